@@ -1,0 +1,146 @@
+//! Every cap and timeout, in one place, each with its reason.
+
+use std::time::Duration;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+
+/// Caps and timeouts. Lengths in bytes unless the name says otherwise.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Path of a request. 8 KiB: a namespace, name and metric of 253 bytes each, percent-encoded, with room to spare.
+    pub path: usize,
+    /// Query string of a request. 16 KiB: selectors of hundreds of values still pass.
+    pub query: usize,
+    /// Label selector. 8 KiB, as Kubernetes' own objects rarely hold more than a few hundred bytes.
+    pub selector: usize,
+    /// Requirements of one label selector. 64: matched against every object.
+    pub selector_requirements: usize,
+
+    /// Text of one expression or JSONPath. 4 KiB: written by hand, and it must fit on a screen.
+    pub expression: usize,
+    /// Nesting of an expression. 32, and of JSON pages too: no one writes more, and recursion stays shallow.
+    pub depth: usize,
+    /// Compiled size of one regular expression. 64 KiB: matching is linear in it.
+    pub regex: usize,
+    /// Configuration file. 1 MiB, the most a ConfigMap can hold.
+    pub config: usize,
+    /// Sources or rules of one configuration. 10,000: more is a generator gone wild.
+    pub rules: usize,
+
+    /// Page of metrics. 16 MiB: the largest exporters serve a few.
+    pub page: u64,
+    /// Line of a page of metrics. 64 KiB: the only part of a page that is held whole.
+    pub line: usize,
+    /// Labels of one series. 64, twice what exporters are known to use.
+    pub labels: usize,
+    /// JSON page. 1 MiB: held whole, unlike text.
+    pub json: usize,
+    /// Values in a JSON page. 65,536: each takes about 70 bytes once parsed, so 5 MiB at most.
+    pub json_values: usize,
+    /// Series that one rule keeps of a page. 10,000: past that a rule is missing a matcher.
+    pub kept_series: usize,
+    /// Bytes of names and labels that are kept of one page. 4 MiB.
+    pub kept_bytes: usize,
+    /// Metric names remembered for `--upstream`. 256: kept of each fetch because somebody asked for them lately.
+    pub asked_names: usize,
+
+    /// Pages cached over all sources. 4,096: one an object for templated URLs.
+    pub cached_pages: usize,
+    /// Bytes of cached pages over all sources. 32 MiB: the memory limit of a small pod less everything else.
+    pub cached_bytes: usize,
+    /// How long a page answers by default. 5 s: three fetches an HPA sync of 15 s at most.
+    pub cache: Duration,
+    /// How long a failed fetch answers. 1 s: callers in a burst share it, the next sync asks anew.
+    pub cache_failure: Duration,
+    /// Age past which a sample counts as missing. 2 min: eight HPA syncs.
+    pub max_age: Duration,
+    /// How far in the future a sample may be. 30 s: clocks of two machines.
+    pub max_future: Duration,
+
+    /// Whole time for one fetch. 3 s: an HPA's five workers wait meanwhile.
+    pub fetch: Duration,
+    /// The longest `timeout:` a source may ask for. 30 s: half of the aggregator's own 60 s.
+    pub fetch_max: Duration,
+    /// Name look-up. 1 s.
+    pub resolve: Duration,
+    /// TCP connection. 500 ms: inside a cluster it takes one.
+    pub connect: Duration,
+    /// TCP connection and TLS handshake. 1 s.
+    pub connect_tls: Duration,
+    /// Name look-ups at once. 8: the system's resolver blocks a thread for each.
+    pub lookups: usize,
+    /// Names whose addresses are remembered. 1,024.
+    pub cached_names: usize,
+    /// How long addresses are remembered. 30 s: a Service's address does not change, a rollout's do.
+    pub cache_names: Duration,
+    /// Response head of an upstream. 64 KiB.
+    pub response_head: usize,
+    /// Credential file. 64 KiB; a CA bundle 1 MiB.
+    pub secret: usize,
+    /// CA bundle.
+    pub ca: usize,
+
+    /// Workers that answer from memory. 2: one a core of a small machine; they never wait for a source.
+    pub fast_workers: usize,
+    /// Workers that may wait for a source. 16, of which one source holds at most half.
+    pub slow_workers: usize,
+    /// Requests waiting for those. 1,024: at the bound a request is answered 503 at once.
+    pub queue: usize,
+    /// How long a request may wait in that queue. 5 s, then it is answered 503.
+    pub queue_wait: Duration,
+    /// How long shutdown waits for requests under way. 10 s, well inside a pod's 30 s.
+    pub drain: Duration,
+    /// Length of a Status message, which `kubectl describe hpa` shows word for word. 512.
+    pub message: usize,
+    /// Objects whose last good value a rule with `onMissing: last` remembers. 1,024.
+    pub last_values: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            path: 8 * KIB,
+            query: 16 * KIB,
+            selector: 8 * KIB,
+            selector_requirements: 64,
+            expression: 4 * KIB,
+            depth: 32,
+            regex: 64 * KIB,
+            config: MIB,
+            rules: 10_000,
+            page: 16 * MIB as u64,
+            line: 64 * KIB,
+            labels: 64,
+            json: MIB,
+            json_values: 65_536,
+            kept_series: 10_000,
+            kept_bytes: 4 * MIB,
+            asked_names: 256,
+            cached_pages: 4_096,
+            cached_bytes: 32 * MIB,
+            cache: Duration::from_secs(5),
+            cache_failure: Duration::from_secs(1),
+            max_age: Duration::from_secs(120),
+            max_future: Duration::from_secs(30),
+            fetch: Duration::from_secs(3),
+            fetch_max: Duration::from_secs(30),
+            resolve: Duration::from_secs(1),
+            connect: Duration::from_millis(500),
+            connect_tls: Duration::from_secs(1),
+            lookups: 8,
+            cached_names: 1_024,
+            cache_names: Duration::from_secs(30),
+            response_head: 64 * KIB,
+            secret: 64 * KIB,
+            ca: MIB,
+            fast_workers: 2,
+            slow_workers: 16,
+            queue: 1_024,
+            queue_wait: Duration::from_secs(5),
+            drain: Duration::from_secs(10),
+            message: 512,
+            last_values: 1_024,
+        }
+    }
+}

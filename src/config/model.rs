@@ -1,0 +1,279 @@
+//! The configuration as the rest of the program uses it: sources and rules, parsed and checked.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::parse::expression::Expr;
+use crate::parse::json::{JsonExpr, Path as JsonPath};
+use crate::parse::url_template::Template;
+
+/// A whole configuration. Rules that are broken stand beside the good ones, so that each fails alone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// Sources by position; a [`Rule`] names one by its index.
+    pub sources: Vec<Source>,
+    /// Rules that can be served.
+    pub rules: Vec<Rule>,
+    /// Rules that cannot, and why.
+    pub broken: Vec<BrokenRule>,
+    /// Whether any metric name is served from source 0 under its own name (`--upstream`, without a file).
+    pub by_name: Option<ByName>,
+}
+
+/// The simple case, `--upstream URL`: each gauge or untyped series under its own name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ByName {
+    /// `--describes RESOURCE/NAMESPACE/NAME`: the one object that every series describes.
+    pub describes: Option<Bound>,
+}
+
+/// One object that something is bound to by configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// Plural resource with its group if that is not core: `services`, `deployments.apps`.
+    pub resource: String,
+    /// `None` for a root-scoped object such as a node.
+    pub namespace: Option<String>,
+    /// The object's name.
+    pub name: String,
+}
+
+/// An endpoint that pages are fetched from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Source {
+    /// The key under `sources:`; `upstream` for `--upstream`.
+    pub name: String,
+    /// Where the pages are.
+    pub url: Template,
+    /// What a page is; `None`: as its Content-Type says.
+    pub format: Option<Format>,
+    /// Whose objects a page may describe.
+    pub namespaces: Namespaces,
+    /// The whole time for one fetch.
+    pub timeout: Duration,
+    /// How long a page answers further requests.
+    pub cache: Duration,
+    /// How `labelSelector` is honoured for `*`.
+    pub label_selector: SelectorMode,
+    /// Files and names to prove who we are and who they are.
+    pub credentials: Credentials,
+    /// Lets a URL whose host holds a placeholder reach loopback and link-local addresses.
+    pub danger_allow_loopback: bool,
+}
+
+/// What a page of a source is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus text 0.0.4.
+    Prometheus,
+    /// OpenMetrics 1.0 text.
+    OpenMetrics,
+    /// JSON, read by JSONPath.
+    Json,
+    /// One bare number.
+    Number,
+}
+
+/// Whose objects a source may describe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Namespaces {
+    /// `"*"`, written out by the user.
+    All,
+    /// These only; empty if the user gave none (root-scoped objects only).
+    Only(Vec<String>),
+}
+
+/// How a source honours `labelSelector` in requests for `*`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SelectorMode {
+    /// By listing the objects through the Kubernetes API.
+    #[default]
+    Kubernetes,
+    /// Against the labels of the series themselves.
+    Labels,
+    /// Passed on in the URL, which holds `{labelSelector}`.
+    Url,
+}
+
+/// Credentials of a source; the values are read from files, again whenever these change.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// File with a bearer token.
+    pub bearer_token_file: Option<PathBuf>,
+    /// Basic authentication.
+    pub basic: Option<Basic>,
+    /// Header name to file with its value.
+    pub headers: Vec<(String, PathBuf)>,
+    /// PEM bundle that replaces the built-in roots.
+    pub ca_file: Option<PathBuf>,
+    /// PEM client certificate chain.
+    pub cert_file: Option<PathBuf>,
+    /// PEM private key of the client certificate.
+    pub key_file: Option<PathBuf>,
+    /// Name to ask for and to verify in TLS instead of the URL's host.
+    pub server_name: Option<String>,
+}
+
+/// Basic authentication (RFC 7617).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Basic {
+    /// Written in the configuration.
+    pub username: String,
+    /// File with the password.
+    pub password_file: PathBuf,
+}
+
+/// One metric of one or more resources.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// The metric's name in the API.
+    pub name: String,
+    /// The described resources; never empty.
+    pub objects: Vec<ObjectKind>,
+    /// Index into [`Config::sources`].
+    pub source: usize,
+    /// What of a page is the value.
+    pub value: Value,
+    /// Which object a value belongs to.
+    pub identity: Identity,
+    /// When nothing is there for an object.
+    pub on_missing: OnMissing,
+    /// When the value is NaN.
+    pub on_nan: OnNan,
+    /// Whether a negative value is served.
+    pub allow_negative: bool,
+    /// Samples with an older timestamp count as missing.
+    pub max_age: Duration,
+    /// Line in the file, from 1; 0 where there is none.
+    pub line: usize,
+}
+
+/// A rule that cannot be served; its metric answers 503 with the problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenRule {
+    /// The metric's name, as far as it could be read.
+    pub name: String,
+    /// Its resources, as far as they could be read (`services`, `deployments.apps`); empty: any.
+    pub resources: Vec<String>,
+    /// The first problem, as [`super::problem::Problem`] prints it.
+    pub problem: String,
+}
+
+/// A kind of object that a rule describes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectKind {
+    /// Plural resource with its group if that is not core: `services`, `deployments.apps`.
+    pub resource: String,
+    /// `Service`, `Deployment`.
+    pub kind: String,
+    /// `v1`, `apps/v1`.
+    pub api_version: String,
+    /// Whether its objects live in namespaces.
+    pub namespaced: bool,
+    /// Label that names an object on a page (`service`); `None` where there is no default, as for jobs.
+    pub label: Option<String>,
+}
+
+/// What of a page is the value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// For Prometheus-shaped pages.
+    Series(Expr),
+    /// For JSON pages.
+    Json(JsonExpr),
+    /// The page is the number.
+    Number,
+    /// The series, JSON member or number of this name, whichever the page holds (`--upstream`).
+    Named(String),
+}
+
+/// Which object a value belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Identity {
+    /// The object in the URL, which holds `{name}`: labels on its page are ignored.
+    Url,
+    /// The one object written in the rule.
+    Fixed {
+        /// `None` for a root-scoped object.
+        namespace: Option<String>,
+        /// The object's name.
+        name: String,
+    },
+    /// The object that labels name: the first label of each list that a series carries.
+    Labels {
+        /// `exported_namespace`, `namespace` by default.
+        namespace: Vec<String>,
+        /// `exported_service`, `service` and so on by default.
+        name: Vec<String>,
+    },
+    /// One object an item of a JSON page.
+    Items {
+        /// From the page to its items.
+        items: JsonPath,
+        /// From an item to its object's name.
+        name_from: JsonPath,
+        /// From an item to its object's namespace.
+        namespace_from: Option<JsonPath>,
+    },
+    /// The namespace itself that the page is about (rules on `namespaces`).
+    Namespace,
+}
+
+/// What is answered when nothing is there for an object, after a healthy fetch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnMissing {
+    /// 404.
+    #[default]
+    Error,
+    /// 0.
+    Zero,
+    /// The last good value, if its sample is no older than this.
+    Last(Duration),
+}
+
+/// What is answered when the value is NaN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnNan {
+    /// 503.
+    #[default]
+    Error,
+    /// As if nothing were there.
+    Missing,
+    /// 0.
+    Zero,
+}
+
+impl Namespaces {
+    /// Whether objects of `namespace` may be described.
+    pub fn allow(&self, namespace: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(names) => names.iter().any(|name| name == namespace),
+        }
+    }
+
+    /// The one namespace, if exactly one is listed.
+    pub fn single(&self) -> Option<&str> {
+        match self {
+            Self::Only(names) => match names.as_slice() {
+                [name] => Some(name),
+                _ => None,
+            },
+            Self::All => None,
+        }
+    }
+}
+
+impl Credentials {
+    /// Whether anything is sent that proves who we are.
+    pub fn secret(&self) -> bool {
+        self.bearer_token_file.is_some() || self.basic.is_some() || !self.headers.is_empty() || self.cert_file.is_some()
+    }
+}
+
+/// Names which credentials there are, never what is in them.
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("secret", &self.secret()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,1 @@
+//! Kubernetes' types as this server speaks them: serde values, no sockets.

@@ -1,0 +1,3 @@
+//! The `metriclet` binary.
+
+fn main() {}

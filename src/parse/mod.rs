@@ -1,0 +1,12 @@
+//! Pure parsers: bytes in, values out, limits as arguments. No clock, log or I/O, and no panic on any input.
+
+pub mod duration;
+pub mod escape;
+pub mod exposition;
+pub mod expression;
+pub mod json;
+pub mod path;
+pub mod quantity;
+pub mod query;
+pub mod selector;
+pub mod url_template;
