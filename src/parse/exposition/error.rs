@@ -1,0 +1,124 @@
+//! Why a page was refused, and where.
+
+use std::fmt;
+
+use crate::parse::escape::Escaped;
+
+/// The most bytes of a page that an error keeps.
+const FOUND: usize = 24;
+
+/// A malformed page: nothing read from it may be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageError {
+    /// Line, from 1.
+    pub line: u64,
+    /// Column in bytes, from 1.
+    pub column: u64,
+    /// What is wrong there.
+    pub kind: PageErrorKind,
+}
+
+/// What is wrong with a page.
+#[non_exhaustive]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PageErrorKind {
+    /// The text does not follow the format's grammar.
+    Syntax {
+        /// What the format demands there, in words.
+        expected: &'static str,
+        /// The bytes that stand there instead, up to the next blank and 24 at most; empty at the end of the line.
+        found: Box<[u8]>,
+    },
+    /// A line is longer than [`Limits::line`](super::Limits::line).
+    LineTooLong {
+        /// That limit, in bytes.
+        limit: usize,
+    },
+    /// A series has more labels than [`Limits::labels`](super::Limits::labels).
+    TooManyLabels {
+        /// That limit.
+        limit: usize,
+    },
+    /// A page of Prometheus text does not end with a line feed: its last number may have lost digits.
+    CutOff,
+    /// A page of OpenMetrics ends without `# EOF`.
+    MissingEof,
+    /// A page of OpenMetrics goes on after `# EOF`.
+    AfterEof,
+}
+
+impl fmt::Display for PageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { line, column, kind } = self;
+        write!(f, "line {line}, column {column}: ")?;
+        match kind {
+            PageErrorKind::Syntax { expected, found } if found.is_empty() => {
+                write!(f, "expected {expected}, found the end of the line")
+            }
+            PageErrorKind::Syntax { expected, found } => {
+                write!(f, "expected {expected}, found {}", Escaped::new(found))
+            }
+            PageErrorKind::LineTooLong { limit } => {
+                write!(f, "expected a line of at most {limit} bytes, found a longer one")
+            }
+            PageErrorKind::TooManyLabels { limit } => write!(f, "expected at most {limit} labels, found more"),
+            PageErrorKind::CutOff => {
+                write!(f, "expected a line feed, found that the page ends in the middle of line {line}")
+            }
+            PageErrorKind::MissingEof => {
+                write!(f, "expected the page to end with \"# EOF\", found that it was cut off")
+            }
+            PageErrorKind::AfterEof => write!(f, "expected nothing after \"# EOF\", found more of the page"),
+        }
+    }
+}
+
+impl std::error::Error for PageError {}
+
+/// What is wrong with one line, before anyone knows its number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// Bytes of the line that were left where the fault was found.
+    left: usize,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Expected(&'static str),
+    TooManyLabels(usize),
+}
+
+impl Fault {
+    /// `rest`, the end of the line, does not begin with what was expected.
+    #[cold]
+    pub(super) fn expected(expected: &'static str, rest: &str) -> Self {
+        Self { left: rest.len(), what: What::Expected(expected) }
+    }
+
+    /// `rest`, the end of the line, begins with one label too many.
+    #[cold]
+    pub(super) fn too_many_labels(limit: usize, rest: &str) -> Self {
+        Self { left: rest.len(), what: What::TooManyLabels(limit) }
+    }
+
+    /// Places the fault in its page.
+    #[cold]
+    pub(super) fn at(self, line: &[u8], number: u64) -> PageError {
+        let offset = line.len().saturating_sub(self.left);
+        let kind = match self.what {
+            What::Expected(expected) => syntax(expected, line.get(offset..).unwrap_or_default()),
+            What::TooManyLabels(limit) => PageErrorKind::TooManyLabels { limit },
+        };
+        PageError { line: number, column: offset as u64 + 1, kind }
+    }
+}
+
+/// A syntax error that shows the token, or the blanks, at the beginning of `rest`.
+#[cold]
+pub(super) fn syntax(expected: &'static str, rest: &[u8]) -> PageErrorKind {
+    let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n');
+    let first = rest.first().is_some_and(|byte| blank(byte));
+    let found = rest.iter().take(FOUND).take_while(|byte| blank(byte) == first).copied().collect();
+    PageErrorKind::Syntax { expected, found }
+}

@@ -1,0 +1,91 @@
+//! Which type a series is of: that of the family declared last, if its name is of that family.
+
+/// The type of a metric family.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Not declared, or declared `unknown` (`untyped` in 0.0.4).
+    #[default]
+    Unknown,
+    /// A value that goes up and down.
+    Gauge,
+    /// A value that only goes up until its process restarts.
+    Counter,
+    /// Counters by upper bound: `_bucket`, `_sum`, `_count`.
+    Histogram,
+    /// As a histogram, but of what is the case now: `_bucket`, `_gsum`, `_gcount`. OpenMetrics only.
+    GaugeHistogram,
+    /// Quantiles under the bare name, `_sum` and `_count`.
+    Summary,
+    /// Text in labels, the value is 1. OpenMetrics only.
+    Info,
+    /// One series a state, each 0 or 1. OpenMetrics only.
+    StateSet,
+}
+
+impl Kind {
+    /// What may follow the family's name in the name of one of its series, besides nothing.
+    fn suffixes(self) -> &'static [&'static str] {
+        match self {
+            Self::Unknown | Self::Gauge | Self::StateSet => &[],
+            Self::Counter => &["_total", "_created"],
+            Self::Histogram => &["_bucket", "_sum", "_count", "_created"],
+            Self::GaugeHistogram => &["_bucket", "_gsum", "_gcount"],
+            Self::Summary => &["_sum", "_count", "_created"],
+            Self::Info => &["_info"],
+        }
+    }
+}
+
+/// The family declared last. Families are not interleaved in either format, so one is enough.
+#[derive(Debug, Default)]
+pub(super) struct Family {
+    name: String,
+    kind: Kind,
+}
+
+impl Family {
+    /// Starts the next family.
+    pub(super) fn declare(&mut self, name: &str, kind: Kind) {
+        self.name.clear();
+        self.name.push_str(name);
+        self.kind = kind;
+    }
+
+    /// The type of a series with this name.
+    pub(super) fn kind_of(&self, series: &str) -> Kind {
+        match series.strip_prefix(self.name.as_str()) {
+            Some(suffix) if suffix.is_empty() || self.kind.suffixes().contains(&suffix) => self.kind,
+            _ => Kind::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_the_names_of_a_family() {
+        for (kind, family, names, others) in [
+            (Kind::Counter, "a", &["a", "a_total", "a_created"][..], &["a_count", "a_total_total", "b", "", "aa"][..]),
+            (Kind::Counter, "a_total", &["a_total"], &["a", "a_created"]),
+            (Kind::Gauge, "a", &["a"], &["a_total", "a_sum"]),
+            (Kind::Histogram, "a", &["a_bucket", "a_sum", "a_count", "a_created"], &["a_gsum", "a_total"]),
+            (Kind::GaugeHistogram, "a", &["a_bucket", "a_gsum", "a_gcount"], &["a_sum", "a_count"]),
+            (Kind::Summary, "a", &["a", "a_sum", "a_count", "a_created"], &["a_bucket"]),
+            (Kind::Info, "a", &["a_info"], &["a_infos"]),
+            (Kind::StateSet, "a", &["a"], &["a_info"]),
+        ] {
+            let mut declared = Family::default();
+            assert_eq!(declared.kind_of("a"), Kind::Unknown);
+            declared.declare("before", Kind::Gauge);
+            declared.declare(family, kind);
+            for name in names {
+                assert_eq!(declared.kind_of(name), kind, "{name}");
+            }
+            for name in others {
+                assert_eq!(declared.kind_of(name), Kind::Unknown, "{name}");
+            }
+        }
+    }
+}

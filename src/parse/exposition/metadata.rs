@@ -1,0 +1,103 @@
+//! Lines that begin with `#`: comments, what a family is, and the end of an OpenMetrics page.
+
+use super::error::Fault;
+use super::family::Kind;
+use super::{Format, scan};
+
+/// What such a line means to the lines after it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Metadata<'a> {
+    /// A family's type.
+    Type { name: &'a str, kind: Kind },
+    /// `# EOF`
+    End,
+    /// A comment, a help text or a unit: checked, of no consequence.
+    Nothing,
+}
+
+impl<'a> Metadata<'a> {
+    /// Reads a whole line, which begins with `#`.
+    pub(super) fn read(text: &'a str, format: Format) -> Result<Self, Fault> {
+        match format {
+            Format::Prometheus => prometheus(text),
+            Format::OpenMetrics => openmetrics(text),
+        }
+    }
+}
+
+fn prometheus(text: &str) -> Result<Metadata<'_>, Fault> {
+    // As in Prometheus, HELP and TYPE are words only with a blank on both sides; all else is a comment.
+    let word = |keyword| text.strip_prefix('#').and_then(after_blanks)?.strip_prefix(keyword).and_then(after_blanks);
+    if let Some(rest) = word("HELP") {
+        scan::metric_name(rest).ok_or_else(|| Fault::expected("a metric name after HELP", rest))?;
+        return Ok(Metadata::Nothing);
+    }
+    let Some(rest) = word("TYPE") else {
+        return Ok(Metadata::Nothing);
+    };
+    let (name, rest) = scan::metric_name(rest).ok_or_else(|| Fault::expected("a metric name after TYPE", rest))?;
+    let rest = after_blanks(rest).ok_or_else(|| Fault::expected("a space and a type after the metric name", rest))?;
+    let kind = match rest.trim_end_matches([' ', '\t']) {
+        "counter" => Kind::Counter,
+        "gauge" => Kind::Gauge,
+        "histogram" => Kind::Histogram,
+        "summary" => Kind::Summary,
+        "untyped" => Kind::Unknown,
+        _ => return Err(Fault::expected("counter, gauge, histogram, summary or untyped", rest)),
+    };
+    Ok(Metadata::Type { name, kind })
+}
+
+/// The text after at least one blank.
+fn after_blanks(text: &str) -> Option<&str> {
+    Some(scan::blanks(text)).filter(|rest| rest.len() < text.len())
+}
+
+fn openmetrics(text: &str) -> Result<Metadata<'_>, Fault> {
+    if text == "# EOF" {
+        return Ok(Metadata::End);
+    }
+    let rest = text.strip_prefix("# ").unwrap_or_default();
+    if let Some(rest) = rest.strip_prefix("TYPE ") {
+        let (name, rest) = named(rest, "a metric name after TYPE")?;
+        return Ok(Metadata::Type { name, kind: openmetrics_kind(rest)? });
+    }
+    if let Some(rest) = rest.strip_prefix("HELP ") {
+        named(rest, "a metric name after HELP")?;
+        return Ok(Metadata::Nothing);
+    }
+    if let Some(rest) = rest.strip_prefix("UNIT ") {
+        let (name, unit) = named(rest, "a metric name after UNIT")?;
+        let fits = unit.is_empty() || name.strip_suffix(unit).is_some_and(|stem| stem.ends_with('_'));
+        return if fits {
+            Ok(Metadata::Nothing)
+        } else {
+            Err(Fault::expected("a unit that the metric name ends with", unit))
+        };
+    }
+    Err(Fault::expected("\"# TYPE \", \"# HELP \", \"# UNIT \" or \"# EOF\"", text))
+}
+
+/// Reads a metric name and the space after it.
+fn named<'a>(text: &'a str, expected: &'static str) -> Result<(&'a str, &'a str), Fault> {
+    let (name, rest) = scan::metric_name(text).ok_or_else(|| Fault::expected(expected, text))?;
+    let rest = rest.strip_prefix(' ').ok_or_else(|| Fault::expected("a space after the metric name", rest))?;
+    Ok((name, rest))
+}
+
+fn openmetrics_kind(text: &str) -> Result<Kind, Fault> {
+    Ok(match text {
+        "counter" => Kind::Counter,
+        "gauge" => Kind::Gauge,
+        "histogram" => Kind::Histogram,
+        "gaugehistogram" => Kind::GaugeHistogram,
+        "stateset" => Kind::StateSet,
+        "info" => Kind::Info,
+        "summary" => Kind::Summary,
+        "unknown" => Kind::Unknown,
+        _ => {
+            let expected = "counter, gauge, histogram, gaugehistogram, stateset, info, summary or unknown";
+            return Err(Fault::expected(expected, text));
+        }
+    })
+}

@@ -1,0 +1,80 @@
+//! Pages of metrics: Prometheus text 0.0.4 and OpenMetrics 1.0, parsed while they stream in.
+//!
+//! ```text
+//! 0.0.4        line   = [blanks] [sample | comment] LF              blanks = one or more of space and tab
+//!              sample = name [blanks] [labels [blanks]] value [blanks timestamp] [blanks]   (blanks before a value without labels)
+//!              comment = "#" anything | "#" blanks "HELP" blanks name anything | "#" blanks "TYPE" blanks name blanks type [blanks]
+//! OpenMetrics  page   = *((sample | "# TYPE " name " " type | "# HELP " name " " anything | "# UNIT " name " " unit) LF) "# EOF" [LF]
+//!              sample = name [labels] " " value [" " timestamp] [" # " labels " " value [" " timestamp]]
+//! both         labels = "{" [label *("," label) [","]] "}"          label = name "=" DQUOTE text DQUOTE   (0.0.4: blanks around each)
+//! ```
+//! The text is UTF-8, in every line; a label's text escapes line feed, quote and backslash as `\n`, `\"` and `\\`, and any other
+//! backslash stands for itself. Numbers are those of Go's `ParseFloat` without hexadecimals and underscores. Timestamps are
+//! integer milliseconds in 0.0.4 and seconds, as a number, in OpenMetrics.
+//!
+//! Where the specifications are silent this does what Prometheus does: a comma may end the labels, `}` needs no blank before
+//! the value in 0.0.4, and CRLF is refused (a carriage return belongs to the token before it). It is stricter where
+//! Prometheus reads a number that may not be the one that was sent, or forgives by accident: a page must end as its format
+//! says, so one that was cut off is never read; labels need commas between them, names a blank after them, and a quoted
+//! text may not run over the end of its line. Quoted metric and label names (`{"my.name"}`) come only to clients that ask for
+//! them; they are refused.
+//!
+//! Memory is constant: a line that is not yet whole, up to its limit, and the name of the family last declared.
+
+mod error;
+mod family;
+mod labels;
+mod metadata;
+mod number;
+mod parser;
+mod sample;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+pub use error::{PageError, PageErrorKind};
+pub use family::Kind;
+pub use labels::Labels;
+pub use parser::{Parser, Summary};
+
+/// The two text formats, told apart by the Content-Type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `text/plain; version=0.0.4`, and what everything else is taken for.
+    Prometheus,
+    /// `application/openmetrics-text; version=1.0.0`
+    OpenMetrics,
+}
+
+/// Caps on what a page may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one line, its line feed not counted.
+    pub line: usize,
+    /// Labels of one series, and of an exemplar.
+    pub labels: usize,
+}
+
+/// One sample, borrowed from the page; good for the one call it is passed to.
+#[derive(Clone, Copy, Debug)]
+pub struct Sample<'a> {
+    /// The name as written, suffix included: `http_requests_total`.
+    pub name: &'a str,
+    /// Its labels.
+    pub labels: Labels<'a>,
+    /// Its value; NaN and the infinities are values too.
+    pub value: f64,
+    /// When it was taken, if the page says so: Unix time in milliseconds.
+    pub timestamp: Option<i64>,
+    /// The type of the family it belongs to.
+    pub kind: Kind,
+}
+
+/// What a page is read into.
+pub trait Sink {
+    /// Whether samples of this name are wanted. Asked once for every sample; those refused are checked but not converted.
+    fn wants(&mut self, name: &str) -> bool;
+
+    /// Takes one sample that was wanted. The page may still turn out to be malformed further down: then all are void.
+    fn sample(&mut self, sample: &Sample<'_>);
+}

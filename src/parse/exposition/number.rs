@@ -1,0 +1,251 @@
+//! Numbers as Go's `ParseFloat` reads them and both formats allow them: decimals, `Inf`, `Infinity` and `NaN` in any case,
+//! no hexadecimals, no underscores, no sign before NaN, and nothing too large for 64 bits.
+
+/// Every integer up to this one is a float, and so is every power of ten in [`POWERS`]: one multiplication or division
+/// of the two rounds once, so it is exact to the last bit (Clinger's fast path).
+const EXACT: u64 = 1 << 53;
+
+const POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+/// A number that was checked but not yet converted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Number<'a>(Form<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum Form<'a> {
+    /// ±digits × 10^exponent, where the digits fit.
+    Short {
+        negative: bool,
+        digits: u64,
+        exponent: i32,
+    },
+    /// Left to the standard library, which finds the nearest float for any decimal.
+    Long(&'a str),
+    Special(f64),
+}
+
+impl<'a> Number<'a> {
+    /// Reads the longest number at the beginning of the text; gives back the rest.
+    pub(super) fn read(text: &'a str) -> Option<(Self, &'a str)> {
+        let (negative, unsigned) = sign(text);
+        match unsigned.bytes().next()? {
+            b'0'..=b'9' | b'.' => decimal(text, negative, unsigned),
+            _ => special(text),
+        }
+    }
+
+    /// The nearest 64-bit float.
+    pub(super) fn value(self) -> f64 {
+        match self.0 {
+            Form::Short { negative, digits, exponent } => {
+                let power = POWERS.get(exponent.unsigned_abs() as usize).copied().unwrap_or(1.0);
+                let value = if exponent < 0 { digits as f64 / power } else { digits as f64 * power };
+                if negative { -value } else { value }
+            }
+            // OK because what was read is a subset of what parse takes.
+            Form::Long(text) => text.parse().unwrap_or(f64::NAN),
+            Form::Special(value) => value,
+        }
+    }
+}
+
+/// Whether the text begins with a minus sign, and what follows its sign if it has one.
+fn sign(text: &str) -> (bool, &str) {
+    match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text.strip_prefix('+').unwrap_or(text)),
+    }
+}
+
+fn decimal<'a>(text: &'a str, negative: bool, unsigned: &'a str) -> Option<(Number<'a>, &'a str)> {
+    let (whole, rest) = digits(0, unsigned);
+    let whole_length = unsigned.len() - rest.len();
+    let (mantissa, fraction_length, rest) = match rest.strip_prefix('.') {
+        Some(fraction) => {
+            let (mantissa, rest) = digits(whole, fraction);
+            (mantissa, fraction.len() - rest.len(), rest)
+        }
+        None => (whole, 0, rest),
+    };
+    if whole_length + fraction_length == 0 {
+        return None;
+    }
+    let (power, rest) = match rest.strip_prefix(['e', 'E']) {
+        Some(after) => exponent(after)?,
+        None => (0, rest),
+    };
+    let read = text.get(..text.len() - rest.len())?;
+
+    let short = whole_length + fraction_length <= 19 && mantissa <= EXACT;
+    let scale = power.saturating_sub(i32::try_from(fraction_length).unwrap_or(i32::MAX));
+    if short && scale.unsigned_abs() < POWERS.len() as u32 {
+        return Some((Number(Form::Short { negative, digits: mantissa, exponent: scale }), rest));
+    }
+    let magnitude = power.saturating_add(i32::try_from(whole_length).unwrap_or(i32::MAX));
+    if magnitude > f64::MAX_10_EXP && !read.parse::<f64>().is_ok_and(f64::is_finite) {
+        return None;
+    }
+    Some((Number(Form::Long(read)), rest))
+}
+
+/// Reads decimal digits onto a number; past 19 in all it wraps, and the caller counts.
+fn digits(mut number: u64, text: &str) -> (u64, &str) {
+    let mut length = 0;
+    for digit in text.bytes().map(|byte| byte.wrapping_sub(b'0')).take_while(|digit| *digit < 10) {
+        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+        length += 1;
+    }
+    (number, text.get(length..).unwrap_or_default())
+}
+
+/// Reads `[+-]digits`, held at ±10,000 as Go does: far past any float.
+fn exponent(text: &str) -> Option<(i32, &str)> {
+    let (negative, unsigned) = sign(text);
+    let length = unsigned.bytes().take_while(u8::is_ascii_digit).count();
+    let (digits, rest) = unsigned.split_at_checked(length).filter(|_| length > 0)?;
+    let value = digits.bytes().fold(0i32, |sum, digit| (sum * 10 + i32::from(digit - b'0')).min(10_000));
+    Some((if negative { -value } else { value }, rest))
+}
+
+fn special(text: &str) -> Option<(Number<'_>, &str)> {
+    for (name, value) in [
+        ("nan", f64::NAN),
+        ("+infinity", f64::INFINITY),
+        ("+inf", f64::INFINITY),
+        ("-infinity", f64::NEG_INFINITY),
+        ("-inf", f64::NEG_INFINITY),
+        ("infinity", f64::INFINITY),
+        ("inf", f64::INFINITY),
+    ] {
+        if let Some((head, rest)) = text.split_at_checked(name.len())
+            && head.eq_ignore_ascii_case(name)
+        {
+            return Some((Number(Form::Special(value)), rest));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<(f64, &str)> {
+        Number::read(text).map(|(number, rest)| (number.value(), rest))
+    }
+
+    #[test]
+    fn reads_what_go_reads() {
+        for text in [
+            "0",
+            "-0",
+            "+1",
+            "0042",
+            "1.",
+            ".5",
+            "-.5e1",
+            "1e5",
+            "1E+05",
+            "7.31e-07",
+            "1.63840000e+07",
+            "4.200723e+6",
+            "0.1",
+            "9007199254740991",
+            "9007199254740992",
+            "9007199254740993",
+            "1341298465647914",
+            "18446744073709551615",
+            "18446744073709551616",
+            "99999999999999999999",
+            "123456789012345678901234567890",
+            "0.000000000000000000000000001",
+            "1e22",
+            "1e23",
+            "9007199254740993e22",
+            "1e-22",
+            "1e-23",
+            "1.7976931348623157e308",
+            "-1.7976931348623157e308",
+            "5e-324",
+            "2.2250738585072011e-308",
+            "1e-400",
+            "1e-99999999999",
+            "0e99999999999",
+            "00000000000000000000000000000001",
+            "0.3",
+            "8.3835e-05",
+            "0.6990000000000001",
+            "2.55707492352e+11",
+            "3.141592653589793238462643383279",
+        ] {
+            let expected: f64 = text.parse().unwrap();
+            let (value, rest) = read(text).unwrap();
+            assert_eq!((value.to_bits(), rest), (expected.to_bits(), ""), "{text}");
+        }
+        for (text, value) in [("Inf", 1.0), ("+inf", 1.0), ("-INF", -1.0), ("infinity", 1.0), ("-Infinity", -1.0)] {
+            assert_eq!(read(text), Some((value * f64::INFINITY, "")), "{text}");
+        }
+        for text in ["NaN", "nan", "NAN"] {
+            assert!(read(text).unwrap().0.is_nan(), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_go_refuses() {
+        for text in [
+            "",
+            "+",
+            "-",
+            ".",
+            "e5",
+            ".e5",
+            "1e",
+            "1e+",
+            "--1",
+            "+-1",
+            "+nan",
+            "-NaN",
+            "in",
+            "true",
+            "é",
+            "1e309",
+            "-1e400",
+            "1.7976931348623159e308",
+            "1e99999999999",
+            "\r",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+        assert!(read(&"9".repeat(400)).is_none());
+    }
+
+    #[test]
+    fn gives_back_the_rest() {
+        for (text, value, rest) in [
+            ("1 2", 1.0, " 2"),
+            ("1_000", 1.0, "_000"),
+            ("0x10", 0.0, "x10"),
+            ("1p5", 1.0, "p5"),
+            ("1.2.3", 1.2, ".3"),
+            ("1\r", 1.0, "\r"),
+        ] {
+            assert_eq!(read(text), Some((value, rest)), "{text}");
+        }
+        assert_eq!(read("infin"), Some((f64::INFINITY, "in")));
+    }
+
+    #[test]
+    fn finds_the_nearest_float_for_every_length() {
+        for whole in 0..22 {
+            for fraction in 0..22 {
+                for power in [-30, -22, -1, 0, 1, 22, 30] {
+                    let text = format!("{}1.{}7e{power}", "9".repeat(whole), "3".repeat(fraction));
+                    assert_eq!(read(&text), Some((text.parse().unwrap(), "")), "{text}");
+                }
+            }
+        }
+    }
+}

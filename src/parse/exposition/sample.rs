@@ -1,0 +1,102 @@
+//! One line that holds a sample.
+
+use super::error::Fault;
+use super::labels::Labels;
+use super::number::Number;
+use super::scan;
+use super::{Format, Limits};
+
+/// A line whose every part was checked; its value is converted only for those who want it.
+pub(super) struct Line<'a> {
+    pub(super) name: &'a str,
+    pub(super) labels: Labels<'a>,
+    pub(super) value: Number<'a>,
+    pub(super) timestamp: Option<i64>,
+}
+
+impl<'a> Line<'a> {
+    /// Reads a whole line, from its first character that is not blank.
+    pub(super) fn read(text: &'a str, format: Format, limits: Limits) -> Result<Self, Fault> {
+        let (name, rest) = scan::metric_name(text).ok_or_else(|| unnamed(text))?;
+        let (labels, rest) = match format.blanks(rest).strip_prefix('{') {
+            Some(inside) => {
+                let (labels, rest) = Labels::read(inside, format, limits.labels)?;
+                (labels, gap(rest, format, false, "a space before the value")?)
+            }
+            None => (Labels::default(), gap(rest, format, true, "\"{\" or a space after the metric name")?),
+        };
+        let (value, rest) = number(rest, format, "a number")?;
+        let timestamp = match format {
+            Format::Prometheus => prometheus_timestamp(rest)?,
+            Format::OpenMetrics => openmetrics_end(rest, limits)?,
+        };
+        Ok(Self { name, labels, value, timestamp })
+    }
+}
+
+#[cold]
+fn unnamed(text: &str) -> Fault {
+    let expected = if text.starts_with(['{', '"']) { "a metric name without quotes" } else { "a metric name" };
+    Fault::expected(expected, text)
+}
+
+/// The text after what separates two tokens: one space in OpenMetrics, any blanks in 0.0.4.
+fn gap<'a>(text: &'a str, format: Format, required: bool, expected: &'static str) -> Result<&'a str, Fault> {
+    let after = match format {
+        Format::Prometheus => Some(scan::blanks(text)).filter(|rest| !required || rest.len() < text.len()),
+        Format::OpenMetrics => text.strip_prefix(' '),
+    };
+    after.ok_or_else(|| Fault::expected(expected, text))
+}
+
+fn number<'a>(text: &'a str, format: Format, expected: &'static str) -> Result<(Number<'a>, &'a str), Fault> {
+    Number::read(text).filter(|(_, rest)| format.ends_token(rest)).ok_or_else(|| Fault::expected(expected, text))
+}
+
+/// The rest of a line after the value: a timestamp in integer milliseconds, or nothing.
+fn prometheus_timestamp(text: &str) -> Result<Option<i64>, Fault> {
+    let text = scan::blanks(text);
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let end = text.find([' ', '\t']).unwrap_or(text.len());
+    let (token, rest) = text.split_at_checked(end).unwrap_or_default();
+    let timestamp = token.parse().map_err(|_| Fault::expected("a timestamp in integer milliseconds", text))?;
+    let rest = scan::blanks(rest);
+    if rest.is_empty() { Ok(Some(timestamp)) } else { Err(Fault::expected("the end of the line", rest)) }
+}
+
+/// The rest of a line after the value: a timestamp in seconds, an exemplar, both or neither. The exemplar is only checked.
+fn openmetrics_end(text: &str, limits: Limits) -> Result<Option<i64>, Fault> {
+    let (timestamp, rest) = match text.strip_prefix(' ') {
+        Some(after) if !after.starts_with('#') => seconds(after).map(|(timestamp, rest)| (Some(timestamp), rest))?,
+        _ => (None, text),
+    };
+    if rest.is_empty() {
+        return Ok(timestamp);
+    }
+    let exemplar =
+        rest.strip_prefix(" # {").ok_or_else(|| Fault::expected("an exemplar or the end of the line", rest))?;
+    let (_, rest) = Labels::read(exemplar, Format::OpenMetrics, limits.labels)?;
+    let rest = gap(rest, Format::OpenMetrics, true, "a space before the exemplar's value")?;
+    let (_, rest) = number(rest, Format::OpenMetrics, "the exemplar's value")?;
+    let rest = match rest.strip_prefix(' ') {
+        Some(after) => seconds(after)?.1,
+        None => rest,
+    };
+    if rest.is_empty() { Ok(timestamp) } else { Err(Fault::expected("the end of the line", rest)) }
+}
+
+/// Reads a timestamp in seconds; gives it back to the nearest millisecond.
+fn seconds(text: &str) -> Result<(i64, &str), Fault> {
+    const EXPECTED: &str = "a timestamp in seconds";
+    let (seconds, rest) = number(text, Format::OpenMetrics, EXPECTED)?;
+    let milliseconds = (seconds.value() * 1000.0).round();
+    if !(-MILLISECONDS..MILLISECONDS).contains(&milliseconds) {
+        return Err(Fault::expected(EXPECTED, text));
+    }
+    Ok((milliseconds as i64, rest))
+}
+
+/// 2^63: the first float past the integers of 64 bits.
+const MILLISECONDS: f64 = 9_223_372_036_854_775_808.0;
