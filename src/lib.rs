@@ -10,6 +10,13 @@
 //! - [`api`] is the story of one call; [`server`] owns sockets, workers and signals.
 //! - [`command`] is one file a subcommand; [`app`] puts the parts together.
 
+pub mod api;
+pub mod app;
+pub mod command;
 pub mod config;
 pub mod kube;
+pub mod metrics;
 pub mod parse;
+pub mod server;
+pub mod source;
+pub mod telemetry;

@@ -1,3 +1,7 @@
 //! The `metriclet` binary.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    metriclet::app::run(std::env::args_os().skip(1))
+}

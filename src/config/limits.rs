@@ -25,6 +25,12 @@ pub struct Limits {
     pub regex: usize,
     /// Configuration file. 1 MiB, the most a ConfigMap can hold.
     pub config: usize,
+    /// Keys and values of a configuration file. 131,072: a rule takes about ten, and each takes about 100 bytes.
+    pub config_nodes: usize,
+    /// URL of a source as written. 4 KiB: written by hand.
+    pub url: usize,
+    /// The longest `cache`, `maxAge` and `onMissing: last`. 24 h: a value older than that tells nothing.
+    pub longest: Duration,
     /// Sources or rules of one configuration. 10,000: more is a generator gone wild.
     pub rules: usize,
 
@@ -60,7 +66,7 @@ pub struct Limits {
 
     /// Whole time for one fetch. 3 s: an HPA's five workers wait meanwhile.
     pub fetch: Duration,
-    /// The longest `timeout:` a source may ask for. 30 s: half of the aggregator's own 60 s.
+    /// The longest `timeout:` a source may ask for. 4 s: what is left of an answer's 5 s.
     pub fetch_max: Duration,
     /// Name look-up. 1 s.
     pub resolve: Duration,
@@ -87,8 +93,10 @@ pub struct Limits {
     pub slow_workers: usize,
     /// Requests waiting for those. 1,024: at the bound a request is answered 503 at once.
     pub queue: usize,
-    /// How long a request may wait in that queue. 5 s, then it is answered 503.
-    pub queue_wait: Duration,
+    /// From a request to its answer, waiting included. 5 s, then it is answered 503.
+    pub answer: Duration,
+    /// Body of a request that is read away before the request is refused. 64 KiB: none is ever wanted.
+    pub discarded_body: u64,
     /// How long shutdown waits for requests under way. 10 s, well inside a pod's 30 s.
     pub drain: Duration,
     /// Length of a Status message, which `kubectl describe hpa` shows word for word. 512.
@@ -108,6 +116,9 @@ impl Default for Limits {
             depth: 32,
             regex: 64 * KIB,
             config: MIB,
+            config_nodes: 131_072,
+            url: 4 * KIB,
+            longest: Duration::from_secs(24 * 60 * 60),
             rules: 10_000,
             page: 16 * MIB as u64,
             line: 64 * KIB,
@@ -124,7 +135,7 @@ impl Default for Limits {
             max_age: Duration::from_secs(120),
             max_future: Duration::from_secs(30),
             fetch: Duration::from_secs(3),
-            fetch_max: Duration::from_secs(30),
+            fetch_max: Duration::from_secs(4),
             resolve: Duration::from_secs(1),
             connect: Duration::from_millis(500),
             connect_tls: Duration::from_secs(1),
@@ -137,7 +148,8 @@ impl Default for Limits {
             fast_workers: 2,
             slow_workers: 16,
             queue: 1_024,
-            queue_wait: Duration::from_secs(5),
+            answer: Duration::from_secs(5),
+            discarded_body: 64 * KIB as u64,
             drain: Duration::from_secs(10),
             message: 512,
             last_values: 1_024,

@@ -1,4 +1,10 @@
 //! What the user said (flags and file), checked, and every cap and timeout.
 
+pub mod check;
+pub mod cli;
+pub mod file;
 pub mod limits;
 pub mod model;
+pub mod problem;
+pub mod watch;
+pub mod yaml;

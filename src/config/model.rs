@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::kube::kinds::Kind;
 use crate::parse::expression::Expr;
 use crate::parse::json::{JsonExpr, Path as JsonPath};
 use crate::parse::url_template::Template;
@@ -241,6 +242,18 @@ pub enum OnNan {
     Missing,
     /// 0.
     Zero,
+}
+
+impl From<&Kind> for ObjectKind {
+    fn from(kind: &Kind) -> Self {
+        Self {
+            resource: kind.resource.to_owned(),
+            kind: kind.kind.to_owned(),
+            api_version: kind.api_version.to_owned(),
+            namespaced: kind.namespaced,
+            label: kind.label().map(str::to_owned),
+        }
+    }
 }
 
 impl Namespaces {

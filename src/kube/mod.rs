@@ -1,1 +1,7 @@
 //! Kubernetes' types as this server speaks them: serde values, no sockets.
+
+pub mod custom_metrics;
+pub mod discovery;
+pub mod kinds;
+pub mod meta;
+pub mod status;

@@ -1,1 +1,358 @@
-//! The path of a request, decoded and told apart.
+//! Request paths: which route, and of a metric route everything that it names. One parse gives the route and the
+//! attributes that authorization asks for, so the two cannot disagree.
+//!
+//! As Kubernetes does, the whole path is percent-decoded before it is split, so that `%2F` is a slash; slashes at the end
+//! are tolerated, empty segments within are not.
+
+use std::fmt;
+
+use super::escape::Escaped;
+
+/// The API group.
+pub const GROUP: &str = "custom.metrics.k8s.io";
+
+/// A version of the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Version {
+    /// `v1beta1`
+    V1Beta1,
+    /// `v1beta2`
+    V1Beta2,
+}
+
+/// A health endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Probe {
+    /// `healthz`, the old name of both.
+    Healthz,
+    /// `livez`
+    Livez,
+    /// `readyz`
+    Readyz,
+}
+
+/// Which objects of a resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObjectName {
+    /// `*`: all that the label selector picks.
+    All,
+    /// The object of this name.
+    One(String),
+}
+
+/// A metric route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MetricPath {
+    /// The version of the API, which the answer repeats.
+    pub version: Version,
+    /// `None` for root-scoped objects, which namespaces themselves are too.
+    pub namespace: Option<String>,
+    /// Plural resource with its group if that is not core: `pods`, `deployments.apps`.
+    pub resource: String,
+    /// Which objects.
+    pub name: ObjectName,
+    /// The metric's name.
+    pub metric: String,
+}
+
+/// What authorization asks about a metric route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes<'a> {
+    /// `None`: cluster-wide.
+    pub namespace: Option<&'a str>,
+    /// `pods`, or `metrics` for the metrics of a namespace itself.
+    pub resource: &'a str,
+    /// The metric's name, unless that is the name already.
+    pub subresource: Option<&'a str>,
+    /// The object's name or `*`, or the metric's for those of a namespace itself.
+    pub name: &'a str,
+}
+
+/// A route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiPath {
+    /// `/` and `/index.html`: the paths that there are.
+    Root,
+    /// `/version`
+    VersionInfo,
+    /// `/readyz` and the like, or one check of it: `/readyz/config`.
+    Health(Probe, Option<String>),
+    /// `/metrics`: our own.
+    OwnMetrics,
+    /// `/apis`
+    Groups,
+    /// `/apis/custom.metrics.k8s.io`
+    Group,
+    /// `/apis/custom.metrics.k8s.io/v1beta2`
+    Resources(Version),
+    /// A metric of objects.
+    Metric(MetricPath),
+    /// Anything else below `/apis/custom.metrics.k8s.io`.
+    UnknownInGroup,
+    /// Anything else.
+    Unknown,
+}
+
+/// Why a path is no path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PathError {
+    /// Longer than this many bytes.
+    TooLong(usize),
+    /// It does not start with a slash.
+    NotAbsolute,
+    /// A percent sign without two hexadecimal digits after it; these bytes.
+    BadEscape(String),
+    /// Not UTF-8 once decoded.
+    NotUtf8,
+    /// A control character once decoded.
+    Control,
+    /// A `.` or `..` segment.
+    DotSegment,
+    /// A path below `/namespaces` that is neither about a namespace's own metric nor about objects in one.
+    Invalid,
+}
+
+/// Parses a path as it stands in the request line, without its query, of at most `max` bytes.
+///
+/// # Errors
+/// If it is no path, or one that can name nothing: a client's mistake.
+pub fn parse(raw: &str, max: usize) -> Result<ApiPath, PathError> {
+    if raw.len() > max {
+        return Err(PathError::TooLong(max));
+    }
+    let path = decode(raw, Plus::Literal).map_err(|error| match error {
+        DecodeError::Escape(found) => PathError::BadEscape(found),
+        DecodeError::NotUtf8 => PathError::NotUtf8,
+    })?;
+    let inner = path.strip_prefix('/').ok_or(PathError::NotAbsolute)?.trim_end_matches('/');
+    if path.chars().any(char::is_control) {
+        return Err(PathError::Control);
+    }
+    let segments: Vec<&str> = inner.split('/').collect();
+    if segments.iter().any(|segment| matches!(*segment, "." | "..")) {
+        return Err(PathError::DotSegment);
+    }
+    route(&segments)
+}
+
+fn route(segments: &[&str]) -> Result<ApiPath, PathError> {
+    Ok(match *segments {
+        [""] | ["index.html"] => ApiPath::Root,
+        ["version"] => ApiPath::VersionInfo,
+        ["metrics"] => ApiPath::OwnMetrics,
+        ["apis"] => ApiPath::Groups,
+        ["apis", GROUP] => ApiPath::Group,
+        ["apis", GROUP, version, ref rest @ ..] => match Version::parse(version) {
+            Some(version) if rest.is_empty() => ApiPath::Resources(version),
+            Some(version) if !rest.contains(&"") => metric(version, rest)?,
+            _ => ApiPath::UnknownInGroup,
+        },
+        [first, ref check @ ..] => match (Probe::parse(first), check) {
+            (Some(probe), []) => ApiPath::Health(probe, None),
+            (Some(probe), [check]) => ApiPath::Health(probe, Some((*check).to_owned())),
+            _ => ApiPath::Unknown,
+        },
+        [] => ApiPath::Unknown,
+    })
+}
+
+/// The segments below a version.
+fn metric(version: Version, segments: &[&str]) -> Result<ApiPath, PathError> {
+    let path = |namespace: Option<&str>, resource: &str, name: &str, metric: &str| {
+        ApiPath::Metric(MetricPath {
+            version,
+            namespace: namespace.map(str::to_owned),
+            resource: resource.to_owned(),
+            name: if name == "*" { ObjectName::All } else { ObjectName::One(name.to_owned()) },
+            metric: metric.to_owned(),
+        })
+    };
+    Ok(match *segments {
+        // A namespace's own metric; Kubernetes ignores a fifth segment there. There is no asking for all namespaces.
+        ["namespaces", "*", ..] if segments.len() > 2 => return Err(PathError::Invalid),
+        ["namespaces", namespace, "metrics", metric] | ["namespaces", namespace, "metrics", metric, _] => {
+            path(None, "namespaces", namespace, metric)
+        }
+        ["namespaces", _, _] => return Err(PathError::Invalid),
+        ["namespaces", namespace, resource, name, metric] => path(Some(namespace), resource, name, metric),
+        [resource, name, metric] => path(None, resource, name, metric),
+        _ => ApiPath::UnknownInGroup,
+    })
+}
+
+impl Version {
+    /// As paths and bodies have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1Beta1 => "v1beta1",
+            Self::V1Beta2 => "v1beta2",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::V1Beta1, Self::V1Beta2].into_iter().find(|version| version.as_str() == text)
+    }
+}
+
+impl Probe {
+    /// As paths have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Healthz => "healthz",
+            Self::Livez => "livez",
+            Self::Readyz => "readyz",
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        [Self::Healthz, Self::Livez, Self::Readyz].into_iter().find(|probe| probe.as_str() == text)
+    }
+}
+
+impl ObjectName {
+    /// The name, or `*`.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::All => "*",
+            Self::One(name) => name,
+        }
+    }
+}
+
+impl MetricPath {
+    /// What authorization asks about it.
+    pub fn attributes(&self) -> Attributes<'_> {
+        match &self.name {
+            ObjectName::One(namespace) if self.is_namespace() => {
+                Attributes { namespace: Some(namespace), resource: "metrics", subresource: None, name: &self.metric }
+            }
+            name => Attributes {
+                namespace: self.namespace.as_deref(),
+                resource: &self.resource,
+                subresource: Some(&self.metric),
+                name: name.as_str(),
+            },
+        }
+    }
+
+    fn is_namespace(&self) -> bool {
+        self.resource == "namespaces" && self.namespace.is_none()
+    }
+}
+
+/// The path below the version, percent-encoded; it parses to the same.
+impl fmt::Display for MetricPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, metric) = (Encoded(self.name.as_str()), Encoded(&self.metric));
+        if self.is_namespace() {
+            return write!(f, "namespaces/{name}/metrics/{metric}");
+        }
+        if let Some(namespace) = &self.namespace {
+            write!(f, "namespaces/{}/", Encoded(namespace))?;
+        }
+        write!(f, "{}/{name}/{metric}", Encoded(&self.resource))
+    }
+}
+
+/// The path; what names no route prints as one that names none either.
+impl fmt::Display for ApiPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => f.write_str("/"),
+            Self::VersionInfo => f.write_str("/version"),
+            Self::Health(probe, None) => write!(f, "/{}", probe.as_str()),
+            Self::Health(probe, Some(check)) => write!(f, "/{}/{}", probe.as_str(), Encoded(check)),
+            Self::OwnMetrics => f.write_str("/metrics"),
+            Self::Groups => f.write_str("/apis"),
+            Self::Group => write!(f, "/apis/{GROUP}"),
+            Self::Resources(version) => write!(f, "/apis/{GROUP}/{}", version.as_str()),
+            Self::Metric(path) => write!(f, "/apis/{GROUP}/{}/{path}", path.version.as_str()),
+            Self::UnknownInGroup => write!(f, "/apis/{GROUP}/unknown"),
+            Self::Unknown => f.write_str("/unknown"),
+        }
+    }
+}
+
+impl fmt::Display for PathError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong(max) => write!(f, "invalid request path: expected at most {max} bytes, found more"),
+            Self::NotAbsolute => f.write_str("invalid request path: expected a slash at its beginning"),
+            Self::BadEscape(found) => {
+                let found = Escaped::new(found);
+                write!(f, "invalid request path: expected two hexadecimal digits after %, found {found}")
+            }
+            Self::NotUtf8 => f.write_str("invalid request path: expected UTF-8 once decoded"),
+            Self::Control => f.write_str("invalid request path: expected no control characters, found one"),
+            Self::DotSegment => f.write_str("invalid request path: expected no . or .. segment, found one"),
+            Self::Invalid => f.write_str(
+                "invalid request path: expected /namespaces/NAMESPACE/metrics/METRIC or \
+                 /namespaces/NAMESPACE/RESOURCE/NAME/METRIC",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for PathError {}
+
+/// What a plus sign means: itself in paths, a blank in queries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Plus {
+    Literal,
+    Blank,
+}
+
+/// Why a text cannot be percent-decoded.
+#[derive(Debug)]
+pub(super) enum DecodeError {
+    /// The bytes from the percent sign on, three at most.
+    Escape(String),
+    NotUtf8,
+}
+
+/// Percent-decodes (RFC 3986 §2.1).
+pub(super) fn decode(raw: &str, plus: Plus) -> Result<String, DecodeError> {
+    let mut decoded = Vec::with_capacity(raw.len());
+    let mut rest = raw.as_bytes();
+    while let [first, after @ ..] = rest {
+        rest = after;
+        decoded.push(match (first, after) {
+            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                rest = after;
+                hex(*high) << 4 | hex(*low)
+            }
+            (b'%', _) => {
+                let found: Vec<u8> = std::iter::once(*first).chain(after.iter().take(2).copied()).collect();
+                return Err(DecodeError::Escape(String::from_utf8_lossy(&found).into_owned()));
+            }
+            (b'+', _) if plus == Plus::Blank => b' ',
+            _ => *first,
+        });
+    }
+    String::from_utf8(decoded).map_err(|_| DecodeError::NotUtf8)
+}
+
+/// The value of a hexadecimal digit.
+fn hex(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        _ => (digit | 0x20).wrapping_sub(b'a').wrapping_add(10),
+    }
+}
+
+/// Percent-encodes all but what stands in a segment as it is (RFC 3986 §3.3).
+struct Encoded<'a>(&'a str);
+
+impl fmt::Display for Encoded<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.bytes().try_for_each(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => write!(f, "{}", char::from(byte)),
+            _ if b"-._~!$&'()*+,;=:@".contains(&byte) => write!(f, "{}", char::from(byte)),
+            _ => write!(f, "%{byte:02X}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,155 @@
-//! The query string of a request.
+//! Query strings, as Go reads them: `application/x-www-form-urlencoded`, the first value of a key counting.
+
+use std::fmt;
+
+use super::escape::Escaped;
+use super::path::{DecodeError, Plus, decode};
+
+/// The most `exclude` parameters of one request: there are fewer checks.
+const EXCLUDES: usize = 16;
+
+/// The parameters that mean something to somebody; all others are ignored, as clients send more than we know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    /// `labelSelector`: which objects.
+    pub label_selector: Option<String>,
+    /// `metricLabelSelector`: which series.
+    pub metric_label_selector: Option<String>,
+    /// `fieldSelector`: may only repeat the name in the path.
+    pub field_selector: Option<String>,
+    /// `pretty`: whether JSON is to be indented.
+    pub pretty: Option<bool>,
+    /// `verbose`, with whatever value: health tells every check.
+    pub verbose: bool,
+    /// `exclude`: health checks that are not to count.
+    pub exclude: Vec<String>,
+}
+
+/// Why a text is no query.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// Longer than this many bytes.
+    TooLong(usize),
+    /// A percent sign without two hexadecimal digits after it; these bytes.
+    BadEscape(String),
+    /// Not UTF-8 once decoded.
+    NotUtf8,
+    /// A semicolon, which some read as `&` and some do not.
+    Semicolon,
+    /// More than this many `exclude` parameters.
+    TooManyExcludes(usize),
+}
+
+/// Parses what stands behind the `?`, of at most `max` bytes.
+///
+/// # Errors
+/// If any parameter, known or not, cannot be decoded: a selector that was cut or garbled must not pass as none.
+pub fn parse(raw: Option<&str>, max: usize) -> Result<Query, QueryError> {
+    let raw = raw.unwrap_or_default();
+    if raw.len() > max {
+        return Err(QueryError::TooLong(max));
+    }
+    if raw.contains(';') {
+        return Err(QueryError::Semicolon);
+    }
+    let mut query = Query::default();
+    for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
+        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let (key, value) = (text(key)?, text(value)?);
+        let first = |known: &mut Option<String>, value| _ = known.get_or_insert(value);
+        match key.as_str() {
+            "labelSelector" => first(&mut query.label_selector, value),
+            "metricLabelSelector" => first(&mut query.metric_label_selector, value),
+            "fieldSelector" => first(&mut query.field_selector, value),
+            "pretty" => _ = query.pretty.get_or_insert(!matches!(value.to_ascii_lowercase().as_str(), "0" | "false")),
+            "verbose" => query.verbose = true,
+            "exclude" if query.exclude.len() == EXCLUDES => return Err(QueryError::TooManyExcludes(EXCLUDES)),
+            "exclude" => query.exclude.push(value),
+            _ => {}
+        }
+    }
+    Ok(query)
+}
+
+fn text(raw: &str) -> Result<String, QueryError> {
+    decode(raw, Plus::Blank).map_err(|error| match error {
+        DecodeError::Escape(found) => QueryError::BadEscape(found),
+        DecodeError::NotUtf8 => QueryError::NotUtf8,
+    })
+}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("invalid query: ")?;
+        match self {
+            Self::TooLong(max) => write!(f, "expected at most {max} bytes, found more"),
+            Self::BadEscape(found) => {
+                write!(f, "expected two hexadecimal digits after %, found {}", Escaped::new(found))
+            }
+            Self::NotUtf8 => f.write_str("expected UTF-8 once decoded"),
+            Self::Semicolon => {
+                f.write_str("expected & between parameters, found a semicolon; write one in a value as %3B")
+            }
+            Self::TooManyExcludes(max) => write!(f, "expected at most {max} exclude parameters, found more"),
+        }
+    }
+}
+
+impl std::error::Error for QueryError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    #[test]
+    fn parses() {
+        let none = Query::default;
+        for (raw, expected) in [
+            ("", none()),
+            ("&&", none()),
+            ("timeout=5s&watch=true&x", none()),
+            ("labelSelector=", Query { label_selector: some(""), ..none() }),
+            (
+                "labelSelector=app%3Dweb%2Ctier+in+%28a%2Cb%29",
+                Query { label_selector: some("app=web,tier in (a,b)"), ..none() },
+            ),
+            ("labelSelector=a=b", Query { label_selector: some("a=b"), ..none() }),
+            ("labelSelector=a&labelSelector=b", Query { label_selector: some("a"), ..none() }),
+            ("label%53elector=a", Query { label_selector: some("a"), ..none() }),
+            ("metricLabelSelector=verb%21%3Dget", Query { metric_label_selector: some("verb!=get"), ..none() }),
+            ("fieldSelector=metadata.name%3Dx", Query { field_selector: some("metadata.name=x"), ..none() }),
+            ("pretty", Query { pretty: Some(true), ..none() }),
+            ("pretty=1", Query { pretty: Some(true), ..none() }),
+            ("pretty=False&pretty=true", Query { pretty: Some(false), ..none() }),
+            ("verbose=false", Query { verbose: true, ..none() }),
+            ("exclude=a&exclude=b", Query { exclude: vec!["a".into(), "b".into()], ..none() }),
+        ] {
+            assert_eq!(parse(Some(raw), 64), Ok(expected), "{raw}");
+        }
+        assert_eq!(parse(None, 0), Ok(none()));
+    }
+
+    #[test]
+    fn refuses() {
+        for (raw, expected) in [
+            ("a=%", QueryError::BadEscape("%".into())),
+            ("%zz", QueryError::BadEscape("%zz".into())),
+            ("timeout=%ff", QueryError::NotUtf8),
+            ("a=1;b=2", QueryError::Semicolon),
+            ("0123456789012345678901234567890123456789012345678901234567890123456789", QueryError::TooLong(64)),
+        ] {
+            assert_eq!(parse(Some(raw), 64), Err(expected), "{raw}");
+        }
+        let excludes = "exclude=a&".repeat(17);
+        assert_eq!(parse(Some(&excludes), 1024), Err(QueryError::TooManyExcludes(16)));
+        assert_eq!(
+            QueryError::BadEscape("%\u{1b}[".into()).to_string(),
+            r#"invalid query: expected two hexadecimal digits after %, found "%\x1b[""#
+        );
+    }
+}

@@ -1,1 +1,241 @@
 //! Kubernetes' label selectors.
+//!
+//! ```text
+//! selector    = [ requirement *( "," requirement ) ]
+//! requirement = key | "!" key | key ( "=" | "==" | "!=" ) [ value ] | key ( ">" | "<" ) integer
+//!             | key ( "in" | "notin" ) "(" [ value ] *( "," [ value ] ) ")"
+//! ```
+//! Blanks may stand between any two tokens; there are no quotes and no escapes. `in` and `notin` are operators only where
+//! an operator stands.
+
+mod lexer;
+mod parser;
+mod rules;
+
+use std::fmt;
+
+use super::escape::Escaped;
+
+/// What a selector may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Length of the text in bytes.
+    pub bytes: usize,
+    /// Requirements, which are matched against every object.
+    pub requirements: usize,
+}
+
+/// A parsed selector: all its requirements must hold. It prints in Kubernetes' canonical form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Selector {
+    /// In order of their keys, those of one key as written.
+    requirements: Vec<Requirement>,
+}
+
+/// One condition on one label.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Requirement {
+    key: String,
+    operator: Operator,
+    /// In order and each once.
+    values: Vec<String>,
+}
+
+/// What is demanded of a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operator {
+    /// `=`: it has this value.
+    Equals,
+    /// `==`: the same, and printed as it was written.
+    DoubleEquals,
+    /// `!=`: it is absent or has another value.
+    NotEquals,
+    /// `in`: it has one of these values.
+    In,
+    /// `notin`: it is absent or has none of these values.
+    NotIn,
+    /// It is there.
+    Exists,
+    /// `!`: it is not there.
+    DoesNotExist,
+    /// `>`: it is a larger integer.
+    GreaterThan,
+    /// `<`: it is a smaller integer.
+    LessThan,
+}
+
+/// Why a text is no selector.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SelectorError {
+    /// Longer than this many bytes.
+    TooLong(usize),
+    /// More requirements than this.
+    TooManyRequirements(usize),
+    /// Something else than the grammar demands.
+    Syntax {
+        /// Where, in bytes from 0.
+        at: usize,
+        /// What the grammar demands.
+        expected: &'static str,
+        /// The token that stands there; empty at the end.
+        found: String,
+    },
+}
+
+impl Selector {
+    /// Parses `text`.
+    ///
+    /// # Errors
+    /// If it is no selector; the message begins as Kubernetes' own does.
+    pub fn parse(text: &str, limits: &Limits) -> Result<Self, SelectorError> {
+        if text.len() > limits.bytes {
+            return Err(SelectorError::TooLong(limits.bytes));
+        }
+        let mut requirements = parser::parse(text, limits.requirements)?;
+        requirements.sort_by(|a, b| a.key.cmp(&b.key));
+        Ok(Self { requirements })
+    }
+
+    /// The selector that everything matches.
+    pub fn everything() -> Self {
+        Self::default()
+    }
+
+    /// Whether everything matches.
+    pub fn is_everything(&self) -> bool {
+        self.requirements.is_empty()
+    }
+
+    /// Its requirements, in order of their keys.
+    pub fn requirements(&self) -> &[Requirement] {
+        &self.requirements
+    }
+
+    /// Whether labels match; `label` gives the value of one, or `None` if it is absent.
+    pub fn matches<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
+        self.requirements.iter().all(|requirement| requirement.matches(label(&requirement.key)))
+    }
+}
+
+impl Requirement {
+    /// The label's key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// What is demanded.
+    pub fn operator(&self) -> Operator {
+        self.operator
+    }
+
+    /// The values it is compared with, in order and each once.
+    pub fn values(&self) -> &[String] {
+        &self.values
+    }
+
+    /// Whether a label of this value, or its absence, will do.
+    pub fn matches(&self, label: Option<&str>) -> bool {
+        let listed = |label: &str| self.values.binary_search_by(|value| value.as_str().cmp(label)).is_ok();
+        match self.operator {
+            Operator::Equals | Operator::DoubleEquals | Operator::In => label.is_some_and(listed),
+            Operator::NotEquals | Operator::NotIn => !label.is_some_and(listed),
+            Operator::Exists => label.is_some(),
+            Operator::DoesNotExist => label.is_none(),
+            Operator::GreaterThan => self.compared(label).is_some_and(|(label, value)| label > value),
+            Operator::LessThan => self.compared(label).is_some_and(|(label, value)| label < value),
+        }
+    }
+
+    /// The label and the value as integers, if both are.
+    fn compared(&self, label: Option<&str>) -> Option<(i64, i64)> {
+        Some((label?.parse().ok()?, self.values.first()?.parse().ok()?))
+    }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, requirement) in self.requirements.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "," };
+            write!(f, "{comma}{requirement}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, operator, values } = self;
+        let values = values.join(",");
+        match operator {
+            Operator::Equals => write!(f, "{key}={values}"),
+            Operator::DoubleEquals => write!(f, "{key}=={values}"),
+            Operator::NotEquals => write!(f, "{key}!={values}"),
+            Operator::In => write!(f, "{key} in ({values})"),
+            Operator::NotIn => write!(f, "{key} notin ({values})"),
+            Operator::Exists => f.write_str(key),
+            Operator::DoesNotExist => write!(f, "!{key}"),
+            Operator::GreaterThan => write!(f, "{key}>{values}"),
+            Operator::LessThan => write!(f, "{key}<{values}"),
+        }
+    }
+}
+
+impl fmt::Display for SelectorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("unable to parse requirement: ")?;
+        match self {
+            Self::TooLong(max) => write!(f, "expected a selector of at most {max} bytes, found a longer one"),
+            Self::TooManyRequirements(max) => write!(f, "expected at most {max} requirements, found more"),
+            Self::Syntax { at, expected, found } if found.is_empty() => {
+                write!(f, "expected {expected} at byte {at}, found the end")
+            }
+            Self::Syntax { at, expected, found } => {
+                write!(f, "expected {expected} at byte {at}, found {}", Escaped::new(found))
+            }
+        }
+    }
+}
+
+impl std::error::Error for SelectorError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { bytes: 100, requirements: 3 };
+
+    #[test]
+    fn says_what_is_wrong() {
+        for (text, message) in [
+            (",", r#"expected a label key or "!" at byte 0, found ",""#),
+            ("a,", r#"expected a label key or "!" at byte 2, found the end"#),
+            ("!", "expected a label key at byte 1, found the end"),
+            ("!a=b", r#"expected "," or the end at byte 2, found "=""#),
+            ("a b", r#"expected an operator, "," or the end at byte 2, found "b""#),
+            ("a=b c", r#"expected "," or the end at byte 4, found "c""#),
+            ("a===b", r#"expected a label value at byte 3, found "=""#),
+            ("a in x", r#"expected "(" at byte 5, found "x""#),
+            ("a in (x", r#"expected "," or ")" at byte 7, found the end"#),
+            ("a in (x y)", r#"expected "," or ")" at byte 8, found "y""#),
+            ("a>", "expected an integer at byte 2, found the end"),
+            ("a>x", r#"expected an integer at byte 2, found "x""#),
+            ("a>9223372036854775808", r#"expected an integer at byte 2, found "9223372036854775808""#),
+            ("_a=1", r#"expected a label key or "!" at byte 0, found "_a""#),
+            ("a=\u{1b}[", r#"expected a label value at byte 2, found "\x1b[""#),
+            ("a,b,c,d", "expected at most 3 requirements, found more"),
+        ] {
+            let error = Selector::parse(text, &LIMITS).unwrap_err().to_string();
+            assert_eq!(error, format!("unable to parse requirement: {message}"), "{text}");
+        }
+        let long = "a".repeat(101);
+        assert_eq!(Selector::parse(&long, &LIMITS), Err(SelectorError::TooLong(100)));
+    }
+
+    #[test]
+    fn bounds_values_by_bytes() {
+        let limits = Limits { bytes: 1 << 20, requirements: 1 };
+        let text = format!("a in ({})", vec!["x"; 100_000].join(","));
+        assert_eq!(Selector::parse(&text, &limits).unwrap().to_string(), "a in (x)");
+    }
+}

@@ -1,5 +1,336 @@
-//! URLs with placeholders.
+//! URLs with placeholders: `http://{name}.{namespace}.svc:8080/stats?of={metric}`.
+//!
+//! ```text
+//! template = ( "http://" | "https://" ) host [ ":" port ] [ path ] [ "?" query ]
+//! host     = DNS-1123 labels, in which {name} and {namespace} may stand | "[" IPv6 address "]"
+//! ```
+//! In path and query any placeholder may stand, and its value is percent-encoded (RFC 3986, section 2).
 
-/// A parsed URL template.
+mod host;
+
+use std::fmt;
+
+use self::host::{is_host, is_label};
+use super::escape::Escaped;
+
+/// A parsed URL template; it prints as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Template {}
+pub struct Template {
+    text: String,
+    https: bool,
+    host: Vec<Piece>,
+    /// With its colon; empty if there is none.
+    port: String,
+    /// Path and query.
+    target: Vec<Piece>,
+}
+
+/// What a URL may leave open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placeholder {
+    /// `{namespace}`: the described object's namespace.
+    Namespace,
+    /// `{resource}`: its plural resource, with the group if that is not core.
+    Resource,
+    /// `{name}`: its name.
+    Name,
+    /// `{metric}`: the metric's name.
+    Metric,
+    /// `{labelSelector}`: the request's label selector.
+    LabelSelector,
+}
+
+/// What placeholders stand for in one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Values<'a> {
+    /// `None` for a root-scoped object.
+    pub namespace: Option<&'a str>,
+    /// `services`, `deployments.apps`.
+    pub resource: &'a str,
+    /// `None` if the request is for `*`.
+    pub name: Option<&'a str>,
+    /// The metric's name.
+    pub metric: &'a str,
+    /// Empty: every object.
+    pub label_selector: &'a str,
+}
+
+/// Why a text is not a URL template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateError {
+    /// Where, in characters from 1.
+    pub column: usize,
+    /// The whole message; it names the column too, and never shows a password.
+    pub message: String,
+}
+
+/// Why there is no URL for one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExpandError {
+    /// The request has no value for this placeholder: no single object is asked for, or one without a namespace.
+    Missing(Placeholder),
+    /// The value of a placeholder of the host is not one DNS-1123 label.
+    NotALabel(Placeholder, String),
+    /// The host or one of its labels grows too long.
+    HostTooLong,
+    /// A segment of the path becomes `.` or `..`.
+    DotSegment,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Literal(String),
+    Value(Placeholder),
+}
+
+impl Template {
+    /// Parses `text`, of at most `max` bytes.
+    ///
+    /// # Errors
+    /// If it is not a URL that we fetch, or if a placeholder is unknown or stands where it must not.
+    pub fn parse(text: &str, max: usize) -> Result<Self, TemplateError> {
+        if text.len() > max {
+            return Err(error(1, format!("expected a URL of at most {max} bytes, found {}", text.len())));
+        }
+        check_characters(text)?;
+        let (https, rest) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
+            (Some(rest), _) => (false, rest),
+            (_, Some(rest)) => (true, rest),
+            _ => return Err(error(1, "expected a URL that starts with http:// or https:// at column 1".to_owned())),
+        };
+        let start = text.len() - rest.len();
+        let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        if let Some(at) = authority.find('@') {
+            let column = start + at + 1;
+            let message = format!(
+                "expected no user name or password before the @ at column {column}: use basic: or bearerTokenFile:"
+            );
+            return Err(error(column, message));
+        }
+        let (host, port) = host::parse(authority, start)?;
+        let mut target = pieces(target, start + authority.len())?;
+        if !matches!(target.first(), Some(Piece::Literal(text)) if text.starts_with('/')) {
+            target.insert(0, Piece::Literal("/".to_owned()));
+        }
+        let template = Self { text: text.to_owned(), https, host, port, target };
+        if has_dot_segment(&literals(&template.target)) {
+            let column = start + authority.len() + 1;
+            let message = format!("expected a path without . and .. segments at column {column}, found one");
+            return Err(error(column, message));
+        }
+        Ok(template)
+    }
+
+    /// Whether the URL holds this placeholder.
+    pub fn uses(&self, placeholder: Placeholder) -> bool {
+        self.host.iter().chain(&self.target).any(|piece| *piece == Piece::Value(placeholder))
+    }
+
+    /// Whether the URL holds any placeholder.
+    pub fn is_templated(&self) -> bool {
+        Placeholder::ALL.into_iter().any(|placeholder| self.uses(placeholder))
+    }
+
+    /// Whether the host depends on the request.
+    pub fn host_is_templated(&self) -> bool {
+        self.host.iter().any(|piece| matches!(piece, Piece::Value(_)))
+    }
+
+    /// Whether the scheme is `https`.
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// The URL for one request.
+    ///
+    /// # Errors
+    /// If a value is missing or does not fit where it would stand.
+    pub fn expand(&self, values: &Values<'_>) -> Result<String, ExpandError> {
+        let mut host = String::new();
+        for piece in &self.host {
+            match piece {
+                Piece::Literal(text) => host.push_str(text),
+                Piece::Value(placeholder) => {
+                    let value = values.get(*placeholder)?;
+                    if !is_label(value) {
+                        return Err(ExpandError::NotALabel(*placeholder, value.to_owned()));
+                    }
+                    host.push_str(value);
+                }
+            }
+        }
+        if self.host_is_templated() && !is_host(&host) {
+            return Err(ExpandError::HostTooLong);
+        }
+        let mut target = String::new();
+        for piece in &self.target {
+            match piece {
+                Piece::Literal(text) => target.push_str(text),
+                Piece::Value(placeholder) => percent_encode(values.get(*placeholder)?, &mut target),
+            }
+        }
+        if has_dot_segment(&target) {
+            return Err(ExpandError::DotSegment);
+        }
+        let scheme = if self.https { "https" } else { "http" };
+        Ok(format!("{scheme}://{host}{}{target}", self.port))
+    }
+}
+
+impl Placeholder {
+    /// All of them, in the order that messages list them.
+    pub const ALL: [Self; 5] = [Self::Namespace, Self::Resource, Self::Name, Self::Metric, Self::LabelSelector];
+
+    /// As it is written, with its braces.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Namespace => "{namespace}",
+            Self::Resource => "{resource}",
+            Self::Name => "{name}",
+            Self::Metric => "{metric}",
+            Self::LabelSelector => "{labelSelector}",
+        }
+    }
+}
+
+impl<'a> Values<'a> {
+    fn get(&self, placeholder: Placeholder) -> Result<&'a str, ExpandError> {
+        let value = match placeholder {
+            Placeholder::Namespace => self.namespace,
+            Placeholder::Resource => Some(self.resource),
+            Placeholder::Name => self.name,
+            Placeholder::Metric => Some(self.metric),
+            Placeholder::LabelSelector => Some(self.label_selector),
+        };
+        value.ok_or(ExpandError::Missing(placeholder))
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Display for TemplateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Display for ExpandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(placeholder) => {
+                write!(f, "expected a value for {} of the URL, found none", placeholder.as_str())
+            }
+            Self::NotALabel(placeholder, value) => write!(
+                f,
+                "expected {} in the host of the URL to be one DNS label ([a-z0-9-], at most 63 characters), found {}",
+                placeholder.as_str(),
+                Escaped::new(value)
+            ),
+            Self::HostTooLong => {
+                f.write_str("expected a host of at most 253 characters in labels of at most 63, found a longer one")
+            }
+            Self::DotSegment => f.write_str("expected no . or .. as a segment of the URL's path, found one"),
+        }
+    }
+}
+
+impl std::error::Error for TemplateError {}
+impl std::error::Error for ExpandError {}
+
+/// Splits a part of a template at its placeholders; `offset` characters stand before it.
+fn pieces(text: &str, offset: usize) -> Result<Vec<Piece>, TemplateError> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(brace) = rest.find(['{', '}']) {
+        let (literal, from_brace) = rest.split_at(brace);
+        let column = offset + text.len() - from_brace.len() + 1;
+        let Some(end) = from_brace.find('}').filter(|end| *end > 0) else {
+            return Err(error(
+                column,
+                format!("the brace at column {column} has no other; write a literal one as %7B or %7D"),
+            ));
+        };
+        let (written, after) = from_brace.split_at(end + 1);
+        let Some(placeholder) = Placeholder::ALL.into_iter().find(|known| known.as_str() == written) else {
+            let message = format!(
+                "expected one of {} at column {column}, found {}",
+                Placeholder::ALL.map(Placeholder::as_str).join(" "),
+                Escaped::new(written)
+            );
+            return Err(error(column, message));
+        };
+        if !literal.is_empty() {
+            pieces.push(Piece::Literal(literal.to_owned()));
+        }
+        pieces.push(Piece::Value(placeholder));
+        rest = after;
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Literal(rest.to_owned()));
+    }
+    Ok(pieces)
+}
+
+/// Refuses what no URL holds unencoded, and fragments, which are never sent.
+fn check_characters(text: &str) -> Result<(), TemplateError> {
+    for (at, c) in text.char_indices() {
+        // All before is ASCII.
+        let column = at + 1;
+        match c {
+            '#' => {
+                return Err(error(column, format!("expected no fragment at column {column}: it would never be sent")));
+            }
+            '%' => {
+                let digits = text.get(at + 1..at + 3).unwrap_or_default();
+                if digits.len() < 2 || !digits.chars().all(|c| c.is_ascii_hexdigit()) {
+                    return Err(error(
+                        column,
+                        format!("expected two hexadecimal digits after the % at column {column}"),
+                    ));
+                }
+            }
+            '"' | '<' | '>' | '\\' | '^' | '`' | '|' | '\0'..=' ' | '\x7f'.. => {
+                let found = Escaped::new(c.encode_utf8(&mut [0; 4])).to_string();
+                return Err(error(column, format!("expected {found} at column {column} to be percent-encoded")));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A text in which each placeholder is something harmless, to check what is around them.
+fn literals(pieces: &[Piece]) -> String {
+    fn text(piece: &Piece) -> &str {
+        match piece {
+            Piece::Literal(text) => text,
+            Piece::Value(_) => "a",
+        }
+    }
+    pieces.iter().map(text).collect()
+}
+
+/// Whether servers or proxies would take a segment of the path for `.` or `..`.
+fn has_dot_segment(target: &str) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
+    path.split('/').any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
+}
+
+/// Appends a value with all but RFC 3986's unreserved characters encoded.
+fn percent_encode(value: &str, to: &mut String) {
+    for byte in value.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => to.push(char::from(byte)),
+            _ => to.push_str(&format!("%{byte:02X}")),
+        }
+    }
+}
+
+fn error(column: usize, message: String) -> TemplateError {
+    TemplateError { column, message }
+}

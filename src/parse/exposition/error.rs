@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::parse::escape::Escaped;
 
-/// The most bytes of a page that an error keeps.
-const FOUND: usize = 24;
+/// The most bytes of a page that an error keeps: one more than a message shows, so that it shows there was more.
+const FOUND: usize = 65;
 
 /// A malformed page: nothing read from it may be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum PageErrorKind {
     Syntax {
         /// What the format demands there, in words.
         expected: &'static str,
-        /// The bytes that stand there instead, up to the next blank and 24 at most; empty at the end of the line.
+        /// The bytes that stand there instead, up to the next blank and 65 at most; empty at the end of the line.
         found: Box<[u8]>,
     },
     /// A line is longer than [`Limits::line`](super::Limits::line).
@@ -45,6 +45,20 @@ pub enum PageErrorKind {
     MissingEof,
     /// A page of OpenMetrics goes on after `# EOF`.
     AfterEof,
+}
+
+impl PageErrorKind {
+    /// What is wrong, without its place and the page's own bytes: the same text for the same mistake wherever it stands.
+    pub fn cause(&self) -> String {
+        match self {
+            Self::Syntax { expected, .. } => format!("expected {expected}"),
+            Self::LineTooLong { limit } => format!("expected lines of at most {limit} bytes, found a longer one"),
+            Self::TooManyLabels { limit } => format!("expected at most {limit} labels, found more"),
+            Self::CutOff => "expected a line feed at the end, found that the last line is cut off".to_owned(),
+            Self::MissingEof => "expected the page to end with \"# EOF\", found that it was cut off".to_owned(),
+            Self::AfterEof => "expected nothing after \"# EOF\", found more of the page".to_owned(),
+        }
+    }
 }
 
 impl fmt::Display for PageError {
@@ -118,7 +132,7 @@ impl Fault {
 #[cold]
 pub(super) fn syntax(expected: &'static str, rest: &[u8]) -> PageErrorKind {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n');
-    let first = rest.first().is_some_and(|byte| blank(byte));
+    let first = rest.first().is_some_and(blank);
     let found = rest.iter().take(FOUND).take_while(|byte| blank(byte) == first).copied().collect();
     PageErrorKind::Syntax { expected, found }
 }

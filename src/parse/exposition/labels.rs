@@ -18,6 +18,16 @@ pub struct Labels<'a> {
 }
 
 impl<'a> Labels<'a> {
+    /// The labels whose text, what [`Labels::raw`] gave once, was kept aside. Of other text it makes what it can.
+    pub fn checked(raw: &'a str) -> Self {
+        Self { raw }
+    }
+
+    /// Their text as the page wrote it, without braces.
+    pub fn raw(&self) -> &'a str {
+        self.raw
+    }
+
     /// Names and unescaped values in the page's order. Every name comes once.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, Cow<'a, str>)> + use<'a> {
         let mut rest = self.raw;

@@ -70,6 +70,11 @@ pub struct Sample<'a> {
     pub kind: Kind,
 }
 
+/// The number that a whole text is, as a sample's value is written.
+pub fn value(text: &str) -> Option<f64> {
+    number::Number::read(text).filter(|(_, rest)| rest.is_empty()).map(|(number, _)| number.value())
+}
+
 /// What a page is read into.
 pub trait Sink {
     /// Whether samples of this name are wanted. Asked once for every sample; those refused are checked but not converted.

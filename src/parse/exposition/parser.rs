@@ -202,3 +202,36 @@ impl Parser {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Nothing;
+
+    impl Sink for Nothing {
+        fn wants(&mut self, _: &str) -> bool {
+            false
+        }
+        fn sample(&mut self, _: &Sample<'_>) {}
+    }
+
+    #[test]
+    fn never_carries_more_than_a_line() {
+        let limit = 1_000;
+        let mut parser = Parser::new(Format::Prometheus, Limits { line: limit, labels: 1 });
+        for line in 0..3 {
+            for length in 1..=limit {
+                parser.feed(b" ", &mut Nothing).unwrap();
+                assert_eq!(parser.carried.len(), length);
+            }
+            parser.feed(b"\na 1\nb", &mut Nothing).unwrap();
+            assert_eq!(parser.carried, b"b");
+            parser.feed(b" 1\n", &mut Nothing).unwrap();
+            assert_eq!((parser.carried.len(), parser.summary.lines), (0, (line + 1) * 3));
+        }
+        let error = parser.feed(&[b' '; 100_000], &mut Nothing).unwrap_err();
+        assert_eq!(error, PageError { line: 10, column: 1_001, kind: PageErrorKind::LineTooLong { limit } });
+        assert!(parser.carried.capacity() <= 2 * limit);
+    }
+}

@@ -1,0 +1,57 @@
+//! Discovery, `/version` and `/`: from memory and configuration alone, never from a source.
+
+use once_cell::sync::Lazy;
+use serde::Serialize;
+
+use super::message::Reply;
+use crate::kube::discovery::{ApiGroup, ApiGroupList, ApiResource, ApiResourceList, RootPaths};
+use crate::metrics::rules::Rules;
+use crate::parse::path::Version;
+
+/// `GET /version`, the keys that Kubernetes' own servers have.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct VersionInfo {
+    major: &'static str,
+    minor: &'static str,
+    git_version: String,
+    platform: String,
+}
+
+static VERSION: Lazy<VersionInfo> = Lazy::new(|| VersionInfo {
+    major: env!("CARGO_PKG_VERSION_MAJOR"),
+    minor: env!("CARGO_PKG_VERSION_MINOR"),
+    git_version: format!("v{}", env!("CARGO_PKG_VERSION")),
+    platform: format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+});
+
+static GROUPS: Lazy<ApiGroupList> = Lazy::new(ApiGroupList::new);
+static GROUP: Lazy<ApiGroup> = Lazy::new(ApiGroup::new);
+static ROOT: Lazy<RootPaths> = Lazy::new(RootPaths::new);
+
+/// `/` with 200, and the same body with 404 for every path that is none of ours.
+pub fn root(code: u16, pretty: bool) -> Reply {
+    Reply::json(code, &*ROOT, pretty)
+}
+
+/// `/version`, indented as everywhere.
+pub fn version() -> Reply {
+    Reply::json(200, &*VERSION, true)
+}
+
+/// `/apis`.
+pub fn groups(pretty: bool) -> Reply {
+    Reply::json(200, &*GROUPS, pretty)
+}
+
+/// `/apis/custom.metrics.k8s.io`.
+pub fn group(pretty: bool) -> Reply {
+    Reply::json(200, &*GROUP, pretty)
+}
+
+/// `/apis/custom.metrics.k8s.io/{version}`: every metric that is configured, whether or not it can be served now.
+pub fn resources(version: Version, rules: &Rules, pretty: bool) -> Reply {
+    let listed = rules.listed().into_iter();
+    let resources = listed.map(|(resource, metric, namespaced)| ApiResource::new(resource, metric, namespaced));
+    Reply::json(200, &ApiResourceList::new(version, resources.collect()), pretty)
+}

@@ -1,0 +1,55 @@
+//! Every way in which a call fails, as a Kubernetes Status.
+
+use std::fmt::Display;
+
+use crate::kube::status::{Reason, Status};
+use crate::metrics::failure::Failure;
+
+/// Turns failures into Statuses whose message is at most `max` bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Failures {
+    /// Length of a message, in bytes.
+    pub max: usize,
+}
+
+impl Failures {
+    /// 400: the request cannot be understood.
+    pub fn bad_request(self, why: &impl Display) -> Status {
+        self.status(Reason::BadRequest, why)
+    }
+
+    /// 405, in Kubernetes' own words.
+    pub fn method(self) -> Status {
+        self.status(Reason::MethodNotAllowed, &"the server does not allow this method on the requested resource")
+    }
+
+    /// 406.
+    pub fn not_acceptable(self) -> Status {
+        self.status(Reason::NotAcceptable, &"only the following media types are accepted: application/json")
+    }
+
+    /// 503: there is nobody to do it.
+    pub fn overloaded(self) -> Status {
+        let why = "too many requests wait for sources that are slow to answer";
+        self.status(Reason::ServiceUnavailable, &why)
+    }
+
+    /// 500: a bug of ours.
+    pub fn bug(self) -> Status {
+        self.status(Reason::InternalError, &"Internal error occurred: a bug in metriclet; its log says where")
+    }
+
+    /// Whatever kept a metric from being answered.
+    pub fn metric(self, failure: &Failure) -> Status {
+        let reason = match failure {
+            Failure::BadRequest(_) => Reason::BadRequest,
+            Failure::NotFound(_) => Reason::NotFound,
+            Failure::Unavailable(_) | Failure::WouldWait(_) => Reason::ServiceUnavailable,
+        };
+        self.status(reason, failure)
+    }
+
+    fn status(self, reason: Reason, why: &impl Display) -> Status {
+        Status::failure(reason, &why.to_string(), self.max)
+    }
+}

@@ -1,0 +1,49 @@
+//! A request as it reaches the API, and the reply: plain values, whatever listener they came over.
+
+use serde::Serialize;
+
+/// What the API needs to know of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// `GET`.
+    pub method: &'a str,
+    /// Path and query as they stood in the request line.
+    pub target: &'a str,
+    /// The `Accept` header; `None` if there was none.
+    pub accept: Option<&'a str>,
+    /// The `User-Agent` header.
+    pub user_agent: Option<&'a str>,
+}
+
+/// A reply, complete in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status code.
+    pub code: u16,
+    /// Bare media type, or with parameters for text.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+/// `application/json`, without charset, as Kubernetes sends it.
+pub const JSON: &str = "application/json";
+
+/// Plain text of health checks.
+pub const TEXT: &str = "text/plain; charset=utf-8";
+
+impl Reply {
+    /// JSON with one newline at its end; indented by two spaces if `pretty`.
+    pub fn json(code: u16, value: &impl Serialize, pretty: bool) -> Self {
+        let printed = if pretty { serde_json::to_vec_pretty(value) } else { serde_json::to_vec(value) };
+        // Values of our own always print; were it otherwise, an empty body would be the honest answer.
+        let mut body = printed.unwrap_or_default();
+        body.push(b'\n');
+        Self { code, content_type: JSON, body }
+    }
+
+    /// Plain text.
+    pub fn text(code: u16, body: impl Into<Vec<u8>>) -> Self {
+        Self { code, content_type: TEXT, body: body.into() }
+    }
+}

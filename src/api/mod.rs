@@ -1,0 +1,241 @@
+//! The story of one call: which route? who, and may they? (not yet asked: the plain listener serves loopback only)
+//! which metric? and its values, or a Status that says why not.
+
+pub mod discovery;
+pub mod failure;
+pub mod health;
+pub mod message;
+mod negotiate;
+
+use std::sync::Arc;
+
+use crate::config::limits::Limits;
+use crate::kube::custom_metrics::MetricValueList;
+use crate::kube::status::Status;
+use crate::metrics::failure::Failure;
+use crate::metrics::trace::Trace;
+use crate::metrics::{Ask, Metrics};
+use crate::parse::path::{self, ApiPath, MetricPath};
+use crate::parse::query::{self, Query};
+use crate::parse::selector::{self, Selector};
+use crate::source::cache::Wait;
+use crate::telemetry::clock::{Clock, Now};
+use crate::telemetry::counters::{Counters, Route};
+use crate::telemetry::exposition;
+use crate::telemetry::process::Process;
+use failure::Failures;
+use health::Health;
+use message::{Reply, Request};
+
+/// The API, whatever listener asks.
+#[derive(Debug)]
+pub struct Api {
+    metrics: Metrics,
+    health: Health,
+    counters: Arc<Counters>,
+    limits: Limits,
+    clock: Clock,
+    started: Now,
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub enum Answer {
+    /// Its reply.
+    Reply(Reply),
+    /// None yet: it has to wait for the source of this number, and the caller did not want to wait.
+    WouldWait(usize),
+}
+
+/// A route's result: a reply, or a Status; or neither yet.
+enum Stop {
+    Status(Status),
+    WouldWait(usize),
+}
+
+impl From<Status> for Stop {
+    fn from(status: Status) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl Api {
+    /// Puts an API before these metrics.
+    pub fn new(metrics: Metrics, counters: Arc<Counters>, limits: Limits, clock: Clock) -> Self {
+        let started = clock.now();
+        Self { metrics, health: Health::default(), counters, limits, clock, started }
+    }
+
+    /// What is served.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// How it is doing.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// What is counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Answers a call, waiting for sources only as `wait` allows. `since` is when it came in.
+    pub fn answer(&self, request: &Request<'_>, wait: Wait, since: Now, trace: &mut Trace) -> Answer {
+        let (raw_path, raw_query) = match request.target.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (request.target, None),
+        };
+        let path = path::parse(raw_path, self.limits.path);
+        let query = query::parse(raw_query, self.limits.query);
+        let pretty = negotiate::pretty(query.as_ref().ok().and_then(|query| query.pretty), request.user_agent);
+        let route = path.as_ref().map_or(Route::Other, counted_as);
+        let result = match (&path, &query) {
+            (Err(error), _) => Err(self.failures().bad_request(error).into()),
+            (_, Err(error)) => Err(self.failures().bad_request(error).into()),
+            (Ok(path), Ok(query)) => self.route(path, query, request, wait, pretty, trace),
+        };
+        let reply = match result {
+            Ok(reply) => reply,
+            Err(Stop::Status(status)) => Reply::json(status.code(), &status, pretty),
+            Err(Stop::WouldWait(source)) => return Answer::WouldWait(source),
+        };
+        let took = self.clock.now().monotonic.saturating_duration_since(since.monotonic);
+        self.counters.request(route, reply.code, took);
+        Answer::Reply(reply)
+    }
+
+    /// So many requests wait for a worker.
+    pub fn queued(&self, count: usize) {
+        self.counters.queued.set(count as u64);
+    }
+
+    /// The reply to a request that no worker could take.
+    pub fn overloaded(&self) -> Reply {
+        self.counters.overloaded.increment();
+        self.failed(&self.failures().overloaded())
+    }
+
+    /// The reply to a request that ran into a bug.
+    pub fn bug(&self) -> Reply {
+        self.counters.panics.increment();
+        self.failed(&self.failures().bug())
+    }
+
+    /// The reply to a request that is refused before it is looked at.
+    pub fn refused(&self, why: &str) -> Reply {
+        self.failed(&self.failures().bad_request(&why))
+    }
+
+    fn failed(&self, status: &Status) -> Reply {
+        self.counters.request(Route::Other, status.code(), std::time::Duration::ZERO);
+        Reply::json(status.code(), status, false)
+    }
+
+    fn route(
+        &self,
+        path: &ApiPath,
+        query: &Query,
+        request: &Request<'_>,
+        wait: Wait,
+        pretty: bool,
+        trace: &mut Trace,
+    ) -> Result<Reply, Stop> {
+        match path {
+            ApiPath::Root => Ok(discovery::root(200, pretty)),
+            ApiPath::Unknown => Ok(discovery::root(404, pretty)),
+            ApiPath::UnknownInGroup => Err(Status::no_such_route().into()),
+            ApiPath::Health(probe, check) => Ok(self.health.answer(*probe, check.as_deref(), query)),
+            ApiPath::OwnMetrics => Ok(self.own_metrics()),
+            ApiPath::VersionInfo | ApiPath::Groups | ApiPath::Group | ApiPath::Resources(_) => {
+                self.check(request, negotiate::Route::Discovery)?;
+                Ok(match path {
+                    ApiPath::Groups => discovery::groups(pretty),
+                    ApiPath::Group => discovery::group(pretty),
+                    ApiPath::Resources(version) => discovery::resources(*version, &self.metrics.rules(), pretty),
+                    _ => discovery::version(),
+                })
+            }
+            ApiPath::Metric(path) => {
+                self.check(request, negotiate::Route::Object)?;
+                self.metric(path, query, wait, pretty, trace)
+            }
+        }
+    }
+
+    /// Only GET, and only for callers that take JSON.
+    fn check(&self, request: &Request<'_>, route: negotiate::Route) -> Result<(), Status> {
+        if request.method != "GET" {
+            Err(self.failures().method())
+        } else if !negotiate::takes_json(request.accept, route) {
+            Err(self.failures().not_acceptable())
+        } else {
+            Ok(())
+        }
+    }
+
+    fn metric(
+        &self,
+        path: &MetricPath,
+        query: &Query,
+        wait: Wait,
+        pretty: bool,
+        trace: &mut Trace,
+    ) -> Result<Reply, Stop> {
+        let label_selector = self.selector("labelSelector", query.label_selector.as_deref())?;
+        let metric_selector = self.selector("metricLabelSelector", query.metric_label_selector.as_deref())?;
+        self.check_field_selector(path, query)?;
+        let ask = Ask { path, label_selector: &label_selector, metric_selector: &metric_selector };
+        let answer = match self.metrics.answer(ask, wait, trace) {
+            Ok(answer) => answer,
+            Err(Failure::WouldWait(source)) => return Err(Stop::WouldWait(source)),
+            Err(failure) => return Err(self.failures().metric(&failure).into()),
+        };
+        let (selector, items) = (answer.selector.as_ref(), &answer.items);
+        let list = MetricValueList { version: path.version, metric: &path.metric, selector, items };
+        Ok(Reply::json(200, &list, pretty))
+    }
+
+    fn selector(&self, parameter: &str, text: Option<&str>) -> Result<Selector, Status> {
+        let limits = selector::Limits { bytes: self.limits.selector, requirements: self.limits.selector_requirements };
+        Selector::parse(text.unwrap_or_default(), &limits)
+            .map_err(|error| self.failures().bad_request(&format_args!("{parameter}: {error}")))
+    }
+
+    /// `fieldSelector` can only repeat the name in the path.
+    fn check_field_selector(&self, path: &MetricPath, query: &Query) -> Result<(), Status> {
+        let Some(selector) = query.field_selector.as_deref().filter(|selector| !selector.is_empty()) else {
+            return Ok(());
+        };
+        let name = selector.strip_prefix("metadata.name=").map(|name| name.strip_prefix('=').unwrap_or(name));
+        if name == Some(path.name.as_str()) {
+            return Ok(());
+        }
+        let found = crate::parse::escape::Escaped::new(selector);
+        let why = format!("fieldSelector: expected metadata.name={}, found {found}", path.name.as_str());
+        Err(self.failures().bad_request(&why))
+    }
+
+    fn own_metrics(&self) -> Reply {
+        let page = exposition::page(&self.counters, &Process::read(), self.started, env!("CARGO_PKG_VERSION"));
+        Reply { code: 200, content_type: exposition::CONTENT_TYPE, body: page.into_bytes() }
+    }
+
+    fn failures(&self) -> Failures {
+        Failures { max: self.limits.message }
+    }
+}
+
+fn counted_as(path: &ApiPath) -> Route {
+    match path {
+        ApiPath::Metric(path) if path.namespace.is_some() || path.resource == "namespaces" => {
+            Route::Namespaced(path.version)
+        }
+        ApiPath::Metric(path) => Route::RootScoped(path.version),
+        ApiPath::Groups | ApiPath::Group | ApiPath::Resources(_) => Route::Discovery,
+        ApiPath::Health(..) => Route::Health,
+        ApiPath::OwnMetrics => Route::OwnMetrics,
+        ApiPath::Root | ApiPath::VersionInfo | ApiPath::Unknown | ApiPath::UnknownInGroup => Route::Other,
+    }
+}

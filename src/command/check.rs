@@ -1,0 +1,43 @@
+//! `metriclet check`: says what is wrong with a configuration, all at once.
+
+use std::process::ExitCode;
+
+use super::{exit, fail, origin, print, tell};
+use crate::config::cli::Check;
+use crate::config::file;
+use crate::config::limits::Limits;
+use crate::config::problem::{Excerpts, Severity};
+
+/// Runs the command.
+pub fn run(check: &Check, limits: &Limits) -> ExitCode {
+    let bytes = match origin::read(&check.file, limits) {
+        Ok(bytes) => bytes,
+        Err(why) => return fail(exit::NO_INPUT, &why),
+    };
+    let loaded = file::load(&bytes, limits);
+    let name = check.file.display().to_string();
+    let text = String::from_utf8_lossy(&bytes);
+    let excerpts = Excerpts::new(&name, &text);
+    for problem in &loaded.problems {
+        tell(&excerpts.show(problem).trim_end());
+    }
+    let count = |severity| loaded.problems.iter().filter(|problem| problem.severity == severity).count();
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let (rules, sources) = (loaded.config.rules.len(), loaded.config.sources.len());
+    print(&format!(
+        "{name}: {} on {}; {}, {}\n",
+        counted(rules, "rule"),
+        counted(sources, "source"),
+        counted(errors, "error"),
+        counted(warnings, "warning")
+    ));
+    if errors > 0 { ExitCode::from(exit::CONFIG) } else { ExitCode::SUCCESS }
+}
+
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
+}

@@ -1,0 +1,133 @@
+//! `metriclet get`: answers one path without a server, and shows how.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{exit, fail, origin, print, tell};
+use crate::api::message::{JSON, Reply, Request};
+use crate::api::{Answer, Api};
+use crate::app;
+use crate::config::cli::{Get, Output};
+use crate::config::limits::Limits;
+use crate::metrics::trace::{Step, Trace};
+use crate::parse::path::GROUP;
+use crate::source::cache::Wait;
+use crate::telemetry::clock::Clock;
+use crate::telemetry::log;
+
+/// Runs the command.
+pub fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
+    // Steps are printed here; log lines would say the same twice.
+    log::start(get.verbosity.saturating_sub(1), true, clock.clone());
+    let api = Arc::new(app::api(limits, clock));
+    if let Err(stop) = origin::install_once(&api, &get.origin, limits) {
+        return stop;
+    }
+    let target = match get.path.starts_with('/') {
+        true => get.path.clone(),
+        false => format!("/apis/{GROUP}/v1beta2/{}", get.path),
+    };
+    let mut trace = if get.verbosity > 0 { Trace::on() } else { Trace::off() };
+    let reply = answer(&api, &target, limits, clock, &mut trace);
+    trace.steps().iter().for_each(|step| tell(&line(step)));
+    match (reply.code, get.output) {
+        (200, Output::Table) if reply.content_type == JSON => print(&table(&reply.body)),
+        (200, _) => print(&String::from_utf8_lossy(&reply.body)),
+        (code, Output::Json) => {
+            print(&String::from_utf8_lossy(&reply.body));
+            ExitCode::from(exit_code(code))
+        }
+        (code, Output::Table) => fail(exit_code(code), &refusal(&reply)),
+    }
+}
+
+fn answer(api: &Api, target: &str, limits: &Limits, clock: &Clock, trace: &mut Trace) -> Reply {
+    let since = clock.now();
+    let request = Request { method: "GET", target, accept: None, user_agent: None };
+    match api.answer(&request, Wait::Until(since.monotonic + limits.answer), since, trace) {
+        Answer::Reply(reply) => reply,
+        Answer::WouldWait(_) => api.overloaded(),
+    }
+}
+
+fn exit_code(code: u16) -> u8 {
+    match code {
+        400 => exit::USAGE,
+        503 => exit::UNAVAILABLE,
+        500 => exit::SOFTWARE,
+        _ => exit::DATA,
+    }
+}
+
+/// `NotFound (404): …`
+fn refusal(reply: &Reply) -> String {
+    let status: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
+    match (status.get("reason").and_then(Value::as_str), status.get("message").and_then(Value::as_str)) {
+        (Some(reason), Some(message)) => format!("{reason} ({}): {message}", reply.code),
+        _ => format!("{}: no such path", reply.code),
+    }
+}
+
+/// Foreign text in a step must not reach a terminal raw.
+fn line(step: &Step) -> String {
+    let detail: String =
+        step.detail.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
+    format!("{:<8} {detail}", step.what)
+}
+
+/// The values in aligned columns; other lists as they are.
+fn table(body: &[u8]) -> String {
+    let list: Value = serde_json::from_slice(body).unwrap_or_default();
+    let Some(items) = list.get("items").and_then(Value::as_array) else {
+        return String::from_utf8_lossy(body).into_owned();
+    };
+    let mut rows = vec![["NAMESPACE", "OBJECT", "METRIC", "VALUE", "TIMESTAMP"].map(str::to_owned)];
+    for item in items {
+        let text = |pointer: &str| item.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
+        let object = format!("{}/{}", text("/describedObject/kind"), text("/describedObject/name"));
+        let metric = if item.get("metricName").is_some() { text("/metricName") } else { text("/metric/name") };
+        rows.push([text("/describedObject/namespace"), object, metric, text("/value"), text("/timestamp")]);
+    }
+    columns(&rows)
+}
+
+fn columns<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [0; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut text = String::new();
+    for row in rows {
+        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        text += cells.join("   ").trim_end();
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aligns_columns() {
+        let body = br#"{"items":[{"describedObject":{"kind":"Service","namespace":"shop","name":"web"},"metric":{"name":"queue_depth"},"timestamp":"2026-08-18T02:35:04Z","value":"1500m"},{"describedObject":{"kind":"Node","name":"n1"},"metricName":"load","timestamp":"2026-08-18T02:35:04Z","value":"3"}]}"#;
+        let expected = "\
+NAMESPACE   OBJECT        METRIC        VALUE   TIMESTAMP
+shop        Service/web   queue_depth   1500m   2026-08-18T02:35:04Z
+-           Node/n1       load          3       2026-08-18T02:35:04Z
+";
+        assert_eq!(table(body), expected);
+        assert_eq!(table(b"{\"paths\":[]}"), "{\"paths\":[]}");
+    }
+
+    #[test]
+    fn escapes_steps() {
+        let step = Step { what: "url", detail: "a\x1b[31m\nb é".to_owned() };
+        assert_eq!(line(&step), "url      a\\u{1b}[31m\\nb é");
+    }
+}

@@ -1,0 +1,44 @@
+//! The commands, one file each, and what they share: exit codes and printing.
+
+pub mod check;
+pub mod get;
+pub mod origin;
+pub mod serve;
+
+use std::fmt::Display;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Exit codes, by sysexits(3).
+pub mod exit {
+    /// The command line means nothing.
+    pub const USAGE: u8 = 64;
+    /// What was asked for is not there, or has no usable value.
+    pub const DATA: u8 = 65;
+    /// No such file.
+    pub const NO_INPUT: u8 = 66;
+    /// An address or an upstream is not available.
+    pub const UNAVAILABLE: u8 = 69;
+    /// A bug of ours.
+    pub const SOFTWARE: u8 = 70;
+    /// The configuration is wrong.
+    pub const CONFIG: u8 = 78;
+}
+
+/// Prints to stdout; a closed pipe is nobody's fault.
+pub fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    ExitCode::SUCCESS
+}
+
+/// Prints one line to stderr and ends with `code`.
+pub fn fail(code: u8, why: &dyn Display) -> ExitCode {
+    tell(&format_args!("metriclet: {why}"));
+    ExitCode::from(code)
+}
+
+/// Prints one line to stderr.
+pub fn tell(line: &dyn Display) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}

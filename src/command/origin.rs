@@ -1,0 +1,136 @@
+//! Where the configuration comes from, and following it.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::process::ExitCode;
+
+use log::{error, info, warn};
+
+use super::{exit, fail};
+use crate::api::Api;
+use crate::config::cli::Origin;
+use crate::config::file::{self, Loaded};
+use crate::config::limits::Limits;
+use crate::config::model::Config;
+use crate::config::problem::Severity;
+use crate::config::watch::Watched;
+
+/// A configuration that is in force, and the file it is read from, if any.
+#[derive(Debug)]
+pub struct Live {
+    file: Option<Watched>,
+    limits: Limits,
+}
+
+impl Live {
+    /// Puts the configuration in force. A file that cannot be used is no reason not to start: discovery is served, and
+    /// every metric says what the problem is.
+    ///
+    /// # Errors
+    /// The exit code for flags that mean nothing; the reason is printed.
+    pub fn start(api: &Api, origin: &Origin, limits: &Limits) -> Result<Self, ExitCode> {
+        let Origin::File(path) = origin else {
+            install_once(api, origin, limits)?;
+            return Ok(Self { file: None, limits: limits.clone() });
+        };
+        let mut watched = Watched::new(path.clone());
+        watched.changed();
+        let live = Self { file: Some(watched), limits: limits.clone() };
+        match live.load(path) {
+            Ok(loaded) => {
+                let problem = loaded.unattributed().map(ToString::to_string);
+                api.metrics().install(loaded.config, problem);
+            }
+            Err(why) => {
+                error!("{why}");
+                api.metrics().install(Config::default(), Some(why));
+            }
+        }
+        Ok(live)
+    }
+
+    /// Reads the file again if it changed.
+    pub fn follow(&mut self, api: &Api) {
+        if self.file.as_mut().is_some_and(Watched::changed) {
+            self.reload(api);
+        }
+    }
+
+    /// Reads the file again. What is in force stays so where the new one cannot be used.
+    pub fn reload(&mut self, api: &Api) {
+        let Some(path) = self.file.as_ref().map(Watched::path) else { return };
+        let counters = api.counters();
+        match self.load(path) {
+            Ok(loaded) if loaded.unattributed().is_none() => {
+                info!("{}: {} rules in force", path.display(), loaded.config.rules.len());
+                api.metrics().install(loaded.config, None);
+                counters.reloads_succeeded.increment();
+            }
+            Ok(_) => {
+                error!("{}: not taken over, the configuration before it stays in force", path.display());
+                counters.reloads_failed.increment();
+            }
+            Err(why) => {
+                error!("{why}; the configuration before it stays in force");
+                counters.reloads_failed.increment();
+            }
+        }
+    }
+
+    /// Reads the file and logs its problems.
+    fn load(&self, path: &Path) -> Result<Loaded, String> {
+        let loaded = file::load(&read(path, &self.limits)?, &self.limits);
+        for problem in &loaded.problems {
+            match problem.severity {
+                Severity::Error => error!("{}:{problem}", path.display()),
+                Severity::Warning => warn!("{}:{problem}", path.display()),
+            }
+        }
+        Ok(loaded)
+    }
+}
+
+/// Puts a configuration in force for one answer.
+///
+/// # Errors
+/// The exit code; the reason is printed.
+pub fn install_once(api: &Api, origin: &Origin, limits: &Limits) -> Result<(), ExitCode> {
+    match origin {
+        Origin::ByDefault => Err(fail(exit::USAGE, &"say where the values come from: --upstream URL or --config FILE")),
+        Origin::Upstream { url, describes } => match file::simple(url, describes.clone(), limits) {
+            Ok(config) => {
+                api.metrics().install(config, None);
+                Ok(())
+            }
+            Err(why) => Err(fail(exit::USAGE, &format_args!("--upstream: {why}"))),
+        },
+        Origin::File(path) => {
+            let text = read(path, limits).map_err(|why| fail(exit::NO_INPUT, &why))?;
+            let loaded = file::load(&text, limits);
+            for problem in loaded.problems.iter().filter(|problem| problem.is_error()) {
+                super::tell(&format_args!("{}:{problem}", path.display()));
+            }
+            if loaded.unattributed().is_some() {
+                return Err(ExitCode::from(exit::CONFIG));
+            }
+            api.metrics().install(loaded.config, None);
+            Ok(())
+        }
+    }
+}
+
+/// Reads a configuration file.
+///
+/// # Errors
+/// What was attempted, expected and found.
+pub fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, String> {
+    let cannot = |why: &dyn std::fmt::Display| format!("cannot read configuration {}: {why}", path.display());
+    let file = File::open(path).map_err(|error| cannot(&error))?;
+    let mut bytes = Vec::new();
+    file.take(limits.config as u64 + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
+    if bytes.len() > limits.config {
+        return Err(cannot(&format_args!("expected at most {} bytes, found more", limits.config)));
+    }
+    Ok(bytes)
+}

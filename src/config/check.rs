@@ -1,0 +1,222 @@
+//! What makes no sense together, and what works but will surprise.
+
+use std::time::Duration;
+
+use super::model::{Format, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, SelectorMode, Source, Value};
+use super::problem::Severity;
+use crate::parse::duration;
+use crate::parse::escape::Escaped;
+use crate::parse::expression::{Aggregation, Expr};
+use crate::parse::url_template::Placeholder;
+
+/// How often a HorizontalPodAutoscaler looks, unless its controller is told otherwise.
+const HPA_SYNC: Duration = Duration::from_secs(15);
+
+/// Endings of series that only ever grow.
+const COUNTER_SUFFIXES: [&str; 4] = ["_total", "_count", "_sum", "_bucket"];
+
+/// Something wrong with a source or rule, and the key that is to blame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// As the file has it: `certFile`.
+    pub key: &'static str,
+    /// Whether it stops the source or rule from being served.
+    pub severity: Severity,
+    /// Lower case, one line, without the key.
+    pub message: String,
+}
+
+/// Checks a source by itself.
+pub fn source(source: &Source) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    credentials(source, &mut findings);
+    if source.namespaces == Namespaces::All {
+        findings.push(warning("namespaces", r#""*" lets whoever writes this page scale objects of every namespace"#));
+    }
+    if source.cache > HPA_SYNC {
+        findings.push(warning("cache", "longer than the 15s between two looks of an HPA, which will see old numbers"));
+    }
+    if source.danger_allow_loopback {
+        findings.push(warning(
+            "dangerAllowLoopback",
+            match source.url.host_is_templated() {
+                true => "whoever can name an object in the URL's host can reach what listens on this machine alone",
+                false => "without effect: the URL's host holds no placeholder",
+            },
+        ));
+    }
+    findings
+}
+
+/// Checks a rule and the source that it uses.
+pub fn rule(rule: &Rule, source: &Source) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    shape(rule, source, &mut findings);
+    for object in &rule.objects {
+        scope(object, rule, source, &mut findings);
+    }
+    surprises(rule, source, &mut findings);
+    findings
+}
+
+fn error(key: &'static str, message: impl Into<String>) -> Finding {
+    Finding { key, severity: Severity::Error, message: message.into() }
+}
+
+fn warning(key: &'static str, message: impl Into<String>) -> Finding {
+    Finding { key, severity: Severity::Warning, message: message.into() }
+}
+
+fn credentials(source: &Source, findings: &mut Vec<Finding>) {
+    let credentials = &source.credentials;
+    match (&credentials.cert_file, &credentials.key_file) {
+        (Some(_), None) => findings.push(error("certFile", "needs keyFile: beside it")),
+        (None, Some(_)) => findings.push(error("keyFile", "needs certFile: beside it")),
+        _ => {}
+    }
+    let header = credentials.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
+    match (&credentials.basic, &credentials.bearer_token_file, header) {
+        (Some(_), Some(_), _) => findings.push(error("basic", "excludes bearerTokenFile:; both are Authorization")),
+        (Some(_), _, true) | (_, Some(_), true) => {
+            findings.push(error("headers", "Authorization is there already, by basic: or bearerTokenFile:"));
+        }
+        _ => {}
+    }
+    if !source.url.is_https() {
+        for (key, set) in [
+            ("caFile", credentials.ca_file.is_some()),
+            ("certFile", credentials.cert_file.is_some()),
+            ("keyFile", credentials.key_file.is_some()),
+            ("serverName", credentials.server_name.is_some()),
+        ] {
+            if set {
+                findings.push(error(key, "needs a URL with https://"));
+            }
+        }
+    }
+    if !credentials.secret() {
+        return;
+    }
+    let open = source.url.uses(Placeholder::Name) || source.url.uses(Placeholder::Namespace);
+    let listed = matches!(&source.namespaces, Namespaces::Only(names) if !names.is_empty());
+    if open && !listed {
+        let message = "a URL with placeholders gets credentials only with the namespaces listed one by one, or whoever \
+                       can name an object could collect them";
+        findings.push(error("namespaces", message));
+    }
+    if !source.url.is_https() {
+        findings.push(warning("url", "credentials cross the network in clear over http://"));
+    }
+}
+
+/// Whether the value can be read from such a page.
+fn shape(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
+    let name = Escaped::new(&source.name);
+    match (&rule.value, source.format) {
+        (Value::Json(_), Some(format @ (Format::Prometheus | Format::OpenMetrics | Format::Number))) => {
+            let message = format!("a JSONPath, but the format of source {name} is {}", word(format));
+            findings.push(error("value", message));
+        }
+        (Value::Series(_), Some(format @ (Format::Json | Format::Number))) => {
+            let message = format!("PromQL, but the format of source {name} is {}", word(format));
+            findings.push(error("value", message));
+        }
+        _ => {}
+    }
+    if source.label_selector == SelectorMode::Labels && !matches!(rule.value, Value::Series(_) | Value::Named(_)) {
+        let message =
+            format!("labelSelector: labels of source {name} needs series with labels, which this value is not");
+        findings.push(error("source", message));
+    }
+}
+
+/// Whether it is clear whose value a page holds, and whether the page may speak of them.
+fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
+    let name = Escaped::new(&source.name);
+    let resource = &object.resource;
+    let in_url = source.url.uses(Placeholder::Namespace);
+    let is_namespace = resource == "namespaces";
+    if !object.namespaced && !is_namespace {
+        if in_url {
+            let message = format!("the URL of source {name} holds {{namespace}}, and {resource} are in no namespace");
+            findings.push(error("source", message));
+        }
+        return;
+    }
+    if source.namespaces == Namespaces::Only(Vec::new()) {
+        let message = format!("source {name} needs namespaces: to say whose {resource} its page may describe");
+        findings.push(error("source", message));
+        return;
+    }
+    let one = in_url || source.namespaces.single().is_some();
+    let several = match &rule.identity {
+        Identity::Url if !one && !is_namespace => Some("put {namespace} into the URL"),
+        Identity::Items { namespace_from: None, .. } if !one && !is_namespace => Some("add namespaceFrom:"),
+        Identity::Namespace if !one => Some("put {namespace} into the URL"),
+        _ => None,
+    };
+    if let Some(cure) = several {
+        let message = format!("source {name} has one page for several namespaces; list one namespace, or {cure}");
+        findings.push(error("source", message));
+    }
+    if let Identity::Fixed { namespace, name: object } = &rule.identity {
+        let described = namespace.as_deref().or(is_namespace.then_some(object.as_str()));
+        if let Some(outside) = described.filter(|described| !source.namespaces.allow(described)) {
+            let message = format!("{} is not among the namespaces of source {name}", Escaped::new(outside));
+            findings.push(error("describes", message));
+        }
+    }
+}
+
+fn surprises(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
+    if let Value::Series(expr) = &rule.value {
+        let counters = expr.selectors().filter_map(|selector| selector.name.as_deref());
+        for counter in counters.filter(|name| COUNTER_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))) {
+            if !counts(expr) {
+                let message = format!(
+                    "{} looks like a counter, which only grows, and the replicas with it; take a gauge",
+                    Escaped::new(counter)
+                );
+                findings.push(warning("value", message));
+            }
+        }
+    }
+    if rule.on_missing == OnMissing::Zero {
+        let message = "zero scales to the minimum when what feeds this page stops; error holds the replicas";
+        findings.push(warning("onMissing", message));
+    }
+    if rule.on_nan == OnNan::Zero {
+        let message = "zero scales to the minimum on 0/0, which mostly means no data; error holds the replicas";
+        findings.push(warning("onNaN", message));
+    }
+    if rule.allow_negative {
+        findings.push(warning("allowNegative", "an HPA scales to the minimum on a negative value"));
+    }
+    if source.cache > rule.max_age {
+        let (cache, max_age) = (duration::format(source.cache), duration::format(rule.max_age));
+        let message = format!(
+            "{max_age} is less than the {cache} that source {} is cached: values will go missing",
+            Escaped::new(&source.name)
+        );
+        findings.push(warning("maxAge", message));
+    }
+}
+
+/// Whether the value is how many series there are, whatever theirs.
+fn counts(expr: &Expr) -> bool {
+    match expr {
+        Expr::Aggregate(Aggregation::Count, _) => true,
+        Expr::Aggregate(_, inner) => counts(inner),
+        Expr::Selector(_) => false,
+    }
+}
+
+/// A format as the file has it.
+fn word(format: Format) -> &'static str {
+    match format {
+        Format::Prometheus => "prometheus",
+        Format::OpenMetrics => "openmetrics",
+        Format::Json => "json",
+        Format::Number => "number",
+    }
+}

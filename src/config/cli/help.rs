@@ -1,0 +1,96 @@
+//! Help texts, word for word.
+
+pub(super) const ALL: &str = "\
+Scales a plain Kubernetes HorizontalPodAutoscaler on any number that some HTTP endpoint serves.
+
+Usage:
+  metriclet [serve] [OPTIONS]    serve custom.metrics.k8s.io
+  metriclet check FILE           say what is wrong with a configuration
+  metriclet get PATH [OPTIONS]   answer one request and print the answer
+
+Options of serve:
+  -c, --config FILE        sources and rules, in YAML
+      --upstream URL       instead of a file: one page, each gauge under its own name
+      --describes OBJECT   the one object that page is about
+      --listen ADDRESS     loopback address and port, or off [127.0.0.1:8080]
+  -v, --v[=LEVEL]          say more: -v, -vv, --v=2
+  -h, --help               help; after a command, on that command
+  -V, --version            version
+
+Examples:
+  metriclet                                   try it: its own /metrics page is the upstream
+  metriclet --upstream http://localhost:9100/metrics --describes services/shop/web
+  metriclet --config metrics.yaml
+  metriclet check metrics.yaml
+
+Exit codes: 0 done, 64 wrong usage, 65 unusable data, 66 no such file, 69 unavailable,
+            70 a bug of ours, 78 wrong configuration
+";
+
+pub(super) const SERVE: &str = "\
+Serves custom.metrics.k8s.io until SIGTERM or SIGINT.
+
+Usage: metriclet [serve] [OPTIONS]
+
+Options:
+  -c, --config FILE        sources and rules, in YAML; read again when the file changes
+      --upstream URL       instead of a file: one page, each gauge under its own name,
+                           for the object that its labels name
+      --describes OBJECT   the one object that page is about: RESOURCE/NAMESPACE/NAME, such as
+                           services/shop/web or deployments.apps/shop/web; nodes/NAME
+      --listen ADDRESS     loopback address and port, or off [127.0.0.1:8080]
+  -v, --v[=LEVEL]          say more: -v, -vv, --v=2
+  -h, --help               this text
+
+Without --config and --upstream, and outside a cluster, Metriclet's own /metrics page is the upstream.
+
+Examples:
+  metriclet
+  metriclet --upstream http://localhost:9100/metrics --describes services/shop/web
+  metriclet --config metrics.yaml --listen localhost:8081
+
+Exit codes: 0 stopped when told to, 64 wrong usage, 66 no such file, 69 address unavailable,
+            70 a bug of ours, 78 wrong configuration
+";
+
+pub(super) const CHECK: &str = "\
+Says what is wrong with a configuration file: every problem at once, each with its line.
+
+Usage: metriclet check FILE
+
+Options:
+  -h, --help               this text
+
+An error stops a rule from being served; a warning tells what will surprise. Nothing is fetched.
+
+Examples:
+  metriclet check metrics.yaml
+
+Exit codes: 0 no errors, 64 wrong usage, 66 no such file, 70 a bug of ours, 78 errors found
+";
+
+pub(super) const GET: &str = "\
+Answers one request as the server would, and prints the answer.
+
+Usage: metriclet get PATH [OPTIONS]
+
+PATH is what follows /apis/custom.metrics.k8s.io/v1beta2/, or the whole path:
+  namespaces/NAMESPACE/RESOURCE/NAME/METRIC    an object in a namespace; * for every one
+  namespaces/NAMESPACE/metrics/METRIC          the namespace itself
+  RESOURCE/NAME/METRIC                         an object in no namespace
+
+Options:
+  -o, --output FORMAT      table or json [table]
+  -c, --config FILE        sources and rules, in YAML
+      --upstream URL       instead of a file: one page, each gauge under its own name
+      --describes OBJECT   the one object that page is about
+  -v, --v[=LEVEL]          say more: -v, -vv, --v=2
+  -h, --help               this text
+
+Examples:
+  metriclet get --config metrics.yaml namespaces/shop/services/web/queue_depth
+  metriclet get -o json --upstream http://localhost:9100/metrics 'namespaces/shop/pods/*/queue_depth'
+
+Exit codes: 0 answered, 64 wrong usage, 65 no such metric or no usable value, 66 no such file,
+            69 upstream unavailable, 70 a bug of ours, 78 wrong configuration
+";

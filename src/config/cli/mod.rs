@@ -1,0 +1,375 @@
+//! The command line.
+//!
+//! ```text
+//! metriclet [serve] [--listen ADDRESS|off] [ORIGIN] [-v]
+//! metriclet check FILE
+//! metriclet get PATH [-o table|json] [ORIGIN] [-v]
+//!
+//! ORIGIN = [--upstream URL [--describes OBJECT]] | [-c|--config FILE]
+//! OBJECT = RESOURCE/NAMESPACE/NAME | RESOURCE/NAME
+//! ```
+
+mod help;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use super::model::Bound;
+use crate::kube::kinds;
+use crate::parse::escape::Escaped;
+
+/// Where the plain listener is unless told otherwise.
+pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Command {
+    /// Serve the API until told to stop.
+    Serve(Serve),
+    /// Say what is wrong with a configuration file.
+    Check(Check),
+    /// Answer one request and print the answer.
+    Get(Get),
+    /// Print a help text.
+    Help(Topic),
+    /// Print the version.
+    Version,
+}
+
+/// `metriclet [serve]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Serve {
+    /// Where to listen.
+    pub listen: Listen,
+    /// Where the configuration comes from.
+    pub origin: Origin,
+    /// 0 is the usual; higher says more.
+    pub verbosity: u8,
+}
+
+/// `metriclet check`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Check {
+    /// The file to check.
+    pub file: PathBuf,
+}
+
+/// `metriclet get`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Get {
+    /// What to get, as written.
+    pub path: String,
+    /// Where the configuration comes from.
+    pub origin: Origin,
+    /// How to print the answer.
+    pub output: Output,
+    /// 0 is the usual; higher says more.
+    pub verbosity: u8,
+}
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// At a loopback address.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing was said.
+    #[default]
+    ByDefault,
+    /// `--upstream`.
+    Upstream {
+        /// As written.
+        url: String,
+        /// `--describes`.
+        describes: Option<Bound>,
+    },
+    /// `--config`.
+    File(PathBuf),
+}
+
+/// How `metriclet get` prints an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// Aligned columns for people.
+    #[default]
+    Table,
+    /// As the API serves it.
+    Json,
+}
+
+/// What a help text is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// All commands.
+    All,
+    /// `metriclet serve`.
+    Serve,
+    /// `metriclet check`.
+    Check,
+    /// `metriclet get`.
+    Get,
+}
+
+/// A command line that means nothing (exit code 64).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsageError {
+    message: String,
+    topic: Topic,
+}
+
+/// Reads the arguments after the program's name.
+///
+/// # Errors
+/// The first argument that is not in the grammar above.
+pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, UsageError> {
+    let mut args = args.peekable();
+    let topic = match args.peek().map(|first| first.to_string_lossy()).as_deref() {
+        Some("serve") => Topic::Serve,
+        Some("check") => Topic::Check,
+        Some("get") => Topic::Get,
+        Some(word) if !word.is_empty() && !word.starts_with('-') => {
+            let message = format!("expected a command (serve, check or get), found {}", Escaped::new(word));
+            return Err(UsageError { message, topic: Topic::All });
+        }
+        _ => Topic::All,
+    };
+    if topic != Topic::All {
+        args.next();
+    }
+    let words = Words::read(topic, Parser::from_args(args)).map_err(|message| UsageError { message, topic })?;
+    words.command(topic).map_err(|message| UsageError { message, topic })
+}
+
+impl Topic {
+    /// The help text, with a newline at the end.
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::All => help::ALL,
+            Self::Serve => help::SERVE,
+            Self::Check => help::CHECK,
+            Self::Get => help::GET,
+        }
+    }
+
+    fn takes(self, flag: &str) -> bool {
+        match self {
+            Self::All | Self::Serve => flag != "output",
+            Self::Check => false,
+            Self::Get => flag != "listen",
+        }
+    }
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let command = match self.topic {
+            Topic::All => "",
+            Topic::Serve => " serve",
+            Topic::Check => " check",
+            Topic::Get => " get",
+        };
+        write!(f, "{} (see metriclet{command} --help)", self.message)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// What was said, before it is known to make sense together.
+#[derive(Default)]
+struct Words {
+    help: bool,
+    version: bool,
+    listen: Option<Listen>,
+    upstream: Option<String>,
+    describes: Option<Bound>,
+    config: Option<PathBuf>,
+    output: Option<Output>,
+    verbosity: u8,
+    operand: Option<OsString>,
+}
+
+impl Words {
+    fn read(topic: Topic, mut parser: Parser) -> Result<Self, String> {
+        let mut words = Self::default();
+        while let Some(arg) = parser.next().map_err(plain)? {
+            let flag = match arg {
+                Arg::Short('h') | Arg::Long("help") => {
+                    words.help = true;
+                    continue;
+                }
+                Arg::Short('V') | Arg::Long("version") => {
+                    words.version = true;
+                    continue;
+                }
+                Arg::Value(value) if matches!(topic, Topic::Check | Topic::Get) => {
+                    set(&mut words.operand, value, "the operand")?;
+                    continue;
+                }
+                Arg::Short('v') | Arg::Long("v") => "v",
+                Arg::Short('c') | Arg::Long("config") => "config",
+                Arg::Short('o') | Arg::Long("output") => "output",
+                Arg::Long("listen") => "listen",
+                Arg::Long("upstream") => "upstream",
+                Arg::Long("describes") => "describes",
+                other => return Err(plain(other.unexpected())),
+            };
+            if !topic.takes(flag) {
+                return Err(format!("--{flag} does not belong here"));
+            }
+            match flag {
+                "v" => words.verbosity = verbosity(words.verbosity, &mut parser)?,
+                "config" => set(&mut words.config, PathBuf::from(parser.value().map_err(plain)?), "--config")?,
+                "output" => set(&mut words.output, output(&text(&mut parser)?)?, "--output")?,
+                "listen" => set(&mut words.listen, listen(&text(&mut parser)?)?, "--listen")?,
+                "upstream" => set(&mut words.upstream, text(&mut parser)?, "--upstream")?,
+                _ => set(&mut words.describes, describes(&text(&mut parser)?)?, "--describes")?,
+            }
+        }
+        Ok(words)
+    }
+
+    fn command(self, topic: Topic) -> Result<Command, String> {
+        if self.help {
+            return Ok(Command::Help(topic));
+        }
+        if self.version {
+            return Ok(Command::Version);
+        }
+        let origin = match (self.upstream, self.config, self.describes) {
+            (Some(_), Some(_), _) => {
+                return Err("--upstream and --config exclude each other: put the URL under sources: in the file".into());
+            }
+            (None, _, Some(_)) => {
+                return Err("--describes needs --upstream; in a file it is the key describes: of a rule".into());
+            }
+            (Some(url), None, describes) => Origin::Upstream { url, describes },
+            (None, Some(file), None) => Origin::File(file),
+            (None, None, None) => Origin::ByDefault,
+        };
+        let verbosity = self.verbosity;
+        Ok(match topic {
+            Topic::All | Topic::Serve => {
+                Command::Serve(Serve { listen: self.listen.unwrap_or(Listen::At(LISTEN)), origin, verbosity })
+            }
+            Topic::Check => Command::Check(Check { file: self.operand.ok_or("expected a file to check")?.into() }),
+            Topic::Get => {
+                let path = self.operand.ok_or("expected a path, such as namespaces/shop/services/web/queue_depth")?;
+                let path = path.string().map_err(plain)?;
+                Command::Get(Get { path, origin, output: self.output.unwrap_or_default(), verbosity })
+            }
+        })
+    }
+}
+
+fn set<T>(place: &mut Option<T>, value: T, what: &str) -> Result<(), String> {
+    match place.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(format!("{what} is given twice")),
+    }
+}
+
+fn text(parser: &mut Parser) -> Result<String, String> {
+    parser.value().and_then(ValueExt::string).map_err(plain)
+}
+
+/// `-v`, `-vv`, `-v 2`, `-v=2`, `--v=2`: as users of Kubernetes' own programs write it.
+fn verbosity(before: u8, parser: &mut Parser) -> Result<u8, String> {
+    let digits = |arg: &std::ffi::OsStr| arg.to_str().is_some_and(|text| text.parse::<u8>().is_ok());
+    let Some(value) = parser.try_raw_args().and_then(|mut rest| rest.next_if(digits)) else {
+        return match parser.optional_value() {
+            None => Ok(before.saturating_add(1)),
+            Some(value) => level(before, &value.string().map_err(plain)?),
+        };
+    };
+    level(before, &value.string().map_err(plain)?)
+}
+
+fn level(before: u8, text: &str) -> Result<u8, String> {
+    if text.bytes().all(|byte| byte == b'v') {
+        return Ok(before.saturating_add(1).saturating_add(u8::try_from(text.len()).unwrap_or(u8::MAX)));
+    }
+    text.parse().map_err(|_| format!("-v: expected a level from 0 to 255, found {}", Escaped::new(text)))
+}
+
+fn output(text: &str) -> Result<Output, String> {
+    match text {
+        "table" => Ok(Output::Table),
+        "json" => Ok(Output::Json),
+        _ => Err(format!("--output: expected table or json, found {}", Escaped::new(text))),
+    }
+}
+
+fn listen(text: &str) -> Result<Listen, String> {
+    if text == "off" {
+        return Ok(Listen::Off);
+    }
+    let local = text.strip_prefix("localhost:").and_then(|port| port.parse().ok());
+    let address = match local {
+        Some(port) => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+        None => text.parse::<SocketAddr>().ok(),
+    };
+    match address {
+        Some(address) if address.ip().is_loopback() => Ok(Listen::At(address)),
+        Some(_) => Err(format!(
+            "--listen: {} is not a loopback address; this listener believes whoever reaches it, so it serves this \
+             machine only and no switch widens it; for the network, put in front of it what ends TLS and checks callers",
+            Escaped::new(text)
+        )),
+        None => Err(format!(
+            "--listen: expected off or a loopback address and port such as {LISTEN}, found {}",
+            Escaped::new(text)
+        )),
+    }
+}
+
+fn describes(text: &str) -> Result<Bound, String> {
+    let wrong = |why: String| format!("--describes {}: {why}", Escaped::new(text));
+    let mut parts = text.split('/').map(str::to_owned);
+    let (Some(resource), Some(second), third, None) = (parts.next(), parts.next(), parts.next(), parts.next()) else {
+        return Err(wrong("expected RESOURCE/NAMESPACE/NAME, or RESOURCE/NAME outside namespaces".into()));
+    };
+    let Some(kind) = kinds::lookup(&resource) else {
+        let hint = match kinds::suggest(&resource) {
+            Some(kind) => format!("did you mean {}?", kind.resource),
+            None => "other kinds need a rule in a file, with kind: and namespaced:".into(),
+        };
+        return Err(wrong(format!("{} is not a built-in resource; {hint}", Escaped::new(&resource))));
+    };
+    let (namespace, name) = match (kind.namespaced, third) {
+        (true, Some(name)) => (Some(second), name),
+        (false, None) => (None, second),
+        (true, None) => return Err(wrong(format!("expected {resource}/NAMESPACE/NAME"))),
+        (false, Some(_)) => return Err(wrong(format!("expected {resource}/NAME; {resource} are in no namespace"))),
+    };
+    if name.is_empty() || namespace.as_deref() == Some("") {
+        return Err(wrong("expected names between the slashes, found nothing".into()));
+    }
+    Ok(Bound { resource, namespace, name })
+}
+
+/// lexopt's errors, with foreign text escaped.
+fn plain(error: lexopt::Error) -> String {
+    use lexopt::Error;
+    match error {
+        Error::MissingValue { option: Some(option) } => format!("{option} needs a value"),
+        Error::UnexpectedOption(option) => format!("unknown option {}", Escaped::new(&option)),
+        Error::UnexpectedArgument(value) => {
+            format!("expected no further argument, found {}", Escaped::new(value.as_encoded_bytes()))
+        }
+        Error::UnexpectedValue { option, .. } => format!("{option} takes no value"),
+        Error::NonUnicodeValue(value) => format!("expected UTF-8, found {}", Escaped::new(value.as_encoded_bytes())),
+        other => other.to_string(),
+    }
+}

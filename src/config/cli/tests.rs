@@ -1,0 +1,159 @@
+use super::*;
+
+fn read(line: &str) -> Result<Command, String> {
+    parse(line.split_whitespace().map(OsString::from)).map_err(|error| error.to_string())
+}
+
+fn serve() -> Serve {
+    Serve { listen: Listen::At(LISTEN), origin: Origin::ByDefault, verbosity: 0 }
+}
+
+fn upstream(describes: Option<(&str, Option<&str>, &str)>) -> Origin {
+    let describes = describes.map(|(resource, namespace, name)| Bound {
+        resource: resource.into(),
+        namespace: namespace.map(str::to_owned),
+        name: name.into(),
+    });
+    Origin::Upstream { url: "http://x/metrics".into(), describes }
+}
+
+#[test]
+fn serves() {
+    let at = |address: &str| Listen::At(address.parse().unwrap());
+    let file = || Origin::File("m.yaml".into());
+    let web = Some(("services", Some("shop"), "web"));
+    for (line, expected) in [
+        ("", serve()),
+        ("serve", serve()),
+        ("--listen off", Serve { listen: Listen::Off, ..serve() }),
+        ("serve --listen=127.1.2.3:0", Serve { listen: at("127.1.2.3:0"), ..serve() }),
+        ("--listen [::1]:80", Serve { listen: at("[::1]:80"), ..serve() }),
+        ("--listen localhost:8081", Serve { listen: at("127.0.0.1:8081"), ..serve() }),
+        ("-c m.yaml", Serve { origin: file(), ..serve() }),
+        ("-cm.yaml", Serve { origin: file(), ..serve() }),
+        ("--config=m.yaml -v", Serve { origin: file(), verbosity: 1, ..serve() }),
+        ("--upstream http://x/metrics", Serve { origin: upstream(None), ..serve() }),
+        ("--upstream http://x/metrics --describes services/shop/web", Serve { origin: upstream(web), ..serve() }),
+        (
+            "--describes nodes/n1 --upstream http://x/metrics",
+            Serve { origin: upstream(Some(("nodes", None, "n1"))), ..serve() },
+        ),
+        ("-v", Serve { verbosity: 1, ..serve() }),
+        ("-vv", Serve { verbosity: 2, ..serve() }),
+        ("-v -v -v", Serve { verbosity: 3, ..serve() }),
+        ("-v 4", Serve { verbosity: 4, ..serve() }),
+        ("-v=4", Serve { verbosity: 4, ..serve() }),
+        ("-v4", Serve { verbosity: 4, ..serve() }),
+        ("--v 4", Serve { verbosity: 4, ..serve() }),
+        ("--v=4 --listen off", Serve { verbosity: 4, listen: Listen::Off, ..serve() }),
+    ] {
+        assert_eq!(read(line), Ok(Command::Serve(expected)), "{line}");
+    }
+}
+
+#[test]
+fn does_the_rest() {
+    let path = "namespaces/shop/services/web/queue_depth";
+    let get = |origin, output, verbosity| Command::Get(Get { path: path.into(), origin, output, verbosity });
+    for (line, expected) in [
+        ("check m.yaml", Command::Check(Check { file: "m.yaml".into() })),
+        ("check -- -m.yaml", Command::Check(Check { file: "-m.yaml".into() })),
+        (&format!("get {path}"), get(Origin::ByDefault, Output::Table, 0)),
+        (&format!("get -v {path} -o json"), get(Origin::ByDefault, Output::Json, 1)),
+        (&format!("get -o=table {path} --upstream http://x/metrics"), get(upstream(None), Output::Table, 0)),
+        (&format!("get --output json -c m.yaml {path}"), get(Origin::File("m.yaml".into()), Output::Json, 0)),
+        ("-h", Command::Help(Topic::All)),
+        ("--help", Command::Help(Topic::All)),
+        ("serve --help", Command::Help(Topic::Serve)),
+        ("check -h", Command::Help(Topic::Check)),
+        ("get --help", Command::Help(Topic::Get)),
+        ("-V", Command::Version),
+        ("--version", Command::Version),
+        ("get --version", Command::Version),
+    ] {
+        assert_eq!(read(line), Ok(expected), "{line}");
+    }
+}
+
+#[test]
+fn refuses() {
+    for (line, expected) in [
+        ("sevre", r#"expected a command (serve, check or get), found "sevre" (see metriclet --help)"#),
+        ("--nope", r#"unknown option "--nope" (see metriclet --help)"#),
+        ("-x", r#"unknown option "-x" (see metriclet --help)"#),
+        ("serve now", r#"expected no further argument, found "now" (see metriclet serve --help)"#),
+        ("-v get x", r#"expected no further argument, found "get" (see metriclet --help)"#),
+        ("--help=x", "--help takes no value (see metriclet --help)"),
+        ("--config", "--config needs a value (see metriclet --help)"),
+        ("-c a -c b", "--config is given twice (see metriclet --help)"),
+        ("-v=x", r#"-v: expected a level from 0 to 255, found "x" (see metriclet --help)"#),
+        (
+            "-c a --upstream b",
+            "--upstream and --config exclude each other: put the URL under sources: in the file (see metriclet --help)",
+        ),
+        (
+            "--describes nodes/n1",
+            "--describes needs --upstream; in a file it is the key describes: of a rule (see metriclet --help)",
+        ),
+        (
+            "--listen :8080",
+            "--listen: expected off or a loopback address and port such as 127.0.0.1:8080, found \":8080\" \
+             (see metriclet --help)",
+        ),
+        (
+            "serve --listen 0.0.0.0:8080",
+            "--listen: \"0.0.0.0:8080\" is not a loopback address; this listener believes whoever reaches it, so it \
+             serves this machine only and no switch widens it; for the network, put in front of it what ends TLS and \
+             checks callers (see metriclet serve --help)",
+        ),
+        ("check", "expected a file to check (see metriclet check --help)"),
+        ("check a b", "the operand is given twice (see metriclet check --help)"),
+        ("check -v a", "--v does not belong here (see metriclet check --help)"),
+        ("get", "expected a path, such as namespaces/shop/services/web/queue_depth (see metriclet get --help)"),
+        ("get x -o yaml", r#"--output: expected table or json, found "yaml" (see metriclet get --help)"#),
+        ("get x --listen off", "--listen does not belong here (see metriclet get --help)"),
+        ("-o json", "--output does not belong here (see metriclet --help)"),
+    ] {
+        assert_eq!(read(line), Err(expected.to_owned()), "{line}");
+    }
+}
+
+#[test]
+fn refuses_objects() {
+    for (object, expected) in [
+        ("web", "expected RESOURCE/NAMESPACE/NAME, or RESOURCE/NAME outside namespaces"),
+        ("services/a/b/c", "expected RESOURCE/NAMESPACE/NAME, or RESOURCE/NAME outside namespaces"),
+        ("services/web", "expected services/NAMESPACE/NAME"),
+        ("nodes/shop/n1", "expected nodes/NAME; nodes are in no namespace"),
+        ("services/shop/", "expected names between the slashes, found nothing"),
+        ("services//web", "expected names between the slashes, found nothing"),
+        ("deployment/shop/web", r#""deployment" is not a built-in resource; did you mean deployments.apps?"#),
+        (
+            "foos/shop/web",
+            r#""foos" is not a built-in resource; other kinds need a rule in a file, with kind: and namespaced:"#,
+        ),
+    ] {
+        assert_eq!(describes(object), Err(format!("--describes \"{object}\": {expected}")));
+    }
+}
+
+/// Every help text fits a terminal and names every exit code it may end with.
+#[test]
+fn helps() {
+    for topic in [Topic::All, Topic::Serve, Topic::Check, Topic::Get] {
+        let text = topic.text();
+        assert!(text.ends_with('\n') && text.lines().all(|line| line.len() <= 104), "{text}");
+        assert!(text.contains("Usage:") && text.contains("Examples:") && text.contains("Exit codes:"), "{text}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn survives_foreign_bytes() {
+    use std::os::unix::ffi::OsStringExt;
+    let odd = || OsString::from_vec(vec![0xff, b'\n']);
+    let get = parse([OsString::from("get"), odd()].into_iter()).map_err(|error| error.to_string());
+    assert_eq!(get, Err(r#"expected UTF-8, found "\xff\n" (see metriclet get --help)"#.into()));
+    let check = parse([OsString::from("check"), odd()].into_iter());
+    assert_eq!(check, Ok(Command::Check(Check { file: odd().into() })));
+}

@@ -1,0 +1,218 @@
+//! Which object a value belongs to: from the URL, `describes`, `items`, or labels.
+
+use super::fields::{Fields, Sink};
+use super::source::is_dns_label;
+use crate::config::limits::Limits;
+use crate::config::model::{Identity, ObjectKind, Source, Value};
+use crate::parse::escape::Escaped;
+use crate::parse::json::{self, Path};
+use crate::parse::url_template::Placeholder;
+
+/// Kinds that share an identity.
+pub(super) type Group = (Vec<ObjectKind>, Identity);
+
+/// The keys of a rule that say which object a value belongs to.
+#[derive(Debug)]
+pub(super) struct Keys {
+    describes: Option<Described>,
+    items: Option<Path>,
+    name_from: Option<Path>,
+    namespace_from: Option<Path>,
+    namespace_label: Option<String>,
+    name_label: Option<String>,
+}
+
+#[derive(Debug)]
+struct Described {
+    namespace: Option<String>,
+    name: String,
+}
+
+impl Keys {
+    pub(super) fn read(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Self {
+        Self {
+            describes: describes(fields, sink),
+            items: path("items", fields, limits, sink),
+            name_from: path("nameFrom", fields, limits, sink),
+            namespace_from: path("namespaceFrom", fields, limits, sink),
+            namespace_label: fields.line("namespaceLabel", sink).map(str::to_owned),
+            name_label: fields.line("nameLabel", sink).map(str::to_owned),
+        }
+    }
+
+    /// The identity of each kind; kinds that share one stay together. `None` (and a problem) if one has none.
+    pub(super) fn groups(
+        self,
+        kinds: &[ObjectKind],
+        value: &Value,
+        source: &Source,
+        fields: &mut Fields<'_>,
+        sink: &mut Sink,
+    ) -> Option<Vec<Group>> {
+        if !consistent(kinds, value, source, fields, sink) {
+            return None;
+        }
+        let mut groups: Vec<Group> = Vec::new();
+        let mut whole = true;
+        for kind in kinds {
+            match self.identity(kind, value, source, fields, sink) {
+                Some(identity) => match groups.iter_mut().find(|(_, other)| *other == identity) {
+                    Some((kinds, _)) => kinds.push(kind.clone()),
+                    None => groups.push((vec![kind.clone()], identity)),
+                },
+                None => whole = false,
+            }
+        }
+        whole.then_some(groups)
+    }
+
+    fn identity(
+        &self,
+        kind: &ObjectKind,
+        value: &Value,
+        source: &Source,
+        fields: &mut Fields<'_>,
+        sink: &mut Sink,
+    ) -> Option<Identity> {
+        if source.url.uses(Placeholder::Name) {
+            return Some(Identity::Url);
+        }
+        if fields.has("describes") {
+            return self.fixed(kind, fields, sink);
+        }
+        if fields.has("items") {
+            return Some(Identity::Items {
+                items: self.items.clone()?,
+                name_from: self.name_from.clone()?,
+                namespace_from: self.namespace_from.clone(),
+            });
+        }
+        match value {
+            Value::Series(_) | Value::Named(_) => self.labels(kind, fields, sink),
+            Value::Json(_) | Value::Number if kind.resource == "namespaces" => Some(Identity::Namespace),
+            Value::Json(_) | Value::Number => {
+                let items = if matches!(value, Value::Json(_)) { ", items:" } else { "" };
+                let message = format!(
+                    "all {} would get the same value; add describes:{items} or {{name}} in the URL of source {}",
+                    kind.resource,
+                    Escaped::new(&source.name)
+                );
+                fields.fail("object", &message, sink);
+                None
+            }
+        }
+    }
+
+    fn fixed(&self, kind: &ObjectKind, fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Identity> {
+        let Described { namespace, name } = self.describes.as_ref()?;
+        match (kind.namespaced, namespace) {
+            (true, None) => {
+                fields.fail("describes", &format!("namespace: is required, as {} are in one", kind.resource), sink);
+                None
+            }
+            (false, Some(_)) => {
+                fields.fail("describes", &format!("namespace: {} are in no namespace", kind.resource), sink);
+                None
+            }
+            _ => Some(Identity::Fixed { namespace: namespace.clone(), name: name.clone() }),
+        }
+    }
+
+    /// The label that exporters set, and before it what Prometheus makes of that when its own label has the same name.
+    fn labels(&self, kind: &ObjectKind, fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Identity> {
+        let or_exported = |own: &Option<String>, default: &str| match own {
+            Some(label) => vec![label.clone()],
+            None => vec![format!("exported_{default}"), default.to_owned()],
+        };
+        let name = match (&self.name_label, &kind.label) {
+            (None, None) => {
+                let message = format!("required for {}: a label job means the scrape job on most pages", kind.resource);
+                fields.fail("nameLabel", &message, sink);
+                return None;
+            }
+            (own, default) => or_exported(own, default.as_deref().unwrap_or_default()),
+        };
+        let namespace = if kind.namespaced { or_exported(&self.namespace_label, "namespace") } else { Vec::new() };
+        Some(Identity::Labels { namespace, name })
+    }
+}
+
+/// Whether the keys go together, whatever the kind.
+fn consistent(kinds: &[ObjectKind], value: &Value, source: &Source, fields: &mut Fields<'_>, sink: &mut Sink) -> bool {
+    let mut wrong: Vec<(&'static str, String)> = Vec::new();
+    let told_by = if source.url.uses(Placeholder::Name) {
+        Some(format!("{{name}} in the URL of source {}", Escaped::new(&source.name)))
+    } else {
+        ["describes", "items"].into_iter().find(|key| fields.has(key)).map(|key| format!("{key}:"))
+    };
+    if let Some(told_by) = told_by {
+        for key in ["describes", "items", "namespaceLabel", "nameLabel"] {
+            if fields.has(key) && told_by != format!("{key}:") {
+                wrong.push((key, format!("{told_by} already tells the object")));
+            }
+        }
+    } else if !matches!(value, Value::Series(_)) {
+        for key in ["namespaceLabel", "nameLabel"] {
+            if fields.has(key) {
+                wrong.push((key, "this value has no labels; in JSON it is items: and nameFrom:".into()));
+            }
+        }
+    }
+    if fields.has("items") {
+        if !matches!(value, Value::Json(_)) {
+            wrong.push(("items", "needs a value that is a JSONPath".into()));
+        }
+        if !fields.has("nameFrom") {
+            wrong.push(("nameFrom", "required beside items:".into()));
+        }
+    } else {
+        for key in ["nameFrom", "namespaceFrom"] {
+            if fields.has(key) {
+                wrong.push((key, "needs items: beside it".into()));
+            }
+        }
+    }
+    if let Some(first) = kinds.first().filter(|_| kinds.iter().all(|kind| !kind.namespaced)) {
+        for key in ["namespaceFrom", "namespaceLabel"] {
+            if fields.has(key) {
+                wrong.push((key, format!("{} are in no namespace", first.resource)));
+            }
+        }
+    }
+    if fields.has("describes") && kinds.len() > 1 {
+        wrong.push(("describes", "one object has one kind, and object: lists several".into()));
+    }
+    for (key, message) in &wrong {
+        fields.fail(key, message, sink);
+    }
+    wrong.is_empty()
+}
+
+fn describes(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Described> {
+    let node = fields.get("describes")?;
+    let mut object = Fields::open(node, fields.span("describes"), "describes", &["namespace", "name"], sink)?;
+    let name = object.required_text("name", sink);
+    let namespace = object.text("namespace", sink);
+    if let Some(namespace) = namespace.filter(|namespace| !is_dns_label(namespace)) {
+        object.fail("namespace", &format!("expected a namespace, found {}", Escaped::new(namespace)), sink);
+        return None;
+    }
+    let name = name?;
+    if let Err(message) = super::rule::path_segment(name) {
+        object.fail("name", &message, sink);
+        return None;
+    }
+    Some(Described { namespace: namespace.map(str::to_owned), name: name.to_owned() })
+}
+
+fn path(key: &'static str, fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Path> {
+    let text = fields.text(key, sink)?;
+    match Path::parse(text, &json::Limits { bytes: limits.expression }) {
+        Ok(path) => Some(path),
+        Err(error) => {
+            let span = fields.get(key).and_then(|node| node.within(error.column)).unwrap_or(fields.span(key));
+            fields.fail_at(key, span, &error.to_string(), sink);
+            None
+        }
+    }
+}

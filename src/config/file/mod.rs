@@ -1,0 +1,165 @@
+//! The configuration file: YAML in, sources and rules out, and everything that is wrong with it.
+//!
+//! Each rule fails alone. A source that is wrong takes the rules with it that use it; a problem that belongs to no rule
+//! leaves no way to tell what the user meant to be served, so a running server had better keep what it has.
+
+mod fields;
+mod identity;
+mod objects;
+mod rule;
+mod source;
+mod suggest;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+
+use self::fields::{Fields, Sink};
+use super::limits::Limits;
+use super::model::{Bound, ByName, Config, Credentials, Namespaces, SelectorMode, Source};
+use super::problem::{Part, Problem, Severity};
+use super::yaml::{self, Key, Node, Span, Value, YamlError};
+use crate::parse::escape::Escaped;
+use crate::parse::url_template::{Placeholder, Template};
+
+/// A configuration as far as it could be read, and what is wrong with the rest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Loaded {
+    /// Sources and rules that are good, and rules that are broken.
+    pub config: Config,
+    /// Everything that is wrong, in the order of the file.
+    pub problems: Vec<Problem>,
+}
+
+/// Loads a configuration file. Never fails: what cannot be read is a problem.
+pub fn load(file: &[u8], limits: &Limits) -> Loaded {
+    let mut loaded = Loaded::default();
+    let mut sink = Sink::new(Part::File);
+    match document(file, limits) {
+        Ok(root) => read(&root, limits, &mut loaded, &mut sink),
+        Err(error) => sink.error(error.span, error.message),
+    }
+    loaded.problems.extend(sink.into_problems());
+    loaded.problems.sort_by_key(|problem| problem.span);
+    loaded
+}
+
+/// The configuration of `--upstream URL`, with `--describes` if given: each metric under its own name.
+///
+/// # Errors
+/// If the URL is none, as one line.
+pub fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Result<Config, String> {
+    let url = Template::parse(url, limits.url).map_err(|error| error.to_string())?;
+    let label_selector =
+        if url.uses(Placeholder::LabelSelector) { SelectorMode::Url } else { SelectorMode::Kubernetes };
+    let source = Source {
+        name: "upstream".to_owned(),
+        url,
+        format: None,
+        // Nobody but the user chose this one source, and nothing else is served.
+        namespaces: Namespaces::All,
+        timeout: limits.fetch,
+        cache: limits.cache,
+        label_selector,
+        credentials: Credentials::default(),
+        danger_allow_loopback: false,
+    };
+    Ok(Config { sources: vec![source], by_name: Some(ByName { describes }), ..Config::default() })
+}
+
+impl Loaded {
+    /// The first error that belongs to no rule and no source, if there is one: then nothing tells what else the user
+    /// meant to be served, so a running server had better keep what it has.
+    pub fn unattributed(&self) -> Option<&Problem> {
+        self.problems.iter().find(|problem| problem.is_unattributed())
+    }
+}
+
+/// What a rule can learn of the source that it names.
+#[derive(Debug)]
+enum Known {
+    /// Its place in [`Config::sources`].
+    Good(usize),
+    /// What is wrong with it.
+    Broken(Problem),
+}
+
+/// The sources of a file by name, and where they stand.
+type Sources<'a> = HashMap<&'a str, (Known, Span)>;
+
+fn document(file: &[u8], limits: &Limits) -> Result<Node, YamlError> {
+    let text = std::str::from_utf8(file).map_err(|error| {
+        let before = String::from_utf8_lossy(file.get(..error.valid_up_to()).unwrap_or_default());
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        YamlError { span: Span { line, column, width: 0 }, message: "expected UTF-8, found another encoding".into() }
+    })?;
+    yaml::parse(text, &yaml::Limits { bytes: limits.config, depth: limits.depth, nodes: limits.config_nodes })
+}
+
+fn read(root: &Node, limits: &Limits, loaded: &mut Loaded, sink: &mut Sink) {
+    let Some(mut top) = Fields::open(root, root.span, "the file", &["sources", "metrics"], sink) else {
+        return;
+    };
+    let mut sources = Sources::new();
+    match top.require("sources", sink).map(|node| &node.value) {
+        Some(Value::Mapping(entries)) if entries.len() <= limits.rules => {
+            sources = read_sources(entries, limits, loaded);
+        }
+        Some(Value::Mapping(_)) => top.fail("sources", &format!("more than {} sources", limits.rules), sink),
+        Some(_) => top.fail("sources", "expected a mapping of names to sources", sink),
+        None => {}
+    }
+    match top.require("metrics", sink).map(|node| &node.value) {
+        Some(Value::Sequence(items)) if items.len() <= limits.rules => {
+            if items.is_empty() {
+                sink.warning(top.span("metrics"), "metrics: no rules, so no metric is served");
+            }
+            read_rules(items, &sources, limits, loaded);
+        }
+        Some(Value::Sequence(_)) => top.fail("metrics", &format!("more than {} rules", limits.rules), sink),
+        Some(_) => top.fail("metrics", "expected a list of rules", sink),
+        None => {}
+    }
+}
+
+fn read_sources<'a>(entries: &'a [(Key, Node)], limits: &Limits, loaded: &mut Loaded) -> Sources<'a> {
+    let mut sources = Sources::new();
+    for (key, node) in entries {
+        let mut sink = Sink::new(Part::Source(key.text.clone()));
+        let source = source::read(key, node, limits, &mut sink);
+        if let Some((_, first)) = sources.get(key.text.as_str()) {
+            sink.error(key.span, format!("source {}: already on line {}", Escaped::new(&key.text), first.line));
+        }
+        let known = match (sink.first_error(), source) {
+            (None, Some(source)) => {
+                loaded.config.sources.push(source);
+                Known::Good(loaded.config.sources.len() - 1)
+            }
+            (Some(problem), _) => Known::Broken(problem.clone()),
+            // A source that cannot be read has a problem.
+            (None, None) => continue,
+        };
+        loaded.problems.extend(sink.into_problems());
+        sources.insert(&key.text, (known, key.span));
+    }
+    sources
+}
+
+fn read_rules(items: &[Node], sources: &Sources<'_>, limits: &Limits, loaded: &mut Loaded) {
+    let mut used = HashSet::new();
+    let mut taken = rule::Taken::new();
+    for node in items {
+        let context = rule::Context { sources, config: &loaded.config, limits };
+        let rule::Outcome { rules, broken, source, problems } = rule::read(node, &context, &mut taken);
+        loaded.config.rules.extend(rules);
+        loaded.config.broken.extend(broken);
+        loaded.problems.extend(problems);
+        used.extend(source);
+    }
+    for (name, (_, span)) in sources.iter().filter(|(name, _)| !used.contains(*name)) {
+        let message = format!("source {}: no rule uses it", Escaped::new(name));
+        let part = Part::Source((*name).to_owned());
+        loaded.problems.push(Problem { span: *span, severity: Severity::Warning, part, message });
+    }
+}

@@ -1,0 +1,253 @@
+//! One rule of the file.
+
+use std::collections::HashMap;
+
+use super::fields::{self, Fields, Sink};
+use super::identity::{self, Group};
+use super::{Known, Sources, objects, suggest};
+use crate::config::check;
+use crate::config::limits::Limits;
+use crate::config::model::{BrokenRule, Config, Format, OnMissing, OnNan, Rule, Source, Value};
+use crate::config::problem::{Part, Problem, Severity};
+use crate::config::yaml::{self, Node};
+use crate::parse::escape::Escaped;
+use crate::parse::expression::{self, Expr, VectorSelector};
+use crate::parse::json::{self, JsonExpr};
+
+const KEYS: &[&str] = &[
+    "name",
+    "object",
+    "kind",
+    "namespaced",
+    "apiVersion",
+    "source",
+    "value",
+    "describes",
+    "items",
+    "nameFrom",
+    "namespaceFrom",
+    "namespaceLabel",
+    "nameLabel",
+    "onMissing",
+    "onNaN",
+    "allowNegative",
+    "maxAge",
+];
+
+/// What rules are read against.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context<'a> {
+    pub(super) sources: &'a Sources<'a>,
+    pub(super) config: &'a Config,
+    pub(super) limits: &'a Limits,
+}
+
+/// The line of the rule that describes each (resource, metric name).
+pub(super) type Taken<'a> = HashMap<(String, &'a str), usize>;
+
+/// What became of a rule.
+#[derive(Debug)]
+pub(super) struct Outcome<'a> {
+    /// One for each group of kinds that find their objects in the same way; none if it is broken.
+    pub(super) rules: Vec<Rule>,
+    /// Set if it is broken and has a name.
+    pub(super) broken: Option<BrokenRule>,
+    /// The source that it names, known or not.
+    pub(super) source: Option<&'a str>,
+    pub(super) problems: Vec<Problem>,
+}
+
+pub(super) fn read<'a>(node: &'a Node, context: &Context<'_>, taken: &mut Taken<'a>) -> Outcome<'a> {
+    let name = name(node);
+    let mut sink = Sink::new(name.map_or(Part::File, |name| Part::Rule(name.to_owned())));
+    let mut draft = Draft { rules: Vec::new(), resources: Vec::new(), source: None, of_source: None };
+    let what = name.map_or_else(|| "rule".to_owned(), |name| format!("rule {}", Escaped::new(name)));
+    if let Some(mut fields) = Fields::open(node, node.span, &what, KEYS, &mut sink) {
+        if name.is_none() {
+            unreadable_name(&mut fields, &mut sink);
+        }
+        draft = Draft::read(name.unwrap_or_default(), &mut fields, context, &mut sink);
+        if let Some(name) = name {
+            for resource in &draft.resources {
+                if let Some(line) = taken.get(&(resource.clone(), name)) {
+                    let message =
+                        format!("{} already has this metric by the rule on line {line}", Escaped::new(resource));
+                    fields.fail("name", &message, &mut sink);
+                }
+            }
+            taken.extend(draft.resources.iter().map(|resource| ((resource.clone(), name), node.span.line)));
+        }
+    }
+    let problem = sink.first_error().or(draft.of_source.as_ref()).map(Problem::to_string);
+    let (rules, broken) = match (problem, name) {
+        (None, _) => (draft.rules, None),
+        (Some(problem), Some(name)) => {
+            (Vec::new(), Some(BrokenRule { name: name.to_owned(), resources: draft.resources, problem }))
+        }
+        (Some(_), None) => (Vec::new(), None),
+    };
+    Outcome { rules, broken, source: draft.source, problems: sink.into_problems() }
+}
+
+/// Whether a text can be one segment of a request's path.
+pub(super) fn path_segment(text: &str) -> Result<(), String> {
+    let expected = if text.is_empty() {
+        "expected a name, found nothing".to_owned()
+    } else if text.len() > 253 {
+        format!("expected at most 253 bytes, found {}", text.len())
+    } else if matches!(text, "." | "..") || text.contains(['/', '%']) || text.chars().any(char::is_control) {
+        let message = "expected what can stand in a path (no /, %, control characters, . or ..), found";
+        format!("{message} {}", Escaped::new(text))
+    } else {
+        return Ok(());
+    };
+    Err(expected)
+}
+
+/// A rule as far as it could be read.
+#[derive(Debug)]
+struct Draft<'a> {
+    rules: Vec<Rule>,
+    resources: Vec<String>,
+    source: Option<&'a str>,
+    /// What is wrong with the rule because it is wrong with its source; told there already.
+    of_source: Option<Problem>,
+}
+
+impl<'a> Draft<'a> {
+    fn read(name: &str, fields: &mut Fields<'a>, context: &Context<'_>, sink: &mut Sink) -> Self {
+        let limits = context.limits;
+        let objects = objects::read(fields, sink);
+        let source_name = fields.required_text("source", sink);
+        let (source, of_source) = source_name.map_or((None, None), |name| find_source(name, fields, context, sink));
+        let format = source.and_then(|(_, source)| source.format);
+        let value = value(name, format, fields, limits, sink);
+        let identity = identity::Keys::read(fields, limits, sink);
+        let on_missing = on_missing(fields, limits, sink).unwrap_or_default();
+        let on_nan = [("error", OnNan::Error), ("missing", OnNan::Missing), ("zero", OnNan::Zero)];
+        let on_nan = fields.word("onNaN", &on_nan, sink).unwrap_or_default();
+        let allow_negative = fields.boolean("allowNegative", sink).unwrap_or_default();
+        let max_age = fields.duration("maxAge", false, limits.longest, sink).unwrap_or(limits.max_age);
+
+        let mut rules = Vec::new();
+        if let (Some(kinds), Some((index, source)), Some(value)) = (objects.kinds, source, value) {
+            let groups = identity.groups(&kinds, &value, source, fields, sink).unwrap_or_default();
+            rules.extend(groups.into_iter().map(|(objects, identity): Group| Rule {
+                name: name.to_owned(),
+                objects,
+                source: index,
+                value: value.clone(),
+                identity,
+                on_missing,
+                on_nan,
+                allow_negative,
+                max_age,
+                line: fields.home().line,
+            }));
+            for rule in &rules {
+                fields.report(check::rule(rule, source), sink);
+            }
+        }
+        Self { rules, resources: objects.resources, source: source_name, of_source }
+    }
+}
+
+/// The name of a rule, if it has one and no more than one.
+fn name(node: &Node) -> Option<&str> {
+    let yaml::Value::Mapping(entries) = &node.value else {
+        return None;
+    };
+    let mut names = entries.iter().filter(|(key, _)| key.text == "name");
+    match (names.next(), names.next()) {
+        (Some((_, name)), None) => name.text().filter(|text| path_segment(text).is_ok()),
+        _ => None,
+    }
+}
+
+fn unreadable_name(fields: &mut Fields<'_>, sink: &mut Sink) {
+    if let Some(Err(message)) = fields.required_text("name", sink).map(path_segment) {
+        fields.fail("name", &message, sink);
+    }
+}
+
+/// The source of this name, or what is wrong with the rule for want of it.
+fn find_source<'a>(
+    name: &str,
+    fields: &mut Fields<'_>,
+    context: &Context<'a>,
+    sink: &mut Sink,
+) -> (Option<(usize, &'a Source)>, Option<Problem>) {
+    match context.sources.get(name) {
+        Some((Known::Good(index), _)) => (context.config.sources.get(*index).map(|source| (*index, source)), None),
+        Some((Known::Broken(problem), _)) => {
+            let message = format!("source {} is broken: {problem}", Escaped::new(name));
+            let span = fields.span("source");
+            (None, Some(Problem { span, severity: Severity::Error, part: problem.part.clone(), message }))
+        }
+        None => {
+            let hint = suggest::hint(name, context.sources.keys().copied());
+            fields.fail("source", &format!("unknown source {}{hint}", Escaped::new(name)), sink);
+            (None, None)
+        }
+    }
+}
+
+fn value(
+    name: &str,
+    format: Option<Format>,
+    fields: &mut Fields<'_>,
+    limits: &Limits,
+    sink: &mut Sink,
+) -> Option<Value> {
+    match (fields.has("value"), format) {
+        (true, Some(Format::Number)) => {
+            fields.fail("value", "must be absent where the format is number: the page is the value", sink);
+            return None;
+        }
+        (false, Some(Format::Number)) => return Some(Value::Number),
+        (false, Some(Format::Json)) => {
+            fields.fail("value", "required where the format is json, such as $.queue.depth", sink);
+            return None;
+        }
+        (false, _) if fields.has("items") => {
+            fields.fail("value", "required beside items:, such as $.depth; $ is the item", sink);
+            return None;
+        }
+        (false, _) => return Some(Value::Series(Expr::Selector(VectorSelector::named(name)))),
+        (true, _) => {}
+    }
+    let text = fields.text("value", sink)?;
+    let (parsed, column) = if json::looks_like_json(text) {
+        match JsonExpr::parse(text, &json::Limits { bytes: limits.expression }) {
+            Ok(expr) => return Some(Value::Json(expr)),
+            Err(error) => (error.to_string(), error.column),
+        }
+    } else {
+        let limits = expression::Limits { bytes: limits.expression, depth: limits.depth, regex: limits.regex };
+        match Expr::parse(text, &limits) {
+            Ok(expr) => return Some(Value::Series(expr)),
+            Err(error) => (error.to_string(), error.column),
+        }
+    };
+    let span = fields.get("value").and_then(|node| node.within(column)).unwrap_or(fields.span("value"));
+    fields.fail_at("value", span, &parsed, sink);
+    None
+}
+
+fn on_missing(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<OnMissing> {
+    let text = fields.text("onMissing", sink)?;
+    let mut words = text.split_whitespace();
+    let parsed = match (words.next(), words.next(), words.next()) {
+        (Some("error"), None, _) => Ok(OnMissing::Error),
+        (Some("zero"), None, _) => Ok(OnMissing::Zero),
+        (Some("last"), Some(age), None) => fields::length(age, false, limits.longest).map(OnMissing::Last),
+        _ => Err(format!("expected error, zero or last and a duration, such as last 2m, found {}", Escaped::new(text))),
+    };
+    match parsed {
+        Ok(on_missing) => Some(on_missing),
+        Err(message) => {
+            fields.fail("onMissing", &message, sink);
+            None
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! One source of the file.
+
+use std::path::PathBuf;
+
+use super::fields::{Fields, Sink};
+use crate::config::check;
+use crate::config::limits::Limits;
+use crate::config::model::{Basic, Credentials, Format, Namespaces, SelectorMode, Source};
+use crate::config::yaml::{Key, Node, Value};
+use crate::parse::escape::Escaped;
+use crate::parse::url_template::{Placeholder, Template};
+
+const KEYS: &[&str] = &[
+    "url",
+    "format",
+    "namespaces",
+    "timeout",
+    "cache",
+    "labelSelector",
+    "bearerTokenFile",
+    "basic",
+    "headers",
+    "caFile",
+    "certFile",
+    "keyFile",
+    "serverName",
+    "dangerAllowLoopback",
+    "pods",
+    "prometheus",
+];
+
+const FORMATS: &[(&str, Format)] = &[
+    ("prometheus", Format::Prometheus),
+    ("openmetrics", Format::OpenMetrics),
+    ("json", Format::Json),
+    ("number", Format::Number),
+];
+
+/// Headers that belong to one connection or to the request's own framing (RFC 9110 §7.6.1), and those that would bring
+/// pages in a form that is not read here.
+const FORBIDDEN_HEADERS: &[&str] = &[
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Reads a source; `None` (and a problem) where not even its URL can be read.
+pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> Option<Source> {
+    let what = format!("source {}", Escaped::new(&key.text));
+    if !is_name(&key.text) {
+        sink.error(
+            key.span,
+            format!("{what}: expected a name of at most 63 letters, digits, dots, dashes and underscores"),
+        );
+    }
+    let mut fields = Fields::open(node, key.span, &what, KEYS, sink)?;
+    for kind in ["pods", "prometheus"] {
+        if fields.has(kind) {
+            fields.fail(kind, "this version serves url: sources only", sink);
+        }
+    }
+    let url = match fields.has("pods") || fields.has("prometheus") {
+        true => None,
+        false => fields.required_text("url", sink),
+    };
+    let url = url.and_then(|text| match Template::parse(text, limits.url) {
+        Ok(url) => Some(url),
+        Err(error) => {
+            let span = fields.get("url").and_then(|node| node.within(error.column));
+            fields.fail_at("url", span.unwrap_or(fields.span("url")), &error.to_string(), sink);
+            None
+        }
+    });
+    let source = Source {
+        name: key.text.clone(),
+        format: fields.word("format", FORMATS, sink),
+        namespaces: namespaces(&mut fields, sink),
+        timeout: fields.duration("timeout", false, limits.fetch_max, sink).unwrap_or(limits.fetch),
+        cache: fields.duration("cache", true, limits.longest, sink).unwrap_or(limits.cache),
+        label_selector: SelectorMode::default(),
+        credentials: credentials(&mut fields, sink),
+        danger_allow_loopback: fields.boolean("dangerAllowLoopback", sink).unwrap_or(false),
+        url: url?,
+    };
+    let passed_on = source.url.uses(Placeholder::LabelSelector);
+    let label_selector = match fields.word("labelSelector", &[("labels", SelectorMode::Labels)], sink) {
+        Some(_) if passed_on => {
+            fields.fail("labelSelector", "the URL already passes it on as {labelSelector}", sink);
+            SelectorMode::Url
+        }
+        Some(mode) => mode,
+        None if passed_on => SelectorMode::Url,
+        None => SelectorMode::Kubernetes,
+    };
+    let source = Source { label_selector, ..source };
+    fields.report(check::source(&source), sink);
+    Some(source)
+}
+
+/// Names are shown in messages, logs and labels of our own metrics.
+fn is_name(name: &str) -> bool {
+    (1..=63).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
+}
+
+fn namespaces(fields: &mut Fields<'_>, sink: &mut Sink) -> Namespaces {
+    let mut names = Vec::new();
+    let Some(node) = fields.get("namespaces") else {
+        return Namespaces::Only(names);
+    };
+    let Value::Sequence(items) = &node.value else {
+        let example = match node.text() {
+            Some("*") => r#"["*"]"#.to_owned(),
+            Some(name) if is_dns_label(name) => format!("[{name}]"),
+            _ => "[shop]".to_owned(),
+        };
+        fields.fail("namespaces", &format!("expected a list such as {example}, found {}", node.kind()), sink);
+        return Namespaces::Only(names);
+    };
+    if items.is_empty() {
+        fields.fail("namespaces", "expected at least one", sink);
+    }
+    for item in items {
+        match item.text() {
+            Some("*") if items.len() == 1 => return Namespaces::All,
+            Some("*") => fields.fail_at("namespaces", item.span, r#"expected "*" alone or names without it"#, sink),
+            Some(name) if is_dns_label(name) => names.push(name.to_owned()),
+            Some(name) => {
+                let message = format!("expected a namespace, found {}", Escaped::new(name));
+                fields.fail_at("namespaces", item.span, &message, sink);
+            }
+            None => {
+                let message = format!("expected a namespace, found {}", item.kind());
+                fields.fail_at("namespaces", item.span, &message, sink);
+            }
+        }
+    }
+    Namespaces::Only(names)
+}
+
+/// A label as RFC 1123 has it, which is what a namespace's name is.
+pub(super) fn is_dns_label(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
+}
+
+fn credentials(fields: &mut Fields<'_>, sink: &mut Sink) -> Credentials {
+    Credentials {
+        bearer_token_file: fields.path("bearerTokenFile", sink),
+        basic: basic(fields, sink),
+        headers: headers(fields, sink),
+        ca_file: fields.path("caFile", sink),
+        cert_file: fields.path("certFile", sink),
+        key_file: fields.path("keyFile", sink),
+        server_name: server_name(fields, sink),
+    }
+}
+
+fn basic(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Basic> {
+    let node = fields.get("basic")?;
+    let mut basic = Fields::open(node, fields.span("basic"), "basic", &["username", "passwordFile"], sink)?;
+    let username = basic.required_text("username", sink);
+    basic.require("passwordFile", sink);
+    let password_file = basic.path("passwordFile", sink)?;
+    let username = username?;
+    if username.contains(':') || username.chars().any(char::is_control) {
+        basic.fail("username", "expected no colon and no control characters", sink);
+        return None;
+    }
+    Some(Basic { username: username.to_owned(), password_file })
+}
+
+fn headers(fields: &mut Fields<'_>, sink: &mut Sink) -> Vec<(String, PathBuf)> {
+    let mut headers: Vec<(String, PathBuf)> = Vec::new();
+    let Some(node) = fields.get("headers") else {
+        return headers;
+    };
+    let Value::Mapping(entries) = &node.value else {
+        fields.fail("headers", &format!("expected a mapping of names to {{file: PATH}}, found {}", node.kind()), sink);
+        return headers;
+    };
+    for (key, node) in entries {
+        let name = &key.text;
+        let wrong = if !is_token(name) {
+            Some("is not a header name (RFC 9110)".to_owned())
+        } else if FORBIDDEN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+            Some("is not for you to set".to_owned())
+        } else if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
+            Some("is there twice".to_owned())
+        } else {
+            None
+        };
+        if let Some(wrong) = wrong {
+            fields.fail_at("headers", key.span, &format!("{} {wrong}", Escaped::new(name)), sink);
+        }
+        let Some(mut value) = Fields::open(node, key.span, "headers", &["file"], sink) else {
+            continue;
+        };
+        value.require("file", sink);
+        if let Some(file) = value.path("file", sink) {
+            headers.push((name.clone(), file));
+        }
+    }
+    headers
+}
+
+/// `token` of RFC 9110 §5.6.2.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+fn server_name(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<String> {
+    let name = fields.text("serverName", sink)?;
+    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':');
+    if !(1..=253).contains(&name.len()) || !name.bytes().all(fits) {
+        fields.fail("serverName", &format!("expected a DNS name or an address, found {}", Escaped::new(name)), sink);
+        return None;
+    }
+    Some(name.to_owned())
+}

@@ -1,0 +1,166 @@
+//! `custom.metrics.k8s.io` MetricValueList in both versions.
+
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
+
+use super::meta::{LabelSelector, ObjectReference, Time};
+use super::status::Empty;
+use crate::parse::path::{GROUP, Version};
+use crate::parse::quantity::Milli;
+
+/// The answer to a request for a metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricValueList<'a> {
+    /// The version asked for.
+    pub version: Version,
+    /// The metric asked for.
+    pub metric: &'a str,
+    /// The `metricLabelSelector` asked for, echoed in every item.
+    pub selector: Option<&'a LabelSelector>,
+    /// One value an object.
+    pub items: &'a [MetricValue],
+}
+
+/// One value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricValue {
+    /// What it describes.
+    pub described_object: ObjectReference,
+    /// When it was measured: the sample's own time or the time of the scrape, never of the answer.
+    pub timestamp: Time,
+    /// Seconds that a rate covers.
+    pub window_seconds: Option<i64>,
+    /// The value in milli-units.
+    pub value: Milli,
+}
+
+impl Serialize for MetricValueList<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_struct("MetricValueList", 4)?;
+        list.serialize_field("kind", "MetricValueList")?;
+        list.serialize_field("apiVersion", &format_args!("{GROUP}/{}", self.version.as_str()))?;
+        list.serialize_field("metadata", &Empty {})?;
+        list.serialize_field("items", &Items(self))?;
+        list.end()
+    }
+}
+
+struct Items<'a>(&'a MetricValueList<'a>);
+
+impl Serialize for Items<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.items.iter().map(|item| Item { list: self.0, item }))
+    }
+}
+
+struct Item<'a> {
+    list: &'a MetricValueList<'a>,
+    item: &'a MetricValue,
+}
+
+/// `metric` of a v1beta2 item.
+#[derive(Serialize)]
+struct MetricIdentifier<'a> {
+    name: &'a str,
+    selector: Option<&'a LabelSelector>,
+}
+
+/// The two versions differ in names only: `metricName`, `window` and `selector` became `metric` and `windowSeconds`.
+impl Serialize for Item<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (list, item) = (self.list, self.item);
+        let mut value = serializer.serialize_struct("MetricValue", 6)?;
+        value.serialize_field("describedObject", &item.described_object)?;
+        let window = match list.version {
+            Version::V1Beta1 => {
+                value.serialize_field("metricName", list.metric)?;
+                "window"
+            }
+            Version::V1Beta2 => {
+                value.serialize_field("metric", &MetricIdentifier { name: list.metric, selector: list.selector })?;
+                "windowSeconds"
+            }
+        };
+        value.serialize_field("timestamp", &item.timestamp)?;
+        match item.window_seconds {
+            Some(seconds) => value.serialize_field(window, &seconds)?,
+            None => value.skip_field(window)?,
+        }
+        value.serialize_field("value", &format_args!("{}", item.value))?;
+        if list.version == Version::V1Beta1 {
+            value.serialize_field("selector", &list.selector)?;
+        }
+        value.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::parse::selector::{Limits, Selector};
+
+    const RECORDED: &str = include_str!("../../tests/fixtures/metric-lists.jsonl");
+
+    /// What Kubernetes printed under `name`.
+    fn recorded(name: &str) -> Value {
+        RECORDED
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).unwrap())
+            .find(|list| list["name"] == name)
+            .unwrap_or_else(|| panic!("{name} is recorded"))["json"]
+            .clone()
+    }
+
+    fn item(kind: &str, namespace: Option<&str>, name: &str, window_seconds: Option<i64>, milli: i64) -> MetricValue {
+        let (kind, namespace) = (kind.to_owned(), namespace.map(str::to_owned));
+        MetricValue {
+            described_object: ObjectReference { kind, namespace, name: name.to_owned(), api_version: "v1".to_owned() },
+            timestamp: Time(1_787_020_504),
+            window_seconds,
+            value: Milli(milli),
+        }
+    }
+
+    #[test]
+    fn prints_what_kubernetes_prints() {
+        let text = "verb=GET,k in (a,b),!z";
+        let selector = Selector::parse(text, &Limits { bytes: 64, requirements: 8 }).unwrap();
+        let selector = LabelSelector::from_selector(&selector).unwrap();
+        let web = [item("Pod", Some("default"), "web-0", Some(60), 1_500)];
+        let two = [web[0].clone(), item("Pod", Some("default"), "web-1", None, 0)];
+        let namespace = [item("Namespace", None, "default", None, -12_000)];
+        for (name, version, metric, selector, items) in [
+            ("v1beta1 one pod", Version::V1Beta1, "http_requests", None, &web[..]),
+            ("v1beta1 empty", Version::V1Beta1, "http_requests", None, &[]),
+            ("v1beta2 two pods with selector", Version::V1Beta2, "http_requests", Some(&selector), &two),
+            ("v1beta2 namespace", Version::V1Beta2, "queue", None, &namespace),
+        ] {
+            let list = MetricValueList { version, metric, selector, items };
+            let printed = serde_json::to_string(&list).unwrap();
+            assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), recorded(name), "{name}");
+        }
+    }
+
+    /// Key order is no part of JSON, but readers and diffs are used to Kubernetes' own.
+    #[test]
+    fn keeps_the_order_of_keys() {
+        let items = [item("Pod", Some("default"), "web-0", Some(60), 1_500)];
+        let list = |version| MetricValueList { version, metric: "qps", selector: None, items: &items };
+        let object = r#""describedObject":{"kind":"Pod","namespace":"default","name":"web-0","apiVersion":"v1"}"#;
+        let time = r#""timestamp":"2026-08-18T02:35:04Z""#;
+        assert_eq!(
+            serde_json::to_string(&list(Version::V1Beta1)).unwrap(),
+            format!(
+                r#"{{"kind":"MetricValueList","apiVersion":"custom.metrics.k8s.io/v1beta1","metadata":{{}},"items":[{{{object},"metricName":"qps",{time},"window":60,"value":"1500m","selector":null}}]}}"#
+            )
+        );
+        assert_eq!(
+            serde_json::to_string(&list(Version::V1Beta2)).unwrap(),
+            format!(
+                r#"{{"kind":"MetricValueList","apiVersion":"custom.metrics.k8s.io/v1beta2","metadata":{{}},"items":[{{{object},"metric":{{"name":"qps","selector":null}},{time},"windowSeconds":60,"value":"1500m"}}]}}"#
+            )
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! The parts of `meta/v1` and `core/v1` that every answer is made of.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+use crate::parse::selector::{Operator, Selector};
+
+/// Seconds since 1970 UTC; as text RFC 3339 in whole seconds with `Z`.
+///
+/// ```
+/// use metriclet::kube::meta::Time;
+/// assert_eq!(Time(1_787_020_504).to_string(), "2026-08-18T02:35:04Z");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Time(pub i64);
+
+impl Time {
+    /// From Unix milliseconds; the part of a second is dropped, as Kubernetes does.
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis.div_euclid(1000))
+    }
+}
+
+/// Days to a civil date by eras of 400 years (146,097 days), years beginning in March.
+impl fmt::Display for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (days, second) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
+        let since_era_0 = days + 719_468;
+        let era = since_era_0.div_euclid(146_097);
+        let day_of_era = since_era_0.rem_euclid(146_097);
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+    }
+}
+
+impl Serialize for Time {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The object that a value describes (`core/v1` ObjectReference, the keys that matter here).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectReference {
+    /// `Pod`.
+    pub kind: String,
+    /// Absent for root-scoped objects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The object's name.
+    pub name: String,
+    /// `v1`, `apps/v1`.
+    pub api_version: String,
+}
+
+/// `meta/v1` LabelSelector, in the form Kubernetes turns selector text into.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LabelSelector {
+    /// Keys with the one value they must have.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub match_labels: BTreeMap<String, String>,
+    /// Everything else.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub match_expressions: Vec<LabelSelectorRequirement>,
+}
+
+/// One requirement of a [`LabelSelector`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LabelSelectorRequirement {
+    /// The label's key.
+    pub key: String,
+    /// `In`, `NotIn`, `Exists` or `DoesNotExist`.
+    pub operator: &'static str,
+    /// Empty for the last two.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<String>,
+}
+
+impl LabelSelector {
+    /// The same selector as an object, or the key whose `>` or `<` an object cannot express.
+    ///
+    /// # Errors
+    /// The key of the first requirement by `>` or `<`.
+    pub fn from_selector(selector: &Selector) -> Result<Self, &str> {
+        let mut object = Self::default();
+        for requirement in selector.requirements() {
+            let key = requirement.key();
+            let operator = match requirement.operator() {
+                Operator::Equals | Operator::DoubleEquals => match (requirement.values(), object.match_labels.get(key))
+                {
+                    ([value], None) => {
+                        object.match_labels.insert(key.to_owned(), value.clone());
+                        continue;
+                    }
+                    _ => "In",
+                },
+                Operator::In => "In",
+                Operator::NotEquals | Operator::NotIn => "NotIn",
+                Operator::Exists => "Exists",
+                Operator::DoesNotExist => "DoesNotExist",
+                Operator::GreaterThan | Operator::LessThan => return Err(key),
+            };
+            let values = requirement.values().to_vec();
+            object.match_expressions.push(LabelSelectorRequirement { key: key.to_owned(), operator, values });
+        }
+        Ok(object)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::selector::Limits;
+
+    #[test]
+    fn prints_times() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (951_868_800, "2000-03-01T00:00:00Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (1_787_020_504, "2026-08-18T02:35:04Z"),
+        ] {
+            assert_eq!(Time(seconds).to_string(), text);
+        }
+        assert_eq!(Time::from_millis(-1), Time(-1));
+        assert_eq!(Time::from_millis(1_999), Time(1));
+    }
+
+    #[test]
+    fn turns_selectors_into_objects() {
+        let limits = Limits { bytes: 1024, requirements: 64 };
+        for (text, json) in [
+            ("", "{}"),
+            ("verb=GET", r#"{"matchLabels":{"verb":"GET"}}"#),
+            ("b==2,a=1", r#"{"matchLabels":{"a":"1","b":"2"}}"#),
+            ("a=1,a=2", r#"{"matchLabels":{"a":"1"},"matchExpressions":[{"key":"a","operator":"In","values":["2"]}]}"#),
+            ("k in (b,a)", r#"{"matchExpressions":[{"key":"k","operator":"In","values":["a","b"]}]}"#),
+            ("k!=a", r#"{"matchExpressions":[{"key":"k","operator":"NotIn","values":["a"]}]}"#),
+            ("k,!z", r#"{"matchExpressions":[{"key":"k","operator":"Exists"},{"key":"z","operator":"DoesNotExist"}]}"#),
+        ] {
+            let selector = Selector::parse(text, &limits).unwrap();
+            let object = LabelSelector::from_selector(&selector).unwrap();
+            assert_eq!(serde_json::to_string(&object).unwrap(), json, "{text}");
+        }
+        let selector = Selector::parse("a=1,n>5", &limits).unwrap();
+        assert_eq!(LabelSelector::from_selector(&selector), Err("n"));
+    }
+}

@@ -1,0 +1,148 @@
+//! `meta/v1` Status: the body of every error, shown to users word for word by `kubectl describe hpa`.
+
+use serde::Serialize;
+
+/// Why a request failed, as Kubernetes classifies it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// 400: the request cannot be understood.
+    BadRequest,
+    /// 403: understood, and refused.
+    Forbidden,
+    /// 404: no such route, metric or value.
+    NotFound,
+    /// 405: only GET is served.
+    MethodNotAllowed,
+    /// 406: the caller takes nothing that we speak.
+    NotAcceptable,
+    /// 500: a bug of ours.
+    InternalError,
+    /// 503: the source, the configuration or the queue does not allow an honest answer now.
+    ServiceUnavailable,
+}
+
+impl Reason {
+    /// The HTTP status code.
+    pub fn code(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::NotAcceptable => 406,
+            Self::InternalError => 500,
+            Self::ServiceUnavailable => 503,
+        }
+    }
+
+    /// The name in `reason`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::BadRequest => "BadRequest",
+            Self::Forbidden => "Forbidden",
+            Self::NotFound => "NotFound",
+            Self::MethodNotAllowed => "MethodNotAllowed",
+            Self::NotAcceptable => "NotAcceptable",
+            Self::InternalError => "InternalError",
+            Self::ServiceUnavailable => "ServiceUnavailable",
+        }
+    }
+}
+
+/// A failure as it goes over the wire. Never with `retryAfterSeconds`: client-go would sleep inside one of the HPA
+/// controller's five workers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    kind: &'static str,
+    api_version: &'static str,
+    metadata: Empty,
+    status: &'static str,
+    message: String,
+    reason: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Empty>,
+    code: u16,
+}
+
+/// `{}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Empty {}
+
+impl Status {
+    /// A failure for `reason` with a message of at most `max` bytes, cut at a character with `…`.
+    pub fn failure(reason: Reason, message: &str, max: usize) -> Self {
+        Self {
+            kind: "Status",
+            api_version: "v1",
+            metadata: Empty {},
+            status: "Failure",
+            message: cut(message, max),
+            reason: reason.as_str(),
+            details: None,
+            code: reason.code(),
+        }
+    }
+
+    /// The 404 of a path below our group that is no route, in Kubernetes' own words.
+    pub fn no_such_route() -> Self {
+        let message = "the server could not find the requested resource";
+        Self { details: Some(Empty {}), ..Self::failure(Reason::NotFound, message, usize::MAX) }
+    }
+
+    /// The HTTP status code.
+    pub fn code(&self) -> u16 {
+        self.code
+    }
+
+    /// What went wrong.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+fn cut(message: &str, max: usize) -> String {
+    const MARK: &str = "…";
+    if message.len() <= max {
+        return message.to_owned();
+    }
+    let mut end = max.saturating_sub(MARK.len());
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    message
+        .chars()
+        .scan(0, |at, c| {
+            *at += c.len_utf8();
+            (*at <= end).then_some(c)
+        })
+        .chain(MARK.chars())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn has_the_shape_of_kubernetes() {
+        let status = Status::failure(Reason::NotFound, "the server could not find the metric m for pods", 512);
+        assert_eq!(
+            serde_json::to_string(&status).unwrap(),
+            r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server could not find the metric m for pods","reason":"NotFound","code":404}"#
+        );
+        assert_eq!(
+            serde_json::to_string(&Status::no_such_route()).unwrap(),
+            r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"the server could not find the requested resource","reason":"NotFound","details":{},"code":404}"#
+        );
+    }
+
+    #[test]
+    fn cuts_long_messages_at_a_character() {
+        for (message, max, cut) in
+            [("short", 5, "short"), ("longer", 5, "lo…"), ("aéé", 4, "a…"), ("éé", 3, "…"), ("abc", 0, "…")]
+        {
+            assert_eq!(Status::failure(Reason::NotFound, message, max).message(), cut);
+        }
+    }
+}

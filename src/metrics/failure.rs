@@ -1,0 +1,138 @@
+//! Why a metric is not answered. The text becomes `Status.message`, which `kubectl describe hpa` shows word for word and
+//! whose every change is a write to etcd: so it names causes, not ages, durations or counts, and holds no bytes from
+//! upstream but label names.
+
+use std::fmt;
+
+use super::outcome::{Absence, Fault};
+use crate::config::model::{Rule, Value};
+use crate::parse::path::{MetricPath, ObjectName};
+use crate::source::error::SourceError;
+
+/// Why a metric is not answered.
+#[derive(Debug)]
+pub enum Failure {
+    /// It would have to wait for a source, and the caller does not want to; the source's number tells callers apart
+    /// that wait for the same one.
+    WouldWait(usize),
+    /// The request cannot be honoured: 400.
+    BadRequest(String),
+    /// No rule, or nothing there: 404.
+    NotFound(String),
+    /// There may be something, but not now or not as configured: 503.
+    Unavailable(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WouldWait(_) => f.write_str("the source would have to be waited for"),
+            Self::BadRequest(message) | Self::NotFound(message) | Self::Unavailable(message) => f.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// Words failures about one rule and one request.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// What was asked for.
+    pub path: &'a MetricPath,
+    /// What would have answered.
+    pub rule: &'a Rule,
+    /// The rule's source by name.
+    pub source: &'a str,
+    /// Whether the rule was made up for `--upstream`, so that the text prints the rule to write.
+    pub by_name: bool,
+}
+
+impl About<'_> {
+    /// Nothing is there for the object.
+    pub fn missing(&self, absence: &Absence) -> Failure {
+        let hint = match absence {
+            Absence::NoObjectLabel(_) if self.by_name => match &self.path.name {
+                ObjectName::One(name) => {
+                    let space = self.path.namespace.iter().map(|namespace| format!("/{namespace}")).collect::<String>();
+                    format!("; --describes {}{space}/{name} would bind it", self.path.resource)
+                }
+                ObjectName::All => String::new(),
+            },
+            _ => String::new(),
+        };
+        Failure::NotFound(format!("{}: {absence}{hint}; {}", self.subject(), self.origin()))
+    }
+
+    /// Something is there that cannot be served.
+    pub fn refused(&self, fault: &Fault) -> Failure {
+        let metric = &self.path.metric;
+        let write = |value: &str| {
+            let resource = &self.path.resource;
+            format!("; write a rule: {{name: {metric}, object: {resource}, source: {}, value: {value}}}", self.source)
+        };
+        let hint = match fault {
+            Fault::Several if self.by_name => write(&format!("sum({metric})")),
+            Fault::NotAGauge(_) if self.by_name => write(&format!("max({metric})")),
+            _ => String::new(),
+        };
+        Failure::Unavailable(format!("{}: {fault}{hint}; {}", self.subject(), self.origin()))
+    }
+
+    /// The page as a whole has no answer for the rule.
+    pub fn page(&self, why: &dyn fmt::Display) -> Failure {
+        Failure::Unavailable(format!("{}: {why}; {}", self.subject(), self.origin()))
+    }
+
+    /// The source gave no page.
+    pub fn source(&self, error: &SourceError) -> Failure {
+        Failure::Unavailable(format!("{}: source {} {error}", self.subject(), self.source))
+    }
+
+    /// The request asks for what the source cannot honour.
+    pub fn bad_request(&self, why: &dyn fmt::Display) -> Failure {
+        Failure::BadRequest(format!("{}: {why}", self.subject()))
+    }
+
+    /// The source may not describe this namespace.
+    pub fn foreign_namespace(&self) -> Failure {
+        Failure::NotFound(format!(
+            "{}: source {} may not describe objects of this namespace; its namespaces: in the configuration says which",
+            self.subject(),
+            self.source
+        ))
+    }
+
+    fn subject(&self) -> Subject<'_> {
+        Subject(self.path)
+    }
+
+    /// What of a page is the value, as text.
+    pub fn value(&self) -> String {
+        match &self.rule.value {
+            Value::Series(expr) => expr.to_string(),
+            Value::Json(expr) => expr.to_string(),
+            Value::Number => "the number".to_owned(),
+            Value::Named(name) => name.clone(),
+        }
+    }
+
+    fn origin(&self) -> String {
+        format!("the rule takes {} from source {}", self.value(), self.source)
+    }
+}
+
+/// What was asked for, in words: `queue_depth of services/web in namespace shop`.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a>(pub &'a MetricPath);
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let MetricPath { namespace, resource, name, metric, .. } = self.0;
+        match name {
+            ObjectName::One(name) if resource == "namespaces" => write!(f, "{metric} of namespace {name}")?,
+            ObjectName::One(name) => write!(f, "{metric} of {resource}/{name}")?,
+            ObjectName::All => write!(f, "{metric} of all {resource}")?,
+        }
+        namespace.as_deref().map_or(Ok(()), |namespace| write!(f, " in namespace {namespace}"))
+    }
+}

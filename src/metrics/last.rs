@@ -1,0 +1,81 @@
+//! The last good values of a rule with `onMissing: last`.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use super::outcome::Served;
+
+/// Object by namespace and name, and the `metricLabelSelector` it was asked with.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// `resource/namespace/name`.
+    pub object: String,
+    /// Canonical text.
+    pub selector: String,
+}
+
+/// Remembers up to a fixed number of values; at the bound no further object is remembered, so that none is forgotten
+/// while it still answers.
+#[derive(Debug)]
+pub struct LastValues {
+    max: usize,
+    values: Mutex<HashMap<Key, Served>>,
+}
+
+impl LastValues {
+    /// Room for `max` objects.
+    pub fn new(max: usize) -> Self {
+        Self { max, values: Mutex::new(HashMap::new()) }
+    }
+
+    /// The last good value.
+    pub fn get(&self, key: &Key) -> Option<Served> {
+        self.values.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
+    }
+
+    /// Remembers a value; those older than `oldest` (Unix milliseconds) make room first.
+    pub fn set(&self, key: Key, value: Served, oldest: i64) {
+        let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        if values.len() >= self.max && !values.contains_key(&key) {
+            values.retain(|_, value| value.at >= oldest);
+        }
+        if values.len() < self.max || values.contains_key(&key) {
+            values.insert(key, value);
+        }
+    }
+
+    /// All objects remembered for a selector whose key begins with `prefix`.
+    pub fn objects(&self, prefix: &str, selector: &str) -> Vec<String> {
+        let values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
+        let keys = values.keys().filter(|key| key.selector == selector);
+        keys.filter_map(|key| key.object.strip_prefix(prefix)).map(str::to_owned).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::quantity::Milli;
+
+    fn key(name: &str) -> Key {
+        Key { object: format!("pods/shop/{name}"), selector: String::new() }
+    }
+
+    #[test]
+    fn never_forgets_what_still_answers() {
+        let last = LastValues::new(2);
+        let value = |at| Served { value: Milli(1), at };
+        last.set(key("a"), value(10), 0);
+        last.set(key("b"), value(20), 0);
+        last.set(key("c"), value(30), 10);
+        assert_eq!(last.get(&key("c")), None);
+        last.set(key("a"), value(40), 10);
+        last.set(key("c"), value(30), 21);
+        assert_eq!(last.get(&key("a")), Some(value(40)));
+        assert_eq!(last.get(&key("b")), None);
+        assert_eq!(last.get(&key("c")), Some(value(30)));
+        let mut objects = last.objects("pods/shop/", "");
+        objects.sort();
+        assert_eq!(objects, ["a", "c"]);
+    }
+}

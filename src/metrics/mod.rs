@@ -1,0 +1,107 @@
+//! From a rule, objects and selectors to values, or to the reason why there are none.
+
+pub mod evaluate;
+pub mod failure;
+pub mod last;
+pub mod outcome;
+mod request;
+pub mod rules;
+pub mod select;
+pub mod trace;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use crate::config::model::{Config, ObjectKind};
+use crate::kube::custom_metrics::MetricValue;
+use crate::kube::kinds;
+use crate::kube::meta::LabelSelector;
+use crate::parse::path::MetricPath;
+use crate::parse::selector::Selector;
+use crate::source::cache::Wait;
+use crate::source::upstream::Shared;
+use failure::{Failure, Subject};
+use request::Request;
+use rules::{Entry, Rules, Served};
+use trace::Trace;
+
+/// What a metric request asks for.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    /// Which metric of which objects.
+    pub path: &'a MetricPath,
+    /// `labelSelector`: which objects, with `*`.
+    pub label_selector: &'a Selector,
+    /// `metricLabelSelector`: which series.
+    pub metric_selector: &'a Selector,
+}
+
+/// Values, and the selector to echo beside each.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// One value an object; exactly one for a named object, never none.
+    pub items: Vec<MetricValue>,
+    /// `metricLabelSelector` as an object, if there was one.
+    pub selector: Option<LabelSelector>,
+}
+
+/// All rules and their upstreams. The configuration can be replaced while requests run.
+#[derive(Debug)]
+pub struct Metrics {
+    rules: RwLock<Arc<Rules>>,
+    shared: Arc<Shared>,
+}
+
+impl Metrics {
+    /// Serves nothing yet.
+    pub fn new(shared: Shared) -> Self {
+        Self { rules: RwLock::default(), shared: Arc::new(shared) }
+    }
+
+    /// Takes over a configuration. Where something was wrong with it as a whole, every metric that it does not serve
+    /// answers with that `problem`.
+    pub fn install(&self, config: Config, problem: Option<String>) {
+        let names: Vec<String> = config.sources.iter().map(|source| source.name.clone()).collect();
+        let rules = Rules::new(config, problem, &self.rules(), &self.shared);
+        self.shared.counters().broken_rules.set(rules.broken() as u64);
+        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        self.shared.counters().retain_sources(|source| names.iter().any(|name| name == source));
+    }
+
+    /// The rules of this moment.
+    pub fn rules(&self) -> Arc<Rules> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Answers one request, waiting for a source only as `wait` allows.
+    ///
+    /// # Errors
+    /// Every way in which there is no honest answer; see [`Failure`].
+    pub fn answer(&self, ask: Ask<'_>, wait: Wait, trace: &mut Trace) -> Result<Answer, Failure> {
+        let (served, kind) = self.rule(ask.path)?;
+        Request { ask, served: &served, kind: &kind, shared: &self.shared }.answer(wait, trace)
+    }
+
+    fn rule(&self, path: &MetricPath) -> Result<(Arc<Served>, ObjectKind), Failure> {
+        let rules = self.rules();
+        match rules.find(&path.resource, &path.metric) {
+            Entry::Rule(served, kind) if kind.namespaced == path.namespace.is_some() => Ok((served, kind)),
+            Entry::Rule(_, kind) => Err(Failure::NotFound(format!(
+                "{}: {} are {}",
+                Subject(path),
+                kind.resource,
+                if kind.namespaced { "in namespaces, and the path names none" } else { "not in namespaces" }
+            ))),
+            Entry::Broken(problem) => {
+                Err(Failure::Unavailable(format!("{}: the configuration does not allow it: {problem}", Subject(path))))
+            }
+            Entry::Unknown => {
+                let hint = match (rules.resources_of(&path.metric).as_slice(), kinds::suggest(&path.resource)) {
+                    ([], Some(plural)) => format!("; the resource may be meant as {}", plural.resource),
+                    ([], None) => String::new(),
+                    (resources, _) => format!("; there are rules for {}", resources.join(", ")),
+                };
+                Err(Failure::NotFound(format!("{}: no rule is configured for it{hint}", Subject(path))))
+            }
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! One generation of the configuration, ready to serve: rules by metric and resource, each with its upstream.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::last::LastValues;
+use crate::config::model::{Bound, ByName, Config, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, Value};
+use crate::kube::kinds;
+use crate::parse::url_template::Placeholder;
+use crate::source::page::{Query, Want};
+use crate::source::upstream::{Shared, Upstream};
+
+/// A rule with what it needs to be served.
+#[derive(Debug)]
+pub struct Served {
+    /// As configured.
+    pub rule: Rule,
+    /// Where its pages come from.
+    pub upstream: Arc<Upstream>,
+    /// What it wants of them.
+    pub want: Want,
+    /// Its last good values, with `onMissing: last`.
+    pub last: Option<Arc<LastValues>>,
+    /// Made up for `--upstream`.
+    pub by_name: bool,
+}
+
+/// What the configuration says of one resource and metric.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// Served, as this kind of object.
+    Rule(Arc<Served>, ObjectKind),
+    /// Not served, and why.
+    Broken(String),
+    /// Nothing.
+    Unknown,
+}
+
+/// One generation of the configuration.
+#[derive(Debug, Default)]
+pub struct Rules {
+    entries: HashMap<String, Vec<(String, Entry)>>,
+    by_name: Option<(Arc<Upstream>, ByName)>,
+    problem: Option<String>,
+}
+
+impl Rules {
+    /// Builds a generation. A broken rule that the one before served stays as it was; so do the last good values of
+    /// rules that did not change.
+    pub fn new(config: Config, problem: Option<String>, before: &Self, shared: &Arc<Shared>) -> Self {
+        let pages = shared.pages();
+        let mut rules = Self { problem, ..Self::default() };
+        let mut upstreams: Vec<Arc<Upstream>> = Vec::new();
+        for (index, source) in config.sources.iter().enumerate() {
+            let number = source.url.uses(Placeholder::Metric);
+            let mine = config.rules.iter().enumerate().filter(|(_, rule)| rule.source == index);
+            let want = |(id, rule): (usize, &Rule)| Want { id: id as u64, query: Query::of(rule, number) };
+            let wants: Vec<Want> = mine.clone().map(want).collect();
+            let upstream = Upstream::new(index, source.clone(), wants.clone(), pages.clone(), shared.clone());
+            let upstream = Arc::new(upstream);
+            for ((_, rule), want) in mine.zip(wants) {
+                rules.add(rule.clone(), upstream.clone(), want, before, shared.limits().last_values);
+            }
+            upstreams.push(upstream);
+        }
+        for broken in config.broken {
+            let any = vec![String::new()];
+            let resources = if broken.resources.is_empty() { any } else { broken.resources };
+            for resource in resources {
+                let kept = match before.find_entry(&resource, &broken.name) {
+                    Some(kept @ Entry::Rule(..)) => kept.clone(),
+                    _ => Entry::Broken(broken.problem.clone()),
+                };
+                rules.insert(resource, broken.name.clone(), kept);
+            }
+        }
+        rules.by_name = config.by_name.zip(upstreams.first().cloned()).map(|(by_name, upstream)| (upstream, by_name));
+        rules
+    }
+
+    fn add(&mut self, rule: Rule, upstream: Arc<Upstream>, want: Want, before: &Self, last_values: usize) {
+        let last = match rule.on_missing {
+            OnMissing::Last(_) => {
+                before.last_of(&rule, &upstream).or_else(|| Some(Arc::new(LastValues::new(last_values))))
+            }
+            OnMissing::Error | OnMissing::Zero => None,
+        };
+        let served = Arc::new(Served { rule, upstream, want, last, by_name: false });
+        for kind in &served.rule.objects {
+            self.insert(kind.resource.clone(), served.rule.name.clone(), Entry::Rule(served.clone(), kind.clone()));
+        }
+    }
+
+    /// The last good values of a rule that stands here just as it is there.
+    fn last_of(&self, rule: &Rule, upstream: &Upstream) -> Option<Arc<LastValues>> {
+        let Entry::Rule(old, _) = self.find_entry(&rule.objects.first()?.resource, &rule.name)? else { return None };
+        let placeless = |rule: &Rule| Rule { line: 0, source: 0, ..rule.clone() };
+        let same = old.upstream.source() == upstream.source() && placeless(&old.rule) == placeless(rule);
+        old.last.clone().filter(|_| same)
+    }
+
+    fn insert(&mut self, resource: String, metric: String, entry: Entry) {
+        self.entries.entry(metric).or_default().push((resource, entry));
+    }
+
+    fn find_entry(&self, resource: &str, metric: &str) -> Option<&Entry> {
+        let entries = self.entries.get(metric)?;
+        entries.iter().find(|(of, _)| of == resource || of.is_empty()).map(|(_, entry)| entry)
+    }
+
+    /// What the configuration says of a resource and metric.
+    pub fn find(&self, resource: &str, metric: &str) -> Entry {
+        match (self.find_entry(resource, metric), &self.by_name, &self.problem) {
+            (Some(entry), _, _) => entry.clone(),
+            (None, Some((upstream, by_name)), _) => made_up(resource, metric, upstream, by_name),
+            (None, None, Some(problem)) => Entry::Broken(problem.clone()),
+            (None, None, None) => Entry::Unknown,
+        }
+    }
+
+    /// The resources that a metric of this name describes.
+    pub fn resources_of(&self, metric: &str) -> Vec<&str> {
+        let entries = self.entries.get(metric).into_iter().flatten();
+        entries.filter(|(resource, _)| !resource.is_empty()).map(|(resource, _)| resource.as_str()).collect()
+    }
+
+    /// Every resource and metric that is configured, served or broken, and whether it is namespaced.
+    pub fn listed(&self) -> Vec<(&str, &str, bool)> {
+        let entries =
+            self.entries.iter().flat_map(|(metric, entries)| entries.iter().map(move |entry| (metric, entry)));
+        entries
+            .filter_map(|(metric, (resource, entry))| match entry {
+                Entry::Rule(_, kind) => Some((resource.as_str(), metric.as_str(), kind.namespaced)),
+                Entry::Broken(_) | Entry::Unknown => {
+                    kinds::lookup(resource).map(|kind| (resource.as_str(), metric.as_str(), kind.namespaced))
+                }
+            })
+            .collect()
+    }
+
+    /// The number of rules that cannot be served as written.
+    pub fn broken(&self) -> usize {
+        self.entries.values().flatten().filter(|(_, entry)| matches!(entry, Entry::Broken(_))).count()
+    }
+}
+
+/// The rule for a metric of `--upstream`: the gauge of that name, for the objects its labels name.
+fn made_up(resource: &str, metric: &str, upstream: &Arc<Upstream>, by_name: &ByName) -> Entry {
+    let Some(kind) = kinds::lookup(resource).map(ObjectKind::from) else { return Entry::Unknown };
+    let per_object = upstream.source().url.uses(Placeholder::Name);
+    let identity = match &by_name.describes {
+        Some(Bound { resource: bound, .. }) if bound != resource => return Entry::Unknown,
+        Some(Bound { namespace, name, .. }) => Identity::Fixed { namespace: namespace.clone(), name: name.clone() },
+        None if per_object => Identity::Url,
+        None => Identity::Labels { namespace: Vec::new(), name: Vec::new() },
+    };
+    let rule = Rule {
+        name: metric.to_owned(),
+        objects: vec![kind.clone()],
+        source: upstream.index(),
+        value: Value::Named(metric.to_owned()),
+        identity,
+        on_missing: OnMissing::Error,
+        on_nan: OnNan::Error,
+        allow_negative: false,
+        max_age: upstream.max_age(),
+        line: 0,
+    };
+    let want = upstream.want_named(metric);
+    let served = Served { rule, upstream: upstream.clone(), want, last: None, by_name: true };
+    Entry::Rule(Arc::new(served), kind)
+}
+
+/// Whether a source may describe objects of a namespace; root-scoped objects always.
+pub fn allowed(namespaces: &Namespaces, namespace: Option<&str>) -> bool {
+    namespace.is_none_or(|namespace| namespaces.allow(namespace))
+}

@@ -1,0 +1,218 @@
+//! Which series and items of a page belong to which object.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use super::outcome::{Absence, Fault};
+use crate::config::model::ObjectKind;
+use crate::kube::kinds;
+use crate::parse::selector::{Requirement, Selector};
+use crate::source::page::{JsonItem, Series};
+
+/// How a series or an item names its object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Naming<'a> {
+    /// It need not: whatever is on the page describes this object.
+    Given {
+        /// The object's name.
+        name: &'a str,
+    },
+    /// By labels, or by members of a JSON item.
+    Own {
+        /// Labels that name the namespace, the first one carried counting; none for root-scoped objects.
+        namespace: Cow<'a, [String]>,
+        /// The namespace of what names none.
+        default_namespace: Option<&'a str>,
+        /// Labels that name the object, likewise.
+        name: Cow<'a, [String]>,
+        /// The name of what names none.
+        default_name: Option<&'a str>,
+    },
+}
+
+/// What is asked of a page.
+#[derive(Clone, Debug)]
+pub struct Wanted<'a> {
+    /// `None` for root-scoped objects.
+    pub namespace: Option<&'a str>,
+    /// `None` for `*`.
+    pub name: Option<&'a str>,
+    /// Applied to the labels of series before anything else.
+    pub metric_selector: &'a Selector,
+    /// Applied to what is said of objects by the labels of their series; everything where it is honoured elsewhere.
+    pub label_selector: &'a Selector,
+}
+
+/// What describes one object: series, or items of a JSON page.
+pub type Members<'p, T> = Result<Vec<&'p T>, Fault>;
+
+/// What was found, by object name in order; or why nothing was.
+pub type Selected<'p, T> = Result<BTreeMap<String, Members<'p, T>>, Absence>;
+
+/// Anything that may name the object it describes.
+pub trait Describes {
+    /// A label, or `None` for what has none.
+    fn label(&self, key: &str) -> Option<Cow<'_, str>>;
+    /// The names of all its labels.
+    fn labels(&self) -> Vec<&str>;
+    /// The namespace it names by itself, before labels.
+    fn own_namespace(&self) -> Option<&str>;
+    /// The object it names by itself, before labels.
+    fn own_name(&self) -> Option<&str>;
+}
+
+/// Sorts what is on a page to objects and keeps those that are wanted.
+pub fn select<'p, T: Describes>(
+    all: impl Iterator<Item = &'p T>,
+    naming: &Naming<'_>,
+    wanted: &Wanted<'_>,
+) -> Selected<'p, T> {
+    let mut objects: BTreeMap<String, Members<'p, T>> = BTreeMap::new();
+    let (mut any, mut matching, mut named) = (false, false, false);
+    for member in all {
+        any = true;
+        if !matches(wanted.metric_selector, member) {
+            continue;
+        }
+        matching = true;
+        let Some((namespace, name)) = naming.object(member, wanted.namespace) else { continue };
+        named = true;
+        if wanted.namespace.is_some_and(|wanted| namespace.as_deref() != Some(wanted))
+            || wanted.name.is_some_and(|wanted| wanted != name)
+        {
+            continue;
+        }
+        match objects.get_mut(name.as_ref()) {
+            Some(Ok(members)) => members.push(member),
+            Some(Err(_)) => {}
+            None => {
+                objects.insert(name.into_owned(), Ok(vec![member]));
+            }
+        }
+    }
+    match naming {
+        _ if !any => Err(Absence::NoSeries),
+        _ if !matching => Err(Absence::MetricSelector),
+        Naming::Own { name, .. } if !named => Err(Absence::NoObjectLabel(name.to_vec())),
+        _ if objects.is_empty() => Err(Absence::OtherObjects),
+        _ => Ok(by_labels(objects, wanted.label_selector)),
+    }
+}
+
+/// Keeps the objects whose members match the selector; where only some do, nobody can say whether the object does.
+fn by_labels<'p, T: Describes>(
+    mut objects: BTreeMap<String, Members<'p, T>>,
+    selector: &Selector,
+) -> BTreeMap<String, Members<'p, T>> {
+    if !selector.is_everything() {
+        objects.retain(|_, object| {
+            let Ok(members) = object else { return true };
+            let matching = members.iter().filter(|member| matches(selector, **member)).count();
+            if 0 < matching && matching < members.len() {
+                *object = Err(Fault::MixedLabels);
+            }
+            matching > 0
+        });
+    }
+    objects
+}
+
+impl<'a> Naming<'a> {
+    /// Namespace and name of the object that `member` describes, if it names one.
+    fn object<'m, T: Describes>(
+        &'m self,
+        member: &'m T,
+        wanted_namespace: Option<&'m str>,
+    ) -> Option<(Option<Cow<'m, str>>, Cow<'m, str>)> {
+        match self {
+            Self::Given { name } => Some((wanted_namespace.map(Cow::Borrowed), Cow::Borrowed(*name))),
+            Self::Own { namespace, default_namespace, name, default_name } => {
+                let first = |labels: &[String]| labels.iter().find_map(|label| member.label(label));
+                let space = member.own_namespace().map(Cow::Borrowed).or_else(|| first(namespace));
+                let name = member.own_name().map(Cow::Borrowed).or_else(|| first(name));
+                let name = name.or(default_name.map(Cow::Borrowed)).filter(|name| !name.is_empty())?;
+                Some((space.or(default_namespace.map(Cow::Borrowed)), name))
+            }
+        }
+    }
+}
+
+/// Keys of `selector` that no series carries, with the labels that they do carry; `None` where every key is known.
+pub fn unknown_key<'s, T: Describes>(selector: &'s Selector, members: &[&T]) -> Option<(&'s str, Vec<String>)> {
+    let mut keys = selector.requirements().iter().map(Requirement::key);
+    let unknown = keys.find(|key| members.iter().all(|member| label_of(*member, key).is_none()))?;
+    let mut seen: Vec<String> = members.iter().flat_map(|member| member.labels()).map(str::to_owned).collect();
+    seen.sort();
+    seen.dedup();
+    Some((unknown, seen))
+}
+
+/// Labels that name objects of any built-in kind: a series that carries one does not describe its whole namespace.
+pub fn names_an_object(series: &Series) -> bool {
+    series.labels().iter().any(|(label, _)| {
+        let label = label.strip_prefix("exported_").unwrap_or(label);
+        label != "namespace" && kinds::all().any(|kind| kind.label() == Some(label))
+    })
+}
+
+/// The labels that name objects of a kind where the rule does not say: what a scrape has renamed comes first.
+pub fn default_labels(kind: &ObjectKind) -> Vec<String> {
+    kind.label.iter().flat_map(|label| [format!("exported_{label}"), label.clone()]).collect()
+}
+
+fn matches<T: Describes>(selector: &Selector, member: &T) -> bool {
+    // Selectors ask for a borrowed value; labels are unescaped on demand, so those asked for are read out first.
+    if selector.is_everything() {
+        return true;
+    }
+    let labels: Vec<(&str, Option<Cow<'_, str>>)> = selector
+        .requirements()
+        .iter()
+        .map(|requirement| (requirement.key(), label_of(member, requirement.key())))
+        .collect();
+    selector.matches(|key| labels.iter().find(|(name, _)| *name == key).and_then(|(_, value)| value.as_deref()))
+}
+
+/// The label that stands for a Kubernetes label key: itself, or with what Prometheus does not allow in a name made `_`.
+fn label_of<'m, T: Describes>(member: &'m T, key: &str) -> Option<Cow<'m, str>> {
+    member.label(key).or_else(|| {
+        let plain: String = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        (plain != key).then(|| member.label(&plain)).flatten()
+    })
+}
+
+impl Describes for Series {
+    fn label(&self, key: &str) -> Option<Cow<'_, str>> {
+        Self::label(self, key)
+    }
+
+    fn labels(&self) -> Vec<&str> {
+        Self::labels(self).iter().map(|(name, _)| name).collect()
+    }
+
+    fn own_namespace(&self) -> Option<&str> {
+        None
+    }
+
+    fn own_name(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Describes for JsonItem {
+    fn label(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    fn labels(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    fn own_namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    fn own_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}

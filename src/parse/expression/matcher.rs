@@ -1,0 +1,180 @@
+//! Label matchers.
+
+use std::fmt;
+
+use regex_lite::{Regex, RegexBuilder};
+
+/// One condition on one label. Two matchers are equal if label, operator and value are.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    label: String,
+    op: MatchOp,
+    value: String,
+    /// For `=~` and `!~`; anchored at both ends.
+    regex: Option<Regex>,
+}
+
+/// How a label is compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MatchOp {
+    /// `=`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `=~`: the whole value matches a regular expression.
+    Regex,
+    /// `!~`: it does not.
+    NotRegex,
+}
+
+/// A regular expression that does not compile, or compiles to more than the limit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadRegex {
+    message: String,
+}
+
+impl Matcher {
+    /// A matcher; `regex_limit` caps the compiled size of a regular expression in bytes.
+    ///
+    /// # Errors
+    /// If the operator wants a regular expression and `value` is none that we take: RE2 as far as regex-lite goes,
+    /// hence without `\pL` and with `(?i)` for ASCII letters alone.
+    pub fn new(label: &str, op: MatchOp, value: &str, regex_limit: usize) -> Result<Self, BadRegex> {
+        let regex = match op {
+            MatchOp::Equal | MatchOp::NotEqual => None,
+            MatchOp::Regex | MatchOp::NotRegex => Some(anchored(value, regex_limit)?),
+        };
+        Ok(Self { label: label.to_owned(), op, value: value.to_owned(), regex })
+    }
+
+    /// The label's name.
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// How it is compared.
+    pub fn op(&self) -> MatchOp {
+        self.op
+    }
+
+    /// What it is compared with.
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// Whether a label of this value matches; an absent label has the value `""`.
+    pub fn matches(&self, value: &str) -> bool {
+        let same = match &self.regex {
+            Some(regex) => regex.is_match(value),
+            None => self.value == value,
+        };
+        same == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
+    }
+}
+
+impl MatchOp {
+    /// As PromQL writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Equal => "=",
+            Self::NotEqual => "!=",
+            Self::Regex => "=~",
+            Self::NotRegex => "!~",
+        }
+    }
+}
+
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.label, self.op, &self.value) == (&other.label, other.op, &other.value)
+    }
+}
+
+impl Eq for Matcher {}
+
+impl fmt::Display for BadRegex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for BadRegex {}
+
+/// Compiles a regular expression that must match the whole of a value; `.` matches a line end, as in Prometheus.
+fn anchored(pattern: &str, limit: usize) -> Result<Regex, BadRegex> {
+    if has_word_edge(pattern) {
+        let message = r"\< and \> are not taken: in RE2 they stand for < and >, write these".to_owned();
+        return Err(BadRegex { message });
+    }
+    let compile = |pattern: &str| {
+        let built = RegexBuilder::new(pattern).size_limit(limit).build();
+        built.map_err(|error| BadRegex { message: error.to_string() })
+    };
+    // By itself first: "a)|(b" would otherwise close our own group.
+    compile(pattern)?;
+    compile(&format!("^(?s:{pattern})$"))
+}
+
+/// Whether a pattern holds `\<` or `\>`, which regex-lite takes for the edges of a word.
+fn has_word_edge(pattern: &str) -> bool {
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        if c == '\\' && matches!(chars.next(), Some('<' | '>')) {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: usize = 64 * 1024;
+
+    #[test]
+    fn matches_whole_values() {
+        for (op, value, matching, other) in [
+            (MatchOp::Equal, "a", &["a"][..], &["", "b", "aa"][..]),
+            (MatchOp::Equal, "", &[""], &["a"]),
+            (MatchOp::NotEqual, "a", &["", "b"], &["a"]),
+            (MatchOp::Regex, "a|ab", &["a", "ab"], &["abc", "b", ""]),
+            (MatchOp::Regex, "", &[""], &["a"]),
+            (MatchOp::Regex, "a.c", &["abc", "a\nc", "aéc"], &["abcd", "ac"]),
+            (MatchOp::Regex, "(?i)get", &["GET", "get"], &["got"]),
+            (MatchOp::Regex, r"[[:digit:]]\\<", &[r"1\<"], &["1<"]),
+            (MatchOp::NotRegex, "5..", &["", "200", "5000"], &["500"]),
+        ] {
+            let matcher = Matcher::new("l", op, value, LIMIT).unwrap();
+            assert!(matching.iter().all(|v| matcher.matches(v)), "{matcher}");
+            assert!(!other.iter().any(|v| matcher.matches(v)), "{matcher}");
+        }
+    }
+
+    #[test]
+    fn refuses_regular_expressions() {
+        for (pattern, message) in [
+            ("a)|(b", "found closing ')' without matching '('"),
+            ("(", "found open group without closing ')'"),
+            ("(?x)a#", "found open group without closing ')'"),
+            ("(?=a)", "look-around is not supported"),
+            (r"\pL", "Unicode character classes are not supported"),
+            (r"\<a", r"\< and \> are not taken: in RE2 they stand for < and >, write these"),
+        ] {
+            assert_eq!(Matcher::new("l", MatchOp::Regex, pattern, LIMIT).unwrap_err().to_string(), message);
+        }
+        for pattern in ["a{1000}{1000}{1000}", "(?:){4000000000}", "(?:a{0}){4000000000}", "((a*)*)*{4000000000}"] {
+            let error = Matcher::new("l", MatchOp::NotRegex, pattern, LIMIT).unwrap_err();
+            assert_eq!(error.to_string(), "compiled regex exceeded size limit", "{pattern}");
+        }
+    }
+
+    #[test]
+    fn compares_by_text() {
+        let matcher = |label, op, value| Matcher::new(label, op, value, LIMIT).unwrap();
+        assert_eq!(matcher("a", MatchOp::Regex, "b"), matcher("a", MatchOp::Regex, "b"));
+        assert_ne!(matcher("a", MatchOp::Regex, "b"), matcher("a", MatchOp::Equal, "b"));
+        assert_ne!(matcher("a", MatchOp::Regex, "b"), matcher("a", MatchOp::Regex, "c"));
+        assert_ne!(matcher("a", MatchOp::Regex, "b"), matcher("c", MatchOp::Regex, "b"));
+    }
+}

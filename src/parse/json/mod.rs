@@ -1,0 +1,341 @@
+//! The expression language of `value` for JSON: a JSONPath (RFC 9535), optionally inside one aggregation.
+//!
+//! ```text
+//! expr = path | op "(" path ")"      op = "sum" | "avg" | "min" | "max" | "count"
+//! ```
+//! A path may hold two descendant segments (`..`) and eight commas: each multiplies what a query may visit.
+
+mod page;
+
+use std::fmt;
+
+use serde_json::Value;
+use serde_json_path::JsonPath;
+
+use super::expression::Aggregation;
+
+pub use page::{JsonPageError, PageLimits, parse_page};
+
+/// The most `..` of one path.
+const DESCENDANTS: usize = 2;
+
+/// The most commas of one path, whatever they separate.
+const COMMAS: usize = 8;
+
+/// The deepest nesting of brackets and parentheses: the JSONPath parser descends into them.
+const NESTING: usize = 16;
+
+/// What an expression may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Length of the text in bytes.
+    pub bytes: usize,
+}
+
+/// A parsed JSON expression; it prints as text that parses to the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JsonExpr {
+    /// What becomes of several values; without one there must be a single value.
+    pub aggregation: Option<Aggregation>,
+    /// Where the values are.
+    pub path: Path,
+}
+
+/// A JSONPath with its own text. Two are equal if their texts are.
+#[derive(Clone, Debug)]
+pub struct Path {
+    text: String,
+    steps: Steps,
+}
+
+#[derive(Clone, Debug)]
+enum Steps {
+    Parsed(JsonPath),
+    /// One member of the root, so that a name never goes through a parser.
+    Member(String),
+}
+
+/// Why a text is not a JSON expression.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JsonExprError {
+    /// Where, in characters from 1.
+    pub column: usize,
+    /// The whole message; it names the column too.
+    pub message: String,
+}
+
+/// A path matched more values than were asked for at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooMany {
+    /// The most that were asked for.
+    pub max: usize,
+}
+
+/// A value that is not a number, by its JSON type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotANumber {
+    /// `null`, `a boolean`, `a string that is not a number`, `an array` or `an object`.
+    pub found: &'static str,
+}
+
+impl JsonExpr {
+    /// Parses `text`.
+    ///
+    /// # Errors
+    /// If it is no JSONPath, or one that costs too much.
+    pub fn parse(text: &str, limits: &Limits) -> Result<Self, JsonExprError> {
+        if text.len() > limits.bytes {
+            return Err(too_long(text, limits));
+        }
+        let (aggregation, start, end) = match aggregated(text) {
+            Some((aggregation, start)) => {
+                let closed = text.trim_end().strip_suffix(')').map(str::len).filter(|end| *end >= start);
+                let missing = || fail(text, text.len(), "expected \")\" after the path, found the end");
+                (Some(aggregation), start, closed.ok_or_else(missing)?)
+            }
+            None => (None, 0, text.len()),
+        };
+        let path = Path::within(text, start, end)?;
+        Ok(Self { aggregation, path })
+    }
+}
+
+impl Path {
+    /// Parses the text of a JSONPath.
+    ///
+    /// # Errors
+    /// If it is no JSONPath, or one that costs too much.
+    pub fn parse(text: &str, limits: &Limits) -> Result<Self, JsonExprError> {
+        if text.len() > limits.bytes {
+            return Err(too_long(text, limits));
+        }
+        Self::within(text, 0, text.len())
+    }
+
+    /// Parses the path that stands in `text` from `start` to `end`, blanks around it aside.
+    fn within(text: &str, start: usize, end: usize) -> Result<Self, JsonExprError> {
+        let written = text.get(start..end).unwrap_or_default();
+        let start = start + written.len() - written.trim_start().len();
+        let written = written.trim();
+        if !written.starts_with('$') {
+            return Err(fail(text, start, "expected a JSONPath, which starts with $"));
+        }
+        affordable(written).map_err(|(at, why)| fail(text, start + at, &why))?;
+        let parsed = JsonPath::parse(written);
+        let path = parsed
+            .map_err(|error| fail(text, start + error.position(), &error.message().escape_debug().to_string()))?;
+        Ok(Self { text: written.to_owned(), steps: Steps::Parsed(path) })
+    }
+
+    /// The member `name` of the page's outermost object: `$['name']`.
+    pub fn member(name: &str) -> Self {
+        Self { text: format!("$['{name}']"), steps: Steps::Member(name.to_owned()) }
+    }
+
+    /// The values it leads to.
+    ///
+    /// # Errors
+    /// If these are more than `max`.
+    pub fn query<'v>(&self, value: &'v Value, max: usize) -> Result<Vec<&'v Value>, TooMany> {
+        let found = match &self.steps {
+            Steps::Parsed(path) => path.query(value).all(),
+            Steps::Member(name) => value.get(name).into_iter().collect(),
+        };
+        if found.len() > max { Err(TooMany { max }) } else { Ok(found) }
+    }
+}
+
+/// Whether the text of a `value` is for JSON: it starts with `$`, or with an aggregation of something that does.
+pub fn looks_like_json(text: &str) -> bool {
+    text.trim_start().starts_with('$') || aggregated(text).is_some()
+}
+
+/// The aggregation that a text starts with, and where its path begins.
+fn aggregated(text: &str) -> Option<(Aggregation, usize)> {
+    let (word, rest) = text.split_once('(')?;
+    let aggregation = Aggregation::from_word(word.trim())?;
+    rest.trim_start().starts_with('$').then_some((aggregation, text.len() - rest.len()))
+}
+
+/// Counts what makes a path expensive; says where there is too much of it.
+fn affordable(path: &str) -> Result<(), (usize, String)> {
+    let (mut descendants, mut commas, mut nesting, mut quote, mut escaped) = (0, 0, 0_usize, None, false);
+    let mut before = b' ';
+    for (at, byte) in path.bytes().enumerate() {
+        match (quote, byte) {
+            (Some(_), _) if escaped => escaped = false,
+            (Some(_), b'\\') => escaped = true,
+            (Some(open), _) if byte == open => quote = None,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (None, b'.') if before == b'.' => descendants += 1,
+            (None, b',') => commas += 1,
+            (None, b'[' | b'(') => nesting += 1,
+            (None, b']' | b')') => nesting = nesting.saturating_sub(1),
+            (None, _) => {}
+        }
+        before = byte;
+        for (found, most, what) in
+            [(descendants, DESCENDANTS, ".."), (commas, COMMAS, "commas"), (nesting, NESTING, "open brackets")]
+        {
+            if found > most {
+                return Err((at, format!("expected at most {most} {what} in one path, found more")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The number that a value is; `from_text` reads those written as strings (a decimal number, a quantity).
+///
+/// # Errors
+/// If it is no number.
+pub fn number(value: &Value, from_text: fn(&str) -> Option<f64>) -> Result<f64, NotANumber> {
+    let (number, found) = match value {
+        Value::Number(number) => (number.as_f64(), "a number out of range"),
+        Value::String(text) => (from_text(text), "a string that is not a number"),
+        Value::Null => (None, "null"),
+        Value::Bool(_) => (None, "a boolean"),
+        Value::Array(_) => (None, "an array"),
+        Value::Object(_) => (None, "an object"),
+    };
+    number.ok_or(NotANumber { found })
+}
+
+fn too_long(text: &str, limits: &Limits) -> JsonExprError {
+    let (max, found) = (limits.bytes, text.len());
+    JsonExprError { column: 1, message: format!("expected an expression of at most {max} bytes, found {found}") }
+}
+
+/// An error at a byte of `text`.
+fn fail(text: &str, at: usize, what: &str) -> JsonExprError {
+    let column = text.char_indices().take_while(|(start, _)| *start < at).count() + 1;
+    JsonExprError { column, message: format!("{what} (column {column})") }
+}
+
+impl PartialEq for Path {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Path {}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Display for JsonExpr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.aggregation {
+            Some(aggregation) => write!(f, "{}({})", aggregation.as_str(), self.path),
+            None => self.path.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for JsonExprError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Display for TooMany {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the path matches more than {} values", self.max)
+    }
+}
+
+impl fmt::Display for NotANumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "expected a number, found {}", self.found)
+    }
+}
+
+impl std::error::Error for JsonExprError {}
+impl std::error::Error for TooMany {}
+impl std::error::Error for NotANumber {}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const LIMITS: Limits = Limits { bytes: 128 };
+
+    #[test]
+    fn parses_and_prints() {
+        for (text, printed) in [
+            ("$.queue.depth", "$.queue.depth"),
+            ("  $['a b'] ", "$['a b']"),
+            ("sum($.queues[*].depth)", "sum($.queues[*].depth)"),
+            ("MAX ( $..depth )", "max($..depth)"),
+            ("count($.a[?@.b == ')'])", "count($.a[?@.b == ')'])"),
+        ] {
+            assert!(looks_like_json(text), "{text}");
+            let expr = JsonExpr::parse(text, &LIMITS).unwrap();
+            assert_eq!(expr.to_string(), printed);
+            assert_eq!(JsonExpr::parse(printed, &LIMITS), Ok(expr));
+        }
+        for text in ["queue_depth", "sum(queue_depth)", "rate($.a)", "", "(", "sum"] {
+            assert!(!looks_like_json(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses() {
+        for (text, column, message) in [
+            ("sum($.a", 8, "expected \")\" after the path, found the end (column 8)"),
+            ("é", 1, "expected a JSONPath, which starts with $ (column 1)"),
+            ("$..a..b..c", 9, "expected at most 2 .. in one path, found more (column 9)"),
+            ("$[0,1,2,3,4,5,6,7,8,9]", 20, "expected at most 8 commas in one path, found more (column 20)"),
+        ] {
+            let error = JsonExpr::parse(text, &LIMITS).unwrap_err();
+            assert_eq!((error.column, error.message.as_str()), (column, message), "{text}");
+        }
+        let nested = format!("$[?{}@.a", "(".repeat(16));
+        assert!(
+            JsonExpr::parse(&nested, &LIMITS).unwrap_err().message.starts_with("expected at most 16 open brackets")
+        );
+        assert!(
+            JsonExpr::parse(&"$".repeat(129), &LIMITS)
+                .unwrap_err()
+                .message
+                .starts_with("expected an expression of at most 128")
+        );
+        for text in ["$.", "$.a b", "$[", "sum($.a).b)", "$.a\u{7f}"] {
+            let error = JsonExpr::parse(text, &LIMITS).unwrap_err();
+            assert!(error.column >= 2 && error.column <= text.chars().count() + 1, "{text}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn queries() {
+        let page = json!({"queues": [{"depth": 3}, {"depth": "1500m"}, {"depth": null}], "a.b": 7});
+        let depths = Path::parse("$.queues[*].depth", &LIMITS).unwrap();
+        assert_eq!(depths.query(&page, 3).unwrap(), [&json!(3), &json!("1500m"), &json!(null)]);
+        assert_eq!(depths.query(&page, 2), Err(TooMany { max: 2 }));
+        assert_eq!(Path::member("a.b").query(&page, 1).unwrap(), [&json!(7)]);
+        assert!(Path::member("x").query(&page, 1).unwrap().is_empty());
+    }
+
+    #[test]
+    fn reads_numbers() {
+        let from_text = |text: &str| text.parse().ok();
+        for (value, expected) in [
+            (json!(3), Ok(3.0)),
+            (json!(-2.5), Ok(-2.5)),
+            (json!("7"), Ok(7.0)),
+            (json!("x"), Err(NotANumber { found: "a string that is not a number" })),
+            (json!(null), Err(NotANumber { found: "null" })),
+            (json!(true), Err(NotANumber { found: "a boolean" })),
+            (json!([1]), Err(NotANumber { found: "an array" })),
+            (json!({}), Err(NotANumber { found: "an object" })),
+        ] {
+            assert_eq!(number(&value, from_text), expected, "{value}");
+        }
+    }
+}

@@ -1,0 +1,139 @@
+use super::*;
+
+const BASE: &str = "/apis/custom.metrics.k8s.io/v1beta1";
+
+fn metric(namespace: Option<&str>, resource: &str, name: &str, metric: &str) -> ApiPath {
+    ApiPath::Metric(MetricPath {
+        version: Version::V1Beta1,
+        namespace: namespace.map(str::to_owned),
+        resource: resource.to_owned(),
+        name: if name == "*" { ObjectName::All } else { ObjectName::One(name.to_owned()) },
+        metric: metric.to_owned(),
+    })
+}
+
+#[test]
+fn routes() {
+    for (path, expected) in [
+        ("/", ApiPath::Root),
+        ("//", ApiPath::Root),
+        ("/index.html", ApiPath::Root),
+        ("/version", ApiPath::VersionInfo),
+        ("/version/", ApiPath::VersionInfo),
+        ("/metrics", ApiPath::OwnMetrics),
+        ("/healthz", ApiPath::Health(Probe::Healthz, None)),
+        ("/livez/", ApiPath::Health(Probe::Livez, None)),
+        ("/readyz/config", ApiPath::Health(Probe::Readyz, Some("config".into()))),
+        ("/readyz/a/b", ApiPath::Unknown),
+        ("/apis", ApiPath::Groups),
+        ("/apis/", ApiPath::Groups),
+        ("/apis/custom.metrics.k8s.io", ApiPath::Group),
+        ("/apis/custom.metrics.k8s.io/", ApiPath::Group),
+        ("/apis/custom.metrics.k8s.io/v1beta1", ApiPath::Resources(Version::V1Beta1)),
+        ("/apis/custom.metrics.k8s.io/v1beta2//", ApiPath::Resources(Version::V1Beta2)),
+        ("/apis/custom.metrics.k8s.io/v1", ApiPath::UnknownInGroup),
+        ("/apis/custom.metrics.k8s.io/v1/pods/x/m", ApiPath::UnknownInGroup),
+        ("/apis/custom.metrics.k8s.io//v1beta1", ApiPath::UnknownInGroup),
+        ("/apis/external.metrics.k8s.io", ApiPath::Unknown),
+        ("//apis", ApiPath::Unknown),
+        ("/api", ApiPath::Unknown),
+        ("/openapi/v2", ApiPath::Unknown),
+        ("/%61pis", ApiPath::Groups),
+    ] {
+        assert_eq!(parse(path, 100), Ok(expected), "{path}");
+    }
+}
+
+#[test]
+fn routes_to_metrics() {
+    for (path, expected) in [
+        ("/namespaces/shop/pods/*/http_requests", metric(Some("shop"), "pods", "*", "http_requests")),
+        ("/namespaces/shop/pods/%2A/http_requests", metric(Some("shop"), "pods", "*", "http_requests")),
+        ("/namespaces/shop/deployments.apps/web/m/", metric(Some("shop"), "deployments.apps", "web", "m")),
+        ("/namespaces/shop/metrics/queue", metric(None, "namespaces", "shop", "queue")),
+        ("/namespaces/shop/metrics/queue/ignored", metric(None, "namespaces", "shop", "queue")),
+        ("/nodes/n1/cpu", metric(None, "nodes", "n1", "cpu")),
+        ("/nodes/*/cpu", metric(None, "nodes", "*", "cpu")),
+        ("/nodes/n1%2Fcpu", metric(None, "nodes", "n1", "cpu")),
+        ("/nodes/a+b/job:rate", metric(None, "nodes", "a+b", "job:rate")),
+        ("/nodes/%C3%A9/m", metric(None, "nodes", "é", "m")),
+        ("/nodes/foo", ApiPath::UnknownInGroup),
+        ("/blah", ApiPath::UnknownInGroup),
+        ("/namespaces/shop/pods/web", ApiPath::UnknownInGroup),
+        ("/namespaces/shop/pods/web/m/x", ApiPath::UnknownInGroup),
+        ("/nodes//cpu", ApiPath::UnknownInGroup),
+    ] {
+        let path = format!("{BASE}{path}");
+        assert_eq!(parse(&path, 200), Ok(expected), "{path}");
+    }
+}
+
+#[test]
+fn refuses() {
+    for (path, expected) in [
+        ("", PathError::NotAbsolute),
+        ("apis", PathError::NotAbsolute),
+        ("*", PathError::NotAbsolute),
+        ("http://host/apis", PathError::NotAbsolute),
+        ("/%", PathError::BadEscape("%".into())),
+        ("/%4", PathError::BadEscape("%4".into())),
+        ("/%zz", PathError::BadEscape("%zz".into())),
+        ("/%é", PathError::BadEscape("%é".into())),
+        ("/%ff", PathError::NotUtf8),
+        ("/%00", PathError::Control),
+        ("/a%0ab", PathError::Control),
+        ("/\u{7f}", PathError::Control),
+        ("/apis/../version", PathError::DotSegment),
+        ("/apis/%2e%2E/version", PathError::DotSegment),
+        ("/./version", PathError::DotSegment),
+        ("/0123456789012345678901234567890123456789012345678901234567890123456789", PathError::TooLong(64)),
+        ("/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/m", PathError::Invalid),
+        ("/apis/custom.metrics.k8s.io/v1beta2/namespaces/*/m", PathError::Invalid),
+    ] {
+        assert_eq!(parse(path, 64), Err(expected), "{path}");
+    }
+    let all = format!("{BASE}/namespaces/*/pods/web/m");
+    assert_eq!(parse(&all, 100), Err(PathError::Invalid));
+}
+
+#[test]
+fn says_why() {
+    let message = |path: &str| parse(path, 10).unwrap_err().to_string();
+    assert_eq!(message("/%z\x1b"), r#"invalid request path: expected two hexadecimal digits after %, found "%z\x1b""#);
+    assert_eq!(message("/0123456789"), "invalid request path: expected at most 10 bytes, found more");
+}
+
+#[test]
+fn prints_what_parses_to_the_same() {
+    for path in ["/", "/version", "/livez", "/readyz/a%2520b", "/metrics", "/apis", "/apis/custom.metrics.k8s.io", "/x"]
+    {
+        let parsed = parse(path, 200).unwrap();
+        assert_eq!(parse(&parsed.to_string(), 200), Ok(parsed), "{path}");
+    }
+    for path in ["", "/x", "/nodes/a%25%3F%23/%C3%A9", "/namespaces/a/metrics/m", "/namespaces/a/pods/*/j:r"] {
+        let parsed = parse(&format!("{BASE}{path}"), 200).unwrap();
+        assert_eq!(parse(&parsed.to_string(), 200), Ok(parsed), "{path}");
+    }
+}
+
+#[test]
+fn tells_what_authorization_asks() {
+    for (path, expected) in [
+        (
+            "/namespaces/ns/pods/*/m",
+            Attributes { namespace: Some("ns"), resource: "pods", subresource: Some("m"), name: "*" },
+        ),
+        (
+            "/namespaces/ns/deployments.apps/web/m",
+            Attributes { namespace: Some("ns"), resource: "deployments.apps", subresource: Some("m"), name: "web" },
+        ),
+        (
+            "/namespaces/ns/metrics/m",
+            Attributes { namespace: Some("ns"), resource: "metrics", subresource: None, name: "m" },
+        ),
+        ("/nodes/n1/m", Attributes { namespace: None, resource: "nodes", subresource: Some("m"), name: "n1" }),
+    ] {
+        let Ok(ApiPath::Metric(parsed)) = parse(&format!("{BASE}{path}"), 200) else { panic!("{path}") };
+        assert_eq!(parsed.attributes(), expected, "{path}");
+    }
+}

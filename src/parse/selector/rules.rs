@@ -1,0 +1,34 @@
+//! What may be a label's key and value.
+
+/// `[prefix/]name`: a name as below, and a DNS subdomain in lower case of at most 253 bytes before it.
+pub(super) fn is_key(text: &str) -> bool {
+    match text.split_once('/') {
+        Some((prefix, name)) => is_subdomain(prefix) && is_name(name),
+        None => is_name(text),
+    }
+}
+
+/// Empty, or as a name.
+pub(super) fn is_value(text: &str) -> bool {
+    text.is_empty() || is_name(text)
+}
+
+/// At most 63 letters, digits, `-`, `_` and `.`, a letter or digit at both ends.
+fn is_name(text: &str) -> bool {
+    let edge = |b: u8| b.is_ascii_alphanumeric();
+    (1..=63).contains(&text.len())
+        && text.bytes().all(|b| edge(b) || matches!(b, b'-' | b'_' | b'.'))
+        && text.bytes().next().is_some_and(edge)
+        && text.bytes().last().is_some_and(edge)
+}
+
+/// RFC 1123, in lower case; Kubernetes bounds the whole but not its labels.
+fn is_subdomain(text: &str) -> bool {
+    let edge = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    text.len() <= 253
+        && text.split('.').all(|label| {
+            label.bytes().all(|b| edge(b) || b == b'-')
+                && label.bytes().next().is_some_and(edge)
+                && label.bytes().last().is_some_and(edge)
+        })
+}

@@ -1,0 +1,86 @@
+//! The host and port of a URL template.
+
+use std::net::Ipv6Addr;
+
+use super::{Piece, Placeholder, TemplateError, error, literals, pieces};
+use crate::parse::escape::Escaped;
+
+/// Splits an authority into its host and its port, the latter with its colon or empty; `offset` characters stand before.
+pub(super) fn parse(authority: &str, offset: usize) -> Result<(Vec<Piece>, String), TemplateError> {
+    let column = offset + 1;
+    let end = match authority.rfind(']') {
+        Some(bracket) => bracket + 1,
+        None => authority.find(':').unwrap_or(authority.len()),
+    };
+    let (host, port) = authority.split_at(end);
+    check_port(port, offset + host.len())?;
+    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        if address.parse::<Ipv6Addr>().is_err() {
+            let found = Escaped::new(address);
+            return Err(error(
+                column,
+                format!("expected an IPv6 address in brackets at column {column}, found {found}"),
+            ));
+        }
+        return Ok((vec![Piece::Literal(host.to_owned())], port.to_owned()));
+    }
+    let pieces = pieces(host, offset)?;
+    if let Some(placeholder) = pieces.iter().find_map(misplaced) {
+        let message = format!(
+            "expected only {{name}} and {{namespace}} in the host at column {column}, found {}",
+            placeholder.as_str()
+        );
+        return Err(error(column, message));
+    }
+    if pieces.windows(2).any(|pair| matches!(pair, [Piece::Value(_), Piece::Value(_)])) {
+        let message =
+            format!("expected a dot or a dash between the placeholders of the host at column {column}, found none");
+        return Err(error(column, message));
+    }
+    if !is_host(&literals(&pieces)) {
+        let found = Escaped::new(host);
+        let message = format!(
+            "expected a host of DNS labels ([a-z0-9-], at most 63 characters) at column {column}, found {found}"
+        );
+        return Err(error(column, message));
+    }
+    Ok((pieces, port.to_owned()))
+}
+
+/// Whether a text is one DNS label as RFC 1123 and Kubernetes have it.
+pub(super) fn is_label(text: &str) -> bool {
+    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    text.len() <= 63 && text.starts_with(edge) && text.ends_with(edge) && text.chars().all(|c| edge(c) || c == '-')
+}
+
+/// Whether a text is DNS labels between dots; a dot at the end keeps the resolver from trying search domains.
+pub(super) fn is_host(text: &str) -> bool {
+    text.len() <= 253 && text.strip_suffix('.').unwrap_or(text).split('.').all(is_label)
+}
+
+/// A placeholder that must not stand in a host.
+fn misplaced(piece: &Piece) -> Option<Placeholder> {
+    match piece {
+        Piece::Literal(_) | Piece::Value(Placeholder::Name | Placeholder::Namespace) => None,
+        Piece::Value(placeholder) => Some(*placeholder),
+    }
+}
+
+fn check_port(port: &str, offset: usize) -> Result<(), TemplateError> {
+    let Some(digits) = port.strip_prefix(':') else {
+        return if port.is_empty() {
+            Ok(())
+        } else {
+            let column = offset + 1;
+            Err(error(column, format!("expected a port or a path at column {column}, found {}", Escaped::new(port))))
+        };
+    };
+    // Digits alone: parse() would take a sign.
+    match digits.parse::<u16>() {
+        Ok(1..) if digits.bytes().all(|b| b.is_ascii_digit()) => Ok(()),
+        _ => {
+            let (column, found) = (offset + 2, Escaped::new(digits));
+            Err(error(column, format!("expected a port from 1 to 65535 at column {column}, found {found}")))
+        }
+    }
+}

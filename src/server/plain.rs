@@ -1,0 +1,256 @@
+//! The plain listener: HTTP on loopback by tiny_http, for a laptop, a TLS-terminating sidecar, or `curl`.
+//!
+//! It asks nobody who they are, so it serves loopback only, and only requests whose Host is loopback too: a page in a
+//! browser could otherwise reach it under a name of its own (DNS rebinding). X-Remote-* and Authorization mean nothing
+//! here.
+
+use std::io::{self, Cursor, Read};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Instant;
+
+use log::{debug, error};
+use once_cell::sync::Lazy;
+use tiny_http::{Header, Response, StatusCode};
+
+use super::lane::Lane;
+use crate::api::message::{Reply, Request};
+use crate::api::{Answer, Api};
+use crate::config::limits::Limits;
+use crate::metrics::trace::Trace;
+use crate::parse::escape::Escaped;
+use crate::source::cache::Wait;
+use crate::telemetry::clock::{Clock, Now};
+
+/// A running plain listener.
+pub struct Plain {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    receivers: Vec<JoinHandle<()>>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+struct Shared {
+    server: tiny_http::Server,
+    api: Arc<Api>,
+    lane: Lane<Job>,
+    limits: Limits,
+    clock: Clock,
+    stopping: AtomicBool,
+}
+
+/// A request that has to wait for a source.
+struct Job {
+    request: tiny_http::Request,
+    since: Now,
+}
+
+/// Kubernetes' servers forbid caching everywhere, and guessing of types where the body is text.
+static CACHE_CONTROL: Lazy<Option<Header>> = Lazy::new(|| header("Cache-Control", "no-cache, private"));
+static NO_SNIFF: Lazy<Option<Header>> = Lazy::new(|| header("X-Content-Type-Options", "nosniff"));
+
+impl Plain {
+    /// Binds and starts serving. `on_failure` is told when the listener has stopped for good on its own.
+    ///
+    /// # Errors
+    /// If the address cannot be bound; the text names it.
+    pub fn start(
+        address: SocketAddr,
+        api: Arc<Api>,
+        limits: &Limits,
+        clock: Clock,
+        on_failure: impl Fn(String) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        // Accepted sockets inherit it. Without it an answer in several writes waits for the peer's delayed ACK: 40 ms.
+        rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
+        let address = listener.local_addr()?;
+        let server = tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)?;
+        let lane = Lane::new(limits.queue, limits.slow_workers / 2);
+        let stopping = AtomicBool::new(false);
+        let shared = Arc::new(Shared { server, api, lane, limits: limits.clone(), clock, stopping });
+        let on_failure = Arc::new(on_failure);
+        let mut receivers = Vec::new();
+        for number in 0..limits.fast_workers {
+            let (shared, on_failure) = (shared.clone(), on_failure.clone());
+            receivers.push(spawn(&format!("fast-{number}"), move || shared.receive(&*on_failure))?);
+        }
+        let mut workers = Vec::new();
+        for number in 0..limits.slow_workers {
+            let shared = shared.clone();
+            workers.push(spawn(&format!("slow-{number}"), move || shared.work())?);
+        }
+        Ok(Self { shared, address, receivers, workers })
+    }
+
+    /// Where it listens; the port is the one that was given where 0 was asked for.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Tells health and counters how the lane is doing.
+    pub fn observe(&self) {
+        let oldest = self.shared.lane.oldest(self.shared.clock.now().monotonic);
+        self.shared.api.health().set_stuck(oldest > 2 * self.shared.limits.answer);
+        self.shared.api.queued(self.shared.lane.len());
+    }
+
+    /// Takes no more requests and finishes those under way, until the deadline. Whether all were finished.
+    pub fn stop(self, deadline: Instant) -> bool {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        for _ in &self.receivers {
+            self.shared.server.unblock();
+        }
+        let finished = join(&self.receivers, deadline);
+        self.shared.lane.close();
+        join(&self.workers, deadline) && finished
+    }
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    thread::Builder::new().name(name.to_owned()).spawn(work)
+}
+
+/// Threads cannot be joined by a deadline; they are watched instead, at shutdown only.
+fn join(threads: &[JoinHandle<()>], deadline: Instant) -> bool {
+    while !threads.iter().all(JoinHandle::is_finished) {
+        if Instant::now() >= deadline {
+            return false;
+        }
+        thread::sleep(std::time::Duration::from_millis(5));
+    }
+    true
+}
+
+impl Shared {
+    /// One fast worker: answers from memory, hands on what has to wait.
+    fn receive(&self, on_failure: &dyn Fn(String)) {
+        loop {
+            let request = match self.server.recv() {
+                Ok(request) => request,
+                Err(_) if self.stopping.load(Ordering::SeqCst) => break,
+                Err(failure) => return on_failure(failure.to_string()),
+            };
+            self.first(request);
+        }
+        while let Ok(Some(request)) = self.server.try_recv() {
+            self.first(request);
+        }
+    }
+
+    fn first(&self, mut request: tiny_http::Request) {
+        let since = self.clock.now();
+        if let Err(why) = check(&mut request, &self.limits) {
+            return respond(request, self.api.refused(&why));
+        }
+        match self.answer(&request, Wait::No, since) {
+            Answer::Reply(reply) => respond(request, reply),
+            Answer::WouldWait(source) => {
+                if let Err(job) = self.lane.push(source, since.monotonic, Job { request, since }) {
+                    respond(job.request, self.api.overloaded());
+                }
+            }
+        }
+    }
+
+    /// One slow worker: waits for sources.
+    fn work(&self) {
+        while let Some((Job { request, since }, _, _place)) = self.lane.take() {
+            let deadline = since.monotonic + self.limits.answer;
+            if self.clock.now().monotonic >= deadline {
+                respond(request, self.api.overloaded());
+                continue;
+            }
+            match self.answer(&request, Wait::Until(deadline), since) {
+                Answer::Reply(reply) => respond(request, reply),
+                Answer::WouldWait(_) => respond(request, self.api.overloaded()),
+            }
+        }
+    }
+
+    /// Asks the API. A bug there costs one 500, not the process.
+    fn answer(&self, request: &tiny_http::Request, wait: Wait, since: Now) -> Answer {
+        let asked = Request {
+            method: request.method().as_str(),
+            target: request.url(),
+            accept: find(request, "Accept"),
+            user_agent: find(request, "User-Agent"),
+        };
+        let answer = || self.api.answer(&asked, wait, since, &mut Trace::off());
+        catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
+            error!("a bug: panicked while answering a request; the line above says where");
+            Answer::Reply(self.api.bug())
+        })
+    }
+}
+
+/// Refuses what must not be answered on loopback, and reads away a short body.
+fn check(request: &mut tiny_http::Request, limits: &Limits) -> Result<(), String> {
+    let host = find(request, "Host");
+    if !host.is_some_and(is_loopback) && *request.http_version() != tiny_http::HTTPVersion(1, 0) {
+        let found = host.map_or_else(|| "none".to_owned(), |host| Escaped::new(host).to_string());
+        return Err(format!("Host: expected a loopback name, as this listener serves loopback only; found {found}"));
+    }
+    if request.body_length().is_some_and(|length| length > 0) || find(request, "Transfer-Encoding").is_some() {
+        let _ = io::copy(&mut request.as_reader().take(limits.discarded_body), &mut io::sink());
+        return Err("expected a request without a body, found one with a body".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether a Host header (RFC 9110 §7.2) names this machine's loopback.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn find<'a>(request: &'a tiny_http::Request, name: &'static str) -> Option<&'a str> {
+    request.headers().iter().find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
+}
+
+fn header(name: &str, value: &str) -> Option<Header> {
+    Header::from_bytes(name, value).ok()
+}
+
+fn respond(request: tiny_http::Request, reply: Reply) {
+    let Reply { code, content_type, body } = reply;
+    let text = content_type.starts_with("text/");
+    let headers = [header("Content-Type", content_type), CACHE_CONTROL.clone(), NO_SNIFF.clone().filter(|_| text)];
+    let headers = headers.into_iter().flatten().collect();
+    let length = body.len();
+    let response = Response::new(StatusCode(code), headers, Cursor::new(body), Some(length), None);
+    if let Err(error) = request.respond(response) {
+        // A caller that hangs up is nothing unusual.
+        debug!("an answer did not reach its caller: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_loopback_hosts() {
+        for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.9.9.9:1", "[::1]", "[::1]:8080"] {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            "example.com",
+            "localhost.example.com",
+            "10.0.0.1:8080",
+            "[::2]:1",
+            "[fe80::1]",
+            "127.0.0.1.nip.io",
+            "::1",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+}

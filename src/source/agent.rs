@@ -1,0 +1,247 @@
+//! What of a fetch is ureq's and TLS's: one agent a source, and the hooks that tell where a fetch stands.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::tls::TlsConfig;
+use ureq::unversioned::resolver::{ArrayVec, ResolvedSocketAddrs, Resolver as UreqResolver};
+use ureq::unversioned::transport::{
+    Buffers, ConnectionDetails, Connector, NextTimeout, RustlsConnector, TcpConnector, Transport,
+};
+use ureq::{Agent, Error};
+
+use super::address;
+use super::error::{FetchError, Phase};
+use super::resolve::Resolver;
+use crate::config::limits::Limits;
+
+/// The most addresses of one host that are tried: as many as ureq has room for.
+const ADDRESSES: usize = 16;
+
+/// How agents of one source are made.
+#[derive(Debug)]
+pub(super) struct Options {
+    /// The whole time for one fetch.
+    pub(super) timeout: Duration,
+    /// Whether the address must be an ordinary one of another machine.
+    pub(super) filter: bool,
+    /// Whether `https` is spoken, which takes longer to connect.
+    pub(super) tls: bool,
+}
+
+/// What the fetch on this thread is doing. ureq calls our hooks on the thread that called it, but hands them nothing of
+/// ours, and its own errors do not tell the phase.
+#[derive(Debug)]
+struct Progress {
+    phase: Phase,
+    /// Whom to look up: another than the URL names where TLS is to ask for another name.
+    host: String,
+    /// Why there is no address; ureq's errors cannot carry it.
+    refused: Option<FetchError>,
+    /// Whether bytes were left when the connection was closed.
+    excess: bool,
+}
+
+thread_local! {
+    static PROGRESS: RefCell<Progress> =
+        const { RefCell::new(Progress { phase: Phase::Resolve, host: String::new(), refused: None, excess: false }) };
+}
+
+/// Begins a fetch from `host` on this thread.
+pub(super) fn begin(host: &str) {
+    PROGRESS.set(Progress { phase: Phase::Resolve, host: host.to_owned(), refused: None, excess: false });
+}
+
+/// The head is there, the body begins.
+pub(super) fn head_received() {
+    enter(Phase::Body);
+}
+
+/// Why the fetch on this thread failed.
+pub(super) fn failure(error: Error) -> FetchError {
+    PROGRESS.with_borrow_mut(|progress| progress.refused.take()).unwrap_or_else(|| explain(error, phase()))
+}
+
+/// Whether bytes had come after the end of the body when the connection was closed.
+pub(super) fn excess() -> bool {
+    PROGRESS.with_borrow(|progress| progress.excess)
+}
+
+/// An agent with these trusted roots and this client certificate. It keeps no connections: sources are asked every few
+/// seconds, and a connection kept that long is as likely to be dead.
+pub(super) fn new(options: &Options, tls: TlsConfig, limits: &Limits, resolver: Arc<Resolver>) -> Agent {
+    let connect = if options.tls { limits.connect_tls } else { limits.connect };
+    let config = Config::builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .max_idle_connections(0)
+        .max_idle_connections_per_host(0)
+        // A proxy named by the environment would see every credential, and the address filter only its address.
+        .proxy(None)
+        .timeout_global(Some(options.timeout))
+        .timeout_resolve(Some(limits.resolve))
+        .timeout_connect(Some(connect))
+        .max_response_header_size(limits.response_head)
+        .user_agent(concat!("metriclet/", env!("CARGO_PKG_VERSION")))
+        .tls_config(tls)
+        .build();
+    let connector = ().chain(TcpConnector::default()).chain(Connected).chain(RustlsConnector::default()).chain(Ready);
+    Agent::with_parts(config, connector, Names { resolver, filter: options.filter })
+}
+
+fn phase() -> Phase {
+    PROGRESS.with_borrow(|progress| progress.phase)
+}
+
+fn enter(phase: Phase) {
+    PROGRESS.with_borrow_mut(|progress| progress.phase = phase);
+}
+
+/// Looks up the host of the fetch on this thread.
+#[derive(Debug)]
+struct Names {
+    resolver: Arc<Resolver>,
+    filter: bool,
+}
+
+impl UreqResolver for Names {
+    fn resolve(&self, uri: &Uri, _: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
+        let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
+        let port = uri.port_u16().unwrap_or(default);
+        let host = PROGRESS.with_borrow(|progress| progress.host.clone());
+        let longest = timeout.not_zero().map_or(Duration::ZERO, |left| *left);
+        match self.addresses(&host, port, longest) {
+            Ok(addresses) => {
+                enter(Phase::Connect);
+                Ok(addresses)
+            }
+            Err(error) => {
+                PROGRESS.with_borrow_mut(|progress| progress.refused = Some(error));
+                Err(Error::HostNotFound)
+            }
+        }
+    }
+}
+
+impl Names {
+    fn addresses(&self, host: &str, port: u16, longest: Duration) -> Result<ResolvedSocketAddrs, FetchError> {
+        let mut addresses: ResolvedSocketAddrs = ArrayVec::from_fn(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
+        let mut special = None;
+        for &ip in self.resolver.look_up(host, longest)?.iter() {
+            match address::special(ip).filter(|_| self.filter) {
+                Some(kind) => special = Some(kind),
+                None if addresses.len() < ADDRESSES => addresses.push(SocketAddr::new(ip, port)),
+                None => {}
+            }
+        }
+        match special {
+            Some(kind) if addresses.is_empty() => Err(FetchError::Address(kind)),
+            _ => Ok(addresses),
+        }
+    }
+}
+
+/// Stands between TCP and TLS.
+#[derive(Debug)]
+struct Connected;
+
+impl<In: Transport> Connector<In> for Connected {
+    type Out = In;
+
+    fn connect(&self, details: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<In>, Error> {
+        enter(if details.needs_tls() { Phase::Handshake } else { Phase::Response });
+        Ok(chained)
+    }
+}
+
+/// Stands after TLS.
+#[derive(Debug)]
+struct Ready;
+
+impl<In: Transport> Connector<In> for Ready {
+    type Out = Audited<In>;
+
+    fn connect(&self, _: &ConnectionDetails<'_>, chained: Option<In>) -> Result<Option<Audited<In>>, Error> {
+        enter(Phase::Response);
+        Ok(chained.map(Audited))
+    }
+}
+
+/// A connection that tells whether bytes were left when it was closed: then the length that the upstream gave was a
+/// lie, and what looks like a whole page may be the first half of one.
+#[derive(Debug)]
+struct Audited<T: Transport>(T);
+
+impl<T: Transport> Transport for Audited<T> {
+    fn buffers(&mut self) -> &mut dyn Buffers {
+        self.0.buffers()
+    }
+
+    fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        self.0.transmit_output(amount, timeout)
+    }
+
+    fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
+        self.0.await_input(timeout)
+    }
+
+    fn is_open(&mut self) -> bool {
+        self.0.is_open()
+    }
+
+    fn is_tls(&self) -> bool {
+        self.0.is_tls()
+    }
+}
+
+impl<T: Transport> Drop for Audited<T> {
+    fn drop(&mut self) {
+        let left = !self.0.buffers().input().is_empty();
+        // The thread may be on its way out, and its locals gone.
+        let _ = PROGRESS.try_with(|progress| {
+            if let Ok(mut progress) = progress.try_borrow_mut() {
+                progress.excess |= left;
+            }
+        });
+    }
+}
+
+/// Our words for ureq's error in this phase.
+fn explain(error: Error, phase: Phase) -> FetchError {
+    match error {
+        Error::Timeout(_) => FetchError::Timeout(phase),
+        Error::HostNotFound => FetchError::host_not_found(&error),
+        Error::ConnectionFailed => FetchError::Connect(std::io::ErrorKind::NotConnected),
+        Error::LargeResponseHeader(_, cap) => FetchError::HeadTooLarge(cap),
+        Error::BadUri(_) => FetchError::Url("not one that can be fetched"),
+        Error::Rustls(error) => FetchError::tls(&error),
+        Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => {
+            FetchError::Tls { cause: "handshake failed", detail: fmt::format(format_args!("{error}")) }
+        }
+        Error::Io(error) => explain_io(&error, phase),
+        Error::Protocol(error) if phase == Phase::Body => FetchError::broken_body(&error),
+        Error::Protocol(error) => FetchError::not_http(&error),
+        Error::BodyStalled => FetchError::Closed(phase),
+        other if phase == Phase::Body => FetchError::broken_body(&other),
+        other => FetchError::not_http(&other),
+    }
+}
+
+fn explain_io(error: &std::io::Error, phase: Phase) -> FetchError {
+    use std::io::ErrorKind;
+
+    if let Some(error) = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+        return FetchError::tls(error);
+    }
+    match (error.kind(), phase) {
+        (ErrorKind::TimedOut | ErrorKind::WouldBlock, _) => FetchError::Timeout(phase),
+        (kind, Phase::Connect) => FetchError::Connect(kind),
+        _ => FetchError::Closed(phase),
+    }
+}

@@ -1,0 +1,18 @@
+//! Fetches pages from upstreams, and remembers them for a moment.
+//!
+//! - [`fetch`] is the story of one GET, `agent` what of it is ureq's and TLS's, [`resolve`] the name look-ups and
+//!   [`address`] the addresses that are out of bounds.
+//! - [`credentials`] reads secrets from files, again whenever these change.
+//! - [`cache`] makes one fetch of a hundred callers' wishes.
+//!
+//! [`page`] reduces a page to what rules want while it streams in; [`upstream`] is a source at work.
+
+pub mod address;
+mod agent;
+pub mod cache;
+pub mod credentials;
+pub mod error;
+pub mod fetch;
+pub mod page;
+pub mod resolve;
+pub mod upstream;

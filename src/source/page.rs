@@ -1,0 +1,491 @@
+//! A fetched page, reduced while it streams in to what rules want of it.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{self, Read};
+
+use crate::config::limits::Limits;
+use crate::config::model::{Format, Identity, Rule, Value};
+use crate::parse::exposition::{self, Kind, Labels, PageError, Parser, Sample, Sink};
+use crate::parse::expression::VectorSelector;
+use crate::parse::json::{self, JsonExpr, JsonPageError, Path};
+use crate::parse::quantity;
+
+/// What one rule wants of every page of its source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Want {
+    /// Finds the rule's part of a [`Page`] again.
+    pub id: u64,
+    /// What to look for.
+    pub query: Query,
+}
+
+/// What to look for on a page.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Query {
+    /// Series that a selector picks.
+    Series(VectorSelector),
+    /// Values that a JSONPath leads to.
+    Json {
+        /// From the page, or from each item, to the values.
+        value: Path,
+        /// Where the page lists objects.
+        items: Option<Items>,
+    },
+    /// The page is the number.
+    Number,
+    /// The series or member of this name, or the number itself if its URL names the metric.
+    Named {
+        /// The metric's name.
+        name: String,
+        /// Whether a bare number can only be this metric.
+        number: bool,
+    },
+}
+
+/// How a JSON page lists objects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Items {
+    /// From the page to its items.
+    pub items: Path,
+    /// From an item to its object's name.
+    pub name_from: Path,
+    /// From an item to its object's namespace.
+    pub namespace_from: Option<Path>,
+}
+
+/// What is kept of a page.
+#[derive(Debug)]
+pub struct Page {
+    /// When it was fetched, Unix milliseconds.
+    pub at: i64,
+    /// The bytes of its body.
+    pub bytes: u64,
+    /// The samples or JSON values on it, wanted or not.
+    pub samples: u64,
+    /// What it is.
+    pub format: Format,
+    series: Vec<Series>,
+    found: Vec<(u64, Found)>,
+}
+
+/// What one [`Want`] found on a page.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Found {
+    /// Positions among the page's series.
+    Series(Vec<u32>),
+    /// Values of a JSON page.
+    Json(Vec<JsonItem>),
+    /// The number.
+    Number(f64),
+    /// Nothing that could be trusted.
+    Refused(Refusal),
+}
+
+/// Why a page, though well-formed, has no answer for a [`Want`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// More series than are kept for one rule.
+    TooMany(usize),
+    /// More bytes of labels than are kept of one page.
+    TooLarge(usize),
+    /// One series stands on the page twice.
+    Duplicate,
+    /// The page is not what the rule can read: what it wants, what the page is.
+    WrongFormat(&'static str, Format),
+    /// A bare number has no name to be served by.
+    Nameless,
+}
+
+/// A kept series.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    name: Box<str>,
+    labels: Box<str>,
+    value: f64,
+    timestamp: Option<i64>,
+    kind: Kind,
+}
+
+/// One item of a JSON page, or the page itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct JsonItem {
+    /// As the item says.
+    pub namespace: Option<String>,
+    /// As the item says.
+    pub name: Option<String>,
+    /// Numbers, or the names of other types that were found.
+    pub values: Vec<Result<f64, &'static str>>,
+}
+
+/// Why a body is no page.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// The transfer broke; the fetch says how.
+    Io(io::Error),
+    /// Text that is malformed.
+    Text(PageError),
+    /// JSON that is malformed or too deep.
+    Json(JsonPageError),
+    /// Not one number.
+    Number,
+    /// Larger than this many bytes.
+    TooLarge(u64),
+}
+
+impl Query {
+    /// What a rule wants. `number`: whether a bare number on its pages can only be this metric.
+    pub fn of(rule: &Rule, number: bool) -> Self {
+        match &rule.value {
+            Value::Series(expr) => expr.selectors().next().cloned().map_or(Self::Number, Self::Series),
+            Value::Json(JsonExpr { path, .. }) => Self::Json { value: path.clone(), items: Items::of(&rule.identity) },
+            Value::Number => Self::Number,
+            Value::Named(name) => Self::Named { name: name.clone(), number },
+        }
+    }
+}
+
+impl Items {
+    fn of(identity: &Identity) -> Option<Self> {
+        let Identity::Items { items, name_from, namespace_from } = identity else { return None };
+        let (items, name_from, namespace_from) = (items.clone(), name_from.clone(), namespace_from.clone());
+        Some(Self { items, name_from, namespace_from })
+    }
+}
+
+impl Page {
+    /// Reads a page to its end. `format` is what it is, or `None` for text that may be a bare number.
+    ///
+    /// # Errors
+    /// Whatever makes the page untrustworthy as a whole; what concerns one want only is its [`Found::Refused`].
+    pub fn read(
+        body: &mut dyn Read,
+        format: Option<Format>,
+        wants: &[Want],
+        at: i64,
+        limits: &Limits,
+    ) -> Result<Self, BodyError> {
+        match format {
+            Some(Format::Prometheus) => text(body, &[], Format::Prometheus, wants, at, limits),
+            Some(Format::OpenMetrics) => text(body, &[], Format::OpenMetrics, wants, at, limits),
+            Some(Format::Json) => json_page(body, wants, at, limits),
+            Some(Format::Number) => number(&head(body)?, wants, at),
+            None => {
+                let head = head(body)?;
+                number(&head, wants, at).or_else(|_| text(body, &head, Format::Prometheus, wants, at, limits))
+            }
+        }
+    }
+
+    /// What the want of this id found; `None` if it was not among those the page was read for.
+    pub fn found(&self, id: u64) -> Option<&Found> {
+        self.found.iter().find(|(want, _)| *want == id).map(|(_, found)| found)
+    }
+
+    /// The series at these positions.
+    pub fn series<'a>(&'a self, positions: &'a [u32]) -> impl Iterator<Item = &'a Series> {
+        positions.iter().filter_map(|&at| self.series.get(at as usize))
+    }
+
+    /// What it is, in a line for people.
+    pub fn describe(&self) -> String {
+        let Self { bytes, samples, format, .. } = self;
+        match format {
+            Format::Prometheus | Format::OpenMetrics => format!("{}, {bytes} bytes, {samples} samples", name(*format)),
+            Format::Json | Format::Number => format!("{}, {bytes} bytes", name(*format)),
+        }
+    }
+
+    /// Bytes of memory it holds, roughly.
+    pub fn cost(&self) -> usize {
+        let series: usize = self.series.iter().map(|series| size_of::<Series>() + series.text()).sum();
+        let found: usize = self.found.iter().map(|(_, found)| size_of::<(u64, Found)>() + found.cost()).sum();
+        size_of::<Self>() + series + found
+    }
+}
+
+impl Found {
+    fn cost(&self) -> usize {
+        match self {
+            Self::Series(positions) => positions.len() * size_of::<u32>(),
+            Self::Json(items) => items.iter().map(|item| size_of::<JsonItem>() + item.values.len() * 24 + 64).sum(),
+            Self::Number(_) | Self::Refused(_) => 0,
+        }
+    }
+}
+
+impl Series {
+    /// The value of a label.
+    pub fn label(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.labels().get(key)
+    }
+
+    /// All its labels.
+    pub fn labels(&self) -> Labels<'_> {
+        Labels::checked(&self.labels)
+    }
+
+    /// Any number.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+
+    /// The sample's own time, Unix milliseconds.
+    pub fn timestamp(&self) -> Option<i64> {
+        self.timestamp
+    }
+
+    /// The type of its family.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn text(&self) -> usize {
+        self.name.len() + self.labels.len()
+    }
+}
+
+/// The longest text of a bare number, blanks included.
+const LONGEST_NUMBER: usize = 64;
+
+/// The first bytes of a body: all of a bare number, and more of anything longer.
+fn head(body: &mut dyn Read) -> Result<Vec<u8>, BodyError> {
+    let mut head = Vec::new();
+    body.take(LONGEST_NUMBER as u64 + 1).read_to_end(&mut head).map_err(BodyError::Io)?;
+    Ok(head)
+}
+
+fn number(head: &[u8], wants: &[Want], at: i64) -> Result<Page, BodyError> {
+    if head.len() > LONGEST_NUMBER {
+        return Err(BodyError::Number);
+    }
+    let text = str::from_utf8(head).map_err(|_| BodyError::Number)?.trim_ascii();
+    let value = exposition::value(text).or_else(|| decimal(text)).ok_or(BodyError::Number)?;
+    let found = |query: &Query| match query {
+        Query::Number | Query::Named { number: true, .. } => Found::Number(value),
+        Query::Named { .. } => Found::Refused(Refusal::Nameless),
+        Query::Series(_) => Found::Refused(Refusal::WrongFormat("series", Format::Number)),
+        Query::Json { .. } => Found::Refused(Refusal::WrongFormat("JSON", Format::Number)),
+    };
+    let found = wants.iter().map(|want| (want.id, found(&want.query))).collect();
+    Ok(Page { at, bytes: head.len() as u64, samples: 1, format: Format::Number, series: Vec::new(), found })
+}
+
+/// A decimal number or a Kubernetes quantity.
+fn decimal(text: &str) -> Option<f64> {
+    quantity::parse(text).ok()
+}
+
+fn text(
+    body: &mut dyn Read,
+    head: &[u8],
+    format: Format,
+    wants: &[Want],
+    at: i64,
+    limits: &Limits,
+) -> Result<Page, BodyError> {
+    let (syntax, line) = match format {
+        Format::OpenMetrics => (exposition::Format::OpenMetrics, limits.line),
+        _ => (exposition::Format::Prometheus, limits.line),
+    };
+    let mut parser = Parser::new(syntax, exposition::Limits { line, labels: limits.labels });
+    let mut keep = Keep::new(wants, limits);
+    let mut buffer = vec![0; 16 * 1024];
+    let mut bytes = head.len() as u64;
+    parser.feed(head, &mut keep).map_err(BodyError::Text)?;
+    loop {
+        let read = match body.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(BodyError::Io(error)),
+        };
+        bytes += read as u64;
+        if bytes > limits.page {
+            return Err(BodyError::TooLarge(limits.page));
+        }
+        parser.feed(buffer.get(..read).unwrap_or_default(), &mut keep).map_err(BodyError::Text)?;
+    }
+    let summary = parser.finish().map_err(BodyError::Text)?;
+    let (series, found) = keep.done(format);
+    Ok(Page { at, bytes, samples: summary.samples, format, series, found })
+}
+
+/// Keeps the series that somebody wants, each want within its own bounds.
+struct Keep<'a> {
+    wants: Vec<Keeping<'a>>,
+    series: Vec<Series>,
+    seen: HashSet<u64>,
+    bytes: usize,
+    limits: &'a Limits,
+}
+
+struct Keeping<'a> {
+    id: u64,
+    query: &'a Query,
+    found: Result<Vec<u32>, Refusal>,
+}
+
+impl<'a> Keep<'a> {
+    fn new(wants: &'a [Want], limits: &'a Limits) -> Self {
+        let keeping = |want: &'a Want| Keeping { id: want.id, query: &want.query, found: Ok(Vec::new()) };
+        Self { wants: wants.iter().map(keeping).collect(), series: Vec::new(), seen: HashSet::new(), bytes: 0, limits }
+    }
+
+    fn done(self, format: Format) -> (Vec<Series>, Vec<(u64, Found)>) {
+        let found = self.wants.into_iter().map(|want| {
+            let found = match (want.query, want.found) {
+                (Query::Json { .. }, _) => Found::Refused(Refusal::WrongFormat("JSON", format)),
+                (Query::Number, _) => Found::Refused(Refusal::WrongFormat("one number", format)),
+                (_, Ok(positions)) => Found::Series(positions),
+                (_, Err(refusal)) => Found::Refused(refusal),
+            };
+            (want.id, found)
+        });
+        (self.series, found.collect())
+    }
+}
+
+impl Keeping<'_> {
+    fn may_want(&self, name: &str) -> bool {
+        self.found.is_ok()
+            && match self.query {
+                Query::Series(selector) => selector.name.as_deref().is_none_or(|wanted| wanted == name),
+                Query::Named { name: wanted, .. } => wanted == name,
+                Query::Json { .. } | Query::Number => false,
+            }
+    }
+
+    fn wants(&self, sample: &Sample<'_>) -> bool {
+        self.may_want(sample.name)
+            && match self.query {
+                Query::Series(selector) => selector.matches(sample.name, |label| sample.labels.get(label)),
+                _ => true,
+            }
+    }
+}
+
+impl Sink for Keep<'_> {
+    fn wants(&mut self, name: &str) -> bool {
+        self.wants.iter().any(|want| want.may_want(name))
+    }
+
+    fn sample(&mut self, sample: &Sample<'_>) {
+        let position = self.series.len() as u32;
+        let text = sample.name.len() + sample.labels.raw().len();
+        let refusal = if self.bytes + text > self.limits.kept_bytes {
+            Some(Refusal::TooLarge(self.limits.kept_bytes))
+        } else {
+            None
+        };
+        let (mut wanted, mut duplicate) = (false, None);
+        for want in self.wants.iter_mut().filter(|want| want.wants(sample)) {
+            let new = *duplicate.get_or_insert_with(|| self.seen.insert(identity(sample)));
+            match &mut want.found {
+                _ if !new => want.found = Err(Refusal::Duplicate),
+                _ if refusal.is_some() => want.found = refusal.clone().map_or(Ok(Vec::new()), Err),
+                Ok(positions) if positions.len() >= self.limits.kept_series => {
+                    want.found = Err(Refusal::TooMany(self.limits.kept_series));
+                }
+                Ok(positions) => {
+                    positions.push(position);
+                    wanted = true;
+                }
+                Err(_) => {}
+            }
+        }
+        if wanted {
+            self.bytes += text;
+            self.series.push(Series {
+                name: sample.name.into(),
+                labels: sample.labels.raw().into(),
+                value: sample.value,
+                timestamp: sample.timestamp,
+                kind: sample.kind,
+            });
+        }
+    }
+}
+
+/// Name and labels in any order, as one number: two series that agree in 64 bits are taken for one, and the rule
+/// errs rather than sums twice.
+fn identity(sample: &Sample<'_>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    sample.name.hash(&mut hasher);
+    let labels = sample.labels.iter().map(|label| {
+        let mut hasher = DefaultHasher::new();
+        label.hash(&mut hasher);
+        hasher.finish()
+    });
+    labels.fold(0, u64::wrapping_add).hash(&mut hasher);
+    hasher.finish()
+}
+
+fn json_page(body: &mut dyn Read, wants: &[Want], at: i64, limits: &Limits) -> Result<Page, BodyError> {
+    let mut bytes = Vec::new();
+    body.take(limits.json as u64 + 1).read_to_end(&mut bytes).map_err(BodyError::Io)?;
+    if bytes.len() > limits.json {
+        return Err(BodyError::TooLarge(limits.json as u64));
+    }
+    let shape = json::PageLimits { depth: limits.depth, values: limits.json_values };
+    let page = json::parse_page(&bytes, &shape).map_err(BodyError::Json)?;
+    let found = |query: &Query| match query {
+        Query::Json { value, items } => json_items(&page, value, items.as_ref(), limits),
+        Query::Named { name, .. } => json_items(&page, &Path::member(name), None, limits),
+        Query::Number => match json::number(&page, decimal) {
+            Ok(value) => Found::Number(value),
+            Err(_) => Found::Refused(Refusal::WrongFormat("one number", Format::Json)),
+        },
+        Query::Series(_) => Found::Refused(Refusal::WrongFormat("series", Format::Json)),
+    };
+    let found = wants.iter().map(|want| (want.id, found(&want.query))).collect();
+    Ok(Page { at, bytes: bytes.len() as u64, samples: 1, format: Format::Json, series: Vec::new(), found })
+}
+
+fn json_items(page: &serde_json::Value, value: &Path, items: Option<&Items>, limits: &Limits) -> Found {
+    let max = limits.kept_series;
+    let Ok(list) = items.map_or(Ok(vec![page]), |items| items.items.query(page, max)) else {
+        return Found::Refused(Refusal::TooMany(max));
+    };
+    let mut found = Vec::with_capacity(list.len());
+    let mut left = max;
+    for item in list {
+        let Ok(values) = value.query(item, left) else { return Found::Refused(Refusal::TooMany(max)) };
+        left -= values.len().min(left);
+        let text = |path: &Path| match path.query(item, 1).as_deref() {
+            Ok([serde_json::Value::String(text)]) => Some(text.clone()),
+            _ => None,
+        };
+        found.push(JsonItem {
+            namespace: items.and_then(|items| items.namespace_from.as_ref()).and_then(text),
+            name: items.map(|items| &items.name_from).and_then(text),
+            values: values.into_iter().map(|value| json::number(value, decimal).map_err(|error| error.found)).collect(),
+        });
+    }
+    Found::Json(found)
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany(max) => write!(f, "more than {max} series or values match; add a label matcher"),
+            Self::TooLarge(max) => write!(f, "the matching series take more than {max} bytes; add a label matcher"),
+            Self::Duplicate => f.write_str("one series stands on its page twice"),
+            Self::WrongFormat(wanted, found) => write!(f, "expected {wanted}, found {}", name(*found)),
+            Self::Nameless => f.write_str("its page is a bare number, which has no name"),
+        }
+    }
+}
+
+/// What a page is, in words.
+pub fn name(format: Format) -> &'static str {
+    match format {
+        Format::Prometheus => "Prometheus text",
+        Format::OpenMetrics => "OpenMetrics text",
+        Format::Json => "JSON",
+        Format::Number => "a bare number",
+    }
+}

@@ -1,0 +1,152 @@
+//! Name look-ups: few at once, within a deadline, remembered for a while.
+//!
+//! The system's resolver cannot be interrupted, so each look-up has a thread of its own; a look-up that hangs keeps its
+//! thread and its permit, and no more than `limits.lookups` ever hang.
+
+use std::net::{IpAddr, ToSocketAddrs};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::cache::{Cache, Loaded, Outcome, Wait};
+use super::error::{FetchError, Phase};
+use crate::config::limits::Limits;
+
+/// Looks up names for all sources.
+#[derive(Debug)]
+pub struct Resolver {
+    cache: Cache<String, Result<Vec<IpAddr>, FetchError>>,
+    running: Arc<AtomicUsize>,
+    lookups: usize,
+    cache_names: Duration,
+    cache_failure: Duration,
+}
+
+/// Held by a look-up's thread for as long as it runs.
+struct Permit(Arc<AtomicUsize>);
+
+impl Resolver {
+    /// One that knows nothing yet.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            // Each name counts for one, so both bounds are the same.
+            cache: Cache::new(limits.cached_names, limits.cached_names),
+            running: Arc::default(),
+            lookups: limits.lookups,
+            cache_names: limits.cache_names,
+            cache_failure: limits.cache_failure,
+        }
+    }
+
+    /// The addresses of a host: a DNS name, an IPv4 address, or an IPv6 address without brackets.
+    ///
+    /// # Errors
+    /// [`FetchError::HostNotFound`], [`FetchError::LookupsBusy`], or a timeout in [`Phase::Resolve`].
+    pub fn look_up(&self, host: &str, longest: Duration) -> Result<Arc<Vec<IpAddr>>, FetchError> {
+        if let Ok(address) = host.parse() {
+            return Ok(Arc::new(vec![address]));
+        }
+        let now = Instant::now();
+        let deadline = now + longest;
+        let load = || {
+            let value = self.ask(host, deadline);
+            let ttl = match &value {
+                Ok(_) => self.cache_names,
+                Err(_) => self.cache_failure,
+            };
+            Loaded { value, until: Instant::now() + ttl, cost: 1 }
+        };
+        match self.cache.get(&host.to_owned(), now, Wait::Until(deadline), |_| true, load) {
+            Outcome::Value(found) => match &*found {
+                Ok(addresses) => Ok(Arc::new(addresses.clone())),
+                Err(error) => Err(error.clone()),
+            },
+            Outcome::WouldWait | Outcome::TimedOut => Err(FetchError::Timeout(Phase::Resolve)),
+            Outcome::Panicked => Err(FetchError::host_not_found(&"the look-up ended early")),
+        }
+    }
+
+    fn ask(&self, host: &str, deadline: Instant) -> Result<Vec<IpAddr>, FetchError> {
+        let permit = Permit::take(&self.running, self.lookups).ok_or(FetchError::LookupsBusy)?;
+        let (answer, answers) = mpsc::sync_channel(1);
+        let name = host.to_owned();
+        let look_up = move || {
+            let found = (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect());
+            drop(permit);
+            // Nobody listens any more if it took too long.
+            let _ = answer.send(found);
+        };
+        thread::Builder::new()
+            .name("lookup".to_owned())
+            .spawn(look_up)
+            .map_err(|error| FetchError::host_not_found(&error))?;
+        match answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(Ok(addresses)) => distinct(addresses),
+            Ok(Err(error)) => Err(FetchError::host_not_found(&error)),
+            Err(_) => Err(FetchError::Timeout(Phase::Resolve)),
+        }
+    }
+}
+
+impl Permit {
+    fn take(running: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+        let more = |now| (now < most).then_some(now + 1);
+        running.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
+        Some(Self(running.clone()))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The resolver lists an address once for each kind of socket.
+fn distinct(addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, FetchError> {
+    let mut distinct: Vec<IpAddr> = Vec::with_capacity(addresses.len());
+    for address in addresses {
+        if !distinct.contains(&address) {
+            distinct.push(address);
+        }
+    }
+    if distinct.is_empty() { Err(FetchError::host_not_found(&"no addresses")) } else { Ok(distinct) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn takes_addresses_as_they_are() {
+        let resolver = Resolver::new(&Limits { lookups: 0, ..Limits::default() });
+        for host in ["127.0.0.1", "::1", "10.1.2.3"] {
+            let expected: IpAddr = host.parse().unwrap();
+            assert_eq!(*resolver.look_up(host, LONG).unwrap(), [expected]);
+        }
+        assert_eq!(resolver.look_up("localhost", LONG), Err(FetchError::LookupsBusy));
+    }
+
+    #[test]
+    fn looks_up_and_gives_the_permit_back() {
+        let resolver = Resolver::new(&Limits { lookups: 1, ..Limits::default() });
+        assert!(resolver.look_up("localhost", LONG).unwrap().iter().all(IpAddr::is_loopback));
+        assert_eq!(resolver.running.load(Ordering::Acquire), 0);
+        // From memory: no permit is needed.
+        resolver.running.store(1, Ordering::Release);
+        assert!(resolver.look_up("localhost", LONG).is_ok());
+    }
+
+    #[test]
+    fn bounds_look_ups_at_once() {
+        let running = Arc::new(AtomicUsize::new(0));
+        let first = Permit::take(&running, 2);
+        let second = Permit::take(&running, 2);
+        assert!(first.is_some() && second.is_some() && Permit::take(&running, 2).is_none());
+        drop(first);
+        assert!(Permit::take(&running, 2).is_some());
+    }
+}

@@ -1,0 +1,222 @@
+//! A source at work: its pages, fetched when somebody asks, shared by everybody who asks within their time.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use log::{debug, warn};
+
+use super::cache::{Cache, Loaded, Outcome, Wait};
+use super::error::SourceError;
+use super::fetch::{Fetcher, Head};
+use super::page::{Page, Query, Want};
+use super::resolve::Resolver;
+use crate::config::limits::Limits;
+use crate::config::model::{Format, Source};
+use crate::parse::url_template::Placeholder;
+use crate::telemetry::clock::Clock;
+use crate::telemetry::counters::{Counters, Fetches};
+
+/// What all sources share, over all generations of the configuration.
+#[derive(Debug)]
+pub struct Shared {
+    limits: Limits,
+    clock: Clock,
+    counters: Arc<Counters>,
+    resolver: Arc<Resolver>,
+}
+
+/// Pages of all sources of one generation, by source and URL.
+pub type Pages = Cache<(usize, String), Result<Arc<Page>, SourceError>>;
+
+/// One source of one generation.
+pub struct Upstream {
+    index: usize,
+    source: Source,
+    fetcher: Fetcher,
+    wants: Mutex<Wants>,
+    pages: Arc<Pages>,
+    shared: Arc<Shared>,
+    counters: Arc<Fetches>,
+}
+
+/// What rules want of this source: fixed by the configuration, or asked for by name lately.
+#[derive(Debug)]
+struct Wants {
+    fixed: Vec<Want>,
+    /// The one asked for last stands last.
+    asked: Vec<Want>,
+    next: u64,
+    /// Whether the last fetch failed, so that only changes are logged.
+    failing: bool,
+}
+
+impl Shared {
+    /// Everything that sources need beside their own configuration.
+    pub fn new(limits: Limits, clock: Clock, counters: Arc<Counters>) -> Self {
+        let resolver = Arc::new(Resolver::new(&limits));
+        Self { limits, clock, counters, resolver }
+    }
+
+    /// Every cap and timeout.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// What time it is.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// What is counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// An empty cache of pages, for one generation.
+    pub fn pages(&self) -> Arc<Pages> {
+        Arc::new(Cache::new(self.limits.cached_pages, self.limits.cached_bytes))
+    }
+}
+
+impl Upstream {
+    /// The source at `index` in its configuration, with what its rules want.
+    pub fn new(index: usize, source: Source, fixed: Vec<Want>, pages: Arc<Pages>, shared: Arc<Shared>) -> Self {
+        let fetcher = Fetcher::new(&source, &shared.limits, shared.resolver.clone());
+        let counters = shared.counters.fetches(&source.name);
+        let next = fixed.iter().map(|want| want.id + 1).max().unwrap_or_default();
+        let wants = Mutex::new(Wants { fixed, asked: Vec::new(), next, failing: false });
+        Self { index, source, fetcher, wants, pages, shared, counters }
+    }
+
+    /// As configured.
+    pub fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Its place in the configuration, which tells those apart that wait for it.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
+    /// How old samples may be where no rule says.
+    pub fn max_age(&self) -> Duration {
+        self.shared.limits.max_age
+    }
+
+    /// The want for a metric by name: remembered, so that one fetch serves everybody who asked lately.
+    pub fn want_named(&self, name: &str) -> Want {
+        let mut wants = self.wants();
+        let known =
+            wants.asked.iter().position(|want| matches!(&want.query, Query::Named { name: n, .. } if n == name));
+        let want = match known {
+            Some(at) => wants.asked.remove(at),
+            None => {
+                let number = self.source.url.uses(Placeholder::Metric);
+                wants.next += 1;
+                Want { id: wants.next, query: Query::Named { name: name.to_owned(), number } }
+            }
+        };
+        if wants.asked.len() >= self.shared.limits.asked_names {
+            wants.asked.remove(0);
+        }
+        wants.asked.push(want.clone());
+        want
+    }
+
+    /// The page at `url`, read with `want` in mind: from the cache, from somebody else's fetch, or by a fetch.
+    ///
+    /// # Errors
+    /// Why there is no page; [`SourceError::WouldWait`] if it takes a fetch to know.
+    pub fn page(&self, url: &str, want: &Want, wait: Wait) -> Result<Arc<Page>, SourceError> {
+        let covers = |outcome: &Result<Arc<Page>, SourceError>| {
+            outcome.as_ref().map_or(true, |page| page.found(want.id).is_some())
+        };
+        let now = self.shared.clock.now().monotonic;
+        match self.pages.get(&(self.index, url.to_owned()), now, wait, covers, || self.load(url)) {
+            Outcome::Value(outcome) => (*outcome).clone(),
+            Outcome::WouldWait => Err(SourceError::WouldWait),
+            Outcome::TimedOut => Err(SourceError::Busy),
+            Outcome::Panicked => Err(SourceError::Bug),
+        }
+    }
+
+    fn load(&self, url: &str) -> Loaded<Result<Arc<Page>, SourceError>> {
+        let wants: Vec<Want> = {
+            let wants = self.wants();
+            wants.fixed.iter().chain(&wants.asked).cloned().collect()
+        };
+        let fetched = self.fetch(url, &wants);
+        self.tell(&fetched);
+        let (ttl, cost) = match &fetched {
+            Ok(page) => (self.source.cache, page.cost() + url.len()),
+            Err(_) => (self.source.cache.min(self.shared.limits.cache_failure), url.len()),
+        };
+        Loaded { value: fetched.map(Arc::new), until: self.shared.clock.now().monotonic + ttl, cost }
+    }
+
+    fn fetch(&self, url: &str, wants: &[Want]) -> Result<Page, SourceError> {
+        let at = self.shared.clock.now().unix_millis;
+        let accept = match self.source.format {
+            Some(Format::OpenMetrics) => "application/openmetrics-text; version=1.0.0",
+            Some(Format::Json) => "application/json",
+            Some(Format::Prometheus) => "text/plain; version=0.0.4",
+            Some(Format::Number) => "text/plain",
+            None => "text/plain; version=0.0.4, application/json; q=0.9, */*; q=0.1",
+        };
+        self.fetcher.get(url, accept, |head, body| {
+            let format = self.format(head)?;
+            let page = Page::read(body, format, wants, at, &self.shared.limits).map_err(SourceError::from)?;
+            self.counters.bytes.add(page.bytes);
+            Ok(page)
+        })
+    }
+
+    /// What a page is: as configured, or as its Content-Type says. `None` is text that may be a bare number.
+    fn format(&self, head: &Head) -> Result<Option<Format>, SourceError> {
+        match (self.source.format, head.content_type.as_deref()) {
+            (Some(format), _) => Ok(Some(format)),
+            (None, Some("text/plain")) => Ok(None),
+            (None, Some("application/openmetrics-text")) => Ok(Some(Format::OpenMetrics)),
+            (None, Some(media)) if media == "application/json" || media.ends_with("+json") => Ok(Some(Format::Json)),
+            (None, found) => Err(SourceError::ContentType(found.map(str::to_owned))),
+        }
+    }
+
+    /// Counts a fetch, and logs when things turn bad or good again.
+    fn tell(&self, fetched: &Result<Page, SourceError>) {
+        let name = &self.source.name;
+        let failing = fetched.is_err();
+        let turned = std::mem::replace(&mut self.wants().failing, failing) != failing;
+        match fetched {
+            Ok(page) => {
+                self.counters.succeeded.increment();
+                debug!("source {name}: {}", page.describe());
+                if turned {
+                    log::info!("source {name}: answers again");
+                }
+            }
+            Err(error) => {
+                self.counters.failed.increment();
+                if turned {
+                    warn!("source {name}: {error}");
+                } else {
+                    debug!("source {name}: {}", error.detail());
+                }
+            }
+        }
+    }
+
+    fn wants(&self) -> MutexGuard<'_, Wants> {
+        self.wants.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upstream")
+            .field("index", &self.index)
+            .field("source", &self.source.name)
+            .finish_non_exhaustive()
+    }
+}

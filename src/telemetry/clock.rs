@@ -1,0 +1,49 @@
+//! Time as a value that is handed in, so that tests and fuzzing can hold it still.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// One moment on both clocks: deadlines and ages go by the monotonic one, timestamps by the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Now {
+    /// Never goes back.
+    pub monotonic: Instant,
+    /// Milliseconds since 1970 UTC.
+    pub unix_millis: i64,
+}
+
+/// Tells the time.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Now + Send + Sync>);
+
+impl Clock {
+    /// The machine's own.
+    pub fn system() -> Self {
+        Self(Arc::new(|| Now { monotonic: Instant::now(), unix_millis: unix_millis(SystemTime::now()) }))
+    }
+
+    /// Whatever `tell` says.
+    pub fn told_by(tell: impl Fn() -> Now + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+
+    /// The time.
+    pub fn now(&self) -> Now {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}
+
+/// Milliseconds since 1970 UTC; times before that, or beyond 292 million years, are cut to the ends.
+fn unix_millis(time: SystemTime) -> i64 {
+    match time.duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |millis| -millis),
+    }
+}

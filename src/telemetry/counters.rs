@@ -1,0 +1,168 @@
+//! Counters: atomics, named once here and printed by [`super::exposition`].
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::parse::path::Version;
+
+/// A number that only grows, or a gauge that is set.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// One more.
+    pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// That many more.
+    pub fn add(&self, more: u64) {
+        self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Sets a gauge.
+    pub fn set(&self, value: u64) {
+        self.0.store(value, Ordering::Relaxed);
+    }
+
+    /// What it says.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What a request was for, as far as counting goes: a closed set, so that no caller can make it grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Route {
+    /// A metric of objects in a namespace, `/namespaces/{ns}/…` of this version.
+    Namespaced(Version),
+    /// A metric of root-scoped objects of this version.
+    RootScoped(Version),
+    /// `/apis` and the lists below it.
+    Discovery,
+    /// `/healthz`, `/livez`, `/readyz`.
+    Health,
+    /// `/metrics`.
+    OwnMetrics,
+    /// `/version`, `/` and every path that is none.
+    Other,
+}
+
+impl Route {
+    /// All of them, in the order they are printed.
+    pub const ALL: [Self; 8] = [
+        Self::Namespaced(Version::V1Beta1),
+        Self::Namespaced(Version::V1Beta2),
+        Self::RootScoped(Version::V1Beta1),
+        Self::RootScoped(Version::V1Beta2),
+        Self::Discovery,
+        Self::Health,
+        Self::OwnMetrics,
+        Self::Other,
+    ];
+}
+
+/// HTTP codes that we answer; anything else counts as the last, 500.
+pub const CODES: [u16; 9] = [200, 400, 403, 404, 405, 406, 503, 504, 500];
+
+/// Upper bounds of the request duration histogram in seconds.
+pub const BUCKETS: [f64; 9] = [0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0];
+
+/// Requests of one route.
+#[derive(Debug, Default)]
+pub struct Requests {
+    /// By position in [`CODES`].
+    pub codes: [Counter; CODES.len()],
+    /// By position in [`BUCKETS`], each request in one; the slower ones in none.
+    pub buckets: [Counter; BUCKETS.len()],
+    /// Their durations in microseconds.
+    pub micros: Counter,
+}
+
+/// Fetches of one source.
+#[derive(Debug, Default)]
+pub struct Fetches {
+    /// Pages read to their end.
+    pub succeeded: Counter,
+    /// Everything else.
+    pub failed: Counter,
+    /// Bytes of pages.
+    pub bytes: Counter,
+}
+
+/// Everything that is counted. Sources come and go with the configuration; the rest is fixed.
+#[derive(Debug, Default)]
+pub struct Counters {
+    requests: [Requests; Route::ALL.len()],
+    fetches: Mutex<BTreeMap<String, Arc<Fetches>>>,
+    left_out: Mutex<BTreeMap<&'static str, u64>>,
+    /// Reloads of the configuration that were taken over.
+    pub reloads_succeeded: Counter,
+    /// Reloads of the configuration that were refused.
+    pub reloads_failed: Counter,
+    /// Gauge: rules in the configuration that cannot be served.
+    pub broken_rules: Counter,
+    /// Gauge: requests waiting for a worker that may wait for a source.
+    pub queued: Counter,
+    /// Requests refused because that queue was full or took too long.
+    pub overloaded: Counter,
+    /// Bugs of ours that became one 500 each.
+    pub panics: Counter,
+}
+
+impl Counters {
+    /// One request answered.
+    pub fn request(&self, route: Route, code: u16, took: Duration) {
+        let requests = self.requests(route);
+        let at = CODES.iter().position(|&known| known == code).unwrap_or(CODES.len() - 1);
+        requests.codes.get(at).into_iter().for_each(Counter::increment);
+        let at = BUCKETS.iter().position(|&bound| took.as_secs_f64() <= bound);
+        at.and_then(|at| requests.buckets.get(at)).into_iter().for_each(Counter::increment);
+        requests.micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// The requests of a route.
+    pub fn requests(&self, route: Route) -> &Requests {
+        let [ns1, ns2, root1, root2, discovery, health, own, other] = &self.requests;
+        match route {
+            Route::Namespaced(Version::V1Beta1) => ns1,
+            Route::Namespaced(Version::V1Beta2) => ns2,
+            Route::RootScoped(Version::V1Beta1) => root1,
+            Route::RootScoped(Version::V1Beta2) => root2,
+            Route::Discovery => discovery,
+            Route::Health => health,
+            Route::OwnMetrics => own,
+            Route::Other => other,
+        }
+    }
+
+    /// The counters of a source, the same ones for the same name.
+    pub fn fetches(&self, source: &str) -> Arc<Fetches> {
+        let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        fetches.entry(source.to_owned()).or_default().clone()
+    }
+
+    /// Forgets sources that no configuration holds any more.
+    pub fn retain_sources(&self, keep: impl Fn(&str) -> bool) {
+        self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|source, _| keep(source));
+    }
+
+    /// All sources with their counters.
+    pub fn sources(&self) -> Vec<(String, Arc<Fetches>)> {
+        let fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        fetches.iter().map(|(source, fetches)| (source.clone(), fetches.clone())).collect()
+    }
+
+    /// An object was left out of an answer for `*`, and why.
+    pub fn left_out(&self, reason: &'static str) {
+        *self.left_out.lock().unwrap_or_else(PoisonError::into_inner).entry(reason).or_default() += 1;
+    }
+
+    /// Objects left out so far, by reason.
+    pub fn all_left_out(&self) -> Vec<(&'static str, u64)> {
+        let left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        left_out.iter().map(|(&reason, &count)| (reason, count)).collect()
+    }
+}

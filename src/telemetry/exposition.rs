@@ -1,0 +1,162 @@
+//! Our own `/metrics` page, Prometheus text 0.0.4. Names are those that users of other adapters have dashboards for
+//! where the meaning is the same.
+
+use std::fmt::{self, Write};
+
+use super::clock::Now;
+use super::counters::{BUCKETS, CODES, Counter, Counters, Requests, Route};
+use super::process::Process;
+use crate::parse::path::GROUP;
+
+/// The page's Content-Type.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Prints the whole page.
+pub fn page(counters: &Counters, process: &Process, started: Now, version: &str) -> String {
+    let mut page = Page(String::with_capacity(8 * 1024));
+    page.family("metriclet_build_info", "gauge", "Always 1, with the version as a label.");
+    page.sample("metriclet_build_info", &format_args!("{{version=\"{}\"}}", Label(version)), 1);
+    page.requests(counters);
+    page.sources(counters);
+    page.family("metriclet_objects_left_out_total", "counter", "Objects left out of answers for *, by reason.");
+    for (reason, count) in counters.all_left_out() {
+        page.sample("metriclet_objects_left_out_total", &format_args!("{{reason=\"{}\"}}", Label(reason)), count);
+    }
+    page.family("metriclet_config_reloads_total", "counter", "Reloads of the configuration.");
+    for (outcome, counter) in [("failed", &counters.reloads_failed), ("succeeded", &counters.reloads_succeeded)] {
+        page.sample("metriclet_config_reloads_total", &format_args!("{{outcome=\"{outcome}\"}}"), counter.get());
+    }
+    page.single("metriclet_broken_rules", "gauge", "Rules that cannot be served.", counters.broken_rules.get());
+    page.single("metriclet_queued_requests", "gauge", "Requests waiting for a worker.", counters.queued.get());
+    let overloaded = counters.overloaded.get();
+    page.single("metriclet_overloaded_requests_total", "counter", "Requests refused for want of a worker.", overloaded);
+    page.single("metriclet_panics_total", "counter", "Bugs that became a 500.", counters.panics.get());
+    page.process(process, started);
+    page.0
+}
+
+struct Page(String);
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        self.line(format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+    }
+
+    fn sample(&mut self, name: &str, labels: &dyn fmt::Display, value: impl fmt::Display) {
+        self.line(format_args!("{name}{labels} {value}"));
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl fmt::Display) {
+        self.family(name, kind, help);
+        self.sample(name, &"", value);
+    }
+
+    /// Writing to a string cannot fail.
+    fn line(&mut self, line: fmt::Arguments<'_>) {
+        let _ = writeln!(self.0, "{line}");
+    }
+
+    fn requests(&mut self, counters: &Counters) {
+        self.family("apiserver_request_total", "counter", "Requests answered, by route and code.");
+        for route in Route::ALL {
+            for (code, counter) in CODES.iter().zip(&counters.requests(route).codes) {
+                if counter.get() > 0 {
+                    let labels = format_args!("{{{},code=\"{code}\"}}", RouteLabels(route)).to_string();
+                    self.sample("apiserver_request_total", &labels, counter.get());
+                }
+            }
+        }
+        self.family("apiserver_request_duration_seconds", "histogram", "Time from a request's head to its answer.");
+        for route in Route::ALL {
+            self.durations(route, counters.requests(route));
+        }
+    }
+
+    fn durations(&mut self, route: Route, requests: &Requests) {
+        let count: u64 = requests.codes.iter().map(Counter::get).sum();
+        if count == 0 {
+            return;
+        }
+        let labels = RouteLabels(route);
+        let mut below = 0;
+        for (bound, bucket) in BUCKETS.iter().zip(&requests.buckets) {
+            below += bucket.get();
+            self.line(format_args!("apiserver_request_duration_seconds_bucket{{{labels},le=\"{bound}\"}} {below}"));
+        }
+        self.line(format_args!("apiserver_request_duration_seconds_bucket{{{labels},le=\"+Inf\"}} {count}"));
+        let seconds = requests.micros.get() as f64 / 1e6;
+        self.line(format_args!("apiserver_request_duration_seconds_sum{{{labels}}} {seconds}"));
+        self.line(format_args!("apiserver_request_duration_seconds_count{{{labels}}} {count}"));
+    }
+
+    fn sources(&mut self, counters: &Counters) {
+        let sources = counters.sources();
+        self.family("metriclet_fetches_total", "counter", "Fetches of a source's pages, by outcome.");
+        for (source, fetches) in &sources {
+            for (outcome, counter) in [("failed", &fetches.failed), ("succeeded", &fetches.succeeded)] {
+                let labels = format_args!("{{source=\"{}\",outcome=\"{outcome}\"}}", Label(source)).to_string();
+                self.sample("metriclet_fetches_total", &labels, counter.get());
+            }
+        }
+        self.family("metriclet_fetched_bytes_total", "counter", "Bytes of a source's pages.");
+        for (source, fetches) in &sources {
+            let labels = format_args!("{{source=\"{}\"}}", Label(source)).to_string();
+            self.sample("metriclet_fetched_bytes_total", &labels, fetches.bytes.get());
+        }
+    }
+
+    fn process(&mut self, process: &Process, started: Now) {
+        if let Some(seconds) = process.cpu_seconds {
+            self.single("process_cpu_seconds_total", "counter", "User and system time.", seconds);
+        }
+        for (name, help, value) in [
+            ("process_open_fds", "Open file descriptors.", process.open_fds),
+            ("process_resident_memory_bytes", "Resident set.", process.resident_bytes),
+            ("process_threads", "Threads.", process.threads),
+            ("process_virtual_memory_bytes", "Address space.", process.virtual_bytes),
+        ] {
+            if let Some(value) = value {
+                self.single(name, "gauge", help, value);
+            }
+        }
+        let seconds = started.unix_millis as f64 / 1000.0;
+        self.single("process_start_time_seconds", "gauge", "Start of the process, Unix time.", seconds);
+    }
+}
+
+/// The labels by which Go's API servers count a request.
+struct RouteLabels(Route);
+
+impl fmt::Display for RouteLabels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (verb, version, resource, scope) = match self.0 {
+            Route::Namespaced(version) => ("GET", version.as_str(), "*", "resource"),
+            Route::RootScoped(version) => ("LIST", version.as_str(), "*", "cluster"),
+            Route::Discovery => ("GET", "", "discovery", ""),
+            Route::Health => ("GET", "", "health", ""),
+            Route::OwnMetrics => ("GET", "", "metrics", ""),
+            Route::Other => ("GET", "", "other", ""),
+        };
+        let (group, component) = if version.is_empty() { ("", "") } else { (GROUP, "custom-metrics") };
+        let subresource = if version.is_empty() { "" } else { "*" };
+        write!(
+            f,
+            "verb=\"{verb}\",group=\"{group}\",version=\"{version}\",resource=\"{resource}\",\
+             subresource=\"{subresource}\",scope=\"{scope}\",component=\"{component}\""
+        )
+    }
+}
+
+/// A label value, escaped.
+struct Label<'a>(&'a str);
+
+impl fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '\\' => f.write_str("\\\\"),
+            '"' => f.write_str("\\\""),
+            '\n' => f.write_str("\\n"),
+            c => f.write_char(c),
+        })
+    }
+}

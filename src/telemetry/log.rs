@@ -1,0 +1,35 @@
+//! Log lines on stderr: `2026-08-18T02:35:04Z WARN  source exporter: …`.
+//!
+//! What each level may reveal:
+//! - `error`, `warn`, `info`: names from the configuration, listening addresses, causes. Never paths of requests,
+//!   bytes from upstream, or anything secret.
+//! - `debug`: also hosts and status codes of upstreams, routes and codes of requests.
+//! - `trace`: also whole URLs and paths, with selectors. Never header values, credentials or bodies.
+
+use std::io::Write;
+
+use env_logger::{Builder, Env, Target};
+use log::LevelFilter;
+
+use super::clock::Clock;
+use crate::kube::meta::Time;
+
+/// Starts logging to stderr: `RUST_LOG` decides if set, else `verbosity` (0 info, 1 debug, 2 trace).
+/// A second call changes nothing.
+pub fn start(verbosity: u8, quiet: bool, clock: Clock) {
+    let level = match verbosity {
+        0 if quiet => LevelFilter::Error,
+        0 => LevelFilter::Info,
+        1 => LevelFilter::Debug,
+        _ => LevelFilter::Trace,
+    };
+    // Libraries below us log requests in full at debug.
+    let mut builder = Builder::new();
+    builder.filter_level(LevelFilter::Warn).filter_module("metriclet", level).target(Target::Stderr);
+    builder.parse_env(Env::default());
+    builder.format(move |out, record| {
+        let time = Time::from_millis(clock.now().unix_millis);
+        writeln!(out, "{time} {:<5} {}", record.level(), record.args())
+    });
+    let _ = builder.try_init();
+}
