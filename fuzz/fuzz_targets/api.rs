@@ -1,0 +1,58 @@
+//! The whole API with any bytes for a request line and headers, and a clock that stands still: always a reply, of the
+//! right shape, and the same each time. No source is ever asked: nothing waits here.
+#![no_main]
+
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use libfuzzer_sys::fuzz_target;
+use metriclet::api::message::{JSON, Request};
+use metriclet::api::{Answer, Api};
+use metriclet::app;
+use metriclet::config::file;
+use metriclet::config::limits::Limits;
+use metriclet::metrics::trace::Trace;
+use metriclet::source::cache::Wait;
+use metriclet::telemetry::clock::{Clock, Now};
+use serde_json::Value;
+
+const CONFIG: &[u8] = b"
+sources:
+  s: {url: 'http://h/{metric}?of={labelSelector}', namespaces: [a], format: number}
+metrics:
+  - {name: q, object: services, source: s, describes: {namespace: a, name: w}}
+  - {name: r, object: namespaces, source: s, describes: {name: a}}
+  - {name: broken, object: services, source: t}
+";
+
+static API: LazyLock<(Api, Now)> = LazyLock::new(|| {
+    let now = Now { monotonic: Instant::now(), unix_millis: 1_787_020_504_000 };
+    let limits = Limits::default();
+    let api = app::api(&limits, &Clock::told_by(move || now));
+    api.metrics().install(file::load(CONFIG, &limits).config, None);
+    api.health().set_configured();
+    (api, now)
+});
+
+fuzz_target!(|input: (&str, &str, Option<&str>, Option<&str>)| {
+    let (method, target, accept, user_agent) = input;
+    let (api, now) = &*API;
+    let request = Request { method, target, accept, user_agent };
+    let answer = || api.answer(&request, Wait::No, *now, &mut Trace::off());
+    let Answer::Reply(reply) = answer() else { return };
+    assert!((200..600).contains(&reply.code));
+    if reply.content_type == JSON {
+        let body: Value = serde_json::from_slice(&reply.body).expect("JSON");
+        if body["kind"] == "Status" {
+            assert_eq!(body["code"], reply.code);
+            assert!(reply.code >= 400);
+            let message = body["message"].as_str().expect("a message");
+            assert!(!message.is_empty() && message.len() <= 512, "{message}");
+            assert!(!message.chars().any(|c| c.is_control()), "{message:?}");
+        }
+    }
+    if !target.contains("metrics") {
+        let Answer::Reply(again) = answer() else { panic!("a different answer") };
+        assert_eq!(reply, again);
+    }
+});

@@ -1,0 +1,28 @@
+//! Configuration files: always an answer, the same each time, with places that are in the file.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use metriclet::config::file;
+use metriclet::config::limits::Limits;
+use metriclet::config::problem::Excerpts;
+
+fuzz_target!(|data: &[u8]| {
+    let limits = Limits { config: 4096, config_nodes: 512, rules: 16, ..Limits::default() };
+    let loaded = file::load(data, &limits);
+    assert_eq!(file::load(data, &limits), loaded);
+    let text = String::from_utf8_lossy(data);
+    let lines = text.lines().count() + 1;
+    let excerpts = Excerpts::new("config.yaml", &text);
+    for problem in &loaded.problems {
+        assert!(problem.span.line >= 1 && problem.span.line <= lines, "{problem}");
+        assert!(problem.span.column >= 1, "{problem}");
+        assert!(!problem.message.chars().any(char::is_control), "{problem:?}");
+        assert!(excerpts.show(problem).lines().count() <= 4);
+    }
+    for rule in &loaded.config.rules {
+        assert!(rule.source < loaded.config.sources.len() && !rule.objects.is_empty());
+    }
+    if !loaded.config.broken.is_empty() {
+        assert!(loaded.problems.iter().any(|problem| problem.is_error()));
+    }
+});

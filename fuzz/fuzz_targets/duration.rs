@@ -1,0 +1,12 @@
+//! Durations: what is printed parses to the same.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use metriclet::parse::duration::{format, parse};
+
+fuzz_target!(|text: &str| {
+    let Ok(duration) = parse(text) else { return };
+    let printed = format(duration);
+    assert!(printed.len() <= 32, "{printed}");
+    assert_eq!(parse(&printed), Ok(duration), "{printed}");
+});

@@ -1,0 +1,26 @@
+//! Expressions: what is printed parses to the same, and limits hold.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use metriclet::parse::expression::{Expr, Limits};
+
+const LIMITS: Limits = Limits { bytes: 512, depth: 8, regex: 16 * 1024 };
+
+fuzz_target!(|text: &str| {
+    match Expr::parse(text, &LIMITS) {
+        Ok(expr) => {
+            assert!(text.len() <= LIMITS.bytes);
+            let printed = expr.to_string();
+            // Escapes may make it longer than it was.
+            let roomy = Limits { bytes: 8 * LIMITS.bytes, ..LIMITS };
+            assert_eq!(Expr::parse(&printed, &roomy).as_ref(), Ok(&expr), "{printed}");
+            for selector in expr.selectors() {
+                let _ = selector.matches("up", |label| (label.len() > 3).then(|| label.to_owned().into()));
+            }
+        }
+        Err(error) => {
+            assert!(error.column >= 1 && error.column <= text.chars().count() + 1, "{error:?}");
+            assert!(!error.to_string().chars().any(char::is_control), "{error:?}");
+        }
+    }
+});

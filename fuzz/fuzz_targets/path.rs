@@ -1,0 +1,32 @@
+//! Paths: what is printed parses to the same, and authorization is asked about exactly what is served.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use metriclet::parse::path::{self, ApiPath};
+
+const MAX: usize = 512;
+
+fuzz_target!(|raw: &str| {
+    let Ok(parsed) = path::parse(raw, MAX) else { return };
+    assert!(raw.len() <= MAX && raw.starts_with('/'));
+    let printed = parsed.to_string();
+    // Percent-encoding makes a path three times as long at most.
+    assert_eq!(path::parse(&printed, 4 * MAX).as_ref(), Ok(&parsed), "{printed}");
+    let ApiPath::Metric(metric) = &parsed else { return };
+    let asked = metric.attributes();
+    for text in [metric.resource.as_str(), metric.name.as_str(), &metric.metric, asked.name, asked.resource] {
+        assert!(!text.is_empty() && !text.chars().any(|c| c.is_control() || c == '/'));
+        assert!(!matches!(text, "." | ".."));
+    }
+    match asked.subresource {
+        Some(subresource) => {
+            assert_eq!((subresource, asked.name), (metric.metric.as_str(), metric.name.as_str()));
+            assert_eq!((asked.namespace, asked.resource), (metric.namespace.as_deref(), metric.resource.as_str()));
+        }
+        None => {
+            assert_eq!((asked.resource, asked.name), ("metrics", metric.metric.as_str()));
+            assert_eq!((asked.namespace, metric.resource.as_str()), (Some(metric.name.as_str()), "namespaces"));
+        }
+    }
+    assert_ne!(asked.namespace, Some("*"));
+});
