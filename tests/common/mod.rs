@@ -1,0 +1,205 @@
+//! The built binary under test, and upstreams that do what no good server would.
+#![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part of this module")]
+
+pub mod upstream;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// Far longer than anything takes; only a test that fails waits so long.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The program, with arguments.
+pub fn metriclet(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_metriclet"));
+    command.args(args).env_remove("RUST_LOG").env_remove("KUBERNETES_SERVICE_HOST").stdin(Stdio::null());
+    command
+}
+
+/// Runs the program to its end.
+pub fn run(args: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = metriclet(args).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// A file of its own for each call.
+pub fn file(name: &str, content: &str) -> PathBuf {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{}-{number}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let path = directory.join(name);
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+/// A server under test; it ends with this value.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+    log: Receiver<String>,
+    pub seen: Vec<String>,
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub code: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+}
+
+impl Server {
+    /// Starts the server on a free port with these further arguments.
+    pub fn start(args: &[&str]) -> Self {
+        Self::spawn(metriclet(&[&["--listen", "127.0.0.1:0"], args].concat()))
+    }
+
+    /// Starts it with a configuration file.
+    pub fn with_config(config: &str) -> Self {
+        Self::start(&["--config", file("metrics.yaml", config).to_str().unwrap()])
+    }
+
+    /// Starts a command that runs the server, and waits until it listens.
+    pub fn spawn(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let (to, log) = mpsc::channel();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
+        let mut server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), log, seen: Vec::new() };
+        let line = server.wait_for("listening on http://");
+        server.address = line.rsplit("http://").next().unwrap().parse().unwrap();
+        server
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for a log line that holds `text`.
+    pub fn wait_for(&mut self, text: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let Ok(line) = self.log.recv_timeout(deadline.saturating_duration_since(Instant::now())) else {
+                panic!("no line with {text:?} among {:#?}", self.seen)
+            };
+            self.seen.push(line.clone());
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for the end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < deadline, "it does not end");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// GETs a path.
+    pub fn get(&self, target: &str) -> Answer {
+        self.request("GET", target, "")
+    }
+
+    /// A request with further header lines, each ended by CRLF, on a connection of its own.
+    pub fn request(&self, method: &str, target: &str, headers: &str) -> Answer {
+        self.raw(&format!("{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.address))
+    }
+
+    /// Whatever bytes; reads to the end of the connection.
+    pub fn raw(&self, request: &str) -> Answer {
+        let mut stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        Answer::parse(&answer)
+    }
+
+    /// GETs a metric: what follows the version.
+    pub fn metric(&self, path: &str) -> Answer {
+        self.get(&format!("/apis/custom.metrics.k8s.io/v1beta2/{path}"))
+    }
+
+    /// A value of our own `/metrics`.
+    pub fn own(&self, series: &str) -> f64 {
+        let page = self.get("/metrics").body;
+        let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {series} in {page}")).parse().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Answer {
+    fn parse(bytes: &[u8]) -> Self {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {text:?}"));
+        let mut lines = head.lines();
+        let code = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers = lines.map(|line| line.split_once(": ").unwrap());
+        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        Self { code, headers, body: body.to_owned() }
+    }
+
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn json(&self) -> Value {
+        assert_eq!(self.header("content-type"), Some("application/json"), "{self:?}");
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// `503 ServiceUnavailable: message` of a Status whose every other field is as it must be.
+    pub fn status(&self) -> String {
+        let status = self.json();
+        let (reason, message) = (status["reason"].as_str().unwrap(), status["message"].as_str().unwrap());
+        let whole = serde_json::json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": message, "reason": reason, "code": self.code,
+        });
+        assert_eq!(status, whole);
+        assert!(message.len() <= 512 && self.header("retry-after").is_none());
+        format!("{} {reason}: {message}", self.code)
+    }
+
+    /// `name value, …` of a list of values; or the Status.
+    pub fn values(&self) -> String {
+        if self.code != 200 {
+            return self.status();
+        }
+        let list = self.json();
+        assert_eq!(list["kind"], "MetricValueList");
+        let items = list["items"].as_array().unwrap().iter();
+        let text = |item: &Value| {
+            format!("{} {}", item["describedObject"]["name"].as_str().unwrap(), item["value"].as_str().unwrap())
+        };
+        items.map(text).collect::<Vec<_>>().join(", ")
+    }
+}

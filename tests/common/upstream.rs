@@ -1,0 +1,111 @@
+//! HTTP servers for one test each, good or bad.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+
+/// A server on a free port. Its thread ends with the test's process.
+pub struct Upstream {
+    pub address: SocketAddr,
+    requests: Arc<AtomicUsize>,
+    heads: Arc<Mutex<Vec<String>>>,
+}
+
+/// A door that a handler can wait at.
+#[derive(Clone, Default)]
+pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
+
+impl Gate {
+    pub fn open(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+
+    pub fn wait(&self) {
+        let open = self.0.0.lock().unwrap();
+        drop(self.0.1.wait_while(open, |open| !*open).unwrap());
+    }
+}
+
+impl Upstream {
+    /// Hands each connection, its head read already, to `handle`; the connection ends with it.
+    pub fn start(handle: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (requests, heads) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
+        let (count, kept, handle) = (requests.clone(), heads.clone(), Arc::new(handle));
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mut stream, handle) = (stream.unwrap(), handle.clone());
+                let (count, kept) = (count.clone(), kept.clone());
+                thread::spawn(move || {
+                    let Some(head) = read_head(&mut stream) else { return };
+                    count.fetch_add(1, Ordering::SeqCst);
+                    kept.lock().unwrap().push(head.clone());
+                    handle(&head, &mut stream);
+                });
+            }
+        });
+        Self { address, requests, heads }
+    }
+
+    /// Always answers with these bytes, head included.
+    pub fn raw(answer: impl Into<Vec<u8>>) -> Self {
+        let answer = answer.into();
+        Self::start(move |_, stream| drop(stream.write_all(&answer)))
+    }
+
+    /// Always answers 200 with this page.
+    pub fn page(content_type: &str, body: &str) -> Self {
+        Self::raw(page(content_type, body))
+    }
+
+    /// Prometheus text.
+    pub fn text(body: &str) -> Self {
+        Self::page("text/plain; version=0.0.4", body)
+    }
+
+    /// Prometheus text that the test can change.
+    pub fn changing(body: &str) -> (Self, Arc<Mutex<String>>) {
+        let body = Arc::new(Mutex::new(body.to_owned()));
+        let current = body.clone();
+        let upstream = Self::start(move |_, stream| {
+            let answer = page("text/plain; version=0.0.4", &current.lock().unwrap());
+            let _ = stream.write_all(&answer);
+        });
+        (upstream, body)
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}/metrics", self.address)
+    }
+
+    pub fn requests(&self) -> usize {
+        self.requests.load(Ordering::SeqCst)
+    }
+
+    /// Request heads so far.
+    pub fn heads(&self) -> Vec<String> {
+        self.heads.lock().unwrap().clone()
+    }
+}
+
+/// A whole answer.
+pub fn page(content_type: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
+}
+
+pub fn read_head(stream: &mut impl Read) -> Option<String> {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        if stream.read(&mut byte).ok()? == 0 {
+            return None;
+        }
+        head.push(byte[0]);
+    }
+    String::from_utf8(head).ok()
+}

@@ -1,0 +1,259 @@
+//! Every way in which an upstream can fail, and the exact Status that each gives.
+
+mod common;
+
+use std::io::Write;
+use std::net::{Shutdown, TcpListener};
+use std::thread;
+use std::time::Duration;
+
+use common::Server;
+use common::upstream::{Gate, Upstream, page};
+
+const GOOD: &str = "queue_depth 3\n";
+
+/// What a rule on this source answers.
+fn ask(source: &str) -> String {
+    let config = format!(
+        "sources:\n  app:\n    url: {source}\n    namespaces: [shop]\n    timeout: 400ms\nmetrics:\n  \
+         - {{name: queue_depth, object: services, source: app, describes: {{namespace: shop, name: web}}}}\n"
+    );
+    let server = Server::with_config(&config);
+    let answer = server.metric("namespaces/shop/services/web/queue_depth").values();
+    assert_eq!(server.get("/livez").code, 200);
+    answer
+}
+
+fn fails(source: &str, why: &str) {
+    assert_eq!(
+        ask(source),
+        format!("503 ServiceUnavailable: queue_depth of services/web in namespace shop: source app {why}")
+    );
+}
+
+fn refused(upstream: &Upstream, why: &str) {
+    fails(&upstream.url(), why);
+}
+
+fn headed(head: &str, body: &str) -> Upstream {
+    Upstream::raw(format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n{head}\r\n{body}"))
+}
+
+#[test]
+fn good() {
+    assert_eq!(ask(&Upstream::text(GOOD).url()), "web 3");
+}
+
+#[test]
+fn chunked() {
+    let upstream = headed("Transfer-Encoding: chunked\r\n", "6\r\nqueue_\r\n8;x=y\r\ndepth 3\n\r\n0\r\nX: y\r\n\r\n");
+    assert_eq!(ask(&upstream.url()), "web 3");
+}
+
+#[test]
+fn ended_by_closing() {
+    assert_eq!(ask(&headed("", GOOD).url()), "web 3");
+}
+
+#[test]
+fn malformed() {
+    refused(
+        &Upstream::text("queue_depth{a=b} 3\n"),
+        "answered malformed text: expected a label value in double quotes",
+    );
+}
+
+#[test]
+fn no_metrics_at_all() {
+    let html = Upstream::page("text/html", "<html>");
+    refused(&html, "answered with a content-type that is no metrics format; set format: on the source");
+    let nothing = Upstream::raw("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    refused(&nothing, "answered without a content-type; set format: on the source");
+}
+
+#[test]
+fn huge() {
+    let line = format!("# {}\n", "x".repeat(1021));
+    let body = line.repeat(16 * 1024 + 1);
+    refused(&Upstream::text(&body), "answered a body of more than 16777216 bytes");
+    refused(
+        &Upstream::text(&format!("# {}\n", "x".repeat(70_000))),
+        "answered malformed text: expected lines of at most 65536 bytes, found a longer one",
+    );
+}
+
+#[test]
+fn endless() {
+    let endless = Upstream::start(|_, stream| {
+        let mut answer = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n");
+        let line = "# 0123456789\n".repeat(1000);
+        while answer.is_ok() {
+            answer = stream.write_all(line.as_bytes());
+        }
+    });
+    let answer = ask(&endless.url());
+    let slow =
+        "503 ServiceUnavailable: queue_depth of services/web in namespace shop: source app timeout: receive body";
+    let large = slow.replace("timeout: receive body", "answered a body of more than 16777216 bytes");
+    assert!(answer == slow || answer == large, "{answer}");
+}
+
+#[test]
+fn endless_head() {
+    let endless = Upstream::start(|_, stream| {
+        let mut answer = stream.write_all(b"HTTP/1.1 200 OK\r\n");
+        while answer.is_ok() {
+            answer = stream.write_all(b"X: 0123456789\r\n");
+        }
+    });
+    let answer = ask(&endless.url());
+    assert!(
+        answer
+            .starts_with("503 ServiceUnavailable: queue_depth of services/web in namespace shop: source app answered"),
+        "{answer}"
+    );
+}
+
+#[test]
+fn slow() {
+    let dripping = Upstream::start(|_, stream| {
+        let mut answer = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\n\r\n");
+        while answer.is_ok() {
+            answer = stream.write_all(b"#\n");
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    refused(&dripping, "timeout: receive body");
+    let dripping_head = Upstream::start(|_, stream| {
+        let mut answer = stream.write_all(b"HTTP/1.1 200 OK\r\n");
+        while answer.is_ok() {
+            answer = stream.write_all(b"X: y\r\n");
+            thread::sleep(Duration::from_millis(20));
+        }
+    });
+    refused(&dripping_head, "timeout: receive response");
+}
+
+#[test]
+fn never_answering() {
+    let gate = Gate::default();
+    let closed = gate.clone();
+    refused(&Upstream::start(move |_, _| closed.wait()), "timeout: receive response");
+    gate.open();
+}
+
+#[test]
+fn never_accepting() {
+    // The kernel completes handshakes up to the backlog, so the silence is after connecting.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    fails(&format!("http://{}/", listener.local_addr().unwrap()), "timeout: receive response");
+}
+
+#[test]
+fn refusing() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    fails(&format!("http://{address}/"), "connect: connection refused");
+}
+
+#[test]
+fn unknown_host() {
+    fails("http://no-such-host.invalid/", "resolve: host not found");
+}
+
+#[test]
+fn truncated() {
+    refused(&headed("Content-Length: 99\r\n", GOOD), "upstream closed the connection before the end of the body");
+    refused(
+        &headed("Transfer-Encoding: chunked\r\n", "e\r\nqueue_depth 3\n\r\n"),
+        "upstream closed the connection before the end of the body",
+    );
+    refused(
+        &headed("", "queue_depth 3"),
+        "answered malformed text: expected a line feed at the end, found that the last line is cut off",
+    );
+    refused(
+        &Upstream::page("application/openmetrics-text; version=1.0.0", GOOD),
+        "answered malformed text: expected the page to end with \"# EOF\", found that it was cut off",
+    );
+}
+
+#[test]
+fn wrong_content_length() {
+    let more = "queue_depth 3\nqueue_depth{a=\"b\"} 4\n";
+    refused(&headed("Content-Length: 14\r\n", more), "answered more bytes than the length it gave");
+    refused(&headed("Content-Length: x\r\n", GOOD), "answered something that is not HTTP/1");
+    refused(
+        &headed("Content-Length: 14\r\nContent-Length: 14\r\n", GOOD),
+        "answered a body that cannot be told from its surroundings: content-length stands there twice",
+    );
+    refused(
+        &headed("Content-Length: 14\r\nTransfer-Encoding: chunked\r\n", "e\r\nqueue_depth 3\n\r\n0\r\n\r\n"),
+        "answered a body that cannot be told from its surroundings: both content-length and transfer-encoding",
+    );
+}
+
+#[test]
+fn broken_chunks() {
+    refused(&headed("Transfer-Encoding: chunked\r\n", "zz\r\nqueue"), "answered a body with broken chunks");
+}
+
+#[test]
+fn gzip_unasked() {
+    let upstream = headed("Content-Encoding: gzip\r\n", "\x1f");
+    refused(&upstream, "answered with a content-encoding that was not asked for");
+    let head = upstream.heads()[0].to_ascii_lowercase();
+    assert!(head.contains("accept-encoding: identity\r\n"), "{head}");
+}
+
+#[test]
+fn redirecting() {
+    let target = Upstream::text(GOOD);
+    let redirect = format!("HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url());
+    refused(&Upstream::raw(redirect), "answered 302, and redirects are not followed");
+    assert_eq!(target.requests(), 0);
+}
+
+#[test]
+fn other_statuses() {
+    refused(&Upstream::raw("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"), "answered 500");
+    refused(&Upstream::raw("HTTP/1.1 204 No Content\r\n\r\n"), "answered 204");
+}
+
+#[test]
+fn dropped() {
+    refused(&Upstream::start(|_, _| {}), "upstream closed the connection before the end of the response head");
+    refused(
+        &Upstream::start(|_, stream| drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-T"))),
+        "upstream closed the connection before the end of the response head",
+    );
+    let half = Upstream::start(|_, stream| {
+        let answer = page("text/plain", &GOOD.repeat(1000));
+        let _ = stream.write_all(&answer[..answer.len() / 2]);
+        let _ = stream.shutdown(Shutdown::Both);
+    });
+    refused(&half, "upstream closed the connection before the end of the body");
+}
+
+#[test]
+fn not_http() {
+    refused(&Upstream::raw("SSH-2.0-OpenSSH_9.9\r\n\r\n"), "answered something that is not HTTP/1");
+}
+
+#[test]
+fn special_address_behind_a_placeholder() {
+    let config = "sources:\n  app: {url: 'http://{name}:1/', namespaces: [shop]}\nmetrics:\n  \
+                  - {name: queue_depth, object: services, source: app}\n";
+    let server = Server::with_config(config);
+    assert_eq!(
+        server.metric("namespaces/shop/services/localhost/queue_depth").status(),
+        "503 ServiceUnavailable: queue_depth of services/localhost in namespace shop: source app resolve: host has a \
+         loopback address, out of bounds for a url with a placeholder in its host"
+    );
+    assert_eq!(
+        server.metric("namespaces/shop/services/127.0.0.1/queue_depth").status(),
+        "400 BadRequest: queue_depth of services/127.0.0.1 in namespace shop: expected {name} in the host of the URL to \
+         be one DNS label ([a-z0-9-], at most 63 characters), found \"127.0.0.1\""
+    );
+}
