@@ -37,7 +37,9 @@ static API: LazyLock<(Api, Now)> = LazyLock::new(|| {
 fuzz_target!(|input: (&str, &str, Option<&str>, Option<&str>)| {
     let (method, target, accept, user_agent) = input;
     let (api, now) = &*API;
-    let request = Request { method, target, accept, user_agent };
+    let headers = [("Accept", accept), ("User-Agent", user_agent)];
+    let headers: Vec<_> = headers.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?.as_bytes()))).collect();
+    let request = Request { method, target, headers: &headers, peer: None };
     let answer = || api.answer(&request, Wait::No, *now, &mut Trace::off());
     let Answer::Reply(reply) = answer() else { return };
     assert!((200..600).contains(&reply.code));

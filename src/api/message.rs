@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::parse::head::Header;
+
 /// What the API needs to know of a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -9,10 +11,31 @@ pub struct Request<'a> {
     pub method: &'a str,
     /// Path and query as they stood in the request line.
     pub target: &'a str,
-    /// The `Accept` header; `None` if there was none.
-    pub accept: Option<&'a str>,
-    /// The `User-Agent` header.
-    pub user_agent: Option<&'a str>,
+    /// Header lines in the order they were sent.
+    pub headers: &'a [Header<'a>],
+    /// Who is at the other end; `None` on the plain listener, and where the client presented no certificate whose key
+    /// it proved to have.
+    pub peer: Option<&'a Peer>,
+}
+
+/// The certificates that a client presented in its handshake. It has the first one's key; nothing more is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// DER, the client's own first.
+    pub chain: Vec<Vec<u8>>,
+}
+
+impl<'a> Request<'a> {
+    /// A GET without headers from nobody.
+    pub fn get(target: &'a str) -> Self {
+        Self { method: "GET", target, headers: &[], peer: None }
+    }
+
+    /// The first header line of this name, if its value is UTF-8.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        let line = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        line.and_then(|(_, value)| std::str::from_utf8(value).ok())
+    }
 }
 
 /// A reply, complete in memory.

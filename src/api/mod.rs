@@ -89,7 +89,8 @@ impl Api {
         };
         let path = path::parse(raw_path, self.limits.path);
         let query = query::parse(raw_query, self.limits.query);
-        let pretty = negotiate::pretty(query.as_ref().ok().and_then(|query| query.pretty), request.user_agent);
+        let pretty =
+            negotiate::pretty(query.as_ref().ok().and_then(|query| query.pretty), request.header("User-Agent"));
         let route = path.as_ref().map_or(Route::Other, counted_as);
         let result = match (&path, &query) {
             (Err(error), _) => Err(self.failures().bad_request(error).into()),
@@ -168,7 +169,7 @@ impl Api {
     fn check(&self, request: &Request<'_>, route: negotiate::Route) -> Result<(), Status> {
         if request.method != "GET" {
             Err(self.failures().method())
-        } else if !negotiate::takes_json(request.accept, route) {
+        } else if !negotiate::takes_json(request.header("Accept"), route) {
             Err(self.failures().not_acceptable())
         } else {
             Ok(())

@@ -45,8 +45,7 @@ pub fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
 
 fn answer(api: &Api, target: &str, limits: &Limits, clock: &Clock, trace: &mut Trace) -> Reply {
     let since = clock.now();
-    let request = Request { method: "GET", target, accept: None, user_agent: None };
-    match api.answer(&request, Wait::Until(since.monotonic + limits.answer), since, trace) {
+    match api.answer(&Request::get(target), Wait::Until(since.monotonic + limits.answer), since, trace) {
         Answer::Reply(reply) => reply,
         Answer::WouldWait(_) => api.overloaded(),
     }

@@ -17,6 +17,7 @@ use crate::config::limits::Limits;
 use crate::parse::path::GROUP;
 use crate::server::plain::Plain;
 use crate::server::signals::{self, Signal};
+use crate::server::workers::Workers;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
 
@@ -46,7 +47,11 @@ pub fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
         return fail(exit::SOFTWARE, &format_args!("cannot catch signals: {failure}"));
     }
     let on_failure = move |why| drop(from_listener.send(Event::ListenerFailed(why)));
-    let plain = match Plain::start(address, api.clone(), limits, clock.clone(), on_failure) {
+    let threads = match Workers::start(api.clone(), limits, clock.clone()) {
+        Ok(threads) => threads,
+        Err(failure) => return fail(exit::UNAVAILABLE, &format_args!("cannot start workers: {failure}")),
+    };
+    let plain = match Plain::start(address, threads.workers(), on_failure) {
         Ok(plain) => plain,
         Err(failure) => return fail(exit::UNAVAILABLE, &format_args!("cannot listen on {address}: {failure}")),
     };
@@ -63,7 +68,7 @@ pub fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     if serve.origin == Origin::ByDefault {
         print(&welcome(plain.address()));
     }
-    let ended = wait(&inbox, &mut live, &api, &plain);
+    let ended = wait(&inbox, &mut live, &api, &threads.workers());
     api.health().set_stopping();
     match ended {
         Some(why) => {
@@ -72,7 +77,8 @@ pub fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
         }
         None => {
             info!("stopping: finishing requests under way");
-            if !plain.stop(Instant::now() + limits.drain) {
+            let deadline = Instant::now() + limits.drain;
+            if !(plain.stop(deadline) && threads.stop(deadline)) {
                 warn!("stopping: some requests were not finished in time");
             }
             ExitCode::SUCCESS
@@ -81,7 +87,7 @@ pub fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
 }
 
 /// Follows the configuration until a signal, or until the listener fails, which is told.
-fn wait(inbox: &Receiver<Event>, live: &mut Live, api: &Api, plain: &Plain) -> Option<String> {
+fn wait(inbox: &Receiver<Event>, live: &mut Live, api: &Api, workers: &Workers) -> Option<String> {
     loop {
         match inbox.recv_timeout(TICK) {
             Ok(Event::Signal(Signal::Stop)) => return None,
@@ -90,7 +96,7 @@ fn wait(inbox: &Receiver<Event>, live: &mut Live, api: &Api, plain: &Plain) -> O
             Err(RecvTimeoutError::Timeout) => live.follow(api),
             Err(RecvTimeoutError::Disconnected) => return Some("nobody is left to say why".to_owned()),
         }
-        plain.observe();
+        workers.observe();
     }
 }
 

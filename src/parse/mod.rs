@@ -4,6 +4,7 @@ pub mod duration;
 pub mod escape;
 pub mod exposition;
 pub mod expression;
+pub mod head;
 pub mod json;
 pub mod path;
 pub mod quantity;

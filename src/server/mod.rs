@@ -8,3 +8,4 @@
 pub mod lane;
 pub mod plain;
 pub mod signals;
+pub mod workers;

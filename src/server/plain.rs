@@ -6,46 +6,32 @@
 
 use std::io::{self, Cursor, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
-use log::{debug, error};
+use log::debug;
 use once_cell::sync::Lazy;
 use tiny_http::{Header, Response, StatusCode};
 
-use super::lane::Lane;
+use super::workers::{Workers, join, spawn};
+use crate::api::Answer;
 use crate::api::message::{Reply, Request};
-use crate::api::{Answer, Api};
 use crate::config::limits::Limits;
-use crate::metrics::trace::Trace;
 use crate::parse::escape::Escaped;
-use crate::source::cache::Wait;
-use crate::telemetry::clock::{Clock, Now};
 
 /// A running plain listener.
 pub struct Plain {
     shared: Arc<Shared>,
     address: SocketAddr,
     receivers: Vec<JoinHandle<()>>,
-    workers: Vec<JoinHandle<()>>,
 }
 
 struct Shared {
     server: tiny_http::Server,
-    api: Arc<Api>,
-    lane: Lane<Job>,
-    limits: Limits,
-    clock: Clock,
+    workers: Arc<Workers>,
     stopping: AtomicBool,
-}
-
-/// A request that has to wait for a source.
-struct Job {
-    request: tiny_http::Request,
-    since: Now,
 }
 
 /// Kubernetes' servers forbid caching everywhere, and guessing of types where the body is text.
@@ -59,9 +45,7 @@ impl Plain {
     /// If the address cannot be bound; the text names it.
     pub fn start(
         address: SocketAddr,
-        api: Arc<Api>,
-        limits: &Limits,
-        clock: Clock,
+        workers: Arc<Workers>,
         on_failure: impl Fn(String) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address)?;
@@ -69,21 +53,14 @@ impl Plain {
         rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
         let address = listener.local_addr()?;
         let server = tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)?;
-        let lane = Lane::new(limits.queue, limits.slow_workers / 2);
-        let stopping = AtomicBool::new(false);
-        let shared = Arc::new(Shared { server, api, lane, limits: limits.clone(), clock, stopping });
+        let shared = Arc::new(Shared { server, workers, stopping: AtomicBool::new(false) });
         let on_failure = Arc::new(on_failure);
         let mut receivers = Vec::new();
-        for number in 0..limits.fast_workers {
+        for number in 0..shared.workers.limits().fast_workers {
             let (shared, on_failure) = (shared.clone(), on_failure.clone());
-            receivers.push(spawn(&format!("fast-{number}"), move || shared.receive(&*on_failure))?);
+            receivers.push(spawn(&format!("plain-{number}"), move || shared.receive(&*on_failure))?);
         }
-        let mut workers = Vec::new();
-        for number in 0..limits.slow_workers {
-            let shared = shared.clone();
-            workers.push(spawn(&format!("slow-{number}"), move || shared.work())?);
-        }
-        Ok(Self { shared, address, receivers, workers })
+        Ok(Self { shared, address, receivers })
     }
 
     /// Where it listens; the port is the one that was given where 0 was asked for.
@@ -91,38 +68,14 @@ impl Plain {
         self.address
     }
 
-    /// Tells health and counters how the lane is doing.
-    pub fn observe(&self) {
-        let oldest = self.shared.lane.oldest(self.shared.clock.now().monotonic);
-        self.shared.api.health().set_stuck(oldest > 2 * self.shared.limits.answer);
-        self.shared.api.queued(self.shared.lane.len());
-    }
-
-    /// Takes no more requests and finishes those under way, until the deadline. Whether all were finished.
-    pub fn stop(self, deadline: Instant) -> bool {
+    /// Takes no more requests, until the deadline. Whether every one was answered, or is in the hands of [`Workers`].
+    pub fn stop(&self, deadline: Instant) -> bool {
         self.shared.stopping.store(true, Ordering::SeqCst);
         for _ in &self.receivers {
             self.shared.server.unblock();
         }
-        let finished = join(&self.receivers, deadline);
-        self.shared.lane.close();
-        join(&self.workers, deadline) && finished
+        join(&self.receivers, deadline)
     }
-}
-
-fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
-    thread::Builder::new().name(name.to_owned()).spawn(work)
-}
-
-/// Threads cannot be joined by a deadline; they are watched instead, at shutdown only.
-fn join(threads: &[JoinHandle<()>], deadline: Instant) -> bool {
-    while !threads.iter().all(JoinHandle::is_finished) {
-        if Instant::now() >= deadline {
-            return false;
-        }
-        thread::sleep(std::time::Duration::from_millis(5));
-    }
-    true
 }
 
 impl Shared {
@@ -142,49 +95,29 @@ impl Shared {
     }
 
     fn first(&self, mut request: tiny_http::Request) {
-        let since = self.clock.now();
-        if let Err(why) = check(&mut request, &self.limits) {
-            return respond(request, self.api.refused(&why));
+        let since = self.workers.now();
+        if let Err(why) = check(&mut request, self.workers.limits()) {
+            return respond(request, self.workers.api().refused(&why));
         }
-        match self.answer(&request, Wait::No, since) {
+        match asking(&request, |asked| self.workers.answer(asked, since)) {
             Answer::Reply(reply) => respond(request, reply),
-            Answer::WouldWait(source) => {
-                if let Err(job) = self.lane.push(source, since.monotonic, Job { request, since }) {
-                    respond(job.request, self.api.overloaded());
-                }
-            }
+            Answer::WouldWait(source) => self.workers.wait(
+                source,
+                since,
+                Box::new(move |answer| {
+                    let reply = asking(&request, answer);
+                    respond(request, reply);
+                }),
+            ),
         }
     }
+}
 
-    /// One slow worker: waits for sources.
-    fn work(&self) {
-        while let Some((Job { request, since }, _, _place)) = self.lane.take() {
-            let deadline = since.monotonic + self.limits.answer;
-            if self.clock.now().monotonic >= deadline {
-                respond(request, self.api.overloaded());
-                continue;
-            }
-            match self.answer(&request, Wait::Until(deadline), since) {
-                Answer::Reply(reply) => respond(request, reply),
-                Answer::WouldWait(_) => respond(request, self.api.overloaded()),
-            }
-        }
-    }
-
-    /// Asks the API. A bug there costs one 500, not the process.
-    fn answer(&self, request: &tiny_http::Request, wait: Wait, since: Now) -> Answer {
-        let asked = Request {
-            method: request.method().as_str(),
-            target: request.url(),
-            accept: find(request, "Accept"),
-            user_agent: find(request, "User-Agent"),
-        };
-        let answer = || self.api.answer(&asked, wait, since, &mut Trace::off());
-        catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
-            error!("a bug: panicked while answering a request; the line above says where");
-            Answer::Reply(self.api.bug())
-        })
-    }
+/// The request as the API sees it.
+fn asking<T>(request: &tiny_http::Request, ask: impl FnOnce(&Request<'_>) -> T) -> T {
+    let lines = request.headers().iter();
+    let headers: Vec<_> = lines.map(|line| (line.field.as_str().as_str(), line.value.as_str().as_bytes())).collect();
+    ask(&Request { method: request.method().as_str(), target: request.url(), headers: &headers, peer: None })
 }
 
 /// Refuses what must not be answered on loopback, and reads away a short body.

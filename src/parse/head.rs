@@ -1,0 +1,333 @@
+//! Heads of HTTP/1 requests (RFC 9112 §2 to §6), read strictly: whatever two readers could understand in two ways is
+//! refused, so that nobody can smuggle a second request past a proxy that reads it differently.
+//!
+//! A head is complete with its empty line. Lines end in CRLF and nothing else; a request has no body, so any sign of one
+//! is refused too.
+
+use std::fmt;
+
+use memchr::{memchr2_iter, memmem};
+
+use super::escape::Escaped;
+
+/// What a head may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Length up to and with the empty line, in bytes.
+    pub bytes: usize,
+    /// Header lines.
+    pub headers: usize,
+}
+
+/// A header line: its name as written, and its value without blanks around it.
+pub type Header<'a> = (&'a str, &'a [u8]);
+
+/// A complete head.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head<'a> {
+    /// `GET`.
+    pub method: &'a str,
+    /// Path and query: it starts with a slash.
+    pub target: &'a str,
+    /// In the order they were sent.
+    pub headers: Vec<Header<'a>>,
+    /// 0 for HTTP/1.0, else 1.
+    pub minor: u8,
+    /// Whether the client wants the connection to stay open after the answer (RFC 9112 §9.3).
+    pub keep_alive: bool,
+    /// Bytes that the head takes, its empty line included.
+    pub length: usize,
+}
+
+/// Why a head is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// Longer than this many bytes.
+    TooLong(usize),
+    /// More header lines than this.
+    TooManyHeaders(usize),
+    /// A CR without LF after it, or an LF without CR before it.
+    LineEnd,
+    /// Against the grammar; what was expected.
+    Syntax(&'static str),
+    /// Another version than HTTP/1.0 and HTTP/1.1.
+    Version,
+    /// A target that is no path.
+    Target(String),
+    /// A header that a request for us never has, or has once.
+    Header(&'static str, &'static str),
+    /// A body of this many bytes.
+    Body(u64),
+}
+
+/// How many headers are read without allocating for them: more than any ordinary client sends.
+const FEW: usize = 64;
+
+/// Reads the head at the beginning of `input`; `None` if it is not complete yet. The first `seen` bytes were looked at
+/// before, and were not complete then: this makes feeding byte by byte linear.
+///
+/// # Errors
+/// If it can never become a head that is taken. What follows it must not be read as a request.
+pub fn parse(input: &[u8], seen: usize, limits: Limits) -> Result<Option<Head<'_>>, HeadError> {
+    let from = seen.saturating_sub(3).min(input.len());
+    let end = memmem::find(input.get(from..).unwrap_or_default(), b"\r\n\r\n").map(|at| from + at + 4);
+    let length = end.unwrap_or(input.len());
+    check_line_ends(input.get(..length).unwrap_or_default(), from)?;
+    if length > limits.bytes || (end.is_none() && length == limits.bytes) {
+        return Err(HeadError::TooLong(limits.bytes));
+    }
+    match input.get(..length) {
+        Some(head) if end.is_some() => read(head, limits.headers).map(Some),
+        _ => Ok(None),
+    }
+}
+
+/// Every CR is followed by an LF and every LF comes after a CR. The last byte may be a CR whose LF is still to come.
+fn check_line_ends(head: &[u8], from: usize) -> Result<(), HeadError> {
+    let last = head.len().saturating_sub(1);
+    let fits = |at: usize| match head.get(at) {
+        Some(b'\r') => at == last || head.get(at + 1) == Some(&b'\n'),
+        _ => at.checked_sub(1).and_then(|before| head.get(before)) == Some(&b'\r'),
+    };
+    match memchr2_iter(b'\r', b'\n', head.get(from..).unwrap_or_default()).all(|at| fits(from + at)) {
+        true => Ok(()),
+        false => Err(HeadError::LineEnd),
+    }
+}
+
+fn read(head: &[u8], most: usize) -> Result<Head<'_>, HeadError> {
+    // Others pass over empty lines here, and to some of them one is the end of a head.
+    if head.starts_with(b"\r") {
+        return Err(HeadError::Syntax("a request line first"));
+    }
+    let mut few = [httparse::EMPTY_HEADER; FEW];
+    match fill(head, few.get_mut(..most.min(FEW)).unwrap_or_default()) {
+        Err(httparse::Error::TooManyHeaders) if most > FEW => {
+            let mut many = vec![httparse::EMPTY_HEADER; most];
+            fill(head, &mut many).map_err(|error| explain(error, most))?
+        }
+        read => read.map_err(|error| explain(error, most))?,
+    }
+}
+
+/// The outer error is one of grammar, the inner one of meaning.
+fn fill<'a>(
+    head: &'a [u8],
+    headers: &mut [httparse::Header<'a>],
+) -> Result<Result<Head<'a>, HeadError>, httparse::Error> {
+    let mut request = httparse::Request::new(headers);
+    Ok(match request.parse(head)? {
+        httparse::Status::Complete(length) if length == head.len() => understand(&request, length),
+        _ => Err(HeadError::Syntax("one empty line, at the end")),
+    })
+}
+
+fn understand<'a>(request: &httparse::Request<'_, 'a>, length: usize) -> Result<Head<'a>, HeadError> {
+    let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
+        return Err(HeadError::Syntax("a request line"));
+    };
+    if !target.starts_with('/') || method == "CONNECT" {
+        return Err(HeadError::Target(target.to_owned()));
+    }
+    let headers: Vec<Header<'a>> = request.headers.iter().map(|header| (header.name, header.value)).collect();
+    check(&headers, minor)?;
+    Ok(Head { method, target, keep_alive: keeps_alive(&headers, minor), headers, minor, length })
+}
+
+/// Refuses the headers by which a request could have a body, turn into something else, or name two hosts.
+///
+/// # Errors
+/// The first of them.
+pub fn check(headers: &[Header<'_>], minor: u8) -> Result<(), HeadError> {
+    let (mut hosts, mut length) = (0, None);
+    for (name, value) in headers {
+        let is = |known: &str| name.eq_ignore_ascii_case(known);
+        if is("Transfer-Encoding") {
+            return Err(HeadError::Header("Transfer-Encoding", "expected none, found one"));
+        } else if is("Upgrade") {
+            return Err(HeadError::Header("Upgrade", "expected none, found one"));
+        } else if is("Expect") {
+            return Err(HeadError::Header("Expect", "expected none, found one"));
+        } else if is("Host") {
+            hosts += 1;
+        } else if is("Content-Length") && length.replace(digits(value)?).is_some() {
+            return Err(HeadError::Header("Content-Length", "expected one at most, found several"));
+        }
+    }
+    match (length, hosts) {
+        (Some(length @ 1..), _) => Err(HeadError::Body(length)),
+        (_, 0) if minor > 0 => Err(HeadError::Header("Host", "expected one, found none")),
+        (_, 2..) => Err(HeadError::Header("Host", "expected one, found several")),
+        _ => Ok(()),
+    }
+}
+
+/// `1*DIGIT` (RFC 9110 §8.6), without sign or list.
+fn digits(value: &[u8]) -> Result<u64, HeadError> {
+    let plain = value.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(value).ok()).flatten();
+    let number = plain.and_then(|text| text.parse().ok());
+    number.ok_or(HeadError::Header("Content-Length", "expected a number of bytes, found something else"))
+}
+
+/// HTTP/1.1 stays open unless told to close, HTTP/1.0 closes unless told to stay open.
+fn keeps_alive(headers: &[Header<'_>], minor: u8) -> bool {
+    let connection = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Connection"));
+    let options: Vec<&[u8]> =
+        connection.flat_map(|(_, value)| value.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii).collect();
+    let has = |known: &[u8]| options.iter().any(|option| option.eq_ignore_ascii_case(known));
+    !has(b"close") && (minor > 0 || has(b"keep-alive"))
+}
+
+fn explain(error: httparse::Error, most: usize) -> HeadError {
+    HeadError::Syntax(match error {
+        httparse::Error::TooManyHeaders => return HeadError::TooManyHeaders(most),
+        httparse::Error::Version => return HeadError::Version,
+        httparse::Error::HeaderName => "header names of letters, digits and dashes, each with a colon right behind it",
+        httparse::Error::HeaderValue => "header values without control characters",
+        httparse::Error::Token => "a method and a target without control characters",
+        _ => "lines that end in CRLF",
+    })
+}
+
+impl HeadError {
+    /// Whether it asks for more than we take, rather than for something that nobody should send.
+    pub fn too_large(&self) -> bool {
+        matches!(self, Self::TooLong(_) | Self::TooManyHeaders(_) | Self::Body(_))
+    }
+}
+
+impl fmt::Display for HeadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong(max) => write!(f, "request head: expected at most {max} bytes, found more"),
+            Self::TooManyHeaders(max) => write!(f, "request head: expected at most {max} header lines, found more"),
+            Self::LineEnd => f.write_str("request head: expected lines that end in CRLF, found a CR or LF alone"),
+            Self::Syntax(expected) => write!(f, "request head: expected {expected}, found something else"),
+            Self::Version => f.write_str("request head: expected HTTP/1.1 or HTTP/1.0, found another version"),
+            Self::Target(found) => {
+                write!(f, "request target: expected a path, found {}", Escaped::new(found))
+            }
+            Self::Header(name, why) => write!(f, "header {name}: {why}"),
+            Self::Body(_) => f.write_str("expected a request without a body, found one with a body"),
+        }
+    }
+}
+
+impl std::error::Error for HeadError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { bytes: 200, headers: 4 };
+
+    fn parsed(input: &str) -> Result<Option<Head<'_>>, HeadError> {
+        parse(input.as_bytes(), 0, LIMITS)
+    }
+
+    #[test]
+    fn reads_what_clients_send() {
+        let head =
+            parsed("GET /apis?x=1 HTTP/1.1\r\nHost: a\r\nX-Remote-Group:  system:masters \r\n\r\nGET /").unwrap();
+        let expected = Head {
+            method: "GET",
+            target: "/apis?x=1",
+            headers: vec![("Host", b"a"), ("X-Remote-Group", b"system:masters")],
+            minor: 1,
+            keep_alive: true,
+            length: 69,
+        };
+        assert_eq!(head, Some(expected));
+        for (head, keep_alive) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", false),
+            ("GET / HTTP/1.1\r\nHost: a\r\nConnection: x, CLOSE\r\n\r\n", false),
+            ("GET / HTTP/1.1\r\nHost: a\r\nconnection: keep-alive\r\n\r\n", true),
+            ("GET / HTTP/1.0\r\n\r\n", false),
+            ("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", true),
+            ("GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", false),
+            ("POST / HTTP/1.1\r\nHost:\r\nContent-Length: 0\r\n\r\n", true),
+        ] {
+            assert_eq!(parsed(head).unwrap().map(|head| head.keep_alive), Some(keep_alive), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn waits_for_the_empty_line() {
+        let head = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+        for cut in 0..head.len() {
+            let part = &head[..cut];
+            assert_eq!(parsed(part), Ok(None), "{part:?}");
+            for seen in 0..=cut {
+                let whole = parse(head.as_bytes(), seen, LIMITS).unwrap().unwrap();
+                assert_eq!(whole.length, head.len());
+            }
+        }
+    }
+
+    #[test]
+    fn refuses_what_two_readers_read_differently() {
+        let none = "expected none, found one";
+        let syntax = |expected| HeadError::Syntax(expected);
+        let name = syntax("header names of letters, digits and dashes, each with a colon right behind it");
+        for (lines, error) in [
+            ("Host: a\r\nTransfer-Encoding: chunked", HeadError::Header("Transfer-Encoding", none)),
+            ("Host: a\r\ntransfer-encoding:", HeadError::Header("Transfer-Encoding", none)),
+            ("Host: a\r\nUpgrade: h2c", HeadError::Header("Upgrade", none)),
+            ("Host: a\r\nExpect: 100-continue", HeadError::Header("Expect", none)),
+            ("Host: a\r\nContent-Length: 5", HeadError::Body(5)),
+            (
+                "Host: a\r\nContent-Length: 0\r\nContent-Length: 0",
+                HeadError::Header("Content-Length", "expected one at most, found several"),
+            ),
+            ("Content-Length: +5\r\nHost: a", digits(b"+5").unwrap_err()),
+            ("Content-Length: 5, 5\r\nHost: a", digits(b"").unwrap_err()),
+            ("Content-Length:\r\nHost: a", digits(b"99999999999999999999").unwrap_err()),
+            ("Host: a\r\nHost: b", HeadError::Header("Host", "expected one, found several")),
+            ("X: y", HeadError::Header("Host", "expected one, found none")),
+            ("Host: a\r\n folded: b", name.clone()),
+            ("Host : a", name.clone()),
+            ("Host: a\r\nX\0: b", name),
+            ("Host: a\r\nX: \0", syntax("header values without control characters")),
+            ("Host: a\nX: b", HeadError::LineEnd),
+            ("Host: a\rX: b", HeadError::LineEnd),
+            ("A: b\r\nC: d\r\nE: f\r\nG: h\r\nHost: a", HeadError::TooManyHeaders(4)),
+            (&format!("Host: {}", "a".repeat(200)), HeadError::TooLong(200)),
+        ] {
+            assert_eq!(parsed(&format!("GET / HTTP/1.1\r\n{lines}\r\n\r\n")), Err(error), "{lines:?}");
+        }
+        for (line, error) in [
+            ("GET http://a/ HTTP/1.1", HeadError::Target("http://a/".to_owned())),
+            ("CONNECT a:443 HTTP/1.1", HeadError::Target("a:443".to_owned())),
+            ("CONNECT / HTTP/1.1", HeadError::Target("/".to_owned())),
+            ("OPTIONS * HTTP/1.1", HeadError::Target("*".to_owned())),
+            ("GET / HTTP/2.0", HeadError::Version),
+            ("GET  / HTTP/1.1", syntax("a method and a target without control characters")),
+            ("GET /\0 HTTP/1.1", syntax("a method and a target without control characters")),
+            ("GET /", syntax("a method and a target without control characters")),
+            ("\r\nGET / HTTP/1.1", syntax("a request line first")),
+        ] {
+            assert_eq!(parsed(&format!("{line}\r\nHost: a\r\n\r\n")), Err(error), "{line:?}");
+        }
+    }
+
+    #[test]
+    fn refuses_early() {
+        assert_eq!(parsed("GET / HTTP/1.1\n"), Err(HeadError::LineEnd));
+        assert_eq!(parsed("\n"), Err(HeadError::LineEnd));
+        assert_eq!(parsed(&"x".repeat(199)), Ok(None));
+        assert_eq!(parsed(&"x".repeat(200)), Err(HeadError::TooLong(200)));
+        let just = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "a".repeat(200 - 26));
+        assert_eq!(parsed(&just).unwrap().unwrap().length, 200);
+    }
+
+    #[test]
+    fn takes_many_headers_where_it_may() {
+        let lines: String = (0..1_023).map(|n| format!("X-Remote-Group: {n}\r\n")).collect();
+        let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
+        let many = Limits { bytes: 64 * 1024, headers: 1_024 };
+        assert_eq!(parse(head.as_bytes(), 0, many).unwrap().unwrap().headers.len(), 1_024);
+        let fewer = Limits { headers: 1_023, ..many };
+        assert_eq!(parse(head.as_bytes(), 0, fewer), Err(HeadError::TooManyHeaders(1_023)));
+    }
+}
