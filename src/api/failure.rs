@@ -4,6 +4,7 @@ use std::fmt::Display;
 
 use crate::kube::status::{Reason, Status};
 use crate::metrics::failure::Failure;
+use crate::parse::head::HeadError;
 
 /// Turns failures into Statuses whose message is at most `max` bytes.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,11 @@ impl Failures {
     /// 400: the request cannot be understood.
     pub fn bad_request(self, why: &impl Display) -> Status {
         self.status(Reason::BadRequest, why)
+    }
+
+    /// 400, or 413 where it is for size: the request's head is not one that we take.
+    pub fn head(self, error: &HeadError) -> Status {
+        self.status(if error.too_large() { Reason::RequestEntityTooLarge } else { Reason::BadRequest }, error)
     }
 
     /// 405, in Kubernetes' own words.

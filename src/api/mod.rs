@@ -4,6 +4,7 @@
 pub mod discovery;
 pub mod failure;
 pub mod health;
+pub mod identity;
 pub mod message;
 mod negotiate;
 
@@ -15,6 +16,7 @@ use crate::kube::status::Status;
 use crate::metrics::failure::Failure;
 use crate::metrics::trace::Trace;
 use crate::metrics::{Ask, Metrics};
+use crate::parse::head::HeadError;
 use crate::parse::path::{self, ApiPath, MetricPath};
 use crate::parse::query::{self, Query};
 use crate::parse::selector::{self, Selector};
@@ -25,6 +27,7 @@ use crate::telemetry::exposition;
 use crate::telemetry::process::Process;
 use failure::Failures;
 use health::Health;
+use identity::Identity;
 use message::{Reply, Request};
 
 /// The API, whatever listener asks.
@@ -32,6 +35,7 @@ use message::{Reply, Request};
 pub struct Api {
     metrics: Metrics,
     health: Health,
+    identity: Identity,
     counters: Arc<Counters>,
     limits: Limits,
     clock: Clock,
@@ -63,7 +67,7 @@ impl Api {
     /// Puts an API before these metrics.
     pub fn new(metrics: Metrics, counters: Arc<Counters>, limits: Limits, clock: Clock) -> Self {
         let started = clock.now();
-        Self { metrics, health: Health::default(), counters, limits, clock, started }
+        Self { metrics, health: Health::default(), identity: Identity::default(), counters, limits, clock, started }
     }
 
     /// What is served.
@@ -76,9 +80,19 @@ impl Api {
         &self.health
     }
 
+    /// Whom it trusts.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
     /// What is counted.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// The same, for those who outlive a borrow.
+    pub fn shared_counters(&self) -> Arc<Counters> {
+        self.counters.clone()
     }
 
     /// Answers a call, waiting for sources only as `wait` allows. `since` is when it came in.
@@ -127,6 +141,11 @@ impl Api {
     /// The reply to a request that is refused before it is looked at.
     pub fn refused(&self, why: &str) -> Reply {
         self.failed(&self.failures().bad_request(&why))
+    }
+
+    /// The reply to a request whose head is refused.
+    pub fn refused_head(&self, error: &HeadError) -> Reply {
+        self.failed(&self.failures().head(error))
     }
 
     fn failed(&self, status: &Status) -> Reply {

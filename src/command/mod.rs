@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod get;
+mod listeners;
 pub mod origin;
 pub mod serve;
 

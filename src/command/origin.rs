@@ -1,7 +1,5 @@
 //! Where the configuration comes from, and following it.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -14,6 +12,7 @@ use crate::config::file::{self, Loaded};
 use crate::config::limits::Limits;
 use crate::config::model::Config;
 use crate::config::problem::Severity;
+use crate::config::read::{self as bounded, Unreadable};
 use crate::config::watch::Watched;
 
 /// A configuration that is in force, and the file it is read from, if any.
@@ -123,14 +122,12 @@ pub fn install_once(api: &Api, origin: &Origin, limits: &Limits) -> Result<(), E
 /// Reads a configuration file.
 ///
 /// # Errors
-/// What was attempted, expected and found.
+/// What was attempted and found.
 pub fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, String> {
-    let cannot = |why: &dyn std::fmt::Display| format!("cannot read configuration {}: {why}", path.display());
-    let file = File::open(path).map_err(|error| cannot(&error))?;
-    let mut bytes = Vec::new();
-    file.take(limits.config as u64 + 1).read_to_end(&mut bytes).map_err(|error| cannot(&error))?;
-    if bytes.len() > limits.config {
-        return Err(cannot(&format_args!("expected at most {} bytes, found more", limits.config)));
-    }
-    Ok(bytes)
+    bounded::read(path, limits.config).map_err(|why| match why {
+        Unreadable::TooLarge => {
+            format!("configuration {}: expected at most {} bytes, found more", path.display(), limits.config)
+        }
+        why => format!("configuration {} {why}", path.display()),
+    })
 }

@@ -4,20 +4,19 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use ::log::{error, info, warn};
+use ::log::error;
 
+use super::listeners::{Listeners, StartError};
 use super::origin::Live;
 use super::{exit, fail, print};
 use crate::api::Api;
 use crate::app;
-use crate::config::cli::{Listen, Origin, Serve};
+use crate::config::cli::{Listen, Origin, Serve, Tuning};
 use crate::config::limits::Limits;
 use crate::parse::path::GROUP;
-use crate::server::plain::Plain;
 use crate::server::signals::{self, Signal};
-use crate::server::workers::Workers;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
 
@@ -25,7 +24,7 @@ use crate::telemetry::log;
 const TICK: Duration = Duration::from_secs(1);
 
 /// What the main thread waits for.
-enum Event {
+pub(super) enum Event {
     Signal(Signal),
     ListenerFailed(String),
 }
@@ -33,61 +32,62 @@ enum Event {
 /// Runs the command.
 pub fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     log::start(serve.verbosity, false, clock.clone());
-    let Listen::At(address) = serve.listen else {
-        return fail(exit::USAGE, &"--listen off leaves nothing to serve on");
-    };
-    let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
-    if serve.origin == Origin::ByDefault && in_cluster {
-        return fail(exit::USAGE, &"in a cluster, say what to serve: --config FILE or --upstream URL");
+    if serve.listen == Listen::Off && serve.secure.is_none() {
+        return fail(
+            exit::USAGE,
+            &"--listen off leaves nothing to serve on; --tls-cert-file and --tls-private-key-file would",
+        );
     }
+    let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+    if serve.origin == Origin::ByDefault && (in_cluster || serve.listen == Listen::Off) {
+        return fail(exit::USAGE, &"say what to serve: --config FILE or --upstream URL");
+    }
+    let limits = &tuned(limits, &serve.tuning);
     let api = Arc::new(app::api(limits, clock));
     let (events, inbox) = mpsc::channel();
-    let (to_main, from_listener) = (events.clone(), events);
+    let to_main = events.clone();
     if let Err(failure) = signals::catch(move |signal| drop(to_main.send(Event::Signal(signal)))) {
         return fail(exit::SOFTWARE, &format_args!("cannot catch signals: {failure}"));
     }
-    let on_failure = move |why| drop(from_listener.send(Event::ListenerFailed(why)));
-    let threads = match Workers::start(api.clone(), limits, clock.clone()) {
-        Ok(threads) => threads,
-        Err(failure) => return fail(exit::UNAVAILABLE, &format_args!("cannot start workers: {failure}")),
+    let mut listeners = match Listeners::start(serve, &api, limits, clock, &events) {
+        Ok(listeners) => listeners,
+        Err(StartError::File(why)) => return fail(exit::CONFIG, &why),
+        Err(StartError::System(why)) => return fail(exit::UNAVAILABLE, &why),
     };
-    let plain = match Plain::start(address, threads.workers(), on_failure) {
-        Ok(plain) => plain,
-        Err(failure) => return fail(exit::UNAVAILABLE, &format_args!("cannot listen on {address}: {failure}")),
-    };
-    let origin = match &serve.origin {
-        Origin::ByDefault => own_page(plain.address()),
-        origin => origin.clone(),
-    };
+    let by_default = listeners.plain_address().filter(|_| serve.origin == Origin::ByDefault);
+    let origin = by_default.map_or_else(|| serve.origin.clone(), own_page);
     let mut live = match Live::start(&api, &origin, limits) {
         Ok(live) => live,
         Err(stop) => return stop,
     };
     api.health().set_configured();
-    info!("listening on http://{}", plain.address());
-    if serve.origin == Origin::ByDefault {
-        print(&welcome(plain.address()));
+    listeners.announce();
+    if let Some(address) = by_default {
+        print(&welcome(address));
     }
-    let ended = wait(&inbox, &mut live, &api, &threads.workers());
-    api.health().set_stopping();
-    match ended {
+    match wait(&inbox, &mut live, &api, &mut listeners) {
         Some(why) => {
-            error!("the listener stopped: {why}");
+            error!("{why}");
             ExitCode::from(exit::UNAVAILABLE)
         }
         None => {
-            info!("stopping: finishing requests under way");
-            let deadline = Instant::now() + limits.drain;
-            if !(plain.stop(deadline) && threads.stop(deadline)) {
-                warn!("stopping: some requests were not finished in time");
-            }
+            listeners.stop(&inbox);
             ExitCode::SUCCESS
         }
     }
 }
 
-/// Follows the configuration until a signal, or until the listener fails, which is told.
-fn wait(inbox: &Receiver<Event>, live: &mut Live, api: &Api, workers: &Workers) -> Option<String> {
+/// The limits, where flags do not say otherwise.
+fn tuned(limits: &Limits, tuning: &Tuning) -> Limits {
+    let mut limits = limits.clone();
+    limits.connections = tuning.connections.unwrap_or(limits.connections);
+    limits.shutdown_delay = tuning.shutdown_delay.unwrap_or(limits.shutdown_delay);
+    limits.fast_workers = tuning.workers.unwrap_or(limits.fast_workers);
+    limits
+}
+
+/// Looks after everything until a signal, or until a listener fails, which is told.
+fn wait(inbox: &Receiver<Event>, live: &mut Live, api: &Api, listeners: &mut Listeners) -> Option<String> {
     loop {
         match inbox.recv_timeout(TICK) {
             Ok(Event::Signal(Signal::Stop)) => return None,
@@ -96,7 +96,7 @@ fn wait(inbox: &Receiver<Event>, live: &mut Live, api: &Api, workers: &Workers) 
             Err(RecvTimeoutError::Timeout) => live.follow(api),
             Err(RecvTimeoutError::Disconnected) => return Some("nobody is left to say why".to_owned()),
         }
-        workers.observe();
+        listeners.tick();
     }
 }
 

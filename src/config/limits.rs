@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::parse::head;
+
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
@@ -87,7 +89,7 @@ pub struct Limits {
     /// CA bundle.
     pub ca: usize,
 
-    /// Workers that answer from memory. 2: one a core of a small machine; they never wait for a source.
+    /// Workers of a lane that never waits: handshakes, and answers from memory. 2: one a core of a small machine.
     pub fast_workers: usize,
     /// Workers that may wait for a source. 16, of which one source holds at most half.
     pub slow_workers: usize,
@@ -97,6 +99,41 @@ pub struct Limits {
     pub answer: Duration,
     /// Body of a request that is read away before the request is refused. 64 KiB: none is ever wanted.
     pub discarded_body: u64,
+    /// Connections of the secure listener. 4,096, or what the process' limit of open files leaves: thousands of
+    /// kube-apiservers' and probes' connections never exist, so more is an attack.
+    pub connections: usize,
+    /// Open files that are not for connections. 256: fetches, files, and some to spare.
+    pub spare_files: usize,
+    /// Connections that only verified front proxies may take. 256: kubectl and HPAs come through them.
+    pub front_proxy_connections: usize,
+    /// Connections waiting to be accepted. 1,024: a burst waits in the kernel rather than in a retry of its SYN.
+    pub backlog: i32,
+    /// Request head of a client without a verified certificate, and how many lines it may have. 16 KiB and 64.
+    pub head: head::Limits,
+    /// Likewise of one with. 128 KiB and 1,024: a front proxy sends a line for each group of a user.
+    pub verified_head: head::Limits,
+    /// TLS handshake, from accepting to its end. 5 s.
+    pub handshake: Duration,
+    /// Request head, from its first byte to its last. 5 s.
+    pub head_time: Duration,
+    /// How long a connection without a verified certificate may idle. 10 s: a probe comes on a new one anyhow.
+    pub idle: Duration,
+    /// How long others may. 120 s: above the 90 s of Go's clients, so that these close first.
+    pub verified_idle: Duration,
+    /// Sending one answer. 10 s.
+    pub write: Duration,
+    /// Waiting for a client to close once we have. 2 s: closing at once could destroy an answer on its way.
+    pub linger: Duration,
+    /// Answers that wait for clients to read them, all together. 32 MiB.
+    pub unread: usize,
+    /// Pipelined requests answered before other connections get a turn. 32.
+    pub pipelined: usize,
+    /// How long accepting pauses when files or memory run out. 200 ms.
+    pub accept_pause: Duration,
+    /// How long a worker that never waits may be silent before liveness fails. 10 s.
+    pub stall: Duration,
+    /// How long shutdown goes on serving, so that everybody learns that this address goes away. 10 s.
+    pub shutdown_delay: Duration,
     /// How long shutdown waits for requests under way. 10 s, well inside a pod's 30 s.
     pub drain: Duration,
     /// Length of a Status message, which `kubectl describe hpa` shows word for word. 512.
@@ -150,6 +187,23 @@ impl Default for Limits {
             queue: 1_024,
             answer: Duration::from_secs(5),
             discarded_body: 64 * KIB as u64,
+            connections: 4_096,
+            spare_files: 256,
+            front_proxy_connections: 256,
+            backlog: 1_024,
+            head: head::Limits { bytes: 16 * KIB, headers: 64 },
+            verified_head: head::Limits { bytes: 128 * KIB, headers: 1_024 },
+            handshake: Duration::from_secs(5),
+            head_time: Duration::from_secs(5),
+            idle: Duration::from_secs(10),
+            verified_idle: Duration::from_secs(120),
+            write: Duration::from_secs(10),
+            linger: Duration::from_secs(2),
+            unread: 32 * MIB,
+            pipelined: 32,
+            accept_pause: Duration::from_millis(200),
+            stall: Duration::from_secs(10),
+            shutdown_delay: Duration::from_secs(10),
             drain: Duration::from_secs(10),
             message: 512,
             last_values: 1_024,

@@ -6,5 +6,6 @@ pub mod file;
 pub mod limits;
 pub mod model;
 pub mod problem;
+pub mod read;
 pub mod watch;
 pub mod yaml;

@@ -15,6 +15,8 @@ pub enum Reason {
     MethodNotAllowed,
     /// 406: the caller takes nothing that we speak.
     NotAcceptable,
+    /// 413: a body, or a head longer than we read.
+    RequestEntityTooLarge,
     /// 500: a bug of ours.
     InternalError,
     /// 503: the source, the configuration or the queue does not allow an honest answer now.
@@ -30,6 +32,7 @@ impl Reason {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::NotAcceptable => 406,
+            Self::RequestEntityTooLarge => 413,
             Self::InternalError => 500,
             Self::ServiceUnavailable => 503,
         }
@@ -43,6 +46,7 @@ impl Reason {
             Self::NotFound => "NotFound",
             Self::MethodNotAllowed => "MethodNotAllowed",
             Self::NotAcceptable => "NotAcceptable",
+            Self::RequestEntityTooLarge => "RequestEntityTooLarge",
             Self::InternalError => "InternalError",
             Self::ServiceUnavailable => "ServiceUnavailable",
         }

@@ -7,5 +7,6 @@
 
 pub mod lane;
 pub mod plain;
+pub mod secure;
 pub mod signals;
 pub mod workers;

@@ -77,11 +77,10 @@ impl Workers {
         }
     }
 
-    /// Tells health and counters how the lane is doing.
-    pub fn observe(&self) {
-        let oldest = self.lane.oldest(self.now().monotonic);
-        self.api.health().set_stuck(oldest > 2 * self.limits.answer);
+    /// Whether those who wait for a worker get one. Counts them, too.
+    pub fn is_alive(&self) -> bool {
         self.api.queued(self.lane.len());
+        self.lane.oldest(self.now().monotonic) <= 2 * self.limits.answer
     }
 
     fn work(&self) {

@@ -1,8 +1,6 @@
 //! Credentials from files, read again whenever these change, so that a rotated token or certificate needs no restart.
 
 use std::fmt;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,6 +13,7 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 
 use crate::config::limits::Limits;
 use crate::config::model::{Basic, Credentials};
+use crate::config::read::read;
 use crate::config::watch::Stamp;
 
 /// A file with a credential that cannot be used. It prints without a byte of what is in the file.
@@ -143,17 +142,7 @@ impl fmt::Display for CredentialError {
 impl std::error::Error for CredentialError {}
 
 fn bytes(path: &Path, max: usize) -> Result<Vec<u8>, CredentialError> {
-    let wrong = |what| CredentialError { path: path.to_owned(), what };
-    let cannot = |error: std::io::Error| {
-        wrong(match error.kind() {
-            std::io::ErrorKind::NotFound => "is not there",
-            std::io::ErrorKind::PermissionDenied => "may not be read",
-            _ => "cannot be read",
-        })
-    };
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(max as u64 + 1).read_to_end(&mut bytes)).map_err(cannot)?;
-    if bytes.len() > max { Err(wrong("is larger than a credential may be")) } else { Ok(bytes) }
+    read(path, max).map_err(|why| CredentialError { path: path.to_owned(), what: why.as_str() })
 }
 
 fn certificates(path: &Path, max: usize) -> Result<Vec<Certificate<'static>>, CredentialError> {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::connections::Connections;
 use crate::parse::path::Version;
 
 /// A number that only grows, or a gauge that is set.
@@ -20,6 +21,11 @@ impl Counter {
     /// That many more.
     pub fn add(&self, more: u64) {
         self.0.fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// One less, for a gauge.
+    pub fn decrement(&self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 
     /// Sets a gauge.
@@ -65,7 +71,7 @@ impl Route {
 }
 
 /// HTTP codes that we answer; anything else counts as the last, 500.
-pub const CODES: [u16; 9] = [200, 400, 403, 404, 405, 406, 503, 504, 500];
+pub const CODES: [u16; 10] = [200, 400, 403, 404, 405, 406, 413, 503, 504, 500];
 
 /// Upper bounds of the request duration histogram in seconds.
 pub const BUCKETS: [f64; 9] = [0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0];
@@ -110,6 +116,8 @@ pub struct Counters {
     pub overloaded: Counter,
     /// Bugs of ours that became one 500 each.
     pub panics: Counter,
+    /// The secure listener's.
+    pub connections: Connections,
 }
 
 impl Counters {

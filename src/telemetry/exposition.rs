@@ -4,6 +4,7 @@
 use std::fmt::{self, Write};
 
 use super::clock::Now;
+use super::connections::Connections;
 use super::counters::{BUCKETS, CODES, Counter, Counters, Requests, Route};
 use super::process::Process;
 use crate::parse::path::GROUP;
@@ -31,6 +32,7 @@ pub fn page(counters: &Counters, process: &Process, started: Now, version: &str)
     let overloaded = counters.overloaded.get();
     page.single("metriclet_overloaded_requests_total", "counter", "Requests refused for want of a worker.", overloaded);
     page.single("metriclet_panics_total", "counter", "Bugs that became a 500.", counters.panics.get());
+    page.connections(&counters.connections);
     page.process(process, started);
     page.0
 }
@@ -102,6 +104,61 @@ impl Page {
         for (source, fetches) in &sources {
             let labels = format_args!("{{source=\"{}\"}}", Label(source)).to_string();
             self.sample("metriclet_fetched_bytes_total", &labels, fetches.bytes.get());
+        }
+    }
+
+    fn connections(&mut self, connections: &Connections) {
+        let [failed, refused] = ["apiserver_tls_handshake_errors_total", "metriclet_connections_refused_total"];
+        let all = connections.handshakes_failed().map(|(_, count)| count).sum::<u64>();
+        self.single(failed, "counter", "Handshakes that came to nothing.", all);
+        let reasons = [
+            ("metriclet_tls_handshake_failures_total", "Handshakes that came to nothing, by reason."),
+            (refused, "Connections turned away before they were served, by reason."),
+            ("metriclet_connections_ended_total", "Connections that were served and have ended, by reason."),
+        ];
+        let [handshakes, turned_away, ended] = reasons;
+        self.reasons(handshakes, connections.handshakes_failed());
+        self.reasons(turned_away, connections.refused());
+        self.reasons(ended, connections.ended());
+        self.family("metriclet_connections_open", "gauge", "Connections open, by what is known of the client.");
+        for (standing, count) in connections.open() {
+            self.sample("metriclet_connections_open", &format_args!("{{client=\"{standing}\"}}"), count);
+        }
+        for (name, kind, help, counter) in [
+            ("metriclet_connections_accepted_total", "counter", "Connections accepted.", &connections.accepted),
+            (
+                "metriclet_accept_pauses_total",
+                "counter",
+                "Times that accepting paused for want of files or memory.",
+                &connections.accept_pauses,
+            ),
+            (
+                "metriclet_unproven_client_certificates_total",
+                "counter",
+                "Client certificates set aside, as the client did not prove to have the key.",
+                &connections.unproven_certificates,
+            ),
+            (
+                "metriclet_serving_certificate_expiration_timestamp_seconds",
+                "gauge",
+                "When the serving certificate ends, Unix time; 0 without a secure listener.",
+                &connections.certificate_expires,
+            ),
+        ] {
+            self.single(name, kind, help, counter.get());
+        }
+        self.family("metriclet_serving_certificate_reloads_total", "counter", "New serving certificates.");
+        let outcomes = [("failed", &connections.certificates_refused), ("succeeded", &connections.certificates_loaded)];
+        for (outcome, counter) in outcomes {
+            let labels = format_args!("{{outcome=\"{outcome}\"}}").to_string();
+            self.sample("metriclet_serving_certificate_reloads_total", &labels, counter.get());
+        }
+    }
+
+    fn reasons(&mut self, (name, help): (&str, &str), counts: impl Iterator<Item = (&'static str, u64)>) {
+        self.family(name, "counter", help);
+        for (reason, count) in counts {
+            self.sample(name, &format_args!("{{reason=\"{reason}\"}}"), count);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What the program says of itself: counters, our own page of metrics, log lines; and the clock everything reads.
 
 pub mod clock;
+pub mod connections;
 pub mod counters;
 pub mod exposition;
 pub mod log;

@@ -38,9 +38,21 @@ Options:
                            for the object that its labels name
       --describes OBJECT   the one object that page is about: RESOURCE/NAMESPACE/NAME, such as
                            services/shop/web or deployments.apps/shop/web; nodes/NAME
-      --listen ADDRESS     loopback address and port, or off [127.0.0.1:8080]
+      --listen ADDRESS     plain HTTP: loopback address and port, or off [127.0.0.1:8080]
   -v, --v[=LEVEL]          say more: -v, -vv, --v=2
   -h, --help               this text
+
+HTTPS, with both of the first two:
+      --tls-cert-file FILE             certificate and its chain, PEM; read again when it changes
+      --tls-private-key-file FILE      its key, PEM; likewise
+      --secure-port PORT               port, 0 for any that is free [10250]
+      --bind-address ADDRESS           address [:: or, without IPv6, 0.0.0.0]
+      --tls-min-version VERSION        VersionTLS12 or VersionTLS13 [VersionTLS12]
+      --client-ca-file FILE            authorities whose clients get more room than strangers, PEM
+      --requestheader-client-ca-file FILE    likewise of front proxies, for whom some room is kept
+      --max-connections NUMBER         open at a time, half of them strangers' [4096]
+      --workers NUMBER                 threads for handshakes, and as many for quick answers [2]
+      --shutdown-delay-duration TIME   how long to go on after SIGTERM, so that clients leave [10s]
 
 Without --config and --upstream, and outside a cluster, Metriclet's own /metrics page is the upstream.
 

@@ -1,7 +1,7 @@
 //! The command line.
 //!
 //! ```text
-//! metriclet [serve] [--listen ADDRESS|off] [ORIGIN] [-v]
+//! metriclet [serve] [--listen ADDRESS|off] [--tls-cert-file FILE --tls-private-key-file FILE …] [ORIGIN] [-v]
 //! metriclet check FILE
 //! metriclet get PATH [-o table|json] [ORIGIN] [-v]
 //!
@@ -10,6 +10,7 @@
 //! ```
 
 mod help;
+mod secure;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+pub use self::secure::{Secure, TlsVersion, Tuning};
 use super::model::Bound;
 use crate::kube::kinds;
 use crate::parse::escape::Escaped;
@@ -45,8 +47,12 @@ pub enum Command {
 /// `metriclet [serve]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Serve {
-    /// Where to listen.
+    /// Where the plain listener is.
     pub listen: Listen,
+    /// The secure listener, if there is to be one.
+    pub secure: Option<Secure>,
+    /// Limits that were set.
+    pub tuning: Tuning,
     /// Where the configuration comes from.
     pub origin: Origin,
     /// 0 is the usual; higher says more.
@@ -167,7 +173,7 @@ impl Topic {
         match self {
             Self::All | Self::Serve => flag != "output",
             Self::Check => false,
-            Self::Get => flag != "listen",
+            Self::Get => flag != "listen" && !secure::FLAGS.contains(&flag),
         }
     }
 }
@@ -197,6 +203,7 @@ struct Words {
     config: Option<PathBuf>,
     output: Option<Output>,
     verbosity: u8,
+    secure: secure::Words,
     operand: Option<OsString>,
 }
 
@@ -223,7 +230,10 @@ impl Words {
                 Arg::Long("listen") => "listen",
                 Arg::Long("upstream") => "upstream",
                 Arg::Long("describes") => "describes",
-                other => return Err(plain(other.unexpected())),
+                other => match known(&other) {
+                    Some(flag) => flag,
+                    None => return Err(plain(other.unexpected())),
+                },
             };
             if !topic.takes(flag) {
                 return Err(format!("--{flag} does not belong here"));
@@ -234,7 +244,8 @@ impl Words {
                 "output" => set(&mut words.output, output(&text(&mut parser)?)?, "--output")?,
                 "listen" => set(&mut words.listen, listen(&text(&mut parser)?)?, "--listen")?,
                 "upstream" => set(&mut words.upstream, text(&mut parser)?, "--upstream")?,
-                _ => set(&mut words.describes, describes(&text(&mut parser)?)?, "--describes")?,
+                "describes" => set(&mut words.describes, describes(&text(&mut parser)?)?, "--describes")?,
+                flag => words.secure.take(flag, &text(&mut parser)?)?,
             }
         }
         Ok(words)
@@ -261,7 +272,14 @@ impl Words {
         let verbosity = self.verbosity;
         Ok(match topic {
             Topic::All | Topic::Serve => {
-                Command::Serve(Serve { listen: self.listen.unwrap_or(Listen::At(LISTEN)), origin, verbosity })
+                let (secure, tuning) = self.secure.finish()?;
+                Command::Serve(Serve {
+                    listen: self.listen.unwrap_or(Listen::At(LISTEN)),
+                    secure,
+                    tuning,
+                    origin,
+                    verbosity,
+                })
             }
             Topic::Check => Command::Check(Check { file: self.operand.ok_or("expected a file to check")?.into() }),
             Topic::Get => {
@@ -271,6 +289,12 @@ impl Words {
             }
         })
     }
+}
+
+/// A flag of the secure listener.
+fn known(arg: &Arg<'_>) -> Option<&'static str> {
+    let Arg::Long(name) = arg else { return None };
+    secure::FLAGS.into_iter().find(|flag| flag == name)
 }
 
 fn set<T>(place: &mut Option<T>, value: T, what: &str) -> Result<(), String> {

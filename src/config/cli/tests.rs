@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 
 fn read(line: &str) -> Result<Command, String> {
@@ -5,7 +7,62 @@ fn read(line: &str) -> Result<Command, String> {
 }
 
 fn serve() -> Serve {
-    Serve { listen: Listen::At(LISTEN), origin: Origin::ByDefault, verbosity: 0 }
+    let (listen, origin) = (Listen::At(LISTEN), Origin::ByDefault);
+    Serve { listen, secure: None, tuning: Tuning::default(), origin, verbosity: 0 }
+}
+
+#[test]
+fn serves_securely() {
+    let any = |port| ["[::]", "0.0.0.0"].map(|ip| format!("{ip}:{port}").parse().unwrap()).to_vec();
+    let secure = || Secure {
+        addresses: any(10_250),
+        cert_file: "c".into(),
+        key_file: "k".into(),
+        min_version: TlsVersion::Tls12,
+        client_ca_file: None,
+        front_proxy_ca_file: None,
+    };
+    let tuning = Tuning { connections: Some(9), shutdown_delay: Some(Duration::from_secs(90)), workers: Some(3) };
+    for (flags, secure, tuning) in [
+        ("", secure(), Tuning::default()),
+        ("--secure-port 443", Secure { addresses: any(443), ..secure() }, Tuning::default()),
+        (
+            "--bind-address 127.0.0.1 --secure-port=0",
+            Secure { addresses: vec!["127.0.0.1:0".parse().unwrap()], ..secure() },
+            Tuning::default(),
+        ),
+        ("--tls-min-version VersionTLS13", Secure { min_version: TlsVersion::Tls13, ..secure() }, Tuning::default()),
+        (
+            "--client-ca-file a --requestheader-client-ca-file b",
+            Secure { client_ca_file: Some("a".into()), front_proxy_ca_file: Some("b".into()), ..secure() },
+            Tuning::default(),
+        ),
+        ("--max-connections 9 --shutdown-delay-duration 1m30s --workers 3", secure(), tuning),
+    ] {
+        let line = format!("serve --tls-cert-file c --tls-private-key-file k {flags}");
+        let expected = Serve { secure: Some(secure), tuning, ..serve() };
+        assert_eq!(read(&line), Ok(Command::Serve(expected)), "{line}");
+    }
+    let both = "the secure listener needs both --tls-cert-file and --tls-private-key-file";
+    for (line, message) in [
+        ("--tls-cert-file c", both),
+        ("--tls-private-key-file k", both),
+        ("--secure-port 1", both),
+        ("--bind-address ::", both),
+        ("--bind-address here", r#"--bind-address: expected an IP address, found "here""#),
+        ("--secure-port 65536", r#"--secure-port: expected a port from 0 to 65535, found "65536""#),
+        ("--tls-min-version 1.2", r#"--tls-min-version: expected VersionTLS12 or VersionTLS13, found "1.2""#),
+        ("--workers 0", r#"--workers: expected 1 to 64, found "0""#),
+        ("--max-connections x", r#"--max-connections: expected 1 to 1000000, found "x""#),
+        ("--workers 1 --workers 2", "--workers is given twice"),
+        (
+            "--shutdown-delay-duration 5",
+            r#"--shutdown-delay-duration: duration "5": expected a unit after each number: ms, s, m, h or d"#,
+        ),
+    ] {
+        assert_eq!(read(line), Err(format!("{message} (see metriclet --help)")), "{line}");
+    }
+    assert!(read("get x --workers 1").is_err());
 }
 
 fn upstream(describes: Option<(&str, Option<&str>, &str)>) -> Origin {

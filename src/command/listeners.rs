@@ -1,0 +1,186 @@
+//! The listeners of `metriclet serve`: started together, looked after each second, stopped in order.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Instant;
+
+use log::{error, info, warn};
+
+use super::serve::Event;
+use crate::api::Api;
+use crate::api::identity::{Pool, Trust};
+use crate::config::cli::{self, Listen, Serve};
+use crate::config::limits::Limits;
+use crate::config::read::read;
+use crate::server::plain::Plain;
+use crate::server::secure::Secure;
+use crate::server::secure::certificates::{Certificate, Follower};
+use crate::server::signals::Signal;
+use crate::server::workers::{Threads, Workers};
+use crate::telemetry::clock::Clock;
+
+/// Everything that listens, and the workers behind it.
+pub(super) struct Listeners {
+    api: Arc<Api>,
+    limits: Limits,
+    clock: Clock,
+    threads: Threads,
+    plain: Option<Plain>,
+    secure: Option<Followed>,
+}
+
+/// The secure listener and the files of its certificate.
+struct Followed {
+    secure: Secure,
+    files: Follower,
+}
+
+/// Why there are none.
+pub(super) enum StartError {
+    /// A file that the flags name is not what it should be.
+    File(String),
+    /// The system does not give what it takes.
+    System(String),
+}
+
+impl Listeners {
+    pub(super) fn start(
+        serve: &Serve,
+        api: &Arc<Api>,
+        limits: &Limits,
+        clock: &Clock,
+        events: &Sender<Event>,
+    ) -> Result<Self, StartError> {
+        let threads = Workers::start(api.clone(), limits, clock.clone())
+            .map_err(|failure| StartError::System(format!("cannot start workers: {failure}")))?;
+        let on_failure = |listener: &'static str| {
+            let events = events.clone();
+            move |why: String| drop(events.send(Event::ListenerFailed(format!("{listener} listener: {why}"))))
+        };
+        let secure = match &serve.secure {
+            Some(flags) => Some(Followed::start(flags, api, &threads.workers(), on_failure("secure"))?),
+            None => None,
+        };
+        let plain = match serve.listen {
+            Listen::At(address) => Some(
+                Plain::start(address, threads.workers(), on_failure("plain"))
+                    .map_err(|failure| StartError::System(format!("cannot listen on {address}: {failure}")))?,
+            ),
+            Listen::Off => None,
+        };
+        Ok(Self { api: api.clone(), limits: limits.clone(), clock: clock.clone(), threads, plain, secure })
+    }
+
+    /// Where the plain listener is.
+    pub(super) fn plain_address(&self) -> Option<SocketAddr> {
+        self.plain.as_ref().map(Plain::address)
+    }
+
+    /// Where the listeners are, for people.
+    pub(super) fn announce(&self) {
+        if let Some(plain) = &self.plain {
+            info!("listening on http://{}", plain.address());
+        }
+        if let Some(Followed { secure, .. }) = &self.secure {
+            info!("listening on https://{}", secure.address());
+        }
+    }
+
+    /// Looks after health and certificates.
+    pub(super) fn tick(&mut self) {
+        let alive = self.threads.workers().is_alive();
+        let serving = self.secure.as_ref().is_none_or(|followed| followed.secure.is_alive());
+        self.api.health().set_stuck(!(alive && serving));
+        if let Some(followed) = &mut self.secure {
+            followed.follow(&self.api, self.clock.now().unix_millis.div_euclid(1_000));
+        }
+    }
+
+    /// Goes on for a while as one that leaves, then finishes what is under way. A second signal cuts the while short.
+    pub(super) fn stop(self, inbox: &Receiver<Event>) {
+        let Self { api, limits, threads, plain, secure, .. } = self;
+        api.health().set_stopping();
+        if let Some(Followed { secure, .. }) = secure.as_ref().filter(|_| !limits.shutdown_delay.is_zero()) {
+            secure.leave();
+            info!("stopping: still answering, so that clients go elsewhere");
+            let until = Instant::now() + limits.shutdown_delay;
+            loop {
+                match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                    Ok(Event::Signal(Signal::Reload)) => {}
+                    Ok(Event::Signal(Signal::Stop) | Event::ListenerFailed(_)) | Err(RecvTimeoutError::Timeout) => {
+                        break;
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
+                }
+            }
+        }
+        info!("stopping: finishing requests under way");
+        let deadline = Instant::now() + limits.drain;
+        // Workers go last: listeners wait for their answers.
+        let finished = [
+            secure.is_none_or(|followed| followed.secure.stop(deadline)),
+            plain.is_none_or(|plain| plain.stop(deadline)),
+            threads.stop(deadline),
+        ];
+        if finished.contains(&false) {
+            warn!("stopping: some requests were not finished in time");
+        }
+    }
+}
+
+impl Followed {
+    fn start(
+        flags: &cli::Secure,
+        api: &Arc<Api>,
+        workers: &Arc<Workers>,
+        on_failure: impl Fn(String) + Clone + Send + 'static,
+    ) -> Result<Self, StartError> {
+        let limits = workers.limits();
+        let files = Follower::new(flags.cert_file.clone(), flags.key_file.clone(), limits);
+        let now = workers.now().unix_millis.div_euclid(1_000);
+        let certificate = Certificate::load(&flags.cert_file, &flags.key_file, now, limits)
+            .map_err(|error| StartError::File(error.to_string()))?;
+        let pool = |path: &Option<std::path::PathBuf>| path.as_deref().map(|path| pool(path, limits)).transpose();
+        let trust = Trust { front_proxies: pool(&flags.front_proxy_ca_file)?, clients: pool(&flags.client_ca_file)? };
+        api.identity().install(trust);
+        let secure = Secure::start(
+            &flags.addresses,
+            &certificate,
+            flags.min_version,
+            workers.clone(),
+            api.shared_counters(),
+            on_failure,
+        )
+        .map_err(|failure| {
+            let addresses: Vec<_> = flags.addresses.iter().map(ToString::to_string).collect();
+            StartError::System(format!("cannot listen on {}: {failure}", addresses.join(" or ")))
+        })?;
+        Ok(Self { secure, files })
+    }
+
+    fn follow(&mut self, api: &Api, now: i64) {
+        let counters = &api.counters().connections;
+        match self.files.follow(now) {
+            None => {}
+            Some(Ok(certificate)) => match self.secure.install(&certificate) {
+                Ok(()) => {
+                    info!("a new serving certificate is in use");
+                    counters.certificates_loaded.increment();
+                }
+                Err(failure) => error!("a bug: no TLS with a certificate that was checked: {failure}"),
+            },
+            Some(Err(why)) => {
+                error!("serving certificate: {why}; the one before it stays in use");
+                counters.certificates_refused.increment();
+            }
+        }
+    }
+}
+
+fn pool(path: &Path, limits: &Limits) -> Result<Pool, StartError> {
+    let wrong = |what: &dyn std::fmt::Display| StartError::File(format!("{} {what}", path.display()));
+    let pem = read(path, limits.ca).map_err(|why| wrong(&why))?;
+    Pool::from_pem(&pem).map_err(|why| wrong(&why))
+}

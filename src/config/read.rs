@@ -1,0 +1,55 @@
+//! Small files, read whole and within a bound.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+/// Why a file was not read: what it is or does, to be said behind its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unreadable {
+    /// There is none.
+    Missing,
+    /// We lack the permission.
+    Forbidden,
+    /// It is larger than it may be.
+    TooLarge,
+    /// Anything else, such as a directory.
+    Other,
+}
+
+/// The bytes of a file of at most `max` bytes.
+///
+/// # Errors
+/// If it cannot be read, or is larger.
+pub fn read(path: &Path, max: usize) -> Result<Vec<u8>, Unreadable> {
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(max as u64 + 1).read_to_end(&mut bytes)).map_err(|error| match error
+        .kind()
+    {
+        io::ErrorKind::NotFound => Unreadable::Missing,
+        io::ErrorKind::PermissionDenied => Unreadable::Forbidden,
+        _ => Unreadable::Other,
+    })?;
+    if bytes.len() > max { Err(Unreadable::TooLarge) } else { Ok(bytes) }
+}
+
+impl Unreadable {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "is not there",
+            Self::Forbidden => "may not be read",
+            Self::TooLarge => "is larger than it may be",
+            Self::Other => "cannot be read",
+        }
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::error::Error for Unreadable {}

@@ -1,0 +1,238 @@
+//! The lane of handshakes: accepts connections, makes their handshakes as bytes come, and hands on those that are done.
+//! Nothing here waits for a peer, so thousands of half-open ones cost memory, not threads.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Instant;
+
+use log::{debug, error, info, warn};
+use rustix::io::Errno;
+use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
+use rustls::ServerConnection;
+
+use super::Shared;
+use super::connection::{Connection, Handshake, IDLE, SWEEP};
+use super::poll::{Interest, Poller, Ready, Waker};
+use super::serve::Inbox;
+use crate::telemetry::connections::HandshakeFailure;
+
+/// Marks the events of the listening socket.
+const LISTENER: u64 = u64::MAX - 1;
+
+/// Connections accepted before handshakes get a turn.
+const BATCH: usize = 64;
+
+/// One worker of this lane.
+pub(super) struct Door {
+    shared: Arc<Shared>,
+    poller: Poller,
+    listener: Listener,
+    /// By number, which they get as they come.
+    handshakes: BTreeMap<u64, Box<Connection<TcpStream>>>,
+    next: u64,
+    /// Where connections go that are done.
+    inboxes: Vec<Arc<Inbox>>,
+}
+
+/// The listening socket, as far as this worker goes.
+struct Listener {
+    socket: Arc<TcpListener>,
+    state: Accepting,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Accepting {
+    Yes,
+    /// Files or memory ran out; until then.
+    Paused(Instant),
+    /// For good.
+    No,
+}
+
+impl Door {
+    pub(super) fn new(shared: Arc<Shared>, socket: Arc<TcpListener>, inboxes: Vec<Arc<Inbox>>) -> io::Result<Self> {
+        let poller = Poller::new()?;
+        poller.add_shared(&socket, LISTENER)?;
+        let listener = Listener { socket, state: Accepting::Yes };
+        Ok(Self { shared, poller, listener, handshakes: BTreeMap::new(), next: 0, inboxes })
+    }
+
+    pub(super) fn waker(&self) -> Waker {
+        self.poller.waker()
+    }
+
+    /// Works until the server drains and every handshake has come to its end. `beat` tells that it is alive.
+    pub(super) fn run(mut self, beat: impl Fn(Instant)) -> io::Result<()> {
+        let mut ready: Vec<Ready> = Vec::new();
+        let mut swept = self.shared.workers.now().monotonic;
+        loop {
+            let longest = if self.handshakes.is_empty() && !self.listener.is_paused() { IDLE } else { SWEEP };
+            self.poller.wait(longest, &mut ready)?;
+            let now = self.shared.workers.now().monotonic;
+            beat(now);
+            for Ready { token, .. } in &ready {
+                match *token {
+                    LISTENER => _ = self.accept(now)?,
+                    id => self.go_on(id, now),
+                }
+            }
+            if now.saturating_duration_since(swept) >= SWEEP {
+                swept = now;
+                self.sweep(now)?;
+            }
+            if self.shared.is_draining() {
+                self.close(now)?;
+                if self.handshakes.is_empty() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Accepts what waits, a batch of it; false once nobody waits, or nobody can be accepted.
+    fn accept(&mut self, now: Instant) -> io::Result<bool> {
+        for _ in 0..BATCH {
+            match accept_with(&self.listener.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
+                Ok(socket) => {
+                    self.shared.accepting_again(|| info!("accepting connections again"));
+                    self.admit(TcpStream::from(socket), now);
+                }
+                Err(Errno::AGAIN) => return Ok(false),
+                // Another worker has stopped listening.
+                Err(Errno::INVAL) if self.shared.is_draining() => return Ok(false),
+                // The client is gone already, or a signal came.
+                Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => {}
+                Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
+                    self.pause(errno, now)?;
+                    return Ok(false);
+                }
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(true)
+    }
+
+    fn admit(&mut self, socket: TcpStream, now: Instant) {
+        let counters = &self.shared.counters().connections;
+        counters.accepted.increment();
+        let place = match self.shared.admission.enter() {
+            Ok(place) => place,
+            Err(why) => return counters.refuse(why),
+        };
+        let tls = match ServerConnection::new(self.shared.tls()) {
+            Ok(tls) => tls,
+            Err(failure) => return error!("a bug: no TLS for a connection: {failure}"),
+        };
+        let id = self.next;
+        self.next += 1;
+        if let Err(failure) = self.poller.add(&socket, id, Interest::Read) {
+            return warn!("cannot watch a connection: {failure}");
+        }
+        self.handshakes.insert(id, Box::new(Connection::new(socket, tls, place, now)));
+        if self.shared.admission.is_crowded() {
+            self.make_room();
+        }
+    }
+
+    /// Takes the place of the stranger that has been here longest: of the handshakes here, or, if more strangers are
+    /// being served by a worker of the other lane, of those.
+    fn make_room(&mut self) {
+        let fullest = self.inboxes.iter().max_by_key(|inbox| inbox.strangers());
+        if let Some(inbox) = fullest.filter(|inbox| inbox.strangers() > self.handshakes.len()) {
+            return inbox.evict();
+        }
+        if let Some(id) = self.handshakes.keys().next().copied() {
+            self.end(id, HandshakeFailure::Evicted);
+        }
+    }
+
+    fn go_on(&mut self, id: u64, now: Instant) {
+        let Some(connection) = self.handshakes.get_mut(&id) else { return };
+        match connection.handshake(now) {
+            Handshake::Park(interest) => {
+                if let Err(failure) = self.poller.change(connection.socket(), id, interest) {
+                    debug!("cannot watch a connection: {failure}");
+                    self.end(id, HandshakeFailure::Closed);
+                }
+            }
+            Handshake::Failed(why) => self.end(id, why),
+            Handshake::Done => self.hand_on(id),
+        }
+    }
+
+    /// Finds out who it is, and lets the worker with the fewest connections serve it.
+    fn hand_on(&mut self, id: u64) {
+        let Some(mut connection) = self.handshakes.remove(&id) else { return };
+        let counters = &self.shared.counters().connections;
+        if connection.is_unproven() {
+            counters.unproven_certificates.increment();
+        }
+        let peer = connection.peer().cloned();
+        let standing =
+            self.shared.workers.api().identity().standing(peer.as_deref(), self.shared.workers.now().unix_millis);
+        if let Err(why) = connection.place().known_as(standing) {
+            return counters.refuse(why);
+        }
+        if self.poller.forget(connection.socket()).is_ok()
+            && let Some(inbox) = self.inboxes.iter().min_by_key(|inbox| inbox.connections())
+        {
+            inbox.adopt(connection);
+        }
+    }
+
+    fn end(&mut self, id: u64, why: HandshakeFailure) {
+        self.handshakes.remove(&id);
+        self.shared.counters().connections.handshake_failed(why);
+    }
+
+    /// Ends what is overdue, and accepts again when the pause is over.
+    fn sweep(&mut self, now: Instant) -> io::Result<()> {
+        let limits = self.shared.workers.limits();
+        let overdue = self.handshakes.iter().filter(|(_, connection)| connection.overdue(limits, now).is_some());
+        for id in overdue.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.end(id, HandshakeFailure::Timeout);
+        }
+        match self.listener.state {
+            Accepting::Paused(until) if now >= until => {
+                self.listener.state = Accepting::Yes;
+                self.poller.add_shared(&self.listener.socket, LISTENER)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The socket is left alone for a while: it would report itself ready again and again.
+    fn pause(&mut self, errno: Errno, now: Instant) -> io::Result<()> {
+        let pause = self.shared.workers.limits().accept_pause;
+        self.poller.forget(&self.listener.socket)?;
+        self.listener.state = Accepting::Paused(now + pause);
+        self.shared.counters().connections.accept_pauses.increment();
+        self.shared.accepting_paused(|| {
+            warn!("cannot accept connections: {}; those who come have to wait", io::Error::from(errno));
+        });
+        Ok(())
+    }
+
+    /// Accepts those who wait already, then stops listening: who comes later is refused at once, and goes elsewhere.
+    fn close(&mut self, now: Instant) -> io::Result<()> {
+        if self.listener.state == Accepting::Yes {
+            while self.accept(now)? {}
+            if self.listener.state == Accepting::Yes {
+                self.poller.forget(&self.listener.socket)?;
+            }
+            // Another worker may have done so before.
+            let _ = shutdown(&self.listener.socket, Shutdown::Read);
+        }
+        self.listener.state = Accepting::No;
+        Ok(())
+    }
+}
+
+impl Listener {
+    fn is_paused(&self) -> bool {
+        matches!(self.state, Accepting::Paused(_))
+    }
+}

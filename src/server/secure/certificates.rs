@@ -1,0 +1,136 @@
+//! The serving certificate and its key: a pair that fits and is valid now, or none at all; followed as the files change.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::Error;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use x509_cert::der::Decode;
+
+use crate::config::limits::Limits;
+use crate::config::read::read;
+use crate::config::watch::Watched;
+use crate::kube::meta::Time;
+
+/// A chain, its key, and until when it is valid.
+#[derive(Clone, Debug)]
+pub struct Certificate {
+    key: Arc<CertifiedKey>,
+    not_after: u64,
+}
+
+/// Why a pair of files is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateError {
+    path: PathBuf,
+    what: String,
+}
+
+/// Two files that are looked at again and again.
+#[derive(Debug)]
+pub struct Follower {
+    certificate: Watched,
+    key: Watched,
+    limits: Limits,
+    /// Tried once more before it is told: the files of a pair do not change at the same time.
+    failing: Option<Failing>,
+}
+
+#[derive(Debug)]
+struct Failing {
+    error: CertificateError,
+    told: bool,
+}
+
+impl Certificate {
+    /// Reads a pair that is valid at `now` (Unix seconds).
+    ///
+    /// # Errors
+    /// If a file cannot be read or does not hold what it should, if the two do not fit, or if it is not valid now.
+    pub fn load(certificate: &Path, key: &Path, now: i64, limits: &Limits) -> Result<Self, CertificateError> {
+        let wrong =
+            |path: &Path, what: &dyn fmt::Display| CertificateError { path: path.to_owned(), what: what.to_string() };
+        let pem = read(certificate, limits.ca).map_err(|why| wrong(certificate, &why))?;
+        let chain = CertificateDer::pem_slice_iter(&pem)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|_| wrong(certificate, &"holds malformed PEM"))?;
+        let own = chain.first().ok_or_else(|| wrong(certificate, &"holds no certificate (PEM)"))?;
+        let parsed = x509_cert::Certificate::from_der(own)
+            .map_err(|_| wrong(certificate, &"holds a certificate that cannot be read"))?;
+        let validity = parsed.tbs_certificate.validity;
+        let pem = read(key, limits.secret).map_err(|why| wrong(key, &why))?;
+        let private = PrivateKeyDer::from_pem_slice(&pem)
+            .map_err(|_| wrong(key, &"holds no private key (PEM: PKCS#8, PKCS#1 or SEC1, not encrypted)"))?;
+        let pair = CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(|error| match error {
+            Error::InconsistentKeys(_) => {
+                wrong(key, &format_args!("does not belong to the certificate in {}", certificate.display()))
+            }
+            Error::InvalidCertificate(_) => wrong(certificate, &"holds a certificate that cannot be used"),
+            _ => wrong(key, &"holds a key that cannot be used; RSA of 2048 to 8192 bits, P-256, P-384 and Ed25519 can"),
+        })?;
+        let seconds = |time: x509_cert::time::Time| time.to_unix_duration().as_secs();
+        let (from, to) = (seconds(validity.not_before), seconds(validity.not_after));
+        let date = |seconds: u64| Time(i64::try_from(seconds).unwrap_or(i64::MAX));
+        match u64::try_from(now).unwrap_or_default() {
+            now if now < from => Err(wrong(certificate, &format_args!("is not valid before {}", date(from)))),
+            now if now > to => Err(wrong(certificate, &format_args!("has expired at {}", date(to)))),
+            _ => Ok(Self { key: Arc::new(pair), not_after: to }),
+        }
+    }
+
+    /// For rustls.
+    pub(super) fn key(&self) -> Arc<CertifiedKey> {
+        self.key.clone()
+    }
+
+    /// When it ends, Unix seconds.
+    pub fn not_after(&self) -> u64 {
+        self.not_after
+    }
+}
+
+impl Follower {
+    /// Follows two files, which are taken to have been loaded just now.
+    pub fn new(certificate: PathBuf, key: PathBuf, limits: &Limits) -> Self {
+        let (mut certificate, mut key) = (Watched::new(certificate), Watched::new(key));
+        certificate.changed();
+        key.changed();
+        Self { certificate, key, limits: limits.clone(), failing: None }
+    }
+
+    /// A new pair, or why there is none, told once; `None` while nothing is new.
+    pub fn follow(&mut self, now: i64) -> Option<Result<Certificate, CertificateError>> {
+        // Both are looked at, whatever the first one says.
+        let changed = [self.certificate.changed(), self.key.changed()].contains(&true);
+        if !changed && self.failing.is_none() {
+            return None;
+        }
+        match Certificate::load(self.certificate.path(), self.key.path(), now, &self.limits) {
+            Ok(certificate) => {
+                self.failing = None;
+                Some(Ok(certificate))
+            }
+            Err(error) => match &mut self.failing {
+                Some(failing) if failing.error == error => {
+                    (!std::mem::replace(&mut failing.told, true)).then_some(Err(error))
+                }
+                failing => {
+                    *failing = Some(Failing { error, told: false });
+                    None
+                }
+            },
+        }
+    }
+}
+
+impl fmt::Display for CertificateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.path.display(), self.what)
+    }
+}
+
+impl std::error::Error for CertificateError {}

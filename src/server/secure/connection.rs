@@ -1,0 +1,446 @@
+//! One connection over TLS: what it is waiting for, until when, and what to do when that has come. It never blocks; who
+//! drives it says when its socket is ready.
+
+use std::io::{self, BufRead, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::ServerConnection;
+
+use super::admission::Place;
+use super::exchange::{Exchange, Next};
+use super::poll::Interest;
+use super::tls;
+use crate::api::Answer;
+use crate::api::message::{Peer, Reply, Request};
+use crate::config::limits::Limits;
+use crate::parse::head::{self, HeadError};
+use crate::telemetry::clock::Now;
+use crate::telemetry::connections::{Ended, HandshakeFailure, Standing};
+
+/// What a socket brings in one read; rustls asks for no more.
+const READ: usize = 4_096;
+
+/// For those who speak HTTP to an HTTPS port, as a client without TLS can read it.
+const PLAIN_HTTP: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
+    This port speaks HTTPS: write https:// instead of http://.\n";
+
+/// A socket that does not block.
+pub(super) trait Socket: Read + Write {
+    /// Says that nothing more will be sent.
+    fn finish(&self);
+}
+
+impl Socket for TcpStream {
+    fn finish(&self) {
+        // It may be gone already.
+        let _ = self.shutdown(Shutdown::Write);
+    }
+}
+
+/// One connection, from its first byte to its last.
+#[derive(Debug)]
+pub(super) struct Connection<S> {
+    socket: S,
+    tls: ServerConnection,
+    place: Place,
+    exchange: Exchange,
+    /// Certificates whose key the client has.
+    peer: Option<Arc<Peer>>,
+    /// Whether it proved so.
+    proved: bool,
+    /// The first byte that came, which tells TLS from HTTP.
+    first: Option<u8>,
+    phase: Phase,
+    /// When this phase began.
+    since: Instant,
+    /// Whether a request was refused, which is why it ends.
+    refused: bool,
+}
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Handshake,
+    /// Nothing has come of the next request.
+    Idle,
+    /// A part of a head has come.
+    Head,
+    /// A worker is waiting for a source.
+    Waiting,
+    Writing,
+    /// Everything is sent; so many bytes more are read away while the client takes it in.
+    Lingering(u64),
+}
+
+/// What is to happen with a connection that has had its turn.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Another one, when its socket is ready.
+    Park(Interest),
+    /// Another one, after the others have had theirs.
+    Again,
+    /// The request under way has to wait for this source.
+    Wait(usize),
+    /// Its end.
+    End(Ended),
+}
+
+/// How a handshake stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Handshake {
+    Park(Interest),
+    Done,
+    Failed(HandshakeFailure),
+}
+
+/// Why reading or writing stops.
+enum Stop {
+    Blocked,
+    End(Ended),
+}
+
+/// What a connection needs of the outside while it has its turn.
+pub(super) struct Context<'a> {
+    pub(super) limits: &'a Limits,
+    pub(super) now: Now,
+    /// Whether answers say that the connection ends with them.
+    pub(super) leaving: bool,
+    pub(super) answer: &'a dyn Fn(&Request<'_>) -> Answer,
+    pub(super) refuse: &'a dyn Fn(&HeadError) -> Reply,
+}
+
+impl<S: Socket> Connection<S> {
+    pub(super) fn new(socket: S, tls: ServerConnection, place: Place, now: Instant) -> Self {
+        Self {
+            socket,
+            tls,
+            place,
+            exchange: Exchange::default(),
+            peer: None,
+            proved: false,
+            first: None,
+            phase: Phase::Handshake,
+            since: now,
+            refused: false,
+        }
+    }
+
+    pub(super) fn socket(&self) -> &S {
+        &self.socket
+    }
+
+    pub(super) fn peer(&self) -> Option<&Arc<Peer>> {
+        self.peer.as_ref()
+    }
+
+    pub(super) fn place(&mut self) -> &mut Place {
+        &mut self.place
+    }
+
+    /// Whether the client presented a certificate without proving that it has the key.
+    pub(super) fn is_unproven(&self) -> bool {
+        !self.proved && self.tls.peer_certificates().is_some()
+    }
+
+    /// Since when a newcomer could take its place, if it could: a stranger that is not being answered.
+    pub(super) fn evictable_since(&self) -> Option<Instant> {
+        (self.is_stranger() && self.phase != Phase::Waiting).then_some(self.since)
+    }
+
+    /// Whether nothing is known of who is at the other end.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.place.standing() == Standing::Stranger
+    }
+
+    /// Whether nothing is under way, nor has been lately: whoever is quick with the next request may have sent it.
+    pub(super) fn is_quiet(&self, now: Instant) -> bool {
+        self.phase == Phase::Idle && now.saturating_duration_since(self.since) > QUIET
+    }
+
+    /// The request that has to wait for a source: its head, and who asks.
+    pub(super) fn request(&self) -> (Vec<u8>, Option<Arc<Peer>>) {
+        (self.exchange.request_head(), self.peer.clone())
+    }
+
+    /// Goes on with the handshake as far as it goes.
+    pub(super) fn handshake(&mut self, now: Instant) -> Handshake {
+        loop {
+            if self.tls.wants_write() {
+                match self.write_tls() {
+                    Ok(()) => continue,
+                    Err(Stop::Blocked) => return Handshake::Park(Interest::Write),
+                    Err(Stop::End(_)) => return Handshake::Failed(HandshakeFailure::Closed),
+                }
+            }
+            if !self.tls.is_handshaking() {
+                break;
+            }
+            let read = self.tls.read_tls(&mut Sniffed { socket: &mut self.socket, first: &mut self.first });
+            match read {
+                Ok(0) => return Handshake::Failed(HandshakeFailure::Closed),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Handshake::Park(Interest::Read),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => return Handshake::Failed(HandshakeFailure::Closed),
+            }
+            let (processed, proved) = tls::proves(|| self.tls.process_new_packets().map(drop));
+            self.proved |= proved;
+            if processed.is_err() {
+                return Handshake::Failed(self.no_tls());
+            }
+        }
+        if let Some(chain) = self.tls.peer_certificates().filter(|_| self.proved) {
+            self.peer = Some(Arc::new(Peer { chain: chain.iter().map(|certificate| certificate.to_vec()).collect() }));
+        }
+        self.enter(Phase::Idle, now);
+        Handshake::Done
+    }
+
+    /// What came is not TLS, or not as it should be: says so, as far as one write goes.
+    fn no_tls(&mut self) -> HandshakeFailure {
+        let plain = self.first.is_some_and(|byte| byte.is_ascii_uppercase());
+        if plain {
+            let _ = self.socket.write(PLAIN_HTTP);
+        } else {
+            let _ = self.tls.write_tls(&mut self.socket);
+        }
+        self.socket.finish();
+        if plain { HandshakeFailure::PlainHttp } else { HandshakeFailure::Tls }
+    }
+
+    /// Reads, answers and writes as far as it goes.
+    pub(super) fn turn(&mut self, context: &Context<'_>) -> Turn {
+        self.step(context).unwrap_or_else(|ended| {
+            // A client that went away after a refusal was refused.
+            Turn::End(if self.refused { Ended::Refused } else { ended })
+        })
+    }
+
+    /// The reply to the request that waited, then whatever comes next.
+    pub(super) fn reply(&mut self, reply: &Reply, context: &Context<'_>) -> Turn {
+        self.answer(reply, context.leaving, context.now);
+        self.turn(context)
+    }
+
+    fn step(&mut self, context: &Context<'_>) -> Result<Turn, Ended> {
+        let now = context.now.monotonic;
+        let mut drained = false;
+        let mut budget = context.limits.pipelined;
+        loop {
+            if let Phase::Lingering(_) = self.phase {
+                return self.linger();
+            }
+            match self.send() {
+                Ok(()) => {}
+                Err(Stop::End(ended)) => return Err(ended),
+                Err(Stop::Blocked) => {
+                    self.enter(Phase::Writing, now);
+                    let fits = self.place.holds(self.exchange.unsent().len());
+                    return if fits { Ok(Turn::Park(Interest::Write)) } else { Err(Ended::Unread) };
+                }
+            }
+            self.place.holds(0);
+            if self.exchange.is_last() {
+                self.finish(context);
+                continue;
+            }
+            if budget == 0 {
+                return Ok(Turn::Again);
+            }
+            let limits = self.head_limits(context.limits);
+            match self.exchange.next(limits) {
+                Next::Request => {
+                    budget -= 1;
+                    let answer = self.exchange.with_request(self.peer.as_deref(), context.answer);
+                    match answer {
+                        Some(Answer::Reply(reply)) => {
+                            self.answer(&reply, context.leaving, context.now);
+                            continue;
+                        }
+                        Some(Answer::WouldWait(source)) => {
+                            self.enter(Phase::Waiting, now);
+                            return Ok(Turn::Wait(source));
+                        }
+                        None => return Err(Ended::Broken),
+                    }
+                }
+                Next::Refused(error) => {
+                    self.refused = true;
+                    self.answer(&(context.refuse)(&error), true, context.now);
+                    continue;
+                }
+                Next::Input => {}
+            }
+            match self.fill(&mut drained) {
+                Ok(()) => {}
+                Err(Stop::End(ended)) => return Err(ended),
+                Err(Stop::Blocked) => {
+                    self.enter(if self.exchange.is_idle() { Phase::Idle } else { Phase::Head }, now);
+                    return Ok(Turn::Park(Interest::Read));
+                }
+            }
+        }
+    }
+
+    fn head_limits(&self, limits: &Limits) -> head::Limits {
+        match self.place.standing() {
+            Standing::Stranger => limits.head,
+            Standing::Client | Standing::FrontProxy => limits.verified_head,
+        }
+    }
+
+    /// Begins a phase; one that goes on keeps its beginning.
+    fn enter(&mut self, phase: Phase, now: Instant) {
+        if self.phase != phase {
+            (self.phase, self.since) = (phase, now);
+        }
+    }
+
+    /// Answers the request under way; what comes next has its time anew.
+    fn answer(&mut self, reply: &Reply, close: bool, now: Now) {
+        self.exchange.reply(reply, close, now.unix_millis);
+        (self.phase, self.since) = (Phase::Idle, now.monotonic);
+    }
+
+    /// Hands what came to the exchange: what rustls holds already, else what the socket has, once it is not known to be
+    /// empty.
+    fn fill(&mut self, drained: &mut bool) -> Result<(), Stop> {
+        loop {
+            let state = self.tls.process_new_packets().map_err(|_| self.broken())?;
+            if state.plaintext_bytes_to_read() > 0 {
+                let mut reader = self.tls.reader();
+                let bytes = reader.fill_buf().map_err(|_| Stop::End(Ended::Broken))?;
+                let count = bytes.len();
+                self.exchange.receive(bytes);
+                reader.consume(count);
+                return Ok(());
+            }
+            if state.peer_has_closed() {
+                return Err(Stop::End(Ended::Closed));
+            }
+            if *drained {
+                return Err(Stop::Blocked);
+            }
+            match self.tls.read_tls(&mut self.socket) {
+                Ok(0) => return Err(Stop::End(Ended::Closed)),
+                Ok(count) => *drained = count < READ,
+                Err(error) => return Err(stop(&error)),
+            }
+        }
+    }
+
+    /// A peer that breaks TLS is told why, as far as one write goes.
+    fn broken(&mut self) -> Stop {
+        let _ = self.tls.write_tls(&mut self.socket);
+        Stop::End(Ended::Broken)
+    }
+
+    /// Sends what is to be sent.
+    fn send(&mut self) -> Result<(), Stop> {
+        loop {
+            let unsent = self.exchange.unsent();
+            if !unsent.is_empty() {
+                // It takes as much as its own buffer has room for.
+                let taken = self.tls.writer().write(unsent).map_err(|_| Stop::End(Ended::Broken))?;
+                self.exchange.sent(taken);
+            }
+            if !self.tls.wants_write() {
+                return Ok(());
+            }
+            self.write_tls()?;
+        }
+    }
+
+    fn write_tls(&mut self) -> Result<(), Stop> {
+        match self.tls.write_tls(&mut self.socket) {
+            Ok(0) => Err(Stop::End(Ended::Closed)),
+            Ok(_) => Ok(()),
+            Err(error) => Err(stop(&error)),
+        }
+    }
+
+    /// Says that this was all, and lets the client take it in: to close with bytes unread could destroy the answer.
+    fn finish(&mut self, context: &Context<'_>) {
+        self.tls.send_close_notify();
+        let _ = self.tls.write_tls(&mut self.socket);
+        self.socket.finish();
+        self.enter(Phase::Lingering(context.limits.discarded_body), context.now.monotonic);
+    }
+
+    /// Reads away what comes, unread, until the client closes too.
+    fn linger(&mut self) -> Result<Turn, Ended> {
+        let mut unread = [0; READ];
+        loop {
+            let Phase::Lingering(left) = self.phase else { return Err(Ended::Closed) };
+            match self.socket.read(&mut unread) {
+                Ok(0) => return Err(Ended::Closed),
+                Ok(count) => match left.checked_sub(count as u64) {
+                    Some(left) => self.phase = Phase::Lingering(left),
+                    None => return Err(Ended::Closed),
+                },
+                Err(error) => match stop(&error) {
+                    Stop::Blocked => return Ok(Turn::Park(Interest::Read)),
+                    Stop::End(_) => return Err(Ended::Closed),
+                },
+            }
+        }
+    }
+
+    /// Ends an idle connection in order, as we stop.
+    pub(super) fn say_goodbye(&mut self) {
+        self.tls.send_close_notify();
+        let _ = self.tls.write_tls(&mut self.socket);
+    }
+
+    /// Why its time is over, if it is.
+    pub(super) fn overdue(&self, limits: &Limits, now: Instant) -> Option<Ended> {
+        let (longest, why) = match self.phase {
+            Phase::Handshake => (limits.handshake, Ended::Closed),
+            Phase::Idle if self.is_stranger() => (limits.idle, Ended::Idle),
+            Phase::Idle => (limits.verified_idle, Ended::Idle),
+            Phase::Head => (limits.head_time, Ended::HeadTimeout),
+            // Workers answer within their time; this is for a bug that loses the answer.
+            Phase::Waiting => (3 * limits.answer, Ended::Broken),
+            Phase::Writing => (limits.write, Ended::WriteTimeout),
+            Phase::Lingering(_) => (limits.linger, if self.refused { Ended::Refused } else { Ended::Closed }),
+        };
+        (now.saturating_duration_since(self.since) > longest).then_some(why)
+    }
+}
+
+/// How often connections are asked whether they are [overdue](Connection::overdue).
+pub(super) const SWEEP: Duration = Duration::from_millis(250);
+
+/// How often a worker without connections gives a sign of life.
+pub(super) const IDLE: Duration = Duration::from_secs(1);
+
+/// How long a connection idles before it counts as quiet.
+const QUIET: Duration = Duration::from_secs(1);
+
+fn stop(error: &io::Error) -> Stop {
+    match error.kind() {
+        ErrorKind::WouldBlock => Stop::Blocked,
+        // Whoever waits for the socket comes back at once.
+        ErrorKind::Interrupted => Stop::Blocked,
+        _ => Stop::End(Ended::Broken),
+    }
+}
+
+/// Remembers the first byte that is read.
+struct Sniffed<'a, S> {
+    socket: &'a mut S,
+    first: &'a mut Option<u8>,
+}
+
+impl<S: Read> Read for Sniffed<'_, S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.socket.read(buffer)?;
+        if self.first.is_none() {
+            *self.first = buffer.first().copied().filter(|_| count > 0);
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,284 @@
+//! HTTP/1 on one connection, without the connection: bytes in, requests out; replies in, bytes out, in the order in
+//! which the requests came. Once a request is refused no byte after it is looked at.
+
+use std::io::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::api::message::{Peer, Reply, Request};
+use crate::parse::head::{self, Head, HeadError};
+
+/// One connection's requests and answers.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    input: Vec<u8>,
+    /// How much of the input was looked at and holds no complete head.
+    seen: usize,
+    /// The request that is being answered.
+    under_way: Option<UnderWay>,
+    output: Vec<u8>,
+    sent: usize,
+    /// Whether the connection ends when the output is sent.
+    last: bool,
+}
+
+/// What has to be remembered of a request until its reply.
+#[derive(Clone, Copy, Debug)]
+struct UnderWay {
+    /// Bytes of its head.
+    length: usize,
+    /// Whether the connection stays open.
+    keep_alive: bool,
+    /// HTTP/1.0 has to be told that it does.
+    told: bool,
+    /// Whether the reply goes without its body, as to HEAD.
+    bodiless: bool,
+}
+
+/// What comes next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// More bytes are needed: the input is empty, or the beginning of a head.
+    Input,
+    /// A request is complete: see [`Exchange::with_request`].
+    Request,
+    /// The request is refused; its reply is the last one.
+    Refused(HeadError),
+}
+
+impl Exchange {
+    /// Takes what came from the client.
+    pub(super) fn receive(&mut self, bytes: &[u8]) {
+        self.input.extend_from_slice(bytes);
+    }
+
+    /// Whether nothing has come of the next request.
+    pub(super) fn is_idle(&self) -> bool {
+        self.input.is_empty() && self.under_way.is_none() && self.unsent().is_empty()
+    }
+
+    /// Looks for the next request, when the one before is answered.
+    pub(super) fn next(&mut self, limits: head::Limits) -> Next {
+        match head::parse(&self.input, self.seen, limits) {
+            Ok(None) => {
+                self.seen = self.input.len();
+                if self.input.is_empty() {
+                    // An idle connection holds no memory for input.
+                    self.input = Vec::new();
+                }
+                Next::Input
+            }
+            Ok(Some(head)) => {
+                self.under_way = Some(UnderWay::new(&head));
+                Next::Request
+            }
+            Err(error) => {
+                self.under_way = Some(UnderWay { length: 0, keep_alive: false, told: false, bodiless: false });
+                Next::Refused(error)
+            }
+        }
+    }
+
+    /// Hands the request that is under way to `ask`; `None` if there is none.
+    pub(super) fn with_request<T>(&self, peer: Option<&Peer>, ask: impl FnOnce(&Request<'_>) -> T) -> Option<T> {
+        let head = self.input.get(..self.under_way?.length)?;
+        with_request(head, peer, ask)
+    }
+
+    /// The head of the request that is under way, to be answered elsewhere; see [`with_request`].
+    pub(super) fn request_head(&self) -> Vec<u8> {
+        self.under_way.and_then(|under_way| self.input.get(..under_way.length)).unwrap_or_default().to_vec()
+    }
+
+    /// Answers the request that is under way; afterwards the connection ends if `close`.
+    pub(super) fn reply(&mut self, reply: &Reply, close: bool, unix_millis: i64) {
+        let Some(UnderWay { length, keep_alive, told, bodiless }) = self.under_way.take() else { return };
+        self.last = close || !keep_alive;
+        if self.last {
+            // Whatever follows is not for us any more.
+            self.input = Vec::new();
+        } else {
+            self.input.drain(..length);
+        }
+        self.seen = 0;
+        let connection = match (self.last, told) {
+            (true, _) => "Connection: close\r\n",
+            (false, true) => "Connection: keep-alive\r\n",
+            (false, false) => "",
+        };
+        head_of(&mut self.output, reply, connection, unix_millis);
+        if !bodiless {
+            self.output.extend_from_slice(&reply.body);
+        }
+    }
+
+    /// What is still to be sent.
+    pub(super) fn unsent(&self) -> &[u8] {
+        self.output.get(self.sent..).unwrap_or_default()
+    }
+
+    /// So many more bytes are sent.
+    pub(super) fn sent(&mut self, count: usize) {
+        self.sent += count;
+        if self.sent >= self.output.len() {
+            // An idle connection holds no memory for output.
+            (self.output, self.sent) = (Vec::new(), 0);
+        }
+    }
+
+    /// Whether the connection ends when everything is sent.
+    pub(super) fn is_last(&self) -> bool {
+        self.last
+    }
+}
+
+impl UnderWay {
+    fn new(head: &Head<'_>) -> Self {
+        Self {
+            length: head.length,
+            keep_alive: head.keep_alive,
+            told: head.minor == 0,
+            bodiless: head.method == "HEAD",
+        }
+    }
+}
+
+/// Hands the request whose head this is to `ask`; `None` if it is no whole head.
+pub(super) fn with_request<T>(head: &[u8], peer: Option<&Peer>, ask: impl FnOnce(&Request<'_>) -> T) -> Option<T> {
+    let any = head::Limits { bytes: head.len(), headers: head.len() };
+    let Head { method, target, headers, .. } = head::parse(head, 0, any).ok()??;
+    Some(ask(&Request { method, target, headers: &headers, peer }))
+}
+
+/// Status line and headers (RFC 9112 §4). Kubernetes' servers forbid caching everywhere, and guessing of types where the
+/// body is text.
+fn head_of(output: &mut Vec<u8>, reply: &Reply, connection: &str, unix_millis: i64) {
+    let since_1970 = Duration::from_millis(u64::try_from(unix_millis).unwrap_or_default());
+    let date = httpdate::HttpDate::from(UNIX_EPOCH.checked_add(since_1970).unwrap_or(SystemTime::UNIX_EPOCH));
+    let no_sniff = if reply.content_type.starts_with("text/") { "X-Content-Type-Options: nosniff\r\n" } else { "" };
+    // Writing to memory cannot fail.
+    let _ = write!(
+        output,
+        "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nCache-Control: no-cache, private\r\n{no_sniff}Date: {date}\r\n\
+         Content-Length: {}\r\n{connection}\r\n",
+        reply.code,
+        phrase(reply.code),
+        reply.content_type,
+        reply.body.len()
+    );
+}
+
+/// Reason phrases, which nobody reads but people (RFC 9110 §15).
+fn phrase(code: u16) -> &'static str {
+    match code {
+        200 => "OK",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        413 => "Content Too Large",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        _ => "Internal Server Error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: head::Limits = head::Limits { bytes: 1_024, headers: 8 };
+    const NOW: i64 = 1_787_020_504_000;
+
+    /// What a client gets that sends `input` in pieces of `piece` bytes to a server that answers with the target.
+    fn conversation(input: &str, piece: usize) -> String {
+        let mut exchange = Exchange::default();
+        let mut received = Vec::new();
+        for bytes in input.as_bytes().chunks(piece) {
+            if exchange.is_last() {
+                break;
+            }
+            exchange.receive(bytes);
+            while !exchange.is_last() {
+                let reply = match exchange.next(LIMITS) {
+                    Next::Input => break,
+                    Next::Request => exchange
+                        .with_request(None, |request| {
+                            Reply::text(200, format!("{} {}", request.method, request.target))
+                        })
+                        .unwrap(),
+                    Next::Refused(error) => Reply::text(400, error.to_string()),
+                };
+                exchange.reply(&reply, false, NOW);
+            }
+            received.extend_from_slice(exchange.unsent());
+            exchange.sent(exchange.unsent().len());
+        }
+        String::from_utf8(received).unwrap()
+    }
+
+    fn answer(code: &str, connection: &str, body: &str) -> String {
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {code}\r\nContent-Type: text/plain; charset=utf-8\r\nCache-Control: no-cache, private\r\n\
+             X-Content-Type-Options: nosniff\r\nDate: Tue, 18 Aug 2026 02:35:04 GMT\r\nContent-Length: {length}\r\n\
+             {connection}\r\n{body}"
+        )
+    }
+
+    #[test]
+    fn answers_in_order_however_the_bytes_come() {
+        let input = "GET /a HTTP/1.1\r\nHost: h\r\n\r\nGET /b HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\nGET /c HTTP/1.1\r\nHost: h\r\n\r\n";
+        let expected = answer("200 OK", "", "GET /a") + &answer("200 OK", "Connection: close\r\n", "GET /b");
+        for piece in 1..=input.len() {
+            assert_eq!(conversation(input, piece), expected, "pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn keeps_http_1_0_open_only_if_asked() {
+        for (lines, connection) in
+            [("", "Connection: close\r\n"), ("Connection: keep-alive\r\n", "Connection: keep-alive\r\n")]
+        {
+            let expected = answer("200 OK", connection, "GET /a");
+            assert_eq!(conversation(&format!("GET /a HTTP/1.0\r\n{lines}\r\n"), 7), expected);
+        }
+    }
+
+    #[test]
+    fn answers_head_without_a_body() {
+        let answer = conversation("HEAD /a HTTP/1.1\r\nHost: h\r\n\r\n", 100);
+        assert!(answer.contains("Content-Length: 7\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+
+    #[test]
+    fn reads_nothing_after_a_refusal() {
+        let second = "GET /smuggled HTTP/1.1\r\nHost: h\r\n\r\n";
+        for first in [
+            format!("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: {}\r\n\r\n", second.len()),
+            "GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned(),
+            "GET / HTTP/1.1\nHost: h\n\n".to_owned(),
+            "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: h2c\r\n\r\n".to_owned(),
+        ] {
+            for piece in [1, 7, 1_000] {
+                let received = conversation(&format!("{first}{second}"), piece);
+                assert_eq!(received.matches("HTTP/1.1 ").count(), 1, "{received}");
+                assert!(received.contains("400 Bad Request") && received.contains("Connection: close"), "{received}");
+                assert!(!received.contains("smuggled"), "{received}");
+            }
+        }
+    }
+
+    #[test]
+    fn holds_no_memory_when_idle() {
+        let mut exchange = Exchange::default();
+        exchange.receive(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(exchange.next(LIMITS), Next::Request);
+        assert_eq!(exchange.request_head().len(), 28 - 1);
+        exchange.reply(&Reply::text(200, "ok"), false, NOW);
+        exchange.sent(exchange.unsent().len());
+        assert_eq!(exchange.next(LIMITS), Next::Input);
+        assert!(exchange.is_idle() && exchange.input.capacity() == 0 && exchange.output.capacity() == 0);
+    }
+}

@@ -1,0 +1,265 @@
+//! The fast lane: reads requests, answers what can be answered from memory, writes answers. What has to wait for a source
+//! goes to [`Workers`](crate::server::workers::Workers), and its reply comes back by the inbox.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use super::connection::{Connection, Context, IDLE, SWEEP, Turn};
+use super::exchange;
+use super::poll::{Interest, Poller, Ready, Waker};
+use crate::api::message::Reply;
+use crate::telemetry::clock::Now;
+use crate::telemetry::connections::Ended;
+
+/// What others hand to one worker of this lane.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    messages: Mutex<Vec<Message>>,
+    waker: Waker,
+    /// How many connections it has, those in the inbox included, and how many of them are strangers'.
+    connections: AtomicUsize,
+    strangers: AtomicUsize,
+}
+
+#[derive(Debug)]
+enum Message {
+    Adopt(Box<Connection<TcpStream>>),
+    /// To the request of this connection that had to wait.
+    Reply(u64, Reply),
+    /// A newcomer needs the place of a stranger.
+    Evict,
+}
+
+/// One worker of this lane.
+pub(super) struct Hall {
+    shared: Arc<Shared>,
+    poller: Poller,
+    inbox: Arc<Inbox>,
+    connections: HashMap<u64, Parked>,
+    next: u64,
+    /// Who has more to do though its socket is not ready.
+    again: Vec<u64>,
+}
+
+struct Parked {
+    connection: Box<Connection<TcpStream>>,
+    interest: Interest,
+}
+
+impl Inbox {
+    pub(super) fn adopt(&self, connection: Box<Connection<TcpStream>>) {
+        self.connections.fetch_add(1, Ordering::SeqCst);
+        self.strangers.fetch_add(usize::from(connection.is_stranger()), Ordering::Relaxed);
+        self.put(Message::Adopt(connection));
+    }
+
+    pub(super) fn evict(&self) {
+        self.put(Message::Evict);
+    }
+
+    pub(super) fn wake(&self) {
+        self.waker.wake();
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn strangers(&self) -> usize {
+        self.strangers.load(Ordering::Relaxed)
+    }
+
+    fn left(&self, connection: &Connection<TcpStream>) {
+        self.connections.fetch_sub(1, Ordering::SeqCst);
+        self.strangers.fetch_sub(usize::from(connection.is_stranger()), Ordering::Relaxed);
+    }
+
+    fn put(&self, message: Message) {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        self.waker.wake();
+    }
+
+    fn take(&self) -> Vec<Message> {
+        std::mem::take(&mut self.messages.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Hall {
+    pub(super) fn new(shared: Arc<Shared>) -> io::Result<Self> {
+        let poller = Poller::new()?;
+        let inbox = Inbox {
+            messages: Mutex::default(),
+            waker: poller.waker(),
+            connections: AtomicUsize::new(0),
+            strangers: AtomicUsize::new(0),
+        };
+        let inbox = Arc::new(inbox);
+        Ok(Self { shared, poller, inbox, connections: HashMap::new(), next: 0, again: Vec::new() })
+    }
+
+    pub(super) fn inbox(&self) -> Arc<Inbox> {
+        self.inbox.clone()
+    }
+
+    /// Works until the server drains and nothing is under way. `beat` tells that it is alive.
+    pub(super) fn run(mut self, beat: impl Fn(Instant)) -> io::Result<()> {
+        let mut ready: Vec<Ready> = Vec::new();
+        let mut swept = self.shared.workers.now().monotonic;
+        loop {
+            let longest = match (self.again.is_empty(), self.connections.is_empty()) {
+                (false, _) => Duration::ZERO,
+                (true, false) => SWEEP,
+                (true, true) => IDLE,
+            };
+            self.poller.wait(longest, &mut ready)?;
+            let now = self.shared.workers.now();
+            beat(now.monotonic);
+            let mut evictions = 0;
+            for message in self.inbox.take() {
+                match message {
+                    Message::Adopt(connection) => self.adopt(connection, now),
+                    Message::Reply(id, reply) => {
+                        self.with(id, now, |connection, context| connection.reply(&reply, context));
+                    }
+                    Message::Evict => evictions += 1,
+                }
+            }
+            self.evict(evictions);
+            for id in std::mem::take(&mut self.again) {
+                self.turn(id, now);
+            }
+            for Ready { token, broken } in &ready {
+                self.ready(*token, *broken, now);
+            }
+            if now.monotonic.saturating_duration_since(swept) >= SWEEP {
+                swept = now.monotonic;
+                self.sweep(now.monotonic);
+            }
+            if self.shared.is_draining() && self.drained(now.monotonic) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn adopt(&mut self, connection: Box<Connection<TcpStream>>, now: Now) {
+        let id = self.next;
+        self.next += 1;
+        let watched = self.poller.add(connection.socket(), id, Interest::Read);
+        self.connections.insert(id, Parked { connection, interest: Interest::Read });
+        match watched {
+            // Its first request may have come with the end of its handshake.
+            Ok(()) => self.turn(id, now),
+            Err(_) => self.end(id, Ended::Broken),
+        }
+    }
+
+    /// Ends those strangers that have been as they are for longest.
+    fn evict(&mut self, count: usize) {
+        if count == 0 {
+            return;
+        }
+        let since = |(id, parked): (&u64, &Parked)| parked.connection.evictable_since().map(|since| (since, *id));
+        let mut strangers: Vec<_> = self.connections.iter().filter_map(since).collect();
+        strangers.sort_unstable();
+        for (_, id) in strangers.into_iter().take(count) {
+            self.end(id, Ended::Evicted);
+        }
+    }
+
+    fn ready(&mut self, id: u64, broken: bool, now: Now) {
+        // Nobody reads while an answer is waited for, so that a connection which breaks then has to be ended here.
+        match self.connections.get(&id) {
+            Some(parked) if broken && parked.interest == Interest::Nothing => self.end(id, Ended::Broken),
+            _ => self.turn(id, now),
+        }
+    }
+
+    fn turn(&mut self, id: u64, now: Now) {
+        self.with(id, now, Connection::turn);
+    }
+
+    /// Gives a connection its turn and does what comes of it.
+    fn with(&mut self, id: u64, now: Now, turn: impl FnOnce(&mut Connection<TcpStream>, &Context<'_>) -> Turn) {
+        // It may have ended before the reply for it came.
+        let Some(parked) = self.connections.get_mut(&id) else { return };
+        let workers = &self.shared.workers;
+        let context = Context {
+            limits: workers.limits(),
+            now,
+            leaving: self.shared.is_leaving(),
+            answer: &|request| workers.answer(request, workers.now()),
+            refuse: &|error| workers.api().refused_head(error),
+        };
+        match turn(&mut parked.connection, &context) {
+            Turn::Park(interest) => self.park(id, interest),
+            Turn::Again => self.again.push(id),
+            Turn::Wait(source) => {
+                self.hand_over(id, source, now);
+                self.park(id, Interest::Nothing);
+            }
+            Turn::End(why) => self.end(id, why),
+        }
+    }
+
+    fn park(&mut self, id: u64, interest: Interest) {
+        let Some(parked) = self.connections.get_mut(&id) else { return };
+        if parked.interest != interest {
+            parked.interest = interest;
+            if self.poller.change(parked.connection.socket(), id, interest).is_err() {
+                self.end(id, Ended::Broken);
+            }
+        }
+    }
+
+    /// Has a worker answer that may wait.
+    fn hand_over(&self, id: u64, source: usize, since: Now) {
+        let Some(parked) = self.connections.get(&id) else { return };
+        let (head, peer) = parked.connection.request();
+        let (inbox, workers) = (self.inbox.clone(), self.shared.workers.clone());
+        self.shared.workers.wait(
+            source,
+            since,
+            Box::new(move |answer| {
+                let reply = exchange::with_request(&head, peer.as_deref(), answer);
+                inbox.put(Message::Reply(id, reply.unwrap_or_else(|| workers.api().bug())));
+            }),
+        );
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        let limits = self.shared.workers.limits();
+        let overdue: Vec<_> = self
+            .connections
+            .iter()
+            .filter_map(|(id, parked)| parked.connection.overdue(limits, now).map(|why| (*id, why)))
+            .collect();
+        for (id, why) in overdue {
+            self.end(id, why);
+        }
+    }
+
+    fn end(&mut self, id: u64, why: Ended) {
+        if let Some(parked) = self.connections.remove(&id) {
+            self.inbox.left(&parked.connection);
+            self.shared.counters().connections.end(why);
+        }
+    }
+
+    /// Ends idle connections in order; true once no connection is left, nor any on its way here.
+    fn drained(&mut self, now: Instant) -> bool {
+        let idle = self.connections.iter().filter(|(_, parked)| parked.connection.is_quiet(now));
+        let idle: Vec<u64> = idle.map(|(id, _)| *id).collect();
+        for id in idle {
+            if let Some(parked) = self.connections.get_mut(&id) {
+                parked.connection.say_goodbye();
+            }
+            self.end(id, Ended::Stopping);
+        }
+        self.shared.doors_closed() && self.inbox.connections() == 0
+    }
+}

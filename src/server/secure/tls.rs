@@ -1,0 +1,111 @@
+//! What of TLS is ours to decide: versions, no resumption, and client certificates that are requested but prove one
+//! thing only, that the client has the key.
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoServerSessionStorage, ServerConfig};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::version::{TLS12, TLS13};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+
+use crate::config::cli::TlsVersion;
+
+/// How handshakes are made: with this key, from this version on.
+///
+/// # Errors
+/// If rustls does not take the combination, which it does.
+pub(super) fn config(key: Arc<CertifiedKey>, from: TlsVersion) -> Result<Arc<ServerConfig>, Error> {
+    let provider = Arc::new(ring::default_provider());
+    let versions = match from {
+        TlsVersion::Tls12 => &[&TLS13, &TLS12][..],
+        TlsVersion::Tls13 => &[&TLS13],
+    };
+    let possession = Arc::new(Possession::new(&provider));
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(versions)?
+        .with_client_cert_verifier(possession)
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // A resumed session would carry a certificate past the moment when its authority is withdrawn.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(Arc::new(config))
+}
+
+thread_local! {
+    /// Whether the client of the handshake on this thread proved that it has the key of the certificate it presented.
+    /// rustls calls the verifier on the thread that reads the client's bytes, but hands it nothing of ours.
+    static PROVED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Reads from the client by way of `read`; true if it proved possession of its certificate's key in doing so.
+pub(super) fn proves<T>(read: impl FnOnce() -> T) -> (T, bool) {
+    PROVED.set(false);
+    let result = read();
+    (result, PROVED.replace(false))
+}
+
+/// Takes every certificate, and notes whether the client proved to have its key. One that did not is as if it had
+/// presented none: it may well carry a bearer token. What a certificate is worth, its chain says elsewhere.
+#[derive(Debug)]
+struct Possession {
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl Possession {
+    fn new(provider: &CryptoProvider) -> Self {
+        Self { algorithms: provider.signature_verification_algorithms }
+    }
+}
+
+/// The handshake goes on in any case.
+fn noted(proof: &Result<HandshakeSignatureValid, Error>) -> Result<HandshakeSignatureValid, Error> {
+    PROVED.set(proof.is_ok());
+    Ok(HandshakeSignatureValid::assertion())
+}
+
+impl ClientCertVerifier for Possession {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        noted(&verify_tls12_signature(message, certificate, signed, &self.algorithms))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        noted(&verify_tls13_signature(message, certificate, signed, &self.algorithms))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
