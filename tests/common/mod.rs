@@ -181,10 +181,14 @@ impl Answer {
     pub fn status(&self) -> String {
         let status = self.json();
         let (reason, message) = (status["reason"].as_str().unwrap(), status["message"].as_str().unwrap());
-        let whole = serde_json::json!({
+        let mut whole = serde_json::json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": message, "reason": reason, "code": self.code,
         });
+        // Kubernetes' words for a path that is no route come with empty details.
+        if message == "the server could not find the requested resource" {
+            whole["details"] = serde_json::json!({});
+        }
         assert_eq!(status, whole);
         assert!(message.len() <= 512 && self.header("retry-after").is_none());
         format!("{} {reason}: {message}", self.code)
