@@ -42,7 +42,7 @@ Options:
   -v, --v[=LEVEL]          say more: -v, -vv, --v=2
   -h, --help               this text
 
-Without --config and --upstream, and outside a cluster, Metriclet's own /metrics page is the upstream.
+Without --config and --upstream, outside a cluster, Metriclet's own /metrics page is the upstream.
 
 Examples:
   metriclet
@@ -89,7 +89,7 @@ Options:
 
 Examples:
   metriclet get --config metrics.yaml namespaces/shop/services/web/queue_depth
-  metriclet get -o json --upstream http://localhost:9100/metrics 'namespaces/shop/pods/*/queue_depth'
+  metriclet get -o json --upstream http://localhost:9100/metrics 'namespaces/shop/pods/*/load'
 
 Exit codes: 0 answered, 64 wrong usage, 65 no such metric or no usable value, 66 no such file,
             69 upstream unavailable, 70 a bug of ours, 78 wrong configuration
