@@ -63,8 +63,9 @@ impl Live {
         let counters = api.counters();
         match self.load(path) {
             Ok(loaded) if loaded.unattributed().is_none() => {
-                info!("{}: {} rules in force", path.display(), loaded.config.rules.len());
+                let rules = loaded.config.rules.len();
                 api.metrics().install(loaded.config, None);
+                info!("{}: {rules} rules in force", path.display());
                 counters.reloads_succeeded.increment();
             }
             Ok(_) => {
