@@ -3,11 +3,9 @@
 
 mod common;
 
-use std::path::{Path, PathBuf};
-
 use common::tls::{Authority, TlsUpstream};
 use common::upstream::{Upstream, page};
-use common::{Server, file};
+use common::{Server, file, replace};
 
 /// One page an object, so that no answer comes from the cache.
 fn server(url: &str, credentials: &str) -> Server {
@@ -118,11 +116,4 @@ fn the_client_certificate_is_read_again() {
     assert_eq!(ask(&server, "c"), refused("c", &unfit));
     replace(&key, &second.key());
     assert_eq!(ask(&server, "d"), "d 3");
-}
-
-/// As a mounted Secret changes: another file in the same place.
-fn replace(path: &Path, content: &str) {
-    let next: PathBuf = path.with_extension("next");
-    std::fs::write(&next, content).unwrap();
-    std::fs::rename(&next, path).unwrap();
 }

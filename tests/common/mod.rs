@@ -7,7 +7,7 @@ pub mod upstream;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
@@ -42,6 +42,13 @@ pub fn file(name: &str, content: &str) -> PathBuf {
     let path = directory.join(name);
     std::fs::write(&path, content).unwrap();
     path
+}
+
+/// Puts another file in the place of one, whole from the first moment on, as a mounted Secret or ConfigMap changes.
+pub fn replace(path: &Path, content: &str) {
+    let next = path.with_extension("next");
+    std::fs::write(&next, content).unwrap();
+    std::fs::rename(&next, path).unwrap();
 }
 
 /// A server under test; it ends with this value.
