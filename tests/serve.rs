@@ -282,6 +282,7 @@ fn stops(mut server: Server, pid: u32, gate: &Gate, arrivals: &Receiver<()>, nam
     gate.open();
     assert_eq!(Answer::read(caller).values(), "web 7", "{name}");
     assert_eq!(server.wait().code(), Some(0), "{name}");
+    assert!(server.seen.last().unwrap().contains("stopping: finishing"), "nothing is left: {:#?}", server.seen);
 }
 
 #[test]
@@ -291,6 +292,11 @@ fn signals_let_it_finish() {
         let server = Server::with_config(&config(&upstream, &[("a", "")]));
         let pid = server.pid();
         stops(server, pid, &gate, &arrivals, name);
+        // With nothing under way too.
+        let mut idle = Server::with_config(&config(&upstream, &[("a", "")]));
+        idle.signal(name);
+        assert_eq!(idle.wait().code(), Some(0), "{name}");
+        assert!(idle.seen.last().unwrap().contains("stopping: finishing"), "{:#?}", idle.seen);
     }
 }
 

@@ -116,11 +116,12 @@ impl Server {
         signal(self.pid(), name);
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and for all that it had to say.
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                self.seen.extend(self.log.iter());
                 return status;
             }
             assert!(Instant::now() < deadline, "it does not end");
