@@ -62,8 +62,9 @@ impl Live {
         let counters = api.counters();
         match self.load(path) {
             Ok(loaded) if loaded.unattributed().is_none() => {
-                info!("{}: {} rules in force", path.display(), loaded.config.rules.len());
+                let rules = loaded.config.rules.len();
                 api.metrics().install(loaded.config, None);
+                info!("{}: {rules} rules in force", path.display());
                 counters.reloads_succeeded.increment();
             }
             Ok(_) => {
@@ -122,12 +123,13 @@ pub fn install_once(api: &Api, origin: &Origin, limits: &Limits) -> Result<(), E
 /// Reads a configuration file.
 ///
 /// # Errors
-/// What was attempted and found.
+/// What was attempted, expected and found.
 pub fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, String> {
-    bounded::read(path, limits.config).map_err(|why| match why {
-        Unreadable::TooLarge => {
-            format!("configuration {}: expected at most {} bytes, found more", path.display(), limits.config)
+    bounded::read(path, limits.config).map_err(|why| {
+        let cannot = format!("cannot read configuration {}", path.display());
+        match why {
+            Unreadable::TooLarge => format!("{cannot}: expected at most {} bytes, found more", limits.config),
+            why => format!("{cannot}: it {why}"),
         }
-        why => format!("configuration {} {why}", path.display()),
     })
 }

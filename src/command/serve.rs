@@ -35,12 +35,13 @@ pub fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     if serve.listen == Listen::Off && serve.secure.is_none() {
         return fail(
             exit::USAGE,
-            &"--listen off leaves nothing to serve on; --tls-cert-file and --tls-private-key-file would",
+            &"--listen off leaves nothing to serve on; HTTPS needs --tls-cert-file and --tls-private-key-file",
         );
     }
     let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     if serve.origin == Origin::ByDefault && (in_cluster || serve.listen == Listen::Off) {
-        return fail(exit::USAGE, &"say what to serve: --config FILE or --upstream URL");
+        let place = if in_cluster { "in a cluster" } else { "with --listen off" };
+        return fail(exit::USAGE, &format_args!("{place}, say what to serve: --config FILE or --upstream URL"));
     }
     let limits = &tuned(limits, &serve.tuning);
     let api = Arc::new(app::api(limits, clock));

@@ -96,8 +96,10 @@ impl Metrics {
             }
             Entry::Unknown => {
                 let hint = match (rules.resources_of(&path.metric).as_slice(), kinds::suggest(&path.resource)) {
-                    ([], Some(plural)) => format!("; the resource may be meant as {}", plural.resource),
-                    ([], None) => String::new(),
+                    ([], Some(plural)) if plural.resource != path.resource => {
+                        format!("; the resource may be meant as {}", plural.resource)
+                    }
+                    ([], _) => String::new(),
                     (resources, _) => format!("; there are rules for {}", resources.join(", ")),
                 };
                 Err(Failure::NotFound(format!("{}: no rule is configured for it{hint}", Subject(path))))

@@ -92,6 +92,8 @@ impl Shared {
         while let Ok(Some(request)) = self.server.try_recv() {
             self.first(request);
         }
+        // The last look at the queue may have taken the wake-up of another worker off it.
+        self.server.unblock();
     }
 
     fn first(&self, mut request: tiny_http::Request) {

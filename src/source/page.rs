@@ -1,14 +1,14 @@
 //! A fetched page, reduced while it streams in to what rules want of it.
 
+mod text;
+
 use std::borrow::Cow;
-use std::collections::HashSet;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 
 use crate::config::limits::Limits;
 use crate::config::model::{Format, Identity, Rule, Value};
-use crate::parse::exposition::{self, Kind, Labels, PageError, Parser, Sample, Sink};
+use crate::parse::exposition::{self, Kind, Labels, PageError};
 use crate::parse::expression::VectorSelector;
 use crate::parse::json::{self, JsonExpr, JsonPageError, Path};
 use crate::parse::quantity;
@@ -169,13 +169,13 @@ impl Page {
         limits: &Limits,
     ) -> Result<Self, BodyError> {
         match format {
-            Some(Format::Prometheus) => text(body, &[], Format::Prometheus, wants, at, limits),
-            Some(Format::OpenMetrics) => text(body, &[], Format::OpenMetrics, wants, at, limits),
+            Some(Format::Prometheus) => text::read(body, &[], Format::Prometheus, wants, at, limits),
+            Some(Format::OpenMetrics) => text::read(body, &[], Format::OpenMetrics, wants, at, limits),
             Some(Format::Json) => json_page(body, wants, at, limits),
             Some(Format::Number) => number(&head(body)?, wants, at),
             None => {
                 let head = head(body)?;
-                number(&head, wants, at).or_else(|_| text(body, &head, Format::Prometheus, wants, at, limits))
+                number(&head, wants, at).or_else(|_| text::read(body, &head, Format::Prometheus, wants, at, limits))
             }
         }
     }
@@ -277,151 +277,6 @@ fn number(head: &[u8], wants: &[Want], at: i64) -> Result<Page, BodyError> {
 /// A decimal number or a Kubernetes quantity.
 fn decimal(text: &str) -> Option<f64> {
     quantity::parse(text).ok()
-}
-
-fn text(
-    body: &mut dyn Read,
-    head: &[u8],
-    format: Format,
-    wants: &[Want],
-    at: i64,
-    limits: &Limits,
-) -> Result<Page, BodyError> {
-    let (syntax, line) = match format {
-        Format::OpenMetrics => (exposition::Format::OpenMetrics, limits.line),
-        _ => (exposition::Format::Prometheus, limits.line),
-    };
-    let mut parser = Parser::new(syntax, exposition::Limits { line, labels: limits.labels });
-    let mut keep = Keep::new(wants, limits);
-    let mut buffer = vec![0; 16 * 1024];
-    let mut bytes = head.len() as u64;
-    parser.feed(head, &mut keep).map_err(BodyError::Text)?;
-    loop {
-        let read = match body.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(BodyError::Io(error)),
-        };
-        bytes += read as u64;
-        if bytes > limits.page {
-            return Err(BodyError::TooLarge(limits.page));
-        }
-        parser.feed(buffer.get(..read).unwrap_or_default(), &mut keep).map_err(BodyError::Text)?;
-    }
-    let summary = parser.finish().map_err(BodyError::Text)?;
-    let (series, found) = keep.done(format);
-    Ok(Page { at, bytes, samples: summary.samples, format, series, found })
-}
-
-/// Keeps the series that somebody wants, each want within its own bounds.
-struct Keep<'a> {
-    wants: Vec<Keeping<'a>>,
-    series: Vec<Series>,
-    seen: HashSet<u64>,
-    bytes: usize,
-    limits: &'a Limits,
-}
-
-struct Keeping<'a> {
-    id: u64,
-    query: &'a Query,
-    found: Result<Vec<u32>, Refusal>,
-}
-
-impl<'a> Keep<'a> {
-    fn new(wants: &'a [Want], limits: &'a Limits) -> Self {
-        let keeping = |want: &'a Want| Keeping { id: want.id, query: &want.query, found: Ok(Vec::new()) };
-        Self { wants: wants.iter().map(keeping).collect(), series: Vec::new(), seen: HashSet::new(), bytes: 0, limits }
-    }
-
-    fn done(self, format: Format) -> (Vec<Series>, Vec<(u64, Found)>) {
-        let found = self.wants.into_iter().map(|want| {
-            let found = match (want.query, want.found) {
-                (Query::Json { .. }, _) => Found::Refused(Refusal::WrongFormat("JSON", format)),
-                (Query::Number, _) => Found::Refused(Refusal::WrongFormat("one number", format)),
-                (_, Ok(positions)) => Found::Series(positions),
-                (_, Err(refusal)) => Found::Refused(refusal),
-            };
-            (want.id, found)
-        });
-        (self.series, found.collect())
-    }
-}
-
-impl Keeping<'_> {
-    fn may_want(&self, name: &str) -> bool {
-        self.found.is_ok()
-            && match self.query {
-                Query::Series(selector) => selector.name.as_deref().is_none_or(|wanted| wanted == name),
-                Query::Named { name: wanted, .. } => wanted == name,
-                Query::Json { .. } | Query::Number => false,
-            }
-    }
-
-    fn wants(&self, sample: &Sample<'_>) -> bool {
-        self.may_want(sample.name)
-            && match self.query {
-                Query::Series(selector) => selector.matches(sample.name, |label| sample.labels.get(label)),
-                _ => true,
-            }
-    }
-}
-
-impl Sink for Keep<'_> {
-    fn wants(&mut self, name: &str) -> bool {
-        self.wants.iter().any(|want| want.may_want(name))
-    }
-
-    fn sample(&mut self, sample: &Sample<'_>) {
-        let position = self.series.len() as u32;
-        let text = sample.name.len() + sample.labels.raw().len();
-        let refusal = if self.bytes + text > self.limits.kept_bytes {
-            Some(Refusal::TooLarge(self.limits.kept_bytes))
-        } else {
-            None
-        };
-        let (mut wanted, mut duplicate) = (false, None);
-        for want in self.wants.iter_mut().filter(|want| want.wants(sample)) {
-            let new = *duplicate.get_or_insert_with(|| self.seen.insert(identity(sample)));
-            match &mut want.found {
-                _ if !new => want.found = Err(Refusal::Duplicate),
-                _ if refusal.is_some() => want.found = refusal.clone().map_or(Ok(Vec::new()), Err),
-                Ok(positions) if positions.len() >= self.limits.kept_series => {
-                    want.found = Err(Refusal::TooMany(self.limits.kept_series));
-                }
-                Ok(positions) => {
-                    positions.push(position);
-                    wanted = true;
-                }
-                Err(_) => {}
-            }
-        }
-        if wanted {
-            self.bytes += text;
-            self.series.push(Series {
-                name: sample.name.into(),
-                labels: sample.labels.raw().into(),
-                value: sample.value,
-                timestamp: sample.timestamp,
-                kind: sample.kind,
-            });
-        }
-    }
-}
-
-/// Name and labels in any order, as one number: two series that agree in 64 bits are taken for one, and the rule
-/// errs rather than sums twice.
-fn identity(sample: &Sample<'_>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    sample.name.hash(&mut hasher);
-    let labels = sample.labels.iter().map(|label| {
-        let mut hasher = DefaultHasher::new();
-        label.hash(&mut hasher);
-        hasher.finish()
-    });
-    labels.fold(0, u64::wrapping_add).hash(&mut hasher);
-    hasher.finish()
 }
 
 fn json_page(body: &mut dyn Read, wants: &[Want], at: i64, limits: &Limits) -> Result<Page, BodyError> {

@@ -5,11 +5,14 @@
 //!   bytes from upstream, or anything secret.
 //! - `debug`: also hosts and status codes of upstreams, routes and codes of requests.
 //! - `trace`: also whole URLs and paths, with selectors. Never header values, credentials or bodies.
+//!
+//! Libraries log from `warn` on unless RUST_LOG asks for more, and never at `trace`, where ureq shows every byte it
+//! sends.
 
 use std::io::Write;
 
-use env_logger::{Builder, Env, Target};
-use log::LevelFilter;
+use env_logger::{Builder, DEFAULT_FILTER_ENV, Env, Target};
+use log::{Level, LevelFilter};
 
 use super::clock::Clock;
 use crate::kube::meta::Time;
@@ -23,11 +26,18 @@ pub fn start(verbosity: u8, quiet: bool, clock: Clock) {
         1 => LevelFilter::Debug,
         _ => LevelFilter::Trace,
     };
-    // Libraries below us log requests in full at debug.
     let mut builder = Builder::new();
-    builder.filter_level(LevelFilter::Warn).filter_module("metriclet", level).target(Target::Stderr);
-    builder.parse_env(Env::default());
+    builder.target(Target::Stderr);
+    if std::env::var_os(DEFAULT_FILTER_ENV).is_some() {
+        builder.parse_env(Env::default());
+    } else {
+        // Libraries below us log requests in full at debug.
+        builder.filter_level(LevelFilter::Warn).filter_module("metriclet", level);
+    }
     builder.format(move |out, record| {
+        if record.level() == Level::Trace && !record.target().starts_with("metriclet") {
+            return Ok(());
+        }
         let time = Time::from_millis(clock.now().unix_millis);
         writeln!(out, "{time} {:<5} {}", record.level(), record.args())
     });

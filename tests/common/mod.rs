@@ -2,12 +2,13 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part of this module")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
+pub mod tls;
 pub mod upstream;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
@@ -43,10 +44,19 @@ pub fn file(name: &str, content: &str) -> PathBuf {
     path
 }
 
+/// Puts another file in the place of one, whole from the first moment on, as a mounted Secret or ConfigMap changes.
+pub fn replace(path: &Path, content: &str) {
+    let next = path.with_extension("next");
+    std::fs::write(&next, content).unwrap();
+    std::fs::rename(&next, path).unwrap();
+}
+
 /// A server under test; it ends with this value.
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
+    /// What it prints.
+    pub printed: BufReader<ChildStdout>,
     log: Receiver<String>,
     pub seen: Vec<String>,
 }
@@ -72,11 +82,13 @@ impl Server {
 
     /// Starts a command that runs the server, and waits until it listens.
     pub fn spawn(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (to, log) = mpsc::channel();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         thread::spawn(move || stderr.lines().map_while(Result::ok).try_for_each(|line| to.send(line)));
-        let mut server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)), log, seen: Vec::new() };
+        let printed = BufReader::new(child.stdout.take().unwrap());
+        let address = SocketAddr::from(([127, 0, 0, 1], 0));
+        let mut server = Self { child, address, printed, log, seen: Vec::new() };
         let line = server.wait_for("listening on http://");
         server.address = line.rsplit("http://").next().unwrap().parse().unwrap();
         server
@@ -101,15 +113,15 @@ impl Server {
     }
 
     pub fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status().unwrap();
-        assert!(sent.success());
+        signal(self.pid(), name);
     }
 
-    /// Waits for the end.
+    /// Waits for the end, and for all that it had to say.
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                self.seen.extend(self.log.iter());
                 return status;
             }
             assert!(Instant::now() < deadline, "it does not end");
@@ -129,12 +141,21 @@ impl Server {
 
     /// Whatever bytes; reads to the end of the connection.
     pub fn raw(&self, request: &str) -> Answer {
+        Answer::read(self.send(request))
+    }
+
+    /// Whatever bytes, without waiting for the answer.
+    pub fn send(&self, request: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        Answer::parse(&answer)
+        stream
+    }
+
+    /// Asks for a metric without waiting for the answer.
+    pub fn ask(&self, path: &str) -> TcpStream {
+        let path = format!("/apis/custom.metrics.k8s.io/v1beta2/{path}");
+        self.send(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address))
     }
 
     /// GETs a metric: what follows the version.
@@ -157,7 +178,20 @@ impl Drop for Server {
     }
 }
 
+/// Sends a signal to a process that a test has started.
+pub fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args([format!("-{name}"), pid.to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
 impl Answer {
+    /// Reads to the end of the connection.
+    pub fn read(mut stream: TcpStream) -> Self {
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        Self::parse(&answer)
+    }
+
     fn parse(bytes: &[u8]) -> Self {
         let text = String::from_utf8(bytes.to_vec()).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {text:?}"));
@@ -181,10 +215,14 @@ impl Answer {
     pub fn status(&self) -> String {
         let status = self.json();
         let (reason, message) = (status["reason"].as_str().unwrap(), status["message"].as_str().unwrap());
-        let whole = serde_json::json!({
+        let mut whole = serde_json::json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": message, "reason": reason, "code": self.code,
         });
+        // Kubernetes' words for a path that is no route come with empty details.
+        if message == "the server could not find the requested resource" {
+            whole["details"] = serde_json::json!({});
+        }
         assert_eq!(status, whole);
         assert!(message.len() <= 512 && self.header("retry-after").is_none());
         format!("{} {reason}: {message}", self.code)

@@ -23,6 +23,7 @@ impl Gate {
         self.0.1.notify_all();
     }
 
+    /// Returns once the door is open.
     pub fn wait(&self) {
         let open = self.0.0.lock().unwrap();
         drop(self.0.1.wait_while(open, |open| !*open).unwrap());

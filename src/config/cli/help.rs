@@ -54,7 +54,7 @@ HTTPS, with both of the first two:
       --workers NUMBER                 threads for handshakes, and as many for quick answers [2]
       --shutdown-delay-duration TIME   how long to go on after SIGTERM, so that clients leave [10s]
 
-Without --config and --upstream, and outside a cluster, Metriclet's own /metrics page is the upstream.
+Without --config and --upstream, outside a cluster, Metriclet's own /metrics page is the upstream.
 
 Examples:
   metriclet
@@ -101,7 +101,7 @@ Options:
 
 Examples:
   metriclet get --config metrics.yaml namespaces/shop/services/web/queue_depth
-  metriclet get -o json --upstream http://localhost:9100/metrics 'namespaces/shop/pods/*/queue_depth'
+  metriclet get -o json --upstream http://localhost:9100/metrics 'namespaces/shop/pods/*/load'
 
 Exit codes: 0 answered, 64 wrong usage, 65 no such metric or no usable value, 66 no such file,
             69 upstream unavailable, 70 a bug of ours, 78 wrong configuration

@@ -1,6 +1,6 @@
 //! The host and port of a URL template.
 
-use std::net::Ipv6Addr;
+use core::net::Ipv6Addr;
 
 use super::{Piece, Placeholder, TemplateError, error, literals, pieces};
 use crate::parse::escape::Escaped;

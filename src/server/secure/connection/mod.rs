@@ -1,6 +1,8 @@
 //! One connection over TLS: what it is waiting for, until when, and what to do when that has come. It never blocks; who
 //! drives it says when its socket is ready.
 
+mod handshake;
+
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
@@ -8,24 +10,19 @@ use std::time::{Duration, Instant};
 
 use rustls::ServerConnection;
 
+pub(super) use self::handshake::Handshake;
 use super::admission::Place;
 use super::exchange::{Exchange, Next};
 use super::poll::Interest;
-use super::tls;
 use crate::api::Answer;
 use crate::api::message::{Peer, Reply, Request};
 use crate::config::limits::Limits;
 use crate::parse::head::{self, HeadError};
 use crate::telemetry::clock::Now;
-use crate::telemetry::connections::{Ended, HandshakeFailure, Standing};
+use crate::telemetry::connections::{Ended, Standing};
 
 /// What a socket brings in one read; rustls asks for no more.
 const READ: usize = 4_096;
-
-/// For those who speak HTTP to an HTTPS port, as a client without TLS can read it.
-const PLAIN_HTTP: &[u8] =
-    b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
-    This port speaks HTTPS: write https:// instead of http://.\n";
 
 /// A socket that does not block.
 pub(super) trait Socket: Read + Write {
@@ -86,14 +83,6 @@ pub(super) enum Turn {
     Wait(usize),
     /// Its end.
     End(Ended),
-}
-
-/// How a handshake stands.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Handshake {
-    Park(Interest),
-    Done,
-    Failed(HandshakeFailure),
 }
 
 /// Why reading or writing stops.
@@ -163,52 +152,6 @@ impl<S: Socket> Connection<S> {
     /// The request that has to wait for a source: its head, and who asks.
     pub(super) fn request(&self) -> (Vec<u8>, Option<Arc<Peer>>) {
         (self.exchange.request_head(), self.peer.clone())
-    }
-
-    /// Goes on with the handshake as far as it goes.
-    pub(super) fn handshake(&mut self, now: Instant) -> Handshake {
-        loop {
-            if self.tls.wants_write() {
-                match self.write_tls() {
-                    Ok(()) => continue,
-                    Err(Stop::Blocked) => return Handshake::Park(Interest::Write),
-                    Err(Stop::End(_)) => return Handshake::Failed(HandshakeFailure::Closed),
-                }
-            }
-            if !self.tls.is_handshaking() {
-                break;
-            }
-            let read = self.tls.read_tls(&mut Sniffed { socket: &mut self.socket, first: &mut self.first });
-            match read {
-                Ok(0) => return Handshake::Failed(HandshakeFailure::Closed),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Handshake::Park(Interest::Read),
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                Err(_) => return Handshake::Failed(HandshakeFailure::Closed),
-            }
-            let (processed, proved) = tls::proves(|| self.tls.process_new_packets().map(drop));
-            self.proved |= proved;
-            if processed.is_err() {
-                return Handshake::Failed(self.no_tls());
-            }
-        }
-        if let Some(chain) = self.tls.peer_certificates().filter(|_| self.proved) {
-            self.peer = Some(Arc::new(Peer { chain: chain.iter().map(|certificate| certificate.to_vec()).collect() }));
-        }
-        self.enter(Phase::Idle, now);
-        Handshake::Done
-    }
-
-    /// What came is not TLS, or not as it should be: says so, as far as one write goes.
-    fn no_tls(&mut self) -> HandshakeFailure {
-        let plain = self.first.is_some_and(|byte| byte.is_ascii_uppercase());
-        if plain {
-            let _ = self.socket.write(PLAIN_HTTP);
-        } else {
-            let _ = self.tls.write_tls(&mut self.socket);
-        }
-        self.socket.finish();
-        if plain { HandshakeFailure::PlainHttp } else { HandshakeFailure::Tls }
     }
 
     /// Reads, answers and writes as far as it goes.
@@ -426,21 +369,5 @@ fn stop(error: &io::Error) -> Stop {
         // Whoever waits for the socket comes back at once.
         ErrorKind::Interrupted => Stop::Blocked,
         _ => Stop::End(Ended::Broken),
-    }
-}
-
-/// Remembers the first byte that is read.
-struct Sniffed<'a, S> {
-    socket: &'a mut S,
-    first: &'a mut Option<u8>,
-}
-
-impl<S: Read> Read for Sniffed<'_, S> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.socket.read(buffer)?;
-        if self.first.is_none() {
-            *self.first = buffer.first().copied().filter(|_| count > 0);
-        }
-        Ok(count)
     }
 }

@@ -1,0 +1,88 @@
+//! The handshake of one connection: TLS as far as the bytes go, and what becomes of those who do not speak it.
+
+use std::io::{self, ErrorKind, Read};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::{Connection, Phase, Socket, Stop};
+use crate::api::message::Peer;
+use crate::server::secure::poll::Interest;
+use crate::server::secure::tls;
+use crate::telemetry::connections::HandshakeFailure;
+
+/// For those who speak HTTP to an HTTPS port, as a client without TLS can read it.
+const PLAIN_HTTP: &[u8] =
+    b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
+    This port speaks HTTPS: write https:// instead of http://.\n";
+
+/// How a handshake stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::server::secure) enum Handshake {
+    Park(Interest),
+    Done,
+    Failed(HandshakeFailure),
+}
+
+impl<S: Socket> Connection<S> {
+    /// Goes on with the handshake as far as it goes.
+    pub(in crate::server::secure) fn handshake(&mut self, now: Instant) -> Handshake {
+        loop {
+            if self.tls.wants_write() {
+                match self.write_tls() {
+                    Ok(()) => continue,
+                    Err(Stop::Blocked) => return Handshake::Park(Interest::Write),
+                    Err(Stop::End(_)) => return Handshake::Failed(HandshakeFailure::Closed),
+                }
+            }
+            if !self.tls.is_handshaking() {
+                break;
+            }
+            let read = self.tls.read_tls(&mut Sniffed { socket: &mut self.socket, first: &mut self.first });
+            match read {
+                Ok(0) => return Handshake::Failed(HandshakeFailure::Closed),
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Handshake::Park(Interest::Read),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => return Handshake::Failed(HandshakeFailure::Closed),
+            }
+            let (processed, proved) = tls::proves(|| self.tls.process_new_packets().map(drop));
+            self.proved |= proved;
+            if processed.is_err() {
+                return Handshake::Failed(self.no_tls());
+            }
+        }
+        if let Some(chain) = self.tls.peer_certificates().filter(|_| self.proved) {
+            self.peer = Some(Arc::new(Peer { chain: chain.iter().map(|certificate| certificate.to_vec()).collect() }));
+        }
+        self.enter(Phase::Idle, now);
+        Handshake::Done
+    }
+
+    /// What came is not TLS, or not as it should be: says so, as far as one write goes.
+    fn no_tls(&mut self) -> HandshakeFailure {
+        let plain = self.first.is_some_and(|byte| byte.is_ascii_uppercase());
+        if plain {
+            let _ = self.socket.write(PLAIN_HTTP);
+        } else {
+            let _ = self.tls.write_tls(&mut self.socket);
+        }
+        self.socket.finish();
+        if plain { HandshakeFailure::PlainHttp } else { HandshakeFailure::Tls }
+    }
+}
+
+/// Remembers the first byte that is read.
+struct Sniffed<'a, S> {
+    socket: &'a mut S,
+    first: &'a mut Option<u8>,
+}
+
+impl<S: Read> Read for Sniffed<'_, S> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.socket.read(buffer)?;
+        if self.first.is_none() {
+            *self.first = buffer.first().copied().filter(|_| count > 0);
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,385 @@
+//! The built binary's commands: what they print and how they end.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use std::io::Read;
+use std::process::Stdio;
+
+use common::upstream::Upstream;
+use common::{Server, file, metriclet, run};
+
+const PAGE: &str = "\
+# TYPE queue_depth gauge
+queue_depth{namespace=\"shop\",service=\"web\"} 3
+queue_depth{namespace=\"shop\",service=\"db\"} 1.5
+# TYPE jobs_total counter
+jobs_total{namespace=\"shop\",service=\"web\"} 12
+";
+
+fn config(upstream: &Upstream) -> String {
+    let config = format!(
+        "sources:\n  app: {{url: '{}', namespaces: [shop]}}\nmetrics:\n  \
+         - {{name: queue_depth, object: services, source: app}}\n  \
+         - {{name: broken, object: services, source: nowhere}}\n",
+        upstream.url()
+    );
+    file("metrics.yaml", &config).to_str().unwrap().to_owned()
+}
+
+/// Replaces what differs from run to run.
+fn masked(text: &str, upstream: &Upstream) -> String {
+    let text = text.replace(&upstream.address.to_string(), "ADDRESS");
+    let digits = |c: char| if c.is_ascii_digit() { '0' } else { c };
+    let word = |word: &str| match word.len() == 20 && word.ends_with('Z') {
+        true => word.chars().map(digits).collect(),
+        false => word.to_owned(),
+    };
+    text.split_inclusive('\n')
+        .map(|line| line.trim_end_matches('\n').split(' ').map(word).collect::<Vec<_>>().join(" ") + "\n")
+        .collect()
+}
+
+#[test]
+fn helps() {
+    for (arguments, expected) in [
+        (&["--help"][..], include_str!("fixtures/help/metriclet.txt")),
+        (&["-h"], include_str!("fixtures/help/metriclet.txt")),
+        (&["serve", "--help"], include_str!("fixtures/help/serve.txt")),
+        (&["check", "--help"], include_str!("fixtures/help/check.txt")),
+        (&["get", "--help"], include_str!("fixtures/help/get.txt")),
+    ] {
+        assert_eq!(run(arguments), (0, expected.to_owned(), String::new()), "{arguments:?}");
+        for line in expected.lines() {
+            assert!(line.chars().count() <= 100, "too wide: {line}");
+            assert_eq!(line.trim_end(), line, "blanks at the end");
+        }
+    }
+}
+
+#[test]
+fn tells_its_version() {
+    for arguments in [&["--version"][..], &["-V"], &["get", "--version"]] {
+        let expected = concat!("metriclet ", env!("CARGO_PKG_VERSION"), "\n");
+        assert_eq!(run(arguments), (0, expected.to_owned(), String::new()), "{arguments:?}");
+    }
+}
+
+/// A closed pipe is nobody's fault.
+#[test]
+fn prints_into_closed_pipes() {
+    let mut child = metriclet(&["--help"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut stderr = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    assert_eq!((child.wait().unwrap().code(), stderr.as_str()), (Some(0), ""));
+}
+
+#[test]
+fn refuses_command_lines_that_mean_nothing() {
+    let wide = "this listener believes whoever reaches it, so it serves this machine only and no switch widens it; for the \
+                network, put in front of it what ends TLS and checks callers";
+    for (arguments, why) in [
+        (&["--nope"][..], "unknown option \"--nope\" (see metriclet --help)".to_owned()),
+        (&["get", "--nope", "x"], "unknown option \"--nope\" (see metriclet get --help)".to_owned()),
+        (&["srve"], "expected a command (serve, check or get), found \"srve\" (see metriclet --help)".to_owned()),
+        (&["serve", "x"], "expected no further argument, found \"x\" (see metriclet serve --help)".to_owned()),
+        (&["check"], "expected a file to check (see metriclet check --help)".to_owned()),
+        (&["--config"], "--config needs a value (see metriclet --help)".to_owned()),
+        (&["get", "nodes/n1/load"], "say where the values come from: --upstream URL or --config FILE".to_owned()),
+        (
+            &["--listen", "0.0.0.0:8080"],
+            format!("--listen: \"0.0.0.0:8080\" is not a loopback address; {wide} (see metriclet --help)"),
+        ),
+        (
+            &["serve", "--listen", "[::]:8080"],
+            format!("--listen: \"[::]:8080\" is not a loopback address; {wide} (see metriclet serve --help)"),
+        ),
+        (
+            &["--listen", "example.com:80"],
+            "--listen: expected off or a loopback address and port such as 127.0.0.1:8080, found \"example.com:80\" \
+             (see metriclet --help)"
+                .to_owned(),
+        ),
+        (
+            &["--listen", "off"],
+            "--listen off leaves nothing to serve on; HTTPS needs --tls-cert-file and --tls-private-key-file"
+                .to_owned(),
+        ),
+        (
+            &["--listen", "127.0.0.1:0", "--upstream", "ftp://x/"],
+            "--upstream: expected a URL that starts with http:// or https:// at column 1".to_owned(),
+        ),
+    ] {
+        assert_eq!(run(arguments), (64, String::new(), format!("metriclet: {why}\n")), "{arguments:?}");
+    }
+}
+
+/// In a cluster nobody wants to see Metriclet's own page.
+#[test]
+fn asks_what_to_serve_in_a_cluster() {
+    let output = metriclet(&[]).env("KUBERNETES_SERVICE_HOST", "10.0.0.1").output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(64));
+    assert_eq!(stderr, "metriclet: in a cluster, say what to serve: --config FILE or --upstream URL\n");
+}
+
+#[test]
+fn checks() {
+    let good = file(
+        "good.yaml",
+        "sources:\n  app: {url: 'http://app/metrics', namespaces: [shop]}\nmetrics:\n  \
+         - {name: queue_depth, object: services, source: app}\n",
+    );
+    let good = good.to_str().unwrap();
+    assert_eq!(
+        run(&["check", good]),
+        (0, format!("{good}: 1 rule on 1 source; no errors, no warnings\n"), String::new())
+    );
+
+    let surprising = file(
+        "surprising.yaml",
+        "sources:\n  app: {url: 'http://app/metrics', namespaces: [\"*\"]}\nmetrics:\n  \
+         - name: queue_depth\n    object: services\n    source: app\n    onMissing: zero\n",
+    );
+    let surprising = surprising.to_str().unwrap();
+    let (code, stdout, stderr) = run(&["check", surprising]);
+    assert_eq!(code, 0);
+    assert_eq!(stdout, format!("{surprising}: 1 rule on 1 source; no errors, 2 warnings\n"));
+    assert_eq!(
+        stderr,
+        format!(
+            "{surprising}:2:48: warning: namespaces: \"*\" lets whoever writes this page scale objects of every \
+             namespace\n  |\n2 |   app: {{url: 'http://app/metrics', namespaces: [\"*\"]}}\n  \
+             |                                                ^\n\
+             {surprising}:7:16: warning: onMissing: zero scales to the minimum when what feeds this page stops; error \
+             holds the replicas\n  |\n7 |     onMissing: zero\n  |                ^^^^\n"
+        )
+    );
+
+    let broken = file(
+        "broken.yaml",
+        "sources:\n  app:\n    urll: http://app/metrics\nmetrics:\n  - name: queue_depth\n    object: service\n    \
+         source: app\n    value: 'sum(queue_depth'\n  - name: load\n    object: nodes\n    source: nowhere\n",
+    );
+    let broken = broken.to_str().unwrap();
+    let (code, stdout, stderr) = run(&["check", broken]);
+    assert_eq!(code, 78);
+    assert!(stdout.starts_with(&format!("{broken}: no rules on no sources; 5 errors, ")), "{stdout}");
+    let heads: Vec<_> = stderr.lines().filter_map(|line| line.strip_prefix(&format!("{broken}:"))).collect();
+    assert_eq!(
+        heads,
+        [
+            "2:3: error: url: required",
+            "3:5: error: source \"app\": unknown key \"urll\"; did you mean url?",
+            "6:13: error: object: unknown resource \"service\"; did you mean services?",
+            "8:28: error: value: expected \")\" at column 16, found the end",
+            "11:13: error: source: unknown source \"nowhere\"",
+        ]
+    );
+
+    let (code, stdout, stderr) = run(&["check", "/nowhere/metrics.yaml"]);
+    assert_eq!((code, stdout.as_str()), (66, ""));
+    assert_eq!(stderr, "metriclet: cannot read configuration /nowhere/metrics.yaml: it is not there\n");
+}
+
+#[test]
+fn gets_a_table() {
+    let upstream = Upstream::text(PAGE);
+    let config = config(&upstream);
+    // The shorthand, the whole path, and the flag first.
+    for arguments in [
+        ["get", "namespaces/shop/services/*/queue_depth", "--config", &config],
+        ["get", "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/services/%2A/queue_depth", "-c", &config],
+        ["get", "-c", &config, "namespaces/shop/services/*/queue_depth?timeout=5s"],
+    ] {
+        let (code, stdout, stderr) = run(&arguments);
+        assert_eq!(code, 0, "{stderr}");
+        assert_eq!(
+            masked(&stdout, &upstream),
+            "NAMESPACE   OBJECT        METRIC        VALUE   TIMESTAMP\n\
+             shop        Service/db    queue_depth   1500m   0000-00-00T00:00:00Z\n\
+             shop        Service/web   queue_depth   3       0000-00-00T00:00:00Z\n"
+        );
+    }
+}
+
+#[test]
+fn gets_json() {
+    let upstream = Upstream::text(PAGE);
+    let path = "namespaces/shop/services/web/queue_depth";
+    let (code, stdout, _) = run(&["get", "-o", "json", path, "--upstream", &upstream.url()]);
+    assert_eq!(code, 0);
+    let list: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(list["apiVersion"], "custom.metrics.k8s.io/v1beta2");
+    assert_eq!(list["items"][0]["value"], "3");
+    // A refusal is JSON too, and the exit code tells.
+    let (code, stdout, _) =
+        run(&["get", "--output=json", "namespaces/shop/services/web/nope", "--upstream", &upstream.url()]);
+    let status: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((code, &status["reason"]), (65, &"NotFound".into()));
+}
+
+#[test]
+fn shows_the_steps() {
+    let upstream = Upstream::text(PAGE);
+    let (code, _, stderr) =
+        run(&["get", "-v", "namespaces/shop/services/web/queue_depth", "--config", &config(&upstream)]);
+    assert_eq!(code, 0, "{stderr}");
+    let steps: String =
+        masked(&stderr, &upstream).split_inclusive('\n').filter(|line| !line.contains("nowhere")).collect();
+    assert_eq!(
+        steps,
+        format!(
+            "rule     queue_depth of services, value queue_depth\n\
+             url      http://ADDRESS/metrics\n\
+             page     Prometheus text, {} bytes, 3 samples\n\
+             series   2 match\n\
+             object   web: found 3, answer 3\n",
+            PAGE.len()
+        )
+    );
+}
+
+#[test]
+fn ends_with_the_code_that_fits() {
+    let upstream = Upstream::text(PAGE);
+    let config = config(&upstream);
+    let down = {
+        let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        format!("http://{}/", gone.local_addr().unwrap())
+    };
+    let by_name =
+        |path: &'static str, url: String| vec!["get".to_owned(), path.to_owned(), "--upstream".to_owned(), url];
+    let by_file = |path: &'static str| vec!["get".to_owned(), path.to_owned(), "--config".to_owned(), config.clone()];
+    for (arguments, code, last) in [
+        (
+            by_name("namespaces/shop/services/web/queue_depth?labelSelector=a+b", upstream.url()),
+            64,
+            "BadRequest (400): ",
+        ),
+        (by_name("namespaces/shop/queue_depth", upstream.url()), 64, "BadRequest (400): invalid request path"),
+        (by_name("namespaces/shop/services/web/nope", upstream.url()), 65, "NotFound (404): "),
+        (by_name("nowhere", upstream.url()), 65, "NotFound (404): the server could not find the requested resource"),
+        (by_name("/nowhere", upstream.url()), 65, "404: no such path"),
+        (
+            by_name("namespaces/shop/services/web/jobs_total", upstream.url()),
+            69,
+            "ServiceUnavailable (503): jobs_total of services/web in namespace shop: it is a counter, and only gauges \
+             are served by name; write a rule: {name: jobs_total, object: services, source: upstream, value: \
+             max(jobs_total)}; the rule takes jobs_total from source upstream",
+        ),
+        (
+            by_name("namespaces/shop/services/web/queue_depth", down),
+            69,
+            "ServiceUnavailable (503): queue_depth of services/web in namespace shop: source upstream connect: \
+             connection refused",
+        ),
+        (
+            by_file("namespaces/shop/services/web/broken"),
+            69,
+            "ServiceUnavailable (503): broken of services/web in namespace shop: the configuration does not allow it: \
+             5:46: error: source: unknown source \"nowhere\"",
+        ),
+    ] {
+        let borrowed: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let (found, stdout, stderr) = run(&borrowed);
+        assert_eq!((found, stdout.as_str()), (code, ""), "{arguments:?}: {stderr}");
+        let told = stderr.lines().last().unwrap().strip_prefix("metriclet: ").unwrap();
+        assert!(told.starts_with(last), "{arguments:?}: {told}");
+    }
+    let (code, _, stderr) = run(&["get", "nodes/n1/load", "--config", "/nowhere.yaml"]);
+    assert_eq!(code, 66, "{stderr}");
+    let wrong = file("wrong.yaml", "sources: [\n");
+    let (code, _, stderr) = run(&["get", "nodes/n1/load", "--config", wrong.to_str().unwrap()]);
+    assert_eq!(code, 78, "{stderr}");
+    assert!(stderr.contains("wrong.yaml:1:11: error: not YAML"), "{stderr}");
+}
+
+/// The level decides how much is said; nothing secret is said at any.
+#[test]
+fn never_logs_secrets() {
+    const SECRETS: [&str; 4] = ["tok3n-of-the-bearer", "passw0rd", "k3y-in-a-header", "Y2FsbGVy"];
+    // me:passw0rd
+    const BASE64: &str = "bWU6cGFzc3cwcmQ=";
+    let upstream = Upstream::text(PAGE);
+    let token = file("token", SECRETS[0]);
+    let password = file("password", SECRETS[1]);
+    let key = file("key", SECRETS[2]);
+    let config = format!(
+        "sources:\n  \
+         bearer: {{url: '{url}?as=bearer', namespaces: [shop], bearerTokenFile: '{}'}}\n  \
+         basic: {{url: '{url}?as=basic', namespaces: [shop], basic: {{username: me, passwordFile: '{}'}}}}\n  \
+         header: {{url: '{url}?as=header', namespaces: [shop], headers: {{X-Api-Key: {{file: '{}'}}}}}}\nmetrics:\n  \
+         - {{name: bearer, object: services, source: bearer, value: queue_depth}}\n  \
+         - {{name: basic, object: services, source: basic, value: queue_depth}}\n  \
+         - {{name: header, object: services, source: header, value: queue_depth}}\n",
+        token.display(),
+        password.display(),
+        key.display(),
+        url = upstream.url(),
+    );
+    let config = file("secrets.yaml", &config);
+    let config = config.to_str().unwrap();
+    let clean = |text: &str, what: &str| {
+        for secret in SECRETS.into_iter().chain([BASE64]) {
+            assert!(!text.contains(secret), "{what}: {secret} in {text}");
+        }
+        // A dump of bytes, wrapped or in hexadecimal, would begin a secret somewhere.
+        for piece in ["tok3n", "746f 6b33", "746f6b33", "passw", "k3y-in", "bWU6c"] {
+            assert!(!text.contains(piece), "{what}: {piece} in {text}");
+        }
+        assert!(!text.to_ascii_lowercase().contains("authorization"), "{what}: {text}");
+    };
+    for (level, arguments) in [("", &["-vvv"][..]), ("trace", &[]), ("metriclet=trace,debug", &["-v"])] {
+        let mut command = metriclet(&[&["--listen", "127.0.0.1:0", "--config", config], arguments].concat());
+        if !level.is_empty() {
+            command.env("RUST_LOG", level);
+        }
+        let mut server = Server::spawn(command);
+        for metric in ["bearer", "basic", "header"] {
+            let target = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/{metric}");
+            let answer = server.request("GET", &target, "Authorization: Basic Y2FsbGVy\r\n");
+            assert_eq!(answer.values(), "web 3");
+            clean(&format!("{answer:?}"), metric);
+        }
+        clean(&server.get("/metrics").body, "/metrics");
+        server.signal("TERM");
+        server.wait_for("stopping");
+        assert!(server.wait().success());
+        let log = server.seen.join("\n");
+        assert!(log.contains("source bearer: Prometheus text"), "the level says more: {log}");
+        clean(&log, level);
+    }
+    let heads = upstream.heads().join("\n").to_ascii_lowercase();
+    for sent in ["authorization: bearer tok3n", "authorization: basic bwu6", "x-api-key: k3y"] {
+        assert!(heads.contains(sent), "{sent} was sent: {heads}");
+    }
+    let (code, _, stderr) = run(&["get", "-vvv", "--config", config, "namespaces/shop/services/web/bearer"]);
+    assert_eq!(code, 0);
+    clean(&stderr, "get -vvv");
+}
+
+#[test]
+fn says_more_when_asked_to() {
+    let upstream = Upstream::text(PAGE);
+    for (level, flag, told) in [
+        (None, None, false),
+        (None, Some("-v"), true),
+        (Some("warn,metriclet::command=info"), Some("-vv"), false),
+        (Some("metriclet=debug"), None, true),
+    ] {
+        let url = upstream.url();
+        let mut arguments = vec!["--listen", "127.0.0.1:0", "--upstream", &url];
+        arguments.extend(flag);
+        let mut command = metriclet(&arguments);
+        command.envs(level.map(|level| ("RUST_LOG", level)));
+        let mut server = Server::spawn(command);
+        assert_eq!(server.metric("namespaces/shop/services/web/queue_depth").values(), "web 3");
+        server.signal("INT");
+        server.wait_for("stopping");
+        assert!(server.wait().success());
+        let log = server.seen.join("\n");
+        assert_eq!(log.contains("source upstream: Prometheus text"), told, "{level:?} {flag:?}: {log}");
+    }
+}

@@ -1,0 +1,485 @@
+//! What is answered for what was found, row by row, as an HPA sees it.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use common::Server;
+use common::upstream::Upstream;
+use serde_json::Value;
+
+const SUBJECT: &str = "queue_depth of services/web in namespace shop";
+const ORIGIN: &str = "the rule takes queue_depth from source app";
+const ALL: &str = "queue_depth of all services in namespace shop";
+
+/// A server with one rule on one source; both lines continue YAML flow mappings.
+fn server(upstream: &Upstream, source: &str, rule: &str) -> Server {
+    Server::with_config(&format!(
+        "sources:\n  app: {{url: '{}', namespaces: [shop]{source}}}\nmetrics:\n  \
+         - {{name: queue_depth, object: services, source: app{rule}}}\n",
+        upstream.url()
+    ))
+}
+
+/// What one rule answers for services/web, given a page.
+fn ask(page: &str, rule: &str) -> String {
+    let upstream = Upstream::text(page);
+    server(&upstream, "", rule).metric("namespaces/shop/services/web/queue_depth").values()
+}
+
+fn web(value: &str) -> String {
+    format!("queue_depth{{namespace=\"shop\",service=\"web\"}} {value}\n")
+}
+
+fn unavailable(why: &str) -> String {
+    format!("503 ServiceUnavailable: {SUBJECT}: {why}; {ORIGIN}")
+}
+
+fn missing(why: &str) -> String {
+    format!("404 NotFound: {SUBJECT}: {why}; {ORIGIN}")
+}
+
+/// Milliseconds since 1970, so much before or after now.
+fn at(seconds: i64) -> i64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    now.as_millis() as i64 + seconds * 1000
+}
+
+#[test]
+fn a_number_is_served_to_the_nearest_milli() {
+    for (value, quantity) in [
+        ("3", "3"),
+        ("1.5", "1500m"),
+        ("1e3", "1k"),
+        ("12345", "12345"),
+        ("0.0014", "1m"),
+        ("0.0016", "2m"),
+        ("1.0005000001", "1001m"),
+        ("9.2e15", "9200T"),
+    ] {
+        assert_eq!(ask(&web(value), ""), format!("web {quantity}"), "{value}");
+    }
+}
+
+#[test]
+fn a_tiny_number_is_never_rounded_to_zero() {
+    for (value, quantity) in
+        [("0.0004", "1m"), ("1e-300", "1m"), ("4.9e-324", "1m"), ("-0.0004", "-1m"), ("-1e-300", "-1m")]
+    {
+        assert_eq!(ask(&web(value), ", allowNegative: true"), format!("web {quantity}"), "{value}");
+    }
+}
+
+#[test]
+fn zero_is_zero() {
+    for value in ["0", "0.0", "-0", "0e9"] {
+        assert_eq!(ask(&web(value), ""), "web 0", "{value}");
+    }
+}
+
+#[test]
+fn nothing_is_404_with_what_was_looked_for_and_seen() {
+    for (page, why) in [
+        ("", "nothing on its page matches"),
+        ("other 3\n", "nothing on its page matches"),
+        ("queue_depth 3\n", "what matches on its page carries no label exported_service or service to name an object"),
+        ("queue_depth{namespace=\"shop\",service=\"db\"} 3\n", "what matches on its page describes other objects"),
+        ("queue_depth{namespace=\"bank\",service=\"web\"} 3\n", "what matches on its page describes other objects"),
+    ] {
+        assert_eq!(ask(page, ""), missing(why), "{page}");
+    }
+    let upstream = Upstream::text(&web("3"));
+    let server = server(&upstream, "", "");
+    assert_eq!(
+        server.metric("namespaces/shop/services/web/queue_depth?metricLabelSelector=verb%3DGET").values(),
+        missing("what matches on its page does not match metricLabelSelector")
+    );
+}
+
+#[test]
+fn nothing_is_zero_only_where_the_rule_says_so_and_the_page_is_good() {
+    assert_eq!(ask("other 3\n", ", onMissing: zero"), "web 0");
+    let down = Upstream::raw("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(
+        server(&down, "", ", onMissing: zero").metric("namespaces/shop/services/web/queue_depth").values(),
+        format!("503 ServiceUnavailable: {SUBJECT}: source app answered 500")
+    );
+}
+
+#[test]
+fn the_last_good_value_keeps_its_own_time() {
+    let scraped = at(-30) / 1000 * 1000;
+    let (upstream, page) = Upstream::changing(&format!(
+        "queue_depth{{service=\"web\"}} 3 {scraped}\nqueue_depth{{service=\"old\"}} 4 {}\n",
+        at(-110)
+    ));
+    let server = server(&upstream, ", cache: 0s", ", onMissing: last 100s");
+    let list = |path: &str| server.metric(&format!("namespaces/shop/services/{path}/queue_depth"));
+    let first = list("web").json();
+    assert_eq!(list("old").values(), "old 4");
+    *page.lock().unwrap() = "other 3\n".to_owned();
+    assert_eq!(list("web").values(), "web 3");
+    assert_eq!(list("web").json()["items"][0]["timestamp"], first["items"][0]["timestamp"]);
+    // Within `*` too; what never was there, or is too old by now, is not.
+    assert_eq!(list("*").values(), "web 3");
+    assert_eq!(list("old").values(), missing("nothing on its page matches").replace("/web", "/old"));
+    assert_eq!(list("db").values(), missing("nothing on its page matches").replace("/web", "/db"));
+}
+
+#[test]
+fn several_series_need_an_aggregation() {
+    let page = "queue_depth{service=\"web\",shard=\"1\"} 3\nqueue_depth{service=\"web\",shard=\"2\"} 4\n";
+    assert_eq!(ask(page, ""), unavailable("several values match; wrap it in sum(), max(), min() or avg()"));
+    for (value, quantity) in [
+        ("sum(queue_depth)", "7"),
+        ("avg(queue_depth)", "3500m"),
+        ("min(queue_depth)", "3"),
+        ("max(queue_depth)", "4"),
+        ("count(queue_depth)", "2"),
+        ("queue_depth{shard=\"1\"}", "3"),
+        ("sum(queue_depth{shard!=\"1\"})", "4"),
+        ("sum(queue_depth{shard=~\"1|2\"})", "7"),
+        ("sum(queue_depth{shard!~\"1\"})", "4"),
+    ] {
+        assert_eq!(ask(page, &format!(", value: '{value}'")), format!("web {quantity}"), "{value}");
+    }
+    // `onMissing` is not about this.
+    assert!(ask(page, ", onMissing: zero").starts_with("503 "));
+}
+
+#[test]
+fn one_series_twice_is_refused() {
+    assert_eq!(ask(&(web("3") + &web("3")), ""), unavailable("one series stands on its page twice"));
+}
+
+#[test]
+fn nan_is_what_on_nan_says() {
+    assert_eq!(ask(&web("NaN"), ""), unavailable("the value is NaN; onNaN can take it as missing or zero"));
+    assert_eq!(ask(&web("NaN"), ", onNaN: error"), ask(&web("NaN"), ""));
+    assert_eq!(ask(&web("NaN"), ", onNaN: missing"), missing("the value is NaN, which onNaN takes as missing"));
+    assert_eq!(ask(&web("NaN"), ", onNaN: missing, onMissing: zero"), "web 0");
+    assert_eq!(ask(&web("NaN"), ", onNaN: zero"), "web 0");
+}
+
+#[test]
+fn infinite_out_of_range_and_negative_are_refused() {
+    let beyond = "the value lies beyond 9223372036854775.807 or its negative";
+    for (value, why) in [
+        ("+Inf", "the value is +Inf"),
+        ("-Inf", "the value is -Inf"),
+        ("9.3e15", beyond),
+        ("-1e300", beyond),
+        ("-3", "the value is negative; allowNegative: true would serve it"),
+        ("-1e-300", "the value is negative; allowNegative: true would serve it"),
+    ] {
+        assert_eq!(ask(&web(value), ", onMissing: zero, onNaN: zero"), unavailable(why), "{value}");
+    }
+    assert_eq!(ask(&web("-3"), ", allowNegative: true"), "web -3");
+}
+
+#[test]
+fn old_and_future_samples_are_as_nothing() {
+    let stale = missing("the sample is older than maxAge allows");
+    let future = missing("the sample's timestamp lies in the future; compare the clocks");
+    let aged = |seconds: i64| web(&format!("3 {}", at(seconds)));
+    assert_eq!(ask(&aged(-90), ""), "web 3");
+    assert_eq!(ask(&aged(-130), ""), stale);
+    assert_eq!(ask(&aged(-130), ", maxAge: 10m"), "web 3");
+    assert_eq!(ask(&aged(-90), ", maxAge: 1m"), stale);
+    assert_eq!(ask(&aged(25), ""), "web 3");
+    assert_eq!(ask(&aged(90), ""), future);
+    assert_eq!(ask(&aged(-130), ", onMissing: zero"), "web 0");
+    // A sum is no fresher than its oldest part.
+    let sum = |old: i64, new: i64| {
+        let page = format!(
+            "queue_depth{{service=\"web\",a=\"1\"}} 3 {}\nqueue_depth{{service=\"web\",a=\"2\"}} 4 {}\n",
+            at(old),
+            at(new)
+        );
+        ask(&page, ", value: sum(queue_depth)")
+    };
+    assert_eq!(sum(-10, 0), "web 7");
+    assert_eq!(sum(-130, 0), stale.replace("takes queue_depth", "takes sum(queue_depth)"));
+    assert_eq!(sum(0, 90), future.replace("takes queue_depth", "takes sum(queue_depth)"));
+}
+
+#[test]
+fn items_carry_the_time_of_their_samples() {
+    let time = 1_000 * (at(-45) / 1_000);
+    let upstream = Upstream::text(&web(&format!("3 {time}")));
+    let server = server(&upstream, "", "");
+    let list = server.metric("namespaces/shop/services/web/queue_depth").json();
+    let expected = metriclet::kube::meta::Time::from_millis(time).to_string();
+    assert_eq!(list["items"][0]["timestamp"], Value::String(expected));
+    assert!(list["items"][0].get("windowSeconds").is_none());
+}
+
+#[test]
+fn a_star_leaves_out_and_counts() {
+    let page = format!(
+        "queue_depth{{service=\"good\"}} 3\nqueue_depth{{service=\"zero\"}} 0\nqueue_depth{{service=\"nan\"}} NaN\n\
+         queue_depth{{service=\"inf\"}} +Inf\nqueue_depth{{service=\"ninf\"}} -Inf\nqueue_depth{{service=\"far\"}} 1e300\n\
+         queue_depth{{service=\"below\"}} -1\nqueue_depth{{service=\"two\",a=\"1\"}} 1\nqueue_depth{{service=\"two\"}} 2\n\
+         queue_depth{{service=\"stale\"}} 3 {}\nqueue_depth{{service=\"future\"}} 3 {}\n",
+        at(-200),
+        at(200)
+    );
+    let upstream = Upstream::text(&page);
+    let server = server(&upstream, "", "");
+    assert_eq!(server.metric("namespaces/shop/services/*/queue_depth").values(), "good 3, zero 0");
+    for (reason, count) in [
+        ("nan", 1.0),
+        ("infinite", 2.0),
+        ("out_of_range", 1.0),
+        ("negative", 1.0),
+        ("several_series", 1.0),
+        ("stale", 1.0),
+        ("future", 1.0),
+    ] {
+        let series = format!("metriclet_objects_left_out_total{{reason=\"{reason}\"}}");
+        assert_eq!(server.own(&series), count, "{reason}");
+    }
+}
+
+#[test]
+fn a_star_with_nothing_left_is_404_if_nothing_failed_and_503_if_something_did() {
+    let star = |page: &str, rule: &str| {
+        let upstream = Upstream::text(page);
+        server(&upstream, "", rule).metric("namespaces/shop/services/*/queue_depth").values()
+    };
+    let missing = |why: &str| missing(why).replace(SUBJECT, ALL);
+    let unavailable = |why: &str| unavailable(why).replace(SUBJECT, ALL);
+    assert_eq!(star("other 3\n", ""), missing("nothing on its page matches"));
+    // Zero for whom? No object is known.
+    assert_eq!(star("other 3\n", ", onMissing: zero"), missing("nothing on its page matches"));
+    assert_eq!(
+        star("queue_depth{namespace=\"bank\",service=\"web\"} 3\n", ""),
+        missing("what matches on its page describes other objects")
+    );
+    let stale = web(&format!("3 {}", at(-200)));
+    assert_eq!(star(&stale, ""), missing("the sample is older than maxAge allows"));
+    assert_eq!(star(&(stale + "queue_depth{service=\"db\"} +Inf\n"), ""), unavailable("the value is +Inf"));
+    assert_eq!(star(&web("NaN"), ""), unavailable("the value is NaN; onNaN can take it as missing or zero"));
+    assert_eq!(star(&web("NaN"), ", onNaN: missing"), missing("the value is NaN, which onNaN takes as missing"));
+    assert_eq!(star(&web("NaN"), ", onNaN: zero"), "web 0");
+    // A shared source that fails, fails for all.
+    let down = Upstream::raw("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(
+        server(&down, "", "").metric("namespaces/shop/services/*/queue_depth").values(),
+        format!("503 ServiceUnavailable: {ALL}: source app answered 500")
+    );
+}
+
+/// What a rule on a JSON page answers for services/web.
+fn ask_json(page: &str, rule: &str) -> String {
+    let upstream = Upstream::page("application/json", page);
+    let rule = format!(", describes: {{namespace: shop, name: web}}{rule}");
+    server(&upstream, "", &rule).metric("namespaces/shop/services/web/queue_depth").values()
+}
+
+#[test]
+fn json_values() {
+    let taking = |path: &str, answer: String| answer.replace("takes queue_depth", &format!("takes {path}"));
+    for (page, quantity) in [
+        ("{\"a\": 3}", "3"),
+        ("{\"a\": 1.5}", "1500m"),
+        ("{\"a\": 0}", "0"),
+        ("{\"a\": 1e-9}", "1m"),
+        ("{\"a\": \"3\"}", "3"),
+        ("{\"a\": \"1.5\"}", "1500m"),
+        ("{\"a\": \"250m\"}", "250m"),
+        ("{\"a\": \"2Ki\"}", "2048"),
+        ("{\"a\": 9007199254740993}", "9007199254740992"),
+    ] {
+        assert_eq!(ask_json(page, ", value: $.a"), format!("web {quantity}"), "{page}");
+    }
+    for (page, why) in [
+        ("{\"a\": null}", "expected a number, found null"),
+        ("{\"a\": true}", "expected a number, found a boolean"),
+        ("{\"a\": \"many\"}", "expected a number, found a string that is not a number"),
+        ("{\"a\": [3]}", "expected a number, found an array"),
+        ("{\"a\": {}}", "expected a number, found an object"),
+        ("{\"a\": -3}", "the value is negative; allowNegative: true would serve it"),
+        ("{\"a\": 1e300}", "the value lies beyond 9223372036854775.807 or its negative"),
+    ] {
+        assert_eq!(ask_json(page, ", value: $.a"), taking("$.a", unavailable(why)), "{page}");
+    }
+    let nothing = taking("$.a", missing("nothing on its page matches"));
+    assert_eq!(ask_json("{}", ", value: $.a"), nothing);
+    assert_eq!(ask_json("[]", ", value: $.a"), nothing);
+    assert_eq!(ask_json("{}", ", value: $.a, onMissing: zero"), "web 0");
+    assert!(ask_json("{\"a\": null}", ", value: $.a, onMissing: zero").starts_with("503 "), "null is not nothing");
+}
+
+#[test]
+fn json_aggregates() {
+    let page = "{\"queues\": [{\"depth\": 3}, {\"depth\": \"4\"}, {\"name\": \"x\"}]}";
+    for (value, quantity) in [
+        ("sum($.queues[*].depth)", "7"),
+        ("avg($.queues[*].depth)", "3500m"),
+        ("min($.queues[*].depth)", "3"),
+        ("max($.queues[*].depth)", "4"),
+        ("count($.queues[*].depth)", "2"),
+        ("$.queues[1].depth", "4"),
+        ("$.queues[?@.depth == 3].depth", "3"),
+    ] {
+        assert_eq!(ask_json(page, &format!(", value: '{value}'")), format!("web {quantity}"), "{value}");
+    }
+    let several = ask_json(page, ", value: '$.queues[*].depth'");
+    assert!(several.contains("several values match; wrap it in sum(), max(), min() or avg()"), "{several}");
+    // One part that is no number spoils the sum.
+    let mixed = ask_json("{\"queues\": [{\"depth\": 3}, {\"depth\": null}]}", ", value: 'sum($.queues[*].depth)'");
+    assert!(mixed.contains("expected a number, found null"), "{mixed}");
+    // Nothing has no sum.
+    assert!(ask_json("{\"queues\": []}", ", value: 'sum($.queues[*].depth)'").starts_with("404 "));
+}
+
+#[test]
+fn json_items() {
+    let page = "{\"queues\": [\
+        {\"name\": \"web\", \"space\": \"shop\", \"depth\": 3}, {\"name\": \"db\", \"space\": \"shop\", \"depth\": \"1.5\"}, \
+        {\"name\": \"web\", \"space\": \"bank\", \"depth\": 9}, {\"space\": \"shop\", \"depth\": 1}, \
+        {\"name\": \"nil\", \"space\": \"shop\", \"depth\": null}, {\"name\": 7, \"space\": \"shop\", \"depth\": 1}]}";
+    let upstream = Upstream::page("application/json", page);
+    let config = format!(
+        "sources:\n  app: {{url: '{}', namespaces: [shop, bank]}}\nmetrics:\n  - name: queue_depth\n    object: services\n    \
+         source: app\n    value: $.depth\n    items: $.queues[*]\n    nameFrom: $.name\n    namespaceFrom: $.space\n",
+        upstream.url()
+    );
+    let server = Server::with_config(&config);
+    for (path, expected) in [
+        ("shop/services/web", "web 3"),
+        ("shop/services/db", "db 1500m"),
+        ("shop/services/*", "db 1500m, web 3"),
+        ("bank/services/*", "web 9"),
+        (
+            "shop/services/nil",
+            "503 ServiceUnavailable: queue_depth of services/nil in namespace shop: expected a number, found null; the \
+             rule takes $.depth from source app",
+        ),
+        (
+            "shop/services/7",
+            "404 NotFound: queue_depth of services/7 in namespace shop: what matches on its page describes other \
+             objects; the rule takes $.depth from source app",
+        ),
+        (
+            "shop/services/web/queue_depth?metricLabelSelector=a%3Db",
+            "400 BadRequest: queue_depth of services/web in namespace shop: metricLabelSelector needs series with labels, \
+             and the rule reads none",
+        ),
+    ] {
+        let path = if path.contains('?') { path.to_owned() } else { format!("{path}/queue_depth") };
+        assert_eq!(server.metric(&format!("namespaces/{path}")).values(), expected, "{path}");
+    }
+    assert_eq!(server.own("metriclet_objects_left_out_total{reason=\"not_a_number\"}"), 1.0);
+    assert_eq!(
+        server.metric("namespaces/shop/services/*/queue_depth?labelSelector=a%3Db").values(),
+        format!(
+            "400 BadRequest: {ALL}: labelSelector cannot be honoured: source app does not say how; set labelSelector: \
+             labels on it to match the labels of its series, or put {{labelSelector}} into its url"
+        )
+    );
+}
+
+#[test]
+fn bare_numbers() {
+    let ask = |body: &str, content_type: &str, source: &str, rule: &str| {
+        let upstream = Upstream::page(content_type, body);
+        let rule = format!(", describes: {{namespace: shop, name: web}}{rule}");
+        server(&upstream, source, &rule).metric("namespaces/shop/services/web/queue_depth").values()
+    };
+    for (body, quantity) in [("3", "3"), (" 1.5\n", "1500m"), ("250m", "250m"), ("2Ki\r\n", "2048"), ("0", "0")] {
+        assert_eq!(ask(body, "text/html", ", format: number", ""), format!("web {quantity}"), "{body:?}");
+    }
+    let source = format!("503 ServiceUnavailable: {SUBJECT}: source app ");
+    for body in ["", "many", "3 4", &"1".repeat(65), "\u{e9}"] {
+        let answer = ask(body, "text/plain", ", format: number", "");
+        assert!(answer.starts_with(&source) && answer.contains("number"), "{body:?}: {answer}");
+    }
+    let nan = ask("NaN", "text/plain", ", format: number", "");
+    assert_eq!(
+        nan,
+        format!(
+            "503 ServiceUnavailable: {SUBJECT}: the value is NaN; onNaN can take it as missing or zero; the rule takes \
+             the number from source app"
+        )
+    );
+}
+
+/// Each placeholder, percent-encoded where it stands.
+#[test]
+fn templates() {
+    let upstream = Upstream::text("queue_depth{service=\"web\"} 3\nqueue_depth{service=\"db\"} 4\n");
+    let config = format!(
+        "sources:\n  each: {{url: 'http://{0}/{{namespace}}/{{resource}}/{{name}}?m={{metric}}', namespaces: [shop], \
+         format: number}}\n  all: {{url: 'http://{0}/all?s={{labelSelector}}&n={{namespace}}', namespaces: [shop]}}\n\
+         metrics:\n  - {{name: each, object: [services, deployments.apps], source: each}}\n  \
+         - {{name: queue_depth, object: services, source: all}}\n",
+        upstream.address
+    );
+    let server = Server::with_config(&config);
+    for (path, target) in [
+        ("services/web/each", "/shop/services/web?m=each"),
+        ("deployments.apps/web/each", "/shop/deployments.apps/web?m=each"),
+        ("services/a%20b/each", "/shop/services/a%20b?m=each"),
+        ("services/*/queue_depth?labelSelector=tier+in+%28b%2Ca%29", "/all?s=tier%20in%20%28a%2Cb%29&n=shop"),
+        ("services/*/queue_depth", "/all?s=&n=shop"),
+    ] {
+        let before = upstream.requests();
+        let answer = server.metric(&format!("namespaces/shop/{path}"));
+        assert_eq!(upstream.requests(), before + 1, "{path}: {answer:?}");
+        let head = upstream.heads().pop().unwrap();
+        assert_eq!(head.lines().next(), Some(format!("GET {target} HTTP/1.1").as_str()), "{path}");
+    }
+    assert_eq!(server.metric("namespaces/shop/services/*/queue_depth").values(), "db 4, web 3");
+    assert_eq!(
+        server.metric("namespaces/shop/services/*/each").values(),
+        "400 BadRequest: each of all services in namespace shop: its source has one page an object, so * is not served; \
+         ask for one by name"
+    );
+    assert_eq!(
+        server.metric("namespaces/bank/services/web/each").values(),
+        "404 NotFound: each of services/web in namespace bank: source each may not describe objects of this namespace; \
+         its namespaces: in the configuration says which"
+    );
+}
+
+/// `--upstream`: gauges under their own names, and the rule to write for the rest.
+#[test]
+fn by_name() {
+    let upstream = Upstream::text(
+        "# TYPE depth gauge\ndepth{namespace=\"shop\",service=\"web\"} 3\nplain 4\n# TYPE jobs_total counter\n\
+         jobs_total{service=\"web\"} 5\nshards{service=\"web\",shard=\"1\"} 1\nshards{service=\"web\",shard=\"2\"} 2\n",
+    );
+    let server = Server::start(&["--upstream", &upstream.url()]);
+    let write = |metric: &str, why: &str, value: &str| {
+        format!(
+            "503 ServiceUnavailable: {metric} of services/web in namespace shop: {why}; write a rule: {{name: {metric}, \
+             object: services, source: upstream, value: {value}}}; the rule takes {metric} from source upstream"
+        )
+    };
+    for (path, expected) in [
+        ("namespaces/shop/services/web/depth", "web 3".to_owned()),
+        ("namespaces/shop/metrics/plain", "shop 4".to_owned()),
+        (
+            "namespaces/shop/services/web/jobs_total",
+            write("jobs_total", "it is a counter, and only gauges are served by name", "max(jobs_total)"),
+        ),
+        (
+            "namespaces/shop/services/web/shards",
+            write("shards", "several values match; wrap it in sum(), max(), min() or avg()", "sum(shards)"),
+        ),
+        (
+            "namespaces/shop/services/web/plain",
+            "404 NotFound: plain of services/web in namespace shop: what matches on its page carries no label \
+             exported_service or service to name an object; --describes services/shop/web would bind it; the rule takes \
+             plain from source upstream"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(server.metric(path).values(), expected, "{path}");
+    }
+    let bound = Server::start(&["--upstream", &upstream.url(), "--describes", "services/shop/web"]);
+    assert_eq!(bound.metric("namespaces/shop/services/web/plain").values(), "web 4");
+    assert_eq!(bound.metric("namespaces/shop/services/*/plain").values(), "web 4");
+    assert!(bound.metric("namespaces/shop/services/db/plain").values().starts_with("404 "));
+}
