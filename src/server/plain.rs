@@ -125,7 +125,8 @@ fn asking<T>(request: &tiny_http::Request, ask: impl FnOnce(&Request<'_>) -> T) 
 /// Refuses what must not be answered on loopback, and reads away a short body.
 fn check(request: &mut tiny_http::Request, limits: &Limits) -> Result<(), String> {
     let host = find(request, "Host");
-    if !host.is_some_and(is_loopback) && *request.http_version() != tiny_http::HTTPVersion(1, 0) {
+    // HTTP/1.0 knows no Host; where one is sent it counts.
+    if !host.map_or(*request.http_version() == tiny_http::HTTPVersion(1, 0), is_loopback) {
         let found = host.map_or_else(|| "none".to_owned(), |host| Escaped::new(host).to_string());
         return Err(format!("Host: expected a loopback name, as this listener serves loopback only; found {found}"));
     }
@@ -169,6 +170,27 @@ fn respond(request: tiny_http::Request, reply: Reply) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn checks_hosts() {
+        use tiny_http::{HTTPVersion, TestRequest};
+        for (version, host, accepted) in [
+            ((1, 1), Some("localhost:8080"), true),
+            ((1, 1), Some("example.com"), false),
+            ((1, 1), None, false),
+            ((1, 0), Some("127.0.0.1"), true),
+            ((1, 0), Some("example.com"), false),
+            ((1, 0), None, true),
+        ] {
+            let request = TestRequest::new().with_http_version(HTTPVersion(version.0, version.1));
+            let request = match host.and_then(|host| header("Host", host)) {
+                Some(host) => request.with_header(host),
+                None => request,
+            };
+            let checked = check(&mut request.into(), &Limits::default());
+            assert_eq!(checked.is_ok(), accepted, "{version:?} {host:?}: {checked:?}");
+        }
+    }
 
     #[test]
     fn tells_loopback_hosts() {

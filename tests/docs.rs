@@ -1,0 +1,137 @@
+//! What the documents say is true: their configurations pass `metriclet check`, their flags and links exist.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{file, run};
+
+/// README.md and its like, and everything in `docs/`.
+fn documents() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let files = [root, &root.join("docs")].map(|directory| fs::read_dir(directory).unwrap());
+    let paths = files.into_iter().flatten().map(|entry| entry.unwrap().path());
+    let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|kind| kind == "md")).collect();
+    paths.sort();
+    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// The fenced blocks of a document: line of the fence, language, text.
+fn blocks(text: &str) -> Vec<(usize, &str, String)> {
+    let mut blocks = Vec::new();
+    let mut lines = text.lines().enumerate();
+    while let Some((number, line)) = lines.next() {
+        if let Some(language) = line.strip_prefix("```") {
+            let inside = lines.by_ref().map(|(_, line)| line).take_while(|line| !line.starts_with("```"));
+            blocks.push((number + 1, language, inside.map(|line| format!("{line}\n")).collect()));
+        }
+    }
+    blocks
+}
+
+#[test]
+fn configurations_are_good() {
+    let mut checked = 0;
+    for (path, text) in documents() {
+        for (line, _, config) in blocks(&text).into_iter().filter(|(_, language, _)| *language == "yaml") {
+            assert!(
+                config.starts_with("sources:") || config.starts_with("# metrics.yaml"),
+                "{}:{line}: a configuration starts with sources: or # metrics.yaml; other YAML needs a test of its own",
+                path.display()
+            );
+            let (code, _, problems) = run(&["check", file("metrics.yaml", &config).to_str().unwrap()]);
+            assert_eq!(code, 0, "{}:{line}: {problems}", path.display());
+            checked += 1;
+        }
+    }
+    assert!(checked >= 6, "only {checked} configurations found");
+}
+
+#[test]
+fn flags_exist() {
+    let help = ["--help", "serve --help", "check --help", "get --help"]
+        .map(|arguments| run(&arguments.split(' ').collect::<Vec<_>>()).1)
+        .concat();
+    let known: BTreeSet<&str> = flags(&help).collect();
+    let mut seen = BTreeSet::new();
+    for (path, text) in documents() {
+        for line in text.lines().filter(|line| line.contains("metriclet ") || path.ends_with("docs/cli.md")) {
+            for flag in flags(line) {
+                assert!(known.contains(flag), "{}: no flag {flag}: {line}", path.display());
+                seen.insert(flag.to_owned());
+            }
+        }
+    }
+    for flag in ["--config", "--upstream", "--describes", "--listen", "--output"] {
+        assert!(seen.contains(flag), "no document tells of {flag}");
+    }
+}
+
+/// Words such as `--config`, wherever they stand.
+fn flags(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
+    words.filter(|word| word.len() > 2 && word.starts_with("--") && !word.starts_with("---"))
+}
+
+#[test]
+fn links_lead_somewhere() {
+    let mut followed = 0;
+    for (path, text) in documents() {
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if target.starts_with("https://") {
+                continue;
+            }
+            let (to, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let to = if to.is_empty() { path.clone() } else { path.with_file_name(to) };
+            let page = fs::read_to_string(&to).unwrap_or_else(|_| panic!("{}: no {target}", path.display()));
+            let headings = page.lines().filter(|line| line.starts_with('#')).map(heading_anchor);
+            assert!(
+                anchor.is_empty() || headings.into_iter().any(|it| it == anchor),
+                "{}: no heading for {target}",
+                path.display()
+            );
+            followed += 1;
+        }
+    }
+    assert!(followed >= 20, "only {followed} links found");
+}
+
+/// As GitHub makes them: lower case, spaces to dashes, other punctuation dropped.
+fn heading_anchor(line: &str) -> String {
+    let heading = line.trim_start_matches('#').trim().to_lowercase();
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+}
+
+/// Each key that a file may hold is in the reference.
+#[test]
+fn reference_names_every_key() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let reference = fs::read_to_string(root.join("docs/configuration.md")).unwrap();
+    let mut keys = 0;
+    for file in ["source.rs", "rule.rs"] {
+        let code = fs::read_to_string(root.join("src/config/file").join(file)).unwrap();
+        let list = code.split("const KEYS: &[&str] = &[").nth(1).and_then(|rest| rest.split("];").next()).unwrap();
+        for key in list.split('"').skip(1).step_by(2) {
+            assert!(reference.contains(&format!("`{key}`")), "docs/configuration.md does not name {key}");
+            keys += 1;
+        }
+    }
+    assert!(keys >= 30, "only {keys} keys found");
+}
+
+/// CI's list of fuzz targets is that of the fuzz package.
+#[test]
+fn every_fuzz_target_runs_each_night() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let workflow = fs::read_to_string(root.join(".github/workflows/fuzz.yml")).unwrap();
+    let list = workflow.split("target: [").nth(1).and_then(|rest| rest.split(']').next()).unwrap();
+    let listed: BTreeSet<String> = list.split(", ").map(str::to_owned).collect();
+    let targets = fs::read_dir(root.join("fuzz/fuzz_targets")).unwrap();
+    let targets: BTreeSet<String> =
+        targets.map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    assert_eq!(listed, targets);
+}
