@@ -121,15 +121,16 @@ pub fn parse(raw: &str, max: usize) -> Result<ApiPath, PathError> {
     if raw.len() > max {
         return Err(PathError::TooLong(max));
     }
+    // As Go does, on the raw path: an encoded slash does not make it absolute.
+    let raw = raw.strip_prefix('/').ok_or(PathError::NotAbsolute)?;
     let path = decode(raw, Plus::Literal).map_err(|error| match error {
         DecodeError::Escape(found) => PathError::BadEscape(found),
         DecodeError::NotUtf8 => PathError::NotUtf8,
     })?;
-    let inner = path.strip_prefix('/').ok_or(PathError::NotAbsolute)?.trim_end_matches('/');
     if path.chars().any(char::is_control) {
         return Err(PathError::Control);
     }
-    let segments: Vec<&str> = inner.split('/').collect();
+    let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
     if segments.iter().any(|segment| matches!(*segment, "." | "..")) {
         return Err(PathError::DotSegment);
     }

@@ -1,105 +1,109 @@
-//! How fast a page of metrics is parsed: `parser PAGE`, a file in Prometheus text. Prints MB/s of page, the median of many runs.
+//! How fast a page of metrics is read: `parser PAGE`, a file in Prometheus text. Prints MB/s of page: the median of many
+//! rounds, in each of which every reader has its turn, so that whatever else the machine does meets all of them.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use metriclet::parse::exposition::{Format, Limits, Parser, Sample, Sink, Summary};
+use metriclet::config::limits::Limits;
+use metriclet::config::model::Format;
+use metriclet::parse::exposition::{Format as Syntax, Limits as Lines, Parser, Sample, Sink};
+use metriclet::parse::expression::{self, Expr, VectorSelector};
+use metriclet::source::page::{Found, Page, Query, Want};
 
-/// What one read from a socket brings.
-const CHUNK: usize = 16 * 1024;
-const RUNS: usize = 51;
-/// Each run parses the page as often as fits in this time, so that the clock's own cost does not show.
-const RUN: Duration = Duration::from_millis(20);
+const ROUNDS: usize = 51;
+/// Each turn reads the page as often as fits in this time, so that the clock's own cost does not show.
+const TURN: Duration = Duration::from_millis(20);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).ok_or("usage: parser PAGE")?;
-    let page = std::fs::read_to_string(path)?;
-    let mut every = Everything::default();
-    let summary = parse(&page, &mut every);
-    let one = Named { name: &every.last, sum: 0.0 };
-    println!("{} bytes, {} lines, {} samples; one series is {}", page.len(), summary.lines, summary.samples, one.name);
+    let text = std::fs::read_to_string(path)?;
+    let limits = Limits::default();
+    let one = want("node_load1", &limits)?;
+    let all = want(r#"{__name__!=""}"#, &limits)?;
+    let page = read(&text, &all, &limits);
+    println!("{} bytes, {} lines, {} samples", text.len(), text.lines().count(), page.samples);
+    assert_eq!((count(&read(&text, &one, &limits), &one), count(&page, &all) as u64), (1, page.samples));
 
-    let one = measure(&page, |page| parse(page, &mut Named { ..one }));
-    let all = measure(&page, |page| parse(page, &mut Everything::default()));
-    let names = measure(&page, |page| parse(page, &mut Names(0)));
-    let rival = measure(&page, |page| prometheus_parse::Scrape::parse(page.lines().map(|line| Ok(line.to_owned()))));
-    println!("ours, one series          {one:7.0} MB/s  {:5.1} × prometheus-parse", one / rival);
-    println!("ours, names and values    {names:7.0} MB/s  {:5.1} × prometheus-parse", names / rival);
-    println!("ours, every label read    {all:7.0} MB/s  {:5.1} × prometheus-parse", all / rival);
-    println!("prometheus-parse          {rival:7.0} MB/s");
+    // Two as a fetch reads a page, from its bytes to what a rule keeps of it; the other parser keeps all there is.
+    let mut readers: [(&str, Box<dyn FnMut()>, Vec<f64>); 4] = [
+        ("one series wanted", Box::new(|| drop(black_box(read(black_box(&text), &one, &limits)))), Vec::new()),
+        ("all series read", Box::new(|| drop(black_box(parse(black_box(&text), &limits)))), Vec::new()),
+        ("all series kept", Box::new(|| drop(black_box(read(black_box(&text), &all, &limits)))), Vec::new()),
+        ("prometheus-parse", Box::new(|| drop(black_box(rival(black_box(&text))))), Vec::new()),
+    ];
+    for _ in 0..ROUNDS {
+        for (_, reader, speeds) in &mut readers {
+            speeds.push(text.len() as f64 * per_second(reader) / 1e6);
+        }
+    }
+    let rivals = readers[3].2.clone();
+    for (name, _, speeds) in &readers {
+        let ratios = speeds.iter().zip(&rivals).map(|(ours, rival)| ours / rival).collect();
+        let ([low, middle, high], [_, ratio, _]) = (spread(speeds.clone()), spread(ratios));
+        println!("{name:18} {middle:6.0} MB/s ({low:.0}–{high:.0})  {ratio:5.1} × prometheus-parse");
+    }
     Ok(())
 }
 
-/// The median speed of `work` on the page, in MB/s.
-fn measure<T>(page: &str, mut work: impl FnMut(&str) -> T) -> f64 {
-    let mut speeds: Vec<f64> = (0..RUNS)
-        .map(|_| {
-            let start = Instant::now();
-            let mut pages = 0;
-            while start.elapsed() < RUN {
-                black_box(work(black_box(page)));
-                pages += 1;
-            }
-            (page.len() * pages) as f64 / start.elapsed().as_secs_f64() / 1e6
-        })
-        .collect();
-    speeds.sort_by(f64::total_cmp);
-    speeds[RUNS / 2]
-}
-
-fn parse(page: &str, sink: &mut impl Sink) -> Summary {
-    let mut parser = Parser::new(Format::Prometheus, Limits { line: 65_536, labels: 64 });
-    for chunk in page.as_bytes().chunks(CHUNK) {
-        parser.feed(chunk, sink).unwrap_or_else(|error| panic!("parsing the page: {error}"));
+/// How often `work` can be done in a second.
+fn per_second(work: &mut dyn FnMut()) -> f64 {
+    let start = Instant::now();
+    let mut times = 0;
+    while start.elapsed() < TURN {
+        work();
+        times += 1;
     }
-    parser.finish().unwrap_or_else(|error| panic!("parsing the page: {error}"))
+    f64::from(times) / start.elapsed().as_secs_f64()
 }
 
-/// Wants one series.
-struct Named<'a> {
-    name: &'a str,
-    sum: f64,
+/// The tenth, the half and the nine tenths.
+fn spread(mut numbers: Vec<f64>) -> [f64; 3] {
+    numbers.sort_by(f64::total_cmp);
+    [1, 5, 9].map(|tenths| numbers[numbers.len() * tenths / 10])
 }
 
-impl Sink for Named<'_> {
-    fn wants(&mut self, name: &str) -> bool {
-        name == self.name
-    }
-    fn sample(&mut self, sample: &Sample<'_>) {
-        self.sum += sample.value;
+fn want(text: &str, limits: &Limits) -> Result<[Want; 1], Box<dyn std::error::Error>> {
+    let limits = expression::Limits { bytes: limits.expression, depth: limits.depth, regex: limits.regex };
+    let selector: VectorSelector = Expr::parse(text, &limits)?.selectors().next().cloned().ok_or("no selector")?;
+    Ok([Want { id: 0, query: Query::Series(selector) }])
+}
+
+fn read(text: &str, wants: &[Want], limits: &Limits) -> Page {
+    let page = Page::read(&mut text.as_bytes(), Some(Format::Prometheus), wants, 0, limits);
+    page.unwrap_or_else(|error| panic!("reading the page: {error:?}"))
+}
+
+fn count(page: &Page, wants: &[Want; 1]) -> usize {
+    match page.found(wants[0].id) {
+        Some(Found::Series(series)) => series.len(),
+        found => panic!("expected series, found {found:?}"),
     }
 }
 
-/// Wants all, reads names and values.
-struct Names(usize);
-
-impl Sink for Names {
-    fn wants(&mut self, _: &str) -> bool {
-        true
+/// The parser alone: every label and value is looked at, nothing is kept.
+fn parse(text: &str, limits: &Limits) -> Everything {
+    let mut everything = Everything(0);
+    let mut parser = Parser::new(Syntax::Prometheus, Lines { line: limits.line, labels: limits.labels });
+    for chunk in text.as_bytes().chunks(16 * 1024) {
+        parser.feed(chunk, &mut everything).unwrap_or_else(|error| panic!("reading the page: {error}"));
     }
-    fn sample(&mut self, sample: &Sample<'_>) {
-        self.0 += sample.name.len();
-        black_box(sample.value);
-    }
+    parser.finish().unwrap_or_else(|error| panic!("reading the page: {error}"));
+    everything
 }
 
-/// Wants all, reads every label, remembers the last name.
-#[derive(Default)]
-struct Everything {
-    length: usize,
-    last: String,
-}
+struct Everything(usize);
 
 impl Sink for Everything {
     fn wants(&mut self, _: &str) -> bool {
         true
     }
     fn sample(&mut self, sample: &Sample<'_>) {
-        for (name, value) in sample.labels.iter() {
-            self.length += name.len() + value.len();
-        }
-        black_box((sample.value, sample.kind));
-        self.last.clear();
-        self.last.push_str(sample.name);
+        self.0 += sample.labels.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
+        black_box((sample.name, sample.value));
     }
+}
+
+fn rival(text: &str) -> prometheus_parse::Scrape {
+    let scrape = prometheus_parse::Scrape::parse(text.lines().map(|line| Ok(line.to_owned())));
+    scrape.unwrap_or_else(|error| panic!("reading the page with prometheus-parse: {error}"))
 }

@@ -55,6 +55,7 @@ impl<'a> Labels<'a> {
     }
 
     /// Checks the labels at the beginning of `text`, which follows their opening brace. Gives back what follows the closing one.
+    #[inline]
     pub(super) fn read(text: &'a str, format: Format, limit: usize) -> Result<(Self, &'a str), Fault> {
         let mut names = Names::default();
         let mut rest = format.blanks(text);
@@ -89,6 +90,7 @@ struct Label<'a> {
 }
 
 impl<'a> Label<'a> {
+    #[inline]
     fn read(text: &'a str, format: Format) -> Result<(Self, &'a str), Fault> {
         let (name, rest) = scan::label_name(text).ok_or_else(|| unnamed(text))?;
         if name == "__name__" {
@@ -118,6 +120,7 @@ fn next(text: &str) -> Option<(Label<'_>, &str)> {
 }
 
 /// Where the quote stands that is not escaped.
+#[inline]
 fn closing_quote(text: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {

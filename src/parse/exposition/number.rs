@@ -29,6 +29,7 @@ enum Form<'a> {
 
 impl<'a> Number<'a> {
     /// Reads the longest number at the beginning of the text; gives back the rest.
+    #[inline]
     pub(super) fn read(text: &'a str) -> Option<(Self, &'a str)> {
         let (negative, unsigned) = sign(text);
         match unsigned.bytes().next()? {
@@ -53,6 +54,7 @@ impl<'a> Number<'a> {
 }
 
 /// Whether the text begins with a minus sign, and what follows its sign if it has one.
+#[inline]
 fn sign(text: &str) -> (bool, &str) {
     match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -60,6 +62,7 @@ fn sign(text: &str) -> (bool, &str) {
     }
 }
 
+#[inline]
 fn decimal<'a>(text: &'a str, negative: bool, unsigned: &'a str) -> Option<(Number<'a>, &'a str)> {
     let (whole, rest) = digits(0, unsigned);
     let whole_length = unsigned.len() - rest.len();
@@ -92,6 +95,7 @@ fn decimal<'a>(text: &'a str, negative: bool, unsigned: &'a str) -> Option<(Numb
 }
 
 /// Reads decimal digits onto a number; past 19 in all it wraps, and the caller counts.
+#[inline]
 fn digits(mut number: u64, text: &str) -> (u64, &str) {
     let mut length = 0;
     for digit in text.bytes().map(|byte| byte.wrapping_sub(b'0')).take_while(|digit| *digit < 10) {

@@ -164,6 +164,7 @@ impl Parser {
         Ok(())
     }
 
+    #[inline]
     fn line<S: Sink>(&mut self, line: &str, sink: &mut S) -> Result<(), Fault> {
         let text = self.format.blanks(line);
         if text.is_empty() {
@@ -190,6 +191,7 @@ impl Parser {
     }
 
     /// Whether the next line may be there at all, and be that long so far.
+    #[inline]
     fn admit(&self, length: usize) -> Result<(), PageError> {
         let line = self.summary.lines + 1;
         if self.ended {

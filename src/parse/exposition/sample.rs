@@ -16,6 +16,7 @@ pub(super) struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// Reads a whole line, from its first character that is not blank.
+    #[inline]
     pub(super) fn read(text: &'a str, format: Format, limits: Limits) -> Result<Self, Fault> {
         let (name, rest) = scan::metric_name(text).ok_or_else(|| unnamed(text))?;
         let (labels, rest) = match format.blanks(rest).strip_prefix('{') {
@@ -41,6 +42,7 @@ fn unnamed(text: &str) -> Fault {
 }
 
 /// The text after what separates two tokens: one space in OpenMetrics, any blanks in 0.0.4.
+#[inline]
 fn gap<'a>(text: &'a str, format: Format, required: bool, expected: &'static str) -> Result<&'a str, Fault> {
     let after = match format {
         Format::Prometheus => Some(scan::blanks(text)).filter(|rest| !required || rest.len() < text.len()),
@@ -49,11 +51,13 @@ fn gap<'a>(text: &'a str, format: Format, required: bool, expected: &'static str
     after.ok_or_else(|| Fault::expected(expected, text))
 }
 
+#[inline]
 fn number<'a>(text: &'a str, format: Format, expected: &'static str) -> Result<(Number<'a>, &'a str), Fault> {
     Number::read(text).filter(|(_, rest)| format.ends_token(rest)).ok_or_else(|| Fault::expected(expected, text))
 }
 
 /// The rest of a line after the value: a timestamp in integer milliseconds, or nothing.
+#[inline]
 fn prometheus_timestamp(text: &str) -> Result<Option<i64>, Fault> {
     let text = scan::blanks(text);
     if text.is_empty() {

@@ -4,6 +4,7 @@ use super::Format;
 
 impl Format {
     /// The text after the blanks that may separate tokens: any in 0.0.4, none in OpenMetrics.
+    #[inline]
     pub(super) fn blanks(self, text: &str) -> &str {
         match self {
             Self::Prometheus => blanks(text),
@@ -12,6 +13,7 @@ impl Format {
     }
 
     /// Whether a token has ended before `rest`.
+    #[inline]
     pub(super) fn ends_token(self, rest: &str) -> bool {
         match rest.bytes().next() {
             None | Some(b' ') => true,
@@ -22,6 +24,7 @@ impl Format {
 }
 
 /// The text after any spaces and tabs.
+#[inline]
 pub(super) fn blanks(text: &str) -> &str {
     let count = text.bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     text.get(count..).unwrap_or_default()
@@ -37,6 +40,7 @@ pub(super) fn label_name(text: &str) -> Option<(&str, &str)> {
     name(text, LABEL)
 }
 
+#[inline]
 fn name(text: &str, class: u8) -> Option<(&str, &str)> {
     let first = text.bytes().next()?;
     if first.is_ascii_digit() {
@@ -50,6 +54,7 @@ fn name(text: &str, class: u8) -> Option<(&str, &str)> {
 const METRIC: u8 = 1;
 const LABEL: u8 = 2;
 
+#[inline]
 fn is(byte: u8, class: u8) -> bool {
     CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
 }

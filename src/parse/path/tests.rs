@@ -74,6 +74,7 @@ fn refuses() {
         ("", PathError::NotAbsolute),
         ("apis", PathError::NotAbsolute),
         ("*", PathError::NotAbsolute),
+        ("%2fapis", PathError::NotAbsolute),
         ("http://host/apis", PathError::NotAbsolute),
         ("/%", PathError::BadEscape("%".into())),
         ("/%4", PathError::BadEscape("%4".into())),

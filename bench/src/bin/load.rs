@@ -1,0 +1,91 @@
+//! How many cached answers a second: `load BINARY`. wrk over 32 connections that stay open, in turns against Metriclet
+//! and against tiny_http with the same answer as a constant and as many threads.
+
+use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
+use std::sync::Arc;
+use std::thread;
+
+use metriclet::config::limits::Limits;
+use metriclet_bench::{Metriclet, PATH, Result, get, page, show, upstream};
+use tiny_http::{Header, Response, Server};
+
+const ROUNDS: usize = 7;
+const SECONDS: &str = "4s";
+
+fn main() -> Result<()> {
+    let binary = std::env::args().nth(1).ok_or("usage: load BINARY")?;
+    let metriclet = Metriclet::start(&binary, upstream(page(64 * 1024))?, "5s")?;
+    let (code, body) = get(metriclet.address, PATH)?;
+    if code != 200 {
+        return Err(format!("expected 200, found {code}: {body}").into());
+    }
+    let bytes = body.len();
+    let constant = constant(body)?;
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        ours.push(wrk(metriclet.address)?);
+        theirs.push(wrk(constant)?);
+    }
+    let runs = |runs: &[Run]| {
+        let (rates, tails): (Vec<_>, Vec<_>) = runs.iter().map(|run| (run.rate, run.p99)).unzip();
+        format!("{} requests/s, p99 {} ms", show(&rates, 0), show(&tails, 2))
+    };
+    println!("cached answer, {bytes} bytes   {}", runs(&ours));
+    println!("tiny_http, a constant         {}", runs(&theirs));
+    let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours.rate / theirs.rate).collect();
+    println!("ratio                         {}", show(&ratios, 2));
+    Ok(())
+}
+
+struct Run {
+    rate: f64,
+    /// Milliseconds.
+    p99: f64,
+}
+
+fn wrk(address: SocketAddr) -> Result<Run> {
+    let url = format!("http://{address}{PATH}");
+    let arguments = ["--threads", "2", "--connections", "32", "--duration", SECONDS, "--latency", &url];
+    let output = Command::new("wrk").args(arguments).output().map_err(|error| format!("starting wrk: {error}"))?;
+    let text = String::from_utf8(output.stdout)?;
+    if text.contains("Non-2xx") || text.contains("Socket errors") {
+        return Err(format!("not every answer was good: {text}").into());
+    }
+    let after = |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)).map(str::trim);
+    let rate = after("Requests/sec:").ok_or_else(|| format!("no rate in: {text}"))?.parse()?;
+    let p99 = milliseconds(after("99%").ok_or_else(|| format!("no p99 in: {text}"))?)?;
+    Ok(Run { rate, p99 })
+}
+
+fn milliseconds(text: &str) -> Result<f64> {
+    for (unit, factor) in [("us", 1e-3), ("ms", 1.0), ("s", 1e3)] {
+        if let Some(number) = text.strip_suffix(unit) {
+            return Ok(number.parse::<f64>()? * factor);
+        }
+    }
+    Err(format!("expected a time, found {text}").into())
+}
+
+/// tiny_http as Metriclet uses it, without Metriclet.
+fn constant(body: String) -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
+    let address = listener.local_addr()?;
+    let server = Arc::new(Server::from_listener(listener, None).map_err(|error| error.to_string())?);
+    let header = |name: &str, value: &str| Header::from_bytes(name, value).map_err(|()| "not a header");
+    let headers = [header("Content-Type", "application/json")?, header("Cache-Control", "no-cache, private")?];
+    for _ in 0..Limits::default().fast_workers {
+        let (server, headers, body) = (server.clone(), headers.clone(), body.clone());
+        thread::spawn(move || {
+            while let Ok(request) = server.recv() {
+                let response =
+                    headers.iter().cloned().fold(Response::from_data(body.as_bytes()), Response::with_header);
+                if let Err(error) = request.respond(response) {
+                    eprintln!("the constant did not reach its caller: {error}");
+                }
+            }
+        });
+    }
+    Ok(address)
+}

@@ -1,0 +1,140 @@
+//! What the measurements share: a Metriclet to measure, an upstream for it, and numbers from many runs.
+
+use std::error::Error;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+
+/// Whatever went wrong.
+pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// The metric that every measurement asks for.
+pub const PATH: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/queue_depth";
+
+/// A Metriclet at work; killed when this is dropped.
+pub struct Metriclet {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+    config: PathBuf,
+}
+
+impl Metriclet {
+    /// Starts `binary` on a free port with one rule for a page of `upstream`, cached for `cache`.
+    pub fn start(binary: &str, upstream: SocketAddr, cache: &str) -> Result<Self> {
+        let config =
+            std::env::temp_dir().join(format!("metriclet-bench-{}-{}.yaml", std::process::id(), upstream.port()));
+        let text = format!(
+            "sources:\n  page: {{url: 'http://{upstream}/metrics', namespaces: [shop], cache: {cache}}}\n\
+             metrics:\n  - {{name: queue_depth, object: services, source: page, value: 'queue_depth'}}\n"
+        );
+        fs::write(&config, text)?;
+        let mut child = Command::new(binary)
+            .args(["--listen", "127.0.0.1:0", "--config"])
+            .arg(&config)
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("starting {binary}: {error}"))?;
+        let mut log = BufReader::new(child.stderr.take().ok_or("no stderr")?);
+        let (mut line, mut said) = (String::new(), String::new());
+        let address = loop {
+            line.clear();
+            if log.read_line(&mut line)? == 0 {
+                return Err(format!("{binary} ended before it listened; it said: {said}").into());
+            }
+            said.push_str(&line);
+            if let Some((_, address)) = line.trim_end().split_once("listening on http://") {
+                break address.parse()?;
+            }
+        };
+        // Whatever else it logs must not fill the pipe.
+        thread::spawn(move || io::copy(&mut log, &mut io::stderr()));
+        Ok(Self { child, address, config })
+    }
+
+    /// Resident memory now and at its highest, in bytes.
+    pub fn memory(&self) -> Result<(u64, u64)> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let field = |name: &str| -> Result<u64> {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("a field is missing in status")?;
+            let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+            Ok(kib * 1024)
+        };
+        Ok((field("VmRSS:")?, field("VmHWM:")?))
+    }
+}
+
+impl Drop for Metriclet {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        let _ = fs::remove_file(&self.config);
+    }
+}
+
+/// Serves `page` as Prometheus text to everybody, one connection after the other, until this process ends.
+pub fn upstream(page: Vec<u8>) -> Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let head = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        page.len()
+    );
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let serve = |mut stream: TcpStream| -> io::Result<()> {
+                let mut request = BufReader::new(stream.try_clone()?);
+                let mut line = String::new();
+                while request.read_line(&mut line)? > 2 {
+                    line.clear();
+                }
+                stream.write_all(head.as_bytes())?;
+                stream.write_all(&page)
+            };
+            if let Err(error) = serve(stream) {
+                eprintln!("the upstream could not answer: {error}");
+            }
+        }
+    });
+    Ok(address)
+}
+
+/// A page with the wanted series first and others after it, of at most `size` bytes and nearly that.
+pub fn page(size: usize) -> Vec<u8> {
+    let mut page = String::from("# TYPE queue_depth gauge\nqueue_depth{namespace=\"shop\",service=\"web\"} 12.5\n");
+    for number in 0u64.. {
+        let line =
+            format!("http_requests_total{{code=\"200\",method=\"GET\",path=\"/items/{number}\"}} {}\n", number * 37);
+        if page.len() + line.len() > size {
+            break;
+        }
+        page.push_str(&line);
+    }
+    page.into_bytes()
+}
+
+/// GETs a path; the answer's code and body.
+pub fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").ok_or("an answer without the end of its head")?;
+    let code = head.split(' ').nth(1).ok_or("an answer without a code")?.parse()?;
+    Ok((code, body.to_owned()))
+}
+
+/// The least, the median and the greatest.
+pub fn spread(mut numbers: Vec<f64>) -> [f64; 3] {
+    numbers.sort_by(f64::total_cmp);
+    [0, numbers.len() / 2, numbers.len() - 1].map(|at| numbers[at])
+}
+
+/// `median (least–greatest)` with so many decimals.
+pub fn show(numbers: &[f64], decimals: usize) -> String {
+    let [low, middle, high] = spread(numbers.to_vec());
+    format!("{middle:.decimals$} ({low:.decimals$}–{high:.decimals$})")
+}
