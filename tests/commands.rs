@@ -82,7 +82,7 @@ fn refuses_command_lines_that_mean_nothing() {
     for (arguments, why) in [
         (&["--nope"][..], "unknown option \"--nope\" (see metriclet --help)".to_owned()),
         (&["get", "--nope", "x"], "unknown option \"--nope\" (see metriclet get --help)".to_owned()),
-        (&["srve"], "expected a command (serve, check or get), found \"srve\" (see metriclet --help)".to_owned()),
+        (&["srve"], "expected a command (serve, check, get, certs or probe), found \"srve\" (see metriclet --help)".to_owned()),
         (&["serve", "x"], "expected no further argument, found \"x\" (see metriclet serve --help)".to_owned()),
         (&["check"], "expected a file to check (see metriclet check --help)".to_owned()),
         (&["--config"], "--config needs a value (see metriclet --help)".to_owned()),

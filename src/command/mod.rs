@@ -1,9 +1,11 @@
 //! The commands, one file each, and what they share: exit codes and printing.
 
+pub mod certs;
 pub mod check;
 pub mod get;
 mod listeners;
 pub mod origin;
+pub mod probe;
 pub mod serve;
 
 use std::fmt::Display;
@@ -22,6 +24,8 @@ pub mod exit {
     pub const UNAVAILABLE: u8 = 69;
     /// A bug of ours.
     pub const SOFTWARE: u8 = 70;
+    /// A file cannot be created.
+    pub const CANNOT_CREATE: u8 = 73;
     /// The configuration is wrong.
     pub const CONFIG: u8 = 78;
 }

@@ -14,5 +14,6 @@ pub mod credentials;
 pub mod error;
 pub mod fetch;
 pub mod page;
+pub mod probe;
 pub mod resolve;
 pub mod upstream;

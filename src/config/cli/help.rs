@@ -7,6 +7,8 @@ Usage:
   metriclet [serve] [OPTIONS]    serve custom.metrics.k8s.io
   metriclet check FILE           say what is wrong with a configuration
   metriclet get PATH [OPTIONS]   answer one request and print the answer
+  metriclet certs [OPTIONS]      make certificates for HTTPS
+  metriclet probe [URL]          ask a server on this machine whether it is well
 
 Options of serve:
   -c, --config FILE        sources and rules, in YAML
@@ -24,7 +26,7 @@ Examples:
   metriclet check metrics.yaml
 
 Exit codes: 0 done, 64 wrong usage, 65 unusable data, 66 no such file, 69 unavailable,
-            70 a bug of ours, 78 wrong configuration
+            70 a bug of ours, 73 cannot create a file, 78 wrong configuration
 ";
 
 pub(super) const SERVE: &str = "\
@@ -105,4 +107,45 @@ Examples:
 
 Exit codes: 0 answered, 64 wrong usage, 65 no such metric or no usable value, 66 no such file,
             69 upstream unavailable, 70 a bug of ours, 78 wrong configuration
+";
+
+pub(super) const CERTS: &str = "\
+Makes a certificate for the secure listener, and the authority that the kube-apiserver is to trust.
+
+Usage: metriclet certs --out DIRECTORY [--renew] | --secret NAME
+
+Options:
+      --out DIRECTORY     write tls.crt, tls.key and ca.crt there; print the caBundle
+      --renew             replace these files; what ca.crt holds stays trusted
+      --secret NAME       print a Secret of type kubernetes.io/tls instead; the caBundle to stderr
+      --ca-file FILE      further authorities that stay trusted, such as the ca.crt before this one
+      --service NAME      the Service in front [custom-metrics-apiserver]
+      --namespace NAME    the Service's namespace [custom-metrics]
+      --name NAME         a further DNS name or IP address; can be given several times
+      --days DAYS         valid so long [365]
+  -h, --help              this text
+
+The authority's key is not kept: each renewal comes with an authority of its own. To renew without a
+gap, first give the APIService the caBundle (the new authority and the old one), then the server the
+new files.
+
+Examples:
+  metriclet certs --out certs --name localhost --name 127.0.0.1
+  metriclet certs --out certs --renew
+  metriclet certs --secret custom-metrics-apiserver-tls | kubectl apply -f -
+
+Exit codes: 0 done, 64 wrong usage, 66 no such file, 70 a bug of ours, 73 cannot create a file
+";
+
+pub(super) const PROBE: &str = "\
+Asks a server on this machine whether it is well: for probes in an image that holds nothing else.
+
+Usage: metriclet probe [URL]
+
+URL is on 127.0.0.1, [::1] or localhost [https://127.0.0.1:10250/readyz]; its certificate is not verified.
+
+Options:
+  -h, --help               this text
+
+Exit codes: 0 well, 64 wrong usage, 69 not well, or nobody answers
 ";

@@ -4,11 +4,14 @@
 //! metriclet [serve] [--listen ADDRESS|off] [--tls-cert-file FILE --tls-private-key-file FILE …] [ORIGIN] [-v]
 //! metriclet check FILE
 //! metriclet get PATH [-o table|json] [ORIGIN] [-v]
+//! metriclet certs --out DIRECTORY [--renew] | --secret NAME …
+//! metriclet probe [URL]
 //!
 //! ORIGIN = [--upstream URL [--describes OBJECT]] | [-c|--config FILE]
 //! OBJECT = RESOURCE/NAMESPACE/NAME | RESOURCE/NAME
 //! ```
 
+mod certs;
 mod help;
 mod secure;
 #[cfg(test)]
@@ -21,6 +24,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+pub use self::certs::{Certs, CertsOutput};
 pub use self::secure::{Secure, TlsVersion, Tuning};
 use super::model::Bound;
 use crate::kube::kinds;
@@ -38,6 +42,10 @@ pub enum Command {
     Check(Check),
     /// Answer one request and print the answer.
     Get(Get),
+    /// Make certificates for the secure listener.
+    Certs(Certs),
+    /// Ask the server at this URL whether it is well.
+    Probe(String),
     /// Print a help text.
     Help(Topic),
     /// Print the version.
@@ -126,6 +134,10 @@ pub enum Topic {
     Check,
     /// `metriclet get`.
     Get,
+    /// `metriclet certs`.
+    Certs,
+    /// `metriclet probe`.
+    Probe,
 }
 
 /// A command line that means nothing (exit code 64).
@@ -145,8 +157,11 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, UsageError
         Some("serve") => Topic::Serve,
         Some("check") => Topic::Check,
         Some("get") => Topic::Get,
+        Some("certs") => Topic::Certs,
+        Some("probe") => Topic::Probe,
         Some(word) if !word.is_empty() && !word.starts_with('-') => {
-            let message = format!("expected a command (serve, check or get), found {}", Escaped::new(word));
+            let message =
+                format!("expected a command (serve, check, get, certs or probe), found {}", Escaped::new(word));
             return Err(UsageError { message, topic: Topic::All });
         }
         _ => Topic::All,
@@ -154,8 +169,13 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, UsageError
     if topic != Topic::All {
         args.next();
     }
-    let words = Words::read(topic, Parser::from_args(args)).map_err(|message| UsageError { message, topic })?;
-    words.command(topic).map_err(|message| UsageError { message, topic })
+    let parser = Parser::from_args(args);
+    let command = match topic {
+        Topic::Certs => certs::certs(parser),
+        Topic::Probe => certs::probe(parser),
+        _ => Words::read(topic, parser).and_then(|words| words.command(topic)),
+    };
+    command.map_err(|message| UsageError { message, topic })
 }
 
 impl Topic {
@@ -166,13 +186,15 @@ impl Topic {
             Self::Serve => help::SERVE,
             Self::Check => help::CHECK,
             Self::Get => help::GET,
+            Self::Certs => help::CERTS,
+            Self::Probe => help::PROBE,
         }
     }
 
     fn takes(self, flag: &str) -> bool {
         match self {
             Self::All | Self::Serve => flag != "output",
-            Self::Check => false,
+            Self::Check | Self::Certs | Self::Probe => false,
             Self::Get => flag != "listen" && !secure::FLAGS.contains(&flag),
         }
     }
@@ -185,6 +207,8 @@ impl fmt::Display for UsageError {
             Topic::Serve => " serve",
             Topic::Check => " check",
             Topic::Get => " get",
+            Topic::Certs => " certs",
+            Topic::Probe => " probe",
         };
         write!(f, "{} (see metriclet{command} --help)", self.message)
     }
@@ -271,7 +295,7 @@ impl Words {
         };
         let verbosity = self.verbosity;
         Ok(match topic {
-            Topic::All | Topic::Serve => {
+            Topic::All | Topic::Serve | Topic::Certs | Topic::Probe => {
                 let (secure, tuning) = self.secure.finish()?;
                 Command::Serve(Serve {
                     listen: self.listen.unwrap_or(Listen::At(LISTEN)),

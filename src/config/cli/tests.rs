@@ -135,7 +135,7 @@ fn does_the_rest() {
 #[test]
 fn refuses() {
     for (line, expected) in [
-        ("sevre", r#"expected a command (serve, check or get), found "sevre" (see metriclet --help)"#),
+        ("sevre", r#"expected a command (serve, check, get, certs or probe), found "sevre" (see metriclet --help)"#),
         ("--nope", r#"unknown option "--nope" (see metriclet --help)"#),
         ("-x", r#"unknown option "-x" (see metriclet --help)"#),
         ("serve now", r#"expected no further argument, found "now" (see metriclet serve --help)"#),
@@ -213,4 +213,61 @@ fn survives_foreign_bytes() {
     assert_eq!(get, Err(r#"expected UTF-8, found "\xff\n" (see metriclet get --help)"#.into()));
     let check = parse([OsString::from("check"), odd()].into_iter());
     assert_eq!(check, Ok(Command::Check(Check { file: odd().into() })));
+}
+
+#[test]
+fn makes_certificates() {
+    let certs = |output| Certs {
+        service: "custom-metrics-apiserver".into(),
+        namespace: "custom-metrics".into(),
+        names: Vec::new(),
+        days: 365,
+        output,
+        ca_file: None,
+    };
+    let directory = |renew| CertsOutput::Directory { path: "d".into(), renew };
+    let secret = || CertsOutput::Secret("tls".into());
+    for (line, expected) in [
+        ("--out d", certs(directory(false))),
+        ("--out d --renew", certs(directory(true))),
+        ("--secret tls --ca-file ca.crt", Certs { ca_file: Some("ca.crt".into()), ..certs(secret()) }),
+        (
+            "--secret tls --service s --namespace n --days 7 --name a.example --name *.b --name ::1",
+            Certs {
+                service: "s".into(),
+                namespace: "n".into(),
+                days: 7,
+                names: vec!["a.example".into(), "*.b".into(), "::1".into()],
+                ..certs(secret())
+            },
+        ),
+    ] {
+        assert_eq!(read(&format!("certs {line}")), Ok(Command::Certs(expected)), "{line}");
+    }
+    let either = "expected either --out DIRECTORY or --secret NAME";
+    let label = "expected a name of lower-case letters, digits and dashes, found";
+    for (line, message) in [
+        ("", either.to_owned()),
+        ("--out d --secret s", either.to_owned()),
+        (
+            "--secret s --renew",
+            "--renew goes with --out; for a Secret, --ca-file names the authorities that stay trusted".to_owned(),
+        ),
+        ("--out d --days 0", r#"--days: expected 1 to 3650, found "0""#.to_owned()),
+        ("--out d --name a_b", r#"--name: expected a DNS name or an IP address, found "a_b""#.to_owned()),
+        ("--out d --service a.b", format!(r#"--service: {label} "a.b""#)),
+        ("--out d --namespace A", format!(r#"--namespace: {label} "A""#)),
+        ("--secret -", format!(r#"--secret: {label} "-""#)),
+        ("--out d x", r#"expected no further argument, found "x""#.to_owned()),
+    ] {
+        assert_eq!(read(&format!("certs {line}")), Err(format!("{message} (see metriclet certs --help)")), "{line}");
+    }
+}
+
+#[test]
+fn probes() {
+    assert_eq!(read("probe"), Ok(Command::Probe("https://127.0.0.1:10250/readyz".into())));
+    assert_eq!(read("probe http://localhost:8080/livez"), Ok(Command::Probe("http://localhost:8080/livez".into())));
+    assert_eq!(read("probe --help"), Ok(Command::Help(Topic::Probe)));
+    assert!(read("probe a b").is_err());
 }

@@ -1,0 +1,132 @@
+//! `metriclet certs`: a certificate for the secure listener and the authority that the kube-apiserver is to trust, as files
+//! or as a Secret; also the next ones, beside which the authority before stays trusted.
+
+mod issue;
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use time::OffsetDateTime;
+use x509_cert::der::{Decode, EncodePem, pem::LineEnding};
+
+use self::issue::{Issued, issue};
+use super::{exit, fail, print, tell};
+use crate::config::cli::{Certs, CertsOutput};
+use crate::config::limits::Limits;
+use crate::config::read::read;
+use crate::telemetry::clock::Clock;
+
+/// Authorities before the new one that stay trusted: those of the last few rotations, should these overlap.
+const KEPT: usize = 3;
+
+/// Runs the command.
+pub fn run(certs: &Certs, limits: &Limits, clock: &Clock) -> ExitCode {
+    let now = clock.now().unix_millis.div_euclid(1_000);
+    let Ok(time) = OffsetDateTime::from_unix_timestamp(now) else {
+        return fail(exit::SOFTWARE, &"the clock is beyond what a certificate can say");
+    };
+    let old = match &certs.output {
+        CertsOutput::Directory { path, renew: true } => Some(path.join("ca.crt")),
+        _ => None,
+    };
+    let mut kept = Vec::new();
+    for file in certs.ca_file.iter().chain(&old) {
+        match authorities(file, now, limits) {
+            Ok(authorities) => kept.extend(authorities),
+            Err(why) => return fail(exit::NO_INPUT, &format_args!("{} {why}", file.display())),
+        }
+    }
+    let issued = match issue(names(certs), certs.days, time) {
+        Ok(issued) => issued,
+        Err(failure) => return fail(exit::SOFTWARE, &format_args!("cannot issue a certificate: {failure}")),
+    };
+    let bundle = issued.ca.clone() + &kept.iter().take(KEPT).map(String::as_str).collect::<String>();
+    match &certs.output {
+        CertsOutput::Secret(name) => {
+            tell(&format_args!("caBundle: {}", STANDARD.encode(&bundle)));
+            print(&secret(name, &certs.namespace, &issued, &bundle))
+        }
+        CertsOutput::Directory { path, renew } => match write(path, *renew, &issued, &bundle) {
+            Ok(()) => print(&format!("caBundle: {}\n", STANDARD.encode(&bundle))),
+            Err(why) => fail(exit::CANNOT_CREATE, &why),
+        },
+    }
+}
+
+/// What the certificate is for: the name that the kube-apiserver verifies comes first.
+fn names(certs: &Certs) -> Vec<String> {
+    let Certs { service, namespace, .. } = certs;
+    let of_service = [
+        format!("{service}.{namespace}.svc"),
+        format!("{service}.{namespace}.svc.cluster.local"),
+        format!("{service}.{namespace}"),
+        service.clone(),
+    ];
+    let mut names: Vec<String> = Vec::new();
+    for name in of_service.into_iter().chain(certs.names.iter().cloned()) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+/// The certificates of a file that are valid still, PEM each, in their order.
+fn authorities(path: &Path, now: i64, limits: &Limits) -> Result<Vec<String>, String> {
+    let pem = read(path, limits.ca).map_err(|why| why.to_string())?;
+    let mut kept = Vec::new();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|_| "holds malformed PEM")?;
+        let parsed =
+            x509_cert::Certificate::from_der(&certificate).map_err(|_| "holds a certificate that cannot be read")?;
+        let ends = parsed.tbs_certificate.validity.not_after.to_unix_duration().as_secs();
+        if i64::try_from(ends).is_ok_and(|ends| ends > now) {
+            kept.push(parsed.to_pem(LineEnding::LF).map_err(|_| "holds a certificate that cannot be written")?);
+        }
+    }
+    Ok(kept)
+}
+
+/// Writes the files: first whom to trust, last what asks for that trust.
+fn write(directory: &Path, renew: bool, issued: &Issued, bundle: &str) -> Result<(), String> {
+    fs::create_dir_all(directory).map_err(|failure| format!("cannot create {}: {failure}", directory.display()))?;
+    let files = [("ca.crt", bundle, 0o644), ("tls.key", &issued.key, 0o600), ("tls.crt", &issued.certificate, 0o644)];
+    if let Some((name, ..)) = files.iter().find(|(name, ..)| !renew && directory.join(name).exists()) {
+        let path = directory.join(name);
+        return Err(format!(
+            "{} is there already; --renew replaces it and keeps its authority trusted",
+            path.display()
+        ));
+    }
+    for (name, text, mode) in files {
+        let path = directory.join(name);
+        replace(&path, text, mode).map_err(|failure| format!("cannot write {}: {failure}", path.display()))?;
+    }
+    Ok(())
+}
+
+/// Puts a file in place of another at once: nobody ever reads half of it.
+fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
+    let next = path.with_extension("next");
+    let _ = fs::remove_file(&next);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&next)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&next, path)
+}
+
+/// The manifest of a Secret of type `kubernetes.io/tls`.
+fn secret(name: &str, namespace: &str, issued: &Issued, bundle: &str) -> String {
+    let [ca, certificate, key] = [bundle, &issued.certificate, &issued.key].map(|text| STANDARD.encode(text));
+    format!(
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: {name}\n  namespace: {namespace}\ntype: kubernetes.io/tls\n\
+         data:\n  ca.crt: {ca}\n  tls.crt: {certificate}\n  tls.key: {key}\n"
+    )
+}

@@ -1,0 +1,137 @@
+//! The flags of `metriclet certs` and the argument of `metriclet probe`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use super::{Command, Topic, plain, set, text};
+use crate::parse::escape::Escaped;
+
+/// The Service, as the manifests name it.
+const SERVICE: &str = "custom-metrics-apiserver";
+const NAMESPACE: &str = "custom-metrics";
+
+/// How long certificates are valid unless told otherwise: a year.
+const DAYS: u32 = 365;
+
+/// What is asked unless told otherwise: the secure listener in the same container.
+const PROBE: &str = "https://127.0.0.1:10250/readyz";
+
+/// `metriclet certs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certs {
+    /// The Service whose name the certificate bears.
+    pub service: String,
+    /// The Service's namespace.
+    pub namespace: String,
+    /// Further names: DNS names and IP addresses.
+    pub names: Vec<String>,
+    /// For so many days from now.
+    pub days: u32,
+    /// Where it goes.
+    pub output: CertsOutput,
+    /// `--ca-file`: authorities that stay trusted beside the new one.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Where certificates go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CertsOutput {
+    /// `tls.crt`, `tls.key` and `ca.crt` in this directory.
+    Directory {
+        /// Which one.
+        path: PathBuf,
+        /// Whether files that are there are replaced, their authorities staying trusted.
+        renew: bool,
+    },
+    /// The manifest of a Secret with this name, on stdout.
+    Secret(String),
+}
+
+/// Reads the arguments of `certs`.
+pub(super) fn certs(mut parser: Parser) -> Result<Command, String> {
+    let (mut service, mut namespace, mut days, mut directory) = (None, None, None, None);
+    let (mut secret, mut ca_file, mut names, mut renew) = (None, None, Vec::new(), false);
+    while let Some(arg) = parser.next().map_err(plain)? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(Topic::Certs)),
+            Arg::Long("service") => set(&mut service, label("--service", text(&mut parser)?)?, "--service")?,
+            Arg::Long("namespace") => set(&mut namespace, label("--namespace", text(&mut parser)?)?, "--namespace")?,
+            Arg::Long("name") => names.push(name(text(&mut parser)?)?),
+            Arg::Long("days") => {
+                let text = text(&mut parser)?;
+                let number = text.parse().ok().filter(|days| (1..=3_650).contains(days));
+                let number =
+                    number.ok_or_else(|| format!("--days: expected 1 to 3650, found {}", Escaped::new(&text)))?;
+                set(&mut days, number, "--days")?;
+            }
+            Arg::Long("out") => set(&mut directory, PathBuf::from(parser.value().map_err(plain)?), "--out")?,
+            Arg::Long("secret") => set(&mut secret, label("--secret", text(&mut parser)?)?, "--secret")?,
+            Arg::Long("ca-file") => set(&mut ca_file, PathBuf::from(parser.value().map_err(plain)?), "--ca-file")?,
+            Arg::Long("renew") => renew = true,
+            other => return Err(plain(other.unexpected())),
+        }
+    }
+    let output = match (directory, secret) {
+        (Some(path), None) => CertsOutput::Directory { path, renew },
+        (None, Some(_)) if renew => {
+            return Err(
+                "--renew goes with --out; for a Secret, --ca-file names the authorities that stay trusted".into()
+            );
+        }
+        (None, Some(name)) => CertsOutput::Secret(name),
+        _ => return Err("expected either --out DIRECTORY or --secret NAME".into()),
+    };
+    Ok(Command::Certs(Certs {
+        service: service.unwrap_or_else(|| SERVICE.to_owned()),
+        namespace: namespace.unwrap_or_else(|| NAMESPACE.to_owned()),
+        names,
+        days: days.unwrap_or(DAYS),
+        output,
+        ca_file,
+    }))
+}
+
+/// Reads the arguments of `probe`.
+pub(super) fn probe(mut parser: Parser) -> Result<Command, String> {
+    let mut url = None;
+    while let Some(arg) = parser.next().map_err(plain)? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(Topic::Probe)),
+            Arg::Value(value) => set(&mut url, value.string().map_err(plain)?, "the URL")?,
+            other => return Err(plain(other.unexpected())),
+        }
+    }
+    Ok(Command::Probe(url.unwrap_or_else(|| PROBE.to_owned())))
+}
+
+/// A name of one DNS label, as Kubernetes wants for Services and namespaces.
+fn label(flag: &str, text: String) -> Result<String, String> {
+    match dns(&text) && !text.contains('.') {
+        true => Ok(text),
+        false => Err(format!(
+            "{flag}: expected a name of lower-case letters, digits and dashes, found {}",
+            Escaped::new(&text)
+        )),
+    }
+}
+
+/// A DNS name, with `*` for its first label if need be, or an IP address.
+fn name(text: String) -> Result<String, String> {
+    match text.parse::<IpAddr>().is_ok() || dns(text.strip_prefix("*.").unwrap_or(&text)) {
+        true => Ok(text),
+        false => Err(format!("--name: expected a DNS name or an IP address, found {}", Escaped::new(&text))),
+    }
+}
+
+fn dns(text: &str) -> bool {
+    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let label = |label: &str| {
+        label.len() <= 63
+            && label.starts_with(edge)
+            && label.ends_with(edge)
+            && label.chars().all(|c| edge(c) || c == '-')
+    };
+    text.len() <= 253 && text.split('.').all(label)
+}

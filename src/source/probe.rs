@@ -1,0 +1,47 @@
+//! Asks a server on this machine whether it is well, for probes in an image that holds nothing else.
+
+use std::time::Duration;
+
+use ureq::Agent;
+use ureq::http::Uri;
+use ureq::tls::TlsConfig;
+
+/// Less than the kubelet's own patience, so that what is printed says more than "timed out".
+const TIMEOUT: Duration = Duration::from_millis(900);
+
+/// The most bytes of an answer that are of interest.
+const ANSWER: u64 = 4_096;
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeError {
+    /// The URL is none on this machine; what was expected.
+    Url(&'static str),
+    /// Nobody answers, or not in time.
+    Unavailable(String),
+}
+
+/// GETs a URL on this machine and gives code and body. The certificate is not verified: nobody else can be there.
+///
+/// # Errors
+/// If the URL is not on this machine, or nobody answers in time.
+pub fn get(url: &str) -> Result<(u16, String), ProbeError> {
+    let uri: Uri = url.parse().map_err(|_| ProbeError::Url("a URL such as https://127.0.0.1:10250/readyz"))?;
+    let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+    let address = if host == "localhost" { "127.0.0.1" } else { host };
+    if !address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()) {
+        return Err(ProbeError::Url("the URL of a server on this machine: on 127.0.0.1, [::1] or localhost"));
+    }
+    let agent: Agent = Agent::config_builder()
+        .tls_config(TlsConfig::builder().disable_verification(true).build())
+        .timeout_global(Some(TIMEOUT))
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .build()
+        .into();
+    let response = agent.get(uri).call().map_err(|error| ProbeError::Unavailable(error.to_string()))?;
+    let code = response.status().as_u16();
+    let body = response.into_body().with_config().limit(ANSWER).read_to_string().unwrap_or_default();
+    Ok((code, body))
+}
