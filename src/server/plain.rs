@@ -6,7 +6,7 @@
 
 use std::io::{self, Cursor, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{self, AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
@@ -73,6 +73,8 @@ impl Plain {
         let stopping = AtomicBool::new(false);
         let shared = Arc::new(Shared { server, api, lane, limits: limits.clone(), clock, stopping });
         let on_failure = Arc::new(on_failure);
+        let failed = on_failure.clone();
+        on_accept_panic(move |why| failed(why));
         let mut receivers = Vec::new();
         for number in 0..limits.fast_workers {
             let (shared, on_failure) = (shared.clone(), on_failure.clone());
@@ -108,6 +110,19 @@ impl Plain {
         self.shared.lane.close();
         join(&self.workers, deadline) && finished
     }
+}
+
+/// tiny_http's accept loop clones each socket and panics where that fails, as it does when files run out; `recv` would
+/// then wait for ever. Nothing else in that file panics.
+fn on_accept_panic(on_failure: impl Fn(String) + Send + Sync + 'static) {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        before(info);
+        if info.location().is_some_and(|place| place.file().ends_with("refined_tcp_stream.rs")) {
+            let why = info.payload().downcast_ref::<String>().map_or("no reason given", String::as_str);
+            on_failure(format!("cannot accept connections: {why}"));
+        }
+    }));
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
