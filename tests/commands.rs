@@ -365,6 +365,7 @@ fn says_more_when_asked_to() {
     for (level, flag, told) in [
         (None, None, false),
         (None, Some("-v"), true),
+        (Some(""), None, false),
         (Some("warn,metriclet::command=info"), Some("-vv"), false),
         (Some("metriclet=debug"), None, true),
     ] {
