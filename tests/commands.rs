@@ -104,7 +104,7 @@ fn refuses_command_lines_that_mean_nothing() {
         (&["--listen", "off"], "--listen off leaves nothing to serve on".to_owned()),
         (
             &["--listen", "127.0.0.1:0", "--upstream", "ftp://x/"],
-            "--upstream: expected a URL that starts with http:// or https:// at column 1".to_owned(),
+            "--upstream: expected a URL that starts with http:// or https:// at column 1, found \"ftp\"".to_owned(),
         ),
     ] {
         assert_eq!(run(arguments), (64, String::new(), format!("metriclet: {why}\n")), "{arguments:?}");

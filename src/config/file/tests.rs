@@ -200,7 +200,14 @@ fn problems_of_sources() {
     check(
         with_source,
         &[
-            ("url: '^ftp://x/'", "error: url: expected a URL that starts with http:// or https:// at column 1"),
+            (
+                "url: '^ftp://x/'",
+                "error: url: expected a URL that starts with http:// or https:// at column 1, found \"ftp\"",
+            ),
+            (
+                "url: '^me:pw@a/?u=http://'",
+                "error: url: expected a URL that starts with http:// or https:// at column 1, found no scheme",
+            ),
             ("url: http://x/, namespaces: ^shop", "error: namespaces: expected a list such as [shop], found text"),
             ("url: http://x/, namespaces: ^'*'", "error: namespaces: expected a list such as [\"*\"], found text"),
             ("url: http://x/, namespaces: ^[]", "error: namespaces: expected at least one"),
@@ -406,7 +413,7 @@ fn each_part_fails_alone() {
     assert_eq!(
         loaded.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
         [
-            "2:14: error: url: expected a URL that starts with http:// or https:// at column 1",
+            "2:14: error: url: expected a URL that starts with http:// or https:// at column 1, found no scheme",
             "2:26: error: timeout: duration \"x\": expected a whole number before each unit",
             "4:3: warning: source \"idle\": no rule uses it",
             "8:68: error: value: expected a metric name, \"{\", \"(\" or an aggregation at column 5, found the end",
@@ -419,7 +426,7 @@ fn each_part_fails_alone() {
     assert_eq!(rules.iter().map(|rule| (rule.name.as_str(), rule.line)).collect::<Vec<_>>(), [("b", 7), ("b", 9)]);
     let broken: Vec<_> =
         broken.iter().map(|rule| (rule.name.as_str(), rule.resources.join(" "), rule.problem.as_str())).collect();
-    let bad = "6:41: error: source \"bad\" is broken: 2:14: error: url: expected a URL that starts with http:// or https:// at column 1";
+    let bad = "6:41: error: source \"bad\" is broken: 2:14: error: url: expected a URL that starts with http:// or https:// at column 1, found no scheme";
     assert_eq!(
         broken,
         [
