@@ -48,6 +48,8 @@ fn helps() {
         (&["serve", "--help"], include_str!("fixtures/help/serve.txt")),
         (&["check", "--help"], include_str!("fixtures/help/check.txt")),
         (&["get", "--help"], include_str!("fixtures/help/get.txt")),
+        (&["certs", "--help"], include_str!("fixtures/help/certs.txt")),
+        (&["probe", "--help"], include_str!("fixtures/help/probe.txt")),
     ] {
         assert_eq!(run(arguments), (0, expected.to_owned(), String::new()), "{arguments:?}");
         for line in expected.lines() {
@@ -82,7 +84,10 @@ fn refuses_command_lines_that_mean_nothing() {
     for (arguments, why) in [
         (&["--nope"][..], "unknown option \"--nope\" (see metriclet --help)".to_owned()),
         (&["get", "--nope", "x"], "unknown option \"--nope\" (see metriclet get --help)".to_owned()),
-        (&["srve"], "expected a command (serve, check, get, certs or probe), found \"srve\" (see metriclet --help)".to_owned()),
+        (
+            &["srve"],
+            "expected a command (serve, check, get, certs or probe), found \"srve\" (see metriclet --help)".to_owned(),
+        ),
         (&["serve", "x"], "expected no further argument, found \"x\" (see metriclet serve --help)".to_owned()),
         (&["check"], "expected a file to check (see metriclet check --help)".to_owned()),
         (&["--config"], "--config needs a value (see metriclet --help)".to_owned()),
@@ -108,7 +113,7 @@ fn refuses_command_lines_that_mean_nothing() {
         ),
         (
             &["--listen", "127.0.0.1:0", "--upstream", "ftp://x/"],
-            "--upstream: expected a URL that starts with http:// or https:// at column 1".to_owned(),
+            "--upstream: expected a URL that starts with http:// or https:// at column 1, found \"ftp\"".to_owned(),
         ),
     ] {
         assert_eq!(run(arguments), (64, String::new(), format!("metriclet: {why}\n")), "{arguments:?}");
@@ -366,6 +371,7 @@ fn says_more_when_asked_to() {
     for (level, flag, told) in [
         (None, None, false),
         (None, Some("-v"), true),
+        (Some(""), None, false),
         (Some("warn,metriclet::command=info"), Some("-vv"), false),
         (Some("metriclet=debug"), None, true),
     ] {

@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 use std::io::{BufRead, Write};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc::{self, Receiver};
@@ -226,6 +226,25 @@ fn a_taken_port_is_told() {
     let address = taken.local_addr().unwrap().to_string();
     let why = format!("metriclet: cannot listen on {address}: Address already in use (os error 98)\n");
     assert_eq!(run(&["--listen", &address]), (69, String::new(), why));
+}
+
+/// A listener that can accept no more would look alive and answer nobody.
+#[test]
+fn a_listener_that_fails_ends_the_process() {
+    let program = metriclet(&[]);
+    // A connection takes two files; one of these limits leaves room for one of them.
+    for limit in [32, 33] {
+        let mut command = Command::new("sh");
+        let script = format!("ulimit -n {limit} && exec \"$0\" --listen 127.0.0.1:0");
+        command.args(["-c", &script]).arg(program.get_program());
+        command.env_remove("RUST_LOG").env_remove("KUBERNETES_SERVICE_HOST");
+        let mut server = Server::spawn(command);
+        let held: Vec<_> = (0..64).map_while(|_| TcpStream::connect(server.address).ok()).collect();
+        let line = server.wait_for("ERROR plain listener: ");
+        assert!(line.contains("Too many open files"), "{line}");
+        assert_eq!(server.wait().code(), Some(69));
+        drop(held);
+    }
 }
 
 #[test]

@@ -125,6 +125,19 @@ fn the_last_good_value_keeps_its_own_time() {
     assert_eq!(list("db").values(), missing("nothing on its page matches").replace("/web", "/db"));
 }
 
+/// What Prometheus made of an exporter's own label comes before the label that it set itself; the rule comes first.
+#[test]
+fn labels_name_the_object() {
+    let page = "queue_depth{exported_namespace=\"shop\",namespace=\"monitoring\",exported_service=\"web\",service=\"x\"} 3\n\
+                queue_depth{namespace=\"shop\",service=\"db\",team=\"web\",space=\"bank\"} 4\n";
+    assert_eq!(ask(page, ""), "web 3");
+    assert_eq!(ask(page, ", nameLabel: team"), "web 4");
+    let other = missing("what matches on its page describes other objects");
+    assert_eq!(ask(page, ", nameLabel: team, namespaceLabel: space"), other);
+    let none = missing("what matches on its page carries no label nope to name an object");
+    assert_eq!(ask(page, ", nameLabel: nope"), none);
+}
+
 #[test]
 fn several_series_need_an_aggregation() {
     let page = "queue_depth{service=\"web\",shard=\"1\"} 3\nqueue_depth{service=\"web\",shard=\"2\"} 4\n";

@@ -97,7 +97,7 @@ impl Template {
         let (https, rest) = match (text.strip_prefix("http://"), text.strip_prefix("https://")) {
             (Some(rest), _) => (false, rest),
             (_, Some(rest)) => (true, rest),
-            _ => return Err(error(1, "expected a URL that starts with http:// or https:// at column 1".to_owned())),
+            _ => return Err(error(1, no_scheme(text))),
         };
         let start = text.len() - rest.len();
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
@@ -329,6 +329,16 @@ fn percent_encode(value: &str, to: &mut String) {
             _ => to.push_str(&format!("%{byte:02X}")),
         }
     }
+}
+
+/// Shows no more of the text than its scheme: what is no URL of ours may hold a password.
+fn no_scheme(text: &str) -> String {
+    let is_scheme = |scheme: &&str| scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+    let found = match text.split_once("://").map(|(scheme, _)| scheme).filter(is_scheme) {
+        Some(scheme) => Escaped::new(scheme).to_string(),
+        None => "no scheme".to_owned(),
+    };
+    format!("expected a URL that starts with http:// or https:// at column 1, found {found}")
 }
 
 fn error(column: usize, message: String) -> TemplateError {

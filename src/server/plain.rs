@@ -6,6 +6,7 @@
 
 use std::io::{self, Cursor, Read};
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::panic;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -55,6 +56,8 @@ impl Plain {
         let server = tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)?;
         let shared = Arc::new(Shared { server, workers, stopping: AtomicBool::new(false) });
         let on_failure = Arc::new(on_failure);
+        let failed = on_failure.clone();
+        on_accept_panic(move |why| failed(why));
         let mut receivers = Vec::new();
         for number in 0..shared.workers.limits().fast_workers {
             let (shared, on_failure) = (shared.clone(), on_failure.clone());
@@ -76,6 +79,19 @@ impl Plain {
         }
         join(&self.receivers, deadline)
     }
+}
+
+/// tiny_http's accept loop clones each socket and panics where that fails, as it does when files run out; `recv` would
+/// then wait for ever. Nothing else in that file panics.
+fn on_accept_panic(on_failure: impl Fn(String) + Send + Sync + 'static) {
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        before(info);
+        if info.location().is_some_and(|place| place.file().ends_with("refined_tcp_stream.rs")) {
+            let why = info.payload().downcast_ref::<String>().map_or("no reason given", String::as_str);
+            on_failure(format!("cannot accept connections: {why}"));
+        }
+    }));
 }
 
 impl Shared {

@@ -28,7 +28,7 @@ pub fn start(verbosity: u8, quiet: bool, clock: Clock) {
     };
     let mut builder = Builder::new();
     builder.target(Target::Stderr);
-    if std::env::var_os(DEFAULT_FILTER_ENV).is_some() {
+    if std::env::var_os(DEFAULT_FILTER_ENV).is_some_and(|filter| !filter.is_empty()) {
         builder.parse_env(Env::default());
     } else {
         // Libraries below us log requests in full at debug.

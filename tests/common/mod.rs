@@ -89,8 +89,8 @@ impl Server {
         let printed = BufReader::new(child.stdout.take().unwrap());
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
         let mut server = Self { child, address, printed, log, seen: Vec::new() };
-        let line = server.wait_for("listening on http://");
-        server.address = line.rsplit("http://").next().unwrap().parse().unwrap();
+        let line = server.wait_for("listening on http");
+        server.address = line.rsplit("://").next().unwrap().parse().unwrap();
         server
     }
 

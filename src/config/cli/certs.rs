@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::{Command, Topic, plain, set, text};
+use super::values::{plain, set, text};
+use super::{Command, Topic};
 use crate::parse::escape::Escaped;
 
 /// The Service, as the manifests name it.

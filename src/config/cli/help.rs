@@ -142,7 +142,8 @@ Asks a server on this machine whether it is well: for probes in an image that ho
 
 Usage: metriclet probe [URL]
 
-URL is on 127.0.0.1, [::1] or localhost [https://127.0.0.1:10250/readyz]; its certificate is not verified.
+URL is on 127.0.0.1, [::1] or localhost [https://127.0.0.1:10250/readyz]. The server's certificate
+is not verified: nobody else can be there.
 
 Options:
   -h, --help               this text

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::set;
+use super::values::set;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 

@@ -1,1 +1,487 @@
+use std::path::PathBuf;
+use std::time::Duration;
 
+use super::*;
+use crate::config::model::{Basic, Format, Identity, OnMissing, OnNan, Rule, Value as RuleValue};
+use crate::parse::expression::Expr;
+
+/// `line:column: severity: message`, in order.
+fn problems(file: &str) -> Vec<String> {
+    load(file.as_bytes(), &Limits::default()).problems.iter().map(ToString::to_string).collect()
+}
+
+/// A configuration without any problem.
+fn good(file: &str) -> Config {
+    let Loaded { config, problems } = load(file.as_bytes(), &Limits::default());
+    assert_eq!(problems, [], "{file}");
+    config
+}
+
+/// Around one source, with a rule that fits every one.
+fn with_source(source: &str) -> String {
+    format!("sources:\n  app: {{{source}}}\nmetrics:\n  - {{name: m, object: nodes, source: app}}\n")
+}
+
+/// Around one rule, on sources of every shape.
+fn with_rule(rule: &str) -> String {
+    format!(
+        "sources:\n  app: {{url: 'http://app/metrics', namespaces: [shop]}}\n  \
+         json: {{url: 'http://app/x', namespaces: [shop], format: json}}\n  \
+         number: {{url: 'http://app/x', namespaces: [shop], format: number}}\n  \
+         each: {{url: 'http://{{name}}/x', namespaces: [shop, bank]}}\n  \
+         two: {{url: 'http://app/x', namespaces: [shop, bank]}}\n  \
+         none: {{url: 'http://app/x'}}\n\
+         metrics:\n  - {{{rule}}}\n  - {{name: a, object: services, source: json, value: $.a, describes: {{namespace: shop, name: w}}}}\n  \
+         - {{name: b, object: namespaces, source: number}}\n  - {{name: c, object: nodes, source: each}}\n  \
+         - {{name: d, object: nodes, source: two}}\n  - {{name: e, object: nodes, source: none}}\n  \
+         - {{name: f, object: nodes, source: app}}\n"
+    )
+}
+
+/// Line and column of a place in a file that is marked by `^` before it, and the file without the mark.
+fn marked(file: &str) -> (String, String) {
+    let at = file.find('^').unwrap();
+    let line = file[..at].matches('\n').count() + 1;
+    let column = at - file[..at].rfind('\n').map_or(0, |end| end + 1) + 1;
+    (file.replacen('^', "", 1), format!("{line}:{column}"))
+}
+
+/// Each text, put into `around`, has one problem, at its mark.
+fn check(around: impl Fn(&str) -> String, table: &[(&str, &str)]) {
+    let wrong: Vec<_> = table
+        .iter()
+        .filter_map(|(text, expected)| {
+            let (file, place) = marked(&around(text));
+            let (found, expected) = (problems(&file), format!("{place}: {expected}"));
+            (found != [expected.clone()]).then(|| format!("{text}\n  expected {expected}\n  found {found:#?}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn reads_a_whole_file() {
+    let config = good(
+        "sources:\n  exporter:\n    url: http://exporter.shop.svc:9100/metrics\n    namespaces: [shop]\n    timeout: 2s\n    \
+         cache: 0s\n  stats:\n    url: https://{name}.{namespace}.svc/stats.json\n    format: json\n    \
+         namespaces: [shop, bank]\n    basic: {username: me, passwordFile: /etc/password}\n    \
+         headers:\n      X-Api-Key: {file: /etc/key}\n    caFile: /etc/ca\n    certFile: /etc/cert\n    keyFile: /etc/key\n    \
+         serverName: stats.example\nmetrics:\n  - name: depth\n    object: [services, deployments.apps]\n    source: exporter\n  \
+         - name: depth\n    object: pods\n    source: stats\n    value: sum($.queues[*].depth)\n    onMissing: last 2m\n    \
+         onNaN: missing\n    maxAge: 10m\n",
+    );
+    let [exporter, stats] = &config.sources[..] else { panic!("{config:?}") };
+    assert_eq!(
+        (exporter.name.as_str(), exporter.timeout, exporter.cache, exporter.format),
+        ("exporter", Duration::from_secs(2), Duration::ZERO, None)
+    );
+    assert_eq!(exporter.namespaces, Namespaces::Only(vec!["shop".into()]));
+    assert_eq!(exporter.credentials, Credentials::default());
+    let limits = Limits::default();
+    assert_eq!((stats.timeout, stats.cache, stats.format), (limits.fetch, limits.cache, Some(Format::Json)));
+    let path = |text: &str| Some(PathBuf::from(text));
+    assert_eq!(
+        stats.credentials,
+        Credentials {
+            bearer_token_file: None,
+            basic: Some(Basic { username: "me".into(), password_file: "/etc/password".into() }),
+            headers: vec![("X-Api-Key".into(), "/etc/key".into())],
+            ca_file: path("/etc/ca"),
+            cert_file: path("/etc/cert"),
+            key_file: path("/etc/key"),
+            server_name: Some("stats.example".into()),
+        }
+    );
+    // Kinds that find their objects by different labels are rules of their own.
+    let [services, deployments, pods] = &config.rules[..] else { panic!("{config:?}") };
+    for (rule, kind, label) in [(services, "Service", "service"), (deployments, "Deployment", "deployment")] {
+        assert_eq!((rule.name.as_str(), rule.source, rule.line), ("depth", 0, 19));
+        assert_eq!(rule.objects.iter().map(|object| object.kind.as_str()).collect::<Vec<_>>(), [kind]);
+        let labels = |name: &str| vec![format!("exported_{name}"), name.to_owned()];
+        assert_eq!(rule.identity, Identity::Labels { namespace: labels("namespace"), name: labels(label) });
+        assert!(matches!(&rule.value, RuleValue::Series(Expr::Selector(_))));
+        assert_eq!((rule.on_missing, rule.on_nan, rule.allow_negative), (OnMissing::Error, OnNan::Error, false));
+        assert_eq!(rule.max_age, limits.max_age);
+    }
+    let Rule { identity, on_missing, on_nan, max_age, source, value, .. } = pods;
+    assert_eq!((identity, *source), (&Identity::Url, 1));
+    assert_eq!((*on_missing, *on_nan), (OnMissing::Last(Duration::from_secs(120)), OnNan::Missing));
+    assert_eq!(*max_age, Duration::from_secs(600));
+    assert!(matches!(value, RuleValue::Json(_)));
+}
+
+#[test]
+fn reads_kinds_outside_the_table() {
+    let config = good(&with_rule(
+        "name: m, object: widgets.example.com, kind: Widget, namespaced: true, source: app, apiVersion: example.com/v2",
+    ));
+    let object = &config.rules[0].objects[0];
+    assert_eq!(
+        (object.kind.as_str(), object.api_version.as_str(), object.namespaced),
+        ("Widget", "example.com/v2", true)
+    );
+    assert_eq!(object.label.as_deref(), Some("widget"));
+}
+
+#[test]
+fn problems_of_the_whole_file() {
+    for (file, expected) in [
+        ("", "1:1: error: the file: expected a mapping, found nothing"),
+        ("- a\n", "1:1: error: the file: expected a mapping, found a list"),
+        ("sources: {}\n", "1:1: error: metrics: required"),
+        ("sources: {}\nmetrics: {}\n", "2:10: error: metrics: expected a list of rules"),
+        ("sources: [a]\nmetrics: []\n", "1:10: error: sources: expected a mapping of names to sources"),
+        ("sources: {}\nmetrics: []\n", "2:10: warning: metrics: no rules, so no metric is served"),
+        ("sources: {}\nmetrics: []\nmetrics: []\n", "3:1: error: the file: the key metrics is already on line 2"),
+        (
+            "sources: {}\nmetrics: []\nmetric: []\n",
+            "3:1: error: the file: unknown key \"metric\"; did you mean metrics?",
+        ),
+        (
+            "sources: {}\nmetrics: []\nrules: []\n",
+            "3:1: error: the file: unknown key \"rules\"; known are sources, metrics",
+        ),
+        ("sources: {}\nmetrics:\n  - 5\n", "3:5: error: rule: expected a mapping, found text"),
+        (
+            "sources: {}\nmetrics: [\n",
+            "2:11: error: not YAML: while parsing a node, did not find expected node content",
+        ),
+    ] {
+        assert!(problems(file).contains(&expected.to_owned()), "{file}: {:#?}", problems(file));
+    }
+    let loaded = load(b"sources: {}\nmetrics: [\xff]\n", &Limits::default());
+    assert_eq!(loaded.problems[0].to_string(), "2:11: error: expected UTF-8, found another encoding");
+    assert!(loaded.unattributed().is_some());
+}
+
+#[test]
+fn problems_of_sources() {
+    let url = "url: 'http://app/metrics', namespaces: [shop], ";
+    check(
+        |source| with_source(&source.replace("URL, ", url).replace("HTTPS, ", &url.replace("http:", "https:"))),
+        &[
+            (
+                "URL, ^bearer_token_file: /x",
+                "error: source \"app\": unknown key \"bearer_token_file\"; did you mean bearerTokenFile?",
+            ),
+            ("URL, ^interval: 5s", "error: source \"app\": unknown key \"interval\""),
+            ("URL, format: ^xml", "error: format: expected prometheus, openmetrics, json or number, found \"xml\""),
+            ("URL, timeout: ^5s", "error: timeout: expected at most 4s, found \"5s\""),
+            ("URL, timeout: ^0s", "error: timeout: expected more than 0"),
+            ("URL, cache: ^25h", "error: cache: expected at most 1d, found \"25h\""),
+            (
+                "URL, cache: ^1m",
+                "warning: cache: longer than the 15s between two looks of an HPA, which will see old numbers",
+            ),
+            ("URL, labelSelector: ^pods", "error: labelSelector: expected labels, found \"pods\""),
+            ("URL, dangerAllowLoopback: ^yes", "error: dangerAllowLoopback: expected true or false, found \"yes\""),
+            (
+                "URL, dangerAllowLoopback: ^true",
+                "warning: dangerAllowLoopback: without effect: the URL's host holds no placeholder",
+            ),
+            ("URL, bearerTokenFile: ^''", "error: bearerTokenFile: expected one line of text, found \"\""),
+            ("HTTPS, certFile: ^/c", "error: certFile: needs keyFile: beside it"),
+            ("HTTPS, keyFile: ^/k", "error: keyFile: needs certFile: beside it"),
+            ("URL, caFile: ^/c", "error: caFile: needs a URL with https://"),
+            ("HTTPS, serverName: ^'a b'", "error: serverName: expected a DNS name or an address, found \"a b\""),
+            ("HTTPS, headers: {^Host: {file: /x}}", "error: headers: \"Host\" is not for you to set"),
+            ("HTTPS, headers: {^'a b': {file: /x}}", "error: headers: \"a b\" is not a header name (RFC 9110)"),
+            ("HTTPS, headers: {A: {file: /x}, ^a: {file: /x}}", "error: headers: \"a\" is there twice"),
+            ("HTTPS, headers: {A: ^/x}", "error: headers: expected a mapping, found text"),
+            ("HTTPS, headers: {^A: {}}", "error: file: required"),
+            (
+                "HTTPS, basic: {username: ^'a:b', passwordFile: /x}",
+                "error: username: expected no colon and no control characters",
+            ),
+            ("URL, bearerTokenFile: /x, pods: ^{port: 1}", "error: pods: this version serves url: sources only"),
+            ("URL, ^url: http://b/", "error: source \"app\": the key url is already on line 2"),
+        ],
+    );
+    check(
+        with_source,
+        &[
+            (
+                "url: '^ftp://x/'",
+                "error: url: expected a URL that starts with http:// or https:// at column 1, found \"ftp\"",
+            ),
+            (
+                "url: '^me:pw@a/?u=http://'",
+                "error: url: expected a URL that starts with http:// or https:// at column 1, found no scheme",
+            ),
+            ("url: http://x/, namespaces: ^shop", "error: namespaces: expected a list such as [shop], found text"),
+            ("url: http://x/, namespaces: ^'*'", "error: namespaces: expected a list such as [\"*\"], found text"),
+            ("url: http://x/, namespaces: ^[]", "error: namespaces: expected at least one"),
+            ("url: http://x/, namespaces: [shop, ^'*']", "error: namespaces: expected \"*\" alone or names without it"),
+            ("url: http://x/, namespaces: [^Shop]", "error: namespaces: expected a namespace, found \"Shop\""),
+            (
+                "url: http://x/, namespaces: ^['*']",
+                "warning: namespaces: \"*\" lets whoever writes this page scale objects of every namespace",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn problems_of_credentials_on_open_sources() {
+    let secret = "bearerTokenFile: /token, url: 'https://app/{name}'";
+    let open = "error: namespaces: a URL with placeholders gets credentials only with the namespaces listed one by one, or \
+                whoever can name an object could collect them";
+    check(
+        with_source,
+        &[(
+            "bearerTokenFile: /t, url: ^'http://app/'",
+            "warning: url: credentials cross the network in clear over http://",
+        )],
+    );
+    assert_eq!(problems(&with_source(secret)), [format!("2:3: {open}")]);
+    assert_eq!(problems(&with_source(&format!("{secret}, namespaces: ['*']")))[..1], [format!("2:73: {open}")]);
+    good(&with_source(&format!("{secret}, namespaces: [shop]")));
+    check(
+        |more| with_source(&format!("{secret}, namespaces: [shop], {more}")),
+        &[
+            (
+                "basic: ^{username: me, passwordFile: /x}",
+                "error: basic: excludes bearerTokenFile:; both are Authorization",
+            ),
+            (
+                "headers: ^{authorization: {file: /x}}",
+                "error: headers: Authorization is there already, by basic: or bearerTokenFile:",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn problems_of_rules() {
+    let series = "name: m, object: services, source: app, ";
+    let json = "name: m, object: services, source: json, ";
+    let web = "describes: {namespace: shop, name: web}";
+    check(
+        |rule| with_rule(&rule.replace("SERIES, ", series).replace("JSON, ", json).replace("WEB", web)),
+        &[
+            ("name: ^'', object: services, source: app", "error: name: expected a name, found nothing"),
+            (
+                "name: ^a/b, object: services, source: app",
+                "error: name: expected what can stand in a path (no /, %, control characters, . or ..), found \"a/b\"",
+            ),
+            ("SERIES, ^valu: x", "error: rule \"m\": unknown key \"valu\"; did you mean value?"),
+            ("SERIES, ^query: x", "error: rule \"m\": unknown key \"query\""),
+            ("name: m, object: services, source: ^ap", "error: source: unknown source \"ap\"; did you mean app?"),
+            (
+                "name: m, object: ^service, source: app",
+                "error: object: unknown resource \"service\"; did you mean services?",
+            ),
+            (
+                "name: m, object: ^widgets, source: app",
+                "error: object: unknown resource \"widgets\"; outside the core group it is plural.group",
+            ),
+            (
+                "name: m, object: ^widgets.example.com, source: app",
+                "error: object: \"widgets.example.com\" is not built in; add kind: and namespaced:",
+            ),
+            ("name: m, object: ^[], source: app", "error: object: expected at least one resource"),
+            ("name: m, object: [services, ^services], source: app", "error: object: \"services\" is there twice"),
+            (
+                "name: m, object: [^[a]], source: app",
+                "error: object: expected a resource such as services or deployments.apps, found a list",
+            ),
+            ("SERIES, kind: ^Service", "error: kind: is for resources outside the built-in table, and there is none"),
+            (
+                "name: m, object: a.b.c, source: app, namespaced: true, kind: ^a",
+                "error: kind: expected a kind such as Deployment, found \"a\"",
+            ),
+            (
+                "name: m, object: a.b.c, source: app, namespaced: true, kind: A, apiVersion: ^v1",
+                "error: apiVersion: expected b.c/ and a version, such as b.c/v1, found \"v1\"",
+            ),
+            ("SERIES, value: sum(x^", "error: value: expected \")\" at column 6, found the end"),
+            (
+                "name: m, object: ^services, source: app, value: $.a",
+                "error: object: all services would get the same value; add describes:, items: or {name} in the URL of source \"app\"",
+            ),
+            ("JSON, value: ^x, WEB", "error: value: PromQL, but the format of source \"json\" is json"),
+            (
+                "name: m, object: services, source: number, value: ^$.a, WEB",
+                "error: value: must be absent where the format is number: the page is the value",
+            ),
+            (
+                "SERIES, onMissing: ^none",
+                "error: onMissing: expected error, zero or last and a duration, such as last 2m, found \"none\"",
+            ),
+            ("SERIES, onMissing: ^last 25h", "error: onMissing: expected at most 1d, found \"25h\""),
+            (
+                "SERIES, onMissing: ^zero",
+                "warning: onMissing: zero scales to the minimum when what feeds this page stops; error holds the replicas",
+            ),
+            (
+                "SERIES, onNaN: ^zero",
+                "warning: onNaN: zero scales to the minimum on 0/0, which mostly means no data; error holds the replicas",
+            ),
+            (
+                "SERIES, allowNegative: ^true",
+                "warning: allowNegative: an HPA scales to the minimum on a negative value",
+            ),
+            ("SERIES, allowNegative: ^'true'", "error: allowNegative: expected true or false, found \"true\""),
+            (
+                "SERIES, maxAge: ^1s",
+                "warning: maxAge: 1s is less than the 5s that source \"app\" is cached: values will go missing",
+            ),
+            ("SERIES, maxAge: ^0s", "error: maxAge: expected more than 0"),
+            (
+                "SERIES, value: ^jobs_total",
+                "warning: value: \"jobs_total\" looks like a counter, which only grows, and the replicas with it; take a gauge",
+            ),
+        ],
+    );
+    // What is missing is missed at the rule.
+    for (rule, expected) in [
+        ("name: m, object: services, source: json", "value: required where the format is json, such as $.queue.depth"),
+        (
+            "name: m, object: services, source: json, items: $.q, nameFrom: $.n",
+            "value: required where the format is json, such as $.queue.depth",
+        ),
+        ("name: m, object: services, source: json, value: $.a, items: $.q", "nameFrom: required beside items:"),
+        (
+            "name: m, object: jobs.batch, source: app",
+            "nameLabel: required for jobs.batch: a label job means the scrape job on most pages",
+        ),
+        ("name: m, object: a.b.c, kind: A, source: app", "namespaced: required"),
+        ("name: m, object: a.b.c, namespaced: true, source: app", "kind: required"),
+        ("name: m, object: services", "source: required"),
+        ("name: m, source: app", "object: required"),
+        ("object: services, source: app", "name: required"),
+    ] {
+        assert_eq!(problems(&with_rule(rule)), [format!("9:5: error: {expected}")], "{rule}");
+    }
+    check(
+        |rule| with_rule(&rule.replace("SERIES, ", series).replace("JSON, ", json)),
+        &[
+            ("SERIES, describes: ^web", "error: describes: expected a mapping, found text"),
+            (
+                "SERIES, describes: {^nam: web, name: web, namespace: shop}",
+                "error: describes: unknown key \"nam\"; did you mean name?",
+            ),
+            ("SERIES, describes: ^{name: web}", "error: describes: namespace: is required, as services are in one"),
+            (
+                "SERIES, describes: {name: web, namespace: ^Shop}",
+                "error: namespace: expected a namespace, found \"Shop\"",
+            ),
+            (
+                "SERIES, describes: ^{name: web, namespace: bank}",
+                "error: describes: \"bank\" is not among the namespaces of source \"app\"",
+            ),
+            (
+                "name: m, object: nodes, source: app, describes: ^{name: n, namespace: shop}",
+                "error: describes: namespace: nodes are in no namespace",
+            ),
+            ("SERIES, nameFrom: ^$.a", "error: nameFrom: needs items: beside it"),
+            (
+                "JSON, value: $.a, nameFrom: $.n, items: '$.q^['",
+                "error: items: expected a JSONPath (RFC 9535) to go on, found \"[\" (column 4)",
+            ),
+            (
+                "JSON, value: $.a, nameFrom: $.n, items: $.q, nameLabel: ^x",
+                "error: nameLabel: items: already tells the object",
+            ),
+            (
+                "name: m, object: nodes, source: app, namespaceLabel: ^x",
+                "error: namespaceLabel: nodes are in no namespace",
+            ),
+            (
+                "name: m, object: services, source: ^none",
+                "error: source: source \"none\" needs namespaces: to say whose services its page may describe",
+            ),
+            (
+                "name: m, object: services, source: ^each",
+                "error: source: source \"each\" has one page for several namespaces; list one namespace, or put {namespace} into the URL",
+            ),
+            (
+                "name: m, object: services, source: ^two, value: $.a, items: '$.q[*]', nameFrom: $.n",
+                "error: source: source \"two\" has one page for several namespaces; list one namespace, or add namespaceFrom:",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn each_part_fails_alone() {
+    let file = "sources:\n  bad: {url: 5, timeout: x}\n  good: {url: 'http://a/', namespaces: [shop]}\n  idle: {url: 'http://b/'}\n\
+                metrics:\n  - {name: a, object: services, source: bad}\n  - {name: b, object: services, source: good}\n  \
+                - {name: c, object: [services, nodes], source: good, value: 'sum('}\n  - {name: b, object: pods, source: good}\n  \
+                - {name: b, object: [nodes, services], source: good}\n  - {object: services, source: good}\n";
+    let loaded = load(file.as_bytes(), &Limits::default());
+    assert_eq!(
+        loaded.problems.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "2:14: error: url: expected a URL that starts with http:// or https:// at column 1, found no scheme",
+            "2:26: error: timeout: duration \"x\": expected a whole number before each unit",
+            "4:3: warning: source \"idle\": no rule uses it",
+            "8:68: error: value: expected a metric name, \"{\", \"(\" or an aggregation at column 5, found the end",
+            "10:12: error: name: \"services\" already has this metric by the rule on line 7",
+            "11:5: error: name: required",
+        ]
+    );
+    let Config { sources, rules, broken, .. } = &loaded.config;
+    assert_eq!(sources.iter().map(|source| source.name.as_str()).collect::<Vec<_>>(), ["good", "idle"]);
+    assert_eq!(rules.iter().map(|rule| (rule.name.as_str(), rule.line)).collect::<Vec<_>>(), [("b", 7), ("b", 9)]);
+    let broken: Vec<_> =
+        broken.iter().map(|rule| (rule.name.as_str(), rule.resources.join(" "), rule.problem.as_str())).collect();
+    let bad = "6:41: error: source \"bad\" is broken: 2:14: error: url: expected a URL that starts with http:// or https:// at column 1, found no scheme";
+    assert_eq!(
+        broken,
+        [
+            ("a", "services".to_owned(), bad),
+            (
+                "c",
+                "services nodes".to_owned(),
+                "8:68: error: value: expected a metric name, \"{\", \"(\" or an aggregation at column 5, found the end"
+            ),
+            (
+                "b",
+                "nodes services".to_owned(),
+                "10:12: error: name: \"services\" already has this metric by the rule on line 7"
+            ),
+        ]
+    );
+    // A rule without a name belongs to nobody.
+    assert_eq!(loaded.unattributed().map(|problem| problem.span.line), Some(11));
+}
+
+#[test]
+fn the_command_line_is_a_configuration_too() {
+    let limits = Limits::default();
+    let config = simple("http://a:9100/metrics", None, &limits).unwrap();
+    assert_eq!((config.sources.len(), config.rules.len(), config.by_name.is_some()), (1, 0, true));
+    assert_eq!(config.sources[0].namespaces, Namespaces::All);
+    let passed_on = simple("http://a/?q={labelSelector}", None, &limits).unwrap();
+    assert_eq!(passed_on.sources[0].label_selector, SelectorMode::Url);
+    assert!(simple("a:9100", None, &limits).is_err());
+}
+
+#[test]
+fn keeps_to_limits() {
+    let limits =
+        Limits { rules: 2, config: 1_000, config_nodes: 60, depth: 4, expression: 10, url: 20, ..Limits::default() };
+    let first = |file: &str| load(file.as_bytes(), &limits).problems.first().map(ToString::to_string);
+    let rule = |more: &str| {
+        format!("sources:\n  a: {{url: 'http://a/'}}\nmetrics:\n  - {{name: m, object: nodes, source: a{more}}}\n")
+    };
+    for (file, expected) in [
+        (rule(""), None),
+        ("#".repeat(1_001), Some("1:1: error: the file is longer than 1000 bytes")),
+        (format!("a: [{}]", "x,".repeat(60)), Some("1:119: error: more than 60 keys and values")),
+        ("a: [[[[x]]]]".to_owned(), Some("1:7: error: nested deeper than 4 levels")),
+        ("sources: {a: , b: , c: }\nmetrics: []\n".to_owned(), Some("1:10: error: sources: more than 2 sources")),
+        ("sources: {}\nmetrics: [a, b, c]\n".to_owned(), Some("2:10: error: metrics: more than 2 rules")),
+        (
+            rule(", value: abcdefghijk"),
+            Some("4:48: error: value: expected an expression of at most 10 bytes, found 11"),
+        ),
+        (
+            rule("").replace("http://a/", "http://a.example.com/"),
+            Some("2:13: error: url: expected a URL of at most 20 bytes, found 21"),
+        ),
+    ] {
+        assert_eq!(first(&file).as_deref(), expected, "{file}");
+    }
+}

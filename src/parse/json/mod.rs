@@ -12,6 +12,7 @@ use std::fmt;
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
+use super::escape::Escaped;
 use super::expression::Aggregation;
 
 pub use page::{JsonPageError, PageLimits, parse_page};
@@ -121,9 +122,15 @@ impl Path {
             return Err(fail(text, start, "expected a JSONPath, which starts with $"));
         }
         affordable(written).map_err(|(at, why)| fail(text, start + at, &why))?;
-        let parsed = JsonPath::parse(written);
-        let path = parsed
-            .map_err(|error| fail(text, start + error.position(), &error.message().escape_debug().to_string()))?;
+        let path = JsonPath::parse(written).map_err(|error| {
+            let at = error.position();
+            // The library's own words are few: often just that it failed.
+            let found = match written.get(at..).unwrap_or_default() {
+                "" => "the end".to_owned(),
+                rest => Escaped::new(rest).to_string(),
+            };
+            fail(text, start + at, &format!("expected a JSONPath (RFC 9535) to go on, found {found}"))
+        })?;
         Ok(Self { text: written.to_owned(), steps: Steps::Parsed(path) })
     }
 
@@ -306,6 +313,8 @@ mod tests {
                 .message
                 .starts_with("expected an expression of at most 128")
         );
+        let error = JsonExpr::parse("sum($.a b)", &LIMITS).unwrap_err();
+        assert_eq!(error.message, "expected a JSONPath (RFC 9535) to go on, found \" b\" (column 8)");
         for text in ["$.", "$.a b", "$[", "sum($.a).b)", "$.a\u{7f}"] {
             let error = JsonExpr::parse(text, &LIMITS).unwrap_err();
             assert!(error.column >= 2 && error.column <= text.chars().count() + 1, "{text}: {error:?}");
