@@ -80,7 +80,9 @@ pub struct Excerpts<'a> {
 impl<'a> Excerpts<'a> {
     /// Over the text of a file and its name, as messages are to give it.
     pub fn new(name: &'a str, text: &'a str) -> Self {
-        Self { name, lines: text.lines().collect() }
+        // Lines as YAML counts them: a carriage return alone ends one, too.
+        let lines = text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
+        Self { name, lines: lines.collect() }
     }
 
     /// The problem with the line it is about, without one at the end where that line is empty; ends in a newline.
@@ -159,6 +161,9 @@ mod tests {
             ("timeout:\n", problem(1, 40, 0), "1 | timeout:\n  |         ^\n"),
             // Characters that would move the cursor.
             ("\ta:\u{1b}[31m é\u{202e}", problem(1, 2, 1), "1 |  a:\u{fffd}[31m é\u{fffd}\n  |  ^\n"),
+            // Whatever ends lines; an empty one counts.
+            ("a: 1\r\n\r\rb: 2\rc: 3\n", problem(4, 1, 1), "4 | b: 2\n  | ^\n"),
+            ("a: 1\r\n\r\rb: 2\rc: 3\n", problem(5, 4, 1), "5 | c: 3\n  |    ^\n"),
             // Lines that are not there or empty.
             ("a: 1\n\n", problem(2, 1, 0), ""),
             ("", problem(1, 1, 0), ""),

@@ -9,11 +9,13 @@ const CANDIDATES: usize = 256;
 /// `; did you mean "url"?` if one of the words is close, else nothing.
 ///
 /// Close is: equal but for case, dashes and underscores, or at most one slip away (two in words of six letters or more).
+/// The word is printed as it is, so one of the user's own that would need escaping is not offered.
 pub(super) fn hint<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> String {
     let written = folded(written);
     let slips = if written.len() < 6 { 1 } else { 2 };
     let close = known
         .take(CANDIDATES)
+        .filter(|word| word.bytes().all(|byte| byte.is_ascii_graphic()))
         .map(|word| (distance(&written, &folded(word)), word))
         .filter(|(distance, _)| *distance <= slips)
         .min();
@@ -54,7 +56,7 @@ mod tests {
 
     #[test]
     fn hints() {
-        let known = ["url", "format", "bearerTokenFile", "nameLabel", "nameFrom"];
+        let known = ["url", "format", "bearerTokenFile", "nameLabel", "nameFrom", "export\u{e}r"];
         for (written, expected) in [
             ("urll", "; did you mean url?"),
             ("uri", "; did you mean url?"),
@@ -65,6 +67,7 @@ mod tests {
             ("bearer-token", ""),
             ("nameform", "; did you mean nameFrom?"),
             ("path", ""),
+            ("exporter", ""),
             ("", ""),
         ] {
             assert_eq!(hint(written, known.into_iter()), expected, "{written}");
