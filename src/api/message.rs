@@ -1,7 +1,10 @@
 //! A request as it reaches the API, and the reply: plain values, whatever listener they came over.
 
+use std::sync::Mutex;
+
 use serde::Serialize;
 
+use super::identity::Checked;
 use crate::parse::head::Header;
 
 /// What the API needs to know of a request.
@@ -13,22 +16,39 @@ pub struct Request<'a> {
     pub target: &'a str,
     /// Header lines in the order they were sent.
     pub headers: &'a [Header<'a>],
-    /// Who is at the other end; `None` on the plain listener, and where the client presented no certificate whose key
-    /// it proved to have.
-    pub peer: Option<&'a Peer>,
+    /// Where it comes from.
+    pub origin: Origin<'a>,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin<'a> {
+    /// This machine: nobody is asked who they are.
+    Loopback,
+    /// The network; with the client's certificates, if it presented some and proved to have the key.
+    Network(Option<&'a Peer>),
 }
 
 /// The certificates that a client presented in its handshake. It has the first one's key; nothing more is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Peer {
     /// DER, the client's own first.
     pub chain: Vec<Vec<u8>>,
+    /// What they were found to be worth last.
+    pub(super) checked: Mutex<Option<Checked>>,
+}
+
+impl Peer {
+    /// Somebody with these certificates.
+    pub fn new(chain: Vec<Vec<u8>>) -> Self {
+        Self { chain, checked: Mutex::new(None) }
+    }
 }
 
 impl<'a> Request<'a> {
-    /// A GET without headers from nobody.
+    /// A GET without headers from this machine.
     pub fn get(target: &'a str) -> Self {
-        Self { method: "GET", target, headers: &[], peer: None }
+        Self { method: "GET", target, headers: &[], origin: Origin::Loopback }
     }
 
     /// The first header line of this name, if its value is UTF-8.
