@@ -52,7 +52,7 @@ impl Rules {
         let mut rules = Self { problem, ..Self::default() };
         let mut upstreams: Vec<Arc<Upstream>> = Vec::new();
         for (index, source) in config.sources.iter().enumerate() {
-            let number = source.url.uses(Placeholder::Metric);
+            let number = source.uses(Placeholder::Metric);
             let mine = config.rules.iter().enumerate().filter(|(_, rule)| rule.source == index);
             let want = |(id, rule): (usize, &Rule)| Want { id: id as u64, query: Query::of(rule, number) };
             let wants: Vec<Want> = mine.clone().map(want).collect();
@@ -151,7 +151,7 @@ impl Rules {
 /// The rule for a metric of `--upstream`: the gauge of that name, for the objects its labels name.
 fn made_up(resource: &str, metric: &str, upstream: &Arc<Upstream>, by_name: &ByName) -> Entry {
     let Some(kind) = kinds::lookup(resource).map(ObjectKind::from) else { return Entry::Unknown };
-    let per_object = upstream.source().url.uses(Placeholder::Name);
+    let per_object = upstream.source().uses(Placeholder::Name);
     let identity = match &by_name.describes {
         Some(Bound { resource: bound, .. }) if bound != resource => return Entry::Unknown,
         Some(Bound { namespace, name, .. }) => Identity::Fixed { namespace: namespace.clone(), name: name.clone() },
