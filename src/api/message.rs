@@ -58,9 +58,16 @@ pub const TEXT: &str = "text/plain; charset=utf-8";
 impl Reply {
     /// JSON with one newline at its end; indented by two spaces if `pretty`.
     pub fn json(code: u16, value: &impl Serialize, pretty: bool) -> Self {
-        let printed = if pretty { serde_json::to_vec_pretty(value) } else { serde_json::to_vec(value) };
+        // Room for the answer about one object, so that it is written in one go.
+        let mut body = Vec::with_capacity(1024);
+        let printed = match pretty {
+            true => serde_json::to_writer_pretty(&mut body, value),
+            false => serde_json::to_writer(&mut body, value),
+        };
         // Values of our own always print; were it otherwise, an empty body would be the honest answer.
-        let mut body = printed.unwrap_or_default();
+        if printed.is_err() {
+            body.clear();
+        }
         body.push(b'\n');
         Self { code, content_type: JSON, body }
     }
