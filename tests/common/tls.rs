@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -136,4 +137,11 @@ fn config(identity: &Identity, clients: Option<&Authority>) -> Arc<ServerConfig>
         }
     };
     Arc::new(builder.with_single_cert(identity.certificates(), identity.private_key()).unwrap())
+}
+
+/// What `openssl` prints, which makes what no library wants to make.
+pub fn openssl(args: &[&str]) -> String {
+    let output = Command::new("openssl").args(args).output().unwrap_or_else(|why| panic!("openssl: {why}"));
+    assert!(output.status.success(), "openssl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
