@@ -1,11 +1,12 @@
 //! One generation of the configuration, ready to serve: rules by metric and resource, each with its upstream.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::last::LastValues;
 use crate::config::model::{Bound, ByName, Config, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, Value};
 use crate::kube::kinds;
+use crate::parse::path::Version;
 use crate::parse::url_template::Placeholder;
 use crate::source::page::{Query, Want};
 use crate::source::upstream::{Shared, Upstream};
@@ -42,6 +43,8 @@ pub struct Rules {
     entries: HashMap<String, Vec<(String, Entry)>>,
     by_name: Option<(Arc<Upstream>, ByName)>,
     problem: Option<String>,
+    /// See [`Rules::printed`].
+    printed: [OnceLock<Vec<u8>>; 2],
 }
 
 impl Rules {
@@ -140,6 +143,17 @@ impl Rules {
                 }
             })
             .collect()
+    }
+
+    /// What `print` makes of them for a version, printed once a generation: discovery is asked for again and again,
+    /// and stays the same.
+    pub fn printed(&self, version: Version, print: impl FnOnce() -> Vec<u8>) -> &[u8] {
+        let [v1beta1, v1beta2] = &self.printed;
+        let kept = match version {
+            Version::V1Beta1 => v1beta1,
+            Version::V1Beta2 => v1beta2,
+        };
+        kept.get_or_init(print)
     }
 
     /// The number of rules that cannot be served as written.
