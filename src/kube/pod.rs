@@ -1,7 +1,7 @@
 //! The few fields of a Pod that matter to somebody who scrapes it, and names of objects of any kind.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use serde::Deserialize;
 

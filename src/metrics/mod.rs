@@ -3,6 +3,7 @@
 pub mod evaluate;
 pub mod failure;
 pub mod last;
+mod naming;
 pub mod objects;
 pub mod outcome;
 mod pods;

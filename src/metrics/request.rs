@@ -1,20 +1,17 @@
 //! One request with its rule: the way from there to values.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
-
-use once_cell::sync::Lazy;
 
 use super::failure::{About, Failure};
 use super::last::Key;
 use super::objects::{Objects, Unlisted};
 use super::outcome::{self, Absence, Finding, Policy, Verdict, judge, nothing_left};
 use super::rules::{self, Served};
-use super::select::{self, Describes, Naming, Selected, Wanted, select};
+use super::select::{self, Describes, Selected, Wanted, select};
 use super::trace::Trace;
 use super::{Answer, Ask, evaluate, pods};
 use crate::cluster::objects::Selection;
-use crate::config::model::{Identity, ObjectKind, OnMissing, SelectorMode, Target, Value};
+use crate::config::model::{ObjectKind, OnMissing, SelectorMode, Target, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::meta::{LabelSelector, ObjectReference, Time};
 use crate::parse::escape::Escaped;
@@ -25,9 +22,6 @@ use crate::source::cache::Wait;
 use crate::source::error::SourceError;
 use crate::source::page::{Found, JsonItem, Page, Series};
 use crate::source::upstream::Shared;
-
-/// Labels that name a namespace where the rule does not say: what a scrape has renamed comes first.
-static NAMESPACES: Lazy<[String; 2]> = Lazy::new(|| ["exported_namespace", "namespace"].map(str::to_owned));
 
 /// One request with its rule: the way from there to values.
 #[derive(Clone, Copy)]
@@ -245,64 +239,6 @@ impl Request<'_> {
             Err(Unlisted::WouldWait) => Err(Failure::WouldWait(self.served.upstream.index())),
             Err(Unlisted::Failed(why)) => Err(about.page(&why)),
         }
-    }
-
-    fn naming(&self) -> Naming<'_> {
-        let path = self.ask.path;
-        let own_name = match &path.name {
-            ObjectName::One(name) => name.as_str(),
-            ObjectName::All => "",
-        };
-        match &self.served.rule.identity {
-            Identity::Url | Identity::Namespace => Naming::Given { name: own_name },
-            Identity::Fixed { namespace, name } => Naming::Own {
-                namespace: Cow::Borrowed(&[]),
-                default_namespace: namespace.as_deref(),
-                name: Cow::Borrowed(&[]),
-                default_name: Some(name),
-            },
-            Identity::Items { .. } => Naming::Own {
-                namespace: Cow::Borrowed(&[]),
-                default_namespace: self.default_namespace(),
-                name: Cow::Borrowed(&[]),
-                default_name: None,
-            },
-            Identity::Labels { namespace, name } => self.naming_by_labels(namespace, name),
-        }
-    }
-
-    fn naming_by_labels<'s>(&'s self, namespace: &'s [String], name: &'s [String]) -> Naming<'s> {
-        let or_namespaces = |given: &'s [String]| match given {
-            [] => NAMESPACES.as_slice(),
-            given => given,
-        };
-        let default_namespace = self.default_namespace();
-        if self.kind.resource == "namespaces" {
-            let name = Cow::Borrowed(or_namespaces(if name.is_empty() { namespace } else { name }));
-            return Naming::Own {
-                namespace: Cow::Borrowed(&[]),
-                default_namespace: None,
-                name,
-                default_name: default_namespace,
-            };
-        }
-        let name = match name {
-            [] => Cow::Owned(select::default_labels(self.kind)),
-            given => Cow::Borrowed(given),
-        };
-        let namespace = Cow::Borrowed(or_namespaces(namespace));
-        Naming::Own { namespace, default_namespace, name, default_name: None }
-    }
-
-    /// The namespace of what names none: the only one that the source describes, or the one its URL was made for; by
-    /// name, whatever is asked for.
-    fn default_namespace(&self) -> Option<&str> {
-        let source = self.served.upstream.source();
-        let asked = match &self.ask.path.name {
-            ObjectName::One(name) if self.kind.resource == "namespaces" => Some(name.as_str()),
-            _ => self.ask.path.namespace.as_deref(),
-        };
-        if self.served.by_name || source.uses(Placeholder::Namespace) { asked } else { source.namespaces.single() }
     }
 
     fn one<T: Member>(&self, members: &[&T], page: &Page, trace: &mut Trace) -> Verdict {
