@@ -11,6 +11,8 @@ mod admission;
 pub mod certificates;
 mod connection;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub mod harness;
 mod poll;
 mod serve;
 mod tls;
