@@ -95,11 +95,12 @@ impl Door {
     fn accept(&mut self, now: Instant) -> io::Result<bool> {
         for _ in 0..BATCH {
             match accept_with(&self.listener.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok(socket) => {
+                Ok(socket) => self.admit(TcpStream::from(socket), now),
+                Err(Errno::AGAIN) => {
+                    // Not before: with files that come and go it would be told again and again.
                     self.shared.accepting_again(|| info!("accepting connections again"));
-                    self.admit(TcpStream::from(socket), now);
+                    return Ok(false);
                 }
-                Err(Errno::AGAIN) => return Ok(false),
                 // Another worker has stopped listening.
                 Err(Errno::INVAL) if self.shared.is_draining() => return Ok(false),
                 // The client is gone already, or a signal came.
