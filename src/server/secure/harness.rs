@@ -62,6 +62,8 @@ pub struct Conversation<'a> {
     pub requests: usize,
     pub refusals: usize,
     pub turns: usize,
+    /// Whether the server ended it in order.
+    pub goodbye: bool,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -133,6 +135,7 @@ impl<'a> Conversation<'a> {
             requests: 0,
             refusals: 0,
             turns: 0,
+            goodbye: false,
         }
     }
 
@@ -215,7 +218,7 @@ impl<'a> Conversation<'a> {
         while !rest.is_empty() {
             self.client.read_tls(&mut rest).unwrap();
             // A fatal alert is what a broken client has to expect.
-            let _ = self.client.process_new_packets();
+            self.goodbye |= self.client.process_new_packets().is_ok_and(|state| state.peer_has_closed());
             let _ = self.client.reader().read_to_end(&mut self.received);
         }
         !bytes.is_empty()

@@ -271,6 +271,7 @@ impl<S: Socket> Connection<S> {
                 return Ok(());
             }
             if state.peer_has_closed() {
+                self.say_goodbye();
                 return Err(Stop::End(Ended::Closed));
             }
             if *drained {
@@ -344,7 +345,7 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Ends an idle connection in order, as we stop.
+    /// Ends a connection in order, on which nothing is under way.
     pub(super) fn say_goodbye(&mut self) {
         self.tls.send_close_notify();
         let _ = self.tls.write_tls(&mut self.socket);

@@ -44,7 +44,9 @@ fn conversation(setup: &Setup, records: &[&[u8]], cuts: &[usize]) -> (String, St
     let mut conversation = Conversation::new(setup, records, cuts);
     conversation.close();
     conversation.run(true);
-    let end = conversation.end().unwrap_or_else(|| panic!("it goes on: {records:?} {cuts:?}")).to_owned();
+    let end = conversation.end().unwrap_or_else(|| panic!("it goes on: {records:?}")).to_owned();
+    // One write tries to say so, and no more than that.
+    assert!(conversation.goodbye || !cuts.is_empty(), "it ends without a word: {records:?}");
     (String::from_utf8(conversation.received).unwrap(), end)
 }
 
