@@ -87,9 +87,9 @@ fn reference(bytes: &[u8]) -> Option<Head<'_>> {
             b"transfer-encoding" | b"upgrade" | b"expect" => return None,
             b"host" => hosts += 1,
             b"content-length" => lengths.push(value),
-            b"connection" => options.extend(value.split(|byte| *byte == b',').map(|option| {
-                option.trim_ascii().to_ascii_lowercase()
-            })),
+            b"connection" => {
+                options.extend(value.split(|byte| *byte == b',').map(|option| option.trim_ascii().to_ascii_lowercase()))
+            }
             _ => {}
         }
         headers.push((std::str::from_utf8(name).ok()?, value));

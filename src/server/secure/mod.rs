@@ -1,10 +1,10 @@
 //! The secure listener: HTTPS by rustls, for the kube-apiserver, kubelet and Prometheus, and for everybody in the cluster
 //! who can reach it.
 //!
-//! Every socket is non-blocking. The workers of two lanes wait on epoll, each for connections of its own: [`accept`] makes
-//! handshakes, [`serve`] reads requests and answers from memory. Neither ever waits for a peer or a source, so that a slow
+//! Every socket is non-blocking. The workers of two lanes wait on epoll, each for connections of its own: `accept` makes
+//! handshakes, `serve` reads requests and answers from memory. Neither ever waits for a peer or a source, so that a slow
 //! one costs a few kilobytes until its deadline. Requests that need a source go to the third lane, the
-//! [`Workers`](super::workers::Workers) of all listeners.
+//! [`Workers`] of all listeners.
 
 mod accept;
 mod admission;
