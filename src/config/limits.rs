@@ -160,7 +160,7 @@ pub struct Limits {
     pub linger: Duration,
     /// Answers that wait for clients to read them, all together. 32 MiB.
     pub unread: usize,
-    /// Pipelined requests answered before other connections get a turn. 32.
+    /// Requests answered, or pieces of input read, before other connections get a turn. 32.
     pub pipelined: usize,
     /// How long accepting pauses when files or memory run out. 200 ms.
     pub accept_pause: Duration,
