@@ -162,6 +162,8 @@ pub struct Limits {
     pub unread: usize,
     /// Requests answered, or pieces of input read, before other connections get a turn. 32.
     pub pipelined: usize,
+    /// Likewise of a client without a verified certificate. 4: those who are known come first.
+    pub stranger_pipelined: usize,
     /// How long accepting pauses when files or memory run out. 200 ms.
     pub accept_pause: Duration,
     /// How long a worker that never waits may be silent before liveness fails. 10 s.
@@ -252,6 +254,7 @@ impl Default for Limits {
             linger: Duration::from_secs(2),
             unread: 32 * MIB,
             pipelined: 32,
+            stranger_pipelined: 4,
             accept_pause: Duration::from_millis(200),
             stall: Duration::from_secs(10),
             shutdown_delay: Duration::from_secs(10),
