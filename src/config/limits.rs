@@ -23,6 +23,8 @@ pub struct Limits {
     pub expression: usize,
     /// Nesting of an expression. 32, and of JSON pages too: no one writes more, and recursion stays shallow.
     pub depth: usize,
+    /// Numbers, selectors, functions and operators of an expression. 256: each is a step of its evaluation.
+    pub expression_nodes: usize,
     /// Compiled size of one regular expression. 64 KiB: matching is linear in it.
     pub regex: usize,
     /// Configuration file. 1 MiB, the most a ConfigMap can hold.
@@ -187,6 +189,7 @@ impl Default for Limits {
             selector_requirements: 64,
             expression: 4 * KIB,
             depth: 32,
+            expression_nodes: 256,
             regex: 64 * KIB,
             config: MIB,
             config_nodes: 131_072,
