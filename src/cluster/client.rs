@@ -107,7 +107,7 @@ impl Client {
 
     fn status<T: for<'de> Deserialize<'de>>(&self, call: &Call<'_>, deadline: Instant) -> Result<T, CallError> {
         let body = self.call(call, deadline)?;
-        review::status(&body).map_err(|error| self.unexpected(call.name, &error))
+        review::status(&body, call.name).map_err(|error| self.unexpected(call.name, &error))
     }
 
     /// Calls until there is an answer, for as long as there is time.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::de::Error;
 use serde::{Deserialize, Serialize};
 
 /// Who somebody is, as Kubernetes has it.
@@ -112,6 +113,7 @@ struct TokenSpec<'a> {
 
 #[derive(Deserialize)]
 struct Reviewed<T> {
+    kind: String,
     status: T,
 }
 
@@ -125,12 +127,17 @@ pub fn access_review(question: &AccessQuestion) -> Vec<u8> {
     body(&Review { api_version: "authorization.k8s.io/v1", kind: "SubjectAccessReview", spec: question })
 }
 
-/// The `status` of a review.
+/// The `status` of a review of this kind.
 ///
 /// # Errors
-/// If the body has none, or not of this shape; where, in serde's words.
-pub fn status<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, serde_json::Error> {
-    serde_json::from_slice::<Reviewed<T>>(body).map(|review| review.status)
+/// If the body is none, or not of this shape; where, in serde's words.
+pub fn status<T: for<'de> Deserialize<'de>>(body: &[u8], kind: &str) -> Result<T, serde_json::Error> {
+    let review: Reviewed<T> = serde_json::from_slice(body)?;
+    if review.kind == kind {
+        Ok(review.status)
+    } else {
+        Err(serde_json::Error::custom(format_args!("expected kind {kind}, found {}", review.kind)))
+    }
 }
 
 /// Values of our own always print.
@@ -192,11 +199,17 @@ mod tests {
             groups: vec!["g".into()],
             extra: BTreeMap::from([("k".into(), vec!["v".into()])]),
         };
-        let answer: TokenAnswer = status(token).unwrap();
+        let answer: TokenAnswer = status(token, "TokenReview").unwrap();
         assert_eq!(answer, TokenAnswer { authenticated: true, user, error: String::new() });
-        let access: Access = status(br#"{"status":{"allowed":false,"reason":"no"}}"#).unwrap();
+        let access: Access = status(br#"{"kind":"R","status":{"allowed":false,"reason":"no"}}"#, "R").unwrap();
         assert_eq!(access, Access { allowed: false, denied: false, reason: "no".into() });
-        assert!(status::<Access>(br#"{"spec":{}}"#).is_err());
-        assert!(status::<Access>(br#"{"status":{"allowed":"yes"}}"#).is_err());
+        for wrong in [
+            r#"{"kind":"R","spec":{}}"#,
+            r#"{"kind":"R","status":{"allowed":"yes"}}"#,
+            r#"{"status":{"allowed":true}}"#,
+            r#"{"kind":"S","status":{"allowed":true}}"#,
+        ] {
+            assert!(status::<Access>(wrong.as_bytes(), "R").is_err(), "{wrong}");
+        }
     }
 }

@@ -211,7 +211,7 @@ impl Identity {
         };
         match self.tokens.get(&key, now.monotonic, wait, |_| true, load) {
             Outcome::Value(answer) => match &*answer {
-                Ok(answer) if answer.authenticated => Ok(Some(answer.user.clone())),
+                Ok(answer) if answer.authenticated && !answer.user.username.is_empty() => Ok(Some(answer.user.clone())),
                 Ok(answer) => {
                     if !answer.error.is_empty() {
                         debug!("a token was not taken: {}", answer.error.escape_debug());
