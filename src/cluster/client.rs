@@ -145,7 +145,7 @@ impl Client {
 
     fn send(&self, call: &Call<'_>, timeout: Duration) -> Result<Vec<u8>, What> {
         let Ready { agent, authorization } = self.ready().map_err(What::Credentials)?;
-        let url = format!("{}{}", self.target.server, call.path);
+        let url = format!("{}{}", self.target.url(), call.path);
         let answer = match call.body {
             Some(body) => {
                 let mut request = agent.post(&url).config().timeout_global(Some(timeout)).build();
@@ -216,7 +216,8 @@ impl Client {
             .user_agent(concat!("metriclet/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls.build())
             .build();
-        let agent = Agent::with_parts(config, DefaultConnector::default(), Names);
+        let names = Names { host: self.target.host().to_owned() };
+        let agent = Agent::with_parts(config, DefaultConnector::default(), names);
         Ok(Ready { agent, authorization })
     }
 
@@ -239,13 +240,15 @@ impl fmt::Debug for Client {
 }
 
 /// Looks up names where they are asked for: ureq's own resolver would start a thread for each look-up, without bound. An
-/// API server mostly has an address anyhow.
+/// API server mostly has an address anyhow. Whatever name the certificate is for, it is this host that we connect to.
 #[derive(Debug)]
-struct Names;
+struct Names {
+    host: String,
+}
 
 impl Resolver for Names {
     fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
         let found = (host, uri.port_u16().unwrap_or(443)).to_socket_addrs().map_err(|_| ureq::Error::HostNotFound)?;
         let mut addresses: ResolvedSocketAddrs = ArrayVec::from_fn(|_| std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
         // As many as there is room for.
