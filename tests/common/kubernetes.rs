@@ -52,7 +52,7 @@ pub enum Reply {
     Good,
     /// This code and body.
     Say(u16, String),
-    /// These bytes, head included.
+    /// These bytes, head included, and hang up.
     Raw(String),
     /// Hang up.
     Drop,
@@ -208,7 +208,10 @@ impl State {
                     self.good(&call)
                 }
                 Reply::Say(code, body) => answer(code, &body),
-                Reply::Raw(bytes) => bytes,
+                Reply::Raw(bytes) => {
+                    let _ = stream.write_all(bytes.as_bytes()).and_then(|()| stream.flush());
+                    return;
+                }
                 Reply::Drop => return,
             };
             if stream.write_all(bytes.as_bytes()).and_then(|()| stream.flush()).is_err() {
