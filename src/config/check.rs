@@ -6,7 +6,7 @@ use super::model::{Format, Identity, Namespaces, ObjectKind, OnMissing, OnNan, R
 use super::problem::Severity;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
-use crate::parse::expression::{Aggregation, Expr};
+use crate::parse::expression::{Aggregation, BinaryOp, Expr, Function, VectorSelector};
 use crate::parse::url_template::Placeholder;
 
 /// How often a HorizontalPodAutoscaler looks, unless its controller is told otherwise.
@@ -30,7 +30,8 @@ pub struct Finding {
 pub fn source(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
     credentials(source, &mut findings);
-    if source.namespaces == Namespaces::All {
+    // Pods speak of themselves alone.
+    if source.namespaces == Namespaces::All && !source.is_of_pods() {
         findings.push(warning("namespaces", r#""*" lets whoever writes this page scale objects of every namespace"#));
     }
     if source.cache > HPA_SYNC {
@@ -39,8 +40,8 @@ pub fn source(source: &Source) -> Vec<Finding> {
     if source.danger_allow_loopback {
         findings.push(warning(
             "dangerAllowLoopback",
-            match source.url.host_is_templated() {
-                true => "whoever can name an object in the URL's host can reach what listens on this machine alone",
+            match source.is_open() {
+                true => "whoever can name an object, or run a pod, can reach what listens on this machine alone",
                 false => "without effect: the URL's host holds no placeholder",
             },
         ));
@@ -55,8 +56,18 @@ pub fn rule(rule: &Rule, source: &Source) -> Vec<Finding> {
     for object in &rule.objects {
         scope(object, rule, source, &mut findings);
     }
+    ranges(rule, &mut findings);
     surprises(rule, source, &mut findings);
     findings
+}
+
+/// A range needs what its source served before, and no source keeps that yet.
+fn ranges(rule: &Rule, findings: &mut Vec<Finding>) {
+    let Value::Series(expr) = &rule.value else { return };
+    if let Some(range) = expr.selectors().find_map(|selector| selector.range) {
+        let range = duration::format(range);
+        findings.push(error("value", format!("[{range}] needs samples over time, which url sources do not keep yet")));
+    }
 }
 
 fn error(key: &'static str, message: impl Into<String>) -> Finding {
@@ -82,7 +93,7 @@ fn credentials(source: &Source, findings: &mut Vec<Finding>) {
         }
         _ => {}
     }
-    if !source.url.is_https() {
+    if !source.is_https() {
         for (key, set) in [
             ("caFile", credentials.ca_file.is_some()),
             ("certFile", credentials.cert_file.is_some()),
@@ -97,14 +108,14 @@ fn credentials(source: &Source, findings: &mut Vec<Finding>) {
     if !credentials.secret() {
         return;
     }
-    let open = source.url.uses(Placeholder::Name) || source.url.uses(Placeholder::Namespace);
+    let open = source.uses(Placeholder::Name) || source.uses(Placeholder::Namespace) || source.is_of_pods();
     let listed = matches!(&source.namespaces, Namespaces::Only(names) if !names.is_empty());
     if open && !listed {
-        let message = "a URL with placeholders gets credentials only with the namespaces listed one by one, or whoever \
-                       can name an object could collect them";
+        let message = "a URL with placeholders and pods get credentials only with the namespaces listed one by one, or \
+                       whoever can name an object or run a pod could collect them";
         findings.push(error("namespaces", message));
     }
-    if !source.url.is_https() {
+    if !source.is_https() {
         findings.push(warning("url", "credentials cross the network in clear over http://"));
     }
 }
@@ -134,7 +145,14 @@ fn shape(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
 fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     let name = Escaped::new(&source.name);
     let resource = &object.resource;
-    let in_url = source.url.uses(Placeholder::Namespace);
+    if source.is_of_pods() {
+        if resource != "pods" {
+            let message = format!("source {name} asks pods about themselves; {resource} need another source");
+            findings.push(error("object", message));
+        }
+        return;
+    }
+    let in_url = source.uses(Placeholder::Namespace);
     let is_namespace = resource == "namespaces";
     if !object.namespaced && !is_namespace {
         if in_url {
@@ -170,9 +188,9 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
 
 fn surprises(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if let Value::Series(expr) = &rule.value {
-        let counters = expr.selectors().filter_map(|selector| selector.name.as_deref());
-        for counter in counters.filter(|name| COUNTER_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))) {
-            if !counts(expr) {
+        for selector in read_as_is(expr) {
+            let Some(counter) = selector.name.as_deref() else { continue };
+            if COUNTER_SUFFIXES.iter().any(|suffix| counter.ends_with(suffix)) {
                 let message = format!(
                     "{} looks like a counter, which only grows, and the replicas with it; take a gauge",
                     Escaped::new(counter)
@@ -202,12 +220,25 @@ fn surprises(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Whether the value is how many series there are, whatever theirs.
-fn counts(expr: &Expr) -> bool {
+/// The selectors whose samples show in the value as they are: neither counted, nor compared over time, nor made a
+/// quantile.
+fn read_as_is(expr: &Expr) -> Vec<&VectorSelector> {
     match expr {
-        Expr::Aggregate(Aggregation::Count, _) => true,
-        Expr::Aggregate(_, inner) => counts(inner),
-        Expr::Selector(_) => false,
+        Expr::Number(_) | Expr::Aggregate(Aggregation::Count, ..) | Expr::Call(Function::HistogramQuantile, _) => {
+            Vec::new()
+        }
+        Expr::Selector(selector) => {
+            if selector.range.is_none() {
+                vec![selector]
+            } else {
+                Vec::new()
+            }
+        }
+        Expr::Aggregate(_, _, inner) | Expr::Negate(inner) => read_as_is(inner),
+        Expr::Call(_, arguments) => arguments.iter().flat_map(read_as_is).collect(),
+        // A ratio of counters stays within bounds.
+        Expr::Binary(BinaryOp::Div, ..) => Vec::new(),
+        Expr::Binary(_, left, right) => [left, right].into_iter().flat_map(|side| read_as_is(side)).collect(),
     }
 }
 

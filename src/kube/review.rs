@@ -2,6 +2,7 @@
 //! parts of the answers that matter.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
 use serde::de::Error;
 use serde::{Deserialize, Serialize};
@@ -131,8 +132,8 @@ pub fn access_review(question: &AccessQuestion) -> Vec<u8> {
 ///
 /// # Errors
 /// If the body is none, or not of this shape; where, in serde's words.
-pub fn status<T: for<'de> Deserialize<'de>>(body: &[u8], kind: &str) -> Result<T, serde_json::Error> {
-    let review: Reviewed<T> = serde_json::from_slice(body)?;
+pub fn status<T: for<'de> Deserialize<'de>>(body: impl Read, kind: &str) -> Result<T, serde_json::Error> {
+    let review: Reviewed<T> = serde_json::from_reader(body)?;
     if review.kind == kind {
         Ok(review.status)
     } else {
@@ -199,9 +200,9 @@ mod tests {
             groups: vec!["g".into()],
             extra: BTreeMap::from([("k".into(), vec!["v".into()])]),
         };
-        let answer: TokenAnswer = status(token, "TokenReview").unwrap();
+        let answer: TokenAnswer = status(&token[..], "TokenReview").unwrap();
         assert_eq!(answer, TokenAnswer { authenticated: true, user, error: String::new() });
-        let access: Access = status(br#"{"kind":"R","status":{"allowed":false,"reason":"no"}}"#, "R").unwrap();
+        let access: Access = status(&br#"{"kind":"R","status":{"allowed":false,"reason":"no"}}"#[..], "R").unwrap();
         assert_eq!(access, Access { allowed: false, denied: false, reason: "no".into() });
         for wrong in [
             r#"{"kind":"R","spec":{}}"#,
