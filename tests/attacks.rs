@@ -351,7 +351,8 @@ fn the_front_proxies_authority_changes_under_load() {
             // In the last step no load has a certificate that is not taken yet.
             doubt(&secure);
             secure.server.wait_for("trusted authorities have changed");
-            (old_may.set(Some(old)), new_may.set(Some(new)));
+            old_may.set(Some(old));
+            new_may.set(Some(new));
             eventually(|| match answered.load(Ordering::Relaxed) {
                 now if now > before + 200 => Ok(()),
                 now => Err(format!("{now} answers")),
@@ -380,7 +381,7 @@ impl Expected {
     }
 
     fn now(&self) -> Option<bool> {
-        [Some(false), Some(true), None][self.0.load(Ordering::SeqCst)]
+        [Some(false), Some(true)].get(self.0.load(Ordering::SeqCst)).copied().flatten()
     }
 }
 

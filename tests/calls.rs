@@ -114,6 +114,7 @@ fn calls_are_tried_again() {
         ("503 and 504", vec![say(503, ""), say(504, "")], 3),
         ("429", vec![Reply::Raw(busy.to_owned())], 2),
         ("dropped", vec![Reply::Drop, Reply::Drop], 3),
+        ("half a body", vec![Reply::Raw("HTTP/1.1 201 OK\r\nContent-Length: 90\r\n\r\n{\"kind\":".into())], 2),
         ("half an answer", vec![Reply::Raw("HTTP/1.1 200 OK\r\nContent-Le".into()), Reply::Drop], 3),
     ] {
         let kubernetes = start();
@@ -150,6 +151,13 @@ fn failures_say_which_call_to_where_and_what_came_back() {
     kubernetes.does(TOKENS, std::iter::repeat_n(Reply::Late(gate.clone()), 1_000));
     assert_eq!(whose(&client, Duration::from_millis(300)).unwrap_err().0, format!("{call}timeout"));
     assert_eq!(whose(&client, Duration::ZERO).unwrap_err().0, format!("{call}timeout"));
+    // What does not end in time is told so; what does not end at all is nonsense.
+    for (length, why) in [(80, "timeout"), (8 << 20, "answered something else than was asked for")] {
+        let start = "x".repeat(length / 2);
+        let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{\"kind\":\"{start}");
+        kubernetes.does(TOKENS, std::iter::repeat_n(Reply::Stuck(reply, gate.clone()), 1_000));
+        assert_eq!(whose(&client, PATIENCE / 8).unwrap_err().0, format!("{call}{why}"));
+    }
     gate.open();
 
     // Another authority, or none: not a byte is sent.

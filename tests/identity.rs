@@ -1,5 +1,5 @@
 //! Who asks and what they may, over real TLS, with a Kubernetes API that is asked about both.
-#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;
 
@@ -114,7 +114,7 @@ fn a_real_aggregator_is_understood() {
             _ if target.ends_with("/metrics/nsm") => assert_eq!(answer.values(), "default 3"),
             _ if target == "/apis" => assert_eq!(answer.json()["kind"], "APIGroupList"),
             _ if target == "/apis/custom.metrics.k8s.io/v1beta2" => {
-                assert_eq!(answer.json()["kind"], "APIResourceList")
+                assert_eq!(answer.json()["kind"], "APIResourceList");
             }
             // Neither OpenAPI nor external metrics are served: 404, not 401 or 403.
             _ => assert_eq!(answer.code, 404, "{line}: {answer:?}"),

@@ -54,6 +54,8 @@ pub enum Reply {
     Say(u16, String),
     /// These bytes, head included, and hang up.
     Raw(String),
+    /// These bytes, and nothing more until the gate is open.
+    Stuck(String, Gate),
     /// Hang up.
     Drop,
     /// What a good one does, once the gate is open.
@@ -211,6 +213,10 @@ impl State {
                 Reply::Raw(bytes) => {
                     let _ = stream.write_all(bytes.as_bytes()).and_then(|()| stream.flush());
                     return;
+                }
+                Reply::Stuck(bytes, gate) => {
+                    let _ = stream.write_all(bytes.as_bytes()).and_then(|()| stream.flush());
+                    return gate.wait();
                 }
                 Reply::Drop => return,
             };
