@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part of this module")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
+pub mod kubernetes;
 pub mod secure;
 pub mod tls;
 pub mod upstream;
