@@ -46,8 +46,13 @@ impl Authority {
 
     /// A certificate for a host, or a client of that name.
     pub fn issue(&self, name: &str) -> Identity {
+        self.sign(&CertificateParams::new([name.to_owned()]).unwrap())
+    }
+
+    /// Whatever certificate, with a key of its own.
+    pub fn sign(&self, params: &CertificateParams) -> Identity {
         let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Identity { certificate, key }
     }
 }

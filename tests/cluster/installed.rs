@@ -1,0 +1,157 @@
+//! Metriclet where the aggregation layer looks for it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::common::tls::Identity;
+use crate::common::{Answer, Server, file, metriclet, run};
+use crate::direct;
+use crate::kubectl::Kubectl;
+use crate::plane::Plane;
+use crate::process::{eventually, guarded};
+
+pub const VERSIONS: [&str; 2] = ["v1beta1", "v1beta2"];
+
+/// A Metriclet behind both APIServices; it ends with this value, they stay.
+pub struct Installed {
+    pub server: Server,
+    authority: Vec<u8>,
+    /// Where kube-apiserver's log was when it started.
+    log_begin: usize,
+}
+
+/// Flags that make certificate and key of a folder be served.
+fn serving(folder: &Path) -> [String; 2] {
+    [("tls-cert-file", "tls.crt"), ("tls-private-key-file", "tls.key")]
+        .map(|(flag, name)| format!("--{flag}={}", folder.join(name).display()))
+}
+
+impl Installed {
+    /// Starts it and waits until the aggregation layer is content.
+    pub fn start(plane: &Plane, config: &str) -> Self {
+        let admin = plane.admin();
+        // What is said about the one before must not be taken for this one.
+        let services = VERSIONS.map(|version| format!("apiservices/{version}.custom.metrics.k8s.io"));
+        let [first, second] = services.each_ref().map(String::as_str);
+        admin.run(&["delete", "--ignore-not-found", first, second]).unwrap();
+        let log_begin = plane.log().len();
+        let folder = file("x", "").with_file_name("certs");
+        let (code, stdout, stderr) = run(&["certs", "--out", folder.to_str().unwrap()]);
+        assert_eq!(code, 0, "{stderr}");
+        let bundle = stdout.strip_prefix("caBundle: ").unwrap().trim_end();
+        let account = account(plane, &admin);
+        let mut command = metriclet(&["--listen=off", "--bind-address=127.0.0.1", "--secure-port=0"]);
+        command.args(serving(&folder)).arg("--config").arg(file("metrics.yaml", config));
+        command.arg("--authentication-kubeconfig").arg(&account).arg("--authorization-kubeconfig").arg(&account);
+        let server = Server::spawn(guarded(command));
+        let port = server.address.port();
+        let manifests = VERSIONS.map(|version| api_service(version, port, bundle));
+        admin.apply(&format!("{SERVICE}{}", manifests.concat()));
+        for service in services {
+            let available = ["wait", "--for=condition=Available", "--timeout=60s", &service];
+            admin.run(&available).unwrap_or_else(|why| panic!("{why}: {}", admin.get(&[&service])["status"]));
+        }
+        // The proxy follows the condition a moment later.
+        for version in VERSIONS {
+            eventually("discovery through kube-apiserver", || {
+                admin.raw(&format!("/apis/custom.metrics.k8s.io/{version}"))
+            });
+        }
+        Self { server, authority: fs::read(folder.join("ca.crt")).unwrap(), log_begin }
+    }
+
+    /// Asks the listener itself, past kube-apiserver; `headers` are lines ended by CRLF.
+    pub fn straight(&self, client: Option<&Identity>, target: &str, headers: &str) -> Answer {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+        direct::ask(
+            self.server.address,
+            "custom-metrics-apiserver.custom-metrics.svc",
+            &self.authority,
+            client,
+            &request,
+        )
+    }
+
+    /// How often it was asked for what it does not serve at all.
+    pub fn unknown_paths(&self, plane: &Plane) -> f64 {
+        let page = self.straight(Some(&plane.admin_identity), "/metrics", "").body;
+        let counts = page.lines().filter_map(|line| line.strip_prefix("apiserver_request_total{")?.split_once("} "));
+        let unknown = counts.filter(|(labels, _)| labels.contains("group=\"\"") && labels.contains("code=\"404\""));
+        unknown.map(|(_, count)| count.parse::<f64>().unwrap()).sum()
+    }
+
+    /// Lines of kube-apiserver's log since then that complain of us.
+    pub fn complaints(&self, plane: &Plane) -> Vec<String> {
+        let log = plane.log();
+        let about_us = log[self.log_begin..].lines().filter(|line| line.contains("custom.metrics.k8s.io"));
+        let troubles = ["openapi", "discovery", "unavailable", "bad gateway", "failed", "error"];
+        let bad = |line: &&str| line.starts_with('E') || troubles.iter().any(|word| line.to_lowercase().contains(word));
+        about_us.filter(bad).map(str::to_owned).collect()
+    }
+}
+
+/// `name value, …` of a list of values.
+pub fn values(list: &str) -> String {
+    let list: Value = serde_json::from_str(list).unwrap();
+    let text = |item: &Value| {
+        format!("{} {}", item["describedObject"]["name"].as_str().unwrap(), item["value"].as_str().unwrap())
+    };
+    list["items"].as_array().unwrap().iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+/// Metriclet's own service account, with no more rights than the documents ask for: a kubeconfig.
+fn account(plane: &Plane, admin: &Kubectl) -> PathBuf {
+    admin.apply(ACCOUNT);
+    let token = admin.run(&["create", "token", "metriclet", "--namespace=custom-metrics"]).unwrap();
+    plane.token_config("metriclet", token.trim_end())
+}
+
+const ACCOUNT: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: custom-metrics}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: metriclet, namespace: custom-metrics}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: metriclet-auth-delegator}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: 'system:auth-delegator'}
+subjects: [{kind: ServiceAccount, name: metriclet, namespace: custom-metrics}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: metriclet-auth-reader, namespace: kube-system}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: extension-apiserver-authentication-reader}
+subjects: [{kind: ServiceAccount, name: metriclet, namespace: custom-metrics}]
+";
+
+/// There are no nodes and so no network of pods: the name leads to this machine.
+const SERVICE: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: custom-metrics-apiserver, namespace: custom-metrics}
+spec: {type: ExternalName, externalName: localhost}
+";
+
+fn api_service(version: &str, port: u16, bundle: &str) -> String {
+    let priority = if version == "v1beta2" { 200 } else { 100 };
+    format!(
+        "---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {{name: {version}.custom.metrics.k8s.io}}
+spec:
+  group: custom.metrics.k8s.io
+  version: {version}
+  service: {{name: custom-metrics-apiserver, namespace: custom-metrics, port: {port}}}
+  caBundle: {bundle}
+  groupPriorityMinimum: 100
+  versionPriority: {priority}
+"
+    )
+}
