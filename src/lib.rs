@@ -5,13 +5,14 @@
 //!
 //! - [`parse`] and [`kube`] are pure: bytes or values in, values out, limits as arguments; no clock, log or I/O.
 //! - [`config`] holds what the user said and every cap and timeout; [`telemetry`] what we say of ourselves.
-//! - [`source`] fetches pages from upstreams. (`cluster`, the Kubernetes API's client, is to stand beside it.)
+//! - [`source`] fetches pages from upstreams; [`cluster`] beside it asks the Kubernetes API.
 //! - [`metrics`] turns a rule, objects and selectors into values, and says why when it cannot.
 //! - [`api`] is the story of one call; [`server`] owns sockets, workers and signals.
 //! - [`command`] is one file a subcommand; [`app`] puts the parts together.
 
 pub mod api;
 pub mod app;
+pub mod cluster;
 pub mod command;
 pub mod config;
 pub mod kube;

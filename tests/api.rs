@@ -257,7 +257,7 @@ fn paths_besides() {
     }
     assert_eq!(
         server.get("/readyz?verbose").body,
-        "[+]ping ok\n[+]workers ok\n[+]config ok\n[+]shutdown ok\nreadyz check passed\n"
+        "[+]ping ok\n[+]workers ok\n[+]config ok\n[+]trust ok\n[+]shutdown ok\nreadyz check passed\n"
     );
     assert_eq!(server.get("/livez/nope").code, 404);
     assert!(server.own(HEALTH_REQUESTS) >= 5.0);

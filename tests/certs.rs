@@ -138,7 +138,7 @@ fn probes_a_server() {
     let url = |path: &str| format!("https://{}{path}", server.address);
     let [ready, live, nowhere] = ["/readyz", "/livez", "/nowhere"].map(url);
     assert_eq!(run(&["probe", &ready]), (0, String::new(), String::new()));
-    assert_eq!(run(&["probe", &nowhere]), (69, String::new(), format!("metriclet: {nowhere} answered 404\n")));
+    assert_eq!(run(&["probe", &nowhere]), (69, String::new(), format!("metriclet: {nowhere} answered 403\n")));
     server.signal("TERM");
     server.wait_for("still answering");
     let why = r#"answered 500: "[-]shutdown failed: reason withheld""#;

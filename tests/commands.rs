@@ -334,7 +334,9 @@ fn never_logs_secrets() {
         for piece in ["tok3n", "746f 6b33", "746f6b33", "passw", "k3y-in", "bWU6c"] {
             assert!(!text.contains(piece), "{what}: {piece} in {text}");
         }
-        assert!(!text.to_ascii_lowercase().contains("authorization"), "{what}: {text}");
+        // The name of a counter is no header.
+        let rest = text.to_ascii_lowercase().replace("authorization_attempts_total", "");
+        assert!(!rest.contains("authorization"), "{what}: {text}");
     };
     for (level, arguments) in [("", &["-vvv"][..]), ("trace", &[]), ("metriclet=trace,debug", &["-v"])] {
         let mut command = metriclet(&[&["--listen", "127.0.0.1:0", "--config", config], arguments].concat());

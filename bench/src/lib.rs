@@ -55,6 +55,11 @@ impl Metriclet {
         Ok(Self { child, address, config })
     }
 
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resident memory now and at its highest, in bytes.
     pub fn memory(&self) -> Result<(u64, u64)> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
@@ -73,6 +78,16 @@ impl Drop for Metriclet {
         let _ = self.child.wait();
         let _ = fs::remove_file(&self.config);
     }
+}
+
+/// The processor time that a process has taken so far, in seconds.
+pub fn cpu_time(pid: u32) -> Result<f64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    // After the name, which may hold anything but ends in the last parenthesis: 14 and 15 are user and system ticks.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
+    let ticks =
+        fields.split_ascii_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<std::result::Result<u64, _>>()?;
+    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
 /// Serves `page` as Prometheus text to everybody, one connection after the other, until this process ends.

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::api::message::{JSON, Request};
+use metriclet::api::message::{JSON, Origin, Request};
 use metriclet::api::{Answer, Api};
 use metriclet::app;
 use metriclet::config::file;
@@ -39,7 +39,7 @@ fuzz_target!(|input: (&str, &str, Option<&str>, Option<&str>)| {
     let (api, now) = &*API;
     let headers = [("Accept", accept), ("User-Agent", user_agent)];
     let headers: Vec<_> = headers.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?.as_bytes()))).collect();
-    let request = Request { method, target, headers: &headers, peer: None };
+    let request = Request { method, target, headers: &headers, origin: Origin::Loopback };
     let answer = || api.answer(&request, Wait::No, *now, &mut Trace::off());
     let Answer::Reply(reply) = answer() else { return };
     assert!((200..600).contains(&reply.code));

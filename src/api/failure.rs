@@ -2,7 +2,8 @@
 
 use std::fmt::Display;
 
-use crate::kube::status::{Reason, Status};
+use super::guard::Turned;
+use crate::kube::status::{Details, Reason, Status};
 use crate::metrics::failure::Failure;
 use crate::parse::head::HeadError;
 
@@ -22,6 +23,25 @@ impl Failures {
     /// 400, or 413 where it is for size: the request's head is not one that we take.
     pub fn head(self, error: &HeadError) -> Status {
         self.status(if error.too_large() { Reason::RequestEntityTooLarge } else { Reason::BadRequest }, error)
+    }
+
+    /// Why somebody does not come in. (One who would wait is not answered yet.)
+    pub fn turned(self, turned: &Turned) -> Status {
+        match turned {
+            Turned::Unauthorized => self.status(Reason::Unauthorized, &"Unauthorized"),
+            Turned::Forbidden(forbidden) => {
+                let details = match &forbidden.question.resource_attributes {
+                    Some(of) => {
+                        let (name, group, kind) = (of.name.clone(), of.group.clone(), of.resource.clone());
+                        Details { name, group, kind }
+                    }
+                    None => Details::default(),
+                };
+                self.status(Reason::Forbidden, forbidden).about(details)
+            }
+            Turned::Unavailable(what, why) => self.status(Reason::ServiceUnavailable, &format_args!("{what}: {why}")),
+            Turned::WouldWait => self.overloaded(),
+        }
     }
 
     /// 405, in Kubernetes' own words.

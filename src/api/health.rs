@@ -11,6 +11,7 @@ use crate::parse::query::Query;
 #[derive(Debug, Default)]
 pub struct Health {
     configured: AtomicBool,
+    trusted: AtomicBool,
     stopping: AtomicBool,
     stuck: AtomicBool,
 }
@@ -22,6 +23,11 @@ impl Health {
     /// The configuration was read once, with whatever outcome: discovery can be served.
     pub fn set_configured(&self) {
         self.configured.store(true, Ordering::Relaxed);
+    }
+
+    /// It is known whom to trust, or nobody has to be trusted.
+    pub fn set_trusted(&self) {
+        self.trusted.store(true, Ordering::Relaxed);
     }
 
     /// The process was asked to stop.
@@ -52,7 +58,8 @@ impl Health {
         let is = |flag: &AtomicBool| flag.load(Ordering::Relaxed);
         let mut checks = vec![("ping", true), ("workers", !is(&self.stuck))];
         if probe == Probe::Readyz {
-            checks.extend([("config", is(&self.configured)), ("shutdown", !is(&self.stopping))]);
+            let (configured, trusted) = (is(&self.configured), is(&self.trusted));
+            checks.extend([("config", configured), ("trust", trusted), ("shutdown", !is(&self.stopping))]);
         }
         checks
     }
@@ -93,6 +100,7 @@ mod tests {
     #[test]
     fn answers_as_kubernetes_does() {
         let health = Health::default();
+        health.set_trusted();
         let verbose = "[+]ping ok\n[+]workers ok\nlivez check passed\n";
         for (probe, check, query, code, body) in [
             (Probe::Livez, None, "", 200, "ok"),
@@ -106,7 +114,7 @@ mod tests {
                 None,
                 "",
                 500,
-                "[+]ping ok\n[+]workers ok\n[-]config failed: reason withheld\n[+]shutdown ok\nreadyz check failed\n",
+                "[+]ping ok\n[+]workers ok\n[-]config failed: reason withheld\n[+]trust ok\n[+]shutdown ok\nreadyz check failed\n",
             ),
             (Probe::Readyz, Some("config"), "", 500, "internal server error: check failed"),
             (Probe::Readyz, None, "exclude=config", 200, "ok"),
@@ -115,7 +123,7 @@ mod tests {
                 None,
                 "verbose&exclude=config&exclude=x",
                 200,
-                "[+]ping ok\n[+]workers ok\n[+]config excluded: ok\n[+]shutdown ok\n\
+                "[+]ping ok\n[+]workers ok\n[+]config excluded: ok\n[+]trust ok\n[+]shutdown ok\n\
                  warn: some health checks cannot be excluded: no matches for \"x\"\nreadyz check passed\n",
             ),
         ] {
@@ -128,6 +136,8 @@ mod tests {
         let health = Health::default();
         assert_eq!(answer(&health, Probe::Readyz, None, "").0, 500);
         health.set_configured();
+        assert_eq!(answer(&health, Probe::Readyz, None, "").0, 500);
+        health.set_trusted();
         assert_eq!(answer(&health, Probe::Readyz, None, "").0, 200);
         health.set_stopping();
         assert_eq!(answer(&health, Probe::Readyz, None, "").0, 500);

@@ -1,7 +1,10 @@
 //! A request as it reaches the API, and the reply: plain values, whatever listener they came over.
 
+use std::sync::Mutex;
+
 use serde::Serialize;
 
+use super::identity::Checked;
 use crate::parse::head::Header;
 
 /// What the API needs to know of a request.
@@ -13,22 +16,39 @@ pub struct Request<'a> {
     pub target: &'a str,
     /// Header lines in the order they were sent.
     pub headers: &'a [Header<'a>],
-    /// Who is at the other end; `None` on the plain listener, and where the client presented no certificate whose key
-    /// it proved to have.
-    pub peer: Option<&'a Peer>,
+    /// Where it comes from.
+    pub origin: Origin<'a>,
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub enum Origin<'a> {
+    /// This machine: nobody is asked who they are.
+    Loopback,
+    /// The network; with the client's certificates, if it presented some and proved to have the key.
+    Network(Option<&'a Peer>),
 }
 
 /// The certificates that a client presented in its handshake. It has the first one's key; nothing more is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Peer {
     /// DER, the client's own first.
     pub chain: Vec<Vec<u8>>,
+    /// What they were found to be worth last.
+    pub(super) checked: Mutex<Option<Checked>>,
+}
+
+impl Peer {
+    /// Somebody with these certificates.
+    pub fn new(chain: Vec<Vec<u8>>) -> Self {
+        Self { chain, checked: Mutex::new(None) }
+    }
 }
 
 impl<'a> Request<'a> {
-    /// A GET without headers from nobody.
+    /// A GET without headers from this machine.
     pub fn get(target: &'a str) -> Self {
-        Self { method: "GET", target, headers: &[], peer: None }
+        Self { method: "GET", target, headers: &[], origin: Origin::Loopback }
     }
 
     /// The first header line of this name, if its value is UTF-8.
@@ -58,9 +78,16 @@ pub const TEXT: &str = "text/plain; charset=utf-8";
 impl Reply {
     /// JSON with one newline at its end; indented by two spaces if `pretty`.
     pub fn json(code: u16, value: &impl Serialize, pretty: bool) -> Self {
-        let printed = if pretty { serde_json::to_vec_pretty(value) } else { serde_json::to_vec(value) };
+        // Room for the answer about one object, so that it is written in one go.
+        let mut body = Vec::with_capacity(1024);
+        let printed = match pretty {
+            true => serde_json::to_writer_pretty(&mut body, value),
+            false => serde_json::to_writer(&mut body, value),
+        };
         // Values of our own always print; were it otherwise, an empty body would be the honest answer.
-        let mut body = printed.unwrap_or_default();
+        if printed.is_err() {
+            body.clear();
+        }
         body.push(b'\n');
         Self { code, content_type: JSON, body }
     }

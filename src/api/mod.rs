@@ -1,14 +1,18 @@
-//! The story of one call: which route? who, and may they? (not yet asked: the plain listener serves loopback only)
-//! which metric? and its values, or a Status that says why not.
+//! The story of one call: which route? who asks, and may they, if it comes over the network? which metric? and its values,
+//! or a Status that says why not.
 
+pub mod access;
 pub mod discovery;
 pub mod failure;
+pub mod guard;
 pub mod health;
 pub mod identity;
 pub mod message;
 mod negotiate;
 
 use std::sync::Arc;
+
+use once_cell::sync::OnceCell;
 
 use crate::config::limits::Limits;
 use crate::kube::custom_metrics::MetricValueList;
@@ -22,25 +26,29 @@ use crate::parse::query::{self, Query};
 use crate::parse::selector::{self, Selector};
 use crate::source::cache::Wait;
 use crate::telemetry::clock::{Clock, Now};
+use crate::telemetry::connections::Standing;
 use crate::telemetry::counters::{Counters, Route};
 use crate::telemetry::exposition;
 use crate::telemetry::process::Process;
 use failure::Failures;
+use guard::{Guard, Turned};
 use health::Health;
-use identity::Identity;
-use message::{Reply, Request};
+use message::{Origin, Peer, Reply, Request};
 
 /// The API, whatever listener asks.
 #[derive(Debug)]
 pub struct Api {
     metrics: Metrics,
     health: Health,
-    identity: Identity,
+    guard: OnceCell<Guard>,
     counters: Arc<Counters>,
     limits: Limits,
     clock: Clock,
     started: Now,
 }
+
+/// The number of the Kubernetes API among the sources that are waited for.
+const REVIEWS: usize = usize::MAX;
 
 /// What came of a call.
 #[derive(Debug)]
@@ -67,7 +75,7 @@ impl Api {
     /// Puts an API before these metrics.
     pub fn new(metrics: Metrics, counters: Arc<Counters>, limits: Limits, clock: Clock) -> Self {
         let started = clock.now();
-        Self { metrics, health: Health::default(), identity: Identity::default(), counters, limits, clock, started }
+        Self { metrics, health: Health::default(), guard: OnceCell::new(), counters, limits, clock, started }
     }
 
     /// What is served.
@@ -80,9 +88,20 @@ impl Api {
         &self.health
     }
 
-    /// Whom it trusts.
-    pub fn identity(&self) -> &Identity {
-        &self.identity
+    /// Who comes in over the network; until this is called nobody does. A second call changes nothing.
+    pub fn set_guard(&self, guard: Guard) {
+        let _ = self.guard.set(guard);
+    }
+
+    /// Who tells who comes in.
+    pub fn guard(&self) -> Option<&Guard> {
+        self.guard.get()
+    }
+
+    /// What a client is that presented these certificates.
+    pub fn standing(&self, peer: Option<&Peer>) -> Standing {
+        let identity = self.guard.get().map(|guard| &guard.identity);
+        identity.map_or(Standing::Stranger, |identity| identity.standing(peer, self.clock.now()))
     }
 
     /// What is counted.
@@ -106,11 +125,11 @@ impl Api {
         let pretty =
             negotiate::pretty(query.as_ref().ok().and_then(|query| query.pretty), request.header("User-Agent"));
         let route = path.as_ref().map_or(Route::Other, counted_as);
-        let result = match (&path, &query) {
+        let result = self.admit(request, path.as_ref().ok(), wait, since).and_then(|()| match (&path, &query) {
             (Err(error), _) => Err(self.failures().bad_request(error).into()),
             (_, Err(error)) => Err(self.failures().bad_request(error).into()),
             (Ok(path), Ok(query)) => self.route(path, query, request, wait, pretty, trace),
-        };
+        });
         let reply = match result {
             Ok(reply) => reply,
             Err(Stop::Status(status)) => Reply::json(status.code(), &status, pretty),
@@ -151,6 +170,18 @@ impl Api {
     fn failed(&self, status: &Status) -> Reply {
         self.counters.request(Route::Other, status.code(), std::time::Duration::ZERO);
         Reply::json(status.code(), status, false)
+    }
+
+    /// Lets pass who may.
+    fn admit(&self, request: &Request<'_>, path: Option<&ApiPath>, wait: Wait, now: Now) -> Result<(), Stop> {
+        let Origin::Network(peer) = request.origin else { return Ok(()) };
+        let unguarded = || Turned::Unavailable("cannot tell who asks", "nobody was told whom to trust".to_owned());
+        let guard = self.guard.get().ok_or_else(|| self.failures().turned(&unguarded()))?;
+        match guard.admit(request, peer, path, wait, now, &self.counters) {
+            Ok(()) => Ok(()),
+            Err(Turned::WouldWait) => Err(Stop::WouldWait(REVIEWS)),
+            Err(turned) => Err(self.failures().turned(&turned).into()),
+        }
     }
 
     fn route(

@@ -1,7 +1,7 @@
 //! The listeners of `metriclet serve`: started together, looked after each second, stopped in order.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Instant;
@@ -9,14 +9,19 @@ use std::time::Instant;
 use log::{error, info, warn};
 
 use super::serve::Event;
-use crate::api::Api;
-use crate::api::identity::{Pool, Trust};
-use crate::config::cli::{self, Listen, Serve};
+use super::trust::Follower;
+use crate::api::guard::Guard;
+use crate::api::identity::Identity;
+use crate::api::{Api, access};
+use crate::cluster::client::Client;
+use crate::cluster::kubeconfig;
+use crate::cluster::target::Target;
+use crate::config::cli::{self, Access, Listen, Serve};
 use crate::config::limits::Limits;
 use crate::config::read::read;
 use crate::server::plain::Plain;
 use crate::server::secure::Secure;
-use crate::server::secure::certificates::{Certificate, Follower};
+use crate::server::secure::certificates::{self, Certificate};
 use crate::server::signals::Signal;
 use crate::server::workers::{Threads, Workers};
 use crate::telemetry::clock::Clock;
@@ -34,7 +39,7 @@ pub(super) struct Listeners {
 /// The secure listener and the files of its certificate.
 struct Followed {
     secure: Secure,
-    files: Follower,
+    files: certificates::Follower,
 }
 
 /// Why there are none.
@@ -61,7 +66,11 @@ impl Listeners {
         };
         let secure = match &serve.secure {
             Some(flags) => Some(Followed::start(flags, api, &threads.workers(), on_failure("secure"))?),
-            None => None,
+            None => {
+                // Nobody comes in over the network.
+                api.health().set_trusted();
+                None
+            }
         };
         let plain = match serve.listen {
             Listen::At(address) => Some(
@@ -138,13 +147,11 @@ impl Followed {
         on_failure: impl Fn(String) + Clone + Send + 'static,
     ) -> Result<Self, StartError> {
         let limits = workers.limits();
-        let files = Follower::new(flags.cert_file.clone(), flags.key_file.clone(), limits);
+        let files = certificates::Follower::new(flags.cert_file.clone(), flags.key_file.clone(), limits);
         let now = workers.now().unix_millis.div_euclid(1_000);
         let certificate = Certificate::load(&flags.cert_file, &flags.key_file, now, limits)
             .map_err(|error| StartError::File(error.to_string()))?;
-        let pool = |path: &Option<std::path::PathBuf>| path.as_deref().map(|path| pool(path, limits)).transpose();
-        let trust = Trust { front_proxies: pool(&flags.front_proxy_ca_file)?, clients: pool(&flags.client_ca_file)? };
-        api.identity().install(trust);
+        guard(&flags.access, api, limits)?;
         let secure = Secure::start(
             &flags.addresses,
             &certificate,
@@ -179,8 +186,39 @@ impl Followed {
     }
 }
 
-fn pool(path: &Path, limits: &Limits) -> Result<Pool, StartError> {
-    let wrong = |what: &dyn std::fmt::Display| StartError::File(format!("{} {what}", path.display()));
-    let pem = read(path, limits.ca).map_err(|why| wrong(&why))?;
-    Pool::from_pem(&pem).map_err(|why| wrong(&why))
+/// Sets up who may come in over the network, and follows whom to trust.
+fn guard(flags: &Access, api: &Arc<Api>, limits: &Limits) -> Result<(), StartError> {
+    let client = |kubeconfig: &Option<PathBuf>| client(kubeconfig.as_ref().or(flags.kubeconfig.as_ref()), api, limits);
+    let authentication = client(&flags.authentication_kubeconfig)?;
+    let authorization = client(&flags.authorization_kubeconfig)?;
+    if authorization.is_none() {
+        warn!(
+            "there is no Kubernetes API to ask: over HTTPS only front proxies get discovery, and nobody gets metrics"
+        );
+    }
+    let access = access::Access::new(authorization, flags.always_allowed(), limits);
+    api.set_guard(Guard { identity: Identity::new(authentication.clone(), limits), access });
+    let follower = Follower::start(api.clone(), flags.clone(), authentication, limits).map_err(StartError::File)?;
+    follower.follow().map_err(|failure| StartError::System(format!("cannot start a thread: {failure}")))
+}
+
+/// The Kubernetes API of a kubeconfig, or else of the cluster around us.
+fn client(kubeconfig: Option<&PathBuf>, api: &Api, limits: &Limits) -> Result<Option<Arc<Client>>, StartError> {
+    let target = match kubeconfig {
+        Some(path) => {
+            let wrong =
+                |what: &dyn std::fmt::Display| StartError::File(format!("kubeconfig {}: {what}", path.display()));
+            let bytes = read(path, limits.config).map_err(|why| wrong(&format_args!("it {why}")))?;
+            let text = String::from_utf8(bytes).map_err(|_| wrong(&"expected UTF-8"))?;
+            let directory = path.parent().unwrap_or(Path::new(""));
+            Some(kubeconfig::parse(&text, directory, limits).map_err(|why| wrong(&why))?)
+        }
+        None => Target::in_cluster(|name| std::env::var(name).ok()),
+    };
+    if target.as_ref().is_some_and(|target| target.insecure) {
+        warn!(
+            "insecure-skip-tls-verify: whoever can reach our connection to the Kubernetes API can grant themselves access"
+        );
+    }
+    Ok(target.map(|target| Arc::new(Client::new(target, limits, api.shared_counters()))))
 }

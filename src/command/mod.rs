@@ -7,6 +7,7 @@ mod listeners;
 pub mod origin;
 pub mod probe;
 pub mod serve;
+mod trust;
 
 use std::fmt::Display;
 use std::io::Write;

@@ -66,6 +66,24 @@ pub struct Limits {
     /// How far in the future a sample may be. 30 s: clocks of two machines.
     pub max_future: Duration,
 
+    /// Answers about tokens that are remembered. 1,024: each is one service account's.
+    pub cached_tokens: usize,
+    /// Answers about access that are remembered. 4,096: one a user and metric.
+    pub cached_reviews: usize,
+    /// Bytes of either. 4 MiB: a user in hundreds of groups takes 20 KiB.
+    pub cached_review_bytes: usize,
+    /// How long such an answer counts. 10 s, as in Kubernetes' own servers: so long a revoked token lives on.
+    pub cache_review: Duration,
+    /// How long a yes counts for those whom a front proxy brings. 5 min: it has asked the same a moment ago.
+    pub cache_front_proxy_review: Duration,
+    /// The largest question whose answer is remembered. 32 KiB.
+    pub cacheable_review: usize,
+    /// How often the ConfigMap is read that says whom the kube-apiserver trusts. 1 min.
+    pub trust_poll: Duration,
+    /// How often at most, when a certificate was not taken. 10 s.
+    pub trust_doubt: Duration,
+    /// One call to the Kubernetes API. 2 s: what it answers from memory takes milliseconds, and a second try must fit.
+    pub review: Duration,
     /// Whole time for one fetch. 3 s: an HPA's five workers wait meanwhile.
     pub fetch: Duration,
     /// The longest `timeout:` a source may ask for. 4 s: what is left of an answer's 5 s.
@@ -171,6 +189,15 @@ impl Default for Limits {
             cache_failure: Duration::from_secs(1),
             max_age: Duration::from_secs(120),
             max_future: Duration::from_secs(30),
+            cached_tokens: 1_024,
+            cached_reviews: 4_096,
+            cached_review_bytes: 4 * MIB,
+            cache_review: Duration::from_secs(10),
+            cache_front_proxy_review: Duration::from_secs(300),
+            cacheable_review: 32 * KIB,
+            trust_poll: Duration::from_secs(60),
+            trust_doubt: Duration::from_secs(10),
+            review: Duration::from_secs(2),
             fetch: Duration::from_secs(3),
             fetch_max: Duration::from_secs(4),
             resolve: Duration::from_secs(1),

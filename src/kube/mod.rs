@@ -4,4 +4,5 @@ pub mod custom_metrics;
 pub mod discovery;
 pub mod kinds;
 pub mod meta;
+pub mod review;
 pub mod status;

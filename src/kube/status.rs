@@ -7,6 +7,8 @@ use serde::Serialize;
 pub enum Reason {
     /// 400: the request cannot be understood.
     BadRequest,
+    /// 401: who asks could not prove to be anybody.
+    Unauthorized,
     /// 403: understood, and refused.
     Forbidden,
     /// 404: no such route, metric or value.
@@ -28,6 +30,7 @@ impl Reason {
     pub fn code(self) -> u16 {
         match self {
             Self::BadRequest => 400,
+            Self::Unauthorized => 401,
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
@@ -42,6 +45,7 @@ impl Reason {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BadRequest => "BadRequest",
+            Self::Unauthorized => "Unauthorized",
             Self::Forbidden => "Forbidden",
             Self::NotFound => "NotFound",
             Self::MethodNotAllowed => "MethodNotAllowed",
@@ -65,8 +69,22 @@ pub struct Status {
     message: String,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    details: Option<Empty>,
+    details: Option<Box<Details>>,
     code: u16,
+}
+
+/// What a failure is about; nothing where there is nothing more to say.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Details {
+    /// The object's name.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The API group.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// The resource.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kind: String,
 }
 
 /// `{}`.
@@ -91,7 +109,13 @@ impl Status {
     /// The 404 of a path below our group that is no route, in Kubernetes' own words.
     pub fn no_such_route() -> Self {
         let message = "the server could not find the requested resource";
-        Self { details: Some(Empty {}), ..Self::failure(Reason::NotFound, message, usize::MAX) }
+        Self { details: Some(Box::default()), ..Self::failure(Reason::NotFound, message, usize::MAX) }
+    }
+
+    /// The same with what it is about.
+    #[must_use]
+    pub fn about(self, details: Details) -> Self {
+        Self { details: Some(Box::new(details)), ..self }
     }
 
     /// The HTTP status code.

@@ -81,7 +81,7 @@ impl Metrics {
         Request { ask, served: &served, kind: &kind, shared: &self.shared }.answer(wait, trace)
     }
 
-    fn rule(&self, path: &MetricPath) -> Result<(Arc<Served>, ObjectKind), Failure> {
+    fn rule(&self, path: &MetricPath) -> Result<(Arc<Served>, Arc<ObjectKind>), Failure> {
         let rules = self.rules();
         match rules.find(&path.resource, &path.metric) {
             Entry::Rule(served, kind) if kind.namespaced == path.namespace.is_some() => Ok((served, kind)),

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use once_cell::sync::Lazy;
+
 use super::failure::{About, Failure};
 use super::last::Key;
 use super::outcome::{self, Absence, Finding, Policy, Verdict, judge, nothing_left};
@@ -21,6 +23,9 @@ use crate::source::cache::Wait;
 use crate::source::error::SourceError;
 use crate::source::page::{Found, JsonItem, Page, Series};
 use crate::source::upstream::Shared;
+
+/// Labels that name a namespace where the rule does not say: what a scrape has renamed comes first.
+static NAMESPACES: Lazy<[String; 2]> = Lazy::new(|| ["exported_namespace", "namespace"].map(str::to_owned));
 
 /// One request with its rule: the way from there to values.
 pub(super) struct Request<'a> {
@@ -209,14 +214,13 @@ impl Request<'_> {
     }
 
     fn naming_by_labels<'s>(&'s self, namespace: &'s [String], name: &'s [String]) -> Naming<'s> {
-        let or = |given: &'s [String], default: Vec<String>| match given {
-            [] => Cow::Owned(default),
-            given => Cow::Borrowed(given),
+        let or_namespaces = |given: &'s [String]| match given {
+            [] => NAMESPACES.as_slice(),
+            given => given,
         };
-        let namespaces = || vec!["exported_namespace".to_owned(), "namespace".to_owned()];
         let default_namespace = self.default_namespace();
         if self.kind.resource == "namespaces" {
-            let name = or(if name.is_empty() { namespace } else { name }, namespaces());
+            let name = Cow::Borrowed(or_namespaces(if name.is_empty() { namespace } else { name }));
             return Naming::Own {
                 namespace: Cow::Borrowed(&[]),
                 default_namespace: None,
@@ -224,8 +228,11 @@ impl Request<'_> {
                 default_name: default_namespace,
             };
         }
-        let name = or(name, select::default_labels(self.kind));
-        let namespace = or(namespace, namespaces());
+        let name = match name {
+            [] => Cow::Owned(select::default_labels(self.kind)),
+            given => Cow::Borrowed(given),
+        };
+        let namespace = Cow::Borrowed(or_namespaces(namespace));
         Naming::Own { namespace, default_namespace, name, default_name: None }
     }
 

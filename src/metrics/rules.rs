@@ -29,7 +29,7 @@ pub struct Served {
 #[derive(Clone, Debug)]
 pub enum Entry {
     /// Served, as this kind of object.
-    Rule(Arc<Served>, ObjectKind),
+    Rule(Arc<Served>, Arc<ObjectKind>),
     /// Not served, and why.
     Broken(String),
     /// Nothing.
@@ -87,7 +87,11 @@ impl Rules {
         };
         let served = Arc::new(Served { rule, upstream, want, last, by_name: false });
         for kind in &served.rule.objects {
-            self.insert(kind.resource.clone(), served.rule.name.clone(), Entry::Rule(served.clone(), kind.clone()));
+            self.insert(
+                kind.resource.clone(),
+                served.rule.name.clone(),
+                Entry::Rule(served.clone(), Arc::new(kind.clone())),
+            );
         }
     }
 
@@ -168,7 +172,7 @@ fn made_up(resource: &str, metric: &str, upstream: &Arc<Upstream>, by_name: &ByN
     };
     let want = upstream.want_named(metric);
     let served = Served { rule, upstream: upstream.clone(), want, last: None, by_name: true };
-    Entry::Rule(Arc::new(served), kind)
+    Entry::Rule(Arc::new(served), Arc::new(kind))
 }
 
 /// Whether a source may describe objects of a namespace; root-scoped objects always.

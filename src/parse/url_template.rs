@@ -8,6 +8,7 @@
 
 mod host;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use self::host::{is_host, is_label};
@@ -318,7 +319,13 @@ fn literals(pieces: &[Piece]) -> String {
 /// Whether servers or proxies would take a segment of the path for `.` or `..`.
 fn has_dot_segment(target: &str) -> bool {
     let path = target.split('?').next().unwrap_or_default();
-    path.split('/').any(|segment| matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | ".."))
+    path.split('/').any(|segment| {
+        let dots = ["%2e", "%2E"].iter().fold(Cow::Borrowed(segment), |segment, dot| match segment.contains(dot) {
+            true => segment.replace(dot, ".").into(),
+            false => segment,
+        });
+        matches!(dots.as_ref(), "." | "..")
+    })
 }
 
 /// Appends a value with all but RFC 3986's unreserved characters encoded.

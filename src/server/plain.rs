@@ -18,7 +18,7 @@ use tiny_http::{Header, Response, StatusCode};
 
 use super::workers::{Workers, join, spawn};
 use crate::api::Answer;
-use crate::api::message::{Reply, Request};
+use crate::api::message::{Origin, Reply, Request};
 use crate::config::limits::Limits;
 use crate::parse::escape::Escaped;
 
@@ -135,7 +135,12 @@ impl Shared {
 fn asking<T>(request: &tiny_http::Request, ask: impl FnOnce(&Request<'_>) -> T) -> T {
     let lines = request.headers().iter();
     let headers: Vec<_> = lines.map(|line| (line.field.as_str().as_str(), line.value.as_str().as_bytes())).collect();
-    ask(&Request { method: request.method().as_str(), target: request.url(), headers: &headers, peer: None })
+    ask(&Request {
+        method: request.method().as_str(),
+        target: request.url(),
+        headers: &headers,
+        origin: Origin::Loopback,
+    })
 }
 
 /// Refuses what must not be answered on loopback, and reads away a short body.

@@ -71,7 +71,7 @@ impl Route {
 }
 
 /// HTTP codes that we answer; anything else counts as the last, 500.
-pub const CODES: [u16; 10] = [200, 400, 403, 404, 405, 406, 413, 503, 504, 500];
+pub const CODES: [u16; 11] = [200, 400, 401, 403, 404, 405, 406, 413, 503, 504, 500];
 
 /// Upper bounds of the request duration histogram in seconds.
 pub const BUCKETS: [f64; 9] = [0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0];
@@ -98,6 +98,54 @@ pub struct Fetches {
     pub bytes: Counter,
 }
 
+/// Calls to the Kubernetes API, by code.
+#[derive(Debug, Default)]
+pub struct Calls {
+    codes: [Counter; CALL_CODES.len()],
+    failed: Counter,
+}
+
+/// Codes of the Kubernetes API; anything else counts as the last, 500.
+const CALL_CODES: [u16; 6] = [200, 401, 403, 404, 429, 500];
+
+impl Calls {
+    /// One call answered with this code, or not at all.
+    pub fn count(&self, code: Option<u16>) {
+        let Some(code) = code else { return self.failed.increment() };
+        let at = CALL_CODES.iter().position(|&known| known == code).unwrap_or(CALL_CODES.len() - 1);
+        self.codes.get(at).into_iter().for_each(Counter::increment);
+    }
+
+    /// Calls by code; without one they are called `<error>`, as in Go's servers.
+    pub fn all(&self) -> impl Iterator<Item = (String, u64)> {
+        let codes = CALL_CODES.iter().map(ToString::to_string).zip(self.codes.iter().map(Counter::get));
+        codes.chain([("<error>".to_owned(), self.failed.get())])
+    }
+}
+
+/// Attempts at something, by how they ended.
+#[derive(Debug, Default)]
+pub struct Attempts([Counter; 3]);
+
+impl Attempts {
+    /// It came off, or it was allowed.
+    pub const SUCCESS: usize = 0;
+    /// It did not, or it was not.
+    pub const FAILURE: usize = 1;
+    /// Nobody could tell.
+    pub const ERROR: usize = 2;
+
+    /// One attempt ended so.
+    pub fn count(&self, how: usize) {
+        self.0.get(how).into_iter().for_each(Counter::increment);
+    }
+
+    /// All of them, in the order of the constants.
+    pub fn all(&self) -> [u64; 3] {
+        self.0.each_ref().map(Counter::get)
+    }
+}
+
 /// Everything that is counted. Sources come and go with the configuration; the rest is fixed.
 #[derive(Debug, Default)]
 pub struct Counters {
@@ -118,6 +166,14 @@ pub struct Counters {
     pub panics: Counter,
     /// The secure listener's.
     pub connections: Connections,
+    /// Attempts to find out who asks.
+    pub authentication: Attempts,
+    /// Attempts to find out whether they may.
+    pub authorization: Attempts,
+    /// Questions whose token something is.
+    pub token_reviews: Calls,
+    /// Questions whether somebody may do something.
+    pub access_reviews: Calls,
 }
 
 impl Counters {

@@ -33,6 +33,7 @@ pub fn page(counters: &Counters, process: &Process, started: Now, version: &str)
     page.single("metriclet_overloaded_requests_total", "counter", "Requests refused for want of a worker.", overloaded);
     page.single("metriclet_panics_total", "counter", "Bugs that became a 500.", counters.panics.get());
     page.connections(&counters.connections);
+    page.access(counters);
     page.process(process, started);
     page.0
 }
@@ -152,6 +153,37 @@ impl Page {
         for (outcome, counter) in outcomes {
             let labels = format_args!("{{outcome=\"{outcome}\"}}").to_string();
             self.sample("metriclet_serving_certificate_reloads_total", &labels, counter.get());
+        }
+    }
+
+    fn access(&mut self, counters: &Counters) {
+        for (name, help, attempts, results) in [
+            (
+                "authentication_attempts",
+                "Attempts to find out who asks.",
+                &counters.authentication,
+                ["success", "failure", "error"],
+            ),
+            (
+                "authorization_attempts_total",
+                "Attempts to find out whether they may.",
+                &counters.authorization,
+                ["allowed", "denied", "error"],
+            ),
+        ] {
+            self.family(name, "counter", help);
+            for (result, count) in results.iter().zip(attempts.all()) {
+                self.sample(name, &format_args!("{{result=\"{result}\"}}"), count);
+            }
+        }
+        for (name, help, calls) in [
+            ("apiserver_delegated_authn_request_total", "TokenReviews, by code.", &counters.token_reviews),
+            ("apiserver_delegated_authz_request_total", "SubjectAccessReviews, by code.", &counters.access_reviews),
+        ] {
+            self.family(name, "counter", help);
+            for (code, count) in calls.all() {
+                self.sample(name, &format_args!("{{code=\"{code}\"}}"), count);
+            }
         }
     }
 

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::thread;
 
 use metriclet::config::limits::Limits;
-use metriclet_bench::{Metriclet, PATH, Result, get, page, show, upstream};
+use metriclet_bench::{Metriclet, PATH, Result, cpu_time, get, page, show, upstream};
 use tiny_http::{Header, Response, Server};
 
-const ROUNDS: usize = 7;
-const SECONDS: &str = "4s";
+const ROUNDS: usize = 9;
+const SECONDS: &str = "3s";
 
 fn main() -> Result<()> {
     let binary = std::env::args().nth(1).ok_or("usage: load BINARY")?;
@@ -24,17 +24,19 @@ fn main() -> Result<()> {
     let constant = constant(body)?;
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        ours.push(wrk(metriclet.address)?);
-        theirs.push(wrk(constant)?);
+        ours.push(wrk(metriclet.address, metriclet.pid())?);
+        theirs.push(wrk(constant, std::process::id())?);
     }
     let runs = |runs: &[Run]| {
-        let (rates, tails): (Vec<_>, Vec<_>) = runs.iter().map(|run| (run.rate, run.p99)).unzip();
-        format!("{} requests/s, p99 {} ms", show(&rates, 0), show(&tails, 2))
+        let all = |of: fn(&Run) -> f64| runs.iter().map(of).collect::<Vec<_>>();
+        let (rates, tails, costs) = (all(|run| run.rate), all(|run| run.p99), all(|run| run.cost));
+        format!("{} requests/s, p99 {} ms, {} µs of CPU each", show(&rates, 0), show(&tails, 2), show(&costs, 1))
     };
     println!("cached answer, {bytes} bytes   {}", runs(&ours));
     println!("tiny_http, a constant         {}", runs(&theirs));
-    let ratios: Vec<f64> = ours.iter().zip(&theirs).map(|(ours, theirs)| ours.rate / theirs.rate).collect();
-    println!("ratio                         {}", show(&ratios, 2));
+    let ratio =
+        |of: fn(&Run) -> f64| show(&ours.iter().zip(&theirs).map(|(a, b)| of(a) / of(b)).collect::<Vec<_>>(), 2);
+    println!("ratio                         {} requests/s, {} CPU", ratio(|run| run.rate), ratio(|run| run.cost));
     Ok(())
 }
 
@@ -42,12 +44,16 @@ struct Run {
     rate: f64,
     /// Milliseconds.
     p99: f64,
+    /// Microseconds of processor time that the server took for one answer.
+    cost: f64,
 }
 
-fn wrk(address: SocketAddr) -> Result<Run> {
+fn wrk(address: SocketAddr, server: u32) -> Result<Run> {
     let url = format!("http://{address}{PATH}");
     let arguments = ["--threads", "2", "--connections", "32", "--duration", SECONDS, "--latency", &url];
+    let before = cpu_time(server)?;
     let output = Command::new("wrk").args(arguments).output().map_err(|error| format!("starting wrk: {error}"))?;
+    let spent = cpu_time(server)? - before;
     let text = String::from_utf8(output.stdout)?;
     if text.contains("Non-2xx") || text.contains("Socket errors") {
         return Err(format!("not every answer was good: {text}").into());
@@ -55,7 +61,10 @@ fn wrk(address: SocketAddr) -> Result<Run> {
     let after = |name: &str| text.lines().find_map(|line| line.trim().strip_prefix(name)).map(str::trim);
     let rate = after("Requests/sec:").ok_or_else(|| format!("no rate in: {text}"))?.parse()?;
     let p99 = milliseconds(after("99%").ok_or_else(|| format!("no p99 in: {text}"))?)?;
-    Ok(Run { rate, p99 })
+    let served =
+        text.lines().find_map(|line| line.split_once(" requests in ")).ok_or_else(|| format!("no count in: {text}"))?;
+    let served: f64 = served.0.trim().parse()?;
+    Ok(Run { rate, p99, cost: spent / served * 1e6 })
 }
 
 fn milliseconds(text: &str) -> Result<f64> {

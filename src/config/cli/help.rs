@@ -50,11 +50,24 @@ HTTPS, with both of the first two:
       --secure-port PORT               port, 0 for any that is free [10250]
       --bind-address ADDRESS           address [:: or, without IPv6, 0.0.0.0]
       --tls-min-version VERSION        VersionTLS12 or VersionTLS13 [VersionTLS12]
-      --client-ca-file FILE            authorities whose clients get more room than strangers, PEM
-      --requestheader-client-ca-file FILE    likewise of front proxies, for whom some room is kept
       --max-connections NUMBER         open at a time, half of them strangers' [4096]
       --workers NUMBER                 threads for handshakes, and as many for quick answers [2]
       --shutdown-delay-duration TIME   how long to go on after SIGTERM, so that clients leave [10s]
+
+Who may ask over HTTPS; without these, as the kube-apiserver of the cluster around says:
+      --kubeconfig FILE                the Kubernetes API, outside a cluster
+      --authentication-kubeconfig FILE, --authorization-kubeconfig FILE
+                                       another one to ask who somebody is, or what they may
+      --client-ca-file FILE            authorities that sign certificates of users, PEM
+      --requestheader-client-ca-file FILE
+                                       authorities that sign certificates of front proxies, PEM
+      --requestheader-allowed-names NAMES
+                                       common names that a front proxy may have [any]
+      --requestheader-username-headers, --requestheader-group-headers, --requestheader-uid-headers,
+      --requestheader-extra-headers-prefix NAMES
+                                       headers by which it says who asks [X-Remote-…]
+      --authorization-always-allow-paths PATHS
+                                       open to anybody [/healthz,/livez,/readyz]; /* for all
 
 Without --config and --upstream, outside a cluster, Metriclet's own /metrics page is the upstream.
 

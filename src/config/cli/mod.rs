@@ -11,6 +11,7 @@
 //! OBJECT = RESOURCE/NAMESPACE/NAME | RESOURCE/NAME
 //! ```
 
+mod access;
 mod certs;
 mod help;
 mod secure;
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+pub use self::access::Access;
 pub use self::certs::{Certs, CertsOutput};
 pub use self::secure::{Secure, TlsVersion, Tuning};
 use self::values::{describes, listen, output, plain, set, text, verbosity};
@@ -38,7 +40,7 @@ pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LO
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
     /// Serve the API until told to stop.
-    Serve(Serve),
+    Serve(Box<Serve>),
     /// Say what is wrong with a configuration file.
     Check(Check),
     /// Answer one request and print the answer.
@@ -196,7 +198,7 @@ impl Topic {
         match self {
             Self::All | Self::Serve => flag != "output",
             Self::Check | Self::Certs | Self::Probe => false,
-            Self::Get => flag != "listen" && !secure::FLAGS.contains(&flag),
+            Self::Get => flag != "listen" && secure::known(flag).is_none(),
         }
     }
 }
@@ -298,13 +300,13 @@ impl Words {
         Ok(match topic {
             Topic::All | Topic::Serve | Topic::Certs | Topic::Probe => {
                 let (secure, tuning) = self.secure.finish()?;
-                Command::Serve(Serve {
+                Command::Serve(Box::new(Serve {
                     listen: self.listen.unwrap_or(Listen::At(LISTEN)),
                     secure,
                     tuning,
                     origin,
                     verbosity,
-                })
+                }))
             }
             Topic::Check => Command::Check(Check { file: self.operand.ok_or("expected a file to check")?.into() }),
             Topic::Get => {
@@ -319,5 +321,5 @@ impl Words {
 /// A flag of the secure listener.
 fn known(arg: &Arg<'_>) -> Option<&'static str> {
     let Arg::Long(name) = arg else { return None };
-    secure::FLAGS.into_iter().find(|flag| flag == name)
+    secure::known(name)
 }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::access::{self, Access};
 use super::values::set;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
@@ -32,10 +33,8 @@ pub struct Secure {
     pub key_file: PathBuf,
     /// `--tls-min-version`
     pub min_version: TlsVersion,
-    /// `--client-ca-file`: authorities for clients.
-    pub client_ca_file: Option<PathBuf>,
-    /// `--requestheader-client-ca-file`: authorities for front proxies.
-    pub front_proxy_ca_file: Option<PathBuf>,
+    /// Whom to trust and whom to ask.
+    pub access: Access,
 }
 
 /// Limits that an operator may want otherwise.
@@ -57,17 +56,19 @@ pub(super) struct Words {
     cert_file: Option<PathBuf>,
     key_file: Option<PathBuf>,
     min_version: Option<TlsVersion>,
-    client_ca_file: Option<PathBuf>,
-    front_proxy_ca_file: Option<PathBuf>,
+    access: Access,
     tuning: Tuning,
 }
 
-/// Their names, without dashes.
-pub(super) const FLAGS: [&str; 10] = [
+/// The flag of this name, if it is one of the secure listener's.
+pub(super) fn known(name: &str) -> Option<&'static str> {
+    FLAGS.into_iter().chain(access::FLAGS).find(|flag| *flag == name)
+}
+
+/// Names without dashes.
+const FLAGS: [&str; 8] = [
     "bind-address",
-    "client-ca-file",
     "max-connections",
-    "requestheader-client-ca-file",
     "secure-port",
     "shutdown-delay-duration",
     "tls-cert-file",
@@ -83,8 +84,6 @@ impl Words {
         let wrong = |expected: &str| format!("{name}: expected {expected}, found {}", Escaped::new(value));
         match flag {
             "bind-address" => set(&mut self.bind, value.parse().map_err(|_| wrong("an IP address"))?, &name),
-            "client-ca-file" => set(&mut self.client_ca_file, value.into(), &name),
-            "requestheader-client-ca-file" => set(&mut self.front_proxy_ca_file, value.into(), &name),
             "secure-port" => set(&mut self.port, value.parse().map_err(|_| wrong("a port from 0 to 65535"))?, &name),
             "tls-cert-file" => set(&mut self.cert_file, value.into(), &name),
             "tls-private-key-file" => set(&mut self.key_file, value.into(), &name),
@@ -101,10 +100,11 @@ impl Words {
                 set(&mut self.tuning.shutdown_delay, delay, &name)
             }
             "workers" => set(&mut self.tuning.workers, number(value, 64).ok_or_else(|| wrong("1 to 64"))?, &name),
-            _ => {
+            "max-connections" => {
                 let count = number(value, 1_000_000).ok_or_else(|| wrong("1 to 1000000"))?;
                 set(&mut self.tuning.connections, count, &name)
             }
+            flag => self.access.take(flag, value),
         }
     }
 
@@ -113,8 +113,7 @@ impl Words {
         let asked = self.port.is_some()
             || self.bind.is_some()
             || self.min_version.is_some()
-            || self.client_ca_file.is_some()
-            || self.front_proxy_ca_file.is_some();
+            || self.access != Access::default();
         let (cert_file, key_file) = match (self.cert_file, self.key_file) {
             (Some(cert_file), Some(key_file)) => (cert_file, key_file),
             (None, None) if !asked => return Ok((None, self.tuning)),
@@ -131,8 +130,7 @@ impl Words {
             cert_file,
             key_file,
             min_version: self.min_version.unwrap_or_default(),
-            client_ca_file: self.client_ca_file,
-            front_proxy_ca_file: self.front_proxy_ca_file,
+            access: self.access,
         };
         Ok((Some(secure), self.tuning))
     }

@@ -19,8 +19,7 @@ fn serves_securely() {
         cert_file: "c".into(),
         key_file: "k".into(),
         min_version: TlsVersion::Tls12,
-        client_ca_file: None,
-        front_proxy_ca_file: None,
+        access: Access::default(),
     };
     let tuning = Tuning { connections: Some(9), shutdown_delay: Some(Duration::from_secs(90)), workers: Some(3) };
     for (flags, secure, tuning) in [
@@ -33,15 +32,26 @@ fn serves_securely() {
         ),
         ("--tls-min-version VersionTLS13", Secure { min_version: TlsVersion::Tls13, ..secure() }, Tuning::default()),
         (
-            "--client-ca-file a --requestheader-client-ca-file b",
-            Secure { client_ca_file: Some("a".into()), front_proxy_ca_file: Some("b".into()), ..secure() },
+            "--client-ca-file a --requestheader-client-ca-file b --requestheader-allowed-names=c,d --kubeconfig k \
+             --requestheader-allowed-names e --authorization-always-allow-paths=/livez,/x/*",
+            Secure {
+                access: Access {
+                    client_ca_file: Some("a".into()),
+                    front_proxy_ca_file: Some("b".into()),
+                    allowed_names: vec!["c".into(), "d".into(), "e".into()],
+                    kubeconfig: Some("k".into()),
+                    always_allow: Some(vec!["/livez".into(), "/x/*".into()]),
+                    ..Access::default()
+                },
+                ..secure()
+            },
             Tuning::default(),
         ),
         ("--max-connections 9 --shutdown-delay-duration 1m30s --workers 3", secure(), tuning),
     ] {
         let line = format!("serve --tls-cert-file c --tls-private-key-file k {flags}");
         let expected = Serve { secure: Some(secure), tuning, ..serve() };
-        assert_eq!(read(&line), Ok(Command::Serve(expected)), "{line}");
+        assert_eq!(read(&line), Ok(Command::Serve(Box::new(expected))), "{line}");
     }
     let both = "the secure listener needs both --tls-cert-file and --tls-private-key-file";
     for (line, message) in [
@@ -104,7 +114,7 @@ fn serves() {
         ("--v 4", Serve { verbosity: 4, ..serve() }),
         ("--v=4 --listen off", Serve { verbosity: 4, listen: Listen::Off, ..serve() }),
     ] {
-        assert_eq!(read(line), Ok(Command::Serve(expected)), "{line}");
+        assert_eq!(read(line), Ok(Command::Serve(Box::new(expected))), "{line}");
     }
 }
 

@@ -170,8 +170,7 @@ impl Door {
             counters.unproven_certificates.increment();
         }
         let peer = connection.peer().cloned();
-        let standing =
-            self.shared.workers.api().identity().standing(peer.as_deref(), self.shared.workers.now().unix_millis);
+        let standing = self.shared.workers.api().standing(peer.as_deref());
         if let Err(why) = connection.place().known_as(standing) {
             return counters.refuse(why);
         }

@@ -4,7 +4,7 @@
 use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::api::message::{Peer, Reply, Request};
+use crate::api::message::{Origin, Peer, Reply, Request};
 use crate::parse::head::{self, Head, HeadError};
 
 /// One connection's requests and answers.
@@ -146,7 +146,7 @@ impl UnderWay {
 pub(super) fn with_request<T>(head: &[u8], peer: Option<&Peer>, ask: impl FnOnce(&Request<'_>) -> T) -> Option<T> {
     let any = head::Limits { bytes: head.len(), headers: head.len() };
     let Head { method, target, headers, .. } = head::parse(head, 0, any).ok()??;
-    Some(ask(&Request { method, target, headers: &headers, peer }))
+    Some(ask(&Request { method, target, headers: &headers, origin: Origin::Network(peer) }))
 }
 
 /// Status line and headers (RFC 9112 §4). Kubernetes' servers forbid caching everywhere, and guessing of types where the

@@ -52,7 +52,7 @@ impl<S: Socket> Connection<S> {
             }
         }
         if let Some(chain) = self.tls.peer_certificates().filter(|_| self.proved) {
-            self.peer = Some(Arc::new(Peer { chain: chain.iter().map(|certificate| certificate.to_vec()).collect() }));
+            self.peer = Some(Arc::new(Peer::new(chain.iter().map(|certificate| certificate.to_vec()).collect())));
         }
         self.enter(Phase::Idle, now);
         Handshake::Done

@@ -1,0 +1,225 @@
+//! May they? Discovery may everybody who is known; metrics and the rest as the Kubernetes API says, asked with the very
+//! attributes by which the request is routed.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use log::debug;
+
+use super::identity::{User, Via, size};
+use crate::cluster::client::Client;
+use crate::cluster::error::CallError;
+use crate::config::limits::Limits;
+use crate::kube::review::{Access as Answer, AccessQuestion, NonResourceAttributes, ResourceAttributes};
+use crate::parse::path::{ApiPath, Attributes, GROUP, MetricPath};
+use crate::source::cache::{Cache, Loaded, Outcome, Wait};
+use crate::telemetry::clock::Now;
+
+/// Members may everything: for them nobody is asked, so that an outage of the Kubernetes API locks nobody out.
+const MASTERS: &str = "system:masters";
+
+/// Tells who may do what.
+pub struct Access {
+    reviewer: Option<Arc<Client>>,
+    /// Paths that anybody may ask for, known or not; with `*` at its end any that begins so.
+    always_allowed: Vec<String>,
+    answers: Cache<(AccessQuestion, Via), Result<Answer, CallError>>,
+    limits: Limits,
+}
+
+/// Why they may not.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The Kubernetes API says no.
+    Forbidden(Box<Forbidden>),
+    /// It did not answer, or there is none.
+    Unavailable(String),
+    /// It would have to be asked, and the caller does not wait.
+    WouldWait,
+}
+
+/// A no, in the words that users know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Forbidden {
+    /// What was asked.
+    pub question: AccessQuestion,
+    /// Why not; may be empty.
+    pub reason: String,
+}
+
+impl Access {
+    /// `reviewer` is asked.
+    pub fn new(reviewer: Option<Arc<Client>>, always_allowed: Vec<String>, limits: &Limits) -> Self {
+        let answers = Cache::new(limits.cached_reviews, limits.cached_review_bytes);
+        Self { reviewer, always_allowed, answers, limits: limits.clone() }
+    }
+
+    /// Whether anybody may ask for this path, without being known: health, for probes.
+    pub fn is_open(&self, path: &str) -> bool {
+        self.always_allowed.iter().any(|open| match open.strip_suffix('*') {
+            Some(start) => path.starts_with(start),
+            None => path == open,
+        })
+    }
+
+    /// Whether `user` may do this; `path` is `None` for what names nothing.
+    ///
+    /// # Errors
+    /// If not, or if nobody can say; see [`Refusal`].
+    pub fn check(
+        &self,
+        user: &User,
+        method: &str,
+        target: &str,
+        path: Option<&ApiPath>,
+        wait: Wait,
+        now: Now,
+    ) -> Result<(), Refusal> {
+        if user.is_of(MASTERS) {
+            return Ok(());
+        }
+        let question = |resource_attributes, non_resource_attributes| AccessQuestion {
+            resource_attributes,
+            non_resource_attributes,
+            user: user.info.username.clone(),
+            groups: user.info.groups.clone(),
+            extra: user.info.extra.clone(),
+            uid: user.info.uid.clone(),
+        };
+        let about_path = || {
+            let (path, verb) = (target.to_owned(), method.to_ascii_lowercase());
+            question(None, Some(NonResourceAttributes { path, verb }))
+        };
+        // What a caller controls of a question bounds what it takes to remember the answer.
+        let cost = 256 + size(&user.info) + target.len();
+        let ask = |question| self.ask(question, user.via, cost, wait, now);
+        match path {
+            Some(ApiPath::Metric(path)) => ask(question(Some(resource(path, method)), None)),
+            Some(ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..)) => ask(about_path()),
+            Some(ApiPath::VersionInfo) if user.via == Via::Anonymous => ask(about_path()),
+            // Discovery, OpenAPI, and what is not there: it tells nothing that is anybody's secret.
+            _ if user.is_authenticated() => Ok(()),
+            _ => Err(Forbidden { question: about_path(), reason: String::new() }.into()),
+        }
+    }
+
+    fn ask(&self, question: AccessQuestion, via: Via, cost: usize, wait: Wait, now: Now) -> Result<(), Refusal> {
+        let Some(reviewer) = &self.reviewer else {
+            return Err(Refusal::Unavailable("there is no Kubernetes API to ask for access".to_owned()));
+        };
+        let deadline = match wait {
+            Wait::No => now.monotonic,
+            Wait::Until(deadline) => deadline,
+        };
+        let key = (question, via);
+        let load = || {
+            let value = reviewer.access_review(&key.0, deadline);
+            let lasts = match &value {
+                // What a front proxy passes on it has asked for itself, a moment ago.
+                Ok(answer) if answer.allowed && via == Via::FrontProxy => self.limits.cache_front_proxy_review,
+                Ok(_) => self.limits.cache_review,
+                Err(_) => Duration::ZERO,
+            };
+            let lasts = if cost > self.limits.cacheable_review { Duration::ZERO } else { lasts };
+            Loaded { value, until: Instant::now() + lasts, cost }
+        };
+        match self.answers.get(&key, now.monotonic, wait, |_| true, load) {
+            Outcome::Value(answer) => match &*answer {
+                Ok(answer) if answer.allowed && !answer.denied => Ok(()),
+                Ok(answer) => Err(Forbidden { question: key.0, reason: answer.reason.clone() }.into()),
+                Err(error) => {
+                    debug!("access: {}", error.detail());
+                    Err(Refusal::Unavailable(error.to_string()))
+                }
+            },
+            Outcome::WouldWait => Err(Refusal::WouldWait),
+            Outcome::TimedOut | Outcome::Panicked => {
+                Err(Refusal::Unavailable(reviewer.too_slow("SubjectAccessReview").to_string()))
+            }
+        }
+    }
+}
+
+/// The attributes of a metric, from the parse that routes the request.
+fn resource(path: &MetricPath, method: &str) -> ResourceAttributes {
+    let Attributes { namespace, resource, subresource, name } = path.attributes();
+    ResourceAttributes {
+        namespace: namespace.unwrap_or_default().to_owned(),
+        verb: verb(method).to_owned(),
+        group: GROUP.to_owned(),
+        version: path.version.as_str().to_owned(),
+        resource: resource.to_owned(),
+        subresource: subresource.unwrap_or_default().to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+/// Kubernetes' verb for a method on an object.
+fn verb(method: &str) -> &'static str {
+    match method {
+        "GET" | "HEAD" => "get",
+        "POST" => "create",
+        "PUT" => "update",
+        "PATCH" => "patch",
+        "DELETE" => "delete",
+        _ => "",
+    }
+}
+
+impl From<Forbidden> for Refusal {
+    fn from(forbidden: Forbidden) -> Self {
+        Self::Forbidden(Box::new(forbidden))
+    }
+}
+
+/// As Kubernetes words it, `&`, `<` and `>` escaped.
+impl fmt::Display for Forbidden {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user = Html(&self.question.user);
+        match (&self.question.resource_attributes, &self.question.non_resource_attributes) {
+            (Some(of), _) => {
+                let ResourceAttributes { namespace, verb, group, resource, subresource, name, .. } = of;
+                let (resource, name) = (Html(resource), Html(name));
+                write!(
+                    f,
+                    "{resource}.{group} \"{name}\" is forbidden: User \"{user}\" cannot {verb} resource \"{resource}"
+                )?;
+                if !subresource.is_empty() {
+                    write!(f, "/{}", Html(subresource))?;
+                }
+                write!(f, "\" in API group \"{group}\"")?;
+                match namespace.as_str() {
+                    "" => f.write_str(" at the cluster scope")?,
+                    namespace => write!(f, " in the namespace \"{}\"", Html(namespace))?,
+                }
+            }
+            (None, of) => {
+                let (verb, path) = of.as_ref().map_or(("", ""), |of| (&of.verb, &of.path));
+                write!(f, "forbidden: User \"{user}\" cannot {verb} path \"{}\"", Html(path))?;
+            }
+        }
+        if self.reason.is_empty() { Ok(()) } else { write!(f, ": {}", Html(&self.reason)) }
+    }
+}
+
+/// Text that a browser would not take for HTML, and a terminal not for commands.
+struct Html<'a>(&'a str);
+
+impl fmt::Display for Html<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.chars().try_for_each(|c| match c {
+            '&' => f.write_str("&amp;"),
+            '<' => f.write_str("&lt;"),
+            '>' => f.write_str("&gt;"),
+            c if c.is_control() => write!(f, "{}", c.escape_default()),
+            c => fmt::Write::write_char(f, c),
+        })
+    }
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("reviewer", &self.reviewer).finish_non_exhaustive()
+    }
+}

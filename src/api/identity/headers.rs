@@ -1,0 +1,138 @@
+//! The headers in which a front proxy says who asks. Whoever calls this has seen the proxy's certificate.
+
+use std::collections::BTreeMap;
+
+use super::trust::RemoteHeaders;
+use crate::kube::review::UserInfo;
+use crate::parse::head::Header;
+
+/// Reads the user; `None` if no header names one.
+///
+/// # Errors
+/// If a value is not UTF-8: nobody could say whether it names the same user elsewhere.
+pub(super) fn user(names: &RemoteHeaders, headers: &[Header<'_>]) -> Result<Option<UserInfo>, NotUtf8> {
+    let username = first(&names.username, headers)?;
+    if username.is_empty() {
+        return Ok(None);
+    }
+    let mut groups = Vec::new();
+    for name in &names.group {
+        for value in values(name, headers) {
+            let value = value?;
+            if !value.is_empty() {
+                groups.push(value.to_owned());
+            }
+        }
+    }
+    let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for prefix in &names.extra_prefix {
+        for (name, value) in headers {
+            if let Some(key) = strip_prefix(name, prefix) {
+                let key = decoded(&key.to_ascii_lowercase());
+                extra.entry(key).or_default().push(text(value)?.to_owned());
+            }
+        }
+    }
+    let uid = first(&names.uid, headers)?.to_owned();
+    Ok(Some(UserInfo { username: username.to_owned(), uid, groups, extra }))
+}
+
+/// A header value that is not UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotUtf8;
+
+/// The first value that is not empty, of the first line of each name.
+fn first<'h>(names: &[String], headers: &[Header<'h>]) -> Result<&'h str, NotUtf8> {
+    for name in names {
+        let value = values(name, headers).next().transpose()?.unwrap_or_default();
+        if !value.is_empty() {
+            return Ok(value);
+        }
+    }
+    Ok("")
+}
+
+fn values<'a, 'h>(
+    name: &'a str,
+    headers: &'a [Header<'h>],
+) -> impl Iterator<Item = Result<&'h str, NotUtf8>> + use<'a, 'h> {
+    headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| text(value))
+}
+
+fn text(value: &[u8]) -> Result<&str, NotUtf8> {
+    std::str::from_utf8(value).map_err(|_| NotUtf8)
+}
+
+fn strip_prefix<'h>(name: &'h str, prefix: &str) -> Option<&'h str> {
+    let (start, key) = name.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(key)
+}
+
+/// Percent-decoded; as it is where that makes no sense, as Go does.
+fn decoded(key: &str) -> String {
+    let mut bytes = Vec::with_capacity(key.len());
+    let mut rest = key.as_bytes();
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
+        if byte != b'%' {
+            bytes.push(byte);
+            continue;
+        }
+        let digit = |byte: &u8| char::from(*byte).to_digit(16);
+        match (after.first().and_then(digit), after.get(1).and_then(digit)) {
+            (Some(high), Some(low)) => {
+                bytes.push(u8::try_from(high * 16 + low).unwrap_or_default());
+                rest = after.get(2..).unwrap_or_default();
+            }
+            _ => return key.to_owned(),
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| key.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(headers: &[(&str, &str)]) -> Result<Option<UserInfo>, NotUtf8> {
+        let headers: Vec<Header<'_>> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+        let names = RemoteHeaders { uid: vec!["X-Remote-Uid".to_owned()], ..RemoteHeaders::usual() };
+        user(&names, &headers)
+    }
+
+    #[test]
+    fn reads_users() {
+        let found = read(&[
+            ("X-REMOTE-USER", "u"),
+            ("x-remote-user", "second"),
+            ("X-Remote-Group", "a"),
+            ("Accept", "*/*"),
+            ("x-remote-group", ""),
+            ("X-Remote-Group", "b, c"),
+            ("X-Remote-Uid", "7"),
+            ("X-Remote-Extra-Authentication.kubernetes.io%2fPod-Name", "p"),
+            ("X-Remote-Extra-Scopes", "s1"),
+            ("x-remote-extra-scopes", "s2"),
+            ("X-Remote-Extra-Odd%zz", "o"),
+        ]);
+        let extra =
+            [("authentication.kubernetes.io/pod-name", &["p"][..]), ("scopes", &["s1", "s2"]), ("odd%zz", &["o"])];
+        let owned = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect();
+        let expected = UserInfo {
+            username: "u".into(),
+            uid: "7".into(),
+            groups: owned(&["a", "b, c"]),
+            extra: extra.into_iter().map(|(key, values)| (key.to_owned(), owned(values))).collect(),
+        };
+        assert_eq!(found, Ok(Some(expected)));
+    }
+
+    #[test]
+    fn knows_nobody_without_a_name() {
+        assert_eq!(read(&[("X-Remote-Group", "system:masters")]), Ok(None));
+        assert_eq!(read(&[("X-Remote-User", ""), ("X-Remote-Group", "g")]), Ok(None));
+        assert_eq!(read(&[("X_Remote_User", "u"), ("X-Remote-User ", "u")]), Ok(None));
+        assert_eq!(user(&RemoteHeaders::usual(), &[("X-Remote-User", b"\xff")]), Err(NotUtf8));
+        assert_eq!(user(&RemoteHeaders::default(), &[("X-Remote-User", b"u")]), Ok(None));
+    }
+}

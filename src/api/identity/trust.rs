@@ -1,0 +1,141 @@
+//! Whom we trust: two pools of authorities, kept apart. Who is signed by one may speak for others, who is signed by the
+//! other for themselves only.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::RootCertStore;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+
+/// All of it.
+#[derive(Debug, Default)]
+pub struct Trust {
+    /// Who may say in headers who asks.
+    pub front_proxy: Option<FrontProxy>,
+    /// Authorities whose certificates name users.
+    pub clients: Option<Pool>,
+}
+
+/// Front proxies, and how they say who asks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrontProxy {
+    /// Authorities that sign for front proxies.
+    pub pool: Pool,
+    /// Common names that a front proxy may have; none: any.
+    pub allowed_names: Vec<String>,
+    /// Headers that it uses.
+    pub headers: RemoteHeaders,
+}
+
+/// Names of headers, the first one that says anything counting.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RemoteHeaders {
+    /// `X-Remote-User`
+    pub username: Vec<String>,
+    /// `X-Remote-Uid`
+    pub uid: Vec<String>,
+    /// `X-Remote-Group`, all of which count.
+    pub group: Vec<String>,
+    /// `X-Remote-Extra-`
+    pub extra_prefix: Vec<String>,
+}
+
+/// Authorities that sign certificates of clients.
+#[derive(Clone)]
+pub struct Pool {
+    verifier: Arc<dyn ClientCertVerifier>,
+    /// The public keys of the authorities.
+    keys: Vec<Vec<u8>>,
+}
+
+/// Why a text is no pool of authorities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PoolError(&'static str);
+
+impl Trust {
+    /// Puts the two together. Where one authority signs for both and any name will do, everybody with a client
+    /// certificate could speak for others: then nobody may, and the second value is true.
+    pub fn new(front_proxy: Option<FrontProxy>, clients: Option<Pool>) -> (Self, bool) {
+        let open = front_proxy.as_ref().is_some_and(|front_proxy| {
+            front_proxy.allowed_names.is_empty()
+                && clients.as_ref().is_some_and(|clients| front_proxy.pool.shares(clients))
+        });
+        (Self { front_proxy: front_proxy.filter(|_| !open), clients }, open)
+    }
+}
+
+impl RemoteHeaders {
+    /// Those that every kube-apiserver uses unless told otherwise.
+    pub fn usual() -> Self {
+        let one = |name: &str| vec![name.to_owned()];
+        Self {
+            username: one("X-Remote-User"),
+            uid: Vec::new(),
+            group: one("X-Remote-Group"),
+            extra_prefix: one("X-Remote-Extra-"),
+        }
+    }
+}
+
+impl Pool {
+    /// Reads certificates (PEM).
+    ///
+    /// # Errors
+    /// If there is none, or one that cannot be read.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, PoolError> {
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|_| PoolError("holds malformed PEM"))?;
+            roots.add(certificate).map_err(|_| PoolError("holds a certificate that cannot be read"))?;
+        }
+        if roots.is_empty() {
+            return Err(PoolError("holds no certificate (PEM)"));
+        }
+        let mut keys: Vec<Vec<u8>> = roots.roots.iter().map(|root| root.subject_public_key_info.to_vec()).collect();
+        keys.sort();
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), ring::default_provider().into())
+            .build()
+            .map_err(|_| PoolError("holds certificates that cannot be used"))?;
+        Ok(Self { verifier, keys })
+    }
+
+    /// Whether the chain, the client's own certificate first, leads here, is within its time, and is for clients.
+    pub(super) fn signed(&self, chain: &[Vec<u8>], unix_millis: i64) -> bool {
+        let since_1970 = Duration::from_millis(u64::try_from(unix_millis).unwrap_or_default());
+        let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+        chain.split_first().is_some_and(|(own, intermediates)| {
+            let now = UnixTime::since_unix_epoch(since_1970);
+            self.verifier.verify_client_cert(own, intermediates, now).is_ok()
+        })
+    }
+
+    fn shares(&self, other: &Self) -> bool {
+        self.keys.iter().any(|key| other.keys.contains(key))
+    }
+}
+
+/// The same authorities.
+impl PartialEq for Pool {
+    fn eq(&self, other: &Self) -> bool {
+        self.keys == other.keys
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pool of {}", self.keys.len())
+    }
+}
+
+impl fmt::Display for PoolError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for PoolError {}

@@ -1,0 +1,311 @@
+//! Calls to the Kubernetes API, over connections that stay open, within the caller's time.
+
+use std::fmt;
+use std::net::ToSocketAddrs;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::sign::CertifiedKey;
+use serde::Deserialize;
+use ureq::Agent;
+use ureq::config::Config;
+use ureq::http::{HeaderValue, Uri, header};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::unversioned::resolver::{ArrayVec, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+
+use super::error::{CallError, What};
+use super::target::{Material, Target};
+use crate::config::limits::Limits;
+use crate::config::read::read;
+use crate::config::watch::Stamp;
+use crate::kube::review::{self, Access, AccessQuestion, TokenAnswer};
+use crate::telemetry::counters::{Calls, Counters};
+
+/// The first pause before a call is tried again; each one after it is twice as long.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// The most bytes of what the other side said that a log line shows.
+const SAID: usize = 200;
+
+/// Makes calls.
+pub struct Client {
+    target: Target,
+    limits: Limits,
+    counters: Arc<Counters>,
+    ready: Mutex<Option<(Vec<Option<Stamp>>, Ready)>>,
+}
+
+/// An agent with the credentials as the files had them.
+#[derive(Clone)]
+struct Ready {
+    agent: Agent,
+    authorization: Option<HeaderValue>,
+}
+
+/// One call.
+struct Call<'a> {
+    name: &'static str,
+    path: &'a str,
+    /// POSTed, if there is one.
+    body: Option<&'a [u8]>,
+    counted: Option<&'a Calls>,
+}
+
+impl Client {
+    /// For this API server; calls nobody yet.
+    pub fn new(target: Target, limits: &Limits, counters: Arc<Counters>) -> Self {
+        Self { target, limits: limits.clone(), counters, ready: Mutex::new(None) }
+    }
+
+    /// Where it is.
+    pub fn server(&self) -> &str {
+        &self.target.server
+    }
+
+    /// Asks whose token this is.
+    ///
+    /// # Errors
+    /// If there is no answer by the deadline.
+    pub fn token_review(&self, token: &str, deadline: Instant) -> Result<TokenAnswer, CallError> {
+        let path = "/apis/authentication.k8s.io/v1/tokenreviews";
+        let body = review::token_review(token);
+        let counted = Some(&self.counters.token_reviews);
+        let call = Call { name: "TokenReview", path, body: Some(&body), counted };
+        self.status(&call, deadline)
+    }
+
+    /// Asks whether somebody may do something.
+    ///
+    /// # Errors
+    /// If there is no answer by the deadline.
+    pub fn access_review(&self, question: &AccessQuestion, deadline: Instant) -> Result<Access, CallError> {
+        let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+        let body = review::access_review(question);
+        let counted = Some(&self.counters.access_reviews);
+        let call = Call { name: "SubjectAccessReview", path, body: Some(&body), counted };
+        self.status(&call, deadline)
+    }
+
+    /// A call that somebody else makes takes longer than we wait.
+    pub fn too_slow(&self, call: &'static str) -> CallError {
+        self.error(call, What::Timeout)
+    }
+
+    /// The answer to a GET.
+    pub(super) fn get(&self, name: &'static str, path: &str, deadline: Instant) -> Result<Vec<u8>, CallError> {
+        self.call(&Call { name, path, body: None, counted: None }, deadline)
+    }
+
+    /// An answer that is not what was asked for.
+    pub(super) fn unexpected(&self, name: &'static str, why: &impl ToString) -> CallError {
+        self.error(name, What::Answer(said(&why.to_string())))
+    }
+
+    fn status<T: for<'de> Deserialize<'de>>(&self, call: &Call<'_>, deadline: Instant) -> Result<T, CallError> {
+        let body = self.call(call, deadline)?;
+        review::status(&body).map_err(|error| self.unexpected(call.name, &error))
+    }
+
+    /// Calls until there is an answer, for as long as there is time.
+    fn call(&self, call: &Call<'_>, deadline: Instant) -> Result<Vec<u8>, CallError> {
+        let mut pause = BACK_OFF;
+        loop {
+            let error = match self.once(call, deadline) {
+                Ok(body) => return Ok(body),
+                Err(error) => error,
+            };
+            if error.is_final() || Instant::now() + pause >= deadline {
+                return Err(error);
+            }
+            thread::sleep(pause);
+            pause *= 2;
+        }
+    }
+
+    fn once(&self, call: &Call<'_>, deadline: Instant) -> Result<Vec<u8>, CallError> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(self.error(call.name, What::Timeout));
+        }
+        let timeout = left.min(self.limits.review);
+        let outcome = self.send(call, timeout);
+        if let Some(calls) = call.counted {
+            calls.count(match &outcome {
+                Ok(_) => Some(200),
+                Err(What::Code(code, _)) => Some(*code),
+                Err(_) => None,
+            });
+        }
+        outcome.map_err(|what| self.error(call.name, what))
+    }
+
+    fn send(&self, call: &Call<'_>, timeout: Duration) -> Result<Vec<u8>, What> {
+        let Ready { agent, authorization } = self.ready().map_err(What::Credentials)?;
+        let url = format!("{}{}", self.target.server, call.path);
+        let answer = match call.body {
+            Some(body) => {
+                let mut request = agent.post(&url).config().timeout_global(Some(timeout)).build();
+                request = request.header(header::ACCEPT, "application/json").content_type("application/json");
+                if let Some(authorization) = authorization {
+                    request = request.header(header::AUTHORIZATION, authorization);
+                }
+                request.send(body)
+            }
+            None => {
+                let mut request = agent.get(&url).config().timeout_global(Some(timeout)).build();
+                request = request.header(header::ACCEPT, "application/json");
+                if let Some(authorization) = authorization {
+                    request = request.header(header::AUTHORIZATION, authorization);
+                }
+                request.call()
+            }
+        };
+        let response = answer.map_err(|error| explain(&error))?;
+        let code = response.status().as_u16();
+        // One more than may be: what is as long as that passes.
+        let limit = self.limits.json as u64 + 1;
+        let body = response.into_body().with_config().limit(limit).read_to_vec().map_err(|error| explain(&error))?;
+        match code {
+            200 | 201 => Ok(body),
+            _ => Err(What::Code(code, said(&String::from_utf8_lossy(&body)))),
+        }
+    }
+
+    /// The agent for the credentials as they are now.
+    fn ready(&self) -> Result<Ready, String> {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        // Stamps come first: a file that changes while it is read has another stamp next time.
+        let stamps: Vec<_> = self.target.files().map(|path| Stamp::of(path).ok()).collect();
+        if let Some((_, ready)) = ready.as_ref().filter(|(seen, _)| *seen == stamps) {
+            return Ok(ready.clone());
+        }
+        let made = self.make()?;
+        *ready = Some((stamps, made.clone()));
+        Ok(made)
+    }
+
+    fn make(&self) -> Result<Ready, String> {
+        let mut tls = TlsConfig::builder().disable_verification(self.target.insecure);
+        if let Some(authorities) = &self.target.authorities {
+            let authorities = certificates(&self.bytes(authorities, self.limits.ca)?, "certificate authority")?;
+            tls = tls.root_certs(RootCerts::new_with_certs(&authorities));
+        }
+        if let Some((certificate, key)) = &self.target.certificate {
+            let chain = certificates(&self.bytes(certificate, self.limits.ca)?, "client certificate")?;
+            let pem = self.bytes(key, self.limits.secret)?;
+            let key = PrivateKey::from_pem(&pem)
+                .map_err(|_| "client key: holds no private key (PEM: PKCS#8, PKCS#1 or SEC1)")?;
+            fits(&chain, &pem)?;
+            tls = tls.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
+        }
+        let authorization = match &self.target.token {
+            Some(token) => Some(bearer(&self.bytes(token, self.limits.secret)?)?),
+            None => None,
+        };
+        let config = Config::builder()
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .proxy(None)
+            .timeout_connect(Some(self.limits.connect_tls))
+            .max_response_header_size(self.limits.response_head)
+            .user_agent(concat!("metriclet/", env!("CARGO_PKG_VERSION")))
+            .tls_config(tls.build())
+            .build();
+        let agent = Agent::with_parts(config, DefaultConnector::default(), Names);
+        Ok(Ready { agent, authorization })
+    }
+
+    fn bytes(&self, material: &Material, max: usize) -> Result<Vec<u8>, String> {
+        match material {
+            Material::Inline(bytes) => Ok(bytes.clone()),
+            Material::File(path) => read(path, max).map_err(|why| format!("{} {why}", path.display())),
+        }
+    }
+
+    fn error(&self, call: &'static str, what: What) -> CallError {
+        CallError { call, to: self.target.server.clone(), what }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("target", &self.target).finish_non_exhaustive()
+    }
+}
+
+/// Looks up names where they are asked for: ureq's own resolver would start a thread for each look-up, without bound. An
+/// API server mostly has an address anyhow.
+#[derive(Debug)]
+struct Names;
+
+impl Resolver for Names {
+    fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let found = (host, uri.port_u16().unwrap_or(443)).to_socket_addrs().map_err(|_| ureq::Error::HostNotFound)?;
+        let mut addresses: ResolvedSocketAddrs = ArrayVec::from_fn(|_| std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
+        // As many as there is room for.
+        found.take(16).for_each(|address| addresses.push(address));
+        if addresses.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(addresses) }
+    }
+}
+
+fn certificates(pem: &[u8], what: &str) -> Result<Vec<Certificate<'static>>, String> {
+    let items: Vec<PemItem<'static>> =
+        parse_pem(pem).collect::<Result<_, _>>().map_err(|_| format!("{what}: malformed PEM"))?;
+    let certificates: Vec<_> = items
+        .into_iter()
+        .filter_map(|item| match item {
+            PemItem::Certificate(certificate) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    if certificates.is_empty() { Err(format!("{what}: no certificate (PEM)")) } else { Ok(certificates) }
+}
+
+/// Whether key and certificate belong together: ureq would panic at the first handshake.
+fn fits(chain: &[Certificate<'_>], key: &[u8]) -> Result<(), String> {
+    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| "client key: holds no private key")?;
+    let chain = chain.iter().map(|certificate| certificate.der().to_vec().into()).collect();
+    let pair = CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider());
+    pair.map(drop).map_err(|_| "client key: does not belong to the client certificate, or cannot be used".to_owned())
+}
+
+/// A header value that no library prints.
+fn bearer(token: &[u8]) -> Result<HeaderValue, String> {
+    let token = token.trim_ascii();
+    let mut value = HeaderValue::from_bytes(&[b"Bearer ", token].concat())
+        .map_err(|_| "the token holds characters that no header may hold")?;
+    value.set_sensitive(true);
+    if token.is_empty() { Err("the token is empty".to_owned()) } else { Ok(value) }
+}
+
+fn explain(error: &ureq::Error) -> What {
+    use ureq::Error;
+    match error {
+        Error::Timeout(_) => What::Timeout,
+        Error::HostNotFound | Error::ConnectionFailed => What::Connect(error.to_string()),
+        Error::Rustls(_) | Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => What::Tls(said(&error.to_string())),
+        Error::Io(io) => match io.kind() {
+            std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock => What::Timeout,
+            std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::HostUnreachable => {
+                What::Connect(io.to_string())
+            }
+            _ if io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some() => {
+                What::Tls(said(&io.to_string()))
+            }
+            _ => What::Closed(said(&io.to_string())),
+        },
+        Error::BodyExceedsLimit(limit) => What::Answer(format!("more than {limit} bytes")),
+        other => What::Closed(said(&other.to_string())),
+    }
+}
+
+/// What others said, escaped and cut.
+fn said(text: &str) -> String {
+    text.bytes().take(SAID).flat_map(std::ascii::escape_default).map(char::from).collect()
+}

@@ -1,0 +1,197 @@
+//! Following whom the secure listener trusts: files that flags name, and for the rest the ConfigMap in which the
+//! kube-apiserver says whom it trusts itself.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use log::{error, info, warn};
+
+use crate::api::Api;
+use crate::api::identity::trust::{FrontProxy, Pool, RemoteHeaders, Trust};
+use crate::cluster::client::Client;
+use crate::cluster::trust::{Published, published};
+use crate::config::cli::Access;
+use crate::config::limits::Limits;
+use crate::config::read::read;
+use crate::config::watch::Watched;
+
+/// How often files are looked at.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The first pause after the ConfigMap could not be read; each one after it is twice as long, up to the usual poll.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// Follows it all.
+pub(super) struct Follower {
+    api: Arc<Api>,
+    flags: Access,
+    limits: Limits,
+    client: Option<Arc<Client>>,
+    files: Vec<Watched>,
+    published: Published,
+    /// Whom we trust now, so that only changes are told.
+    parts: Option<Parts>,
+    failing: bool,
+}
+
+/// What trust is made of.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Parts {
+    front_proxy: Option<FrontProxy>,
+    clients: Option<Pool>,
+}
+
+impl Follower {
+    /// Reads everything once. Files have to be good then; the Kubernetes API may come later.
+    ///
+    /// # Errors
+    /// What is wrong with a file.
+    pub(super) fn start(
+        api: Arc<Api>,
+        flags: Access,
+        client: Option<Arc<Client>>,
+        limits: &Limits,
+    ) -> Result<Self, String> {
+        let named = [&flags.client_ca_file, &flags.front_proxy_ca_file];
+        let mut files: Vec<Watched> = named.into_iter().flatten().cloned().map(Watched::new).collect();
+        files.iter_mut().for_each(|file| _ = file.changed());
+        let wanted = flags.client_ca_file.is_none() || flags.front_proxy_ca_file.is_none();
+        let client = client.filter(|_| wanted);
+        let (limits, published) = (limits.clone(), Published::default());
+        let mut follower = Self { api, flags, limits, client, files, published, parts: None, failing: false };
+        follower.install()?;
+        // Else it is the files alone, until the rest is known.
+        if follower.client.is_none() {
+            follower.api.health().set_trusted();
+        }
+        Ok(follower)
+    }
+
+    /// Follows until the process ends.
+    pub(super) fn follow(mut self) -> std::io::Result<()> {
+        thread::Builder::new().name("trust".to_owned()).spawn(move || {
+            let mut retry = RETRY;
+            let mut due = Instant::now();
+            let mut read = due;
+            loop {
+                if self.client.is_some() && Instant::now() >= due {
+                    read = Instant::now();
+                    due = read + if self.poll() { self.limits.trust_poll } else { retry.min(self.limits.trust_poll) };
+                    retry = if self.failing { 2 * retry } else { RETRY };
+                }
+                if self.doubted() {
+                    due = due.min(read + self.limits.trust_doubt);
+                }
+                self.look_at_files();
+            }
+        })?;
+        Ok(())
+    }
+
+    /// Waits a moment; whether a certificate was not taken meanwhile.
+    fn doubted(&self) -> bool {
+        self.api.guard().is_some_and(|guard| guard.identity.wait_for_doubt(TICK))
+    }
+
+    fn look_at_files(&mut self) {
+        let changed: Vec<bool> = self.files.iter_mut().map(Watched::changed).collect();
+        if changed.contains(&true)
+            && let Err(why) = self.install()
+        {
+            error!("{why}; the authorities before it stay trusted");
+        }
+    }
+
+    /// Reads the ConfigMap; whether that went well.
+    fn poll(&mut self) -> bool {
+        let Some(client) = &self.client else { return true };
+        let outcome = published(client, Instant::now() + self.limits.answer);
+        match outcome {
+            Ok(published) => {
+                if std::mem::take(&mut self.failing) {
+                    info!("the Kubernetes API tells again whom it trusts");
+                }
+                self.published = published;
+                if let Err(why) = self.install() {
+                    error!("whom the Kubernetes API trusts: {why}; the authorities before stay trusted");
+                }
+                self.api.health().set_trusted();
+                true
+            }
+            Err(failure) => {
+                if !std::mem::replace(&mut self.failing, true) {
+                    error!("cannot learn whom the Kubernetes API trusts: {}", failure.detail());
+                }
+                false
+            }
+        }
+    }
+
+    /// Puts files and ConfigMap together; files win.
+    fn install(&mut self) -> Result<(), String> {
+        let parts = Parts { front_proxy: self.front_proxy()?, clients: self.clients()? };
+        if self.parts.as_ref() == Some(&parts) {
+            return Ok(());
+        }
+        let first = self.parts.replace(parts.clone()).is_none();
+        let Some(guard) = self.api.guard() else { return Ok(()) };
+        let (trust, open) = Trust::new(parts.front_proxy, parts.clients);
+        if open {
+            warn!(
+                "one authority signs for front proxies and for clients, and no names of front proxies are given: nobody \
+                 may speak for others, as anybody could; set --requestheader-allowed-names of the kube-apiserver"
+            );
+        }
+        guard.identity.install(trust);
+        if !first {
+            info!("trusted authorities have changed");
+        }
+        Ok(())
+    }
+
+    fn clients(&self) -> Result<Option<Pool>, String> {
+        match &self.flags.client_ca_file {
+            Some(path) => self.file(path).map(Some),
+            None => text(&self.published.client_ca, "client-ca-file"),
+        }
+    }
+
+    fn front_proxy(&self) -> Result<Option<FrontProxy>, String> {
+        let Published { allowed_names, username_headers, uid_headers, group_headers, extra_prefixes, .. } =
+            &self.published;
+        let Some(path) = &self.flags.front_proxy_ca_file else {
+            let pool = text(&self.published.front_proxy_ca, "requestheader-client-ca-file")?;
+            let headers = RemoteHeaders {
+                username: username_headers.clone(),
+                uid: uid_headers.clone(),
+                group: group_headers.clone(),
+                extra_prefix: extra_prefixes.clone(),
+            };
+            return Ok(pool.map(|pool| FrontProxy { pool, allowed_names: allowed_names.clone(), headers }));
+        };
+        let usual = RemoteHeaders::usual();
+        let or = |given: &[String], usual: Vec<String>| if given.is_empty() { usual } else { given.to_vec() };
+        let headers = RemoteHeaders {
+            username: or(&self.flags.username_headers, usual.username),
+            uid: or(&self.flags.uid_headers, usual.uid),
+            group: or(&self.flags.group_headers, usual.group),
+            extra_prefix: or(&self.flags.extra_prefixes, usual.extra_prefix),
+        };
+        Ok(Some(FrontProxy { pool: self.file(path)?, allowed_names: self.flags.allowed_names.clone(), headers }))
+    }
+
+    fn file(&self, path: &Path) -> Result<Pool, String> {
+        let pem = read(path, self.limits.ca).map_err(|why| format!("{} {why}", path.display()))?;
+        Pool::from_pem(&pem).map_err(|why| format!("{} {why}", path.display()))
+    }
+}
+
+/// The pool of a text that the ConfigMap holds, if it holds one.
+fn text(pem: &str, key: &str) -> Result<Option<Pool>, String> {
+    match pem.trim() {
+        "" => Ok(None),
+        pem => Pool::from_pem(pem.as_bytes()).map(Some).map_err(|why| format!("{key} {why}")),
+    }
+}
