@@ -74,12 +74,13 @@ impl Installed {
         )
     }
 
-    /// How often it was asked for what it does not serve at all.
-    pub fn unknown_paths(&self, plane: &Plane) -> f64 {
+    /// How often it was asked for OpenAPI.
+    pub fn openapi_requests(&self, plane: &Plane) -> f64 {
         let page = self.straight(Some(&plane.admin_identity), "/metrics", "").body;
         let counts = page.lines().filter_map(|line| line.strip_prefix("apiserver_request_total{")?.split_once("} "));
-        let unknown = counts.filter(|(labels, _)| labels.contains("group=\"\"") && labels.contains("code=\"404\""));
-        unknown.map(|(_, count)| count.parse::<f64>().unwrap()).sum()
+        let other =
+            counts.filter(|(labels, _)| labels.contains("resource=\"other\"") && labels.contains("code=\"200\""));
+        other.map(|(_, count)| count.parse::<f64>().unwrap()).sum()
     }
 
     /// Lines of kube-apiserver's log since then that complain of us.

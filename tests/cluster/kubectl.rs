@@ -52,7 +52,8 @@ impl Kubectl {
         self.feed(&["apply", "-f", "-"], manifests).unwrap();
     }
 
-    fn feed(&self, arguments: &[&str], input: &str) -> Result<String, String> {
+    /// The same, with something to read.
+    pub fn feed(&self, arguments: &[&str], input: &str) -> Result<String, String> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).args(arguments).env("HOME", &self.home);
         let mut command = guarded(command);

@@ -1,6 +1,6 @@
 //! Who may ask for what.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::fixture::{ROUTES, config, path, source};
 use crate::common::Answer;
@@ -86,10 +86,18 @@ pub fn through_the_api_server(plane: &mut Plane) {
         // What there is to ask for, all may know.
         assert!(bob.raw(&format!("/apis/custom.metrics.k8s.io/{version}")).unwrap().contains("pods/busy"));
     }
+    // `kubectl auth can-i` knows no resources whose names hold a slash.
     let may = |user: &str, subresource: &str| {
-        let question = ["auth", "can-i", "get", "pods.custom.metrics.k8s.io", "--namespace=shop"];
-        let user = admin.impersonating(user, &[]);
-        user.run(&[&question[..], &[&format!("--subresource={subresource}")]].concat()).is_ok()
+        let attributes = json!({
+            "group": "custom.metrics.k8s.io", "namespace": "shop", "verb": "get",
+            "resource": "pods", "subresource": subresource, "name": "*",
+        });
+        let review = json!({
+            "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        });
+        let create = ["create", "--validate=false", "-f", "-", "-o", "jsonpath={.status.allowed}"];
+        admin.impersonating(user, &[]).feed(&create, &review.to_string()).unwrap() == "true"
     };
     assert!(may("alice", "busy") && !may("alice", "queue_depth") && !may("bob", "busy"));
     assert_eq!(installed.complaints(plane), [""; 0]);

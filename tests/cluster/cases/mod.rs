@@ -52,7 +52,7 @@ pub const ALL: &[Case] = &[
     },
     Case { name: "a user in 500 groups can use discovery", run: bystanders::in_many_groups, needs_controllers: false },
     Case {
-        name: "kubectl and the deletion of namespaces go on while it runs, is stopped, and is removed",
+        name: "kubectl goes on while it runs, is stopped, and is removed; so do namespaces, but for while it is stopped",
         run: bystanders::nothing_else_suffers,
         needs_controllers: true,
     },
