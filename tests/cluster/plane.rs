@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
+use rcgen::{DnType, ExtendedKeyUsagePurpose, KeyPair, SanType};
 use serde_json::json;
 
 use crate::common::tls::{Authority, Identity};
@@ -44,15 +44,15 @@ fn free_ports() -> [u16; 2] {
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
-/// A certificate for a client of this name, in these groups; what the API server takes as user and groups.
+/// A certificate for a client of this name, in this group; what the API server takes as user and groups.
 pub fn client(authority: &Authority, name: &str, group: Option<&str>) -> Identity {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    if let Some(group) = group {
-        params.distinguished_name.push(DnType::OrganizationName, group);
-    }
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    authority.sign(&params)
+    authority.issue_with(name, &KeyPair::generate().unwrap(), |params| {
+        params.subject_alt_names.clear();
+        if let Some(group) = group {
+            params.distinguished_name.push(DnType::OrganizationName, group);
+        }
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    })
 }
 
 impl Plane {
@@ -127,8 +127,8 @@ impl Plane {
     /// Who speaks for others from now on; kube-apiserver reads the file again by itself.
     pub fn change_front_proxy(&self, identity: &Identity) {
         // Key and certificate that do not match for a moment are passed over.
-        replace(&self.file("front-proxy-client.key"), &identity.key());
-        replace(&self.file("front-proxy-client.crt"), &identity.certificate());
+        replace(&self.file("front-proxy-client.key"), &identity.key);
+        replace(&self.file("front-proxy-client.crt"), &identity.chain);
     }
 
     fn kubectl(&self, user: &str) -> Kubectl {
@@ -140,8 +140,8 @@ impl Plane {
     }
 
     fn write_identity(&self, name: &str, identity: &Identity) {
-        self.write(&format!("{name}.crt"), &identity.certificate());
-        self.write(&format!("{name}.key"), &identity.key());
+        self.write(&format!("{name}.crt"), &identity.chain);
+        self.write(&format!("{name}.key"), &identity.key);
     }
 
     fn write_certificates(&self) {
@@ -150,9 +150,11 @@ impl Plane {
         let signer = KeyPair::generate().unwrap();
         self.write("service-accounts.key", &signer.serialize_pem());
         self.write("service-accounts.pub", &signer.public_key_pem());
-        let mut params = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        self.write_identity("kube-apiserver", &self.authority.sign(&params));
+        let server = self.authority.issue_with("localhost", &KeyPair::generate().unwrap(), |params| {
+            params.subject_alt_names.push(SanType::IpAddress(self.address.ip()));
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        });
+        self.write_identity("kube-apiserver", &server);
         self.write_identity("front-proxy-client", &client(&self.front_proxies, "front-proxy-client", None));
         self.write_identity("admin", &self.admin_identity);
         self.write_identity(CONTROLLERS, &client(&self.authority, CONTROLLERS, None));
