@@ -1,14 +1,16 @@
 //! Metriclet where the aggregation layer looks for it.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::common::tls::Identity;
 use crate::common::{Answer, Server, file, metriclet, run};
 use crate::direct;
-use crate::kubectl::Kubectl;
 use crate::plane::Plane;
 use crate::process::{eventually, guarded};
 
@@ -17,38 +19,56 @@ pub const VERSIONS: [&str; 2] = ["v1beta1", "v1beta2"];
 /// A Metriclet behind both APIServices; it ends with this value, they stay.
 pub struct Installed {
     pub server: Server,
-    authority: Vec<u8>,
+    pub config: PathBuf,
+    /// Certificate and key that it serves with, and who signed them.
+    pub certificates: PathBuf,
+    account: PathBuf,
     /// Where kube-apiserver's log was when it started.
     log_begin: usize,
 }
 
-/// Flags that make certificate and key of a folder be served.
-fn serving(folder: &Path) -> [String; 2] {
-    [("tls-cert-file", "tls.crt"), ("tls-private-key-file", "tls.key")]
-        .map(|(flag, name)| format!("--{flag}={}", folder.join(name).display()))
+/// The name of each APIService.
+pub fn services() -> [String; 2] {
+    VERSIONS.map(|version| format!("apiservices/{version}.custom.metrics.k8s.io"))
+}
+
+fn serve(config: &Path, certificates: &Path, account: &Path) -> Server {
+    let mut command = metriclet(&["--listen=off", "--bind-address=127.0.0.1", "--secure-port=0"]);
+    command.arg("--tls-cert-file").arg(certificates.join("tls.crt"));
+    command.arg("--tls-private-key-file").arg(certificates.join("tls.key"));
+    command.arg("--authentication-kubeconfig").arg(account).arg("--authorization-kubeconfig").arg(account);
+    command.arg("--config").arg(config);
+    Server::spawn(guarded(command))
 }
 
 impl Installed {
     /// Starts it and waits until the aggregation layer is content.
     pub fn start(plane: &Plane, config: &str) -> Self {
-        let admin = plane.admin();
-        // What is said about the one before must not be taken for this one.
-        let services = VERSIONS.map(|version| format!("apiservices/{version}.custom.metrics.k8s.io"));
-        let [first, second] = services.each_ref().map(String::as_str);
-        admin.run(&["delete", "--ignore-not-found", first, second]).unwrap();
+        let installed = Self::start_apart(plane, config, plane.address);
+        installed.register(plane, installed.server.address);
+        installed
+    }
+
+    /// Starts it, and lets it find kube-apiserver at this address.
+    pub fn start_apart(plane: &Plane, config: &str, api: SocketAddr) -> Self {
         let log_begin = plane.log().len();
-        let folder = file("x", "").with_file_name("certs");
-        let (code, stdout, stderr) = run(&["certs", "--out", folder.to_str().unwrap()]);
+        let certificates = file("x", "").with_file_name("certs");
+        let (code, _, stderr) = run(&["certs", "--out", certificates.to_str().unwrap()]);
         assert_eq!(code, 0, "{stderr}");
-        let bundle = stdout.strip_prefix("caBundle: ").unwrap().trim_end();
-        let account = account(plane, &admin);
-        let mut command = metriclet(&["--listen=off", "--bind-address=127.0.0.1", "--secure-port=0"]);
-        command.args(serving(&folder)).arg("--config").arg(file("metrics.yaml", config));
-        command.arg("--authentication-kubeconfig").arg(&account).arg("--authorization-kubeconfig").arg(&account);
-        let server = Server::spawn(guarded(command));
-        let port = server.address.port();
-        let manifests = VERSIONS.map(|version| api_service(version, port, bundle));
-        admin.apply(&format!("{SERVICE}{}", manifests.concat()));
+        let account = account(plane, api);
+        let config = file("metrics.yaml", config);
+        let server = serve(&config, &certificates, &account);
+        Self { server, config, certificates, account, log_begin }
+    }
+
+    /// Makes the aggregation layer look for it at a port of this machine, and waits until it is content.
+    pub fn register(&self, plane: &Plane, address: SocketAddr) {
+        let admin = plane.admin();
+        let services = services();
+        // What is said about the one before must not be taken for this one.
+        admin.run(&["delete", "--ignore-not-found", &services[0], &services[1]]).unwrap();
+        admin.apply(SERVICE);
+        self.publish(plane, address, &self.authority());
         for service in services {
             let available = ["wait", "--for=condition=Available", "--timeout=60s", &service];
             admin.run(&available).unwrap_or_else(|why| panic!("{why}: {}", admin.get(&[&service])["status"]));
@@ -59,7 +79,29 @@ impl Installed {
                 admin.raw(&format!("/apis/custom.metrics.k8s.io/{version}"))
             });
         }
-        Self { server, authority: fs::read(folder.join("ca.crt")).unwrap(), log_begin }
+    }
+
+    /// Says where it is, and who signs for it (PEM).
+    pub fn publish(&self, plane: &Plane, address: SocketAddr, bundle: &[u8]) {
+        let bundle = STANDARD.encode(bundle);
+        let manifests = VERSIONS.map(|version| api_service(version, address.port(), &bundle));
+        plane.admin().apply(&manifests.concat());
+    }
+
+    /// Another one like it, which is ready.
+    pub fn another(&self) -> Server {
+        let server = serve(&self.config, &self.certificates, &self.account);
+        let ready = format!("https://{}/readyz", server.address);
+        eventually("it is ready", || match run(&["probe", &ready]) {
+            (0, _, _) => Ok(()),
+            (_, _, why) => Err(why),
+        });
+        server
+    }
+
+    /// Who signed what it serves with (PEM).
+    fn authority(&self) -> Vec<u8> {
+        fs::read(self.certificates.join("ca.crt")).unwrap()
     }
 
     /// Asks the listener itself, past kube-apiserver; `headers` are lines ended by CRLF.
@@ -68,19 +110,19 @@ impl Installed {
         direct::ask(
             self.server.address,
             "custom-metrics-apiserver.custom-metrics.svc",
-            &self.authority,
+            &self.authority(),
             client,
             &request,
         )
     }
 
-    /// How often it was asked for OpenAPI.
-    pub fn openapi_requests(&self, plane: &Plane) -> f64 {
+    /// How often requests of a kind, such as `discovery`, were answered well.
+    pub fn answered(&self, plane: &Plane, kind: &str) -> f64 {
         let page = self.straight(Some(&plane.admin_identity), "/metrics", "").body;
         let counts = page.lines().filter_map(|line| line.strip_prefix("apiserver_request_total{")?.split_once("} "));
-        let other =
-            counts.filter(|(labels, _)| labels.contains("resource=\"other\"") && labels.contains("code=\"200\""));
-        other.map(|(_, count)| count.parse::<f64>().unwrap()).sum()
+        let kind = format!("resource=\"{kind}\"");
+        let those = counts.filter(|(labels, _)| labels.contains(&kind) && labels.contains("code=\"200\""));
+        those.map(|(_, count)| count.parse::<f64>().unwrap()).sum()
     }
 
     /// Lines of kube-apiserver's log since then that complain of us.
@@ -103,10 +145,11 @@ pub fn values(list: &str) -> String {
 }
 
 /// Metriclet's own service account, with no more rights than the documents ask for: a kubeconfig.
-fn account(plane: &Plane, admin: &Kubectl) -> PathBuf {
+fn account(plane: &Plane, api: SocketAddr) -> PathBuf {
+    let admin = plane.admin();
     admin.apply(ACCOUNT);
     let token = admin.run(&["create", "token", "metriclet", "--namespace=custom-metrics"]).unwrap();
-    plane.token_config("metriclet", token.trim_end())
+    plane.token_config("metriclet", api, token.trim_end())
 }
 
 const ACCOUNT: &str = "
@@ -142,7 +185,8 @@ spec: {type: ExternalName, externalName: localhost}
 fn api_service(version: &str, port: u16, bundle: &str) -> String {
     let priority = if version == "v1beta2" { 200 } else { 100 };
     format!(
-        "---
+        "
+---
 apiVersion: apiregistration.k8s.io/v1
 kind: APIService
 metadata: {{name: {version}.custom.metrics.k8s.io}}

@@ -11,6 +11,7 @@ mod installed;
 mod kubectl;
 mod plane;
 mod process;
+mod relay;
 mod workload;
 
 use std::panic::{self, AssertUnwindSafe};

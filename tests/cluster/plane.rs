@@ -113,9 +113,9 @@ impl Plane {
         direct::ask(self.address, "localhost", self.authority.pem().as_bytes(), client, request)
     }
 
-    /// A kubeconfig whose user is this token's.
-    pub fn token_config(&self, name: &str, token: &str) -> PathBuf {
-        self.kubeconfig(name, &json!({"token": token}))
+    /// A kubeconfig whose user is this token's, for kube-apiserver at this address.
+    pub fn token_config(&self, name: &str, server: SocketAddr, token: &str) -> PathBuf {
+        self.kubeconfig(name, server, &json!({"token": token}))
     }
 
     /// Whose word kube-apiserver lets speak for others from now on; it reads the file again by itself.
@@ -160,13 +160,12 @@ impl Plane {
         self.write_identity(CONTROLLERS, &client(&self.authority, CONTROLLERS, None));
         for user in ["admin", CONTROLLERS] {
             let [certificate, key] = ["crt", "key"].map(|kind| self.file(&format!("{user}.{kind}")));
-            self.kubeconfig(user, &json!({"client-certificate": certificate, "client-key": key}));
+            self.kubeconfig(user, self.address, &json!({"client-certificate": certificate, "client-key": key}));
         }
     }
 
-    fn kubeconfig(&self, name: &str, user: &serde_json::Value) -> PathBuf {
-        let server =
-            json!({"server": format!("https://{}", self.address), "certificate-authority": self.file("ca.crt")});
+    fn kubeconfig(&self, name: &str, server: SocketAddr, user: &serde_json::Value) -> PathBuf {
+        let server = json!({"server": format!("https://{server}"), "certificate-authority": self.file("ca.crt")});
         let config = json!({
             "apiVersion": "v1",
             "kind": "Config",

@@ -1,7 +1,7 @@
 //! Those who have nothing to do with us and notice when an API is ill.
 
 use super::fixture::{ROUTES, config, path, source};
-use crate::installed::{Installed, VERSIONS};
+use crate::installed::{Installed, VERSIONS, services};
 use crate::kubectl::Kubectl;
 use crate::plane::Plane;
 
@@ -32,7 +32,7 @@ fn a_namespace_is_deleted(admin: &Kubectl, timeout: &str) -> Result<String, Stri
 pub fn nothing_else_suffers(plane: &mut Plane) {
     let source = source();
     let admin = plane.admin();
-    let services = VERSIONS.map(|version| format!("apiservices/{version}.custom.metrics.k8s.io"));
+    let services = services();
     let everything = ["get", "all", "--all-namespaces"];
     let installed = Installed::start(plane, &config(&source));
     let resources = admin.run(&["api-resources"]).unwrap();

@@ -21,8 +21,13 @@ pub struct Case {
 
 pub const ALL: &[Case] = &[
     Case {
-        name: "both versions become available, and stay so",
+        name: "both versions become available, and kube-apiserver logs no complaint",
         run: availability::becomes_available,
+        needs_controllers: false,
+    },
+    Case {
+        name: "both stay available: source or Kubernetes API hang, configuration breaks, certificate changes, it is rolled",
+        run: availability::stays_available,
         needs_controllers: false,
     },
     Case {
