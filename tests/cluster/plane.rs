@@ -87,6 +87,11 @@ impl Plane {
         self.kubectl("admin")
     }
 
+    /// Ends kube-apiserver.
+    pub fn stop_apiserver(&mut self) {
+        self.apiserver = None;
+    }
+
     /// Whether pods come and HPAs scale.
     pub fn has_controllers(&self) -> bool {
         self.controllers.is_some()
@@ -202,7 +207,8 @@ impl Plane {
         ));
     }
 
-    fn start_apiserver(&mut self) {
+    /// Starts kube-apiserver, for the first time or again, and waits until it serves.
+    pub fn start_apiserver(&mut self) {
         let arguments = [
             format!("--etcd-servers={}", self.etcd_url),
             format!("--secure-port={}", self.address.port()),

@@ -9,12 +9,13 @@ use std::thread;
 
 use serde_json::Value;
 
+use super::access::{bearer, grant};
 use super::fixture::{ROUTES, config, path, source};
 use crate::common::upstream::{Gate, Upstream, page};
 use crate::common::{replace, run};
-use crate::installed::{Installed, VERSIONS, services};
+use crate::installed::{Installed, VERSIONS, services, values};
 use crate::kubectl::Kubectl;
-use crate::plane::Plane;
+use crate::plane::{Plane, client};
 use crate::process::eventually;
 use crate::relay::Relay;
 
@@ -161,5 +162,38 @@ pub fn stays_available(plane: &mut Plane) {
         load.join().unwrap();
         rolled.unwrap();
     });
+    assert_eq!(installed.complaints(plane), [""; 0]);
+}
+
+/// Whom it trusts, it trusts on; what it cannot know, it does not guess.
+pub fn outlives_an_api_server(plane: &mut Plane) {
+    grant(plane);
+    let source = source();
+    let installed = Installed::start(plane, &config(&source));
+    let [target, discovery] = [&path("v1beta2", ROUTES[0].0), "/apis/custom.metrics.k8s.io/v1beta2"];
+    let proxy = client(&plane.front_proxies, "front-proxy-client", None);
+    let token = bearer(plane, "reader");
+    plane.stop_apiserver();
+    let by_proxy = |headers: &str, target: &str| installed.straight(Some(&proxy), target, headers).code;
+    assert_eq!(by_proxy("X-Remote-User: system:aggregator\r\n", discovery), 200);
+    assert_eq!(by_proxy("X-Remote-User: admin\r\nX-Remote-Group: system:masters\r\n", target), 200);
+    assert_eq!(by_proxy("X-Remote-User: bob\r\n", target), 503);
+    assert_eq!(installed.straight(Some(&plane.admin_identity), target, "").code, 200);
+    assert_eq!(installed.straight(None, target, &token).code, 503);
+    assert_eq!(installed.straight(None, "/readyz", "").code, 200);
+    let fetched = source.requests();
+    plane.start_apiserver();
+    let admin = plane.admin();
+    let list = eventually("it is reached again", || admin.raw(target));
+    assert_eq!(values(&list), ROUTES[0].1);
+    available_since(&admin);
+    // A moment ago nobody could say.
+    let refused = eventually("it asks again", || match installed.straight(None, target, &token) {
+        answer if answer.code == 503 => Err(answer.body),
+        answer => Ok(answer),
+    });
+    assert_eq!(refused.code, 403, "{refused:?}");
+    assert_eq!(by_proxy("X-Remote-User: bob\r\n", target), 403);
+    assert_eq!(source.requests(), fetched + 1);
     assert_eq!(installed.complaints(plane), [""; 0]);
 }

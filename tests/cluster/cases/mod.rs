@@ -31,6 +31,11 @@ pub const ALL: &[Case] = &[
         needs_controllers: false,
     },
     Case {
+        name: "kube-apiserver stops and comes back, and those whom no one need ask about are served meanwhile",
+        run: availability::outlives_an_api_server,
+        needs_controllers: false,
+    },
+    Case {
         name: "every route answers an admin, and through RBAC whom a Role allows",
         run: access::through_the_api_server,
         needs_controllers: false,
