@@ -23,6 +23,8 @@ pub struct Limits {
     pub expression: usize,
     /// Nesting of an expression. 32, and of JSON pages too: no one writes more, and recursion stays shallow.
     pub depth: usize,
+    /// Numbers, selectors, functions and operators of an expression. 256: each is a step of its evaluation.
+    pub expression_nodes: usize,
     /// Compiled size of one regular expression. 64 KiB: matching is linear in it.
     pub regex: usize,
     /// Configuration file. 1 MiB, the most a ConfigMap can hold.
@@ -160,8 +162,10 @@ pub struct Limits {
     pub linger: Duration,
     /// Answers that wait for clients to read them, all together. 32 MiB.
     pub unread: usize,
-    /// Pipelined requests answered before other connections get a turn. 32.
+    /// Requests answered, or pieces of input read, before other connections get a turn. 32.
     pub pipelined: usize,
+    /// Likewise of a client without a verified certificate. 4: those who are known come first.
+    pub stranger_pipelined: usize,
     /// How long accepting pauses when files or memory run out. 200 ms.
     pub accept_pause: Duration,
     /// How long a worker that never waits may be silent before liveness fails. 10 s.
@@ -185,6 +189,7 @@ impl Default for Limits {
             selector_requirements: 64,
             expression: 4 * KIB,
             depth: 32,
+            expression_nodes: 256,
             regex: 64 * KIB,
             config: MIB,
             config_nodes: 131_072,
@@ -252,6 +257,7 @@ impl Default for Limits {
             linger: Duration::from_secs(2),
             unread: 32 * MIB,
             pipelined: 32,
+            stranger_pipelined: 4,
             accept_pause: Duration::from_millis(200),
             stall: Duration::from_secs(10),
             shutdown_delay: Duration::from_secs(10),

@@ -16,6 +16,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::evaluate::EvalError;
 use crate::config::model::{OnMissing, OnNan, Rule};
 use crate::parse::exposition::Kind;
 use crate::parse::quantity::{Milli, NotServable};
@@ -91,6 +92,8 @@ pub enum Fault {
     OutOfRange,
     /// Below zero, which would drive an HPA to its minimum.
     Negative,
+    /// The expression has no result for what is there.
+    Evaluation(EvalError),
 }
 
 /// What is done with a finding.
@@ -224,6 +227,7 @@ impl Fault {
             Self::PositiveInfinity | Self::NegativeInfinity => "infinite",
             Self::OutOfRange => "out_of_range",
             Self::Negative => "negative",
+            Self::Evaluation(_) => "evaluation",
         }
     }
 }
@@ -276,6 +280,7 @@ impl fmt::Display for Fault {
             Self::NegativeInfinity => f.write_str("the value is -Inf"),
             Self::OutOfRange => f.write_str("the value lies beyond 9223372036854775.807 or its negative"),
             Self::Negative => f.write_str("the value is negative; allowNegative: true would serve it"),
+            Self::Evaluation(error) => error.fmt(f),
         }
     }
 }

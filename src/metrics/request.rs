@@ -367,7 +367,7 @@ impl Member for Series {
             _ => match members.iter().find_map(|series| outcome::not_by_name(series.kind())) {
                 Some(fault) => Finding::Unusable(fault),
                 None => {
-                    evaluate::one(&members.iter().map(|series| evaluate::point(series, scraped)).collect::<Vec<_>>())
+                    evaluate::one(&members.iter().map(|series| evaluate::element(series, scraped)).collect::<Vec<_>>())
                 }
             },
         }

@@ -25,8 +25,8 @@ pub struct Want {
 /// What to look for on a page.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {
-    /// Series that a selector picks.
-    Series(VectorSelector),
+    /// Series that any of these selectors picks.
+    Series(Vec<VectorSelector>),
     /// Values that a JSONPath leads to.
     Json {
         /// From the page, or from each item, to the values.
@@ -140,7 +140,7 @@ impl Query {
     /// What a rule wants. `number`: whether a bare number on its pages can only be this metric.
     pub fn of(rule: &Rule, number: bool) -> Self {
         match &rule.value {
-            Value::Series(expr) => expr.selectors().next().cloned().map_or(Self::Number, Self::Series),
+            Value::Series(expr) => Self::Series(expr.selectors().cloned().collect()),
             Value::Json(JsonExpr { path, .. }) => Self::Json { value: path.clone(), items: Items::of(&rule.identity) },
             Value::Number => Self::Number,
             Value::Named(name) => Self::Named { name: name.clone(), number },
@@ -218,6 +218,11 @@ impl Found {
 }
 
 impl Series {
+    /// The metric's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The value of a label.
     pub fn label(&self, key: &str) -> Option<Cow<'_, str>> {
         self.labels().get(key)
