@@ -18,15 +18,20 @@ pub fn in_the_body_of_a_get(plane: &mut Plane) {
         "GET {queue} HTTP/1.1\r\nHost: localhost\r\nX-Remote-User: admin\r\nX-Remote-Group: system:masters\r\n\r\n"
     );
     let length = smuggled.len();
-    let plain = format!("Content-Length: {length}\r\n\r\n{smuggled}");
-    let chunked = format!("Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{smuggled}\r\n0\r\n\r\n");
-    for _ in 0..10 {
-        for body in [&plain, &chunked] {
+    let close = "Connection: close\r\n";
+    let plain = format!("{close}Content-Length: {length}\r\n\r\n{smuggled}");
+    let expected = format!("{close}Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n{smuggled}");
+    let chunked = format!("{close}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{smuggled}\r\n0\r\n\r\n");
+    // Where it is agreed to, what follows is passed on as it is.
+    let upgraded = format!("Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n{smuggled}");
+    for _ in 0..5 {
+        for body in [&plain, &chunked, &expected, &upgraded] {
             let fetched = source.requests();
-            let carrier =
-                "GET /apis/custom.metrics.k8s.io/v1beta2 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
+            let carrier = "GET /apis/custom.metrics.k8s.io/v1beta2 HTTP/1.1\r\nHost: localhost\r\n";
             let answer = plane.send(None, &format!("{carrier}{token}{body}"));
-            assert!(matches!(answer.code, 400 | 413), "{answer:?}");
+            // kube-apiserver may ask for the body before that.
+            let refused = matches!(answer.code, 400 | 413) || answer.body.starts_with("HTTP/1.1 400 ");
+            assert!(refused, "{answer:?}");
             assert!(!answer.body.contains("MetricValueList"), "{answer:?}");
             // Those whose connection it might have been.
             assert!(bob.raw("/apis/custom.metrics.k8s.io/v1beta2").unwrap().contains("APIResourceList"));
