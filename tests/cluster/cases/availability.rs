@@ -22,7 +22,7 @@ use crate::relay::Relay;
 /// It fetches discovery and OpenAPI once a minute, and finds nothing to complain of.
 pub fn becomes_available(plane: &mut Plane) {
     let source = source();
-    let installed = Installed::start(plane, &config(&source));
+    let mut installed = Installed::start(plane, &config(&source));
     let admin = plane.admin();
     let groups: Value = serde_json::from_str(&admin.raw("/apis/custom.metrics.k8s.io").unwrap()).unwrap();
     assert_eq!(groups["preferredVersion"]["version"], "v1beta2");
@@ -49,6 +49,13 @@ pub fn becomes_available(plane: &mut Plane) {
     });
     assert_eq!(installed.complaints(plane), [""; 0]);
     assert_eq!(source.requests(), 0, "nobody asked for a metric");
+    // Nor have we anything to complain of.
+    installed.server.signal("TERM");
+    installed.server.wait_for("stopping: still answering");
+    installed.server.signal("TERM");
+    assert!(installed.server.wait().success());
+    let complaints: Vec<_> = installed.server.seen.iter().filter(|line| !line.contains(" INFO ")).collect();
+    assert!(complaints.is_empty(), "{complaints:#?}");
 }
 
 /// When each became available; it says so again if it was not for a while.
