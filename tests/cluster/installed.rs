@@ -36,7 +36,7 @@ fn serve(config: &Path, certificates: &Path, account: &Path) -> Server {
     let mut command = metriclet(&["--listen=off", "--bind-address=127.0.0.1", "--secure-port=0"]);
     command.arg("--tls-cert-file").arg(certificates.join("tls.crt"));
     command.arg("--tls-private-key-file").arg(certificates.join("tls.key"));
-    command.arg("--authentication-kubeconfig").arg(account).arg("--authorization-kubeconfig").arg(account);
+    command.arg("--kubeconfig").arg(account);
     command.arg("--config").arg(config);
     Server::spawn(guarded(command))
 }
@@ -165,6 +165,17 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
 metadata: {name: metriclet-auth-delegator}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: 'system:auth-delegator'}
+subjects: [{kind: ServiceAccount, name: metriclet, namespace: custom-metrics}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: metriclet-pods}
+rules: [{apiGroups: [''], resources: [pods], verbs: [get, list]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: metriclet-pods}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: metriclet-pods}
 subjects: [{kind: ServiceAccount, name: metriclet, namespace: custom-metrics}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1

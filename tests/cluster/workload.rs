@@ -55,7 +55,8 @@ impl<'a> Workload<'a> {
         })
     }
 
-    /// Makes all its pods run, once there are so many; their names, oldest first.
+    /// Makes all its pods run, once there are so many, the oldest at 127.0.0.1, the next at 127.0.0.2 and so on; their names
+    /// in that order.
     pub fn run_pods(&self, count: usize) -> Vec<String> {
         let pods = eventually("the pods are there", || {
             let label = format!("--selector=app={}", self.name);
@@ -64,22 +65,22 @@ impl<'a> Workload<'a> {
             let pods = pods["items"].as_array().unwrap().clone();
             if pods.len() == count { Ok(pods) } else { Err(format!("{} of {count}", pods.len())) }
         });
-        let status = json!({"status": {
-            "phase": "Running",
-            "podIP": "127.0.0.1",
-            "conditions": [{"type": "Ready", "status": "True"}],
-        }});
-        let run = |pod: &Value| {
+        let run = |(number, pod): (usize, &Value)| {
             let name = pod["metadata"]["name"].as_str().unwrap().to_owned();
             if pod["status"]["phase"] != "Running" {
-                let patch = format!("--patch={status}");
+                let status = json!({
+                    "phase": "Running",
+                    "podIP": format!("127.0.0.{}", number + 1),
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                });
+                let patch = format!("--patch={}", json!({"status": status}));
                 self.kubectl
                     .run(&["patch", "pod", &name, &self.in_namespace(), "--subresource=status", "--type=merge", &patch])
                     .unwrap();
             }
             name
         };
-        pods.iter().map(run).collect()
+        pods.iter().enumerate().map(run).collect()
     }
 
     /// Waits until the HPA has scaled to so many.

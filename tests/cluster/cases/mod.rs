@@ -72,6 +72,11 @@ pub const ALL: &[Case] = &[
         needs_controllers: true,
     },
     Case {
+        name: "an HPA on pods that are each asked for their own page reaches the right count",
+        run: scaling::on_pods_of_their_own,
+        needs_controllers: true,
+    },
+    Case {
         name: "when the source dies HPAs hold, and say why",
         run: scaling::holds_without_a_source,
         needs_controllers: true,

@@ -114,6 +114,42 @@ pub fn to_the_right_count(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
+/// Each pod is asked for its own page.
+pub fn on_pods_of_their_own(plane: &mut Plane) {
+    let admin = plane.admin();
+    with_namespace(&admin);
+    let pod = |address: &str, jobs: u32| {
+        Upstream::at(address, move |_, stream| {
+            let _ = stream.write_all(&page("text/plain", &format!("jobs {jobs}\n")));
+        })
+    };
+    let first = pod("127.0.0.1:0", 30);
+    let port = first.address.port();
+    let _others = [pod(&format!("127.0.0.2:{port}"), 10), pod(&format!("127.0.0.3:{port}"), 12)];
+    let config = format!(
+        "sources:
+  app: {{pods: {{port: {port}}}, namespaces: [{NAMESPACE}], cache: 0s, dangerAllowLoopback: true}}
+metrics:
+  - {{name: jobs, object: pods, source: app}}
+"
+    );
+    let installed = Installed::start(plane, &config);
+    let per_pod = json!({"type": "Pods", "pods": {
+        "metric": {"name": "jobs"},
+        "target": {"type": "AverageValue", "averageValue": "10"},
+    }});
+    let workload = Workload::start(&admin, NAMESPACE, "scraped", &per_pod);
+    // (30 + 10) / 2 is twice the target: 2 × 2. The new ones are pending, not asked, and count as 0.
+    workload.reaches(4);
+    three_more(&first);
+    assert_eq!(workload.replicas(), 4);
+    // Nobody listens at the fourth: it is left out and counts as 0. (30 + 10 + 12) / 4 is 1.3 times the target: 5.2.
+    workload.run_pods(4);
+    workload.reaches(6);
+    workload.remove();
+    assert_eq!(installed.complaints(plane), [""; 0]);
+}
+
 pub fn holds_without_a_source(plane: &mut Plane) {
     let admin = plane.admin();
     with_namespace(&admin);
