@@ -56,17 +56,21 @@ pub fn rule(rule: &Rule, source: &Source) -> Vec<Finding> {
     for object in &rule.objects {
         scope(object, rule, source, &mut findings);
     }
-    ranges(rule, &mut findings);
+    ranges(rule, source, &mut findings);
     surprises(rule, source, &mut findings);
     findings
 }
 
-/// A range needs what its source served before, and no source keeps that yet.
-fn ranges(rule: &Rule, findings: &mut Vec<Finding>) {
+/// A range needs what its source served before, which is kept of pods: behind a URL several processes may take turns.
+fn ranges(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     let Value::Series(expr) = &rule.value else { return };
+    if source.is_of_pods() {
+        return;
+    }
     if let Some(range) = expr.selectors().find_map(|selector| selector.range) {
         let range = duration::format(range);
-        findings.push(error("value", format!("[{range}] needs samples over time, which url sources do not keep yet")));
+        findings
+            .push(error("value", format!("[{range}] needs samples over time, which are kept of pods: sources only")));
     }
 }
 

@@ -100,6 +100,19 @@ pub struct Limits {
     pub fetchers: usize,
     /// Fetches waiting for those. 8,192: at the bound a pod is left out.
     pub fetch_queue: usize,
+    /// How often pods are sampled for a rule that looks back, at least. 15 s, as often as an HPA looks; a quarter of a
+    /// short range.
+    pub sample: Duration,
+    /// How long sampling goes on after the last question. 5 min: twenty HPA syncs.
+    pub sample_linger: Duration,
+    /// Threads that see to sampling. 2: each waits for one selection's pods at a time, which fetchers fetch.
+    pub samplers: usize,
+    /// Selections that are sampled. 1,024: one an HPA.
+    pub sampled: usize,
+    /// Series that are kept over time for one rule. 50,000: 2,000 pods with 25 each.
+    pub history_series: usize,
+    /// Samples that are kept over time in all. 2,000,000 of 16 bytes: 32 MB.
+    pub history_samples: usize,
     /// Whole time for one fetch. 3 s: an HPA's five workers wait meanwhile.
     pub fetch: Duration,
     /// Whole time for one pod's page. 1 s: a pod that takes longer is left out, and does not hold up the others.
@@ -180,6 +193,13 @@ pub struct Limits {
     pub last_values: usize,
 }
 
+impl Limits {
+    /// How often something is sampled that is looked at over this range.
+    pub fn sampling(&self, range: Duration) -> Duration {
+        (range / 4).min(self.sample).max(Duration::from_millis(250))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -226,6 +246,12 @@ impl Default for Limits {
             objects: 5_000,
             fetchers: 16,
             fetch_queue: 8_192,
+            sample: Duration::from_secs(15),
+            sample_linger: Duration::from_secs(300),
+            samplers: 2,
+            sampled: 1_024,
+            history_series: 50_000,
+            history_samples: 2_000_000,
             fetch: Duration::from_secs(3),
             fetch_pod: Duration::from_secs(1),
             fetch_max: Duration::from_secs(4),

@@ -130,7 +130,9 @@ pub fn json(aggregation: Option<Aggregation>, values: &[Result<f64, &'static str
 pub fn one(elements: &[Element]) -> Finding {
     match elements {
         [] => Finding::Nothing(Absence::NoSeries),
-        &[Element { value, times: Times { at, newest, .. }, .. }] => Finding::Number(Number { value, at, newest }),
+        &[Element { value, times: Times { at, newest, span }, .. }] => {
+            Finding::Number(Number { value, at, newest, span })
+        }
         _ => Finding::Unusable(Fault::Several),
     }
 }

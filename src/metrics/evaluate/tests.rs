@@ -161,7 +161,7 @@ fn refuses_ill_typed_trees() {
 
 #[test]
 fn demands_one_number() {
-    let number = |value| Finding::Number(Number { value, at: NOW, newest: NOW });
+    let number = |value| Finding::Number(Number { value, at: NOW, newest: NOW, span: None });
     for (aggregation, values, finding) in [
         (None, &[][..], Finding::Nothing(Absence::NoSeries)),
         (None, &[Ok(4.0)], number(4.0)),

@@ -42,7 +42,7 @@ pub(super) fn read(
     }
     let summary = parser.finish().map_err(BodyError::Text)?;
     let (series, found) = keep.done(format);
-    Ok(Page { at, bytes, samples: summary.samples, format, series, found })
+    Ok(Page { at, taken: None, bytes, samples: summary.samples, format, series, found })
 }
 
 /// Keeps the series that somebody wants, each want within its own bounds.
