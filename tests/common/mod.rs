@@ -188,7 +188,7 @@ pub fn signal(pid: u32, name: &str) {
 
 impl Answer {
     /// Reads to the end of the connection.
-    pub fn read(mut stream: TcpStream) -> Self {
+    pub fn read(mut stream: impl Read) -> Self {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         Self::parse(&answer)
