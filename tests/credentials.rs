@@ -105,15 +105,15 @@ fn the_client_certificate_is_read_again() {
     let upstream = TlsUpstream::start(&identity, Some(&old), number());
     let (first, second) = (old.issue("metriclet"), new.issue("metriclet"));
     let ca = file("ca.pem", &authority.pem());
-    let (cert, key) = (file("tls.crt", &first.certificate()), file("tls.key", &first.key()));
+    let (cert, key) = (file("tls.crt", &first.chain), file("tls.key", &first.key));
     let files = format!("caFile: '{}', certFile: '{}', keyFile: '{}'", ca.display(), cert.display(), key.display());
     let server = server(&format!("https://{}", upstream.address), &files);
     assert_eq!(ask(&server, "a"), "a 3");
     upstream.change(&identity, Some(&new));
     assert_eq!(ask(&server, "b"), refused("b", "tls: upstream wants a client certificate, or another one"));
-    replace(&cert, &second.certificate());
+    replace(&cert, &second.chain);
     let unfit = format!("credential file {} does not belong to the certificate in certFile", key.display());
     assert_eq!(ask(&server, "c"), refused("c", &unfit));
-    replace(&key, &second.key());
+    replace(&key, &second.key);
     assert_eq!(ask(&server, "d"), "d 3");
 }

@@ -99,10 +99,16 @@ fn follows_a_mounted_config_map() {
     link(Path::new("..data/metrics.yaml"), "metrics.yaml");
     let mut server = start(&mount.join("metrics.yaml"));
     assert_eq!(value(&server, "a"), "web 1");
+    let listed = |server: &Server, name: &str| {
+        let discovery = server.get("/apis/custom.metrics.k8s.io/v1beta2").body;
+        discovery.contains(&format!("\"services/{name}\""))
+    };
+    assert!(listed(&server, "a") && !listed(&server, "b"));
     link(second.parent().unwrap(), "..data_tmp");
     fs::rename(mount.join("..data_tmp"), mount.join("..data")).unwrap();
     server.wait_for(FORCE);
     assert_eq!(value(&server, "b"), "web 2");
+    assert!(listed(&server, "b") && !listed(&server, "a"));
 }
 
 #[test]

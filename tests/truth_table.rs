@@ -387,8 +387,9 @@ fn json_items() {
     assert_eq!(
         server.metric("namespaces/shop/services/*/queue_depth?labelSelector=a%3Db").values(),
         format!(
-            "400 BadRequest: {ALL}: labelSelector cannot be honoured: source app does not say how; set labelSelector: \
-             labels on it to match the labels of its series, or put {{labelSelector}} into its url"
+            "400 BadRequest: {ALL}: labelSelector cannot be honoured: there is no Kubernetes API to ask which objects it \
+             picks; --kubeconfig names one, labelSelector: labels on source app matches the labels of its series, and \
+             {{labelSelector}} in its url passes it on"
         )
     );
 }

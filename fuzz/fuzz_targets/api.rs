@@ -38,7 +38,8 @@ fuzz_target!(|input: (&str, &str, Option<&str>, Option<&str>)| {
     let (method, target, accept, user_agent) = input;
     let (api, now) = &*API;
     let headers = [("Accept", accept), ("User-Agent", user_agent)];
-    let headers: Vec<_> = headers.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?.as_bytes()))).collect();
+    let headers: Vec<_> =
+        headers.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?.as_bytes()))).collect();
     let request = Request { method, target, headers: &headers, origin: Origin::Loopback };
     let answer = || api.answer(&request, Wait::No, *now, &mut Trace::off());
     let Answer::Reply(reply) = answer() else { return };

@@ -3,7 +3,7 @@
 use once_cell::sync::Lazy;
 use serde::Serialize;
 
-use super::message::Reply;
+use super::message::{JSON, Reply};
 use crate::kube::discovery::{ApiGroup, ApiGroupList, ApiResource, ApiResourceList, RootPaths};
 use crate::metrics::rules::Rules;
 use crate::parse::path::Version;
@@ -51,7 +51,14 @@ pub fn group(pretty: bool) -> Reply {
 
 /// `/apis/custom.metrics.k8s.io/{version}`: every metric that is configured, whether or not it can be served now.
 pub fn resources(version: Version, rules: &Rules, pretty: bool) -> Reply {
-    let listed = rules.listed().into_iter();
-    let resources = listed.map(|(resource, metric, namespaced)| ApiResource::new(resource, metric, namespaced));
-    Reply::json(200, &ApiResourceList::new(version, resources.collect()), pretty)
+    let print = |pretty| {
+        let listed = rules.listed().into_iter();
+        let resources = listed.map(|(resource, metric, namespaced)| ApiResource::new(resource, metric, namespaced));
+        Reply::json(200, &ApiResourceList::new(version, resources.collect()), pretty)
+    };
+    if pretty {
+        return print(true);
+    }
+    let body = rules.printed(version, || print(false).body);
+    Reply { code: 200, content_type: JSON, body: body.to_vec() }
 }

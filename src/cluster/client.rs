@@ -1,6 +1,7 @@
 //! Calls to the Kubernetes API, over connections that stay open, within the caller's time.
 
 use std::fmt;
+use std::io::Read;
 use std::net::ToSocketAddrs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -28,6 +29,9 @@ use crate::telemetry::counters::{Calls, Counters};
 /// The first pause before a call is tried again; each one after it is twice as long.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
+/// What is asked for, mostly.
+const JSON: &str = "application/json";
+
 /// The most bytes of what the other side said that a log line shows.
 const SAID: usize = 200;
 
@@ -50,8 +54,11 @@ struct Ready {
 struct Call<'a> {
     name: &'static str,
     path: &'a str,
+    accept: &'a str,
     /// POSTed, if there is one.
     body: Option<&'a [u8]>,
+    /// The most bytes of an answer.
+    most: u64,
     counted: Option<&'a Calls>,
 }
 
@@ -74,8 +81,7 @@ impl Client {
         let path = "/apis/authentication.k8s.io/v1/tokenreviews";
         let body = review::token_review(token);
         let counted = Some(&self.counters.token_reviews);
-        let call = Call { name: "TokenReview", path, body: Some(&body), counted };
-        self.status(&call, deadline)
+        self.status(&self.post("TokenReview", path, &body, counted), deadline)
     }
 
     /// Asks whether somebody may do something.
@@ -86,8 +92,7 @@ impl Client {
         let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
         let body = review::access_review(question);
         let counted = Some(&self.counters.access_reviews);
-        let call = Call { name: "SubjectAccessReview", path, body: Some(&body), counted };
-        self.status(&call, deadline)
+        self.status(&self.post("SubjectAccessReview", path, &body, counted), deadline)
     }
 
     /// A call that somebody else makes takes longer than we wait.
@@ -97,7 +102,27 @@ impl Client {
 
     /// The answer to a GET.
     pub(super) fn get(&self, name: &'static str, path: &str, deadline: Instant) -> Result<Vec<u8>, CallError> {
-        self.call(&Call { name, path, body: None, counted: None }, deadline)
+        self.read(name, path, JSON, self.limits.json as u64, deadline, |body| {
+            let mut bytes = Vec::new();
+            body.read_to_end(&mut bytes).map(|_| bytes).map_err(|error| error.to_string())
+        })
+    }
+
+    /// What `read` makes of the answer to a GET of at most `most` bytes; it is called again for each try.
+    pub(super) fn read<T>(
+        &self,
+        name: &'static str,
+        path: &str,
+        accept: &str,
+        most: u64,
+        deadline: Instant,
+        read: impl Fn(&mut dyn Read) -> Result<T, String>,
+    ) -> Result<T, CallError> {
+        self.call(&Call { name, path, accept, body: None, most, counted: None }, deadline, &read)
+    }
+
+    fn post<'a>(&self, name: &'static str, path: &'a str, body: &'a [u8], counted: Option<&'a Calls>) -> Call<'a> {
+        Call { name, path, accept: JSON, body: Some(body), most: self.limits.json as u64, counted }
     }
 
     /// An answer that is not what was asked for.
@@ -106,16 +131,20 @@ impl Client {
     }
 
     fn status<T: for<'de> Deserialize<'de>>(&self, call: &Call<'_>, deadline: Instant) -> Result<T, CallError> {
-        let body = self.call(call, deadline)?;
-        review::status(&body).map_err(|error| self.unexpected(call.name, &error))
+        self.call(call, deadline, &|body| review::status(body).map_err(|error| error.to_string()))
     }
 
     /// Calls until there is an answer, for as long as there is time.
-    fn call(&self, call: &Call<'_>, deadline: Instant) -> Result<Vec<u8>, CallError> {
+    fn call<T>(
+        &self,
+        call: &Call<'_>,
+        deadline: Instant,
+        read: &impl Fn(&mut dyn Read) -> Result<T, String>,
+    ) -> Result<T, CallError> {
         let mut pause = BACK_OFF;
         loop {
-            let error = match self.once(call, deadline) {
-                Ok(body) => return Ok(body),
+            let error = match self.once(call, deadline, read) {
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
             if error.is_final() || Instant::now() + pause >= deadline {
@@ -126,13 +155,18 @@ impl Client {
         }
     }
 
-    fn once(&self, call: &Call<'_>, deadline: Instant) -> Result<Vec<u8>, CallError> {
+    fn once<T>(
+        &self,
+        call: &Call<'_>,
+        deadline: Instant,
+        read: &impl Fn(&mut dyn Read) -> Result<T, String>,
+    ) -> Result<T, CallError> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(self.error(call.name, What::Timeout));
         }
         let timeout = left.min(self.limits.review);
-        let outcome = self.send(call, timeout);
+        let outcome = self.send(call, timeout, read);
         if let Some(calls) = call.counted {
             calls.count(match &outcome {
                 Ok(_) => Some(200),
@@ -143,13 +177,18 @@ impl Client {
         outcome.map_err(|what| self.error(call.name, what))
     }
 
-    fn send(&self, call: &Call<'_>, timeout: Duration) -> Result<Vec<u8>, What> {
+    fn send<T>(
+        &self,
+        call: &Call<'_>,
+        timeout: Duration,
+        read: &impl Fn(&mut dyn Read) -> Result<T, String>,
+    ) -> Result<T, What> {
         let Ready { agent, authorization } = self.ready().map_err(What::Credentials)?;
         let url = format!("{}{}", self.target.server, call.path);
         let answer = match call.body {
             Some(body) => {
                 let mut request = agent.post(&url).config().timeout_global(Some(timeout)).build();
-                request = request.header(header::ACCEPT, "application/json").content_type("application/json");
+                request = request.header(header::ACCEPT, call.accept).content_type("application/json");
                 if let Some(authorization) = authorization {
                     request = request.header(header::AUTHORIZATION, authorization);
                 }
@@ -157,7 +196,7 @@ impl Client {
             }
             None => {
                 let mut request = agent.get(&url).config().timeout_global(Some(timeout)).build();
-                request = request.header(header::ACCEPT, "application/json");
+                request = request.header(header::ACCEPT, call.accept);
                 if let Some(authorization) = authorization {
                     request = request.header(header::AUTHORIZATION, authorization);
                 }
@@ -167,11 +206,14 @@ impl Client {
         let response = answer.map_err(|error| explain(&error))?;
         let code = response.status().as_u16();
         // One more than may be: what is as long as that passes.
-        let limit = self.limits.json as u64 + 1;
-        let body = response.into_body().with_config().limit(limit).read_to_vec().map_err(|error| explain(&error))?;
+        let mut body = response.into_body().into_with_config().limit(call.most + 1).reader();
         match code {
-            200 | 201 => Ok(body),
-            _ => Err(What::Code(code, said(&String::from_utf8_lossy(&body)))),
+            200 | 201 => read(&mut body).map_err(|why| What::Answer(said(&why))),
+            _ => {
+                let mut text = Vec::new();
+                let _ = body.take(SAID as u64).read_to_end(&mut text);
+                Err(What::Code(code, said(&String::from_utf8_lossy(&text))))
+            }
         }
     }
 
@@ -300,7 +342,6 @@ fn explain(error: &ureq::Error) -> What {
             }
             _ => What::Closed(said(&io.to_string())),
         },
-        Error::BodyExceedsLimit(limit) => What::Answer(format!("more than {limit} bytes")),
         other => What::Closed(said(&other.to_string())),
     }
 }

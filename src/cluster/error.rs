@@ -31,6 +31,8 @@ pub enum What {
     Code(u16, String),
     /// An answer that is not what was asked for.
     Answer(String),
+    /// More than is taken; in our words.
+    TooMany(String),
 }
 
 impl CallError {
@@ -56,7 +58,7 @@ impl CallError {
         match self.what {
             What::Code(429, _) => false,
             What::Code(code, _) => code < 500,
-            What::Credentials(_) | What::Tls(_) | What::Answer(_) => true,
+            What::Credentials(_) | What::Tls(_) | What::Answer(_) | What::TooMany(_) => true,
             What::Connect(_) | What::Closed(_) | What::Timeout => false,
         }
     }
@@ -75,6 +77,7 @@ impl fmt::Display for CallError {
             What::Code(401, _) => f.write_str("answered 401: our own credentials are not taken"),
             What::Code(403, _) => f.write_str("answered 403: we lack the permission"),
             What::Code(code, _) => write!(f, "answered {code}"),
+            What::TooMany(why) => f.write_str(why),
             What::Answer(_) => f.write_str("answered something else than was asked for"),
         }
     }

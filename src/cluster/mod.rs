@@ -6,5 +6,6 @@
 pub mod client;
 pub mod error;
 pub mod kubeconfig;
+pub mod objects;
 pub mod target;
 pub mod trust;

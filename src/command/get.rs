@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{exit, fail, origin, print, tell};
+use super::{exit, fail, kubernetes, origin, print, tell};
 use crate::api::message::{JSON, Reply, Request};
 use crate::api::{Answer, Api};
 use crate::app;
@@ -22,6 +22,9 @@ pub fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
     // Steps are printed here; log lines would say the same twice.
     log::start(get.verbosity.saturating_sub(1), true, clock.clone());
     let api = Arc::new(app::api(limits, clock));
+    if let Err(why) = kubernetes::connect(get.kubeconfig.as_ref(), &api, limits) {
+        return fail(exit::CONFIG, &why);
+    }
     if let Err(stop) = origin::install_once(&api, &get.origin, limits) {
         return stop;
     }

@@ -1,24 +1,21 @@
 //! The listeners of `metriclet serve`: started together, looked after each second, stopped in order.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Instant;
 
 use log::{error, info, warn};
 
+use super::kubernetes;
 use super::serve::Event;
 use super::trust::Follower;
 use crate::api::guard::Guard;
 use crate::api::identity::Identity;
 use crate::api::{Api, access};
-use crate::cluster::client::Client;
-use crate::cluster::kubeconfig;
-use crate::cluster::target::Target;
 use crate::config::cli::{self, Access, Listen, Serve};
 use crate::config::limits::Limits;
-use crate::config::read::read;
 use crate::server::plain::Plain;
 use crate::server::secure::Secure;
 use crate::server::secure::certificates::{self, Certificate};
@@ -65,7 +62,10 @@ impl Listeners {
             move |why: String| drop(events.send(Event::ListenerFailed(format!("{listener} listener: {why}"))))
         };
         let secure = match &serve.secure {
-            Some(flags) => Some(Followed::start(flags, api, &threads.workers(), on_failure("secure"))?),
+            Some(flags) => {
+                let kubeconfig = serve.kubeconfig.as_ref();
+                Some(Followed::start(flags, kubeconfig, api, &threads.workers(), on_failure("secure"))?)
+            }
             None => {
                 // Nobody comes in over the network.
                 api.health().set_trusted();
@@ -142,6 +142,7 @@ impl Listeners {
 impl Followed {
     fn start(
         flags: &cli::Secure,
+        kubeconfig: Option<&PathBuf>,
         api: &Arc<Api>,
         workers: &Arc<Workers>,
         on_failure: impl Fn(String) + Clone + Send + 'static,
@@ -151,7 +152,7 @@ impl Followed {
         let now = workers.now().unix_millis.div_euclid(1_000);
         let certificate = Certificate::load(&flags.cert_file, &flags.key_file, now, limits)
             .map_err(|error| StartError::File(error.to_string()))?;
-        guard(&flags.access, api, limits)?;
+        guard(&flags.access, kubeconfig, api, limits)?;
         let secure = Secure::start(
             &flags.addresses,
             &certificate,
@@ -187,10 +188,10 @@ impl Followed {
 }
 
 /// Sets up who may come in over the network, and follows whom to trust.
-fn guard(flags: &Access, api: &Arc<Api>, limits: &Limits) -> Result<(), StartError> {
-    let client = |kubeconfig: &Option<PathBuf>| client(kubeconfig.as_ref().or(flags.kubeconfig.as_ref()), api, limits);
-    let authentication = client(&flags.authentication_kubeconfig)?;
-    let authorization = client(&flags.authorization_kubeconfig)?;
+fn guard(flags: &Access, kubeconfig: Option<&PathBuf>, api: &Arc<Api>, limits: &Limits) -> Result<(), StartError> {
+    let client = |own: &Option<PathBuf>| kubernetes::client(own.as_ref().or(kubeconfig), api, limits);
+    let authentication = client(&flags.authentication_kubeconfig).map_err(StartError::File)?;
+    let authorization = client(&flags.authorization_kubeconfig).map_err(StartError::File)?;
     if authorization.is_none() {
         warn!(
             "there is no Kubernetes API to ask: over HTTPS only front proxies get discovery, and nobody gets metrics"
@@ -200,25 +201,4 @@ fn guard(flags: &Access, api: &Arc<Api>, limits: &Limits) -> Result<(), StartErr
     api.set_guard(Guard { identity: Identity::new(authentication.clone(), limits), access });
     let follower = Follower::start(api.clone(), flags.clone(), authentication, limits).map_err(StartError::File)?;
     follower.follow().map_err(|failure| StartError::System(format!("cannot start a thread: {failure}")))
-}
-
-/// The Kubernetes API of a kubeconfig, or else of the cluster around us.
-fn client(kubeconfig: Option<&PathBuf>, api: &Api, limits: &Limits) -> Result<Option<Arc<Client>>, StartError> {
-    let target = match kubeconfig {
-        Some(path) => {
-            let wrong =
-                |what: &dyn std::fmt::Display| StartError::File(format!("kubeconfig {}: {what}", path.display()));
-            let bytes = read(path, limits.config).map_err(|why| wrong(&format_args!("it {why}")))?;
-            let text = String::from_utf8(bytes).map_err(|_| wrong(&"expected UTF-8"))?;
-            let directory = path.parent().unwrap_or(Path::new(""));
-            Some(kubeconfig::parse(&text, directory, limits).map_err(|why| wrong(&why))?)
-        }
-        None => Target::in_cluster(|name| std::env::var(name).ok()),
-    };
-    if target.as_ref().is_some_and(|target| target.insecure) {
-        warn!(
-            "insecure-skip-tls-verify: whoever can reach our connection to the Kubernetes API can grant themselves access"
-        );
-    }
-    Ok(target.map(|target| Arc::new(Client::new(target, limits, api.shared_counters()))))
 }

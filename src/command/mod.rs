@@ -3,6 +3,7 @@
 pub mod certs;
 pub mod check;
 pub mod get;
+mod kubernetes;
 mod listeners;
 pub mod origin;
 pub mod probe;

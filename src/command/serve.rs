@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ::log::error;
 
+use super::kubernetes;
 use super::listeners::{Listeners, StartError};
 use super::origin::Live;
 use super::{exit, fail, print};
@@ -45,6 +46,9 @@ pub fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     }
     let limits = &tuned(limits, &serve.tuning);
     let api = Arc::new(app::api(limits, clock));
+    if let Err(why) = kubernetes::connect(serve.kubeconfig.as_ref(), &api, limits) {
+        return fail(exit::CONFIG, &why);
+    }
     let (events, inbox) = mpsc::channel();
     let to_main = events.clone();
     if let Err(failure) = signals::catch(move |signal| drop(to_main.send(Event::Signal(signal)))) {

@@ -30,7 +30,8 @@ pub struct Finding {
 pub fn source(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
     credentials(source, &mut findings);
-    if source.namespaces == Namespaces::All {
+    // Pods speak of themselves alone.
+    if source.namespaces == Namespaces::All && !source.is_of_pods() {
         findings.push(warning("namespaces", r#""*" lets whoever writes this page scale objects of every namespace"#));
     }
     if source.cache > HPA_SYNC {
@@ -39,8 +40,8 @@ pub fn source(source: &Source) -> Vec<Finding> {
     if source.danger_allow_loopback {
         findings.push(warning(
             "dangerAllowLoopback",
-            match source.url.host_is_templated() {
-                true => "whoever can name an object in the URL's host can reach what listens on this machine alone",
+            match source.is_open() {
+                true => "whoever can name an object, or run a pod, can reach what listens on this machine alone",
                 false => "without effect: the URL's host holds no placeholder",
             },
         ));
@@ -82,7 +83,7 @@ fn credentials(source: &Source, findings: &mut Vec<Finding>) {
         }
         _ => {}
     }
-    if !source.url.is_https() {
+    if !source.is_https() {
         for (key, set) in [
             ("caFile", credentials.ca_file.is_some()),
             ("certFile", credentials.cert_file.is_some()),
@@ -97,14 +98,14 @@ fn credentials(source: &Source, findings: &mut Vec<Finding>) {
     if !credentials.secret() {
         return;
     }
-    let open = source.url.uses(Placeholder::Name) || source.url.uses(Placeholder::Namespace);
+    let open = source.uses(Placeholder::Name) || source.uses(Placeholder::Namespace) || source.is_of_pods();
     let listed = matches!(&source.namespaces, Namespaces::Only(names) if !names.is_empty());
     if open && !listed {
-        let message = "a URL with placeholders gets credentials only with the namespaces listed one by one, or whoever \
-                       can name an object could collect them";
+        let message = "a URL with placeholders and pods get credentials only with the namespaces listed one by one, or \
+                       whoever can name an object or run a pod could collect them";
         findings.push(error("namespaces", message));
     }
-    if !source.url.is_https() {
+    if !source.is_https() {
         findings.push(warning("url", "credentials cross the network in clear over http://"));
     }
 }
@@ -134,7 +135,14 @@ fn shape(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
 fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     let name = Escaped::new(&source.name);
     let resource = &object.resource;
-    let in_url = source.url.uses(Placeholder::Namespace);
+    if source.is_of_pods() {
+        if resource != "pods" {
+            let message = format!("source {name} asks pods about themselves; {resource} need another source");
+            findings.push(error("object", message));
+        }
+        return;
+    }
+    let in_url = source.uses(Placeholder::Namespace);
     let is_namespace = resource == "namespaces";
     if !object.namespaced && !is_namespace {
         if in_url {

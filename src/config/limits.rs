@@ -84,8 +84,24 @@ pub struct Limits {
     pub trust_doubt: Duration,
     /// One call to the Kubernetes API. 2 s: what it answers from memory takes milliseconds, and a second try must fit.
     pub review: Duration,
+    /// How long a list of objects answers. 2 s: less than an HPA's sync, and new pods count soon.
+    pub cache_objects: Duration,
+    /// Lists of objects that are remembered. 1,024: one an HPA.
+    pub cached_lists: usize,
+    /// Bytes of them. 8 MiB: 20,000 pods.
+    pub cached_list_bytes: usize,
+    /// A list of objects as the Kubernetes API sends it. 64 MiB, read as it streams in: 5,000 pods of 10 KiB.
+    pub list: u64,
+    /// Objects in one list. 5,000: past that a selector is missing.
+    pub objects: usize,
+    /// Fetches of pods' pages at once, over all sources. 16, of which one source holds at most half.
+    pub fetchers: usize,
+    /// Fetches waiting for those. 8,192: at the bound a pod is left out.
+    pub fetch_queue: usize,
     /// Whole time for one fetch. 3 s: an HPA's five workers wait meanwhile.
     pub fetch: Duration,
+    /// Whole time for one pod's page. 1 s: a pod that takes longer is left out, and does not hold up the others.
+    pub fetch_pod: Duration,
     /// The longest `timeout:` a source may ask for. 4 s: what is left of an answer's 5 s.
     pub fetch_max: Duration,
     /// Name look-up. 1 s.
@@ -144,7 +160,7 @@ pub struct Limits {
     pub linger: Duration,
     /// Answers that wait for clients to read them, all together. 32 MiB.
     pub unread: usize,
-    /// Pipelined requests answered before other connections get a turn. 32.
+    /// Requests answered, or pieces of input read, before other connections get a turn. 32.
     pub pipelined: usize,
     /// How long accepting pauses when files or memory run out. 200 ms.
     pub accept_pause: Duration,
@@ -198,7 +214,15 @@ impl Default for Limits {
             trust_poll: Duration::from_secs(60),
             trust_doubt: Duration::from_secs(10),
             review: Duration::from_secs(2),
+            cache_objects: Duration::from_secs(2),
+            cached_lists: 1_024,
+            cached_list_bytes: 8 * MIB,
+            list: 64 * MIB as u64,
+            objects: 5_000,
+            fetchers: 16,
+            fetch_queue: 8_192,
             fetch: Duration::from_secs(3),
+            fetch_pod: Duration::from_secs(1),
             fetch_max: Duration::from_secs(4),
             resolve: Duration::from_secs(1),
             connect: Duration::from_millis(500),

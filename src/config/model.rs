@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::kube::kinds::Kind;
 use crate::parse::expression::Expr;
 use crate::parse::json::{JsonExpr, Path as JsonPath};
-use crate::parse::url_template::Template;
+use crate::parse::url_template::{Placeholder, Template};
 
 /// A whole configuration. Rules that are broken stand beside the good ones, so that each fails alone.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -45,7 +45,7 @@ pub struct Source {
     /// The key under `sources:`; `upstream` for `--upstream`.
     pub name: String,
     /// Where the pages are.
-    pub url: Template,
+    pub target: Target,
     /// What a page is; `None`: as its Content-Type says.
     pub format: Option<Format>,
     /// Whose objects a page may describe.
@@ -60,6 +60,39 @@ pub struct Source {
     pub credentials: Credentials,
     /// Lets a URL whose host holds a placeholder reach loopback and link-local addresses.
     pub danger_allow_loopback: bool,
+}
+
+/// Where the pages of a source are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// Behind a URL, which may depend on what is asked for.
+    Url(Template),
+    /// On every pod that is asked for, each speaking of itself.
+    Pods(Pods),
+}
+
+/// Where the page of a pod is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pods {
+    /// The port.
+    pub port: PodPort,
+    /// `/metrics`
+    pub path: String,
+    /// Whether it is behind HTTPS.
+    pub https: bool,
+    /// Whether pods on their node's own network count, where somebody else may have the port.
+    pub host_network: bool,
+}
+
+/// The port of a pod's page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PodPort {
+    /// This one.
+    Number(u16),
+    /// The container's port of this name.
+    Name(String),
+    /// As the annotations `prometheus.io/port`, `prometheus.io/path` and `prometheus.io/scheme` say.
+    Annotations,
 }
 
 /// What a page of a source is.
@@ -253,6 +286,34 @@ impl From<&Kind> for ObjectKind {
             namespaced: kind.namespaced,
             label: kind.label().map(str::to_owned),
         }
+    }
+}
+
+impl Source {
+    /// Whether the address depends on this of a request.
+    pub fn uses(&self, placeholder: Placeholder) -> bool {
+        matches!(&self.target, Target::Url(url) if url.uses(placeholder))
+    }
+
+    /// Whether the address is somebody else's to choose: an object's name, or the Kubernetes API's word for a pod.
+    pub fn is_open(&self) -> bool {
+        match &self.target {
+            Target::Url(url) => url.host_is_templated(),
+            Target::Pods(_) => true,
+        }
+    }
+
+    /// Whether TLS is spoken, always or sometimes.
+    pub fn is_https(&self) -> bool {
+        match &self.target {
+            Target::Url(url) => url.is_https(),
+            Target::Pods(pods) => pods.https || pods.port == PodPort::Annotations,
+        }
+    }
+
+    /// Whether each page is one pod's own.
+    pub fn is_of_pods(&self) -> bool {
+        matches!(self.target, Target::Pods(_))
     }
 }
 

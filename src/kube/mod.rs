@@ -4,5 +4,6 @@ pub mod custom_metrics;
 pub mod discovery;
 pub mod kinds;
 pub mod meta;
+pub mod pod;
 pub mod review;
 pub mod status;

@@ -2,6 +2,7 @@
 //! parts of the answers that matter.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 
 use serde::{Deserialize, Serialize};
 
@@ -129,8 +130,8 @@ pub fn access_review(question: &AccessQuestion) -> Vec<u8> {
 ///
 /// # Errors
 /// If the body has none, or not of this shape; where, in serde's words.
-pub fn status<T: for<'de> Deserialize<'de>>(body: &[u8]) -> Result<T, serde_json::Error> {
-    serde_json::from_slice::<Reviewed<T>>(body).map(|review| review.status)
+pub fn status<T: for<'de> Deserialize<'de>>(body: impl Read) -> Result<T, serde_json::Error> {
+    serde_json::from_reader::<_, Reviewed<T>>(body).map(|review| review.status)
 }
 
 /// Values of our own always print.
@@ -192,11 +193,11 @@ mod tests {
             groups: vec!["g".into()],
             extra: BTreeMap::from([("k".into(), vec!["v".into()])]),
         };
-        let answer: TokenAnswer = status(token).unwrap();
+        let answer: TokenAnswer = status(&token[..]).unwrap();
         assert_eq!(answer, TokenAnswer { authenticated: true, user, error: String::new() });
-        let access: Access = status(br#"{"status":{"allowed":false,"reason":"no"}}"#).unwrap();
+        let access: Access = status(&br#"{"status":{"allowed":false,"reason":"no"}}"#[..]).unwrap();
         assert_eq!(access, Access { allowed: false, denied: false, reason: "no".into() });
-        assert!(status::<Access>(br#"{"spec":{}}"#).is_err());
-        assert!(status::<Access>(br#"{"status":{"allowed":"yes"}}"#).is_err());
+        assert!(status::<Access>(&br#"{"spec":{}}"#[..]).is_err());
+        assert!(status::<Access>(&br#"{"status":{"allowed":"yes"}}"#[..]).is_err());
     }
 }

@@ -83,6 +83,15 @@ impl About<'_> {
         Failure::Unavailable(format!("{}: {why}; {}", self.subject(), self.origin()))
     }
 
+    /// No object of this name, or none that the selector picks.
+    pub fn nobody(&self) -> Failure {
+        let why = match self.path.name {
+            ObjectName::One(_) => "there is no such object",
+            ObjectName::All => "labelSelector picks no object",
+        };
+        Failure::NotFound(format!("{}: {why}", self.subject()))
+    }
+
     /// The source gave no page.
     pub fn source(&self, error: &SourceError) -> Failure {
         Failure::Unavailable(format!("{}: source {} {error}", self.subject(), self.source))

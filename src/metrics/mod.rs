@@ -3,7 +3,10 @@
 pub mod evaluate;
 pub mod failure;
 pub mod last;
+mod naming;
+pub mod objects;
 pub mod outcome;
+mod pods;
 mod request;
 pub mod rules;
 pub mod select;
@@ -20,6 +23,8 @@ use crate::parse::selector::Selector;
 use crate::source::cache::Wait;
 use crate::source::upstream::Shared;
 use failure::{Failure, Subject};
+use objects::Objects;
+use once_cell::sync::OnceCell;
 use request::Request;
 use rules::{Entry, Rules, Served};
 use trace::Trace;
@@ -49,12 +54,18 @@ pub struct Answer {
 pub struct Metrics {
     rules: RwLock<Arc<Rules>>,
     shared: Arc<Shared>,
+    objects: OnceCell<Objects>,
 }
 
 impl Metrics {
     /// Serves nothing yet.
     pub fn new(shared: Shared) -> Self {
-        Self { rules: RwLock::default(), shared: Arc::new(shared) }
+        Self { rules: RwLock::default(), shared: Arc::new(shared), objects: OnceCell::new() }
+    }
+
+    /// Asks the Kubernetes API for objects from now on. A second call changes nothing.
+    pub fn set_objects(&self, objects: Objects) {
+        let _ = self.objects.set(objects);
     }
 
     /// Takes over a configuration. Where something was wrong with it as a whole, every metric that it does not serve
@@ -78,7 +89,8 @@ impl Metrics {
     /// Every way in which there is no honest answer; see [`Failure`].
     pub fn answer(&self, ask: Ask<'_>, wait: Wait, trace: &mut Trace) -> Result<Answer, Failure> {
         let (served, kind) = self.rule(ask.path)?;
-        Request { ask, served: &served, kind: &kind, shared: &self.shared }.answer(wait, trace)
+        Request { ask, served: &served, kind: &kind, shared: &self.shared, objects: self.objects.get() }
+            .answer(wait, trace)
     }
 
     fn rule(&self, path: &MetricPath) -> Result<(Arc<Served>, Arc<ObjectKind>), Failure> {

@@ -1,47 +1,70 @@
 //! One request with its rule: the way from there to values.
 
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-use once_cell::sync::Lazy;
+use std::collections::{BTreeMap, HashSet};
 
 use super::failure::{About, Failure};
 use super::last::Key;
+use super::objects::{Objects, Unlisted};
 use super::outcome::{self, Absence, Finding, Policy, Verdict, judge, nothing_left};
 use super::rules::{self, Served};
-use super::select::{self, Describes, Naming, Selected, Wanted, select};
+use super::select::{self, Describes, Selected, Wanted, select};
 use super::trace::Trace;
-use super::{Answer, Ask, evaluate};
-use crate::config::model::{Identity, ObjectKind, OnMissing, SelectorMode, Value};
+use super::{Answer, Ask, evaluate, pods};
+use crate::cluster::objects::Selection;
+use crate::config::model::{ObjectKind, OnMissing, SelectorMode, Target, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::meta::{LabelSelector, ObjectReference, Time};
 use crate::parse::escape::Escaped;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::selector::Selector;
-use crate::parse::url_template::{Placeholder, Values};
+use crate::parse::url_template::{Placeholder, Template, Values};
 use crate::source::cache::Wait;
 use crate::source::error::SourceError;
 use crate::source::page::{Found, JsonItem, Page, Series};
 use crate::source::upstream::Shared;
 
-/// Labels that name a namespace where the rule does not say: what a scrape has renamed comes first.
-static NAMESPACES: Lazy<[String; 2]> = Lazy::new(|| ["exported_namespace", "namespace"].map(str::to_owned));
-
 /// One request with its rule: the way from there to values.
+#[derive(Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) ask: Ask<'a>,
     pub(super) served: &'a Served,
     pub(super) kind: &'a ObjectKind,
     pub(super) shared: &'a Shared,
+    pub(super) objects: Option<&'a Objects>,
+}
+
+/// What is on a page for a rule.
+enum Members<'p> {
+    Number(JsonItem),
+    Items(&'p [JsonItem]),
+    Series(Vec<&'p Series>),
+}
+
+/// Which objects `labelSelector` picks.
+enum Picked {
+    All,
+    /// Those whose series it matches.
+    ByLabels,
+    /// These.
+    Listed(HashSet<String>),
 }
 
 impl Request<'_> {
     pub(super) fn answer(&self, wait: Wait, trace: &mut Trace) -> Result<Answer, Failure> {
-        let Served { rule, upstream, want, .. } = self.served;
+        let Served { rule, upstream, .. } = self.served;
         trace.note("rule", || format!("{} of {}, value {}", rule.name, self.kind.resource, self.about().value()));
         self.check_namespace()?;
         let selector = self.metric_selector()?;
-        let url = self.url()?;
+        let items = match &upstream.source().target {
+            Target::Pods(of) => pods::answer(self, of, wait, trace)?,
+            Target::Url(template) => self.behind_url(template, wait, trace)?,
+        };
+        Ok(Answer { items, selector })
+    }
+
+    fn behind_url(&self, template: &Template, wait: Wait, trace: &mut Trace) -> Result<Vec<MetricValue>, Failure> {
+        let Served { upstream, want, .. } = self.served;
+        let url = self.url(template)?;
         trace.note("url", || url.clone());
         let page = match upstream.page(&url, want, wait) {
             Ok(page) => page,
@@ -52,11 +75,10 @@ impl Request<'_> {
             }
         };
         trace.note("page", || page.describe());
-        let items = self.values(&page, trace)?;
-        Ok(Answer { items, selector })
+        self.values(&page, wait, trace)
     }
 
-    fn about(&self) -> About<'_> {
+    pub(super) fn about(&self) -> About<'_> {
         let Served { rule, upstream, by_name, .. } = self.served;
         About { path: self.ask.path, rule, source: &upstream.source().name, by_name: *by_name }
     }
@@ -94,9 +116,8 @@ impl Request<'_> {
     }
 
     /// The page's address for this request.
-    fn url(&self) -> Result<String, Failure> {
+    fn url(&self, template: &Template) -> Result<String, Failure> {
         let MetricPath { namespace, resource, name, metric, .. } = self.ask.path;
-        let template = &self.served.upstream.source().url;
         let (name, selector) = match name {
             ObjectName::One(name) => (Some(name.as_str()), String::new()),
             ObjectName::All if template.uses(Placeholder::Name) => {
@@ -111,7 +132,32 @@ impl Request<'_> {
         template.expand(&values).map_err(|error| self.about().bad_request(&error))
     }
 
-    fn values(&self, page: &Page, trace: &mut Trace) -> Result<Vec<MetricValue>, Failure> {
+    fn values(&self, page: &Page, wait: Wait, trace: &mut Trace) -> Result<Vec<MetricValue>, Failure> {
+        match &self.ask.path.name {
+            ObjectName::One(name) => match self.verdict(page, trace)? {
+                Verdict::Serve(value) => Ok(vec![self.item(name, value)]),
+                Verdict::Missing(absence) => Err(self.about().missing(&absence)),
+                Verdict::Refuse(fault) => Err(self.about().refused(&fault)),
+            },
+            ObjectName::All => match self.members(page, trace)? {
+                Members::Number(item) => self.all(&[&item], page, wait, trace),
+                Members::Items(items) => self.all(&items.iter().collect::<Vec<_>>(), page, wait, trace),
+                Members::Series(series) => self.all(&series, page, wait, trace),
+            },
+        }
+    }
+
+    /// What becomes of the one object that is asked for by name.
+    pub(super) fn verdict(&self, page: &Page, trace: &mut Trace) -> Result<Verdict, Failure> {
+        Ok(match self.members(page, trace)? {
+            Members::Number(item) => self.one(&[&item], page, trace),
+            Members::Items(items) => self.one(&items.iter().collect::<Vec<_>>(), page, trace),
+            Members::Series(series) => self.one(&series, page, trace),
+        })
+    }
+
+    /// What the page holds for the rule.
+    fn members<'p>(&self, page: &'p Page, trace: &mut Trace) -> Result<Members<'p>, Failure> {
         match page.found(self.served.want.id) {
             None => Err(self.about().page(&"its page was read for other rules")),
             Some(Found::Refused(refusal)) => {
@@ -119,17 +165,16 @@ impl Request<'_> {
                 Err(self.about().page(refusal))
             }
             Some(Found::Number(value)) => {
-                let item = [JsonItem { values: vec![Ok(*value)], ..JsonItem::default() }];
-                self.objects(&item.iter().collect::<Vec<_>>(), page, trace)
+                Ok(Members::Number(JsonItem { values: vec![Ok(*value)], ..JsonItem::default() }))
             }
-            Some(Found::Json(items)) => self.objects(&items.iter().collect::<Vec<_>>(), page, trace),
+            Some(Found::Json(items)) => Ok(Members::Items(items)),
             Some(Found::Series(positions)) => {
                 let mut series: Vec<&Series> = page.series(positions).collect();
                 trace.note("series", || format!("{} match", series.len()));
                 if self.own_objects_only() {
                     series.retain(|series| !select::names_an_object(series));
                 }
-                self.objects(&series, page, trace)
+                Ok(Members::Series(series))
             }
         }
     }
@@ -139,9 +184,8 @@ impl Request<'_> {
         self.served.by_name && self.kind.resource == "namespaces"
     }
 
-    fn objects<T: Member>(&self, members: &[&T], page: &Page, trace: &mut Trace) -> Result<Vec<MetricValue>, Failure> {
-        let everything = Selector::everything();
-        let label_selector = self.label_selector(members, &everything)?;
+    /// What belongs to which of the objects asked for.
+    fn select<'p, T: Member>(&self, members: &[&'p T], label_selector: &Selector) -> Selected<'p, T> {
         let MetricPath { namespace, name, .. } = self.ask.path;
         let wanted = Wanted {
             namespace: namespace.as_deref(),
@@ -152,109 +196,54 @@ impl Request<'_> {
             metric_selector: self.ask.metric_selector,
             label_selector,
         };
-        let selected = select(members.iter().copied(), &self.naming(), &wanted);
-        match wanted.name {
-            Some(name) => self.one(name, selected, page, trace),
-            None => self.all(selected, page, trace),
-        }
+        select(members.iter().copied(), &self.naming(), &wanted)
     }
 
-    /// The selector to match members against; everything for a named object, or where the URL carried it.
-    fn label_selector<'s, T: Member>(
-        &'s self,
-        members: &[&T],
-        everything: &'s Selector,
-    ) -> Result<&'s Selector, Failure> {
+    /// The objects that `labelSelector` picks, as far as their own labels tell; `None` for all.
+    fn picked<T: Member>(&self, members: &[&T], wait: Wait) -> Result<Picked, Failure> {
         let selector = self.ask.label_selector;
-        let source = self.served.upstream.source();
-        if selector.is_everything() || self.ask.path.name != ObjectName::All {
-            return Ok(everything);
+        if selector.is_everything() {
+            return Ok(Picked::All);
         }
         let about = self.about();
-        match source.label_selector {
-            SelectorMode::Url => Ok(everything),
+        match self.served.upstream.source().label_selector {
+            SelectorMode::Url => Ok(Picked::All),
             SelectorMode::Labels => match select::unknown_key(selector, members) {
-                None => Ok(selector),
+                None => Ok(Picked::ByLabels),
                 Some((key, seen)) => Err(about.bad_request(&format!(
                     "labelSelector: no series carries the label {}; they carry {}",
                     Escaped::new(key),
                     if seen.is_empty() { "none".to_owned() } else { seen.join(", ") }
                 ))),
             },
-            SelectorMode::Kubernetes => Err(about.bad_request(&format!(
-                "labelSelector cannot be honoured: source {} does not say how; set labelSelector: labels on it to match \
-                 the labels of its series, or put {{labelSelector}} into its url",
-                source.name
-            ))),
+            SelectorMode::Kubernetes => self.listed(wait).map(Picked::Listed),
         }
     }
 
-    fn naming(&self) -> Naming<'_> {
-        let path = self.ask.path;
-        let own_name = match &path.name {
-            ObjectName::One(name) => name.as_str(),
-            ObjectName::All => "",
+    /// The names of those that the Kubernetes API lists for `labelSelector`.
+    fn listed(&self, wait: Wait) -> Result<HashSet<String>, Failure> {
+        let about = self.about();
+        let Some(objects) = self.objects else {
+            let source = &self.served.upstream.source().name;
+            return Err(about.bad_request(&format!(
+                "labelSelector cannot be honoured: there is no Kubernetes API to ask which objects it picks; --kubeconfig \
+                 names one, labelSelector: labels on source {source} matches the labels of its series, and \
+                 {{labelSelector}} in its url passes it on"
+            )));
         };
-        match &self.served.rule.identity {
-            Identity::Url | Identity::Namespace => Naming::Given { name: own_name },
-            Identity::Fixed { namespace, name } => Naming::Own {
-                namespace: Cow::Borrowed(&[]),
-                default_namespace: namespace.as_deref(),
-                name: Cow::Borrowed(&[]),
-                default_name: Some(name),
-            },
-            Identity::Items { .. } => Naming::Own {
-                namespace: Cow::Borrowed(&[]),
-                default_namespace: self.default_namespace(),
-                name: Cow::Borrowed(&[]),
-                default_name: None,
-            },
-            Identity::Labels { namespace, name } => self.naming_by_labels(namespace, name),
+        let label_selector = self.ask.label_selector.to_string();
+        let namespace = self.ask.path.namespace.as_deref();
+        let selection = Selection { namespace, label_selector: &label_selector, name: None };
+        match objects.names(self.kind, selection, wait, self.shared.clock().now().monotonic) {
+            Ok(names) => Ok(names.iter().flatten().cloned().collect()),
+            Err(Unlisted::WouldWait) => Err(Failure::WouldWait(self.served.upstream.index())),
+            Err(Unlisted::Failed(why)) => Err(about.page(&why)),
         }
     }
 
-    fn naming_by_labels<'s>(&'s self, namespace: &'s [String], name: &'s [String]) -> Naming<'s> {
-        let or_namespaces = |given: &'s [String]| match given {
-            [] => NAMESPACES.as_slice(),
-            given => given,
-        };
-        let default_namespace = self.default_namespace();
-        if self.kind.resource == "namespaces" {
-            let name = Cow::Borrowed(or_namespaces(if name.is_empty() { namespace } else { name }));
-            return Naming::Own {
-                namespace: Cow::Borrowed(&[]),
-                default_namespace: None,
-                name,
-                default_name: default_namespace,
-            };
-        }
-        let name = match name {
-            [] => Cow::Owned(select::default_labels(self.kind)),
-            given => Cow::Borrowed(given),
-        };
-        let namespace = Cow::Borrowed(or_namespaces(namespace));
-        Naming::Own { namespace, default_namespace, name, default_name: None }
-    }
-
-    /// The namespace of what names none: the only one that the source describes, or the one its URL was made for; by
-    /// name, whatever is asked for.
-    fn default_namespace(&self) -> Option<&str> {
-        let source = self.served.upstream.source();
-        let asked = match &self.ask.path.name {
-            ObjectName::One(name) if self.kind.resource == "namespaces" => Some(name.as_str()),
-            _ => self.ask.path.namespace.as_deref(),
-        };
-        if self.served.by_name || source.url.uses(Placeholder::Namespace) { asked } else { source.namespaces.single() }
-    }
-
-    fn one<T: Member>(
-        &self,
-        name: &str,
-        selected: Selected<'_, T>,
-        page: &Page,
-        trace: &mut Trace,
-    ) -> Result<Vec<MetricValue>, Failure> {
-        let finding = match selected {
+    fn one<T: Member>(&self, members: &[&T], page: &Page, trace: &mut Trace) -> Verdict {
+        let name = self.ask.path.name.as_str();
+        let finding = match self.select(members, &Selector::everything()) {
             Err(absence) => Finding::Nothing(absence),
             Ok(mut objects) => match objects.remove(name) {
                 None => Finding::Nothing(Absence::OtherObjects),
@@ -262,23 +251,27 @@ impl Request<'_> {
                 Some(Ok(members)) => T::evaluate(&members, self.served, page.at),
             },
         };
-        match self.judge(name, finding, page, trace) {
-            Verdict::Serve(value) => Ok(vec![self.item(name, value)]),
-            Verdict::Missing(absence) => Err(self.about().missing(&absence)),
-            Verdict::Refuse(fault) => Err(self.about().refused(&fault)),
-        }
+        self.judge(name, finding, page, trace)
     }
 
     fn all<T: Member>(
         &self,
-        selected: Selected<'_, T>,
+        members: &[&T],
         page: &Page,
+        wait: Wait,
         trace: &mut Trace,
     ) -> Result<Vec<MetricValue>, Failure> {
-        let (objects, why_none) = match selected {
+        let picked = self.picked(members, wait)?;
+        let everything = Selector::everything();
+        let by_labels = if matches!(picked, Picked::ByLabels) { self.ask.label_selector } else { &everything };
+        let (mut objects, why_none) = match self.select(members, by_labels) {
             Ok(objects) => (objects, Absence::OtherObjects),
             Err(absence) => (BTreeMap::new(), absence),
         };
+        if let Picked::Listed(names) = &picked {
+            trace.note("objects", || format!("{} are picked by labelSelector", names.len()));
+            objects.retain(|name, _| names.contains(name));
+        }
         let mut findings: Vec<(String, Finding)> = self
             .remembered()
             .into_iter()
@@ -347,7 +340,7 @@ impl Request<'_> {
         format!("{}/{}/", self.kind.resource, self.ask.path.namespace.as_deref().unwrap_or_default())
     }
 
-    fn item(&self, name: &str, value: outcome::Served) -> MetricValue {
+    pub(super) fn item(&self, name: &str, value: outcome::Served) -> MetricValue {
         MetricValue {
             described_object: ObjectReference {
                 kind: self.kind.kind.clone(),

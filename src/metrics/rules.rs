@@ -1,11 +1,12 @@
 //! One generation of the configuration, ready to serve: rules by metric and resource, each with its upstream.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::last::LastValues;
 use crate::config::model::{Bound, ByName, Config, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, Value};
 use crate::kube::kinds;
+use crate::parse::path::Version;
 use crate::parse::url_template::Placeholder;
 use crate::source::page::{Query, Want};
 use crate::source::upstream::{Shared, Upstream};
@@ -42,6 +43,8 @@ pub struct Rules {
     entries: HashMap<String, Vec<(String, Entry)>>,
     by_name: Option<(Arc<Upstream>, ByName)>,
     problem: Option<String>,
+    /// See [`Rules::printed`].
+    printed: [OnceLock<Vec<u8>>; 2],
 }
 
 impl Rules {
@@ -52,7 +55,7 @@ impl Rules {
         let mut rules = Self { problem, ..Self::default() };
         let mut upstreams: Vec<Arc<Upstream>> = Vec::new();
         for (index, source) in config.sources.iter().enumerate() {
-            let number = source.url.uses(Placeholder::Metric);
+            let number = source.uses(Placeholder::Metric);
             let mine = config.rules.iter().enumerate().filter(|(_, rule)| rule.source == index);
             let want = |(id, rule): (usize, &Rule)| Want { id: id as u64, query: Query::of(rule, number) };
             let wants: Vec<Want> = mine.clone().map(want).collect();
@@ -142,6 +145,17 @@ impl Rules {
             .collect()
     }
 
+    /// What `print` makes of them for a version, printed once a generation: discovery is asked for again and again,
+    /// and stays the same.
+    pub fn printed(&self, version: Version, print: impl FnOnce() -> Vec<u8>) -> &[u8] {
+        let [v1beta1, v1beta2] = &self.printed;
+        let kept = match version {
+            Version::V1Beta1 => v1beta1,
+            Version::V1Beta2 => v1beta2,
+        };
+        kept.get_or_init(print)
+    }
+
     /// The number of rules that cannot be served as written.
     pub fn broken(&self) -> usize {
         self.entries.values().flatten().filter(|(_, entry)| matches!(entry, Entry::Broken(_))).count()
@@ -151,7 +165,7 @@ impl Rules {
 /// The rule for a metric of `--upstream`: the gauge of that name, for the objects its labels name.
 fn made_up(resource: &str, metric: &str, upstream: &Arc<Upstream>, by_name: &ByName) -> Entry {
     let Some(kind) = kinds::lookup(resource).map(ObjectKind::from) else { return Entry::Unknown };
-    let per_object = upstream.source().url.uses(Placeholder::Name);
+    let per_object = upstream.source().uses(Placeholder::Name);
     let identity = match &by_name.describes {
         Some(Bound { resource: bound, .. }) if bound != resource => return Entry::Unknown,
         Some(Bound { namespace, name, .. }) => Identity::Fixed { namespace: namespace.clone(), name: name.clone() },

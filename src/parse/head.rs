@@ -70,16 +70,16 @@ const FEW: usize = 64;
 /// # Errors
 /// If it can never become a head that is taken. What follows it must not be read as a request.
 pub fn parse(input: &[u8], seen: usize, limits: Limits) -> Result<Option<Head<'_>>, HeadError> {
+    // What is past the limit never counts, so that it makes no difference how the bytes come.
+    let input = input.get(..limits.bytes).unwrap_or(input);
     let from = seen.saturating_sub(3).min(input.len());
     let end = memmem::find(input.get(from..).unwrap_or_default(), b"\r\n\r\n").map(|at| from + at + 4);
-    let length = end.unwrap_or(input.len());
-    check_line_ends(input.get(..length).unwrap_or_default(), from)?;
-    if length > limits.bytes || (end.is_none() && length == limits.bytes) {
-        return Err(HeadError::TooLong(limits.bytes));
-    }
-    match input.get(..length) {
-        Some(head) if end.is_some() => read(head, limits.headers).map(Some),
-        _ => Ok(None),
+    let head = end.and_then(|end| input.get(..end)).unwrap_or(input);
+    check_line_ends(head, from)?;
+    match end {
+        Some(_) => read(head, limits.headers).map(Some),
+        None if input.len() == limits.bytes => Err(HeadError::TooLong(limits.bytes)),
+        None => Ok(None),
     }
 }
 
@@ -317,6 +317,7 @@ mod tests {
         assert_eq!(parsed("\n"), Err(HeadError::LineEnd));
         assert_eq!(parsed(&"x".repeat(199)), Ok(None));
         assert_eq!(parsed(&"x".repeat(200)), Err(HeadError::TooLong(200)));
+        assert_eq!(parsed(&("x".repeat(200) + "\n")), Err(HeadError::TooLong(200)), "as if the last byte came later");
         let just = format!("GET / HTTP/1.1\r\nHost: {}\r\n\r\n", "a".repeat(200 - 26));
         assert_eq!(parsed(&just).unwrap().unwrap().length, 200);
     }

@@ -5,7 +5,6 @@
 //! move to the lane of workers that may wait, where no source gets more than half of them: a slow source leaves the
 //! others, discovery and health untouched.
 
-pub mod lane;
 pub mod plain;
 pub mod secure;
 pub mod signals;

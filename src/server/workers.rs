@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use log::error;
 
-use super::lane::Lane;
 use crate::api::message::{Reply, Request};
 use crate::api::{Answer, Api};
 use crate::config::limits::Limits;
 use crate::metrics::trace::Trace;
 use crate::source::cache::Wait;
+use crate::source::lane::Lane;
 use crate::telemetry::clock::{Clock, Now};
 
 /// A request that has to wait for a source: called with what answers it, it sees to the answer's way back.

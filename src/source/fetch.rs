@@ -42,9 +42,9 @@ pub struct Head {
 impl Fetcher {
     /// For one source.
     pub fn new(source: &Source, limits: &Limits, resolver: Arc<Resolver>) -> Self {
-        let filter = source.url.host_is_templated() && !source.danger_allow_loopback;
+        let filter = source.is_open() && !source.danger_allow_loopback;
         Self {
-            options: Options { timeout: source.timeout, filter, tls: source.url.is_https() },
+            options: Options { timeout: source.timeout, filter, tls: source.is_https() },
             server_name: source.credentials.server_name.clone(),
             secrets: Secrets::new(source.credentials.clone(), limits),
             limits: limits.clone(),

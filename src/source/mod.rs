@@ -5,6 +5,8 @@
 //! - [`credentials`] reads secrets from files, again whenever these change.
 //! - [`cache`] makes one fetch of a hundred callers' wishes.
 //!
+//! [`lane`] is a queue that is fair among sources; `pool` has the threads that fetch pods' pages.
+//!
 //! [`page`] reduces a page to what rules want while it streams in; [`upstream`] is a source at work.
 
 pub mod address;
@@ -13,7 +15,9 @@ pub mod cache;
 pub mod credentials;
 pub mod error;
 pub mod fetch;
+pub mod lane;
 pub mod page;
+mod pool;
 pub mod probe;
 pub mod resolve;
 pub mod upstream;

@@ -5,11 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use log::{debug, warn};
+use once_cell::sync::OnceCell;
 
 use super::cache::{Cache, Loaded, Outcome, Wait};
 use super::error::SourceError;
 use super::fetch::{Fetcher, Head};
 use super::page::{Page, Query, Want};
+use super::pool::{Gathered, Pool};
 use super::resolve::Resolver;
 use crate::config::limits::Limits;
 use crate::config::model::{Format, Source};
@@ -24,6 +26,8 @@ pub struct Shared {
     clock: Clock,
     counters: Arc<Counters>,
     resolver: Arc<Resolver>,
+    /// Started when the first source of pods is asked.
+    pool: OnceCell<Arc<Pool>>,
 }
 
 /// Pages of all sources of one generation, by source and URL.
@@ -55,7 +59,7 @@ impl Shared {
     /// Everything that sources need beside their own configuration.
     pub fn new(limits: Limits, clock: Clock, counters: Arc<Counters>) -> Self {
         let resolver = Arc::new(Resolver::new(&limits));
-        Self { limits, clock, counters, resolver }
+        Self { limits, clock, counters, resolver, pool: OnceCell::new() }
     }
 
     /// Every cap and timeout.
@@ -112,7 +116,7 @@ impl Upstream {
         let want = match known {
             Some(at) => wants.asked.remove(at),
             None => {
-                let number = self.source.url.uses(Placeholder::Metric);
+                let number = self.source.uses(Placeholder::Metric);
                 wants.next += 1;
                 Want { id: wants.next, query: Query::Named { name: name.to_owned(), number } }
             }
@@ -141,6 +145,47 @@ impl Upstream {
         }
     }
 
+    /// The pages at all of `urls`, fetched side by side: as many at a time as there are threads for it. What is not there
+    /// when the caller's time is over is [`SourceError::Busy`]. `None` if it takes a fetch, and the caller does not wait.
+    pub fn pages(
+        self: &Arc<Self>,
+        urls: &[String],
+        want: &Want,
+        wait: Wait,
+    ) -> Option<Vec<Result<Arc<Page>, SourceError>>> {
+        let mut pages: Vec<_> = urls.iter().map(|url| self.page(url, want, Wait::No)).collect();
+        let missing = |page: &Result<Arc<Page>, SourceError>| matches!(page, Err(SourceError::WouldWait));
+        let wanted: Vec<usize> = (0..).zip(&pages).filter(|(_, page)| missing(page)).map(|(at, _)| at).collect();
+        if wanted.is_empty() {
+            return Some(pages);
+        }
+        let Wait::Until(deadline) = wait else { return None };
+        let Ok(pool) = self.shared.pool.get_or_try_init(|| Pool::start(&self.shared.limits)) else {
+            return Some(urls.iter().map(|_| Err(SourceError::Busy)).collect());
+        };
+        let gathered = Gathered::new(wanted.len());
+        for (place, url) in wanted.iter().filter_map(|&at| urls.get(at)).enumerate() {
+            let (upstream, url, want, results) = (self.clone(), url.clone(), want.clone(), gathered.clone());
+            let fetch = move || {
+                if upstream.shared.clock.now().monotonic < deadline {
+                    results.put(place, upstream.page(&url, &want, Wait::Until(deadline)));
+                }
+            };
+            if !pool.submit(self.index, Box::new(fetch)) {
+                gathered.put(place, Err(SourceError::Busy));
+            }
+        }
+        // A moment is left for what comes after.
+        let left = deadline.saturating_duration_since(self.shared.clock.now().monotonic);
+        let fetched = gathered.wait(left.saturating_sub(left / 10));
+        for (at, page) in wanted.into_iter().zip(fetched) {
+            if let Some(place) = pages.get_mut(at) {
+                *place = page.unwrap_or(Err(SourceError::Busy));
+            }
+        }
+        Some(pages)
+    }
+
     fn load(&self, url: &str) -> Loaded<Result<Arc<Page>, SourceError>> {
         let wants: Vec<Want> = {
             let wants = self.wants();
@@ -164,6 +209,8 @@ impl Upstream {
             Some(Format::Number) => "text/plain",
             None => "text/plain; version=0.0.4, application/json; q=0.9, */*; q=0.1",
         };
+        // Behind it stands whose page it is.
+        let url = url.split('#').next().unwrap_or_default();
         self.fetcher.get(url, accept, |head, body| {
             let format = self.format(head)?;
             let page = Page::read(body, format, wants, at, &self.shared.limits).map_err(SourceError::from)?;
@@ -192,13 +239,14 @@ impl Upstream {
             Ok(page) => {
                 self.counters.succeeded.increment();
                 debug!("source {name}: {}", page.describe());
-                if turned {
+                if turned && !self.source.is_of_pods() {
                     log::info!("source {name}: answers again");
                 }
             }
             Err(error) => {
                 self.counters.failed.increment();
-                if turned {
+                // Of a thousand pods some are always failing.
+                if turned && !self.source.is_of_pods() {
                     warn!("source {name}: {error}");
                 } else {
                     debug!("source {name}: {}", error.detail());

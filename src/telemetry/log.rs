@@ -7,7 +7,7 @@
 //! - `trace`: also whole URLs and paths, with selectors. Never header values, credentials or bodies.
 //!
 //! Libraries log from `warn` on unless RUST_LOG asks for more, and never at `trace`, where ureq shows every byte it
-//! sends.
+//! sends. rustls does from `error` on: it warns of what peers send, and whoever can connect could fill the log.
 
 use std::io::Write;
 
@@ -33,6 +33,7 @@ pub fn start(verbosity: u8, quiet: bool, clock: Clock) {
     } else {
         // Libraries below us log requests in full at debug.
         builder.filter_level(LevelFilter::Warn).filter_module("metriclet", level);
+        builder.filter_module("rustls", LevelFilter::Error);
     }
     builder.format(move |out, record| {
         if record.level() == Level::Trace && !record.target().starts_with("metriclet") {

@@ -2,11 +2,13 @@
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
@@ -15,13 +17,14 @@ use super::upstream::read_head;
 /// Signs certificates.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    certificate: rcgen::Certificate,
+    pem: String,
 }
 
-/// A certificate with its key.
+/// A certificate and what it was signed with, its own first; and its key. PEM.
+#[derive(Clone)]
 pub struct Identity {
-    certificate: rcgen::Certificate,
-    key: KeyPair,
+    pub chain: String,
+    pub key: String,
 }
 
 /// An HTTPS server on a free port of 127.0.0.1. Its thread ends with the test's process.
@@ -32,33 +35,62 @@ pub struct TlsUpstream {
 
 impl Authority {
     pub fn new(name: &str) -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let certificate = params.self_signed(&key).unwrap();
-        Self { issuer: Issuer::new(params, key), certificate }
+        let (params, key) = (authority(name), KeyPair::generate().unwrap());
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// An authority that this one has signed.
+    pub fn intermediate(&self, name: &str) -> Self {
+        let (params, key) = (authority(name), KeyPair::generate().unwrap());
+        let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
     }
 
     pub fn pem(&self) -> String {
-        self.certificate.pem()
+        self.pem.clone()
+    }
+
+    /// Its own key.
+    pub fn key(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
+    pub fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
+        roots
     }
 
     /// A certificate for a host, or a client of that name.
     pub fn issue(&self, name: &str) -> Identity {
-        let key = KeyPair::generate().unwrap();
-        let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &self.issuer).unwrap();
-        Identity { certificate, key }
+        self.issue_with(name, &KeyPair::generate().unwrap(), |_| {})
+    }
+
+    /// One that is otherwise than usual.
+    pub fn issue_with(&self, name: &str, key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Identity {
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
+        change(&mut params);
+        let certificate = params.signed_by(key, &self.issuer).unwrap();
+        Identity { chain: certificate.pem(), key: key.serialize_pem() }
     }
 }
 
+fn authority(name: &str) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params
+}
+
 impl Identity {
-    pub fn certificate(&self) -> String {
-        self.certificate.pem()
+    pub fn certificates(&self) -> Vec<CertificateDer<'static>> {
+        CertificateDer::pem_slice_iter(self.chain.as_bytes()).map(Result::unwrap).collect()
     }
 
-    pub fn key(&self) -> String {
-        self.key.serialize_pem()
+    pub fn private_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap()
     }
 }
 
@@ -99,12 +131,17 @@ fn config(identity: &Identity, clients: Option<&Authority>) -> Arc<ServerConfig>
     let builder = match clients {
         None => builder.with_no_client_auth(),
         Some(authority) => {
-            let mut roots = RootCertStore::empty();
-            roots.add(authority.certificate.der().clone()).unwrap();
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+            let roots = Arc::new(authority.roots());
+            let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider).build().unwrap();
             builder.with_client_cert_verifier(verifier)
         }
     };
-    let key = PrivateKeyDer::try_from(identity.key.serialize_der()).unwrap();
-    Arc::new(builder.with_single_cert(vec![identity.certificate.der().clone()], key).unwrap())
+    Arc::new(builder.with_single_cert(identity.certificates(), identity.private_key()).unwrap())
+}
+
+/// What `openssl` prints, which makes what no library wants to make.
+pub fn openssl(args: &[&str]) -> String {
+    let output = Command::new("openssl").args(args).output().unwrap_or_else(|why| panic!("openssl: {why}"));
+    assert!(output.status.success(), "openssl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }

@@ -8,8 +8,6 @@ use super::values::set;
 /// Whom to trust and whom to ask.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
-    /// `--kubeconfig`: the Kubernetes API; in a cluster the one around.
-    pub kubeconfig: Option<PathBuf>,
     /// `--authentication-kubeconfig`: another one for who asks.
     pub authentication_kubeconfig: Option<PathBuf>,
     /// `--authorization-kubeconfig`: another one for what they may.
@@ -33,12 +31,11 @@ pub struct Access {
 }
 
 /// Their names, without dashes.
-pub(super) const FLAGS: [&str; 11] = [
+pub(super) const FLAGS: [&str; 10] = [
     "authentication-kubeconfig",
     "authorization-always-allow-paths",
     "authorization-kubeconfig",
     "client-ca-file",
-    "kubeconfig",
     "requestheader-allowed-names",
     "requestheader-client-ca-file",
     "requestheader-extra-headers-prefix",
@@ -62,7 +59,6 @@ impl Access {
             "authentication-kubeconfig" => set(&mut self.authentication_kubeconfig, value.into(), &name)?,
             "authorization-kubeconfig" => set(&mut self.authorization_kubeconfig, value.into(), &name)?,
             "client-ca-file" => set(&mut self.client_ca_file, value.into(), &name)?,
-            "kubeconfig" => set(&mut self.kubeconfig, value.into(), &name)?,
             "requestheader-client-ca-file" => set(&mut self.front_proxy_ca_file, value.into(), &name)?,
             "requestheader-allowed-names" => self.allowed_names.extend(list),
             "requestheader-extra-headers-prefix" => self.extra_prefixes.extend(list),

@@ -40,6 +40,7 @@ Options:
                            for the object that its labels name
       --describes OBJECT   the one object that page is about: RESOURCE/NAMESPACE/NAME, such as
                            services/shop/web or deployments.apps/shop/web; nodes/NAME
+      --kubeconfig FILE    the Kubernetes API, outside a cluster
       --listen ADDRESS     plain HTTP: loopback address and port, or off [127.0.0.1:8080]
   -v, --v[=LEVEL]          say more: -v, -vv, --v=2
   -h, --help               this text
@@ -55,7 +56,6 @@ HTTPS, with both of the first two:
       --shutdown-delay-duration TIME   how long to go on after SIGTERM, so that clients leave [10s]
 
 Who may ask over HTTPS; without these, as the kube-apiserver of the cluster around says:
-      --kubeconfig FILE                the Kubernetes API, outside a cluster
       --authentication-kubeconfig FILE, --authorization-kubeconfig FILE
                                        another one to ask who somebody is, or what they may
       --client-ca-file FILE            authorities that sign certificates of users, PEM
@@ -111,6 +111,7 @@ Options:
   -c, --config FILE        sources and rules, in YAML
       --upstream URL       instead of a file: one page, each gauge under its own name
       --describes OBJECT   the one object that page is about
+      --kubeconfig FILE    the Kubernetes API, for pods and labelSelector, outside a cluster
   -v, --v[=LEVEL]          say more: -v, -vv, --v=2
   -h, --help               this text
 

@@ -64,6 +64,8 @@ pub struct Serve {
     pub secure: Option<Secure>,
     /// Limits that were set.
     pub tuning: Tuning,
+    /// The Kubernetes API, outside a cluster.
+    pub kubeconfig: Option<PathBuf>,
     /// Where the configuration comes from.
     pub origin: Origin,
     /// 0 is the usual; higher says more.
@@ -82,6 +84,8 @@ pub struct Check {
 pub struct Get {
     /// What to get, as written.
     pub path: String,
+    /// The Kubernetes API, outside a cluster.
+    pub kubeconfig: Option<PathBuf>,
     /// Where the configuration comes from.
     pub origin: Origin,
     /// How to print the answer.
@@ -228,6 +232,7 @@ struct Words {
     upstream: Option<String>,
     describes: Option<Bound>,
     config: Option<PathBuf>,
+    kubeconfig: Option<PathBuf>,
     output: Option<Output>,
     verbosity: u8,
     secure: secure::Words,
@@ -254,6 +259,7 @@ impl Words {
                 Arg::Short('v') | Arg::Long("v") => "v",
                 Arg::Short('c') | Arg::Long("config") => "config",
                 Arg::Short('o') | Arg::Long("output") => "output",
+                Arg::Long("kubeconfig") => "kubeconfig",
                 Arg::Long("listen") => "listen",
                 Arg::Long("upstream") => "upstream",
                 Arg::Long("describes") => "describes",
@@ -268,6 +274,9 @@ impl Words {
             match flag {
                 "v" => words.verbosity = verbosity(words.verbosity, &mut parser)?,
                 "config" => set(&mut words.config, PathBuf::from(parser.value().map_err(plain)?), "--config")?,
+                "kubeconfig" => {
+                    set(&mut words.kubeconfig, PathBuf::from(parser.value().map_err(plain)?), "--kubeconfig")?;
+                }
                 "output" => set(&mut words.output, output(&text(&mut parser)?)?, "--output")?,
                 "listen" => set(&mut words.listen, listen(&text(&mut parser)?)?, "--listen")?,
                 "upstream" => set(&mut words.upstream, text(&mut parser)?, "--upstream")?,
@@ -304,6 +313,7 @@ impl Words {
                     listen: self.listen.unwrap_or(Listen::At(LISTEN)),
                     secure,
                     tuning,
+                    kubeconfig: self.kubeconfig,
                     origin,
                     verbosity,
                 }))
@@ -312,7 +322,8 @@ impl Words {
             Topic::Get => {
                 let path = self.operand.ok_or("expected a path, such as namespaces/shop/services/web/queue_depth")?;
                 let path = path.string().map_err(plain)?;
-                Command::Get(Get { path, origin, output: self.output.unwrap_or_default(), verbosity })
+                let (kubeconfig, output) = (self.kubeconfig, self.output.unwrap_or_default());
+                Command::Get(Get { path, kubeconfig, origin, output, verbosity })
             }
         })
     }

@@ -8,7 +8,7 @@ fn read(line: &str) -> Result<Command, String> {
 
 fn serve() -> Serve {
     let (listen, origin) = (Listen::At(LISTEN), Origin::ByDefault);
-    Serve { listen, secure: None, tuning: Tuning::default(), origin, verbosity: 0 }
+    Serve { listen, secure: None, tuning: Tuning::default(), kubeconfig: None, origin, verbosity: 0 }
 }
 
 #[test]
@@ -32,14 +32,13 @@ fn serves_securely() {
         ),
         ("--tls-min-version VersionTLS13", Secure { min_version: TlsVersion::Tls13, ..secure() }, Tuning::default()),
         (
-            "--client-ca-file a --requestheader-client-ca-file b --requestheader-allowed-names=c,d --kubeconfig k \
+            "--client-ca-file a --requestheader-client-ca-file b --requestheader-allowed-names=c,d \
              --requestheader-allowed-names e --authorization-always-allow-paths=/livez,/x/*",
             Secure {
                 access: Access {
                     client_ca_file: Some("a".into()),
                     front_proxy_ca_file: Some("b".into()),
                     allowed_names: vec!["c".into(), "d".into(), "e".into()],
-                    kubeconfig: Some("k".into()),
                     always_allow: Some(vec!["/livez".into(), "/x/*".into()]),
                     ..Access::default()
                 },
@@ -105,6 +104,7 @@ fn serves() {
             "--describes nodes/n1 --upstream http://x/metrics",
             Serve { origin: upstream(Some(("nodes", None, "n1"))), ..serve() },
         ),
+        ("--kubeconfig k", Serve { kubeconfig: Some("k".into()), ..serve() }),
         ("-v", Serve { verbosity: 1, ..serve() }),
         ("-vv", Serve { verbosity: 2, ..serve() }),
         ("-v -v -v", Serve { verbosity: 3, ..serve() }),
@@ -121,7 +121,9 @@ fn serves() {
 #[test]
 fn does_the_rest() {
     let path = "namespaces/shop/services/web/queue_depth";
-    let get = |origin, output, verbosity| Command::Get(Get { path: path.into(), origin, output, verbosity });
+    let get = |origin, output, verbosity| {
+        Command::Get(Get { path: path.into(), kubeconfig: None, origin, output, verbosity })
+    };
     for (line, expected) in [
         ("check m.yaml", Command::Check(Check { file: "m.yaml".into() })),
         ("check -- -m.yaml", Command::Check(Check { file: "-m.yaml".into() })),

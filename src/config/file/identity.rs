@@ -74,7 +74,7 @@ impl Keys {
         fields: &mut Fields<'_>,
         sink: &mut Sink,
     ) -> Option<Identity> {
-        if source.url.uses(Placeholder::Name) {
+        if source.uses(Placeholder::Name) || source.is_of_pods() {
             return Some(Identity::Url);
         }
         if fields.has("describes") {
@@ -140,7 +140,9 @@ impl Keys {
 /// Whether the keys go together, whatever the kind.
 fn consistent(kinds: &[ObjectKind], value: &Value, source: &Source, fields: &mut Fields<'_>, sink: &mut Sink) -> bool {
     let mut wrong: Vec<(&'static str, String)> = Vec::new();
-    let told_by = if source.url.uses(Placeholder::Name) {
+    let told_by = if source.is_of_pods() {
+        Some(format!("the pod of source {}", Escaped::new(&source.name)))
+    } else if source.uses(Placeholder::Name) {
         Some(format!("{{name}} in the URL of source {}", Escaped::new(&source.name)))
     } else {
         ["describes", "items"].into_iter().find(|key| fields.has(key)).map(|key| format!("{key}:"))

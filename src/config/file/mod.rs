@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 
 use self::fields::{Fields, Sink};
 use super::limits::Limits;
-use super::model::{Bound, ByName, Config, Credentials, Namespaces, SelectorMode, Source};
+use super::model::{Bound, ByName, Config, Credentials, Namespaces, SelectorMode, Source, Target};
 use super::problem::{Part, Problem, Severity};
 use super::yaml::{self, Key, Node, Span, Value, YamlError};
 use crate::parse::escape::Escaped;
@@ -54,7 +54,7 @@ pub fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Result<Co
         if url.uses(Placeholder::LabelSelector) { SelectorMode::Url } else { SelectorMode::Kubernetes };
     let source = Source {
         name: "upstream".to_owned(),
-        url,
+        target: Target::Url(url),
         format: None,
         // Nobody but the user chose this one source, and nothing else is served.
         namespaces: Namespaces::All,

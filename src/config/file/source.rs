@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use super::fields::{Fields, Sink};
 use crate::config::check;
 use crate::config::limits::Limits;
-use crate::config::model::{Basic, Credentials, Format, Namespaces, SelectorMode, Source};
+use crate::config::model::{Basic, Credentials, Format, Namespaces, PodPort, Pods, SelectorMode, Source, Target};
 use crate::config::yaml::{Key, Node, Value};
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::{Placeholder, Template};
@@ -65,35 +65,29 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         );
     }
     let mut fields = Fields::open(node, key.span, &what, KEYS, sink)?;
-    for kind in ["pods", "prometheus"] {
-        if fields.has(kind) {
-            fields.fail(kind, "this version serves url: sources only", sink);
-        }
+    if fields.has("prometheus") {
+        fields.fail("prometheus", "this version serves url: and pods: sources only", sink);
+        return None;
     }
-    let url = match fields.has("pods") || fields.has("prometheus") {
-        true => None,
-        false => fields.required_text("url", sink),
-    };
-    let url = url.and_then(|text| match Template::parse(text, limits.url) {
-        Ok(url) => Some(url),
-        Err(error) => {
-            let span = fields.get("url").and_then(|node| node.within(error.column));
-            fields.fail_at("url", span.unwrap_or(fields.span("url")), &error.to_string(), sink);
-            None
-        }
-    });
+    let target = target(&mut fields, limits, sink);
     let source = Source {
         name: key.text.clone(),
         format: fields.word("format", FORMATS, sink),
         namespaces: namespaces(&mut fields, sink),
-        timeout: fields.duration("timeout", false, limits.fetch_max, sink).unwrap_or(limits.fetch),
+        timeout: fields.duration("timeout", false, limits.fetch_max, sink).unwrap_or(match target {
+            Some(Target::Pods(_)) => limits.fetch_pod,
+            _ => limits.fetch,
+        }),
         cache: fields.duration("cache", true, limits.longest, sink).unwrap_or(limits.cache),
         label_selector: SelectorMode::default(),
         credentials: credentials(&mut fields, sink),
         danger_allow_loopback: fields.boolean("dangerAllowLoopback", sink).unwrap_or(false),
-        url: url?,
+        target: target?,
     };
-    let passed_on = source.url.uses(Placeholder::LabelSelector);
+    let passed_on = source.uses(Placeholder::LabelSelector);
+    if source.is_of_pods() && fields.has("labelSelector") {
+        fields.fail("labelSelector", "pods are always picked by their own labels", sink);
+    }
     let label_selector = match fields.word("labelSelector", &[("labels", SelectorMode::Labels)], sink) {
         Some(_) if passed_on => {
             fields.fail("labelSelector", "the URL already passes it on as {labelSelector}", sink);
@@ -108,6 +102,58 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
     Some(source)
 }
 
+/// `url` or `pods`, and not both.
+fn target(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Target> {
+    if fields.has("pods") {
+        if fields.has("url") {
+            fields.fail("url", "excluded by pods:, which tells where pages are", sink);
+        }
+        return pods(fields, sink).map(Target::Pods);
+    }
+    let text = fields.required_text("url", sink)?;
+    match Template::parse(text, limits.url) {
+        Ok(url) => Some(Target::Url(url)),
+        Err(error) => {
+            let span = fields.get("url").and_then(|node| node.within(error.column));
+            fields.fail_at("url", span.unwrap_or(fields.span("url")), &error.to_string(), sink);
+            None
+        }
+    }
+}
+
+fn pods(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Pods> {
+    let node = fields.get("pods")?;
+    let mut pods = Fields::open(node, fields.span("pods"), "pods", &["port", "path", "scheme", "hostNetwork"], sink)?;
+    let port = match pods.required_text("port", sink)? {
+        "annotations" => PodPort::Annotations,
+        text => match text.parse::<u16>() {
+            Ok(number @ 1..) => PodPort::Number(number),
+            // IANA_SVC_NAME, which is what Kubernetes takes for the name of a port.
+            Err(_) if is_dns_label(text) && text.len() <= 15 => PodPort::Name(text.to_owned()),
+            _ => {
+                let message =
+                    format!("expected a number, a container port's name, or annotations, found {}", Escaped::new(text));
+                pods.fail("port", &message, sink);
+                return None;
+            }
+        },
+    };
+    let path = pods.line("path", sink).unwrap_or("/metrics");
+    let plain = |b: u8| {
+        b.is_ascii_graphic() && !matches!(b, b'#' | b'{' | b'}' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'|')
+    };
+    if !path.starts_with('/') || !path.bytes().all(plain) {
+        pods.fail("path", &format!("expected a path that starts with a slash, found {}", Escaped::new(path)), sink);
+        return None;
+    }
+    Some(Pods {
+        port,
+        path: path.to_owned(),
+        https: pods.word("scheme", &[("http", false), ("https", true)], sink).unwrap_or(false),
+        host_network: pods.boolean("hostNetwork", sink).unwrap_or(false),
+    })
+}
+
 /// Names are shown in messages, logs and labels of our own metrics.
 fn is_name(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
@@ -116,7 +162,8 @@ fn is_name(name: &str) -> bool {
 fn namespaces(fields: &mut Fields<'_>, sink: &mut Sink) -> Namespaces {
     let mut names = Vec::new();
     let Some(node) = fields.get("namespaces") else {
-        return Namespaces::Only(names);
+        // A pod speaks of itself alone, wherever it is.
+        return if fields.has("pods") { Namespaces::All } else { Namespaces::Only(names) };
     };
     let Value::Sequence(items) = &node.value else {
         let example = match node.text() {

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
-use crate::config::model::{Basic, Format, Identity, OnMissing, OnNan, Rule, Value as RuleValue};
+use crate::config::model::{Basic, Format, Identity, OnMissing, OnNan, PodPort, Pods, Rule, Value as RuleValue};
 use crate::parse::expression::Expr;
 
 /// `line:column: severity: message`, in order.
@@ -193,7 +193,7 @@ fn problems_of_sources() {
                 "HTTPS, basic: {username: ^'a:b', passwordFile: /x}",
                 "error: username: expected no colon and no control characters",
             ),
-            ("URL, bearerTokenFile: /x, pods: ^{port: 1}", "error: pods: this version serves url: sources only"),
+            ("URL, prometheus: ^http://p", "error: prometheus: this version serves url: and pods: sources only"),
             ("URL, ^url: http://b/", "error: source \"app\": the key url is already on line 2"),
         ],
     );
@@ -207,6 +207,22 @@ fn problems_of_sources() {
             (
                 "url: '^me:pw@a/?u=http://'",
                 "error: url: expected a URL that starts with http:// or https:// at column 1, found no scheme",
+            ),
+            ("url: ^'http://x/', pods: {port: 1}", "error: url: excluded by pods:, which tells where pages are"),
+            ("pods: ^[]", "error: pods: expected a mapping, found a list"),
+            ("pods: ^{}", "error: port: required"),
+            (
+                "pods: {port: ^0}",
+                "error: port: expected a number, a container port's name, or annotations, found \"0\"",
+            ),
+            (
+                "pods: {port: 1, path: ^metrics}",
+                "error: path: expected a path that starts with a slash, found \"metrics\"",
+            ),
+            ("pods: {port: 1, scheme: ^tcp}", "error: scheme: expected http or https, found \"tcp\""),
+            (
+                "pods: {port: 1}, labelSelector: ^labels",
+                "error: labelSelector: pods are always picked by their own labels",
             ),
             ("url: http://x/, namespaces: ^shop", "error: namespaces: expected a list such as [shop], found text"),
             ("url: http://x/, namespaces: ^'*'", "error: namespaces: expected a list such as [\"*\"], found text"),
@@ -224,8 +240,8 @@ fn problems_of_sources() {
 #[test]
 fn problems_of_credentials_on_open_sources() {
     let secret = "bearerTokenFile: /token, url: 'https://app/{name}'";
-    let open = "error: namespaces: a URL with placeholders gets credentials only with the namespaces listed one by one, or \
-                whoever can name an object could collect them";
+    let open = "error: namespaces: a URL with placeholders and pods get credentials only with the namespaces listed one by \
+                one, or whoever can name an object or run a pod could collect them";
     check(
         with_source,
         &[(
@@ -484,4 +500,25 @@ fn keeps_to_limits() {
     ] {
         assert_eq!(first(&file).as_deref(), expected, "{file}");
     }
+}
+
+#[test]
+fn reads_sources_of_pods() {
+    let pods =
+        |port, https, host_network| Target::Pods(Pods { port, path: "/metrics".to_owned(), https, host_network });
+    for (source, target) in [
+        ("pods: {port: metrics}", pods(PodPort::Name("metrics".to_owned()), false, false)),
+        ("pods: {port: 9090, scheme: https}", pods(PodPort::Number(9_090), true, false)),
+        ("pods: {port: annotations, hostNetwork: true}", pods(PodPort::Annotations, false, true)),
+    ] {
+        let file = format!(
+            "sources:\n  app: {{{source}}}\nmetrics:\n  - {{name: q, object: pods, source: app, value: sum(q)}}\n"
+        );
+        let Loaded { config, problems } = load(file.as_bytes(), &Limits::default());
+        assert_eq!(problems, [], "{source}");
+        assert_eq!((&config.sources[0].target, &config.sources[0].namespaces), (&target, &Namespaces::All));
+        assert_eq!((&config.rules[0].identity, config.sources[0].timeout.as_secs()), (&Identity::Url, 1));
+    }
+    let file = "sources:\n  app: {pods: {port: 1}}\nmetrics:\n  - {name: q, object: services, source: app, value: q, nameLabel: x}\n";
+    assert_eq!(problems(file), ["4:67: error: nameLabel: the pod of source \"app\" already tells the object",]);
 }

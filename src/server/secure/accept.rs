@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use log::{debug, error, info, warn};
@@ -32,8 +33,20 @@ pub(super) struct Door {
     /// By number, which they get as they come.
     handshakes: BTreeMap<u64, Box<Connection<TcpStream>>>,
     next: u64,
+    own: Arc<Porch>,
+    /// Of all workers of this lane.
+    porches: Vec<Arc<Porch>>,
     /// Where connections go that are done.
     inboxes: Vec<Arc<Inbox>>,
+}
+
+/// What the workers of this lane see of each other.
+#[derive(Debug)]
+pub(super) struct Porch {
+    handshakes: AtomicUsize,
+    /// So many of them have to leave for newcomers elsewhere.
+    evictions: AtomicUsize,
+    waker: Waker,
 }
 
 /// The listening socket, as far as this worker goes.
@@ -56,11 +69,18 @@ impl Door {
         let poller = Poller::new()?;
         poller.add_shared(&socket, LISTENER)?;
         let listener = Listener { socket, state: Accepting::Yes };
-        Ok(Self { shared, poller, listener, handshakes: BTreeMap::new(), next: 0, inboxes })
+        let porch = Porch { handshakes: AtomicUsize::new(0), evictions: AtomicUsize::new(0), waker: poller.waker() };
+        let (own, porches) = (Arc::new(porch), Vec::new());
+        Ok(Self { shared, poller, listener, handshakes: BTreeMap::new(), next: 0, own, porches, inboxes })
     }
 
-    pub(super) fn waker(&self) -> Waker {
-        self.poller.waker()
+    pub(super) fn porch(&self) -> Arc<Porch> {
+        self.own.clone()
+    }
+
+    /// Gets to know the workers of this lane, itself among them.
+    pub(super) fn meet(&mut self, porches: Vec<Arc<Porch>>) {
+        self.porches = porches;
     }
 
     /// Works until the server drains and every handshake has come to its end. `beat` tells that it is alive.
@@ -77,6 +97,9 @@ impl Door {
                     LISTENER => _ = self.accept(now)?,
                     id => self.go_on(id, now),
                 }
+            }
+            for _ in 0..self.own.evictions.swap(0, Ordering::Relaxed) {
+                self.evict();
             }
             if now.saturating_duration_since(swept) >= SWEEP {
                 swept = now;
@@ -95,11 +118,12 @@ impl Door {
     fn accept(&mut self, now: Instant) -> io::Result<bool> {
         for _ in 0..BATCH {
             match accept_with(&self.listener.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
-                Ok(socket) => {
+                Ok(socket) => self.admit(TcpStream::from(socket), now),
+                Err(Errno::AGAIN) => {
+                    // Not before: with files that come and go it would be told again and again.
                     self.shared.accepting_again(|| info!("accepting connections again"));
-                    self.admit(TcpStream::from(socket), now);
+                    return Ok(false);
                 }
-                Err(Errno::AGAIN) => return Ok(false),
                 // Another worker has stopped listening.
                 Err(Errno::INVAL) if self.shared.is_draining() => return Ok(false),
                 // The client is gone already, or a signal came.
@@ -136,16 +160,29 @@ impl Door {
         }
     }
 
-    /// Takes the place of the stranger that has been here longest: of the handshakes here, or, if more strangers are
-    /// being served by a worker of the other lane, of those.
+    /// Takes the place of the stranger that has been longest where most of them are: among the handshakes of a worker of
+    /// this lane, or among those whom a worker of the other lane serves.
     fn make_room(&mut self) {
-        let fullest = self.inboxes.iter().max_by_key(|inbox| inbox.strangers());
-        if let Some(inbox) = fullest.filter(|inbox| inbox.strangers() > self.handshakes.len()) {
-            return inbox.evict();
+        self.own.handshakes.store(self.handshakes.len(), Ordering::Relaxed);
+        let served = self.inboxes.iter().max_by_key(|inbox| inbox.strangers());
+        let porch = self.porches.iter().max_by_key(|porch| porch.handshakes.load(Ordering::Relaxed));
+        let handshakes = porch.map_or(0, |porch| porch.handshakes.load(Ordering::Relaxed));
+        match (served, porch) {
+            (Some(inbox), _) if inbox.strangers() > handshakes => inbox.evict(),
+            (_, Some(porch)) if handshakes > self.handshakes.len() => {
+                porch.evictions.fetch_add(1, Ordering::Relaxed);
+                porch.waker.wake();
+            }
+            _ => self.evict(),
         }
+    }
+
+    /// Ends the handshake that has been here longest.
+    fn evict(&mut self) {
         if let Some(id) = self.handshakes.keys().next().copied() {
             self.end(id, HandshakeFailure::Evicted);
         }
+        self.own.handshakes.store(self.handshakes.len(), Ordering::Relaxed);
     }
 
     fn go_on(&mut self, id: u64, now: Instant) {
@@ -227,6 +264,12 @@ impl Door {
         }
         self.listener.state = Accepting::No;
         Ok(())
+    }
+}
+
+impl Porch {
+    pub(super) fn wake(&self) {
+        self.waker.wake();
     }
 }
 

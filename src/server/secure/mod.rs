@@ -1,16 +1,18 @@
 //! The secure listener: HTTPS by rustls, for the kube-apiserver, kubelet and Prometheus, and for everybody in the cluster
 //! who can reach it.
 //!
-//! Every socket is non-blocking. The workers of two lanes wait on epoll, each for connections of its own: [`accept`] makes
-//! handshakes, [`serve`] reads requests and answers from memory. Neither ever waits for a peer or a source, so that a slow
+//! Every socket is non-blocking. The workers of two lanes wait on epoll, each for connections of its own: `accept` makes
+//! handshakes, `serve` reads requests and answers from memory. Neither ever waits for a peer or a source, so that a slow
 //! one costs a few kilobytes until its deadline. Requests that need a source go to the third lane, the
-//! [`Workers`](super::workers::Workers) of all listeners.
+//! [`Workers`] of all listeners.
 
 mod accept;
 mod admission;
 pub mod certificates;
 mod connection;
 mod exchange;
+#[cfg(any(test, fuzzing))]
+pub mod harness;
 mod poll;
 mod serve;
 mod tls;
@@ -26,10 +28,9 @@ use log::error;
 use rustix::process::{Resource, getrlimit};
 use rustls::ServerConfig;
 
-use self::accept::Door;
+use self::accept::{Door, Porch};
 use self::admission::Admission;
 use self::certificates::Certificate;
-use self::poll::Waker;
 use self::serve::{Hall, Inbox};
 use super::workers::{Workers, join, spawn};
 use crate::config::cli::TlsVersion;
@@ -40,7 +41,7 @@ pub struct Secure {
     shared: Arc<Shared>,
     address: SocketAddr,
     from: TlsVersion,
-    doors: Vec<Waker>,
+    doors: Vec<Arc<Porch>>,
     halls: Vec<Arc<Inbox>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -105,9 +106,14 @@ impl Secure {
             secure.halls.push(hall.inbox());
             secure.spawn(&format!("fast-{number}"), number, &on_failure, move |beat| hall.run(beat))?;
         }
-        for number in 0..limits.fast_workers {
+        let mut doors = Vec::new();
+        for _ in 0..limits.fast_workers {
             let door = Door::new(secure.shared.clone(), listener.clone(), secure.halls.clone())?;
-            secure.doors.push(door.waker());
+            secure.doors.push(door.porch());
+            doors.push(door);
+        }
+        for (number, mut door) in doors.into_iter().enumerate() {
+            door.meet(secure.doors.clone());
             let shared = secure.shared.clone();
             secure.spawn(&format!("handshake-{number}"), limits.fast_workers + number, &on_failure, move |beat| {
                 let ended = door.run(beat);
@@ -170,7 +176,7 @@ impl Secure {
     /// finished.
     pub fn stop(&self, deadline: Instant) -> bool {
         self.shared.stage.store(DRAINING, Ordering::SeqCst);
-        self.doors.iter().for_each(Waker::wake);
+        self.doors.iter().for_each(|porch| porch.wake());
         self.halls.iter().for_each(|inbox| inbox.wake());
         join(&self.threads, deadline)
     }

@@ -173,9 +173,11 @@ impl Hall {
 
     fn ready(&mut self, id: u64, broken: bool, now: Now) {
         // Nobody reads while an answer is waited for, so that a connection which breaks then has to be ended here.
-        match self.connections.get(&id) {
-            Some(parked) if broken && parked.interest == Interest::Nothing => self.end(id, Ended::Broken),
-            _ => self.turn(id, now),
+        let waits = |id| self.connections.get(&id).is_some_and(|parked| parked.interest == Interest::Nothing);
+        if broken && waits(id) {
+            self.end(id, Ended::Broken);
+        } else {
+            self.turn(id, now);
         }
     }
 
@@ -192,10 +194,11 @@ impl Hall {
             limits: workers.limits(),
             now,
             leaving: self.shared.is_leaving(),
-            answer: &|request| workers.answer(request, workers.now()),
+            answer: &|request| workers.answer(request, now),
             refuse: &|error| workers.api().refused_head(error),
         };
         match turn(&mut parked.connection, &context) {
+            Turn::Park(interest) if interest == parked.interest => {}
             Turn::Park(interest) => self.park(id, interest),
             Turn::Again => self.again.push(id),
             Turn::Wait(source) => {

@@ -30,7 +30,8 @@ pub(super) fn config(key: Arc<CertifiedKey>, from: TlsVersion) -> Result<Arc<Ser
         .with_protocol_versions(versions)?
         .with_client_cert_verifier(possession)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(key)));
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // The older one is all that a client of HTTP/1.0 offers.
+    config.alpn_protocols = vec![b"http/1.1".to_vec(), b"http/1.0".to_vec()];
     // A resumed session would carry a certificate past the moment when its authority is withdrawn.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;

@@ -2,6 +2,8 @@
 //! drives it says when its socket is ready.
 
 mod handshake;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -40,7 +42,7 @@ impl Socket for TcpStream {
 /// One connection, from its first byte to its last.
 #[derive(Debug)]
 pub(super) struct Connection<S> {
-    socket: S,
+    pub(super) socket: S,
     tls: ServerConnection,
     place: Place,
     exchange: Exchange,
@@ -191,12 +193,13 @@ impl<S: Socket> Connection<S> {
                 continue;
             }
             if budget == 0 {
+                self.rest(now);
                 return Ok(Turn::Again);
             }
+            budget -= 1;
             let limits = self.head_limits(context.limits);
             match self.exchange.next(limits) {
                 Next::Request => {
-                    budget -= 1;
                     let answer = self.exchange.with_request(self.peer.as_deref(), context.answer);
                     match answer {
                         Some(Answer::Reply(reply)) => {
@@ -221,7 +224,7 @@ impl<S: Socket> Connection<S> {
                 Ok(()) => {}
                 Err(Stop::End(ended)) => return Err(ended),
                 Err(Stop::Blocked) => {
-                    self.enter(if self.exchange.is_idle() { Phase::Idle } else { Phase::Head }, now);
+                    self.rest(now);
                     return Ok(Turn::Park(Interest::Read));
                 }
             }
@@ -242,15 +245,21 @@ impl<S: Socket> Connection<S> {
         }
     }
 
+    /// Waits for the next request, or for the rest of it.
+    fn rest(&mut self, now: Instant) {
+        self.enter(if self.exchange.is_idle() { Phase::Idle } else { Phase::Head }, now);
+    }
+
     /// Answers the request under way; what comes next has its time anew.
     fn answer(&mut self, reply: &Reply, close: bool, now: Now) {
         self.exchange.reply(reply, close, now.unix_millis);
         (self.phase, self.since) = (Phase::Idle, now.monotonic);
     }
 
-    /// Hands what came to the exchange: what rustls holds already, else what the socket has, once it is not known to be
-    /// empty.
+    /// Hands what came to the exchange: what rustls holds already, else what one read of the socket brings, unless that is
+    /// known to be empty. It may bring nothing for us: not every record holds a byte, and a peer can send thousands a head.
     fn fill(&mut self, drained: &mut bool) -> Result<(), Stop> {
+        let mut read = false;
         loop {
             let state = self.tls.process_new_packets().map_err(|_| self.broken())?;
             if state.plaintext_bytes_to_read() > 0 {
@@ -262,10 +271,14 @@ impl<S: Socket> Connection<S> {
                 return Ok(());
             }
             if state.peer_has_closed() {
+                self.say_goodbye();
                 return Err(Stop::End(Ended::Closed));
             }
             if *drained {
                 return Err(Stop::Blocked);
+            }
+            if std::mem::replace(&mut read, true) {
+                return Ok(());
             }
             match self.tls.read_tls(&mut self.socket) {
                 Ok(0) => return Err(Stop::End(Ended::Closed)),
@@ -332,7 +345,7 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Ends an idle connection in order, as we stop.
+    /// Ends a connection in order, on which nothing is under way.
     pub(super) fn say_goodbye(&mut self) {
         self.tls.send_close_notify();
         let _ = self.tls.write_tls(&mut self.socket);

@@ -1,0 +1,25 @@
+//! What the measurements of the secure listener share: servers as child processes, certificates, clients, load by wrk,
+//! and numbers from many runs.
+
+use std::error::Error;
+
+pub mod server;
+pub mod tls;
+pub mod wrk;
+
+/// Whatever went wrong.
+pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+
+/// The middle one.
+pub fn median(numbers: &[f64]) -> f64 {
+    let mut numbers = numbers.to_vec();
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+/// `median (least–greatest)` with so many decimals.
+pub fn show(numbers: &[f64], decimals: usize) -> String {
+    let low = numbers.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    format!("{:.decimals$} ({low:.decimals$}–{high:.decimals$})", median(numbers))
+}

@@ -1,0 +1,148 @@
+//! Certificates for one run, and clients that use them.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::client::Resumption;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+use crate::Result;
+
+/// An authority, a server's and a client's certificate of it, in a directory that goes when this is dropped.
+pub struct Certificates {
+    directory: PathBuf,
+}
+
+/// A connection whose answers can be read.
+pub struct Client(BufReader<StreamOwned<ClientConnection, TcpStream>>);
+
+impl Certificates {
+    /// Makes them.
+    pub fn new() -> Result<Self> {
+        let directory = std::env::temp_dir().join(format!("metriclet-bench-{}", std::process::id()));
+        fs::create_dir_all(&directory)?;
+        let this = Self { directory };
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        fs::write(this.path("ca.crt"), params.self_signed(&key)?.pem())?;
+        let issuer = Issuer::new(params, key);
+        for (who, name) in [("server", "127.0.0.1"), ("client", "client")] {
+            let key = KeyPair::generate()?;
+            let certificate = CertificateParams::new([name.to_owned()])?.signed_by(&key, &issuer)?;
+            fs::write(this.path(&format!("{who}.crt")), certificate.pem())?;
+            fs::write(this.path(&format!("{who}.key")), key.serialize_pem())?;
+        }
+        Ok(this)
+    }
+
+    /// A file in the directory: `ca.crt`, `server.crt`, `server.key`, or one to be written.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    /// How clients make handshakes, with the client's certificate or without.
+    pub fn client(&self, certificate: bool) -> Result<Arc<ClientConfig>> {
+        let mut roots = RootCertStore::empty();
+        for root in certificates(&self.path("ca.crt"))? {
+            roots.add(root)?;
+        }
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots);
+        let mut config = if certificate {
+            builder.with_client_auth_cert(certificates(&self.path("client.crt"))?, key(&self.path("client.key"))?)?
+        } else {
+            builder.with_no_client_auth()
+        };
+        config.resumption = Resumption::disabled();
+        Ok(Arc::new(config))
+    }
+}
+
+impl Drop for Certificates {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// The certificates of a PEM file.
+pub fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    Ok(CertificateDer::pem_file_iter(path)?.collect::<std::result::Result<_, _>>()?)
+}
+
+/// The private key of a PEM file.
+pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>> {
+    Ok(PrivateKeyDer::from_pem_file(path)?)
+}
+
+impl Client {
+    /// Connects and makes the handshake.
+    pub fn connect(address: SocketAddr, config: &Arc<ClientConfig>) -> Result<Self> {
+        let socket = TcpStream::connect(address)?;
+        socket.set_nodelay(true)?;
+        socket.set_read_timeout(Some(Duration::from_secs(20)))?;
+        let name = ServerName::from(address.ip());
+        let mut stream = StreamOwned::new(ClientConnection::new(config.clone(), name)?, socket);
+        while stream.conn.is_handshaking() {
+            stream.conn.complete_io(&mut stream.sock)?;
+        }
+        // Lines are short, and thousands of these idle.
+        Ok(Self(BufReader::with_capacity(512, stream)))
+    }
+
+    /// Sends a GET.
+    pub fn send(&mut self, path: &str) -> Result<()> {
+        let stream = self.0.get_mut();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        Ok(stream.flush()?)
+    }
+
+    /// Reads an answer: its code and body.
+    pub fn receive(&mut self) -> Result<(u16, Vec<u8>)> {
+        let mut line = String::new();
+        self.0.read_line(&mut line)?;
+        let code = line.split(' ').nth(1).ok_or("an answer without a code")?.parse()?;
+        let mut length = 0;
+        loop {
+            line.clear();
+            if self.0.read_line(&mut line)? <= 2 {
+                break;
+            }
+            if let Some((name, value)) = line.split_once(':')
+                && name.eq_ignore_ascii_case("Content-Length")
+            {
+                length = value.trim().parse()?;
+            }
+        }
+        let mut body = vec![0; length];
+        self.0.read_exact(&mut body)?;
+        Ok((code, body))
+    }
+
+    /// GETs a path that has to be answered with 200.
+    pub fn get(&mut self, path: &str) -> Result<Vec<u8>> {
+        self.send(path)?;
+        match self.receive()? {
+            (200, body) => Ok(body),
+            (code, body) => Err(format!("{path}: expected 200, found {code}: {}", body.escape_ascii()).into()),
+        }
+    }
+
+    /// Whether nothing has come that was not read.
+    pub fn is_waiting(&self) -> Result<bool> {
+        let socket = &self.0.get_ref().sock;
+        socket.set_nonblocking(true)?;
+        let peeked = socket.peek(&mut [0]);
+        socket.set_nonblocking(false)?;
+        Ok(peeked.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock))
+    }
+}

@@ -1,0 +1,114 @@
+//! Lists of objects by namespace and label selector, page by page, as they stream in.
+
+use std::fmt::Write;
+use std::io::Read;
+use std::time::Instant;
+
+use serde::Deserialize;
+
+use super::client::Client;
+use super::error::{CallError, What};
+use crate::config::limits::Limits;
+use crate::config::model::ObjectKind;
+use crate::kube::pod::{List, Named, Pod};
+
+/// Objects of one page of a list.
+const PAGE: usize = 500;
+
+/// Names alone are wanted.
+const METADATA: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
+
+/// Which objects.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection<'a> {
+    /// `None` for kinds in no namespace.
+    pub namespace: Option<&'a str>,
+    /// Canonical text; empty: all.
+    pub label_selector: &'a str,
+    /// The one of this name.
+    pub name: Option<&'a str>,
+}
+
+/// The pods of a selection.
+///
+/// # Errors
+/// If there is no answer by the deadline, or there are more than `limits.objects`.
+pub fn pods(
+    client: &Client,
+    selection: Selection<'_>,
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Vec<Pod>, CallError> {
+    list(client, "/api/v1", "pods", "application/json", selection, limits, deadline)
+}
+
+/// The names of the objects of a selection.
+///
+/// # Errors
+/// As for [`pods`].
+pub fn names(
+    client: &Client,
+    kind: &ObjectKind,
+    selection: Selection<'_>,
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Vec<String>, CallError> {
+    let root = if kind.api_version.contains('/') { "/apis/" } else { "/api/" };
+    let plural = kind.resource.split('.').next().unwrap_or_default();
+    let named: Vec<Named> =
+        list(client, &format!("{root}{}", kind.api_version), plural, METADATA, selection, limits, deadline)?;
+    Ok(named.into_iter().map(|object| object.metadata.name).collect())
+}
+
+fn list<T: for<'de> Deserialize<'de>>(
+    client: &Client,
+    root: &str,
+    plural: &str,
+    accept: &str,
+    selection: Selection<'_>,
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Vec<T>, CallError> {
+    let mut path = root.to_owned();
+    if let Some(namespace) = selection.namespace {
+        let _ = write!(path, "/namespaces/{}", encoded(namespace));
+    }
+    // From the API server's cache: lists must cost it little, and a moment's delay does not matter.
+    let _ = write!(path, "/{plural}?resourceVersion=0&limit={PAGE}");
+    if !selection.label_selector.is_empty() {
+        let _ = write!(path, "&labelSelector={}", encoded(selection.label_selector));
+    }
+    if let Some(name) = selection.name {
+        let _ = write!(path, "&fieldSelector=metadata.name%3D{}", encoded(name));
+    }
+    let mut all: Vec<T> = Vec::new();
+    let mut from = String::new();
+    loop {
+        let page = if from.is_empty() { path.clone() } else { format!("{path}&continue={}", encoded(&from)) };
+        let read = |body: &mut dyn Read| {
+            serde_json::from_reader::<_, List<T>>(std::io::BufReader::new(body)).map_err(|error| error.to_string())
+        };
+        let list = client.read("list", &page, accept, limits.list, deadline, read)?;
+        all.extend(list.items);
+        if all.len() > limits.objects {
+            let why = format!("more than {} {plural}; narrow the selector", limits.objects);
+            return Err(CallError { call: "list", to: client.server().to_owned(), what: What::TooMany(why) });
+        }
+        from = list.metadata.r#continue;
+        if from.is_empty() {
+            return Ok(all);
+        }
+    }
+}
+
+/// Percent-encoded but for what is plain in every part of a URL (RFC 3986 §2.3).
+fn encoded(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
+            _ => _ = write!(encoded, "%{byte:02X}"),
+        }
+    }
+    encoded
+}

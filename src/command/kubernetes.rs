@@ -1,0 +1,48 @@
+//! The Kubernetes API that commands ask: of a kubeconfig, or of the cluster around.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use log::warn;
+
+use crate::api::Api;
+use crate::cluster::client::Client;
+use crate::cluster::kubeconfig;
+use crate::cluster::target::Target;
+use crate::config::limits::Limits;
+use crate::config::read::read;
+use crate::metrics::objects::Objects;
+
+/// Has metrics ask for objects, if there is anybody to ask.
+///
+/// # Errors
+/// What is wrong with the kubeconfig.
+pub(super) fn connect(kubeconfig: Option<&PathBuf>, api: &Api, limits: &Limits) -> Result<(), String> {
+    if let Some(client) = client(kubeconfig, api, limits)? {
+        api.metrics().set_objects(Objects::new(client, limits));
+    }
+    Ok(())
+}
+
+/// The Kubernetes API of a kubeconfig, or else of the cluster around us.
+///
+/// # Errors
+/// What is wrong with the kubeconfig.
+pub(super) fn client(kubeconfig: Option<&PathBuf>, api: &Api, limits: &Limits) -> Result<Option<Arc<Client>>, String> {
+    let target = match kubeconfig {
+        Some(path) => {
+            let wrong = |what: &dyn std::fmt::Display| format!("kubeconfig {}: {what}", path.display());
+            let bytes = read(path, limits.config).map_err(|why| wrong(&format_args!("it {why}")))?;
+            let text = String::from_utf8(bytes).map_err(|_| wrong(&"expected UTF-8"))?;
+            let directory = path.parent().unwrap_or(Path::new(""));
+            Some(kubeconfig::parse(&text, directory, limits).map_err(|why| wrong(&why))?)
+        }
+        None => Target::in_cluster(|name| std::env::var(name).ok()),
+    };
+    if target.as_ref().is_some_and(|target| target.insecure) {
+        warn!(
+            "insecure-skip-tls-verify: whoever can reach our connection to the Kubernetes API can grant themselves access"
+        );
+    }
+    Ok(target.map(|target| Arc::new(Client::new(target, limits, api.shared_counters()))))
+}

@@ -1,0 +1,176 @@
+//! The few fields of a Pod that matter to somebody who scrapes it, and names of objects of any kind.
+
+use core::net::IpAddr;
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+/// A Pod (`core/v1`).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    /// Who it is.
+    pub metadata: Metadata,
+    /// What it is to be.
+    pub spec: Spec,
+    /// How it is.
+    pub status: Status,
+}
+
+/// `metadata` of any object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Metadata {
+    /// Its name, which another one may have after it.
+    pub name: String,
+    /// Its own for ever.
+    pub uid: String,
+    /// Set once it is to go.
+    pub deletion_timestamp: Option<String>,
+    /// Only those that say where to scrape are kept.
+    #[serde(deserialize_with = "scraped")]
+    pub annotations: Annotations,
+}
+
+/// `prometheus.io/*`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Annotations {
+    /// `prometheus.io/port`
+    pub port: Option<String>,
+    /// `prometheus.io/path`
+    pub path: Option<String>,
+    /// `prometheus.io/scheme`
+    pub scheme: Option<String>,
+}
+
+/// `spec`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Spec {
+    /// Whether it is on its node's own network.
+    pub host_network: bool,
+    /// In the order of the spec.
+    pub containers: Vec<Container>,
+    /// Of which those count that go on beside the others.
+    pub init_containers: Vec<Container>,
+}
+
+/// A container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    /// `Always` makes an init container go on beside the others.
+    pub restart_policy: Option<String>,
+    /// In the order of the spec.
+    pub ports: Vec<Port>,
+}
+
+/// A container's port.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Port {
+    /// May be empty.
+    pub name: String,
+    /// `TCP` where nothing is said.
+    pub protocol: String,
+    /// Its number.
+    pub container_port: u16,
+}
+
+/// `status`
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Status {
+    /// `Running`
+    pub phase: String,
+    /// `podIP`; empty until it has one.
+    #[serde(rename = "podIP")]
+    pub pod_ip: String,
+    /// When the kubelet took it on.
+    pub start_time: String,
+}
+
+/// Any object, by its metadata alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Named {
+    /// Who it is.
+    pub metadata: Metadata,
+}
+
+/// A list, or one page of it.
+#[derive(Debug, Deserialize)]
+#[serde(bound = "T: Deserialize<'de>")]
+pub struct List<T> {
+    /// Where it goes on.
+    #[serde(default)]
+    pub metadata: ListMetadata,
+    /// What is on it.
+    pub items: Vec<T>,
+}
+
+/// `metadata` of a list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ListMetadata {
+    /// Asks for the next page; empty on the last one.
+    pub r#continue: String,
+}
+
+impl Pod {
+    /// Its address, if it has one that makes sense.
+    pub fn address(&self) -> Option<IpAddr> {
+        self.status.pod_ip.parse().ok()
+    }
+
+    /// The number of the port with this name: the first that speaks TCP, in the order of the spec.
+    pub fn port(&self, name: &str) -> Option<u16> {
+        let beside = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
+        let containers = self.spec.init_containers.iter().filter(beside).chain(&self.spec.containers);
+        let mut ports = containers.flat_map(|container| &container.ports);
+        let tcp = |port: &&Port| port.protocol.is_empty() || port.protocol == "TCP";
+        ports.find(|port| tcp(port) && port.name == name).map(|port| port.container_port)
+    }
+
+    /// Bytes of memory it takes, roughly.
+    pub fn cost(&self) -> usize {
+        let ports = |containers: &[Container]| containers.iter().map(|c| 64 + 80 * c.ports.len()).sum::<usize>();
+        512 + ports(&self.spec.containers) + ports(&self.spec.init_containers)
+    }
+}
+
+/// Keeps three annotations of many.
+fn scraped<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Annotations, D::Error> {
+    let mut all = Option::<BTreeMap<String, String>>::deserialize(from)?.unwrap_or_default();
+    let mut take = |name: &str| all.remove(name);
+    Ok(Annotations {
+        port: take("prometheus.io/port"),
+        path: take("prometheus.io/path"),
+        scheme: take("prometheus.io/scheme"),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_matters() {
+        let list = br#"{"kind":"PodList","metadata":{"resourceVersion":"7","continue":"next"},"items":[{
+            "metadata":{"name":"web-0","uid":"u","labels":{"app":"web"},"annotations":{"prometheus.io/port":"9","x":"y"}},
+            "spec":{"hostNetwork":true,"initContainers":[
+                {"name":"once","ports":[{"name":"metrics","containerPort":1}]},
+                {"name":"sidecar","restartPolicy":"Always","ports":[{"name":"proxy","containerPort":2}]}],
+              "containers":[{"ports":[{"name":"metrics","protocol":"UDP","containerPort":3},{"name":"metrics","protocol":"TCP","containerPort":4}]}]},
+            "status":{"phase":"Running","podIP":"fd00::1","startTime":"2026-08-18T02:35:04Z"}},
+            {"metadata":{"name":"new","deletionTimestamp":"2026-08-18T02:35:04Z","annotations":null}}]}"#;
+        let list: List<Pod> = serde_json::from_slice(list).unwrap();
+        let [web, new] = &list.items[..] else { panic!("{list:?}") };
+        assert_eq!(list.metadata.r#continue, "next");
+        assert_eq!(web.address(), Some("fd00::1".parse().unwrap()));
+        assert_eq!((web.port("metrics"), web.port("proxy"), web.port("x")), (Some(4), Some(2), None));
+        assert_eq!((web.metadata.annotations.port.as_deref(), &*web.status.phase), (Some("9"), "Running"));
+        assert!(web.spec.host_network && new.metadata.deletion_timestamp.is_some());
+        assert_eq!((new.address(), new.port("metrics")), (None, None));
+    }
+}

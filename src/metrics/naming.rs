@@ -1,0 +1,75 @@
+//! How what is on a page names its objects: by the rule's own word, by labels, or not at all.
+
+use std::borrow::Cow;
+
+use once_cell::sync::Lazy;
+
+use super::request::Request;
+use super::select::{self, Naming};
+use crate::config::model::Identity;
+use crate::parse::path::ObjectName;
+use crate::parse::url_template::Placeholder;
+
+/// Labels that name a namespace where the rule does not say: what a scrape has renamed comes first.
+static NAMESPACES: Lazy<[String; 2]> = Lazy::new(|| ["exported_namespace", "namespace"].map(str::to_owned));
+
+impl Request<'_> {
+    /// For the rule and the objects asked for.
+    pub(super) fn naming(&self) -> Naming<'_> {
+        let path = self.ask.path;
+        let own_name = match &path.name {
+            ObjectName::One(name) => name.as_str(),
+            ObjectName::All => "",
+        };
+        match &self.served.rule.identity {
+            Identity::Url | Identity::Namespace => Naming::Given { name: own_name },
+            Identity::Fixed { namespace, name } => Naming::Own {
+                namespace: Cow::Borrowed(&[]),
+                default_namespace: namespace.as_deref(),
+                name: Cow::Borrowed(&[]),
+                default_name: Some(name),
+            },
+            Identity::Items { .. } => Naming::Own {
+                namespace: Cow::Borrowed(&[]),
+                default_namespace: self.default_namespace(),
+                name: Cow::Borrowed(&[]),
+                default_name: None,
+            },
+            Identity::Labels { namespace, name } => self.naming_by_labels(namespace, name),
+        }
+    }
+
+    fn naming_by_labels<'s>(&'s self, namespace: &'s [String], name: &'s [String]) -> Naming<'s> {
+        let or_namespaces = |given: &'s [String]| match given {
+            [] => NAMESPACES.as_slice(),
+            given => given,
+        };
+        let default_namespace = self.default_namespace();
+        if self.kind.resource == "namespaces" {
+            let name = Cow::Borrowed(or_namespaces(if name.is_empty() { namespace } else { name }));
+            return Naming::Own {
+                namespace: Cow::Borrowed(&[]),
+                default_namespace: None,
+                name,
+                default_name: default_namespace,
+            };
+        }
+        let name = match name {
+            [] => Cow::Owned(select::default_labels(self.kind)),
+            given => Cow::Borrowed(given),
+        };
+        let namespace = Cow::Borrowed(or_namespaces(namespace));
+        Naming::Own { namespace, default_namespace, name, default_name: None }
+    }
+
+    /// The namespace of what names none: the only one that the source describes, or the one its URL was made for; by
+    /// name, whatever is asked for.
+    fn default_namespace(&self) -> Option<&str> {
+        let source = self.served.upstream.source();
+        let asked = match &self.ask.path.name {
+            ObjectName::One(name) if self.kind.resource == "namespaces" => Some(name.as_str()),
+            _ => self.ask.path.namespace.as_deref(),
+        };
+        if self.served.by_name || source.uses(Placeholder::Namespace) { asked } else { source.namespaces.single() }
+    }
+}

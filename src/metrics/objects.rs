@@ -1,0 +1,134 @@
+//! Which objects there are: asked of the Kubernetes API when somebody wants to know, remembered for a moment, and once for
+//! everybody who wants the same.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::cluster::client::Client;
+use crate::cluster::error::{CallError, What};
+use crate::cluster::objects::{self, Selection};
+use crate::config::limits::Limits;
+use crate::config::model::ObjectKind;
+use crate::kube::pod::Pod;
+use crate::source::cache::{Cache, Loaded, Outcome, Wait};
+
+/// Lists of objects.
+#[derive(Debug)]
+pub struct Objects {
+    client: Arc<Client>,
+    pods: Cache<Key, Result<Vec<Pod>, CallError>>,
+    names: Cache<Key, Result<Vec<String>, CallError>>,
+    limits: Limits,
+}
+
+/// A selection of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    resource: String,
+    namespace: Option<String>,
+    label_selector: String,
+    name: Option<String>,
+}
+
+/// Why there is no list.
+#[derive(Debug)]
+pub enum Unlisted {
+    /// It would have to be asked for, and the caller does not wait.
+    WouldWait,
+    /// The Kubernetes API gave none; in words.
+    Failed(String),
+}
+
+impl Objects {
+    /// Asks this client.
+    pub fn new(client: Arc<Client>, limits: &Limits) -> Self {
+        let cache = || Cache::new(limits.cached_lists, limits.cached_list_bytes);
+        Self {
+            client,
+            pods: cache(),
+            names: Cache::new(limits.cached_lists, limits.cached_list_bytes),
+            limits: limits.clone(),
+        }
+    }
+
+    /// The pods of a selection.
+    ///
+    /// # Errors
+    /// Why there is no list.
+    pub fn pods(
+        &self,
+        of: Selection<'_>,
+        wait: Wait,
+        now: Instant,
+    ) -> Result<Arc<Result<Vec<Pod>, CallError>>, Unlisted> {
+        let load = |deadline| {
+            let value = objects::pods(&self.client, of, &self.limits, deadline);
+            let cost = value.as_ref().map_or(0, |pods| pods.iter().map(Pod::cost).sum());
+            (value, cost)
+        };
+        self.list(&self.pods, "pods", of, wait, now, load)
+    }
+
+    /// The names of the objects of a selection.
+    ///
+    /// # Errors
+    /// Why there is no list.
+    pub fn names(
+        &self,
+        kind: &ObjectKind,
+        of: Selection<'_>,
+        wait: Wait,
+        now: Instant,
+    ) -> Result<Arc<Result<Vec<String>, CallError>>, Unlisted> {
+        let load = |deadline| {
+            let value = objects::names(&self.client, kind, of, &self.limits, deadline);
+            let cost = value.as_ref().map_or(0, |names| names.iter().map(|name| name.len() + 24).sum());
+            (value, cost)
+        };
+        self.list(&self.names, &kind.resource, of, wait, now, load)
+    }
+
+    fn list<T>(
+        &self,
+        cache: &Cache<Key, Result<T, CallError>>,
+        resource: &str,
+        of: Selection<'_>,
+        wait: Wait,
+        now: Instant,
+        load: impl FnOnce(Instant) -> (Result<T, CallError>, usize),
+    ) -> Result<Arc<Result<T, CallError>>, Unlisted> {
+        let key = Key {
+            resource: resource.to_owned(),
+            namespace: of.namespace.map(str::to_owned),
+            label_selector: of.label_selector.to_owned(),
+            name: of.name.map(str::to_owned),
+        };
+        let deadline = match wait {
+            Wait::No => now,
+            Wait::Until(deadline) => deadline,
+        };
+        let loaded = || {
+            let (value, cost) = load(deadline);
+            let lasts = if value.is_ok() { self.limits.cache_objects } else { self.limits.cache_failure };
+            Loaded { value, until: Instant::now() + lasts, cost: cost + 256 }
+        };
+        match cache.get(&key, now, wait, |_| true, loaded) {
+            Outcome::Value(list) => match &*list {
+                Ok(_) => Ok(list),
+                Err(error) => Err(Unlisted::Failed(failed(resource, error))),
+            },
+            Outcome::WouldWait => Err(Unlisted::WouldWait),
+            Outcome::TimedOut | Outcome::Panicked => {
+                Err(Unlisted::Failed(failed(resource, &self.client.too_slow("list"))))
+            }
+        }
+    }
+}
+
+/// A denial says what is to be granted.
+fn failed(resource: &str, error: &CallError) -> String {
+    match error.what {
+        What::Code(403, _) => format!("cannot list {resource}: RBAC does not grant us the verb list on {resource}"),
+        _ => format!("cannot list {resource}: {error}"),
+    }
+}

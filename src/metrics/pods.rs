@@ -1,0 +1,266 @@
+//! A rule on a source of pods: which pods, where the page of each is, and the value of each, or why it is left out.
+
+use std::net::IpAddr;
+
+use super::failure::Failure;
+use super::objects::Unlisted;
+use super::outcome::Verdict;
+use super::request::Request;
+use super::trace::Trace;
+use super::{Ask, MetricPath};
+use crate::cluster::objects::Selection;
+use crate::config::model::{PodPort, Pods};
+use crate::kube::custom_metrics::MetricValue;
+use crate::kube::pod::Pod;
+use crate::parse::path::ObjectName;
+use crate::parse::selector::Selector;
+use crate::source::cache::Wait;
+use crate::source::error::SourceError;
+
+/// Why a pod is not asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Unasked {
+    /// Its phase is another than Running.
+    NotRunning,
+    /// It is on its way out.
+    Terminating,
+    /// It has no address yet.
+    NoAddress,
+    /// None of its containers has the port.
+    NoPort,
+    /// It is on its node's own network, where somebody else may have the port.
+    HostNetwork,
+}
+
+/// The values of the pods that are asked for.
+pub(super) fn answer(
+    request: &Request<'_>,
+    of: &Pods,
+    wait: Wait,
+    trace: &mut Trace,
+) -> Result<Vec<MetricValue>, Failure> {
+    let pods = list(request, wait)?;
+    let pods = match pods.as_ref() {
+        Ok(pods) => pods.as_slice(),
+        Err(_) => &[],
+    };
+    trace.note("pods", || format!("{} are selected", pods.len()));
+    let (mut asked, mut unasked) = (Vec::new(), Vec::new());
+    for pod in pods {
+        match page(pod, of) {
+            Ok(url) => asked.push((pod, url)),
+            Err(why) => {
+                trace.note("pod", || format!("{}: not asked, as {}", pod.metadata.name, why.as_str()));
+                unasked.push(why);
+            }
+        }
+    }
+    asked.sort_by(|(a, _), (b, _)| a.metadata.name.cmp(&b.metadata.name));
+    let urls: Vec<String> = asked.iter().map(|(_, url)| url.clone()).collect();
+    let upstream = &request.served.upstream;
+    let Some(pages) = upstream.pages(&urls, &request.served.want, wait) else {
+        return Err(Failure::WouldWait(upstream.index()));
+    };
+    let mut outcome = Outcome::default();
+    for ((pod, url), page) in asked.into_iter().zip(pages) {
+        let name = &pod.metadata.name;
+        let path = MetricPath { name: ObjectName::One(name.clone()), ..request.ask.path.clone() };
+        let everything = Selector::everything();
+        let one = Request { ask: Ask { path: &path, label_selector: &everything, ..request.ask }, ..*request };
+        let verdict = match page {
+            Ok(page) => {
+                trace.note("page", || format!("{name}: {}, {}", plain(&url), page.describe()));
+                one.verdict(&page, trace)
+            }
+            Err(error) => {
+                trace.note("page", || format!("{name}: {}, {}", plain(&url), error.detail()));
+                outcome.failed.push(error);
+                continue;
+            }
+        };
+        match verdict {
+            Ok(Verdict::Serve(value)) => outcome.items.push(one.item(name, value)),
+            Ok(verdict) => outcome.left_out.push(verdict),
+            Err(failure) => outcome.unusable.push(failure),
+        }
+    }
+    outcome.unasked = unasked;
+    outcome.end(request)
+}
+
+/// What came of all pods.
+#[derive(Default)]
+struct Outcome {
+    items: Vec<MetricValue>,
+    left_out: Vec<Verdict>,
+    unusable: Vec<Failure>,
+    failed: Vec<SourceError>,
+    unasked: Vec<Unasked>,
+}
+
+impl Outcome {
+    /// Counts who is left out; and where nobody is left, says why: always the same for the same reasons.
+    fn end(mut self, request: &Request<'_>) -> Result<Vec<MetricValue>, Failure> {
+        let about = request.about();
+        if request.ask.path.name == ObjectName::All {
+            let counters = request.shared.counters();
+            self.left_out.iter().for_each(|verdict| counters.left_out(verdict.as_str()));
+            self.failed.iter().for_each(|_| counters.left_out("pod_failed"));
+            self.unusable.iter().for_each(|_| counters.left_out("page_refused"));
+            self.unasked.iter().for_each(|why| counters.left_out(why.label()));
+        }
+        if !self.items.is_empty() {
+            return Ok(self.items);
+        }
+        if let Some(error) = self.failed.iter().min_by_key(ToString::to_string) {
+            return Err(about.source(error));
+        }
+        if let Some(failure) = self.unusable.pop() {
+            return Err(failure);
+        }
+        match super::outcome::nothing_left(self.left_out) {
+            Some(Verdict::Refuse(fault)) => return Err(about.refused(&fault)),
+            Some(Verdict::Missing(absence)) => return Err(about.missing(&absence)),
+            Some(Verdict::Serve(_)) | None => {}
+        }
+        match self.unasked.iter().min() {
+            Some(why) => Err(about.page(&format_args!("nobody to ask: {}", why.as_str()))),
+            None => Err(about.nobody()),
+        }
+    }
+}
+
+/// The pods that the request is about, as the Kubernetes API lists them.
+fn list(
+    request: &Request<'_>,
+    wait: Wait,
+) -> Result<std::sync::Arc<Result<Vec<Pod>, crate::cluster::error::CallError>>, Failure> {
+    let Some(objects) = request.objects else {
+        let why = "there is no Kubernetes API to ask for pods; outside a cluster --kubeconfig names one";
+        return Err(request.about().page(&why));
+    };
+    let MetricPath { namespace, name, .. } = request.ask.path;
+    let label_selector = match name {
+        ObjectName::All => request.ask.label_selector.to_string(),
+        ObjectName::One(_) => String::new(),
+    };
+    let name = match name {
+        ObjectName::One(name) => Some(name.as_str()),
+        ObjectName::All => None,
+    };
+    let selection = Selection { namespace: namespace.as_deref(), label_selector: &label_selector, name };
+    objects.pods(selection, wait, request.shared.clock().now().monotonic).map_err(|unlisted| match unlisted {
+        Unlisted::WouldWait => Failure::WouldWait(request.served.upstream.index()),
+        Unlisted::Failed(why) => request.about().page(&why),
+    })
+}
+
+/// The address of a pod's page. Behind `#` stands whose it is: another pod may get the same address later.
+fn page(pod: &Pod, of: &Pods) -> Result<String, Unasked> {
+    if pod.metadata.deletion_timestamp.is_some() {
+        return Err(Unasked::Terminating);
+    }
+    if pod.status.phase != "Running" {
+        return Err(Unasked::NotRunning);
+    }
+    if pod.spec.host_network && !of.host_network {
+        return Err(Unasked::HostNetwork);
+    }
+    let address = pod.address().ok_or(Unasked::NoAddress)?;
+    let annotations = &pod.metadata.annotations;
+    let by_annotations = of.port == PodPort::Annotations;
+    let port = match &of.port {
+        PodPort::Number(port) => Some(*port),
+        PodPort::Name(name) => pod.port(name),
+        PodPort::Annotations => annotations.port.as_deref().and_then(|port| port.parse().ok()),
+    };
+    let port = port.filter(|port| *port > 0).ok_or(Unasked::NoPort)?;
+    let plain = |path: &&str| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    let path = annotations.path.as_deref().filter(|_| by_annotations).filter(plain).unwrap_or(&of.path);
+    let https = if by_annotations { annotations.scheme.as_deref() == Some("https") } else { of.https };
+    let scheme = if https { "https" } else { "http" };
+    let host = match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    };
+    Ok(format!("{scheme}://{host}:{port}{path}#{}@{}", pod.metadata.uid, pod.status.start_time))
+}
+
+/// Without whose it is.
+fn plain(url: &str) -> &str {
+    url.split('#').next().unwrap_or_default()
+}
+
+impl Unasked {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::NotRunning => "it is not running",
+            Self::Terminating => "it is terminating",
+            Self::NoAddress => "it has no address yet",
+            Self::NoPort => "none of its containers has the port",
+            Self::HostNetwork => "it is on its node's network; hostNetwork: true would ask it",
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::NotRunning => "pod_not_running",
+            Self::Terminating => "pod_terminating",
+            Self::NoAddress => "pod_no_address",
+            Self::NoPort => "pod_no_port",
+            Self::HostNetwork => "pod_host_network",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod() -> Pod {
+        let json = r#"{"metadata":{"name":"web-0","uid":"u","annotations":{"prometheus.io/port":"81","prometheus.io/path":"/m",
+            "prometheus.io/scheme":"https"}},"spec":{"containers":[{"ports":[{"name":"metrics","containerPort":80}]}]},
+            "status":{"phase":"Running","podIP":"10.0.0.1","startTime":"t"}}"#;
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn pods(port: PodPort) -> Pods {
+        Pods { port, path: "/metrics".to_owned(), https: false, host_network: false }
+    }
+
+    #[test]
+    fn finds_pages() {
+        for (port, url) in [
+            (PodPort::Number(9), "http://10.0.0.1:9/metrics#u@t"),
+            (PodPort::Name("metrics".into()), "http://10.0.0.1:80/metrics#u@t"),
+            (PodPort::Annotations, "https://10.0.0.1:81/m#u@t"),
+        ] {
+            assert_eq!(page(&pod(), &pods(port)).as_deref(), Ok(url));
+        }
+        let mut six = pod();
+        six.status.pod_ip = "fd00::1".to_owned();
+        assert_eq!(page(&six, &pods(PodPort::Number(9))).as_deref(), Ok("http://[fd00::1]:9/metrics#u@t"));
+    }
+
+    #[test]
+    fn leaves_pods_alone_that_cannot_answer() {
+        let changed = |change: fn(&mut Pod)| {
+            let mut pod = pod();
+            change(&mut pod);
+            page(&pod, &pods(PodPort::Name("metrics".into())))
+        };
+        for (change, why) in [
+            ((|pod| pod.status.phase = "Pending".to_owned()) as fn(&mut Pod), Unasked::NotRunning),
+            (|pod| pod.metadata.deletion_timestamp = Some("t".to_owned()), Unasked::Terminating),
+            (|pod| pod.status.pod_ip.clear(), Unasked::NoAddress),
+            (|pod| pod.spec.containers.clear(), Unasked::NoPort),
+            (|pod| pod.spec.host_network = true, Unasked::HostNetwork),
+        ] {
+            assert_eq!(changed(change), Err(why));
+        }
+        let on_node = Pods { host_network: true, ..pods(PodPort::Number(9)) };
+        let mut node = pod();
+        node.spec.host_network = true;
+        assert!(page(&node, &on_node).is_ok());
+    }
+}

@@ -1,0 +1,302 @@
+//! A connection without a network, for tests and for fuzzing: a client by rustls at one end, and between the two a pipe
+//! that passes as many bytes at a time as it is told.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "it serves tests, and fails them")]
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind, Read, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+use rustls::sign::CertifiedKey;
+use rustls::{ClientConfig, ClientConnection, ServerConnection};
+
+use super::admission::Admission;
+use super::connection::{Connection, Context, Handshake, Socket, Turn};
+use super::exchange;
+use super::poll::Interest;
+use super::tls;
+use crate::api::Answer;
+use crate::api::message::{Reply, Request};
+use crate::config::cli::TlsVersion;
+use crate::config::limits::Limits;
+use crate::telemetry::clock::Now;
+use crate::telemetry::connections::Standing;
+
+/// The server's socket. What is cut is given by how many bytes each read and write passes, 0 to block; without end once
+/// that is used up.
+#[derive(Debug, Default)]
+pub struct Pipe {
+    incoming: VecDeque<u8>,
+    /// Whether the client has closed its side.
+    closed: bool,
+    outgoing: Vec<u8>,
+    cuts: VecDeque<usize>,
+    blocked: bool,
+    /// Whether the server has closed its side.
+    finished: Cell<bool>,
+}
+
+/// What is needed for connections, made once.
+pub struct Setup {
+    pub key: Arc<CertifiedKey>,
+    pub client: Arc<ClientConfig>,
+    pub limits: Limits,
+    pub now: Now,
+}
+
+/// A connection with its client.
+pub struct Conversation<'a> {
+    setup: &'a Setup,
+    pub(super) connection: Connection<Pipe>,
+    pub(super) client: ClientConnection,
+    /// What the client is still to send, each piece a record.
+    to_send: VecDeque<Vec<u8>>,
+    /// Whether it closes once all that is sent.
+    closes: bool,
+    pub(super) now: Now,
+    pub(super) leaving: bool,
+    stage: Stage,
+    pub received: Vec<u8>,
+    /// Requests that were answered, and heads that were refused.
+    pub requests: usize,
+    pub refusals: usize,
+    pub turns: usize,
+    /// Whether the server ended it in order.
+    pub goodbye: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    Handshake(Interest),
+    Open(Interest),
+    Over(String),
+}
+
+impl Pipe {
+    /// How many bytes may pass now.
+    fn pass(&mut self, most: usize) -> io::Result<usize> {
+        match self.cuts.pop_front() {
+            Some(0) => Err(ErrorKind::WouldBlock.into()),
+            Some(cut) => Ok(cut.min(most)),
+            None => Ok(most),
+        }
+    }
+}
+
+impl Read for Pipe {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.incoming.is_empty() {
+            return if self.closed { Ok(0) } else { Err(ErrorKind::WouldBlock.into()) };
+        }
+        let count = self.pass(buffer.len().min(self.incoming.len()))?;
+        self.incoming.read(buffer.get_mut(..count).unwrap())
+    }
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        assert!(!self.finished.get(), "nothing is sent after the end");
+        if self.blocked {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let count = self.pass(bytes.len())?;
+        self.outgoing.extend_from_slice(bytes.get(..count).unwrap());
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Socket for Pipe {
+    fn finish(&self) {
+        self.finished.set(true);
+    }
+}
+
+impl<'a> Conversation<'a> {
+    /// The client sends these records. Reads and writes of the server's socket are cut like this.
+    pub fn new(setup: &'a Setup, records: &[&[u8]], cuts: &[usize]) -> Self {
+        let admission = Arc::new(Admission::new(&setup.limits, 10_000, Arc::default()));
+        let server = ServerConnection::new(tls::config(setup.key.clone(), TlsVersion::Tls12).unwrap()).unwrap();
+        let pipe = Pipe { cuts: cuts.iter().copied().collect(), ..Pipe::default() };
+        Self {
+            setup,
+            connection: Connection::new(pipe, server, admission.enter().unwrap(), setup.now.monotonic),
+            client: ClientConnection::new(setup.client.clone(), "localhost".try_into().unwrap()).unwrap(),
+            to_send: records.iter().map(|record| record.to_vec()).collect(),
+            closes: false,
+            now: setup.now,
+            leaving: false,
+            stage: Stage::Handshake(Interest::Read),
+            received: Vec::new(),
+            requests: 0,
+            refusals: 0,
+            turns: 0,
+            goodbye: false,
+        }
+    }
+
+    /// The client sends one more.
+    pub fn send(&mut self, record: &[u8]) {
+        self.to_send.push_back(record.to_vec());
+    }
+
+    /// The client closes when it has sent everything.
+    pub fn close(&mut self) {
+        self.closes = true;
+    }
+
+    /// The network brings whatever bytes.
+    pub fn inject(&mut self, bytes: &[u8]) {
+        self.connection.socket.incoming.extend(bytes);
+    }
+
+    /// The client's words as they go over the network, which then are not sent by themselves.
+    pub fn encrypted(&mut self, plaintext: &[u8]) -> Vec<u8> {
+        self.client.writer().write_all(plaintext).unwrap();
+        let mut bytes = Vec::new();
+        self.client.write_tls(&mut bytes).unwrap();
+        bytes
+    }
+
+    /// The network takes no more of what the server sends.
+    pub fn block(&mut self) {
+        self.connection.socket.blocked = true;
+    }
+
+    /// Lets the server do what it can, with a client that does nothing.
+    pub fn serve(&mut self) {
+        while self.server() {}
+    }
+
+    /// How it ended, if it has.
+    pub fn end(&self) -> Option<&str> {
+        match &self.stage {
+            Stage::Over(why) => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Whether the handshake is done.
+    pub fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open(_))
+    }
+
+    pub fn known_as(&mut self, standing: Standing) {
+        self.connection.place().known_as(standing).unwrap();
+    }
+
+    /// Lets everything happen that can. The client reads only if `reading`.
+    pub fn run(&mut self, reading: bool) {
+        while self.client_sends() | self.server() | (reading && self.client_reads()) {}
+    }
+
+    fn client_sends(&mut self) -> bool {
+        let mut sent = false;
+        if !self.client.is_handshaking() {
+            if let Some(record) = self.to_send.pop_front() {
+                self.client.writer().write_all(&record).unwrap();
+                sent = true;
+            } else if self.closes || self.connection.socket.finished.get() {
+                sent = !std::mem::replace(&mut self.connection.socket.closed, true);
+                self.client.send_close_notify();
+            }
+        }
+        while self.client.wants_write() {
+            self.client.write_tls(&mut self.connection.socket.incoming).unwrap();
+            sent = true;
+        }
+        sent
+    }
+
+    fn client_reads(&mut self) -> bool {
+        let bytes = std::mem::take(&mut self.connection.socket.outgoing);
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            self.client.read_tls(&mut rest).unwrap();
+            // A fatal alert is what a broken client has to expect.
+            self.goodbye |= self.client.process_new_packets().is_ok_and(|state| state.peer_has_closed());
+            let _ = self.client.reader().read_to_end(&mut self.received);
+        }
+        !bytes.is_empty()
+    }
+
+    /// The server's turn, if its socket is ready for what it waits for.
+    fn server(&mut self) -> bool {
+        let pipe = &self.connection.socket;
+        let ready = |interest| match interest {
+            Interest::Read => pipe.closed || !pipe.incoming.is_empty(),
+            Interest::Write => !pipe.blocked && pipe.outgoing.len() < ROOM,
+            Interest::Nothing => panic!("nobody waits"),
+        };
+        let stage = match self.stage {
+            Stage::Handshake(interest) if ready(interest) => match self.connection.handshake(self.now.monotonic) {
+                Handshake::Park(interest) => Stage::Handshake(interest),
+                // Its first request may have come with the end of its handshake.
+                Handshake::Done => self.turn(None),
+                Handshake::Failed(why) => Stage::Over(format!("{why:?}")),
+            },
+            Stage::Open(interest) if ready(interest) => self.turn(None),
+            _ => return false,
+        };
+        self.stage = stage;
+        true
+    }
+
+    /// One turn, and those that follow from it.
+    fn turn(&mut self, reply: Option<Reply>) -> Stage {
+        self.turns += 1;
+        let (requests, refusals) = (Cell::new(0), Cell::new(0));
+        let context = Context {
+            limits: &self.setup.limits,
+            now: self.now,
+            leaving: self.leaving,
+            answer: &|request| {
+                requests.set(requests.get() + 1);
+                match request.target.strip_prefix("/wait") {
+                    Some(_) => Answer::WouldWait(7),
+                    None => Answer::Reply(echo(request)),
+                }
+            },
+            refuse: &|error| {
+                refusals.set(refusals.get() + 1);
+                Reply::text(if error.too_large() { 413 } else { 400 }, error.to_string())
+            },
+        };
+        let turn = match reply {
+            Some(reply) => self.connection.reply(&reply, &context),
+            None => self.connection.turn(&context),
+        };
+        self.requests += requests.get();
+        self.refusals += refusals.get();
+        match turn {
+            Turn::Park(interest) => Stage::Open(interest),
+            Turn::Again => self.turn(None),
+            Turn::Wait(source) => {
+                assert_eq!(source, 7);
+                let (head, peer) = self.connection.request();
+                let reply = exchange::with_request(&head, peer.as_deref(), echo).unwrap();
+                self.turn(Some(reply))
+            }
+            Turn::End(why) => Stage::Over(format!("{why:?}")),
+        }
+    }
+}
+
+/// What the server sends before it has to wait for the client to read.
+const ROOM: usize = 64 * 1_024;
+
+/// Answers with the question, at the length that it asks for.
+fn echo(request: &Request<'_>) -> Reply {
+    let (target, length) = request.target.split_once("?length=").unwrap_or((request.target, ""));
+    let length = length.parse::<usize>().unwrap_or_default().min(1_000_000);
+    Reply::text(200, format!("{} {target} {}", request.method, "x".repeat(length)))
+}
+
+/// A moment to begin with.
+pub fn beginning() -> Now {
+    Now { monotonic: Instant::now(), unix_millis: 1_787_020_504_000 }
+}

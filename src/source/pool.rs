@@ -1,0 +1,103 @@
+//! The threads that fetch pods' pages, for all sources: as many as there are, however many pods there are.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::lane::Lane;
+use crate::config::limits::Limits;
+
+/// Something to do on a thread of the pool.
+pub(super) type Job = Box<dyn FnOnce() + Send>;
+
+/// The pool; its threads end with the process.
+pub(super) struct Pool {
+    lane: Lane<Job>,
+}
+
+/// Results by position, as they come in.
+pub(super) struct Gathered<T> {
+    results: Mutex<(Vec<Option<T>>, usize)>,
+    more: Condvar,
+}
+
+impl Pool {
+    /// Starts the threads.
+    pub(super) fn start(limits: &Limits) -> io::Result<Arc<Self>> {
+        let pool = Arc::new(Self { lane: Lane::new(limits.fetch_queue, limits.fetchers / 2) });
+        for number in 0..limits.fetchers {
+            let pool = pool.clone();
+            thread::Builder::new().name(format!("fetch-{number}")).spawn(move || {
+                while let Some((job, _, _place)) = pool.lane.take() {
+                    job();
+                }
+            })?;
+        }
+        Ok(pool)
+    }
+
+    /// Has a job done for a source; false if there is no room for it.
+    pub(super) fn submit(&self, source: usize, job: Job) -> bool {
+        self.lane.push(source, Instant::now(), job).is_ok()
+    }
+}
+
+impl<T> Gathered<T> {
+    /// Room for so many results.
+    pub(super) fn new(count: usize) -> Arc<Self> {
+        let results = std::iter::repeat_with(|| None).take(count).collect();
+        Arc::new(Self { results: Mutex::new((results, count)), more: Condvar::new() })
+    }
+
+    /// The result at this position, once.
+    pub(super) fn put(&self, at: usize, result: T) {
+        let mut guard = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let (results, missing) = &mut *guard;
+        if let Some(place @ None) = results.get_mut(at) {
+            *place = Some(result);
+            *missing -= 1;
+            if *missing == 0 {
+                self.more.notify_all();
+            }
+        }
+    }
+
+    /// All results, or those that are there after so long; each is handed out once.
+    pub(super) fn wait(&self, longest: Duration) -> Vec<Option<T>> {
+        let guard = self.results.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.more.wait_timeout_while(guard, longest, |(_, missing)| *missing > 0);
+        let (mut guard, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut guard.0)
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pool")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gathers_what_comes_in_time() {
+        let limits = Limits { fetchers: 2, fetch_queue: 3, ..Limits::default() };
+        let pool = Pool::start(&limits).unwrap();
+        let gathered = Gathered::new(3);
+        for at in 0..3 {
+            let gathered = gathered.clone();
+            assert!(pool.submit(at, Box::new(move || gathered.put(at, at * 10))));
+        }
+        assert_eq!(gathered.wait(Duration::from_secs(60)), [Some(0), Some(10), Some(20)]);
+        let late = Gathered::new(2);
+        late.put(1, "there");
+        late.put(1, "twice");
+        assert_eq!(late.wait(Duration::ZERO), [None, Some("there")]);
+        late.put(0, "too late");
+        assert!(late.wait(Duration::ZERO).is_empty());
+    }
+}

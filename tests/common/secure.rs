@@ -1,0 +1,227 @@
+//! The secure listener under test, and clients that speak TLS to it.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustls::client::Resumption;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+
+use super::tls::{Authority, Identity};
+use super::upstream::Upstream;
+use super::{Answer, PATIENCE, Server, file, metriclet};
+
+/// Whom clients trust, and whom the server trusts.
+pub static SERVING: LazyLock<Authority> = LazyLock::new(|| Authority::new("serving"));
+pub static CLIENTS: LazyLock<Authority> = LazyLock::new(|| Authority::new("clients"));
+pub static FRONT_PROXIES: LazyLock<Authority> = LazyLock::new(|| Authority::new("front proxies"));
+
+pub const DISCOVERY: &str = "/apis/custom.metrics.k8s.io/v1beta2";
+pub const METRIC: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/a";
+
+/// A server that listens for HTTPS only.
+pub struct Secure {
+    pub server: Server,
+    pub cert: PathBuf,
+    pub key: PathBuf,
+}
+
+pub type Stream = StreamOwned<ClientConnection, TcpStream>;
+
+/// Makes connections to one server.
+#[derive(Clone)]
+pub struct Client {
+    address: SocketAddr,
+    config: Arc<ClientConfig>,
+}
+
+/// What a process holds; a fault must leave it as it was.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Held {
+    pub files: usize,
+    pub threads: usize,
+}
+
+impl Secure {
+    /// One metric of one page.
+    pub fn start(args: &[&str]) -> Self {
+        Self::with_config(&config(&Upstream::text("a 1\n")), args)
+    }
+
+    pub fn with_config(config: &str, args: &[&str]) -> Self {
+        Self::with_identity(&SERVING.issue("localhost"), config, args)
+    }
+
+    pub fn with_identity(identity: &Identity, config: &str, args: &[&str]) -> Self {
+        let (cert, key) = (file("tls.crt", &identity.chain), file("tls.key", &identity.key));
+        let (clients, front_proxies) = (file("ca.crt", &CLIENTS.pem()), file("ca.crt", &FRONT_PROXIES.pem()));
+        let config = file("metrics.yaml", config);
+        let mut command = metriclet(&["--listen", "off", "--bind-address", "127.0.0.1", "--secure-port", "0"]);
+        command.arg("--tls-cert-file").arg(&cert).arg("--tls-private-key-file").arg(&key);
+        command.arg("--client-ca-file").arg(clients).arg("--requestheader-client-ca-file").arg(front_proxies);
+        // Who may ask what is tested elsewhere.
+        command.arg("--authorization-always-allow-paths=/*").arg("--config").arg(config).args(args);
+        Self { server: Server::spawn(command), cert, key }
+    }
+
+    /// A client without a certificate.
+    pub fn client(&self) -> Client {
+        self.client_of(client_config(None))
+    }
+
+    /// A client of the authority for clients.
+    pub fn known_client(&self) -> Client {
+        self.client_of(client_config(Some(&CLIENTS.issue("client"))))
+    }
+
+    pub fn client_of(&self, config: ClientConfig) -> Client {
+        Client { address: self.server.address, config: Arc::new(config) }
+    }
+
+    /// Whatever bytes, without TLS.
+    pub fn tcp(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.server.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// A value of our own page of metrics.
+    pub fn own(&self, series: &str) -> f64 {
+        own(&self.client().get("/metrics").body, series)
+    }
+
+    pub fn held(&self) -> Held {
+        let process = PathBuf::from(format!("/proc/{}", self.server.pid()));
+        let count = |directory| std::fs::read_dir(process.join(directory)).unwrap().count();
+        Held { files: count("fd"), threads: count("task") }
+    }
+
+    /// Bytes of the resident set.
+    pub fn resident(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
+    }
+
+    /// Waits until the process holds again what it held before.
+    pub fn back_to(&self, before: &Held) {
+        eventually(|| match self.held() {
+            now if now == *before => Ok(()),
+            now => Err(format!("holds {now:?}, before {before:?}")),
+        });
+    }
+}
+
+impl Client {
+    /// A connection whose handshake is done.
+    pub fn connect(&self) -> Stream {
+        self.try_connect("localhost").unwrap()
+    }
+
+    pub fn try_connect(&self, name: &str) -> io::Result<Stream> {
+        let mut socket = TcpStream::connect(self.address)?;
+        socket.set_read_timeout(Some(PATIENCE))?;
+        socket.set_nodelay(true)?;
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let mut tls = ClientConnection::new(self.config.clone(), name).unwrap();
+        while tls.is_handshaking() {
+            tls.complete_io(&mut socket)?;
+        }
+        while tls.wants_write() {
+            tls.write_tls(&mut socket)?;
+        }
+        Ok(StreamOwned::new(tls, socket))
+    }
+
+    /// GETs a path on a connection of its own.
+    pub fn get(&self, target: &str) -> Answer {
+        self.try_get(target).unwrap()
+    }
+
+    pub fn try_get(&self, target: &str) -> io::Result<Answer> {
+        let mut stream = self.try_connect("localhost")?;
+        stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes())?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        Ok(Answer::parse(&answer))
+    }
+
+    /// Sends bytes, and reads to the end of the connection, which has to be an orderly one.
+    pub fn converse(&self, request: &str) -> String {
+        let mut stream = self.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        read_to_end(&mut stream)
+    }
+}
+
+/// Trusts the authority of servers, and never resumes a session.
+pub fn client_config(identity: Option<&Identity>) -> ClientConfig {
+    let builder = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(SERVING.roots());
+    let mut config = match identity {
+        Some(identity) => builder.with_client_auth_cert(identity.certificates(), identity.private_key()).unwrap(),
+        None => builder.with_no_client_auth(),
+    };
+    config.resumption = Resumption::disabled();
+    config
+}
+
+/// One rule for one page.
+pub fn config(upstream: &Upstream) -> String {
+    let url = upstream.url();
+    format!(
+        "sources:\n  app: {{url: '{url}', namespaces: [shop]}}\nmetrics:\n  \
+         - {{name: a, object: services, source: app, describes: {{namespace: shop, name: web}}}}\n"
+    )
+}
+
+/// Asks and leaves the connection open.
+pub fn get(stream: &mut (impl Read + Write), target: &str) -> Answer {
+    stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
+    read_answer(stream).unwrap()
+}
+
+/// One answer of several on a connection.
+pub fn read_answer(stream: &mut impl Read) -> io::Result<Answer> {
+    let mut answer = Vec::new();
+    let mut byte = [0];
+    while !answer.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte)?;
+        answer.push(byte[0]);
+    }
+    let length: usize = Answer::parse(&answer).header("content-length").unwrap().parse().unwrap();
+    let head = answer.len();
+    answer.resize(head + length, 0);
+    stream.read_exact(&mut answer[head..])?;
+    Ok(Answer::parse(&answer))
+}
+
+pub fn read_to_end(stream: &mut impl Read) -> String {
+    let mut received = Vec::new();
+    stream.read_to_end(&mut received).unwrap();
+    String::from_utf8(received).unwrap()
+}
+
+/// A value of a page of metrics.
+pub fn own(page: &str, series: &str) -> f64 {
+    let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+    line.unwrap_or_else(|| panic!("no {series} in {page}")).parse().unwrap()
+}
+
+/// Looks again and again until it is so.
+pub fn eventually<T>(mut look: impl FnMut() -> Result<T, String>) -> T {
+    let deadline = Instant::now() + 2 * PATIENCE;
+    loop {
+        match look() {
+            Ok(found) => return found,
+            Err(why) => assert!(Instant::now() < deadline, "{why}"),
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,114 @@
+//! The serving certificate changes while the server runs: as a pair or not at all, and nobody notices.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use common::replace;
+use common::secure::{SERVING, Secure, get, own};
+use common::tls::Identity;
+use rcgen::{KeyPair, date_time_ymd};
+
+const IN_USE: &str = "a new serving certificate is in use";
+const KEPT: &str = "the one before it stays in use";
+
+fn install(secure: &Secure, identity: &Identity) {
+    replace(&secure.cert, &identity.chain);
+    replace(&secure.key, &identity.key);
+}
+
+/// Has the server look at its files now, and returns when it has.
+fn look(secure: &mut Secure) {
+    // It looks after having read the configuration, so that the second reading comes after the first look.
+    for _ in 0..2 {
+        secure.server.signal("HUP");
+        secure.server.wait_for("rules in force");
+    }
+}
+
+fn told(secure: &Secure, text: &str) -> usize {
+    secure.server.seen.iter().filter(|line| line.contains(text)).count()
+}
+
+#[test]
+fn a_hundred_changes_fail_nobody() {
+    let mut secure = Secure::start(&[]);
+    let identities: Vec<_> = (0..100).map(|_| SERVING.issue("localhost")).collect();
+    let mut old = secure.client().connect();
+    assert_eq!(get(&mut old, "/livez").body, "ok");
+    let (done, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let clients = [secure.client(), secure.known_client()];
+    thread::scope(|scope| {
+        for client in clients {
+            let (done, answered) = (&done, &answered);
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    // Two on one connection, with a change between them perhaps.
+                    let mut stream = client.connect();
+                    for _ in 0..2 {
+                        assert_eq!(get(&mut stream, "/livez").body, "ok");
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+        for identity in &identities {
+            install(&secure, identity);
+            secure.server.signal("HUP");
+            secure.server.wait_for(IN_USE);
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(answered.into_inner() > 100);
+    let mut new = secure.client().connect();
+    assert_eq!(new.conn.peer_certificates().unwrap(), identities.last().unwrap().certificates());
+    let page = get(&mut new, "/metrics").body;
+    let reloads =
+        |outcome| own(&page, &format!("metriclet_serving_certificate_reloads_total{{outcome=\"{outcome}\"}}"));
+    assert_eq!((reloads("succeeded"), reloads("failed")), (100.0, 0.0));
+    assert_eq!(get(&mut old, "/livez").body, "ok", "the connection from before is still there");
+    assert_eq!(told(&secure, KEPT), 0);
+}
+
+#[test]
+fn a_bad_pair_leaves_the_good_one() {
+    let mut secure = Secure::start(&[]);
+    let first = secure.client().connect().conn.peer_certificates().unwrap().to_vec();
+    let good = SERVING.issue("localhost");
+    let dated = |from, to| {
+        SERVING.issue_with("localhost", &KeyPair::generate().unwrap(), |params| {
+            (params.not_before, params.not_after) = (from, to);
+        })
+    };
+    let bad = [
+        (Identity { key: SERVING.issue("other").key, ..good.clone() }, "does not belong to the certificate in"),
+        (dated(date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1)), "has expired at 2021-01-01T00:00:00Z"),
+        (dated(date_time_ymd(2090, 1, 1), date_time_ymd(2091, 1, 1)), "is not valid before 2090-01-01T00:00:00Z"),
+        (Identity { chain: "nothing".to_owned(), ..good.clone() }, "holds no certificate (PEM)"),
+        (Identity { key: good.key[..100].to_owned(), ..good.clone() }, "holds no private key"),
+    ];
+    for (number, (identity, why)) in bad.iter().enumerate() {
+        install(&secure, identity);
+        // However often it is looked at, it is told once.
+        for _ in 0..4 {
+            look(&mut secure);
+        }
+        assert_eq!((told(&secure, why), told(&secure, KEPT)), (1, number + 1), "{:#?}", secure.server.seen);
+        let failed = secure.own("metriclet_serving_certificate_reloads_total{outcome=\"failed\"}");
+        assert_eq!(failed, (number + 1) as f64, "{why}");
+        assert_eq!(secure.client().connect().conn.peer_certificates().unwrap(), first, "{why}");
+    }
+    std::fs::remove_file(&secure.key).unwrap();
+    for _ in 0..2 {
+        look(&mut secure);
+    }
+    assert_eq!((told(&secure, "is not there"), secure.client().get("/readyz").code), (1, 200));
+    install(&secure, &good);
+    look(&mut secure);
+    assert_eq!(told(&secure, IN_USE), 1);
+    assert_eq!(secure.client().connect().conn.peer_certificates().unwrap(), good.certificates());
+    // Its end is on the page: rcgen's, as nothing else was said, is the year 4096.
+    assert!(secure.own("metriclet_serving_certificate_expiration_timestamp_seconds") > 6.0e10);
+}

@@ -1,0 +1,327 @@
+//! Thousands of bad clients, and one good one that must not notice.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use common::secure::{Client, DISCOVERY, Held, METRIC, Secure, Stream, config, eventually, get, own, read_answer};
+use common::upstream::{Gate, Upstream, page};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Connections of each kind of bad client.
+const MANY: usize = 2_000;
+
+/// A server, what it holds when nothing goes on, and a good client's connection to it.
+fn start(args: &[&str]) -> (Secure, Held, Stream) {
+    // This process needs as many files as all bad clients together; the server inherits it.
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+    // A machine that is busy with all this may not get to ask the source in time; what is tested are connections.
+    let page = config(&Upstream::text("a 1\n")).replace("namespaces", "cache: 10m, namespaces");
+    let secure = Secure::with_config(&page, args);
+    let mut good = secure.known_client().connect();
+    // Whatever is made at the first use is made.
+    for path in ["/livez", METRIC, DISCOVERY, "/metrics"] {
+        assert_eq!(get(&mut good, path).code, 200, "{path}");
+    }
+    let mut held = secure.held();
+    // The connection to the upstream ends by itself.
+    eventually(|| {
+        let now = secure.held();
+        let same = now == held;
+        held = now;
+        if same { Ok(()) } else { Err("it does not come to rest".to_owned()) }
+    });
+    (secure, held, good)
+}
+
+/// The good client on its open connection, and on a new one; what it may get wrong is nothing.
+fn is_served(secure: &Secure, good: &mut Stream, client: &Client) {
+    for _ in 0..20 {
+        assert_eq!(get(good, DISCOVERY).code, 200);
+        assert_eq!(get(good, METRIC).values(), "web 1");
+        assert_eq!(client.get("/livez").code, 200);
+    }
+    assert!(secure.server.pid() > 0);
+}
+
+/// Back where it was, with every worker alive.
+fn is_over(secure: &Secure, held: &Held, resident: u64, good: &mut Stream) {
+    secure.back_to(held);
+    let page = get(good, "/metrics").body;
+    assert_eq!(own(&page, "metriclet_panics_total"), 0.0);
+    assert_eq!(own(&page, "metriclet_connections_open{client=\"stranger\"}"), 0.0);
+    assert_eq!(get(good, "/livez").code, 200);
+    // What an allocator keeps of thousands of connections, and no more.
+    let now = secure.resident();
+    assert!(now < resident + (48 << 20), "{resident} bytes before, {now} after");
+}
+
+/// The sockets of bad clients that are closed by now, to the last one.
+fn all_ended(sockets: Vec<TcpStream>) {
+    for mut socket in sockets {
+        match socket.read_to_end(&mut Vec::new()) {
+            Ok(_) => {}
+            Err(error) => assert_eq!(error.kind(), ErrorKind::ConnectionReset),
+        }
+    }
+}
+
+fn many(address: SocketAddr, mut each: impl FnMut(&mut TcpStream)) -> Vec<TcpStream> {
+    let connect = |_| {
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.set_read_timeout(Some(common::PATIENCE)).unwrap();
+        each(&mut socket);
+        socket
+    };
+    (0..MANY).map(connect).collect()
+}
+
+#[test]
+fn slow_handshakes_leave_the_rest_alone() {
+    let (secure, held, mut good) = start(&[]);
+    let (resident, client) = (secure.resident(), secure.known_client());
+    let slow = many(secure.server.address, |socket| socket.write_all(b"\x16\x03\x01\x02\x00\x01").unwrap());
+    is_served(&secure, &mut good, &client);
+    // None has been turned away: all were there until their time was over.
+    all_ended(slow);
+    let timeouts = own(&get(&mut good, "/metrics").body, "metriclet_tls_handshake_failures_total{reason=\"timeout\"}");
+    assert_eq!(timeouts, MANY as f64);
+    is_over(&secure, &held, resident, &mut good);
+}
+
+/// More of them than there are places: the oldest go, and who is known has places of its own.
+#[test]
+fn strangers_take_half_of_the_places_only() {
+    let (secure, held, mut good) = start(&["--max-connections", "400"]);
+    let (resident, client) = (secure.resident(), secure.known_client());
+    let slow = many(secure.server.address, |_| {});
+    is_served(&secure, &mut good, &client);
+    let page = get(&mut good, "/metrics").body;
+    let open = own(&page, "metriclet_connections_open{client=\"stranger\"}");
+    assert!(open <= 200.0 + 64.0, "{open}");
+    let away = own(&page, "metriclet_tls_handshake_failures_total{reason=\"evicted\"}")
+        + own(&page, "metriclet_connections_refused_total{reason=\"full\"}");
+    assert!(away >= (MANY - 264) as f64, "{away}");
+    drop(slow);
+    is_over(&secure, &held, resident, &mut good);
+}
+
+/// Handshakes are made by as many threads as there are, since it is the servers' work that is tested.
+fn strangers(secure: &Secure, count: usize, request: &[u8]) -> Vec<TcpStream> {
+    let client = secure.client();
+    let sockets = Mutex::new(Vec::new());
+    let left = AtomicUsize::new(count);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
+                    let mut stream = client.connect();
+                    // It may be ended before it has said everything.
+                    let _ = stream.write_all(request);
+                    sockets.lock().unwrap().push(stream.sock);
+                }
+            });
+        }
+    });
+    sockets.into_inner().unwrap()
+}
+
+#[test]
+fn slow_heads_leave_the_rest_alone() {
+    let (secure, held, mut good) = start(&[]);
+    let (resident, client) = (secure.resident(), secure.known_client());
+    let slow = strangers(&secure, MANY, b"GET /livez HTTP/1.1\r\nHost: a\r\nX: ");
+    is_served(&secure, &mut good, &client);
+    all_ended(slow);
+    let timeouts = own(&get(&mut good, "/metrics").body, "metriclet_connections_ended_total{reason=\"head_timeout\"}");
+    assert_eq!(timeouts, MANY as f64);
+    is_over(&secure, &held, resident, &mut good);
+}
+
+/// They ask and do not read; some ask for more than the network holds, so that it waits here. That is bounded, and so
+/// is their time.
+#[test]
+fn slow_readers_leave_the_rest_alone() {
+    const GREEDY: usize = 20;
+    let (secure, held, mut good) = start(&[]);
+    let (resident, client) = (secure.resident(), secure.known_client());
+    let ask = |count| "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(count);
+    let slow = strangers(&secure, MANY - GREEDY, ask(1).as_bytes());
+    // A reply of megabytes each, and requests of less than what the network holds.
+    let greedy = strangers(&secure, GREEDY, ask(1_000).as_bytes());
+    is_served(&secure, &mut good, &client);
+    let most = secure.resident();
+    assert!(most < resident + (192 << 20), "{most} bytes with {MANY} slow readers");
+    eventually(|| {
+        let page = get(&mut good, "/metrics").body;
+        let ended = |why| own(&page, &format!("metriclet_connections_ended_total{{reason=\"{why}\"}}"));
+        match (ended("write_timeout"), ended("idle")) {
+            (late, idle) if late == GREEDY as f64 && idle == (MANY - GREEDY) as f64 => Ok(()),
+            found => Err(format!("{found:?} were ended")),
+        }
+    });
+    drop((slow, greedy));
+    is_over(&secure, &held, resident, &mut good);
+}
+
+#[test]
+fn thousands_that_come_and_go_leave_nothing() {
+    let (secure, held, mut good) = start(&[]);
+    let (resident, client) = (secure.resident(), secure.known_client());
+    for _ in 0..10_000 {
+        drop(TcpStream::connect(secure.server.address).unwrap());
+    }
+    is_served(&secure, &mut good, &client);
+    eventually(|| match own(&get(&mut good, "/metrics").body, "metriclet_connections_accepted_total") {
+        accepted if accepted >= 10_021.0 => Ok(()),
+        accepted => Err(format!("{accepted} accepted")),
+    });
+    is_over(&secure, &held, resident, &mut good);
+}
+
+/// Without files to be had, those who come wait; it is said once, and over when it is over.
+#[test]
+fn running_out_of_files_passes() {
+    const TOLD: &str = "cannot accept connections: ";
+    let (mut secure, held, mut good) = start(&[]);
+    let limit = |files: usize| {
+        let pid = secure.server.pid().to_string();
+        let done = Command::new("prlimit").args(["--pid", &pid, &format!("--nofile={files}:")]).status().unwrap();
+        assert!(done.success());
+    };
+    limit(held.files + 20);
+    let address = secure.server.address;
+    let mut crowd: Vec<_> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
+    secure.server.wait_for(TOLD);
+    // Some go, so that some of those who wait get in, and files run out once more; that is no news.
+    for _ in 0..5 {
+        crowd.drain(..4);
+        let pauses = own(&get(&mut good, "/metrics").body, "metriclet_accept_pauses_total");
+        eventually(|| match own(&get(&mut good, "/metrics").body, "metriclet_accept_pauses_total") {
+            now if now > pauses + 1.0 => Ok(()),
+            now => Err(format!("{now} pauses")),
+        });
+        assert_eq!(get(&mut good, DISCOVERY).code, 200);
+    }
+    drop(crowd);
+    secure.server.wait_for("accepting connections again");
+    assert_eq!(secure.client().get("/livez").body, "ok");
+    secure.back_to(&held);
+    let told = |text: &str| secure.server.seen.iter().filter(|line| line.contains(text)).count();
+    assert_eq!((told(TOLD), told("accepting connections again")), (1, 1), "{:#?}", secure.server.seen);
+}
+
+/// An upstream that keeps everybody waiting.
+fn hanging() -> (Upstream, Gate) {
+    let gate = Gate::default();
+    let door = gate.clone();
+    let upstream = Upstream::start(move |_, stream| {
+        door.wait();
+        let _ = stream.write_all(&page("text/plain", "5"));
+    });
+    (upstream, gate)
+}
+
+#[test]
+fn hanging_sources_leave_discovery_alone() {
+    let hanging: Vec<_> = (0..4).map(|_| hanging()).collect();
+    let mut config = "sources:\n".to_owned();
+    for (n, (upstream, _)) in hanging.iter().enumerate() {
+        let url = format!("http://{}/{{name}}", upstream.address);
+        config += &format!("  s{n}: {{url: '{url}', namespaces: [shop], timeout: 4s, format: number}}\n");
+    }
+    config += "metrics:\n";
+    for n in 0..hanging.len() {
+        config += &format!("  - {{name: m{n}, object: services, source: s{n}}}\n");
+    }
+    let secure = Secure::with_config(&config, &[]);
+    let client = secure.known_client();
+    let mut waiting: Vec<_> = (0..200)
+        .map(|n| {
+            let mut stream = client.connect();
+            let metric = format!("{DISCOVERY}/namespaces/shop/services/w{n}/m{}", n % hanging.len());
+            stream.write_all(format!("GET {metric} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    eventually(|| match hanging.iter().map(|(upstream, _)| upstream.requests()).sum::<usize>() {
+        16.. => Ok(()),
+        few => Err(format!("{few} requests have come to the sources")),
+    });
+    let mut discovering: Vec<_> = (0..10).map(|_| client.connect()).collect();
+    for _ in 0..100 {
+        for stream in &mut discovering {
+            assert_eq!(get(stream, DISCOVERY).code, 200);
+        }
+    }
+    hanging.iter().for_each(|(_, gate)| gate.open());
+    let mut answered = 0;
+    for stream in &mut waiting {
+        let answer = read_answer(stream).unwrap();
+        assert!(matches!(answer.code, 200 | 503 | 504), "{answer:?}");
+        answered += 1;
+    }
+    assert_eq!(answered, 200);
+    let page = get(&mut waiting[0], "/metrics").body;
+    assert_eq!(own(&page, "metriclet_panics_total"), 0.0);
+}
+
+/// Told to stop, it says so, serves on, and every request that it took gets its answer.
+#[test]
+fn stopping_loses_no_request() {
+    let (mut secure, _, mut good) = start(&["--shutdown-delay-duration", "2s"]);
+    let client = secure.client();
+    let (lasts, answered) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let stopping = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                // Until it cannot be connected to any more, which is only right once it is stopping.
+                while let Ok(mut stream) = client.try_connect("localhost") {
+                    loop {
+                        let request = format!("GET {METRIC} HTTP/1.1\r\nHost: a\r\n\r\n");
+                        stream.write_all(request.as_bytes()).unwrap();
+                        let answer = read_answer(&mut stream).unwrap();
+                        assert_eq!(answer.values(), "web 1");
+                        answered.fetch_add(1, Ordering::Relaxed);
+                        if answer.header("connection") == Some("close") {
+                            lasts.fetch_add(1, Ordering::Relaxed);
+                            break;
+                        }
+                        assert!(answer.header("connection").is_none());
+                    }
+                }
+                assert!(stopping.load(Ordering::SeqCst));
+            });
+        }
+        eventually(|| if answered.load(Ordering::Relaxed) > 200 { Ok(()) } else { Err("no load".to_owned()) });
+        stopping.store(true, Ordering::SeqCst);
+        secure.server.signal("TERM");
+        secure.server.wait_for("stopping: still answering");
+        let ready = get(&mut good, "/readyz");
+        assert_eq!((ready.code, ready.header("connection")), (500, Some("close")));
+        assert_eq!(client.get("/livez").code, 200);
+        secure.server.wait_for("stopping: finishing requests under way");
+    });
+    assert_eq!(secure.server.wait().code(), Some(0));
+    assert!(lasts.into_inner() > 0);
+    assert!(secure.server.seen.last().unwrap().contains("stopping: finishing"), "{:#?}", secure.server.seen);
+}
+
+#[test]
+fn a_second_signal_cuts_the_delay_short() {
+    // Far longer than this test waits.
+    let (mut secure, _, mut good) = start(&["--shutdown-delay-duration", "10m"]);
+    secure.server.signal("TERM");
+    secure.server.wait_for("stopping: still answering");
+    assert_eq!(get(&mut good, "/livez").code, 200);
+    secure.server.signal("TERM");
+    assert_eq!(secure.server.wait().code(), Some(0));
+}
