@@ -241,7 +241,7 @@ fn deploy_leaves_certificates_to_cert_manager() {
     let to = overlay.strip_prefix("/").unwrap().display().to_string();
     let folder = file("kustomization.yaml", "").parent().unwrap().to_owned();
     let up = "../".repeat(folder.components().count() - 1);
-    let base = format!("{up}{}/../../base", to);
+    let base = format!("{up}{to}/../../base");
     let text = format!("resources: [{base}]\ncomponents: [{up}{to}]\n");
     fs::write(folder.join("kustomization.yaml"), text).unwrap();
     let overlay = folder.to_str().unwrap();
