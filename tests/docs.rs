@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use common::upstream::Upstream;
 use common::{file, metriclet, run};
+use metriclet::parse::expression::{self, Expr};
 
 /// README.md and its like, and everything in `docs/`.
 fn documents() -> Vec<(PathBuf, String)> {
@@ -51,6 +52,22 @@ fn configurations_are_good() {
         }
     }
     assert!(checked >= 6, "only {checked} configurations found");
+}
+
+#[test]
+fn expressions_parse() {
+    let limits = expression::Limits { bytes: 4096, depth: 32, nodes: 256, regex: 64 * 1024 };
+    let mut parsed = 0;
+    for (path, text) in documents() {
+        for (line, _, block) in blocks(&text).into_iter().filter(|(_, language, _)| *language == "promql") {
+            for expression in block.lines() {
+                let result = Expr::parse(expression, &limits);
+                assert!(result.is_ok(), "{}:{line}: {expression}: {result:?}", path.display());
+                parsed += 1;
+            }
+        }
+    }
+    assert!(parsed >= 10, "only {parsed} expressions found");
 }
 
 #[test]

@@ -4,17 +4,19 @@
 use libfuzzer_sys::fuzz_target;
 use metriclet::parse::expression::{Expr, Limits};
 
-const LIMITS: Limits = Limits { bytes: 512, depth: 8, regex: 16 * 1024 };
+const LIMITS: Limits = Limits { bytes: 512, depth: 8, nodes: 40, regex: 16 * 1024 };
 
 fuzz_target!(|text: &str| {
     match Expr::parse(text, &LIMITS) {
         Ok(expr) => {
             assert!(text.len() <= LIMITS.bytes);
             let printed = expr.to_string();
-            // Escapes may make it longer than it was.
+            // Escapes may make it longer than it was; nothing makes it deeper, nor of more parts.
             let roomy = Limits { bytes: 8 * LIMITS.bytes, ..LIMITS };
             assert_eq!(Expr::parse(&printed, &roomy).as_ref(), Ok(&expr), "{printed}");
+            assert!((1..=LIMITS.nodes).contains(&expr.selectors().count()), "{printed}");
             for selector in expr.selectors() {
+                assert!(selector.range.is_none_or(|range| !range.is_zero()), "{printed}");
                 let _ = selector.matches("up", |label| (label.len() > 3).then(|| label.to_owned().into()));
             }
         }

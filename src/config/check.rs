@@ -6,7 +6,7 @@ use super::model::{Format, Identity, Namespaces, ObjectKind, OnMissing, OnNan, R
 use super::problem::Severity;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
-use crate::parse::expression::{Aggregation, Expr};
+use crate::parse::expression::{Aggregation, BinaryOp, Expr, Function, VectorSelector};
 use crate::parse::url_template::Placeholder;
 
 /// How often a HorizontalPodAutoscaler looks, unless its controller is told otherwise.
@@ -56,8 +56,22 @@ pub fn rule(rule: &Rule, source: &Source) -> Vec<Finding> {
     for object in &rule.objects {
         scope(object, rule, source, &mut findings);
     }
+    ranges(rule, source, &mut findings);
     surprises(rule, source, &mut findings);
     findings
+}
+
+/// A range needs what its source served before, which is kept of pods: behind a URL several processes may take turns.
+fn ranges(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
+    let Value::Series(expr) = &rule.value else { return };
+    if source.is_of_pods() {
+        return;
+    }
+    if let Some(range) = expr.selectors().find_map(|selector| selector.range) {
+        let range = duration::format(range);
+        findings
+            .push(error("value", format!("[{range}] needs samples over time, which are kept of pods: sources only")));
+    }
 }
 
 fn error(key: &'static str, message: impl Into<String>) -> Finding {
@@ -178,9 +192,9 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
 
 fn surprises(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if let Value::Series(expr) = &rule.value {
-        let counters = expr.selectors().filter_map(|selector| selector.name.as_deref());
-        for counter in counters.filter(|name| COUNTER_SUFFIXES.iter().any(|suffix| name.ends_with(suffix))) {
-            if !counts(expr) {
+        for selector in read_as_is(expr) {
+            let Some(counter) = selector.name.as_deref() else { continue };
+            if COUNTER_SUFFIXES.iter().any(|suffix| counter.ends_with(suffix)) {
                 let message = format!(
                     "{} looks like a counter, which only grows, and the replicas with it; take a gauge",
                     Escaped::new(counter)
@@ -210,12 +224,25 @@ fn surprises(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Whether the value is how many series there are, whatever theirs.
-fn counts(expr: &Expr) -> bool {
+/// The selectors whose samples show in the value as they are: neither counted, nor compared over time, nor made a
+/// quantile.
+fn read_as_is(expr: &Expr) -> Vec<&VectorSelector> {
     match expr {
-        Expr::Aggregate(Aggregation::Count, _) => true,
-        Expr::Aggregate(_, inner) => counts(inner),
-        Expr::Selector(_) => false,
+        Expr::Number(_) | Expr::Aggregate(Aggregation::Count, ..) | Expr::Call(Function::HistogramQuantile, _) => {
+            Vec::new()
+        }
+        Expr::Selector(selector) => {
+            if selector.range.is_none() {
+                vec![selector]
+            } else {
+                Vec::new()
+            }
+        }
+        Expr::Aggregate(_, _, inner) | Expr::Negate(inner) => read_as_is(inner),
+        Expr::Call(_, arguments) => arguments.iter().flat_map(read_as_is).collect(),
+        // A ratio of counters stays within bounds.
+        Expr::Binary(BinaryOp::Div, ..) => Vec::new(),
+        Expr::Binary(_, left, right) => [left, right].into_iter().flat_map(|side| read_as_is(side)).collect(),
     }
 }
 

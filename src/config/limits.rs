@@ -23,6 +23,8 @@ pub struct Limits {
     pub expression: usize,
     /// Nesting of an expression. 32, and of JSON pages too: no one writes more, and recursion stays shallow.
     pub depth: usize,
+    /// Numbers, selectors, functions and operators of an expression. 256: each is a step of its evaluation.
+    pub expression_nodes: usize,
     /// Compiled size of one regular expression. 64 KiB: matching is linear in it.
     pub regex: usize,
     /// Configuration file. 1 MiB, the most a ConfigMap can hold.
@@ -98,6 +100,19 @@ pub struct Limits {
     pub fetchers: usize,
     /// Fetches waiting for those. 8,192: at the bound a pod is left out.
     pub fetch_queue: usize,
+    /// How often pods are sampled for a rule that looks back, at least. 15 s, as often as an HPA looks; a quarter of a
+    /// short range.
+    pub sample: Duration,
+    /// How long sampling goes on after the last question. 5 min: twenty HPA syncs.
+    pub sample_linger: Duration,
+    /// Threads that see to sampling. 2: each waits for one selection's pods at a time, which fetchers fetch.
+    pub samplers: usize,
+    /// Selections that are sampled. 1,024: one an HPA.
+    pub sampled: usize,
+    /// Series that are kept over time for one rule. 50,000: 2,000 pods with 25 each.
+    pub history_series: usize,
+    /// Samples that are kept over time in all. 2,000,000 of 16 bytes: 32 MB.
+    pub history_samples: usize,
     /// Whole time for one fetch. 3 s: an HPA's five workers wait meanwhile.
     pub fetch: Duration,
     /// Whole time for one pod's page. 1 s: a pod that takes longer is left out, and does not hold up the others.
@@ -162,6 +177,8 @@ pub struct Limits {
     pub unread: usize,
     /// Requests answered, or pieces of input read, before other connections get a turn. 32.
     pub pipelined: usize,
+    /// Likewise of a client without a verified certificate. 4: those who are known come first.
+    pub stranger_pipelined: usize,
     /// How long accepting pauses when files or memory run out. 200 ms.
     pub accept_pause: Duration,
     /// How long a worker that never waits may be silent before liveness fails. 10 s.
@@ -176,6 +193,13 @@ pub struct Limits {
     pub last_values: usize,
 }
 
+impl Limits {
+    /// How often something is sampled that is looked at over this range.
+    pub fn sampling(&self, range: Duration) -> Duration {
+        (range / 4).min(self.sample).max(Duration::from_millis(250))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -185,6 +209,7 @@ impl Default for Limits {
             selector_requirements: 64,
             expression: 4 * KIB,
             depth: 32,
+            expression_nodes: 256,
             regex: 64 * KIB,
             config: MIB,
             config_nodes: 131_072,
@@ -221,6 +246,12 @@ impl Default for Limits {
             objects: 5_000,
             fetchers: 16,
             fetch_queue: 8_192,
+            sample: Duration::from_secs(15),
+            sample_linger: Duration::from_secs(300),
+            samplers: 2,
+            sampled: 1_024,
+            history_series: 50_000,
+            history_samples: 2_000_000,
             fetch: Duration::from_secs(3),
             fetch_pod: Duration::from_secs(1),
             fetch_max: Duration::from_secs(4),
@@ -252,6 +283,7 @@ impl Default for Limits {
             linger: Duration::from_secs(2),
             unread: 32 * MIB,
             pipelined: 32,
+            stranger_pipelined: 4,
             accept_pause: Duration::from_millis(200),
             stall: Duration::from_secs(10),
             shutdown_delay: Duration::from_secs(10),

@@ -88,6 +88,16 @@ pub struct Status {
     pub pod_ip: String,
     /// When the kubelet took it on.
     pub start_time: String,
+    /// One a container.
+    pub container_statuses: Vec<ContainerStatus>,
+}
+
+/// How a container is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerStatus {
+    /// How often it was started again.
+    pub restart_count: u64,
 }
 
 /// Any object, by its metadata alone.
@@ -130,6 +140,13 @@ impl Pod {
         let mut ports = containers.flat_map(|container| &container.ports);
         let tcp = |port: &&Port| port.protocol.is_empty() || port.protocol == "TCP";
         ports.find(|port| tcp(port) && port.name == name).map(|port| port.container_port)
+    }
+
+    /// Tells it from another pod that has its name or address later, and from itself before a container was started
+    /// again.
+    pub fn owner(&self) -> String {
+        let restarts: u64 = self.status.container_statuses.iter().map(|container| container.restart_count).sum();
+        format!("{}@{}+{restarts}", self.metadata.uid, self.status.start_time)
     }
 
     /// Bytes of memory it takes, roughly.

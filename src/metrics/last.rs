@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn never_forgets_what_still_answers() {
         let last = LastValues::new(2);
-        let value = |at| Served { value: Milli(1), at };
+        let value = |at| Served { value: Milli(1), at, span: None };
         last.set(key("a"), value(10), 0);
         last.set(key("b"), value(20), 0);
         last.set(key("c"), value(30), 10);

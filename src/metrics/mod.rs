@@ -2,13 +2,16 @@
 
 pub mod evaluate;
 pub mod failure;
+pub mod history;
 pub mod last;
 mod naming;
 pub mod objects;
 pub mod outcome;
+mod over_time;
 mod pods;
 mod request;
 pub mod rules;
+mod scrape;
 pub mod select;
 pub mod trace;
 
@@ -23,11 +26,15 @@ use crate::parse::selector::Selector;
 use crate::source::cache::Wait;
 use crate::source::upstream::Shared;
 use failure::{Failure, Subject};
+use history::Room;
 use objects::Objects;
 use once_cell::sync::OnceCell;
 use request::Request;
 use rules::{Entry, Rules, Served};
+use scrape::Scraper;
 use trace::Trace;
+
+use crate::telemetry::clock::Steady;
 
 /// What a metric request asks for.
 #[derive(Clone, Copy, Debug)]
@@ -54,13 +61,28 @@ pub struct Answer {
 pub struct Metrics {
     rules: RwLock<Arc<Rules>>,
     shared: Arc<Shared>,
-    objects: OnceCell<Objects>,
+    objects: Arc<OnceCell<Objects>>,
+    scraper: Arc<Scraper>,
+    steady: Steady,
+    room: Arc<Room>,
 }
 
 impl Metrics {
     /// Serves nothing yet.
     pub fn new(shared: Shared) -> Self {
-        Self { rules: RwLock::default(), shared: Arc::new(shared), objects: OnceCell::new() }
+        let (shared, objects) = (Arc::new(shared), Arc::new(OnceCell::new()));
+        let steady = Steady::new(shared.clock().now());
+        let limits = shared.limits();
+        let sampler: scrape::Sampler = {
+            let (shared, objects) = (shared.clone(), objects.clone());
+            Arc::new(move |served, selected, now| {
+                over_time::sample(served, selected, objects.get(), &shared, steady, now);
+            })
+        };
+        let scraper =
+            Scraper::new(shared.clock().clone(), sampler, limits.sample_linger, limits.samplers, limits.sampled);
+        let room = Arc::new(Room::new(limits.history_samples));
+        Self { rules: RwLock::default(), shared, objects, scraper, steady, room }
     }
 
     /// Asks the Kubernetes API for objects from now on. A second call changes nothing.
@@ -72,7 +94,7 @@ impl Metrics {
     /// answers with that `problem`.
     pub fn install(&self, config: Config, problem: Option<String>) {
         let names: Vec<String> = config.sources.iter().map(|source| source.name.clone()).collect();
-        let rules = Rules::new(config, problem, &self.rules(), &self.shared);
+        let rules = Rules::new(config, problem, &self.rules(), &self.shared, &self.room);
         self.shared.counters().broken_rules.set(rules.broken() as u64);
         *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
         self.shared.counters().retain_sources(|source| names.iter().any(|name| name == source));
@@ -89,7 +111,8 @@ impl Metrics {
     /// Every way in which there is no honest answer; see [`Failure`].
     pub fn answer(&self, ask: Ask<'_>, wait: Wait, trace: &mut Trace) -> Result<Answer, Failure> {
         let (served, kind) = self.rule(ask.path)?;
-        Request { ask, served: &served, kind: &kind, shared: &self.shared, objects: self.objects.get() }
+        let (shared, objects) = (&*self.shared, self.objects.get());
+        Request { ask, served: &served, kind: &kind, shared, objects, scraper: &self.scraper, steady: self.steady }
             .answer(wait, trace)
     }
 

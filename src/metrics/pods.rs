@@ -7,19 +7,18 @@ use super::objects::Unlisted;
 use super::outcome::Verdict;
 use super::request::Request;
 use super::trace::Trace;
-use super::{Ask, MetricPath};
+use super::{Ask, MetricPath, over_time};
 use crate::cluster::objects::Selection;
 use crate::config::model::{PodPort, Pods};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
 use crate::parse::path::ObjectName;
-use crate::parse::selector::Selector;
 use crate::source::cache::Wait;
 use crate::source::error::SourceError;
 
 /// Why a pod is not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Unasked {
+pub(super) enum Unasked {
     /// Its phase is another than Running.
     NotRunning,
     /// It is on its way out.
@@ -44,6 +43,12 @@ pub(super) fn answer(
         Ok(pods) => pods.as_slice(),
         Err(_) => &[],
     };
+    // Whatever the answer was: one that is asked for by name gets no other.
+    let meant = |pod: &&Pod| match &request.ask.path.name {
+        ObjectName::All => true,
+        ObjectName::One(name) => pod.metadata.name == *name,
+    };
+    let pods: Vec<&Pod> = pods.iter().filter(meant).collect();
     trace.note("pods", || format!("{} are selected", pods.len()));
     let (mut asked, mut unasked) = (Vec::new(), Vec::new());
     for pod in pods {
@@ -56,17 +61,21 @@ pub(super) fn answer(
         }
     }
     asked.sort_by(|(a, _), (b, _)| a.metadata.name.cmp(&b.metadata.name));
+    if let Some(past) = &request.served.past {
+        let mut outcome = Outcome { unasked, ..Outcome::default() };
+        over_time::answer(request, past, &asked, &mut outcome, trace);
+        return outcome.end(request);
+    }
     let urls: Vec<String> = asked.iter().map(|(_, url)| url.clone()).collect();
     let upstream = &request.served.upstream;
     let Some(pages) = upstream.pages(&urls, &request.served.want, wait) else {
         return Err(Failure::WouldWait(upstream.index()));
     };
-    let mut outcome = Outcome::default();
+    let mut outcome = Outcome { unasked, ..Outcome::default() };
     for ((pod, url), page) in asked.into_iter().zip(pages) {
         let name = &pod.metadata.name;
         let path = MetricPath { name: ObjectName::One(name.clone()), ..request.ask.path.clone() };
-        let everything = Selector::everything();
-        let one = Request { ask: Ask { path: &path, label_selector: &everything, ..request.ask }, ..*request };
+        let one = Request { ask: Ask { path: &path, ..request.ask }, ..*request };
         let verdict = match page {
             Ok(page) => {
                 trace.note("page", || format!("{name}: {}, {}", plain(&url), page.describe()));
@@ -84,15 +93,14 @@ pub(super) fn answer(
             Err(failure) => outcome.unusable.push(failure),
         }
     }
-    outcome.unasked = unasked;
     outcome.end(request)
 }
 
 /// What came of all pods.
 #[derive(Default)]
-struct Outcome {
-    items: Vec<MetricValue>,
-    left_out: Vec<Verdict>,
+pub(super) struct Outcome {
+    pub(super) items: Vec<MetricValue>,
+    pub(super) left_out: Vec<Verdict>,
     unusable: Vec<Failure>,
     failed: Vec<SourceError>,
     unasked: Vec<Unasked>,
@@ -156,7 +164,7 @@ fn list(
 }
 
 /// The address of a pod's page. Behind `#` stands whose it is: another pod may get the same address later.
-fn page(pod: &Pod, of: &Pods) -> Result<String, Unasked> {
+pub(super) fn page(pod: &Pod, of: &Pods) -> Result<String, Unasked> {
     if pod.metadata.deletion_timestamp.is_some() {
         return Err(Unasked::Terminating);
     }
@@ -183,7 +191,7 @@ fn page(pod: &Pod, of: &Pods) -> Result<String, Unasked> {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),
     };
-    Ok(format!("{scheme}://{host}:{port}{path}#{}@{}", pod.metadata.uid, pod.status.start_time))
+    Ok(format!("{scheme}://{host}:{port}{path}#{}", pod.owner()))
 }
 
 /// Without whose it is.
@@ -231,15 +239,15 @@ mod tests {
     #[test]
     fn finds_pages() {
         for (port, url) in [
-            (PodPort::Number(9), "http://10.0.0.1:9/metrics#u@t"),
-            (PodPort::Name("metrics".into()), "http://10.0.0.1:80/metrics#u@t"),
-            (PodPort::Annotations, "https://10.0.0.1:81/m#u@t"),
+            (PodPort::Number(9), "http://10.0.0.1:9/metrics#u@t+0"),
+            (PodPort::Name("metrics".into()), "http://10.0.0.1:80/metrics#u@t+0"),
+            (PodPort::Annotations, "https://10.0.0.1:81/m#u@t+0"),
         ] {
             assert_eq!(page(&pod(), &pods(port)).as_deref(), Ok(url));
         }
         let mut six = pod();
         six.status.pod_ip = "fd00::1".to_owned();
-        assert_eq!(page(&six, &pods(PodPort::Number(9))).as_deref(), Ok("http://[fd00::1]:9/metrics#u@t"));
+        assert_eq!(page(&six, &pods(PodPort::Number(9))).as_deref(), Ok("http://[fd00::1]:9/metrics#u@t+0"));
     }
 
     #[test]

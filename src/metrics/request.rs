@@ -1,12 +1,14 @@
 //! One request with its rule: the way from there to values.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use super::failure::{About, Failure};
 use super::last::Key;
 use super::objects::{Objects, Unlisted};
 use super::outcome::{self, Absence, Finding, Policy, Verdict, judge, nothing_left};
 use super::rules::{self, Served};
+use super::scrape::Scraper;
 use super::select::{self, Describes, Selected, Wanted, select};
 use super::trace::Trace;
 use super::{Answer, Ask, evaluate, pods};
@@ -22,15 +24,18 @@ use crate::source::cache::Wait;
 use crate::source::error::SourceError;
 use crate::source::page::{Found, JsonItem, Page, Series};
 use crate::source::upstream::Shared;
+use crate::telemetry::clock::Steady;
 
 /// One request with its rule: the way from there to values.
 #[derive(Clone, Copy)]
 pub(super) struct Request<'a> {
     pub(super) ask: Ask<'a>,
-    pub(super) served: &'a Served,
+    pub(super) served: &'a Arc<Served>,
     pub(super) kind: &'a ObjectKind,
     pub(super) shared: &'a Shared,
     pub(super) objects: Option<&'a Objects>,
+    pub(super) scraper: &'a Arc<Scraper>,
+    pub(super) steady: Steady,
 }
 
 /// What is on a page for a rule.
@@ -51,7 +56,7 @@ enum Picked {
 
 impl Request<'_> {
     pub(super) fn answer(&self, wait: Wait, trace: &mut Trace) -> Result<Answer, Failure> {
-        let Served { rule, upstream, .. } = self.served;
+        let Served { rule, upstream, .. } = &**self.served;
         trace.note("rule", || format!("{} of {}, value {}", rule.name, self.kind.resource, self.about().value()));
         self.check_namespace()?;
         let selector = self.metric_selector()?;
@@ -63,7 +68,7 @@ impl Request<'_> {
     }
 
     fn behind_url(&self, template: &Template, wait: Wait, trace: &mut Trace) -> Result<Vec<MetricValue>, Failure> {
-        let Served { upstream, want, .. } = self.served;
+        let Served { upstream, want, .. } = &**self.served;
         let url = self.url(template)?;
         trace.note("url", || url.clone());
         let page = match upstream.page(&url, want, wait) {
@@ -79,7 +84,7 @@ impl Request<'_> {
     }
 
     pub(super) fn about(&self) -> About<'_> {
-        let Served { rule, upstream, by_name, .. } = self.served;
+        let Served { rule, upstream, by_name, .. } = &**self.served;
         About { path: self.ask.path, rule, source: &upstream.source().name, by_name: *by_name }
     }
 
@@ -251,7 +256,7 @@ impl Request<'_> {
                 Some(Ok(members)) => T::evaluate(&members, self.served, page.at),
             },
         };
-        self.judge(name, finding, page, trace)
+        self.judge(name, finding, page.at, trace)
     }
 
     fn all<T: Member>(
@@ -288,7 +293,7 @@ impl Request<'_> {
         findings.sort_by(|(a, _), (b, _)| a.cmp(b));
         let (mut items, mut left_out) = (Vec::with_capacity(findings.len()), Vec::new());
         for (name, finding) in findings {
-            match self.judge(&name, finding, page, trace) {
+            match self.judge(&name, finding, page.at, trace) {
                 Verdict::Serve(value) => items.push(self.item(&name, value)),
                 verdict => {
                     self.shared.counters().left_out(verdict.as_str());
@@ -316,8 +321,8 @@ impl Request<'_> {
         }
     }
 
-    fn judge(&self, name: &str, finding: Finding, page: &Page, trace: &mut Trace) -> Verdict {
-        let Served { rule, last, .. } = self.served;
+    pub(super) fn judge(&self, name: &str, finding: Finding, scraped: i64, trace: &mut Trace) -> Verdict {
+        let Served { rule, last, .. } = &**self.served;
         let now = self.shared.clock().now().unix_millis;
         let policy = Policy::of(rule, self.shared.limits().max_future);
         let key = last.as_ref().map(|_| Key {
@@ -327,7 +332,7 @@ impl Request<'_> {
         let good = matches!(finding, Finding::Number(_));
         let shown = trace.listens().then(|| finding.to_string());
         let verdict =
-            judge(finding, &policy, page.at, now, last.as_ref().zip(key.as_ref()).and_then(|(l, k)| l.get(k)));
+            judge(finding, &policy, scraped, now, last.as_ref().zip(key.as_ref()).and_then(|(l, k)| l.get(k)));
         trace.note("object", || format!("{name}: found {}, answer {verdict}", shown.unwrap_or_default()));
         if let (Verdict::Serve(value), Some(last), Some(key), true) = (&verdict, last, key, good) {
             let OnMissing::Last(age) = policy.on_missing else { return verdict };
@@ -349,7 +354,7 @@ impl Request<'_> {
                 api_version: self.kind.api_version.clone(),
             },
             timestamp: Time::from_millis(value.at),
-            window_seconds: None,
+            window_seconds: value.span.map(|millis| (millis + 500) / 1_000),
             value: value.value,
         }
     }
@@ -367,7 +372,7 @@ impl Member for Series {
             _ => match members.iter().find_map(|series| outcome::not_by_name(series.kind())) {
                 Some(fault) => Finding::Unusable(fault),
                 None => {
-                    evaluate::one(&members.iter().map(|series| evaluate::point(series, scraped)).collect::<Vec<_>>())
+                    evaluate::one(&members.iter().map(|series| evaluate::element(series, scraped)).collect::<Vec<_>>())
                 }
             },
         }

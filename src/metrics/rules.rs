@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use super::history::{History, Room};
 use super::last::LastValues;
+use crate::config::limits::Limits;
 use crate::config::model::{Bound, ByName, Config, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, Value};
 use crate::kube::kinds;
 use crate::parse::path::Version;
@@ -22,8 +25,21 @@ pub struct Served {
     pub want: Want,
     /// Its last good values, with `onMissing: last`.
     pub last: Option<Arc<LastValues>>,
+    /// What was sampled, where its value looks back.
+    pub past: Option<Past>,
     /// Made up for `--upstream`.
     pub by_name: bool,
+}
+
+/// What was sampled for a rule, and how it is sampled.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// The samples.
+    pub history: Arc<History>,
+    /// How far the value looks back, at most.
+    pub range: Duration,
+    /// How often it is sampled.
+    pub interval: Duration,
 }
 
 /// What the configuration says of one resource and metric.
@@ -47,10 +63,20 @@ pub struct Rules {
     printed: [OnceLock<Vec<u8>>; 2],
 }
 
+impl Past {
+    /// Where a rule looks back.
+    fn of(want: &Want, limits: &Limits, room: &Arc<Room>) -> Option<Self> {
+        let (shortest, longest) = (want.query.ranges().min()?, want.query.ranges().max()?);
+        let interval = limits.sampling(shortest);
+        let history = Arc::new(History::new(longest, interval, limits.history_series, room.clone()));
+        Some(Self { history, range: longest, interval })
+    }
+}
+
 impl Rules {
     /// Builds a generation. A broken rule that the one before served stays as it was; so do the last good values of
     /// rules that did not change.
-    pub fn new(config: Config, problem: Option<String>, before: &Self, shared: &Arc<Shared>) -> Self {
+    pub fn new(config: Config, problem: Option<String>, before: &Self, shared: &Arc<Shared>, room: &Arc<Room>) -> Self {
         let pages = shared.pages();
         let mut rules = Self { problem, ..Self::default() };
         let mut upstreams: Vec<Arc<Upstream>> = Vec::new();
@@ -62,7 +88,7 @@ impl Rules {
             let upstream = Upstream::new(index, source.clone(), wants.clone(), pages.clone(), shared.clone());
             let upstream = Arc::new(upstream);
             for ((_, rule), want) in mine.zip(wants) {
-                rules.add(rule.clone(), upstream.clone(), want, before, shared.limits().last_values);
+                rules.add(rule.clone(), upstream.clone(), want, before, shared.limits(), room);
             }
             upstreams.push(upstream);
         }
@@ -81,14 +107,24 @@ impl Rules {
         rules
     }
 
-    fn add(&mut self, rule: Rule, upstream: Arc<Upstream>, want: Want, before: &Self, last_values: usize) {
+    fn add(
+        &mut self,
+        rule: Rule,
+        upstream: Arc<Upstream>,
+        want: Want,
+        before: &Self,
+        limits: &Limits,
+        room: &Arc<Room>,
+    ) {
+        let same = before.same(&rule, &upstream);
         let last = match rule.on_missing {
             OnMissing::Last(_) => {
-                before.last_of(&rule, &upstream).or_else(|| Some(Arc::new(LastValues::new(last_values))))
+                same.and_then(|same| same.last.clone()).or_else(|| Some(Arc::new(LastValues::new(limits.last_values))))
             }
             OnMissing::Error | OnMissing::Zero => None,
         };
-        let served = Arc::new(Served { rule, upstream, want, last, by_name: false });
+        let past = same.and_then(|same| same.past.clone()).or_else(|| Past::of(&want, limits, room));
+        let served = Arc::new(Served { rule, upstream, want, last, past, by_name: false });
         for kind in &served.rule.objects {
             self.insert(
                 kind.resource.clone(),
@@ -98,12 +134,12 @@ impl Rules {
         }
     }
 
-    /// The last good values of a rule that stands here just as it is there.
-    fn last_of(&self, rule: &Rule, upstream: &Upstream) -> Option<Arc<LastValues>> {
+    /// A rule that stands here just as it is there.
+    fn same(&self, rule: &Rule, upstream: &Upstream) -> Option<&Served> {
         let Entry::Rule(old, _) = self.find_entry(&rule.objects.first()?.resource, &rule.name)? else { return None };
         let placeless = |rule: &Rule| Rule { line: 0, source: 0, ..rule.clone() };
         let same = old.upstream.source() == upstream.source() && placeless(&old.rule) == placeless(rule);
-        old.last.clone().filter(|_| same)
+        same.then_some(&**old)
     }
 
     fn insert(&mut self, resource: String, metric: String, entry: Entry) {
@@ -185,7 +221,7 @@ fn made_up(resource: &str, metric: &str, upstream: &Arc<Upstream>, by_name: &ByN
         line: 0,
     };
     let want = upstream.want_named(metric);
-    let served = Served { rule, upstream: upstream.clone(), want, last: None, by_name: true };
+    let served = Served { rule, upstream: upstream.clone(), want, last: None, past: None, by_name: true };
     Entry::Rule(Arc::new(served), Arc::new(kind))
 }
 

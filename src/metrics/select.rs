@@ -160,6 +160,11 @@ pub fn default_labels(kind: &ObjectKind) -> Vec<String> {
     kind.label.iter().flat_map(|label| [format!("exported_{label}"), label.clone()]).collect()
 }
 
+/// Whether labels match a selector, each key standing for itself or for what Prometheus makes of it.
+pub fn matches_labels<'v>(selector: &Selector, get: impl Fn(&str) -> Option<&'v str>) -> bool {
+    selector.matches(|key| get(key).or_else(|| get(&plain(key))))
+}
+
 fn matches<T: Describes>(selector: &Selector, member: &T) -> bool {
     // Selectors ask for a borrowed value; labels are unescaped on demand, so those asked for are read out first.
     if selector.is_everything() {
@@ -173,10 +178,15 @@ fn matches<T: Describes>(selector: &Selector, member: &T) -> bool {
     selector.matches(|key| labels.iter().find(|(name, _)| *name == key).and_then(|(_, value)| value.as_deref()))
 }
 
+/// With what Prometheus does not allow in a name made `_`.
+fn plain(key: &str) -> String {
+    key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
+}
+
 /// The label that stands for a Kubernetes label key: itself, or with what Prometheus does not allow in a name made `_`.
 fn label_of<'m, T: Describes>(member: &'m T, key: &str) -> Option<Cow<'m, str>> {
     member.label(key).or_else(|| {
-        let plain: String = key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
+        let plain = plain(key);
         (plain != key).then(|| member.label(&plain)).flatten()
     })
 }

@@ -1,8 +1,10 @@
 //! Durations as Prometheus and Go write them: `90s`, `1m30s`, `500ms`.
 //!
 //! ```text
-//! duration = "0" | [ digits "d" ] [ digits "h" ] [ digits "m" ] [ digits "s" ] [ digits "ms" ]     at least one
+//! duration = "0" | [ digits "y" ] [ digits "w" ] [ digits "d" ] [ digits "h" ] [ digits "m" ] [ digits "s" ]
+//!            [ digits "ms" ]     at least one
 //! ```
+//! A year has 365 days.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,7 +12,15 @@ use std::time::Duration;
 use super::escape::Escaped;
 
 /// Units from the largest to the smallest, in milliseconds.
-const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+const UNITS: [(&str, u64); 7] = [
+    ("y", 365 * 86_400_000),
+    ("w", 7 * 86_400_000),
+    ("d", 86_400_000),
+    ("h", 3_600_000),
+    ("m", 60_000),
+    ("s", 1_000),
+    ("ms", 1),
+];
 
 /// Why a text is not a duration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,10 +55,10 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
             return Err(fail("expected a whole number before each unit, such as 1500ms for 1.5s"));
         }
         if unit.is_empty() {
-            return Err(fail("expected a unit after each number: ms, s, m, h or d"));
+            return Err(fail("expected a unit after each number: ms, s, m, h, d, w or y"));
         }
         if !UNITS.iter().any(|(known, _)| *known == unit) {
-            return Err(fail("expected the units ms, s, m, h or d"));
+            return Err(fail("expected the units ms, s, m, h, d, w or y"));
         }
         // Units already passed are gone from the iterator.
         let Some((_, millis)) = units.find(|(known, _)| *known == unit) else {

@@ -5,6 +5,7 @@ mod text;
 use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Read};
+use std::time::{Duration, Instant};
 
 use crate::config::limits::Limits;
 use crate::config::model::{Format, Identity, Rule, Value};
@@ -25,8 +26,8 @@ pub struct Want {
 /// What to look for on a page.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {
-    /// Series that a selector picks.
-    Series(VectorSelector),
+    /// Series that any of these selectors picks.
+    Series(Vec<VectorSelector>),
     /// Values that a JSONPath leads to.
     Json {
         /// From the page, or from each item, to the values.
@@ -61,6 +62,8 @@ pub struct Items {
 pub struct Page {
     /// When it was fetched, Unix milliseconds.
     pub at: i64,
+    /// The same on the clock that is never set; `None` until whoever fetched it says so.
+    pub taken: Option<Instant>,
     /// The bytes of its body.
     pub bytes: u64,
     /// The samples or JSON values on it, wanted or not.
@@ -140,11 +143,22 @@ impl Query {
     /// What a rule wants. `number`: whether a bare number on its pages can only be this metric.
     pub fn of(rule: &Rule, number: bool) -> Self {
         match &rule.value {
-            Value::Series(expr) => expr.selectors().next().cloned().map_or(Self::Number, Self::Series),
+            Value::Series(expr) => Self::Series(expr.selectors().cloned().collect()),
             Value::Json(JsonExpr { path, .. }) => Self::Json { value: path.clone(), items: Items::of(&rule.identity) },
             Value::Number => Self::Number,
             Value::Named(name) => Self::Named { name: name.clone(), number },
         }
+    }
+}
+
+impl Query {
+    /// How far back it looks, for each selector that looks back.
+    pub fn ranges(&self) -> impl Iterator<Item = Duration> {
+        let selectors = match self {
+            Self::Series(selectors) => selectors.as_slice(),
+            _ => &[],
+        };
+        selectors.iter().filter_map(|selector| selector.range)
     }
 }
 
@@ -218,6 +232,11 @@ impl Found {
 }
 
 impl Series {
+    /// The metric's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The value of a label.
     pub fn label(&self, key: &str) -> Option<Cow<'_, str>> {
         self.labels().get(key)
@@ -271,7 +290,15 @@ fn number(head: &[u8], wants: &[Want], at: i64) -> Result<Page, BodyError> {
         Query::Json { .. } => Found::Refused(Refusal::WrongFormat("JSON", Format::Number)),
     };
     let found = wants.iter().map(|want| (want.id, found(&want.query))).collect();
-    Ok(Page { at, bytes: head.len() as u64, samples: 1, format: Format::Number, series: Vec::new(), found })
+    Ok(Page {
+        at,
+        taken: None,
+        bytes: head.len() as u64,
+        samples: 1,
+        format: Format::Number,
+        series: Vec::new(),
+        found,
+    })
 }
 
 /// A decimal number or a Kubernetes quantity.
@@ -297,7 +324,7 @@ fn json_page(body: &mut dyn Read, wants: &[Want], at: i64, limits: &Limits) -> R
         Query::Series(_) => Found::Refused(Refusal::WrongFormat("series", Format::Json)),
     };
     let found = wants.iter().map(|want| (want.id, found(&want.query))).collect();
-    Ok(Page { at, bytes: bytes.len() as u64, samples: 1, format: Format::Json, series: Vec::new(), found })
+    Ok(Page { at, taken: None, bytes: bytes.len() as u64, samples: 1, format: Format::Json, series: Vec::new(), found })
 }
 
 fn json_items(page: &serde_json::Value, value: &Path, items: Option<&Items>, limits: &Limits) -> Found {

@@ -37,6 +37,8 @@ pub type Pages = Cache<(usize, String), Result<Arc<Page>, SourceError>>;
 pub struct Upstream {
     index: usize,
     source: Source,
+    /// How long a page answers: as the source says, but less where a rule samples more often.
+    cache: Duration,
     fetcher: Fetcher,
     wants: Mutex<Wants>,
     pages: Arc<Pages>,
@@ -86,11 +88,13 @@ impl Shared {
 impl Upstream {
     /// The source at `index` in its configuration, with what its rules want.
     pub fn new(index: usize, source: Source, fixed: Vec<Want>, pages: Arc<Pages>, shared: Arc<Shared>) -> Self {
+        let ranges = fixed.iter().flat_map(|want| want.query.ranges());
+        let cache = ranges.min().map_or(source.cache, |range| source.cache.min(shared.limits.sampling(range) / 2));
         let fetcher = Fetcher::new(&source, &shared.limits, shared.resolver.clone());
         let counters = shared.counters.fetches(&source.name);
         let next = fixed.iter().map(|want| want.id + 1).max().unwrap_or_default();
         let wants = Mutex::new(Wants { fixed, asked: Vec::new(), next, failing: false });
-        Self { index, source, fetcher, wants, pages, shared, counters }
+        Self { index, source, cache, fetcher, wants, pages, shared, counters }
     }
 
     /// As configured.
@@ -194,14 +198,14 @@ impl Upstream {
         let fetched = self.fetch(url, &wants);
         self.tell(&fetched);
         let (ttl, cost) = match &fetched {
-            Ok(page) => (self.source.cache, page.cost() + url.len()),
-            Err(_) => (self.source.cache.min(self.shared.limits.cache_failure), url.len()),
+            Ok(page) => (self.cache, page.cost() + url.len()),
+            Err(_) => (self.cache.min(self.shared.limits.cache_failure), url.len()),
         };
         Loaded { value: fetched.map(Arc::new), until: self.shared.clock.now().monotonic + ttl, cost }
     }
 
     fn fetch(&self, url: &str, wants: &[Want]) -> Result<Page, SourceError> {
-        let at = self.shared.clock.now().unix_millis;
+        let now = self.shared.clock.now();
         let accept = match self.source.format {
             Some(Format::OpenMetrics) => "application/openmetrics-text; version=1.0.0",
             Some(Format::Json) => "application/json",
@@ -213,7 +217,9 @@ impl Upstream {
         let url = url.split('#').next().unwrap_or_default();
         self.fetcher.get(url, accept, |head, body| {
             let format = self.format(head)?;
-            let page = Page::read(body, format, wants, at, &self.shared.limits).map_err(SourceError::from)?;
+            let page = Page::read(body, format, wants, now.unix_millis, &self.shared.limits);
+            let mut page = page.map_err(SourceError::from)?;
+            page.taken = Some(now.monotonic);
             self.counters.bytes.add(page.bytes);
             Ok(page)
         })

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// One moment on both clocks: deadlines and ages go by the monotonic one, timestamps by the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +31,25 @@ impl Clock {
     /// The time.
     pub fn now(&self) -> Now {
         (self.0)()
+    }
+}
+
+/// Unix milliseconds as they would be had nobody set the clock since it was made: for what compares times.
+#[derive(Clone, Copy, Debug)]
+pub struct Steady(Now);
+
+impl Steady {
+    /// The same as the clock now.
+    pub fn new(now: Now) -> Self {
+        Self(now)
+    }
+
+    /// What it shows at a moment.
+    pub fn at(&self, moment: Instant) -> i64 {
+        let Self(Now { monotonic, unix_millis }) = *self;
+        let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+        let after = millis(moment.saturating_duration_since(monotonic));
+        unix_millis.saturating_add(after).saturating_sub(millis(monotonic.saturating_duration_since(moment)))
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part of this module")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
+pub mod kubernetes;
 pub mod secure;
 pub mod tls;
 pub mod upstream;
@@ -187,7 +188,7 @@ pub fn signal(pid: u32, name: &str) {
 
 impl Answer {
     /// Reads to the end of the connection.
-    pub fn read(mut stream: TcpStream) -> Self {
+    pub fn read(mut stream: impl Read) -> Self {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         Self::parse(&answer)

@@ -33,7 +33,12 @@ impl Gate {
 impl Upstream {
     /// Hands each connection, its head read already, to `handle`; the connection ends with it.
     pub fn start(handle: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1:0", handle)
+    }
+
+    /// The same at some address.
+    pub fn at(address: &str, handle: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(address).unwrap();
         let address = listener.local_addr().unwrap();
         let (requests, heads) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
         let (count, kept, handle) = (requests.clone(), heads.clone(), Arc::new(handle));

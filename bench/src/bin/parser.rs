@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use metriclet::config::limits::Limits;
 use metriclet::config::model::Format;
 use metriclet::parse::exposition::{Format as Syntax, Limits as Lines, Parser, Sample, Sink};
-use metriclet::parse::expression::{self, Expr, VectorSelector};
+use metriclet::parse::expression::{self, Expr};
 use metriclet::source::page::{Found, Page, Query, Want};
 
 const ROUNDS: usize = 51;
@@ -64,9 +64,9 @@ fn spread(mut numbers: Vec<f64>) -> [f64; 3] {
 }
 
 fn want(text: &str, limits: &Limits) -> Result<[Want; 1], Box<dyn std::error::Error>> {
-    let limits = expression::Limits { bytes: limits.expression, depth: limits.depth, regex: limits.regex };
-    let selector: VectorSelector = Expr::parse(text, &limits)?.selectors().next().cloned().ok_or("no selector")?;
-    Ok([Want { id: 0, query: Query::Series(selector) }])
+    let Limits { expression: bytes, depth, expression_nodes: nodes, regex, .. } = *limits;
+    let expr = Expr::parse(text, &expression::Limits { bytes, depth, nodes, regex })?;
+    Ok([Want { id: 0, query: Query::Series(expr.selectors().cloned().collect()) }])
 }
 
 fn read(text: &str, wants: &[Want], limits: &Limits) -> Page {

@@ -66,7 +66,7 @@ fn serves_securely() {
         ("--workers 1 --workers 2", "--workers is given twice"),
         (
             "--shutdown-delay-duration 5",
-            r#"--shutdown-delay-duration: duration "5": expected a unit after each number: ms, s, m, h or d"#,
+            r#"--shutdown-delay-duration: duration "5": expected a unit after each number: ms, s, m, h, d, w or y"#,
         ),
     ] {
         assert_eq!(read(line), Err(format!("{message} (see metriclet --help)")), "{line}");

@@ -223,7 +223,8 @@ fn value(
             Err(error) => (error.to_string(), error.column),
         }
     } else {
-        let limits = expression::Limits { bytes: limits.expression, depth: limits.depth, regex: limits.regex };
+        let Limits { expression: bytes, depth, expression_nodes: nodes, regex, .. } = *limits;
+        let limits = expression::Limits { bytes, depth, nodes, regex };
         match Expr::parse(text, &limits) {
             Ok(expr) => return Some(Value::Series(expr)),
             Err(error) => (error.to_string(), error.column),

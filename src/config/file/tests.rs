@@ -344,6 +344,14 @@ fn problems_of_rules() {
             ),
             ("SERIES, maxAge: ^0s", "error: maxAge: expected more than 0"),
             (
+                "SERIES, value: ^'sum(rate(jobs_total[1m30s]))'",
+                "error: value: [1m30s] needs samples over time, which are kept of pods: sources only",
+            ),
+            (
+                "SERIES, value: ^count(jobs_total) * max(jobs_count)",
+                "warning: value: \"jobs_count\" looks like a counter, which only grows, and the replicas with it; take a gauge",
+            ),
+            (
                 "SERIES, value: ^jobs_total",
                 "warning: value: \"jobs_total\" looks like a counter, which only grows, and the replicas with it; take a gauge",
             ),
@@ -432,7 +440,7 @@ fn each_part_fails_alone() {
             "2:14: error: url: expected a URL that starts with http:// or https:// at column 1, found no scheme",
             "2:26: error: timeout: duration \"x\": expected a whole number before each unit",
             "4:3: warning: source \"idle\": no rule uses it",
-            "8:68: error: value: expected a metric name, \"{\", \"(\" or an aggregation at column 5, found the end",
+            "8:68: error: value: expected a metric, a number, a function or \"(\" at column 5, found the end",
             "10:12: error: name: \"services\" already has this metric by the rule on line 7",
             "11:5: error: name: required",
         ]
@@ -450,7 +458,7 @@ fn each_part_fails_alone() {
             (
                 "c",
                 "services nodes".to_owned(),
-                "8:68: error: value: expected a metric name, \"{\", \"(\" or an aggregation at column 5, found the end"
+                "8:68: error: value: expected a metric, a number, a function or \"(\" at column 5, found the end"
             ),
             (
                 "b",

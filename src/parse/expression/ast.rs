@@ -1,21 +1,43 @@
-//! What an expression is once parsed, and its canonical text.
+//! What an expression is once parsed.
 
 use std::borrow::Cow;
-use std::fmt;
+use std::time::Duration;
 
 use super::Matcher;
-use super::lexer::{Quoted, is_identifier, is_metric_name};
 
 /// The label that stands for the metric's name.
-const NAME_LABEL: &str = "__name__";
+pub const NAME_LABEL: &str = "__name__";
 
 /// A parsed expression; it prints as canonical PromQL that parses to the same expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
-    /// The latest sample of each series that matches.
+    /// A number. Those that Prometheus calls scalars are all made of these here.
+    Number(Number),
+    /// The latest sample of each series that matches, or with a range all samples in it.
     Selector(VectorSelector),
-    /// One number of all that the inner expression gives.
-    Aggregate(Aggregation, Box<Expr>),
+    /// One number for each group of what the inner expression gives.
+    Aggregate(Aggregation, Grouping, Box<Expr>),
+    /// A function, with as many arguments as it takes.
+    Call(Function, Vec<Expr>),
+    /// Unary minus.
+    Negate(Box<Expr>),
+    /// Arithmetic, or a comparison, which filters.
+    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+}
+
+/// A number as written; unlike a float, NaN equals itself and 0 is not -0.
+#[derive(Clone, Copy, Debug)]
+pub struct Number(pub f64);
+
+/// What an expression gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Type {
+    /// A number.
+    Scalar,
+    /// One sample of each series.
+    Vector,
+    /// Several samples of each series.
+    Range,
 }
 
 /// How several numbers become one.
@@ -33,6 +55,81 @@ pub enum Aggregation {
     Count,
 }
 
+/// Which elements an aggregation takes together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grouping {
+    /// Those that agree in these labels; all of them where there are none.
+    By(Vec<String>),
+    /// Those that agree in all but these labels and the name.
+    Without(Vec<String>),
+}
+
+/// A function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Function {
+    /// By how much a counter grows each second.
+    Rate,
+    /// By how much a counter grew.
+    Increase,
+    /// Of the last two samples of a counter.
+    Irate,
+    /// By how much a gauge changed.
+    Delta,
+    /// The mean of the samples.
+    AvgOverTime,
+    /// The smallest sample.
+    MinOverTime,
+    /// The largest sample.
+    MaxOverTime,
+    /// The sum of the samples.
+    SumOverTime,
+    /// The number of samples.
+    CountOverTime,
+    /// The last sample.
+    LastOverTime,
+    /// From the buckets of a classic histogram.
+    HistogramQuantile,
+    /// Without its sign.
+    Abs,
+    /// The next integer above.
+    Ceil,
+    /// The next integer below.
+    Floor,
+    /// To the nearest multiple, of 1 unless told.
+    Round,
+    /// Within two bounds.
+    Clamp,
+    /// Within a lower bound.
+    ClampMin,
+    /// Within an upper bound.
+    ClampMax,
+}
+
+/// What stands between two operands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BinaryOp {
+    /// `+`
+    Add,
+    /// `-`
+    Sub,
+    /// `*`
+    Mul,
+    /// `/`
+    Div,
+    /// `==`
+    Equal,
+    /// `!=`
+    NotEqual,
+    /// `<`
+    Less,
+    /// `<=`
+    LessEqual,
+    /// `>`
+    Greater,
+    /// `>=`
+    GreaterEqual,
+}
+
 /// Which series: a metric's name, matchers on labels, or both.
 #[derive(Clone, Debug, PartialEq)]
 pub struct VectorSelector {
@@ -40,19 +137,31 @@ pub struct VectorSelector {
     pub name: Option<String>,
     /// All must match. A matcher on `__name__` is compared with the metric's name.
     pub matchers: Vec<Matcher>,
+    /// How far back samples are taken; `None` for the latest alone.
+    pub range: Option<Duration>,
 }
 
 impl Expr {
     /// The vector selectors inside, in the order they are written.
     pub fn selectors(&self) -> impl Iterator<Item = &VectorSelector> {
-        let mut expr = self;
-        let selector = loop {
-            match expr {
-                Self::Selector(selector) => break selector,
-                Self::Aggregate(_, inner) => expr = inner,
+        let mut left = vec![self];
+        std::iter::from_fn(move || {
+            loop {
+                match left.pop()? {
+                    Self::Number(_) => {}
+                    Self::Selector(selector) => return Some(selector),
+                    Self::Aggregate(_, _, inner) | Self::Negate(inner) => left.push(inner),
+                    Self::Call(_, arguments) => left.extend(arguments.iter().rev()),
+                    Self::Binary(_, a, b) => left.extend([b.as_ref(), a]),
+                }
             }
-        };
-        std::iter::once(selector)
+        })
+    }
+}
+
+impl PartialEq for Number {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.to_bits() == other.0.to_bits() || self.0.is_nan() && other.0.is_nan()
     }
 }
 
@@ -77,10 +186,127 @@ impl Aggregation {
     }
 }
 
+impl Grouping {
+    /// Everything is one group.
+    pub const ALL: Self = Self::By(Vec::new());
+}
+
+impl Function {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::Rate,
+        Self::Increase,
+        Self::Irate,
+        Self::Delta,
+        Self::AvgOverTime,
+        Self::MinOverTime,
+        Self::MaxOverTime,
+        Self::SumOverTime,
+        Self::CountOverTime,
+        Self::LastOverTime,
+        Self::HistogramQuantile,
+        Self::Abs,
+        Self::Ceil,
+        Self::Floor,
+        Self::Round,
+        Self::Clamp,
+        Self::ClampMin,
+        Self::ClampMax,
+    ];
+
+    /// As PromQL writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::Increase => "increase",
+            Self::Irate => "irate",
+            Self::Delta => "delta",
+            Self::AvgOverTime => "avg_over_time",
+            Self::MinOverTime => "min_over_time",
+            Self::MaxOverTime => "max_over_time",
+            Self::SumOverTime => "sum_over_time",
+            Self::CountOverTime => "count_over_time",
+            Self::LastOverTime => "last_over_time",
+            Self::HistogramQuantile => "histogram_quantile",
+            Self::Abs => "abs",
+            Self::Ceil => "ceil",
+            Self::Floor => "floor",
+            Self::Round => "round",
+            Self::Clamp => "clamp",
+            Self::ClampMin => "clamp_min",
+            Self::ClampMax => "clamp_max",
+        }
+    }
+
+    /// The one of this name.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|function| function.as_str() == word)
+    }
+
+    /// What it takes, and how many of these may be left out at the end.
+    pub fn parameters(self) -> (&'static [Type], usize) {
+        use Type::{Range, Scalar, Vector};
+        match self {
+            Self::HistogramQuantile => (&[Scalar, Vector], 0),
+            Self::Abs | Self::Ceil | Self::Floor => (&[Vector], 0),
+            Self::Round => (&[Vector, Scalar], 1),
+            Self::Clamp => (&[Vector, Scalar, Scalar], 0),
+            Self::ClampMin | Self::ClampMax => (&[Vector, Scalar], 0),
+            _ => (&[Range], 0),
+        }
+    }
+}
+
+impl BinaryOp {
+    /// All of them.
+    pub const ALL: [Self; 10] = [
+        Self::Add,
+        Self::Sub,
+        Self::Mul,
+        Self::Div,
+        Self::Equal,
+        Self::NotEqual,
+        Self::Less,
+        Self::LessEqual,
+        Self::Greater,
+        Self::GreaterEqual,
+    ];
+
+    /// As PromQL writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Add => "+",
+            Self::Sub => "-",
+            Self::Mul => "*",
+            Self::Div => "/",
+            Self::Equal => "==",
+            Self::NotEqual => "!=",
+            Self::Less => "<",
+            Self::LessEqual => "<=",
+            Self::Greater => ">",
+            Self::GreaterEqual => ">=",
+        }
+    }
+
+    /// Whether it filters and leaves what it compares as it is.
+    pub fn is_comparison(self) -> bool {
+        !matches!(self, Self::Add | Self::Sub | Self::Mul | Self::Div)
+    }
+
+    /// The larger, the tighter it binds; all of them associate to the left.
+    pub(super) fn precedence(self) -> u8 {
+        match self {
+            Self::Mul | Self::Div => 3,
+            Self::Add | Self::Sub => 2,
+            _ => 1,
+        }
+    }
+}
+
 impl VectorSelector {
-    /// The series of one metric, whatever their labels.
+    /// The latest sample of one metric's series, whatever their labels.
     pub fn named(name: &str) -> Self {
-        Self { name: Some(name.to_owned()), matchers: Vec::new() }
+        Self { name: Some(name.to_owned()), matchers: Vec::new(), range: None }
     }
 
     /// Whether a series of this metric matches; `get` gives its labels by name.
@@ -103,58 +329,12 @@ impl VectorSelector {
     }
 }
 
-impl fmt::Display for Expr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Selector(selector) => selector.fmt(f),
-            Self::Aggregate(aggregation, inner) => write!(f, "{aggregation}({inner})"),
-        }
-    }
-}
-
-impl fmt::Display for Aggregation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Display for VectorSelector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut separator = "";
-        match &self.name {
-            Some(name) if is_metric_name(name) && self.matchers.is_empty() => return f.write_str(name),
-            Some(name) if is_metric_name(name) => write!(f, "{name}{{")?,
-            Some(name) => {
-                write!(f, "{{{}", Quoted(name))?;
-                separator = ",";
-            }
-            None => f.write_str("{")?,
-        }
-        for matcher in &self.matchers {
-            write!(f, "{separator}{matcher}")?;
-            separator = ",";
-        }
-        f.write_str("}")
-    }
-}
-
-impl fmt::Display for Matcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_identifier(self.label()) {
-            f.write_str(self.label())?;
-        } else {
-            Quoted(self.label()).fmt(f)?;
-        }
-        write!(f, "{}{}", self.op().as_str(), Quoted(self.value()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::{Limits, MatchOp};
+    use super::super::Limits;
     use super::*;
 
-    const LIMITS: Limits = Limits { bytes: 4096, depth: 8, regex: 64 * 1024 };
+    const LIMITS: Limits = Limits { bytes: 4096, depth: 8, nodes: 64, regex: 64 * 1024 };
 
     fn selector(text: &str) -> VectorSelector {
         Expr::parse(text, &LIMITS).unwrap().selectors().next().unwrap().clone()
@@ -188,30 +368,6 @@ mod tests {
             (r#"{"hits",code="200"}"#, true),
         ] {
             assert_eq!(selector(text).matches("hits", get), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn prints_canonical_text() {
-        let matcher = Matcher::new("a", MatchOp::Regex, "b|c", LIMITS.regex).unwrap();
-        let dotted = Matcher::new("a.b", MatchOp::Equal, "\"\\\n\u{7f}é", LIMITS.regex).unwrap();
-        for (selector, text) in [
-            (VectorSelector::named("up"), "up"),
-            (VectorSelector::named("sum"), "sum"),
-            (VectorSelector::named("on"), r#"{"on"}"#),
-            (VectorSelector::named("NaN"), r#"{"NaN"}"#),
-            (VectorSelector::named("http.requests"), r#"{"http.requests"}"#),
-            (VectorSelector { name: Some("up".to_owned()), matchers: vec![matcher.clone()] }, r#"up{a=~"b|c"}"#),
-            (
-                VectorSelector { name: Some("a b".to_owned()), matchers: vec![matcher, dotted.clone()] },
-                "{\"a b\",a=~\"b|c\",\"a.b\"=\"\\\"\\\\\\n\\x7fé\"}",
-            ),
-            (VectorSelector { name: None, matchers: vec![dotted] }, "{\"a.b\"=\"\\\"\\\\\\n\\x7fé\"}"),
-        ] {
-            assert_eq!(selector.to_string(), text);
-            let expr = Expr::Aggregate(Aggregation::Max, Box::new(Expr::Selector(selector)));
-            assert_eq!(expr.to_string(), format!("max({text})"));
-            assert_eq!(Expr::parse(&expr.to_string(), &LIMITS), Ok(expr));
         }
     }
 }

@@ -86,11 +86,23 @@ impl<'a> Lexer<'a> {
             return Ok(Token { kind: Kind::Word(text), column, text });
         }
         if first.is_ascii_digit() || first == '.' {
-            let text = self.take_while(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_'));
-            return Ok(Token { kind: Kind::Number, column, text });
+            return Ok(Token { kind: Kind::Number, column, text: self.number() });
         }
         let found = Escaped::new(self.take(first.len_utf8()));
         Err(error(column, format!("no expression holds the character {found} of column {column}")))
+    }
+
+    /// What a number or duration is made of, the sign of its exponent included.
+    fn number(&mut self) -> &'a str {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
+        let end = |from: usize| self.rest.get(from..).and_then(|rest| rest.find(|c| !is_part(c)).map(|at| from + at));
+        let mut length = end(0).unwrap_or(self.rest.len());
+        let (number, rest) = self.rest.split_at(length);
+        let decimal = number.strip_suffix(['e', 'E']).is_some_and(|digits| !digits.contains(['x', 'X']));
+        if decimal && rest.starts_with(['+', '-']) {
+            length = end(length + 1).unwrap_or(self.rest.len());
+        }
+        self.take(length)
     }
 
     /// The value of a string literal, and the literal.
@@ -266,6 +278,10 @@ mod tests {
             ("'é' x#c\ny", vec![(string("é"), 1), (Word("x"), 5), (Word("y"), 9)]),
             ("!~!====", vec![(Symbol("!~"), 1), (Symbol("!="), 3), (Symbol("=="), 5), (Symbol("="), 7)]),
             ("1.5e3 .5 5m :a", vec![(Number, 1), (Number, 7), (Number, 10), (Word(":a"), 13)]),
+            (
+                "1e-3-2 0xe-3",
+                vec![(Number, 1), (Symbol("-"), 5), (Number, 6), (Number, 8), (Symbol("-"), 11), (Number, 12)],
+            ),
         ] {
             assert_eq!(kinds(text).unwrap(), expected, "{text}");
         }

@@ -1,23 +1,30 @@
 //! The expression language of `value` for Prometheus-shaped data: a subset of PromQL.
 //!
 //! ```text
-//! expr      = selector | op "(" expr ")" | "(" expr ")"
-//! op        = "sum" | "avg" | "min" | "max" | "count"
-//! selector  = name [ "{" matchers "}" ] | "{" matchers "}"
-//! matchers  = [ matcher { "," matcher } [ "," ] ]
-//! matcher   = label ( "=" | "!=" | "=~" | "!~" ) string     label = identifier | string
-//!           | string                                        the metric's name, as Prometheus 3 takes it
+//! expr        = expr operator expr | ( "-" | "+" ) expr | "(" expr ")" | number | selector | call | aggregation
+//! operator    = "*" | "/"                                                 binds tightest; all associate to the left
+//!             | "+" | "-"
+//!             | "==" | "!=" | "<" | "<=" | ">" | ">="
+//! call        = function "(" expr { "," expr } ")"
+//! aggregation = ( "sum" | "avg" | "min" | "max" | "count" ) [ grouping ] "(" expr ")" [ grouping ]
+//! grouping    = ( "by" | "without" ) "(" [ label { "," label } [ "," ] ] ")"
+//! selector    = ( name [ "{" matchers "}" ] | "{" matchers "}" ) [ "[" duration "]" ]
+//! matchers    = [ matcher { "," matcher } [ "," ] ]
+//! matcher     = label ( "=" | "!=" | "=~" | "!~" ) string     label = identifier | string
+//!             | string                                        the metric's name, as Prometheus 3 takes it
 //! ```
-//! Blanks, line ends and `#` comments may stand between any two tokens. What else PromQL knows is refused by its name.
+//! Blanks, line ends and `#` comments may stand between any two tokens. What an expression gives, a number, one sample of
+//! each series or several, is checked here too. What else PromQL knows is refused by its name.
 
 mod ast;
 mod lexer;
 mod matcher;
 mod parser;
+mod print;
 
 use std::fmt;
 
-pub use ast::{Aggregation, Expr, VectorSelector};
+pub use ast::{Aggregation, BinaryOp, Expr, Function, Grouping, NAME_LABEL, Number, Type, VectorSelector};
 pub use matcher::{BadRegex, MatchOp, Matcher};
 
 /// What an expression may cost.
@@ -25,8 +32,10 @@ pub use matcher::{BadRegex, MatchOp, Matcher};
 pub struct Limits {
     /// Length of the text in bytes.
     pub bytes: usize,
-    /// Nesting of parentheses and aggregations.
+    /// Nesting of parentheses, functions, aggregations and signs.
     pub depth: usize,
+    /// Numbers, selectors, functions, aggregations and operators in all.
+    pub nodes: usize,
     /// Compiled size of one regular expression in bytes.
     pub regex: usize,
 }
@@ -41,7 +50,7 @@ pub struct ExpressionError {
 }
 
 impl Expr {
-    /// Parses `text`.
+    /// Parses `text`. What comes back gives one sample of each of any number of series: it is a [`Type::Vector`].
     ///
     /// # Errors
     /// At the first thing that is not PromQL, that is PromQL but not evaluated here, or that passes a limit.

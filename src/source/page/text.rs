@@ -42,7 +42,7 @@ pub(super) fn read(
     }
     let summary = parser.finish().map_err(BodyError::Text)?;
     let (series, found) = keep.done(format);
-    Ok(Page { at, bytes, samples: summary.samples, format, series, found })
+    Ok(Page { at, taken: None, bytes, samples: summary.samples, format, series, found })
 }
 
 /// Keeps the series that somebody wants, each want within its own bounds.
@@ -84,7 +84,9 @@ impl Keeping<'_> {
     fn may_want(&self, name: &str) -> bool {
         self.found.is_ok()
             && match self.query {
-                Query::Series(selector) => selector.name.as_deref().is_none_or(|wanted| wanted == name),
+                Query::Series(selectors) => {
+                    selectors.iter().any(|selector| selector.name.as_deref().is_none_or(|wanted| wanted == name))
+                }
                 Query::Named { name: wanted, .. } => wanted == name,
                 Query::Json { .. } | Query::Number => false,
             }
@@ -93,7 +95,9 @@ impl Keeping<'_> {
     fn wants(&self, sample: &Sample<'_>) -> bool {
         self.may_want(sample.name)
             && match self.query {
-                Query::Series(selector) => selector.matches(sample.name, |label| sample.labels.get(label)),
+                Query::Series(selectors) => {
+                    selectors.iter().any(|selector| selector.matches(sample.name, |label| sample.labels.get(label)))
+                }
                 _ => true,
             }
     }

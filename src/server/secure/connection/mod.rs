@@ -173,7 +173,7 @@ impl<S: Socket> Connection<S> {
     fn step(&mut self, context: &Context<'_>) -> Result<Turn, Ended> {
         let now = context.now.monotonic;
         let mut drained = false;
-        let mut budget = context.limits.pipelined;
+        let mut budget = if self.is_stranger() { context.limits.stranger_pipelined } else { context.limits.pipelined };
         loop {
             if let Phase::Lingering(_) = self.phase {
                 return self.linger();

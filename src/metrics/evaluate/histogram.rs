@@ -1,0 +1,115 @@
+//! Quantiles of classic histograms, whose buckets are series with a label `le`.
+
+use std::collections::HashMap;
+
+use super::{Element, EvalError, Labels, Times, distinct};
+use crate::parse::exposition;
+use crate::parse::expression::NAME_LABEL;
+
+/// The label with a bucket's upper bound.
+const BOUND: &str = "le";
+
+/// Counts that differ by less, relatively, are the same count, summed in another order.
+const TOLERANCE: f64 = 1e-12;
+
+/// How many observations are at most how large.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    bound: f64,
+    count: f64,
+}
+
+/// The quantile of each histogram. Elements that are no buckets are passed over.
+pub(super) fn quantile(quantile: f64, elements: Vec<Element>) -> Result<Vec<Element>, EvalError> {
+    let mut places: HashMap<Labels, usize> = HashMap::new();
+    let mut histograms: Vec<(Labels, Times, Vec<Bucket>)> = Vec::new();
+    for Element { labels, value: count, times } in elements {
+        let Some(bound) = labels.get(BOUND).and_then(exposition::value).filter(|bound| !bound.is_nan()) else {
+            continue;
+        };
+        let bucket = Bucket { bound, count };
+        let place = *places.entry(labels.without(&[BOUND])).or_insert(histograms.len());
+        match histograms.get_mut(place) {
+            Some((_, all, buckets)) => {
+                *all = all.and(times);
+                buckets.push(bucket);
+            }
+            None => histograms.push((labels.without(&[BOUND, NAME_LABEL]), times, vec![bucket])),
+        }
+    }
+    let element = |(labels, times, buckets)| Element { labels, value: of_buckets(quantile, buckets), times };
+    distinct(histograms.into_iter().map(element).collect())
+}
+
+/// By linear interpolation within the bucket that holds the quantile, whose observations are taken to be spread evenly.
+fn of_buckets(quantile: f64, mut buckets: Vec<Bucket>) -> f64 {
+    match quantile {
+        _ if quantile.is_nan() => return f64::NAN,
+        _ if quantile < 0.0 => return f64::NEG_INFINITY,
+        _ if quantile > 1.0 => return f64::INFINITY,
+        _ => {}
+    }
+    buckets.sort_by(|a, b| a.bound.total_cmp(&b.bound));
+    if buckets.last().is_none_or(|last| last.bound != f64::INFINITY) {
+        return f64::NAN;
+    }
+    // Bounds may be the same number written in two ways.
+    buckets.dedup_by(|next, kept| {
+        let same = next.bound == kept.bound;
+        kept.count += if same { next.count } else { 0.0 };
+        same
+    });
+    straighten(&mut buckets);
+    let [finite @ .., all] = buckets.as_slice() else { return f64::NAN };
+    let Some(highest) = finite.last() else { return f64::NAN };
+    if all.count == 0.0 {
+        return f64::NAN;
+    }
+    let rank = quantile * all.count;
+    let place = search(finite, rank);
+    let Some(found) = finite.get(place) else { return highest.bound };
+    let below = place.checked_sub(1).and_then(|place| finite.get(place));
+    match below {
+        None if found.bound <= 0.0 => found.bound,
+        None => found.bound * (rank / found.count),
+        Some(below) => {
+            let share = (rank - below.count) / (found.count - below.count);
+            below.bound + (found.bound - below.bound) * share
+        }
+    }
+}
+
+/// Makes counts grow from bucket to bucket, as they do where all are scraped at once: a lower one is raised, and a
+/// difference that is but rounding goes.
+fn straighten(buckets: &mut [Bucket]) {
+    let mut buckets = buckets.iter_mut();
+    let Some(mut before) = buckets.next().map(|first| first.count) else { return };
+    for Bucket { count, .. } in buckets {
+        if *count < before || is_rounding(before, *count) {
+            *count = before;
+        } else {
+            before = *count;
+        }
+    }
+}
+
+fn is_rounding(a: f64, b: f64) -> bool {
+    let (sum, difference) = (a.abs() + b.abs(), (a - b).abs());
+    if a == 0.0 || b == 0.0 || sum < f64::MIN_POSITIVE {
+        return difference < TOLERANCE * f64::MIN_POSITIVE;
+    }
+    difference / sum.min(f64::MAX) < TOLERANCE
+}
+
+/// The first bucket whose count reaches the rank. By hand, to find the same one as Prometheus among counts that are NaN.
+fn search(buckets: &[Bucket], rank: f64) -> usize {
+    let (mut low, mut high) = (0, buckets.len());
+    while low < high {
+        let middle = low.midpoint(high);
+        match buckets.get(middle) {
+            Some(bucket) if bucket.count >= rank => high = middle,
+            _ => low = middle + 1,
+        }
+    }
+    low
+}

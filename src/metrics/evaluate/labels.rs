@@ -1,0 +1,84 @@
+//! Sets of labels that are cheap to keep, compare and hash.
+
+use std::fmt;
+
+/// Bytes that no UTF-8 text holds: they end a name and a value.
+const NAME_END: u8 = 0xfe;
+const VALUE_END: u8 = 0xff;
+
+/// Labels sorted by name, each name once, none empty; one allocation for all of them.
+#[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Labels(Box<[u8]>);
+
+impl Labels {
+    /// From labels in any order. Those without a value are the same as none; of two with the same name the first counts.
+    pub fn new<'a, V: AsRef<str>>(labels: impl IntoIterator<Item = (&'a str, V)>) -> Self {
+        let mut labels: Vec<(&str, V)> = labels.into_iter().filter(|(_, value)| !value.as_ref().is_empty()).collect();
+        labels.sort_by_key(|(name, _)| *name);
+        labels.dedup_by_key(|(name, _)| *name);
+        Self::sorted(labels.iter().map(|(name, value)| (*name, value.as_ref())))
+    }
+
+    fn sorted<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut bytes = Vec::new();
+        for (name, value) in labels {
+            bytes.extend_from_slice(name.as_bytes());
+            bytes.push(NAME_END);
+            bytes.extend_from_slice(value.as_bytes());
+            bytes.push(VALUE_END);
+        }
+        Self(bytes.into_boxed_slice())
+    }
+
+    /// Names and values, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.split(|byte| *byte == VALUE_END).filter_map(|label| {
+            let mut parts =
+                label.splitn(2, |byte| *byte == NAME_END).map(|part| str::from_utf8(part).unwrap_or_default());
+            parts.next().zip(parts.next())
+        })
+    }
+
+    /// The value of one label.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+    }
+
+    /// Those that are not named.
+    pub fn without(&self, names: &[impl AsRef<str>]) -> Self {
+        Self::sorted(self.iter().filter(|(name, _)| !has(names, name)))
+    }
+
+    /// Those that are named.
+    pub fn only(&self, names: &[impl AsRef<str>]) -> Self {
+        Self::sorted(self.iter().filter(|(name, _)| has(names, name)))
+    }
+}
+
+fn has(names: &[impl AsRef<str>], name: &str) -> bool {
+    names.iter().any(|other| other.as_ref() == name)
+}
+
+impl fmt::Debug for Labels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn are_a_set() {
+        let labels = Labels::new([("b", "2"), ("a", "é\u{0}\n"), ("c", ""), ("b", "3")]);
+        assert_eq!(labels.iter().collect::<Vec<_>>(), [("a", "é\u{0}\n"), ("b", "2")]);
+        assert_eq!(labels, Labels::new([("a", "é\u{0}\n"), ("b", "2")]));
+        assert_eq!((labels.get("b"), labels.get("c"), labels.get("")), (Some("2"), None, None));
+        assert_eq!(labels.without(&["a", "x"]), Labels::new([("b", "2")]));
+        assert_eq!(labels.only(&["a", "x"]), Labels::new([("a", "é\u{0}\n")]));
+        assert_eq!(labels.only(&[""; 0]), Labels::default());
+        // No two sets look the same inside.
+        assert_ne!(Labels::new([("a", "b"), ("c", "d")]), Labels::new([("a", "bc"), ("d", "d")]));
+    }
+}

@@ -1,0 +1,175 @@
+//! What tests against Prometheus itself (tests/promql.rs) cannot tell: times, errors, and edges where its versions differ.
+
+use super::*;
+use crate::parse::expression::Limits;
+
+const NOW: i64 = 1_000_000;
+const LIMITS: Limits = Limits { bytes: 4096, depth: 32, nodes: 256, regex: 64 * 1024 };
+
+/// Series by name and labels; what is instant is their last sample.
+struct Fixed<'a> {
+    expr: &'a Expr,
+    series: Vec<Series>,
+}
+
+impl Data for Fixed<'_> {
+    fn instant(&self, selector: usize) -> Vec<Element> {
+        let last = |Series { labels, samples }: Series| {
+            samples.last().map(|&Sample { at, value }| Element { labels, value, times: Times::of(at) })
+        };
+        self.range(selector).into_iter().filter_map(last).collect()
+    }
+
+    fn range(&self, selector: usize) -> Vec<Series> {
+        let selector = self.expr.selectors().nth(selector).unwrap();
+        let picked = |series: &&Series| {
+            selector.matches(series.labels.get(NAME_LABEL).unwrap(), |label| series.labels.get(label).map(Into::into))
+        };
+        self.series.iter().filter(picked).cloned().collect()
+    }
+}
+
+fn series(labels: &[(&str, &str)], samples: &[(i64, f64)]) -> Series {
+    let samples = samples.iter().map(|&(before, value)| Sample { at: NOW - before * 1_000, value }).collect();
+    Series { labels: Labels::new(labels.iter().copied()), samples }
+}
+
+fn run(text: &str, series: &[Series]) -> Result<Vec<Element>, EvalError> {
+    let expr = Expr::parse(text, &LIMITS).unwrap_or_else(|error| panic!("{text}: {error}"));
+    evaluate(&expr, &Fixed { expr: &expr, series: series.to_vec() }, NOW)
+}
+
+fn values(text: &str, series: &[Series]) -> Vec<f64> {
+    run(text, series).unwrap().iter().map(|element| element.value).collect()
+}
+
+#[test]
+fn ranges_are_open_to_the_left() {
+    let x = series(&[("__name__", "x")], &[(61, 1.0), (60, 2.0), (59, 4.0), (0, 8.0), (-1, 16.0)]);
+    assert_eq!(values("sum_over_time(x[1m])", std::slice::from_ref(&x)), [12.0]);
+    assert_eq!(values("count_over_time(x[60s1ms])", std::slice::from_ref(&x)), [3.0]);
+    assert_eq!(values("count_over_time(x[1s])", &[x]), [1.0]);
+}
+
+#[test]
+fn takes_the_gap_before_a_new_series_before_its_zero() {
+    // Samples are 10 s apart and begin 50 s after the window does, at a value that would have been 0 6 s before. Half a
+    // gap is less than that, and counts.
+    let x = series(&[("__name__", "x")], &[(10, 6.0), (0, 16.0)]);
+    let [rate] = values("rate(x[1m])", std::slice::from_ref(&x))[..] else { panic!() };
+    assert!((rate - 15.0 / 60.0).abs() < 1e-12, "{rate}");
+    // Where it is more, the counter's zero is the limit.
+    let x = series(&[("__name__", "x")], &[(10, 2.0), (0, 12.0)]);
+    assert_eq!(values("increase(x[1m])", &[x]), [12.0]);
+}
+
+#[test]
+fn needs_two_samples_for_a_rate() {
+    let x = series(&[("__name__", "x")], &[(70, 1.0), (10, 2.0)]);
+    for function in ["rate", "increase", "irate", "delta"] {
+        assert_eq!(values(&format!("{function}(x[1m])"), std::slice::from_ref(&x)), [0.0; 0], "{function}");
+        assert_eq!(values(&format!("{function}(x[2m])"), std::slice::from_ref(&x)).len(), 1, "{function}");
+    }
+    let twice = series(&[("__name__", "x")], &[(10, 1.0), (10, 2.0)]);
+    assert_eq!(values("rate(x[1m])", std::slice::from_ref(&twice)), [0.0; 0]);
+    assert_eq!(values("irate(x[1m])", &[twice]), [0.0; 0]);
+}
+
+#[test]
+fn compensates_sums() {
+    let big = [(30, 1e100), (20, 1.0), (10, -1e100)];
+    let x = series(&[("__name__", "x")], &big);
+    assert_eq!(values("sum_over_time(x[1m])", &[x]), [1.0]);
+    let x: Vec<_> =
+        big.iter().zip(["a", "b", "c"]).map(|(at, i)| series(&[("__name__", "x"), ("i", i)], &[*at])).collect();
+    assert_eq!(values("sum(x)", &x), [1.0]);
+    let x: Vec<_> = ["a", "b"].map(|i| series(&[("__name__", "x"), ("i", i)], &[(0, f64::MAX)])).into();
+    assert_eq!(values("avg(x)", &x), [f64::MAX]);
+}
+
+#[test]
+fn takes_small_differences_between_buckets_for_rounding() {
+    let bucket = |le: &str, count: f64| series(&[("__name__", "b"), ("le", le)], &[(0, count)]);
+    let tenth = 0.1 + 0.2;
+    let buckets = [bucket("1", tenth), bucket("2", 0.3), bucket("4", 0.3), bucket("+Inf", tenth)];
+    assert_eq!(values("histogram_quantile(1, b)", &buckets), [1.0]);
+}
+
+#[test]
+fn times_are_of_the_samples() {
+    let x = series(&[("__name__", "x")], &[(90, 1.0), (50, 2.0), (10, 3.0)]);
+    let y = series(&[("__name__", "y")], &[(40, 2.0), (30, 3.0)]);
+    let z = series(&[("__name__", "z")], &[(5, 7.0)]);
+    let times = |before: i64, newest: i64, span: Option<i64>| Times {
+        at: NOW - before * 1_000,
+        newest: NOW - newest * 1_000,
+        span: span.map(|span| span * 1_000),
+    };
+    for (text, expected) in [
+        ("x", times(10, 10, None)),
+        ("rate(x[2m])", times(10, 10, Some(80))),
+        ("rate(x[1m])", times(10, 10, Some(40))),
+        ("irate(x[2m])", times(10, 10, Some(40))),
+        ("last_over_time(y[2m])", times(30, 30, Some(10))),
+        ("-rate(x[2m]) + rate(y[2m])", times(30, 10, Some(80))),
+        ("sum(rate({__name__=~'x|y',__name__!='y'}[2m])) / z", times(10, 5, Some(80))),
+        ("z > y", times(30, 5, None)),
+        ("max(z) * 2", times(5, 5, None)),
+    ] {
+        let elements = run(text, &[x.clone(), y.clone(), z.clone()]).unwrap();
+        assert_eq!(elements.iter().map(|element| element.times).collect::<Vec<_>>(), [expected], "{text}");
+    }
+}
+
+#[test]
+fn refuses_what_labels_do_not_tell_apart() {
+    let of = |name: &str, i: &str| series(&[("__name__", name), ("i", i)], &[(20, 1.0), (0, 2.0)]);
+    let all = [of("x", "1"), of("y", "1"), of("z", "2"), of("x", "2")];
+    for (text, error) in [
+        ("rate({__name__=~'x|y'}[1m])", EvalError::SameLabels),
+        ("-{__name__=~'x|y'}", EvalError::SameLabels),
+        ("{__name__=~'x|y'} * 2", EvalError::SameLabels),
+        ("abs({i='1'})", EvalError::SameLabels),
+        ("x + {__name__=~'x|y'}", EvalError::SeveralMatch(Side::Right)),
+        ("{__name__=~'x|y'} + x", EvalError::SeveralMatch(Side::Left)),
+    ] {
+        assert_eq!(run(text, &all), Err(error), "{text}");
+    }
+    assert_eq!(values("count(last_over_time({i='1'}[1m]))", &all), [2.0]);
+    assert_eq!(values("nothing + {__name__=~'x|y'}", &all), [0.0; 0]);
+    assert_eq!(values("{__name__=~'x|y'} > {i='2',__name__='z'}", &all), [0.0; 0]);
+}
+
+#[test]
+fn refuses_ill_typed_trees() {
+    use crate::parse::expression::{Grouping, Number, VectorSelector};
+    let number = || Expr::Number(Number(1.0));
+    let range =
+        Expr::Selector(VectorSelector { range: Some(std::time::Duration::from_secs(1)), ..VectorSelector::named("x") });
+    let rate = |argument| Expr::Call(crate::parse::expression::Function::Rate, vec![argument]);
+    for expr in [
+        number(),
+        range.clone(),
+        rate(number()),
+        rate(Expr::Selector(VectorSelector::named("x"))),
+        Expr::Aggregate(Aggregation::Sum, Grouping::ALL, Box::new(range)),
+    ] {
+        let data = Fixed { expr: &expr, series: vec![] };
+        assert_eq!(evaluate(&expr, &data, NOW), Err(EvalError::IllTyped), "{expr}");
+    }
+}
+
+#[test]
+fn demands_one_number() {
+    let number = |value| Finding::Number(Number { value, at: NOW, newest: NOW, span: None });
+    for (aggregation, values, finding) in [
+        (None, &[][..], Finding::Nothing(Absence::NoSeries)),
+        (None, &[Ok(4.0)], number(4.0)),
+        (None, &[Ok(4.0), Ok(4.0)], Finding::Unusable(Fault::Several)),
+        (Some(Aggregation::Sum), &[Ok(4.0), Ok(4.0)], number(8.0)),
+        (Some(Aggregation::Sum), &[], Finding::Nothing(Absence::NoSeries)),
+        (Some(Aggregation::Sum), &[Ok(4.0), Err("null")], Finding::Unusable(Fault::NotANumber("null"))),
+    ] {
+        assert_eq!(json(aggregation, values, NOW), finding);
+    }
+}

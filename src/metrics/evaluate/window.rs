@@ -1,0 +1,104 @@
+//! Functions of the samples in a range of time.
+
+use super::Sample;
+use super::arithmetic::{largest, mean, smallest, sum};
+use crate::parse::expression::Function;
+
+/// The time between the first and the last sample that a value was made of, in Unix milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) first: i64,
+    pub(super) last: i64,
+}
+
+impl Span {
+    fn of(samples: &[Sample]) -> Option<Self> {
+        Some(Self { first: samples.first()?.at, last: samples.last()?.at })
+    }
+
+    /// In milliseconds.
+    pub(super) fn length(self) -> i64 {
+        self.last.saturating_sub(self.first)
+    }
+}
+
+/// The value of a function at the time `now`, if there are enough samples for one, and the span of these.
+pub(super) fn value(function: Function, samples: &[Sample], range: i64, now: i64) -> Option<(f64, Span)> {
+    let samples = within(samples, now.saturating_sub(range), now);
+    let last_two = samples.get(samples.len().saturating_sub(2)..).unwrap_or_default();
+    let span = Span::of(samples)?;
+    let values = || samples.iter().map(|sample| sample.value);
+    let value = match function {
+        Function::Rate => extrapolated(samples, range, now, Growth::OfCounter)? / (range as f64 / 1000.0),
+        Function::Increase => extrapolated(samples, range, now, Growth::OfCounter)?,
+        Function::Delta => extrapolated(samples, range, now, Growth::OfGauge)?,
+        Function::Irate => return Some((instant_rate(last_two)?, Span::of(last_two)?)),
+        Function::AvgOverTime => mean(values()),
+        Function::MinOverTime => smallest(values()),
+        Function::MaxOverTime => largest(values()),
+        Function::SumOverTime => sum(values()),
+        Function::CountOverTime => samples.len() as f64,
+        Function::LastOverTime => samples.last()?.value,
+        _ => return None,
+    };
+    Some((value, span))
+}
+
+/// The samples after `start`, up to and including `end`.
+fn within(samples: &[Sample], start: i64, end: i64) -> &[Sample] {
+    let from = samples.partition_point(|sample| sample.at <= start);
+    let to = samples.partition_point(|sample| sample.at <= end);
+    samples.get(from..to).unwrap_or_default()
+}
+
+/// What is known of values between two samples.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Growth {
+    /// It only grows, from zero; where it is lower than before, it began anew.
+    OfCounter,
+    OfGauge,
+}
+
+/// By how much the value changed in the whole range.
+///
+/// The samples span a part of it. Where the first or last is about as close to the edge as samples are to each other, the
+/// change is taken to go on to the edge; where not, the series began or ended there, and the change goes on for half the
+/// usual gap. A counter's change is not extended to before it was zero.
+fn extrapolated(samples: &[Sample], range: i64, now: i64, growth: Growth) -> Option<f64> {
+    let [first, .., last] = samples else { return None };
+    let seconds = |from: i64, to: i64| to.saturating_sub(from) as f64 / 1000.0;
+    let mut change = last.value - first.value;
+    if growth == Growth::OfCounter {
+        for (before, after) in samples.iter().zip(samples.iter().skip(1)) {
+            if after.value < before.value {
+                change += before.value;
+            }
+        }
+    }
+    let sampled = seconds(first.at, last.at);
+    if sampled <= 0.0 {
+        return None;
+    }
+    let gap = sampled / (samples.len() - 1) as f64;
+    let reach = |distance: f64| if distance >= gap * 1.1 { gap / 2.0 } else { distance };
+    let mut to_start = reach(seconds(now.saturating_sub(range), first.at));
+    let to_end = reach(seconds(last.at, now));
+    if growth == Growth::OfCounter && change > 0.0 && first.value >= 0.0 {
+        let to_zero = sampled * (first.value / change);
+        if to_zero < to_start {
+            to_start = to_zero;
+        }
+    }
+    Some(change * ((sampled + to_start + to_end) / sampled))
+}
+
+/// By how much a counter grows each second between two samples.
+fn instant_rate(samples: &[Sample]) -> Option<f64> {
+    let [before, after] = samples else { return None };
+    let seconds = after.at.saturating_sub(before.at) as f64 / 1000.0;
+    if seconds == 0.0 {
+        return None;
+    }
+    let change = if after.value < before.value { after.value } else { after.value - before.value };
+    Some(change / seconds)
+}

@@ -1,0 +1,115 @@
+//! Vector selectors.
+
+use std::time::Duration;
+
+use super::super::lexer::{Kind, Token, error, is_identifier};
+use super::super::{Expr, ExpressionError, MatchOp, Matcher, Type, VectorSelector};
+use super::{Parser, Typed, refused};
+use crate::parse::duration;
+use crate::parse::escape::Escaped;
+
+/// Prometheus counts durations in nanoseconds of 63 bits.
+const LONGEST: Duration = Duration::from_nanos(i64::MAX as u64);
+
+impl<'a> Parser<'a> {
+    /// What follows the name of a selector, if it has one.
+    pub(super) fn selector(&mut self, name: Option<Token<'a>>) -> Result<Typed, ExpressionError> {
+        let start = name.as_ref().map_or(self.token.column, |name| name.column);
+        let mut selector =
+            VectorSelector { name: name.map(|name| name.text.to_owned()), matchers: Vec::new(), range: None };
+        if self.token.kind == Kind::Symbol("{") {
+            self.advance()?;
+            while self.token.kind != Kind::Symbol("}") {
+                self.matcher(&mut selector)?;
+                match self.token.kind {
+                    Kind::Symbol(",") => self.advance()?,
+                    Kind::Symbol("}") => {}
+                    _ => return Err(self.expected("\",\" or \"}\"")),
+                }
+            }
+            self.advance()?;
+        }
+        if selector.is_named_twice() {
+            return Err(error(start, format!("the selector at column {start} names its metric twice")));
+        }
+        if selector.takes_all() {
+            return Err(error(
+                start,
+                format!(
+                    "the selector at column {start} would take every series: \
+                     it wants a metric name, or a matcher that does not match an empty value"
+                ),
+            ));
+        }
+        selector.range = self.range()?;
+        let gives = if selector.range.is_some() { Type::Range } else { Type::Vector };
+        self.node(Typed { expr: Expr::Selector(selector), gives, column: start })
+    }
+
+    /// `"[" duration "]"`, if it stands here.
+    fn range(&mut self) -> Result<Option<Duration>, ExpressionError> {
+        if self.token.kind != Kind::Symbol("[") {
+            return Ok(None);
+        }
+        let Token { column: start, .. } = self.token;
+        self.advance()?;
+        let Token { column, text, .. } = self.token;
+        if self.token.kind != Kind::Number {
+            return Err(self.expected("a duration such as 5m"));
+        }
+        let range = duration::parse(text).map_err(|bad| error(column, format!("{bad}, at column {column}")))?;
+        if range.is_zero() || range > LONGEST {
+            let text = Escaped::new(text);
+            return Err(error(
+                column,
+                format!("expected a duration from 1ms to 292 years at column {column}, found {text}"),
+            ));
+        }
+        self.advance()?;
+        match self.token.kind {
+            Kind::Symbol("]") => self.advance()?,
+            Kind::Word(word) if word.starts_with(':') => return Err(refused("a subquery", start)),
+            _ => return Err(self.expected("\"]\"")),
+        }
+        Ok(Some(range))
+    }
+
+    /// One matcher, or the metric's name in quotes.
+    fn matcher(&mut self, selector: &mut VectorSelector) -> Result<(), ExpressionError> {
+        let start = self.token.column;
+        let label = match &self.token.kind {
+            Kind::Word(word) if is_identifier(word) => (*word).to_owned(),
+            Kind::String(text) if !text.is_empty() => text.clone(),
+            _ => return Err(self.expected("a label name or \"}\"")),
+        };
+        let quoted = matches!(self.token.kind, Kind::String(_));
+        self.advance()?;
+        let op = match self.token.kind {
+            Kind::Symbol("=") => MatchOp::Equal,
+            Kind::Symbol("!=") => MatchOp::NotEqual,
+            Kind::Symbol("=~") => MatchOp::Regex,
+            Kind::Symbol("!~") => MatchOp::NotRegex,
+            Kind::Symbol("," | "}") if quoted && selector.name.is_none() => {
+                selector.name = Some(label);
+                return Ok(());
+            }
+            Kind::Symbol("," | "}") if quoted => {
+                return Err(error(start, format!("the metric is named a second time at column {start}")));
+            }
+            _ => return Err(self.expected("=, !=, =~ or !~")),
+        };
+        self.advance()?;
+        let Kind::String(value) = &self.token.kind else {
+            return Err(self.expected("a string"));
+        };
+        let matcher = Matcher::new(&label, op, value, self.limits.regex).map_err(|bad| {
+            let Token { column, text, .. } = self.token;
+            error(
+                column,
+                format!("the regular expression {} at column {column} is not taken: {bad}", Escaped::new(text)),
+            )
+        })?;
+        selector.matchers.push(matcher);
+        self.advance()
+    }
+}

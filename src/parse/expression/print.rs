@@ -1,0 +1,208 @@
+//! An expression's canonical text.
+
+use std::fmt::{self, Display};
+
+use super::lexer::{Quoted, is_identifier, is_metric_name};
+use super::{Aggregation, BinaryOp, Expr, Function, Grouping, Matcher, Number, VectorSelector};
+use crate::parse::duration;
+
+/// Binds tighter than any operator between two operands.
+const UNARY: u8 = 4;
+
+impl Expr {
+    /// Writes it as an operand where only what binds at least so tightly stands without parentheses.
+    fn write(&self, least: u8, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => number.fmt(f),
+            Self::Selector(selector) => selector.fmt(f),
+            Self::Aggregate(aggregation, Grouping::By(labels), inner) if labels.is_empty() => {
+                write!(f, "{aggregation}({inner})")
+            }
+            Self::Aggregate(aggregation, grouping, inner) => write!(f, "{aggregation} {grouping} ({inner})"),
+            Self::Call(function, arguments) => {
+                write!(f, "{function}(")?;
+                for (index, argument) in arguments.iter().enumerate() {
+                    f.write_str(if index == 0 { "" } else { ", " })?;
+                    argument.fmt(f)?;
+                }
+                f.write_str(")")
+            }
+            Self::Negate(inner) => {
+                f.write_str("-")?;
+                inner.write(UNARY, f)
+            }
+            Self::Binary(op, ..) if op.precedence() < least => write!(f, "({self})"),
+            Self::Binary(op, left, right) => {
+                left.write(op.precedence(), f)?;
+                write!(f, " {op} ")?;
+                right.write(op.precedence() + 1, f)
+            }
+        }
+    }
+}
+
+impl Display for Expr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(0, f)
+    }
+}
+
+impl Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            number if number.is_nan() => f.write_str("NaN"),
+            number if number.is_infinite() => f.write_str(if number > 0.0 { "Inf" } else { "-Inf" }),
+            // With an exponent where there would be many zeros.
+            number => {
+                let text = format!("{number:?}");
+                f.write_str(text.strip_suffix(".0").unwrap_or(&text))
+            }
+        }
+    }
+}
+
+impl Display for Aggregation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Display for Grouping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let labels = match self {
+            Self::By(labels) => {
+                f.write_str("by (")?;
+                labels
+            }
+            Self::Without(labels) => {
+                f.write_str("without (")?;
+                labels
+            }
+        };
+        for (index, label) in labels.iter().enumerate() {
+            f.write_str(if index == 0 { "" } else { ", " })?;
+            Name(label).fmt(f)?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl Display for Function {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Display for BinaryOp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Display for VectorSelector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut separator = "{";
+        match &self.name {
+            Some(name) if is_metric_name(name) => f.write_str(name)?,
+            Some(name) => {
+                write!(f, "{{{}", Quoted(name))?;
+                separator = ",";
+            }
+            None => {}
+        }
+        for matcher in &self.matchers {
+            write!(f, "{separator}{matcher}")?;
+            separator = ",";
+        }
+        f.write_str(if separator == "," { "}" } else { "" })?;
+        match self.range {
+            Some(range) => write!(f, "[{}]", duration::format(range)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}{}", Name(self.label()), self.op().as_str(), Quoted(self.value()))
+    }
+}
+
+/// A label's name, in quotes where it needs them.
+struct Name<'a>(&'a str);
+
+impl Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_identifier(self.0) { f.write_str(self.0) } else { Quoted(self.0).fmt(f) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{Limits, MatchOp};
+    use super::*;
+
+    const LIMITS: Limits = Limits { bytes: 4096, depth: 8, nodes: 64, regex: 64 * 1024 };
+
+    #[test]
+    fn prints_canonical_text() {
+        let matcher = Matcher::new("a", MatchOp::Regex, "b|c", LIMITS.regex).unwrap();
+        let dotted = Matcher::new("a.b", MatchOp::Equal, "\"\\\n\u{7f}é", LIMITS.regex).unwrap();
+        for (selector, text) in [
+            (VectorSelector::named("up"), "up"),
+            (VectorSelector::named("sum"), "sum"),
+            (VectorSelector::named("on"), r#"{"on"}"#),
+            (VectorSelector::named("NaN"), r#"{"NaN"}"#),
+            (VectorSelector::named("http.requests"), r#"{"http.requests"}"#),
+            (
+                VectorSelector { name: Some("up".to_owned()), matchers: vec![matcher.clone()], range: None },
+                r#"up{a=~"b|c"}"#,
+            ),
+            (
+                VectorSelector { name: Some("a b".to_owned()), matchers: vec![matcher, dotted.clone()], range: None },
+                "{\"a b\",a=~\"b|c\",\"a.b\"=\"\\\"\\\\\\n\\x7fé\"}",
+            ),
+            (
+                VectorSelector { range: Some(Duration::from_millis(90_500)), ..VectorSelector::named("on") },
+                r#"{"on"}[1m30s500ms]"#,
+            ),
+            (VectorSelector { name: None, matchers: vec![dotted], range: None }, "{\"a.b\"=\"\\\"\\\\\\n\\x7fé\"}"),
+        ] {
+            assert_eq!(selector.to_string(), text);
+            let (function, ranged) = (Function::MaxOverTime, selector.range.is_some());
+            let selector = Expr::Selector(selector);
+            let expr = match ranged {
+                true => Expr::Call(function, vec![selector]),
+                false => Expr::Aggregate(Aggregation::Max, Grouping::ALL, Box::new(selector)),
+            };
+            let around = if ranged { function.as_str() } else { "max" };
+            assert_eq!(expr.to_string(), format!("{around}({text})"));
+            assert_eq!(Expr::parse(&expr.to_string(), &LIMITS), Ok(expr));
+        }
+    }
+
+    #[test]
+    fn prints_numbers() {
+        for (number, text) in [
+            (0.0, "0"),
+            (-0.0, "-0"),
+            (1.0, "1"),
+            (-2.5, "-2.5"),
+            (0.1, "0.1"),
+            (1e16, "1e16"),
+            (1e300, "1e300"),
+            (5e-324, "5e-324"),
+            (f64::MAX, "1.7976931348623157e308"),
+            (f64::INFINITY, "Inf"),
+            (f64::NEG_INFINITY, "-Inf"),
+            (f64::NAN, "NaN"),
+        ] {
+            assert_eq!(Number(number).to_string(), text);
+            let expr = Expr::parse(&format!("x + {text}"), &LIMITS).unwrap();
+            let (x, number) = (Expr::Selector(VectorSelector::named("x")), Expr::Number(Number(number)));
+            assert_eq!(expr, Expr::Binary(BinaryOp::Add, Box::new(x), Box::new(number)), "{text}");
+        }
+    }
+}
