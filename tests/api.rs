@@ -242,11 +242,14 @@ fn paths_besides() {
     let (server, _upstream) = server();
     let root = server.get("/");
     assert_eq!(root.code, 200);
-    let nowhere = server.get("/openapi/v2");
+    let nowhere = server.get("/openapi");
     assert_eq!((nowhere.code, nowhere.json()), (404, root.json()));
     for path in root.json()["paths"].as_array().unwrap() {
         assert_eq!(server.get(path.as_str().unwrap()).code, 200, "{path}");
     }
+    let nothing = server.get("/openapi/v2").json();
+    assert_eq!((&nothing["swagger"], &nothing["paths"]), (&json!("2.0"), &json!({})));
+    assert_eq!(server.get("/openapi/v3").json(), json!({"paths": {}}));
     let version = server.get("/version").json();
     assert_eq!(version["gitVersion"], concat!("v", env!("CARGO_PKG_VERSION")));
     for path in ["/healthz", "/livez", "/readyz", "/readyz/config", "/livez/ping"] {
@@ -290,9 +293,11 @@ fn answers_the_aggregator() {
                 "/apis"
                 | "/apis/custom.metrics.k8s.io"
                 | "/apis/custom.metrics.k8s.io/v1beta1"
-                | "/apis/custom.metrics.k8s.io/v1beta2",
+                | "/apis/custom.metrics.k8s.io/v1beta2"
+                | "/openapi/v2"
+                | "/openapi/v3",
             ) => &[200],
-            ("GET", path) if path.starts_with("/openapi") || path.contains("external.metrics") => &[404],
+            ("GET", path) if path.contains("external.metrics") => &[404],
             // Its pods and services are not on our page, or the selector has nobody to honour it here.
             _ => &[200, 400, 404],
         };

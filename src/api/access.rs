@@ -87,20 +87,25 @@ impl Access {
             extra: user.info.extra.clone(),
             uid: user.info.uid.clone(),
         };
-        let about_path = || {
-            let (path, verb) = (target.to_owned(), method.to_ascii_lowercase());
-            question(None, Some(NonResourceAttributes { path, verb }))
+        let asked = || match path {
+            Some(ApiPath::Metric(path)) => question(Some(resource(path, method)), None),
+            _ => {
+                let (path, verb) = (target.to_owned(), method.to_ascii_lowercase());
+                question(None, Some(NonResourceAttributes { path, verb }))
+            }
         };
+        let no = || Err(Forbidden { question: asked(), reason: String::new() }.into());
         // What a caller controls of a question bounds what it takes to remember the answer.
         let cost = 256 + size(&user.info) + target.len();
-        let ask = |question| self.ask(question, user.via, cost, wait, now);
         match path {
-            Some(ApiPath::Metric(path)) => ask(question(Some(resource(path, method)), None)),
-            Some(ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..)) => ask(about_path()),
-            Some(ApiPath::VersionInfo) if user.via == Via::Anonymous => ask(about_path()),
+            // Whatever anybody may ask for is open. Nor do strangers get to make us ask the Kubernetes API.
+            _ if user.via == Via::Anonymous => no(),
+            Some(ApiPath::Metric(_) | ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..)) => {
+                self.ask(asked(), user.via, cost, wait, now)
+            }
             // Discovery, OpenAPI, and what is not there: it tells nothing that is anybody's secret.
             _ if user.is_authenticated() => Ok(()),
-            _ => Err(Forbidden { question: about_path(), reason: String::new() }.into()),
+            _ => no(),
         }
     }
 
@@ -223,3 +228,6 @@ impl fmt::Debug for Access {
         f.debug_struct("Access").field("reviewer", &self.reviewer).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

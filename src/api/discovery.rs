@@ -2,11 +2,12 @@
 
 use once_cell::sync::Lazy;
 use serde::Serialize;
+use serde_json::json;
 
 use super::message::{JSON, Reply};
 use crate::kube::discovery::{ApiGroup, ApiGroupList, ApiResource, ApiResourceList, RootPaths};
 use crate::metrics::rules::Rules;
-use crate::parse::path::Version;
+use crate::parse::path::{OpenApi, Version};
 
 /// `GET /version`, the keys that Kubernetes' own servers have.
 #[derive(Debug, Serialize)]
@@ -37,6 +38,17 @@ pub fn root(code: u16, pretty: bool) -> Reply {
 /// `/version`, indented as everywhere.
 pub fn version() -> Reply {
     Reply::json(200, &*VERSION, true)
+}
+
+/// `/openapi/v2` and `/openapi/v3`, which describe nothing. Without them a kube-apiserver 1.37 logs an error for each
+/// version, and again whenever its APIService changes.
+pub fn openapi(version: OpenApi, pretty: bool) -> Reply {
+    let info = json!({"title": env!("CARGO_PKG_NAME"), "version": VERSION.git_version});
+    let document = match version {
+        OpenApi::V2 => json!({"swagger": "2.0", "info": info, "paths": {}}),
+        OpenApi::V3 => json!({"paths": {}}),
+    };
+    Reply::json(200, &document, pretty)
 }
 
 /// `/apis`.

@@ -199,12 +199,13 @@ impl Api {
             ApiPath::UnknownInGroup => Err(Status::no_such_route().into()),
             ApiPath::Health(probe, check) => Ok(self.health.answer(*probe, check.as_deref(), query)),
             ApiPath::OwnMetrics => Ok(self.own_metrics()),
-            ApiPath::VersionInfo | ApiPath::Groups | ApiPath::Group | ApiPath::Resources(_) => {
+            ApiPath::VersionInfo | ApiPath::OpenApi(_) | ApiPath::Groups | ApiPath::Group | ApiPath::Resources(_) => {
                 self.check(request, negotiate::Route::Discovery)?;
                 Ok(match path {
                     ApiPath::Groups => discovery::groups(pretty),
                     ApiPath::Group => discovery::group(pretty),
                     ApiPath::Resources(version) => discovery::resources(*version, &self.metrics.rules(), pretty),
+                    ApiPath::OpenApi(version) => discovery::openapi(*version, pretty),
                     _ => discovery::version(),
                 })
             }
@@ -287,6 +288,8 @@ fn counted_as(path: &ApiPath) -> Route {
         ApiPath::Groups | ApiPath::Group | ApiPath::Resources(_) => Route::Discovery,
         ApiPath::Health(..) => Route::Health,
         ApiPath::OwnMetrics => Route::OwnMetrics,
-        ApiPath::Root | ApiPath::VersionInfo | ApiPath::Unknown | ApiPath::UnknownInGroup => Route::Other,
+        ApiPath::Root | ApiPath::VersionInfo | ApiPath::OpenApi(_) | ApiPath::Unknown | ApiPath::UnknownInGroup => {
+            Route::Other
+        }
     }
 }

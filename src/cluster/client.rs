@@ -1,7 +1,7 @@
 //! Calls to the Kubernetes API, over connections that stay open, within the caller's time.
 
 use std::fmt;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::ToSocketAddrs;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -131,7 +131,7 @@ impl Client {
     }
 
     fn status<T: for<'de> Deserialize<'de>>(&self, call: &Call<'_>, deadline: Instant) -> Result<T, CallError> {
-        self.call(call, deadline, &|body| review::status(body).map_err(|error| error.to_string()))
+        self.call(call, deadline, &|body| review::status(body, call.name).map_err(|error| error.to_string()))
     }
 
     /// Calls until there is an answer, for as long as there is time.
@@ -184,7 +184,7 @@ impl Client {
         read: &impl Fn(&mut dyn Read) -> Result<T, String>,
     ) -> Result<T, What> {
         let Ready { agent, authorization } = self.ready().map_err(What::Credentials)?;
-        let url = format!("{}{}", self.target.server, call.path);
+        let url = format!("{}{}", self.target.url(), call.path);
         let answer = match call.body {
             Some(body) => {
                 let mut request = agent.post(&url).config().timeout_global(Some(timeout)).build();
@@ -206,12 +206,13 @@ impl Client {
         let response = answer.map_err(|error| explain(&error))?;
         let code = response.status().as_u16();
         // One more than may be: what is as long as that passes.
-        let mut body = response.into_body().into_with_config().limit(call.most + 1).reader();
+        let mut body =
+            Body { reader: response.into_body().into_with_config().limit(call.most + 1).reader(), broke: None };
         match code {
-            200 | 201 => read(&mut body).map_err(|why| What::Answer(said(&why))),
+            200 | 201 => read(&mut body).map_err(|why| body.broke.unwrap_or_else(|| What::Answer(said(&why)))),
             _ => {
                 let mut text = Vec::new();
-                let _ = body.take(SAID as u64).read_to_end(&mut text);
+                let _ = body.reader.take(SAID as u64).read_to_end(&mut text);
                 Err(What::Code(code, said(&String::from_utf8_lossy(&text))))
             }
         }
@@ -258,7 +259,8 @@ impl Client {
             .user_agent(concat!("metriclet/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls.build())
             .build();
-        let agent = Agent::with_parts(config, DefaultConnector::default(), Names);
+        let names = Names { host: self.target.host().to_owned() };
+        let agent = Agent::with_parts(config, DefaultConnector::default(), names);
         Ok(Ready { agent, authorization })
     }
 
@@ -280,14 +282,31 @@ impl fmt::Debug for Client {
     }
 }
 
+/// An answer's body. It remembers why it broke off, which whoever reads it takes for nonsense.
+struct Body<R> {
+    reader: R,
+    broke: Option<What>,
+}
+
+impl<R: Read> Read for Body<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer).inspect_err(|error| {
+            let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+            self.broke = Some(inner.map_or_else(|| explain_io(error), explain));
+        })
+    }
+}
+
 /// Looks up names where they are asked for: ureq's own resolver would start a thread for each look-up, without bound. An
-/// API server mostly has an address anyhow.
+/// API server mostly has an address anyhow. Whatever name the certificate is for, it is this host that we connect to.
 #[derive(Debug)]
-struct Names;
+struct Names {
+    host: String,
+}
 
 impl Resolver for Names {
     fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
+        let host = self.host.trim_start_matches('[').trim_end_matches(']');
         let found = (host, uri.port_u16().unwrap_or(443)).to_socket_addrs().map_err(|_| ureq::Error::HostNotFound)?;
         let mut addresses: ResolvedSocketAddrs = ArrayVec::from_fn(|_| std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
         // As many as there is room for.
@@ -332,17 +351,20 @@ fn explain(error: &ureq::Error) -> What {
         Error::Timeout(_) => What::Timeout,
         Error::HostNotFound | Error::ConnectionFailed => What::Connect(error.to_string()),
         Error::Rustls(_) | Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => What::Tls(said(&error.to_string())),
-        Error::Io(io) => match io.kind() {
-            std::io::ErrorKind::TimedOut | std::io::ErrorKind::WouldBlock => What::Timeout,
-            std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::HostUnreachable => {
-                What::Connect(io.to_string())
-            }
-            _ if io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some() => {
-                What::Tls(said(&io.to_string()))
-            }
-            _ => What::Closed(said(&io.to_string())),
-        },
+        Error::Io(io) => explain_io(io),
+        Error::BodyExceedsLimit(limit) => What::Answer(format!("more than {limit} bytes")),
         other => What::Closed(said(&other.to_string())),
+    }
+}
+
+fn explain_io(error: &io::Error) -> What {
+    match error.kind() {
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => What::Timeout,
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable => What::Connect(error.to_string()),
+        _ if error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some() => {
+            What::Tls(said(&error.to_string()))
+        }
+        _ => What::Closed(said(&error.to_string())),
     }
 }
 

@@ -57,6 +57,25 @@ impl Target {
         })
     }
 
+    /// The host, an IPv6 address in brackets.
+    pub(super) fn host(&self) -> &str {
+        self.parts().0
+    }
+
+    /// Its URL by the name that its certificate is for.
+    pub(super) fn url(&self) -> String {
+        let (host, rest) = self.parts();
+        format!("https://{}{rest}", self.server_name.as_deref().unwrap_or(host))
+    }
+
+    /// The host, and what follows it.
+    fn parts(&self) -> (&str, &str) {
+        let after = self.server.strip_prefix("https://").unwrap_or(&self.server);
+        let from = if after.starts_with('[') { after.find(']').unwrap_or_default() } else { 0 };
+        let end = after[from..].find([':', '/']).map_or(after.len(), |at| from + at);
+        after.split_at(end)
+    }
+
     /// Every file that it names.
     pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
         let pair = self.certificate.iter().flat_map(|(certificate, key)| [certificate, key]);
@@ -84,6 +103,23 @@ mod tests {
         assert_eq!(around("fd00::1").unwrap().server, "https://[fd00::1]:443");
         assert_eq!(around("10.0.0.1").unwrap().files().count(), 2);
         assert_eq!(Target::in_cluster(|_| None), None);
+    }
+
+    #[test]
+    fn is_called_by_the_name_in_its_certificate() {
+        for (server, host, url) in [
+            ("https://k", "k", "https://name"),
+            ("https://10.0.0.1:6443", "10.0.0.1", "https://name:6443"),
+            ("https://[fd00::1]:443/clusters/a", "[fd00::1]", "https://name:443/clusters/a"),
+            ("https://k/clusters/a:b", "k", "https://name/clusters/a:b"),
+            ("https://[fd00", "[fd00", "https://name"),
+        ] {
+            let mut target = Target::in_cluster(|_| Some("x".to_owned())).unwrap();
+            target.server = server.to_owned();
+            assert_eq!((target.host(), target.url().as_str()), (host, server));
+            target.server_name = Some("name".to_owned());
+            assert_eq!((target.host(), target.url().as_str()), (host, url));
+        }
     }
 
     #[test]

@@ -33,6 +33,7 @@ pub struct Published {
 
 #[derive(Deserialize)]
 struct ConfigMap {
+    kind: String,
     #[serde(default)]
     data: BTreeMap<String, String>,
 }
@@ -48,6 +49,9 @@ pub fn published(client: &Client, deadline: Instant) -> Result<Published, CallEr
         Err(error) => return Err(error),
     };
     let map: ConfigMap = serde_json::from_slice(&body).map_err(|error| client.unexpected(NAME, &error))?;
+    if map.kind != "ConfigMap" {
+        return Err(client.unexpected(NAME, &format_args!("expected kind ConfigMap, found {}", map.kind)));
+    }
     read(map.data).map_err(|why| client.unexpected(NAME, &why))
 }
 

@@ -192,13 +192,15 @@ fn guard(flags: &Access, kubeconfig: Option<&PathBuf>, api: &Arc<Api>, limits: &
     let client = |own: &Option<PathBuf>| kubernetes::client(own.as_ref().or(kubeconfig), api, limits);
     let authentication = client(&flags.authentication_kubeconfig).map_err(StartError::File)?;
     let authorization = client(&flags.authorization_kubeconfig).map_err(StartError::File)?;
-    if authorization.is_none() {
+    let open = flags.always_allowed();
+    let shut = authorization.is_none() && !open.iter().any(|path| path == "/*");
+    let access = access::Access::new(authorization, open, limits);
+    api.set_guard(Guard { identity: Identity::new(authentication.clone(), limits), access });
+    let follower = Follower::start(api.clone(), flags.clone(), authentication, limits).map_err(StartError::File)?;
+    if shut {
         warn!(
             "there is no Kubernetes API to ask: over HTTPS only front proxies get discovery, and nobody gets metrics"
         );
     }
-    let access = access::Access::new(authorization, flags.always_allowed(), limits);
-    api.set_guard(Guard { identity: Identity::new(authentication.clone(), limits), access });
-    let follower = Follower::start(api.clone(), flags.clone(), authentication, limits).map_err(StartError::File)?;
     follower.follow().map_err(|failure| StartError::System(format!("cannot start a thread: {failure}")))
 }

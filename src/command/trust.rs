@@ -78,8 +78,8 @@ impl Follower {
             loop {
                 if self.client.is_some() && Instant::now() >= due {
                     read = Instant::now();
-                    due = read + if self.poll() { self.limits.trust_poll } else { retry.min(self.limits.trust_poll) };
-                    retry = if self.failing { 2 * retry } else { RETRY };
+                    due = read + if self.poll() { self.limits.trust_poll } else { retry };
+                    retry = if self.failing { longer(retry, self.limits.trust_poll) } else { RETRY };
                 }
                 if self.doubted() {
                     due = due.min(read + self.limits.trust_doubt);
@@ -188,10 +188,29 @@ impl Follower {
     }
 }
 
+/// The pause after the next failure. An outage may last for days.
+fn longer(retry: Duration, longest: Duration) -> Duration {
+    retry.saturating_mul(2).min(longest)
+}
+
 /// The pool of a text that the ConfigMap holds, if it holds one.
 fn text(pem: &str, key: &str) -> Result<Option<Pool>, String> {
     match pem.trim() {
         "" => Ok(None),
         pem => Pool::from_pem(pem.as_bytes()).map(Some).map_err(|why| format!("{key} {why}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_the_usual_poll_and_no_further() {
+        let poll = Duration::from_secs(60);
+        let mut pauses: Vec<_> =
+            std::iter::successors(Some(RETRY), |pause| Some(longer(*pause, poll))).take(10_000).collect();
+        assert_eq!(pauses.pop(), Some(poll));
+        assert_eq!(pauses[..8].iter().map(Duration::as_secs).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 60, 60]);
     }
 }

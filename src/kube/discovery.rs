@@ -129,7 +129,8 @@ impl RootPaths {
     pub fn new() -> Self {
         let group = format!("/apis/{GROUP}");
         let versions = VERSIONS.iter().map(|version| format!("{group}/{}", version.as_str()));
-        let fixed = ["/healthz", "/livez", "/metrics", "/readyz", "/version"].map(str::to_owned);
+        let fixed =
+            ["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(str::to_owned);
         let mut paths: Vec<_> = ["/apis".to_owned(), group.clone()].into_iter().chain(versions).chain(fixed).collect();
         paths.sort();
         Self { paths }
@@ -185,7 +186,7 @@ mod tests {
     fn lists_the_known_paths() {
         assert_eq!(
             json(&RootPaths::new()),
-            r#"{"paths":["/apis","/apis/custom.metrics.k8s.io","/apis/custom.metrics.k8s.io/v1beta1","/apis/custom.metrics.k8s.io/v1beta2","/healthz","/livez","/metrics","/readyz","/version"]}"#
+            r#"{"paths":["/apis","/apis/custom.metrics.k8s.io","/apis/custom.metrics.k8s.io/v1beta1","/apis/custom.metrics.k8s.io/v1beta2","/healthz","/livez","/metrics","/openapi/v2","/openapi/v3","/readyz","/version"]}"#
         );
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 
+use serde::de::Error;
 use serde::{Deserialize, Serialize};
 
 /// Who somebody is, as Kubernetes has it.
@@ -113,6 +114,7 @@ struct TokenSpec<'a> {
 
 #[derive(Deserialize)]
 struct Reviewed<T> {
+    kind: String,
     status: T,
 }
 
@@ -126,12 +128,17 @@ pub fn access_review(question: &AccessQuestion) -> Vec<u8> {
     body(&Review { api_version: "authorization.k8s.io/v1", kind: "SubjectAccessReview", spec: question })
 }
 
-/// The `status` of a review.
+/// The `status` of a review of this kind.
 ///
 /// # Errors
-/// If the body has none, or not of this shape; where, in serde's words.
-pub fn status<T: for<'de> Deserialize<'de>>(body: impl Read) -> Result<T, serde_json::Error> {
-    serde_json::from_reader::<_, Reviewed<T>>(body).map(|review| review.status)
+/// If the body is none, or not of this shape; where, in serde's words.
+pub fn status<T: for<'de> Deserialize<'de>>(body: impl Read, kind: &str) -> Result<T, serde_json::Error> {
+    let review: Reviewed<T> = serde_json::from_reader(body)?;
+    if review.kind == kind {
+        Ok(review.status)
+    } else {
+        Err(serde_json::Error::custom(format_args!("expected kind {kind}, found {}", review.kind)))
+    }
 }
 
 /// Values of our own always print.
@@ -193,11 +200,17 @@ mod tests {
             groups: vec!["g".into()],
             extra: BTreeMap::from([("k".into(), vec!["v".into()])]),
         };
-        let answer: TokenAnswer = status(&token[..]).unwrap();
+        let answer: TokenAnswer = status(&token[..], "TokenReview").unwrap();
         assert_eq!(answer, TokenAnswer { authenticated: true, user, error: String::new() });
-        let access: Access = status(&br#"{"status":{"allowed":false,"reason":"no"}}"#[..]).unwrap();
+        let access: Access = status(&br#"{"kind":"R","status":{"allowed":false,"reason":"no"}}"#[..], "R").unwrap();
         assert_eq!(access, Access { allowed: false, denied: false, reason: "no".into() });
-        assert!(status::<Access>(&br#"{"spec":{}}"#[..]).is_err());
-        assert!(status::<Access>(&br#"{"status":{"allowed":"yes"}}"#[..]).is_err());
+        for wrong in [
+            r#"{"kind":"R","spec":{}}"#,
+            r#"{"kind":"R","status":{"allowed":"yes"}}"#,
+            r#"{"status":{"allowed":true}}"#,
+            r#"{"kind":"S","status":{"allowed":true}}"#,
+        ] {
+            assert!(status::<Access>(wrong.as_bytes(), "R").is_err(), "{wrong}");
+        }
     }
 }

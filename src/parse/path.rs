@@ -31,6 +31,15 @@ pub enum Probe {
     Readyz,
 }
 
+/// A version of OpenAPI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenApi {
+    /// Swagger 2.0
+    V2,
+    /// The list of documents of version 3.
+    V3,
+}
+
 /// Which objects of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ObjectName {
@@ -75,6 +84,8 @@ pub enum ApiPath {
     Root,
     /// `/version`
     VersionInfo,
+    /// `/openapi/v2` or `/openapi/v3`
+    OpenApi(OpenApi),
     /// `/readyz` and the like, or one check of it: `/readyz/config`.
     Health(Probe, Option<String>),
     /// `/metrics`: our own.
@@ -141,6 +152,8 @@ fn route(segments: &[&str]) -> Result<ApiPath, PathError> {
     Ok(match *segments {
         [""] | ["index.html"] => ApiPath::Root,
         ["version"] => ApiPath::VersionInfo,
+        ["openapi", "v2"] => ApiPath::OpenApi(OpenApi::V2),
+        ["openapi", "v3"] => ApiPath::OpenApi(OpenApi::V3),
         ["metrics"] => ApiPath::OwnMetrics,
         ["apis"] => ApiPath::Groups,
         ["apis", GROUP] => ApiPath::Group,
@@ -262,6 +275,8 @@ impl fmt::Display for ApiPath {
         match self {
             Self::Root => f.write_str("/"),
             Self::VersionInfo => f.write_str("/version"),
+            Self::OpenApi(OpenApi::V2) => f.write_str("/openapi/v2"),
+            Self::OpenApi(OpenApi::V3) => f.write_str("/openapi/v3"),
             Self::Health(probe, None) => write!(f, "/{}", probe.as_str()),
             Self::Health(probe, Some(check)) => write!(f, "/{}/{}", probe.as_str(), Encoded(check)),
             Self::OwnMetrics => f.write_str("/metrics"),

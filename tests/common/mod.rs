@@ -203,7 +203,7 @@ fn unchunked(mut text: &str) -> String {
 
 impl Answer {
     /// Reads to the end of the connection.
-    pub fn read(mut stream: TcpStream) -> Self {
+    pub fn read(mut stream: impl Read) -> Self {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
         Self::parse(&answer)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use super::tls::{Authority, Identity};
 use super::upstream::Upstream;
@@ -79,7 +79,7 @@ impl Secure {
     }
 
     pub fn client_of(&self, config: ClientConfig) -> Client {
-        Client { address: self.server.address, config: Arc::new(config) }
+        Client::new(self.server.address, config)
     }
 
     /// Whatever bytes, without TLS.
@@ -117,6 +117,11 @@ impl Secure {
 }
 
 impl Client {
+    /// Of any server.
+    pub fn new(address: SocketAddr, config: ClientConfig) -> Self {
+        Self { address, config: Arc::new(config) }
+    }
+
     /// A connection whose handshake is done.
     pub fn connect(&self) -> Stream {
         self.try_connect("localhost").unwrap()
@@ -160,10 +165,15 @@ impl Client {
 
 /// Trusts the authority of servers, and never resumes a session.
 pub fn client_config(identity: Option<&Identity>) -> ClientConfig {
+    trusting(SERVING.roots(), identity)
+}
+
+/// Trusts these authorities, and never resumes a session.
+pub fn trusting(roots: RootCertStore, identity: Option<&Identity>) -> ClientConfig {
     let builder = ClientConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
         .with_safe_default_protocol_versions()
         .unwrap()
-        .with_root_certificates(SERVING.roots());
+        .with_root_certificates(roots);
     let mut config = match identity {
         Some(identity) => builder.with_client_auth_cert(identity.certificates(), identity.private_key()).unwrap(),
         None => builder.with_no_client_auth(),

@@ -33,10 +33,15 @@ impl Gate {
 impl Upstream {
     /// Hands each connection, its head read already, to `handle`; the connection ends with it.
     pub fn start(handle: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
-        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), handle)
+        Self::at("127.0.0.1:0", handle)
     }
 
-    /// Likewise, where somebody listens already.
+    /// The same at some address.
+    pub fn at(address: &str, handle: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
+        Self::on(TcpListener::bind(address).unwrap(), handle)
+    }
+
+    /// The same where somebody listens already.
     pub fn on(listener: TcpListener, handle: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().unwrap();
         let (requests, heads) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));

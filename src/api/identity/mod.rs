@@ -158,8 +158,8 @@ impl Identity {
             }
             match &verified.client {
                 Some(info) if !info.username.is_empty() => return Ok(User::known(info.clone(), Via::Direct)),
-                _ if !verified.signed => failed = Some("the client's certificate is none that we trust"),
-                _ => {}
+                // Whoever shows a certificate wants to be somebody.
+                _ => failed = failed.or(Some("the client's certificate names nobody whom we trust")),
             }
         }
         if let Some(token) = request.header("Authorization").and_then(bearer) {
@@ -211,7 +211,7 @@ impl Identity {
         };
         match self.tokens.get(&key, now.monotonic, wait, |_| true, load) {
             Outcome::Value(answer) => match &*answer {
-                Ok(answer) if answer.authenticated => Ok(Some(answer.user.clone())),
+                Ok(answer) if answer.authenticated && !answer.user.username.is_empty() => Ok(Some(answer.user.clone())),
                 Ok(answer) => {
                     if !answer.error.is_empty() {
                         debug!("a token was not taken: {}", answer.error.escape_debug());
@@ -308,3 +308,6 @@ impl fmt::Debug for Identity {
         f.debug_struct("Identity").field("reviewer", &self.reviewer).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

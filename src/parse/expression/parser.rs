@@ -65,7 +65,7 @@ fn describe(kind: Type) -> &'static str {
     match kind {
         Type::Scalar => "a number",
         Type::Vector => "one sample of each series",
-        Type::Range => "a range of samples, such as x[5m]",
+        Type::Range => "a range such as x[5m]",
     }
 }
 

@@ -164,7 +164,7 @@ fn aggregated(text: &str) -> Option<(Aggregation, usize)> {
     rest.trim_start().starts_with('$').then_some((aggregation, text.len() - rest.len()))
 }
 
-/// Counts what makes a path expensive; says where there is too much of it.
+/// Counts what makes a path expensive, and sees that quotes are closed; says where something is wrong.
 fn affordable(path: &str) -> Result<(), (usize, String)> {
     let (mut descendants, mut commas, mut nesting, mut quote, mut escaped) = (0, 0, 0_usize, None, false);
     let mut before = b' ';
@@ -190,7 +190,8 @@ fn affordable(path: &str) -> Result<(), (usize, String)> {
             }
         }
     }
-    Ok(())
+    // The library would panic on an escape that ends with the text.
+    if quote.is_some() { Err((path.len(), "expected a closing quote, found the end".to_owned())) } else { Ok(()) }
 }
 
 /// The number that a value is; `from_text` reads those written as strings (a decimal number, a quantity).
@@ -297,6 +298,7 @@ mod tests {
         for (text, column, message) in [
             ("sum($.a", 8, "expected \")\" after the path, found the end (column 8)"),
             ("é", 1, "expected a JSONPath, which starts with $ (column 1)"),
+            ("$[\"a\\u", 7, "expected a closing quote, found the end (column 7)"),
             ("$..a..b..c", 9, "expected at most 2 .. in one path, found more (column 9)"),
             ("$[0,1,2,3,4,5,6,7,8,9]", 20, "expected at most 8 commas in one path, found more (column 20)"),
         ] {

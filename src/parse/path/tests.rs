@@ -37,7 +37,10 @@ fn routes() {
         ("/apis/external.metrics.k8s.io", ApiPath::Unknown),
         ("//apis", ApiPath::Unknown),
         ("/api", ApiPath::Unknown),
-        ("/openapi/v2", ApiPath::Unknown),
+        ("/openapi/v2", ApiPath::OpenApi(OpenApi::V2)),
+        ("/openapi/v3/", ApiPath::OpenApi(OpenApi::V3)),
+        ("/openapi/v3/apis", ApiPath::Unknown),
+        ("/openapi", ApiPath::Unknown),
         ("/%61pis", ApiPath::Groups),
     ] {
         assert_eq!(parse(path, 100), Ok(expected), "{path}");
@@ -106,8 +109,18 @@ fn says_why() {
 
 #[test]
 fn prints_what_parses_to_the_same() {
-    for path in ["/", "/version", "/livez", "/readyz/a%2520b", "/metrics", "/apis", "/apis/custom.metrics.k8s.io", "/x"]
-    {
+    for path in [
+        "/",
+        "/version",
+        "/openapi/v2",
+        "/openapi/v3",
+        "/livez",
+        "/readyz/a%2520b",
+        "/metrics",
+        "/apis",
+        "/apis/custom.metrics.k8s.io",
+        "/x",
+    ] {
         let parsed = parse(path, 200).unwrap();
         assert_eq!(parse(&parsed.to_string(), 200), Ok(parsed), "{path}");
     }

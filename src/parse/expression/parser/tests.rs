@@ -121,7 +121,7 @@ fn names_what_it_does_not_evaluate() {
 fn checks_what_expressions_give() {
     const NUMBER: &str = "a number";
     const VECTOR: &str = "one sample of each series";
-    const RANGE: &str = "a range of samples, such as x[5m]";
+    const RANGE: &str = "a range such as x[5m]";
     for (text, column, expected, found) in [
         ("x[5m]", 1, VECTOR, RANGE),
         ("1", 1, VECTOR, NUMBER),

@@ -1,0 +1,80 @@
+# shellcheck shell=sh
+# What the scripts for clusters share; they set self, their own name, before they read it.
+# shellcheck disable=SC2034,SC2154 # they use what is set here
+
+group=custom.metrics.k8s.io
+versions='v1beta1 v1beta2'
+namespace=custom-metrics
+service=custom-metrics-apiserver
+secret=custom-metrics-apiserver-tls
+
+context=
+dry_run=
+
+# fail CODE MESSAGE: exit codes are those of sysexits(3), as Metriclet's own.
+fail() {
+    printf '%s: %s\n' "$self" "$2" >&2
+    exit "$1"
+}
+
+say() {
+    printf '==> %s\n' "$1"
+}
+
+# need TOOL HOW: a program without which there is no point in starting.
+need() {
+    command -v "$1" >/dev/null 2>&1 || fail 69 "$1 is missing, and nothing was changed: $2"
+}
+
+# kube ARGUMENTS: kubectl, on the cluster that was chosen.
+kube() {
+    kubectl ${context:+--context "$context"} "$@"
+}
+
+# change ARGUMENTS: what changes the cluster, unless it is only to be told.
+change() {
+    if [ "$dry_run" ]; then
+        printf 'would run: kubectl%s\n' "$(printf ' %s' "$@" | cut -c 1-200)"
+    else
+        kube "$@"
+    fi
+}
+
+# cluster: a cluster that answers.
+cluster() {
+    need kubectl "see https://kubernetes.io/docs/tasks/tools/"
+    kube get --raw /version --request-timeout=10s >/dev/null ||
+        fail 69 "no cluster answers${context:+ in context $context}, and nothing was changed; see kubectl cluster-info"
+}
+
+# target VERSION: namespace/name of the Service to which that APIService leads; nothing if there is none.
+target() {
+    kube get apiservice "$1.$group" --ignore-not-found -o jsonpath='{.spec.service.namespace}/{.spec.service.name}' ||
+        fail 69 "cannot read APIService $1.$group"
+}
+
+# condition VERSION: why that APIService is not available.
+condition() {
+    kube get apiservice "$1.$group" -o jsonpath='{range .status.conditions[?(@.type=="Available")]}{.status}: {.reason}: {.message}{end}' 2>&1 || true
+}
+
+# find_metriclet: the program, wherever it is.
+find_metriclet() {
+    for metriclet in "${METRICLET-}" "$(command -v metriclet || true)" target/release/metriclet target/debug/metriclet; do
+        if [ "$metriclet" ] && [ -x "$metriclet" ]; then return; fi
+    done
+    fail 69 "metriclet is missing, which makes the certificate, and nothing was changed: cargo install --locked --path ., or name it in METRICLET"
+}
+
+# workspace: a folder of our own, gone when we are.
+workspace() {
+    umask 077
+    work=$(cd -- "$(mktemp -d)" && pwd -P)
+    trap 'rm -rf "$work"' EXIT
+    trap 'exit 130' INT TERM
+}
+
+# value FLAG COUNT: a flag that stands last lacks its value.
+value() {
+    [ "$2" -gt 1 ] || fail 64 "$1: expected a value; see --help"
+}

@@ -1,0 +1,402 @@
+//! Attempts to be somebody else, or to be so much that there is no room for others. Each has to come to nothing.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use common::kubernetes::{ACCESS, Kubernetes, TOKENS, ask, published, secure};
+use common::secure::{
+    CLIENTS, Client, DISCOVERY, FRONT_PROXIES, METRIC, Secure, Stream, client_config, config, eventually, own,
+    read_answer, read_to_end,
+};
+use common::tls::{Authority, Identity};
+use common::upstream::Upstream;
+use common::{Answer, file, replace};
+use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
+use serde_json::json;
+
+const PROXY: &str = "front-proxy-client";
+const MASTER: &str = "X-Remote-User: root\r\nX-Remote-Group: system:masters\r\n";
+
+/// A page that is fetched once, so that nothing but who asks is tested.
+fn page() -> String {
+    config(&Upstream::text("a 1\n")).replace("namespaces", "cache: 10m, namespaces")
+}
+
+fn start() -> (Kubernetes, Secure) {
+    let kubernetes = Kubernetes::start();
+    let secure = kubernetes.secure(&page(), &[]);
+    (kubernetes, secure)
+}
+
+fn client(secure: &Secure, identity: &Identity) -> Client {
+    secure.client_of(client_config(Some(identity)))
+}
+
+fn proxy(secure: &Secure) -> Stream {
+    client(secure, &FRONT_PROXIES.issue(PROXY)).connect()
+}
+
+/// A certificate of this authority that is otherwise than usual.
+fn issue(authority: &Authority, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Identity {
+    authority.issue_with(name, &KeyPair::generate().unwrap(), |params| {
+        params.distinguished_name.remove(DnType::CommonName);
+        params.distinguished_name.push(DnType::CommonName, name);
+        change(params);
+    })
+}
+
+fn by_itself(name: &str) -> Identity {
+    let (mut params, key) = (CertificateParams::default(), KeyPair::generate().unwrap());
+    params.distinguished_name.remove(DnType::CommonName);
+    params.distinguished_name.push(DnType::CommonName, name);
+    Identity { chain: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
+}
+
+/// Each says to be of system:masters, which is never asked about.
+#[test]
+fn forged_headers_are_worth_what_the_certificate_is() {
+    let (kubernetes, secure) = start();
+    kubernetes.policy(|_| json!({"allowed": false}));
+    let step = FRONT_PROXIES.intermediate("step");
+    let with_step = |identity: Identity| Identity { chain: identity.chain + &step.pem(), ..identity };
+    let dated = |from, to| {
+        issue(&FRONT_PROXIES, PROXY, |params| {
+            (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
+        })
+    };
+    let server_only =
+        |params: &mut CertificateParams| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let nobody = Some("system:anonymous");
+    for (what, identity, code, user) in [
+        ("the front proxy", Some(FRONT_PROXIES.issue(PROXY)), 200, None),
+        ("its certificate through an intermediate", Some(with_step(step.issue(PROXY))), 200, None),
+        ("no certificate", None, 403, nobody),
+        ("a user by that name", Some(CLIENTS.issue(PROXY)), 403, Some(PROXY)),
+        ("another name", Some(FRONT_PROXIES.issue("front-proxy-client2")), 401, None),
+        ("the name in other case", Some(FRONT_PROXIES.issue("Front-Proxy-Client")), 401, None),
+        ("expired", Some(dated(2020, 2021)), 401, None),
+        ("not yet valid", Some(dated(2090, 2091)), 401, None),
+        ("for servers only", Some(issue(&FRONT_PROXIES, PROXY, server_only)), 401, None),
+        ("signed by itself", Some(by_itself(PROXY)), 401, None),
+        ("the intermediate missing", Some(step.issue(PROXY)), 401, None),
+        ("of an authority by the same name", Some(Authority::new("front proxies").issue(PROXY)), 401, None),
+    ] {
+        let client = identity.map_or_else(|| secure.client(), |identity| client(&secure, &identity));
+        let answer = ask(&mut client.connect(), "GET", METRIC, MASTER);
+        assert_eq!(answer.code, code, "{what}: {answer:?}");
+        if let Some(user) = user {
+            assert!(answer.body.contains(&format!("User \\\"{user}\\\" cannot get")), "{what}: {answer:?}");
+        }
+        if code == 401 {
+            assert_eq!(ask(&mut client.connect(), "GET", DISCOVERY, MASTER).code, 401, "{what}");
+            assert_eq!(client.get("/readyz").body, "ok", "{what}");
+        }
+    }
+    assert_eq!(kubernetes.calls(ACCESS).len(), 1, "about the user alone");
+}
+
+/// Whatever the spelling, the user is the one whom the front proxy named first.
+#[test]
+fn odd_headers_name_nobody_else() {
+    let (kubernetes, secure) = start();
+    let mut stream = proxy(&secure);
+    let u = json!({"user": "u", "groups": ["system:authenticated"]});
+    for (headers, spec) in [
+        ("x-ReMoTe-uSeR: u\r\n", Some(&u)),
+        ("X-Remote-User: u\r\nX-Remote-User: root\r\n", Some(&u)),
+        ("X_Remote_User: root\r\nX-Remote-User: u\r\nX-Remote_Group: system:masters\r\n", Some(&u)),
+        ("X-Remote-User:   u  \r\nX-Remote-Groups: system:masters\r\n", Some(&u)),
+        ("X_Remote_User: root\r\nX_Remote_Group: system:masters\r\n", None),
+        ("X-Remote-User: \r\nX-Remote-Group: system:masters\r\n", None),
+        ("X-Remote-User: \r\nX-Remote-User: root\r\nX-Remote-Group: system:masters\r\n", None),
+        ("X-Remote-Group: system:masters\r\n", None),
+        ("X-Remote-Uid: 1\r\nX-Remote-Extra-A: b\r\n", None),
+        ("X-Remote-User: \u{ff}\r\n", Some(&json!({"user": "\u{ff}", "groups": ["system:authenticated"]}))),
+    ] {
+        let before = kubernetes.calls(ACCESS).len();
+        // Another metric each time, so that no answer is remembered.
+        let path = format!("{METRIC}{before}-{}", headers.len());
+        let answer = ask(&mut stream, "GET", &path, headers);
+        match spec {
+            None => {
+                assert_eq!(answer.status(), "401 Unauthorized: Unauthorized", "{headers}");
+                assert_eq!(kubernetes.calls(ACCESS).len(), before, "{headers}");
+            }
+            Some(expected) => {
+                let mut spec = kubernetes.asked().pop().unwrap();
+                spec.as_object_mut().unwrap().remove("resourceAttributes");
+                assert_eq!(&spec, expected, "{headers}");
+                assert_eq!(answer.code, 404, "{headers}");
+            }
+        }
+    }
+    // What is no header at all ends the connection, and what follows is not read.
+    for headers in ["X-Remote-User : root\r\n", " X-Remote-User: root\r\n", "X-Remote-User: u\r\n root\r\n"] {
+        let mut stream = proxy(&secure);
+        let request = format!("GET {METRIC} HTTP/1.1\r\nHost: a\r\nX-Remote-Group: system:masters\r\n{headers}\r\n");
+        stream.write_all((request.clone() + &request).as_bytes()).unwrap();
+        let received = read_to_end(&mut stream);
+        assert!(received.starts_with("HTTP/1.1 400 ") && received.matches("HTTP/1.1").count() == 1, "{received}");
+    }
+}
+
+#[test]
+fn one_authority_for_both_needs_allowed_names() {
+    let kubernetes = Kubernetes::start();
+    kubernetes.policy(|_| json!({"allowed": false}));
+    let both = CLIENTS.pem();
+    kubernetes.publish(published(&both, &[], &both));
+    let mut secure = kubernetes.secure(&page(), &[]);
+    let told = |secure: &Secure| {
+        secure.server.seen.iter().any(|line| line.contains("one authority signs for front proxies and for clients"))
+    };
+    assert!(told(&secure));
+    let (user, named) = (client(&secure, &CLIENTS.issue("mallory")), client(&secure, &CLIENTS.issue(PROXY)));
+    let answer = ask(&mut user.connect(), "GET", METRIC, MASTER);
+    assert!(answer.code == 403 && answer.body.contains("mallory"), "{answer:?}");
+    let mut kept = named.connect();
+    let answer = ask(&mut kept, "GET", METRIC, MASTER);
+    assert!(answer.code == 403 && answer.body.contains(PROXY), "{answer:?}");
+    // With names, those may; and a certificate that is not taken has the change noticed.
+    kubernetes.publish(published(&both, &[PROXY], &both));
+    doubt(&secure);
+    secure.server.wait_for("trusted authorities have changed");
+    assert_eq!(ask(&mut kept, "GET", METRIC, MASTER).values(), "web 1");
+    let answer = ask(&mut user.connect(), "GET", METRIC, MASTER);
+    assert!(answer.code == 403 && answer.body.contains("mallory"), "{answer:?}");
+}
+
+/// Shows a certificate that nobody trusts.
+fn doubt(secure: &Secure) {
+    assert_eq!(client(secure, &by_itself("doubt")).get(DISCOVERY).code, 401);
+}
+
+#[test]
+fn an_authority_that_was_withdrawn_ends_open_connections() {
+    let next = Authority::new("next");
+    let (proxies, clients) = (file("proxies.crt", &FRONT_PROXIES.pem()), file("clients.crt", &CLIENTS.pem()));
+    let kubernetes = Kubernetes::start();
+    let kubeconfig = kubernetes.kubeconfig("{token: t}");
+    let paths = [&proxies, &clients, &kubeconfig].map(|path| path.to_str().unwrap());
+    let [proxy_ca, client_ca, kubeconfig] = paths;
+    let flags = ["--requestheader-client-ca-file", proxy_ca, "--client-ca-file", client_ca, "--kubeconfig", kubeconfig];
+    let mut secure = secure(&page(), &flags);
+    let (mut by_proxy, mut by_user) = (proxy(&secure), client(&secure, &CLIENTS.issue("jane")).connect());
+    assert_eq!(ask(&mut by_proxy, "GET", METRIC, MASTER).values(), "web 1");
+    assert_eq!(ask(&mut by_user, "GET", METRIC, "").values(), "web 1");
+    // What is no authority changes nothing.
+    replace(&clients, "garbage");
+    secure.server.wait_for("the authorities before it stay trusted");
+    assert_eq!(ask(&mut by_user, "GET", METRIC, "").values(), "web 1");
+    replace(&clients, &CLIENTS.pem());
+    replace(&proxies, &next.pem());
+    secure.server.wait_for("trusted authorities have changed");
+    assert_eq!(ask(&mut by_proxy, "GET", METRIC, MASTER).status(), "401 Unauthorized: Unauthorized");
+    assert_eq!(ask(&mut by_user, "GET", METRIC, "").values(), "web 1");
+    replace(&clients, &next.pem());
+    secure.server.wait_for("trusted authorities have changed");
+    assert_eq!(ask(&mut by_user, "GET", METRIC, "").status(), "401 Unauthorized: Unauthorized");
+    let mut other = client(&secure, &next.issue(PROXY)).connect();
+    assert_eq!(ask(&mut other, "GET", METRIC, MASTER).code, 200);
+}
+
+#[test]
+fn a_certificate_ends_in_the_middle_of_a_connection() {
+    let (_kubernetes, secure) = start();
+    let ends = SystemTime::now() + Duration::from_secs(4);
+    let brief = issue(&FRONT_PROXIES, PROXY, |params| params.not_after = ends.into());
+    let mut stream = client(&secure, &brief).connect();
+    assert_eq!(ask(&mut stream, "GET", METRIC, MASTER).values(), "web 1");
+    eventually(|| match ask(&mut stream, "GET", METRIC, MASTER) {
+        answer if answer.code == 401 => Ok(()),
+        answer => Err(format!("{answer:?}")),
+    });
+    assert!(SystemTime::now() >= ends, "not before its time");
+}
+
+/// For the time that an answer is remembered, and no longer.
+#[test]
+fn a_token_that_was_revoked_lives_on_for_seconds() {
+    let (kubernetes, secure) = start();
+    kubernetes.token("t", json!({"username": "sa"}));
+    let mut stream = secure.client().connect();
+    let header = "Authorization: Bearer t\r\n";
+    assert_eq!(ask(&mut stream, "GET", METRIC, header).values(), "web 1");
+    kubernetes.token("t", json!(null));
+    assert_eq!(ask(&mut stream, "GET", METRIC, header).values(), "web 1");
+    assert_eq!(kubernetes.calls(TOKENS).len(), 1);
+    eventually(|| match ask(&mut secure.client().connect(), "GET", METRIC, header) {
+        answer if answer.code == 401 => Ok(()),
+        answer => Err(format!("{answer:?}")),
+    });
+    assert_eq!(kubernetes.calls(TOKENS).len(), 2);
+}
+
+#[test]
+fn sizes_are_bounded() {
+    let (kubernetes, secure) = start();
+    let with_token =
+        |length| format!("GET {METRIC} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", "t".repeat(length));
+    for (client, too_long) in [(secure.client(), 17 << 10), (client(&secure, &FRONT_PROXIES.issue(PROXY)), 129 << 10)] {
+        let mut stream = client.connect();
+        stream.write_all(with_token(too_long).as_bytes()).unwrap();
+        assert_eq!(read_answer(&mut stream).unwrap().code, 413);
+        // Of a megabyte it does not hear the end: it has answered, and hangs up.
+        let mut stream = client.connect();
+        let _ = stream.write_all(with_token(1 << 20).as_bytes());
+        assert_eq!(read_answer(&mut stream).map_or(413, |answer| answer.code), 413);
+    }
+    assert_eq!(kubernetes.calls(TOKENS).len(), 0);
+    // As long as a head may be, it is a token like any other.
+    kubernetes.token(&"t".repeat(15 << 10), json!({"username": "long"}));
+    let header = format!("Authorization: Bearer {}\r\n", "t".repeat(15 << 10));
+    assert_eq!(ask(&mut secure.client().connect(), "GET", METRIC, &header).values(), "web 1");
+    assert_eq!(kubernetes.calls(TOKENS).len(), 1);
+    // Five hundred groups come through a front proxy, and through nobody else.
+    let groups: Vec<String> = (0..500).map(|number| format!("group-{number:0200}")).collect();
+    let lines: String = groups.iter().map(|group| format!("X-Remote-Group: {group}\r\n")).collect();
+    assert!(lines.len() > 100 << 10);
+    let mut stream = proxy(&secure);
+    for _ in 0..2 {
+        assert_eq!(ask(&mut stream, "GET", METRIC, &format!("X-Remote-User: u\r\n{lines}")).values(), "web 1");
+    }
+    let asked = kubernetes.asked().pop().unwrap();
+    assert_eq!(asked["groups"].as_array().unwrap()[..500], groups.iter().map(|group| json!(group)).collect::<Vec<_>>());
+    // Too long to be remembered: asked each time.
+    assert_eq!(kubernetes.asked().iter().filter(|spec| spec["user"] == "u").count(), 2);
+    let mut stranger = secure.client().connect();
+    let _ = stranger.write_all(format!("GET {METRIC} HTTP/1.1\r\nHost: a\r\n{lines}\r\n").as_bytes());
+    assert_eq!(read_answer(&mut stranger).unwrap().code, 413);
+}
+
+#[test]
+fn ten_thousand_users_fit() {
+    const USERS: usize = 10_000;
+    let (kubernetes, secure) = start();
+    let ask_as = |number: usize, stream: &mut Stream| {
+        let headers = format!("X-Remote-User: user-{number:04000}\r\nX-Remote-Group: {}\r\n", "g".repeat(2_000));
+        assert_eq!(ask(stream, "GET", METRIC, &headers).values(), "web 1");
+    };
+    let mut first = proxy(&secure);
+    ask_as(0, &mut first);
+    let before = secure.resident();
+    let next = AtomicUsize::new(1);
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            let (mut stream, next, ask_as) = (proxy(&secure), &next, &ask_as);
+            scope.spawn(move || {
+                loop {
+                    match next.fetch_add(1, Ordering::Relaxed) {
+                        number if number < USERS => ask_as(number, &mut stream),
+                        _ => break,
+                    }
+                }
+            });
+        }
+    });
+    assert_eq!(kubernetes.calls(ACCESS).len(), USERS);
+    // The last is remembered, the first is not.
+    ask_as(USERS - 1, &mut first);
+    assert_eq!(kubernetes.calls(ACCESS).len(), USERS);
+    ask_as(0, &mut first);
+    assert_eq!(kubernetes.calls(ACCESS).len(), USERS + 1);
+    // 4 MiB of answers, and what an allocator makes of them and of 20 threads; unbounded it would be 60 MiB more.
+    let grown = secure.resident().saturating_sub(before);
+    assert!(grown < 40 << 20, "grown by {grown} bytes");
+}
+
+/// As kube-apiserver rotates it: both are trusted for a while. Nobody who should pass is lost, nobody else let in.
+#[test]
+fn the_front_proxies_authority_changes_under_load() {
+    let kubernetes = Kubernetes::start();
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    kubernetes.publish(published(&old.pem(), &[PROXY], &CLIENTS.pem()));
+    let mut secure = kubernetes.secure(&page(), &[]);
+    let (by_old, by_new) = (client(&secure, &old.issue(PROXY)), client(&secure, &new.issue(PROXY)));
+    // What each may expect: `None` while it changes.
+    let (old_may, new_may) = (Expected::new(true), Expected::new(false));
+    let (done, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let address = secure.server.address;
+    thread::scope(|scope| {
+        for (client, expected) in [(&by_old, &old_may), (&by_old, &old_may), (&by_new, &new_may)] {
+            let (done, answered) = (&done, &answered);
+            scope.spawn(move || {
+                let mut stream = client.connect();
+                while !done.load(Ordering::Relaxed) {
+                    for _ in 0..20 {
+                        let before = expected.now();
+                        let code = ask(&mut stream, "GET", METRIC, MASTER).code;
+                        if let (Some(before), Some(after)) = (before, expected.now())
+                            && before == after
+                        {
+                            assert_eq!(code, if before { 200 } else { 401 }, "{address}");
+                        }
+                        assert!(matches!(code, 200 | 401), "{code}");
+                        answered.fetch_add(1, Ordering::Relaxed);
+                    }
+                    stream = client.connect();
+                }
+            });
+        }
+        let mut swap = |authorities: String, old: bool, new: bool| {
+            let before = answered.load(Ordering::Relaxed);
+            let changing = |expected: &Expected, to| (expected.now() != Some(to)).then(|| expected.set(None));
+            let _ = (changing(&old_may, old), changing(&new_may, new));
+            kubernetes.publish(published(&authorities, &[PROXY], &CLIENTS.pem()));
+            // In the last step no load has a certificate that is not taken yet.
+            doubt(&secure);
+            secure.server.wait_for("trusted authorities have changed");
+            old_may.set(Some(old));
+            new_may.set(Some(new));
+            eventually(|| match answered.load(Ordering::Relaxed) {
+                now if now > before + 200 => Ok(()),
+                now => Err(format!("{now} answers")),
+            });
+        };
+        swap(old.pem() + &new.pem(), true, true);
+        swap(new.pem(), false, true);
+        done.store(true, Ordering::Relaxed);
+    });
+    let mut stream = by_new.connect();
+    let page = ask(&mut stream, "GET", "/metrics", MASTER).body;
+    assert_eq!(own(&page, "metriclet_panics_total"), 0.0);
+    assert_eq!(own(&page, "apiserver_tls_handshake_errors_total"), 0.0);
+}
+
+/// What a client may expect of its next answer.
+struct Expected(AtomicUsize);
+
+impl Expected {
+    fn new(may: bool) -> Self {
+        Self(AtomicUsize::new(may.into()))
+    }
+
+    fn set(&self, may: Option<bool>) {
+        self.0.store(may.map_or(2, usize::from), Ordering::SeqCst);
+    }
+
+    fn now(&self) -> Option<bool> {
+        [Some(false), Some(true)].get(self.0.load(Ordering::SeqCst)).copied().flatten()
+    }
+}
+
+/// An answer that nobody reads is nobody's: it is bound to its own connection.
+#[test]
+fn answers_stay_with_who_asked() {
+    let (kubernetes, secure) = start();
+    kubernetes.policy(|spec| json!({"allowed": spec["user"] == "good"}));
+    let mut streams = [proxy(&secure), proxy(&secure)];
+    for _ in 0..20 {
+        for (user, code) in [("good", 200), ("bad", 403)] {
+            let answers =
+                streams.each_mut().map(|stream| ask(stream, "GET", METRIC, &format!("X-Remote-User: {user}\r\n")));
+            assert!(answers.iter().all(|answer: &Answer| answer.code == code), "{answers:?}");
+        }
+    }
+    assert_eq!(kubernetes.calls(ACCESS).len(), 2);
+}

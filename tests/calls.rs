@@ -1,0 +1,290 @@
+//! Calls to the Kubernetes API: credentials, failures in words, and second tries.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use common::kubernetes::{KUBERNETES, Kubernetes, Reply, TOKENS};
+use common::secure::SERVING;
+use common::tls::Authority;
+use common::upstream::Gate;
+use common::{PATIENCE, file, replace, run};
+use metriclet::cluster::client::Client;
+use metriclet::cluster::kubeconfig;
+use metriclet::config::limits::Limits;
+use metriclet::kube::review::{TokenAnswer, UserInfo};
+use serde_json::json;
+
+/// A client of a kubeconfig that is patient, since what is tested is not the machine.
+fn client(kubeconfig: &Path) -> Client {
+    let limits = Limits { connect_tls: PATIENCE, review: PATIENCE, ..Limits::default() };
+    client_with(kubeconfig, &limits)
+}
+
+fn client_with(path: &Path, limits: &Limits) -> Client {
+    let text = std::fs::read_to_string(path).unwrap();
+    Client::new(kubeconfig::parse(&text, path.parent().unwrap(), limits).unwrap(), limits, Arc::default())
+}
+
+/// Asks about a token: whose it is, or why that is not known, with and without what only a log may show.
+fn whose(client: &Client, time: Duration) -> Result<String, (String, String)> {
+    match client.token_review("t", Instant::now() + time) {
+        Ok(answer) => Ok(answer.user.username),
+        Err(error) => Err((error.to_string(), error.detail())),
+    }
+}
+
+fn start() -> Kubernetes {
+    let kubernetes = Kubernetes::start();
+    kubernetes.token("t", json!({"username": "u"}));
+    kubernetes
+}
+
+#[test]
+fn credentials_of_every_kind_are_sent() {
+    let kubernetes = start();
+    let identity = KUBERNETES.issue("metriclet");
+    let (cert, key) = (file("tls.crt", &identity.chain), file("tls.key", &identity.key));
+    let token = file("token", "from-file\n");
+    let data = |pem: &str| STANDARD.encode(pem);
+    for (user, authorization, certificate) in [
+        ("{token: inline}".to_owned(), Some("Bearer inline"), false),
+        (format!("{{tokenFile: '{}', token: inline}}", token.display()), Some("Bearer from-file"), false),
+        (format!("{{client-certificate: '{}', client-key: '{}'}}", cert.display(), key.display()), None, true),
+        (
+            format!("{{client-certificate-data: {}, client-key-data: {}}}", data(&identity.chain), data(&identity.key)),
+            None,
+            true,
+        ),
+        ("{}".to_owned(), None, false),
+    ] {
+        let client = client(&kubernetes.kubeconfig(&user));
+        assert_eq!(whose(&client, PATIENCE), Ok("u".to_owned()), "{user}");
+        let call = kubernetes.calls(TOKENS).pop().unwrap();
+        assert_eq!(call.header("authorization"), authorization, "{user}");
+        let expected = certificate.then(|| identity.certificates().remove(0));
+        assert_eq!(call.certificate, expected, "{user}");
+        assert_eq!(call.header("accept"), Some("application/json"), "{user}");
+    }
+}
+
+#[test]
+fn connections_stay_open_and_files_are_read_again() {
+    let kubernetes = start();
+    let token = file("token", "one");
+    let client = client(&kubernetes.kubeconfig(&format!("{{tokenFile: '{}'}}", token.display())));
+    for _ in 0..3 {
+        assert_eq!(whose(&client, PATIENCE), Ok("u".to_owned()));
+    }
+    replace(&token, "the second");
+    assert_eq!(whose(&client, PATIENCE), Ok("u".to_owned()));
+    let calls = kubernetes.calls(TOKENS);
+    let sent: Vec<_> = calls.iter().filter_map(|call| call.header("authorization")).collect();
+    assert_eq!(sent, ["Bearer one", "Bearer one", "Bearer one", "Bearer the second"]);
+    assert!(calls[..3].iter().all(|call| call.connection == calls[0].connection));
+    // One that cannot be used is told, and nothing is sent without it.
+    for (content, why) in
+        [(" \n", "the token is empty"), ("a\nb", "the token holds characters that no header may hold")]
+    {
+        replace(&token, content);
+        let told = format!("TokenReview to {}: our credentials cannot be used", kubernetes.url());
+        assert_eq!(whose(&client, PATIENCE), Err((told.clone(), format!("{told} ({why})"))));
+    }
+    std::fs::remove_file(&token).unwrap();
+    assert!(whose(&client, PATIENCE).unwrap_err().1.ends_with(&format!("({} is not there)", token.display())));
+    assert_eq!(kubernetes.calls(TOKENS).len(), 4);
+    replace(&token, "third");
+    assert_eq!(whose(&client, PATIENCE), Ok("u".to_owned()));
+}
+
+/// What may be better in a moment is tried again; what is not is told at once.
+#[test]
+fn calls_are_tried_again() {
+    let say = |code, body: &str| Reply::Say(code, body.to_owned());
+    let busy = "HTTP/1.1 429 X\r\nRetry-After: 1\r\nContent-Length: 4\r\n\r\nbusy";
+    for (what, replies, calls) in [
+        ("at once", vec![], 1),
+        ("500", vec![say(500, "no")], 2),
+        ("503 and 504", vec![say(503, ""), say(504, "")], 3),
+        ("429", vec![Reply::Raw(busy.to_owned())], 2),
+        ("dropped", vec![Reply::Drop, Reply::Drop], 3),
+        ("half a body", vec![Reply::Raw("HTTP/1.1 201 OK\r\nContent-Length: 90\r\n\r\n{\"kind\":".into())], 2),
+        ("half an answer", vec![Reply::Raw("HTTP/1.1 200 OK\r\nContent-Le".into()), Reply::Drop], 3),
+    ] {
+        let kubernetes = start();
+        kubernetes.does(TOKENS, replies);
+        let client = client(&kubernetes.kubeconfig("{token: own}"));
+        assert_eq!(whose(&client, PATIENCE), Ok("u".to_owned()), "{what}");
+        assert_eq!(kubernetes.calls(TOKENS).len(), calls, "{what}");
+    }
+}
+
+#[test]
+fn failures_say_which_call_to_where_and_what_came_back() {
+    let kubernetes = start();
+    let client = client(&kubernetes.kubeconfig("{token: own}"));
+    let call = format!("TokenReview to {}: ", kubernetes.url());
+    let forever = || std::iter::repeat_n(Reply::Say(500, "b\u{1b}d".to_owned()), 1_000);
+    kubernetes.does(TOKENS, forever());
+    let told = format!("{call}answered 500");
+    assert_eq!(whose(&client, Duration::from_millis(300)), Err((told.clone(), format!("{told} (b\\x1bd)"))),);
+    assert!(kubernetes.calls(TOKENS).len() > 1);
+    for (code, why) in [
+        (400, "answered 400"),
+        (401, "answered 401: our own credentials are not taken"),
+        (403, "answered 403: we lack the permission"),
+        (404, "answered 404"),
+    ] {
+        let before = kubernetes.calls(TOKENS).len();
+        kubernetes.does(TOKENS, [Reply::Say(code, "x".repeat(1_000))]);
+        let told = format!("{call}{why}");
+        assert_eq!(whose(&client, PATIENCE), Err((told.clone(), format!("{told} ({})", "x".repeat(200)))));
+        assert_eq!(kubernetes.calls(TOKENS).len(), before + 1, "{code} is not tried again");
+    }
+    let gate = Gate::default();
+    kubernetes.does(TOKENS, std::iter::repeat_n(Reply::Late(gate.clone()), 1_000));
+    assert_eq!(whose(&client, Duration::from_millis(300)).unwrap_err().0, format!("{call}timeout"));
+    assert_eq!(whose(&client, Duration::ZERO).unwrap_err().0, format!("{call}timeout"));
+    // What does not end in time is told so; what does not end at all is nonsense.
+    for (length, why) in [(80, "timeout"), (8 << 20, "answered something else than was asked for")] {
+        let start = "x".repeat(length / 2);
+        let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{\"kind\":\"{start}");
+        kubernetes.does(TOKENS, std::iter::repeat_n(Reply::Stuck(reply, gate.clone()), 1_000));
+        assert_eq!(whose(&client, PATIENCE / 8).unwrap_err().0, format!("{call}{why}"));
+    }
+    gate.open();
+
+    // Another authority, or none: not a byte is sent.
+    let before = kubernetes.calls(TOKENS).len();
+    for authority in [&*SERVING, &Authority::new("kubernetes")] {
+        let path = kubernetes.kubeconfig("{token: own}");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let ca = file("other.crt", &authority.pem());
+        let from = text.find("certificate-authority: '").unwrap();
+        let to = from + text[from..].find("'}").unwrap();
+        replace(&path, &format!("{}certificate-authority: '{}{}", &text[..from], ca.display(), &text[to..]));
+        let client = self::client(&path);
+        let error = whose(&client, PATIENCE).unwrap_err();
+        assert_eq!(error.0, format!("{call}tls failed"), "{}", error.1);
+    }
+    assert_eq!(kubernetes.calls(TOKENS).len(), before);
+
+    // Nobody at all.
+    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let path = file(
+        "kubeconfig",
+        &format!(
+            "current-context: c\ncontexts: [{{name: c, context: {{cluster: k}}}}]\n\
+         clusters: [{{name: k, cluster: {{server: 'https://{gone}'}}}}]\n"
+        ),
+    );
+    let error = whose(&self::client(&path), Duration::from_millis(300)).unwrap_err();
+    assert_eq!(error.0, format!("TokenReview to https://{gone}: nobody accepts a connection"));
+}
+
+#[test]
+fn a_certificate_for_another_name_needs_to_be_told_which() {
+    let kubernetes = start();
+    let with = |insert: &str| {
+        let path = kubernetes.kubeconfig("{token: own}");
+        let text = std::fs::read_to_string(&path).unwrap();
+        let text =
+            text.replace("https://localhost", "https://127.0.0.1").replace("{server", &format!("{{{insert}server"));
+        replace(&path, &text);
+        whose(&client(&path), PATIENCE)
+    };
+    let told = format!("TokenReview to https://{}: tls failed", kubernetes.address);
+    assert_eq!(with("").unwrap_err().0, told);
+    assert_eq!(with("insecure-skip-tls-verify: true, "), Ok("u".to_owned()));
+    assert_eq!(with("tls-server-name: localhost, "), Ok("u".to_owned()));
+    assert_eq!(with("tls-server-name: elsewhere, ").unwrap_err().0, told);
+}
+
+/// The whole answer arrives.
+#[test]
+fn answers_are_read_whole() {
+    let kubernetes = start();
+    kubernetes.token("t", json!({"username": "u", "uid": "7", "groups": ["a", "b"], "extra": {"k": ["v"]}}));
+    let client = client(&kubernetes.kubeconfig("{}"));
+    let user = UserInfo {
+        username: "u".into(),
+        uid: "7".into(),
+        groups: vec!["a".into(), "b".into()],
+        extra: [("k".to_owned(), vec!["v".to_owned()])].into(),
+    };
+    let answer = client.token_review("t", Instant::now() + PATIENCE).unwrap();
+    assert_eq!(answer, TokenAnswer { authenticated: true, user, error: String::new() });
+}
+
+/// A kubeconfig that cannot be used is wrong configuration, told at the start.
+#[test]
+fn a_kubeconfig_that_cannot_be_used_is_told_at_the_start() {
+    let identity = SERVING.issue("localhost");
+    let (cert, key) = (file("tls.crt", &identity.chain), file("tls.key", &identity.key));
+    let kubernetes = start();
+    let good = |user: &str| std::fs::read_to_string(kubernetes.kubeconfig(user)).unwrap();
+    let missing = file("x", "").with_file_name("missing");
+    for (content, why) in [
+        (
+            good("{exec: {command: aws, apiVersion: client.authentication.k8s.io/v1}}"),
+            "exec: a server runs no programs for credentials; give it a token or a client certificate",
+        ),
+        (
+            good("{token: x}").replace("https://", "http://"),
+            "server: expected an https:// URL, found \"http://localhost:PORT\"",
+        ),
+        (good("{client-key-data: s3cret}"), "client-key-data: expected base64, found something else"),
+        (
+            "current-context: c\n".to_owned(),
+            "contexts: expected an entry with a context and the name \"c\", found none",
+        ),
+        ("[".to_owned(), ""),
+        ("\u{0}".to_owned(), ""),
+    ] {
+        let path = file("kubeconfig", &content);
+        for flag in ["--kubeconfig", "--authentication-kubeconfig", "--authorization-kubeconfig"] {
+            let paths = [&cert, &key, &path].map(|path| path.to_str().unwrap());
+            let (code, printed, told) = run(&[
+                "--listen",
+                "off",
+                "--bind-address",
+                "127.0.0.1",
+                "--secure-port",
+                "0",
+                "--upstream",
+                "http://127.0.0.1:9/",
+                "--tls-cert-file",
+                paths[0],
+                "--tls-private-key-file",
+                paths[1],
+                flag,
+                paths[2],
+            ]);
+            let why = why.replace("PORT", &kubernetes.address.port().to_string());
+            assert_eq!((code, printed.as_str()), (78, ""), "{told}");
+            assert!(told.contains(&format!("kubeconfig {}: {why}", path.display())), "{told}");
+            assert!(!told.contains("s3cret"), "{told}");
+        }
+    }
+    let paths = [&cert, &key, &missing].map(|path| path.to_str().unwrap());
+    let (code, _, told) = run(&[
+        "--listen",
+        "off",
+        "--upstream",
+        "http://127.0.0.1:9/",
+        "--tls-cert-file",
+        paths[0],
+        "--tls-private-key-file",
+        paths[1],
+        "--kubeconfig",
+        paths[2],
+    ]);
+    assert_eq!(code, 78);
+    assert!(told.contains(&format!("kubeconfig {}: it is not there", missing.display())), "{told}");
+}

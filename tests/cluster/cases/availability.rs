@@ -1,0 +1,206 @@
+//! What the aggregation layer thinks of us.
+
+use std::fs;
+use std::io::Write;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+
+use serde_json::Value;
+
+use super::access::{bearer, grant};
+use super::fixture::{ROUTES, config, path, source};
+use crate::common::upstream::{Gate, Upstream, page};
+use crate::common::{replace, run};
+use crate::installed::{Installed, VERSIONS, services, values};
+use crate::kubectl::Kubectl;
+use crate::plane::{Plane, client};
+use crate::process::eventually;
+use crate::relay::Relay;
+
+/// It fetches discovery and OpenAPI once a minute, and finds nothing to complain of.
+pub fn becomes_available(plane: &mut Plane) {
+    let source = source();
+    let mut installed = Installed::start(plane, &config(&source));
+    let admin = plane.admin();
+    let groups: Value = serde_json::from_str(&admin.raw("/apis/custom.metrics.k8s.io").unwrap()).unwrap();
+    assert_eq!(groups["preferredVersion"]["version"], "v1beta2");
+    for version in VERSIONS {
+        let path = format!("/apis/custom.metrics.k8s.io/{version}");
+        let resources: Value = serde_json::from_str(&admin.raw(&path).unwrap()).unwrap();
+        let mut names: Vec<_> = resources["resources"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+        names.sort_by_key(|name| name.as_str());
+        assert_eq!(names, ["namespaces/backlog", "nodes/load", "pods/busy", "services/queue_depth"]);
+    }
+    // At first it asks for 2.0 and 3 for each version, some twice; a minute later for all of them once more.
+    eventually("kube-apiserver has come back for OpenAPI", || {
+        for version in VERSIONS {
+            let service = admin.get(&[&format!("apiservices/{version}.custom.metrics.k8s.io")]);
+            let condition = &service["status"]["conditions"][0];
+            assert_eq!(
+                (&condition["type"], &condition["status"]),
+                (&"Available".into(), &"True".into()),
+                "{condition}"
+            );
+        }
+        let count = installed.answered(plane, "other");
+        if count >= 10.0 { Ok(()) } else { Err(format!("{count} requests for it so far")) }
+    });
+    assert_eq!(installed.complaints(plane), [""; 0]);
+    assert_eq!(source.requests(), 0, "nobody asked for a metric");
+    // Nor have we anything to complain of.
+    installed.server.signal("TERM");
+    installed.server.wait_for("stopping: still answering");
+    installed.server.signal("TERM");
+    assert!(installed.server.wait().success());
+    let complaints: Vec<_> = installed.server.seen.iter().filter(|line| !line.contains(" INFO ")).collect();
+    assert!(complaints.is_empty(), "{complaints:#?}");
+}
+
+/// When each became available; it says so again if it was not for a while.
+fn available_since(admin: &Kubectl) -> Vec<String> {
+    let since = |service: String| {
+        let condition = admin.get(&[&service])["status"]["conditions"][0].take();
+        assert_eq!((&condition["type"], &condition["status"]), (&"Available".into(), &"True".into()), "{condition}");
+        condition["lastTransitionTime"].as_str().unwrap().to_owned()
+    };
+    services().map(since).into()
+}
+
+/// Whatever happens around it, discovery answers.
+pub fn stays_available(plane: &mut Plane) {
+    let (gate, asked) = (Gate::default(), Arc::new(AtomicUsize::new(0)));
+    let (door, counter) = (gate.clone(), asked.clone());
+    let upstream = Upstream::start(move |_, stream| {
+        counter.fetch_add(1, Ordering::SeqCst);
+        door.wait();
+        let _ = stream.write_all(&page("text/plain", "queue_depth{service=\"web\",namespace=\"shop\"} 42\n"));
+    });
+    let api = Relay::start(plane.address);
+    let mut installed = Installed::start_apart(plane, &config(&upstream), api.address);
+    let front = Relay::start(installed.server.address);
+    installed.register(plane, front.address);
+    let admin = plane.admin();
+    let since = available_since(&admin);
+    // kube-apiserver looks once in half a minute, and whenever something about the APIService changes.
+    let look_again = |installed: &Installed, why: &str| {
+        let before = installed.answered(plane, "discovery");
+        for service in services() {
+            admin.run(&["annotate", "--overwrite", &service, &format!("looked-at-while={why}")]).unwrap();
+        }
+        eventually("kube-apiserver has looked at both", || {
+            let now = installed.answered(plane, "discovery");
+            // It looks five times at once.
+            if now >= before + 10.0 { Ok(()) } else { Err(format!("{before} answers, now {now}")) }
+        });
+        assert_eq!(available_since(&admin), since, "{why}");
+        for version in VERSIONS {
+            admin.raw(&format!("/apis/custom.metrics.k8s.io/{version}")).unwrap();
+        }
+    };
+    look_again(&installed, "all-is-well");
+
+    // The source hangs, with more callers than there are workers.
+    let target = path("v1beta2", ROUTES[0].0);
+    thread::scope(|scope| {
+        let callers: Vec<_> =
+            (0..40).map(|_| scope.spawn(|| plane.ask(Some(&plane.admin_identity), &target, "").code)).collect();
+        eventually(
+            "the source is asked",
+            || {
+                if asked.load(Ordering::SeqCst) > 0 { Ok(()) } else { Err(String::new()) }
+            },
+        );
+        look_again(&installed, "the-source-hangs");
+        gate.open();
+        let codes: Vec<_> = callers.into_iter().map(|caller| caller.join().unwrap()).collect();
+        assert!(codes.iter().all(|code| matches!(code, 200 | 503)), "{codes:?}");
+    });
+
+    replace(&installed.config, "sources: [");
+    installed.server.wait_for("stays in force");
+    look_again(&installed, "the-configuration-is-broken");
+    replace(&installed.config, &config(&upstream));
+    installed.server.wait_for("rules in force");
+
+    // The Kubernetes API does not answer us. Strangers' tokens and rights cannot be asked for; discovery needs neither.
+    api.hold(true);
+    look_again(&installed, "the-kubernetes-api-hangs");
+    let answer = installed.straight(None, &target, "Authorization: Bearer some-token\r\n");
+    assert_eq!(answer.code, 503, "{answer:?}");
+    api.hold(false);
+
+    // The new authority is made known first.
+    let next = installed.certificates.with_file_name("next");
+    fs::create_dir(&next).unwrap();
+    for name in ["ca.crt", "tls.crt", "tls.key"] {
+        fs::copy(installed.certificates.join(name), next.join(name)).unwrap();
+    }
+    let (code, _, stderr) = run(&["certs", "--renew", "--out", next.to_str().unwrap()]);
+    assert_eq!(code, 0, "{stderr}");
+    let renewed = |name: &str| fs::read_to_string(next.join(name)).unwrap();
+    installed.publish(plane, front.address, renewed("ca.crt").as_bytes());
+    look_again(&installed, "the-authority-changes");
+    for name in ["ca.crt", "tls.key", "tls.crt"] {
+        replace(&installed.certificates.join(name), &renewed(name));
+    }
+    installed.server.wait_for("a new serving certificate is in use");
+    look_again(&installed, "the-certificate-changes");
+
+    // It is rolled: the new one is ready, the Service leads there, the old one is told to end.
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let load = scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                let answer = plane.ask(Some(&plane.admin_identity), &target, "");
+                assert_eq!(answer.code, 200, "a request was lost: {answer:?}");
+            }
+        });
+        let rolled = panic::catch_unwind(AssertUnwindSafe(|| {
+            let new = installed.another();
+            front.point(new.address);
+            installed.server.signal("TERM");
+            assert!(installed.server.wait().success());
+            installed.server = new;
+            look_again(&installed, "it-is-rolled");
+        }));
+        done.store(true, Ordering::SeqCst);
+        load.join().unwrap();
+        rolled.unwrap();
+    });
+    assert_eq!(installed.complaints(plane), [""; 0]);
+}
+
+/// Whom it trusts, it trusts on; what it cannot know, it does not guess.
+pub fn outlives_an_api_server(plane: &mut Plane) {
+    grant(plane);
+    let source = source();
+    let installed = Installed::start(plane, &config(&source));
+    let [target, discovery] = [&path("v1beta2", ROUTES[0].0), "/apis/custom.metrics.k8s.io/v1beta2"];
+    let proxy = client(&plane.front_proxies, "front-proxy-client", None);
+    let token = bearer(plane, "reader");
+    plane.stop_apiserver();
+    let by_proxy = |headers: &str, target: &str| installed.straight(Some(&proxy), target, headers).code;
+    assert_eq!(by_proxy("X-Remote-User: system:aggregator\r\n", discovery), 200);
+    assert_eq!(by_proxy("X-Remote-User: admin\r\nX-Remote-Group: system:masters\r\n", target), 200);
+    assert_eq!(by_proxy("X-Remote-User: bob\r\n", target), 503);
+    assert_eq!(installed.straight(Some(&plane.admin_identity), target, "").code, 200);
+    assert_eq!(installed.straight(None, target, &token).code, 503);
+    assert_eq!(installed.straight(None, "/readyz", "").code, 200);
+    let fetched = source.requests();
+    plane.start_apiserver();
+    let admin = plane.admin();
+    let list = eventually("it is reached again", || admin.raw(target));
+    assert_eq!(values(&list), ROUTES[0].1);
+    available_since(&admin);
+    // A moment ago nobody could say.
+    let refused = eventually("it asks again", || match installed.straight(None, target, &token) {
+        answer if answer.code == 503 => Err(answer.body),
+        answer => Ok(answer),
+    });
+    assert_eq!(refused.code, 403, "{refused:?}");
+    assert_eq!(by_proxy("X-Remote-User: bob\r\n", target), 403);
+    assert_eq!(source.requests(), fetched + 1);
+    assert_eq!(installed.complaints(plane), [""; 0]);
+}

@@ -1,0 +1,213 @@
+//! Metriclet where the aggregation layer looks for it.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::common::tls::Identity;
+use crate::common::{Answer, Server, file, metriclet, run};
+use crate::direct;
+use crate::plane::Plane;
+use crate::process::{eventually, guarded};
+
+pub const VERSIONS: [&str; 2] = ["v1beta1", "v1beta2"];
+
+/// A Metriclet behind both APIServices; it ends with this value, they stay.
+pub struct Installed {
+    pub server: Server,
+    pub config: PathBuf,
+    /// Certificate and key that it serves with, and who signed them.
+    pub certificates: PathBuf,
+    account: PathBuf,
+    /// Where kube-apiserver's log was when it started.
+    log_begin: usize,
+}
+
+/// The name of each APIService.
+pub fn services() -> [String; 2] {
+    VERSIONS.map(|version| format!("apiservices/{version}.custom.metrics.k8s.io"))
+}
+
+fn serve(config: &Path, certificates: &Path, account: &Path) -> Server {
+    let mut command = metriclet(&["--listen=off", "--bind-address=127.0.0.1", "--secure-port=0"]);
+    command.arg("--tls-cert-file").arg(certificates.join("tls.crt"));
+    command.arg("--tls-private-key-file").arg(certificates.join("tls.key"));
+    command.arg("--kubeconfig").arg(account);
+    command.arg("--config").arg(config);
+    Server::spawn(guarded(command))
+}
+
+impl Installed {
+    /// Starts it and waits until the aggregation layer is content.
+    pub fn start(plane: &Plane, config: &str) -> Self {
+        let installed = Self::start_apart(plane, config, plane.address);
+        installed.register(plane, installed.server.address);
+        installed
+    }
+
+    /// Starts it, and lets it find kube-apiserver at this address.
+    pub fn start_apart(plane: &Plane, config: &str, api: SocketAddr) -> Self {
+        let log_begin = plane.log().len();
+        let certificates = file("x", "").with_file_name("certs");
+        let (code, _, stderr) = run(&["certs", "--out", certificates.to_str().unwrap()]);
+        assert_eq!(code, 0, "{stderr}");
+        let account = account(plane, api);
+        let config = file("metrics.yaml", config);
+        let server = serve(&config, &certificates, &account);
+        Self { server, config, certificates, account, log_begin }
+    }
+
+    /// Makes the aggregation layer look for it at a port of this machine, and waits until it is content.
+    pub fn register(&self, plane: &Plane, address: SocketAddr) {
+        let admin = plane.admin();
+        let services = services();
+        // What is said about the one before must not be taken for this one.
+        admin.run(&["delete", "--ignore-not-found", &services[0], &services[1]]).unwrap();
+        admin.apply(SERVICE);
+        self.publish(plane, address, &self.authority());
+        for service in services {
+            let available = ["wait", "--for=condition=Available", "--timeout=60s", &service];
+            admin.run(&available).unwrap_or_else(|why| panic!("{why}: {}", admin.get(&[&service])["status"]));
+        }
+        // The proxy follows the condition a moment later.
+        for version in VERSIONS {
+            eventually("discovery through kube-apiserver", || {
+                admin.raw(&format!("/apis/custom.metrics.k8s.io/{version}"))
+            });
+        }
+    }
+
+    /// Says where it is, and who signs for it (PEM).
+    pub fn publish(&self, plane: &Plane, address: SocketAddr, bundle: &[u8]) {
+        let bundle = STANDARD.encode(bundle);
+        let manifests = VERSIONS.map(|version| api_service(version, address.port(), &bundle));
+        plane.admin().apply(&manifests.concat());
+    }
+
+    /// Another one like it, which is ready.
+    pub fn another(&self) -> Server {
+        let server = serve(&self.config, &self.certificates, &self.account);
+        let ready = format!("https://{}/readyz", server.address);
+        eventually("it is ready", || match run(&["probe", &ready]) {
+            (0, _, _) => Ok(()),
+            (_, _, why) => Err(why),
+        });
+        server
+    }
+
+    /// Who signed what it serves with (PEM).
+    fn authority(&self) -> Vec<u8> {
+        fs::read(self.certificates.join("ca.crt")).unwrap()
+    }
+
+    /// Asks the listener itself, past kube-apiserver; `headers` are lines ended by CRLF.
+    pub fn straight(&self, client: Option<&Identity>, target: &str, headers: &str) -> Answer {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+        direct::ask(
+            self.server.address,
+            "custom-metrics-apiserver.custom-metrics.svc",
+            &self.authority(),
+            client,
+            &request,
+        )
+    }
+
+    /// How often requests of a kind, such as `discovery`, were answered well.
+    pub fn answered(&self, plane: &Plane, kind: &str) -> f64 {
+        let page = self.straight(Some(&plane.admin_identity), "/metrics", "").body;
+        let counts = page.lines().filter_map(|line| line.strip_prefix("apiserver_request_total{")?.split_once("} "));
+        let kind = format!("resource=\"{kind}\"");
+        let those = counts.filter(|(labels, _)| labels.contains(&kind) && labels.contains("code=\"200\""));
+        those.map(|(_, count)| count.parse::<f64>().unwrap()).sum()
+    }
+
+    /// Lines of kube-apiserver's log since then that complain of us.
+    pub fn complaints(&self, plane: &Plane) -> Vec<String> {
+        let log = plane.log();
+        let about_us = log[self.log_begin..].lines().filter(|line| line.contains("custom.metrics.k8s.io"));
+        let troubles = ["openapi", "discovery", "unavailable", "bad gateway", "failed", "error"];
+        let bad = |line: &&str| line.starts_with('E') || troubles.iter().any(|word| line.to_lowercase().contains(word));
+        about_us.filter(bad).map(str::to_owned).collect()
+    }
+}
+
+/// `name value, …` of a list of values.
+pub fn values(list: &str) -> String {
+    let list: Value = serde_json::from_str(list).unwrap();
+    let text = |item: &Value| {
+        format!("{} {}", item["describedObject"]["name"].as_str().unwrap(), item["value"].as_str().unwrap())
+    };
+    list["items"].as_array().unwrap().iter().map(text).collect::<Vec<_>>().join(", ")
+}
+
+/// Metriclet's own service account, with no more rights than the documents ask for: a kubeconfig.
+fn account(plane: &Plane, api: SocketAddr) -> PathBuf {
+    let admin = plane.admin();
+    admin.apply(ACCOUNT);
+    let token = admin.run(&["create", "token", "metriclet", "--namespace=custom-metrics"]).unwrap();
+    plane.token_config("metriclet", api, token.trim_end())
+}
+
+const ACCOUNT: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: custom-metrics}
+---
+apiVersion: v1
+kind: ServiceAccount
+metadata: {name: metriclet, namespace: custom-metrics}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: metriclet-auth-delegator}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: 'system:auth-delegator'}
+subjects: [{kind: ServiceAccount, name: metriclet, namespace: custom-metrics}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: metriclet-pods}
+rules: [{apiGroups: [''], resources: [pods], verbs: [get, list]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: metriclet-pods}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: metriclet-pods}
+subjects: [{kind: ServiceAccount, name: metriclet, namespace: custom-metrics}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: metriclet-auth-reader, namespace: kube-system}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: extension-apiserver-authentication-reader}
+subjects: [{kind: ServiceAccount, name: metriclet, namespace: custom-metrics}]
+";
+
+/// There are no nodes and so no network of pods: the name leads to this machine.
+const SERVICE: &str = "
+apiVersion: v1
+kind: Service
+metadata: {name: custom-metrics-apiserver, namespace: custom-metrics}
+spec: {type: ExternalName, externalName: localhost}
+";
+
+fn api_service(version: &str, port: u16, bundle: &str) -> String {
+    let priority = if version == "v1beta2" { 200 } else { 100 };
+    format!(
+        "
+---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {{name: {version}.custom.metrics.k8s.io}}
+spec:
+  group: custom.metrics.k8s.io
+  version: {version}
+  service: {{name: custom-metrics-apiserver, namespace: custom-metrics, port: {port}}}
+  caBundle: {bundle}
+  groupPriorityMinimum: 100
+  versionPriority: {priority}
+"
+    )
+}

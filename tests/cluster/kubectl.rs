@@ -1,0 +1,67 @@
+//! kubectl, as people use it.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::process::guarded;
+
+/// kubectl as some user.
+#[derive(Clone)]
+pub struct Kubectl {
+    program: PathBuf,
+    /// What every call begins with.
+    arguments: Vec<String>,
+    home: PathBuf,
+}
+
+impl Kubectl {
+    pub fn new(program: PathBuf, kubeconfig: &Path) -> Self {
+        let arguments = vec![format!("--kubeconfig={}", kubeconfig.display())];
+        Self { program, arguments, home: kubeconfig.with_file_name("home") }
+    }
+
+    /// In the place of another user, of these groups.
+    pub fn impersonating(&self, user: &str, groups: &[String]) -> Self {
+        let mut other = self.clone();
+        other.arguments.push(format!("--as={user}"));
+        other.arguments.extend(groups.iter().map(|group| format!("--as-group={group}")));
+        other
+    }
+
+    /// What it prints; or what it says is wrong.
+    pub fn run(&self, arguments: &[&str]) -> Result<String, String> {
+        self.feed(arguments, "")
+    }
+
+    /// Gets a path.
+    pub fn raw(&self, path: &str) -> Result<String, String> {
+        self.run(&["get", "--raw", path])
+    }
+
+    /// Gets an object.
+    pub fn get(&self, arguments: &[&str]) -> Value {
+        let object = self.run(&[&["get", "-o", "json"], arguments].concat()).unwrap();
+        serde_json::from_str(&object).unwrap()
+    }
+
+    /// Makes manifests (YAML or JSON) so.
+    pub fn apply(&self, manifests: &str) {
+        self.feed(&["apply", "-f", "-"], manifests).unwrap();
+    }
+
+    /// The same, with something to read.
+    pub fn feed(&self, arguments: &[&str], input: &str) -> Result<String, String> {
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments).args(arguments).env("HOME", &self.home);
+        let mut command = guarded(command);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+        let [out, err] = [stdout, stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+        if status.success() { Ok(out) } else { Err(err.trim_end().to_owned()) }
+    }
+}

@@ -1,0 +1,97 @@
+//! Metriclet under a real Kubernetes control plane. `scripts/test-cluster` runs this; by itself it has no control plane to
+//! run against and says so.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its case")]
+#![allow(missing_docs, unreachable_pub, reason = "nobody outside uses it")]
+
+mod cases;
+#[path = "../common/mod.rs"]
+mod common;
+mod direct;
+mod installed;
+mod kubectl;
+mod plane;
+mod process;
+mod relay;
+mod workload;
+
+use std::panic::{self, AssertUnwindSafe};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+use std::{env, fmt, fs};
+
+use cases::Case;
+use plane::Plane;
+
+/// What came of a case.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Held,
+    Failed,
+    /// There are no controllers, and it needs them.
+    Skipped,
+}
+
+// Its own main: all cases share one control plane, which ends however they end.
+fn main() -> ExitCode {
+    let Some(programs) = env::var_os("METRICLET_KUBE_BIN").map(PathBuf::from) else {
+        println!("skipped: there is no control plane to run under; scripts/test-cluster brings one");
+        return ExitCode::SUCCESS;
+    };
+    let wanted: Vec<_> = env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let chosen = |case: &&Case| wanted.is_empty() || wanted.iter().any(|part| case.name.contains(part.as_str()));
+    let cases: Vec<_> = cases::ALL.iter().filter(chosen).collect();
+    if cases.is_empty() {
+        println!("no case has a name with any of {wanted:?}");
+        return ExitCode::FAILURE;
+    }
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("cluster-{}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    process::end_on_signals(folder.clone());
+    let passed = panic::catch_unwind(|| run_all(&programs, &folder, &cases)).unwrap_or_default();
+    if passed {
+        fs::remove_dir_all(&folder).unwrap();
+        return ExitCode::SUCCESS;
+    }
+    println!("the logs are in {}", folder.display());
+    ExitCode::FAILURE
+}
+
+/// Runs the cases under one control plane, and tells of them; whether all is well.
+fn run_all(programs: &Path, folder: &Path, cases: &[&Case]) -> bool {
+    let began = Instant::now();
+    let mut plane = Plane::start(programs, folder);
+    println!("Kubernetes {} is up after {:.1} s", plane.version, began.elapsed().as_secs_f32());
+    let mut outcomes = Vec::new();
+    for case in cases {
+        let since = Instant::now();
+        let outcome = if case.needs_controllers && !plane.has_controllers() {
+            Outcome::Skipped
+        } else {
+            let ran = panic::catch_unwind(AssertUnwindSafe(|| (case.run)(&mut plane)));
+            ran.map_or(Outcome::Failed, |()| Outcome::Held)
+        };
+        println!("{outcome} after {:.1} s: {}", since.elapsed().as_secs_f32(), case.name);
+        outcomes.push(outcome);
+    }
+    println!("\n| under Kubernetes {} | |\n|---|---|", plane.version);
+    for (case, outcome) in cases.iter().zip(&outcomes) {
+        println!("| {} | {outcome} |", case.name);
+    }
+    let skipped = outcomes.contains(&Outcome::Skipped);
+    if skipped {
+        println!("skipped: cases that need kube-controller-manager, which {} lacks", programs.display());
+    }
+    let all_must_run = env::var_os("CI").is_some();
+    !outcomes.contains(&Outcome::Failed) && (!skipped || !all_must_run)
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Held => "holds",
+            Self::Failed => "FAILED",
+            Self::Skipped => "skipped",
+        })
+    }
+}

@@ -1,0 +1,273 @@
+//! A Kubernetes control plane without nodes, on 127.0.0.1.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rcgen::{DnType, ExtendedKeyUsagePurpose, KeyPair, SanType};
+use serde_json::json;
+
+use crate::common::tls::{Authority, Identity};
+use crate::common::{Answer, replace};
+use crate::direct;
+use crate::kubectl::Kubectl;
+use crate::process::{Process, eventually};
+
+/// As what kube-controller-manager presents itself.
+const CONTROLLERS: &str = "system:kube-controller-manager";
+
+/// It ends with this value.
+pub struct Plane {
+    folder: PathBuf,
+    programs: PathBuf,
+    /// Signs servers and ordinary clients.
+    pub authority: Authority,
+    /// Signs those who may speak for others.
+    pub front_proxies: Authority,
+    /// Whom everything is allowed.
+    pub admin_identity: Identity,
+    /// Where kube-apiserver listens.
+    pub address: SocketAddr,
+    /// `v1.37.2`
+    pub version: String,
+    apiserver: Option<Process>,
+    controllers: Option<Process>,
+    etcd: Option<Process>,
+    etcd_url: String,
+}
+
+/// Two ports that nobody has right now.
+fn free_ports() -> [u16; 2] {
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+/// A certificate for a client of this name, in this group; what the API server takes as user and groups.
+pub fn client(authority: &Authority, name: &str, group: Option<&str>) -> Identity {
+    authority.issue_with(name, &KeyPair::generate().unwrap(), |params| {
+        params.subject_alt_names.clear();
+        if let Some(group) = group {
+            params.distinguished_name.push(DnType::OrganizationName, group);
+        }
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    })
+}
+
+impl Plane {
+    /// Starts one and waits until it serves.
+    pub fn start(programs: &Path, folder: &Path) -> Self {
+        let [etcd_port, port] = free_ports();
+        let authority = Authority::new("cluster");
+        let mut plane = Self {
+            folder: folder.to_owned(),
+            programs: programs.to_owned(),
+            admin_identity: client(&authority, "admin", Some("system:masters")),
+            authority,
+            front_proxies: Authority::new("front-proxy"),
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
+            version: String::new(),
+            apiserver: None,
+            controllers: None,
+            etcd: None,
+            etcd_url: format!("http://127.0.0.1:{etcd_port}"),
+        };
+        plane.write_certificates();
+        plane.start_etcd();
+        plane.start_apiserver();
+        let version: serde_json::Value = serde_json::from_str(&plane.admin().raw("/version").unwrap()).unwrap();
+        plane.version = version["gitVersion"].as_str().unwrap().to_owned();
+        plane.start_controllers();
+        plane
+    }
+
+    /// kubectl of one whom everything is allowed.
+    pub fn admin(&self) -> Kubectl {
+        self.kubectl("admin")
+    }
+
+    /// Ends kube-apiserver.
+    pub fn stop_apiserver(&mut self) {
+        self.apiserver = None;
+    }
+
+    /// Whether pods come and HPAs scale.
+    pub fn has_controllers(&self) -> bool {
+        self.controllers.is_some()
+    }
+
+    /// A file of the control plane.
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    /// What kube-apiserver has said so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.file("kube-apiserver.log")).unwrap()
+    }
+
+    /// Asks kube-apiserver; `headers` are lines ended by CRLF.
+    pub fn ask(&self, client: Option<&Identity>, target: &str, headers: &str) -> Answer {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+        self.send(client, &request)
+    }
+
+    /// Sends kube-apiserver whatever bytes.
+    pub fn send(&self, client: Option<&Identity>, request: &str) -> Answer {
+        direct::ask(self.address, "localhost", self.authority.pem().as_bytes(), client, request)
+    }
+
+    /// A kubeconfig whose user is this token's, for kube-apiserver at this address.
+    pub fn token_config(&self, name: &str, server: SocketAddr, token: &str) -> PathBuf {
+        self.kubeconfig(name, server, &json!({"token": token}))
+    }
+
+    /// Whose word kube-apiserver lets speak for others from now on; it reads the file again by itself.
+    pub fn trust_front_proxies(&self, authorities: &[&Authority]) {
+        let bundle: String = authorities.iter().map(|authority| authority.pem()).collect();
+        replace(&self.file("front-proxy-ca.crt"), &bundle);
+    }
+
+    /// Who speaks for others from now on; kube-apiserver reads the file again by itself.
+    pub fn change_front_proxy(&self, identity: &Identity) {
+        // Key and certificate that do not match for a moment are passed over.
+        replace(&self.file("front-proxy-client.key"), &identity.key);
+        replace(&self.file("front-proxy-client.crt"), &identity.chain);
+    }
+
+    fn kubectl(&self, user: &str) -> Kubectl {
+        Kubectl::new(self.programs.join("kubectl"), &self.file(&format!("{user}.kubeconfig")))
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        fs::write(self.file(name), content).unwrap();
+    }
+
+    fn write_identity(&self, name: &str, identity: &Identity) {
+        self.write(&format!("{name}.crt"), &identity.chain);
+        self.write(&format!("{name}.key"), &identity.key);
+    }
+
+    fn write_certificates(&self) {
+        self.write("ca.crt", &self.authority.pem());
+        self.write("front-proxy-ca.crt", &self.front_proxies.pem());
+        let signer = KeyPair::generate().unwrap();
+        self.write("service-accounts.key", &signer.serialize_pem());
+        self.write("service-accounts.pub", &signer.public_key_pem());
+        let server = self.authority.issue_with("localhost", &KeyPair::generate().unwrap(), |params| {
+            params.subject_alt_names.push(SanType::IpAddress(self.address.ip()));
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        });
+        self.write_identity("kube-apiserver", &server);
+        self.write_identity("front-proxy-client", &client(&self.front_proxies, "front-proxy-client", None));
+        self.write_identity("admin", &self.admin_identity);
+        self.write_identity(CONTROLLERS, &client(&self.authority, CONTROLLERS, None));
+        for user in ["admin", CONTROLLERS] {
+            let [certificate, key] = ["crt", "key"].map(|kind| self.file(&format!("{user}.{kind}")));
+            self.kubeconfig(user, self.address, &json!({"client-certificate": certificate, "client-key": key}));
+        }
+    }
+
+    fn kubeconfig(&self, name: &str, server: SocketAddr, user: &serde_json::Value) -> PathBuf {
+        let server = json!({"server": format!("https://{server}"), "certificate-authority": self.file("ca.crt")});
+        let config = json!({
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "it", "cluster": server}],
+            "users": [{"name": "it", "user": user}],
+            "contexts": [{"name": "it", "context": {"cluster": "it", "user": "it"}}],
+            "current-context": "it",
+        });
+        let path = self.file(&format!("{name}.kubeconfig"));
+        fs::write(&path, config.to_string()).unwrap();
+        path
+    }
+
+    fn run(&self, name: &str, arguments: &[impl AsRef<OsStr>]) -> Process {
+        let mut command = Command::new(self.programs.join(name));
+        command.args(arguments).env("HOME", &self.folder).current_dir(&self.folder);
+        Process::start(command, name, &self.folder)
+    }
+
+    fn start_etcd(&mut self) {
+        let url = &self.etcd_url;
+        let peers = "http://127.0.0.1:0";
+        self.etcd = Some(self.run(
+            "etcd",
+            &[
+                "--data-dir=etcd",
+                &format!("--listen-client-urls={url}"),
+                &format!("--advertise-client-urls={url}"),
+                &format!("--listen-peer-urls={peers}"),
+                // Nothing here outlives the run.
+                "--unsafe-no-fsync",
+                "--log-level=warn",
+            ],
+        ));
+    }
+
+    /// Starts kube-apiserver, for the first time or again, and waits until it serves.
+    pub fn start_apiserver(&mut self) {
+        let arguments = [
+            format!("--etcd-servers={}", self.etcd_url),
+            format!("--secure-port={}", self.address.port()),
+            "--bind-address=127.0.0.1".to_owned(),
+            "--endpoint-reconciler-type=none".to_owned(),
+            "--service-cluster-ip-range=10.0.0.0/24".to_owned(),
+            "--tls-cert-file=kube-apiserver.crt".to_owned(),
+            "--tls-private-key-file=kube-apiserver.key".to_owned(),
+            "--client-ca-file=ca.crt".to_owned(),
+            "--authorization-mode=RBAC".to_owned(),
+            "--requestheader-client-ca-file=front-proxy-ca.crt".to_owned(),
+            "--requestheader-allowed-names=front-proxy-client".to_owned(),
+            "--requestheader-username-headers=X-Remote-User".to_owned(),
+            "--requestheader-group-headers=X-Remote-Group".to_owned(),
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
+            "--proxy-client-cert-file=front-proxy-client.crt".to_owned(),
+            "--proxy-client-key-file=front-proxy-client.key".to_owned(),
+            // At this level it tells of certificates that it has read again.
+            "--v=2".to_owned(),
+            "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+            "--service-account-key-file=service-accounts.pub".to_owned(),
+            "--service-account-signing-key-file=service-accounts.key".to_owned(),
+        ];
+        self.apiserver = Some(self.run("kube-apiserver", &arguments));
+        let admin = self.admin();
+        eventually("kube-apiserver is ready", || {
+            self.etcd.as_mut().unwrap().must_run();
+            self.apiserver.as_mut().unwrap().must_run();
+            admin.raw("/readyz")
+        });
+    }
+
+    /// Those that HPAs need, where the program is there: envtest has none.
+    fn start_controllers(&mut self) {
+        const WANTED: &str = "horizontal-pod-autoscaler-controller,deployment-controller,replicaset-controller,\
+                              serviceaccount-controller,namespace-controller,garbage-collector-controller";
+        if !self.programs.join("kube-controller-manager").exists() {
+            return;
+        }
+        let arguments = [
+            &format!("--kubeconfig={CONTROLLERS}.kubeconfig"),
+            &format!("--controllers={WANTED}"),
+            "--secure-port=0",
+            "--leader-elect=false",
+            // Each controller is its own service account, with its own rights, as in a cluster.
+            "--use-service-account-credentials=true",
+            "--service-account-private-key-file=service-accounts.key",
+            "--root-ca-file=ca.crt",
+            "--horizontal-pod-autoscaler-sync-period=3s",
+        ];
+        self.controllers = Some(self.run("kube-controller-manager", &arguments));
+    }
+}
+
+impl Drop for Plane {
+    fn drop(&mut self) {
+        // Who asks first, who is asked last.
+        self.controllers = None;
+        self.apiserver = None;
+        self.etcd = None;
+    }
+}

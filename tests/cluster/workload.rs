@@ -1,0 +1,138 @@
+//! Deployments whose pods run nowhere: the test stands for kubelets and tells what became of them.
+
+use serde_json::{Value, json};
+
+use crate::kubectl::Kubectl;
+use crate::process::eventually;
+
+/// A Deployment and the HPA that scales it, both of one name in a namespace.
+pub struct Workload<'a> {
+    kubectl: &'a Kubectl,
+    namespace: &'static str,
+    name: &'static str,
+}
+
+impl<'a> Workload<'a> {
+    /// Two pods that run, and an HPA with this metric.
+    pub fn start(kubectl: &'a Kubectl, namespace: &'static str, name: &'static str, metric: &Value) -> Self {
+        let workload = Self { kubectl, namespace, name };
+        kubectl.apply(&workload.deployment().to_string());
+        workload.run_pods(2);
+        kubectl.apply(&workload.autoscaler(metric).to_string());
+        workload
+    }
+
+    fn deployment(&self) -> Value {
+        let labels = json!({"app": self.name});
+        json!({
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": self.name, "namespace": self.namespace},
+            "spec": {"replicas": 2, "selector": {"matchLabels": labels}, "template": {
+                "metadata": {"labels": labels},
+                // There is no scheduler.
+                "spec": {"nodeName": "nowhere", "containers": [{"name": "app", "image": "none"}]},
+            }},
+        })
+    }
+
+    fn autoscaler(&self, metric: &Value) -> Value {
+        let at_once = json!({
+            "stabilizationWindowSeconds": 0,
+            "policies": [{"type": "Pods", "value": 100, "periodSeconds": 1}],
+        });
+        json!({
+            "apiVersion": "autoscaling/v2",
+            "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": self.name, "namespace": self.namespace},
+            "spec": {
+                "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": self.name},
+                "minReplicas": 1,
+                "maxReplicas": 20,
+                "metrics": [metric],
+                "behavior": {"scaleUp": at_once, "scaleDown": at_once},
+            },
+        })
+    }
+
+    /// Makes all its pods run, once there are so many, the oldest at 127.0.0.1, the next at 127.0.0.2 and so on; their names
+    /// in that order.
+    pub fn run_pods(&self, count: usize) -> Vec<String> {
+        let pods = eventually("the pods are there", || {
+            let label = format!("--selector=app={}", self.name);
+            let pods =
+                self.kubectl.get(&["pods", &self.in_namespace(), &label, "--sort-by=.metadata.creationTimestamp"]);
+            let pods = pods["items"].as_array().unwrap().clone();
+            if pods.len() == count { Ok(pods) } else { Err(format!("{} of {count}", pods.len())) }
+        });
+        let run = |(number, pod): (usize, &Value)| {
+            let name = pod["metadata"]["name"].as_str().unwrap().to_owned();
+            if pod["status"]["phase"] != "Running" {
+                let status = json!({
+                    "phase": "Running",
+                    "podIP": format!("127.0.0.{}", number + 1),
+                    "conditions": [{"type": "Ready", "status": "True"}],
+                });
+                let patch = format!("--patch={}", json!({"status": status}));
+                self.kubectl
+                    .run(&["patch", "pod", &name, &self.in_namespace(), "--subresource=status", "--type=merge", &patch])
+                    .unwrap();
+            }
+            name
+        };
+        pods.iter().enumerate().map(run).collect()
+    }
+
+    /// Waits until the HPA has scaled to so many.
+    pub fn reaches(&self, replicas: u64) {
+        eventually("the HPA scales", || {
+            let (active, why) = self.condition("ScalingActive");
+            let found = self.replicas();
+            if active == "True" && found == replicas {
+                Ok(())
+            } else {
+                Err(format!("{found} replicas instead of {replicas}, active {active}: {why}"))
+            }
+        });
+    }
+
+    /// What the HPA wants of the Deployment.
+    pub fn replicas(&self) -> u64 {
+        self.object("deployment")["spec"]["replicas"].as_u64().unwrap()
+    }
+
+    /// Status and message of a condition of the HPA.
+    pub fn condition(&self, kind: &str) -> (String, String) {
+        let autoscaler = self.object("hpa");
+        let conditions = autoscaler["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        let condition = conditions.into_iter().find(|condition| condition["type"] == kind).unwrap_or_default();
+        let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
+        (text("status"), format!("{}: {}", text("reason"), text("message")))
+    }
+
+    /// Changes with each write to it.
+    pub fn resource_version(&self) -> String {
+        self.object("hpa")["metadata"]["resourceVersion"].as_str().unwrap().to_owned()
+    }
+
+    /// What people see.
+    pub fn described(&self) -> String {
+        self.kubectl.run(&["describe", "hpa", self.name, &self.in_namespace()]).unwrap()
+    }
+
+    /// No more of it.
+    pub fn remove(self) {
+        let objects = [format!("hpa/{}", self.name), format!("deployment/{}", self.name)];
+        self.kubectl.run(&["delete", "--wait=false", &objects[0], &objects[1], &self.in_namespace()]).unwrap();
+        let label = format!("--selector=app={}", self.name);
+        self.kubectl.run(&["delete", "pods", &label, &self.in_namespace(), "--force", "--grace-period=0"]).unwrap();
+    }
+
+    fn object(&self, kind: &str) -> Value {
+        self.kubectl.get(&[kind, self.name, &self.in_namespace()])
+    }
+
+    fn in_namespace(&self) -> String {
+        format!("--namespace={}", self.namespace)
+    }
+}

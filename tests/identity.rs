@@ -1,0 +1,612 @@
+//! Who asks and what they may, over real TLS, with a Kubernetes API that is asked about both.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use std::io::Write;
+use std::sync::mpsc;
+use std::thread;
+
+use common::kubernetes::{ACCESS, Kubernetes, Reply, TOKENS, arrived, ask, secure};
+use common::secure::{CLIENTS, Client, DISCOVERY, FRONT_PROXIES, Secure, client_config, eventually, get, own};
+use common::upstream::{Gate, Upstream};
+use common::{Answer, file};
+use rcgen::{DnType, KeyPair};
+use ring::digest;
+use serde_json::{Value, json};
+
+const V1: &str = "/apis/custom.metrics.k8s.io/v1beta1";
+const METRIC: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/a";
+
+const PAGE: &str = "\
+qps{namespace=\"default\",pod=\"web-0\",app=\"web\",verb=\"GET\"} 1.5
+hits{namespace=\"default\",service=\"web\"} 12
+nsm{namespace=\"default\"} 3
+a{namespace=\"shop\",service=\"web\"} 1
+load{node=\"n1\"} 0.25
+";
+
+/// Its metrics, one for each kind of route.
+fn config() -> String {
+    let url = Upstream::text(PAGE).url();
+    format!(
+        "sources:\n  app: {{url: '{url}', namespaces: [default, shop], labelSelector: labels, cache: 10m}}\nmetrics:\n  \
+         - {{name: qps, object: pods, source: app}}\n  - {{name: hits, object: services, source: app}}\n  \
+         - {{name: nsm, object: namespaces, source: app}}\n  - {{name: a, object: services, source: app}}\n  \
+         - {{name: load, object: nodes, source: app}}\n"
+    )
+}
+
+fn start(args: &[&str]) -> (Kubernetes, Secure) {
+    let kubernetes = Kubernetes::start();
+    let secure = kubernetes.secure(&config(), args);
+    (kubernetes, secure)
+}
+
+fn front_proxy(secure: &Secure) -> Client {
+    secure.client_of(client_config(Some(&FRONT_PROXIES.issue("front-proxy-client"))))
+}
+
+/// Headers of the front proxy for this user.
+fn by(user: &str) -> String {
+    format!("X-Remote-User: {user}\r\n")
+}
+
+fn token(token: &str) -> String {
+    format!("Authorization: Bearer {token}\r\n")
+}
+
+/// The message of a 403, its details checked.
+fn forbidden(answer: &Answer, details: &Value) -> String {
+    let status = answer.json();
+    assert_eq!((answer.code, &status["reason"], &status["details"]), (403, &json!("Forbidden"), details), "{status}");
+    status["message"].as_str().unwrap().to_owned()
+}
+
+/// Every distinct request that a real aggregator has sent.
+#[test]
+fn a_real_aggregator_is_understood() {
+    let (kubernetes, secure) = start(&[]);
+    let client = front_proxy(&secure);
+    let requests = include_str!("fixtures/aggregator-requests.jsonl");
+    let hpa = json!({
+        "user": "system:serviceaccount:kube-system:horizontal-pod-autoscaler",
+        "groups": ["system:serviceaccounts", "system:serviceaccounts:kube-system", "system:authenticated"],
+        "extra": {"authentication.kubernetes.io/credential-id": ["JTI=b200b8ec-8114-484b-a8c6-fdd4b69d0598"]},
+        "uid": "f1d0eb8f-7325-4b98-a8b4-eff2a9272bb8",
+    });
+    let question = |attributes: &Value| {
+        let mut question = hpa.clone();
+        let mut all =
+            json!({"namespace": "default", "verb": "get", "group": "custom.metrics.k8s.io", "version": "v1beta2"});
+        all.as_object_mut().unwrap().extend(attributes.as_object().unwrap().clone());
+        question["resourceAttributes"] = all;
+        question
+    };
+    let questions = [
+        question(&json!({"resource": "pods", "subresource": "qps", "name": "*"})),
+        question(&json!({"resource": "services", "subresource": "hits", "name": "web"})),
+        question(&json!({"resource": "metrics", "name": "nsm"})),
+    ];
+    let mut asked = 0;
+    for line in requests.lines() {
+        let request: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(request["client_cert_cn"], "front-proxy-client");
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        let (method, target) = (text(&request["method"]), text(&request["target"]));
+        let headers = request["headers"].as_array().unwrap().iter();
+        let lines: String = headers.map(|pair| format!("{}: {}\r\n", text(&pair[0]), text(&pair[1]))).collect();
+        let mut stream = client.connect();
+        stream.write_all(format!("{method} {target} HTTP/1.1\r\n{lines}\r\n").as_bytes()).unwrap();
+        let answer = common::secure::read_answer(&mut stream).unwrap();
+        let of_hpa = lines.contains("horizontal-pod-autoscaler\r\nAccept-Encoding");
+        match target.split(['?', '/']).next_back().unwrap() {
+            _ if method == "DELETE" => assert_eq!(answer.code, 405),
+            _ if target.contains("/pods/%2A/qps") => {
+                // kubectl's has another selector, which no series has a label for.
+                let odd = target.contains("x+in+");
+                assert_eq!(answer.code, if odd { 400 } else { 200 }, "{line}: {answer:?}");
+                if !odd {
+                    assert_eq!(answer.values(), "web-0 1500m");
+                }
+            }
+            _ if target.ends_with("/services/web/hits") => assert_eq!(answer.values(), "web 12"),
+            _ if target.ends_with("/metrics/nsm") => assert_eq!(answer.values(), "default 3"),
+            _ if target == "/apis" => assert_eq!(answer.json()["kind"], "APIGroupList"),
+            _ if target == "/apis/custom.metrics.k8s.io/v1beta2" => {
+                assert_eq!(answer.json()["kind"], "APIResourceList");
+            }
+            // It describes nothing, and is there.
+            _ if target.starts_with("/openapi/") => assert_eq!(answer.code, 200, "{line}: {answer:?}"),
+            // External metrics are not served: 404, not 401 or 403.
+            _ => assert_eq!(answer.code, 404, "{line}: {answer:?}"),
+        }
+        asked += usize::from(of_hpa);
+        // Nobody is asked about system:masters and discovery.
+        assert_eq!(kubernetes.calls(ACCESS).len(), asked, "{line}");
+    }
+    assert_eq!(kubernetes.asked(), questions);
+    let call = &kubernetes.calls(ACCESS)[0];
+    let body: Value = serde_json::from_str(&call.body).unwrap();
+    let whole = json!({"apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "spec": questions[0]});
+    assert_eq!(body, whole);
+    assert_eq!((call.method.as_str(), call.header("content-type")), ("POST", Some("application/json")));
+    assert_eq!(call.header("authorization"), Some("Bearer own-token"));
+    assert_eq!(kubernetes.calls(TOKENS).len(), 0);
+}
+
+/// What is asked about each route and method.
+#[test]
+fn questions_have_kubernetes_attributes() {
+    let (kubernetes, secure) = start(&[]);
+    kubernetes.policy(|_| json!({"allowed": false, "reason": "as told"}));
+    let mut stream = front_proxy(&secure).connect();
+    let group = "custom.metrics.k8s.io";
+    let metric = |namespace: Value, verb: &str, resource: &str, subresource: Value, name: &str| {
+        let mut of = json!({"verb": verb, "group": group, "version": "v1beta1", "resource": resource, "name": name});
+        for (key, value) in [("namespace", namespace), ("subresource", subresource)] {
+            if !value.is_null() {
+                of[key] = value;
+            }
+        }
+        json!({"resourceAttributes": of})
+    };
+    let path = |path: &str, verb: &str| json!({"nonResourceAttributes": {"path": path, "verb": verb}});
+    let null = Value::Null;
+    for (method, target, attributes, message) in [
+        (
+            "GET",
+            format!("{V1}/namespaces/ns/pods/%2A/m?labelSelector=a"),
+            metric(json!("ns"), "get", "pods", json!("m"), "*"),
+            "pods.custom.metrics.k8s.io \"*\" is forbidden: User \"u\" cannot get resource \"pods/m\" in API group \
+             \"custom.metrics.k8s.io\" in the namespace \"ns\": as told",
+        ),
+        (
+            "GET",
+            format!("{V1}/namespaces/ns/deployments.apps/web%2Fm/"),
+            metric(json!("ns"), "get", "deployments.apps", json!("m"), "web"),
+            "deployments.apps.custom.metrics.k8s.io \"web\" is forbidden: User \"u\" cannot get resource \
+             \"deployments.apps/m\" in API group \"custom.metrics.k8s.io\" in the namespace \"ns\": as told",
+        ),
+        (
+            "GET",
+            format!("{V1}/namespaces/ns/metrics/m"),
+            metric(json!("ns"), "get", "metrics", null.clone(), "m"),
+            "metrics.custom.metrics.k8s.io \"m\" is forbidden: User \"u\" cannot get resource \"metrics\" in API group \
+             \"custom.metrics.k8s.io\" in the namespace \"ns\": as told",
+        ),
+        (
+            "GET",
+            format!("{V1}/nodes/n1/m"),
+            metric(null.clone(), "get", "nodes", json!("m"), "n1"),
+            "nodes.custom.metrics.k8s.io \"n1\" is forbidden: User \"u\" cannot get resource \"nodes/m\" in API group \
+             \"custom.metrics.k8s.io\" at the cluster scope: as told",
+        ),
+        (
+            "GET",
+            "/metrics".into(),
+            path("/metrics", "get"),
+            "forbidden: User \"u\" cannot get path \"/metrics\": as told",
+        ),
+        ("GET", "/".into(), path("/", "get"), "forbidden: User \"u\" cannot get path \"/\": as told"),
+        (
+            "GET",
+            "/readyz/trust?verbose".into(),
+            path("/readyz/trust", "get"),
+            "forbidden: User \"u\" cannot get path \"/readyz/trust\": as told",
+        ),
+    ] {
+        let answer = ask(&mut stream, method, &target, &by("u"));
+        let mut question = json!({"user": "u", "groups": ["system:authenticated"]});
+        question.as_object_mut().unwrap().extend(attributes.as_object().unwrap().clone());
+        assert_eq!(kubernetes.asked().pop(), Some(question), "{target}");
+        let of = &attributes["resourceAttributes"];
+        let details = match of.is_null() {
+            true => json!({}),
+            false => json!({"name": of["name"], "group": group, "kind": of["resource"]}),
+        };
+        assert_eq!(forbidden(&answer, &details), message, "{target}");
+    }
+    for (method, verb) in [
+        ("HEAD", "get"),
+        ("POST", "create"),
+        ("PUT", "update"),
+        ("PATCH", "patch"),
+        ("DELETE", "delete"),
+        ("OPTIONS", ""),
+    ] {
+        let mut stream = front_proxy(&secure).connect();
+        let user = by(&format!("by-{method}"));
+        let request = format!("{method} {V1}/nodes/n1/m HTTP/1.1\r\nHost: a\r\n{user}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        assert!(common::secure::read_to_end(&mut stream).starts_with("HTTP/1.1 403 "), "{method}");
+        assert_eq!(kubernetes.asked().pop().unwrap()["resourceAttributes"]["verb"], verb, "{method}");
+    }
+    // Who may, is told that there is no such method.
+    kubernetes.policy(|_| json!({"allowed": true}));
+    assert_eq!(ask(&mut stream, "DELETE", METRIC, &by("other")).code, 405);
+}
+
+#[test]
+fn users_come_with_all_that_the_front_proxy_says() {
+    let (kubernetes, secure) = start(&[]);
+    let mut stream = front_proxy(&secure).connect();
+    let headers = "x-remote-user: first\r\nX-Remote-User: second\r\nX-REMOTE-GROUP: b\r\nX-Remote-Group: a, c\r\n\
+                   X-Remote-Group: \r\nX-Remote-Uid: 7\r\nX-Remote-Extra-Scopes: s1\r\nx-remote-extra-scopes: s2\r\n\
+                   X-Remote-Extra-Example.org%2fPod%20Name: p\r\nX_Remote_Group: system:masters\r\n\
+                   Authorization: Bearer ignored\r\n";
+    assert_eq!(ask(&mut stream, "GET", METRIC, headers).values(), "web 1");
+    let mut spec = kubernetes.asked().pop().unwrap();
+    spec.as_object_mut().unwrap().remove("resourceAttributes");
+    let expected = json!({
+        "user": "first", "uid": "7", "groups": ["b", "a, c", "system:authenticated"],
+        "extra": {"scopes": ["s1", "s2"], "example.org/pod name": ["p"]},
+    });
+    assert_eq!(spec, expected);
+    assert_eq!(kubernetes.calls(TOKENS).len(), 0, "the first that succeeds counts");
+    // One who is known not to be known stays so, and gets no discovery.
+    let unknown = "X-Remote-User: system:anonymous\r\nX-Remote-Group: system:unauthenticated\r\n";
+    assert_eq!(ask(&mut stream, "GET", METRIC, unknown).values(), "web 1");
+    assert_eq!(kubernetes.asked().pop().unwrap()["groups"], json!(["system:unauthenticated"]));
+    let path = "forbidden: User \"system:anonymous\" cannot get path \"/apis/custom.metrics.k8s.io/v1beta2\"";
+    assert_eq!(forbidden(&ask(&mut stream, "GET", DISCOVERY, unknown), &json!({})), path);
+}
+
+#[test]
+fn certificates_of_users_name_them() {
+    let (kubernetes, secure) = start(&[]);
+    let identity = CLIENTS.issue_with("jane", &KeyPair::generate().unwrap(), |params| {
+        params.distinguished_name.push(DnType::OrganizationName, "dev");
+        params.distinguished_name.push(DnType::CustomDnType(vec![1, 3, 6, 1, 4, 1, 57683, 2]), "42");
+    });
+    let hash = digest::digest(&digest::SHA256, &identity.certificates()[0]);
+    let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut stream = secure.client_of(client_config(Some(&identity))).connect();
+    // What it says of others is not heard.
+    assert_eq!(ask(&mut stream, "GET", METRIC, &(by("root") + "X-Remote-Group: system:masters\r\n")).values(), "web 1");
+    let mut spec = kubernetes.asked().pop().unwrap();
+    spec.as_object_mut().unwrap().remove("resourceAttributes");
+    let expected = json!({
+        "user": "jane", "uid": "42", "groups": ["dev", "system:authenticated"],
+        "extra": {"authentication.kubernetes.io/credential-id": [format!("X509SHA256={hash}")]},
+    });
+    assert_eq!(spec, expected);
+    let master = CLIENTS.issue_with("root", &KeyPair::generate().unwrap(), |params| {
+        params.distinguished_name.push(DnType::OrganizationName, "system:masters");
+    });
+    kubernetes.policy(|_| json!({"allowed": false}));
+    assert_eq!(secure.client_of(client_config(Some(&master))).get(METRIC).values(), "web 1");
+    assert_eq!(kubernetes.calls(ACCESS).len(), 1);
+}
+
+#[test]
+fn tokens_are_reviewed() {
+    let (kubernetes, secure) = start(&[]);
+    kubernetes.token("good", json!({"username": "sa", "uid": "9", "groups": ["g"], "extra": {"k": ["v"]}}));
+    kubernetes.token("master", json!({"username": "m", "groups": ["system:masters"]}));
+    let mut stream = secure.client().connect();
+    assert_eq!(ask(&mut stream, "GET", METRIC, &token("good")).values(), "web 1");
+    let spec = kubernetes.asked().pop().unwrap();
+    assert_eq!([&spec["user"], &spec["uid"]], ["sa", "9"]);
+    assert_eq!((&spec["groups"], &spec["extra"]), (&json!(["g", "system:authenticated"]), &json!({"k": ["v"]})));
+    let review: Value = serde_json::from_str(&kubernetes.calls(TOKENS)[0].body).unwrap();
+    let expected = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "good"}});
+    assert_eq!(review, expected);
+    assert_eq!(kubernetes.calls(TOKENS)[0].header("authorization"), Some("Bearer own-token"));
+    // The scheme in any case, the same token: nobody is asked again.
+    for scheme in ["bearer", "BEARER", "Bearer  "] {
+        assert_eq!(ask(&mut stream, "GET", METRIC, &format!("authorization: {scheme} good\r\n")).values(), "web 1");
+    }
+    assert_eq!((kubernetes.calls(TOKENS).len(), kubernetes.calls(ACCESS).len()), (1, 1));
+    assert_eq!(ask(&mut stream, "GET", METRIC, &token("master")).values(), "web 1");
+    assert_eq!((kubernetes.calls(TOKENS).len(), kubernetes.calls(ACCESS).len()), (2, 1));
+    // A no is remembered too.
+    for _ in 0..3 {
+        assert_eq!(ask(&mut stream, "GET", METRIC, &token("bad")).status(), "401 Unauthorized: Unauthorized");
+    }
+    assert_eq!(kubernetes.calls(TOKENS).len(), 3);
+    // Not so where the API server could not tell.
+    let wrong = json!({"kind": "TokenReview", "status": {"authenticated": false, "error": "etcd is slow"}}).to_string();
+    kubernetes.does(TOKENS, [Reply::Say(201, wrong)]);
+    kubernetes.token("later", json!({"username": "l"}));
+    assert_eq!(ask(&mut stream, "GET", METRIC, &token("later")).status(), "401 Unauthorized: Unauthorized");
+    assert_eq!(ask(&mut stream, "GET", METRIC, &token("later")).values(), "web 1");
+    assert_eq!(kubernetes.calls(TOKENS).len(), 5);
+    // A yes that names nobody is none.
+    kubernetes.token("nameless", json!({}));
+    assert_eq!(ask(&mut stream, "GET", DISCOVERY, &token("nameless")).status(), "401 Unauthorized: Unauthorized");
+}
+
+#[test]
+fn strangers_get_open_paths_only() {
+    let (kubernetes, secure) = start(&[]);
+    let mut stream = secure.client().connect();
+    for path in ["/healthz", "/livez", "/readyz", "/readyz?verbose"] {
+        assert_eq!(ask(&mut stream, "GET", path, "").code, 200, "{path}");
+    }
+    for (path, details) in [
+        ("/readyz/trust", json!({})),
+        ("/livez/", json!({})),
+        ("/metrics", json!({})),
+        ("/version", json!({})),
+        ("/", json!({})),
+        ("/apis", json!({})),
+        ("/openapi/v2", json!({})),
+        ("/nothing", json!({})),
+        ("/%zz", json!({})),
+        (DISCOVERY, json!({})),
+        (METRIC, json!({"name": "web", "group": "custom.metrics.k8s.io", "kind": "services"})),
+    ] {
+        let forged = by("root") + "X-Remote-Group: system:masters\r\nAuthorization: Basic cm9vdDpyb290\r\n";
+        let message = forbidden(&ask(&mut stream, "GET", path, &forged), &details);
+        assert!(message.contains("forbidden: User \"system:anonymous\" cannot get "), "{path}: {message}");
+    }
+    assert_eq!((kubernetes.calls(TOKENS).len(), kubernetes.calls(ACCESS).len()), (0, 0), "nor do they make us ask");
+}
+
+#[test]
+fn open_paths_can_be_chosen() {
+    let (kubernetes, secure) = start(&["--authorization-always-allow-paths", "/metrics,/readyz/*"]);
+    let client = secure.client();
+    for (path, code) in [("/metrics", 200), ("/readyz/trust", 200), ("/readyz", 403), ("/livez", 403), (METRIC, 403)] {
+        assert_eq!(client.get(path).code, code, "{path}");
+    }
+    assert_eq!(kubernetes.calls(ACCESS).len(), 0);
+}
+
+/// Fifty at once cause one call each; the second round none.
+#[test]
+fn callers_share_answers() {
+    let (kubernetes, secure) = start(&[]);
+    kubernetes.token("good", json!({"username": "sa"}));
+    let gate = Gate::default();
+    let door = gate.clone();
+    kubernetes.script(move |call| match call.path.as_str() {
+        TOKENS => Reply::Late(door.clone()),
+        _ => Reply::Good,
+    });
+    let (client, (sent, all_sent)) = (secure.client(), mpsc::channel());
+    thread::scope(|scope| {
+        for _ in 0..50 {
+            let (client, sent) = (&client, sent.clone());
+            scope.spawn(move || {
+                let mut stream = client.connect();
+                stream
+                    .write_all(format!("GET {METRIC} HTTP/1.1\r\nHost: a\r\n{}\r\n", token("good")).as_bytes())
+                    .unwrap();
+                sent.send(()).unwrap();
+                assert_eq!(common::secure::read_answer(&mut stream).unwrap().values(), "web 1");
+            });
+        }
+        assert_eq!(all_sent.iter().take(50).count(), 50);
+        arrived(&kubernetes, TOKENS, 1);
+        gate.open();
+    });
+    assert_eq!((kubernetes.calls(TOKENS).len(), kubernetes.calls(ACCESS).len()), (1, 1));
+    let page = front_proxy(&secure);
+    let page = ask(&mut page.connect(), "GET", "/metrics", &(by("m") + "X-Remote-Group: system:masters\r\n")).body;
+    for (series, value) in [
+        ("authentication_attempts{result=\"success\"}", 51.0),
+        ("authentication_attempts{result=\"failure\"}", 0.0),
+        ("authorization_attempts_total{result=\"allowed\"}", 51.0),
+        ("authorization_attempts_total{result=\"denied\"}", 0.0),
+        ("apiserver_delegated_authn_request_total{code=\"200\"}", 1.0),
+        ("apiserver_delegated_authz_request_total{code=\"200\"}", 1.0),
+    ] {
+        assert_eq!(own(&page, series), value, "{series}");
+    }
+}
+
+/// While nobody answers, what the aggregator itself asks for is answered, and nobody gets anything else.
+#[test]
+fn an_outage_leaves_discovery_and_grants_nothing() {
+    let (kubernetes, secure) = start(&[]);
+    let hanging = Gate::default();
+    let door = hanging.clone();
+    kubernetes.script(move |_| Reply::Late(door.clone()));
+    let proxy = front_proxy(&secure);
+    let mut waiting: Vec<_> = (0..40)
+        .map(|number| {
+            let (client, headers) = match number % 2 {
+                0 => (&proxy, by(&format!("user-{number}"))),
+                _ => (&secure.client(), token(&format!("token-{number}"))),
+            };
+            let mut stream = client.connect();
+            stream.write_all(format!("GET {METRIC} HTTP/1.1\r\nHost: a\r\n{headers}\r\n").as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    arrived(&kubernetes, ACCESS, 1);
+    let mut aggregator = proxy.connect();
+    let probe = by("system:kube-aggregator") + "X-Remote-Group: system:masters\r\n";
+    for _ in 0..50 {
+        assert_eq!(ask(&mut aggregator, "GET", DISCOVERY, &probe).code, 200);
+        assert_eq!(ask(&mut aggregator, "GET", "/apis", &by("system:kube-aggregator")).code, 200);
+        assert_eq!(ask(&mut aggregator, "GET", "/openapi/v2", &by("system:aggregator")).code, 200);
+        assert_eq!(ask(&mut aggregator, "GET", "/version", &by("kubectl")).code, 200);
+        assert_eq!(ask(&mut aggregator, "GET", "/readyz", "").body, "ok");
+        assert_eq!(ask(&mut aggregator, "GET", METRIC, &probe).values(), "web 1");
+    }
+    let server = kubernetes.url();
+    let who = format!("503 ServiceUnavailable: cannot tell who asks: TokenReview to {server}: timeout");
+    let may = format!(
+        "503 ServiceUnavailable: cannot tell whether access is granted: SubjectAccessReview to {server}: timeout"
+    );
+    let full = "503 ServiceUnavailable: too many requests wait for sources that are slow to answer";
+    for (number, stream) in waiting.iter_mut().enumerate() {
+        let status = common::secure::read_answer(stream).unwrap().status();
+        assert!(status == full || status == [&may, &who][number % 2].as_str(), "{status}");
+    }
+    // It is over as soon as it is over.
+    hanging.open();
+    kubernetes.script(|_| Reply::Good);
+    assert_eq!(ask(&mut aggregator, "GET", METRIC, &by("user-0")).values(), "web 1");
+    let page = ask(&mut aggregator, "GET", "/metrics", &probe).body;
+    assert!(own(&page, "authentication_attempts{result=\"error\"}") >= 1.0);
+    assert!(own(&page, "authorization_attempts_total{result=\"error\"}") >= 1.0);
+    assert!(own(&page, "apiserver_delegated_authz_request_total{code=\"<error>\"}") >= 1.0);
+}
+
+/// Whatever comes back instead of an answer, nobody is let in by it.
+#[test]
+fn lies_grant_nothing() {
+    let (kubernetes, secure) = start(&[]);
+    let mut proxy = front_proxy(&secure).connect();
+    let mut direct = secure.client().connect();
+    let server = kubernetes.url();
+    let something_else = "answered something else than was asked for";
+    let yes =
+        json!({"allowed": true, "authenticated": true, "user": {"username": "root", "groups": ["system:masters"]}});
+    let huge =
+        format!("{{\"status\":{{\"allowed\":true,\"authenticated\":true,\"reason\":\"{}\"}}}}", "x".repeat(2 << 20));
+    for (number, (reply, why)) in [
+        (Reply::Say(200, "yes".into()), something_else),
+        (Reply::Say(200, "{}".into()), something_else),
+        (Reply::Say(201, json!({"status": yes}).to_string()), something_else),
+        (Reply::Say(201, json!({"kind": "Pod", "apiVersion": "v1", "status": yes}).to_string()), something_else),
+        (Reply::Say(201, huge), something_else),
+        (Reply::Say(204, String::new()), "answered 204"),
+        (Reply::Say(301, json!({"status": yes}).to_string()), "answered 301"),
+        (Reply::Say(403, "\u{1b}[2J secret".into()), "answered 403: we lack the permission"),
+        (Reply::Say(401, String::new()), "answered 401: our own credentials are not taken"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        kubernetes.script(move |_| reply.clone());
+        let answer = ask(&mut proxy, "GET", METRIC, &by(&format!("u{number}")));
+        let what = "503 ServiceUnavailable: cannot tell whether access is granted: SubjectAccessReview";
+        assert_eq!(answer.status(), format!("{what} to {server}: {why}"), "{number}");
+        let answer = ask(&mut direct, "GET", METRIC, &token(&format!("t{number}")));
+        let what = "503 ServiceUnavailable: cannot tell who asks: TokenReview";
+        assert_eq!(answer.status(), format!("{what} to {server}: {why}"), "{number}");
+    }
+    // A no beside a yes is a no.
+    kubernetes.script(|_| Reply::Good);
+    kubernetes.policy(|_| json!({"allowed": true, "denied": true, "reason": "<no>"}));
+    let answer = ask(&mut proxy, "GET", "/metrics", &by("u"));
+    assert_eq!(forbidden(&answer, &json!({})), "forbidden: User \"u\" cannot get path \"/metrics\": &lt;no&gt;");
+}
+
+#[test]
+fn nothing_secret_is_told() {
+    let (kubernetes, secure) = start(&["-vvv"]);
+    let mut secure = secure;
+    let identity = CLIENTS.issue("jane");
+    kubernetes.token("good-s3cret", json!({"username": "sa"}));
+    let mut direct = secure.client().connect();
+    let mut answers = String::new();
+    for value in ["good-s3cret", "bad-s3cret", "odd \u{1}s3cret", "x-s3cret y"] {
+        answers += &format!("{:?}", ask_loosely(&secure, &token(value)));
+    }
+    for reply in [Reply::Say(500, "own-token good-s3cret".into()), Reply::Say(200, "own-token".into()), Reply::Drop] {
+        kubernetes.script(move |_| reply.clone());
+        let headers = token("other-s3cret") + "Cookie: s3cret\r\n";
+        answers += &format!("{:?}", ask(&mut direct, "GET", METRIC, &headers));
+    }
+    kubernetes.script(|_| Reply::Good);
+    answers += &format!("{:?}", secure.client_of(client_config(Some(&identity))).get(METRIC));
+    let master = by("m") + "X-Remote-Group: system:masters\r\n";
+    answers += &ask(&mut front_proxy(&secure).connect(), "GET", "/metrics", &master).body;
+    secure.server.signal("KILL");
+    secure.server.wait();
+    let log = secure.server.seen.join("\n");
+    assert!(log.contains("not authenticated: invalid bearer token"), "{log}");
+    for secret in ["s3cret", "Bearer", "BEGIN CERTIFICATE", "PRIVATE KEY"] {
+        assert!(!answers.contains(secret), "{secret} in {answers}");
+    }
+    for secret in
+        ["bad-s3cret", "other-s3cret", "odd", "x-s3cret", "Cookie", "Bearer", "BEGIN CERTIFICATE", "PRIVATE KEY"]
+    {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
+
+fn ask_loosely(secure: &Secure, headers: &str) -> Answer {
+    let request = format!("GET {METRIC} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{headers}\r\n");
+    Answer::parse(secure.client().converse(&request).as_bytes())
+}
+
+#[test]
+fn ready_once_it_is_known_whom_to_trust() {
+    let kubernetes = Kubernetes::start();
+    kubernetes.script(|_| Reply::Say(503, "{}".into()));
+    let kubeconfig = kubernetes.kubeconfig("{token: t}");
+    let mut secure = secure(&config(), &["--kubeconfig", kubeconfig.to_str().unwrap()]);
+    let client = secure.client();
+    let cause = "cannot learn whom the Kubernetes API trusts: ConfigMap extension-apiserver-authentication to ";
+    let line = secure.server.wait_for(cause);
+    assert!(line.ends_with(&format!("{}: answered 503 ({{}})", kubernetes.url())), "{line}");
+    let not_ready = client.get("/readyz");
+    assert_eq!(not_ready.code, 500);
+    assert!(not_ready.body.contains("[-]trust failed"), "{}", not_ready.body);
+    assert_eq!(client.get("/livez").body, "ok");
+    let proxy = front_proxy(&secure);
+    assert_eq!(proxy.get(DISCOVERY).status(), "401 Unauthorized: Unauthorized");
+    kubernetes.script(|_| Reply::Good);
+    secure.server.wait_for("trusted authorities have changed");
+    eventually(|| match client.get("/readyz").body.as_str() {
+        "ok" => Ok(()),
+        other => Err(other.to_owned()),
+    });
+    let mut stream = proxy.connect();
+    assert_eq!(ask(&mut stream, "GET", DISCOVERY, &by("u")).code, 200);
+    // An outage changes nothing: a stranger's certificate has it look again, and it keeps what it had.
+    let calls = kubernetes.calls(common::kubernetes::CONFIG_MAP).len();
+    kubernetes.script(|_| Reply::Drop);
+    let doubtful = secure.client_of(client_config(Some(&common::tls::Authority::new("nobody").issue("x"))));
+    assert_eq!(doubtful.get(DISCOVERY).code, 401);
+    arrived(&kubernetes, common::kubernetes::CONFIG_MAP, calls + 1);
+    secure.server.wait_for("cannot learn whom");
+    assert_eq!(ask(&mut stream, "GET", DISCOVERY, &by("u")).code, 200);
+    assert_eq!(client.get("/readyz").body, "ok");
+}
+
+/// The header names and the allowed names may be others, and come from flags where the authority does.
+#[test]
+fn files_win() {
+    let (ca, clients) = (file("proxies.crt", &CLIENTS.pem()), file("clients.crt", &FRONT_PROXIES.pem()));
+    let kubernetes = Kubernetes::start();
+    let kubeconfig = kubernetes.kubeconfig("{token: t}");
+    let flags = ["--requestheader-client-ca-file", ca.to_str().unwrap(), "--client-ca-file", clients.to_str().unwrap()];
+    let headers = [
+        "--requestheader-allowed-names=other,mine",
+        "--requestheader-username-headers=X-Name,X-Who",
+        "--requestheader-group-headers=X-Team",
+        "--requestheader-uid-headers=X-Id",
+        "--requestheader-extra-headers-prefix=X-More-",
+        "--kubeconfig",
+        kubeconfig.to_str().unwrap(),
+    ];
+    let secure = secure(&config(), &[&flags[..], &headers].concat());
+    let mut stream = secure.client_of(client_config(Some(&CLIENTS.issue("mine")))).connect();
+    let sent = by("root") + "X-Who: w\r\nX-Team: t\r\nX-Id: 3\r\nX-More-K: v\r\nX-Remote-Group: system:masters\r\n";
+    assert_eq!(ask(&mut stream, "GET", METRIC, &sent).values(), "web 1");
+    let mut spec = kubernetes.asked().pop().unwrap();
+    spec.as_object_mut().unwrap().remove("resourceAttributes");
+    let expected = json!({"user": "w", "uid": "3", "groups": ["t", "system:authenticated"], "extra": {"k": ["v"]}});
+    assert_eq!(spec, expected);
+    let unnamed = secure.client_of(client_config(Some(&CLIENTS.issue("front-proxy-client"))));
+    assert_eq!(ask(&mut unnamed.connect(), "GET", METRIC, &sent).code, 401);
+    let user = secure.client_of(client_config(Some(&FRONT_PROXIES.issue("front-proxy-client"))));
+    assert_eq!(ask(&mut user.connect(), "GET", METRIC, &sent).values(), "web 1");
+    assert_eq!(kubernetes.asked().pop().unwrap()["user"], "front-proxy-client");
+    assert_eq!(kubernetes.calls(common::kubernetes::CONFIG_MAP).len(), 0);
+}
+
+#[test]
+fn without_a_kubernetes_api_nobody_gets_metrics() {
+    let ca = file("proxies.crt", &FRONT_PROXIES.pem());
+    let secure = secure(&config(), &["--requestheader-client-ca-file", ca.to_str().unwrap()]);
+    assert!(secure.server.seen.iter().any(|line| line.contains("there is no Kubernetes API to ask")));
+    let mut stream = front_proxy(&secure).connect();
+    assert_eq!(get(&mut stream, "/readyz").body, "ok");
+    assert_eq!(ask(&mut stream, "GET", DISCOVERY, &by("u")).code, 200);
+    let why =
+        "503 ServiceUnavailable: cannot tell whether access is granted: there is no Kubernetes API to ask for access";
+    assert_eq!(ask(&mut stream, "GET", METRIC, &by("u")).status(), why);
+    assert_eq!(
+        ask(&mut secure.client().connect(), "GET", METRIC, &token("t")).status(),
+        "401 Unauthorized: Unauthorized"
+    );
+}

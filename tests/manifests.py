@@ -1,0 +1,254 @@
+"""Builds every combination of manifests and checks what comes out; tests/manifests.rs says what of it failed.
+
+Kubernetes' own JSON schemas come with the package kubernetes-validate. Prints one line for each problem.
+"""
+
+import itertools
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+
+import kubernetes_validate
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MANIFESTS = ROOT / "manifests"
+# The oldest and the newest Kubernetes that is meant.
+KUBERNETES = ["1.30", "1.37"]
+VERSION = re.search(r'^version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
+# Not Kubernetes' own, so without a schema there: the fields that may stand in spec.
+FOREIGN = {
+    ("cert-manager.io/v1", "Issuer"): {"selfSigned", "ca"},
+    ("cert-manager.io/v1", "Certificate"): {
+        "isCA", "commonName", "secretName", "duration", "renewBefore", "privateKey", "issuerRef", "dnsNames", "usages",
+    },
+    ("monitoring.coreos.com/v1", "ServiceMonitor"): {"selector", "endpoints"},
+}
+problems = []
+checked = {"builds": 0, "objects": 0, "configurations": 0, "documented": 0}
+
+
+def expect(holds, what):
+    if not holds and what not in problems:
+        problems.append(what)
+
+
+def build(folder):
+    done = subprocess.run(["kubectl", "kustomize", str(folder)], capture_output=True, text=True)
+    expect(done.returncode == 0, f"{folder}: {done.stderr.strip()}")
+    expect("null" not in re.findall(r"^\s*[\w.-]+: (null)\s*$", done.stdout, re.M), f"{folder}: a field is null")
+    checked["builds"] += 1
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def schema(where, item):
+    about = f"{where}: {item['kind']} {item['metadata']['name']}"
+    key = (item["apiVersion"], item["kind"])
+    if key in FOREIGN:
+        expect(set(item["spec"]) <= FOREIGN[key], f"{about}: unknown fields {set(item['spec']) - FOREIGN[key]}")
+        return
+    for version in KUBERNETES:
+        try:
+            kubernetes_validate.validate(item, version, strict=True)
+        except Exception as error:
+            expect(False, f"{about}: Kubernetes {version}: {getattr(error, 'message', error)}")
+
+
+def images(where, item):
+    spec = item.get("spec", {}).get("template", {}).get("spec", {})
+    for container in spec.get("containers", []) + spec.get("initContainers", []):
+        image = container["image"]
+        about = f"{where}: {item['metadata']['name']}/{container['name']}"
+        pinned = re.fullmatch(r"[^:@]+\.[^:@]+/[^:@]+:(\d+(\.\d+)+)", image)
+        expect(pinned, f"{about}: expected a registry and a whole version, found {image}")
+        if pinned and "metriclet" in image:
+            expect(pinned[1] == VERSION, f"{about}: expected version {VERSION}, found {image}")
+        for kind in ["requests", "limits"]:
+            names = set(container.get("resources", {}).get(kind, {}))
+            expect(names == {"cpu", "memory"}, f"{about}: expected {kind} of cpu and memory, found {names}")
+        own = container.get("securityContext", {})
+        expect(own.get("allowPrivilegeEscalation") is False, f"{about}: privileges could be escalated")
+        expect(own.get("readOnlyRootFilesystem") is True, f"{about}: its root can be written to")
+        expect(own.get("capabilities") == {"drop": ["ALL"]}, f"{about}: capabilities {own.get('capabilities')}")
+        expect(not any("subPath" in mount for mount in container.get("volumeMounts", [])), f"{about}: a subPath never changes")
+    if spec:
+        pod = spec.get("securityContext", {})
+        expect(pod.get("runAsNonRoot") is True and pod.get("runAsUser", 0) > 0, f"{where}: {item['metadata']['name']} runs as root")
+        expect(pod.get("seccompProfile") == {"type": "RuntimeDefault"}, f"{where}: {item['metadata']['name']}: seccomp")
+        expect("automountServiceAccountToken" in spec, f"{where}: {item['metadata']['name']}: token mounted by default")
+
+
+def fits(selector, labels):
+    return all(labels.get(key) == value for key, value in selector.items())
+
+
+def references(where, items):
+    """Selectors find pods, ports have the names they are called by, accounts and files exist."""
+    of = lambda kind: [item for item in items if item["kind"] == kind]
+    names = {(item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"]) for item in items}
+    expect(len(names) == len(items), f"{where}: two objects have one name")
+    pods = [(item["metadata"]["namespace"], item["spec"]["template"]) for item in of("Deployment")]
+    for item in of("Deployment"):
+        labels = item["spec"]["template"]["metadata"]["labels"]
+        expect(fits(item["spec"]["selector"]["matchLabels"], labels), f"{where}: Deployment {item['metadata']['name']} selects others")
+        namespace, spec = item["metadata"]["namespace"], item["spec"]["template"]["spec"]
+        account = spec.get("serviceAccountName")
+        expect(not account or ("ServiceAccount", namespace, account) in names, f"{where}: no ServiceAccount {account}")
+        volumes = {volume["name"]: volume for volume in spec.get("volumes", [])}
+        for volume in volumes.values():
+            if "configMap" in volume:
+                expect(("ConfigMap", namespace, volume["configMap"]["name"]) in names, f"{where}: no ConfigMap {volume['configMap']['name']}")
+        for container in spec["containers"]:
+            for mount in container.get("volumeMounts", []):
+                expect(mount["name"] in volumes and mount.get("readOnly"), f"{where}: mount {mount}")
+            ports = {port["name"] for port in container.get("ports", [])}
+            for probe in ["livenessProbe", "readinessProbe"]:
+                get = container.get(probe, {}).get("httpGet")
+                expect(not get or get["port"] in ports, f"{where}: {probe} asks a port without that name")
+        for constraint in spec.get("topologySpreadConstraints", []):
+            expect(fits(constraint["labelSelector"]["matchLabels"], labels), f"{where}: spreads pods of others")
+    for item in of("Service"):
+        found = [pod for namespace, pod in pods if namespace == item["metadata"]["namespace"] and fits(item["spec"]["selector"], pod["metadata"]["labels"])]
+        expect(len(found) == 1, f"{where}: Service {item['metadata']['name']} selects {len(found)} kinds of pods")
+        for port in item["spec"]["ports"]:
+            open_ports = {it["name"] for pod in found for container in pod["spec"]["containers"] for it in container["ports"]}
+            expect(port["targetPort"] in open_ports, f"{where}: Service {item['metadata']['name']}: no port {port['targetPort']}")
+    for kind, selector in [("PodDisruptionBudget", lambda it: it["spec"]["selector"]), ("NetworkPolicy", lambda it: it["spec"]["podSelector"])]:
+        for item in of(kind):
+            found = [pod for namespace, pod in pods if namespace == item["metadata"]["namespace"] and fits(selector(item)["matchLabels"], pod["metadata"]["labels"])]
+            expect(len(found) == 1, f"{where}: {kind} selects {len(found)} kinds of pods")
+    for item in of("HorizontalPodAutoscaler"):
+        to = item["spec"]["scaleTargetRef"]
+        expect((to["kind"], item["metadata"]["namespace"], to["name"]) in names, f"{where}: HPA {item['metadata']['name']} scales nothing")
+
+
+def metriclet(where, items, develop):
+    """What is particular to Metriclet's own objects."""
+    of = lambda kind: {item["metadata"]["name"]: item for item in items if item["kind"] == kind}
+    [namespace] = of("Namespace").values()
+    expect(namespace["metadata"]["name"] == "custom-metrics", f"{where}: namespace {namespace['metadata']['name']}")
+    deployment, service = of("Deployment")["custom-metrics-apiserver"], of("Service")["custom-metrics-apiserver"]
+    expect([(port["port"], port["targetPort"], port["appProtocol"]) for port in service["spec"]["ports"]] == [(443, "https", "https")], f"{where}: ports of the Service")
+    spec = deployment["spec"]["template"]["spec"]
+    [container] = spec["containers"]
+    flags = dict(argument.removeprefix("--").split("=", 1) for argument in container["args"] if "=" in argument)
+    expect([port["containerPort"] for port in container["ports"]] == [int(flags["secure-port"])], f"{where}: the port is not the one listened on")
+    mounted = [mount["mountPath"] for mount in container["volumeMounts"]]
+    for flag in ["config", "tls-cert-file", "tls-private-key-file"]:
+        expect(str(pathlib.PurePath(flags[flag]).parent) in mounted, f"{where}: --{flag} is not in a mounted folder")
+    for probe, path in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")]:
+        expect(container[probe]["httpGet"] == {"scheme": "HTTPS", "port": "https", "path": path}, f"{where}: {probe}")
+    # Ten seconds of serving on, ten for what is under way: limits.rs.
+    delay = int(flags["shutdown-delay-duration"].removesuffix("s"))
+    expect(spec["terminationGracePeriodSeconds"] > delay + 10, f"{where}: the grace period ends before shutdown does")
+    rolling = deployment["spec"]["strategy"]["rollingUpdate"]
+    expect(develop or rolling["maxUnavailable"] == 0, f"{where}: a rollout could leave no ready pod")
+    host_ports = [port for port in container["ports"] if "hostPort" in port]
+    expect(not host_ports or rolling["maxSurge"] == 0, f"{where}: two pods cannot have one port of a node")
+    services = of("APIService")
+    expect(sorted((it["spec"]["version"], it["spec"]["versionPriority"]) for it in services.values()) == [("v1beta1", 100), ("v1beta2", 200)], f"{where}: APIServices")
+    for name, item in services.items():
+        it = item["spec"]
+        expect(name == f"{it['version']}.{it['group']}" and it["group"] == "custom.metrics.k8s.io", f"{where}: {name}")
+        expect(it["service"] == {"namespace": "custom-metrics", "name": "custom-metrics-apiserver", "port": 443}, f"{where}: {name} leads elsewhere")
+        expect("insecureSkipTLSVerify" not in it and it.get("caBundle", "x"), f"{where}: {name} trusts anybody")
+    injected = ["cert-manager.io/inject-ca-from" in it["metadata"].get("annotations", {}) for it in services.values()]
+    certificates = of("Certificate")
+    expect(all(injected) == bool(certificates) and len(set(injected)) == 1, f"{where}: certificates are made and not injected, or the reverse")
+    if certificates:
+        certificate = certificates["custom-metrics-apiserver"]
+        secrets = [volume["secret"]["secretName"] for volume in spec["volumes"] if "secret" in volume]
+        expect([certificate["spec"]["secretName"]] == secrets, f"{where}: the certificate goes elsewhere")
+        expect("custom-metrics-apiserver.custom-metrics.svc" in certificate["spec"]["dnsNames"], f"{where}: the certificate is for others")
+    for item in items:
+        if item["metadata"].get("namespace", "custom-metrics") != "default":
+            expect(item["metadata"].get("labels", {}).get("app.kubernetes.io/part-of") == "metriclet", f"{where}: scripts/remove would leave {item['kind']} {item['metadata']['name']}")
+    for name, item in of("ConfigMap").items():
+        if name == "custom-metrics-config":
+            configuration(where, item["data"]["metrics.yaml"])
+
+
+def configuration(where, text):
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        file.write(text)
+        file.flush()
+        done = subprocess.run([os.environ["METRICLET"], "check", file.name], capture_output=True, text=True)
+    expect(done.returncode == 0, f"{where}: metrics.yaml: {done.stderr}")
+    checked["configurations"] += 1
+
+
+def rights(items):
+    """One line for each right and each binding, as docs/rbac.md lists them."""
+    for item in items:
+        kind, name = item["kind"], item["metadata"]["name"]
+        if kind in ["ClusterRole", "Role"]:
+            for rule in item["rules"]:
+                what = rule.get("nonResourceURLs") or [f"{resource}.{group}" if group else resource for group in rule["apiGroups"] for resource in rule["resources"]]
+                yield f"{kind} {name}: {', '.join(rule['verbs'])} {', '.join(what)}"
+        elif kind in ["ClusterRoleBinding", "RoleBinding"]:
+            namespace = f" in {item['metadata']['namespace']}" if kind == "RoleBinding" else ""
+            for subject in item["subjects"]:
+                yield f"{kind} {name}{namespace}: {item['roleRef']['kind']} {item['roleRef']['name']} to {subject['namespace']}/{subject['name']}"
+
+
+def main():
+    components = sorted(path.parent.name for path in (MANIFESTS / "components").glob("*/kustomization.yaml"))
+    folders = {path.parent: "develop" in path.parent.name for path in MANIFESTS.glob("overlays/*/kustomization.yaml")}
+    expect(len(components) == 5 and len(folders) == 2, f"found {components} and {list(folders)}")
+    everything = []
+    with tempfile.TemporaryDirectory(dir=os.environ["METRICLET_WORK"]) as work:
+        to = os.path.relpath(MANIFESTS, pathlib.Path(work).resolve() / "x")
+        for count in range(len(components) + 1):
+            for chosen in itertools.combinations(components, count):
+                folder = pathlib.Path(work, "+".join(("base",) + chosen))
+                folder.mkdir()
+                lines = {"resources": [f"{to}/base"], "components": [f"{to}/components/{name}" for name in chosen]}
+                (folder / "kustomization.yaml").write_text(json.dumps(lines))
+                folders[folder] = "develop" in chosen
+        for folder, develop in folders.items():
+            where = folder.name
+            items = build(folder)
+            everything += items
+            references(where, items)
+            metriclet(where, items, develop)
+    samples = build(MANIFESTS / "samples")
+    references("samples", samples)
+    hpas = [yaml.safe_load(path.read_text()) for path in sorted((MANIFESTS / "samples").glob("hpa-*.yaml"))]
+    served = yaml.safe_load((MANIFESTS / "overlays/develop/metrics.yaml").read_text())["metrics"]
+    rules = {(resource, rule["name"]) for rule in served for resource in ([rule["object"]] if isinstance(rule["object"], str) else rule["object"])}
+    for hpa in hpas:
+        for metric in hpa["spec"]["metrics"]:
+            kind = metric.get("object", {}).get("describedObject", {}).get("kind", "Pod")
+            name = metric[metric["type"].lower()]["metric"]["name"]
+            expect((f"{kind.lower()}s", name) in rules, f"{hpa['metadata']['name']}: no rule serves {name} of {kind}")
+    seen = set()
+    for item in everything + samples + hpas:
+        text = json.dumps(item, sort_keys=True)
+        if text not in seen:
+            seen.add(text)
+            schema("manifests", item)
+            images("manifests", item)
+    checked["objects"] = len(seen)
+    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]):
+        for text in re.findall(r"^```yaml\n(apiVersion:.*?)^```$", path.read_text(), re.M | re.S):
+            for item in yaml.safe_load_all(text):
+                if not item["apiVersion"].startswith("kustomize"):
+                    schema(path.name, item)
+                    checked["documented"] += 1
+    listed = set(re.findall(r"^((?:Cluster)?Role(?:Binding)? .*)$", (ROOT / "docs/rbac.md").read_text(), re.M))
+    found = set(rights(everything))
+    for line in sorted(found - listed):
+        expect(False, f"docs/rbac.md does not list: {line}")
+    for line in sorted(listed - found):
+        expect(False, f"docs/rbac.md lists what no manifest has: {line}")
+    for problem in problems:
+        print(problem)
+    print(json.dumps(checked))
+    return 1 if problems else 0
+
+
+sys.exit(main())

@@ -1,0 +1,180 @@
+//! Arbitrary paths: what is asked about is what is served, and nothing else is served unasked.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use common::tls::Authority;
+use metriclet::api::access::Access;
+use metriclet::api::guard::Guard;
+use metriclet::api::identity::Identity;
+use metriclet::api::identity::trust::{FrontProxy, Pool, RemoteHeaders, Trust};
+use metriclet::api::message::{Origin, Peer, Reply, Request};
+use metriclet::api::{Answer, Api};
+use metriclet::app;
+use metriclet::config::limits::Limits;
+use metriclet::metrics::trace::Trace;
+use metriclet::parse::path::{self, ApiPath, MetricPath};
+use metriclet::source::cache::Wait;
+use metriclet::telemetry::clock::Clock;
+
+const PATHS: usize = 50_000;
+
+/// Numbers that look random, and are the same each time (xorshift).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound as u64).unwrap()
+    }
+
+    fn one_of<T: Copy>(&mut self, of: &[T]) -> T {
+        *of.get(self.below(of.len())).unwrap()
+    }
+
+    fn path(&mut self) -> String {
+        const SEGMENTS: [&str; 33] = [
+            "namespaces",
+            "namespaces",
+            "metrics",
+            "pods",
+            "deployments.apps",
+            "shop",
+            "web",
+            "m",
+            "*",
+            "%2A",
+            "%2a",
+            "",
+            ".",
+            "..",
+            "%2e%2e",
+            "a%2Fb",
+            "%2F",
+            "%2Fmetrics",
+            "nam%65spaces",
+            "metric%73",
+            "Namespaces",
+            "watch",
+            "proxy",
+            "status",
+            "é",
+            "%C3%A9",
+            "%ff",
+            "%00",
+            "%",
+            "a b",
+            "a#b",
+            "a+b",
+            "%25",
+        ];
+        const STARTS: [&str; 20] = [
+            "/apis/custom.metrics.k8s.io/v1beta1",
+            "/apis/custom.metrics.k8s.io/v1beta2",
+            "/apis/custom.metrics.k8s.io",
+            "/apis/custom.metrics.k8s.io/v1beta1",
+            "/apis/custom.metrics.k8s.io/v1beta2",
+            "/apis/custom.metrics.k8s.io/v1",
+            "/apis%2Fcustom.metrics.k8s.io/v1beta1",
+            "/%61pis/custom.metrics.k8s.io/v1beta%32",
+            "/apis",
+            "//apis",
+            "",
+            "/metrics",
+            "/%6detrics",
+            "/readyz",
+            "/livez",
+            "/healthz",
+            "/version",
+            "/openapi",
+            "/index.html",
+            "/api/v1",
+        ];
+        // Half of them could well be good.
+        let odd = self.below(2) == 0;
+        let [starts, segments] = if odd { [&STARTS[..], &SEGMENTS] } else { [&STARTS[..2], &SEGMENTS[..10]] };
+        let mut path = self.one_of(starts).to_owned();
+        for _ in 0..self.one_of(&[0, 0, 1, 2, 3, 3, 4, 5, 5, 5, 6]) {
+            path.push('/');
+            path += self.one_of(segments);
+        }
+        if self.below(8) == 0 {
+            path.push('/');
+        }
+        path
+    }
+}
+
+/// An API that nobody tells who may what, and a front proxy's certificate for it.
+fn api() -> (Api, Peer) {
+    let limits = Limits::default();
+    let api = app::api(&limits, &Clock::system());
+    let authority = Authority::new("front proxies");
+    let pool = Pool::from_pem(authority.pem().as_bytes()).unwrap();
+    let identity = Identity::new(None, &limits);
+    let front_proxy = FrontProxy { pool, allowed_names: Vec::new(), headers: RemoteHeaders::usual() };
+    identity.install(Trust::new(Some(front_proxy), None).0);
+    let open = ["/healthz", "/livez", "/readyz"].map(str::to_owned).to_vec();
+    api.set_guard(Guard { identity, access: Access::new(None, open, &limits) });
+    let chain = authority.issue("proxy").certificates();
+    (api, Peer::new(chain.iter().map(|certificate| certificate.to_vec()).collect()))
+}
+
+fn ask(api: &Api, request: Request<'_>) -> Reply {
+    match api.answer(&request, Wait::No, Clock::system().now(), &mut Trace::off()) {
+        Answer::Reply(reply) => reply,
+        Answer::WouldWait(_) => panic!("{request:?} waits, though there is nobody to wait for"),
+    }
+}
+
+/// The path that these attributes are about, every byte of it escaped.
+fn derived(path: &MetricPath) -> String {
+    let of = path.attributes();
+    let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let mut segments = vec![];
+    segments.extend(of.namespace.iter().flat_map(|namespace| ["namespaces", *namespace]));
+    segments.extend([of.resource, of.name]);
+    segments.extend(of.subresource);
+    let segments: Vec<_> = segments.into_iter().map(escaped).collect();
+    format!("/apis/custom.metrics.k8s.io/{}/{}", path.version.as_str(), segments.join("/"))
+}
+
+#[test]
+fn what_is_asked_about_is_what_is_served() {
+    let (api, peer) = api();
+    let mut numbers = Numbers(0x2026_1124);
+    let (mut metrics, mut open) = (0, 0);
+    let headers: &[(&str, &[u8])] = &[("X-Remote-User", b"u")];
+    for _ in 0..PATHS {
+        let target = numbers.path();
+        let method = numbers.one_of(&["GET", "GET", "GET", "HEAD", "POST", "DELETE", "OPTIONS"]);
+        let parsed = path::parse(&target, Limits::default().path);
+        let request = Request { method, target: &target, headers, origin: Origin::Network(None) };
+        let stranger = ask(&api, request).code;
+        let known = ask(&api, Request { origin: Origin::Network(Some(&peer)), ..request });
+        if matches!(target.as_str(), "/healthz" | "/livez" | "/readyz") {
+            open += 1;
+            assert_ne!((stranger, known.code), (403, 403), "{target}");
+            continue;
+        }
+        assert_eq!(stranger, 403, "{method} {target}");
+        match parsed {
+            Ok(ApiPath::Metric(metric)) => {
+                metrics += 1;
+                // It is the access that could not be granted, not a metric that could not be had.
+                let body = String::from_utf8(known.body).unwrap();
+                assert!(
+                    known.code == 503 && body.contains("cannot tell whether access is granted"),
+                    "{target}: {body}"
+                );
+                assert_eq!(path::parse(&derived(&metric), 64 << 10), Ok(ApiPath::Metric(metric)), "{target}");
+            }
+            Ok(ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..)) => assert_eq!(known.code, 503, "{target}"),
+            Ok(_) => assert!(matches!(known.code, 200 | 404 | 405), "{target}: {}", known.code),
+            Err(_) => assert_eq!(known.code, 400, "{target}"),
+        }
+    }
+    assert!(metrics > PATHS / 10 && open > 100, "{metrics} {open}");
+}

@@ -1,0 +1,145 @@
+//! Expressions give what Prometheus gives: the same series into both, the same questions to both.
+//!
+//! Needs Prometheus and its promtool, of any version since 2.40; METRICLET_PROMETHEUS names another one than that in PATH.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+
+#[path = "promql/expressions.rs"]
+mod expressions;
+#[path = "promql/pages.rs"]
+mod pages;
+#[path = "promql/prometheus.rs"]
+mod prometheus;
+#[path = "promql/versions.rs"]
+mod versions;
+
+use metriclet::config::limits::Limits;
+use metriclet::metrics::evaluate::{self, Data, Element, Labels, Series, Times};
+use metriclet::parse::expression::{self, Expr};
+use pages::Random;
+use prometheus::{Answer, Prometheus};
+
+/// For how long Prometheus takes the last sample of a series for its present value.
+const LOOKBACK: i64 = 5 * 60 * 1000;
+
+/// As far as two computations of the same number may differ.
+const TOLERANCE: f64 = 1e-9;
+
+/// Expressions made up beside those written down.
+const MADE_UP: usize = 400;
+
+/// All series, as an expression sees them at a time.
+struct Seen<'a> {
+    expr: &'a Expr,
+    series: &'a [Series],
+    now: i64,
+}
+
+impl Seen<'_> {
+    fn picked(&self, selector: usize) -> impl Iterator<Item = &Series> {
+        let selector = self.expr.selectors().nth(selector).unwrap();
+        self.series.iter().filter(move |series| versions::picks(selector, series))
+    }
+}
+
+impl Data for Seen<'_> {
+    fn instant(&self, selector: usize) -> Vec<Element> {
+        let latest = |series: &Series| {
+            let sample = series.samples.iter().rev().find(|sample| sample.at <= self.now)?;
+            let fresh = sample.at > self.now - LOOKBACK;
+            let (labels, times) = (series.labels.clone(), Times::of(sample.at));
+            fresh.then_some(Element { labels, value: sample.value, times })
+        };
+        self.picked(selector).filter_map(latest).collect()
+    }
+
+    fn range(&self, selector: usize) -> Vec<Series> {
+        self.picked(selector).cloned().collect()
+    }
+}
+
+#[test]
+fn gives_what_prometheus_gives() {
+    if let Some(lacking) = prometheus::lacking() {
+        assert!(std::env::var_os("CI").is_none(), "this machine lacks {lacking}");
+        println!("skipped: this machine lacks {lacking}");
+        return;
+    }
+    let series = pages::series();
+    let prometheus = Prometheus::start(&series);
+    let mut random = Random::new(7);
+    let mut texts = expressions::written();
+    let written = texts.len();
+    assert!(written >= 150, "only {written} expressions are written down");
+    texts.extend((0..MADE_UP).map(|_| expressions::made_up(&mut random)));
+    let (mut numbers, mut empty, mut errors, mut passed_over, mut wrong) = (0, 0, 0, 0, Vec::new());
+    for text in &texts {
+        let expr = parse(text);
+        for now in pages::TIMES {
+            let theirs = prometheus.ask(text, now);
+            let ours = evaluate::evaluate(&expr, &Seen { expr: &expr, series: &series, now }, now);
+            let ours = ours.map(|elements| elements.into_iter().map(|it| (it.labels, it.value)).collect());
+            match &theirs {
+                Ok(elements) if elements.is_empty() => empty += 1,
+                Ok(elements) => numbers += elements.len(),
+                Err(_) => errors += 1,
+            }
+            let printed = prometheus.ask(&expr.to_string(), now);
+            if let Err(difference) = compare(&theirs, &printed) {
+                wrong.push(format!("{text}\n  printed as {expr}\n  at {now}: {difference}"));
+            }
+            if prometheus.major < 3 && versions::differ(&expr, &series, now) {
+                passed_over += 1;
+            } else if let Err(difference) = compare(&theirs, &ours.map_err(|error| error.to_string())) {
+                wrong.push(format!("{text}\n  at {now}: {difference}"));
+            }
+        }
+    }
+    let differ = wrong.len();
+    wrong.truncate(20);
+    assert!(differ == 0, "{differ} results differ from Prometheus:\n{}", wrong.join("\n"));
+    let asked = texts.len() * pages::TIMES.len();
+    let told = format!(
+        "{} expressions, {asked} results of Prometheus {}: {numbers} numbers, {empty} times nothing, {errors} errors, \
+         {passed_over} passed over where versions differ",
+        texts.len(),
+        prometheus.major
+    );
+    println!("{told}");
+    // What is generated says something.
+    assert!(
+        numbers > 5_000 && errors > 0 && empty * 4 < asked && errors * 4 < asked && passed_over * 8 < asked,
+        "{told}"
+    );
+}
+
+fn parse(text: &str) -> Expr {
+    let Limits { expression: bytes, depth, expression_nodes: nodes, regex, .. } = Limits::default();
+    let limits = expression::Limits { bytes, depth, nodes, regex };
+    Expr::parse(text, &limits).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Says how two answers differ. Which of its own errors Prometheus gives is its own business.
+fn compare(theirs: &Answer, ours: &Answer) -> Result<(), String> {
+    let (theirs, ours) = match (theirs, ours) {
+        (Err(_), Err(_)) => return Ok(()),
+        (Ok(theirs), Ok(ours)) => (sorted(theirs), sorted(ours)),
+        (theirs, ours) => return Err(format!("Prometheus: {theirs:?}, here: {ours:?}")),
+    };
+    let labels = |elements: &[(Labels, f64)]| elements.iter().map(|(labels, _)| labels.clone()).collect::<Vec<_>>();
+    if labels(&theirs) != labels(&ours) {
+        return Err(format!("Prometheus: {theirs:?}, here: {ours:?}"));
+    }
+    for ((labels, a), (_, b)) in theirs.iter().zip(&ours) {
+        let same = a == b || a.is_nan() && b.is_nan() || (a - b).abs() <= TOLERANCE * a.abs().max(b.abs());
+        if !same {
+            return Err(format!("{labels:?}: Prometheus: {a:?}, here: {b:?}"));
+        }
+    }
+    Ok(())
+}
+
+fn sorted(elements: &[(Labels, f64)]) -> Vec<(Labels, f64)> {
+    let mut elements = elements.to_vec();
+    elements.sort_by(|(a, _), (b, _)| a.cmp(b));
+    elements
+}

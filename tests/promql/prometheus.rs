@@ -1,0 +1,143 @@
+//! A Prometheus of our own, over blocks that promtool made of our series.
+
+use std::ffi::OsString;
+use std::fmt::Write;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use metriclet::metrics::evaluate::{Labels, Series};
+use metriclet::parse::expression::NAME_LABEL;
+use serde_json::Value;
+
+/// Far longer than it takes to start; only a test that fails waits so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Labels and values, or why there are none.
+pub(crate) type Answer = Result<Vec<(Labels, f64)>, String>;
+
+/// Ends with this value.
+pub(crate) struct Prometheus {
+    /// Of its version.
+    pub(crate) major: u32,
+    process: Child,
+    address: String,
+    agent: ureq::Agent,
+    directory: PathBuf,
+}
+
+fn program() -> OsString {
+    std::env::var_os("METRICLET_PROMETHEUS").unwrap_or_else(|| "prometheus".into())
+}
+
+/// What the test cannot do without, and is not there.
+pub(crate) fn lacking() -> Option<&'static str> {
+    let there = |program: OsString| {
+        let silent = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+        silent.is_ok_and(|status| status.success())
+    };
+    match () {
+        () if !there(program()) => Some("prometheus (Debian: apt-get install prometheus)"),
+        () if !there("promtool".into()) => Some("promtool, which comes with prometheus"),
+        () => None,
+    }
+}
+
+/// The first number of its version.
+fn major() -> u32 {
+    let version = Command::new(program()).arg("--version").output().unwrap();
+    let text = String::from_utf8_lossy(&version.stdout);
+    let number = text.split_once("version ").and_then(|(_, rest)| rest.split('.').next()).unwrap_or_default();
+    number.parse().unwrap_or_else(|_| panic!("no version of Prometheus in {text:?}"))
+}
+
+impl Prometheus {
+    /// Starts one that holds these series.
+    pub(crate) fn start(series: &[Series]) -> Self {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("promql-{}", std::process::id()));
+        let data = directory.join("data");
+        std::fs::create_dir_all(&data).unwrap();
+        let (page, config) = (directory.join("page"), directory.join("prometheus.yml"));
+        std::fs::write(&page, open_metrics(series)).unwrap();
+        std::fs::write(&config, "global: {}\n").unwrap();
+        let arguments = ["tsdb", "create-blocks-from", "openmetrics"].map(OsString::from);
+        let made = Command::new("promtool").args(arguments).args([&page, &data]).output().unwrap();
+        assert!(made.status.success(), "promtool: {}", String::from_utf8_lossy(&made.stderr));
+        let flag = |name: &str, value: &Path| format!("--{name}={}", value.display());
+        let mut process = Command::new(program())
+            .args([flag("config.file", &config), flag("storage.tsdb.path", &data)])
+            .args(["--storage.tsdb.retention.time=100y", "--web.listen-address=127.0.0.1:0"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = BufReader::new(process.stderr.take().unwrap());
+        let (send, receive) = mpsc::channel();
+        // Reads on to the end, lest the pipe fills up.
+        std::thread::spawn(move || {
+            let mut address = String::new();
+            for line in log.lines().map_while(Result::ok) {
+                if let Some((_, rest)) = line.split_once("Listening on") {
+                    let digits = rest.split_once("127.0.0.1:").map_or("", |(_, rest)| rest);
+                    let port: String = digits.chars().take_while(char::is_ascii_digit).collect();
+                    address = format!("127.0.0.1:{port}");
+                }
+                if line.contains("ready to receive web requests") {
+                    let _ = send.send(address.clone());
+                }
+            }
+        });
+        let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+        let agent = ureq::Agent::new_with_config(config.build());
+        let mut started = Self { major: major(), process, address: String::new(), agent, directory };
+        started.address = receive.recv_timeout(PATIENCE).unwrap();
+        started
+    }
+
+    /// What an expression gives at a time in Unix milliseconds.
+    pub(crate) fn ask(&self, query: &str, now: i64) -> Answer {
+        let url = format!("http://{}/api/v1/query", self.address);
+        let time = format!("{}.{:03}", now / 1000, now % 1000);
+        let mut response = self.agent.post(&url).send_form([("query", query), ("time", &time)]).unwrap();
+        let body: Value = serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap();
+        if body["status"] != "success" {
+            // What does not parse is a mistake of the test.
+            assert_ne!(body["errorType"], "bad_data", "{query}: {body}");
+            return Err(body["error"].to_string());
+        }
+        assert_eq!(body["data"]["resultType"], "vector", "{query}");
+        let element = |element: &Value| {
+            let labels = element["metric"].as_object().unwrap().iter();
+            let labels = Labels::new(labels.map(|(name, value)| (name.as_str(), value.as_str().unwrap())));
+            (labels, element["value"][1].as_str().unwrap().parse().unwrap())
+        };
+        Ok(body["data"]["result"].as_array().unwrap().iter().map(element).collect())
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn open_metrics(series: &[Series]) -> String {
+    let mut page = String::new();
+    for Series { labels, samples } in series {
+        let name = labels.get(NAME_LABEL).unwrap();
+        let others = labels.iter().filter(|(name, _)| *name != NAME_LABEL);
+        let others = others.map(|(name, value)| format!("{name}={value:?}")).collect::<Vec<_>>().join(",");
+        for sample in samples {
+            let value = match sample.value {
+                value if value.is_infinite() => if value > 0.0 { "+Inf" } else { "-Inf" }.to_owned(),
+                value => format!("{value:?}"),
+            };
+            writeln!(page, "{name}{{{others}}} {value} {:.3}", sample.at as f64 / 1000.0).unwrap();
+        }
+    }
+    page + "# EOF\n"
+}

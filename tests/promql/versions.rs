@@ -1,0 +1,43 @@
+//! Where versions of Prometheus before 3 and since differ.
+
+use std::time::Duration;
+
+use metriclet::metrics::evaluate::{Sample, Series};
+use metriclet::parse::expression::{Expr, Function, NAME_LABEL, VectorSelector};
+
+/// Whether the value of an expression depends on the version: where a series begins in the range, and would have been
+/// zero between half a gap and 1.1 gaps before its first sample. Before 3 the change is extended to that zero, since then by
+/// half a gap.
+pub(crate) fn differ(expr: &Expr, series: &[Series], now: i64) -> bool {
+    match expr {
+        Expr::Number(_) | Expr::Selector(_) => false,
+        Expr::Call(Function::Rate | Function::Increase, arguments) => {
+            arguments.iter().flat_map(Expr::selectors).any(|selector| {
+                series
+                    .iter()
+                    .filter(|series| picks(selector, series))
+                    .any(|series| begins_near_zero(&series.samples, selector.range.unwrap(), now))
+            })
+        }
+        Expr::Call(_, arguments) => arguments.iter().any(|argument| differ(argument, series, now)),
+        Expr::Aggregate(_, _, inner) | Expr::Negate(inner) => differ(inner, series, now),
+        Expr::Binary(_, left, right) => differ(left, series, now) || differ(right, series, now),
+    }
+}
+
+/// Whether a selector picks a series.
+pub(crate) fn picks(selector: &VectorSelector, Series { labels, .. }: &Series) -> bool {
+    selector.matches(labels.get(NAME_LABEL).unwrap(), |label| labels.get(label).map(Into::into))
+}
+
+fn begins_near_zero(samples: &[Sample], range: Duration, now: i64) -> bool {
+    let start = now - range.as_millis() as i64;
+    let inside: Vec<&Sample> = samples.iter().filter(|sample| sample.at > start && sample.at <= now).collect();
+    let [first, .., last] = inside.as_slice() else { return false };
+    let resets = inside.windows(2).filter(|pair| pair[1].value < pair[0].value).map(|pair| pair[0].value);
+    let change = last.value - first.value + resets.sum::<f64>();
+    let span = (last.at - first.at) as f64;
+    let gap = span / (inside.len() - 1) as f64;
+    let to_zero = span * (first.value / change);
+    change > 0.0 && (first.at - start) as f64 >= 1.1 * gap && to_zero > 0.499 * gap && to_zero < 1.101 * gap
+}
