@@ -249,7 +249,7 @@ fn special_address_behind_a_placeholder() {
     assert_eq!(
         server.metric("namespaces/shop/services/localhost/queue_depth").status(),
         "503 ServiceUnavailable: queue_depth of services/localhost in namespace shop: source app resolve: host has a \
-         loopback address, out of bounds for a url with a placeholder in its host"
+         loopback address, out of bounds for pods and placeholders in a host"
     );
     assert_eq!(
         server.metric("namespaces/shop/services/127.0.0.1/queue_depth").status(),

@@ -80,7 +80,7 @@ pub enum FetchError {
     },
     /// `limits.lookups` other names were being looked up for all of the time there was.
     LookupsBusy,
-    /// The host comes from a request, and all its addresses are of this kind; see [`super::address::special`].
+    /// The host comes from a request or is a pod, and all its addresses are of this kind; see [`super::address::special`].
     Address(&'static str),
     /// Nobody accepted a connection.
     Connect(io::ErrorKind),
@@ -240,7 +240,7 @@ impl fmt::Display for FetchError {
             Self::HostNotFound { .. } => f.write_str("resolve: host not found"),
             Self::LookupsBusy => f.write_str("resolve: too many look-ups at once"),
             Self::Address(kind) => {
-                write!(f, "resolve: host has a {kind} address, out of bounds for a url with a placeholder in its host")
+                write!(f, "resolve: host has a {kind} address, out of bounds for pods and placeholders in a host")
             }
             Self::Connect(kind) => write!(f, "connect: {kind}"),
             Self::Tls { cause, .. } => write!(f, "tls: {cause}"),
