@@ -245,11 +245,9 @@ impl fmt::Display for FetchError {
             Self::Connect(kind) => write!(f, "connect: {kind}"),
             Self::Tls { cause, .. } => write!(f, "tls: {cause}"),
             Self::Timeout(phase) => write!(f, "timeout: {phase}"),
-            Self::Closed(Phase::Body) => f.write_str("upstream closed the connection before the end of the body"),
-            Self::Closed(Phase::Response) => {
-                f.write_str("upstream closed the connection before the end of the response head")
-            }
-            Self::Closed(phase) => write!(f, "upstream closed the connection: {phase}"),
+            Self::Closed(Phase::Body) => f.write_str("closed the connection before the end of the body"),
+            Self::Closed(Phase::Response) => f.write_str("closed the connection before the end of the response head"),
+            Self::Closed(phase) => write!(f, "closed the connection: {phase}"),
             Self::NotHttp { .. } => f.write_str("answered something that is not HTTP/1"),
             Self::HeadTooLarge(cap) => write!(f, "answered a response head of more than {cap} bytes"),
             Self::Redirect(status) => write!(f, "answered {status}, and redirects are not followed"),
