@@ -67,6 +67,8 @@ pub enum Absence {
     NoObjectLabel(Vec<String>),
     /// Series match, all of them for other objects.
     OtherObjects,
+    /// Series match, and the expression leaves nothing of them.
+    Filtered,
     /// A sample is older than `maxAge`.
     Stale,
     /// A sample lies in the future.
@@ -216,6 +218,7 @@ impl Absence {
             Self::MetricSelector => "metric_label_selector",
             Self::NoObjectLabel(_) => "no_object_label",
             Self::OtherObjects => "other_objects",
+            Self::Filtered => "filtered",
             Self::Stale => "stale",
             Self::Future => "future",
             Self::Nan => "nan",
@@ -271,6 +274,9 @@ impl fmt::Display for Absence {
                 write!(f, "what matches on its page carries no label {} to name an object", labels.join(" or "))
             }
             Self::OtherObjects => f.write_str("what matches on its page describes other objects"),
+            Self::Filtered => f.write_str(
+                "its value comes to nothing: a comparison leaves none of what matches, or operands share no labels",
+            ),
             Self::Stale => f.write_str("the sample is older than maxAge allows"),
             Self::Future => f.write_str("the sample's timestamp lies in the future; compare the clocks"),
             Self::Nan => f.write_str("the value is NaN, which onNaN takes as missing"),

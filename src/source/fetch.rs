@@ -130,7 +130,7 @@ fn check<T>(response: &Response<T>) -> Result<Head, FetchError> {
     let headers = response.headers();
     match response.status().as_u16() {
         200 => {}
-        status @ 300..=399 => return Err(FetchError::Redirect(status)),
+        status @ (300..=303 | 305..=399) => return Err(FetchError::Redirect(status)),
         status => return Err(FetchError::Status(status)),
     }
     if headers
@@ -206,6 +206,7 @@ mod tests {
             ),
             (204, &[], Err(FetchError::Status(204))),
             (302, &[("location", "http://elsewhere/")], Err(FetchError::Redirect(302))),
+            (304, &[], Err(FetchError::Status(304))),
             (500, &[], Err(FetchError::Status(500))),
         ] {
             assert_eq!(head(status, headers), expected, "{status} {headers:?}");
