@@ -109,7 +109,7 @@ impl ApiResourceList {
         if resources.is_empty() {
             resources.push(ApiResource::new("namespaces", "custommetrics", false));
         }
-        resources.sort();
+        resources.sort_unstable();
         resources.dedup();
         Self { kind: "APIResourceList", api_version: "v1", group_version: group_version(version), resources }
     }
@@ -131,7 +131,7 @@ impl RootPaths {
         let versions = VERSIONS.iter().map(|version| format!("{group}/{}", version.as_str()));
         let fixed = ["/healthz", "/livez", "/metrics", "/readyz", "/version"].map(str::to_owned);
         let mut paths: Vec<_> = ["/apis".to_owned(), group.clone()].into_iter().chain(versions).chain(fixed).collect();
-        paths.sort();
+        paths.sort_unstable();
         Self { paths }
     }
 }

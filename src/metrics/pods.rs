@@ -55,7 +55,7 @@ pub(super) fn answer(
             }
         }
     }
-    asked.sort_by(|(a, _), (b, _)| a.metadata.name.cmp(&b.metadata.name));
+    asked.sort_unstable_by(|(a, _), (b, _)| a.metadata.name.cmp(&b.metadata.name));
     let urls: Vec<String> = asked.iter().map(|(_, url)| url.clone()).collect();
     let upstream = &request.served.upstream;
     let Some(pages) = upstream.pages(&urls, &request.served.want, wait) else {
