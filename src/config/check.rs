@@ -46,6 +46,16 @@ pub fn source(source: &Source) -> Vec<Finding> {
             },
         ));
     }
+    let placeholders = [
+        Placeholder::Namespace,
+        Placeholder::Resource,
+        Placeholder::Name,
+        Placeholder::Metric,
+        Placeholder::LabelSelector,
+    ];
+    if source.single && (source.is_of_pods() || placeholders.iter().any(|placeholder| source.uses(*placeholder))) {
+        findings.push(error("single", "is for a URL without placeholders, which one process is behind"));
+    }
     findings
 }
 
@@ -64,13 +74,15 @@ pub fn rule(rule: &Rule, source: &Source) -> Vec<Finding> {
 /// A range needs what its source served before, which is kept of pods: behind a URL several processes may take turns.
 fn ranges(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     let Value::Series(expr) = &rule.value else { return };
-    if source.is_of_pods() {
+    if source.is_of_pods() || source.single {
         return;
     }
     if let Some(range) = expr.selectors().find_map(|selector| selector.range) {
         let range = duration::format(range);
-        findings
-            .push(error("value", format!("[{range}] needs samples over time, which are kept of pods: sources only")));
+        findings.push(error(
+            "value",
+            format!("[{range}] needs samples over time, which are kept of pods: and single: sources"),
+        ));
     }
 }
 

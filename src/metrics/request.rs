@@ -11,7 +11,7 @@ use super::rules::{self, Served};
 use super::scrape::Scraper;
 use super::select::{self, Describes, Selected, Wanted, select};
 use super::trace::Trace;
-use super::{Answer, Ask, evaluate, pods};
+use super::{Answer, Ask, evaluate, over_time, pods};
 use crate::cluster::objects::Selection;
 use crate::config::model::{ObjectKind, OnMissing, SelectorMode, Target, Value};
 use crate::kube::custom_metrics::MetricValue;
@@ -73,6 +73,9 @@ impl Request<'_> {
         let Served { upstream, want, .. } = &**self.served;
         let url = self.url(template)?;
         trace.note("url", || url.clone());
+        if let Some(past) = &self.served.past {
+            return over_time::of_page(self, past, wait, trace);
+        }
         let page = match upstream.page(&url, want, wait) {
             Ok(page) => page,
             Err(SourceError::WouldWait) => return Err(Failure::WouldWait(upstream.index())),
@@ -141,25 +144,30 @@ impl Request<'_> {
 
     fn values(&self, page: &Page, wait: Wait, trace: &mut Trace) -> Result<Vec<MetricValue>, Failure> {
         match &self.ask.path.name {
-            ObjectName::One(name) => match self.verdict(page, trace)? {
-                Verdict::Serve(value) => Ok(vec![self.item(name, value)]),
-                Verdict::Missing(absence) => Err(self.about().missing(&absence)),
-                Verdict::Refuse(fault) => Err(self.about().refused(&fault)),
-            },
+            ObjectName::One(name) => self.named(name, self.verdict(page, trace)?),
             ObjectName::All => match self.members(page, trace)? {
-                Members::Number(item) => self.all(&[&item], page, wait, trace),
-                Members::Items(items) => self.all(&items.iter().collect::<Vec<_>>(), page, wait, trace),
-                Members::Series(series) => self.all(&series, page, wait, trace),
+                Members::Number(item) => self.all(&[&item], page.at, wait, trace),
+                Members::Items(items) => self.all(&items.iter().collect::<Vec<_>>(), page.at, wait, trace),
+                Members::Series(series) => self.all(&series, page.at, wait, trace),
             },
+        }
+    }
+
+    /// The answer for one object.
+    pub(super) fn named(&self, name: &str, verdict: Verdict) -> Result<Vec<MetricValue>, Failure> {
+        match verdict {
+            Verdict::Serve(value) => Ok(vec![self.item(name, value)]),
+            Verdict::Missing(absence) => Err(self.about().missing(&absence)),
+            Verdict::Refuse(fault) => Err(self.about().refused(&fault)),
         }
     }
 
     /// What becomes of the one object that is asked for by name.
     pub(super) fn verdict(&self, page: &Page, trace: &mut Trace) -> Result<Verdict, Failure> {
         Ok(match self.members(page, trace)? {
-            Members::Number(item) => self.one(&[&item], page, trace),
-            Members::Items(items) => self.one(&items.iter().collect::<Vec<_>>(), page, trace),
-            Members::Series(series) => self.one(&series, page, trace),
+            Members::Number(item) => self.one(&[&item], page.at, trace),
+            Members::Items(items) => self.one(&items.iter().collect::<Vec<_>>(), page.at, trace),
+            Members::Series(series) => self.one(&series, page.at, trace),
         })
     }
 
@@ -248,23 +256,23 @@ impl Request<'_> {
         }
     }
 
-    fn one<T: Member>(&self, members: &[&T], page: &Page, trace: &mut Trace) -> Verdict {
+    pub(super) fn one<T: Member>(&self, members: &[&T], at: i64, trace: &mut Trace) -> Verdict {
         let name = self.ask.path.name.as_str();
         let finding = match self.select(members, &Selector::everything()) {
             Err(absence) => Finding::Nothing(absence),
             Ok(mut objects) => match objects.remove(name) {
                 None => Finding::Nothing(Absence::OtherObjects),
                 Some(Err(fault)) => Finding::Unusable(fault),
-                Some(Ok(members)) => T::evaluate(&members, self.served, page.at),
+                Some(Ok(members)) => T::evaluate(&members, self.served, at),
             },
         };
-        self.judge(name, finding, page.at, trace)
+        self.judge(name, finding, at, trace)
     }
 
-    fn all<T: Member>(
+    pub(super) fn all<T: Member>(
         &self,
         members: &[&T],
-        page: &Page,
+        at: i64,
         wait: Wait,
         trace: &mut Trace,
     ) -> Result<Vec<MetricValue>, Failure> {
@@ -287,7 +295,7 @@ impl Request<'_> {
             .collect();
         findings.extend(objects.into_iter().map(|(name, members)| match members {
             Ok(members) => {
-                let finding = T::evaluate(&members, self.served, page.at);
+                let finding = T::evaluate(&members, self.served, at);
                 (name, finding)
             }
             Err(fault) => (name, Finding::Unusable(fault)),
@@ -295,7 +303,7 @@ impl Request<'_> {
         findings.sort_by(|(a, _), (b, _)| a.cmp(b));
         let (mut items, mut left_out) = (Vec::with_capacity(findings.len()), Vec::new());
         for (name, finding) in findings {
-            match self.judge(&name, finding, page.at, trace) {
+            match self.judge(&name, finding, at, trace) {
                 Verdict::Serve(value) => items.push(self.item(&name, value)),
                 verdict => {
                     self.shared.counters().left_out(verdict.as_str());
@@ -363,7 +371,7 @@ impl Request<'_> {
 }
 
 /// What describes objects on a page and can be evaluated: series, and items of JSON.
-trait Member: Describes {
+pub(super) trait Member: Describes {
     fn evaluate(members: &[&Self], served: &Served, scraped: i64) -> Finding;
 }
 

@@ -25,6 +25,7 @@ const KEYS: &[&str] = &[
     "keyFile",
     "serverName",
     "dangerAllowLoopback",
+    "single",
     "pods",
     "prometheus",
 ];
@@ -82,6 +83,7 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         label_selector: SelectorMode::default(),
         credentials: credentials(&mut fields, sink),
         danger_allow_loopback: fields.boolean("dangerAllowLoopback", sink).unwrap_or(false),
+        single: fields.boolean("single", sink).unwrap_or(false),
         target: target?,
     };
     let passed_on = source.uses(Placeholder::LabelSelector);
