@@ -1,11 +1,13 @@
 //! What the measurements share: a Metriclet to measure, an upstream for it, and numbers from many runs.
 
 use std::error::Error;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// Whatever went wrong.
@@ -25,16 +27,23 @@ pub struct Metriclet {
 impl Metriclet {
     /// Starts `binary` on a free port with one rule for a page of `upstream`, cached for `cache`.
     pub fn start(binary: &str, upstream: SocketAddr, cache: &str) -> Result<Self> {
-        let config =
-            std::env::temp_dir().join(format!("metriclet-bench-{}-{}.yaml", std::process::id(), upstream.port()));
         let text = format!(
             "sources:\n  page: {{url: 'http://{upstream}/metrics', namespaces: [shop], cache: {cache}}}\n\
              metrics:\n  - {{name: queue_depth, object: services, source: page, value: 'queue_depth'}}\n"
         );
+        Self::with(binary, &text, &[])
+    }
+
+    /// Starts `binary` on a free port with this configuration and further arguments.
+    pub fn with(binary: &str, text: &str, args: &[&OsStr]) -> Result<Self> {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let config = std::env::temp_dir().join(format!("metriclet-bench-{}-{number}.yaml", std::process::id()));
         fs::write(&config, text)?;
         let mut child = Command::new(binary)
             .args(["--listen", "127.0.0.1:0", "--config"])
             .arg(&config)
+            .args(args)
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| format!("starting {binary}: {error}"))?;
@@ -62,14 +71,19 @@ impl Metriclet {
 
     /// Resident memory now and at its highest, in bytes.
     pub fn memory(&self) -> Result<(u64, u64)> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let field = |name: &str| -> Result<u64> {
-            let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("a field is missing in status")?;
-            let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
-            Ok(kib * 1024)
-        };
-        Ok((field("VmRSS:")?, field("VmHWM:")?))
+        memory(self.pid())
     }
+}
+
+/// Resident memory of a process now and at its highest, in bytes.
+pub fn memory(pid: u32) -> Result<(u64, u64)> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let field = |name: &str| -> Result<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("a field is missing in status")?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib * 1024)
+    };
+    Ok((field("VmRSS:")?, field("VmHWM:")?))
 }
 
 impl Drop for Metriclet {
