@@ -219,7 +219,8 @@ pub(super) fn sample(
     now: Instant,
 ) {
     let Some(past) = &served.past else { return };
-    let wait = Wait::Until(now + shared.limits().answer);
+    // Nobody waits: a round of thousands of pods has until the next one.
+    let wait = Wait::Until(now + past.interval.max(shared.limits().answer));
     let of = match &served.upstream.source().target {
         Target::Pods(of) => of,
         Target::Url(template) => {
