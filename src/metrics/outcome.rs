@@ -67,6 +67,8 @@ pub enum Absence {
     NoObjectLabel(Vec<String>),
     /// Series match, all of them for other objects.
     OtherObjects,
+    /// A server that was asked has no result for it.
+    NoResult,
     /// A sample is older than `maxAge`.
     Stale,
     /// A sample lies in the future.
@@ -216,6 +218,7 @@ impl Absence {
             Self::MetricSelector => "metric_label_selector",
             Self::NoObjectLabel(_) => "no_object_label",
             Self::OtherObjects => "other_objects",
+            Self::NoResult => "no_result",
             Self::Stale => "stale",
             Self::Future => "future",
             Self::Nan => "nan",
@@ -271,6 +274,7 @@ impl fmt::Display for Absence {
                 write!(f, "what matches on its page carries no label {} to name an object", labels.join(" or "))
             }
             Self::OtherObjects => f.write_str("what matches on its page describes other objects"),
+            Self::NoResult => f.write_str("the query gives no result for it"),
             Self::Stale => f.write_str("the sample is older than maxAge allows"),
             Self::Future => f.write_str("the sample's timestamp lies in the future; compare the clocks"),
             Self::Nan => f.write_str("the value is NaN, which onNaN takes as missing"),
