@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::io::Read;
+
 use common::Server;
 use common::upstream::Upstream;
 use serde_json::{Value, json};
@@ -327,4 +329,41 @@ fn refuses_what_could_be_smuggled() {
     let forwarded = server.request("GET", "/apis", "X-Remote-User: admin\r\nAuthorization: Bearer x\r\n");
     assert_eq!(forwarded.code, 200, "identity in headers is ignored: {forwarded:?}");
     assert_eq!(server.get("/livez").code, 200);
+}
+
+/// Whoever sends no body that it promised holds up nobody else.
+#[test]
+fn bodies_hold_up_nobody() {
+    let mut server = server().0;
+    let promise = |length: &str| {
+        server.send(&format!("POST /apis HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n\r\n"))
+    };
+    // More than there is memory, and more than an allocation may be.
+    let lengths = ["5000", "16777216", "16777217", "9000000000000", "9223372036854775807", "18446744073709551615"];
+    let waiting: Vec<_> = lengths.iter().map(|length| promise(length)).collect();
+    for _ in 0..3 {
+        assert_eq!(server.get("/livez").code, 200);
+    }
+    drop(waiting);
+    assert_eq!(server.get("/livez").code, 200);
+    server.wait_for("it gets no answer");
+}
+
+/// However long a body is, what is within it is no request.
+#[test]
+fn reads_bodies_to_their_end() {
+    let server = server().0;
+    let (filler, smuggled) = ("x".repeat(0x2_0000), "GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    let last = "GET /version HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let body = format!("{filler}{smuggled}");
+    for request in [
+        format!("Content-Length: {}\r\n\r\n{body}", body.len()),
+        format!("Transfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len()),
+    ] {
+        let mut stream = server.send(&format!("POST /apis HTTP/1.1\r\nHost: localhost\r\n{request}{last}"));
+        let mut received = String::new();
+        stream.read_to_string(&mut received).unwrap();
+        assert_eq!(received.matches("HTTP/1.1 ").count(), 2, "{received}");
+        assert!(received.starts_with("HTTP/1.1 400 ") && received.contains("gitVersion"), "{received}");
+    }
 }

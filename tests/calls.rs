@@ -5,16 +5,17 @@ mod common;
 
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use common::kubernetes::{KUBERNETES, Kubernetes, Reply, TOKENS};
-use common::secure::SERVING;
+use common::kubernetes::{CONFIG_MAP, KUBERNETES, Kubernetes, Reply, TOKENS, ask};
+use common::secure::{SERVING, Secure};
 use common::tls::Authority;
 use common::upstream::Gate;
-use common::{PATIENCE, file, replace, run};
+use common::{PATIENCE, Server, file, replace, run};
 use metriclet::cluster::client::Client;
 use metriclet::cluster::kubeconfig;
 use metriclet::config::limits::Limits;
@@ -287,4 +288,41 @@ fn a_kubeconfig_that_cannot_be_used_is_told_at_the_start() {
     ]);
     assert_eq!(code, 78);
     assert!(told.contains(&format!("kubeconfig {}: it is not there", missing.display())), "{told}");
+}
+
+/// As a pod has it: two variables, and the files of its service account, which change.
+#[test]
+fn a_pod_finds_the_cluster_around_it() {
+    let kubernetes = start();
+    let serving = SERVING.issue("localhost");
+    let [cert, key, ca] = [("tls.crt", &serving.chain), ("tls.key", &serving.key), ("ca.crt", &KUBERNETES.pem())]
+        .map(|(name, content)| file(name, content));
+    // A file system of its own, in which /var/run is ours.
+    let unshare = Command::new("unshare").args(["--mount", "mount", "-t", "tmpfs", "none", "/run"]).output();
+    if !unshare.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: it takes root and unshare to give a process files of its own");
+        return;
+    }
+    let account = "/run/secrets/kubernetes.io/serviceaccount";
+    let script = format!(
+        "mount -t tmpfs none /run && mkdir -p {account} && cp {} {account}/ca.crt && printf first >{account}/token && exec \"$@\"",
+        ca.display()
+    );
+    let config = file("metrics.yaml", "sources: {}\nmetrics: []\n");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &script, "sh", env!("CARGO_BIN_EXE_metriclet")]);
+    command.args(["--listen", "off", "--bind-address", "127.0.0.1", "--secure-port", "0", "--config"]).arg(config);
+    command.arg("--tls-cert-file").arg(cert).arg("--tls-private-key-file").arg(key).stdin(Stdio::null());
+    command.env_remove("RUST_LOG").env("KUBERNETES_SERVICE_HOST", "localhost");
+    command.env("KUBERNETES_SERVICE_PORT", kubernetes.address.port().to_string());
+    let mut server = Server::spawn(command);
+    server.wait_for("trusted authorities have changed");
+    let sent = |path| kubernetes.calls(path).pop().unwrap().header("authorization").map(str::to_owned);
+    assert_eq!(sent(CONFIG_MAP).as_deref(), Some("Bearer first"));
+    let token = format!("/proc/{}/root{account}/token", server.pid());
+    replace(Path::new(&token), "the second");
+    let secure = Secure { server, cert: Path::new("").into(), key: Path::new("").into() };
+    let header = "Authorization: Bearer unknown\r\n";
+    assert_eq!(ask(&mut secure.client().connect(), "GET", "/apis", header).code, 401);
+    assert_eq!(sent(TOKENS).as_deref(), Some("Bearer the second"));
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{file, run};
+use common::upstream::Upstream;
+use common::{file, metriclet, run};
 use metriclet::parse::expression::{self, Expr};
 
 /// README.md and its like, and everything in `docs/`.
@@ -71,13 +72,15 @@ fn expressions_parse() {
 
 #[test]
 fn flags_exist() {
-    let help = ["--help", "serve --help", "check --help", "get --help"]
+    let help = ["--help", "serve --help", "check --help", "get --help", "certs --help", "probe --help"]
         .map(|arguments| run(&arguments.split(' ').collect::<Vec<_>>()).1)
         .concat();
     let known: BTreeSet<&str> = flags(&help).collect();
     let mut seen = BTreeSet::new();
     for (path, text) in documents() {
-        for line in text.lines().filter(|line| line.contains("metriclet ") || path.ends_with("docs/cli.md")) {
+        let ours =
+            |line: &&str| line.contains("metriclet ") && !line.contains("scripts/") && !line.contains("kubectl ");
+        for line in text.lines().filter(|line| ours(line) || path.ends_with("docs/cli.md")) {
             for flag in flags(line) {
                 assert!(known.contains(flag), "{}: no flag {flag}: {line}", path.display());
                 seen.insert(flag.to_owned());
@@ -93,6 +96,40 @@ fn flags_exist() {
 fn flags(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     words.filter(|word| word.len() > 2 && word.starts_with("--") && !word.starts_with("---"))
+}
+
+/// What the README shows after `$ metriclet …` is what comes out, but for the time of day.
+#[test]
+fn readme_shows_what_comes_out() {
+    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let blocks = blocks(&text);
+    let block = |start: &str| &blocks.iter().find(|(_, _, text)| text.starts_with(start)).unwrap().2;
+    let upstream = Upstream::text(block("# TYPE queue_depth gauge"));
+    let config = block("# metrics.yaml").replace("localhost:9100", &upstream.address.to_string());
+    let folder = file("metrics.yaml", &config).parent().unwrap().to_owned();
+    let mut compared = 0;
+    for (_, _, session) in blocks.iter().filter(|(_, language, _)| *language == "console") {
+        for shown in session.split("$ ").skip(1) {
+            let (command, expected) = shown.split_once('\n').unwrap_or((shown, ""));
+            // The other commands start servers, or ask them.
+            let Some(arguments) = command.strip_prefix("metriclet ").filter(|_| !expected.is_empty()) else { continue };
+            let output = metriclet(&arguments.split(' ').collect::<Vec<_>>()).current_dir(&folder).output().unwrap();
+            let said = [output.stderr, output.stdout].concat();
+            let said = String::from_utf8(said).unwrap().replace(&upstream.address.to_string(), "localhost:9100");
+            assert_eq!(without_times(&said), without_times(expected), "{command}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 2, "only {compared} commands compared");
+}
+
+/// Each word that is a timestamp becomes the same.
+fn without_times(text: &str) -> String {
+    let is_time = |word: &str| word.len() == 20 && word.ends_with('Z') && word.starts_with("20");
+    let line = |line: &str| {
+        line.split(' ').map(|word| if is_time(word) { "TIME" } else { word }).collect::<Vec<_>>().join(" ")
+    };
+    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -140,6 +177,25 @@ fn reference_names_every_key() {
         }
     }
     assert!(keys >= 30, "only {keys} keys found");
+}
+
+/// What GitHub runs for us is named by its content, and may write only where a job says so.
+#[test]
+fn workflows_are_pinned() {
+    let mut uses = 0;
+    for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(".github/workflows")).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains("\npermissions:\n  contents: read\n\n"), "{}: permissions", path.display());
+        for action in text.lines().filter_map(|line| line.split("uses: ").nth(1)) {
+            let (_, commit) = action.split_once('@').unwrap();
+            let (commit, version) = commit.split_once(" # v").unwrap_or((commit, ""));
+            let pinned = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit()) && !version.is_empty();
+            assert!(pinned, "{}: {action}", path.display());
+            uses += 1;
+        }
+    }
+    assert!(uses >= 5, "only {uses} actions found");
 }
 
 /// CI's list of fuzz targets is that of the fuzz package.

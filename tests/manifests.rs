@@ -7,10 +7,15 @@ use serde_json::Value;
 
 #[test]
 fn manifests_are_what_they_should_be() {
-    if Command::new("kubectl").arg("kustomize").arg("--help").output().is_err() {
-        panic!("kubectl is missing: see https://kubernetes.io/docs/tasks/tools/");
-    }
     let python = std::env::var_os("METRICLET_PYTHON").unwrap_or_else(|| "python3".into());
+    let runs = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
+    let kubectl = runs(Command::new("kubectl").args(["kustomize", "--help"]));
+    let schemas = runs(Command::new(&python).args(["-c", "import kubernetes_validate"]));
+    if !(kubectl && schemas) {
+        let lacking = if kubectl { "the Python package kubernetes-validate" } else { "kubectl" };
+        assert!(std::env::var_os("CI").is_none(), "{lacking} is missing");
+        return println!("skipped: {lacking} is missing; scripts/test installs or names it");
+    }
     let output = Command::new(python)
         .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/manifests.py"))
         .env("METRICLET", env!("CARGO_BIN_EXE_metriclet"))

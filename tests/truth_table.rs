@@ -95,6 +95,39 @@ fn nothing_is_404_with_what_was_looked_for_and_seen() {
     );
 }
 
+/// One page answers all selectors of an expression, which is evaluated over the series of one object.
+#[test]
+fn expressions_combine_series_of_one_page() {
+    let series = |name: &str, labels: &str, value: u32| format!("{name}{{namespace=\"shop\",{labels}}} {value}\n");
+    let page: String = [
+        series("busy", "service=\"web\",pool=\"a\"", 3),
+        series("busy", "service=\"web\",pool=\"b\"", 1),
+        series("busy", "service=\"db\",pool=\"a\"", 100),
+        series("size", "service=\"web\",pool=\"a\"", 4),
+        series("size", "service=\"web\",pool=\"b\"", 4),
+        series("late_bucket", "service=\"web\",le=\"1\"", 5),
+        series("late_bucket", "service=\"web\",le=\"+Inf\"", 10),
+    ]
+    .concat();
+    let same = "series of several metrics have the same labels, and the value drops their names; \
+                name one metric, or aggregate first";
+    let nothing = "its value comes to nothing: a comparison leaves none of what matches, or operands share no labels";
+    for (value, answer) in [
+        ("sum(busy) / sum(size) * 100", "web 50".to_owned()),
+        ("max(busy / size)", "web 750m".to_owned()),
+        ("busy > 2", "web 3".to_owned()),
+        ("count(busy < 2 * size)", "web 2".to_owned()),
+        ("max(sum by (pool) (-busy)) + 5", "web 4".to_owned()),
+        ("histogram_quantile(0.25, late_bucket)", "web 500m".to_owned()),
+        ("busy > 3", missing(nothing)),
+        ("busy * 2", unavailable("several values match; wrap it in sum(), max(), min() or avg()")),
+        (r#"sum({__name__=~"busy|size"} * 2)"#, unavailable(same)),
+    ] {
+        let answer = answer.replace("takes queue_depth", &format!("takes {value}"));
+        assert_eq!(ask(&page, &format!(", value: '{value}'")), answer, "{value}");
+    }
+}
+
 #[test]
 fn nothing_is_zero_only_where_the_rule_says_so_and_the_page_is_good() {
     assert_eq!(ask("other 3\n", ", onMissing: zero"), "web 0");

@@ -164,10 +164,10 @@ fn unknown_host() {
 
 #[test]
 fn truncated() {
-    refused(&headed("Content-Length: 99\r\n", GOOD), "upstream closed the connection before the end of the body");
+    refused(&headed("Content-Length: 99\r\n", GOOD), "closed the connection before the end of the body");
     refused(
         &headed("Transfer-Encoding: chunked\r\n", "e\r\nqueue_depth 3\n\r\n"),
-        "upstream closed the connection before the end of the body",
+        "closed the connection before the end of the body",
     );
     refused(
         &headed("", "queue_depth 3"),
@@ -223,17 +223,17 @@ fn other_statuses() {
 
 #[test]
 fn dropped() {
-    refused(&Upstream::start(|_, _| {}), "upstream closed the connection before the end of the response head");
+    refused(&Upstream::start(|_, _| {}), "closed the connection before the end of the response head");
     refused(
         &Upstream::start(|_, stream| drop(stream.write_all(b"HTTP/1.1 200 OK\r\nContent-T"))),
-        "upstream closed the connection before the end of the response head",
+        "closed the connection before the end of the response head",
     );
     let half = Upstream::start(|_, stream| {
         let answer = page("text/plain", &GOOD.repeat(1000));
         let _ = stream.write_all(&answer[..answer.len() / 2]);
         let _ = stream.shutdown(Shutdown::Both);
     });
-    refused(&half, "upstream closed the connection before the end of the body");
+    refused(&half, "closed the connection before the end of the body");
 }
 
 #[test]
@@ -249,7 +249,7 @@ fn special_address_behind_a_placeholder() {
     assert_eq!(
         server.metric("namespaces/shop/services/localhost/queue_depth").status(),
         "503 ServiceUnavailable: queue_depth of services/localhost in namespace shop: source app resolve: host has a \
-         loopback address, out of bounds for a url with a placeholder in its host"
+         loopback address, out of bounds for pods and placeholders in a host"
     );
     assert_eq!(
         server.metric("namespaces/shop/services/127.0.0.1/queue_depth").status(),

@@ -122,7 +122,7 @@ impl Access {
             let value = reviewer.access_review(&key.0, deadline);
             let lasts = match &value {
                 // What a front proxy passes on it has asked for itself, a moment ago.
-                Ok(answer) if answer.allowed && via == Via::FrontProxy => self.limits.cache_front_proxy_review,
+                Ok(answer) if answer.is_yes() && via == Via::FrontProxy => self.limits.cache_front_proxy_review,
                 Ok(_) => self.limits.cache_review,
                 Err(_) => Duration::ZERO,
             };
@@ -131,7 +131,7 @@ impl Access {
         };
         match self.answers.get(&key, now.monotonic, wait, |_| true, load) {
             Outcome::Value(answer) => match &*answer {
-                Ok(answer) if answer.allowed && !answer.denied => Ok(()),
+                Ok(answer) if answer.is_yes() => Ok(()),
                 Ok(answer) => Err(Forbidden { question: key.0, reason: answer.reason.clone() }.into()),
                 Err(error) => {
                     debug!("access: {}", error.detail());

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::Deserialize;
 
 use super::client::Client;
-use super::error::{CallError, What};
+use super::error::{CallError, What as Problem};
 use crate::config::limits::Limits;
 use crate::config::model::ObjectKind;
 use crate::kube::pod::{List, Named, Pod};
@@ -39,7 +39,8 @@ pub fn pods(
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Vec<Pod>, CallError> {
-    list(client, "/api/v1", "pods", "application/json", selection, limits, deadline)
+    let what = What { root: "/api/v1", plural: "pods", accept: "application/json", kinds: ["PodList"; 2] };
+    list(client, &what, selection, limits, deadline)
 }
 
 /// The names of the objects of a selection.
@@ -55,21 +56,32 @@ pub fn names(
 ) -> Result<Vec<String>, CallError> {
     let root = if kind.api_version.contains('/') { "/apis/" } else { "/api/" };
     let plural = kind.resource.split('.').next().unwrap_or_default();
-    let named: Vec<Named> =
-        list(client, &format!("{root}{}", kind.api_version), plural, METADATA, selection, limits, deadline)?;
+    let (root, whole) = (format!("{root}{}", kind.api_version), format!("{}List", kind.kind));
+    let what = What { root: &root, plural, accept: METADATA, kinds: ["PartialObjectMetadataList", &whole] };
+    let named: Vec<Named> = list(client, &what, selection, limits, deadline)?;
     Ok(named.into_iter().map(|object| object.metadata.name).collect())
+}
+
+/// What is listed.
+struct What<'a> {
+    /// `/apis/apps/v1`
+    root: &'a str,
+    /// `deployments`
+    plural: &'a str,
+    accept: &'a str,
+    /// What the answer may be.
+    kinds: [&'a str; 2],
 }
 
 fn list<T: for<'de> Deserialize<'de>>(
     client: &Client,
-    root: &str,
-    plural: &str,
-    accept: &str,
+    what: &What<'_>,
     selection: Selection<'_>,
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Vec<T>, CallError> {
-    let mut path = root.to_owned();
+    let What { root, plural, accept, kinds } = what;
+    let mut path = (*root).to_owned();
     if let Some(namespace) = selection.namespace {
         let _ = write!(path, "/namespaces/{}", encoded(namespace));
     }
@@ -83,16 +95,29 @@ fn list<T: for<'de> Deserialize<'de>>(
     }
     let mut all: Vec<T> = Vec::new();
     let mut from = String::new();
+    let mut again = true;
     loop {
         let page = if from.is_empty() { path.clone() } else { format!("{path}&continue={}", encoded(&from)) };
         let read = |body: &mut dyn Read| {
             serde_json::from_reader::<_, List<T>>(std::io::BufReader::new(body)).map_err(|error| error.to_string())
         };
-        let list = client.read("list", &page, accept, limits.list, deadline, read)?;
+        let list = match client.read("list", &page, accept, limits.list, deadline, read) {
+            // The rest of that list is forgotten already: so it is asked for anew, once.
+            Err(CallError { what: Problem::Code(410, _), .. }) if !from.is_empty() && again => {
+                again = false;
+                all.clear();
+                from.clear();
+                continue;
+            }
+            list => list?,
+        };
+        if !kinds.contains(&&*list.kind) {
+            return Err(client.unexpected("list", &format!("expected a {}, found a {}", kinds[0], list.kind)));
+        }
         all.extend(list.items);
         if all.len() > limits.objects {
             let why = format!("more than {} {plural}; narrow the selector", limits.objects);
-            return Err(CallError { call: "list", to: client.server().to_owned(), what: What::TooMany(why) });
+            return Err(CallError { call: "list", to: client.server().to_owned(), what: Problem::TooMany(why) });
         }
         from = list.metadata.r#continue;
         if from.is_empty() {

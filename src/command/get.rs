@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -16,6 +18,9 @@ use crate::parse::path::GROUP;
 use crate::source::cache::Wait;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
+
+/// Between two questions, with `--wait`.
+const MOMENT: Duration = Duration::from_millis(250);
 
 /// Runs the command.
 pub fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
@@ -32,9 +37,23 @@ pub fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
         true => get.path.clone(),
         false => format!("/apis/{GROUP}/v1beta2/{}", get.path),
     };
-    let mut trace = if get.verbosity > 0 { Trace::on() } else { Trace::off() };
-    let reply = answer(&api, &target, limits, clock, &mut trace);
-    trace.steps().iter().for_each(|step| tell(&line(step)));
+    let until = Instant::now() + get.wait;
+    let (reply, trace) = loop {
+        let mut trace = Trace::on();
+        let reply = answer(&api, &target, limits, clock, &mut trace);
+        if reply.code != 503 || Instant::now() >= until {
+            break (reply, trace);
+        }
+        thread::sleep(MOMENT.min(until.saturating_duration_since(Instant::now())));
+    };
+    if get.verbosity > 0 {
+        trace.steps().iter().for_each(|step| tell(&line(step)));
+    }
+    if reply.code == 503 && get.wait.is_zero() && trace.steps().iter().any(|step| step.what == "range") {
+        tell(
+            &"metriclet: this value is made of samples over time, which begin now; --wait 2m keeps asking for so long",
+        );
+    }
     match (reply.code, get.output) {
         (200, Output::Table) if reply.content_type == JSON => print(&table(&reply.body)),
         (200, _) => print(&String::from_utf8_lossy(&reply.body)),

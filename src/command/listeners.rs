@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 
@@ -31,7 +31,11 @@ pub(super) struct Listeners {
     threads: Threads,
     plain: Option<Plain>,
     secure: Option<Followed>,
+    pulse: Pulse,
 }
+
+/// When somebody who looks every second last did.
+struct Pulse(Instant);
 
 /// The secure listener and the files of its certificate.
 struct Followed {
@@ -79,7 +83,8 @@ impl Listeners {
             ),
             Listen::Off => None,
         };
-        Ok(Self { api: api.clone(), limits: limits.clone(), clock: clock.clone(), threads, plain, secure })
+        let (api, limits, clock, pulse) = (api.clone(), limits.clone(), clock.clone(), Pulse(clock.now().monotonic));
+        Ok(Self { api, limits, clock, threads, plain, secure, pulse })
     }
 
     /// Where the plain listener is.
@@ -101,7 +106,10 @@ impl Listeners {
     pub(super) fn tick(&mut self) {
         let alive = self.threads.workers().is_alive();
         let serving = self.secure.as_ref().is_none_or(|followed| followed.secure.is_alive());
-        self.api.health().set_stuck(!(alive && serving));
+        // After the whole process stood still nobody had time for a sign of life yet.
+        if !self.pulse.stood_still(self.clock.now().monotonic, self.limits.stall / 2) {
+            self.api.health().set_stuck(!(alive && serving));
+        }
         if let Some(followed) = &mut self.secure {
             followed.follow(&self.api, self.clock.now().unix_millis.div_euclid(1_000));
         }
@@ -136,6 +144,13 @@ impl Listeners {
         if finished.contains(&false) {
             warn!("stopping: some requests were not finished in time");
         }
+    }
+}
+
+impl Pulse {
+    /// Whether nobody has looked for so long.
+    fn stood_still(&mut self, now: Instant, long: Duration) -> bool {
+        now.saturating_duration_since(std::mem::replace(&mut self.0, now)) > long
     }
 }
 
@@ -192,13 +207,29 @@ fn guard(flags: &Access, kubeconfig: Option<&PathBuf>, api: &Arc<Api>, limits: &
     let client = |own: &Option<PathBuf>| kubernetes::client(own.as_ref().or(kubeconfig), api, limits);
     let authentication = client(&flags.authentication_kubeconfig).map_err(StartError::File)?;
     let authorization = client(&flags.authorization_kubeconfig).map_err(StartError::File)?;
-    if authorization.is_none() {
+    let open = flags.always_allowed();
+    let shut = authorization.is_none() && !open.iter().any(|path| path == "/*");
+    let access = access::Access::new(authorization, open, limits);
+    api.set_guard(Guard { identity: Identity::new(authentication.clone(), limits), access });
+    let follower = Follower::start(api.clone(), flags.clone(), authentication, limits).map_err(StartError::File)?;
+    if shut {
         warn!(
             "there is no Kubernetes API to ask: over HTTPS only front proxies get discovery, and nobody gets metrics"
         );
     }
-    let access = access::Access::new(authorization, flags.always_allowed(), limits);
-    api.set_guard(Guard { identity: Identity::new(authentication.clone(), limits), access });
-    let follower = Follower::start(api.clone(), flags.clone(), authentication, limits).map_err(StartError::File)?;
     follower.follow().map_err(|failure| StartError::System(format!("cannot start a thread: {failure}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_a_process_that_stood_still() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut pulse = Pulse(start);
+        let stood_still = [1, 6, 60, 61].map(|seconds| pulse.stood_still(at(seconds), Duration::from_secs(5)));
+        assert_eq!(stood_still, [false, false, true, false]);
+    }
 }

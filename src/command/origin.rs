@@ -64,16 +64,16 @@ impl Live {
             Ok(loaded) if loaded.unattributed().is_none() => {
                 let rules = loaded.config.rules.len();
                 api.metrics().install(loaded.config, None);
-                info!("{}: {rules} rules in force", path.display());
                 counters.reloads_succeeded.increment();
+                info!("{}: {rules} rules in force", path.display());
             }
             Ok(_) => {
-                error!("{}: not taken over, the configuration before it stays in force", path.display());
                 counters.reloads_failed.increment();
+                error!("{}: not taken over, the configuration before it stays in force", path.display());
             }
             Err(why) => {
-                error!("{why}; the configuration before it stays in force");
                 counters.reloads_failed.increment();
+                error!("{why}; the configuration before it stays in force");
             }
         }
     }

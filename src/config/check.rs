@@ -165,7 +165,12 @@ fn credentials(source: &Source, findings: &mut Vec<Finding>) {
         findings.push(error("namespaces", message));
     }
     if !source.is_https() {
-        findings.push(warning("url", "credentials cross the network in clear over http://"));
+        let key = match source.target {
+            Target::Url(_) => "url",
+            Target::Pods(_) => "pods",
+            Target::Prometheus(_) => "prometheus",
+        };
+        findings.push(warning(key, "credentials cross the network in clear over http://"));
     }
 }
 

@@ -152,6 +152,8 @@ pub struct Limits {
     pub queue: usize,
     /// From a request to its answer, waiting included. 5 s, then it is answered 503.
     pub answer: Duration,
+    /// Body that a request on the plain listener may say it has, to be refused with an answer. 16 MiB.
+    pub refused_body: usize,
     /// Body of a request that is read away before the request is refused. 64 KiB: none is ever wanted.
     pub discarded_body: u64,
     /// Connections of the secure listener. 4,096, or what the process' limit of open files leaves: thousands of
@@ -277,6 +279,7 @@ impl Default for Limits {
             slow_workers: 16,
             queue: 1_024,
             answer: Duration::from_secs(5),
+            refused_body: 16 * MIB,
             discarded_body: 64 * KIB as u64,
             connections: 4_096,
             spare_files: 256,

@@ -112,10 +112,14 @@ pub struct Named {
 #[derive(Debug, Deserialize)]
 #[serde(bound = "T: Deserialize<'de>")]
 pub struct List<T> {
+    /// `PodList`
+    #[serde(default)]
+    pub kind: String,
     /// Where it goes on.
     #[serde(default)]
     pub metadata: ListMetadata,
-    /// What is on it.
+    /// What is on it; `null`, as Go writes a list without any, is none.
+    #[serde(default = "Vec::new", deserialize_with = "or_none")]
     pub items: Vec<T>,
 }
 
@@ -156,6 +160,10 @@ impl Pod {
     }
 }
 
+fn or_none<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
+}
+
 /// Keeps three annotations of many.
 fn scraped<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Annotations, D::Error> {
     let mut all = Option::<BTreeMap<String, String>>::deserialize(from)?.unwrap_or_default();
@@ -189,5 +197,14 @@ mod tests {
         assert_eq!((web.metadata.annotations.port.as_deref(), &*web.status.phase), (Some("9"), "Running"));
         assert!(web.spec.host_network && new.metadata.deletion_timestamp.is_some());
         assert_eq!((new.address(), new.port("metrics")), (None, None));
+    }
+
+    #[test]
+    fn takes_a_list_without_items() {
+        for text in [r#"{"kind":"PartialObjectMetadataList","items":null}"#, r#"{"kind":"PartialObjectMetadataList"}"#]
+        {
+            let list: List<Named> = serde_json::from_str(text).unwrap();
+            assert_eq!((&*list.kind, list.items.len()), ("PartialObjectMetadataList", 0));
+        }
     }
 }

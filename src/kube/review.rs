@@ -87,6 +87,13 @@ pub struct Access {
     pub reason: String,
 }
 
+impl Access {
+    /// Whether it is a yes, and no other authorizer's no.
+    pub fn is_yes(&self) -> bool {
+        self.allowed && !self.denied
+    }
+}
+
 /// The answer to the question whose token it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use super::evaluate::{Data, Element, Labels, Sample, Series, Times};
 use crate::parse::expression::{Expr, NAME_LABEL, VectorSelector};
+use crate::source::error::SourceError;
+use crate::source::page::Refusal;
 
 /// Samples of all rules together.
 #[derive(Debug)]
@@ -35,22 +37,35 @@ struct Past {
 }
 
 /// The past of one object.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Object {
     /// Who it is: another one may get its name.
     owner: String,
-    first: i64,
-    last: i64,
+    /// When it was tried last.
+    tried: i64,
+    /// When it was sampled, as far as that is of use.
+    times: VecDeque<i64>,
+    /// Why it was not, the last time.
+    trouble: Option<Trouble>,
     series: HashMap<Labels, VecDeque<Sample>>,
+}
+
+/// Why an object could not be sampled.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Trouble {
+    /// There was no page.
+    Failed(SourceError),
+    /// There was one without an answer for the rule.
+    Refused(Refusal),
 }
 
 /// The past of one object, as it is now.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
-    /// When it was first sampled, milliseconds.
-    pub first: i64,
-    /// When it was sampled last.
-    pub last: i64,
+    /// When it was sampled, milliseconds, oldest first.
+    pub times: Vec<i64>,
+    /// Why it was not, the last time.
+    pub trouble: Option<Trouble>,
     /// Everything that was sampled and is of use.
     pub series: Vec<Series>,
 }
@@ -94,19 +109,14 @@ impl History {
     pub fn observe(&self, object: &str, owner: &str, at: i64, samples: impl Iterator<Item = (Labels, f64)>) {
         let mut past = self.lock();
         let Past { objects, series: count, full } = &mut *past;
-        if objects.get(object).is_some_and(|known| known.owner != owner)
-            && let Some(gone) = objects.remove(object)
-        {
-            *count -= gone.series.len();
-            self.room.give_back(gone.samples());
-        }
-        let new = || Object { owner: owner.to_owned(), first: at, last: i64::MIN, series: HashMap::new() };
-        let known = objects.entry(object.to_owned()).or_insert_with(new);
+        let known = self.object(objects, count, object, owner, at);
         // The same page, seen by another selection.
-        if at <= known.last {
+        if known.times.back().is_some_and(|last| at <= *last) {
             return;
         }
-        known.last = at;
+        known.trouble = None;
+        self.room.give_back(known.forget(at - self.keep));
+        known.times.push_back(at);
         for (labels, value) in samples {
             let is_new = !known.series.contains_key(&labels);
             if (is_new && *count >= self.most_series) || !self.room.take() {
@@ -116,11 +126,39 @@ impl History {
             *count += usize::from(is_new);
             known.series.entry(labels).or_default().push_back(Sample { at, value });
         }
-        let given_back = known.forget(at - self.keep);
-        self.room.give_back(given_back);
         let before = known.series.len();
         known.series.retain(|_, samples| !samples.is_empty());
         *count -= before - known.series.len();
+    }
+
+    /// Remembers why there were no samples of an object at one time.
+    pub fn fail(&self, object: &str, owner: &str, at: i64, trouble: Trouble) {
+        let mut past = self.lock();
+        let Past { objects, series: count, .. } = &mut *past;
+        self.object(objects, count, object, owner, at).trouble = Some(trouble);
+    }
+
+    /// The object with this owner, from nothing if it had another one.
+    fn object<'o>(
+        &self,
+        objects: &'o mut HashMap<String, Object>,
+        count: &mut usize,
+        object: &str,
+        owner: &str,
+        at: i64,
+    ) -> &'o mut Object {
+        if objects.get(object).is_some_and(|known| known.owner != owner)
+            && let Some(gone) = objects.remove(object)
+        {
+            *count -= gone.series.len();
+            self.room.give_back(gone.samples());
+        }
+        let known = objects.entry(object.to_owned()).or_default();
+        if known.owner.is_empty() {
+            owner.clone_into(&mut known.owner);
+        }
+        known.tried = known.tried.max(at);
+        known
     }
 
     /// What is known of an object that has this owner.
@@ -131,22 +169,23 @@ impl History {
         }
         match past.objects.get(object).filter(|known| known.owner == owner) {
             None => Seen::Nothing,
-            Some(Object { first, last, series, .. }) => {
+            Some(Object { times, trouble, series, .. }) => {
                 let series = series.iter().map(|(labels, samples)| Series {
                     labels: labels.clone(),
                     samples: samples.iter().copied().collect(),
                 });
-                Seen::View(View { first: *first, last: *last, series: series.collect() })
+                let times = times.iter().copied().collect();
+                Seen::View(View { times, trouble: trouble.clone(), series: series.collect() })
             }
         }
     }
 
-    /// Forgets objects that have not been sampled for as long as samples are of use.
+    /// Forgets objects that nobody has tried to sample for as long as samples are of use.
     pub fn prune(&self, now: i64) {
         let mut past = self.lock();
         let Past { objects, series, full } = &mut *past;
         objects.retain(|_, object| {
-            let stays = object.last >= now - self.keep;
+            let stays = object.tried >= now - self.keep;
             if !stays {
                 *series -= object.series.len();
                 self.room.give_back(object.samples());
@@ -179,6 +218,9 @@ impl Object {
     /// Forgets what is older than this; how much that was.
     fn forget(&mut self, oldest: i64) -> usize {
         let mut forgotten = 0;
+        while self.times.front().is_some_and(|at| *at < oldest) {
+            self.times.pop_front();
+        }
         for samples in self.series.values_mut() {
             while samples.front().is_some_and(|sample| sample.at < oldest) {
                 samples.pop_front();
@@ -193,6 +235,36 @@ impl Object {
 pub struct OfPast<'a> {
     selectors: Vec<&'a VectorSelector>,
     view: &'a View,
+}
+
+impl Seen {
+    /// In a line for people.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Nothing => "not sampled yet".to_owned(),
+            Self::Full(most) => format!("no room for more than {most} series"),
+            Self::View(View { times, trouble, series }) => {
+                let span = times.first().zip(times.last()).map_or(0, |(first, last)| last - first);
+                let (times, series) = (times.len(), series.len());
+                let sampled =
+                    format!("sampled {times} times over {}.{:03}s, {series} series", span / 1_000, span % 1_000);
+                match trouble {
+                    None => sampled,
+                    Some(Trouble::Failed(error)) => format!("{sampled}; then {}", error.detail()),
+                    Some(Trouble::Refused(refusal)) => format!("{sampled}; then {refusal}"),
+                }
+            }
+        }
+    }
+}
+
+impl View {
+    /// How long the samples of the last `range` milliseconds before `now` span; `None` without any.
+    pub fn span(&self, range: i64, now: i64) -> Option<i64> {
+        let mut within = self.times.iter().filter(|at| **at > now.saturating_sub(range) && **at <= now);
+        let first = within.next()?;
+        Some(within.next_back().unwrap_or(first) - first)
+    }
 }
 
 impl<'a> OfPast<'a> {
@@ -215,7 +287,8 @@ impl Data for OfPast<'_> {
     /// Of the last time that the object was sampled: what was not there then is not there now.
     fn instant(&self, selector: usize) -> Vec<Element> {
         let latest = |series: &Series| {
-            let Sample { at, value } = *series.samples.last().filter(|sample| sample.at == self.view.last)?;
+            let Sample { at, value } =
+                *series.samples.last().filter(|sample| Some(&sample.at) == self.view.times.last())?;
             Some(Element { labels: series.labels.clone(), value, times: Times::of(at) })
         };
         self.picked(selector).filter_map(latest).collect()
@@ -277,6 +350,55 @@ mod tests {
     }
 
     #[test]
+    fn samples_before_a_long_gap_do_not_count() {
+        let room = Arc::new(Room::new(100));
+        let history = history(10, &room);
+        let span = |now| match history.seen("web", "1") {
+            Seen::View(view) => view.span(10_000, now),
+            _ => None,
+        };
+        for at in [0, 5_000, 9_000] {
+            observe(&history, "1", at, "a", 1.0);
+        }
+        assert_eq!((span(9_000), span(10_000), span(18_999)), (Some(9_000), Some(4_000), Some(0)));
+        assert_eq!(span(19_000), None);
+        observe(&history, "1", 90_000, "a", 1.0);
+        observe(&history, "1", 91_000, "a", 1.0);
+        assert_eq!(span(91_000), Some(1_000), "only what is within the range counts");
+        assert_eq!(view(&history), [(90_000, 1.0), (91_000, 1.0)]);
+    }
+
+    #[test]
+    fn remembers_why_there_is_nothing() {
+        let room = Arc::new(Room::new(100));
+        let history = history(10, &room);
+        let trouble = |owner| match history.seen("web", owner) {
+            Seen::View(view) => view.trouble,
+            _ => None,
+        };
+        history.fail("web", "1", 1_000, Trouble::Failed(SourceError::Busy));
+        assert_eq!(trouble("1"), Some(Trouble::Failed(SourceError::Busy)));
+        assert_eq!(trouble("2"), None, "another pod has troubles of its own");
+        observe(&history, "1", 2_000, "a", 1.0);
+        assert_eq!((trouble("1"), view(&history)), (None, vec![(2_000, 1.0)]));
+        history.fail("web", "1", 3_000, Trouble::Refused(Refusal::Duplicate));
+        assert_eq!(view(&history), [(2_000, 1.0)], "what was there stays");
+        history.prune(20_000);
+        assert_eq!(history.seen("web", "1"), Seen::Nothing);
+        assert_eq!(room.taken.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_room_that_is_just_large_enough_is_enough() {
+        let room = Arc::new(Room::new(13));
+        let history = history(10, &room);
+        for at in 0..100 {
+            observe(&history, "1", at * 1_000, "a", 1.0);
+            assert_ne!(history.seen("web", "1"), Seen::Full(10), "at {at}");
+        }
+    }
+
+    #[test]
     fn errs_where_there_is_no_room() {
         let room = Arc::new(Room::new(2));
         let history = history(1, &room);
@@ -300,11 +422,11 @@ mod tests {
             labels: labels(name),
             samples: at.iter().map(|&at| Sample { at, value: 1.0 }).collect(),
         };
-        let view = View { first: 1, last: 3, series: vec![series("a", &[1, 3]), series("b", &[3])] };
+        let view = View { times: vec![1, 3], trouble: None, series: vec![series("a", &[1, 3]), series("b", &[3])] };
         let data = OfPast::new(&expr, &view);
         assert_eq!(data.range(0), [series("a", &[1, 3])]);
         assert_eq!(data.instant(0).iter().map(|element| element.times.at).collect::<Vec<_>>(), [3]);
-        let gone = View { last: 4, ..view };
+        let gone = View { times: vec![1, 3, 4], ..view };
         assert!(OfPast::new(&expr, &gone).instant(0).is_empty());
     }
 }

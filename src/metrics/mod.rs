@@ -74,16 +74,14 @@ impl Metrics {
     pub fn new(shared: Shared) -> Self {
         let (shared, objects) = (Arc::new(shared), Arc::new(OnceCell::new()));
         let steady = Steady::new(shared.clock().now());
-        let limits = shared.limits();
         let sampler: scrape::Sampler = {
             let (shared, objects) = (shared.clone(), objects.clone());
             Arc::new(move |served, selected, now| {
                 over_time::sample(served, selected, objects.get(), &shared, steady, now);
             })
         };
-        let scraper =
-            Scraper::new(shared.clock().clone(), sampler, limits.sample_linger, limits.samplers, limits.sampled);
-        let room = Arc::new(Room::new(limits.history_samples));
+        let room = Arc::new(Room::new(shared.limits().history_samples));
+        let scraper = Scraper::new(shared.clone(), sampler);
         Self { rules: RwLock::default(), shared, objects, scraper, steady, room }
     }
 
@@ -114,8 +112,8 @@ impl Metrics {
     pub fn answer(&self, ask: Ask<'_>, wait: Wait, trace: &mut Trace) -> Result<Answer, Failure> {
         let (served, kind) = self.rule(ask.path)?;
         let (shared, objects) = (&*self.shared, self.objects.get());
-        Request { ask, served: &served, kind: &kind, shared, objects, scraper: &self.scraper, steady: self.steady }
-            .answer(wait, trace)
+        let (scraper, steady) = (&self.scraper, self.steady);
+        Request { ask, served: &served, kind: &kind, shared, objects, scraper, steady, owner: "" }.answer(wait, trace)
     }
 
     fn rule(&self, path: &MetricPath) -> Result<(Arc<Served>, Arc<ObjectKind>), Failure> {

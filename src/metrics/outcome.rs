@@ -69,6 +69,8 @@ pub enum Absence {
     OtherObjects,
     /// A server that was asked has no result for it.
     NoResult,
+    /// Series match, and the expression leaves nothing of them.
+    Filtered,
     /// A sample is older than `maxAge`.
     Stale,
     /// A sample lies in the future.
@@ -219,6 +221,7 @@ impl Absence {
             Self::NoObjectLabel(_) => "no_object_label",
             Self::OtherObjects => "other_objects",
             Self::NoResult => "no_result",
+            Self::Filtered => "filtered",
             Self::Stale => "stale",
             Self::Future => "future",
             Self::Nan => "nan",
@@ -275,6 +278,9 @@ impl fmt::Display for Absence {
             }
             Self::OtherObjects => f.write_str("what matches on its page describes other objects"),
             Self::NoResult => f.write_str("the query gives no result for it"),
+            Self::Filtered => f.write_str(
+                "its value comes to nothing: a comparison leaves none of what matches, or operands share no labels",
+            ),
             Self::Stale => f.write_str("the sample is older than maxAge allows"),
             Self::Future => f.write_str("the sample's timestamp lies in the future; compare the clocks"),
             Self::Nan => f.write_str("the value is NaN, which onNaN takes as missing"),

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::evaluate::{self, Labels};
-use super::history::{OfPast, Seen, View};
+use super::history::{OfPast, Seen, Trouble, View};
 use super::objects::Objects;
 use super::outcome::{Fault, Finding, Number, Verdict};
-use super::pods::{Outcome, page};
+use super::pods::{Outcome, page, plain};
 use super::request::Request;
 use super::rules::{Past, Served};
 use super::scrape::Selected;
@@ -16,6 +16,7 @@ use super::trace::Trace;
 use crate::cluster::objects::Selection;
 use crate::config::model::{Target, Value};
 use crate::kube::pod::Pod;
+use crate::parse::duration;
 use crate::parse::expression::NAME_LABEL;
 use crate::parse::path::ObjectName;
 use crate::source::cache::Wait;
@@ -38,17 +39,30 @@ pub(super) fn answer(
     let namespace = request.ask.path.namespace.clone();
     let selected = Selected { namespace, label_selector: selector, name };
     let room = request.scraper.ask(request.served, selected, past.interval);
-    for (pod, _) in pods {
-        let name = &pod.metadata.name;
-        let finding = match past.history.seen(&object(pod, request.ask.path.namespace.as_deref()), &pod.owner()) {
+    trace.note("range", || {
+        format!("looks back {}, sampled every {}", duration::format(past.range), duration::format(past.interval))
+    });
+    for (pod, url) in pods {
+        let (name, owner) = (&pod.metadata.name, format!("#{}", pod.owner()));
+        let one = Request { owner: &owner, ..*request };
+        let seen = past.history.seen(&object(pod, request.ask.path.namespace.as_deref()), &pod.owner());
+        trace.note("samples", || format!("{name}: {}, {}", plain(url), seen.describe()));
+        let mut trouble = None;
+        let finding = match seen {
             _ if !room => Finding::Unusable(Fault::NoRoom(request.shared.limits().sampled)),
             Seen::Full(most) => Finding::Unusable(Fault::NoRoom(most)),
             Seen::Nothing => Finding::Unusable(Fault::Gathering),
-            Seen::View(view) => of_view(request, past, view),
+            Seen::View(mut view) => {
+                trouble = view.trouble.take();
+                of_view(request, past, view)
+            }
         };
-        match request.judge(name, finding, request.shared.clock().now().unix_millis, trace) {
-            Verdict::Serve(value) => outcome.items.push(request.item(name, value)),
-            verdict => outcome.left_out.push(verdict),
+        match (one.judge(name, finding, request.shared.clock().now().unix_millis, trace), trouble) {
+            (Verdict::Serve(value), _) => outcome.items.push(request.item(name, value)),
+            // What is too little, is so because of this.
+            (_, Some(Trouble::Failed(error))) => outcome.failed.push(error),
+            (_, Some(Trouble::Refused(refusal))) => outcome.unusable.push(request.about().page(&refusal)),
+            (verdict, None) => outcome.left_out.push(verdict),
         }
     }
 }
@@ -56,15 +70,16 @@ pub(super) fn answer(
 /// The value of one pod, from its samples.
 fn of_view(request: &Request<'_>, past: &Past, mut view: View) -> Finding {
     let Value::Series(expr) = &request.served.rule.value else { return Finding::Unusable(Fault::Several) };
-    if u128::try_from(view.last - view.first).unwrap_or_default() < past.range.as_millis() / 2 {
+    let now = request.shared.clock().now();
+    let steady = request.steady.at(now.monotonic);
+    let range = i64::try_from(past.range.as_millis()).unwrap_or(i64::MAX);
+    if view.span(range, steady).is_none_or(|span| span < range / 2) {
         return Finding::Unusable(Fault::Gathering);
     }
     let selector = request.ask.metric_selector;
     if !selector.is_everything() {
         view.series.retain(|series| select::matches_labels(selector, |key| series.labels.get(key)));
     }
-    let now = request.shared.clock().now();
-    let steady = request.steady.at(now.monotonic);
     let elements = match evaluate::evaluate(expr, &OfPast::new(expr, &view), steady) {
         Ok(elements) => elements,
         Err(error) => return Finding::Unusable(Fault::Evaluation(error)),
@@ -101,14 +116,28 @@ pub(super) fn sample(
         list.iter().flatten().filter_map(|pod| page(pod, of).ok().map(|url| (pod, url))).collect();
     let urls: Vec<String> = pods.iter().map(|(_, url)| url.clone()).collect();
     for ((pod, _), page) in pods.iter().zip(served.upstream.pages(&urls, &served.want, wait).unwrap_or_default()) {
-        let Ok(page) = page else { continue };
-        let (Some(Found::Series(positions)), Some(taken)) = (page.found(served.want.id), page.taken) else { continue };
+        let (object, owner) = (object(pod, selected.namespace.as_deref()), pod.owner());
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => {
+                past.history.fail(&object, &owner, steady.at(now), Trouble::Failed(error));
+                continue;
+            }
+        };
+        let positions = match page.found(served.want.id) {
+            Some(Found::Series(positions)) => positions,
+            Some(Found::Refused(refusal)) => {
+                past.history.fail(&object, &owner, steady.at(now), Trouble::Refused(refusal.clone()));
+                continue;
+            }
+            _ => continue,
+        };
+        let Some(taken) = page.taken else { continue };
         let samples = page.series(positions).map(|series| {
             let name = std::iter::once((NAME_LABEL, std::borrow::Cow::Borrowed(series.name())));
             (Labels::new(name.chain(series.labels().iter())), series.value())
         });
-        let object = object(pod, selected.namespace.as_deref());
-        past.history.observe(&object, &pod.owner(), steady.at(taken), samples);
+        past.history.observe(&object, &owner, steady.at(taken), samples);
     }
     past.history.prune(steady.at(shared.clock().now().monotonic));
 }

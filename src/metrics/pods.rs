@@ -75,7 +75,8 @@ pub(super) fn answer(
     for ((pod, url), page) in asked.into_iter().zip(pages) {
         let name = &pod.metadata.name;
         let path = MetricPath { name: ObjectName::One(name.clone()), ..request.ask.path.clone() };
-        let one = Request { ask: Ask { path: &path, ..request.ask }, ..*request };
+        let owner = format!("#{}", pod.owner());
+        let one = Request { ask: Ask { path: &path, ..request.ask }, owner: &owner, ..*request };
         let verdict = match page {
             Ok(page) => {
                 trace.note("page", || format!("{name}: {}, {}", plain(&url), page.describe()));
@@ -101,8 +102,8 @@ pub(super) fn answer(
 pub(super) struct Outcome {
     pub(super) items: Vec<MetricValue>,
     pub(super) left_out: Vec<Verdict>,
-    unusable: Vec<Failure>,
-    failed: Vec<SourceError>,
+    pub(super) unusable: Vec<Failure>,
+    pub(super) failed: Vec<SourceError>,
     unasked: Vec<Unasked>,
 }
 
@@ -195,7 +196,7 @@ pub(super) fn page(pod: &Pod, of: &Pods) -> Result<String, Unasked> {
 }
 
 /// Without whose it is.
-fn plain(url: &str) -> &str {
+pub(super) fn plain(url: &str) -> &str {
     url.split('#').next().unwrap_or_default()
 }
 

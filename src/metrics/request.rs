@@ -37,6 +37,8 @@ pub(super) struct Request<'a> {
     pub(super) objects: Option<&'a Objects>,
     pub(super) scraper: &'a Arc<Scraper>,
     pub(super) steady: Steady,
+    /// Who the object is, where another may get its name; else empty.
+    pub(super) owner: &'a str,
 }
 
 /// What is on a page for a rule.
@@ -346,7 +348,7 @@ impl Request<'_> {
         let now = self.shared.clock().now().unix_millis;
         let policy = Policy::of(rule, self.shared.limits().max_future);
         let key = last.as_ref().map(|_| Key {
-            object: format!("{}{name}", self.object_prefix()),
+            object: format!("{}{name}{}", self.object_prefix(), self.owner),
             selector: self.ask.metric_selector.to_string(),
         });
         let good = matches!(finding, Finding::Number(_));

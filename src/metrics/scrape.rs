@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use log::{debug, error};
 
 use super::rules::Served;
-use crate::telemetry::clock::Clock;
+use crate::source::upstream::Shared;
+use crate::telemetry::bug;
 
 /// What samples a rule for one selection; it is called on a thread of the scraper.
 pub(super) type Sampler = Arc<dyn Fn(&Arc<Served>, &Selected, Instant) + Send + Sync>;
@@ -29,12 +30,8 @@ pub(super) struct Selected {
 pub(super) struct Scraper {
     state: Mutex<State>,
     changed: Condvar,
-    clock: Clock,
+    shared: Arc<Shared>,
     sampler: Sampler,
-    /// How long after the last question sampling goes on.
-    linger: Duration,
-    threads: usize,
-    most: usize,
 }
 
 #[derive(Default)]
@@ -54,16 +51,16 @@ struct Task {
 }
 
 impl Scraper {
-    pub(super) fn new(clock: Clock, sampler: Sampler, linger: Duration, threads: usize, most: usize) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), changed: Condvar::new(), clock, sampler, linger, threads, most })
+    pub(super) fn new(shared: Arc<Shared>, sampler: Sampler) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), changed: Condvar::new(), shared, sampler })
     }
 
     /// Somebody asks for this: it is sampled from now on. False if there is no room for it.
     pub(super) fn ask(self: &Arc<Self>, served: &Arc<Served>, selected: Selected, interval: Duration) -> bool {
-        let now = self.clock.now().monotonic;
+        let now = self.now();
         let mut state = self.lock();
         let key = (Arc::as_ptr(served) as usize, selected);
-        let room = state.tasks.len() < self.most;
+        let room = state.tasks.len() < self.shared.limits().sampled;
         match state.tasks.get_mut(&key) {
             Some(task) => task.asked = now,
             None if !room => return false,
@@ -81,7 +78,7 @@ impl Scraper {
     }
 
     fn start(self: &Arc<Self>) {
-        for number in 0..self.threads {
+        for number in 0..self.shared.limits().samplers {
             // They end with the last of those who ask.
             let scraper = Arc::downgrade(self);
             let work = move || {
@@ -98,14 +95,19 @@ impl Scraper {
     /// Does what is due, or waits a moment for something to be.
     fn step(&self) {
         const MOMENT: Duration = Duration::from_millis(500);
-        let now = self.clock.now().monotonic;
+        let (now, linger) = (self.now(), self.shared.limits().sample_linger);
         let mut state = self.lock();
         state.tasks.retain(|_, task| {
-            task.busy || (task.served.strong_count() > 0 && now.saturating_duration_since(task.asked) < self.linger)
+            task.busy || (task.served.strong_count() > 0 && now.saturating_duration_since(task.asked) < linger)
         });
+        let mut soon = MOMENT;
         let due = state.tasks.iter_mut().filter(|(_, task)| !task.busy).min_by_key(|(_, task)| task.due);
-        let Some((key, task)) = due.filter(|(_, task)| task.due <= now) else {
-            let waited = self.changed.wait_timeout(state, MOMENT);
+        let due = due.filter(|(_, task)| {
+            soon = soon.min(task.due.saturating_duration_since(now));
+            task.due <= now
+        });
+        let Some((key, task)) = due else {
+            let waited = self.changed.wait_timeout(state, soon);
             drop(waited.unwrap_or_else(PoisonError::into_inner));
             return;
         };
@@ -113,19 +115,23 @@ impl Scraper {
         let (key, served) = (key.clone(), task.served.upgrade());
         drop(state);
         if let Some(served) = served {
-            (self.sampler)(&served, &key.1, now);
+            bug::caught(self.shared.counters(), "sampling", || (self.sampler)(&served, &key.1, now));
         }
         if let Some(task) = self.lock().tasks.get_mut(&key) {
             task.busy = false;
             // From when it was due, so that samples keep their distance; but none is made up for.
-            let late = self.clock.now().monotonic.saturating_duration_since(task.due);
+            let late = self.now().saturating_duration_since(task.due);
             if late > task.interval {
                 debug!("sampling {} is late", key.1.label_selector);
-                task.due = self.clock.now().monotonic;
+                task.due = self.now();
             }
             task.due += task.interval;
         }
         self.changed.notify_one();
+    }
+
+    fn now(&self) -> Instant {
+        self.shared.clock().now().monotonic
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -136,5 +142,90 @@ impl Scraper {
 impl fmt::Debug for Scraper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Scraper")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+    use crate::config::file;
+    use crate::config::limits::Limits;
+    use crate::metrics::history::Room;
+    use crate::metrics::rules::{Entry, Rules};
+    use crate::telemetry::clock::Clock;
+    use crate::telemetry::counters::Counters;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
+    const INTERVAL: Duration = Duration::from_millis(5);
+
+    fn shared(limits: Limits) -> Arc<Shared> {
+        Arc::new(Shared::new(limits, Clock::system(), Arc::default()))
+    }
+
+    fn served(shared: &Arc<Shared>) -> Arc<Served> {
+        let config = "sources: {app: {pods: {port: 1}}}\n\
+                      metrics: [{name: a, object: pods, source: app, value: 'sum(rate(a[1s]))'}]\n";
+        let config = file::load(config.as_bytes(), shared.limits()).config;
+        let rules = Rules::new(config, None, &Rules::default(), shared, &Arc::new(Room::new(1)));
+        let Entry::Rule(served, _) = rules.find("pods", "a") else { panic!("no rule") };
+        served
+    }
+
+    fn selected(name: &str) -> Selected {
+        Selected { namespace: Some("shop".to_owned()), label_selector: String::new(), name: Some(name.to_owned()) }
+    }
+
+    #[test]
+    fn samples_while_somebody_asks_and_no_longer() {
+        let shared = shared(Limits { sample_linger: Duration::from_millis(50), ..Limits::default() });
+        let (to, sampled) = mpsc::channel();
+        let sampler: Sampler = Arc::new(move |_, selected, _| _ = to.send(selected.clone()));
+        let scraper = Scraper::new(shared.clone(), sampler);
+        let served = served(&shared);
+        for _ in 0..3 {
+            assert!(scraper.ask(&served, selected("web"), INTERVAL));
+            assert_eq!(sampled.recv_timeout(PATIENCE).unwrap(), selected("web"));
+        }
+        // Nobody asks any more: the task ends, and with it the samples.
+        while !scraper.lock().tasks.is_empty() {
+            thread::yield_now();
+        }
+        sampled.try_iter().for_each(drop);
+        assert!(sampled.recv_timeout(4 * INTERVAL).is_err());
+        assert!(scraper.ask(&served, selected("web"), INTERVAL));
+        assert!(sampled.recv_timeout(PATIENCE).is_ok(), "and begin again when somebody does");
+        // A rule that is no longer served is not sampled either.
+        drop(served);
+        while !scraper.lock().tasks.is_empty() {
+            thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn has_room_for_so_many_selections() {
+        let shared = shared(Limits { sampled: 2, ..Limits::default() });
+        let scraper = Scraper::new(shared.clone(), Arc::new(|_, _, _| ()));
+        let served = served(&shared);
+        let asks = ["a", "b", "c", "a"].map(|name| scraper.ask(&served, selected(name), INTERVAL));
+        assert_eq!(asks, [true, true, false, true]);
+    }
+
+    #[test]
+    fn goes_on_after_a_bug() {
+        let counters = Arc::<Counters>::default();
+        let shared = Arc::new(Shared::new(Limits::default(), Clock::system(), counters.clone()));
+        let (to, sampled) = mpsc::channel();
+        let sampler: Sampler = Arc::new(move |_, _, _| {
+            let _ = to.send(());
+            panic!("as it should");
+        });
+        let scraper = Scraper::new(shared.clone(), sampler);
+        let served = served(&shared);
+        assert!(scraper.ask(&served, selected("web"), INTERVAL));
+        // More often than there are threads.
+        (0..5).for_each(|_| sampled.recv_timeout(PATIENCE).unwrap());
+        assert!(counters.panics.get() >= 4);
     }
 }

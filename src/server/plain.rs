@@ -4,7 +4,8 @@
 //! browser could otherwise reach it under a name of its own (DNS rebinding). X-Remote-* and Authorization mean nothing
 //! here.
 
-use std::io::{self, Cursor, Read};
+use std::io::{self, Cursor};
+use std::mem;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::panic;
 use std::sync::Arc;
@@ -12,14 +13,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use log::debug;
+use log::{debug, warn};
 use once_cell::sync::Lazy;
 use tiny_http::{Header, Response, StatusCode};
 
 use super::workers::{Workers, join, spawn};
 use crate::api::Answer;
 use crate::api::message::{Origin, Reply, Request};
-use crate::config::limits::Limits;
 use crate::parse::escape::Escaped;
 
 /// A running plain listener.
@@ -112,10 +112,10 @@ impl Shared {
         self.server.unblock();
     }
 
-    fn first(&self, mut request: tiny_http::Request) {
+    fn first(&self, request: tiny_http::Request) {
         let since = self.workers.now();
-        if let Err(why) = check(&mut request, self.workers.limits()) {
-            return respond(request, self.workers.api().refused(&why));
+        if let Err(why) = check(&request) {
+            return self.refuse(request, &why);
         }
         match asking(&request, |asked| self.workers.answer(asked, since)) {
             Answer::Reply(reply) => respond(request, reply),
@@ -127,6 +127,28 @@ impl Shared {
                     respond(request, reply);
                 }),
             ),
+        }
+    }
+
+    /// Refuses a request. Its body has to be read away first, as what follows it is the next request; its sender may take
+    /// for ever, so that a thread of its own does it.
+    fn refuse(&self, mut request: tiny_http::Request, why: &str) {
+        let reply = self.workers.api().refused(why);
+        if !has_body(&request) {
+            return respond(request, reply);
+        }
+        if request.body_length().is_some_and(|length| length > self.workers.limits().refused_body) {
+            // When tiny_http drops it, it allocates what is still to come, however much that is said to be; the process
+            // would end for want of memory.
+            warn!("a request says that it has a body of more than 16 MiB; it gets no answer");
+            return mem::forget(request);
+        }
+        let read_away = move || {
+            let _ = io::copy(request.as_reader(), &mut io::sink());
+            respond(request, reply);
+        };
+        if let Err(failure) = spawn("plain-body", read_away) {
+            debug!("a request with a body was dropped: {failure}");
         }
     }
 }
@@ -143,19 +165,22 @@ fn asking<T>(request: &tiny_http::Request, ask: impl FnOnce(&Request<'_>) -> T) 
     })
 }
 
-/// Refuses what must not be answered on loopback, and reads away a short body.
-fn check(request: &mut tiny_http::Request, limits: &Limits) -> Result<(), String> {
+/// Refuses what must not be answered on loopback.
+fn check(request: &tiny_http::Request) -> Result<(), String> {
     let host = find(request, "Host");
     // HTTP/1.0 knows no Host; where one is sent it counts.
     if !host.map_or(*request.http_version() == tiny_http::HTTPVersion(1, 0), is_loopback) {
         let found = host.map_or_else(|| "none".to_owned(), |host| Escaped::new(host).to_string());
         return Err(format!("Host: expected a loopback name, as this listener serves loopback only; found {found}"));
     }
-    if request.body_length().is_some_and(|length| length > 0) || find(request, "Transfer-Encoding").is_some() {
-        let _ = io::copy(&mut request.as_reader().take(limits.discarded_body), &mut io::sink());
+    if has_body(request) {
         return Err("expected a request without a body, found one with a body".to_owned());
     }
     Ok(())
+}
+
+fn has_body(request: &tiny_http::Request) -> bool {
+    request.body_length().is_some_and(|length| length > 0) || find(request, "Transfer-Encoding").is_some()
 }
 
 /// Whether a Host header (RFC 9110 §7.2) names this machine's loopback.
@@ -208,7 +233,7 @@ mod tests {
                 Some(host) => request.with_header(host),
                 None => request,
             };
-            let checked = check(&mut request.into(), &Limits::default());
+            let checked = check(&request.into());
             assert_eq!(checked.is_ok(), accepted, "{version:?} {host:?}: {checked:?}");
         }
     }

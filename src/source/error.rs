@@ -80,7 +80,7 @@ pub enum FetchError {
     },
     /// `limits.lookups` other names were being looked up for all of the time there was.
     LookupsBusy,
-    /// The host comes from a request, and all its addresses are of this kind; see [`super::address::special`].
+    /// The host comes from a request or is a pod, and all its addresses are of this kind; see [`super::address::special`].
     Address(&'static str),
     /// Nobody accepted a connection.
     Connect(io::ErrorKind),
@@ -240,16 +240,14 @@ impl fmt::Display for FetchError {
             Self::HostNotFound { .. } => f.write_str("resolve: host not found"),
             Self::LookupsBusy => f.write_str("resolve: too many look-ups at once"),
             Self::Address(kind) => {
-                write!(f, "resolve: host has a {kind} address, out of bounds for a url with a placeholder in its host")
+                write!(f, "resolve: host has a {kind} address, out of bounds for pods and placeholders in a host")
             }
             Self::Connect(kind) => write!(f, "connect: {kind}"),
             Self::Tls { cause, .. } => write!(f, "tls: {cause}"),
             Self::Timeout(phase) => write!(f, "timeout: {phase}"),
-            Self::Closed(Phase::Body) => f.write_str("upstream closed the connection before the end of the body"),
-            Self::Closed(Phase::Response) => {
-                f.write_str("upstream closed the connection before the end of the response head")
-            }
-            Self::Closed(phase) => write!(f, "upstream closed the connection: {phase}"),
+            Self::Closed(Phase::Body) => f.write_str("closed the connection before the end of the body"),
+            Self::Closed(Phase::Response) => f.write_str("closed the connection before the end of the response head"),
+            Self::Closed(phase) => write!(f, "closed the connection: {phase}"),
             Self::NotHttp { .. } => f.write_str("answered something that is not HTTP/1"),
             Self::HeadTooLarge(cap) => write!(f, "answered a response head of more than {cap} bytes"),
             Self::Redirect(status) => write!(f, "answered {status}, and redirects are not followed"),

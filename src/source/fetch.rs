@@ -173,7 +173,7 @@ fn check<T>(response: &Response<T>, posted: bool) -> Result<Head, FetchError> {
     let mut refused = None;
     match response.status().as_u16() {
         200 => {}
-        status @ 300..=399 => return Err(FetchError::Redirect(status)),
+        status @ (300..=303 | 305..=399) => return Err(FetchError::Redirect(status)),
         status @ 400..=599 if posted => refused = Some(status),
         status => return Err(FetchError::Status(status)),
     }
@@ -250,6 +250,7 @@ mod tests {
             ),
             (204, &[], Err(FetchError::Status(204))),
             (302, &[("location", "http://elsewhere/")], Err(FetchError::Redirect(302))),
+            (304, &[], Err(FetchError::Status(304))),
             (500, &[], Err(FetchError::Status(500))),
         ] {
             assert_eq!(head(status, headers), expected, "{status} {headers:?}");

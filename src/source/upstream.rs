@@ -17,6 +17,7 @@ use super::resolve::Resolver;
 use crate::config::limits::Limits;
 use crate::config::model::{Format, Source, Target};
 use crate::parse::url_template::{Placeholder, Template, Values};
+use crate::telemetry::bug;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::counters::{Counters, Fetches};
 
@@ -184,7 +185,9 @@ impl Upstream {
             let (upstream, url, want, results) = (self.clone(), url.clone(), want.clone(), gathered.clone());
             let fetch = move || {
                 if upstream.shared.clock.now().monotonic < deadline {
-                    results.put(place, upstream.page(&url, &want, Wait::Until(deadline)));
+                    let page = || upstream.page(&url, &want, Wait::Until(deadline));
+                    let page = bug::caught(&upstream.shared.counters, "fetching a page", page);
+                    results.put(place, page.unwrap_or(Err(SourceError::Bug)));
                 }
             };
             if !pool.submit(self.index, Box::new(fetch)) {

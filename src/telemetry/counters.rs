@@ -162,7 +162,7 @@ pub struct Counters {
     pub queued: Counter,
     /// Requests refused because that queue was full or took too long.
     pub overloaded: Counter,
-    /// Bugs of ours that became one 500 each.
+    /// Bugs of ours that ended one piece of work each: a request answered 500, a fetch, a round of samples.
     pub panics: Counter,
     /// The secure listener's.
     pub connections: Connections,

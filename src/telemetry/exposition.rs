@@ -31,7 +31,12 @@ pub fn page(counters: &Counters, process: &Process, started: Now, version: &str)
     page.single("metriclet_queued_requests", "gauge", "Requests waiting for a worker.", counters.queued.get());
     let overloaded = counters.overloaded.get();
     page.single("metriclet_overloaded_requests_total", "counter", "Requests refused for want of a worker.", overloaded);
-    page.single("metriclet_panics_total", "counter", "Bugs that became a 500.", counters.panics.get());
+    page.single(
+        "metriclet_panics_total",
+        "counter",
+        "Bugs that ended one request or fetch each.",
+        counters.panics.get(),
+    );
     page.connections(&counters.connections);
     page.access(counters);
     page.process(process, started);

@@ -1,5 +1,6 @@
 //! What the program says of itself: counters, our own page of metrics, log lines; and the clock everything reads.
 
+pub mod bug;
 pub mod clock;
 pub mod connections;
 pub mod counters;

@@ -72,6 +72,8 @@ struct State {
     config_map: Mutex<BTreeMap<String, String>>,
     tokens: Mutex<BTreeMap<String, Value>>,
     policy: Mutex<Policy>,
+    /// By the path of their list.
+    objects: Mutex<BTreeMap<String, Vec<Value>>>,
 }
 
 impl Kubernetes {
@@ -86,6 +88,7 @@ impl Kubernetes {
             config_map: Mutex::new(published(&FRONT_PROXIES.pem(), &["front-proxy-client"], &CLIENTS.pem())),
             tokens: Mutex::default(),
             policy: Mutex::new(Box::new(|_| json!({"allowed": true}))),
+            objects: Mutex::default(),
         });
         let kubernetes = Self { address, state: state.clone() };
         thread::spawn(move || {
@@ -127,6 +130,17 @@ impl Kubernetes {
 
     pub fn calls(&self, path: &str) -> Vec<Call> {
         lock(&self.state.calls).iter().filter(|call| call.path == path).cloned().collect()
+    }
+
+    /// The objects of a list, such as `/api/v1/namespaces/shop/pods`, are these from now on.
+    pub fn set(&self, path: &str, objects: Vec<Value>) {
+        lock(&self.state.objects).insert(path.to_owned(), objects);
+    }
+
+    /// The calls for a list, whatever their query.
+    pub fn lists(&self, path: &str) -> Vec<Call> {
+        let of = |call: &&Call| call.path.split('?').next() == Some(path);
+        lock(&self.state.calls).iter().filter(of).cloned().collect()
     }
 
     /// The `spec` of every SubjectAccessReview so far.
@@ -245,10 +259,78 @@ impl State {
                 let data = &*lock(&self.config_map);
                 (200, json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {}, "data": data}))
             }
+            ("GET", path) if lock(&self.objects).contains_key(path.split('?').next().unwrap()) => {
+                (200, self.list(call))
+            }
             _ => (404, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 404})),
         };
         answer(code, &body.to_string())
     }
+}
+
+impl State {
+    /// A list, or a page of it, as whole objects or by their metadata.
+    fn list(&self, call: &Call) -> Value {
+        let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
+        let query: BTreeMap<&str, String> = query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(key, value)| (key, decoded(value)))
+            .collect();
+        let text = |key: &str| query.get(key).map_or("", String::as_str);
+        let objects = lock(&self.objects);
+        let metadata = |object: &Value, key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
+        let picked = |object: &&Value| {
+            let name = text("fieldSelector").strip_prefix("metadata.name=");
+            name.is_none_or(|name| metadata(object, "name") == name) && labelled(object, text("labelSelector"))
+        };
+        let picked: Vec<&Value> = objects[path].iter().filter(picked).collect();
+        let from = text("continue").parse().unwrap_or(0);
+        let limit = text("limit").parse().unwrap_or(usize::MAX);
+        let page: Vec<&Value> = picked.iter().copied().skip(from).take(limit).collect();
+        let next = if from + page.len() < picked.len() { (from + page.len()).to_string() } else { String::new() };
+        let items: Vec<Value> =
+            match call.header("accept").is_some_and(|accept| accept.contains("PartialObjectMetadata")) {
+                true => page.iter().map(|object| json!({"metadata": object["metadata"]})).collect(),
+                false => page.into_iter().cloned().collect(),
+            };
+        let kind = match call.header("accept") {
+            Some(accept) if accept.contains("PartialObjectMetadataList") => "PartialObjectMetadataList",
+            _ => "PodList",
+        };
+        // As Go writes an empty list of metadata.
+        let items = if items.is_empty() && kind != "PodList" { Value::Null } else { Value::Array(items) };
+        json!({"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": "7", "continue": next}, "items": items})
+    }
+}
+
+/// Whether an object's labels match a selector of `key=value` and `key in (…)`.
+fn labelled(object: &Value, selector: &str) -> bool {
+    let label = |key: &str| object["metadata"]["labels"][key].as_str().unwrap_or_default().to_owned();
+    let mut rest = selector;
+    while !rest.is_empty() {
+        let end = rest.find([',', '(']).unwrap_or(rest.len());
+        let end = if rest[end..].starts_with('(') { rest.find(')').unwrap() + 1 } else { end };
+        let matches = match rest[..end].split_once(" in (") {
+            Some((key, values)) => values.trim_end_matches(')').split(',').any(|value| value == label(key)),
+            None => rest[..end].split_once('=').is_some_and(|(key, value)| label(key) == value),
+        };
+        if !matches {
+            return false;
+        }
+        rest = rest[end..].trim_start_matches(',');
+    }
+    true
+}
+
+fn decoded(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        bytes.push(u8::from_str_radix(&part[..2], 16).unwrap());
+        bytes.extend_from_slice(&part.as_bytes()[2..]);
+    }
+    String::from_utf8(bytes).unwrap()
 }
 
 fn answer(code: u16, body: &str) -> String {

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 pub mod kubernetes;
+pub mod pods;
 pub mod secure;
 pub mod tls;
 pub mod upstream;
@@ -186,6 +187,20 @@ pub fn signal(pid: u32, name: &str) {
     assert!(sent.success());
 }
 
+/// What is in chunks.
+fn unchunked(mut text: &str) -> String {
+    let mut whole = String::new();
+    loop {
+        let (length, rest) = text.split_once("\r\n").unwrap();
+        let length = usize::from_str_radix(length, 16).unwrap();
+        if length == 0 {
+            return whole;
+        }
+        whole.push_str(&rest[..length]);
+        text = rest[length..].strip_prefix("\r\n").unwrap();
+    }
+}
+
 impl Answer {
     /// Reads to the end of the connection.
     pub fn read(mut stream: impl Read) -> Self {
@@ -200,8 +215,11 @@ impl Answer {
         let mut lines = head.lines();
         let code = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers = lines.map(|line| line.split_once(": ").unwrap());
-        let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
-        Self { code, headers, body: body.to_owned() }
+        let headers: Vec<(String, String)> =
+            headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
+        let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+        let body = if chunked { unchunked(body) } else { body.to_owned() };
+        Self { code, headers, body }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -38,7 +38,11 @@ impl Upstream {
 
     /// The same at some address.
     pub fn at(address: &str, handle: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind(address).unwrap();
+        Self::on(TcpListener::bind(address).unwrap(), handle)
+    }
+
+    /// The same where somebody listens already.
+    pub fn on(listener: TcpListener, handle: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().unwrap();
         let (requests, heads) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
         let (count, kept, handle) = (requests.clone(), heads.clone(), Arc::new(handle));

@@ -159,5 +159,5 @@ fn the_time_for_an_answer_is_bounded() {
     gate.open();
     let gone = Scripted::start(|_| ());
     let server = gone.with_rule("", "object: pods");
-    assert_eq!(ask(&server), failed("upstream closed the connection before the end of the response head"));
+    assert_eq!(ask(&server), failed("closed the connection before the end of the response head"));
 }

@@ -2,12 +2,14 @@
 
 use std::fmt::Write;
 
+use metriclet::metrics::evaluate::{Labels, Sample, Series};
 use serde_json::json;
 
 use crate::common::kubernetes::{Kubernetes, Reply};
 use crate::common::secure::eventually;
 use crate::common::upstream::Upstream;
 use crate::common::{Server, file};
+use crate::scripted::now;
 use crate::server::{Prometheus, lacking};
 
 /// Values whose every part lies on the page of a pod.
@@ -56,9 +58,7 @@ fn rules(source: &str, values: impl Iterator<Item = String>) -> String {
 
 #[test]
 fn the_same_value_through_pods_and_through_prometheus() {
-    if let Some(lacking) = lacking() {
-        assert!(std::env::var_os("CI").is_none(), "this machine lacks {lacking}");
-        println!("skipped: this machine lacks {lacking}");
+    if lacks() {
         return;
     }
     let pods: Vec<_> = (1..=3).map(|pod| (format!("web-{pod}"), Upstream::text(&page(pod)))).collect();
@@ -110,6 +110,49 @@ fn the_same_value_through_pods_and_through_prometheus() {
         let expected = if BOTH.get(at) == Some(&"sum(nothing)") { 404 } else { 200 };
         assert_eq!(ask(&prom, "*").code, expected, "{prom}");
     }
+}
+
+#[test]
+fn what_is_older_than_max_age_is_not_there() {
+    if lacks() {
+        return;
+    }
+    let labels = [("__name__", "depth"), ("namespace", "shop"), ("pod", "web-1")];
+    let sample = |seconds: i64| Sample { at: now() - seconds * 1000, value: 7.0 };
+    let prometheus =
+        Prometheus::start(&[Series { labels: Labels::new(labels), samples: vec![sample(100), sample(90)] }]);
+    let config = format!(
+        "sources:\n  prom: {{prometheus: '{}', namespaces: [shop]}}\nmetrics:\n  \
+         - {{name: young, object: pods, source: prom, value: sum(depth), maxAge: 1m}}\n  \
+         - {{name: old, object: pods, source: prom, value: sum(depth), maxAge: 1h}}\n  \
+         - {{name: refused, object: pods, source: prom, value: 'nonsense(sum by ($by) (depth{{$matchers}}))'}}\n",
+        prometheus.url()
+    );
+    let server = Server::with_config(&config);
+    let ask = |rule: &str| server.metric(&format!("namespaces/shop/pods/web-1/{rule}")).values();
+    assert_eq!(ask("old"), "web-1 7");
+    // What came before version 3 does not know how far to look.
+    let young = if prometheus.major < 3 {
+        "web-1 7"
+    } else {
+        "404 NotFound: young of pods/web-1 in namespace shop: the query gives no result for it; the rule takes \
+         sum(depth) from source prom"
+    };
+    assert_eq!(ask("young"), young);
+    assert_eq!(
+        ask("refused"),
+        "503 ServiceUnavailable: refused of pods/web-1 in namespace shop: source prom refused the query as malformed"
+    );
+}
+
+/// Says why there is no test where there is none.
+fn lacks() -> bool {
+    let lacking = lacking();
+    if let Some(lacking) = lacking {
+        assert!(std::env::var_os("CI").is_none(), "this machine lacks {lacking}");
+        println!("skipped: this machine lacks {lacking}");
+    }
+    lacking.is_some()
 }
 
 fn pod(name: &str, port: u16) -> serde_json::Value {

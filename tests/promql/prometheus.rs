@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -46,7 +47,9 @@ pub(crate) fn lacking() -> Option<&'static str> {
 }
 
 fn directory() -> PathBuf {
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("prometheus-{}", std::process::id()));
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("prometheus-{}-{number}", std::process::id()));
     std::fs::create_dir_all(directory.join("data")).unwrap();
     directory
 }
@@ -91,15 +94,17 @@ impl Prometheus {
         let (send, receive) = mpsc::channel();
         // Reads on to the end, lest the pipe fills up.
         std::thread::spawn(move || {
-            let mut address = String::new();
+            // The two may come in either order.
+            let (mut address, mut ready) = (None, false);
             for line in log.lines().map_while(Result::ok) {
                 if let Some((_, rest)) = line.split_once("Listening on") {
                     let digits = rest.split_once("127.0.0.1:").map_or("", |(_, rest)| rest);
                     let port: String = digits.chars().take_while(char::is_ascii_digit).collect();
-                    address = format!("127.0.0.1:{port}");
+                    address = Some(format!("127.0.0.1:{port}"));
                 }
-                if line.contains("ready to receive web requests") {
-                    let _ = send.send(address.clone());
+                ready |= line.contains("ready to receive web requests");
+                if let Some(address) = address.take_if(|_| ready) {
+                    let _ = send.send(address);
                 }
             }
         });

@@ -101,8 +101,13 @@ impl Client {
 
     /// Sends a GET.
     pub fn send(&mut self, path: &str) -> Result<()> {
+        self.send_with(path, "")
+    }
+
+    /// Sends one with further header lines, each ended by CRLF.
+    pub fn send_with(&mut self, path: &str, headers: &str) -> Result<()> {
         let stream = self.0.get_mut();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n")?;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").as_bytes())?;
         Ok(stream.flush()?)
     }
 
@@ -130,7 +135,12 @@ impl Client {
 
     /// GETs a path that has to be answered with 200.
     pub fn get(&mut self, path: &str) -> Result<Vec<u8>> {
-        self.send(path)?;
+        self.get_with(path, "")
+    }
+
+    /// Likewise, with further header lines.
+    pub fn get_with(&mut self, path: &str, headers: &str) -> Result<Vec<u8>> {
+        self.send_with(path, headers)?;
         match self.receive()? {
             (200, body) => Ok(body),
             (code, body) => Err(format!("{path}: expected 200, found {code}: {}", body.escape_ascii()).into()),

@@ -108,6 +108,7 @@ PATH is what follows /apis/custom.metrics.k8s.io/v1beta2/, or the whole path:
 
 Options:
   -o, --output FORMAT      table or json [table]
+      --wait DURATION      how long to go on asking while there is no value, as with rates [0]
   -c, --config FILE        sources and rules, in YAML
       --upstream URL       instead of a file: one page, each gauge under its own name
       --describes OBJECT   the one object that page is about

@@ -3,7 +3,7 @@
 //! ```text
 //! metriclet [serve] [--listen ADDRESS|off] [--tls-cert-file FILE --tls-private-key-file FILE …] [ORIGIN] [-v]
 //! metriclet check FILE
-//! metriclet get PATH [-o table|json] [ORIGIN] [-v]
+//! metriclet get PATH [-o table|json] [--wait DURATION] [ORIGIN] [-v]
 //! metriclet certs --out DIRECTORY [--renew] | --secret NAME …
 //! metriclet probe [URL]
 //!
@@ -23,13 +23,14 @@ use std::ffi::OsString;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
 pub use self::access::Access;
 pub use self::certs::{Certs, CertsOutput};
 pub use self::secure::{Secure, TlsVersion, Tuning};
-use self::values::{describes, listen, output, plain, set, text, verbosity};
+use self::values::{describes, listen, output, plain, set, text, verbosity, wait};
 use super::model::Bound;
 use crate::parse::escape::Escaped;
 
@@ -90,6 +91,8 @@ pub struct Get {
     pub origin: Origin,
     /// How to print the answer.
     pub output: Output,
+    /// How long to go on asking while the answer is 503.
+    pub wait: Duration,
     /// 0 is the usual; higher says more.
     pub verbosity: u8,
 }
@@ -200,7 +203,7 @@ impl Topic {
 
     fn takes(self, flag: &str) -> bool {
         match self {
-            Self::All | Self::Serve => flag != "output",
+            Self::All | Self::Serve => !matches!(flag, "output" | "wait"),
             Self::Check | Self::Certs | Self::Probe => false,
             Self::Get => flag != "listen" && secure::known(flag).is_none(),
         }
@@ -234,6 +237,7 @@ struct Words {
     config: Option<PathBuf>,
     kubeconfig: Option<PathBuf>,
     output: Option<Output>,
+    wait: Option<Duration>,
     verbosity: u8,
     secure: secure::Words,
     operand: Option<OsString>,
@@ -259,6 +263,7 @@ impl Words {
                 Arg::Short('v') | Arg::Long("v") => "v",
                 Arg::Short('c') | Arg::Long("config") => "config",
                 Arg::Short('o') | Arg::Long("output") => "output",
+                Arg::Long("wait") => "wait",
                 Arg::Long("kubeconfig") => "kubeconfig",
                 Arg::Long("listen") => "listen",
                 Arg::Long("upstream") => "upstream",
@@ -278,6 +283,7 @@ impl Words {
                     set(&mut words.kubeconfig, PathBuf::from(parser.value().map_err(plain)?), "--kubeconfig")?;
                 }
                 "output" => set(&mut words.output, output(&text(&mut parser)?)?, "--output")?,
+                "wait" => set(&mut words.wait, wait(&text(&mut parser)?)?, "--wait")?,
                 "listen" => set(&mut words.listen, listen(&text(&mut parser)?)?, "--listen")?,
                 "upstream" => set(&mut words.upstream, text(&mut parser)?, "--upstream")?,
                 "describes" => set(&mut words.describes, describes(&text(&mut parser)?)?, "--describes")?,
@@ -323,7 +329,8 @@ impl Words {
                 let path = self.operand.ok_or("expected a path, such as namespaces/shop/services/web/queue_depth")?;
                 let path = path.string().map_err(plain)?;
                 let (kubeconfig, output) = (self.kubeconfig, self.output.unwrap_or_default());
-                Command::Get(Get { path, kubeconfig, origin, output, verbosity })
+                let wait = self.wait.unwrap_or_default();
+                Command::Get(Get { path, kubeconfig, origin, output, wait, verbosity })
             }
         })
     }

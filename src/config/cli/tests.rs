@@ -122,8 +122,12 @@ fn serves() {
 fn does_the_rest() {
     let path = "namespaces/shop/services/web/queue_depth";
     let get = |origin, output, verbosity| {
-        Command::Get(Get { path: path.into(), kubeconfig: None, origin, output, verbosity })
+        Command::Get(Get { path: path.into(), kubeconfig: None, origin, output, wait: Duration::ZERO, verbosity })
     };
+    let mut waiting = get(Origin::ByDefault, Output::Table, 0);
+    if let Command::Get(get) = &mut waiting {
+        get.wait = Duration::from_secs(60);
+    }
     for (line, expected) in [
         ("check m.yaml", Command::Check(Check { file: "m.yaml".into() })),
         ("check -- -m.yaml", Command::Check(Check { file: "-m.yaml".into() })),
@@ -131,6 +135,7 @@ fn does_the_rest() {
         (&format!("get -v {path} -o json"), get(Origin::ByDefault, Output::Json, 1)),
         (&format!("get -o=table {path} --upstream http://x/metrics"), get(upstream(None), Output::Table, 0)),
         (&format!("get --output json -c m.yaml {path}"), get(Origin::File("m.yaml".into()), Output::Json, 0)),
+        (&format!("get --wait 1m {path}"), waiting),
         ("-h", Command::Help(Topic::All)),
         ("--help", Command::Help(Topic::All)),
         ("serve --help", Command::Help(Topic::Serve)),
@@ -181,6 +186,11 @@ fn refuses() {
         ("get", "expected a path, such as namespaces/shop/services/web/queue_depth (see metriclet get --help)"),
         ("get x -o yaml", r#"--output: expected table or json, found "yaml" (see metriclet get --help)"#),
         ("get x --listen off", "--listen does not belong here (see metriclet get --help)"),
+        ("--wait 1m", "--wait does not belong here (see metriclet --help)"),
+        (
+            "get x --wait 5",
+            r#"--wait: duration "5": expected a unit after each number: ms, s, m, h, d, w or y (see metriclet get --help)"#,
+        ),
         ("-o json", "--output does not belong here (see metriclet --help)"),
     ] {
         assert_eq!(read(line), Err(expected.to_owned()), "{line}");

@@ -1,12 +1,14 @@
 //! Values of flags, and lexopt's errors in our words.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use lexopt::{Parser, ValueExt};
 
 use super::{LISTEN, Listen, Output};
 use crate::config::model::Bound;
 use crate::kube::kinds;
+use crate::parse::duration;
 use crate::parse::escape::Escaped;
 
 pub(super) fn set<T>(place: &mut Option<T>, value: T, what: &str) -> Result<(), String> {
@@ -45,6 +47,10 @@ pub(super) fn output(text: &str) -> Result<Output, String> {
         "json" => Ok(Output::Json),
         _ => Err(format!("--output: expected table or json, found {}", Escaped::new(text))),
     }
+}
+
+pub(super) fn wait(text: &str) -> Result<Duration, String> {
+    duration::parse(text).map_err(|error| format!("--wait: {error}"))
 }
 
 pub(super) fn listen(text: &str) -> Result<Listen, String> {

@@ -99,12 +99,13 @@ pub fn evaluate(expr: &Expr, data: &impl Data, now: i64) -> Result<Vec<Element>,
 /// Evaluates an expression over the series of one object on a page.
 pub fn series(expr: &Expr, series: &[&PageSeries], scraped: i64) -> Finding {
     match evaluate(expr, &page::OfPage::new(expr, series, scraped), scraped) {
+        Ok(elements) if elements.is_empty() && !series.is_empty() => Finding::Nothing(Absence::Filtered),
         Ok(elements) => one(&elements),
         Err(error) => Finding::Unusable(Fault::Evaluation(error)),
     }
 }
 
-/// The value of one series on a page.
+/// The value of one series on a page, without its labels.
 pub fn element(series: &PageSeries, scraped: i64) -> Element {
     page::element(series, scraped)
 }

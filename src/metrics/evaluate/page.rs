@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::{Data, Element, Labels, Series, Times};
-use crate::parse::expression::{Expr, NAME_LABEL, VectorSelector};
+use crate::parse::expression::{Expr, Grouping, NAME_LABEL, VectorSelector};
 use crate::source::page::Series as PageSeries;
 
 /// Series that the selectors of an expression pick, together.
@@ -11,11 +11,13 @@ pub(super) struct OfPage<'a> {
     selectors: Vec<&'a VectorSelector>,
     series: &'a [&'a PageSeries],
     scraped: i64,
+    /// Whether the expression looks at labels at all.
+    labels: bool,
 }
 
 impl<'a> OfPage<'a> {
     pub(super) fn new(expr: &'a Expr, series: &'a [&'a PageSeries], scraped: i64) -> Self {
-        Self { selectors: expr.selectors().collect(), series, scraped }
+        Self { selectors: expr.selectors().collect(), series, scraped, labels: !is_plain(expr) }
     }
 }
 
@@ -28,7 +30,11 @@ impl Data for OfPage<'_> {
                 .get(selector)
                 .is_some_and(|selector| selector.matches(series.name(), |label| series.label(label))),
         };
-        self.series.iter().filter(picked).map(|series| element(series, self.scraped)).collect()
+        let element = |series: &&PageSeries| {
+            let labels = if self.labels { labels(series) } else { Labels::default() };
+            Element { labels, ..element(series, self.scraped) }
+        };
+        self.series.iter().filter(picked).map(element).collect()
     }
 
     /// A page has no past.
@@ -37,11 +43,22 @@ impl Data for OfPage<'_> {
     }
 }
 
-pub(super) fn element(series: &PageSeries, scraped: i64) -> Element {
-    let name = std::iter::once((NAME_LABEL, Cow::Borrowed(series.name())));
-    Element {
-        labels: Labels::new(name.chain(series.labels().iter())),
-        value: series.value(),
-        times: Times::of(series.timestamp().unwrap_or(scraped)),
+/// One number of some series, which is what most rules want, and for which nobody asks what their labels are.
+fn is_plain(expr: &Expr) -> bool {
+    match expr {
+        Expr::Selector(_) => true,
+        Expr::Aggregate(_, grouping, inner) => *grouping == Grouping::ALL && is_plain(inner),
+        _ => false,
     }
+}
+
+fn labels(series: &PageSeries) -> Labels {
+    let name = std::iter::once((NAME_LABEL, Cow::Borrowed(series.name())));
+    Labels::new(name.chain(series.labels().iter()))
+}
+
+/// The value of one series, without its labels.
+pub(super) fn element(series: &PageSeries, scraped: i64) -> Element {
+    let times = Times::of(series.timestamp().unwrap_or(scraped));
+    Element { labels: Labels::default(), value: series.value(), times }
 }

@@ -72,6 +72,10 @@ fn problems_of_servers() {
                 "prometheus: 'http://p', labelSelector: ^labels",
                 "error: labelSelector: objects are always picked by their own labels",
             ),
+            (
+                "prometheus: ^'http://p', bearerTokenFile: /x",
+                "warning: prometheus: credentials cross the network in clear over http://",
+            ),
             ("prometheus: 'http://p', caFile: ^/x", "error: caFile: needs a URL with https://"),
         ],
     );

@@ -1,0 +1,29 @@
+//! Where a bug of ours ends: in one piece of work, and not in the thread that does it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use log::error;
+
+use super::counters::Counters;
+
+/// What `work` gives; `None` if it panics, which is counted.
+pub fn caught<T>(counters: &Counters, doing: &str, work: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(work))
+        .inspect_err(|_| {
+            counters.panics.increment();
+            error!("a bug: panicked while {doing}; the line above says where");
+        })
+        .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_panics() {
+        let counters = Counters::default();
+        assert_eq!((caught(&counters, "testing", || 1), counters.panics.get()), (Some(1), 0));
+        assert_eq!((caught::<u8>(&counters, "testing", || panic!("as it should")), counters.panics.get()), (None, 1));
+    }
+}

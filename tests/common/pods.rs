@@ -1,0 +1,92 @@
+//! Pods: HTTP servers on addresses of 127.0.0.0/8 with one port, and a Kubernetes API that lists them.
+
+use std::io::Write;
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use super::kubernetes::Kubernetes;
+use super::upstream::{Upstream, page};
+use super::{Server, file, metriclet};
+
+pub const PODS: &str = "/api/v1/namespaces/shop/pods";
+
+/// Listeners on as many addresses from 127.0.0.2 on, all on one port that was free, and that port.
+pub fn bind(count: u8) -> (u16, Vec<TcpListener>) {
+    for _ in 0..50 {
+        let first = TcpListener::bind((address(0), 0)).unwrap();
+        let port = first.local_addr().unwrap().port();
+        let others: Result<Vec<TcpListener>, _> = (1..count).map(|n| TcpListener::bind((address(n), port))).collect();
+        if let Ok(others) = others {
+            return (port, std::iter::once(first).chain(others).collect());
+        }
+    }
+    panic!("no port is free on {count} addresses")
+}
+
+/// The address of a pod by its number.
+pub fn address(number: u8) -> IpAddr {
+    Ipv4Addr::new(127, 0, 0, number + 2).into()
+}
+
+/// Prometheus text.
+pub fn text(stream: &mut TcpStream, body: &str) {
+    let _ = stream.write_all(&page("text/plain; version=0.0.4", body));
+}
+
+/// A pod that always serves this page.
+pub fn serving(listener: TcpListener, body: &str) -> Upstream {
+    let body = body.to_owned();
+    Upstream::on(listener, move |_, stream| text(stream, &body))
+}
+
+/// A running pod `web-{number}` of the app `web`, at the address of that number.
+pub fn pod(number: u8) -> Value {
+    named(&format!("web-{number}"), &address(number).to_string())
+}
+
+pub fn named(name: &str, ip: &str) -> Value {
+    json!({
+        "metadata": {"name": name, "namespace": "shop", "uid": format!("uid-{name}"), "labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "app"}]},
+        "status": {"phase": "Running", "podIP": ip, "startTime": "2026-08-18T02:35:04Z",
+                   "containerStatuses": [{"restartCount": 0}]},
+    })
+}
+
+/// The same with something else at a JSON pointer; what leads there must be there.
+pub fn with(mut pod: Value, at: &str, value: Value) -> Value {
+    let (parent, key) = at.rsplit_once('/').unwrap();
+    pod.pointer_mut(parent).unwrap()[key] = value;
+    pod
+}
+
+/// One rule `queue_depth` of pods on a source with these settings.
+pub fn config(source: &str, value: &str) -> String {
+    format!(
+        "sources:\n  app: {{{source}, dangerAllowLoopback: true}}\nmetrics:\n  \
+         - {{name: queue_depth, object: pods, source: app, value: '{value}'}}\n"
+    )
+}
+
+/// `serve` or `get` with a configuration, and this Kubernetes API.
+pub fn command(kubernetes: &Kubernetes, config: &str, args: &[&str]) -> Command {
+    let mut command = metriclet(args);
+    command.arg("--config").arg(file("metrics.yaml", config));
+    command.arg("--kubeconfig").arg(kubernetes.kubeconfig("{token: own-token}"));
+    command
+}
+
+pub fn server(kubernetes: &Kubernetes, config: &str) -> Server {
+    Server::spawn(command(kubernetes, config, &["--listen", "127.0.0.1:0"]))
+}
+
+/// `queue_depth` of all pods that a label selector picks.
+pub fn all(server: &Server, selector: &str) -> String {
+    server.metric(&format!("namespaces/shop/pods/*/queue_depth?labelSelector={selector}")).values()
+}
+
+pub fn one(server: &Server, name: &str) -> String {
+    server.metric(&format!("namespaces/shop/pods/{name}/queue_depth")).values()
+}

@@ -1,0 +1,298 @@
+//! Values of pods over time, by a clock that the test turns: what is served is what Prometheus makes of the same samples.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use common::kubernetes::Kubernetes;
+use common::pods::{PODS, bind, config, pod, text, with};
+use common::secure::eventually;
+use common::upstream::Upstream;
+use metriclet::api::message::Request;
+use metriclet::api::{Answer, Api};
+use metriclet::app;
+use metriclet::cluster::client::Client;
+use metriclet::cluster::kubeconfig;
+use metriclet::config::file;
+use metriclet::config::limits::Limits;
+use metriclet::metrics::objects::Objects;
+use metriclet::metrics::trace::Trace;
+use metriclet::source::cache::Wait;
+use metriclet::telemetry::clock::{Clock, Now};
+use serde_json::{Value, json};
+
+const RATE: &str = "sum(rate(requests_total[1m]))";
+/// Unix milliseconds at the test's beginning.
+const BEGIN: i64 = 1_790_000_000_000;
+const PATH: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/";
+
+/// Two pods, web-0 and web-1, and what asks them.
+struct World {
+    api: Api,
+    kubernetes: Kubernetes,
+    pages: [Arc<Mutex<String>>; 2],
+    pods: [Upstream; 2],
+    millis: Arc<AtomicU64>,
+    clock: Clock,
+    limits: Limits,
+    source: String,
+}
+
+impl World {
+    fn new(limits: Limits, value: &str) -> Self {
+        let (port, listeners) = bind(2);
+        let pages = [(); 2].map(|()| Arc::new(Mutex::new("requests_total 0\n".to_owned())));
+        let mut bodies = pages.clone().into_iter();
+        let pods: Vec<Upstream> = listeners
+            .into_iter()
+            .map(|listener| {
+                let body = bodies.next().unwrap();
+                Upstream::on(listener, move |_, stream| text(stream, &body.lock().unwrap()))
+            })
+            .collect();
+        let kubernetes = Kubernetes::start();
+        kubernetes.set(PODS, vec![pod(0), pod(1)]);
+        let millis = Arc::new(AtomicU64::new(0));
+        // An hour ahead, so that no call to the Kubernetes API is late by it however long the test takes.
+        let (base, told) = (Instant::now() + Duration::from_secs(3600), millis.clone());
+        let clock = Clock::told_by(move || {
+            let millis = told.load(Ordering::SeqCst);
+            let unix_millis = BEGIN + i64::try_from(millis).unwrap();
+            Now { monotonic: base + Duration::from_millis(millis), unix_millis }
+        });
+        let api = app::api(&limits, &clock);
+        let path = kubernetes.kubeconfig("{token: t}");
+        let target = std::fs::read_to_string(&path).unwrap();
+        let target = kubeconfig::parse(&target, path.parent().unwrap_or(Path::new("")), &limits).unwrap();
+        let client = Client::new(target, &limits, api.shared_counters());
+        api.metrics().set_objects(Objects::new(Arc::new(client), &limits));
+        let source = format!("pods: {{port: {port}}}");
+        let pods: [Upstream; 2] = pods.try_into().unwrap_or_else(|_| panic!());
+        let world = Self { api, kubernetes, pages, pods, millis, clock, limits, source };
+        world.install(&config(&world.source, value));
+        world
+    }
+
+    fn install(&self, text: &str) {
+        let loaded = file::load(text.as_bytes(), &self.limits);
+        let errors: Vec<_> = loaded.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(loaded.config.broken.len(), 0, "{errors:?}");
+        self.api.metrics().install(loaded.config, None);
+    }
+
+    /// The items, or the message; and the steps to it.
+    fn ask(&self, metric: &str) -> (Result<Vec<Value>, String>, Vec<String>) {
+        let (now, mut trace) = (self.clock.now(), Trace::on());
+        let target = format!("{PATH}{metric}");
+        let wait = Wait::Until(now.monotonic + self.limits.answer);
+        let Answer::Reply(reply) = self.api.answer(&Request::get(&target), wait, now, &mut trace) else { panic!() };
+        let mut body: Value = serde_json::from_slice(&reply.body).unwrap();
+        let steps = trace.steps().iter().map(|step| format!("{} {}", step.what, step.detail)).collect();
+        match body["items"].take() {
+            Value::Array(items) => (Ok(items), steps),
+            _ => (Err(body["message"].as_str().unwrap().to_owned()), steps),
+        }
+    }
+
+    /// `name value window second` of each item, or the message.
+    fn shown(&self, metric: &str) -> String {
+        let items = match self.ask(metric).0 {
+            Ok(items) => items,
+            Err(message) => return message,
+        };
+        let one = |item: &Value| {
+            let text = |pointer: &str| item.pointer(pointer).unwrap().as_str().unwrap().to_owned();
+            format!(
+                "{} {} {} {}",
+                text("/describedObject/name"),
+                text("/value"),
+                item["windowSeconds"],
+                text("/timestamp")
+            )
+        };
+        items.iter().map(one).collect::<Vec<_>>().join(", ")
+    }
+
+    fn serve(&self, values: [f64; 2]) {
+        for (page, value) in self.pages.iter().zip(values) {
+            *page.lock().unwrap() = format!("requests_total {value}\n");
+        }
+    }
+
+    fn advance(&self, seconds: u64) {
+        self.millis.fetch_add(seconds * 1_000, Ordering::SeqCst);
+    }
+
+    /// Waits until both pods have been sampled so often, as far as samples are kept.
+    fn sampled(&self, metric: &str, times: [usize; 2]) {
+        eventually(|| {
+            let (_, steps) = self.ask(metric);
+            let there = times.iter().enumerate().all(|(number, times)| {
+                let (pod, sampled) = (format!("samples web-{number}: "), format!(", sampled {times} times over"));
+                steps.iter().any(|step| step.starts_with(&pod) && step.contains(&sampled))
+            });
+            if there { Ok(()) } else { Err(format!("not {times:?}: {steps:?}")) }
+        });
+    }
+}
+
+fn gathering(metric: &str) -> String {
+    format!(
+        "{metric} of all pods in namespace shop: gathering: its samples span less than half of the range so far; the rule \
+         takes {RATE} from source app"
+    )
+}
+
+/// What Prometheus documents for `rate` over a minute that ends with the last of samples every 15 s, in milli.
+fn rate(samples: &[f64]) -> i64 {
+    let (first, last) = (samples[0], samples[samples.len() - 1]);
+    let resets: f64 = samples.windows(2).filter(|pair| pair[1] < pair[0]).map(|pair| pair[0]).sum();
+    let increase = last - first + resets;
+    let sampled = 15.0 * (samples.len() - 1) as f64;
+    // Closer to the edge than 1.1 of the usual distance: up to the edge; else half of that distance.
+    let to_start = 60.0 - sampled;
+    let to_start = if to_start < 15.0 * 1.1 { to_start } else { 7.5 };
+    let to_zero = if increase > 0.0 && first >= 0.0 { sampled * (first / increase) } else { f64::INFINITY };
+    let value = increase * ((sampled + to_start.min(to_zero)) / sampled) / 60.0;
+    (value * 1_000.0).round() as i64
+}
+
+fn quantity(milli: i64) -> String {
+    if milli % 1_000 == 0 { (milli / 1_000).to_string() } else { format!("{milli}m") }
+}
+
+fn time(second: i64) -> String {
+    let unix = BEGIN / 1_000 + second;
+    let day = unix.rem_euclid(86_400);
+    // The test lasts minutes, all on one day.
+    format!("2026-09-21T{:02}:{:02}:{:02}Z", day / 3_600, day / 60 % 60, day % 60)
+}
+
+#[test]
+fn rates_are_what_prometheus_makes_of_the_samples() {
+    let world = World::new(Limits::default(), RATE);
+    let metric = "queue_depth";
+    // The first grows steadily, and its process begins anew within; the second grows by fits.
+    let first = [100.0, 130.0, 160.0, 190.0, 220.0, 10.0, 40.0];
+    let second = [3.0, 3.0, 50.0, 51.0, 51.0, 51.5, 900.25];
+    for tick in 0..first.len() {
+        world.serve([first[tick], second[tick]]);
+        if tick > 0 {
+            world.advance(15);
+        }
+        assert!(!world.shown(metric).is_empty(), "whoever asks keeps it going");
+        world.sampled(metric, [tick + 1; 2]);
+        let shown = world.shown(metric);
+        if tick < 2 {
+            assert_eq!(shown, gathering(metric), "at {tick}");
+            continue;
+        }
+        // The range is open to its left: what is a minute old does not count.
+        let from = (tick + 1).saturating_sub(4);
+        let (window, at) = (15 * (tick - from), time(15 * tick as i64));
+        let expected =
+            |name: &str, samples: &[f64]| format!("{name} {} {window} {at}", quantity(rate(&samples[from..=tick])));
+        assert_eq!(shown, format!("{}, {}", expected("web-0", &first), expected("web-1", &second)), "at {tick}");
+    }
+    assert!(world.pods.iter().all(|pod| pod.requests() == first.len()), "one fetch a tick");
+}
+
+#[test]
+fn a_restart_is_a_gap_and_a_pod_begins_with_nothing() {
+    let world = World::new(Limits::default(), RATE);
+    let metric = "queue_depth";
+    for tick in 0..3_u32 {
+        world.serve([f64::from(1_000 + tick * 30); 2]);
+        world.advance(if tick > 0 { 15 } else { 0 });
+        world.shown(metric);
+        world.sampled(metric, [tick as usize + 1; 2]);
+    }
+    let name = |shown: &str| shown.split(", ").filter_map(|item| item.split(' ').next()).collect::<Vec<_>>().join(" ");
+    assert_eq!(name(&world.shown(metric)), "web-0 web-1");
+    // web-0 is another process now, and has counted to a million already.
+    world.kubernetes.set(PODS, vec![with(pod(0), "/status/containerStatuses", json!([{"restartCount": 1}])), pod(1)]);
+    for tick in 1..3_usize {
+        world.serve([1e6 + tick as f64, 1_060.0 + 30.0 * tick as f64]);
+        world.advance(15);
+        world.shown(metric);
+        world.sampled(metric, [tick, 3 + tick]);
+        assert_eq!(name(&world.shown(metric)), "web-1", "at {tick}");
+    }
+    world.serve([1e6 + 3.0, 1_150.0]);
+    world.advance(15);
+    world.shown(metric);
+    world.sampled(metric, [3, 6]);
+    let expected = quantity(rate(&[1e6 + 1.0, 1e6 + 2.0, 1e6 + 3.0]));
+    assert!(world.shown(metric).starts_with(&format!("web-0 {expected} 30 ")), "{}", world.shown(metric));
+    // When nobody has asked for long, what was sampled before is of no use, and no rate is made across the gap.
+    world.advance(900);
+    assert_eq!(world.shown(metric), gathering(metric));
+}
+
+#[test]
+fn rules_share_pages_and_keep_their_past_over_a_reload() {
+    let world = World::new(Limits::default(), RATE);
+    let two = config(&world.source, RATE)
+        + "  - {name: other, object: pods, source: app, value: 'sum(increase(requests_total[1m]))'}\n";
+    world.install(&two);
+    for tick in 0..3_u32 {
+        world.serve([f64::from(tick * 60); 2]);
+        world.advance(if tick > 0 { 15 } else { 0 });
+        for metric in ["queue_depth", "other"] {
+            world.shown(metric);
+        }
+        for metric in ["queue_depth", "other"] {
+            world.sampled(metric, [tick as usize + 1; 2]);
+        }
+    }
+    assert!(world.pods.iter().all(|pod| pod.requests() == 3), "both rules read the same pages");
+    let before = world.shown("queue_depth");
+    assert!(before.starts_with("web-0 "), "{before}");
+    // Only the other rule changes.
+    world.install(&two.replace("increase", "delta"));
+    assert_eq!(world.shown("queue_depth"), before);
+    let other = world.shown("other");
+    assert!(other.contains("gathering"), "{other}");
+}
+
+#[test]
+fn pods_that_cannot_be_sampled_say_why() {
+    let world = World::new(Limits::default(), RATE);
+    for page in &world.pages {
+        *page.lock().unwrap() = "requests_total{ 1\n".to_owned();
+    }
+    let message = |why: &str| format!("queue_depth of all pods in namespace shop: {why}");
+    let says = |expected: &str| {
+        eventually(|| {
+            let shown = world.shown("queue_depth");
+            if shown == expected { Ok(()) } else { Err(shown) }
+        });
+    };
+    says(&message("source app answered malformed text: expected a label name or \"}\""));
+    for page in &world.pages {
+        *page.lock().unwrap() = "requests_total 1\nrequests_total 2\n".to_owned();
+    }
+    world.advance(15);
+    says(&message(&format!("one series stands on its page twice; the rule takes {RATE} from source app")));
+    // A reason is forgotten once there is a page again.
+    world.serve([1.0; 2]);
+    world.advance(15);
+    says(&gathering("queue_depth"));
+}
+
+#[test]
+fn at_the_bound_a_rule_errs() {
+    let world = World::new(Limits { history_series: 1, ..Limits::default() }, RATE);
+    eventually(|| {
+        let shown = world.shown("queue_depth");
+        let expected = format!(
+            "queue_depth of all pods in namespace shop: more than 1 series over time, or too many samples of all rules; \
+             add a label matcher; the rule takes {RATE} from source app"
+        );
+        if shown == expected { Ok(()) } else { Err(shown) }
+    });
+}

@@ -1,0 +1,415 @@
+//! Metrics of pods: which pods are asked, where, and what becomes of those that do not answer.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::net::TcpListener;
+
+use common::kubernetes::{Kubernetes, Reply, arrived};
+use common::pods::{PODS, address, all, bind, command, config, named, one, pod, server, serving, text, with};
+use common::secure::eventually;
+use common::upstream::{Gate, Upstream};
+use common::{Answer, file, metriclet, run};
+use serde_json::json;
+
+const REFUSED: &str = "503 ServiceUnavailable: queue_depth of all pods in namespace shop: source app";
+
+/// Pods on free addresses, each serving its number; and their port.
+fn numbers(count: u8) -> (u16, Vec<Upstream>) {
+    let (port, listeners) = bind(count);
+    let pods = (0..).zip(listeners).map(|(n, listener)| serving(listener, &format!("queue_depth {n}\n"))).collect();
+    (port, pods)
+}
+
+#[test]
+fn each_pod_speaks_of_itself_alone() {
+    let (port, listeners) = bind(4);
+    // Each page claims to describe its neighbour, and objects of another namespace.
+    let pods: Vec<Upstream> = (0..)
+        .zip(listeners)
+        .map(|(n, listener)| {
+            let body = format!(
+                "queue_depth{{pod=\"web-{}\",namespace=\"kube-system\",exported_pod=\"web-9\"}} {n}\n",
+                (n + 1) % 4
+            );
+            serving(listener, &body)
+        })
+        .collect();
+    let kubernetes = Kubernetes::start();
+    let db = with(pod(3), "/metadata/labels/app", json!("db"));
+    kubernetes.set(PODS, vec![pod(0), pod(1), pod(2), db]);
+    let server = server(&kubernetes, &config(&format!("pods: {{port: {port}}}"), "queue_depth"));
+    assert_eq!(all(&server, "app%3Dweb"), "web-0 0, web-1 1, web-2 2");
+    assert_eq!(pods[3].requests(), 0, "a selector is honoured before anybody is asked");
+    assert_eq!(all(&server, "app%20in%20(db,web)"), "web-0 0, web-1 1, web-2 2, web-3 3");
+    assert_eq!(one(&server, "web-2"), "web-2 2");
+    assert_eq!(
+        one(&server, "web-9"),
+        "404 NotFound: queue_depth of pods/web-9 in namespace shop: there is no such object"
+    );
+    assert_eq!(
+        all(&server, "app%3Dno"),
+        "404 NotFound: queue_depth of all pods in namespace shop: labelSelector picks no object"
+    );
+    assert_eq!(
+        server.metric("namespaces/shop/pods/*/queue_depth?metricLabelSelector=pod%3Dweb-1").values(),
+        "web-0 0",
+        "labels of its page are labels of series, not names of pods"
+    );
+    assert!(pods.iter().all(|pod| pod.requests() == 1), "a page is fetched once for everybody");
+    let head = &pods[0].heads()[0];
+    assert!(head.starts_with("GET /metrics HTTP/1.1\r\n") && !head.contains('#'), "{head}");
+}
+
+#[test]
+fn ports_by_number_name_and_annotation() {
+    let (port, pods) = numbers(4);
+    let six = TcpListener::bind("[::1]:0").unwrap();
+    let six_port = six.local_addr().unwrap().port();
+    let _six = serving(six, "queue_depth 6\n");
+    let kubernetes = Kubernetes::start();
+    let ports = |ports: serde_json::Value| json!([{"name": "app"}, {"name": "other", "ports": ports}]);
+    let by_name = with(pod(0), "/spec/containers", ports(json!([{"name": "metrics", "containerPort": port}])));
+    let udp =
+        json!([{"name": "metrics", "protocol": "UDP", "containerPort": 1}, {"name": "metrics", "containerPort": port}]);
+    let tcp = with(pod(1), "/spec/containers", ports(udp));
+    let sidecar =
+        json!([{"name": "s", "restartPolicy": "Always", "ports": [{"name": "metrics", "containerPort": port}]}]);
+    let sidecar = with(pod(2), "/spec/initContainers", sidecar);
+    let v6 =
+        with(named("v6", "::1"), "/spec/containers", ports(json!([{"name": "metrics", "containerPort": six_port}])));
+    let annotations = json!({"prometheus.io/port": port.to_string(), "prometheus.io/path": "/m?x=y", "other": "z"});
+    let annotated = with(pod(3), "/metadata/annotations", annotations);
+    kubernetes.set(PODS, vec![by_name, tcp, sidecar, v6, annotated]);
+    let text = config("pods: {port: metrics}", "queue_depth");
+    let server_by_name = server(&kubernetes, &text);
+    assert_eq!(all(&server_by_name, ""), "v6 6, web-0 0, web-1 1, web-2 2");
+    assert_eq!(server_by_name.own("metriclet_objects_left_out_total{reason=\"pod_no_port\"}"), 1.0);
+    let by_annotations = server(&kubernetes, &config("pods: {port: annotations}", "queue_depth"));
+    assert_eq!(all(&by_annotations, ""), "web-3 3");
+    assert!(pods[3].heads()[0].starts_with("GET /m?x=y HTTP/1.1\r\n"), "{:?}", pods[3].heads());
+}
+
+#[test]
+fn pods_that_cannot_answer_are_left_out() {
+    let (port, pods) = numbers(5);
+    let kubernetes = Kubernetes::start();
+    let host = with(pod(1), "/spec/hostNetwork", json!(true));
+    let pending = with(pod(2), "/status/phase", json!("Pending"));
+    let done = with(named("done", "127.0.0.4"), "/status/phase", json!("Succeeded"));
+    let going = with(pod(3), "/metadata/deletionTimestamp", json!("2026-08-18T02:35:04Z"));
+    let new = with(pod(4), "/status/podIP", json!(""));
+    kubernetes.set(PODS, vec![pod(0), host.clone(), pending.clone(), done, going, new]);
+    let source = format!("pods: {{port: {port}}}");
+    let careful = server(&kubernetes, &config(&source, "queue_depth"));
+    assert_eq!(all(&careful, ""), "web-0 0");
+    assert!(pods[1..].iter().all(|pod| pod.requests() == 0));
+    for (reason, count) in [("host_network", 1.0), ("not_running", 2.0), ("terminating", 1.0), ("no_address", 1.0)] {
+        let series = format!("metriclet_objects_left_out_total{{reason=\"pod_{reason}\"}}");
+        assert_eq!(careful.own(&series), count, "{reason}");
+    }
+    let about = |name: &str, why: &str| {
+        format!(
+            "503 ServiceUnavailable: queue_depth of pods/{name} in namespace shop: nobody to ask: {why}; the rule takes \
+             queue_depth from source app"
+        )
+    };
+    for (name, why) in [
+        ("web-1", "it is on its node's network; hostNetwork: true would ask it"),
+        ("web-2", "it is not running"),
+        ("web-3", "it is terminating"),
+        ("web-4", "it has no address yet"),
+    ] {
+        assert_eq!(one(&careful, name), about(name, why));
+    }
+    let source = format!("pods: {{port: {port}, hostNetwork: true}}");
+    assert_eq!(all(&server(&kubernetes, &config(&source, "queue_depth")), ""), "web-0 0, web-1 1");
+    // Nobody at all is left.
+    kubernetes.set(PODS, vec![host, pending]);
+    let nobody = server(&kubernetes, &config(&format!("pods: {{port: {port}}}"), "queue_depth"));
+    assert_eq!(all(&nobody, ""), about("x", "it is not running").replace("pods/x", "all pods"));
+}
+
+#[test]
+fn pods_that_fail_are_left_out() {
+    let (port, listeners) = bind(7);
+    let mut listeners = listeners.into_iter();
+    let good = serving(listeners.next().unwrap(), "queue_depth 7\n");
+    drop(listeners.next());
+    let gate = Gate::default();
+    let closed = gate.clone();
+    let slow = Upstream::on(listeners.next().unwrap(), move |_, _| closed.wait());
+    let _short = Upstream::on(listeners.next().unwrap(), |_, stream| {
+        let _ = stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 99\r\n\r\nqueue_depth 1\n");
+    });
+    let _malformed = serving(listeners.next().unwrap(), "queue_depth{ 1\n");
+    let huge = format!("# {}\n", "x".repeat(1021)).repeat(16 * 1024 + 1) + "queue_depth 1\n";
+    let _huge = serving(listeners.next().unwrap(), &huge);
+    let _several = serving(listeners.next().unwrap(), "queue_depth{a=\"1\"} 1\nqueue_depth{a=\"2\"} 2\n");
+    let kubernetes = Kubernetes::start();
+    kubernetes.set(PODS, (0..7).map(pod).collect());
+    let server = server(&kubernetes, &config(&format!("timeout: 2s, pods: {{port: {port}}}"), "queue_depth"));
+    assert_eq!(all(&server, ""), "web-0 7");
+    assert_eq!((good.requests(), slow.requests()), (1, 1));
+    assert_eq!(server.own("metriclet_objects_left_out_total{reason=\"pod_failed\"}"), 5.0);
+    assert_eq!(server.own("metriclet_objects_left_out_total{reason=\"several_series\"}"), 1.0);
+    let about = "503 ServiceUnavailable: queue_depth of pods/web-1 in namespace shop: source app";
+    assert_eq!(one(&server, "web-1"), format!("{about} connect: connection refused"));
+    // Without any that answers, the reason is told; always the same one.
+    kubernetes.set(PODS, (1..7).map(pod).collect());
+    assert_eq!(all(&server, "app%3Dweb"), format!("{REFUSED} answered a body of more than 16777216 bytes"));
+    gate.open();
+}
+
+#[test]
+fn another_pod_never_gets_what_was_of_the_one_before() {
+    let (port, mut listeners) = bind(1);
+    let body = std::sync::Arc::new(std::sync::Mutex::new("queue_depth 1\n".to_owned()));
+    let current = body.clone();
+    let _pod = Upstream::on(listeners.remove(0), move |_, stream| text(stream, &current.lock().unwrap()));
+    let kubernetes = Kubernetes::start();
+    kubernetes.set(PODS, vec![pod(0)]);
+    let source = format!("cache: 1h, pods: {{port: {port}}}");
+    let last = config(&source, "queue_depth").replace("value:", "onMissing: last 1h, value:");
+    let server = server(&kubernetes, &last);
+    assert_eq!(all(&server, ""), "web-0 1");
+    // Restarted: another process serves the page. Each selector is a list of its own, none of them remembered.
+    *body.lock().unwrap() = "queue_depth 2\n".to_owned();
+    kubernetes.set(PODS, vec![with(pod(0), "/status/containerStatuses", json!([{"restartCount": 1}]))]);
+    assert_eq!(all(&server, "app%3Dweb"), "web-0 2");
+    // Replaced by one of the same name at the same address, as StatefulSets do.
+    *body.lock().unwrap() = "queue_depth 3\n".to_owned();
+    kubernetes.set(PODS, vec![with(pod(0), "/metadata/uid", json!("another"))]);
+    assert_eq!(all(&server, "app%20in%20(web)"), "web-0 3");
+    // And by one that says nothing, whose last value is none of its own.
+    *body.lock().unwrap() = "other 4\n".to_owned();
+    kubernetes.set(PODS, vec![with(pod(0), "/metadata/uid", json!("a third"))]);
+    let missing = "404 NotFound: queue_depth of all pods in namespace shop: nothing on its page matches; the rule takes \
+                   queue_depth from source app";
+    assert_eq!(all(&server, "app%20in%20(db,web)"), missing);
+}
+
+#[test]
+fn loopback_and_credentials_take_a_word() {
+    let (port, pods) = numbers(1);
+    let kubernetes = Kubernetes::start();
+    kubernetes.set(PODS, vec![pod(0)]);
+    let text = config(&format!("pods: {{port: {port}}}"), "queue_depth");
+    let careful = server(&kubernetes, &text.replace(", dangerAllowLoopback: true", ""));
+    assert_eq!(
+        all(&careful, ""),
+        format!("{REFUSED} resolve: host has a loopback address, out of bounds for pods and placeholders in a host")
+    );
+    assert_eq!(pods[0].requests(), 0);
+    let token = file("token", "secret-token\n");
+    let token = format!("bearerTokenFile: {}, pods: {{port: {port}}}", token.display());
+    let open = config(&token, "queue_depth");
+    let (code, _, problems) = run(&["check", file("metrics.yaml", &open).to_str().unwrap()]);
+    assert_eq!(code, 78);
+    assert!(problems.contains("pods get credentials only with the namespaces listed"), "{problems}");
+    let listed = server(&kubernetes, &config(&format!("namespaces: [shop], {token}"), "queue_depth"));
+    assert_eq!(all(&listed, ""), "web-0 0");
+    assert!(pods[0].heads()[0].contains("uthorization: Bearer secret-token\r\n"), "{:?}", pods[0].heads());
+    assert_eq!(
+        listed.metric("namespaces/other/pods/*/queue_depth").values(),
+        "404 NotFound: queue_depth of all pods in namespace other: source app may not describe objects of this \
+         namespace; its namespaces: in the configuration says which"
+    );
+}
+
+#[test]
+fn selectors_of_other_kinds_go_by_names() {
+    let page = Upstream::text(
+        "queue_depth{service=\"web\"} 1\nqueue_depth{service=\"db\"} 2\nqueue_depth{service=\"gone\"} 3\n",
+    );
+    let text = format!(
+        "sources:\n  app: {{url: '{}', namespaces: [shop]}}\nmetrics:\n  \
+         - {{name: queue_depth, object: services, source: app}}\n",
+        page.url()
+    );
+    const SERVICES: &str = "/api/v1/namespaces/shop/services";
+    let kubernetes = Kubernetes::start();
+    let service = |name: &str| json!({"metadata": {"name": name, "labels": {"tier": name}}});
+    kubernetes.set(SERVICES, vec![service("web"), service("db"), service("mute")]);
+    let server = server(&kubernetes, &text);
+    let ask = |selector: &str| {
+        server.metric(&format!("namespaces/shop/services/*/queue_depth?labelSelector={selector}")).values()
+    };
+    assert_eq!(ask(""), "db 2, gone 3, web 1");
+    assert!(kubernetes.lists(SERVICES).is_empty(), "nobody is asked for what everybody has");
+    assert_eq!(ask("tier%20in%20(web,mute)"), "web 1");
+    let call = kubernetes.lists(SERVICES).remove(0);
+    assert!(call.header("accept").unwrap().starts_with("application/json;as=PartialObjectMetadataList;"));
+    assert!(call.path.contains("resourceVersion=0") && call.path.contains("limit=500"), "{}", call.path);
+    assert_eq!(
+        ask("tier%3Dnone"),
+        "404 NotFound: queue_depth of all services in namespace shop: what matches on its page describes other objects; \
+         the rule takes queue_depth from source app",
+        "a list of nothing is null"
+    );
+    kubernetes.script(|_| Reply::Say(403, "{}".to_owned()));
+    assert_eq!(
+        ask("tier%3Ddb"),
+        "503 ServiceUnavailable: queue_depth of all services in namespace shop: cannot list services: RBAC does not \
+         grant us the verb list on services; the rule takes queue_depth from source app"
+    );
+}
+
+#[test]
+fn an_api_server_that_lies_is_not_believed() {
+    let (port, _pods) = numbers(3);
+    let kubernetes = Kubernetes::start();
+    kubernetes.set(PODS, (0..3).map(pod).collect());
+    let server = server(&kubernetes, &config(&format!("pods: {{port: {port}}}"), "queue_depth"));
+    let list = |kind: &str, items: Vec<serde_json::Value>| {
+        Reply::Say(200, json!({"kind": kind, "apiVersion": "v1", "metadata": {}, "items": items}).to_string())
+    };
+    // It ignores which pod was asked for.
+    let everybody = list("PodList", (0..3).map(pod).collect());
+    kubernetes.script(move |_| everybody.clone());
+    assert_eq!(one(&server, "web-1"), "web-1 1");
+    assert_eq!(
+        one(&server, "web-7"),
+        "404 NotFound: queue_depth of pods/web-7 in namespace shop: there is no such object"
+    );
+    let url = kubernetes.url();
+    let cannot = |what: &str| {
+        format!(
+            "503 ServiceUnavailable: queue_depth of all pods in namespace shop: cannot list pods: {what}; the rule takes \
+             queue_depth from source app"
+        )
+    };
+    let else_ = cannot(&format!("list to {url}: answered something else than was asked for"));
+    let answers = [
+        (list("ServiceList", (0..3).map(pod).collect()), else_.clone()),
+        (Reply::Say(200, "{\"kind\":\"PodList\",\"items\":[{]".to_owned()), else_.clone()),
+        (Reply::Say(200, String::new()), else_.clone()),
+        (Reply::Say(200, "[]".to_owned()), else_),
+        (Reply::Say(403, "{}".to_owned()), cannot("RBAC does not grant us the verb list on pods")),
+        (Reply::Say(404, "{}".to_owned()), cannot(&format!("list to {url}: answered 404"))),
+    ];
+    for (number, (reply, expected)) in answers.into_iter().enumerate() {
+        kubernetes.script(move |_| reply.clone());
+        // A selector of its own is a list that nobody remembers.
+        assert_eq!(all(&server, &format!("n%3D{number}")), expected);
+    }
+    // It stumbles once.
+    let mut answers = vec![Reply::Drop, Reply::Say(500, "{}".to_owned())].into_iter();
+    kubernetes.script(move |_| answers.next().unwrap_or(Reply::Good));
+    assert_eq!(all(&server, "app%3Dweb"), "web-0 0, web-1 1, web-2 2");
+    // It does not answer at all.
+    let gate = Gate::default();
+    let closed = gate.clone();
+    kubernetes.script(move |_| Reply::Late(closed.clone()));
+    assert_eq!(all(&server, "app%20in%20(web)"), cannot(&format!("list to {url}: timeout")));
+    gate.open();
+}
+
+#[test]
+fn a_thousand_pods_on_few_threads_and_once_for_all() {
+    const COUNT: usize = 1000;
+    let (port, pods) = numbers(249);
+    let kubernetes = Kubernetes::start();
+    let place = |n: usize| u8::try_from(n % 249).unwrap();
+    kubernetes.set(PODS, (0..COUNT).map(|n| named(&format!("web-{n:04}"), &address(place(n)).to_string())).collect());
+    let source = format!("cache: 1h, timeout: 4s, pods: {{port: {port}}}");
+    let server = server(&kubernetes, &config(&source, "queue_depth"));
+    let threads = || std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap().count();
+    let before = threads();
+    let path = "namespaces/shop/pods/*/queue_depth";
+    let expected = (0..COUNT).map(|n| format!("web-{n:04} {}", place(n))).collect::<Vec<_>>().join(", ");
+    // A machine that is busy may not fetch them all within one answer; the rest is fetched within the next.
+    eventually(|| {
+        let both = [server.ask(path), server.ask(path)];
+        assert!(threads() <= before + 16, "{} threads, {before} before", threads());
+        let answers = both.map(|stream| Answer::read(stream).values());
+        if answers.iter().all(|answer| *answer == expected) { Ok(()) } else { Err("some are left out".to_owned()) }
+    });
+    assert_eq!(pods.iter().map(Upstream::requests).sum::<usize>(), COUNT, "one fetch a pod, whoever asks");
+    let calls = kubernetes.lists(PODS);
+    let continued: BTreeSet<bool> = calls.iter().map(|call| call.path.contains("&continue=500")).collect();
+    assert_eq!((calls.len() % 2, continued), (0, BTreeSet::from([false, true])), "two pages each time: {calls:?}");
+}
+
+#[test]
+fn a_list_that_is_forgotten_midway_begins_anew() {
+    let (port, _pods) = numbers(3);
+    let kubernetes = Kubernetes::start();
+    kubernetes.set(PODS, (0..3).map(pod).collect());
+    let server = server(&kubernetes, &config(&format!("pods: {{port: {port}}}"), "queue_depth"));
+    let first =
+        json!({"kind": "PodList", "metadata": {"continue": "next"}, "items": [pod(0), named("old", "127.0.0.2")]});
+    let mut begun = 0;
+    kubernetes.script(move |call| match (call.path.contains("continue="), begun) {
+        (true, _) => Reply::Say(410, "{}".to_owned()),
+        (false, 0) => {
+            begun += 1;
+            Reply::Say(200, first.to_string())
+        }
+        (false, _) => Reply::Good,
+    });
+    assert_eq!(all(&server, ""), "web-0 0, web-1 1, web-2 2");
+    let again = json!({"kind": "PodList", "metadata": {"continue": "next"}, "items": []}).to_string();
+    kubernetes.script(move |call| match call.path.contains("continue=") {
+        true => Reply::Say(410, "{}".to_owned()),
+        false => Reply::Say(200, again.clone()),
+    });
+    let gone = all(&server, "app%3Dweb");
+    assert!(gone.contains("cannot list pods: list to") && gone.contains("answered 410;"), "{gone}");
+    arrived(&kubernetes, &format!("{PODS}?resourceVersion=0&limit=500&labelSelector=app%3Dweb"), 2);
+}
+
+#[test]
+fn get_shows_pods_and_waits_for_values_over_time() {
+    let (port, listeners) = bind(2);
+    let started = std::time::Instant::now();
+    let mut listeners = listeners.into_iter();
+    let _counting = Upstream::on(listeners.next().unwrap(), move |_, stream| {
+        text(stream, &format!("requests_total {}\n", 10.0 * started.elapsed().as_secs_f64()));
+    });
+    drop(listeners.next());
+    let kubernetes = Kubernetes::start();
+    kubernetes.set(PODS, vec![pod(0), pod(1)]);
+    let text = config(&format!("pods: {{port: {port}}}"), "sum(rate(requests_total[2s]))");
+    let path = "namespaces/shop/pods/*/queue_depth";
+    let get = |args: &[&str]| {
+        let output = command(&kubernetes, &text, &[&["get", path], args].concat()).output().unwrap();
+        let said = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), said(output.stdout), said(output.stderr))
+    };
+    let (code, _, said) = get(&[]);
+    assert_eq!(code, 69);
+    assert!(said.contains("gathering: its samples") && said.contains("--wait 2m keeps asking"), "{said}");
+    let (code, printed, said) = get(&["-v", "-o", "json", "--wait", "1m"]);
+    assert_eq!(code, 0, "{said}");
+    let list: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    let [item] = &list["items"].as_array().unwrap()[..] else { panic!("{list}") };
+    assert_eq!((&item["describedObject"]["name"], &item["windowSeconds"].is_u64()), (&json!("web-0"), &true));
+    let value = item["value"].as_str().unwrap();
+    let value: f64 =
+        value.strip_suffix('m').map_or_else(|| value.parse().unwrap(), |m| m.parse::<f64>().unwrap() / 1e3);
+    assert!(value > 0.0, "{list}");
+    for step in [
+        "range    looks back 2s, sampled every 500ms".to_owned(),
+        format!("samples  web-0: http://127.0.0.2:{port}/metrics, sampled "),
+        format!("samples  web-1: http://127.0.0.3:{port}/metrics, sampled 0 times over 0.000s, 0 series; then "),
+        "object   web-0: found ".to_owned(),
+    ] {
+        assert!(said.contains(&step), "no {step:?} in {said}");
+    }
+}
+
+#[test]
+fn without_a_kubernetes_api_there_are_no_pods() {
+    let text = config("pods: {port: 80}", "queue_depth");
+    let path = file("metrics.yaml", &text);
+    let mut command = metriclet(&["get", "namespaces/shop/pods/*/queue_depth", "--config"]);
+    let output = command.arg(path).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("there is no Kubernetes API to ask for pods; outside a cluster --kubeconfig names one"),
+        "{said}"
+    );
+}

@@ -1,0 +1,120 @@
+//! How long answers of the Kubernetes API are remembered, by a clock that the test sets.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::PATIENCE;
+use common::kubernetes::{ACCESS, Kubernetes, Reply, TOKENS};
+use metriclet::api::access::{Access, Refusal};
+use metriclet::api::identity::{Identity, Unknown, User, Via};
+use metriclet::api::message::{Origin, Request};
+use metriclet::cluster::client::Client;
+use metriclet::cluster::kubeconfig;
+use metriclet::config::limits::Limits;
+use metriclet::kube::review::UserInfo;
+use metriclet::parse::path;
+use metriclet::source::cache::Wait;
+use metriclet::telemetry::clock::{Clock, Now};
+use serde_json::json;
+
+const METRIC: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/m";
+
+fn client(kubernetes: &Kubernetes) -> Arc<Client> {
+    let path = kubernetes.kubeconfig("{token: t}");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let limits = Limits { review: PATIENCE, connect_tls: PATIENCE, ..Limits::default() };
+    let target = kubeconfig::parse(&text, path.parent().unwrap(), &limits).unwrap();
+    Arc::new(Client::new(target, &limits, Arc::default()))
+}
+
+/// So much later. An answer that is remembered for 10 s since it came must be there after 9 and gone after 11.
+fn later(start: Instant, seconds: u64) -> Now {
+    Now { monotonic: start + Duration::from_secs(seconds), ..Clock::system().now() }
+}
+
+#[test]
+fn access_is_remembered_for_as_long_as_it_may_be() {
+    let kubernetes = Kubernetes::start();
+    let access = Access::new(Some(client(&kubernetes)), Vec::new(), &Limits::default());
+    let parsed = path::parse(METRIC, 1_024).unwrap();
+    let check = |user: &str, via, now: Now| {
+        let info = UserInfo {
+            username: user.to_owned(),
+            groups: vec!["system:authenticated".to_owned()],
+            ..UserInfo::default()
+        };
+        let wait = Wait::Until(now.monotonic + PATIENCE);
+        access.check(&User { info, via }, "GET", METRIC, Some(&parsed), wait, now)
+    };
+    let calls = || kubernetes.calls(ACCESS).len();
+    kubernetes.policy(|spec| match spec["user"].as_str() {
+        Some("yes") => json!({"allowed": true}),
+        Some("both") => json!({"allowed": true, "denied": true}),
+        _ => json!({"allowed": false}),
+    });
+    for (user, via, remembered) in [
+        ("yes", Via::Direct, 10),
+        ("no", Via::Direct, 10),
+        ("both", Via::Direct, 10),
+        ("yes", Via::FrontProxy, 300),
+        ("no", Via::FrontProxy, 10),
+        ("both", Via::FrontProxy, 10),
+    ] {
+        let (start, before) = (Instant::now(), calls());
+        for (seconds, expected) in [(0, 1), (0, 1), (remembered - 1, 1)] {
+            let admitted = check(user, via, later(start, seconds));
+            assert_eq!(admitted.is_ok(), user == "yes", "{user} {via:?}");
+            assert!(admitted.is_ok() || matches!(admitted, Err(Refusal::Forbidden(_))));
+            assert_eq!(calls(), before + expected, "{user} {via:?} after {seconds} s");
+        }
+        // However long the call took, it is over by then.
+        let _ = check(user, via, later(Instant::now(), remembered + 1));
+        assert_eq!(calls(), before + 2, "{user} {via:?}");
+    }
+    // A failure is not remembered, nor is a longer question than is worth it.
+    let denied = |_: &_| Reply::Say(403, "{}".to_owned());
+    kubernetes.script(denied);
+    let before = calls();
+    for _ in 0..2 {
+        assert!(matches!(check("new", Via::Direct, later(Instant::now(), 0)), Err(Refusal::Unavailable(_))));
+    }
+    assert_eq!(calls(), before + 2);
+    kubernetes.script(|_| Reply::Good);
+    for _ in 0..2 {
+        assert!(check(&"long".repeat(10_000), Via::Direct, later(Instant::now(), 0)).is_err());
+    }
+    assert_eq!(calls(), before + 4);
+}
+
+#[test]
+fn tokens_are_remembered_for_seconds() {
+    let kubernetes = Kubernetes::start();
+    let identity = Identity::new(Some(client(&kubernetes)), &Limits::default());
+    kubernetes.token("good", json!({"username": "u"}));
+    let who = |token: &str, now: Now| {
+        let value = format!("Bearer {token}");
+        let headers: &[(&str, &[u8])] = &[("Authorization", value.as_bytes())];
+        let request = Request { headers, origin: Origin::Network(None), ..Request::get("/") };
+        identity.who(&request, None, Wait::Until(now.monotonic + PATIENCE), now).map(|user| user.info.username)
+    };
+    let calls = || kubernetes.calls(TOKENS).len();
+    for token in ["good", "bad"] {
+        let (start, before) = (Instant::now(), calls());
+        for seconds in [0, 0, 9] {
+            match who(token, later(start, seconds)) {
+                Ok(user) => assert_eq!((token, user.as_str()), ("good", "u")),
+                Err(why) => assert!(token == "bad" && matches!(why, Unknown::Unauthorized(_)), "{why:?}"),
+            }
+            assert_eq!(calls(), before + 1, "{token} after {seconds} s");
+        }
+        let _ = who(token, later(Instant::now(), 11));
+        assert_eq!(calls(), before + 2, "{token}");
+    }
+    let start = Instant::now();
+    assert!(who("good", later(start, 0)).is_ok());
+    kubernetes.token("good", json!(null));
+    assert!(who("good", later(Instant::now(), 40)).is_err(), "what was revoked ends");
+}
