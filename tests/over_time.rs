@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 const RATE: &str = "sum(rate(requests_total[1m]))";
 /// Unix milliseconds at the test's beginning.
 const BEGIN: i64 = 1_790_000_000_000;
-const PATH: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/";
+const PATH: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/";
 
 /// Two pods, web-0 and web-1, and what asks them.
 struct World {
@@ -87,7 +87,8 @@ impl World {
     /// The items, or the message; and the steps to it.
     fn ask(&self, metric: &str) -> (Result<Vec<Value>, String>, Vec<String>) {
         let (now, mut trace) = (self.clock.now(), Trace::on());
-        let target = format!("{PATH}{metric}");
+        // Of all pods, unless said otherwise.
+        let target = if metric.contains('/') { format!("{PATH}{metric}") } else { format!("{PATH}pods/*/{metric}") };
         let wait = Wait::Until(now.monotonic + self.limits.answer);
         let Answer::Reply(reply) = self.api.answer(&Request::get(&target), wait, now, &mut trace) else { panic!() };
         let mut body: Value = serde_json::from_slice(&reply.body).unwrap();
@@ -257,6 +258,51 @@ fn rules_share_pages_and_keep_their_past_over_a_reload() {
     assert_eq!(world.shown("queue_depth"), before);
     let other = world.shown("other");
     assert!(other.contains("gathering"), "{other}");
+}
+
+#[test]
+fn a_single_process_behind_a_url_is_sampled_too() {
+    let world = World::new(Limits::default(), RATE);
+    let source = format!("url: 'http://{}/metrics', namespaces: [shop], single: true", world.pods[0].address);
+    world.install(
+        &config(&source, RATE).replace("object: pods", "object: services").replace(", dangerAllowLoopback: true", ""),
+    );
+    let all = "services/*/queue_depth";
+    let tick = |number: usize, web: f64, db: f64| {
+        *world.pages[0].lock().unwrap() =
+            format!("requests_total{{service=\"web\"}} {web}\nrequests_total{{service=\"db\"}} {db}\n");
+        world.advance(if number > 0 { 15 } else { 0 });
+        world.shown(all);
+        let sampled = format!("samples sampled {} times over", number + 1);
+        eventually(|| match world.ask(all).1 {
+            steps if steps.iter().any(|step| step.starts_with(&sampled)) => Ok(()),
+            steps => Err(format!("{steps:?}")),
+        });
+    };
+    for number in 0..2 {
+        tick(number, 10.0 + number as f64, 1e3);
+        assert!(world.shown(all).contains("gathering: its samples"), "{}", world.shown(all));
+    }
+    tick(2, 100.0, 1_030.0);
+    let web = format!("web {} 30 {}", quantity(rate(&[10.0, 11.0, 100.0])), time(30));
+    let db = format!("db {} 30 {}", quantity(rate(&[1e3, 1e3, 1_030.0])), time(30));
+    assert_eq!(world.shown(all), format!("{db}, {web}"));
+    assert_eq!(world.shown("services/web/queue_depth"), web);
+    assert!(world.shown("services/mute/queue_depth").contains("describes other objects"));
+    // One restart is one; another process in turns with the first looks like many.
+    tick(3, 5.0, 1_060.0);
+    let web = format!("web {} 45 {}", quantity(rate(&[10.0, 11.0, 100.0, 5.0])), time(45));
+    assert_eq!(world.shown("services/web/queue_depth"), web);
+    tick(4, 130.0, 1_090.0);
+    tick(5, 6.0, 1_120.0);
+    assert_eq!(
+        world.shown("services/web/queue_depth"),
+        format!(
+            "queue_depth of services/web in namespace shop: a counter began anew more than once within the range, as when \
+             several processes take turns behind one URL; the rule takes {RATE} from source app"
+        )
+    );
+    assert!(world.shown(all).starts_with("db 2 45 "), "{}", world.shown(all));
 }
 
 #[test]

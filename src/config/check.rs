@@ -48,6 +48,16 @@ pub fn source(source: &Source) -> Vec<Finding> {
             },
         ));
     }
+    let placeholders = [
+        Placeholder::Namespace,
+        Placeholder::Resource,
+        Placeholder::Name,
+        Placeholder::Metric,
+        Placeholder::LabelSelector,
+    ];
+    if source.single && (source.is_of_pods() || placeholders.iter().any(|placeholder| source.uses(*placeholder))) {
+        findings.push(error("single", "is for a URL without placeholders, which one process is behind"));
+    }
     findings
 }
 
@@ -105,16 +115,14 @@ fn query(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
 /// A range needs what its source served before, which is kept of pods: behind a URL several processes may take turns.
 fn ranges(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     let Value::Series(expr) = &rule.value else { return };
-    if !matches!(source.target, Target::Url(_)) {
+    if source.single || !matches!(source.target, Target::Url(_)) {
         return;
     }
     if let Some(range) = expr.selectors().find_map(|selector| selector.range) {
         let range = duration::format(range);
         findings.push(error(
             "value",
-            format!(
-                "[{range}] needs samples over time, which pods: and prometheus: sources have, and url: sources have not"
-            ),
+            format!("[{range}] needs samples over time, which are there with pods:, prometheus: and single: sources"),
         ));
     }
 }

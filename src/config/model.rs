@@ -60,6 +60,8 @@ pub struct Source {
     pub credentials: Credentials,
     /// Lets a URL whose host holds a placeholder reach loopback and link-local addresses.
     pub danger_allow_loopback: bool,
+    /// Whether one process alone is behind a URL, so that its counters can be followed over time.
+    pub single: bool,
 }
 
 /// Where the pages of a source are.

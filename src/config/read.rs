@@ -1,7 +1,7 @@
 //! Small files, read whole and within a bound.
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -14,7 +14,9 @@ pub enum Unreadable {
     Forbidden,
     /// It is larger than it may be.
     TooLarge,
-    /// Anything else, such as a directory.
+    /// It is a directory, a pipe or a device: reading it might never end.
+    NoFile,
+    /// Anything else.
     Other,
 }
 
@@ -24,6 +26,10 @@ pub enum Unreadable {
 /// If it cannot be read, or is larger.
 pub fn read(path: &Path, max: usize) -> Result<Vec<u8>, Unreadable> {
     let mut bytes = Vec::new();
+    // To open a pipe would wait for somebody to write to it.
+    if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(Unreadable::NoFile);
+    }
     File::open(path).and_then(|file| file.take(max as u64 + 1).read_to_end(&mut bytes)).map_err(|error| match error
         .kind()
     {
@@ -41,6 +47,7 @@ impl Unreadable {
             Self::Missing => "is not there",
             Self::Forbidden => "may not be read",
             Self::TooLarge => "is larger than it may be",
+            Self::NoFile => "is no regular file",
             Self::Other => "cannot be read",
         }
     }

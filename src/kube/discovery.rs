@@ -109,7 +109,7 @@ impl ApiResourceList {
         if resources.is_empty() {
             resources.push(ApiResource::new("namespaces", "custommetrics", false));
         }
-        resources.sort();
+        resources.sort_unstable();
         resources.dedup();
         Self { kind: "APIResourceList", api_version: "v1", group_version: group_version(version), resources }
     }
@@ -132,7 +132,7 @@ impl RootPaths {
         let fixed =
             ["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(str::to_owned);
         let mut paths: Vec<_> = ["/apis".to_owned(), group.clone()].into_iter().chain(versions).chain(fixed).collect();
-        paths.sort();
+        paths.sort_unstable();
         Self { paths }
     }
 }

@@ -106,6 +106,8 @@ pub enum Fault {
     Gathering,
     /// More series than are kept for a rule over time; so many are.
     NoRoom(usize),
+    /// Counters of a page began anew more than once within the range.
+    Resets,
 }
 
 /// What is done with a finding.
@@ -244,6 +246,7 @@ impl Fault {
             Self::Evaluation(_) => "evaluation",
             Self::Gathering => "gathering",
             Self::NoRoom(_) => "no_room",
+            Self::Resets => "resets",
         }
     }
 }
@@ -302,6 +305,9 @@ impl fmt::Display for Fault {
             Self::Negative => f.write_str("the value is negative; allowNegative: true would serve it"),
             Self::Evaluation(error) => error.fmt(f),
             Self::Gathering => f.write_str("gathering: its samples span less than half of the range so far"),
+            Self::Resets => f.write_str(
+                "a counter began anew more than once within the range, as when several processes take turns behind one URL",
+            ),
             Self::NoRoom(most) => {
                 write!(f, "more than {most} series over time, or too many samples of all rules; add a label matcher")
             }

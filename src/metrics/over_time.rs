@@ -1,26 +1,32 @@
-//! Values that look back: pods are sampled in the background, and a value is made of the samples that are there.
+//! Values that look back: pods, and the pages of single processes, are sampled in the background, and a value is made of the samples that are there.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::evaluate::{self, Labels};
+use super::evaluate::{self, Labels, Series};
+use super::failure::Failure;
 use super::history::{OfPast, Seen, Trouble, View};
+use super::member::Member;
 use super::objects::Objects;
-use super::outcome::{Fault, Finding, Number, Verdict};
+use super::outcome::{Absence, Fault, Finding, Number, Verdict};
 use super::pods::{Outcome, page, plain};
 use super::request::Request;
 use super::rules::{Past, Served};
 use super::scrape::Selected;
-use super::select;
+use super::select::{self, Describes};
 use super::trace::Trace;
 use crate::cluster::objects::Selection;
 use crate::config::model::{Target, Value};
+use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
 use crate::parse::duration;
-use crate::parse::expression::NAME_LABEL;
+use crate::parse::expression::{Expr, Function, NAME_LABEL, VectorSelector};
 use crate::parse::path::ObjectName;
+use crate::parse::url_template::Values;
 use crate::source::cache::Wait;
-use crate::source::page::Found;
+use crate::source::error::SourceError;
+use crate::source::page::{Found, Page};
 use crate::source::upstream::Shared;
 use crate::telemetry::clock::Steady;
 
@@ -67,6 +73,116 @@ pub(super) fn answer(
     }
 }
 
+/// The values of what a page describes, from its samples.
+pub(super) fn of_page(
+    request: &Request<'_>,
+    past: &Past,
+    wait: Wait,
+    trace: &mut Trace,
+) -> Result<Vec<MetricValue>, Failure> {
+    let about = request.about();
+    let everything = Selected { namespace: None, label_selector: String::new(), name: None };
+    if !request.scraper.ask(request.served, everything, past.interval) {
+        return Err(about.refused(&Fault::NoRoom(request.shared.limits().sampled)));
+    }
+    let seen = past.history.seen(PAGE, PAGE);
+    trace.note("range", || {
+        format!("looks back {}, sampled every {}", duration::format(past.range), duration::format(past.interval))
+    });
+    trace.note("samples", || seen.describe());
+    let mut view = match seen {
+        Seen::Full(most) => return Err(about.refused(&Fault::NoRoom(most))),
+        Seen::Nothing => return Err(about.refused(&Fault::Gathering)),
+        Seen::View(view) => view,
+    };
+    let now = request.shared.clock().now();
+    let steady = request.steady.at(now.monotonic);
+    let range = i64::try_from(past.range.as_millis()).unwrap_or(i64::MAX);
+    if view.span(range, steady).is_none_or(|span| span < range / 2) {
+        return Err(match view.trouble {
+            Some(Trouble::Failed(error)) => about.source(&error),
+            Some(Trouble::Refused(refusal)) => about.page(&refusal),
+            None => about.refused(&Fault::Gathering),
+        });
+    }
+    let series = std::mem::take(&mut view.series);
+    let members: Vec<Sampled<'_>> =
+        series.iter().map(|series| Sampled { series, view: &view, request, past }).collect();
+    let members: Vec<&Sampled<'_>> = members.iter().collect();
+    match &request.ask.path.name {
+        ObjectName::One(name) => request.named(name, request.one(&members, now.unix_millis, trace)),
+        ObjectName::All => request.all(&members, now.unix_millis, wait, trace),
+    }
+}
+
+/// What the one page of a source is called in a history.
+const PAGE: &str = "page";
+
+/// A series of a page, over time.
+struct Sampled<'a> {
+    series: &'a Series,
+    /// When the page was sampled; without its series.
+    view: &'a View,
+    request: &'a Request<'a>,
+    past: &'a Past,
+}
+
+impl Describes for Sampled<'_> {
+    fn label(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.series.labels.get(key).map(Cow::Borrowed)
+    }
+
+    fn labels(&self) -> Vec<&str> {
+        self.series.labels.iter().map(|(name, _)| name).filter(|name| *name != NAME_LABEL).collect()
+    }
+
+    fn own_namespace(&self) -> Option<&str> {
+        None
+    }
+
+    fn own_name(&self) -> Option<&str> {
+        None
+    }
+}
+
+impl Member for Sampled<'_> {
+    fn evaluate(members: &[&Self], _: &Served, _: i64) -> Finding {
+        let Some(Sampled { view, request, past, .. }) = members.first() else {
+            return Finding::Nothing(Absence::NoSeries);
+        };
+        let series: Vec<Series> = members.iter().map(|member| member.series.clone()).collect();
+        let now = request.steady.at(request.shared.clock().now().monotonic);
+        let begun_anew = |series: &Series| {
+            let start = now.saturating_sub(i64::try_from(past.range.as_millis()).unwrap_or(i64::MAX));
+            let within: Vec<f64> = series.samples.iter().filter(|s| s.at > start).map(|s| s.value).collect();
+            within.windows(2).filter(|pair| matches!(pair, [before, after] if after < before)).count()
+        };
+        let Value::Series(expr) = &request.served.rule.value else { return Finding::Unusable(Fault::Several) };
+        let counted = |series: &&Series| {
+            let labels = &series.labels;
+            let name = labels.get(NAME_LABEL).unwrap_or_default();
+            counters(expr).iter().any(|selector| selector.matches(name, |label| labels.get(label).map(Into::into)))
+        };
+        if series.iter().filter(counted).any(|series| begun_anew(series) > 1) {
+            return Finding::Unusable(Fault::Resets);
+        }
+        of_view(request, past, View { times: view.times.clone(), trouble: None, series })
+    }
+}
+
+/// The selectors whose samples are taken for those of counters.
+fn counters(expr: &Expr) -> Vec<&VectorSelector> {
+    match expr {
+        Expr::Call(Function::Rate | Function::Increase | Function::Irate, arguments) => {
+            arguments.iter().flat_map(Expr::selectors).collect()
+        }
+        Expr::Call(_, arguments) => arguments.iter().flat_map(counters).collect(),
+        Expr::Aggregate(_, _, inner) | Expr::Negate(inner) => counters(inner),
+        Expr::Binary(_, left, right) => [left, right].into_iter().flat_map(|side| counters(side)).collect(),
+        Expr::Number(_) | Expr::Selector(_) => Vec::new(),
+    }
+}
+
 /// The value of one pod, from its samples.
 fn of_view(request: &Request<'_>, past: &Past, mut view: View) -> Finding {
     let Value::Series(expr) = &request.served.rule.value else { return Finding::Unusable(Fault::Several) };
@@ -94,7 +210,7 @@ fn of_view(request: &Request<'_>, past: &Past, mut view: View) -> Finding {
     }
 }
 
-/// Samples the pods of one selection.
+/// Samples the pods of one selection, or the one page.
 pub(super) fn sample(
     served: &Arc<Served>,
     selected: &Selected,
@@ -103,9 +219,22 @@ pub(super) fn sample(
     steady: Steady,
     now: Instant,
 ) {
-    let (Some(objects), Some(past)) = (objects, &served.past) else { return };
-    let Target::Pods(of) = &served.upstream.source().target else { return };
+    let Some(past) = &served.past else { return };
     let wait = Wait::Until(now + shared.limits().answer);
+    let of = match &served.upstream.source().target {
+        Target::Pods(of) => of,
+        Target::Url(template) => {
+            let nothing = Values { namespace: None, resource: "", name: None, metric: "", label_selector: "" };
+            if let Ok(url) = template.expand(&nothing) {
+                let page = served.upstream.page(&url, &served.want, wait);
+                keep(served, past, (PAGE, PAGE), page, steady, now);
+            }
+            return past.history.prune(steady.at(shared.clock().now().monotonic));
+        }
+        // It keeps samples itself.
+        Target::Prometheus(_) => return,
+    };
+    let Some(objects) = objects else { return };
     let selection = Selection {
         namespace: selected.namespace.as_deref(),
         label_selector: &selected.label_selector,
@@ -117,29 +246,36 @@ pub(super) fn sample(
     let urls: Vec<String> = pods.iter().map(|(_, url)| url.clone()).collect();
     for ((pod, _), page) in pods.iter().zip(served.upstream.pages(&urls, &served.want, wait).unwrap_or_default()) {
         let (object, owner) = (object(pod, selected.namespace.as_deref()), pod.owner());
-        let page = match page {
-            Ok(page) => page,
-            Err(error) => {
-                past.history.fail(&object, &owner, steady.at(now), Trouble::Failed(error));
-                continue;
-            }
-        };
-        let positions = match page.found(served.want.id) {
-            Some(Found::Series(positions)) => positions,
-            Some(Found::Refused(refusal)) => {
-                past.history.fail(&object, &owner, steady.at(now), Trouble::Refused(refusal.clone()));
-                continue;
-            }
-            _ => continue,
-        };
-        let Some(taken) = page.taken else { continue };
-        let samples = page.series(positions).map(|series| {
-            let name = std::iter::once((NAME_LABEL, std::borrow::Cow::Borrowed(series.name())));
-            (Labels::new(name.chain(series.labels().iter())), series.value())
-        });
-        past.history.observe(&object, &owner, steady.at(taken), samples);
+        keep(served, past, (&object, &owner), page, steady, now);
     }
     past.history.prune(steady.at(shared.clock().now().monotonic));
+}
+
+/// Keeps what is on one page, or why there is none.
+fn keep(
+    served: &Served,
+    past: &Past,
+    (object, owner): (&str, &str),
+    page: Result<Arc<Page>, SourceError>,
+    steady: Steady,
+    now: Instant,
+) {
+    let fail = |trouble| past.history.fail(object, owner, steady.at(now), trouble);
+    let page = match page {
+        Ok(page) => page,
+        Err(error) => return fail(Trouble::Failed(error)),
+    };
+    let positions = match page.found(served.want.id) {
+        Some(Found::Series(positions)) => positions,
+        Some(Found::Refused(refusal)) => return fail(Trouble::Refused(refusal.clone())),
+        _ => return,
+    };
+    let Some(taken) = page.taken else { return };
+    let samples = page.series(positions).map(|series| {
+        let name = std::iter::once((NAME_LABEL, Cow::Borrowed(series.name())));
+        (Labels::new(name.chain(series.labels().iter())), series.value())
+    });
+    past.history.observe(object, owner, steady.at(taken), samples);
 }
 
 fn object(pod: &Pod, namespace: Option<&str>) -> String {

@@ -60,7 +60,7 @@ pub(super) fn answer(
             }
         }
     }
-    asked.sort_by(|(a, _), (b, _)| a.metadata.name.cmp(&b.metadata.name));
+    asked.sort_unstable_by(|(a, _), (b, _)| a.metadata.name.cmp(&b.metadata.name));
     if let Some(past) = &request.served.past {
         let mut outcome = Outcome { unasked, ..Outcome::default() };
         over_time::answer(request, past, &asked, &mut outcome, trace);

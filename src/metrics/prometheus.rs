@@ -29,8 +29,8 @@ pub(super) fn answer(request: &Request<'_>, wait: Wait, trace: &mut Trace) -> Re
     };
     trace.note("answer", || answer.describe());
     let samples: Vec<&Sample> = answer.samples.iter().collect();
-    match request.ask.path.name {
-        ObjectName::One(_) => request.settle(request.one(&samples, answer.at, trace)),
+    match &request.ask.path.name {
+        ObjectName::One(name) => request.named(name, request.one(&samples, answer.at, trace)),
         ObjectName::All => request.all(&samples, answer.at, wait, trace),
     }
 }

@@ -12,7 +12,7 @@ use super::rules::{self, Served};
 use super::scrape::Scraper;
 use super::select::{self, Selected, Wanted, select};
 use super::trace::Trace;
-use super::{Answer, Ask, pods, prometheus};
+use super::{Answer, Ask, over_time, pods, prometheus};
 use crate::cluster::objects::Selection;
 use crate::config::model::{ObjectKind, OnMissing, SelectorMode, Target, Value};
 use crate::kube::custom_metrics::MetricValue;
@@ -75,6 +75,9 @@ impl Request<'_> {
         let Served { upstream, want, .. } = &**self.served;
         let url = self.url(template)?;
         trace.note("url", || url.clone());
+        if let Some(past) = &self.served.past {
+            return over_time::of_page(self, past, wait, trace);
+        }
         let page = match upstream.page(&url, want, wait) {
             Ok(page) => page,
             Err(SourceError::WouldWait) => return Err(Failure::WouldWait(upstream.index())),
@@ -143,7 +146,7 @@ impl Request<'_> {
 
     fn values(&self, page: &Page, wait: Wait, trace: &mut Trace) -> Result<Vec<MetricValue>, Failure> {
         match &self.ask.path.name {
-            ObjectName::One(_) => self.settle(self.verdict(page, trace)?),
+            ObjectName::One(name) => self.named(name, self.verdict(page, trace)?),
             ObjectName::All => match self.members(page, trace)? {
                 Members::Number(item) => self.all(&[&item], page.at, wait, trace),
                 Members::Items(items) => self.all(&items.iter().collect::<Vec<_>>(), page.at, wait, trace),
@@ -152,10 +155,10 @@ impl Request<'_> {
         }
     }
 
-    /// The answer for the one object that is asked for by name.
-    pub(super) fn settle(&self, verdict: Verdict) -> Result<Vec<MetricValue>, Failure> {
+    /// The answer for one object.
+    pub(super) fn named(&self, name: &str, verdict: Verdict) -> Result<Vec<MetricValue>, Failure> {
         match verdict {
-            Verdict::Serve(value) => Ok(vec![self.item(self.ask.path.name.as_str(), value)]),
+            Verdict::Serve(value) => Ok(vec![self.item(name, value)]),
             Verdict::Missing(absence) => Err(self.about().missing(&absence)),
             Verdict::Refuse(fault) => Err(self.about().refused(&fault)),
         }

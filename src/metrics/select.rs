@@ -143,7 +143,7 @@ pub fn unknown_key<'s, T: Describes>(selector: &'s Selector, members: &[&T]) -> 
     let mut keys = selector.requirements().iter().map(Requirement::key);
     let unknown = keys.find(|key| members.iter().all(|member| label_of(*member, key).is_none()))?;
     let mut seen: Vec<String> = members.iter().flat_map(|member| member.labels()).map(str::to_owned).collect();
-    seen.sort();
+    seen.sort_unstable();
     seen.dedup();
     Some((unknown, seen))
 }

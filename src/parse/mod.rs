@@ -1,5 +1,6 @@
 //! Pure parsers: bytes in, values out, limits as arguments. No clock, log or I/O, and no panic on any input.
 
+pub mod certificate;
 pub mod duration;
 pub mod escape;
 pub mod exposition;

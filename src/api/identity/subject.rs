@@ -1,8 +1,9 @@
 //! The subject of a client's certificate, as Kubernetes reads a user from it.
 
-use x509_cert::Certificate;
-use x509_cert::der::asn1::ObjectIdentifier;
-use x509_cert::der::{Decode, Tag, Tagged};
+use der::asn1::ObjectIdentifier;
+use der::{Tag, Tagged};
+
+use crate::parse::certificate::Certificate;
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
@@ -24,15 +25,15 @@ pub(super) struct Subject {
 pub(super) fn subject(der: &[u8]) -> Option<Subject> {
     let certificate = Certificate::from_der(der).ok()?;
     let mut subject = Subject::default();
-    for attribute in certificate.tbs_certificate.subject.0.iter().flat_map(|names| names.0.iter()) {
-        let known = [COMMON_NAME, ORGANIZATION, UID].contains(&attribute.oid);
+    for (kind, value) in certificate.subject {
+        let known = [COMMON_NAME, ORGANIZATION, UID].contains(&kind);
         if !known {
             continue;
         }
         // A name that could be read in several ways is no name.
-        let plain = matches!(attribute.value.tag(), Tag::Utf8String | Tag::PrintableString | Tag::Ia5String);
-        let text = plain.then(|| std::str::from_utf8(attribute.value.value()).ok()).flatten()?.to_owned();
-        match attribute.oid {
+        let plain = matches!(value.tag(), Tag::Utf8String | Tag::PrintableString | Tag::Ia5String);
+        let text = plain.then(|| std::str::from_utf8(value.value()).ok()).flatten()?.to_owned();
+        match kind {
             COMMON_NAME => subject.common_name = text,
             ORGANIZATION => subject.organizations.push(text),
             _ => subject.uid = text,

@@ -97,7 +97,7 @@ impl Pool {
             return Err(PoolError("holds no certificate (PEM)"));
         }
         let mut keys: Vec<Vec<u8>> = roots.roots.iter().map(|root| root.subject_public_key_info.to_vec()).collect();
-        keys.sort();
+        keys.sort_unstable();
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), ring::default_provider().into())
             .build()
             .map_err(|_| PoolError("holds certificates that cannot be used"))?;

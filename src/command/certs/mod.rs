@@ -11,16 +11,16 @@ use std::process::ExitCode;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use time::OffsetDateTime;
-use x509_cert::der::{Decode, EncodePem, pem::LineEnding};
 
-use self::issue::{Issued, issue};
+use self::issue::{Issued, issue, pem};
 use super::{exit, fail, print, tell};
 use crate::config::cli::{Certs, CertsOutput};
 use crate::config::limits::Limits;
 use crate::config::read::read;
+use crate::parse::certificate::Certificate;
 use crate::telemetry::clock::Clock;
 
 /// Authorities before the new one that stay trusted: those of the last few rotations, should these overlap.
@@ -29,9 +29,6 @@ const KEPT: usize = 3;
 /// Runs the command.
 pub fn run(certs: &Certs, limits: &Limits, clock: &Clock) -> ExitCode {
     let now = clock.now().unix_millis.div_euclid(1_000);
-    let Ok(time) = OffsetDateTime::from_unix_timestamp(now) else {
-        return fail(exit::SOFTWARE, &"the clock is beyond what a certificate can say");
-    };
     let old = match &certs.output {
         CertsOutput::Directory { path, renew: true } => Some(path.join("ca.crt")),
         _ => None,
@@ -43,7 +40,7 @@ pub fn run(certs: &Certs, limits: &Limits, clock: &Clock) -> ExitCode {
             Err(why) => return fail(exit::NO_INPUT, &format_args!("{} {why}", file.display())),
         }
     }
-    let issued = match issue(names(certs), certs.days, time) {
+    let issued = match issue(&names(certs), certs.days, now) {
         Ok(issued) => issued,
         Err(failure) => return fail(exit::SOFTWARE, &format_args!("cannot issue a certificate: {failure}")),
     };
@@ -80,15 +77,16 @@ fn names(certs: &Certs) -> Vec<String> {
 
 /// The certificates of a file that are valid still, PEM each, in their order.
 fn authorities(path: &Path, now: i64, limits: &Limits) -> Result<Vec<String>, String> {
-    let pem = read(path, limits.ca).map_err(|why| why.to_string())?;
+    let text = read(path, limits.ca).map_err(|why| why.to_string())?;
     let mut kept = Vec::new();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
+    for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(|_| "holds malformed PEM")?;
-        let parsed =
-            x509_cert::Certificate::from_der(&certificate).map_err(|_| "holds a certificate that cannot be read")?;
-        let ends = parsed.tbs_certificate.validity.not_after.to_unix_duration().as_secs();
+        let unreadable = "holds a certificate that cannot be read";
+        let ends = Certificate::from_der(&certificate).map_err(|_| unreadable)?.not_after;
+        // Only what others will take as an authority, too.
+        RootCertStore::empty().add(certificate.clone()).map_err(|_| unreadable)?;
         if i64::try_from(ends).is_ok_and(|ends| ends > now) {
-            kept.push(parsed.to_pem(LineEnding::LF).map_err(|_| "holds a certificate that cannot be written")?);
+            kept.push(pem("CERTIFICATE", &certificate));
         }
     }
     Ok(kept)

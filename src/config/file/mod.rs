@@ -63,6 +63,7 @@ pub fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Result<Co
         label_selector,
         credentials: Credentials::default(),
         danger_allow_loopback: false,
+        single: false,
     };
     Ok(Config { sources: vec![source], by_name: Some(ByName { describes }), ..Config::default() })
 }

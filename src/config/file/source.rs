@@ -25,6 +25,7 @@ const KEYS: &[&str] = &[
     "keyFile",
     "serverName",
     "dangerAllowLoopback",
+    "single",
     "pods",
     "prometheus",
 ];
@@ -78,12 +79,14 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         label_selector: SelectorMode::default(),
         credentials: credentials(&mut fields, sink),
         danger_allow_loopback: fields.boolean("dangerAllowLoopback", sink).unwrap_or(false),
+        single: fields.boolean("single", sink).unwrap_or(false),
         target: target?,
     };
     if source.is_prometheus() {
         for (key, why) in [
             ("format", "the answers of a server have one form"),
             ("labelSelector", "objects are always picked by their own labels"),
+            ("single", "a server has samples over time of its own"),
         ] {
             if fields.has(key) {
                 fields.fail(key, why, sink);

@@ -346,7 +346,7 @@ fn problems_of_rules() {
             ("SERIES, maxAge: ^0s", "error: maxAge: expected more than 0"),
             (
                 "SERIES, value: ^'sum(rate(jobs_total[1m30s]))'",
-                "error: value: [1m30s] needs samples over time, which pods: and prometheus: sources have, and url: sources have not",
+                "error: value: [1m30s] needs samples over time, which are there with pods:, prometheus: and single: sources",
             ),
             (
                 "SERIES, value: ^count(jobs_total) * max(jobs_count)",

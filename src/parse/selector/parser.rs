@@ -104,7 +104,7 @@ fn set(lexer: &mut Lexer<'_>) -> Result<Vec<String>, SelectorError> {
             found => return Err(unexpected("\",\" or \")\"", found)),
         }
     }
-    values.sort();
+    values.sort_unstable();
     values.dedup();
     Ok(values)
 }

@@ -126,8 +126,20 @@ impl Door {
                 }
                 // Another worker has stopped listening.
                 Err(Errno::INVAL) if self.shared.is_draining() => return Ok(false),
-                // The client is gone already, or a signal came.
-                Err(Errno::CONNABORTED | Errno::INTR | Errno::PROTO | Errno::PERM) => {}
+                // The client is gone already, a signal came, or the network had something to say: accept(2) names these.
+                Err(
+                    Errno::CONNABORTED
+                    | Errno::INTR
+                    | Errno::PROTO
+                    | Errno::PERM
+                    | Errno::NETDOWN
+                    | Errno::NOPROTOOPT
+                    | Errno::HOSTDOWN
+                    | Errno::NONET
+                    | Errno::HOSTUNREACH
+                    | Errno::OPNOTSUPP
+                    | Errno::NETUNREACH,
+                ) => {}
                 Err(errno @ (Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)) => {
                     self.pause(errno, now)?;
                     return Ok(false);

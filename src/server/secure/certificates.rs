@@ -9,12 +9,12 @@ use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use x509_cert::der::Decode;
 
 use crate::config::limits::Limits;
 use crate::config::read::read;
 use crate::config::watch::Watched;
 use crate::kube::meta::Time;
+use crate::parse::certificate::Certificate as X509;
 
 /// A chain, its key, and until when it is valid.
 #[derive(Clone, Debug)]
@@ -59,9 +59,8 @@ impl Certificate {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|_| wrong(certificate, &"holds malformed PEM"))?;
         let own = chain.first().ok_or_else(|| wrong(certificate, &"holds no certificate (PEM)"))?;
-        let parsed = x509_cert::Certificate::from_der(own)
-            .map_err(|_| wrong(certificate, &"holds a certificate that cannot be read"))?;
-        let validity = parsed.tbs_certificate.validity;
+        let parsed = X509::from_der(own).map_err(|_| wrong(certificate, &"holds a certificate that cannot be read"))?;
+        let (from, to) = (parsed.not_before, parsed.not_after);
         let pem = read(key, limits.secret).map_err(|why| wrong(key, &why))?;
         let private = PrivateKeyDer::from_pem_slice(&pem)
             .map_err(|_| wrong(key, &"holds no private key (PEM: PKCS#8, PKCS#1 or SEC1, not encrypted)"))?;
@@ -72,8 +71,6 @@ impl Certificate {
             Error::InvalidCertificate(_) => wrong(certificate, &"holds a certificate that cannot be used"),
             _ => wrong(key, &"holds a key that cannot be used; RSA of 2048 to 8192 bits, P-256, P-384 and Ed25519 can"),
         })?;
-        let seconds = |time: x509_cert::time::Time| time.to_unix_duration().as_secs();
-        let (from, to) = (seconds(validity.not_before), seconds(validity.not_after));
         let date = |seconds: u64| Time(i64::try_from(seconds).unwrap_or(i64::MAX));
         match u64::try_from(now).unwrap_or_default() {
             now if now < from => Err(wrong(certificate, &format_args!("is not valid before {}", date(from)))),

@@ -67,6 +67,7 @@ fn problems_of_servers() {
                 "prometheus: ^'http://p/api/v1/query'",
                 "error: prometheus: expected a server's address without /api/v1, which is added to it",
             ),
+            ("prometheus: 'http://p', single: ^true", "error: single: a server has samples over time of its own"),
             ("prometheus: 'http://p', format: ^json", "error: format: the answers of a server have one form"),
             (
                 "prometheus: 'http://p', labelSelector: ^labels",
