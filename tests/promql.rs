@@ -7,6 +7,7 @@
 mod expressions;
 #[path = "promql/pages.rs"]
 mod pages;
+#[allow(dead_code, reason = "another test uses the rest")]
 #[path = "promql/prometheus.rs"]
 mod prometheus;
 #[path = "promql/versions.rs"]

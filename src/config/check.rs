@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use super::model::{Format, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, SelectorMode, Source, Value};
+use super::model::{
+    Format, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, SelectorMode, Source, Target, Value,
+};
 use super::problem::Severity;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
-use crate::parse::expression::{Aggregation, BinaryOp, Expr, Function, VectorSelector};
+use crate::parse::expression::{Aggregation, BinaryOp, Expr, Function, Injection, VectorSelector};
 use crate::parse::url_template::Placeholder;
 
 /// How often a HorizontalPodAutoscaler looks, unless its controller is told otherwise.
@@ -30,8 +32,8 @@ pub struct Finding {
 pub fn source(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
     credentials(source, &mut findings);
-    // Pods speak of themselves alone.
-    if source.namespaces == Namespaces::All && !source.is_of_pods() {
+    // Pods speak of themselves alone; a server says of a series what it scraped it from.
+    if source.namespaces == Namespaces::All && matches!(source.target, Target::Url(_)) {
         findings.push(warning("namespaces", r#""*" lets whoever writes this page scale objects of every namespace"#));
     }
     if source.cache > HPA_SYNC {
@@ -63,6 +65,7 @@ pub fn source(source: &Source) -> Vec<Finding> {
 pub fn rule(rule: &Rule, source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
     shape(rule, source, &mut findings);
+    query(rule, source, &mut findings);
     for object in &rule.objects {
         scope(object, rule, source, &mut findings);
     }
@@ -71,17 +74,55 @@ pub fn rule(rule: &Rule, source: &Source) -> Vec<Finding> {
     findings
 }
 
+/// Whether a query can be asked for all objects at once, with each one's answer told apart.
+fn query(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
+    if !source.is_prometheus() {
+        if let Value::Written(_) = rule.value {
+            findings.push(error("value", "$matchers and $by are for prometheus: sources"));
+        }
+        return;
+    }
+    let label = match &rule.identity {
+        Identity::Labels { name, .. } => name.first(),
+        _ => None,
+    };
+    match (&rule.value, label) {
+        (Value::Series(expr), Some(label)) => {
+            if let Err(dropped) = expr.inject(&Injection { matchers: Vec::new(), by: Some(label.clone()) }) {
+                findings.push(error("value", dropped.to_string()));
+            }
+        }
+        (Value::Written(written), Some(_)) => {
+            if let Some(column) = written.mixes() {
+                findings.push(error(
+                    "value",
+                    format!("the aggregation at column {column} mixes objects: it wants by ($by)"),
+                ));
+            }
+        }
+        (Value::Written(written), None) => {
+            if let Some(column) = written.by() {
+                let message =
+                    format!("$by at column {column} has no meaning beside describes:, which names one object");
+                findings.push(error("value", message));
+            }
+        }
+        (Value::Series(_), None) => {}
+        _ => findings.push(error("value", format!("source {} takes PromQL", Escaped::new(&source.name)))),
+    }
+}
+
 /// A range needs what its source served before, which is kept of pods: behind a URL several processes may take turns.
 fn ranges(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     let Value::Series(expr) = &rule.value else { return };
-    if source.is_of_pods() || source.single {
+    if source.single || !matches!(source.target, Target::Url(_)) {
         return;
     }
     if let Some(range) = expr.selectors().find_map(|selector| selector.range) {
         let range = duration::format(range);
         findings.push(error(
             "value",
-            format!("[{range}] needs samples over time, which are kept of pods: and single: sources"),
+            format!("[{range}] needs samples over time, which are there with pods:, prometheus: and single: sources"),
         ));
     }
 }
@@ -132,7 +173,12 @@ fn credentials(source: &Source, findings: &mut Vec<Finding>) {
         findings.push(error("namespaces", message));
     }
     if !source.is_https() {
-        findings.push(warning("url", "credentials cross the network in clear over http://"));
+        let key = match source.target {
+            Target::Url(_) => "url",
+            Target::Pods(_) => "pods",
+            Target::Prometheus(_) => "prometheus",
+        };
+        findings.push(warning(key, "credentials cross the network in clear over http://"));
     }
 }
 

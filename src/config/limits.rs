@@ -52,6 +52,12 @@ pub struct Limits {
     pub kept_series: usize,
     /// Bytes of names and labels that are kept of one page. 4 MiB.
     pub kept_bytes: usize,
+    /// Answer of a Prometheus server. 4 MiB, held whole: 10,000 series of 400 bytes.
+    pub answer_body: usize,
+    /// Answers of one Prometheus server that are remembered. 1,024: one a rule, namespace and metricLabelSelector.
+    pub cached_answers: usize,
+    /// Bytes of them. 8 MiB: 80,000 values.
+    pub cached_answer_bytes: usize,
     /// Metric names remembered for `--upstream`. 256: kept of each fetch because somebody asked for them lately.
     pub asked_names: usize,
 
@@ -225,6 +231,9 @@ impl Default for Limits {
             json_values: 65_536,
             kept_series: 10_000,
             kept_bytes: 4 * MIB,
+            answer_body: 4 * MIB,
+            cached_answers: 1_024,
+            cached_answer_bytes: 8 * MIB,
             asked_names: 256,
             cached_pages: 4_096,
             cached_bytes: 32 * MIB,

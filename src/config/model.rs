@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::kube::kinds::Kind;
-use crate::parse::expression::Expr;
+use crate::parse::expression::{Expr, Written};
 use crate::parse::json::{JsonExpr, Path as JsonPath};
 use crate::parse::url_template::{Placeholder, Template};
 
@@ -71,6 +71,8 @@ pub enum Target {
     Url(Template),
     /// On every pod that is asked for, each speaking of itself.
     Pods(Pods),
+    /// A server with Prometheus' HTTP API at this address, which evaluates what it is asked.
+    Prometheus(Template),
 }
 
 /// Where the page of a pod is.
@@ -215,6 +217,8 @@ pub struct ObjectKind {
 pub enum Value {
     /// For Prometheus-shaped pages.
     Series(Expr),
+    /// For sources that evaluate PromQL themselves: what is past our own part of it.
+    Written(Written),
     /// For JSON pages.
     Json(JsonExpr),
     /// The page is the number.
@@ -302,13 +306,14 @@ impl Source {
         match &self.target {
             Target::Url(url) => url.host_is_templated(),
             Target::Pods(_) => true,
+            Target::Prometheus(_) => false,
         }
     }
 
     /// Whether TLS is spoken, always or sometimes.
     pub fn is_https(&self) -> bool {
         match &self.target {
-            Target::Url(url) => url.is_https(),
+            Target::Url(url) | Target::Prometheus(url) => url.is_https(),
             Target::Pods(pods) => pods.https || pods.port == PodPort::Annotations,
         }
     }
@@ -316,6 +321,11 @@ impl Source {
     /// Whether each page is one pod's own.
     pub fn is_of_pods(&self) -> bool {
         matches!(self.target, Target::Pods(_))
+    }
+
+    /// Whether it evaluates what it is asked.
+    pub fn is_prometheus(&self) -> bool {
+        matches!(self.target, Target::Prometheus(_))
     }
 }
 

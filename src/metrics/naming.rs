@@ -62,14 +62,15 @@ impl Request<'_> {
         Naming::Own { namespace, default_namespace, name, default_name: None }
     }
 
-    /// The namespace of what names none: the only one that the source describes, or the one its URL was made for; by
-    /// name, whatever is asked for.
+    /// The namespace of what names none: the only one that the source describes, or the one its URL or query was made for;
+    /// by name, whatever is asked for.
     fn default_namespace(&self) -> Option<&str> {
         let source = self.served.upstream.source();
         let asked = match &self.ask.path.name {
             ObjectName::One(name) if self.kind.resource == "namespaces" => Some(name.as_str()),
             _ => self.ask.path.namespace.as_deref(),
         };
-        if self.served.by_name || source.uses(Placeholder::Namespace) { asked } else { source.namespaces.single() }
+        let told = self.served.by_name || source.uses(Placeholder::Namespace) || source.is_prometheus();
+        if told { asked } else { source.namespaces.single() }
     }
 }

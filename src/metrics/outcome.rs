@@ -67,6 +67,8 @@ pub enum Absence {
     NoObjectLabel(Vec<String>),
     /// Series match, all of them for other objects.
     OtherObjects,
+    /// A server that was asked has no result for it.
+    NoResult,
     /// Series match, and the expression leaves nothing of them.
     Filtered,
     /// A sample is older than `maxAge`.
@@ -220,6 +222,7 @@ impl Absence {
             Self::MetricSelector => "metric_label_selector",
             Self::NoObjectLabel(_) => "no_object_label",
             Self::OtherObjects => "other_objects",
+            Self::NoResult => "no_result",
             Self::Filtered => "filtered",
             Self::Stale => "stale",
             Self::Future => "future",
@@ -277,6 +280,7 @@ impl fmt::Display for Absence {
                 write!(f, "what matches on its page carries no label {} to name an object", labels.join(" or "))
             }
             Self::OtherObjects => f.write_str("what matches on its page describes other objects"),
+            Self::NoResult => f.write_str("the query gives no result for it"),
             Self::Filtered => f.write_str(
                 "its value comes to nothing: a comparison leaves none of what matches, or operands share no labels",
             ),

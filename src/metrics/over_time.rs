@@ -7,10 +7,11 @@ use std::time::Instant;
 use super::evaluate::{self, Labels, Series};
 use super::failure::Failure;
 use super::history::{OfPast, Seen, Trouble, View};
+use super::member::Member;
 use super::objects::Objects;
 use super::outcome::{Absence, Fault, Finding, Number, Verdict};
 use super::pods::{Outcome, page, plain};
-use super::request::{Member, Request};
+use super::request::Request;
 use super::rules::{Past, Served};
 use super::scrape::Selected;
 use super::select::{self, Describes};
@@ -231,6 +232,8 @@ pub(super) fn sample(
             }
             return past.history.prune(steady.at(shared.clock().now().monotonic));
         }
+        // It keeps samples itself.
+        Target::Prometheus(_) => return,
     };
     let Some(objects) = objects else { return };
     let selection = Selection {

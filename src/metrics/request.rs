@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use super::failure::{About, Failure};
 use super::last::Key;
+use super::member::Member;
 use super::objects::{Objects, Unlisted};
 use super::outcome::{self, Absence, Finding, Policy, Verdict, judge, nothing_left};
 use super::rules::{self, Served};
 use super::scrape::Scraper;
-use super::select::{self, Describes, Selected, Wanted, select};
+use super::select::{self, Selected, Wanted, select};
 use super::trace::Trace;
-use super::{Answer, Ask, evaluate, over_time, pods};
+use super::{Answer, Ask, over_time, pods, prometheus};
 use crate::cluster::objects::Selection;
 use crate::config::model::{ObjectKind, OnMissing, SelectorMode, Target, Value};
 use crate::kube::custom_metrics::MetricValue;
@@ -65,6 +66,7 @@ impl Request<'_> {
         let items = match &upstream.source().target {
             Target::Pods(of) => pods::answer(self, of, wait, trace)?,
             Target::Url(template) => self.behind_url(template, wait, trace)?,
+            Target::Prometheus(_) => prometheus::answer(self, wait, trace)?,
         };
         Ok(Answer { items, selector })
     }
@@ -202,13 +204,16 @@ impl Request<'_> {
     /// What belongs to which of the objects asked for.
     fn select<'p, T: Member>(&self, members: &[&'p T], label_selector: &Selector) -> Selected<'p, T> {
         let MetricPath { namespace, name, .. } = self.ask.path;
+        // A query holds it already.
+        let everything = Selector::everything();
+        let asked = self.served.upstream.source().is_prometheus();
         let wanted = Wanted {
             namespace: namespace.as_deref(),
             name: match name {
                 ObjectName::One(name) => Some(name),
                 ObjectName::All => None,
             },
-            metric_selector: self.ask.metric_selector,
+            metric_selector: if asked { &everything } else { self.ask.metric_selector },
             label_selector,
         };
         select(members.iter().copied(), &self.naming(), &wanted)
@@ -259,14 +264,24 @@ impl Request<'_> {
     pub(super) fn one<T: Member>(&self, members: &[&T], at: i64, trace: &mut Trace) -> Verdict {
         let name = self.ask.path.name.as_str();
         let finding = match self.select(members, &Selector::everything()) {
-            Err(absence) => Finding::Nothing(absence),
+            Err(absence) => Finding::Nothing(self.worded(absence)),
             Ok(mut objects) => match objects.remove(name) {
-                None => Finding::Nothing(Absence::OtherObjects),
+                None => Finding::Nothing(self.worded(Absence::OtherObjects)),
                 Some(Err(fault)) => Finding::Unusable(fault),
                 Some(Ok(members)) => T::evaluate(&members, self.served, at),
             },
         };
         self.judge(name, finding, at, trace)
+    }
+
+    /// Where a server was asked there is no page.
+    fn worded(&self, absence: Absence) -> Absence {
+        match absence {
+            Absence::NoSeries | Absence::OtherObjects if self.served.upstream.source().is_prometheus() => {
+                Absence::NoResult
+            }
+            absence => absence,
+        }
     }
 
     pub(super) fn all<T: Member>(
@@ -280,8 +295,8 @@ impl Request<'_> {
         let everything = Selector::everything();
         let by_labels = if matches!(picked, Picked::ByLabels) { self.ask.label_selector } else { &everything };
         let (mut objects, why_none) = match self.select(members, by_labels) {
-            Ok(objects) => (objects, Absence::OtherObjects),
-            Err(absence) => (BTreeMap::new(), absence),
+            Ok(objects) => (objects, self.worded(Absence::OtherObjects)),
+            Err(absence) => (BTreeMap::new(), self.worded(absence)),
         };
         if let Picked::Listed(names) = &picked {
             trace.note("objects", || format!("{} are picked by labelSelector", names.len()));
@@ -291,7 +306,7 @@ impl Request<'_> {
             .remembered()
             .into_iter()
             .filter(|name| !objects.contains_key(name))
-            .map(|name| (name, Finding::Nothing(Absence::NoSeries)))
+            .map(|name| (name, Finding::Nothing(self.worded(Absence::NoSeries))))
             .collect();
         findings.extend(objects.into_iter().map(|(name, members)| match members {
             Ok(members) => {
@@ -367,35 +382,5 @@ impl Request<'_> {
             window_seconds: value.span.map(|millis| (millis + 500) / 1_000),
             value: value.value,
         }
-    }
-}
-
-/// What describes objects on a page and can be evaluated: series, and items of JSON.
-pub(super) trait Member: Describes {
-    fn evaluate(members: &[&Self], served: &Served, scraped: i64) -> Finding;
-}
-
-impl Member for Series {
-    fn evaluate(members: &[&Self], served: &Served, scraped: i64) -> Finding {
-        match &served.rule.value {
-            Value::Series(expr) => evaluate::series(expr, members, scraped),
-            _ => match members.iter().find_map(|series| outcome::not_by_name(series.kind())) {
-                Some(fault) => Finding::Unusable(fault),
-                None => {
-                    evaluate::one(&members.iter().map(|series| evaluate::element(series, scraped)).collect::<Vec<_>>())
-                }
-            },
-        }
-    }
-}
-
-impl Member for JsonItem {
-    fn evaluate(members: &[&Self], served: &Served, scraped: i64) -> Finding {
-        let aggregation = match &served.rule.value {
-            Value::Json(expr) => expr.aggregation,
-            _ => None,
-        };
-        let values: Vec<_> = members.iter().flat_map(|item| item.values.iter().copied()).collect();
-        evaluate::json(aggregation, &values, scraped)
     }
 }

@@ -83,7 +83,12 @@ impl Rules {
         for (index, source) in config.sources.iter().enumerate() {
             let number = source.uses(Placeholder::Metric);
             let mine = config.rules.iter().enumerate().filter(|(_, rule)| rule.source == index);
-            let want = |(id, rule): (usize, &Rule)| Want { id: id as u64, query: Query::of(rule, number) };
+            // A server is asked by each rule for itself, and serves no page.
+            let query = |rule: &Rule| match source.is_prometheus() {
+                true => Query::Series(Vec::new()),
+                false => Query::of(rule, number),
+            };
+            let want = |(id, rule): (usize, &Rule)| Want { id: id as u64, query: query(rule) };
             let wants: Vec<Want> = mine.clone().map(want).collect();
             let upstream = Upstream::new(index, source.clone(), wants.clone(), pages.clone(), shared.clone());
             let upstream = Arc::new(upstream);

@@ -8,6 +8,7 @@ use crate::config::model::ObjectKind;
 use crate::kube::kinds;
 use crate::parse::selector::{Requirement, Selector};
 use crate::source::page::{JsonItem, Series};
+use crate::source::prometheus::Sample;
 
 /// How a series or an item names its object.
 #[derive(Clone, Debug, PartialEq)]
@@ -179,7 +180,7 @@ fn matches<T: Describes>(selector: &Selector, member: &T) -> bool {
 }
 
 /// With what Prometheus does not allow in a name made `_`.
-fn plain(key: &str) -> String {
+pub fn plain(key: &str) -> String {
     key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
@@ -210,6 +211,25 @@ impl Describes for Series {
 }
 
 impl Describes for JsonItem {
+    fn label(&self, _: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+
+    fn labels(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
+    fn own_namespace(&self) -> Option<&str> {
+        self.namespace.as_deref()
+    }
+
+    fn own_name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+/// A query has asked for these labels, and for no others.
+impl Describes for Sample {
     fn label(&self, _: &str) -> Option<Cow<'_, str>> {
         None
     }

@@ -270,7 +270,7 @@ impl From<CredentialError> for FetchError {
 }
 
 /// Escapes and cuts what others said.
-fn printable(said: &impl ToString) -> String {
+pub(super) fn printable(said: &impl ToString) -> String {
     said.to_string().bytes().take(SHOWN).flat_map(std::ascii::escape_default).map(char::from).collect()
 }
 

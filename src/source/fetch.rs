@@ -1,12 +1,12 @@
-//! The story of one GET.
+//! The story of one GET or POST.
 
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ureq::Agent;
 use ureq::http::header::{self, HeaderMap};
 use ureq::http::{Response, Uri};
+use ureq::{Agent, RequestBuilder};
 
 use super::agent::{self, Options};
 use super::credentials::{Current, Secrets};
@@ -37,6 +37,8 @@ struct Ready {
 pub struct Head {
     /// The Content-Type without its parameters, in lower case: `text/plain`.
     pub content_type: Option<String>,
+    /// The status of an answer to a POST, unless it is 200: its body may say why.
+    pub refused: Option<u16>,
 }
 
 impl Fetcher {
@@ -63,24 +65,44 @@ impl Fetcher {
         accept: &str,
         read: impl FnOnce(&Head, &mut dyn Read) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
+        self.exchange(url, accept, None, read)
+    }
+
+    /// Posts a form to `url`, likewise; `read` gets the body of a refusal too.
+    ///
+    /// # Errors
+    /// As for [`Fetcher::get`].
+    pub fn post<T>(
+        &self,
+        url: &str,
+        accept: &str,
+        form: &[(&str, String)],
+        read: impl FnOnce(&Head, &mut dyn Read) -> Result<T, SourceError>,
+    ) -> Result<T, SourceError> {
+        self.exchange(url, accept, Some(form), read)
+    }
+
+    fn exchange<T>(
+        &self,
+        url: &str,
+        accept: &str,
+        form: Option<&[(&str, String)]>,
+        read: impl FnOnce(&Head, &mut dyn Read) -> Result<T, SourceError>,
+    ) -> Result<T, SourceError> {
         let Ready { agent, credentials } = self.ready()?;
         let uri: Uri = url.parse().map_err(|_| FetchError::Url("not one that can be fetched"))?;
         let host = uri.host().ok_or(FetchError::Url("without a host"))?;
         agent::begin(host.trim_start_matches('[').trim_end_matches(']'));
-        let mut request = agent
-            .get(self.asked_for(&uri)?)
-            .header(header::ACCEPT, accept)
-            .header(header::ACCEPT_ENCODING, "identity")
-            .header(header::CONNECTION, "close");
-        if let Some(authority) = uri.authority().filter(|_| self.server_name.is_some()) {
-            request = request.header(header::HOST, authority.as_str());
-        }
-        for (name, value) in &credentials.headers {
-            request = request.header(name, value);
-        }
-        let response = request.call().map_err(agent::failure)?;
+        let to = self.asked_for(&uri)?;
+        let response = match form {
+            None => self.headed(agent.get(to), &uri, accept, &credentials).call(),
+            Some(form) => self
+                .headed(agent.post(to), &uri, accept, &credentials)
+                .send_form(form.iter().map(|(name, value)| (name, value))),
+        };
+        let response = response.map_err(agent::failure)?;
         agent::head_received();
-        let head = check(&response)?;
+        let head = check(&response, form.is_some())?;
         let mut body = Body { reader: response.into_body().into_reader(), failure: None };
         let read = read(&head, &mut body);
         // Closes the connection, which tells what was left on it.
@@ -91,6 +113,26 @@ impl Fetcher {
             None if read.is_ok() && agent::excess() => Err(FetchError::Excess.into()),
             None => read,
         }
+    }
+
+    fn headed<B>(
+        &self,
+        request: RequestBuilder<B>,
+        uri: &Uri,
+        accept: &str,
+        credentials: &Current,
+    ) -> RequestBuilder<B> {
+        let mut request = request
+            .header(header::ACCEPT, accept)
+            .header(header::ACCEPT_ENCODING, "identity")
+            .header(header::CONNECTION, "close");
+        if let Some(authority) = uri.authority().filter(|_| self.server_name.is_some()) {
+            request = request.header(header::HOST, authority.as_str());
+        }
+        for (name, value) in &credentials.headers {
+            request = request.header(name, value);
+        }
+        request
     }
 
     /// The agent for the credentials as they are now.
@@ -126,11 +168,13 @@ impl fmt::Debug for Fetcher {
 }
 
 /// Refuses what is no page, or a page whose end nobody could tell.
-fn check<T>(response: &Response<T>) -> Result<Head, FetchError> {
+fn check<T>(response: &Response<T>, posted: bool) -> Result<Head, FetchError> {
     let headers = response.headers();
+    let mut refused = None;
     match response.status().as_u16() {
         200 => {}
         status @ (300..=303 | 305..=399) => return Err(FetchError::Redirect(status)),
+        status @ 400..=599 if posted => refused = Some(status),
         status => return Err(FetchError::Status(status)),
     }
     if headers
@@ -143,7 +187,7 @@ fn check<T>(response: &Response<T>) -> Result<Head, FetchError> {
     framed(headers)?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = content_type.map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
-    Ok(Head { content_type: essence.filter(|essence| !essence.is_empty()) })
+    Ok(Head { content_type: essence.filter(|essence| !essence.is_empty()), refused })
 }
 
 /// RFC 9112 §6.3: a length given twice, or beside a transfer coding, cannot be trusted.
@@ -180,12 +224,12 @@ mod tests {
     fn head(status: u16, headers: &[(&str, &str)]) -> Result<Head, FetchError> {
         let builder =
             headers.iter().fold(Response::builder().status(status), |b, (name, value)| b.header(*name, *value));
-        check(&builder.body(()).unwrap())
+        check(&builder.body(()).unwrap(), false)
     }
 
     #[test]
     fn checks_heads() {
-        let page = |essence: &str| Ok(Head { content_type: Some(essence.to_owned()) });
+        let page = |essence: &str| Ok(Head { content_type: Some(essence.to_owned()), refused: None });
         for (status, headers, expected) in [
             (200, &[][..], Ok(Head::default())),
             (200, &[("content-type", "Text/Plain; version=0.0.4")], page("text/plain")),

@@ -7,6 +7,8 @@
 //!
 //! [`lane`] is a queue that is fair among sources; `pool` has the threads that fetch pods' pages.
 //!
+//! [`prometheus`] asks a server that evaluates queries itself.
+//!
 //! [`page`] reduces a page to what rules want while it streams in; [`upstream`] is a source at work.
 
 pub mod address;
@@ -19,5 +21,6 @@ pub mod lane;
 pub mod page;
 mod pool;
 pub mod probe;
+pub mod prometheus;
 pub mod resolve;
 pub mod upstream;

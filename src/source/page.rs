@@ -144,6 +144,8 @@ impl Query {
     pub fn of(rule: &Rule, number: bool) -> Self {
         match &rule.value {
             Value::Series(expr) => Self::Series(expr.selectors().cloned().collect()),
+            // Read from no page: the source evaluates it.
+            Value::Written(_) => Self::Series(Vec::new()),
             Value::Json(JsonExpr { path, .. }) => Self::Json { value: path.clone(), items: Items::of(&rule.identity) },
             Value::Number => Self::Number,
             Value::Named(name) => Self::Named { name: name.clone(), number },

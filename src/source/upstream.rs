@@ -12,10 +12,11 @@ use super::error::SourceError;
 use super::fetch::{Fetcher, Head};
 use super::page::{Page, Query, Want};
 use super::pool::{Gathered, Pool};
+use super::prometheus::{self, Answer, Question};
 use super::resolve::Resolver;
 use crate::config::limits::Limits;
-use crate::config::model::{Format, Source};
-use crate::parse::url_template::Placeholder;
+use crate::config::model::{Format, Source, Target};
+use crate::parse::url_template::{Placeholder, Template, Values};
 use crate::telemetry::bug;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::counters::{Counters, Fetches};
@@ -43,6 +44,7 @@ pub struct Upstream {
     fetcher: Fetcher,
     wants: Mutex<Wants>,
     pages: Arc<Pages>,
+    answers: Cache<Question, Result<Arc<Answer>, SourceError>>,
     shared: Arc<Shared>,
     counters: Arc<Fetches>,
 }
@@ -95,7 +97,8 @@ impl Upstream {
         let counters = shared.counters.fetches(&source.name);
         let next = fixed.iter().map(|want| want.id + 1).max().unwrap_or_default();
         let wants = Mutex::new(Wants { fixed, asked: Vec::new(), next, failing: false });
-        Self { index, source, cache, fetcher, wants, pages, shared, counters }
+        let answers = Cache::new(shared.limits.cached_answers, shared.limits.cached_answer_bytes);
+        Self { index, source, cache, fetcher, wants, pages, answers, shared, counters }
     }
 
     /// As configured.
@@ -142,12 +145,21 @@ impl Upstream {
             outcome.as_ref().map_or(true, |page| page.found(want.id).is_some())
         };
         let now = self.shared.clock.now().monotonic;
-        match self.pages.get(&(self.index, url.to_owned()), now, wait, covers, || self.load(url)) {
-            Outcome::Value(outcome) => (*outcome).clone(),
-            Outcome::WouldWait => Err(SourceError::WouldWait),
-            Outcome::TimedOut => Err(SourceError::Busy),
-            Outcome::Panicked => Err(SourceError::Bug),
-        }
+        settled(self.pages.get(&(self.index, url.to_owned()), now, wait, covers, || self.load(url)))
+    }
+
+    /// What the server answers to a question: likewise.
+    ///
+    /// # Errors
+    /// Why there is no answer; [`SourceError::WouldWait`] if it takes a fetch to know.
+    pub fn answer(&self, question: &Question, wait: Wait) -> Result<Arc<Answer>, SourceError> {
+        let now = self.shared.clock.now().monotonic;
+        let load = || {
+            let asked = self.ask(question);
+            self.tell(asked.as_ref().map(|answer| (answer.bytes, || answer.describe())));
+            self.loaded(asked, Answer::cost, question.query.len())
+        };
+        settled(self.answers.get(question, now, wait, |_| true, load))
     }
 
     /// The pages at all of `urls`, fetched side by side: as many at a time as there are threads for it. What is not there
@@ -199,12 +211,30 @@ impl Upstream {
             wants.fixed.iter().chain(&wants.asked).cloned().collect()
         };
         let fetched = self.fetch(url, &wants);
-        self.tell(&fetched);
+        self.tell(fetched.as_ref().map(|page| (page.bytes, || page.describe())));
+        self.loaded(fetched, Page::cost, url.len())
+    }
+
+    fn loaded<T>(
+        &self,
+        fetched: Result<T, SourceError>,
+        cost: impl Fn(&T) -> usize,
+        key: usize,
+    ) -> Loaded<Result<Arc<T>, SourceError>> {
         let (ttl, cost) = match &fetched {
-            Ok(page) => (self.cache, page.cost() + url.len()),
-            Err(_) => (self.cache.min(self.shared.limits.cache_failure), url.len()),
+            Ok(value) => (self.cache, cost(value) + key),
+            Err(_) => (self.cache.min(self.shared.limits.cache_failure), key),
         };
         Loaded { value: fetched.map(Arc::new), until: self.shared.clock.now().monotonic + ttl, cost }
+    }
+
+    fn ask(&self, question: &Question) -> Result<Answer, SourceError> {
+        let Target::Prometheus(server) = &self.source.target else { return Err(SourceError::Bug) };
+        let url = below(server).ok_or(SourceError::Bug)?;
+        self.fetcher.post(&url, "application/json", &question.form(), |head, body| match head.refused {
+            Some(status) => Err(prometheus::refused(status, body)),
+            None => prometheus::read(body, question, self.shared.clock.now().unix_millis, &self.shared.limits),
+        })
     }
 
     fn fetch(&self, url: &str, wants: &[Want]) -> Result<Page, SourceError> {
@@ -223,7 +253,6 @@ impl Upstream {
             let page = Page::read(body, format, wants, now.unix_millis, &self.shared.limits);
             let mut page = page.map_err(SourceError::from)?;
             page.taken = Some(now.monotonic);
-            self.counters.bytes.add(page.bytes);
             Ok(page)
         })
     }
@@ -240,14 +269,15 @@ impl Upstream {
     }
 
     /// Counts a fetch, and logs when things turn bad or good again.
-    fn tell(&self, fetched: &Result<Page, SourceError>) {
+    fn tell(&self, fetched: Result<(u64, impl Fn() -> String), &SourceError>) {
         let name = &self.source.name;
         let failing = fetched.is_err();
         let turned = std::mem::replace(&mut self.wants().failing, failing) != failing;
         match fetched {
-            Ok(page) => {
+            Ok((bytes, describe)) => {
                 self.counters.succeeded.increment();
-                debug!("source {name}: {}", page.describe());
+                self.counters.bytes.add(bytes);
+                debug!("source {name}: {}", describe());
                 if turned && !self.source.is_of_pods() {
                     log::info!("source {name}: answers again");
                 }
@@ -267,6 +297,22 @@ impl Upstream {
     fn wants(&self) -> MutexGuard<'_, Wants> {
         self.wants.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn settled<T>(outcome: Outcome<Result<Arc<T>, SourceError>>) -> Result<Arc<T>, SourceError> {
+    match outcome {
+        Outcome::Value(outcome) => (*outcome).clone(),
+        Outcome::WouldWait => Err(SourceError::WouldWait),
+        Outcome::TimedOut => Err(SourceError::Busy),
+        Outcome::Panicked => Err(SourceError::Bug),
+    }
+}
+
+/// Where the server at this address, which holds no placeholder, is asked.
+fn below(server: &Template) -> Option<String> {
+    let none = Values { namespace: None, resource: "", name: None, metric: "", label_selector: "" };
+    let url = server.expand(&none).ok()?;
+    Some(format!("{}{}", url.trim_end_matches('/'), prometheus::PATH))
 }
 
 impl fmt::Debug for Upstream {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -45,6 +46,14 @@ pub(crate) fn lacking() -> Option<&'static str> {
     }
 }
 
+fn directory() -> PathBuf {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("prometheus-{}-{number}", std::process::id()));
+    std::fs::create_dir_all(directory.join("data")).unwrap();
+    directory
+}
+
 /// The first number of its version.
 fn major() -> u32 {
     let version = Command::new(program()).arg("--version").output().unwrap();
@@ -56,15 +65,23 @@ fn major() -> u32 {
 impl Prometheus {
     /// Starts one that holds these series.
     pub(crate) fn start(series: &[Series]) -> Self {
-        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("promql-{}", std::process::id()));
-        let data = directory.join("data");
-        std::fs::create_dir_all(&data).unwrap();
-        let (page, config) = (directory.join("page"), directory.join("prometheus.yml"));
+        let directory = directory();
+        let (page, data) = (directory.join("page"), directory.join("data"));
         std::fs::write(&page, open_metrics(series)).unwrap();
-        std::fs::write(&config, "global: {}\n").unwrap();
         let arguments = ["tsdb", "create-blocks-from", "openmetrics"].map(OsString::from);
         let made = Command::new("promtool").args(arguments).args([&page, &data]).output().unwrap();
         assert!(made.status.success(), "promtool: {}", String::from_utf8_lossy(&made.stderr));
+        Self::over(directory, "global: {}\n")
+    }
+
+    /// Starts one that scrapes as its configuration says.
+    pub(crate) fn scraping(config: &str) -> Self {
+        Self::over(directory(), config)
+    }
+
+    fn over(directory: PathBuf, configuration: &str) -> Self {
+        let (data, config) = (directory.join("data"), directory.join("prometheus.yml"));
+        std::fs::write(&config, configuration).unwrap();
         let flag = |name: &str, value: &Path| format!("--{name}={}", value.display());
         let mut process = Command::new(program())
             .args([flag("config.file", &config), flag("storage.tsdb.path", &data)])
@@ -77,15 +94,17 @@ impl Prometheus {
         let (send, receive) = mpsc::channel();
         // Reads on to the end, lest the pipe fills up.
         std::thread::spawn(move || {
-            let mut address = String::new();
+            // The two may come in either order.
+            let (mut address, mut ready) = (None, false);
             for line in log.lines().map_while(Result::ok) {
                 if let Some((_, rest)) = line.split_once("Listening on") {
                     let digits = rest.split_once("127.0.0.1:").map_or("", |(_, rest)| rest);
                     let port: String = digits.chars().take_while(char::is_ascii_digit).collect();
-                    address = format!("127.0.0.1:{port}");
+                    address = Some(format!("127.0.0.1:{port}"));
                 }
-                if line.contains("ready to receive web requests") {
-                    let _ = send.send(address.clone());
+                ready |= line.contains("ready to receive web requests");
+                if let Some(address) = address.take_if(|_| ready) {
+                    let _ = send.send(address);
                 }
             }
         });
@@ -96,9 +115,13 @@ impl Prometheus {
         started
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// What an expression gives at a time in Unix milliseconds.
     pub(crate) fn ask(&self, query: &str, now: i64) -> Answer {
-        let url = format!("http://{}/api/v1/query", self.address);
+        let url = format!("{}/api/v1/query", self.url());
         let time = format!("{}.{:03}", now / 1000, now % 1000);
         let mut response = self.agent.post(&url).send_form([("query", query), ("time", &time)]).unwrap();
         let body: Value = serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap();

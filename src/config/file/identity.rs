@@ -88,7 +88,7 @@ impl Keys {
             });
         }
         match value {
-            Value::Series(_) | Value::Named(_) => self.labels(kind, fields, sink),
+            Value::Series(_) | Value::Written(_) | Value::Named(_) => self.labels(kind, source, fields, sink),
             Value::Json(_) | Value::Number if kind.resource == "namespaces" => Some(Identity::Namespace),
             Value::Json(_) | Value::Number => {
                 let items = if matches!(value, Value::Json(_)) { ", items:" } else { "" };
@@ -119,9 +119,11 @@ impl Keys {
     }
 
     /// The label that exporters set, and before it what Prometheus makes of that when its own label has the same name.
-    fn labels(&self, kind: &ObjectKind, fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Identity> {
+    fn labels(&self, kind: &ObjectKind, source: &Source, fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Identity> {
         let or_exported = |own: &Option<String>, default: &str| match own {
             Some(label) => vec![label.clone()],
+            // A query names one label. What a server scraped is what its own labels say.
+            None if source.is_prometheus() => vec![default.to_owned()],
             None => vec![format!("exported_{default}"), default.to_owned()],
         };
         let name = match (&self.name_label, &kind.label) {
@@ -153,7 +155,7 @@ fn consistent(kinds: &[ObjectKind], value: &Value, source: &Source, fields: &mut
                 wrong.push((key, format!("{told_by} already tells the object")));
             }
         }
-    } else if !matches!(value, Value::Series(_)) {
+    } else if !matches!(value, Value::Series(_) | Value::Written(_)) {
         for key in ["namespaceLabel", "nameLabel"] {
             if fields.has(key) {
                 wrong.push((key, "this value has no labels; in JSON it is items: and nameFrom:".into()));

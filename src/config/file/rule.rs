@@ -11,7 +11,7 @@ use crate::config::model::{BrokenRule, Config, Format, OnMissing, OnNan, Rule, S
 use crate::config::problem::{Part, Problem, Severity};
 use crate::config::yaml::{self, Node};
 use crate::parse::escape::Escaped;
-use crate::parse::expression::{self, Expr, VectorSelector};
+use crate::parse::expression::{self, Expr, VectorSelector, Written};
 use crate::parse::json::{self, JsonExpr};
 
 const KEYS: &[&str] = &[
@@ -33,6 +33,10 @@ const KEYS: &[&str] = &[
     "allowNegative",
     "maxAge",
 ];
+
+/// What makes a query of what cannot be rewritten.
+const WRITE_PLACES: &str =
+    "where it stands in a query, write {$matchers} after each metric and by ($by) for each aggregation";
 
 /// What rules are read against.
 #[derive(Clone, Copy, Debug)]
@@ -120,8 +124,7 @@ impl<'a> Draft<'a> {
         let objects = objects::read(fields, sink);
         let source_name = fields.required_text("source", sink);
         let (source, of_source) = source_name.map_or((None, None), |name| find_source(name, fields, context, sink));
-        let format = source.and_then(|(_, source)| source.format);
-        let value = value(name, format, fields, limits, sink);
+        let value = value(name, source.map(|(_, source)| source), fields, limits, sink);
         let identity = identity::Keys::read(fields, limits, sink);
         let on_missing = on_missing(fields, limits, sink).unwrap_or_default();
         let on_nan = [("error", OnNan::Error), ("missing", OnNan::Missing), ("zero", OnNan::Zero)];
@@ -194,11 +197,12 @@ fn find_source<'a>(
 
 fn value(
     name: &str,
-    format: Option<Format>,
+    source: Option<&Source>,
     fields: &mut Fields<'_>,
     limits: &Limits,
     sink: &mut Sink,
 ) -> Option<Value> {
+    let format = source.and_then(|source| source.format);
     match (fields.has("value"), format) {
         (true, Some(Format::Number)) => {
             fields.fail("value", "must be absent where the format is number: the page is the value", sink);
@@ -217,7 +221,14 @@ fn value(
         (true, _) => {}
     }
     let text = fields.text("value", sink)?;
-    let (parsed, column) = if json::looks_like_json(text) {
+    let asked = source.filter(|source| source.is_prometheus());
+    let is_json = json::looks_like_json(text) && !Written::is_meant(text);
+    if let Some(source) = asked.filter(|_| is_json) {
+        let message = format!("source {} takes PromQL, and this is a JSONPath", Escaped::new(&source.name));
+        fields.fail("value", &message, sink);
+        return None;
+    }
+    let (parsed, column) = if is_json {
         match JsonExpr::parse(text, &json::Limits { bytes: limits.expression }) {
             Ok(expr) => return Some(Value::Json(expr)),
             Err(error) => (error.to_string(), error.column),
@@ -227,6 +238,11 @@ fn value(
         let limits = expression::Limits { bytes, depth, nodes, regex };
         match Expr::parse(text, &limits) {
             Ok(expr) => return Some(Value::Series(expr)),
+            Err(_) if Written::is_meant(text) => match Written::parse(text, &limits) {
+                Ok(written) => return Some(Value::Written(written)),
+                Err(error) => (error.to_string(), error.column),
+            },
+            Err(error) if asked.is_some() => (format!("{error}; {WRITE_PLACES}"), error.column),
             Err(error) => (error.to_string(), error.column),
         }
     };

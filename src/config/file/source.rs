@@ -66,10 +66,6 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         );
     }
     let mut fields = Fields::open(node, key.span, &what, KEYS, sink)?;
-    if fields.has("prometheus") {
-        fields.fail("prometheus", "this version serves url: and pods: sources only", sink);
-        return None;
-    }
     let target = target(&mut fields, limits, sink);
     let source = Source {
         name: key.text.clone(),
@@ -86,6 +82,17 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         single: fields.boolean("single", sink).unwrap_or(false),
         target: target?,
     };
+    if source.is_prometheus() {
+        for (key, why) in [
+            ("format", "the answers of a server have one form"),
+            ("labelSelector", "objects are always picked by their own labels"),
+            ("single", "a server has samples over time of its own"),
+        ] {
+            if fields.has(key) {
+                fields.fail(key, why, sink);
+            }
+        }
+    }
     let passed_on = source.uses(Placeholder::LabelSelector);
     if source.is_of_pods() && fields.has("labelSelector") {
         fields.fail("labelSelector", "pods are always picked by their own labels", sink);
@@ -104,23 +111,52 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
     Some(source)
 }
 
-/// `url` or `pods`, and not both.
+/// `url`, `pods` or `prometheus`, and one of them only.
 fn target(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Target> {
     if fields.has("pods") {
-        if fields.has("url") {
-            fields.fail("url", "excluded by pods:, which tells where pages are", sink);
+        for key in ["url", "prometheus"] {
+            if fields.has(key) {
+                fields.fail(key, "excluded by pods:, which tells where pages are", sink);
+            }
         }
         return pods(fields, sink).map(Target::Pods);
     }
-    let text = fields.required_text("url", sink)?;
+    if fields.has("prometheus") {
+        if fields.has("url") {
+            fields.fail("url", "excluded by prometheus:, which is the server's address", sink);
+        }
+        return prometheus(fields, limits, sink).map(Target::Prometheus);
+    }
+    template("url", fields, limits, sink).map(Target::Url)
+}
+
+fn template(key: &'static str, fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Template> {
+    let text = fields.required_text(key, sink)?;
     match Template::parse(text, limits.url) {
-        Ok(url) => Some(Target::Url(url)),
+        Ok(url) => Some(url),
         Err(error) => {
-            let span = fields.get("url").and_then(|node| node.within(error.column));
-            fields.fail_at("url", span.unwrap_or(fields.span("url")), &error.to_string(), sink);
+            let span = fields.get(key).and_then(|node| node.within(error.column));
+            fields.fail_at(key, span.unwrap_or(fields.span(key)), &error.to_string(), sink);
             None
         }
     }
+}
+
+/// The address below which a server has its API.
+fn prometheus(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Template> {
+    let url = template("prometheus", fields, limits, sink)?;
+    let text = fields.text("prometheus", sink)?;
+    let wrong = if url.is_templated() {
+        "a server's address holds no placeholders: what is asked for goes into the query"
+    } else if text.contains('?') {
+        "expected a server's address without a query"
+    } else if text.trim_end_matches('/').ends_with("/api/v1/query") || text.trim_end_matches('/').ends_with("/api/v1") {
+        "expected a server's address without /api/v1, which is added to it"
+    } else {
+        return Some(url);
+    };
+    fields.fail("prometheus", wrong, sink);
+    None
 }
 
 fn pods(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Pods> {

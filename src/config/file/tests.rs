@@ -1,3 +1,5 @@
+mod prometheus;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -193,7 +195,6 @@ fn problems_of_sources() {
                 "HTTPS, basic: {username: ^'a:b', passwordFile: /x}",
                 "error: username: expected no colon and no control characters",
             ),
-            ("URL, prometheus: ^http://p", "error: prometheus: this version serves url: and pods: sources only"),
             ("URL, ^url: http://b/", "error: source \"app\": the key url is already on line 2"),
         ],
     );
@@ -345,7 +346,7 @@ fn problems_of_rules() {
             ("SERIES, maxAge: ^0s", "error: maxAge: expected more than 0"),
             (
                 "SERIES, value: ^'sum(rate(jobs_total[1m30s]))'",
-                "error: value: [1m30s] needs samples over time, which are kept of pods: and single: sources",
+                "error: value: [1m30s] needs samples over time, which are there with pods:, prometheus: and single: sources",
             ),
             (
                 "SERIES, value: ^count(jobs_total) * max(jobs_count)",

@@ -34,6 +34,8 @@ pub(super) enum Kind<'a> {
     Number,
     /// One of [`SYMBOLS`].
     Symbol(&'static str),
+    /// `$` and a name, where they are told of.
+    Variable(&'a str),
     End,
 }
 
@@ -42,6 +44,7 @@ pub(super) struct Lexer<'a> {
     rest: &'a str,
     /// Of the first character of `rest`.
     column: usize,
+    variables: bool,
 }
 
 /// A text as a string literal in double quotes.
@@ -59,7 +62,12 @@ pub(super) fn is_metric_name(text: &str) -> bool {
 
 impl<'a> Lexer<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { rest: text, column: 1 }
+        Self { rest: text, column: 1, variables: false }
+    }
+
+    /// One that takes [`Kind::Variable`] too, which PromQL does not have.
+    pub(super) fn with_variables(text: &'a str) -> Self {
+        Self { variables: true, ..Self::new(text) }
     }
 
     /// What follows the last token.
@@ -87,6 +95,11 @@ impl<'a> Lexer<'a> {
         }
         if first.is_ascii_digit() || first == '.' {
             return Ok(Token { kind: Kind::Number, column, text: self.number() });
+        }
+        if first == '$' && self.variables {
+            let text =
+                self.take(1 + self.rest.get(1..).map_or(0, |rest| rest.find(|c| !is_word(c)).unwrap_or(rest.len())));
+            return Ok(Token { kind: Kind::Variable(text), column, text });
         }
         let found = Escaped::new(self.take(first.len_utf8()));
         Err(error(column, format!("no expression holds the character {found} of column {column}")))

@@ -17,15 +17,19 @@
 //! each series or several, is checked here too. What else PromQL knows is refused by its name.
 
 mod ast;
+mod inject;
 mod lexer;
 mod matcher;
 mod parser;
 mod print;
+mod written;
 
 use std::fmt;
 
 pub use ast::{Aggregation, BinaryOp, Expr, Function, Grouping, NAME_LABEL, Number, Type, VectorSelector};
+pub use inject::{Dropped, Injection};
 pub use matcher::{BadRegex, MatchOp, Matcher};
+pub use written::Written;
 
 /// What an expression may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -141,7 +141,7 @@ impl<'a> Parser<'a> {
             Kind::Word(_) => self.named(depth)?,
             Kind::Number => self.number()?,
             Kind::String(_) => return Err(refused("a string", self.token.column)),
-            Kind::Symbol(_) | Kind::End => return Err(self.expected("a metric, a number, a function or \"(\"")),
+            _ => return Err(self.expected("a metric, a number, a function or \"(\"")),
         };
         self.refuse_more()?;
         Ok(operand)

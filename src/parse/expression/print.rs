@@ -129,7 +129,7 @@ impl Display for Matcher {
 }
 
 /// A label's name, in quotes where it needs them.
-struct Name<'a>(&'a str);
+pub(super) struct Name<'a>(pub(super) &'a str);
 
 impl Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,0 +1,64 @@
+//! Queries: what is narrowed to a namespace is still an expression, and every selector of it carries the namespace.
+//!
+//! The first line is what the namespace is called, which nobody has checked here; what follows is the expression.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use metriclet::parse::expression::{Expr, Grouping, Injection, Limits, MatchOp, Matcher, Written};
+
+const LIMITS: Limits = Limits { bytes: 512, depth: 8, nodes: 40, regex: 16 * 1024 };
+
+fuzz_target!(|input: &str| {
+    let (namespace, text) = input.split_once('\n').unwrap_or(("shop", input));
+    let matcher = Matcher::new("namespace", MatchOp::Equal, namespace, LIMITS.regex).expect("no regular expression");
+    let injection = Injection { matchers: vec![matcher.clone()], by: Some("pod".to_owned()) };
+    // Each of forty selectors takes the namespace, each byte of which may become four.
+    let roomy = Limits { bytes: 64 * 1024 + 256 * namespace.len(), ..LIMITS };
+    let narrowed = |expr: &Expr| expr.selectors().all(|selector| selector.matchers.contains(&matcher));
+
+    if let Ok(expr) = Expr::parse(text, &LIMITS) {
+        match expr.inject(&injection) {
+            Ok(injected) => {
+                let printed = injected.to_string();
+                assert_eq!(Expr::parse(&printed, &roomy).as_ref(), Ok(&injected), "{printed}");
+                assert_eq!(expr.selectors().count(), injected.selectors().count(), "{printed}");
+                assert!(narrowed(&injected) && keeps(&injected), "{printed}");
+            }
+            Err(dropped) => assert!(!keeps(&expr), "{expr}: {dropped}"),
+        }
+    }
+    if let Ok(written) = Written::parse(text, &LIMITS) {
+        let printed = written.inject(&injection);
+        // What of it is in our own part of PromQL can be looked at.
+        if let Ok(expr) = Expr::parse(&printed, &roomy) {
+            assert!(narrowed(&expr), "{printed}");
+            assert!(written.mixes().is_some() || keeps_but_without(&expr), "{printed}");
+        }
+    }
+});
+
+/// Whether each aggregation keeps the label that tells pods apart.
+fn keeps(expr: &Expr) -> bool {
+    all(expr, &|grouping| match grouping {
+        Grouping::By(labels) => labels.iter().any(|label| label == "pod"),
+        Grouping::Without(labels) => labels.iter().all(|label| label != "pod"),
+    })
+}
+
+/// Likewise, but what is taken away by name is for the server's answer to show.
+fn keeps_but_without(expr: &Expr) -> bool {
+    all(expr, &|grouping| match grouping {
+        Grouping::By(labels) => labels.iter().any(|label| label == "pod"),
+        Grouping::Without(_) => true,
+    })
+}
+
+fn all(expr: &Expr, good: &dyn Fn(&Grouping) -> bool) -> bool {
+    match expr {
+        Expr::Number(_) | Expr::Selector(_) => true,
+        Expr::Aggregate(_, grouping, inner) => good(grouping) && all(inner, good),
+        Expr::Call(_, arguments) => arguments.iter().all(|argument| all(argument, good)),
+        Expr::Negate(inner) => all(inner, good),
+        Expr::Binary(_, left, right) => all(left, good) && all(right, good),
+    }
+}

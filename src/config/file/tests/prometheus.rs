@@ -1,0 +1,138 @@
+//! Servers that evaluate PromQL as sources, and the rules on them.
+
+use super::*;
+
+/// Around one rule.
+fn with_query(rule: &str) -> String {
+    format!(
+        "sources:\n  prom: {{prometheus: 'http://p:9090', namespaces: [shop]}}\n  \
+         app: {{url: 'http://app/metrics', namespaces: [shop]}}\nmetrics:\n  - {{name: m, {rule}}}\n  \
+         - {{name: a, object: nodes, source: prom}}\n  - {{name: b, object: nodes, source: app}}\n"
+    )
+}
+
+#[test]
+fn reads_servers() {
+    let config = good(
+        "sources:\n  prom:\n    prometheus: https://mimir.monitoring.svc/prometheus/\n    namespaces: ['*']\n    \
+         headers:\n      X-Scope-OrgID: {file: /etc/tenant}\n    caFile: /etc/ca\nmetrics:\n  \
+         - {name: hits, object: pods, source: prom, value: 'sum(rate(hits_total[1m]))'}\n  \
+         - {name: load, object: namespaces, source: prom}\n  \
+         - {name: done, object: jobs.batch, source: prom, nameLabel: job_name, namespaceLabel: team}\n  \
+         - {name: top, object: services, source: prom, value: 'topk by ($by) (1, x{$matchers})'}\n",
+    );
+    let [source] = &config.sources[..] else { panic!("{config:?}") };
+    assert!(source.is_prometheus() && source.is_https() && !source.is_open() && !source.is_of_pods());
+    assert_eq!((source.timeout, &source.namespaces), (Limits::default().fetch, &Namespaces::All));
+    let labels = |namespace: &[&str], name: &str| Identity::Labels {
+        namespace: namespace.iter().map(|label| (*label).to_owned()).collect(),
+        name: vec![name.to_owned()],
+    };
+    let found: Vec<_> = config.rules.iter().map(|rule| rule.identity.clone()).collect();
+    assert_eq!(
+        found,
+        [
+            labels(&["namespace"], "pod"),
+            labels(&[], "namespace"),
+            labels(&["team"], "job_name"),
+            labels(&["namespace"], "service")
+        ]
+    );
+    assert!(matches!(&config.rules[3].value, RuleValue::Written(_)));
+}
+
+#[test]
+fn problems_of_servers() {
+    check(
+        with_source,
+        &[
+            (
+                "prometheus: ^p",
+                "error: prometheus: expected a URL that starts with http:// or https:// at column 1, found no scheme",
+            ),
+            (
+                "prometheus: 'http://a', url: ^'http://p'",
+                "error: url: excluded by prometheus:, which is the server's address",
+            ),
+            (
+                "pods: {port: 1}, prometheus: ^'http://p'",
+                "error: prometheus: excluded by pods:, which tells where pages are",
+            ),
+            (
+                "prometheus: ^'http://p/{namespace}'",
+                "error: prometheus: a server's address holds no placeholders: what is asked for goes into the query",
+            ),
+            ("prometheus: ^'http://p/?x=y'", "error: prometheus: expected a server's address without a query"),
+            (
+                "prometheus: ^'http://p/api/v1/query'",
+                "error: prometheus: expected a server's address without /api/v1, which is added to it",
+            ),
+            ("prometheus: 'http://p', single: ^true", "error: single: a server has samples over time of its own"),
+            ("prometheus: 'http://p', format: ^json", "error: format: the answers of a server have one form"),
+            (
+                "prometheus: 'http://p', labelSelector: ^labels",
+                "error: labelSelector: objects are always picked by their own labels",
+            ),
+            (
+                "prometheus: ^'http://p', bearerTokenFile: /x",
+                "warning: prometheus: credentials cross the network in clear over http://",
+            ),
+            ("prometheus: 'http://p', caFile: ^/x", "error: caFile: needs a URL with https://"),
+        ],
+    );
+}
+
+#[test]
+fn problems_of_queries() {
+    let places = "where it stands in a query, write {$matchers} after each metric and by ($by) for each aggregation";
+    check(
+        with_query,
+        &[
+            (
+                "object: pods, source: prom, value: 'sum(x) / ^topk(1, x)'",
+                &format!(
+                    "error: value: topk() at column 10 is not evaluated here; a prometheus source takes all of PromQL; {places}"
+                ),
+            ),
+            (
+                "object: pods, source: prom, value: 'stddev by ($by) (^x)'",
+                "error: value: expected $matchers in braces after \"x\" at column 18",
+            ),
+            (
+                "object: pods, source: prom, value: ^'stddev(x{$matchers})'",
+                "error: value: the aggregation at column 1 mixes objects: it wants by ($by)",
+            ),
+            (
+                "object: pods, source: prom, value: ^sum without (pod) (x)",
+                "error: value: sum without (pod) takes away the label that tells objects apart",
+            ),
+            (
+                "object: pods, source: prom, value: ^$.x",
+                "error: value: source \"prom\" takes PromQL, and this is a JSONPath",
+            ),
+            (
+                "object: services, source: prom, describes: {namespace: shop, name: web}, value: ^'stddev by ($by) (x{$matchers})'",
+                "error: value: $by at column 12 has no meaning beside describes:, which names one object",
+            ),
+            (
+                "object: services, source: prom, describes: ^{namespace: bank, name: web}, value: x",
+                "error: describes: \"bank\" is not among the namespaces of source \"prom\"",
+            ),
+            (
+                "object: services, source: app, value: ^'stddev by ($by) (x{$matchers})'",
+                "error: value: $matchers and $by are for prometheus: sources",
+            ),
+            (
+                "object: pods, source: prom, value: ^x_total",
+                "warning: value: \"x_total\" looks like a counter, which only grows, and the replicas with it; take a gauge",
+            ),
+        ],
+    );
+    // One label tells pods apart, another one services.
+    good(&with_query("object: services, source: prom, value: sum without (pod) (x)"));
+    good(&with_query("object: pods, source: prom, value: 'sum(rate(x_total[5m]))'"));
+    assert_eq!(
+        problems(&with_query("object: jobs.batch, source: prom, value: x")),
+        ["5:5: error: nameLabel: required for jobs.batch: a label job means the scrape job on most pages"]
+    );
+}

@@ -1,0 +1,56 @@
+//! What describes objects, and how several of one object become its value.
+
+use super::evaluate::{self, Element, Labels, Times};
+use super::outcome::{self, Finding};
+use super::rules::Served;
+use super::select::Describes;
+use crate::config::model::Value;
+use crate::source::page::{JsonItem, Series};
+use crate::source::prometheus::Sample;
+
+/// What describes objects and can be evaluated: series, items of JSON, and samples that somebody else has evaluated.
+pub(super) trait Member: Describes {
+    fn evaluate(members: &[&Self], served: &Served, scraped: i64) -> Finding;
+}
+
+impl Member for Series {
+    fn evaluate(members: &[&Self], served: &Served, scraped: i64) -> Finding {
+        match &served.rule.value {
+            Value::Series(expr) => evaluate::series(expr, members, scraped),
+            _ => match members.iter().find_map(|series| outcome::not_by_name(series.kind())) {
+                Some(fault) => Finding::Unusable(fault),
+                None => {
+                    evaluate::one(&members.iter().map(|series| evaluate::element(series, scraped)).collect::<Vec<_>>())
+                }
+            },
+        }
+    }
+}
+
+impl Member for JsonItem {
+    fn evaluate(members: &[&Self], served: &Served, scraped: i64) -> Finding {
+        let aggregation = match &served.rule.value {
+            Value::Json(expr) => expr.aggregation,
+            _ => None,
+        };
+        let values: Vec<_> = members.iter().flat_map(|item| item.values.iter().copied()).collect();
+        evaluate::json(aggregation, &values, scraped)
+    }
+}
+
+impl Member for Sample {
+    fn evaluate(members: &[&Self], served: &Served, _: i64) -> Finding {
+        // The server does not tell over which time it has found samples.
+        let span = match &served.rule.value {
+            Value::Series(expr) => expr.selectors().filter_map(|selector| selector.range).max(),
+            _ => None,
+        };
+        let span = span.and_then(|range| i64::try_from(range.as_millis()).ok());
+        let element = |sample: &&Self| Element {
+            labels: Labels::default(),
+            value: sample.value,
+            times: Times { span, ..Times::of(sample.at) },
+        };
+        evaluate::one(&members.iter().map(element).collect::<Vec<_>>())
+    }
+}

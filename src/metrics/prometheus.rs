@@ -1,0 +1,155 @@
+//! A rule on a server that evaluates PromQL itself: one query for all objects that the request may be about, narrowed to
+//! their namespace, with each object's value told apart by its label.
+
+use super::failure::Failure;
+use super::request::Request;
+use super::select;
+use super::trace::Trace;
+use crate::config::model::{Identity, Namespaces, Value};
+use crate::kube::custom_metrics::MetricValue;
+use crate::parse::expression::{Injection, MatchOp, Matcher};
+use crate::parse::path::ObjectName;
+use crate::parse::selector::{Operator, Requirement};
+use crate::source::cache::Wait;
+use crate::source::error::SourceError;
+use crate::source::prometheus::{Question, Sample};
+
+/// The values of the objects that are asked for.
+pub(super) fn answer(request: &Request<'_>, wait: Wait, trace: &mut Trace) -> Result<Vec<MetricValue>, Failure> {
+    let question = question(request)?;
+    trace.note("query", || question.query.clone());
+    let upstream = &request.served.upstream;
+    let answer = match upstream.answer(&question, wait) {
+        Ok(answer) => answer,
+        Err(SourceError::WouldWait) => return Err(Failure::WouldWait(upstream.index())),
+        Err(error) => {
+            trace.note("failed", || error.detail());
+            return Err(request.about().source(&error));
+        }
+    };
+    trace.note("answer", || answer.describe());
+    let samples: Vec<&Sample> = answer.samples.iter().collect();
+    match &request.ask.path.name {
+        ObjectName::One(name) => request.named(name, request.one(&samples, answer.at, trace)),
+        ObjectName::All => request.all(&samples, answer.at, wait, trace),
+    }
+}
+
+fn question(request: &Request<'_>) -> Result<Question, Failure> {
+    let rule = &request.served.rule;
+    let (namespace, name) = match &rule.identity {
+        Identity::Labels { namespace, name } => (namespace.first(), name.first()),
+        _ => (None, None),
+    };
+    let too_much =
+        || request.about().bad_request(&"metricLabelSelector holds more values than one regular expression can");
+    let matchers = matchers(request, namespace, name).ok_or_else(too_much)?;
+    let injection = Injection { matchers, by: name.cloned() };
+    let query = match &rule.value {
+        Value::Series(expr) => expr.inject(&injection).map_err(|dropped| request.about().page(&dropped))?.to_string(),
+        Value::Written(written) => written.inject(&injection),
+        Value::Json(_) | Value::Number | Value::Named(_) => {
+            return Err(request.about().page(&"its source takes PromQL"));
+        }
+    };
+    Ok(Question { query, lookback: rule.max_age, namespace: namespace.cloned(), name: name.cloned() })
+}
+
+/// What narrows the query; `None` where a regular expression would be too large.
+fn matchers(request: &Request<'_>, namespace: Option<&String>, name: Option<&String>) -> Option<Vec<Matcher>> {
+    let limit = request.shared.limits().regex;
+    let path = request.ask.path;
+    let mut matchers = Vec::new();
+    match (namespace, name, path.namespace.as_deref()) {
+        (Some(label), _, Some(asked)) => matchers.push(Matcher::new(label, MatchOp::Equal, asked, limit).ok()?),
+        // Namespaces themselves are told apart by the label that names them, and are not all ours to describe.
+        (_, Some(label), None) if request.kind.resource == "namespaces" => {
+            match (&path.name, &request.served.upstream.source().namespaces) {
+                (ObjectName::One(asked), _) => matchers.push(Matcher::new(label, MatchOp::Equal, asked, limit).ok()?),
+                (ObjectName::All, Namespaces::Only(names)) => matchers.push(one_of(label, true, names, limit)?),
+                (ObjectName::All, Namespaces::All) => {}
+            }
+        }
+        _ => {}
+    }
+    for requirement in request.ask.metric_selector.requirements() {
+        narrow(requirement, limit, &mut matchers)?;
+    }
+    Some(matchers)
+}
+
+/// Puts a requirement of `metricLabelSelector` as Prometheus has it: there an empty value is no label at all.
+fn narrow(requirement: &Requirement, limit: usize, matchers: &mut Vec<Matcher>) -> Option<()> {
+    let label = select::plain(requirement.key());
+    let values: Vec<String> = requirement.values().iter().filter(|value| !value.is_empty()).cloned().collect();
+    let absent = |op| Matcher::new(&label, op, "", limit).ok();
+    match requirement.operator() {
+        Operator::Exists => matchers.push(absent(MatchOp::NotEqual)?),
+        Operator::DoesNotExist => matchers.push(absent(MatchOp::Equal)?),
+        Operator::Equals | Operator::DoubleEquals | Operator::In if values.is_empty() => {
+            // Nothing is both.
+            matchers.extend([absent(MatchOp::Equal)?, absent(MatchOp::NotEqual)?]);
+        }
+        Operator::Equals | Operator::DoubleEquals | Operator::In => {
+            matchers.push(one_of(&label, true, &values, limit)?);
+        }
+        Operator::NotEquals | Operator::NotIn if values.is_empty() => {}
+        Operator::NotEquals | Operator::NotIn => matchers.push(one_of(&label, false, &values, limit)?),
+        // Refused before; see `Request::metric_selector`.
+        Operator::GreaterThan | Operator::LessThan => {}
+    }
+    Some(())
+}
+
+/// Any of these values, or none of them.
+fn one_of(label: &str, any: bool, values: &[String], limit: usize) -> Option<Matcher> {
+    match (values, any) {
+        ([value], true) => Matcher::new(label, MatchOp::Equal, value, limit).ok(),
+        ([value], false) => Matcher::new(label, MatchOp::NotEqual, value, limit).ok(),
+        _ => {
+            let op = if any { MatchOp::Regex } else { MatchOp::NotRegex };
+            let values: Vec<String> = values.iter().map(|value| regex_lite::escape(value)).collect();
+            Matcher::new(label, op, &values.join("|"), limit).ok()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::parse::selector::{Limits, Selector};
+
+    const LIMIT: usize = 64 * 1024;
+
+    fn narrowed(selector: &str) -> Option<String> {
+        let selector = Selector::parse(selector, &Limits { bytes: 64 * 1024, requirements: 8 }).unwrap();
+        let mut matchers = Vec::new();
+        for requirement in selector.requirements() {
+            narrow(requirement, LIMIT, &mut matchers)?;
+        }
+        Some(matchers.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
+    }
+
+    #[test]
+    fn selectors_become_matchers() {
+        for (selector, expected) in [
+            ("verb=GET", r#"verb="GET""#),
+            ("verb==GET", r#"verb="GET""#),
+            ("verb!=GET", r#"verb!="GET""#),
+            ("verb in (GET, P.T)", r#"verb=~"GET|P\\.T""#),
+            ("verb in (GET)", r#"verb="GET""#),
+            ("verb notin (a, b-c_d)", r#"verb!~"a|b\\-c_d""#),
+            ("verb", r#"verb!="""#),
+            ("!verb", r#"verb="""#),
+            ("verb=", r#"verb="",verb!="""#),
+            ("verb in (,GET)", r#"verb="GET""#),
+            ("verb!=", ""),
+            ("verb notin (,GET)", r#"verb!="GET""#),
+            ("app.kubernetes.io/name=web,tier!=x", r#"app_kubernetes_io_name="web",tier!="x""#),
+        ] {
+            assert_eq!(narrowed(selector).as_deref(), Some(expected), "{selector}");
+        }
+        let many = (0..2_000).map(|n| format!("value-{n}-{n}")).collect::<Vec<_>>().join(",");
+        assert_eq!(narrowed(&format!("verb in ({many})")), None);
+    }
+}

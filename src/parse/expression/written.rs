@@ -1,0 +1,360 @@
+//! PromQL past our own subset, in which the user has written the places of what narrows it to objects: `$matchers` inside of
+//! the braces of each selector, `$by` inside of the `by ( )` of each aggregation.
+
+use super::inject::Injection;
+use super::lexer::{Kind, Lexer, Token, error};
+use super::{ExpressionError, Limits, Matcher};
+use crate::parse::escape::Escaped;
+
+const MATCHERS: &str = "$matchers";
+const BY: &str = "$by";
+
+/// Words that are never a metric.
+const KEYWORDS: [&str; 7] = ["bool", "on", "ignoring", "group_left", "group_right", "inf", "nan"];
+
+/// Words that are no metric after an operand.
+const OPERATORS: [&str; 5] = ["and", "or", "unless", "atan2", "offset"];
+
+/// What may be followed by a list of labels.
+const LISTS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
+
+const AGGREGATIONS: [&str; 14] = [
+    "sum",
+    "avg",
+    "min",
+    "max",
+    "count",
+    "group",
+    "stddev",
+    "stdvar",
+    "topk",
+    "bottomk",
+    "count_values",
+    "quantile",
+    "limitk",
+    "limit_ratio",
+];
+
+/// A query that the server it is for understands, and we in part: every selector holds [`MATCHERS`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Written {
+    text: String,
+    /// Byte ranges of `$matchers` and `$by` in `text`, in order.
+    places: Vec<(usize, usize)>,
+    /// Where the first aggregation stands that does not keep what `$by` says.
+    mixes: Option<usize>,
+    /// Where the first `$by` stands.
+    by: Option<usize>,
+}
+
+impl Written {
+    /// Whether a text is meant as one.
+    pub fn is_meant(text: &str) -> bool {
+        text.contains(MATCHERS) || text.contains(BY)
+    }
+
+    /// Parses as much of `text` as it takes to know the places.
+    ///
+    /// # Errors
+    /// If a selector does not hold `$matchers`, or one of the two stands elsewhere.
+    pub fn parse(text: &str, limits: &Limits) -> Result<Self, ExpressionError> {
+        if text.len() > limits.bytes {
+            let message = format!("expected an expression of at most {} bytes, found {}", limits.bytes, text.len());
+            return Err(error(1, message));
+        }
+        let mut scan = Scan { tokens: tokens(text)?, places: Vec::new(), mixes: None, by: None };
+        scan.whole()?;
+        let Scan { mut places, mixes, by, .. } = scan;
+        places.sort_unstable();
+        Ok(Self { text: text.to_owned(), places, mixes, by })
+    }
+
+    /// As it is written.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The column of the first aggregation that mixes objects.
+    pub fn mixes(&self) -> Option<usize> {
+        self.mixes
+    }
+
+    /// The column of the first `$by`.
+    pub fn by(&self) -> Option<usize> {
+        self.by
+    }
+
+    /// The whole query.
+    pub fn inject(&self, injection: &Injection) -> String {
+        let matchers = match injection.matchers.as_slice() {
+            // True of every series; nothing at all could leave a comma too many.
+            [] => r#"namespace=~".*""#.to_owned(),
+            some => some.iter().map(Matcher::to_string).collect::<Vec<_>>().join(","),
+        };
+        let by = injection.by.as_deref().map(|label| super::print::Name(label).to_string()).unwrap_or_default();
+        let mut query = String::new();
+        let mut end = 0;
+        for &(from, to) in &self.places {
+            query.push_str(self.text.get(end..from).unwrap_or_default());
+            query.push_str(if self.text.get(from..to) == Some(MATCHERS) { &matchers } else { &by });
+            end = to;
+        }
+        query + self.text.get(end..).unwrap_or_default()
+    }
+}
+
+/// A token, and where it ends in the text.
+struct At<'a> {
+    token: Token<'a>,
+    end: usize,
+}
+
+fn tokens(text: &str) -> Result<Vec<At<'_>>, ExpressionError> {
+    let mut lexer = Lexer::with_variables(text);
+    let mut tokens = Vec::new();
+    loop {
+        let token = lexer.next()?;
+        if token.kind == Kind::End {
+            return Ok(tokens);
+        }
+        tokens.push(At { token, end: text.len() - lexer.rest().len() });
+    }
+}
+
+struct Scan<'a> {
+    tokens: Vec<At<'a>>,
+    places: Vec<(usize, usize)>,
+    mixes: Option<usize>,
+    by: Option<usize>,
+}
+
+impl<'a> Scan<'a> {
+    fn whole(&mut self) -> Result<(), ExpressionError> {
+        let mut at = 0;
+        while let Some(kind) = self.kind(at).cloned() {
+            at = match kind {
+                Kind::Symbol("{") => self.braces(at)?,
+                Kind::Symbol("[") => self.find(at, "]")? + 1,
+                Kind::Word(word) if is_one_of(&LISTS, word) && self.is_symbol(at + 1, "(") => self.labels(at)?,
+                Kind::Word(word) => self.word(word, at)?,
+                Kind::Variable(name) => return Err(self.misplaced(name, at)),
+                _ => at + 1,
+            };
+        }
+        Ok(())
+    }
+
+    /// A name outside of braces and lists.
+    fn word(&mut self, word: &str, at: usize) -> Result<usize, ExpressionError> {
+        let grouped = |at: usize| matches!(self.kind(at), Some(Kind::Word(word)) if is_one_of(&LISTS[..2], word));
+        if is_one_of(&AGGREGATIONS, word) && (self.is_symbol(at + 1, "(") || grouped(at + 1)) {
+            if !grouped(at + 1) && !self.closing(at + 1).is_some_and(|end| grouped(end + 1)) {
+                let column = self.column(at);
+                self.mixes = self.mixes.or(Some(column));
+            }
+        } else if !is_one_of(&KEYWORDS, word)
+            && !["(", "{"].iter().any(|symbol| self.is_symbol(at + 1, symbol))
+            && (!is_one_of(&OPERATORS, word) || !self.ends_operand(at))
+        {
+            let column = self.column(at);
+            let word = Escaped::new(word);
+            return Err(error(column, format!("expected {MATCHERS} in braces after {word} at column {column}")));
+        }
+        Ok(at + 1)
+    }
+
+    /// From an opening brace to what follows the closing one.
+    fn braces(&mut self, open: usize) -> Result<usize, ExpressionError> {
+        let close = self.find(open, "}")?;
+        let mut held = false;
+        for at in open + 1..close {
+            if let Some(&Kind::Variable(name)) = self.kind(at) {
+                self.place(name, MATCHERS, at, close)?;
+                held = true;
+            }
+        }
+        if held {
+            return Ok(close + 1);
+        }
+        let column = self.column(open);
+        Err(error(column, format!("expected {MATCHERS} in the braces at column {column}")))
+    }
+
+    /// From a word before a list of labels to what follows the list.
+    fn labels(&mut self, start: usize) -> Result<usize, ExpressionError> {
+        let close = self.find(start, ")")?;
+        let word = self.tokens.get(start).map_or("", |at| at.token.text);
+        let mut held = false;
+        for at in start + 2..close {
+            match self.kind(at) {
+                Some(&Kind::Variable(name)) if is_one_of(&["by", "on"], word) => {
+                    self.place(name, BY, at, close)?;
+                    held = true;
+                }
+                Some(&Kind::Variable(name)) => return Err(self.misplaced(name, at)),
+                _ => {}
+            }
+        }
+        if word.eq_ignore_ascii_case("by") && !held {
+            let column = self.column(start);
+            self.mixes = self.mixes.or(Some(column));
+        }
+        Ok(close + 1)
+    }
+
+    /// Notes a variable that must be `wanted`, between commas or the ends of what it stands in.
+    fn place(&mut self, name: &str, wanted: &str, at: usize, close: usize) -> Result<(), ExpressionError> {
+        let before = ["{", "(", ","].iter().any(|symbol| self.is_symbol(at - 1, symbol));
+        let after = self.is_symbol(at + 1, ",") || at + 1 == close;
+        let Some(At { token, end }) = self.tokens.get(at).filter(|_| name == wanted && before && after) else {
+            return Err(self.misplaced(name, at));
+        };
+        self.places.push((end - token.text.len(), *end));
+        if name == BY {
+            self.by = self.by.or(Some(token.column));
+        }
+        Ok(())
+    }
+
+    fn misplaced(&self, name: &str, at: usize) -> ExpressionError {
+        let column = self.column(at);
+        let place = match name {
+            MATCHERS => "among the matchers in the braces of a selector",
+            BY => "among the labels of by ( ) or on ( )",
+            _ => {
+                let name = Escaped::new(name);
+                return error(column, format!("expected {MATCHERS} or {BY} at column {column}, found {name}"));
+            }
+        };
+        error(column, format!("{name} at column {column} does not stand {place}"))
+    }
+
+    /// Whether what stands before this is the end of an operand.
+    fn ends_operand(&self, at: usize) -> bool {
+        match at.checked_sub(1).and_then(|before| self.kind(before)) {
+            Some(Kind::Symbol(symbol)) => [")", "}", "]"].contains(symbol),
+            Some(Kind::Word(word)) => is_one_of(&["inf", "nan"], word),
+            Some(Kind::Number) => true,
+            _ => false,
+        }
+    }
+
+    /// The parenthesis that closes the one here.
+    fn closing(&self, open: usize) -> Option<usize> {
+        let mut depth = 0_usize;
+        (open..self.tokens.len()).find(|&at| {
+            depth += usize::from(self.is_symbol(at, "("));
+            depth -= usize::from(depth > 0 && self.is_symbol(at, ")"));
+            depth == 0
+        })
+    }
+
+    /// The first `symbol` after `from`.
+    fn find(&self, from: usize, symbol: &str) -> Result<usize, ExpressionError> {
+        (from..self.tokens.len()).find(|&at| self.is_symbol(at, symbol)).ok_or_else(|| {
+            let column = self.column(from);
+            error(column, format!("what opens at column {column} is not closed by {symbol}"))
+        })
+    }
+
+    fn kind(&self, at: usize) -> Option<&Kind<'a>> {
+        self.tokens.get(at).map(|at| &at.token.kind)
+    }
+
+    fn is_symbol(&self, at: usize, symbol: &str) -> bool {
+        matches!(self.kind(at), Some(Kind::Symbol(found)) if *found == symbol)
+    }
+
+    fn column(&self, at: usize) -> usize {
+        self.tokens.get(at).map_or(1, |at| at.token.column)
+    }
+}
+
+fn is_one_of(words: &[&str], word: &str) -> bool {
+    words.iter().any(|known| known.eq_ignore_ascii_case(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::MatchOp;
+    use super::*;
+
+    const LIMITS: Limits = Limits { bytes: 4096, depth: 8, nodes: 64, regex: 64 * 1024 };
+
+    fn inject(text: &str) -> String {
+        let shop = Matcher::new("namespace", MatchOp::Equal, "s\"hop", LIMITS.regex).unwrap();
+        let get = Matcher::new("verb", MatchOp::NotEqual, "GET", LIMITS.regex).unwrap();
+        let injection = Injection { matchers: vec![shop, get], by: Some("pod".to_owned()) };
+        Written::parse(text, &LIMITS).unwrap().inject(&injection)
+    }
+
+    #[test]
+    fn fills_the_places() {
+        const IN: &str = r#"namespace="s\"hop",verb!="GET""#;
+        for (text, expected) in [
+            ("up{$matchers}", "up{IN}"),
+            ("topk by ($by) (1, up{$matchers})", "topk by (pod) (1, up{IN})"),
+            ("stddev(up{a=\"b\",$matchers}) BY (x, $by,)", "stddev(up{a=\"b\",IN}) BY (x, pod,)"),
+            ("changes(a{$matchers,b!~\"c\"}[5m] offset 1m)", "changes(a{IN,b!~\"c\"}[5m] offset 1m)"),
+            (
+                "max_over_time(sum by ($by) (rate(a{$matchers}[1m]))[5m:30s] @ end())",
+                "max_over_time(sum by (pod) (rate(a{IN}[1m]))[5m:30s] @ end())",
+            ),
+            (
+                "a{$matchers} / on ($by) group_left (x) sum without (y) (b{$matchers}) or c{$matchers} % 2",
+                "a{IN} / on (pod) group_left (x) sum without (y) (b{IN}) or c{IN} % 2",
+            ),
+            (
+                "label_replace(a{$matchers}, \"x\", \"$1\", \"y\", '(.*)') # $by",
+                "label_replace(a{IN}, \"x\", \"$1\", \"y\", '(.*)') # $by",
+            ),
+            ("{__name__=~\"a|b\", $matchers} > bool 0x1F * -Inf", "{__name__=~\"a|b\", IN} > bool 0x1F * -Inf"),
+        ] {
+            assert_eq!(inject(text), expected.replace("IN", IN), "{text}");
+        }
+        let nothing = Written::parse("a{x=\"y\",$matchers}", &LIMITS).unwrap().inject(&Injection::default());
+        assert_eq!(nothing, r#"a{x="y",namespace=~".*"}"#);
+    }
+
+    #[test]
+    fn refuses_other_places() {
+        for (text, message) in [
+            ("up", "expected $matchers in braces after \"up\" at column 1"),
+            ("up{$matchers} + down", "expected $matchers in braces after \"down\" at column 17"),
+            ("offset / up{$matchers}", "expected $matchers in braces after \"offset\" at column 1"),
+            ("up{$matchers} and AND", "expected $matchers in braces after \"AND\" at column 19"),
+            ("sum by ($by) (by)", "expected $matchers in braces after \"by\" at column 15"),
+            ("up{$matchers} + down{a=\"b\"}", "expected $matchers in the braces at column 21"),
+            ("up{$matchers} + {a=\"$matchers\"}", "expected $matchers in the braces at column 17"),
+            ("up{a=$matchers}", "$matchers at column 6 does not stand among the matchers in the braces of a selector"),
+            ("up{a $matchers}", "$matchers at column 6 does not stand among the matchers in the braces of a selector"),
+            ("$matchers", "$matchers at column 1 does not stand among the matchers in the braces of a selector"),
+            ("up{$by}", "$by at column 4 does not stand among the labels of by ( ) or on ( )"),
+            ("sum without ($by) (x)", "$by at column 14 does not stand among the labels of by ( ) or on ( )"),
+            ("a{$matchers} + ignoring ($by) b", "$by at column 26 does not stand among the labels of by ( ) or on ( )"),
+            ("up{$matcher}", "expected $matchers or $by at column 4, found \"$matcher\""),
+            ("up{$matchers", "what opens at column 3 is not closed by }"),
+            ("sum by ($by", "what opens at column 5 is not closed by )"),
+            ("a{$matchers}[5m", "what opens at column 13 is not closed by ]"),
+        ] {
+            let found = Written::parse(text, &LIMITS).unwrap_err();
+            assert_eq!(found.to_string(), message, "{text}");
+        }
+    }
+
+    #[test]
+    fn knows_what_mixes_objects() {
+        for (text, mixes, by) in [
+            ("changes(a{$matchers}[5m])", None, None),
+            ("stddev by ($by) (a{$matchers})", None, Some(12)),
+            ("stddev without (x) (a{$matchers})", None, None),
+            ("stddev(a{$matchers})", Some(1), None),
+            ("stddev(stddev by (x) (a{$matchers})) by ($by)", Some(15), Some(42)),
+            ("1 - quantile(0.5, (a{$matchers}))", Some(5), None),
+            ("max{$matchers}", None, None),
+        ] {
+            let written = Written::parse(text, &LIMITS).unwrap();
+            assert_eq!((written.mixes(), written.by()), (mixes, by), "{text}");
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! One query to a server with Prometheus' HTTP API, and its answer, of which no doubtful part is taken.
+
+use std::collections::HashMap;
+use std::io::Read;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::error::{FetchError, SourceError, printable};
+use crate::config::limits::Limits;
+use crate::parse::exposition;
+
+/// What a server calls an instant query that is posted to it.
+pub const PATH: &str = "/api/v1/query";
+
+/// The most of an answer that says why there is none.
+const REFUSAL: u64 = 64 * 1024;
+
+/// What is asked, and what of the answer is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// PromQL.
+    pub query: String,
+    /// How old the latest sample of a series may be.
+    pub lookback: Duration,
+    /// The label that names an object's namespace.
+    pub namespace: Option<String>,
+    /// The label that names an object.
+    pub name: Option<String>,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Answer {
+    /// When it came, Unix milliseconds.
+    pub at: i64,
+    /// The bytes of its body.
+    pub bytes: u64,
+    /// One for each element of the result.
+    pub samples: Vec<Sample>,
+}
+
+/// One element of a result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// The label that was asked for.
+    pub namespace: Option<Box<str>>,
+    /// The label that was asked for.
+    pub name: Option<Box<str>>,
+    /// Any number.
+    pub value: f64,
+    /// When it was evaluated, Unix milliseconds.
+    pub at: i64,
+}
+
+impl Question {
+    /// What is sent.
+    pub fn form(&self) -> [(&'static str, String); 2] {
+        [("query", self.query.clone()), ("lookback_delta", self.lookback.as_secs_f64().to_string())]
+    }
+}
+
+impl Answer {
+    /// What it is, in a line for people.
+    pub fn describe(&self) -> String {
+        format!("answer of {} bytes, {} samples", self.bytes, self.samples.len())
+    }
+
+    /// Bytes of memory it holds, roughly.
+    pub fn cost(&self) -> usize {
+        let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len() + 16);
+        self.samples.iter().map(|sample| size_of::<Sample>() + text(&sample.namespace) + text(&sample.name)).sum()
+    }
+}
+
+/// What an answer says of itself.
+#[derive(Debug, Deserialize)]
+struct Envelope {
+    status: String,
+    #[serde(default, rename = "errorType")]
+    error_type: String,
+    #[serde(default)]
+    error: String,
+    #[serde(default)]
+    warnings: Option<Vec<String>>,
+    /// VictoriaMetrics' word for it.
+    #[serde(default, rename = "isPartial")]
+    is_partial: bool,
+    data: Option<Kind>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Kind {
+    #[serde(rename = "resultType")]
+    result_type: String,
+}
+
+/// The same answer, once it is known to be a vector.
+#[derive(Debug, Deserialize)]
+struct Vector {
+    data: Data,
+}
+
+#[derive(Debug, Deserialize)]
+struct Data {
+    result: Vec<Element>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Element {
+    #[serde(default)]
+    metric: HashMap<String, String>,
+    /// Seconds, and a number as Prometheus prints it.
+    value: Option<(f64, String)>,
+    histogram: Option<IgnoredAny>,
+}
+
+/// Reads an answer to its end.
+///
+/// # Errors
+/// Unless it is a whole vector of numbers.
+pub fn read(body: &mut dyn Read, question: &Question, at: i64, limits: &Limits) -> Result<Answer, SourceError> {
+    let cap = limits.answer_body as u64;
+    let bytes = take(body, cap + 1)?;
+    if bytes.len() as u64 > cap {
+        return Err(FetchError::BodyTooLarge(cap).into());
+    }
+    let Envelope { status, error_type, error, warnings, is_partial, data } = json(&bytes)?;
+    if status != "success" {
+        return Err(refusal(&error_type, &error));
+    }
+    if let Some(warning) = warnings.iter().flatten().next() {
+        return Err(bad("gave a partial answer, one with warnings", warning));
+    }
+    if is_partial {
+        return Err(bad("gave a partial answer", &"isPartial"));
+    }
+    match data.map(|data| data.result_type).as_deref() {
+        Some("vector") => {}
+        Some("scalar") => return Err(bad("answered one number of no object; it wants a vector", &"scalar")),
+        Some("matrix") => {
+            return Err(bad("answered samples over time; it wants a function around the range", &"matrix"));
+        }
+        other => return Err(bad("answered something that is no vector", &other.unwrap_or("nothing"))),
+    }
+    let Vector { data: Data { result } } = json(&bytes)?;
+    if result.len() > limits.kept_series {
+        return Err(bad(&format!("answered more than {} values", limits.kept_series), &result.len()));
+    }
+    let samples: Result<_, _> = result.into_iter().map(|element| sample(element, question)).collect();
+    Ok(Answer { at, bytes: bytes.len() as u64, samples: samples? })
+}
+
+/// Why a server answered another status than 200.
+pub fn refused(status: u16, body: &mut dyn Read) -> SourceError {
+    match take(body, REFUSAL).ok().and_then(|bytes| serde_json::from_slice::<Envelope>(&bytes).ok()) {
+        Some(Envelope { status, error_type, error, .. }) if status == "error" => refusal(&error_type, &error),
+        _ => FetchError::Status(status).into(),
+    }
+}
+
+fn sample(mut element: Element, question: &Question) -> Result<Sample, SourceError> {
+    let mut label = |wanted: &Option<String>| {
+        let value = element.metric.remove(wanted.as_ref()?)?;
+        Some(value.into_boxed_str())
+    };
+    let (name, namespace) = (label(&question.name), label(&question.namespace));
+    let Some((seconds, text)) = element.value else {
+        let found = if element.histogram.is_some() { "a native histogram" } else { "an element without a value" };
+        return Err(bad(&format!("answered {found}, and a number is wanted"), &found));
+    };
+    let value = exposition::value(&text).ok_or_else(|| bad("answered something that is not a number", &text))?;
+    Ok(Sample { namespace, name, value, at: (seconds * 1000.0).round() as i64 })
+}
+
+/// Our words for the kinds of errors that Prometheus knows.
+fn refusal(kind: &str, error: &str) -> SourceError {
+    let cause = match kind {
+        "bad_data" => "refused the query as malformed",
+        "execution" => "could not evaluate the query",
+        "timeout" | "canceled" => "gave the query up as taking too long",
+        "unavailable" => "is not available",
+        _ => "answered an error",
+    };
+    bad(cause, &format!("{kind}: {error}"))
+}
+
+fn bad(cause: &str, detail: &impl ToString) -> SourceError {
+    SourceError::Page { cause: cause.to_owned(), detail: printable(detail) }
+}
+
+fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, SourceError> {
+    serde_json::from_slice(bytes)
+        .map_err(|error| bad("answered something that is no answer of Prometheus' API", &error))
+}
+
+fn take(body: &mut dyn Read, most: u64) -> Result<Vec<u8>, SourceError> {
+    let mut bytes = Vec::new();
+    match body.take(most).read_to_end(&mut bytes) {
+        Ok(_) => Ok(bytes),
+        // The fetch says how.
+        Err(error) => Err(super::page::BodyError::Io(error).into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(body: &str) -> Result<Vec<Sample>, String> {
+        let question = Question {
+            query: "up".to_owned(),
+            lookback: Duration::from_secs(120),
+            namespace: Some("namespace".to_owned()),
+            name: Some("pod".to_owned()),
+        };
+        let limits = Limits { kept_series: 2, answer_body: 300, ..Limits::default() };
+        let read = read(&mut body.as_bytes(), &question, 0, &limits);
+        read.map(|answer| answer.samples).map_err(|error| error.detail())
+    }
+
+    fn vector(result: &str) -> String {
+        format!(r#"{{"status":"success","data":{{"result":[{result}],"resultType":"vector"}}}}"#)
+    }
+
+    #[test]
+    fn reads_vectors() {
+        assert_eq!(answer(&vector("")), Ok(Vec::new()));
+        let sample = |namespace: Option<&str>, name: Option<&str>, value, at| Sample {
+            namespace: namespace.map(Box::from),
+            name: name.map(Box::from),
+            value,
+            at,
+        };
+        let elements = r#"{"metric":{"pod":"a","namespace":"shop","x":"y"},"value":[1700000000.123,"1.5"]},
+            {"value":[1700000000,"+Inf"],"metric":{}}"#;
+        assert_eq!(
+            answer(&vector(elements)),
+            Ok(vec![
+                sample(Some("shop"), Some("a"), 1.5, 1_700_000_000_123),
+                sample(None, None, f64::INFINITY, 1_700_000_000_000)
+            ])
+        );
+        let with = r#"{"status":"success","warnings":[],"infos":["x"],"isPartial":false,"stats":{},"data":{"resultType":"vector","result":[]}}"#;
+        assert_eq!(answer(with), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn refuses_everything_else() {
+        let not = "answered something that is no answer of Prometheus' API";
+        let success = |rest: &str| format!(r#"{{"status":"success",{rest}}}"#);
+        for (body, expected) in [
+            (String::new(), format!("{not} (EOF while parsing a value at line 1 column 0)")),
+            ("<html>".to_owned(), format!("{not} (expected value at line 1 column 1)")),
+            (vector("") + "x", format!("{not} (trailing characters at line 1 column 64)")),
+            ("{}".to_owned(), format!("{not} (missing field `status` at line 1 column 2)")),
+            (success(r#""data":null"#), "answered something that is no vector (nothing)".to_owned()),
+            (
+                success(r#""data":{"resultType":"scalar","result":[1,"2"]}"#),
+                "answered one number of no object; it wants a vector (scalar)".to_owned(),
+            ),
+            (
+                success(r#""data":{"resultType":"matrix","result":[]}"#),
+                "answered samples over time; it wants a function around the range (matrix)".to_owned(),
+            ),
+            (
+                success(r#""data":{"resultType":"str\ning","result":[]}"#),
+                "answered something that is no vector (str\\ning)".to_owned(),
+            ),
+            (
+                success(r#""warnings":["a store is \u00fc down"],"data":{"resultType":"vector","result":[]}"#),
+                "gave a partial answer, one with warnings (a store is \\xc3\\xbc down)".to_owned(),
+            ),
+            (
+                success(r#""isPartial":true,"data":{"resultType":"vector","result":[]}"#),
+                "gave a partial answer (isPartial)".to_owned(),
+            ),
+            (
+                r#"{"status":"error","errorType":"timeout","error":"too slow"}"#.to_owned(),
+                "gave the query up as taking too long (timeout: too slow)".to_owned(),
+            ),
+            (r#"{"status":"odd"}"#.to_owned(), "answered an error (: )".to_owned()),
+            (
+                vector(r#"{"metric":{},"histogram":[1,{"count":"1"}]}"#),
+                "answered a native histogram, and a number is wanted (a native histogram)".to_owned(),
+            ),
+            (
+                vector(r#"{"metric":{}}"#),
+                "answered an element without a value, and a number is wanted (an element without a value)".to_owned(),
+            ),
+            (vector(r#"{"metric":{},"value":[1,"x"]}"#), "answered something that is not a number (x)".to_owned()),
+            (
+                vector(r#"{"metric":{},"value":[1,"1"]},{"metric":{},"value":[1,"1"]},{"metric":{},"value":[1,"1"]}"#),
+                "answered more than 2 values (3)".to_owned(),
+            ),
+            (" ".repeat(301), "answered a body of more than 300 bytes".to_owned()),
+        ] {
+            assert_eq!(answer(&body), Err(expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn says_why_there_is_no_answer() {
+        for (body, expected) in [
+            (
+                r#"{"status":"error","errorType":"bad_data","error":"1:2: parse error"}"#,
+                "refused the query as malformed (bad_data: 1:2: parse error)",
+            ),
+            (
+                r#"{"status":"error","errorType":"execution","error":"many"}"#,
+                "could not evaluate the query (execution: many)",
+            ),
+            (r#"{"status":"error","errorType":"new","error":""}"#, "answered an error (new: )"),
+            ("no such page", "answered 422"),
+            (r#"{"status":"success"}"#, "answered 422"),
+        ] {
+            assert_eq!(refused(422, &mut body.as_bytes()).detail(), expected, "{body}");
+        }
+    }
+}

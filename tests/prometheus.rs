@@ -1,0 +1,15 @@
+//! Servers with Prometheus' API as sources: what they are asked, and what of their answers is taken.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+
+#[path = "prometheus/answers.rs"]
+mod answers;
+mod common;
+#[path = "prometheus/live.rs"]
+mod live;
+#[path = "prometheus/queries.rs"]
+mod queries;
+#[path = "prometheus/scripted.rs"]
+mod scripted;
+#[allow(dead_code, reason = "another test uses the rest")]
+#[path = "promql/prometheus.rs"]
+mod server;
