@@ -35,7 +35,7 @@ const AGGREGATIONS: [&str; 14] = [
     "limit_ratio",
 ];
 
-/// A query that the server it is for understands, and we in part: every selector holds [`MATCHERS`].
+/// A query that the server it is for understands, and we in part: every selector holds `$matchers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Written {
     text: String,
