@@ -39,7 +39,12 @@ impl Failures {
                 };
                 self.status(Reason::Forbidden, forbidden).about(details)
             }
-            Turned::Unavailable(what, why) => self.status(Reason::ServiceUnavailable, &format_args!("{what}: {why}")),
+            Turned::Unknown(why) => {
+                self.status(Reason::ServiceUnavailable, &format_args!("cannot tell who asks: {why}"))
+            }
+            Turned::Unchecked(why) => {
+                self.status(Reason::ServiceUnavailable, &format_args!("cannot tell whether access is granted: {why}"))
+            }
             Turned::WouldWait => self.overloaded(),
         }
     }

@@ -5,7 +5,6 @@ use log::debug;
 use super::access::{Access, Forbidden, Refusal};
 use super::identity::{Identity, Unknown};
 use super::message::{Peer, Request};
-use crate::cluster::error::CallError;
 use crate::parse::path::ApiPath;
 use crate::source::cache::Wait;
 use crate::telemetry::clock::Now;
@@ -20,6 +19,15 @@ pub struct Guard {
     pub access: Access,
 }
 
+/// How somebody comes in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Admitted {
+    /// As anybody may.
+    Anybody,
+    /// As somebody who is known, and who may.
+    Somebody,
+}
+
 /// Why somebody does not come in.
 #[derive(Debug)]
 pub enum Turned {
@@ -27,8 +35,10 @@ pub enum Turned {
     Unauthorized,
     /// 403
     Forbidden(Box<Forbidden>),
-    /// 503: nobody can say; which question, and why.
-    Unavailable(&'static str, String),
+    /// 503: nobody can say who asks, and why.
+    Unknown(String),
+    /// 503: nobody can say whether they may, and why.
+    Unchecked(String),
     /// The Kubernetes API would have to be asked, and the caller does not wait.
     WouldWait,
 }
@@ -45,48 +55,42 @@ impl Guard {
         path: Option<&ApiPath>,
         wait: Wait,
         now: Now,
-        counters: &Counters,
-    ) -> Result<(), Turned> {
+    ) -> Result<Admitted, Turned> {
         let target = request.target.split('?').next().unwrap_or_default();
         if self.access.is_open(target) {
-            return Ok(());
+            return Ok(Admitted::Anybody);
         }
         let user = match self.identity.who(request, peer, wait, now) {
             Ok(user) => user,
             Err(Unknown::WouldWait) => return Err(Turned::WouldWait),
             Err(Unknown::Unauthorized(why)) => {
-                counters.authentication.count(Attempts::FAILURE);
                 debug!("not authenticated: {why}");
                 return Err(Turned::Unauthorized);
             }
             Err(Unknown::Unavailable(error)) => {
-                counters.authentication.count(Attempts::ERROR);
-                return Err(unavailable("cannot tell who asks", &error));
+                debug!("cannot tell who asks: {}", error.detail());
+                return Err(Turned::Unknown(error.to_string()));
             }
         };
-        let admitted = self.access.check(&user, request.method, target, path, wait, now);
-        if !matches!(admitted, Err(Refusal::WouldWait)) {
-            counters.authentication.count(Attempts::SUCCESS);
-        }
-        match admitted {
-            Ok(()) => {
-                counters.authorization.count(Attempts::SUCCESS);
-                Ok(())
-            }
+        match self.access.check(&user, request.method, target, path, wait, now) {
+            Ok(()) => Ok(Admitted::Somebody),
             Err(Refusal::WouldWait) => Err(Turned::WouldWait),
-            Err(Refusal::Forbidden(forbidden)) => {
-                counters.authorization.count(Attempts::FAILURE);
-                Err(Turned::Forbidden(forbidden))
-            }
-            Err(Refusal::Unavailable(error)) => {
-                counters.authorization.count(Attempts::ERROR);
-                Err(Turned::Unavailable("cannot tell whether access is granted", error))
-            }
+            Err(Refusal::Forbidden(forbidden)) => Err(Turned::Forbidden(forbidden)),
+            Err(Refusal::Unavailable(error)) => Err(Turned::Unchecked(error)),
         }
     }
 }
 
-fn unavailable(what: &'static str, error: &CallError) -> Turned {
-    debug!("{what}: {}", error.detail());
-    Turned::Unavailable(what, error.to_string())
+/// Counts what came of a request over the network; once, however often it was asked before it was answered.
+pub fn count(admitted: &Result<Admitted, Turned>, counters: &Counters) {
+    let (who, may) = match admitted {
+        Ok(Admitted::Anybody) | Err(Turned::WouldWait) => return,
+        Ok(Admitted::Somebody) => (Attempts::SUCCESS, Some(Attempts::SUCCESS)),
+        Err(Turned::Unauthorized) => (Attempts::FAILURE, None),
+        Err(Turned::Unknown(_)) => (Attempts::ERROR, None),
+        Err(Turned::Forbidden(_)) => (Attempts::SUCCESS, Some(Attempts::FAILURE)),
+        Err(Turned::Unchecked(_)) => (Attempts::SUCCESS, Some(Attempts::ERROR)),
+    };
+    counters.authentication.count(who);
+    may.into_iter().for_each(|may| counters.authorization.count(may));
 }

@@ -31,7 +31,7 @@ use crate::telemetry::counters::{Counters, Route};
 use crate::telemetry::exposition;
 use crate::telemetry::process::Process;
 use failure::Failures;
-use guard::{Guard, Turned};
+use guard::{Admitted, Guard, Turned};
 use health::Health;
 use message::{Origin, Peer, Reply, Request};
 
@@ -125,16 +125,20 @@ impl Api {
         let pretty =
             negotiate::pretty(query.as_ref().ok().and_then(|query| query.pretty), request.header("User-Agent"));
         let route = path.as_ref().map_or(Route::Other, counted_as);
-        let result = self.admit(request, path.as_ref().ok(), wait, since).and_then(|()| match (&path, &query) {
-            (Err(error), _) => Err(self.failures().bad_request(error).into()),
-            (_, Err(error)) => Err(self.failures().bad_request(error).into()),
-            (Ok(path), Ok(query)) => self.route(path, query, request, wait, pretty, trace),
-        });
+        let admitted = self.admit(request, path.as_ref().ok(), wait, since);
+        let result = match (&admitted, &path, &query) {
+            (Err(Turned::WouldWait), ..) => Err(Stop::WouldWait(REVIEWS)),
+            (Err(turned), ..) => Err(self.failures().turned(turned).into()),
+            (Ok(_), Err(error), _) => Err(self.failures().bad_request(error).into()),
+            (Ok(_), _, Err(error)) => Err(self.failures().bad_request(error).into()),
+            (Ok(_), Ok(path), Ok(query)) => self.route(path, query, request, wait, pretty, trace),
+        };
         let reply = match result {
             Ok(reply) => reply,
             Err(Stop::Status(status)) => Reply::json(status.code(), &status, pretty),
             Err(Stop::WouldWait(source)) => return Answer::WouldWait(source),
         };
+        guard::count(&admitted, &self.counters);
         let took = self.clock.now().monotonic.saturating_duration_since(since.monotonic);
         self.counters.request(route, reply.code, took);
         Answer::Reply(reply)
@@ -173,14 +177,11 @@ impl Api {
     }
 
     /// Lets pass who may.
-    fn admit(&self, request: &Request<'_>, path: Option<&ApiPath>, wait: Wait, now: Now) -> Result<(), Stop> {
-        let Origin::Network(peer) = request.origin else { return Ok(()) };
-        let unguarded = || Turned::Unavailable("cannot tell who asks", "nobody was told whom to trust".to_owned());
-        let guard = self.guard.get().ok_or_else(|| self.failures().turned(&unguarded()))?;
-        match guard.admit(request, peer, path, wait, now, &self.counters) {
-            Ok(()) => Ok(()),
-            Err(Turned::WouldWait) => Err(Stop::WouldWait(REVIEWS)),
-            Err(turned) => Err(self.failures().turned(&turned).into()),
+    fn admit(&self, request: &Request<'_>, path: Option<&ApiPath>, wait: Wait, now: Now) -> Result<Admitted, Turned> {
+        let Origin::Network(peer) = request.origin else { return Ok(Admitted::Anybody) };
+        match self.guard.get() {
+            Some(guard) => guard.admit(request, peer, path, wait, now),
+            None => Err(Turned::Unknown("nobody was told whom to trust".to_owned())),
         }
     }
 

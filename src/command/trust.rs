@@ -97,10 +97,12 @@ impl Follower {
 
     fn look_at_files(&mut self) {
         let changed: Vec<bool> = self.files.iter_mut().map(Watched::changed).collect();
-        if changed.contains(&true)
-            && let Err(why) = self.install()
-        {
-            error!("{why}; the authorities before it stay trusted");
+        if !changed.contains(&true) {
+            return;
+        }
+        match self.install() {
+            Ok(changed) => tell(changed),
+            Err(why) => error!("{why}; the authorities before it stay trusted"),
         }
     }
 
@@ -114,10 +116,12 @@ impl Follower {
                     info!("the Kubernetes API tells again whom it trusts");
                 }
                 self.published = published;
-                if let Err(why) = self.install() {
-                    error!("whom the Kubernetes API trusts: {why}; the authorities before stay trusted");
-                }
+                let installed = self.install();
                 self.api.health().set_trusted();
+                match installed {
+                    Ok(changed) => tell(changed),
+                    Err(why) => error!("whom the Kubernetes API trusts: {why}; the authorities before stay trusted"),
+                }
                 true
             }
             Err(failure) => {
@@ -129,14 +133,14 @@ impl Follower {
         }
     }
 
-    /// Puts files and ConfigMap together; files win.
-    fn install(&mut self) -> Result<(), String> {
+    /// Puts files and ConfigMap together; files win. Whether somebody else is trusted than before.
+    fn install(&mut self) -> Result<bool, String> {
         let parts = Parts { front_proxy: self.front_proxy()?, clients: self.clients()? };
         if self.parts.as_ref() == Some(&parts) {
-            return Ok(());
+            return Ok(false);
         }
         let first = self.parts.replace(parts.clone()).is_none();
-        let Some(guard) = self.api.guard() else { return Ok(()) };
+        let Some(guard) = self.api.guard() else { return Ok(false) };
         let (trust, open) = Trust::new(parts.front_proxy, parts.clients);
         if open {
             warn!(
@@ -145,10 +149,7 @@ impl Follower {
             );
         }
         guard.identity.install(trust);
-        if !first {
-            info!("trusted authorities have changed");
-        }
-        Ok(())
+        Ok(!first)
     }
 
     fn clients(&self) -> Result<Option<Pool>, String> {
@@ -191,6 +192,13 @@ impl Follower {
 /// The pause after the next failure. An outage may last for days.
 fn longer(retry: Duration, longest: Duration) -> Duration {
     retry.saturating_mul(2).min(longest)
+}
+
+/// Told once it is so: whoever reads it may rely on it.
+fn tell(changed: bool) {
+    if changed {
+        info!("trusted authorities have changed");
+    }
 }
 
 /// The pool of a text that the ConfigMap holds, if it holds one.
