@@ -342,3 +342,26 @@ fn at_the_bound_a_rule_errs() {
         if shown == expected { Ok(()) } else { Err(shown) }
     });
 }
+
+/// A page that nobody keeps up to date any more looks like any other but for the times on it.
+#[test]
+fn samples_with_old_times_of_their_own_do_not_count() {
+    let world = World::new(Limits::default(), RATE);
+    for tick in 0..4_i64 {
+        let now = BEGIN + 15_000 * tick;
+        for (page, at) in world.pages.iter().zip([now, BEGIN - 3_600_000]) {
+            *page.lock().unwrap() = format!("requests_total {} {at}\n", 30 * tick);
+        }
+        if tick > 0 {
+            world.advance(15);
+        }
+        let times = format!(", sampled {} times over", tick + 1);
+        eventually(|| {
+            let (_, steps) = world.ask("queue_depth");
+            let there = steps.iter().any(|step| step.starts_with("samples web-0: ") && step.contains(&times));
+            if there { Ok(()) } else { Err(format!("not{times}: {steps:?}")) }
+        });
+    }
+    let shown = world.shown("queue_depth");
+    assert!(shown.starts_with("web-0 ") && !shown.contains("web-1"), "{shown}");
+}

@@ -26,7 +26,7 @@ use crate::parse::path::ObjectName;
 use crate::parse::url_template::Values;
 use crate::source::cache::Wait;
 use crate::source::error::SourceError;
-use crate::source::page::{Found, Page};
+use crate::source::page::{Found, Page, Series as OnPage};
 use crate::source::upstream::Shared;
 use crate::telemetry::clock::Steady;
 
@@ -272,7 +272,12 @@ fn keep(
         _ => return,
     };
     let Some(taken) = page.taken else { return };
-    let samples = page.series(positions).map(|series| {
+    // A page that is not kept up to date looks like any other, but for times of its own.
+    let fresh = |series: &&OnPage| {
+        let age = |at: i64| u128::from(page.at.abs_diff(at));
+        series.timestamp().is_none_or(|at| age(at) <= served.rule.max_age.as_millis())
+    };
+    let samples = page.series(positions).filter(fresh).map(|series| {
         let name = std::iter::once((NAME_LABEL, Cow::Borrowed(series.name())));
         (Labels::new(name.chain(series.labels().iter())), series.value())
     });

@@ -63,7 +63,10 @@ pub(super) fn answer(
     asked.sort_unstable_by(|(a, _), (b, _)| a.metadata.name.cmp(&b.metadata.name));
     if let Some(past) = &request.served.past {
         let mut outcome = Outcome { unasked, ..Outcome::default() };
-        over_time::answer(request, past, &asked, &mut outcome, trace);
+        // Where nobody is, nothing is sampled: who may ask must not be able to fill the places of others.
+        if !asked.is_empty() {
+            over_time::answer(request, past, &asked, &mut outcome, trace);
+        }
         return outcome.end(request);
     }
     let urls: Vec<String> = asked.iter().map(|(_, url)| url.clone()).collect();
