@@ -45,7 +45,7 @@ impl Failures {
             Turned::Unchecked(why) => {
                 self.status(Reason::ServiceUnavailable, &format_args!("cannot tell whether access is granted: {why}"))
             }
-            Turned::WouldWait => self.overloaded(),
+            Turned::WouldWait(_) => self.overloaded(),
         }
     }
 

@@ -3,7 +3,7 @@
 use log::debug;
 
 use super::access::{Access, Forbidden, Refusal};
-use super::identity::{Identity, Unknown};
+use super::identity::{Identity, Unknown, Via};
 use super::message::{Peer, Request};
 use crate::parse::path::ApiPath;
 use crate::source::cache::Wait;
@@ -39,8 +39,8 @@ pub enum Turned {
     Unknown(String),
     /// 503: nobody can say whether they may, and why.
     Unchecked(String),
-    /// The Kubernetes API would have to be asked, and the caller does not wait.
-    WouldWait,
+    /// The Kubernetes API would have to be asked, and the caller does not wait; whether a front proxy brings it.
+    WouldWait(Via),
 }
 
 impl Guard {
@@ -62,7 +62,7 @@ impl Guard {
         }
         let user = match self.identity.who(request, peer, wait, now) {
             Ok(user) => user,
-            Err(Unknown::WouldWait) => return Err(Turned::WouldWait),
+            Err(Unknown::WouldWait) => return Err(Turned::WouldWait(Via::Direct)),
             Err(Unknown::Unauthorized(why)) => {
                 debug!("not authenticated: {why}");
                 return Err(Turned::Unauthorized);
@@ -74,7 +74,7 @@ impl Guard {
         };
         match self.access.check(&user, request.method, target, path, wait, now) {
             Ok(()) => Ok(Admitted::Somebody),
-            Err(Refusal::WouldWait) => Err(Turned::WouldWait),
+            Err(Refusal::WouldWait) => Err(Turned::WouldWait(user.via)),
             Err(Refusal::Forbidden(forbidden)) => Err(Turned::Forbidden(forbidden)),
             Err(Refusal::Unavailable(error)) => Err(Turned::Unchecked(error)),
         }
@@ -84,7 +84,7 @@ impl Guard {
 /// Counts what came of a request over the network; once, however often it was asked before it was answered.
 pub fn count(admitted: &Result<Admitted, Turned>, counters: &Counters) {
     let (who, may) = match admitted {
-        Ok(Admitted::Anybody) | Err(Turned::WouldWait) => return,
+        Ok(Admitted::Anybody) | Err(Turned::WouldWait(_)) => return,
         Ok(Admitted::Somebody) => (Attempts::SUCCESS, Some(Attempts::SUCCESS)),
         Err(Turned::Unauthorized) => (Attempts::FAILURE, None),
         Err(Turned::Unknown(_)) => (Attempts::ERROR, None),

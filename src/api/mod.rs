@@ -33,6 +33,7 @@ use crate::telemetry::process::Process;
 use failure::Failures;
 use guard::{Admitted, Guard, Turned};
 use health::Health;
+use identity::Via;
 use message::{Origin, Peer, Reply, Request};
 
 /// The API, whatever listener asks.
@@ -49,6 +50,10 @@ pub struct Api {
 
 /// The number of the Kubernetes API among the sources that are waited for.
 const REVIEWS: usize = usize::MAX;
+
+/// Likewise for those who come without a front proxy: whoever can reach us may have tokens reviewed, and must not keep the
+/// front proxies' questions waiting.
+const DIRECT_REVIEWS: usize = usize::MAX - 1;
 
 /// What came of a call.
 #[derive(Debug)]
@@ -127,7 +132,8 @@ impl Api {
         let route = path.as_ref().map_or(Route::Other, counted_as);
         let admitted = self.admit(request, path.as_ref().ok(), wait, since);
         let result = match (&admitted, &path, &query) {
-            (Err(Turned::WouldWait), ..) => Err(Stop::WouldWait(REVIEWS)),
+            (Err(Turned::WouldWait(Via::FrontProxy)), ..) => Err(Stop::WouldWait(REVIEWS)),
+            (Err(Turned::WouldWait(_)), ..) => Err(Stop::WouldWait(DIRECT_REVIEWS)),
             (Err(turned), ..) => Err(self.failures().turned(turned).into()),
             (Ok(_), Err(error), _) => Err(self.failures().bad_request(error).into()),
             (Ok(_), _, Err(error)) => Err(self.failures().bad_request(error).into()),

@@ -38,21 +38,21 @@ struct ConfigMap {
     data: BTreeMap<String, String>,
 }
 
-/// Reads the ConfigMap; one that is not there says nothing.
+/// Reads the ConfigMap; `None` if there is none.
 ///
 /// # Errors
 /// If there is no answer by the deadline, or one that makes no sense.
-pub fn published(client: &Client, deadline: Instant) -> Result<Published, CallError> {
+pub fn published(client: &Client, deadline: Instant) -> Result<Option<Published>, CallError> {
     let body = match client.get(NAME, PATH, deadline) {
         Ok(body) => body,
-        Err(CallError { what: What::Code(404, _), .. }) => return Ok(Published::default()),
+        Err(CallError { what: What::Code(404, _), .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
     let map: ConfigMap = serde_json::from_slice(&body).map_err(|error| client.unexpected(NAME, &error))?;
     if map.kind != "ConfigMap" {
         return Err(client.unexpected(NAME, &format_args!("expected kind ConfigMap, found {}", map.kind)));
     }
-    read(map.data).map_err(|why| client.unexpected(NAME, &why))
+    read(map.data).map(Some).map_err(|why| client.unexpected(NAME, &why))
 }
 
 fn read(mut data: BTreeMap<String, String>) -> Result<Published, String> {

@@ -31,6 +31,8 @@ pub(super) struct Follower {
     client: Option<Arc<Client>>,
     files: Vec<Watched>,
     published: Published,
+    /// Whether the Kubernetes API has told, be it that there is no ConfigMap.
+    told: bool,
     /// Whom we trust now, so that only changes are told.
     parts: Option<Parts>,
     failing: bool,
@@ -60,7 +62,8 @@ impl Follower {
         let wanted = flags.client_ca_file.is_none() || flags.front_proxy_ca_file.is_none();
         let client = client.filter(|_| wanted);
         let (limits, published) = (limits.clone(), Published::default());
-        let mut follower = Self { api, flags, limits, client, files, published, parts: None, failing: false };
+        let mut follower =
+            Self { api, flags, limits, client, files, published, told: false, parts: None, failing: false };
         follower.install()?;
         // Else it is the files alone, until the rest is known.
         if follower.client.is_none() {
@@ -109,24 +112,30 @@ impl Follower {
     /// Reads the ConfigMap; whether that went well.
     fn poll(&mut self) -> bool {
         let Some(client) = &self.client else { return true };
-        let outcome = published(client, Instant::now() + self.limits.answer);
+        let outcome = match published(client, Instant::now() + self.limits.answer) {
+            // Deleting it takes no trust away: an accident there must not shut the API server out.
+            Ok(None) if self.published != Published::default() => Err("its ConfigMap is gone".to_owned()),
+            Ok(published) => Ok(published.unwrap_or_default()),
+            Err(failure) => Err(failure.detail().to_string()),
+        };
         match outcome {
             Ok(published) => {
                 if std::mem::take(&mut self.failing) {
                     info!("the Kubernetes API tells again whom it trusts");
                 }
-                self.published = published;
-                let installed = self.install();
-                self.api.health().set_trusted();
-                match installed {
-                    Ok(changed) => tell(changed),
+                (self.published, self.told) = (published, true);
+                match self.install() {
+                    Ok(changed) => {
+                        self.api.health().set_trusted();
+                        tell(changed);
+                    }
                     Err(why) => error!("whom the Kubernetes API trusts: {why}; the authorities before stay trusted"),
                 }
                 true
             }
-            Err(failure) => {
+            Err(why) => {
                 if !std::mem::replace(&mut self.failing, true) {
-                    error!("cannot learn whom the Kubernetes API trusts: {}", failure.detail());
+                    error!("cannot learn whom the Kubernetes API trusts: {why}");
                 }
                 false
             }
@@ -135,7 +144,8 @@ impl Follower {
 
     /// Puts files and ConfigMap together; files win. Whether somebody else is trusted than before.
     fn install(&mut self) -> Result<bool, String> {
-        let parts = Parts { front_proxy: self.front_proxy()?, clients: self.clients()? };
+        let (front_proxy, clients) = (self.front_proxy()?, self.clients()?);
+        let parts = Parts { front_proxy: front_proxy.filter(|proxy| self.may_be_judged(proxy)), clients };
         if self.parts.as_ref() == Some(&parts) {
             return Ok(false);
         }
@@ -150,6 +160,11 @@ impl Follower {
         }
         guard.identity.install(trust);
         Ok(!first)
+    }
+
+    /// Whether enough is known to tell front proxies from clients: by names, or by the authority of the clients.
+    fn may_be_judged(&self, proxy: &FrontProxy) -> bool {
+        !proxy.allowed_names.is_empty() || self.flags.client_ca_file.is_some() || self.told || self.client.is_none()
     }
 
     fn clients(&self) -> Result<Option<Pool>, String> {

@@ -148,7 +148,7 @@ pub struct Limits {
     pub fast_workers: usize,
     /// Workers that may wait for a source. 16, of which one source holds at most half.
     pub slow_workers: usize,
-    /// Requests waiting for those. 1,024: at the bound a request is answered 503 at once.
+    /// Requests waiting for those. 1,024, half of them for one source: at the bound a request is answered 503 at once.
     pub queue: usize,
     /// From a request to its answer, waiting included. 5 s, then it is answered 503.
     pub answer: Duration,

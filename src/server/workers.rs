@@ -40,7 +40,7 @@ impl Workers {
     /// # Errors
     /// If the system has no more threads.
     pub fn start(api: Arc<Api>, limits: &Limits, clock: Clock) -> io::Result<Threads> {
-        let lane = Lane::new(limits.queue, limits.slow_workers / 2);
+        let lane = Lane::new(limits.queue, limits.queue / 2, limits.slow_workers / 2);
         let workers = Arc::new(Self { api, lane, limits: limits.clone(), clock });
         let mut threads = Vec::new();
         for number in 0..limits.slow_workers {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 pub struct Lane<J> {
     capacity: usize,
     per_source: usize,
+    waiting_per_source: usize,
     state: Mutex<State<J>>,
     changed: Condvar,
 }
@@ -28,19 +29,29 @@ pub struct Place<'a, J> {
 }
 
 impl<J> Lane<J> {
-    /// Room for `capacity` waiting jobs, of which `per_source` of one source may be taken at a time.
-    pub fn new(capacity: usize, per_source: usize) -> Self {
+    /// Room for `capacity` waiting jobs, `waiting_per_source` of one source; `per_source` of one may be taken at a time.
+    pub fn new(capacity: usize, waiting_per_source: usize, per_source: usize) -> Self {
         let state = State { queue: VecDeque::new(), active: HashMap::new(), closed: false };
-        Self { capacity, per_source: per_source.max(1), state: Mutex::new(state), changed: Condvar::new() }
+        Self {
+            capacity,
+            per_source: per_source.max(1),
+            waiting_per_source: waiting_per_source.max(1),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
     }
 
-    /// Adds a job, or gives it back if the lane is full or closed.
+    /// Adds a job, or gives it back if the lane is full, of this source's jobs or of all, or closed.
     ///
     /// # Errors
     /// The job itself.
     pub fn push(&self, source: usize, since: Instant, job: J) -> Result<(), J> {
         let mut state = self.lock();
         if state.closed || state.queue.len() >= self.capacity {
+            return Err(job);
+        }
+        let waiting = state.queue.iter().filter(|(waiting, ..)| *waiting == source).count();
+        if waiting >= self.waiting_per_source {
             return Err(job);
         }
         state.queue.push_back((source, since, job));
@@ -115,7 +126,7 @@ mod tests {
 
     #[test]
     fn hands_out_in_order_with_a_bound_per_source() {
-        let lane = Lane::new(8, 1);
+        let lane = Lane::new(8, 8, 1);
         let now = Instant::now();
         for (source, job) in [(0, "a"), (0, "b"), (1, "c")] {
             lane.push(source, now, job).unwrap();
@@ -130,7 +141,15 @@ mod tests {
 
     #[test]
     fn gives_jobs_back_when_full_or_closed() {
-        let lane = Lane::new(1, 1);
+        let shared = Lane::new(8, 1, 1);
+        let now = Instant::now();
+        shared.push(0, now, 1).unwrap();
+        assert_eq!(
+            (shared.push(0, now, 2), shared.push(1, now, 3)),
+            (Err(2), Ok(())),
+            "one source leaves room for others"
+        );
+        let lane = Lane::new(1, 1, 1);
         let now = Instant::now();
         lane.push(0, now, 1).unwrap();
         assert_eq!(lane.push(0, now, 2), Err(2));
@@ -145,7 +164,7 @@ mod tests {
 
     #[test]
     fn wakes_workers_for_jobs_places_and_the_end() {
-        let lane = Lane::new(8, 1);
+        let lane = Lane::new(8, 8, 1);
         let (done, jobs) = mpsc::channel();
         thread::scope(|scope| {
             for _ in 0..3 {

@@ -26,7 +26,7 @@ pub(super) struct Gathered<T> {
 impl Pool {
     /// Starts the threads.
     pub(super) fn start(limits: &Limits) -> io::Result<Arc<Self>> {
-        let pool = Arc::new(Self { lane: Lane::new(limits.fetch_queue, limits.fetchers / 2) });
+        let pool = Arc::new(Self { lane: Lane::new(limits.fetch_queue, limits.fetch_queue, limits.fetchers / 2) });
         for number in 0..limits.fetchers {
             let pool = pool.clone();
             thread::Builder::new().name(format!("fetch-{number}")).spawn(move || {
