@@ -23,7 +23,7 @@ pub struct Installed {
     /// Certificate and key that it serves with, and who signed them.
     pub certificates: PathBuf,
     account: PathBuf,
-    /// Where kube-apiserver's log was when it started.
+    /// Where in kube-apiserver's log it may be spoken of.
     log_begin: usize,
 }
 
@@ -44,7 +44,7 @@ fn serve(config: &Path, certificates: &Path, account: &Path) -> Server {
 impl Installed {
     /// Starts it and waits until the aggregation layer is content.
     pub fn start(plane: &Plane, config: &str) -> Self {
-        let installed = Self::start_apart(plane, config, plane.address);
+        let mut installed = Self::start_apart(plane, config, plane.address);
         installed.register(plane, installed.server.address);
         installed
     }
@@ -62,11 +62,12 @@ impl Installed {
     }
 
     /// Makes the aggregation layer look for it at a port of this machine, and waits until it is content.
-    pub fn register(&self, plane: &Plane, address: SocketAddr) {
+    pub fn register(&mut self, plane: &Plane, address: SocketAddr) {
         let admin = plane.admin();
         let services = services();
         // What is said about the one before must not be taken for this one.
-        admin.run(&["delete", "--ignore-not-found", &services[0], &services[1]]).unwrap();
+        let another =
+            !admin.run(&["delete", "--ignore-not-found", &services[0], &services[1]]).unwrap().trim().is_empty();
         admin.apply(SERVICE);
         self.publish(plane, address, &self.authority());
         for service in services {
@@ -78,6 +79,10 @@ impl Installed {
             eventually("discovery through kube-apiserver", || {
                 admin.raw(&format!("/apis/custom.metrics.k8s.io/{version}"))
             });
+        }
+        // Until then its log may complain that the one before is gone.
+        if another {
+            self.log_begin = plane.log().len();
         }
     }
 
