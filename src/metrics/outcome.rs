@@ -106,6 +106,8 @@ pub enum Fault {
     Gathering,
     /// More series than are kept for a rule over time; so many are.
     NoRoom(usize),
+    /// As many selections are sampled as can be; so many.
+    NotSampled(usize),
     /// Counters of a page began anew more than once within the range.
     Resets,
 }
@@ -245,7 +247,7 @@ impl Fault {
             Self::Negative => "negative",
             Self::Evaluation(_) => "evaluation",
             Self::Gathering => "gathering",
-            Self::NoRoom(_) => "no_room",
+            Self::NoRoom(_) | Self::NotSampled(_) => "no_room",
             Self::Resets => "resets",
         }
     }
@@ -311,6 +313,7 @@ impl fmt::Display for Fault {
             Self::NoRoom(most) => {
                 write!(f, "more than {most} series over time, or too many samples of all rules; add a label matcher")
             }
+            Self::NotSampled(most) => write!(f, "not sampled: {most} other selections of objects are already"),
         }
     }
 }

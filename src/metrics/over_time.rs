@@ -55,7 +55,7 @@ pub(super) fn answer(
         trace.note("samples", || format!("{name}: {}, {}", plain(url), seen.describe()));
         let mut trouble = None;
         let finding = match seen {
-            _ if !room => Finding::Unusable(Fault::NoRoom(request.shared.limits().sampled)),
+            _ if !room => Finding::Unusable(Fault::NotSampled(request.shared.limits().sampled)),
             Seen::Full(most) => Finding::Unusable(Fault::NoRoom(most)),
             Seen::Nothing => Finding::Unusable(Fault::Gathering),
             Seen::View(mut view) => {
@@ -83,7 +83,7 @@ pub(super) fn of_page(
     let about = request.about();
     let everything = Selected { namespace: None, label_selector: String::new(), name: None };
     if !request.scraper.ask(request.served, everything, past.interval) {
-        return Err(about.refused(&Fault::NoRoom(request.shared.limits().sampled)));
+        return Err(about.refused(&Fault::NotSampled(request.shared.limits().sampled)));
     }
     let seen = past.history.seen(PAGE, PAGE);
     trace.note("range", || {
