@@ -1,0 +1,92 @@
+//! Whom the secure listener trusts while the Kubernetes API does not tell, or no longer.
+#![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use common::kubernetes::{CONFIG_MAP, Kubernetes, Reply, ask, published, secure};
+use common::secure::{CLIENTS, FRONT_PROXIES, METRIC, Secure, Stream, client_config, config, eventually};
+use common::tls::{Authority, Identity};
+use common::upstream::Upstream;
+use common::{Answer, file};
+
+const MASTER: &str = "X-Remote-User: root\r\nX-Remote-Group: system:masters\r\n";
+
+/// A page that is fetched once, so that nothing but who asks is tested.
+fn page() -> String {
+    config(&Upstream::text("a 1\n")).replace("namespaces", "cache: 10m, namespaces")
+}
+
+fn connect(secure: &Secure, identity: &Identity) -> Stream {
+    secure.client_of(client_config(Some(identity))).connect()
+}
+
+fn as_master(stream: &mut Stream) -> Answer {
+    ask(stream, "GET", METRIC, MASTER)
+}
+
+/// Says that there is no ConfigMap, until told otherwise.
+fn without_config_map(kubernetes: &Kubernetes) -> Arc<AtomicBool> {
+    let gone = Arc::new(AtomicBool::new(true));
+    let is_gone = gone.clone();
+    kubernetes.script(move |call| match call.path == CONFIG_MAP && is_gone.load(Ordering::Relaxed) {
+        true => Reply::Say(404, "{}".to_owned()),
+        false => Reply::Good,
+    });
+    gone
+}
+
+#[test]
+fn a_config_map_that_is_deleted_takes_no_trust_away() {
+    let kubernetes = Kubernetes::start();
+    let mut secure = kubernetes.secure(&page(), &[]);
+    let mut stream = connect(&secure, &FRONT_PROXIES.issue("front-proxy-client"));
+    assert_eq!(as_master(&mut stream).values(), "web 1");
+    let gone = without_config_map(&kubernetes);
+    // One that nobody trusts has it read again.
+    assert_eq!(as_master(&mut connect(&secure, &Authority::new("doubt").issue("doubt"))).code, 401);
+    secure.server.wait_for("cannot learn whom the Kubernetes API trusts: its ConfigMap is gone");
+    assert_eq!(as_master(&mut stream).values(), "web 1");
+    let next = Authority::new("next");
+    kubernetes.publish(published(&next.pem(), &[], &CLIENTS.pem()));
+    gone.store(false, Ordering::Relaxed);
+    secure.server.wait_for("trusted authorities have changed");
+    assert_eq!(as_master(&mut stream).code, 401);
+}
+
+/// With one authority for both and no names, anybody's certificate would do.
+#[test]
+fn no_header_counts_before_the_clients_authority_is_known() {
+    let kubernetes = Kubernetes::start();
+    let told = Arc::new(AtomicBool::new(false));
+    let tells = told.clone();
+    kubernetes.script(move |call| match call.path == CONFIG_MAP && !tells.load(Ordering::Relaxed) {
+        true => Reply::Say(500, "{}".to_owned()),
+        false => Reply::Good,
+    });
+    let (authority, kubeconfig) = (file("proxies.crt", &FRONT_PROXIES.pem()), kubernetes.kubeconfig("{token: t}"));
+    let [authority, kubeconfig] = [&authority, &kubeconfig].map(|path| path.to_str().unwrap());
+    let mut secure = secure(&page(), &["--requestheader-client-ca-file", authority, "--kubeconfig", kubeconfig]);
+    secure.server.wait_for("cannot learn whom the Kubernetes API trusts");
+    let mut stream = connect(&secure, &FRONT_PROXIES.issue("anybody"));
+    assert_eq!(as_master(&mut stream).code, 401);
+    assert!(!secure.server.seen.iter().any(|line| line.contains("one authority signs")), "it is not known yet");
+    told.store(true, Ordering::Relaxed);
+    eventually(|| match as_master(&mut stream) {
+        answer if answer.code == 200 => Ok(()),
+        answer => Err(format!("{answer:?}")),
+    });
+}
+
+/// Ready means that kube-apiserver is let in.
+#[test]
+fn what_cannot_be_trusted_leaves_it_unready() {
+    let kubernetes = Kubernetes::start();
+    kubernetes.publish(published("garbage", &[], &CLIENTS.pem()));
+    let kubeconfig = kubernetes.kubeconfig("{token: t}");
+    let mut secure = secure(&page(), &["--kubeconfig", kubeconfig.to_str().unwrap()]);
+    secure.server.wait_for("requestheader-client-ca-file");
+    assert_eq!(secure.client().get("/readyz").code, 500);
+}
