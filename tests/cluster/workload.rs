@@ -55,32 +55,32 @@ impl<'a> Workload<'a> {
         })
     }
 
-    /// Makes all its pods run, once there are so many, the oldest at 127.0.0.1, the next at 127.0.0.2 and so on; their names
-    /// in that order.
+    /// Makes all its pods run, once there are so many: the first at 127.0.0.1, the next at 127.0.0.2 and so on; their names in
+    /// that order. Those that run already stay where they are.
     pub fn run_pods(&self, count: usize) -> Vec<String> {
         let pods = eventually("the pods are there", || {
-            let label = format!("--selector=app={}", self.name);
-            let pods =
-                self.kubectl.get(&["pods", &self.in_namespace(), &label, "--sort-by=.metadata.creationTimestamp"]);
+            let pods = self.kubectl.get(&["pods", &self.in_namespace(), &format!("--selector=app={}", self.name)]);
             let pods = pods["items"].as_array().unwrap().clone();
             if pods.len() == count { Ok(pods) } else { Err(format!("{} of {count}", pods.len())) }
         });
-        let run = |(number, pod): (usize, &Value)| {
-            let name = pod["metadata"]["name"].as_str().unwrap().to_owned();
-            if pod["status"]["phase"] != "Running" {
-                let status = json!({
-                    "phase": "Running",
-                    "podIP": format!("127.0.0.{}", number + 1),
-                    "conditions": [{"type": "Ready", "status": "True"}],
-                });
-                let patch = format!("--patch={}", json!({"status": status}));
-                self.kubectl
-                    .run(&["patch", "pod", &name, &self.in_namespace(), "--subresource=status", "--type=merge", &patch])
-                    .unwrap();
-            }
-            name
-        };
-        pods.iter().enumerate().map(run).collect()
+        let (mut running, new): (Vec<_>, Vec<_>) = pods.iter().partition(|pod| pod["status"]["phase"] == "Running");
+        // Not by their age: it is told in seconds, and all may have come within one.
+        running.sort_by_key(|pod| pod["status"]["podIP"].as_str());
+        let name = |pod: &Value| pod["metadata"]["name"].as_str().unwrap().to_owned();
+        let mut names: Vec<_> = running.into_iter().map(name).collect();
+        for pod in new.into_iter().map(name) {
+            let status = json!({
+                "phase": "Running",
+                "podIP": format!("127.0.0.{}", names.len() + 1),
+                "conditions": [{"type": "Ready", "status": "True"}],
+            });
+            let patch = format!("--patch={}", json!({"status": status}));
+            self.kubectl
+                .run(&["patch", "pod", &pod, &self.in_namespace(), "--subresource=status", "--type=merge", &patch])
+                .unwrap();
+            names.push(pod);
+        }
+        names
     }
 
     /// Waits until the HPA has scaled to so many.
