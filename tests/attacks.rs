@@ -10,22 +10,15 @@ use std::time::{Duration, SystemTime};
 
 use common::kubernetes::{ACCESS, Kubernetes, TOKENS, ask, published, secure};
 use common::secure::{
-    CLIENTS, Client, DISCOVERY, FRONT_PROXIES, METRIC, Secure, Stream, client_config, config, eventually, own,
+    CLIENTS, Client, DISCOVERY, FRONT_PROXIES, MASTER, METRIC, Secure, Stream, client_config, eventually, own, page,
     read_answer, read_to_end,
 };
 use common::tls::{Authority, Identity};
-use common::upstream::Upstream;
 use common::{Answer, file, replace};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 use serde_json::json;
 
 const PROXY: &str = "front-proxy-client";
-const MASTER: &str = "X-Remote-User: root\r\nX-Remote-Group: system:masters\r\n";
-
-/// A page that is fetched once, so that nothing but who asks is tested.
-fn page() -> String {
-    config(&Upstream::text("a 1\n")).replace("namespaces", "cache: 10m, namespaces")
-}
 
 fn start() -> (Kubernetes, Secure) {
     let kubernetes = Kubernetes::start();

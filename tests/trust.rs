@@ -7,17 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::kubernetes::{CONFIG_MAP, Kubernetes, Reply, ask, published, secure};
-use common::secure::{CLIENTS, FRONT_PROXIES, METRIC, Secure, Stream, client_config, config, eventually};
+use common::secure::{CLIENTS, FRONT_PROXIES, MASTER, METRIC, Secure, Stream, client_config, eventually, page};
 use common::tls::{Authority, Identity};
-use common::upstream::Upstream;
 use common::{Answer, file};
-
-const MASTER: &str = "X-Remote-User: root\r\nX-Remote-Group: system:masters\r\n";
-
-/// A page that is fetched once, so that nothing but who asks is tested.
-fn page() -> String {
-    config(&Upstream::text("a 1\n")).replace("namespaces", "cache: 10m, namespaces")
-}
 
 fn connect(secure: &Secure, identity: &Identity) -> Stream {
     secure.client_of(client_config(Some(identity))).connect()

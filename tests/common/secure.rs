@@ -22,6 +22,8 @@ pub static FRONT_PROXIES: LazyLock<Authority> = LazyLock::new(|| Authority::new(
 
 pub const DISCOVERY: &str = "/apis/custom.metrics.k8s.io/v1beta2";
 pub const METRIC: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/a";
+/// Header lines of one who says to be of system:masters.
+pub const MASTER: &str = "X-Remote-User: root\r\nX-Remote-Group: system:masters\r\n";
 
 /// A server that listens for HTTPS only.
 pub struct Secure {
@@ -189,6 +191,11 @@ pub fn config(upstream: &Upstream) -> String {
         "sources:\n  app: {{url: '{url}', namespaces: [shop]}}\nmetrics:\n  \
          - {{name: a, object: services, source: app, describes: {{namespace: shop, name: web}}}}\n"
     )
+}
+
+/// A page that is fetched once, so that nothing but who asks is tested.
+pub fn page() -> String {
+    config(&Upstream::text("a 1\n")).replace("namespaces", "cache: 10m, namespaces")
 }
 
 /// Asks and leaves the connection open.
