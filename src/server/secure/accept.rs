@@ -88,7 +88,7 @@ impl Door {
         let mut ready: Vec<Ready> = Vec::new();
         let mut swept = self.shared.workers.now().monotonic;
         loop {
-            let longest = if self.handshakes.is_empty() && !self.listener.is_paused() { IDLE } else { SWEEP };
+            let longest = if self.handshakes.is_empty() && !self.shared.is_short() { IDLE } else { SWEEP };
             self.poller.wait(longest, &mut ready)?;
             let now = self.shared.workers.now().monotonic;
             beat(now);
@@ -249,6 +249,11 @@ impl Door {
             }
             _ => {}
         }
+        // accept(2) may run out of files with nobody waiting, and a batch may end with the last who waits: no event would
+        // tell that it is over.
+        if self.listener.state == Accepting::Yes && self.shared.is_short() {
+            self.accept(now)?;
+        }
         Ok(())
     }
 
@@ -282,11 +287,5 @@ impl Door {
 impl Porch {
     pub(super) fn wake(&self) {
         self.waker.wake();
-    }
-}
-
-impl Listener {
-    fn is_paused(&self) -> bool {
-        matches!(self.state, Accepting::Paused(_))
     }
 }

@@ -215,6 +215,11 @@ impl Shared {
         }
     }
 
+    /// Whether there was a pause since all who waited were accepted.
+    fn is_short(&self) -> bool {
+        self.paused.load(Ordering::Relaxed)
+    }
+
     fn accepting_again(&self, tell: impl FnOnce()) {
         if self.paused.swap(false, Ordering::Relaxed) {
             tell();
