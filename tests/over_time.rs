@@ -3,13 +3,14 @@
 
 mod common;
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::kubernetes::Kubernetes;
-use common::pods::{PODS, bind, config, pod, text, with};
+use common::pods::{PODS, address, bind, config, pod, serving, text, with};
 use common::secure::eventually;
 use common::upstream::Upstream;
 use metriclet::api::message::Request;
@@ -336,8 +337,8 @@ fn at_the_bound_a_rule_errs() {
     eventually(|| {
         let shown = world.shown("queue_depth");
         let expected = format!(
-            "queue_depth of all pods in namespace shop: more than 1 series over time, or too many samples of all rules; \
-             add a label matcher; the rule takes {RATE} from source app"
+            "queue_depth of all pods in namespace shop: more than 1 series of a rule over time; add a label matcher; \
+             the rule takes {RATE} from source app"
         );
         if shown == expected { Ok(()) } else { Err(shown) }
     });
@@ -364,4 +365,24 @@ fn samples_with_old_times_of_their_own_do_not_count() {
     }
     let shown = world.shown("queue_depth");
     assert!(shown.starts_with("web-0 ") && !shown.contains("web-1"), "{shown}");
+}
+
+/// Each try of a dead pod keeps a fetcher from the others. After two it is left alone for a while, and then tried again.
+#[test]
+fn pods_that_nobody_can_connect_to_are_left_alone_for_a_while() {
+    let world = World::new(Limits::default(), "sum(requests_total)");
+    world.serve([7.0; 2]);
+    world.kubernetes.set(PODS, vec![pod(0), pod(1), pod(2)]);
+    let shown =
+        || world.shown("queue_depth").split(", ").map(|item| item[..7].trim_end().to_owned()).collect::<Vec<_>>();
+    assert_eq!(shown(), ["web-0 7", "web-1 7"]);
+    world.advance(2);
+    assert_eq!(shown(), ["web-0 7", "web-1 7"]);
+    let listener = TcpListener::bind((address(2), world.pods[0].address.port())).unwrap();
+    let late = serving(listener, "requests_total 8\n");
+    world.advance(9);
+    assert_eq!(shown(), ["web-0 7", "web-1 7"]);
+    assert_eq!(late.requests(), 0);
+    world.advance(2);
+    assert_eq!(shown(), ["web-0 7", "web-1 7", "web-2 8"]);
 }

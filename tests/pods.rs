@@ -203,6 +203,17 @@ fn loopback_and_credentials_take_a_word() {
         format!("{REFUSED} resolve: host has a loopback address, out of bounds for pods and placeholders in a host")
     );
     assert_eq!(pods[0].requests(), 0);
+    // Whatever else is allowed, nobody is led to the Kubernetes API.
+    kubernetes.set(PODS, vec![named("k", "127.0.0.1"), with(pod(0), "/status/podIP", json!("169.254.169.254"))]);
+    let port_of_api = format!("pods: {{port: {}}}", kubernetes.address.port());
+    let curious = server(&kubernetes, &config(&port_of_api, "queue_depth"));
+    let bounds = |kind: &str| {
+        let subject = REFUSED.replace("all pods", "pods/NAME");
+        format!("{subject} resolve: host has a {kind} address, out of bounds for pods and placeholders in a host")
+    };
+    assert_eq!(one(&curious, "k"), bounds("Kubernetes API").replace("NAME", "k"));
+    assert_eq!(one(&curious, "web-0"), bounds("link-local").replace("NAME", "web-0"));
+    kubernetes.set(PODS, vec![pod(0)]);
     let token = file("token", "secret-token\n");
     let token = format!("bearerTokenFile: {}, pods: {{port: {port}}}", token.display());
     let open = config(&token, "queue_depth");

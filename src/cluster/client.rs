@@ -57,8 +57,9 @@ struct Call<'a> {
     accept: &'a str,
     /// POSTed, if there is one.
     body: Option<&'a [u8]>,
-    /// The most bytes of an answer.
+    /// The most bytes of an answer, and the most time for one.
     most: u64,
+    longest: Duration,
     counted: Option<&'a Calls>,
 }
 
@@ -102,27 +103,30 @@ impl Client {
 
     /// The answer to a GET.
     pub(super) fn get(&self, name: &'static str, path: &str, deadline: Instant) -> Result<Vec<u8>, CallError> {
-        self.read(name, path, JSON, self.limits.json as u64, deadline, |body| {
+        let Limits { json, review, .. } = self.limits;
+        let call = Call { name, path, accept: JSON, body: None, most: json as u64, longest: review, counted: None };
+        self.call(&call, deadline, &|body: &mut dyn Read| {
             let mut bytes = Vec::new();
             body.read_to_end(&mut bytes).map(|_| bytes).map_err(|error| error.to_string())
         })
     }
 
-    /// What `read` makes of the answer to a GET of at most `most` bytes; it is called again for each try.
-    pub(super) fn read<T>(
+    /// What `read` makes of the list that answers a GET; it is called again for each try.
+    pub(super) fn list<T>(
         &self,
-        name: &'static str,
         path: &str,
         accept: &str,
-        most: u64,
         deadline: Instant,
         read: impl Fn(&mut dyn Read) -> Result<T, String>,
     ) -> Result<T, CallError> {
-        self.call(&Call { name, path, accept, body: None, most, counted: None }, deadline, &read)
+        let Limits { list, answer, .. } = self.limits;
+        let call = Call { name: "list", path, accept, body: None, most: list, longest: answer, counted: None };
+        self.call(&call, deadline, &read)
     }
 
     fn post<'a>(&self, name: &'static str, path: &'a str, body: &'a [u8], counted: Option<&'a Calls>) -> Call<'a> {
-        Call { name, path, accept: JSON, body: Some(body), most: self.limits.json as u64, counted }
+        let Limits { json, review, .. } = self.limits;
+        Call { name, path, accept: JSON, body: Some(body), most: json as u64, longest: review, counted }
     }
 
     /// An answer that is not what was asked for.
@@ -165,7 +169,7 @@ impl Client {
         if left.is_zero() {
             return Err(self.error(call.name, What::Timeout));
         }
-        let timeout = left.min(self.limits.review);
+        let timeout = left.min(call.longest);
         let outcome = self.send(call, timeout, read);
         if let Some(calls) = call.counted {
             calls.count(match &outcome {
@@ -259,7 +263,7 @@ impl Client {
             .user_agent(concat!("metriclet/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls.build())
             .build();
-        let names = Names { host: self.target.host().to_owned() };
+        let names = Names { host: self.target.address().0.to_owned() };
         let agent = Agent::with_parts(config, DefaultConnector::default(), names);
         Ok(Ready { agent, authorization })
     }
@@ -306,8 +310,9 @@ struct Names {
 
 impl Resolver for Names {
     fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let host = self.host.trim_start_matches('[').trim_end_matches(']');
-        let found = (host, uri.port_u16().unwrap_or(443)).to_socket_addrs().map_err(|_| ureq::Error::HostNotFound)?;
+        let found = (self.host.as_str(), uri.port_u16().unwrap_or(443))
+            .to_socket_addrs()
+            .map_err(|_| ureq::Error::HostNotFound)?;
         let mut addresses: ResolvedSocketAddrs = ArrayVec::from_fn(|_| std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
         // As many as there is room for.
         found.take(16).for_each(|address| addresses.push(address));

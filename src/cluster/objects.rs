@@ -101,7 +101,7 @@ fn list<T: for<'de> Deserialize<'de>>(
         let read = |body: &mut dyn Read| {
             serde_json::from_reader::<_, List<T>>(std::io::BufReader::new(body)).map_err(|error| error.to_string())
         };
-        let list = match client.read("list", &page, accept, limits.list, deadline, read) {
+        let list = match client.list(&page, accept, deadline, read) {
             // The rest of that list is forgotten already: so it is asked for anew, once.
             Err(CallError { what: Problem::Code(410, _), .. }) if !from.is_empty() && again => {
                 again = false;

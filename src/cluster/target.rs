@@ -57,9 +57,11 @@ impl Target {
         })
     }
 
-    /// The host, an IPv6 address in brackets.
-    pub(super) fn host(&self) -> &str {
-        self.parts().0
+    /// Its host without brackets, and its port.
+    pub fn address(&self) -> (&str, u16) {
+        let (host, rest) = self.parts();
+        let port = rest.strip_prefix(':').and_then(|rest| rest.split('/').next()).and_then(|port| port.parse().ok());
+        (host.trim_start_matches('[').trim_end_matches(']'), port.unwrap_or(443))
     }
 
     /// Its URL by the name that its certificate is for.
@@ -107,18 +109,18 @@ mod tests {
 
     #[test]
     fn is_called_by_the_name_in_its_certificate() {
-        for (server, host, url) in [
-            ("https://k", "k", "https://name"),
-            ("https://10.0.0.1:6443", "10.0.0.1", "https://name:6443"),
-            ("https://[fd00::1]:443/clusters/a", "[fd00::1]", "https://name:443/clusters/a"),
-            ("https://k/clusters/a:b", "k", "https://name/clusters/a:b"),
-            ("https://[fd00", "[fd00", "https://name"),
+        for (server, url, address) in [
+            ("https://k", "https://name", ("k", 443)),
+            ("https://10.0.0.1:6443", "https://name:6443", ("10.0.0.1", 6_443)),
+            ("https://[fd00::1]:8443/clusters/a", "https://name:8443/clusters/a", ("fd00::1", 8_443)),
+            ("https://k/clusters/a:b", "https://name/clusters/a:b", ("k", 443)),
+            ("https://[fd00", "https://name", ("fd00", 443)),
         ] {
             let mut target = Target::in_cluster(|_| Some("x".to_owned())).unwrap();
             target.server = server.to_owned();
-            assert_eq!((target.host(), target.url().as_str()), (host, server));
+            assert_eq!((target.url().as_str(), target.address()), (server, address));
             target.server_name = Some("name".to_owned());
-            assert_eq!((target.host(), target.url().as_str()), (host, url));
+            assert_eq!(target.url(), url);
         }
     }
 

@@ -44,5 +44,8 @@ pub(super) fn client(kubeconfig: Option<&PathBuf>, api: &Api, limits: &Limits) -
             "insecure-skip-tls-verify: whoever can reach our connection to the Kubernetes API can grant themselves access"
         );
     }
+    if let Some((host, port)) = target.as_ref().map(Target::address) {
+        api.metrics().reserve(host, port);
+    }
     Ok(target.map(|target| Arc::new(Client::new(target, limits, api.shared_counters()))))
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::limits::Limits;
 use super::model::{
     Format, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, SelectorMode, Source, Target, Value,
 };
@@ -62,14 +63,14 @@ pub fn source(source: &Source) -> Vec<Finding> {
 }
 
 /// Checks a rule and the source that it uses.
-pub fn rule(rule: &Rule, source: &Source) -> Vec<Finding> {
+pub fn rule(rule: &Rule, source: &Source, limits: &Limits) -> Vec<Finding> {
     let mut findings = Vec::new();
     shape(rule, source, &mut findings);
     query(rule, source, &mut findings);
     for object in &rule.objects {
         scope(object, rule, source, &mut findings);
     }
-    ranges(rule, source, &mut findings);
+    ranges(rule, source, limits, &mut findings);
     surprises(rule, source, &mut findings);
     findings
 }
@@ -113,17 +114,30 @@ fn query(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
 }
 
 /// A range needs what its source served before, which is kept of pods: behind a URL several processes may take turns.
-fn ranges(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
+fn ranges(rule: &Rule, source: &Source, limits: &Limits, findings: &mut Vec<Finding>) {
     let Value::Series(expr) = &rule.value else { return };
-    if source.single || !matches!(source.target, Target::Url(_)) {
+    if source.is_prometheus() {
         return;
     }
-    if let Some(range) = expr.selectors().find_map(|selector| selector.range) {
-        let range = duration::format(range);
+    let ranges = || expr.selectors().filter_map(|selector| selector.range);
+    let Some((shortest, longest)) = ranges().min().zip(ranges().max()) else { return };
+    if !source.single && !source.is_of_pods() {
+        let range = duration::format(longest);
         findings.push(error(
             "value",
             format!("[{range}] needs samples over time, which are there with pods:, prometheus: and single: sources"),
         ));
+        return;
+    }
+    let interval = limits.sampling(shortest);
+    let (samples, most) = (Limits::samples(longest, interval), limits.history_ring);
+    if samples > most {
+        let [longest, shortest, interval] = [longest, shortest, interval].map(duration::format);
+        let message = format!(
+            "[{longest}] takes up to {samples} samples of a series, as [{shortest}] is sampled every {interval}; expected \
+             at most {most}"
+        );
+        findings.push(error("value", message));
     }
 }
 

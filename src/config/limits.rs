@@ -69,6 +69,9 @@ pub struct Limits {
     pub cache: Duration,
     /// How long a failed fetch answers. 1 s: callers in a burst share it, the next sync asks anew.
     pub cache_failure: Duration,
+    /// How long a pod, or a host from a placeholder, is left alone that could not be connected to twice in a row. 10 s: less
+    /// than an HPA's sync.
+    pub skip: Duration,
     /// Age past which a sample counts as missing. 2 min: eight HPA syncs.
     pub max_age: Duration,
     /// How far in the future a sample may be. 30 s: clocks of two machines.
@@ -90,7 +93,8 @@ pub struct Limits {
     pub trust_poll: Duration,
     /// How often at most, when a certificate was not taken. 10 s.
     pub trust_doubt: Duration,
-    /// One call to the Kubernetes API. 2 s: what it answers from memory takes milliseconds, and a second try must fit.
+    /// One call to the Kubernetes API, but for lists, which have that of an answer. 2 s: what it answers from memory
+    /// takes milliseconds, and a second try must fit.
     pub review: Duration,
     /// How long a list of objects answers. 2 s: less than an HPA's sync, and new pods count soon.
     pub cache_objects: Duration,
@@ -117,8 +121,10 @@ pub struct Limits {
     pub sampled: usize,
     /// Series that are kept over time for one rule. 50,000: 2,000 pods with 25 each.
     pub history_series: usize,
-    /// Samples that are kept over time in all. 2,000,000 of 16 bytes: 32 MB.
-    pub history_samples: usize,
+    /// Samples of one series over time. 12,288: a day of them every 15 s, and as many again by selections out of step.
+    pub history_ring: usize,
+    /// Bytes that are kept over time in all. 32 MiB: 100,000 series over a minute.
+    pub history_bytes: usize,
     /// Whole time for one fetch. 3 s: an HPA's five workers wait meanwhile.
     pub fetch: Duration,
     /// Whole time for one pod's page. 1 s: a pod that takes longer is left out, and does not hold up the others.
@@ -206,6 +212,13 @@ impl Limits {
     pub fn sampling(&self, range: Duration) -> Duration {
         (range / 4).min(self.sample).max(Duration::from_millis(250))
     }
+
+    /// Samples of one series that may be kept to look back over `range`, sampled at this interval: some longer than that,
+    /// and up to twice as many, as selections of the same objects are sampled out of step.
+    pub fn samples(range: Duration, interval: Duration) -> usize {
+        let kept = 2 * (range.as_millis() / interval.as_millis().max(1) + 2) + 1;
+        usize::try_from(kept).unwrap_or(usize::MAX)
+    }
 }
 
 impl Default for Limits {
@@ -239,6 +252,7 @@ impl Default for Limits {
             cached_bytes: 32 * MIB,
             cache: Duration::from_secs(5),
             cache_failure: Duration::from_secs(1),
+            skip: Duration::from_secs(10),
             max_age: Duration::from_secs(120),
             max_future: Duration::from_secs(30),
             cached_tokens: 1_024,
@@ -262,7 +276,8 @@ impl Default for Limits {
             samplers: 2,
             sampled: 1_024,
             history_series: 50_000,
-            history_samples: 2_000_000,
+            history_ring: 12_288,
+            history_bytes: 32 * MIB,
             fetch: Duration::from_secs(3),
             fetch_pod: Duration::from_secs(1),
             fetch_max: Duration::from_secs(4),

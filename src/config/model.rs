@@ -58,7 +58,7 @@ pub struct Source {
     pub label_selector: SelectorMode,
     /// Files and names to prove who we are and who they are.
     pub credentials: Credentials,
-    /// Lets a URL whose host holds a placeholder reach loopback and link-local addresses.
+    /// Lets a URL whose host holds a placeholder reach loopback addresses.
     pub danger_allow_loopback: bool,
     /// Whether one process alone is behind a URL, so that its counters can be followed over time.
     pub single: bool,

@@ -90,6 +90,8 @@ pub struct Status {
     pub start_time: String,
     /// One a container.
     pub container_statuses: Vec<ContainerStatus>,
+    /// One an init container, those among them that go on beside the others.
+    pub init_container_statuses: Vec<ContainerStatus>,
 }
 
 /// How a container is.
@@ -149,7 +151,9 @@ impl Pod {
     /// Tells it from another pod that has its name or address later, and from itself before a container was started
     /// again.
     pub fn owner(&self) -> String {
-        let restarts: u64 = self.status.container_statuses.iter().map(|container| container.restart_count).sum();
+        let Status { container_statuses, init_container_statuses, .. } = &self.status;
+        let containers = container_statuses.iter().chain(init_container_statuses);
+        let restarts = containers.fold(0, |sum: u64, container| sum.saturating_add(container.restart_count));
         format!("{}@{}+{restarts}", self.metadata.uid, self.status.start_time)
     }
 
@@ -187,7 +191,8 @@ mod tests {
                 {"name":"once","ports":[{"name":"metrics","containerPort":1}]},
                 {"name":"sidecar","restartPolicy":"Always","ports":[{"name":"proxy","containerPort":2}]}],
               "containers":[{"ports":[{"name":"metrics","protocol":"UDP","containerPort":3},{"name":"metrics","protocol":"TCP","containerPort":4}]}]},
-            "status":{"phase":"Running","podIP":"fd00::1","startTime":"2026-08-18T02:35:04Z"}},
+            "status":{"phase":"Running","podIP":"fd00::1","startTime":"2026-08-18T02:35:04Z",
+              "containerStatuses":[{"restartCount":2}],"initContainerStatuses":[{"restartCount":0},{"restartCount":1}]}},
             {"metadata":{"name":"new","deletionTimestamp":"2026-08-18T02:35:04Z","annotations":null}}]}"#;
         let list: List<Pod> = serde_json::from_slice(list).unwrap();
         let [web, new] = &list.items[..] else { panic!("{list:?}") };
@@ -196,6 +201,7 @@ mod tests {
         assert_eq!((web.port("metrics"), web.port("proxy"), web.port("x")), (Some(4), Some(2), None));
         assert_eq!((web.metadata.annotations.port.as_deref(), &*web.status.phase), (Some("9"), "Running"));
         assert!(web.spec.host_network && new.metadata.deletion_timestamp.is_some());
+        assert_eq!(web.owner(), "u@2026-08-18T02:35:04Z+3");
         assert_eq!((new.address(), new.port("metrics")), (None, None));
     }
 

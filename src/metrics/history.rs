@@ -1,17 +1,20 @@
 //! Samples over time, for rules whose value looks back. Bounded: where there is no room the rule errs, and nothing is
 //! forgotten from under a sum.
 
+mod view;
+
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::evaluate::{Data, Element, Labels, Sample, Series, Times};
-use crate::parse::expression::{Expr, NAME_LABEL, VectorSelector};
+use super::evaluate::{Labels, Sample, Series};
 use crate::source::error::SourceError;
 use crate::source::page::Refusal;
+pub use view::{OfPast, View};
 
-/// Samples of all rules together.
+/// Bytes for the samples of all rules together.
 #[derive(Debug)]
 pub struct Room {
     most: usize,
@@ -23,6 +26,8 @@ pub struct Room {
 pub struct History {
     /// How long a sample is of use.
     keep: i64,
+    /// Samples closer to each other than this are not kept, which bounds how many there are of a series.
+    apart: i64,
     most_series: usize,
     room: Arc<Room>,
     past: Mutex<Past>,
@@ -32,8 +37,8 @@ pub struct History {
 struct Past {
     objects: HashMap<String, Object>,
     series: usize,
-    /// Something had to be left out since this time.
-    full: Option<i64>,
+    /// Something had to be left out: since when, and for want of what.
+    full: Option<(i64, Bound)>,
 }
 
 /// The past of one object.
@@ -50,6 +55,15 @@ struct Object {
     series: HashMap<Labels, VecDeque<Sample>>,
 }
 
+/// What there is too little of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Bound {
+    /// A rule keeps so many series.
+    Series(usize),
+    /// All rules together keep so many bytes.
+    Bytes(usize),
+}
+
 /// Why an object could not be sampled.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Trouble {
@@ -59,17 +73,6 @@ pub enum Trouble {
     Refused(Refusal),
 }
 
-/// The past of one object, as it is now.
-#[derive(Clone, Debug, PartialEq)]
-pub struct View {
-    /// When it was sampled, milliseconds, oldest first.
-    pub times: Vec<i64>,
-    /// Why it was not, the last time.
-    pub trouble: Option<Trouble>,
-    /// Everything that was sampled and is of use.
-    pub series: Vec<Series>,
-}
-
 /// What is asked of a past.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
@@ -77,31 +80,32 @@ pub enum Seen {
     View(View),
     /// Nothing of this object.
     Nothing,
-    /// There is no room for more than so many series.
-    Full(usize),
+    /// There is no room for all of it.
+    Full(Bound),
 }
 
 impl Room {
-    /// For so many samples.
+    /// For so many bytes.
     pub fn new(most: usize) -> Self {
         Self { most, taken: AtomicUsize::new(0) }
     }
 
-    fn take(&self) -> bool {
-        let more = |taken| (taken < self.most).then_some(taken + 1);
+    fn take(&self, bytes: usize) -> bool {
+        let more = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= self.most);
         self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
     }
 
-    fn give_back(&self, count: usize) {
-        self.taken.fetch_sub(count, Ordering::Relaxed);
+    fn give_back(&self, bytes: usize) {
+        self.taken.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
 impl History {
     /// For a rule that looks back for so long, sampled this often.
     pub fn new(window: Duration, interval: Duration, most_series: usize, room: Arc<Room>) -> Self {
-        let keep = i64::try_from((window + 2 * interval).as_millis()).unwrap_or(i64::MAX);
-        Self { keep, most_series, room, past: Mutex::default() }
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let (keep, apart) = (millis(window + 2 * interval), millis(interval / 2));
+        Self { keep, apart, most_series, room, past: Mutex::default() }
     }
 
     /// Takes the samples that an object had at one time, in milliseconds of a clock that is never set. An object with
@@ -109,25 +113,40 @@ impl History {
     pub fn observe(&self, object: &str, owner: &str, at: i64, samples: impl Iterator<Item = (Labels, f64)>) {
         let mut past = self.lock();
         let Past { objects, series: count, full } = &mut *past;
-        let known = self.object(objects, count, object, owner, at);
-        // The same page, seen by another selection.
-        if known.times.back().is_some_and(|last| at <= *last) {
+        let most = Bound::Bytes(self.room.most);
+        let Some(known) = self.object(objects, count, object, owner, at) else { return *full = Some((at, most)) };
+        known.trouble = None;
+        // The same page, or the page of a moment ago, seen by another selection.
+        if known.times.back().is_some_and(|last| at < last.saturating_add(self.apart.max(1))) {
             return;
         }
-        known.trouble = None;
         self.room.give_back(known.forget(at - self.keep));
+        if !self.room.take(TIME) {
+            return *full = Some((at, most));
+        }
         known.times.push_back(at);
         for (labels, value) in samples {
-            let is_new = !known.series.contains_key(&labels);
-            if (is_new && *count >= self.most_series) || !self.room.take() {
-                *full = Some(at);
-                continue;
+            let known_series = known.series.get_mut(&labels);
+            let is_new = known_series.is_none();
+            if is_new && *count >= self.most_series {
+                *full = Some((at, Bound::Series(self.most_series)));
+            } else if !self.room.take(SAMPLE + if is_new { cost(&labels) } else { 0 }) {
+                *full = Some((at, most));
+            } else if let Some(samples) = known_series {
+                samples.push_back(Sample { at, value });
+            } else {
+                *count += 1;
+                known.series.insert(labels, VecDeque::from([Sample { at, value }]));
             }
-            *count += usize::from(is_new);
-            known.series.entry(labels).or_default().push_back(Sample { at, value });
         }
         let before = known.series.len();
-        known.series.retain(|_, samples| !samples.is_empty());
+        known.series.retain(|labels, samples| {
+            let stays = !samples.is_empty();
+            if !stays {
+                self.room.give_back(cost(labels));
+            }
+            stays
+        });
         *count -= before - known.series.len();
     }
 
@@ -135,10 +154,12 @@ impl History {
     pub fn fail(&self, object: &str, owner: &str, at: i64, trouble: Trouble) {
         let mut past = self.lock();
         let Past { objects, series: count, .. } = &mut *past;
-        self.object(objects, count, object, owner, at).trouble = Some(trouble);
+        if let Some(known) = self.object(objects, count, object, owner, at) {
+            known.trouble = Some(trouble);
+        }
     }
 
-    /// The object with this owner, from nothing if it had another one.
+    /// The object with this owner, from nothing if it had another one; `None` if there is no room for it.
     fn object<'o>(
         &self,
         objects: &'o mut HashMap<String, Object>,
@@ -146,26 +167,30 @@ impl History {
         object: &str,
         owner: &str,
         at: i64,
-    ) -> &'o mut Object {
+    ) -> Option<&'o mut Object> {
         if objects.get(object).is_some_and(|known| known.owner != owner)
             && let Some(gone) = objects.remove(object)
         {
             *count -= gone.series.len();
-            self.room.give_back(gone.samples());
+            self.room.give_back(gone.cost(object));
         }
-        let known = objects.entry(object.to_owned()).or_default();
-        if known.owner.is_empty() {
-            owner.clone_into(&mut known.owner);
+        if !objects.contains_key(object) {
+            let new = Object { owner: owner.to_owned(), ..Object::default() };
+            if !self.room.take(new.cost(object)) {
+                return None;
+            }
+            objects.insert(object.to_owned(), new);
         }
+        let known = objects.get_mut(object)?;
         known.tried = known.tried.max(at);
-        known
+        Some(known)
     }
 
     /// What is known of an object that has this owner.
     pub fn seen(&self, object: &str, owner: &str) -> Seen {
         let past = self.lock();
-        if past.full.is_some() {
-            return Seen::Full(self.most_series);
+        if let Some((_, bound)) = past.full {
+            return Seen::Full(bound);
         }
         match past.objects.get(object).filter(|known| known.owner == owner) {
             None => Seen::Nothing,
@@ -184,16 +209,16 @@ impl History {
     pub fn prune(&self, now: i64) {
         let mut past = self.lock();
         let Past { objects, series, full } = &mut *past;
-        objects.retain(|_, object| {
+        objects.retain(|name, object| {
             let stays = object.tried >= now - self.keep;
             if !stays {
                 *series -= object.series.len();
-                self.room.give_back(object.samples());
+                self.room.give_back(object.cost(name));
             }
             stays
         });
         // What had to be left out would be of no use any more.
-        if full.is_some_and(|at| at < now - self.keep) {
+        if full.is_some_and(|(at, _)| at < now - self.keep) {
             *full = None;
         }
     }
@@ -205,36 +230,43 @@ impl History {
 
 impl Drop for History {
     fn drop(&mut self) {
-        let taken = self.lock().objects.values().map(Object::samples).sum();
+        let taken = self.lock().objects.iter().map(|(name, object)| object.cost(name)).sum();
         self.room.give_back(taken);
     }
 }
 
+/// Bytes of memory that these take, roughly, with what a map or a queue adds: an object without anything, a series without
+/// its labels, a sample, the time of a page.
+const OBJECT: usize = 320;
+const SERIES: usize = 96;
+const SAMPLE: usize = 16;
+const TIME: usize = 8;
+
+fn cost(labels: &Labels) -> usize {
+    SERIES + labels.bytes()
+}
+
 impl Object {
-    fn samples(&self) -> usize {
-        self.series.values().map(VecDeque::len).sum()
+    fn cost(&self, name: &str) -> usize {
+        let series = self.series.iter().map(|(labels, samples)| cost(labels) + SAMPLE * samples.len());
+        OBJECT + name.len() + self.owner.len() + TIME * self.times.len() + series.sum::<usize>()
     }
 
-    /// Forgets what is older than this; how much that was.
+    /// Forgets what is older than this; the bytes of it.
     fn forget(&mut self, oldest: i64) -> usize {
         let mut forgotten = 0;
         while self.times.front().is_some_and(|at| *at < oldest) {
             self.times.pop_front();
+            forgotten += TIME;
         }
         for samples in self.series.values_mut() {
             while samples.front().is_some_and(|sample| sample.at < oldest) {
                 samples.pop_front();
-                forgotten += 1;
+                forgotten += SAMPLE;
             }
         }
         forgotten
     }
-}
-
-/// The past of an object as data of an expression.
-pub struct OfPast<'a> {
-    selectors: Vec<&'a VectorSelector>,
-    view: &'a View,
 }
 
 impl Seen {
@@ -242,7 +274,7 @@ impl Seen {
     pub fn describe(&self) -> String {
         match self {
             Self::Nothing => "not sampled yet".to_owned(),
-            Self::Full(most) => format!("no room for more than {most} series"),
+            Self::Full(bound) => format!("no room: {bound}"),
             Self::View(View { times, trouble, series }) => {
                 let span = times.first().zip(times.last()).map_or(0, |(first, last)| last - first);
                 let (times, series) = (times.len(), series.len());
@@ -258,44 +290,12 @@ impl Seen {
     }
 }
 
-impl View {
-    /// How long the samples of the last `range` milliseconds before `now` span; `None` without any.
-    pub fn span(&self, range: i64, now: i64) -> Option<i64> {
-        let mut within = self.times.iter().filter(|at| **at > now.saturating_sub(range) && **at <= now);
-        let first = within.next()?;
-        Some(within.next_back().unwrap_or(first) - first)
-    }
-}
-
-impl<'a> OfPast<'a> {
-    /// For this expression.
-    pub fn new(expr: &'a Expr, view: &'a View) -> Self {
-        Self { selectors: expr.selectors().collect(), view }
-    }
-
-    fn picked(&self, selector: usize) -> impl Iterator<Item = &Series> {
-        let selector = self.selectors.get(selector).copied();
-        self.view.series.iter().filter(move |series| {
-            let labels = &series.labels;
-            let name = labels.get(NAME_LABEL).unwrap_or_default();
-            selector.is_some_and(|selector| selector.matches(name, |label| labels.get(label).map(Into::into)))
-        })
-    }
-}
-
-impl Data for OfPast<'_> {
-    /// Of the last time that the object was sampled: what was not there then is not there now.
-    fn instant(&self, selector: usize) -> Vec<Element> {
-        let latest = |series: &Series| {
-            let Sample { at, value } =
-                *series.samples.last().filter(|sample| Some(&sample.at) == self.view.times.last())?;
-            Some(Element { labels: series.labels.clone(), value, times: Times::of(at) })
-        };
-        self.picked(selector).filter_map(latest).collect()
-    }
-
-    fn range(&self, selector: usize) -> Vec<Series> {
-        self.picked(selector).cloned().collect()
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Series(most) => write!(f, "more than {most} series of a rule over time"),
+            Self::Bytes(most) => write!(f, "more than {} MiB of samples of all rules over time", most >> 20),
+        }
     }
 }
 

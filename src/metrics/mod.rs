@@ -80,9 +80,14 @@ impl Metrics {
                 over_time::sample(served, selected, objects.get(), &shared, steady, now);
             })
         };
-        let room = Arc::new(Room::new(shared.limits().history_samples));
+        let room = Arc::new(Room::new(shared.limits().history_bytes));
         let scraper = Scraper::new(shared.clone(), sampler);
         Self { rules: RwLock::default(), shared, objects, scraper, steady, room }
+    }
+
+    /// Keeps a server from pods and placeholders in a host.
+    pub fn reserve(&self, host: &str, port: u16) {
+        self.shared.reserved().add(host, port);
     }
 
     /// Asks the Kubernetes API for objects from now on. A second call changes nothing.

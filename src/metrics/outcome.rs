@@ -17,6 +17,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::evaluate::EvalError;
+use super::history::Bound;
 use crate::config::model::{OnMissing, OnNan, Rule};
 use crate::parse::exposition::Kind;
 use crate::parse::quantity::{Milli, NotServable};
@@ -71,6 +72,8 @@ pub enum Absence {
     NoResult,
     /// Series match, and the expression leaves nothing of them.
     Filtered,
+    /// Series match, none of them sampled often enough for the expression.
+    TooFewSamples,
     /// A sample is older than `maxAge`.
     Stale,
     /// A sample lies in the future.
@@ -104,8 +107,8 @@ pub enum Fault {
     Evaluation(EvalError),
     /// The samples so far span less than half of what the value looks back over.
     Gathering,
-    /// More series than are kept for a rule over time; so many are.
-    NoRoom(usize),
+    /// More than is kept over time.
+    NoRoom(Bound),
     /// As many selections are sampled as can be; so many.
     NotSampled(usize),
     /// Counters of a page began anew more than once within the range.
@@ -226,6 +229,7 @@ impl Absence {
             Self::OtherObjects => "other_objects",
             Self::NoResult => "no_result",
             Self::Filtered => "filtered",
+            Self::TooFewSamples => "too_few_samples",
             Self::Stale => "stale",
             Self::Future => "future",
             Self::Nan => "nan",
@@ -286,6 +290,9 @@ impl fmt::Display for Absence {
             Self::Filtered => f.write_str(
                 "its value comes to nothing: a comparison leaves none of what matches, or operands share no labels",
             ),
+            Self::TooFewSamples => f.write_str(
+                "what matches on its page has been there too shortly: a rate takes two samples within its range",
+            ),
             Self::Stale => f.write_str("the sample is older than maxAge allows"),
             Self::Future => f.write_str("the sample's timestamp lies in the future; compare the clocks"),
             Self::Nan => f.write_str("the value is NaN, which onNaN takes as missing"),
@@ -310,9 +317,7 @@ impl fmt::Display for Fault {
             Self::Resets => f.write_str(
                 "a counter began anew more than once within the range, as when several processes take turns behind one URL",
             ),
-            Self::NoRoom(most) => {
-                write!(f, "more than {most} series over time, or too many samples of all rules; add a label matcher")
-            }
+            Self::NoRoom(bound) => write!(f, "{bound}; add a label matcher"),
             Self::NotSampled(most) => write!(f, "not sampled: {most} other selections of objects are already"),
         }
     }

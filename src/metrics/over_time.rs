@@ -56,7 +56,7 @@ pub(super) fn answer(
         let mut trouble = None;
         let finding = match seen {
             _ if !room => Finding::Unusable(Fault::NotSampled(request.shared.limits().sampled)),
-            Seen::Full(most) => Finding::Unusable(Fault::NoRoom(most)),
+            Seen::Full(bound) => Finding::Unusable(Fault::NoRoom(bound)),
             Seen::Nothing => Finding::Unusable(Fault::Gathering),
             Seen::View(mut view) => {
                 trouble = view.trouble.take();
@@ -91,14 +91,13 @@ pub(super) fn of_page(
     });
     trace.note("samples", || seen.describe());
     let mut view = match seen {
-        Seen::Full(most) => return Err(about.refused(&Fault::NoRoom(most))),
+        Seen::Full(bound) => return Err(about.refused(&Fault::NoRoom(bound))),
         Seen::Nothing => return Err(about.refused(&Fault::Gathering)),
         Seen::View(view) => view,
     };
     let now = request.shared.clock().now();
     let steady = request.steady.at(now.monotonic);
-    let range = i64::try_from(past.range.as_millis()).unwrap_or(i64::MAX);
-    if view.span(range, steady).is_none_or(|span| span < range / 2) {
+    if !past.is_enough(&view, steady) {
         return Err(match view.trouble {
             Some(Trouble::Failed(error)) => about.source(&error),
             Some(Trouble::Refused(refusal)) => about.page(&refusal),
@@ -161,7 +160,8 @@ impl Member for Sampled<'_> {
         let counted = |series: &&Series| {
             let labels = &series.labels;
             let name = labels.get(NAME_LABEL).unwrap_or_default();
-            counters(expr).iter().any(|selector| selector.matches(name, |label| labels.get(label).map(Into::into)))
+            let counters = within(expr, OF_COUNTERS);
+            counters.iter().any(|selector| selector.matches(name, |label| labels.get(label).map(Into::into)))
         };
         if series.iter().filter(counted).any(|series| begun_anew(series) > 1) {
             return Finding::Unusable(Fault::Resets);
@@ -170,15 +170,21 @@ impl Member for Sampled<'_> {
     }
 }
 
-/// The selectors whose samples are taken for those of counters.
-fn counters(expr: &Expr) -> Vec<&VectorSelector> {
+/// What takes samples for those of counters.
+const OF_COUNTERS: &[Function] = &[Function::Rate, Function::Increase, Function::Irate];
+
+/// What takes two samples of a series at least.
+const OF_PAIRS: &[Function] = &[Function::Rate, Function::Increase, Function::Irate, Function::Delta];
+
+/// The selectors within calls of these functions.
+fn within<'a>(expr: &'a Expr, functions: &[Function]) -> Vec<&'a VectorSelector> {
     match expr {
-        Expr::Call(Function::Rate | Function::Increase | Function::Irate, arguments) => {
+        Expr::Call(function, arguments) if functions.contains(function) => {
             arguments.iter().flat_map(Expr::selectors).collect()
         }
-        Expr::Call(_, arguments) => arguments.iter().flat_map(counters).collect(),
-        Expr::Aggregate(_, _, inner) | Expr::Negate(inner) => counters(inner),
-        Expr::Binary(_, left, right) => [left, right].into_iter().flat_map(|side| counters(side)).collect(),
+        Expr::Call(_, arguments) => arguments.iter().flat_map(|argument| within(argument, functions)).collect(),
+        Expr::Aggregate(_, _, inner) | Expr::Negate(inner) => within(inner, functions),
+        Expr::Binary(_, left, right) => [left, right].into_iter().flat_map(|side| within(side, functions)).collect(),
         Expr::Number(_) | Expr::Selector(_) => Vec::new(),
     }
 }
@@ -188,15 +194,20 @@ fn of_view(request: &Request<'_>, past: &Past, mut view: View) -> Finding {
     let Value::Series(expr) = &request.served.rule.value else { return Finding::Unusable(Fault::Several) };
     let now = request.shared.clock().now();
     let steady = request.steady.at(now.monotonic);
-    let range = i64::try_from(past.range.as_millis()).unwrap_or(i64::MAX);
-    if view.span(range, steady).is_none_or(|span| span < range / 2) {
+    if !past.is_enough(&view, steady) {
         return Finding::Unusable(Fault::Gathering);
     }
+    let nothing = |view: &View| OfPast::new(expr, view).nothing(&within(expr, OF_PAIRS), steady);
     let selector = request.ask.metric_selector;
     if !selector.is_everything() {
+        let before = nothing(&view);
         view.series.retain(|series| select::matches_labels(selector, |key| series.labels.get(key)));
+        if before != Absence::NoSeries && nothing(&view) == Absence::NoSeries {
+            return Finding::Nothing(Absence::MetricSelector);
+        }
     }
     let elements = match evaluate::evaluate(expr, &OfPast::new(expr, &view), steady) {
+        Ok(elements) if elements.is_empty() => return Finding::Nothing(nothing(&view)),
         Ok(elements) => elements,
         Err(error) => return Finding::Unusable(Fault::Evaluation(error)),
     };

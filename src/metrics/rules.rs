@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::history::{History, Room};
+use super::history::{History, Room, View};
 use super::last::LastValues;
 use crate::config::limits::Limits;
 use crate::config::model::{Bound, ByName, Config, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, Value};
@@ -70,6 +70,14 @@ impl Past {
         let interval = limits.sampling(shortest);
         let history = Arc::new(History::new(longest, interval, limits.history_series, room.clone()));
         Some(Self { history, range: longest, interval })
+    }
+
+    /// Whether the samples of an object span half of the range at the time `now`. A tenth of an interval does not matter:
+    /// samples come a little early or late, and would have to wait for another one.
+    pub fn is_enough(&self, view: &View, now: i64) -> bool {
+        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let wanted = millis(self.range / 2) - millis(self.interval / 10);
+        view.span(millis(self.range), now).is_some_and(|span| span >= wanted.max(1))
     }
 }
 

@@ -168,7 +168,7 @@ mod tests {
         let config = "sources: {app: {pods: {port: 1}}}\n\
                       metrics: [{name: a, object: pods, source: app, value: 'sum(rate(a[1s]))'}]\n";
         let config = file::load(config.as_bytes(), shared.limits()).config;
-        let rules = Rules::new(config, None, &Rules::default(), shared, &Arc::new(Room::new(1)));
+        let rules = Rules::new(config, None, &Rules::default(), shared, &Arc::new(Room::new(1 << 20)));
         let Entry::Rule(served, _) = rules.find("pods", "a") else { panic!("no rule") };
         served
     }

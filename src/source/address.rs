@@ -1,12 +1,88 @@
-//! Which addresses a URL may reach when its host comes from a request.
+//! Which addresses a URL may reach when its host is somebody else's to choose: an object's name, or a pod's address.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use super::resolve::Resolver;
+
+/// Where the URLs of a source may lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Wherever they say: its host is written down in the configuration.
+    Anywhere,
+    /// To other machines, but not to the Kubernetes API.
+    Others,
+    /// Likewise, and to loopback addresses.
+    OthersAndLoopback,
+}
+
+/// Servers that no such URL may reach, as we have credentials for them or they trust us: the Kubernetes API.
+#[derive(Debug, Default)]
+pub struct Reserved(Mutex<Vec<(String, u16)>>);
+
+impl Reserved {
+    /// Reserves a server: a name or an address without brackets, and its port.
+    pub fn add(&self, host: &str, port: u16) {
+        let mut servers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !servers.iter().any(|(other, of)| other == host && *of == port) {
+            servers.push((host.to_owned(), port));
+        }
+    }
+
+    /// Whether one of them is there.
+    fn are_at(&self, to: SocketAddr, resolver: &Resolver, longest: Duration) -> bool {
+        let servers: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        servers.iter().filter(|(_, port)| *port == to.port()).any(|(host, _)| {
+            let addresses = resolver.look_up(host, longest);
+            addresses.is_ok_and(|addresses| addresses.iter().any(|ip| ip.to_canonical() == to.ip().to_canonical()))
+        })
+    }
+}
+
+impl Reach {
+    /// Says whose an address is that must not be reached; `None` if it may be.
+    pub(super) fn refuses(
+        self,
+        to: SocketAddr,
+        reserved: &Reserved,
+        resolver: &Resolver,
+        longest: Duration,
+    ) -> Option<&'static str> {
+        if self == Self::Anywhere {
+            return None;
+        }
+        if reserved.are_at(to, resolver, longest) {
+            return Some("Kubernetes API");
+        }
+        match special(to.ip()) {
+            Some(LOOPBACK) if self == Self::OthersAndLoopback => None,
+            Some(kind) => Some(kind),
+            None => is_own(to.ip()).then_some("local"),
+        }
+    }
+}
+
+/// Whether an address is one of this machine or pod: then what is sent to it comes from there. Nothing is sent for that.
+fn is_own(ip: IpAddr) -> bool {
+    let from = match ip {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    let local = UdpSocket::bind((from, 0)).and_then(|socket| {
+        socket.connect((ip, 9))?;
+        socket.local_addr()
+    });
+    local.is_ok_and(|local| local.ip() == ip)
+}
+
+const LOOPBACK: &str = "loopback";
 
 /// Says why `ip` is not an ordinary unicast address of another machine; `None` if it is one.
 ///
 /// A caller who chooses a name in a URL's host must not reach services that trust this machine or its link: those on
 /// loopback, and a cloud's metadata service on 169.254.169.254. IPv4 addresses wrapped in IPv6 count as themselves.
-pub fn special(ip: IpAddr) -> Option<&'static str> {
+fn special(ip: IpAddr) -> Option<&'static str> {
     match ip {
         IpAddr::V4(ip) => special_v4(ip),
         IpAddr::V6(ip) => special_v6(ip),
@@ -16,7 +92,7 @@ pub fn special(ip: IpAddr) -> Option<&'static str> {
 fn special_v4(ip: Ipv4Addr) -> Option<&'static str> {
     match ip.octets() {
         [0, ..] => Some("unspecified"),
-        [127, ..] => Some("loopback"),
+        [127, ..] => Some(LOOPBACK),
         [169, 254, ..] => Some("link-local"),
         [224..=239, ..] => Some("multicast"),
         [255, 255, 255, 255] => Some("broadcast"),
@@ -29,7 +105,7 @@ fn special_v6(ip: Ipv6Addr) -> Option<&'static str> {
         return Some("unspecified");
     }
     if ip.is_loopback() {
-        return Some("loopback");
+        return Some(LOOPBACK);
     }
     match ip.segments() {
         [0xfe80..=0xfebf, ..] => Some("link-local"),
@@ -48,6 +124,7 @@ fn special_v6(ip: Ipv6Addr) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::limits::Limits;
 
     #[test]
     fn tells_special_addresses() {
@@ -94,5 +171,32 @@ mod tests {
         ] {
             assert_eq!(special(address.parse().unwrap()), expected, "{address}");
         }
+    }
+
+    #[test]
+    fn refuses_what_is_reserved_or_own() {
+        let limits = Limits { lookups: 0, ..Limits::default() };
+        let (resolver, reserved) = (Resolver::new(&limits), Reserved::default());
+        for _ in 0..2 {
+            reserved.add("192.0.2.1", 443);
+            reserved.add("fd00::1", 6443);
+        }
+        assert_eq!(reserved.0.lock().unwrap().len(), 2);
+        for (reach, to, expected) in [
+            (Reach::Others, "192.0.2.1:443", Some("Kubernetes API")),
+            (Reach::Others, "[::ffff:192.0.2.1]:443", Some("Kubernetes API")),
+            (Reach::OthersAndLoopback, "[fd00::1]:6443", Some("Kubernetes API")),
+            (Reach::Anywhere, "192.0.2.1:443", None),
+            (Reach::Others, "192.0.2.1:80", None),
+            (Reach::Others, "127.0.0.1:443", Some("loopback")),
+            (Reach::OthersAndLoopback, "127.0.0.1:443", None),
+            (Reach::OthersAndLoopback, "169.254.169.254:80", Some("link-local")),
+            (Reach::Anywhere, "169.254.169.254:80", None),
+        ] {
+            let to = to.parse().unwrap();
+            assert_eq!(reach.refuses(to, &reserved, &resolver, Duration::ZERO), expected, "{reach:?} {to}");
+        }
+        let own = ["127.0.0.1", "192.0.2.1"].map(|ip| is_own(ip.parse().unwrap()));
+        assert_eq!(own, [true, false]);
     }
 }

@@ -15,7 +15,7 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Error};
 
-use super::address;
+use super::address::{Reach, Reserved};
 use super::error::{FetchError, Phase};
 use super::resolve::Resolver;
 use crate::config::limits::Limits;
@@ -28,8 +28,8 @@ const ADDRESSES: usize = 16;
 pub(super) struct Options {
     /// The whole time for one fetch.
     pub(super) timeout: Duration,
-    /// Whether the address must be an ordinary one of another machine.
-    pub(super) filter: bool,
+    /// Where it may lead.
+    pub(super) reach: Reach,
     /// Whether `https` is spoken, which takes longer to connect.
     pub(super) tls: bool,
 }
@@ -74,7 +74,13 @@ pub(super) fn excess() -> bool {
 
 /// An agent with these trusted roots and this client certificate. It keeps no connections: sources are asked every few
 /// seconds, and a connection kept that long is as likely to be dead.
-pub(super) fn new(options: &Options, tls: TlsConfig, limits: &Limits, resolver: Arc<Resolver>) -> Agent {
+pub(super) fn new(
+    options: &Options,
+    tls: TlsConfig,
+    limits: &Limits,
+    resolver: Arc<Resolver>,
+    reserved: Arc<Reserved>,
+) -> Agent {
     let connect = if options.tls { limits.connect_tls } else { limits.connect };
     let config = Config::builder()
         .http_status_as_error(false)
@@ -92,7 +98,7 @@ pub(super) fn new(options: &Options, tls: TlsConfig, limits: &Limits, resolver: 
         .tls_config(tls)
         .build();
     let connector = ().chain(TcpConnector::default()).chain(Connected).chain(RustlsConnector::default()).chain(Ready);
-    Agent::with_parts(config, connector, Names { resolver, filter: options.filter })
+    Agent::with_parts(config, connector, Names { resolver, reserved, reach: options.reach })
 }
 
 fn phase() -> Phase {
@@ -107,7 +113,8 @@ fn enter(phase: Phase) {
 #[derive(Debug)]
 struct Names {
     resolver: Arc<Resolver>,
-    filter: bool,
+    reserved: Arc<Reserved>,
+    reach: Reach,
 }
 
 impl UreqResolver for Names {
@@ -132,15 +139,16 @@ impl UreqResolver for Names {
 impl Names {
     fn addresses(&self, host: &str, port: u16, longest: Duration) -> Result<ResolvedSocketAddrs, FetchError> {
         let mut addresses: ResolvedSocketAddrs = ArrayVec::from_fn(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
-        let mut special = None;
+        let mut refused = None;
         for &ip in self.resolver.look_up(host, longest)?.iter() {
-            match address::special(ip).filter(|_| self.filter) {
-                Some(kind) => special = Some(kind),
-                None if addresses.len() < ADDRESSES => addresses.push(SocketAddr::new(ip, port)),
+            let to = SocketAddr::new(ip, port);
+            match self.reach.refuses(to, &self.reserved, &self.resolver, longest) {
+                Some(kind) => refused = Some(kind),
+                None if addresses.len() < ADDRESSES => addresses.push(to),
                 None => {}
             }
         }
-        match special {
+        match refused {
             Some(kind) if addresses.is_empty() => Err(FetchError::Address(kind)),
             _ => Ok(addresses),
         }

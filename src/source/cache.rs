@@ -135,6 +135,11 @@ impl<K: Clone + Eq + Hash, V> Cache<K, V> {
         }
     }
 
+    /// The value that was kept last for `key`, if it is still there; it may be past its time.
+    pub fn last(&self, key: &K) -> Option<Arc<V>> {
+        self.lock().slots.get(key)?.kept.as_ref().map(|kept| kept.value.clone())
+    }
+
     /// `None`: only a load can tell, and the caller does not wait.
     fn step(&self, key: &K, now: Instant, wait: Wait, covers: impl Fn(&V) -> bool) -> Option<Step<V>> {
         let mut state = self.lock();

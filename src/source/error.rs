@@ -141,6 +141,11 @@ impl FetchError {
         }
     }
 
+    /// Whether nobody was there to connect to.
+    pub fn is_unconnected(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::Timeout(Phase::Connect))
+    }
+
     /// What else is known, for the log: foreign bytes escaped and cut, but neither stable nor ours.
     pub fn detail(&self) -> Option<&str> {
         match self {
@@ -170,6 +175,11 @@ impl FetchError {
 }
 
 impl SourceError {
+    /// Whether nobody was there to connect to.
+    pub fn is_unconnected(&self) -> bool {
+        matches!(self, Self::Fetch(error) if error.is_unconnected())
+    }
+
     /// What else is known, for the log.
     pub fn detail(&self) -> String {
         let detail = match self {

@@ -8,6 +8,7 @@ use ureq::http::header::{self, HeaderMap};
 use ureq::http::{Response, Uri};
 use ureq::{Agent, RequestBuilder};
 
+use super::address::{Reach, Reserved};
 use super::agent::{self, Options};
 use super::credentials::{Current, Secrets};
 use super::error::{FetchError, SourceError};
@@ -22,6 +23,7 @@ pub struct Fetcher {
     secrets: Secrets,
     limits: Limits,
     resolver: Arc<Resolver>,
+    reserved: Arc<Reserved>,
     agent: Mutex<Option<Ready>>,
 }
 
@@ -43,14 +45,19 @@ pub struct Head {
 
 impl Fetcher {
     /// For one source.
-    pub fn new(source: &Source, limits: &Limits, resolver: Arc<Resolver>) -> Self {
-        let filter = source.is_open() && !source.danger_allow_loopback;
+    pub fn new(source: &Source, limits: &Limits, resolver: Arc<Resolver>, reserved: Arc<Reserved>) -> Self {
+        let reach = match (source.is_open(), source.danger_allow_loopback) {
+            (false, _) => Reach::Anywhere,
+            (true, false) => Reach::Others,
+            (true, true) => Reach::OthersAndLoopback,
+        };
         Self {
-            options: Options { timeout: source.timeout, filter, tls: source.is_https() },
+            options: Options { timeout: source.timeout, reach, tls: source.is_https() },
             server_name: source.credentials.server_name.clone(),
             secrets: Secrets::new(source.credentials.clone(), limits),
             limits: limits.clone(),
             resolver,
+            reserved,
             agent: Mutex::new(None),
         }
     }
@@ -142,7 +149,8 @@ impl Fetcher {
         match &*ready {
             Some(ready) if Arc::ptr_eq(&ready.credentials, &credentials) => Ok(ready.clone()),
             _ => {
-                let agent = agent::new(&self.options, credentials.tls.clone(), &self.limits, self.resolver.clone());
+                let (resolver, reserved) = (self.resolver.clone(), self.reserved.clone());
+                let agent = agent::new(&self.options, credentials.tls.clone(), &self.limits, resolver, reserved);
                 Ok(ready.insert(Ready { agent, credentials }).clone())
             }
         }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use log::{debug, warn};
 use once_cell::sync::OnceCell;
 
+use super::address::Reserved;
 use super::cache::{Cache, Loaded, Outcome, Wait};
 use super::error::SourceError;
 use super::fetch::{Fetcher, Head};
@@ -28,6 +29,7 @@ pub struct Shared {
     clock: Clock,
     counters: Arc<Counters>,
     resolver: Arc<Resolver>,
+    reserved: Arc<Reserved>,
     /// Started when the first source of pods is asked.
     pool: OnceCell<Arc<Pool>>,
 }
@@ -64,7 +66,7 @@ impl Shared {
     /// Everything that sources need beside their own configuration.
     pub fn new(limits: Limits, clock: Clock, counters: Arc<Counters>) -> Self {
         let resolver = Arc::new(Resolver::new(&limits));
-        Self { limits, clock, counters, resolver, pool: OnceCell::new() }
+        Self { limits, clock, counters, resolver, reserved: Arc::default(), pool: OnceCell::new() }
     }
 
     /// Every cap and timeout.
@@ -82,6 +84,11 @@ impl Shared {
         &self.counters
     }
 
+    /// What only those sources may reach whose URL names it.
+    pub fn reserved(&self) -> &Reserved {
+        &self.reserved
+    }
+
     /// An empty cache of pages, for one generation.
     pub fn pages(&self) -> Arc<Pages> {
         Arc::new(Cache::new(self.limits.cached_pages, self.limits.cached_bytes))
@@ -93,7 +100,7 @@ impl Upstream {
     pub fn new(index: usize, source: Source, fixed: Vec<Want>, pages: Arc<Pages>, shared: Arc<Shared>) -> Self {
         let ranges = fixed.iter().flat_map(|want| want.query.ranges());
         let cache = ranges.min().map_or(source.cache, |range| source.cache.min(shared.limits.sampling(range) / 2));
-        let fetcher = Fetcher::new(&source, &shared.limits, shared.resolver.clone());
+        let fetcher = Fetcher::new(&source, &shared.limits, shared.resolver.clone(), shared.reserved.clone());
         let counters = shared.counters.fetches(&source.name);
         let next = fixed.iter().map(|want| want.id + 1).max().unwrap_or_default();
         let wants = Mutex::new(Wants { fixed, asked: Vec::new(), next, failing: false });
@@ -145,7 +152,8 @@ impl Upstream {
             outcome.as_ref().map_or(true, |page| page.found(want.id).is_some())
         };
         let now = self.shared.clock.now().monotonic;
-        settled(self.pages.get(&(self.index, url.to_owned()), now, wait, covers, || self.load(url)))
+        let key = (self.index, url.to_owned());
+        settled(self.pages.get(&key, now, wait, covers, || self.load(&key)))
     }
 
     /// What the server answers to a question: likewise.
@@ -205,14 +213,25 @@ impl Upstream {
         Some(pages)
     }
 
-    fn load(&self, url: &str) -> Loaded<Result<Arc<Page>, SourceError>> {
+    fn load(&self, key: &(usize, String)) -> Loaded<Result<Arc<Page>, SourceError>> {
+        let (_, url) = key;
         let wants: Vec<Want> = {
             let wants = self.wants();
             wants.fixed.iter().chain(&wants.asked).cloned().collect()
         };
         let fetched = self.fetch(url, &wants);
         self.tell(fetched.as_ref().map(|page| (page.bytes, || page.describe())));
-        self.loaded(fetched, Page::cost, url.len())
+        let mut loaded = self.loaded(fetched, Page::cost, url.len());
+        let is_unconnected =
+            |outcome: &Result<Arc<Page>, SourceError>| outcome.as_ref().is_err_and(SourceError::is_unconnected);
+        // Of many targets some are dead, and each try keeps a fetcher from those that live.
+        if self.source.is_open()
+            && is_unconnected(&loaded.value)
+            && self.pages.last(key).is_some_and(|it| is_unconnected(&it))
+        {
+            loaded.until = self.shared.clock.now().monotonic + self.shared.limits.skip;
+        }
+        loaded
     }
 
     fn loaded<T>(

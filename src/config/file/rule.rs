@@ -148,7 +148,7 @@ impl<'a> Draft<'a> {
                 line: fields.home().line,
             }));
             for rule in &rules {
-                fields.report(check::rule(rule, source), sink);
+                fields.report(check::rule(rule, source, limits), sink);
             }
         }
         Self { rules, resources: objects.resources, source: source_name, of_source }

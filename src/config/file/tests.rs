@@ -1,3 +1,4 @@
+mod open;
 mod prometheus;
 
 use std::path::PathBuf;
@@ -233,36 +234,6 @@ fn problems_of_sources() {
             (
                 "url: http://x/, namespaces: ^['*']",
                 "warning: namespaces: \"*\" lets whoever writes this page scale objects of every namespace",
-            ),
-        ],
-    );
-}
-
-#[test]
-fn problems_of_credentials_on_open_sources() {
-    let secret = "bearerTokenFile: /token, url: 'https://app/{name}'";
-    let open = "error: namespaces: a URL with placeholders and pods get credentials only with the namespaces listed one by \
-                one, or whoever can name an object or run a pod could collect them";
-    check(
-        with_source,
-        &[(
-            "bearerTokenFile: /t, url: ^'http://app/'",
-            "warning: url: credentials cross the network in clear over http://",
-        )],
-    );
-    assert_eq!(problems(&with_source(secret)), [format!("2:3: {open}")]);
-    assert_eq!(problems(&with_source(&format!("{secret}, namespaces: ['*']")))[..1], [format!("2:73: {open}")]);
-    good(&with_source(&format!("{secret}, namespaces: [shop]")));
-    check(
-        |more| with_source(&format!("{secret}, namespaces: [shop], {more}")),
-        &[
-            (
-                "basic: ^{username: me, passwordFile: /x}",
-                "error: basic: excludes bearerTokenFile:; both are Authorization",
-            ),
-            (
-                "headers: ^{authorization: {file: /x}}",
-                "error: headers: Authorization is there already, by basic: or bearerTokenFile:",
             ),
         ],
     );
@@ -509,25 +480,4 @@ fn keeps_to_limits() {
     ] {
         assert_eq!(first(&file).as_deref(), expected, "{file}");
     }
-}
-
-#[test]
-fn reads_sources_of_pods() {
-    let pods =
-        |port, https, host_network| Target::Pods(Pods { port, path: "/metrics".to_owned(), https, host_network });
-    for (source, target) in [
-        ("pods: {port: metrics}", pods(PodPort::Name("metrics".to_owned()), false, false)),
-        ("pods: {port: 9090, scheme: https}", pods(PodPort::Number(9_090), true, false)),
-        ("pods: {port: annotations, hostNetwork: true}", pods(PodPort::Annotations, false, true)),
-    ] {
-        let file = format!(
-            "sources:\n  app: {{{source}}}\nmetrics:\n  - {{name: q, object: pods, source: app, value: sum(q)}}\n"
-        );
-        let Loaded { config, problems } = load(file.as_bytes(), &Limits::default());
-        assert_eq!(problems, [], "{source}");
-        assert_eq!((&config.sources[0].target, &config.sources[0].namespaces), (&target, &Namespaces::All));
-        assert_eq!((&config.rules[0].identity, config.sources[0].timeout.as_secs()), (&Identity::Url, 1));
-    }
-    let file = "sources:\n  app: {pods: {port: 1}}\nmetrics:\n  - {name: q, object: services, source: app, value: q, nameLabel: x}\n";
-    assert_eq!(problems(file), ["4:67: error: nameLabel: the pod of source \"app\" already tells the object",]);
 }

@@ -44,6 +44,11 @@ impl Labels {
         self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
+    /// What they take.
+    pub fn bytes(&self) -> usize {
+        self.0.len()
+    }
+
     /// Those that are not named.
     pub fn without(&self, names: &[impl AsRef<str>]) -> Self {
         Self::sorted(self.iter().filter(|(name, _)| !has(names, name)))

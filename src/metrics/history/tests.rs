@@ -1,12 +1,20 @@
 //! What is kept, for how long, and what is told where there is no room.
 
 use super::*;
+use crate::config::limits::Limits;
+use crate::metrics::evaluate::Data;
+use crate::metrics::outcome::Absence;
+use crate::parse::expression::{Expr, NAME_LABEL};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 fn labels(name: &str) -> Labels {
     Labels::new([(NAME_LABEL, name)])
 }
+
+/// What an object without samples takes, and each series of it without its samples.
+const EMPTY: usize = OBJECT + "web".len() + "1".len();
+const ONE: usize = SERIES + "__name__a".len() + 2;
 
 fn history(most_series: usize, room: &Arc<Room>) -> History {
     History::new(10 * SECOND, SECOND, most_series, room.clone())
@@ -23,13 +31,13 @@ fn observe(history: &History, owner: &str, at: i64, name: &str, value: f64) {
 
 #[test]
 fn keeps_what_is_of_use() {
-    let room = Arc::new(Room::new(100));
+    let room = Arc::new(Room::new(10_000));
     let history = history(10, &room);
     for at in [0, 5_000, 5_000, 13_000] {
         observe(&history, "1", at, "a", at as f64);
     }
     assert_eq!(view(&history), [(5_000, 5_000.0), (13_000, 13_000.0)]);
-    assert_eq!(room.taken.load(Ordering::Relaxed), 2);
+    assert_eq!(room.taken.load(Ordering::Relaxed), EMPTY + ONE + 2 * (TIME + SAMPLE));
     assert_eq!(history.seen("db", "1"), Seen::Nothing);
     history.prune(26_000);
     assert_eq!(history.seen("web", "1"), Seen::Nothing);
@@ -38,7 +46,7 @@ fn keeps_what_is_of_use() {
 
 #[test]
 fn another_owner_begins_anew() {
-    let room = Arc::new(Room::new(100));
+    let room = Arc::new(Room::new(10_000));
     let history = history(10, &room);
     observe(&history, "0", 1_000, "a", 7.0);
     observe(&history, "1", 2_000, "a", 1.0);
@@ -50,7 +58,7 @@ fn another_owner_begins_anew() {
 
 #[test]
 fn samples_before_a_long_gap_do_not_count() {
-    let room = Arc::new(Room::new(100));
+    let room = Arc::new(Room::new(10_000));
     let history = history(10, &room);
     let span = |now| match history.seen("web", "1") {
         Seen::View(view) => view.span(10_000, now),
@@ -69,7 +77,7 @@ fn samples_before_a_long_gap_do_not_count() {
 
 #[test]
 fn remembers_why_there_is_nothing() {
-    let room = Arc::new(Room::new(100));
+    let room = Arc::new(Room::new(10_000));
     let history = history(10, &room);
     let trouble = |owner| match history.seen("web", owner) {
         Seen::View(view) => view.trouble,
@@ -89,28 +97,77 @@ fn remembers_why_there_is_nothing() {
 
 #[test]
 fn a_room_that_is_just_large_enough_is_enough() {
-    let room = Arc::new(Room::new(13));
-    let history = history(10, &room);
-    for at in 0..100 {
-        observe(&history, "1", at * 1_000, "a", 1.0);
-        assert_ne!(history.seen("web", "1"), Seen::Full(10), "at {at}");
-    }
+    let room = |less| Arc::new(Room::new(EMPTY + ONE + 13 * (TIME + SAMPLE) - less));
+    let full = |room| {
+        let history = history(10, &room);
+        (0..100).find(|at| {
+            observe(&history, "1", at * 1_000, "a", 1.0);
+            matches!(history.seen("web", "1"), Seen::Full(_))
+        })
+    };
+    assert_eq!((full(room(0)), full(room(1))), (None, Some(12)));
 }
 
 #[test]
 fn errs_where_there_is_no_room() {
-    let room = Arc::new(Room::new(2));
+    let room = Arc::new(Room::new(EMPTY + ONE + 2 * (TIME + SAMPLE)));
     let history = history(1, &room);
     observe(&history, "1", 1_000, "a", 1.0);
     observe(&history, "1", 2_000, "b", 1.0);
-    assert_eq!(history.seen("web", "1"), Seen::Full(1));
-    observe(&history, "1", 3_000, "a", 1.0);
+    assert_eq!(history.seen("web", "1"), Seen::Full(Bound::Series(1)));
     history.prune(15_000);
-    assert_ne!(history.seen("web", "1"), Seen::Full(1), "what was left out is of no use any more");
-    observe(&history, "1", 15_001, "a", 1.0);
-    observe(&history, "1", 15_002, "a", 1.0);
-    observe(&history, "1", 15_003, "a", 1.0);
-    assert_eq!(history.seen("web", "1"), Seen::Full(1), "all samples together have a bound too");
+    assert_eq!(history.seen("web", "1"), Seen::Nothing, "what was left out is of no use any more");
+    for at in [16_000, 17_000, 18_000] {
+        assert!(!matches!(history.seen("web", "1"), Seen::Full(_)));
+        observe(&history, "1", at, "a", 1.0);
+    }
+    let full = Seen::Full(Bound::Bytes(room.most));
+    assert_eq!(history.seen("web", "1"), full, "all samples together have a bound too");
+    history.fail("db", "1", 18_000, Trouble::Failed(SourceError::Busy));
+    history.prune(40_000);
+    assert_eq!(room.taken.load(Ordering::Relaxed), 0);
+    // So have objects that come to nothing.
+    for number in 0..100 {
+        history.fail(&format!("web-{number}"), "1", 40_000, Trouble::Failed(SourceError::Busy));
+    }
+    assert!((1..5).contains(&history.lock().objects.len()));
+}
+
+/// Selections of the same objects may be sampled out of step.
+#[test]
+fn a_series_has_so_many_samples_at_most() {
+    let room = Arc::new(Room::new(1_000_000));
+    let history = history(10, &room);
+    let most = Limits::samples(10 * SECOND, SECOND);
+    for at in 0..100_000 {
+        observe(&history, "1", at, "a", 1.0);
+        if at % 1_000 == 0 {
+            assert!(view(&history).len() <= most, "{} at {at}", view(&history).len());
+        }
+    }
+    assert!(view(&history).len() + 4 > most, "{} of {most}", view(&history).len());
+}
+
+/// Why an expression comes to nothing, for a series `a` of these times, and `b` beside it.
+#[test]
+fn says_why_an_expression_comes_to_nothing() {
+    let limits = crate::parse::expression::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
+    let sampled = |name, at: &[i64]| Series {
+        labels: labels(name),
+        samples: at.iter().map(|&at| Sample { at, value: 1.0 }).collect(),
+    };
+    let view =
+        View { times: vec![1], trouble: None, series: vec![sampled("a", &[0, 61_000]), sampled("b", &[1, 2_000])] };
+    for (expr, expected) in [
+        ("rate(c[1m])", Absence::NoSeries),
+        ("rate(a[1m])", Absence::TooFewSamples),
+        ("rate(b[2m]) > 5", Absence::Filtered),
+        ("a > 5", Absence::Filtered),
+    ] {
+        let expr = Expr::parse(expr, &limits).unwrap();
+        let pairs: Vec<_> = expr.selectors().filter(|selector| selector.range.is_some()).collect();
+        assert_eq!(OfPast::new(&expr, &view).nothing(&pairs, 61_000), expected, "{expr}");
+    }
 }
 
 #[test]

@@ -1,0 +1,82 @@
+//! The past of one object as an expression sees it.
+
+use super::Trouble;
+use crate::metrics::evaluate::{Data, Element, Sample, Series, Times};
+use crate::metrics::outcome::Absence;
+use crate::parse::expression::{Expr, NAME_LABEL, VectorSelector};
+
+/// The past of one object, as it is now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// When it was sampled, milliseconds, oldest first.
+    pub times: Vec<i64>,
+    /// Why it was not, the last time.
+    pub trouble: Option<Trouble>,
+    /// Everything that was sampled and is of use.
+    pub series: Vec<Series>,
+}
+
+/// The past of an object as data of an expression.
+pub struct OfPast<'a> {
+    selectors: Vec<&'a VectorSelector>,
+    view: &'a View,
+}
+
+impl View {
+    /// How long the samples of the last `range` milliseconds before `now` span; `None` without any.
+    pub fn span(&self, range: i64, now: i64) -> Option<i64> {
+        let mut within = self.times.iter().filter(|at| **at > now.saturating_sub(range) && **at <= now);
+        let first = within.next()?;
+        Some(within.next_back().unwrap_or(first) - first)
+    }
+}
+
+impl<'a> OfPast<'a> {
+    /// For this expression.
+    pub fn new(expr: &'a Expr, view: &'a View) -> Self {
+        Self { selectors: expr.selectors().collect(), view }
+    }
+
+    /// Why the expression comes to nothing at the time `now`; `pairs` are those of its selectors that take two samples.
+    pub fn nothing(&self, pairs: &[&VectorSelector], now: i64) -> Absence {
+        let is_pair = |selector: &VectorSelector, series: &Series| {
+            let range = selector.range.map_or(i64::MAX, |range| i64::try_from(range.as_millis()).unwrap_or(i64::MAX));
+            series.samples.iter().filter(|sample| sample.at > now.saturating_sub(range)).nth(1).is_some()
+        };
+        let all = &self.view.series;
+        let is_there = |selector: &VectorSelector| all.iter().any(|series| picks(selector, series));
+        if !self.selectors.iter().any(|selector| is_there(selector)) {
+            return Absence::NoSeries;
+        }
+        let too_few = |selector: &&VectorSelector| {
+            is_there(selector) && !all.iter().any(|series| picks(selector, series) && is_pair(selector, series))
+        };
+        if pairs.iter().any(too_few) { Absence::TooFewSamples } else { Absence::Filtered }
+    }
+
+    fn picked(&self, selector: usize) -> impl Iterator<Item = &Series> {
+        let selector = self.selectors.get(selector).copied();
+        self.view.series.iter().filter(move |series| selector.is_some_and(|selector| picks(selector, series)))
+    }
+}
+
+fn picks(selector: &VectorSelector, series: &Series) -> bool {
+    let name = series.labels.get(NAME_LABEL).unwrap_or_default();
+    selector.matches(name, |label| series.labels.get(label).map(Into::into))
+}
+
+impl Data for OfPast<'_> {
+    /// Of the last time that the object was sampled: what was not there then is not there now.
+    fn instant(&self, selector: usize) -> Vec<Element> {
+        let latest = |series: &Series| {
+            let Sample { at, value } =
+                *series.samples.last().filter(|sample| Some(&sample.at) == self.view.times.last())?;
+            Some(Element { labels: series.labels.clone(), value, times: Times::of(at) })
+        };
+        self.picked(selector).filter_map(latest).collect()
+    }
+
+    fn range(&self, selector: usize) -> Vec<Series> {
+        self.picked(selector).cloned().collect()
+    }
+}
