@@ -26,7 +26,7 @@ const IMPURE: &[&str] =
 const OWNERS: &[(&str, &[&str])] = &[
     ("ureq", &["source", "cluster"]),
     ("tiny_http", &["server"]),
-    ("rustls", &["source", "cluster", "api", "server", "command"]),
+    ("rustls", &["parse", "source", "cluster", "api", "server", "command"]),
 ];
 
 /// Lines of one file. One that says several things is asking to be two.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use ureq::Agent;
 use ureq::config::Config;
 use ureq::http::{HeaderValue, Uri, header};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{ArrayVec, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
@@ -24,6 +24,7 @@ use crate::config::limits::Limits;
 use crate::config::read::read;
 use crate::config::watch::Stamp;
 use crate::kube::review::{self, Access, AccessQuestion, TokenAnswer};
+use crate::parse::pem;
 use crate::telemetry::counters::{Calls, Counters};
 
 /// The first pause before a call is tried again; each one after it is twice as long.
@@ -321,16 +322,8 @@ impl Resolver for Names {
 }
 
 fn certificates(pem: &[u8], what: &str) -> Result<Vec<Certificate<'static>>, String> {
-    let items: Vec<PemItem<'static>> =
-        parse_pem(pem).collect::<Result<_, _>>().map_err(|_| format!("{what}: malformed PEM"))?;
-    let certificates: Vec<_> = items
-        .into_iter()
-        .filter_map(|item| match item {
-            PemItem::Certificate(certificate) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() { Err(format!("{what}: no certificate (PEM)")) } else { Ok(certificates) }
+    let certificates = pem::certificates(pem).map_err(|why| format!("{what} {why}"))?;
+    Ok(certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect())
 }
 
 /// Whether key and certificate belong together: ureq would panic at the first handshake.

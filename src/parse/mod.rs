@@ -8,6 +8,7 @@ pub mod expression;
 pub mod head;
 pub mod json;
 pub mod path;
+pub mod pem;
 pub mod quantity;
 pub mod query;
 pub mod selector;

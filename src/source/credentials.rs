@@ -9,12 +9,13 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 use ureq::http::{HeaderName, HeaderValue, header};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
 use crate::config::limits::Limits;
 use crate::config::model::{Basic, Credentials};
 use crate::config::read::read;
 use crate::config::watch::Stamp;
+use crate::parse::pem;
 
 /// A file with a credential that cannot be used. It prints without a byte of what is in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -147,17 +148,8 @@ fn bytes(path: &Path, max: usize) -> Result<Vec<u8>, CredentialError> {
 
 fn certificates(path: &Path, max: usize) -> Result<Vec<Certificate<'static>>, CredentialError> {
     let wrong = |what| CredentialError { path: path.to_owned(), what };
-    let pem = bytes(path, max)?;
-    let items: Vec<PemItem<'static>> =
-        parse_pem(&pem).collect::<Result<_, _>>().map_err(|_| wrong("holds malformed PEM"))?;
-    let certificates: Vec<_> = items
-        .into_iter()
-        .filter_map(|item| match item {
-            PemItem::Certificate(certificate) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    if certificates.is_empty() { Err(wrong("holds no certificate (PEM)")) } else { Ok(certificates) }
+    let certificates = pem::certificates(&bytes(path, max)?).map_err(wrong)?;
+    Ok(certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect())
 }
 
 /// Whether the certificates can be roots: ureq would pass over those that cannot, and then trust nobody.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use rustls::RootCertStore;
 use rustls::crypto::ring;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 
+use crate::parse::pem;
 /// All of it.
 #[derive(Debug, Default)]
 pub struct Trust {
@@ -87,14 +87,10 @@ impl Pool {
     ///
     /// # Errors
     /// If there is none, or one that cannot be read.
-    pub fn from_pem(pem: &[u8]) -> Result<Self, PoolError> {
+    pub fn from_pem(text: &[u8]) -> Result<Self, PoolError> {
         let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|_| PoolError("holds malformed PEM"))?;
+        for certificate in pem::certificates(text).map_err(PoolError)? {
             roots.add(certificate).map_err(|_| PoolError("holds a certificate that cannot be read"))?;
-        }
-        if roots.is_empty() {
-            return Err(PoolError("holds no certificate (PEM)"));
         }
         let mut keys: Vec<Vec<u8>> = roots.roots.iter().map(|root| root.subject_public_key_info.to_vec()).collect();
         keys.sort_unstable();

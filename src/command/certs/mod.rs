@@ -12,14 +12,13 @@ use std::process::ExitCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use self::issue::{Issued, issue, pem};
 use super::{exit, fail, print, tell};
 use crate::config::cli::{Certs, CertsOutput};
 use crate::config::limits::Limits;
 use crate::config::read::read;
+use crate::parse;
 use crate::parse::certificate::Certificate;
 use crate::telemetry::clock::Clock;
 
@@ -79,8 +78,7 @@ fn names(certs: &Certs) -> Vec<String> {
 fn authorities(path: &Path, now: i64, limits: &Limits) -> Result<Vec<String>, String> {
     let text = read(path, limits.ca).map_err(|why| why.to_string())?;
     let mut kept = Vec::new();
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(|_| "holds malformed PEM")?;
+    for certificate in parse::pem::certificates(&text)? {
         let unreadable = "holds a certificate that cannot be read";
         let ends = Certificate::from_der(&certificate).map_err(|_| unreadable)?.not_after;
         // Only what others will take as an authority, too.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use rustls::Error;
 use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use crate::config::limits::Limits;
@@ -15,6 +15,7 @@ use crate::config::read::read;
 use crate::config::watch::Watched;
 use crate::kube::meta::Time;
 use crate::parse::certificate::Certificate as X509;
+use crate::parse::pem;
 
 /// A chain, its key, and until when it is valid.
 #[derive(Clone, Debug)]
@@ -55,11 +56,9 @@ impl Certificate {
         let wrong =
             |path: &Path, what: &dyn fmt::Display| CertificateError { path: path.to_owned(), what: what.to_string() };
         let pem = read(certificate, limits.ca).map_err(|why| wrong(certificate, &why))?;
-        let chain = CertificateDer::pem_slice_iter(&pem)
-            .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| wrong(certificate, &"holds malformed PEM"))?;
-        let own = chain.first().ok_or_else(|| wrong(certificate, &"holds no certificate (PEM)"))?;
-        let parsed = X509::from_der(own).map_err(|_| wrong(certificate, &"holds a certificate that cannot be read"))?;
+        let chain = pem::certificates(&pem).map_err(|why| wrong(certificate, &why))?;
+        let parsed = X509::from_der(chain.first().map_or(&[], |own| own))
+            .map_err(|_| wrong(certificate, &"holds a certificate that cannot be read"))?;
         let (from, to) = (parsed.not_before, parsed.not_after);
         let pem = read(key, limits.secret).map_err(|why| wrong(key, &why))?;
         let private = PrivateKeyDer::from_pem_slice(&pem)
