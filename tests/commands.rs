@@ -265,8 +265,8 @@ fn ends_with_the_code_that_fits() {
         ),
         (by_name("namespaces/shop/queue_depth", upstream.url()), 64, "BadRequest (400): invalid request path"),
         (by_name("namespaces/shop/services/web/nope", upstream.url()), 65, "NotFound (404): "),
-        (by_name("nowhere", upstream.url()), 65, "NotFound (404): the server could not find the requested resource"),
-        (by_name("/nowhere", upstream.url()), 65, "404: no such path"),
+        (by_name("nowhere", upstream.url()), 65, "expected a path such as namespaces/NAMESPACE/RESOURCE/"),
+        (by_name("/nowhere", upstream.url()), 65, "expected a path such as namespaces/NAMESPACE/RESOURCE/"),
         (
             by_name("namespaces/shop/services/web/jobs_total", upstream.url()),
             69,

@@ -14,7 +14,8 @@ use crate::app;
 use crate::config::cli::{Get, Output};
 use crate::config::limits::Limits;
 use crate::metrics::trace::{Step, Trace};
-use crate::parse::path::GROUP;
+use crate::parse::escape::Escaped;
+use crate::parse::path::{self, ApiPath, GROUP};
 use crate::source::cache::Wait;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
@@ -61,6 +62,11 @@ pub fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
             print(&String::from_utf8_lossy(&reply.body));
             ExitCode::from(exit_code(code))
         }
+        (404, Output::Table) if !is_known(&target, limits) => {
+            let expected = "namespaces/NAMESPACE/RESOURCE/NAME/METRIC, namespaces/NAMESPACE/metrics/METRIC or \
+                            RESOURCE/NAME/METRIC";
+            fail(exit::DATA, &format!("expected a path such as {expected}, found {}", Escaped::new(&get.path)))
+        }
         (code, Output::Table) => fail(exit_code(code), &refusal(&reply)),
     }
 }
@@ -71,6 +77,12 @@ fn answer(api: &Api, target: &str, limits: &Limits, clock: &Clock, trace: &mut T
         Answer::Reply(reply) => reply,
         Answer::WouldWait(_) => api.overloaded(),
     }
+}
+
+/// Whether a target is one of the paths that there are, whatever is found there.
+fn is_known(target: &str, limits: &Limits) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
+    !matches!(path::parse(path, limits.path), Ok(ApiPath::Unknown | ApiPath::UnknownInGroup))
 }
 
 fn exit_code(code: u16) -> u8 {

@@ -260,7 +260,11 @@ impl Fault {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Number(Number { value, .. }) => write!(f, "{value}"),
+            // With an exponent where it is far from one.
+            Self::Number(Number { value, .. }) => {
+                let text = format!("{value:?}");
+                f.write_str(text.strip_suffix(".0").unwrap_or(&text))
+            }
             Self::Nothing(absence) => write!(f, "nothing: {absence}"),
             Self::Unusable(fault) => write!(f, "no one number: {fault}"),
         }

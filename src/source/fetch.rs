@@ -198,11 +198,14 @@ fn check<T>(response: &Response<T>, posted: bool) -> Result<Head, FetchError> {
     Ok(Head { content_type: essence.filter(|essence| !essence.is_empty()), refused })
 }
 
-/// RFC 9112 §6.3: a length given twice, or beside a transfer coding, cannot be trusted.
+/// RFC 9112 §6.1: no coding was offered, so chunks are all there may be. §6.3: a length given twice, or beside a transfer coding, cannot be trusted.
 fn framed(headers: &HeaderMap) -> Result<(), FetchError> {
     let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
-    let codings = headers.get_all(header::TRANSFER_ENCODING).iter().count();
-    match (lengths, codings) {
+    let codings = headers.get_all(header::TRANSFER_ENCODING);
+    if codings.iter().any(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"chunked")) {
+        return Err(FetchError::Framing("expected no transfer-encoding but chunked"));
+    }
+    match (lengths, codings.iter().count()) {
         (0 | 1, 0) | (0, 1) => Ok(()),
         (_, 0) => Err(FetchError::Framing("content-length stands there twice")),
         (0, _) => Err(FetchError::Framing("transfer-encoding stands there twice")),
@@ -244,6 +247,11 @@ mod tests {
             (200, &[("content-type", " ; x")], Ok(Head::default())),
             (200, &[("content-length", "5")], Ok(Head::default())),
             (200, &[("transfer-encoding", "chunked")], Ok(Head::default())),
+            (
+                200,
+                &[("transfer-encoding", "gzip, chunked")],
+                Err(FetchError::Framing("expected no transfer-encoding but chunked")),
+            ),
             (200, &[("content-encoding", "Identity")], Ok(Head::default())),
             (200, &[("content-encoding", "gzip")], Err(FetchError::Encoded)),
             (

@@ -257,7 +257,13 @@ impl Words {
                     continue;
                 }
                 Arg::Value(value) if matches!(topic, Topic::Check | Topic::Get) => {
-                    set(&mut words.operand, value, "the operand")?;
+                    if words.operand.is_some() {
+                        return Err(format!(
+                            "expected one operand, found also {}",
+                            Escaped::new(value.as_encoded_bytes())
+                        ));
+                    }
+                    words.operand = Some(value);
                     continue;
                 }
                 Arg::Short('v') | Arg::Long("v") => "v",

@@ -181,7 +181,7 @@ fn refuses() {
              checks callers (see metriclet serve --help)",
         ),
         ("check", "expected a file to check (see metriclet check --help)"),
-        ("check a b", "the operand is given twice (see metriclet check --help)"),
+        ("check a b", r#"expected one operand, found also "b" (see metriclet check --help)"#),
         ("check -v a", "--v does not belong here (see metriclet check --help)"),
         ("get", "expected a path, such as namespaces/shop/services/web/queue_depth (see metriclet get --help)"),
         ("get x -o yaml", r#"--output: expected table or json, found "yaml" (see metriclet get --help)"#),
