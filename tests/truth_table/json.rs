@@ -1,0 +1,140 @@
+//! JSON and bare numbers.
+
+use super::*;
+
+/// What a rule on a JSON page answers for services/web.
+fn ask_json(page: &str, rule: &str) -> String {
+    let upstream = Upstream::page("application/json", page);
+    let rule = format!(", describes: {{namespace: shop, name: web}}{rule}");
+    server(&upstream, "", &rule).metric("namespaces/shop/services/web/queue_depth").values()
+}
+
+#[test]
+fn json_values() {
+    let taking = |path: &str, answer: String| answer.replace("takes queue_depth", &format!("takes {path}"));
+    for (page, quantity) in [
+        ("{\"a\": 3}", "3"),
+        ("{\"a\": 1.5}", "1500m"),
+        ("{\"a\": 0}", "0"),
+        ("{\"a\": 1e-9}", "1m"),
+        ("{\"a\": \"3\"}", "3"),
+        ("{\"a\": \"1.5\"}", "1500m"),
+        ("{\"a\": \"250m\"}", "250m"),
+        ("{\"a\": \"2Ki\"}", "2048"),
+        ("{\"a\": 9007199254740993}", "9007199254740992"),
+    ] {
+        assert_eq!(ask_json(page, ", value: $.a"), format!("web {quantity}"), "{page}");
+    }
+    for (page, why) in [
+        ("{\"a\": null}", "expected a number, found null"),
+        ("{\"a\": true}", "expected a number, found a boolean"),
+        ("{\"a\": \"many\"}", "expected a number, found a string that is not a number"),
+        ("{\"a\": [3]}", "expected a number, found an array"),
+        ("{\"a\": {}}", "expected a number, found an object"),
+        ("{\"a\": -3}", "the value is negative; allowNegative: true would serve it"),
+        ("{\"a\": 1e300}", "the value lies beyond 9223372036854775.807 or its negative"),
+    ] {
+        assert_eq!(ask_json(page, ", value: $.a"), taking("$.a", unavailable(why)), "{page}");
+    }
+    let nothing = taking("$.a", missing("nothing on its page matches"));
+    assert_eq!(ask_json("{}", ", value: $.a"), nothing);
+    assert_eq!(ask_json("[]", ", value: $.a"), nothing);
+    assert_eq!(ask_json("{}", ", value: $.a, onMissing: zero"), "web 0");
+    assert!(ask_json("{\"a\": null}", ", value: $.a, onMissing: zero").starts_with("503 "), "null is not nothing");
+}
+
+#[test]
+fn json_aggregates() {
+    let page = "{\"queues\": [{\"depth\": 3}, {\"depth\": \"4\"}, {\"name\": \"x\"}]}";
+    for (value, quantity) in [
+        ("sum($.queues[*].depth)", "7"),
+        ("avg($.queues[*].depth)", "3500m"),
+        ("min($.queues[*].depth)", "3"),
+        ("max($.queues[*].depth)", "4"),
+        ("count($.queues[*].depth)", "2"),
+        ("$.queues[1].depth", "4"),
+        ("$.queues[?@.depth == 3].depth", "3"),
+    ] {
+        assert_eq!(ask_json(page, &format!(", value: '{value}'")), format!("web {quantity}"), "{value}");
+    }
+    let several = ask_json(page, ", value: '$.queues[*].depth'");
+    assert!(several.contains("several values match; wrap it in sum(), max(), min() or avg()"), "{several}");
+    // One part that is no number spoils the sum.
+    let mixed = ask_json("{\"queues\": [{\"depth\": 3}, {\"depth\": null}]}", ", value: 'sum($.queues[*].depth)'");
+    assert!(mixed.contains("expected a number, found null"), "{mixed}");
+    // Nothing has no sum.
+    assert!(ask_json("{\"queues\": []}", ", value: 'sum($.queues[*].depth)'").starts_with("404 "));
+}
+
+#[test]
+fn json_items() {
+    let page = "{\"queues\": [\
+        {\"name\": \"web\", \"space\": \"shop\", \"depth\": 3}, {\"name\": \"db\", \"space\": \"shop\", \"depth\": \"1.5\"}, \
+        {\"name\": \"web\", \"space\": \"bank\", \"depth\": 9}, {\"space\": \"shop\", \"depth\": 1}, \
+        {\"name\": \"nil\", \"space\": \"shop\", \"depth\": null}, {\"name\": 7, \"space\": \"shop\", \"depth\": 1}]}";
+    let upstream = Upstream::page("application/json", page);
+    let config = format!(
+        "sources:\n  app: {{url: '{}', namespaces: [shop, bank]}}\nmetrics:\n  - name: queue_depth\n    object: services\n    \
+         source: app\n    value: $.depth\n    items: $.queues[*]\n    nameFrom: $.name\n    namespaceFrom: $.space\n",
+        upstream.url()
+    );
+    let server = Server::with_config(&config);
+    for (path, expected) in [
+        ("shop/services/web", "web 3"),
+        ("shop/services/db", "db 1500m"),
+        ("shop/services/*", "db 1500m, web 3"),
+        ("bank/services/*", "web 9"),
+        (
+            "shop/services/nil",
+            "503 ServiceUnavailable: queue_depth of services/nil in namespace shop: expected a number, found null; the \
+             rule takes $.depth from source app",
+        ),
+        (
+            "shop/services/7",
+            "404 NotFound: queue_depth of services/7 in namespace shop: what matches on its page describes other \
+             objects; the rule takes $.depth from source app",
+        ),
+        (
+            "shop/services/web/queue_depth?metricLabelSelector=a%3Db",
+            "400 BadRequest: queue_depth of services/web in namespace shop: metricLabelSelector needs series with labels, \
+             and the rule reads none",
+        ),
+    ] {
+        let path = if path.contains('?') { path.to_owned() } else { format!("{path}/queue_depth") };
+        assert_eq!(server.metric(&format!("namespaces/{path}")).values(), expected, "{path}");
+    }
+    assert_eq!(server.own("metriclet_objects_left_out_total{reason=\"not_a_number\"}"), 1.0);
+    assert_eq!(
+        server.metric("namespaces/shop/services/*/queue_depth?labelSelector=a%3Db").values(),
+        format!(
+            "400 BadRequest: {ALL}: labelSelector cannot be honoured: there is no Kubernetes API to ask which objects it \
+             picks; --kubeconfig names one, labelSelector: labels on source app matches the labels of its series, and \
+             {{labelSelector}} in its url passes it on"
+        )
+    );
+}
+
+#[test]
+fn bare_numbers() {
+    let ask = |body: &str, content_type: &str, source: &str, rule: &str| {
+        let upstream = Upstream::page(content_type, body);
+        let rule = format!(", describes: {{namespace: shop, name: web}}{rule}");
+        server(&upstream, source, &rule).metric("namespaces/shop/services/web/queue_depth").values()
+    };
+    for (body, quantity) in [("3", "3"), (" 1.5\n", "1500m"), ("250m", "250m"), ("2Ki\r\n", "2048"), ("0", "0")] {
+        assert_eq!(ask(body, "text/html", ", format: number", ""), format!("web {quantity}"), "{body:?}");
+    }
+    let source = format!("503 ServiceUnavailable: {SUBJECT}: source app ");
+    for body in ["", "many", "3 4", &"1".repeat(65), "\u{e9}"] {
+        let answer = ask(body, "text/plain", ", format: number", "");
+        assert!(answer.starts_with(&source) && answer.contains("number"), "{body:?}: {answer}");
+    }
+    let nan = ask("NaN", "text/plain", ", format: number", "");
+    assert_eq!(
+        nan,
+        format!(
+            "503 ServiceUnavailable: {SUBJECT}: the value is NaN; onNaN can take it as missing or zero; the rule takes \
+             the number from source app"
+        )
+    );
+}
