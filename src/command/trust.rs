@@ -30,9 +30,8 @@ pub(super) struct Follower {
     limits: Limits,
     client: Option<Arc<Client>>,
     files: Vec<Watched>,
-    published: Published,
-    /// Whether the Kubernetes API has told, be it that there is no ConfigMap.
-    told: bool,
+    /// What the Kubernetes API has told; nothing in it if it has no ConfigMap.
+    published: Option<Published>,
     /// Whom we trust now, so that only changes are told.
     parts: Option<Parts>,
     failing: bool,
@@ -61,9 +60,8 @@ impl Follower {
         files.iter_mut().for_each(|file| _ = file.changed());
         let wanted = flags.client_ca_file.is_none() || flags.front_proxy_ca_file.is_none();
         let client = client.filter(|_| wanted);
-        let (limits, published) = (limits.clone(), Published::default());
-        let mut follower =
-            Self { api, flags, limits, client, files, published, told: false, parts: None, failing: false };
+        let limits = limits.clone();
+        let mut follower = Self { api, flags, limits, client, files, published: None, parts: None, failing: false };
         follower.install()?;
         // Else it is the files alone, until the rest is known.
         if follower.client.is_none() {
@@ -114,7 +112,9 @@ impl Follower {
         let Some(client) = &self.client else { return true };
         let outcome = match published(client, Instant::now() + self.limits.answer) {
             // Deleting it takes no trust away: an accident there must not shut the API server out.
-            Ok(None) if self.published != Published::default() => Err("its ConfigMap is gone".to_owned()),
+            Ok(None) if self.published.as_ref().is_some_and(|before| *before != Published::default()) => {
+                Err("its ConfigMap is gone".to_owned())
+            }
             Ok(published) => Ok(published.unwrap_or_default()),
             Err(failure) => Err(failure.detail().to_string()),
         };
@@ -123,7 +123,7 @@ impl Follower {
                 if std::mem::take(&mut self.failing) {
                     info!("the Kubernetes API tells again whom it trusts");
                 }
-                (self.published, self.told) = (published, true);
+                self.published = Some(published);
                 match self.install() {
                     Ok(changed) => {
                         self.api.health().set_trusted();
@@ -164,28 +164,30 @@ impl Follower {
 
     /// Whether enough is known to tell front proxies from clients: by names, or by the authority of the clients.
     fn may_be_judged(&self, proxy: &FrontProxy) -> bool {
-        !proxy.allowed_names.is_empty() || self.flags.client_ca_file.is_some() || self.told || self.client.is_none()
+        !proxy.allowed_names.is_empty()
+            || self.flags.client_ca_file.is_some()
+            || self.published.is_some()
+            || self.client.is_none()
     }
 
     fn clients(&self) -> Result<Option<Pool>, String> {
         match &self.flags.client_ca_file {
             Some(path) => self.file(path).map(Some),
-            None => text(&self.published.client_ca, "client-ca-file"),
+            None => self.published.as_ref().map_or(Ok(None), |published| text(&published.client_ca, "client-ca-file")),
         }
     }
 
     fn front_proxy(&self) -> Result<Option<FrontProxy>, String> {
-        let Published { allowed_names, username_headers, uid_headers, group_headers, extra_prefixes, .. } =
-            &self.published;
         let Some(path) = &self.flags.front_proxy_ca_file else {
-            let pool = text(&self.published.front_proxy_ca, "requestheader-client-ca-file")?;
+            let Some(published) = self.published.clone() else { return Ok(None) };
+            let pool = text(&published.front_proxy_ca, "requestheader-client-ca-file")?;
             let headers = RemoteHeaders {
-                username: username_headers.clone(),
-                uid: uid_headers.clone(),
-                group: group_headers.clone(),
-                extra_prefix: extra_prefixes.clone(),
+                username: published.username_headers,
+                uid: published.uid_headers,
+                group: published.group_headers,
+                extra_prefix: published.extra_prefixes,
             };
-            return Ok(pool.map(|pool| FrontProxy { pool, allowed_names: allowed_names.clone(), headers }));
+            return Ok(pool.map(|pool| FrontProxy { pool, allowed_names: published.allowed_names, headers }));
         };
         let usual = RemoteHeaders::usual();
         let or = |given: &[String], usual: Vec<String>| if given.is_empty() { usual } else { given.to_vec() };
