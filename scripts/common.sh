@@ -47,23 +47,48 @@ cluster() {
         fail 69 "no cluster answers${context:+ in context $context}, and nothing was changed; see kubectl cluster-info"
 }
 
-# target VERSION: namespace/name of the Service to which that APIService leads; nothing if there is none.
-target() {
-    kube get apiservice "$1.$group" --ignore-not-found -o jsonpath='{.spec.service.namespace}/{.spec.service.name}' ||
+# owner VERSION: whose that APIService is: "ours", or namespace/name of the Service to which it leads; nothing if there is none.
+# Other adapters use the same names, so that the label has to say the same. Assign it, as only then a failure ends the script.
+owner() {
+    found=$(kube get apiservice "$1.$group" --ignore-not-found \
+        -o jsonpath='{.spec.service.namespace}/{.spec.service.name} {.metadata.labels.app\.kubernetes\.io/part-of}') ||
         fail 69 "cannot read APIService $1.$group"
+    case $found in
+    "$namespace/$service metriclet") echo ours ;;
+    *) echo "${found%% *}" ;;
+    esac
 }
 
-# condition VERSION: why that APIService is not available.
+# part_of KIND NAME: "ours", or "another's"; nothing if there is none. Assign it, too.
+part_of() {
+    found=$(kube -n "$namespace" get "$1" "$2" --ignore-not-found \
+        -o jsonpath='{.metadata.name} {.metadata.labels.app\.kubernetes\.io/part-of}') ||
+        fail 69 "cannot read $1 $2, and nothing was changed"
+    case $found in
+    '') ;;
+    *' metriclet') echo ours ;;
+    *) echo "another's" ;;
+    esac
+}
+
+# condition VERSION: whether that APIService is available, and why not.
 condition() {
-    kube get apiservice "$1.$group" -o jsonpath='{range .status.conditions[?(@.type=="Available")]}{.status}: {.reason}: {.message}{end}' 2>&1 || true
+    kube get apiservice "$1.$group" -o jsonpath='{range .status.conditions[?(@.type=="Available")]}{.status}: {.reason}: {.message}{end}' 2>&1
 }
 
 # find_metriclet: the program, wherever it is.
 find_metriclet() {
+    [ -z "${METRICLET-}" ] || [ -x "$METRICLET" ] || fail 69 "METRICLET: expected a program, found $METRICLET; nothing was changed"
     for metriclet in "${METRICLET-}" "$(command -v metriclet || true)" target/release/metriclet target/debug/metriclet; do
         if [ "$metriclet" ] && [ -x "$metriclet" ]; then return; fi
     done
-    fail 69 "metriclet is missing, which makes the certificate, and nothing was changed: cargo install --locked --path ., or name it in METRICLET"
+    return 1
+}
+
+# need_metriclet: for the certificate.
+need_metriclet() {
+    find_metriclet ||
+        fail 69 "metriclet is missing, which makes the certificate, and nothing was changed: cargo install --locked --path ., or name it in METRICLET"
 }
 
 # workspace: a folder of our own, gone when we are.
@@ -71,10 +96,11 @@ workspace() {
     umask 077
     work=$(cd -- "$(mktemp -d)" && pwd -P)
     trap 'rm -rf "$work"' EXIT
-    trap 'exit 130' INT TERM
+    trap 'exit 130' HUP INT TERM
 }
 
-# value FLAG COUNT: a flag that stands last lacks its value.
+# value FLAG COUNT VALUE: a flag that stands last lacks its value, as does one with an empty variable: it must not mean the
+# cluster that happens to be the current one.
 value() {
-    [ "$2" -gt 1 ] || fail 64 "$1: expected a value; see --help"
+    { [ "$2" -gt 1 ] && [ "$3" ]; } || fail 64 "$1: expected a value; see --help"
 }

@@ -4,122 +4,14 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::path::Path;
+use std::process::Command;
 
+use common::machine::Machine;
 use common::{file, run};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const APISERVICES: [&str; 2] = ["v1beta1.custom.metrics.k8s.io", "v1beta2.custom.metrics.k8s.io"];
-
-/// A machine of its own: nothing in PATH but common tools and the stand-ins.
-struct Machine {
-    home: PathBuf,
-    answers: usize,
-}
-
-/// What a script did.
-struct Outcome {
-    code: i32,
-    stdout: String,
-    stderr: String,
-    /// Every call, in order.
-    calls: Vec<String>,
-}
-
-impl Machine {
-    fn new(tools: &[&str]) -> Self {
-        let home = file("x", "").parent().unwrap().to_owned();
-        for folder in ["bin", "answers", "tmp"] {
-            fs::create_dir(home.join(folder)).unwrap();
-        }
-        let common =
-            "sh base64 cat cp cut date dirname env grep head ls mktemp rm sed sha256sum tail touch tr uname wc find";
-        for tool in common.split(' ') {
-            symlink(which(tool), home.join("bin").join(tool)).unwrap();
-        }
-        for tool in tools {
-            symlink(Path::new(ROOT).join("tests/fixtures/bin/kubectl"), home.join("bin").join(tool)).unwrap();
-        }
-        Self { home, answers: 0 }
-    }
-
-    /// A cluster with an empty answer to everything that is not told.
-    fn cluster() -> Self {
-        Self::new(&["kubectl"])
-    }
-
-    /// What to answer calls of this pattern; the first that fits counts.
-    fn answer(mut self, pattern: &str, code: &str, text: &str) -> Self {
-        let path = self.home.join("answers").join(format!("{:02}", self.answers));
-        fs::write(path, format!("{pattern}\n{code}\n{text}")).unwrap();
-        self.answers += 1;
-        self
-    }
-
-    /// An installed Metriclet, available, with this authority.
-    fn installed(self, authority: &str) -> Self {
-        self.answer("get apiservice *service.namespace*", "0", "custom-metrics/custom-metrics-apiserver")
-            .answer("get apiservice *conditions*", "0", "True: Passed: all checks passed")
-            .answer("*get secret *ca?.crt*", "0", authority)
-            .answer("get namespace *labels*", "0", "metriclet")
-    }
-
-    fn run(&self, script: &str, arguments: &[&str]) -> Outcome {
-        let _ = fs::remove_file(self.home.join("calls"));
-        let Output { status, stdout, stderr } = Command::new(Path::new(ROOT).join("scripts").join(script))
-            .args(arguments)
-            .env_clear()
-            .env("PATH", self.home.join("bin"))
-            .env("TMPDIR", self.home.join("tmp"))
-            .env("STUB", &self.home)
-            .env("METRICLET", env!("CARGO_BIN_EXE_metriclet"))
-            .env("REAL_KUBECTL", which("kubectl"))
-            .output()
-            .unwrap();
-        let left = fs::read_dir(self.home.join("tmp")).unwrap().count();
-        assert_eq!(left, 0, "{script} leaves files behind");
-        let calls = fs::read_to_string(self.home.join("calls")).unwrap_or_default();
-        Outcome {
-            code: status.code().unwrap(),
-            stdout: String::from_utf8(stdout).unwrap(),
-            stderr: String::from_utf8(stderr).unwrap(),
-            calls: calls.lines().map(|line| line.trim_end().to_owned()).collect(),
-        }
-    }
-
-    fn applied(&self, name: &str) -> String {
-        fs::read_to_string(self.home.join(name)).unwrap()
-    }
-}
-
-impl Outcome {
-    /// Calls that change something, or wait for that; without the folders of files and what is patched.
-    fn changes(&self) -> Vec<String> {
-        let verbs = [" apply ", " patch ", " delete ", " rollout ", " wait ", " create ", " replace "];
-        let changing = |call: &&String| verbs.iter().any(|verb| call.contains(verb)) && !call.contains(" auth can-i ");
-        let short = |call: &String| {
-            let words = call.split(' ').skip(1).map(|word| match word.contains("/tmp") {
-                true => word.rsplit('/').next().unwrap_or_default(),
-                false => word,
-            });
-            words.take_while(|word| *word != "--type").collect::<Vec<_>>().join(" ")
-        };
-        self.calls.iter().filter(changing).map(short).collect()
-    }
-
-    fn refused(&self, code: i32, why: &str) {
-        assert_eq!((self.code, self.changes()), (code, Vec::new()), "{}{}", self.stdout, self.stderr);
-        assert!(self.stderr.contains(why), "expected {why:?}, found {}", self.stderr);
-    }
-}
-
-fn which(tool: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap();
-    let found = std::env::split_paths(&path).map(|folder| folder.join(tool)).find(|path| path.exists());
-    found.unwrap_or_else(|| panic!("{tool} is missing"))
-}
 
 /// The value of each `caBundle:`.
 fn bundles(manifests: &str) -> Vec<&str> {
@@ -168,6 +60,52 @@ fn what_is_missing_is_named() {
     Machine::new(&["kind", "kubectl"]).run("develop", &[]).refused(69, "cargo is missing");
     Machine::cluster().run("deploy", &["manifests/overlays/none"]).refused(66, "expected an overlay");
     Machine::cluster().answer("auth can-i*", "1", "no").run("deploy", &[]).refused(77, "you may not create");
+    let silent = Machine::new(&["kind", "kubectl", "cargo", "clang"]).answer("get clusters*", "1", "");
+    silent.run("develop", &["--once"]).refused(69, "kind get clusters");
+    let half = Machine::new(&["kind", "kubectl", "cargo", "clang"]).answer("get clusters*", "0", "metriclet");
+    half.answer("*get --raw*", "1", "").run("develop", &["--once"]).refused(69, "scripts/develop --remove");
+}
+
+#[test]
+fn wrong_arguments_change_nothing() {
+    let machine = Machine::cluster().installed("QUJD");
+    for (script, arguments, code, why) in [
+        ("deploy", &["--timeout", "5"][..], 64, "expected a time such as 120s, found 5"),
+        ("deploy", &["--image", "example.com/metriclet"], 64, "expected NAME:TAG or NAME@DIGEST"),
+        ("deploy", &["manifests/overlays/develop", "manifests/overlays/production"], 64, "Usage"),
+        ("deploy", &[""], 66, "expected a folder"),
+        ("deploy", &["manifests/samples"], 65, "expected an overlay of manifests/base"),
+        // As a variable that is not set: it must not mean the current context.
+        ("deploy", &["--context", ""], 64, "--context: expected a value"),
+        ("remove", &["--context", ""], 64, "--context: expected a value"),
+        ("certs", &["--context"], 64, "--context: expected a value"),
+        ("certs", &["--days", "soon"], 70, "metriclet certs"),
+        ("query", &["--api-version", "v1"], 64, "expected v1beta1 or v1beta2, found v1"),
+        ("query", &["namespaces/a/metrics/b", "namespaces/a/metrics/c"], 64, "Usage"),
+        ("image", &["--max-bytes", "3M"], 64, "expected a number, found 3M"),
+    ] {
+        // certs takes what is no certificate for none.
+        let certified = Machine::cluster().installed("QkVHSU4gQ0VSVElGSUNBVEU=");
+        let outcome = if script == "certs" { &certified } else { &machine }.run(script, arguments);
+        outcome.refused(code, why);
+    }
+    // A folder with something else in it is not replaced.
+    let precious = file("precious", "");
+    machine.run("image", &["--out", precious.parent().unwrap().to_str().unwrap()]).refused(73, "found something else");
+    assert!(precious.exists());
+}
+
+#[test]
+fn deploy_refuses_what_the_cluster_would() {
+    let unknown = Machine::cluster().answer("create --dry-run=client*", "1", "");
+    unknown.run("deploy", &[]).refused(65, "the cluster does not know what manifests/overlays/production needs");
+    let broken = Machine::cluster().answer("create --dry-run=client*", "0", "sources: {}\nmetric: []\n");
+    broken.run("deploy", &[]).refused(65, "metrics.yaml:2:1: error: the file: unknown key \"metric\"");
+    let refused = Machine::cluster().installed("QUJD").answer("apply --dry-run=server*", "1", "");
+    refused.run("deploy", &[]).refused(65, "the cluster does not take manifests/overlays/production");
+    // A certificate of somebody else's is not replaced, though its authority is not known.
+    let alone = Machine::cluster().answer("*get secret *name*ca?.crt*", "0", "custom-metrics-apiserver-tls ");
+    alone.run("deploy", &[]).refused(65, "expected the authority of its certificate in ca.crt, found none");
 }
 
 #[test]
@@ -207,6 +145,17 @@ fn deploy_leaves_another_adapter_alone() {
     other().run("deploy", &[]).refused(77, "leads to the Service monitoring/prometheus-adapter");
     let local = Machine::cluster().answer("get apiservice v1beta2*", "0", "/");
     local.run("deploy", &[]).refused(77, "v1beta2");
+    // One that has our names.
+    let twin = || Machine::cluster().answer("*get deployment *part-of*", "0", "custom-metrics-apiserver ");
+    twin()
+        .run("deploy", &["--take-over"])
+        .refused(77, "the deployment custom-metrics/custom-metrics-apiserver is another");
+    let registered = twin().answer("get apiservice *", "0", "custom-metrics/custom-metrics-apiserver ");
+    registered.run("certs", &[]).refused(69, "no APIService leads to Metriclet");
+    let removed = registered.run("remove", &[]);
+    assert!(!removed.changes().iter().any(|change| change.contains("apiservice")), "{:?}", removed.changes());
+    let namespace = Machine::cluster().answer("*get namespace *part-of*", "0", "custom-metrics ");
+    assert_eq!(namespace.run("deploy", &[]).changes(), NEW[1..], "somebody else's namespace stays somebody else's");
 
     let outcome = other().run("deploy", &["--take-over"]);
     let mut expected = NEW.to_vec();
@@ -217,15 +166,7 @@ fn deploy_leaves_another_adapter_alone() {
 }
 
 #[test]
-fn deploy_that_stops_half_way_leaves_what_was_there() {
-    for (call, code) in
-        [("*rollout status*", "1"), ("*rollout status*", "TERM"), ("*notin*", "1"), ("*secret.yaml*", "1")]
-    {
-        let outcome = Machine::cluster().answer(call, code, "").run("deploy", &[]);
-        assert_ne!(outcome.code, 0, "{call} {code}");
-        let registered = outcome.changes().iter().any(|change| change.contains("apply=last"));
-        assert!(!registered, "{call} {code}: {:?}", outcome.changes());
-    }
+fn deploy_says_why_it_stops() {
     let outcome = Machine::cluster().answer("*rollout status*", "1", "").run("deploy", &[]);
     assert!(outcome.stderr.contains("rollout undo deployment/custom-metrics-apiserver"), "{}", outcome.stderr);
     // And one that is registered, but not available, says why.
@@ -272,8 +213,11 @@ fn remove_takes_the_api_services_first_and_only_ours() {
         outcome.stdout
     );
 
-    let foreign = Machine::cluster().answer("get namespace *name*", "0", "namespace/custom-metrics");
-    assert!(!foreign.run("remove", &[]).changes().iter().any(|change| change.contains("delete namespace")));
+    let foreign =
+        Machine::cluster().answer("*get namespace *", "0", "custom-metrics ").answer("get crd issuers*", "0", "x");
+    let changes = foreign.run("remove", &[]).changes();
+    assert!(!changes.iter().any(|change| change.contains("delete namespace")), "{changes:?}");
+    assert!(changes.iter().any(|change| change.contains(",networkpolicies,issuers.cert-manager.io")), "{changes:?}");
     assert_eq!(Machine::cluster().installed("").run("remove", &["--dry-run"]).changes(), Vec::<String>::new());
 }
 
@@ -307,7 +251,7 @@ fn certs_trusts_the_new_authority_before_it_is_used() {
     let broken = Machine::cluster().answer("wait *", "1", "").installed(&authority).run("certs", &[]);
     assert!(broken.code == 69 && !broken.changes().iter().any(|change| change.contains("renewed.yaml")));
 
-    Machine::cluster().run("certs", &[]).refused(69, "no APIService leads to");
+    Machine::cluster().run("certs", &[]).refused(69, "no APIService leads to Metriclet");
     let other = Machine::cluster().answer("*get secret *certificate-name*", "0", "custom-metrics-apiserver");
     other.installed(&authority).run("certs", &[]).refused(77, "belongs to cert-manager");
     let empty = Machine::cluster().installed("");

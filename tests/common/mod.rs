@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 pub mod kubernetes;
+pub mod machine;
 pub mod pods;
 pub mod secure;
 pub mod tls;
