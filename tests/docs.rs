@@ -5,34 +5,11 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use common::upstream::Upstream;
-use common::{file, metriclet, run};
+use common::documents::{blocks, documents, flags};
+use common::{file, run};
 use metriclet::parse::expression::{self, Expr};
-
-/// README.md and its like, and everything in `docs/`.
-fn documents() -> Vec<(PathBuf, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files = [root, &root.join("docs")].map(|directory| fs::read_dir(directory).unwrap());
-    let paths = files.into_iter().flatten().map(|entry| entry.unwrap().path());
-    let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|kind| kind == "md")).collect();
-    paths.sort();
-    paths.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
-}
-
-/// The fenced blocks of a document: line of the fence, language, text.
-fn blocks(text: &str) -> Vec<(usize, &str, String)> {
-    let mut blocks = Vec::new();
-    let mut lines = text.lines().enumerate();
-    while let Some((number, line)) = lines.next() {
-        if let Some(language) = line.strip_prefix("```") {
-            let inside = lines.by_ref().map(|(_, line)| line).take_while(|line| !line.starts_with("```"));
-            blocks.push((number + 1, language, inside.map(|line| format!("{line}\n")).collect()));
-        }
-    }
-    blocks
-}
 
 #[test]
 fn configurations_are_good() {
@@ -90,46 +67,6 @@ fn flags_exist() {
     for flag in ["--config", "--upstream", "--describes", "--listen", "--output"] {
         assert!(seen.contains(flag), "no document tells of {flag}");
     }
-}
-
-/// Words such as `--config`, wherever they stand.
-fn flags(text: &str) -> impl Iterator<Item = &str> {
-    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
-    words.filter(|word| word.len() > 2 && word.starts_with("--") && !word.starts_with("---"))
-}
-
-/// What the README shows after `$ metriclet …` is what comes out, but for the time of day.
-#[test]
-fn readme_shows_what_comes_out() {
-    let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
-    let blocks = blocks(&text);
-    let block = |start: &str| &blocks.iter().find(|(_, _, text)| text.starts_with(start)).unwrap().2;
-    let upstream = Upstream::text(block("# TYPE queue_depth gauge"));
-    let config = block("# metrics.yaml").replace("localhost:9100", &upstream.address.to_string());
-    let folder = file("metrics.yaml", &config).parent().unwrap().to_owned();
-    let mut compared = 0;
-    for (_, _, session) in blocks.iter().filter(|(_, language, _)| *language == "console") {
-        for shown in session.split("$ ").skip(1) {
-            let (command, expected) = shown.split_once('\n').unwrap_or((shown, ""));
-            // The other commands start servers, or ask them.
-            let Some(arguments) = command.strip_prefix("metriclet ").filter(|_| !expected.is_empty()) else { continue };
-            let output = metriclet(&arguments.split(' ').collect::<Vec<_>>()).current_dir(&folder).output().unwrap();
-            let said = [output.stderr, output.stdout].concat();
-            let said = String::from_utf8(said).unwrap().replace(&upstream.address.to_string(), "localhost:9100");
-            assert_eq!(without_times(&said), without_times(expected), "{command}");
-            compared += 1;
-        }
-    }
-    assert!(compared >= 2, "only {compared} commands compared");
-}
-
-/// Each word that is a timestamp becomes the same.
-fn without_times(text: &str) -> String {
-    let is_time = |word: &str| word.len() == 20 && word.ends_with('Z') && word.starts_with("20");
-    let line = |line: &str| {
-        line.split(' ').map(|word| if is_time(word) { "TIME" } else { word }).collect::<Vec<_>>().join(" ")
-    };
-    text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
 #[test]

@@ -4,20 +4,10 @@
 mod common;
 
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use common::file;
 use common::secure::{CLIENTS, METRIC, SERVING, Secure};
-
-/// Whether there is such a program; it may be missing, but not where everything is tested.
-fn has(program: &str) -> bool {
-    let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-    if !found {
-        assert!(std::env::var_os("CI").is_none(), "{program} is missing");
-        println!("skipped: {program} is missing");
-    }
-    found
-}
+use common::{file, has};
 
 /// Files as such programs want them: the authority of servers, and a client's certificate and key.
 struct Files {

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part of this module")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
+pub mod documents;
 pub mod kubernetes;
 pub mod machine;
 pub mod pods;
@@ -35,6 +36,16 @@ pub fn run(args: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = metriclet(args).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// Whether there is such a program; it may be missing, but not where everything is tested.
+pub fn has(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    if !found {
+        assert!(std::env::var_os("CI").is_none(), "{program} is missing");
+        println!("skipped: {program} is missing");
+    }
+    found
 }
 
 /// A file of its own for each call.
