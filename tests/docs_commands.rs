@@ -163,6 +163,11 @@ fn commands_do_what_they_say() {
     let mut met = BTreeSet::new();
     let mut tried = 0;
     for (path, text) in documents() {
+        for (line, language, _) in blocks(&text) {
+            // A shell by another name would be passed over.
+            let known = ["sh", "console", "yaml", "text", "promql"].contains(&language);
+            assert!(known, "{}:{line}: a block of {language:?}", path.display());
+        }
         let commands = commands(&text);
         let mut checkout = if commands.is_empty() { continue } else { Checkout::new() };
         for (line, command, shown) in commands {
