@@ -170,7 +170,16 @@ fn checks() {
     let broken = broken.to_str().unwrap();
     let (code, stdout, stderr) = run(&["check", broken]);
     assert_eq!(code, 78);
-    assert!(stdout.starts_with(&format!("{broken}: no rules on no sources; 5 errors, ")), "{stdout}");
+    assert_eq!(stdout, format!("{broken}: 5 errors, no warnings; nothing is left to serve\n"));
+    let half = file(
+        "half.yaml",
+        "sources: {app: {url: 'http://app/', namespaces: [shop]}}\nmetrics:\n  - {name: a, object: services, source: app}\n  \
+         - {name: b, object: services, source: nowhere}\n",
+    );
+    let half = half.to_str().unwrap();
+    let (code, stdout, _) = run(&["check", half]);
+    let expected = format!("{half}: 1 error, no warnings; what is left serves 1 rule on 1 source\n");
+    assert_eq!((code, stdout), (78, expected));
     let heads: Vec<_> = stderr.lines().filter_map(|line| line.strip_prefix(&format!("{broken}:"))).collect();
     assert_eq!(
         heads,

@@ -24,13 +24,13 @@ pub fn run(check: &Check, limits: &Limits) -> ExitCode {
     let count = |severity| loaded.problems.iter().filter(|problem| problem.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
     let (rules, sources) = (loaded.config.rules.len(), loaded.config.sources.len());
-    print(&format!(
-        "{name}: {} on {}; {}, {}\n",
-        counted(rules, "rule"),
-        counted(sources, "source"),
-        counted(errors, "error"),
-        counted(warnings, "warning")
-    ));
+    let good = format!("{} on {}", counted(rules, "rule"), counted(sources, "source"));
+    let found = format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"));
+    print(&match (errors, rules) {
+        (0, _) => format!("{name}: {good}; {found}\n"),
+        (_, 0) => format!("{name}: {found}; nothing is left to serve\n"),
+        _ => format!("{name}: {found}; what is left serves {good}\n"),
+    });
     if errors > 0 { ExitCode::from(exit::CONFIG) } else { ExitCode::SUCCESS }
 }
 
