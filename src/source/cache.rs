@@ -11,6 +11,9 @@ use std::hash::Hash;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// How long a value stays past its time, for [`Cache::last`].
+const STALE: Duration = Duration::from_secs(60);
+
 /// Values by key, each for its own time; failed loads too, if `V` is a `Result`.
 #[derive(Debug)]
 pub struct Cache<K, V> {
@@ -60,6 +63,8 @@ struct State<K, V> {
     cost: usize,
     /// Counts uses; tells which entry was used last.
     tick: u64,
+    /// When values past their time were dropped last.
+    swept: Option<Instant>,
 }
 
 /// Never without both: a value is kept, or somebody is loading one.
@@ -100,7 +105,7 @@ enum Step<V> {
 impl<K: Clone + Eq + Hash, V> Cache<K, V> {
     /// An empty cache for at most so many values of at most so much cost together.
     pub fn new(max_entries: usize, max_cost: usize) -> Self {
-        let state = State { slots: HashMap::new(), entries: 0, cost: 0, tick: 0 };
+        let state = State { slots: HashMap::new(), entries: 0, cost: 0, tick: 0, swept: None };
         Self { state: Mutex::new(state), max_entries, max_cost }
     }
 
@@ -187,6 +192,7 @@ impl<K: Clone + Eq + Hash, V> State<K, V> {
             self.entries -= 1;
             self.cost -= old.cost;
         }
+        self.sweep(now);
         let Loaded { value, until, cost } = loaded;
         if max_entries == 0 || *cost > max_cost {
             return;
@@ -201,6 +207,24 @@ impl<K: Clone + Eq + Hash, V> State<K, V> {
             self.cost += cost;
             slot.kept = Some(Kept { value: value.clone(), until: *until, cost: *cost, used: self.tick });
         }
+    }
+
+    /// Drops values that are long past their time: those of pods that are gone, say, for which nobody will ask again.
+    fn sweep(&mut self, now: Instant) {
+        if self.swept.is_some_and(|swept| now.saturating_duration_since(swept) < STALE) {
+            return;
+        }
+        self.swept = Some(now);
+        let (mut entries, mut cost) = (self.entries, self.cost);
+        self.slots.retain(|_, slot| match &slot.kept {
+            Some(kept) if slot.flight.is_none() && now.saturating_duration_since(kept.until) >= STALE => {
+                entries -= 1;
+                cost -= kept.cost;
+                false
+            }
+            _ => true,
+        });
+        (self.entries, self.cost) = (entries, cost);
     }
 
     /// Drops expired values, then those used longest ago, until no more than so much is left; none that is being

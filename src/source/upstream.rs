@@ -180,7 +180,7 @@ impl Upstream {
     ) -> Option<Vec<Result<Arc<Page>, SourceError>>> {
         let mut pages: Vec<_> = urls.iter().map(|url| self.page(url, want, Wait::No)).collect();
         let missing = |page: &Result<Arc<Page>, SourceError>| matches!(page, Err(SourceError::WouldWait));
-        let wanted: Vec<usize> = (0..).zip(&pages).filter(|(_, page)| missing(page)).map(|(at, _)| at).collect();
+        let mut wanted: Vec<usize> = (0..).zip(&pages).filter(|(_, page)| missing(page)).map(|(at, _)| at).collect();
         if wanted.is_empty() {
             return Some(pages);
         }
@@ -188,6 +188,9 @@ impl Upstream {
         let Ok(pool) = self.shared.pool.get_or_try_init(|| Pool::start(&self.shared.limits)) else {
             return Some(urls.iter().map(|_| Err(SourceError::Busy)).collect());
         };
+        // Those that failed the last time come last: where many hang, the others still have their turn.
+        let failed = |url: &String| self.pages.last(&(self.index, url.clone())).is_some_and(|page| page.is_err());
+        wanted.sort_by_cached_key(|&at| urls.get(at).is_some_and(failed));
         let gathered = Gathered::new(wanted.len());
         for (place, url) in wanted.iter().filter_map(|&at| urls.get(at)).enumerate() {
             let (upstream, url, want, results) = (self.clone(), url.clone(), want.clone(), gathered.clone());

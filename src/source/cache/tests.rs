@@ -195,3 +195,19 @@ fn wakes_those_who_wait_for_a_load_that_panics() {
     assert_eq!(cache.get(&"a", now, Wait::No, any, never), Outcome::Value(Arc::new(1)), "the old one is still there");
     load(&cache, "a", later, SECOND, 1);
 }
+
+/// Nobody asks again for the pages of pods that are gone.
+#[test]
+fn drops_what_is_long_past_its_time() {
+    let (cache, now) = (Cache::new(100, 100), Instant::now());
+    load(&cache, "a", now, SECOND, 3);
+    load(&cache, "b", now, 3 * STALE, 2);
+    let soon = now + STALE;
+    load(&cache, "c", soon, SECOND, 1);
+    assert!(cache.last(&"a").is_some(), "it stays for a while");
+    load(&cache, "d", soon + STALE, SECOND, 1);
+    assert_eq!(cache.last(&"a"), None);
+    assert_eq!(seen(&cache, soon + STALE, "abcd"), "-b-d");
+    let state = cache.lock();
+    assert_eq!((state.entries, state.cost, state.slots.len()), (3, 4, 3));
+}
