@@ -3,14 +3,14 @@
 
 mod common;
 
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::kubernetes::Kubernetes;
-use common::pods::{PODS, address, bind, config, pod, serving, text, with};
+use common::pods::{PODS, address, bind, config, named, pod, serving, text, with};
 use common::secure::eventually;
 use common::upstream::Upstream;
 use metriclet::api::message::Request;
@@ -385,4 +385,107 @@ fn pods_that_nobody_can_connect_to_are_left_alone_for_a_while() {
     assert_eq!(late.requests(), 0);
     world.advance(2);
     assert_eq!(shown(), ["web-0 7", "web-1 7", "web-2 8"]);
+}
+
+/// Addresses are given to other pods, and annotations lead elsewhere: the samples there are another process' ones.
+#[test]
+fn another_address_is_another_past() {
+    let world = World::new(Limits::default(), RATE);
+    let metric = "queue_depth";
+    for tick in 0..3_u32 {
+        world.serve([f64::from(tick * 30), 1e6 + f64::from(tick * 60)]);
+        world.advance(if tick > 0 { 15 } else { 0 });
+        world.shown(metric);
+        world.sampled(metric, [tick as usize + 1; 2]);
+    }
+    assert!(world.shown(metric).starts_with("web-0 "));
+    let at = |number, address: IpAddr| with(pod(number), "/status/podIP", json!(address.to_string()));
+    world.kubernetes.set(PODS, vec![at(0, address(1)), at(1, address(0))]);
+    for tick in 1..3_usize {
+        world.serve([90.0 + tick as f64, 1e6 + 200.0 + tick as f64]);
+        world.advance(15);
+        world.shown(metric);
+        world.sampled(metric, [tick; 2]);
+        assert_eq!(world.shown(metric), gathering(metric), "at {tick}");
+    }
+}
+
+/// What is not on the last page need not be missing where there is no later one.
+#[test]
+fn nothing_is_missing_from_a_page_that_is_not_there() {
+    let world = World::new(Limits::default(), RATE);
+    let zero = config(&world.source, RATE).replace("'}", "', onMissing: zero}");
+    world.install(&zero);
+    let metric = "queue_depth";
+    let tick = |page: &str, number: u64, times: usize| {
+        for body in &world.pages {
+            *body.lock().unwrap() = page.to_owned();
+        }
+        world.advance(if number > 0 { 15 } else { 0 });
+        world.shown(metric);
+        world.sampled(metric, [times; 2]);
+    };
+    for number in 0..3 {
+        tick("other 1\n", number, number as usize + 1);
+    }
+    world.advance(4);
+    let at = time(30);
+    assert_eq!(world.shown(metric), format!("web-0 0 null {at}, web-1 0 null {at}"), "as of when it was sampled");
+    for body in &world.pages {
+        *body.lock().unwrap() = "not a page\n".to_owned();
+    }
+    world.advance(11);
+    eventually(|| match world.shown(metric) {
+        shown if shown.contains("source app answered malformed text") => Ok(()),
+        shown => Err(shown),
+    });
+    // The same of what one page describes.
+    let source = format!("url: 'http://{}/metrics', namespaces: [shop], single: true", world.pods[0].address);
+    world.install(
+        &zero
+            .replace(&world.source, &source)
+            .replace("object: pods", "object: services")
+            .replace(", dangerAllowLoopback: true", ""),
+    );
+    let one = "services/web/queue_depth";
+    for number in 0..3 {
+        *world.pages[0].lock().unwrap() = "requests_total{service=\"db\"} 1\n".to_owned();
+        world.advance(if number > 0 { 15 } else { 0 });
+        world.shown(one);
+        let sampled = format!("samples sampled {} times over", number + 1);
+        eventually(|| match world.ask(one).1 {
+            steps if steps.iter().any(|step| step.starts_with(&sampled)) => Ok(()),
+            steps => Err(format!("{steps:?}")),
+        });
+    }
+    assert_eq!(world.shown(one), format!("web 0 null {}", time(75)));
+    *world.pages[0].lock().unwrap() = "not a page\n".to_owned();
+    world.advance(15);
+    eventually(|| match world.shown(one) {
+        shown if shown.contains("source app answered malformed text") => Ok(()),
+        shown => Err(shown),
+    });
+}
+
+/// Pods that accept connections and say nothing take all the time there is, each time.
+#[test]
+fn pods_that_hang_come_after_the_others() {
+    let limits = Limits {
+        fetchers: 2,
+        fetch_pod: Duration::from_millis(100),
+        answer: Duration::from_millis(400),
+        ..Limits::default()
+    };
+    let world = World::new(limits, "sum(requests_total)");
+    world.serve([7.0; 2]);
+    let port = world.pods[0].address.port();
+    let hanging: Vec<TcpListener> = (2..8).map(|n| TcpListener::bind((address(n), port)).unwrap()).collect();
+    let named = (2..8).map(|n| named(&format!("a-{n}"), &address(n).to_string()));
+    world.kubernetes.set(PODS, named.chain([pod(0), pod(1)]).collect());
+    eventually(|| {
+        world.advance(3);
+        let shown = world.shown("queue_depth");
+        if shown.starts_with("web-0 7 ") && shown.contains(", web-1 7 ") { Ok(()) } else { Err(shown) }
+    });
+    drop(hanging);
 }

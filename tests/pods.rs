@@ -424,3 +424,22 @@ fn without_a_kubernetes_api_there_are_no_pods() {
         "{said}"
     );
 }
+
+/// Which of a hundred pods it is changes with every rollout, and each change of a message is a write to etcd.
+#[test]
+fn a_reason_names_no_pod_unless_it_was_asked_for() {
+    let (port, listeners) = bind(2);
+    let twice = "queue_depth 1\nqueue_depth 2\n";
+    let _pods: Vec<Upstream> = listeners.into_iter().map(|listener| serving(listener, twice)).collect();
+    let kubernetes = Kubernetes::start();
+    kubernetes.set(PODS, vec![pod(0), pod(1)]);
+    let server = server(&kubernetes, &config(&format!("pods: {{port: {port}}}"), "queue_depth"));
+    let says = |whose: &str| {
+        format!(
+            "503 ServiceUnavailable: queue_depth of {whose} in namespace shop: one series stands on its page twice; the \
+             rule takes queue_depth from source app"
+        )
+    };
+    assert_eq!(all(&server, "app%3Dweb"), says("all pods"));
+    assert_eq!(one(&server, "web-1"), says("pods/web-1"));
+}

@@ -115,7 +115,8 @@ pub struct Limits {
     pub sample: Duration,
     /// How long sampling goes on after the last question. 5 min: twenty HPA syncs.
     pub sample_linger: Duration,
-    /// Threads that see to sampling. 2: each waits for one selection's pods at a time, which fetchers fetch.
+    /// Threads that see to sampling. 4: each waits for one selection's pods at a time, which fetchers fetch; one of them is
+    /// kept from selections that took long.
     pub samplers: usize,
     /// Selections that are sampled. 1,024: one an HPA.
     pub sampled: usize,
@@ -273,7 +274,7 @@ impl Default for Limits {
             fetch_queue: 8_192,
             sample: Duration::from_secs(15),
             sample_linger: Duration::from_secs(300),
-            samplers: 2,
+            samplers: 4,
             sampled: 1_024,
             history_series: 50_000,
             history_ring: 12_288,

@@ -120,7 +120,7 @@ impl History {
         if known.times.back().is_some_and(|last| at < last.saturating_add(self.apart.max(1))) {
             return;
         }
-        self.room.give_back(known.forget(at - self.keep));
+        self.forget(known, count, at);
         if !self.room.take(TIME) {
             return *full = Some((at, most));
         }
@@ -139,6 +139,11 @@ impl History {
                 known.series.insert(labels, VecDeque::from([Sample { at, value }]));
             }
         }
+    }
+
+    /// Forgets what is of no use any more of an object.
+    fn forget(&self, known: &mut Object, count: &mut usize, now: i64) {
+        self.room.give_back(known.forget(now - self.keep));
         let before = known.series.len();
         known.series.retain(|labels, samples| {
             let stays = !samples.is_empty();
@@ -155,6 +160,7 @@ impl History {
         let mut past = self.lock();
         let Past { objects, series: count, .. } = &mut *past;
         if let Some(known) = self.object(objects, count, object, owner, at) {
+            self.forget(known, count, at);
             known.trouble = Some(trouble);
         }
     }

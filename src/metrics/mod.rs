@@ -81,7 +81,7 @@ impl Metrics {
             })
         };
         let room = Arc::new(Room::new(shared.limits().history_bytes));
-        let scraper = Scraper::new(shared.clone(), sampler);
+        let scraper = Scraper::new(shared.clone(), steady, sampler);
         Self { rules: RwLock::default(), shared, objects, scraper, steady, room }
     }
 
@@ -118,7 +118,9 @@ impl Metrics {
         let (served, kind) = self.rule(ask.path)?;
         let (shared, objects) = (&*self.shared, self.objects.get());
         let (scraper, steady) = (&self.scraper, self.steady);
-        Request { ask, served: &served, kind: &kind, shared, objects, scraper, steady, owner: "" }.answer(wait, trace)
+        let request =
+            Request { ask, served: &served, kind: &kind, shared, objects, scraper, steady, owner: "", healthy: true };
+        request.answer(wait, trace)
     }
 
     fn rule(&self, path: &MetricPath) -> Result<(Arc<Served>, Arc<ObjectKind>), Failure> {

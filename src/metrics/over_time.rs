@@ -50,20 +50,21 @@ pub(super) fn answer(
     });
     for (pod, url) in pods {
         let (name, owner) = (&pod.metadata.name, format!("#{}", pod.owner()));
-        let one = Request { owner: &owner, ..*request };
-        let seen = past.history.seen(&object(pod, request.ask.path.namespace.as_deref()), &pod.owner());
+        let seen = past.history.seen(&object(pod, request.ask.path.namespace.as_deref()), url);
         trace.note("samples", || format!("{name}: {}, {}", plain(url), seen.describe()));
-        let mut trouble = None;
+        let (mut trouble, mut sampled) = (None, None);
         let finding = match seen {
             _ if !room => Finding::Unusable(Fault::NotSampled(request.shared.limits().sampled)),
             Seen::Full(bound) => Finding::Unusable(Fault::NoRoom(bound)),
             Seen::Nothing => Finding::Unusable(Fault::Gathering),
             Seen::View(mut view) => {
                 trouble = view.trouble.take();
+                sampled = last_sampled(request, &view);
                 of_view(request, past, view)
             }
         };
-        match (one.judge(name, finding, request.shared.clock().now().unix_millis, trace), trouble) {
+        let one = Request { owner: &owner, healthy: trouble.is_none() && sampled.is_some(), ..*request };
+        match (one.judge(name, finding, sampled.unwrap_or_default(), trace), trouble) {
             (Verdict::Serve(value), _) => outcome.items.push(request.item(name, value)),
             // What is too little, is so because of this.
             (_, Some(Trouble::Failed(error))) => outcome.failed.push(error),
@@ -97,21 +98,36 @@ pub(super) fn of_page(
     };
     let now = request.shared.clock().now();
     let steady = request.steady.at(now.monotonic);
+    let trouble = view.trouble.take().map(|trouble| match trouble {
+        Trouble::Failed(error) => about.source(&error),
+        Trouble::Refused(refusal) => about.page(&refusal),
+    });
     if !past.is_enough(&view, steady) {
-        return Err(match view.trouble {
-            Some(Trouble::Failed(error)) => about.source(&error),
-            Some(Trouble::Refused(refusal)) => about.page(&refusal),
-            None => about.refused(&Fault::Gathering),
-        });
+        return Err(trouble.unwrap_or_else(|| about.refused(&Fault::Gathering)));
     }
-    let series = std::mem::take(&mut view.series);
+    let (series, sampled) = (std::mem::take(&mut view.series), last_sampled(request, &view));
+    let request = &Request { healthy: trouble.is_none() && sampled.is_some(), ..*request };
+    let sampled = sampled.unwrap_or_default();
     let members: Vec<Sampled<'_>> =
         series.iter().map(|series| Sampled { series, view: &view, request, past }).collect();
     let members: Vec<&Sampled<'_>> = members.iter().collect();
-    match &request.ask.path.name {
-        ObjectName::One(name) => request.named(name, request.one(&members, now.unix_millis, trace)),
-        ObjectName::All => request.all(&members, now.unix_millis, wait, trace),
+    let answer = match &request.ask.path.name {
+        ObjectName::One(name) => request.named(name, request.one(&members, sampled, trace)),
+        ObjectName::All => request.all(&members, sampled, wait, trace),
+    };
+    match (answer, trouble) {
+        // What is not there, may be so because of this.
+        (Err(Failure::NotFound(_)), Some(trouble)) => Err(trouble),
+        (answer, _) => answer,
     }
+}
+
+/// When an object was sampled last, Unix milliseconds; `None` if that is too long ago to say that something is not there.
+fn last_sampled(request: &Request<'_>, view: &View) -> Option<i64> {
+    let now = request.shared.clock().now();
+    let age = request.steady.at(now.monotonic).saturating_sub(*view.times.last()?);
+    let recent = u128::try_from(age).is_ok_and(|age| age <= request.served.rule.max_age.as_millis());
+    recent.then_some(now.unix_millis - age)
 }
 
 /// What the one page of a source is called in a history.
@@ -241,7 +257,7 @@ pub(super) fn sample(
                 let page = served.upstream.page(&url, &served.want, wait);
                 keep(served, past, (PAGE, PAGE), page, steady, now);
             }
-            return past.history.prune(steady.at(shared.clock().now().monotonic));
+            return;
         }
         // It keeps samples itself.
         Target::Prometheus(_) => return,
@@ -252,15 +268,15 @@ pub(super) fn sample(
         label_selector: &selected.label_selector,
         name: selected.name.as_deref(),
     };
-    let Ok(list) = objects.pods(selection, wait, now) else { return };
+    let listing = Wait::Until(now + shared.limits().answer);
+    let Ok(list) = objects.pods(selection, listing, now) else { return };
     let pods: Vec<(&Pod, String)> =
         list.iter().flatten().filter_map(|pod| page(pod, of).ok().map(|url| (pod, url))).collect();
     let urls: Vec<String> = pods.iter().map(|(_, url)| url.clone()).collect();
-    for ((pod, _), page) in pods.iter().zip(served.upstream.pages(&urls, &served.want, wait).unwrap_or_default()) {
-        let (object, owner) = (object(pod, selected.namespace.as_deref()), pod.owner());
-        keep(served, past, (&object, &owner), page, steady, now);
+    for ((pod, url), page) in pods.iter().zip(served.upstream.pages(&urls, &served.want, wait).unwrap_or_default()) {
+        // By its whole address: what is scraped elsewhere is another process, or another page of it.
+        keep(served, past, (&object(pod, selected.namespace.as_deref()), url), page, steady, now);
     }
-    past.history.prune(steady.at(shared.clock().now().monotonic));
 }
 
 /// Keeps what is on one page, or why there is none.

@@ -15,6 +15,7 @@ use crate::kube::pod::Pod;
 use crate::parse::path::ObjectName;
 use crate::source::cache::Wait;
 use crate::source::error::SourceError;
+use crate::source::page::Found;
 
 /// Why a pod is not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +84,13 @@ pub(super) fn answer(
         let verdict = match page {
             Ok(page) => {
                 trace.note("page", || format!("{name}: {}, {}", plain(&url), page.describe()));
-                one.verdict(&page, trace)
+                let verdict = one.verdict(&page, trace);
+                if let Some(Found::Refused(refusal)) = page.found(request.served.want.id) {
+                    // Worded for all that are asked for: which of them it is changes with every rollout.
+                    outcome.unusable.push(request.about().page(refusal));
+                    continue;
+                }
+                verdict
             }
             Err(error) => {
                 trace.note("page", || format!("{name}: {}, {}", plain(&url), error.detail()));
@@ -112,7 +119,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// Counts who is left out; and where nobody is left, says why: always the same for the same reasons.
-    fn end(mut self, request: &Request<'_>) -> Result<Vec<MetricValue>, Failure> {
+    fn end(self, request: &Request<'_>) -> Result<Vec<MetricValue>, Failure> {
         let about = request.about();
         if request.ask.path.name == ObjectName::All {
             let counters = request.shared.counters();
@@ -127,7 +134,7 @@ impl Outcome {
         if let Some(error) = self.failed.iter().min_by_key(ToString::to_string) {
             return Err(about.source(error));
         }
-        if let Some(failure) = self.unusable.pop() {
+        if let Some(failure) = self.unusable.into_iter().min_by_key(ToString::to_string) {
             return Err(failure);
         }
         match super::outcome::nothing_left(self.left_out) {

@@ -39,6 +39,8 @@ pub(super) struct Request<'a> {
     pub(super) steady: Steady,
     /// Who the object is, where another may get its name; else empty.
     pub(super) owner: &'a str,
+    /// Whether what is not there is known not to be there, so that `onMissing` counts.
+    pub(super) healthy: bool,
 }
 
 /// What is on a page for a rule.
@@ -349,7 +351,10 @@ impl Request<'_> {
     pub(super) fn judge(&self, name: &str, finding: Finding, scraped: i64, trace: &mut Trace) -> Verdict {
         let Served { rule, last, .. } = &**self.served;
         let now = self.shared.clock().now().unix_millis;
-        let policy = Policy::of(rule, self.shared.limits().max_future);
+        let mut policy = Policy::of(rule, self.shared.limits().max_future);
+        if !self.healthy {
+            policy.on_missing = OnMissing::Error;
+        }
         let key = last.as_ref().map(|_| Key {
             object: format!("{}{name}{}", self.object_prefix(), self.owner),
             selector: self.ask.metric_selector.to_string(),
@@ -360,7 +365,7 @@ impl Request<'_> {
             judge(finding, &policy, scraped, now, last.as_ref().zip(key.as_ref()).and_then(|(l, k)| l.get(k)));
         trace.note("object", || format!("{name}: found {}, answer {verdict}", shown.unwrap_or_default()));
         if let (Verdict::Serve(value), Some(last), Some(key), true) = (&verdict, last, key, good) {
-            let OnMissing::Last(age) = policy.on_missing else { return verdict };
+            let OnMissing::Last(age) = rule.on_missing else { return verdict };
             last.set(key, *value, now.saturating_sub_unsigned(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
         }
         verdict

@@ -72,6 +72,11 @@ impl Past {
         Some(Self { history, range: longest, interval })
     }
 
+    /// How long a sample is kept: a little longer than it is of use.
+    pub fn kept(&self) -> Duration {
+        self.range + 3 * self.interval
+    }
+
     /// Whether the samples of an object span half of the range at the time `now`. A tenth of an interval does not matter:
     /// samples come a little early or late, and would have to wait for another one.
     pub fn is_enough(&self, view: &View, now: i64) -> bool {

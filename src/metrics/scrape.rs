@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 
 use log::{debug, error};
 
-use super::rules::Served;
+use super::rules::{Past, Served};
 use crate::source::upstream::Shared;
 use crate::telemetry::bug;
+use crate::telemetry::clock::Steady;
 
 /// What samples a rule for one selection; it is called on a thread of the scraper.
 pub(super) type Sampler = Arc<dyn Fn(&Arc<Served>, &Selected, Instant) + Send + Sync>;
@@ -31,6 +32,7 @@ pub(super) struct Scraper {
     state: Mutex<State>,
     changed: Condvar,
     shared: Arc<Shared>,
+    steady: Steady,
     sampler: Sampler,
 }
 
@@ -38,6 +40,8 @@ pub(super) struct Scraper {
 struct State {
     /// By the rule's address, which it keeps for as long as it is served.
     tasks: HashMap<(usize, Selected), Task>,
+    /// Rules that somebody asked for before, and when what was sampled for them is of no use any more.
+    fading: HashMap<usize, (Weak<Served>, Instant)>,
     started: bool,
 }
 
@@ -48,11 +52,14 @@ struct Task {
     asked: Instant,
     /// A thread is at it.
     busy: bool,
+    /// It took long the last time. Such tasks never have all threads, or a slow API server or a few slow pods would keep
+    /// everybody else from being sampled.
+    slow: bool,
 }
 
 impl Scraper {
-    pub(super) fn new(shared: Arc<Shared>, sampler: Sampler) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), changed: Condvar::new(), shared, sampler })
+    pub(super) fn new(shared: Arc<Shared>, steady: Steady, sampler: Sampler) -> Arc<Self> {
+        Arc::new(Self { state: Mutex::default(), changed: Condvar::new(), shared, steady, sampler })
     }
 
     /// Somebody asks for this: it is sampled from now on. False if there is no room for it.
@@ -66,7 +73,7 @@ impl Scraper {
             None if !room => return false,
             None => {
                 let served = Arc::downgrade(served);
-                state.tasks.insert(key, Task { served, interval, due: now, asked: now, busy: false });
+                state.tasks.insert(key, Task { served, interval, due: now, asked: now, busy: false, slow: false });
                 self.changed.notify_one();
             }
         }
@@ -97,11 +104,28 @@ impl Scraper {
         const MOMENT: Duration = Duration::from_millis(500);
         let (now, linger) = (self.now(), self.shared.limits().sample_linger);
         let mut state = self.lock();
-        state.tasks.retain(|_, task| {
-            task.busy || (task.served.strong_count() > 0 && now.saturating_duration_since(task.asked) < linger)
+        let State { tasks, fading, .. } = &mut *state;
+        tasks.retain(|(rule, _), task| {
+            let stays =
+                task.busy || (task.served.strong_count() > 0 && now.saturating_duration_since(task.asked) < linger);
+            if !stays && let Some(kept) = task.served.upgrade().and_then(|served| served.past.as_ref().map(Past::kept))
+            {
+                fading.insert(*rule, (task.served.clone(), now + kept));
+            }
+            stays
+        });
+        fading.retain(|_, (served, until)| {
+            let stays = now <= *until;
+            if !stays && let Some(served) = served.upgrade() {
+                self.prune(&served);
+            }
+            stays
         });
         let mut soon = MOMENT;
-        let due = state.tasks.iter_mut().filter(|(_, task)| !task.busy).min_by_key(|(_, task)| task.due);
+        let crawling = tasks.values().filter(|task| task.busy && task.slow).count();
+        let full = crawling + 1 >= self.shared.limits().samplers.max(2);
+        let may = |task: &Task| !(task.busy || task.slow && full);
+        let due = tasks.iter_mut().filter(|(_, task)| may(task)).min_by_key(|(_, task)| task.due);
         let due = due.filter(|(_, task)| {
             soon = soon.min(task.due.saturating_duration_since(now));
             task.due <= now
@@ -116,9 +140,12 @@ impl Scraper {
         drop(state);
         if let Some(served) = served {
             bug::caught(self.shared.counters(), "sampling", || (self.sampler)(&served, &key.1, now));
+            self.prune(&served);
         }
+        let took = self.now().saturating_duration_since(now);
         if let Some(task) = self.lock().tasks.get_mut(&key) {
             task.busy = false;
+            task.slow = took > task.interval / 4;
             // From when it was due, so that samples keep their distance; but none is made up for.
             let late = self.now().saturating_duration_since(task.due);
             if late > task.interval {
@@ -128,6 +155,13 @@ impl Scraper {
             task.due += task.interval;
         }
         self.changed.notify_one();
+    }
+
+    /// Forgets objects that are not sampled any more.
+    fn prune(&self, served: &Served) {
+        if let Some(past) = &served.past {
+            past.history.prune(self.steady.at(self.now()));
+        }
     }
 
     fn now(&self) -> Instant {
@@ -152,7 +186,7 @@ mod tests {
     use super::*;
     use crate::config::file;
     use crate::config::limits::Limits;
-    use crate::metrics::history::Room;
+    use crate::metrics::history::{Room, Seen};
     use crate::metrics::rules::{Entry, Rules};
     use crate::telemetry::clock::Clock;
     use crate::telemetry::counters::Counters;
@@ -173,6 +207,14 @@ mod tests {
         served
     }
 
+    fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn steady(shared: &Shared) -> Steady {
+        Steady::new(shared.clock().now())
+    }
+
     fn selected(name: &str) -> Selected {
         Selected { namespace: Some("shop".to_owned()), label_selector: String::new(), name: Some(name.to_owned()) }
     }
@@ -182,7 +224,7 @@ mod tests {
         let shared = shared(Limits { sample_linger: Duration::from_millis(50), ..Limits::default() });
         let (to, sampled) = mpsc::channel();
         let sampler: Sampler = Arc::new(move |_, selected, _| _ = to.send(selected.clone()));
-        let scraper = Scraper::new(shared.clone(), sampler);
+        let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
         let served = served(&shared);
         for _ in 0..3 {
             assert!(scraper.ask(&served, selected("web"), INTERVAL));
@@ -204,9 +246,63 @@ mod tests {
     }
 
     #[test]
+    fn forgets_what_nobody_asks_for_any_more() {
+        let shared = shared(Limits { sample_linger: Duration::from_millis(50), ..Limits::default() });
+        let (to, sampled) = mpsc::channel();
+        let when = steady(&shared);
+        let sampler: Sampler = Arc::new(move |served, selected, now| {
+            let past = served.past.as_ref().unwrap();
+            past.history.observe("shop/web", "1", when.at(now), std::iter::empty());
+            let _ = to.send(selected.clone());
+        });
+        let scraper = Scraper::new(shared.clone(), when, sampler);
+        let served = served(&shared);
+        assert!(scraper.ask(&served, selected("web"), INTERVAL));
+        sampled.recv_timeout(PATIENCE).unwrap();
+        let history = &served.past.as_ref().unwrap().history;
+        assert_ne!(history.seen("shop/web", "1"), Seen::Nothing);
+        let began = Instant::now();
+        while history.seen("shop/web", "1") != Seen::Nothing {
+            assert!(began.elapsed() < PATIENCE, "what was sampled stays for good");
+            thread::yield_now();
+        }
+        assert!(scraper.lock().tasks.is_empty());
+    }
+
+    #[test]
+    fn what_is_slow_leaves_a_thread_to_others() {
+        let shared = shared(Limits::default());
+        let (to, sampled) = mpsc::channel();
+        let (open, gate) = mpsc::channel::<()>();
+        let (gate, known) = (Mutex::new(gate), Mutex::new(HashMap::new()));
+        let sampler: Sampler = Arc::new(move |_, selected, now| {
+            let name = selected.name.clone().unwrap_or_default();
+            let times = *lock(&known).entry(name.clone()).and_modify(|times| *times += 1).or_insert(1);
+            let _ = to.send((name.clone(), times));
+            match (name.as_str(), times) {
+                ("quick", _) => {}
+                (_, 1) => while now.elapsed() < INTERVAL {},
+                // For as long as the test takes.
+                _ => drop(lock(&gate).recv()),
+            }
+        });
+        let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
+        let served = served(&shared);
+        let ask = |name: &str| assert!(scraper.ask(&served, selected(name), INTERVAL));
+        (0..10).for_each(|number| ask(&number.to_string()));
+        let most = shared.limits().samplers - 1;
+        let stuck = |(_, times): &(String, i32)| *times == 2;
+        assert_eq!((0..).map_while(|_| sampled.recv_timeout(PATIENCE).ok()).filter(stuck).take(most).count(), most);
+        ask("quick");
+        let quick = |(name, _): &(String, i32)| name == "quick";
+        assert_eq!((0..).map_while(|_| sampled.recv_timeout(PATIENCE).ok()).filter(quick).take(3).count(), 3);
+        drop(open);
+    }
+
+    #[test]
     fn has_room_for_so_many_selections() {
         let shared = shared(Limits { sampled: 2, ..Limits::default() });
-        let scraper = Scraper::new(shared.clone(), Arc::new(|_, _, _| ()));
+        let scraper = Scraper::new(shared.clone(), steady(&shared), Arc::new(|_, _, _| ()));
         let served = served(&shared);
         let asks = ["a", "b", "c", "a"].map(|name| scraper.ask(&served, selected(name), INTERVAL));
         assert_eq!(asks, [true, true, false, true]);
@@ -221,7 +317,7 @@ mod tests {
             let _ = to.send(());
             panic!("as it should");
         });
-        let scraper = Scraper::new(shared.clone(), sampler);
+        let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
         let served = served(&shared);
         assert!(scraper.ask(&served, selected("web"), INTERVAL));
         // More often than there are threads.

@@ -90,7 +90,10 @@ fn remembers_why_there_is_nothing() {
     assert_eq!((trouble("1"), view(&history)), (None, vec![(2_000, 1.0)]));
     history.fail("web", "1", 3_000, Trouble::Refused(Refusal::Duplicate));
     assert_eq!(view(&history), [(2_000, 1.0)], "what was there stays");
-    history.prune(20_000);
+    history.fail("web", "1", 20_000, Trouble::Failed(SourceError::Busy));
+    assert_eq!(view(&history), [], "but no longer than it is of use");
+    assert_eq!((room.taken.load(Ordering::Relaxed), history.lock().series), (EMPTY, 0));
+    history.prune(40_000);
     assert_eq!(history.seen("web", "1"), Seen::Nothing);
     assert_eq!(room.taken.load(Ordering::Relaxed), 0);
 }
