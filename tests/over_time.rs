@@ -261,6 +261,23 @@ fn rules_share_pages_and_keep_their_past_over_a_reload() {
     assert!(other.contains("gathering"), "{other}");
 }
 
+/// The next question may come later than a short range forgives.
+#[test]
+fn sampling_goes_on_over_a_reload() {
+    let world = World::new(Limits::default(), RATE);
+    world.serve([1.0; 2]);
+    world.shown("queue_depth");
+    world.sampled("queue_depth", [1; 2]);
+    let two = config(&world.source, RATE)
+        + "  - {name: other, object: pods, source: app, value: 'sum(increase(requests_total[1m]))'}\n";
+    world.install(&two);
+    world.advance(15);
+    eventually(|| match world.pods.iter().map(Upstream::requests).collect::<Vec<_>>().as_slice() {
+        [2, 2] => Ok(()),
+        requests => Err(format!("{requests:?}")),
+    });
+}
+
 #[test]
 fn a_single_process_behind_a_url_is_sampled_too() {
     let world = World::new(Limits::default(), RATE);

@@ -101,7 +101,10 @@ impl Metrics {
         let names: Vec<String> = config.sources.iter().map(|source| source.name.clone()).collect();
         let rules = Rules::new(config, problem, &self.rules(), &self.shared, &self.room);
         self.shared.counters().broken_rules.set(rules.broken() as u64);
-        *self.rules.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(rules);
+        let rules = Arc::new(rules);
+        let before = std::mem::replace(&mut *self.rules.write().unwrap_or_else(PoisonError::into_inner), rules.clone());
+        self.scraper.follow(|served| rules.heir(served));
+        drop(before);
         self.shared.counters().retain_sources(|source| names.iter().any(|name| name == source));
     }
 

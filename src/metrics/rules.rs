@@ -160,6 +160,15 @@ impl Rules {
         same.then_some(&**old)
     }
 
+    /// The rule that goes on with the samples of one that was served before.
+    pub fn heir(&self, old: &Served) -> Option<Arc<Served>> {
+        let Entry::Rule(new, _) = self.find_entry(&old.rule.objects.first()?.resource, &old.rule.name)? else {
+            return None;
+        };
+        let (past, old) = (new.past.as_ref()?, old.past.as_ref()?);
+        Arc::ptr_eq(&past.history, &old.history).then(|| new.clone())
+    }
+
     fn insert(&mut self, resource: String, metric: String, entry: Entry) {
         self.entries.entry(metric).or_default().push((resource, entry));
     }

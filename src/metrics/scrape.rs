@@ -84,6 +84,25 @@ impl Scraper {
         true
     }
 
+    /// Other rules are in force: what is sampled goes on for those that keep its samples, whether or not somebody asks soon.
+    pub(super) fn follow(&self, heir: impl Fn(&Served) -> Option<Arc<Served>>) {
+        let mut state = self.lock();
+        let heirs: Vec<_> = state
+            .tasks
+            .iter()
+            .filter_map(|((_, selected), task)| {
+                let heir = heir(&*task.served.upgrade()?)?;
+                let key = (Arc::as_ptr(&heir) as usize, selected.clone());
+                // Of the rule before, whoever is at it goes on to the end.
+                let due = if task.busy { task.due + task.interval } else { task.due };
+                Some((key, Task { served: Arc::downgrade(&heir), due, busy: false, ..*task }))
+            })
+            .collect();
+        for (key, task) in heirs {
+            state.tasks.entry(key).or_insert(task);
+        }
+    }
+
     fn start(self: &Arc<Self>) {
         for number in 0..self.shared.limits().samplers {
             // They end with the last of those who ask.
