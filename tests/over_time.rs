@@ -506,3 +506,25 @@ fn pods_that_hang_come_after_the_others() {
     });
     drop(hanging);
 }
+
+/// Nor does what still waits for those that hang keep the others waiting.
+#[test]
+fn pods_that_hang_have_a_queue_of_their_own() {
+    let limits =
+        Limits { fetchers: 2, fetch_pod: Duration::from_secs(60), answer: Duration::from_secs(2), ..Limits::default() };
+    let world = World::new(limits, "sum(requests_total)");
+    world.serve([7.0; 2]);
+    world.kubernetes.set(PODS, vec![named("a-2", &address(2).to_string()), pod(0), pod(1)]);
+    let shown = || {
+        let shown = world.shown("queue_depth");
+        shown.starts_with("web-0 7 ") && shown.contains(", web-1 7 ")
+    };
+    assert!(shown(), "nobody is at the address of a-2");
+    let hanging = TcpListener::bind((address(2), world.pods[0].address.port())).unwrap();
+    for later in 1..3 {
+        // The one before is still under way.
+        world.advance(6);
+        assert!(shown(), "{later}");
+    }
+    drop(hanging);
+}

@@ -12,6 +12,10 @@ use crate::config::limits::Limits;
 /// Something to do on a thread of the pool.
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
+/// In place of the number of their source, for targets that failed the last time: together they hold no more of the pool
+/// than one source does.
+pub(super) const FAILING: usize = usize::MAX;
+
 /// The pool; its threads end with the process.
 pub(super) struct Pool {
     lane: Lane<Job>,

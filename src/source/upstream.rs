@@ -12,7 +12,7 @@ use super::cache::{Cache, Loaded, Outcome, Wait};
 use super::error::SourceError;
 use super::fetch::{Fetcher, Head};
 use super::page::{Page, Query, Want};
-use super::pool::{Gathered, Pool};
+use super::pool::{self, Gathered, Pool};
 use super::prometheus::{self, Answer, Question};
 use super::resolve::Resolver;
 use crate::config::limits::Limits;
@@ -188,11 +188,13 @@ impl Upstream {
         let Ok(pool) = self.shared.pool.get_or_try_init(|| Pool::start(&self.shared.limits)) else {
             return Some(urls.iter().map(|_| Err(SourceError::Busy)).collect());
         };
-        // Those that failed the last time come last: where many hang, the others still have their turn.
+        // Those that failed the last time come last, and wait in a queue of their own: where many hang, the others still have
+        // their turn.
         let failed = |url: &String| self.pages.last(&(self.index, url.clone())).is_some_and(|page| page.is_err());
         wanted.sort_by_cached_key(|&at| urls.get(at).is_some_and(failed));
         let gathered = Gathered::new(wanted.len());
         for (place, url) in wanted.iter().filter_map(|&at| urls.get(at)).enumerate() {
+            let queue = if failed(url) { pool::FAILING } else { self.index };
             let (upstream, url, want, results) = (self.clone(), url.clone(), want.clone(), gathered.clone());
             let fetch = move || {
                 if upstream.shared.clock.now().monotonic < deadline {
@@ -201,7 +203,7 @@ impl Upstream {
                     results.put(place, page.unwrap_or(Err(SourceError::Bug)));
                 }
             };
-            if !pool.submit(self.index, Box::new(fetch)) {
+            if !pool.submit(queue, Box::new(fetch)) {
                 gathered.put(place, Err(SourceError::Busy));
             }
         }
