@@ -528,3 +528,25 @@ fn pods_that_hang_have_a_queue_of_their_own() {
     }
     drop(hanging);
 }
+
+/// After a gap there are samples enough for the long range, and too few for the short one.
+#[test]
+fn each_range_needs_its_half() {
+    let value = "sum(rate(requests_total[1m])) / sum(rate(requests_total[2m]))";
+    let world = World::new(Limits::default(), value);
+    let metric = "queue_depth";
+    let tick = |number: u32, seconds: u64, times: usize| {
+        world.serve([f64::from(number * 30 + 1_000); 2]);
+        world.advance(seconds);
+        world.shown(metric);
+        world.sampled(metric, [times; 2]);
+        world.shown(metric)
+    };
+    for number in 0..4 {
+        assert!(tick(number, if number > 0 { 15 } else { 0 }, number as usize + 1).contains("gathering"));
+    }
+    assert!(tick(4, 15, 5).starts_with("web-0 "));
+    assert!(tick(8, 60, 6).contains("gathering"), "one sample within the minute");
+    assert!(tick(9, 15, 7).contains("gathering"), "15 s of the minute");
+    assert!(tick(10, 15, 8).starts_with("web-0 "), "{}", world.shown(metric));
+}

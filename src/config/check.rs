@@ -130,6 +130,11 @@ fn ranges(rule: &Rule, source: &Source, limits: &Limits, findings: &mut Vec<Find
         return;
     }
     let interval = limits.sampling(shortest);
+    if shortest < 2 * interval {
+        let [shortest, interval] = [shortest, interval].map(duration::format);
+        let message = format!("[{shortest}] never holds two samples, which are taken every {interval} at most");
+        findings.push(error("value", message));
+    }
     let (samples, most) = (Limits::samples(longest, interval), limits.history_ring);
     if samples > most {
         let [longest, shortest, interval] = [longest, shortest, interval].map(duration::format);

@@ -38,6 +38,8 @@ pub struct Past {
     pub history: Arc<History>,
     /// How far the value looks back, at most.
     pub range: Duration,
+    /// All that it looks back, for each selector that does.
+    ranges: Vec<Duration>,
     /// How often it is sampled.
     pub interval: Duration,
 }
@@ -69,7 +71,7 @@ impl Past {
         let (shortest, longest) = (want.query.ranges().min()?, want.query.ranges().max()?);
         let interval = limits.sampling(shortest);
         let history = Arc::new(History::new(longest, interval, limits.history_series, room.clone()));
-        Some(Self { history, range: longest, interval })
+        Some(Self { history, range: longest, ranges: want.query.ranges().collect(), interval })
     }
 
     /// How long a sample is kept: a little longer than it is of use.
@@ -77,12 +79,14 @@ impl Past {
         self.range + 3 * self.interval
     }
 
-    /// Whether the samples of an object span half of the range at the time `now`. A tenth of an interval does not matter:
+    /// Whether the samples of an object span half of each range at the time `now`. A tenth of an interval does not matter:
     /// samples come a little early or late, and would have to wait for another one.
     pub fn is_enough(&self, view: &View, now: i64) -> bool {
         let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
-        let wanted = millis(self.range / 2) - millis(self.interval / 10);
-        view.span(millis(self.range), now).is_some_and(|span| span >= wanted.max(1))
+        self.ranges.iter().all(|range| {
+            let wanted = millis(*range / 2) - millis(self.interval / 10);
+            view.span(millis(*range), now).is_some_and(|span| span >= wanted.max(1))
+        })
     }
 }
 

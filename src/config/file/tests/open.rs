@@ -24,7 +24,7 @@ fn reads_sources_of_pods() {
 }
 
 #[test]
-fn ranges_of_one_rule_must_not_lie_too_far_apart() {
+fn ranges_must_hold_samples_and_not_too_many() {
     let of = |value: &str| {
         format!(
             "sources:\n  app: {{pods: {{port: 1}}}}\nmetrics:\n  - {{name: m, object: pods, source: app, value: ^'{value}'}}\n"
@@ -32,13 +32,20 @@ fn ranges_of_one_rule_must_not_lie_too_far_apart() {
     };
     check(
         of,
-        &[(
-            "sum(rate(jobs_total[1s])) / sum(rate(jobs_total[1d]))",
-            "error: value: [1d] takes up to 691205 samples of a series, as [1s] is sampled every 250ms; expected at most 12288",
-        )],
+        &[
+            (
+                "sum(rate(jobs_total[1s])) / sum(rate(jobs_total[1d]))",
+                "error: value: [1d] takes up to 691205 samples of a series, as [1s] is sampled every 250ms; expected at most 12288",
+            ),
+            (
+                "sum(rate(jobs_total[499ms]))",
+                "error: value: [499ms] never holds two samples, which are taken every 250ms at most",
+            ),
+        ],
     );
-    let longest = of("sum(rate(jobs_total[1d]))").replace('^', "");
-    assert_eq!(problems(&longest), [""; 0]);
+    for value in ["sum(rate(jobs_total[1d]))", "sum(rate(jobs_total[500ms]))"] {
+        assert_eq!(problems(&of(value).replace('^', "")), [""; 0]);
+    }
 }
 
 #[test]
