@@ -273,7 +273,7 @@ fn an_api_server_that_lies_is_not_believed() {
     let (port, _pods) = numbers(3);
     let kubernetes = Kubernetes::start();
     kubernetes.set(PODS, (0..3).map(pod).collect());
-    let server = server(&kubernetes, &config(&format!("pods: {{port: {port}}}"), "queue_depth"));
+    let mut server = server(&kubernetes, &config(&format!("pods: {{port: {port}}}"), "queue_depth"));
     let list = |kind: &str, items: Vec<serde_json::Value>| {
         Reply::Say(200, json!({"kind": kind, "apiVersion": "v1", "metadata": {}, "items": items}).to_string())
     };
@@ -306,10 +306,14 @@ fn an_api_server_that_lies_is_not_believed() {
         // A selector of its own is a list that nobody remembers.
         assert_eq!(all(&server, &format!("n%3D{number}")), expected);
     }
+    // Once, whatever it was.
+    server.wait_for("WARN  cannot list pods: list to ");
     // It stumbles once.
     let mut answers = vec![Reply::Drop, Reply::Say(500, "{}".to_owned())].into_iter();
     kubernetes.script(move |_| answers.next().unwrap_or(Reply::Good));
     assert_eq!(all(&server, "app%3Dweb"), "web-0 0, web-1 1, web-2 2");
+    server.wait_for("the Kubernetes API lists pods again");
+    assert_eq!(server.seen.iter().filter(|line| line.contains("cannot list pods")).count(), 1, "{:#?}", server.seen);
     // It does not answer at all.
     let gate = Gate::default();
     let closed = gate.clone();
@@ -321,12 +325,18 @@ fn an_api_server_that_lies_is_not_believed() {
 #[test]
 fn a_thousand_pods_on_few_threads_and_once_for_all() {
     const COUNT: usize = 1000;
-    let (port, pods) = numbers(249);
+    // There are not as many addresses on one port.
+    let groups: Vec<_> = (0..4).map(|_| numbers(250)).collect();
     let kubernetes = Kubernetes::start();
-    let place = |n: usize| u8::try_from(n % 249).unwrap();
-    kubernetes.set(PODS, (0..COUNT).map(|n| named(&format!("web-{n:04}"), &address(place(n)).to_string())).collect());
-    let source = format!("cache: 1h, timeout: 4s, pods: {{port: {port}}}");
-    let server = server(&kubernetes, &config(&source, "queue_depth"));
+    let place = |n: usize| u8::try_from(n % 250).unwrap();
+    let pod = |n: usize| {
+        let annotations = json!({"prometheus.io/port": groups[n / 250].0.to_string()});
+        let pod = named(&format!("web-{n:04}"), &address(place(n)).to_string());
+        with(pod, "/metadata/annotations", annotations)
+    };
+    kubernetes.set(PODS, (0..COUNT).map(pod).collect());
+    let source = "cache: 1h, timeout: 4s, pods: {port: annotations}";
+    let server = server(&kubernetes, &config(source, "queue_depth"));
     let threads = || std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap().count();
     let before = threads();
     let path = "namespaces/shop/pods/*/queue_depth";
@@ -338,7 +348,11 @@ fn a_thousand_pods_on_few_threads_and_once_for_all() {
         let answers = both.map(|stream| Answer::read(stream).values());
         if answers.iter().all(|answer| *answer == expected) { Ok(()) } else { Err("some are left out".to_owned()) }
     });
-    assert_eq!(pods.iter().map(Upstream::requests).sum::<usize>(), COUNT, "one fetch a pod, whoever asks");
+    assert_eq!(
+        groups.iter().flat_map(|(_, pods)| pods).map(Upstream::requests).sum::<usize>(),
+        COUNT,
+        "one fetch a pod, whoever asks"
+    );
     let calls = kubernetes.lists(PODS);
     let continued: BTreeSet<bool> = calls.iter().map(|call| call.path.contains("&continue=500")).collect();
     assert_eq!((calls.len() % 2, continued), (0, BTreeSet::from([false, true])), "two pages each time: {calls:?}");

@@ -115,10 +115,10 @@ pub struct Limits {
     pub sample: Duration,
     /// How long sampling goes on after the last question. 5 min: twenty HPA syncs.
     pub sample_linger: Duration,
-    /// Threads that see to sampling. 4: each waits for one selection's pods at a time, which fetchers fetch; one of them is
-    /// kept from selections that took long.
+    /// Threads that see to sampling. 4: each waits for one selection's pods at a time, which fetchers fetch. One is kept from
+    /// pods, for URLs; one more from pods that took long.
     pub samplers: usize,
-    /// Selections that are sampled. 1,024: one an HPA.
+    /// Selections that are sampled. 1,024: one an HPA, of which a namespace has a quarter.
     pub sampled: usize,
     /// Series that are kept over time for one rule. 50,000: 2,000 pods with 25 each.
     pub history_series: usize,

@@ -35,6 +35,8 @@ pub struct Metadata {
 /// `prometheus.io/*`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations {
+    /// `prometheus.io/scrape`
+    pub scrape: Option<String>,
     /// `prometheus.io/port`
     pub port: Option<String>,
     /// `prometheus.io/path`
@@ -168,11 +170,12 @@ fn or_none<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Re
     Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
-/// Keeps three annotations of many.
+/// Keeps four annotations of many.
 fn scraped<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Annotations, D::Error> {
     let mut all = Option::<BTreeMap<String, String>>::deserialize(from)?.unwrap_or_default();
     let mut take = |name: &str| all.remove(name);
     Ok(Annotations {
+        scrape: take("prometheus.io/scrape"),
         port: take("prometheus.io/port"),
         path: take("prometheus.io/path"),
         scheme: take("prometheus.io/scheme"),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::evaluate::{Labels, Sample, Series};
 use crate::source::error::SourceError;
 use crate::source::page::Refusal;
-pub use view::{OfPast, View};
+pub use view::{Kept, OfPast, View};
 
 /// Bytes for the samples of all rules together.
 #[derive(Debug)]
@@ -52,7 +52,16 @@ struct Object {
     times: VecDeque<i64>,
     /// Why it was not, the last time.
     trouble: Option<Trouble>,
-    series: HashMap<Labels, VecDeque<Sample>>,
+    series: HashMap<Labels, Ring>,
+}
+
+/// The past of one series.
+#[derive(Debug)]
+struct Ring {
+    /// When it was on a page last.
+    seen: i64,
+    /// Oldest first, each later than the one before.
+    samples: VecDeque<Sample>,
 }
 
 /// What there is too little of.
@@ -62,6 +71,10 @@ pub enum Bound {
     Series(usize),
     /// All rules together keep so many bytes.
     Bytes(usize),
+    /// So many selections of objects are sampled.
+    Selections(usize),
+    /// So many of them of one namespace.
+    OfNamespace(usize),
 }
 
 /// Why an object could not be sampled.
@@ -108,9 +121,10 @@ impl History {
         Self { keep, apart, most_series, room, past: Mutex::default() }
     }
 
-    /// Takes the samples that an object had at one time, in milliseconds of a clock that is never set. An object with
-    /// another owner is another object: between the two is a gap, not a change.
-    pub fn observe(&self, object: &str, owner: &str, at: i64, samples: impl Iterator<Item = (Labels, f64)>) {
+    /// Takes the samples that were on an object's page at one time, in milliseconds of a clock that is never set; a sample may
+    /// have a time of its own, and counts once however often it is seen. An object with another owner is another object:
+    /// between the two is a gap, not a change.
+    pub fn observe(&self, object: &str, owner: &str, at: i64, samples: impl Iterator<Item = (Labels, Sample)>) {
         let mut past = self.lock();
         let Past { objects, series: count, full } = &mut *past;
         let most = Bound::Bytes(self.room.most);
@@ -125,18 +139,25 @@ impl History {
             return *full = Some((at, most));
         }
         known.times.push_back(at);
-        for (labels, value) in samples {
-            let known_series = known.series.get_mut(&labels);
-            let is_new = known_series.is_none();
-            if is_new && *count >= self.most_series {
-                *full = Some((at, Bound::Series(self.most_series)));
-            } else if !self.room.take(SAMPLE + if is_new { cost(&labels) } else { 0 }) {
-                *full = Some((at, most));
-            } else if let Some(samples) = known_series {
-                samples.push_back(Sample { at, value });
-            } else {
-                *count += 1;
-                known.series.insert(labels, VecDeque::from([Sample { at, value }]));
+        for (labels, sample) in samples {
+            let is_of_use = sample.at >= at - self.keep;
+            match known.series.get_mut(&labels) {
+                Some(ring) => {
+                    ring.seen = at;
+                    let is_later = is_of_use && ring.samples.back().is_none_or(|last| sample.at > last.at);
+                    match is_later && self.room.take(SAMPLE) {
+                        true => ring.samples.push_back(sample),
+                        false if is_later => *full = Some((at, most)),
+                        false => {}
+                    }
+                }
+                None if !is_of_use => {}
+                None if *count >= self.most_series => *full = Some((at, Bound::Series(self.most_series))),
+                None if !self.room.take(SAMPLE + cost(&labels)) => *full = Some((at, most)),
+                None => {
+                    *count += 1;
+                    known.series.insert(labels, Ring { seen: at, samples: VecDeque::from([sample]) });
+                }
             }
         }
     }
@@ -145,8 +166,8 @@ impl History {
     fn forget(&self, known: &mut Object, count: &mut usize, now: i64) {
         self.room.give_back(known.forget(now - self.keep));
         let before = known.series.len();
-        known.series.retain(|labels, samples| {
-            let stays = !samples.is_empty();
+        known.series.retain(|labels, ring| {
+            let stays = !ring.samples.is_empty();
             if !stays {
                 self.room.give_back(cost(labels));
             }
@@ -201,9 +222,9 @@ impl History {
         match past.objects.get(object).filter(|known| known.owner == owner) {
             None => Seen::Nothing,
             Some(Object { times, trouble, series, .. }) => {
-                let series = series.iter().map(|(labels, samples)| Series {
-                    labels: labels.clone(),
-                    samples: samples.iter().copied().collect(),
+                let series = series.iter().map(|(labels, Ring { seen, samples })| Kept {
+                    seen: *seen,
+                    series: Series { labels: labels.clone(), samples: samples.iter().copied().collect() },
                 });
                 let times = times.iter().copied().collect();
                 Seen::View(View { times, trouble: trouble.clone(), series: series.collect() })
@@ -244,7 +265,7 @@ impl Drop for History {
 /// Bytes of memory that these take, roughly, with what a map or a queue adds: an object without anything, a series without
 /// its labels, a sample, the time of a page.
 const OBJECT: usize = 320;
-const SERIES: usize = 96;
+const SERIES: usize = 104;
 const SAMPLE: usize = 16;
 const TIME: usize = 8;
 
@@ -254,7 +275,7 @@ fn cost(labels: &Labels) -> usize {
 
 impl Object {
     fn cost(&self, name: &str) -> usize {
-        let series = self.series.iter().map(|(labels, samples)| cost(labels) + SAMPLE * samples.len());
+        let series = self.series.iter().map(|(labels, ring)| cost(labels) + SAMPLE * ring.samples.len());
         OBJECT + name.len() + self.owner.len() + TIME * self.times.len() + series.sum::<usize>()
     }
 
@@ -265,7 +286,7 @@ impl Object {
             self.times.pop_front();
             forgotten += TIME;
         }
-        for samples in self.series.values_mut() {
+        for Ring { samples, .. } in self.series.values_mut() {
             while samples.front().is_some_and(|sample| sample.at < oldest) {
                 samples.pop_front();
                 forgotten += SAMPLE;
@@ -300,6 +321,8 @@ impl fmt::Display for Bound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Series(most) => write!(f, "more than {most} series of a rule over time"),
+            Self::Selections(most) => write!(f, "{most} other selections of objects are sampled already"),
+            Self::OfNamespace(most) => write!(f, "{most} other selections of this namespace are sampled already"),
             Self::Bytes(most) => write!(f, "more than {} MiB of samples of all rules over time", most >> 20),
         }
     }

@@ -1,8 +1,11 @@
 //! Which objects there are: asked of the Kubernetes API when somebody wants to know, remembered for a moment, and once for
 //! everybody who wants the same.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+
+use log::{debug, info, warn};
 
 use crate::cluster::client::Client;
 use crate::cluster::error::{CallError, What};
@@ -19,6 +22,8 @@ pub struct Objects {
     pods: Cache<Key, Result<Vec<Pod>, CallError>>,
     names: Cache<Key, Result<Vec<String>, CallError>>,
     limits: Limits,
+    /// Resources whose last list failed, so that only changes are logged.
+    failing: Mutex<BTreeSet<String>>,
 }
 
 /// A selection of one kind.
@@ -48,6 +53,7 @@ impl Objects {
             pods: cache(),
             names: Cache::new(limits.cached_lists, limits.cached_list_bytes),
             limits: limits.clone(),
+            failing: Mutex::default(),
         }
     }
 
@@ -109,6 +115,7 @@ impl Objects {
         };
         let loaded = || {
             let (value, cost) = load(deadline);
+            self.tell(resource, value.as_ref().err());
             let lasts = if value.is_ok() { self.limits.cache_objects } else { self.limits.cache_failure };
             Loaded { value, until: Instant::now() + lasts, cost: cost + 256 }
         };
@@ -121,6 +128,16 @@ impl Objects {
             Outcome::TimedOut | Outcome::Panicked => {
                 Err(Unlisted::Failed(failed(resource, &self.client.too_slow("list"))))
             }
+        }
+    }
+
+    fn tell(&self, resource: &str, error: Option<&CallError>) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        match error {
+            None if failing.remove(resource) => info!("the Kubernetes API lists {resource} again"),
+            None => {}
+            Some(error) if failing.insert(resource.to_owned()) => warn!("cannot list {resource}: {}", error.detail()),
+            Some(error) => debug!("cannot list {resource}: {}", error.detail()),
         }
     }
 }

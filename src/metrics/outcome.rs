@@ -109,8 +109,8 @@ pub enum Fault {
     Gathering,
     /// More than is kept over time.
     NoRoom(Bound),
-    /// As many selections are sampled as can be; so many.
-    NotSampled(usize),
+    /// As many selections are sampled as can be.
+    NotSampled(Bound),
     /// Counters of a page began anew more than once within the range.
     Resets,
 }
@@ -322,7 +322,7 @@ impl fmt::Display for Fault {
                 "a counter began anew more than once within the range, as when several processes take turns behind one URL",
             ),
             Self::NoRoom(bound) => write!(f, "{bound}; add a label matcher"),
-            Self::NotSampled(most) => write!(f, "not sampled: {most} other selections of objects are already"),
+            Self::NotSampled(bound) => write!(f, "not sampled: {bound}"),
         }
     }
 }

@@ -4,19 +4,20 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::evaluate::{self, Labels, Series};
+use super::evaluate::{self, Labels, Sample, Series};
 use super::failure::Failure;
-use super::history::{OfPast, Seen, Trouble, View};
+use super::history::{Kept, OfPast, Seen, Trouble, View};
 use super::member::Member;
 use super::objects::Objects;
 use super::outcome::{Absence, Fault, Finding, Number, Verdict};
-use super::pods::{Outcome, page, plain};
+use super::pods::{self, Outcome, plain};
 use super::request::Request;
 use super::rules::{Past, Served};
 use super::scrape::Selected;
 use super::select::{self, Describes};
 use super::trace::Trace;
 use crate::cluster::objects::Selection;
+use crate::config::limits::Limits;
 use crate::config::model::{Target, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
@@ -26,7 +27,7 @@ use crate::parse::path::ObjectName;
 use crate::parse::url_template::Values;
 use crate::source::cache::Wait;
 use crate::source::error::SourceError;
-use crate::source::page::{Found, Page, Series as OnPage};
+use crate::source::page::{Found, Page};
 use crate::source::upstream::Shared;
 use crate::telemetry::clock::Steady;
 
@@ -44,7 +45,7 @@ pub(super) fn answer(
     };
     let namespace = request.ask.path.namespace.clone();
     let selected = Selected { namespace, label_selector: selector, name };
-    let room = request.scraper.ask(request.served, selected, past.interval);
+    let refused = request.scraper.ask(request.served, selected, past.interval).err();
     trace.note("range", || {
         format!("looks back {}, sampled every {}", duration::format(past.range), duration::format(past.interval))
     });
@@ -53,11 +54,11 @@ pub(super) fn answer(
         let seen = past.history.seen(&object(pod, request.ask.path.namespace.as_deref()), url);
         trace.note("samples", || format!("{name}: {}, {}", plain(url), seen.describe()));
         let (mut trouble, mut sampled) = (None, None);
-        let finding = match seen {
-            _ if !room => Finding::Unusable(Fault::NotSampled(request.shared.limits().sampled)),
-            Seen::Full(bound) => Finding::Unusable(Fault::NoRoom(bound)),
-            Seen::Nothing => Finding::Unusable(Fault::Gathering),
-            Seen::View(mut view) => {
+        let finding = match (refused, seen) {
+            (Some(bound), _) => Finding::Unusable(Fault::NotSampled(bound)),
+            (None, Seen::Full(bound)) => Finding::Unusable(Fault::NoRoom(bound)),
+            (None, Seen::Nothing) => Finding::Unusable(Fault::Gathering),
+            (None, Seen::View(mut view)) => {
                 trouble = view.trouble.take();
                 sampled = last_sampled(request, &view);
                 of_view(request, past, view)
@@ -83,9 +84,10 @@ pub(super) fn of_page(
 ) -> Result<Vec<MetricValue>, Failure> {
     let about = request.about();
     let everything = Selected { namespace: None, label_selector: String::new(), name: None };
-    if !request.scraper.ask(request.served, everything, past.interval) {
-        return Err(about.refused(&Fault::NotSampled(request.shared.limits().sampled)));
-    }
+    request
+        .scraper
+        .ask(request.served, everything, past.interval)
+        .map_err(|bound| about.refused(&Fault::NotSampled(bound)))?;
     let seen = past.history.seen(PAGE, PAGE);
     trace.note("range", || {
         format!("looks back {}, sampled every {}", duration::format(past.range), duration::format(past.interval))
@@ -108,8 +110,7 @@ pub(super) fn of_page(
     let (series, sampled) = (std::mem::take(&mut view.series), last_sampled(request, &view));
     let request = &Request { healthy: trouble.is_none() && sampled.is_some(), ..*request };
     let sampled = sampled.unwrap_or_default();
-    let members: Vec<Sampled<'_>> =
-        series.iter().map(|series| Sampled { series, view: &view, request, past }).collect();
+    let members: Vec<Sampled<'_>> = series.iter().map(|kept| Sampled { kept, view: &view, request, past }).collect();
     let members: Vec<&Sampled<'_>> = members.iter().collect();
     let answer = match &request.ask.path.name {
         ObjectName::One(name) => request.named(name, request.one(&members, sampled, trace)),
@@ -135,7 +136,7 @@ const PAGE: &str = "page";
 
 /// A series of a page, over time.
 struct Sampled<'a> {
-    series: &'a Series,
+    kept: &'a Kept,
     /// When the page was sampled; without its series.
     view: &'a View,
     request: &'a Request<'a>,
@@ -144,11 +145,11 @@ struct Sampled<'a> {
 
 impl Describes for Sampled<'_> {
     fn label(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.series.labels.get(key).map(Cow::Borrowed)
+        self.kept.series.labels.get(key).map(Cow::Borrowed)
     }
 
     fn labels(&self) -> Vec<&str> {
-        self.series.labels.iter().map(|(name, _)| name).filter(|name| *name != NAME_LABEL).collect()
+        self.kept.series.labels.iter().map(|(name, _)| name).filter(|name| *name != NAME_LABEL).collect()
     }
 
     fn own_namespace(&self) -> Option<&str> {
@@ -165,7 +166,7 @@ impl Member for Sampled<'_> {
         let Some(Sampled { view, request, past, .. }) = members.first() else {
             return Finding::Nothing(Absence::NoSeries);
         };
-        let series: Vec<Series> = members.iter().map(|member| member.series.clone()).collect();
+        let series: Vec<Kept> = members.iter().map(|member| member.kept.clone()).collect();
         let now = request.steady.at(request.shared.clock().now().monotonic);
         let begun_anew = |series: &Series| {
             let start = now.saturating_sub(i64::try_from(past.range.as_millis()).unwrap_or(i64::MAX));
@@ -179,7 +180,7 @@ impl Member for Sampled<'_> {
             let counters = within(expr, OF_COUNTERS);
             counters.iter().any(|selector| selector.matches(name, |label| labels.get(label).map(Into::into)))
         };
-        if series.iter().filter(counted).any(|series| begun_anew(series) > 1) {
+        if series.iter().map(|kept| &kept.series).filter(counted).any(|series| begun_anew(series) > 1) {
             return Finding::Unusable(Fault::Resets);
         }
         of_view(request, past, View { times: view.times.clone(), trouble: None, series })
@@ -217,7 +218,7 @@ fn of_view(request: &Request<'_>, past: &Past, mut view: View) -> Finding {
     let selector = request.ask.metric_selector;
     if !selector.is_everything() {
         let before = nothing(&view);
-        view.series.retain(|series| select::matches_labels(selector, |key| series.labels.get(key)));
+        view.series.retain(|kept| select::matches_labels(selector, |key| kept.series.labels.get(key)));
         if before != Absence::NoSeries && nothing(&view) == Absence::NoSeries {
             return Finding::Nothing(Absence::MetricSelector);
         }
@@ -247,6 +248,7 @@ pub(super) fn sample(
     now: Instant,
 ) {
     let Some(past) = &served.past else { return };
+    let round = Round { served, past, limits: shared.limits(), steady, now };
     // Nobody waits: a round of thousands of pods has until the next one.
     let wait = Wait::Until(now + past.interval.max(shared.limits().answer));
     let of = match &served.upstream.source().target {
@@ -254,8 +256,7 @@ pub(super) fn sample(
         Target::Url(template) => {
             let nothing = Values { namespace: None, resource: "", name: None, metric: "", label_selector: "" };
             if let Ok(url) = template.expand(&nothing) {
-                let page = served.upstream.page(&url, &served.want, wait);
-                keep(served, past, (PAGE, PAGE), page, steady, now);
+                round.keep(PAGE, PAGE, served.upstream.page(&url, &served.want, wait));
             }
             return;
         }
@@ -270,45 +271,47 @@ pub(super) fn sample(
     };
     let listing = Wait::Until(now + shared.limits().answer);
     let Ok(list) = objects.pods(selection, listing, now) else { return };
-    let pods: Vec<(&Pod, String)> =
-        list.iter().flatten().filter_map(|pod| page(pod, of).ok().map(|url| (pod, url))).collect();
+    let (pods, _) = pods::pages(list.iter().flatten(), of);
     let urls: Vec<String> = pods.iter().map(|(_, url)| url.clone()).collect();
     for ((pod, url), page) in pods.iter().zip(served.upstream.pages(&urls, &served.want, wait).unwrap_or_default()) {
         // By its whole address: what is scraped elsewhere is another process, or another page of it.
-        keep(served, past, (&object(pod, selected.namespace.as_deref()), url), page, steady, now);
+        round.keep(&object(pod, selected.namespace.as_deref()), url, page);
     }
 }
 
-/// Keeps what is on one page, or why there is none.
-fn keep(
-    served: &Served,
-    past: &Past,
-    (object, owner): (&str, &str),
-    page: Result<Arc<Page>, SourceError>,
+/// One time that something is sampled.
+struct Round<'a> {
+    served: &'a Served,
+    past: &'a Past,
+    limits: &'a Limits,
     steady: Steady,
     now: Instant,
-) {
-    let fail = |trouble| past.history.fail(object, owner, steady.at(now), trouble);
-    let page = match page {
-        Ok(page) => page,
-        Err(error) => return fail(Trouble::Failed(error)),
-    };
-    let positions = match page.found(served.want.id) {
-        Some(Found::Series(positions)) => positions,
-        Some(Found::Refused(refusal)) => return fail(Trouble::Refused(refusal.clone())),
-        _ => return,
-    };
-    let Some(taken) = page.taken else { return };
-    // A page that is not kept up to date looks like any other, but for times of its own.
-    let fresh = |series: &&OnPage| {
-        let age = |at: i64| u128::from(page.at.abs_diff(at));
-        series.timestamp().is_none_or(|at| age(at) <= served.rule.max_age.as_millis())
-    };
-    let samples = page.series(positions).filter(fresh).map(|series| {
-        let name = std::iter::once((NAME_LABEL, Cow::Borrowed(series.name())));
-        (Labels::new(name.chain(series.labels().iter())), series.value())
-    });
-    past.history.observe(object, owner, steady.at(taken), samples);
+}
+
+impl Round<'_> {
+    /// Keeps what is on one page, or why there is none.
+    fn keep(&self, object: &str, owner: &str, page: Result<Arc<Page>, SourceError>) {
+        let fail = |trouble| self.past.history.fail(object, owner, self.steady.at(self.now), trouble);
+        let page = match page {
+            Ok(page) => page,
+            Err(error) => return fail(Trouble::Failed(error)),
+        };
+        let positions = match page.found(self.served.want.id) {
+            Some(Found::Series(positions)) => positions,
+            Some(Found::Refused(refusal)) => return fail(Trouble::Refused(refusal.clone())),
+            _ => return,
+        };
+        let Some(taken) = page.taken.map(|taken| self.steady.at(taken)) else { return };
+        let most = i64::try_from(self.limits.max_future.as_millis()).unwrap_or(i64::MAX);
+        let samples = page.series(positions).filter_map(|series| {
+            // How long before its page; one from far in the future would stand in the way of all that come after it.
+            let age = series.timestamp().map_or(0, |at| page.at.saturating_sub(at));
+            let sample = Sample { at: taken.saturating_sub(age), value: series.value() };
+            let name = std::iter::once((NAME_LABEL, Cow::Borrowed(series.name())));
+            (age >= -most).then(|| (Labels::new(name.chain(series.labels().iter())), sample))
+        });
+        self.past.history.observe(object, owner, taken, samples);
+    }
 }
 
 fn object(pod: &Pod, namespace: Option<&str>) -> String {

@@ -1,5 +1,6 @@
 //! A rule on a source of pods: which pods, where the page of each is, and the value of each, or why it is left out.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::failure::Failure;
@@ -30,6 +31,10 @@ pub(super) enum Unasked {
     NoPort,
     /// It is on its node's own network, where somebody else may have the port.
     HostNetwork,
+    /// Its annotations ask for that, or lead nowhere.
+    Annotations,
+    /// Another one has the same address and port: whose page that is, nobody can tell.
+    SameAddress,
 }
 
 /// The values of the pods that are asked for.
@@ -51,16 +56,11 @@ pub(super) fn answer(
     };
     let pods: Vec<&Pod> = pods.iter().filter(meant).collect();
     trace.note("pods", || format!("{} are selected", pods.len()));
-    let (mut asked, mut unasked) = (Vec::new(), Vec::new());
-    for pod in pods {
-        match page(pod, of) {
-            Ok(url) => asked.push((pod, url)),
-            Err(why) => {
-                trace.note("pod", || format!("{}: not asked, as {}", pod.metadata.name, why.as_str()));
-                unasked.push(why);
-            }
-        }
+    let (mut asked, unasked) = pages(pods, of);
+    for (pod, why) in &unasked {
+        trace.note("pod", || format!("{}: not asked, as {}", pod.metadata.name, why.as_str()));
     }
+    let unasked = unasked.into_iter().map(|(_, why)| why).collect();
     asked.sort_unstable_by(|(a, _), (b, _)| a.metadata.name.cmp(&b.metadata.name));
     if let Some(past) = &request.served.past {
         let mut outcome = Outcome { unasked, ..Outcome::default() };
@@ -174,8 +174,30 @@ fn list(
     })
 }
 
+/// Pods, each with something about it.
+type Each<'p, T> = Vec<(&'p Pod, T)>;
+
+/// Pods with the addresses of their pages, and those that have none.
+pub(super) fn pages<'p>(pods: impl IntoIterator<Item = &'p Pod>, of: &Pods) -> (Each<'p, String>, Each<'p, Unasked>) {
+    let (mut asked, mut unasked) = (Vec::new(), Vec::new());
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    for pod in pods {
+        match page(pod, of) {
+            Ok(url) => {
+                *taken.entry(authority(&url).to_owned()).or_default() += 1;
+                asked.push((pod, url));
+            }
+            Err(why) => unasked.push((pod, why)),
+        }
+    }
+    let alone = |(_, url): &(&Pod, String)| taken.get(authority(url)) == Some(&1);
+    let (asked, same): (Each<'p, String>, Each<'p, String>) = asked.into_iter().partition(alone);
+    unasked.extend(same.into_iter().map(|(pod, _)| (pod, Unasked::SameAddress)));
+    (asked, unasked)
+}
+
 /// The address of a pod's page. Behind `#` stands whose it is: another pod may get the same address later.
-pub(super) fn page(pod: &Pod, of: &Pods) -> Result<String, Unasked> {
+fn page(pod: &Pod, of: &Pods) -> Result<String, Unasked> {
     if pod.metadata.deletion_timestamp.is_some() {
         return Err(Unasked::Terminating);
     }
@@ -188,6 +210,9 @@ pub(super) fn page(pod: &Pod, of: &Pods) -> Result<String, Unasked> {
     let address = pod.address().ok_or(Unasked::NoAddress)?;
     let annotations = &pod.metadata.annotations;
     let by_annotations = of.port == PodPort::Annotations;
+    if by_annotations && annotations.scrape.as_deref() == Some("false") {
+        return Err(Unasked::Annotations);
+    }
     let port = match &of.port {
         PodPort::Number(port) => Some(*port),
         PodPort::Name(name) => pod.port(name),
@@ -195,7 +220,10 @@ pub(super) fn page(pod: &Pod, of: &Pods) -> Result<String, Unasked> {
     };
     let port = port.filter(|port| *port > 0).ok_or(Unasked::NoPort)?;
     let plain = |path: &&str| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
-    let path = annotations.path.as_deref().filter(|_| by_annotations).filter(plain).unwrap_or(&of.path);
+    let path = annotations.path.as_deref().filter(|_| by_annotations).unwrap_or(&of.path);
+    if !plain(&path) {
+        return Err(Unasked::Annotations);
+    }
     let https = if by_annotations { annotations.scheme.as_deref() == Some("https") } else { of.https };
     let scheme = if https { "https" } else { "http" };
     let host = match address {
@@ -203,6 +231,11 @@ pub(super) fn page(pod: &Pod, of: &Pods) -> Result<String, Unasked> {
         IpAddr::V6(address) => format!("[{address}]"),
     };
     Ok(format!("{scheme}://{host}:{port}{path}#{}", pod.owner()))
+}
+
+/// Host and port.
+fn authority(url: &str) -> &str {
+    url.split('/').nth(2).unwrap_or_default()
 }
 
 /// Without whose it is.
@@ -218,6 +251,8 @@ impl Unasked {
             Self::NoAddress => "it has no address yet",
             Self::NoPort => "none of its containers has the port",
             Self::HostNetwork => "it is on its node's network; hostNetwork: true would ask it",
+            Self::Annotations => "its annotations say prometheus.io/scrape: false, or give a path that is none",
+            Self::SameAddress => "another pod has the same address and port",
         }
     }
 
@@ -228,6 +263,8 @@ impl Unasked {
             Self::NoAddress => "pod_no_address",
             Self::NoPort => "pod_no_port",
             Self::HostNetwork => "pod_host_network",
+            Self::Annotations => "pod_annotations",
+            Self::SameAddress => "pod_same_address",
         }
     }
 }
@@ -235,6 +272,7 @@ impl Unasked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kube::pod::Annotations;
 
     fn pod() -> Pod {
         let json = r#"{"metadata":{"name":"web-0","uid":"u","annotations":{"prometheus.io/port":"81","prometheus.io/path":"/m",
@@ -259,6 +297,38 @@ mod tests {
         let mut six = pod();
         six.status.pod_ip = "fd00::1".to_owned();
         assert_eq!(page(&six, &pods(PodPort::Number(9))).as_deref(), Ok("http://[fd00::1]:9/metrics#u@t+0"));
+    }
+
+    #[test]
+    fn leaves_pods_alone_whose_pages_nobody_can_tell_apart() {
+        let named = |name: &str, ip: &str| {
+            let mut pod = pod();
+            (pod.metadata.name, pod.metadata.uid, pod.status.pod_ip) = (name.into(), name.into(), ip.into());
+            pod
+        };
+        let all = [named("a", "10.0.0.1"), named("b", "10.0.0.2"), named("c", "10.0.0.1")];
+        let (asked, unasked) = pages(&all, &pods(PodPort::Number(9)));
+        assert_eq!(asked.iter().map(|(pod, _)| &*pod.metadata.name).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(
+            unasked.iter().map(|(pod, why)| (&*pod.metadata.name, *why)).collect::<Vec<_>>(),
+            [("a", Unasked::SameAddress), ("c", Unasked::SameAddress)]
+        );
+    }
+
+    #[test]
+    fn annotations_say_who_is_asked() {
+        let with = |annotations: Annotations| {
+            let mut pod = pod();
+            pod.metadata.annotations = Annotations { port: Some("81".to_owned()), ..annotations };
+            [PodPort::Annotations, PodPort::Number(9)].map(|port| page(&pod, &pods(port)).is_ok())
+        };
+        let scrape = |text: &str| with(Annotations { scrape: Some(text.to_owned()), ..Annotations::default() });
+        assert_eq!((scrape("true"), scrape("false")), ([true, true], [false, true]));
+        let path = |text: &str| with(Annotations { path: Some(text.to_owned()), ..Annotations::default() });
+        assert_eq!(
+            (path("/m?x=y"), path("m"), path("/a b"), path("/#")),
+            ([true; 2], [false, true], [false, true], [false, true])
+        );
     }
 
     #[test]

@@ -79,12 +79,12 @@ impl Past {
         self.range + 3 * self.interval
     }
 
-    /// Whether the samples of an object span half of each range at the time `now`. A tenth of an interval does not matter:
-    /// samples come a little early or late, and would have to wait for another one.
+    /// Whether the samples of an object span half of each range at the time `now`. A quarter of an interval does not matter:
+    /// the oldest sample leaves the range a little before the next one comes, and pods of one round are not all quick.
     pub fn is_enough(&self, view: &View, now: i64) -> bool {
         let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         self.ranges.iter().all(|range| {
-            let wanted = millis(*range / 2) - millis(self.interval / 10);
+            let wanted = millis(*range / 2) - millis(self.interval / 4);
             view.span(millis(*range), now).is_some_and(|span| span >= wanted.max(1))
         })
     }

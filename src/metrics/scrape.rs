@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use log::{debug, error};
 
+use super::history::Bound;
 use super::rules::{Past, Served};
 use crate::source::upstream::Shared;
 use crate::telemetry::bug;
@@ -52,8 +53,9 @@ struct Task {
     asked: Instant,
     /// A thread is at it.
     busy: bool,
-    /// It took long the last time. Such tasks never have all threads, or a slow API server or a few slow pods would keep
-    /// everybody else from being sampled.
+    /// It asks the Kubernetes API and pods.
+    of_pods: bool,
+    /// It took long the last time.
     slow: bool,
 }
 
@@ -62,26 +64,39 @@ impl Scraper {
         Arc::new(Self { state: Mutex::default(), changed: Condvar::new(), shared, steady, sampler })
     }
 
-    /// Somebody asks for this: it is sampled from now on. False if there is no room for it.
-    pub(super) fn ask(self: &Arc<Self>, served: &Arc<Served>, selected: Selected, interval: Duration) -> bool {
+    /// Somebody asks for this: it is sampled from now on.
+    ///
+    /// # Errors
+    /// If there is no room for it, of which one namespace has a quarter.
+    pub(super) fn ask(
+        self: &Arc<Self>,
+        served: &Arc<Served>,
+        selected: Selected,
+        interval: Duration,
+    ) -> Result<(), Bound> {
         let now = self.now();
         let mut state = self.lock();
         let key = (Arc::as_ptr(served) as usize, selected);
-        let room = state.tasks.len() < self.shared.limits().sampled;
-        match state.tasks.get_mut(&key) {
-            Some(task) => task.asked = now,
-            None if !room => return false,
-            None => {
-                let served = Arc::downgrade(served);
-                state.tasks.insert(key, Task { served, interval, due: now, asked: now, busy: false, slow: false });
-                self.changed.notify_one();
+        if let Some(task) = state.tasks.get_mut(&key) {
+            task.asked = now;
+        } else {
+            let most = self.shared.limits().sampled;
+            if state.tasks.len() >= most {
+                return Err(Bound::Selections(most));
             }
+            let of_namespace = state.tasks.keys().filter(|(_, other)| other.namespace == key.1.namespace).count();
+            if key.1.namespace.is_some() && of_namespace >= most.div_ceil(4) {
+                return Err(Bound::OfNamespace(most.div_ceil(4)));
+            }
+            let (served, of_pods) = (Arc::downgrade(served), served.upstream.source().is_of_pods());
+            state.tasks.insert(key, Task { served, interval, due: now, asked: now, busy: false, of_pods, slow: false });
+            self.changed.notify_one();
         }
         if !std::mem::replace(&mut state.started, true) {
             drop(state);
             self.start();
         }
-        true
+        Ok(())
     }
 
     /// Other rules are in force: what is sampled goes on for those that keep its samples, whether or not somebody asks soon.
@@ -141,9 +156,12 @@ impl Scraper {
             stays
         });
         let mut soon = MOMENT;
-        let crawling = tasks.values().filter(|task| task.busy && task.slow).count();
-        let full = crawling + 1 >= self.shared.limits().samplers.max(2);
-        let may = |task: &Task| !(task.busy || task.slow && full);
+        // A slow API server leaves a thread to pages of URLs, and slow pods leave one more to pods that are quick.
+        let samplers = self.shared.limits().samplers;
+        let busy = |which: fn(&Task) -> bool| tasks.values().filter(|task| task.busy && which(task)).count();
+        let full_of_pods = busy(|task| task.of_pods) + 1 >= samplers.max(2);
+        let full_of_slow = busy(|task| task.slow) + 2 >= samplers.max(3);
+        let may = |task: &Task| !(task.busy || task.of_pods && full_of_pods || task.slow && full_of_slow);
         let due = tasks.iter_mut().filter(|(_, task)| may(task)).min_by_key(|(_, task)| task.due);
         let due = due.filter(|(_, task)| {
             soon = soon.min(task.due.saturating_duration_since(now));
@@ -246,7 +264,7 @@ mod tests {
         let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
         let served = served(&shared);
         for _ in 0..3 {
-            assert!(scraper.ask(&served, selected("web"), INTERVAL));
+            scraper.ask(&served, selected("web"), INTERVAL).unwrap();
             assert_eq!(sampled.recv_timeout(PATIENCE).unwrap(), selected("web"));
         }
         // Nobody asks any more: the task ends, and with it the samples.
@@ -255,7 +273,7 @@ mod tests {
         }
         sampled.try_iter().for_each(drop);
         assert!(sampled.recv_timeout(4 * INTERVAL).is_err());
-        assert!(scraper.ask(&served, selected("web"), INTERVAL));
+        scraper.ask(&served, selected("web"), INTERVAL).unwrap();
         assert!(sampled.recv_timeout(PATIENCE).is_ok(), "and begin again when somebody does");
         // A rule that is no longer served is not sampled either.
         drop(served);
@@ -276,7 +294,7 @@ mod tests {
         });
         let scraper = Scraper::new(shared.clone(), when, sampler);
         let served = served(&shared);
-        assert!(scraper.ask(&served, selected("web"), INTERVAL));
+        scraper.ask(&served, selected("web"), INTERVAL).unwrap();
         sampled.recv_timeout(PATIENCE).unwrap();
         let history = &served.past.as_ref().unwrap().history;
         assert_ne!(history.seen("shop/web", "1"), Seen::Nothing);
@@ -307,9 +325,9 @@ mod tests {
         });
         let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
         let served = served(&shared);
-        let ask = |name: &str| assert!(scraper.ask(&served, selected(name), INTERVAL));
+        let ask = |name: &str| scraper.ask(&served, selected(name), INTERVAL).unwrap();
         (0..10).for_each(|number| ask(&number.to_string()));
-        let most = shared.limits().samplers - 1;
+        let most = shared.limits().samplers - 2;
         let stuck = |(_, times): &(String, i32)| *times == 2;
         assert_eq!((0..).map_while(|_| sampled.recv_timeout(PATIENCE).ok()).filter(stuck).take(most).count(), most);
         ask("quick");
@@ -320,11 +338,19 @@ mod tests {
 
     #[test]
     fn has_room_for_so_many_selections() {
-        let shared = shared(Limits { sampled: 2, ..Limits::default() });
+        let shared = shared(Limits { sampled: 5, ..Limits::default() });
         let scraper = Scraper::new(shared.clone(), steady(&shared), Arc::new(|_, _, _| ()));
         let served = served(&shared);
-        let asks = ["a", "b", "c", "a"].map(|name| scraper.ask(&served, selected(name), INTERVAL));
-        assert_eq!(asks, [true, true, false, true]);
+        let ask = |namespace: &str, name| {
+            let selected = Selected { namespace: Some(namespace.to_owned()), ..selected(name) };
+            scraper.ask(&served, selected, INTERVAL)
+        };
+        assert_eq!(
+            ["a", "b", "c", "a"].map(|name| ask("shop", name)),
+            [Ok(()), Ok(()), Err(Bound::OfNamespace(2)), Ok(())]
+        );
+        assert_eq!(["a", "b"].map(|name| ask("bank", name)), [Ok(()), Ok(())]);
+        assert_eq!(["a", "b"].map(|name| ask("park", name)), [Ok(()), Err(Bound::Selections(5))]);
     }
 
     #[test]
@@ -338,7 +364,7 @@ mod tests {
         });
         let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
         let served = served(&shared);
-        assert!(scraper.ask(&served, selected("web"), INTERVAL));
+        scraper.ask(&served, selected("web"), INTERVAL).unwrap();
         // More often than there are threads.
         (0..5).for_each(|_| sampled.recv_timeout(PATIENCE).unwrap());
         assert!(counters.panics.get() >= 4);

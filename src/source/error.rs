@@ -47,6 +47,8 @@ pub enum SourceError {
     WouldWait,
     /// Somebody else's fetch of the same page takes longer than the caller waits.
     Busy,
+    /// One of many pages for which there was no time, after all that came before it.
+    Unreached,
     /// A bug of ours ended the fetch.
     Bug,
     /// The fetch failed.
@@ -196,6 +198,7 @@ impl fmt::Display for SourceError {
         match self {
             Self::WouldWait => f.write_str("not fetched yet"),
             Self::Busy => f.write_str("timeout: waiting for a fetch of the same page"),
+            Self::Unreached => f.write_str("timeout: waiting for a turn among the pages of other pods"),
             Self::Bug => f.write_str("internal error during the fetch"),
             Self::Fetch(error) => error.fmt(f),
             Self::ContentType(None) => f.write_str("answered without a content-type; set format: on the source"),

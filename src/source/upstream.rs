@@ -171,7 +171,7 @@ impl Upstream {
     }
 
     /// The pages at all of `urls`, fetched side by side: as many at a time as there are threads for it. What is not there
-    /// when the caller's time is over is [`SourceError::Busy`]. `None` if it takes a fetch, and the caller does not wait.
+    /// when the caller's time is over is [`SourceError::Unreached`]. `None` if it takes a fetch, and the caller does not wait.
     pub fn pages(
         self: &Arc<Self>,
         urls: &[String],
@@ -186,7 +186,7 @@ impl Upstream {
         }
         let Wait::Until(deadline) = wait else { return None };
         let Ok(pool) = self.shared.pool.get_or_try_init(|| Pool::start(&self.shared.limits)) else {
-            return Some(urls.iter().map(|_| Err(SourceError::Busy)).collect());
+            return Some(urls.iter().map(|_| Err(SourceError::Unreached)).collect());
         };
         // Those that failed the last time come last, and wait in a queue of their own: where many hang, the others still have
         // their turn.
@@ -204,7 +204,7 @@ impl Upstream {
                 }
             };
             if !pool.submit(queue, Box::new(fetch)) {
-                gathered.put(place, Err(SourceError::Busy));
+                gathered.put(place, Err(SourceError::Unreached));
             }
         }
         // A moment is left for what comes after.
@@ -212,7 +212,7 @@ impl Upstream {
         let fetched = gathered.wait(left.saturating_sub(left / 10));
         for (at, page) in wanted.into_iter().zip(fetched) {
             if let Some(place) = pages.get_mut(at) {
-                *place = page.unwrap_or(Err(SourceError::Busy));
+                *place = page.unwrap_or(Err(SourceError::Unreached));
             }
         }
         Some(pages)

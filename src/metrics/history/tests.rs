@@ -22,11 +22,17 @@ fn history(most_series: usize, room: &Arc<Room>) -> History {
 
 fn view(history: &History) -> Vec<(i64, f64)> {
     let Seen::View(View { series, .. }) = history.seen("web", "1") else { return Vec::new() };
-    series.iter().flat_map(|series| &series.samples).map(|sample| (sample.at, sample.value)).collect()
+    series.iter().flat_map(|kept| &kept.series.samples).map(|sample| (sample.at, sample.value)).collect()
+}
+
+/// Samples at these times, the last on a page at the last of them.
+fn sampled(name: &str, at: &[i64]) -> Kept {
+    let samples = at.iter().map(|&at| Sample { at, value: 1.0 }).collect();
+    Kept { seen: at[at.len() - 1], series: Series { labels: labels(name), samples } }
 }
 
 fn observe(history: &History, owner: &str, at: i64, name: &str, value: f64) {
-    history.observe("web", owner, at, [(labels(name), value)].into_iter());
+    history.observe("web", owner, at, [(labels(name), Sample { at, value })].into_iter());
 }
 
 #[test]
@@ -155,10 +161,6 @@ fn a_series_has_so_many_samples_at_most() {
 #[test]
 fn says_why_an_expression_comes_to_nothing() {
     let limits = crate::parse::expression::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
-    let sampled = |name, at: &[i64]| Series {
-        labels: labels(name),
-        samples: at.iter().map(|&at| Sample { at, value: 1.0 }).collect(),
-    };
     let view =
         View { times: vec![1], trouble: None, series: vec![sampled("a", &[0, 61_000]), sampled("b", &[1, 2_000])] };
     for (expr, expected) in [
@@ -177,14 +179,31 @@ fn says_why_an_expression_comes_to_nothing() {
 fn gives_an_expression_its_data() {
     let limits = crate::parse::expression::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
     let expr = Expr::parse("a", &limits).unwrap();
-    let series = |name, at: &[i64]| Series {
-        labels: labels(name),
-        samples: at.iter().map(|&at| Sample { at, value: 1.0 }).collect(),
-    };
-    let view = View { times: vec![1, 3], trouble: None, series: vec![series("a", &[1, 3]), series("b", &[3])] };
+    let view = View { times: vec![1, 3], trouble: None, series: vec![sampled("a", &[1, 3]), sampled("b", &[3])] };
     let data = OfPast::new(&expr, &view);
-    assert_eq!(data.range(0), [series("a", &[1, 3])]);
+    assert_eq!(data.range(0), [sampled("a", &[1, 3]).series]);
     assert_eq!(data.instant(0).iter().map(|element| element.times.at).collect::<Vec<_>>(), [3]);
     let gone = View { times: vec![1, 3, 4], ..view };
     assert!(OfPast::new(&expr, &gone).instant(0).is_empty());
+}
+
+/// Pages may say themselves when a sample was taken, and say it again.
+#[test]
+fn samples_may_have_times_of_their_own() {
+    let room = Arc::new(Room::new(10_000));
+    let history = history(10, &room);
+    for (page, at) in [(10_000, 4_000), (11_000, 4_000), (12_000, 9_500), (13_000, 9_000), (14_000, 1_000)] {
+        history.observe("web", "1", page, [(labels("a"), Sample { at, value: at as f64 })].into_iter());
+    }
+    assert_eq!(view(&history), [(4_000, 4_000.0), (9_500, 9_500.0)]);
+    assert_eq!(room.taken.load(Ordering::Relaxed), EMPTY + ONE + 2 * SAMPLE + 5 * TIME);
+    let limits = crate::parse::expression::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
+    let expr = Expr::parse("a", &limits).unwrap();
+    let now = |history: &History| -> Vec<i64> {
+        let Seen::View(view) = history.seen("web", "1") else { return Vec::new() };
+        OfPast::new(&expr, &view).instant(0).iter().map(|element| element.times.at).collect()
+    };
+    assert_eq!(now(&history), [9_500], "it is there, as old as it says");
+    history.observe("web", "1", 22_000, [(labels("a"), Sample { at: 9_500, value: 0.0 })].into_iter());
+    assert_eq!(now(&history), [0; 0], "until that is of no use any more");
 }

@@ -13,7 +13,16 @@ pub struct View {
     /// Why it was not, the last time.
     pub trouble: Option<Trouble>,
     /// Everything that was sampled and is of use.
-    pub series: Vec<Series>,
+    pub series: Vec<Kept>,
+}
+
+/// A series, and when it was on a page last.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kept {
+    /// Milliseconds; one of [`View::times`].
+    pub seen: i64,
+    /// Its samples may have times of their own.
+    pub series: Series,
 }
 
 /// The past of an object as data of an expression.
@@ -43,20 +52,20 @@ impl<'a> OfPast<'a> {
             let range = selector.range.map_or(i64::MAX, |range| i64::try_from(range.as_millis()).unwrap_or(i64::MAX));
             series.samples.iter().filter(|sample| sample.at > now.saturating_sub(range)).nth(1).is_some()
         };
-        let all = &self.view.series;
-        let is_there = |selector: &VectorSelector| all.iter().any(|series| picks(selector, series));
+        let all = || self.view.series.iter().map(|kept| &kept.series);
+        let is_there = |selector: &VectorSelector| all().any(|series| picks(selector, series));
         if !self.selectors.iter().any(|selector| is_there(selector)) {
             return Absence::NoSeries;
         }
         let too_few = |selector: &&VectorSelector| {
-            is_there(selector) && !all.iter().any(|series| picks(selector, series) && is_pair(selector, series))
+            is_there(selector) && !all().any(|series| picks(selector, series) && is_pair(selector, series))
         };
         if pairs.iter().any(too_few) { Absence::TooFewSamples } else { Absence::Filtered }
     }
 
-    fn picked(&self, selector: usize) -> impl Iterator<Item = &Series> {
+    fn picked(&self, selector: usize) -> impl Iterator<Item = &Kept> {
         let selector = self.selectors.get(selector).copied();
-        self.view.series.iter().filter(move |series| selector.is_some_and(|selector| picks(selector, series)))
+        self.view.series.iter().filter(move |kept| selector.is_some_and(|selector| picks(selector, &kept.series)))
     }
 }
 
@@ -68,15 +77,14 @@ fn picks(selector: &VectorSelector, series: &Series) -> bool {
 impl Data for OfPast<'_> {
     /// Of the last time that the object was sampled: what was not there then is not there now.
     fn instant(&self, selector: usize) -> Vec<Element> {
-        let latest = |series: &Series| {
-            let Sample { at, value } =
-                *series.samples.last().filter(|sample| Some(&sample.at) == self.view.times.last())?;
+        let latest = |Kept { series, .. }: &Kept| {
+            let Sample { at, value } = *series.samples.last()?;
             Some(Element { labels: series.labels.clone(), value, times: Times::of(at) })
         };
-        self.picked(selector).filter_map(latest).collect()
+        self.picked(selector).filter(|kept| Some(&kept.seen) == self.view.times.last()).filter_map(latest).collect()
     }
 
     fn range(&self, selector: usize) -> Vec<Series> {
-        self.picked(selector).cloned().collect()
+        self.picked(selector).map(|kept| kept.series.clone()).collect()
     }
 }
