@@ -8,6 +8,8 @@ mod common;
 mod live;
 #[path = "prometheus/queries.rs"]
 mod queries;
+#[path = "prometheus/ranges.rs"]
+mod ranges;
 #[path = "prometheus/scripted.rs"]
 mod scripted;
 #[allow(dead_code, reason = "another test uses the rest")]

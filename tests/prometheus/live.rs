@@ -23,6 +23,12 @@ const BOTH: &[&str] = &[
     "clamp_max(avg(queue_depth), 2.5)",
     "histogram_quantile(0.9, sum by (le) (latency_bucket))",
     "abs(-min(queue_depth)) + 1 / 3",
+    "sum(queue_depth{queue!~\"a.*\"}) - sum(queue_depth{queue=\"a\"})",
+    "min without (queue) (queue_depth) + max without (queue) (queue_depth)",
+    "-ceil(avg(queue_depth) / 2) + 10",
+    "round(sum(queue_depth) / 3, 0.5)",
+    "clamp(sum(queue_depth), 5, 7)",
+    "histogram_quantile(0.5, latency_bucket) / 7",
     "sum(nothing)",
 ];
 
@@ -146,7 +152,7 @@ fn what_is_older_than_max_age_is_not_there() {
 }
 
 /// Says why there is no test where there is none.
-fn lacks() -> bool {
+pub(crate) fn lacks() -> bool {
     let lacking = lacking();
     if let Some(lacking) = lacking {
         assert!(std::env::var_os("CI").is_none(), "this machine lacks {lacking}");
