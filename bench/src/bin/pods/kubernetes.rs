@@ -1,0 +1,84 @@
+//! A Kubernetes API that lists pods.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::thread;
+
+use metriclet_bench::Result;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+use super::pages::address;
+
+/// Environment variables of a pod, which bring it to the 4 KiB that pods take at least.
+const VARIABLES: usize = 55;
+
+/// One that lists so many pods; the path of a kubeconfig for it.
+pub fn start(binary: &str, directory: &Path, count: usize) -> Result<PathBuf> {
+    let certs = directory.join("certs");
+    let made = Command::new(binary).args(["certs", "--out"]).arg(&certs).stdout(Stdio::null()).status()?;
+    if !made.success() {
+        return Err("no certificates could be made".into());
+    }
+    let chain = CertificateDer::pem_file_iter(certs.join("tls.crt"))?.collect::<std::result::Result<Vec<_>, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(certs.join("tls.key"))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let tls = Arc::new(tls.with_no_client_auth().with_single_cert(chain, key)?);
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    let items: Vec<String> = (0..count).map(pod).collect();
+    // Whole whatever the limit, as from the API server's cache.
+    let list = Arc::new(format!("{{\"kind\":\"PodList\",\"metadata\":{{}},\"items\":[{}]}}", items.join(",")));
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let (tls, list) = (tls.clone(), list.clone());
+            // A client that hangs up is done.
+            thread::spawn(move || drop(answer(tls, stream, &list)));
+        }
+    });
+    let kubeconfig = directory.join("kubeconfig");
+    let text = format!(
+        "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{{name: c, context: {{cluster: k, user: u}}}}]\n\
+         clusters: [{{name: k, cluster: {{server: 'https://localhost:{port}', insecure-skip-tls-verify: true}}}}]\n\
+         users: [{{name: u, user: {{token: t}}}}]\n"
+    );
+    fs::write(&kubeconfig, text)?;
+    Ok(kubeconfig)
+}
+
+fn pod(number: usize) -> String {
+    let variables: Vec<String> = (0..VARIABLES)
+        .map(|at| format!("{{\"name\":\"VARIABLE_{at}\",\"value\":\"https://service-{at}.shop.svc.cluster.local\"}}"))
+        .collect();
+    format!(
+        "{{\"metadata\":{{\"name\":\"web-{number:04}\",\"namespace\":\"shop\",\
+         \"uid\":\"3f0c9a52-6f1e-4c38-9a55-{number:012}\",\"labels\":{{\"app\":\"web\"}}}},\
+         \"spec\":{{\"containers\":[{{\"name\":\"app\",\"env\":[{}]}}]}},\"status\":{{\"phase\":\"Running\",\
+         \"podIP\":\"{}\",\"startTime\":\"2026-08-18T02:35:04Z\",\"containerStatuses\":[{{\"restartCount\":0}}]}}}}",
+        variables.join(","),
+        address(number)
+    )
+}
+
+/// The same list to every request of a connection.
+fn answer(tls: Arc<ServerConfig>, stream: TcpStream, list: &str) -> Result<()> {
+    let mut stream = BufReader::new(StreamOwned::new(ServerConnection::new(tls)?, stream));
+    loop {
+        let mut line = String::new();
+        while stream.read_line(&mut line)? > 2 {
+            line.clear();
+        }
+        if line.is_empty() {
+            return Ok(());
+        }
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ";
+        write!(stream.get_mut(), "{head}{}\r\n\r\n{list}", list.len())?;
+        stream.get_mut().flush()?;
+    }
+}
