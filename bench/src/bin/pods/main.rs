@@ -147,7 +147,7 @@ fn gaps(metriclet: &Metriclet, count: usize) -> Result<()> {
         fewest = fewest.min(found);
         thread::sleep(INTERVAL / 150);
     }
-    println!("  over 15 s      {whole} of {asks} answers are whole, the others of at least {fewest} pods");
+    println!("  over 15 s      {whole} of {asks} answers are whole, the least one of {fewest} pods");
     Ok(())
 }
 
