@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use crate::config::limits::Limits;
 use crate::config::model::{Format, Identity, Rule, Value};
-use crate::parse::exposition::{self, Kind, Labels, PageError};
+use crate::parse::exposition::{self, Kind, Labels, PageError, Sample};
 use crate::parse::expression::VectorSelector;
 use crate::parse::json::{self, JsonExpr, JsonPageError, Path};
 use crate::parse::quantity;
@@ -105,8 +105,9 @@ pub enum Refusal {
 /// A kept series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    name: Box<str>,
-    labels: Box<str>,
+    /// Its name, and behind it its labels: there are thousands of these, and each allocation has its price.
+    text: Box<str>,
+    name: u32,
     value: f64,
     timestamp: Option<i64>,
     kind: Kind,
@@ -217,7 +218,7 @@ impl Page {
 
     /// Bytes of memory it holds, roughly.
     pub fn cost(&self) -> usize {
-        let series: usize = self.series.iter().map(|series| size_of::<Series>() + series.text()).sum();
+        let series: usize = self.series.iter().map(|series| size_of::<Series>() + series.text.len()).sum();
         let found: usize = self.found.iter().map(|(_, found)| size_of::<(u64, Found)>() + found.cost()).sum();
         size_of::<Self>() + series + found
     }
@@ -236,7 +237,7 @@ impl Found {
 impl Series {
     /// The metric's name.
     pub fn name(&self) -> &str {
-        &self.name
+        self.parts().0
     }
 
     /// The value of a label.
@@ -246,7 +247,7 @@ impl Series {
 
     /// All its labels.
     pub fn labels(&self) -> Labels<'_> {
-        Labels::checked(&self.labels)
+        Labels::checked(self.parts().1)
     }
 
     /// Any number.
@@ -264,8 +265,14 @@ impl Series {
         self.kind
     }
 
-    fn text(&self) -> usize {
-        self.name.len() + self.labels.len()
+    fn new(sample: &Sample<'_>) -> Self {
+        let Sample { name, labels, value, timestamp, kind, .. } = *sample;
+        let text = [name, labels.raw()].concat().into_boxed_str();
+        Self { text, name: u32::try_from(name.len()).unwrap_or(u32::MAX), value, timestamp, kind }
+    }
+
+    fn parts(&self) -> (&str, &str) {
+        self.text.split_at_checked(self.name as usize).unwrap_or((&self.text, ""))
     }
 }
 

@@ -66,7 +66,7 @@ impl<'a> Keep<'a> {
         Self { wants: wants.iter().map(keeping).collect(), series: Vec::new(), seen: HashSet::new(), bytes: 0, limits }
     }
 
-    fn done(self, format: Format) -> (Vec<Series>, Vec<(u64, Found)>) {
+    fn done(mut self, format: Format) -> (Vec<Series>, Vec<(u64, Found)>) {
         let found = self.wants.into_iter().map(|want| {
             let found = match (want.query, want.found) {
                 (Query::Json { .. }, _) => Found::Refused(Refusal::WrongFormat("JSON", format)),
@@ -76,7 +76,9 @@ impl<'a> Keep<'a> {
             };
             (want.id, found)
         });
-        (self.series, found.collect())
+        let found = found.collect();
+        self.series.shrink_to_fit();
+        (self.series, found)
     }
 }
 
@@ -134,13 +136,7 @@ impl Sink for Keep<'_> {
         }
         if wanted {
             self.bytes += text;
-            self.series.push(Series {
-                name: sample.name.into(),
-                labels: sample.labels.raw().into(),
-                value: sample.value,
-                timestamp: sample.timestamp,
-                kind: sample.kind,
-            });
+            self.series.push(Series::new(sample));
         }
     }
 }
