@@ -58,29 +58,27 @@ impl<'a> Workload<'a> {
     /// Makes all its pods run, once there are so many: the first at 127.0.0.1, the next at 127.0.0.2 and so on; their names in
     /// that order. Those that run already stay where they are.
     pub fn run_pods(&self, count: usize) -> Vec<String> {
-        let pods = eventually("the pods are there", || {
-            let pods = self.kubectl.get(&["pods", &self.in_namespace(), &format!("--selector=app={}", self.name)]);
-            let pods = pods["items"].as_array().unwrap().clone();
-            if pods.len() == count { Ok(pods) } else { Err(format!("{} of {count}", pods.len())) }
+        let pods = eventually("the pods are there", || match self.pods() {
+            pods if pods.len() == count => Ok(pods),
+            pods => Err(format!("{} of {count}", pods.len())),
         });
-        let (mut running, new): (Vec<_>, Vec<_>) = pods.iter().partition(|pod| pod["status"]["phase"] == "Running");
-        // Not by their age: it is told in seconds, and all may have come within one.
-        running.sort_by_key(|pod| pod["status"]["podIP"].as_str());
-        let name = |pod: &Value| pod["metadata"]["name"].as_str().unwrap().to_owned();
-        let mut names: Vec<_> = running.into_iter().map(name).collect();
-        for pod in new.into_iter().map(name) {
+        let mut names = running(&pods);
+        for pod in pods.iter().map(name).filter(|pod| !running(&pods).contains(pod)) {
             let status = json!({
                 "phase": "Running",
                 "podIP": format!("127.0.0.{}", names.len() + 1),
                 "conditions": [{"type": "Ready", "status": "True"}],
             });
-            let patch = format!("--patch={}", json!({"status": status}));
-            self.kubectl
-                .run(&["patch", "pod", &pod, &self.in_namespace(), "--subresource=status", "--type=merge", &patch])
-                .unwrap();
+            self.patch_status(&pod, &status);
             names.push(pod);
         }
         names
+    }
+
+    /// The second of those that run no longer passes its probe.
+    pub fn second_is_not_ready(&self) {
+        let status = json!({"conditions": [{"type": "Ready", "status": "False"}]});
+        self.patch_status(&running(&self.pods())[1], &status);
     }
 
     /// Waits until the HPA has scaled to so many.
@@ -128,6 +126,18 @@ impl<'a> Workload<'a> {
         self.kubectl.run(&["delete", "pods", &label, &self.in_namespace(), "--force", "--grace-period=0"]).unwrap();
     }
 
+    fn pods(&self) -> Vec<Value> {
+        let mut pods = self.kubectl.get(&["pods", &self.in_namespace(), &format!("--selector=app={}", self.name)]);
+        let Value::Array(pods) = pods["items"].take() else { panic!("no list") };
+        pods
+    }
+
+    fn patch_status(&self, pod: &str, status: &Value) {
+        let patch = format!("--patch={}", json!({"status": status}));
+        let of_pod = ["patch", "pod", pod, &self.in_namespace(), "--subresource=status", "--type=merge", &patch];
+        self.kubectl.run(&of_pod).unwrap();
+    }
+
     fn object(&self, kind: &str) -> Value {
         self.kubectl.get(&[kind, self.name, &self.in_namespace()])
     }
@@ -135,4 +145,15 @@ impl<'a> Workload<'a> {
     fn in_namespace(&self) -> String {
         format!("--namespace={}", self.namespace)
     }
+}
+
+fn name(pod: &Value) -> String {
+    pod["metadata"]["name"].as_str().unwrap().to_owned()
+}
+
+/// Names of those that run, by their addresses: ages are told in seconds, and may be the same.
+fn running(pods: &[Value]) -> Vec<String> {
+    let mut running: Vec<_> = pods.iter().filter(|pod| pod["status"]["phase"] == "Running").collect();
+    running.sort_by_key(|pod| pod["status"]["podIP"].as_str());
+    running.into_iter().map(name).collect()
 }

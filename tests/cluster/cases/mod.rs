@@ -77,6 +77,11 @@ pub const ALL: &[Case] = &[
         needs_controllers: true,
     },
     Case {
+        name: "an HPA on a rate of samples of our own reaches the right count",
+        run: scaling::on_a_rate,
+        needs_controllers: true,
+    },
+    Case {
         name: "when the source dies HPAs hold, and say why",
         run: scaling::holds_without_a_source,
         needs_controllers: true,

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
@@ -60,11 +61,7 @@ pub fn to_the_right_count(plane: &mut Plane) {
         assert_eq!(workload.replicas(), replicas);
     };
 
-    let per_pod = json!({"type": "Pods", "pods": {
-        "metric": {"name": "jobs"},
-        "target": {"type": "AverageValue", "averageValue": "10"},
-    }});
-    let pods = Workload::start(&admin, NAMESPACE, "pods", &per_pod);
+    let pods = Workload::start(&admin, NAMESPACE, "pods", &per_pod("jobs"));
     let jobs = |pods: &[String], values: &[&str]| {
         let line = |(pod, value)| format!("jobs{{pod=\"{pod}\",namespace=\"{NAMESPACE}\",app=\"pods\"}} {value}\n");
         pods.iter().zip(values).map(line).collect::<String>()
@@ -95,7 +92,11 @@ pub fn to_the_right_count(plane: &mut Plane) {
     // 42 is 2.1 times the target, and two pods are ready: 4.2.
     object.reaches(5);
     holds(&object, 5);
-    // 8 is 0.4 times: 0.8.
+    // Now one is: 2.1.
+    object.second_is_not_ready();
+    object.reaches(3);
+    holds(&object, 3);
+    // 8 is 0.4 times: 0.4.
     shows(queues(8));
     object.reaches(1);
     object.remove();
@@ -114,38 +115,102 @@ pub fn to_the_right_count(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
+/// Pods each on an address of its own, the first at 127.0.0.1, that serve what `page` says of the one of this number; and the
+/// port that they share.
+fn pods(count: usize, page_of: impl Fn(usize) -> String + Clone + Send + Sync + 'static) -> (Vec<Upstream>, u16) {
+    let mut port = 0;
+    let start = |number: usize| {
+        let page_of = page_of.clone();
+        let pod = Upstream::at(&format!("127.0.0.{}:{port}", number + 1), move |_, stream| {
+            let _ = stream.write_all(&page("text/plain", &page_of(number)));
+        });
+        port = pod.address.port();
+        pod
+    };
+    ((0..count).map(start).collect(), port)
+}
+
+fn of_pods(port: u16, metric: &str) -> String {
+    format!(
+        "sources:
+  app: {{pods: {{port: {port}}}, namespaces: [{NAMESPACE}], cache: 0s, dangerAllowLoopback: true}}
+metrics:
+  - {{object: pods, source: app, {metric}}}
+"
+    )
+}
+
+fn per_pod(metric: &str) -> Value {
+    json!({"type": "Pods", "pods": {
+        "metric": {"name": metric},
+        "target": {"type": "AverageValue", "averageValue": "10"},
+    }})
+}
+
 /// Each pod is asked for its own page.
 pub fn on_pods_of_their_own(plane: &mut Plane) {
     let admin = plane.admin();
     with_namespace(&admin);
-    let pod = |address: &str, jobs: u32| {
-        Upstream::at(address, move |_, stream| {
-            let _ = stream.write_all(&page("text/plain", &format!("jobs {jobs}\n")));
-        })
+    let jobs = [30, 10, 12].map(AtomicU32::new);
+    let jobs = Arc::new(jobs);
+    let shown = jobs.clone();
+    let (pods, port) = pods(3, move |number| format!("jobs {}\n", shown[number].load(Ordering::SeqCst)));
+    let installed = Installed::start(plane, &of_pods(port, "name: jobs"));
+    let workload = Workload::start(&admin, NAMESPACE, "scraped", &per_pod("jobs"));
+    let holds = |replicas: u64| {
+        three_more(&pods[0]);
+        assert_eq!(workload.replicas(), replicas);
     };
-    let first = pod("127.0.0.1:0", 30);
-    let port = first.address.port();
-    let _others = [pod(&format!("127.0.0.2:{port}"), 10), pod(&format!("127.0.0.3:{port}"), 12)];
-    let config = format!(
-        "sources:
-  app: {{pods: {{port: {port}}}, namespaces: [{NAMESPACE}], cache: 0s, dangerAllowLoopback: true}}
-metrics:
-  - {{name: jobs, object: pods, source: app}}
-"
-    );
-    let installed = Installed::start(plane, &config);
-    let per_pod = json!({"type": "Pods", "pods": {
-        "metric": {"name": "jobs"},
-        "target": {"type": "AverageValue", "averageValue": "10"},
-    }});
-    let workload = Workload::start(&admin, NAMESPACE, "scraped", &per_pod);
     // (30 + 10) / 2 is twice the target: 2 × 2. The new ones are pending, not asked, and count as 0.
     workload.reaches(4);
-    three_more(&first);
-    assert_eq!(workload.replicas(), 4);
-    // Nobody listens at the fourth: it is left out and counts as 0. (30 + 10 + 12) / 4 is 1.3 times the target: 5.2.
+    holds(4);
+    // Nobody listens at the fourth: it is left out and counts as 0. The second is not ready and counts as ever:
+    // (30 + 10 + 12) / 4 is 1.3 times the target, 5.2.
+    workload.second_is_not_ready();
     workload.run_pods(4);
     workload.reaches(6);
+    // To ask for fewer, those three that do not answer count as the target: (9 + 1 + 9 + 3 × 10) / 6 is 0.82 times the target,
+    // 4.9. Without them it would be 1.9.
+    workload.run_pods(6);
+    holds(6);
+    for (jobs, now) in jobs.iter().zip([9, 1, 9]) {
+        jobs.store(now, Ordering::SeqCst);
+    }
+    workload.reaches(5);
+    // The one that was not ready is gone: (9 + 9 + 3 × 10) / 5 is 0.96 times the target.
+    holds(5);
+    workload.remove();
+    assert_eq!(installed.complaints(plane), [""; 0]);
+}
+
+/// Each pod counts, and its samples are our own.
+pub fn on_a_rate(plane: &mut Plane) {
+    let admin = plane.admin();
+    with_namespace(&admin);
+    let began = Instant::now();
+    let (pods, port) = pods(4, move |number| {
+        let count = |each_second: f64| 1000.0 + each_second * began.elapsed().as_secs_f64();
+        let [good, bad] = [[25.0, 12.0, 6.0, 4.0][number], 40.0].map(count);
+        format!(
+            "# TYPE http_requests_total counter
+http_requests_total{{code=\"200\"}} {good}
+http_requests_total{{code=\"500\"}} {bad}
+"
+        )
+    });
+    let rate = r#"name: requests_per_second, value: 'sum(rate(http_requests_total{code!~"5.."}[12s]))'"#;
+    let installed = Installed::start(plane, &of_pods(port, rate));
+    let workload = Workload::start(&admin, NAMESPACE, "rate", &per_pod("requests_per_second"));
+    // Until its samples span half of the range a pod has no rate; then, as in Prometheus, it comes from below.
+    // (25 + 12) / 2 is 1.85 times the target: 3.7.
+    workload.reaches(4);
+    three_more(&pods[0]);
+    assert_eq!(workload.replicas(), 4);
+    // So it is with the new ones: (25 + 12 + 6 + 4) / 4 is 1.175 times the target, 4.7.
+    workload.run_pods(4);
+    workload.reaches(5);
+    three_more(&pods[0]);
+    assert_eq!(workload.replicas(), 5);
     workload.remove();
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
