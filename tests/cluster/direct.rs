@@ -1,6 +1,6 @@
 //! Whatever bytes over TLS, as no well-behaved client would send them.
 
-use std::io::Write;
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 
 use rustls::RootCertStore;
@@ -13,9 +13,22 @@ use crate::common::tls::Identity;
 
 /// Sends this to a server that one of these authorities (PEM) vouches for, and reads to the end of the connection.
 pub fn ask(address: SocketAddr, name: &str, authorities: &[u8], client: Option<&Identity>, request: &str) -> Answer {
+    try_ask(address, name, authorities, client, request).unwrap()
+}
+
+/// The same of one that may not be there.
+pub fn try_ask(
+    address: SocketAddr,
+    name: &str,
+    authorities: &[u8],
+    client: Option<&Identity>,
+    request: &str,
+) -> io::Result<Answer> {
     let mut roots = RootCertStore::empty();
     CertificateDer::pem_slice_iter(authorities).for_each(|authority| roots.add(authority.unwrap()).unwrap());
-    let mut stream = Client::new(address, trusting(roots, client)).try_connect(name).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    Answer::read(stream)
+    let mut stream = Client::new(address, trusting(roots, client)).try_connect(name)?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(Answer::parse(&answer))
 }

@@ -22,9 +22,16 @@ pub struct Installed {
     pub config: PathBuf,
     /// Certificate and key that it serves with, and who signed them.
     pub certificates: PathBuf,
-    account: PathBuf,
+    account: Account,
     /// Where in kube-apiserver's log it may be spoken of.
     log_begin: usize,
+}
+
+/// Kubeconfigs of its service account.
+struct Account {
+    kubeconfig: PathBuf,
+    /// Another one for asking what somebody may.
+    authorization: Option<PathBuf>,
 }
 
 /// The name of each APIService.
@@ -32,11 +39,14 @@ pub fn services() -> [String; 2] {
     VERSIONS.map(|version| format!("apiservices/{version}.custom.metrics.k8s.io"))
 }
 
-fn serve(config: &Path, certificates: &Path, account: &Path) -> Server {
+fn serve(config: &Path, certificates: &Path, account: &Account) -> Server {
     let mut command = metriclet(&["--listen=off", "--bind-address=127.0.0.1", "--secure-port=0"]);
     command.arg("--tls-cert-file").arg(certificates.join("tls.crt"));
     command.arg("--tls-private-key-file").arg(certificates.join("tls.key"));
-    command.arg("--kubeconfig").arg(account);
+    command.arg("--kubeconfig").arg(&account.kubeconfig);
+    if let Some(authorization) = &account.authorization {
+        command.arg("--authorization-kubeconfig").arg(authorization);
+    }
     command.arg("--config").arg(config);
     Server::spawn(guarded(command))
 }
@@ -44,18 +54,18 @@ fn serve(config: &Path, certificates: &Path, account: &Path) -> Server {
 impl Installed {
     /// Starts it and waits until the aggregation layer is content.
     pub fn start(plane: &Plane, config: &str) -> Self {
-        let mut installed = Self::start_apart(plane, config, plane.address);
+        let mut installed = Self::start_apart(plane, config, plane.address, None);
         installed.register(plane, installed.server.address);
         installed
     }
 
-    /// Starts it, and lets it find kube-apiserver at this address.
-    pub fn start_apart(plane: &Plane, config: &str, api: SocketAddr) -> Self {
+    /// Starts it, and lets it find kube-apiserver at this address, or at another to ask what somebody may.
+    pub fn start_apart(plane: &Plane, config: &str, api: SocketAddr, reviews: Option<SocketAddr>) -> Self {
         let log_begin = plane.log().len();
         let certificates = file("x", "").with_file_name("certs");
         let (code, _, stderr) = run(&["certs", "--out", certificates.to_str().unwrap()]);
         assert_eq!(code, 0, "{stderr}");
-        let account = account(plane, api);
+        let account = account(plane, api, reviews);
         let config = file("metrics.yaml", config);
         let server = serve(&config, &certificates, &account);
         Self { server, config, certificates, account, log_begin }
@@ -149,12 +159,16 @@ pub fn values(list: &str) -> String {
     list["items"].as_array().unwrap().iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
-/// Metriclet's own service account, with no more rights than the documents ask for: a kubeconfig.
-fn account(plane: &Plane, api: SocketAddr) -> PathBuf {
+/// Metriclet's own service account, with no more rights than the documents ask for: kubeconfigs.
+fn account(plane: &Plane, api: SocketAddr, reviews: Option<SocketAddr>) -> Account {
     let admin = plane.admin();
     admin.apply(ACCOUNT);
     let token = admin.run(&["create", "token", "metriclet", "--namespace=custom-metrics"]).unwrap();
-    plane.token_config("metriclet", api, token.trim_end())
+    let config = |name: &str, server| plane.token_config(name, server, token.trim_end());
+    Account {
+        kubeconfig: config("metriclet", api),
+        authorization: reviews.map(|server| config("metriclet-reviews", server)),
+    }
 }
 
 const ACCOUNT: &str = "

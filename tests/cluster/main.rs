@@ -12,6 +12,7 @@ mod kubectl;
 mod plane;
 mod process;
 mod relay;
+mod watch;
 mod workload;
 
 use std::panic::{self, AssertUnwindSafe};

@@ -8,7 +8,8 @@ use crate::common::tls::Authority;
 use crate::installed::{Installed, VERSIONS, values};
 use crate::plane::{Plane, client};
 
-/// `alice` and the service account `reader` may get the metric `busy` of pods in `shop`; `other` may nothing.
+/// `alice`, the group `on-call` and the service account `reader` may get the metric `busy` of pods in `shop`; `other` may
+/// nothing.
 const ROLE: &str = "
 apiVersion: v1
 kind: Namespace
@@ -33,6 +34,7 @@ metadata: {name: busy-reader, namespace: shop}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: busy-reader}
 subjects:
 - {apiGroup: rbac.authorization.k8s.io, kind: User, name: alice}
+- {apiGroup: rbac.authorization.k8s.io, kind: Group, name: on-call}
 - {kind: ServiceAccount, name: reader, namespace: shop}
 ";
 

@@ -6,18 +6,20 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::access::{bearer, grant};
-use super::fixture::{ROUTES, config, path, source};
+use super::fixture::{PAGE, ROUTES, config, path, source};
 use crate::common::upstream::{Gate, Upstream, page};
 use crate::common::{replace, run};
 use crate::installed::{Installed, VERSIONS, services, values};
 use crate::kubectl::Kubectl;
 use crate::plane::{Plane, client};
 use crate::process::eventually;
-use crate::relay::Relay;
+use crate::relay::{Pace, Relay};
+use crate::watch::Watch;
 
 /// It fetches discovery and OpenAPI once a minute, and finds nothing to complain of.
 pub fn becomes_available(plane: &mut Plane) {
@@ -75,14 +77,16 @@ pub fn stays_available(plane: &mut Plane) {
     let upstream = Upstream::start(move |_, stream| {
         counter.fetch_add(1, Ordering::SeqCst);
         door.wait();
-        let _ = stream.write_all(&page("text/plain", "queue_depth{service=\"web\",namespace=\"shop\"} 42\n"));
+        let _ = stream.write_all(&page("text/plain", PAGE));
     });
-    let api = Relay::start(plane.address);
-    let mut installed = Installed::start_apart(plane, &config(&upstream), api.address);
+    grant(plane);
+    let [api, reviews] = [(); 2].map(|()| Relay::start(plane.address));
+    let mut installed = Installed::start_apart(plane, &config(&upstream), api.address, Some(reviews.address));
     let front = Relay::start(installed.server.address);
     installed.register(plane, front.address);
     let admin = plane.admin();
     let since = available_since(&admin);
+    let watch = Watch::start(plane);
     // kube-apiserver looks once in half a minute, and whenever something about the APIService changes.
     let look_again = |installed: &Installed, why: &str| {
         let before = installed.answered(plane, "discovery");
@@ -125,11 +129,44 @@ pub fn stays_available(plane: &mut Plane) {
     installed.server.wait_for("rules in force");
 
     // The Kubernetes API does not answer us. Strangers' tokens and rights cannot be asked for; discovery needs neither.
-    api.hold(true);
+    api.set_pace(Pace::Held);
     look_again(&installed, "the-kubernetes-api-hangs");
     let answer = installed.straight(None, &target, "Authorization: Bearer some-token\r\n");
     assert_eq!(answer.code, 503, "{answer:?}");
-    api.hold(false);
+    api.set_pace(Pace::AtOnce);
+
+    // What somebody may is answered late: each user is a question of their own, and more ask than there are workers.
+    let busy = path("v1beta2", ROUTES[1].0);
+    let as_one = |user: &str| {
+        let headers = format!("Impersonate-User: {user}\r\nImpersonate-Group: on-call\r\n");
+        plane.ask(Some(&plane.admin_identity), &busy, &headers)
+    };
+    reviews.set_pace(Pace::Held);
+    thread::scope(|scope| {
+        let callers: Vec<_> = (0..40).map(|number| scope.spawn(move || as_one(&format!("late-{number}")))).collect();
+        eventually("a review is kept back", || if reviews.kept_back() > 0 { Ok(()) } else { Err(String::new()) });
+        look_again(&installed, "access-reviews-hang");
+        assert_eq!(values(&admin.raw(&busy).unwrap()), ROUTES[1].1, "no one need ask about an administrator");
+        for caller in callers {
+            let answer = caller.join().unwrap();
+            assert_eq!(answer.code, 503, "{answer:?}");
+            assert!(answer.body.contains("SubjectAccessReview"), "{answer:?}");
+        }
+    });
+    // Late, but not too late. A connection is there already: what is late is the review alone.
+    let mut users = 0..;
+    eventually("a late review is waited for", || {
+        let mut next = || format!("patient-{}", users.next().unwrap());
+        reviews.set_pace(Pace::AtOnce);
+        assert_eq!(as_one(&next()).code, 200);
+        reviews.set_pace(Pace::Slow(Duration::from_secs(1)));
+        let (kept_back, asked) = (reviews.kept_back(), Instant::now());
+        let answer = as_one(&next());
+        assert!(asked.elapsed() >= Duration::from_secs(1) && reviews.kept_back() > kept_back);
+        if answer.code == 200 { Ok(()) } else { Err(format!("{answer:?}")) }
+    });
+    look_again(&installed, "access-reviews-are-slow");
+    reviews.set_pace(Pace::AtOnce);
 
     // The new authority is made known first.
     let next = installed.certificates.with_file_name("next");
@@ -169,6 +206,9 @@ pub fn stays_available(plane: &mut Plane) {
         load.join().unwrap();
         rolled.unwrap();
     });
+    let seen = watch.end();
+    assert!(seen.unavailable.is_empty() && seen.unserved.is_empty() && seen.away == 0, "{seen:#?}");
+    assert!(seen.looks >= 100, "{seen:?}");
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
@@ -180,6 +220,8 @@ pub fn outlives_an_api_server(plane: &mut Plane) {
     let [target, discovery] = [&path("v1beta2", ROUTES[0].0), "/apis/custom.metrics.k8s.io/v1beta2"];
     let proxy = client(&plane.front_proxies, "front-proxy-client", None);
     let token = bearer(plane, "reader");
+    let since = available_since(&plane.admin());
+    let watch = Watch::start(plane);
     plane.stop_apiserver();
     let by_proxy = |headers: &str, target: &str| installed.straight(Some(&proxy), target, headers).code;
     assert_eq!(by_proxy("X-Remote-User: system:aggregator\r\n", discovery), 200);
@@ -193,7 +235,6 @@ pub fn outlives_an_api_server(plane: &mut Plane) {
     let admin = plane.admin();
     let list = eventually("it is reached again", || admin.raw(target));
     assert_eq!(values(&list), ROUTES[0].1);
-    available_since(&admin);
     // A moment ago nobody could say.
     let refused = eventually("it asks again", || match installed.straight(None, target, &token) {
         answer if answer.code == 503 => Err(answer.body),
@@ -202,5 +243,8 @@ pub fn outlives_an_api_server(plane: &mut Plane) {
     assert_eq!(refused.code, 403, "{refused:?}");
     assert_eq!(by_proxy("X-Remote-User: bob\r\n", target), 403);
     assert_eq!(source.requests(), fetched + 1);
+    assert_eq!(available_since(&admin), since);
+    let seen = watch.end();
+    assert!(seen.unavailable.is_empty() && seen.away > 0 && seen.looks > 0, "{seen:#?}");
     assert_eq!(installed.complaints(plane), [""; 0]);
 }

@@ -3,15 +3,18 @@
 use crate::common::upstream::Upstream;
 
 /// Each route below the version, as a client asks, and what it answers.
-pub const ROUTES: [(&str, &str); 5] = [
+pub const ROUTES: [(&str, &str); 7] = [
     ("namespaces/shop/services/web/queue_depth", "web 42"),
     ("namespaces/shop/pods/*/busy?labelSelector=app%3Dweb", "web-0 3, web-1 5"),
     ("namespaces/shop/pods/web-1/busy", "web-1 5"),
     ("namespaces/shop/metrics/backlog", "shop 7"),
     ("nodes/worker-1/load", "worker-1 1500m"),
+    ("nodes/*/load", "worker-1 1500m"),
+    ("namespaces/shop/services/*/queue_depth", "web 42"),
 ];
 
-const PAGE: &str = r#"queue_depth{service="web",namespace="shop"} 42
+/// What it says.
+pub const PAGE: &str = r#"queue_depth{service="web",namespace="shop"} 42
 busy{pod="web-0",namespace="shop",app="web"} 3
 busy{pod="web-1",namespace="shop",app="web"} 5
 busy{pod="mail-0",namespace="shop",app="mail"} 9

@@ -26,7 +26,7 @@ pub const ALL: &[Case] = &[
         needs_controllers: false,
     },
     Case {
-        name: "both stay available: source or Kubernetes API hang, configuration breaks, certificate changes, it is rolled",
+        name: "both stay available: source, Kubernetes API or access reviews hang, configuration breaks, certificate changes, it is rolled",
         run: availability::stays_available,
         needs_controllers: false,
     },

@@ -115,14 +115,17 @@ pub fn to_the_right_count(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-/// Pods each on an address of its own, the first at 127.0.0.1, that serve what `page` says of the one of this number; and the
-/// port that they share.
+/// Pods each on an address of its own, the first at 127.0.0.1, that serve what `page_of` says of each, or hang up if that
+/// is nothing; and the port that they share.
 fn pods(count: usize, page_of: impl Fn(usize) -> String + Clone + Send + Sync + 'static) -> (Vec<Upstream>, u16) {
     let mut port = 0;
     let start = |number: usize| {
         let page_of = page_of.clone();
         let pod = Upstream::at(&format!("127.0.0.{}:{port}", number + 1), move |_, stream| {
-            let _ = stream.write_all(&page("text/plain", &page_of(number)));
+            let body = page_of(number);
+            if !body.is_empty() {
+                let _ = stream.write_all(&page("text/plain", &body));
+            }
         });
         port = pod.address.port();
         pod
@@ -220,32 +223,47 @@ pub fn holds_without_a_source(plane: &mut Plane) {
     with_namespace(&admin);
     let dead = Arc::new(AtomicBool::new(false));
     let died = dead.clone();
-    let source = Upstream::start(move |_, stream| {
+    let queue = Upstream::start(move |_, stream| {
         if !died.load(Ordering::SeqCst) {
             let _ = stream.write_all(&page("text/plain", "queue_depth{service=\"web\",queue=\"mail\"} 42\n"));
         }
     });
-    let installed = Installed::start(plane, &config(&source));
-    let workload = Workload::start(&admin, NAMESPACE, "held", &of_a_queue());
-    workload.reaches(5);
+    let died = dead.clone();
+    let (pods, port) = pods(2, move |_| if died.load(Ordering::SeqCst) { "" } else { "jobs 21\n" }.to_owned());
+    let of_pods = of_pods(port, "name: jobs_each, value: jobs");
+    let [sources, metrics] = of_pods.split_once("metrics:\n").map(|(sources, metrics)| [sources, metrics]).unwrap();
+    let config = config(&queue).replacen("sources:\n", sources, 1) + metrics;
+    let installed = Installed::start(plane, &config);
+    let workloads = [
+        (Workload::start(&admin, NAMESPACE, "held", &of_a_queue()), &queue, "FailedGetObjectMetric"),
+        (Workload::start(&admin, NAMESPACE, "held-pods", &per_pod("jobs_each")), &pods[0], "FailedGetPodsMetric"),
+    ];
+    // 42 for the queue is 2.1 times the target, and so is 21 for each pod: 2 × 2.1.
+    workloads.iter().for_each(|(workload, ..)| workload.reaches(5));
     dead.store(true, Ordering::SeqCst);
-    let why = eventually("the HPA notices", || match workload.condition("ScalingActive") {
-        (active, why) if active == "False" => Ok(why),
-        (active, why) => Err(format!("{active} {why}")),
-    });
-    let target = format!("namespaces/{NAMESPACE}/services/web/queue_depth?metricLabelSelector=queue%3Dmail");
-    let ours = admin.raw(&format!("/apis/custom.metrics.k8s.io/v1beta2/{target}")).unwrap_err();
-    let ours = ours.strip_prefix("Error from server (ServiceUnavailable): ").unwrap_or_else(|| panic!("{ours}"));
-    assert!(why.starts_with("FailedGetObjectMetric: ") && why.ends_with(ours), "{why:?} does not end with {ours:?}");
-    assert!(workload.described().contains(ours), "{}", workload.described());
-    // Not written again for every sync that goes the same way.
-    three_more(&source);
-    let version = workload.resource_version();
-    three_more(&source);
-    assert_eq!((workload.condition("ScalingActive").1, workload.resource_version()), (why, version));
-    assert_eq!(workload.replicas(), 5);
+    let targets =
+        ["services/web/queue_depth?metricLabelSelector=queue%3Dmail", "pods/*/jobs_each?labelSelector=app%3Dheld-pods"];
+    for ((workload, source, reason), target) in workloads.iter().zip(targets) {
+        let why = eventually("the HPA notices", || match workload.condition("ScalingActive") {
+            (active, why) if active == "False" => Ok(why),
+            (active, why) => Err(format!("{active} {why}")),
+        });
+        let target = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/{NAMESPACE}/{target}");
+        let ours = admin.raw(&target).unwrap_err();
+        let ours = ours.strip_prefix("Error from server (ServiceUnavailable): ").unwrap_or_else(|| panic!("{ours}"));
+        assert!(why.starts_with(reason) && why.ends_with(ours), "{why:?} does not end with {ours:?}");
+        assert!(workload.described().contains(ours), "{}", workload.described());
+        // Not written again for every sync that goes the same way.
+        three_more(source);
+        let version = workload.resource_version();
+        three_more(source);
+        assert_eq!((workload.condition("ScalingActive").1, workload.resource_version()), (why, version));
+        assert_eq!(workload.replicas(), 5);
+    }
     dead.store(false, Ordering::SeqCst);
-    workload.reaches(5);
-    workload.remove();
+    for (workload, ..) in workloads {
+        workload.reaches(5);
+        workload.remove();
+    }
     assert_eq!(installed.complaints(plane), [""; 0]);
 }

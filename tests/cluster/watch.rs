@@ -1,0 +1,98 @@
+//! Looks at the APIServices ten times a second, as somebody who cannot wait for anything to be wrong.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::common::Answer;
+use crate::common::tls::Identity;
+use crate::direct::try_ask;
+use crate::installed::VERSIONS;
+use crate::plane::Plane;
+
+/// Looks until this value goes.
+pub struct Watch {
+    done: Arc<AtomicBool>,
+    thread: Option<JoinHandle<Seen>>,
+}
+
+/// What it saw.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub looks: usize,
+    /// APIServices that were not available.
+    pub unavailable: Vec<String>,
+    /// Discovery through kube-apiserver that was not served.
+    pub unserved: Vec<String>,
+    /// How often kube-apiserver itself did not answer.
+    pub away: usize,
+}
+
+/// Whom it asks, and as whom.
+struct Asked {
+    address: SocketAddr,
+    authority: String,
+    identity: Identity,
+}
+
+impl Watch {
+    /// Begins.
+    pub fn start(plane: &Plane) -> Self {
+        let asked =
+            Asked { address: plane.address, authority: plane.authority.pem(), identity: plane.admin_identity.clone() };
+        let done = Arc::new(AtomicBool::new(false));
+        let told = done.clone();
+        let thread = thread::spawn(move || {
+            let mut seen = Seen::default();
+            while !told.load(Ordering::SeqCst) {
+                VERSIONS.iter().for_each(|version| asked.look(version, &mut seen));
+                thread::sleep(Duration::from_millis(100));
+            }
+            seen
+        });
+        Self { done, thread: Some(thread) }
+    }
+
+    /// Ends.
+    pub fn end(mut self) -> Seen {
+        self.done.store(true, Ordering::SeqCst);
+        self.thread.take().unwrap().join().unwrap()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.done.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Asked {
+    fn look(&self, version: &str, seen: &mut Seen) {
+        let service = format!("/apis/apiregistration.k8s.io/v1/apiservices/{version}.custom.metrics.k8s.io");
+        // It may answer, and not be up to it yet.
+        let Some(answer) = self.get(&service).filter(|answer| answer.code == 200) else {
+            seen.away += 1;
+            return;
+        };
+        seen.looks += 1;
+        let service: Value = serde_json::from_str(&answer.body).unwrap();
+        let conditions = service["status"]["conditions"].as_array().cloned().unwrap_or_default();
+        if !conditions.iter().any(|condition| condition["type"] == "Available" && condition["status"] == "True") {
+            seen.unavailable.push(format!("{version}: {conditions:?}"));
+        }
+        match self.get(&format!("/apis/custom.metrics.k8s.io/{version}")) {
+            Some(answer) if answer.code == 200 => {}
+            Some(answer) => seen.unserved.push(format!("{version}: {answer:?}")),
+            None => seen.away += 1,
+        }
+    }
+
+    fn get(&self, target: &str) -> Option<Answer> {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        try_ask(self.address, "localhost", self.authority.as_bytes(), Some(&self.identity), &request).ok()
+    }
+}
