@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use crate::plane::Plane;
 /// Looks until this value goes.
 pub struct Watch {
     done: Arc<AtomicBool>,
+    served: Arc<AtomicUsize>,
     thread: Option<JoinHandle<Seen>>,
 }
 
@@ -44,17 +45,22 @@ impl Watch {
     pub fn start(plane: &Plane) -> Self {
         let asked =
             Asked { address: plane.address, authority: plane.authority.pem(), identity: plane.admin_identity.clone() };
-        let done = Arc::new(AtomicBool::new(false));
-        let told = done.clone();
+        let (done, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (told, count) = (done.clone(), served.clone());
         let thread = thread::spawn(move || {
             let mut seen = Seen::default();
             while !told.load(Ordering::SeqCst) {
-                VERSIONS.iter().for_each(|version| asked.look(version, &mut seen));
+                VERSIONS.iter().for_each(|version| asked.look(version, &mut seen, &count));
                 thread::sleep(Duration::from_millis(100));
             }
             seen
         });
-        Self { done, thread: Some(thread) }
+        Self { done, served, thread: Some(thread) }
+    }
+
+    /// How often it was served discovery so far.
+    pub fn served(&self) -> usize {
+        self.served.load(Ordering::SeqCst)
     }
 
     /// Ends.
@@ -71,7 +77,7 @@ impl Drop for Watch {
 }
 
 impl Asked {
-    fn look(&self, version: &str, seen: &mut Seen) {
+    fn look(&self, version: &str, seen: &mut Seen, served: &AtomicUsize) {
         let service = format!("/apis/apiregistration.k8s.io/v1/apiservices/{version}.custom.metrics.k8s.io");
         // It may answer, and not be up to it yet.
         let Some(answer) = self.get(&service).filter(|answer| answer.code == 200) else {
@@ -85,7 +91,9 @@ impl Asked {
             seen.unavailable.push(format!("{version}: {conditions:?}"));
         }
         match self.get(&format!("/apis/custom.metrics.k8s.io/{version}")) {
-            Some(answer) if answer.code == 200 => {}
+            Some(answer) if answer.code == 200 => {
+                served.fetch_add(1, Ordering::SeqCst);
+            }
             Some(answer) => seen.unserved.push(format!("{version}: {answer:?}")),
             None => seen.away += 1,
         }
