@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::{env, iter};
 
 use serde_json::Value;
 
@@ -14,13 +15,14 @@ pub struct Kubectl {
     program: PathBuf,
     /// What every call begins with.
     arguments: Vec<String>,
+    kubeconfig: PathBuf,
     home: PathBuf,
 }
 
 impl Kubectl {
     pub fn new(program: PathBuf, kubeconfig: &Path) -> Self {
         let arguments = vec![format!("--kubeconfig={}", kubeconfig.display())];
-        Self { program, arguments, home: kubeconfig.with_file_name("home") }
+        Self { program, arguments, kubeconfig: kubeconfig.to_owned(), home: kubeconfig.with_file_name("home") }
     }
 
     /// In the place of another user, of these groups.
@@ -55,7 +57,22 @@ impl Kubectl {
     /// The same, with something to read.
     pub fn feed(&self, arguments: &[&str], input: &str) -> Result<String, String> {
         let mut command = Command::new(&self.program);
-        command.args(&self.arguments).args(arguments).env("HOME", &self.home);
+        command.args(&self.arguments).args(arguments);
+        self.output(command, input)
+    }
+
+    /// What one of our scripts prints that finds this kubectl; or what it says is wrong.
+    pub fn script(&self, name: &str, arguments: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name));
+        let path = env::var_os("PATH").unwrap();
+        let folders = iter::once(self.program.with_file_name("")).chain(env::split_paths(&path));
+        command.args(arguments).env("PATH", env::join_paths(folders).unwrap()).env("KUBECONFIG", &self.kubeconfig);
+        command.env("METRICLET", env!("CARGO_BIN_EXE_metriclet"));
+        self.output(command, "")
+    }
+
+    fn output(&self, mut command: Command, input: &str) -> Result<String, String> {
+        command.env("HOME", &self.home);
         let mut command = guarded(command);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();

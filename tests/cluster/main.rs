@@ -9,6 +9,7 @@ mod common;
 mod direct;
 mod installed;
 mod kubectl;
+mod node;
 mod plane;
 mod process;
 mod relay;
@@ -19,7 +20,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
-use std::{env, fmt, fs};
+use std::{env, fmt, fs, thread};
 
 use cases::Case;
 use plane::Plane;
@@ -33,7 +34,7 @@ enum Outcome {
     Skipped,
 }
 
-// Its own main: all cases share one control plane, which ends however they end.
+// Its own main: cases share a control plane, which ends however they end.
 fn main() -> ExitCode {
     let Some(programs) = env::var_os("METRICLET_KUBE_BIN").map(PathBuf::from) else {
         println!("skipped: there is no control plane to run under; scripts/test-cluster brings one");
@@ -58,23 +59,25 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Runs the cases under one control plane, and tells of them; whether all is well.
+/// Runs the cases, all but those that need one to themselves under one control plane, and tells of them; whether all is well.
 fn run_all(programs: &Path, folder: &Path, cases: &[&Case]) -> bool {
     let began = Instant::now();
     let mut plane = Plane::start(programs, folder);
     println!("Kubernetes {} is up after {:.1} s", plane.version, began.elapsed().as_secs_f32());
-    let mut outcomes = Vec::new();
-    for case in cases {
-        let since = Instant::now();
-        let outcome = if case.needs_controllers && !plane.has_controllers() {
-            Outcome::Skipped
-        } else {
-            let ran = panic::catch_unwind(AssertUnwindSafe(|| (case.run)(&mut plane)));
-            ran.map_or(Outcome::Failed, |()| Outcome::Held)
+    let outcomes: Vec<_> = thread::scope(|scope| {
+        let apart = |(number, case)| {
+            let folder = folder.join(format!("apart-{number}"));
+            scope.spawn(move || {
+                fs::create_dir(&folder).unwrap();
+                try_case(case, &mut Plane::start(programs, &folder))
+            })
         };
-        println!("{outcome} after {:.1} s: {}", since.elapsed().as_secs_f32(), case.name);
-        outcomes.push(outcome);
-    }
+        let started: Vec<_> =
+            cases.iter().enumerate().map(|(number, case)| case.apart.then(|| apart((number, case)))).collect();
+        let ran: Vec<_> = cases.iter().map(|case| (!case.apart).then(|| try_case(case, &mut plane))).collect();
+        let ended = started.into_iter().map(|case| case.map(|thread| thread.join().unwrap_or(Outcome::Failed)));
+        ended.zip(ran).filter_map(|(apart, here)| apart.or(here)).collect()
+    });
     println!("\n| under Kubernetes {} | |\n|---|---|", plane.version);
     for (case, outcome) in cases.iter().zip(&outcomes) {
         println!("| {} | {outcome} |", case.name);
@@ -85,6 +88,19 @@ fn run_all(programs: &Path, folder: &Path, cases: &[&Case]) -> bool {
     }
     let all_must_run = env::var_os("CI").is_some();
     !outcomes.contains(&Outcome::Failed) && (!skipped || !all_must_run)
+}
+
+/// Runs a case, and tells of it.
+fn try_case(case: &Case, plane: &mut Plane) -> Outcome {
+    let since = Instant::now();
+    let outcome = if case.needs_controllers && !plane.has_controllers() {
+        Outcome::Skipped
+    } else {
+        let ran = panic::catch_unwind(AssertUnwindSafe(|| (case.run)(plane)));
+        ran.map_or(Outcome::Failed, |()| Outcome::Held)
+    };
+    println!("{outcome} after {:.1} s: {}", since.elapsed().as_secs_f32(), case.name);
+    outcome
 }
 
 impl fmt::Display for Outcome {

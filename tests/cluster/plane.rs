@@ -241,10 +241,11 @@ impl Plane {
         });
     }
 
-    /// Those that HPAs need, where the program is there: envtest has none.
+    /// Those that HPAs and roles need, where the program is there: envtest has none.
     fn start_controllers(&mut self) {
         const WANTED: &str = "horizontal-pod-autoscaler-controller,deployment-controller,replicaset-controller,\
-                              serviceaccount-controller,namespace-controller,garbage-collector-controller";
+                              serviceaccount-controller,namespace-controller,garbage-collector-controller,\
+                              clusterrole-aggregation-controller";
         if !self.programs.join("kube-controller-manager").exists() {
             return;
         }

@@ -1,4 +1,4 @@
-//! Looks at the APIServices ten times a second, as somebody who cannot wait for anything to be wrong.
+//! Looks at the APIServices and asks for discovery again and again.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,8 +41,8 @@ struct Asked {
 }
 
 impl Watch {
-    /// Begins.
-    pub fn start(plane: &Plane) -> Self {
+    /// Begins to look, with this pause in between.
+    pub fn start(plane: &Plane, pause: Duration) -> Self {
         let asked =
             Asked { address: plane.address, authority: plane.authority.pem(), identity: plane.admin_identity.clone() };
         let (done, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -51,7 +51,7 @@ impl Watch {
             let mut seen = Seen::default();
             while !told.load(Ordering::SeqCst) {
                 VERSIONS.iter().for_each(|version| asked.look(version, &mut seen, &count));
-                thread::sleep(Duration::from_millis(100));
+                thread::sleep(pause);
             }
             seen
         });

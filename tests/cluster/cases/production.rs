@@ -1,0 +1,271 @@
+//! The manifests as they are shipped, installed as docs/install.md tells and taken out by scripts/remove.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::access::grant;
+use super::fixture::{ROUTES, config, path, source};
+use crate::common::run;
+use crate::installed::{VERSIONS, services, values};
+use crate::kubectl::Kubectl;
+use crate::node::run_pod;
+use crate::plane::Plane;
+use crate::process::eventually;
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+const NAMESPACE: &str = "--namespace=custom-metrics";
+const SECRET: &str = "custom-metrics-apiserver-tls";
+const ACCOUNT: &str = "system:serviceaccount:custom-metrics:custom-metrics-apiserver";
+const PROMETHEUS: &str = "system:serviceaccount:monitoring:prometheus-k8s";
+
+/// Of somebody else: a workload with an HPA on our metrics, roles such as ours, the adapter to which one version goes over,
+/// and the Prometheus operator's kind of object.
+const NEIGHBOURS: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: neighbours}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: web, namespace: neighbours}
+spec:
+  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+  maxReplicas: 2
+  metrics:
+  - type: Pods
+    pods: {metric: {name: busy}, target: {type: AverageValue, averageValue: '10'}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: neighbours-custom-metrics}
+rules: [{apiGroups: [''], resources: [pods], verbs: [get, list]}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: neighbours-custom-metrics}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: neighbours-custom-metrics}
+subjects: [{kind: ServiceAccount, name: adapter, namespace: neighbours}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: neighbours-auth-reader, namespace: kube-system}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: extension-apiserver-authentication-reader}
+subjects: [{kind: ServiceAccount, name: adapter, namespace: neighbours}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: adapter, namespace: neighbours}
+spec: {type: ExternalName, externalName: localhost}
+---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: servicemonitors.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  scope: Namespaced
+  names: {kind: ServiceMonitor, plural: servicemonitors, singular: servicemonitor}
+  versions:
+  - name: v1
+    served: true
+    storage: true
+    schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
+/// Who may view `shop`, and whom docs/rbac.md takes for an example.
+const USERS: &str = "
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: vera, namespace: shop}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: view}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: vera}]
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: jane, namespace: shop}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: queue-depth-reader}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: jane}]
+";
+
+pub fn comes_serves_and_goes(plane: &mut Plane) {
+    let admin = plane.admin();
+    let services = services();
+    admin.run(&["delete", "--ignore-not-found", &services[0], &services[1], "namespace/custom-metrics"]).unwrap();
+    grant(plane);
+    let documents = fs::read_to_string(format!("{ROOT}/docs/rbac.md")).unwrap();
+    admin.apply(documents.split("```").find_map(|block| block.strip_prefix("yaml\n")).unwrap());
+    admin.apply(USERS);
+    admin.apply(NEIGHBOURS);
+    eventually("the new kind of object is served", || {
+        admin.run(&["get", "servicemonitors", "--all-namespaces"])?;
+        admin.run(&["wait", "--for=condition=Available", "--timeout=60s", "apiservice/v1.monitoring.coreos.com"])
+    });
+    let (before, resources) = (everything(&admin), admin.run(&["api-resources"]).unwrap());
+    assert_eq!(rights(&admin, ACCOUNT, "kube-system"), BTreeSet::new());
+
+    let bundle = install(plane);
+    let source = source();
+    let mine = overlay(plane, &config(&source));
+    admin.run(&["apply", "-k", &mine]).unwrap();
+    for service in &services {
+        let spec = admin.get(&[service])["spec"].take();
+        assert_eq!(spec["caBundle"], bundle.as_str(), "applied again, and it is as it was");
+        assert_eq!(spec["service"]["name"], "custom-metrics-apiserver");
+    }
+    let server = run_pod(plane, NAMESPACE, "deployment/custom-metrics-apiserver");
+    // Nor is there a network of pods: the name leads to this machine.
+    let outside = json!({"spec": {"type": "ExternalName", "externalName": "localhost"}}).to_string();
+    admin.run(&["patch", "service", "custom-metrics-apiserver", NAMESPACE, "--patch", &outside]).unwrap();
+    let port = json!({"spec": {"service": {"port": server.address.port()}}}).to_string();
+    for service in &services {
+        admin.run(&["patch", service, "--type=merge", "--patch", &port]).unwrap();
+        admin.run(&["wait", "--for=condition=Available", "--timeout=60s", service]).unwrap();
+    }
+    for version in VERSIONS {
+        for (route, expected) in ROUTES {
+            let found = eventually("it answers", || admin.raw(&path(version, route)));
+            assert_eq!(values(&found), expected, "{route}");
+        }
+    }
+    as_the_documents_say(&admin);
+
+    // Another adapter has one version from now on.
+    admin.run(&["delete", &services[0]]).unwrap();
+    admin.apply(&theirs(server.address.port()).to_string());
+    admin.run(&["wait", "--for=condition=Available", "--timeout=60s", &services[0]]).unwrap();
+    let installed = everything(&admin);
+    let would = admin.script("remove", &["--dry-run"]).unwrap();
+    assert!(would.contains("would run: kubectl delete namespace custom-metrics"), "{would}");
+    assert_eq!(everything(&admin), installed, "a dry run changes nothing");
+    let told = admin.script("remove", &[]).unwrap();
+    let stays = "v1beta1.custom.metrics.k8s.io stays: it leads to the Service neighbours/adapter";
+    assert!(told.contains(stays), "{told}");
+    let left: Vec<_> = everything(&admin).difference(&before).cloned().collect();
+    assert!(left.len() == 1 && left[0].starts_with("APIService /v1beta1.custom.metrics.k8s.io "), "{left:#?}");
+    assert_eq!(admin.get(&[&services[0]])["status"]["conditions"][0]["status"], "True");
+    admin.run(&["delete", &services[0]]).unwrap();
+    assert_eq!(everything(&admin), before);
+    assert_eq!(admin.run(&["api-resources"]).unwrap(), resources);
+    // All goes well without a server from here on, that of namespaces too.
+    drop(server);
+    admin.feed(&["delete", "--timeout=90s", "-f", "-"], NEIGHBOURS).unwrap();
+}
+
+/// With kubectl alone, as the documents tell; the bundle of the authority that was made.
+fn install(plane: &Plane) -> String {
+    let admin = plane.admin();
+    admin.run(&["apply", "-f", &format!("{ROOT}/manifests/base/namespace.yaml")]).unwrap();
+    let (code, secret, stderr) = run(&["certs", "--secret", SECRET]);
+    assert_eq!(code, 0, "{stderr}");
+    admin.feed(&["apply", "--server-side", "-f", "-"], &secret).unwrap();
+    admin.run(&["apply", "-k", &format!("{ROOT}/manifests/overlays/production")]).unwrap();
+    let (_, bundle) = stderr.trim_end().rsplit_once(": ").unwrap();
+    let patch = json!({"spec": {"caBundle": bundle}}).to_string();
+    for service in services() {
+        admin.run(&["patch", &service, "--type=merge", "--patch", &patch]).unwrap();
+    }
+    bundle.to_owned()
+}
+
+/// An overlay on ours, with these rules and the components that grant something; where it is.
+fn overlay(plane: &Plane, rules: &str) -> String {
+    let folder = plane.file("overlay");
+    fs::create_dir(&folder).unwrap();
+    // Folders are taken by relative path only.
+    let up = "../".repeat(folder.components().count() - 1);
+    let manifests = format!("{}{}/manifests", up.trim_end_matches('/'), Path::new(ROOT).display());
+    let components = ["aggregated-readers", "service-monitor"].map(|name| format!("{manifests}/components/{name}"));
+    let kustomization = json!({
+        "apiVersion": "kustomize.config.k8s.io/v1beta1",
+        "kind": "Kustomization",
+        "resources": [format!("{manifests}/overlays/production")],
+        "components": components,
+        "configMapGenerator": [{
+            "name": "custom-metrics-config", "namespace": "custom-metrics", "behavior": "replace",
+            "files": ["metrics.yaml"], "options": {"disableNameSuffixHash": true},
+        }],
+    });
+    fs::write(folder.join("kustomization.yaml"), kustomization.to_string()).unwrap();
+    fs::write(folder.join("metrics.yaml"), rules).unwrap();
+    folder.to_str().unwrap().to_owned()
+}
+
+/// The APIService of another adapter.
+fn theirs(port: u16) -> Value {
+    json!({
+        "apiVersion": "apiregistration.k8s.io/v1", "kind": "APIService",
+        "metadata": {"name": "v1beta1.custom.metrics.k8s.io"},
+        "spec": {
+            "group": "custom.metrics.k8s.io", "version": "v1beta1", "groupPriorityMinimum": 100, "versionPriority": 100,
+            "service": {"name": "adapter", "namespace": "neighbours", "port": port}, "insecureSkipTLSVerify": true,
+        },
+    })
+}
+
+/// Kind, namespace, name and UID of whatever we could touch.
+fn everything(admin: &Kubectl) -> BTreeSet<String> {
+    let kinds = "apiservices,namespaces,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,configmaps,\
+                 secrets,services,deployments,replicasets,pods,horizontalpodautoscalers,poddisruptionbudgets,\
+                 networkpolicies,servicemonitors";
+    let each = "{range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name} {.metadata.uid}{\"\\n\"}{end}";
+    let list = admin.run(&["get", kinds, "--all-namespaces", "-o", &format!("jsonpath={each}")]).unwrap();
+    list.lines().map(str::to_owned).collect()
+}
+
+/// What a service account may in a namespace that one without any rights may not.
+fn rights(admin: &Kubectl, account: &str, namespace: &str) -> BTreeSet<String> {
+    let namespace = format!("--namespace={namespace}");
+    let [theirs, anybody] = [account, "system:serviceaccount:custom-metrics:nobody"].map(|account| {
+        let list = ["auth", "can-i", "--list", "--no-headers", &namespace];
+        let list = admin.impersonating(account, &[]).run(&list).unwrap();
+        list.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<BTreeSet<_>>()
+    });
+    theirs.difference(&anybody).cloned().collect()
+}
+
+/// What docs/rbac.md says of who may what is what Kubernetes says.
+fn as_the_documents_say(admin: &Kubectl) {
+    let everywhere = [
+        "pods [] [] [get list]",
+        "subjectaccessreviews.authorization.k8s.io [] [] [create]",
+        "tokenreviews.authentication.k8s.io [] [] [create]",
+    ];
+    let trust = "configmaps [] [extension-apiserver-authentication] [get list watch]";
+    let expected = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect::<BTreeSet<_>>();
+    for namespace in ["custom-metrics", "shop", "default"] {
+        assert_eq!(rights(admin, ACCOUNT, namespace), expected(&everywhere), "{namespace}");
+    }
+    assert_eq!(rights(admin, ACCOUNT, "kube-system"), expected(&[&everywhere[..], &[trust]].concat()));
+    assert_eq!(rights(admin, PROMETHEUS, "default"), expected(&["[/metrics] [] [get]"]));
+
+    let may = |user: &str, question: &[&str]| {
+        admin.impersonating(user, &[]).run(&[&["auth", "can-i"], question].concat()).is_ok_and(|said| said == "yes\n")
+    };
+    let trust = ["get", "configmaps/extension-apiserver-authentication", "--namespace=kube-system"];
+    assert!(may(ACCOUNT, &["list", "pods", "--all-namespaces"]) && may(ACCOUNT, &trust));
+    for question in [
+        &["get", "secrets", "--all-namespaces"][..],
+        &["get", "secrets", NAMESPACE],
+        &["create", "pods", NAMESPACE],
+        &["update", "configmaps", NAMESPACE],
+        &["watch", "pods", "--all-namespaces"],
+        &["list", "services", "--all-namespaces"],
+        &["update", "apiservices"],
+        &["get", "/metrics"],
+    ] {
+        assert!(!may(ACCOUNT, question), "{question:?}");
+    }
+
+    let queue = path("v1beta2", ROUTES[0].0);
+    let [busy, load] = [1, 4].map(|route: usize| path("v1beta2", ROUTES[route].0));
+    let served = |user: &str, path: &str| admin.impersonating(user, &[]).raw(path).is_ok();
+    // The one metric that the example is about, which `kubectl auth can-i` does not know.
+    assert!(served("jane", &queue) && !served("jane", &busy));
+    let metric = ["get", "services.custom.metrics.k8s.io", "--subresource=queue_depth", "--namespace=shop"];
+    assert!(!may("jane", &metric));
+    // The component's rule comes to those who may view a namespace.
+    eventually("it is part of the role", || if served("vera", &busy) { Ok(()) } else { Err(String::new()) });
+    assert!(served("vera", &queue) && !served("vera", &load));
+}
