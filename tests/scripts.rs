@@ -23,7 +23,7 @@ const NEW: [&str; 7] = [
     "apply --server-side --force-conflicts -f secret.yaml",
     "apply -f all.yaml -l metriclet.github.io/apply notin (first,last)",
     "-n custom-metrics rollout status deployment/custom-metrics-apiserver --timeout 120s",
-    "apply -f all.yaml -l metriclet.github.io/apply=last",
+    "apply --server-side --force-conflicts --field-manager=scripts-deploy -f all.yaml -l metriclet.github.io/apply=last",
     "wait --for condition=Available apiservice/v1beta1.custom.metrics.k8s.io --timeout 120s",
     "wait --for condition=Available apiservice/v1beta2.custom.metrics.k8s.io --timeout 120s",
 ];

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::thread;
 
 use serde_json::{Value, json};
 
@@ -108,28 +109,50 @@ pub fn comes_serves_and_goes(plane: &mut Plane) {
     let bundle = install(plane);
     let source = source();
     let mine = overlay(plane, &config(&source));
-    admin.run(&["apply", "-k", &mine]).unwrap();
-    for service in &services {
-        let spec = admin.get(&[service])["spec"].take();
-        assert_eq!(spec["caBundle"], bundle.as_str(), "applied again, and it is as it was");
-        assert_eq!(spec["service"]["name"], "custom-metrics-apiserver");
-    }
+    let again = || {
+        admin.run(&["apply", "-k", &mine]).unwrap();
+        for service in &services {
+            let spec = admin.get(&[service])["spec"].take();
+            assert_eq!(spec["caBundle"], bundle.as_str(), "manifests leave it out, so that it stays as it was");
+            assert_eq!(spec["service"]["name"], "custom-metrics-apiserver");
+        }
+    };
+    again();
     let server = run_pod(plane, NAMESPACE, "deployment/custom-metrics-apiserver");
-    // Nor is there a network of pods: the name leads to this machine.
+    // Nor is there a network of pods: the name leads to this machine, and to the port that was free.
     let outside = json!({"spec": {"type": "ExternalName", "externalName": "localhost"}}).to_string();
     admin.run(&["patch", "service", "custom-metrics-apiserver", NAMESPACE, "--patch", &outside]).unwrap();
     let port = json!({"spec": {"service": {"port": server.address.port()}}}).to_string();
-    for service in &services {
-        admin.run(&["patch", service, "--type=merge", "--patch", &port]).unwrap();
-        admin.run(&["wait", "--for=condition=Available", "--timeout=60s", service]).unwrap();
-    }
-    for version in VERSIONS {
-        for (route, expected) in ROUTES {
-            let found = eventually("it answers", || admin.raw(&path(version, route)));
-            assert_eq!(values(&found), expected, "{route}");
+    let lead_here = || {
+        for service in &services {
+            admin.run(&["patch", service, "--type=merge", "--patch", &port]).unwrap();
         }
-    }
+    };
+    let serves = || {
+        lead_here();
+        for service in &services {
+            admin.run(&["wait", "--for=condition=Available", "--timeout=60s", service]).unwrap();
+        }
+        for version in VERSIONS {
+            for (route, expected) in ROUTES {
+                let found = eventually("it answers", || admin.raw(&path(version, route)));
+                assert_eq!(values(&found), expected, "{route}");
+            }
+        }
+    };
+    serves();
     as_the_documents_say(&admin);
+    // The script brings up to date what is there; and whoever goes back to kubectl alone loses nothing.
+    thread::scope(|scope| {
+        let deploy = scope.spawn(|| admin.script("deploy", &[&mine]));
+        while !deploy.is_finished() {
+            lead_here();
+        }
+        let told = deploy.join().unwrap().unwrap();
+        assert!(told.contains("==> installed"), "{told}");
+    });
+    again();
+    serves();
 
     // Another adapter has one version from now on.
     admin.run(&["delete", &services[0]]).unwrap();
