@@ -69,6 +69,24 @@ fn flags_exist() {
     }
 }
 
+/// What the README says was proved under a control plane are the cases that there are, on the versions that are built.
+#[test]
+fn readme_quotes_the_cases_under_a_control_plane() {
+    let read = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let version = |module: &str| {
+        let module = read(&format!("tests/cluster/controlplane/{module}"));
+        module.lines().find_map(|line| line.split_once("k8s.io/kubernetes v")).unwrap().1.to_owned()
+    };
+    let cases = read("tests/cluster/cases/mod.rs");
+    let names = cases.split("name: \"").skip(1).map(|rest| rest.split('"').next().unwrap());
+    let table: Vec<_> = names.map(|name| format!("| {name} | holds | holds |")).collect();
+    assert!(table.len() >= 10, "only {} cases found", table.len());
+    let head = format!("\n| | {} | {} |\n|---|---|---|\n", version("go.mod"), version("older.mod"));
+    let readme = read("README.md");
+    let (_, shown) = readme.split_once(&head).unwrap_or_else(|| panic!("no table with the head {head:?}"));
+    assert_eq!(shown.lines().take_while(|line| !line.is_empty()).collect::<Vec<_>>(), table);
+}
+
 #[test]
 fn links_lead_somewhere() {
     let mut followed = 0;

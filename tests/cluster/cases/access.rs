@@ -105,6 +105,53 @@ pub fn through_the_api_server(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
+/// A rule for each kind of request, as docs/access.md lists what it has to hold: the line's user may this, and nothing of the
+/// other lines.
+pub fn as_documented(plane: &mut Plane) {
+    grant(plane);
+    let source = source();
+    let installed = Installed::start(plane, &config(&source));
+    let documents = include_str!("../../../docs/access.md");
+    let lines: Vec<Vec<&str>> = documents
+        .lines()
+        .filter(|line| line.ends_with("| `get` |"))
+        .map(|line| line.split('|').map(|cell| cell.trim().trim_matches('`')).collect())
+        .collect();
+    let routes: Vec<_> = lines.iter().map(|line| line[1].split('`').next().unwrap()).collect();
+    assert!(routes.len() >= 4, "{routes:?}");
+    for (number, line) in lines.iter().enumerate() {
+        let [groups, resources, names, verbs] = [2, 3, 4, 5].map(|cell: usize| line[cell]);
+        let kind = if line[1].ends_with("(ClusterRole)") { "ClusterRole" } else { "Role" };
+        let name = format!("documented-{number}");
+        let names: Vec<_> = Some(names).filter(|names| !names.is_empty()).into_iter().collect();
+        let api = "rbac.authorization.k8s.io";
+        let both = json!({"apiVersion": "v1", "kind": "List", "items": [
+            {
+                "apiVersion": format!("{api}/v1"), "kind": kind, "metadata": {"name": name},
+                "rules": [{"apiGroups": [groups], "resources": [resources], "resourceNames": names, "verbs": [verbs]}],
+            },
+            {
+                "apiVersion": format!("{api}/v1"), "kind": format!("{kind}Binding"), "metadata": {"name": name},
+                "roleRef": {"apiGroup": api, "kind": kind, "name": name},
+                "subjects": [{"apiGroup": api, "kind": "User", "name": name}],
+            },
+        ]});
+        plane.admin().feed(&["apply", "--namespace=shop", "-f", "-"], &both.to_string()).unwrap();
+    }
+    for version in VERSIONS {
+        for user in 0..lines.len() {
+            let headers = format!("Impersonate-User: documented-{user}\r\n");
+            for (number, route) in routes.iter().enumerate() {
+                // Most of these metrics do not exist, of which only those who may ask hear.
+                let answer = plane.ask(Some(&plane.admin_identity), &path(version, route), &headers);
+                assert_eq!(answer.code == 403, user != number, "{route} {headers} {answer:?}");
+                assert!(matches!(answer.code, 200 | 403 | 404), "{answer:?}");
+            }
+        }
+    }
+    assert_eq!(installed.complaints(plane), [""; 0]);
+}
+
 /// Both refuse, with the same Status.
 fn refused_alike(plane: &Plane, installed: &Installed, target: &str, headers: &str) {
     let [theirs, ours] = [plane.ask(None, target, headers), installed.straight(None, target, headers)];

@@ -48,6 +48,12 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
+        name: "a rule of RBAC allows what the documents say, and nothing else",
+        run: access::as_documented,
+        needs_controllers: false,
+        apart: false,
+    },
+    Case {
         name: "straight at the listener the same is allowed, and refused in the same words",
         run: access::straight_at_the_listener,
         needs_controllers: false,
@@ -78,7 +84,7 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
-        name: "kubectl goes on while it runs, is stopped, and is removed; so do namespaces, but for while it is stopped",
+        name: "kubectl goes on while it runs, is stopped, and is gone by scripts/remove; so do namespaces, but for while it is stopped",
         run: bystanders::nothing_else_suffers,
         needs_controllers: true,
         apart: false,
