@@ -208,7 +208,10 @@ subjects: [{kind: ServiceAccount, name: metriclet, namespace: custom-metrics}]
 const SERVICE: &str = "
 apiVersion: v1
 kind: Service
-metadata: {name: custom-metrics-apiserver, namespace: custom-metrics}
+metadata:
+  name: custom-metrics-apiserver
+  namespace: custom-metrics
+  labels: {app.kubernetes.io/part-of: metriclet}
 spec: {type: ExternalName, externalName: localhost}
 ";
 
@@ -219,7 +222,9 @@ fn api_service(version: &str, port: u16, bundle: &str) -> String {
 ---
 apiVersion: apiregistration.k8s.io/v1
 kind: APIService
-metadata: {{name: {version}.custom.metrics.k8s.io}}
+metadata:
+  name: {version}.custom.metrics.k8s.io
+  labels: {{app.kubernetes.io/part-of: metriclet}}
 spec:
   group: custom.metrics.k8s.io
   version: {version}
