@@ -45,7 +45,7 @@ impl Failures {
             Turned::Unchecked(why) => {
                 self.status(Reason::ServiceUnavailable, &format_args!("cannot tell whether access is granted: {why}"))
             }
-            Turned::WouldWait(_) => self.overloaded(),
+            Turned::WouldWait(_) => self.overloaded(true),
         }
     }
 
@@ -59,9 +59,12 @@ impl Failures {
         self.status(Reason::NotAcceptable, &"only the following media types are accepted: application/json")
     }
 
-    /// 503: there is nobody to do it.
-    pub fn overloaded(self) -> Status {
-        let why = "too many requests wait for sources that are slow to answer";
+    /// 503: there is nobody to do it, as all wait for sources, or for the Kubernetes API to judge the callers.
+    pub fn overloaded(self, for_reviews: bool) -> Status {
+        let why = match for_reviews {
+            true => "too many requests wait for the Kubernetes API to say who asks and what they may",
+            false => "too many requests wait for sources that are slow to answer",
+        };
         self.status(Reason::ServiceUnavailable, &why)
     }
 

@@ -155,10 +155,10 @@ impl Api {
         self.counters.queued.set(count as u64);
     }
 
-    /// The reply to a request that no worker could take.
-    pub fn overloaded(&self) -> Reply {
+    /// The reply to a request that no worker could take, and that would have waited for this source.
+    pub fn overloaded(&self, source: usize) -> Reply {
         self.counters.overloaded.increment();
-        self.failed(&self.failures().overloaded())
+        self.failed(&self.failures().overloaded(source >= DIRECT_REVIEWS))
     }
 
     /// The reply to a request that ran into a bug.

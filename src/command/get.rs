@@ -75,7 +75,7 @@ fn answer(api: &Api, target: &str, limits: &Limits, clock: &Clock, trace: &mut T
     let since = clock.now();
     match api.answer(&Request::get(target), Wait::Until(since.monotonic + limits.answer), since, trace) {
         Answer::Reply(reply) => reply,
-        Answer::WouldWait(_) => api.overloaded(),
+        Answer::WouldWait(source) => api.overloaded(source),
     }
 }
 

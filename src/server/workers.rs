@@ -73,7 +73,7 @@ impl Workers {
     /// Has a worker answer that may wait for this source; at once and with 503 if there is none to be had.
     pub fn wait(&self, source: usize, since: Now, job: Job) {
         if let Err((_, job)) = self.lane.push(source, since.monotonic, (since, job)) {
-            job(&|_| self.api.overloaded());
+            job(&|_| self.api.overloaded(source));
         }
     }
 
@@ -84,15 +84,15 @@ impl Workers {
     }
 
     fn work(&self) {
-        while let Some(((since, job), _, _place)) = self.lane.take() {
+        while let Some(((since, job), _, place)) = self.lane.take() {
             let deadline = since.monotonic + self.limits.answer;
             job(&|request| {
                 if self.now().monotonic >= deadline {
-                    return self.api.overloaded();
+                    return self.api.overloaded(place.source());
                 }
                 match self.ask(request, Wait::Until(deadline), since) {
                     Answer::Reply(reply) => reply,
-                    Answer::WouldWait(_) => self.api.overloaded(),
+                    Answer::WouldWait(source) => self.api.overloaded(source),
                 }
             });
         }

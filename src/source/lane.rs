@@ -103,6 +103,13 @@ impl<J> Lane<J> {
     }
 }
 
+impl<J> Place<'_, J> {
+    /// What its job waits for.
+    pub fn source(&self) -> usize {
+        self.source
+    }
+}
+
 impl<J> Drop for Place<'_, J> {
     fn drop(&mut self) {
         let mut state = self.lane.lock();

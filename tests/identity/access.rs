@@ -182,7 +182,8 @@ fn an_outage_leaves_discovery_and_grants_nothing() {
     let may = format!(
         "503 ServiceUnavailable: cannot tell whether access is granted: SubjectAccessReview to {server}: timeout"
     );
-    let full = "503 ServiceUnavailable: too many requests wait for sources that are slow to answer";
+    let full =
+        "503 ServiceUnavailable: too many requests wait for the Kubernetes API to say who asks and what they may";
     for (number, stream) in waiting.iter_mut().enumerate() {
         let status = common::secure::read_answer(stream).unwrap().status();
         assert!(status == full || status == [&may, &who][number % 2].as_str(), "{status}");
