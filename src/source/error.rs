@@ -82,7 +82,7 @@ pub enum FetchError {
     },
     /// `limits.lookups` other names were being looked up for all of the time there was.
     LookupsBusy,
-    /// The host comes from a request or is a pod, and all its addresses are of this kind; see [`super::address::special`].
+    /// The host comes from a request or is a pod, and all its addresses are of this kind; see [`super::address`].
     Address(&'static str),
     /// Nobody accepted a connection.
     Connect(io::ErrorKind),
