@@ -71,7 +71,10 @@ impl Machine {
 
     /// Runs one of the project's scripts to its end.
     pub fn run(&self, script: &str, arguments: &[&str]) -> Outcome {
-        self.outcome(Command::new(Path::new(ROOT).join("scripts").join(script)).args(arguments))
+        // Signals that whoever runs the tests ignores, as nohup does, are ignored by a shell for good.
+        let mut command = Command::new(which("env"));
+        command.arg("--default-signal=INT,TERM,HUP").arg(Path::new(ROOT).join("scripts").join(script));
+        self.outcome(command.args(arguments))
     }
 
     /// Runs a line of shell in a folder.
