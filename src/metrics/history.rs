@@ -3,7 +3,7 @@
 
 mod view;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -37,6 +37,8 @@ pub struct History {
 struct Past {
     objects: HashMap<String, Object>,
     series: usize,
+    /// Each set of labels once: pods of one kind mostly have the same.
+    labels: HashSet<Labels>,
     /// Something had to be left out: since when, and for want of what.
     full: Option<(i64, Bound)>,
 }
@@ -126,7 +128,7 @@ impl History {
     /// between the two is a gap, not a change.
     pub fn observe(&self, object: &str, owner: &str, at: i64, samples: impl Iterator<Item = (Labels, Sample)>) {
         let mut past = self.lock();
-        let Past { objects, series: count, full } = &mut *past;
+        let Past { objects, series: count, labels: shared, full } = &mut *past;
         let most = Bound::Bytes(self.room.most);
         let Some(known) = self.object(objects, count, object, owner, at) else { return *full = Some((at, most)) };
         known.trouble = None;
@@ -156,6 +158,8 @@ impl History {
                 None if !self.room.take(SAMPLE + cost(&labels)) => *full = Some((at, most)),
                 None => {
                     *count += 1;
+                    let labels = shared.get(&labels).cloned().unwrap_or(labels);
+                    shared.insert(labels.clone());
                     known.series.insert(labels, Ring { seen: at, samples: VecDeque::from([sample]) });
                 }
             }
@@ -235,7 +239,7 @@ impl History {
     /// Forgets objects that nobody has tried to sample for as long as samples are of use.
     pub fn prune(&self, now: i64) {
         let mut past = self.lock();
-        let Past { objects, series, full } = &mut *past;
+        let Past { objects, series, labels, full } = &mut *past;
         objects.retain(|name, object| {
             let stays = object.tried >= now - self.keep;
             if !stays {
@@ -244,6 +248,7 @@ impl History {
             }
             stays
         });
+        labels.retain(|labels| !labels.is_last());
         // What had to be left out would be of no use any more.
         if full.is_some_and(|(at, _)| at < now - self.keep) {
             *full = None;

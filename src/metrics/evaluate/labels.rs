@@ -1,14 +1,15 @@
 //! Sets of labels that are cheap to keep, compare and hash.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Bytes that no UTF-8 text holds: they end a name and a value.
 const NAME_END: u8 = 0xfe;
 const VALUE_END: u8 = 0xff;
 
-/// Labels sorted by name, each name once, none empty; one allocation for all of them.
+/// Labels sorted by name, each name once, none empty; one allocation for all of them, which copies share.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Labels(Box<[u8]>);
+pub struct Labels(Arc<[u8]>);
 
 impl Labels {
     /// From labels in any order. Those without a value are the same as none; of two with the same name the first counts.
@@ -27,7 +28,7 @@ impl Labels {
             bytes.extend_from_slice(value.as_bytes());
             bytes.push(VALUE_END);
         }
-        Self(bytes.into_boxed_slice())
+        Self(bytes.into())
     }
 
     /// Names and values, by name.
@@ -47,6 +48,11 @@ impl Labels {
     /// What they take.
     pub fn bytes(&self) -> usize {
         self.0.len()
+    }
+
+    /// Whether nobody else has a copy.
+    pub fn is_last(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
     }
 
     /// Those that are not named.

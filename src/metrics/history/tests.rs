@@ -50,6 +50,22 @@ fn keeps_what_is_of_use() {
     assert_eq!(room.taken.load(Ordering::Relaxed), 0);
 }
 
+/// A thousand pods of one kind have the same labels.
+#[test]
+fn labels_are_kept_once_and_no_longer_than_they_are_of_use() {
+    let room = Arc::new(Room::new(10_000));
+    let history = history(10, &room);
+    for (object, at) in [("web", 0), ("db", 5_000)] {
+        history.observe(object, "1", at, [(labels("a"), Sample { at, value: 1.0 })].into_iter());
+    }
+    let kept = |history: &History| history.lock().labels.len();
+    assert_eq!(kept(&history), 1);
+    history.prune(14_000);
+    assert_eq!((kept(&history), history.seen("web", "1")), (1, Seen::Nothing));
+    history.prune(19_000);
+    assert_eq!(kept(&history), 0);
+}
+
 #[test]
 fn another_owner_begins_anew() {
     let room = Arc::new(Room::new(10_000));
