@@ -10,9 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::evaluate::{Labels, Sample, Series};
+use crate::parse::duration::millis;
 use crate::source::error::SourceError;
 use crate::source::page::Refusal;
-pub use view::{Kept, OfPast, View};
+pub use view::{Kept, OfPast, View, picks};
 
 /// Bytes for the samples of all rules together.
 #[derive(Debug)]
@@ -118,7 +119,6 @@ impl Room {
 impl History {
     /// For a rule that looks back for so long, sampled this often.
     pub fn new(window: Duration, interval: Duration, most_series: usize, room: Arc<Room>) -> Self {
-        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         let (keep, apart) = (millis(window + 2 * interval), millis(interval / 2));
         Self { keep, apart, most_series, room, past: Mutex::default() }
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::evaluate::{self, Labels, Sample, Series};
 use super::failure::Failure;
-use super::history::{Kept, OfPast, Seen, Trouble, View};
+use super::history::{self, Kept, OfPast, Seen, Trouble, View};
 use super::member::Member;
 use super::objects::Objects;
 use super::outcome::{Absence, Fault, Finding, Number, Verdict};
@@ -21,7 +21,7 @@ use crate::config::limits::Limits;
 use crate::config::model::{Target, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
-use crate::parse::duration;
+use crate::parse::duration::{self, millis};
 use crate::parse::expression::{Expr, Function, NAME_LABEL, VectorSelector};
 use crate::parse::path::ObjectName;
 use crate::parse::url_template::Values;
@@ -151,14 +151,6 @@ impl Describes for Sampled<'_> {
     fn labels(&self) -> Vec<&str> {
         self.kept.series.labels.iter().map(|(name, _)| name).filter(|name| *name != NAME_LABEL).collect()
     }
-
-    fn own_namespace(&self) -> Option<&str> {
-        None
-    }
-
-    fn own_name(&self) -> Option<&str> {
-        None
-    }
 }
 
 impl Member for Sampled<'_> {
@@ -169,17 +161,13 @@ impl Member for Sampled<'_> {
         let series: Vec<Kept> = members.iter().map(|member| member.kept.clone()).collect();
         let now = request.steady.at(request.shared.clock().now().monotonic);
         let begun_anew = |series: &Series| {
-            let start = now.saturating_sub(i64::try_from(past.range.as_millis()).unwrap_or(i64::MAX));
+            let start = now.saturating_sub(millis(past.range));
             let within: Vec<f64> = series.samples.iter().filter(|s| s.at > start).map(|s| s.value).collect();
             within.windows(2).filter(|pair| matches!(pair, [before, after] if after < before)).count()
         };
         let Value::Series(expr) = &request.served.rule.value else { return Finding::Unusable(Fault::Several) };
-        let counted = |series: &&Series| {
-            let labels = &series.labels;
-            let name = labels.get(NAME_LABEL).unwrap_or_default();
-            let counters = within(expr, OF_COUNTERS);
-            counters.iter().any(|selector| selector.matches(name, |label| labels.get(label).map(Into::into)))
-        };
+        let counters = within(expr, OF_COUNTERS);
+        let counted = |series: &&Series| counters.iter().any(|selector| history::picks(selector, series));
         if series.iter().map(|kept| &kept.series).filter(counted).any(|series| begun_anew(series) > 1) {
             return Finding::Unusable(Fault::Resets);
         }
@@ -302,7 +290,7 @@ impl Round<'_> {
             _ => return,
         };
         let Some(taken) = page.taken.map(|taken| self.steady.at(taken)) else { return };
-        let most = i64::try_from(self.limits.max_future.as_millis()).unwrap_or(i64::MAX);
+        let most = millis(self.limits.max_future);
         let samples = page.series(positions).filter_map(|series| {
             // How long before its page; one from far in the future would stand in the way of all that come after it.
             let age = series.timestamp().map_or(0, |at| page.at.saturating_sub(at));

@@ -9,6 +9,7 @@ use super::last::LastValues;
 use crate::config::limits::Limits;
 use crate::config::model::{Bound, ByName, Config, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, Value};
 use crate::kube::kinds;
+use crate::parse::duration::millis;
 use crate::parse::path::Version;
 use crate::parse::url_template::Placeholder;
 use crate::source::page::{Query, Want};
@@ -82,7 +83,6 @@ impl Past {
     /// Whether the samples of an object span half of each range at the time `now`. A quarter of an interval does not matter:
     /// the oldest sample leaves the range a little before the next one comes, and pods of one round are not all quick.
     pub fn is_enough(&self, view: &View, now: i64) -> bool {
-        let millis = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
         self.ranges.iter().all(|range| {
             let wanted = millis(*range / 2) - millis(self.interval / 4);
             view.span(millis(*range), now).is_some_and(|span| span >= wanted.max(1))

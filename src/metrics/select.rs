@@ -53,13 +53,24 @@ pub type Selected<'p, T> = Result<BTreeMap<String, Members<'p, T>>, Absence>;
 /// Anything that may name the object it describes.
 pub trait Describes {
     /// A label, or `None` for what has none.
-    fn label(&self, key: &str) -> Option<Cow<'_, str>>;
+    fn label(&self, _key: &str) -> Option<Cow<'_, str>> {
+        None
+    }
+
     /// The names of all its labels.
-    fn labels(&self) -> Vec<&str>;
+    fn labels(&self) -> Vec<&str> {
+        Vec::new()
+    }
+
     /// The namespace it names by itself, before labels.
-    fn own_namespace(&self) -> Option<&str>;
+    fn own_namespace(&self) -> Option<&str> {
+        None
+    }
+
     /// The object it names by itself, before labels.
-    fn own_name(&self) -> Option<&str>;
+    fn own_name(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// Sorts what is on a page to objects and keeps those that are wanted.
@@ -200,25 +211,9 @@ impl Describes for Series {
     fn labels(&self) -> Vec<&str> {
         Self::labels(self).iter().map(|(name, _)| name).collect()
     }
-
-    fn own_namespace(&self) -> Option<&str> {
-        None
-    }
-
-    fn own_name(&self) -> Option<&str> {
-        None
-    }
 }
 
 impl Describes for JsonItem {
-    fn label(&self, _: &str) -> Option<Cow<'_, str>> {
-        None
-    }
-
-    fn labels(&self) -> Vec<&str> {
-        Vec::new()
-    }
-
     fn own_namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }
@@ -230,14 +225,6 @@ impl Describes for JsonItem {
 
 /// A query has asked for these labels, and for no others.
 impl Describes for Sample {
-    fn label(&self, _: &str) -> Option<Cow<'_, str>> {
-        None
-    }
-
-    fn labels(&self) -> Vec<&str> {
-        Vec::new()
-    }
-
     fn own_namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }

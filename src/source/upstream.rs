@@ -180,7 +180,7 @@ impl Upstream {
     ) -> Option<Vec<Result<Arc<Page>, SourceError>>> {
         let mut pages: Vec<_> = urls.iter().map(|url| self.page(url, want, Wait::No)).collect();
         let missing = |page: &Result<Arc<Page>, SourceError>| matches!(page, Err(SourceError::WouldWait));
-        let mut wanted: Vec<usize> = (0..).zip(&pages).filter(|(_, page)| missing(page)).map(|(at, _)| at).collect();
+        let wanted: Vec<usize> = (0..).zip(&pages).filter(|(_, page)| missing(page)).map(|(at, _)| at).collect();
         if wanted.is_empty() {
             return Some(pages);
         }
@@ -191,10 +191,12 @@ impl Upstream {
         // Those that failed the last time come last, and wait in a queue of their own: where many hang, the others still have
         // their turn.
         let failed = |url: &String| self.pages.last(&(self.index, url.clone())).is_some_and(|page| page.is_err());
-        wanted.sort_by_cached_key(|&at| urls.get(at).is_some_and(failed));
+        let wanted = wanted.into_iter().filter_map(|at| urls.get(at).map(|url| (failed(url), at, url)));
+        let mut wanted: Vec<(bool, usize, &String)> = wanted.collect();
+        wanted.sort_by_key(|(failed, ..)| *failed);
         let gathered = Gathered::new(wanted.len());
-        for (place, url) in wanted.iter().filter_map(|&at| urls.get(at)).enumerate() {
-            let queue = if failed(url) { pool::FAILING } else { self.index };
+        for (place, &(failed, _, url)) in wanted.iter().enumerate() {
+            let queue = if failed { pool::FAILING } else { self.index };
             let (upstream, url, want, results) = (self.clone(), url.clone(), want.clone(), gathered.clone());
             let fetch = move || {
                 if upstream.shared.clock.now().monotonic < deadline {
@@ -210,7 +212,7 @@ impl Upstream {
         // A moment is left for what comes after.
         let left = deadline.saturating_duration_since(self.shared.clock.now().monotonic);
         let fetched = gathered.wait(left.saturating_sub(left / 10));
-        for (at, page) in wanted.into_iter().zip(fetched) {
+        for ((_, at, _), page) in wanted.into_iter().zip(fetched) {
             if let Some(place) = pages.get_mut(at) {
                 *place = page.unwrap_or(Err(SourceError::Unreached));
             }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::parse::duration::millis;
 
 /// One moment on both clocks: deadlines and ages go by the monotonic one, timestamps by the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,6 @@ impl Steady {
     /// What it shows at a moment.
     pub fn at(&self, moment: Instant) -> i64 {
         let Self(Now { monotonic, unix_millis }) = *self;
-        let millis = |span: Duration| i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
         let after = millis(moment.saturating_duration_since(monotonic));
         unix_millis.saturating_add(after).saturating_sub(millis(monotonic.saturating_duration_since(moment)))
     }
@@ -62,7 +63,7 @@ impl fmt::Debug for Clock {
 /// Milliseconds since 1970 UTC; times before that, or beyond 292 million years, are cut to the ends.
 fn unix_millis(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Ok(since) => millis(since),
         Err(before) => i64::try_from(before.duration().as_millis()).map_or(i64::MIN, |millis| -millis),
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::arithmetic::{max, min};
 use super::{Data, Element, EvalError, Evaluation, Series, Times, distinct, histogram, map, window};
+use crate::parse::duration::millis;
 use crate::parse::expression::{Expr, Function, NAME_LABEL, VectorSelector};
 
 impl<D: Data> Evaluation<'_, D> {
@@ -48,7 +49,7 @@ impl<D: Data> Evaluation<'_, D> {
 
 /// A function of each series' samples in the range. Only the last sample is still the metric itself and keeps its name.
 fn over(function: Function, series: Vec<Series>, range: Duration, now: i64) -> Result<Vec<Element>, EvalError> {
-    let range = i64::try_from(range.as_millis()).unwrap_or(i64::MAX);
+    let range = millis(range);
     let named = function == Function::LastOverTime;
     let element = |series: Series| {
         let (value, span) = window::value(function, &series.samples, range, now)?;

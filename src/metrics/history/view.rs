@@ -3,6 +3,7 @@
 use super::Trouble;
 use crate::metrics::evaluate::{Data, Element, Sample, Series, Times};
 use crate::metrics::outcome::Absence;
+use crate::parse::duration::millis;
 use crate::parse::expression::{Expr, NAME_LABEL, VectorSelector};
 
 /// The past of one object, as it is now.
@@ -49,7 +50,7 @@ impl<'a> OfPast<'a> {
     /// Why the expression comes to nothing at the time `now`; `pairs` are those of its selectors that take two samples.
     pub fn nothing(&self, pairs: &[&VectorSelector], now: i64) -> Absence {
         let is_pair = |selector: &VectorSelector, series: &Series| {
-            let range = selector.range.map_or(i64::MAX, |range| i64::try_from(range.as_millis()).unwrap_or(i64::MAX));
+            let range = selector.range.map_or(i64::MAX, millis);
             series.samples.iter().filter(|sample| sample.at > now.saturating_sub(range)).nth(1).is_some()
         };
         let all = || self.view.series.iter().map(|kept| &kept.series);
@@ -69,7 +70,8 @@ impl<'a> OfPast<'a> {
     }
 }
 
-fn picks(selector: &VectorSelector, series: &Series) -> bool {
+/// Whether a selector picks a series.
+pub fn picks(selector: &VectorSelector, series: &Series) -> bool {
     let name = series.labels.get(NAME_LABEL).unwrap_or_default();
     selector.matches(name, |label| series.labels.get(label).map(Into::into))
 }
