@@ -198,7 +198,8 @@ fn check<T>(response: &Response<T>, posted: bool) -> Result<Head, FetchError> {
     Ok(Head { content_type: essence.filter(|essence| !essence.is_empty()), refused })
 }
 
-/// RFC 9112 §6.1: no coding was offered, so chunks are all there may be. §6.3: a length given twice, or beside a transfer coding, cannot be trusted.
+/// RFC 9112 §6.1: no coding was offered, so chunks are all there may be. §6.3: a length given twice, or beside a transfer
+/// coding, cannot be trusted.
 fn framed(headers: &HeaderMap) -> Result<(), FetchError> {
     let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
     let codings = headers.get_all(header::TRANSFER_ENCODING);

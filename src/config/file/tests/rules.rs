@@ -1,0 +1,163 @@
+//! What is wrong with a rule by itself.
+
+use super::*;
+
+#[test]
+fn problems_of_rules() {
+    let series = "name: m, object: services, source: app, ";
+    let json = "name: m, object: services, source: json, ";
+    let web = "describes: {namespace: shop, name: web}";
+    check(
+        |rule| with_rule(&rule.replace("SERIES, ", series).replace("JSON, ", json).replace("WEB", web)),
+        &[
+            ("name: ^'', object: services, source: app", "error: name: expected a name, found nothing"),
+            (
+                "name: ^a/b, object: services, source: app",
+                "error: name: expected what can stand in a path (no /, %, control characters, . or ..), found \"a/b\"",
+            ),
+            ("SERIES, ^valu: x", "error: rule \"m\": unknown key \"valu\"; did you mean value?"),
+            ("SERIES, ^query: x", "error: rule \"m\": unknown key \"query\""),
+            ("name: m, object: services, source: ^ap", "error: source: unknown source \"ap\"; did you mean app?"),
+            (
+                "name: m, object: ^service, source: app",
+                "error: object: unknown resource \"service\"; did you mean services?",
+            ),
+            (
+                "name: m, object: ^widgets, source: app",
+                "error: object: unknown resource \"widgets\"; outside the core group it is plural.group",
+            ),
+            (
+                "name: m, object: ^widgets.example.com, source: app",
+                "error: object: \"widgets.example.com\" is not built in; add kind: and namespaced:",
+            ),
+            ("name: m, object: ^[], source: app", "error: object: expected at least one resource"),
+            ("name: m, object: [services, ^services], source: app", "error: object: \"services\" is there twice"),
+            (
+                "name: m, object: [^[a]], source: app",
+                "error: object: expected a resource such as services or deployments.apps, found a list",
+            ),
+            ("SERIES, kind: ^Service", "error: kind: is for resources outside the built-in table, and there is none"),
+            (
+                "name: m, object: a.b.c, source: app, namespaced: true, kind: ^a",
+                "error: kind: expected a kind such as Deployment, found \"a\"",
+            ),
+            (
+                "name: m, object: a.b.c, source: app, namespaced: true, kind: A, apiVersion: ^v1",
+                "error: apiVersion: expected b.c/ and a version, such as b.c/v1, found \"v1\"",
+            ),
+            ("SERIES, value: sum(x^", "error: value: expected \")\" at column 6, found the end"),
+            (
+                "name: m, object: ^services, source: app, value: $.a",
+                "error: object: all services would get the same value; add describes:, items: or {name} in the URL of source \"app\"",
+            ),
+            ("JSON, value: ^x, WEB", "error: value: PromQL, but the format of source \"json\" is json"),
+            (
+                "name: m, object: services, source: number, value: ^$.a, WEB",
+                "error: value: must be absent where the format is number: the page is the value",
+            ),
+            (
+                "SERIES, onMissing: ^none",
+                "error: onMissing: expected error, zero or last and a duration, such as last 2m, found \"none\"",
+            ),
+            ("SERIES, onMissing: ^last 25h", "error: onMissing: expected at most 1d, found \"25h\""),
+            (
+                "SERIES, onMissing: ^zero",
+                "warning: onMissing: zero scales to the minimum when what feeds this page stops; error holds the replicas",
+            ),
+            (
+                "SERIES, onNaN: ^zero",
+                "warning: onNaN: zero scales to the minimum on 0/0, which mostly means no data; error holds the replicas",
+            ),
+            (
+                "SERIES, allowNegative: ^true",
+                "warning: allowNegative: an HPA scales to the minimum on a negative value",
+            ),
+            ("SERIES, allowNegative: ^'true'", "error: allowNegative: expected true or false, found \"true\""),
+            (
+                "SERIES, maxAge: ^1s",
+                "warning: maxAge: 1s is less than the 5s that source \"app\" is cached: values will go missing",
+            ),
+            ("SERIES, maxAge: ^0s", "error: maxAge: expected more than 0"),
+            (
+                "SERIES, value: ^'sum(rate(jobs_total[1m30s]))'",
+                "error: value: [1m30s] needs samples over time, which are there with pods:, prometheus: and single: sources",
+            ),
+            (
+                "SERIES, value: ^count(jobs_total) * max(jobs_count)",
+                "warning: value: \"jobs_count\" looks like a counter, which only grows, and the replicas with it; take a gauge",
+            ),
+            (
+                "SERIES, value: ^jobs_total",
+                "warning: value: \"jobs_total\" looks like a counter, which only grows, and the replicas with it; take a gauge",
+            ),
+        ],
+    );
+    // What is missing is missed at the rule.
+    for (rule, expected) in [
+        ("name: m, object: services, source: json", "value: required where the format is json, such as $.queue.depth"),
+        (
+            "name: m, object: services, source: json, items: $.q, nameFrom: $.n",
+            "value: required where the format is json, such as $.queue.depth",
+        ),
+        ("name: m, object: services, source: json, value: $.a, items: $.q", "nameFrom: required beside items:"),
+        (
+            "name: m, object: jobs.batch, source: app",
+            "nameLabel: required for jobs.batch: a label job means the scrape job on most pages",
+        ),
+        ("name: m, object: a.b.c, kind: A, source: app", "namespaced: required"),
+        ("name: m, object: a.b.c, namespaced: true, source: app", "kind: required"),
+        ("name: m, object: services", "source: required"),
+        ("name: m, source: app", "object: required"),
+        ("object: services, source: app", "name: required"),
+    ] {
+        assert_eq!(problems(&with_rule(rule)), [format!("9:5: error: {expected}")], "{rule}");
+    }
+    check(
+        |rule| with_rule(&rule.replace("SERIES, ", series).replace("JSON, ", json)),
+        &[
+            ("SERIES, describes: ^web", "error: describes: expected a mapping, found text"),
+            (
+                "SERIES, describes: {^nam: web, name: web, namespace: shop}",
+                "error: describes: unknown key \"nam\"; did you mean name?",
+            ),
+            ("SERIES, describes: ^{name: web}", "error: describes: namespace: is required, as services are in one"),
+            (
+                "SERIES, describes: {name: web, namespace: ^Shop}",
+                "error: namespace: expected a namespace, found \"Shop\"",
+            ),
+            (
+                "SERIES, describes: ^{name: web, namespace: bank}",
+                "error: describes: \"bank\" is not among the namespaces of source \"app\"",
+            ),
+            (
+                "name: m, object: nodes, source: app, describes: ^{name: n, namespace: shop}",
+                "error: describes: namespace: nodes are in no namespace",
+            ),
+            ("SERIES, nameFrom: ^$.a", "error: nameFrom: needs items: beside it"),
+            (
+                "JSON, value: $.a, nameFrom: $.n, items: '$.q^['",
+                "error: items: expected a JSONPath (RFC 9535) to go on, found \"[\" (column 4)",
+            ),
+            (
+                "JSON, value: $.a, nameFrom: $.n, items: $.q, nameLabel: ^x",
+                "error: nameLabel: items: already tells the object",
+            ),
+            (
+                "name: m, object: nodes, source: app, namespaceLabel: ^x",
+                "error: namespaceLabel: nodes are in no namespace",
+            ),
+            (
+                "name: m, object: services, source: ^none",
+                "error: source: source \"none\" needs namespaces: to say whose services its page may describe",
+            ),
+            (
+                "name: m, object: services, source: ^each",
+                "error: source: source \"each\" has one page for several namespaces; list one namespace, or put {namespace} into the URL",
+            ),
+            (
+                "name: m, object: services, source: ^two, value: $.a, items: '$.q[*]', nameFrom: $.n",
+                "error: source: source \"two\" has one page for several namespaces; list one namespace, or add namespaceFrom:",
+            ),
+        ],
+    );
+}
