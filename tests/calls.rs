@@ -16,15 +16,19 @@ use common::secure::{SERVING, Secure};
 use common::tls::Authority;
 use common::upstream::Gate;
 use common::{PATIENCE, Server, file, replace, run};
-use metriclet::cluster::client::Client;
-use metriclet::cluster::kubeconfig;
-use metriclet::config::limits::Limits;
+use metriclet::config::limits::{FetchLimits, Limits, ReviewLimits};
 use metriclet::kube::review::{TokenAnswer, UserInfo};
+use metriclet::kube_api::client::Client;
+use metriclet::kube_api::kubeconfig;
 use serde_json::json;
 
 /// A client of a kubeconfig that is patient, since what is tested is not the machine.
 fn client(kubeconfig: &Path) -> Client {
-    let limits = Limits { connect_tls: PATIENCE, review: PATIENCE, ..Limits::default() };
+    let limits = Limits {
+        fetch: FetchLimits { connect_tls: PATIENCE, ..FetchLimits::default() },
+        review: ReviewLimits { timeout: PATIENCE, ..ReviewLimits::default() },
+        ..Limits::default()
+    };
     client_with(kubeconfig, &limits)
 }
 

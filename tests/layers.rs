@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["parse"],
     &["kube"],
     &["config", "telemetry"],
-    &["source", "cluster"],
+    &["source", "kube_api"],
     &["metrics"],
     &["api"],
     &["server"],
@@ -24,9 +24,9 @@ const IMPURE: &[&str] =
 
 /// Crates that only some layers know.
 const OWNERS: &[(&str, &[&str])] = &[
-    ("ureq", &["source", "cluster"]),
+    ("ureq", &["source", "kube_api"]),
     ("tiny_http", &["server"]),
-    ("rustls", &["parse", "source", "cluster", "api", "server", "command"]),
+    ("rustls", &["parse", "source", "kube_api", "api", "server", "command"]),
 ];
 
 /// Lines of one file. One that says several things is asking to be two.
@@ -203,10 +203,10 @@ fn sees_what_is_wrong() {
         ),
         (
             "source/a/b.rs",
-            "use crate::{parse::x, api::{Api, config}, cluster};",
+            "use crate::{parse::x, api::{Api, config}, kube_api};",
             vec![
                 format!("source/a/b.rs: uses crate::api, which {right}"),
-                format!("source/a/b.rs: uses crate::cluster, which {right}"),
+                format!("source/a/b.rs: uses crate::kube_api, which {right}"),
             ],
         ),
         (
@@ -232,7 +232,7 @@ fn sees_what_is_wrong() {
         (
             "metrics/a.rs",
             "fn f(_: ureq::Error) {}",
-            vec!["metrics/a.rs: uses ureq, which belongs to source, cluster".to_owned()],
+            vec!["metrics/a.rs: uses ureq, which belongs to source, kube_api".to_owned()],
         ),
         (
             "command/a.rs",

@@ -16,10 +16,10 @@ use common::upstream::Upstream;
 use metriclet::api::message::Request;
 use metriclet::api::{Answer, Api};
 use metriclet::app;
-use metriclet::cluster::client::Client;
-use metriclet::cluster::kubeconfig;
 use metriclet::config::file;
-use metriclet::config::limits::Limits;
+use metriclet::config::limits::{AnswerLimits, FetchLimits, FetcherLimits, Limits, SamplingLimits};
+use metriclet::kube_api::client::Client;
+use metriclet::kube_api::kubeconfig;
 use metriclet::metrics::objects::Objects;
 use metriclet::metrics::trace::Trace;
 use metriclet::source::cache::Wait;
@@ -90,7 +90,7 @@ impl World {
         let (now, mut trace) = (self.clock.now(), Trace::on());
         // Of all pods, unless said otherwise.
         let target = if metric.contains('/') { format!("{PATH}{metric}") } else { format!("{PATH}pods/*/{metric}") };
-        let wait = Wait::Until(now.monotonic + self.limits.answer);
+        let wait = Wait::Until(now.monotonic + self.limits.answer.deadline);
         let Answer::Reply(reply) = self.api.answer(&Request::get(&target), wait, now, &mut trace) else { panic!() };
         let mut body: Value = serde_json::from_slice(&reply.body).unwrap();
         let steps = trace.steps().iter().map(|step| format!("{} {}", step.what, step.detail)).collect();
@@ -350,7 +350,10 @@ fn pods_that_cannot_be_sampled_say_why() {
 
 #[test]
 fn at_the_bound_a_rule_errs() {
-    let world = World::new(Limits { history_series: 1, ..Limits::default() }, RATE);
+    let world = World::new(
+        Limits { sampling: SamplingLimits { series: 1, ..SamplingLimits::default() }, ..Limits::default() },
+        RATE,
+    );
     eventually(|| {
         let shown = world.shown("queue_depth");
         let expected = format!(
@@ -490,9 +493,9 @@ fn nothing_is_missing_from_a_page_that_is_not_there() {
 #[test]
 fn pods_that_hang_come_after_the_others() {
     let limits = Limits {
-        fetchers: 2,
-        fetch_pod: Duration::from_millis(100),
-        answer: Duration::from_millis(400),
+        fetchers: FetcherLimits { threads: 2, ..FetcherLimits::default() },
+        fetch: FetchLimits { pod_timeout: Duration::from_millis(100), ..FetchLimits::default() },
+        answer: AnswerLimits { deadline: Duration::from_millis(400), ..AnswerLimits::default() },
         ..Limits::default()
     };
     let world = World::new(limits, "sum(requests_total)");
@@ -512,8 +515,12 @@ fn pods_that_hang_come_after_the_others() {
 /// Nor does what still waits for those that hang keep the others waiting.
 #[test]
 fn pods_that_hang_have_a_queue_of_their_own() {
-    let limits =
-        Limits { fetchers: 2, fetch_pod: Duration::from_secs(60), answer: Duration::from_secs(2), ..Limits::default() };
+    let limits = Limits {
+        fetchers: FetcherLimits { threads: 2, ..FetcherLimits::default() },
+        fetch: FetchLimits { pod_timeout: Duration::from_secs(60), ..FetchLimits::default() },
+        answer: AnswerLimits { deadline: Duration::from_secs(2), ..AnswerLimits::default() },
+        ..Limits::default()
+    };
     let world = World::new(limits, "sum(requests_total)");
     world.serve([7.0; 2]);
     world.kubernetes.set(PODS, vec![named("a-2", &address(2).to_string()), pod(0), pod(1)]);

@@ -150,7 +150,7 @@ fn what_is_asked_about_is_what_is_served() {
     for _ in 0..PATHS {
         let target = numbers.path();
         let method = numbers.one_of(&["GET", "GET", "GET", "HEAD", "POST", "DELETE", "OPTIONS"]);
-        let parsed = path::parse(&target, Limits::default().path);
+        let parsed = path::parse(&target, Limits::default().request.path);
         let request = Request { method, target: &target, headers, origin: Origin::Network(None) };
         let stranger = ask(&api, request).code;
         let known = ask(&api, Request { origin: Origin::Network(Some(&peer)), ..request });

@@ -13,7 +13,7 @@ mod prometheus;
 #[path = "promql/versions.rs"]
 mod versions;
 
-use metriclet::config::limits::Limits;
+use metriclet::config::limits::ExpressionLimits;
 use metriclet::metrics::evaluate::{self, Data, Element, Labels, Series, Times};
 use metriclet::parse::expression::{self, Expr};
 use pages::Random;
@@ -114,7 +114,7 @@ fn gives_what_prometheus_gives() {
 }
 
 fn parse(text: &str) -> Expr {
-    let Limits { expression: bytes, depth, expression_nodes: nodes, regex, .. } = Limits::default();
+    let ExpressionLimits { bytes, depth, nodes, regex } = ExpressionLimits::default();
     let limits = expression::Limits { bytes, depth, nodes, regex };
     Expr::parse(text, &limits).unwrap_or_else(|error| panic!("{text}: {error}"))
 }

@@ -11,10 +11,10 @@ use common::kubernetes::{ACCESS, Kubernetes, Reply, TOKENS};
 use metriclet::api::access::{Access, Refusal};
 use metriclet::api::identity::{Identity, Unknown, User, Via};
 use metriclet::api::message::{Origin, Request};
-use metriclet::cluster::client::Client;
-use metriclet::cluster::kubeconfig;
-use metriclet::config::limits::Limits;
+use metriclet::config::limits::{FetchLimits, Limits, ReviewLimits};
 use metriclet::kube::review::UserInfo;
+use metriclet::kube_api::client::Client;
+use metriclet::kube_api::kubeconfig;
 use metriclet::parse::path;
 use metriclet::source::cache::Wait;
 use metriclet::telemetry::clock::{Clock, Now};
@@ -25,7 +25,11 @@ const METRIC: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*
 fn client(kubernetes: &Kubernetes) -> Arc<Client> {
     let path = kubernetes.kubeconfig("{token: t}");
     let text = std::fs::read_to_string(&path).unwrap();
-    let limits = Limits { review: PATIENCE, connect_tls: PATIENCE, ..Limits::default() };
+    let limits = Limits {
+        review: ReviewLimits { timeout: PATIENCE, ..ReviewLimits::default() },
+        fetch: FetchLimits { connect_tls: PATIENCE, ..FetchLimits::default() },
+        ..Limits::default()
+    };
     let target = kubeconfig::parse(&text, path.parent().unwrap(), &limits).unwrap();
     Arc::new(Client::new(target, &limits, Arc::default()))
 }

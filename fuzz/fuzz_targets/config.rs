@@ -3,11 +3,14 @@
 
 use libfuzzer_sys::fuzz_target;
 use metriclet::config::file;
-use metriclet::config::limits::Limits;
+use metriclet::config::limits::{ConfigLimits, Limits};
 use metriclet::config::problem::Excerpts;
 
 fuzz_target!(|data: &[u8]| {
-    let limits = Limits { config: 4096, config_nodes: 512, rules: 16, ..Limits::default() };
+    let limits = Limits {
+        config: ConfigLimits { bytes: 4096, nodes: 512, rules: 16, ..ConfigLimits::default() },
+        ..Limits::default()
+    };
     let loaded = file::load(data, &limits);
     assert_eq!(file::load(data, &limits), loaded);
     let text = String::from_utf8_lossy(data);

@@ -5,7 +5,7 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::config::limits::Limits;
+use metriclet::config::limits::{ConnectionLimits, Limits};
 use metriclet::parse::head;
 use metriclet::server::secure::harness::{Conversation, Setup, beginning};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
@@ -28,7 +28,10 @@ static SETUP: LazyLock<Setup> = LazyLock::new(|| {
         .with_root_certificates(roots)
         .with_no_client_auth();
     client.resumption = rustls::client::Resumption::disabled();
-    let limits = Limits { head: head::Limits { bytes: 512, headers: 8 }, ..Limits::default() };
+    let limits = Limits {
+        connection: ConnectionLimits { head: head::Limits { bytes: 512, headers: 8 }, ..ConnectionLimits::default() },
+        ..Limits::default()
+    };
     Setup { key: Arc::new(pair), client: Arc::new(client), limits, now: beginning() }
 });
 

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use log::debug;
 
 use super::identity::{User, Via, size};
-use crate::cluster::client::Client;
-use crate::cluster::error::CallError;
 use crate::config::limits::Limits;
 use crate::kube::review::{Access as Answer, AccessQuestion, NonResourceAttributes, ResourceAttributes};
+use crate::kube_api::client::Client;
+use crate::kube_api::error::CallError;
 use crate::parse::path::{ApiPath, Attributes, GROUP, MetricPath};
 use crate::source::cache::{Cache, Loaded, Outcome, Wait};
 use crate::telemetry::clock::Now;
@@ -51,7 +51,7 @@ pub struct Forbidden {
 impl Access {
     /// `reviewer` is asked.
     pub fn new(reviewer: Option<Arc<Client>>, always_allowed: Vec<String>, limits: &Limits) -> Self {
-        let answers = Cache::new(limits.cached_reviews, limits.cached_review_bytes);
+        let answers = Cache::new(limits.review.cached_access, limits.review.cached_bytes);
         Self { reviewer, always_allowed, answers, limits: limits.clone() }
     }
 
@@ -122,11 +122,11 @@ impl Access {
             let value = reviewer.access_review(&key.0, deadline);
             let lasts = match &value {
                 // What a front proxy passes on it has asked for itself, a moment ago.
-                Ok(answer) if answer.is_yes() && via == Via::FrontProxy => self.limits.cache_front_proxy_review,
-                Ok(_) => self.limits.cache_review,
+                Ok(answer) if answer.is_yes() && via == Via::FrontProxy => self.limits.review.front_proxy_ttl,
+                Ok(_) => self.limits.review.ttl,
                 Err(_) => Duration::ZERO,
             };
-            let lasts = if cost > self.limits.cacheable_review { Duration::ZERO } else { lasts };
+            let lasts = if cost > self.limits.review.cacheable { Duration::ZERO } else { lasts };
             Loaded { value, until: Instant::now() + lasts, cost }
         };
         match self.answers.get(&key, now.monotonic, wait, |_| true, load) {

@@ -125,8 +125,8 @@ impl Api {
             Some((path, query)) => (path, Some(query)),
             None => (request.target, None),
         };
-        let path = path::parse(raw_path, self.limits.path);
-        let query = query::parse(raw_query, self.limits.query);
+        let path = path::parse(raw_path, self.limits.request.path);
+        let query = query::parse(raw_query, self.limits.request.query);
         let pretty =
             negotiate::pretty(query.as_ref().ok().and_then(|query| query.pretty), request.header("User-Agent"));
         let route = path.as_ref().map_or(Route::Other, counted_as);
@@ -257,7 +257,10 @@ impl Api {
     }
 
     fn selector(&self, parameter: &str, text: Option<&str>) -> Result<Selector, Status> {
-        let limits = selector::Limits { bytes: self.limits.selector, requirements: self.limits.selector_requirements };
+        let limits = selector::Limits {
+            bytes: self.limits.request.selector,
+            requirements: self.limits.request.selector_requirements,
+        };
         Selector::parse(text.unwrap_or_default(), &limits)
             .map_err(|error| self.failures().bad_request(&format_args!("{parameter}: {error}")))
     }
@@ -282,7 +285,7 @@ impl Api {
     }
 
     fn failures(&self) -> Failures {
-        Failures { max: self.limits.message }
+        Failures { max: self.limits.answer.message }
     }
 }
 

@@ -73,7 +73,7 @@ pub fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
 
 fn answer(api: &Api, target: &str, limits: &Limits, clock: &Clock, trace: &mut Trace) -> Reply {
     let since = clock.now();
-    match api.answer(&Request::get(target), Wait::Until(since.monotonic + limits.answer), since, trace) {
+    match api.answer(&Request::get(target), Wait::Until(since.monotonic + limits.answer.deadline), since, trace) {
         Answer::Reply(reply) => reply,
         Answer::WouldWait(source) => api.overloaded(source),
     }
@@ -82,7 +82,7 @@ fn answer(api: &Api, target: &str, limits: &Limits, clock: &Clock, trace: &mut T
 /// Whether a target is one of the paths that there are, whatever is found there.
 fn is_known(target: &str, limits: &Limits) -> bool {
     let path = target.split('?').next().unwrap_or_default();
-    !matches!(path::parse(path, limits.path), Ok(ApiPath::Unknown | ApiPath::UnknownInGroup))
+    !matches!(path::parse(path, limits.request.path), Ok(ApiPath::Unknown | ApiPath::UnknownInGroup))
 }
 
 fn exit_code(code: u16) -> u8 {

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use log::warn;
 
 use crate::api::Api;
-use crate::cluster::client::Client;
-use crate::cluster::kubeconfig;
-use crate::cluster::target::Target;
 use crate::config::limits::Limits;
 use crate::config::read::read;
+use crate::kube_api::client::Client;
+use crate::kube_api::kubeconfig;
+use crate::kube_api::target::Target;
 use crate::metrics::objects::Objects;
 
 /// Has metrics ask for objects, if there is anybody to ask.
@@ -32,7 +32,7 @@ pub(super) fn client(kubeconfig: Option<&PathBuf>, api: &Api, limits: &Limits) -
     let target = match kubeconfig {
         Some(path) => {
             let wrong = |what: &dyn std::fmt::Display| format!("kubeconfig {}: {what}", path.display());
-            let bytes = read(path, limits.config).map_err(|why| wrong(&format_args!("it {why}")))?;
+            let bytes = read(path, limits.config.bytes).map_err(|why| wrong(&format_args!("it {why}")))?;
             let text = String::from_utf8(bytes).map_err(|_| wrong(&"expected UTF-8"))?;
             let directory = path.parent().unwrap_or(Path::new(""));
             Some(kubeconfig::parse(&text, directory, limits).map_err(|why| wrong(&why))?)

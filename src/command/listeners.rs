@@ -107,7 +107,7 @@ impl Listeners {
         let alive = self.threads.workers().is_alive();
         let serving = self.secure.as_ref().is_none_or(|followed| followed.secure.is_alive());
         // After the whole process stood still nobody had time for a sign of life yet.
-        if !self.pulse.stood_still(self.clock.now().monotonic, self.limits.stall / 2) {
+        if !self.pulse.stood_still(self.clock.now().monotonic, self.limits.workers.stall / 2) {
             self.api.health().set_stuck(!(alive && serving));
         }
         if let Some(followed) = &mut self.secure {
@@ -119,10 +119,10 @@ impl Listeners {
     pub(super) fn stop(self, inbox: &Receiver<Event>) {
         let Self { api, limits, threads, plain, secure, .. } = self;
         api.health().set_stopping();
-        if let Some(Followed { secure, .. }) = secure.as_ref().filter(|_| !limits.shutdown_delay.is_zero()) {
+        if let Some(Followed { secure, .. }) = secure.as_ref().filter(|_| !limits.shutdown.delay.is_zero()) {
             secure.leave();
             info!("stopping: still answering, so that clients go elsewhere");
-            let until = Instant::now() + limits.shutdown_delay;
+            let until = Instant::now() + limits.shutdown.delay;
             loop {
                 match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
                     Ok(Event::Signal(Signal::Reload)) => {}
@@ -134,7 +134,7 @@ impl Listeners {
             }
         }
         info!("stopping: finishing requests under way");
-        let deadline = Instant::now() + limits.drain;
+        let deadline = Instant::now() + limits.shutdown.drain;
         // Workers go last: listeners wait for their answers.
         let finished = [
             secure.is_none_or(|followed| followed.secure.stop(deadline)),

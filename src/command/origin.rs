@@ -125,10 +125,10 @@ pub fn install_once(api: &Api, origin: &Origin, limits: &Limits) -> Result<(), E
 /// # Errors
 /// What was attempted, expected and found.
 pub fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, String> {
-    bounded::read(path, limits.config).map_err(|why| {
+    bounded::read(path, limits.config.bytes).map_err(|why| {
         let cannot = format!("cannot read configuration {}", path.display());
         match why {
-            Unreadable::TooLarge => format!("{cannot}: expected at most {} bytes, found more", limits.config),
+            Unreadable::TooLarge => format!("{cannot}: expected at most {} bytes, found more", limits.config.bytes),
             why => format!("{cannot}: it {why}"),
         }
     })

@@ -85,9 +85,9 @@ pub fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
 /// The limits, where flags do not say otherwise.
 fn tuned(limits: &Limits, tuning: &Tuning) -> Limits {
     let mut limits = limits.clone();
-    limits.connections = tuning.connections.unwrap_or(limits.connections);
-    limits.shutdown_delay = tuning.shutdown_delay.unwrap_or(limits.shutdown_delay);
-    limits.fast_workers = tuning.workers.unwrap_or(limits.fast_workers);
+    limits.connection.count = tuning.connections.unwrap_or(limits.connection.count);
+    limits.shutdown.delay = tuning.shutdown_delay.unwrap_or(limits.shutdown.delay);
+    limits.workers.fast = tuning.workers.unwrap_or(limits.workers.fast);
     limits
 }
 

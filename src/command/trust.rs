@@ -10,12 +10,12 @@ use log::{error, info, warn};
 
 use crate::api::Api;
 use crate::api::identity::trust::{FrontProxy, Pool, RemoteHeaders, Trust};
-use crate::cluster::client::Client;
-use crate::cluster::trust::{Published, published};
 use crate::config::cli::Access;
 use crate::config::limits::Limits;
 use crate::config::read::read;
 use crate::config::watch::Watched;
+use crate::kube_api::client::Client;
+use crate::kube_api::trust::{Published, published};
 
 /// How often files are looked at.
 const TICK: Duration = Duration::from_secs(1);
@@ -79,11 +79,11 @@ impl Follower {
             loop {
                 if self.client.is_some() && Instant::now() >= due {
                     read = Instant::now();
-                    due = read + if self.poll() { self.limits.trust_poll } else { retry };
-                    retry = if self.failing { longer(retry, self.limits.trust_poll) } else { RETRY };
+                    due = read + if self.poll() { self.limits.trust.poll } else { retry };
+                    retry = if self.failing { longer(retry, self.limits.trust.poll) } else { RETRY };
                 }
                 if self.doubted() {
-                    due = due.min(read + self.limits.trust_doubt);
+                    due = due.min(read + self.limits.trust.retry);
                 }
                 self.look_at_files();
             }
@@ -110,7 +110,7 @@ impl Follower {
     /// Reads the ConfigMap; whether that went well.
     fn poll(&mut self) -> bool {
         let Some(client) = &self.client else { return true };
-        let outcome = match published(client, Instant::now() + self.limits.answer) {
+        let outcome = match published(client, Instant::now() + self.limits.answer.deadline) {
             // Deleting it takes no trust away: an accident there must not shut the API server out.
             Ok(None) if self.published.as_ref().is_some_and(|before| *before != Published::default()) => {
                 Err("its ConfigMap is gone".to_owned())
@@ -201,7 +201,7 @@ impl Follower {
     }
 
     fn file(&self, path: &Path) -> Result<Pool, String> {
-        let pem = read(path, self.limits.ca).map_err(|why| format!("{} {why}", path.display()))?;
+        let pem = read(path, self.limits.config.certificates).map_err(|why| format!("{} {why}", path.display()))?;
         Pool::from_pem(&pem).map_err(|why| format!("{} {why}", path.display()))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::limits::Limits;
+use super::limits::{Limits, SamplingLimits};
 use super::model::{
     Format, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, SelectorMode, Source, Target, Value,
 };
@@ -129,13 +129,13 @@ fn ranges(rule: &Rule, source: &Source, limits: &Limits, findings: &mut Vec<Find
         ));
         return;
     }
-    let interval = limits.sampling(shortest);
+    let interval = limits.sampling.interval_for(shortest);
     if shortest < 2 * interval {
         let [shortest, interval] = [shortest, interval].map(duration::format);
         let message = format!("[{shortest}] never holds two samples, which are taken every {interval} at most");
         findings.push(error("value", message));
     }
-    let (samples, most) = (Limits::samples(longest, interval), limits.history_ring);
+    let (samples, most) = (SamplingLimits::samples_for(longest, interval), limits.sampling.samples);
     if samples > most {
         let [longest, shortest, interval] = [longest, shortest, interval].map(duration::format);
         let message = format!(

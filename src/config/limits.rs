@@ -1,4 +1,6 @@
-//! Every cap and timeout, in one place, each with its reason.
+//! Every cap, timeout and default duration, grouped by what it bounds, each with its reason.
+//!
+//! Lengths are in bytes unless the name says otherwise.
 
 use std::time::Duration;
 
@@ -7,317 +9,351 @@ use crate::parse::head;
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// Caps and timeouts. Lengths in bytes unless the name says otherwise.
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Path of a request. 8 KiB: a namespace, name and metric of 253 bytes each, percent-encoded, with room to spare.
-    pub path: usize,
-    /// Query string of a request. 16 KiB: selectors of hundreds of values still pass.
-    pub query: usize,
-    /// Label selector. 8 KiB, as Kubernetes' own objects rarely hold more than a few hundred bytes.
-    pub selector: usize,
-    /// Requirements of one label selector. 64: matched against every object.
-    pub selector_requirements: usize,
-
-    /// Text of one expression or JSONPath. 4 KiB: written by hand, and it must fit on a screen.
-    pub expression: usize,
-    /// Nesting of an expression. 32, and of JSON pages too: no one writes more, and recursion stays shallow.
-    pub depth: usize,
-    /// Numbers, selectors, functions and operators of an expression. 256: each is a step of its evaluation.
-    pub expression_nodes: usize,
-    /// Compiled size of one regular expression. 64 KiB: matching is linear in it.
-    pub regex: usize,
-    /// Configuration file. 1 MiB, the most a ConfigMap can hold.
-    pub config: usize,
-    /// Keys and values of a configuration file. 131,072: a rule takes about ten, and each takes about 100 bytes.
-    pub config_nodes: usize,
-    /// URL of a source as written. 4 KiB: written by hand.
-    pub url: usize,
-    /// The longest `cache`, `maxAge` and `onMissing: last`. 24 h: a value older than that tells nothing.
-    pub longest: Duration,
-    /// Sources or rules of one configuration. 10,000: more is a generator gone wild.
-    pub rules: usize,
-
-    /// Page of metrics. 16 MiB: the largest exporters serve a few.
-    pub page: u64,
-    /// Line of a page of metrics. 64 KiB: the only part of a page that is held whole.
-    pub line: usize,
-    /// Labels of one series. 64, twice what exporters are known to use.
-    pub labels: usize,
-    /// JSON page. 1 MiB: held whole, unlike text.
-    pub json: usize,
-    /// Values in a JSON page. 65,536: each takes about 70 bytes once parsed, so 5 MiB at most.
-    pub json_values: usize,
-    /// Series that one rule keeps of a page. 10,000: past that a rule is missing a matcher.
-    pub kept_series: usize,
-    /// Bytes of names and labels that are kept of one page. 4 MiB.
-    pub kept_bytes: usize,
-    /// Answer of a Prometheus server. 4 MiB, held whole: 10,000 series of 400 bytes.
-    pub answer_body: usize,
-    /// Answers of one Prometheus server that are remembered. 1,024: one a rule, namespace and metricLabelSelector.
-    pub cached_answers: usize,
-    /// Bytes of them. 8 MiB: 80,000 values.
-    pub cached_answer_bytes: usize,
-    /// Metric names remembered for `--upstream`. 256: kept of each fetch because somebody asked for them lately.
-    pub asked_names: usize,
-
-    /// Pages cached over all sources. 4,096: one an object for templated URLs.
-    pub cached_pages: usize,
-    /// Bytes of cached pages over all sources. 32 MiB: the memory limit of a small pod less everything else.
-    pub cached_bytes: usize,
-    /// How long a page answers by default. 5 s: three fetches an HPA sync of 15 s at most.
-    pub cache: Duration,
-    /// How long a failed fetch answers. 1 s: callers in a burst share it, the next sync asks anew.
-    pub cache_failure: Duration,
-    /// How long a pod, or a host from a placeholder, is left alone that could not be connected to twice in a row. 10 s: less
-    /// than an HPA's sync.
-    pub skip: Duration,
-    /// Age past which a sample counts as missing. 2 min: eight HPA syncs.
-    pub max_age: Duration,
-    /// How far in the future a sample may be. 30 s: clocks of two machines.
-    pub max_future: Duration,
-
-    /// Answers about tokens that are remembered. 1,024: each is one service account's.
-    pub cached_tokens: usize,
-    /// Answers about access that are remembered. 4,096: one a user and metric.
-    pub cached_reviews: usize,
-    /// Bytes of either. 4 MiB: a user in hundreds of groups takes 20 KiB.
-    pub cached_review_bytes: usize,
-    /// How long such an answer counts. 10 s, as in Kubernetes' own servers: so long a revoked token lives on.
-    pub cache_review: Duration,
-    /// How long a yes counts for those whom a front proxy brings. 5 min: it has asked the same a moment ago.
-    pub cache_front_proxy_review: Duration,
-    /// The largest question whose answer is remembered. 32 KiB.
-    pub cacheable_review: usize,
-    /// How often the ConfigMap is read that says whom the kube-apiserver trusts. 1 min.
-    pub trust_poll: Duration,
-    /// How often at most, when a certificate was not taken. 10 s.
-    pub trust_doubt: Duration,
-    /// One call to the Kubernetes API, but for lists, which have that of an answer. 2 s: what it answers from memory
-    /// takes milliseconds, and a second try must fit.
-    pub review: Duration,
-    /// How long a list of objects answers. 2 s: less than an HPA's sync, and new pods count soon.
-    pub cache_objects: Duration,
-    /// Lists of objects that are remembered. 1,024: one an HPA.
-    pub cached_lists: usize,
-    /// Bytes of them. 8 MiB: 20,000 pods.
-    pub cached_list_bytes: usize,
-    /// A list of objects as the Kubernetes API sends it. 64 MiB, read as it streams in: 5,000 pods of 10 KiB.
-    pub list: u64,
-    /// Objects in one list. 5,000: past that a selector is missing.
-    pub objects: usize,
-    /// Fetches of pods' pages at once, over all sources. 16, of which one source holds at most half.
-    pub fetchers: usize,
-    /// Fetches waiting for those. 8,192: at the bound a pod is left out.
-    pub fetch_queue: usize,
-    /// How often pods are sampled for a rule that looks back, at least. 15 s, as often as an HPA looks; a quarter of a
-    /// short range.
-    pub sample: Duration,
-    /// How long sampling goes on after the last question. 5 min: twenty HPA syncs.
-    pub sample_linger: Duration,
-    /// Threads that see to sampling. 4: each waits for one selection's pods at a time, which fetchers fetch. One is kept from
-    /// pods, for URLs; one more from pods that took long.
-    pub samplers: usize,
-    /// Selections that are sampled. 1,024: one an HPA, of which a namespace has a quarter.
-    pub sampled: usize,
-    /// Series that are kept over time for one rule. 50,000: 2,000 pods with 25 each.
-    pub history_series: usize,
-    /// Samples of one series over time. 12,288: a day of them every 15 s, and as many again by selections out of step.
-    pub history_ring: usize,
-    /// Bytes that are kept over time in all. 32 MiB: 100,000 series over a minute.
-    pub history_bytes: usize,
-    /// Whole time for one fetch. 3 s: an HPA's five workers wait meanwhile.
-    pub fetch: Duration,
-    /// Whole time for one pod's page. 1 s: a pod that takes longer is left out, and does not hold up the others.
-    pub fetch_pod: Duration,
-    /// The longest `timeout:` a source may ask for. 4 s: what is left of an answer's 5 s.
-    pub fetch_max: Duration,
-    /// Name look-up. 1 s.
-    pub resolve: Duration,
-    /// TCP connection. 500 ms: inside a cluster it takes one.
-    pub connect: Duration,
-    /// TCP connection and TLS handshake. 1 s.
-    pub connect_tls: Duration,
-    /// Name look-ups at once. 8: the system's resolver blocks a thread for each.
-    pub lookups: usize,
-    /// Names whose addresses are remembered. 1,024.
-    pub cached_names: usize,
-    /// How long addresses are remembered. 30 s: a Service's address does not change, a rollout's do.
-    pub cache_names: Duration,
-    /// Response head of an upstream. 64 KiB.
-    pub response_head: usize,
-    /// Credential file. 64 KiB; a CA bundle 1 MiB.
-    pub secret: usize,
-    /// CA bundle.
-    pub ca: usize,
-
-    /// Workers of a lane that never waits: handshakes, and answers from memory. 2: one a core of a small machine.
-    pub fast_workers: usize,
-    /// Workers that may wait for a source. 16, of which one source holds at most half.
-    pub slow_workers: usize,
-    /// Requests waiting for those. 1,024, half of them for one source: at the bound a request is answered 503 at once.
-    pub queue: usize,
-    /// From a request to its answer, waiting included. 5 s, then it is answered 503.
-    pub answer: Duration,
-    /// Body that a request on the plain listener may say it has, to be refused with an answer. 16 MiB.
-    pub refused_body: usize,
-    /// Body of a request that is read away before the request is refused. 64 KiB: none is ever wanted.
-    pub discarded_body: u64,
-    /// Connections of the secure listener. 4,096, or what the process' limit of open files leaves: thousands of
-    /// kube-apiservers' and probes' connections never exist, so more is an attack.
-    pub connections: usize,
-    /// Open files that are not for connections. 256: fetches, files, and some to spare.
-    pub spare_files: usize,
-    /// Connections that only verified front proxies may take. 256: kubectl and HPAs come through them.
-    pub front_proxy_connections: usize,
-    /// Connections waiting to be accepted. 1,024: a burst waits in the kernel rather than in a retry of its SYN.
-    pub backlog: i32,
-    /// Request head of a client without a verified certificate, and how many lines it may have. 16 KiB and 64.
-    pub head: head::Limits,
-    /// Likewise of one with. 128 KiB and 1,024: a front proxy sends a line for each group of a user.
-    pub verified_head: head::Limits,
-    /// TLS handshake, from accepting to its end. 5 s.
-    pub handshake: Duration,
-    /// Request head, from its first byte to its last. 5 s.
-    pub head_time: Duration,
-    /// How long a connection without a verified certificate may idle. 10 s: a probe comes on a new one anyhow.
-    pub idle: Duration,
-    /// How long others may. 120 s: above the 90 s of Go's clients, so that these close first.
-    pub verified_idle: Duration,
-    /// Sending one answer. 10 s.
-    pub write: Duration,
-    /// Waiting for a client to close once we have. 2 s: closing at once could destroy an answer on its way.
-    pub linger: Duration,
-    /// Answers that wait for clients to read them, all together. 32 MiB.
-    pub unread: usize,
-    /// Requests answered, or pieces of input read, before other connections get a turn. 32.
-    pub pipelined: usize,
-    /// Likewise of a client without a verified certificate. 4: those who are known come first.
-    pub stranger_pipelined: usize,
-    /// How long accepting pauses when files or memory run out. 200 ms.
-    pub accept_pause: Duration,
-    /// How long a worker that never waits may be silent before liveness fails. 10 s.
-    pub stall: Duration,
-    /// How long shutdown goes on serving, so that everybody learns that this address goes away. 10 s.
-    pub shutdown_delay: Duration,
-    /// How long shutdown waits for requests under way. 10 s, well inside a pod's 30 s.
-    pub drain: Duration,
-    /// Length of a Status message, which `kubectl describe hpa` shows word for word. 512.
-    pub message: usize,
-    /// Objects whose last good value a rule with `onMissing: last` remembers. 1,024.
-    pub last_values: usize,
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
 }
 
-impl Limits {
-    /// How often something is sampled that is looked at over this range.
-    pub fn sampling(&self, range: Duration) -> Duration {
-        (range / 4).min(self.sample).max(Duration::from_millis(250))
+const fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
+
+/// Declares a group of limits, so that a default value stands beside the reason for it.
+macro_rules! limits {
+    ($($(#[$doc:meta])* $group:ident { $($(#[$reason:meta])* $limit:ident: $type:ty = $default:expr,)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug)]
+        pub struct $group {
+            $($(#[$reason])* pub $limit: $type,)*
+        }
+
+        impl Default for $group {
+            fn default() -> Self {
+                Self { $($limit: $default,)* }
+            }
+        }
+    )*};
+}
+
+/// All limits.
+#[derive(Clone, Debug, Default)]
+pub struct Limits {
+    /// Of a metric request.
+    pub request: RequestLimits,
+    /// Of the configuration file and the files it names.
+    pub config: ConfigLimits,
+    /// Of one PromQL or JSONPath expression.
+    pub expression: ExpressionLimits,
+    /// Of one page of metrics.
+    pub page: PageLimits,
+    /// Of the answers of one Prometheus server.
+    pub prometheus: PrometheusLimits,
+    /// Of the cache of pages.
+    pub cache: CacheLimits,
+    /// Of the age of samples.
+    pub freshness: FreshnessLimits,
+    /// Of one fetch.
+    pub fetch: FetchLimits,
+    /// Of host name look-ups.
+    pub resolve: ResolveLimits,
+    /// Of the threads that fetch pods' pages.
+    pub fetchers: FetcherLimits,
+    /// Of samples kept over time.
+    pub sampling: SamplingLimits,
+    /// Of TokenReviews and SubjectAccessReviews.
+    pub review: ReviewLimits,
+    /// Of reading the authorities that the kube-apiserver publishes.
+    pub trust: TrustLimits,
+    /// Of lists of objects.
+    pub objects: ObjectLimits,
+    /// Of an answer.
+    pub answer: AnswerLimits,
+    /// Of the threads that answer.
+    pub workers: WorkerLimits,
+    /// Of the plain listener.
+    pub plain: PlainLimits,
+    /// Of the connections of the secure listener.
+    pub connection: ConnectionLimits,
+    /// Of shutting down.
+    pub shutdown: ShutdownLimits,
+}
+
+limits! {
+    /// Limits of a metric request.
+    RequestLimits {
+        /// 8 KiB: a namespace, name and metric of 253 bytes each, percent-encoded, with room to spare.
+        path: usize = 8 * KIB,
+        /// 16 KiB: selectors with hundreds of values still pass.
+        query: usize = 16 * KIB,
+        /// One label selector. 8 KiB: selectors in Kubernetes objects rarely exceed a few hundred bytes.
+        selector: usize = 8 * KIB,
+        /// Requirements of one label selector. 64: each is matched against every object.
+        selector_requirements: usize = 64,
     }
 
-    /// Samples of one series that may be kept to look back over `range`, sampled at this interval: some longer than that,
-    /// and up to twice as many, as selections of the same objects are sampled out of step.
-    pub fn samples(range: Duration, interval: Duration) -> usize {
+    /// Limits of the configuration file and the files it names.
+    ConfigLimits {
+        /// The file. 1 MiB, the most a ConfigMap can hold.
+        bytes: usize = MIB,
+        /// Keys and values. 131,072: a rule has about ten, and each takes about 100 bytes.
+        nodes: usize = 131_072,
+        /// URL of a source as written. 4 KiB: it is written by hand.
+        url: usize = 4 * KIB,
+        /// The longest `cache`, `maxAge` and `onMissing: last`. 24 h: an older value says nothing about the present.
+        duration: Duration = secs(24 * 60 * 60),
+        /// Sources or rules. 10,000: more come from a broken generator.
+        rules: usize = 10_000,
+        /// A file with a token, password or private key. 64 KiB.
+        secret: usize = 64 * KIB,
+        /// A file with certificates. 1 MiB: all public authorities take a quarter of that.
+        certificates: usize = MIB,
+    }
+
+    /// Limits of one PromQL or JSONPath expression.
+    ExpressionLimits {
+        /// 4 KiB: an expression is written by hand and fits on a screen.
+        bytes: usize = 4 * KIB,
+        /// Nesting, of JSON pages and YAML too. 32: nothing real is deeper, and recursion stays shallow.
+        depth: usize = 32,
+        /// Numbers, selectors, functions and operators. 256: each is a step of the evaluation.
+        nodes: usize = 256,
+        /// Compiled size of one regular expression. 64 KiB: matching is linear in it.
+        regex: usize = 64 * KIB,
+    }
+
+    /// Limits of one page of metrics.
+    PageLimits {
+        /// A text page. 16 MiB: the largest exporters serve a few.
+        bytes: u64 = 16 * MIB as u64,
+        /// A line. 64 KiB: the only part of a text page that is held whole.
+        line: usize = 64 * KIB,
+        /// Labels of one series. 64, twice what exporters are known to use.
+        labels: usize = 64,
+        /// A JSON page. 1 MiB: it is held whole, unlike text.
+        json: usize = MIB,
+        /// Values in a JSON page. 65,536: each takes about 70 bytes once parsed, so 5 MiB at most.
+        json_values: usize = 65_536,
+        /// Series that one rule keeps. 10,000: a rule that wants more lacks a matcher.
+        kept_series: usize = 10_000,
+        /// Names and labels kept of one page. 4 MiB.
+        kept_bytes: usize = 4 * MIB,
+        /// Metric names that `--upstream` remembers. 256: series of recently requested names are kept of each fetch.
+        requested_names: usize = 256,
+    }
+
+    /// Limits of the answers of one Prometheus server.
+    PrometheusLimits {
+        /// One answer, held whole. 4 MiB: 10,000 series of 400 bytes.
+        bytes: usize = 4 * MIB,
+        /// Cached answers. 1,024: one for each rule, namespace and metricLabelSelector.
+        cached: usize = 1_024,
+        /// Bytes of cached answers. 8 MiB: 80,000 values.
+        cached_bytes: usize = 8 * MIB,
+    }
+
+    /// Limits of the cache of pages, which all sources share.
+    CacheLimits {
+        /// 4,096: one for each object of templated URLs.
+        pages: usize = 4_096,
+        /// 32 MiB: the memory limit of a small pod less everything else.
+        bytes: usize = 32 * MIB,
+        /// Default of a source's `cache`. 5 s: at most three fetches for each HPA sync of 15 s.
+        ttl: Duration = secs(5),
+        /// How long a failure is cached. 1 s: a burst of requests shares it, and the next HPA sync fetches again.
+        failure_ttl: Duration = secs(1),
+        /// How long a pod or templated host is skipped after two failed connections in a row. 10 s: less than an HPA sync.
+        skip: Duration = secs(10),
+    }
+
+    /// Limits of the age of samples.
+    FreshnessLimits {
+        /// Default of a rule's `maxAge`. 2 min: eight HPA syncs.
+        max_age: Duration = secs(120),
+        /// How far in the future a timestamp may lie. 30 s: the clocks of two machines differ.
+        max_future: Duration = secs(30),
+    }
+
+    /// Limits of one fetch.
+    FetchLimits {
+        /// Default of a source's `timeout`. 3 s: one of the HPA controller's five workers waits for it.
+        timeout: Duration = secs(3),
+        /// Likewise for a pod's page. 1 s: a slower pod is left out and does not delay the others.
+        pod_timeout: Duration = secs(1),
+        /// The longest `timeout`. 4 s: it has to fit into an answer's 5 s.
+        max_timeout: Duration = secs(4),
+        /// TCP connection. 500 ms: inside a cluster it takes one.
+        connect: Duration = millis(500),
+        /// TCP connection and TLS handshake. 1 s.
+        connect_tls: Duration = secs(1),
+        /// Response head. 64 KiB.
+        response_head: usize = 64 * KIB,
+    }
+
+    /// Limits of host name look-ups.
+    ResolveLimits {
+        /// One look-up. 1 s.
+        timeout: Duration = secs(1),
+        /// Look-ups at once. 8: the system's resolver blocks a thread for each.
+        concurrent: usize = 8,
+        /// Host names whose addresses are cached. 1,024.
+        cached: usize = 1_024,
+        /// How long addresses are cached. 30 s: a Service's address stays, a pod's changes with a rollout.
+        ttl: Duration = secs(30),
+    }
+
+    /// Limits of the threads that fetch pods' pages, which all sources share.
+    FetcherLimits {
+        /// 16; one source may occupy half of them.
+        threads: usize = 16,
+        /// Fetches waiting for a thread. 8,192: beyond that a pod is left out.
+        queue: usize = 8_192,
+    }
+
+    /// Limits of samples kept over time.
+    SamplingLimits {
+        /// The longest interval between two samples. 15 s, an HPA sync; a short range is sampled four times as often as it
+        /// is long.
+        interval: Duration = secs(15),
+        /// How long sampling continues after the last request. 5 min: twenty HPA syncs.
+        linger: Duration = secs(300),
+        /// Threads. 4: each waits for one selection at a time. One is reserved for URLs, and one more for selections of pods
+        /// that answered quickly.
+        threads: usize = 4,
+        /// Selections. 1,024: one for each HPA; one namespace may use a quarter.
+        selections: usize = 1_024,
+        /// Series of one rule. 50,000: 2,000 pods with 25 each.
+        series: usize = 50_000,
+        /// Samples of one series. 12,288: one every 15 s for a day, and as many again from selections that overlap.
+        samples: usize = 12_288,
+        /// Bytes over all rules. 32 MiB: 100,000 series over a minute.
+        bytes: usize = 32 * MIB,
+        /// Objects whose last good value a rule with `onMissing: last` remembers. 1,024.
+        last_values: usize = 1_024,
+    }
+
+    /// Limits of TokenReviews and SubjectAccessReviews.
+    ReviewLimits {
+        /// One call. 2 s: a healthy API server takes milliseconds, and a second try has to fit into an answer's 5 s.
+        timeout: Duration = secs(2),
+        /// Cached TokenReviews. 1,024: one for each service account.
+        cached_tokens: usize = 1_024,
+        /// Cached SubjectAccessReviews. 4,096: one for each user and metric.
+        cached_access: usize = 4_096,
+        /// Bytes of either cache. 4 MiB: a user in hundreds of groups takes 20 KiB.
+        cached_bytes: usize = 4 * MIB,
+        /// How long either is cached. 10 s, as in Kubernetes' own servers: a revoked token works that much longer.
+        ttl: Duration = secs(10),
+        /// How long an allowed access is cached for a front proxy's users. 5 min: the front proxy has just authorized the
+        /// same request.
+        front_proxy_ttl: Duration = secs(300),
+        /// The largest SubjectAccessReview that is cached. 32 KiB.
+        cacheable: usize = 32 * KIB,
+    }
+
+    /// Limits of reading the authorities that the kube-apiserver publishes.
+    TrustLimits {
+        /// How often the ConfigMap is read. 1 min.
+        poll: Duration = secs(60),
+        /// How often at most after a client certificate was rejected. 10 s.
+        retry: Duration = secs(10),
+    }
+
+    /// Limits of lists of objects.
+    ObjectLimits {
+        /// How long a list is cached. 2 s: less than an HPA sync, and new pods count soon.
+        ttl: Duration = secs(2),
+        /// Cached lists. 1,024: one for each HPA.
+        cached: usize = 1_024,
+        /// Bytes of cached lists. 8 MiB: 20,000 pods.
+        cached_bytes: usize = 8 * MIB,
+        /// One list as the Kubernetes API sends it. 64 MiB, read as a stream: 5,000 pods of 10 KiB.
+        bytes: u64 = 64 * MIB as u64,
+        /// Objects in one list. 5,000: a request for more lacks a selector.
+        count: usize = 5_000,
+    }
+
+    /// Limits of an answer.
+    AnswerLimits {
+        /// From a request to its answer, waiting included. 5 s; then the answer is 503.
+        deadline: Duration = secs(5),
+        /// Length of a Status message, which `kubectl describe hpa` prints unchanged. 512.
+        message: usize = 512,
+    }
+
+    /// Limits of the threads that answer.
+    WorkerLimits {
+        /// Of each kind that never waits: acceptors, and connection workers. 2: one for each core of a small machine.
+        fast: usize = 2,
+        /// Those that wait for sources. 16; one source may occupy half of them.
+        blocking: usize = 16,
+        /// Requests waiting for a blocking worker. 1,024, half of them for one source; beyond that the answer is 503 at once.
+        queue: usize = 1_024,
+        /// How long a fast worker may be silent before liveness fails. 10 s.
+        stall: Duration = secs(10),
+    }
+
+    /// Limits of the plain listener.
+    PlainLimits {
+        /// Declared body of a request that is still answered, with a refusal. 16 MiB.
+        refused_body: usize = 16 * MIB,
+    }
+
+    /// Limits of the connections of the secure listener. A client without a verified certificate is *unverified*.
+    ConnectionLimits {
+        /// Connections. 4,096, or what the limit of open files allows: a cluster never needs thousands.
+        count: usize = 4_096,
+        /// Open files kept for fetches and files. 256.
+        spare_files: usize = 256,
+        /// Connections reserved for verified front proxies. 256: kubectl and HPAs come through them.
+        front_proxy: usize = 256,
+        /// Connections waiting to be accepted. 1,024: a burst waits in the kernel instead of retrying its SYN.
+        backlog: i32 = 1_024,
+        /// Request head of an unverified client. 16 KiB and 64 headers.
+        head: head::Limits = head::Limits { bytes: 16 * KIB, headers: 64 },
+        /// Request head of a verified client. 128 KiB and 1,024 headers: a front proxy sends one for each group of a user.
+        verified_head: head::Limits = head::Limits { bytes: 128 * KIB, headers: 1_024 },
+        /// TLS handshake. 5 s from accept to finish.
+        handshake: Duration = secs(5),
+        /// Request head. 5 s from first to last byte.
+        head_time: Duration = secs(5),
+        /// Idle time of an unverified client. 10 s: a probe opens a new connection each time.
+        idle: Duration = secs(10),
+        /// Idle time of a verified client. 120 s: more than the 90 s of Go's clients, so that they close first.
+        verified_idle: Duration = secs(120),
+        /// Sending one answer. 10 s.
+        write: Duration = secs(10),
+        /// Waiting for a client to close after we have. 2 s: closing at once can destroy an answer in flight.
+        linger: Duration = secs(2),
+        /// Body read and discarded before a request is refused. 64 KiB: no request needs one.
+        discarded_body: u64 = 64 * KIB as u64,
+        /// Answers that clients have not read, over all connections. 32 MiB.
+        unread: usize = 32 * MIB,
+        /// Requests answered, or reads made, before other connections have a turn. 32.
+        pipelined: usize = 32,
+        /// Likewise for an unverified client. 4: verified clients come first.
+        unverified_pipelined: usize = 4,
+        /// How long accepting pauses when files or memory run out. 200 ms.
+        accept_pause: Duration = millis(200),
+    }
+
+    /// Limits of shutting down.
+    ShutdownLimits {
+        /// How long serving continues while endpoints are withdrawn. 10 s.
+        delay: Duration = secs(10),
+        /// How long shutdown waits for requests in progress. 10 s, well inside a pod's 30 s.
+        drain: Duration = secs(10),
+    }
+}
+
+impl SamplingLimits {
+    /// The interval at which a value over `range` is sampled.
+    pub fn interval_for(&self, range: Duration) -> Duration {
+        (range / 4).min(self.interval).max(millis(250))
+    }
+
+    /// Samples of one series that may be kept to look back over `range`, sampled at this interval: a few more than fit, and
+    /// twice as many, as overlapping selections sample the same objects out of step.
+    pub fn samples_for(range: Duration, interval: Duration) -> usize {
         let kept = 2 * (range.as_millis() / interval.as_millis().max(1) + 2) + 1;
         usize::try_from(kept).unwrap_or(usize::MAX)
-    }
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            path: 8 * KIB,
-            query: 16 * KIB,
-            selector: 8 * KIB,
-            selector_requirements: 64,
-            expression: 4 * KIB,
-            depth: 32,
-            expression_nodes: 256,
-            regex: 64 * KIB,
-            config: MIB,
-            config_nodes: 131_072,
-            url: 4 * KIB,
-            longest: Duration::from_secs(24 * 60 * 60),
-            rules: 10_000,
-            page: 16 * MIB as u64,
-            line: 64 * KIB,
-            labels: 64,
-            json: MIB,
-            json_values: 65_536,
-            kept_series: 10_000,
-            kept_bytes: 4 * MIB,
-            answer_body: 4 * MIB,
-            cached_answers: 1_024,
-            cached_answer_bytes: 8 * MIB,
-            asked_names: 256,
-            cached_pages: 4_096,
-            cached_bytes: 32 * MIB,
-            cache: Duration::from_secs(5),
-            cache_failure: Duration::from_secs(1),
-            skip: Duration::from_secs(10),
-            max_age: Duration::from_secs(120),
-            max_future: Duration::from_secs(30),
-            cached_tokens: 1_024,
-            cached_reviews: 4_096,
-            cached_review_bytes: 4 * MIB,
-            cache_review: Duration::from_secs(10),
-            cache_front_proxy_review: Duration::from_secs(300),
-            cacheable_review: 32 * KIB,
-            trust_poll: Duration::from_secs(60),
-            trust_doubt: Duration::from_secs(10),
-            review: Duration::from_secs(2),
-            cache_objects: Duration::from_secs(2),
-            cached_lists: 1_024,
-            cached_list_bytes: 8 * MIB,
-            list: 64 * MIB as u64,
-            objects: 5_000,
-            fetchers: 16,
-            fetch_queue: 8_192,
-            sample: Duration::from_secs(15),
-            sample_linger: Duration::from_secs(300),
-            samplers: 4,
-            sampled: 1_024,
-            history_series: 50_000,
-            history_ring: 12_288,
-            history_bytes: 32 * MIB,
-            fetch: Duration::from_secs(3),
-            fetch_pod: Duration::from_secs(1),
-            fetch_max: Duration::from_secs(4),
-            resolve: Duration::from_secs(1),
-            connect: Duration::from_millis(500),
-            connect_tls: Duration::from_secs(1),
-            lookups: 8,
-            cached_names: 1_024,
-            cache_names: Duration::from_secs(30),
-            response_head: 64 * KIB,
-            secret: 64 * KIB,
-            ca: MIB,
-            fast_workers: 2,
-            slow_workers: 16,
-            queue: 1_024,
-            answer: Duration::from_secs(5),
-            refused_body: 16 * MIB,
-            discarded_body: 64 * KIB as u64,
-            connections: 4_096,
-            spare_files: 256,
-            front_proxy_connections: 256,
-            backlog: 1_024,
-            head: head::Limits { bytes: 16 * KIB, headers: 64 },
-            verified_head: head::Limits { bytes: 128 * KIB, headers: 1_024 },
-            handshake: Duration::from_secs(5),
-            head_time: Duration::from_secs(5),
-            idle: Duration::from_secs(10),
-            verified_idle: Duration::from_secs(120),
-            write: Duration::from_secs(10),
-            linger: Duration::from_secs(2),
-            unread: 32 * MIB,
-            pipelined: 32,
-            stranger_pipelined: 4,
-            accept_pause: Duration::from_millis(200),
-            stall: Duration::from_secs(10),
-            shutdown_delay: Duration::from_secs(10),
-            drain: Duration::from_secs(10),
-            message: 512,
-            last_values: 1_024,
-        }
     }
 }

@@ -80,7 +80,7 @@ impl Metrics {
                 over_time::sample(served, selected, objects.get(), &shared, steady, now);
             })
         };
-        let room = Arc::new(Room::new(shared.limits().history_bytes));
+        let room = Arc::new(Room::new(shared.limits().sampling.bytes));
         let scraper = Scraper::new(shared.clone(), steady, sampler);
         Self { rules: RwLock::default(), shared, objects, scraper, steady, room }
     }

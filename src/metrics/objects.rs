@@ -7,12 +7,12 @@ use std::time::Instant;
 
 use log::{debug, info, warn};
 
-use crate::cluster::client::Client;
-use crate::cluster::error::{CallError, What};
-use crate::cluster::objects::{self, Selection};
 use crate::config::limits::Limits;
 use crate::config::model::ObjectKind;
 use crate::kube::pod::Pod;
+use crate::kube_api::client::Client;
+use crate::kube_api::error::{CallError, What};
+use crate::kube_api::objects::{self, Selection};
 use crate::source::cache::{Cache, Loaded, Outcome, Wait};
 
 /// Lists of objects.
@@ -47,11 +47,11 @@ pub enum Unlisted {
 impl Objects {
     /// Asks this client.
     pub fn new(client: Arc<Client>, limits: &Limits) -> Self {
-        let cache = || Cache::new(limits.cached_lists, limits.cached_list_bytes);
+        let cache = || Cache::new(limits.objects.cached, limits.objects.cached_bytes);
         Self {
             client,
             pods: cache(),
-            names: Cache::new(limits.cached_lists, limits.cached_list_bytes),
+            names: Cache::new(limits.objects.cached, limits.objects.cached_bytes),
             limits: limits.clone(),
             failing: Mutex::default(),
         }
@@ -116,7 +116,7 @@ impl Objects {
         let loaded = || {
             let (value, cost) = load(deadline);
             self.tell(resource, value.as_ref().err());
-            let lasts = if value.is_ok() { self.limits.cache_objects } else { self.limits.cache_failure };
+            let lasts = if value.is_ok() { self.limits.objects.ttl } else { self.limits.cache.failure_ttl };
             Loaded { value, until: Instant::now() + lasts, cost: cost + 256 }
         };
         match cache.get(&key, now, wait, |_| true, loaded) {

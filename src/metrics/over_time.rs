@@ -16,11 +16,11 @@ use super::rules::{Past, Served};
 use super::scrape::Selected;
 use super::select::{self, Describes};
 use super::trace::Trace;
-use crate::cluster::objects::Selection;
 use crate::config::limits::Limits;
 use crate::config::model::{Target, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
+use crate::kube_api::objects::Selection;
 use crate::parse::duration::{self, millis};
 use crate::parse::expression::{Expr, Function, NAME_LABEL, VectorSelector};
 use crate::parse::path::ObjectName;
@@ -238,7 +238,7 @@ pub(super) fn sample(
     let Some(past) = &served.past else { return };
     let round = Round { served, past, limits: shared.limits(), steady, now };
     // Nobody waits: a round of thousands of pods has until the next one.
-    let wait = Wait::Until(now + past.interval.max(shared.limits().answer));
+    let wait = Wait::Until(now + past.interval.max(shared.limits().answer.deadline));
     let of = match &served.upstream.source().target {
         Target::Pods(of) => of,
         Target::Url(template) => {
@@ -257,7 +257,7 @@ pub(super) fn sample(
         label_selector: &selected.label_selector,
         name: selected.name.as_deref(),
     };
-    let listing = Wait::Until(now + shared.limits().answer);
+    let listing = Wait::Until(now + shared.limits().answer.deadline);
     let Ok(list) = objects.pods(selection, listing, now) else { return };
     let (pods, _) = pods::pages(list.iter().flatten(), of);
     let urls: Vec<String> = pods.iter().map(|(_, url)| url.clone()).collect();
@@ -290,7 +290,7 @@ impl Round<'_> {
             _ => return,
         };
         let Some(taken) = page.taken.map(|taken| self.steady.at(taken)) else { return };
-        let most = millis(self.limits.max_future);
+        let most = millis(self.limits.freshness.max_future);
         let samples = page.series(positions).filter_map(|series| {
             // How long before its page; one from far in the future would stand in the way of all that come after it.
             let age = series.timestamp().map_or(0, |at| page.at.saturating_sub(at));

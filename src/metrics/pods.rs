@@ -9,10 +9,10 @@ use super::outcome::Verdict;
 use super::request::Request;
 use super::trace::Trace;
 use super::{Ask, MetricPath, over_time};
-use crate::cluster::objects::Selection;
 use crate::config::model::{PodPort, Pods};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
+use crate::kube_api::objects::Selection;
 use crate::parse::path::ObjectName;
 use crate::source::cache::Wait;
 use crate::source::error::SourceError;
@@ -153,7 +153,7 @@ impl Outcome {
 fn list(
     request: &Request<'_>,
     wait: Wait,
-) -> Result<std::sync::Arc<Result<Vec<Pod>, crate::cluster::error::CallError>>, Failure> {
+) -> Result<std::sync::Arc<Result<Vec<Pod>, crate::kube_api::error::CallError>>, Failure> {
     let Some(objects) = request.objects else {
         let why = "there is no Kubernetes API to ask for pods; outside a cluster --kubeconfig names one";
         return Err(request.about().page(&why));

@@ -57,7 +57,7 @@ fn question(request: &Request<'_>) -> Result<Question, Failure> {
 
 /// What narrows the query; `None` where a regular expression would be too large.
 fn matchers(request: &Request<'_>, namespace: Option<&String>, name: Option<&String>) -> Option<Vec<Matcher>> {
-    let limit = request.shared.limits().regex;
+    let limit = request.shared.limits().expression.regex;
     let path = request.ask.path;
     let mut matchers = Vec::new();
     match (namespace, name, path.namespace.as_deref()) {

@@ -13,10 +13,10 @@ use super::scrape::Scraper;
 use super::select::{self, Selected, Wanted, select};
 use super::trace::Trace;
 use super::{Answer, Ask, over_time, pods, prometheus};
-use crate::cluster::objects::Selection;
 use crate::config::model::{ObjectKind, OnMissing, SelectorMode, Target, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::meta::{LabelSelector, ObjectReference, Time};
+use crate::kube_api::objects::Selection;
 use crate::parse::escape::Escaped;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::selector::Selector;
@@ -351,7 +351,7 @@ impl Request<'_> {
     pub(super) fn judge(&self, name: &str, finding: Finding, scraped: i64, trace: &mut Trace) -> Verdict {
         let Served { rule, last, .. } = &**self.served;
         let now = self.shared.clock().now().unix_millis;
-        let mut policy = Policy::of(rule, self.shared.limits().max_future);
+        let mut policy = Policy::of(rule, self.shared.limits().freshness.max_future);
         if !self.healthy {
             policy.on_missing = OnMissing::Error;
         }

@@ -70,8 +70,8 @@ impl Past {
     /// Where a rule looks back.
     fn of(want: &Want, limits: &Limits, room: &Arc<Room>) -> Option<Self> {
         let (shortest, longest) = (want.query.ranges().min()?, want.query.ranges().max()?);
-        let interval = limits.sampling(shortest);
-        let history = Arc::new(History::new(longest, interval, limits.history_series, room.clone()));
+        let interval = limits.sampling.interval_for(shortest);
+        let history = Arc::new(History::new(longest, interval, limits.sampling.series, room.clone()));
         Some(Self { history, range: longest, ranges: want.query.ranges().collect(), interval })
     }
 
@@ -140,9 +140,9 @@ impl Rules {
     ) {
         let same = before.same(&rule, &upstream);
         let last = match rule.on_missing {
-            OnMissing::Last(_) => {
-                same.and_then(|same| same.last.clone()).or_else(|| Some(Arc::new(LastValues::new(limits.last_values))))
-            }
+            OnMissing::Last(_) => same
+                .and_then(|same| same.last.clone())
+                .or_else(|| Some(Arc::new(LastValues::new(limits.sampling.last_values)))),
             OnMissing::Error | OnMissing::Zero => None,
         };
         let past = same.and_then(|same| same.past.clone()).or_else(|| Past::of(&want, limits, room));

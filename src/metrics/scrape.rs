@@ -80,7 +80,7 @@ impl Scraper {
         if let Some(task) = state.tasks.get_mut(&key) {
             task.asked = now;
         } else {
-            let most = self.shared.limits().sampled;
+            let most = self.shared.limits().sampling.selections;
             if state.tasks.len() >= most {
                 return Err(Bound::Selections(most));
             }
@@ -119,7 +119,7 @@ impl Scraper {
     }
 
     fn start(self: &Arc<Self>) {
-        for number in 0..self.shared.limits().samplers {
+        for number in 0..self.shared.limits().sampling.threads {
             // They end with the last of those who ask.
             let scraper = Arc::downgrade(self);
             let work = move || {
@@ -136,7 +136,7 @@ impl Scraper {
     /// Does what is due, or waits a moment for something to be.
     fn step(&self) {
         const MOMENT: Duration = Duration::from_millis(500);
-        let (now, linger) = (self.now(), self.shared.limits().sample_linger);
+        let (now, linger) = (self.now(), self.shared.limits().sampling.linger);
         let mut state = self.lock();
         let State { tasks, fading, .. } = &mut *state;
         tasks.retain(|(rule, _), task| {
@@ -157,7 +157,7 @@ impl Scraper {
         });
         let mut soon = MOMENT;
         // A slow API server leaves a thread to pages of URLs, and slow pods leave one more to pods that are quick.
-        let samplers = self.shared.limits().samplers;
+        let samplers = self.shared.limits().sampling.threads;
         let busy = |which: fn(&Task) -> bool| tasks.values().filter(|task| task.busy && which(task)).count();
         let full_of_pods = busy(|task| task.of_pods) + 1 >= samplers.max(2);
         let full_of_slow = busy(|task| task.slow) + 2 >= samplers.max(3);
@@ -222,7 +222,7 @@ mod tests {
 
     use super::*;
     use crate::config::file;
-    use crate::config::limits::Limits;
+    use crate::config::limits::{Limits, SamplingLimits};
     use crate::metrics::history::{Room, Seen};
     use crate::metrics::rules::{Entry, Rules};
     use crate::telemetry::clock::Clock;
@@ -258,7 +258,10 @@ mod tests {
 
     #[test]
     fn samples_while_somebody_asks_and_no_longer() {
-        let shared = shared(Limits { sample_linger: Duration::from_millis(50), ..Limits::default() });
+        let shared = shared(Limits {
+            sampling: SamplingLimits { linger: Duration::from_millis(50), ..SamplingLimits::default() },
+            ..Limits::default()
+        });
         let (to, sampled) = mpsc::channel();
         let sampler: Sampler = Arc::new(move |_, selected, _| _ = to.send(selected.clone()));
         let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
@@ -284,7 +287,10 @@ mod tests {
 
     #[test]
     fn forgets_what_nobody_asks_for_any_more() {
-        let shared = shared(Limits { sample_linger: Duration::from_millis(50), ..Limits::default() });
+        let shared = shared(Limits {
+            sampling: SamplingLimits { linger: Duration::from_millis(50), ..SamplingLimits::default() },
+            ..Limits::default()
+        });
         let (to, sampled) = mpsc::channel();
         let when = steady(&shared);
         let sampler: Sampler = Arc::new(move |served, selected, now| {
@@ -327,7 +333,7 @@ mod tests {
         let served = served(&shared);
         let ask = |name: &str| scraper.ask(&served, selected(name), INTERVAL).unwrap();
         (0..10).for_each(|number| ask(&number.to_string()));
-        let most = shared.limits().samplers - 2;
+        let most = shared.limits().sampling.threads - 2;
         let stuck = |(_, times): &(String, i32)| *times == 2;
         assert_eq!((0..).map_while(|_| sampled.recv_timeout(PATIENCE).ok()).filter(stuck).take(most).count(), most);
         ask("quick");
@@ -338,7 +344,10 @@ mod tests {
 
     #[test]
     fn has_room_for_so_many_selections() {
-        let shared = shared(Limits { sampled: 5, ..Limits::default() });
+        let shared = shared(Limits {
+            sampling: SamplingLimits { selections: 5, ..SamplingLimits::default() },
+            ..Limits::default()
+        });
         let scraper = Scraper::new(shared.clone(), steady(&shared), Arc::new(|_, _, _| ()));
         let served = served(&shared);
         let ask = |namespace: &str, name| {

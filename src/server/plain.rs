@@ -59,7 +59,7 @@ impl Plain {
         let failed = on_failure.clone();
         on_accept_panic(move |why| failed(why));
         let mut receivers = Vec::new();
-        for number in 0..shared.workers.limits().fast_workers {
+        for number in 0..shared.workers.limits().workers.fast {
             let (shared, on_failure) = (shared.clone(), on_failure.clone());
             receivers.push(spawn(&format!("plain-{number}"), move || shared.receive(&*on_failure))?);
         }
@@ -137,7 +137,7 @@ impl Shared {
         if !has_body(&request) {
             return respond(request, reply);
         }
-        if request.body_length().is_some_and(|length| length > self.workers.limits().refused_body) {
+        if request.body_length().is_some_and(|length| length > self.workers.limits().plain.refused_body) {
             // When tiny_http drops it, it allocates what is still to come, however much that is said to be; the process
             // would end for want of memory.
             warn!("a request says that it has a body of more than 16 MiB; it gets no answer");

@@ -40,10 +40,10 @@ impl Workers {
     /// # Errors
     /// If the system has no more threads.
     pub fn start(api: Arc<Api>, limits: &Limits, clock: Clock) -> io::Result<Threads> {
-        let lane = Lane::new(limits.queue, limits.queue / 2, limits.slow_workers / 2);
+        let lane = Lane::new(limits.workers.queue, limits.workers.queue / 2, limits.workers.blocking / 2);
         let workers = Arc::new(Self { api, lane, limits: limits.clone(), clock });
         let mut threads = Vec::new();
-        for number in 0..limits.slow_workers {
+        for number in 0..limits.workers.blocking {
             let workers = workers.clone();
             threads.push(spawn(&format!("metric-{number}"), move || workers.work())?);
         }
@@ -80,12 +80,12 @@ impl Workers {
     /// Whether those who wait for a worker get one. Counts them, too.
     pub fn is_alive(&self) -> bool {
         self.api.queued(self.lane.len());
-        self.lane.oldest(self.now().monotonic) <= 2 * self.limits.answer
+        self.lane.oldest(self.now().monotonic) <= 2 * self.limits.answer.deadline
     }
 
     fn work(&self) {
         while let Some(((since, job), _, place)) = self.lane.take() {
-            let deadline = since.monotonic + self.limits.answer;
+            let deadline = since.monotonic + self.limits.answer.deadline;
             job(&|request| {
                 if self.now().monotonic >= deadline {
                     return self.api.overloaded(place.source());

@@ -124,7 +124,7 @@ fn special_v6(ip: Ipv6Addr) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::limits::Limits;
+    use crate::config::limits::{Limits, ResolveLimits};
 
     #[test]
     fn tells_special_addresses() {
@@ -175,7 +175,8 @@ mod tests {
 
     #[test]
     fn refuses_what_is_reserved_or_own() {
-        let limits = Limits { lookups: 0, ..Limits::default() };
+        let limits =
+            Limits { resolve: ResolveLimits { concurrent: 0, ..ResolveLimits::default() }, ..Limits::default() };
         let (resolver, reserved) = (Resolver::new(&limits), Reserved::default());
         for _ in 0..2 {
             reserved.add("192.0.2.1", 443);

@@ -81,7 +81,7 @@ pub(super) fn new(
     resolver: Arc<Resolver>,
     reserved: Arc<Reserved>,
 ) -> Agent {
-    let connect = if options.tls { limits.connect_tls } else { limits.connect };
+    let connect = if options.tls { limits.fetch.connect_tls } else { limits.fetch.connect };
     let config = Config::builder()
         .http_status_as_error(false)
         .max_redirects(0)
@@ -91,9 +91,9 @@ pub(super) fn new(
         // A proxy named by the environment would see every credential, and the address filter only its address.
         .proxy(None)
         .timeout_global(Some(options.timeout))
-        .timeout_resolve(Some(limits.resolve))
+        .timeout_resolve(Some(limits.resolve.timeout))
         .timeout_connect(Some(connect))
-        .max_response_header_size(limits.response_head)
+        .max_response_header_size(limits.fetch.response_head)
         .user_agent(concat!("metriclet/", env!("CARGO_PKG_VERSION")))
         .tls_config(tls)
         .build();

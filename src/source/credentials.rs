@@ -49,7 +49,7 @@ pub struct Current {
 impl Secrets {
     /// Of one source; reads nothing yet.
     pub fn new(credentials: Credentials, limits: &Limits) -> Self {
-        Self { credentials, secret: limits.secret, ca: limits.ca, seen: Mutex::new(None) }
+        Self { credentials, secret: limits.config.secret, ca: limits.config.certificates, seen: Mutex::new(None) }
     }
 
     /// The credentials as the files have them now; the same `Arc` for as long as no file changes.

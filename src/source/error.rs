@@ -12,11 +12,11 @@ const SHOWN: usize = 256;
 /// What a fetch is doing; a timeout and a lost connection name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Looking up the host's addresses; governed by `limits.resolve`.
+    /// Looking up the host's addresses; governed by `limits.resolve.timeout`.
     Resolve,
-    /// Opening a TCP connection; governed by `limits.connect` or, for https, `limits.connect_tls`.
+    /// Opening a TCP connection; governed by `limits.fetch.connect` or, for https, `limits.fetch.connect_tls`.
     Connect,
-    /// Agreeing on TLS; what `limits.connect_tls` leaves after connecting.
+    /// Agreeing on TLS; what `limits.fetch.connect_tls` leaves after connecting.
     Handshake,
     /// Sending the request and waiting for the whole response head; governed by the source's `timeout`.
     Response,
@@ -80,7 +80,7 @@ pub enum FetchError {
         /// What the resolver said.
         detail: String,
     },
-    /// `limits.lookups` other names were being looked up for all of the time there was.
+    /// `limits.resolve.concurrent` other names were being looked up for all of the time there was.
     LookupsBusy,
     /// The host comes from a request or is a pod, and all its addresses are of this kind; see [`super::address`].
     Address(&'static str),
@@ -102,7 +102,7 @@ pub enum FetchError {
         /// What the parser said.
         detail: String,
     },
-    /// The response head is longer than `limits.response_head`, its value.
+    /// The response head is longer than `limits.fetch.response_head`, its value.
     HeadTooLarge(usize),
     /// 3xx.
     Redirect(u16),

@@ -317,11 +317,11 @@ fn decimal(text: &str) -> Option<f64> {
 
 fn json_page(body: &mut dyn Read, wants: &[Want], at: i64, limits: &Limits) -> Result<Page, BodyError> {
     let mut bytes = Vec::new();
-    body.take(limits.json as u64 + 1).read_to_end(&mut bytes).map_err(BodyError::Io)?;
-    if bytes.len() > limits.json {
-        return Err(BodyError::TooLarge(limits.json as u64));
+    body.take(limits.page.json as u64 + 1).read_to_end(&mut bytes).map_err(BodyError::Io)?;
+    if bytes.len() > limits.page.json {
+        return Err(BodyError::TooLarge(limits.page.json as u64));
     }
-    let shape = json::PageLimits { depth: limits.depth, values: limits.json_values };
+    let shape = json::PageLimits { depth: limits.expression.depth, values: limits.page.json_values };
     let page = json::parse_page(&bytes, &shape).map_err(BodyError::Json)?;
     let found = |query: &Query| match query {
         Query::Json { value, items } => json_items(&page, value, items.as_ref(), limits),
@@ -337,7 +337,7 @@ fn json_page(body: &mut dyn Read, wants: &[Want], at: i64, limits: &Limits) -> R
 }
 
 fn json_items(page: &serde_json::Value, value: &Path, items: Option<&Items>, limits: &Limits) -> Found {
-    let max = limits.kept_series;
+    let max = limits.page.kept_series;
     let Ok(list) = items.map_or(Ok(vec![page]), |items| items.items.query(page, max)) else {
         return Found::Refused(Refusal::TooMany(max));
     };

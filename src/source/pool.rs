@@ -30,8 +30,10 @@ pub(super) struct Gathered<T> {
 impl Pool {
     /// Starts the threads.
     pub(super) fn start(limits: &Limits) -> io::Result<Arc<Self>> {
-        let pool = Arc::new(Self { lane: Lane::new(limits.fetch_queue, limits.fetch_queue, limits.fetchers / 2) });
-        for number in 0..limits.fetchers {
+        let pool = Arc::new(Self {
+            lane: Lane::new(limits.fetchers.queue, limits.fetchers.queue, limits.fetchers.threads / 2),
+        });
+        for number in 0..limits.fetchers.threads {
             let pool = pool.clone();
             thread::Builder::new().name(format!("fetch-{number}")).spawn(move || {
                 while let Some((job, _, _place)) = pool.lane.take() {
@@ -86,10 +88,14 @@ impl fmt::Debug for Pool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::limits::FetcherLimits;
 
     #[test]
     fn gathers_what_comes_in_time() {
-        let limits = Limits { fetchers: 2, fetch_queue: 3, ..Limits::default() };
+        let limits = Limits {
+            fetchers: FetcherLimits { threads: 2, queue: 3, ..FetcherLimits::default() },
+            ..Limits::default()
+        };
         let pool = Pool::start(&limits).unwrap();
         let gathered = Gathered::new(3);
         for at in 0..3 {

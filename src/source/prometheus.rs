@@ -121,7 +121,7 @@ struct Element {
 /// # Errors
 /// Unless it is a whole vector of numbers.
 pub fn read(body: &mut dyn Read, question: &Question, at: i64, limits: &Limits) -> Result<Answer, SourceError> {
-    let cap = limits.answer_body as u64;
+    let cap = limits.prometheus.bytes as u64;
     let bytes = take(body, cap + 1)?;
     if bytes.len() as u64 > cap {
         return Err(FetchError::BodyTooLarge(cap).into());
@@ -145,8 +145,8 @@ pub fn read(body: &mut dyn Read, question: &Question, at: i64, limits: &Limits) 
         other => return Err(bad("answered something that is no vector", &other.unwrap_or("nothing"))),
     }
     let Vector { data: Data { result } } = json(&bytes)?;
-    if result.len() > limits.kept_series {
-        return Err(bad(&format!("answered more than {} values", limits.kept_series), &result.len()));
+    if result.len() > limits.page.kept_series {
+        return Err(bad(&format!("answered more than {} values", limits.page.kept_series), &result.len()));
     }
     let samples: Result<_, _> = result.into_iter().map(|element| sample(element, question)).collect();
     Ok(Answer { at, bytes: bytes.len() as u64, samples: samples? })
@@ -207,6 +207,7 @@ fn take(body: &mut dyn Read, most: u64) -> Result<Vec<u8>, SourceError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::limits::{PageLimits, PrometheusLimits};
 
     fn answer(body: &str) -> Result<Vec<Sample>, String> {
         let question = Question {
@@ -215,7 +216,11 @@ mod tests {
             namespace: Some("namespace".to_owned()),
             name: Some("pod".to_owned()),
         };
-        let limits = Limits { kept_series: 2, answer_body: 300, ..Limits::default() };
+        let limits = Limits {
+            page: PageLimits { kept_series: 2, ..PageLimits::default() },
+            prometheus: PrometheusLimits { bytes: 300, ..PrometheusLimits::default() },
+            ..Limits::default()
+        };
         let read = read(&mut body.as_bytes(), &question, 0, &limits);
         read.map(|answer| answer.samples).map_err(|error| error.detail())
     }

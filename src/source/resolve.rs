@@ -1,7 +1,7 @@
 //! Name look-ups: few at once, within a deadline, remembered for a while.
 //!
 //! The system's resolver cannot be interrupted, so each look-up has a thread of its own; a look-up that hangs keeps its
-//! thread and its permit, and no more than `limits.lookups` ever hang.
+//! thread and its permit, and no more than `limits.resolve.concurrent` ever hang.
 
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -31,11 +31,11 @@ impl Resolver {
     pub fn new(limits: &Limits) -> Self {
         Self {
             // Each name counts for one, so both bounds are the same.
-            cache: Cache::new(limits.cached_names, limits.cached_names),
+            cache: Cache::new(limits.resolve.cached, limits.resolve.cached),
             running: Arc::default(),
-            lookups: limits.lookups,
-            cache_names: limits.cache_names,
-            cache_failure: limits.cache_failure,
+            lookups: limits.resolve.concurrent,
+            cache_names: limits.resolve.ttl,
+            cache_failure: limits.cache.failure_ttl,
         }
     }
 
@@ -117,12 +117,16 @@ fn distinct(addresses: Vec<IpAddr>) -> Result<Vec<IpAddr>, FetchError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::limits::ResolveLimits;
 
     const LONG: Duration = Duration::from_secs(60);
 
     #[test]
     fn takes_addresses_as_they_are() {
-        let resolver = Resolver::new(&Limits { lookups: 0, ..Limits::default() });
+        let resolver = Resolver::new(&Limits {
+            resolve: ResolveLimits { concurrent: 0, ..ResolveLimits::default() },
+            ..Limits::default()
+        });
         for host in ["127.0.0.1", "::1", "10.1.2.3"] {
             let expected: IpAddr = host.parse().unwrap();
             assert_eq!(*resolver.look_up(host, LONG).unwrap(), [expected]);
@@ -132,7 +136,10 @@ mod tests {
 
     #[test]
     fn looks_up_and_gives_the_permit_back() {
-        let resolver = Resolver::new(&Limits { lookups: 1, ..Limits::default() });
+        let resolver = Resolver::new(&Limits {
+            resolve: ResolveLimits { concurrent: 1, ..ResolveLimits::default() },
+            ..Limits::default()
+        });
         assert!(resolver.look_up("localhost", LONG).unwrap().iter().all(IpAddr::is_loopback));
         assert_eq!(resolver.running.load(Ordering::Acquire), 0);
         // From memory: no permit is needed.

@@ -91,7 +91,7 @@ impl Shared {
 
     /// An empty cache of pages, for one generation.
     pub fn pages(&self) -> Arc<Pages> {
-        Arc::new(Cache::new(self.limits.cached_pages, self.limits.cached_bytes))
+        Arc::new(Cache::new(self.limits.cache.pages, self.limits.cache.bytes))
     }
 }
 
@@ -99,12 +99,13 @@ impl Upstream {
     /// The source at `index` in its configuration, with what its rules want.
     pub fn new(index: usize, source: Source, fixed: Vec<Want>, pages: Arc<Pages>, shared: Arc<Shared>) -> Self {
         let ranges = fixed.iter().flat_map(|want| want.query.ranges());
-        let cache = ranges.min().map_or(source.cache, |range| source.cache.min(shared.limits.sampling(range) / 2));
+        let cache =
+            ranges.min().map_or(source.cache, |range| source.cache.min(shared.limits.sampling.interval_for(range) / 2));
         let fetcher = Fetcher::new(&source, &shared.limits, shared.resolver.clone(), shared.reserved.clone());
         let counters = shared.counters.fetches(&source.name);
         let next = fixed.iter().map(|want| want.id + 1).max().unwrap_or_default();
         let wants = Mutex::new(Wants { fixed, asked: Vec::new(), next, failing: false });
-        let answers = Cache::new(shared.limits.cached_answers, shared.limits.cached_answer_bytes);
+        let answers = Cache::new(shared.limits.prometheus.cached, shared.limits.prometheus.cached_bytes);
         Self { index, source, cache, fetcher, wants, pages, answers, shared, counters }
     }
 
@@ -120,7 +121,7 @@ impl Upstream {
 
     /// How old samples may be where no rule says.
     pub fn max_age(&self) -> Duration {
-        self.shared.limits.max_age
+        self.shared.limits.freshness.max_age
     }
 
     /// The want for a metric by name: remembered, so that one fetch serves everybody who asked lately.
@@ -136,7 +137,7 @@ impl Upstream {
                 Want { id: wants.next, query: Query::Named { name: name.to_owned(), number } }
             }
         };
-        if wants.asked.len() >= self.shared.limits.asked_names {
+        if wants.asked.len() >= self.shared.limits.page.requested_names {
             wants.asked.remove(0);
         }
         wants.asked.push(want.clone());
@@ -236,7 +237,7 @@ impl Upstream {
             && is_unconnected(&loaded.value)
             && self.pages.last(key).is_some_and(|it| is_unconnected(&it))
         {
-            loaded.until = self.shared.clock.now().monotonic + self.shared.limits.skip;
+            loaded.until = self.shared.clock.now().monotonic + self.shared.limits.cache.skip;
         }
         loaded
     }
@@ -249,7 +250,7 @@ impl Upstream {
     ) -> Loaded<Result<Arc<T>, SourceError>> {
         let (ttl, cost) = match &fetched {
             Ok(value) => (self.cache, cost(value) + key),
-            Err(_) => (self.cache.min(self.shared.limits.cache_failure), key),
+            Err(_) => (self.cache.min(self.shared.limits.cache.failure_ttl), key),
         };
         Loaded { value: fetched.map(Arc::new), until: self.shared.clock.now().monotonic + ttl, cost }
     }

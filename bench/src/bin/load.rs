@@ -84,7 +84,7 @@ fn constant(body: String) -> Result<SocketAddr> {
     let server = Arc::new(Server::from_listener(listener, None).map_err(|error| error.to_string())?);
     let header = |name: &str, value: &str| Header::from_bytes(name, value).map_err(|()| "not a header");
     let headers = [header("Content-Type", "application/json")?, header("Cache-Control", "no-cache, private")?];
-    for _ in 0..Limits::default().fast_workers {
+    for _ in 0..Limits::default().workers.fast {
         let (server, headers, body) = (server.clone(), headers.clone(), body.clone());
         thread::spawn(move || {
             while let Ok(request) = server.recv() {

@@ -4,7 +4,7 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use metriclet::config::limits::Limits;
+use metriclet::config::limits::{ExpressionLimits, Limits};
 use metriclet::config::model::Format;
 use metriclet::parse::exposition::{Format as Syntax, Limits as Lines, Parser, Sample, Sink};
 use metriclet::parse::expression::{self, Expr};
@@ -64,7 +64,7 @@ fn spread(mut numbers: Vec<f64>) -> [f64; 3] {
 }
 
 fn want(text: &str, limits: &Limits) -> Result<[Want; 1], Box<dyn std::error::Error>> {
-    let Limits { expression: bytes, depth, expression_nodes: nodes, regex, .. } = *limits;
+    let ExpressionLimits { bytes, depth, nodes, regex } = limits.expression;
     let expr = Expr::parse(text, &expression::Limits { bytes, depth, nodes, regex })?;
     Ok([Want { id: 0, query: Query::Series(expr.selectors().cloned().collect()) }])
 }
@@ -84,7 +84,7 @@ fn count(page: &Page, wants: &[Want; 1]) -> usize {
 /// The parser alone: every label and value is looked at, nothing is kept.
 fn parse(text: &str, limits: &Limits) -> Everything {
     let mut everything = Everything(0);
-    let mut parser = Parser::new(Syntax::Prometheus, Lines { line: limits.line, labels: limits.labels });
+    let mut parser = Parser::new(Syntax::Prometheus, Lines { line: limits.page.line, labels: limits.page.labels });
     for chunk in text.as_bytes().chunks(16 * 1024) {
         parser.feed(chunk, &mut everything).unwrap_or_else(|error| panic!("reading the page: {error}"));
     }

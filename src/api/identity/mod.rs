@@ -16,10 +16,10 @@ use ring::digest;
 use self::subject::subject;
 use self::trust::Trust;
 use super::message::{Peer, Request};
-use crate::cluster::client::Client;
-use crate::cluster::error::CallError;
 use crate::config::limits::Limits;
 use crate::kube::review::{TokenAnswer, UserInfo};
+use crate::kube_api::client::Client;
+use crate::kube_api::error::CallError;
 use crate::source::cache::{Cache, Loaded, Outcome, Wait};
 use crate::telemetry::clock::Now;
 use crate::telemetry::connections::Standing;
@@ -104,7 +104,7 @@ impl Identity {
             trust: RwLock::default(),
             doubt: Doubt::default(),
             reviewer,
-            tokens: Cache::new(limits.cached_tokens, limits.cached_review_bytes),
+            tokens: Cache::new(limits.review.cached_tokens, limits.review.cached_bytes),
             limits: limits.clone(),
         }
     }
@@ -204,7 +204,7 @@ impl Identity {
         let load = || {
             let value = reviewer.token_review(token, deadline);
             let lasts = match &value {
-                Ok(answer) if answer.error.is_empty() => self.limits.cache_review,
+                Ok(answer) if answer.error.is_empty() => self.limits.review.ttl,
                 _ => Duration::ZERO,
             };
             Loaded { cost: cost(&value), value, until: Instant::now() + lasts }

@@ -76,7 +76,7 @@ fn names(certs: &Certs) -> Vec<String> {
 
 /// The certificates of a file that are valid still, PEM each, in their order.
 fn authorities(path: &Path, now: i64, limits: &Limits) -> Result<Vec<String>, String> {
-    let text = read(path, limits.ca).map_err(|why| why.to_string())?;
+    let text = read(path, limits.config.certificates).map_err(|why| why.to_string())?;
     let mut kept = Vec::new();
     for certificate in parse::pem::certificates(&text)? {
         let unreadable = "holds a certificate that cannot be read";

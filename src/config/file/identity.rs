@@ -211,7 +211,7 @@ fn describes(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Described> {
 
 fn path(key: &'static str, fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Path> {
     let text = fields.text(key, sink)?;
-    match Path::parse(text, &json::Limits { bytes: limits.expression }) {
+    match Path::parse(text, &json::Limits { bytes: limits.expression.bytes }) {
         Ok(path) => Some(path),
         Err(error) => {
             let span = fields.get(key).and_then(|node| node.within(error.column)).unwrap_or(fields.span(key));

@@ -49,7 +49,7 @@ pub fn load(file: &[u8], limits: &Limits) -> Loaded {
 /// # Errors
 /// If the URL is none, as one line.
 pub fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Result<Config, String> {
-    let url = Template::parse(url, limits.url).map_err(|error| error.to_string())?;
+    let url = Template::parse(url, limits.config.url).map_err(|error| error.to_string())?;
     let label_selector =
         if url.uses(Placeholder::LabelSelector) { SelectorMode::Url } else { SelectorMode::Kubernetes };
     let source = Source {
@@ -58,8 +58,8 @@ pub fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Result<Co
         format: None,
         // Nobody but the user chose this one source, and nothing else is served.
         namespaces: Namespaces::All,
-        timeout: limits.fetch,
-        cache: limits.cache,
+        timeout: limits.fetch.timeout,
+        cache: limits.cache.ttl,
         label_selector,
         credentials: Credentials::default(),
         danger_allow_loopback: false,
@@ -95,7 +95,10 @@ fn document(file: &[u8], limits: &Limits) -> Result<Node, YamlError> {
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         YamlError { span: Span { line, column, width: 0 }, message: "expected UTF-8, found another encoding".into() }
     })?;
-    yaml::parse(text, &yaml::Limits { bytes: limits.config, depth: limits.depth, nodes: limits.config_nodes })
+    yaml::parse(
+        text,
+        &yaml::Limits { bytes: limits.config.bytes, depth: limits.expression.depth, nodes: limits.config.nodes },
+    )
 }
 
 fn read(root: &Node, limits: &Limits, loaded: &mut Loaded, sink: &mut Sink) {
@@ -104,21 +107,21 @@ fn read(root: &Node, limits: &Limits, loaded: &mut Loaded, sink: &mut Sink) {
     };
     let mut sources = Sources::new();
     match top.require("sources", sink).map(|node| &node.value) {
-        Some(Value::Mapping(entries)) if entries.len() <= limits.rules => {
+        Some(Value::Mapping(entries)) if entries.len() <= limits.config.rules => {
             sources = read_sources(entries, limits, loaded);
         }
-        Some(Value::Mapping(_)) => top.fail("sources", &format!("more than {} sources", limits.rules), sink),
+        Some(Value::Mapping(_)) => top.fail("sources", &format!("more than {} sources", limits.config.rules), sink),
         Some(_) => top.fail("sources", "expected a mapping of names to sources", sink),
         None => {}
     }
     match top.require("metrics", sink).map(|node| &node.value) {
-        Some(Value::Sequence(items)) if items.len() <= limits.rules => {
+        Some(Value::Sequence(items)) if items.len() <= limits.config.rules => {
             if items.is_empty() {
                 sink.warning(top.span("metrics"), "metrics: no rules, so no metric is served");
             }
             read_rules(items, &sources, limits, loaded);
         }
-        Some(Value::Sequence(_)) => top.fail("metrics", &format!("more than {} rules", limits.rules), sink),
+        Some(Value::Sequence(_)) => top.fail("metrics", &format!("more than {} rules", limits.config.rules), sink),
         Some(_) => top.fail("metrics", "expected a list of rules", sink),
         None => {}
     }

@@ -6,7 +6,7 @@ use super::fields::{self, Fields, Sink};
 use super::identity::{self, Group};
 use super::{Known, Sources, objects, suggest};
 use crate::config::check;
-use crate::config::limits::Limits;
+use crate::config::limits::{ExpressionLimits, Limits};
 use crate::config::model::{BrokenRule, Config, Format, OnMissing, OnNan, Rule, Source, Value};
 use crate::config::problem::{Part, Problem, Severity};
 use crate::config::yaml::{self, Node};
@@ -130,7 +130,8 @@ impl<'a> Draft<'a> {
         let on_nan = [("error", OnNan::Error), ("missing", OnNan::Missing), ("zero", OnNan::Zero)];
         let on_nan = fields.word("onNaN", &on_nan, sink).unwrap_or_default();
         let allow_negative = fields.boolean("allowNegative", sink).unwrap_or_default();
-        let max_age = fields.duration("maxAge", false, limits.longest, sink).unwrap_or(limits.max_age);
+        let max_age =
+            fields.duration("maxAge", false, limits.config.duration, sink).unwrap_or(limits.freshness.max_age);
 
         let mut rules = Vec::new();
         if let (Some(kinds), Some((index, source)), Some(value)) = (objects.kinds, source, value) {
@@ -229,12 +230,12 @@ fn value(
         return None;
     }
     let (parsed, column) = if is_json {
-        match JsonExpr::parse(text, &json::Limits { bytes: limits.expression }) {
+        match JsonExpr::parse(text, &json::Limits { bytes: limits.expression.bytes }) {
             Ok(expr) => return Some(Value::Json(expr)),
             Err(error) => (error.to_string(), error.column),
         }
     } else {
-        let Limits { expression: bytes, depth, expression_nodes: nodes, regex, .. } = *limits;
+        let ExpressionLimits { bytes, depth, nodes, regex } = limits.expression;
         let limits = expression::Limits { bytes, depth, nodes, regex };
         match Expr::parse(text, &limits) {
             Ok(expr) => return Some(Value::Series(expr)),
@@ -257,7 +258,7 @@ fn on_missing(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Opti
     let parsed = match (words.next(), words.next(), words.next()) {
         (Some("error"), None, _) => Ok(OnMissing::Error),
         (Some("zero"), None, _) => Ok(OnMissing::Zero),
-        (Some("last"), Some(age), None) => fields::length(age, false, limits.longest).map(OnMissing::Last),
+        (Some("last"), Some(age), None) => fields::length(age, false, limits.config.duration).map(OnMissing::Last),
         _ => Err(format!("expected error, zero or last and a duration, such as last 2m, found {}", Escaped::new(text))),
     };
     match parsed {

@@ -71,11 +71,11 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         name: key.text.clone(),
         format: fields.word("format", FORMATS, sink),
         namespaces: namespaces(&mut fields, sink),
-        timeout: fields.duration("timeout", false, limits.fetch_max, sink).unwrap_or(match target {
-            Some(Target::Pods(_)) => limits.fetch_pod,
-            _ => limits.fetch,
+        timeout: fields.duration("timeout", false, limits.fetch.max_timeout, sink).unwrap_or(match target {
+            Some(Target::Pods(_)) => limits.fetch.pod_timeout,
+            _ => limits.fetch.timeout,
         }),
-        cache: fields.duration("cache", true, limits.longest, sink).unwrap_or(limits.cache),
+        cache: fields.duration("cache", true, limits.config.duration, sink).unwrap_or(limits.cache.ttl),
         label_selector: SelectorMode::default(),
         credentials: credentials(&mut fields, sink),
         danger_allow_loopback: fields.boolean("dangerAllowLoopback", sink).unwrap_or(false),
@@ -132,7 +132,7 @@ fn target(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<T
 
 fn template(key: &'static str, fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Template> {
     let text = fields.required_text(key, sink)?;
-    match Template::parse(text, limits.url) {
+    match Template::parse(text, limits.config.url) {
         Ok(url) => Some(url),
         Err(error) => {
             let span = fields.get(key).and_then(|node| node.within(error.column));

@@ -2,6 +2,7 @@ mod open;
 mod prometheus;
 mod rules;
 
+use crate::config::limits::{ConfigLimits, ExpressionLimits};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -82,7 +83,10 @@ fn reads_a_whole_file() {
     assert_eq!(exporter.namespaces, Namespaces::Only(vec!["shop".into()]));
     assert_eq!(exporter.credentials, Credentials::default());
     let limits = Limits::default();
-    assert_eq!((stats.timeout, stats.cache, stats.format), (limits.fetch, limits.cache, Some(Format::Json)));
+    assert_eq!(
+        (stats.timeout, stats.cache, stats.format),
+        (limits.fetch.timeout, limits.cache.ttl, Some(Format::Json))
+    );
     let path = |text: &str| Some(PathBuf::from(text));
     assert_eq!(
         stats.credentials,
@@ -105,7 +109,7 @@ fn reads_a_whole_file() {
         assert_eq!(rule.identity, Identity::Labels { namespace: labels("namespace"), name: labels(label) });
         assert!(matches!(&rule.value, RuleValue::Series(Expr::Selector(_))));
         assert_eq!((rule.on_missing, rule.on_nan, rule.allow_negative), (OnMissing::Error, OnNan::Error, false));
-        assert_eq!(rule.max_age, limits.max_age);
+        assert_eq!(rule.max_age, limits.freshness.max_age);
     }
     let Rule { identity, on_missing, on_nan, max_age, source, value, .. } = pods;
     assert_eq!((identity, *source), (&Identity::Url, 1));
@@ -297,8 +301,11 @@ fn the_command_line_is_a_configuration_too() {
 
 #[test]
 fn keeps_to_limits() {
-    let limits =
-        Limits { rules: 2, config: 1_000, config_nodes: 60, depth: 4, expression: 10, url: 20, ..Limits::default() };
+    let limits = Limits {
+        config: ConfigLimits { rules: 2, bytes: 1_000, nodes: 60, url: 20, ..ConfigLimits::default() },
+        expression: ExpressionLimits { depth: 4, bytes: 10, ..ExpressionLimits::default() },
+        ..Limits::default()
+    };
     let first = |file: &str| load(file.as_bytes(), &limits).problems.first().map(ToString::to_string);
     let rule = |more: &str| {
         format!("sources:\n  a: {{url: 'http://a/'}}\nmetrics:\n  - {{name: m, object: nodes, source: a{more}}}\n")

@@ -1,7 +1,7 @@
 //! What is kept, for how long, and what is told where there is no room.
 
 use super::*;
-use crate::config::limits::Limits;
+use crate::config::limits::SamplingLimits;
 use crate::metrics::evaluate::Data;
 use crate::metrics::outcome::Absence;
 use crate::parse::expression::{Expr, NAME_LABEL};
@@ -163,7 +163,7 @@ fn errs_where_there_is_no_room() {
 fn a_series_has_so_many_samples_at_most() {
     let room = Arc::new(Room::new(1_000_000));
     let history = history(10, &room);
-    let most = Limits::samples(10 * SECOND, SECOND);
+    let most = SamplingLimits::samples_for(10 * SECOND, SECOND);
     for at in 0..100_000 {
         observe(&history, "1", at, "a", 1.0);
         if at % 1_000 == 0 {

@@ -259,7 +259,7 @@ impl Door {
 
     /// The socket is left alone for a while: it would report itself ready again and again.
     fn pause(&mut self, errno: Errno, now: Instant) -> io::Result<()> {
-        let pause = self.shared.workers.limits().accept_pause;
+        let pause = self.shared.workers.limits().connection.accept_pause;
         self.poller.forget(&self.listener.socket)?;
         self.listener.state = Accepting::Paused(now + pause);
         self.shared.counters().connections.accept_pauses.increment();

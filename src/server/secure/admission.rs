@@ -35,12 +35,13 @@ impl Admission {
     /// As many places as the limits and the number of files that may be open allow.
     pub(super) fn new(limits: &Limits, files: usize, counters: Arc<Counters>) -> Self {
         // With few files, half of them: the rest of the program needs some too.
-        let most = limits.connections.min(files.saturating_sub(limits.spare_files).max(files / 2)) as u64;
+        let most =
+            limits.connection.count.min(files.saturating_sub(limits.connection.spare_files).max(files / 2)) as u64;
         Self {
             most,
             strangers: most / 2,
-            front_proxies: (limits.front_proxy_connections as u64).min(most / 4),
-            unread_most: limits.unread,
+            front_proxies: (limits.connection.front_proxy as u64).min(most / 4),
+            unread_most: limits.connection.unread,
             unread: AtomicUsize::new(0),
             counters,
         }
@@ -113,10 +114,19 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::limits::ConnectionLimits;
 
     fn admission(connections: usize, files: usize) -> Arc<Admission> {
-        let limits =
-            Limits { connections, spare_files: 10, front_proxy_connections: 4, unread: 100, ..Limits::default() };
+        let limits = Limits {
+            connection: ConnectionLimits {
+                count: connections,
+                spare_files: 10,
+                front_proxy: 4,
+                unread: 100,
+                ..ConnectionLimits::default()
+            },
+            ..Limits::default()
+        };
         Arc::new(Admission::new(&limits, files, Arc::default()))
     }
 

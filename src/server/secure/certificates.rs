@@ -55,12 +55,12 @@ impl Certificate {
     pub fn load(certificate: &Path, key: &Path, now: i64, limits: &Limits) -> Result<Self, CertificateError> {
         let wrong =
             |path: &Path, what: &dyn fmt::Display| CertificateError { path: path.to_owned(), what: what.to_string() };
-        let pem = read(certificate, limits.ca).map_err(|why| wrong(certificate, &why))?;
+        let pem = read(certificate, limits.config.certificates).map_err(|why| wrong(certificate, &why))?;
         let chain = pem::certificates(&pem).map_err(|why| wrong(certificate, &why))?;
         let parsed = X509::from_der(chain.first().map_or(&[], |own| own))
             .map_err(|_| wrong(certificate, &"holds a certificate that cannot be read"))?;
         let (from, to) = (parsed.not_before, parsed.not_after);
-        let pem = read(key, limits.secret).map_err(|why| wrong(key, &why))?;
+        let pem = read(key, limits.config.secret).map_err(|why| wrong(key, &why))?;
         let private = PrivateKeyDer::from_pem_slice(&pem)
             .map_err(|_| wrong(key, &"holds no private key (PEM: PKCS#8, PKCS#1 or SEC1, not encrypted)"))?;
         let pair = CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(|error| match error {

@@ -83,7 +83,7 @@ impl Secure {
         // Accepted sockets inherit it.
         rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
         // std's own backlog is small; listening again changes it.
-        rustix::net::listen(&listener, limits.backlog)?;
+        rustix::net::listen(&listener, limits.connection.backlog)?;
         listener.set_nonblocking(true)?;
         let (address, listener) = (listener.local_addr()?, Arc::new(listener));
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
@@ -93,21 +93,21 @@ impl Secure {
             counters,
             tls: RwLock::new(tls::config(certificate.key(), from).map_err(io::Error::other)?),
             stage: AtomicU8::new(0),
-            doors: AtomicUsize::new(limits.fast_workers),
+            doors: AtomicUsize::new(limits.workers.fast),
             paused: AtomicBool::new(false),
             started: workers.now().monotonic,
-            beats: (0..2 * limits.fast_workers).map(|_| AtomicU64::new(0)).collect(),
+            beats: (0..2 * limits.workers.fast).map(|_| AtomicU64::new(0)).collect(),
             workers,
         });
         shared.certificate_installed(certificate);
         let mut secure = Self { shared, address, from, doors: Vec::new(), halls: Vec::new(), threads: Vec::new() };
-        for number in 0..limits.fast_workers {
+        for number in 0..limits.workers.fast {
             let hall = Hall::new(secure.shared.clone())?;
             secure.halls.push(hall.inbox());
             secure.spawn(&format!("fast-{number}"), number, &on_failure, move |beat| hall.run(beat))?;
         }
         let mut doors = Vec::new();
-        for _ in 0..limits.fast_workers {
+        for _ in 0..limits.workers.fast {
             let door = Door::new(secure.shared.clone(), listener.clone(), secure.halls.clone())?;
             secure.doors.push(door.porch());
             doors.push(door);
@@ -115,7 +115,7 @@ impl Secure {
         for (number, mut door) in doors.into_iter().enumerate() {
             door.meet(secure.doors.clone());
             let shared = secure.shared.clone();
-            secure.spawn(&format!("handshake-{number}"), limits.fast_workers + number, &on_failure, move |beat| {
+            secure.spawn(&format!("handshake-{number}"), limits.workers.fast + number, &on_failure, move |beat| {
                 let ended = door.run(beat);
                 shared.doors.fetch_sub(1, Ordering::SeqCst);
                 ended
@@ -161,7 +161,7 @@ impl Secure {
 
     /// Whether every worker gave a sign of life lately.
     pub fn is_alive(&self) -> bool {
-        let limit = self.shared.workers.limits().stall;
+        let limit = self.shared.workers.limits().workers.stall;
         let age = self.shared.workers.now().monotonic.saturating_duration_since(self.shared.started);
         let recent = |beat: &AtomicU64| u128::from(beat.load(Ordering::Relaxed)) + limit.as_millis() >= age.as_millis();
         self.shared.beats.iter().all(recent)

@@ -19,10 +19,10 @@ pub(super) fn read(
     limits: &Limits,
 ) -> Result<Page, BodyError> {
     let (syntax, line) = match format {
-        Format::OpenMetrics => (exposition::Format::OpenMetrics, limits.line),
-        _ => (exposition::Format::Prometheus, limits.line),
+        Format::OpenMetrics => (exposition::Format::OpenMetrics, limits.page.line),
+        _ => (exposition::Format::Prometheus, limits.page.line),
     };
-    let mut parser = Parser::new(syntax, exposition::Limits { line, labels: limits.labels });
+    let mut parser = Parser::new(syntax, exposition::Limits { line, labels: limits.page.labels });
     let mut keep = Keep::new(wants, limits);
     let mut buffer = vec![0; 16 * 1024];
     let mut bytes = head.len() as u64;
@@ -35,8 +35,8 @@ pub(super) fn read(
             Err(error) => return Err(BodyError::Io(error)),
         };
         bytes += read as u64;
-        if bytes > limits.page {
-            return Err(BodyError::TooLarge(limits.page));
+        if bytes > limits.page.bytes {
+            return Err(BodyError::TooLarge(limits.page.bytes));
         }
         parser.feed(buffer.get(..read).unwrap_or_default(), &mut keep).map_err(BodyError::Text)?;
     }
@@ -113,8 +113,8 @@ impl Sink for Keep<'_> {
     fn sample(&mut self, sample: &Sample<'_>) {
         let position = self.series.len() as u32;
         let text = sample.name.len() + sample.labels.raw().len();
-        let refusal = if self.bytes + text > self.limits.kept_bytes {
-            Some(Refusal::TooLarge(self.limits.kept_bytes))
+        let refusal = if self.bytes + text > self.limits.page.kept_bytes {
+            Some(Refusal::TooLarge(self.limits.page.kept_bytes))
         } else {
             None
         };
@@ -124,8 +124,8 @@ impl Sink for Keep<'_> {
             match &mut want.found {
                 _ if !new => want.found = Err(Refusal::Duplicate),
                 _ if refusal.is_some() => want.found = refusal.clone().map_or(Ok(Vec::new()), Err),
-                Ok(positions) if positions.len() >= self.limits.kept_series => {
-                    want.found = Err(Refusal::TooMany(self.limits.kept_series));
+                Ok(positions) if positions.len() >= self.limits.page.kept_series => {
+                    want.found = Err(Refusal::TooMany(self.limits.page.kept_series));
                 }
                 Ok(positions) => {
                     positions.push(position);

@@ -173,7 +173,11 @@ impl<S: Socket> Connection<S> {
     fn step(&mut self, context: &Context<'_>) -> Result<Turn, Ended> {
         let now = context.now.monotonic;
         let mut drained = false;
-        let mut budget = if self.is_stranger() { context.limits.stranger_pipelined } else { context.limits.pipelined };
+        let mut budget = if self.is_stranger() {
+            context.limits.connection.unverified_pipelined
+        } else {
+            context.limits.connection.pipelined
+        };
         loop {
             if let Phase::Lingering(_) = self.phase {
                 return self.linger();
@@ -233,8 +237,8 @@ impl<S: Socket> Connection<S> {
 
     fn head_limits(&self, limits: &Limits) -> head::Limits {
         match self.place.standing() {
-            Standing::Stranger => limits.head,
-            Standing::Client | Standing::FrontProxy => limits.verified_head,
+            Standing::Stranger => limits.connection.head,
+            Standing::Client | Standing::FrontProxy => limits.connection.verified_head,
         }
     }
 
@@ -323,7 +327,7 @@ impl<S: Socket> Connection<S> {
         self.tls.send_close_notify();
         let _ = self.tls.write_tls(&mut self.socket);
         self.socket.finish();
-        self.enter(Phase::Lingering(context.limits.discarded_body), context.now.monotonic);
+        self.enter(Phase::Lingering(context.limits.connection.discarded_body), context.now.monotonic);
     }
 
     /// Reads away what comes, unread, until the client closes too.
@@ -354,14 +358,16 @@ impl<S: Socket> Connection<S> {
     /// Why its time is over, if it is.
     pub(super) fn overdue(&self, limits: &Limits, now: Instant) -> Option<Ended> {
         let (longest, why) = match self.phase {
-            Phase::Handshake => (limits.handshake, Ended::Closed),
-            Phase::Idle if self.is_stranger() => (limits.idle, Ended::Idle),
-            Phase::Idle => (limits.verified_idle, Ended::Idle),
-            Phase::Head => (limits.head_time, Ended::HeadTimeout),
+            Phase::Handshake => (limits.connection.handshake, Ended::Closed),
+            Phase::Idle if self.is_stranger() => (limits.connection.idle, Ended::Idle),
+            Phase::Idle => (limits.connection.verified_idle, Ended::Idle),
+            Phase::Head => (limits.connection.head_time, Ended::HeadTimeout),
             // Workers answer within their time; this is for a bug that loses the answer.
-            Phase::Waiting => (3 * limits.answer, Ended::Broken),
-            Phase::Writing => (limits.write, Ended::WriteTimeout),
-            Phase::Lingering(_) => (limits.linger, if self.refused { Ended::Refused } else { Ended::Closed }),
+            Phase::Waiting => (3 * limits.answer.deadline, Ended::Broken),
+            Phase::Writing => (limits.connection.write, Ended::WriteTimeout),
+            Phase::Lingering(_) => {
+                (limits.connection.linger, if self.refused { Ended::Refused } else { Ended::Closed })
+            }
         };
         (now.saturating_duration_since(self.since) > longest).then_some(why)
     }

@@ -135,17 +135,17 @@ fn every_phase_has_its_time() {
     };
     // Nothing comes; then a part of a handshake.
     let mut silent = Conversation::new(&setup, &[], &[]);
-    check(&mut silent, limits.handshake, Ended::Closed, "handshake");
+    check(&mut silent, limits.connection.handshake, Ended::Closed, "handshake");
     silent.inject(b"\x16\x03\x01");
     silent.now.monotonic = start + SECOND;
     silent.run(false);
-    assert_eq!(silent.connection.overdue(limits, start + limits.handshake + SECOND), Some(Ended::Closed));
+    assert_eq!(silent.connection.overdue(limits, start + limits.connection.handshake + SECOND), Some(Ended::Closed));
 
     let mut idle = Conversation::new(&setup, &[], &[]);
     hello(&mut idle);
-    check(&mut idle, limits.idle, Ended::Idle, "idle");
+    check(&mut idle, limits.connection.idle, Ended::Idle, "idle");
     idle.known_as(Standing::Client);
-    check(&mut idle, limits.verified_idle, Ended::Idle, "idle, known");
+    check(&mut idle, limits.connection.verified_idle, Ended::Idle, "idle, known");
 
     // One byte a second.
     let mut head = Conversation::new(&setup, &[], &[]);
@@ -158,7 +158,7 @@ fn every_phase_has_its_time() {
         head.now.monotonic += SECOND;
     }
     head.now = begun;
-    check(&mut head, limits.head_time, Ended::HeadTimeout, "head");
+    check(&mut head, limits.connection.head_time, Ended::HeadTimeout, "head");
 
     // The network takes nothing.
     let mut unread = Conversation::new(&setup, &[], &[]);
@@ -166,7 +166,7 @@ fn every_phase_has_its_time() {
     unread.block();
     unread.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
     unread.run(false);
-    check(&mut unread, limits.write, Ended::WriteTimeout, "writing");
+    check(&mut unread, limits.connection.write, Ended::WriteTimeout, "writing");
 
     // The client does not close.
     for (request, why) in [
@@ -178,7 +178,7 @@ fn every_phase_has_its_time() {
         let sent = lingering.encrypted(request);
         lingering.inject(&sent);
         lingering.serve();
-        check(&mut lingering, limits.linger, why, "lingering");
+        check(&mut lingering, limits.connection.linger, why, "lingering");
     }
 }
 
@@ -249,8 +249,8 @@ fn records_of_nothing_do_not_keep_a_worker() {
     conversation.serve();
     assert_eq!(conversation.end(), None);
     let turns = conversation.turns - before;
-    assert!(turns >= records.len().div_ceil(READ * setup.limits.pipelined), "{turns} turns");
-    let late = setup.now.monotonic + setup.limits.head_time + SECOND;
+    assert!(turns >= records.len().div_ceil(READ * setup.limits.connection.pipelined), "{turns} turns");
+    let late = setup.now.monotonic + setup.limits.connection.head_time + SECOND;
     assert_eq!(conversation.connection.overdue(&setup.limits, late), Some(Ended::HeadTimeout));
 }
 

@@ -16,12 +16,13 @@ use crate::parse::escape::Escaped;
 /// # Errors
 /// What is wrong or cannot be used, in words that hold no secret.
 pub fn parse(text: &str, directory: &Path, limits: &Limits) -> Result<Target, String> {
-    let yaml_limits = yaml::Limits { bytes: limits.config, depth: limits.depth, nodes: limits.config_nodes };
+    let yaml_limits =
+        yaml::Limits { bytes: limits.config.bytes, depth: limits.expression.depth, nodes: limits.config.nodes };
     let root =
         yaml::parse(text, &yaml_limits).map_err(|error| format!("line {}: {}", error.span.line, error.message))?;
     let context_name = required(&root, "current-context")?;
     let context = named(&root, "contexts", "context", context_name)?;
-    let cluster = named(&root, "clusters", "cluster", required(context, "cluster")?)?;
+    let cluster = named(&root, "clusters", "kube_api", required(context, "kube_api")?)?;
     let user = match text_of(context, "user") {
         Some(name) => Some(named(&root, "users", "user", name)?),
         None => None,

@@ -32,7 +32,7 @@ pub struct Selection<'a> {
 /// The pods of a selection.
 ///
 /// # Errors
-/// If there is no answer by the deadline, or there are more than `limits.objects`.
+/// If there is no answer by the deadline, or there are more than `limits.objects.count`.
 pub fn pods(
     client: &Client,
     selection: Selection<'_>,
@@ -115,8 +115,8 @@ fn list<T: for<'de> Deserialize<'de>>(
             return Err(client.unexpected("list", &format!("expected a {}, found a {}", kinds[0], list.kind)));
         }
         all.extend(list.items);
-        if all.len() > limits.objects {
-            let why = format!("more than {} {plural}; narrow the selector", limits.objects);
+        if all.len() > limits.objects.count {
+            let why = format!("more than {} {plural}; narrow the selector", limits.objects.count);
             return Err(CallError { call: "list", to: client.server().to_owned(), what: Problem::TooMany(why) });
         }
         from = list.metadata.r#continue;

@@ -104,8 +104,8 @@ impl Client {
 
     /// The answer to a GET.
     pub(super) fn get(&self, name: &'static str, path: &str, deadline: Instant) -> Result<Vec<u8>, CallError> {
-        let Limits { json, review, .. } = self.limits;
-        let call = Call { name, path, accept: JSON, body: None, most: json as u64, longest: review, counted: None };
+        let (most, longest) = (self.limits.page.json as u64, self.limits.review.timeout);
+        let call = Call { name, path, accept: JSON, body: None, most, longest, counted: None };
         self.call(&call, deadline, &|body: &mut dyn Read| {
             let mut bytes = Vec::new();
             body.read_to_end(&mut bytes).map(|_| bytes).map_err(|error| error.to_string())
@@ -120,14 +120,14 @@ impl Client {
         deadline: Instant,
         read: impl Fn(&mut dyn Read) -> Result<T, String>,
     ) -> Result<T, CallError> {
-        let Limits { list, answer, .. } = self.limits;
-        let call = Call { name: "list", path, accept, body: None, most: list, longest: answer, counted: None };
+        let (most, longest) = (self.limits.objects.bytes, self.limits.answer.deadline);
+        let call = Call { name: "list", path, accept, body: None, most, longest, counted: None };
         self.call(&call, deadline, &read)
     }
 
     fn post<'a>(&self, name: &'static str, path: &'a str, body: &'a [u8], counted: Option<&'a Calls>) -> Call<'a> {
-        let Limits { json, review, .. } = self.limits;
-        Call { name, path, accept: JSON, body: Some(body), most: json as u64, longest: review, counted }
+        let (most, longest) = (self.limits.page.json as u64, self.limits.review.timeout);
+        Call { name, path, accept: JSON, body: Some(body), most, longest, counted }
     }
 
     /// An answer that is not what was asked for.
@@ -239,19 +239,20 @@ impl Client {
     fn make(&self) -> Result<Ready, String> {
         let mut tls = TlsConfig::builder().disable_verification(self.target.insecure);
         if let Some(authorities) = &self.target.authorities {
-            let authorities = certificates(&self.bytes(authorities, self.limits.ca)?, "certificate authority")?;
+            let authorities =
+                certificates(&self.bytes(authorities, self.limits.config.certificates)?, "certificate authority")?;
             tls = tls.root_certs(RootCerts::new_with_certs(&authorities));
         }
         if let Some((certificate, key)) = &self.target.certificate {
-            let chain = certificates(&self.bytes(certificate, self.limits.ca)?, "client certificate")?;
-            let pem = self.bytes(key, self.limits.secret)?;
+            let chain = certificates(&self.bytes(certificate, self.limits.config.certificates)?, "client certificate")?;
+            let pem = self.bytes(key, self.limits.config.secret)?;
             let key = PrivateKey::from_pem(&pem)
                 .map_err(|_| "client key: holds no private key (PEM: PKCS#8, PKCS#1 or SEC1)")?;
             fits(&chain, &pem)?;
             tls = tls.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
         }
         let authorization = match &self.target.token {
-            Some(token) => Some(bearer(&self.bytes(token, self.limits.secret)?)?),
+            Some(token) => Some(bearer(&self.bytes(token, self.limits.config.secret)?)?),
             None => None,
         };
         let config = Config::builder()
@@ -259,8 +260,8 @@ impl Client {
             .max_redirects(0)
             .max_redirects_will_error(false)
             .proxy(None)
-            .timeout_connect(Some(self.limits.connect_tls))
-            .max_response_header_size(self.limits.response_head)
+            .timeout_connect(Some(self.limits.fetch.connect_tls))
+            .max_response_header_size(self.limits.fetch.response_head)
             .user_agent(concat!("metriclet/", env!("CARGO_PKG_VERSION")))
             .tls_config(tls.build())
             .build();
