@@ -22,7 +22,7 @@ pub fn parse(text: &str, directory: &Path, limits: &Limits) -> Result<Target, St
         yaml::parse(text, &yaml_limits).map_err(|error| format!("line {}: {}", error.span.line, error.message))?;
     let context_name = required(&root, "current-context")?;
     let context = named(&root, "contexts", "context", context_name)?;
-    let cluster = named(&root, "clusters", "kube_api", required(context, "kube_api")?)?;
+    let cluster = named(&root, "clusters", "cluster", required(context, "cluster")?)?;
     let user = match text_of(context, "user") {
         Some(name) => Some(named(&root, "users", "user", name)?),
         None => None,
