@@ -225,7 +225,7 @@ impl fmt::Display for RouteLabels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (verb, version, resource, scope) = match self.0 {
             Route::Namespaced(version) => ("GET", version.as_str(), "*", "resource"),
-            Route::RootScoped(version) => ("LIST", version.as_str(), "*", "kube_api"),
+            Route::RootScoped(version) => ("LIST", version.as_str(), "*", "cluster"),
             Route::Discovery => ("GET", "", "discovery", ""),
             Route::Health => ("GET", "", "health", ""),
             Route::OwnMetrics => ("GET", "", "metrics", ""),
