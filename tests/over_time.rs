@@ -22,7 +22,7 @@ use metriclet::kube_api::client::Client;
 use metriclet::kube_api::kubeconfig;
 use metriclet::metrics::objects::Objects;
 use metriclet::metrics::trace::Trace;
-use metriclet::source::cache::Wait;
+use metriclet::source::waiting::Patience;
 use metriclet::telemetry::clock::{Clock, Now};
 use serde_json::{Value, json};
 
@@ -90,7 +90,7 @@ impl World {
         let (now, mut trace) = (self.clock.now(), Trace::on());
         // Of all pods, unless said otherwise.
         let target = if metric.contains('/') { format!("{PATH}{metric}") } else { format!("{PATH}pods/*/{metric}") };
-        let wait = Wait::Until(now.monotonic + self.limits.answer.deadline);
+        let wait = Patience::until(now.monotonic + self.limits.answer.deadline);
         let Answer::Reply(reply) = self.api.answer(&Request::get(&target), wait, now, &mut trace) else { panic!() };
         let mut body: Value = serde_json::from_slice(&reply.body).unwrap();
         let steps = trace.steps().iter().map(|step| format!("{} {}", step.what, step.detail)).collect();

@@ -14,7 +14,7 @@ use metriclet::app;
 use metriclet::config::limits::Limits;
 use metriclet::metrics::trace::Trace;
 use metriclet::parse::path::{self, ApiPath, MetricPath};
-use metriclet::source::cache::Wait;
+use metriclet::source::waiting::Patience;
 use metriclet::telemetry::clock::Clock;
 
 const PATHS: usize = 50_000;
@@ -123,7 +123,7 @@ fn api() -> (Api, Peer) {
 }
 
 fn ask(api: &Api, request: Request<'_>) -> Reply {
-    match api.answer(&request, Wait::No, Clock::system().now(), &mut Trace::off()) {
+    match api.answer(&request, Patience::NONE, Clock::system().now(), &mut Trace::off()) {
         Answer::Reply(reply) => reply,
         Answer::WouldWait(_) => panic!("{request:?} waits, though there is nobody to wait for"),
     }
@@ -165,10 +165,7 @@ fn what_is_asked_about_is_what_is_served() {
                 metrics += 1;
                 // It is the access that could not be granted, not a metric that could not be had.
                 let body = String::from_utf8(known.body).unwrap();
-                assert!(
-                    known.code == 503 && body.contains("cannot tell whether access is granted"),
-                    "{target}: {body}"
-                );
+                assert!(known.code == 503 && body.contains("cannot authorize the request"), "{target}: {body}");
                 assert_eq!(path::parse(&derived(&metric), 64 << 10), Ok(ApiPath::Metric(metric)), "{target}");
             }
             Ok(ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..)) => assert_eq!(known.code, 503, "{target}"),

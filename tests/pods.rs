@@ -5,6 +5,8 @@ mod common;
 use std::collections::BTreeSet;
 use std::io::Write;
 use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::kubernetes::{Kubernetes, Reply, arrived};
 use common::pods::{PODS, address, all, bind, command, config, named, one, pod, server, serving, text, with};
@@ -166,7 +168,7 @@ fn pods_that_fail_are_left_out() {
 #[test]
 fn another_pod_never_gets_what_was_of_the_one_before() {
     let (port, mut listeners) = bind(1);
-    let body = std::sync::Arc::new(std::sync::Mutex::new("queue_depth 1\n".to_owned()));
+    let body = Arc::new(std::sync::Mutex::new("queue_depth 1\n".to_owned()));
     let current = body.clone();
     let _pod = Upstream::on(listeners.remove(0), move |_, stream| text(stream, &current.lock().unwrap()));
     let kubernetes = Kubernetes::start();
@@ -456,4 +458,44 @@ fn a_reason_names_no_pod_unless_it_was_asked_for() {
     };
     assert_eq!(all(&server, "app%3Dweb"), says("all pods"));
     assert_eq!(one(&server, "web-1"), says("pods/web-1"));
+}
+
+/// Lists that hang are the Kubernetes API's doing: other rules of the same source answer meanwhile.
+#[test]
+fn lists_that_hang_leave_their_source_alone() {
+    let (port, _pods) = numbers(1);
+    let page = Upstream::text("load 7\n");
+    let kubernetes = Kubernetes::start();
+    kubernetes.set(PODS, vec![pod(0)]);
+    let config = format!(
+        "sources:\n  app: {{url: '{}', namespaces: [shop], cache: 0s}}\n  pods: {{pods: {{port: {port}}}, dangerAllowLoopback: true}}\nmetrics:\n  \
+         - {{name: queue_depth, object: pods, source: pods, value: queue_depth}}\n  \
+         - {{name: load, object: services, source: app, describes: {{namespace: shop, name: web}}}}\n",
+        page.url()
+    );
+    let server = server(&kubernetes, &config);
+    let gate = Gate::default();
+    let held = gate.clone();
+    let lists = Arc::new(AtomicUsize::new(0));
+    let count = lists.clone();
+    kubernetes.script(move |call| {
+        if !call.path.starts_with(PODS) {
+            return Reply::Good;
+        }
+        count.fetch_add(1, Ordering::SeqCst);
+        Reply::Late(held.clone())
+    });
+    // More lists, each with a selector of its own, than there are workers.
+    let path = |n| format!("namespaces/shop/pods/*/queue_depth?labelSelector=app%20in%20(web,x{n})");
+    let callers: Vec<_> = (0..40).map(|n| server.ask(&path(n))).collect();
+    eventually(|| match lists.load(Ordering::SeqCst) {
+        8 => Ok(()),
+        other => Err(format!("{other} lists are on their way")),
+    });
+    for _ in 0..10 {
+        assert_eq!(server.metric("namespaces/shop/services/web/load").values(), "web 7");
+    }
+    assert_eq!(lists.load(Ordering::SeqCst), 8, "lists hold half of the workers at most");
+    gate.open();
+    drop(callers);
 }

@@ -12,7 +12,7 @@ use metriclet::app;
 use metriclet::config::file;
 use metriclet::config::limits::Limits;
 use metriclet::metrics::trace::Trace;
-use metriclet::source::cache::Wait;
+use metriclet::source::waiting::Patience;
 use metriclet::telemetry::clock::{Clock, Now};
 use serde_json::Value;
 
@@ -41,7 +41,7 @@ fuzz_target!(|input: (&str, &str, Option<&str>, Option<&str>)| {
     let headers: Vec<_> =
         headers.iter().filter_map(|(name, value)| Some((*name, value.as_ref()?.as_bytes()))).collect();
     let request = Request { method, target, headers: &headers, origin: Origin::Loopback };
-    let answer = || api.answer(&request, Wait::No, *now, &mut Trace::off());
+    let answer = || api.answer(&request, Patience::NONE, *now, &mut Trace::off());
     let Answer::Reply(reply) = answer() else { return };
     assert!((200..600).contains(&reply.code));
     if reply.content_type == JSON {

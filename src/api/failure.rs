@@ -6,6 +6,7 @@ use super::guard::Turned;
 use crate::kube::status::{Details, Reason, Status};
 use crate::metrics::failure::Failure;
 use crate::parse::head::HeadError;
+use crate::source::waiting::Waiting;
 
 /// Turns failures into Statuses whose message is at most `max` bytes.
 #[derive(Clone, Copy, Debug)]
@@ -40,12 +41,12 @@ impl Failures {
                 self.status(Reason::Forbidden, forbidden).about(details)
             }
             Turned::Unknown(why) => {
-                self.status(Reason::ServiceUnavailable, &format_args!("cannot tell who asks: {why}"))
+                self.status(Reason::ServiceUnavailable, &format_args!("cannot authenticate the request: {why}"))
             }
             Turned::Unchecked(why) => {
-                self.status(Reason::ServiceUnavailable, &format_args!("cannot tell whether access is granted: {why}"))
+                self.status(Reason::ServiceUnavailable, &format_args!("cannot authorize the request: {why}"))
             }
-            Turned::WouldWait(_) => self.overloaded(true),
+            Turned::WouldWait(waiting) => self.overloaded(*waiting),
         }
     }
 
@@ -59,11 +60,14 @@ impl Failures {
         self.status(Reason::NotAcceptable, &"only the following media types are accepted: application/json")
     }
 
-    /// 503: there is nobody to do it, as all wait for sources, or for the Kubernetes API to judge the callers.
-    pub fn overloaded(self, for_reviews: bool) -> Status {
-        let why = match for_reviews {
-            true => "too many requests wait for the Kubernetes API to say who asks and what they may",
-            false => "too many requests wait for sources that are slow to answer",
+    /// 503: the queue for this is full, or the request's deadline passed in it.
+    pub fn overloaded(self, waiting: Waiting) -> Status {
+        let why = match waiting {
+            Waiting::Source(_) => "too many requests are waiting for slow sources",
+            Waiting::KubernetesLists => "too many requests are waiting for lists from the Kubernetes API",
+            Waiting::FrontProxyReviews | Waiting::DirectReviews => {
+                "too many requests are waiting for TokenReview or SubjectAccessReview"
+            }
         };
         self.status(Reason::ServiceUnavailable, &why)
     }

@@ -6,7 +6,7 @@ use super::access::{Access, Forbidden, Refusal};
 use super::identity::{Identity, Unknown, Via};
 use super::message::{Peer, Request};
 use crate::parse::path::ApiPath;
-use crate::source::cache::Wait;
+use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::Now;
 use crate::telemetry::counters::{Attempts, Counters};
 
@@ -39,8 +39,8 @@ pub enum Turned {
     Unknown(String),
     /// 503: nobody can say whether they may, and why.
     Unchecked(String),
-    /// The Kubernetes API would have to be asked, and the caller does not wait; whether a front proxy brings it.
-    WouldWait(Via),
+    /// It takes a review to know, and the caller does not wait for it.
+    WouldWait(Waiting),
 }
 
 impl Guard {
@@ -53,16 +53,16 @@ impl Guard {
         request: &Request<'_>,
         peer: Option<&Peer>,
         path: Option<&ApiPath>,
-        wait: Wait,
+        patience: Patience,
         now: Now,
     ) -> Result<Admitted, Turned> {
         let target = request.target.split('?').next().unwrap_or_default();
         if self.access.is_open(target) {
             return Ok(Admitted::Anybody);
         }
-        let user = match self.identity.who(request, peer, wait, now) {
+        let user = match self.identity.who(request, peer, patience.wait_for(Waiting::DirectReviews), now) {
             Ok(user) => user,
-            Err(Unknown::WouldWait) => return Err(Turned::WouldWait(Via::Direct)),
+            Err(Unknown::WouldWait) => return Err(Turned::WouldWait(Waiting::DirectReviews)),
             Err(Unknown::Unauthorized(why)) => {
                 debug!("not authenticated: {why}");
                 return Err(Turned::Unauthorized);
@@ -72,9 +72,13 @@ impl Guard {
                 return Err(Turned::Unknown(error.to_string()));
             }
         };
-        match self.access.check(&user, request.method, target, path, wait, now) {
+        let waiting = match user.via {
+            Via::FrontProxy => Waiting::FrontProxyReviews,
+            Via::Direct | Via::Anonymous => Waiting::DirectReviews,
+        };
+        match self.access.check(&user, request.method, target, path, patience.wait_for(waiting), now) {
             Ok(()) => Ok(Admitted::Somebody),
-            Err(Refusal::WouldWait) => Err(Turned::WouldWait(user.via)),
+            Err(Refusal::WouldWait) => Err(Turned::WouldWait(waiting)),
             Err(Refusal::Forbidden(forbidden)) => Err(Turned::Forbidden(forbidden)),
             Err(Refusal::Unavailable(error)) => Err(Turned::Unchecked(error)),
         }

@@ -24,7 +24,7 @@ use crate::parse::head::HeadError;
 use crate::parse::path::{self, ApiPath, MetricPath};
 use crate::parse::query::{self, Query};
 use crate::parse::selector::{self, Selector};
-use crate::source::cache::Wait;
+use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::{Clock, Now};
 use crate::telemetry::connections::Standing;
 use crate::telemetry::counters::{Counters, Route};
@@ -33,7 +33,6 @@ use crate::telemetry::process::Process;
 use failure::Failures;
 use guard::{Admitted, Guard, Turned};
 use health::Health;
-use identity::Via;
 use message::{Origin, Peer, Reply, Request};
 
 /// The API, whatever listener asks.
@@ -48,26 +47,19 @@ pub struct Api {
     started: Now,
 }
 
-/// The number of the Kubernetes API among the sources that are waited for.
-const REVIEWS: usize = usize::MAX;
-
-/// Likewise for those who come without a front proxy: whoever can reach us may have tokens reviewed, and must not keep the
-/// front proxies' questions waiting.
-const DIRECT_REVIEWS: usize = usize::MAX - 1;
-
 /// What came of a call.
 #[derive(Debug)]
 pub enum Answer {
     /// Its reply.
     Reply(Reply),
-    /// None yet: it has to wait for the source of this number, and the caller did not want to wait.
-    WouldWait(usize),
+    /// None yet: it has to wait for this, and the caller does not wait for it.
+    WouldWait(Waiting),
 }
 
 /// A route's result: a reply, or a Status; or neither yet.
 enum Stop {
     Status(Status),
-    WouldWait(usize),
+    WouldWait(Waiting),
 }
 
 impl From<Status> for Stop {
@@ -119,8 +111,8 @@ impl Api {
         self.counters.clone()
     }
 
-    /// Answers a call, waiting for sources only as `wait` allows. `since` is when it came in.
-    pub fn answer(&self, request: &Request<'_>, wait: Wait, since: Now, trace: &mut Trace) -> Answer {
+    /// Answers a call, waiting only as `patience` allows. `since` is when it came in.
+    pub fn answer(&self, request: &Request<'_>, patience: Patience, since: Now, trace: &mut Trace) -> Answer {
         let (raw_path, raw_query) = match request.target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
             None => (request.target, None),
@@ -130,19 +122,18 @@ impl Api {
         let pretty =
             negotiate::pretty(query.as_ref().ok().and_then(|query| query.pretty), request.header("User-Agent"));
         let route = path.as_ref().map_or(Route::Other, counted_as);
-        let admitted = self.admit(request, path.as_ref().ok(), wait, since);
+        let admitted = self.admit(request, path.as_ref().ok(), patience, since);
         let result = match (&admitted, &path, &query) {
-            (Err(Turned::WouldWait(Via::FrontProxy)), ..) => Err(Stop::WouldWait(REVIEWS)),
-            (Err(Turned::WouldWait(_)), ..) => Err(Stop::WouldWait(DIRECT_REVIEWS)),
+            (Err(Turned::WouldWait(waiting)), ..) => Err(Stop::WouldWait(*waiting)),
             (Err(turned), ..) => Err(self.failures().turned(turned).into()),
             (Ok(_), Err(error), _) => Err(self.failures().bad_request(error).into()),
             (Ok(_), _, Err(error)) => Err(self.failures().bad_request(error).into()),
-            (Ok(_), Ok(path), Ok(query)) => self.route(path, query, request, wait, pretty, trace),
+            (Ok(_), Ok(path), Ok(query)) => self.route(path, query, request, patience, pretty, trace),
         };
         let reply = match result {
             Ok(reply) => reply,
             Err(Stop::Status(status)) => Reply::json(status.code(), &status, pretty),
-            Err(Stop::WouldWait(source)) => return Answer::WouldWait(source),
+            Err(Stop::WouldWait(waiting)) => return Answer::WouldWait(waiting),
         };
         guard::count(&admitted, &self.counters);
         let took = self.clock.now().monotonic.saturating_duration_since(since.monotonic);
@@ -155,38 +146,50 @@ impl Api {
         self.counters.queued.set(count as u64);
     }
 
-    /// The reply to a request that no worker could take, and that would have waited for this source.
-    pub fn overloaded(&self, source: usize) -> Reply {
+    /// The reply to a request whose deadline passed, or whose queue was full, while it waited.
+    pub fn overloaded(&self, request: &Request<'_>, waiting: Waiting, since: Now) -> Reply {
         self.counters.overloaded.increment();
-        self.failed(&self.failures().overloaded(source >= DIRECT_REVIEWS))
+        self.failed(request, &self.failures().overloaded(waiting), since)
     }
 
     /// The reply to a request that ran into a bug.
-    pub fn bug(&self) -> Reply {
+    pub fn bug(&self, request: &Request<'_>, since: Now) -> Reply {
         self.counters.panics.increment();
-        self.failed(&self.failures().bug())
+        self.failed(request, &self.failures().bug(), since)
     }
 
-    /// The reply to a request that is refused before it is looked at.
-    pub fn refused(&self, why: &str) -> Reply {
-        self.failed(&self.failures().bad_request(&why))
+    /// The reply to a request that the listener refuses.
+    pub fn refused(&self, request: &Request<'_>, why: &str, since: Now) -> Reply {
+        self.failed(request, &self.failures().bad_request(&why), since)
     }
 
-    /// The reply to a request whose head is refused.
+    /// The reply to a request whose head cannot be read, so that its route is not known.
     pub fn refused_head(&self, error: &HeadError) -> Reply {
-        self.failed(&self.failures().head(error))
+        let status = self.failures().head(error);
+        self.counters.request(Route::Other, status.code(), std::time::Duration::ZERO);
+        Reply::json(status.code(), &status, false)
     }
 
-    fn failed(&self, status: &Status) -> Reply {
-        self.counters.request(Route::Other, status.code(), std::time::Duration::ZERO);
+    /// Counts a failure under the route of its request, so that alerts on failing metric requests see it.
+    fn failed(&self, request: &Request<'_>, status: &Status, since: Now) -> Reply {
+        let path = request.target.split('?').next().unwrap_or_default();
+        let route = path::parse(path, self.limits.request.path).as_ref().map_or(Route::Other, counted_as);
+        let took = self.clock.now().monotonic.saturating_duration_since(since.monotonic);
+        self.counters.request(route, status.code(), took);
         Reply::json(status.code(), status, false)
     }
 
     /// Lets pass who may.
-    fn admit(&self, request: &Request<'_>, path: Option<&ApiPath>, wait: Wait, now: Now) -> Result<Admitted, Turned> {
+    fn admit(
+        &self,
+        request: &Request<'_>,
+        path: Option<&ApiPath>,
+        patience: Patience,
+        now: Now,
+    ) -> Result<Admitted, Turned> {
         let Origin::Network(peer) = request.origin else { return Ok(Admitted::Anybody) };
         match self.guard.get() {
-            Some(guard) => guard.admit(request, peer, path, wait, now),
+            Some(guard) => guard.admit(request, peer, path, patience, now),
             None => Err(Turned::Unknown("nobody was told whom to trust".to_owned())),
         }
     }
@@ -196,7 +199,7 @@ impl Api {
         path: &ApiPath,
         query: &Query,
         request: &Request<'_>,
-        wait: Wait,
+        patience: Patience,
         pretty: bool,
         trace: &mut Trace,
     ) -> Result<Reply, Stop> {
@@ -218,7 +221,7 @@ impl Api {
             }
             ApiPath::Metric(path) => {
                 self.check(request, negotiate::Route::Object)?;
-                self.metric(path, query, wait, pretty, trace)
+                self.metric(path, query, patience, pretty, trace)
             }
         }
     }
@@ -238,7 +241,7 @@ impl Api {
         &self,
         path: &MetricPath,
         query: &Query,
-        wait: Wait,
+        patience: Patience,
         pretty: bool,
         trace: &mut Trace,
     ) -> Result<Reply, Stop> {
@@ -246,9 +249,9 @@ impl Api {
         let metric_selector = self.selector("metricLabelSelector", query.metric_label_selector.as_deref())?;
         self.check_field_selector(path, query)?;
         let ask = Ask { path, label_selector: &label_selector, metric_selector: &metric_selector };
-        let answer = match self.metrics.answer(ask, wait, trace) {
+        let answer = match self.metrics.answer(ask, patience, trace) {
             Ok(answer) => answer,
-            Err(Failure::WouldWait(source)) => return Err(Stop::WouldWait(source)),
+            Err(Failure::WouldWait(waiting)) => return Err(Stop::WouldWait(waiting)),
             Err(failure) => return Err(self.failures().metric(&failure).into()),
         };
         let (selector, items) = (answer.selector.as_ref(), &answer.items);

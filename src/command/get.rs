@@ -16,7 +16,7 @@ use crate::config::limits::Limits;
 use crate::metrics::trace::{Step, Trace};
 use crate::parse::escape::Escaped;
 use crate::parse::path::{self, ApiPath, GROUP};
-use crate::source::cache::Wait;
+use crate::source::waiting::Patience;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
 
@@ -72,10 +72,11 @@ pub fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
 }
 
 fn answer(api: &Api, target: &str, limits: &Limits, clock: &Clock, trace: &mut Trace) -> Reply {
-    let since = clock.now();
-    match api.answer(&Request::get(target), Wait::Until(since.monotonic + limits.answer.deadline), since, trace) {
+    let (since, request) = (clock.now(), Request::get(target));
+    let patience = Patience::until(since.monotonic + limits.answer.deadline);
+    match api.answer(&request, patience, since, trace) {
         Answer::Reply(reply) => reply,
-        Answer::WouldWait(source) => api.overloaded(source),
+        Answer::WouldWait(waiting) => api.overloaded(&request, waiting, since),
     }
 }
 

@@ -78,7 +78,7 @@ impl Listeners {
         };
         let plain = match serve.listen {
             Listen::At(address) => Some(
-                Plain::start(address, threads.workers(), on_failure("plain"))
+                Plain::start(address, threads.workers())
                     .map_err(|failure| StartError::System(format!("cannot listen on {address}: {failure}")))?,
             ),
             Listen::Off => None,

@@ -293,8 +293,18 @@ limits! {
 
     /// Limits of the plain listener.
     PlainLimits {
-        /// Declared body of a request that is still answered, with a refusal. 16 MiB.
-        refused_body: usize = 16 * MIB,
+        /// Silence of a client, within a request and between two. 5 s: tiny_http has a thread for each connection.
+        receive: Duration = secs(5),
+        /// Silence of a client that does not read its answer. 5 s.
+        send: Duration = secs(5),
+        /// How long accepting pauses when descriptors or threads run out. 200 ms.
+        accept_pause: Duration = millis(200),
+        /// Chunked body that is read and discarded, so that the connection stays usable. 16 MiB.
+        discarded_body: u64 = 16 * MIB as u64,
+        /// Threads that read bodies. 4: each waits for one client at a time.
+        discarders: usize = 4,
+        /// Requests waiting for those. 1,024: each has a connection open.
+        discard_queue: usize = 1_024,
     }
 
     /// Limits of the connections of the secure listener. A client without a verified certificate is *unverified*.

@@ -8,13 +8,13 @@ use super::outcome::{Absence, Fault};
 use crate::config::model::{Rule, Value};
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::source::error::SourceError;
+use crate::source::waiting::Waiting;
 
 /// Why a metric is not answered.
 #[derive(Debug)]
 pub enum Failure {
-    /// It would have to wait for a source, and the caller does not want to; the source's number tells callers apart
-    /// that wait for the same one.
-    WouldWait(usize),
+    /// The answer has to wait for this, and the caller does not wait for it.
+    WouldWait(Waiting),
     /// The request cannot be honoured: 400.
     BadRequest(String),
     /// No rule, or nothing there: 404.
@@ -26,7 +26,7 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::WouldWait(_) => f.write_str("the source would have to be waited for"),
+            Self::WouldWait(_) => f.write_str("the answer is not in memory"),
             Self::BadRequest(message) | Self::NotFound(message) | Self::Unavailable(message) => f.write_str(message),
         }
     }

@@ -25,8 +25,8 @@ use crate::kube::kinds;
 use crate::kube::meta::LabelSelector;
 use crate::parse::path::MetricPath;
 use crate::parse::selector::Selector;
-use crate::source::cache::Wait;
 use crate::source::upstream::Shared;
+use crate::source::waiting::Patience;
 use failure::{Failure, Subject};
 use history::Room;
 use objects::Objects;
@@ -113,17 +113,17 @@ impl Metrics {
         self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Answers one request, waiting for a source only as `wait` allows.
+    /// Answers one request, waiting only as `patience` allows.
     ///
     /// # Errors
     /// Every way in which there is no honest answer; see [`Failure`].
-    pub fn answer(&self, ask: Ask<'_>, wait: Wait, trace: &mut Trace) -> Result<Answer, Failure> {
+    pub fn answer(&self, ask: Ask<'_>, patience: Patience, trace: &mut Trace) -> Result<Answer, Failure> {
         let (served, kind) = self.rule(ask.path)?;
         let (shared, objects) = (&*self.shared, self.objects.get());
         let (scraper, steady) = (&self.scraper, self.steady);
         let request =
             Request { ask, served: &served, kind: &kind, shared, objects, scraper, steady, owner: "", healthy: true };
-        request.answer(wait, trace)
+        request.answer(patience, trace)
     }
 
     fn rule(&self, path: &MetricPath) -> Result<(Arc<Served>, Arc<ObjectKind>), Failure> {

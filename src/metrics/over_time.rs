@@ -29,6 +29,7 @@ use crate::source::cache::Wait;
 use crate::source::error::SourceError;
 use crate::source::page::{Found, Page};
 use crate::source::upstream::Shared;
+use crate::source::waiting::Patience;
 use crate::telemetry::clock::Steady;
 
 /// The values of these pods, each with the address of its page.
@@ -79,7 +80,7 @@ pub(super) fn answer(
 pub(super) fn of_page(
     request: &Request<'_>,
     past: &Past,
-    wait: Wait,
+    patience: Patience,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
     let about = request.about();
@@ -114,7 +115,7 @@ pub(super) fn of_page(
     let members: Vec<&Sampled<'_>> = members.iter().collect();
     let answer = match &request.ask.path.name {
         ObjectName::One(name) => request.named(name, request.one(&members, sampled, trace)),
-        ObjectName::All => request.all(&members, sampled, wait, trace),
+        ObjectName::All => request.all(&members, sampled, patience, trace),
     };
     match (answer, trouble) {
         // What is not there, may be so because of this.

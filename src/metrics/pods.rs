@@ -14,9 +14,9 @@ use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
 use crate::kube_api::objects::Selection;
 use crate::parse::path::ObjectName;
-use crate::source::cache::Wait;
 use crate::source::error::SourceError;
 use crate::source::page::Found;
+use crate::source::waiting::{Patience, Waiting};
 
 /// Why a pod is not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,10 +41,10 @@ pub(super) enum Unasked {
 pub(super) fn answer(
     request: &Request<'_>,
     of: &Pods,
-    wait: Wait,
+    patience: Patience,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
-    let pods = list(request, wait)?;
+    let pods = list(request, patience)?;
     let pods = match pods.as_ref() {
         Ok(pods) => pods.as_slice(),
         Err(_) => &[],
@@ -72,8 +72,9 @@ pub(super) fn answer(
     }
     let urls: Vec<String> = asked.iter().map(|(_, url)| url.clone()).collect();
     let upstream = &request.served.upstream;
-    let Some(pages) = upstream.pages(&urls, &request.served.want, wait) else {
-        return Err(Failure::WouldWait(upstream.index()));
+    let waiting = Waiting::Source(upstream.index());
+    let Some(pages) = upstream.pages(&urls, &request.served.want, patience.wait_for(waiting)) else {
+        return Err(Failure::WouldWait(waiting));
     };
     let mut outcome = Outcome { unasked, ..Outcome::default() };
     for ((pod, url), page) in asked.into_iter().zip(pages) {
@@ -152,7 +153,7 @@ impl Outcome {
 /// The pods that the request is about, as the Kubernetes API lists them.
 fn list(
     request: &Request<'_>,
-    wait: Wait,
+    patience: Patience,
 ) -> Result<std::sync::Arc<Result<Vec<Pod>, crate::kube_api::error::CallError>>, Failure> {
     let Some(objects) = request.objects else {
         let why = "there is no Kubernetes API to ask for pods; outside a cluster --kubeconfig names one";
@@ -168,8 +169,9 @@ fn list(
         ObjectName::All => None,
     };
     let selection = Selection { namespace: namespace.as_deref(), label_selector: &label_selector, name };
+    let wait = patience.wait_for(Waiting::KubernetesLists);
     objects.pods(selection, wait, request.shared.clock().now().monotonic).map_err(|unlisted| match unlisted {
-        Unlisted::WouldWait => Failure::WouldWait(request.served.upstream.index()),
+        Unlisted::WouldWait => Failure::WouldWait(Waiting::KubernetesLists),
         Unlisted::Failed(why) => request.about().page(&why),
     })
 }

@@ -10,18 +10,23 @@ use crate::kube::custom_metrics::MetricValue;
 use crate::parse::expression::{Injection, MatchOp, Matcher};
 use crate::parse::path::ObjectName;
 use crate::parse::selector::{Operator, Requirement};
-use crate::source::cache::Wait;
 use crate::source::error::SourceError;
 use crate::source::prometheus::{Question, Sample};
+use crate::source::waiting::{Patience, Waiting};
 
 /// The values of the objects that are asked for.
-pub(super) fn answer(request: &Request<'_>, wait: Wait, trace: &mut Trace) -> Result<Vec<MetricValue>, Failure> {
+pub(super) fn answer(
+    request: &Request<'_>,
+    patience: Patience,
+    trace: &mut Trace,
+) -> Result<Vec<MetricValue>, Failure> {
     let question = question(request)?;
     trace.note("query", || question.query.clone());
     let upstream = &request.served.upstream;
-    let answer = match upstream.answer(&question, wait) {
+    let waiting = Waiting::Source(upstream.index());
+    let answer = match upstream.answer(&question, patience.wait_for(waiting)) {
         Ok(answer) => answer,
-        Err(SourceError::WouldWait) => return Err(Failure::WouldWait(upstream.index())),
+        Err(SourceError::WouldWait) => return Err(Failure::WouldWait(waiting)),
         Err(error) => {
             trace.note("failed", || error.detail());
             return Err(request.about().source(&error));
@@ -31,7 +36,7 @@ pub(super) fn answer(request: &Request<'_>, wait: Wait, trace: &mut Trace) -> Re
     let samples: Vec<&Sample> = answer.samples.iter().collect();
     match &request.ask.path.name {
         ObjectName::One(name) => request.named(name, request.one(&samples, answer.at, trace)),
-        ObjectName::All => request.all(&samples, answer.at, wait, trace),
+        ObjectName::All => request.all(&samples, answer.at, patience, trace),
     }
 }
 

@@ -21,10 +21,10 @@ use crate::parse::escape::Escaped;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::selector::Selector;
 use crate::parse::url_template::{Placeholder, Template, Values};
-use crate::source::cache::Wait;
 use crate::source::error::SourceError;
 use crate::source::page::{Found, JsonItem, Page, Series};
 use crate::source::upstream::Shared;
+use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::Steady;
 
 /// One request with its rule: the way from there to values.
@@ -60,36 +60,42 @@ enum Picked {
 }
 
 impl Request<'_> {
-    pub(super) fn answer(&self, wait: Wait, trace: &mut Trace) -> Result<Answer, Failure> {
+    pub(super) fn answer(&self, patience: Patience, trace: &mut Trace) -> Result<Answer, Failure> {
         let Served { rule, upstream, .. } = &**self.served;
         trace.note("rule", || format!("{} of {}, value {}", rule.name, self.kind.resource, self.about().value()));
         self.check_namespace()?;
         let selector = self.metric_selector()?;
         let items = match &upstream.source().target {
-            Target::Pods(of) => pods::answer(self, of, wait, trace)?,
-            Target::Url(template) => self.behind_url(template, wait, trace)?,
-            Target::Prometheus(_) => prometheus::answer(self, wait, trace)?,
+            Target::Pods(of) => pods::answer(self, of, patience, trace)?,
+            Target::Url(template) => self.behind_url(template, patience, trace)?,
+            Target::Prometheus(_) => prometheus::answer(self, patience, trace)?,
         };
         Ok(Answer { items, selector })
     }
 
-    fn behind_url(&self, template: &Template, wait: Wait, trace: &mut Trace) -> Result<Vec<MetricValue>, Failure> {
+    fn behind_url(
+        &self,
+        template: &Template,
+        patience: Patience,
+        trace: &mut Trace,
+    ) -> Result<Vec<MetricValue>, Failure> {
         let Served { upstream, want, .. } = &**self.served;
         let url = self.url(template)?;
         trace.note("url", || url.clone());
         if let Some(past) = &self.served.past {
-            return over_time::of_page(self, past, wait, trace);
+            return over_time::of_page(self, past, patience, trace);
         }
-        let page = match upstream.page(&url, want, wait) {
+        let waiting = Waiting::Source(upstream.index());
+        let page = match upstream.page(&url, want, patience.wait_for(waiting)) {
             Ok(page) => page,
-            Err(SourceError::WouldWait) => return Err(Failure::WouldWait(upstream.index())),
+            Err(SourceError::WouldWait) => return Err(Failure::WouldWait(waiting)),
             Err(error) => {
                 trace.note("failed", || error.detail());
                 return Err(self.about().source(&error));
             }
         };
         trace.note("page", || page.describe());
-        self.values(&page, wait, trace)
+        self.values(&page, patience, trace)
     }
 
     pub(super) fn about(&self) -> About<'_> {
@@ -146,13 +152,13 @@ impl Request<'_> {
         template.expand(&values).map_err(|error| self.about().bad_request(&error))
     }
 
-    fn values(&self, page: &Page, wait: Wait, trace: &mut Trace) -> Result<Vec<MetricValue>, Failure> {
+    fn values(&self, page: &Page, patience: Patience, trace: &mut Trace) -> Result<Vec<MetricValue>, Failure> {
         match &self.ask.path.name {
             ObjectName::One(name) => self.named(name, self.verdict(page, trace)?),
             ObjectName::All => match self.members(page, trace)? {
-                Members::Number(item) => self.all(&[&item], page.at, wait, trace),
-                Members::Items(items) => self.all(&items.iter().collect::<Vec<_>>(), page.at, wait, trace),
-                Members::Series(series) => self.all(&series, page.at, wait, trace),
+                Members::Number(item) => self.all(&[&item], page.at, patience, trace),
+                Members::Items(items) => self.all(&items.iter().collect::<Vec<_>>(), page.at, patience, trace),
+                Members::Series(series) => self.all(&series, page.at, patience, trace),
             },
         }
     }
@@ -222,7 +228,7 @@ impl Request<'_> {
     }
 
     /// The objects that `labelSelector` picks, as far as their own labels tell; `None` for all.
-    fn picked<T: Member>(&self, members: &[&T], wait: Wait) -> Result<Picked, Failure> {
+    fn picked<T: Member>(&self, members: &[&T], patience: Patience) -> Result<Picked, Failure> {
         let selector = self.ask.label_selector;
         if selector.is_everything() {
             return Ok(Picked::All);
@@ -238,12 +244,12 @@ impl Request<'_> {
                     if seen.is_empty() { "none".to_owned() } else { seen.join(", ") }
                 ))),
             },
-            SelectorMode::Kubernetes => self.listed(wait).map(Picked::Listed),
+            SelectorMode::Kubernetes => self.listed(patience).map(Picked::Listed),
         }
     }
 
     /// The names of those that the Kubernetes API lists for `labelSelector`.
-    fn listed(&self, wait: Wait) -> Result<HashSet<String>, Failure> {
+    fn listed(&self, patience: Patience) -> Result<HashSet<String>, Failure> {
         let about = self.about();
         let Some(objects) = self.objects else {
             let source = &self.served.upstream.source().name;
@@ -256,9 +262,14 @@ impl Request<'_> {
         let label_selector = self.ask.label_selector.to_string();
         let namespace = self.ask.path.namespace.as_deref();
         let selection = Selection { namespace, label_selector: &label_selector, name: None };
-        match objects.names(self.kind, selection, wait, self.shared.clock().now().monotonic) {
+        match objects.names(
+            self.kind,
+            selection,
+            patience.wait_for(Waiting::KubernetesLists),
+            self.shared.clock().now().monotonic,
+        ) {
             Ok(names) => Ok(names.iter().flatten().cloned().collect()),
-            Err(Unlisted::WouldWait) => Err(Failure::WouldWait(self.served.upstream.index())),
+            Err(Unlisted::WouldWait) => Err(Failure::WouldWait(Waiting::KubernetesLists)),
             Err(Unlisted::Failed(why)) => Err(about.page(&why)),
         }
     }
@@ -290,10 +301,10 @@ impl Request<'_> {
         &self,
         members: &[&T],
         at: i64,
-        wait: Wait,
+        patience: Patience,
         trace: &mut Trace,
     ) -> Result<Vec<MetricValue>, Failure> {
-        let picked = self.picked(members, wait)?;
+        let picked = self.picked(members, patience)?;
         let everything = Selector::everything();
         let by_labels = if matches!(picked, Picked::ByLabels) { self.ask.label_selector } else { &everything };
         let (mut objects, why_none) = match self.select(members, by_labels) {

@@ -1,38 +1,34 @@
 //! The plain listener: HTTP on loopback by tiny_http, for a laptop, a TLS-terminating sidecar, or `curl`.
 //!
-//! It asks nobody who they are, so it serves loopback only, and only requests whose Host is loopback too: a page in a
-//! browser could otherwise reach it under a name of its own (DNS rebinding). X-Remote-* and Authorization mean nothing
-//! here.
+//! It does not authenticate, so it binds to loopback only, and accepts only requests whose Host is loopback too: a web page
+//! could otherwise reach it under a name of its own (DNS rebinding). X-Remote-* and Authorization have no meaning here.
 
-use std::io::{self, Cursor};
+mod acceptor;
+
+use std::io::{self, Cursor, Read};
 use std::mem;
-use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::panic;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use log::{debug, warn};
 use once_cell::sync::Lazy;
 use tiny_http::{Header, Response, StatusCode};
 
-use super::workers::{Workers, join, spawn};
+use self::acceptor::Acceptor;
+use super::workers::{Pending, Workers, spawn};
 use crate::api::Answer;
 use crate::api::message::{Origin, Reply, Request};
+use crate::config::limits::PlainLimits;
 use crate::parse::escape::Escaped;
+use crate::source::queue::FairQueue;
+
+/// Requests whose body is to be read and thrown away, with their replies.
+type Discards = FairQueue<(), (tiny_http::Request, Reply)>;
 
 /// A running plain listener.
 pub struct Plain {
-    shared: Arc<Shared>,
-    address: SocketAddr,
-    receivers: Vec<JoinHandle<()>>,
-}
-
-struct Shared {
-    server: tiny_http::Server,
-    workers: Arc<Workers>,
-    stopping: AtomicBool,
+    acceptor: Acceptor,
 }
 
 /// Kubernetes' servers forbid caching everywhere, and guessing of types where the body is text.
@@ -40,121 +36,89 @@ static CACHE_CONTROL: Lazy<Option<Header>> = Lazy::new(|| header("Cache-Control"
 static NO_SNIFF: Lazy<Option<Header>> = Lazy::new(|| header("X-Content-Type-Options", "nosniff"));
 
 impl Plain {
-    /// Binds and starts serving. `on_failure` is told when the listener has stopped for good on its own.
+    /// Binds and starts serving.
     ///
     /// # Errors
-    /// If the address cannot be bound; the text names it.
-    pub fn start(
-        address: SocketAddr,
-        workers: Arc<Workers>,
-        on_failure: impl Fn(String) + Send + Sync + 'static,
-    ) -> io::Result<Self> {
-        let listener = TcpListener::bind(address)?;
-        // Accepted sockets inherit it. Without it an answer in several writes waits for the peer's delayed ACK: 40 ms.
-        rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;
-        let address = listener.local_addr()?;
-        let server = tiny_http::Server::from_listener(listener, None).map_err(io::Error::other)?;
-        let shared = Arc::new(Shared { server, workers, stopping: AtomicBool::new(false) });
-        let on_failure = Arc::new(on_failure);
-        let failed = on_failure.clone();
-        on_accept_panic(move |why| failed(why));
-        let mut receivers = Vec::new();
-        for number in 0..shared.workers.limits().workers.fast {
-            let (shared, on_failure) = (shared.clone(), on_failure.clone());
-            receivers.push(spawn(&format!("plain-{number}"), move || shared.receive(&*on_failure))?);
-        }
-        Ok(Self { shared, address, receivers })
+    /// If the address cannot be bound.
+    pub fn start(address: SocketAddr, workers: Arc<Workers>) -> io::Result<Self> {
+        let limits = workers.limits().clone();
+        let discards = start_discards(&limits.plain)?;
+        let handler = move |request| handle(request, &workers, &discards);
+        Ok(Self { acceptor: Acceptor::start(address, &limits, handler)? })
     }
 
-    /// Where it listens; the port is the one that was given where 0 was asked for.
+    /// Where it listens; the port is the chosen one where 0 was requested.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.acceptor.address()
     }
 
-    /// Takes no more requests, until the deadline. Whether every one was answered, or is in the hands of [`Workers`].
+    /// Accepts no more requests. Whether every one was answered, or handed to [`Workers`], by the deadline.
     pub fn stop(&self, deadline: Instant) -> bool {
-        self.shared.stopping.store(true, Ordering::SeqCst);
-        for _ in &self.receivers {
-            self.shared.server.unblock();
-        }
-        join(&self.receivers, deadline)
+        self.acceptor.stop(deadline)
     }
 }
 
-/// tiny_http's accept loop clones each socket and panics where that fails, as it does when files run out; `recv` would
-/// then wait for ever. Nothing else in that file panics.
-fn on_accept_panic(on_failure: impl Fn(String) + Send + Sync + 'static) {
-    let before = panic::take_hook();
-    panic::set_hook(Box::new(move |info| {
-        before(info);
-        if info.location().is_some_and(|place| place.file().ends_with("refined_tcp_stream.rs")) {
-            let why = info.payload().downcast_ref::<String>().map_or("no reason given", String::as_str);
-            on_failure(format!("cannot accept connections: {why}"));
-        }
-    }));
-}
-
-impl Shared {
-    /// One fast worker: answers from memory, hands on what has to wait.
-    fn receive(&self, on_failure: &dyn Fn(String)) {
-        loop {
-            let request = match self.server.recv() {
-                Ok(request) => request,
-                Err(_) if self.stopping.load(Ordering::SeqCst) => break,
-                Err(failure) => return on_failure(failure.to_string()),
-            };
-            self.first(request);
-        }
-        while let Ok(Some(request)) = self.server.try_recv() {
-            self.first(request);
-        }
-        // The last look at the queue may have taken the wake-up of another worker off it.
-        self.server.unblock();
-    }
-
-    fn first(&self, request: tiny_http::Request) {
-        let since = self.workers.now();
-        if let Err(why) = check(&request) {
-            return self.refuse(request, &why);
-        }
-        match asking(&request, |asked| self.workers.answer(asked, since)) {
-            Answer::Reply(reply) => respond(request, reply),
-            Answer::WouldWait(source) => self.workers.wait(
-                source,
-                since,
-                Box::new(move |answer| {
-                    let reply = asking(&request, answer);
-                    respond(request, reply);
-                }),
-            ),
-        }
-    }
-
-    /// Refuses a request. Its body has to be read away first, as what follows it is the next request; its sender may take
-    /// for ever, so that a thread of its own does it.
-    fn refuse(&self, mut request: tiny_http::Request, why: &str) {
-        let reply = self.workers.api().refused(why);
-        if !has_body(&request) {
-            return respond(request, reply);
-        }
-        if request.body_length().is_some_and(|length| length > self.workers.limits().plain.refused_body) {
-            // When tiny_http drops it, it allocates what is still to come, however much that is said to be; the process
-            // would end for want of memory.
-            warn!("a request says that it has a body of more than 16 MiB; it gets no answer");
-            return mem::forget(request);
-        }
-        let read_away = move || {
-            let _ = io::copy(request.as_reader(), &mut io::sink());
-            respond(request, reply);
+/// Answers from memory, or lets a blocking worker answer.
+fn handle(request: tiny_http::Request, workers: &Arc<Workers>, discards: &Discards) {
+    let since = workers.now();
+    if let Err(why) = check(&request) {
+        let reply = with_request(&request, |request| workers.api().refused(request, &why, since));
+        return match has_body(&request) {
+            true => discard(request, reply, discards),
+            false => respond(request, reply),
         };
-        if let Err(failure) = spawn("plain-body", read_away) {
-            debug!("a request with a body was dropped: {failure}");
-        }
+    }
+    match with_request(&request, |request| workers.answer(request, since)) {
+        Answer::Reply(reply) => respond(request, reply),
+        Answer::WouldWait(waiting) => workers.wait(waiting, since, Box::new(request)),
     }
 }
 
-/// The request as the API sees it.
-fn asking<T>(request: &tiny_http::Request, ask: impl FnOnce(&Request<'_>) -> T) -> T {
+impl Pending for tiny_http::Request {
+    fn ask(&self, answer: &dyn Fn(&Request<'_>) -> Answer) -> Answer {
+        with_request(self, answer)
+    }
+
+    fn reply(self: Box<Self>, reply: Reply) {
+        respond(*self, reply);
+    }
+}
+
+/// Replies to a request with a body. What is left of the body has to be read, as the next request follows it; that can take
+/// long, so other threads do it.
+fn discard(request: tiny_http::Request, reply: Reply, discards: &Discards) {
+    let promised = request.body_length().unwrap_or_default();
+    if Vec::<u8>::new().try_reserve_exact(promised).is_err() {
+        // tiny_http allocates at once what it still has to read of a body, and the process would end.
+        warn!("ignored a request that promises a body larger than this machine's memory");
+        return mem::forget(request);
+    }
+    if let Err((request, _)) = discards.push((), Instant::now(), (request, reply)) {
+        debug!("dropped a request with a body: too many are being read");
+        drop(request);
+    }
+}
+
+/// Starts the threads that read bodies. They end with the process.
+fn start_discards(limits: &PlainLimits) -> io::Result<Arc<Discards>> {
+    let discards = Arc::new(Discards::new(limits.discard_queue, limits.discard_queue, limits.discarders));
+    for number in 0..limits.discarders {
+        let (discards, most) = (discards.clone(), limits.discarded_body);
+        spawn(&format!("plain-body-{number}"), move || {
+            while let Some(((mut request, reply), _permit)) = discards.take() {
+                // Of a body with a length, tiny_http reads what is left.
+                if request.body_length().is_none() {
+                    let _ = io::copy(&mut request.as_reader().take(most), &mut io::sink());
+                }
+                respond(request, reply);
+            }
+        })?;
+    }
+    Ok(discards)
+}
+
+/// The request as the API reads it.
+fn with_request<T>(request: &tiny_http::Request, ask: impl FnOnce(&Request<'_>) -> T) -> T {
     let lines = request.headers().iter();
     let headers: Vec<_> = lines.map(|line| (line.field.as_str().as_str(), line.value.as_str().as_bytes())).collect();
     ask(&Request {
@@ -165,13 +129,21 @@ fn asking<T>(request: &tiny_http::Request, ask: impl FnOnce(&Request<'_>) -> T) 
     })
 }
 
-/// Refuses what must not be answered on loopback.
+/// Refuses what a web page could send, and bodies, which no route takes.
 fn check(request: &tiny_http::Request) -> Result<(), String> {
     let host = find(request, "Host");
     // HTTP/1.0 knows no Host; where one is sent it counts.
     if !host.map_or(*request.http_version() == tiny_http::HTTPVersion(1, 0), is_loopback) {
         let found = host.map_or_else(|| "none".to_owned(), |host| Escaped::new(host).to_string());
         return Err(format!("Host: expected a loopback name, as this listener serves loopback only; found {found}"));
+    }
+    if let Some(origin) = find(request, "Origin").filter(|origin| !is_loopback_origin(origin)) {
+        return Err(format!("Origin: expected a loopback origin or none, found {}", Escaped::new(origin)));
+    }
+    // What a page elsewhere loads or sends in the background; a link that a person follows is fine.
+    let cross_site = find(request, "Sec-Fetch-Site").is_some_and(|site| site != "same-origin" && site != "none");
+    if cross_site && find(request, "Sec-Fetch-Mode") != Some("navigate") {
+        return Err("expected a request from this machine, found one by a page of another site".to_owned());
     }
     if has_body(request) {
         return Err("expected a request without a body, found one with a body".to_owned());
@@ -192,6 +164,11 @@ fn is_loopback(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
+/// Whether an Origin header (RFC 6454 §7) is a page served from this machine's loopback.
+fn is_loopback_origin(origin: &str) -> bool {
+    origin.split_once("://").is_some_and(|(_, host)| is_loopback(host))
+}
+
 fn find<'a>(request: &'a tiny_http::Request, name: &'static str) -> Option<&'a str> {
     request.headers().iter().find(|header| header.field.equiv(name)).map(|header| header.value.as_str())
 }
@@ -208,8 +185,8 @@ fn respond(request: tiny_http::Request, reply: Reply) {
     let length = body.len();
     let response = Response::new(StatusCode(code), headers, Cursor::new(body), Some(length), None);
     if let Err(error) = request.respond(response) {
-        // A caller that hangs up is nothing unusual.
-        debug!("an answer did not reach its caller: {error}");
+        // A client that hangs up is nothing unusual.
+        debug!("an answer did not reach its client: {error}");
     }
 }
 

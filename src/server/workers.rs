@@ -1,5 +1,5 @@
-//! The workers that may wait for a source, one pool for all listeners; and what every worker does: ask the API, and
-//! turn a bug there into one 500.
+//! The blocking workers, one pool for all listeners; and what every worker does: ask the API, and turn a panic there into
+//! one 500.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,22 +13,37 @@ use crate::api::message::{Reply, Request};
 use crate::api::{Answer, Api};
 use crate::config::limits::Limits;
 use crate::metrics::trace::Trace;
-use crate::source::cache::Wait;
-use crate::source::lane::Lane;
+use crate::source::queue::FairQueue;
+use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::{Clock, Now};
 
-/// A request that has to wait for a source: called with what answers it, it sees to the answer's way back.
-pub type Job = Box<dyn FnOnce(&dyn Fn(&Request<'_>) -> Reply) + Send>;
+/// A request that has to wait, as a listener holds it.
+pub trait Pending: Send {
+    /// Asks for its answer; a job may be asked several times, until there is a reply.
+    fn ask(&self, answer: &dyn Fn(&Request<'_>) -> Answer) -> Answer;
 
-/// Asks the API, at once or by a worker that may wait.
+    /// Sends the reply.
+    fn reply(self: Box<Self>, reply: Reply);
+}
+
+/// A queued request.
+struct Job {
+    since: Now,
+    /// What it waited for before; it may wait for that again.
+    patience: Patience,
+    waiting: Waiting,
+    pending: Box<dyn Pending>,
+}
+
+/// Answers requests from memory, or by a worker that waits.
 pub struct Workers {
     api: Arc<Api>,
-    lane: Lane<(Now, Job)>,
+    queue: FairQueue<Waiting, Job>,
     limits: Limits,
     clock: Clock,
 }
 
-/// The threads that wait.
+/// The blocking workers' threads.
 pub struct Threads {
     workers: Arc<Workers>,
     threads: Vec<JoinHandle<()>>,
@@ -40,8 +55,8 @@ impl Workers {
     /// # Errors
     /// If the system has no more threads.
     pub fn start(api: Arc<Api>, limits: &Limits, clock: Clock) -> io::Result<Threads> {
-        let lane = Lane::new(limits.workers.queue, limits.workers.queue / 2, limits.workers.blocking / 2);
-        let workers = Arc::new(Self { api, lane, limits: limits.clone(), clock });
+        let queue = FairQueue::new(limits.workers.queue, limits.workers.queue / 2, limits.workers.blocking / 2);
+        let workers = Arc::new(Self { api, queue, limits: limits.clone(), clock });
         let mut threads = Vec::new();
         for number in 0..limits.workers.blocking {
             let workers = workers.clone();
@@ -65,44 +80,61 @@ impl Workers {
         self.clock.now()
     }
 
-    /// Answers from memory, or says which source would have to be waited for.
+    /// Answers from memory, or says what the answer has to wait for.
     pub fn answer(&self, request: &Request<'_>, since: Now) -> Answer {
-        self.ask(request, Wait::No, since)
+        self.ask(request, Patience::NONE, since)
     }
 
-    /// Has a worker answer that may wait for this source; at once and with 503 if there is none to be had.
-    pub fn wait(&self, source: usize, since: Now, job: Job) {
-        if let Err((_, job)) = self.lane.push(source, since.monotonic, (since, job)) {
-            job(&|_| self.api.overloaded(source));
-        }
+    /// Lets a blocking worker answer. Where the queue is full, the reply is 503 at once.
+    pub fn wait(&self, waiting: Waiting, since: Now, pending: Box<dyn Pending>) {
+        let patience = Patience::by(since.monotonic + self.limits.answer.deadline);
+        self.enqueue(Job { since, patience, waiting, pending });
     }
 
-    /// Whether those who wait for a worker get one. Counts them, too.
+    /// Whether queued requests are taken. Also exports their number.
     pub fn is_alive(&self) -> bool {
-        self.api.queued(self.lane.len());
-        self.lane.oldest(self.now().monotonic) <= 2 * self.limits.answer.deadline
+        self.api.queued(self.queue.len());
+        self.queue.oldest(self.now().monotonic) <= 2 * self.limits.answer.deadline
+    }
+
+    fn enqueue(&self, job: Job) {
+        let since = job.since.monotonic;
+        if let Err(job) = self.queue.push(job.waiting, since, job) {
+            self.overloaded(job);
+        }
     }
 
     fn work(&self) {
-        while let Some(((since, job), _, place)) = self.lane.take() {
-            let deadline = since.monotonic + self.limits.answer.deadline;
-            job(&|request| {
-                if self.now().monotonic >= deadline {
-                    return self.api.overloaded(place.source());
-                }
-                match self.ask(request, Wait::Until(deadline), since) {
-                    Answer::Reply(reply) => reply,
-                    Answer::WouldWait(source) => self.api.overloaded(source),
-                }
-            });
+        while let Some((job, _permit)) = self.queue.take() {
+            self.step(job);
         }
     }
 
-    fn ask(&self, request: &Request<'_>, wait: Wait, since: Now) -> Answer {
-        let answer = || self.api.answer(request, wait, since, &mut Trace::off());
+    /// Waits for what the job is queued for, and answers; or queues the job for what else it needs.
+    fn step(&self, job: Job) {
+        let Job { since, patience, waiting, .. } = job;
+        if self.now().monotonic >= since.monotonic + self.limits.answer.deadline {
+            return self.overloaded(job);
+        }
+        let patience = patience.with(waiting);
+        match job.pending.ask(&|request| self.ask(request, patience, since)) {
+            Answer::Reply(reply) => job.pending.reply(reply),
+            Answer::WouldWait(waiting) => self.enqueue(Job { patience, waiting, ..job }),
+        }
+    }
+
+    fn overloaded(&self, job: Job) {
+        let overloaded = |request: &Request<'_>| Answer::Reply(self.api.overloaded(request, job.waiting, job.since));
+        if let Answer::Reply(reply) = job.pending.ask(&overloaded) {
+            job.pending.reply(reply);
+        }
+    }
+
+    fn ask(&self, request: &Request<'_>, patience: Patience, since: Now) -> Answer {
+        let answer = || self.api.answer(request, patience, since, &mut Trace::off());
         catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
             error!("a bug: panicked while answering a request; the line above says where");
-            Answer::Reply(self.api.bug())
+            Answer::Reply(self.api.bug(request, since))
         })
     }
 }
@@ -115,7 +147,7 @@ impl Threads {
 
     /// Takes no more jobs and finishes those within, until the deadline. Whether all were finished.
     pub fn stop(&self, deadline: Instant) -> bool {
-        self.workers.lane.close();
+        self.workers.queue.close();
         join(&self.threads, deadline)
     }
 }

@@ -5,7 +5,7 @@
 //! - [`credentials`] reads secrets from files, again whenever these change.
 //! - [`cache`] makes one fetch of a hundred callers' wishes.
 //!
-//! [`lane`] is a queue that is fair among sources; `pool` has the threads that fetch pods' pages.
+//! [`queue`] is a fair queue of jobs, [`waiting`] says what a request waits for; `pool` has the threads that fetch pods' pages.
 //!
 //! [`prometheus`] asks a server that evaluates queries itself.
 //!
@@ -17,10 +17,11 @@ pub mod cache;
 pub mod credentials;
 pub mod error;
 pub mod fetch;
-pub mod lane;
 pub mod page;
 mod pool;
 pub mod probe;
 pub mod prometheus;
+pub mod queue;
 pub mod resolve;
 pub mod upstream;
+pub mod waiting;

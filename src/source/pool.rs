@@ -6,19 +6,24 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::lane::Lane;
+use super::queue::FairQueue;
 use crate::config::limits::Limits;
 
 /// Something to do on a thread of the pool.
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
-/// In place of the number of their source, for targets that failed the last time: together they hold no more of the pool
-/// than one source does.
-pub(super) const FAILING: usize = usize::MAX;
+/// What a fetch counts as, for a fair share of the pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Share {
+    /// One source's, by its index.
+    Source(usize),
+    /// That of all targets whose last fetch failed, of whatever source.
+    Failing,
+}
 
 /// The pool; its threads end with the process.
 pub(super) struct Pool {
-    lane: Lane<Job>,
+    queue: FairQueue<Share, Job>,
 }
 
 /// Results by position, as they come in.
@@ -31,12 +36,12 @@ impl Pool {
     /// Starts the threads.
     pub(super) fn start(limits: &Limits) -> io::Result<Arc<Self>> {
         let pool = Arc::new(Self {
-            lane: Lane::new(limits.fetchers.queue, limits.fetchers.queue, limits.fetchers.threads / 2),
+            queue: FairQueue::new(limits.fetchers.queue, limits.fetchers.queue, limits.fetchers.threads / 2),
         });
         for number in 0..limits.fetchers.threads {
             let pool = pool.clone();
             thread::Builder::new().name(format!("fetch-{number}")).spawn(move || {
-                while let Some((job, _, _place)) = pool.lane.take() {
+                while let Some((job, _permit)) = pool.queue.take() {
                     job();
                 }
             })?;
@@ -44,9 +49,9 @@ impl Pool {
         Ok(pool)
     }
 
-    /// Has a job done for a source; false if there is no room for it.
-    pub(super) fn submit(&self, source: usize, job: Job) -> bool {
-        self.lane.push(source, Instant::now(), job).is_ok()
+    /// Queues a job; false if the queue is full.
+    pub(super) fn submit(&self, share: Share, job: Job) -> bool {
+        self.queue.push(share, Instant::now(), job).is_ok()
     }
 }
 
@@ -100,7 +105,7 @@ mod tests {
         let gathered = Gathered::new(3);
         for at in 0..3 {
             let gathered = gathered.clone();
-            assert!(pool.submit(at, Box::new(move || gathered.put(at, at * 10))));
+            assert!(pool.submit(Share::Source(at), Box::new(move || gathered.put(at, at * 10))));
         }
         assert_eq!(gathered.wait(Duration::from_secs(60)), [Some(0), Some(10), Some(20)]);
         let late = Gathered::new(2);

@@ -12,7 +12,7 @@ use super::cache::{Cache, Loaded, Outcome, Wait};
 use super::error::SourceError;
 use super::fetch::{Fetcher, Head};
 use super::page::{Page, Query, Want};
-use super::pool::{self, Gathered, Pool};
+use super::pool::{Gathered, Pool, Share};
 use super::prometheus::{self, Answer, Question};
 use super::resolve::Resolver;
 use crate::config::limits::Limits;
@@ -197,7 +197,7 @@ impl Upstream {
         wanted.sort_by_key(|(failed, ..)| *failed);
         let gathered = Gathered::new(wanted.len());
         for (place, &(failed, _, url)) in wanted.iter().enumerate() {
-            let queue = if failed { pool::FAILING } else { self.index };
+            let share = if failed { Share::Failing } else { Share::Source(self.index) };
             let (upstream, url, want, results) = (self.clone(), url.clone(), want.clone(), gathered.clone());
             let fetch = move || {
                 if upstream.shared.clock.now().monotonic < deadline {
@@ -206,7 +206,7 @@ impl Upstream {
                     results.put(place, page.unwrap_or(Err(SourceError::Bug)));
                 }
             };
-            if !pool.submit(queue, Box::new(fetch)) {
+            if !pool.submit(share, Box::new(fetch)) {
                 gathered.put(place, Err(SourceError::Unreached));
             }
         }

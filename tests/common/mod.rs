@@ -113,6 +113,20 @@ impl Server {
         self.child.id()
     }
 
+    /// How many threads it has.
+    pub fn threads(&self) -> usize {
+        self.count("task")
+    }
+
+    /// How many descriptors it has open.
+    pub fn descriptors(&self) -> usize {
+        self.count("fd")
+    }
+
+    fn count(&self, directory: &str) -> usize {
+        std::fs::read_dir(format!("/proc/{}/{directory}", self.pid())).unwrap().count()
+    }
+
     /// Waits for a log line that holds `text`.
     pub fn wait_for(&mut self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;

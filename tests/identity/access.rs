@@ -178,12 +178,9 @@ fn an_outage_leaves_discovery_and_grants_nothing() {
         assert_eq!(ask(&mut aggregator, "GET", METRIC, &probe).values(), "web 1");
     }
     let server = kubernetes.url();
-    let who = format!("503 ServiceUnavailable: cannot tell who asks: TokenReview to {server}: timeout");
-    let may = format!(
-        "503 ServiceUnavailable: cannot tell whether access is granted: SubjectAccessReview to {server}: timeout"
-    );
-    let full =
-        "503 ServiceUnavailable: too many requests wait for the Kubernetes API to say who asks and what they may";
+    let who = format!("503 ServiceUnavailable: cannot authenticate the request: TokenReview to {server}: timeout");
+    let may = format!("503 ServiceUnavailable: cannot authorize the request: SubjectAccessReview to {server}: timeout");
+    let full = "503 ServiceUnavailable: too many requests are waiting for TokenReview or SubjectAccessReview";
     for (number, stream) in waiting.iter_mut().enumerate() {
         let status = common::secure::read_answer(stream).unwrap().status();
         assert!(status == full || status == [&may, &who][number % 2].as_str(), "{status}");
@@ -226,10 +223,10 @@ fn lies_grant_nothing() {
     {
         kubernetes.script(move |_| reply.clone());
         let answer = ask(&mut proxy, "GET", METRIC, &by(&format!("u{number}")));
-        let what = "503 ServiceUnavailable: cannot tell whether access is granted: SubjectAccessReview";
+        let what = "503 ServiceUnavailable: cannot authorize the request: SubjectAccessReview";
         assert_eq!(answer.status(), format!("{what} to {server}: {why}"), "{number}");
         let answer = ask(&mut direct, "GET", METRIC, &token(&format!("t{number}")));
-        let what = "503 ServiceUnavailable: cannot tell who asks: TokenReview";
+        let what = "503 ServiceUnavailable: cannot authenticate the request: TokenReview";
         assert_eq!(answer.status(), format!("{what} to {server}: {why}"), "{number}");
     }
     // A no beside a yes is a no.
@@ -247,8 +244,7 @@ fn without_a_kubernetes_api_nobody_gets_metrics() {
     let mut stream = front_proxy(&secure).connect();
     assert_eq!(get(&mut stream, "/readyz").body, "ok");
     assert_eq!(ask(&mut stream, "GET", DISCOVERY, &by("u")).code, 200);
-    let why =
-        "503 ServiceUnavailable: cannot tell whether access is granted: there is no Kubernetes API to ask for access";
+    let why = "503 ServiceUnavailable: cannot authorize the request: there is no Kubernetes API to ask for access";
     assert_eq!(ask(&mut stream, "GET", METRIC, &by("u")).status(), why);
     assert_eq!(
         ask(&mut secure.client().connect(), "GET", METRIC, &token("t")).status(),

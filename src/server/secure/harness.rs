@@ -20,6 +20,7 @@ use crate::api::Answer;
 use crate::api::message::{Reply, Request};
 use crate::config::cli::TlsVersion;
 use crate::config::limits::Limits;
+use crate::source::waiting::Waiting;
 use crate::telemetry::clock::Now;
 use crate::telemetry::connections::Standing;
 
@@ -257,7 +258,7 @@ impl<'a> Conversation<'a> {
             answer: &|request| {
                 requests.set(requests.get() + 1);
                 match request.target.strip_prefix("/wait") {
-                    Some(_) => Answer::WouldWait(7),
+                    Some(_) => Answer::WouldWait(Waiting::Source(7)),
                     None => Answer::Reply(echo(request)),
                 }
             },
@@ -275,8 +276,8 @@ impl<'a> Conversation<'a> {
         match turn {
             Turn::Park(interest) => Stage::Open(interest),
             Turn::Again => self.turn(None),
-            Turn::Wait(source) => {
-                assert_eq!(source, 7);
+            Turn::Wait(waiting) => {
+                assert_eq!(waiting, Waiting::Source(7));
                 let (head, peer) = self.connection.request();
                 let reply = exchange::with_request(&head, peer.as_deref(), echo).unwrap();
                 self.turn(Some(reply))

@@ -12,7 +12,10 @@ use super::Shared;
 use super::connection::{Connection, Context, IDLE, SWEEP, Turn};
 use super::exchange;
 use super::poll::{Interest, Poller, Ready, Waker};
-use crate::api::message::Reply;
+use crate::api::Answer;
+use crate::api::message::{Peer, Reply, Request};
+use crate::server::workers::Pending;
+use crate::source::waiting::Waiting;
 use crate::telemetry::clock::Now;
 use crate::telemetry::connections::Ended;
 
@@ -35,6 +38,14 @@ enum Message {
     Evict,
 }
 
+/// A request that a blocking worker answers, and where its reply goes.
+struct PendingRequest {
+    id: u64,
+    head: Vec<u8>,
+    peer: Option<Arc<Peer>>,
+    inbox: Arc<Inbox>,
+}
+
 /// One worker of this lane.
 pub(super) struct Hall {
     shared: Arc<Shared>,
@@ -49,6 +60,18 @@ pub(super) struct Hall {
 struct Parked {
     connection: Box<Connection<TcpStream>>,
     interest: Interest,
+}
+
+impl Pending for PendingRequest {
+    fn ask(&self, answer: &dyn Fn(&Request<'_>) -> Answer) -> Answer {
+        // The head was read once already, so it can be read again.
+        let unread = || Answer::Reply(Reply::text(500, "Internal error occurred"));
+        exchange::with_request(&self.head, self.peer.as_deref(), answer).unwrap_or_else(unread)
+    }
+
+    fn reply(self: Box<Self>, reply: Reply) {
+        self.inbox.put(Message::Reply(self.id, reply));
+    }
 }
 
 impl Inbox {
@@ -201,8 +224,8 @@ impl Hall {
             Turn::Park(interest) if interest == parked.interest => {}
             Turn::Park(interest) => self.park(id, interest),
             Turn::Again => self.again.push(id),
-            Turn::Wait(source) => {
-                self.hand_over(id, source, now);
+            Turn::Wait(waiting) => {
+                self.hand_over(id, waiting, now);
                 self.park(id, Interest::Nothing);
             }
             Turn::End(why) => self.end(id, why),
@@ -219,19 +242,12 @@ impl Hall {
         }
     }
 
-    /// Has a worker answer that may wait.
-    fn hand_over(&self, id: u64, source: usize, since: Now) {
+    /// Lets a blocking worker answer.
+    fn hand_over(&self, id: u64, waiting: Waiting, since: Now) {
         let Some(parked) = self.connections.get(&id) else { return };
         let (head, peer) = parked.connection.request();
-        let (inbox, workers) = (self.inbox.clone(), self.shared.workers.clone());
-        self.shared.workers.wait(
-            source,
-            since,
-            Box::new(move |answer| {
-                let reply = exchange::with_request(&head, peer.as_deref(), answer);
-                inbox.put(Message::Reply(id, reply.unwrap_or_else(|| workers.api().bug())));
-            }),
-        );
+        let pending = PendingRequest { id, head, peer, inbox: self.inbox.clone() };
+        self.shared.workers.wait(waiting, since, Box::new(pending));
     }
 
     fn sweep(&mut self, now: Instant) {

@@ -20,6 +20,7 @@ use crate::api::Answer;
 use crate::api::message::{Peer, Reply, Request};
 use crate::config::limits::Limits;
 use crate::parse::head::{self, HeadError};
+use crate::source::waiting::Waiting;
 use crate::telemetry::clock::Now;
 use crate::telemetry::connections::{Ended, Standing};
 
@@ -81,8 +82,8 @@ pub(super) enum Turn {
     Park(Interest),
     /// Another one, after the others have had theirs.
     Again,
-    /// The request under way has to wait for this source.
-    Wait(usize),
+    /// The request in progress has to wait for this.
+    Wait(Waiting),
     /// Its end.
     End(Ended),
 }
@@ -210,9 +211,9 @@ impl<S: Socket> Connection<S> {
                             self.answer(&reply, context.leaving, context.now);
                             continue;
                         }
-                        Some(Answer::WouldWait(source)) => {
+                        Some(Answer::WouldWait(waiting)) => {
                             self.enter(Phase::Waiting, now);
-                            return Ok(Turn::Wait(source));
+                            return Ok(Turn::Wait(waiting));
                         }
                         None => return Err(Ended::Broken),
                     }

@@ -1,0 +1,209 @@
+//! tiny_http's accept loop, bounded in time and started again where it ends.
+//!
+//! tiny_http 0.12 has no timeouts, and its accept loop ends at the first error: out of descriptors, or of threads. Timeouts of
+//! the listening socket are inherited by accepted ones, so they bound every read and write of a connection. They bound
+//! accept(2) too, so an idle listener is woken by a connection of its own. When the loop ends all the same, another server
+//! takes over the same socket, and the one before serves the connections it has.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::panic;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use log::{info, warn};
+use rustix::net::sockopt::{self, Timeout};
+use tiny_http::{Request, Server};
+
+use crate::config::limits::Limits;
+use crate::server::workers::{join, spawn};
+
+/// What is done with a request.
+type Handler = Arc<dyn Fn(Request) + Send + Sync>;
+
+/// Descriptors that one connection takes, and one to spare.
+const DESCRIPTORS: usize = 3;
+
+/// Accepts connections until it is stopped.
+pub(super) struct Acceptor {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    supervisor: JoinHandle<()>,
+}
+
+struct Shared {
+    listener: TcpListener,
+    handler: Handler,
+    receivers_per_server: usize,
+    receive: Duration,
+    pause: Duration,
+    stopping: AtomicBool,
+    /// Servers with their receivers, the one that accepts last.
+    generations: Mutex<Vec<Generation>>,
+    events: Sender<Event>,
+}
+
+struct Generation {
+    server: Arc<Server>,
+    receivers: Vec<JoinHandle<()>>,
+}
+
+enum Event {
+    /// The accept loop ended, and why.
+    Ended(String),
+    Stop,
+}
+
+impl Acceptor {
+    /// Binds and starts accepting.
+    ///
+    /// # Errors
+    /// If the address cannot be bound, or a thread cannot be started.
+    pub(super) fn start(
+        address: SocketAddr,
+        limits: &Limits,
+        handler: impl Fn(Request) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(address)?;
+        // Without it an answer in several writes waits for the peer's delayed ACK: 40 ms.
+        sockopt::set_tcp_nodelay(&listener, true)?;
+        sockopt::set_socket_timeout(&listener, Timeout::Recv, Some(limits.plain.receive))?;
+        sockopt::set_socket_timeout(&listener, Timeout::Send, Some(limits.plain.send))?;
+        let address = listener.local_addr()?;
+        let (events, inbox) = mpsc::channel();
+        let shared = Arc::new(Shared {
+            listener,
+            handler: Arc::new(handler),
+            receivers_per_server: limits.workers.fast,
+            receive: limits.plain.receive,
+            pause: limits.plain.accept_pause,
+            stopping: AtomicBool::new(false),
+            generations: Mutex::default(),
+            events: events.clone(),
+        });
+        on_accept_panic(events);
+        shared.open()?;
+        let supervised = shared.clone();
+        let supervisor = spawn("plain-accept", move || supervised.supervise(address, &inbox))?;
+        Ok(Self { shared, address, supervisor })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts no more requests. Whether all that were accepted have been handled by the deadline.
+    pub(super) fn stop(&self, deadline: Instant) -> bool {
+        self.shared.stopping.store(true, Ordering::SeqCst);
+        let _ = self.shared.events.send(Event::Stop);
+        // The supervisor ends first, so that no generation is added.
+        let mut stopped = join(std::slice::from_ref(&self.supervisor), deadline);
+        // Receivers take the lock.
+        let generations = std::mem::take(&mut *self.shared.lock());
+        for Generation { server, receivers } in &generations {
+            receivers.iter().for_each(|_| server.unblock());
+        }
+        for Generation { receivers, .. } in &generations {
+            stopped &= join(receivers, deadline);
+        }
+        stopped
+    }
+}
+
+impl Shared {
+    /// Starts a server on the socket.
+    fn open(self: &Arc<Self>) -> io::Result<()> {
+        // Room for a connection too, or the loop would end at once.
+        let mut spare = (0..DESCRIPTORS).map(|_| self.listener.try_clone()).collect::<io::Result<Vec<_>>>()?;
+        let Some(listener) = spare.pop() else { return Ok(()) };
+        drop(spare);
+        let server = Arc::new(Server::from_listener(listener, None).map_err(io::Error::other)?);
+        let receivers = (0..self.receivers_per_server).map(|number| {
+            let (shared, server) = (self.clone(), server.clone());
+            spawn(&format!("plain-{number}"), move || shared.receive(&server))
+        });
+        let receivers = receivers.collect::<io::Result<Vec<_>>>()?;
+        let mut generations = self.lock();
+        generations.retain(|generation| !generation.receivers.iter().all(JoinHandle::is_finished));
+        generations.push(Generation { server, receivers });
+        Ok(())
+    }
+
+    /// Handles requests until the server is replaced and idle, or until the end.
+    fn receive(&self, server: &Arc<Server>) {
+        while !self.stopping.load(Ordering::SeqCst) {
+            match server.recv_timeout(self.receive) {
+                Ok(Some(request)) => (self.handler)(request),
+                // Its connections have timed out by now.
+                Ok(None) if self.is_replaced(server) => return,
+                Ok(None) => {}
+                Err(failure) => drop(self.events.send(Event::Ended(failure.to_string()))),
+            }
+        }
+        while let Ok(Some(request)) = server.try_recv() {
+            (self.handler)(request);
+        }
+        // The last look at the queue may have taken another receiver's wake-up.
+        server.unblock();
+    }
+
+    fn is_replaced(&self, server: &Arc<Server>) -> bool {
+        self.lock().last().is_some_and(|last| !Arc::ptr_eq(&last.server, server))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Generation>> {
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps the accept loop awake, and replaces one that has ended.
+    fn supervise(self: &Arc<Self>, address: SocketAddr, inbox: &Receiver<Event>) {
+        loop {
+            match inbox.recv_timeout(self.receive / 3) {
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Event::Ended(why)) => {
+                    if !self.replace(&why, inbox) {
+                        return;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => drop(TcpStream::connect_timeout(&address, self.pause)),
+            }
+        }
+    }
+
+    /// Tries until another server accepts; false if it is stopped meanwhile.
+    fn replace(self: &Arc<Self>, why: &str, inbox: &Receiver<Event>) -> bool {
+        warn!("plain listener: cannot accept connections: {why}; new connections wait until descriptors are free");
+        loop {
+            match inbox.recv_timeout(self.pause) {
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
+                // Of the same end.
+                Ok(Event::Ended(_)) => continue,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            if self.open().is_ok() {
+                info!("plain listener: accepting connections again");
+                return true;
+            }
+        }
+    }
+}
+
+/// tiny_http's accept loop duplicates each socket and starts threads, and panics where the system has no more of either.
+fn on_accept_panic(events: Sender<Event>) {
+    let before = panic::take_hook();
+    let events = Mutex::new(events);
+    panic::set_hook(Box::new(move |panic| {
+        let why = panic.payload().downcast_ref::<String>().map_or("no reason given", String::as_str);
+        let of_accept = panic.location().is_some_and(|place| place.file().ends_with("refined_tcp_stream.rs"))
+            || std::thread::current().name().is_none() && why.contains("failed to spawn thread");
+        if of_accept {
+            let events = events.lock().unwrap_or_else(PoisonError::into_inner);
+            let _ = events.send(Event::Ended(why.to_owned()));
+        } else {
+            before(panic);
+        }
+    }));
+}

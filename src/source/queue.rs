@@ -1,0 +1,196 @@
+//! A queue of jobs for a pool of workers: bounded, in order, and fair among what the jobs wait for.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Jobs `J` by what they wait for, `K`.
+#[derive(Debug)]
+pub struct FairQueue<K, J>
+where
+    K: Copy + Eq + Hash,
+{
+    capacity: usize,
+    active_per_key: usize,
+    queued_per_key: usize,
+    state: Mutex<State<K, J>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State<K, J> {
+    queue: VecDeque<(K, Instant, J)>,
+    active: HashMap<K, usize>,
+    closed: bool,
+}
+
+/// Permission to run one job; dropping it lets another job with the same key run.
+#[derive(Debug)]
+pub struct Permit<'a, K, J>
+where
+    K: Copy + Eq + Hash,
+{
+    queue: &'a FairQueue<K, J>,
+    key: K,
+}
+
+impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
+    /// Holds `capacity` queued jobs, `queued_per_key` with the same key; `active_per_key` of them run at a time.
+    pub fn new(capacity: usize, queued_per_key: usize, active_per_key: usize) -> Self {
+        let state = State { queue: VecDeque::new(), active: HashMap::new(), closed: false };
+        Self {
+            capacity,
+            active_per_key: active_per_key.max(1),
+            queued_per_key: queued_per_key.max(1),
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Adds a job, or gives it back if the queue is closed or full, of jobs with this key or of all.
+    ///
+    /// # Errors
+    /// The job itself.
+    pub fn push(&self, key: K, since: Instant, job: J) -> Result<(), J> {
+        let mut state = self.lock();
+        if state.closed || state.queue.len() >= self.capacity {
+            return Err(job);
+        }
+        let queued = state.queue.iter().filter(|(queued, ..)| *queued == key).count();
+        if queued >= self.queued_per_key {
+            return Err(job);
+        }
+        state.queue.push_back((key, since, job));
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Takes the oldest job that may run, waiting for one; `None` once the queue is closed and empty.
+    pub fn take(&self) -> Option<(J, Permit<'_, K, J>)> {
+        let mut state = self.lock();
+        loop {
+            let State { queue, active, closed } = &mut *state;
+            let free =
+                queue.iter().position(|(key, ..)| active.get(key).is_none_or(|count| *count < self.active_per_key));
+            if let Some((key, _, job)) = free.and_then(|at| queue.remove(at)) {
+                *active.entry(key).or_default() += 1;
+                return Some((job, Permit { queue: self, key }));
+            }
+            if *closed && queue.is_empty() {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Accepts no more jobs; queued ones are still handed out.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// How many jobs are queued.
+    pub fn len(&self) -> usize {
+        self.lock().queue.len()
+    }
+
+    /// Whether no job is queued.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How long the oldest job has been queued.
+    pub fn oldest(&self, now: Instant) -> Duration {
+        self.lock().queue.front().map_or(Duration::ZERO, |(_, since, _)| now.saturating_duration_since(*since))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<K, J>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Copy + Eq + Hash, J> Drop for Permit<'_, K, J> {
+    fn drop(&mut self) {
+        let mut state = self.queue.lock();
+        if let Some(count) = state.active.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                state.active.remove(&self.key);
+            }
+        }
+        // An idle worker may have passed over jobs with this key.
+        self.queue.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn hands_out_in_order_with_a_bound_for_each_key() {
+        let queue = FairQueue::new(8, 8, 1);
+        let now = Instant::now();
+        for (source, job) in [(0, "a"), (0, "b"), (1, "c")] {
+            queue.push(source, now, job).unwrap();
+        }
+        let (first, permit) = queue.take().unwrap();
+        assert_eq!(first, "a");
+        let (second, _other) = queue.take().unwrap();
+        assert_eq!(second, "c", "b waits for a, and c does not wait for b");
+        drop(permit);
+        assert_eq!(queue.take().unwrap().0, "b");
+    }
+
+    #[test]
+    fn gives_jobs_back_when_full_or_closed() {
+        let shared = FairQueue::new(8, 1, 1);
+        let now = Instant::now();
+        shared.push(0, now, 1).unwrap();
+        assert_eq!(
+            (shared.push(0, now, 2), shared.push(1, now, 3)),
+            (Err(2), Ok(())),
+            "one key leaves room for others"
+        );
+        let queue = FairQueue::new(1, 1, 1);
+        let now = Instant::now();
+        queue.push(0, now, 1).unwrap();
+        assert_eq!(queue.push(0, now, 2), Err(2));
+        assert_eq!((queue.len(), queue.is_empty()), (1, false));
+        assert_eq!(queue.oldest(now + Duration::from_secs(3)), Duration::from_secs(3));
+        queue.close();
+        assert_eq!(queue.push(0, now, 3), Err(3));
+        assert_eq!(queue.take().map(|(job, ..)| job), Some(1));
+        assert!(queue.take().is_none());
+        assert_eq!(queue.oldest(now), Duration::ZERO);
+    }
+
+    #[test]
+    fn wakes_workers_for_jobs_permits_and_the_end() {
+        let queue = FairQueue::new(8, 8, 1);
+        let (done, jobs) = mpsc::channel();
+        thread::scope(|scope| {
+            for _ in 0..3 {
+                let (queue, done) = (&queue, done.clone());
+                scope.spawn(move || {
+                    while let Some((job, ..)) = queue.take() {
+                        done.send(job).unwrap();
+                    }
+                });
+            }
+            for job in 0..50 {
+                while queue.push(job % 2, Instant::now(), job).is_err() {
+                    thread::yield_now();
+                }
+            }
+            let mut seen: Vec<usize> = jobs.iter().take(50).collect();
+            seen.sort_unstable();
+            assert_eq!(seen, (0..50).collect::<Vec<_>>());
+            queue.close();
+        });
+    }
+}

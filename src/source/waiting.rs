@@ -1,0 +1,98 @@
+//! For whom a request waits, and how long it may.
+
+use std::time::Instant;
+
+use super::cache::Wait;
+
+/// For whom a request waits. Requests that wait for the same one share a bounded part of the blocking workers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Waiting {
+    /// A source, by its index in the configuration.
+    Source(usize),
+    /// Lists of objects from the Kubernetes API.
+    KubernetesLists,
+    /// SubjectAccessReviews for the users of front proxies.
+    FrontProxyReviews,
+    /// TokenReviews and SubjectAccessReviews for direct clients. Any client that can connect causes them, so they are kept
+    /// apart from those for front proxies.
+    DirectReviews,
+}
+
+/// For whom a request may wait, and until when.
+///
+/// A request waits for one at a time, so that a slow source takes no more than its own part of the workers: one that has
+/// waited for a review and then needs a page goes back to the queue.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    until: Option<Instant>,
+    /// One bit for each kind of [`Waiting`]; a request needs at most one source.
+    kinds: u8,
+}
+
+impl Patience {
+    /// Answers from memory only.
+    pub const NONE: Self = Self { until: None, kinds: 0 };
+
+    /// Waits for anything until `deadline`.
+    pub fn until(deadline: Instant) -> Self {
+        Self { until: Some(deadline), kinds: u8::MAX }
+    }
+
+    /// Waits until `deadline` for nothing yet.
+    pub fn by(deadline: Instant) -> Self {
+        Self { until: Some(deadline), kinds: 0 }
+    }
+
+    /// Also waits for this.
+    #[must_use]
+    pub fn with(self, waiting: Waiting) -> Self {
+        Self { kinds: self.kinds | waiting.bit(), ..self }
+    }
+
+    /// Whether it waits for this.
+    pub fn includes(self, waiting: Waiting) -> bool {
+        self.until.is_some() && self.kinds & waiting.bit() != 0
+    }
+
+    /// How long to wait for this.
+    pub fn wait_for(self, waiting: Waiting) -> Wait {
+        match self.until {
+            Some(deadline) if self.includes(waiting) => Wait::Until(deadline),
+            _ => Wait::No,
+        }
+    }
+}
+
+impl Waiting {
+    fn bit(self) -> u8 {
+        match self {
+            Self::Source(_) => 1,
+            Self::KubernetesLists => 2,
+            Self::FrontProxyReviews => 4,
+            Self::DirectReviews => 8,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_for_what_it_includes() {
+        let now = Instant::now();
+        let (lists, source) = (Waiting::KubernetesLists, Waiting::Source(3));
+        for (patience, expected) in [
+            (Patience::NONE, [false, false]),
+            (Patience::NONE.with(lists), [false, false]),
+            (Patience::by(now), [false, false]),
+            (Patience::by(now).with(lists), [true, false]),
+            (Patience::by(now).with(lists).with(source), [true, true]),
+            (Patience::until(now), [true, true]),
+        ] {
+            assert_eq!([lists, source].map(|waiting| patience.includes(waiting)), expected, "{patience:?}");
+            let waits = [lists, source].map(|waiting| matches!(patience.wait_for(waiting), Wait::Until(_)));
+            assert_eq!(waits, expected, "{patience:?}");
+        }
+    }
+}
