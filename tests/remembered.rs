@@ -3,20 +3,28 @@
 
 mod common;
 
+use std::io::Write;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use common::PATIENCE;
 use common::kubernetes::{ACCESS, Kubernetes, Reply, TOKENS};
+use common::upstream::{Gate, Upstream, page};
 use metriclet::api::access::{Access, Refusal};
 use metriclet::api::identity::{Identity, Unknown, User, Via};
 use metriclet::api::message::{Origin, Request};
+use metriclet::config::file;
 use metriclet::config::limits::{FetchLimits, Limits, ReviewLimits};
 use metriclet::kube::review::UserInfo;
 use metriclet::kube_api::client::Client;
 use metriclet::kube_api::kubeconfig;
-use metriclet::parse::path;
+use metriclet::metrics::trace::Trace;
+use metriclet::metrics::{Ask, Metrics};
+use metriclet::parse::path::{self, ApiPath};
+use metriclet::parse::selector::Selector;
 use metriclet::source::cache::Wait;
+use metriclet::source::upstream::Shared;
+use metriclet::source::waiting::Patience;
 use metriclet::telemetry::clock::{Clock, Now};
 use serde_json::json;
 
@@ -121,4 +129,39 @@ fn tokens_are_remembered_for_seconds() {
     assert!(who("good", later(start, 0)).is_ok());
     kubernetes.token("good", json!(null));
     assert!(who("good", later(Instant::now(), 40)).is_err(), "what was revoked ends");
+}
+
+/// A request that has little time left gives up by its deadline, and leaves the source to requests that have more.
+#[test]
+fn a_deadline_cuts_a_fetch_short_for_its_own_request_alone() {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let upstream = Upstream::start(move |_, stream| {
+        held.wait();
+        drop(stream.write_all(&page("text/plain", "load 7\n")));
+    });
+    let config = format!(
+        "sources:\n  app: {{url: '{}', namespaces: [shop], timeout: 4s, cache: 15s}}\nmetrics:\n  \
+         - {{name: load, object: services, source: app, describes: {{namespace: shop, name: web}}}}\n",
+        upstream.url()
+    );
+    let limits = Limits::default();
+    let loaded = file::load(config.as_bytes(), &limits);
+    assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
+    let metrics = Metrics::new(Shared::new(limits, Clock::system(), Arc::default()));
+    metrics.install(loaded.config, None);
+    let path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/load";
+    let Ok(ApiPath::Metric(path)) = path::parse(path, 1_024) else { panic!("{path}") };
+    let ask = |time: Duration| {
+        let everything = Selector::everything();
+        let ask = Ask { path: &path, label_selector: &everything, metric_selector: &everything };
+        let answer = metrics.answer(ask, Patience::until(Instant::now() + time), &mut Trace::off());
+        answer.map(|answer| answer.items.len()).map_err(|failure| failure.to_string())
+    };
+    // The upstream answers nothing, so only the request's own deadline can end this before the source's timeout.
+    let hurried = ask(Duration::from_millis(50)).unwrap_err();
+    assert!(hurried.contains("timeout: "), "{hurried}");
+    gate.open();
+    assert_eq!(ask(PATIENCE), Ok(1), "the failure is not kept");
+    assert_eq!((ask(PATIENCE), upstream.requests()), (Ok(1), 2), "the page is");
 }

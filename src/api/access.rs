@@ -127,7 +127,9 @@ impl Access {
                 Err(_) => Duration::ZERO,
             };
             let lasts = if cost > self.limits.review.cacheable { Duration::ZERO } else { lasts };
-            Loaded { value, until: Instant::now() + lasts, cost }
+            let hurried = deadline.saturating_duration_since(now.monotonic) < self.limits.review.timeout
+                && value.as_ref().is_err_and(CallError::is_timeout);
+            Loaded { value, until: Instant::now() + lasts, cost, shared: !hurried }
         };
         match self.answers.get(&key, now.monotonic, wait, |_| true, load) {
             Outcome::Value(answer) => match &*answer {

@@ -259,6 +259,8 @@ limits! {
 
     /// Limits of lists of objects.
     ObjectLimits {
+        /// One list. 4 s: it has to fit into an answer's 5 s.
+        timeout: Duration = secs(4),
         /// How long a list is cached. 2 s: less than an HPA sync, and new pods count soon.
         ttl: Duration = secs(2),
         /// Cached lists. 1,024: one for each HPA.

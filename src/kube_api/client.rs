@@ -120,7 +120,7 @@ impl Client {
         deadline: Instant,
         read: impl Fn(&mut dyn Read) -> Result<T, String>,
     ) -> Result<T, CallError> {
-        let (most, longest) = (self.limits.objects.bytes, self.limits.answer.deadline);
+        let (most, longest) = (self.limits.objects.bytes, self.limits.objects.timeout);
         let call = Call { name: "list", path, accept, body: None, most, longest, counted: None };
         self.call(&call, deadline, &read)
     }

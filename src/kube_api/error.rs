@@ -53,6 +53,11 @@ impl CallError {
         }
     }
 
+    /// Whether time ran out.
+    pub fn is_timeout(&self) -> bool {
+        self.what == What::Timeout
+    }
+
     /// Whether it would be the same at once again.
     pub(super) fn is_final(&self) -> bool {
         match self.what {

@@ -117,7 +117,9 @@ impl Objects {
             let (value, cost) = load(deadline);
             self.tell(resource, value.as_ref().err());
             let lasts = if value.is_ok() { self.limits.objects.ttl } else { self.limits.cache.failure_ttl };
-            Loaded { value, until: Instant::now() + lasts, cost: cost + 256 }
+            let hurried = deadline.saturating_duration_since(now) < self.limits.objects.timeout
+                && value.as_ref().is_err_and(CallError::is_timeout);
+            Loaded { value, until: Instant::now() + lasts, cost: cost + 256, shared: !hurried }
         };
         match cache.get(&key, now, wait, |_| true, loaded) {
             Outcome::Value(list) => match &*list {

@@ -26,8 +26,6 @@ const ADDRESSES: usize = 16;
 /// How agents of one source are made.
 #[derive(Debug)]
 pub(super) struct Options {
-    /// The whole time for one fetch.
-    pub(super) timeout: Duration,
     /// Where it may lead.
     pub(super) reach: Reach,
     /// Whether `https` is spoken, which takes longer to connect.
@@ -90,7 +88,6 @@ pub(super) fn new(
         .max_idle_connections_per_host(0)
         // A proxy named by the environment would see every credential, and the address filter only its address.
         .proxy(None)
-        .timeout_global(Some(options.timeout))
         .timeout_resolve(Some(limits.resolve.timeout))
         .timeout_connect(Some(connect))
         .max_response_header_size(limits.fetch.response_head)

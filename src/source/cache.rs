@@ -40,6 +40,9 @@ pub struct Loaded<V> {
     pub until: Instant,
     /// What it counts against the cache's bound; bytes, say.
     pub cost: usize,
+    /// Whether it is kept, and counts for the callers that waited for it. No, where the loading caller's own deadline cut the
+    /// load short: that says nothing to a caller that has more time, which then loads itself.
+    pub shared: bool,
 }
 
 /// What a caller gets.
@@ -92,6 +95,8 @@ struct Flight<V> {
 #[derive(Debug)]
 enum Landed<V> {
     Value(Arc<V>),
+    /// There is a value, for the loading caller alone.
+    Private,
     Panicked,
 }
 
@@ -135,7 +140,7 @@ impl<K: Clone + Eq + Hash, V> Cache<K, V> {
                 None => return Outcome::TimedOut,
                 Some(Landed::Panicked) => return Outcome::Panicked,
                 Some(Landed::Value(value)) if covers(&value) => return Outcome::Value(value),
-                Some(Landed::Value(_)) => now += began.elapsed(),
+                Some(Landed::Value(_) | Landed::Private) => now += began.elapsed(),
             }
         }
     }
@@ -173,9 +178,9 @@ impl<K: Clone + Eq + Hash, V> Cache<K, V> {
 
     fn load(&self, key: &K, now: Instant, flight: Arc<Flight<V>>, load: impl FnOnce() -> Loaded<V>) -> Arc<V> {
         let mut landing = Landing { cache: self, key, now, flight, loaded: None };
-        let Loaded { value, until, cost } = load();
+        let Loaded { value, until, cost, shared } = load();
         let value = Arc::new(value);
-        landing.loaded = Some(Loaded { value: value.clone(), until, cost });
+        landing.loaded = Some(Loaded { value: value.clone(), until, cost, shared });
         value
     }
 
@@ -193,7 +198,7 @@ impl<K: Clone + Eq + Hash, V> State<K, V> {
             self.cost -= old.cost;
         }
         self.sweep(now);
-        let Loaded { value, until, cost } = loaded;
+        let Loaded { value, until, cost, .. } = loaded;
         if max_entries == 0 || *cost > max_cost {
             return;
         }
@@ -268,6 +273,7 @@ impl<V> Flight<V> {
         match &*landed {
             None => None,
             Some(Landed::Value(value)) => Some(Landed::Value(value.clone())),
+            Some(Landed::Private) => Some(Landed::Private),
             Some(Landed::Panicked) => Some(Landed::Panicked),
         }
     }
@@ -291,7 +297,7 @@ struct Landing<'a, K: Clone + Eq + Hash, V> {
 impl<K: Clone + Eq + Hash, V> Drop for Landing<'_, K, V> {
     fn drop(&mut self) {
         let mut state = self.cache.lock();
-        if let Some(loaded) = &self.loaded {
+        if let Some(loaded) = self.loaded.as_ref().filter(|loaded| loaded.shared) {
             state.keep(self.key, self.now, loaded, self.cache.max_entries, self.cache.max_cost);
         }
         if let Some(slot) = state.slots.get_mut(self.key) {
@@ -301,7 +307,11 @@ impl<K: Clone + Eq + Hash, V> Drop for Landing<'_, K, V> {
             }
         }
         drop(state);
-        self.flight.land(self.loaded.take().map_or(Landed::Panicked, |loaded| Landed::Value(loaded.value)));
+        self.flight.land(match self.loaded.take() {
+            Some(Loaded { value, shared: true, .. }) => Landed::Value(value),
+            Some(_) => Landed::Private,
+            None => Landed::Panicked,
+        });
     }
 }
 

@@ -177,6 +177,11 @@ impl FetchError {
 }
 
 impl SourceError {
+    /// Whether time ran out.
+    pub fn is_timeout(&self) -> bool {
+        matches!(self, Self::Busy | Self::Unreached | Self::Fetch(FetchError::Timeout(_)))
+    }
+
     /// Whether nobody was there to connect to.
     pub fn is_unconnected(&self) -> bool {
         matches!(self, Self::Fetch(error) if error.is_unconnected())

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use ureq::http::header::{self, HeaderMap};
 use ureq::http::{Response, Uri};
@@ -52,7 +53,7 @@ impl Fetcher {
             (true, true) => Reach::OthersAndLoopback,
         };
         Self {
-            options: Options { timeout: source.timeout, reach, tls: source.is_https() },
+            options: Options { reach, tls: source.is_https() },
             server_name: source.credentials.server_name.clone(),
             secrets: Secrets::new(source.credentials.clone(), limits),
             limits: limits.clone(),
@@ -62,7 +63,7 @@ impl Fetcher {
         }
     }
 
-    /// Gets `url` and hands head and body to `read`, which reads the body to its end or fails.
+    /// Gets `url` within `time` and hands head and body to `read`, which reads the body to its end or fails.
     ///
     /// # Errors
     /// What `read` says, unless the transfer is to blame: then what broke it, and in which phase.
@@ -70,9 +71,10 @@ impl Fetcher {
         &self,
         url: &str,
         accept: &str,
+        time: Duration,
         read: impl FnOnce(&Head, &mut dyn Read) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
-        self.exchange(url, accept, None, read)
+        self.exchange(url, accept, None, time, read)
     }
 
     /// Posts a form to `url`, likewise; `read` gets the body of a refusal too.
@@ -84,9 +86,10 @@ impl Fetcher {
         url: &str,
         accept: &str,
         form: &[(&str, String)],
+        time: Duration,
         read: impl FnOnce(&Head, &mut dyn Read) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
-        self.exchange(url, accept, Some(form), read)
+        self.exchange(url, accept, Some(form), time, read)
     }
 
     fn exchange<T>(
@@ -94,6 +97,7 @@ impl Fetcher {
         url: &str,
         accept: &str,
         form: Option<&[(&str, String)]>,
+        time: Duration,
         read: impl FnOnce(&Head, &mut dyn Read) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
         let Ready { agent, credentials } = self.ready()?;
@@ -102,9 +106,9 @@ impl Fetcher {
         agent::begin(host.trim_start_matches('[').trim_end_matches(']'));
         let to = self.asked_for(&uri)?;
         let response = match form {
-            None => self.headed(agent.get(to), &uri, accept, &credentials).call(),
+            None => self.headed(agent.get(to), &uri, accept, time, &credentials).call(),
             Some(form) => self
-                .headed(agent.post(to), &uri, accept, &credentials)
+                .headed(agent.post(to), &uri, accept, time, &credentials)
                 .send_form(form.iter().map(|(name, value)| (name, value))),
         };
         let response = response.map_err(agent::failure)?;
@@ -127,9 +131,13 @@ impl Fetcher {
         request: RequestBuilder<B>,
         uri: &Uri,
         accept: &str,
+        time: Duration,
         credentials: &Current,
     ) -> RequestBuilder<B> {
         let mut request = request
+            .config()
+            .timeout_global(Some(time))
+            .build()
             .header(header::ACCEPT, accept)
             .header(header::ACCEPT_ENCODING, "identity")
             .header(header::CONNECTION, "close");

@@ -97,10 +97,7 @@ mod tests {
 
     #[test]
     fn gathers_what_comes_in_time() {
-        let limits = Limits {
-            fetchers: FetcherLimits { threads: 2, queue: 3, ..FetcherLimits::default() },
-            ..Limits::default()
-        };
+        let limits = Limits { fetchers: FetcherLimits { threads: 2, queue: 3 }, ..Limits::default() };
         let pool = Pool::start(&limits).unwrap();
         let gathered = Gathered::new(3);
         for at in 0..3 {

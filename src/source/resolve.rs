@@ -19,6 +19,7 @@ pub struct Resolver {
     cache: Cache<String, Result<Vec<IpAddr>, FetchError>>,
     running: Arc<AtomicUsize>,
     lookups: usize,
+    timeout: Duration,
     cache_names: Duration,
     cache_failure: Duration,
 }
@@ -34,6 +35,7 @@ impl Resolver {
             cache: Cache::new(limits.resolve.cached, limits.resolve.cached),
             running: Arc::default(),
             lookups: limits.resolve.concurrent,
+            timeout: limits.resolve.timeout,
             cache_names: limits.resolve.ttl,
             cache_failure: limits.cache.failure_ttl,
         }
@@ -55,7 +57,8 @@ impl Resolver {
                 Ok(_) => self.cache_names,
                 Err(_) => self.cache_failure,
             };
-            Loaded { value, until: Instant::now() + ttl, cost: 1 }
+            let hurried = longest < self.timeout && value == Err(FetchError::Timeout(Phase::Resolve));
+            Loaded { value, until: Instant::now() + ttl, cost: 1, shared: !hurried }
         };
         match self.cache.get(&host.to_owned(), now, Wait::Until(deadline), |_| true, load) {
             Outcome::Value(found) => match &*found {

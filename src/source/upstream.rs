@@ -154,7 +154,7 @@ impl Upstream {
         };
         let now = self.shared.clock.now().monotonic;
         let key = (self.index, url.to_owned());
-        settled(self.pages.get(&key, now, wait, covers, || self.load(&key)))
+        settled(self.pages.get(&key, now, wait, covers, || self.load(&key, wait)))
     }
 
     /// What the server answers to a question: likewise.
@@ -164,9 +164,10 @@ impl Upstream {
     pub fn answer(&self, question: &Question, wait: Wait) -> Result<Arc<Answer>, SourceError> {
         let now = self.shared.clock.now().monotonic;
         let load = || {
-            let asked = self.ask(question);
+            let time = self.time(wait);
+            let asked = self.ask(question, time);
             self.tell(asked.as_ref().map(|answer| (answer.bytes, || answer.describe())));
-            self.loaded(asked, Answer::cost, question.query.len())
+            self.loaded(asked, Answer::cost, question.query.len(), time)
         };
         settled(self.answers.get(question, now, wait, |_| true, load))
     }
@@ -221,15 +222,15 @@ impl Upstream {
         Some(pages)
     }
 
-    fn load(&self, key: &(usize, String)) -> Loaded<Result<Arc<Page>, SourceError>> {
-        let (_, url) = key;
+    fn load(&self, key: &(usize, String), wait: Wait) -> Loaded<Result<Arc<Page>, SourceError>> {
+        let ((_, url), time) = (key, self.time(wait));
         let wants: Vec<Want> = {
             let wants = self.wants();
             wants.fixed.iter().chain(&wants.asked).cloned().collect()
         };
-        let fetched = self.fetch(url, &wants);
+        let fetched = self.fetch(url, &wants, time);
         self.tell(fetched.as_ref().map(|page| (page.bytes, || page.describe())));
-        let mut loaded = self.loaded(fetched, Page::cost, url.len());
+        let mut loaded = self.loaded(fetched, Page::cost, url.len(), time);
         let is_unconnected =
             |outcome: &Result<Arc<Page>, SourceError>| outcome.as_ref().is_err_and(SourceError::is_unconnected);
         // Of many targets some are dead, and each try keeps a fetcher from those that live.
@@ -242,29 +243,42 @@ impl Upstream {
         loaded
     }
 
+    /// The time for a fetch: the source's `timeout`, or what is left of the caller's.
+    fn time(&self, wait: Wait) -> Duration {
+        match wait {
+            Wait::Until(deadline) => {
+                self.source.timeout.min(deadline.saturating_duration_since(self.shared.clock.now().monotonic))
+            }
+            Wait::No => self.source.timeout,
+        }
+    }
+
     fn loaded<T>(
         &self,
         fetched: Result<T, SourceError>,
         cost: impl Fn(&T) -> usize,
         key: usize,
+        time: Duration,
     ) -> Loaded<Result<Arc<T>, SourceError>> {
         let (ttl, cost) = match &fetched {
             Ok(value) => (self.cache, cost(value) + key),
             Err(_) => (self.cache.min(self.shared.limits.cache.failure_ttl), key),
         };
-        Loaded { value: fetched.map(Arc::new), until: self.shared.clock.now().monotonic + ttl, cost }
+        let hurried = time < self.source.timeout && fetched.as_ref().is_err_and(SourceError::is_timeout);
+        let until = self.shared.clock.now().monotonic + ttl;
+        Loaded { value: fetched.map(Arc::new), until, cost, shared: !hurried }
     }
 
-    fn ask(&self, question: &Question) -> Result<Answer, SourceError> {
+    fn ask(&self, question: &Question, time: Duration) -> Result<Answer, SourceError> {
         let Target::Prometheus(server) = &self.source.target else { return Err(SourceError::Bug) };
         let url = below(server).ok_or(SourceError::Bug)?;
-        self.fetcher.post(&url, "application/json", &question.form(), |head, body| match head.refused {
+        self.fetcher.post(&url, "application/json", &question.form(), time, |head, body| match head.refused {
             Some(status) => Err(prometheus::refused(status, body)),
             None => prometheus::read(body, question, self.shared.clock.now().unix_millis, &self.shared.limits),
         })
     }
 
-    fn fetch(&self, url: &str, wants: &[Want]) -> Result<Page, SourceError> {
+    fn fetch(&self, url: &str, wants: &[Want], time: Duration) -> Result<Page, SourceError> {
         let now = self.shared.clock.now();
         let accept = match self.source.format {
             Some(Format::OpenMetrics) => "application/openmetrics-text; version=1.0.0",
@@ -275,7 +289,7 @@ impl Upstream {
         };
         // Behind it stands whose page it is.
         let url = url.split('#').next().unwrap_or_default();
-        self.fetcher.get(url, accept, |head, body| {
+        self.fetcher.get(url, accept, time, |head, body| {
             let format = self.format(head)?;
             let page = Page::read(body, format, wants, now.unix_millis, &self.shared.limits);
             let mut page = page.map_err(SourceError::from)?;

@@ -207,7 +207,9 @@ impl Identity {
                 Ok(answer) if answer.error.is_empty() => self.limits.review.ttl,
                 _ => Duration::ZERO,
             };
-            Loaded { cost: cost(&value), value, until: Instant::now() + lasts }
+            let hurried = deadline.saturating_duration_since(now.monotonic) < self.limits.review.timeout
+                && value.as_ref().is_err_and(CallError::is_timeout);
+            Loaded { cost: cost(&value), value, until: Instant::now() + lasts, shared: !hurried }
         };
         match self.tokens.get(&key, now.monotonic, wait, |_| true, load) {
             Outcome::Value(answer) => match &*answer {

@@ -24,8 +24,11 @@ use crate::server::workers::{join, spawn};
 /// What is done with a request.
 type Handler = Arc<dyn Fn(Request) + Send + Sync>;
 
-/// Descriptors that one connection takes, and one to spare.
-const DESCRIPTORS: usize = 3;
+/// Descriptors that have to be free before another server accepts: each of its connections takes two.
+const SPARE: usize = 24;
+
+/// Receive timeouts without a request after which a replaced server has no connections left.
+const IDLE: u32 = 12;
 
 /// Accepts connections until it is stopped.
 pub(super) struct Acceptor {
@@ -116,14 +119,11 @@ impl Acceptor {
 impl Shared {
     /// Starts a server on the socket.
     fn open(self: &Arc<Self>) -> io::Result<()> {
-        // Room for a connection too, or the loop would end at once.
-        let mut spare = (0..DESCRIPTORS).map(|_| self.listener.try_clone()).collect::<io::Result<Vec<_>>>()?;
-        let Some(listener) = spare.pop() else { return Ok(()) };
-        drop(spare);
+        let listener = self.listener.try_clone()?;
         let server = Arc::new(Server::from_listener(listener, None).map_err(io::Error::other)?);
         let receivers = (0..self.receivers_per_server).map(|number| {
             let (shared, server) = (self.clone(), server.clone());
-            spawn(&format!("plain-{number}"), move || shared.receive(&server))
+            spawn(&format!("plain-{number}"), move || shared.receive(&server, number == 0))
         });
         let receivers = receivers.collect::<io::Result<Vec<_>>>()?;
         let mut generations = self.lock();
@@ -132,13 +132,22 @@ impl Shared {
         Ok(())
     }
 
-    /// Handles requests until the server is replaced and idle, or until the end.
-    fn receive(&self, server: &Arc<Server>) {
+    /// Handles requests until the end; of a server that was replaced, until its connections have timed out. The `last` receiver
+    /// sees to that: a request that is never received keeps its connection.
+    fn receive(&self, server: &Arc<Server>, last: bool) {
+        let mut idle = 0;
         while !self.stopping.load(Ordering::SeqCst) {
             match server.recv_timeout(self.receive) {
-                Ok(Some(request)) => (self.handler)(request),
-                // Its connections have timed out by now.
-                Ok(None) if self.is_replaced(server) => return,
+                Ok(Some(request)) => {
+                    idle = 0;
+                    (self.handler)(request);
+                }
+                Ok(None) if self.is_replaced(server) => {
+                    idle += 1;
+                    if !last || idle > IDLE {
+                        return;
+                    }
+                }
                 Ok(None) => {}
                 Err(failure) => drop(self.events.send(Event::Ended(failure.to_string()))),
             }
@@ -175,7 +184,7 @@ impl Shared {
 
     /// Tries until another server accepts; false if it is stopped meanwhile.
     fn replace(self: &Arc<Self>, why: &str, inbox: &Receiver<Event>) -> bool {
-        warn!("plain listener: cannot accept connections: {why}; new connections wait until descriptors are free");
+        warn!("plain listener: cannot accept connections: {why}; new connections wait");
         loop {
             match inbox.recv_timeout(self.pause) {
                 Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return false,
@@ -183,7 +192,11 @@ impl Shared {
                 Ok(Event::Ended(_)) => continue,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            if self.open().is_ok() {
+            let spare = (0..SPARE).map(|_| self.listener.try_clone()).collect::<io::Result<Vec<_>>>();
+            if spare.is_ok_and(|spare| {
+                drop(spare);
+                self.open().is_ok()
+            }) {
                 info!("plain listener: accepting connections again");
                 return true;
             }
@@ -196,14 +209,15 @@ fn on_accept_panic(events: Sender<Event>) {
     let before = panic::take_hook();
     let events = Mutex::new(events);
     panic::set_hook(Box::new(move |panic| {
-        let why = panic.payload().downcast_ref::<String>().map_or("no reason given", String::as_str);
-        let of_accept = panic.location().is_some_and(|place| place.file().ends_with("refined_tcp_stream.rs"))
-            || std::thread::current().name().is_none() && why.contains("failed to spawn thread");
-        if of_accept {
-            let events = events.lock().unwrap_or_else(PoisonError::into_inner);
-            let _ = events.send(Event::Ended(why.to_owned()));
+        let said = panic.payload().downcast_ref::<String>().map_or("", String::as_str);
+        let why = if panic.location().is_some_and(|place| place.file().ends_with("refined_tcp_stream.rs")) {
+            "Too many open files"
+        } else if said.contains("failed to spawn thread") {
+            "Too many threads"
         } else {
-            before(panic);
-        }
+            return before(panic);
+        };
+        let events = events.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = events.send(Event::Ended(why.to_owned()));
     }));
 }

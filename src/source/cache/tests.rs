@@ -27,7 +27,7 @@ fn seen(cache: &Cache<&'static str, u32>, now: Instant, keys: &str) -> String {
 }
 
 fn load(cache: &Cache<&'static str, u32>, key: &'static str, now: Instant, ttl: Duration, cost: usize) {
-    let loaded = || Loaded { value: 1, until: now + ttl, cost };
+    let loaded = || Loaded { value: 1, until: now + ttl, cost, shared: true };
     assert_eq!(cache.get(&key, now, Wait::Until(now), any, loaded), Outcome::Value(Arc::new(1)));
 }
 
@@ -48,7 +48,7 @@ fn serves_until_the_time_is_over() {
     assert_eq!(cache.get(&"a", last, Wait::No, any, never), Outcome::Value(Arc::new(1)));
     assert_eq!(cache.get(&"a", last, Wait::Until(now), any, never), Outcome::Value(Arc::new(1)));
     assert_eq!(cache.get(&"a", now + SECOND, Wait::No, any, never), Outcome::WouldWait);
-    let again = || Loaded { value: 2, until: now + LONG, cost: 1 };
+    let again = || Loaded { value: 2, until: now + LONG, cost: 1, shared: true };
     assert_eq!(cache.get(&"a", now + SECOND, Wait::Until(now), any, again), Outcome::Value(Arc::new(2)));
     let state = cache.lock();
     assert_eq!((state.entries, state.cost), (1, 1));
@@ -66,7 +66,7 @@ fn passes_over_what_does_not_cover() {
         // Who is content with what is there does not wait for this load.
         assert_eq!(cache.get(&"a", now, Wait::Until(now), odd, never), Outcome::Value(Arc::new(1)));
         assert_eq!(cache.get(&"a", now, Wait::No, even, never), Outcome::WouldWait);
-        Loaded { value: 2, until: now + SECOND, cost: 1 }
+        Loaded { value: 2, until: now + SECOND, cost: 1, shared: true }
     };
     assert_eq!(cache.get(&"a", now, Wait::Until(now), even, nested), Outcome::Value(Arc::new(2)));
     assert_eq!(cache.get(&"a", now, Wait::No, odd, never), Outcome::WouldWait);
@@ -106,7 +106,7 @@ fn keeps_nothing_where_all_is_being_loaded() {
     let nested = || {
         load(&cache, "b", now + SECOND, LONG, 1);
         assert_eq!(seen(&cache, now, "ab"), "a-");
-        Loaded { value: 2, until: now + LONG, cost: 1 }
+        Loaded { value: 2, until: now + LONG, cost: 1, shared: true }
     };
     cache.get(&"a", now + SECOND, Wait::Until(now), any, nested);
     assert_eq!(seen(&cache, now, "ab"), "a-");
@@ -119,7 +119,7 @@ fn loads_once_for_a_hundred_callers() {
     let value = || {
         until_waiting(&cache, "a", 99);
         let value = loads.fetch_add(1, Ordering::Relaxed) as u32;
-        Loaded { value, until: now, cost: 1 }
+        Loaded { value, until: now, cost: 1, shared: true }
     };
     thread::scope(|scope| {
         for _ in 0..100 {
@@ -139,7 +139,7 @@ fn loads_once_more_for_those_whom_it_does_not_cover() {
     let (cache, now, loads) = (Cache::new(8, 8), Instant::now(), AtomicUsize::new(0));
     let second = || {
         loads.fetch_add(1, Ordering::Relaxed);
-        Loaded { value: 2, until: now + LONG, cost: 1 }
+        Loaded { value: 2, until: now + LONG, cost: 1, shared: true }
     };
     thread::scope(|scope| {
         let first = || {
@@ -150,7 +150,7 @@ fn loads_once_more_for_those_whom_it_does_not_cover() {
                 });
             }
             until_waiting(&cache, "a", 9);
-            Loaded { value: 1, until: now + LONG, cost: 1 }
+            Loaded { value: 1, until: now + LONG, cost: 1, shared: true }
         };
         assert_eq!(cache.get(&"a", now, Wait::Until(now), any, first), Outcome::Value(Arc::new(1)));
     });
@@ -166,7 +166,7 @@ fn gives_up_waiting_in_time() {
                 let late = scope.spawn(move || cache.get(&"a", now, Wait::Until(until), any, never)).join();
                 assert_eq!(late.unwrap(), Outcome::TimedOut);
             }
-            Loaded { value: 1, until: now + LONG, cost: 1 }
+            Loaded { value: 1, until: now + LONG, cost: 1, shared: true }
         };
         assert_eq!(cache.get(&"a", now, Wait::Until(now), any, nested), Outcome::Value(Arc::new(1)));
     });
@@ -210,4 +210,29 @@ fn drops_what_is_long_past_its_time() {
     assert_eq!(seen(&cache, soon + STALE, "abcd"), "-b-d");
     let state = cache.lock();
     assert_eq!((state.entries, state.cost, state.slots.len()), (3, 4, 3));
+}
+
+#[test]
+fn a_load_cut_short_counts_for_its_caller_alone() {
+    let (cache, now) = (Cache::new(8, 8), Instant::now());
+    let hurried = || Loaded { value: 1, until: now + LONG, cost: 1, shared: false };
+    assert_eq!(cache.get(&"a", now, Wait::Until(now), any, hurried), Outcome::Value(Arc::new(1)));
+    assert_eq!(seen(&cache, now, "a"), "-", "it is not kept");
+    let waits = Barrier::new(2);
+    thread::scope(|scope| {
+        let hurried = scope.spawn(|| {
+            let load = || {
+                waits.wait();
+                until_waiting(&cache, "a", 1);
+                Loaded { value: 1, until: now + LONG, cost: 1, shared: false }
+            };
+            cache.get(&"a", now, Wait::Until(now), any, load)
+        });
+        waits.wait();
+        let own = || Loaded { value: 2, until: now + LONG, cost: 1, shared: true };
+        let patient = cache.get(&"a", now, Wait::Until(now + LONG), any, own);
+        assert_eq!(patient, Outcome::Value(Arc::new(2)), "the caller that waited loads itself");
+        assert_eq!(hurried.join().unwrap(), Outcome::Value(Arc::new(1)));
+    });
+    assert_eq!(seen(&cache, now, "a"), "a");
 }
