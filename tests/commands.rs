@@ -292,7 +292,7 @@ fn ends_with_the_code_that_fits() {
         (
             by_file("namespaces/shop/services/web/broken"),
             69,
-            "ServiceUnavailable (503): broken of services/web in namespace shop: the configuration does not allow it: \
+            "ServiceUnavailable (503): broken of services/web in namespace shop: its rule is invalid: \
              5:46: error: source: unknown source \"nowhere\"",
         ),
     ] {
@@ -399,4 +399,16 @@ fn says_more_when_asked_to() {
         let log = server.seen.join("\n");
         assert_eq!(log.contains("source upstream: Prometheus text"), told, "{level:?} {flag:?}: {log}");
     }
+}
+
+#[test]
+fn check_counts_rules_as_they_are_written() {
+    let rule = "{name: a, object: [services, pods], source: app, value: 'sum(a)'}";
+    let config = format!(
+        "sources:\n  app: {{url: 'http://app.shop/metrics', namespaces: [shop], single: true}}\nmetrics:\n  - {rule}\n"
+    );
+    let path = file("metrics.yaml", &config);
+    let (code, printed, told) = run(&["check", path.to_str().unwrap()]);
+    assert_eq!((code, told.as_str()), (0, ""));
+    assert!(printed.ends_with(": 1 rule on 1 source; no errors, no warnings\n"), "{printed}");
 }

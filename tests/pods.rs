@@ -202,7 +202,7 @@ fn loopback_and_credentials_take_a_word() {
     let careful = server(&kubernetes, &text.replace(", dangerAllowLoopback: true", ""));
     assert_eq!(
         all(&careful, ""),
-        format!("{REFUSED} resolve: host has a loopback address, out of bounds for pods and placeholders in a host")
+        format!("{REFUSED} resolve: host has a loopback address, not allowed for pod IPs or templated hosts")
     );
     assert_eq!(pods[0].requests(), 0);
     // Whatever else is allowed, nobody is led to the Kubernetes API.
@@ -211,7 +211,7 @@ fn loopback_and_credentials_take_a_word() {
     let curious = server(&kubernetes, &config(&port_of_api, "queue_depth"));
     let bounds = |kind: &str| {
         let subject = REFUSED.replace("all pods", "pods/NAME");
-        format!("{subject} resolve: host has a {kind} address, out of bounds for pods and placeholders in a host")
+        format!("{subject} resolve: host has a {kind} address, not allowed for pod IPs or templated hosts")
     };
     assert_eq!(one(&curious, "k"), bounds("Kubernetes API").replace("NAME", "k"));
     assert_eq!(one(&curious, "web-0"), bounds("link-local").replace("NAME", "web-0"));

@@ -173,9 +173,7 @@ fn a_bad_rule_fails_alone() {
     let path = file("metrics.yaml", &config(&upstream, &[("a", ""), ("b", ", value: 'sum(b'"), ("c", "")]));
     let mut server = start(&path);
     let why = "5:100: error: value: expected \")\" at column 6, found the end";
-    let broken = format!(
-        "503 ServiceUnavailable: b of services/web in namespace shop: the configuration does not allow it: {why}"
-    );
+    let broken = format!("503 ServiceUnavailable: b of services/web in namespace shop: its rule is invalid: {why}");
     let values = |server: &Server| ["a", "b", "c"].map(|metric| value(server, metric));
     assert_eq!(values(&server), ["web 1".to_owned(), broken, "web 3".to_owned()]);
     assert!(server.seen.iter().any(|line| line.contains(why)), "{:#?}", server.seen);
@@ -186,10 +184,12 @@ fn a_bad_rule_fails_alone() {
     replace(&path, &config(&upstream, &[("a", ""), ("b", ""), ("c", "")]));
     server.wait_for(FORCE);
     assert_eq!(values(&server), ["web 1", "web 2", "web 3"]);
+    assert_eq!(server.own("metriclet_broken_rules"), 0.0);
     replace(&path, &config(&upstream, &[("a", ", onNaN: zero"), ("b", ", onNaN: perhaps"), ("c", "")]));
     server.wait_for("error: onNaN: expected error, missing or zero, found \"perhaps\"");
     server.wait_for(FORCE);
     assert_eq!(values(&server), ["web 1", "web 2", "web 3"]);
+    assert_eq!(server.own("metriclet_broken_rules"), 1.0, "served in its old form, it is broken all the same");
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn a_file_broken_at_start_still_serves_discovery() {
     assert!(!list["resources"].as_array().unwrap().is_empty(), "{list}");
     assert_eq!(
         value(&server, "a"),
-        "503 ServiceUnavailable: a of services/web in namespace shop: the configuration does not allow it: 2:10: error: \
+        "503 ServiceUnavailable: a of services/web in namespace shop: the configuration is invalid: 2:10: error: \
          metrics: expected a list of rules"
     );
     replace(&path, &config(&upstream, &[("a", "")]));
@@ -217,7 +217,7 @@ fn a_file_broken_at_start_still_serves_discovery() {
     assert_eq!(
         value(&server, "a"),
         format!(
-            "503 ServiceUnavailable: a of services/web in namespace shop: the configuration does not allow it: cannot \
+            "503 ServiceUnavailable: a of services/web in namespace shop: the configuration is invalid: cannot \
              read configuration {}: it is not there",
             nowhere.display()
         )

@@ -249,11 +249,39 @@ fn special_address_behind_a_placeholder() {
     assert_eq!(
         server.metric("namespaces/shop/services/localhost/queue_depth").status(),
         "503 ServiceUnavailable: queue_depth of services/localhost in namespace shop: source app resolve: host has a \
-         loopback address, out of bounds for pods and placeholders in a host"
+         loopback address, not allowed for pod IPs or templated hosts"
     );
     assert_eq!(
         server.metric("namespaces/shop/services/127.0.0.1/queue_depth").status(),
         "400 BadRequest: queue_depth of services/127.0.0.1 in namespace shop: expected {name} in the host of the URL to \
          be one DNS label ([a-z0-9-], at most 63 characters), found \"127.0.0.1\""
     );
+}
+
+/// Pages of one template fail and recover each for itself, and the log tells each change once.
+#[test]
+fn each_page_of_a_template_has_its_own_state() {
+    let upstream = Upstream::start(|head, stream| {
+        let answer = match head.contains("/bad?") {
+            true => b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            false => page("text/plain", "5"),
+        };
+        drop(stream.write_all(&answer));
+    });
+    let config = format!(
+        "sources:\n  app:\n    url: http://{}/{{name}}?key=secret\n    format: number\n    namespaces: [shop]\n    cache: 0s\nmetrics:\n  \
+         - {{name: a, object: services, source: app}}\n",
+        upstream.address
+    );
+    let mut server = Server::with_config(&config);
+    for _ in 0..4 {
+        assert_eq!(server.metric("namespaces/shop/services/good/a").values(), "good 5");
+        assert_eq!(server.metric("namespaces/shop/services/bad/a").code, 503);
+    }
+    assert_eq!(server.metric("namespaces/shop/services/bad2/a").code, 200);
+    server.signal("HUP");
+    server.wait_for("rule");
+    let told: Vec<_> = server.seen.iter().filter_map(|line| line.split_once("source app at ")).collect();
+    let told: Vec<_> = told.iter().map(|(_, rest)| rest.replace(&upstream.address.to_string(), "HOST")).collect();
+    assert_eq!(told, ["\"http://HOST/bad\": answered 500"]);
 }

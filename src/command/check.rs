@@ -23,7 +23,7 @@ pub fn run(check: &Check, limits: &Limits) -> ExitCode {
     }
     let count = |severity| loaded.problems.iter().filter(|problem| problem.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
-    let (rules, sources) = (loaded.config.rules.len(), loaded.config.sources.len());
+    let (rules, sources) = (loaded.config.written_rules(), loaded.config.sources.len());
     let good = format!("{} on {}", counted(rules, "rule"), counted(sources, "source"));
     let found = format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"));
     print(&match (errors, rules) {

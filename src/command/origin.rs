@@ -58,11 +58,14 @@ impl Live {
 
     /// Reads the file again. What is in force stays so where the new one cannot be used.
     pub fn reload(&mut self, api: &Api) {
-        let Some(path) = self.file.as_ref().map(Watched::path) else { return };
+        let Some(watched) = &mut self.file else { return };
+        // A change that comes with a signal is read once.
+        watched.changed();
+        let path = &watched.path().to_owned();
         let counters = api.counters();
         match self.load(path) {
             Ok(loaded) if loaded.unattributed().is_none() => {
-                let rules = loaded.config.rules.len();
+                let rules = loaded.config.written_rules();
                 api.metrics().install(loaded.config, None);
                 counters.reloads_succeeded.increment();
                 info!("{}: {rules} rules in force", path.display());
@@ -132,4 +135,27 @@ pub fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, String> {
             why => format!("{cannot}: it {why}"),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::app;
+    use crate::telemetry::clock::Clock;
+
+    #[test]
+    fn reads_a_change_that_comes_with_a_signal_once() {
+        let path = std::env::temp_dir().join(format!("metriclet-origin-{}.yaml", std::process::id()));
+        fs::write(&path, "sources: {}\nmetrics: []\n").unwrap();
+        let limits = Limits::default();
+        let api = app::api(&limits, &Clock::system());
+        let mut live = Live::start(&api, &Origin::File(path.clone()), &limits).unwrap();
+        fs::write(&path, "sources: {}\nmetrics: [] # changed\n").unwrap();
+        live.reload(&api);
+        live.follow(&api);
+        fs::remove_file(&path).unwrap();
+        assert_eq!(api.counters().reloads_succeeded.get(), 1);
+    }
 }

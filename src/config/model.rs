@@ -1,5 +1,6 @@
 //! The configuration as the rest of the program uses it: sources and rules, parsed and checked.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -19,6 +20,13 @@ pub struct Config {
     pub broken: Vec<BrokenRule>,
     /// Whether any metric name is served from source 0 under its own name (`--upstream`, without a file).
     pub by_name: Option<ByName>,
+}
+
+impl Config {
+    /// How many rules were written: one for several kinds of objects is held as several.
+    pub fn written_rules(&self) -> usize {
+        self.rules.iter().map(|rule| (rule.line, &rule.name)).collect::<BTreeSet<_>>().len()
+    }
 }
 
 /// The simple case, `--upstream URL`: each gauge or untyped series under its own name.

@@ -82,7 +82,8 @@ impl Metrics {
         };
         let room = Arc::new(Room::new(shared.limits().sampling.bytes));
         let scraper = Scraper::new(shared.clone(), steady, sampler);
-        Self { rules: RwLock::default(), shared, objects, scraper, steady, room }
+        let rules = RwLock::new(Arc::new(Rules::unread()));
+        Self { rules, shared, objects, scraper, steady, room }
     }
 
     /// Keeps a server from pods and placeholders in a host.
@@ -136,9 +137,7 @@ impl Metrics {
                 kind.resource,
                 if kind.namespaced { "in namespaces, and the path names none" } else { "not in namespaces" }
             ))),
-            Entry::Broken(problem) => {
-                Err(Failure::Unavailable(format!("{}: the configuration does not allow it: {problem}", Subject(path))))
-            }
+            Entry::Broken(problem) => Err(Failure::Unavailable(format!("{}: {problem}", Subject(path)))),
             Entry::Unknown => {
                 let hint = match (rules.resources_of(&path.metric).as_slice(), kinds::suggest(&path.resource)) {
                     ([], Some(plural)) if plural.resource != path.resource => {

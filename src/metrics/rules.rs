@@ -62,6 +62,7 @@ pub struct Rules {
     entries: HashMap<String, Vec<(String, Entry)>>,
     by_name: Option<(Arc<Upstream>, ByName)>,
     problem: Option<String>,
+    broken: usize,
     /// See [`Rules::printed`].
     printed: [OnceLock<Vec<u8>>; 2],
 }
@@ -91,11 +92,17 @@ impl Past {
 }
 
 impl Rules {
+    /// Before the configuration has been read: an HPA that asks now must not be told that its metric does not exist.
+    pub fn unread() -> Self {
+        Self { problem: Some("the configuration is being read".to_owned()), ..Self::default() }
+    }
+
     /// Builds a generation. A broken rule that the one before served stays as it was; so do the last good values of
     /// rules that did not change.
     pub fn new(config: Config, problem: Option<String>, before: &Self, shared: &Arc<Shared>, room: &Arc<Room>) -> Self {
         let pages = shared.pages();
-        let mut rules = Self { problem, ..Self::default() };
+        let problem = problem.map(|problem| format!("the configuration is invalid: {problem}"));
+        let mut rules = Self { problem, broken: config.broken.len(), ..Self::default() };
         let mut upstreams: Vec<Arc<Upstream>> = Vec::new();
         for (index, source) in config.sources.iter().enumerate() {
             let number = source.uses(Placeholder::Metric);
@@ -120,7 +127,7 @@ impl Rules {
             for resource in resources {
                 let kept = match before.find_entry(&resource, &broken.name) {
                     Some(kept @ Entry::Rule(..)) => kept.clone(),
-                    _ => Entry::Broken(broken.problem.clone()),
+                    _ => Entry::Broken(format!("its rule is invalid: {}", broken.problem)),
                 };
                 rules.insert(resource, broken.name.clone(), kept);
             }
@@ -225,7 +232,7 @@ impl Rules {
 
     /// The number of rules that cannot be served as written.
     pub fn broken(&self) -> usize {
-        self.entries.values().flatten().filter(|(_, entry)| matches!(entry, Entry::Broken(_))).count()
+        self.broken
     }
 }
 

@@ -78,10 +78,12 @@ fn is_own(ip: IpAddr) -> bool {
 
 const LOOPBACK: &str = "loopback";
 
+const METADATA: &str = "cloud metadata";
+
 /// Says why `ip` is not an ordinary unicast address of another machine; `None` if it is one.
 ///
-/// A caller who chooses a name in a URL's host must not reach services that trust this machine or its link: those on
-/// loopback, and a cloud's metadata service on 169.254.169.254. IPv4 addresses wrapped in IPv6 count as themselves.
+/// A client that chooses a name in a URL's host must not reach services that trust this machine or its link: those on
+/// loopback, and a cloud's metadata service. IPv4 addresses embedded in IPv6 count as themselves.
 fn special(ip: IpAddr) -> Option<&'static str> {
     match ip {
         IpAddr::V4(ip) => special_v4(ip),
@@ -94,6 +96,8 @@ fn special_v4(ip: Ipv4Addr) -> Option<&'static str> {
         [0, ..] => Some("unspecified"),
         [127, ..] => Some(LOOPBACK),
         [169, 254, ..] => Some("link-local"),
+        // Alibaba Cloud, Azure, Oracle Cloud; the others are link-local.
+        [100, 100, 100, 200] | [168, 63, 129, 16] | [192, 0, 0, 192] => Some(METADATA),
         [224..=239, ..] => Some("multicast"),
         [255, 255, 255, 255] => Some("broadcast"),
         _ => None,
@@ -107,16 +111,28 @@ fn special_v6(ip: Ipv6Addr) -> Option<&'static str> {
     if ip.is_loopback() {
         return Some(LOOPBACK);
     }
+    let v4 = |high: u16, low: u16| special_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
     match ip.segments() {
+        // AWS, Google Cloud, Oracle Cloud, Scaleway: unique local addresses.
+        [0xfd00, 0xec2, ..]
+        | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254]
+        | [0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe]
+        | [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42] => Some(METADATA),
+        // Local NAT64 (RFC 8215): which bits are the IPv4 address depends on the network.
+        [0x64, 0xff9b, 1, ..] => Some("NAT64"),
+        // 6to4 (RFC 3056).
+        [0x2002, high, low, ..] => v4(high, low),
+        // Teredo (RFC 4380): the client's address is inverted.
+        [0x2001, 0, .., high, low] => v4(!high, !low),
+        // ISATAP (RFC 5214).
+        [.., 0 | 0x200, 0x5efe, high, low] => v4(high, low),
         [0xfe80..=0xfebf, ..] => Some("link-local"),
         [0xff00..=0xffff, ..] => Some("multicast"),
         // IPv4-compatible (RFC 4291 2.5.5.1), IPv4-mapped (2.5.5.2), IPv4-translated (RFC 2765), NAT64 (RFC 6052).
         [0, 0, 0, 0, 0, 0, high, low]
         | [0, 0, 0, 0, 0, 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            special_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
-        }
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
         _ => None,
     }
 }
@@ -161,6 +177,25 @@ mod tests {
             ("::ffff:0:127.0.0.1", Some("loopback")),
             ("64:ff9b::127.0.0.1", Some("loopback")),
             ("64:ff9b::8.8.8.8", None),
+            ("64:ff9b:1::1", Some("NAT64")),
+            ("64:ff9b:1:ffff::8.8.8.8", Some("NAT64")),
+            ("64:ff9b:2::1", None),
+            ("2002:7f00:1::1", Some("loopback")),
+            ("2002:a9fe:a9fe::1", Some("link-local")),
+            ("2002:808:808::1", None),
+            ("2001::80ff:fffe", Some("loopback")),
+            ("2001::f7f7:f7f7", None),
+            ("2001:db8::5efe:127.0.0.1", Some("loopback")),
+            ("2001:db8::200:5efe:127.0.0.1", Some("loopback")),
+            ("2001:db8::200:5efe:8.8.8.8", None),
+            ("100.100.100.200", Some("cloud metadata")),
+            ("168.63.129.16", Some("cloud metadata")),
+            ("fd00:ec2::254", Some("cloud metadata")),
+            ("fd00:ec2::253", Some("cloud metadata")),
+            ("fd20:ce::254", Some("cloud metadata")),
+            ("fd20:ce::255", None),
+            ("fd00:c1::a9fe:a9fe", Some("cloud metadata")),
+            ("fd00:42::42", Some("cloud metadata")),
             ("2001:db8::1", None),
             ("fd00::1", None),
             ("fe7f::1", None),

@@ -258,7 +258,7 @@ impl fmt::Display for FetchError {
             Self::HostNotFound { .. } => f.write_str("resolve: host not found"),
             Self::LookupsBusy => f.write_str("resolve: too many look-ups at once"),
             Self::Address(kind) => {
-                write!(f, "resolve: host has a {kind} address, out of bounds for pods and placeholders in a host")
+                write!(f, "resolve: host has a {kind} address, not allowed for pod IPs or templated hosts")
             }
             Self::Connect(kind) => write!(f, "connect: {kind}"),
             Self::Tls { cause, .. } => write!(f, "tls: {cause}"),

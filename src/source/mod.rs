@@ -1,13 +1,15 @@
 //! Fetches pages from upstreams, and remembers them for a moment.
 //!
 //! - [`fetch`] is the story of one GET, `agent` what of it is ureq's and TLS's, [`resolve`] the name look-ups and
-//!   [`address`] the addresses that are out of bounds.
+//!   [`address`] the addresses that are not allowed.
 //! - [`credentials`] reads secrets from files, again whenever these change.
 //! - [`cache`] makes one fetch of a hundred callers' wishes.
 //!
 //! [`queue`] is a fair queue of jobs, [`waiting`] says what a request waits for; `pool` has the threads that fetch pods' pages.
 //!
 //! [`prometheus`] asks a server that evaluates queries itself.
+//!
+//! [`state`] is how each URL has been doing.
 //!
 //! [`page`] reduces a page to what rules want while it streams in; [`upstream`] is a source at work.
 
@@ -23,5 +25,6 @@ pub mod probe;
 pub mod prometheus;
 pub mod queue;
 pub mod resolve;
+pub mod state;
 pub mod upstream;
 pub mod waiting;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use log::{debug, warn};
+use log::{debug, info, warn};
 use once_cell::sync::OnceCell;
 
 use super::address::Reserved;
@@ -15,9 +15,11 @@ use super::page::{Page, Query, Want};
 use super::pool::{Gathered, Pool, Share};
 use super::prometheus::{self, Answer, Question};
 use super::resolve::Resolver;
+use super::state::{Change, UrlStates};
 use crate::config::limits::Limits;
 use crate::config::model::{Format, Source, Target};
-use crate::parse::url_template::{Placeholder, Template, Values};
+use crate::parse::escape::Escaped;
+use crate::parse::url_template::{Placeholder, Values};
 use crate::telemetry::bug;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::counters::{Counters, Fetches};
@@ -45,6 +47,7 @@ pub struct Upstream {
     cache: Duration,
     fetcher: Fetcher,
     wants: Mutex<Wants>,
+    states: Mutex<UrlStates>,
     pages: Arc<Pages>,
     answers: Cache<Question, Result<Arc<Answer>, SourceError>>,
     shared: Arc<Shared>,
@@ -58,8 +61,6 @@ struct Wants {
     /// The one asked for last stands last.
     asked: Vec<Want>,
     next: u64,
-    /// Whether the last fetch failed, so that only changes are logged.
-    failing: bool,
 }
 
 impl Shared {
@@ -104,9 +105,10 @@ impl Upstream {
         let fetcher = Fetcher::new(&source, &shared.limits, shared.resolver.clone(), shared.reserved.clone());
         let counters = shared.counters.fetches(&source.name);
         let next = fixed.iter().map(|want| want.id + 1).max().unwrap_or_default();
-        let wants = Mutex::new(Wants { fixed, asked: Vec::new(), next, failing: false });
+        let wants = Mutex::new(Wants { fixed, asked: Vec::new(), next });
         let answers = Cache::new(shared.limits.prometheus.cached, shared.limits.prometheus.cached_bytes);
-        Self { index, source, cache, fetcher, wants, pages, answers, shared, counters }
+        let states = Mutex::new(UrlStates::new(shared.limits.cache.states));
+        Self { index, source, cache, fetcher, wants, states, pages, answers, shared, counters }
     }
 
     /// As configured.
@@ -166,7 +168,9 @@ impl Upstream {
         let load = || {
             let time = self.time(wait);
             let asked = self.ask(question, time);
-            self.tell(asked.as_ref().map(|answer| (answer.bytes, || answer.describe())));
+            let url = below(&self.source.target).unwrap_or_default();
+            let hurried = self.is_hurried(&asked, time);
+            self.tell(&url, asked.as_ref().map(|answer| (answer.bytes, || answer.describe())), hurried);
             self.loaded(asked, Answer::cost, question.query.len(), time)
         };
         settled(self.answers.get(question, now, wait, |_| true, load))
@@ -229,7 +233,8 @@ impl Upstream {
             wants.fixed.iter().chain(&wants.asked).cloned().collect()
         };
         let fetched = self.fetch(url, &wants, time);
-        self.tell(fetched.as_ref().map(|page| (page.bytes, || page.describe())));
+        let hurried = self.is_hurried(&fetched, time);
+        self.tell(url, fetched.as_ref().map(|page| (page.bytes, || page.describe())), hurried);
         let mut loaded = self.loaded(fetched, Page::cost, url.len(), time);
         let is_unconnected =
             |outcome: &Result<Arc<Page>, SourceError>| outcome.as_ref().is_err_and(SourceError::is_unconnected);
@@ -264,14 +269,13 @@ impl Upstream {
             Ok(value) => (self.cache, cost(value) + key),
             Err(_) => (self.cache.min(self.shared.limits.cache.failure_ttl), key),
         };
-        let hurried = time < self.source.timeout && fetched.as_ref().is_err_and(SourceError::is_timeout);
+        let hurried = self.is_hurried(&fetched, time);
         let until = self.shared.clock.now().monotonic + ttl;
         Loaded { value: fetched.map(Arc::new), until, cost, shared: !hurried }
     }
 
     fn ask(&self, question: &Question, time: Duration) -> Result<Answer, SourceError> {
-        let Target::Prometheus(server) = &self.source.target else { return Err(SourceError::Bug) };
-        let url = below(server).ok_or(SourceError::Bug)?;
+        let url = below(&self.source.target).ok_or(SourceError::Bug)?;
         self.fetcher.post(&url, "application/json", &question.form(), time, |head, body| match head.refused {
             Some(status) => Err(prometheus::refused(status, body)),
             None => prometheus::read(body, question, self.shared.clock.now().unix_millis, &self.shared.limits),
@@ -309,30 +313,56 @@ impl Upstream {
         }
     }
 
-    /// Counts a fetch, and logs when things turn bad or good again.
-    fn tell(&self, fetched: Result<(u64, impl Fn() -> String), &SourceError>) {
-        let name = &self.source.name;
-        let failing = fetched.is_err();
-        let turned = std::mem::replace(&mut self.wants().failing, failing) != failing;
+    /// Counts a fetch, and logs when a URL starts to fail or recovers. A fetch that its request's deadline cut short says
+    /// nothing about the URL.
+    fn tell(&self, url: &str, fetched: Result<(u64, impl Fn() -> String), &SourceError>, hurried: bool) {
+        let now = self.shared.clock.now().unix_millis;
+        let change = match hurried {
+            true => Change::None,
+            false => self.states().note(url, now, fetched.as_ref().err().copied()),
+        };
+        // Of a thousand pods some are always failing.
+        let change = if self.source.is_of_pods() { Change::None } else { change };
         match fetched {
             Ok((bytes, describe)) => {
                 self.counters.succeeded.increment();
                 self.counters.bytes.add(bytes);
-                debug!("source {name}: {}", describe());
-                if turned && !self.source.is_of_pods() {
-                    log::info!("source {name}: answers again");
+                debug!("source {}: {}", self.named(url), describe());
+                if change == Change::Recovered {
+                    info!("source {}: answers again", self.named(url));
                 }
             }
             Err(error) => {
                 self.counters.failed.increment();
-                // Of a thousand pods some are always failing.
-                if turned && !self.source.is_of_pods() {
-                    warn!("source {name}: {error}");
-                } else {
-                    debug!("source {name}: {}", error.detail());
+                match change {
+                    Change::Failed => warn!("source {}: {error}", self.named(url)),
+                    _ => debug!("source {}: {}", self.named(url), error.detail()),
                 }
             }
         }
+    }
+
+    /// Whether a request's own deadline, rather than the source's timeout, ended a fetch.
+    fn is_hurried<T>(&self, fetched: &Result<T, SourceError>, time: Duration) -> bool {
+        time < self.source.timeout && fetched.as_ref().is_err_and(SourceError::is_timeout)
+    }
+
+    /// The source's name for the log, with the page's path where it has several pages.
+    fn named(&self, url: &str) -> String {
+        let name = &self.source.name;
+        match &self.source.target {
+            Target::Url(template) if template.is_templated() => {
+                // A query may hold a key.
+                format!("{name} at {}", Escaped::new(url.split(['?', '#']).next().unwrap_or_default()))
+            }
+            Target::Pods(_) => format!("{name} at {}", Escaped::new(url.split(['?', '#']).next().unwrap_or_default())),
+            Target::Url(_) | Target::Prometheus(_) => name.clone(),
+        }
+    }
+
+    /// How each of its URLs has been doing.
+    pub fn states(&self) -> MutexGuard<'_, UrlStates> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wants(&self) -> MutexGuard<'_, Wants> {
@@ -349,8 +379,9 @@ fn settled<T>(outcome: Outcome<Result<Arc<T>, SourceError>>) -> Result<Arc<T>, S
     }
 }
 
-/// Where the server at this address, which holds no placeholder, is asked.
-fn below(server: &Template) -> Option<String> {
+/// Where a Prometheus server is queried; its address holds no placeholder.
+fn below(target: &Target) -> Option<String> {
+    let Target::Prometheus(server) = target else { return None };
     let none = Values { namespace: None, resource: "", name: None, metric: "", label_selector: "" };
     let url = server.expand(&none).ok()?;
     Some(format!("{}{}", url.trim_end_matches('/'), prometheus::PATH))

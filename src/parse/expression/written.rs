@@ -168,9 +168,21 @@ impl<'a> Scan<'a> {
         let close = self.find(open, "}")?;
         let mut held = false;
         for at in open + 1..close {
-            if let Some(&Kind::Variable(name)) = self.kind(at) {
-                self.place(name, MATCHERS, at, close)?;
-                held = true;
+            match self.kind(at) {
+                Some(&Kind::Variable(name)) => {
+                    self.place(name, MATCHERS, at, close)?;
+                    held = true;
+                }
+                // MetricsQL joins alternatives by it, and $matchers would narrow one of them. A label may have this name.
+                Some(&Kind::Word(word)) if word.eq_ignore_ascii_case("or") && !self.is_matcher(at) => {
+                    let column = self.column(at);
+                    let message = format!(
+                        "{word} inside of braces at column {column} is not supported: {MATCHERS} would \
+                                           narrow one alternative only; write a selector for each"
+                    );
+                    return Err(error(column, message));
+                }
+                _ => {}
             }
         }
         if held {
@@ -265,6 +277,11 @@ impl<'a> Scan<'a> {
         matches!(self.kind(at), Some(Kind::Symbol(found)) if *found == symbol)
     }
 
+    /// Whether what stands here is the label of a matcher.
+    fn is_matcher(&self, at: usize) -> bool {
+        ["=", "!=", "=~", "!~"].iter().any(|symbol| self.is_symbol(at + 1, symbol))
+    }
+
     fn column(&self, at: usize) -> usize {
         self.tokens.get(at).map_or(1, |at| at.token.column)
     }
@@ -308,6 +325,7 @@ mod tests {
                 "label_replace(a{$matchers}, \"x\", \"$1\", \"y\", '(.*)') # $by",
                 "label_replace(a{IN}, \"x\", \"$1\", \"y\", '(.*)') # $by",
             ),
+            ("a{or=\"b\",$matchers}", "a{or=\"b\",IN}"),
             ("{__name__=~\"a|b\", $matchers} > bool 0x1F * -Inf", "{__name__=~\"a|b\", IN} > bool 0x1F * -Inf"),
         ] {
             assert_eq!(inject(text), expected.replace("IN", IN), "{text}");
@@ -332,6 +350,16 @@ mod tests {
             ("up{$by}", "$by at column 4 does not stand among the labels of by ( ) or on ( )"),
             ("sum without ($by) (x)", "$by at column 14 does not stand among the labels of by ( ) or on ( )"),
             ("a{$matchers} + ignoring ($by) b", "$by at column 26 does not stand among the labels of by ( ) or on ( )"),
+            (
+                "up{a=\"b\" or $matchers}",
+                "or inside of braces at column 10 is not supported: $matchers would narrow one alternative only; write a \
+                 selector for each",
+            ),
+            (
+                "up{$matchers, a=\"b\" OR c=\"d\"}",
+                "OR inside of braces at column 21 is not supported: $matchers would narrow one alternative only; write a \
+                 selector for each",
+            ),
             ("up{$matcher}", "expected $matchers or $by at column 4, found \"$matcher\""),
             ("up{$matchers", "what opens at column 3 is not closed by }"),
             ("sum by ($by", "what opens at column 5 is not closed by )"),

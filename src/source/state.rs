@@ -1,0 +1,135 @@
+//! How each URL of a source has been doing: for the log, which tells changes once, and for whatever shows it.
+
+use std::collections::HashMap;
+
+use super::error::SourceError;
+
+/// States by URL. Bounded: the URL whose last fetch is oldest is forgotten first.
+#[derive(Debug)]
+pub struct UrlStates {
+    states: HashMap<String, UrlState>,
+    max: usize,
+}
+
+/// How one URL has been doing. Times are Unix milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UrlState {
+    /// Its last fetch.
+    pub last_fetch: i64,
+    /// Its last successful fetch.
+    pub last_success: Option<i64>,
+    /// Its last failed fetch, and why it failed.
+    pub last_error: Option<(i64, SourceError)>,
+    /// Since when all its fetches have succeeded, or all have failed.
+    pub since: i64,
+}
+
+/// What a fetch changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing, or the first fetch succeeded.
+    None,
+    /// It failed after a success, or the first time.
+    Failed,
+    /// It succeeded after a failure.
+    Recovered,
+}
+
+impl UrlState {
+    /// Whether its last fetch failed.
+    pub fn is_failing(&self) -> bool {
+        self.last_success != Some(self.last_fetch)
+    }
+}
+
+impl UrlStates {
+    /// Remembers `max` URLs.
+    pub fn new(max: usize) -> Self {
+        Self { states: HashMap::new(), max }
+    }
+
+    /// Notes the outcome of a fetch.
+    pub fn note(&mut self, url: &str, now: i64, error: Option<&SourceError>) -> Change {
+        let before = self.states.get(url).map(UrlState::is_failing);
+        if before.is_none() {
+            self.make_room();
+        }
+        let state = self.states.entry(url.to_owned()).or_insert_with(|| UrlState {
+            last_fetch: now,
+            last_success: None,
+            last_error: None,
+            since: now,
+        });
+        state.last_fetch = now;
+        let change = match (before, error) {
+            (Some(true), None) => Change::Recovered,
+            (None | Some(false), Some(_)) => Change::Failed,
+            _ => Change::None,
+        };
+        if change != Change::None {
+            state.since = now;
+        }
+        match error {
+            None => state.last_success = Some(now),
+            Some(error) => {
+                state.last_error = Some((now, error.clone()));
+                // Fetches within one millisecond are told apart by the last one.
+                state.last_success = state.last_success.filter(|at| *at != now);
+            }
+        }
+        change
+    }
+
+    /// Every URL that is remembered, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &UrlState)> {
+        self.states.iter().map(|(url, state)| (url.as_str(), state))
+    }
+
+    fn make_room(&mut self) {
+        if self.states.len() < self.max {
+            return;
+        }
+        let oldest = self.states.iter().min_by_key(|(_, state)| state.last_fetch).map(|(url, _)| url.clone());
+        if let Some(oldest) = oldest {
+            self.states.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_changes_of_each_url_once() {
+        let mut states = UrlStates::new(8);
+        let error = SourceError::Busy;
+        for (now, url, error, expected) in [
+            (1, "a", None, Change::None),
+            (1, "b", Some(&error), Change::Failed),
+            (2, "a", None, Change::None),
+            (2, "b", Some(&error), Change::None),
+            (3, "b", None, Change::Recovered),
+            (3, "b", Some(&error), Change::Failed),
+            (4, "a", Some(&error), Change::Failed),
+            (5, "a", Some(&error), Change::None),
+        ] {
+            assert_eq!(states.note(url, now, error), expected, "{url} at {now}");
+        }
+        let state = states.iter().find(|(url, _)| *url == "a").unwrap().1.clone();
+        let expected = UrlState { last_fetch: 5, last_success: Some(2), last_error: Some((5, error)), since: 4 };
+        assert_eq!(state, expected);
+        assert!(state.is_failing());
+    }
+
+    #[test]
+    fn forgets_what_was_fetched_longest_ago() {
+        let mut states = UrlStates::new(2);
+        for (now, url) in [(1, "a"), (2, "b"), (3, "a"), (4, "c")] {
+            states.note(url, now, None);
+        }
+        let mut urls: Vec<&str> = states.iter().map(|(url, _)| url).collect();
+        urls.sort_unstable();
+        assert_eq!(urls, ["a", "c"]);
+    }
+}
