@@ -1,9 +1,9 @@
 //! Metriclet: any number that an HTTP endpoint serves, as a Kubernetes custom metric.
 //!
 //! The layers, each using only those before it (a test checks the arrows):
-//! `parse` ← `kube` ← `config`, `telemetry` ← `source`, `kube_api` ← `metrics` ← `api` ← `server` ← `command`, `app` ← `main`.
+//! `parse` ← `promql` ← `kube` ← `config`, `telemetry` ← `source`, `kube_api` ← `metrics` ← `api` ← `server` ← `command`, `app` ← `main`.
 //!
-//! - [`parse`] and [`kube`] are pure: bytes or values in, values out, limits as arguments; no clock, log or I/O.
+//! - [`parse`], [`promql`] and [`kube`] are pure: bytes or values in, values out, limits as arguments; no clock, log or I/O.
 //! - [`config`] holds what the user said and every cap and timeout; [`telemetry`] what we say of ourselves.
 //! - [`source`] fetches pages from upstreams; [`kube_api`] beside it asks the Kubernetes API.
 //! - [`metrics`] turns a rule, objects and selectors into values, and says why when it cannot.
@@ -18,6 +18,7 @@ pub mod kube;
 pub mod kube_api;
 pub mod metrics;
 pub mod parse;
+pub mod promql;
 pub mod server;
 pub mod source;
 pub mod telemetry;

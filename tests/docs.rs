@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::documents::{blocks, documents, flags};
 use common::{file, run};
-use metriclet::parse::expression::{self, Expr};
+use metriclet::promql::{self, Expr};
 
 #[test]
 fn configurations_are_good() {
@@ -33,7 +33,7 @@ fn configurations_are_good() {
 
 #[test]
 fn expressions_parse() {
-    let limits = expression::Limits { bytes: 4096, depth: 32, nodes: 256, regex: 64 * 1024 };
+    let limits = promql::Limits { bytes: 4096, depth: 32, nodes: 256, regex: 64 * 1024 };
     let mut parsed = 0;
     for (path, text) in documents() {
         for (line, _, block) in blocks(&text).into_iter().filter(|(_, language, _)| *language == "promql") {
@@ -164,4 +164,9 @@ fn every_fuzz_target_runs_each_night() {
     let targets: BTreeSet<String> =
         targets.map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned()).collect();
     assert_eq!(listed, targets);
+    let page = fs::read_to_string(root.join("docs/fuzzing.md")).unwrap();
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once(" |")).map(|(names, _)| names);
+    let described: BTreeSet<String> =
+        rows.flat_map(|names| names.split(", ")).map(|name| name.trim_matches('`').to_owned()).collect();
+    assert_eq!(described, targets, "docs/fuzzing.md");
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 /// but for `command` and `app`.
 const LAYERS: &[&[&str]] = &[
     &["parse"],
+    &["promql"],
     &["kube"],
     &["config", "telemetry"],
     &["source", "kube_api"],
@@ -52,7 +53,7 @@ fn problems(path: &str, text: &str) -> Vec<String> {
             Some(_) => problems.push(format!("{path}: uses crate::{used}, which stands to its right or beside it")),
         }
     }
-    if matches!(layer, "parse" | "kube") {
+    if matches!(layer, "parse" | "promql" | "kube") {
         for word in IMPURE.iter().filter(|word| names(&code, word)) {
             problems.push(format!("{path}: uses {word}, and {layer} is pure"));
         }

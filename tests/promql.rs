@@ -14,8 +14,8 @@ mod prometheus;
 mod versions;
 
 use metriclet::config::limits::ExpressionLimits;
-use metriclet::metrics::evaluate::{self, Data, Element, Labels, Series, Times};
-use metriclet::parse::expression::{self, Expr};
+use metriclet::promql::evaluate::{self, Data, Element, Labels, Series, Times};
+use metriclet::promql::{self, Expr};
 use pages::Random;
 use prometheus::{Answer, Prometheus};
 
@@ -115,7 +115,7 @@ fn gives_what_prometheus_gives() {
 
 fn parse(text: &str) -> Expr {
     let ExpressionLimits { bytes, depth, nodes, regex } = ExpressionLimits::default();
-    let limits = expression::Limits { bytes, depth, nodes, regex };
+    let limits = promql::Limits { bytes, depth, nodes, regex };
     Expr::parse(text, &limits).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 

@@ -9,8 +9,8 @@ use super::model::{
 use super::problem::Severity;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
-use crate::parse::expression::{Aggregation, BinaryOp, Expr, Function, Injection, VectorSelector};
 use crate::parse::url_template::Placeholder;
+use crate::promql::{Aggregation, BinaryOp, Expr, Function, Scope, VectorSelector};
 
 /// How often a HorizontalPodAutoscaler looks, unless its controller is told otherwise.
 const HPA_SYNC: Duration = Duration::from_secs(15);
@@ -78,7 +78,7 @@ pub fn rule(rule: &Rule, source: &Source, limits: &Limits) -> Vec<Finding> {
 /// Whether a query can be asked for all objects at once, with each one's answer told apart.
 fn query(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if !source.is_prometheus() {
-        if let Value::Written(_) = rule.value {
+        if let Value::QueryTemplate(_) = rule.value {
             findings.push(error("value", "$matchers and $by are for prometheus: sources"));
         }
         return;
@@ -89,11 +89,11 @@ fn query(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     };
     match (&rule.value, label) {
         (Value::Series(expr), Some(label)) => {
-            if let Err(dropped) = expr.inject(&Injection { matchers: Vec::new(), by: Some(label.clone()) }) {
+            if let Err(dropped) = expr.inject(&Scope { matchers: Vec::new(), by: Some(label.clone()) }) {
                 findings.push(error("value", dropped.to_string()));
             }
         }
-        (Value::Written(written), Some(_)) => {
+        (Value::QueryTemplate(written), Some(_)) => {
             if let Some(column) = written.mixes() {
                 findings.push(error(
                     "value",
@@ -101,7 +101,7 @@ fn query(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
                 ));
             }
         }
-        (Value::Written(written), None) => {
+        (Value::QueryTemplate(written), None) => {
             if let Some(column) = written.by() {
                 let message =
                     format!("$by at column {column} has no meaning beside describes:, which names one object");

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::kube::kinds::Kind;
-use crate::parse::expression::{Expr, Written};
 use crate::parse::json::{JsonExpr, Path as JsonPath};
 use crate::parse::url_template::{Placeholder, Template};
+use crate::promql::{Expr, QueryTemplate};
 
 /// A whole configuration. Rules that are broken stand beside the good ones, so that each fails alone.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -226,7 +226,7 @@ pub enum Value {
     /// For Prometheus-shaped pages.
     Series(Expr),
     /// For sources that evaluate PromQL themselves: what is past our own part of it.
-    Written(Written),
+    QueryTemplate(QueryTemplate),
     /// For JSON pages.
     Json(JsonExpr),
     /// The page is the number.

@@ -119,7 +119,7 @@ impl About<'_> {
     pub fn value(&self) -> String {
         match &self.rule.value {
             Value::Series(expr) => expr.to_string(),
-            Value::Written(written) => written.text().to_owned(),
+            Value::QueryTemplate(written) => written.text().to_owned(),
             Value::Json(expr) => expr.to_string(),
             Value::Number => "the number".to_owned(),
             Value::Named(name) => name.clone(),

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::evaluate::{Labels, Sample, Series};
 use crate::parse::duration::millis;
+use crate::promql::evaluate::{Labels, Sample, Series};
 use crate::source::error::SourceError;
 use crate::source::page::Refusal;
 pub use view::{Kept, OfPast, View, picks};

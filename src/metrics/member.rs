@@ -1,10 +1,11 @@
 //! What describes objects, and how several of one object become its value.
 
-use super::evaluate::{self, Element, Labels, Times};
+use super::evaluation;
 use super::outcome::{self, Finding};
 use super::rules::Served;
 use super::select::Describes;
 use crate::config::model::Value;
+use crate::promql::evaluate::{Element, Labels, Times};
 use crate::source::page::{JsonItem, Series};
 use crate::source::prometheus::Sample;
 
@@ -16,12 +17,10 @@ pub(super) trait Member: Describes {
 impl Member for Series {
     fn evaluate(members: &[&Self], served: &Served, scraped: i64) -> Finding {
         match &served.rule.value {
-            Value::Series(expr) => evaluate::series(expr, members, scraped),
+            Value::Series(expr) => evaluation::series(expr, members, scraped),
             _ => match members.iter().find_map(|series| outcome::not_by_name(series.kind())) {
                 Some(fault) => Finding::Unusable(fault),
-                None => {
-                    evaluate::one(&members.iter().map(|series| evaluate::element(series, scraped)).collect::<Vec<_>>())
-                }
+                None => evaluation::gauges(members, scraped),
             },
         }
     }
@@ -34,7 +33,7 @@ impl Member for JsonItem {
             _ => None,
         };
         let values: Vec<_> = members.iter().flat_map(|item| item.values.iter().copied()).collect();
-        evaluate::json(aggregation, &values, scraped)
+        evaluation::json(aggregation, &values, scraped)
     }
 }
 
@@ -51,6 +50,6 @@ impl Member for Sample {
             value: sample.value,
             times: Times { span, ..Times::of(sample.at) },
         };
-        evaluate::one(&members.iter().map(element).collect::<Vec<_>>())
+        evaluation::one(&members.iter().map(element).collect::<Vec<_>>())
     }
 }

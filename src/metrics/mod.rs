@@ -1,6 +1,6 @@
 //! From a rule, objects and selectors to values, or to the reason why there are none.
 
-pub mod evaluate;
+mod evaluation;
 pub mod failure;
 pub mod history;
 pub mod last;
@@ -9,6 +9,7 @@ mod naming;
 pub mod objects;
 pub mod outcome;
 mod over_time;
+mod page_data;
 mod pods;
 mod prometheus;
 mod request;

@@ -16,11 +16,11 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::evaluate::EvalError;
 use super::history::Bound;
 use crate::config::model::{OnMissing, OnNan, Rule};
 use crate::parse::exposition::Kind;
 use crate::parse::quantity::{Milli, NotServable};
+use crate::promql::evaluate::EvalError;
 
 /// What the evaluation of a rule for one object came to.
 #[derive(Clone, Debug, PartialEq)]

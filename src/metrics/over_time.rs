@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::evaluate::{self, Labels, Sample, Series};
+use super::evaluation;
 use super::failure::Failure;
 use super::history::{self, Kept, OfPast, Seen, Trouble, View};
 use super::member::Member;
@@ -22,9 +22,10 @@ use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
 use crate::kube_api::objects::Selection;
 use crate::parse::duration::{self, millis};
-use crate::parse::expression::{Expr, Function, NAME_LABEL, VectorSelector};
 use crate::parse::path::ObjectName;
 use crate::parse::url_template::Values;
+use crate::promql::evaluate::{self, Labels, Sample, Series};
+use crate::promql::{Expr, Function, NAME_LABEL, VectorSelector};
 use crate::source::cache::Wait;
 use crate::source::error::SourceError;
 use crate::source::page::{Found, Page};
@@ -219,7 +220,7 @@ fn of_view(request: &Request<'_>, past: &Past, mut view: View) -> Finding {
     };
     // Samples are timed by a clock that is never set; what is served, by the other one.
     let shift = now.unix_millis - steady;
-    match evaluate::one(&elements) {
+    match evaluation::one(&elements) {
         Finding::Number(number) => {
             Finding::Number(Number { at: number.at + shift, newest: number.newest + shift, ..number })
         }

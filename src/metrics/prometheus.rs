@@ -7,9 +7,9 @@ use super::select;
 use super::trace::Trace;
 use crate::config::model::{Identity, Namespaces, Value};
 use crate::kube::custom_metrics::MetricValue;
-use crate::parse::expression::{Injection, MatchOp, Matcher};
 use crate::parse::path::ObjectName;
 use crate::parse::selector::{Operator, Requirement};
+use crate::promql::{MatchOp, Matcher, Scope};
 use crate::source::error::SourceError;
 use crate::source::prometheus::{Question, Sample};
 use crate::source::waiting::{Patience, Waiting};
@@ -49,10 +49,10 @@ fn question(request: &Request<'_>) -> Result<Question, Failure> {
     let too_much =
         || request.about().bad_request(&"metricLabelSelector holds more values than one regular expression can");
     let matchers = matchers(request, namespace, name).ok_or_else(too_much)?;
-    let injection = Injection { matchers, by: name.cloned() };
+    let scope = Scope { matchers, by: name.cloned() };
     let query = match &rule.value {
-        Value::Series(expr) => expr.inject(&injection).map_err(|dropped| request.about().page(&dropped))?.to_string(),
-        Value::Written(written) => written.inject(&injection),
+        Value::Series(expr) => expr.inject(&scope).map_err(|dropped| request.about().page(&dropped))?.to_string(),
+        Value::QueryTemplate(written) => written.inject(&scope),
         Value::Json(_) | Value::Number | Value::Named(_) => {
             return Err(request.about().page(&"its source takes PromQL"));
         }

@@ -4,7 +4,6 @@ pub mod certificate;
 pub mod duration;
 pub mod escape;
 pub mod exposition;
-pub mod expression;
 pub mod head;
 pub mod json;
 pub mod path;

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use crate::config::limits::Limits;
 use crate::config::model::{Format, Identity, Rule, Value};
 use crate::parse::exposition::{self, Kind, Labels, PageError, Sample};
-use crate::parse::expression::VectorSelector;
 use crate::parse::json::{self, JsonExpr, JsonPageError, Path};
 use crate::parse::quantity;
+use crate::promql::VectorSelector;
 
 /// What one rule wants of every page of its source.
 #[derive(Clone, Debug, PartialEq)]
@@ -146,7 +146,7 @@ impl Query {
         match &rule.value {
             Value::Series(expr) => Self::Series(expr.selectors().cloned().collect()),
             // Read from no page: the source evaluates it.
-            Value::Written(_) => Self::Series(Vec::new()),
+            Value::QueryTemplate(_) => Self::Series(Vec::new()),
             Value::Json(JsonExpr { path, .. }) => Self::Json { value: path.clone(), items: Items::of(&rule.identity) },
             Value::Number => Self::Number,
             Value::Named(name) => Self::Named { name: name.clone(), number },

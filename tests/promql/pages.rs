@@ -1,7 +1,7 @@
 //! Half an hour of scrapes of some pods: counters that begin anew, gaps, pods that come and go, NaN and infinity.
 
-use metriclet::metrics::evaluate::{Labels, Sample, Series};
-use metriclet::parse::expression::NAME_LABEL;
+use metriclet::promql::NAME_LABEL;
+use metriclet::promql::evaluate::{Labels, Sample, Series};
 
 /// When the scrapes begin, in Unix milliseconds.
 const START: i64 = 1_790_000_000_000;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use metriclet::config::limits::{ExpressionLimits, Limits};
 use metriclet::config::model::Format;
 use metriclet::parse::exposition::{Format as Syntax, Limits as Lines, Parser, Sample, Sink};
-use metriclet::parse::expression::{self, Expr};
+use metriclet::promql::{self, Expr};
 use metriclet::source::page::{Found, Page, Query, Want};
 
 const ROUNDS: usize = 51;
@@ -65,7 +65,7 @@ fn spread(mut numbers: Vec<f64>) -> [f64; 3] {
 
 fn want(text: &str, limits: &Limits) -> Result<[Want; 1], Box<dyn std::error::Error>> {
     let ExpressionLimits { bytes, depth, nodes, regex } = limits.expression;
-    let expr = Expr::parse(text, &expression::Limits { bytes, depth, nodes, regex })?;
+    let expr = Expr::parse(text, &promql::Limits { bytes, depth, nodes, regex })?;
     Ok([Want { id: 0, query: Query::Series(expr.selectors().cloned().collect()) }])
 }
 

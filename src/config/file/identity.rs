@@ -88,7 +88,7 @@ impl Keys {
             });
         }
         match value {
-            Value::Series(_) | Value::Written(_) | Value::Named(_) => self.labels(kind, source, fields, sink),
+            Value::Series(_) | Value::QueryTemplate(_) | Value::Named(_) => self.labels(kind, source, fields, sink),
             Value::Json(_) | Value::Number if kind.resource == "namespaces" => Some(Identity::Namespace),
             Value::Json(_) | Value::Number => {
                 let items = if matches!(value, Value::Json(_)) { ", items:" } else { "" };
@@ -155,7 +155,7 @@ fn consistent(kinds: &[ObjectKind], value: &Value, source: &Source, fields: &mut
                 wrong.push((key, format!("{told_by} already tells the object")));
             }
         }
-    } else if !matches!(value, Value::Series(_) | Value::Written(_)) {
+    } else if !matches!(value, Value::Series(_) | Value::QueryTemplate(_)) {
         for key in ["namespaceLabel", "nameLabel"] {
             if fields.has(key) {
                 wrong.push((key, "this value has no labels; in JSON it is items: and nameFrom:".into()));

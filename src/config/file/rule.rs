@@ -11,8 +11,8 @@ use crate::config::model::{BrokenRule, Config, Format, OnMissing, OnNan, Rule, S
 use crate::config::problem::{Part, Problem, Severity};
 use crate::config::yaml::{self, Node};
 use crate::parse::escape::Escaped;
-use crate::parse::expression::{self, Expr, VectorSelector, Written};
 use crate::parse::json::{self, JsonExpr};
+use crate::promql::{self, Expr, QueryTemplate, VectorSelector};
 
 const KEYS: &[&str] = &[
     "name",
@@ -223,7 +223,7 @@ fn value(
     }
     let text = fields.text("value", sink)?;
     let asked = source.filter(|source| source.is_prometheus());
-    let is_json = json::looks_like_json(text) && !Written::is_meant(text);
+    let is_json = json::looks_like_json(text) && !QueryTemplate::is_meant(text);
     if let Some(source) = asked.filter(|_| is_json) {
         let message = format!("source {} takes PromQL, and this is a JSONPath", Escaped::new(&source.name));
         fields.fail("value", &message, sink);
@@ -236,11 +236,11 @@ fn value(
         }
     } else {
         let ExpressionLimits { bytes, depth, nodes, regex } = limits.expression;
-        let limits = expression::Limits { bytes, depth, nodes, regex };
+        let limits = promql::Limits { bytes, depth, nodes, regex };
         match Expr::parse(text, &limits) {
             Ok(expr) => return Some(Value::Series(expr)),
-            Err(_) if Written::is_meant(text) => match Written::parse(text, &limits) {
-                Ok(written) => return Some(Value::Written(written)),
+            Err(_) if QueryTemplate::is_meant(text) => match QueryTemplate::parse(text, &limits) {
+                Ok(written) => return Some(Value::QueryTemplate(written)),
                 Err(error) => (error.to_string(), error.column),
             },
             Err(error) if asked.is_some() => (format!("{error}; {WRITE_PLACES}"), error.column),

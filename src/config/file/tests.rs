@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::model::{Basic, Format, Identity, OnMissing, OnNan, PodPort, Pods, Rule, Value as RuleValue};
-use crate::parse::expression::Expr;
+use crate::promql::Expr;
 
 /// `line:column: severity: message`, in order.
 fn problems(file: &str) -> Vec<String> {

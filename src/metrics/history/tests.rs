@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::config::limits::SamplingLimits;
-use crate::metrics::evaluate::Data;
 use crate::metrics::outcome::Absence;
-use crate::parse::expression::{Expr, NAME_LABEL};
+use crate::promql::evaluate::Data;
+use crate::promql::{Expr, NAME_LABEL};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -176,7 +176,7 @@ fn a_series_has_so_many_samples_at_most() {
 /// Why an expression comes to nothing, for a series `a` of these times, and `b` beside it.
 #[test]
 fn says_why_an_expression_comes_to_nothing() {
-    let limits = crate::parse::expression::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
+    let limits = crate::promql::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
     let view =
         View { times: vec![1], trouble: None, series: vec![sampled("a", &[0, 61_000]), sampled("b", &[1, 2_000])] };
     for (expr, expected) in [
@@ -193,7 +193,7 @@ fn says_why_an_expression_comes_to_nothing() {
 
 #[test]
 fn gives_an_expression_its_data() {
-    let limits = crate::parse::expression::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
+    let limits = crate::promql::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
     let expr = Expr::parse("a", &limits).unwrap();
     let view = View { times: vec![1, 3], trouble: None, series: vec![sampled("a", &[1, 3]), sampled("b", &[3])] };
     let data = OfPast::new(&expr, &view);
@@ -213,7 +213,7 @@ fn samples_may_have_times_of_their_own() {
     }
     assert_eq!(view(&history), [(4_000, 4_000.0), (9_500, 9_500.0)]);
     assert_eq!(room.taken.load(Ordering::Relaxed), EMPTY + ONE + 2 * SAMPLE + 5 * TIME);
-    let limits = crate::parse::expression::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
+    let limits = crate::promql::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
     let expr = Expr::parse("a", &limits).unwrap();
     let now = |history: &History| -> Vec<i64> {
         let Seen::View(view) = history.seen("web", "1") else { return Vec::new() };

@@ -1,10 +1,10 @@
 //! The past of one object as an expression sees it.
 
 use super::Trouble;
-use crate::metrics::evaluate::{Data, Element, Sample, Series, Times};
 use crate::metrics::outcome::Absence;
 use crate::parse::duration::millis;
-use crate::parse::expression::{Expr, NAME_LABEL, VectorSelector};
+use crate::promql::evaluate::{Data, Element, Sample, Series, Times};
+use crate::promql::{Expr, NAME_LABEL, VectorSelector};
 
 /// The past of one object, as it is now.
 #[derive(Clone, Debug, PartialEq)]

@@ -13,7 +13,6 @@ use serde_json::Value;
 use serde_json_path::JsonPath;
 
 use super::escape::Escaped;
-use super::expression::Aggregation;
 
 pub use page::{JsonPageError, PageLimits, parse_page};
 
@@ -33,11 +32,39 @@ pub struct Limits {
     pub bytes: usize,
 }
 
+/// How the values that a path leads to become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JsonAggregation {
+    Sum,
+    Avg,
+    Min,
+    Max,
+    Count,
+}
+
+impl JsonAggregation {
+    const ALL: [Self; 5] = [Self::Sum, Self::Avg, Self::Min, Self::Max, Self::Count];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Sum => "sum",
+            Self::Avg => "avg",
+            Self::Min => "min",
+            Self::Max => "max",
+            Self::Count => "count",
+        }
+    }
+
+    fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|aggregation| aggregation.as_str().eq_ignore_ascii_case(word))
+    }
+}
+
 /// A parsed JSON expression; it prints as text that parses to the same.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JsonExpr {
     /// What becomes of several values; without one there must be a single value.
-    pub aggregation: Option<Aggregation>,
+    pub aggregation: Option<JsonAggregation>,
     /// Where the values are.
     pub path: Path,
 }
@@ -158,9 +185,9 @@ pub fn looks_like_json(text: &str) -> bool {
 }
 
 /// The aggregation that a text starts with, and where its path begins.
-fn aggregated(text: &str) -> Option<(Aggregation, usize)> {
+fn aggregated(text: &str) -> Option<(JsonAggregation, usize)> {
     let (word, rest) = text.split_once('(')?;
-    let aggregation = Aggregation::from_word(word.trim())?;
+    let aggregation = JsonAggregation::from_word(word.trim())?;
     rest.trim_start().starts_with('$').then_some((aggregation, text.len() - rest.len()))
 }
 

@@ -38,7 +38,7 @@ fn reads_servers() {
             labels(&["namespace"], "service")
         ]
     );
-    assert!(matches!(&config.rules[3].value, RuleValue::Written(_)));
+    assert!(matches!(&config.rules[3].value, RuleValue::QueryTemplate(_)));
 }
 
 #[test]

@@ -4,20 +4,20 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::parse::expression::{Expr, Grouping, Injection, Limits, MatchOp, Matcher, Written};
+use metriclet::promql::{Expr, Grouping, Limits, MatchOp, Matcher, QueryTemplate, Scope};
 
 const LIMITS: Limits = Limits { bytes: 512, depth: 8, nodes: 40, regex: 16 * 1024 };
 
 fuzz_target!(|input: &str| {
     let (namespace, text) = input.split_once('\n').unwrap_or(("shop", input));
     let matcher = Matcher::new("namespace", MatchOp::Equal, namespace, LIMITS.regex).expect("no regular expression");
-    let injection = Injection { matchers: vec![matcher.clone()], by: Some("pod".to_owned()) };
+    let scope = Scope { matchers: vec![matcher.clone()], by: Some("pod".to_owned()) };
     // Each of forty selectors takes the namespace, each byte of which may become four.
     let roomy = Limits { bytes: 64 * 1024 + 256 * namespace.len(), ..LIMITS };
     let narrowed = |expr: &Expr| expr.selectors().all(|selector| selector.matchers.contains(&matcher));
 
     if let Ok(expr) = Expr::parse(text, &LIMITS) {
-        match expr.inject(&injection) {
+        match expr.inject(&scope) {
             Ok(injected) => {
                 let printed = injected.to_string();
                 assert_eq!(Expr::parse(&printed, &roomy).as_ref(), Ok(&injected), "{printed}");
@@ -27,8 +27,8 @@ fuzz_target!(|input: &str| {
             Err(dropped) => assert!(!keeps(&expr), "{expr}: {dropped}"),
         }
     }
-    if let Ok(written) = Written::parse(text, &LIMITS) {
-        let printed = written.inject(&injection);
+    if let Ok(written) = QueryTemplate::parse(text, &LIMITS) {
+        let printed = written.inject(&scope);
         // What of it is in our own part of PromQL can be looked at.
         if let Ok(expr) = Expr::parse(&printed, &roomy) {
             assert!(narrowed(&expr), "{printed}");

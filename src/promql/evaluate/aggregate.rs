@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use super::arithmetic::{largest, mean, smallest, sum};
 use super::{Element, Labels, Times};
-use crate::parse::expression::{Aggregation, Grouping, NAME_LABEL};
+use crate::promql::{Aggregation, Grouping, NAME_LABEL};
 
 /// Aggregates each group; groups come in the order of their first elements.
 pub(super) fn grouped(aggregation: Aggregation, grouping: &Grouping, elements: &[Element]) -> Vec<Element> {

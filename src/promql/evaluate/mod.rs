@@ -1,4 +1,4 @@
-//! Evaluation: the samples of one object, or its JSON values, and an expression, to one number or the reason why not.
+//! Evaluation: an expression and the samples of its selectors, to a vector.
 //!
 //! What an expression gives is what Prometheus 3 gives for it: ranges are open to the left, sums are compensated, `rate`
 //! and its like extrapolate.
@@ -9,15 +9,12 @@ mod binary;
 mod functions;
 mod histogram;
 mod labels;
-mod page;
 mod window;
 
 use std::collections::HashSet;
 use std::fmt;
 
-use super::outcome::{Absence, Fault, Finding, Number};
-use crate::parse::expression::{Aggregation, Expr, NAME_LABEL};
-use crate::source::page::Series as PageSeries;
+use crate::promql::{Aggregation, Expr, NAME_LABEL};
 pub use labels::Labels;
 
 /// Where the samples of an expression come from.
@@ -96,46 +93,9 @@ pub fn evaluate(expr: &Expr, data: &impl Data, now: i64) -> Result<Vec<Element>,
     Evaluation { data, now, next: 0 }.vector(expr)
 }
 
-/// Evaluates an expression over the series of one object on a page.
-pub fn series(expr: &Expr, series: &[&PageSeries], scraped: i64) -> Finding {
-    match evaluate(expr, &page::OfPage::new(expr, series, scraped), scraped) {
-        Ok(elements) if elements.is_empty() && !series.is_empty() => Finding::Nothing(Absence::Filtered),
-        Ok(elements) => one(&elements),
-        Err(error) => Finding::Unusable(Fault::Evaluation(error)),
-    }
-}
-
-/// The value of one series on a page, without its labels.
-pub fn element(series: &PageSeries, scraped: i64) -> Element {
-    page::element(series, scraped)
-}
-
-/// Evaluates the values that a JSONPath leads to.
-pub fn json(aggregation: Option<Aggregation>, values: &[Result<f64, &'static str>], scraped: i64) -> Finding {
-    let mut elements = Vec::with_capacity(values.len());
-    for value in values {
-        match *value {
-            Ok(value) => {
-                elements.push(Element { labels: Labels::default(), value, times: Times::of(scraped) });
-            }
-            Err(found) => return Finding::Unusable(Fault::NotANumber(found)),
-        }
-    }
-    match aggregation {
-        Some(aggregation) => one(aggregate::all(aggregation, &elements).as_slice()),
-        None => one(&elements),
-    }
-}
-
-/// The result for an object must be one number.
-pub fn one(elements: &[Element]) -> Finding {
-    match elements {
-        [] => Finding::Nothing(Absence::NoSeries),
-        &[Element { value, times: Times { at, newest, span }, .. }] => {
-            Finding::Number(Number { value, at, newest, span })
-        }
-        _ => Finding::Unusable(Fault::Several),
-    }
+/// Aggregates all elements to at most one.
+pub fn aggregate_all(aggregation: Aggregation, elements: &[Element]) -> Option<Element> {
+    aggregate::all(aggregation, elements)
 }
 
 /// One expression being evaluated, from left to right.

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::{Data, Element, Labels, Series, Times};
-use crate::parse::expression::{Expr, Grouping, NAME_LABEL, VectorSelector};
+use crate::promql::evaluate::{Data, Element, Labels, Series, Times};
+use crate::promql::{Expr, Grouping, NAME_LABEL, VectorSelector};
 use crate::source::page::Series as PageSeries;
 
 /// Series that the selectors of an expression pick, together.
-pub(super) struct OfPage<'a> {
+pub(super) struct PageData<'a> {
     selectors: Vec<&'a VectorSelector>,
     series: &'a [&'a PageSeries],
     scraped: i64,
@@ -15,13 +15,13 @@ pub(super) struct OfPage<'a> {
     labels: bool,
 }
 
-impl<'a> OfPage<'a> {
+impl<'a> PageData<'a> {
     pub(super) fn new(expr: &'a Expr, series: &'a [&'a PageSeries], scraped: i64) -> Self {
         Self { selectors: expr.selectors().collect(), series, scraped, labels: !is_plain(expr) }
     }
 }
 
-impl Data for OfPage<'_> {
+impl Data for PageData<'_> {
     fn instant(&self, selector: usize) -> Vec<Element> {
         let picked = |series: &&&PageSeries| match self.selectors.as_slice() {
             // What they pick together is what the only one picks.
@@ -37,7 +37,7 @@ impl Data for OfPage<'_> {
         self.series.iter().filter(picked).map(element).collect()
     }
 
-    /// A page has no past.
+    /// A page holds no earlier samples.
     fn range(&self, _: usize) -> Vec<Series> {
         Vec::new()
     }

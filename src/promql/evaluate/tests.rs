@@ -1,7 +1,7 @@
 //! What tests against Prometheus itself (tests/promql.rs) cannot tell: times, errors, and edges where its versions differ.
 
 use super::*;
-use crate::parse::expression::Limits;
+use crate::promql::Limits;
 
 const NOW: i64 = 1_000_000;
 const LIMITS: Limits = Limits { bytes: 4096, depth: 32, nodes: 256, regex: 64 * 1024 };
@@ -142,11 +142,11 @@ fn refuses_what_labels_do_not_tell_apart() {
 
 #[test]
 fn refuses_ill_typed_trees() {
-    use crate::parse::expression::{Grouping, Number, VectorSelector};
+    use crate::promql::{Grouping, Number, VectorSelector};
     let number = || Expr::Number(Number(1.0));
     let range =
         Expr::Selector(VectorSelector { range: Some(std::time::Duration::from_secs(1)), ..VectorSelector::named("x") });
-    let rate = |argument| Expr::Call(crate::parse::expression::Function::Rate, vec![argument]);
+    let rate = |argument| Expr::Call(crate::promql::Function::Rate, vec![argument]);
     for expr in [
         number(),
         range.clone(),
@@ -156,20 +156,5 @@ fn refuses_ill_typed_trees() {
     ] {
         let data = Fixed { expr: &expr, series: vec![] };
         assert_eq!(evaluate(&expr, &data, NOW), Err(EvalError::IllTyped), "{expr}");
-    }
-}
-
-#[test]
-fn demands_one_number() {
-    let number = |value| Finding::Number(Number { value, at: NOW, newest: NOW, span: None });
-    for (aggregation, values, finding) in [
-        (None, &[][..], Finding::Nothing(Absence::NoSeries)),
-        (None, &[Ok(4.0)], number(4.0)),
-        (None, &[Ok(4.0), Ok(4.0)], Finding::Unusable(Fault::Several)),
-        (Some(Aggregation::Sum), &[Ok(4.0), Ok(4.0)], number(8.0)),
-        (Some(Aggregation::Sum), &[], Finding::Nothing(Absence::NoSeries)),
-        (Some(Aggregation::Sum), &[Ok(4.0), Err("null")], Finding::Unusable(Fault::NotANumber("null"))),
-    ] {
-        assert_eq!(json(aggregation, values, NOW), finding);
     }
 }

@@ -6,7 +6,7 @@ use super::{Aggregation, Expr, Grouping, Matcher};
 
 /// What a query is narrowed by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Injection {
+pub struct Scope {
     /// For each selector.
     pub matchers: Vec<Matcher>,
     /// For each aggregation: the label that tells objects apart, unless there is but one object.
@@ -26,20 +26,20 @@ impl Expr {
     ///
     /// # Errors
     /// If an aggregation is `without` the label.
-    pub fn inject(&self, injection: &Injection) -> Result<Self, Dropped> {
-        let inner = |expr: &Self| expr.inject(injection).map(Box::new);
+    pub fn inject(&self, scope: &Scope) -> Result<Self, Dropped> {
+        let inner = |expr: &Self| expr.inject(scope).map(Box::new);
         Ok(match self {
             Self::Number(number) => Self::Number(*number),
             Self::Selector(selector) => {
                 let mut selector = selector.clone();
-                selector.matchers.extend(injection.matchers.iter().cloned());
+                selector.matchers.extend(scope.matchers.iter().cloned());
                 Self::Selector(selector)
             }
             Self::Aggregate(aggregation, grouping, of) => {
-                Self::Aggregate(*aggregation, injection.group(*aggregation, grouping)?, inner(of)?)
+                Self::Aggregate(*aggregation, scope.group(*aggregation, grouping)?, inner(of)?)
             }
             Self::Call(function, arguments) => {
-                let arguments: Result<_, _> = arguments.iter().map(|argument| argument.inject(injection)).collect();
+                let arguments: Result<_, _> = arguments.iter().map(|argument| argument.inject(scope)).collect();
                 Self::Call(*function, arguments?)
             }
             Self::Negate(of) => Self::Negate(inner(of)?),
@@ -48,7 +48,7 @@ impl Expr {
     }
 }
 
-impl Injection {
+impl Scope {
     fn group(&self, aggregation: Aggregation, grouping: &Grouping) -> Result<Grouping, Dropped> {
         let Some(label) = &self.by else { return Ok(grouping.clone()) };
         match grouping {
@@ -78,15 +78,15 @@ mod tests {
 
     const LIMITS: Limits = Limits { bytes: 4096, depth: 8, nodes: 64, regex: 64 * 1024 };
 
-    fn injection(matchers: &[(&str, MatchOp, &str)], by: &str) -> Injection {
+    fn scope(matchers: &[(&str, MatchOp, &str)], by: &str) -> Scope {
         let matcher = |(label, op, value): &(&str, _, &str)| Matcher::new(label, *op, value, LIMITS.regex).unwrap();
         let by = Some(by.to_owned()).filter(|by| !by.is_empty());
-        Injection { matchers: matchers.iter().map(matcher).collect(), by }
+        Scope { matchers: matchers.iter().map(matcher).collect(), by }
     }
 
     #[test]
     fn narrows_every_selector_and_every_aggregation() {
-        let shop = injection(&[("namespace", MatchOp::Equal, "shop")], "pod");
+        let shop = scope(&[("namespace", MatchOp::Equal, "shop")], "pod");
         for (text, expected) in [
             ("up", r#"up{namespace="shop"}"#),
             (r#"up{a="b"}"#, r#"up{a="b",namespace="shop"}"#),
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn values_are_escaped() {
         let matchers = [("namespace", MatchOp::Equal, "a\"} or up{x=\"\\\n"), ("verb", MatchOp::Regex, "GET|P.*")];
-        let narrowed = Expr::parse("sum(a)", &LIMITS).unwrap().inject(&injection(&matchers, "the pod")).unwrap();
+        let narrowed = Expr::parse("sum(a)", &LIMITS).unwrap().inject(&scope(&matchers, "the pod")).unwrap();
         let expected = r#"sum by ("the pod") (a{namespace="a\"} or up{x=\"\\\n",verb=~"GET|P.*"})"#;
         assert_eq!(narrowed.to_string(), expected);
         assert_eq!(Expr::parse(expected, &LIMITS), Ok(narrowed));
@@ -128,13 +128,13 @@ mod tests {
     #[test]
     fn one_object_takes_no_label() {
         let expr = Expr::parse("sum(a) / sum without (pod) (b)", &LIMITS).unwrap();
-        assert_eq!(expr.inject(&injection(&[], "")), Ok(expr));
+        assert_eq!(expr.inject(&scope(&[], "")), Ok(expr));
     }
 
     #[test]
     fn refuses_what_takes_the_label_away() {
         for text in ["sum without (pod) (a)", "max(sum without (x, pod) (a)) + 1", "1 - -abs(sum without (pod) (a))"] {
-            let dropped = Expr::parse(text, &LIMITS).unwrap().inject(&injection(&[], "pod")).unwrap_err();
+            let dropped = Expr::parse(text, &LIMITS).unwrap().inject(&scope(&[], "pod")).unwrap_err();
             assert_eq!(
                 dropped.to_string(),
                 "sum without (pod) takes away the label that tells objects apart",

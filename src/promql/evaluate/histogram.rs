@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Element, EvalError, Labels, Times, distinct};
 use crate::parse::exposition;
-use crate::parse::expression::NAME_LABEL;
+use crate::promql::NAME_LABEL;
 
 /// The label with a bucket's upper bound.
 const BOUND: &str = "le";

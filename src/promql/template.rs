@@ -1,8 +1,8 @@
 //! PromQL past our own subset, in which the user has written the places of what narrows it to objects: `$matchers` inside of
 //! the braces of each selector, `$by` inside of the `by ( )` of each aggregation.
 
-use super::inject::Injection;
 use super::lexer::{Kind, Lexer, Token, error};
+use super::scope::Scope;
 use super::{ExpressionError, Limits, Matcher};
 use crate::parse::escape::Escaped;
 
@@ -37,7 +37,7 @@ const AGGREGATIONS: [&str; 14] = [
 
 /// A query that the server it is for understands, and we in part: every selector holds `$matchers`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct QueryTemplate {
     text: String,
     /// Byte ranges of `$matchers` and `$by` in `text`, in order.
     places: Vec<(usize, usize)>,
@@ -47,7 +47,7 @@ pub struct Written {
     by: Option<usize>,
 }
 
-impl Written {
+impl QueryTemplate {
     /// Whether a text is meant as one.
     pub fn is_meant(text: &str) -> bool {
         text.contains(MATCHERS) || text.contains(BY)
@@ -85,13 +85,13 @@ impl Written {
     }
 
     /// The whole query.
-    pub fn inject(&self, injection: &Injection) -> String {
-        let matchers = match injection.matchers.as_slice() {
+    pub fn inject(&self, scope: &Scope) -> String {
+        let matchers = match scope.matchers.as_slice() {
             // True of every series; nothing at all could leave a comma too many.
             [] => r#"namespace=~".*""#.to_owned(),
             some => some.iter().map(Matcher::to_string).collect::<Vec<_>>().join(","),
         };
-        let by = injection.by.as_deref().map(|label| super::print::Name(label).to_string()).unwrap_or_default();
+        let by = scope.by.as_deref().map(|label| super::print::Name(label).to_string()).unwrap_or_default();
         let mut query = String::new();
         let mut end = 0;
         for &(from, to) in &self.places {
@@ -301,8 +301,8 @@ mod tests {
     fn inject(text: &str) -> String {
         let shop = Matcher::new("namespace", MatchOp::Equal, "s\"hop", LIMITS.regex).unwrap();
         let get = Matcher::new("verb", MatchOp::NotEqual, "GET", LIMITS.regex).unwrap();
-        let injection = Injection { matchers: vec![shop, get], by: Some("pod".to_owned()) };
-        Written::parse(text, &LIMITS).unwrap().inject(&injection)
+        let scope = Scope { matchers: vec![shop, get], by: Some("pod".to_owned()) };
+        QueryTemplate::parse(text, &LIMITS).unwrap().inject(&scope)
     }
 
     #[test]
@@ -330,7 +330,7 @@ mod tests {
         ] {
             assert_eq!(inject(text), expected.replace("IN", IN), "{text}");
         }
-        let nothing = Written::parse("a{x=\"y\",$matchers}", &LIMITS).unwrap().inject(&Injection::default());
+        let nothing = QueryTemplate::parse("a{x=\"y\",$matchers}", &LIMITS).unwrap().inject(&Scope::default());
         assert_eq!(nothing, r#"a{x="y",namespace=~".*"}"#);
     }
 
@@ -365,7 +365,7 @@ mod tests {
             ("sum by ($by", "what opens at column 5 is not closed by )"),
             ("a{$matchers}[5m", "what opens at column 13 is not closed by ]"),
         ] {
-            let found = Written::parse(text, &LIMITS).unwrap_err();
+            let found = QueryTemplate::parse(text, &LIMITS).unwrap_err();
             assert_eq!(found.to_string(), message, "{text}");
         }
     }
@@ -381,7 +381,7 @@ mod tests {
             ("1 - quantile(0.5, (a{$matchers}))", Some(5), None),
             ("max{$matchers}", None, None),
         ] {
-            let written = Written::parse(text, &LIMITS).unwrap();
+            let written = QueryTemplate::parse(text, &LIMITS).unwrap();
             assert_eq!((written.mixes(), written.by()), (mixes, by), "{text}");
         }
     }

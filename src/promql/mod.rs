@@ -1,4 +1,4 @@
-//! The expression language of `value` for Prometheus-shaped data: a subset of PromQL.
+//! The expression language of `value` for Prometheus-shaped data, a subset of PromQL: parser, printer and evaluator.
 //!
 //! ```text
 //! expr        = expr operator expr | ( "-" | "+" ) expr | "(" expr ")" | number | selector | call | aggregation
@@ -17,19 +17,20 @@
 //! each series or several, is checked here too. What else PromQL knows is refused by its name.
 
 mod ast;
-mod inject;
+pub mod evaluate;
 mod lexer;
 mod matcher;
 mod parser;
 mod print;
-mod written;
+mod scope;
+mod template;
 
 use std::fmt;
 
 pub use ast::{Aggregation, BinaryOp, Expr, Function, Grouping, NAME_LABEL, Number, Type, VectorSelector};
-pub use inject::{Dropped, Injection};
 pub use matcher::{BadRegex, MatchOp, Matcher};
-pub use written::Written;
+pub use scope::{Dropped, Scope};
+pub use template::QueryTemplate;
 
 /// What an expression may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::{Element, EvalError, Labels, Side, Value, distinct, map};
-use crate::parse::expression::{BinaryOp, NAME_LABEL};
+use crate::promql::{BinaryOp, NAME_LABEL};
 
 pub(super) fn apply(op: BinaryOp, left: Value, right: Value) -> Result<Value, EvalError> {
     Ok(match (left, right) {

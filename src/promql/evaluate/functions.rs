@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::arithmetic::{max, min};
 use super::{Data, Element, EvalError, Evaluation, Series, Times, distinct, histogram, map, window};
 use crate::parse::duration::millis;
-use crate::parse::expression::{Expr, Function, NAME_LABEL, VectorSelector};
+use crate::promql::{Expr, Function, NAME_LABEL, VectorSelector};
 
 impl<D: Data> Evaluation<'_, D> {
     pub(super) fn call(&mut self, function: Function, arguments: &[Expr]) -> Result<Vec<Element>, EvalError> {

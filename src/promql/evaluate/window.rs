@@ -2,7 +2,7 @@
 
 use super::Sample;
 use super::arithmetic::{largest, mean, smallest, sum};
-use crate::parse::expression::Function;
+use crate::promql::Function;
 
 /// The time between the first and the last sample that a value was made of, in Unix milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

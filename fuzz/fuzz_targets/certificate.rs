@@ -1,0 +1,34 @@
+//! Certificates, as any client may present them: nothing panics, and what is read lies within the input. A change of a byte
+//! of a real certificate is read or refused, and leaves the validity of another one as it is.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use libfuzzer_sys::fuzz_target;
+use metriclet::parse::certificate::Certificate;
+use rcgen::{CertificateParams, DnType, KeyPair};
+
+static REAL: LazyLock<Vec<u8>> = LazyLock::new(|| {
+    let mut params = CertificateParams::new(vec!["web.shop.svc".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::OrganizationName, "system:masters");
+    params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec()
+});
+
+fuzz_target!(|input: (Vec<u8>, u16, u8)| {
+    let (bytes, at, value) = input;
+    read(&bytes);
+    let real = Certificate::from_der(&REAL).unwrap();
+    assert!(real.not_before <= real.not_after && !real.subject.is_empty());
+    let mut changed = REAL.clone();
+    let at = usize::from(at) % changed.len();
+    changed[at] = value;
+    read(&changed);
+    changed.truncate(at);
+    assert!(Certificate::from_der(&changed).is_err(), "cut short");
+});
+
+fn read(bytes: &[u8]) {
+    let Ok(certificate) = Certificate::from_der(bytes) else { return };
+    let all: usize = certificate.subject.iter().map(|(_, value)| value.value().len()).sum();
+    assert!(all <= bytes.len(), "{certificate:?}");
+}

@@ -1,0 +1,81 @@
+//! From the series or values of one object to the one number that they come to.
+
+use super::outcome::{Absence, Fault, Finding, Number};
+use super::page_data::{self, PageData};
+use crate::parse::json::JsonAggregation;
+use crate::promql::evaluate::{Element, Labels, Times, aggregate_all, evaluate};
+use crate::promql::{Aggregation, Expr};
+use crate::source::page::Series;
+
+/// Evaluates an expression over the series of one object on a page.
+pub(super) fn series(expr: &Expr, series: &[&Series], scraped: i64) -> Finding {
+    match evaluate(expr, &PageData::new(expr, series, scraped), scraped) {
+        Ok(elements) if elements.is_empty() && !series.is_empty() => Finding::Nothing(Absence::Filtered),
+        Ok(elements) => one(&elements),
+        Err(error) => Finding::Unusable(Fault::Evaluation(error)),
+    }
+}
+
+/// The number that series without an expression come to: they have to be one.
+pub(super) fn gauges(series: &[&Series], scraped: i64) -> Finding {
+    one(&series.iter().map(|series| page_data::element(series, scraped)).collect::<Vec<_>>())
+}
+
+/// Evaluates the values that a JSONPath leads to.
+pub(super) fn json(
+    aggregation: Option<JsonAggregation>,
+    values: &[Result<f64, &'static str>],
+    scraped: i64,
+) -> Finding {
+    let mut elements = Vec::with_capacity(values.len());
+    for value in values {
+        match *value {
+            Ok(value) => elements.push(Element { labels: Labels::default(), value, times: Times::of(scraped) }),
+            Err(found) => return Finding::Unusable(Fault::NotANumber(found)),
+        }
+    }
+    let aggregation = aggregation.map(|aggregation| match aggregation {
+        JsonAggregation::Sum => Aggregation::Sum,
+        JsonAggregation::Avg => Aggregation::Avg,
+        JsonAggregation::Min => Aggregation::Min,
+        JsonAggregation::Max => Aggregation::Max,
+        JsonAggregation::Count => Aggregation::Count,
+    });
+    match aggregation {
+        Some(aggregation) => one(aggregate_all(aggregation, &elements).as_slice()),
+        None => one(&elements),
+    }
+}
+
+/// The result for an object has to be one number.
+pub(super) fn one(elements: &[Element]) -> Finding {
+    match elements {
+        [] => Finding::Nothing(Absence::NoSeries),
+        &[Element { value, times: Times { at, newest, span }, .. }] => {
+            Finding::Number(Number { value, at, newest, span })
+        }
+        _ => Finding::Unusable(Fault::Several),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_000_000;
+
+    #[test]
+    fn demands_one_number() {
+        let number = |value| Finding::Number(Number { value, at: NOW, newest: NOW, span: None });
+        for (aggregation, values, finding) in [
+            (None, &[][..], Finding::Nothing(Absence::NoSeries)),
+            (None, &[Ok(4.0)], number(4.0)),
+            (None, &[Ok(4.0), Ok(4.0)], Finding::Unusable(Fault::Several)),
+            (Some(JsonAggregation::Sum), &[Ok(4.0), Ok(4.0)], number(8.0)),
+            (Some(JsonAggregation::Sum), &[], Finding::Nothing(Absence::NoSeries)),
+            (Some(JsonAggregation::Sum), &[Ok(4.0), Err("null")], Finding::Unusable(Fault::NotANumber("null"))),
+        ] {
+            assert_eq!(json(aggregation, values, NOW), finding);
+        }
+    }
+}
