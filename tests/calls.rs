@@ -17,7 +17,7 @@ use common::tls::Authority;
 use common::upstream::Gate;
 use common::{PATIENCE, Server, file, replace, run};
 use metriclet::config::limits::{FetchLimits, Limits, ReviewLimits};
-use metriclet::kube::review::{TokenAnswer, UserInfo};
+use metriclet::kube::review::{TokenReviewStatus, UserInfo};
 use metriclet::kube_api::client::Client;
 use metriclet::kube_api::kubeconfig;
 use serde_json::json;
@@ -224,7 +224,7 @@ fn answers_are_read_whole() {
         extra: [("k".to_owned(), vec!["v".to_owned()])].into(),
     };
     let answer = client.token_review("t", Instant::now() + PATIENCE).unwrap();
-    assert_eq!(answer, TokenAnswer { authenticated: true, user, error: String::new() });
+    assert_eq!(answer, TokenReviewStatus { authenticated: true, user, error: String::new() });
 }
 
 /// A kubeconfig that cannot be used is wrong configuration, told at the start.

@@ -5,7 +5,7 @@ mod common;
 
 use common::tls::Authority;
 use metriclet::api::access::Access;
-use metriclet::api::guard::Guard;
+use metriclet::api::auth::AuthFilter;
 use metriclet::api::identity::Identity;
 use metriclet::api::identity::trust::{FrontProxy, Pool, RemoteHeaders, Trust};
 use metriclet::api::message::{Origin, Peer, Reply, Request};
@@ -117,7 +117,7 @@ fn api() -> (Api, Peer) {
     let front_proxy = FrontProxy { pool, allowed_names: Vec::new(), headers: RemoteHeaders::usual() };
     identity.install(Trust::new(Some(front_proxy), None).0);
     let open = ["/healthz", "/livez", "/readyz"].map(str::to_owned).to_vec();
-    api.set_guard(Guard { identity, access: Access::new(None, open, &limits) });
+    api.set_auth(AuthFilter { identity, access: Access::new(None, open, &limits) });
     let chain = authority.issue("proxy").certificates();
     (api, Peer::new(chain.iter().map(|certificate| certificate.to_vec()).collect()))
 }

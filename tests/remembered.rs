@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use common::PATIENCE;
 use common::kubernetes::{ACCESS, Kubernetes, Reply, TOKENS};
 use common::upstream::{Gate, Upstream, page};
-use metriclet::api::access::{Access, Refusal};
-use metriclet::api::identity::{Identity, Unknown, User, Via};
+use metriclet::api::access::{Access, AuthorizationError};
+use metriclet::api::identity::{AuthenticationError, Identity, User, Via};
 use metriclet::api::message::{Origin, Request};
 use metriclet::config::file;
 use metriclet::config::limits::{FetchLimits, Limits, ReviewLimits};
@@ -19,7 +19,7 @@ use metriclet::kube::review::UserInfo;
 use metriclet::kube_api::client::Client;
 use metriclet::kube_api::kubeconfig;
 use metriclet::metrics::trace::Trace;
-use metriclet::metrics::{Ask, Metrics};
+use metriclet::metrics::{MetricRequest, Metrics};
 use metriclet::parse::path::{self, ApiPath};
 use metriclet::parse::selector::Selector;
 use metriclet::source::cache::Wait;
@@ -59,7 +59,7 @@ fn access_is_remembered_for_as_long_as_it_may_be() {
             ..UserInfo::default()
         };
         let wait = Wait::Until(now.monotonic + PATIENCE);
-        access.check(&User { info, via }, "GET", METRIC, Some(&parsed), wait, now)
+        access.authorize(&User { info, via }, "GET", METRIC, Some(&parsed), wait, now)
     };
     let calls = || kubernetes.calls(ACCESS).len();
     kubernetes.policy(|spec| match spec["user"].as_str() {
@@ -77,9 +77,9 @@ fn access_is_remembered_for_as_long_as_it_may_be() {
     ] {
         let (start, before) = (Instant::now(), calls());
         for (seconds, expected) in [(0, 1), (0, 1), (remembered - 1, 1)] {
-            let admitted = check(user, via, later(start, seconds));
-            assert_eq!(admitted.is_ok(), user == "yes", "{user} {via:?}");
-            assert!(admitted.is_ok() || matches!(admitted, Err(Refusal::Forbidden(_))));
+            let authorized = check(user, via, later(start, seconds));
+            assert_eq!(authorized.is_ok(), user == "yes", "{user} {via:?}");
+            assert!(authorized.is_ok() || matches!(authorized, Err(AuthorizationError::Forbidden(_))));
             assert_eq!(calls(), before + expected, "{user} {via:?} after {seconds} s");
         }
         // However long the call took, it is over by then.
@@ -91,7 +91,7 @@ fn access_is_remembered_for_as_long_as_it_may_be() {
     kubernetes.script(denied);
     let before = calls();
     for _ in 0..2 {
-        assert!(matches!(check("new", Via::Direct, later(Instant::now(), 0)), Err(Refusal::Unavailable(_))));
+        assert!(matches!(check("new", Via::Direct, later(Instant::now(), 0)), Err(AuthorizationError::Unavailable(_))));
     }
     assert_eq!(calls(), before + 2);
     kubernetes.script(|_| Reply::Good);
@@ -110,7 +110,7 @@ fn tokens_are_remembered_for_seconds() {
         let value = format!("Bearer {token}");
         let headers: &[(&str, &[u8])] = &[("Authorization", value.as_bytes())];
         let request = Request { headers, origin: Origin::Network(None), ..Request::get("/") };
-        identity.who(&request, None, Wait::Until(now.monotonic + PATIENCE), now).map(|user| user.info.username)
+        identity.authenticate(&request, None, Wait::Until(now.monotonic + PATIENCE), now).map(|user| user.info.username)
     };
     let calls = || kubernetes.calls(TOKENS).len();
     for token in ["good", "bad"] {
@@ -118,7 +118,7 @@ fn tokens_are_remembered_for_seconds() {
         for seconds in [0, 0, 9] {
             match who(token, later(start, seconds)) {
                 Ok(user) => assert_eq!((token, user.as_str()), ("good", "u")),
-                Err(why) => assert!(token == "bad" && matches!(why, Unknown::Unauthorized(_)), "{why:?}"),
+                Err(why) => assert!(token == "bad" && matches!(why, AuthenticationError::Unauthorized(_)), "{why:?}"),
             }
             assert_eq!(calls(), before + 1, "{token} after {seconds} s");
         }
@@ -154,7 +154,7 @@ fn a_deadline_cuts_a_fetch_short_for_its_own_request_alone() {
     let Ok(ApiPath::Metric(path)) = path::parse(path, 1_024) else { panic!("{path}") };
     let ask = |time: Duration| {
         let everything = Selector::everything();
-        let ask = Ask { path: &path, label_selector: &everything, metric_selector: &everything };
+        let ask = MetricRequest { path: &path, label_selector: &everything, metric_selector: &everything };
         let answer = metrics.answer(ask, Patience::until(Instant::now() + time), &mut Trace::off());
         answer.map(|answer| answer.items.len()).map_err(|failure| failure.to_string())
     };

@@ -56,7 +56,7 @@ fn is_over(secure: &Secure, held: &Held, resident: u64, good: &mut Stream) {
     secure.back_to(held);
     let page = get(good, "/metrics").body;
     assert_eq!(own(&page, "metriclet_panics_total"), 0.0);
-    assert_eq!(own(&page, "metriclet_connections_open{client=\"stranger\"}"), 0.0);
+    assert_eq!(own(&page, "metriclet_connections_open{client=\"unverified\"}"), 0.0);
     assert_eq!(get(good, "/livez").code, 200);
     // What an allocator keeps of thousands of connections, and no more.
     let now = secure.resident();
@@ -104,7 +104,7 @@ fn strangers_take_half_of_the_places_only() {
     let slow = many(secure.server.address, |_| {});
     is_served(&secure, &mut good, &client);
     let page = get(&mut good, "/metrics").body;
-    let open = own(&page, "metriclet_connections_open{client=\"stranger\"}");
+    let open = own(&page, "metriclet_connections_open{client=\"unverified\"}");
     assert!(open <= 200.0 + 64.0, "{open}");
     let away = own(&page, "metriclet_tls_handshake_failures_total{reason=\"evicted\"}")
         + own(&page, "metriclet_connections_refused_total{reason=\"full\"}");
@@ -114,7 +114,7 @@ fn strangers_take_half_of_the_places_only() {
 }
 
 /// Handshakes are made by as many threads as there are, since it is the servers' work that is tested.
-fn strangers(secure: &Secure, count: usize, request: &[u8]) -> Vec<TcpStream> {
+fn unverified(secure: &Secure, count: usize, request: &[u8]) -> Vec<TcpStream> {
     let client = secure.client();
     let sockets = Mutex::new(Vec::new());
     let left = AtomicUsize::new(count);
@@ -137,7 +137,7 @@ fn strangers(secure: &Secure, count: usize, request: &[u8]) -> Vec<TcpStream> {
 fn slow_heads_leave_the_rest_alone() {
     let (secure, held, mut good) = start(&[]);
     let (resident, client) = (secure.resident(), secure.known_client());
-    let slow = strangers(&secure, MANY, b"GET /livez HTTP/1.1\r\nHost: a\r\nX: ");
+    let slow = unverified(&secure, MANY, b"GET /livez HTTP/1.1\r\nHost: a\r\nX: ");
     is_served(&secure, &mut good, &client);
     all_ended(slow);
     let timeouts = own(&get(&mut good, "/metrics").body, "metriclet_connections_ended_total{reason=\"head_timeout\"}");
@@ -153,9 +153,9 @@ fn slow_readers_leave_the_rest_alone() {
     let (secure, held, mut good) = start(&[]);
     let (resident, client) = (secure.resident(), secure.known_client());
     let ask = |count| "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(count);
-    let slow = strangers(&secure, MANY - GREEDY, ask(1).as_bytes());
+    let slow = unverified(&secure, MANY - GREEDY, ask(1).as_bytes());
     // A reply of megabytes each, and requests of less than what the network holds.
-    let greedy = strangers(&secure, GREEDY, ask(1_000).as_bytes());
+    let greedy = unverified(&secure, GREEDY, ask(1_000).as_bytes());
     is_served(&secure, &mut good, &client);
     let most = secure.resident();
     assert!(most < resident + (192 << 20), "{most} bytes with {MANY} slow readers");

@@ -179,7 +179,7 @@ fn odd(key: String, extensions: &str, more: &[&str]) -> Identity {
     Identity { chain: openssl(&args), key }
 }
 
-/// What a client gets that presents this, by openssl, which presents anything: how many of each standing there are
+/// What a client gets that presents this, by openssl, which presents anything: how many of each client_class there are
 /// meanwhile, and how many certificates were set aside for want of a proof.
 fn standings(secure: &Secure, identity: Option<&Identity>, version: &str) -> ([f64; 3], f64) {
     let address = secure.server.address.to_string();
@@ -193,8 +193,8 @@ fn standings(secure: &Secure, identity: Option<&Identity>, version: &str) -> ([f
     let output = command.stdin(std::fs::File::open(request).unwrap()).output().unwrap();
     let page = String::from_utf8(output.stdout).unwrap();
     assert!(page.starts_with("HTTP/1.1 200 OK"), "{version}: {page}{}", String::from_utf8_lossy(&output.stderr));
-    let open = ["stranger", "client", "front_proxy"]
-        .map(|standing| own(&page, &format!("metriclet_connections_open{{client=\"{standing}\"}}")));
+    let open = ["unverified", "client", "front_proxy"]
+        .map(|client_class| own(&page, &format!("metriclet_connections_open{{client=\"{client_class}\"}}")));
     (open, own(&page, "metriclet_unproven_client_certificates_total"))
 }
 
@@ -222,32 +222,32 @@ fn every_client_certificate_gets_an_answer() {
     assert!(text.contains("Version: 1 "), "{text}");
     let extensions = "extendedKeyUsage = clientAuth\n";
     let secure = Secure::start(&[]);
-    let [stranger, client, front_proxy] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
+    let [unverified, client, front_proxy] = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
     for (name, identity, expected) in [
-        ("none", None, stranger),
+        ("none", None, unverified),
         ("of a client", Some(CLIENTS.issue_with("client", &fresh(), client_usage())), client),
         ("of a front proxy", Some(FRONT_PROXIES.issue_with("proxy", &fresh(), client_usage())), front_proxy),
         ("by an intermediate", Some(chain), client),
-        ("an intermediate left out", Some(between.issue("client")), stranger),
-        ("of another authority", Some(Authority::new("another").issue("client")), stranger),
-        ("self-signed", Some(self_signed), stranger),
-        ("version 1", Some(version_1), stranger),
-        ("P-521", Some(odd(key(&P521), extensions, &[])), stranger),
-        ("SHA-1", Some(odd(key(&P256), extensions, &["-sha1"])), stranger),
+        ("an intermediate left out", Some(between.issue("client")), unverified),
+        ("of another authority", Some(Authority::new("another").issue("client")), unverified),
+        ("self-signed", Some(self_signed), unverified),
+        ("version 1", Some(version_1), unverified),
+        ("P-521", Some(odd(key(&P521), extensions, &[])), unverified),
+        ("SHA-1", Some(odd(key(&P256), extensions, &["-sha1"])), unverified),
         (
             "RSA of 1024 bits",
             Some(odd(key(&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"]), extensions, &[])),
-            stranger,
+            unverified,
         ),
         ("RSA of 2048 bits", Some(odd(key(&RSA), extensions, &[])), client),
         ("without a usage", Some(CLIENTS.issue("client")), client),
         (
             "of a server",
             Some(CLIENTS.issue_with("client", &fresh(), usage(ExtendedKeyUsagePurpose::ServerAuth))),
-            stranger,
+            unverified,
         ),
-        ("expired", Some(old), stranger),
-        ("not yet valid", Some(early), stranger),
+        ("expired", Some(old), unverified),
+        ("not yet valid", Some(early), unverified),
     ] {
         for version in ["-tls1_2", "-tls1_3"] {
             // The one before may not have gone yet.

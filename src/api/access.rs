@@ -9,7 +9,9 @@ use log::debug;
 
 use super::identity::{User, Via, size};
 use crate::config::limits::Limits;
-use crate::kube::review::{Access as Answer, AccessQuestion, NonResourceAttributes, ResourceAttributes};
+use crate::kube::review::{
+    NonResourceAttributes, ResourceAttributes, SubjectAccessReviewSpec, SubjectAccessReviewStatus as Answer,
+};
 use crate::kube_api::client::Client;
 use crate::kube_api::error::CallError;
 use crate::parse::path::{ApiPath, Attributes, GROUP, MetricPath};
@@ -24,13 +26,13 @@ pub struct Access {
     reviewer: Option<Arc<Client>>,
     /// Paths that anybody may ask for, known or not; with `*` at its end any that begins so.
     always_allowed: Vec<String>,
-    answers: Cache<(AccessQuestion, Via), Result<Answer, CallError>>,
+    answers: Cache<(SubjectAccessReviewSpec, Via), Result<Answer, CallError>>,
     limits: Limits,
 }
 
 /// Why they may not.
 #[derive(Debug)]
-pub enum Refusal {
+pub enum AuthorizationError {
     /// The Kubernetes API says no.
     Forbidden(Box<Forbidden>),
     /// It did not answer, or there is none.
@@ -43,7 +45,7 @@ pub enum Refusal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forbidden {
     /// What was asked.
-    pub question: AccessQuestion,
+    pub question: SubjectAccessReviewSpec,
     /// Why not; may be empty.
     pub reason: String,
 }
@@ -66,8 +68,8 @@ impl Access {
     /// Whether `user` may do this; `path` is `None` for what names nothing.
     ///
     /// # Errors
-    /// If not, or if nobody can say; see [`Refusal`].
-    pub fn check(
+    /// If not, or if nobody can say; see [`AuthorizationError`].
+    pub fn authorize(
         &self,
         user: &User,
         method: &str,
@@ -75,11 +77,11 @@ impl Access {
         path: Option<&ApiPath>,
         wait: Wait,
         now: Now,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), AuthorizationError> {
         if user.is_of(MASTERS) {
             return Ok(());
         }
-        let question = |resource_attributes, non_resource_attributes| AccessQuestion {
+        let question = |resource_attributes, non_resource_attributes| SubjectAccessReviewSpec {
             resource_attributes,
             non_resource_attributes,
             user: user.info.username.clone(),
@@ -98,7 +100,7 @@ impl Access {
         // What a caller controls of a question bounds what it takes to remember the answer.
         let cost = 256 + size(&user.info) + target.len();
         match path {
-            // Whatever anybody may ask for is open. Nor do strangers get to make us ask the Kubernetes API.
+            // Whatever anybody may ask for is open. Nor do unverified get to make us ask the Kubernetes API.
             _ if user.via == Via::Anonymous => no(),
             Some(ApiPath::Metric(_) | ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..)) => {
                 self.ask(asked(), user.via, cost, wait, now)
@@ -109,9 +111,16 @@ impl Access {
         }
     }
 
-    fn ask(&self, question: AccessQuestion, via: Via, cost: usize, wait: Wait, now: Now) -> Result<(), Refusal> {
+    fn ask(
+        &self,
+        question: SubjectAccessReviewSpec,
+        via: Via,
+        cost: usize,
+        wait: Wait,
+        now: Now,
+    ) -> Result<(), AuthorizationError> {
         let Some(reviewer) = &self.reviewer else {
-            return Err(Refusal::Unavailable("there is no Kubernetes API to ask for access".to_owned()));
+            return Err(AuthorizationError::Unavailable("there is no Kubernetes API to ask for access".to_owned()));
         };
         let deadline = match wait {
             Wait::No => now.monotonic,
@@ -137,12 +146,12 @@ impl Access {
                 Ok(answer) => Err(Forbidden { question: key.0, reason: answer.reason.clone() }.into()),
                 Err(error) => {
                     debug!("access: {}", error.detail());
-                    Err(Refusal::Unavailable(error.to_string()))
+                    Err(AuthorizationError::Unavailable(error.to_string()))
                 }
             },
-            Outcome::WouldWait => Err(Refusal::WouldWait),
+            Outcome::WouldWait => Err(AuthorizationError::WouldWait),
             Outcome::TimedOut | Outcome::Panicked => {
-                Err(Refusal::Unavailable(reviewer.too_slow("SubjectAccessReview").to_string()))
+                Err(AuthorizationError::Unavailable(reviewer.too_slow("SubjectAccessReview").to_string()))
             }
         }
     }
@@ -174,7 +183,7 @@ fn verb(method: &str) -> &'static str {
     }
 }
 
-impl From<Forbidden> for Refusal {
+impl From<Forbidden> for AuthorizationError {
     fn from(forbidden: Forbidden) -> Self {
         Self::Forbidden(Box::new(forbidden))
     }

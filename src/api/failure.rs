@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::guard::Turned;
+use super::auth::Rejection;
 use crate::kube::status::{Details, Reason, Status};
 use crate::metrics::failure::Failure;
 use crate::parse::head::HeadError;
@@ -27,10 +27,10 @@ impl Failures {
     }
 
     /// Why somebody does not come in. (One who would wait is not answered yet.)
-    pub fn turned(self, turned: &Turned) -> Status {
-        match turned {
-            Turned::Unauthorized => self.status(Reason::Unauthorized, &"Unauthorized"),
-            Turned::Forbidden(forbidden) => {
+    pub fn rejection(self, rejection: &Rejection) -> Status {
+        match rejection {
+            Rejection::Unauthorized => self.status(Reason::Unauthorized, &"Unauthorized"),
+            Rejection::Forbidden(forbidden) => {
                 let details = match &forbidden.question.resource_attributes {
                     Some(of) => {
                         let (name, group, kind) = (of.name.clone(), of.group.clone(), of.resource.clone());
@@ -40,13 +40,13 @@ impl Failures {
                 };
                 self.status(Reason::Forbidden, forbidden).about(details)
             }
-            Turned::Unknown(why) => {
+            Rejection::NotAuthenticated(why) => {
                 self.status(Reason::ServiceUnavailable, &format_args!("cannot authenticate the request: {why}"))
             }
-            Turned::Unchecked(why) => {
+            Rejection::NotAuthorized(why) => {
                 self.status(Reason::ServiceUnavailable, &format_args!("cannot authorize the request: {why}"))
             }
-            Turned::WouldWait(waiting) => self.overloaded(*waiting),
+            Rejection::WouldWait(waiting) => self.overloaded(*waiting),
         }
     }
 

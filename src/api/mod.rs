@@ -2,9 +2,9 @@
 //! or a Status that says why not.
 
 pub mod access;
+pub mod auth;
 pub mod discovery;
 pub mod failure;
-pub mod guard;
 pub mod health;
 pub mod identity;
 pub mod message;
@@ -19,19 +19,19 @@ use crate::kube::custom_metrics::MetricValueList;
 use crate::kube::status::Status;
 use crate::metrics::failure::Failure;
 use crate::metrics::trace::Trace;
-use crate::metrics::{Ask, Metrics};
+use crate::metrics::{MetricRequest, Metrics};
 use crate::parse::head::HeadError;
 use crate::parse::path::{self, ApiPath, MetricPath};
 use crate::parse::query::{self, Query};
 use crate::parse::selector::{self, Selector};
 use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::{Clock, Now};
-use crate::telemetry::connections::Standing;
+use crate::telemetry::connections::ClientClass;
 use crate::telemetry::counters::{Counters, Route};
 use crate::telemetry::exposition;
 use crate::telemetry::process::Process;
+use auth::{AuthFilter, Authorized, Rejection};
 use failure::Failures;
-use guard::{Admitted, Guard, Turned};
 use health::Health;
 use message::{Origin, Peer, Reply, Request};
 
@@ -40,7 +40,7 @@ use message::{Origin, Peer, Reply, Request};
 pub struct Api {
     metrics: Metrics,
     health: Health,
-    guard: OnceCell<Guard>,
+    auth: OnceCell<AuthFilter>,
     counters: Arc<Counters>,
     limits: Limits,
     clock: Clock,
@@ -72,7 +72,7 @@ impl Api {
     /// Puts an API before these metrics.
     pub fn new(metrics: Metrics, counters: Arc<Counters>, limits: Limits, clock: Clock) -> Self {
         let started = clock.now();
-        Self { metrics, health: Health::default(), guard: OnceCell::new(), counters, limits, clock, started }
+        Self { metrics, health: Health::default(), auth: OnceCell::new(), counters, limits, clock, started }
     }
 
     /// What is served.
@@ -86,19 +86,19 @@ impl Api {
     }
 
     /// Who comes in over the network; until this is called nobody does. A second call changes nothing.
-    pub fn set_guard(&self, guard: Guard) {
-        let _ = self.guard.set(guard);
+    pub fn set_auth(&self, auth: AuthFilter) {
+        let _ = self.auth.set(auth);
     }
 
     /// Who tells who comes in.
-    pub fn guard(&self) -> Option<&Guard> {
-        self.guard.get()
+    pub fn auth(&self) -> Option<&AuthFilter> {
+        self.auth.get()
     }
 
     /// What a client is that presented these certificates.
-    pub fn standing(&self, peer: Option<&Peer>) -> Standing {
-        let identity = self.guard.get().map(|guard| &guard.identity);
-        identity.map_or(Standing::Stranger, |identity| identity.standing(peer, self.clock.now()))
+    pub fn client_class(&self, peer: Option<&Peer>) -> ClientClass {
+        let identity = self.auth.get().map(|auth| &auth.identity);
+        identity.map_or(ClientClass::Unverified, |identity| identity.client_class(peer, self.clock.now()))
     }
 
     /// What is counted.
@@ -122,10 +122,10 @@ impl Api {
         let pretty =
             negotiate::pretty(query.as_ref().ok().and_then(|query| query.pretty), request.header("User-Agent"));
         let route = path.as_ref().map_or(Route::Other, counted_as);
-        let admitted = self.admit(request, path.as_ref().ok(), patience, since);
-        let result = match (&admitted, &path, &query) {
-            (Err(Turned::WouldWait(waiting)), ..) => Err(Stop::WouldWait(*waiting)),
-            (Err(turned), ..) => Err(self.failures().turned(turned).into()),
+        let authorized = self.authorize(request, path.as_ref().ok(), patience, since);
+        let result = match (&authorized, &path, &query) {
+            (Err(Rejection::WouldWait(waiting)), ..) => Err(Stop::WouldWait(*waiting)),
+            (Err(rejection), ..) => Err(self.failures().rejection(rejection).into()),
             (Ok(_), Err(error), _) => Err(self.failures().bad_request(error).into()),
             (Ok(_), _, Err(error)) => Err(self.failures().bad_request(error).into()),
             (Ok(_), Ok(path), Ok(query)) => self.route(path, query, request, patience, pretty, trace),
@@ -135,7 +135,7 @@ impl Api {
             Err(Stop::Status(status)) => Reply::json(status.code(), &status, pretty),
             Err(Stop::WouldWait(waiting)) => return Answer::WouldWait(waiting),
         };
-        guard::count(&admitted, &self.counters);
+        auth::count(&authorized, &self.counters);
         let took = self.clock.now().monotonic.saturating_duration_since(since.monotonic);
         self.counters.request(route, reply.code, took);
         Answer::Reply(reply)
@@ -180,17 +180,17 @@ impl Api {
     }
 
     /// Lets pass who may.
-    fn admit(
+    fn authorize(
         &self,
         request: &Request<'_>,
         path: Option<&ApiPath>,
         patience: Patience,
         now: Now,
-    ) -> Result<Admitted, Turned> {
-        let Origin::Network(peer) = request.origin else { return Ok(Admitted::Anybody) };
-        match self.guard.get() {
-            Some(guard) => guard.admit(request, peer, path, patience, now),
-            None => Err(Turned::Unknown("nobody was told whom to trust".to_owned())),
+    ) -> Result<Authorized, Rejection> {
+        let Origin::Network(peer) = request.origin else { return Ok(Authorized::Open) };
+        match self.auth.get() {
+            Some(auth) => auth.check(request, peer, path, patience, now),
+            None => Err(Rejection::NotAuthenticated("no authority to trust is known yet".to_owned())),
         }
     }
 
@@ -248,7 +248,7 @@ impl Api {
         let label_selector = self.selector("labelSelector", query.label_selector.as_deref())?;
         let metric_selector = self.selector("metricLabelSelector", query.metric_label_selector.as_deref())?;
         self.check_field_selector(path, query)?;
-        let ask = Ask { path, label_selector: &label_selector, metric_selector: &metric_selector };
+        let ask = MetricRequest { path, label_selector: &label_selector, metric_selector: &metric_selector };
         let answer = match self.metrics.answer(ask, patience, trace) {
             Ok(answer) => answer,
             Err(Failure::WouldWait(waiting)) => return Err(Stop::WouldWait(waiting)),

@@ -11,7 +11,7 @@ use log::{error, info, warn};
 use super::kubernetes;
 use super::serve::Event;
 use super::trust::Follower;
-use crate::api::guard::Guard;
+use crate::api::auth::AuthFilter;
 use crate::api::identity::Identity;
 use crate::api::{Api, access};
 use crate::config::cli::{self, Access, Listen, Serve};
@@ -167,7 +167,7 @@ impl Followed {
         let now = workers.now().unix_millis.div_euclid(1_000);
         let certificate = Certificate::load(&flags.cert_file, &flags.key_file, now, limits)
             .map_err(|error| StartError::File(error.to_string()))?;
-        guard(&flags.access, kubeconfig, api, limits)?;
+        auth(&flags.access, kubeconfig, api, limits)?;
         let secure = Secure::start(
             &flags.addresses,
             &certificate,
@@ -203,14 +203,14 @@ impl Followed {
 }
 
 /// Sets up who may come in over the network, and follows whom to trust.
-fn guard(flags: &Access, kubeconfig: Option<&PathBuf>, api: &Arc<Api>, limits: &Limits) -> Result<(), StartError> {
+fn auth(flags: &Access, kubeconfig: Option<&PathBuf>, api: &Arc<Api>, limits: &Limits) -> Result<(), StartError> {
     let client = |own: &Option<PathBuf>| kubernetes::client(own.as_ref().or(kubeconfig), api, limits);
     let authentication = client(&flags.authentication_kubeconfig).map_err(StartError::File)?;
     let authorization = client(&flags.authorization_kubeconfig).map_err(StartError::File)?;
     let open = flags.always_allowed();
     let shut = authorization.is_none() && !open.iter().any(|path| path == "/*");
     let access = access::Access::new(authorization, open, limits);
-    api.set_guard(Guard { identity: Identity::new(authentication.clone(), limits), access });
+    api.set_auth(AuthFilter { identity: Identity::new(authentication.clone(), limits), access });
     let follower = Follower::start(api.clone(), flags.clone(), authentication, limits).map_err(StartError::File)?;
     if shut {
         warn!(

@@ -93,7 +93,7 @@ impl Follower {
 
     /// Waits a moment; whether a certificate was not taken meanwhile.
     fn doubted(&self) -> bool {
-        self.api.guard().is_some_and(|guard| guard.identity.wait_for_doubt(TICK))
+        self.api.auth().is_some_and(|auth| auth.identity.wait_for_doubt(TICK))
     }
 
     fn look_at_files(&mut self) {
@@ -150,7 +150,7 @@ impl Follower {
             return Ok(false);
         }
         let first = self.parts.replace(parts.clone()).is_none();
-        let Some(guard) = self.api.guard() else { return Ok(false) };
+        let Some(auth) = self.api.auth() else { return Ok(false) };
         let (trust, open) = Trust::new(parts.front_proxy, parts.clients);
         if open {
             warn!(
@@ -158,7 +158,7 @@ impl Follower {
                  may speak for others, as anybody could; set --requestheader-allowed-names of the kube-apiserver"
             );
         }
-        guard.identity.install(trust);
+        auth.identity.install(trust);
         Ok(!first)
     }
 

@@ -152,7 +152,7 @@ impl Pod {
 
     /// Tells it from another pod that has its name or address later, and from itself before a container was started
     /// again.
-    pub fn owner(&self) -> String {
+    pub fn incarnation(&self) -> String {
         let Status { container_statuses, init_container_statuses, .. } = &self.status;
         let containers = container_statuses.iter().chain(init_container_statuses);
         let restarts = containers.fold(0, |sum: u64, container| sum.saturating_add(container.restart_count));
@@ -204,7 +204,7 @@ mod tests {
         assert_eq!((web.port("metrics"), web.port("proxy"), web.port("x")), (Some(4), Some(2), None));
         assert_eq!((web.metadata.annotations.port.as_deref(), &*web.status.phase), (Some("9"), "Running"));
         assert!(web.spec.host_network && new.metadata.deletion_timestamp.is_some());
-        assert_eq!(web.owner(), "u@2026-08-18T02:35:04Z+3");
+        assert_eq!(web.incarnation(), "u@2026-08-18T02:35:04Z+3");
         assert_eq!((new.address(), new.port("metrics")), (None, None));
     }
 

@@ -24,7 +24,7 @@ pub struct UserInfo {
 /// A question whether somebody may do something.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct AccessQuestion {
+pub struct SubjectAccessReviewSpec {
     /// Set for metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_attributes: Option<ResourceAttributes>,
@@ -75,10 +75,10 @@ pub struct NonResourceAttributes {
     pub verb: String,
 }
 
-/// The answer to an [`AccessQuestion`].
+/// The answer to an [`SubjectAccessReviewSpec`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Access {
+pub struct SubjectAccessReviewStatus {
     /// Whether somebody may.
     pub allowed: bool,
     /// Whether they may not, whatever others say.
@@ -87,7 +87,7 @@ pub struct Access {
     pub reason: String,
 }
 
-impl Access {
+impl SubjectAccessReviewStatus {
     /// Whether it is a yes, and no other authorizer's no.
     pub fn is_yes(&self) -> bool {
         self.allowed && !self.denied
@@ -97,7 +97,7 @@ impl Access {
 /// The answer to the question whose token it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct TokenAnswer {
+pub struct TokenReviewStatus {
     /// Whether it is anybody's.
     pub authenticated: bool,
     /// Whose.
@@ -115,7 +115,7 @@ struct Review<'a, T> {
 }
 
 #[derive(Serialize)]
-struct TokenSpec<'a> {
+struct TokenReviewSpec<'a> {
     token: &'a str,
 }
 
@@ -127,11 +127,11 @@ struct Reviewed<T> {
 
 /// The body of a TokenReview.
 pub fn token_review(token: &str) -> Vec<u8> {
-    body(&Review { api_version: "authentication.k8s.io/v1", kind: "TokenReview", spec: &TokenSpec { token } })
+    body(&Review { api_version: "authentication.k8s.io/v1", kind: "TokenReview", spec: &TokenReviewSpec { token } })
 }
 
 /// The body of a SubjectAccessReview.
-pub fn access_review(question: &AccessQuestion) -> Vec<u8> {
+pub fn access_review(question: &SubjectAccessReviewSpec) -> Vec<u8> {
     body(&Review { api_version: "authorization.k8s.io/v1", kind: "SubjectAccessReview", spec: question })
 }
 
@@ -163,7 +163,7 @@ mod tests {
             String::from_utf8(token_review("x")).unwrap(),
             r#"{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"token":"x"}}"#
         );
-        let question = AccessQuestion {
+        let question = SubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {
                 namespace: "default".into(),
                 verb: "get".into(),
@@ -184,7 +184,7 @@ mod tests {
             r#"{"apiVersion":"authorization.k8s.io/v1","kind":"SubjectAccessReview","spec":{"resourceAttributes":{"namespace":"default","verb":"get","group":"custom.metrics.k8s.io","version":"v1beta1","resource":"pods","subresource":"http_requests","name":"*"},"user":"u","groups":["g"],"extra":{"k":["v"]},"uid":"7"}}"#
         );
         let path = NonResourceAttributes { path: "/metrics".into(), verb: "get".into() };
-        let question = AccessQuestion {
+        let question = SubjectAccessReviewSpec {
             resource_attributes: None,
             non_resource_attributes: Some(path),
             user: "u".into(),
@@ -207,17 +207,18 @@ mod tests {
             groups: vec!["g".into()],
             extra: BTreeMap::from([("k".into(), vec!["v".into()])]),
         };
-        let answer: TokenAnswer = status(&token[..], "TokenReview").unwrap();
-        assert_eq!(answer, TokenAnswer { authenticated: true, user, error: String::new() });
-        let access: Access = status(&br#"{"kind":"R","status":{"allowed":false,"reason":"no"}}"#[..], "R").unwrap();
-        assert_eq!(access, Access { allowed: false, denied: false, reason: "no".into() });
+        let answer: TokenReviewStatus = status(&token[..], "TokenReview").unwrap();
+        assert_eq!(answer, TokenReviewStatus { authenticated: true, user, error: String::new() });
+        let access: SubjectAccessReviewStatus =
+            status(&br#"{"kind":"R","status":{"allowed":false,"reason":"no"}}"#[..], "R").unwrap();
+        assert_eq!(access, SubjectAccessReviewStatus { allowed: false, denied: false, reason: "no".into() });
         for wrong in [
             r#"{"kind":"R","spec":{}}"#,
             r#"{"kind":"R","status":{"allowed":"yes"}}"#,
             r#"{"status":{"allowed":true}}"#,
             r#"{"kind":"S","status":{"allowed":true}}"#,
         ] {
-            assert!(status::<Access>(wrong.as_bytes(), "R").is_err(), "{wrong}");
+            assert!(status::<SubjectAccessReviewStatus>(wrong.as_bytes(), "R").is_err(), "{wrong}");
         }
     }
 }

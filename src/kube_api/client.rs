@@ -23,7 +23,7 @@ use super::target::{Material, Target};
 use crate::config::limits::Limits;
 use crate::config::read::read;
 use crate::config::watch::Stamp;
-use crate::kube::review::{self, Access, AccessQuestion, TokenAnswer};
+use crate::kube::review::{self, SubjectAccessReviewSpec, SubjectAccessReviewStatus, TokenReviewStatus};
 use crate::parse::pem;
 use crate::telemetry::counters::{Calls, Counters};
 
@@ -79,7 +79,7 @@ impl Client {
     ///
     /// # Errors
     /// If there is no answer by the deadline.
-    pub fn token_review(&self, token: &str, deadline: Instant) -> Result<TokenAnswer, CallError> {
+    pub fn token_review(&self, token: &str, deadline: Instant) -> Result<TokenReviewStatus, CallError> {
         let path = "/apis/authentication.k8s.io/v1/tokenreviews";
         let body = review::token_review(token);
         let counted = Some(&self.counters.token_reviews);
@@ -90,7 +90,11 @@ impl Client {
     ///
     /// # Errors
     /// If there is no answer by the deadline.
-    pub fn access_review(&self, question: &AccessQuestion, deadline: Instant) -> Result<Access, CallError> {
+    pub fn access_review(
+        &self,
+        question: &SubjectAccessReviewSpec,
+        deadline: Instant,
+    ) -> Result<SubjectAccessReviewStatus, CallError> {
         let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
         let body = review::access_review(question);
         let counted = Some(&self.counters.access_reviews);

@@ -1,6 +1,6 @@
 //! From the series or values of one object to the one number that they come to.
 
-use super::outcome::{Absence, Fault, Finding, Number};
+use super::outcome::{Finding, MissingReason, Number, RefusalReason};
 use super::page_data::{self, PageData};
 use crate::parse::json::JsonAggregation;
 use crate::promql::evaluate::{Element, Labels, Times, aggregate_all, evaluate};
@@ -10,9 +10,9 @@ use crate::source::page::Series;
 /// Evaluates an expression over the series of one object on a page.
 pub(super) fn series(expr: &Expr, series: &[&Series], scraped: i64) -> Finding {
     match evaluate(expr, &PageData::new(expr, series, scraped), scraped) {
-        Ok(elements) if elements.is_empty() && !series.is_empty() => Finding::Nothing(Absence::Filtered),
+        Ok(elements) if elements.is_empty() && !series.is_empty() => Finding::Nothing(MissingReason::Filtered),
         Ok(elements) => one(&elements),
-        Err(error) => Finding::Unusable(Fault::Evaluation(error)),
+        Err(error) => Finding::Unusable(RefusalReason::Evaluation(error)),
     }
 }
 
@@ -31,7 +31,7 @@ pub(super) fn json(
     for value in values {
         match *value {
             Ok(value) => elements.push(Element { labels: Labels::default(), value, times: Times::of(scraped) }),
-            Err(found) => return Finding::Unusable(Fault::NotANumber(found)),
+            Err(found) => return Finding::Unusable(RefusalReason::NotANumber(found)),
         }
     }
     let aggregation = aggregation.map(|aggregation| match aggregation {
@@ -50,11 +50,11 @@ pub(super) fn json(
 /// The result for an object has to be one number.
 pub(super) fn one(elements: &[Element]) -> Finding {
     match elements {
-        [] => Finding::Nothing(Absence::NoSeries),
+        [] => Finding::Nothing(MissingReason::NoSeries),
         &[Element { value, times: Times { at, newest, span }, .. }] => {
             Finding::Number(Number { value, at, newest, span })
         }
-        _ => Finding::Unusable(Fault::Several),
+        _ => Finding::Unusable(RefusalReason::Several),
     }
 }
 
@@ -68,12 +68,12 @@ mod tests {
     fn demands_one_number() {
         let number = |value| Finding::Number(Number { value, at: NOW, newest: NOW, span: None });
         for (aggregation, values, finding) in [
-            (None, &[][..], Finding::Nothing(Absence::NoSeries)),
+            (None, &[][..], Finding::Nothing(MissingReason::NoSeries)),
             (None, &[Ok(4.0)], number(4.0)),
-            (None, &[Ok(4.0), Ok(4.0)], Finding::Unusable(Fault::Several)),
+            (None, &[Ok(4.0), Ok(4.0)], Finding::Unusable(RefusalReason::Several)),
             (Some(JsonAggregation::Sum), &[Ok(4.0), Ok(4.0)], number(8.0)),
-            (Some(JsonAggregation::Sum), &[], Finding::Nothing(Absence::NoSeries)),
-            (Some(JsonAggregation::Sum), &[Ok(4.0), Err("null")], Finding::Unusable(Fault::NotANumber("null"))),
+            (Some(JsonAggregation::Sum), &[], Finding::Nothing(MissingReason::NoSeries)),
+            (Some(JsonAggregation::Sum), &[Ok(4.0), Err("null")], Finding::Unusable(RefusalReason::NotANumber("null"))),
         ] {
             assert_eq!(json(aggregation, values, NOW), finding);
         }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::outcome::{Absence, Fault};
+use super::outcome::{MissingReason, RefusalReason};
 use crate::config::model::{Rule, Value};
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::source::error::SourceError;
@@ -49,9 +49,9 @@ pub struct About<'a> {
 
 impl About<'_> {
     /// Nothing is there for the object.
-    pub fn missing(&self, absence: &Absence) -> Failure {
+    pub fn missing(&self, absence: &MissingReason) -> Failure {
         let hint = match absence {
-            Absence::NoObjectLabel(_) if self.by_name => match &self.path.name {
+            MissingReason::NoObjectLabel(_) if self.by_name => match &self.path.name {
                 ObjectName::One(name) => {
                     let space = self.path.namespace.iter().map(|namespace| format!("/{namespace}")).collect::<String>();
                     format!("; --describes {}{space}/{name} would bind it", self.path.resource)
@@ -64,15 +64,15 @@ impl About<'_> {
     }
 
     /// Something is there that cannot be served.
-    pub fn refused(&self, fault: &Fault) -> Failure {
+    pub fn refused(&self, fault: &RefusalReason) -> Failure {
         let metric = &self.path.metric;
         let write = |value: &str| {
             let resource = &self.path.resource;
             format!("; write a rule: {{name: {metric}, object: {resource}, source: {}, value: {value}}}", self.source)
         };
         let hint = match fault {
-            Fault::Several if self.by_name => write(&format!("sum({metric})")),
-            Fault::NotAGauge(_) if self.by_name => write(&format!("max({metric})")),
+            RefusalReason::Several if self.by_name => write(&format!("sum({metric})")),
+            RefusalReason::NotAGauge(_) if self.by_name => write(&format!("max({metric})")),
             _ => String::new(),
         };
         Failure::Unavailable(format!("{}: {fault}{hint}; {}", self.subject(), self.origin()))

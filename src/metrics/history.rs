@@ -1,7 +1,7 @@
-//! Samples over time, for rules whose value looks back. Bounded: where there is no room the rule errs, and nothing is
+//! Samples over time, for rules whose value looks back. Bounded: where there is no budget the rule errs, and nothing is
 //! forgotten from under a sum.
 
-mod view;
+mod snapshot;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
@@ -13,29 +13,29 @@ use crate::parse::duration::millis;
 use crate::promql::evaluate::{Labels, Sample, Series};
 use crate::source::error::SourceError;
 use crate::source::page::Refusal;
-pub use view::{Kept, OfPast, View, picks};
+pub use snapshot::{Snapshot, SnapshotData, StoredSeries, picks};
 
 /// Bytes for the samples of all rules together.
 #[derive(Debug)]
-pub struct Room {
+pub struct SampleBudget {
     most: usize,
     taken: AtomicUsize,
 }
 
-/// The past of one rule.
+/// The sampling of one rule.
 #[derive(Debug)]
-pub struct History {
+pub struct SampleStore {
     /// How long a sample is of use.
     keep: i64,
     /// Samples closer to each other than this are not kept, which bounds how many there are of a series.
     apart: i64,
     most_series: usize,
-    room: Arc<Room>,
-    past: Mutex<Past>,
+    budget: Arc<SampleBudget>,
+    sampling: Mutex<Sampling>,
 }
 
 #[derive(Debug, Default)]
-struct Past {
+struct Sampling {
     objects: HashMap<String, Object>,
     series: usize,
     /// Each set of labels once: pods of one kind mostly have the same.
@@ -44,21 +44,21 @@ struct Past {
     full: Option<(i64, Bound)>,
 }
 
-/// The past of one object.
+/// The sampling of one object.
 #[derive(Debug, Default)]
 struct Object {
     /// Who it is: another one may get its name.
-    owner: String,
+    incarnation: String,
     /// When it was tried last.
     tried: i64,
     /// When it was sampled, as far as that is of use.
     times: VecDeque<i64>,
     /// Why it was not, the last time.
-    trouble: Option<Trouble>,
+    scrape_error: Option<ScrapeError>,
     series: HashMap<Labels, Ring>,
 }
 
-/// The past of one series.
+/// The sampling of one series.
 #[derive(Debug)]
 struct Ring {
     /// When it was on a page last.
@@ -82,25 +82,25 @@ pub enum Bound {
 
 /// Why an object could not be sampled.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Trouble {
+pub enum ScrapeError {
     /// There was no page.
     Failed(SourceError),
     /// There was one without an answer for the rule.
     Refused(Refusal),
 }
 
-/// What is asked of a past.
+/// What is asked of a sampling.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Seen {
+pub enum Lookup {
     /// This.
-    View(View),
+    Snapshot(Snapshot),
     /// Nothing of this object.
     Nothing,
-    /// There is no room for all of it.
+    /// There is no budget for all of it.
     Full(Bound),
 }
 
-impl Room {
+impl SampleBudget {
     /// For so many bytes.
     pub fn new(most: usize) -> Self {
         Self { most, taken: AtomicUsize::new(0) }
@@ -116,28 +116,28 @@ impl Room {
     }
 }
 
-impl History {
+impl SampleStore {
     /// For a rule that looks back for so long, sampled this often.
-    pub fn new(window: Duration, interval: Duration, most_series: usize, room: Arc<Room>) -> Self {
+    pub fn new(window: Duration, interval: Duration, most_series: usize, budget: Arc<SampleBudget>) -> Self {
         let (keep, apart) = (millis(window + 2 * interval), millis(interval / 2));
-        Self { keep, apart, most_series, room, past: Mutex::default() }
+        Self { keep, apart, most_series, budget, sampling: Mutex::default() }
     }
 
     /// Takes the samples that were on an object's page at one time, in milliseconds of a clock that is never set; a sample may
-    /// have a time of its own, and counts once however often it is seen. An object with another owner is another object:
+    /// have a time of its own, and counts once however often it is seen. An object with another incarnation is another object:
     /// between the two is a gap, not a change.
-    pub fn observe(&self, object: &str, owner: &str, at: i64, samples: impl Iterator<Item = (Labels, Sample)>) {
-        let mut past = self.lock();
-        let Past { objects, series: count, labels: shared, full } = &mut *past;
-        let most = Bound::Bytes(self.room.most);
-        let Some(known) = self.object(objects, count, object, owner, at) else { return *full = Some((at, most)) };
-        known.trouble = None;
+    pub fn observe(&self, object: &str, incarnation: &str, at: i64, samples: impl Iterator<Item = (Labels, Sample)>) {
+        let mut sampling = self.lock();
+        let Sampling { objects, series: count, labels: shared, full } = &mut *sampling;
+        let most = Bound::Bytes(self.budget.most);
+        let Some(known) = self.object(objects, count, object, incarnation, at) else { return *full = Some((at, most)) };
+        known.scrape_error = None;
         // The same page, or the page of a moment ago, seen by another selection.
         if known.times.back().is_some_and(|last| at < last.saturating_add(self.apart.max(1))) {
             return;
         }
         self.forget(known, count, at);
-        if !self.room.take(TIME) {
+        if !self.budget.take(TIME) {
             return *full = Some((at, most));
         }
         known.times.push_back(at);
@@ -147,7 +147,7 @@ impl History {
                 Some(ring) => {
                     ring.seen = at;
                     let is_later = is_of_use && ring.samples.back().is_none_or(|last| sample.at > last.at);
-                    match is_later && self.room.take(SAMPLE) {
+                    match is_later && self.budget.take(SAMPLE) {
                         true => ring.samples.push_back(sample),
                         false if is_later => *full = Some((at, most)),
                         false => {}
@@ -155,7 +155,7 @@ impl History {
                 }
                 None if !is_of_use => {}
                 None if *count >= self.most_series => *full = Some((at, Bound::Series(self.most_series))),
-                None if !self.room.take(SAMPLE + cost(&labels)) => *full = Some((at, most)),
+                None if !self.budget.take(SAMPLE + cost(&labels)) => *full = Some((at, most)),
                 None => {
                     *count += 1;
                     let labels = shared.get(&labels).cloned().unwrap_or(labels);
@@ -168,12 +168,12 @@ impl History {
 
     /// Forgets what is of no use any more of an object.
     fn forget(&self, known: &mut Object, count: &mut usize, now: i64) {
-        self.room.give_back(known.forget(now - self.keep));
+        self.budget.give_back(known.forget(now - self.keep));
         let before = known.series.len();
         known.series.retain(|labels, ring| {
             let stays = !ring.samples.is_empty();
             if !stays {
-                self.room.give_back(cost(labels));
+                self.budget.give_back(cost(labels));
             }
             stays
         });
@@ -181,33 +181,33 @@ impl History {
     }
 
     /// Remembers why there were no samples of an object at one time.
-    pub fn fail(&self, object: &str, owner: &str, at: i64, trouble: Trouble) {
-        let mut past = self.lock();
-        let Past { objects, series: count, .. } = &mut *past;
-        if let Some(known) = self.object(objects, count, object, owner, at) {
+    pub fn fail(&self, object: &str, incarnation: &str, at: i64, scrape_error: ScrapeError) {
+        let mut sampling = self.lock();
+        let Sampling { objects, series: count, .. } = &mut *sampling;
+        if let Some(known) = self.object(objects, count, object, incarnation, at) {
             self.forget(known, count, at);
-            known.trouble = Some(trouble);
+            known.scrape_error = Some(scrape_error);
         }
     }
 
-    /// The object with this owner, from nothing if it had another one; `None` if there is no room for it.
+    /// The object with this incarnation, from nothing if it had another one; `None` if there is no budget for it.
     fn object<'o>(
         &self,
         objects: &'o mut HashMap<String, Object>,
         count: &mut usize,
         object: &str,
-        owner: &str,
+        incarnation: &str,
         at: i64,
     ) -> Option<&'o mut Object> {
-        if objects.get(object).is_some_and(|known| known.owner != owner)
+        if objects.get(object).is_some_and(|known| known.incarnation != incarnation)
             && let Some(gone) = objects.remove(object)
         {
             *count -= gone.series.len();
-            self.room.give_back(gone.cost(object));
+            self.budget.give_back(gone.cost(object));
         }
         if !objects.contains_key(object) {
-            let new = Object { owner: owner.to_owned(), ..Object::default() };
-            if !self.room.take(new.cost(object)) {
+            let new = Object { incarnation: incarnation.to_owned(), ..Object::default() };
+            if !self.budget.take(new.cost(object)) {
                 return None;
             }
             objects.insert(object.to_owned(), new);
@@ -217,34 +217,34 @@ impl History {
         Some(known)
     }
 
-    /// What is known of an object that has this owner.
-    pub fn seen(&self, object: &str, owner: &str) -> Seen {
-        let past = self.lock();
-        if let Some((_, bound)) = past.full {
-            return Seen::Full(bound);
+    /// What is known of an object that has this incarnation.
+    pub fn seen(&self, object: &str, incarnation: &str) -> Lookup {
+        let sampling = self.lock();
+        if let Some((_, bound)) = sampling.full {
+            return Lookup::Full(bound);
         }
-        match past.objects.get(object).filter(|known| known.owner == owner) {
-            None => Seen::Nothing,
-            Some(Object { times, trouble, series, .. }) => {
-                let series = series.iter().map(|(labels, Ring { seen, samples })| Kept {
+        match sampling.objects.get(object).filter(|known| known.incarnation == incarnation) {
+            None => Lookup::Nothing,
+            Some(Object { times, scrape_error, series, .. }) => {
+                let series = series.iter().map(|(labels, Ring { seen, samples })| StoredSeries {
                     seen: *seen,
                     series: Series { labels: labels.clone(), samples: samples.iter().copied().collect() },
                 });
                 let times = times.iter().copied().collect();
-                Seen::View(View { times, trouble: trouble.clone(), series: series.collect() })
+                Lookup::Snapshot(Snapshot { times, scrape_error: scrape_error.clone(), series: series.collect() })
             }
         }
     }
 
     /// Forgets objects that nobody has tried to sample for as long as samples are of use.
     pub fn prune(&self, now: i64) {
-        let mut past = self.lock();
-        let Past { objects, series, labels, full } = &mut *past;
+        let mut sampling = self.lock();
+        let Sampling { objects, series, labels, full } = &mut *sampling;
         objects.retain(|name, object| {
             let stays = object.tried >= now - self.keep;
             if !stays {
                 *series -= object.series.len();
-                self.room.give_back(object.cost(name));
+                self.budget.give_back(object.cost(name));
             }
             stays
         });
@@ -255,15 +255,15 @@ impl History {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Past> {
-        self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Sampling> {
+        self.sampling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for History {
+impl Drop for SampleStore {
     fn drop(&mut self) {
         let taken = self.lock().objects.iter().map(|(name, object)| object.cost(name)).sum();
-        self.room.give_back(taken);
+        self.budget.give_back(taken);
     }
 }
 
@@ -281,7 +281,7 @@ fn cost(labels: &Labels) -> usize {
 impl Object {
     fn cost(&self, name: &str) -> usize {
         let series = self.series.iter().map(|(labels, ring)| cost(labels) + SAMPLE * ring.samples.len());
-        OBJECT + name.len() + self.owner.len() + TIME * self.times.len() + series.sum::<usize>()
+        OBJECT + name.len() + self.incarnation.len() + TIME * self.times.len() + series.sum::<usize>()
     }
 
     /// Forgets what is older than this; the bytes of it.
@@ -301,21 +301,21 @@ impl Object {
     }
 }
 
-impl Seen {
+impl Lookup {
     /// In a line for people.
     pub fn describe(&self) -> String {
         match self {
             Self::Nothing => "not sampled yet".to_owned(),
-            Self::Full(bound) => format!("no room: {bound}"),
-            Self::View(View { times, trouble, series }) => {
+            Self::Full(bound) => format!("no budget: {bound}"),
+            Self::Snapshot(Snapshot { times, scrape_error, series }) => {
                 let span = times.first().zip(times.last()).map_or(0, |(first, last)| last - first);
                 let (times, series) = (times.len(), series.len());
                 let sampled =
                     format!("sampled {times} times over {}.{:03}s, {series} series", span / 1_000, span % 1_000);
-                match trouble {
+                match scrape_error {
                     None => sampled,
-                    Some(Trouble::Failed(error)) => format!("{sampled}; then {}", error.detail()),
-                    Some(Trouble::Refused(refusal)) => format!("{sampled}; then {refusal}"),
+                    Some(ScrapeError::Failed(error)) => format!("{sampled}; then {}", error.detail()),
+                    Some(ScrapeError::Refused(refusal)) => format!("{sampled}; then {refusal}"),
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use super::outcome::Served;
+use super::outcome::ServedValue;
 
 /// Object by namespace and name, and the `metricLabelSelector` it was asked with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,22 +19,22 @@ pub struct Key {
 #[derive(Debug)]
 pub struct LastValues {
     max: usize,
-    values: Mutex<HashMap<Key, Served>>,
+    values: Mutex<HashMap<Key, ServedValue>>,
 }
 
 impl LastValues {
-    /// Room for `max` objects.
+    /// SampleBudget for `max` objects.
     pub fn new(max: usize) -> Self {
         Self { max, values: Mutex::new(HashMap::new()) }
     }
 
     /// The last good value.
-    pub fn get(&self, key: &Key) -> Option<Served> {
+    pub fn get(&self, key: &Key) -> Option<ServedValue> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
     }
 
-    /// Remembers a value; those older than `oldest` (Unix milliseconds) make room first.
-    pub fn set(&self, key: Key, value: Served, oldest: i64) {
+    /// Remembers a value; those older than `oldest` (Unix milliseconds) make budget first.
+    pub fn set(&self, key: Key, value: ServedValue, oldest: i64) {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         if values.len() >= self.max && !values.contains_key(&key) {
             values.retain(|_, value| value.at >= oldest);
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn never_forgets_what_still_answers() {
         let last = LastValues::new(2);
-        let value = |at| Served { value: Milli(1), at, span: None };
+        let value = |at| ServedValue { value: Milli(1), at, span: None };
         last.set(key("a"), value(10), 0);
         last.set(key("b"), value(20), 0);
         last.set(key("c"), value(30), 10);

@@ -2,7 +2,7 @@
 
 use super::evaluation;
 use super::outcome::{self, Finding};
-use super::rules::Served;
+use super::rules::ActiveRule;
 use super::select::Describes;
 use crate::config::model::Value;
 use crate::promql::evaluate::{Element, Labels, Times};
@@ -11,11 +11,11 @@ use crate::source::prometheus::Sample;
 
 /// What describes objects and can be evaluated: series, items of JSON, and samples that somebody else has evaluated.
 pub(super) trait Member: Describes {
-    fn evaluate(members: &[&Self], served: &Served, scraped: i64) -> Finding;
+    fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding;
 }
 
 impl Member for Series {
-    fn evaluate(members: &[&Self], served: &Served, scraped: i64) -> Finding {
+    fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding {
         match &served.rule.value {
             Value::Series(expr) => evaluation::series(expr, members, scraped),
             _ => match members.iter().find_map(|series| outcome::not_by_name(series.kind())) {
@@ -27,7 +27,7 @@ impl Member for Series {
 }
 
 impl Member for JsonItem {
-    fn evaluate(members: &[&Self], served: &Served, scraped: i64) -> Finding {
+    fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding {
         let aggregation = match &served.rule.value {
             Value::Json(expr) => expr.aggregation,
             _ => None,
@@ -38,7 +38,7 @@ impl Member for JsonItem {
 }
 
 impl Member for Sample {
-    fn evaluate(members: &[&Self], served: &Served, _: i64) -> Finding {
+    fn evaluate(members: &[&Self], served: &ActiveRule, _: i64) -> Finding {
         // The server does not tell over which time it has found samples.
         let span = match &served.rule.value {
             Value::Series(expr) => expr.selectors().filter_map(|selector| selector.range).max(),

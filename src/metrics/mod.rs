@@ -29,11 +29,11 @@ use crate::parse::selector::Selector;
 use crate::source::upstream::Shared;
 use crate::source::waiting::Patience;
 use failure::{Failure, Subject};
-use history::Room;
+use history::SampleBudget;
 use objects::Objects;
 use once_cell::sync::OnceCell;
 use request::Request;
-use rules::{Entry, Rules, Served};
+use rules::{ActiveRule, Entry, Rules};
 use scrape::Scraper;
 use trace::Trace;
 
@@ -41,7 +41,7 @@ use crate::telemetry::clock::Steady;
 
 /// What a metric request asks for.
 #[derive(Clone, Copy, Debug)]
-pub struct Ask<'a> {
+pub struct MetricRequest<'a> {
     /// Which metric of which objects.
     pub path: &'a MetricPath,
     /// `labelSelector`: which objects, with `*`.
@@ -67,7 +67,7 @@ pub struct Metrics {
     objects: Arc<OnceCell<Objects>>,
     scraper: Arc<Scraper>,
     steady: Steady,
-    room: Arc<Room>,
+    budget: Arc<SampleBudget>,
 }
 
 impl Metrics {
@@ -81,10 +81,10 @@ impl Metrics {
                 over_time::sample(served, selected, objects.get(), &shared, steady, now);
             })
         };
-        let room = Arc::new(Room::new(shared.limits().sampling.bytes));
+        let budget = Arc::new(SampleBudget::new(shared.limits().sampling.bytes));
         let scraper = Scraper::new(shared.clone(), steady, sampler);
         let rules = RwLock::new(Arc::new(Rules::unread()));
-        Self { rules, shared, objects, scraper, steady, room }
+        Self { rules, shared, objects, scraper, steady, budget }
     }
 
     /// Keeps a server from pods and placeholders in a host.
@@ -101,7 +101,7 @@ impl Metrics {
     /// answers with that `problem`.
     pub fn install(&self, config: Config, problem: Option<String>) {
         let names: Vec<String> = config.sources.iter().map(|source| source.name.clone()).collect();
-        let rules = Rules::new(config, problem, &self.rules(), &self.shared, &self.room);
+        let rules = Rules::new(config, problem, &self.rules(), &self.shared, &self.budget);
         self.shared.counters().broken_rules.set(rules.broken() as u64);
         let rules = Arc::new(rules);
         let before = std::mem::replace(&mut *self.rules.write().unwrap_or_else(PoisonError::into_inner), rules.clone());
@@ -119,16 +119,25 @@ impl Metrics {
     ///
     /// # Errors
     /// Every way in which there is no honest answer; see [`Failure`].
-    pub fn answer(&self, ask: Ask<'_>, patience: Patience, trace: &mut Trace) -> Result<Answer, Failure> {
+    pub fn answer(&self, ask: MetricRequest<'_>, patience: Patience, trace: &mut Trace) -> Result<Answer, Failure> {
         let (served, kind) = self.rule(ask.path)?;
         let (shared, objects) = (&*self.shared, self.objects.get());
         let (scraper, steady) = (&self.scraper, self.steady);
-        let request =
-            Request { ask, served: &served, kind: &kind, shared, objects, scraper, steady, owner: "", healthy: true };
+        let request = Request {
+            ask,
+            served: &served,
+            kind: &kind,
+            shared,
+            objects,
+            scraper,
+            steady,
+            incarnation: "",
+            healthy: true,
+        };
         request.answer(patience, trace)
     }
 
-    fn rule(&self, path: &MetricPath) -> Result<(Arc<Served>, Arc<ObjectKind>), Failure> {
+    fn rule(&self, path: &MetricPath) -> Result<(Arc<ActiveRule>, Arc<ObjectKind>), Failure> {
         let rules = self.rules();
         match rules.find(&path.resource, &path.metric) {
             Entry::Rule(served, kind) if kind.namespaced == path.namespace.is_some() => Ok((served, kind)),

@@ -28,9 +28,9 @@ pub enum Finding {
     /// One number, any number.
     Number(Number),
     /// Nothing there.
-    Nothing(Absence),
+    Nothing(MissingReason),
     /// Something there that is no one number.
-    Unusable(Fault),
+    Unusable(RefusalReason),
 }
 
 /// One number with its time.
@@ -48,7 +48,7 @@ pub struct Number {
 
 /// A number that may be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Served {
+pub struct ServedValue {
     /// The value.
     pub value: Milli,
     /// Unix milliseconds.
@@ -59,7 +59,7 @@ pub struct Served {
 
 /// Why nothing is there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Absence {
+pub enum MissingReason {
     /// No series on the page matches the rule, or its JSONPath leads nowhere.
     NoSeries,
     /// Series match, none of them with the caller's `metricLabelSelector`.
@@ -84,7 +84,7 @@ pub enum Absence {
 
 /// Why what is there cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Fault {
+pub enum RefusalReason {
     /// Several values, and the rule does not say how to make one of them.
     Several,
     /// By name, only gauges and untyped series are served; this is a counter or part of a histogram or summary.
@@ -119,11 +119,11 @@ pub enum Fault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Answered.
-    Serve(Served),
+    Serve(ServedValue),
     /// 404, or left out.
-    Missing(Absence),
+    Missing(MissingReason),
     /// 503, or left out.
-    Refuse(Fault),
+    Refuse(RefusalReason),
 }
 
 /// What a rule says about values that are not simply there.
@@ -151,27 +151,27 @@ impl Policy {
 
 /// Judges what was found on a page that was scraped at `scraped`, at the time `now` (both Unix milliseconds); `last` is
 /// the last value served for the object.
-pub fn judge(finding: Finding, policy: &Policy, scraped: i64, now: i64, last: Option<Served>) -> Verdict {
+pub fn judge(finding: Finding, policy: &Policy, scraped: i64, now: i64, last: Option<ServedValue>) -> Verdict {
     let absence = match finding {
         Finding::Unusable(fault) => return Verdict::Refuse(fault),
         Finding::Nothing(absence) => absence,
-        Finding::Number(Number { at, .. }) if older(at, now, policy.max_age) => Absence::Stale,
-        Finding::Number(Number { newest, .. }) if older(now, newest, policy.max_future) => Absence::Future,
+        Finding::Number(Number { at, .. }) if older(at, now, policy.max_age) => MissingReason::Stale,
+        Finding::Number(Number { newest, .. }) if older(now, newest, policy.max_future) => MissingReason::Future,
         Finding::Number(Number { value, at, span, .. }) => match Milli::from_f64(value) {
-            Ok(value) if value < Milli(0) && !policy.allow_negative => return Verdict::Refuse(Fault::Negative),
-            Ok(value) => return Verdict::Serve(Served { value, at, span }),
+            Ok(value) if value < Milli(0) && !policy.allow_negative => return Verdict::Refuse(RefusalReason::Negative),
+            Ok(value) => return Verdict::Serve(ServedValue { value, at, span }),
             Err(NotServable::NotANumber) => match policy.on_nan {
-                OnNan::Error => return Verdict::Refuse(Fault::Nan),
-                OnNan::Zero => return Verdict::Serve(Served { value: Milli(0), at, span }),
-                OnNan::Missing => Absence::Nan,
+                OnNan::Error => return Verdict::Refuse(RefusalReason::Nan),
+                OnNan::Zero => return Verdict::Serve(ServedValue { value: Milli(0), at, span }),
+                OnNan::Missing => MissingReason::Nan,
             },
-            Err(NotServable::Infinite) if value > 0.0 => return Verdict::Refuse(Fault::PositiveInfinity),
-            Err(NotServable::Infinite) => return Verdict::Refuse(Fault::NegativeInfinity),
-            Err(NotServable::OutOfRange) => return Verdict::Refuse(Fault::OutOfRange),
+            Err(NotServable::Infinite) if value > 0.0 => return Verdict::Refuse(RefusalReason::PositiveInfinity),
+            Err(NotServable::Infinite) => return Verdict::Refuse(RefusalReason::NegativeInfinity),
+            Err(NotServable::OutOfRange) => return Verdict::Refuse(RefusalReason::OutOfRange),
         },
     };
     match (policy.on_missing, last) {
-        (OnMissing::Zero, _) => Verdict::Serve(Served { value: Milli(0), at: scraped, span: None }),
+        (OnMissing::Zero, _) => Verdict::Serve(ServedValue { value: Milli(0), at: scraped, span: None }),
         (OnMissing::Last(age), Some(last)) if !older(last.at, now, age) => Verdict::Serve(last),
         _ => Verdict::Missing(absence),
     }
@@ -198,13 +198,13 @@ pub fn nothing_left(left_out: impl IntoIterator<Item = Verdict>) -> Option<Verdi
 
 /// The name of a family's type if its series are not served by name: their numbers only make sense together or over
 /// time.
-pub fn not_by_name(kind: Kind) -> Option<Fault> {
+pub fn not_by_name(kind: Kind) -> Option<RefusalReason> {
     match kind {
         Kind::Gauge | Kind::Unknown => None,
-        Kind::Counter => Some(Fault::NotAGauge("counter")),
-        Kind::Histogram | Kind::GaugeHistogram => Some(Fault::NotAGauge("histogram")),
-        Kind::Summary => Some(Fault::NotAGauge("summary")),
-        Kind::Info | Kind::StateSet => Some(Fault::NotAGauge("set of labels")),
+        Kind::Counter => Some(RefusalReason::NotAGauge("counter")),
+        Kind::Histogram | Kind::GaugeHistogram => Some(RefusalReason::NotAGauge("histogram")),
+        Kind::Summary => Some(RefusalReason::NotAGauge("summary")),
+        Kind::Info | Kind::StateSet => Some(RefusalReason::NotAGauge("set of labels")),
     }
 }
 
@@ -219,7 +219,7 @@ impl Verdict {
     }
 }
 
-impl Absence {
+impl MissingReason {
     /// As a label of the counter of objects left out.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -237,7 +237,7 @@ impl Absence {
     }
 }
 
-impl Fault {
+impl RefusalReason {
     /// As a label of the counter of objects left out.
     pub fn as_str(&self) -> &'static str {
         match self {
@@ -274,14 +274,14 @@ impl fmt::Display for Finding {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Serve(Served { value, .. }) => write!(f, "{value}"),
+            Self::Serve(ServedValue { value, .. }) => write!(f, "{value}"),
             Self::Missing(absence) => write!(f, "none: {absence}"),
             Self::Refuse(fault) => write!(f, "none: {fault}"),
         }
     }
 }
 
-impl fmt::Display for Absence {
+impl fmt::Display for MissingReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSeries => f.write_str("nothing on its page matches"),
@@ -304,7 +304,7 @@ impl fmt::Display for Absence {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for RefusalReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Several => f.write_str("several values match; wrap it in sum(), max(), min() or avg()"),

@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use super::evaluation;
 use super::failure::Failure;
-use super::history::{self, Kept, OfPast, Seen, Trouble, View};
+use super::history::{self, Lookup, ScrapeError, Snapshot, SnapshotData, StoredSeries};
 use super::member::Member;
 use super::objects::Objects;
-use super::outcome::{Absence, Fault, Finding, Number, Verdict};
+use super::outcome::{Finding, MissingReason, Number, RefusalReason, Verdict};
 use super::pods::{self, Outcome, plain};
 use super::request::Request;
-use super::rules::{Past, Served};
+use super::rules::{ActiveRule, Sampling};
 use super::scrape::Selected;
 use super::select::{self, Describes};
 use super::trace::Trace;
@@ -36,7 +36,7 @@ use crate::telemetry::clock::Steady;
 /// The values of these pods, each with the address of its page.
 pub(super) fn answer(
     request: &Request<'_>,
-    past: &Past,
+    sampling: &Sampling,
     pods: &[(&Pod, String)],
     outcome: &mut Outcome,
     trace: &mut Trace,
@@ -47,31 +47,36 @@ pub(super) fn answer(
     };
     let namespace = request.ask.path.namespace.clone();
     let selected = Selected { namespace, label_selector: selector, name };
-    let refused = request.scraper.ask(request.served, selected, past.interval).err();
+    let refused = request.scraper.ask(request.served, selected, sampling.interval).err();
     trace.note("range", || {
-        format!("looks back {}, sampled every {}", duration::format(past.range), duration::format(past.interval))
+        format!(
+            "looks back {}, sampled every {}",
+            duration::format(sampling.range),
+            duration::format(sampling.interval)
+        )
     });
     for (pod, url) in pods {
-        let (name, owner) = (&pod.metadata.name, format!("#{}", pod.owner()));
-        let seen = past.history.seen(&object(pod, request.ask.path.namespace.as_deref()), url);
+        let (name, incarnation) = (&pod.metadata.name, format!("#{}", pod.incarnation()));
+        let seen = sampling.history.seen(&object(pod, request.ask.path.namespace.as_deref()), url);
         trace.note("samples", || format!("{name}: {}, {}", plain(url), seen.describe()));
-        let (mut trouble, mut sampled) = (None, None);
+        let (mut scrape_error, mut sampled) = (None, None);
         let finding = match (refused, seen) {
-            (Some(bound), _) => Finding::Unusable(Fault::NotSampled(bound)),
-            (None, Seen::Full(bound)) => Finding::Unusable(Fault::NoRoom(bound)),
-            (None, Seen::Nothing) => Finding::Unusable(Fault::Gathering),
-            (None, Seen::View(mut view)) => {
-                trouble = view.trouble.take();
-                sampled = last_sampled(request, &view);
-                of_view(request, past, view)
+            (Some(bound), _) => Finding::Unusable(RefusalReason::NotSampled(bound)),
+            (None, Lookup::Full(bound)) => Finding::Unusable(RefusalReason::NoRoom(bound)),
+            (None, Lookup::Nothing) => Finding::Unusable(RefusalReason::Gathering),
+            (None, Lookup::Snapshot(mut snapshot)) => {
+                scrape_error = snapshot.scrape_error.take();
+                sampled = last_sampled(request, &snapshot);
+                of_snapshot(request, sampling, snapshot)
             }
         };
-        let one = Request { owner: &owner, healthy: trouble.is_none() && sampled.is_some(), ..*request };
-        match (one.judge(name, finding, sampled.unwrap_or_default(), trace), trouble) {
+        let one =
+            Request { incarnation: &incarnation, healthy: scrape_error.is_none() && sampled.is_some(), ..*request };
+        match (one.judge(name, finding, sampled.unwrap_or_default(), trace), scrape_error) {
             (Verdict::Serve(value), _) => outcome.items.push(request.item(name, value)),
             // What is too little, is so because of this.
-            (_, Some(Trouble::Failed(error))) => outcome.failed.push(error),
-            (_, Some(Trouble::Refused(refusal))) => outcome.unusable.push(request.about().page(&refusal)),
+            (_, Some(ScrapeError::Failed(error))) => outcome.failed.push(error),
+            (_, Some(ScrapeError::Refused(refusal))) => outcome.unusable.push(request.about().page(&refusal)),
             (verdict, None) => outcome.left_out.push(verdict),
         }
     }
@@ -80,7 +85,7 @@ pub(super) fn answer(
 /// The values of what a page describes, from its samples.
 pub(super) fn of_page(
     request: &Request<'_>,
-    past: &Past,
+    sampling: &Sampling,
     patience: Patience,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
@@ -88,47 +93,52 @@ pub(super) fn of_page(
     let everything = Selected { namespace: None, label_selector: String::new(), name: None };
     request
         .scraper
-        .ask(request.served, everything, past.interval)
-        .map_err(|bound| about.refused(&Fault::NotSampled(bound)))?;
-    let seen = past.history.seen(PAGE, PAGE);
+        .ask(request.served, everything, sampling.interval)
+        .map_err(|bound| about.refused(&RefusalReason::NotSampled(bound)))?;
+    let seen = sampling.history.seen(PAGE, PAGE);
     trace.note("range", || {
-        format!("looks back {}, sampled every {}", duration::format(past.range), duration::format(past.interval))
+        format!(
+            "looks back {}, sampled every {}",
+            duration::format(sampling.range),
+            duration::format(sampling.interval)
+        )
     });
     trace.note("samples", || seen.describe());
-    let mut view = match seen {
-        Seen::Full(bound) => return Err(about.refused(&Fault::NoRoom(bound))),
-        Seen::Nothing => return Err(about.refused(&Fault::Gathering)),
-        Seen::View(view) => view,
+    let mut snapshot = match seen {
+        Lookup::Full(bound) => return Err(about.refused(&RefusalReason::NoRoom(bound))),
+        Lookup::Nothing => return Err(about.refused(&RefusalReason::Gathering)),
+        Lookup::Snapshot(snapshot) => snapshot,
     };
     let now = request.shared.clock().now();
     let steady = request.steady.at(now.monotonic);
-    let trouble = view.trouble.take().map(|trouble| match trouble {
-        Trouble::Failed(error) => about.source(&error),
-        Trouble::Refused(refusal) => about.page(&refusal),
+    let scrape_error = snapshot.scrape_error.take().map(|scrape_error| match scrape_error {
+        ScrapeError::Failed(error) => about.source(&error),
+        ScrapeError::Refused(refusal) => about.page(&refusal),
     });
-    if !past.is_enough(&view, steady) {
-        return Err(trouble.unwrap_or_else(|| about.refused(&Fault::Gathering)));
+    if !sampling.is_enough(&snapshot, steady) {
+        return Err(scrape_error.unwrap_or_else(|| about.refused(&RefusalReason::Gathering)));
     }
-    let (series, sampled) = (std::mem::take(&mut view.series), last_sampled(request, &view));
-    let request = &Request { healthy: trouble.is_none() && sampled.is_some(), ..*request };
+    let (series, sampled) = (std::mem::take(&mut snapshot.series), last_sampled(request, &snapshot));
+    let request = &Request { healthy: scrape_error.is_none() && sampled.is_some(), ..*request };
     let sampled = sampled.unwrap_or_default();
-    let members: Vec<Sampled<'_>> = series.iter().map(|kept| Sampled { kept, view: &view, request, past }).collect();
+    let members: Vec<Sampled<'_>> =
+        series.iter().map(|kept| Sampled { kept, snapshot: &snapshot, request, sampling }).collect();
     let members: Vec<&Sampled<'_>> = members.iter().collect();
     let answer = match &request.ask.path.name {
         ObjectName::One(name) => request.named(name, request.one(&members, sampled, trace)),
         ObjectName::All => request.all(&members, sampled, patience, trace),
     };
-    match (answer, trouble) {
+    match (answer, scrape_error) {
         // What is not there, may be so because of this.
-        (Err(Failure::NotFound(_)), Some(trouble)) => Err(trouble),
+        (Err(Failure::NotFound(_)), Some(scrape_error)) => Err(scrape_error),
         (answer, _) => answer,
     }
 }
 
 /// When an object was sampled last, Unix milliseconds; `None` if that is too long ago to say that something is not there.
-fn last_sampled(request: &Request<'_>, view: &View) -> Option<i64> {
+fn last_sampled(request: &Request<'_>, snapshot: &Snapshot) -> Option<i64> {
     let now = request.shared.clock().now();
-    let age = request.steady.at(now.monotonic).saturating_sub(*view.times.last()?);
+    let age = request.steady.at(now.monotonic).saturating_sub(*snapshot.times.last()?);
     let recent = u128::try_from(age).is_ok_and(|age| age <= request.served.rule.max_age.as_millis());
     recent.then_some(now.unix_millis - age)
 }
@@ -138,11 +148,11 @@ const PAGE: &str = "page";
 
 /// A series of a page, over time.
 struct Sampled<'a> {
-    kept: &'a Kept,
+    kept: &'a StoredSeries,
     /// When the page was sampled; without its series.
-    view: &'a View,
+    snapshot: &'a Snapshot,
     request: &'a Request<'a>,
-    past: &'a Past,
+    sampling: &'a Sampling,
 }
 
 impl Describes for Sampled<'_> {
@@ -156,24 +166,24 @@ impl Describes for Sampled<'_> {
 }
 
 impl Member for Sampled<'_> {
-    fn evaluate(members: &[&Self], _: &Served, _: i64) -> Finding {
-        let Some(Sampled { view, request, past, .. }) = members.first() else {
-            return Finding::Nothing(Absence::NoSeries);
+    fn evaluate(members: &[&Self], _: &ActiveRule, _: i64) -> Finding {
+        let Some(Sampled { snapshot, request, sampling, .. }) = members.first() else {
+            return Finding::Nothing(MissingReason::NoSeries);
         };
-        let series: Vec<Kept> = members.iter().map(|member| member.kept.clone()).collect();
+        let series: Vec<StoredSeries> = members.iter().map(|member| member.kept.clone()).collect();
         let now = request.steady.at(request.shared.clock().now().monotonic);
         let begun_anew = |series: &Series| {
-            let start = now.saturating_sub(millis(past.range));
+            let start = now.saturating_sub(millis(sampling.range));
             let within: Vec<f64> = series.samples.iter().filter(|s| s.at > start).map(|s| s.value).collect();
             within.windows(2).filter(|pair| matches!(pair, [before, after] if after < before)).count()
         };
-        let Value::Series(expr) = &request.served.rule.value else { return Finding::Unusable(Fault::Several) };
+        let Value::Series(expr) = &request.served.rule.value else { return Finding::Unusable(RefusalReason::Several) };
         let counters = within(expr, OF_COUNTERS);
         let counted = |series: &&Series| counters.iter().any(|selector| history::picks(selector, series));
         if series.iter().map(|kept| &kept.series).filter(counted).any(|series| begun_anew(series) > 1) {
-            return Finding::Unusable(Fault::Resets);
+            return Finding::Unusable(RefusalReason::Resets);
         }
-        of_view(request, past, View { times: view.times.clone(), trouble: None, series })
+        of_snapshot(request, sampling, Snapshot { times: snapshot.times.clone(), scrape_error: None, series })
     }
 }
 
@@ -197,26 +207,26 @@ fn within<'a>(expr: &'a Expr, functions: &[Function]) -> Vec<&'a VectorSelector>
 }
 
 /// The value of one pod, from its samples.
-fn of_view(request: &Request<'_>, past: &Past, mut view: View) -> Finding {
-    let Value::Series(expr) = &request.served.rule.value else { return Finding::Unusable(Fault::Several) };
+fn of_snapshot(request: &Request<'_>, sampling: &Sampling, mut snapshot: Snapshot) -> Finding {
+    let Value::Series(expr) = &request.served.rule.value else { return Finding::Unusable(RefusalReason::Several) };
     let now = request.shared.clock().now();
     let steady = request.steady.at(now.monotonic);
-    if !past.is_enough(&view, steady) {
-        return Finding::Unusable(Fault::Gathering);
+    if !sampling.is_enough(&snapshot, steady) {
+        return Finding::Unusable(RefusalReason::Gathering);
     }
-    let nothing = |view: &View| OfPast::new(expr, view).nothing(&within(expr, OF_PAIRS), steady);
+    let nothing = |snapshot: &Snapshot| SnapshotData::new(expr, snapshot).nothing(&within(expr, OF_PAIRS), steady);
     let selector = request.ask.metric_selector;
     if !selector.is_everything() {
-        let before = nothing(&view);
-        view.series.retain(|kept| select::matches_labels(selector, |key| kept.series.labels.get(key)));
-        if before != Absence::NoSeries && nothing(&view) == Absence::NoSeries {
-            return Finding::Nothing(Absence::MetricSelector);
+        let before = nothing(&snapshot);
+        snapshot.series.retain(|kept| select::matches_labels(selector, |key| kept.series.labels.get(key)));
+        if before != MissingReason::NoSeries && nothing(&snapshot) == MissingReason::NoSeries {
+            return Finding::Nothing(MissingReason::MetricSelector);
         }
     }
-    let elements = match evaluate::evaluate(expr, &OfPast::new(expr, &view), steady) {
-        Ok(elements) if elements.is_empty() => return Finding::Nothing(nothing(&view)),
+    let elements = match evaluate::evaluate(expr, &SnapshotData::new(expr, &snapshot), steady) {
+        Ok(elements) if elements.is_empty() => return Finding::Nothing(nothing(&snapshot)),
         Ok(elements) => elements,
-        Err(error) => return Finding::Unusable(Fault::Evaluation(error)),
+        Err(error) => return Finding::Unusable(RefusalReason::Evaluation(error)),
     };
     // Samples are timed by a clock that is never set; what is served, by the other one.
     let shift = now.unix_millis - steady;
@@ -230,17 +240,17 @@ fn of_view(request: &Request<'_>, past: &Past, mut view: View) -> Finding {
 
 /// Samples the pods of one selection, or the one page.
 pub(super) fn sample(
-    served: &Arc<Served>,
+    served: &Arc<ActiveRule>,
     selected: &Selected,
     objects: Option<&Objects>,
     shared: &Shared,
     steady: Steady,
     now: Instant,
 ) {
-    let Some(past) = &served.past else { return };
-    let round = Round { served, past, limits: shared.limits(), steady, now };
+    let Some(sampling) = &served.sampling else { return };
+    let round = Round { served, sampling, limits: shared.limits(), steady, now };
     // Nobody waits: a round of thousands of pods has until the next one.
-    let wait = Wait::Until(now + past.interval.max(shared.limits().answer.deadline));
+    let wait = Wait::Until(now + sampling.interval.max(shared.limits().answer.deadline));
     let of = match &served.upstream.source().target {
         Target::Pods(of) => of,
         Target::Url(template) => {
@@ -271,8 +281,8 @@ pub(super) fn sample(
 
 /// One time that something is sampled.
 struct Round<'a> {
-    served: &'a Served,
-    past: &'a Past,
+    served: &'a ActiveRule,
+    sampling: &'a Sampling,
     limits: &'a Limits,
     steady: Steady,
     now: Instant,
@@ -280,15 +290,16 @@ struct Round<'a> {
 
 impl Round<'_> {
     /// Keeps what is on one page, or why there is none.
-    fn keep(&self, object: &str, owner: &str, page: Result<Arc<Page>, SourceError>) {
-        let fail = |trouble| self.past.history.fail(object, owner, self.steady.at(self.now), trouble);
+    fn keep(&self, object: &str, incarnation: &str, page: Result<Arc<Page>, SourceError>) {
+        let fail =
+            |scrape_error| self.sampling.history.fail(object, incarnation, self.steady.at(self.now), scrape_error);
         let page = match page {
             Ok(page) => page,
-            Err(error) => return fail(Trouble::Failed(error)),
+            Err(error) => return fail(ScrapeError::Failed(error)),
         };
         let positions = match page.found(self.served.want.id) {
             Some(Found::Series(positions)) => positions,
-            Some(Found::Refused(refusal)) => return fail(Trouble::Refused(refusal.clone())),
+            Some(Found::Refused(refusal)) => return fail(ScrapeError::Refused(refusal.clone())),
             _ => return,
         };
         let Some(taken) = page.taken.map(|taken| self.steady.at(taken)) else { return };
@@ -300,7 +311,7 @@ impl Round<'_> {
             let name = std::iter::once((NAME_LABEL, Cow::Borrowed(series.name())));
             (age >= -most).then(|| (Labels::new(name.chain(series.labels().iter())), sample))
         });
-        self.past.history.observe(object, owner, taken, samples);
+        self.sampling.history.observe(object, incarnation, taken, samples);
     }
 }
 

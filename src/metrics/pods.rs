@@ -8,7 +8,7 @@ use super::objects::Unlisted;
 use super::outcome::Verdict;
 use super::request::Request;
 use super::trace::Trace;
-use super::{Ask, MetricPath, over_time};
+use super::{MetricPath, MetricRequest, over_time};
 use crate::config::model::{PodPort, Pods};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
@@ -20,7 +20,7 @@ use crate::source::waiting::{Patience, Waiting};
 
 /// Why a pod is not asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Unasked {
+pub(super) enum SkippedTarget {
     /// Its phase is another than Running.
     NotRunning,
     /// It is on its way out.
@@ -56,17 +56,17 @@ pub(super) fn answer(
     };
     let pods: Vec<&Pod> = pods.iter().filter(meant).collect();
     trace.note("pods", || format!("{} are selected", pods.len()));
-    let (mut asked, unasked) = pages(pods, of);
-    for (pod, why) in &unasked {
+    let (mut asked, skipped) = pages(pods, of);
+    for (pod, why) in &skipped {
         trace.note("pod", || format!("{}: not asked, as {}", pod.metadata.name, why.as_str()));
     }
-    let unasked = unasked.into_iter().map(|(_, why)| why).collect();
+    let skipped = skipped.into_iter().map(|(_, why)| why).collect();
     asked.sort_unstable_by(|(a, _), (b, _)| a.metadata.name.cmp(&b.metadata.name));
-    if let Some(past) = &request.served.past {
-        let mut outcome = Outcome { unasked, ..Outcome::default() };
+    if let Some(sampling) = &request.served.sampling {
+        let mut outcome = Outcome { skipped, ..Outcome::default() };
         // Where nobody is, nothing is sampled: who may ask must not be able to fill the places of others.
         if !asked.is_empty() {
-            over_time::answer(request, past, &asked, &mut outcome, trace);
+            over_time::answer(request, sampling, &asked, &mut outcome, trace);
         }
         return outcome.end(request);
     }
@@ -76,12 +76,12 @@ pub(super) fn answer(
     let Some(pages) = upstream.pages(&urls, &request.served.want, patience.wait_for(waiting)) else {
         return Err(Failure::WouldWait(waiting));
     };
-    let mut outcome = Outcome { unasked, ..Outcome::default() };
+    let mut outcome = Outcome { skipped, ..Outcome::default() };
     for ((pod, url), page) in asked.into_iter().zip(pages) {
         let name = &pod.metadata.name;
         let path = MetricPath { name: ObjectName::One(name.clone()), ..request.ask.path.clone() };
-        let owner = format!("#{}", pod.owner());
-        let one = Request { ask: Ask { path: &path, ..request.ask }, owner: &owner, ..*request };
+        let incarnation = format!("#{}", pod.incarnation());
+        let one = Request { ask: MetricRequest { path: &path, ..request.ask }, incarnation: &incarnation, ..*request };
         let verdict = match page {
             Ok(page) => {
                 trace.note("page", || format!("{name}: {}, {}", plain(&url), page.describe()));
@@ -115,7 +115,7 @@ pub(super) struct Outcome {
     pub(super) left_out: Vec<Verdict>,
     pub(super) unusable: Vec<Failure>,
     pub(super) failed: Vec<SourceError>,
-    unasked: Vec<Unasked>,
+    skipped: Vec<SkippedTarget>,
 }
 
 impl Outcome {
@@ -127,7 +127,7 @@ impl Outcome {
             self.left_out.iter().for_each(|verdict| counters.left_out(verdict.as_str()));
             self.failed.iter().for_each(|_| counters.left_out("pod_failed"));
             self.unusable.iter().for_each(|_| counters.left_out("page_refused"));
-            self.unasked.iter().for_each(|why| counters.left_out(why.label()));
+            self.skipped.iter().for_each(|why| counters.left_out(why.label()));
         }
         if !self.items.is_empty() {
             return Ok(self.items);
@@ -143,7 +143,7 @@ impl Outcome {
             Some(Verdict::Missing(absence)) => return Err(about.missing(&absence)),
             Some(Verdict::Serve(_)) | None => {}
         }
-        match self.unasked.iter().min() {
+        match self.skipped.iter().min() {
             Some(why) => Err(about.page(&format_args!("nobody to ask: {}", why.as_str()))),
             None => Err(about.nobody()),
         }
@@ -180,8 +180,11 @@ fn list(
 type Each<'p, T> = Vec<(&'p Pod, T)>;
 
 /// Pods with the addresses of their pages, and those that have none.
-pub(super) fn pages<'p>(pods: impl IntoIterator<Item = &'p Pod>, of: &Pods) -> (Each<'p, String>, Each<'p, Unasked>) {
-    let (mut asked, mut unasked) = (Vec::new(), Vec::new());
+pub(super) fn pages<'p>(
+    pods: impl IntoIterator<Item = &'p Pod>,
+    of: &Pods,
+) -> (Each<'p, String>, Each<'p, SkippedTarget>) {
+    let (mut asked, mut skipped) = (Vec::new(), Vec::new());
     let mut taken: HashMap<String, usize> = HashMap::new();
     for pod in pods {
         match page(pod, of) {
@@ -189,42 +192,42 @@ pub(super) fn pages<'p>(pods: impl IntoIterator<Item = &'p Pod>, of: &Pods) -> (
                 *taken.entry(authority(&url).to_owned()).or_default() += 1;
                 asked.push((pod, url));
             }
-            Err(why) => unasked.push((pod, why)),
+            Err(why) => skipped.push((pod, why)),
         }
     }
     let alone = |(_, url): &(&Pod, String)| taken.get(authority(url)) == Some(&1);
     let (asked, same): (Each<'p, String>, Each<'p, String>) = asked.into_iter().partition(alone);
-    unasked.extend(same.into_iter().map(|(pod, _)| (pod, Unasked::SameAddress)));
-    (asked, unasked)
+    skipped.extend(same.into_iter().map(|(pod, _)| (pod, SkippedTarget::SameAddress)));
+    (asked, skipped)
 }
 
 /// The address of a pod's page. Behind `#` stands whose it is: another pod may get the same address later.
-fn page(pod: &Pod, of: &Pods) -> Result<String, Unasked> {
+fn page(pod: &Pod, of: &Pods) -> Result<String, SkippedTarget> {
     if pod.metadata.deletion_timestamp.is_some() {
-        return Err(Unasked::Terminating);
+        return Err(SkippedTarget::Terminating);
     }
     if pod.status.phase != "Running" {
-        return Err(Unasked::NotRunning);
+        return Err(SkippedTarget::NotRunning);
     }
     if pod.spec.host_network && !of.host_network {
-        return Err(Unasked::HostNetwork);
+        return Err(SkippedTarget::HostNetwork);
     }
-    let address = pod.address().ok_or(Unasked::NoAddress)?;
+    let address = pod.address().ok_or(SkippedTarget::NoAddress)?;
     let annotations = &pod.metadata.annotations;
     let by_annotations = of.port == PodPort::Annotations;
     if by_annotations && annotations.scrape.as_deref() == Some("false") {
-        return Err(Unasked::Annotations);
+        return Err(SkippedTarget::Annotations);
     }
     let port = match &of.port {
         PodPort::Number(port) => Some(*port),
         PodPort::Name(name) => pod.port(name),
         PodPort::Annotations => annotations.port.as_deref().and_then(|port| port.parse().ok()),
     };
-    let port = port.filter(|port| *port > 0).ok_or(Unasked::NoPort)?;
+    let port = port.filter(|port| *port > 0).ok_or(SkippedTarget::NoPort)?;
     let plain = |path: &&str| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
     let path = annotations.path.as_deref().filter(|_| by_annotations).unwrap_or(&of.path);
     if !plain(&path) {
-        return Err(Unasked::Annotations);
+        return Err(SkippedTarget::Annotations);
     }
     let https = if by_annotations { annotations.scheme.as_deref() == Some("https") } else { of.https };
     let scheme = if https { "https" } else { "http" };
@@ -232,7 +235,7 @@ fn page(pod: &Pod, of: &Pods) -> Result<String, Unasked> {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),
     };
-    Ok(format!("{scheme}://{host}:{port}{path}#{}", pod.owner()))
+    Ok(format!("{scheme}://{host}:{port}{path}#{}", pod.incarnation()))
 }
 
 /// Host and port.
@@ -245,7 +248,7 @@ pub(super) fn plain(url: &str) -> &str {
     url.split('#').next().unwrap_or_default()
 }
 
-impl Unasked {
+impl SkippedTarget {
     fn as_str(self) -> &'static str {
         match self {
             Self::NotRunning => "it is not running",
@@ -309,11 +312,11 @@ mod tests {
             pod
         };
         let all = [named("a", "10.0.0.1"), named("b", "10.0.0.2"), named("c", "10.0.0.1")];
-        let (asked, unasked) = pages(&all, &pods(PodPort::Number(9)));
+        let (asked, skipped) = pages(&all, &pods(PodPort::Number(9)));
         assert_eq!(asked.iter().map(|(pod, _)| &*pod.metadata.name).collect::<Vec<_>>(), ["b"]);
         assert_eq!(
-            unasked.iter().map(|(pod, why)| (&*pod.metadata.name, *why)).collect::<Vec<_>>(),
-            [("a", Unasked::SameAddress), ("c", Unasked::SameAddress)]
+            skipped.iter().map(|(pod, why)| (&*pod.metadata.name, *why)).collect::<Vec<_>>(),
+            [("a", SkippedTarget::SameAddress), ("c", SkippedTarget::SameAddress)]
         );
     }
 
@@ -341,11 +344,11 @@ mod tests {
             page(&pod, &pods(PodPort::Name("metrics".into())))
         };
         for (change, why) in [
-            ((|pod| pod.status.phase = "Pending".to_owned()) as fn(&mut Pod), Unasked::NotRunning),
-            (|pod| pod.metadata.deletion_timestamp = Some("t".to_owned()), Unasked::Terminating),
-            (|pod| pod.status.pod_ip.clear(), Unasked::NoAddress),
-            (|pod| pod.spec.containers.clear(), Unasked::NoPort),
-            (|pod| pod.spec.host_network = true, Unasked::HostNetwork),
+            ((|pod| pod.status.phase = "Pending".to_owned()) as fn(&mut Pod), SkippedTarget::NotRunning),
+            (|pod| pod.metadata.deletion_timestamp = Some("t".to_owned()), SkippedTarget::Terminating),
+            (|pod| pod.status.pod_ip.clear(), SkippedTarget::NoAddress),
+            (|pod| pod.spec.containers.clear(), SkippedTarget::NoPort),
+            (|pod| pod.spec.host_network = true, SkippedTarget::HostNetwork),
         ] {
             assert_eq!(changed(change), Err(why));
         }

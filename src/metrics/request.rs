@@ -7,12 +7,12 @@ use super::failure::{About, Failure};
 use super::last::Key;
 use super::member::Member;
 use super::objects::{Objects, Unlisted};
-use super::outcome::{self, Absence, Finding, Policy, Verdict, judge, nothing_left};
-use super::rules::{self, Served};
+use super::outcome::{self, Finding, MissingReason, Policy, Verdict, judge, nothing_left};
+use super::rules::{self, ActiveRule};
 use super::scrape::Scraper;
 use super::select::{self, Selected, Wanted, select};
 use super::trace::Trace;
-use super::{Answer, Ask, over_time, pods, prometheus};
+use super::{Answer, MetricRequest, over_time, pods, prometheus};
 use crate::config::model::{ObjectKind, OnMissing, SelectorMode, Target, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::meta::{LabelSelector, ObjectReference, Time};
@@ -30,15 +30,15 @@ use crate::telemetry::clock::Steady;
 /// One request with its rule: the way from there to values.
 #[derive(Clone, Copy)]
 pub(super) struct Request<'a> {
-    pub(super) ask: Ask<'a>,
-    pub(super) served: &'a Arc<Served>,
+    pub(super) ask: MetricRequest<'a>,
+    pub(super) served: &'a Arc<ActiveRule>,
     pub(super) kind: &'a ObjectKind,
     pub(super) shared: &'a Shared,
     pub(super) objects: Option<&'a Objects>,
     pub(super) scraper: &'a Arc<Scraper>,
     pub(super) steady: Steady,
     /// Who the object is, where another may get its name; else empty.
-    pub(super) owner: &'a str,
+    pub(super) incarnation: &'a str,
     /// Whether what is not there is known not to be there, so that `onMissing` counts.
     pub(super) healthy: bool,
 }
@@ -61,7 +61,7 @@ enum Picked {
 
 impl Request<'_> {
     pub(super) fn answer(&self, patience: Patience, trace: &mut Trace) -> Result<Answer, Failure> {
-        let Served { rule, upstream, .. } = &**self.served;
+        let ActiveRule { rule, upstream, .. } = &**self.served;
         trace.note("rule", || format!("{} of {}, value {}", rule.name, self.kind.resource, self.about().value()));
         self.check_namespace()?;
         let selector = self.metric_selector()?;
@@ -79,11 +79,11 @@ impl Request<'_> {
         patience: Patience,
         trace: &mut Trace,
     ) -> Result<Vec<MetricValue>, Failure> {
-        let Served { upstream, want, .. } = &**self.served;
+        let ActiveRule { upstream, want, .. } = &**self.served;
         let url = self.url(template)?;
         trace.note("url", || url.clone());
-        if let Some(past) = &self.served.past {
-            return over_time::of_page(self, past, patience, trace);
+        if let Some(sampling) = &self.served.sampling {
+            return over_time::of_page(self, sampling, patience, trace);
         }
         let waiting = Waiting::Source(upstream.index());
         let page = match upstream.page(&url, want, patience.wait_for(waiting)) {
@@ -99,7 +99,7 @@ impl Request<'_> {
     }
 
     pub(super) fn about(&self) -> About<'_> {
-        let Served { rule, upstream, by_name, .. } = &**self.served;
+        let ActiveRule { rule, upstream, by_name, .. } = &**self.served;
         About { path: self.ask.path, rule, source: &upstream.source().name, by_name: *by_name }
     }
 
@@ -279,7 +279,7 @@ impl Request<'_> {
         let finding = match self.select(members, &Selector::everything()) {
             Err(absence) => Finding::Nothing(self.worded(absence)),
             Ok(mut objects) => match objects.remove(name) {
-                None => Finding::Nothing(self.worded(Absence::OtherObjects)),
+                None => Finding::Nothing(self.worded(MissingReason::OtherObjects)),
                 Some(Err(fault)) => Finding::Unusable(fault),
                 Some(Ok(members)) => T::evaluate(&members, self.served, at),
             },
@@ -288,10 +288,10 @@ impl Request<'_> {
     }
 
     /// Where a server was asked there is no page.
-    fn worded(&self, absence: Absence) -> Absence {
+    fn worded(&self, absence: MissingReason) -> MissingReason {
         match absence {
-            Absence::NoSeries | Absence::OtherObjects if self.served.upstream.source().is_prometheus() => {
-                Absence::NoResult
+            MissingReason::NoSeries | MissingReason::OtherObjects if self.served.upstream.source().is_prometheus() => {
+                MissingReason::NoResult
             }
             absence => absence,
         }
@@ -308,7 +308,7 @@ impl Request<'_> {
         let everything = Selector::everything();
         let by_labels = if matches!(picked, Picked::ByLabels) { self.ask.label_selector } else { &everything };
         let (mut objects, why_none) = match self.select(members, by_labels) {
-            Ok(objects) => (objects, self.worded(Absence::OtherObjects)),
+            Ok(objects) => (objects, self.worded(MissingReason::OtherObjects)),
             Err(absence) => (BTreeMap::new(), self.worded(absence)),
         };
         if let Picked::Listed(names) = &picked {
@@ -319,7 +319,7 @@ impl Request<'_> {
             .remembered()
             .into_iter()
             .filter(|name| !objects.contains_key(name))
-            .map(|name| (name, Finding::Nothing(self.worded(Absence::NoSeries))))
+            .map(|name| (name, Finding::Nothing(self.worded(MissingReason::NoSeries))))
             .collect();
         findings.extend(objects.into_iter().map(|(name, members)| match members {
             Ok(members) => {
@@ -360,14 +360,14 @@ impl Request<'_> {
     }
 
     pub(super) fn judge(&self, name: &str, finding: Finding, scraped: i64, trace: &mut Trace) -> Verdict {
-        let Served { rule, last, .. } = &**self.served;
+        let ActiveRule { rule, last, .. } = &**self.served;
         let now = self.shared.clock().now().unix_millis;
         let mut policy = Policy::of(rule, self.shared.limits().freshness.max_future);
         if !self.healthy {
             policy.on_missing = OnMissing::Error;
         }
         let key = last.as_ref().map(|_| Key {
-            object: format!("{}{name}{}", self.object_prefix(), self.owner),
+            object: format!("{}{name}{}", self.object_prefix(), self.incarnation),
             selector: self.ask.metric_selector.to_string(),
         });
         let good = matches!(finding, Finding::Number(_));
@@ -386,7 +386,7 @@ impl Request<'_> {
         format!("{}/{}/", self.kind.resource, self.ask.path.namespace.as_deref().unwrap_or_default())
     }
 
-    pub(super) fn item(&self, name: &str, value: outcome::Served) -> MetricValue {
+    pub(super) fn item(&self, name: &str, value: outcome::ServedValue) -> MetricValue {
         MetricValue {
             described_object: ObjectReference {
                 kind: self.kind.kind.clone(),

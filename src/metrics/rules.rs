@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::history::{History, Room, View};
+use super::history::{SampleBudget, SampleStore, Snapshot};
 use super::last::LastValues;
 use crate::config::limits::Limits;
 use crate::config::model::{Bound, ByName, Config, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, Value};
@@ -17,7 +17,7 @@ use crate::source::upstream::{Shared, Upstream};
 
 /// A rule with what it needs to be served.
 #[derive(Debug)]
-pub struct Served {
+pub struct ActiveRule {
     /// As configured.
     pub rule: Rule,
     /// Where its pages come from.
@@ -27,16 +27,16 @@ pub struct Served {
     /// Its last good values, with `onMissing: last`.
     pub last: Option<Arc<LastValues>>,
     /// What was sampled, where its value looks back.
-    pub past: Option<Past>,
+    pub sampling: Option<Sampling>,
     /// Made up for `--upstream`.
     pub by_name: bool,
 }
 
 /// What was sampled for a rule, and how it is sampled.
 #[derive(Clone, Debug)]
-pub struct Past {
+pub struct Sampling {
     /// The samples.
-    pub history: Arc<History>,
+    pub history: Arc<SampleStore>,
     /// How far the value looks back, at most.
     pub range: Duration,
     /// All that it looks back, for each selector that does.
@@ -48,8 +48,8 @@ pub struct Past {
 /// What the configuration says of one resource and metric.
 #[derive(Clone, Debug)]
 pub enum Entry {
-    /// Served, as this kind of object.
-    Rule(Arc<Served>, Arc<ObjectKind>),
+    /// ActiveRule, as this kind of object.
+    Rule(Arc<ActiveRule>, Arc<ObjectKind>),
     /// Not served, and why.
     Broken(String),
     /// Nothing.
@@ -67,12 +67,12 @@ pub struct Rules {
     printed: [OnceLock<Vec<u8>>; 2],
 }
 
-impl Past {
+impl Sampling {
     /// Where a rule looks back.
-    fn of(want: &Want, limits: &Limits, room: &Arc<Room>) -> Option<Self> {
+    fn of(want: &Want, limits: &Limits, budget: &Arc<SampleBudget>) -> Option<Self> {
         let (shortest, longest) = (want.query.ranges().min()?, want.query.ranges().max()?);
         let interval = limits.sampling.interval_for(shortest);
-        let history = Arc::new(History::new(longest, interval, limits.sampling.series, room.clone()));
+        let history = Arc::new(SampleStore::new(longest, interval, limits.sampling.series, budget.clone()));
         Some(Self { history, range: longest, ranges: want.query.ranges().collect(), interval })
     }
 
@@ -83,10 +83,10 @@ impl Past {
 
     /// Whether the samples of an object span half of each range at the time `now`. A quarter of an interval does not matter:
     /// the oldest sample leaves the range a little before the next one comes, and pods of one round are not all quick.
-    pub fn is_enough(&self, view: &View, now: i64) -> bool {
+    pub fn is_enough(&self, snapshot: &Snapshot, now: i64) -> bool {
         self.ranges.iter().all(|range| {
             let wanted = millis(*range / 2) - millis(self.interval / 4);
-            view.span(millis(*range), now).is_some_and(|span| span >= wanted.max(1))
+            snapshot.span(millis(*range), now).is_some_and(|span| span >= wanted.max(1))
         })
     }
 }
@@ -99,7 +99,13 @@ impl Rules {
 
     /// Builds a generation. A broken rule that the one before served stays as it was; so do the last good values of
     /// rules that did not change.
-    pub fn new(config: Config, problem: Option<String>, before: &Self, shared: &Arc<Shared>, room: &Arc<Room>) -> Self {
+    pub fn new(
+        config: Config,
+        problem: Option<String>,
+        before: &Self,
+        shared: &Arc<Shared>,
+        budget: &Arc<SampleBudget>,
+    ) -> Self {
         let pages = shared.pages();
         let problem = problem.map(|problem| format!("the configuration is invalid: {problem}"));
         let mut rules = Self { problem, broken: config.broken.len(), ..Self::default() };
@@ -117,7 +123,7 @@ impl Rules {
             let upstream = Upstream::new(index, source.clone(), wants.clone(), pages.clone(), shared.clone());
             let upstream = Arc::new(upstream);
             for ((_, rule), want) in mine.zip(wants) {
-                rules.add(rule.clone(), upstream.clone(), want, before, shared.limits(), room);
+                rules.add(rule.clone(), upstream.clone(), want, before, shared.limits(), budget);
             }
             upstreams.push(upstream);
         }
@@ -143,7 +149,7 @@ impl Rules {
         want: Want,
         before: &Self,
         limits: &Limits,
-        room: &Arc<Room>,
+        budget: &Arc<SampleBudget>,
     ) {
         let same = before.same(&rule, &upstream);
         let last = match rule.on_missing {
@@ -152,8 +158,8 @@ impl Rules {
                 .or_else(|| Some(Arc::new(LastValues::new(limits.sampling.last_values)))),
             OnMissing::Error | OnMissing::Zero => None,
         };
-        let past = same.and_then(|same| same.past.clone()).or_else(|| Past::of(&want, limits, room));
-        let served = Arc::new(Served { rule, upstream, want, last, past, by_name: false });
+        let sampling = same.and_then(|same| same.sampling.clone()).or_else(|| Sampling::of(&want, limits, budget));
+        let served = Arc::new(ActiveRule { rule, upstream, want, last, sampling, by_name: false });
         for kind in &served.rule.objects {
             self.insert(
                 kind.resource.clone(),
@@ -164,7 +170,7 @@ impl Rules {
     }
 
     /// A rule that stands here just as it is there.
-    fn same(&self, rule: &Rule, upstream: &Upstream) -> Option<&Served> {
+    fn same(&self, rule: &Rule, upstream: &Upstream) -> Option<&ActiveRule> {
         let Entry::Rule(old, _) = self.find_entry(&rule.objects.first()?.resource, &rule.name)? else { return None };
         let placeless = |rule: &Rule| Rule { line: 0, source: 0, ..rule.clone() };
         let same = old.upstream.source() == upstream.source() && placeless(&old.rule) == placeless(rule);
@@ -172,12 +178,12 @@ impl Rules {
     }
 
     /// The rule that goes on with the samples of one that was served before.
-    pub fn heir(&self, old: &Served) -> Option<Arc<Served>> {
+    pub fn heir(&self, old: &ActiveRule) -> Option<Arc<ActiveRule>> {
         let Entry::Rule(new, _) = self.find_entry(&old.rule.objects.first()?.resource, &old.rule.name)? else {
             return None;
         };
-        let (past, old) = (new.past.as_ref()?, old.past.as_ref()?);
-        Arc::ptr_eq(&past.history, &old.history).then(|| new.clone())
+        let (sampling, old) = (new.sampling.as_ref()?, old.sampling.as_ref()?);
+        Arc::ptr_eq(&sampling.history, &old.history).then(|| new.clone())
     }
 
     fn insert(&mut self, resource: String, metric: String, entry: Entry) {
@@ -259,7 +265,7 @@ fn made_up(resource: &str, metric: &str, upstream: &Arc<Upstream>, by_name: &ByN
         line: 0,
     };
     let want = upstream.want_named(metric);
-    let served = Served { rule, upstream: upstream.clone(), want, last: None, past: None, by_name: true };
+    let served = ActiveRule { rule, upstream: upstream.clone(), want, last: None, sampling: None, by_name: true };
     Entry::Rule(Arc::new(served), Arc::new(kind))
 }
 

@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use log::{debug, error};
 
 use super::history::Bound;
-use super::rules::{Past, Served};
+use super::rules::{ActiveRule, Sampling};
 use crate::source::upstream::Shared;
 use crate::telemetry::bug;
 use crate::telemetry::clock::Steady;
 
 /// What samples a rule for one selection; it is called on a thread of the scraper.
-pub(super) type Sampler = Arc<dyn Fn(&Arc<Served>, &Selected, Instant) + Send + Sync>;
+pub(super) type Sampler = Arc<dyn Fn(&Arc<ActiveRule>, &Selected, Instant) + Send + Sync>;
 
 /// Which objects of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,12 +42,12 @@ struct State {
     /// By the rule's address, which it keeps for as long as it is served.
     tasks: HashMap<(usize, Selected), Task>,
     /// Rules that somebody asked for before, and when what was sampled for them is of no use any more.
-    fading: HashMap<usize, (Weak<Served>, Instant)>,
+    fading: HashMap<usize, (Weak<ActiveRule>, Instant)>,
     started: bool,
 }
 
 struct Task {
-    served: Weak<Served>,
+    served: Weak<ActiveRule>,
     interval: Duration,
     due: Instant,
     asked: Instant,
@@ -67,10 +67,10 @@ impl Scraper {
     /// Somebody asks for this: it is sampled from now on.
     ///
     /// # Errors
-    /// If there is no room for it, of which one namespace has a quarter.
+    /// If there is no budget for it, of which one namespace has a quarter.
     pub(super) fn ask(
         self: &Arc<Self>,
-        served: &Arc<Served>,
+        served: &Arc<ActiveRule>,
         selected: Selected,
         interval: Duration,
     ) -> Result<(), Bound> {
@@ -100,7 +100,7 @@ impl Scraper {
     }
 
     /// Other rules are in force: what is sampled goes on for those that keep its samples, whether or not somebody asks soon.
-    pub(super) fn follow(&self, heir: impl Fn(&Served) -> Option<Arc<Served>>) {
+    pub(super) fn follow(&self, heir: impl Fn(&ActiveRule) -> Option<Arc<ActiveRule>>) {
         let mut state = self.lock();
         let heirs: Vec<_> = state
             .tasks
@@ -142,7 +142,9 @@ impl Scraper {
         tasks.retain(|(rule, _), task| {
             let stays =
                 task.busy || (task.served.strong_count() > 0 && now.saturating_duration_since(task.asked) < linger);
-            if !stays && let Some(kept) = task.served.upgrade().and_then(|served| served.past.as_ref().map(Past::kept))
+            if !stays
+                && let Some(kept) =
+                    task.served.upgrade().and_then(|served| served.sampling.as_ref().map(Sampling::kept))
             {
                 fading.insert(*rule, (task.served.clone(), now + kept));
             }
@@ -195,9 +197,9 @@ impl Scraper {
     }
 
     /// Forgets objects that are not sampled any more.
-    fn prune(&self, served: &Served) {
-        if let Some(past) = &served.past {
-            past.history.prune(self.steady.at(self.now()));
+    fn prune(&self, served: &ActiveRule) {
+        if let Some(sampling) = &served.sampling {
+            sampling.history.prune(self.steady.at(self.now()));
         }
     }
 
@@ -223,7 +225,7 @@ mod tests {
     use super::*;
     use crate::config::file;
     use crate::config::limits::{Limits, SamplingLimits};
-    use crate::metrics::history::{Room, Seen};
+    use crate::metrics::history::{Lookup, SampleBudget};
     use crate::metrics::rules::{Entry, Rules};
     use crate::telemetry::clock::Clock;
     use crate::telemetry::counters::Counters;
@@ -235,11 +237,11 @@ mod tests {
         Arc::new(Shared::new(limits, Clock::system(), Arc::default()))
     }
 
-    fn served(shared: &Arc<Shared>) -> Arc<Served> {
+    fn served(shared: &Arc<Shared>) -> Arc<ActiveRule> {
         let config = "sources: {app: {pods: {port: 1}}}\n\
                       metrics: [{name: a, object: pods, source: app, value: 'sum(rate(a[1s]))'}]\n";
         let config = file::load(config.as_bytes(), shared.limits()).config;
-        let rules = Rules::new(config, None, &Rules::default(), shared, &Arc::new(Room::new(1 << 20)));
+        let rules = Rules::new(config, None, &Rules::default(), shared, &Arc::new(SampleBudget::new(1 << 20)));
         let Entry::Rule(served, _) = rules.find("pods", "a") else { panic!("no rule") };
         served
     }
@@ -294,18 +296,18 @@ mod tests {
         let (to, sampled) = mpsc::channel();
         let when = steady(&shared);
         let sampler: Sampler = Arc::new(move |served, selected, now| {
-            let past = served.past.as_ref().unwrap();
-            past.history.observe("shop/web", "1", when.at(now), std::iter::empty());
+            let sampling = served.sampling.as_ref().unwrap();
+            sampling.history.observe("shop/web", "1", when.at(now), std::iter::empty());
             let _ = to.send(selected.clone());
         });
         let scraper = Scraper::new(shared.clone(), when, sampler);
         let served = served(&shared);
         scraper.ask(&served, selected("web"), INTERVAL).unwrap();
         sampled.recv_timeout(PATIENCE).unwrap();
-        let history = &served.past.as_ref().unwrap().history;
-        assert_ne!(history.seen("shop/web", "1"), Seen::Nothing);
+        let history = &served.sampling.as_ref().unwrap().history;
+        assert_ne!(history.seen("shop/web", "1"), Lookup::Nothing);
         let began = Instant::now();
-        while history.seen("shop/web", "1") != Seen::Nothing {
+        while history.seen("shop/web", "1") != Lookup::Nothing {
             assert!(began.elapsed() < PATIENCE, "what was sampled stays for good");
             thread::yield_now();
         }

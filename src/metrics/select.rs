@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::outcome::{Absence, Fault};
+use super::outcome::{MissingReason, RefusalReason};
 use crate::config::model::ObjectKind;
 use crate::kube::kinds;
 use crate::parse::selector::{Requirement, Selector};
@@ -45,10 +45,10 @@ pub struct Wanted<'a> {
 }
 
 /// What describes one object: series, or items of a JSON page.
-pub type Members<'p, T> = Result<Vec<&'p T>, Fault>;
+pub type Members<'p, T> = Result<Vec<&'p T>, RefusalReason>;
 
 /// What was found, by object name in order; or why nothing was.
-pub type Selected<'p, T> = Result<BTreeMap<String, Members<'p, T>>, Absence>;
+pub type Selected<'p, T> = Result<BTreeMap<String, Members<'p, T>>, MissingReason>;
 
 /// Anything that may name the object it describes.
 pub trait Describes {
@@ -103,10 +103,10 @@ pub fn select<'p, T: Describes>(
         }
     }
     match naming {
-        _ if !any => Err(Absence::NoSeries),
-        _ if !matching => Err(Absence::MetricSelector),
-        Naming::Own { name, .. } if !named => Err(Absence::NoObjectLabel(name.to_vec())),
-        _ if objects.is_empty() => Err(Absence::OtherObjects),
+        _ if !any => Err(MissingReason::NoSeries),
+        _ if !matching => Err(MissingReason::MetricSelector),
+        Naming::Own { name, .. } if !named => Err(MissingReason::NoObjectLabel(name.to_vec())),
+        _ if objects.is_empty() => Err(MissingReason::OtherObjects),
         _ => Ok(by_labels(objects, wanted.label_selector)),
     }
 }
@@ -121,7 +121,7 @@ fn by_labels<'p, T: Describes>(
             let Ok(members) = object else { return true };
             let matching = members.iter().filter(|member| matches(selector, **member)).count();
             if 0 < matching && matching < members.len() {
-                *object = Err(Fault::MixedLabels);
+                *object = Err(RefusalReason::MixedLabels);
             }
             matching > 0
         });
@@ -172,7 +172,7 @@ pub fn default_labels(kind: &ObjectKind) -> Vec<String> {
     kind.label.iter().flat_map(|label| [format!("exported_{label}"), label.clone()]).collect()
 }
 
-/// Whether labels match a selector, each key standing for itself or for what Prometheus makes of it.
+/// Whether labels match a selector, each key client_class for itself or for what Prometheus makes of it.
 pub fn matches_labels<'v>(selector: &Selector, get: impl Fn(&str) -> Option<&'v str>) -> bool {
     selector.matches(|key| get(key).or_else(|| get(&plain(key))))
 }

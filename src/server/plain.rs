@@ -3,7 +3,7 @@
 //! It does not authenticate, so it binds to loopback only, and accepts only requests whose Host is loopback too: a web page
 //! could otherwise reach it under a name of its own (DNS rebinding). X-Remote-* and Authorization have no meaning here.
 
-mod acceptor;
+mod listener;
 
 use std::io::{self, Cursor, Read};
 use std::mem;
@@ -15,7 +15,7 @@ use log::{debug, warn};
 use once_cell::sync::Lazy;
 use tiny_http::{Header, Response, StatusCode};
 
-use self::acceptor::Acceptor;
+use self::listener::LoopbackListener;
 use super::workers::{Pending, Workers, spawn};
 use crate::api::Answer;
 use crate::api::message::{Origin, Reply, Request};
@@ -28,7 +28,7 @@ type Discards = FairQueue<(), (tiny_http::Request, Reply)>;
 
 /// A running plain listener.
 pub struct Plain {
-    acceptor: Acceptor,
+    listener: LoopbackListener,
 }
 
 /// Kubernetes' servers forbid caching everywhere, and guessing of types where the body is text.
@@ -44,17 +44,17 @@ impl Plain {
         let limits = workers.limits().clone();
         let discards = start_discards(&limits.plain)?;
         let handler = move |request| handle(request, &workers, &discards);
-        Ok(Self { acceptor: Acceptor::start(address, &limits, handler)? })
+        Ok(Self { listener: LoopbackListener::start(address, &limits, handler)? })
     }
 
     /// Where it listens; the port is the chosen one where 0 was requested.
     pub fn address(&self) -> SocketAddr {
-        self.acceptor.address()
+        self.listener.address()
     }
 
     /// Accepts no more requests. Whether every one was answered, or handed to [`Workers`], by the deadline.
     pub fn stop(&self, deadline: Instant) -> bool {
-        self.acceptor.stop(deadline)
+        self.listener.stop(deadline)
     }
 }
 

@@ -4,11 +4,11 @@ use super::counters::Counter;
 
 /// What is known of the other end of a connection; decides what it may take, not what it may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Standing {
+pub enum ClientClass {
     /// No certificate, or one that no authority of ours has signed.
-    Stranger,
+    Unverified,
     /// A certificate that the authority for clients has signed.
-    Client,
+    Verified,
     /// A certificate that the authority for front proxies has signed.
     FrontProxy,
 }
@@ -68,8 +68,8 @@ pub struct Connections {
     refused: [Counter; Refused::ALL.len()],
     handshakes_failed: [Counter; HandshakeFailure::ALL.len()],
     ended: [Counter; Ended::ALL.len()],
-    /// Gauges: open now, by standing.
-    pub open: [Counter; Standing::ALL.len()],
+    /// Gauges: open now, by class.
+    pub open: [Counter; ClientClass::ALL.len()],
     /// Client certificates set aside, as their key was not proved to be the client's.
     pub unproven_certificates: Counter,
     /// Times that accepting paused for want of files or memory.
@@ -82,15 +82,15 @@ pub struct Connections {
     pub certificates_refused: Counter,
 }
 
-impl Standing {
+impl ClientClass {
     /// All of them, in the order they are printed.
-    pub const ALL: [Self; 3] = [Self::Stranger, Self::Client, Self::FrontProxy];
+    pub const ALL: [Self; 3] = [Self::Unverified, Self::Verified, Self::FrontProxy];
 
     /// As a label.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Stranger => "stranger",
-            Self::Client => "client",
+            Self::Unverified => "unverified",
+            Self::Verified => "client",
             Self::FrontProxy => "front_proxy",
         }
     }
@@ -186,9 +186,9 @@ impl Connections {
         Ended::ALL.iter().map(|why| why.as_str()).zip(self.ended.iter().map(Counter::get))
     }
 
-    /// Connections open now, by standing.
+    /// Connections open now, by class.
     pub fn open(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        Standing::ALL.iter().map(|standing| standing.as_str()).zip(self.open.iter().map(Counter::get))
+        ClientClass::ALL.iter().map(|client_class| client_class.as_str()).zip(self.open.iter().map(Counter::get))
     }
 }
 

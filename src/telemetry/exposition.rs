@@ -127,8 +127,8 @@ impl Page {
         self.reasons(turned_away, connections.refused());
         self.reasons(ended, connections.ended());
         self.family("metriclet_connections_open", "gauge", "Connections open, by what is known of the client.");
-        for (standing, count) in connections.open() {
-            self.sample("metriclet_connections_open", &format_args!("{{client=\"{standing}\"}}"), count);
+        for (client_class, count) in connections.open() {
+            self.sample("metriclet_connections_open", &format_args!("{{client=\"{client_class}\"}}"), count);
         }
         for (name, kind, help, counter) in [
             ("metriclet_connections_accepted_total", "counter", "Connections accepted.", &connections.accepted),

@@ -16,10 +16,12 @@ fn user(via: Via, groups: &[&str]) -> User {
 fn check(user: &User, method: &str, target: &str) -> String {
     let access = Access::new(None, Vec::new(), &Limits::default());
     let path = path::parse(target, 8 * 1024).ok();
-    match access.check(user, method, target, path.as_ref(), Wait::No, Clock::system().now()) {
+    match access.authorize(user, method, target, path.as_ref(), Wait::No, Clock::system().now()) {
         Ok(()) => "yes".to_owned(),
-        Err(Refusal::Forbidden(forbidden)) => format!("no: {forbidden}"),
-        Err(Refusal::Unavailable(why)) if why == "there is no Kubernetes API to ask for access" => "ask".to_owned(),
+        Err(AuthorizationError::Forbidden(forbidden)) => format!("no: {forbidden}"),
+        Err(AuthorizationError::Unavailable(why)) if why == "there is no Kubernetes API to ask for access" => {
+            "ask".to_owned()
+        }
         Err(other) => format!("{other:?}"),
     }
 }
@@ -113,7 +115,7 @@ fn a_no_reads_as_kubernetes_words_it() {
     ] {
         assert_eq!(check(&nobody, method, &target), format!("no: {text}"));
     }
-    let question = AccessQuestion {
+    let question = SubjectAccessReviewSpec {
         resource_attributes: None,
         non_resource_attributes: Some(NonResourceAttributes { path: "/x".into(), verb: "get".into() }),
         user: "a\u{1b}[2J".into(),

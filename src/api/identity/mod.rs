@@ -17,12 +17,12 @@ use self::subject::subject;
 use self::trust::Trust;
 use super::message::{Peer, Request};
 use crate::config::limits::Limits;
-use crate::kube::review::{TokenAnswer, UserInfo};
+use crate::kube::review::{TokenReviewStatus, UserInfo};
 use crate::kube_api::client::Client;
 use crate::kube_api::error::CallError;
 use crate::source::cache::{Cache, Loaded, Outcome, Wait};
 use crate::telemetry::clock::Now;
-use crate::telemetry::connections::Standing;
+use crate::telemetry::connections::ClientClass;
 
 const AUTHENTICATED: &str = "system:authenticated";
 const UNAUTHENTICATED: &str = "system:unauthenticated";
@@ -36,7 +36,7 @@ pub struct Identity {
     doubt: Doubt,
     reviewer: Option<Arc<Client>>,
     /// By the token's SHA-256, so that no token is kept.
-    tokens: Cache<[u8; 32], Result<TokenAnswer, CallError>>,
+    tokens: Cache<[u8; 32], Result<TokenReviewStatus, CallError>>,
     limits: Limits,
 }
 
@@ -62,7 +62,7 @@ pub enum Via {
 
 /// Why nobody can say who asks.
 #[derive(Debug)]
-pub enum Unknown {
+pub enum AuthenticationError {
     /// What was presented is not good: 401. The text is for the log alone.
     Unauthorized(String),
     /// The Kubernetes API did not answer.
@@ -131,19 +131,25 @@ impl Identity {
     }
 
     /// What a client is that presented these certificates.
-    pub fn standing(&self, peer: Option<&Peer>, now: Now) -> Standing {
+    pub fn client_class(&self, peer: Option<&Peer>, now: Now) -> ClientClass {
         match peer.map(|peer| self.verified(peer, now)) {
-            Some(verified) if verified.front_proxy => Standing::FrontProxy,
-            Some(verified) if verified.client.is_some() => Standing::Client,
-            _ => Standing::Stranger,
+            Some(verified) if verified.front_proxy => ClientClass::FrontProxy,
+            Some(verified) if verified.client.is_some() => ClientClass::Verified,
+            _ => ClientClass::Unverified,
         }
     }
 
     /// Who asks.
     ///
     /// # Errors
-    /// If nobody can say; see [`Unknown`].
-    pub fn who(&self, request: &Request<'_>, peer: Option<&Peer>, wait: Wait, now: Now) -> Result<User, Unknown> {
+    /// If nobody can say; see [`AuthenticationError`].
+    pub fn authenticate(
+        &self,
+        request: &Request<'_>,
+        peer: Option<&Peer>,
+        wait: Wait,
+        now: Now,
+    ) -> Result<User, AuthenticationError> {
         let mut failed = None;
         if let Some(peer) = peer {
             let verified = self.verified(peer, now);
@@ -169,7 +175,7 @@ impl Identity {
             }
         }
         match failed {
-            Some(why) => Err(Unknown::Unauthorized(why.to_owned())),
+            Some(why) => Err(AuthenticationError::Unauthorized(why.to_owned())),
             None => Ok(User::anonymous()),
         }
     }
@@ -191,9 +197,9 @@ impl Identity {
     }
 
     /// Whose token it is: asked of the Kubernetes API, or remembered for a moment; `None` if nobody's.
-    fn review(&self, token: &str, wait: Wait, now: Now) -> Result<Option<UserInfo>, Unknown> {
+    fn review(&self, token: &str, wait: Wait, now: Now) -> Result<Option<UserInfo>, AuthenticationError> {
         let Some(reviewer) = &self.reviewer else {
-            return Err(Unknown::Unauthorized("there is no Kubernetes API to ask about tokens".to_owned()));
+            return Err(AuthenticationError::Unauthorized("there is no Kubernetes API to ask about tokens".to_owned()));
         };
         let mut key = [0; 32];
         key.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
@@ -220,16 +226,18 @@ impl Identity {
                     }
                     Ok(None)
                 }
-                Err(error) => Err(Unknown::Unavailable(error.clone())),
+                Err(error) => Err(AuthenticationError::Unavailable(error.clone())),
             },
-            Outcome::WouldWait => Err(Unknown::WouldWait),
-            Outcome::TimedOut | Outcome::Panicked => Err(Unknown::Unavailable(reviewer.too_slow("TokenReview"))),
+            Outcome::WouldWait => Err(AuthenticationError::WouldWait),
+            Outcome::TimedOut | Outcome::Panicked => {
+                Err(AuthenticationError::Unavailable(reviewer.too_slow("TokenReview")))
+            }
         }
     }
 }
 
 /// Bytes that an answer takes, roughly.
-fn cost(answer: &Result<TokenAnswer, CallError>) -> usize {
+fn cost(answer: &Result<TokenReviewStatus, CallError>) -> usize {
     answer.as_ref().map_or(0, |answer| size(&answer.user)) + 128
 }
 

@@ -91,9 +91,9 @@ const FORGED: &[Header<'static>] = &[("X-Remote-User", b"root"), ("X-Remote-Grou
 
 fn who(identity: &Identity, peer: Option<&Peer>, headers: &[Header<'_>], now: Now) -> String {
     let request = Request { method: "GET", target: "/", headers, origin: Origin::Network(peer) };
-    match identity.who(&request, peer, Wait::No, now) {
+    match identity.authenticate(&request, peer, Wait::No, now) {
         Ok(User { info, via }) => format!("{via:?} {} {}", info.username, info.groups.join(",")),
-        Err(Unknown::Unauthorized(why)) => format!("401: {why}"),
+        Err(AuthenticationError::Unauthorized(why)) => format!("401: {why}"),
         Err(other) => format!("{other:?}"),
     }
 }
@@ -148,7 +148,7 @@ fn certificates_name_users() {
         digest::digest(&digest::SHA256, &der).as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let peer = Peer::new(vec![der]);
     let request = Request { headers: &[], origin: Origin::Network(Some(&peer)), ..Request::get("/") };
-    let user = identity.who(&request, Some(&peer), Wait::No, now()).unwrap();
+    let user = identity.authenticate(&request, Some(&peer), Wait::No, now()).unwrap();
     let expected = UserInfo {
         username: "admin".to_owned(),
         uid: "7".to_owned(),
@@ -159,10 +159,10 @@ fn certificates_name_users() {
         )]),
     };
     assert_eq!(user, User { info: expected, via: Via::Direct });
-    assert_eq!(identity.standing(Some(&peer), now()), Standing::Client);
-    assert_eq!(identity.standing(Some(&Peer::new(vec![PROXIES.issue("proxy")])), now()), Standing::FrontProxy);
-    assert_eq!(identity.standing(Some(&Peer::new(vec![OTHERS.issue("proxy")])), now()), Standing::Stranger);
-    assert_eq!(identity.standing(None, now()), Standing::Stranger);
+    assert_eq!(identity.client_class(Some(&peer), now()), ClientClass::Verified);
+    assert_eq!(identity.client_class(Some(&Peer::new(vec![PROXIES.issue("proxy")])), now()), ClientClass::FrontProxy);
+    assert_eq!(identity.client_class(Some(&Peer::new(vec![OTHERS.issue("proxy")])), now()), ClientClass::Unverified);
+    assert_eq!(identity.client_class(None, now()), ClientClass::Unverified);
 }
 
 #[test]

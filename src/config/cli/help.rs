@@ -51,7 +51,7 @@ HTTPS, with both of the first two:
       --secure-port PORT               port, 0 for any that is free [10250]
       --bind-address ADDRESS           address [:: or, without IPv6, 0.0.0.0]
       --tls-min-version VERSION        VersionTLS12 or VersionTLS13 [VersionTLS12]
-      --max-connections NUMBER         open at a time, half of them strangers' [4096]
+      --max-connections NUMBER         open at a time, half of them unverified' [4096]
       --workers NUMBER                 threads for handshakes, and as many for quick answers [2]
       --shutdown-delay-duration TIME   how long to go on after SIGTERM, so that clients leave [10s]
 

@@ -1,8 +1,8 @@
-//! What is kept, for how long, and what is told where there is no room.
+//! What is kept, for how long, and what is told where there is no budget.
 
 use super::*;
 use crate::config::limits::SamplingLimits;
-use crate::metrics::outcome::Absence;
+use crate::metrics::outcome::MissingReason;
 use crate::promql::evaluate::Data;
 use crate::promql::{Expr, NAME_LABEL};
 
@@ -16,74 +16,74 @@ fn labels(name: &str) -> Labels {
 const EMPTY: usize = OBJECT + "web".len() + "1".len();
 const ONE: usize = SERIES + "__name__a".len() + 2;
 
-fn history(most_series: usize, room: &Arc<Room>) -> History {
-    History::new(10 * SECOND, SECOND, most_series, room.clone())
+fn history(most_series: usize, budget: &Arc<SampleBudget>) -> SampleStore {
+    SampleStore::new(10 * SECOND, SECOND, most_series, budget.clone())
 }
 
-fn view(history: &History) -> Vec<(i64, f64)> {
-    let Seen::View(View { series, .. }) = history.seen("web", "1") else { return Vec::new() };
+fn snapshot(history: &SampleStore) -> Vec<(i64, f64)> {
+    let Lookup::Snapshot(Snapshot { series, .. }) = history.seen("web", "1") else { return Vec::new() };
     series.iter().flat_map(|kept| &kept.series.samples).map(|sample| (sample.at, sample.value)).collect()
 }
 
 /// Samples at these times, the last on a page at the last of them.
-fn sampled(name: &str, at: &[i64]) -> Kept {
+fn sampled(name: &str, at: &[i64]) -> StoredSeries {
     let samples = at.iter().map(|&at| Sample { at, value: 1.0 }).collect();
-    Kept { seen: at[at.len() - 1], series: Series { labels: labels(name), samples } }
+    StoredSeries { seen: at[at.len() - 1], series: Series { labels: labels(name), samples } }
 }
 
-fn observe(history: &History, owner: &str, at: i64, name: &str, value: f64) {
-    history.observe("web", owner, at, [(labels(name), Sample { at, value })].into_iter());
+fn observe(history: &SampleStore, incarnation: &str, at: i64, name: &str, value: f64) {
+    history.observe("web", incarnation, at, [(labels(name), Sample { at, value })].into_iter());
 }
 
 #[test]
 fn keeps_what_is_of_use() {
-    let room = Arc::new(Room::new(10_000));
-    let history = history(10, &room);
+    let budget = Arc::new(SampleBudget::new(10_000));
+    let history = history(10, &budget);
     for at in [0, 5_000, 5_000, 13_000] {
         observe(&history, "1", at, "a", at as f64);
     }
-    assert_eq!(view(&history), [(5_000, 5_000.0), (13_000, 13_000.0)]);
-    assert_eq!(room.taken.load(Ordering::Relaxed), EMPTY + ONE + 2 * (TIME + SAMPLE));
-    assert_eq!(history.seen("db", "1"), Seen::Nothing);
+    assert_eq!(snapshot(&history), [(5_000, 5_000.0), (13_000, 13_000.0)]);
+    assert_eq!(budget.taken.load(Ordering::Relaxed), EMPTY + ONE + 2 * (TIME + SAMPLE));
+    assert_eq!(history.seen("db", "1"), Lookup::Nothing);
     history.prune(26_000);
-    assert_eq!(history.seen("web", "1"), Seen::Nothing);
-    assert_eq!(room.taken.load(Ordering::Relaxed), 0);
+    assert_eq!(history.seen("web", "1"), Lookup::Nothing);
+    assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
 }
 
 /// A thousand pods of one kind have the same labels.
 #[test]
 fn labels_are_kept_once_and_no_longer_than_they_are_of_use() {
-    let room = Arc::new(Room::new(10_000));
-    let history = history(10, &room);
+    let budget = Arc::new(SampleBudget::new(10_000));
+    let history = history(10, &budget);
     for (object, at) in [("web", 0), ("db", 5_000)] {
         history.observe(object, "1", at, [(labels("a"), Sample { at, value: 1.0 })].into_iter());
     }
-    let kept = |history: &History| history.lock().labels.len();
+    let kept = |history: &SampleStore| history.lock().labels.len();
     assert_eq!(kept(&history), 1);
     history.prune(14_000);
-    assert_eq!((kept(&history), history.seen("web", "1")), (1, Seen::Nothing));
+    assert_eq!((kept(&history), history.seen("web", "1")), (1, Lookup::Nothing));
     history.prune(19_000);
     assert_eq!(kept(&history), 0);
 }
 
 #[test]
 fn another_owner_begins_anew() {
-    let room = Arc::new(Room::new(10_000));
-    let history = history(10, &room);
+    let budget = Arc::new(SampleBudget::new(10_000));
+    let history = history(10, &budget);
     observe(&history, "0", 1_000, "a", 7.0);
     observe(&history, "1", 2_000, "a", 1.0);
-    assert_eq!(view(&history), [(2_000, 1.0)]);
-    assert_eq!(history.seen("web", "0"), Seen::Nothing);
+    assert_eq!(snapshot(&history), [(2_000, 1.0)]);
+    assert_eq!(history.seen("web", "0"), Lookup::Nothing);
     drop(history);
-    assert_eq!(room.taken.load(Ordering::Relaxed), 0);
+    assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
 }
 
 #[test]
 fn samples_before_a_long_gap_do_not_count() {
-    let room = Arc::new(Room::new(10_000));
-    let history = history(10, &room);
+    let budget = Arc::new(SampleBudget::new(10_000));
+    let history = history(10, &budget);
     let span = |now| match history.seen("web", "1") {
-        Seen::View(view) => view.span(10_000, now),
+        Lookup::Snapshot(snapshot) => snapshot.span(10_000, now),
         _ => None,
     };
     for at in [0, 5_000, 9_000] {
@@ -94,66 +94,66 @@ fn samples_before_a_long_gap_do_not_count() {
     observe(&history, "1", 90_000, "a", 1.0);
     observe(&history, "1", 91_000, "a", 1.0);
     assert_eq!(span(91_000), Some(1_000), "only what is within the range counts");
-    assert_eq!(view(&history), [(90_000, 1.0), (91_000, 1.0)]);
+    assert_eq!(snapshot(&history), [(90_000, 1.0), (91_000, 1.0)]);
 }
 
 #[test]
 fn remembers_why_there_is_nothing() {
-    let room = Arc::new(Room::new(10_000));
-    let history = history(10, &room);
-    let trouble = |owner| match history.seen("web", owner) {
-        Seen::View(view) => view.trouble,
+    let budget = Arc::new(SampleBudget::new(10_000));
+    let history = history(10, &budget);
+    let scrape_error = |incarnation| match history.seen("web", incarnation) {
+        Lookup::Snapshot(snapshot) => snapshot.scrape_error,
         _ => None,
     };
-    history.fail("web", "1", 1_000, Trouble::Failed(SourceError::Busy));
-    assert_eq!(trouble("1"), Some(Trouble::Failed(SourceError::Busy)));
-    assert_eq!(trouble("2"), None, "another pod has troubles of its own");
+    history.fail("web", "1", 1_000, ScrapeError::Failed(SourceError::Busy));
+    assert_eq!(scrape_error("1"), Some(ScrapeError::Failed(SourceError::Busy)));
+    assert_eq!(scrape_error("2"), None, "another pod has troubles of its own");
     observe(&history, "1", 2_000, "a", 1.0);
-    assert_eq!((trouble("1"), view(&history)), (None, vec![(2_000, 1.0)]));
-    history.fail("web", "1", 3_000, Trouble::Refused(Refusal::Duplicate));
-    assert_eq!(view(&history), [(2_000, 1.0)], "what was there stays");
-    history.fail("web", "1", 20_000, Trouble::Failed(SourceError::Busy));
-    assert_eq!(view(&history), [], "but no longer than it is of use");
-    assert_eq!((room.taken.load(Ordering::Relaxed), history.lock().series), (EMPTY, 0));
+    assert_eq!((scrape_error("1"), snapshot(&history)), (None, vec![(2_000, 1.0)]));
+    history.fail("web", "1", 3_000, ScrapeError::Refused(Refusal::Duplicate));
+    assert_eq!(snapshot(&history), [(2_000, 1.0)], "what was there stays");
+    history.fail("web", "1", 20_000, ScrapeError::Failed(SourceError::Busy));
+    assert_eq!(snapshot(&history), [], "but no longer than it is of use");
+    assert_eq!((budget.taken.load(Ordering::Relaxed), history.lock().series), (EMPTY, 0));
     history.prune(40_000);
-    assert_eq!(history.seen("web", "1"), Seen::Nothing);
-    assert_eq!(room.taken.load(Ordering::Relaxed), 0);
+    assert_eq!(history.seen("web", "1"), Lookup::Nothing);
+    assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
 }
 
 #[test]
 fn a_room_that_is_just_large_enough_is_enough() {
-    let room = |less| Arc::new(Room::new(EMPTY + ONE + 13 * (TIME + SAMPLE) - less));
-    let full = |room| {
-        let history = history(10, &room);
+    let budget = |less| Arc::new(SampleBudget::new(EMPTY + ONE + 13 * (TIME + SAMPLE) - less));
+    let full = |budget| {
+        let history = history(10, &budget);
         (0..100).find(|at| {
             observe(&history, "1", at * 1_000, "a", 1.0);
-            matches!(history.seen("web", "1"), Seen::Full(_))
+            matches!(history.seen("web", "1"), Lookup::Full(_))
         })
     };
-    assert_eq!((full(room(0)), full(room(1))), (None, Some(12)));
+    assert_eq!((full(budget(0)), full(budget(1))), (None, Some(12)));
 }
 
 #[test]
 fn errs_where_there_is_no_room() {
-    let room = Arc::new(Room::new(EMPTY + ONE + 2 * (TIME + SAMPLE)));
-    let history = history(1, &room);
+    let budget = Arc::new(SampleBudget::new(EMPTY + ONE + 2 * (TIME + SAMPLE)));
+    let history = history(1, &budget);
     observe(&history, "1", 1_000, "a", 1.0);
     observe(&history, "1", 2_000, "b", 1.0);
-    assert_eq!(history.seen("web", "1"), Seen::Full(Bound::Series(1)));
+    assert_eq!(history.seen("web", "1"), Lookup::Full(Bound::Series(1)));
     history.prune(15_000);
-    assert_eq!(history.seen("web", "1"), Seen::Nothing, "what was left out is of no use any more");
+    assert_eq!(history.seen("web", "1"), Lookup::Nothing, "what was left out is of no use any more");
     for at in [16_000, 17_000, 18_000] {
-        assert!(!matches!(history.seen("web", "1"), Seen::Full(_)));
+        assert!(!matches!(history.seen("web", "1"), Lookup::Full(_)));
         observe(&history, "1", at, "a", 1.0);
     }
-    let full = Seen::Full(Bound::Bytes(room.most));
+    let full = Lookup::Full(Bound::Bytes(budget.most));
     assert_eq!(history.seen("web", "1"), full, "all samples together have a bound too");
-    history.fail("db", "1", 18_000, Trouble::Failed(SourceError::Busy));
+    history.fail("db", "1", 18_000, ScrapeError::Failed(SourceError::Busy));
     history.prune(40_000);
-    assert_eq!(room.taken.load(Ordering::Relaxed), 0);
+    assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
     // So have objects that come to nothing.
     for number in 0..100 {
-        history.fail(&format!("web-{number}"), "1", 40_000, Trouble::Failed(SourceError::Busy));
+        history.fail(&format!("web-{number}"), "1", 40_000, ScrapeError::Failed(SourceError::Busy));
     }
     assert!((1..5).contains(&history.lock().objects.len()));
 }
@@ -161,33 +161,36 @@ fn errs_where_there_is_no_room() {
 /// Selections of the same objects may be sampled out of step.
 #[test]
 fn a_series_has_so_many_samples_at_most() {
-    let room = Arc::new(Room::new(1_000_000));
-    let history = history(10, &room);
+    let budget = Arc::new(SampleBudget::new(1_000_000));
+    let history = history(10, &budget);
     let most = SamplingLimits::samples_for(10 * SECOND, SECOND);
     for at in 0..100_000 {
         observe(&history, "1", at, "a", 1.0);
         if at % 1_000 == 0 {
-            assert!(view(&history).len() <= most, "{} at {at}", view(&history).len());
+            assert!(snapshot(&history).len() <= most, "{} at {at}", snapshot(&history).len());
         }
     }
-    assert!(view(&history).len() + 4 > most, "{} of {most}", view(&history).len());
+    assert!(snapshot(&history).len() + 4 > most, "{} of {most}", snapshot(&history).len());
 }
 
 /// Why an expression comes to nothing, for a series `a` of these times, and `b` beside it.
 #[test]
 fn says_why_an_expression_comes_to_nothing() {
     let limits = crate::promql::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
-    let view =
-        View { times: vec![1], trouble: None, series: vec![sampled("a", &[0, 61_000]), sampled("b", &[1, 2_000])] };
+    let snapshot = Snapshot {
+        times: vec![1],
+        scrape_error: None,
+        series: vec![sampled("a", &[0, 61_000]), sampled("b", &[1, 2_000])],
+    };
     for (expr, expected) in [
-        ("rate(c[1m])", Absence::NoSeries),
-        ("rate(a[1m])", Absence::TooFewSamples),
-        ("rate(b[2m]) > 5", Absence::Filtered),
-        ("a > 5", Absence::Filtered),
+        ("rate(c[1m])", MissingReason::NoSeries),
+        ("rate(a[1m])", MissingReason::TooFewSamples),
+        ("rate(b[2m]) > 5", MissingReason::Filtered),
+        ("a > 5", MissingReason::Filtered),
     ] {
         let expr = Expr::parse(expr, &limits).unwrap();
         let pairs: Vec<_> = expr.selectors().filter(|selector| selector.range.is_some()).collect();
-        assert_eq!(OfPast::new(&expr, &view).nothing(&pairs, 61_000), expected, "{expr}");
+        assert_eq!(SnapshotData::new(&expr, &snapshot).nothing(&pairs, 61_000), expected, "{expr}");
     }
 }
 
@@ -195,29 +198,30 @@ fn says_why_an_expression_comes_to_nothing() {
 fn gives_an_expression_its_data() {
     let limits = crate::promql::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
     let expr = Expr::parse("a", &limits).unwrap();
-    let view = View { times: vec![1, 3], trouble: None, series: vec![sampled("a", &[1, 3]), sampled("b", &[3])] };
-    let data = OfPast::new(&expr, &view);
+    let snapshot =
+        Snapshot { times: vec![1, 3], scrape_error: None, series: vec![sampled("a", &[1, 3]), sampled("b", &[3])] };
+    let data = SnapshotData::new(&expr, &snapshot);
     assert_eq!(data.range(0), [sampled("a", &[1, 3]).series]);
     assert_eq!(data.instant(0).iter().map(|element| element.times.at).collect::<Vec<_>>(), [3]);
-    let gone = View { times: vec![1, 3, 4], ..view };
-    assert!(OfPast::new(&expr, &gone).instant(0).is_empty());
+    let gone = Snapshot { times: vec![1, 3, 4], ..snapshot };
+    assert!(SnapshotData::new(&expr, &gone).instant(0).is_empty());
 }
 
 /// Pages may say themselves when a sample was taken, and say it again.
 #[test]
 fn samples_may_have_times_of_their_own() {
-    let room = Arc::new(Room::new(10_000));
-    let history = history(10, &room);
+    let budget = Arc::new(SampleBudget::new(10_000));
+    let history = history(10, &budget);
     for (page, at) in [(10_000, 4_000), (11_000, 4_000), (12_000, 9_500), (13_000, 9_000), (14_000, 1_000)] {
         history.observe("web", "1", page, [(labels("a"), Sample { at, value: at as f64 })].into_iter());
     }
-    assert_eq!(view(&history), [(4_000, 4_000.0), (9_500, 9_500.0)]);
-    assert_eq!(room.taken.load(Ordering::Relaxed), EMPTY + ONE + 2 * SAMPLE + 5 * TIME);
+    assert_eq!(snapshot(&history), [(4_000, 4_000.0), (9_500, 9_500.0)]);
+    assert_eq!(budget.taken.load(Ordering::Relaxed), EMPTY + ONE + 2 * SAMPLE + 5 * TIME);
     let limits = crate::promql::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
     let expr = Expr::parse("a", &limits).unwrap();
-    let now = |history: &History| -> Vec<i64> {
-        let Seen::View(view) = history.seen("web", "1") else { return Vec::new() };
-        OfPast::new(&expr, &view).instant(0).iter().map(|element| element.times.at).collect()
+    let now = |history: &SampleStore| -> Vec<i64> {
+        let Lookup::Snapshot(snapshot) = history.seen("web", "1") else { return Vec::new() };
+        SnapshotData::new(&expr, &snapshot).instant(0).iter().map(|element| element.times.at).collect()
     };
     assert_eq!(now(&history), [9_500], "it is there, as old as it says");
     history.observe("web", "1", 22_000, [(labels("a"), Sample { at: 9_500, value: 0.0 })].into_iter());

@@ -9,14 +9,14 @@ const POLICY: Policy = Policy {
     max_age: Duration::from_secs(120),
     max_future: Duration::from_secs(30),
 };
-const LAST: Served = Served { value: Milli(7_000), at: NOW - 60_000, span: None };
+const LAST: ServedValue = ServedValue { value: Milli(7_000), at: NOW - 60_000, span: None };
 
 fn number(value: f64) -> Finding {
     Finding::Number(Number { value, at: SCRAPED, newest: SCRAPED, span: None })
 }
 
 fn served(milli: i64) -> Verdict {
-    Verdict::Serve(Served { value: Milli(milli), at: SCRAPED, span: None })
+    Verdict::Serve(ServedValue { value: Milli(milli), at: SCRAPED, span: None })
 }
 
 #[track_caller]
@@ -40,41 +40,41 @@ fn zero_is_zero() {
 
 #[test]
 fn nothing_is_missing_or_as_on_missing_says() {
-    let nothing = || Finding::Nothing(Absence::NoSeries);
-    check(nothing(), POLICY, Verdict::Missing(Absence::NoSeries));
+    let nothing = || Finding::Nothing(MissingReason::NoSeries);
+    check(nothing(), POLICY, Verdict::Missing(MissingReason::NoSeries));
     check(nothing(), Policy { on_missing: OnMissing::Zero, ..POLICY }, served(0));
     let last = |seconds| Policy { on_missing: OnMissing::Last(Duration::from_secs(seconds)), ..POLICY };
     check(nothing(), last(60), Verdict::Serve(LAST));
-    check(nothing(), last(59), Verdict::Missing(Absence::NoSeries));
-    assert_eq!(judge(nothing(), &last(60), SCRAPED, NOW, None), Verdict::Missing(Absence::NoSeries));
+    check(nothing(), last(59), Verdict::Missing(MissingReason::NoSeries));
+    assert_eq!(judge(nothing(), &last(60), SCRAPED, NOW, None), Verdict::Missing(MissingReason::NoSeries));
 }
 
 #[test]
 fn several_are_refused() {
-    check(Finding::Unusable(Fault::Several), POLICY, Verdict::Refuse(Fault::Several));
+    check(Finding::Unusable(RefusalReason::Several), POLICY, Verdict::Refuse(RefusalReason::Several));
     // `onMissing` is about nothing being there, not about a rule that does not fit.
     let zero = Policy { on_missing: OnMissing::Zero, ..POLICY };
-    check(Finding::Unusable(Fault::Several), zero, Verdict::Refuse(Fault::Several));
+    check(Finding::Unusable(RefusalReason::Several), zero, Verdict::Refuse(RefusalReason::Several));
 }
 
 #[test]
 fn nan_is_refused_or_as_on_nan_says() {
-    check(number(f64::NAN), POLICY, Verdict::Refuse(Fault::Nan));
+    check(number(f64::NAN), POLICY, Verdict::Refuse(RefusalReason::Nan));
     check(number(f64::NAN), Policy { on_nan: OnNan::Zero, ..POLICY }, served(0));
     let missing = Policy { on_nan: OnNan::Missing, ..POLICY };
-    check(number(f64::NAN), missing, Verdict::Missing(Absence::Nan));
+    check(number(f64::NAN), missing, Verdict::Missing(MissingReason::Nan));
     check(number(f64::NAN), Policy { on_missing: OnMissing::Zero, ..missing }, served(0));
 }
 
 #[test]
 fn infinite_out_of_range_and_negative_are_refused() {
     for (value, fault) in [
-        (f64::INFINITY, Fault::PositiveInfinity),
-        (f64::NEG_INFINITY, Fault::NegativeInfinity),
-        (9_223_372_036_854_776.0, Fault::OutOfRange),
-        (-1e300, Fault::OutOfRange),
-        (-0.001, Fault::Negative),
-        (-0.0001, Fault::Negative),
+        (f64::INFINITY, RefusalReason::PositiveInfinity),
+        (f64::NEG_INFINITY, RefusalReason::NegativeInfinity),
+        (9_223_372_036_854_776.0, RefusalReason::OutOfRange),
+        (-1e300, RefusalReason::OutOfRange),
+        (-0.001, RefusalReason::Negative),
+        (-0.0001, RefusalReason::Negative),
     ] {
         check(number(value), POLICY, Verdict::Refuse(fault));
     }
@@ -85,25 +85,30 @@ fn infinite_out_of_range_and_negative_are_refused() {
 #[test]
 fn old_and_future_samples_are_as_nothing() {
     let at = |at| Finding::Number(Number { value: 1.0, at, newest: at, span: None });
-    check(at(NOW - 120_000), POLICY, Verdict::Serve(Served { value: Milli(1_000), at: NOW - 120_000, span: None }));
-    check(at(NOW - 120_001), POLICY, Verdict::Missing(Absence::Stale));
-    check(at(NOW + 30_000), POLICY, Verdict::Serve(Served { value: Milli(1_000), at: NOW + 30_000, span: None }));
-    check(at(NOW + 30_001), POLICY, Verdict::Missing(Absence::Future));
-    check(at(i64::MIN), POLICY, Verdict::Missing(Absence::Stale));
-    check(at(i64::MAX), POLICY, Verdict::Missing(Absence::Future));
+    check(
+        at(NOW - 120_000),
+        POLICY,
+        Verdict::Serve(ServedValue { value: Milli(1_000), at: NOW - 120_000, span: None }),
+    );
+    check(at(NOW - 120_001), POLICY, Verdict::Missing(MissingReason::Stale));
+    check(at(NOW + 30_000), POLICY, Verdict::Serve(ServedValue { value: Milli(1_000), at: NOW + 30_000, span: None }));
+    check(at(NOW + 30_001), POLICY, Verdict::Missing(MissingReason::Future));
+    check(at(i64::MIN), POLICY, Verdict::Missing(MissingReason::Stale));
+    check(at(i64::MAX), POLICY, Verdict::Missing(MissingReason::Future));
     check(at(NOW - 120_001), Policy { on_missing: OnMissing::Zero, ..POLICY }, served(0));
     // One sample out of time among several spoils the whole.
     let mixed = |at, newest| Finding::Number(Number { value: 1.0, at, newest, span: None });
-    check(mixed(NOW, NOW + 30_001), POLICY, Verdict::Missing(Absence::Future));
-    check(mixed(NOW - 120_001, NOW), POLICY, Verdict::Missing(Absence::Stale));
+    check(mixed(NOW, NOW + 30_001), POLICY, Verdict::Missing(MissingReason::Future));
+    check(mixed(NOW - 120_001, NOW), POLICY, Verdict::Missing(MissingReason::Stale));
 }
 
 #[test]
 fn nothing_left_tells_a_fault_before_an_absence_and_always_the_same() {
     use Verdict::{Missing, Refuse};
     assert_eq!(nothing_left([]), None);
-    let (stale, several, nan) = (Missing(Absence::Stale), Refuse(Fault::Several), Refuse(Fault::Nan));
-    let none = Missing(Absence::NoSeries);
+    let (stale, several, nan) =
+        (Missing(MissingReason::Stale), Refuse(RefusalReason::Several), Refuse(RefusalReason::Nan));
+    let none = Missing(MissingReason::NoSeries);
     for (left_out, told) in [
         (vec![stale.clone()], stale.clone()),
         (vec![stale.clone(), none.clone()], none),
@@ -118,6 +123,6 @@ fn nothing_left_tells_a_fault_before_an_absence_and_always_the_same() {
 fn only_gauges_and_untyped_series_are_served_by_name() {
     assert_eq!(not_by_name(Kind::Gauge), None);
     assert_eq!(not_by_name(Kind::Unknown), None);
-    assert_eq!(not_by_name(Kind::Counter), Some(Fault::NotAGauge("counter")));
-    assert_eq!(not_by_name(Kind::Histogram), Some(Fault::NotAGauge("histogram")));
+    assert_eq!(not_by_name(Kind::Counter), Some(RefusalReason::NotAGauge("counter")));
+    assert_eq!(not_by_name(Kind::Histogram), Some(RefusalReason::NotAGauge("histogram")));
 }

@@ -11,10 +11,10 @@ use std::time::Instant;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, ServerConnection};
 
-use super::admission::Admission;
 use super::connection::{Connection, Context, Handshake, Socket, Turn};
-use super::exchange;
+use super::h1;
 use super::poll::Interest;
+use super::slots::Slots;
 use super::tls;
 use crate::api::Answer;
 use crate::api::message::{Reply, Request};
@@ -22,7 +22,7 @@ use crate::config::cli::TlsVersion;
 use crate::config::limits::Limits;
 use crate::source::waiting::Waiting;
 use crate::telemetry::clock::Now;
-use crate::telemetry::connections::Standing;
+use crate::telemetry::connections::ClientClass;
 
 /// The server's socket. What is cut is given by how many bytes each read and write passes, 0 to block; without end once
 /// that is used up.
@@ -120,12 +120,12 @@ impl Socket for Pipe {
 impl<'a> Conversation<'a> {
     /// The client sends these records. Reads and writes of the server's socket are cut like this.
     pub fn new(setup: &'a Setup, records: &[&[u8]], cuts: &[usize]) -> Self {
-        let admission = Arc::new(Admission::new(&setup.limits, 10_000, Arc::default()));
+        let slots = Arc::new(Slots::new(&setup.limits, 10_000, Arc::default()));
         let server = ServerConnection::new(tls::config(setup.key.clone(), TlsVersion::Tls12).unwrap()).unwrap();
         let pipe = Pipe { cuts: cuts.iter().copied().collect(), ..Pipe::default() };
         Self {
             setup,
-            connection: Connection::new(pipe, server, admission.enter().unwrap(), setup.now.monotonic),
+            connection: Connection::new(pipe, server, slots.enter().unwrap(), setup.now.monotonic),
             client: ClientConnection::new(setup.client.clone(), "localhost".try_into().unwrap()).unwrap(),
             to_send: records.iter().map(|record| record.to_vec()).collect(),
             closes: false,
@@ -186,8 +186,8 @@ impl<'a> Conversation<'a> {
         matches!(self.stage, Stage::Open(_))
     }
 
-    pub fn known_as(&mut self, standing: Standing) {
-        self.connection.place().known_as(standing).unwrap();
+    pub fn known_as(&mut self, client_class: ClientClass) {
+        self.connection.slot().known_as(client_class).unwrap();
     }
 
     /// Lets everything happen that can. The client reads only if `reading`.
@@ -279,7 +279,7 @@ impl<'a> Conversation<'a> {
             Turn::Wait(waiting) => {
                 assert_eq!(waiting, Waiting::Source(7));
                 let (head, peer) = self.connection.request();
-                let reply = exchange::with_request(&head, peer.as_deref(), echo).unwrap();
+                let reply = h1::with_request(&head, peer.as_deref(), echo).unwrap();
                 self.turn(Some(reply))
             }
             Turn::End(why) => Stage::Over(format!("{why:?}")),

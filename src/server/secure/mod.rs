@@ -6,15 +6,15 @@
 //! one costs a few kilobytes until its deadline. Requests that need a source go to the third lane, the
 //! [`Workers`] of all listeners.
 
-mod accept;
-mod admission;
+mod acceptor;
 pub mod certificates;
 mod connection;
-mod exchange;
+mod connection_loop;
+mod h1;
 #[cfg(any(test, fuzzing))]
 pub mod harness;
 mod poll;
-mod serve;
+mod slots;
 mod tls;
 
 use std::io;
@@ -28,10 +28,10 @@ use log::error;
 use rustix::process::{Resource, getrlimit};
 use rustls::ServerConfig;
 
-use self::accept::{Door, Porch};
-use self::admission::Admission;
+use self::acceptor::{Acceptor, AcceptorHandle};
 use self::certificates::Certificate;
-use self::serve::{Hall, Inbox};
+use self::connection_loop::{ConnectionLoop, Inbox};
+use self::slots::Slots;
 use super::workers::{Workers, join, spawn};
 use crate::config::cli::TlsVersion;
 use crate::telemetry::counters::Counters;
@@ -41,7 +41,7 @@ pub struct Secure {
     shared: Arc<Shared>,
     address: SocketAddr,
     from: TlsVersion,
-    doors: Vec<Arc<Porch>>,
+    acceptors: Vec<Arc<AcceptorHandle>>,
     halls: Vec<Arc<Inbox>>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -49,12 +49,12 @@ pub struct Secure {
 /// What all workers of the listener share.
 struct Shared {
     workers: Arc<Workers>,
-    admission: Arc<Admission>,
+    slots: Arc<Slots>,
     counters: Arc<Counters>,
     tls: RwLock<Arc<ServerConfig>>,
     stage: AtomicU8,
     /// Workers of the lane of handshakes that have not ended.
-    doors: AtomicUsize,
+    acceptors: AtomicUsize,
     paused: AtomicBool,
     started: Instant,
     /// When each worker last gave a sign of life, in milliseconds since the start.
@@ -89,35 +89,35 @@ impl Secure {
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let files = usize::try_from(files).unwrap_or(usize::MAX);
         let shared = Arc::new(Shared {
-            admission: Arc::new(Admission::new(&limits, files, counters.clone())),
+            slots: Arc::new(Slots::new(&limits, files, counters.clone())),
             counters,
             tls: RwLock::new(tls::config(certificate.key(), from).map_err(io::Error::other)?),
             stage: AtomicU8::new(0),
-            doors: AtomicUsize::new(limits.workers.fast),
+            acceptors: AtomicUsize::new(limits.workers.fast),
             paused: AtomicBool::new(false),
             started: workers.now().monotonic,
             beats: (0..2 * limits.workers.fast).map(|_| AtomicU64::new(0)).collect(),
             workers,
         });
         shared.certificate_installed(certificate);
-        let mut secure = Self { shared, address, from, doors: Vec::new(), halls: Vec::new(), threads: Vec::new() };
+        let mut secure = Self { shared, address, from, acceptors: Vec::new(), halls: Vec::new(), threads: Vec::new() };
         for number in 0..limits.workers.fast {
-            let hall = Hall::new(secure.shared.clone())?;
+            let hall = ConnectionLoop::new(secure.shared.clone())?;
             secure.halls.push(hall.inbox());
             secure.spawn(&format!("fast-{number}"), number, &on_failure, move |beat| hall.run(beat))?;
         }
-        let mut doors = Vec::new();
+        let mut acceptors = Vec::new();
         for _ in 0..limits.workers.fast {
-            let door = Door::new(secure.shared.clone(), listener.clone(), secure.halls.clone())?;
-            secure.doors.push(door.porch());
-            doors.push(door);
+            let door = Acceptor::new(secure.shared.clone(), listener.clone(), secure.halls.clone())?;
+            secure.acceptors.push(door.handle());
+            acceptors.push(door);
         }
-        for (number, mut door) in doors.into_iter().enumerate() {
-            door.meet(secure.doors.clone());
+        for (number, mut door) in acceptors.into_iter().enumerate() {
+            door.meet(secure.acceptors.clone());
             let shared = secure.shared.clone();
             secure.spawn(&format!("handshake-{number}"), limits.workers.fast + number, &on_failure, move |beat| {
                 let ended = door.run(beat);
-                shared.doors.fetch_sub(1, Ordering::SeqCst);
+                shared.acceptors.fetch_sub(1, Ordering::SeqCst);
                 ended
             })?;
         }
@@ -135,7 +135,7 @@ impl Secure {
         let name_of = name.to_owned();
         self.threads.push(spawn(name, move || {
             // However it ends, by a bug as well: a worker that is missing must not go unnoticed.
-            let told = Farewell { name: name_of, shared: shared.clone(), on_failure };
+            let told = ExitGuard { name: name_of, shared: shared.clone(), on_failure };
             if let Err(failure) = work(&|now| shared.beat(number, now)) {
                 error!("{} stopped: {failure}", told.name);
             }
@@ -176,7 +176,7 @@ impl Secure {
     /// finished.
     pub fn stop(&self, deadline: Instant) -> bool {
         self.shared.stage.store(DRAINING, Ordering::SeqCst);
-        self.doors.iter().for_each(|porch| porch.wake());
+        self.acceptors.iter().for_each(|handle| handle.wake());
         self.halls.iter().for_each(|inbox| inbox.wake());
         join(&self.threads, deadline)
     }
@@ -204,8 +204,8 @@ impl Shared {
     }
 
     /// Whether no connection can come any more.
-    fn doors_closed(&self) -> bool {
-        self.doors.load(Ordering::SeqCst) == 0
+    fn acceptors_stopped(&self) -> bool {
+        self.acceptors.load(Ordering::SeqCst) == 0
     }
 
     /// The first pause is told, and that it is over; not each one.
@@ -234,13 +234,13 @@ impl Shared {
 }
 
 /// Tells when a worker ends that should not.
-struct Farewell<F: Fn(String)> {
+struct ExitGuard<F: Fn(String)> {
     name: String,
     shared: Arc<Shared>,
     on_failure: F,
 }
 
-impl<F: Fn(String)> Drop for Farewell<F> {
+impl<F: Fn(String)> Drop for ExitGuard<F> {
     fn drop(&mut self) {
         if !self.shared.is_draining() {
             (self.on_failure)(format!("{} has ended", self.name));

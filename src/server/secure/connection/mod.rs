@@ -13,16 +13,16 @@ use std::time::{Duration, Instant};
 use rustls::ServerConnection;
 
 pub(super) use self::handshake::Handshake;
-use super::admission::Place;
-use super::exchange::{Exchange, Next};
+use super::h1::{H1Connection, Next};
 use super::poll::Interest;
+use super::slots::Slot;
 use crate::api::Answer;
 use crate::api::message::{Peer, Reply, Request};
 use crate::config::limits::Limits;
 use crate::parse::head::{self, HeadError};
 use crate::source::waiting::Waiting;
 use crate::telemetry::clock::Now;
-use crate::telemetry::connections::{Ended, Standing};
+use crate::telemetry::connections::{ClientClass, Ended};
 
 /// What a socket brings in one read; rustls asks for no more.
 const READ: usize = 4_096;
@@ -45,8 +45,8 @@ impl Socket for TcpStream {
 pub(super) struct Connection<S> {
     pub(super) socket: S,
     tls: ServerConnection,
-    place: Place,
-    exchange: Exchange,
+    slot: Slot,
+    h1: H1Connection,
     /// Certificates whose key the client has.
     peer: Option<Arc<Peer>>,
     /// Whether it proved so.
@@ -105,12 +105,12 @@ pub(super) struct Context<'a> {
 }
 
 impl<S: Socket> Connection<S> {
-    pub(super) fn new(socket: S, tls: ServerConnection, place: Place, now: Instant) -> Self {
+    pub(super) fn new(socket: S, tls: ServerConnection, slot: Slot, now: Instant) -> Self {
         Self {
             socket,
             tls,
-            place,
-            exchange: Exchange::default(),
+            slot,
+            h1: H1Connection::default(),
             peer: None,
             proved: false,
             first: None,
@@ -128,8 +128,8 @@ impl<S: Socket> Connection<S> {
         self.peer.as_ref()
     }
 
-    pub(super) fn place(&mut self) -> &mut Place {
-        &mut self.place
+    pub(super) fn slot(&mut self) -> &mut Slot {
+        &mut self.slot
     }
 
     /// Whether the client presented a certificate without proving that it has the key.
@@ -137,14 +137,14 @@ impl<S: Socket> Connection<S> {
         !self.proved && self.tls.peer_certificates().is_some()
     }
 
-    /// Since when a newcomer could take its place, if it could: a stranger that is not being answered.
+    /// Since when a newcomer could take its slot, if it could: a stranger that is not being answered.
     pub(super) fn evictable_since(&self) -> Option<Instant> {
-        (self.is_stranger() && self.phase != Phase::Waiting).then_some(self.since)
+        (self.is_unverified() && self.phase != Phase::Waiting).then_some(self.since)
     }
 
     /// Whether nothing is known of who is at the other end.
-    pub(super) fn is_stranger(&self) -> bool {
-        self.place.standing() == Standing::Stranger
+    pub(super) fn is_unverified(&self) -> bool {
+        self.slot.client_class() == ClientClass::Unverified
     }
 
     /// Whether nothing is under way, nor has been lately: whoever is quick with the next request may have sent it.
@@ -154,7 +154,7 @@ impl<S: Socket> Connection<S> {
 
     /// The request that has to wait for a source: its head, and who asks.
     pub(super) fn request(&self) -> (Vec<u8>, Option<Arc<Peer>>) {
-        (self.exchange.request_head(), self.peer.clone())
+        (self.h1.request_head(), self.peer.clone())
     }
 
     /// Reads, answers and writes as far as it goes.
@@ -174,7 +174,7 @@ impl<S: Socket> Connection<S> {
     fn step(&mut self, context: &Context<'_>) -> Result<Turn, Ended> {
         let now = context.now.monotonic;
         let mut drained = false;
-        let mut budget = if self.is_stranger() {
+        let mut budget = if self.is_unverified() {
             context.limits.connection.unverified_pipelined
         } else {
             context.limits.connection.pipelined
@@ -188,12 +188,12 @@ impl<S: Socket> Connection<S> {
                 Err(Stop::End(ended)) => return Err(ended),
                 Err(Stop::Blocked) => {
                     self.enter(Phase::Writing, now);
-                    let fits = self.place.holds(self.exchange.unsent().len());
+                    let fits = self.slot.holds(self.h1.unsent().len());
                     return if fits { Ok(Turn::Park(Interest::Write)) } else { Err(Ended::Unread) };
                 }
             }
-            self.place.holds(0);
-            if self.exchange.is_last() {
+            self.slot.holds(0);
+            if self.h1.is_last() {
                 self.finish(context);
                 continue;
             }
@@ -203,9 +203,9 @@ impl<S: Socket> Connection<S> {
             }
             budget -= 1;
             let limits = self.head_limits(context.limits);
-            match self.exchange.next(limits) {
+            match self.h1.next(limits) {
                 Next::Request => {
-                    let answer = self.exchange.with_request(self.peer.as_deref(), context.answer);
+                    let answer = self.h1.with_request(self.peer.as_deref(), context.answer);
                     match answer {
                         Some(Answer::Reply(reply)) => {
                             self.answer(&reply, context.leaving, context.now);
@@ -237,9 +237,9 @@ impl<S: Socket> Connection<S> {
     }
 
     fn head_limits(&self, limits: &Limits) -> head::Limits {
-        match self.place.standing() {
-            Standing::Stranger => limits.connection.head,
-            Standing::Client | Standing::FrontProxy => limits.connection.verified_head,
+        match self.slot.client_class() {
+            ClientClass::Unverified => limits.connection.head,
+            ClientClass::Verified | ClientClass::FrontProxy => limits.connection.verified_head,
         }
     }
 
@@ -252,16 +252,16 @@ impl<S: Socket> Connection<S> {
 
     /// Waits for the next request, or for the rest of it.
     fn rest(&mut self, now: Instant) {
-        self.enter(if self.exchange.is_idle() { Phase::Idle } else { Phase::Head }, now);
+        self.enter(if self.h1.is_idle() { Phase::Idle } else { Phase::Head }, now);
     }
 
     /// Answers the request under way; what comes next has its time anew.
     fn answer(&mut self, reply: &Reply, close: bool, now: Now) {
-        self.exchange.reply(reply, close, now.unix_millis);
+        self.h1.reply(reply, close, now.unix_millis);
         (self.phase, self.since) = (Phase::Idle, now.monotonic);
     }
 
-    /// Hands what came to the exchange: what rustls holds already, else what one read of the socket brings, unless that is
+    /// Hands what came to the h1: what rustls holds already, else what one read of the socket brings, unless that is
     /// known to be empty. It may bring nothing for us: not every record holds a byte, and a peer can send thousands a head.
     fn fill(&mut self, drained: &mut bool) -> Result<(), Stop> {
         let mut read = false;
@@ -271,7 +271,7 @@ impl<S: Socket> Connection<S> {
                 let mut reader = self.tls.reader();
                 let bytes = reader.fill_buf().map_err(|_| Stop::End(Ended::Broken))?;
                 let count = bytes.len();
-                self.exchange.receive(bytes);
+                self.h1.receive(bytes);
                 reader.consume(count);
                 return Ok(());
             }
@@ -302,11 +302,11 @@ impl<S: Socket> Connection<S> {
     /// Sends what is to be sent.
     fn send(&mut self) -> Result<(), Stop> {
         loop {
-            let unsent = self.exchange.unsent();
+            let unsent = self.h1.unsent();
             if !unsent.is_empty() {
                 // It takes as much as its own buffer has room for.
                 let taken = self.tls.writer().write(unsent).map_err(|_| Stop::End(Ended::Broken))?;
-                self.exchange.sent(taken);
+                self.h1.sent(taken);
             }
             if !self.tls.wants_write() {
                 return Ok(());
@@ -360,7 +360,7 @@ impl<S: Socket> Connection<S> {
     pub(super) fn overdue(&self, limits: &Limits, now: Instant) -> Option<Ended> {
         let (longest, why) = match self.phase {
             Phase::Handshake => (limits.connection.handshake, Ended::Closed),
-            Phase::Idle if self.is_stranger() => (limits.connection.idle, Ended::Idle),
+            Phase::Idle if self.is_unverified() => (limits.connection.idle, Ended::Idle),
             Phase::Idle => (limits.connection.verified_idle, Ended::Idle),
             Phase::Head => (limits.connection.head_time, Ended::HeadTimeout),
             // Workers answer within their time; this is for a bug that loses the answer.

@@ -144,7 +144,7 @@ fn every_phase_has_its_time() {
     let mut idle = Conversation::new(&setup, &[], &[]);
     hello(&mut idle);
     check(&mut idle, limits.connection.idle, Ended::Idle, "idle");
-    idle.known_as(Standing::Client);
+    idle.known_as(ClientClass::Verified);
     check(&mut idle, limits.connection.verified_idle, Ended::Idle, "idle, known");
 
     // One byte a second.
@@ -196,7 +196,7 @@ fn strangers_make_room_for_others_unless_they_are_being_answered() {
     conversation.connection.phase = Phase::Waiting;
     assert_eq!(conversation.connection.evictable_since(), None);
     conversation.connection.phase = Phase::Idle;
-    conversation.known_as(Standing::Client);
+    conversation.known_as(ClientClass::Verified);
     assert_eq!(conversation.connection.evictable_since(), None);
 }
 

@@ -1,38 +1,38 @@
-//! The past of one object as an expression sees it.
+//! The sampling of one object as an expression sees it.
 
-use super::Trouble;
-use crate::metrics::outcome::Absence;
+use super::ScrapeError;
+use crate::metrics::outcome::MissingReason;
 use crate::parse::duration::millis;
 use crate::promql::evaluate::{Data, Element, Sample, Series, Times};
 use crate::promql::{Expr, NAME_LABEL, VectorSelector};
 
-/// The past of one object, as it is now.
+/// The sampling of one object, as it is now.
 #[derive(Clone, Debug, PartialEq)]
-pub struct View {
+pub struct Snapshot {
     /// When it was sampled, milliseconds, oldest first.
     pub times: Vec<i64>,
     /// Why it was not, the last time.
-    pub trouble: Option<Trouble>,
+    pub scrape_error: Option<ScrapeError>,
     /// Everything that was sampled and is of use.
-    pub series: Vec<Kept>,
+    pub series: Vec<StoredSeries>,
 }
 
 /// A series, and when it was on a page last.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Kept {
-    /// Milliseconds; one of [`View::times`].
+pub struct StoredSeries {
+    /// Milliseconds; one of [`Snapshot::times`].
     pub seen: i64,
     /// Its samples may have times of their own.
     pub series: Series,
 }
 
-/// The past of an object as data of an expression.
-pub struct OfPast<'a> {
+/// The sampling of an object as data of an expression.
+pub struct SnapshotData<'a> {
     selectors: Vec<&'a VectorSelector>,
-    view: &'a View,
+    snapshot: &'a Snapshot,
 }
 
-impl View {
+impl Snapshot {
     /// How long the samples of the last `range` milliseconds before `now` span; `None` without any.
     pub fn span(&self, range: i64, now: i64) -> Option<i64> {
         let mut within = self.times.iter().filter(|at| **at > now.saturating_sub(range) && **at <= now);
@@ -41,32 +41,32 @@ impl View {
     }
 }
 
-impl<'a> OfPast<'a> {
+impl<'a> SnapshotData<'a> {
     /// For this expression.
-    pub fn new(expr: &'a Expr, view: &'a View) -> Self {
-        Self { selectors: expr.selectors().collect(), view }
+    pub fn new(expr: &'a Expr, snapshot: &'a Snapshot) -> Self {
+        Self { selectors: expr.selectors().collect(), snapshot }
     }
 
     /// Why the expression comes to nothing at the time `now`; `pairs` are those of its selectors that take two samples.
-    pub fn nothing(&self, pairs: &[&VectorSelector], now: i64) -> Absence {
+    pub fn nothing(&self, pairs: &[&VectorSelector], now: i64) -> MissingReason {
         let is_pair = |selector: &VectorSelector, series: &Series| {
             let range = selector.range.map_or(i64::MAX, millis);
             series.samples.iter().filter(|sample| sample.at > now.saturating_sub(range)).nth(1).is_some()
         };
-        let all = || self.view.series.iter().map(|kept| &kept.series);
+        let all = || self.snapshot.series.iter().map(|kept| &kept.series);
         let is_there = |selector: &VectorSelector| all().any(|series| picks(selector, series));
         if !self.selectors.iter().any(|selector| is_there(selector)) {
-            return Absence::NoSeries;
+            return MissingReason::NoSeries;
         }
         let too_few = |selector: &&VectorSelector| {
             is_there(selector) && !all().any(|series| picks(selector, series) && is_pair(selector, series))
         };
-        if pairs.iter().any(too_few) { Absence::TooFewSamples } else { Absence::Filtered }
+        if pairs.iter().any(too_few) { MissingReason::TooFewSamples } else { MissingReason::Filtered }
     }
 
-    fn picked(&self, selector: usize) -> impl Iterator<Item = &Kept> {
+    fn picked(&self, selector: usize) -> impl Iterator<Item = &StoredSeries> {
         let selector = self.selectors.get(selector).copied();
-        self.view.series.iter().filter(move |kept| selector.is_some_and(|selector| picks(selector, &kept.series)))
+        self.snapshot.series.iter().filter(move |kept| selector.is_some_and(|selector| picks(selector, &kept.series)))
     }
 }
 
@@ -76,14 +76,14 @@ pub fn picks(selector: &VectorSelector, series: &Series) -> bool {
     selector.matches(name, |label| series.labels.get(label).map(Into::into))
 }
 
-impl Data for OfPast<'_> {
+impl Data for SnapshotData<'_> {
     /// Of the last time that the object was sampled: what was not there then is not there now.
     fn instant(&self, selector: usize) -> Vec<Element> {
-        let latest = |Kept { series, .. }: &Kept| {
+        let latest = |StoredSeries { series, .. }: &StoredSeries| {
             let Sample { at, value } = *series.samples.last()?;
             Some(Element { labels: series.labels.clone(), value, times: Times::of(at) })
         };
-        self.picked(selector).filter(|kept| Some(&kept.seen) == self.view.times.last()).filter_map(latest).collect()
+        self.picked(selector).filter(|kept| Some(&kept.seen) == self.snapshot.times.last()).filter_map(latest).collect()
     }
 
     fn range(&self, selector: usize) -> Vec<Series> {

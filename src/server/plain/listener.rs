@@ -31,13 +31,13 @@ const SPARE: usize = 24;
 const IDLE: u32 = 12;
 
 /// Accepts connections until it is stopped.
-pub(super) struct Acceptor {
-    shared: Arc<Shared>,
+pub(super) struct LoopbackListener {
+    shared: Arc<Inner>,
     address: SocketAddr,
     supervisor: JoinHandle<()>,
 }
 
-struct Shared {
+struct Inner {
     listener: TcpListener,
     handler: Handler,
     receivers_per_server: usize,
@@ -60,7 +60,7 @@ enum Event {
     Stop,
 }
 
-impl Acceptor {
+impl LoopbackListener {
     /// Binds and starts accepting.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl Acceptor {
         sockopt::set_socket_timeout(&listener, Timeout::Send, Some(limits.plain.send))?;
         let address = listener.local_addr()?;
         let (events, inbox) = mpsc::channel();
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(Inner {
             listener,
             handler: Arc::new(handler),
             receivers_per_server: limits.workers.fast,
@@ -116,7 +116,7 @@ impl Acceptor {
     }
 }
 
-impl Shared {
+impl Inner {
     /// Starts a server on the socket.
     fn open(self: &Arc<Self>) -> io::Result<()> {
         let listener = self.listener.try_clone()?;

@@ -15,8 +15,8 @@ use rustls::ServerConnection;
 
 use super::Shared;
 use super::connection::{Connection, Handshake, IDLE, SWEEP};
+use super::connection_loop::Inbox;
 use super::poll::{Interest, Poller, Ready, Waker};
-use super::serve::Inbox;
 use crate::telemetry::connections::HandshakeFailure;
 
 /// Marks the events of the listening socket.
@@ -26,23 +26,23 @@ const LISTENER: u64 = u64::MAX - 1;
 const BATCH: usize = 64;
 
 /// One worker of this lane.
-pub(super) struct Door {
+pub(super) struct Acceptor {
     shared: Arc<Shared>,
     poller: Poller,
     listener: Listener,
     /// By number, which they get as they come.
     handshakes: BTreeMap<u64, Box<Connection<TcpStream>>>,
     next: u64,
-    own: Arc<Porch>,
+    own: Arc<AcceptorHandle>,
     /// Of all workers of this lane.
-    porches: Vec<Arc<Porch>>,
+    acceptors: Vec<Arc<AcceptorHandle>>,
     /// Where connections go that are done.
     inboxes: Vec<Arc<Inbox>>,
 }
 
 /// What the workers of this lane see of each other.
 #[derive(Debug)]
-pub(super) struct Porch {
+pub(super) struct AcceptorHandle {
     handshakes: AtomicUsize,
     /// So many of them have to leave for newcomers elsewhere.
     evictions: AtomicUsize,
@@ -64,23 +64,24 @@ enum Accepting {
     No,
 }
 
-impl Door {
+impl Acceptor {
     pub(super) fn new(shared: Arc<Shared>, socket: Arc<TcpListener>, inboxes: Vec<Arc<Inbox>>) -> io::Result<Self> {
         let poller = Poller::new()?;
         poller.add_shared(&socket, LISTENER)?;
         let listener = Listener { socket, state: Accepting::Yes };
-        let porch = Porch { handshakes: AtomicUsize::new(0), evictions: AtomicUsize::new(0), waker: poller.waker() };
-        let (own, porches) = (Arc::new(porch), Vec::new());
-        Ok(Self { shared, poller, listener, handshakes: BTreeMap::new(), next: 0, own, porches, inboxes })
+        let handle =
+            AcceptorHandle { handshakes: AtomicUsize::new(0), evictions: AtomicUsize::new(0), waker: poller.waker() };
+        let (own, acceptors) = (Arc::new(handle), Vec::new());
+        Ok(Self { shared, poller, listener, handshakes: BTreeMap::new(), next: 0, own, acceptors, inboxes })
     }
 
-    pub(super) fn porch(&self) -> Arc<Porch> {
+    pub(super) fn handle(&self) -> Arc<AcceptorHandle> {
         self.own.clone()
     }
 
     /// Gets to know the workers of this lane, itself among them.
-    pub(super) fn meet(&mut self, porches: Vec<Arc<Porch>>) {
-        self.porches = porches;
+    pub(super) fn meet(&mut self, acceptors: Vec<Arc<AcceptorHandle>>) {
+        self.acceptors = acceptors;
     }
 
     /// Works until the server drains and every handshake has come to its end. `beat` tells that it is alive.
@@ -153,8 +154,8 @@ impl Door {
     fn admit(&mut self, socket: TcpStream, now: Instant) {
         let counters = &self.shared.counters().connections;
         counters.accepted.increment();
-        let place = match self.shared.admission.enter() {
-            Ok(place) => place,
+        let slot = match self.shared.slots.enter() {
+            Ok(slot) => slot,
             Err(why) => return counters.refuse(why),
         };
         let tls = match ServerConnection::new(self.shared.tls()) {
@@ -166,24 +167,24 @@ impl Door {
         if let Err(failure) = self.poller.add(&socket, id, Interest::Read) {
             return warn!("cannot watch a connection: {failure}");
         }
-        self.handshakes.insert(id, Box::new(Connection::new(socket, tls, place, now)));
-        if self.shared.admission.is_crowded() {
+        self.handshakes.insert(id, Box::new(Connection::new(socket, tls, slot, now)));
+        if self.shared.slots.is_crowded() {
             self.make_room();
         }
     }
 
-    /// Takes the place of the stranger that has been longest where most of them are: among the handshakes of a worker of
+    /// Takes the slot of the stranger that has been longest where most of them are: among the handshakes of a worker of
     /// this lane, or among those whom a worker of the other lane serves.
     fn make_room(&mut self) {
         self.own.handshakes.store(self.handshakes.len(), Ordering::Relaxed);
-        let served = self.inboxes.iter().max_by_key(|inbox| inbox.strangers());
-        let porch = self.porches.iter().max_by_key(|porch| porch.handshakes.load(Ordering::Relaxed));
-        let handshakes = porch.map_or(0, |porch| porch.handshakes.load(Ordering::Relaxed));
-        match (served, porch) {
-            (Some(inbox), _) if inbox.strangers() > handshakes => inbox.evict(),
-            (_, Some(porch)) if handshakes > self.handshakes.len() => {
-                porch.evictions.fetch_add(1, Ordering::Relaxed);
-                porch.waker.wake();
+        let served = self.inboxes.iter().max_by_key(|inbox| inbox.unverified());
+        let handle = self.acceptors.iter().max_by_key(|handle| handle.handshakes.load(Ordering::Relaxed));
+        let handshakes = handle.map_or(0, |handle| handle.handshakes.load(Ordering::Relaxed));
+        match (served, handle) {
+            (Some(inbox), _) if inbox.unverified() > handshakes => inbox.evict(),
+            (_, Some(handle)) if handshakes > self.handshakes.len() => {
+                handle.evictions.fetch_add(1, Ordering::Relaxed);
+                handle.waker.wake();
             }
             _ => self.evict(),
         }
@@ -219,8 +220,8 @@ impl Door {
             counters.unproven_certificates.increment();
         }
         let peer = connection.peer().cloned();
-        let standing = self.shared.workers.api().standing(peer.as_deref());
-        if let Err(why) = connection.place().known_as(standing) {
+        let client_class = self.shared.workers.api().client_class(peer.as_deref());
+        if let Err(why) = connection.slot().known_as(client_class) {
             return counters.refuse(why);
         }
         if self.poller.forget(connection.socket()).is_ok()
@@ -284,7 +285,7 @@ impl Door {
     }
 }
 
-impl Porch {
+impl AcceptorHandle {
     pub(super) fn wake(&self) {
         self.waker.wake();
     }

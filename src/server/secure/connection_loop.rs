@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::Shared;
 use super::connection::{Connection, Context, IDLE, SWEEP, Turn};
-use super::exchange;
+use super::h1;
 use super::poll::{Interest, Poller, Ready, Waker};
 use crate::api::Answer;
 use crate::api::message::{Peer, Reply, Request};
@@ -24,9 +24,9 @@ use crate::telemetry::connections::Ended;
 pub(super) struct Inbox {
     messages: Mutex<Vec<Message>>,
     waker: Waker,
-    /// How many connections it has, those in the inbox included, and how many of them are strangers'.
+    /// How many connections it has, those in the inbox included, and how many of them are unverified'.
     connections: AtomicUsize,
-    strangers: AtomicUsize,
+    unverified: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -34,7 +34,7 @@ enum Message {
     Adopt(Box<Connection<TcpStream>>),
     /// To the request of this connection that had to wait.
     Reply(u64, Reply),
-    /// A newcomer needs the place of a stranger.
+    /// A newcomer needs the slot of a stranger.
     Evict,
 }
 
@@ -47,7 +47,7 @@ struct PendingRequest {
 }
 
 /// One worker of this lane.
-pub(super) struct Hall {
+pub(super) struct ConnectionLoop {
     shared: Arc<Shared>,
     poller: Poller,
     inbox: Arc<Inbox>,
@@ -66,7 +66,7 @@ impl Pending for PendingRequest {
     fn ask(&self, answer: &dyn Fn(&Request<'_>) -> Answer) -> Answer {
         // The head was read once already, so it can be read again.
         let unread = || Answer::Reply(Reply::text(500, "Internal error occurred"));
-        exchange::with_request(&self.head, self.peer.as_deref(), answer).unwrap_or_else(unread)
+        h1::with_request(&self.head, self.peer.as_deref(), answer).unwrap_or_else(unread)
     }
 
     fn reply(self: Box<Self>, reply: Reply) {
@@ -77,7 +77,7 @@ impl Pending for PendingRequest {
 impl Inbox {
     pub(super) fn adopt(&self, connection: Box<Connection<TcpStream>>) {
         self.connections.fetch_add(1, Ordering::SeqCst);
-        self.strangers.fetch_add(usize::from(connection.is_stranger()), Ordering::Relaxed);
+        self.unverified.fetch_add(usize::from(connection.is_unverified()), Ordering::Relaxed);
         self.put(Message::Adopt(connection));
     }
 
@@ -93,13 +93,13 @@ impl Inbox {
         self.connections.load(Ordering::SeqCst)
     }
 
-    pub(super) fn strangers(&self) -> usize {
-        self.strangers.load(Ordering::Relaxed)
+    pub(super) fn unverified(&self) -> usize {
+        self.unverified.load(Ordering::Relaxed)
     }
 
     fn left(&self, connection: &Connection<TcpStream>) {
         self.connections.fetch_sub(1, Ordering::SeqCst);
-        self.strangers.fetch_sub(usize::from(connection.is_stranger()), Ordering::Relaxed);
+        self.unverified.fetch_sub(usize::from(connection.is_unverified()), Ordering::Relaxed);
     }
 
     fn put(&self, message: Message) {
@@ -112,14 +112,14 @@ impl Inbox {
     }
 }
 
-impl Hall {
+impl ConnectionLoop {
     pub(super) fn new(shared: Arc<Shared>) -> io::Result<Self> {
         let poller = Poller::new()?;
         let inbox = Inbox {
             messages: Mutex::default(),
             waker: poller.waker(),
             connections: AtomicUsize::new(0),
-            strangers: AtomicUsize::new(0),
+            unverified: AtomicUsize::new(0),
         };
         let inbox = Arc::new(inbox);
         Ok(Self { shared, poller, inbox, connections: HashMap::new(), next: 0, again: Vec::new() })
@@ -181,15 +181,15 @@ impl Hall {
         }
     }
 
-    /// Ends those strangers that have been as they are for longest.
+    /// Ends those unverified that have been as they are for longest.
     fn evict(&mut self, count: usize) {
         if count == 0 {
             return;
         }
         let since = |(id, parked): (&u64, &Parked)| parked.connection.evictable_since().map(|since| (since, *id));
-        let mut strangers: Vec<_> = self.connections.iter().filter_map(since).collect();
-        strangers.sort_unstable();
-        for (_, id) in strangers.into_iter().take(count) {
+        let mut unverified: Vec<_> = self.connections.iter().filter_map(since).collect();
+        unverified.sort_unstable();
+        for (_, id) in unverified.into_iter().take(count) {
             self.end(id, Ended::Evicted);
         }
     }
@@ -279,6 +279,6 @@ impl Hall {
             }
             self.end(id, Ended::Stopping);
         }
-        self.shared.doors_closed() && self.inbox.connections() == 0
+        self.shared.acceptors_stopped() && self.inbox.connections() == 0
     }
 }

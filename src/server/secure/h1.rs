@@ -10,7 +10,7 @@ use crate::parse::head::{self, Head, HeadError};
 
 /// One connection's requests and answers.
 #[derive(Debug, Default)]
-pub(super) struct Exchange {
+pub(super) struct H1Connection {
     input: Vec<u8>,
     /// How much of the input was looked at and holds no complete head.
     seen: usize,
@@ -40,13 +40,13 @@ struct UnderWay {
 pub(super) enum Next {
     /// More bytes are needed: the input is empty, or the beginning of a head.
     Input,
-    /// A request is complete: see [`Exchange::with_request`].
+    /// A request is complete: see [`H1Connection::with_request`].
     Request,
     /// The request is refused; its reply is the last one.
     Refused(HeadError),
 }
 
-impl Exchange {
+impl H1Connection {
     /// Takes what came from the client.
     pub(super) fn receive(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
@@ -223,27 +223,27 @@ mod tests {
 
     /// What a client gets that sends `input` in pieces of `piece` bytes to a server that answers with the target.
     fn conversation(input: &str, piece: usize) -> String {
-        let mut exchange = Exchange::default();
+        let mut h1 = H1Connection::default();
         let mut received = Vec::new();
         for bytes in input.as_bytes().chunks(piece) {
-            if exchange.is_last() {
+            if h1.is_last() {
                 break;
             }
-            exchange.receive(bytes);
-            while !exchange.is_last() {
-                let reply = match exchange.next(LIMITS) {
+            h1.receive(bytes);
+            while !h1.is_last() {
+                let reply = match h1.next(LIMITS) {
                     Next::Input => break,
-                    Next::Request => exchange
+                    Next::Request => h1
                         .with_request(None, |request| {
                             Reply::text(200, format!("{} {}", request.method, request.target))
                         })
                         .unwrap(),
                     Next::Refused(error) => Reply::text(400, error.to_string()),
                 };
-                exchange.reply(&reply, false, NOW);
+                h1.reply(&reply, false, NOW);
             }
-            received.extend_from_slice(exchange.unsent());
-            exchange.sent(exchange.unsent().len());
+            received.extend_from_slice(h1.unsent());
+            h1.sent(h1.unsent().len());
         }
         String::from_utf8(received).unwrap()
     }
@@ -317,13 +317,13 @@ mod tests {
 
     #[test]
     fn holds_no_memory_when_idle() {
-        let mut exchange = Exchange::default();
-        exchange.receive(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-        assert_eq!(exchange.next(LIMITS), Next::Request);
-        assert_eq!(exchange.request_head().len(), 28 - 1);
-        exchange.reply(&Reply::text(200, "ok"), false, NOW);
-        exchange.sent(exchange.unsent().len());
-        assert_eq!(exchange.next(LIMITS), Next::Input);
-        assert!(exchange.is_idle() && exchange.input.capacity() == 0 && exchange.output.capacity() == 0);
+        let mut h1 = H1Connection::default();
+        h1.receive(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(h1.next(LIMITS), Next::Request);
+        assert_eq!(h1.request_head().len(), 28 - 1);
+        h1.reply(&Reply::text(200, "ok"), false, NOW);
+        h1.sent(h1.unsent().len());
+        assert_eq!(h1.next(LIMITS), Next::Input);
+        assert!(h1.is_idle() && h1.input.capacity() == 0 && h1.output.capacity() == 0);
     }
 }

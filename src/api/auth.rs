@@ -1,0 +1,101 @@
+//! The auth filter: a request over the network is answered only if its client is authenticated and authorized.
+
+use log::debug;
+
+use super::access::{Access, AuthorizationError, Forbidden};
+use super::identity::{AuthenticationError, Identity, Via};
+use super::message::{Peer, Request};
+use crate::parse::path::ApiPath;
+use crate::source::waiting::{Patience, Waiting};
+use crate::telemetry::clock::Now;
+use crate::telemetry::counters::{Attempts, Counters};
+
+/// Authentication and authorization.
+#[derive(Debug)]
+pub struct AuthFilter {
+    /// Authenticates.
+    pub identity: Identity,
+    /// Authorizes.
+    pub access: Access,
+}
+
+/// Why a request is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Authorized {
+    /// Its path is open to every client.
+    Open,
+    /// Its user may have it.
+    Granted,
+}
+
+/// Why a request is not answered.
+#[derive(Debug)]
+pub enum Rejection {
+    /// 401
+    Unauthorized,
+    /// 403
+    Forbidden(Box<Forbidden>),
+    /// 503: authentication failed for the reason given.
+    NotAuthenticated(String),
+    /// 503: authorization failed for the reason given.
+    NotAuthorized(String),
+    /// It takes a review to know, and the caller does not wait for it.
+    WouldWait(Waiting),
+}
+
+impl AuthFilter {
+    /// Authenticates and authorizes a request. `path` is `None` where it is no path of the API.
+    ///
+    /// # Errors
+    /// Why it is not answered.
+    pub fn check(
+        &self,
+        request: &Request<'_>,
+        peer: Option<&Peer>,
+        path: Option<&ApiPath>,
+        patience: Patience,
+        now: Now,
+    ) -> Result<Authorized, Rejection> {
+        let target = request.target.split('?').next().unwrap_or_default();
+        if self.access.is_open(target) {
+            return Ok(Authorized::Open);
+        }
+        let wait = patience.wait_for(Waiting::DirectReviews);
+        let user = match self.identity.authenticate(request, peer, wait, now) {
+            Ok(user) => user,
+            Err(AuthenticationError::WouldWait) => return Err(Rejection::WouldWait(Waiting::DirectReviews)),
+            Err(AuthenticationError::Unauthorized(why)) => {
+                debug!("not authenticated: {why}");
+                return Err(Rejection::Unauthorized);
+            }
+            Err(AuthenticationError::Unavailable(error)) => {
+                debug!("cannot authenticate a request: {}", error.detail());
+                return Err(Rejection::NotAuthenticated(error.to_string()));
+            }
+        };
+        let waiting = match user.via {
+            Via::FrontProxy => Waiting::FrontProxyReviews,
+            Via::Direct | Via::Anonymous => Waiting::DirectReviews,
+        };
+        match self.access.authorize(&user, request.method, target, path, patience.wait_for(waiting), now) {
+            Ok(()) => Ok(Authorized::Granted),
+            Err(AuthorizationError::WouldWait) => Err(Rejection::WouldWait(waiting)),
+            Err(AuthorizationError::Forbidden(forbidden)) => Err(Rejection::Forbidden(forbidden)),
+            Err(AuthorizationError::Unavailable(error)) => Err(Rejection::NotAuthorized(error)),
+        }
+    }
+}
+
+/// Counts the outcome of a request over the network; once, however often it was checked before it was answered.
+pub fn count(outcome: &Result<Authorized, Rejection>, counters: &Counters) {
+    let (authentication, authorization) = match outcome {
+        Ok(Authorized::Open) | Err(Rejection::WouldWait(_)) => return,
+        Ok(Authorized::Granted) => (Attempts::SUCCESS, Some(Attempts::SUCCESS)),
+        Err(Rejection::Unauthorized) => (Attempts::FAILURE, None),
+        Err(Rejection::NotAuthenticated(_)) => (Attempts::ERROR, None),
+        Err(Rejection::Forbidden(_)) => (Attempts::SUCCESS, Some(Attempts::FAILURE)),
+        Err(Rejection::NotAuthorized(_)) => (Attempts::SUCCESS, Some(Attempts::ERROR)),
+    };
+    counters.authentication.count(authentication);
+    authorization.into_iter().for_each(|outcome| counters.authorization.count(outcome));
+}
