@@ -98,11 +98,11 @@ fn connections_stay_open_and_files_are_read_again() {
         [(" \n", "the token is empty"), ("a\nb", "the token holds characters that no header may hold")]
     {
         replace(&token, content);
-        let told = format!("TokenReview to {}: our credentials cannot be used", kubernetes.url());
+        let told = format!("TokenReview to {}: Metriclet's credentials cannot be used", kubernetes.url());
         assert_eq!(whose(&client, PATIENCE), Err((told.clone(), format!("{told} ({why})"))));
     }
     std::fs::remove_file(&token).unwrap();
-    assert!(whose(&client, PATIENCE).unwrap_err().1.ends_with(&format!("({} is not there)", token.display())));
+    assert!(whose(&client, PATIENCE).unwrap_err().1.ends_with(&format!("({}: not found)", token.display())));
     assert_eq!(kubernetes.calls(TOKENS).len(), 4);
     replace(&token, "third");
     assert_eq!(whose(&client, PATIENCE), Ok("u".to_owned()));
@@ -142,8 +142,8 @@ fn failures_say_which_call_to_where_and_what_came_back() {
     assert!(kubernetes.calls(TOKENS).len() > 1);
     for (code, why) in [
         (400, "answered 400"),
-        (401, "answered 401: our own credentials are not taken"),
-        (403, "answered 403: we lack the permission"),
+        (401, "answered 401: Metriclet's credentials were rejected"),
+        (403, "answered 403: Metriclet's service account lacks the permission"),
         (404, "answered 404"),
     ] {
         let before = kubernetes.calls(TOKENS).len();
@@ -157,7 +157,7 @@ fn failures_say_which_call_to_where_and_what_came_back() {
     assert_eq!(whose(&client, Duration::from_millis(300)).unwrap_err().0, format!("{call}timeout"));
     assert_eq!(whose(&client, Duration::ZERO).unwrap_err().0, format!("{call}timeout"));
     // What does not end in time is told so; what does not end at all is nonsense.
-    for (length, why) in [(80, "timeout"), (8 << 20, "answered something else than was asked for")] {
+    for (length, why) in [(80, "timeout"), (8 << 20, "answered something unexpected")] {
         let start = "x".repeat(length / 2);
         let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{\"kind\":\"{start}");
         kubernetes.does(TOKENS, std::iter::repeat_n(Reply::Stuck(reply, gate.clone()), 1_000));
@@ -190,7 +190,7 @@ fn failures_say_which_call_to_where_and_what_came_back() {
         ),
     );
     let error = whose(&self::client(&path), Duration::from_millis(300)).unwrap_err();
-    assert_eq!(error.0, format!("TokenReview to https://{gone}: nobody accepts a connection"));
+    assert_eq!(error.0, format!("TokenReview to https://{gone}: no connection"));
 }
 
 #[test]
@@ -291,7 +291,7 @@ fn a_kubeconfig_that_cannot_be_used_is_told_at_the_start() {
         paths[2],
     ]);
     assert_eq!(code, 78);
-    assert!(told.contains(&format!("kubeconfig {}: it is not there", missing.display())), "{told}");
+    assert!(told.contains(&format!("kubeconfig {}: not found", missing.display())), "{told}");
 }
 
 /// As a pod has it: two variables, and the files of its service account, which change.

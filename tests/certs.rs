@@ -112,8 +112,8 @@ fn says_what_is_wrong() {
     let garbage = file("ca.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     let garbage = garbage.to_str().unwrap();
     for (arguments, code, why) in [
-        (&["--secret", "s", "--ca-file", "/nowhere.crt"][..], 66, "/nowhere.crt is not there".to_owned()),
-        (&["--secret", "s", "--ca-file", garbage], 66, format!("{garbage} holds a certificate that cannot be read")),
+        (&["--secret", "s", "--ca-file", "/nowhere.crt"][..], 66, "/nowhere.crt: not found".to_owned()),
+        (&["--secret", "s", "--ca-file", garbage], 66, format!("{garbage}: holds a certificate that cannot be read")),
         (
             &["--out", "/proc/nowhere"],
             73,

@@ -79,8 +79,7 @@ fn prints_into_closed_pipes() {
 
 #[test]
 fn refuses_command_lines_that_mean_nothing() {
-    let wide = "this listener believes whoever reaches it, so it serves this machine only and no switch widens it; for the \
-                network, put in front of it what ends TLS and checks callers";
+    let wide = "the plain listener has no authentication and binds to loopback only; for network access use --tls-cert-file and --tls-private-key-file";
     for (arguments, why) in [
         (&["--nope"][..], "unknown option \"--nope\" (see metriclet --help)".to_owned()),
         (&["get", "--nope", "x"], "unknown option \"--nope\" (see metriclet get --help)".to_owned()),
@@ -194,7 +193,7 @@ fn checks() {
 
     let (code, stdout, stderr) = run(&["check", "/nowhere/metrics.yaml"]);
     assert_eq!((code, stdout.as_str()), (66, ""));
-    assert_eq!(stderr, "metriclet: cannot read configuration /nowhere/metrics.yaml: it is not there\n");
+    assert_eq!(stderr, "metriclet: cannot read configuration /nowhere/metrics.yaml: not found\n");
 }
 
 #[test]
@@ -411,4 +410,25 @@ fn check_counts_rules_as_they_are_written() {
     let (code, printed, told) = run(&["check", path.to_str().unwrap()]);
     assert_eq!((code, told.as_str()), (0, ""));
     assert!(printed.ends_with(": 1 rule on 1 source; no errors, no warnings\n"), "{printed}");
+}
+
+/// The exit codes that each command's help lists are those of its column in docs/cli.md.
+#[test]
+fn help_and_documents_list_the_same_exit_codes() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md")).unwrap();
+    let table: Vec<Vec<&str>> = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| code |"))
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    for (column, command) in table[0].iter().enumerate().skip(1) {
+        let documented: Vec<&str> = table[2..].iter().filter(|row| !row[column].is_empty()).map(|row| row[0]).collect();
+        let help = run(&[command, "--help"]).1;
+        let codes = help.split("Exit codes: ").nth(1).unwrap();
+        let is_code = |word: &&str| !word.is_empty() && word.len() <= 2 && word.chars().all(|c| c.is_ascii_digit());
+        let listed: Vec<&str> = codes.split_whitespace().filter(is_code).collect();
+        assert_eq!(listed, documented, "{command}");
+    }
+    assert_eq!(table[0].len(), 6);
 }

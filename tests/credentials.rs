@@ -68,15 +68,15 @@ fn files_that_cannot_be_used_are_named_without_their_content() {
     let token = file("token", "good");
     let server = server(&format!("http://{}", upstream.address), &format!("bearerTokenFile: '{}'", token.display()));
     assert_eq!(ask(&server, "a"), "a 3");
-    let names = |name: &str, what: &str| refused(name, &format!("credential file {} {what}", token.display()));
+    let names = |name: &str, what: &str| refused(name, &format!("credential file {}: {what}", token.display()));
     std::fs::write(&token, " \n").unwrap();
-    assert_eq!(ask(&server, "b"), names("b", "is empty"));
+    assert_eq!(ask(&server, "b"), names("b", "empty"));
     std::fs::write(&token, "s3cret\r\nX: y").unwrap();
     assert_eq!(ask(&server, "c"), names("c", "holds characters that no header may hold"));
     std::fs::write(&token, "x".repeat(64 * 1024 + 1)).unwrap();
-    assert_eq!(ask(&server, "d"), names("d", "is larger than it may be"));
+    assert_eq!(ask(&server, "d"), names("d", "too large"));
     std::fs::remove_file(&token).unwrap();
-    assert_eq!(ask(&server, "e"), names("e", "is not there"));
+    assert_eq!(ask(&server, "e"), names("e", "not found"));
     assert_eq!(upstream.requests(), 1, "nothing is sent without the credential");
     std::fs::write(&token, "good again").unwrap();
     assert_eq!(ask(&server, "f"), "f 3");
@@ -112,7 +112,7 @@ fn the_client_certificate_is_read_again() {
     upstream.change(&identity, Some(&new));
     assert_eq!(ask(&server, "b"), refused("b", "tls: upstream wants a client certificate, or another one"));
     replace(&cert, &second.chain);
-    let unfit = format!("credential file {} does not belong to the certificate in certFile", key.display());
+    let unfit = format!("credential file {}: does not belong to the certificate in certFile", key.display());
     assert_eq!(ask(&server, "c"), refused("c", &unfit));
     replace(&key, &second.key);
     assert_eq!(ask(&server, "d"), "d 3");

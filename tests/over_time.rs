@@ -306,7 +306,7 @@ fn a_single_process_behind_a_url_is_sampled_too() {
     let db = format!("db {} 30 {}", quantity(rate(&[1e3, 1e3, 1_030.0])), time(30));
     assert_eq!(world.shown(all), format!("{db}, {web}"));
     assert_eq!(world.shown("services/web/queue_depth"), web);
-    assert!(world.shown("services/mute/queue_depth").contains("describes other objects"));
+    assert!(world.shown("services/mute/queue_depth").contains("describe other objects"));
     // One restart is one; another process in turns with the first looks like many.
     tick(3, 5.0, 1_060.0);
     let web = format!("web {} 45 {}", quantity(rate(&[10.0, 11.0, 100.0, 5.0])), time(45));
@@ -316,8 +316,7 @@ fn a_single_process_behind_a_url_is_sampled_too() {
     assert_eq!(
         world.shown("services/web/queue_depth"),
         format!(
-            "queue_depth of services/web in namespace shop: a counter began anew more than once within the range, as when \
-             several processes take turns behind one URL; the rule takes {RATE} from source app"
+            "queue_depth of services/web in namespace shop: a counter reset more than once within the range, as when several processes take turns behind one URL; the rule takes {RATE} from source app"
         )
     );
     assert!(world.shown(all).starts_with("db 2 45 "), "{}", world.shown(all));

@@ -52,7 +52,7 @@ fn each_pod_speaks_of_itself_alone() {
     );
     assert_eq!(
         all(&server, "app%3Dno"),
-        "404 NotFound: queue_depth of all pods in namespace shop: labelSelector picks no object"
+        "404 NotFound: queue_depth of all pods in namespace shop: labelSelector matches no object"
     );
     assert_eq!(
         server.metric("namespaces/shop/pods/*/queue_depth?metricLabelSelector=pod%3Dweb-1").values(),
@@ -113,12 +113,12 @@ fn pods_that_cannot_answer_are_left_out() {
     }
     let about = |name: &str, why: &str| {
         format!(
-            "503 ServiceUnavailable: queue_depth of pods/{name} in namespace shop: nobody to ask: {why}; the rule takes \
+            "503 ServiceUnavailable: queue_depth of pods/{name} in namespace shop: no pod to scrape: {why}; the rule takes \
              queue_depth from source app"
         )
     };
     for (name, why) in [
-        ("web-1", "it is on its node's network; hostNetwork: true would ask it"),
+        ("web-1", "it uses the host network; set hostNetwork: true to allow that"),
         ("web-2", "it is not running"),
         ("web-3", "it is terminating"),
         ("web-4", "it has no address yet"),
@@ -188,7 +188,7 @@ fn another_pod_never_gets_what_was_of_the_one_before() {
     // And by one that says nothing, whose last value is none of its own.
     *body.lock().unwrap() = "other 4\n".to_owned();
     kubernetes.set(PODS, vec![with(pod(0), "/metadata/uid", json!("a third"))]);
-    let missing = "404 NotFound: queue_depth of all pods in namespace shop: nothing on its page matches; the rule takes \
+    let missing = "404 NotFound: queue_depth of all pods in namespace shop: no series on the page matches; the rule takes \
                    queue_depth from source app";
     assert_eq!(all(&server, "app%20in%20(db,web)"), missing);
 }
@@ -258,15 +258,14 @@ fn selectors_of_other_kinds_go_by_names() {
     assert!(call.path.contains("resourceVersion=0") && call.path.contains("limit=500"), "{}", call.path);
     assert_eq!(
         ask("tier%3Dnone"),
-        "404 NotFound: queue_depth of all services in namespace shop: what matches on its page describes other objects; \
+        "404 NotFound: queue_depth of all services in namespace shop: the matching series on the page describe other objects; \
          the rule takes queue_depth from source app",
         "a list of nothing is null"
     );
     kubernetes.script(|_| Reply::Say(403, "{}".to_owned()));
     assert_eq!(
         ask("tier%3Ddb"),
-        "503 ServiceUnavailable: queue_depth of all services in namespace shop: cannot list services: RBAC does not \
-         grant us the verb list on services; the rule takes queue_depth from source app"
+        "503 ServiceUnavailable: queue_depth of all services in namespace shop: cannot list services: RBAC does not grant Metriclet the verb list on services; the rule takes queue_depth from source app"
     );
 }
 
@@ -294,13 +293,13 @@ fn an_api_server_that_lies_is_not_believed() {
              queue_depth from source app"
         )
     };
-    let else_ = cannot(&format!("list to {url}: answered something else than was asked for"));
+    let else_ = cannot(&format!("list to {url}: answered something unexpected"));
     let answers = [
         (list("ServiceList", (0..3).map(pod).collect()), else_.clone()),
         (Reply::Say(200, "{\"kind\":\"PodList\",\"items\":[{]".to_owned()), else_.clone()),
         (Reply::Say(200, String::new()), else_.clone()),
         (Reply::Say(200, "[]".to_owned()), else_),
-        (Reply::Say(403, "{}".to_owned()), cannot("RBAC does not grant us the verb list on pods")),
+        (Reply::Say(403, "{}".to_owned()), cannot("RBAC does not grant Metriclet the verb list on pods")),
         (Reply::Say(404, "{}".to_owned()), cannot(&format!("list to {url}: answered 404"))),
     ];
     for (number, (reply, expected)) in answers.into_iter().enumerate() {
@@ -435,10 +434,7 @@ fn without_a_kubernetes_api_there_are_no_pods() {
     let mut command = metriclet(&["get", "namespaces/shop/pods/*/queue_depth", "--config"]);
     let output = command.arg(path).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
-    assert!(
-        said.contains("there is no Kubernetes API to ask for pods; outside a cluster --kubeconfig names one"),
-        "{said}"
-    );
+    assert!(said.contains("pods need the Kubernetes API; outside a cluster name one with --kubeconfig"), "{said}");
 }
 
 /// Which of a hundred pods it is changes with every rollout, and each change of a message is a write to etcd.

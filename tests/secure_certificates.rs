@@ -24,7 +24,7 @@ fn look(secure: &mut Secure) {
     // It looks after having read the configuration, so that the second reading comes after the first look.
     for _ in 0..2 {
         secure.server.signal("HUP");
-        secure.server.wait_for("rules in force");
+        secure.server.wait_for(": loaded ");
     }
 }
 
@@ -104,7 +104,7 @@ fn a_bad_pair_leaves_the_good_one() {
     for _ in 0..2 {
         look(&mut secure);
     }
-    assert_eq!((told(&secure, "is not there"), secure.client().get("/readyz").code), (1, 200));
+    assert_eq!((told(&secure, "not found"), secure.client().get("/readyz").code), (1, 200));
     install(&secure, &good);
     look(&mut secure);
     assert_eq!(told(&secure, IN_USE), 1);

@@ -308,7 +308,7 @@ fn stopping_loses_no_request() {
         let ready = get(&mut good, "/readyz");
         assert_eq!((ready.code, ready.header("connection")), (500, Some("close")));
         assert_eq!(client.get("/livez").code, 200);
-        secure.server.wait_for("stopping: finishing requests under way");
+        secure.server.wait_for("stopping: finishing requests in progress");
     });
     assert_eq!(secure.server.wait().code(), Some(0));
     assert!(lasts.into_inner() > 0);

@@ -115,8 +115,8 @@ fn files_that_are_no_pair_are_named() {
     let no_use = "holds a key that cannot be used; RSA of 2048 to 8192 bits, P-256, P-384 and Ed25519 can";
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n".to_owned();
     for (name, chain, key, in_key, why) in [
-        ("no certificate", None, Some(good.key.clone()), false, "is not there"),
-        ("no key", Some(good.chain.clone()), None, true, "is not there"),
+        ("no certificate", None, Some(good.key.clone()), false, "not found"),
+        ("no key", Some(good.chain.clone()), None, true, "not found"),
         ("nothing", Some(String::new()), Some(good.key.clone()), false, "holds no certificate (PEM)"),
         ("the key twice", Some(good.key.clone()), Some(good.key.clone()), false, "holds no certificate (PEM)"),
         ("the certificate twice", Some(good.chain.clone()), Some(good.chain.clone()), true, no_key),

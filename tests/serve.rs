@@ -15,8 +15,8 @@ use common::upstream::{Gate, Upstream, page};
 use common::{Answer, PATIENCE, Server, file, metriclet, replace, run, signal};
 
 const WEB: &str = "namespaces/shop/services/web";
-const FORCE: &str = "rules in force";
-const KEPT: &str = "the configuration before it stays in force";
+const FORCE: &str = ": loaded ";
+const KEPT: &str = "still using the previous configuration";
 
 /// A configuration of these rules, each a name and the end of its line.
 fn config(upstream: &Upstream, rules: &[(&str, &str)]) -> String {
@@ -74,7 +74,7 @@ fn follows_the_file() {
     assert_eq!(value(&server, "a"), "web 1");
     assert_eq!(value(&server, "b"), "404 NotFound: b of services/web in namespace shop: no rule is configured for it");
     replace(&path, &config(&upstream, &[("a", ""), ("b", "")]));
-    server.wait_for(&format!("2 {FORCE}"));
+    server.wait_for(&format!("{FORCE}2 rules"));
     assert_eq!((value(&server, "a"), value(&server, "b")), ("web 1".to_owned(), "web 2".to_owned()));
     let discovered = server.get("/apis/custom.metrics.k8s.io/v1beta2").body;
     assert!(discovered.contains("services/a") && discovered.contains("services/b"), "{discovered}");
@@ -83,7 +83,7 @@ fn follows_the_file() {
     server.wait_for(KEPT);
     assert_eq!(value(&server, "b"), "web 2");
     replace(&path, &config(&upstream, &[("b", "")]));
-    server.wait_for(&format!("1 {FORCE}"));
+    server.wait_for(&format!("{FORCE}1 rule"));
     assert!(value(&server, "a").starts_with("404 "));
 }
 
@@ -120,7 +120,7 @@ fn reads_again_on_sighup() {
     // Whether the file changed or not.
     for reloads in [1.0, 2.0] {
         server.signal("HUP");
-        server.wait_for(&format!("1 {FORCE}"));
+        server.wait_for(&format!("{FORCE}1 rule"));
         assert_eq!(value(&server, "a"), "web 1");
         assert_eq!(server.own("metriclet_config_reloads_total{outcome=\"succeeded\"}"), reloads);
     }
@@ -218,7 +218,7 @@ fn a_file_broken_at_start_still_serves_discovery() {
         value(&server, "a"),
         format!(
             "503 ServiceUnavailable: a of services/web in namespace shop: the configuration is invalid: cannot \
-             read configuration {}: it is not there",
+             read configuration {}: not found",
             nowhere.display()
         )
     );
@@ -307,7 +307,7 @@ fn stops(mut server: Server, pid: u32, gate: &Gate, arrivals: &Receiver<()>, nam
     let caller = server.ask(&format!("{WEB}/a"));
     arrivals.recv_timeout(PATIENCE).unwrap();
     signal(pid, name);
-    server.wait_for("stopping: finishing requests under way");
+    server.wait_for("stopping: finishing requests in progress");
     gate.open();
     assert_eq!(Answer::read(caller).values(), "web 7", "{name}");
     assert_eq!(server.wait().code(), Some(0), "{name}");

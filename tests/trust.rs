@@ -39,7 +39,7 @@ fn a_config_map_that_is_deleted_takes_no_trust_away() {
     let gone = without_config_map(&kubernetes);
     // One that nobody trusts has it read again.
     assert_eq!(as_master(&mut connect(&secure, &Authority::new("doubt").issue("doubt"))).code, 401);
-    secure.server.wait_for("cannot learn whom the Kubernetes API trusts: its ConfigMap is gone");
+    secure.server.wait_for("cannot read extension-apiserver-authentication: its ConfigMap is gone");
     assert_eq!(as_master(&mut stream).values(), "web 1");
     let next = Authority::new("next");
     kubernetes.publish(published(&next.pem(), &[], &CLIENTS.pem()));
@@ -61,7 +61,7 @@ fn no_header_counts_before_the_clients_authority_is_known() {
     let (authority, kubeconfig) = (file("proxies.crt", &FRONT_PROXIES.pem()), kubernetes.kubeconfig("{token: t}"));
     let [authority, kubeconfig] = [&authority, &kubeconfig].map(|path| path.to_str().unwrap());
     let mut secure = secure(&page(), &["--requestheader-client-ca-file", authority, "--kubeconfig", kubeconfig]);
-    secure.server.wait_for("cannot learn whom the Kubernetes API trusts");
+    secure.server.wait_for("cannot read extension-apiserver-authentication");
     let mut stream = connect(&secure, &FRONT_PROXIES.issue("anybody"));
     assert_eq!(as_master(&mut stream).code, 401);
     assert!(!secure.server.seen.iter().any(|line| line.contains("one authority signs")), "it is not known yet");

@@ -120,7 +120,7 @@ impl Access {
         now: Now,
     ) -> Result<(), AuthorizationError> {
         let Some(reviewer) = &self.reviewer else {
-            return Err(AuthorizationError::Unavailable("there is no Kubernetes API to ask for access".to_owned()));
+            return Err(AuthorizationError::Unavailable("SubjectAccessReview needs the Kubernetes API".to_owned()));
         };
         let deadline = match wait {
             Wait::No => now.monotonic,

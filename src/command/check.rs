@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{exit, fail, origin, print, tell};
+use super::{counted, exit, fail, origin, print, tell};
 use crate::config::cli::Check;
 use crate::config::file;
 use crate::config::limits::Limits;
@@ -32,12 +32,4 @@ pub fn run(check: &Check, limits: &Limits) -> ExitCode {
         _ => format!("{name}: {found}; what is left serves {good}\n"),
     });
     if errors > 0 { ExitCode::from(exit::CONFIG) } else { ExitCode::SUCCESS }
-}
-
-fn counted(count: usize, what: &str) -> String {
-    match count {
-        0 => format!("no {what}s"),
-        1 => format!("1 {what}"),
-        _ => format!("{count} {what}s"),
-    }
 }

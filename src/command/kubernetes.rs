@@ -32,7 +32,7 @@ pub(super) fn client(kubeconfig: Option<&PathBuf>, api: &Api, limits: &Limits) -
     let target = match kubeconfig {
         Some(path) => {
             let wrong = |what: &dyn std::fmt::Display| format!("kubeconfig {}: {what}", path.display());
-            let bytes = read(path, limits.config.bytes).map_err(|why| wrong(&format_args!("it {why}")))?;
+            let bytes = read(path, limits.config.bytes).map_err(|why| wrong(&why))?;
             let text = String::from_utf8(bytes).map_err(|_| wrong(&"expected UTF-8"))?;
             let directory = path.parent().unwrap_or(Path::new(""));
             Some(kubeconfig::parse(&text, directory, limits).map_err(|why| wrong(&why))?)

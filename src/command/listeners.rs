@@ -133,7 +133,7 @@ impl Listeners {
                 }
             }
         }
-        info!("stopping: finishing requests under way");
+        info!("stopping: finishing requests in progress");
         let deadline = Instant::now() + limits.shutdown.drain;
         // Workers go last: listeners wait for their answers.
         let finished = [

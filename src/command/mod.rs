@@ -16,23 +16,23 @@ use std::process::ExitCode;
 
 /// Exit codes, by sysexits(3).
 pub mod exit {
-    /// The command line means nothing.
+    /// A usage error.
     pub const USAGE: u8 = 64;
-    /// What was asked for is not there, or has no usable value.
+    /// No such metric, or no usable value.
     pub const DATA: u8 = 65;
-    /// No such file.
+    /// A file is not found.
     pub const NO_INPUT: u8 = 66;
     /// An address or an upstream is not available.
     pub const UNAVAILABLE: u8 = 69;
-    /// A bug of ours.
+    /// An internal error.
     pub const SOFTWARE: u8 = 70;
     /// A file cannot be created.
     pub const CANNOT_CREATE: u8 = 73;
-    /// The configuration is wrong.
+    /// A configuration error.
     pub const CONFIG: u8 = 78;
 }
 
-/// Prints to stdout; a closed pipe is nobody's fault.
+/// Prints to stdout; a closed pipe is no error.
 pub fn print(text: &str) -> ExitCode {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -48,4 +48,13 @@ pub fn fail(code: u8, why: &dyn Display) -> ExitCode {
 /// Prints one line to stderr.
 pub fn tell(line: &dyn Display) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// `no rules`, `1 rule`, `2 rules`.
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        0 => format!("no {what}s"),
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    }
 }

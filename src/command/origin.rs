@@ -68,15 +68,15 @@ impl Live {
                 let rules = loaded.config.written_rules();
                 api.metrics().install(loaded.config, None);
                 counters.reloads_succeeded.increment();
-                info!("{}: {rules} rules in force", path.display());
+                info!("{}: loaded {}", path.display(), super::counted(rules, "rule"));
             }
             Ok(_) => {
                 counters.reloads_failed.increment();
-                error!("{}: not taken over, the configuration before it stays in force", path.display());
+                error!("{}: rejected; still using the previous configuration", path.display());
             }
             Err(why) => {
                 counters.reloads_failed.increment();
-                error!("{why}; the configuration before it stays in force");
+                error!("{why}; still using the previous configuration");
             }
         }
     }
@@ -132,7 +132,7 @@ pub fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, String> {
         let cannot = format!("cannot read configuration {}", path.display());
         match why {
             Unreadable::TooLarge => format!("{cannot}: expected at most {} bytes, found more", limits.config.bytes),
-            why => format!("{cannot}: it {why}"),
+            why => format!("{cannot}: {why}"),
         }
     })
 }

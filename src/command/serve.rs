@@ -99,7 +99,7 @@ fn wait(inbox: &Receiver<Event>, live: &mut Live, api: &Api, listeners: &mut Lis
             Ok(Event::Signal(Signal::Reload)) => live.reload(api),
             Ok(Event::ListenerFailed(why)) => return Some(why),
             Err(RecvTimeoutError::Timeout) => live.follow(api),
-            Err(RecvTimeoutError::Disconnected) => return Some("nobody is left to say why".to_owned()),
+            Err(RecvTimeoutError::Disconnected) => return Some("the event channel closed".to_owned()),
         }
         listeners.tick();
     }

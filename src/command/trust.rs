@@ -135,7 +135,7 @@ impl Follower {
             }
             Err(why) => {
                 if !std::mem::replace(&mut self.failing, true) {
-                    error!("cannot learn whom the Kubernetes API trusts: {why}");
+                    error!("cannot read extension-apiserver-authentication: {why}");
                 }
                 false
             }
@@ -201,7 +201,7 @@ impl Follower {
     }
 
     fn file(&self, path: &Path) -> Result<Pool, String> {
-        let pem = read(path, self.limits.config.certificates).map_err(|why| format!("{} {why}", path.display()))?;
+        let pem = read(path, self.limits.config.certificates).map_err(|why| format!("{}: {why}", path.display()))?;
         Pool::from_pem(&pem).map_err(|why| format!("{} {why}", path.display()))
     }
 }

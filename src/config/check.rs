@@ -38,7 +38,7 @@ pub fn source(source: &Source) -> Vec<Finding> {
         findings.push(warning("namespaces", r#""*" lets whoever writes this page scale objects of every namespace"#));
     }
     if source.cache > HPA_SYNC {
-        findings.push(warning("cache", "longer than the 15s between two looks of an HPA, which will see old numbers"));
+        findings.push(warning("cache", "longer than the 15s between two HPA syncs, which then sees stale values"));
     }
     if source.danger_allow_loopback {
         findings.push(warning(

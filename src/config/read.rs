@@ -26,7 +26,7 @@ pub enum Unreadable {
 /// If it cannot be read, or is larger.
 pub fn read(path: &Path, max: usize) -> Result<Vec<u8>, Unreadable> {
     let mut bytes = Vec::new();
-    // To open a pipe would wait for somebody to write to it.
+    // Opening a pipe waits for a writer.
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         return Err(Unreadable::NoFile);
     }
@@ -44,10 +44,10 @@ impl Unreadable {
     /// In words.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Missing => "is not there",
-            Self::Forbidden => "may not be read",
-            Self::TooLarge => "is larger than it may be",
-            Self::NoFile => "is no regular file",
+            Self::Missing => "not found",
+            Self::Forbidden => "permission denied",
+            Self::TooLarge => "too large",
+            Self::NoFile => "not a regular file",
             Self::Other => "cannot be read",
         }
     }

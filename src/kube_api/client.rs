@@ -277,7 +277,7 @@ impl Client {
     fn bytes(&self, material: &Material, max: usize) -> Result<Vec<u8>, String> {
         match material {
             Material::Inline(bytes) => Ok(bytes.clone()),
-            Material::File(path) => read(path, max).map_err(|why| format!("{} {why}", path.display())),
+            Material::File(path) => read(path, max).map_err(|why| format!("{}: {why}", path.display())),
         }
     }
 

@@ -74,16 +74,16 @@ impl fmt::Display for CallError {
         let Self { call, to, what } = self;
         write!(f, "{call} to {to}: ")?;
         match what {
-            What::Credentials(_) => f.write_str("our credentials cannot be used"),
-            What::Connect(_) => f.write_str("nobody accepts a connection"),
+            What::Credentials(_) => f.write_str("Metriclet's credentials cannot be used"),
+            What::Connect(_) => f.write_str("no connection"),
             What::Tls(_) => f.write_str("tls failed"),
             What::Timeout => f.write_str("timeout"),
             What::Closed(_) => f.write_str("the connection broke"),
-            What::Code(401, _) => f.write_str("answered 401: our own credentials are not taken"),
-            What::Code(403, _) => f.write_str("answered 403: we lack the permission"),
+            What::Code(401, _) => f.write_str("answered 401: Metriclet's credentials were rejected"),
+            What::Code(403, _) => f.write_str("answered 403: Metriclet's service account lacks the permission"),
             What::Code(code, _) => write!(f, "answered {code}"),
             What::TooMany(why) => f.write_str(why),
-            What::Answer(_) => f.write_str("answered something else than was asked for"),
+            What::Answer(_) => f.write_str("answered something unexpected"),
         }
     }
 }

@@ -87,7 +87,7 @@ impl About<'_> {
     pub fn nobody(&self) -> Failure {
         let why = match self.path.name {
             ObjectName::One(_) => "there is no such object",
-            ObjectName::All => "labelSelector picks no object",
+            ObjectName::All => "labelSelector matches no object",
         };
         Failure::NotFound(format!("{}: {why}", self.subject()))
     }

@@ -147,7 +147,9 @@ impl Objects {
 /// A denial says what is to be granted.
 fn failed(resource: &str, error: &CallError) -> String {
     match error.what {
-        What::Code(403, _) => format!("cannot list {resource}: RBAC does not grant us the verb list on {resource}"),
+        What::Code(403, _) => {
+            format!("cannot list {resource}: RBAC does not grant Metriclet the verb list on {resource}")
+        }
         _ => format!("cannot list {resource}: {error}"),
     }
 }

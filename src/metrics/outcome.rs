@@ -284,22 +284,22 @@ impl fmt::Display for Verdict {
 impl fmt::Display for MissingReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoSeries => f.write_str("nothing on its page matches"),
-            Self::MetricSelector => f.write_str("what matches on its page does not match metricLabelSelector"),
+            Self::NoSeries => f.write_str("no series on the page matches"),
+            Self::MetricSelector => f.write_str("no matching series on the page matches metricLabelSelector"),
             Self::NoObjectLabel(labels) => {
-                write!(f, "what matches on its page carries no label {} to name an object", labels.join(" or "))
+                write!(f, "no matching series on the page has a label {} to name an object", labels.join(" or "))
             }
-            Self::OtherObjects => f.write_str("what matches on its page describes other objects"),
-            Self::NoResult => f.write_str("the query gives no result for it"),
+            Self::OtherObjects => f.write_str("the matching series on the page describe other objects"),
+            Self::NoResult => f.write_str("the query returned no result for it"),
             Self::Filtered => f.write_str(
-                "its value comes to nothing: a comparison leaves none of what matches, or operands share no labels",
+                "the expression returned nothing: a comparison filtered every matching series out, or the operands share no labels",
             ),
             Self::TooFewSamples => f.write_str(
-                "what matches on its page has been there too shortly: a rate takes two samples within its range",
+                "matching series have fewer than two samples in the range; a rate needs two",
             ),
             Self::Stale => f.write_str("the sample is older than maxAge allows"),
             Self::Future => f.write_str("the sample's timestamp lies in the future; compare the clocks"),
-            Self::Nan => f.write_str("the value is NaN, which onNaN takes as missing"),
+            Self::Nan => f.write_str("the value is NaN, which counts as missing (onNaN)"),
         }
     }
 }
@@ -311,15 +311,15 @@ impl fmt::Display for RefusalReason {
             Self::NotAGauge(kind) => write!(f, "it is a {kind}, and only gauges are served by name"),
             Self::NotANumber(found) => write!(f, "expected a number, found {found}"),
             Self::MixedLabels => f.write_str("its series differ in labels that labelSelector asks for"),
-            Self::Nan => f.write_str("the value is NaN; onNaN can take it as missing or zero"),
+            Self::Nan => f.write_str("the value is NaN; onNaN can turn it into missing or zero"),
             Self::PositiveInfinity => f.write_str("the value is +Inf"),
             Self::NegativeInfinity => f.write_str("the value is -Inf"),
-            Self::OutOfRange => f.write_str("the value lies beyond 9223372036854775.807 or its negative"),
+            Self::OutOfRange => f.write_str("the value is out of range: beyond ±9223372036854775.807"),
             Self::Negative => f.write_str("the value is negative; allowNegative: true would serve it"),
             Self::Evaluation(error) => error.fmt(f),
             Self::Gathering => f.write_str("gathering: its samples span less than half of the range so far"),
             Self::Resets => f.write_str(
-                "a counter began anew more than once within the range, as when several processes take turns behind one URL",
+                "a counter reset more than once within the range, as when several processes take turns behind one URL",
             ),
             Self::NoRoom(bound) => write!(f, "{bound}; add a label matcher"),
             Self::NotSampled(bound) => write!(f, "not sampled: {bound}"),

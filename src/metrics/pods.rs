@@ -144,7 +144,7 @@ impl Outcome {
             Some(Verdict::Serve(_)) | None => {}
         }
         match self.skipped.iter().min() {
-            Some(why) => Err(about.page(&format_args!("nobody to ask: {}", why.as_str()))),
+            Some(why) => Err(about.page(&format_args!("no pod to scrape: {}", why.as_str()))),
             None => Err(about.nobody()),
         }
     }
@@ -156,7 +156,7 @@ fn list(
     patience: Patience,
 ) -> Result<std::sync::Arc<Result<Vec<Pod>, crate::kube_api::error::CallError>>, Failure> {
     let Some(objects) = request.objects else {
-        let why = "there is no Kubernetes API to ask for pods; outside a cluster --kubeconfig names one";
+        let why = "pods need the Kubernetes API; outside a cluster name one with --kubeconfig";
         return Err(request.about().page(&why));
     };
     let MetricPath { namespace, name, .. } = request.ask.path;
@@ -255,7 +255,7 @@ impl SkippedTarget {
             Self::Terminating => "it is terminating",
             Self::NoAddress => "it has no address yet",
             Self::NoPort => "none of its containers has the port",
-            Self::HostNetwork => "it is on its node's network; hostNetwork: true would ask it",
+            Self::HostNetwork => "it uses the host network; set hostNetwork: true to allow that",
             Self::Annotations => "its annotations say prometheus.io/scrape: false, or give a path that is none",
             Self::SameAddress => "another pod has the same address and port",
         }

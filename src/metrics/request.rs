@@ -254,7 +254,7 @@ impl Request<'_> {
         let Some(objects) = self.objects else {
             let source = &self.served.upstream.source().name;
             return Err(about.bad_request(&format!(
-                "labelSelector cannot be honoured: there is no Kubernetes API to ask which objects it picks; --kubeconfig \
+                "labelSelector is not supported without the Kubernetes API, which knows the labels of objects; --kubeconfig \
                  names one, labelSelector: labels on source {source} matches the labels of its series, and \
                  {{labelSelector}} in its url passes it on"
             )));

@@ -122,7 +122,7 @@ impl Secrets {
             String::from_utf8(bytes(path, self.secret)?).map_err(|_| wrong("holds something that is not text"))?;
         let line = text.trim_ascii_end();
         if line.is_empty() {
-            return Err(wrong("is empty"));
+            return Err(wrong("empty"));
         }
         Ok(line.to_owned())
     }
@@ -136,7 +136,7 @@ impl fmt::Debug for Secrets {
 
 impl fmt::Display for CredentialError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "credential file {} {}", self.path.display(), self.what)
+        write!(f, "credential file {}: {}", self.path.display(), self.what)
     }
 }
 

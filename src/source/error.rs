@@ -271,7 +271,7 @@ impl fmt::Display for FetchError {
             Self::Redirect(status) => write!(f, "answered {status}, and redirects are not followed"),
             Self::Status(status) => write!(f, "answered {status}"),
             Self::Encoded => f.write_str("answered with a content-encoding that was not asked for"),
-            Self::Framing(why) => write!(f, "answered a body that cannot be told from its surroundings: {why}"),
+            Self::Framing(why) => write!(f, "answered an ambiguous body length: {why}"),
             Self::BrokenBody { .. } => f.write_str("answered a body with broken chunks"),
             Self::BodyTooLarge(cap) => write!(f, "answered a body of more than {cap} bytes"),
             Self::Excess => f.write_str("answered more bytes than the length it gave"),

@@ -216,9 +216,9 @@ fn framed(headers: &HeaderMap) -> Result<(), FetchError> {
     }
     match (lengths, codings.iter().count()) {
         (0 | 1, 0) | (0, 1) => Ok(()),
-        (_, 0) => Err(FetchError::Framing("content-length stands there twice")),
-        (0, _) => Err(FetchError::Framing("transfer-encoding stands there twice")),
-        _ => Err(FetchError::Framing("both content-length and transfer-encoding")),
+        (_, 0) => Err(FetchError::Framing("duplicate Content-Length")),
+        (0, _) => Err(FetchError::Framing("duplicate Transfer-Encoding")),
+        _ => Err(FetchError::Framing("both Content-Length and Transfer-Encoding")),
     }
 }
 
@@ -266,12 +266,12 @@ mod tests {
             (
                 200,
                 &[("content-length", "5"), ("transfer-encoding", "chunked")],
-                Err(FetchError::Framing("both content-length and transfer-encoding")),
+                Err(FetchError::Framing("both Content-Length and Transfer-Encoding")),
             ),
             (
                 200,
                 &[("content-length", "5"), ("content-length", "5")],
-                Err(FetchError::Framing("content-length stands there twice")),
+                Err(FetchError::Framing("duplicate Content-Length")),
             ),
             (204, &[], Err(FetchError::Status(204))),
             (302, &[("location", "http://elsewhere/")], Err(FetchError::Redirect(302))),

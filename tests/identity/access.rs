@@ -202,7 +202,7 @@ fn lies_grant_nothing() {
     let mut proxy = front_proxy(&secure).connect();
     let mut direct = secure.client().connect();
     let server = kubernetes.url();
-    let something_else = "answered something else than was asked for";
+    let something_else = "answered something unexpected";
     let yes =
         json!({"allowed": true, "authenticated": true, "user": {"username": "root", "groups": ["system:masters"]}});
     let huge =
@@ -215,8 +215,8 @@ fn lies_grant_nothing() {
         (Reply::Say(201, huge), something_else),
         (Reply::Say(204, String::new()), "answered 204"),
         (Reply::Say(301, json!({"status": yes}).to_string()), "answered 301"),
-        (Reply::Say(403, "\u{1b}[2J secret".into()), "answered 403: we lack the permission"),
-        (Reply::Say(401, String::new()), "answered 401: our own credentials are not taken"),
+        (Reply::Say(403, "\u{1b}[2J secret".into()), "answered 403: Metriclet's service account lacks the permission"),
+        (Reply::Say(401, String::new()), "answered 401: Metriclet's credentials were rejected"),
     ]
     .into_iter()
     .enumerate()
@@ -244,7 +244,7 @@ fn without_a_kubernetes_api_nobody_gets_metrics() {
     let mut stream = front_proxy(&secure).connect();
     assert_eq!(get(&mut stream, "/readyz").body, "ok");
     assert_eq!(ask(&mut stream, "GET", DISCOVERY, &by("u")).code, 200);
-    let why = "503 ServiceUnavailable: cannot authorize the request: there is no Kubernetes API to ask for access";
+    let why = "503 ServiceUnavailable: cannot authorize the request: SubjectAccessReview needs the Kubernetes API";
     assert_eq!(ask(&mut stream, "GET", METRIC, &by("u")).status(), why);
     assert_eq!(
         ask(&mut secure.client().connect(), "GET", METRIC, &token("t")).status(),

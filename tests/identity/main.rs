@@ -300,7 +300,7 @@ fn ready_once_it_is_known_whom_to_trust() {
     let kubeconfig = kubernetes.kubeconfig("{token: t}");
     let mut secure = secure(&config(), &["--kubeconfig", kubeconfig.to_str().unwrap()]);
     let client = secure.client();
-    let cause = "cannot learn whom the Kubernetes API trusts: ConfigMap extension-apiserver-authentication to ";
+    let cause = "cannot read extension-apiserver-authentication: ConfigMap extension-apiserver-authentication to ";
     let line = secure.server.wait_for(cause);
     assert!(line.ends_with(&format!("{}: answered 503 ({{}})", kubernetes.url())), "{line}");
     let not_ready = client.get("/readyz");
@@ -323,7 +323,7 @@ fn ready_once_it_is_known_whom_to_trust() {
     let doubtful = secure.client_of(client_config(Some(&common::tls::Authority::new("nobody").issue("x"))));
     assert_eq!(doubtful.get(DISCOVERY).code, 401);
     arrived(&kubernetes, common::kubernetes::CONFIG_MAP, calls + 1);
-    secure.server.wait_for("cannot learn whom");
+    secure.server.wait_for("cannot read extension-apiserver-authentication");
     assert_eq!(ask(&mut stream, "GET", DISCOVERY, &by("u")).code, 200);
     assert_eq!(client.get("/readyz").body, "ok");
 }

@@ -34,11 +34,11 @@ fn numbers_are_judged_by_the_truth_table() {
         ("0.0001", "", "web-1 1m".to_owned()),
         ("-1", ", allowNegative: true", "web-1 -1".to_owned()),
         ("-1", "", unavailable("the value is negative; allowNegative: true would serve it")),
-        ("NaN", "", unavailable("the value is NaN; onNaN can take it as missing or zero")),
+        ("NaN", "", unavailable("the value is NaN; onNaN can turn it into missing or zero")),
         ("NaN", ", onNaN: zero", "web-1 0".to_owned()),
         ("+Inf", "", unavailable("the value is +Inf")),
         ("-Inf", "", unavailable("the value is -Inf")),
-        ("1e300", "", unavailable("the value lies beyond 9223372036854775.807 or its negative")),
+        ("1e300", "", unavailable("the value is out of range: beyond ±9223372036854775.807")),
         ("many", "", failed("answered something that is not a number")),
     ] {
         assert_eq!(answer(&Scripted::vector(&[(WEB, value)]), rule), expected, "{value}{rule}");
@@ -50,12 +50,12 @@ fn nothing_is_never_a_number() {
     let missing = |why: &str| {
         format!("404 NotFound: hits of pods/web-1 in namespace shop: {why}; the rule takes sum(a) from source prom")
     };
-    let nothing = missing("the query gives no result for it");
+    let nothing = missing("the query returned no result for it");
     assert_eq!(answer(&Scripted::vector(&[]), ""), nothing);
     assert_eq!(answer(&Scripted::vector(&[("\"pod\":\"web-2\"", "1")]), ""), nothing);
     // What a lying server says of another namespace.
     assert_eq!(answer(&Scripted::vector(&[("\"pod\":\"web-1\",\"namespace\":\"bank\"", "1")]), ""), nothing);
-    let nameless = missing("what matches on its page carries no label pod to name an object");
+    let nameless = missing("no matching series on the page has a label pod to name an object");
     assert_eq!(answer(&Scripted::vector(&[("\"instance\":\"web-1\"", "1"), ("\"pod\":\"\"", "1")]), ""), nameless);
     assert_eq!(answer(&Scripted::vector(&[]), ", onMissing: zero"), "web-1 0");
     let twice = Scripted::vector(&[(WEB, "1"), ("\"pod\":\"web-1\",\"x\":\"y\"", "2")]);

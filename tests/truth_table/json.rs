@@ -32,11 +32,11 @@ fn json_values() {
         ("{\"a\": [3]}", "expected a number, found an array"),
         ("{\"a\": {}}", "expected a number, found an object"),
         ("{\"a\": -3}", "the value is negative; allowNegative: true would serve it"),
-        ("{\"a\": 1e300}", "the value lies beyond 9223372036854775.807 or its negative"),
+        ("{\"a\": 1e300}", "the value is out of range: beyond ±9223372036854775.807"),
     ] {
         assert_eq!(ask_json(page, ", value: $.a"), taking("$.a", unavailable(why)), "{page}");
     }
-    let nothing = taking("$.a", missing("nothing on its page matches"));
+    let nothing = taking("$.a", missing("no series on the page matches"));
     assert_eq!(ask_json("{}", ", value: $.a"), nothing);
     assert_eq!(ask_json("[]", ", value: $.a"), nothing);
     assert_eq!(ask_json("{}", ", value: $.a, onMissing: zero"), "web 0");
@@ -91,8 +91,7 @@ fn json_items() {
         ),
         (
             "shop/services/7",
-            "404 NotFound: queue_depth of services/7 in namespace shop: what matches on its page describes other \
-             objects; the rule takes $.depth from source app",
+            "404 NotFound: queue_depth of services/7 in namespace shop: the matching series on the page describe other objects; the rule takes $.depth from source app",
         ),
         (
             "shop/services/web/queue_depth?metricLabelSelector=a%3Db",
@@ -107,8 +106,7 @@ fn json_items() {
     assert_eq!(
         server.metric("namespaces/shop/services/*/queue_depth?labelSelector=a%3Db").values(),
         format!(
-            "400 BadRequest: {ALL}: labelSelector cannot be honoured: there is no Kubernetes API to ask which objects it \
-             picks; --kubeconfig names one, labelSelector: labels on source app matches the labels of its series, and \
+            "400 BadRequest: {ALL}: labelSelector is not supported without the Kubernetes API, which knows the labels of objects; --kubeconfig names one, labelSelector: labels on source app matches the labels of its series, and \
              {{labelSelector}} in its url passes it on"
         )
     );
@@ -133,7 +131,7 @@ fn bare_numbers() {
     assert_eq!(
         nan,
         format!(
-            "503 ServiceUnavailable: {SUBJECT}: the value is NaN; onNaN can take it as missing or zero; the rule takes \
+            "503 ServiceUnavailable: {SUBJECT}: the value is NaN; onNaN can turn it into missing or zero; the rule takes \
              the number from source app"
         )
     );

@@ -81,11 +81,17 @@ fn zero_is_zero() {
 #[test]
 fn nothing_is_404_with_what_was_looked_for_and_seen() {
     for (page, why) in [
-        ("", "nothing on its page matches"),
-        ("other 3\n", "nothing on its page matches"),
-        ("queue_depth 3\n", "what matches on its page carries no label exported_service or service to name an object"),
-        ("queue_depth{namespace=\"shop\",service=\"db\"} 3\n", "what matches on its page describes other objects"),
-        ("queue_depth{namespace=\"bank\",service=\"web\"} 3\n", "what matches on its page describes other objects"),
+        ("", "no series on the page matches"),
+        ("other 3\n", "no series on the page matches"),
+        ("queue_depth 3\n", "no matching series on the page has a label exported_service or service to name an object"),
+        (
+            "queue_depth{namespace=\"shop\",service=\"db\"} 3\n",
+            "the matching series on the page describe other objects",
+        ),
+        (
+            "queue_depth{namespace=\"bank\",service=\"web\"} 3\n",
+            "the matching series on the page describe other objects",
+        ),
     ] {
         assert_eq!(ask(page, ""), missing(why), "{page}");
     }
@@ -93,7 +99,7 @@ fn nothing_is_404_with_what_was_looked_for_and_seen() {
     let server = server(&upstream, "", "");
     assert_eq!(
         server.metric("namespaces/shop/services/web/queue_depth?metricLabelSelector=verb%3DGET").values(),
-        missing("what matches on its page does not match metricLabelSelector")
+        missing("no matching series on the page matches metricLabelSelector")
     );
 }
 
@@ -113,7 +119,7 @@ fn expressions_combine_series_of_one_page() {
     .concat();
     let same = "series of several metrics have the same labels, and the value drops their names; \
                 name one metric, or aggregate first";
-    let nothing = "its value comes to nothing: a comparison leaves none of what matches, or operands share no labels";
+    let nothing = "the expression returned nothing: a comparison filtered every matching series out, or the operands share no labels";
     for (value, answer) in [
         ("sum(busy) / sum(size) * 100", "web 50".to_owned()),
         ("max(busy / size)", "web 750m".to_owned()),
@@ -156,8 +162,8 @@ fn the_last_good_value_keeps_its_own_time() {
     assert_eq!(list("web").json()["items"][0]["timestamp"], first["items"][0]["timestamp"]);
     // Within `*` too; what never was there, or is too old by now, is not.
     assert_eq!(list("*").values(), "web 3");
-    assert_eq!(list("old").values(), missing("nothing on its page matches").replace("/web", "/old"));
-    assert_eq!(list("db").values(), missing("nothing on its page matches").replace("/web", "/db"));
+    assert_eq!(list("old").values(), missing("no series on the page matches").replace("/web", "/old"));
+    assert_eq!(list("db").values(), missing("no series on the page matches").replace("/web", "/db"));
 }
 
 /// What Prometheus made of an exporter's own label comes before the label that it set itself; the rule comes first.
@@ -167,9 +173,9 @@ fn labels_name_the_object() {
                 queue_depth{namespace=\"shop\",service=\"db\",team=\"web\",space=\"bank\"} 4\n";
     assert_eq!(ask(page, ""), "web 3");
     assert_eq!(ask(page, ", nameLabel: team"), "web 4");
-    let other = missing("what matches on its page describes other objects");
+    let other = missing("the matching series on the page describe other objects");
     assert_eq!(ask(page, ", nameLabel: team, namespaceLabel: space"), other);
-    let none = missing("what matches on its page carries no label nope to name an object");
+    let none = missing("no matching series on the page has a label nope to name an object");
     assert_eq!(ask(page, ", nameLabel: nope"), none);
 }
 
@@ -201,16 +207,16 @@ fn one_series_twice_is_refused() {
 
 #[test]
 fn nan_is_what_on_nan_says() {
-    assert_eq!(ask(&web("NaN"), ""), unavailable("the value is NaN; onNaN can take it as missing or zero"));
+    assert_eq!(ask(&web("NaN"), ""), unavailable("the value is NaN; onNaN can turn it into missing or zero"));
     assert_eq!(ask(&web("NaN"), ", onNaN: error"), ask(&web("NaN"), ""));
-    assert_eq!(ask(&web("NaN"), ", onNaN: missing"), missing("the value is NaN, which onNaN takes as missing"));
+    assert_eq!(ask(&web("NaN"), ", onNaN: missing"), missing("the value is NaN, which counts as missing (onNaN)"));
     assert_eq!(ask(&web("NaN"), ", onNaN: missing, onMissing: zero"), "web 0");
     assert_eq!(ask(&web("NaN"), ", onNaN: zero"), "web 0");
 }
 
 #[test]
 fn infinite_out_of_range_and_negative_are_refused() {
-    let beyond = "the value lies beyond 9223372036854775.807 or its negative";
+    let beyond = "the value is out of range: beyond ±9223372036854775.807";
     for (value, why) in [
         ("+Inf", "the value is +Inf"),
         ("-Inf", "the value is -Inf"),
@@ -296,18 +302,18 @@ fn a_star_with_nothing_left_is_404_if_nothing_failed_and_503_if_something_did() 
     };
     let missing = |why: &str| missing(why).replace(SUBJECT, ALL);
     let unavailable = |why: &str| unavailable(why).replace(SUBJECT, ALL);
-    assert_eq!(star("other 3\n", ""), missing("nothing on its page matches"));
+    assert_eq!(star("other 3\n", ""), missing("no series on the page matches"));
     // Zero for whom? No object is known.
-    assert_eq!(star("other 3\n", ", onMissing: zero"), missing("nothing on its page matches"));
+    assert_eq!(star("other 3\n", ", onMissing: zero"), missing("no series on the page matches"));
     assert_eq!(
         star("queue_depth{namespace=\"bank\",service=\"web\"} 3\n", ""),
-        missing("what matches on its page describes other objects")
+        missing("the matching series on the page describe other objects")
     );
     let stale = web(&format!("3 {}", at(-200)));
     assert_eq!(star(&stale, ""), missing("the sample is older than maxAge allows"));
     assert_eq!(star(&(stale + "queue_depth{service=\"db\"} +Inf\n"), ""), unavailable("the value is +Inf"));
-    assert_eq!(star(&web("NaN"), ""), unavailable("the value is NaN; onNaN can take it as missing or zero"));
-    assert_eq!(star(&web("NaN"), ", onNaN: missing"), missing("the value is NaN, which onNaN takes as missing"));
+    assert_eq!(star(&web("NaN"), ""), unavailable("the value is NaN; onNaN can turn it into missing or zero"));
+    assert_eq!(star(&web("NaN"), ", onNaN: missing"), missing("the value is NaN, which counts as missing (onNaN)"));
     assert_eq!(star(&web("NaN"), ", onNaN: zero"), "web 0");
     // A shared source that fails, fails for all.
     let down = Upstream::raw("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
@@ -382,7 +388,7 @@ fn by_name() {
         ),
         (
             "namespaces/shop/services/web/plain",
-            "404 NotFound: plain of services/web in namespace shop: what matches on its page carries no label \
+            "404 NotFound: plain of services/web in namespace shop: no matching series on the page has a label \
              exported_service or service to name an object; --describes services/shop/web would bind it; the rule takes \
              plain from source upstream"
                 .to_owned(),

@@ -19,7 +19,7 @@ fn check(user: &User, method: &str, target: &str) -> String {
     match access.authorize(user, method, target, path.as_ref(), Wait::No, Clock::system().now()) {
         Ok(()) => "yes".to_owned(),
         Err(AuthorizationError::Forbidden(forbidden)) => format!("no: {forbidden}"),
-        Err(AuthorizationError::Unavailable(why)) if why == "there is no Kubernetes API to ask for access" => {
+        Err(AuthorizationError::Unavailable(why)) if why == "SubjectAccessReview needs the Kubernetes API" => {
             "ask".to_owned()
         }
         Err(other) => format!("{other:?}"),

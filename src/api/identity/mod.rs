@@ -199,7 +199,7 @@ impl Identity {
     /// Whose token it is: asked of the Kubernetes API, or remembered for a moment; `None` if nobody's.
     fn review(&self, token: &str, wait: Wait, now: Now) -> Result<Option<UserInfo>, AuthenticationError> {
         let Some(reviewer) = &self.reviewer else {
-            return Err(AuthenticationError::Unauthorized("there is no Kubernetes API to ask about tokens".to_owned()));
+            return Err(AuthenticationError::Unauthorized("TokenReview needs the Kubernetes API".to_owned()));
         };
         let mut key = [0; 32];
         key.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());

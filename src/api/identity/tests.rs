@@ -180,7 +180,7 @@ fn a_proxy_that_names_nobody_is_nobody() {
 #[test]
 fn a_token_is_for_the_kubernetes_api_to_judge() {
     let identity = identity();
-    let none = "401: there is no Kubernetes API to ask about tokens";
+    let none = "401: TokenReview needs the Kubernetes API";
     for (value, expected) in [
         (&b"Bearer x"[..], none),
         (b"bEARER   x ", none),

@@ -36,7 +36,7 @@ pub fn run(certs: &Certs, limits: &Limits, clock: &Clock) -> ExitCode {
     for file in certs.ca_file.iter().chain(&old) {
         match authorities(file, now, limits) {
             Ok(authorities) => kept.extend(authorities),
-            Err(why) => return fail(exit::NO_INPUT, &format_args!("{} {why}", file.display())),
+            Err(why) => return fail(exit::NO_INPUT, &format_args!("{}: {why}", file.display())),
         }
     }
     let issued = match issue(&names(certs), certs.days, now) {

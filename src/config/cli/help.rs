@@ -5,28 +5,28 @@ Scales a plain Kubernetes HorizontalPodAutoscaler on any number that some HTTP e
 
 Usage:
   metriclet [serve] [OPTIONS]    serve custom.metrics.k8s.io
-  metriclet check FILE           say what is wrong with a configuration
-  metriclet get PATH [OPTIONS]   answer one request and print the answer
+  metriclet check FILE           validate a configuration
+  metriclet get PATH [OPTIONS]   answer one request on the command line
   metriclet certs [OPTIONS]      make certificates for HTTPS
-  metriclet probe [URL]          ask a server on this machine whether it is well
+  metriclet probe [URL]          check a local server's health
 
 Options of serve:
   -c, --config FILE        sources and rules, in YAML
       --upstream URL       instead of a file: one page, each gauge under its own name
-      --describes OBJECT   the one object that page is about
+      --describes OBJECT   the one object that the page describes
       --listen ADDRESS     loopback address and port, or off [127.0.0.1:8080]
-  -v, --v[=LEVEL]          say more: -v, -vv, --v=2
-  -h, --help               help; after a command, on that command
+  -v, --v[=LEVEL]          log more: -v, -vv, --v=2
+  -h, --help               this text; after a command, that command's help
   -V, --version            version
 
 Examples:
-  metriclet                                   try it: its own /metrics page is the upstream
+  metriclet                                   try it: reads its own /metrics page
   metriclet --upstream http://localhost:9100/metrics --describes services/shop/web
   metriclet --config metrics.yaml
   metriclet check metrics.yaml
 
-Exit codes: 0 done, 64 wrong usage, 65 unusable data, 66 no such file, 69 unavailable,
-            70 a bug of ours, 73 cannot create a file, 78 wrong configuration
+Exit codes: 0 success, 64 usage error, 65 no usable value, 66 file not found, 69 unavailable,
+            70 internal error, 73 cannot create a file, 78 configuration error
 ";
 
 pub(super) const SERVE: &str = "\
@@ -35,133 +35,133 @@ Serves custom.metrics.k8s.io until SIGTERM or SIGINT.
 Usage: metriclet [serve] [OPTIONS]
 
 Options:
-  -c, --config FILE        sources and rules, in YAML; read again when the file changes
+  -c, --config FILE        sources and rules, in YAML; reloaded when the file changes
       --upstream URL       instead of a file: one page, each gauge under its own name,
                            for the object that its labels name
-      --describes OBJECT   the one object that page is about: RESOURCE/NAMESPACE/NAME, such as
-                           services/shop/web or deployments.apps/shop/web; nodes/NAME
-      --kubeconfig FILE    the Kubernetes API, outside a cluster
+      --describes OBJECT   the one object that the page describes: RESOURCE/NAMESPACE/NAME, such as
+                           services/shop/web or deployments.apps/shop/web; or nodes/NAME
+      --kubeconfig FILE    how to reach the Kubernetes API outside a cluster
       --listen ADDRESS     plain HTTP: loopback address and port, or off [127.0.0.1:8080]
-  -v, --v[=LEVEL]          say more: -v, -vv, --v=2
+  -v, --v[=LEVEL]          log more: -v, -vv, --v=2
   -h, --help               this text
 
-HTTPS, with both of the first two:
-      --tls-cert-file FILE             certificate and its chain, PEM; read again when it changes
-      --tls-private-key-file FILE      its key, PEM; likewise
-      --secure-port PORT               port, 0 for any that is free [10250]
+HTTPS; the first two enable it:
+      --tls-cert-file FILE             certificate chain, PEM; reloaded when it changes
+      --tls-private-key-file FILE      its private key, PEM; reloaded when it changes
+      --secure-port PORT               port; 0 picks a free one [10250]
       --bind-address ADDRESS           address [:: or, without IPv6, 0.0.0.0]
       --tls-min-version VERSION        VersionTLS12 or VersionTLS13 [VersionTLS12]
-      --max-connections NUMBER         open at a time, half of them unverified' [4096]
-      --workers NUMBER                 threads for handshakes, and as many for quick answers [2]
-      --shutdown-delay-duration TIME   how long to go on after SIGTERM, so that clients leave [10s]
+      --max-connections NUMBER         connections, at most half of them unverified [4096]
+      --workers NUMBER                 acceptor threads, and as many connection threads [2]
+      --shutdown-delay-duration TIME   keep serving so long after SIGTERM [10s]
 
-Who may ask over HTTPS; without these, as the kube-apiserver of the cluster around says:
+Authentication and authorization over HTTPS; the defaults come from the cluster's kube-apiserver:
       --authentication-kubeconfig FILE, --authorization-kubeconfig FILE
-                                       another one to ask who somebody is, or what they may
-      --client-ca-file FILE            authorities that sign certificates of users, PEM
+                                       kubeconfigs for TokenReview and SubjectAccessReview
+      --client-ca-file FILE            authorities of user certificates, PEM
       --requestheader-client-ca-file FILE
-                                       authorities that sign certificates of front proxies, PEM
+                                       authorities of front-proxy certificates, PEM
       --requestheader-allowed-names NAMES
-                                       common names that a front proxy may have [any]
+                                       allowed common names of front proxies [any]
       --requestheader-username-headers, --requestheader-group-headers, --requestheader-uid-headers,
       --requestheader-extra-headers-prefix NAMES
-                                       headers by which it says who asks [X-Remote-…]
+                                       headers that name the user [X-Remote-…]
       --authorization-always-allow-paths PATHS
-                                       open to anybody [/healthz,/livez,/readyz]; /* for all
+                                       paths without authorization [/healthz,/livez,/readyz]
 
-Without --config and --upstream, outside a cluster, Metriclet's own /metrics page is the upstream.
+Outside a cluster, without --config and --upstream, Metriclet reads its own /metrics page.
 
 Examples:
   metriclet
   metriclet --upstream http://localhost:9100/metrics --describes services/shop/web
   metriclet --config metrics.yaml --listen localhost:8081
 
-Exit codes: 0 stopped when told to, 64 wrong usage, 66 no such file, 69 address unavailable,
-            70 a bug of ours, 78 wrong configuration
+Exit codes: 0 stopped by a signal, 64 usage error, 69 address unavailable or listener failed,
+            70 internal error, 78 configuration error
 ";
 
 pub(super) const CHECK: &str = "\
-Says what is wrong with a configuration file: every problem at once, each with its line.
+Validates a configuration file and prints every problem with its line.
 
 Usage: metriclet check FILE
 
 Options:
   -h, --help               this text
 
-An error stops a rule from being served; a warning tells what will surprise. Nothing is fetched.
+An error keeps a rule from being served; a warning points out likely surprises. Nothing is fetched.
 
 Examples:
   metriclet check metrics.yaml
 
-Exit codes: 0 no errors, 64 wrong usage, 66 no such file, 70 a bug of ours, 78 errors found
+Exit codes: 0 no errors, 64 usage error, 66 file not found, 70 internal error, 78 errors found
 ";
 
 pub(super) const GET: &str = "\
-Answers one request as the server would, and prints the answer.
+Answers one request as the server would, and prints the result.
 
 Usage: metriclet get PATH [OPTIONS]
 
 PATH is what follows /apis/custom.metrics.k8s.io/v1beta2/, or the whole path:
-  namespaces/NAMESPACE/RESOURCE/NAME/METRIC    an object in a namespace; * for every one
+  namespaces/NAMESPACE/RESOURCE/NAME/METRIC    an object in a namespace; NAME may be *
   namespaces/NAMESPACE/metrics/METRIC          the namespace itself
-  RESOURCE/NAME/METRIC                         an object in no namespace
+  RESOURCE/NAME/METRIC                         a cluster-scoped object
 
 Options:
   -o, --output FORMAT      table or json [table]
-      --wait DURATION      how long to go on asking while there is no value, as with rates [0]
+      --wait DURATION      retry for so long while there is no value, as for rates [0]
   -c, --config FILE        sources and rules, in YAML
       --upstream URL       instead of a file: one page, each gauge under its own name
-      --describes OBJECT   the one object that page is about
-      --kubeconfig FILE    the Kubernetes API, for pods and labelSelector, outside a cluster
-  -v, --v[=LEVEL]          say more: -v, -vv, --v=2
+      --describes OBJECT   the one object that the page describes
+      --kubeconfig FILE    how to reach the Kubernetes API, for pods and labelSelector
+  -v, --v[=LEVEL]          log more: -v, -vv, --v=2
   -h, --help               this text
 
 Examples:
   metriclet get --config metrics.yaml namespaces/shop/services/web/queue_depth
   metriclet get -o json --upstream http://localhost:9100/metrics 'namespaces/shop/pods/*/load'
 
-Exit codes: 0 answered, 64 wrong usage, 65 no such metric or no usable value, 66 no such file,
-            69 upstream unavailable, 70 a bug of ours, 78 wrong configuration
+Exit codes: 0 answered, 64 usage error or 400, 65 no such metric or value (404),
+            66 file not found, 69 unavailable (503), 70 internal error, 78 configuration error
 ";
 
 pub(super) const CERTS: &str = "\
-Makes a certificate for the secure listener, and the authority that the kube-apiserver is to trust.
+Makes a certificate for the secure listener, and the authority for the APIService's caBundle.
 
 Usage: metriclet certs --out DIRECTORY [--renew] | --secret NAME
 
 Options:
       --out DIRECTORY     write tls.crt, tls.key and ca.crt there; print the caBundle
-      --renew             replace these files; what ca.crt holds stays trusted
+      --renew             replace these files; authorities in ca.crt stay trusted
       --secret NAME       print a Secret of type kubernetes.io/tls instead; the caBundle to stderr
-      --ca-file FILE      further authorities that stay trusted, such as the ca.crt before this one
+      --ca-file FILE      further authorities that stay trusted, such as the previous ca.crt
       --service NAME      the Service in front [custom-metrics-apiserver]
       --namespace NAME    the Service's namespace [custom-metrics]
-      --name NAME         a further DNS name or IP address; can be given several times
-      --days DAYS         valid so long [365]
+      --name NAME         a further DNS name or IP address; may be repeated
+      --days DAYS         validity in days [365]
   -h, --help              this text
 
-The authority's key is not kept: each renewal comes with an authority of its own. To renew without a
-gap, first give the APIService the caBundle (the new authority and the old one), then the server the
-new files.
+The authority's key is not kept: each renewal creates a new authority. To renew without a gap, first
+update the APIService's caBundle (the new and the old authority), then the server's files.
 
 Examples:
   metriclet certs --out certs --name localhost --name 127.0.0.1
   metriclet certs --out certs --renew
   metriclet certs --secret custom-metrics-apiserver-tls | kubectl apply -f -
 
-Exit codes: 0 done, 64 wrong usage, 66 no such file, 70 a bug of ours, 73 cannot create a file
+Exit codes: 0 success, 64 usage error, 66 file not found, 70 internal error,
+            73 cannot create a file
 ";
 
 pub(super) const PROBE: &str = "\
-Asks a server on this machine whether it is well: for probes in an image that holds nothing else.
+Checks a local server's health, for exec probes in a scratch image.
 
 Usage: metriclet probe [URL]
 
 URL is on 127.0.0.1, [::1] or localhost [https://127.0.0.1:10250/readyz]. The server's certificate
-is not verified: nobody else can be there.
+is not verified, as the connection does not leave this machine.
 
 Options:
   -h, --help               this text
 
-Exit codes: 0 well, 64 wrong usage, 69 not well, or nobody answers
+Exit codes: 0 healthy, 64 usage error, 69 unhealthy or no answer
 ";

@@ -176,9 +176,7 @@ fn refuses() {
         ),
         (
             "serve --listen 0.0.0.0:8080",
-            "--listen: \"0.0.0.0:8080\" is not a loopback address; this listener believes whoever reaches it, so it \
-             serves this machine only and no switch widens it; for the network, put in front of it what ends TLS and \
-             checks callers (see metriclet serve --help)",
+            "--listen: \"0.0.0.0:8080\" is not a loopback address; the plain listener has no authentication and binds to loopback only; for network access use --tls-cert-file and --tls-private-key-file (see metriclet serve --help)",
         ),
         ("check", "expected a file to check (see metriclet check --help)"),
         ("check a b", r#"expected one operand, found also "b" (see metriclet check --help)"#),

@@ -65,8 +65,7 @@ pub(super) fn listen(text: &str) -> Result<Listen, String> {
     match address {
         Some(address) if address.ip().is_loopback() => Ok(Listen::At(address)),
         Some(_) => Err(format!(
-            "--listen: {} is not a loopback address; this listener believes whoever reaches it, so it serves this \
-             machine only and no switch widens it; for the network, put in front of it what ends TLS and checks callers",
+            "--listen: {} is not a loopback address; the plain listener has no authentication and binds to loopback only; for network access use --tls-cert-file and --tls-private-key-file",
             Escaped::new(text)
         )),
         None => Err(format!(

@@ -179,7 +179,7 @@ fn problems_of_sources() {
             ("URL, cache: ^25h", "error: cache: expected at most 1d, found \"25h\""),
             (
                 "URL, cache: ^1m",
-                "warning: cache: longer than the 15s between two looks of an HPA, which will see old numbers",
+                "warning: cache: longer than the 15s between two HPA syncs, which then sees stale values",
             ),
             ("URL, labelSelector: ^pods", "error: labelSelector: expected labels, found \"pods\""),
             ("URL, dangerAllowLoopback: ^yes", "error: dangerAllowLoopback: expected true or false, found \"yes\""),

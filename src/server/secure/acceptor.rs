@@ -265,7 +265,10 @@ impl Acceptor {
         self.listener.state = Accepting::Paused(now + pause);
         self.shared.counters().connections.accept_pauses.increment();
         self.shared.accepting_paused(|| {
-            warn!("cannot accept connections: {}; those who come have to wait", io::Error::from(errno));
+            warn!(
+                "cannot accept connections: {}; new connections wait until descriptors are free",
+                io::Error::from(errno)
+            );
         });
         Ok(())
     }

@@ -128,10 +128,10 @@ pub fn stays_available(plane: &mut Plane) {
     });
 
     replace(&installed.config, "sources: [");
-    installed.server.wait_for("stays in force");
+    installed.server.wait_for("still using the previous configuration");
     look_again(&installed, "the-configuration-is-broken");
     replace(&installed.config, &config(&upstream));
-    installed.server.wait_for("rules in force");
+    installed.server.wait_for(": loaded ");
 
     // The Kubernetes API does not answer us. Strangers' tokens and rights cannot be asked for; discovery needs neither.
     api.set_pace(Pace::Held);
