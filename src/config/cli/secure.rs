@@ -44,7 +44,7 @@ pub struct Tuning {
     pub connections: Option<usize>,
     /// `--shutdown-delay-duration`
     pub shutdown_delay: Option<Duration>,
-    /// `--workers`: of each lane that never waits.
+    /// `--workers`: acceptors, and as many connection workers.
     pub workers: Option<usize>,
 }
 

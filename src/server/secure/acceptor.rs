@@ -1,5 +1,5 @@
-//! The lane of handshakes: accepts connections, makes their handshakes as bytes come, and hands on those that are done.
-//! Nothing here waits for a peer, so thousands of half-open ones cost memory, not threads.
+//! The acceptor: accepts connections, makes TLS handshakes as bytes arrive, and hands finished connections to connection
+//! workers. It never blocks on a peer, so thousands of half-open connections cost memory, not threads.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,26 +25,26 @@ const LISTENER: u64 = u64::MAX - 1;
 /// Connections accepted before handshakes get a turn.
 const BATCH: usize = 64;
 
-/// One worker of this lane.
+/// One acceptor thread.
 pub(super) struct Acceptor {
     shared: Arc<Shared>,
     poller: Poller,
     listener: Listener,
-    /// By number, which they get as they come.
+    /// By number, in order of acceptance.
     handshakes: BTreeMap<u64, Box<Connection<TcpStream>>>,
     next: u64,
     own: Arc<AcceptorHandle>,
-    /// Of all workers of this lane.
+    /// All acceptors, this one among them.
     acceptors: Vec<Arc<AcceptorHandle>>,
-    /// Where connections go that are done.
+    /// Connection workers.
     inboxes: Vec<Arc<Inbox>>,
 }
 
-/// What the workers of this lane see of each other.
+/// What acceptors see of each other.
 #[derive(Debug)]
 pub(super) struct AcceptorHandle {
     handshakes: AtomicUsize,
-    /// So many of them have to leave for newcomers elsewhere.
+    /// Handshakes to evict for new connections of other acceptors.
     evictions: AtomicUsize,
     waker: Waker,
 }
@@ -79,7 +79,7 @@ impl Acceptor {
         self.own.clone()
     }
 
-    /// Gets to know the workers of this lane, itself among them.
+    /// Sets the handles of all acceptors, this one among them.
     pub(super) fn meet(&mut self, acceptors: Vec<Arc<AcceptorHandle>>) {
         self.acceptors = acceptors;
     }
@@ -173,8 +173,8 @@ impl Acceptor {
         }
     }
 
-    /// Takes the slot of the stranger that has been longest where most of them are: among the handshakes of a worker of
-    /// this lane, or among those whom a worker of the other lane serves.
+    /// Evicts the oldest unverified connection where there are most: among the handshakes of an acceptor, or among the
+    /// connections of a connection worker.
     fn make_room(&mut self) {
         self.own.handshakes.store(self.handshakes.len(), Ordering::Relaxed);
         let served = self.inboxes.iter().max_by_key(|inbox| inbox.unverified());

@@ -1,5 +1,5 @@
-//! The fast lane: reads requests, answers what can be answered from memory, writes answers. What has to wait for a source
-//! goes to [`Workers`](crate::server::workers::Workers), and its reply comes back by the inbox.
+//! The connection loop: reads requests, answers from memory, writes answers. A request that has to wait goes to
+//! [`Workers`](crate::server::workers::Workers), and its reply comes back through the inbox.
 
 use std::collections::HashMap;
 use std::io;
@@ -19,12 +19,12 @@ use crate::source::waiting::Waiting;
 use crate::telemetry::clock::Now;
 use crate::telemetry::connections::Ended;
 
-/// What others hand to one worker of this lane.
+/// What other threads hand to one connection worker.
 #[derive(Debug)]
 pub(super) struct Inbox {
     messages: Mutex<Vec<Message>>,
     waker: Waker,
-    /// How many connections it has, those in the inbox included, and how many of them are unverified'.
+    /// Connections, those in the inbox included, and how many of them are unverified.
     connections: AtomicUsize,
     unverified: AtomicUsize,
 }
@@ -32,9 +32,9 @@ pub(super) struct Inbox {
 #[derive(Debug)]
 enum Message {
     Adopt(Box<Connection<TcpStream>>),
-    /// To the request of this connection that had to wait.
+    /// The reply to this connection's waiting request.
     Reply(u64, Reply),
-    /// A newcomer needs the slot of a stranger.
+    /// Evict the oldest unverified connection.
     Evict,
 }
 
@@ -46,14 +46,14 @@ struct PendingRequest {
     inbox: Arc<Inbox>,
 }
 
-/// One worker of this lane.
+/// One connection worker.
 pub(super) struct ConnectionLoop {
     shared: Arc<Shared>,
     poller: Poller,
     inbox: Arc<Inbox>,
     connections: HashMap<u64, Parked>,
     next: u64,
-    /// Who has more to do though its socket is not ready.
+    /// Connections with more to do though their sockets are not ready.
     again: Vec<u64>,
 }
 

@@ -1,10 +1,8 @@
-//! The secure listener: HTTPS by rustls, for the kube-apiserver, kubelet and Prometheus, and for everybody in the cluster
-//! who can reach it.
+//! The secure listener: HTTPS by rustls, for the kube-apiserver, kubelet and Prometheus, and open to every pod in the cluster.
 //!
-//! Every socket is non-blocking. The workers of two lanes wait on epoll, each for connections of its own: `accept` makes
-//! handshakes, `serve` reads requests and answers from memory. Neither ever waits for a peer or a source, so that a slow
-//! one costs a few kilobytes until its deadline. Requests that need a source go to the third lane, the
-//! [`Workers`] of all listeners.
+//! Every socket is non-blocking. Each worker waits on an epoll of its own: `acceptor` makes handshakes, `connection_loop` reads
+//! requests and answers from memory. Neither ever waits for a peer or a source, so that a slow one costs a few kilobytes until
+//! its deadline. Requests that have to wait go to the [`Workers`] of all listeners.
 
 mod acceptor;
 pub mod certificates;
@@ -53,7 +51,7 @@ struct Shared {
     counters: Arc<Counters>,
     tls: RwLock<Arc<ServerConfig>>,
     stage: AtomicU8,
-    /// Workers of the lane of handshakes that have not ended.
+    /// Acceptors that have not ended.
     acceptors: AtomicUsize,
     paused: AtomicBool,
     started: Instant,
