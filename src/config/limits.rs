@@ -160,8 +160,8 @@ limits! {
         ttl: Duration = secs(5),
         /// How long a failure is cached. 1 s: a burst of requests shares it, and the next HPA sync fetches again.
         failure_ttl: Duration = secs(1),
-        /// URLs of one source whose state is remembered. 1,024: a few hundred bytes each.
-        states: usize = 1_024,
+        /// URLs of one source whose state is remembered. 8,192, more than pods in one list; some 200 bytes each.
+        states: usize = 8_192,
         /// How long a pod or templated host is skipped after two failed connections in a row. 10 s: less than an HPA sync.
         skip: Duration = secs(10),
     }

@@ -115,10 +115,13 @@ impl Objects {
         };
         let loaded = || {
             let (value, cost) = load(deadline);
-            self.tell(resource, value.as_ref().err());
-            let lasts = if value.is_ok() { self.limits.objects.ttl } else { self.limits.cache.failure_ttl };
             let hurried = deadline.saturating_duration_since(now) < self.limits.objects.timeout
                 && value.as_ref().is_err_and(CallError::is_timeout);
+            // A request that had little time left says nothing about the Kubernetes API.
+            if !hurried {
+                self.tell(resource, value.as_ref().err());
+            }
+            let lasts = if value.is_ok() { self.limits.objects.ttl } else { self.limits.cache.failure_ttl };
             Loaded { value, until: Instant::now() + lasts, cost: cost + 256, shared: !hurried }
         };
         match cache.get(&key, now, wait, |_| true, loaded) {

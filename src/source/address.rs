@@ -35,7 +35,7 @@ impl Reserved {
         let servers: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         servers.iter().filter(|(_, port)| *port == to.port()).any(|(host, _)| {
             let addresses = resolver.look_up(host, longest);
-            addresses.is_ok_and(|addresses| addresses.iter().any(|ip| ip.to_canonical() == to.ip().to_canonical()))
+            addresses.is_ok_and(|addresses| addresses.iter().any(|ip| reached(*ip) == reached(to.ip())))
         })
     }
 }
@@ -58,7 +58,7 @@ impl Reach {
         match special(to.ip()) {
             Some(LOOPBACK) if self == Self::OthersAndLoopback => None,
             Some(kind) => Some(kind),
-            None => is_own(to.ip()).then_some("local"),
+            None => (is_own(to.ip()) || is_own(reached(to.ip()))).then_some("local"),
         }
     }
 }
@@ -111,8 +111,9 @@ fn special_v6(ip: Ipv6Addr) -> Option<&'static str> {
     if ip.is_loopback() {
         return Some(LOOPBACK);
     }
-    let v4 = |high: u16, low: u16| special_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
     match ip.segments() {
+        [0xfe80..=0xfebf, ..] => Some("link-local"),
+        [0xff00..=0xffff, ..] => Some("multicast"),
         // AWS, Google Cloud, Oracle Cloud, Scaleway: unique local addresses.
         [0xfd00, 0xec2, ..]
         | [0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254]
@@ -120,20 +121,33 @@ fn special_v6(ip: Ipv6Addr) -> Option<&'static str> {
         | [0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42] => Some(METADATA),
         // Local NAT64 (RFC 8215): which bits are the IPv4 address depends on the network.
         [0x64, 0xff9b, 1, ..] => Some("NAT64"),
+        _ => special_v4(embedded_v4(ip)?),
+    }
+}
+
+/// The IPv4 address that an IPv6 address leads to.
+fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
+    let (high, low) = match ip.segments() {
         // 6to4 (RFC 3056).
-        [0x2002, high, low, ..] => v4(high, low),
+        [0x2002, high, low, ..] => (high, low),
         // Teredo (RFC 4380): the client's address is inverted.
-        [0x2001, 0, .., high, low] => v4(!high, !low),
-        // ISATAP (RFC 5214).
-        [.., 0 | 0x200, 0x5efe, high, low] => v4(high, low),
-        [0xfe80..=0xfebf, ..] => Some("link-local"),
-        [0xff00..=0xffff, ..] => Some("multicast"),
-        // IPv4-compatible (RFC 4291 2.5.5.1), IPv4-mapped (2.5.5.2), IPv4-translated (RFC 2765), NAT64 (RFC 6052).
-        [0, 0, 0, 0, 0, 0, high, low]
-        | [0, 0, 0, 0, 0, 0xffff, high, low]
+        [0x2001, 0, .., high, low] => (!high, !low),
+        // IPv4-compatible (RFC 4291 §2.5.5.1), IPv4-mapped (§2.5.5.2), IPv4-translated (RFC 2765), NAT64 (RFC 6052), ISATAP
+        // (RFC 5214).
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
-        | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => v4(high, low),
-        _ => None,
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [.., 0 | 0x200, 0x5efe, high, low] => (high, low),
+        _ => return None,
+    };
+    Some(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
+}
+
+/// The address that packets reach: the IPv4 address where there is one.
+fn reached(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(v6) if !v6.is_loopback() && !v6.is_unspecified() => embedded_v4(v6).map_or(ip, IpAddr::V4),
+        _ => ip,
     }
 }
 
@@ -188,6 +202,9 @@ mod tests {
             ("2001:db8::5efe:127.0.0.1", Some("loopback")),
             ("2001:db8::200:5efe:127.0.0.1", Some("loopback")),
             ("2001:db8::200:5efe:8.8.8.8", None),
+            ("fe80::5efe:8.8.8.8", Some("link-local")),
+            ("fe80::200:5efe:8.8.8.8", Some("link-local")),
+            ("ff02::5efe:8.8.8.8", Some("multicast")),
             ("100.100.100.200", Some("cloud metadata")),
             ("168.63.129.16", Some("cloud metadata")),
             ("fd00:ec2::254", Some("cloud metadata")),
@@ -221,6 +238,8 @@ mod tests {
         for (reach, to, expected) in [
             (Reach::Others, "192.0.2.1:443", Some("Kubernetes API")),
             (Reach::Others, "[::ffff:192.0.2.1]:443", Some("Kubernetes API")),
+            (Reach::Others, "[64:ff9b::192.0.2.1]:443", Some("Kubernetes API")),
+            (Reach::Others, "[2002:c000:201::1]:443", Some("Kubernetes API")),
             (Reach::OthersAndLoopback, "[fd00::1]:6443", Some("Kubernetes API")),
             (Reach::Anywhere, "192.0.2.1:443", None),
             (Reach::Others, "192.0.2.1:80", None),

@@ -177,9 +177,12 @@ impl FetchError {
 }
 
 impl SourceError {
-    /// Whether time ran out.
-    pub fn is_timeout(&self) -> bool {
-        matches!(self, Self::Busy | Self::Unreached | Self::Fetch(FetchError::Timeout(_)))
+    /// The phase in which time ran out.
+    pub fn timeout_phase(&self) -> Option<Phase> {
+        match self {
+            Self::Fetch(FetchError::Timeout(phase)) => Some(*phase),
+            _ => None,
+        }
     }
 
     /// Whether nobody was there to connect to.

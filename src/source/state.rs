@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::error::SourceError;
 
-/// States by URL. Bounded: the URL whose last fetch is oldest is forgotten first.
+/// States by URL. Bounded: URLs whose last fetch is oldest are forgotten first. A URL may hold a secret in its query.
 #[derive(Debug)]
 pub struct UrlStates {
     states: HashMap<String, UrlState>,
@@ -53,13 +53,10 @@ impl UrlStates {
         let before = self.states.get(url).map(UrlState::is_failing);
         if before.is_none() {
             self.make_room();
+            let unknown = UrlState { last_fetch: now, last_success: None, last_error: None, since: now };
+            self.states.insert(url.to_owned(), unknown);
         }
-        let state = self.states.entry(url.to_owned()).or_insert_with(|| UrlState {
-            last_fetch: now,
-            last_success: None,
-            last_error: None,
-            since: now,
-        });
+        let Some(state) = self.states.get_mut(url) else { return Change::None };
         state.last_fetch = now;
         let change = match (before, error) {
             (Some(true), None) => Change::Recovered,
@@ -85,14 +82,19 @@ impl UrlStates {
         self.states.iter().map(|(url, state)| (url.as_str(), state))
     }
 
+    /// Forgets the older half, so that a scan is rare.
     fn make_room(&mut self) {
         if self.states.len() < self.max {
             return;
         }
-        let oldest = self.states.iter().min_by_key(|(_, state)| state.last_fetch).map(|(url, _)| url.clone());
-        if let Some(oldest) = oldest {
-            self.states.remove(&oldest);
-        }
+        let mut times: Vec<i64> = self.states.values().map(|state| state.last_fetch).collect();
+        let (_, &mut middle, _) = times.select_nth_unstable(self.max / 2);
+        let mut surplus = self.max.div_ceil(2);
+        self.states.retain(|_, state| {
+            let goes = surplus > 0 && state.last_fetch <= middle;
+            surplus -= usize::from(goes);
+            !goes
+        });
     }
 }
 

@@ -9,7 +9,7 @@ use once_cell::sync::OnceCell;
 
 use super::address::Reserved;
 use super::cache::{Cache, Loaded, Outcome, Wait};
-use super::error::SourceError;
+use super::error::{Phase, SourceError};
 use super::fetch::{Fetcher, Head};
 use super::page::{Page, Query, Want};
 use super::pool::{Gathered, Pool, Share};
@@ -342,9 +342,18 @@ impl Upstream {
         }
     }
 
-    /// Whether a request's own deadline, rather than the source's timeout, ended a fetch.
+    /// Whether a request's own deadline, rather than a limit of the fetch, ended it: there was less `time` than the source's
+    /// timeout, and less than the phase in which it ended may take.
     fn is_hurried<T>(&self, fetched: &Result<T, SourceError>, time: Duration) -> bool {
-        time < self.source.timeout && fetched.as_ref().is_err_and(SourceError::is_timeout)
+        let limits = &self.shared.limits;
+        let longest = match fetched.as_ref().err().and_then(SourceError::timeout_phase) {
+            None => return false,
+            Some(Phase::Resolve) => limits.resolve.timeout,
+            Some(Phase::Connect | Phase::Handshake) if self.source.is_https() => limits.fetch.connect_tls,
+            Some(Phase::Connect | Phase::Handshake) => limits.fetch.connect,
+            Some(Phase::Response | Phase::Body) => self.source.timeout,
+        };
+        time < self.source.timeout.min(longest)
     }
 
     /// The source's name for the log, with the page's path where it has several pages.
