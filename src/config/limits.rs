@@ -307,8 +307,8 @@ limits! {
         discarded_body: u64 = 16 * MIB as u64,
         /// Threads that read bodies. 4: each waits for one client at a time.
         discarders: usize = 4,
-        /// Requests waiting for those. 1,024: each has a connection open.
-        discard_queue: usize = 1_024,
+        /// Requests waiting for those. 65,536, more than there are descriptors: past it a receiver has to read a body itself.
+        discard_queue: usize = 65_536,
     }
 
     /// Limits of the connections of the secure listener. A client without a verified certificate is *unverified*.
