@@ -87,14 +87,11 @@ impl UrlStates {
         if self.states.len() < self.max {
             return;
         }
-        let mut times: Vec<i64> = self.states.values().map(|state| state.last_fetch).collect();
-        let (_, &mut middle, _) = times.select_nth_unstable(self.max / 2);
-        let mut surplus = self.max.div_ceil(2);
-        self.states.retain(|_, state| {
-            let goes = surplus > 0 && state.last_fetch <= middle;
-            surplus -= usize::from(goes);
-            !goes
-        });
+        let mut urls: Vec<(i64, String)> = self.states.iter().map(|(url, state)| (state.last_fetch, url.clone())).collect();
+        urls.sort_unstable();
+        for (_, url) in urls.iter().take(self.max.div_ceil(2)) {
+            self.states.remove(url);
+        }
     }
 }
 
@@ -126,12 +123,12 @@ mod tests {
 
     #[test]
     fn forgets_what_was_fetched_longest_ago() {
-        let mut states = UrlStates::new(2);
-        for (now, url) in [(1, "a"), (2, "b"), (3, "a"), (4, "c")] {
+        let mut states = UrlStates::new(4);
+        for (now, url) in [(1, "a"), (2, "b"), (2, "c"), (2, "d"), (3, "a"), (4, "e")] {
             states.note(url, now, None);
         }
         let mut urls: Vec<&str> = states.iter().map(|(url, _)| url).collect();
         urls.sort_unstable();
-        assert_eq!(urls, ["a", "c"]);
+        assert_eq!(urls, ["a", "d", "e"]);
     }
 }
