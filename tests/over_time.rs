@@ -93,7 +93,7 @@ impl World {
         let wait = Patience::until(now.monotonic + self.limits.answer.deadline);
         let Answer::Reply(reply) = self.api.answer(&Request::get(&target), wait, now, &mut trace) else { panic!() };
         let mut body: Value = serde_json::from_slice(&reply.body).unwrap();
-        let steps = trace.steps().iter().map(|step| format!("{} {}", step.what, step.detail)).collect();
+        let steps = trace.events().iter().map(ToString::to_string).collect();
         match body["items"].take() {
             Value::Array(items) => (Ok(items), steps),
             _ => (Err(body["message"].as_str().unwrap().to_owned()), steps),

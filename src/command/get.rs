@@ -13,7 +13,7 @@ use crate::api::{Answer, Api};
 use crate::app;
 use crate::config::cli::{Get, Output};
 use crate::config::limits::Limits;
-use crate::metrics::trace::{Step, Trace};
+use crate::metrics::trace::{Event, Trace};
 use crate::parse::escape::Escaped;
 use crate::parse::path::{self, ApiPath, GROUP};
 use crate::source::waiting::Patience;
@@ -25,7 +25,7 @@ const MOMENT: Duration = Duration::from_millis(250);
 
 /// Runs the command.
 pub fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
-    // Steps are printed here; log lines would say the same twice.
+    // Events are printed here; log lines would say the same twice.
     log::start(get.verbosity.saturating_sub(1), true, clock.clone());
     let api = Arc::new(app::api(limits, clock));
     if let Err(why) = kubernetes::connect(get.kubeconfig.as_ref(), &api, limits) {
@@ -48,9 +48,12 @@ pub fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
         thread::sleep(MOMENT.min(until.saturating_duration_since(Instant::now())));
     };
     if get.verbosity > 0 {
-        trace.steps().iter().for_each(|step| tell(&line(step)));
+        trace.events().iter().for_each(|event| tell(event));
     }
-    if reply.code == 503 && get.wait.is_zero() && trace.steps().iter().any(|step| step.what == "range") {
+    if reply.code == 503
+        && get.wait.is_zero()
+        && trace.events().iter().any(|event| matches!(event, Event::Range { .. }))
+    {
         tell(
             &"metriclet: this value is made of samples over time, which begin now; --wait 2m keeps asking for so long",
         );
@@ -104,13 +107,6 @@ fn refusal(reply: &Reply) -> String {
     }
 }
 
-/// Foreign text in a step must not reach a terminal raw.
-fn line(step: &Step) -> String {
-    let detail: String =
-        step.detail.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect();
-    format!("{:<8} {detail}", step.what)
-}
-
 /// The values in aligned columns; other lists as they are.
 fn table(body: &[u8]) -> String {
     let list: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -157,11 +153,5 @@ shop        Service/web   queue_depth   1500m   2026-08-18T02:35:04Z
 ";
         assert_eq!(table(body), expected);
         assert_eq!(table(b"{\"paths\":[]}"), "{\"paths\":[]}");
-    }
-
-    #[test]
-    fn escapes_steps() {
-        let step = Step { what: "url", detail: "a\x1b[31m\nb é".to_owned() };
-        assert_eq!(line(&step), "url      a\\u{1b}[31m\\nb é");
     }
 }

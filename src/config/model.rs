@@ -19,7 +19,7 @@ pub struct Config {
     /// Rules that cannot, and why.
     pub broken: Vec<BrokenRule>,
     /// Whether any metric name is served from source 0 under its own name (`--upstream`, without a file).
-    pub by_name: Option<ByName>,
+    pub implicit: Option<ImplicitRules>,
 }
 
 impl Config {
@@ -31,7 +31,7 @@ impl Config {
 
 /// The simple case, `--upstream URL`: each gauge or untyped series under its own name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ByName {
+pub struct ImplicitRules {
     /// `--describes RESOURCE/NAMESPACE/NAME`: the one object that every series describes.
     pub describes: Option<Bound>,
 }

@@ -37,21 +37,21 @@ impl std::error::Error for Failure {}
 /// Words failures about one rule and one request.
 #[derive(Clone, Copy, Debug)]
 pub struct About<'a> {
-    /// What was asked for.
+    /// The metric and the objects.
     pub path: &'a MetricPath,
-    /// What would have answered.
+    /// The rule that answers.
     pub rule: &'a Rule,
     /// The rule's source by name.
     pub source: &'a str,
-    /// Whether the rule was made up for `--upstream`, so that the text prints the rule to write.
-    pub by_name: bool,
+    /// Whether the rule is implicit, so that the text prints the rule to write.
+    pub implicit: bool,
 }
 
 impl About<'_> {
     /// Nothing is there for the object.
-    pub fn missing(&self, absence: &MissingReason) -> Failure {
-        let hint = match absence {
-            MissingReason::NoObjectLabel(_) if self.by_name => match &self.path.name {
+    pub fn missing(&self, reason: &MissingReason) -> Failure {
+        let hint = match reason {
+            MissingReason::NoObjectLabel(_) if self.implicit => match &self.path.name {
                 ObjectName::One(name) => {
                     let space = self.path.namespace.iter().map(|namespace| format!("/{namespace}")).collect::<String>();
                     format!("; --describes {}{space}/{name} would bind it", self.path.resource)
@@ -60,22 +60,22 @@ impl About<'_> {
             },
             _ => String::new(),
         };
-        Failure::NotFound(format!("{}: {absence}{hint}; {}", self.subject(), self.origin()))
+        Failure::NotFound(format!("{}: {reason}{hint}; {}", self.subject(), self.origin()))
     }
 
     /// Something is there that cannot be served.
-    pub fn refused(&self, fault: &RefusalReason) -> Failure {
+    pub fn refused(&self, reason: &RefusalReason) -> Failure {
         let metric = &self.path.metric;
         let write = |value: &str| {
             let resource = &self.path.resource;
             format!("; write a rule: {{name: {metric}, object: {resource}, source: {}, value: {value}}}", self.source)
         };
-        let hint = match fault {
-            RefusalReason::Several if self.by_name => write(&format!("sum({metric})")),
-            RefusalReason::NotAGauge(_) if self.by_name => write(&format!("max({metric})")),
+        let hint = match reason {
+            RefusalReason::Several if self.implicit => write(&format!("sum({metric})")),
+            RefusalReason::NotAGauge(_) if self.implicit => write(&format!("max({metric})")),
             _ => String::new(),
         };
-        Failure::Unavailable(format!("{}: {fault}{hint}; {}", self.subject(), self.origin()))
+        Failure::Unavailable(format!("{}: {reason}{hint}; {}", self.subject(), self.origin()))
     }
 
     /// The page as a whole has no answer for the rule.
@@ -83,8 +83,8 @@ impl About<'_> {
         Failure::Unavailable(format!("{}: {why}; {}", self.subject(), self.origin()))
     }
 
-    /// No object of this name, or none that the selector picks.
-    pub fn nobody(&self) -> Failure {
+    /// No object has this name, or `labelSelector` selects none.
+    pub fn no_object(&self) -> Failure {
         let why = match self.path.name {
             ObjectName::One(_) => "there is no such object",
             ObjectName::All => "labelSelector matches no object",
@@ -111,15 +111,15 @@ impl About<'_> {
         ))
     }
 
-    fn subject(&self) -> Subject<'_> {
-        Subject(self.path)
+    fn subject(&self) -> DescribedMetric<'_> {
+        DescribedMetric(self.path)
     }
 
     /// What of a page is the value, as text.
     pub fn value(&self) -> String {
         match &self.rule.value {
             Value::Series(expr) => expr.to_string(),
-            Value::QueryTemplate(written) => written.text().to_owned(),
+            Value::QueryTemplate(template) => template.text().to_owned(),
             Value::Json(expr) => expr.to_string(),
             Value::Number => "the number".to_owned(),
             Value::Named(name) => name.clone(),
@@ -131,11 +131,11 @@ impl About<'_> {
     }
 }
 
-/// What was asked for, in words: `queue_depth of services/web in namespace shop`.
+/// The metric of a request, in words: `queue_depth of services/web in namespace shop`.
 #[derive(Clone, Copy, Debug)]
-pub struct Subject<'a>(pub &'a MetricPath);
+pub struct DescribedMetric<'a>(pub &'a MetricPath);
 
-impl fmt::Display for Subject<'_> {
+impl fmt::Display for DescribedMetric<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let MetricPath { namespace, resource, name, metric, .. } = self.0;
         match name {

@@ -9,11 +9,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::sample_bound::Bound;
 use crate::parse::duration::millis;
 use crate::promql::evaluate::{Labels, Sample, Series};
-use crate::source::error::SourceError;
-use crate::source::page::Refusal;
-pub use snapshot::{Snapshot, SnapshotData, StoredSeries, picks};
+pub use snapshot::{ScrapeError, Snapshot, SnapshotData, StoredSeries, picks};
 
 /// Bytes for the samples of all rules together.
 #[derive(Debug)]
@@ -31,11 +30,11 @@ pub struct SampleStore {
     apart: i64,
     most_series: usize,
     budget: Arc<SampleBudget>,
-    sampling: Mutex<Sampling>,
+    state: Mutex<StoreState>,
 }
 
 #[derive(Debug, Default)]
-struct Sampling {
+struct StoreState {
     objects: HashMap<String, Object>,
     series: usize,
     /// Each set of labels once: pods of one kind mostly have the same.
@@ -67,28 +66,6 @@ struct Ring {
     samples: VecDeque<Sample>,
 }
 
-/// What there is too little of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Bound {
-    /// A rule keeps so many series.
-    Series(usize),
-    /// All rules together keep so many bytes.
-    Bytes(usize),
-    /// So many selections of objects are sampled.
-    Selections(usize),
-    /// So many of them of one namespace.
-    OfNamespace(usize),
-}
-
-/// Why an object could not be sampled.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ScrapeError {
-    /// There was no page.
-    Failed(SourceError),
-    /// There was one without an answer for the rule.
-    Refused(Refusal),
-}
-
 /// What is asked of a sampling.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Lookup {
@@ -98,6 +75,26 @@ pub enum Lookup {
     Nothing,
     /// There is no budget for all of it.
     Full(Bound),
+}
+
+/// The numbers of a [`Lookup`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum StoreSummary {
+    /// Nothing is stored.
+    NotSampled,
+    /// There is no budget for all of it.
+    Full(Bound),
+    /// Something is stored.
+    Sampled {
+        /// How often the page was sampled.
+        times: usize,
+        /// Milliseconds from the first time to the last.
+        span: i64,
+        /// Series that are stored.
+        series: usize,
+        /// Why the last scrape failed.
+        scrape_error: Option<ScrapeError>,
+    },
 }
 
 impl SampleBudget {
@@ -120,15 +117,15 @@ impl SampleStore {
     /// For a rule that looks back for so long, sampled this often.
     pub fn new(window: Duration, interval: Duration, most_series: usize, budget: Arc<SampleBudget>) -> Self {
         let (keep, apart) = (millis(window + 2 * interval), millis(interval / 2));
-        Self { keep, apart, most_series, budget, sampling: Mutex::default() }
+        Self { keep, apart, most_series, budget, state: Mutex::default() }
     }
 
     /// Takes the samples that were on an object's page at one time, in milliseconds of a clock that is never set; a sample may
     /// have a time of its own, and counts once however often it is seen. An object with another incarnation is another object:
     /// between the two is a gap, not a change.
     pub fn observe(&self, object: &str, incarnation: &str, at: i64, samples: impl Iterator<Item = (Labels, Sample)>) {
-        let mut sampling = self.lock();
-        let Sampling { objects, series: count, labels: shared, full } = &mut *sampling;
+        let mut state = self.lock();
+        let StoreState { objects, series: count, labels: shared, full } = &mut *state;
         let most = Bound::Bytes(self.budget.most);
         let Some(known) = self.object(objects, count, object, incarnation, at) else { return *full = Some((at, most)) };
         known.scrape_error = None;
@@ -182,8 +179,8 @@ impl SampleStore {
 
     /// Remembers why there were no samples of an object at one time.
     pub fn fail(&self, object: &str, incarnation: &str, at: i64, scrape_error: ScrapeError) {
-        let mut sampling = self.lock();
-        let Sampling { objects, series: count, .. } = &mut *sampling;
+        let mut state = self.lock();
+        let StoreState { objects, series: count, .. } = &mut *state;
         if let Some(known) = self.object(objects, count, object, incarnation, at) {
             self.forget(known, count, at);
             known.scrape_error = Some(scrape_error);
@@ -219,11 +216,11 @@ impl SampleStore {
 
     /// What is known of an object that has this incarnation.
     pub fn seen(&self, object: &str, incarnation: &str) -> Lookup {
-        let sampling = self.lock();
-        if let Some((_, bound)) = sampling.full {
+        let state = self.lock();
+        if let Some((_, bound)) = state.full {
             return Lookup::Full(bound);
         }
-        match sampling.objects.get(object).filter(|known| known.incarnation == incarnation) {
+        match state.objects.get(object).filter(|known| known.incarnation == incarnation) {
             None => Lookup::Nothing,
             Some(Object { times, scrape_error, series, .. }) => {
                 let series = series.iter().map(|(labels, Ring { seen, samples })| StoredSeries {
@@ -238,8 +235,8 @@ impl SampleStore {
 
     /// Forgets objects that nobody has tried to sample for as long as samples are of use.
     pub fn prune(&self, now: i64) {
-        let mut sampling = self.lock();
-        let Sampling { objects, series, labels, full } = &mut *sampling;
+        let mut state = self.lock();
+        let StoreState { objects, series, labels, full } = &mut *state;
         objects.retain(|name, object| {
             let stays = object.tried >= now - self.keep;
             if !stays {
@@ -255,8 +252,8 @@ impl SampleStore {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Sampling> {
-        self.sampling.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, StoreState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -302,33 +299,34 @@ impl Object {
 }
 
 impl Lookup {
-    /// In a line for people.
-    pub fn describe(&self) -> String {
+    /// Its numbers, for people.
+    pub fn summary(&self) -> StoreSummary {
         match self {
-            Self::Nothing => "not sampled yet".to_owned(),
-            Self::Full(bound) => format!("no budget: {bound}"),
-            Self::Snapshot(Snapshot { times, scrape_error, series }) => {
-                let span = times.first().zip(times.last()).map_or(0, |(first, last)| last - first);
-                let (times, series) = (times.len(), series.len());
-                let sampled =
-                    format!("sampled {times} times over {}.{:03}s, {series} series", span / 1_000, span % 1_000);
-                match scrape_error {
-                    None => sampled,
-                    Some(ScrapeError::Failed(error)) => format!("{sampled}; then {}", error.detail()),
-                    Some(ScrapeError::Refused(refusal)) => format!("{sampled}; then {refusal}"),
-                }
-            }
+            Self::Nothing => StoreSummary::NotSampled,
+            Self::Full(bound) => StoreSummary::Full(*bound),
+            Self::Snapshot(Snapshot { times, scrape_error, series }) => StoreSummary::Sampled {
+                times: times.len(),
+                span: times.first().zip(times.last()).map_or(0, |(first, last)| last - first),
+                series: series.len(),
+                scrape_error: scrape_error.clone(),
+            },
         }
     }
 }
 
-impl fmt::Display for Bound {
+impl fmt::Display for StoreSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Series(most) => write!(f, "more than {most} series of a rule over time"),
-            Self::Selections(most) => write!(f, "{most} other selections of objects are sampled already"),
-            Self::OfNamespace(most) => write!(f, "{most} other selections of this namespace are sampled already"),
-            Self::Bytes(most) => write!(f, "more than {} MiB of samples of all rules over time", most >> 20),
+            Self::NotSampled => f.write_str("not sampled yet"),
+            Self::Full(bound) => write!(f, "no budget: {bound}"),
+            Self::Sampled { times, span, series, scrape_error } => {
+                write!(f, "sampled {times} times over {}.{:03}s, {series} series", span / 1_000, span % 1_000)?;
+                match scrape_error {
+                    None => Ok(()),
+                    Some(ScrapeError::Failed(error)) => write!(f, "; then {}", error.detail()),
+                    Some(ScrapeError::Refused(refusal)) => write!(f, "; then {refusal}"),
+                }
+            }
         }
     }
 }

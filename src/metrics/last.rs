@@ -7,7 +7,7 @@ use super::outcome::ServedValue;
 
 /// Object by namespace and name, and the `metricLabelSelector` it was asked with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
+pub struct ValueKey {
     /// `resource/namespace/name`.
     pub object: String,
     /// Canonical text.
@@ -19,22 +19,22 @@ pub struct Key {
 #[derive(Debug)]
 pub struct LastValues {
     max: usize,
-    values: Mutex<HashMap<Key, ServedValue>>,
+    values: Mutex<HashMap<ValueKey, ServedValue>>,
 }
 
 impl LastValues {
-    /// SampleBudget for `max` objects.
+    /// Remembers up to `max` objects.
     pub fn new(max: usize) -> Self {
         Self { max, values: Mutex::new(HashMap::new()) }
     }
 
     /// The last good value.
-    pub fn get(&self, key: &Key) -> Option<ServedValue> {
+    pub fn get(&self, key: &ValueKey) -> Option<ServedValue> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
     }
 
-    /// Remembers a value; those older than `oldest` (Unix milliseconds) make budget first.
-    pub fn set(&self, key: Key, value: ServedValue, oldest: i64) {
+    /// Remembers a value; those older than `oldest` (Unix milliseconds) make room first.
+    pub fn set(&self, key: ValueKey, value: ServedValue, oldest: i64) {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         if values.len() >= self.max && !values.contains_key(&key) {
             values.retain(|_, value| value.at >= oldest);
@@ -57,8 +57,8 @@ mod tests {
     use super::*;
     use crate::parse::quantity::Milli;
 
-    fn key(name: &str) -> Key {
-        Key { object: format!("pods/shop/{name}"), selector: String::new() }
+    fn key(name: &str) -> ValueKey {
+        ValueKey { object: format!("pods/shop/{name}"), selector: String::new() }
     }
 
     #[test]

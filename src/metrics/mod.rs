@@ -1,5 +1,6 @@
 //! From a rule, objects and selectors to values, or to the reason why there are none.
 
+mod answer;
 mod evaluation;
 pub mod failure;
 pub mod history;
@@ -10,54 +11,40 @@ pub mod objects;
 pub mod outcome;
 mod over_time;
 mod page_data;
+mod page_members;
 mod pods;
 mod prometheus;
 mod request;
 pub mod rules;
+mod sample_bound;
+mod sampler;
 mod scrape;
-pub mod select;
+mod select;
+mod subject;
+mod tally;
+mod targets;
 pub mod trace;
+mod url;
+mod wildcard;
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::config::model::{Config, ObjectKind};
-use crate::kube::custom_metrics::MetricValue;
 use crate::kube::kinds;
-use crate::kube::meta::LabelSelector;
 use crate::parse::path::MetricPath;
-use crate::parse::selector::Selector;
 use crate::source::upstream::Shared;
 use crate::source::waiting::Patience;
-use failure::{Failure, Subject};
+use failure::{DescribedMetric, Failure};
 use history::SampleBudget;
 use objects::Objects;
 use once_cell::sync::OnceCell;
-use request::Request;
+pub use request::{MetricRequest, MetricValues};
 use rules::{ActiveRule, Entry, Rules};
 use scrape::Scraper;
+use subject::{Services, Subject};
 use trace::Trace;
 
 use crate::telemetry::clock::Steady;
-
-/// What a metric request asks for.
-#[derive(Clone, Copy, Debug)]
-pub struct MetricRequest<'a> {
-    /// Which metric of which objects.
-    pub path: &'a MetricPath,
-    /// `labelSelector`: which objects, with `*`.
-    pub label_selector: &'a Selector,
-    /// `metricLabelSelector`: which series.
-    pub metric_selector: &'a Selector,
-}
-
-/// Values, and the selector to echo beside each.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Answer {
-    /// One value an object; exactly one for a named object, never none.
-    pub items: Vec<MetricValue>,
-    /// `metricLabelSelector` as an object, if there was one.
-    pub selector: Option<LabelSelector>,
-}
 
 /// All rules and their upstreams. The configuration can be replaced while requests run.
 #[derive(Debug)]
@@ -78,7 +65,7 @@ impl Metrics {
         let sampler: scrape::Sampler = {
             let (shared, objects) = (shared.clone(), objects.clone());
             Arc::new(move |served, selected, now| {
-                over_time::sample(served, selected, objects.get(), &shared, steady, now);
+                sampler::sample(served, selected, objects.get(), &shared, steady, now);
             })
         };
         let budget = Arc::new(SampleBudget::new(shared.limits().sampling.bytes));
@@ -118,23 +105,17 @@ impl Metrics {
     /// Answers one request, waiting only as `patience` allows.
     ///
     /// # Errors
-    /// Every way in which there is no honest answer; see [`Failure`].
-    pub fn answer(&self, ask: MetricRequest<'_>, patience: Patience, trace: &mut Trace) -> Result<Answer, Failure> {
-        let (served, kind) = self.rule(ask.path)?;
-        let (shared, objects) = (&*self.shared, self.objects.get());
-        let (scraper, steady) = (&self.scraper, self.steady);
-        let request = Request {
-            ask,
-            served: &served,
-            kind: &kind,
-            shared,
-            objects,
-            scraper,
-            steady,
-            incarnation: "",
-            healthy: true,
-        };
-        request.answer(patience, trace)
+    /// Every reason why a metric is not answered; see [`Failure`].
+    pub fn answer(
+        &self,
+        request: MetricRequest<'_>,
+        patience: Patience,
+        trace: &mut Trace,
+    ) -> Result<MetricValues, Failure> {
+        let (served, kind) = self.rule(request.path)?;
+        let services =
+            Services { shared: &self.shared, objects: self.objects.get(), scraper: &self.scraper, steady: self.steady };
+        answer::answer(&Subject { request, served: &served, kind: &kind, services }, patience, trace)
     }
 
     fn rule(&self, path: &MetricPath) -> Result<(Arc<ActiveRule>, Arc<ObjectKind>), Failure> {
@@ -143,11 +124,11 @@ impl Metrics {
             Entry::Rule(served, kind) if kind.namespaced == path.namespace.is_some() => Ok((served, kind)),
             Entry::Rule(_, kind) => Err(Failure::NotFound(format!(
                 "{}: {} are {}",
-                Subject(path),
+                DescribedMetric(path),
                 kind.resource,
                 if kind.namespaced { "in namespaces, and the path names none" } else { "not in namespaces" }
             ))),
-            Entry::Broken(problem) => Err(Failure::Unavailable(format!("{}: {problem}", Subject(path)))),
+            Entry::Broken(problem) => Err(Failure::Unavailable(format!("{}: {problem}", DescribedMetric(path)))),
             Entry::Unknown => {
                 let hint = match (rules.resources_of(&path.metric).as_slice(), kinds::suggest(&path.resource)) {
                     ([], Some(plural)) if plural.resource != path.resource => {
@@ -156,7 +137,7 @@ impl Metrics {
                     ([], _) => String::new(),
                     (resources, _) => format!("; there are rules for {}", resources.join(", ")),
                 };
-                Err(Failure::NotFound(format!("{}: no rule is configured for it{hint}", Subject(path))))
+                Err(Failure::NotFound(format!("{}: no rule is configured for it{hint}", DescribedMetric(path))))
             }
         }
     }

@@ -4,19 +4,29 @@ use std::borrow::Cow;
 
 use once_cell::sync::Lazy;
 
-use super::request::Request;
+use super::rules::ActiveRule;
 use super::select::{self, Naming};
-use crate::config::model::Identity;
-use crate::parse::path::ObjectName;
+use crate::config::model::{Identity, ObjectKind};
+use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::url_template::Placeholder;
 
 /// Labels that name a namespace where the rule does not say: what a scrape has renamed comes first.
 static NAMESPACES: Lazy<[String; 2]> = Lazy::new(|| ["exported_namespace", "namespace"].map(str::to_owned));
 
-impl Request<'_> {
-    /// For the rule and the objects asked for.
-    pub(super) fn naming(&self) -> Naming<'_> {
-        let path = self.ask.path;
+/// How the members of a page name objects of this kind, for a request with this path.
+pub(super) fn of<'a>(path: &'a MetricPath, served: &'a ActiveRule, kind: &'a ObjectKind) -> Naming<'a> {
+    Namer { path, served, kind }.naming()
+}
+
+struct Namer<'a> {
+    path: &'a MetricPath,
+    served: &'a ActiveRule,
+    kind: &'a ObjectKind,
+}
+
+impl<'a> Namer<'a> {
+    fn naming(&self) -> Naming<'a> {
+        let path = self.path;
         let own_name = match &path.name {
             ObjectName::One(name) => name.as_str(),
             ObjectName::All => "",
@@ -39,8 +49,8 @@ impl Request<'_> {
         }
     }
 
-    fn naming_by_labels<'s>(&'s self, namespace: &'s [String], name: &'s [String]) -> Naming<'s> {
-        let or_namespaces = |given: &'s [String]| match given {
+    fn naming_by_labels(&self, namespace: &'a [String], name: &'a [String]) -> Naming<'a> {
+        let or_namespaces = |given: &'a [String]| match given {
             [] => NAMESPACES.as_slice(),
             given => given,
         };
@@ -64,13 +74,13 @@ impl Request<'_> {
 
     /// The namespace of what names none: the only one that the source describes, or the one its URL or query was made for;
     /// by name, whatever is asked for.
-    fn default_namespace(&self) -> Option<&str> {
+    fn default_namespace(&self) -> Option<&'a str> {
         let source = self.served.upstream.source();
-        let asked = match &self.ask.path.name {
+        let asked = match &self.path.name {
             ObjectName::One(name) if self.kind.resource == "namespaces" => Some(name.as_str()),
-            _ => self.ask.path.namespace.as_deref(),
+            _ => self.path.namespace.as_deref(),
         };
-        let told = self.served.by_name || source.uses(Placeholder::Namespace) || source.is_prometheus();
-        if told { asked } else { source.namespaces.single() }
+        let any = self.served.implicit || source.uses(Placeholder::Namespace) || source.is_prometheus();
+        if any { asked } else { source.namespaces.single() }
     }
 }

@@ -19,8 +19,8 @@ use crate::source::cache::{Cache, Loaded, Outcome, Wait};
 #[derive(Debug)]
 pub struct Objects {
     client: Arc<Client>,
-    pods: Cache<Key, Result<Vec<Pod>, CallError>>,
-    names: Cache<Key, Result<Vec<String>, CallError>>,
+    pods: Cache<ListKey, Result<Vec<Pod>, CallError>>,
+    names: Cache<ListKey, Result<Vec<String>, CallError>>,
     limits: Limits,
     /// Resources whose last list failed, so that only changes are logged.
     failing: Mutex<BTreeSet<String>>,
@@ -28,7 +28,7 @@ pub struct Objects {
 
 /// A selection of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
+struct ListKey {
     resource: String,
     namespace: Option<String>,
     label_selector: String,
@@ -96,14 +96,14 @@ impl Objects {
 
     fn list<T>(
         &self,
-        cache: &Cache<Key, Result<T, CallError>>,
+        cache: &Cache<ListKey, Result<T, CallError>>,
         resource: &str,
         of: Selection<'_>,
         wait: Wait,
         now: Instant,
         load: impl FnOnce(Instant) -> (Result<T, CallError>, usize),
     ) -> Result<Arc<Result<T, CallError>>, Unlisted> {
-        let key = Key {
+        let key = ListKey {
             resource: resource.to_owned(),
             namespace: of.namespace.map(str::to_owned),
             label_selector: of.label_selector.to_owned(),

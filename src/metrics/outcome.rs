@@ -16,7 +16,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use super::history::Bound;
+use super::sample_bound::Bound;
 use crate::config::model::{OnMissing, OnNan, Rule};
 use crate::parse::exposition::Kind;
 use crate::parse::quantity::{Milli, NotServable};
@@ -152,9 +152,9 @@ impl Policy {
 /// Judges what was found on a page that was scraped at `scraped`, at the time `now` (both Unix milliseconds); `last` is
 /// the last value served for the object.
 pub fn judge(finding: Finding, policy: &Policy, scraped: i64, now: i64, last: Option<ServedValue>) -> Verdict {
-    let absence = match finding {
-        Finding::Unusable(fault) => return Verdict::Refuse(fault),
-        Finding::Nothing(absence) => absence,
+    let reason = match finding {
+        Finding::Unusable(reason) => return Verdict::Refuse(reason),
+        Finding::Nothing(reason) => reason,
         Finding::Number(Number { at, .. }) if older(at, now, policy.max_age) => MissingReason::Stale,
         Finding::Number(Number { newest, .. }) if older(now, newest, policy.max_future) => MissingReason::Future,
         Finding::Number(Number { value, at, span, .. }) => match Milli::from_f64(value) {
@@ -173,7 +173,7 @@ pub fn judge(finding: Finding, policy: &Policy, scraped: i64, now: i64, last: Op
     match (policy.on_missing, last) {
         (OnMissing::Zero, _) => Verdict::Serve(ServedValue { value: Milli(0), at: scraped, span: None }),
         (OnMissing::Last(age), Some(last)) if !older(last.at, now, age) => Verdict::Serve(last),
-        _ => Verdict::Missing(absence),
+        _ => Verdict::Missing(reason),
     }
 }
 
@@ -182,18 +182,18 @@ fn older(a: i64, b: i64, by: Duration) -> bool {
     u128::try_from(i128::from(b) - i128::from(a)).is_ok_and(|age| age > by.as_millis())
 }
 
-/// What an answer for `*` without any item is: of all the reasons for which objects were left out, the one to tell.
-/// Always the same one for the same reasons, whatever their order and number; a fault before an absence.
+/// What an answer for `*` without any item is: of all the reasons for which objects were left out, the one to name.
+/// Equal sets of reasons give the same one; a refusal comes before something missing.
 pub fn nothing_left(left_out: impl IntoIterator<Item = Verdict>) -> Option<Verdict> {
-    let (mut faults, mut absences) = (Vec::new(), Vec::new());
+    let (mut refused, mut missing) = (Vec::new(), Vec::new());
     for verdict in left_out {
         match verdict {
             Verdict::Serve(_) => {}
-            Verdict::Missing(absence) => absences.push(absence),
-            Verdict::Refuse(fault) => faults.push(fault),
+            Verdict::Missing(reason) => missing.push(reason),
+            Verdict::Refuse(reason) => refused.push(reason),
         }
     }
-    faults.into_iter().min().map(Verdict::Refuse).or_else(|| absences.into_iter().min().map(Verdict::Missing))
+    refused.into_iter().min().map(Verdict::Refuse).or_else(|| missing.into_iter().min().map(Verdict::Missing))
 }
 
 /// The name of a family's type if its series are not served by name: their numbers only make sense together or over
@@ -213,8 +213,8 @@ impl Verdict {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Serve(_) => "served",
-            Self::Missing(absence) => absence.as_str(),
-            Self::Refuse(fault) => fault.as_str(),
+            Self::Missing(reason) => reason.as_str(),
+            Self::Refuse(reason) => reason.as_str(),
         }
     }
 }
@@ -265,8 +265,8 @@ impl fmt::Display for Finding {
                 let text = format!("{value:?}");
                 f.write_str(text.strip_suffix(".0").unwrap_or(&text))
             }
-            Self::Nothing(absence) => write!(f, "nothing: {absence}"),
-            Self::Unusable(fault) => write!(f, "no one number: {fault}"),
+            Self::Nothing(reason) => write!(f, "nothing: {reason}"),
+            Self::Unusable(reason) => write!(f, "no one number: {reason}"),
         }
     }
 }
@@ -275,8 +275,8 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Serve(ServedValue { value, .. }) => write!(f, "{value}"),
-            Self::Missing(absence) => write!(f, "none: {absence}"),
-            Self::Refuse(fault) => write!(f, "none: {fault}"),
+            Self::Missing(reason) => write!(f, "none: {reason}"),
+            Self::Refuse(reason) => write!(f, "none: {reason}"),
         }
     }
 }

@@ -2,74 +2,76 @@
 //! their namespace, with each object's value told apart by its label.
 
 use super::failure::Failure;
-use super::request::Request;
 use super::select;
-use super::trace::Trace;
+use super::subject::{Scrape, Subject};
+use super::trace::{Event, Trace};
+use super::wildcard;
 use crate::config::model::{Identity, Namespaces, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::parse::path::ObjectName;
 use crate::parse::selector::{Operator, Requirement};
 use crate::promql::{MatchOp, Matcher, Scope};
 use crate::source::error::SourceError;
-use crate::source::prometheus::{Question, Sample};
+use crate::source::prometheus::{InstantQuery, Sample};
 use crate::source::waiting::{Patience, Waiting};
 
-/// The values of the objects that are asked for.
+/// The values of the objects that the request is for.
 pub(super) fn answer(
-    request: &Request<'_>,
+    subject: &Subject<'_>,
     patience: Patience,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
-    let question = question(request)?;
-    trace.note("query", || question.query.clone());
-    let upstream = &request.served.upstream;
+    let query = query(subject)?;
+    trace.record(|| Event::Query { query: query.promql.clone() });
+    let upstream = &subject.served.upstream;
     let waiting = Waiting::Source(upstream.index());
-    let answer = match upstream.answer(&question, patience.wait_for(waiting)) {
-        Ok(answer) => answer,
+    let result = match upstream.query(&query, patience.wait_for(waiting)) {
+        Ok(result) => result,
         Err(SourceError::WouldWait) => return Err(Failure::WouldWait(waiting)),
         Err(error) => {
-            trace.note("failed", || error.detail());
-            return Err(request.about().source(&error));
+            trace.record(|| Event::FetchFailed { error: error.clone() });
+            return Err(subject.about().source(&error));
         }
     };
-    trace.note("answer", || answer.describe());
-    let samples: Vec<&Sample> = answer.samples.iter().collect();
-    match &request.ask.path.name {
-        ObjectName::One(name) => request.named(name, request.one(&samples, answer.at, trace)),
-        ObjectName::All => request.all(&samples, answer.at, patience, trace),
+    trace.record(|| Event::QueryResult { summary: result.summary() });
+    let samples: Vec<&Sample> = result.samples.iter().collect();
+    let scrape = Scrape::of_page(result.at);
+    match &subject.request.path.name {
+        ObjectName::One(name) => subject.named(name, &samples, scrape, trace),
+        ObjectName::All => wildcard::answer(subject, &samples, scrape, patience, trace),
     }
 }
 
-fn question(request: &Request<'_>) -> Result<Question, Failure> {
-    let rule = &request.served.rule;
+fn query(subject: &Subject<'_>) -> Result<InstantQuery, Failure> {
+    let rule = &subject.served.rule;
     let (namespace, name) = match &rule.identity {
         Identity::Labels { namespace, name } => (namespace.first(), name.first()),
         _ => (None, None),
     };
     let too_much =
-        || request.about().bad_request(&"metricLabelSelector holds more values than one regular expression can");
-    let matchers = matchers(request, namespace, name).ok_or_else(too_much)?;
+        || subject.about().bad_request(&"metricLabelSelector holds more values than one regular expression can");
+    let matchers = matchers(subject, namespace, name).ok_or_else(too_much)?;
     let scope = Scope { matchers, by: name.cloned() };
-    let query = match &rule.value {
-        Value::Series(expr) => expr.inject(&scope).map_err(|dropped| request.about().page(&dropped))?.to_string(),
-        Value::QueryTemplate(written) => written.inject(&scope),
+    let promql = match &rule.value {
+        Value::Series(expr) => expr.inject(&scope).map_err(|dropped| subject.about().page(&dropped))?.to_string(),
+        Value::QueryTemplate(template) => template.inject(&scope),
         Value::Json(_) | Value::Number | Value::Named(_) => {
-            return Err(request.about().page(&"its source takes PromQL"));
+            return Err(subject.about().page(&"its source takes PromQL"));
         }
     };
-    Ok(Question { query, lookback: rule.max_age, namespace: namespace.cloned(), name: name.cloned() })
+    Ok(InstantQuery { promql, lookback: rule.max_age, namespace: namespace.cloned(), name: name.cloned() })
 }
 
 /// What narrows the query; `None` where a regular expression would be too large.
-fn matchers(request: &Request<'_>, namespace: Option<&String>, name: Option<&String>) -> Option<Vec<Matcher>> {
-    let limit = request.shared.limits().expression.regex;
-    let path = request.ask.path;
+fn matchers(subject: &Subject<'_>, namespace: Option<&String>, name: Option<&String>) -> Option<Vec<Matcher>> {
+    let limit = subject.services.shared.limits().expression.regex;
+    let path = subject.request.path;
     let mut matchers = Vec::new();
     match (namespace, name, path.namespace.as_deref()) {
         (Some(label), _, Some(asked)) => matchers.push(Matcher::new(label, MatchOp::Equal, asked, limit).ok()?),
         // Namespaces themselves are told apart by the label that names them, and are not all ours to describe.
-        (_, Some(label), None) if request.kind.resource == "namespaces" => {
-            match (&path.name, &request.served.upstream.source().namespaces) {
+        (_, Some(label), None) if subject.kind.resource == "namespaces" => {
+            match (&path.name, &subject.served.upstream.source().namespaces) {
                 (ObjectName::One(asked), _) => matchers.push(Matcher::new(label, MatchOp::Equal, asked, limit).ok()?),
                 (ObjectName::All, Namespaces::Only(names)) => matchers.push(one_of(label, true, names, limit)?),
                 (ObjectName::All, Namespaces::All) => {}
@@ -77,7 +79,7 @@ fn matchers(request: &Request<'_>, namespace: Option<&String>, name: Option<&Str
         }
         _ => {}
     }
-    for requirement in request.ask.metric_selector.requirements() {
+    for requirement in subject.request.metric_selector.requirements() {
         narrow(requirement, limit, &mut matchers)?;
     }
     Some(matchers)
@@ -100,7 +102,7 @@ fn narrow(requirement: &Requirement, limit: usize, matchers: &mut Vec<Matcher>) 
         }
         Operator::NotEquals | Operator::NotIn if values.is_empty() => {}
         Operator::NotEquals | Operator::NotIn => matchers.push(one_of(&label, false, &values, limit)?),
-        // Refused before; see `Request::metric_selector`.
+        // Refused before; see `Subject::metric_selector`.
         Operator::GreaterThan | Operator::LessThan => {}
     }
     Some(())

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::history::{SampleBudget, SampleStore, Snapshot};
 use super::last::LastValues;
 use crate::config::limits::Limits;
-use crate::config::model::{Bound, ByName, Config, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, Value};
+use crate::config::model::{
+    Bound, Config, Identity, ImplicitRules, Namespaces, ObjectKind, OnMissing, OnNan, Rule, Value,
+};
 use crate::kube::kinds;
 use crate::parse::duration::millis;
 use crate::parse::path::Version;
@@ -28,8 +30,8 @@ pub struct ActiveRule {
     pub last: Option<Arc<LastValues>>,
     /// What was sampled, where its value looks back.
     pub sampling: Option<Sampling>,
-    /// Made up for `--upstream`.
-    pub by_name: bool,
+    /// Not configured: made for a metric of `--upstream`.
+    pub implicit: bool,
 }
 
 /// What was sampled for a rule, and how it is sampled.
@@ -60,7 +62,7 @@ pub enum Entry {
 #[derive(Debug, Default)]
 pub struct Rules {
     entries: HashMap<String, Vec<(String, Entry)>>,
-    by_name: Option<(Arc<Upstream>, ByName)>,
+    implicit: Option<(Arc<Upstream>, ImplicitRules)>,
     problem: Option<String>,
     broken: usize,
     /// See [`Rules::printed`].
@@ -138,7 +140,8 @@ impl Rules {
                 rules.insert(resource, broken.name.clone(), kept);
             }
         }
-        rules.by_name = config.by_name.zip(upstreams.first().cloned()).map(|(by_name, upstream)| (upstream, by_name));
+        rules.implicit =
+            config.implicit.zip(upstreams.first().cloned()).map(|(implicit, upstream)| (upstream, implicit));
         rules
     }
 
@@ -159,7 +162,7 @@ impl Rules {
             OnMissing::Error | OnMissing::Zero => None,
         };
         let sampling = same.and_then(|same| same.sampling.clone()).or_else(|| Sampling::of(&want, limits, budget));
-        let served = Arc::new(ActiveRule { rule, upstream, want, last, sampling, by_name: false });
+        let served = Arc::new(ActiveRule { rule, upstream, want, last, sampling, implicit: false });
         for kind in &served.rule.objects {
             self.insert(
                 kind.resource.clone(),
@@ -197,9 +200,9 @@ impl Rules {
 
     /// What the configuration says of a resource and metric.
     pub fn find(&self, resource: &str, metric: &str) -> Entry {
-        match (self.find_entry(resource, metric), &self.by_name, &self.problem) {
+        match (self.find_entry(resource, metric), &self.implicit, &self.problem) {
             (Some(entry), _, _) => entry.clone(),
-            (None, Some((upstream, by_name)), _) => made_up(resource, metric, upstream, by_name),
+            (None, Some((upstream, implicit)), _) => implicit_rule(resource, metric, upstream, implicit),
             (None, None, Some(problem)) => Entry::Broken(problem.clone()),
             (None, None, None) => Entry::Unknown,
         }
@@ -243,10 +246,10 @@ impl Rules {
 }
 
 /// The rule for a metric of `--upstream`: the gauge of that name, for the objects its labels name.
-fn made_up(resource: &str, metric: &str, upstream: &Arc<Upstream>, by_name: &ByName) -> Entry {
+fn implicit_rule(resource: &str, metric: &str, upstream: &Arc<Upstream>, implicit: &ImplicitRules) -> Entry {
     let Some(kind) = kinds::lookup(resource).map(ObjectKind::from) else { return Entry::Unknown };
     let per_object = upstream.source().uses(Placeholder::Name);
-    let identity = match &by_name.describes {
+    let identity = match &implicit.describes {
         Some(Bound { resource: bound, .. }) if bound != resource => return Entry::Unknown,
         Some(Bound { namespace, name, .. }) => Identity::Fixed { namespace: namespace.clone(), name: name.clone() },
         None if per_object => Identity::Url,
@@ -265,7 +268,7 @@ fn made_up(resource: &str, metric: &str, upstream: &Arc<Upstream>, by_name: &ByN
         line: 0,
     };
     let want = upstream.want_named(metric);
-    let served = ActiveRule { rule, upstream: upstream.clone(), want, last: None, sampling: None, by_name: true };
+    let served = ActiveRule { rule, upstream: upstream.clone(), want, last: None, sampling: None, implicit: true };
     Entry::Rule(Arc::new(served), Arc::new(kind))
 }
 

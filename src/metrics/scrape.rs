@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 
 use log::{debug, error};
 
-use super::history::Bound;
 use super::rules::{ActiveRule, Sampling};
+use super::sample_bound::Bound;
 use crate::source::upstream::Shared;
 use crate::telemetry::bug;
 use crate::telemetry::clock::Steady;
 
 /// What samples a rule for one selection; it is called on a thread of the scraper.
-pub(super) type Sampler = Arc<dyn Fn(&Arc<ActiveRule>, &Selected, Instant) + Send + Sync>;
+pub(super) type Sampler = Arc<dyn Fn(&Arc<ActiveRule>, &SampledSelection, Instant) + Send + Sync>;
 
 /// Which objects of a rule.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Selected {
+pub(super) struct SampledSelection {
     pub(super) namespace: Option<String>,
     /// Canonical text.
     pub(super) label_selector: String,
@@ -40,7 +40,7 @@ pub(super) struct Scraper {
 #[derive(Default)]
 struct State {
     /// By the rule's address, which it keeps for as long as it is served.
-    tasks: HashMap<(usize, Selected), Task>,
+    tasks: HashMap<(usize, SampledSelection), Task>,
     /// Rules that somebody asked for before, and when what was sampled for them is of no use any more.
     fading: HashMap<usize, (Weak<ActiveRule>, Instant)>,
     started: bool,
@@ -71,7 +71,7 @@ impl Scraper {
     pub(super) fn ask(
         self: &Arc<Self>,
         served: &Arc<ActiveRule>,
-        selected: Selected,
+        selected: SampledSelection,
         interval: Duration,
     ) -> Result<(), Bound> {
         let now = self.now();
@@ -254,8 +254,12 @@ mod tests {
         Steady::new(shared.clock().now())
     }
 
-    fn selected(name: &str) -> Selected {
-        Selected { namespace: Some("shop".to_owned()), label_selector: String::new(), name: Some(name.to_owned()) }
+    fn selected(name: &str) -> SampledSelection {
+        SampledSelection {
+            namespace: Some("shop".to_owned()),
+            label_selector: String::new(),
+            name: Some(name.to_owned()),
+        }
     }
 
     #[test]
@@ -353,7 +357,7 @@ mod tests {
         let scraper = Scraper::new(shared.clone(), steady(&shared), Arc::new(|_, _, _| ()));
         let served = served(&shared);
         let ask = |namespace: &str, name| {
-            let selected = Selected { namespace: Some(namespace.to_owned()), ..selected(name) };
+            let selected = SampledSelection { namespace: Some(namespace.to_owned()), ..selected(name) };
             scraper.ask(&served, selected, INTERVAL)
         };
         assert_eq!(

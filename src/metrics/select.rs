@@ -12,7 +12,7 @@ use crate::source::prometheus::Sample;
 
 /// How a series or an item names its object.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Naming<'a> {
+pub(super) enum Naming<'a> {
     /// It need not: whatever is on the page describes this object.
     Given {
         /// The object's name.
@@ -33,7 +33,7 @@ pub enum Naming<'a> {
 
 /// What is asked of a page.
 #[derive(Clone, Debug)]
-pub struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     /// `None` for root-scoped objects.
     pub namespace: Option<&'a str>,
     /// `None` for `*`.
@@ -45,13 +45,13 @@ pub struct Wanted<'a> {
 }
 
 /// What describes one object: series, or items of a JSON page.
-pub type Members<'p, T> = Result<Vec<&'p T>, RefusalReason>;
+pub(super) type ObjectMembers<'p, T> = Result<Vec<&'p T>, RefusalReason>;
 
 /// What was found, by object name in order; or why nothing was.
-pub type Selected<'p, T> = Result<BTreeMap<String, Members<'p, T>>, MissingReason>;
+pub(super) type MembersByObject<'p, T> = Result<BTreeMap<String, ObjectMembers<'p, T>>, MissingReason>;
 
 /// Anything that may name the object it describes.
-pub trait Describes {
+pub(super) trait Describes {
     /// A label, or `None` for what has none.
     fn label(&self, _key: &str) -> Option<Cow<'_, str>> {
         None
@@ -74,12 +74,12 @@ pub trait Describes {
 }
 
 /// Sorts what is on a page to objects and keeps those that are wanted.
-pub fn select<'p, T: Describes>(
+pub(super) fn select<'p, T: Describes>(
     all: impl Iterator<Item = &'p T>,
     naming: &Naming<'_>,
     wanted: &Wanted<'_>,
-) -> Selected<'p, T> {
-    let mut objects: BTreeMap<String, Members<'p, T>> = BTreeMap::new();
+) -> MembersByObject<'p, T> {
+    let mut objects: BTreeMap<String, ObjectMembers<'p, T>> = BTreeMap::new();
     let (mut any, mut matching, mut named) = (false, false, false);
     for member in all {
         any = true;
@@ -111,11 +111,11 @@ pub fn select<'p, T: Describes>(
     }
 }
 
-/// Keeps the objects whose members match the selector; where only some do, nobody can say whether the object does.
+/// Keeps the objects whose members match the selector; where only some do, the object neither matches nor does not.
 fn by_labels<'p, T: Describes>(
-    mut objects: BTreeMap<String, Members<'p, T>>,
+    mut objects: BTreeMap<String, ObjectMembers<'p, T>>,
     selector: &Selector,
-) -> BTreeMap<String, Members<'p, T>> {
+) -> BTreeMap<String, ObjectMembers<'p, T>> {
     if !selector.is_everything() {
         objects.retain(|_, object| {
             let Ok(members) = object else { return true };
@@ -150,7 +150,7 @@ impl<'a> Naming<'a> {
 }
 
 /// Keys of `selector` that no series carries, with the labels that they do carry; `None` where every key is known.
-pub fn unknown_key<'s, T: Describes>(selector: &'s Selector, members: &[&T]) -> Option<(&'s str, Vec<String>)> {
+pub(super) fn unknown_key<'s, T: Describes>(selector: &'s Selector, members: &[&T]) -> Option<(&'s str, Vec<String>)> {
     let mut keys = selector.requirements().iter().map(Requirement::key);
     let unknown = keys.find(|key| members.iter().all(|member| label_of(*member, key).is_none()))?;
     let mut seen: Vec<String> = members.iter().flat_map(|member| member.labels()).map(str::to_owned).collect();
@@ -160,7 +160,7 @@ pub fn unknown_key<'s, T: Describes>(selector: &'s Selector, members: &[&T]) -> 
 }
 
 /// Labels that name objects of any built-in kind: a series that carries one does not describe its whole namespace.
-pub fn names_an_object(series: &Series) -> bool {
+pub(super) fn names_an_object(series: &Series) -> bool {
     series.labels().iter().any(|(label, _)| {
         let label = label.strip_prefix("exported_").unwrap_or(label);
         label != "namespace" && kinds::all().any(|kind| kind.label() == Some(label))
@@ -168,12 +168,12 @@ pub fn names_an_object(series: &Series) -> bool {
 }
 
 /// The labels that name objects of a kind where the rule does not say: what a scrape has renamed comes first.
-pub fn default_labels(kind: &ObjectKind) -> Vec<String> {
+pub(super) fn default_labels(kind: &ObjectKind) -> Vec<String> {
     kind.label.iter().flat_map(|label| [format!("exported_{label}"), label.clone()]).collect()
 }
 
-/// Whether labels match a selector, each key client_class for itself or for what Prometheus makes of it.
-pub fn matches_labels<'v>(selector: &Selector, get: impl Fn(&str) -> Option<&'v str>) -> bool {
+/// Whether labels match a selector, each key as it is or as Prometheus writes it as a label.
+pub(super) fn matches_labels<'v>(selector: &Selector, get: impl Fn(&str) -> Option<&'v str>) -> bool {
     selector.matches(|key| get(key).or_else(|| get(&plain(key))))
 }
 
@@ -191,7 +191,7 @@ fn matches<T: Describes>(selector: &Selector, member: &T) -> bool {
 }
 
 /// With what Prometheus does not allow in a name made `_`.
-pub fn plain(key: &str) -> String {
+pub(super) fn plain(key: &str) -> String {
     key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 

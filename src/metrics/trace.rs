@@ -1,43 +1,158 @@
-//! The steps of one evaluation, for `metriclet get -v`.
+//! The events of one evaluation: `metriclet get -v` prints them.
 
-/// Collects steps, or nothing at no cost.
+use std::fmt;
+use std::time::Duration;
+
+use super::history::StoreSummary;
+use super::outcome::{Finding, Verdict};
+use super::targets::SkippedTarget;
+use crate::parse::duration;
+use crate::source::error::SourceError;
+use crate::source::page::{PageSummary, Refusal};
+use crate::source::prometheus::QuerySummary;
+
+/// Collects the events of one evaluation; while it is off, nothing at no cost.
 #[derive(Debug, Default)]
-pub struct Trace(Option<Vec<Step>>);
+pub struct Trace(Option<Vec<Event>>);
 
-/// One step: what it is about, and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// `rule`, `url`, `page`, …
-    pub what: &'static str,
-    /// One line; may hold foreign text, so it is escaped before it is printed.
-    pub detail: String,
+/// One event. Texts hold what sources and callers sent, unescaped.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// This rule answers.
+    Rule { metric: String, resource: String, value: String },
+    /// Its page is here.
+    Url { url: String },
+    /// The page was read.
+    Page { summary: PageSummary },
+    /// The page could not be fetched.
+    FetchFailed { error: SourceError },
+    /// The page was read and has no answer for the rule.
+    PageRefused { refusal: Refusal },
+    /// So many series of the page match the rule.
+    SeriesMatched { count: usize },
+    /// `labelSelector` selects so many objects.
+    ObjectsSelected { count: usize },
+    /// The Kubernetes API lists so many pods for the request.
+    PodsSelected { count: usize },
+    /// The pod is not scraped.
+    PodSkipped { pod: String, reason: SkippedTarget },
+    /// The page of a pod was read.
+    PodPage { pod: String, url: String, summary: PageSummary },
+    /// The page of a pod could not be fetched.
+    PodFetchFailed { pod: String, url: String, error: SourceError },
+    /// The value looks back over samples.
+    Range { range: Duration, interval: Duration },
+    /// What was sampled of the page.
+    Samples { summary: StoreSummary },
+    /// What was sampled of a pod's page.
+    PodSamples { pod: String, url: String, summary: StoreSummary },
+    /// The query that is sent.
+    Query { query: String },
+    /// The query was answered.
+    QueryResult { summary: QuerySummary },
+    /// What was found for an object, and what is answered.
+    Judged { object: String, finding: Finding, verdict: Verdict },
 }
 
 impl Trace {
-    /// Notes nothing.
+    /// Records nothing.
     pub fn off() -> Self {
         Self(None)
     }
 
-    /// Notes every step.
+    /// Records every event.
     pub fn on() -> Self {
         Self(Some(Vec::new()))
     }
 
-    /// Notes a step, if anybody listens.
-    pub fn note(&mut self, what: &'static str, detail: impl FnOnce() -> String) {
-        if let Some(steps) = &mut self.0 {
-            steps.push(Step { what, detail: detail() });
+    /// Records an event if the trace is on.
+    pub fn record(&mut self, event: impl FnOnce() -> Event) {
+        if let Some(events) = &mut self.0 {
+            events.push(event());
         }
     }
 
-    /// Whether anybody listens.
-    pub fn listens(&self) -> bool {
+    /// Whether events are recorded.
+    pub fn is_on(&self) -> bool {
         self.0.is_some()
     }
 
-    /// The steps so far.
-    pub fn steps(&self) -> &[Step] {
+    /// The events so far.
+    pub fn events(&self) -> &[Event] {
         self.0.as_deref().unwrap_or_default()
+    }
+}
+
+impl Event {
+    /// What the event is about, in one word.
+    pub fn topic(&self) -> &'static str {
+        match self {
+            Self::Rule { .. } => "rule",
+            Self::Url { .. } => "url",
+            Self::Page { .. } | Self::PodPage { .. } | Self::PodFetchFailed { .. } => "page",
+            Self::FetchFailed { .. } => "failed",
+            Self::PageRefused { .. } => "refused",
+            Self::SeriesMatched { .. } => "series",
+            Self::ObjectsSelected { .. } => "objects",
+            Self::PodsSelected { .. } => "pods",
+            Self::PodSkipped { .. } => "pod",
+            Self::Range { .. } => "range",
+            Self::Samples { .. } | Self::PodSamples { .. } => "samples",
+            Self::Query { .. } => "query",
+            Self::QueryResult { .. } => "answer",
+            Self::Judged { .. } => "object",
+        }
+    }
+}
+
+/// One line, with its topic before it. Control characters are escaped, so that foreign text cannot reach a terminal raw.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let detail = match self {
+            Self::Rule { metric, resource, value } => format!("{metric} of {resource}, value {value}"),
+            Self::Url { url } => url.clone(),
+            Self::Page { summary } => summary.to_string(),
+            Self::QueryResult { summary } => summary.to_string(),
+            Self::FetchFailed { error } => error.detail(),
+            Self::PageRefused { refusal } => refusal.to_string(),
+            Self::SeriesMatched { count } => format!("{count} match"),
+            Self::ObjectsSelected { count } => format!("labelSelector selects {count}"),
+            Self::PodsSelected { count } => format!("{count} are selected"),
+            Self::PodSkipped { pod, reason } => format!("{pod}: not scraped: {}", reason.as_str()),
+            Self::PodPage { pod, url, summary } => format!("{pod}: {url}, {summary}"),
+            Self::PodFetchFailed { pod, url, error } => format!("{pod}: {url}, {}", error.detail()),
+            Self::Range { range, interval } => {
+                format!("looks back {}, sampled every {}", duration::format(*range), duration::format(*interval))
+            }
+            Self::Samples { summary } => summary.to_string(),
+            Self::PodSamples { pod, url, summary } => format!("{pod}: {url}, {summary}"),
+            Self::Query { query } => query.clone(),
+            Self::Judged { object, finding, verdict } => format!("{object}: found {finding}, answer {verdict}"),
+        };
+        write!(f, "{:<8} ", self.topic())?;
+        for c in detail.chars() {
+            if c.is_control() { write!(f, "{}", c.escape_default())? } else { fmt::Write::write_char(f, c)? }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_control_characters_only() {
+        let event = Event::Url { url: "a\x1b[31m\nb é".to_owned() };
+        assert_eq!(event.to_string(), "url      a\\u{1b}[31m\\nb é");
+    }
+
+    #[test]
+    fn records_while_on() {
+        let (mut on, mut off) = (Trace::on(), Trace::off());
+        for trace in [&mut on, &mut off] {
+            trace.record(|| Event::SeriesMatched { count: 2 });
+        }
+        assert_eq!((on.events(), off.events()), ([Event::SeriesMatched { count: 2 }].as_slice(), [].as_slice()));
     }
 }

@@ -57,6 +57,17 @@ pub struct Items {
     pub namespace_from: Option<Path>,
 }
 
+/// The numbers of a page, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PageSummary {
+    /// As it was read.
+    pub format: Format,
+    /// The bytes of its body.
+    pub bytes: u64,
+    /// Its samples, whether or not a rule wants them.
+    pub samples: u64,
+}
+
 /// What is kept of a page.
 #[derive(Debug)]
 pub struct Page {
@@ -207,13 +218,9 @@ impl Page {
         positions.iter().filter_map(|&at| self.series.get(at as usize))
     }
 
-    /// What it is, in a line for people.
-    pub fn describe(&self) -> String {
-        let Self { bytes, samples, format, .. } = self;
-        match format {
-            Format::Prometheus | Format::OpenMetrics => format!("{}, {bytes} bytes, {samples} samples", name(*format)),
-            Format::Json | Format::Number => format!("{}, {bytes} bytes", name(*format)),
-        }
+    /// Its numbers.
+    pub fn summary(&self) -> PageSummary {
+        PageSummary { format: self.format, bytes: self.bytes, samples: self.samples }
     }
 
     /// Bytes of memory it holds, roughly.
@@ -221,6 +228,17 @@ impl Page {
         let series: usize = self.series.iter().map(|series| size_of::<Series>() + series.text.len()).sum();
         let found: usize = self.found.iter().map(|(_, found)| size_of::<(u64, Found)>() + found.cost()).sum();
         size_of::<Self>() + series + found
+    }
+}
+
+impl fmt::Display for PageSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { format, bytes, samples } = self;
+        write!(f, "{}, {bytes} bytes", name(*format))?;
+        match format {
+            Format::Prometheus | Format::OpenMetrics => write!(f, ", {samples} samples"),
+            Format::Json | Format::Number => Ok(()),
+        }
     }
 }
 

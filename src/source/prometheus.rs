@@ -1,6 +1,7 @@
 //! One query to a server with Prometheus' HTTP API, and its answer, of which no doubtful part is taken.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io::Read;
 use std::time::Duration;
 
@@ -19,9 +20,9 @@ const REFUSAL: u64 = 64 * 1024;
 
 /// What is asked, and what of the answer is wanted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Question {
-    /// PromQL.
-    pub query: String,
+pub struct InstantQuery {
+    /// The expression.
+    pub promql: String,
     /// How old the latest sample of a series may be.
     pub lookback: Duration,
     /// The label that names an object's namespace.
@@ -32,13 +33,28 @@ pub struct Question {
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answer {
+pub struct QueryResult {
     /// When it came, Unix milliseconds.
     pub at: i64,
     /// The bytes of its body.
     pub bytes: u64,
     /// One for each element of the result.
     pub samples: Vec<Sample>,
+}
+
+/// The numbers of a result, for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuerySummary {
+    /// The bytes of its body.
+    pub bytes: u64,
+    /// Its samples.
+    pub samples: usize,
+}
+
+impl fmt::Display for QuerySummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "result of {} bytes, {} samples", self.bytes, self.samples)
+    }
 }
 
 /// One element of a result.
@@ -54,17 +70,17 @@ pub struct Sample {
     pub at: i64,
 }
 
-impl Question {
+impl InstantQuery {
     /// What is sent.
     pub fn form(&self) -> [(&'static str, String); 2] {
-        [("query", self.query.clone()), ("lookback_delta", self.lookback.as_secs_f64().to_string())]
+        [("query", self.promql.clone()), ("lookback_delta", self.lookback.as_secs_f64().to_string())]
     }
 }
 
-impl Answer {
-    /// What it is, in a line for people.
-    pub fn describe(&self) -> String {
-        format!("answer of {} bytes, {} samples", self.bytes, self.samples.len())
+impl QueryResult {
+    /// Its numbers.
+    pub fn summary(&self) -> QuerySummary {
+        QuerySummary { bytes: self.bytes, samples: self.samples.len() }
     }
 
     /// Bytes of memory it holds, roughly.
@@ -120,7 +136,7 @@ struct Element {
 ///
 /// # Errors
 /// Unless it is a whole vector of numbers.
-pub fn read(body: &mut dyn Read, question: &Question, at: i64, limits: &Limits) -> Result<Answer, SourceError> {
+pub fn read(body: &mut dyn Read, query: &InstantQuery, at: i64, limits: &Limits) -> Result<QueryResult, SourceError> {
     let cap = limits.prometheus.bytes as u64;
     let bytes = take(body, cap + 1)?;
     if bytes.len() as u64 > cap {
@@ -148,8 +164,8 @@ pub fn read(body: &mut dyn Read, question: &Question, at: i64, limits: &Limits) 
     if result.len() > limits.page.kept_series {
         return Err(bad(&format!("answered more than {} values", limits.page.kept_series), &result.len()));
     }
-    let samples: Result<_, _> = result.into_iter().map(|element| sample(element, question)).collect();
-    Ok(Answer { at, bytes: bytes.len() as u64, samples: samples? })
+    let samples: Result<_, _> = result.into_iter().map(|element| sample(element, query)).collect();
+    Ok(QueryResult { at, bytes: bytes.len() as u64, samples: samples? })
 }
 
 /// Why a server answered another status than 200.
@@ -160,12 +176,12 @@ pub fn refused(status: u16, body: &mut dyn Read) -> SourceError {
     }
 }
 
-fn sample(mut element: Element, question: &Question) -> Result<Sample, SourceError> {
+fn sample(mut element: Element, query: &InstantQuery) -> Result<Sample, SourceError> {
     let mut label = |wanted: &Option<String>| {
         let value = element.metric.remove(wanted.as_ref()?)?;
         Some(value.into_boxed_str())
     };
-    let (name, namespace) = (label(&question.name), label(&question.namespace));
+    let (name, namespace) = (label(&query.name), label(&query.namespace));
     let Some((seconds, text)) = element.value else {
         let found = if element.histogram.is_some() { "a native histogram" } else { "an element without a value" };
         return Err(bad(&format!("answered {found}, and a number is wanted"), &found));
@@ -210,8 +226,8 @@ mod tests {
     use crate::config::limits::{PageLimits, PrometheusLimits};
 
     fn answer(body: &str) -> Result<Vec<Sample>, String> {
-        let question = Question {
-            query: "up".to_owned(),
+        let query = InstantQuery {
+            promql: "up".to_owned(),
             lookback: Duration::from_secs(120),
             namespace: Some("namespace".to_owned()),
             name: Some("pod".to_owned()),
@@ -221,7 +237,7 @@ mod tests {
             prometheus: PrometheusLimits { bytes: 300, ..PrometheusLimits::default() },
             ..Limits::default()
         };
-        let read = read(&mut body.as_bytes(), &question, 0, &limits);
+        let read = read(&mut body.as_bytes(), &query, 0, &limits);
         read.map(|answer| answer.samples).map_err(|error| error.detail())
     }
 

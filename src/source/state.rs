@@ -87,7 +87,8 @@ impl UrlStates {
         if self.states.len() < self.max {
             return;
         }
-        let mut urls: Vec<(i64, String)> = self.states.iter().map(|(url, state)| (state.last_fetch, url.clone())).collect();
+        let mut urls: Vec<(i64, String)> =
+            self.states.iter().map(|(url, state)| (state.last_fetch, url.clone())).collect();
         urls.sort_unstable();
         for (_, url) in urls.iter().take(self.max.div_ceil(2)) {
             self.states.remove(url);

@@ -13,7 +13,7 @@ use super::error::{Phase, SourceError};
 use super::fetch::{Fetcher, Head};
 use super::page::{Page, Query, Want};
 use super::pool::{Gathered, Pool, Share};
-use super::prometheus::{self, Answer, Question};
+use super::prometheus::{self, InstantQuery, QueryResult};
 use super::resolve::Resolver;
 use super::state::{Change, UrlStates};
 use crate::config::limits::Limits;
@@ -49,7 +49,7 @@ pub struct Upstream {
     wants: Mutex<Wants>,
     states: Mutex<UrlStates>,
     pages: Arc<Pages>,
-    answers: Cache<Question, Result<Arc<Answer>, SourceError>>,
+    answers: Cache<InstantQuery, Result<Arc<QueryResult>, SourceError>>,
     shared: Arc<Shared>,
     counters: Arc<Fetches>,
 }
@@ -159,21 +159,21 @@ impl Upstream {
         settled(self.pages.get(&key, now, wait, covers, || self.load(&key, wait)))
     }
 
-    /// What the server answers to a question: likewise.
+    /// What the server answers to a query: likewise.
     ///
     /// # Errors
     /// Why there is no answer; [`SourceError::WouldWait`] if it takes a fetch to know.
-    pub fn answer(&self, question: &Question, wait: Wait) -> Result<Arc<Answer>, SourceError> {
+    pub fn query(&self, query: &InstantQuery, wait: Wait) -> Result<Arc<QueryResult>, SourceError> {
         let now = self.shared.clock.now().monotonic;
         let load = || {
             let time = self.time(wait);
-            let asked = self.ask(question, time);
+            let result = self.ask(query, time);
             let url = below(&self.source.target).unwrap_or_default();
-            let hurried = self.is_hurried(&asked, time);
-            self.tell(&url, asked.as_ref().map(|answer| (answer.bytes, || answer.describe())), hurried);
-            self.loaded(asked, Answer::cost, question.query.len(), time)
+            let hurried = self.is_hurried(&result, time);
+            self.tell(&url, result.as_ref().map(|result| (result.bytes, || result.summary().to_string())), hurried);
+            self.loaded(result, QueryResult::cost, query.promql.len(), time)
         };
-        settled(self.answers.get(question, now, wait, |_| true, load))
+        settled(self.answers.get(query, now, wait, |_| true, load))
     }
 
     /// The pages at all of `urls`, fetched side by side: as many at a time as there are threads for it. What is not there
@@ -234,7 +234,7 @@ impl Upstream {
         };
         let fetched = self.fetch(url, &wants, time);
         let hurried = self.is_hurried(&fetched, time);
-        self.tell(url, fetched.as_ref().map(|page| (page.bytes, || page.describe())), hurried);
+        self.tell(url, fetched.as_ref().map(|page| (page.bytes, || page.summary().to_string())), hurried);
         let mut loaded = self.loaded(fetched, Page::cost, url.len(), time);
         let is_unconnected =
             |outcome: &Result<Arc<Page>, SourceError>| outcome.as_ref().is_err_and(SourceError::is_unconnected);
@@ -274,11 +274,11 @@ impl Upstream {
         Loaded { value: fetched.map(Arc::new), until, cost, shared: !hurried }
     }
 
-    fn ask(&self, question: &Question, time: Duration) -> Result<Answer, SourceError> {
+    fn ask(&self, query: &InstantQuery, time: Duration) -> Result<QueryResult, SourceError> {
         let url = below(&self.source.target).ok_or(SourceError::Bug)?;
-        self.fetcher.post(&url, "application/json", &question.form(), time, |head, body| match head.refused {
+        self.fetcher.post(&url, "application/json", &query.form(), time, |head, body| match head.refused {
             Some(status) => Err(prometheus::refused(status, body)),
-            None => prometheus::read(body, question, self.shared.clock.now().unix_millis, &self.shared.limits),
+            None => prometheus::read(body, query, self.shared.clock.now().unix_millis, &self.shared.limits),
         })
     }
 

@@ -16,7 +16,7 @@ use std::collections::{HashMap, HashSet};
 
 use self::fields::{Fields, Sink};
 use super::limits::Limits;
-use super::model::{Bound, ByName, Config, Credentials, Namespaces, SelectorMode, Source, Target};
+use super::model::{Bound, Config, Credentials, ImplicitRules, Namespaces, SelectorMode, Source, Target};
 use super::problem::{Part, Problem, Severity};
 use super::yaml::{self, Key, Node, Span, Value, YamlError};
 use crate::parse::escape::Escaped;
@@ -65,7 +65,7 @@ pub fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Result<Co
         danger_allow_loopback: false,
         single: false,
     };
-    Ok(Config { sources: vec![source], by_name: Some(ByName { describes }), ..Config::default() })
+    Ok(Config { sources: vec![source], implicit: Some(ImplicitRules { describes }), ..Config::default() })
 }
 
 impl Loaded {

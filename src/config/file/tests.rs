@@ -292,7 +292,7 @@ fn each_part_fails_alone() {
 fn the_command_line_is_a_configuration_too() {
     let limits = Limits::default();
     let config = simple("http://a:9100/metrics", None, &limits).unwrap();
-    assert_eq!((config.sources.len(), config.rules.len(), config.by_name.is_some()), (1, 0, true));
+    assert_eq!((config.sources.len(), config.rules.len(), config.implicit.is_some()), (1, 0, true));
     assert_eq!(config.sources[0].namespaces, Namespaces::All);
     let passed_on = simple("http://a/?q={labelSelector}", None, &limits).unwrap();
     assert_eq!(passed_on.sources[0].label_selector, SelectorMode::Url);

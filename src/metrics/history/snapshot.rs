@@ -1,10 +1,20 @@
 //! The sampling of one object as an expression sees it.
 
-use super::ScrapeError;
 use crate::metrics::outcome::MissingReason;
 use crate::parse::duration::millis;
 use crate::promql::evaluate::{Data, Element, Sample, Series, Times};
 use crate::promql::{Expr, NAME_LABEL, VectorSelector};
+use crate::source::error::SourceError;
+use crate::source::page::Refusal;
+
+/// Why an object could not be sampled.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ScrapeError {
+    /// There was no page.
+    Failed(SourceError),
+    /// There was one without an answer for the rule.
+    Refused(Refusal),
+}
 
 /// The sampling of one object, as it is now.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,6 +5,8 @@ use crate::config::limits::SamplingLimits;
 use crate::metrics::outcome::MissingReason;
 use crate::promql::evaluate::Data;
 use crate::promql::{Expr, NAME_LABEL};
+use crate::source::error::SourceError;
+use crate::source::page::Refusal;
 
 const SECOND: Duration = Duration::from_secs(1);
 

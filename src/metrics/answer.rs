@@ -1,0 +1,26 @@
+//! Answers a request by the kind of its source.
+
+use super::failure::Failure;
+use super::request::MetricValues;
+use super::subject::Subject;
+use super::trace::{Event, Trace};
+use super::{pods, prometheus, url};
+use crate::config::model::Target;
+use crate::source::waiting::Patience;
+
+/// The values that the request is for.
+pub(super) fn answer(subject: &Subject<'_>, patience: Patience, trace: &mut Trace) -> Result<MetricValues, Failure> {
+    trace.record(|| Event::Rule {
+        metric: subject.served.rule.name.clone(),
+        resource: subject.kind.resource.clone(),
+        value: subject.about().value(),
+    });
+    subject.check_namespace()?;
+    let selector = subject.metric_selector()?;
+    let items = match &subject.served.upstream.source().target {
+        Target::Url(template) => url::answer(subject, template, patience, trace)?,
+        Target::Pods(pods) => pods::answer(subject, pods, patience, trace)?,
+        Target::Prometheus(_) => prometheus::answer(subject, patience, trace)?,
+    };
+    Ok(MetricValues { items, selector })
+}

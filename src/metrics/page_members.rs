@@ -1,0 +1,76 @@
+//! What a fetched page holds for a rule.
+
+use super::failure::Failure;
+use super::outcome::Verdict;
+use super::select;
+use super::subject::{Scrape, Subject};
+use super::trace::{Event, Trace};
+use super::wildcard;
+use crate::kube::custom_metrics::MetricValue;
+use crate::parse::path::ObjectName;
+use crate::source::page::{Found, JsonItem, Page, Series};
+use crate::source::waiting::Patience;
+
+/// What a page holds for a rule.
+enum PageMembers<'p> {
+    Json(Vec<&'p JsonItem>),
+    Series(Vec<&'p Series>),
+    Number(JsonItem),
+}
+
+/// The values of the objects that a page describes.
+pub(super) fn answer(
+    subject: &Subject<'_>,
+    page: &Page,
+    patience: Patience,
+    trace: &mut Trace,
+) -> Result<Vec<MetricValue>, Failure> {
+    let (members, scrape) = (page_members(subject, page, trace)?, Scrape::of_page(page.at));
+    match (&subject.request.path.name, members) {
+        (ObjectName::One(name), PageMembers::Json(items)) => subject.named(name, &items, scrape, trace),
+        (ObjectName::One(name), PageMembers::Series(series)) => subject.named(name, &series, scrape, trace),
+        (ObjectName::One(name), PageMembers::Number(item)) => subject.named(name, &[&item], scrape, trace),
+        (ObjectName::All, PageMembers::Json(items)) => wildcard::answer(subject, &items, scrape, patience, trace),
+        (ObjectName::All, PageMembers::Series(series)) => wildcard::answer(subject, &series, scrape, patience, trace),
+        (ObjectName::All, PageMembers::Number(item)) => wildcard::answer(subject, &[&item], scrape, patience, trace),
+    }
+}
+
+/// The verdict on the one object that a page of this pod incarnation describes.
+pub(super) fn verdict(
+    subject: &Subject<'_>,
+    name: &str,
+    page: &Page,
+    incarnation: &str,
+    trace: &mut Trace,
+) -> Result<Verdict, Failure> {
+    let (members, scrape) = (page_members(subject, page, trace)?, Scrape { incarnation, ..Scrape::of_page(page.at) });
+    Ok(match members {
+        PageMembers::Json(items) => subject.named_verdict(name, &items, scrape, trace),
+        PageMembers::Series(series) => subject.named_verdict(name, &series, scrape, trace),
+        PageMembers::Number(item) => subject.named_verdict(name, &[&item], scrape, trace),
+    })
+}
+
+fn page_members<'p>(subject: &Subject<'_>, page: &'p Page, trace: &mut Trace) -> Result<PageMembers<'p>, Failure> {
+    match page.found(subject.served.want.id) {
+        None => Err(subject.about().page(&"its page was read for other rules")),
+        Some(Found::Refused(refusal)) => {
+            trace.record(|| Event::PageRefused { refusal: refusal.clone() });
+            Err(subject.about().page(refusal))
+        }
+        Some(Found::Number(value)) => {
+            Ok(PageMembers::Number(JsonItem { values: vec![Ok(*value)], ..JsonItem::default() }))
+        }
+        Some(Found::Json(items)) => Ok(PageMembers::Json(items.iter().collect())),
+        Some(Found::Series(positions)) => {
+            let mut series: Vec<&Series> = page.series(positions).collect();
+            trace.record(|| Event::SeriesMatched { count: series.len() });
+            // Without a rule, a namespace is described by the series that name no other object.
+            if subject.served.implicit && subject.kind.resource == "namespaces" {
+                series.retain(|series| !select::names_an_object(series));
+            }
+            Ok(PageMembers::Series(series))
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! The outcome for all pods of a request.
+
+use super::failure::Failure;
+use super::outcome::{Verdict, nothing_left};
+use super::subject::Subject;
+use super::targets::SkippedTarget;
+use crate::kube::custom_metrics::MetricValue;
+use crate::parse::path::ObjectName;
+use crate::source::error::SourceError;
+
+/// The outcome for all pods of a request.
+#[derive(Default)]
+pub(super) struct Tally {
+    pub(super) items: Vec<MetricValue>,
+    pub(super) left_out: Vec<Verdict>,
+    pub(super) unusable: Vec<Failure>,
+    pub(super) failed: Vec<SourceError>,
+    pub(super) skipped: Vec<SkippedTarget>,
+}
+
+impl Tally {
+    /// The values, or one reason why there is none; equal tallies give equal reasons. Counts the pods that are left out.
+    pub(super) fn finish(self, subject: &Subject<'_>) -> Result<Vec<MetricValue>, Failure> {
+        let about = subject.about();
+        if subject.request.path.name == ObjectName::All {
+            let counters = subject.services.shared.counters();
+            self.left_out.iter().for_each(|verdict| counters.left_out(verdict.as_str()));
+            self.failed.iter().for_each(|_| counters.left_out("pod_failed"));
+            self.unusable.iter().for_each(|_| counters.left_out("page_refused"));
+            self.skipped.iter().for_each(|reason| counters.left_out(reason.label()));
+        }
+        if !self.items.is_empty() {
+            return Ok(self.items);
+        }
+        if let Some(error) = self.failed.iter().min_by_key(ToString::to_string) {
+            return Err(about.source(error));
+        }
+        if let Some(failure) = self.unusable.into_iter().min_by_key(ToString::to_string) {
+            return Err(failure);
+        }
+        match nothing_left(self.left_out) {
+            Some(Verdict::Refuse(reason)) => return Err(about.refused(&reason)),
+            Some(Verdict::Missing(reason)) => return Err(about.missing(&reason)),
+            Some(Verdict::Serve(_)) | None => {}
+        }
+        match self.skipped.iter().min() {
+            Some(reason) => Err(about.page(&format_args!("no pod to scrape: {}", reason.as_str()))),
+            None => Err(about.no_object()),
+        }
+    }
+}

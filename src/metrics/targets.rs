@@ -1,0 +1,211 @@
+//! Where the page of each pod is, or why a pod is not scraped.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use crate::config::model::{PodPort, Pods};
+use crate::kube::pod::Pod;
+
+/// Why a pod is not scraped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SkippedTarget {
+    /// Its phase is not Running.
+    NotRunning,
+    /// It is terminating.
+    Terminating,
+    /// It has no address yet.
+    NoAddress,
+    /// None of its containers has the port.
+    NoPort,
+    /// It is on the host network, where another process may have the port.
+    HostNetwork,
+    /// Its annotations forbid scraping, or give an invalid path.
+    Annotations,
+    /// Another pod has the same address and port, so the page may be of either.
+    SameAddress,
+}
+
+/// Pods, each with its URL, or with the reason why it has none.
+type Each<'p, T> = Vec<(&'p Pod, T)>;
+
+/// Pods with the URLs of their pages, and the pods that are skipped.
+pub(super) fn pages<'p>(
+    pods: impl IntoIterator<Item = &'p Pod>,
+    of: &Pods,
+) -> (Each<'p, String>, Each<'p, SkippedTarget>) {
+    let (mut asked, mut skipped) = (Vec::new(), Vec::new());
+    let mut taken: HashMap<String, usize> = HashMap::new();
+    for pod in pods {
+        match page(pod, of) {
+            Ok(url) => {
+                *taken.entry(authority(&url).to_owned()).or_default() += 1;
+                asked.push((pod, url));
+            }
+            Err(why) => skipped.push((pod, why)),
+        }
+    }
+    let alone = |(_, url): &(&Pod, String)| taken.get(authority(url)) == Some(&1);
+    let (asked, same): (Each<'p, String>, Each<'p, String>) = asked.into_iter().partition(alone);
+    skipped.extend(same.into_iter().map(|(pod, _)| (pod, SkippedTarget::SameAddress)));
+    (asked, skipped)
+}
+
+/// The URL of a pod's page. Its fragment is the pod's incarnation: another pod may get the same address later.
+fn page(pod: &Pod, of: &Pods) -> Result<String, SkippedTarget> {
+    if pod.metadata.deletion_timestamp.is_some() {
+        return Err(SkippedTarget::Terminating);
+    }
+    if pod.status.phase != "Running" {
+        return Err(SkippedTarget::NotRunning);
+    }
+    if pod.spec.host_network && !of.host_network {
+        return Err(SkippedTarget::HostNetwork);
+    }
+    let address = pod.address().ok_or(SkippedTarget::NoAddress)?;
+    let annotations = &pod.metadata.annotations;
+    let by_annotations = of.port == PodPort::Annotations;
+    if by_annotations && annotations.scrape.as_deref() == Some("false") {
+        return Err(SkippedTarget::Annotations);
+    }
+    let port = match &of.port {
+        PodPort::Number(port) => Some(*port),
+        PodPort::Name(name) => pod.port(name),
+        PodPort::Annotations => annotations.port.as_deref().and_then(|port| port.parse().ok()),
+    };
+    let port = port.filter(|port| *port > 0).ok_or(SkippedTarget::NoPort)?;
+    let plain = |path: &&str| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    let path = annotations.path.as_deref().filter(|_| by_annotations).unwrap_or(&of.path);
+    if !plain(&path) {
+        return Err(SkippedTarget::Annotations);
+    }
+    let https = if by_annotations { annotations.scheme.as_deref() == Some("https") } else { of.https };
+    let scheme = if https { "https" } else { "http" };
+    let host = match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    };
+    Ok(format!("{scheme}://{host}:{port}{path}#{}", pod.incarnation()))
+}
+
+/// Host and port.
+fn authority(url: &str) -> &str {
+    url.split('/').nth(2).unwrap_or_default()
+}
+
+/// The URL without the incarnation.
+pub(super) fn plain(url: &str) -> &str {
+    url.split('#').next().unwrap_or_default()
+}
+
+impl SkippedTarget {
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotRunning => "it is not running",
+            Self::Terminating => "it is terminating",
+            Self::NoAddress => "it has no address yet",
+            Self::NoPort => "none of its containers has the port",
+            Self::HostNetwork => "it uses the host network; set hostNetwork: true to allow that",
+            Self::Annotations => "its annotations say prometheus.io/scrape: false, or give a path that is none",
+            Self::SameAddress => "another pod has the same address and port",
+        }
+    }
+
+    /// As a label of the counter of objects left out.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::NotRunning => "pod_not_running",
+            Self::Terminating => "pod_terminating",
+            Self::NoAddress => "pod_no_address",
+            Self::NoPort => "pod_no_port",
+            Self::HostNetwork => "pod_host_network",
+            Self::Annotations => "pod_annotations",
+            Self::SameAddress => "pod_same_address",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kube::pod::Annotations;
+
+    fn pod() -> Pod {
+        let json = r#"{"metadata":{"name":"web-0","uid":"u","annotations":{"prometheus.io/port":"81","prometheus.io/path":"/m",
+            "prometheus.io/scheme":"https"}},"spec":{"containers":[{"ports":[{"name":"metrics","containerPort":80}]}]},
+            "status":{"phase":"Running","podIP":"10.0.0.1","startTime":"t"}}"#;
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn pods(port: PodPort) -> Pods {
+        Pods { port, path: "/metrics".to_owned(), https: false, host_network: false }
+    }
+
+    #[test]
+    fn finds_pages() {
+        for (port, url) in [
+            (PodPort::Number(9), "http://10.0.0.1:9/metrics#u@t+0"),
+            (PodPort::Name("metrics".into()), "http://10.0.0.1:80/metrics#u@t+0"),
+            (PodPort::Annotations, "https://10.0.0.1:81/m#u@t+0"),
+        ] {
+            assert_eq!(page(&pod(), &pods(port)).as_deref(), Ok(url));
+        }
+        let mut six = pod();
+        six.status.pod_ip = "fd00::1".to_owned();
+        assert_eq!(page(&six, &pods(PodPort::Number(9))).as_deref(), Ok("http://[fd00::1]:9/metrics#u@t+0"));
+    }
+
+    #[test]
+    fn skips_pods_that_share_an_address() {
+        let named = |name: &str, ip: &str| {
+            let mut pod = pod();
+            (pod.metadata.name, pod.metadata.uid, pod.status.pod_ip) = (name.into(), name.into(), ip.into());
+            pod
+        };
+        let all = [named("a", "10.0.0.1"), named("b", "10.0.0.2"), named("c", "10.0.0.1")];
+        let (asked, skipped) = pages(&all, &pods(PodPort::Number(9)));
+        assert_eq!(asked.iter().map(|(pod, _)| &*pod.metadata.name).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(
+            skipped.iter().map(|(pod, why)| (&*pod.metadata.name, *why)).collect::<Vec<_>>(),
+            [("a", SkippedTarget::SameAddress), ("c", SkippedTarget::SameAddress)]
+        );
+    }
+
+    #[test]
+    fn annotations_choose_pods() {
+        let with = |annotations: Annotations| {
+            let mut pod = pod();
+            pod.metadata.annotations = Annotations { port: Some("81".to_owned()), ..annotations };
+            [PodPort::Annotations, PodPort::Number(9)].map(|port| page(&pod, &pods(port)).is_ok())
+        };
+        let scrape = |text: &str| with(Annotations { scrape: Some(text.to_owned()), ..Annotations::default() });
+        assert_eq!((scrape("true"), scrape("false")), ([true, true], [false, true]));
+        let path = |text: &str| with(Annotations { path: Some(text.to_owned()), ..Annotations::default() });
+        assert_eq!(
+            (path("/m?x=y"), path("m"), path("/a b"), path("/#")),
+            ([true; 2], [false, true], [false, true], [false, true])
+        );
+    }
+
+    #[test]
+    fn skips_pods_that_cannot_answer() {
+        let changed = |change: fn(&mut Pod)| {
+            let mut pod = pod();
+            change(&mut pod);
+            page(&pod, &pods(PodPort::Name("metrics".into())))
+        };
+        for (change, why) in [
+            ((|pod| pod.status.phase = "Pending".to_owned()) as fn(&mut Pod), SkippedTarget::NotRunning),
+            (|pod| pod.metadata.deletion_timestamp = Some("t".to_owned()), SkippedTarget::Terminating),
+            (|pod| pod.status.pod_ip.clear(), SkippedTarget::NoAddress),
+            (|pod| pod.spec.containers.clear(), SkippedTarget::NoPort),
+            (|pod| pod.spec.host_network = true, SkippedTarget::HostNetwork),
+        ] {
+            assert_eq!(changed(change), Err(why));
+        }
+        let on_node = Pods { host_network: true, ..pods(PodPort::Number(9)) };
+        let mut node = pod();
+        node.spec.host_network = true;
+        assert!(page(&node, &on_node).is_ok());
+    }
+}

@@ -1,0 +1,55 @@
+//! A rule on a source with a `url`: one page for the request, expanded from the URL template.
+
+use super::failure::Failure;
+use super::subject::Subject;
+use super::trace::{Event, Trace};
+use super::{over_time, page_members};
+use crate::kube::custom_metrics::MetricValue;
+use crate::parse::path::{MetricPath, ObjectName};
+use crate::parse::url_template::{Placeholder, Template, Values};
+use crate::source::error::SourceError;
+use crate::source::waiting::{Patience, Waiting};
+
+/// The values of the objects that the page describes.
+pub(super) fn answer(
+    subject: &Subject<'_>,
+    template: &Template,
+    patience: Patience,
+    trace: &mut Trace,
+) -> Result<Vec<MetricValue>, Failure> {
+    let url = expand(subject, template)?;
+    trace.record(|| Event::Url { url: url.clone() });
+    if let Some(sampling) = &subject.served.sampling {
+        return over_time::of_page(subject, sampling, patience, trace);
+    }
+    let upstream = &subject.served.upstream;
+    let waiting = Waiting::Source(upstream.index());
+    match upstream.page(&url, &subject.served.want, patience.wait_for(waiting)) {
+        Ok(page) => {
+            trace.record(|| Event::Page { summary: page.summary() });
+            page_members::answer(subject, &page, patience, trace)
+        }
+        Err(SourceError::WouldWait) => Err(Failure::WouldWait(waiting)),
+        Err(error) => {
+            trace.record(|| Event::FetchFailed { error: error.clone() });
+            Err(subject.about().source(&error))
+        }
+    }
+}
+
+/// The URL of the page for this request.
+fn expand(subject: &Subject<'_>, template: &Template) -> Result<String, Failure> {
+    let MetricPath { namespace, resource, name, metric, .. } = subject.request.path;
+    let (name, selector) = match name {
+        ObjectName::One(name) => (Some(name.as_str()), String::new()),
+        ObjectName::All if template.uses(Placeholder::Name) => {
+            let why = "its source has one page an object, so * is not served; ask for one by name";
+            return Err(subject.about().bad_request(&why));
+        }
+        ObjectName::All => (None, subject.request.label_selector.to_string()),
+    };
+    // The URL of a Namespace object is expanded with its own name as the namespace.
+    let namespace = if resource == "namespaces" { name } else { namespace.as_deref() };
+    let values = Values { namespace, resource, name, metric, label_selector: &selector };
+    template.expand(&values).map_err(|error| subject.about().bad_request(&error))
+}

@@ -1,0 +1,122 @@
+//! The answer for `*`: every object that `labelSelector` selects and the source describes.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::failure::Failure;
+use super::member::Member;
+use super::objects::Unlisted;
+use super::outcome::{Finding, MissingReason, Verdict, nothing_left};
+use super::select;
+use super::subject::{Scrape, Subject};
+use super::trace::{Event, Trace};
+use crate::config::model::SelectorMode;
+use crate::kube::custom_metrics::MetricValue;
+use crate::kube_api::objects::Selection;
+use crate::parse::escape::Escaped;
+use crate::parse::selector::Selector;
+use crate::source::waiting::{Patience, Waiting};
+
+/// The objects that `labelSelector` selects.
+enum LabelSelection {
+    All,
+    /// Those whose series match it.
+    BySeries,
+    /// These, as the Kubernetes API lists them.
+    Names(HashSet<String>),
+}
+
+/// The values of all objects that members describe.
+pub(super) fn answer<T: Member>(
+    subject: &Subject<'_>,
+    members: &[&T],
+    scrape: Scrape<'_>,
+    patience: Patience,
+    trace: &mut Trace,
+) -> Result<Vec<MetricValue>, Failure> {
+    let selection = label_selection(subject, members, patience)?;
+    let everything = Selector::everything();
+    let by_series = matches!(selection, LabelSelection::BySeries);
+    let label_selector = if by_series { subject.request.label_selector } else { &everything };
+    let (mut objects, why_none) = match subject.select(members, label_selector) {
+        Ok(objects) => (objects, subject.worded(MissingReason::OtherObjects)),
+        Err(reason) => (BTreeMap::new(), subject.worded(reason)),
+    };
+    if let LabelSelection::Names(names) = &selection {
+        trace.record(|| Event::ObjectsSelected { count: names.len() });
+        objects.retain(|name, _| names.contains(name));
+    }
+    let mut findings: Vec<(String, Finding)> = subject
+        .remembered()
+        .into_iter()
+        .filter(|name| !objects.contains_key(name))
+        .map(|name| (name, Finding::Nothing(subject.worded(MissingReason::NoSeries))))
+        .collect();
+    findings.extend(objects.into_iter().map(|(name, members)| match members {
+        Ok(members) => (name, T::evaluate(&members, subject.served, scrape.at)),
+        Err(reason) => (name, Finding::Unusable(reason)),
+    }));
+    findings.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let (mut items, mut left_out) = (Vec::with_capacity(findings.len()), Vec::new());
+    for (name, finding) in findings {
+        match subject.judge(&name, finding, scrape, trace) {
+            Verdict::Serve(value) => items.push(subject.item(&name, value)),
+            verdict => {
+                subject.services.shared.counters().left_out(verdict.as_str());
+                left_out.push(verdict);
+            }
+        }
+    }
+    if !items.is_empty() {
+        return Ok(items);
+    }
+    match nothing_left(left_out) {
+        Some(Verdict::Refuse(reason)) => Err(subject.about().refused(&reason)),
+        Some(Verdict::Missing(reason)) => Err(subject.about().missing(&reason)),
+        Some(Verdict::Serve(_)) | None => Err(subject.about().missing(&why_none)),
+    }
+}
+
+fn label_selection<T: Member>(
+    subject: &Subject<'_>,
+    members: &[&T],
+    patience: Patience,
+) -> Result<LabelSelection, Failure> {
+    let selector = subject.request.label_selector;
+    if selector.is_everything() {
+        return Ok(LabelSelection::All);
+    }
+    match subject.served.upstream.source().label_selector {
+        SelectorMode::Url => Ok(LabelSelection::All),
+        SelectorMode::Labels => match select::unknown_key(selector, members) {
+            None => Ok(LabelSelection::BySeries),
+            Some((key, seen)) => Err(subject.about().bad_request(&format!(
+                "labelSelector: no series carries the label {}; they carry {}",
+                Escaped::new(key),
+                if seen.is_empty() { "none".to_owned() } else { seen.join(", ") }
+            ))),
+        },
+        SelectorMode::Kubernetes => listed(subject, patience).map(LabelSelection::Names),
+    }
+}
+
+/// The names that the Kubernetes API lists for `labelSelector`.
+fn listed(subject: &Subject<'_>, patience: Patience) -> Result<HashSet<String>, Failure> {
+    let about = subject.about();
+    let Some(objects) = subject.services.objects else {
+        let source = &subject.served.upstream.source().name;
+        return Err(about.bad_request(&format!(
+            "labelSelector is not supported without the Kubernetes API, which knows the labels of objects; --kubeconfig \
+             names one, labelSelector: labels on source {source} matches the labels of its series, and \
+             {{labelSelector}} in its url passes it on"
+        )));
+    };
+    let label_selector = subject.request.label_selector.to_string();
+    let namespace = subject.request.path.namespace.as_deref();
+    let selection = Selection { namespace, label_selector: &label_selector, name: None };
+    let (wait, now) = (patience.wait_for(Waiting::KubernetesLists), subject.services.shared.clock().now().monotonic);
+    match objects.names(subject.kind, selection, wait, now) {
+        Ok(names) => Ok(names.iter().flatten().cloned().collect()),
+        Err(Unlisted::WouldWait) => Err(Failure::WouldWait(Waiting::KubernetesLists)),
+        Err(Unlisted::Failed(why)) => Err(about.page(&why)),
+    }
+}
