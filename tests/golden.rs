@@ -1,7 +1,7 @@
 //! Every row of what Kubernetes itself says about quantities and label selectors.
 
 use metriclet::parse::quantity::{self, Milli};
-use metriclet::parse::selector::{Limits, Selector};
+use metriclet::parse::selector::{Selector, SelectorLimits};
 use serde_json::Value;
 
 fn rows(tsv: &str) -> impl Iterator<Item = Vec<&str>> {
@@ -57,7 +57,7 @@ fn selects_as_kubernetes_does() {
         include_str!("fixtures/selectors.jsonl").lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let sets = lines.next().unwrap();
     let sets = sets["label_sets"].as_array().unwrap();
-    let limits = Limits { bytes: 8192, requirements: 64 };
+    let limits = SelectorLimits { bytes: 8192, requirements: 64 };
     let mut count = 0;
     for row in lines {
         let text = row["selector"].as_str().unwrap();

@@ -8,9 +8,9 @@ use metriclet::api::access::Access;
 use metriclet::api::auth::AuthFilter;
 use metriclet::api::identity::Identity;
 use metriclet::api::identity::trust::{FrontProxy, Pool, RemoteHeaders, Trust};
-use metriclet::api::message::{Origin, Peer, Reply, Request};
+use metriclet::api::message::{Origin, Reply, Request};
+use metriclet::api::peer::Peer;
 use metriclet::api::{Answer, Api};
-use metriclet::app;
 use metriclet::config::limits::Limits;
 use metriclet::metrics::trace::Trace;
 use metriclet::parse::path::{self, ApiPath, MetricPath};
@@ -110,7 +110,7 @@ impl Numbers {
 /// An API that nobody tells who may what, and a front proxy's certificate for it.
 fn api() -> (Api, Peer) {
     let limits = Limits::default();
-    let api = app::api(&limits, &Clock::system());
+    let api = Api::unconfigured(&limits, &Clock::system());
     let authority = Authority::new("front proxies");
     let pool = Pool::from_pem(authority.pem().as_bytes()).unwrap();
     let identity = Identity::new(None, &limits);

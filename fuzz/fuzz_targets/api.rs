@@ -8,7 +8,6 @@ use std::time::Instant;
 use libfuzzer_sys::fuzz_target;
 use metriclet::api::message::{JSON, Origin, Request};
 use metriclet::api::{Answer, Api};
-use metriclet::app;
 use metriclet::config::file;
 use metriclet::config::limits::Limits;
 use metriclet::metrics::trace::Trace;
@@ -28,7 +27,7 @@ metrics:
 static API: LazyLock<(Api, Now)> = LazyLock::new(|| {
     let now = Now { monotonic: Instant::now(), unix_millis: 1_787_020_504_000 };
     let limits = Limits::default();
-    let api = app::api(&limits, &Clock::told_by(move || now));
+    let api = Api::unconfigured(&limits, &Clock::told_by(move || now));
     api.metrics().install(file::load(CONFIG, &limits).config, None);
     api.health().set_configured();
     (api, now)

@@ -29,7 +29,7 @@ static SETUP: LazyLock<Setup> = LazyLock::new(|| {
         .with_no_client_auth();
     client.resumption = rustls::client::Resumption::disabled();
     let limits = Limits {
-        connection: ConnectionLimits { head: head::Limits { bytes: 512, headers: 8 }, ..ConnectionLimits::default() },
+        connection: ConnectionLimits { head: head::HeadLimits { bytes: 512, headers: 8 }, ..ConnectionLimits::default() },
         ..Limits::default()
     };
     Setup { key: Arc::new(pair), client: Arc::new(client), limits, now: beginning() }

@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::parse::exposition::{Format, Labels, Limits, PageError, Parser, Sample, Sink, Summary};
+use metriclet::parse::exposition::{Format, Labels, ExpositionLimits, PageError, Parser, Sample, Sink, Summary};
 
-const LIMITS: Limits = Limits { line: 256, labels: 4 };
+const LIMITS: ExpositionLimits = ExpositionLimits { line: 256, labels: 4 };
 
 #[derive(Default)]
 struct Notes {

@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::parse::head::{self, Head, HeadError, Limits};
+use metriclet::parse::head::{self, Head, HeadError, HeadLimits};
 
-const LIMITS: Limits = Limits { bytes: 1_024, headers: 16 };
+const LIMITS: HeadLimits = HeadLimits { bytes: 1_024, headers: 16 };
 
 fuzz_target!(|input: (&[u8], u8)| {
     let (bytes, step) = input;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::parse::json::{JsonExpr, Limits, PageLimits, parse_page};
+use metriclet::parse::json::{JsonExpr, JsonLimits, PageLimits, parse_page};
 use serde_json::Value;
 
 const PAGE: PageLimits = PageLimits { depth: 8, values: 256 };
@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
         assert_eq!(serde_json::from_slice::<Value>(page).ok().as_ref(), Some(value));
     });
     let Ok(text) = str::from_utf8(text) else { return };
-    let limits = Limits { bytes: 256 };
+    let limits = JsonLimits { bytes: 256 };
     match JsonExpr::parse(text, &limits) {
         Ok(expr) => {
             let printed = expr.to_string();

@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::parse::selector::{Limits, Selector};
+use metriclet::parse::selector::{SelectorLimits, Selector};
 
-const LIMITS: Limits = Limits { bytes: 512, requirements: 16 };
+const LIMITS: SelectorLimits = SelectorLimits { bytes: 512, requirements: 16 };
 const VALUES: [&str; 8] = ["", "a", "b", "1", "2", "10", "-3", "x.y"];
 
 fuzz_target!(|text: &str| {

@@ -131,7 +131,7 @@ impl Access {
             let value = reviewer.access_review(&key.0, deadline);
             let lasts = match &value {
                 // What a front proxy passes on it has asked for itself, a moment ago.
-                Ok(answer) if answer.is_yes() && via == Via::FrontProxy => self.limits.review.front_proxy_ttl,
+                Ok(answer) if answer.is_allowed() && via == Via::FrontProxy => self.limits.review.front_proxy_ttl,
                 Ok(_) => self.limits.review.ttl,
                 Err(_) => Duration::ZERO,
             };
@@ -142,7 +142,7 @@ impl Access {
         };
         match self.answers.get(&key, now.monotonic, wait, |_| true, load) {
             Outcome::Value(answer) => match &*answer {
-                Ok(answer) if answer.is_yes() => Ok(()),
+                Ok(answer) if answer.is_allowed() => Ok(()),
                 Ok(answer) => Err(Forbidden { question: key.0, reason: answer.reason.clone() }.into()),
                 Err(error) => {
                     debug!("access: {}", error.detail());

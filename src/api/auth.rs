@@ -4,7 +4,8 @@ use log::debug;
 
 use super::access::{Access, AuthorizationError, Forbidden};
 use super::identity::{AuthenticationError, Identity, Via};
-use super::message::{Peer, Request};
+use super::message::Request;
+use super::peer::Peer;
 use crate::parse::path::ApiPath;
 use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::Now;

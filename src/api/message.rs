@@ -1,13 +1,11 @@
 //! A request as it reaches the API, and the reply: plain values, whatever listener they came over.
 
-use std::sync::Mutex;
-
 use serde::Serialize;
 
-use super::identity::Checked;
+use super::peer::Peer;
 use crate::parse::head::Header;
 
-/// What the API needs to know of a request.
+/// A request.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// `GET`.
@@ -23,26 +21,10 @@ pub struct Request<'a> {
 /// Where a request comes from.
 #[derive(Clone, Copy, Debug)]
 pub enum Origin<'a> {
-    /// This machine: nobody is asked who they are.
+    /// The loopback listener, which authenticates no client.
     Loopback,
     /// The network; with the client's certificates, if it presented some and proved to have the key.
     Network(Option<&'a Peer>),
-}
-
-/// The certificates that a client presented in its handshake. It has the first one's key; nothing more is known.
-#[derive(Debug)]
-pub struct Peer {
-    /// DER, the client's own first.
-    pub chain: Vec<Vec<u8>>,
-    /// What they were found to be worth last.
-    pub(super) checked: Mutex<Option<Checked>>,
-}
-
-impl Peer {
-    /// Somebody with these certificates.
-    pub fn new(chain: Vec<Vec<u8>>) -> Self {
-        Self { chain, checked: Mutex::new(None) }
-    }
 }
 
 impl<'a> Request<'a> {

@@ -1,5 +1,5 @@
-//! The story of one call: which route? who asks, and may they, if it comes over the network? which metric? and its values,
-//! or a Status that says why not.
+//! One request from its path to its reply: the route, authentication and authorization, then the metric's values, or a Status
+//! that says why there are none.
 
 pub mod access;
 pub mod auth;
@@ -9,6 +9,7 @@ pub mod health;
 pub mod identity;
 pub mod message;
 mod negotiate;
+pub mod peer;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::parse::head::HeadError;
 use crate::parse::path::{self, ApiPath, MetricPath};
 use crate::parse::query::{self, Query};
 use crate::parse::selector::{self, Selector};
+use crate::source::upstream::Shared;
 use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::{Clock, Now};
 use crate::telemetry::connections::ClientClass;
@@ -33,9 +35,10 @@ use crate::telemetry::process::Process;
 use auth::{AuthFilter, Authorized, Rejection};
 use failure::Failures;
 use health::Health;
-use message::{Origin, Peer, Reply, Request};
+use message::{Origin, Reply, Request};
+use peer::Peer;
 
-/// The API, whatever listener asks.
+/// The API behind every listener.
 #[derive(Debug)]
 pub struct Api {
     metrics: Metrics,
@@ -47,12 +50,12 @@ pub struct Api {
     started: Now,
 }
 
-/// What came of a call.
+/// The outcome of a request.
 #[derive(Debug)]
 pub enum Answer {
     /// Its reply.
     Reply(Reply),
-    /// None yet: it has to wait for this, and the caller does not wait for it.
+    /// None yet: the request has to wait for this, and the caller does not wait.
     WouldWait(Waiting),
 }
 
@@ -69,23 +72,32 @@ impl From<Status> for Stop {
 }
 
 impl Api {
-    /// Puts an API before these metrics.
-    pub fn new(metrics: Metrics, counters: Arc<Counters>, limits: Limits, clock: Clock) -> Self {
-        let started = clock.now();
-        Self { metrics, health: Health::default(), auth: OnceCell::new(), counters, limits, clock, started }
+    /// An API without a configuration: [`Metrics::install`] brings one.
+    pub fn unconfigured(limits: &Limits, clock: &Clock) -> Self {
+        let counters = Arc::new(Counters::default());
+        Self {
+            metrics: Metrics::new(Shared::new(limits.clone(), clock.clone(), counters.clone())),
+            health: Health::default(),
+            auth: OnceCell::new(),
+            counters,
+            limits: limits.clone(),
+            clock: clock.clone(),
+            started: clock.now(),
+        }
     }
 
-    /// What is served.
+    /// The metrics that it serves.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
     }
 
-    /// How it is doing.
+    /// Its health checks.
     pub fn health(&self) -> &Health {
         &self.health
     }
 
-    /// Who comes in over the network; until this is called nobody does. A second call changes nothing.
+    /// Authenticates and authorizes requests over the network; until this is called all are refused. A second call changes
+    /// nothing.
     pub fn set_auth(&self, auth: AuthFilter) {
         let _ = self.auth.set(auth);
     }
@@ -260,7 +272,7 @@ impl Api {
     }
 
     fn selector(&self, parameter: &str, text: Option<&str>) -> Result<Selector, Status> {
-        let limits = selector::Limits {
+        let limits = selector::SelectorLimits {
             bytes: self.limits.request.selector,
             requirements: self.limits.request.selector_requirements,
         };

@@ -10,7 +10,6 @@ use serde_json::Value;
 use super::{exit, fail, kubernetes, origin, print, tell};
 use crate::api::message::{JSON, Reply, Request};
 use crate::api::{Answer, Api};
-use crate::app;
 use crate::config::cli::{Get, Output};
 use crate::config::limits::Limits;
 use crate::metrics::trace::{Event, Trace};
@@ -27,7 +26,7 @@ const MOMENT: Duration = Duration::from_millis(250);
 pub fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
     // Events are printed here; log lines would say the same twice.
     log::start(get.verbosity.saturating_sub(1), true, clock.clone());
-    let api = Arc::new(app::api(limits, clock));
+    let api = Arc::new(Api::unconfigured(limits, clock));
     if let Err(why) = kubernetes::connect(get.kubeconfig.as_ref(), &api, limits) {
         return fail(exit::CONFIG, &why);
     }

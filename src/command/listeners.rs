@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use log::{error, info, warn};
 
+use super::event::Event;
 use super::kubernetes;
-use super::serve::Event;
 use super::trust::Follower;
 use crate::api::auth::AuthFilter;
 use crate::api::identity::Identity;

@@ -2,6 +2,7 @@
 
 pub mod certs;
 pub mod check;
+mod event;
 pub mod get;
 mod kubernetes;
 mod listeners;

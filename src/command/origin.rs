@@ -142,7 +142,6 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::app;
     use crate::telemetry::clock::Clock;
 
     #[test]
@@ -150,7 +149,7 @@ mod tests {
         let path = std::env::temp_dir().join(format!("metriclet-origin-{}.yaml", std::process::id()));
         fs::write(&path, "sources: {}\nmetrics: []\n").unwrap();
         let limits = Limits::default();
-        let api = app::api(&limits, &Clock::system());
+        let api = Api::unconfigured(&limits, &Clock::system());
         let mut live = Live::start(&api, &Origin::File(path.clone()), &limits).unwrap();
         fs::write(&path, "sources: {}\nmetrics: [] # changed\n").unwrap();
         live.reload(&api);

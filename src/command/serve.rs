@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use ::log::error;
 
+use super::event::Event;
 use super::kubernetes;
 use super::listeners::{Listeners, StartError};
 use super::origin::Live;
 use super::{exit, fail, print};
 use crate::api::Api;
-use crate::app;
 use crate::config::cli::{Listen, Origin, Serve, Tuning};
 use crate::config::limits::Limits;
 use crate::parse::path::GROUP;
@@ -23,12 +23,6 @@ use crate::telemetry::log;
 
 /// How often the configuration file and the queue are looked at.
 const TICK: Duration = Duration::from_secs(1);
-
-/// What the main thread waits for.
-pub(super) enum Event {
-    Signal(Signal),
-    ListenerFailed(String),
-}
 
 /// Runs the command.
 pub fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
@@ -45,7 +39,7 @@ pub fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
         return fail(exit::USAGE, &format_args!("{place}, say what to serve: --config FILE or --upstream URL"));
     }
     let limits = &tuned(limits, &serve.tuning);
-    let api = Arc::new(app::api(limits, clock));
+    let api = Arc::new(Api::unconfigured(limits, clock));
     if let Err(why) = kubernetes::connect(serve.kubeconfig.as_ref(), &api, limits) {
         return fail(exit::CONFIG, &why);
     }

@@ -322,9 +322,9 @@ limits! {
         /// Connections waiting to be accepted. 1,024: a burst waits in the kernel instead of retrying its SYN.
         backlog: i32 = 1_024,
         /// Request head of an unverified client. 16 KiB and 64 headers.
-        head: head::Limits = head::Limits { bytes: 16 * KIB, headers: 64 },
+        head: head::HeadLimits = head::HeadLimits { bytes: 16 * KIB, headers: 64 },
         /// Request head of a verified client. 128 KiB and 1,024 headers: a front proxy sends one for each group of a user.
-        verified_head: head::Limits = head::Limits { bytes: 128 * KIB, headers: 1_024 },
+        verified_head: head::HeadLimits = head::HeadLimits { bytes: 128 * KIB, headers: 1_024 },
         /// TLS handshake. 5 s from accept to finish.
         handshake: Duration = secs(5),
         /// Request head. 5 s from first to last byte.

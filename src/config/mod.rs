@@ -8,4 +8,3 @@ pub mod model;
 pub mod problem;
 pub mod read;
 pub mod watch;
-pub mod yaml;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::yaml::Span;
+use crate::parse::yaml::Span;
 
 /// The most columns of a line that an excerpt shows: it fits a terminal with room for the line number.
 const SHOWN: usize = 100;

@@ -99,7 +99,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::parse::selector::{Limits, Selector};
+    use crate::parse::selector::{Selector, SelectorLimits};
 
     const RECORDED: &str = include_str!("../../tests/fixtures/metric-lists.jsonl");
 
@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn prints_what_kubernetes_prints() {
         let text = "verb=GET,k in (a,b),!z";
-        let selector = Selector::parse(text, &Limits { bytes: 64, requirements: 8 }).unwrap();
+        let selector = Selector::parse(text, &SelectorLimits { bytes: 64, requirements: 8 }).unwrap();
         let selector = LabelSelector::from_selector(&selector).unwrap();
         let web = [item("Pod", Some("default"), "web-0", Some(60), 1_500)];
         let two = [web[0].clone(), item("Pod", Some("default"), "web-1", None, 0)];

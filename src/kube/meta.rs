@@ -132,7 +132,7 @@ impl LabelSelector {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::selector::Limits;
+    use crate::parse::selector::SelectorLimits;
 
     #[test]
     fn prints_times() {
@@ -157,7 +157,7 @@ mod tests {
 
     #[test]
     fn turns_selectors_into_objects() {
-        let limits = Limits { bytes: 1024, requirements: 64 };
+        let limits = SelectorLimits { bytes: 1024, requirements: 64 };
         for (text, json) in [
             ("", "{}"),
             ("verb=GET", r#"{"matchLabels":{"verb":"GET"}}"#),

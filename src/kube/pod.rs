@@ -14,7 +14,7 @@ pub struct Pod {
     /// What it is to be.
     pub spec: Spec,
     /// How it is.
-    pub status: Status,
+    pub status: PodStatus,
 }
 
 /// `metadata` of any object.
@@ -82,7 +82,7 @@ pub struct Port {
 /// `status`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Status {
+pub struct PodStatus {
     /// `Running`
     pub phase: String,
     /// `podIP`; empty until it has one.
@@ -153,7 +153,7 @@ impl Pod {
     /// Tells it from another pod that has its name or address later, and from itself before a container was started
     /// again.
     pub fn incarnation(&self) -> String {
-        let Status { container_statuses, init_container_statuses, .. } = &self.status;
+        let PodStatus { container_statuses, init_container_statuses, .. } = &self.status;
         let containers = container_statuses.iter().chain(init_container_statuses);
         let restarts = containers.fold(0, |sum: u64, container| sum.saturating_add(container.restart_count));
         format!("{}@{}+{restarts}", self.metadata.uid, self.status.start_time)

@@ -1,27 +1,26 @@
-//! `authentication.k8s.io/v1` TokenReview and `authorization.k8s.io/v1` SubjectAccessReview: what is asked, and the
-//! parts of the answers that matter.
+//! `authentication.k8s.io/v1` TokenReview and `authorization.k8s.io/v1` SubjectAccessReview: requests, and
+//! the parts of the answers that matter.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
 use serde::de::Error;
 use serde::{Deserialize, Serialize};
 
-/// Who somebody is, as Kubernetes has it.
+/// A user, as Kubernetes describes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UserInfo {
     /// `system:serviceaccount:kube-system:horizontal-pod-autoscaler`
     pub username: String,
-    /// Tells two users apart that had the same name at different times; may be empty.
+    /// Tells users apart that have the same name at different times; may be empty.
     pub uid: String,
-    /// In the order in which they were told.
+    /// In the order of the source.
     pub groups: Vec<String>,
-    /// Whatever else an authenticator knows.
+    /// Further attributes of the authenticator.
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
-/// A question whether somebody may do something.
+/// The `spec` of a SubjectAccessReview: may this user do this?
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubjectAccessReviewSpec {
@@ -31,20 +30,20 @@ pub struct SubjectAccessReviewSpec {
     /// Set for everything else.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub non_resource_attributes: Option<NonResourceAttributes>,
-    /// Who.
+    /// The user's name.
     pub user: String,
-    /// Their groups.
+    /// The user's groups.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// Whatever else is known.
+    /// The user's further attributes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, Vec<String>>,
-    /// Their uid.
+    /// The user's uid.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub uid: String,
 }
 
-/// A metric, as access to it is granted.
+/// A metric, as RBAC grants access to it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct ResourceAttributes {
     /// Empty for objects in no namespace.
@@ -75,34 +74,34 @@ pub struct NonResourceAttributes {
     pub verb: String,
 }
 
-/// The answer to an [`SubjectAccessReviewSpec`].
+/// The `status` of a SubjectAccessReview.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct SubjectAccessReviewStatus {
-    /// Whether somebody may.
+    /// Whether an authorizer allows it.
     pub allowed: bool,
-    /// Whether they may not, whatever others say.
+    /// Whether an authorizer denies it, whatever others allow.
     pub denied: bool,
-    /// Why, in words.
+    /// The authorizer's reason.
     pub reason: String,
 }
 
 impl SubjectAccessReviewStatus {
-    /// Whether it is a yes, and no other authorizer's no.
-    pub fn is_yes(&self) -> bool {
+    /// Whether it is allowed and not denied.
+    pub fn is_allowed(&self) -> bool {
         self.allowed && !self.denied
     }
 }
 
-/// The answer to the question whose token it is.
+/// The `status` of a TokenReview.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct TokenReviewStatus {
-    /// Whether it is anybody's.
+    /// Whether the token is valid.
     pub authenticated: bool,
-    /// Whose.
+    /// The token's user.
     pub user: UserInfo,
-    /// Why nobody can tell.
+    /// Why the token could not be reviewed.
     pub error: String,
 }
 
@@ -125,22 +124,22 @@ struct Reviewed<T> {
     status: T,
 }
 
-/// The body of a TokenReview.
+/// The JSON of a TokenReview.
 pub fn token_review(token: &str) -> Vec<u8> {
     body(&Review { api_version: "authentication.k8s.io/v1", kind: "TokenReview", spec: &TokenReviewSpec { token } })
 }
 
-/// The body of a SubjectAccessReview.
-pub fn access_review(question: &SubjectAccessReviewSpec) -> Vec<u8> {
-    body(&Review { api_version: "authorization.k8s.io/v1", kind: "SubjectAccessReview", spec: question })
+/// The JSON of a SubjectAccessReview.
+pub fn access_review(spec: &SubjectAccessReviewSpec) -> Vec<u8> {
+    body(&Review { api_version: "authorization.k8s.io/v1", kind: "SubjectAccessReview", spec })
 }
 
 /// The `status` of a review of this kind.
 ///
 /// # Errors
-/// If the body is none, or not of this shape; where, in serde's words.
-pub fn status<T: for<'de> Deserialize<'de>>(body: impl Read, kind: &str) -> Result<T, serde_json::Error> {
-    let review: Reviewed<T> = serde_json::from_reader(body)?;
+/// If the body is not such a review; serde's message says where.
+pub fn status<T: for<'de> Deserialize<'de>>(body: &[u8], kind: &str) -> Result<T, serde_json::Error> {
+    let review: Reviewed<T> = serde_json::from_slice(body)?;
     if review.kind == kind {
         Ok(review.status)
     } else {
@@ -158,12 +157,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn asks_as_kubernetes_expects() {
+    fn prints_requests() {
         assert_eq!(
             String::from_utf8(token_review("x")).unwrap(),
             r#"{"apiVersion":"authentication.k8s.io/v1","kind":"TokenReview","spec":{"token":"x"}}"#
         );
-        let question = SubjectAccessReviewSpec {
+        let spec = SubjectAccessReviewSpec {
             resource_attributes: Some(ResourceAttributes {
                 namespace: "default".into(),
                 verb: "get".into(),
@@ -180,11 +179,11 @@ mod tests {
             uid: "7".into(),
         };
         assert_eq!(
-            String::from_utf8(access_review(&question)).unwrap(),
+            String::from_utf8(access_review(&spec)).unwrap(),
             r#"{"apiVersion":"authorization.k8s.io/v1","kind":"SubjectAccessReview","spec":{"resourceAttributes":{"namespace":"default","verb":"get","group":"custom.metrics.k8s.io","version":"v1beta1","resource":"pods","subresource":"http_requests","name":"*"},"user":"u","groups":["g"],"extra":{"k":["v"]},"uid":"7"}}"#
         );
         let path = NonResourceAttributes { path: "/metrics".into(), verb: "get".into() };
-        let question = SubjectAccessReviewSpec {
+        let spec = SubjectAccessReviewSpec {
             resource_attributes: None,
             non_resource_attributes: Some(path),
             user: "u".into(),
@@ -193,7 +192,7 @@ mod tests {
             uid: String::new(),
         };
         assert_eq!(
-            String::from_utf8(access_review(&question)).unwrap(),
+            String::from_utf8(access_review(&spec)).unwrap(),
             r#"{"apiVersion":"authorization.k8s.io/v1","kind":"SubjectAccessReview","spec":{"nonResourceAttributes":{"path":"/metrics","verb":"get"},"user":"u"}}"#
         );
     }

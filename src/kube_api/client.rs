@@ -18,7 +18,7 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 use ureq::unversioned::resolver::{ArrayVec, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
-use super::error::{CallError, What};
+use super::error::{CallError, CallFailure};
 use super::target::{Material, Target};
 use crate::config::limits::Limits;
 use crate::config::read::read;
@@ -103,7 +103,7 @@ impl Client {
 
     /// A call that somebody else makes takes longer than we wait.
     pub fn too_slow(&self, call: &'static str) -> CallError {
-        self.error(call, What::Timeout)
+        self.error(call, CallFailure::Timeout)
     }
 
     /// The answer to a GET.
@@ -136,11 +136,15 @@ impl Client {
 
     /// An answer that is not what was asked for.
     pub(super) fn unexpected(&self, name: &'static str, why: &impl ToString) -> CallError {
-        self.error(name, What::Answer(said(&why.to_string())))
+        self.error(name, CallFailure::Answer(said(&why.to_string())))
     }
 
     fn status<T: for<'de> Deserialize<'de>>(&self, call: &Call<'_>, deadline: Instant) -> Result<T, CallError> {
-        self.call(call, deadline, &|body| review::status(body, call.name).map_err(|error| error.to_string()))
+        self.call(call, deadline, &|body: &mut dyn Read| {
+            let mut bytes = Vec::new();
+            body.read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+            review::status(&bytes, call.name).map_err(|error| error.to_string())
+        })
     }
 
     /// Calls until there is an answer, for as long as there is time.
@@ -151,14 +155,18 @@ impl Client {
         read: &impl Fn(&mut dyn Read) -> Result<T, String>,
     ) -> Result<T, CallError> {
         let mut pause = BACK_OFF;
+        let mut cause: Option<CallError> = None;
         loop {
             let error = match self.once(call, deadline, read) {
                 Ok(answer) => return Ok(answer),
+                // The last try has little time: its timeout says less than what failed before it.
+                Err(error) if error.is_timeout() => cause.take().unwrap_or(error),
                 Err(error) => error,
             };
             if error.is_final() || Instant::now() + pause >= deadline {
                 return Err(error);
             }
+            cause = Some(error);
             thread::sleep(pause);
             pause *= 2;
         }
@@ -172,18 +180,18 @@ impl Client {
     ) -> Result<T, CallError> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
-            return Err(self.error(call.name, What::Timeout));
+            return Err(self.error(call.name, CallFailure::Timeout));
         }
         let timeout = left.min(call.longest);
         let outcome = self.send(call, timeout, read);
         if let Some(calls) = call.counted {
             calls.count(match &outcome {
                 Ok(_) => Some(200),
-                Err(What::Code(code, _)) => Some(*code),
+                Err(CallFailure::Code(code, _)) => Some(*code),
                 Err(_) => None,
             });
         }
-        outcome.map_err(|what| self.error(call.name, what))
+        outcome.map_err(|failure| self.error(call.name, failure))
     }
 
     fn send<T>(
@@ -191,8 +199,8 @@ impl Client {
         call: &Call<'_>,
         timeout: Duration,
         read: &impl Fn(&mut dyn Read) -> Result<T, String>,
-    ) -> Result<T, What> {
-        let Ready { agent, authorization } = self.ready().map_err(What::Credentials)?;
+    ) -> Result<T, CallFailure> {
+        let Ready { agent, authorization } = self.ready().map_err(CallFailure::Credentials)?;
         let url = format!("{}{}", self.target.url(), call.path);
         let answer = match call.body {
             Some(body) => {
@@ -218,11 +226,11 @@ impl Client {
         let mut body =
             Body { reader: response.into_body().into_with_config().limit(call.most + 1).reader(), broke: None };
         match code {
-            200 | 201 => read(&mut body).map_err(|why| body.broke.unwrap_or_else(|| What::Answer(said(&why)))),
+            200 | 201 => read(&mut body).map_err(|why| body.broke.unwrap_or_else(|| CallFailure::Answer(said(&why)))),
             _ => {
                 let mut text = Vec::new();
                 let _ = body.reader.take(SAID as u64).read_to_end(&mut text);
-                Err(What::Code(code, said(&String::from_utf8_lossy(&text))))
+                Err(CallFailure::Code(code, said(&String::from_utf8_lossy(&text))))
             }
         }
     }
@@ -281,8 +289,8 @@ impl Client {
         }
     }
 
-    fn error(&self, call: &'static str, what: What) -> CallError {
-        CallError { call, to: self.target.server.clone(), what }
+    fn error(&self, call: &'static str, failure: CallFailure) -> CallError {
+        CallError { call, to: self.target.server.clone(), failure }
     }
 }
 
@@ -295,7 +303,7 @@ impl fmt::Debug for Client {
 /// An answer's body. It remembers why it broke off, which whoever reads it takes for nonsense.
 struct Body<R> {
     reader: R,
-    broke: Option<What>,
+    broke: Option<CallFailure>,
 }
 
 impl<R: Read> Read for Body<R> {
@@ -348,26 +356,28 @@ fn bearer(token: &[u8]) -> Result<HeaderValue, String> {
     if token.is_empty() { Err("the token is empty".to_owned()) } else { Ok(value) }
 }
 
-fn explain(error: &ureq::Error) -> What {
+fn explain(error: &ureq::Error) -> CallFailure {
     use ureq::Error;
     match error {
-        Error::Timeout(_) => What::Timeout,
-        Error::HostNotFound | Error::ConnectionFailed => What::Connect(error.to_string()),
-        Error::Rustls(_) | Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => What::Tls(said(&error.to_string())),
+        Error::Timeout(_) => CallFailure::Timeout,
+        Error::HostNotFound | Error::ConnectionFailed => CallFailure::Connect(error.to_string()),
+        Error::Rustls(_) | Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => {
+            CallFailure::Tls(said(&error.to_string()))
+        }
         Error::Io(io) => explain_io(io),
-        Error::BodyExceedsLimit(limit) => What::Answer(format!("more than {limit} bytes")),
-        other => What::Closed(said(&other.to_string())),
+        Error::BodyExceedsLimit(limit) => CallFailure::Answer(format!("more than {limit} bytes")),
+        other => CallFailure::Closed(said(&other.to_string())),
     }
 }
 
-fn explain_io(error: &io::Error) -> What {
+fn explain_io(error: &io::Error) -> CallFailure {
     match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => What::Timeout,
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable => What::Connect(error.to_string()),
+        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => CallFailure::Timeout,
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable => CallFailure::Connect(error.to_string()),
         _ if error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some() => {
-            What::Tls(said(&error.to_string()))
+            CallFailure::Tls(said(&error.to_string()))
         }
-        _ => What::Closed(said(&error.to_string())),
+        _ => CallFailure::Closed(said(&error.to_string())),
     }
 }
 

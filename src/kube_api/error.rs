@@ -9,19 +9,19 @@ pub struct CallError {
     pub call: &'static str,
     /// `https://10.0.0.1:443`
     pub to: String,
-    /// What came of it.
-    pub what: What,
+    /// Why it failed.
+    pub failure: CallFailure,
 }
 
-/// What came of a call.
+/// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum What {
+pub enum CallFailure {
     /// A file with our own credentials cannot be used.
     Credentials(String),
-    /// Nobody accepted a connection, or nobody by that name.
+    /// The connection was refused, or the name has no address.
     Connect(String),
-    /// TLS failed; mostly another authority than the one we were given.
+    /// TLS failed; mostly the certificate is signed by another authority than the configured one.
     Tls(String),
     /// No answer within the time there was.
     Timeout,
@@ -38,13 +38,13 @@ pub enum What {
 impl CallError {
     /// What else is known, for the log: foreign bytes escaped, but neither stable nor ours.
     pub fn detail(&self) -> String {
-        match &self.what {
-            What::Credentials(detail)
-            | What::Connect(detail)
-            | What::Tls(detail)
-            | What::Closed(detail)
-            | What::Code(_, detail)
-            | What::Answer(detail)
+        match &self.failure {
+            CallFailure::Credentials(detail)
+            | CallFailure::Connect(detail)
+            | CallFailure::Tls(detail)
+            | CallFailure::Closed(detail)
+            | CallFailure::Code(_, detail)
+            | CallFailure::Answer(detail)
                 if !detail.is_empty() =>
             {
                 format!("{self} ({detail})")
@@ -55,35 +55,37 @@ impl CallError {
 
     /// Whether time ran out.
     pub fn is_timeout(&self) -> bool {
-        self.what == What::Timeout
+        self.failure == CallFailure::Timeout
     }
 
     /// Whether it would be the same at once again.
     pub(super) fn is_final(&self) -> bool {
-        match self.what {
-            What::Code(429, _) => false,
-            What::Code(code, _) => code < 500,
-            What::Credentials(_) | What::Tls(_) | What::Answer(_) | What::TooMany(_) => true,
-            What::Connect(_) | What::Closed(_) | What::Timeout => false,
+        match self.failure {
+            CallFailure::Code(429, _) => false,
+            CallFailure::Code(code, _) => code < 500,
+            CallFailure::Credentials(_) | CallFailure::Tls(_) | CallFailure::Answer(_) | CallFailure::TooMany(_) => {
+                true
+            }
+            CallFailure::Connect(_) | CallFailure::Closed(_) | CallFailure::Timeout => false,
         }
     }
 }
 
 impl fmt::Display for CallError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { call, to, what } = self;
+        let Self { call, to, failure } = self;
         write!(f, "{call} to {to}: ")?;
-        match what {
-            What::Credentials(_) => f.write_str("Metriclet's credentials cannot be used"),
-            What::Connect(_) => f.write_str("no connection"),
-            What::Tls(_) => f.write_str("tls failed"),
-            What::Timeout => f.write_str("timeout"),
-            What::Closed(_) => f.write_str("the connection broke"),
-            What::Code(401, _) => f.write_str("answered 401: Metriclet's credentials were rejected"),
-            What::Code(403, _) => f.write_str("answered 403: Metriclet's service account lacks the permission"),
-            What::Code(code, _) => write!(f, "answered {code}"),
-            What::TooMany(why) => f.write_str(why),
-            What::Answer(_) => f.write_str("answered something unexpected"),
+        match failure {
+            CallFailure::Credentials(_) => f.write_str("Metriclet's credentials cannot be used"),
+            CallFailure::Connect(_) => f.write_str("no connection"),
+            CallFailure::Tls(_) => f.write_str("tls failed"),
+            CallFailure::Timeout => f.write_str("timeout"),
+            CallFailure::Closed(_) => f.write_str("the connection broke"),
+            CallFailure::Code(401, _) => f.write_str("answered 401: Metriclet's credentials were rejected"),
+            CallFailure::Code(403, _) => f.write_str("answered 403: Metriclet's service account lacks the permission"),
+            CallFailure::Code(code, _) => write!(f, "answered {code}"),
+            CallFailure::TooMany(why) => f.write_str(why),
+            CallFailure::Answer(_) => f.write_str("answered something unexpected"),
         }
     }
 }

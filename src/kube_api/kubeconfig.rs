@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::target::{Material, Target};
 use crate::config::limits::Limits;
-use crate::config::yaml::{self, Node, Value};
 use crate::parse::escape::Escaped;
+use crate::parse::yaml::{self, Node, YamlValue};
 
 /// Reads a kubeconfig. Relative paths in it begin at `directory`.
 ///
@@ -17,7 +17,7 @@ use crate::parse::escape::Escaped;
 /// What is wrong or cannot be used, in words that hold no secret.
 pub fn parse(text: &str, directory: &Path, limits: &Limits) -> Result<Target, String> {
     let yaml_limits =
-        yaml::Limits { bytes: limits.config.bytes, depth: limits.expression.depth, nodes: limits.config.nodes };
+        yaml::YamlLimits { bytes: limits.config.bytes, depth: limits.expression.depth, nodes: limits.config.nodes };
     let root =
         yaml::parse(text, &yaml_limits).map_err(|error| format!("line {}: {}", error.span.line, error.message))?;
     let context_name = required(&root, "current-context")?;
@@ -101,7 +101,7 @@ impl Reader<'_> {
 /// What a key holds; nothing where it is absent or null.
 fn member<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     match &node.value {
-        Value::Mapping(pairs) => {
+        YamlValue::Mapping(pairs) => {
             pairs.iter().find(|(known, _)| known.text == key).map(|(_, value)| value).filter(|value| !value.is_null())
         }
         _ => None,
@@ -120,7 +120,7 @@ fn required<'n>(node: &'n Node, key: &str) -> Result<&'n str, String> {
 /// The entry of this name in a list of named entries.
 fn named<'n>(root: &'n Node, list: &str, kind: &str, name: &str) -> Result<&'n Node, String> {
     let entries = match member(root, list).map(|node| &node.value) {
-        Some(Value::Sequence(entries)) => entries.as_slice(),
+        Some(YamlValue::Sequence(entries)) => entries.as_slice(),
         _ => &[],
     };
     let entry = entries.iter().find(|entry| text_of(entry, "name") == Some(name));

@@ -7,10 +7,11 @@ use std::time::Instant;
 use serde::Deserialize;
 
 use super::client::Client;
-use super::error::{CallError, What as Problem};
+use super::error::{CallError, CallFailure};
 use crate::config::limits::Limits;
 use crate::config::model::ObjectKind;
 use crate::kube::pod::{List, Named, Pod};
+use crate::parse::percent::Encoded;
 
 /// Objects of one page of a list.
 const PAGE: usize = 500;
@@ -39,8 +40,8 @@ pub fn pods(
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Vec<Pod>, CallError> {
-    let what = What { root: "/api/v1", plural: "pods", accept: "application/json", kinds: ["PodList"; 2] };
-    list(client, &what, selection, limits, deadline)
+    let listing = Listing { root: "/api/v1", plural: "pods", accept: "application/json", kinds: ["PodList"; 2] };
+    list(client, &listing, selection, limits, deadline)
 }
 
 /// The names of the objects of a selection.
@@ -57,13 +58,13 @@ pub fn names(
     let root = if kind.api_version.contains('/') { "/apis/" } else { "/api/" };
     let plural = kind.resource.split('.').next().unwrap_or_default();
     let (root, whole) = (format!("{root}{}", kind.api_version), format!("{}List", kind.kind));
-    let what = What { root: &root, plural, accept: METADATA, kinds: ["PartialObjectMetadataList", &whole] };
-    let named: Vec<Named> = list(client, &what, selection, limits, deadline)?;
+    let listing = Listing { root: &root, plural, accept: METADATA, kinds: ["PartialObjectMetadataList", &whole] };
+    let named: Vec<Named> = list(client, &listing, selection, limits, deadline)?;
     Ok(named.into_iter().map(|object| object.metadata.name).collect())
 }
 
 /// What is listed.
-struct What<'a> {
+struct Listing<'a> {
     /// `/apis/apps/v1`
     root: &'a str,
     /// `deployments`
@@ -75,35 +76,36 @@ struct What<'a> {
 
 fn list<T: for<'de> Deserialize<'de>>(
     client: &Client,
-    what: &What<'_>,
+    listing: &Listing<'_>,
     selection: Selection<'_>,
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Vec<T>, CallError> {
-    let What { root, plural, accept, kinds } = what;
+    let Listing { root, plural, accept, kinds } = listing;
     let mut path = (*root).to_owned();
     if let Some(namespace) = selection.namespace {
-        let _ = write!(path, "/namespaces/{}", encoded(namespace));
+        let _ = write!(path, "/namespaces/{}", Encoded::unreserved(namespace));
     }
     // From the API server's cache: lists must cost it little, and a moment's delay does not matter.
     let _ = write!(path, "/{plural}?resourceVersion=0&limit={PAGE}");
     if !selection.label_selector.is_empty() {
-        let _ = write!(path, "&labelSelector={}", encoded(selection.label_selector));
+        let _ = write!(path, "&labelSelector={}", Encoded::unreserved(selection.label_selector));
     }
     if let Some(name) = selection.name {
-        let _ = write!(path, "&fieldSelector=metadata.name%3D{}", encoded(name));
+        let _ = write!(path, "&fieldSelector=metadata.name%3D{}", Encoded::unreserved(name));
     }
     let mut all: Vec<T> = Vec::new();
     let mut from = String::new();
     let mut again = true;
     loop {
-        let page = if from.is_empty() { path.clone() } else { format!("{path}&continue={}", encoded(&from)) };
+        let page =
+            if from.is_empty() { path.clone() } else { format!("{path}&continue={}", Encoded::unreserved(&from)) };
         let read = |body: &mut dyn Read| {
             serde_json::from_reader::<_, List<T>>(std::io::BufReader::new(body)).map_err(|error| error.to_string())
         };
         let list = match client.list(&page, accept, deadline, read) {
-            // The rest of that list is forgotten already: so it is asked for anew, once.
-            Err(CallError { what: Problem::Code(410, _), .. }) if !from.is_empty() && again => {
+            // The rest of that list is forgotten already: so it is requested again, once.
+            Err(CallError { failure: CallFailure::Code(410, _), .. }) if !from.is_empty() && again => {
                 again = false;
                 all.clear();
                 from.clear();
@@ -117,23 +119,11 @@ fn list<T: for<'de> Deserialize<'de>>(
         all.extend(list.items);
         if all.len() > limits.objects.count {
             let why = format!("more than {} {plural}; narrow the selector", limits.objects.count);
-            return Err(CallError { call: "list", to: client.server().to_owned(), what: Problem::TooMany(why) });
+            return Err(CallError { call: "list", to: client.server().to_owned(), failure: CallFailure::TooMany(why) });
         }
         from = list.metadata.r#continue;
         if from.is_empty() {
             return Ok(all);
         }
     }
-}
-
-/// Percent-encoded but for what is plain in every part of a URL (RFC 3986 §2.3).
-fn encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(byte)),
-            _ => _ = write!(encoded, "%{byte:02X}"),
-        }
-    }
-    encoded
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::Deserialize;
 
 use super::client::Client;
-use super::error::{CallError, What};
+use super::error::{CallError, CallFailure};
 
 const NAME: &str = "ConfigMap extension-apiserver-authentication";
 const PATH: &str = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
@@ -45,7 +45,7 @@ struct ConfigMap {
 pub fn published(client: &Client, deadline: Instant) -> Result<Option<Published>, CallError> {
     let body = match client.get(NAME, PATH, deadline) {
         Ok(body) => body,
-        Err(CallError { what: What::Code(404, _), .. }) => return Ok(None),
+        Err(CallError { failure: CallFailure::Code(404, _), .. }) => return Ok(None),
         Err(error) => return Err(error),
     };
     let map: ConfigMap = serde_json::from_slice(&body).map_err(|error| client.unexpected(NAME, &error))?;

@@ -11,7 +11,7 @@ use crate::config::limits::Limits;
 use crate::config::model::ObjectKind;
 use crate::kube::pod::Pod;
 use crate::kube_api::client::Client;
-use crate::kube_api::error::{CallError, What};
+use crate::kube_api::error::{CallError, CallFailure};
 use crate::kube_api::objects::{self, Selection};
 use crate::source::cache::{Cache, Loaded, Outcome, Wait};
 
@@ -149,8 +149,8 @@ impl Objects {
 
 /// A denial says what is to be granted.
 fn failed(resource: &str, error: &CallError) -> String {
-    match error.what {
-        What::Code(403, _) => {
+    match error.failure {
+        CallFailure::Code(403, _) => {
             format!("cannot list {resource}: RBAC does not grant Metriclet the verb list on {resource}")
         }
         _ => format!("cannot list {resource}: {error}"),

@@ -124,12 +124,12 @@ fn one_of(label: &str, any: bool, values: &[String], limit: usize) -> Option<Mat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::selector::{Limits, Selector};
+    use crate::parse::selector::{Selector, SelectorLimits};
 
     const LIMIT: usize = 64 * 1024;
 
     fn narrowed(selector: &str) -> Option<String> {
-        let selector = Selector::parse(selector, &Limits { bytes: 64 * 1024, requirements: 8 }).unwrap();
+        let selector = Selector::parse(selector, &SelectorLimits { bytes: 64 * 1024, requirements: 8 }).unwrap();
         let mut matchers = Vec::new();
         for requirement in selector.requirements() {
             narrow(requirement, LIMIT, &mut matchers)?;

@@ -12,7 +12,7 @@ use super::escape::Escaped;
 
 /// What a head may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct HeadLimits {
     /// Length up to and with the empty line, in bytes.
     pub bytes: usize,
     /// Header lines.
@@ -69,7 +69,7 @@ const FEW: usize = 64;
 ///
 /// # Errors
 /// If it can never become a head that is taken. What follows it must not be read as a request.
-pub fn parse(input: &[u8], seen: usize, limits: Limits) -> Result<Option<Head<'_>>, HeadError> {
+pub fn parse(input: &[u8], seen: usize, limits: HeadLimits) -> Result<Option<Head<'_>>, HeadError> {
     // What is past the limit never counts, so that it makes no difference how the bytes come.
     let input = input.get(..limits.bytes).unwrap_or(input);
     let from = seen.saturating_sub(3).min(input.len());
@@ -220,7 +220,7 @@ impl std::error::Error for HeadError {}
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { bytes: 200, headers: 4 };
+    const LIMITS: HeadLimits = HeadLimits { bytes: 200, headers: 4 };
 
     fn parsed(input: &str) -> Result<Option<Head<'_>>, HeadError> {
         parse(input.as_bytes(), 0, LIMITS)
@@ -326,9 +326,9 @@ mod tests {
     fn takes_many_headers_where_it_may() {
         let lines: String = (0..1_023).map(|n| format!("X-Remote-Group: {n}\r\n")).collect();
         let head = format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n");
-        let many = Limits { bytes: 64 * 1024, headers: 1_024 };
+        let many = HeadLimits { bytes: 64 * 1024, headers: 1_024 };
         assert_eq!(parse(head.as_bytes(), 0, many).unwrap().unwrap().headers.len(), 1_024);
-        let fewer = Limits { headers: 1_023, ..many };
+        let fewer = HeadLimits { headers: 1_023, ..many };
         assert_eq!(parse(head.as_bytes(), 0, fewer), Err(HeadError::TooManyHeaders(1_023)));
     }
 }

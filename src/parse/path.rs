@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::escape::Escaped;
+use super::percent::{DecodeError, Encoded, Plus, decode};
 
 /// The API group.
 pub const GROUP: &str = "custom.metrics.k8s.io";
@@ -258,14 +259,14 @@ impl MetricPath {
 /// The path below the version, percent-encoded; it parses to the same.
 impl fmt::Display for MetricPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (name, metric) = (Encoded(self.name.as_str()), Encoded(&self.metric));
+        let (name, metric) = (Encoded::in_segment(self.name.as_str()), Encoded::in_segment(&self.metric));
         if self.is_namespace() {
             return write!(f, "namespaces/{name}/metrics/{metric}");
         }
         if let Some(namespace) = &self.namespace {
-            write!(f, "namespaces/{}/", Encoded(namespace))?;
+            write!(f, "namespaces/{}/", Encoded::in_segment(namespace))?;
         }
-        write!(f, "{}/{name}/{metric}", Encoded(&self.resource))
+        write!(f, "{}/{name}/{metric}", Encoded::in_segment(&self.resource))
     }
 }
 
@@ -278,7 +279,7 @@ impl fmt::Display for ApiPath {
             Self::OpenApi(OpenApi::V2) => f.write_str("/openapi/v2"),
             Self::OpenApi(OpenApi::V3) => f.write_str("/openapi/v3"),
             Self::Health(probe, None) => write!(f, "/{}", probe.as_str()),
-            Self::Health(probe, Some(check)) => write!(f, "/{}/{}", probe.as_str(), Encoded(check)),
+            Self::Health(probe, Some(check)) => write!(f, "/{}/{}", probe.as_str(), Encoded::in_segment(check)),
             Self::OwnMetrics => f.write_str("/metrics"),
             Self::Groups => f.write_str("/apis"),
             Self::Group => write!(f, "/apis/{GROUP}"),
@@ -311,64 +312,6 @@ impl fmt::Display for PathError {
 }
 
 impl std::error::Error for PathError {}
-
-/// What a plus sign means: itself in paths, a blank in queries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Plus {
-    Literal,
-    Blank,
-}
-
-/// Why a text cannot be percent-decoded.
-#[derive(Debug)]
-pub(super) enum DecodeError {
-    /// The bytes from the percent sign on, three at most.
-    Escape(String),
-    NotUtf8,
-}
-
-/// Percent-decodes (RFC 3986 §2.1).
-pub(super) fn decode(raw: &str, plus: Plus) -> Result<String, DecodeError> {
-    let mut decoded = Vec::with_capacity(raw.len());
-    let mut rest = raw.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = after;
-        decoded.push(match (first, after) {
-            (b'%', [high, low, after @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                rest = after;
-                hex(*high) << 4 | hex(*low)
-            }
-            (b'%', _) => {
-                let found: Vec<u8> = std::iter::once(*first).chain(after.iter().take(2).copied()).collect();
-                return Err(DecodeError::Escape(String::from_utf8_lossy(&found).into_owned()));
-            }
-            (b'+', _) if plus == Plus::Blank => b' ',
-            _ => *first,
-        });
-    }
-    String::from_utf8(decoded).map_err(|_| DecodeError::NotUtf8)
-}
-
-/// The value of a hexadecimal digit.
-fn hex(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        _ => (digit | 0x20).wrapping_sub(b'a').wrapping_add(10),
-    }
-}
-
-/// Percent-encodes all but what stands in a segment as it is (RFC 3986 §3.3).
-struct Encoded<'a>(&'a str);
-
-impl fmt::Display for Encoded<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.bytes().try_for_each(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => write!(f, "{}", char::from(byte)),
-            _ if b"-._~!$&'()*+,;=:@".contains(&byte) => write!(f, "{}", char::from(byte)),
-            _ => write!(f, "%{byte:02X}"),
-        })
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::escape::Escaped;
-use super::path::{DecodeError, Plus, decode};
+use super::percent::{DecodeError, Plus, decode};
 
 /// The most `exclude` parameters of one request: there are fewer checks.
 const EXCLUDES: usize = 16;

@@ -18,7 +18,7 @@ use super::escape::Escaped;
 
 /// What a selector may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct SelectorLimits {
     /// Length of the text in bytes.
     pub bytes: usize,
     /// Requirements, which are matched against every object.
@@ -88,7 +88,7 @@ impl Selector {
     ///
     /// # Errors
     /// If it is no selector; the message begins as Kubernetes' own does.
-    pub fn parse(text: &str, limits: &Limits) -> Result<Self, SelectorError> {
+    pub fn parse(text: &str, limits: &SelectorLimits) -> Result<Self, SelectorError> {
         if text.len() > limits.bytes {
             return Err(SelectorError::TooLong(limits.bytes));
         }
@@ -203,7 +203,7 @@ impl std::error::Error for SelectorError {}
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { bytes: 100, requirements: 3 };
+    const LIMITS: SelectorLimits = SelectorLimits { bytes: 100, requirements: 3 };
 
     #[test]
     fn says_what_is_wrong() {
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn bounds_values_by_bytes() {
-        let limits = Limits { bytes: 1 << 20, requirements: 1 };
+        let limits = SelectorLimits { bytes: 1 << 20, requirements: 1 };
         let text = format!("a in ({})", vec!["x"; 100_000].join(","));
         assert_eq!(Selector::parse(&text, &limits).unwrap().to_string(), "a in (x)");
     }

@@ -7,12 +7,17 @@
 //! In path and query any placeholder may stand, and its value is percent-encoded (RFC 3986, section 2).
 
 mod host;
+mod piece;
 
 use std::borrow::Cow;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
-use self::host::{is_host, is_label};
+use self::host::is_host;
+use self::piece::{Piece, error, literals, pieces};
+pub use self::piece::{Placeholder, TemplateError};
+use super::dns::is_label;
 use super::escape::Escaped;
+use super::percent::Encoded;
 
 /// A parsed URL template; it prints as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,21 +29,6 @@ pub struct Template {
     port: String,
     /// Path and query.
     target: Vec<Piece>,
-}
-
-/// What a URL may leave open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Placeholder {
-    /// `{namespace}`: the described object's namespace.
-    Namespace,
-    /// `{resource}`: its plural resource, with the group if that is not core.
-    Resource,
-    /// `{name}`: its name.
-    Name,
-    /// `{metric}`: the metric's name.
-    Metric,
-    /// `{labelSelector}`: the request's label selector.
-    LabelSelector,
 }
 
 /// What placeholders stand for in one request.
@@ -56,15 +46,6 @@ pub struct Values<'a> {
     pub label_selector: &'a str,
 }
 
-/// Why a text is not a URL template.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TemplateError {
-    /// Where, in characters from 1.
-    pub column: usize,
-    /// The whole message; it names the column too, and never shows a password.
-    pub message: String,
-}
-
 /// Why there is no URL for one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -77,12 +58,6 @@ pub enum ExpandError {
     HostTooLong,
     /// A segment of the path becomes `.` or `..`.
     DotSegment,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
-    Literal(String),
-    Value(Placeholder),
 }
 
 impl Template {
@@ -168,7 +143,7 @@ impl Template {
         for piece in &self.target {
             match piece {
                 Piece::Literal(text) => target.push_str(text),
-                Piece::Value(placeholder) => percent_encode(values.get(*placeholder)?, &mut target),
+                Piece::Value(placeholder) => _ = write!(target, "{}", Encoded::unreserved(values.get(*placeholder)?)),
             }
         }
         if has_dot_segment(&target) {
@@ -176,22 +151,6 @@ impl Template {
         }
         let scheme = if self.https { "https" } else { "http" };
         Ok(format!("{scheme}://{host}{}{target}", self.port))
-    }
-}
-
-impl Placeholder {
-    /// All of them, in the order that messages list them.
-    pub const ALL: [Self; 5] = [Self::Namespace, Self::Resource, Self::Name, Self::Metric, Self::LabelSelector];
-
-    /// As it is written, with its braces.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Namespace => "{namespace}",
-            Self::Resource => "{resource}",
-            Self::Name => "{name}",
-            Self::Metric => "{metric}",
-            Self::LabelSelector => "{labelSelector}",
-        }
     }
 }
 
@@ -211,12 +170,6 @@ impl<'a> Values<'a> {
 impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
-    }
-}
-
-impl fmt::Display for TemplateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
     }
 }
 
@@ -240,42 +193,7 @@ impl fmt::Display for ExpandError {
     }
 }
 
-impl std::error::Error for TemplateError {}
 impl std::error::Error for ExpandError {}
-
-/// Splits a part of a template at its placeholders; `offset` characters stand before it.
-fn pieces(text: &str, offset: usize) -> Result<Vec<Piece>, TemplateError> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some(brace) = rest.find(['{', '}']) {
-        let (literal, from_brace) = rest.split_at(brace);
-        let column = offset + text.len() - from_brace.len() + 1;
-        let Some(end) = from_brace.find('}').filter(|end| *end > 0) else {
-            return Err(error(
-                column,
-                format!("the brace at column {column} has no other; write a literal one as %7B or %7D"),
-            ));
-        };
-        let (written, after) = from_brace.split_at(end + 1);
-        let Some(placeholder) = Placeholder::ALL.into_iter().find(|known| known.as_str() == written) else {
-            let message = format!(
-                "expected one of {} at column {column}, found {}",
-                Placeholder::ALL.map(Placeholder::as_str).join(" "),
-                Escaped::new(written)
-            );
-            return Err(error(column, message));
-        };
-        if !literal.is_empty() {
-            pieces.push(Piece::Literal(literal.to_owned()));
-        }
-        pieces.push(Piece::Value(placeholder));
-        rest = after;
-    }
-    if !rest.is_empty() {
-        pieces.push(Piece::Literal(rest.to_owned()));
-    }
-    Ok(pieces)
-}
 
 /// Refuses what no URL holds unencoded, and fragments, which are never sent.
 fn check_characters(text: &str) -> Result<(), TemplateError> {
@@ -305,17 +223,6 @@ fn check_characters(text: &str) -> Result<(), TemplateError> {
     Ok(())
 }
 
-/// A text in which each placeholder is something harmless, to check what is around them.
-fn literals(pieces: &[Piece]) -> String {
-    fn text(piece: &Piece) -> &str {
-        match piece {
-            Piece::Literal(text) => text,
-            Piece::Value(_) => "a",
-        }
-    }
-    pieces.iter().map(text).collect()
-}
-
 /// Whether servers or proxies would take a segment of the path for `.` or `..`.
 fn has_dot_segment(target: &str) -> bool {
     let path = target.split('?').next().unwrap_or_default();
@@ -328,16 +235,6 @@ fn has_dot_segment(target: &str) -> bool {
     })
 }
 
-/// Appends a value with all but RFC 3986's unreserved characters encoded.
-fn percent_encode(value: &str, to: &mut String) {
-    for byte in value.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => to.push(char::from(byte)),
-            _ => to.push_str(&format!("%{byte:02X}")),
-        }
-    }
-}
-
 /// Shows no more of the text than its scheme: what is no URL of ours may hold a password.
 fn no_scheme(text: &str) -> String {
     let is_scheme = |scheme: &&str| scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
@@ -346,8 +243,4 @@ fn no_scheme(text: &str) -> String {
         None => "no scheme".to_owned(),
     };
     format!("expected a URL that starts with http:// or https:// at column 1, found {found}")
-}
-
-fn error(column: usize, message: String) -> TemplateError {
-    TemplateError { column, message }
 }

@@ -17,7 +17,7 @@ const STALE: Duration = Duration::from_secs(60);
 /// Values by key, each for its own time; failed loads too, if `V` is a `Result`.
 #[derive(Debug)]
 pub struct Cache<K, V> {
-    state: Mutex<State<K, V>>,
+    state: Mutex<CacheState<K, V>>,
     max_entries: usize,
     max_cost: usize,
 }
@@ -59,7 +59,7 @@ pub enum Outcome<V> {
 }
 
 #[derive(Debug)]
-struct State<K, V> {
+struct CacheState<K, V> {
     slots: HashMap<K, Slot<V>>,
     /// Slots with a kept value, and what these cost.
     entries: usize,
@@ -110,7 +110,7 @@ enum Step<V> {
 impl<K: Clone + Eq + Hash, V> Cache<K, V> {
     /// An empty cache for at most so many values of at most so much cost together.
     pub fn new(max_entries: usize, max_cost: usize) -> Self {
-        let state = State { slots: HashMap::new(), entries: 0, cost: 0, tick: 0, swept: None };
+        let state = CacheState { slots: HashMap::new(), entries: 0, cost: 0, tick: 0, swept: None };
         Self { state: Mutex::new(state), max_entries, max_cost }
     }
 
@@ -184,12 +184,12 @@ impl<K: Clone + Eq + Hash, V> Cache<K, V> {
         value
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<K, V>> {
+    fn lock(&self) -> MutexGuard<'_, CacheState<K, V>> {
         lock(&self.state)
     }
 }
 
-impl<K: Clone + Eq + Hash, V> State<K, V> {
+impl<K: Clone + Eq + Hash, V> CacheState<K, V> {
     /// Puts what was loaded in place of what is kept for `key`, if there is room for it.
     fn keep(&mut self, key: &K, now: Instant, loaded: &Loaded<Arc<V>>, max_entries: usize, max_cost: usize) {
         let Some(slot) = self.slots.get_mut(key) else { return };

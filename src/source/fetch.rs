@@ -25,12 +25,12 @@ pub struct Fetcher {
     limits: Limits,
     resolver: Arc<Resolver>,
     reserved: Arc<Reserved>,
-    agent: Mutex<Option<Ready>>,
+    agent: Mutex<Option<Authenticated>>,
 }
 
 /// An agent, and the credentials that it was made with.
 #[derive(Clone)]
-struct Ready {
+struct Authenticated {
     agent: Agent,
     credentials: Arc<Current>,
 }
@@ -100,7 +100,7 @@ impl Fetcher {
         time: Duration,
         read: impl FnOnce(&Head, &mut dyn Read) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
-        let Ready { agent, credentials } = self.ready()?;
+        let Authenticated { agent, credentials } = self.ready()?;
         let uri: Uri = url.parse().map_err(|_| FetchError::Url("not one that can be fetched"))?;
         let host = uri.host().ok_or(FetchError::Url("without a host"))?;
         agent::begin(host.trim_start_matches('[').trim_end_matches(']'));
@@ -151,7 +151,7 @@ impl Fetcher {
     }
 
     /// The agent for the credentials as they are now.
-    fn ready(&self) -> Result<Ready, FetchError> {
+    fn ready(&self) -> Result<Authenticated, FetchError> {
         let credentials = self.secrets.current()?;
         let mut ready = self.agent.lock().unwrap_or_else(PoisonError::into_inner);
         match &*ready {
@@ -159,7 +159,7 @@ impl Fetcher {
             _ => {
                 let (resolver, reserved) = (self.resolver.clone(), self.reserved.clone());
                 let agent = agent::new(&self.options, credentials.tls.clone(), &self.limits, resolver, reserved);
-                Ok(ready.insert(Ready { agent, credentials }).clone())
+                Ok(ready.insert(Authenticated { agent, credentials }).clone())
             }
         }
     }

@@ -14,12 +14,12 @@ where
     capacity: usize,
     active_per_key: usize,
     queued_per_key: usize,
-    state: Mutex<State<K, J>>,
+    state: Mutex<QueueState<K, J>>,
     changed: Condvar,
 }
 
 #[derive(Debug)]
-struct State<K, J> {
+struct QueueState<K, J> {
     queue: VecDeque<(K, Instant, J)>,
     active: HashMap<K, usize>,
     closed: bool,
@@ -38,7 +38,7 @@ where
 impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
     /// Holds `capacity` queued jobs, `queued_per_key` with the same key; `active_per_key` of them run at a time.
     pub fn new(capacity: usize, queued_per_key: usize, active_per_key: usize) -> Self {
-        let state = State { queue: VecDeque::new(), active: HashMap::new(), closed: false };
+        let state = QueueState { queue: VecDeque::new(), active: HashMap::new(), closed: false };
         Self {
             capacity,
             active_per_key: active_per_key.max(1),
@@ -70,7 +70,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
     pub fn take(&self) -> Option<(J, Permit<'_, K, J>)> {
         let mut state = self.lock();
         loop {
-            let State { queue, active, closed } = &mut *state;
+            let QueueState { queue, active, closed } = &mut *state;
             let free =
                 queue.iter().position(|(key, ..)| active.get(key).is_none_or(|count| *count < self.active_per_key));
             if let Some((key, _, job)) = free.and_then(|at| queue.remove(at)) {
@@ -105,7 +105,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         self.lock().queue.front().map_or(Duration::ZERO, |(_, since, _)| now.saturating_duration_since(*since))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State<K, J>> {
+    fn lock(&self) -> MutexGuard<'_, QueueState<K, J>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

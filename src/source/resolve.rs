@@ -25,7 +25,7 @@ pub struct Resolver {
 }
 
 /// Held by a look-up's thread for as long as it runs.
-struct Permit(Arc<AtomicUsize>);
+struct LookupPermit(Arc<AtomicUsize>);
 
 impl Resolver {
     /// One that knows nothing yet.
@@ -71,7 +71,7 @@ impl Resolver {
     }
 
     fn ask(&self, host: &str, deadline: Instant) -> Result<Vec<IpAddr>, FetchError> {
-        let permit = Permit::take(&self.running, self.lookups).ok_or(FetchError::LookupsBusy)?;
+        let permit = LookupPermit::take(&self.running, self.lookups).ok_or(FetchError::LookupsBusy)?;
         let (answer, answers) = mpsc::sync_channel(1);
         let name = host.to_owned();
         let look_up = move || {
@@ -92,7 +92,7 @@ impl Resolver {
     }
 }
 
-impl Permit {
+impl LookupPermit {
     fn take(running: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
         let more = |now| (now < most).then_some(now + 1);
         running.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
@@ -100,7 +100,7 @@ impl Permit {
     }
 }
 
-impl Drop for Permit {
+impl Drop for LookupPermit {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -153,10 +153,10 @@ mod tests {
     #[test]
     fn bounds_look_ups_at_once() {
         let running = Arc::new(AtomicUsize::new(0));
-        let first = Permit::take(&running, 2);
-        let second = Permit::take(&running, 2);
-        assert!(first.is_some() && second.is_some() && Permit::take(&running, 2).is_none());
+        let first = LookupPermit::take(&running, 2);
+        let second = LookupPermit::take(&running, 2);
+        assert!(first.is_some() && second.is_some() && LookupPermit::take(&running, 2).is_none());
         drop(first);
-        assert!(Permit::take(&running, 2).is_some());
+        assert!(LookupPermit::take(&running, 2).is_some());
     }
 }

@@ -1,6 +1,6 @@
 //! Counters of the secure listener. Every reason is one of a closed set, so that no peer can make the page grow.
 
-use super::counters::Counter;
+use super::counter::Counter;
 
 /// What is known of the other end of a connection; decides what it may take, not what it may see.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -3,6 +3,7 @@
 pub mod bug;
 pub mod clock;
 pub mod connections;
+pub mod counter;
 pub mod counters;
 pub mod exposition;
 pub mod log;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use metriclet::config::limits::{ExpressionLimits, Limits};
 use metriclet::config::model::Format;
-use metriclet::parse::exposition::{Format as Syntax, Limits as Lines, Parser, Sample, Sink};
+use metriclet::parse::exposition::{Format as Syntax, ExpositionLimits, Parser, Sample, Sink};
 use metriclet::promql::{self, Expr};
 use metriclet::source::page::{Found, Page, Query, Want};
 
@@ -84,7 +84,7 @@ fn count(page: &Page, wants: &[Want; 1]) -> usize {
 /// The parser alone: every label and value is looked at, nothing is kept.
 fn parse(text: &str, limits: &Limits) -> Everything {
     let mut everything = Everything(0);
-    let mut parser = Parser::new(Syntax::Prometheus, Lines { line: limits.page.line, labels: limits.page.labels });
+    let mut parser = Parser::new(Syntax::Prometheus, ExpositionLimits { line: limits.page.line, labels: limits.page.labels });
     for chunk in text.as_bytes().chunks(16 * 1024) {
         parser.feed(chunk, &mut everything).unwrap_or_else(|error| panic!("reading the page: {error}"));
     }

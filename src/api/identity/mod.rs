@@ -1,5 +1,5 @@
-//! Who is asking (protocol facts from Kubernetes' delegated authentication): a front proxy's word, a client certificate, a
-//! bearer token, or else nobody in particular. The first that succeeds counts; if none does and one failed, it is 401.
+//! Authentication, as Kubernetes delegates it: by the headers of a front proxy, by a client certificate, or by a bearer token.
+//! The first that succeeds counts. If none does and one failed, the answer is 401; with none of them, the user is anonymous.
 
 mod headers;
 mod subject;
@@ -15,7 +15,8 @@ use ring::digest;
 
 use self::subject::subject;
 use self::trust::Trust;
-use super::message::{Peer, Request};
+use super::message::Request;
+use super::peer::{Peer, Verified};
 use crate::config::limits::Limits;
 use crate::kube::review::{TokenReviewStatus, UserInfo};
 use crate::kube_api::client::Client;
@@ -27,10 +28,10 @@ use crate::telemetry::connections::ClientClass;
 const AUTHENTICATED: &str = "system:authenticated";
 const UNAUTHENTICATED: &str = "system:unauthenticated";
 
-/// How long a verified certificate counts as such. 1 s: its time runs out, and clocks are set, while connections are open.
-const VERIFIED: Duration = Duration::from_secs(1);
+/// Why a certificate authenticates no user.
+const UNTRUSTED: &str = "the client's certificate names no user or is signed by no trusted authority";
 
-/// Tells who asks.
+/// Authenticates requests.
 pub struct Identity {
     trust: RwLock<Arc<Trust>>,
     doubt: Doubt,
@@ -40,57 +41,38 @@ pub struct Identity {
     limits: Limits,
 }
 
-/// Somebody, and how we know.
+/// A user, and how it was authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// As Kubernetes has it.
+    /// As Kubernetes describes it.
     pub info: UserInfo,
-    /// How we know.
+    /// How it was authenticated.
     pub via: Via,
 }
 
-/// How somebody is known.
+/// How a user was authenticated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Via {
-    /// By the word of a front proxy, which has asked for access already.
+    /// By the headers of a front proxy, which has authorized the request already.
     FrontProxy,
-    /// By a certificate or token of their own.
+    /// By its own certificate or token.
     Direct,
-    /// Not at all.
+    /// It was not.
     Anonymous,
 }
 
-/// Why nobody can say who asks.
+/// Why a request cannot be authenticated.
 #[derive(Debug)]
 pub enum AuthenticationError {
-    /// What was presented is not good: 401. The text is for the log alone.
+    /// Its credentials are invalid: 401. The text is for the log alone.
     Unauthorized(String),
     /// The Kubernetes API did not answer.
     Unavailable(CallError),
-    /// It would have to be asked, and the caller does not wait.
+    /// The Kubernetes API has to be called, and the caller does not wait.
     WouldWait,
 }
 
-/// A peer's certificates as they were verified last.
-#[derive(Clone, Debug)]
-pub struct Checked {
-    trust: Arc<Trust>,
-    at: Now,
-    verified: Arc<Verified>,
-}
-
-/// What a peer's certificates are worth.
-#[derive(Debug, Default)]
-struct Verified {
-    /// Whether it may speak for others.
-    front_proxy: bool,
-    /// Who it is by itself.
-    client: Option<UserInfo>,
-    /// Whether an authority of ours has signed it at all.
-    signed: bool,
-}
-
-/// Tells whoever follows the authorities that a certificate was not taken: they may have changed.
+/// Signals that a certificate was rejected: the authorities may have changed.
 #[derive(Debug, Default)]
 struct Doubt {
     doubted: Mutex<bool>,
@@ -98,7 +80,7 @@ struct Doubt {
 }
 
 impl Identity {
-    /// Trusts nobody yet; `reviewer` is asked about tokens.
+    /// Trusts no authority yet; `reviewer` reviews tokens.
     pub fn new(reviewer: Option<Arc<Client>>, limits: &Limits) -> Self {
         Self {
             trust: RwLock::default(),
@@ -114,12 +96,12 @@ impl Identity {
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
     }
 
-    /// Whom it trusts now.
+    /// The authorities that it trusts.
     pub fn trust(&self) -> Arc<Trust> {
         self.trust.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits until a certificate was not taken, for so long at most; whether one was not.
+    /// Waits until a certificate is rejected, at most for `longest`; whether one was.
     pub fn wait_for_doubt(&self, longest: Duration) -> bool {
         let doubted = self.doubt.doubted.lock().unwrap_or_else(PoisonError::into_inner);
         let (mut doubted, _) = self
@@ -130,7 +112,7 @@ impl Identity {
         std::mem::take(&mut doubted)
     }
 
-    /// What a client is that presented these certificates.
+    /// The class of a client that presented these certificates.
     pub fn client_class(&self, peer: Option<&Peer>, now: Now) -> ClientClass {
         match peer.map(|peer| self.verified(peer, now)) {
             Some(verified) if verified.front_proxy => ClientClass::FrontProxy,
@@ -139,10 +121,10 @@ impl Identity {
         }
     }
 
-    /// Who asks.
+    /// The user of a request.
     ///
     /// # Errors
-    /// If nobody can say; see [`AuthenticationError`].
+    /// If it cannot be told; see [`AuthenticationError`].
     pub fn authenticate(
         &self,
         request: &Request<'_>,
@@ -164,8 +146,8 @@ impl Identity {
             }
             match &verified.client {
                 Some(info) if !info.username.is_empty() => return Ok(User::known(info.clone(), Via::Direct)),
-                // Whoever shows a certificate wants to be somebody.
-                _ => failed = failed.or(Some("the client's certificate names nobody whom we trust")),
+                // A client that presents a certificate does not mean to be anonymous.
+                _ => failed = failed.or(Some(UNTRUSTED)),
             }
         }
         if let Some(token) = request.header("Authorization").and_then(bearer) {
@@ -180,23 +162,20 @@ impl Identity {
         }
     }
 
-    /// The certificates' worth, looked into anew when whom we trust or the time has moved on.
+    /// Verifies a client's certificates, unless that has just been done with the same authorities.
     fn verified(&self, peer: &Peer, now: Now) -> Arc<Verified> {
         let trust = self.trust();
-        let mut checked = peer.checked.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(checked) = checked.as_ref().filter(|checked| checked.holds(&trust, now)) {
-            return checked.verified.clone();
-        }
-        let verified = Arc::new(Verified::new(&trust, &peer.chain, now));
-        if !verified.signed {
-            *self.doubt.doubted.lock().unwrap_or_else(PoisonError::into_inner) = true;
-            self.doubt.changed.notify_all();
-        }
-        *checked = Some(Checked { trust, at: now, verified: verified.clone() });
-        verified
+        peer.verified(&trust, now, || {
+            let verified = verify(&trust, &peer.chain, now);
+            if !verified.signed {
+                *self.doubt.doubted.lock().unwrap_or_else(PoisonError::into_inner) = true;
+                self.doubt.changed.notify_all();
+            }
+            verified
+        })
     }
 
-    /// Whose token it is: asked of the Kubernetes API, or remembered for a moment; `None` if nobody's.
+    /// The user of a token: reviewed by the Kubernetes API, or cached; `None` if the token is invalid.
     fn review(&self, token: &str, wait: Wait, now: Now) -> Result<Option<UserInfo>, AuthenticationError> {
         let Some(reviewer) = &self.reviewer else {
             return Err(AuthenticationError::Unauthorized("TokenReview needs the Kubernetes API".to_owned()));
@@ -274,37 +253,27 @@ impl User {
     }
 }
 
-impl Checked {
-    fn holds(&self, trust: &Arc<Trust>, now: Now) -> bool {
-        let age = now.monotonic.saturating_duration_since(self.at.monotonic);
-        // A clock that was set is seen by how far it moved beside the one that cannot be.
-        let moved = now.unix_millis.abs_diff(self.at.unix_millis);
-        Arc::ptr_eq(&self.trust, trust) && age < VERIFIED && u128::from(moved) < 2 * VERIFIED.as_millis()
-    }
-}
-
-impl Verified {
-    fn new(trust: &Trust, chain: &[Vec<u8>], now: Now) -> Self {
-        let Some(subject) = chain.first().and_then(|der| subject(der)) else { return Self::default() };
-        let by_front_proxies = trust.front_proxy.as_ref().is_some_and(|front_proxy| {
-            let named = |name: &String| *name == subject.common_name;
-            (front_proxy.allowed_names.is_empty() || front_proxy.allowed_names.iter().any(named))
-                && front_proxy.pool.signed(chain, now.unix_millis)
-        });
-        let by_clients = trust.clients.as_ref().is_some_and(|clients| clients.signed(chain, now.unix_millis));
-        let client = by_clients.then(|| {
-            let hash = chain.first().map(|der| digest::digest(&digest::SHA256, der));
-            let hash: String = hash.iter().flat_map(AsRef::as_ref).map(|byte| format!("{byte:02x}")).collect();
-            let id = ("authentication.kubernetes.io/credential-id".to_owned(), vec![format!("X509SHA256={hash}")]);
-            UserInfo {
-                username: subject.common_name,
-                uid: subject.uid,
-                groups: subject.organizations,
-                extra: BTreeMap::from([id]),
-            }
-        });
-        Self { front_proxy: by_front_proxies, signed: by_front_proxies || by_clients, client }
-    }
+/// Verifies a client's chain of certificates.
+fn verify(trust: &Trust, chain: &[Vec<u8>], now: Now) -> Verified {
+    let Some(subject) = chain.first().and_then(|der| subject(der)) else { return Verified::default() };
+    let by_front_proxies = trust.front_proxy.as_ref().is_some_and(|front_proxy| {
+        let named = |name: &String| *name == subject.common_name;
+        (front_proxy.allowed_names.is_empty() || front_proxy.allowed_names.iter().any(named))
+            && front_proxy.pool.signed(chain, now.unix_millis)
+    });
+    let by_clients = trust.clients.as_ref().is_some_and(|clients| clients.signed(chain, now.unix_millis));
+    let client = by_clients.then(|| {
+        let hash = chain.first().map(|der| digest::digest(&digest::SHA256, der));
+        let hash: String = hash.iter().flat_map(AsRef::as_ref).map(|byte| format!("{byte:02x}")).collect();
+        let id = ("authentication.kubernetes.io/credential-id".to_owned(), vec![format!("X509SHA256={hash}")]);
+        UserInfo {
+            username: subject.common_name,
+            uid: subject.uid,
+            groups: subject.organizations,
+            extra: BTreeMap::from([id]),
+        }
+    });
+    Verified { front_proxy: by_front_proxies, signed: by_front_proxies || by_clients, client }
 }
 
 /// The token of an Authorization header (RFC 6750 §2.1), the scheme in any case.

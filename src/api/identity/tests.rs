@@ -98,7 +98,7 @@ fn who(identity: &Identity, peer: Option<&Peer>, headers: &[Header<'_>], now: No
     }
 }
 
-const NOBODY: &str = "401: the client's certificate names nobody whom we trust";
+const NO_USER: &str = "401: the client's certificate names no user or is signed by no trusted authority";
 
 #[test]
 fn only_the_right_certificate_speaks_for_others() {
@@ -118,19 +118,19 @@ fn only_the_right_certificate_speaks_for_others() {
         ("the proxy's", vec![PROXIES.issue("proxy")], forged),
         ("for clients", vec![used(ExtendedKeyUsagePurpose::ClientAuth)], forged),
         ("through an intermediate", vec![step.issue("proxy"), step.der.clone()], forged),
-        ("through one that is missing", vec![step.issue("proxy")], NOBODY),
-        ("another name", vec![PROXIES.issue("Proxy")], NOBODY),
-        ("no name", vec![PROXIES.issue("")], NOBODY),
-        ("for servers", vec![used(ExtendedKeyUsagePurpose::ServerAuth)], NOBODY),
-        ("expired", vec![dated(2020, 2021)], NOBODY),
-        ("early", vec![dated(2090, 2091)], NOBODY),
-        ("signed by itself", vec![itself], NOBODY),
-        ("by others", vec![OTHERS.issue("proxy")], NOBODY),
-        ("by others, the right authority beside it", vec![OTHERS.issue("proxy"), PROXIES.der.clone()], NOBODY),
-        ("the authority's own", vec![PROXIES.der.clone()], NOBODY),
+        ("through one that is missing", vec![step.issue("proxy")], NO_USER),
+        ("another name", vec![PROXIES.issue("Proxy")], NO_USER),
+        ("no name", vec![PROXIES.issue("")], NO_USER),
+        ("for servers", vec![used(ExtendedKeyUsagePurpose::ServerAuth)], NO_USER),
+        ("expired", vec![dated(2020, 2021)], NO_USER),
+        ("early", vec![dated(2090, 2091)], NO_USER),
+        ("signed by itself", vec![itself], NO_USER),
+        ("by others", vec![OTHERS.issue("proxy")], NO_USER),
+        ("by others, the right authority beside it", vec![OTHERS.issue("proxy"), PROXIES.der.clone()], NO_USER),
+        ("the authority's own", vec![PROXIES.der.clone()], NO_USER),
         ("by the clients' authority", vec![CLIENTS.issue("proxy")], "Direct proxy system:authenticated"),
-        ("by that, without a name", vec![CLIENTS.issue("")], NOBODY),
-        ("garbage", vec![b"garbage".to_vec()], NOBODY),
+        ("by that, without a name", vec![CLIENTS.issue("")], NO_USER),
+        ("garbage", vec![b"garbage".to_vec()], NO_USER),
     ] {
         let peer = (!chain.is_empty()).then(|| Peer::new(chain));
         assert_eq!(who(&identity, peer.as_ref(), FORGED, now()), expected, "{what}");
@@ -170,8 +170,8 @@ fn a_proxy_that_names_nobody_is_nobody() {
     let identity = identity();
     let peer = Peer::new(vec![PROXIES.issue("proxy")]);
     let who = |headers| who(&identity, Some(&peer), headers, now());
-    assert_eq!(who(&[]), NOBODY);
-    assert_eq!(who(&[("X-Remote-User", b""), ("X-Remote-Group", b"system:masters")]), NOBODY);
+    assert_eq!(who(&[]), NO_USER);
+    assert_eq!(who(&[("X-Remote-User", b""), ("X-Remote-Group", b"system:masters")]), NO_USER);
     assert_eq!(who(&[("X-Remote-User", b"\xff")]), "401: a header of the front proxy is not UTF-8");
     let known = "FrontProxy u system:unauthenticated";
     assert_eq!(who(&[("X-Remote-User", b"u"), ("X-Remote-Group", b"system:unauthenticated")]), known);
@@ -203,22 +203,22 @@ fn worth_follows_trust_and_time() {
     let good = "FrontProxy root system:masters,system:authenticated";
     assert_eq!(who(&identity, Some(&peer), FORGED, start), good);
     // What was verified counts for a moment; then the certificate's own time does.
-    let ends = Now { monotonic: start.monotonic + VERIFIED, unix_millis: 1_798_761_599_000 };
+    let ends = Now { monotonic: start.monotonic + crate::api::peer::VERIFIED, unix_millis: 1_798_761_599_000 };
     assert_eq!(who(&identity, Some(&peer), FORGED, ends), good);
-    let ended = Now { monotonic: ends.monotonic + VERIFIED, unix_millis: ends.unix_millis + 2_000 };
-    assert_eq!(who(&identity, Some(&peer), FORGED, ended), NOBODY);
+    let ended = Now { monotonic: ends.monotonic + crate::api::peer::VERIFIED, unix_millis: ends.unix_millis + 2_000 };
+    assert_eq!(who(&identity, Some(&peer), FORGED, ended), NO_USER);
     // A clock that was set is noticed at once.
     assert_eq!(who(&identity, Some(&peer), FORGED, Now { unix_millis: NOW, ..ended }), good);
-    assert_eq!(who(&identity, Some(&peer), FORGED, Now { unix_millis: -1, ..ended }), NOBODY);
+    assert_eq!(who(&identity, Some(&peer), FORGED, Now { unix_millis: -1, ..ended }), NO_USER);
     // So is another trust.
     assert_eq!(who(&identity, Some(&peer), FORGED, start), good);
     assert!(identity.wait_for_doubt(Duration::ZERO), "some were not taken");
     assert!(!identity.wait_for_doubt(Duration::ZERO), "which is told once");
     identity.install(Trust::new(Some(front_proxy(&["other"])), None).0);
-    assert_eq!(who(&identity, Some(&peer), FORGED, start), NOBODY);
+    assert_eq!(who(&identity, Some(&peer), FORGED, start), NO_USER);
     assert!(identity.wait_for_doubt(Duration::ZERO));
     identity.install(Trust::default());
-    assert_eq!(who(&identity, Some(&peer), FORGED, start), NOBODY);
+    assert_eq!(who(&identity, Some(&peer), FORGED, start), NO_USER);
     identity.install(Trust::new(Some(front_proxy(&[])), None).0);
     assert_eq!(who(&identity, Some(&peer), FORGED, start), good);
 }

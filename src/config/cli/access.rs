@@ -1,16 +1,16 @@
-//! Flags that say whom the secure listener trusts and who tells what they may, by the names that users of other
-//! aggregated API servers know.
+//! Flags of authentication and authorization, by the names that other aggregated API servers use.
 
 use std::path::PathBuf;
 
+use super::flag::flags;
 use super::values::set;
 
-/// Whom to trust and whom to ask.
+/// How the secure listener authenticates and authorizes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
-    /// `--authentication-kubeconfig`: another one for who asks.
+    /// `--authentication-kubeconfig`: sends TokenReviews; `--kubeconfig` unless given.
     pub authentication_kubeconfig: Option<PathBuf>,
-    /// `--authorization-kubeconfig`: another one for what they may.
+    /// `--authorization-kubeconfig`: sends SubjectAccessReviews; `--kubeconfig` unless given.
     pub authorization_kubeconfig: Option<PathBuf>,
     /// `--client-ca-file`: authorities for clients, instead of the published ones.
     pub client_ca_file: Option<PathBuf>,
@@ -30,42 +30,44 @@ pub struct Access {
     pub always_allow: Option<Vec<String>>,
 }
 
-/// Their names, without dashes.
-pub(super) const FLAGS: [&str; 10] = [
-    "authentication-kubeconfig",
-    "authorization-always-allow-paths",
-    "authorization-kubeconfig",
-    "client-ca-file",
-    "requestheader-allowed-names",
-    "requestheader-client-ca-file",
-    "requestheader-extra-headers-prefix",
-    "requestheader-group-headers",
-    "requestheader-uid-headers",
-    "requestheader-username-headers",
-];
+flags! {
+    /// Flags of authentication and authorization.
+    AccessFlag {
+        AlwaysAllowPaths = "authorization-always-allow-paths",
+        AuthenticationKubeconfig = "authentication-kubeconfig",
+        AuthorizationKubeconfig = "authorization-kubeconfig",
+        ClientCa = "client-ca-file",
+        FrontProxyAllowedNames = "requestheader-allowed-names",
+        FrontProxyCa = "requestheader-client-ca-file",
+        FrontProxyExtraHeaders = "requestheader-extra-headers-prefix",
+        FrontProxyGroupHeaders = "requestheader-group-headers",
+        FrontProxyUidHeaders = "requestheader-uid-headers",
+        FrontProxyUsernameHeaders = "requestheader-username-headers",
+    }
+}
 
 impl Access {
-    /// Paths that anybody may ask for.
+    /// Paths that need no authorization.
     pub fn always_allowed(&self) -> Vec<String> {
         let usual = || ["/healthz", "/livez", "/readyz"].map(str::to_owned).to_vec();
         self.always_allow.clone().unwrap_or_else(usual)
     }
 
-    /// Takes one flag. Lists are divided by commas, and a flag given again goes on with its list.
-    pub(super) fn take(&mut self, flag: &'static str, value: &str) -> Result<(), String> {
+    /// Takes one flag. Lists are divided by commas; a flag given again extends its list.
+    pub(super) fn take(&mut self, flag: AccessFlag, value: &str) -> Result<(), String> {
         let list = value.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned);
-        let name = format!("--{flag}");
+        let name = flag.dashed();
         match flag {
-            "authentication-kubeconfig" => set(&mut self.authentication_kubeconfig, value.into(), &name)?,
-            "authorization-kubeconfig" => set(&mut self.authorization_kubeconfig, value.into(), &name)?,
-            "client-ca-file" => set(&mut self.client_ca_file, value.into(), &name)?,
-            "requestheader-client-ca-file" => set(&mut self.front_proxy_ca_file, value.into(), &name)?,
-            "requestheader-allowed-names" => self.allowed_names.extend(list),
-            "requestheader-extra-headers-prefix" => self.extra_prefixes.extend(list),
-            "requestheader-group-headers" => self.group_headers.extend(list),
-            "requestheader-uid-headers" => self.uid_headers.extend(list),
-            "requestheader-username-headers" => self.username_headers.extend(list),
-            _ => self.always_allow.get_or_insert_default().extend(list),
+            AccessFlag::AlwaysAllowPaths => self.always_allow.get_or_insert_default().extend(list),
+            AccessFlag::AuthenticationKubeconfig => set(&mut self.authentication_kubeconfig, value.into(), name)?,
+            AccessFlag::AuthorizationKubeconfig => set(&mut self.authorization_kubeconfig, value.into(), name)?,
+            AccessFlag::ClientCa => set(&mut self.client_ca_file, value.into(), name)?,
+            AccessFlag::FrontProxyAllowedNames => self.allowed_names.extend(list),
+            AccessFlag::FrontProxyCa => set(&mut self.front_proxy_ca_file, value.into(), name)?,
+            AccessFlag::FrontProxyExtraHeaders => self.extra_prefixes.extend(list),
+            AccessFlag::FrontProxyGroupHeaders => self.group_headers.extend(list),
+            AccessFlag::FrontProxyUidHeaders => self.uid_headers.extend(list),
+            AccessFlag::FrontProxyUsernameHeaders => self.username_headers.extend(list),
         }
         Ok(())
     }

@@ -1,12 +1,12 @@
-//! The flags of `metriclet certs` and the argument of `metriclet probe`.
+//! The flags of `metriclet certs`.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use lexopt::{Arg, Parser, ValueExt};
+use lexopt::{Arg, Parser};
 
 use super::values::{plain, set, text};
-use super::{Command, Topic};
+use crate::parse::dns;
 use crate::parse::escape::Escaped;
 
 /// The Service, as the manifests name it.
@@ -15,9 +15,6 @@ const NAMESPACE: &str = "custom-metrics";
 
 /// How long certificates are valid unless told otherwise: a year.
 const DAYS: u32 = 365;
-
-/// What is asked unless told otherwise: the secure listener in the same container.
-const PROBE: &str = "https://127.0.0.1:10250/readyz";
 
 /// `metriclet certs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,13 +47,13 @@ pub enum CertsOutput {
     Secret(String),
 }
 
-/// Reads the arguments of `certs`.
-pub(super) fn certs(mut parser: Parser) -> Result<Command, String> {
+/// Reads the arguments of `certs`; `None` is `--help`.
+pub(super) fn read(mut parser: Parser) -> Result<Option<Certs>, String> {
     let (mut service, mut namespace, mut days, mut directory) = (None, None, None, None);
     let (mut secret, mut ca_file, mut names, mut renew) = (None, None, Vec::new(), false);
     while let Some(arg) = parser.next().map_err(plain)? {
         match arg {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(Topic::Certs)),
+            Arg::Short('h') | Arg::Long("help") => return Ok(None),
             Arg::Long("service") => set(&mut service, label("--service", text(&mut parser)?)?, "--service")?,
             Arg::Long("namespace") => set(&mut namespace, label("--namespace", text(&mut parser)?)?, "--namespace")?,
             Arg::Long("name") => names.push(name(text(&mut parser)?)?),
@@ -84,7 +81,7 @@ pub(super) fn certs(mut parser: Parser) -> Result<Command, String> {
         (None, Some(name)) => CertsOutput::Secret(name),
         _ => return Err("expected either --out DIRECTORY or --secret NAME".into()),
     };
-    Ok(Command::Certs(Certs {
+    Ok(Some(Certs {
         service: service.unwrap_or_else(|| SERVICE.to_owned()),
         namespace: namespace.unwrap_or_else(|| NAMESPACE.to_owned()),
         names,
@@ -94,22 +91,9 @@ pub(super) fn certs(mut parser: Parser) -> Result<Command, String> {
     }))
 }
 
-/// Reads the arguments of `probe`.
-pub(super) fn probe(mut parser: Parser) -> Result<Command, String> {
-    let mut url = None;
-    while let Some(arg) = parser.next().map_err(plain)? {
-        match arg {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(Topic::Probe)),
-            Arg::Value(value) => set(&mut url, value.string().map_err(plain)?, "the URL")?,
-            other => return Err(plain(other.unexpected())),
-        }
-    }
-    Ok(Command::Probe(url.unwrap_or_else(|| PROBE.to_owned())))
-}
-
 /// A name of one DNS label, as Kubernetes wants for Services and namespaces.
 fn label(flag: &str, text: String) -> Result<String, String> {
-    match dns(&text) && !text.contains('.') {
+    match dns::is_label(&text) {
         true => Ok(text),
         false => Err(format!(
             "{flag}: expected a name of lower-case letters, digits and dashes, found {}",
@@ -120,19 +104,8 @@ fn label(flag: &str, text: String) -> Result<String, String> {
 
 /// A DNS name, with `*` for its first label if need be, or an IP address.
 fn name(text: String) -> Result<String, String> {
-    match text.parse::<IpAddr>().is_ok() || dns(text.strip_prefix("*.").unwrap_or(&text)) {
+    match text.parse::<IpAddr>().is_ok() || dns::is_name(text.strip_prefix("*.").unwrap_or(&text)) {
         true => Ok(text),
         false => Err(format!("--name: expected a DNS name or an IP address, found {}", Escaped::new(&text))),
     }
-}
-
-fn dns(text: &str) -> bool {
-    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    let label = |label: &str| {
-        label.len() <= 63
-            && label.starts_with(edge)
-            && label.ends_with(edge)
-            && label.chars().all(|c| edge(c) || c == '-')
-    };
-    text.len() <= 253 && text.split('.').all(label)
 }

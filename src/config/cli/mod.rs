@@ -13,7 +13,9 @@
 
 mod access;
 mod certs;
+mod flag;
 mod help;
+mod probe;
 mod secure;
 #[cfg(test)]
 mod tests;
@@ -21,7 +23,6 @@ mod values;
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -29,13 +30,13 @@ use lexopt::{Arg, Parser, ValueExt};
 
 pub use self::access::Access;
 pub use self::certs::{Certs, CertsOutput};
+use self::flag::flags;
+use self::secure::SecureFlag;
 pub use self::secure::{Secure, TlsVersion, Tuning};
+pub use self::values::{LISTEN, Listen, Output};
 use self::values::{describes, listen, output, plain, set, text, verbosity, wait};
 use super::model::Bound;
 use crate::parse::escape::Escaped;
-
-/// Where the plain listener is unless told otherwise.
-pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,15 +98,6 @@ pub struct Get {
     pub verbosity: u8,
 }
 
-/// Where to listen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listen {
-    /// At a loopback address.
-    At(SocketAddr),
-    /// Nowhere.
-    Off,
-}
-
 /// Where the configuration comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
@@ -121,16 +113,6 @@ pub enum Origin {
     },
     /// `--config`.
     File(PathBuf),
-}
-
-/// How `metriclet get` prints an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Output {
-    /// Aligned columns for people.
-    #[default]
-    Table,
-    /// As the API serves it.
-    Json,
 }
 
 /// What a help text is about.
@@ -181,9 +163,9 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, UsageError
     }
     let parser = Parser::from_args(args);
     let command = match topic {
-        Topic::Certs => certs::certs(parser),
-        Topic::Probe => certs::probe(parser),
-        _ => Words::read(topic, parser).and_then(|words| words.command(topic)),
+        Topic::Certs => certs::read(parser).map(|certs| certs.map_or(Command::Help(topic), Command::Certs)),
+        Topic::Probe => probe::read(parser).map(|url| url.map_or(Command::Help(topic), Command::Probe)),
+        _ => Arguments::read(topic, parser).and_then(|arguments| arguments.command(topic)),
     };
     command.map_err(|message| UsageError { message, topic })
 }
@@ -200,12 +182,53 @@ impl Topic {
             Self::Probe => help::PROBE,
         }
     }
+}
 
-    fn takes(self, flag: &str) -> bool {
+flags! {
+    /// Flags of `serve` and `get`.
+    GeneralFlag {
+        Verbosity = "v",
+        Config = "config",
+        Output = "output",
+        Wait = "wait",
+        Kubeconfig = "kubeconfig",
+        Listen = "listen",
+        Upstream = "upstream",
+        Describes = "describes",
+    }
+}
+
+/// A flag that takes a value.
+#[derive(Clone, Copy)]
+enum Flag {
+    General(GeneralFlag),
+    Secure(SecureFlag),
+}
+
+impl Flag {
+    fn of(arg: &Arg<'_>) -> Option<Self> {
+        let name = match arg {
+            Arg::Short('v') => "v",
+            Arg::Short('c') => "config",
+            Arg::Short('o') => "output",
+            Arg::Long(name) => name,
+            _ => return None,
+        };
+        GeneralFlag::named(name).map(Self::General).or_else(|| SecureFlag::named(name).map(Self::Secure))
+    }
+
+    fn dashed(self) -> &'static str {
         match self {
-            Self::All | Self::Serve => !matches!(flag, "output" | "wait"),
-            Self::Check | Self::Certs | Self::Probe => false,
-            Self::Get => flag != "listen" && secure::known(flag).is_none(),
+            Self::General(flag) => flag.dashed(),
+            Self::Secure(flag) => flag.dashed(),
+        }
+    }
+
+    fn belongs_to(self, topic: Topic) -> bool {
+        match topic {
+            Topic::All | Topic::Serve => !matches!(self, Self::General(GeneralFlag::Output | GeneralFlag::Wait)),
+            Topic::Check | Topic::Certs | Topic::Probe => false,
+            Topic::Get => !matches!(self, Self::General(GeneralFlag::Listen) | Self::Secure(_)),
         }
     }
 }
@@ -226,9 +249,9 @@ impl fmt::Display for UsageError {
 
 impl std::error::Error for UsageError {}
 
-/// What was said, before it is known to make sense together.
+/// The arguments, before they are checked together.
 #[derive(Default)]
-struct Words {
+struct Arguments {
     help: bool,
     version: bool,
     listen: Option<Listen>,
@@ -239,64 +262,51 @@ struct Words {
     output: Option<Output>,
     wait: Option<Duration>,
     verbosity: u8,
-    secure: secure::Words,
+    secure: secure::SecureArguments,
     operand: Option<OsString>,
 }
 
-impl Words {
+impl Arguments {
     fn read(topic: Topic, mut parser: Parser) -> Result<Self, String> {
-        let mut words = Self::default();
+        let mut arguments = Self::default();
         while let Some(arg) = parser.next().map_err(plain)? {
-            let flag = match arg {
-                Arg::Short('h') | Arg::Long("help") => {
-                    words.help = true;
-                    continue;
-                }
-                Arg::Short('V') | Arg::Long("version") => {
-                    words.version = true;
-                    continue;
-                }
+            match arg {
+                Arg::Short('h') | Arg::Long("help") => arguments.help = true,
+                Arg::Short('V') | Arg::Long("version") => arguments.version = true,
                 Arg::Value(value) if matches!(topic, Topic::Check | Topic::Get) => {
-                    if words.operand.is_some() {
-                        return Err(format!(
-                            "expected one operand, found also {}",
-                            Escaped::new(value.as_encoded_bytes())
-                        ));
+                    if arguments.operand.is_some() {
+                        let found = Escaped::new(value.as_encoded_bytes());
+                        return Err(format!("expected one operand, found also {found}"));
                     }
-                    words.operand = Some(value);
-                    continue;
+                    arguments.operand = Some(value);
                 }
-                Arg::Short('v') | Arg::Long("v") => "v",
-                Arg::Short('c') | Arg::Long("config") => "config",
-                Arg::Short('o') | Arg::Long("output") => "output",
-                Arg::Long("wait") => "wait",
-                Arg::Long("kubeconfig") => "kubeconfig",
-                Arg::Long("listen") => "listen",
-                Arg::Long("upstream") => "upstream",
-                Arg::Long("describes") => "describes",
-                other => match known(&other) {
-                    Some(flag) => flag,
+                other => match Flag::of(&other) {
                     None => return Err(plain(other.unexpected())),
+                    Some(flag) if !flag.belongs_to(topic) => {
+                        return Err(format!("{} does not belong here", flag.dashed()));
+                    }
+                    Some(Flag::General(flag)) => arguments.take(flag, &mut parser)?,
+                    Some(Flag::Secure(flag)) => arguments.secure.take(flag, &text(&mut parser)?)?,
                 },
-            };
-            if !topic.takes(flag) {
-                return Err(format!("--{flag} does not belong here"));
-            }
-            match flag {
-                "v" => words.verbosity = verbosity(words.verbosity, &mut parser)?,
-                "config" => set(&mut words.config, PathBuf::from(parser.value().map_err(plain)?), "--config")?,
-                "kubeconfig" => {
-                    set(&mut words.kubeconfig, PathBuf::from(parser.value().map_err(plain)?), "--kubeconfig")?;
-                }
-                "output" => set(&mut words.output, output(&text(&mut parser)?)?, "--output")?,
-                "wait" => set(&mut words.wait, wait(&text(&mut parser)?)?, "--wait")?,
-                "listen" => set(&mut words.listen, listen(&text(&mut parser)?)?, "--listen")?,
-                "upstream" => set(&mut words.upstream, text(&mut parser)?, "--upstream")?,
-                "describes" => set(&mut words.describes, describes(&text(&mut parser)?)?, "--describes")?,
-                flag => words.secure.take(flag, &text(&mut parser)?)?,
             }
         }
-        Ok(words)
+        Ok(arguments)
+    }
+
+    fn take(&mut self, flag: GeneralFlag, parser: &mut Parser) -> Result<(), String> {
+        let name = flag.dashed();
+        let path = |parser: &mut Parser| parser.value().map(PathBuf::from).map_err(plain);
+        match flag {
+            GeneralFlag::Verbosity => self.verbosity = verbosity(self.verbosity, parser)?,
+            GeneralFlag::Config => set(&mut self.config, path(parser)?, name)?,
+            GeneralFlag::Output => set(&mut self.output, output(&text(parser)?)?, name)?,
+            GeneralFlag::Wait => set(&mut self.wait, wait(&text(parser)?)?, name)?,
+            GeneralFlag::Kubeconfig => set(&mut self.kubeconfig, path(parser)?, name)?,
+            GeneralFlag::Listen => set(&mut self.listen, listen(&text(parser)?)?, name)?,
+            GeneralFlag::Upstream => set(&mut self.upstream, text(parser)?, name)?,
+            GeneralFlag::Describes => set(&mut self.describes, describes(&text(parser)?)?, name)?,
+        }
+        Ok(())
     }
 
     fn command(self, topic: Topic) -> Result<Command, String> {
@@ -340,10 +350,4 @@ impl Words {
             }
         })
     }
-}
-
-/// A flag of the secure listener.
-fn known(arg: &Arg<'_>) -> Option<&'static str> {
-    let Arg::Long(name) = arg else { return None };
-    secure::known(name)
 }

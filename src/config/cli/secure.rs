@@ -1,10 +1,11 @@
-//! Flags of the secure listener, by the names that users of other aggregated API servers know.
+//! Flags of the secure listener, by the names that other aggregated API servers use.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::access::{self, Access};
+use super::access::{Access, AccessFlag};
+use super::flag::flags;
 use super::values::set;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
@@ -33,7 +34,7 @@ pub struct Secure {
     pub key_file: PathBuf,
     /// `--tls-min-version`
     pub min_version: TlsVersion,
-    /// Whom to trust and whom to ask.
+    /// How it authenticates and authorizes.
     pub access: Access,
 }
 
@@ -48,9 +49,9 @@ pub struct Tuning {
     pub workers: Option<usize>,
 }
 
-/// What was said, before it is known to make sense together.
+/// The arguments, before they are checked together.
 #[derive(Default)]
-pub(super) struct Words {
+pub(super) struct SecureArguments {
     port: Option<u16>,
     bind: Option<IpAddr>,
     cert_file: Option<PathBuf>,
@@ -60,51 +61,77 @@ pub(super) struct Words {
     tuning: Tuning,
 }
 
-/// The flag of this name, if it is one of the secure listener's.
-pub(super) fn known(name: &str) -> Option<&'static str> {
-    FLAGS.into_iter().chain(access::FLAGS).find(|flag| *flag == name)
+flags! {
+    /// Flags of the listener itself.
+    ListenerFlag {
+        BindAddress = "bind-address",
+        MaxConnections = "max-connections",
+        SecurePort = "secure-port",
+        ShutdownDelay = "shutdown-delay-duration",
+        TlsCert = "tls-cert-file",
+        TlsMinVersion = "tls-min-version",
+        TlsPrivateKey = "tls-private-key-file",
+        Workers = "workers",
+    }
 }
 
-/// Names without dashes.
-const FLAGS: [&str; 8] = [
-    "bind-address",
-    "max-connections",
-    "secure-port",
-    "shutdown-delay-duration",
-    "tls-cert-file",
-    "tls-min-version",
-    "tls-private-key-file",
-    "workers",
-];
+/// Flags of the secure listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SecureFlag {
+    Listener(ListenerFlag),
+    Access(AccessFlag),
+}
 
-impl Words {
+impl SecureFlag {
+    /// The flag with this long name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        ListenerFlag::named(name).map(Self::Listener).or_else(|| AccessFlag::named(name).map(Self::Access))
+    }
+
+    /// The long name, with its dashes.
+    pub(super) fn dashed(self) -> &'static str {
+        match self {
+            Self::Listener(flag) => flag.dashed(),
+            Self::Access(flag) => flag.dashed(),
+        }
+    }
+}
+
+impl SecureArguments {
     /// Takes one flag.
-    pub(super) fn take(&mut self, flag: &'static str, value: &str) -> Result<(), String> {
-        let name = format!("--{flag}");
+    pub(super) fn take(&mut self, flag: SecureFlag, value: &str) -> Result<(), String> {
+        let flag = match flag {
+            SecureFlag::Listener(flag) => flag,
+            SecureFlag::Access(flag) => return self.access.take(flag, value),
+        };
+        let name = flag.dashed();
         let wrong = |expected: &str| format!("{name}: expected {expected}, found {}", Escaped::new(value));
         match flag {
-            "bind-address" => set(&mut self.bind, value.parse().map_err(|_| wrong("an IP address"))?, &name),
-            "secure-port" => set(&mut self.port, value.parse().map_err(|_| wrong("a port from 0 to 65535"))?, &name),
-            "tls-cert-file" => set(&mut self.cert_file, value.into(), &name),
-            "tls-private-key-file" => set(&mut self.key_file, value.into(), &name),
-            "tls-min-version" => {
+            ListenerFlag::BindAddress => set(&mut self.bind, value.parse().map_err(|_| wrong("an IP address"))?, name),
+            ListenerFlag::SecurePort => {
+                set(&mut self.port, value.parse().map_err(|_| wrong("a port from 0 to 65535"))?, name)
+            }
+            ListenerFlag::TlsCert => set(&mut self.cert_file, value.into(), name),
+            ListenerFlag::TlsPrivateKey => set(&mut self.key_file, value.into(), name),
+            ListenerFlag::TlsMinVersion => {
                 let version = match value {
                     "VersionTLS12" => TlsVersion::Tls12,
                     "VersionTLS13" => TlsVersion::Tls13,
                     _ => return Err(wrong("VersionTLS12 or VersionTLS13")),
                 };
-                set(&mut self.min_version, version, &name)
+                set(&mut self.min_version, version, name)
             }
-            "shutdown-delay-duration" => {
+            ListenerFlag::ShutdownDelay => {
                 let delay = duration::parse(value).map_err(|error| format!("{name}: {error}"))?;
-                set(&mut self.tuning.shutdown_delay, delay, &name)
+                set(&mut self.tuning.shutdown_delay, delay, name)
             }
-            "workers" => set(&mut self.tuning.workers, number(value, 64).ok_or_else(|| wrong("1 to 64"))?, &name),
-            "max-connections" => {
+            ListenerFlag::Workers => {
+                set(&mut self.tuning.workers, number(value, 64).ok_or_else(|| wrong("1 to 64"))?, name)
+            }
+            ListenerFlag::MaxConnections => {
                 let count = number(value, 1_000_000).ok_or_else(|| wrong("1 to 1000000"))?;
-                set(&mut self.tuning.connections, count, &name)
+                set(&mut self.tuning.connections, count, name)
             }
-            flag => self.access.take(flag, value),
         }
     }
 

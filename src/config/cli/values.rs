@@ -5,11 +5,32 @@ use std::time::Duration;
 
 use lexopt::{Parser, ValueExt};
 
-use super::{LISTEN, Listen, Output};
 use crate::config::model::Bound;
 use crate::kube::kinds;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
+
+/// Where the plain listener is unless told otherwise.
+pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+
+/// Where to listen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listen {
+    /// At a loopback address.
+    At(SocketAddr),
+    /// Nowhere.
+    Off,
+}
+
+/// How `metriclet get` prints an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Output {
+    /// Aligned columns for people.
+    #[default]
+    Table,
+    /// As the API serves it.
+    Json,
+}
 
 pub(super) fn set<T>(place: &mut Option<T>, value: T, what: &str) -> Result<(), String> {
     match place.replace(value) {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::suggest;
 use crate::config::check::Finding;
 use crate::config::problem::{Part, Problem, Severity};
-use crate::config::yaml::{Key, Node, Span, Value};
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
+use crate::parse::yaml::{Key, Node, Span, YamlValue};
 
 /// The problems of one part of the file.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ pub(super) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Opens a mapping; `what` is its name in messages, `home` where a missing key is missed.
     pub(super) fn open(node: &'a Node, home: Span, what: &str, known: &[&str], sink: &mut Sink) -> Option<Self> {
-        let Value::Mapping(pairs) = &node.value else {
+        let YamlValue::Mapping(pairs) = &node.value else {
             sink.error(node.span, format!("{what}: expected a mapping, found {}", node.kind()));
             return None;
         };
@@ -134,8 +134,11 @@ impl<'a> Fields<'a> {
         let node = self.get(key)?;
         let text = node.text();
         if text.is_none() {
-            let quotes =
-                if matches!(node.value, Value::Mapping(_)) { "; text that starts with { must be quoted" } else { "" };
+            let quotes = if matches!(node.value, YamlValue::Mapping(_)) {
+                "; text that starts with { must be quoted"
+            } else {
+                ""
+            };
             self.fail(key, &format!("expected text, found {}{quotes}", node.kind()), sink);
         }
         text
@@ -181,9 +184,9 @@ impl<'a> Fields<'a> {
     pub(super) fn boolean(&mut self, key: &'static str, sink: &mut Sink) -> Option<bool> {
         let node = self.get(key)?;
         match &node.value {
-            Value::Scalar { text, quoted: false, .. } if text == "true" => Some(true),
-            Value::Scalar { text, quoted: false, .. } if text == "false" => Some(false),
-            Value::Scalar { text, .. } => {
+            YamlValue::Scalar { text, quoted: false, .. } if text == "true" => Some(true),
+            YamlValue::Scalar { text, quoted: false, .. } if text == "false" => Some(false),
+            YamlValue::Scalar { text, .. } => {
                 self.fail(key, &format!("expected true or false, found {}", Escaped::new(text)), sink);
                 None
             }

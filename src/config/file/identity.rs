@@ -1,9 +1,10 @@
 //! Which object a value belongs to: from the URL, `describes`, `items`, or labels.
 
 use super::fields::{Fields, Sink};
-use super::source::is_dns_label;
+use super::path_segment;
 use crate::config::limits::Limits;
 use crate::config::model::{Identity, ObjectKind, Source, Value};
+use crate::parse::dns;
 use crate::parse::escape::Escaped;
 use crate::parse::json::{self, Path};
 use crate::parse::url_template::Placeholder;
@@ -197,12 +198,12 @@ fn describes(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Described> {
     let mut object = Fields::open(node, fields.span("describes"), "describes", &["namespace", "name"], sink)?;
     let name = object.required_text("name", sink);
     let namespace = object.text("namespace", sink);
-    if let Some(namespace) = namespace.filter(|namespace| !is_dns_label(namespace)) {
+    if let Some(namespace) = namespace.filter(|namespace| !dns::is_label(namespace)) {
         object.fail("namespace", &format!("expected a namespace, found {}", Escaped::new(namespace)), sink);
         return None;
     }
     let name = name?;
-    if let Err(message) = super::rule::path_segment(name) {
+    if let Err(message) = path_segment::check(name) {
         object.fail("name", &message, sink);
         return None;
     }
@@ -211,7 +212,7 @@ fn describes(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Described> {
 
 fn path(key: &'static str, fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Path> {
     let text = fields.text(key, sink)?;
-    match Path::parse(text, &json::Limits { bytes: limits.expression.bytes }) {
+    match Path::parse(text, &json::JsonLimits { bytes: limits.expression.bytes }) {
         Ok(path) => Some(path),
         Err(error) => {
             let span = fields.get(key).and_then(|node| node.within(error.column)).unwrap_or(fields.span(key));

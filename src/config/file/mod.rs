@@ -6,6 +6,7 @@
 mod fields;
 mod identity;
 mod objects;
+mod path_segment;
 mod rule;
 mod source;
 mod suggest;
@@ -18,9 +19,9 @@ use self::fields::{Fields, Sink};
 use super::limits::Limits;
 use super::model::{Bound, Config, Credentials, ImplicitRules, Namespaces, SelectorMode, Source, Target};
 use super::problem::{Part, Problem, Severity};
-use super::yaml::{self, Key, Node, Span, Value, YamlError};
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::{Placeholder, Template};
+use crate::parse::yaml::{self, Key, Node, Span, YamlError, YamlValue};
 
 /// A configuration as far as it could be read, and what is wrong with the rest.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -97,7 +98,7 @@ fn document(file: &[u8], limits: &Limits) -> Result<Node, YamlError> {
     })?;
     yaml::parse(
         text,
-        &yaml::Limits { bytes: limits.config.bytes, depth: limits.expression.depth, nodes: limits.config.nodes },
+        &yaml::YamlLimits { bytes: limits.config.bytes, depth: limits.expression.depth, nodes: limits.config.nodes },
     )
 }
 
@@ -107,21 +108,21 @@ fn read(root: &Node, limits: &Limits, loaded: &mut Loaded, sink: &mut Sink) {
     };
     let mut sources = Sources::new();
     match top.require("sources", sink).map(|node| &node.value) {
-        Some(Value::Mapping(entries)) if entries.len() <= limits.config.rules => {
+        Some(YamlValue::Mapping(entries)) if entries.len() <= limits.config.rules => {
             sources = read_sources(entries, limits, loaded);
         }
-        Some(Value::Mapping(_)) => top.fail("sources", &format!("more than {} sources", limits.config.rules), sink),
+        Some(YamlValue::Mapping(_)) => top.fail("sources", &format!("more than {} sources", limits.config.rules), sink),
         Some(_) => top.fail("sources", "expected a mapping of names to sources", sink),
         None => {}
     }
     match top.require("metrics", sink).map(|node| &node.value) {
-        Some(Value::Sequence(items)) if items.len() <= limits.config.rules => {
+        Some(YamlValue::Sequence(items)) if items.len() <= limits.config.rules => {
             if items.is_empty() {
                 sink.warning(top.span("metrics"), "metrics: no rules, so no metric is served");
             }
             read_rules(items, &sources, limits, loaded);
         }
-        Some(Value::Sequence(_)) => top.fail("metrics", &format!("more than {} rules", limits.config.rules), sink),
+        Some(YamlValue::Sequence(_)) => top.fail("metrics", &format!("more than {} rules", limits.config.rules), sink),
         Some(_) => top.fail("metrics", "expected a list of rules", sink),
         None => {}
     }

@@ -2,9 +2,9 @@
 
 use super::fields::{Fields, Sink};
 use crate::config::model::ObjectKind;
-use crate::config::yaml::{Node, Value};
 use crate::kube::kinds;
 use crate::parse::escape::Escaped;
+use crate::parse::yaml::{Node, YamlValue};
 
 /// What `object` names, as far as it could be read.
 #[derive(Debug, Default)]
@@ -21,11 +21,11 @@ pub(super) fn read(fields: &mut Fields<'_>, sink: &mut Sink) -> Objects {
         return objects;
     };
     let items = match &node.value {
-        Value::Sequence(items) if items.is_empty() => {
+        YamlValue::Sequence(items) if items.is_empty() => {
             fields.fail("object", "expected at least one resource", sink);
             return objects;
         }
-        Value::Sequence(items) => items.as_slice(),
+        YamlValue::Sequence(items) => items.as_slice(),
         _ => std::slice::from_ref(node),
     };
     let resources: Vec<(&Node, &str)> = items.iter().filter_map(|item| Some((item, item.text()?))).collect();

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 
 use super::fields::{self, Fields, Sink};
 use super::identity::{self, Group};
-use super::{Known, Sources, objects, suggest};
+use super::{Known, Sources, objects, path_segment, suggest};
 use crate::config::check;
 use crate::config::limits::{ExpressionLimits, Limits};
 use crate::config::model::{BrokenRule, Config, Format, OnMissing, OnNan, Rule, Source, Value};
 use crate::config::problem::{Part, Problem, Severity};
-use crate::config::yaml::{self, Node};
 use crate::parse::escape::Escaped;
 use crate::parse::json::{self, JsonExpr};
+use crate::parse::yaml::{self, Node};
 use crate::promql::{self, Expr, QueryTemplate, VectorSelector};
 
 const KEYS: &[&str] = &[
@@ -93,21 +93,6 @@ pub(super) fn read<'a>(node: &'a Node, context: &Context<'_>, taken: &mut Taken<
     Outcome { rules, broken, source: draft.source, problems: sink.into_problems() }
 }
 
-/// Whether a text can be one segment of a request's path.
-pub(super) fn path_segment(text: &str) -> Result<(), String> {
-    let expected = if text.is_empty() {
-        "expected a name, found nothing".to_owned()
-    } else if text.len() > 253 {
-        format!("expected at most 253 bytes, found {}", text.len())
-    } else if matches!(text, "." | "..") || text.contains(['/', '%']) || text.chars().any(char::is_control) {
-        let message = "expected what can stand in a path (no /, %, control characters, . or ..), found";
-        format!("{message} {}", Escaped::new(text))
-    } else {
-        return Ok(());
-    };
-    Err(expected)
-}
-
 /// A rule as far as it could be read.
 #[derive(Debug)]
 struct Draft<'a> {
@@ -158,18 +143,18 @@ impl<'a> Draft<'a> {
 
 /// The name of a rule, if it has one and no more than one.
 fn name(node: &Node) -> Option<&str> {
-    let yaml::Value::Mapping(entries) = &node.value else {
+    let yaml::YamlValue::Mapping(entries) = &node.value else {
         return None;
     };
     let mut names = entries.iter().filter(|(key, _)| key.text == "name");
     match (names.next(), names.next()) {
-        (Some((_, name)), None) => name.text().filter(|text| path_segment(text).is_ok()),
+        (Some((_, name)), None) => name.text().filter(|text| path_segment::check(text).is_ok()),
         _ => None,
     }
 }
 
 fn unreadable_name(fields: &mut Fields<'_>, sink: &mut Sink) {
-    if let Some(Err(message)) = fields.required_text("name", sink).map(path_segment) {
+    if let Some(Err(message)) = fields.required_text("name", sink).map(path_segment::check) {
         fields.fail("name", &message, sink);
     }
 }
@@ -230,7 +215,7 @@ fn value(
         return None;
     }
     let (parsed, column) = if is_json {
-        match JsonExpr::parse(text, &json::Limits { bytes: limits.expression.bytes }) {
+        match JsonExpr::parse(text, &json::JsonLimits { bytes: limits.expression.bytes }) {
             Ok(expr) => return Some(Value::Json(expr)),
             Err(error) => (error.to_string(), error.column),
         }

@@ -6,9 +6,10 @@ use super::fields::{Fields, Sink};
 use crate::config::check;
 use crate::config::limits::Limits;
 use crate::config::model::{Basic, Credentials, Format, Namespaces, PodPort, Pods, SelectorMode, Source, Target};
-use crate::config::yaml::{Key, Node, Value};
+use crate::parse::dns;
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::{Placeholder, Template};
+use crate::parse::yaml::{Key, Node, YamlValue};
 
 const KEYS: &[&str] = &[
     "url",
@@ -167,7 +168,7 @@ fn pods(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Pods> {
         text => match text.parse::<u16>() {
             Ok(number @ 1..) => PodPort::Number(number),
             // IANA_SVC_NAME, which is what Kubernetes takes for the name of a port.
-            Err(_) if is_dns_label(text) && text.len() <= 15 => PodPort::Name(text.to_owned()),
+            Err(_) if dns::is_label(text) && text.len() <= 15 => PodPort::Name(text.to_owned()),
             _ => {
                 let message =
                     format!("expected a number, a container port's name, or annotations, found {}", Escaped::new(text));
@@ -203,10 +204,10 @@ fn namespaces(fields: &mut Fields<'_>, sink: &mut Sink) -> Namespaces {
         // A pod speaks of itself alone, wherever it is.
         return if fields.has("pods") { Namespaces::All } else { Namespaces::Only(names) };
     };
-    let Value::Sequence(items) = &node.value else {
+    let YamlValue::Sequence(items) = &node.value else {
         let example = match node.text() {
             Some("*") => r#"["*"]"#.to_owned(),
-            Some(name) if is_dns_label(name) => format!("[{name}]"),
+            Some(name) if dns::is_label(name) => format!("[{name}]"),
             _ => "[shop]".to_owned(),
         };
         fields.fail("namespaces", &format!("expected a list such as {example}, found {}", node.kind()), sink);
@@ -219,7 +220,7 @@ fn namespaces(fields: &mut Fields<'_>, sink: &mut Sink) -> Namespaces {
         match item.text() {
             Some("*") if items.len() == 1 => return Namespaces::All,
             Some("*") => fields.fail_at("namespaces", item.span, r#"expected "*" alone or names without it"#, sink),
-            Some(name) if is_dns_label(name) => names.push(name.to_owned()),
+            Some(name) if dns::is_label(name) => names.push(name.to_owned()),
             Some(name) => {
                 let message = format!("expected a namespace, found {}", Escaped::new(name));
                 fields.fail_at("namespaces", item.span, &message, sink);
@@ -231,12 +232,6 @@ fn namespaces(fields: &mut Fields<'_>, sink: &mut Sink) -> Namespaces {
         }
     }
     Namespaces::Only(names)
-}
-
-/// A label as RFC 1123 has it, which is what a namespace's name is.
-pub(super) fn is_dns_label(name: &str) -> bool {
-    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (1..=63).contains(&name.len()) && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
 }
 
 fn credentials(fields: &mut Fields<'_>, sink: &mut Sink) -> Credentials {
@@ -270,7 +265,7 @@ fn headers(fields: &mut Fields<'_>, sink: &mut Sink) -> Vec<(String, PathBuf)> {
     let Some(node) = fields.get("headers") else {
         return headers;
     };
-    let Value::Mapping(entries) = &node.value else {
+    let YamlValue::Mapping(entries) = &node.value else {
         fields.fail("headers", &format!("expected a mapping of names to {{file: PATH}}, found {}", node.kind()), sink);
         return headers;
     };

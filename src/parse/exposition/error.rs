@@ -29,12 +29,12 @@ pub enum PageErrorKind {
         /// The bytes that stand there instead, up to the next blank and 65 at most; empty at the end of the line.
         found: Box<[u8]>,
     },
-    /// A line is longer than [`Limits::line`](super::Limits::line).
+    /// A line is longer than [`ExpositionLimits::line`](super::ExpositionLimits::line).
     LineTooLong {
         /// That limit, in bytes.
         limit: usize,
     },
-    /// A series has more labels than [`Limits::labels`](super::Limits::labels).
+    /// A series has more labels than [`ExpositionLimits::labels`](super::ExpositionLimits::labels).
     TooManyLabels {
         /// That limit.
         limit: usize,

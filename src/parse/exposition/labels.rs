@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
-use super::Format;
 use super::error::Fault;
+use super::format::Format;
 use super::scan;
 
 /// The labels of one sample, as the page wrote them.

@@ -2,7 +2,8 @@
 
 use super::error::Fault;
 use super::family::Kind;
-use super::{Format, scan};
+use super::format::Format;
+use super::scan;
 
 /// What such a line means to the lines after it.
 #[derive(Debug, PartialEq, Eq)]

@@ -23,63 +23,25 @@
 
 mod error;
 mod family;
+mod format;
 mod labels;
 mod metadata;
 mod number;
 mod parser;
 mod sample;
 mod scan;
+mod sink;
 #[cfg(test)]
 mod tests;
 
 pub use error::{PageError, PageErrorKind};
 pub use family::Kind;
+pub use format::{ExpositionLimits, Format};
 pub use labels::Labels;
 pub use parser::{Parser, Summary};
-
-/// The two text formats, told apart by the Content-Type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// `text/plain; version=0.0.4`, and what everything else is taken for.
-    Prometheus,
-    /// `application/openmetrics-text; version=1.0.0`
-    OpenMetrics,
-}
-
-/// Caps on what a page may hold.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of one line, its line feed not counted.
-    pub line: usize,
-    /// Labels of one series, and of an exemplar.
-    pub labels: usize,
-}
-
-/// One sample, borrowed from the page; good for the one call it is passed to.
-#[derive(Clone, Copy, Debug)]
-pub struct Sample<'a> {
-    /// The name as written, suffix included: `http_requests_total`.
-    pub name: &'a str,
-    /// Its labels.
-    pub labels: Labels<'a>,
-    /// Its value; NaN and the infinities are values too.
-    pub value: f64,
-    /// When it was taken, if the page says so: Unix time in milliseconds.
-    pub timestamp: Option<i64>,
-    /// The type of the family it belongs to.
-    pub kind: Kind,
-}
+pub use sink::{Sample, Sink};
 
 /// The number that a whole text is, as a sample's value is written.
 pub fn value(text: &str) -> Option<f64> {
     number::Number::read(text).filter(|(_, rest)| rest.is_empty()).map(|(number, _)| number.value())
-}
-
-/// What a page is read into.
-pub trait Sink {
-    /// Whether samples of this name are wanted. Asked once for every sample; those refused are checked but not converted.
-    fn wants(&mut self, name: &str) -> bool;
-
-    /// Takes one sample that was wanted. The page may still turn out to be malformed further down: then all are void.
-    fn sample(&mut self, sample: &Sample<'_>);
 }

@@ -4,14 +4,15 @@ use memchr::{memchr, memchr_iter, memrchr};
 
 use super::error::{Fault, PageError, PageErrorKind, syntax};
 use super::family::Family;
+use super::format::{ExpositionLimits, Format};
 use super::metadata::Metadata;
 use super::sample::Line;
-use super::{Format, Limits, Sample, Sink};
+use super::sink::{Sample, Sink};
 
 /// Reads one page, chunk by chunk. How it is cut into chunks makes no difference.
 ///
 /// ```
-/// use metriclet::parse::exposition::{Format, Limits, Parser, Sample, Sink};
+/// use metriclet::parse::exposition::{Format, ExpositionLimits, Parser, Sample, Sink};
 ///
 /// #[derive(Default)]
 /// struct Total(f64);
@@ -25,7 +26,7 @@ use super::{Format, Limits, Sample, Sink};
 /// }
 ///
 /// let mut total = Total::default();
-/// let mut parser = Parser::new(Format::Prometheus, Limits { line: 65_536, labels: 64 });
+/// let mut parser = Parser::new(Format::Prometheus, ExpositionLimits { line: 65_536, labels: 64 });
 /// parser.feed(b"queue_depth{queue=\"a\"} 2\nqueue_de", &mut total)?;
 /// parser.feed(b"pth{queue=\"b\"} 3\n", &mut total)?;
 /// parser.finish()?;
@@ -35,7 +36,7 @@ use super::{Format, Limits, Sample, Sink};
 #[derive(Debug)]
 pub struct Parser {
     format: Format,
-    limits: Limits,
+    limits: ExpositionLimits,
     /// The beginning of a line whose end has not come yet; at most `limits.line` bytes.
     carried: Vec<u8>,
     family: Family,
@@ -58,7 +59,7 @@ pub struct Summary {
 
 impl Parser {
     /// A parser at the beginning of a page.
-    pub fn new(format: Format, limits: Limits) -> Self {
+    pub fn new(format: Format, limits: ExpositionLimits) -> Self {
         Self {
             format,
             limits,
@@ -221,7 +222,7 @@ mod tests {
     #[test]
     fn never_carries_more_than_a_line() {
         let limit = 1_000;
-        let mut parser = Parser::new(Format::Prometheus, Limits { line: limit, labels: 1 });
+        let mut parser = Parser::new(Format::Prometheus, ExpositionLimits { line: limit, labels: 1 });
         for line in 0..3 {
             for length in 1..=limit {
                 parser.feed(b" ", &mut Nothing).unwrap();

@@ -1,10 +1,10 @@
 //! One line that holds a sample.
 
 use super::error::Fault;
+use super::format::{ExpositionLimits, Format};
 use super::labels::Labels;
 use super::number::Number;
 use super::scan;
-use super::{Format, Limits};
 
 /// A line whose every part was checked; its value is converted only for those who want it.
 pub(super) struct Line<'a> {
@@ -17,7 +17,7 @@ pub(super) struct Line<'a> {
 impl<'a> Line<'a> {
     /// Reads a whole line, from its first character that is not blank.
     #[inline]
-    pub(super) fn read(text: &'a str, format: Format, limits: Limits) -> Result<Self, Fault> {
+    pub(super) fn read(text: &'a str, format: Format, limits: ExpositionLimits) -> Result<Self, Fault> {
         let (name, rest) = scan::metric_name(text).ok_or_else(|| unnamed(text))?;
         let (labels, rest) = match format.blanks(rest).strip_prefix('{') {
             Some(inside) => {
@@ -71,7 +71,7 @@ fn prometheus_timestamp(text: &str) -> Result<Option<i64>, Fault> {
 }
 
 /// The rest of a line after the value: a timestamp in seconds, an exemplar, both or neither. The exemplar is only checked.
-fn openmetrics_end(text: &str, limits: Limits) -> Result<Option<i64>, Fault> {
+fn openmetrics_end(text: &str, limits: ExpositionLimits) -> Result<Option<i64>, Fault> {
     let (timestamp, rest) = match text.strip_prefix(' ') {
         Some(after) if !after.starts_with('#') => seconds(after).map(|(timestamp, rest)| (Some(timestamp), rest))?,
         _ => (None, text),

@@ -1,6 +1,6 @@
 //! The smallest pieces of both grammars. Each takes text and gives back what it read and the rest.
 
-use super::Format;
+use super::format::Format;
 
 impl Format {
     /// The text after the blanks that may separate tokens: any in 0.0.4, none in OpenMetrics.

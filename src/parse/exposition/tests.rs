@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use super::*;
 
-const LIMITS: Limits = Limits { line: 200, labels: 3 };
+const LIMITS: ExpositionLimits = ExpositionLimits { line: 200, labels: 3 };
 const PAGES: [(Format, &str); 2] = [
     (Format::Prometheus, include_str!("../../../tests/fixtures/pages/small.txt")),
     (Format::OpenMetrics, include_str!("../../../tests/fixtures/pages/small.openmetrics.txt")),
@@ -145,7 +145,7 @@ fn reads_a_real_page() {
         }
     }
     let mut count = Count(0, 0.0);
-    let mut parser = Parser::new(Format::Prometheus, Limits { line: 65_536, labels: 64 });
+    let mut parser = Parser::new(Format::Prometheus, ExpositionLimits { line: 65_536, labels: 64 });
     for chunk in NODE.as_bytes().chunks(1_000) {
         parser.feed(chunk, &mut count).unwrap();
     }

@@ -27,7 +27,7 @@ const NESTING: usize = 16;
 
 /// What an expression may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
+pub struct JsonLimits {
     /// Length of the text in bytes.
     pub bytes: usize,
 }
@@ -111,7 +111,7 @@ impl JsonExpr {
     ///
     /// # Errors
     /// If it is no JSONPath, or one that costs too much.
-    pub fn parse(text: &str, limits: &Limits) -> Result<Self, JsonExprError> {
+    pub fn parse(text: &str, limits: &JsonLimits) -> Result<Self, JsonExprError> {
         if text.len() > limits.bytes {
             return Err(too_long(text, limits));
         }
@@ -133,7 +133,7 @@ impl Path {
     ///
     /// # Errors
     /// If it is no JSONPath, or one that costs too much.
-    pub fn parse(text: &str, limits: &Limits) -> Result<Self, JsonExprError> {
+    pub fn parse(text: &str, limits: &JsonLimits) -> Result<Self, JsonExprError> {
         if text.len() > limits.bytes {
             return Err(too_long(text, limits));
         }
@@ -237,7 +237,7 @@ pub fn number(value: &Value, from_text: fn(&str) -> Option<f64>) -> Result<f64, 
     number.ok_or(NotANumber { found })
 }
 
-fn too_long(text: &str, limits: &Limits) -> JsonExprError {
+fn too_long(text: &str, limits: &JsonLimits) -> JsonExprError {
     let (max, found) = (limits.bytes, text.len());
     JsonExprError { column: 1, message: format!("expected an expression of at most {max} bytes, found {found}") }
 }
@@ -299,7 +299,7 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits { bytes: 128 };
+    const LIMITS: JsonLimits = JsonLimits { bytes: 128 };
 
     #[test]
     fn parses_and_prints() {

@@ -1,9 +1,11 @@
 //! What may be a label's key and value.
 
+use crate::parse::dns;
+
 /// `[prefix/]name`: a name as below, and a DNS subdomain in lower case of at most 253 bytes before it.
 pub(super) fn is_key(text: &str) -> bool {
     match text.split_once('/') {
-        Some((prefix, name)) => is_subdomain(prefix) && is_name(name),
+        Some((prefix, name)) => dns::is_subdomain(prefix) && is_name(name),
         None => is_name(text),
     }
 }
@@ -20,15 +22,4 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|b| edge(b) || matches!(b, b'-' | b'_' | b'.'))
         && text.bytes().next().is_some_and(edge)
         && text.bytes().last().is_some_and(edge)
-}
-
-/// RFC 1123, in lower case; Kubernetes bounds the whole but not its labels.
-fn is_subdomain(text: &str) -> bool {
-    let edge = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    text.len() <= 253
-        && text.split('.').all(|label| {
-            label.bytes().all(|b| edge(b) || b == b'-')
-                && label.bytes().next().is_some_and(edge)
-                && label.bytes().last().is_some_and(edge)
-        })
 }

@@ -2,7 +2,8 @@
 
 use core::net::Ipv6Addr;
 
-use super::{Piece, Placeholder, TemplateError, error, literals, pieces};
+use super::piece::{Piece, Placeholder, TemplateError, error, literals, pieces};
+use crate::parse::dns;
 use crate::parse::escape::Escaped;
 
 /// Splits an authority into its host and its port, the latter with its colon or empty; `offset` characters stand before.
@@ -47,15 +48,9 @@ pub(super) fn parse(authority: &str, offset: usize) -> Result<(Vec<Piece>, Strin
     Ok((pieces, port.to_owned()))
 }
 
-/// Whether a text is one DNS label as RFC 1123 and Kubernetes have it.
-pub(super) fn is_label(text: &str) -> bool {
-    let edge = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    text.len() <= 63 && text.starts_with(edge) && text.ends_with(edge) && text.chars().all(|c| edge(c) || c == '-')
-}
-
 /// Whether a text is DNS labels between dots; a dot at the end keeps the resolver from trying search domains.
 pub(super) fn is_host(text: &str) -> bool {
-    text.len() <= 253 && text.strip_suffix('.').unwrap_or(text).split('.').all(is_label)
+    dns::is_name(text.strip_suffix('.').unwrap_or(text))
 }
 
 /// A placeholder that must not stand in a host.

@@ -13,10 +13,11 @@ use rustix::io::Errno;
 use rustix::net::{Shutdown, SocketFlags, accept_with, shutdown};
 use rustls::ServerConnection;
 
-use super::Shared;
-use super::connection::{Connection, Handshake, IDLE, SWEEP};
+use super::connection::handshake::Handshake;
+use super::connection::{Connection, IDLE, SWEEP};
 use super::connection_loop::Inbox;
 use super::poll::{Interest, Poller, Ready, Waker};
+use super::shared::Shared;
 use crate::telemetry::connections::HandshakeFailure;
 
 /// Marks the events of the listening socket.

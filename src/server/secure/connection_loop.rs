@@ -8,12 +8,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Shared;
 use super::connection::{Connection, Context, IDLE, SWEEP, Turn};
 use super::h1;
 use super::poll::{Interest, Poller, Ready, Waker};
+use super::shared::Shared;
 use crate::api::Answer;
-use crate::api::message::{Peer, Reply, Request};
+use crate::api::message::{Reply, Request};
+use crate::api::peer::Peer;
 use crate::server::workers::Pending;
 use crate::source::waiting::Waiting;
 use crate::telemetry::clock::Now;

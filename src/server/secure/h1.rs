@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use std::io::Write;
 use std::time::{Duration, UNIX_EPOCH};
 
-use crate::api::message::{Origin, Peer, Reply, Request};
+use crate::api::message::{Origin, Reply, Request};
+use crate::api::peer::Peer;
 use crate::parse::head::{self, Head, HeadError};
 
 /// One connection's requests and answers.
@@ -58,7 +59,7 @@ impl H1Connection {
     }
 
     /// Looks for the next request, when the one before is answered.
-    pub(super) fn next(&mut self, limits: head::Limits) -> Next {
+    pub(super) fn next(&mut self, limits: head::HeadLimits) -> Next {
         if self.input.is_empty() {
             // An idle connection holds no memory for input.
             self.input = Vec::new();
@@ -146,7 +147,7 @@ impl UnderWay {
 
 /// Hands the request whose head this is to `ask`; `None` if it is no whole head.
 pub(super) fn with_request<T>(head: &[u8], peer: Option<&Peer>, ask: impl FnOnce(&Request<'_>) -> T) -> Option<T> {
-    let any = head::Limits { bytes: head.len(), headers: head.len() };
+    let any = head::HeadLimits { bytes: head.len(), headers: head.len() };
     let Head { method, target, headers, .. } = head::parse(head, 0, any).ok()??;
     Some(ask(&Request { method, target, headers: &headers, origin: Origin::Network(peer) }))
 }
@@ -218,7 +219,7 @@ fn phrase(code: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    const LIMITS: head::Limits = head::Limits { bytes: 1_024, headers: 8 };
+    const LIMITS: head::HeadLimits = head::HeadLimits { bytes: 1_024, headers: 8 };
     const NOW: i64 = 1_787_020_504_000;
 
     /// What a client gets that sends `input` in pieces of `piece` bytes to a server that answers with the target.

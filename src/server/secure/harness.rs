@@ -11,7 +11,8 @@ use std::time::Instant;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ClientConnection, ServerConnection};
 
-use super::connection::{Connection, Context, Handshake, Socket, Turn};
+use super::connection::handshake::Handshake;
+use super::connection::{Connection, Context, Socket, Turn};
 use super::h1;
 use super::poll::Interest;
 use super::slots::Slots;

@@ -12,23 +12,23 @@ mod h1;
 #[cfg(any(test, fuzzing))]
 pub mod harness;
 mod poll;
+mod shared;
 mod slots;
 mod tls;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use log::error;
 use rustix::process::{Resource, getrlimit};
-use rustls::ServerConfig;
 
 use self::acceptor::{Acceptor, AcceptorHandle};
 use self::certificates::Certificate;
 use self::connection_loop::{ConnectionLoop, Inbox};
+use self::shared::Shared;
 use self::slots::Slots;
 use super::workers::{Workers, join, spawn};
 use crate::config::cli::TlsVersion;
@@ -40,28 +40,9 @@ pub struct Secure {
     address: SocketAddr,
     from: TlsVersion,
     acceptors: Vec<Arc<AcceptorHandle>>,
-    halls: Vec<Arc<Inbox>>,
+    inboxes: Vec<Arc<Inbox>>,
     threads: Vec<JoinHandle<()>>,
 }
-
-/// What all workers of the listener share.
-struct Shared {
-    workers: Arc<Workers>,
-    slots: Arc<Slots>,
-    counters: Arc<Counters>,
-    tls: RwLock<Arc<ServerConfig>>,
-    stage: AtomicU8,
-    /// Acceptors that have not ended.
-    acceptors: AtomicUsize,
-    paused: AtomicBool,
-    started: Instant,
-    /// When each worker last gave a sign of life, in milliseconds since the start.
-    beats: Vec<AtomicU64>,
-}
-
-/// Serving, leaving (every answer is a connection's last), draining (nothing new is accepted).
-const LEAVING: u8 = 1;
-const DRAINING: u8 = 2;
 
 impl Secure {
     /// Binds and starts serving with this certificate. `on_failure` is told when a worker has stopped for good on its own.
@@ -86,36 +67,29 @@ impl Secure {
         let (address, listener) = (listener.local_addr()?, Arc::new(listener));
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let files = usize::try_from(files).unwrap_or(usize::MAX);
-        let shared = Arc::new(Shared {
-            slots: Arc::new(Slots::new(&limits, files, counters.clone())),
-            counters,
-            tls: RwLock::new(tls::config(certificate.key(), from).map_err(io::Error::other)?),
-            stage: AtomicU8::new(0),
-            acceptors: AtomicUsize::new(limits.workers.fast),
-            paused: AtomicBool::new(false),
-            started: workers.now().monotonic,
-            beats: (0..2 * limits.workers.fast).map(|_| AtomicU64::new(0)).collect(),
-            workers,
-        });
+        let slots = Arc::new(Slots::new(&limits, files, counters.clone()));
+        let tls = tls::config(certificate.key(), from).map_err(io::Error::other)?;
+        let shared = Arc::new(Shared::new(workers, slots, counters, tls, limits.workers.fast));
         shared.certificate_installed(certificate);
-        let mut secure = Self { shared, address, from, acceptors: Vec::new(), halls: Vec::new(), threads: Vec::new() };
+        let mut secure =
+            Self { shared, address, from, acceptors: Vec::new(), inboxes: Vec::new(), threads: Vec::new() };
         for number in 0..limits.workers.fast {
-            let hall = ConnectionLoop::new(secure.shared.clone())?;
-            secure.halls.push(hall.inbox());
-            secure.spawn(&format!("fast-{number}"), number, &on_failure, move |beat| hall.run(beat))?;
+            let connection_loop = ConnectionLoop::new(secure.shared.clone())?;
+            secure.inboxes.push(connection_loop.inbox());
+            secure.spawn(&format!("fast-{number}"), number, &on_failure, move |beat| connection_loop.run(beat))?;
         }
         let mut acceptors = Vec::new();
         for _ in 0..limits.workers.fast {
-            let door = Acceptor::new(secure.shared.clone(), listener.clone(), secure.halls.clone())?;
-            secure.acceptors.push(door.handle());
-            acceptors.push(door);
+            let acceptor = Acceptor::new(secure.shared.clone(), listener.clone(), secure.inboxes.clone())?;
+            secure.acceptors.push(acceptor.handle());
+            acceptors.push(acceptor);
         }
-        for (number, mut door) in acceptors.into_iter().enumerate() {
-            door.meet(secure.acceptors.clone());
+        for (number, mut acceptor) in acceptors.into_iter().enumerate() {
+            acceptor.meet(secure.acceptors.clone());
             let shared = secure.shared.clone();
             secure.spawn(&format!("handshake-{number}"), limits.workers.fast + number, &on_failure, move |beat| {
-                let ended = door.run(beat);
-                shared.acceptors.fetch_sub(1, Ordering::SeqCst);
+                let ended = acceptor.run(beat);
+                shared.acceptor_ended();
                 ended
             })?;
         }
@@ -152,82 +126,27 @@ impl Secure {
     /// If rustls does not take it.
     pub fn install(&self, certificate: &Certificate) -> Result<(), rustls::Error> {
         let config = tls::config(certificate.key(), self.from)?;
-        *self.shared.tls.write().unwrap_or_else(PoisonError::into_inner) = config;
-        self.shared.certificate_installed(certificate);
+        self.shared.install(config, certificate);
         Ok(())
     }
 
     /// Whether every worker gave a sign of life lately.
     pub fn is_alive(&self) -> bool {
-        let limit = self.shared.workers.limits().workers.stall;
-        let age = self.shared.workers.now().monotonic.saturating_duration_since(self.shared.started);
-        let recent = |beat: &AtomicU64| u128::from(beat.load(Ordering::Relaxed)) + limit.as_millis() >= age.as_millis();
-        self.shared.beats.iter().all(recent)
+        self.shared.is_alive()
     }
 
     /// From now on every answer is its connection's last, so that clients go elsewhere.
     pub fn leave(&self) {
-        self.shared.stage.store(LEAVING, Ordering::SeqCst);
+        self.shared.leave();
     }
 
     /// Accepts no more, ends idle connections and finishes requests under way, until the deadline. Whether all were
     /// finished.
     pub fn stop(&self, deadline: Instant) -> bool {
-        self.shared.stage.store(DRAINING, Ordering::SeqCst);
+        self.shared.drain();
         self.acceptors.iter().for_each(|handle| handle.wake());
-        self.halls.iter().for_each(|inbox| inbox.wake());
+        self.inboxes.iter().for_each(|inbox| inbox.wake());
         join(&self.threads, deadline)
-    }
-}
-
-impl Shared {
-    fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    fn tls(&self) -> Arc<ServerConfig> {
-        self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn certificate_installed(&self, certificate: &Certificate) {
-        self.counters.connections.certificate_expires.set(certificate.not_after());
-    }
-
-    fn is_leaving(&self) -> bool {
-        self.stage.load(Ordering::Relaxed) >= LEAVING
-    }
-
-    fn is_draining(&self) -> bool {
-        self.stage.load(Ordering::Relaxed) >= DRAINING
-    }
-
-    /// Whether no connection can come any more.
-    fn acceptors_stopped(&self) -> bool {
-        self.acceptors.load(Ordering::SeqCst) == 0
-    }
-
-    /// The first pause is told, and that it is over; not each one.
-    fn accepting_paused(&self, tell: impl FnOnce()) {
-        if !self.paused.swap(true, Ordering::Relaxed) {
-            tell();
-        }
-    }
-
-    /// Whether there was a pause since all who waited were accepted.
-    fn is_short(&self) -> bool {
-        self.paused.load(Ordering::Relaxed)
-    }
-
-    fn accepting_again(&self, tell: impl FnOnce()) {
-        if self.paused.swap(false, Ordering::Relaxed) {
-            tell();
-        }
-    }
-
-    fn beat(&self, number: usize, now: Instant) {
-        let age = now.saturating_duration_since(self.started).as_millis();
-        let age = u64::try_from(age).unwrap_or(u64::MAX);
-        self.beats.get(number).into_iter().for_each(|beat| beat.store(age, Ordering::Relaxed));
     }
 }
 

@@ -22,7 +22,7 @@ pub(super) fn read(
         Format::OpenMetrics => (exposition::Format::OpenMetrics, limits.page.line),
         _ => (exposition::Format::Prometheus, limits.page.line),
     };
-    let mut parser = Parser::new(syntax, exposition::Limits { line, labels: limits.page.labels });
+    let mut parser = Parser::new(syntax, exposition::ExpositionLimits { line, labels: limits.page.labels });
     let mut keep = Keep::new(wants, limits);
     let mut buffer = vec![0; 16 * 1024];
     let mut bytes = head.len() as u64;

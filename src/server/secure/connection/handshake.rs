@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Connection, Phase, Socket, Stop};
-use crate::api::message::Peer;
+use crate::api::peer::Peer;
 use crate::server::secure::poll::Interest;
 use crate::server::secure::tls;
 use crate::telemetry::connections::HandshakeFailure;

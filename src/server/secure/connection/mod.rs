@@ -1,7 +1,7 @@
-//! One connection over TLS: what it is waiting for, until when, and what to do when that has come. It never blocks; who
-//! drives it says when its socket is ready.
+//! One connection over TLS: what it waits for, until when, and what it does then. It never blocks: the connection loop calls
+//! it when its socket is ready.
 
-mod handshake;
+pub(super) mod handshake;
 #[cfg(test)]
 mod tests;
 
@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use rustls::ServerConnection;
 
-pub(super) use self::handshake::Handshake;
 use super::h1::{H1Connection, Next};
 use super::poll::Interest;
 use super::slots::Slot;
 use crate::api::Answer;
-use crate::api::message::{Peer, Reply, Request};
+use crate::api::message::{Reply, Request};
+use crate::api::peer::Peer;
 use crate::config::limits::Limits;
 use crate::parse::head::{self, HeadError};
 use crate::source::waiting::Waiting;
@@ -47,7 +47,7 @@ pub(super) struct Connection<S> {
     tls: ServerConnection,
     slot: Slot,
     h1: H1Connection,
-    /// Certificates whose key the client has.
+    /// The client's certificates, once it has proved to have the key.
     peer: Option<Arc<Peer>>,
     /// Whether it proved so.
     proved: bool,
@@ -137,22 +137,22 @@ impl<S: Socket> Connection<S> {
         !self.proved && self.tls.peer_certificates().is_some()
     }
 
-    /// Since when a newcomer could take its slot, if it could: a stranger that is not being answered.
+    /// Since when a new connection could take its slot, if it could: an unverified client that is not being answered.
     pub(super) fn evictable_since(&self) -> Option<Instant> {
         (self.is_unverified() && self.phase != Phase::Waiting).then_some(self.since)
     }
 
-    /// Whether nothing is known of who is at the other end.
+    /// Whether the client has no verified certificate.
     pub(super) fn is_unverified(&self) -> bool {
         self.slot.client_class() == ClientClass::Unverified
     }
 
-    /// Whether nothing is under way, nor has been lately: whoever is quick with the next request may have sent it.
+    /// Whether nothing is under way, nor has been lately: a client that sends the next request at once may have sent it already.
     pub(super) fn is_quiet(&self, now: Instant) -> bool {
         self.phase == Phase::Idle && now.saturating_duration_since(self.since) > QUIET
     }
 
-    /// The request that has to wait for a source: its head, and who asks.
+    /// The request that has to wait: its head, and the client's certificates.
     pub(super) fn request(&self) -> (Vec<u8>, Option<Arc<Peer>>) {
         (self.h1.request_head(), self.peer.clone())
     }
@@ -236,7 +236,7 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    fn head_limits(&self, limits: &Limits) -> head::Limits {
+    fn head_limits(&self, limits: &Limits) -> head::HeadLimits {
         match self.slot.client_class() {
             ClientClass::Unverified => limits.connection.head,
             ClientClass::Verified | ClientClass::FrontProxy => limits.connection.verified_head,
@@ -255,7 +255,7 @@ impl<S: Socket> Connection<S> {
         self.enter(if self.h1.is_idle() { Phase::Idle } else { Phase::Head }, now);
     }
 
-    /// Answers the request under way; what comes next has its time anew.
+    /// Answers the request under way; the time of the next one starts.
     fn answer(&mut self, reply: &Reply, close: bool, now: Now) {
         self.h1.reply(reply, close, now.unix_millis);
         (self.phase, self.since) = (Phase::Idle, now.monotonic);
@@ -386,7 +386,7 @@ const QUIET: Duration = Duration::from_secs(1);
 fn stop(error: &io::Error) -> Stop {
     match error.kind() {
         ErrorKind::WouldBlock => Stop::Blocked,
-        // Whoever waits for the socket comes back at once.
+        // The socket is ready again at once.
         ErrorKind::Interrupted => Stop::Blocked,
         _ => Stop::End(Ended::Broken),
     }

@@ -10,7 +10,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
 /// Caps on a document.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct YamlLimits {
     /// Bytes of text.
     pub bytes: usize,
     /// Nesting of sequences and mappings.
@@ -36,12 +36,12 @@ pub struct Node {
     /// Where it stands.
     pub span: Span,
     /// What it is.
-    pub value: Value,
+    pub value: YamlValue,
 }
 
 /// What a node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Value {
+pub enum YamlValue {
     /// Text, as yet of no type.
     Scalar {
         /// Unquoted and unfolded.
@@ -79,7 +79,7 @@ pub struct YamlError {
 ///
 /// # Errors
 /// The first thing that is not YAML, not in the subset, or past a limit.
-pub fn parse(text: &str, limits: &Limits) -> Result<Node, YamlError> {
+pub fn parse(text: &str, limits: &YamlLimits) -> Result<Node, YamlError> {
     if text.len() > limits.bytes {
         return Err(YamlError::new(Span::START, format!("the file is longer than {} bytes", limits.bytes)));
     }
@@ -102,11 +102,11 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Node, YamlError> {
             }
             Event::SequenceStart(anchor, tag) => {
                 refuse_marks(span, anchor, tag.is_some())?;
-                builder.open(Node { span, value: Value::Sequence(Vec::new()) })?;
+                builder.open(Node { span, value: YamlValue::Sequence(Vec::new()) })?;
             }
             Event::MappingStart(anchor, tag) => {
                 refuse_marks(span, anchor, tag.is_some())?;
-                builder.open(Node { span, value: Value::Mapping(Vec::new()) })?;
+                builder.open(Node { span, value: YamlValue::Mapping(Vec::new()) })?;
             }
             Event::SequenceEnd | Event::MappingEnd => builder.close(),
             Event::Alias(_) => refuse_marks(span, 1, false)?,
@@ -115,7 +115,7 @@ pub fn parse(text: &str, limits: &Limits) -> Result<Node, YamlError> {
     }
     Ok(builder.root.unwrap_or(Node {
         span: Span::START,
-        value: Value::Scalar { text: String::new(), quoted: false, verbatim: false },
+        value: YamlValue::Scalar { text: String::new(), quoted: false, verbatim: false },
     }))
 }
 
@@ -132,23 +132,23 @@ impl Node {
     /// What it is, for messages: "text", "nothing", "a list", "a mapping".
     pub fn kind(&self) -> &'static str {
         match &self.value {
-            Value::Scalar { .. } if self.is_null() => "nothing",
-            Value::Scalar { .. } => "text",
-            Value::Sequence(_) => "a list",
-            Value::Mapping(_) => "a mapping",
+            YamlValue::Scalar { .. } if self.is_null() => "nothing",
+            YamlValue::Scalar { .. } => "text",
+            YamlValue::Sequence(_) => "a list",
+            YamlValue::Mapping(_) => "a mapping",
         }
     }
 
     /// Whether nothing was written, or `null` in one of YAML's spellings.
     pub fn is_null(&self) -> bool {
-        matches!(&self.value, Value::Scalar { text, quoted: false, .. }
+        matches!(&self.value, YamlValue::Scalar { text, quoted: false, .. }
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
     /// The text of a scalar that is not null.
     pub fn text(&self) -> Option<&str> {
         match &self.value {
-            Value::Scalar { text, .. } if !self.is_null() => Some(text),
+            YamlValue::Scalar { text, .. } if !self.is_null() => Some(text),
             _ => None,
         }
     }
@@ -156,7 +156,7 @@ impl Node {
     /// Where the character at `column` (from 1) of a scalar's text stands; `None` where the file writes it otherwise.
     pub fn within(&self, column: usize) -> Option<Span> {
         match &self.value {
-            Value::Scalar { quoted, verbatim: true, .. } => Some(Span {
+            YamlValue::Scalar { quoted, verbatim: true, .. } => Some(Span {
                 column: self.span.column + usize::from(*quoted) + column.saturating_sub(1),
                 width: 0,
                 ..self.span
@@ -182,7 +182,7 @@ impl std::error::Error for YamlError {}
 
 /// The tree while it grows: the sequences and mappings that are still open, each mapping with the key it waits to fill.
 struct Builder<'a> {
-    limits: &'a Limits,
+    limits: &'a YamlLimits,
     nodes: usize,
     open: Vec<(Node, Option<Key>)>,
     root: Option<Node>,
@@ -191,7 +191,7 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn scalar(&mut self, span: Span, text: String, style: ScalarStyle) -> Result<(), YamlError> {
         self.count(span)?;
-        if let Some((Node { value: Value::Mapping(_), .. }, key @ None)) = self.open.last_mut() {
+        if let Some((Node { value: YamlValue::Mapping(_), .. }, key @ None)) = self.open.last_mut() {
             *key = Some(Key { span, text });
             return Ok(());
         }
@@ -204,7 +204,7 @@ impl Builder<'_> {
             ScalarStyle::Literal | ScalarStyle::Folded => (false, 0),
         };
         let span = Span { width: if verbatim { length + quotes } else { 0 }, ..span };
-        self.add(Node { span, value: Value::Scalar { text, quoted: style != ScalarStyle::Plain, verbatim } });
+        self.add(Node { span, value: YamlValue::Scalar { text, quoted: style != ScalarStyle::Plain, verbatim } });
         Ok(())
     }
 
@@ -213,9 +213,9 @@ impl Builder<'_> {
         if self.open.len() >= self.limits.depth {
             return Err(YamlError::new(node.span, format!("nested deeper than {} levels", self.limits.depth)));
         }
-        if let Some((Node { value: Value::Mapping(_), .. }, None)) = self.open.last() {
+        if let Some((Node { value: YamlValue::Mapping(_), .. }, None)) = self.open.last() {
             let message = match node.value {
-                Value::Mapping(_) => "expected a key, found a mapping; text with braces must be quoted",
+                YamlValue::Mapping(_) => "expected a key, found a mapping; text with braces must be quoted",
                 _ => "expected a key, found a list",
             };
             return Err(YamlError::new(node.span, message.into()));
@@ -234,14 +234,14 @@ impl Builder<'_> {
     fn add(&mut self, node: Node) {
         match self.open.last_mut() {
             None => self.root = Some(node),
-            Some((Node { value: Value::Sequence(items), .. }, _)) => items.push(node),
-            Some((Node { value: Value::Mapping(entries), .. }, key)) => {
+            Some((Node { value: YamlValue::Sequence(items), .. }, _)) => items.push(node),
+            Some((Node { value: YamlValue::Mapping(entries), .. }, key)) => {
                 if let Some(key) = key.take() {
                     entries.push((key, node));
                 }
             }
             // Only sequences and mappings are opened.
-            Some((Node { value: Value::Scalar { .. }, .. }, _)) => {}
+            Some((Node { value: YamlValue::Scalar { .. }, .. }, _)) => {}
         }
     }
 
@@ -293,18 +293,18 @@ fn not_yaml(text: &str, error: &ScanError) -> YamlError {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { bytes: 1_000, depth: 4, nodes: 20 };
+    const LIMITS: YamlLimits = YamlLimits { bytes: 1_000, depth: 4, nodes: 20 };
 
     /// `line:column+width` before each key and value; `|` marks text that stands in the file letter by letter.
     fn show(node: &Node) -> String {
         let Span { line, column, width } = node.span;
         let value = match &node.value {
-            Value::Scalar { text, quoted, verbatim } => {
+            YamlValue::Scalar { text, quoted, verbatim } => {
                 let mark = if *verbatim { "|" } else { "" };
                 if *quoted { format!("{mark}{text:?}") } else { format!("{mark}{text}") }
             }
-            Value::Sequence(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(" ")),
-            Value::Mapping(entries) => {
+            YamlValue::Sequence(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(" ")),
+            YamlValue::Mapping(entries) => {
                 let entries = entries.iter().map(|(key, value)| {
                     format!("{}:{}+{} {} = {}", key.span.line, key.span.column, key.span.width, key.text, show(value))
                 });

@@ -1,0 +1,19 @@
+//! The formats, and the limits on their parts.
+
+/// The two text formats, told apart by the Content-Type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `text/plain; version=0.0.4`, and what everything else is taken for.
+    Prometheus,
+    /// `application/openmetrics-text; version=1.0.0`
+    OpenMetrics,
+}
+
+/// Caps on what a page may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct ExpositionLimits {
+    /// Bytes of one line, its line feed not counted.
+    pub line: usize,
+    /// Labels of one series, and of an exemplar.
+    pub labels: usize,
+}
