@@ -94,15 +94,16 @@ fn connections_stay_open_and_files_are_read_again() {
     assert_eq!(sent, ["Bearer one", "Bearer one", "Bearer one", "Bearer the second"]);
     assert!(calls[..3].iter().all(|call| call.connection == calls[0].connection));
     // One that cannot be used is told, and nothing is sent without it.
-    for (content, why) in
-        [(" \n", "the token is empty"), ("a\nb", "the token holds characters that no header may hold")]
-    {
+    for (content, why) in [(" \n", "empty"), ("a\nb", "holds characters that no header may hold")] {
         replace(&token, content);
         let told = format!("TokenReview to {}: Metriclet's credentials cannot be used", kubernetes.url());
-        assert_eq!(whose(&client, PATIENCE), Err((told.clone(), format!("{told} ({why})"))));
+        let detail = format!("{told} (credential file {}: {why})", token.display());
+        assert_eq!(whose(&client, PATIENCE), Err((told, detail)));
     }
     std::fs::remove_file(&token).unwrap();
-    assert!(whose(&client, PATIENCE).unwrap_err().1.ends_with(&format!("({}: not found)", token.display())));
+    assert!(
+        whose(&client, PATIENCE).unwrap_err().1.ends_with(&format!("(credential file {}: not found)", token.display()))
+    );
     assert_eq!(kubernetes.calls(TOKENS).len(), 4);
     replace(&token, "third");
     assert_eq!(whose(&client, PATIENCE), Ok("u".to_owned()));
@@ -138,7 +139,7 @@ fn failures_say_which_call_to_where_and_what_came_back() {
     let forever = || std::iter::repeat_n(Reply::Say(500, "b\u{1b}d".to_owned()), 1_000);
     kubernetes.does(TOKENS, forever());
     let told = format!("{call}answered 500");
-    assert_eq!(whose(&client, Duration::from_millis(300)), Err((told.clone(), format!("{told} (b\\x1bd)"))),);
+    assert_eq!(whose(&client, Duration::from_secs(4)), Err((told.clone(), format!("{told} (b\\x1bd)"))),);
     assert!(kubernetes.calls(TOKENS).len() > 1);
     for (code, why) in [
         (400, "answered 400"),
@@ -149,15 +150,15 @@ fn failures_say_which_call_to_where_and_what_came_back() {
         let before = kubernetes.calls(TOKENS).len();
         kubernetes.does(TOKENS, [Reply::Say(code, "x".repeat(1_000))]);
         let told = format!("{call}{why}");
-        assert_eq!(whose(&client, PATIENCE), Err((told.clone(), format!("{told} ({})", "x".repeat(200)))));
+        assert_eq!(whose(&client, PATIENCE), Err((told.clone(), format!("{told} ({})", "x".repeat(256)))));
         assert_eq!(kubernetes.calls(TOKENS).len(), before + 1, "{code} is not tried again");
     }
     let gate = Gate::default();
     kubernetes.does(TOKENS, std::iter::repeat_n(Reply::Late(gate.clone()), 1_000));
-    assert_eq!(whose(&client, Duration::from_millis(300)).unwrap_err().0, format!("{call}timeout"));
+    assert_eq!(whose(&client, Duration::from_secs(2)).unwrap_err().0, format!("{call}timeout"));
     assert_eq!(whose(&client, Duration::ZERO).unwrap_err().0, format!("{call}timeout"));
     // What does not end in time is told so; what does not end at all is nonsense.
-    for (length, why) in [(80, "timeout"), (8 << 20, "answered something unexpected")] {
+    for (length, why) in [(80, "timeout"), (8 << 20, "answered a body of more than 1048576 bytes")] {
         let start = "x".repeat(length / 2);
         let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{\"kind\":\"{start}");
         kubernetes.does(TOKENS, std::iter::repeat_n(Reply::Stuck(reply, gate.clone()), 1_000));
@@ -167,7 +168,8 @@ fn failures_say_which_call_to_where_and_what_came_back() {
 
     // Another authority, or none: not a byte is sent.
     let before = kubernetes.calls(TOKENS).len();
-    for authority in [&*SERVING, &Authority::new("kubernetes")] {
+    let (other, namesake) = (&*SERVING, &Authority::new("kubernetes"));
+    for (authority, why) in [(other, "signed by an authority that is not trusted"), (namesake, "not valid")] {
         let path = kubernetes.kubeconfig("{token: own}");
         let text = std::fs::read_to_string(&path).unwrap();
         let ca = file("other.crt", &authority.pem());
@@ -176,7 +178,7 @@ fn failures_say_which_call_to_where_and_what_came_back() {
         replace(&path, &format!("{}certificate-authority: '{}{}", &text[..from], ca.display(), &text[to..]));
         let client = self::client(&path);
         let error = whose(&client, PATIENCE).unwrap_err();
-        assert_eq!(error.0, format!("{call}tls failed"), "{}", error.1);
+        assert_eq!(error.0, format!("{call}tls: the server's certificate is {why}"), "{}", error.1);
     }
     assert_eq!(kubernetes.calls(TOKENS).len(), before);
 
@@ -189,8 +191,8 @@ fn failures_say_which_call_to_where_and_what_came_back() {
          clusters: [{{name: k, cluster: {{server: 'https://{gone}'}}}}]\n"
         ),
     );
-    let error = whose(&self::client(&path), Duration::from_millis(300)).unwrap_err();
-    assert_eq!(error.0, format!("TokenReview to https://{gone}: no connection"));
+    let error = whose(&self::client(&path), Duration::from_secs(1)).unwrap_err();
+    assert_eq!(error.0, format!("TokenReview to https://{gone}: connect: connection refused"));
 }
 
 #[test]
@@ -204,7 +206,8 @@ fn a_certificate_for_another_name_needs_to_be_told_which() {
         replace(&path, &text);
         whose(&client(&path), PATIENCE)
     };
-    let told = format!("TokenReview to https://{}: tls failed", kubernetes.address);
+    let told =
+        format!("TokenReview to https://{}: tls: the server's certificate is for other names", kubernetes.address);
     assert_eq!(with("").unwrap_err().0, told);
     assert_eq!(with("insecure-skip-tls-verify: true, "), Ok("u".to_owned()));
     assert_eq!(with("tls-server-name: localhost, "), Ok("u".to_owned()));

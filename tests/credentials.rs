@@ -90,12 +90,12 @@ fn the_authority_is_read_again() {
     let server = server(&format!("https://{}", upstream.address), &format!("caFile: '{}'", ca.display()));
     assert_eq!(ask(&server, "a"), "a 3");
     upstream.change(&new.issue("127.0.0.1"), None);
-    let untrusted = "tls: certificate of the upstream is signed by an authority that is not trusted";
+    let untrusted = "tls: the server's certificate is signed by an authority that is not trusted";
     assert_eq!(ask(&server, "b"), refused("b", untrusted));
     replace(&ca, &new.pem());
     assert_eq!(ask(&server, "c"), "c 3");
     upstream.change(&new.issue("elsewhere.example"), None);
-    assert_eq!(ask(&server, "d"), refused("d", "tls: certificate of the upstream is for other names"));
+    assert_eq!(ask(&server, "d"), refused("d", "tls: the server's certificate is for other names"));
 }
 
 #[test]
@@ -110,9 +110,9 @@ fn the_client_certificate_is_read_again() {
     let server = server(&format!("https://{}", upstream.address), &files);
     assert_eq!(ask(&server, "a"), "a 3");
     upstream.change(&identity, Some(&new));
-    assert_eq!(ask(&server, "b"), refused("b", "tls: upstream wants a client certificate, or another one"));
+    assert_eq!(ask(&server, "b"), refused("b", "tls: the server wants a client certificate, or another one"));
     replace(&cert, &second.chain);
-    let unfit = format!("credential file {}: does not belong to the certificate in certFile", key.display());
+    let unfit = format!("credential file {}: does not belong to the client certificate", key.display());
     assert_eq!(ask(&server, "c"), refused("c", &unfit));
     replace(&key, &second.key);
     assert_eq!(ask(&server, "d"), "d 3");

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use log::debug;
 
 use super::identity::{User, Via, size};
+use crate::cache::{Cache, Loaded, Outcome, Wait};
 use crate::config::limits::Limits;
 use crate::kube::review::{
     NonResourceAttributes, ResourceAttributes, SubjectAccessReviewSpec, SubjectAccessReviewStatus as Answer,
@@ -15,7 +16,6 @@ use crate::kube::review::{
 use crate::kube_api::client::Client;
 use crate::kube_api::error::CallError;
 use crate::parse::path::{ApiPath, Attributes, GROUP, MetricPath};
-use crate::source::cache::{Cache, Loaded, Outcome, Wait};
 use crate::telemetry::clock::Now;
 
 /// Members may everything: for them nobody is asked, so that an outage of the Kubernetes API locks nobody out.

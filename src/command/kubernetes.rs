@@ -24,7 +24,7 @@ pub(super) fn connect(kubeconfig: Option<&PathBuf>, api: &Api, limits: &Limits) 
     Ok(())
 }
 
-/// The Kubernetes API of a kubeconfig, or else of the cluster around us.
+/// A client of the Kubernetes API: by the kubeconfig, or else by the service account.
 ///
 /// # Errors
 /// What is wrong with the kubeconfig.
@@ -39,9 +39,9 @@ pub(super) fn client(kubeconfig: Option<&PathBuf>, api: &Api, limits: &Limits) -
         }
         None => Target::in_cluster(|name| std::env::var(name).ok()),
     };
-    if target.as_ref().is_some_and(|target| target.insecure) {
+    if target.as_ref().is_some_and(|target| target.credentials.insecure) {
         warn!(
-            "insecure-skip-tls-verify: whoever can reach our connection to the Kubernetes API can grant themselves access"
+            "insecure-skip-tls-verify: the certificate of the Kubernetes API is not verified, so a host on the way to it can grant itself access"
         );
     }
     if let Some((host, port)) = target.as_ref().map(Target::address) {

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use super::{exit, fail};
+use crate::http::probe::{self, ProbeError};
 use crate::parse::escape::Escaped;
-use crate::source::probe::{self, ProbeError};
 
 /// Runs the command.
 pub fn run(url: &str) -> ExitCode {

@@ -1,54 +1,38 @@
-//! Calls to the Kubernetes API, over connections that stay open, within the caller's time.
+//! Calls to the Kubernetes API, over connections that are kept open, within the caller's time.
 
-use std::fmt;
-use std::io::{self, Read};
-use std::net::ToSocketAddrs;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::Read;
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
-use rustls::sign::CertifiedKey;
 use serde::Deserialize;
-use ureq::Agent;
-use ureq::config::Config;
-use ureq::http::{HeaderValue, Uri, header};
-use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
-use ureq::unversioned::resolver::{ArrayVec, ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
 use super::error::{CallError, CallFailure};
-use super::target::{Material, Target};
+use super::target::Target;
 use crate::config::limits::Limits;
-use crate::config::read::read;
-use crate::config::watch::Stamp;
+use crate::http::address::Reach;
+use crate::http::client::{Client as HttpClient, Options, Request, RequestBody, Response};
+use crate::http::error::{FetchError, printable};
+use crate::http::resolve::Resolver;
 use crate::kube::review::{self, SubjectAccessReviewSpec, SubjectAccessReviewStatus, TokenReviewStatus};
-use crate::parse::pem;
 use crate::telemetry::counters::{Calls, Counters};
 
 /// The first pause before a call is tried again; each one after it is twice as long.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
-/// What is asked for, mostly.
+/// The media type of most answers.
 const JSON: &str = "application/json";
 
-/// The most bytes of what the other side said that a log line shows.
-const SAID: usize = 200;
+/// The most bytes of a refusal that are read for the log.
+const REFUSAL: u64 = 256;
 
 /// Makes calls.
+#[derive(Debug)]
 pub struct Client {
-    target: Target,
+    server: String,
+    http: HttpClient,
     limits: Limits,
     counters: Arc<Counters>,
-    ready: Mutex<Option<(Vec<Option<Stamp>>, Ready)>>,
-}
-
-/// An agent with the credentials as the files had them.
-#[derive(Clone)]
-struct Ready {
-    agent: Agent,
-    authorization: Option<HeaderValue>,
 }
 
 /// One call.
@@ -56,7 +40,7 @@ struct Call<'a> {
     name: &'static str,
     path: &'a str,
     accept: &'a str,
-    /// POSTed, if there is one.
+    /// The body of a POST; without one it is a GET.
     body: Option<&'a [u8]>,
     /// The most bytes of an answer, and the most time for one.
     most: u64,
@@ -65,17 +49,21 @@ struct Call<'a> {
 }
 
 impl Client {
-    /// For this API server; calls nobody yet.
+    /// For this API server; makes no call yet.
     pub fn new(target: Target, limits: &Limits, counters: Arc<Counters>) -> Self {
-        Self { target, limits: limits.clone(), counters, ready: Mutex::new(None) }
+        let Target { server, server_name, credentials } = target;
+        let options = Options { reach: Reach::Anywhere, tls: true, keep_alive: true };
+        let resolver = Arc::new(Resolver::new(limits));
+        let http = HttpClient::new(options, credentials, server_name, limits, resolver, Arc::default());
+        Self { server, http, limits: limits.clone(), counters }
     }
 
-    /// Where it is.
+    /// The URL of the server.
     pub fn server(&self) -> &str {
-        &self.target.server
+        &self.server
     }
 
-    /// Asks whose token this is.
+    /// Reviews a bearer token.
     ///
     /// # Errors
     /// If there is no answer by the deadline.
@@ -86,22 +74,22 @@ impl Client {
         self.status(&self.post("TokenReview", path, &body, counted), deadline)
     }
 
-    /// Asks whether somebody may do something.
+    /// Reviews whether a user may do something.
     ///
     /// # Errors
     /// If there is no answer by the deadline.
     pub fn access_review(
         &self,
-        question: &SubjectAccessReviewSpec,
+        spec: &SubjectAccessReviewSpec,
         deadline: Instant,
     ) -> Result<SubjectAccessReviewStatus, CallError> {
         let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
-        let body = review::access_review(question);
+        let body = review::access_review(spec);
         let counted = Some(&self.counters.access_reviews);
         self.status(&self.post("SubjectAccessReview", path, &body, counted), deadline)
     }
 
-    /// A call that somebody else makes takes longer than we wait.
+    /// The error of a caller that waited for the same call of another one.
     pub fn too_slow(&self, call: &'static str) -> CallError {
         self.error(call, CallFailure::Timeout)
     }
@@ -116,7 +104,7 @@ impl Client {
         })
     }
 
-    /// What `read` makes of the list that answers a GET; it is called again for each try.
+    /// Lists objects; `read` is called again for each try.
     pub(super) fn list<T>(
         &self,
         path: &str,
@@ -134,9 +122,9 @@ impl Client {
         Call { name, path, accept: JSON, body: Some(body), most, longest, counted }
     }
 
-    /// An answer that is not what was asked for.
+    /// The error for an answer of another shape.
     pub(super) fn unexpected(&self, name: &'static str, why: &impl ToString) -> CallError {
-        self.error(name, CallFailure::Answer(said(&why.to_string())))
+        self.error(name, CallFailure::Answer(printable(why)))
     }
 
     fn status<T: for<'de> Deserialize<'de>>(&self, call: &Call<'_>, deadline: Instant) -> Result<T, CallError> {
@@ -147,7 +135,7 @@ impl Client {
         })
     }
 
-    /// Calls until there is an answer, for as long as there is time.
+    /// Calls until there is an answer, or no time is left.
     fn call<T>(
         &self,
         call: &Call<'_>,
@@ -200,188 +188,31 @@ impl Client {
         timeout: Duration,
         read: &impl Fn(&mut dyn Read) -> Result<T, String>,
     ) -> Result<T, CallFailure> {
-        let Ready { agent, authorization } = self.ready().map_err(CallFailure::Credentials)?;
-        let url = format!("{}{}", self.target.url(), call.path);
-        let answer = match call.body {
-            Some(body) => {
-                let mut request = agent.post(&url).config().timeout_global(Some(timeout)).build();
-                request = request.header(header::ACCEPT, call.accept).content_type("application/json");
-                if let Some(authorization) = authorization {
-                    request = request.header(header::AUTHORIZATION, authorization);
+        let url = format!("{}{}", self.server, call.path);
+        let body = call.body.map_or(RequestBody::None, RequestBody::Json);
+        let request = Request { url: &url, accept: call.accept, body, timeout };
+        self.http.exchange(&request, |response: &mut Response| match response.status() {
+            200 | 201 => {
+                let body = response.body()?;
+                // One byte more than may be tells a body that is too long.
+                let mut limited = body.take(call.most + 1);
+                let read = read(&mut limited);
+                match limited.limit() {
+                    0 => Err(FetchError::BodyTooLarge(call.most).into()),
+                    _ => read.map_err(|why| CallFailure::Answer(printable(&why))),
                 }
-                request.send(body)
             }
-            None => {
-                let mut request = agent.get(&url).config().timeout_global(Some(timeout)).build();
-                request = request.header(header::ACCEPT, call.accept);
-                if let Some(authorization) = authorization {
-                    request = request.header(header::AUTHORIZATION, authorization);
-                }
-                request.call()
-            }
-        };
-        let response = answer.map_err(|error| explain(&error))?;
-        let code = response.status().as_u16();
-        // One more than may be: what is as long as that passes.
-        let mut body =
-            Body { reader: response.into_body().into_with_config().limit(call.most + 1).reader(), broke: None };
-        match code {
-            200 | 201 => read(&mut body).map_err(|why| body.broke.unwrap_or_else(|| CallFailure::Answer(said(&why)))),
-            _ => {
+            code => {
                 let mut text = Vec::new();
-                let _ = body.reader.take(SAID as u64).read_to_end(&mut text);
-                Err(CallFailure::Code(code, said(&String::from_utf8_lossy(&text))))
+                if let Ok(body) = response.body() {
+                    let _ = body.take(REFUSAL).read_to_end(&mut text);
+                }
+                Err(CallFailure::Code(code, printable(&String::from_utf8_lossy(&text))))
             }
-        }
-    }
-
-    /// The agent for the credentials as they are now.
-    fn ready(&self) -> Result<Ready, String> {
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        // Stamps come first: a file that changes while it is read has another stamp next time.
-        let stamps: Vec<_> = self.target.files().map(|path| Stamp::of(path).ok()).collect();
-        if let Some((_, ready)) = ready.as_ref().filter(|(seen, _)| *seen == stamps) {
-            return Ok(ready.clone());
-        }
-        let made = self.make()?;
-        *ready = Some((stamps, made.clone()));
-        Ok(made)
-    }
-
-    fn make(&self) -> Result<Ready, String> {
-        let mut tls = TlsConfig::builder().disable_verification(self.target.insecure);
-        if let Some(authorities) = &self.target.authorities {
-            let authorities =
-                certificates(&self.bytes(authorities, self.limits.config.certificates)?, "certificate authority")?;
-            tls = tls.root_certs(RootCerts::new_with_certs(&authorities));
-        }
-        if let Some((certificate, key)) = &self.target.certificate {
-            let chain = certificates(&self.bytes(certificate, self.limits.config.certificates)?, "client certificate")?;
-            let pem = self.bytes(key, self.limits.config.secret)?;
-            let key = PrivateKey::from_pem(&pem)
-                .map_err(|_| "client key: holds no private key (PEM: PKCS#8, PKCS#1 or SEC1)")?;
-            fits(&chain, &pem)?;
-            tls = tls.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
-        }
-        let authorization = match &self.target.token {
-            Some(token) => Some(bearer(&self.bytes(token, self.limits.config.secret)?)?),
-            None => None,
-        };
-        let config = Config::builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .proxy(None)
-            .timeout_connect(Some(self.limits.fetch.connect_tls))
-            .max_response_header_size(self.limits.fetch.response_head)
-            .user_agent(concat!("metriclet/", env!("CARGO_PKG_VERSION")))
-            .tls_config(tls.build())
-            .build();
-        let names = Names { host: self.target.address().0.to_owned() };
-        let agent = Agent::with_parts(config, DefaultConnector::default(), names);
-        Ok(Ready { agent, authorization })
-    }
-
-    fn bytes(&self, material: &Material, max: usize) -> Result<Vec<u8>, String> {
-        match material {
-            Material::Inline(bytes) => Ok(bytes.clone()),
-            Material::File(path) => read(path, max).map_err(|why| format!("{}: {why}", path.display())),
-        }
+        })
     }
 
     fn error(&self, call: &'static str, failure: CallFailure) -> CallError {
-        CallError { call, to: self.target.server.clone(), failure }
+        CallError { call, to: self.server.clone(), failure }
     }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("target", &self.target).finish_non_exhaustive()
-    }
-}
-
-/// An answer's body. It remembers why it broke off, which whoever reads it takes for nonsense.
-struct Body<R> {
-    reader: R,
-    broke: Option<CallFailure>,
-}
-
-impl<R: Read> Read for Body<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.reader.read(buffer).inspect_err(|error| {
-            let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
-            self.broke = Some(inner.map_or_else(|| explain_io(error), explain));
-        })
-    }
-}
-
-/// Looks up names where they are asked for: ureq's own resolver would start a thread for each look-up, without bound. An
-/// API server mostly has an address anyhow. Whatever name the certificate is for, it is this host that we connect to.
-#[derive(Debug)]
-struct Names {
-    host: String,
-}
-
-impl Resolver for Names {
-    fn resolve(&self, uri: &Uri, _: &Config, _: NextTimeout) -> Result<ResolvedSocketAddrs, ureq::Error> {
-        let found = (self.host.as_str(), uri.port_u16().unwrap_or(443))
-            .to_socket_addrs()
-            .map_err(|_| ureq::Error::HostNotFound)?;
-        let mut addresses: ResolvedSocketAddrs = ArrayVec::from_fn(|_| std::net::SocketAddr::from(([0, 0, 0, 0], 0)));
-        // As many as there is room for.
-        found.take(16).for_each(|address| addresses.push(address));
-        if addresses.is_empty() { Err(ureq::Error::HostNotFound) } else { Ok(addresses) }
-    }
-}
-
-fn certificates(pem: &[u8], what: &str) -> Result<Vec<Certificate<'static>>, String> {
-    let certificates = pem::certificates(pem).map_err(|why| format!("{what} {why}"))?;
-    Ok(certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect())
-}
-
-/// Whether key and certificate belong together: ureq would panic at the first handshake.
-fn fits(chain: &[Certificate<'_>], key: &[u8]) -> Result<(), String> {
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| "client key: holds no private key")?;
-    let chain = chain.iter().map(|certificate| certificate.der().to_vec().into()).collect();
-    let pair = CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider());
-    pair.map(drop).map_err(|_| "client key: does not belong to the client certificate, or cannot be used".to_owned())
-}
-
-/// A header value that no library prints.
-fn bearer(token: &[u8]) -> Result<HeaderValue, String> {
-    let token = token.trim_ascii();
-    let mut value = HeaderValue::from_bytes(&[b"Bearer ", token].concat())
-        .map_err(|_| "the token holds characters that no header may hold")?;
-    value.set_sensitive(true);
-    if token.is_empty() { Err("the token is empty".to_owned()) } else { Ok(value) }
-}
-
-fn explain(error: &ureq::Error) -> CallFailure {
-    use ureq::Error;
-    match error {
-        Error::Timeout(_) => CallFailure::Timeout,
-        Error::HostNotFound | Error::ConnectionFailed => CallFailure::Connect(error.to_string()),
-        Error::Rustls(_) | Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => {
-            CallFailure::Tls(said(&error.to_string()))
-        }
-        Error::Io(io) => explain_io(io),
-        Error::BodyExceedsLimit(limit) => CallFailure::Answer(format!("more than {limit} bytes")),
-        other => CallFailure::Closed(said(&other.to_string())),
-    }
-}
-
-fn explain_io(error: &io::Error) -> CallFailure {
-    match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => CallFailure::Timeout,
-        io::ErrorKind::ConnectionRefused | io::ErrorKind::HostUnreachable => CallFailure::Connect(error.to_string()),
-        _ if error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some() => {
-            CallFailure::Tls(said(&error.to_string()))
-        }
-        _ => CallFailure::Closed(said(&error.to_string())),
-    }
-}
-
-/// What others said, escaped and cut.
-fn said(text: &str) -> String {
-    text.bytes().take(SAID).flat_map(std::ascii::escape_default).map(char::from).collect()
 }

@@ -1,6 +1,8 @@
-//! Why the Kubernetes API gave no answer: which call, to where, and what came back.
+//! Why a call to the Kubernetes API failed.
 
 use std::fmt;
+
+use crate::http::error::{Fault, FetchError};
 
 /// A call that failed. `Display` is fit for a `Status.message`: no bytes from the other side.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,57 +19,53 @@ pub struct CallError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CallFailure {
-    /// A file with our own credentials cannot be used.
-    Credentials(String),
-    /// The connection was refused, or the name has no address.
-    Connect(String),
-    /// TLS failed; mostly the certificate is signed by another authority than the configured one.
-    Tls(String),
-    /// No answer within the time there was.
+    /// The exchange failed.
+    Exchange(FetchError),
+    /// There was no time for it.
     Timeout,
-    /// The connection broke.
-    Closed(String),
-    /// Another code than 200 and 201, and what the other side said.
+    /// Another status than 200 and 201, and the start of the body.
     Code(u16, String),
-    /// An answer that is not what was asked for.
+    /// An answer of another shape; in words.
     Answer(String),
-    /// More than is taken; in our words.
+    /// More objects than are taken; in words.
     TooMany(String),
 }
 
 impl CallError {
-    /// What else is known, for the log: foreign bytes escaped, but neither stable nor ours.
+    /// With details for the log: foreign bytes, escaped and cut. They may change from one failure to the next.
     pub fn detail(&self) -> String {
-        match &self.failure {
-            CallFailure::Credentials(detail)
-            | CallFailure::Connect(detail)
-            | CallFailure::Tls(detail)
-            | CallFailure::Closed(detail)
-            | CallFailure::Code(_, detail)
-            | CallFailure::Answer(detail)
-                if !detail.is_empty() =>
-            {
-                format!("{self} ({detail})")
-            }
-            _ => self.to_string(),
+        let detail = match &self.failure {
+            CallFailure::Exchange(FetchError::Credential(error)) => Some(error.to_string()),
+            CallFailure::Exchange(error @ FetchError::Timeout(_)) => Some(error.to_string()),
+            CallFailure::Exchange(error) => error.detail().map(str::to_owned),
+            CallFailure::Code(_, detail) | CallFailure::Answer(detail) => Some(detail.clone()),
+            CallFailure::Timeout | CallFailure::TooMany(_) => None,
+        };
+        match detail.filter(|detail| !detail.is_empty()) {
+            Some(detail) => format!("{self} ({detail})"),
+            None => self.to_string(),
         }
     }
 
     /// Whether time ran out.
     pub fn is_timeout(&self) -> bool {
-        self.failure == CallFailure::Timeout
+        matches!(self.failure, CallFailure::Timeout | CallFailure::Exchange(FetchError::Timeout(_)))
     }
 
-    /// Whether it would be the same at once again.
+    /// Whether another try would fail in the same way.
     pub(super) fn is_final(&self) -> bool {
-        match self.failure {
-            CallFailure::Code(429, _) => false,
-            CallFailure::Code(code, _) => code < 500,
-            CallFailure::Credentials(_) | CallFailure::Tls(_) | CallFailure::Answer(_) | CallFailure::TooMany(_) => {
-                true
-            }
-            CallFailure::Connect(_) | CallFailure::Closed(_) | CallFailure::Timeout => false,
+        match &self.failure {
+            CallFailure::Exchange(error) => !matches!(error.fault(), Fault::Network | Fault::Slow),
+            CallFailure::Code(429, _) | CallFailure::Timeout => false,
+            CallFailure::Code(code, _) => *code < 500,
+            CallFailure::Answer(_) | CallFailure::TooMany(_) => true,
         }
+    }
+}
+
+impl From<FetchError> for CallFailure {
+    fn from(error: FetchError) -> Self {
+        Self::Exchange(error)
     }
 }
 
@@ -76,11 +74,10 @@ impl fmt::Display for CallError {
         let Self { call, to, failure } = self;
         write!(f, "{call} to {to}: ")?;
         match failure {
-            CallFailure::Credentials(_) => f.write_str("Metriclet's credentials cannot be used"),
-            CallFailure::Connect(_) => f.write_str("no connection"),
-            CallFailure::Tls(_) => f.write_str("tls failed"),
-            CallFailure::Timeout => f.write_str("timeout"),
-            CallFailure::Closed(_) => f.write_str("the connection broke"),
+            CallFailure::Exchange(FetchError::Credential(_)) => f.write_str("Metriclet's credentials cannot be used"),
+            // The same whether the call was made or another caller's was waited for.
+            CallFailure::Exchange(FetchError::Timeout(_)) | CallFailure::Timeout => f.write_str("timeout"),
+            CallFailure::Exchange(error) => error.fmt(f),
             CallFailure::Code(401, _) => f.write_str("answered 401: Metriclet's credentials were rejected"),
             CallFailure::Code(403, _) => f.write_str("answered 403: Metriclet's service account lacks the permission"),
             CallFailure::Code(code, _) => write!(f, "answered {code}"),

@@ -6,8 +6,9 @@ use std::path::Path;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::target::{Material, Target};
+use super::target::Target;
 use crate::config::limits::Limits;
+use crate::http::credentials::{Credentials, Material};
 use crate::parse::escape::Escaped;
 use crate::parse::yaml::{self, Node, YamlValue};
 
@@ -35,21 +36,15 @@ pub fn parse(text: &str, directory: &Path, limits: &Limits) -> Result<Target, St
         return Err("proxy-url is not supported: it would see every token".to_owned());
     }
     let reader = Reader { directory };
-    let (token, certificate) = match user {
+    let mut credentials = match user {
         Some(user) => credentials(user, &reader)?,
-        None => (None, None),
+        None => Credentials::default(),
     };
-    Ok(Target {
-        server: server.to_owned(),
-        authorities: reader.material(cluster, "certificate-authority-data", "certificate-authority")?,
-        insecure: text_of(cluster, "insecure-skip-tls-verify") == Some("true"),
-        server_name: text_of(cluster, "tls-server-name").map(str::to_owned),
-        token,
-        certificate,
-    })
+    credentials.authorities = reader.material(cluster, "certificate-authority-data", "certificate-authority")?;
+    credentials.insecure = text_of(cluster, "insecure-skip-tls-verify") == Some("true");
+    let server_name = text_of(cluster, "tls-server-name").map(str::to_owned);
+    Ok(Target { server: server.to_owned(), server_name, credentials })
 }
-
-type Credentials = (Option<Material>, Option<(Material, Material)>);
 
 fn credentials(user: &Node, reader: &Reader<'_>) -> Result<Credentials, String> {
     for (key, why) in [
@@ -62,20 +57,21 @@ fn credentials(user: &Node, reader: &Reader<'_>) -> Result<Credentials, String> 
             return Err(format!("{key}: {why}"));
         }
     }
-    let token = match (text_of(user, "token"), text_of(user, "tokenFile")) {
-        // As kubectl has it, the file wins.
+    let bearer = match (text_of(user, "token"), text_of(user, "tokenFile")) {
+        // As in kubectl, the file wins.
         (_, Some(path)) => Some(Material::File(reader.directory.join(path))),
-        (Some(token), None) => Some(Material::Inline(token.as_bytes().to_vec())),
+        (Some(token), None) => Some(Material::Inline("token", token.as_bytes().to_vec())),
         (None, None) => None,
     };
     let certificate = reader.material(user, "client-certificate-data", "client-certificate")?;
     let key = reader.material(user, "client-key-data", "client-key")?;
-    match (certificate, key) {
-        (Some(certificate), Some(key)) => Ok((token, Some((certificate, key)))),
-        (None, None) => Ok((token, None)),
-        (Some(_), None) => Err("client-certificate needs client-key beside it".to_owned()),
-        (None, Some(_)) => Err("client-key needs client-certificate beside it".to_owned()),
-    }
+    let certificate = match (certificate, key) {
+        (Some(certificate), Some(key)) => Some((certificate, key)),
+        (None, None) => None,
+        (Some(_), None) => return Err("client-certificate needs client-key beside it".to_owned()),
+        (None, Some(_)) => return Err("client-key needs client-certificate beside it".to_owned()),
+    };
+    Ok(Credentials { bearer, certificate, ..Credentials::default() })
 }
 
 struct Reader<'a> {
@@ -84,13 +80,13 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     /// Data in base64 under one key, or else the name of a file under the other.
-    fn material(&self, node: &Node, data: &str, file: &str) -> Result<Option<Material>, String> {
+    fn material(&self, node: &Node, data: &'static str, file: &str) -> Result<Option<Material>, String> {
         match (text_of(node, data), text_of(node, file)) {
             (Some(text), _) => {
                 let bytes = STANDARD
                     .decode(text.trim())
                     .map_err(|_| format!("{data}: expected base64, found something else"))?;
-                Ok(Some(Material::Inline(bytes)))
+                Ok(Some(Material::Inline(data, bytes)))
             }
             (None, Some(path)) => Ok(Some(Material::File(self.directory.join(path)))),
             (None, None) => Ok(None),
@@ -143,39 +139,42 @@ mod tests {
 
     #[test]
     fn reads_credentials() {
-        let inline = |text: &str| Material::Inline(text.as_bytes().to_vec());
-        let file = |path: &str| Material::File(path.into());
-        let plain = Target {
-            server: "https://k:6443".into(),
-            authorities: None,
-            insecure: false,
-            server_name: None,
-            token: None,
-            certificate: None,
-        };
-        for (cluster, user, expected) in [
-            ("{server: 'https://k:6443/'}", "{}", plain.clone()),
+        let inline = |key, text: &str| Some(Material::Inline(key, text.as_bytes().to_vec()));
+        let file = |path: &str| Some(Material::File(path.into()));
+        for (cluster, user, server_name, credentials) in [
+            ("{server: 'https://k:6443/'}", "{}", None, Credentials::default()),
             (
                 "{server: 'https://k:6443', certificate-authority-data: Y2E=, certificate-authority: x}",
                 "{token: t}",
-                Target { authorities: Some(inline("ca")), token: Some(inline("t")), ..plain.clone() },
+                None,
+                Credentials {
+                    authorities: inline("certificate-authority-data", "ca"),
+                    bearer: inline("token", "t"),
+                    ..Credentials::default()
+                },
             ),
             (
                 "{server: 'https://k:6443', certificate-authority: ca.crt, tls-server-name: kubernetes}",
                 "{token: t, tokenFile: /run/token}",
-                Target {
-                    authorities: Some(file("/home/.kube/ca.crt")),
-                    server_name: Some("kubernetes".into()),
-                    token: Some(file("/run/token")),
-                    ..plain.clone()
+                Some("kubernetes".to_owned()),
+                Credentials {
+                    authorities: file("/home/.kube/ca.crt"),
+                    bearer: file("/run/token"),
+                    ..Credentials::default()
                 },
             ),
             (
                 "{server: 'https://k:6443', insecure-skip-tls-verify: true}",
                 "{client-certificate-data: Yw==, client-key: k.pem}",
-                Target { insecure: true, certificate: Some((inline("c"), file("/home/.kube/k.pem"))), ..plain },
+                None,
+                Credentials {
+                    insecure: true,
+                    certificate: inline("client-certificate-data", "c").zip(file("/home/.kube/k.pem")),
+                    ..Credentials::default()
+                },
             ),
         ] {
+            let expected = Target { server: "https://k:6443".into(), server_name, credentials };
             assert_eq!(parsed(cluster, user), Ok(expected), "{cluster} {user}");
         }
     }

@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use log::{debug, info, warn};
 
+use crate::cache::{Cache, Loaded, Outcome, Wait};
 use crate::config::limits::Limits;
 use crate::config::model::ObjectKind;
 use crate::kube::pod::Pod;
 use crate::kube_api::client::Client;
 use crate::kube_api::error::{CallError, CallFailure};
 use crate::kube_api::objects::{self, Selection};
-use crate::source::cache::{Cache, Loaded, Outcome, Wait};
 
 /// Lists of objects.
 #[derive(Debug)]

@@ -1,30 +1,16 @@
 //! Fetches pages from upstreams, and remembers them for a moment.
 //!
-//! - [`fetch`] is the story of one GET, `agent` what of it is ureq's and TLS's, [`resolve`] the name look-ups and
-//!   [`address`] the addresses that are not allowed.
-//! - [`credentials`] reads secrets from files, again whenever these change.
-//! - [`cache`] makes one fetch of a hundred callers' wishes.
-//!
-//! [`queue`] is a fair queue of jobs, [`waiting`] says what a request waits for; `pool` has the threads that fetch pods' pages.
-//!
-//! [`prometheus`] asks a server that evaluates queries itself.
-//!
-//! [`state`] is how each URL has been doing.
-//!
-//! [`page`] reduces a page to what rules want while it streams in; [`upstream`] is a source at work.
+//! - [`upstream`] is a source at work: its cache, its fetches, and the [`state`] of each URL.
+//! - [`fetch`] makes one request; [`page`] reduces a page while it streams in to what rules want of it.
+//! - [`prometheus`] queries a server that evaluates PromQL itself.
+//! - `pool` has the threads that fetch the pages of pods, over a fair [`queue`]; [`waiting`] says what a request waits for.
 
-pub mod address;
-mod agent;
-pub mod cache;
-pub mod credentials;
 pub mod error;
 pub mod fetch;
 pub mod page;
 mod pool;
-pub mod probe;
 pub mod prometheus;
 pub mod queue;
-pub mod resolve;
 pub mod state;
 pub mod upstream;
 pub mod waiting;

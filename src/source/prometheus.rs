@@ -8,8 +8,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::error::{FetchError, SourceError, printable};
+use super::error::SourceError;
 use crate::config::limits::Limits;
+use crate::http::error::{FetchError, printable};
 use crate::parse::exposition;
 
 /// What a server calls an instant query that is posted to it.

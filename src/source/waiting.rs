@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::cache::Wait;
+use crate::cache::Wait;
 
 /// For whom a request waits. Requests that wait for the same one share a bounded part of the blocking workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -212,7 +212,7 @@ fn lies_grant_nothing() {
         (Reply::Say(200, "{}".into()), something_else),
         (Reply::Say(201, json!({"status": yes}).to_string()), something_else),
         (Reply::Say(201, json!({"kind": "Pod", "apiVersion": "v1", "status": yes}).to_string()), something_else),
-        (Reply::Say(201, huge), something_else),
+        (Reply::Say(201, huge), "answered a body of more than 1048576 bytes"),
         (Reply::Say(204, String::new()), "answered 204"),
         (Reply::Say(301, json!({"status": yes}).to_string()), "answered 301"),
         (Reply::Say(403, "\u{1b}[2J secret".into()), "answered 403: Metriclet's service account lacks the permission"),

@@ -17,11 +17,11 @@ use self::subject::subject;
 use self::trust::Trust;
 use super::message::Request;
 use super::peer::{Peer, Verified};
+use crate::cache::{Cache, Loaded, Outcome, Wait};
 use crate::config::limits::Limits;
 use crate::kube::review::{TokenReviewStatus, UserInfo};
 use crate::kube_api::client::Client;
 use crate::kube_api::error::CallError;
-use crate::source::cache::{Cache, Loaded, Outcome, Wait};
 use crate::telemetry::clock::Now;
 use crate::telemetry::connections::ClientClass;
 

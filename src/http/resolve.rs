@@ -9,11 +9,11 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::cache::{Cache, Loaded, Outcome, Wait};
 use super::error::{FetchError, Phase};
+use crate::cache::{Cache, Loaded, Outcome, Wait};
 use crate::config::limits::Limits;
 
-/// Looks up names for all sources.
+/// Looks up names.
 #[derive(Debug)]
 pub struct Resolver {
     cache: Cache<String, Result<Vec<IpAddr>, FetchError>>,
@@ -77,7 +77,7 @@ impl Resolver {
         let look_up = move || {
             let found = (name.as_str(), 0).to_socket_addrs().map(|found| found.map(|address| address.ip()).collect());
             drop(permit);
-            // Nobody listens any more if it took too long.
+            // The caller has given up if it took too long.
             let _ = answer.send(found);
         };
         thread::Builder::new()

@@ -1,4 +1,4 @@
-//! Asks a server on this machine whether it is well, for probes in an image that holds nothing else.
+//! Asks a server on this machine for its health, for probes in an image that holds no other program.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use ureq::Agent;
 use ureq::http::Uri;
 use ureq::tls::TlsConfig;
 
-/// Less than the kubelet's own patience, so that what is printed says more than "timed out".
+/// Less than the kubelet's own timeout, so that the message says more than "timed out".
 const TIMEOUT: Duration = Duration::from_millis(900);
 
 /// The most bytes of an answer that are of interest.
@@ -15,16 +15,16 @@ const ANSWER: u64 = 4_096;
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeError {
-    /// The URL is none on this machine; what was expected.
+    /// The URL is not on this machine; what was expected.
     Url(&'static str),
-    /// Nobody answers, or not in time.
+    /// No server answers, or not in time.
     Unavailable(String),
 }
 
-/// GETs a URL on this machine and gives code and body. The certificate is not verified: nobody else can be there.
+/// GETs a URL on this machine: status and body. The certificate is not verified, as no other machine can answer.
 ///
 /// # Errors
-/// If the URL is not on this machine, or nobody answers in time.
+/// If the URL is not on this machine, or no server answers in time.
 pub fn get(url: &str) -> Result<(u16, String), ProbeError> {
     let uri: Uri = url.parse().map_err(|_| ProbeError::Url("a URL such as https://127.0.0.1:10250/readyz"))?;
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');

@@ -1,4 +1,4 @@
-//! Which addresses a URL may reach when its host is somebody else's to choose: an object's name, or a pod's address.
+//! Which addresses a URL may reach whose host others choose: by an object's name, or by a pod's address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Mutex, PoisonError};
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use super::resolve::Resolver;
 
-/// Where the URLs of a source may lead.
+/// The addresses that URLs may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// Wherever they say: its host is written down in the configuration.
+pub enum Reach {
+    /// All: the host is written in the configuration.
     Anywhere,
-    /// To other machines, but not to the Kubernetes API.
+    /// Other machines, but not the Kubernetes API.
     Others,
-    /// Likewise, and to loopback addresses.
+    /// Likewise, and loopback addresses.
     OthersAndLoopback,
 }
 
-/// Servers that no such URL may reach, as we have credentials for them or they trust us: the Kubernetes API.
+/// Servers that such URLs must not reach, because they trust Metriclet: the Kubernetes API.
 #[derive(Debug, Default)]
 pub struct Reserved(Mutex<Vec<(String, u16)>>);
 
@@ -41,7 +41,7 @@ impl Reserved {
 }
 
 impl Reach {
-    /// Says whose an address is that must not be reached; `None` if it may be.
+    /// The kind of an address that must not be reached; `None` if it may be.
     pub(super) fn refuses(
         self,
         to: SocketAddr,

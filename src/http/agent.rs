@@ -1,4 +1,4 @@
-//! What of a fetch is ureq's and TLS's: one agent a source, and the hooks that tell where a fetch stands.
+//! ureq's agents, and the hooks that tell which phase an exchange is in.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -23,21 +23,26 @@ use crate::config::limits::Limits;
 /// The most addresses of one host that are tried: as many as ureq has room for.
 const ADDRESSES: usize = 16;
 
-/// How agents of one source are made.
-#[derive(Debug)]
-pub(super) struct Options {
-    /// Where it may lead.
-    pub(super) reach: Reach,
-    /// Whether `https` is spoken, which takes longer to connect.
-    pub(super) tls: bool,
+/// Connections that an agent keeps open while no exchange uses them: as many as ureq does by default for one host.
+const IDLE: usize = 3;
+
+/// How agents are made.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The addresses that may be reached.
+    pub reach: Reach,
+    /// Whether the scheme is `https`, which takes longer to connect.
+    pub tls: bool,
+    /// Whether connections are kept for further requests.
+    pub keep_alive: bool,
 }
 
-/// What the fetch on this thread is doing. ureq calls our hooks on the thread that called it, but hands them nothing of
-/// ours, and its own errors do not tell the phase.
+/// The exchange on this thread. ureq calls our hooks on the thread that called it, but passes them nothing of ours, and its
+/// own errors do not tell the phase.
 #[derive(Debug)]
 struct Progress {
     phase: Phase,
-    /// Whom to look up: another than the URL names where TLS is to ask for another name.
+    /// The host to look up; the URL may hold the name for TLS instead.
     host: String,
     /// Why there is no address; ureq's errors cannot carry it.
     refused: Option<FetchError>,
@@ -50,7 +55,7 @@ thread_local! {
         const { RefCell::new(Progress { phase: Phase::Resolve, host: String::new(), refused: None, excess: false }) };
 }
 
-/// Begins a fetch from `host` on this thread.
+/// Begins an exchange with `host` on this thread.
 pub(super) fn begin(host: &str) {
     PROGRESS.set(Progress { phase: Phase::Resolve, host: host.to_owned(), refused: None, excess: false });
 }
@@ -60,7 +65,7 @@ pub(super) fn head_received() {
     enter(Phase::Body);
 }
 
-/// Why the fetch on this thread failed.
+/// Why the exchange on this thread failed.
 pub(super) fn failure(error: Error) -> FetchError {
     PROGRESS.with_borrow_mut(|progress| progress.refused.take()).unwrap_or_else(|| explain(error, phase()))
 }
@@ -70,8 +75,7 @@ pub(super) fn excess() -> bool {
     PROGRESS.with_borrow(|progress| progress.excess)
 }
 
-/// An agent with these trusted roots and this client certificate. It keeps no connections: sources are asked every few
-/// seconds, and a connection kept that long is as likely to be dead.
+/// An agent with these trusted roots and this client certificate.
 pub(super) fn new(
     options: &Options,
     tls: TlsConfig,
@@ -80,12 +84,13 @@ pub(super) fn new(
     reserved: Arc<Reserved>,
 ) -> Agent {
     let connect = if options.tls { limits.fetch.connect_tls } else { limits.fetch.connect };
+    let idle = if options.keep_alive { IDLE } else { 0 };
     let config = Config::builder()
         .http_status_as_error(false)
         .max_redirects(0)
         .max_redirects_will_error(false)
-        .max_idle_connections(0)
-        .max_idle_connections_per_host(0)
+        .max_idle_connections(idle)
+        .max_idle_connections_per_host(idle)
         // A proxy named by the environment would see every credential, and the address filter only its address.
         .proxy(None)
         .timeout_resolve(Some(limits.resolve.timeout))
@@ -106,7 +111,7 @@ fn enter(phase: Phase) {
     PROGRESS.with_borrow_mut(|progress| progress.phase = phase);
 }
 
-/// Looks up the host of the fetch on this thread.
+/// Looks up the host of the exchange on this thread.
 #[derive(Debug)]
 struct Names {
     resolver: Arc<Resolver>,
@@ -178,7 +183,7 @@ impl<In: Transport> Connector<In> for Ready {
     }
 }
 
-/// A connection that tells whether bytes were left when it was closed: then the length that the upstream gave was a
+/// A connection that tells whether bytes were left when it was closed: then the length that the server gave was a
 /// lie, and what looks like a whole page may be the first half of one.
 #[derive(Debug)]
 struct Audited<T: Transport>(T);
@@ -189,6 +194,8 @@ impl<T: Transport> Transport for Audited<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
+        // A connection that was kept open has neither connected nor shaken hands.
+        enter(Phase::Response);
         self.0.transmit_output(amount, timeout)
     }
 

@@ -1,0 +1,291 @@
+//! One exchange: a request, the head of its response, and its body as it streams in.
+
+use std::fmt;
+use std::io::{self, Read};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ureq::http::header::{self, HeaderMap};
+use ureq::http::{Response as UreqResponse, Uri};
+use ureq::{Agent, BodyReader, RequestBuilder};
+
+use super::address::Reserved;
+use super::agent;
+pub use super::agent::Options;
+use super::credentials::{Credentials, Current, Secrets};
+use super::error::FetchError;
+use super::resolve::Resolver;
+use crate::config::limits::Limits;
+
+/// Makes exchanges with the same credentials.
+pub struct Client {
+    options: Options,
+    server_name: Option<String>,
+    secrets: Secrets,
+    limits: Limits,
+    resolver: Arc<Resolver>,
+    reserved: Arc<Reserved>,
+    authenticated: Mutex<Option<Authenticated>>,
+}
+
+/// An agent, and the credentials that it was made with.
+#[derive(Clone)]
+struct Authenticated {
+    agent: Agent,
+    credentials: Arc<Current>,
+}
+
+/// A request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The URL, `http` or `https`.
+    pub url: &'a str,
+    /// The Accept header.
+    pub accept: &'a str,
+    /// A GET without a body, or a POST with one.
+    pub body: RequestBody<'a>,
+    /// The longest time until the end of the response.
+    pub timeout: Duration,
+}
+
+/// The body of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum RequestBody<'a> {
+    /// None: it is a GET.
+    None,
+    /// `application/x-www-form-urlencoded`
+    Form(&'a [(&'a str, String)]),
+    /// `application/json`
+    Json(&'a [u8]),
+}
+
+/// A response whose head has come.
+pub struct Response {
+    status: u16,
+    content_type: Option<String>,
+    /// Why the body's length cannot be trusted, or its coding not be read.
+    unreadable: Option<FetchError>,
+    body: ResponseBody,
+}
+
+/// A body that remembers how it broke.
+struct ResponseBody {
+    reader: BodyReader<'static>,
+    failure: Option<FetchError>,
+}
+
+impl Client {
+    /// Connects to nothing yet. `server_name` is the name to ask for and to verify in TLS instead of the URL's host.
+    pub fn new(
+        options: Options,
+        credentials: Credentials,
+        server_name: Option<String>,
+        limits: &Limits,
+        resolver: Arc<Resolver>,
+        reserved: Arc<Reserved>,
+    ) -> Self {
+        let (secrets, limits) = (Secrets::new(credentials, limits), limits.clone());
+        Self { options, server_name, secrets, limits, resolver, reserved, authenticated: Mutex::new(None) }
+    }
+
+    /// Sends a request and passes the response to `read`, which reads the body to its end or fails.
+    ///
+    /// # Errors
+    /// The error of `read`, unless the transfer failed: then what broke it, and in which phase.
+    pub fn exchange<T, E: From<FetchError>>(
+        &self,
+        request: &Request<'_>,
+        read: impl FnOnce(&mut Response) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let Authenticated { agent, credentials } = self.authenticated()?;
+        let uri: Uri = request.url.parse().map_err(|_| FetchError::Url("not one that can be fetched"))?;
+        let host = uri.host().ok_or(FetchError::Url("without a host"))?;
+        agent::begin(host.trim_start_matches('[').trim_end_matches(']'));
+        let to = self.with_server_name(&uri)?;
+        let response = match request.body {
+            RequestBody::None => self.headed(agent.get(to), &uri, request, &credentials).call(),
+            RequestBody::Form(form) => self
+                .headed(agent.post(to), &uri, request, &credentials)
+                .send_form(form.iter().map(|(name, value)| (name, value))),
+            RequestBody::Json(json) => {
+                self.headed(agent.post(to), &uri, request, &credentials).content_type("application/json").send(json)
+            }
+        };
+        let mut response = Response::new(response.map_err(agent::failure)?);
+        agent::head_received();
+        let read = read(&mut response);
+        // Closes the connection, unless it is kept; that tells which bytes were left on it.
+        let ResponseBody { reader, failure } = response.body;
+        drop(reader);
+        match failure {
+            Some(failure) => Err(failure.into()),
+            None if read.is_ok() && !self.options.keep_alive && agent::excess() => Err(FetchError::Excess.into()),
+            None => read,
+        }
+    }
+
+    fn headed<B>(
+        &self,
+        builder: RequestBuilder<B>,
+        uri: &Uri,
+        request: &Request<'_>,
+        credentials: &Current,
+    ) -> RequestBuilder<B> {
+        let mut builder = builder
+            .config()
+            .timeout_global(Some(request.timeout))
+            .build()
+            .header(header::ACCEPT, request.accept)
+            .header(header::ACCEPT_ENCODING, "identity");
+        if !self.options.keep_alive {
+            builder = builder.header(header::CONNECTION, "close");
+        }
+        if let Some(authority) = uri.authority().filter(|_| self.server_name.is_some()) {
+            builder = builder.header(header::HOST, authority.as_str());
+        }
+        for (name, value) in &credentials.headers {
+            builder = builder.header(name, value);
+        }
+        builder
+    }
+
+    /// The agent for the credentials as they are now.
+    fn authenticated(&self) -> Result<Authenticated, FetchError> {
+        let credentials = self.secrets.current()?;
+        let mut authenticated = self.authenticated.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*authenticated {
+            Some(known) if Arc::ptr_eq(&known.credentials, &credentials) => Ok(known.clone()),
+            _ => {
+                let (resolver, reserved) = (self.resolver.clone(), self.reserved.clone());
+                let agent = agent::new(&self.options, credentials.tls.clone(), &self.limits, resolver, reserved);
+                Ok(authenticated.insert(Authenticated { agent, credentials }).clone())
+            }
+        }
+    }
+
+    /// The URL with the name for TLS as its host; the resolver looks up the URL's own host.
+    fn with_server_name(&self, uri: &Uri) -> Result<Uri, FetchError> {
+        let Some(name) = &self.server_name else { return Ok(uri.clone()) };
+        let impossible = || FetchError::Url("without room for serverName");
+        let mut parts = uri.clone().into_parts();
+        let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
+        let name = if name.contains(':') { format!("[{name}]") } else { name.clone() };
+        parts.authority = Some(format!("{name}{port}").parse().map_err(|_| impossible())?);
+        Uri::from_parts(parts).map_err(|_| impossible())
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+impl Response {
+    fn new(response: UreqResponse<ureq::Body>) -> Self {
+        let content_type = media_type(response.headers());
+        let unreadable = check_body(response.headers()).err();
+        let status = response.status().as_u16();
+        let body = ResponseBody { reader: response.into_body().into_reader(), failure: None };
+        Self { status, content_type, unreadable, body }
+    }
+
+    /// The status code (RFC 9110 §15).
+    pub fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The Content-Type without its parameters, in lower case: `text/plain`.
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
+    /// The body.
+    ///
+    /// # Errors
+    /// If its end cannot be told for certain, or if it is encoded.
+    pub fn body(&mut self) -> Result<&mut dyn Read, FetchError> {
+        match self.unreadable.take() {
+            Some(error) => Err(error),
+            None => Ok(&mut self.body),
+        }
+    }
+}
+
+impl Read for ResponseBody {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer).map_err(|error| {
+            self.failure = Some(agent::failure(error.into()));
+            io::ErrorKind::Other.into()
+        })
+    }
+}
+
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    Some(media_type).filter(|media_type| !media_type.is_empty())
+}
+
+/// RFC 9112 §6.1: no coding was offered, so chunks are all there may be. §6.3: a length given twice, or beside a transfer
+/// coding, cannot be trusted.
+fn check_body(headers: &HeaderMap) -> Result<(), FetchError> {
+    let is = |value: &ureq::http::HeaderValue, coding: &[u8]| value.as_bytes().eq_ignore_ascii_case(coding);
+    if headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| !is(coding, b"identity")) {
+        return Err(FetchError::Encoded);
+    }
+    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
+    let codings = headers.get_all(header::TRANSFER_ENCODING);
+    if codings.iter().any(|coding| !is(coding, b"chunked")) {
+        return Err(FetchError::Framing("expected no transfer-encoding but chunked"));
+    }
+    match (lengths, codings.iter().count()) {
+        (0 | 1, 0) | (0, 1) => Ok(()),
+        (_, 0) => Err(FetchError::Framing("duplicate Content-Length")),
+        (0, _) => Err(FetchError::Framing("duplicate Transfer-Encoding")),
+        _ => Err(FetchError::Framing("both Content-Length and Transfer-Encoding")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ureq::http::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
+        let line = |(name, value): &(&'static str, &'static str)| {
+            (HeaderName::from_static(name), HeaderValue::from_static(value))
+        };
+        lines.iter().map(line).collect()
+    }
+
+    #[test]
+    fn reads_media_types() {
+        for (value, expected) in [("Text/Plain; version=0.0.4", Some("text/plain")), (" ; x", None), ("", None)] {
+            assert_eq!(media_type(&headers(&[("content-type", value)])).as_deref(), expected, "{value}");
+        }
+        assert_eq!(media_type(&headers(&[])), None);
+    }
+
+    #[test]
+    fn refuses_bodies_without_a_certain_end() {
+        let framing = |why| Err(FetchError::Framing(why));
+        for (lines, expected) in [
+            (&[][..], Ok(())),
+            (&[("content-length", "5")], Ok(())),
+            (&[("transfer-encoding", "chunked")], Ok(())),
+            (&[("transfer-encoding", "gzip, chunked")], framing("expected no transfer-encoding but chunked")),
+            (&[("content-encoding", "Identity")], Ok(())),
+            (&[("content-encoding", "gzip")], Err(FetchError::Encoded)),
+            (
+                &[("content-length", "5"), ("transfer-encoding", "chunked")],
+                framing("both Content-Length and Transfer-Encoding"),
+            ),
+            (&[("content-length", "5"), ("content-length", "5")], framing("duplicate Content-Length")),
+        ] {
+            let headers: HeaderMap = headers(lines);
+            assert_eq!(check_body(&headers), expected, "{lines:?}");
+        }
+    }
+}

@@ -1,0 +1,253 @@
+//! Credentials and trusted certificates, read again whenever their files change, so that a rotation needs no restart.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use ureq::http::{HeaderName, HeaderValue, header};
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
+
+use crate::config::limits::Limits;
+use crate::config::read::read;
+use crate::config::watch::Stamp;
+use crate::parse::pem;
+
+/// A secret or a certificate.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Material {
+    /// In a configuration, under this key.
+    Inline(&'static str, Vec<u8>),
+    /// In a file that is read again when it changes.
+    File(PathBuf),
+}
+
+/// The credentials that a client sends, and the certificates that it trusts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Credentials {
+    /// Bearer token.
+    pub bearer: Option<Material>,
+    /// User name and password (RFC 7617).
+    pub basic: Option<(String, Material)>,
+    /// Header fields and their values.
+    pub headers: Vec<(String, Material)>,
+    /// PEM bundle that replaces the built-in roots.
+    pub authorities: Option<Material>,
+    /// PEM client certificate chain, and its private key.
+    pub certificate: Option<(Material, Material)>,
+    /// Skips the verification of the server's certificate.
+    pub insecure: bool,
+}
+
+/// A credential that cannot be used. It prints without a byte of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CredentialError {
+    place: Place,
+    what: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Inline(&'static str),
+    File(PathBuf),
+}
+
+/// Credentials, loaded and remembered until a file changes.
+pub(super) struct Secrets {
+    credentials: Credentials,
+    max_secret: usize,
+    max_authorities: usize,
+    seen: Mutex<Option<Seen>>,
+}
+
+/// The outcome of loading files with these stamps.
+struct Seen {
+    stamps: Vec<Option<Stamp>>,
+    current: Result<Arc<Current>, CredentialError>,
+}
+
+/// Credentials as an exchange needs them.
+pub(super) struct Current {
+    /// Header fields to send, marked as sensitive.
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Trusted roots and client certificate.
+    pub(super) tls: TlsConfig,
+}
+
+impl Secrets {
+    /// Reads nothing yet.
+    pub(super) fn new(credentials: Credentials, limits: &Limits) -> Self {
+        let (max_secret, max_authorities) = (limits.config.secret, limits.config.certificates);
+        Self { credentials, max_secret, max_authorities, seen: Mutex::new(None) }
+    }
+
+    /// The credentials as the files have them now; the same `Arc` for as long as no file changes.
+    ///
+    /// # Errors
+    /// If a file cannot be read or does not hold what it should.
+    pub(super) fn current(&self) -> Result<Arc<Current>, CredentialError> {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        // Stamps come first: a file that changes while it is read has another stamp next time.
+        let stamps: Vec<_> = self.credentials.files().map(|path| Stamp::of(path).ok()).collect();
+        if let Some(seen) = seen.as_ref().filter(|seen| seen.stamps == stamps) {
+            return seen.current.clone();
+        }
+        let current = self.load().map(Arc::new);
+        *seen = Some(Seen { stamps, current: current.clone() });
+        current
+    }
+
+    fn load(&self) -> Result<Current, CredentialError> {
+        let mut headers = Vec::new();
+        if let Some(token) = &self.credentials.bearer {
+            headers.push((header::AUTHORIZATION, sensitive(token, &format!("Bearer {}", self.line(token)?))?));
+        }
+        if let Some((username, password)) = &self.credentials.basic {
+            let value = format!("Basic {}", STANDARD.encode(format!("{username}:{}", self.line(password)?)));
+            headers.push((header::AUTHORIZATION, sensitive(password, &value)?));
+        }
+        for (name, value) in &self.credentials.headers {
+            let name = HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| value.error("is for a header with an impossible name"))?;
+            headers.push((name, sensitive(value, &self.line(value)?)?));
+        }
+        Ok(Current { headers, tls: self.tls()? })
+    }
+
+    fn tls(&self) -> Result<TlsConfig, CredentialError> {
+        let Credentials { authorities, certificate, insecure, .. } = &self.credentials;
+        let mut tls = TlsConfig::builder().disable_verification(*insecure);
+        if let Some(authorities) = authorities {
+            let certificates = certificates(authorities, self.max_authorities)?;
+            trusted(authorities, &certificates)?;
+            tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
+        }
+        if let Some((certificate, key)) = certificate {
+            let chain = certificates(certificate, self.max_secret)?;
+            let pem = key.bytes(self.max_secret)?;
+            let private_key = PrivateKey::from_pem(&pem)
+                .map_err(|_| key.error("holds no private key (PEM: PKCS#8, PKCS#1 or SEC1)"))?;
+            fits(key, &chain, &pem)?;
+            tls = tls.client_cert(Some(ClientCert::new_with_certs(&chain, private_key)));
+        }
+        Ok(tls.build())
+    }
+
+    /// A secret of one line, without the line end that editors add.
+    fn line(&self, material: &Material) -> Result<String, CredentialError> {
+        let text = String::from_utf8(material.bytes(self.max_secret)?)
+            .map_err(|_| material.error("holds something that is not text"))?;
+        let line = text.trim_ascii_end();
+        if line.is_empty() {
+            return Err(material.error("empty"));
+        }
+        Ok(line.to_owned())
+    }
+}
+
+impl Credentials {
+    /// Every file that they name.
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let Self { bearer, basic, headers, authorities, certificate, insecure: _ } = self;
+        let single = [bearer.as_ref(), basic.as_ref().map(|(_, password)| password), authorities.as_ref()];
+        let pair = certificate.iter().flat_map(|(certificate, key)| [certificate, key]);
+        let all = single.into_iter().flatten().chain(pair).chain(headers.iter().map(|(_, value)| value));
+        all.filter_map(|material| match material {
+            Material::Inline(..) => None,
+            Material::File(path) => Some(path),
+        })
+    }
+}
+
+impl Material {
+    fn bytes(&self, max: usize) -> Result<Vec<u8>, CredentialError> {
+        match self {
+            Self::Inline(_, bytes) => Ok(bytes.clone()),
+            Self::File(path) => read(path, max).map_err(|why| self.error(why.as_str())),
+        }
+    }
+
+    fn error(&self, what: &'static str) -> CredentialError {
+        let place = match self {
+            Self::Inline(key, _) => Place::Inline(key),
+            Self::File(path) => Place::File(path.clone()),
+        };
+        CredentialError { place, what }
+    }
+}
+
+impl fmt::Debug for Material {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inline(key, _) => f.debug_tuple("Inline").field(key).finish_non_exhaustive(),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+        }
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secrets").field("credentials", &self.credentials).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for CredentialError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.place {
+            Place::Inline(key) => write!(f, "{key}: {}", self.what),
+            Place::File(path) => write!(f, "credential file {}: {}", path.display(), self.what),
+        }
+    }
+}
+
+impl std::error::Error for CredentialError {}
+
+fn certificates(material: &Material, max: usize) -> Result<Vec<Certificate<'static>>, CredentialError> {
+    let certificates = pem::certificates(&material.bytes(max)?).map_err(|what| material.error(what))?;
+    Ok(certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect())
+}
+
+/// Whether the certificates can be roots: ureq would skip those that cannot, and then trust none.
+fn trusted(material: &Material, certificates: &[Certificate<'_>]) -> Result<(), CredentialError> {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in certificates {
+        let added = roots.add(certificate.der().to_vec().into());
+        added.map_err(|_| material.error("holds a certificate that cannot be read"))?;
+    }
+    Ok(())
+}
+
+/// Whether key and certificate belong together: ureq would panic at the first handshake.
+fn fits(key: &Material, chain: &[Certificate<'_>], pem: &[u8]) -> Result<(), CredentialError> {
+    let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| key.error("holds no private key"))?;
+    let chain = chain.iter().map(|certificate| certificate.der().to_vec().into()).collect();
+    let provider = rustls::crypto::ring::default_provider();
+    match rustls::sign::CertifiedKey::from_der(chain, der, &provider) {
+        Ok(_) => Ok(()),
+        Err(rustls::Error::InconsistentKeys(_)) => Err(key.error("does not belong to the client certificate")),
+        Err(_) => Err(key.error("cannot be used with the client certificate")),
+    }
+}
+
+/// A header value that no library prints.
+fn sensitive(material: &Material, text: &str) -> Result<HeaderValue, CredentialError> {
+    let mut value =
+        HeaderValue::from_str(text).map_err(|_| material.error("holds characters that no header may hold"))?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_no_secret() {
+        let material = Material::Inline("token", b"s3cret".to_vec());
+        assert_eq!(format!("{material:?}"), "Inline(\"token\", ..)");
+        assert_eq!(material.error("empty").to_string(), "token: empty");
+    }
+}

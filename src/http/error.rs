@@ -1,0 +1,251 @@
+//! Why an exchange failed, in which phase, and whose fault that is.
+
+use std::fmt;
+use std::io;
+
+use super::credentials::CredentialError;
+
+/// The most bytes of a foreign text that a log line shows.
+const SHOWN: usize = 256;
+
+/// The phase of an exchange; a timeout and a lost connection name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Looking up the host's addresses; governed by `limits.resolve.timeout`.
+    Resolve,
+    /// Opening a TCP connection; governed by `limits.fetch.connect` or, for https, `limits.fetch.connect_tls`.
+    Connect,
+    /// Agreeing on TLS; what `limits.fetch.connect_tls` leaves after connecting.
+    Handshake,
+    /// Sending the request and waiting for the whole response head; governed by the request's timeout.
+    Response,
+    /// Receiving the body; what the request's timeout leaves.
+    Body,
+}
+
+/// Whose fault a failure is: where to look first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Our configuration or its files.
+    Us,
+    /// The server answered, but not as HTTP or the caller demands.
+    Peer,
+    /// Names, routes and connections between the two.
+    Network,
+    /// Something took too long.
+    Slow,
+}
+
+/// A failed exchange.
+///
+/// `Display` is fit for a `Status.message`: phase and cause in words that stay the same while the failure does, without
+/// bytes from the server. For the log there is [`FetchError::detail`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FetchError {
+    /// The URL is none that can be fetched: not http or https, without host, or with a user in it.
+    Url(&'static str),
+    /// A file with a credential could not be used.
+    Credential(CredentialError),
+    /// The host has no address, or the system's resolver failed.
+    HostNotFound {
+        /// What the resolver said.
+        detail: String,
+    },
+    /// `limits.resolve.concurrent` other names were being looked up for all of the time there was.
+    LookupsBusy,
+    /// The host comes from a request or is a pod, and all its addresses are of this kind, which must not be reached.
+    Address(&'static str),
+    /// The connection was refused, or no route leads to the address.
+    Connect(io::ErrorKind),
+    /// TLS failed, in the handshake or later.
+    Tls {
+        /// In our words.
+        cause: &'static str,
+        /// In the library's words, with names from the certificate.
+        detail: String,
+    },
+    /// The time for this phase is over.
+    Timeout(Phase),
+    /// The connection ended or broke in this phase.
+    Closed(Phase),
+    /// The response head is not HTTP/1.
+    NotHttp {
+        /// What the parser said.
+        detail: String,
+    },
+    /// The response head is longer than `limits.fetch.response_head`, its value.
+    HeadTooLarge(usize),
+    /// 3xx.
+    Redirect(u16),
+    /// Any other status but 200.
+    Status(u16),
+    /// A Content-Encoding, though `identity` was asked for.
+    Encoded,
+    /// Content-Length, Transfer-Encoding or the chunks contradict HTTP/1.1 or each other.
+    Framing(&'static str),
+    /// The body breaks the rules of its transfer coding.
+    BrokenBody {
+        /// What the parser said.
+        detail: String,
+    },
+    /// The body is longer than the cap that the caller gave, its value in bytes.
+    BodyTooLarge(u64),
+    /// Bytes came after the end of the body: its length is a lie, so the page may be cut short.
+    Excess,
+}
+
+impl FetchError {
+    /// Whose fault it is.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Url(_) | Self::Credential(_) | Self::LookupsBusy | Self::Address(_) => Fault::Us,
+            Self::HostNotFound { .. } | Self::Connect(_) | Self::Closed(_) => Fault::Network,
+            Self::Timeout(_) => Fault::Slow,
+            Self::Tls { .. }
+            | Self::NotHttp { .. }
+            | Self::HeadTooLarge(_)
+            | Self::Redirect(_)
+            | Self::Status(_)
+            | Self::Encoded
+            | Self::Framing(_)
+            | Self::BrokenBody { .. }
+            | Self::BodyTooLarge(_)
+            | Self::Excess => Fault::Peer,
+        }
+    }
+
+    /// Whether no connection was made.
+    pub fn is_unconnected(&self) -> bool {
+        matches!(self, Self::Connect(_) | Self::Timeout(Phase::Connect))
+    }
+
+    /// Details for the log: foreign bytes, escaped and cut. They may change from one failure to the next.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::HostNotFound { detail }
+            | Self::Tls { detail, .. }
+            | Self::NotHttp { detail }
+            | Self::BrokenBody { detail } => Some(detail),
+            _ => None,
+        }
+    }
+
+    pub(super) fn host_not_found(said: &impl ToString) -> Self {
+        Self::HostNotFound { detail: printable(said) }
+    }
+
+    pub(super) fn not_http(said: &impl ToString) -> Self {
+        Self::NotHttp { detail: printable(said) }
+    }
+
+    pub(super) fn broken_body(said: &impl ToString) -> Self {
+        Self::BrokenBody { detail: printable(said) }
+    }
+
+    pub(super) fn tls(error: &rustls::Error) -> Self {
+        Self::Tls { cause: tls_cause(error), detail: printable(error) }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Resolve => "resolve",
+            Self::Connect => "connect",
+            Self::Handshake => "tls handshake",
+            Self::Response => "receive response",
+            Self::Body => "receive body",
+        })
+    }
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(why) => write!(f, "url: {why}"),
+            Self::Credential(error) => error.fmt(f),
+            Self::HostNotFound { .. } => f.write_str("resolve: host not found"),
+            Self::LookupsBusy => f.write_str("resolve: too many look-ups at once"),
+            Self::Address(kind) => {
+                write!(f, "resolve: host has a {kind} address, not allowed for pod IPs or templated hosts")
+            }
+            Self::Connect(kind) => write!(f, "connect: {kind}"),
+            Self::Tls { cause, .. } => write!(f, "tls: {cause}"),
+            Self::Timeout(phase) => write!(f, "timeout: {phase}"),
+            Self::Closed(Phase::Body) => f.write_str("closed the connection before the end of the body"),
+            Self::Closed(Phase::Response) => f.write_str("closed the connection before the end of the response head"),
+            Self::Closed(phase) => write!(f, "closed the connection: {phase}"),
+            Self::NotHttp { .. } => f.write_str("answered something that is not HTTP/1"),
+            Self::HeadTooLarge(cap) => write!(f, "answered a response head of more than {cap} bytes"),
+            Self::Redirect(status) => write!(f, "answered {status}, and redirects are not followed"),
+            Self::Status(status) => write!(f, "answered {status}"),
+            Self::Encoded => f.write_str("answered with a content-encoding that was not asked for"),
+            Self::Framing(why) => write!(f, "answered an ambiguous body length: {why}"),
+            Self::BrokenBody { .. } => f.write_str("answered a body with broken chunks"),
+            Self::BodyTooLarge(cap) => write!(f, "answered a body of more than {cap} bytes"),
+            Self::Excess => f.write_str("answered more bytes than the length it gave"),
+        }
+    }
+}
+
+impl std::error::Error for FetchError {}
+
+impl From<CredentialError> for FetchError {
+    fn from(error: CredentialError) -> Self {
+        Self::Credential(error)
+    }
+}
+
+/// Escapes and cuts a text from elsewhere.
+pub fn printable(said: &impl ToString) -> String {
+    said.to_string().bytes().take(SHOWN).flat_map(std::ascii::escape_default).map(char::from).collect()
+}
+
+fn tls_cause(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as Cert;
+    use rustls::{AlertDescription as Alert, Error};
+
+    match error {
+        Error::InvalidCertificate(certificate) => match certificate {
+            Cert::UnknownIssuer => "the server's certificate is signed by an authority that is not trusted",
+            Cert::NotValidForName | Cert::NotValidForNameContext { .. } => {
+                "the server's certificate is for other names"
+            }
+            Cert::Expired | Cert::ExpiredContext { .. } => "the server's certificate has expired",
+            Cert::NotValidYet | Cert::NotValidYetContext { .. } => "the server's certificate is not valid yet",
+            _ => "the server's certificate is not valid",
+        },
+        Error::AlertReceived(
+            Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::UnsupportedCertificate
+            | Alert::CertificateRevoked
+            | Alert::CertificateExpired
+            | Alert::CertificateUnknown
+            | Alert::UnknownCA
+            | Alert::AccessDenied,
+        ) => "the server wants a client certificate, or another one",
+        Error::AlertReceived(_) => "the server refused the handshake",
+        Error::InvalidMessage(_) => "the server does not speak TLS",
+        _ => "handshake failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cuts_and_escapes_foreign_text() {
+        let FetchError::NotHttp { detail } = FetchError::not_http(&format!("é\n{}", "x".repeat(1000))) else {
+            panic!()
+        };
+        assert_eq!(detail, format!("\\xc3\\xa9\\n{}", "x".repeat(253)));
+    }
+
+    #[test]
+    fn is_small() {
+        assert!(size_of::<FetchError>() <= 64, "{}", size_of::<FetchError>());
+    }
+}
