@@ -1,7 +1,7 @@
-//! A bounded cache in which a hundred callers cause one load.
+//! A bounded cache in which many callers of one key cause one load.
 //!
-//! It serves nothing past its time, it never holds its lock during a load, and time is an argument: the only clock it
-//! looks at itself is how long a caller has waited.
+//! It serves no expired value, it does not hold its lock during a load, and time is an argument: the only time it measures
+//! itself is how long a caller has waited.
 
 #[cfg(test)]
 mod tests;
@@ -22,19 +22,19 @@ pub struct Cache<K, V> {
     max_cost: usize,
 }
 
-/// How long a caller waits for somebody else's load, and whether it may load itself.
+/// How long a caller waits for another caller's load, and whether it may load itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
     /// Not at all: only what is there already.
     No,
-    /// Until then, in the time of `now`; loads itself if nobody else does, for as long as that takes.
+    /// Until then, in the time of `now`. Loads itself if no other caller does, however long that takes.
     Until(Instant),
 }
 
-/// What a load brought.
+/// The result of a load.
 #[derive(Clone, Debug)]
 pub struct Loaded<V> {
-    /// The value, shared by everybody who waited for it.
+    /// The value, shared by all callers that waited for it.
     pub value: V,
     /// When it is too old for later callers.
     pub until: Instant,
@@ -45,16 +45,16 @@ pub struct Loaded<V> {
     pub shared: bool,
 }
 
-/// What a caller gets.
+/// The result for a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome<V> {
     /// A value: in the cache, loaded by another caller meanwhile, or by this one.
     Value(Arc<V>),
     /// It takes a load to know, and the caller does not wait.
     WouldWait,
-    /// Somebody else's load took longer than the caller waits.
+    /// Another caller's load takes longer than this caller waits.
     TimedOut,
-    /// Somebody else's load panicked.
+    /// Another caller's load panicked.
     Panicked,
 }
 
@@ -70,7 +70,7 @@ struct CacheState<K, V> {
     swept: Option<Instant>,
 }
 
-/// Never without both: a value is kept, or somebody is loading one.
+/// A kept value, a load under way, or both.
 #[derive(Debug)]
 struct Slot<V> {
     kept: Option<Kept<V>>,
@@ -85,7 +85,7 @@ struct Kept<V> {
     used: u64,
 }
 
-/// A load under way, with those who wait for it.
+/// A load under way, and the callers that wait for it.
 #[derive(Debug)]
 struct Flight<V> {
     landed: Mutex<Option<Landed<V>>>,
@@ -214,7 +214,7 @@ impl<K: Clone + Eq + Hash, V> CacheState<K, V> {
         }
     }
 
-    /// Drops values that are long past their time: those of pods that are gone, say, for which nobody will ask again.
+    /// Drops values that are long past their time: those of deleted pods, for example, which are not requested again.
     fn sweep(&mut self, now: Instant) {
         if self.swept.is_some_and(|swept| now.saturating_duration_since(swept) < STALE) {
             return;
@@ -232,8 +232,8 @@ impl<K: Clone + Eq + Hash, V> CacheState<K, V> {
         (self.entries, self.cost) = (entries, cost);
     }
 
-    /// Drops expired values, then those used longest ago, until no more than so much is left; none that is being
-    /// loaded anew.
+    /// Drops expired values, then those used longest ago, until no more than so much is left; none that is
+    /// being loaded again.
     fn make_room(&mut self, now: Instant, entries: usize, cost: usize) {
         if self.entries <= entries && self.cost <= cost {
             return;
@@ -284,7 +284,7 @@ impl<V> Flight<V> {
     }
 }
 
-/// Ends a flight however its load ends: the cache forgets the flight and keeps the value, and those who wait wake up.
+/// Ends a flight however its load ends: the cache forgets the flight and keeps the value, and waiting callers wake up.
 struct Landing<'a, K: Clone + Eq + Hash, V> {
     cache: &'a Cache<K, V>,
     key: &'a K,

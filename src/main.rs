@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    metriclet::app::run(std::env::args_os().skip(1))
+    metriclet::run(std::env::args_os().skip(1))
 }

@@ -200,6 +200,9 @@ fn routes_and_codes() {
     // Kubernetes answers HEAD as any other method that is not GET; there is no body to it.
     let head = server.request("HEAD", &format!("{V2}/nodes/n1/load"), "");
     assert_eq!((head.code, head.body.as_str()), (405, ""));
+    let allow =
+        head.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("Allow")).map(|(_, value)| value.as_str());
+    assert_eq!(allow, Some("GET"));
 }
 
 #[test]
@@ -303,7 +306,7 @@ fn answers_the_aggregator() {
                 | "/openapi/v3",
             ) => &[200],
             ("GET", path) if path.contains("external.metrics") => &[404],
-            // Its pods and services are not on our page, or the selector has nobody to honour it here.
+            // Its pods and services are not on our page, or no Kubernetes API can honour the selector here.
             _ => &[200, 400, 404],
         };
         assert!(expected.contains(&answer.code), "{method} {target}: {answer:?}");

@@ -1,4 +1,4 @@
-//! Attempts to be somebody else, or to be so much that there is no room for others. Each has to come to nothing.
+//! Attempts to act as another user, or to exhaust a resource. Each must fail.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -64,11 +64,11 @@ fn forged_headers_are_worth_what_the_certificate_is() {
     };
     let server_only =
         |params: &mut CertificateParams| params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let nobody = Some("system:anonymous");
+    let anonymous = Some("system:anonymous");
     for (what, identity, code, user) in [
         ("the front proxy", Some(FRONT_PROXIES.issue(PROXY)), 200, None),
         ("its certificate through an intermediate", Some(with_step(step.issue(PROXY))), 200, None),
-        ("no certificate", None, 403, nobody),
+        ("no certificate", None, 403, anonymous),
         ("a user by that name", Some(CLIENTS.issue(PROXY)), 403, Some(PROXY)),
         ("another name", Some(FRONT_PROXIES.issue("front-proxy-client2")), 401, None),
         ("the name in other case", Some(FRONT_PROXIES.issue("Front-Proxy-Client")), 401, None),
@@ -95,7 +95,7 @@ fn forged_headers_are_worth_what_the_certificate_is() {
 
 /// Whatever the spelling, the user is the one whom the front proxy named first.
 #[test]
-fn odd_headers_name_nobody_else() {
+fn odd_headers_name_no_other_user() {
     let (kubernetes, secure) = start();
     let mut stream = proxy(&secure);
     let u = json!({"user": "u", "groups": ["system:authenticated"]});
@@ -164,7 +164,7 @@ fn one_authority_for_both_needs_allowed_names() {
     assert!(answer.code == 403 && answer.body.contains("mallory"), "{answer:?}");
 }
 
-/// Shows a certificate that nobody trusts.
+/// Presents a certificate of an untrusted authority.
 fn doubt(secure: &Secure) {
     assert_eq!(client(secure, &by_itself("doubt")).get(DISCOVERY).code, 401);
 }
@@ -250,7 +250,7 @@ fn sizes_are_bounded() {
     let header = format!("Authorization: Bearer {}\r\n", "t".repeat(15 << 10));
     assert_eq!(ask(&mut secure.client().connect(), "GET", METRIC, &header).values(), "web 1");
     assert_eq!(kubernetes.calls(TOKENS).len(), 1);
-    // Five hundred groups come through a front proxy, and through nobody else.
+    // Five hundred groups come through a front proxy, and through no other client.
     let groups: Vec<String> = (0..500).map(|number| format!("group-{number:0200}")).collect();
     let lines: String = groups.iter().map(|group| format!("X-Remote-Group: {group}\r\n")).collect();
     assert!(lines.len() > 100 << 10);
@@ -262,9 +262,9 @@ fn sizes_are_bounded() {
     assert_eq!(asked["groups"].as_array().unwrap()[..500], groups.iter().map(|group| json!(group)).collect::<Vec<_>>());
     // Too long to be remembered: asked each time.
     assert_eq!(kubernetes.asked().iter().filter(|spec| spec["user"] == "u").count(), 2);
-    let mut stranger = secure.client().connect();
-    let _ = stranger.write_all(format!("GET {METRIC} HTTP/1.1\r\nHost: a\r\n{lines}\r\n").as_bytes());
-    assert_eq!(read_answer(&mut stranger).unwrap().code, 413);
+    let mut unverified = secure.client().connect();
+    let _ = unverified.write_all(format!("GET {METRIC} HTTP/1.1\r\nHost: a\r\n{lines}\r\n").as_bytes());
+    assert_eq!(read_answer(&mut unverified).unwrap().code, 413);
 }
 
 #[test]
@@ -303,7 +303,7 @@ fn ten_thousand_users_fit() {
     assert!(grown < 40 << 20, "grown by {grown} bytes");
 }
 
-/// As kube-apiserver rotates it: both are trusted for a while. Nobody who should pass is lost, nobody else let in.
+/// As kube-apiserver rotates it: both are trusted for a while. No valid client is rejected, and no other one accepted.
 #[test]
 fn the_front_proxies_authority_changes_under_load() {
     let kubernetes = Kubernetes::start();
@@ -378,7 +378,7 @@ impl Expected {
     }
 }
 
-/// An answer that nobody reads is nobody's: it is bound to its own connection.
+/// An unread answer stays on its own connection.
 #[test]
 fn answers_stay_with_who_asked() {
     let (kubernetes, secure) = start();

@@ -16,10 +16,10 @@ use common::secure::{SERVING, Secure};
 use common::tls::Authority;
 use common::upstream::Gate;
 use common::{PATIENCE, Server, file, replace, run};
-use metriclet::config::limits::{FetchLimits, Limits, ReviewLimits};
-use metriclet::kube::review::{TokenReviewStatus, UserInfo};
-use metriclet::kube_api::client::Client;
-use metriclet::kube_api::kubeconfig;
+use metriclet::internals::config::limits::{FetchLimits, Limits, ReviewLimits};
+use metriclet::internals::kube::review::{TokenReviewStatus, UserInfo};
+use metriclet::internals::kube_api::client::Client;
+use metriclet::internals::kube_api::kubeconfig;
 use serde_json::json;
 
 /// A client of a kubeconfig that is patient, since what is tested is not the machine.
@@ -182,7 +182,7 @@ fn failures_say_which_call_to_where_and_what_came_back() {
     }
     assert_eq!(kubernetes.calls(TOKENS).len(), before);
 
-    // Nobody at all.
+    // No server at all.
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let path = file(
         "kubeconfig",

@@ -1,4 +1,4 @@
-//! `metriclet certs` and `metriclet probe`: what they write holds up before a verifier that trusts nobody by courtesy.
+//! `metriclet certs` and `metriclet probe`: what they write holds up before a strict verifier.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;

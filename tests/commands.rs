@@ -67,7 +67,7 @@ fn tells_its_version() {
     }
 }
 
-/// A closed pipe is nobody's fault.
+/// A closed pipe is no error.
 #[test]
 fn prints_into_closed_pipes() {
     let mut child = metriclet(&["--help"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -119,7 +119,7 @@ fn refuses_command_lines_that_mean_nothing() {
     }
 }
 
-/// In a cluster nobody wants to see Metriclet's own page.
+/// In a cluster Metriclet's own page is not served by default.
 #[test]
 fn asks_what_to_serve_in_a_cluster() {
     let output = metriclet(&[]).env("KUBERNETES_SERVICE_HOST", "10.0.0.1").output().unwrap();
@@ -153,7 +153,7 @@ fn checks() {
     assert_eq!(
         stderr,
         format!(
-            "{surprising}:2:48: warning: namespaces: \"*\" lets whoever writes this page scale objects of every \
+            "{surprising}:2:48: warning: namespaces: \"*\" lets the program that serves this page scale objects of every \
              namespace\n  |\n2 |   app: {{url: 'http://app/metrics', namespaces: [\"*\"]}}\n  \
              |                                                ^\n\
              {surprising}:7:16: warning: onMissing: zero scales to the minimum when what feeds this page stops; error \
@@ -418,7 +418,7 @@ fn help_and_documents_list_the_same_exit_codes() {
     let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/cli.md")).unwrap();
     let table: Vec<Vec<&str>> = page
         .lines()
-        .skip_while(|line| !line.starts_with("| code |"))
+        .skip_while(|line| !line.starts_with("| Code |"))
         .take_while(|line| line.starts_with('|'))
         .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
         .collect();

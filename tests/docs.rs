@@ -9,7 +9,7 @@ use std::path::Path;
 
 use common::documents::{blocks, documents, flags};
 use common::{file, run};
-use metriclet::promql::{self, Expr};
+use metriclet::internals::promql::{self, Expr};
 
 #[test]
 fn configurations_are_good() {

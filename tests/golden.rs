@@ -1,7 +1,7 @@
 //! Every row of what Kubernetes itself says about quantities and label selectors.
 
-use metriclet::parse::quantity::{self, Milli};
-use metriclet::parse::selector::{Selector, SelectorLimits};
+use metriclet::internals::parse::quantity::{self, Milli};
+use metriclet::internals::parse::selector::{Selector, SelectorLimits};
 use serde_json::Value;
 
 fn rows(tsv: &str) -> impl Iterator<Item = Vec<&str>> {

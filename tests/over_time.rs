@@ -13,16 +13,16 @@ use common::kubernetes::Kubernetes;
 use common::pods::{PODS, address, bind, config, named, pod, serving, text, with};
 use common::secure::eventually;
 use common::upstream::Upstream;
-use metriclet::api::message::Request;
-use metriclet::api::{Answer, Api};
-use metriclet::config::file;
-use metriclet::config::limits::{AnswerLimits, FetchLimits, FetcherLimits, Limits, SamplingLimits};
-use metriclet::kube_api::client::Client;
-use metriclet::kube_api::kubeconfig;
-use metriclet::metrics::objects::Objects;
-use metriclet::metrics::trace::Trace;
-use metriclet::source::waiting::Patience;
-use metriclet::telemetry::clock::{Clock, Now};
+use metriclet::internals::api::message::Request;
+use metriclet::internals::api::{Answer, Api};
+use metriclet::internals::config::file;
+use metriclet::internals::config::limits::{AnswerLimits, FetchLimits, FetcherLimits, Limits, SamplingLimits};
+use metriclet::internals::kube_api::client::Client;
+use metriclet::internals::kube_api::kubeconfig;
+use metriclet::internals::metrics::objects::Objects;
+use metriclet::internals::metrics::trace::Trace;
+use metriclet::internals::source::waiting::Patience;
+use metriclet::internals::telemetry::clock::{Clock, Now};
 use serde_json::{Value, json};
 
 const RATE: &str = "sum(rate(requests_total[1m]))";
@@ -177,7 +177,7 @@ fn time(second: i64) -> String {
 fn rates_are_what_prometheus_makes_of_the_samples() {
     let world = World::new(Limits::default(), RATE);
     let metric = "queue_depth";
-    // The first grows steadily, and its process begins anew within; the second grows by fits.
+    // The first grows steadily, and its process restarts within; the second grows by fits.
     let first = [100.0, 130.0, 160.0, 190.0, 220.0, 10.0, 40.0];
     let second = [3.0, 3.0, 50.0, 51.0, 51.0, 51.5, 900.25];
     for tick in 0..first.len() {
@@ -230,7 +230,7 @@ fn a_restart_is_a_gap_and_a_pod_begins_with_nothing() {
     world.sampled(metric, [3, 6]);
     let expected = quantity(rate(&[1e6 + 1.0, 1e6 + 2.0, 1e6 + 3.0]));
     assert!(world.shown(metric).starts_with(&format!("web-0 {expected} 30 ")), "{}", world.shown(metric));
-    // When nobody has asked for long, what was sampled before is of no use, and no rate is made across the gap.
+    // Long after the last request, earlier samples are of no use, and no rate spans the gap.
     world.advance(900);
     assert_eq!(world.shown(metric), gathering(metric));
 }
@@ -363,7 +363,7 @@ fn at_the_bound_a_rule_errs() {
     });
 }
 
-/// A page that nobody keeps up to date any more looks like any other but for the times on it.
+/// A page that is not kept up to date any more looks like any other but for its timestamps.
 #[test]
 fn samples_count_for_the_times_they_say() {
     let world = World::new(Limits::default(), RATE);
@@ -390,7 +390,7 @@ fn samples_count_for_the_times_they_say() {
 
 /// Each try of a dead pod keeps a fetcher from the others. After two it is left alone for a while, and then tried again.
 #[test]
-fn pods_that_nobody_can_connect_to_are_left_alone_for_a_while() {
+fn pods_that_refuse_connections_are_skipped_for_a_while() {
     let world = World::new(Limits::default(), "sum(requests_total)");
     world.serve([7.0; 2]);
     world.kubernetes.set(PODS, vec![pod(0), pod(1), pod(2)]);
@@ -527,7 +527,7 @@ fn pods_that_hang_have_a_queue_of_their_own() {
         let shown = world.shown("queue_depth");
         shown.starts_with("web-0 7 ") && shown.contains(", web-1 7 ")
     };
-    assert!(shown(), "nobody is at the address of a-2");
+    assert!(shown(), "nothing listens at the address of a-2");
     let hanging = TcpListener::bind((address(2), world.pods[0].address.port())).unwrap();
     for later in 1..3 {
         // The one before is still under way.

@@ -4,18 +4,18 @@
 mod common;
 
 use common::tls::Authority;
-use metriclet::api::access::Access;
-use metriclet::api::auth::AuthFilter;
-use metriclet::api::identity::Identity;
-use metriclet::api::identity::trust::{FrontProxy, Pool, RemoteHeaders, Trust};
-use metriclet::api::message::{Origin, Reply, Request};
-use metriclet::api::peer::Peer;
-use metriclet::api::{Answer, Api};
-use metriclet::config::limits::Limits;
-use metriclet::metrics::trace::Trace;
-use metriclet::parse::path::{self, ApiPath, MetricPath};
-use metriclet::source::waiting::Patience;
-use metriclet::telemetry::clock::Clock;
+use metriclet::internals::api::access::Access;
+use metriclet::internals::api::auth::AuthFilter;
+use metriclet::internals::api::identity::Identity;
+use metriclet::internals::api::identity::trust::{FrontProxy, Pool, RemoteHeaders, Trust};
+use metriclet::internals::api::message::{Origin, Reply, Request};
+use metriclet::internals::api::peer::Peer;
+use metriclet::internals::api::{Answer, Api};
+use metriclet::internals::config::limits::Limits;
+use metriclet::internals::metrics::trace::Trace;
+use metriclet::internals::parse::path::{self, ApiPath, MetricPath};
+use metriclet::internals::source::waiting::Patience;
+use metriclet::internals::telemetry::clock::Clock;
 
 const PATHS: usize = 50_000;
 
@@ -107,7 +107,7 @@ impl Numbers {
     }
 }
 
-/// An API that nobody tells who may what, and a front proxy's certificate for it.
+/// An API without reviews, and a front proxy's certificate for it.
 fn api() -> (Api, Peer) {
     let limits = Limits::default();
     let api = Api::unconfigured(&limits, &Clock::system());
@@ -125,7 +125,7 @@ fn api() -> (Api, Peer) {
 fn ask(api: &Api, request: Request<'_>) -> Reply {
     match api.answer(&request, Patience::NONE, Clock::system().now(), &mut Trace::off()) {
         Answer::Reply(reply) => reply,
-        Answer::WouldWait(_) => panic!("{request:?} waits, though there is nobody to wait for"),
+        Answer::WouldWait(_) => panic!("{request:?} waits, though there is nothing to wait for"),
     }
 }
 
@@ -152,14 +152,14 @@ fn what_is_asked_about_is_what_is_served() {
         let method = numbers.one_of(&["GET", "GET", "GET", "HEAD", "POST", "DELETE", "OPTIONS"]);
         let parsed = path::parse(&target, Limits::default().request.path);
         let request = Request { method, target: &target, headers, origin: Origin::Network(None) };
-        let stranger = ask(&api, request).code;
+        let anonymous = ask(&api, request).code;
         let known = ask(&api, Request { origin: Origin::Network(Some(&peer)), ..request });
         if matches!(target.as_str(), "/healthz" | "/livez" | "/readyz") {
             open += 1;
-            assert_ne!((stranger, known.code), (403, 403), "{target}");
+            assert_ne!((anonymous, known.code), (403, 403), "{target}");
             continue;
         }
-        assert_eq!(stranger, 403, "{method} {target}");
+        assert_eq!(anonymous, 403, "{method} {target}");
         match parsed {
             Ok(ApiPath::Metric(metric)) => {
                 metrics += 1;

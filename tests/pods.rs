@@ -43,7 +43,7 @@ fn each_pod_speaks_of_itself_alone() {
     kubernetes.set(PODS, vec![pod(0), pod(1), pod(2), db]);
     let server = server(&kubernetes, &config(&format!("pods: {{port: {port}}}"), "queue_depth"));
     assert_eq!(all(&server, "app%3Dweb"), "web-0 0, web-1 1, web-2 2");
-    assert_eq!(pods[3].requests(), 0, "a selector is honoured before anybody is asked");
+    assert_eq!(pods[3].requests(), 0, "a selector is honoured before any pod is scraped");
     assert_eq!(all(&server, "app%20in%20(db,web)"), "web-0 0, web-1 1, web-2 2, web-3 3");
     assert_eq!(one(&server, "web-2"), "web-2 2");
     assert_eq!(
@@ -59,7 +59,7 @@ fn each_pod_speaks_of_itself_alone() {
         "web-0 0",
         "labels of its page are labels of series, not names of pods"
     );
-    assert!(pods.iter().all(|pod| pod.requests() == 1), "a page is fetched once for everybody");
+    assert!(pods.iter().all(|pod| pod.requests() == 1), "a page is fetched once for all requests");
     let head = &pods[0].heads()[0];
     assert!(head.starts_with("GET /metrics HTTP/1.1\r\n") && !head.contains('#'), "{head}");
 }
@@ -127,10 +127,10 @@ fn pods_that_cannot_answer_are_left_out() {
     }
     let source = format!("pods: {{port: {port}, hostNetwork: true}}");
     assert_eq!(all(&server(&kubernetes, &config(&source, "queue_depth")), ""), "web-0 0, web-1 1");
-    // Nobody at all is left.
+    // No pod at all is left.
     kubernetes.set(PODS, vec![host, pending]);
-    let nobody = server(&kubernetes, &config(&format!("pods: {{port: {port}}}"), "queue_depth"));
-    assert_eq!(all(&nobody, ""), about("x", "it is not running").replace("pods/x", "all pods"));
+    let none = server(&kubernetes, &config(&format!("pods: {{port: {port}}}"), "queue_depth"));
+    assert_eq!(all(&none, ""), about("x", "it is not running").replace("pods/x", "all pods"));
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn loopback_and_credentials_take_a_word() {
         format!("{REFUSED} resolve: host has a loopback address, not allowed for pod IPs or templated hosts")
     );
     assert_eq!(pods[0].requests(), 0);
-    // Whatever else is allowed, nobody is led to the Kubernetes API.
+    // Whatever else is allowed, no URL leads to the Kubernetes API.
     kubernetes.set(PODS, vec![named("k", "127.0.0.1"), with(pod(0), "/status/podIP", json!("169.254.169.254"))]);
     let port_of_api = format!("pods: {{port: {}}}", kubernetes.address.port());
     let curious = server(&kubernetes, &config(&port_of_api, "queue_depth"));
@@ -251,7 +251,7 @@ fn selectors_of_other_kinds_go_by_names() {
         server.metric(&format!("namespaces/shop/services/*/queue_depth?labelSelector={selector}")).values()
     };
     assert_eq!(ask(""), "db 2, gone 3, web 1");
-    assert!(kubernetes.lists(SERVICES).is_empty(), "nobody is asked for what everybody has");
+    assert!(kubernetes.lists(SERVICES).is_empty(), "an empty selector needs no list");
     assert_eq!(ask("tier%20in%20(web,mute)"), "web 1");
     let call = kubernetes.lists(SERVICES).remove(0);
     assert!(call.header("accept").unwrap().starts_with("application/json;as=PartialObjectMetadataList;"));
@@ -279,8 +279,8 @@ fn an_api_server_that_lies_is_not_believed() {
         Reply::Say(200, json!({"kind": kind, "apiVersion": "v1", "metadata": {}, "items": items}).to_string())
     };
     // It ignores which pod was asked for.
-    let everybody = list("PodList", (0..3).map(pod).collect());
-    kubernetes.script(move |_| everybody.clone());
+    let every_pod = list("PodList", (0..3).map(pod).collect());
+    kubernetes.script(move |_| every_pod.clone());
     assert_eq!(one(&server, "web-1"), "web-1 1");
     assert_eq!(
         one(&server, "web-7"),
@@ -304,7 +304,7 @@ fn an_api_server_that_lies_is_not_believed() {
     ];
     for (number, (reply, expected)) in answers.into_iter().enumerate() {
         kubernetes.script(move |_| reply.clone());
-        // A selector of its own is a list that nobody remembers.
+        // A selector of its own is a list that is not cached.
         assert_eq!(all(&server, &format!("n%3D{number}")), expected);
     }
     // Once, whatever it was.
@@ -352,7 +352,7 @@ fn a_thousand_pods_on_few_threads_and_once_for_all() {
     assert_eq!(
         groups.iter().flat_map(|(_, pods)| pods).map(Upstream::requests).sum::<usize>(),
         COUNT,
-        "one fetch a pod, whoever asks"
+        "one fetch a pod, for all requests"
     );
     let calls = kubernetes.lists(PODS);
     let continued: BTreeSet<bool> = calls.iter().map(|call| call.path.contains("&continue=500")).collect();

@@ -13,9 +13,9 @@ mod prometheus;
 #[path = "promql/versions.rs"]
 mod versions;
 
-use metriclet::config::limits::ExpressionLimits;
-use metriclet::promql::evaluate::{self, Data, Element, Labels, Series, Times};
-use metriclet::promql::{self, Expr};
+use metriclet::internals::config::limits::ExpressionLimits;
+use metriclet::internals::promql::evaluate::{self, Data, Element, Labels, Series, Times};
+use metriclet::internals::promql::{self, Expr};
 use pages::Random;
 use prometheus::{Answer, Prometheus};
 

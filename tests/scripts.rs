@@ -103,7 +103,7 @@ fn deploy_refuses_what_the_cluster_would() {
     broken.run("deploy", &[]).refused(65, "metrics.yaml:2:1: error: the file: unknown key \"metric\"");
     let refused = Machine::cluster().installed("QUJD").answer("apply --dry-run=server*", "1", "");
     refused.run("deploy", &[]).refused(65, "the cluster does not take manifests/overlays/production");
-    // A certificate of somebody else's is not replaced, though its authority is not known.
+    // A certificate from elsewhere is not replaced, though its authority is not known.
     let alone = Machine::cluster().answer("*get secret *name*ca?.crt*", "0", "custom-metrics-apiserver-tls ");
     alone.run("deploy", &[]).refused(65, "expected the authority of its certificate in ca.crt, found none");
 }
@@ -155,7 +155,7 @@ fn deploy_leaves_another_adapter_alone() {
     let removed = registered.run("remove", &[]);
     assert!(!removed.changes().iter().any(|change| change.contains("apiservice")), "{:?}", removed.changes());
     let namespace = Machine::cluster().answer("*get namespace *part-of*", "0", "custom-metrics ");
-    assert_eq!(namespace.run("deploy", &[]).changes(), NEW[1..], "somebody else's namespace stays somebody else's");
+    assert_eq!(namespace.run("deploy", &[]).changes(), NEW[1..], "a namespace of another owner is not changed");
 
     let outcome = other().run("deploy", &["--take-over"]);
     let mut expected = NEW.to_vec();

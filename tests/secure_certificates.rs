@@ -1,4 +1,4 @@
-//! The serving certificate changes while the server runs: as a pair or not at all, and nobody notices.
+//! The serving certificate changes while the server runs: as a pair or not at all, and no client notices.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -33,7 +33,7 @@ fn told(secure: &Secure, text: &str) -> usize {
 }
 
 #[test]
-fn a_hundred_changes_fail_nobody() {
+fn a_hundred_changes_fail_no_client() {
     let mut secure = Secure::start(&[]);
     let identities: Vec<_> = (0..100).map(|_| SERVING.issue("localhost")).collect();
     let mut old = secure.client().connect();

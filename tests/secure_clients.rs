@@ -52,7 +52,7 @@ fn curl_is_answered() {
     let [cert, key] = [&cert, &key].map(|path| path.to_str().unwrap());
     let metric = curl(&["--cert", cert, "--key", key], &url(METRIC));
     assert!(metric.contains("\"value\": \"1\""), "{metric}");
-    // Two on one connection: the second one says that it was not connected anew.
+    // Two on one connection: the second one says that it reused the connection.
     let twice = ["--write-out", " %{http_code} %{num_connects}\n", &url("/livez")];
     assert_eq!(curl(&twice, &url("/livez")), "ok 200 1\nok 200 0\n");
     let head = curl(&["--head"], &url("/livez"));

@@ -169,7 +169,7 @@ fn a_known_client_may_say_more() {
     let long = "a".repeat(128 * 1_024);
     let received = client.converse(&format!("GET /livez HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"));
     assert_eq!(codes(&received), [413]);
-    // The last one that a stranger may send.
+    // The last one that an unverified client may send.
     let request = format!("GET /livez HTTP/1.1\r\nHost: a\r\n{}Connection: close\r\n\r\n", lines(62));
     assert_eq!(codes(&secure.client().converse(&request)), [200]);
 }

@@ -98,7 +98,7 @@ fn slow_handshakes_leave_the_rest_alone() {
 
 /// More of them than there are places: the oldest go, and who is known has places of its own.
 #[test]
-fn strangers_take_half_of_the_places_only() {
+fn unverified_clients_take_half_of_the_slots_only() {
     let (secure, held, mut good) = start(&["--max-connections", "400"]);
     let (resident, client) = (secure.resident(), secure.known_client());
     let slow = many(secure.server.address, |_| {});
@@ -218,7 +218,7 @@ fn running_out_of_files_passes() {
     assert_eq!((told(TOLD), told("accepting connections again")), (1, 1), "{:#?}", secure.server.seen);
 }
 
-/// An upstream that keeps everybody waiting.
+/// An upstream that keeps every request waiting.
 fn hanging() -> (Upstream, Gate) {
     let gate = Gate::default();
     let door = gate.clone();

@@ -1,4 +1,4 @@
-//! What unverified can make the log hold: nothing. Whoever can connect could fill a disk.
+//! Unverified clients write nothing to the log: otherwise any client could fill a disk.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test that fails says where")]
 
 mod common;

@@ -198,7 +198,7 @@ fn standings(secure: &Secure, identity: Option<&Identity>, version: &str) -> ([f
     (open, own(&page, "metriclet_unproven_client_certificates_total"))
 }
 
-/// No certificate kills a handshake: whoever sends it may have a bearer token to show.
+/// No certificate kills a handshake: the client may have a bearer token instead.
 #[test]
 fn every_client_certificate_gets_an_answer() {
     let fresh = || KeyPair::generate().unwrap();

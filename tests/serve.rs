@@ -299,7 +299,7 @@ fn a_hanging_source_leaves_the_rest_alone() {
     for (n, caller) in callers.into_iter().enumerate() {
         assert_eq!(Answer::read(caller).values(), format!("s{n} 5"));
     }
-    assert_eq!(good.requests(), 20, "without a cache each asks anew");
+    assert_eq!(good.requests(), 20, "without a cache each request is a fetch");
 }
 
 /// A request that waits when the signal comes gets its answer, and the process ends well.
@@ -329,7 +329,7 @@ fn signals_let_it_finish() {
     }
 }
 
-/// In a container nobody stands between it and the kernel, which gives process 1 no default actions.
+/// In a container it is process 1, for which the kernel has no default actions.
 #[test]
 fn signals_let_it_finish_as_process_one() {
     const UNSHARE: [&str; 4] = ["--pid", "--fork", "--mount-proc", "--kill-child"];

@@ -37,7 +37,7 @@ fn a_config_map_that_is_deleted_takes_no_trust_away() {
     let mut stream = connect(&secure, &FRONT_PROXIES.issue("front-proxy-client"));
     assert_eq!(as_master(&mut stream).values(), "web 1");
     let gone = without_config_map(&kubernetes);
-    // One that nobody trusts has it read again.
+    // An untrusted certificate has it read again.
     assert_eq!(as_master(&mut connect(&secure, &Authority::new("doubt").issue("doubt"))).code, 401);
     secure.server.wait_for("cannot read extension-apiserver-authentication: its ConfigMap is gone");
     assert_eq!(as_master(&mut stream).values(), "web 1");
@@ -48,7 +48,7 @@ fn a_config_map_that_is_deleted_takes_no_trust_away() {
     assert_eq!(as_master(&mut stream).code, 401);
 }
 
-/// With one authority for both and no names, anybody's certificate would do.
+/// With one authority for both and no names, every client's certificate would do.
 #[test]
 fn no_header_counts_before_the_clients_authority_is_known() {
     let kubernetes = Kubernetes::start();
@@ -62,7 +62,7 @@ fn no_header_counts_before_the_clients_authority_is_known() {
     let [authority, kubeconfig] = [&authority, &kubeconfig].map(|path| path.to_str().unwrap());
     let mut secure = secure(&page(), &["--requestheader-client-ca-file", authority, "--kubeconfig", kubeconfig]);
     secure.server.wait_for("cannot read extension-apiserver-authentication");
-    let mut stream = connect(&secure, &FRONT_PROXIES.issue("anybody"));
+    let mut stream = connect(&secure, &FRONT_PROXIES.issue("any-client"));
     assert_eq!(as_master(&mut stream).code, 401);
     assert!(!secure.server.seen.iter().any(|line| line.contains("one authority signs")), "it is not known yet");
     told.store(true, Ordering::Relaxed);

@@ -104,7 +104,7 @@ pub fn cpu_time(pid: u32) -> Result<f64> {
     Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
 }
 
-/// Serves `page` as Prometheus text to everybody, one connection after the other, until this process ends.
+/// Serves `page` as Prometheus text to every client, one connection after the other, until this process ends.
 pub fn upstream(page: Vec<u8>) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;

@@ -6,13 +6,13 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::api::message::{JSON, Origin, Request};
-use metriclet::api::{Answer, Api};
-use metriclet::config::file;
-use metriclet::config::limits::Limits;
-use metriclet::metrics::trace::Trace;
-use metriclet::source::waiting::Patience;
-use metriclet::telemetry::clock::{Clock, Now};
+use metriclet::internals::api::message::{JSON, Origin, Request};
+use metriclet::internals::api::{Answer, Api};
+use metriclet::internals::config::file;
+use metriclet::internals::config::limits::Limits;
+use metriclet::internals::metrics::trace::Trace;
+use metriclet::internals::source::waiting::Patience;
+use metriclet::internals::telemetry::clock::{Clock, Now};
 use serde_json::Value;
 
 const CONFIG: &[u8] = b"
@@ -43,7 +43,7 @@ fuzz_target!(|input: (&str, &str, Option<&str>, Option<&str>)| {
     let answer = || api.answer(&request, Patience::NONE, *now, &mut Trace::off());
     let Answer::Reply(reply) = answer() else { return };
     assert!((200..600).contains(&reply.code));
-    if reply.content_type == JSON {
+    if reply.media_type == JSON {
         let body: Value = serde_json::from_slice(&reply.body).expect("JSON");
         if body["kind"] == "Status" {
             assert_eq!(body["code"], reply.code);

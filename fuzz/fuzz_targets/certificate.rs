@@ -5,7 +5,7 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::parse::certificate::Certificate;
+use metriclet::internals::parse::certificate::Certificate;
 use rcgen::{CertificateParams, DnType, KeyPair};
 
 static REAL: LazyLock<Vec<u8>> = LazyLock::new(|| {

@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::config::file;
-use metriclet::config::limits::{ConfigLimits, Limits};
-use metriclet::config::problem::Excerpts;
+use metriclet::internals::config::file;
+use metriclet::internals::config::limits::{ConfigLimits, Limits};
+use metriclet::internals::config::problem::Excerpts;
 
 fuzz_target!(|data: &[u8]| {
     let limits = Limits {

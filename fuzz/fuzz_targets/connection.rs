@@ -5,9 +5,9 @@
 use std::sync::{Arc, LazyLock};
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::config::limits::{ConnectionLimits, Limits};
-use metriclet::parse::head;
-use metriclet::server::secure::harness::{Conversation, Setup, beginning};
+use metriclet::internals::config::limits::{ConnectionLimits, Limits};
+use metriclet::internals::parse::head;
+use metriclet::internals::server::secure::harness::{Conversation, Setup, beginning};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::parse::duration::{format, parse};
+use metriclet::internals::parse::duration::{format, parse};
 
 fuzz_target!(|text: &str| {
     let Ok(duration) = parse(text) else { return };

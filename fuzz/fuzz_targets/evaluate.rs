@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::promql::evaluate::{self, Data, Element, EvalError, Labels, Sample, Series, Times};
-use metriclet::promql::{Expr, Limits, NAME_LABEL};
+use metriclet::internals::promql::evaluate::{self, Data, Element, EvalError, Labels, Sample, Series, Times};
+use metriclet::internals::promql::{Expr, Limits, NAME_LABEL};
 
 const LIMITS: Limits = Limits { bytes: 512, depth: 8, nodes: 40, regex: 16 * 1024 };
 const NOW: i64 = 1_000_000;

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::promql::{Expr, Limits};
+use metriclet::internals::promql::{Expr, Limits};
 
 const LIMITS: Limits = Limits { bytes: 512, depth: 8, nodes: 40, regex: 16 * 1024 };
 

@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::parse::head::{self, Head, HeadError, HeadLimits};
+use metriclet::internals::parse::head::{self, Head, HeadError, HeadLimits};
 
 const LIMITS: HeadLimits = HeadLimits { bytes: 1_024, headers: 16 };
 

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::parse::json::{JsonExpr, JsonLimits, PageLimits, parse_page};
+use metriclet::internals::parse::json::{JsonExpr, JsonLimits, PageLimits, parse_page};
 use serde_json::Value;
 
 const PAGE: PageLimits = PageLimits { depth: 8, values: 256 };

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::parse::path::{self, ApiPath};
+use metriclet::internals::parse::path::{self, ApiPath};
 
 const MAX: usize = 512;
 

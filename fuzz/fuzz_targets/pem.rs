@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::parse::pem::certificates;
+use metriclet::internals::parse::pem::certificates;
 
 fuzz_target!(|text: &[u8]| {
     let Ok(read) = certificates(text) else { return };

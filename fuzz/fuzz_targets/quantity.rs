@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::parse::quantity::{self, Milli, NotServable};
+use metriclet::internals::parse::quantity::{self, Milli, NotServable};
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(text) = str::from_utf8(data) {

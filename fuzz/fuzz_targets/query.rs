@@ -4,7 +4,7 @@
 use std::fmt::Write;
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::parse::query;
+use metriclet::internals::parse::query;
 
 const MAX: usize = 1024;
 

@@ -1,10 +1,10 @@
 //! Queries: what is narrowed to a namespace is still an expression, and every selector of it carries the namespace.
 //!
-//! The first line is what the namespace is called, which nobody has checked here; what follows is the expression.
+//! The first line is what the namespace is called, which is not checked here; what follows is the expression.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::promql::{Expr, Grouping, Limits, MatchOp, Matcher, QueryTemplate, Scope};
+use metriclet::internals::promql::{Expr, Grouping, Limits, MatchOp, Matcher, QueryTemplate, Scope};
 
 const LIMITS: Limits = Limits { bytes: 512, depth: 8, nodes: 40, regex: 16 * 1024 };
 

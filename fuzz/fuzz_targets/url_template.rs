@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::parse::url_template::{Placeholder, Template, Values};
+use metriclet::internals::parse::url_template::{Placeholder, Template, Values};
 
 const MAX: usize = 256;
 

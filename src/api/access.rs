@@ -1,5 +1,5 @@
-//! May they? Discovery may everybody who is known; metrics and the rest as the Kubernetes API says, asked with the very
-//! attributes by which the request is routed.
+//! Authorization. Any authenticated user may use discovery; for metrics and all else the Kubernetes API reviews access, by the
+//! attributes that also route the request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,46 +18,46 @@ use crate::kube_api::error::CallError;
 use crate::parse::path::{ApiPath, Attributes, GROUP, MetricPath};
 use crate::telemetry::clock::Now;
 
-/// Members may everything: for them nobody is asked, so that an outage of the Kubernetes API locks nobody out.
+/// Members have full access without a review, so that an outage of the Kubernetes API does not lock them out.
 const MASTERS: &str = "system:masters";
 
-/// Tells who may do what.
+/// Authorizes requests.
 pub struct Access {
     reviewer: Option<Arc<Client>>,
-    /// Paths that anybody may ask for, known or not; with `*` at its end any that begins so.
+    /// Paths that need no authorization; one that ends in `*` stands for all that start with it.
     always_allowed: Vec<String>,
     answers: Cache<(SubjectAccessReviewSpec, Via), Result<Answer, CallError>>,
     limits: Limits,
 }
 
-/// Why they may not.
+/// Why a request is not authorized.
 #[derive(Debug)]
 pub enum AuthorizationError {
-    /// The Kubernetes API says no.
+    /// The Kubernetes API denied access.
     Forbidden(Box<Forbidden>),
-    /// It did not answer, or there is none.
+    /// The Kubernetes API did not answer, or none is configured.
     Unavailable(String),
-    /// It would have to be asked, and the caller does not wait.
+    /// The Kubernetes API has to be called, and the caller does not wait.
     WouldWait,
 }
 
-/// A no, in the words that users know.
+/// A denial, in the words of Kubernetes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forbidden {
-    /// What was asked.
+    /// What was reviewed.
     pub question: SubjectAccessReviewSpec,
-    /// Why not; may be empty.
+    /// The authorizer's reason; may be empty.
     pub reason: String,
 }
 
 impl Access {
-    /// `reviewer` is asked.
+    /// `reviewer` reviews access.
     pub fn new(reviewer: Option<Arc<Client>>, always_allowed: Vec<String>, limits: &Limits) -> Self {
         let answers = Cache::new(limits.review.cached_access, limits.review.cached_bytes);
         Self { reviewer, always_allowed, answers, limits: limits.clone() }
     }
 
-    /// Whether anybody may ask for this path, without being known: health, for probes.
+    /// Whether this path needs no authorization: health, for probes.
     pub fn is_open(&self, path: &str) -> bool {
         self.always_allowed.iter().any(|open| match open.strip_suffix('*') {
             Some(start) => path.starts_with(start),
@@ -65,10 +65,10 @@ impl Access {
         })
     }
 
-    /// Whether `user` may do this; `path` is `None` for what names nothing.
+    /// Authorizes `user`; `path` is `None` if the target is no path of the API.
     ///
     /// # Errors
-    /// If not, or if nobody can say; see [`AuthorizationError`].
+    /// If access is denied or cannot be reviewed; see [`AuthorizationError`].
     pub fn authorize(
         &self,
         user: &User,
@@ -97,15 +97,15 @@ impl Access {
             }
         };
         let no = || Err(Forbidden { question: asked(), reason: String::new() }.into());
-        // What a caller controls of a question bounds what it takes to remember the answer.
+        // The texts that a caller controls are what a cached answer costs.
         let cost = 256 + size(&user.info) + target.len();
         match path {
-            // Whatever anybody may ask for is open. Nor do unverified get to make us ask the Kubernetes API.
+            // Open paths have been answered already, and an anonymous client must not cause calls to the Kubernetes API.
             _ if user.via == Via::Anonymous => no(),
             Some(ApiPath::Metric(_) | ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..)) => {
                 self.ask(asked(), user.via, cost, wait, now)
             }
-            // Discovery, OpenAPI, and what is not there: it tells nothing that is anybody's secret.
+            // Discovery, OpenAPI, and unknown paths: they hold no secret.
             _ if user.is_authenticated() => Ok(()),
             _ => no(),
         }

@@ -88,7 +88,7 @@ impl AuthFilter {
 }
 
 /// Counts the outcome of a request over the network; once, however often it was checked before it was answered.
-pub fn count(outcome: &Result<Authorized, Rejection>, counters: &Counters) {
+pub(crate) fn count(outcome: &Result<Authorized, Rejection>, counters: &Counters) {
     let (authentication, authorization) = match outcome {
         Ok(Authorized::Open) | Err(Rejection::WouldWait(_)) => return,
         Ok(Authorized::Granted) => (Attempts::SUCCESS, Some(Attempts::SUCCESS)),

@@ -6,8 +6,8 @@ use serde_json::json;
 
 use super::message::{JSON, Reply};
 use crate::kube::discovery::{ApiGroup, ApiGroupList, ApiResource, ApiResourceList, RootPaths};
-use crate::metrics::rules::Rules;
-use crate::parse::path::{OpenApi, Version};
+use crate::metrics::rules::{PrintedKey, Rules};
+use crate::parse::path::{GROUP as GROUP_NAME, OpenApi, Version};
 
 /// `GET /version`, the keys that Kubernetes' own servers have.
 #[derive(Debug, Serialize)]
@@ -31,18 +31,18 @@ static GROUP: Lazy<ApiGroup> = Lazy::new(ApiGroup::new);
 static ROOT: Lazy<RootPaths> = Lazy::new(RootPaths::new);
 
 /// `/` with 200, and the same body with 404 for every path that is none of ours.
-pub fn root(code: u16, pretty: bool) -> Reply {
+pub(crate) fn root(code: u16, pretty: bool) -> Reply {
     Reply::json(code, &*ROOT, pretty)
 }
 
 /// `/version`, indented as everywhere.
-pub fn version() -> Reply {
+pub(crate) fn version() -> Reply {
     Reply::json(200, &*VERSION, true)
 }
 
 /// `/openapi/v2` and `/openapi/v3`, which describe nothing. Without them a kube-apiserver 1.37 logs an error for each
 /// version, and again whenever its APIService changes.
-pub fn openapi(version: OpenApi, pretty: bool) -> Reply {
+pub(crate) fn openapi(version: OpenApi, pretty: bool) -> Reply {
     let info = json!({"title": env!("CARGO_PKG_NAME"), "version": VERSION.git_version});
     let document = match version {
         OpenApi::V2 => json!({"swagger": "2.0", "info": info, "paths": {}}),
@@ -52,17 +52,17 @@ pub fn openapi(version: OpenApi, pretty: bool) -> Reply {
 }
 
 /// `/apis`.
-pub fn groups(pretty: bool) -> Reply {
+pub(crate) fn groups(pretty: bool) -> Reply {
     Reply::json(200, &*GROUPS, pretty)
 }
 
 /// `/apis/custom.metrics.k8s.io`.
-pub fn group(pretty: bool) -> Reply {
+pub(crate) fn group(pretty: bool) -> Reply {
     Reply::json(200, &*GROUP, pretty)
 }
 
 /// `/apis/custom.metrics.k8s.io/{version}`: every metric that is configured, whether or not it can be served now.
-pub fn resources(version: Version, rules: &Rules, pretty: bool) -> Reply {
+pub(crate) fn resources(version: Version, rules: &Rules, pretty: bool) -> Reply {
     let print = |pretty| {
         let listed = rules.listed().into_iter();
         let resources = listed.map(|(resource, metric, namespaced)| ApiResource::new(resource, metric, namespaced));
@@ -71,6 +71,6 @@ pub fn resources(version: Version, rules: &Rules, pretty: bool) -> Reply {
     if pretty {
         return print(true);
     }
-    let body = rules.printed(version, || print(false).body);
-    Reply { code: 200, content_type: JSON, body: body.to_vec() }
+    let key = PrintedKey { group: GROUP_NAME, version, media_type: JSON };
+    Reply::new(200, JSON, rules.printed(key, || print(false).body).as_slice())
 }

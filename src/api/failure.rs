@@ -10,24 +10,24 @@ use crate::source::waiting::Waiting;
 
 /// Turns failures into Statuses whose message is at most `max` bytes.
 #[derive(Clone, Copy, Debug)]
-pub struct Failures {
+pub(crate) struct Failures {
     /// Length of a message, in bytes.
     pub max: usize,
 }
 
 impl Failures {
     /// 400: the request cannot be understood.
-    pub fn bad_request(self, why: &impl Display) -> Status {
+    pub(crate) fn bad_request(self, why: &impl Display) -> Status {
         self.status(Reason::BadRequest, why)
     }
 
     /// 400, or 413 where it is for size: the request's head is not one that we take.
-    pub fn head(self, error: &HeadError) -> Status {
+    pub(crate) fn head(self, error: &HeadError) -> Status {
         self.status(if error.too_large() { Reason::RequestEntityTooLarge } else { Reason::BadRequest }, error)
     }
 
-    /// Why somebody does not come in. (One who would wait is not answered yet.)
-    pub fn rejection(self, rejection: &Rejection) -> Status {
+    /// Why a request is not authenticated or authorized. (One that would wait has no reply yet.)
+    pub(crate) fn rejection(self, rejection: &Rejection) -> Status {
         match rejection {
             Rejection::Unauthorized => self.status(Reason::Unauthorized, &"Unauthorized"),
             Rejection::Forbidden(forbidden) => {
@@ -51,17 +51,17 @@ impl Failures {
     }
 
     /// 405, in Kubernetes' own words.
-    pub fn method(self) -> Status {
+    pub(crate) fn method(self) -> Status {
         self.status(Reason::MethodNotAllowed, &"the server does not allow this method on the requested resource")
     }
 
     /// 406.
-    pub fn not_acceptable(self) -> Status {
+    pub(crate) fn not_acceptable(self) -> Status {
         self.status(Reason::NotAcceptable, &"only the following media types are accepted: application/json")
     }
 
     /// 503: the queue for this is full, or the request's deadline passed in it.
-    pub fn overloaded(self, waiting: Waiting) -> Status {
+    pub(crate) fn overloaded(self, waiting: Waiting) -> Status {
         let why = match waiting {
             Waiting::Source(_) => "too many requests are waiting for slow sources",
             Waiting::KubernetesLists => "too many requests are waiting for lists from the Kubernetes API",
@@ -73,12 +73,12 @@ impl Failures {
     }
 
     /// 500: a bug of ours.
-    pub fn bug(self) -> Status {
+    pub(crate) fn bug(self) -> Status {
         self.status(Reason::InternalError, &"Internal error occurred: a bug in metriclet; its log says where")
     }
 
     /// Whatever kept a metric from being answered.
-    pub fn metric(self, failure: &Failure) -> Status {
+    pub(crate) fn metric(self, failure: &Failure) -> Status {
         let reason = match failure {
             Failure::BadRequest(_) => Reason::BadRequest,
             Failure::NotFound(_) => Reason::NotFound,

@@ -7,7 +7,7 @@ use crate::parse::escape::Escaped;
 use crate::parse::path::Probe;
 use crate::parse::query::Query;
 
-/// The facts that health is made of; whoever knows them sets them.
+/// The facts that health checks report, set where they are known.
 #[derive(Debug, Default)]
 pub struct Health {
     configured: AtomicBool,
@@ -20,12 +20,12 @@ pub struct Health {
 type Check = (&'static str, bool);
 
 impl Health {
-    /// The configuration was read once, with whatever outcome: discovery can be served.
+    /// The configuration was read once, valid or not: discovery can be served.
     pub fn set_configured(&self) {
         self.configured.store(true, Ordering::Relaxed);
     }
 
-    /// It is known whom to trust, or nobody has to be trusted.
+    /// The authorities to trust are known, or none is needed.
     pub fn set_trusted(&self) {
         self.trusted.store(true, Ordering::Relaxed);
     }
@@ -35,7 +35,7 @@ impl Health {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Requests wait for workers that do not come.
+    /// Requests wait, and no worker takes them.
     pub fn set_stuck(&self, stuck: bool) {
         self.stuck.store(stuck, Ordering::Relaxed);
     }

@@ -45,8 +45,10 @@ impl<'a> Request<'a> {
 pub struct Reply {
     /// HTTP status code.
     pub code: u16,
-    /// Bare media type, or with parameters for text.
-    pub content_type: &'static str,
+    /// The body's media type, with its parameters.
+    pub media_type: &'static str,
+    /// Header fields of this reply alone; see [`Reply::headers`].
+    pub extra_headers: Vec<(&'static str, String)>,
     /// The body.
     pub body: Vec<u8>,
 }
@@ -55,9 +57,14 @@ pub struct Reply {
 pub const JSON: &str = "application/json";
 
 /// Plain text of health checks.
-pub const TEXT: &str = "text/plain; charset=utf-8";
+pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
 impl Reply {
+    /// A body of this media type.
+    pub fn new(code: u16, media_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
+        Self { code, media_type, extra_headers: Vec::new(), body: body.into() }
+    }
+
     /// JSON with one newline at its end; indented by two spaces if `pretty`.
     pub fn json(code: u16, value: &impl Serialize, pretty: bool) -> Self {
         // Room for the answer about one object, so that it is written in one go.
@@ -71,11 +78,47 @@ impl Reply {
             body.clear();
         }
         body.push(b'\n');
-        Self { code, content_type: JSON, body }
+        Self::new(code, JSON, body)
     }
 
     /// Plain text.
     pub fn text(code: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { code, content_type: TEXT, body: body.into() }
+        Self::new(code, TEXT, body)
+    }
+
+    /// The same with one more header field.
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.extra_headers.push((name, value.into()));
+        self
+    }
+
+    /// The header fields that every listener sends, beside those of the connection. Like Kubernetes' own servers, it forbids
+    /// caching everywhere, and guessing of types where the body is text.
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let no_sniff = self.media_type.starts_with("text/").then_some(("X-Content-Type-Options", "nosniff"));
+        [("Content-Type", self.media_type), ("Cache-Control", "no-cache, private")]
+            .into_iter()
+            .chain(no_sniff)
+            .chain(self.extra_headers.iter().map(|(name, value)| (*name, value.as_str())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sends_headers_by_media_type() {
+        let headers = |reply: &Reply| {
+            reply.headers().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>().join("; ")
+        };
+        assert_eq!(
+            headers(&Reply::json(405, &(), false).with_header("Allow", "GET")),
+            "Content-Type: application/json; Cache-Control: no-cache, private; Allow: GET"
+        );
+        assert_eq!(
+            headers(&Reply::text(200, "ok")),
+            "Content-Type: text/plain; charset=utf-8; Cache-Control: no-cache, private; X-Content-Type-Options: nosniff"
+        );
     }
 }

@@ -1,15 +1,15 @@
 //! One request from its path to its reply: the route, authentication and authorization, then the metric's values, or a Status
 //! that says why there are none.
 
-pub mod access;
-pub mod auth;
-pub mod discovery;
-pub mod failure;
-pub mod health;
-pub mod identity;
-pub mod message;
+pub(crate) mod access;
+pub(crate) mod auth;
+pub(crate) mod discovery;
+pub(crate) mod failure;
+pub(crate) mod health;
+pub(crate) mod identity;
+pub(crate) mod message;
 mod negotiate;
-pub mod peer;
+pub(crate) mod peer;
 
 use std::sync::Arc;
 
@@ -35,7 +35,8 @@ use crate::telemetry::process::Process;
 use auth::{AuthFilter, Authorized, Rejection};
 use failure::Failures;
 use health::Health;
-use message::{Origin, Reply, Request};
+use message::{JSON, Origin, Reply, Request};
+use negotiate::Transforms;
 use peer::Peer;
 
 /// The API behind every listener.
@@ -102,28 +103,28 @@ impl Api {
         let _ = self.auth.set(auth);
     }
 
-    /// Who tells who comes in.
+    /// The filter that authenticates and authorizes requests over the network.
     pub fn auth(&self) -> Option<&AuthFilter> {
         self.auth.get()
     }
 
-    /// What a client is that presented these certificates.
+    /// The class of a client that presented these certificates.
     pub fn client_class(&self, peer: Option<&Peer>) -> ClientClass {
         let identity = self.auth.get().map(|auth| &auth.identity);
         identity.map_or(ClientClass::Unverified, |identity| identity.client_class(peer, self.clock.now()))
     }
 
-    /// What is counted.
+    /// The counters.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// The same, for those who outlive a borrow.
+    /// The counters, to keep.
     pub fn shared_counters(&self) -> Arc<Counters> {
         self.counters.clone()
     }
 
-    /// Answers a call, waiting only as `patience` allows. `since` is when it came in.
+    /// Answers a request, waiting only as `patience` allows. `since` is when it came in.
     pub fn answer(&self, request: &Request<'_>, patience: Patience, since: Now, trace: &mut Trace) -> Answer {
         let (raw_path, raw_query) = match request.target.split_once('?') {
             Some((path, query)) => (path, Some(query)),
@@ -144,7 +145,7 @@ impl Api {
         };
         let reply = match result {
             Ok(reply) => reply,
-            Err(Stop::Status(status)) => Reply::json(status.code(), &status, pretty),
+            Err(Stop::Status(status)) => status_reply(&status, pretty),
             Err(Stop::WouldWait(waiting)) => return Answer::WouldWait(waiting),
         };
         auth::count(&authorized, &self.counters);
@@ -179,7 +180,7 @@ impl Api {
     pub fn refused_head(&self, error: &HeadError) -> Reply {
         let status = self.failures().head(error);
         self.counters.request(Route::Other, status.code(), std::time::Duration::ZERO);
-        Reply::json(status.code(), &status, false)
+        status_reply(&status, false)
     }
 
     /// Counts a failure under the route of its request, so that alerts on failing metric requests see it.
@@ -188,10 +189,10 @@ impl Api {
         let route = path::parse(path, self.limits.request.path).as_ref().map_or(Route::Other, counted_as);
         let took = self.clock.now().monotonic.saturating_duration_since(since.monotonic);
         self.counters.request(route, status.code(), took);
-        Reply::json(status.code(), status, false)
+        status_reply(status, false)
     }
 
-    /// Lets pass who may.
+    /// Authenticates and authorizes a request.
     fn authorize(
         &self,
         request: &Request<'_>,
@@ -222,7 +223,7 @@ impl Api {
             ApiPath::Health(probe, check) => Ok(self.health.answer(*probe, check.as_deref(), query)),
             ApiPath::OwnMetrics => Ok(self.own_metrics()),
             ApiPath::VersionInfo | ApiPath::OpenApi(_) | ApiPath::Groups | ApiPath::Group | ApiPath::Resources(_) => {
-                self.check(request, negotiate::Route::Discovery)?;
+                self.check(request, Transforms::Ignored)?;
                 Ok(match path {
                     ApiPath::Groups => discovery::groups(pretty),
                     ApiPath::Group => discovery::group(pretty),
@@ -232,17 +233,17 @@ impl Api {
                 })
             }
             ApiPath::Metric(path) => {
-                self.check(request, negotiate::Route::Object)?;
+                self.check(request, Transforms::Refused)?;
                 self.metric(path, query, patience, pretty, trace)
             }
         }
     }
 
     /// Only GET, and only for callers that take JSON.
-    fn check(&self, request: &Request<'_>, route: negotiate::Route) -> Result<(), Status> {
+    fn check(&self, request: &Request<'_>, transforms: Transforms) -> Result<(), Status> {
         if request.method != "GET" {
             Err(self.failures().method())
-        } else if !negotiate::takes_json(request.header("Accept"), route) {
+        } else if negotiate::negotiate(request.header("Accept"), &[JSON], transforms).is_none() {
             Err(self.failures().not_acceptable())
         } else {
             Ok(())
@@ -296,11 +297,20 @@ impl Api {
 
     fn own_metrics(&self) -> Reply {
         let page = exposition::page(&self.counters, &Process::read(), self.started, env!("CARGO_PKG_VERSION"));
-        Reply { code: 200, content_type: exposition::CONTENT_TYPE, body: page.into_bytes() }
+        Reply::new(200, exposition::CONTENT_TYPE, page)
     }
 
     fn failures(&self) -> Failures {
         Failures { max: self.limits.answer.message }
+    }
+}
+
+fn status_reply(status: &Status, pretty: bool) -> Reply {
+    let reply = Reply::json(status.code(), status, pretty);
+    match status.code() {
+        // RFC 9110 §15.5.6 demands it.
+        405 => reply.with_header("Allow", "GET"),
+        _ => reply,
     }
 }
 

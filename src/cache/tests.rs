@@ -63,7 +63,7 @@ fn passes_over_what_does_not_cover() {
     assert_eq!(cache.get(&"a", now, Wait::No, odd, never), Outcome::Value(Arc::new(1)));
     assert_eq!(cache.get(&"a", now, Wait::No, even, never), Outcome::WouldWait);
     let nested = || {
-        // Who is content with what is there does not wait for this load.
+        // A caller that is content with the kept value does not wait for this load.
         assert_eq!(cache.get(&"a", now, Wait::Until(now), odd, never), Outcome::Value(Arc::new(1)));
         assert_eq!(cache.get(&"a", now, Wait::No, even, never), Outcome::WouldWait);
         Loaded { value: 2, until: now + SECOND, cost: 1, shared: true }
@@ -196,7 +196,7 @@ fn wakes_those_who_wait_for_a_load_that_panics() {
     load(&cache, "a", later, SECOND, 1);
 }
 
-/// Nobody asks again for the pages of pods that are gone.
+/// The pages of deleted pods are not requested again.
 #[test]
 fn drops_what_is_long_past_its_time() {
     let (cache, now) = (Cache::new(100, 100), Instant::now());

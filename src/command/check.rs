@@ -9,7 +9,7 @@ use crate::config::limits::Limits;
 use crate::config::problem::{Excerpts, Severity};
 
 /// Runs the command.
-pub fn run(check: &Check, limits: &Limits) -> ExitCode {
+pub(crate) fn run(check: &Check, limits: &Limits) -> ExitCode {
     let bytes = match origin::read(&check.file, limits) {
         Ok(bytes) => bytes,
         Err(why) => return fail(exit::NO_INPUT, &why),

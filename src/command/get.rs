@@ -23,7 +23,7 @@ use crate::telemetry::log;
 const MOMENT: Duration = Duration::from_millis(250);
 
 /// Runs the command.
-pub fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
+pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
     // Events are printed here; log lines would say the same twice.
     log::start(get.verbosity.saturating_sub(1), true, clock.clone());
     let api = Arc::new(Api::unconfigured(limits, clock));
@@ -58,7 +58,7 @@ pub fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
         );
     }
     match (reply.code, get.output) {
-        (200, Output::Table) if reply.content_type == JSON => print(&table(&reply.body)),
+        (200, Output::Table) if reply.media_type == JSON => print(&table(&reply.body)),
         (200, _) => print(&String::from_utf8_lossy(&reply.body)),
         (code, Output::Json) => {
             print(&String::from_utf8_lossy(&reply.body));

@@ -13,7 +13,7 @@ use crate::kube_api::kubeconfig;
 use crate::kube_api::target::Target;
 use crate::metrics::objects::Objects;
 
-/// Has metrics ask for objects, if there is anybody to ask.
+/// Lets metrics list objects, if there is a Kubernetes API.
 ///
 /// # Errors
 /// What is wrong with the kubeconfig.

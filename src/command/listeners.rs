@@ -34,7 +34,7 @@ pub(super) struct Listeners {
     pulse: Pulse,
 }
 
-/// When somebody who looks every second last did.
+/// When the loop that runs each second ran last.
 struct Pulse(Instant);
 
 /// The secure listener and the files of its certificate.
@@ -71,7 +71,7 @@ impl Listeners {
                 Some(Followed::start(flags, kubeconfig, api, &threads.workers(), on_failure("secure"))?)
             }
             None => {
-                // Nobody comes in over the network.
+                // No request comes over the network.
                 api.health().set_trusted();
                 None
             }
@@ -106,7 +106,7 @@ impl Listeners {
     pub(super) fn tick(&mut self) {
         let alive = self.threads.workers().is_alive();
         let serving = self.secure.as_ref().is_none_or(|followed| followed.secure.is_alive());
-        // After the whole process stood still nobody had time for a sign of life yet.
+        // After the whole process stood still, no thread has had time for a sign of life yet.
         if !self.pulse.stood_still(self.clock.now().monotonic, self.limits.workers.stall / 2) {
             self.api.health().set_stuck(!(alive && serving));
         }
@@ -148,7 +148,7 @@ impl Listeners {
 }
 
 impl Pulse {
-    /// Whether nobody has looked for so long.
+    /// Whether the loop has not run for so long.
     fn stood_still(&mut self, now: Instant, long: Duration) -> bool {
         now.saturating_duration_since(std::mem::replace(&mut self.0, now)) > long
     }
@@ -202,7 +202,7 @@ impl Followed {
     }
 }
 
-/// Sets up who may come in over the network, and follows whom to trust.
+/// Sets up authentication and authorization for the network, and follows the trusted authorities.
 fn auth(flags: &Access, kubeconfig: Option<&PathBuf>, api: &Arc<Api>, limits: &Limits) -> Result<(), StartError> {
     let client = |own: &Option<PathBuf>| kubernetes::client(own.as_ref().or(kubeconfig), api, limits);
     let authentication = client(&flags.authentication_kubeconfig).map_err(StartError::File)?;
@@ -214,7 +214,7 @@ fn auth(flags: &Access, kubeconfig: Option<&PathBuf>, api: &Arc<Api>, limits: &L
     let follower = Follower::start(api.clone(), flags.clone(), authentication, limits).map_err(StartError::File)?;
     if shut {
         warn!(
-            "there is no Kubernetes API to ask: over HTTPS only front proxies get discovery, and nobody gets metrics"
+            "no Kubernetes API is configured: over HTTPS front proxies get discovery only, and no client gets metrics"
         );
     }
     follower.follow().map_err(|failure| StartError::System(format!("cannot start a thread: {failure}")))

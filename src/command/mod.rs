@@ -1,14 +1,14 @@
 //! The commands, one file each, and what they share: exit codes and printing.
 
-pub mod certs;
-pub mod check;
+pub(crate) mod certs;
+pub(crate) mod check;
 mod event;
-pub mod get;
+pub(crate) mod get;
 mod kubernetes;
 mod listeners;
-pub mod origin;
-pub mod probe;
-pub mod serve;
+pub(crate) mod origin;
+pub(crate) mod probe;
+pub(crate) mod serve;
 mod trust;
 
 use std::fmt::Display;
@@ -34,20 +34,20 @@ pub mod exit {
 }
 
 /// Prints to stdout; a closed pipe is no error.
-pub fn print(text: &str) -> ExitCode {
+pub(crate) fn print(text: &str) -> ExitCode {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
     ExitCode::SUCCESS
 }
 
 /// Prints one line to stderr and ends with `code`.
-pub fn fail(code: u8, why: &dyn Display) -> ExitCode {
+pub(crate) fn fail(code: u8, why: &dyn Display) -> ExitCode {
     tell(&format_args!("metriclet: {why}"));
     ExitCode::from(code)
 }
 
 /// Prints one line to stderr.
-pub fn tell(line: &dyn Display) {
+pub(crate) fn tell(line: &dyn Display) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 

@@ -17,7 +17,7 @@ use crate::config::watch::Watched;
 
 /// A configuration that is in force, and the file it is read from, if any.
 #[derive(Debug)]
-pub struct Live {
+pub(crate) struct Live {
     file: Option<Watched>,
     limits: Limits,
 }
@@ -28,7 +28,7 @@ impl Live {
     ///
     /// # Errors
     /// The exit code for flags that mean nothing; the reason is printed.
-    pub fn start(api: &Api, origin: &Origin, limits: &Limits) -> Result<Self, ExitCode> {
+    pub(crate) fn start(api: &Api, origin: &Origin, limits: &Limits) -> Result<Self, ExitCode> {
         let Origin::File(path) = origin else {
             install_once(api, origin, limits)?;
             return Ok(Self { file: None, limits: limits.clone() });
@@ -50,14 +50,14 @@ impl Live {
     }
 
     /// Reads the file again if it changed.
-    pub fn follow(&mut self, api: &Api) {
+    pub(crate) fn follow(&mut self, api: &Api) {
         if self.file.as_mut().is_some_and(Watched::changed) {
             self.reload(api);
         }
     }
 
     /// Reads the file again. What is in force stays so where the new one cannot be used.
-    pub fn reload(&mut self, api: &Api) {
+    pub(crate) fn reload(&mut self, api: &Api) {
         let Some(watched) = &mut self.file else { return };
         // A change that comes with a signal is read once.
         watched.changed();
@@ -98,7 +98,7 @@ impl Live {
 ///
 /// # Errors
 /// The exit code; the reason is printed.
-pub fn install_once(api: &Api, origin: &Origin, limits: &Limits) -> Result<(), ExitCode> {
+pub(crate) fn install_once(api: &Api, origin: &Origin, limits: &Limits) -> Result<(), ExitCode> {
     match origin {
         Origin::ByDefault => Err(fail(exit::USAGE, &"say where the values come from: --upstream URL or --config FILE")),
         Origin::Upstream { url, describes } => match file::simple(url, describes.clone(), limits) {
@@ -127,7 +127,7 @@ pub fn install_once(api: &Api, origin: &Origin, limits: &Limits) -> Result<(), E
 ///
 /// # Errors
 /// What was attempted, expected and found.
-pub fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, String> {
+pub(crate) fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, String> {
     bounded::read(path, limits.config.bytes).map_err(|why| {
         let cannot = format!("cannot read configuration {}", path.display());
         match why {

@@ -7,7 +7,7 @@ use crate::http::probe::{self, ProbeError};
 use crate::parse::escape::Escaped;
 
 /// Runs the command.
-pub fn run(url: &str) -> ExitCode {
+pub(crate) fn run(url: &str) -> ExitCode {
     match probe::get(url) {
         Ok((200, _)) => ExitCode::SUCCESS,
         Ok((code, body)) => {

@@ -25,7 +25,7 @@ use crate::telemetry::log;
 const TICK: Duration = Duration::from_secs(1);
 
 /// Runs the command.
-pub fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
+pub(crate) fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     log::start(serve.verbosity, false, clock.clone());
     if serve.listen == Listen::Off && serve.secure.is_none() {
         return fail(

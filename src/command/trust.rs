@@ -1,5 +1,5 @@
-//! Following whom the secure listener trusts: files that flags name, and for the rest the ConfigMap in which the
-//! kube-apiserver says whom it trusts itself.
+//! Follows the authorities that the secure listener trusts: the files that flags name, else the ConfigMap in which
+//! kube-apiserver publishes its own.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(super) struct Follower {
     files: Vec<Watched>,
     /// What the Kubernetes API has told; nothing in it if it has no ConfigMap.
     published: Option<Published>,
-    /// Whom we trust now, so that only changes are told.
+    /// The authorities that are trusted now, so that only changes are logged.
     parts: Option<Parts>,
     failing: bool,
 }
@@ -121,7 +121,7 @@ impl Follower {
         match outcome {
             Ok(published) => {
                 if std::mem::take(&mut self.failing) {
-                    info!("the Kubernetes API tells again whom it trusts");
+                    info!("reads extension-apiserver-authentication again");
                 }
                 self.published = Some(published);
                 match self.install() {
@@ -129,7 +129,9 @@ impl Follower {
                         self.api.health().set_trusted();
                         tell(changed);
                     }
-                    Err(why) => error!("whom the Kubernetes API trusts: {why}; the authorities before stay trusted"),
+                    Err(why) => error!(
+                        "authorities in extension-apiserver-authentication: {why}; the previous ones stay trusted"
+                    ),
                 }
                 true
             }
@@ -142,7 +144,7 @@ impl Follower {
         }
     }
 
-    /// Puts files and ConfigMap together; files win. Whether somebody else is trusted than before.
+    /// Joins files and ConfigMap; files win. Whether the trusted authorities changed.
     fn install(&mut self) -> Result<bool, String> {
         let (front_proxy, clients) = (self.front_proxy()?, self.clients()?);
         let parts = Parts { front_proxy: front_proxy.filter(|proxy| self.may_be_judged(proxy)), clients };
@@ -154,8 +156,8 @@ impl Follower {
         let (trust, open) = Trust::new(parts.front_proxy, parts.clients);
         if open {
             warn!(
-                "one authority signs for front proxies and for clients, and no names of front proxies are given: nobody \
-                 may speak for others, as anybody could; set --requestheader-allowed-names of the kube-apiserver"
+                "one authority signs for front proxies and for clients, and no names of front proxies are given: no \
+                 front proxy is trusted, as every client could act as one; set --requestheader-allowed-names of the kube-apiserver"
             );
         }
         auth.identity.install(trust);
@@ -211,7 +213,7 @@ fn longer(retry: Duration, longest: Duration) -> Duration {
     retry.saturating_mul(2).min(longest)
 }
 
-/// Told once it is so: whoever reads it may rely on it.
+/// Logged once it is so: readers may rely on it.
 fn tell(changed: bool) {
     if changed {
         info!("trusted authorities have changed");

@@ -20,7 +20,7 @@ const COUNTER_SUFFIXES: [&str; 4] = ["_total", "_count", "_sum", "_bucket"];
 
 /// Something wrong with a source or rule, and the key that is to blame.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub(crate) struct Finding {
     /// As the file has it: `certFile`.
     pub key: &'static str,
     /// Whether it stops the source or rule from being served.
@@ -30,12 +30,15 @@ pub struct Finding {
 }
 
 /// Checks a source by itself.
-pub fn source(source: &Source) -> Vec<Finding> {
+pub(crate) fn source(source: &Source) -> Vec<Finding> {
     let mut findings = Vec::new();
     credentials(source, &mut findings);
     // Pods speak of themselves alone; a server says of a series what it scraped it from.
     if source.namespaces == Namespaces::All && matches!(source.target, Target::Url(_)) {
-        findings.push(warning("namespaces", r#""*" lets whoever writes this page scale objects of every namespace"#));
+        findings.push(warning(
+            "namespaces",
+            r#""*" lets the program that serves this page scale objects of every namespace"#,
+        ));
     }
     if source.cache > HPA_SYNC {
         findings.push(warning("cache", "longer than the 15s between two HPA syncs, which then sees stale values"));
@@ -44,7 +47,7 @@ pub fn source(source: &Source) -> Vec<Finding> {
         findings.push(warning(
             "dangerAllowLoopback",
             match source.is_open() {
-                true => "whoever can name an object, or run a pod, can reach what listens on this machine alone",
+                true => "anyone who can name an object, or run a pod, can reach servers on this machine's loopback",
                 false => "without effect: the URL's host holds no placeholder",
             },
         ));
@@ -63,7 +66,7 @@ pub fn source(source: &Source) -> Vec<Finding> {
 }
 
 /// Checks a rule and the source that it uses.
-pub fn rule(rule: &Rule, source: &Source, limits: &Limits) -> Vec<Finding> {
+pub(crate) fn rule(rule: &Rule, source: &Source, limits: &Limits) -> Vec<Finding> {
     let mut findings = Vec::new();
     shape(rule, source, &mut findings);
     query(rule, source, &mut findings);
@@ -188,7 +191,7 @@ fn credentials(source: &Source, findings: &mut Vec<Finding>) {
     let listed = matches!(&source.namespaces, Namespaces::Only(names) if !names.is_empty());
     if open && !listed {
         let message = "a URL with placeholders and pods get credentials only with the namespaces listed one by one, or \
-                       whoever can name an object or run a pod could collect them";
+                       anyone who can name an object or run a pod could collect them";
         findings.push(error("namespaces", message));
     }
     if !source.is_https() {

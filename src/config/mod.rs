@@ -1,10 +1,10 @@
 //! What the user said (flags and file), checked, and every cap and timeout.
 
-pub mod check;
-pub mod cli;
-pub mod file;
-pub mod limits;
-pub mod model;
-pub mod problem;
-pub mod read;
-pub mod watch;
+pub(crate) mod check;
+pub(crate) mod cli;
+pub(crate) mod file;
+pub(crate) mod limits;
+pub(crate) mod model;
+pub(crate) mod problem;
+pub(crate) mod read;
+pub(crate) mod watch;

@@ -64,7 +64,7 @@ pub struct Source {
     pub cache: Duration,
     /// How `labelSelector` is honoured for `*`.
     pub label_selector: SelectorMode,
-    /// Files and names to prove who we are and who they are.
+    /// Credentials to send, and authorities to trust.
     pub credentials: Credentials,
     /// Lets a URL whose host holds a placeholder reach loopback addresses.
     pub danger_allow_loopback: bool,
@@ -92,7 +92,7 @@ pub struct Pods {
     pub path: String,
     /// Whether it is behind HTTPS.
     pub https: bool,
-    /// Whether pods on their node's own network count, where somebody else may have the port.
+    /// Whether pods on the host network are scraped, where another process may have the port.
     pub host_network: bool,
 }
 
@@ -309,7 +309,7 @@ impl Source {
         matches!(&self.target, Target::Url(url) if url.uses(placeholder))
     }
 
-    /// Whether the address is somebody else's to choose: an object's name, or the Kubernetes API's word for a pod.
+    /// Whether others choose the address: by an object's name, or by a pod's address.
     pub fn is_open(&self) -> bool {
         match &self.target {
             Target::Url(url) => url.host_is_templated(),
@@ -359,7 +359,7 @@ impl Namespaces {
 }
 
 impl Credentials {
-    /// Whether anything is sent that proves who we are.
+    /// Whether any credential is sent.
     pub fn secret(&self) -> bool {
         self.bearer_token_file.is_some() || self.basic.is_some() || !self.headers.is_empty() || self.cert_file.is_some()
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// Why a file was not read: what it is or does, to be said behind its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unreadable {
+pub(crate) enum Unreadable {
     /// There is none.
     Missing,
     /// We lack the permission.
@@ -24,7 +24,7 @@ pub enum Unreadable {
 ///
 /// # Errors
 /// If it cannot be read, or is larger.
-pub fn read(path: &Path, max: usize) -> Result<Vec<u8>, Unreadable> {
+pub(crate) fn read(path: &Path, max: usize) -> Result<Vec<u8>, Unreadable> {
     let mut bytes = Vec::new();
     // Opening a pipe waits for a writer.
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
@@ -42,7 +42,7 @@ pub fn read(path: &Path, max: usize) -> Result<Vec<u8>, Unreadable> {
 
 impl Unreadable {
     /// In words.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "not found",
             Self::Forbidden => "permission denied",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 /// What tells one version of a file from the next; any write changes the ctime at least.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub(crate) struct Stamp {
     device: u64,
     inode: u64,
     size: u64,
@@ -21,7 +21,7 @@ impl Stamp {
     ///
     /// # Errors
     /// If there is none, or it may not be looked at.
-    pub fn of(path: &Path) -> io::Result<Self> {
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let file = fs::metadata(path)?;
         Ok(Self {
             device: file.dev(),
@@ -35,24 +35,24 @@ impl Stamp {
 
 /// A file that is looked at again and again.
 #[derive(Debug)]
-pub struct Watched {
+pub(crate) struct Watched {
     path: PathBuf,
     seen: Option<Stamp>,
 }
 
 impl Watched {
     /// A file not yet looked at.
-    pub fn new(path: PathBuf) -> Self {
+    pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, seen: None }
     }
 
     /// Its path.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whether it changed, appeared or vanished since this was last asked.
-    pub fn changed(&mut self) -> bool {
+    pub(crate) fn changed(&mut self) -> bool {
         let now = Stamp::of(&self.path).ok();
         std::mem::replace(&mut self.seen, now) != now
     }

@@ -8,7 +8,7 @@ use super::resolve::Resolver;
 
 /// The addresses that URLs may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub(crate) enum Reach {
     /// All: the host is written in the configuration.
     Anywhere,
     /// Other machines, but not the Kubernetes API.

@@ -28,7 +28,7 @@ const IDLE: usize = 3;
 
 /// How agents are made.
 #[derive(Clone, Copy, Debug)]
-pub struct Options {
+pub(crate) struct Options {
     /// The addresses that may be reached.
     pub reach: Reach,
     /// Whether the scheme is `https`, which takes longer to connect.

@@ -11,14 +11,14 @@ use ureq::{Agent, BodyReader, RequestBuilder};
 
 use super::address::Reserved;
 use super::agent;
-pub use super::agent::Options;
+pub(crate) use super::agent::Options;
 use super::credentials::{Credentials, Current, Secrets};
 use super::error::FetchError;
 use super::resolve::Resolver;
 use crate::config::limits::Limits;
 
 /// Makes exchanges with the same credentials.
-pub struct Client {
+pub(crate) struct Client {
     options: Options,
     server_name: Option<String>,
     secrets: Secrets,
@@ -37,7 +37,7 @@ struct Authenticated {
 
 /// A request.
 #[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// The URL, `http` or `https`.
     pub url: &'a str,
     /// The Accept header.
@@ -50,7 +50,7 @@ pub struct Request<'a> {
 
 /// The body of a request.
 #[derive(Clone, Copy, Debug)]
-pub enum RequestBody<'a> {
+pub(crate) enum RequestBody<'a> {
     /// None: it is a GET.
     None,
     /// `application/x-www-form-urlencoded`
@@ -60,7 +60,7 @@ pub enum RequestBody<'a> {
 }
 
 /// A response whose head has come.
-pub struct Response {
+pub(crate) struct Response {
     status: u16,
     content_type: Option<String>,
     /// Why the body's length cannot be trusted, or its coding not be read.
@@ -76,7 +76,7 @@ struct ResponseBody {
 
 impl Client {
     /// Connects to nothing yet. `server_name` is the name to ask for and to verify in TLS instead of the URL's host.
-    pub fn new(
+    pub(crate) fn new(
         options: Options,
         credentials: Credentials,
         server_name: Option<String>,
@@ -92,7 +92,7 @@ impl Client {
     ///
     /// # Errors
     /// The error of `read`, unless the transfer failed: then what broke it, and in which phase.
-    pub fn exchange<T, E: From<FetchError>>(
+    pub(crate) fn exchange<T, E: From<FetchError>>(
         &self,
         request: &Request<'_>,
         read: impl FnOnce(&mut Response) -> Result<T, E>,
@@ -191,12 +191,12 @@ impl Response {
     }
 
     /// The status code (RFC 9110 §15).
-    pub fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         self.status
     }
 
     /// The Content-Type without its parameters, in lower case: `text/plain`.
-    pub fn content_type(&self) -> Option<&str> {
+    pub(crate) fn content_type(&self) -> Option<&str> {
         self.content_type.as_deref()
     }
 
@@ -204,7 +204,7 @@ impl Response {
     ///
     /// # Errors
     /// If its end cannot be told for certain, or if it is encoded.
-    pub fn body(&mut self) -> Result<&mut dyn Read, FetchError> {
+    pub(crate) fn body(&mut self) -> Result<&mut dyn Read, FetchError> {
         match self.unreadable.take() {
             Some(error) => Err(error),
             None => Ok(&mut self.body),

@@ -4,8 +4,9 @@ use std::fmt;
 use std::io;
 
 use super::credentials::CredentialError;
+use crate::parse::escape::escaped;
 
-/// The most bytes of a foreign text that a log line shows.
+/// The most characters of a foreign text that a log line shows.
 const SHOWN: usize = 256;
 
 /// The phase of an exchange; a timeout and a lost connection name it.
@@ -198,8 +199,8 @@ impl From<CredentialError> for FetchError {
 }
 
 /// Escapes and cuts a text from elsewhere.
-pub fn printable(said: &impl ToString) -> String {
-    said.to_string().bytes().take(SHOWN).flat_map(std::ascii::escape_default).map(char::from).collect()
+pub(crate) fn printable(said: &impl ToString) -> String {
+    escaped(said.to_string().as_bytes(), SHOWN)
 }
 
 fn tls_cause(error: &rustls::Error) -> &'static str {
@@ -241,7 +242,7 @@ mod tests {
         let FetchError::NotHttp { detail } = FetchError::not_http(&format!("é\n{}", "x".repeat(1000))) else {
             panic!()
         };
-        assert_eq!(detail, format!("\\xc3\\xa9\\n{}", "x".repeat(253)));
+        assert_eq!(detail, format!("é\\n{}", "x".repeat(254)));
     }
 
     #[test]

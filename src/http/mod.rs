@@ -5,10 +5,10 @@
 //! - [`resolve`] looks up names, and [`address`] tells which addresses may be reached.
 //! - [`probe`] asks a server on the same machine for its health.
 
-pub mod address;
+pub(crate) mod address;
 mod agent;
-pub mod client;
-pub mod credentials;
-pub mod error;
-pub mod probe;
-pub mod resolve;
+pub(crate) mod client;
+pub(crate) mod credentials;
+pub(crate) mod error;
+pub(crate) mod probe;
+pub(crate) mod resolve;

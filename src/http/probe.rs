@@ -14,7 +14,7 @@ const ANSWER: u64 = 4_096;
 
 /// Why there is no answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProbeError {
+pub(crate) enum ProbeError {
     /// The URL is not on this machine; what was expected.
     Url(&'static str),
     /// No server answers, or not in time.
@@ -25,7 +25,7 @@ pub enum ProbeError {
 ///
 /// # Errors
 /// If the URL is not on this machine, or no server answers in time.
-pub fn get(url: &str) -> Result<(u16, String), ProbeError> {
+pub(crate) fn get(url: &str) -> Result<(u16, String), ProbeError> {
     let uri: Uri = url.parse().map_err(|_| ProbeError::Url("a URL such as https://127.0.0.1:10250/readyz"))?;
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let address = if host == "localhost" { "127.0.0.1" } else { host };

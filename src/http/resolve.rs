@@ -15,7 +15,7 @@ use crate::config::limits::Limits;
 
 /// Looks up names.
 #[derive(Debug)]
-pub struct Resolver {
+pub(crate) struct Resolver {
     cache: Cache<String, Result<Vec<IpAddr>, FetchError>>,
     running: Arc<AtomicUsize>,
     lookups: usize,
@@ -29,7 +29,7 @@ struct LookupPermit(Arc<AtomicUsize>);
 
 impl Resolver {
     /// One that knows nothing yet.
-    pub fn new(limits: &Limits) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             // Each name counts for one, so both bounds are the same.
             cache: Cache::new(limits.resolve.cached, limits.resolve.cached),
@@ -45,7 +45,7 @@ impl Resolver {
     ///
     /// # Errors
     /// [`FetchError::HostNotFound`], [`FetchError::LookupsBusy`], or a timeout in [`Phase::Resolve`].
-    pub fn look_up(&self, host: &str, longest: Duration) -> Result<Arc<Vec<IpAddr>>, FetchError> {
+    pub(crate) fn look_up(&self, host: &str, longest: Duration) -> Result<Arc<Vec<IpAddr>>, FetchError> {
         if let Ok(address) = host.parse() {
             return Ok(Arc::new(vec![address]));
         }

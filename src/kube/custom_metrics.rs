@@ -10,7 +10,7 @@ use crate::parse::quantity::Milli;
 
 /// The answer to a request for a metric.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MetricValueList<'a> {
+pub(crate) struct MetricValueList<'a> {
     /// The version asked for.
     pub version: Version,
     /// The metric asked for.

@@ -5,12 +5,12 @@ use serde::Serialize;
 use crate::parse::path::{GROUP, Version};
 
 /// Versions served, the preferred one first.
-pub const VERSIONS: [Version; 2] = [Version::V1Beta2, Version::V1Beta1];
+pub(crate) const VERSIONS: [Version; 2] = [Version::V1Beta2, Version::V1Beta1];
 
 /// `GET /apis`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ApiGroupList {
+pub(crate) struct ApiGroupList {
     kind: &'static str,
     api_version: &'static str,
     groups: [ApiGroup; 1],
@@ -19,7 +19,7 @@ pub struct ApiGroupList {
 /// `GET /apis/custom.metrics.k8s.io`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ApiGroup {
+pub(crate) struct ApiGroup {
     #[serde(skip_serializing_if = "Option::is_none")]
     kind: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -39,7 +39,7 @@ struct GroupVersion {
 /// `GET /apis/custom.metrics.k8s.io/{version}`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ApiResourceList {
+pub(crate) struct ApiResourceList {
     kind: &'static str,
     api_version: &'static str,
     group_version: String,
@@ -49,7 +49,7 @@ pub struct ApiResourceList {
 /// One resource of an [`ApiResourceList`]: `pods/http_requests`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct ApiResource {
+pub(crate) struct ApiResource {
     name: String,
     singular_name: &'static str,
     namespaced: bool,
@@ -59,13 +59,13 @@ pub struct ApiResource {
 
 /// `GET /`, and the body of a 404 outside the API.
 #[derive(Debug, Serialize)]
-pub struct RootPaths {
+pub(crate) struct RootPaths {
     paths: Vec<String>,
 }
 
 impl ApiGroupList {
     /// The one group that we serve.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let group = ApiGroup { kind: None, api_version: None, ..ApiGroup::new() };
         Self { kind: "APIGroupList", api_version: "v1", groups: [group] }
     }
@@ -79,7 +79,7 @@ impl Default for ApiGroupList {
 
 impl ApiGroup {
     /// `custom.metrics.k8s.io` with both versions.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             kind: Some("APIGroup"),
             api_version: Some("v1"),
@@ -105,7 +105,7 @@ impl GroupVersion {
 impl ApiResourceList {
     /// The list of one version. It is never empty: an empty one makes kubectl report a broken API, so one fixed
     /// placeholder stands in where configuration names no metric.
-    pub fn new(version: Version, mut resources: Vec<ApiResource>) -> Self {
+    pub(crate) fn new(version: Version, mut resources: Vec<ApiResource>) -> Self {
         if resources.is_empty() {
             resources.push(ApiResource::new("namespaces", "custommetrics", false));
         }
@@ -118,7 +118,7 @@ impl ApiResourceList {
 impl ApiResource {
     /// A metric of a resource. `namespaced` follows from the resource's kind alone: two entries of one resource that
     /// differ in it would make the aggregator drop the whole version.
-    pub fn new(resource: &str, metric: &str, namespaced: bool) -> Self {
+    pub(crate) fn new(resource: &str, metric: &str, namespaced: bool) -> Self {
         let name = format!("{resource}/{metric}");
         Self { name, singular_name: "", namespaced, kind: "MetricValueList", verbs: ["get"] }
     }
@@ -126,7 +126,7 @@ impl ApiResource {
 
 impl RootPaths {
     /// Every path that can be asked for without knowing a metric.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let group = format!("/apis/{GROUP}");
         let versions = VERSIONS.iter().map(|version| format!("{group}/{}", version.as_str()));
         let fixed =

@@ -18,17 +18,17 @@ pub struct Kind {
 }
 
 /// The kind of a resource written in full: `services`, `deployments.apps`.
-pub fn lookup(resource: &str) -> Option<&'static Kind> {
+pub(crate) fn lookup(resource: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.resource == resource)
 }
 
 /// All of them.
-pub fn all() -> impl Iterator<Item = &'static Kind> {
+pub(crate) fn all() -> impl Iterator<Item = &'static Kind> {
     KINDS.iter()
 }
 
-/// What somebody meant who wrote a singular, a kind, or a plural without its group or with another.
-pub fn suggest(written: &str) -> Option<&'static Kind> {
+/// The kind that a singular, a kind's name, or a plural without its group or with another one may mean.
+pub(crate) fn suggest(written: &str) -> Option<&'static Kind> {
     let written = written.to_ascii_lowercase();
     let word = written.split('.').next().unwrap_or_default();
     KINDS.iter().find(|kind| word == kind.singular || word == kind.plural())

@@ -10,7 +10,7 @@ use crate::parse::selector::{Operator, Selector};
 /// Seconds since 1970 UTC; as text RFC 3339 in whole seconds with `Z`.
 ///
 /// ```
-/// use metriclet::kube::meta::Time;
+/// use metriclet::internals::kube::meta::Time;
 /// assert_eq!(Time(1_787_020_504).to_string(), "2026-08-18T02:35:04Z");
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

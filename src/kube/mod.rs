@@ -1,9 +1,9 @@
 //! Kubernetes' types as this server speaks them: serde values, no sockets.
 
-pub mod custom_metrics;
-pub mod discovery;
-pub mod kinds;
-pub mod meta;
-pub mod pod;
-pub mod review;
-pub mod status;
+pub(crate) mod custom_metrics;
+pub(crate) mod discovery;
+pub(crate) mod kinds;
+pub(crate) mod meta;
+pub(crate) mod pod;
+pub(crate) mod review;
+pub(crate) mod status;

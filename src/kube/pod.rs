@@ -1,4 +1,4 @@
-//! The few fields of a Pod that matter to somebody who scrapes it, and names of objects of any kind.
+//! The fields of a Pod that matter for scraping it, and the names of objects of any kind.
 
 use core::net::IpAddr;
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Pod {
-    /// Who it is.
+    /// Its name, uid and annotations.
     pub metadata: Metadata,
     /// What it is to be.
     pub spec: Spec,
@@ -107,15 +107,15 @@ pub struct ContainerStatus {
 /// Any object, by its metadata alone.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct Named {
-    /// Who it is.
+pub(crate) struct Named {
+    /// Its name, uid and annotations.
     pub metadata: Metadata,
 }
 
 /// A list, or one page of it.
 #[derive(Debug, Deserialize)]
 #[serde(bound = "T: Deserialize<'de>")]
-pub struct List<T> {
+pub(crate) struct List<T> {
     /// `PodList`
     #[serde(default)]
     pub kind: String,
@@ -130,7 +130,7 @@ pub struct List<T> {
 /// `metadata` of a list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct ListMetadata {
+pub(crate) struct ListMetadata {
     /// Asks for the next page; empty on the last one.
     pub r#continue: String,
 }

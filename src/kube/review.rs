@@ -125,12 +125,12 @@ struct Reviewed<T> {
 }
 
 /// The JSON of a TokenReview.
-pub fn token_review(token: &str) -> Vec<u8> {
+pub(crate) fn token_review(token: &str) -> Vec<u8> {
     body(&Review { api_version: "authentication.k8s.io/v1", kind: "TokenReview", spec: &TokenReviewSpec { token } })
 }
 
 /// The JSON of a SubjectAccessReview.
-pub fn access_review(spec: &SubjectAccessReviewSpec) -> Vec<u8> {
+pub(crate) fn access_review(spec: &SubjectAccessReviewSpec) -> Vec<u8> {
     body(&Review { api_version: "authorization.k8s.io/v1", kind: "SubjectAccessReview", spec })
 }
 
@@ -138,7 +138,7 @@ pub fn access_review(spec: &SubjectAccessReviewSpec) -> Vec<u8> {
 ///
 /// # Errors
 /// If the body is not such a review; serde's message says where.
-pub fn status<T: for<'de> Deserialize<'de>>(body: &[u8], kind: &str) -> Result<T, serde_json::Error> {
+pub(crate) fn status<T: for<'de> Deserialize<'de>>(body: &[u8], kind: &str) -> Result<T, serde_json::Error> {
     let review: Reviewed<T> = serde_json::from_slice(body)?;
     if review.kind == kind {
         Ok(review.status)

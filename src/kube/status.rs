@@ -4,10 +4,10 @@ use serde::Serialize;
 
 /// Why a request failed, as Kubernetes classifies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub(crate) enum Reason {
     /// 400: the request cannot be understood.
     BadRequest,
-    /// 401: who asks could not prove to be anybody.
+    /// 401: the request's credentials are invalid.
     Unauthorized,
     /// 403: understood, and refused.
     Forbidden,
@@ -27,7 +27,7 @@ pub enum Reason {
 
 impl Reason {
     /// The HTTP status code.
-    pub fn code(self) -> u16 {
+    pub(crate) fn code(self) -> u16 {
         match self {
             Self::BadRequest => 400,
             Self::Unauthorized => 401,
@@ -42,7 +42,7 @@ impl Reason {
     }
 
     /// The name in `reason`.
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::BadRequest => "BadRequest",
             Self::Unauthorized => "Unauthorized",
@@ -61,7 +61,7 @@ impl Reason {
 /// controller's five workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Status {
+pub(crate) struct Status {
     kind: &'static str,
     api_version: &'static str,
     metadata: Empty,
@@ -75,7 +75,7 @@ pub struct Status {
 
 /// What a failure is about; nothing where there is nothing more to say.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Details {
+pub(crate) struct Details {
     /// The object's name.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub name: String,
@@ -89,11 +89,11 @@ pub struct Details {
 
 /// `{}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Empty {}
+pub(crate) struct Empty {}
 
 impl Status {
     /// A failure for `reason` with a message of at most `max` bytes, cut at a character with `…`.
-    pub fn failure(reason: Reason, message: &str, max: usize) -> Self {
+    pub(crate) fn failure(reason: Reason, message: &str, max: usize) -> Self {
         Self {
             kind: "Status",
             api_version: "v1",
@@ -107,25 +107,20 @@ impl Status {
     }
 
     /// The 404 of a path below our group that is no route, in Kubernetes' own words.
-    pub fn no_such_route() -> Self {
+    pub(crate) fn no_such_route() -> Self {
         let message = "the server could not find the requested resource";
         Self { details: Some(Box::default()), ..Self::failure(Reason::NotFound, message, usize::MAX) }
     }
 
     /// The same with what it is about.
     #[must_use]
-    pub fn about(self, details: Details) -> Self {
+    pub(crate) fn about(self, details: Details) -> Self {
         Self { details: Some(Box::new(details)), ..self }
     }
 
     /// The HTTP status code.
-    pub fn code(&self) -> u16 {
+    pub(crate) fn code(&self) -> u16 {
         self.code
-    }
-
-    /// What went wrong.
-    pub fn message(&self) -> &str {
-        &self.message
     }
 }
 
@@ -170,7 +165,7 @@ mod tests {
         for (message, max, cut) in
             [("short", 5, "short"), ("longer", 5, "lo…"), ("aéé", 4, "a…"), ("éé", 3, "…"), ("abc", 0, "…")]
         {
-            assert_eq!(Status::failure(Reason::NotFound, message, max).message(), cut);
+            assert_eq!(Status::failure(Reason::NotFound, message, max).message, cut);
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The Kubernetes API, as far as it is asked anything: who somebody is, what they may, and whom it trusts.
+//! The Kubernetes API as Metriclet uses it: reviews of tokens and of access, lists of objects, published authorities.
 //!
-//! [`kubeconfig`] and [`target`] say where it is and how we prove who we are; [`client`] makes the calls; [`trust`] reads
+//! [`kubeconfig`] and [`target`] tell its address and the credentials for it; [`client`] makes the calls; [`trust`] reads
 //! the one ConfigMap that every aggregated API server follows.
 
-pub mod client;
-pub mod error;
-pub mod kubeconfig;
-pub mod objects;
-pub mod target;
-pub mod trust;
+pub(crate) mod client;
+pub(crate) mod error;
+pub(crate) mod kubeconfig;
+pub(crate) mod objects;
+pub(crate) mod target;
+pub(crate) mod trust;

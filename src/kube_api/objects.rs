@@ -34,7 +34,7 @@ pub struct Selection<'a> {
 ///
 /// # Errors
 /// If there is no answer by the deadline, or there are more than `limits.objects.count`.
-pub fn pods(
+pub(crate) fn pods(
     client: &Client,
     selection: Selection<'_>,
     limits: &Limits,
@@ -48,7 +48,7 @@ pub fn pods(
 ///
 /// # Errors
 /// As for [`pods`].
-pub fn names(
+pub(crate) fn names(
     client: &Client,
     kind: &ObjectKind,
     selection: Selection<'_>,

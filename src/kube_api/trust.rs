@@ -1,5 +1,5 @@
-//! ConfigMap `kube-system/extension-apiserver-authentication`, in which the kube-apiserver tells aggregated API servers
-//! whom it trusts, and how it tells them who asks.
+//! ConfigMap `kube-system/extension-apiserver-authentication`, in which kube-apiserver publishes for aggregated API
+//! servers the authorities that it trusts, and the headers in which it names users.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -14,7 +14,7 @@ const PATH: &str = "/api/v1/namespaces/kube-system/configmaps/extension-apiserve
 
 /// What the ConfigMap says; a key that it lacks leaves its field empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Published {
+pub(crate) struct Published {
     /// `client-ca-file`: PEM.
     pub client_ca: String,
     /// `requestheader-client-ca-file`: PEM.
@@ -42,7 +42,7 @@ struct ConfigMap {
 ///
 /// # Errors
 /// If there is no answer by the deadline, or one that makes no sense.
-pub fn published(client: &Client, deadline: Instant) -> Result<Option<Published>, CallError> {
+pub(crate) fn published(client: &Client, deadline: Instant) -> Result<Option<Published>, CallError> {
     let body = match client.get(NAME, PATH, deadline) {
         Ok(body) => body,
         Err(CallError { failure: CallFailure::Code(404, _), .. }) => return Ok(None),

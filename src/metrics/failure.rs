@@ -36,7 +36,7 @@ impl std::error::Error for Failure {}
 
 /// Words failures about one rule and one request.
 #[derive(Clone, Copy, Debug)]
-pub struct About<'a> {
+pub(crate) struct About<'a> {
     /// The metric and the objects.
     pub path: &'a MetricPath,
     /// The rule that answers.
@@ -49,7 +49,7 @@ pub struct About<'a> {
 
 impl About<'_> {
     /// Nothing is there for the object.
-    pub fn missing(&self, reason: &MissingReason) -> Failure {
+    pub(crate) fn missing(&self, reason: &MissingReason) -> Failure {
         let hint = match reason {
             MissingReason::NoObjectLabel(_) if self.implicit => match &self.path.name {
                 ObjectName::One(name) => {
@@ -64,7 +64,7 @@ impl About<'_> {
     }
 
     /// Something is there that cannot be served.
-    pub fn refused(&self, reason: &RefusalReason) -> Failure {
+    pub(crate) fn refused(&self, reason: &RefusalReason) -> Failure {
         let metric = &self.path.metric;
         let write = |value: &str| {
             let resource = &self.path.resource;
@@ -79,12 +79,12 @@ impl About<'_> {
     }
 
     /// The page as a whole has no answer for the rule.
-    pub fn page(&self, why: &dyn fmt::Display) -> Failure {
+    pub(crate) fn page(&self, why: &dyn fmt::Display) -> Failure {
         Failure::Unavailable(format!("{}: {why}; {}", self.subject(), self.origin()))
     }
 
     /// No object has this name, or `labelSelector` selects none.
-    pub fn no_object(&self) -> Failure {
+    pub(crate) fn no_object(&self) -> Failure {
         let why = match self.path.name {
             ObjectName::One(_) => "there is no such object",
             ObjectName::All => "labelSelector matches no object",
@@ -93,17 +93,17 @@ impl About<'_> {
     }
 
     /// The source gave no page.
-    pub fn source(&self, error: &SourceError) -> Failure {
+    pub(crate) fn source(&self, error: &SourceError) -> Failure {
         Failure::Unavailable(format!("{}: source {} {error}", self.subject(), self.source))
     }
 
     /// The request asks for what the source cannot honour.
-    pub fn bad_request(&self, why: &dyn fmt::Display) -> Failure {
+    pub(crate) fn bad_request(&self, why: &dyn fmt::Display) -> Failure {
         Failure::BadRequest(format!("{}: {why}", self.subject()))
     }
 
     /// The source may not describe this namespace.
-    pub fn foreign_namespace(&self) -> Failure {
+    pub(crate) fn foreign_namespace(&self) -> Failure {
         Failure::NotFound(format!(
             "{}: source {} may not describe objects of this namespace; its namespaces: in the configuration says which",
             self.subject(),
@@ -116,7 +116,7 @@ impl About<'_> {
     }
 
     /// What of a page is the value, as text.
-    pub fn value(&self) -> String {
+    pub(crate) fn value(&self) -> String {
         match &self.rule.value {
             Value::Series(expr) => expr.to_string(),
             Value::QueryTemplate(template) => template.text().to_owned(),
@@ -133,7 +133,7 @@ impl About<'_> {
 
 /// The metric of a request, in words: `queue_depth of services/web in namespace shop`.
 #[derive(Clone, Copy, Debug)]
-pub struct DescribedMetric<'a>(pub &'a MetricPath);
+pub(crate) struct DescribedMetric<'a>(pub &'a MetricPath);
 
 impl fmt::Display for DescribedMetric<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::sample_bound::Bound;
 use crate::parse::duration::millis;
 use crate::promql::evaluate::{Labels, Sample, Series};
-pub use snapshot::{ScrapeError, Snapshot, SnapshotData, StoredSeries, picks};
+pub(crate) use snapshot::{ScrapeError, Snapshot, SnapshotData, StoredSeries, picks};
 
 /// Bytes for the samples of all rules together.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ struct StoreState {
 /// The sampling of one object.
 #[derive(Debug, Default)]
 struct Object {
-    /// Who it is: another one may get its name.
+    /// The pod incarnation: another pod may get the same name.
     incarnation: String,
     /// When it was tried last.
     tried: i64,
@@ -233,7 +233,7 @@ impl SampleStore {
         }
     }
 
-    /// Forgets objects that nobody has tried to sample for as long as samples are of use.
+    /// Forgets objects that have not been sampled for as long as samples are of use.
     pub fn prune(&self, now: i64) {
         let mut state = self.lock();
         let StoreState { objects, series, labels, full } = &mut *state;

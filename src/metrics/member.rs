@@ -9,7 +9,7 @@ use crate::promql::evaluate::{Element, Labels, Times};
 use crate::source::page::{JsonItem, Series};
 use crate::source::prometheus::Sample;
 
-/// What describes objects and can be evaluated: series, items of JSON, and samples that somebody else has evaluated.
+/// What describes objects and can be evaluated: series, items of JSON, and samples that a server has evaluated.
 pub(super) trait Member: Describes {
     fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding;
 }

@@ -1,5 +1,5 @@
-//! Which objects there are: asked of the Kubernetes API when somebody wants to know, remembered for a moment, and once for
-//! everybody who wants the same.
+//! Lists of objects: requested from the Kubernetes API when a metric request needs one, cached for a moment, and loaded once
+//! for all requests that need the same.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

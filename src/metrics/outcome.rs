@@ -111,7 +111,7 @@ pub enum RefusalReason {
     NoRoom(Bound),
     /// As many selections are sampled as can be.
     NotSampled(Bound),
-    /// Counters of a page began anew more than once within the range.
+    /// Counters of a page reset more than once within the range.
     Resets,
 }
 
@@ -128,7 +128,7 @@ pub enum Verdict {
 
 /// What a rule says about values that are not simply there.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Policy {
+pub(crate) struct Policy {
     /// When nothing is there.
     pub on_missing: OnMissing,
     /// When the value is NaN.
@@ -143,7 +143,7 @@ pub struct Policy {
 
 impl Policy {
     /// The policy of a rule.
-    pub fn of(rule: &Rule, max_future: Duration) -> Self {
+    pub(crate) fn of(rule: &Rule, max_future: Duration) -> Self {
         let Rule { on_missing, on_nan, allow_negative, max_age, .. } = *rule;
         Self { on_missing, on_nan, allow_negative, max_age, max_future }
     }
@@ -151,7 +151,7 @@ impl Policy {
 
 /// Judges what was found on a page that was scraped at `scraped`, at the time `now` (both Unix milliseconds); `last` is
 /// the last value served for the object.
-pub fn judge(finding: Finding, policy: &Policy, scraped: i64, now: i64, last: Option<ServedValue>) -> Verdict {
+pub(crate) fn judge(finding: Finding, policy: &Policy, scraped: i64, now: i64, last: Option<ServedValue>) -> Verdict {
     let reason = match finding {
         Finding::Unusable(reason) => return Verdict::Refuse(reason),
         Finding::Nothing(reason) => reason,
@@ -184,7 +184,7 @@ fn older(a: i64, b: i64, by: Duration) -> bool {
 
 /// What an answer for `*` without any item is: of all the reasons for which objects were left out, the one to name.
 /// Equal sets of reasons give the same one; a refusal comes before something missing.
-pub fn nothing_left(left_out: impl IntoIterator<Item = Verdict>) -> Option<Verdict> {
+pub(crate) fn nothing_left(left_out: impl IntoIterator<Item = Verdict>) -> Option<Verdict> {
     let (mut refused, mut missing) = (Vec::new(), Vec::new());
     for verdict in left_out {
         match verdict {
@@ -198,7 +198,7 @@ pub fn nothing_left(left_out: impl IntoIterator<Item = Verdict>) -> Option<Verdi
 
 /// The name of a family's type if its series are not served by name: their numbers only make sense together or over
 /// time.
-pub fn not_by_name(kind: Kind) -> Option<RefusalReason> {
+pub(crate) fn not_by_name(kind: Kind) -> Option<RefusalReason> {
     match kind {
         Kind::Gauge | Kind::Unknown => None,
         Kind::Counter => Some(RefusalReason::NotAGauge("counter")),

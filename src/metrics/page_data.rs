@@ -43,7 +43,7 @@ impl Data for PageData<'_> {
     }
 }
 
-/// One number of some series, which is what most rules want, and for which nobody asks what their labels are.
+/// Whether the expression makes one number of some series, as most do: then it needs no labels.
 fn is_plain(expr: &Expr) -> bool {
     match expr {
         Expr::Selector(_) => true,

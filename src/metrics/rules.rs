@@ -1,7 +1,7 @@
 //! One generation of the configuration, ready to serve: rules by metric and resource, each with its upstream.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::history::{SampleBudget, SampleStore, Snapshot};
@@ -58,6 +58,17 @@ pub enum Entry {
     Unknown,
 }
 
+/// Which document: one of a closed set, so that [`Rules::printed`] is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PrintedKey {
+    /// The API group.
+    pub group: &'static str,
+    /// Its version.
+    pub version: Version,
+    /// The media type that is printed.
+    pub media_type: &'static str,
+}
+
 /// One generation of the configuration.
 #[derive(Debug, Default)]
 pub struct Rules {
@@ -66,7 +77,7 @@ pub struct Rules {
     problem: Option<String>,
     broken: usize,
     /// See [`Rules::printed`].
-    printed: [OnceLock<Vec<u8>>; 2],
+    printed: Mutex<HashMap<PrintedKey, Arc<Vec<u8>>>>,
 }
 
 impl Sampling {
@@ -228,15 +239,10 @@ impl Rules {
             .collect()
     }
 
-    /// What `print` makes of them for a version, printed once a generation: discovery is asked for again and again,
-    /// and stays the same.
-    pub fn printed(&self, version: Version, print: impl FnOnce() -> Vec<u8>) -> &[u8] {
-        let [v1beta1, v1beta2] = &self.printed;
-        let kept = match version {
-            Version::V1Beta1 => v1beta1,
-            Version::V1Beta2 => v1beta2,
-        };
-        kept.get_or_init(print)
+    /// A document about these rules, printed once a generation: discovery is requested again and again, and stays the same.
+    pub fn printed(&self, key: PrintedKey, print: impl FnOnce() -> Vec<u8>) -> Arc<Vec<u8>> {
+        let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
+        printed.entry(key).or_insert_with(|| Arc::new(print())).clone()
     }
 
     /// The number of rules that cannot be served as written.
@@ -273,6 +279,6 @@ fn implicit_rule(resource: &str, metric: &str, upstream: &Arc<Upstream>, implici
 }
 
 /// Whether a source may describe objects of a namespace; root-scoped objects always.
-pub fn allowed(namespaces: &Namespaces, namespace: Option<&str>) -> bool {
+pub(crate) fn allowed(namespaces: &Namespaces, namespace: Option<&str>) -> bool {
     namespace.is_none_or(|namespace| namespaces.allow(namespace))
 }

@@ -1,5 +1,5 @@
-//! Sampling in the background, for rules whose value looks back: as often as the window needs, for as long as somebody
-//! has asked within the last minutes, by a few threads however many pods there are.
+//! Sampling in the background, for rules whose value looks back: as often as the range needs, until a few minutes after the
+//! last request, by a few threads however many pods there are.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,7 +18,7 @@ use crate::telemetry::clock::Steady;
 /// What samples a rule for one selection; it is called on a thread of the scraper.
 pub(super) type Sampler = Arc<dyn Fn(&Arc<ActiveRule>, &SampledSelection, Instant) + Send + Sync>;
 
-/// Which objects of a rule.
+/// A selection of a rule's objects.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct SampledSelection {
     pub(super) namespace: Option<String>,
@@ -28,7 +28,7 @@ pub(super) struct SampledSelection {
     pub(super) name: Option<String>,
 }
 
-/// Samples whatever is asked for.
+/// Samples what requests need.
 pub(super) struct Scraper {
     state: Mutex<State>,
     changed: Condvar,
@@ -41,7 +41,7 @@ pub(super) struct Scraper {
 struct State {
     /// By the rule's address, which it keeps for as long as it is served.
     tasks: HashMap<(usize, SampledSelection), Task>,
-    /// Rules that somebody asked for before, and when what was sampled for them is of no use any more.
+    /// Rules that are not requested any more, and when their samples are of no use.
     fading: HashMap<usize, (Weak<ActiveRule>, Instant)>,
     started: bool,
 }
@@ -51,9 +51,9 @@ struct Task {
     interval: Duration,
     due: Instant,
     asked: Instant,
-    /// A thread is at it.
+    /// A thread is sampling it.
     busy: bool,
-    /// It asks the Kubernetes API and pods.
+    /// It lists and scrapes pods.
     of_pods: bool,
     /// It took long the last time.
     slow: bool,
@@ -64,7 +64,7 @@ impl Scraper {
         Arc::new(Self { state: Mutex::default(), changed: Condvar::new(), shared, steady, sampler })
     }
 
-    /// Somebody asks for this: it is sampled from now on.
+    /// Samples this from now on, as it has been requested.
     ///
     /// # Errors
     /// If there is no budget for it, of which one namespace has a quarter.
@@ -99,7 +99,7 @@ impl Scraper {
         Ok(())
     }
 
-    /// Other rules are in force: what is sampled goes on for those that keep its samples, whether or not somebody asks soon.
+    /// After a reload: sampling goes on for rules that keep their samples, whether or not a request comes soon.
     pub(super) fn follow(&self, heir: impl Fn(&ActiveRule) -> Option<Arc<ActiveRule>>) {
         let mut state = self.lock();
         let heirs: Vec<_> = state
@@ -108,7 +108,7 @@ impl Scraper {
             .filter_map(|((_, selected), task)| {
                 let heir = heir(&*task.served.upgrade()?)?;
                 let key = (Arc::as_ptr(&heir) as usize, selected.clone());
-                // Of the rule before, whoever is at it goes on to the end.
+                // A round for the previous rule goes on to its end.
                 let due = if task.busy { task.due + task.interval } else { task.due };
                 Some((key, Task { served: Arc::downgrade(&heir), due, busy: false, ..*task }))
             })
@@ -120,7 +120,7 @@ impl Scraper {
 
     fn start(self: &Arc<Self>) {
         for number in 0..self.shared.limits().sampling.threads {
-            // They end with the last of those who ask.
+            // They end when the scraper is dropped.
             let scraper = Arc::downgrade(self);
             let work = move || {
                 while let Some(scraper) = scraper.upgrade() {
@@ -133,7 +133,7 @@ impl Scraper {
         }
     }
 
-    /// Does what is due, or waits a moment for something to be.
+    /// Samples what is due, or waits a moment.
     fn step(&self) {
         const MOMENT: Duration = Duration::from_millis(500);
         let (now, linger) = (self.now(), self.shared.limits().sampling.linger);
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn samples_while_somebody_asks_and_no_longer() {
+    fn samples_while_requests_come_and_no_longer() {
         let shared = shared(Limits {
             sampling: SamplingLimits { linger: Duration::from_millis(50), ..SamplingLimits::default() },
             ..Limits::default()
@@ -276,14 +276,14 @@ mod tests {
             scraper.ask(&served, selected("web"), INTERVAL).unwrap();
             assert_eq!(sampled.recv_timeout(PATIENCE).unwrap(), selected("web"));
         }
-        // Nobody asks any more: the task ends, and with it the samples.
+        // No request comes any more: the task ends, and with it the samples.
         while !scraper.lock().tasks.is_empty() {
             thread::yield_now();
         }
         sampled.try_iter().for_each(drop);
         assert!(sampled.recv_timeout(4 * INTERVAL).is_err());
         scraper.ask(&served, selected("web"), INTERVAL).unwrap();
-        assert!(sampled.recv_timeout(PATIENCE).is_ok(), "and begin again when somebody does");
+        assert!(sampled.recv_timeout(PATIENCE).is_ok(), "and begin again with the next request");
         // A rule that is no longer served is not sampled either.
         drop(served);
         while !scraper.lock().tasks.is_empty() {
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn forgets_what_nobody_asks_for_any_more() {
+    fn forgets_what_is_not_requested_any_more() {
         let shared = shared(Limits {
             sampling: SamplingLimits { linger: Duration::from_millis(50), ..SamplingLimits::default() },
             ..Limits::default()

@@ -1,5 +1,5 @@
 //! Of an X.509 certificate what rustls does not tell: when it is valid and whose it is. It says nothing of whether the
-//! rest can be used; who verifies the certificate does.
+//! rest can be used; whoever verifies the certificate does.
 
 use der::asn1::{AnyRef, GeneralizedTime, ObjectIdentifier, UtcTime};
 use der::{Decode, Reader, Result, SliceReader, Tag, Tagged};

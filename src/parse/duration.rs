@@ -29,7 +29,7 @@ pub struct DurationError {
 }
 
 /// In whole milliseconds; what is too long for them is cut to their end.
-pub fn millis(duration: Duration) -> i64 {
+pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 

@@ -1,5 +1,5 @@
 //! Heads of HTTP/1 requests (RFC 9112 §2 to §6), read strictly: whatever two readers could understand in two ways is
-//! refused, so that nobody can smuggle a second request past a proxy that reads it differently.
+//! refused, so that no second request can be smuggled past a proxy that reads it differently.
 //!
 //! A head is complete with its empty line. Lines end in CRLF and nothing else; a request has no body, so any sign of one
 //! is refused too.
@@ -20,7 +20,7 @@ pub struct HeadLimits {
 }
 
 /// A header line: its name as written, and its value without blanks around it.
-pub type Header<'a> = (&'a str, &'a [u8]);
+pub(crate) type Header<'a> = (&'a str, &'a [u8]);
 
 /// A complete head.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,7 +139,7 @@ fn understand<'a>(request: &httparse::Request<'_, 'a>, length: usize) -> Result<
 ///
 /// # Errors
 /// The first of them.
-pub fn check(headers: &[Header<'_>], minor: u8) -> Result<(), HeadError> {
+pub(crate) fn check(headers: &[Header<'_>], minor: u8) -> Result<(), HeadError> {
     let (mut hosts, mut length) = (0, None);
     for (name, value) in headers {
         let is = |known: &str| name.eq_ignore_ascii_case(known);
@@ -191,7 +191,7 @@ fn explain(error: httparse::Error, most: usize) -> HeadError {
 }
 
 impl HeadError {
-    /// Whether it asks for more than we take, rather than for something that nobody should send.
+    /// Whether the head exceeds a limit, rather than breaks the grammar.
     pub fn too_large(&self) -> bool {
         matches!(self, Self::TooLong(_) | Self::TooManyHeaders(_) | Self::Body(_))
     }

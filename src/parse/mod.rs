@@ -1,17 +1,17 @@
 //! Pure parsers: bytes in, values out, limits as arguments. No clock, log or I/O, and no panic on any input.
 
-pub mod certificate;
-pub mod dns;
-pub mod duration;
-pub mod escape;
-pub mod exposition;
-pub mod head;
-pub mod json;
-pub mod path;
-pub mod pem;
-pub mod percent;
-pub mod quantity;
-pub mod query;
-pub mod selector;
-pub mod url_template;
-pub mod yaml;
+pub(crate) mod certificate;
+pub(crate) mod dns;
+pub(crate) mod duration;
+pub(crate) mod escape;
+pub(crate) mod exposition;
+pub(crate) mod head;
+pub(crate) mod json;
+pub(crate) mod path;
+pub(crate) mod pem;
+pub(crate) mod percent;
+pub(crate) mod quantity;
+pub(crate) mod query;
+pub(crate) mod selector;
+pub(crate) mod url_template;
+pub(crate) mod yaml;

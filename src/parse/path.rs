@@ -10,10 +10,10 @@ use super::escape::Escaped;
 use super::percent::{DecodeError, Encoded, Plus, decode};
 
 /// The API group.
-pub const GROUP: &str = "custom.metrics.k8s.io";
+pub(crate) const GROUP: &str = "custom.metrics.k8s.io";
 
 /// A version of the group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
     /// `v1beta1`
     V1Beta1,

@@ -4,7 +4,7 @@ use std::fmt;
 
 /// What a plus sign means: itself in paths, a blank in queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Plus {
+pub(crate) enum Plus {
     /// A plus sign.
     Literal,
     /// A space.
@@ -13,7 +13,7 @@ pub enum Plus {
 
 /// Why a text cannot be percent-decoded.
 #[derive(Debug)]
-pub enum DecodeError {
+pub(crate) enum DecodeError {
     /// The bytes from the percent sign on, three at most.
     Escape(String),
     /// The bytes are not UTF-8.
@@ -24,7 +24,7 @@ pub enum DecodeError {
 ///
 /// # Errors
 /// At a percent sign without two hexadecimal digits, or where the result is not UTF-8.
-pub fn decode(raw: &str, plus: Plus) -> Result<String, DecodeError> {
+pub(crate) fn decode(raw: &str, plus: Plus) -> Result<String, DecodeError> {
     let mut decoded = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();
     while let [first, after @ ..] = rest {
@@ -55,7 +55,7 @@ fn hex(digit: u8) -> u8 {
 
 /// A text, percent-encoded when it is printed.
 #[derive(Clone, Copy, Debug)]
-pub struct Encoded<'a> {
+pub(crate) struct Encoded<'a> {
     text: &'a str,
     /// Bytes that stay, beside letters and digits.
     kept: &'static [u8],
@@ -63,12 +63,12 @@ pub struct Encoded<'a> {
 
 impl<'a> Encoded<'a> {
     /// All but what may stand in a segment of a path is encoded (RFC 3986 §3.3).
-    pub fn in_segment(text: &'a str) -> Self {
+    pub(crate) fn in_segment(text: &'a str) -> Self {
         Self { text, kept: b"-._~!$&'()*+,;=:@" }
     }
 
     /// All but unreserved characters is encoded (RFC 3986 §2.3).
-    pub fn unreserved(text: &'a str) -> Self {
+    pub(crate) fn unreserved(text: &'a str) -> Self {
         Self { text, kept: b"-._~" }
     }
 }

@@ -8,7 +8,7 @@ use super::percent::{DecodeError, Plus, decode};
 /// The most `exclude` parameters of one request: there are fewer checks.
 const EXCLUDES: usize = 16;
 
-/// The parameters that mean something to somebody; all others are ignored, as clients send more than we know.
+/// The parameters that have a meaning here; all others are ignored, as clients send more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     /// `labelSelector`: which objects.

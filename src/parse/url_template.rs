@@ -7,14 +7,14 @@
 //! In path and query any placeholder may stand, and its value is percent-encoded (RFC 3986, section 2).
 
 mod host;
-mod piece;
+pub(crate) mod piece;
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use self::host::is_host;
 use self::piece::{Piece, error, literals, pieces};
-pub use self::piece::{Placeholder, TemplateError};
+pub(crate) use self::piece::{Placeholder, TemplateError};
 use super::dns::is_label;
 use super::escape::Escaped;
 use super::percent::Encoded;

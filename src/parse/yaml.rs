@@ -1,8 +1,8 @@
 //! YAML as a small tree that knows where everything stands, over the events of saphyr-parser.
 //!
 //! A subset of YAML 1.2: one document, plain keys, no anchors, aliases or tags. Scalars stay text, so `no`, `1e3` and
-//! `0x10` mean what was written; who reads them decides. Duplicate keys are kept: only who reads a mapping knows whose
-//! problem they are.
+//! `0x10` mean what was written; the reader decides. Duplicate keys are kept: only the reader of a mapping knows which
+//! rule they break.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
 /// Caps on a document.
 #[derive(Clone, Copy, Debug)]
-pub struct YamlLimits {
+pub(crate) struct YamlLimits {
     /// Bytes of text.
     pub bytes: usize,
     /// Nesting of sequences and mappings.
@@ -32,7 +32,7 @@ pub struct Span {
 
 /// A value and where it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Node {
+pub(crate) struct Node {
     /// Where it stands.
     pub span: Span,
     /// What it is.
@@ -41,7 +41,7 @@ pub struct Node {
 
 /// What a node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum YamlValue {
+pub(crate) enum YamlValue {
     /// Text, as yet of no type.
     Scalar {
         /// Unquoted and unfolded.
@@ -59,7 +59,7 @@ pub enum YamlValue {
 
 /// The key of a mapping's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub(crate) struct Key {
     /// Where it stands.
     pub span: Span,
     /// Unquoted.
@@ -68,7 +68,7 @@ pub struct Key {
 
 /// Why a text is not a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct YamlError {
+pub(crate) struct YamlError {
     /// Where.
     pub span: Span,
     /// Lower case, one line.
@@ -79,7 +79,7 @@ pub struct YamlError {
 ///
 /// # Errors
 /// The first thing that is not YAML, not in the subset, or past a limit.
-pub fn parse(text: &str, limits: &YamlLimits) -> Result<Node, YamlError> {
+pub(crate) fn parse(text: &str, limits: &YamlLimits) -> Result<Node, YamlError> {
     if text.len() > limits.bytes {
         return Err(YamlError::new(Span::START, format!("the file is longer than {} bytes", limits.bytes)));
     }
@@ -130,7 +130,7 @@ impl Span {
 
 impl Node {
     /// What it is, for messages: "text", "nothing", "a list", "a mapping".
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match &self.value {
             YamlValue::Scalar { .. } if self.is_null() => "nothing",
             YamlValue::Scalar { .. } => "text",
@@ -140,13 +140,13 @@ impl Node {
     }
 
     /// Whether nothing was written, or `null` in one of YAML's spellings.
-    pub fn is_null(&self) -> bool {
+    pub(crate) fn is_null(&self) -> bool {
         matches!(&self.value, YamlValue::Scalar { text, quoted: false, .. }
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
     }
 
     /// The text of a scalar that is not null.
-    pub fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match &self.value {
             YamlValue::Scalar { text, .. } if !self.is_null() => Some(text),
             _ => None,
@@ -154,7 +154,7 @@ impl Node {
     }
 
     /// Where the character at `column` (from 1) of a scalar's text stands; `None` where the file writes it otherwise.
-    pub fn within(&self, column: usize) -> Option<Span> {
+    pub(crate) fn within(&self, column: usize) -> Option<Span> {
         match &self.value {
             YamlValue::Scalar { quoted, verbatim: true, .. } => Some(Span {
                 column: self.span.column + usize::from(*quoted) + column.saturating_sub(1),

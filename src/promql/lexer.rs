@@ -326,7 +326,7 @@ mod tests {
             (r#""\U00110000""#, 2, "the escape at column 2 is not known to PromQL"),
             (r#""\u00é0""#, 2, "the escape at column 2 is not known to PromQL"),
             (r#" "\xff""#, 2, "the string at column 2 is not UTF-8"),
-            ("a ☃", 3, r#"no expression holds the character "\xe2\x98\x83" of column 3"#),
+            ("a ☃", 3, r#"no expression holds the character "☃" of column 3"#),
             ("a;", 2, r#"no expression holds the character ";" of column 2"#),
         ] {
             assert_eq!(kinds(text).unwrap_err(), error(column, message.to_owned()), "{text}");

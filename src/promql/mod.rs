@@ -16,23 +16,23 @@
 //! Blanks, line ends and `#` comments may stand between any two tokens. What an expression gives, a number, one sample of
 //! each series or several, is checked here too. What else PromQL knows is refused by its name.
 
-mod ast;
+pub(crate) mod ast;
 mod error;
-pub mod evaluate;
+pub(crate) mod evaluate;
 mod lexer;
-mod limits;
-mod matcher;
+pub(crate) mod limits;
+pub(crate) mod matcher;
 mod parser;
 mod print;
-mod scope;
-mod template;
+pub(crate) mod scope;
+pub(crate) mod template;
 
-pub use ast::{Aggregation, BinaryOp, Expr, Function, Grouping, NAME_LABEL, Number, Type, VectorSelector};
-pub use error::ExpressionError;
-pub use limits::Limits;
-pub use matcher::{BadRegex, MatchOp, Matcher};
-pub use scope::{Dropped, Scope};
-pub use template::QueryTemplate;
+pub(crate) use ast::{Aggregation, BinaryOp, Expr, Function, Grouping, NAME_LABEL, Number, Type, VectorSelector};
+pub(crate) use error::ExpressionError;
+pub(crate) use limits::Limits;
+pub(crate) use matcher::{MatchOp, Matcher};
+pub(crate) use scope::Scope;
+pub(crate) use template::QueryTemplate;
 
 impl Expr {
     /// Parses `text`. What comes back gives one sample of each of any number of series: it is a [`Type::Vector`].

@@ -92,7 +92,7 @@ mod tests {
             (r#"up{a="b"}"#, r#"up{a="b",namespace="shop"}"#),
             (r#"{__name__=~"a|b"}"#, r#"{__name__=~"a|b",namespace="shop"}"#),
             (r#"{"a.b"}"#, r#"{"a.b",namespace="shop"}"#),
-            // Somebody else's namespace gives nothing.
+            // Another namespace gives nothing.
             (r#"up{namespace="bank"}"#, r#"up{namespace="bank",namespace="shop"}"#),
             ("rate(a[1m])", r#"rate(a{namespace="shop"}[1m])"#),
             ("sum(a)", r#"sum by (pod) (a{namespace="shop"})"#),

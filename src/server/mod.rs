@@ -4,7 +4,7 @@
 //! A request is first answered from memory by a worker that never waits. Only if it has to wait does it move to the queue of
 //! the blocking workers, of which no source gets more than half: a slow source leaves the others, discovery and health alone.
 
-pub mod plain;
-pub mod secure;
-pub mod signals;
-pub mod workers;
+pub(crate) mod plain;
+pub(crate) mod secure;
+pub(crate) mod signals;
+pub(crate) mod workers;

@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use log::{debug, warn};
-use once_cell::sync::Lazy;
 use tiny_http::{Header, Response, StatusCode};
 
 use self::listener::LoopbackListener;
@@ -27,20 +26,16 @@ use crate::source::queue::FairQueue;
 type Discards = FairQueue<(), (tiny_http::Request, Reply)>;
 
 /// A running plain listener.
-pub struct Plain {
+pub(crate) struct Plain {
     listener: LoopbackListener,
 }
-
-/// Kubernetes' servers forbid caching everywhere, and guessing of types where the body is text.
-static CACHE_CONTROL: Lazy<Option<Header>> = Lazy::new(|| header("Cache-Control", "no-cache, private"));
-static NO_SNIFF: Lazy<Option<Header>> = Lazy::new(|| header("X-Content-Type-Options", "nosniff"));
 
 impl Plain {
     /// Binds and starts serving.
     ///
     /// # Errors
     /// If the address cannot be bound.
-    pub fn start(address: SocketAddr, workers: Arc<Workers>) -> io::Result<Self> {
+    pub(crate) fn start(address: SocketAddr, workers: Arc<Workers>) -> io::Result<Self> {
         let limits = workers.limits().clone();
         let discards = start_discards(&limits.plain)?;
         let handler = move |request| handle(request, &workers, &discards);
@@ -48,12 +43,12 @@ impl Plain {
     }
 
     /// Where it listens; the port is the chosen one where 0 was requested.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.listener.address()
     }
 
     /// Accepts no more requests. Whether every one was answered, or handed to [`Workers`], by the deadline.
-    pub fn stop(&self, deadline: Instant) -> bool {
+    pub(crate) fn stop(&self, deadline: Instant) -> bool {
         self.listener.stop(deadline)
     }
 }
@@ -178,12 +173,9 @@ fn header(name: &str, value: &str) -> Option<Header> {
 }
 
 fn respond(request: tiny_http::Request, reply: Reply) {
-    let Reply { code, content_type, body } = reply;
-    let text = content_type.starts_with("text/");
-    let headers = [header("Content-Type", content_type), CACHE_CONTROL.clone(), NO_SNIFF.clone().filter(|_| text)];
-    let headers = headers.into_iter().flatten().collect();
-    let length = body.len();
-    let response = Response::new(StatusCode(code), headers, Cursor::new(body), Some(length), None);
+    let headers = reply.headers().filter_map(|(name, value)| header(name, value)).collect();
+    let length = reply.body.len();
+    let response = Response::new(StatusCode(reply.code), headers, Cursor::new(reply.body), Some(length), None);
     if let Err(error) = request.respond(response) {
         // A client that hangs up is nothing unusual.
         debug!("an answer did not reach its client: {error}");

@@ -8,7 +8,7 @@ use signal_hook::iterator::Signals;
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
+pub(crate) enum Signal {
     /// SIGHUP: read the configuration again.
     Reload,
     /// SIGTERM or SIGINT: finish what is under way and end.
@@ -19,7 +19,7 @@ pub enum Signal {
 ///
 /// # Errors
 /// Whatever the system has against it.
-pub fn catch(mut on: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
+pub(crate) fn catch(mut on: impl FnMut(Signal) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM])?;
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {

@@ -18,7 +18,7 @@ use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::{Clock, Now};
 
 /// A request that has to wait, as a listener holds it.
-pub trait Pending: Send {
+pub(crate) trait Pending: Send {
     /// Asks for its answer; a job may be asked several times, until there is a reply.
     fn ask(&self, answer: &dyn Fn(&Request<'_>) -> Answer) -> Answer;
 
@@ -36,7 +36,7 @@ struct Job {
 }
 
 /// Answers requests from memory, or by a worker that waits.
-pub struct Workers {
+pub(crate) struct Workers {
     api: Arc<Api>,
     queue: FairQueue<Waiting, Job>,
     limits: Limits,
@@ -44,7 +44,7 @@ pub struct Workers {
 }
 
 /// The blocking workers' threads.
-pub struct Threads {
+pub(crate) struct Threads {
     workers: Arc<Workers>,
     threads: Vec<JoinHandle<()>>,
 }
@@ -54,7 +54,7 @@ impl Workers {
     ///
     /// # Errors
     /// If the system has no more threads.
-    pub fn start(api: Arc<Api>, limits: &Limits, clock: Clock) -> io::Result<Threads> {
+    pub(crate) fn start(api: Arc<Api>, limits: &Limits, clock: Clock) -> io::Result<Threads> {
         let queue = FairQueue::new(limits.workers.queue, limits.workers.queue / 2, limits.workers.blocking / 2);
         let workers = Arc::new(Self { api, queue, limits: limits.clone(), clock });
         let mut threads = Vec::new();
@@ -66,33 +66,33 @@ impl Workers {
     }
 
     /// The API.
-    pub fn api(&self) -> &Api {
+    pub(crate) fn api(&self) -> &Api {
         &self.api
     }
 
     /// Every cap and timeout.
-    pub fn limits(&self) -> &Limits {
+    pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
     /// What time it is.
-    pub fn now(&self) -> Now {
+    pub(crate) fn now(&self) -> Now {
         self.clock.now()
     }
 
     /// Answers from memory, or says what the answer has to wait for.
-    pub fn answer(&self, request: &Request<'_>, since: Now) -> Answer {
+    pub(crate) fn answer(&self, request: &Request<'_>, since: Now) -> Answer {
         self.ask(request, Patience::NONE, since)
     }
 
     /// Lets a blocking worker answer. Where the queue is full, the reply is 503 at once.
-    pub fn wait(&self, waiting: Waiting, since: Now, pending: Box<dyn Pending>) {
+    pub(crate) fn wait(&self, waiting: Waiting, since: Now, pending: Box<dyn Pending>) {
         let patience = Patience::by(since.monotonic + self.limits.answer.deadline);
         self.enqueue(Job { since, patience, waiting, pending });
     }
 
     /// Whether queued requests are taken. Also exports their number.
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         self.api.queued(self.queue.len());
         self.queue.oldest(self.now().monotonic) <= 2 * self.limits.answer.deadline
     }
@@ -141,12 +141,12 @@ impl Workers {
 
 impl Threads {
     /// The workers, for listeners.
-    pub fn workers(&self) -> Arc<Workers> {
+    pub(crate) fn workers(&self) -> Arc<Workers> {
         self.workers.clone()
     }
 
     /// Takes no more jobs and finishes those within, until the deadline. Whether all were finished.
-    pub fn stop(&self, deadline: Instant) -> bool {
+    pub(crate) fn stop(&self, deadline: Instant) -> bool {
         self.workers.queue.close();
         join(&self.threads, deadline)
     }

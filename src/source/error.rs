@@ -13,7 +13,7 @@ use crate::http::error::{FetchError, Phase};
 pub enum SourceError {
     /// It takes a fetch to know, and the caller does not wait.
     WouldWait,
-    /// Somebody else's fetch of the same page takes longer than the caller waits.
+    /// Another caller's fetch of the same page takes longer than this caller waits.
     Busy,
     /// One of many pages for which there was no time, after all that came before it.
     Unreached,
@@ -41,7 +41,7 @@ impl SourceError {
         }
     }
 
-    /// Whether nobody was there to connect to.
+    /// Whether no connection was made.
     pub fn is_unconnected(&self) -> bool {
         matches!(self, Self::Fetch(error) if error.is_unconnected())
     }

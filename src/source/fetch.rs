@@ -16,11 +16,11 @@ use crate::http::resolve::Resolver;
 /// Fetches pages and query results of one source. No connection is kept: sources are asked every few seconds, and a connection
 /// kept that long is as likely to be dead.
 #[derive(Debug)]
-pub struct Fetcher(Client);
+pub(crate) struct Fetcher(Client);
 
 /// The parts of a response's head that matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Head {
+pub(crate) struct Head {
     /// The Content-Type without its parameters, in lower case: `text/plain`.
     pub content_type: Option<String>,
     /// The status of a response to a POST, unless it is 200: its body may say why.
@@ -29,7 +29,7 @@ pub struct Head {
 
 impl Fetcher {
     /// For one source.
-    pub fn new(source: &Source, limits: &Limits, resolver: Arc<Resolver>, reserved: Arc<Reserved>) -> Self {
+    pub(crate) fn new(source: &Source, limits: &Limits, resolver: Arc<Resolver>, reserved: Arc<Reserved>) -> Self {
         let reach = match (source.is_open(), source.danger_allow_loopback) {
             (false, _) => Reach::Anywhere,
             (true, false) => Reach::Others,
@@ -44,7 +44,7 @@ impl Fetcher {
     ///
     /// # Errors
     /// The error of `read`, unless the transfer failed: then what broke it, and in which phase.
-    pub fn get<T>(
+    pub(crate) fn get<T>(
         &self,
         url: &str,
         accept: &str,
@@ -58,7 +58,7 @@ impl Fetcher {
     ///
     /// # Errors
     /// As for [`Fetcher::get`].
-    pub fn post<T>(
+    pub(crate) fn post<T>(
         &self,
         url: &str,
         accept: &str,

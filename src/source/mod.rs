@@ -5,12 +5,12 @@
 //! - [`prometheus`] queries a server that evaluates PromQL itself.
 //! - `pool` has the threads that fetch the pages of pods, over a fair [`queue`]; [`waiting`] says what a request waits for.
 
-pub mod error;
-pub mod fetch;
-pub mod page;
+pub(crate) mod error;
+pub(crate) mod fetch;
+pub(crate) mod page;
 mod pool;
-pub mod prometheus;
-pub mod queue;
-pub mod state;
-pub mod upstream;
-pub mod waiting;
+pub(crate) mod prometheus;
+pub(crate) mod queue;
+pub(crate) mod state;
+pub(crate) mod upstream;
+pub(crate) mod waiting;

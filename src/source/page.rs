@@ -73,7 +73,7 @@ pub struct PageSummary {
 pub struct Page {
     /// When it was fetched, Unix milliseconds.
     pub at: i64,
-    /// The same on the clock that is never set; `None` until whoever fetched it says so.
+    /// The same on the monotonic clock; `None` until the fetch sets it.
     pub taken: Option<Instant>,
     /// The bytes of its body.
     pub bytes: u64,
@@ -390,7 +390,7 @@ impl fmt::Display for Refusal {
 }
 
 /// What a page is, in words.
-pub fn name(format: Format) -> &'static str {
+pub(crate) fn name(format: Format) -> &'static str {
     match format {
         Format::Prometheus => "Prometheus text",
         Format::OpenMetrics => "OpenMetrics text",

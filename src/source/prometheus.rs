@@ -14,7 +14,7 @@ use crate::http::error::{FetchError, printable};
 use crate::parse::exposition;
 
 /// What a server calls an instant query that is posted to it.
-pub const PATH: &str = "/api/v1/query";
+pub(crate) const PATH: &str = "/api/v1/query";
 
 /// The most of an answer that says why there is none.
 const REFUSAL: u64 = 64 * 1024;
@@ -137,7 +137,12 @@ struct Element {
 ///
 /// # Errors
 /// Unless it is a whole vector of numbers.
-pub fn read(body: &mut dyn Read, query: &InstantQuery, at: i64, limits: &Limits) -> Result<QueryResult, SourceError> {
+pub(crate) fn read(
+    body: &mut dyn Read,
+    query: &InstantQuery,
+    at: i64,
+    limits: &Limits,
+) -> Result<QueryResult, SourceError> {
     let cap = limits.prometheus.bytes as u64;
     let bytes = take(body, cap + 1)?;
     if bytes.len() as u64 > cap {
@@ -170,7 +175,7 @@ pub fn read(body: &mut dyn Read, query: &InstantQuery, at: i64, limits: &Limits)
 }
 
 /// Why a server answered another status than 200.
-pub fn refused(status: u16, body: &mut dyn Read) -> SourceError {
+pub(crate) fn refused(status: u16, body: &mut dyn Read) -> SourceError {
     match take(body, REFUSAL).ok().and_then(|bytes| serde_json::from_slice::<Envelope>(&bytes).ok()) {
         Some(Envelope { status, error_type, error, .. }) if status == "error" => refusal(&error_type, &error),
         _ => FetchError::Status(status).into(),
@@ -292,7 +297,7 @@ mod tests {
             ),
             (
                 success(r#""warnings":["a store is \u00fc down"],"data":{"resultType":"vector","result":[]}"#),
-                "gave a partial answer, one with warnings (a store is \\xc3\\xbc down)".to_owned(),
+                "gave a partial answer, one with warnings (a store is ü down)".to_owned(),
             ),
             (
                 success(r#""isPartial":true,"data":{"resultType":"vector","result":[]}"#),

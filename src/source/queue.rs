@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Jobs `J` by what they wait for, `K`.
 #[derive(Debug)]
-pub struct FairQueue<K, J>
+pub(crate) struct FairQueue<K, J>
 where
     K: Copy + Eq + Hash,
 {
@@ -27,7 +27,7 @@ struct QueueState<K, J> {
 
 /// Permission to run one job; dropping it lets another job with the same key run.
 #[derive(Debug)]
-pub struct Permit<'a, K, J>
+pub(crate) struct Permit<'a, K, J>
 where
     K: Copy + Eq + Hash,
 {
@@ -37,7 +37,7 @@ where
 
 impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
     /// Holds `capacity` queued jobs, `queued_per_key` with the same key; `active_per_key` of them run at a time.
-    pub fn new(capacity: usize, queued_per_key: usize, active_per_key: usize) -> Self {
+    pub(crate) fn new(capacity: usize, queued_per_key: usize, active_per_key: usize) -> Self {
         let state = QueueState { queue: VecDeque::new(), active: HashMap::new(), closed: false };
         Self {
             capacity,
@@ -52,7 +52,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
     ///
     /// # Errors
     /// The job itself.
-    pub fn push(&self, key: K, since: Instant, job: J) -> Result<(), J> {
+    pub(crate) fn push(&self, key: K, since: Instant, job: J) -> Result<(), J> {
         let mut state = self.lock();
         if state.closed || state.queue.len() >= self.capacity {
             return Err(job);
@@ -67,7 +67,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
     }
 
     /// Takes the oldest job that may run, waiting for one; `None` once the queue is closed and empty.
-    pub fn take(&self) -> Option<(J, Permit<'_, K, J>)> {
+    pub(crate) fn take(&self) -> Option<(J, Permit<'_, K, J>)> {
         let mut state = self.lock();
         loop {
             let QueueState { queue, active, closed } = &mut *state;
@@ -85,23 +85,18 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
     }
 
     /// Accepts no more jobs; queued ones are still handed out.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_all();
     }
 
     /// How many jobs are queued.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.lock().queue.len()
     }
 
-    /// Whether no job is queued.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// How long the oldest job has been queued.
-    pub fn oldest(&self, now: Instant) -> Duration {
+    pub(crate) fn oldest(&self, now: Instant) -> Duration {
         self.lock().queue.front().map_or(Duration::ZERO, |(_, since, _)| now.saturating_duration_since(*since))
     }
 
@@ -160,7 +155,7 @@ mod tests {
         let now = Instant::now();
         queue.push(0, now, 1).unwrap();
         assert_eq!(queue.push(0, now, 2), Err(2));
-        assert_eq!((queue.len(), queue.is_empty()), (1, false));
+        assert_eq!(queue.len(), 1);
         assert_eq!(queue.oldest(now + Duration::from_secs(3)), Duration::from_secs(3));
         queue.close();
         assert_eq!(queue.push(0, now, 3), Err(3));

@@ -1,4 +1,4 @@
-//! A source at work: its pages, fetched when somebody asks, shared by everybody who asks within their time.
+//! A source at work: its pages, fetched on request, and shared by all requests until they expire.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,7 +38,7 @@ pub struct Shared {
 }
 
 /// Pages of all sources of one generation, by source and URL.
-pub type Pages = Cache<(usize, String), Result<Arc<Page>, SourceError>>;
+pub(crate) type Pages = Cache<(usize, String), Result<Arc<Page>, SourceError>>;
 
 /// One source of one generation.
 pub struct Upstream {
@@ -127,7 +127,7 @@ impl Upstream {
         self.shared.limits.freshness.max_age
     }
 
-    /// The want for a metric by name: remembered, so that one fetch serves everybody who asked lately.
+    /// The want for a metric by name: remembered, so that one fetch serves all recent requests.
     pub fn want_named(&self, name: &str) -> Want {
         let mut wants = self.wants();
         let known =
@@ -147,7 +147,7 @@ impl Upstream {
         want
     }
 
-    /// The page at `url`, read with `want` in mind: from the cache, from somebody else's fetch, or by a fetch.
+    /// The page at `url`, read for `want`: from the cache, from another request's fetch, or by a fetch.
     ///
     /// # Errors
     /// Why there is no page; [`SourceError::WouldWait`] if it takes a fetch to know.

@@ -1,10 +1,10 @@
-//! For whom a request waits, and how long it may.
+//! What a request waits for, and how long it may.
 
 use std::time::Instant;
 
 use crate::cache::Wait;
 
-/// For whom a request waits. Requests that wait for the same one share a bounded part of the blocking workers.
+/// What a request waits for. Requests that wait for the same share a bounded part of the blocking workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Waiting {
     /// A source, by its index in the configuration.
@@ -18,7 +18,7 @@ pub enum Waiting {
     DirectReviews,
 }
 
-/// For whom a request may wait, and until when.
+/// What a request may wait for, and until when.
 ///
 /// A request waits for one at a time, so that a slow source takes no more than its own part of the workers: one that has
 /// waited for a review and then needs a page goes back to the queue.

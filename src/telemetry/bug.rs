@@ -7,7 +7,7 @@ use log::error;
 use super::counters::Counters;
 
 /// What `work` gives; `None` if it panics, which is counted.
-pub fn caught<T>(counters: &Counters, doing: &str, work: impl FnOnce() -> T) -> Option<T> {
+pub(crate) fn caught<T>(counters: &Counters, doing: &str, work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work))
         .inspect_err(|_| {
             counters.panics.increment();

@@ -36,18 +36,18 @@ impl Clock {
     }
 }
 
-/// Unix milliseconds as they would be had nobody set the clock since it was made: for what compares times.
+/// Unix milliseconds as if the clock had not been set since this was made: for comparing times.
 #[derive(Clone, Copy, Debug)]
-pub struct Steady(Now);
+pub(crate) struct Steady(Now);
 
 impl Steady {
     /// The same as the clock now.
-    pub fn new(now: Now) -> Self {
+    pub(crate) fn new(now: Now) -> Self {
         Self(now)
     }
 
     /// What it shows at a moment.
-    pub fn at(&self, moment: Instant) -> i64 {
+    pub(crate) fn at(&self, moment: Instant) -> i64 {
         let Self(Now { monotonic, unix_millis }) = *self;
         let after = millis(moment.saturating_duration_since(monotonic));
         unix_millis.saturating_add(after).saturating_sub(millis(monotonic.saturating_duration_since(moment)))

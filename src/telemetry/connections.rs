@@ -2,10 +2,10 @@
 
 use super::counter::Counter;
 
-/// What is known of the other end of a connection; decides what it may take, not what it may see.
+/// The class of a client; it decides which slots the client may take, not what it may read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClientClass {
-    /// No certificate, or one that no authority of ours has signed.
+    /// No certificate, or one that no trusted authority has signed.
     Unverified,
     /// A certificate that the authority for clients has signed.
     Verified,
@@ -16,9 +16,9 @@ pub enum ClientClass {
 /// Why a connection was turned away before it was served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// All places are taken.
+    /// All slots are taken.
     Full,
-    /// What is free is kept for front proxies.
+    /// The free slots are kept for front proxies.
     Reserved,
 }
 
@@ -27,13 +27,13 @@ pub enum Refused {
 pub enum HandshakeFailure {
     /// The client went away.
     Closed,
-    /// Its place was taken by a newcomer.
+    /// A new connection took its slot.
     Evicted,
     /// HTTP without TLS.
     PlainHttp,
     /// It took too long.
     Timeout,
-    /// What came is no TLS that we speak.
+    /// The bytes are not TLS, or no common version or cipher.
     Tls,
 }
 
@@ -44,7 +44,7 @@ pub enum Ended {
     Closed,
     /// Broken by the network, or by bytes that are no TLS.
     Broken,
-    /// Its place was taken by a newcomer.
+    /// A new connection took its slot.
     Evicted,
     /// A request head took too long.
     HeadTimeout,

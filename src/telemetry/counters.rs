@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::connections::Connections;
-pub use super::counter::Counter;
+pub(crate) use super::counter::Counter;
 use crate::parse::path::Version;
 
 /// What a request was for, as far as counting goes: a closed set, so that no caller can make it grow.
@@ -40,10 +40,10 @@ impl Route {
 }
 
 /// HTTP codes that we answer; anything else counts as the last, 500.
-pub const CODES: [u16; 11] = [200, 400, 401, 403, 404, 405, 406, 413, 503, 504, 500];
+pub(crate) const CODES: [u16; 11] = [200, 400, 401, 403, 404, 405, 406, 413, 503, 504, 500];
 
 /// Upper bounds of the request duration histogram in seconds.
-pub const BUCKETS: [f64; 9] = [0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0];
+pub(crate) const BUCKETS: [f64; 9] = [0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0];
 
 /// Requests of one route.
 #[derive(Debug, Default)]
@@ -101,7 +101,7 @@ impl Attempts {
     pub const SUCCESS: usize = 0;
     /// It did not, or it was not.
     pub const FAILURE: usize = 1;
-    /// Nobody could tell.
+    /// It could not be told.
     pub const ERROR: usize = 2;
 
     /// One attempt ended so.
@@ -135,13 +135,13 @@ pub struct Counters {
     pub panics: Counter,
     /// The secure listener's.
     pub connections: Connections,
-    /// Attempts to find out who asks.
+    /// Attempts to authenticate a request.
     pub authentication: Attempts,
-    /// Attempts to find out whether they may.
+    /// Attempts to authorize a request.
     pub authorization: Attempts,
     /// Questions whose token something is.
     pub token_reviews: Calls,
-    /// Questions whether somebody may do something.
+    /// Attempts to authorize a request.
     pub access_reviews: Calls,
 }
 

@@ -10,10 +10,10 @@ use super::process::Process;
 use crate::parse::path::GROUP;
 
 /// The page's Content-Type.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Prints the whole page.
-pub fn page(counters: &Counters, process: &Process, started: Now, version: &str) -> String {
+pub(crate) fn page(counters: &Counters, process: &Process, started: Now, version: &str) -> String {
     let mut page = Page(String::with_capacity(8 * 1024));
     page.family("metriclet_build_info", "gauge", "Always 1, with the version as a label.");
     page.sample("metriclet_build_info", &format_args!("{{version=\"{}\"}}", Label(version)), 1);
@@ -165,13 +165,13 @@ impl Page {
         for (name, help, attempts, results) in [
             (
                 "authentication_attempts",
-                "Attempts to find out who asks.",
+                "Attempts to authenticate a request.",
                 &counters.authentication,
                 ["success", "failure", "error"],
             ),
             (
                 "authorization_attempts_total",
-                "Attempts to find out whether they may.",
+                "Attempts to authorize a request.",
                 &counters.authorization,
                 ["allowed", "denied", "error"],
             ),

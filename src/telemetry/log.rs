@@ -7,7 +7,7 @@
 //! - `trace`: also whole URLs and paths, with selectors. Never header values, credentials or bodies.
 //!
 //! Libraries log from `warn` on unless RUST_LOG asks for more, and never at `trace`, where ureq shows every byte it
-//! sends. rustls does from `error` on: it warns of what peers send, and whoever can connect could fill the log.
+//! sends. rustls does from `error` on: it warns of what peers send, and any client could fill the log.
 
 use std::io::Write;
 
@@ -19,7 +19,7 @@ use crate::kube::meta::Time;
 
 /// Starts logging to stderr: `RUST_LOG` decides if set, else `verbosity` (0 info, 1 debug, 2 trace).
 /// A second call changes nothing.
-pub fn start(verbosity: u8, quiet: bool, clock: Clock) {
+pub(crate) fn start(verbosity: u8, quiet: bool, clock: Clock) {
     let level = match verbosity {
         0 if quiet => LevelFilter::Error,
         0 => LevelFilter::Info,

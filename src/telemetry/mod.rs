@@ -1,10 +1,10 @@
 //! What the program says of itself: counters, our own page of metrics, log lines; and the clock everything reads.
 
-pub mod bug;
-pub mod clock;
-pub mod connections;
-pub mod counter;
-pub mod counters;
-pub mod exposition;
-pub mod log;
-pub mod process;
+pub(crate) mod bug;
+pub(crate) mod clock;
+pub(crate) mod connections;
+pub(crate) mod counter;
+pub(crate) mod counters;
+pub(crate) mod exposition;
+pub(crate) mod log;
+pub(crate) mod process;

@@ -4,7 +4,7 @@ use std::fs;
 
 /// Figures under the names that every Prometheus client library gives them.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Process {
+pub(crate) struct Process {
     /// User and system time, seconds.
     pub cpu_seconds: Option<f64>,
     /// Resident set, bytes.
@@ -19,7 +19,7 @@ pub struct Process {
 
 impl Process {
     /// As they are now.
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
         let open_fds = fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count() as u64);
         Self { open_fds, ..Self::from_stat(&stat, rustix::param::clock_ticks_per_second(), rustix::param::page_size()) }

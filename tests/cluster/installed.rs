@@ -30,7 +30,7 @@ pub struct Installed {
 /// Kubeconfigs of its service account.
 struct Account {
     kubeconfig: PathBuf,
-    /// Another one for asking what somebody may.
+    /// Another one for SubjectAccessReviews.
     authorization: Option<PathBuf>,
 }
 
@@ -59,7 +59,7 @@ impl Installed {
         installed
     }
 
-    /// Starts it, and lets it find kube-apiserver at this address, or at another to ask what somebody may.
+    /// Starts it, and lets it find kube-apiserver at this address, or at another for SubjectAccessReviews.
     pub fn start_apart(plane: &Plane, config: &str, api: SocketAddr, reviews: Option<SocketAddr>) -> Self {
         let log_begin = plane.log().len();
         let certificates = file("x", "").with_file_name("certs");
@@ -189,7 +189,7 @@ subjects: [{kind: ServiceAccount, name: metriclet, namespace: custom-metrics}]
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: metriclet-pods}
-rules: [{apiGroups: [''], resources: [pods], verbs: [get, list]}]
+rules: [{apiGroups: [''], resources: [pods], verbs: [list]}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding

@@ -1,7 +1,7 @@
 //! Metriclet under a real Kubernetes control plane. `scripts/test-cluster` runs this; by itself it has no control plane to
 //! run against and says so.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its case")]
-#![allow(missing_docs, unreachable_pub, reason = "nobody outside uses it")]
+#![allow(missing_docs, unreachable_pub, reason = "nothing outside uses it")]
 
 mod cases;
 #[path = "../common/mod.rs"]

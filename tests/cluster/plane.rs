@@ -38,7 +38,7 @@ pub struct Plane {
     etcd_url: String,
 }
 
-/// Two ports that nobody has right now.
+/// Two ports that are free right now.
 fn free_ports() -> [u16; 2] {
     let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())

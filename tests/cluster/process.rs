@@ -81,7 +81,7 @@ pub fn end_on_signals(folder: PathBuf) {
     });
 }
 
-/// Whoever has us for a parent was started by us.
+/// Processes whose parent is this one were started by it.
 fn children() -> Vec<u32> {
     let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
     let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());

@@ -119,7 +119,7 @@ impl Kubernetes {
         *lock(&self.state.policy) = Box::new(policy);
     }
 
-    /// Whose token it is; `null`: nobody's any more.
+    /// The token's user; `null`: it is not valid any more.
     pub fn token(&self, token: &str, user: Value) {
         lock(&self.state.tokens).insert(token.to_owned(), user);
     }
@@ -175,7 +175,7 @@ impl Kubernetes {
     }
 }
 
-/// A server that trusts nobody but by its further arguments.
+/// A server that trusts no authority but those in its further arguments.
 pub fn secure(config: &str, args: &[&str]) -> Secure {
     let identity = SERVING.issue("localhost");
     let (cert, key) = (file("tls.crt", &identity.chain), file("tls.key", &identity.key));

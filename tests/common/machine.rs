@@ -71,7 +71,7 @@ impl Machine {
 
     /// Runs one of the project's scripts to its end.
     pub fn run(&self, script: &str, arguments: &[&str]) -> Outcome {
-        // Signals that whoever runs the tests ignores, as nohup does, are ignored by a shell for good.
+        // Signals that the parent of the tests ignores, as nohup does, are ignored by a shell for good.
         let mut command = Command::new(which("env"));
         command.arg("--default-signal=INT,TERM,HUP").arg(Path::new(ROOT).join("scripts").join(script));
         self.outcome(command.args(arguments))

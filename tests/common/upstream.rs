@@ -41,7 +41,7 @@ impl Upstream {
         Self::on(TcpListener::bind(address).unwrap(), handle)
     }
 
-    /// The same where somebody listens already.
+    /// The same on a listener that exists already.
     pub fn on(listener: TcpListener, handle: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().unwrap();
         let (requests, heads) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));

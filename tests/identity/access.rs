@@ -147,7 +147,7 @@ fn callers_share_answers() {
     }
 }
 
-/// While nobody answers, what the aggregator itself asks for is answered, and nobody gets anything else.
+/// During an outage of the Kubernetes API, the aggregator's own requests are answered, and nothing else is.
 #[test]
 fn an_outage_leaves_discovery_and_grants_nothing() {
     let (kubernetes, secure) = start(&[]);
@@ -195,7 +195,7 @@ fn an_outage_leaves_discovery_and_grants_nothing() {
     assert!(own(&page, "apiserver_delegated_authz_request_total{code=\"<error>\"}") >= 1.0);
 }
 
-/// Whatever comes back instead of an answer, nobody is let in by it.
+/// A reply that is no answer authorizes no request.
 #[test]
 fn lies_grant_nothing() {
     let (kubernetes, secure) = start(&[]);
@@ -237,7 +237,7 @@ fn lies_grant_nothing() {
 }
 
 #[test]
-fn without_a_kubernetes_api_nobody_gets_metrics() {
+fn without_a_kubernetes_api_no_client_gets_metrics() {
     let ca = file("proxies.crt", &FRONT_PROXIES.pem());
     let secure = secure(&config(), &["--requestheader-client-ca-file", ca.to_str().unwrap()]);
     assert!(secure.server.seen.iter().any(|line| line.contains("there is no Kubernetes API to ask")));

@@ -124,7 +124,7 @@ fn a_real_aggregator_is_understood() {
             _ => assert_eq!(answer.code, 404, "{line}: {answer:?}"),
         }
         asked += usize::from(of_hpa);
-        // Nobody is asked about system:masters and discovery.
+        // system:masters and discovery need no review.
         assert_eq!(kubernetes.calls(ACCESS).len(), asked, "{line}");
     }
     assert_eq!(kubernetes.asked(), questions);
@@ -203,7 +203,7 @@ fn tokens_are_reviewed() {
     let expected = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "good"}});
     assert_eq!(review, expected);
     assert_eq!(kubernetes.calls(TOKENS)[0].header("authorization"), Some("Bearer own-token"));
-    // The scheme in any case, the same token: nobody is asked again.
+    // The scheme in any case, the same token: no second review.
     for scheme in ["bearer", "BEARER", "Bearer  "] {
         assert_eq!(ask(&mut stream, "GET", METRIC, &format!("authorization: {scheme} good\r\n")).values(), "web 1");
     }
@@ -222,13 +222,13 @@ fn tokens_are_reviewed() {
     assert_eq!(ask(&mut stream, "GET", METRIC, &token("later")).status(), "401 Unauthorized: Unauthorized");
     assert_eq!(ask(&mut stream, "GET", METRIC, &token("later")).values(), "web 1");
     assert_eq!(kubernetes.calls(TOKENS).len(), 5);
-    // A yes that names nobody is none.
+    // An authenticated user needs a name.
     kubernetes.token("nameless", json!({}));
     assert_eq!(ask(&mut stream, "GET", DISCOVERY, &token("nameless")).status(), "401 Unauthorized: Unauthorized");
 }
 
 #[test]
-fn strangers_get_open_paths_only() {
+fn unverified_clients_get_open_paths_only() {
     let (kubernetes, secure) = start(&[]);
     let mut stream = secure.client().connect();
     for path in ["/healthz", "/livez", "/readyz", "/readyz?verbose"] {
@@ -317,10 +317,10 @@ fn ready_once_it_is_known_whom_to_trust() {
     });
     let mut stream = proxy.connect();
     assert_eq!(ask(&mut stream, "GET", DISCOVERY, &by("u")).code, 200);
-    // An outage changes nothing: a stranger's certificate has it look again, and it keeps what it had.
+    // An outage changes nothing: an untrusted certificate causes another look, and the authorities stay.
     let calls = kubernetes.calls(common::kubernetes::CONFIG_MAP).len();
     kubernetes.script(|_| Reply::Drop);
-    let doubtful = secure.client_of(client_config(Some(&common::tls::Authority::new("nobody").issue("x"))));
+    let doubtful = secure.client_of(client_config(Some(&common::tls::Authority::new("untrusted").issue("x"))));
     assert_eq!(doubtful.get(DISCOVERY).code, 401);
     arrived(&kubernetes, common::kubernetes::CONFIG_MAP, calls + 1);
     secure.server.wait_for("cannot read extension-apiserver-authentication");

@@ -24,7 +24,7 @@ const LAYERS: &[&[&str]] = &[
     &["server"],
     &["command"],
     &["app"],
-    &["main", "lib"],
+    &["main", "lib", "internals"],
 ];
 
 /// What a pure layer cannot be without ceasing to be pure.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use metriclet::promql::evaluate::{Labels, Sample, Series};
+use metriclet::internals::promql::evaluate::{Labels, Sample, Series};
 use serde_json::json;
 
 use crate::common::kubernetes::{Kubernetes, Reply};

@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use metriclet::parse::quantity;
+use metriclet::internals::parse::quantity;
 use serde_json::json;
 
 use crate::common::kubernetes::Kubernetes;
@@ -60,7 +60,7 @@ const COUNT: u8 = 3;
 fn serving(listener: TcpListener, pod: u32) {
     let (start, scrapes) = (Instant::now(), Mutex::new(HashMap::<String, u32>::new()));
     Upstream::on(listener, move |head, stream| {
-        // Whoever scrapes, and for which rule, sees steps of its own.
+        // Each scraper, and each rule, sees steps of its own.
         let of = |line: &&str| line.starts_with("GET ") || line.to_ascii_lowercase().starts_with("user-agent: ");
         let who: String = head.lines().filter(of).collect();
         let mut scrapes = scrapes.lock().unwrap();
@@ -162,7 +162,7 @@ fn the_same_value_over_time_through_pods_and_through_prometheus() {
     kubernetes.set(PODS, (0..COUNT).map(pod).collect());
     let server = server(&kubernetes, &config(port, &prometheus));
     let name = |source: &str, at: usize| format!("{source}-{at}");
-    // Sampling begins when somebody asks.
+    // Sampling begins with the first request.
     for at in 0..RULES.len() {
         let begun = ask(&server, &name("app", at));
         assert!(begun.as_ref().is_err_and(|why| why.contains("gathering")), "{begun:?}");

@@ -1,7 +1,7 @@
-//! Half an hour of scrapes of some pods: counters that begin anew, gaps, pods that come and go, NaN and infinity.
+//! Half an hour of scrapes of some pods: counters that reset, gaps, pods that come and go, NaN and infinity.
 
-use metriclet::promql::NAME_LABEL;
-use metriclet::promql::evaluate::{Labels, Sample, Series};
+use metriclet::internals::promql::NAME_LABEL;
+use metriclet::internals::promql::evaluate::{Labels, Sample, Series};
 
 /// When the scrapes begin, in Unix milliseconds.
 const START: i64 = 1_790_000_000_000;
@@ -156,7 +156,7 @@ fn gauge(random: &mut Random, scrapes: &[(i64, bool)], odd: Odd) -> Vec<Sample> 
     scrapes.iter().map(sample).collect()
 }
 
-/// Buckets that are scraped together, without gaps, and begin anew together.
+/// Buckets that are scraped together, without gaps, and reset together.
 fn histogram(random: &mut Random, name: &str, pod: &str, bounds: &[&str], life: std::ops::Range<i64>) -> Vec<Series> {
     let mut counts = vec![0.0; bounds.len()];
     let mut samples = vec![Vec::new(); bounds.len()];

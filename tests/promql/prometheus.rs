@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use metriclet::promql::NAME_LABEL;
-use metriclet::promql::evaluate::{Labels, Series};
+use metriclet::internals::promql::NAME_LABEL;
+use metriclet::internals::promql::evaluate::{Labels, Series};
 use serde_json::Value;
 
 /// Far longer than it takes to start; only a test that fails waits so long.

@@ -262,7 +262,7 @@ fn items_carry_the_time_of_their_samples() {
     let upstream = Upstream::text(&web(&format!("3 {time}")));
     let server = server(&upstream, "", "");
     let list = server.metric("namespaces/shop/services/web/queue_depth").json();
-    let expected = metriclet::kube::meta::Time::from_millis(time).to_string();
+    let expected = metriclet::internals::kube::meta::Time::from_millis(time).to_string();
     assert_eq!(list["items"][0]["timestamp"], Value::String(expected));
     assert!(list["items"][0].get("windowSeconds").is_none());
 }

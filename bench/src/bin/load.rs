@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::thread;
 
-use metriclet::config::limits::Limits;
+use metriclet::internals::config::limits::Limits;
 use metriclet_bench::{Metriclet, PATH, Result, cpu_time, get, page, show, upstream};
 use tiny_http::{Header, Response, Server};
 

@@ -4,11 +4,11 @@
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use metriclet::config::limits::{ExpressionLimits, Limits};
-use metriclet::config::model::Format;
-use metriclet::parse::exposition::{Format as Syntax, ExpositionLimits, Parser, Sample, Sink};
-use metriclet::promql::{self, Expr};
-use metriclet::source::page::{Found, Page, Query, Want};
+use metriclet::internals::config::limits::{ExpressionLimits, Limits};
+use metriclet::internals::config::model::Format;
+use metriclet::internals::parse::exposition::{Format as Syntax, ExpositionLimits, Parser, Sample, Sink};
+use metriclet::internals::promql::{self, Expr};
+use metriclet::internals::source::page::{Found, Page, Query, Want};
 
 const ROUNDS: usize = 51;
 /// Each turn reads the page as often as fits in this time, so that the clock's own cost does not show.

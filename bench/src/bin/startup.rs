@@ -14,7 +14,7 @@ fn main() -> Result<()> {
     let binary = std::env::args().nth(1).ok_or("usage: startup BINARY")?;
     let mut times = Vec::new();
     for _ in 0..RUNS {
-        // Free a moment ago, and nobody else is likely to ask for it meanwhile.
+        // Free a moment ago, and no other program is likely to take it meanwhile.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = Command::new(&binary);
         command

@@ -1,4 +1,4 @@
-//! Who may what without anybody being asked, and the words of a no.
+//! Access without a review, and the words of a denial.
 
 use super::*;
 use crate::kube::review::UserInfo;
@@ -12,7 +12,7 @@ fn user(via: Via, groups: &[&str]) -> User {
     User { info: UserInfo { username: "u".to_owned(), groups, ..UserInfo::default() }, via }
 }
 
-/// `yes`, `no: text`, or `ask` where somebody would have to be asked.
+/// `yes`, `no: text`, or `ask` where a review is needed.
 fn check(user: &User, method: &str, target: &str) -> String {
     let access = Access::new(None, Vec::new(), &Limits::default());
     let path = path::parse(target, 8 * 1024).ok();
@@ -84,7 +84,7 @@ fn open_paths_are_exact_unless_they_end_in_a_star() {
 
 #[test]
 fn a_no_reads_as_kubernetes_words_it() {
-    let nobody = user(Via::Anonymous, &["system:unauthenticated"]);
+    let anonymous = user(Via::Anonymous, &["system:unauthenticated"]);
     let v2 = |path: &str| format!("{VERSION}/{path}");
     for (method, target, text) in [
         (
@@ -113,7 +113,7 @@ fn a_no_reads_as_kubernetes_words_it() {
         ),
         ("PATCH", "/metrics".to_owned(), "forbidden: User \"u\" cannot patch path \"/metrics\""),
     ] {
-        assert_eq!(check(&nobody, method, &target), format!("no: {text}"));
+        assert_eq!(check(&anonymous, method, &target), format!("no: {text}"));
     }
     let question = SubjectAccessReviewSpec {
         resource_attributes: None,

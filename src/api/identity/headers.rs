@@ -1,4 +1,4 @@
-//! The headers in which a front proxy says who asks. Whoever calls this has seen the proxy's certificate.
+//! The headers in which a front proxy names the user. The caller has verified the proxy's certificate.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::parse::head::Header;
 /// Reads the user; `None` if no header names one.
 ///
 /// # Errors
-/// If a value is not UTF-8: nobody could say whether it names the same user elsewhere.
+/// If a value is not UTF-8: other servers might read it as another name.
 pub(super) fn user(names: &RemoteHeaders, headers: &[Header<'_>]) -> Result<Option<UserInfo>, NotUtf8> {
     let username = first(&names.username, headers)?;
     if username.is_empty() {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn knows_nobody_without_a_name() {
+    fn needs_a_user_name() {
         assert_eq!(read(&[("X-Remote-Group", "system:masters")]), Ok(None));
         assert_eq!(read(&[("X-Remote-User", ""), ("X-Remote-Group", "g")]), Ok(None));
         assert_eq!(read(&[("X_Remote_User", "u"), ("X-Remote-User ", "u")]), Ok(None));

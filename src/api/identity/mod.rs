@@ -3,7 +3,7 @@
 
 mod headers;
 mod subject;
-pub mod trust;
+pub(crate) mod trust;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -220,7 +220,7 @@ fn cost(answer: &Result<TokenReviewStatus, CallError>) -> usize {
     answer.as_ref().map_or(0, |answer| size(&answer.user)) + 128
 }
 
-/// Bytes of the texts that somebody is described by.
+/// Bytes of the texts that describe a user.
 pub(super) fn size(user: &UserInfo) -> usize {
     let texts = |texts: &[String]| texts.iter().map(|text| text.len() + 24).sum::<usize>();
     let extra: usize = user.extra.iter().map(|(key, values)| key.len() + 24 + texts(values)).sum();
@@ -228,7 +228,7 @@ pub(super) fn size(user: &UserInfo) -> usize {
 }
 
 impl User {
-    /// Somebody who is known, whom Kubernetes counts among the authenticated.
+    /// An authenticated user, in the group that Kubernetes adds.
     fn known(mut info: UserInfo, via: Via) -> Self {
         if !info.groups.iter().any(|group| group == AUTHENTICATED || group == UNAUTHENTICATED) {
             info.groups.push(AUTHENTICATED.to_owned());
@@ -242,12 +242,12 @@ impl User {
         Self { info, via: Via::Anonymous }
     }
 
-    /// Whether they are of this group.
+    /// Whether the user is in this group.
     pub fn is_of(&self, group: &str) -> bool {
         self.info.groups.iter().any(|known| known == group)
     }
 
-    /// Whether anybody vouches for them.
+    /// Whether the user is authenticated.
     pub fn is_authenticated(&self) -> bool {
         self.is_of(AUTHENTICATED)
     }

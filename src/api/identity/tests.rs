@@ -166,7 +166,7 @@ fn certificates_name_users() {
 }
 
 #[test]
-fn a_proxy_that_names_nobody_is_nobody() {
+fn a_proxy_that_names_no_user_is_not_authenticated() {
     let identity = identity();
     let peer = Peer::new(vec![PROXIES.issue("proxy")]);
     let who = |headers| who(&identity, Some(&peer), headers, now());

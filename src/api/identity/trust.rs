@@ -1,5 +1,5 @@
-//! Whom we trust: two pools of authorities, kept apart. Who is signed by one may speak for others, who is signed by the
-//! other for themselves only.
+//! Trusted authorities, in two pools: a certificate of one may name users in headers, a certificate of the other names its
+//! own user only.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,16 +12,17 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 
 use crate::parse::pem;
-/// All of it.
+
+/// Both pools.
 #[derive(Debug, Default)]
 pub struct Trust {
-    /// Who may say in headers who asks.
+    /// Front proxies, which may name users in headers.
     pub front_proxy: Option<FrontProxy>,
     /// Authorities whose certificates name users.
     pub clients: Option<Pool>,
 }
 
-/// Front proxies, and how they say who asks.
+/// Front proxies, and the headers in which they name users.
 #[derive(Clone, Debug, PartialEq)]
 pub struct FrontProxy {
     /// Authorities that sign for front proxies.
@@ -32,7 +33,7 @@ pub struct FrontProxy {
     pub headers: RemoteHeaders,
 }
 
-/// Names of headers, the first one that says anything counting.
+/// Names of headers; the first one with a value counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RemoteHeaders {
     /// `X-Remote-User`
@@ -58,8 +59,8 @@ pub struct Pool {
 pub struct PoolError(&'static str);
 
 impl Trust {
-    /// Puts the two together. Where one authority signs for both and any name will do, everybody with a client
-    /// certificate could speak for others: then nobody may, and the second value is true.
+    /// Joins the two pools. If one authority signs for both and any common name is allowed, every client could act as a front
+    /// proxy: then none may, and the second value is true.
     pub fn new(front_proxy: Option<FrontProxy>, clients: Option<Pool>) -> (Self, bool) {
         let open = front_proxy.as_ref().is_some_and(|front_proxy| {
             front_proxy.allowed_names.is_empty()
@@ -70,7 +71,7 @@ impl Trust {
 }
 
 impl RemoteHeaders {
-    /// Those that every kube-apiserver uses unless told otherwise.
+    /// The defaults of kube-apiserver.
     pub fn usual() -> Self {
         let one = |name: &str| vec![name.to_owned()];
         Self {

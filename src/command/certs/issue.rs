@@ -1,4 +1,4 @@
-//! A new authority and the one certificate that it signs. The authority's key is thrown away: nobody can sign another
+//! A new authority and the one certificate that it signs. The authority's key is thrown away: no other certificate can be signed with it
 //! one with it, and the next certificate comes with the next authority.
 
 use std::net::IpAddr;

@@ -26,7 +26,7 @@ use crate::telemetry::clock::Clock;
 const KEPT: usize = 3;
 
 /// Runs the command.
-pub fn run(certs: &Certs, limits: &Limits, clock: &Clock) -> ExitCode {
+pub(crate) fn run(certs: &Certs, limits: &Limits, clock: &Clock) -> ExitCode {
     let now = clock.now().unix_millis.div_euclid(1_000);
     let old = match &certs.output {
         CertsOutput::Directory { path, renew: true } => Some(path.join("ca.crt")),
@@ -90,7 +90,7 @@ fn authorities(path: &Path, now: i64, limits: &Limits) -> Result<Vec<String>, St
     Ok(kept)
 }
 
-/// Writes the files: first whom to trust, last what asks for that trust.
+/// Writes the files: first the authorities, last the certificate that they sign.
 fn write(directory: &Path, renew: bool, issued: &Issued, bundle: &str) -> Result<(), String> {
     fs::create_dir_all(directory).map_err(|failure| format!("cannot create {}: {failure}", directory.display()))?;
     let files = [("ca.crt", bundle, 0o644), ("tls.key", &issued.key, 0o600), ("tls.crt", &issued.certificate, 0o644)];
@@ -108,7 +108,7 @@ fn write(directory: &Path, renew: bool, issued: &Issued, bundle: &str) -> Result
     Ok(())
 }
 
-/// Puts a file in place of another at once: nobody ever reads half of it.
+/// Replaces a file at once: no reader sees half of it.
 fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let next = path.with_extension("next");
     let _ = fs::remove_file(&next);

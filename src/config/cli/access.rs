@@ -7,7 +7,7 @@ use super::values::set;
 
 /// How the secure listener authenticates and authorizes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Access {
+pub(crate) struct Access {
     /// `--authentication-kubeconfig`: sends TokenReviews; `--kubeconfig` unless given.
     pub authentication_kubeconfig: Option<PathBuf>,
     /// `--authorization-kubeconfig`: sends SubjectAccessReviews; `--kubeconfig` unless given.
@@ -48,7 +48,7 @@ flags! {
 
 impl Access {
     /// Paths that need no authorization.
-    pub fn always_allowed(&self) -> Vec<String> {
+    pub(crate) fn always_allowed(&self) -> Vec<String> {
         let usual = || ["/healthz", "/livez", "/readyz"].map(str::to_owned).to_vec();
         self.always_allow.clone().unwrap_or_else(usual)
     }

@@ -18,7 +18,7 @@ const DAYS: u32 = 365;
 
 /// `metriclet certs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certs {
+pub(crate) struct Certs {
     /// The Service whose name the certificate bears.
     pub service: String,
     /// The Service's namespace.
@@ -35,7 +35,7 @@ pub struct Certs {
 
 /// Where certificates go.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CertsOutput {
+pub(crate) enum CertsOutput {
     /// `tls.crt`, `tls.key` and `ca.crt` in this directory.
     Directory {
         /// Which one.

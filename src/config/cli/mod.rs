@@ -28,19 +28,19 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-pub use self::access::Access;
-pub use self::certs::{Certs, CertsOutput};
+pub(crate) use self::access::Access;
+pub(crate) use self::certs::{Certs, CertsOutput};
 use self::flag::flags;
 use self::secure::SecureFlag;
-pub use self::secure::{Secure, TlsVersion, Tuning};
-pub use self::values::{LISTEN, Listen, Output};
+pub(crate) use self::secure::{Secure, TlsVersion, Tuning};
+pub(crate) use self::values::{LISTEN, Listen, Output};
 use self::values::{describes, listen, output, plain, set, text, verbosity, wait};
 use super::model::Bound;
 use crate::parse::escape::Escaped;
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Command {
+pub(crate) enum Command {
     /// Serve the API until told to stop.
     Serve(Box<Serve>),
     /// Say what is wrong with a configuration file.
@@ -59,7 +59,7 @@ pub enum Command {
 
 /// `metriclet [serve]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Serve {
+pub(crate) struct Serve {
     /// Where the plain listener is.
     pub listen: Listen,
     /// The secure listener, if there is to be one.
@@ -76,14 +76,14 @@ pub struct Serve {
 
 /// `metriclet check`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
+pub(crate) struct Check {
     /// The file to check.
     pub file: PathBuf,
 }
 
 /// `metriclet get`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Get {
+pub(crate) struct Get {
     /// What to get, as written.
     pub path: String,
     /// The Kubernetes API, outside a cluster.
@@ -100,7 +100,7 @@ pub struct Get {
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Origin {
+pub(crate) enum Origin {
     /// Nothing was said.
     #[default]
     ByDefault,
@@ -117,7 +117,7 @@ pub enum Origin {
 
 /// What a help text is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Topic {
+pub(crate) enum Topic {
     /// All commands.
     All,
     /// `metriclet serve`.
@@ -134,7 +134,7 @@ pub enum Topic {
 
 /// A command line that means nothing (exit code 64).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct UsageError {
+pub(crate) struct UsageError {
     message: String,
     topic: Topic,
 }
@@ -143,7 +143,7 @@ pub struct UsageError {
 ///
 /// # Errors
 /// The first argument that is not in the grammar above.
-pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, UsageError> {
+pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut args = args.peekable();
     let topic = match args.peek().map(|first| first.to_string_lossy()).as_deref() {
         Some("serve") => Topic::Serve,
@@ -172,7 +172,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, UsageError
 
 impl Topic {
     /// The help text, with a newline at the end.
-    pub fn text(self) -> &'static str {
+    pub(crate) fn text(self) -> &'static str {
         match self {
             Self::All => help::ALL,
             Self::Serve => help::SERVE,

@@ -15,7 +15,7 @@ const PORT: u16 = 10_250;
 
 /// The oldest version of TLS that is spoken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum TlsVersion {
+pub(crate) enum TlsVersion {
     /// `VersionTLS12`
     #[default]
     Tls12,
@@ -25,7 +25,7 @@ pub enum TlsVersion {
 
 /// The secure listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Secure {
+pub(crate) struct Secure {
     /// Where to listen: the first of these that can be bound.
     pub addresses: Vec<SocketAddr>,
     /// `--tls-cert-file`: PEM, the serving certificate first, then its chain.
@@ -40,7 +40,7 @@ pub struct Secure {
 
 /// Limits that an operator may want otherwise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tuning {
+pub(crate) struct Tuning {
     /// `--max-connections`
     pub connections: Option<usize>,
     /// `--shutdown-delay-duration`

@@ -11,11 +11,11 @@ use crate::parse::duration;
 use crate::parse::escape::Escaped;
 
 /// Where the plain listener is unless told otherwise.
-pub const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
+pub(crate) const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// Where to listen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listen {
+pub(crate) enum Listen {
     /// At a loopback address.
     At(SocketAddr),
     /// Nowhere.
@@ -24,7 +24,7 @@ pub enum Listen {
 
 /// How `metriclet get` prints an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Output {
+pub(crate) enum Output {
     /// Aligned columns for people.
     #[default]
     Table,

@@ -49,7 +49,7 @@ pub fn load(file: &[u8], limits: &Limits) -> Loaded {
 ///
 /// # Errors
 /// If the URL is none, as one line.
-pub fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Result<Config, String> {
+pub(crate) fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Result<Config, String> {
     let url = Template::parse(url, limits.config.url).map_err(|error| error.to_string())?;
     let label_selector =
         if url.uses(Placeholder::LabelSelector) { SelectorMode::Url } else { SelectorMode::Kubernetes };
@@ -57,7 +57,7 @@ pub fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Result<Co
         name: "upstream".to_owned(),
         target: Target::Url(url),
         format: None,
-        // Nobody but the user chose this one source, and nothing else is served.
+        // The user chose this one source, and nothing else is served.
         namespaces: Namespaces::All,
         timeout: limits.fetch.timeout,
         cache: limits.cache.ttl,

@@ -238,7 +238,7 @@ fn problems_of_sources() {
             ("url: http://x/, namespaces: [^Shop]", "error: namespaces: expected a namespace, found \"Shop\""),
             (
                 "url: http://x/, namespaces: ^['*']",
-                "warning: namespaces: \"*\" lets whoever writes this page scale objects of every namespace",
+                "warning: namespaces: \"*\" lets the program that serves this page scale objects of every namespace",
             ),
         ],
     );
@@ -284,7 +284,7 @@ fn each_part_fails_alone() {
             ),
         ]
     );
-    // A rule without a name belongs to nobody.
+    // A rule without a name is no part of any answer.
     assert_eq!(loaded.unattributed().map(|problem| problem.span.line), Some(11));
 }
 

@@ -37,7 +37,7 @@ pub struct StoredSeries {
 }
 
 /// The sampling of an object as data of an expression.
-pub struct SnapshotData<'a> {
+pub(crate) struct SnapshotData<'a> {
     selectors: Vec<&'a VectorSelector>,
     snapshot: &'a Snapshot,
 }
@@ -53,12 +53,12 @@ impl Snapshot {
 
 impl<'a> SnapshotData<'a> {
     /// For this expression.
-    pub fn new(expr: &'a Expr, snapshot: &'a Snapshot) -> Self {
+    pub(crate) fn new(expr: &'a Expr, snapshot: &'a Snapshot) -> Self {
         Self { selectors: expr.selectors().collect(), snapshot }
     }
 
     /// Why the expression comes to nothing at the time `now`; `pairs` are those of its selectors that take two samples.
-    pub fn nothing(&self, pairs: &[&VectorSelector], now: i64) -> MissingReason {
+    pub(crate) fn nothing(&self, pairs: &[&VectorSelector], now: i64) -> MissingReason {
         let is_pair = |selector: &VectorSelector, series: &Series| {
             let range = selector.range.map_or(i64::MAX, millis);
             series.samples.iter().filter(|sample| sample.at > now.saturating_sub(range)).nth(1).is_some()
@@ -81,7 +81,7 @@ impl<'a> SnapshotData<'a> {
 }
 
 /// Whether a selector picks a series.
-pub fn picks(selector: &VectorSelector, series: &Series) -> bool {
+pub(crate) fn picks(selector: &VectorSelector, series: &Series) -> bool {
     let name = series.labels.get(NAME_LABEL).unwrap_or_default();
     selector.matches(name, |label| series.labels.get(label).map(Into::into))
 }

@@ -21,27 +21,27 @@
 //!
 //! Memory is constant: a line that is not yet whole, up to its limit, and the name of the family last declared.
 
-mod error;
+pub(crate) mod error;
 mod family;
-mod format;
-mod labels;
+pub(crate) mod format;
+pub(crate) mod labels;
 mod metadata;
 mod number;
-mod parser;
+pub(crate) mod parser;
 mod sample;
 mod scan;
-mod sink;
+pub(crate) mod sink;
 #[cfg(test)]
 mod tests;
 
-pub use error::{PageError, PageErrorKind};
-pub use family::Kind;
-pub use format::{ExpositionLimits, Format};
-pub use labels::Labels;
-pub use parser::{Parser, Summary};
-pub use sink::{Sample, Sink};
+pub(crate) use error::PageError;
+pub(crate) use family::Kind;
+pub(crate) use format::{ExpositionLimits, Format};
+pub(crate) use labels::Labels;
+pub(crate) use parser::Parser;
+pub(crate) use sink::{Sample, Sink};
 
 /// The number that a whole text is, as a sample's value is written.
-pub fn value(text: &str) -> Option<f64> {
+pub(crate) fn value(text: &str) -> Option<f64> {
     number::Number::read(text).filter(|(_, rest)| rest.is_empty()).map(|(number, _)| number.value())
 }

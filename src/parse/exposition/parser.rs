@@ -12,7 +12,7 @@ use super::sink::{Sample, Sink};
 /// Reads one page, chunk by chunk. How it is cut into chunks makes no difference.
 ///
 /// ```
-/// use metriclet::parse::exposition::{Format, ExpositionLimits, Parser, Sample, Sink};
+/// use metriclet::internals::parse::exposition::{ExpositionLimits, Format, Parser, Sample, Sink};
 ///
 /// #[derive(Default)]
 /// struct Total(f64);
@@ -31,7 +31,7 @@ use super::sink::{Sample, Sink};
 /// parser.feed(b"pth{queue=\"b\"} 3\n", &mut total)?;
 /// parser.finish()?;
 /// assert_eq!(total.0, 5.0);
-/// # Ok::<(), metriclet::parse::exposition::PageError>(())
+/// # Ok::<(), metriclet::internals::parse::exposition::PageError>(())
 /// ```
 #[derive(Debug)]
 pub struct Parser {

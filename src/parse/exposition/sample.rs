@@ -6,7 +6,7 @@ use super::labels::Labels;
 use super::number::Number;
 use super::scan;
 
-/// A line whose every part was checked; its value is converted only for those who want it.
+/// A line whose every part was checked; its value is converted only if it is wanted.
 pub(super) struct Line<'a> {
     pub(super) name: &'a str,
     pub(super) labels: Labels<'a>,

@@ -5,6 +5,7 @@ mod prometheus;
 
 use std::fmt::Write;
 
+use super::parser::Summary;
 use super::*;
 
 const LIMITS: ExpositionLimits = ExpositionLimits { line: 200, labels: 3 };

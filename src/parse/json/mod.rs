@@ -5,7 +5,7 @@
 //! ```
 //! A path may hold two descendant segments (`..`) and eight commas: each multiplies what a query may visit.
 
-mod page;
+pub(crate) mod page;
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use serde_json_path::JsonPath;
 
 use super::escape::Escaped;
 
-pub use page::{JsonPageError, PageLimits, parse_page};
+pub(crate) use page::{JsonPageError, PageLimits, parse_page};
 
 /// The most `..` of one path.
 const DESCENDANTS: usize = 2;
@@ -101,7 +101,7 @@ pub struct TooMany {
 
 /// A value that is not a number, by its JSON type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NotANumber {
+pub(crate) struct NotANumber {
     /// `null`, `a boolean`, `a string that is not a number`, `an array` or `an object`.
     pub found: &'static str,
 }
@@ -180,7 +180,7 @@ impl Path {
 }
 
 /// Whether the text of a `value` is for JSON: it starts with `$`, or with an aggregation of something that does.
-pub fn looks_like_json(text: &str) -> bool {
+pub(crate) fn looks_like_json(text: &str) -> bool {
     text.trim_start().starts_with('$') || aggregated(text).is_some()
 }
 
@@ -225,7 +225,7 @@ fn affordable(path: &str) -> Result<(), (usize, String)> {
 ///
 /// # Errors
 /// If it is no number.
-pub fn number(value: &Value, from_text: fn(&str) -> Option<f64>) -> Result<f64, NotANumber> {
+pub(crate) fn number(value: &Value, from_text: fn(&str) -> Option<f64>) -> Result<f64, NotANumber> {
     let (number, found) = match value {
         Value::Number(number) => (number.as_f64(), "a number out of range"),
         Value::String(text) => (from_text(text), "a string that is not a number"),

@@ -50,7 +50,7 @@ impl Labels {
         self.0.len()
     }
 
-    /// Whether nobody else has a copy.
+    /// Whether no other copy exists.
     pub fn is_last(&self) -> bool {
         Arc::strong_count(&self.0) == 1
     }

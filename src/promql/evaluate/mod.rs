@@ -94,7 +94,7 @@ pub fn evaluate(expr: &Expr, data: &impl Data, now: i64) -> Result<Vec<Element>,
 }
 
 /// Aggregates all elements to at most one.
-pub fn aggregate_all(aggregation: Aggregation, elements: &[Element]) -> Option<Element> {
+pub(crate) fn aggregate_all(aggregation: Aggregation, elements: &[Element]) -> Option<Element> {
     aggregate::all(aggregation, elements)
 }
 

@@ -54,7 +54,7 @@ fn within(samples: &[Sample], start: i64, end: i64) -> &[Sample] {
 /// What is known of values between two samples.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Growth {
-    /// It only grows, from zero; where it is lower than before, it began anew.
+    /// It only grows, from zero; where it is lower than before, it was reset.
     OfCounter,
     OfGauge,
 }

@@ -116,7 +116,7 @@ impl Acceptor {
         }
     }
 
-    /// Accepts what waits, a batch of it; false once nobody waits, or nobody can be accepted.
+    /// Accepts a batch of waiting connections; false once none waits, or none can be accepted.
     fn accept(&mut self, now: Instant) -> io::Result<bool> {
         for _ in 0..BATCH {
             match accept_with(&self.listener.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
@@ -213,7 +213,7 @@ impl Acceptor {
         }
     }
 
-    /// Finds out who it is, and lets the worker with the fewest connections serve it.
+    /// Classifies the client, and passes the connection to the worker with the fewest.
     fn hand_on(&mut self, id: u64) {
         let Some(mut connection) = self.handshakes.remove(&id) else { return };
         let counters = &self.shared.counters().connections;
@@ -251,7 +251,7 @@ impl Acceptor {
             }
             _ => {}
         }
-        // accept(2) may run out of files with nobody waiting, and a batch may end with the last who waits: no event would
+        // accept(2) may run out of files while no connection waits, and a batch may end with the last one: no event would
         // tell that it is over.
         if self.listener.state == Accepting::Yes && self.shared.is_short() {
             self.accept(now)?;
@@ -274,7 +274,7 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Accepts those who wait already, then stops listening: who comes later is refused at once, and goes elsewhere.
+    /// Accepts connections that wait already, then stops listening: later ones are refused at once, and go elsewhere.
     fn close(&mut self, now: Instant) -> io::Result<()> {
         if self.listener.state == Accepting::Yes {
             while self.accept(now)? {}

@@ -19,21 +19,21 @@ use crate::parse::pem;
 
 /// A chain, its key, and until when it is valid.
 #[derive(Clone, Debug)]
-pub struct Certificate {
+pub(crate) struct Certificate {
     key: Arc<CertifiedKey>,
     not_after: u64,
 }
 
 /// Why a pair of files is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertificateError {
+pub(crate) struct CertificateError {
     path: PathBuf,
     what: String,
 }
 
 /// Two files that are looked at again and again.
 #[derive(Debug)]
-pub struct Follower {
+pub(crate) struct Follower {
     certificate: Watched,
     key: Watched,
     limits: Limits,
@@ -52,7 +52,7 @@ impl Certificate {
     ///
     /// # Errors
     /// If a file cannot be read or does not hold what it should, if the two do not fit, or if it is not valid now.
-    pub fn load(certificate: &Path, key: &Path, now: i64, limits: &Limits) -> Result<Self, CertificateError> {
+    pub(crate) fn load(certificate: &Path, key: &Path, now: i64, limits: &Limits) -> Result<Self, CertificateError> {
         let wrong =
             |path: &Path, what: &dyn fmt::Display| CertificateError { path: path.to_owned(), what: what.to_string() };
         let pem = read(certificate, limits.config.certificates).map_err(|why| wrong(certificate, &why))?;
@@ -84,14 +84,14 @@ impl Certificate {
     }
 
     /// When it ends, Unix seconds.
-    pub fn not_after(&self) -> u64 {
+    pub(crate) fn not_after(&self) -> u64 {
         self.not_after
     }
 }
 
 impl Follower {
     /// Follows two files, which are taken to have been loaded just now.
-    pub fn new(certificate: PathBuf, key: PathBuf, limits: &Limits) -> Self {
+    pub(crate) fn new(certificate: PathBuf, key: PathBuf, limits: &Limits) -> Self {
         let (mut certificate, mut key) = (Watched::new(certificate), Watched::new(key));
         certificate.changed();
         key.changed();
@@ -99,7 +99,7 @@ impl Follower {
     }
 
     /// A new pair, or why there is none, told once; `None` while nothing is new.
-    pub fn follow(&mut self, now: i64) -> Option<Result<Certificate, CertificateError>> {
+    pub(crate) fn follow(&mut self, now: i64) -> Option<Result<Certificate, CertificateError>> {
         // Both are looked at, whatever the first one says.
         let changed = [self.certificate.changed(), self.key.changed()].contains(&true);
         if !changed && self.failing.is_none() {

@@ -196,7 +196,7 @@ impl ConnectionLoop {
     }
 
     fn ready(&mut self, id: u64, broken: bool, now: Now) {
-        // Nobody reads while an answer is waited for, so that a connection which breaks then has to be ended here.
+        // The socket is not read while the request waits, so a connection that breaks then is ended here.
         let waits = |id| self.connections.get(&id).is_some_and(|parked| parked.interest == Interest::Nothing);
         if broken && waits(id) {
             self.end(id, Ended::Broken);

@@ -1,6 +1,7 @@
 //! A connection without a network, for tests and for fuzzing: a client by rustls at one end, and between the two a pipe
 //! that passes as many bytes at a time as it is told.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "it serves tests, and fails them")]
+#![allow(unreachable_pub, reason = "the fuzz target reaches it, and is compiled under another cfg")]
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -28,7 +29,7 @@ use crate::telemetry::connections::ClientClass;
 /// The server's socket. What is cut is given by how many bytes each read and write passes, 0 to block; without end once
 /// that is used up.
 #[derive(Debug, Default)]
-pub struct Pipe {
+pub(crate) struct Pipe {
     incoming: VecDeque<u8>,
     /// Whether the client has closed its side.
     closed: bool,
@@ -232,7 +233,7 @@ impl<'a> Conversation<'a> {
         let ready = |interest| match interest {
             Interest::Read => pipe.closed || !pipe.incoming.is_empty(),
             Interest::Write => !pipe.blocked && pipe.outgoing.len() < ROOM,
-            Interest::Nothing => panic!("nobody waits"),
+            Interest::Nothing => panic!("the connection waits for nothing"),
         };
         let stage = match self.stage {
             Stage::Handshake(interest) if ready(interest) => match self.connection.handshake(self.now.monotonic) {

@@ -5,12 +5,12 @@
 //! its deadline. Requests that have to wait go to the [`Workers`] of all listeners.
 
 mod acceptor;
-pub mod certificates;
+pub(crate) mod certificates;
 mod connection;
 mod connection_loop;
 mod h1;
 #[cfg(any(test, fuzzing))]
-pub mod harness;
+pub(crate) mod harness;
 mod poll;
 mod shared;
 mod slots;
@@ -35,7 +35,7 @@ use crate::config::cli::TlsVersion;
 use crate::telemetry::counters::Counters;
 
 /// A running secure listener.
-pub struct Secure {
+pub(crate) struct Secure {
     shared: Arc<Shared>,
     address: SocketAddr,
     from: TlsVersion,
@@ -49,7 +49,7 @@ impl Secure {
     ///
     /// # Errors
     /// If the address cannot be bound, or the system has no more files or threads.
-    pub fn start(
+    pub(crate) fn start(
         addresses: &[SocketAddr],
         certificate: &Certificate,
         from: TlsVersion,
@@ -116,7 +116,7 @@ impl Secure {
     }
 
     /// Where it listens; the port is the one that was given where 0 was asked for.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
@@ -124,25 +124,25 @@ impl Secure {
     ///
     /// # Errors
     /// If rustls does not take it.
-    pub fn install(&self, certificate: &Certificate) -> Result<(), rustls::Error> {
+    pub(crate) fn install(&self, certificate: &Certificate) -> Result<(), rustls::Error> {
         let config = tls::config(certificate.key(), self.from)?;
         self.shared.install(config, certificate);
         Ok(())
     }
 
     /// Whether every worker gave a sign of life lately.
-    pub fn is_alive(&self) -> bool {
+    pub(crate) fn is_alive(&self) -> bool {
         self.shared.is_alive()
     }
 
     /// From now on every answer is its connection's last, so that clients go elsewhere.
-    pub fn leave(&self) {
+    pub(crate) fn leave(&self) {
         self.shared.leave();
     }
 
     /// Accepts no more, ends idle connections and finishes requests under way, until the deadline. Whether all were
     /// finished.
-    pub fn stop(&self, deadline: Instant) -> bool {
+    pub(crate) fn stop(&self, deadline: Instant) -> bool {
         self.shared.drain();
         self.acceptors.iter().for_each(|handle| handle.wake());
         self.inboxes.iter().for_each(|inbox| inbox.wake());

@@ -1,4 +1,4 @@
-//! epoll and eventfd: who is ready, and waking somebody who waits for that.
+//! epoll and eventfd: which sockets are ready, and waking the thread that waits for them.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -77,7 +77,7 @@ impl Poller {
         Ok(epoll::delete(&self.epoll, descriptor)?)
     }
 
-    /// Waits until something is ready, somebody wakes us, or the time is over.
+    /// Waits until a socket is ready, the waker is used, or the time is over.
     pub(super) fn wait(&self, longest: Duration, ready: &mut Vec<Ready>) -> io::Result<()> {
         ready.clear();
         let mut events = [const { MaybeUninit::<Event>::uninit() }; EVENTS];

@@ -102,19 +102,19 @@ impl Shared {
         self.stage.load(Ordering::Relaxed) >= DRAINING
     }
 
-    /// Whether no connection can come any more.
+    /// Whether no connection can be accepted any more.
     pub(super) fn acceptors_stopped(&self) -> bool {
         self.acceptors.load(Ordering::SeqCst) == 0
     }
 
-    /// The first pause is told, and that it is over; not each one.
+    /// Calls `tell` for the first pause, not for each one.
     pub(super) fn accepting_paused(&self, tell: impl FnOnce()) {
         if !self.paused.swap(true, Ordering::Relaxed) {
             tell();
         }
     }
 
-    /// Whether there was a pause since all who waited were accepted.
+    /// Whether accepting has paused since the last time that no connection waited.
     pub(super) fn is_short(&self) -> bool {
         self.paused.load(Ordering::Relaxed)
     }

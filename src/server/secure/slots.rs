@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_what_nobody_reads() {
+    fn bounds_unread_answers() {
         let slots = slots(10, 1_000);
         let (mut a, mut b) = (slots.enter().unwrap(), slots.enter().unwrap());
         assert!(a.holds(60));

@@ -1,4 +1,4 @@
-//! Pages of text: the series that somebody wants are kept, the rest streams by.
+//! Pages of text: the series that rules want are kept, the rest streams by.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -45,7 +45,7 @@ pub(super) fn read(
     Ok(Page { at, taken: None, bytes, samples: summary.samples, format, series, found })
 }
 
-/// Keeps the series that somebody wants, each want within its own bounds.
+/// Keeps the series that rules want, each want within its own bounds.
 struct Keep<'a> {
     wants: Vec<Keeping<'a>>,
     series: Vec<Series>,

@@ -38,7 +38,7 @@ subjects:
 - {kind: ServiceAccount, name: reader, namespace: shop}
 ";
 
-/// What the bearer of a header may not have, whoever is asked.
+/// Requests that headers must not authorize, through either path.
 const FORGED: &str = "X-Remote-User: admin\r\nX-Remote-Group: system:masters\r\n";
 
 /// The header with the token of a service account in `shop`.
@@ -208,7 +208,7 @@ pub fn forged_headers(plane: &mut Plane) {
             r#"services.custom.metrics.k8s.io "web" is forbidden: User "{user}" cannot get resource "services/queue_depth" in API group "custom.metrics.k8s.io" in the namespace "shop""#
         )
     };
-    let stranger = Authority::new("front-proxy");
+    let untrusted = Authority::new("front-proxy");
     for (identity, headers, expected) in [
         (None, String::new(), forbidden("system:anonymous")),
         (None, other, forbidden("system:serviceaccount:shop:other")),
@@ -217,7 +217,7 @@ pub fn forged_headers(plane: &mut Plane) {
         (Some(client(&plane.authority, "front-proxy-client", None)), String::new(), forbidden("front-proxy-client")),
         // Not everyone whom that authority knows may speak for others.
         (Some(client(&plane.front_proxies, "someone-else", None)), String::new(), "Unauthorized".to_owned()),
-        (Some(client(&stranger, "front-proxy-client", None)), String::new(), "Unauthorized".to_owned()),
+        (Some(client(&untrusted, "front-proxy-client", None)), String::new(), "Unauthorized".to_owned()),
     ] {
         let answer = installed.straight(identity.as_ref(), &target, &format!("{FORGED}{headers}"));
         let status: Value = serde_json::from_str(&answer.body).unwrap();

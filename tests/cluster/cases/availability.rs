@@ -52,7 +52,7 @@ pub fn becomes_available(plane: &mut Plane) {
     let seen = watch.end();
     assert!(seen.unavailable.is_empty() && seen.unserved.is_empty() && seen.away == 0, "{seen:#?}");
     assert_eq!(installed.complaints(plane), [""; 0]);
-    assert_eq!(source.requests(), 0, "nobody asked for a metric");
+    assert_eq!(source.requests(), 0, "no metric was requested");
     // Nor have we anything to complain of.
     installed.server.signal("TERM");
     installed.server.wait_for("stopping: still answering");
@@ -133,14 +133,14 @@ pub fn stays_available(plane: &mut Plane) {
     replace(&installed.config, &config(&upstream));
     installed.server.wait_for(": loaded ");
 
-    // The Kubernetes API does not answer us. Strangers' tokens and rights cannot be asked for; discovery needs neither.
+    // The Kubernetes API does not answer us. Tokens and access cannot be reviewed; discovery needs neither.
     api.set_pace(Pace::Held);
     look_again(&installed, "the-kubernetes-api-hangs");
     let answer = installed.straight(None, &target, "Authorization: Bearer some-token\r\n");
     assert_eq!(answer.code, 503, "{answer:?}");
     api.set_pace(Pace::AtOnce);
 
-    // What somebody may is answered late: each user is a question of their own, and more ask than there are workers.
+    // Access reviews are answered late: each user needs a review, and there are more users than workers.
     let busy = path("v1beta2", ROUTES[1].0);
     let as_one = |user: &str| {
         let headers = format!("Impersonate-User: {user}\r\nImpersonate-Group: on-call\r\n");
@@ -239,7 +239,7 @@ pub fn outlives_an_api_server(plane: &mut Plane) {
     let admin = plane.admin();
     let list = eventually("it is reached again", || admin.raw(target));
     assert_eq!(values(&list), ROUTES[0].1);
-    // A moment ago nobody could say.
+    // A moment ago no review was possible.
     let refused = eventually("it asks again", || match installed.straight(None, target, &token) {
         answer if answer.code == 503 => Err(answer.body),
         answer => Ok(answer),

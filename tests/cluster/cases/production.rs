@@ -22,7 +22,7 @@ const SECRET: &str = "custom-metrics-apiserver-tls";
 const ACCOUNT: &str = "system:serviceaccount:custom-metrics:custom-metrics-apiserver";
 const PROMETHEUS: &str = "system:serviceaccount:monitoring:prometheus-k8s";
 
-/// Of somebody else: a workload with an HPA on our metrics, roles such as ours, the adapter to which one version goes over,
+/// Objects of other owners: a workload with an HPA on our metrics, roles such as ours, the adapter to which one version goes over,
 /// and the Prometheus operator's kind of object.
 const NEIGHBOURS: &str = "
 apiVersion: v1
@@ -42,7 +42,7 @@ spec:
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: neighbours-custom-metrics}
-rules: [{apiGroups: [''], resources: [pods], verbs: [get, list]}]
+rules: [{apiGroups: [''], resources: [pods], verbs: [list]}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
@@ -142,7 +142,7 @@ pub fn comes_serves_and_goes(plane: &mut Plane) {
     };
     serves();
     as_the_documents_say(&admin);
-    // The script brings up to date what is there; and whoever goes back to kubectl alone loses nothing.
+    // The script brings up to date what is there; and going back to kubectl alone loses nothing.
     thread::scope(|scope| {
         let deploy = scope.spawn(|| admin.script("deploy", &[&mine]));
         while !deploy.is_finished() {
@@ -240,12 +240,12 @@ fn everything(admin: &Kubectl) -> BTreeSet<String> {
 /// What a service account may in a namespace that one without any rights may not.
 fn rights(admin: &Kubectl, account: &str, namespace: &str) -> BTreeSet<String> {
     let namespace = format!("--namespace={namespace}");
-    let [theirs, anybody] = [account, "system:serviceaccount:custom-metrics:nobody"].map(|account| {
+    let [theirs, default] = [account, "system:serviceaccount:custom-metrics:unbound"].map(|account| {
         let list = ["auth", "can-i", "--list", "--no-headers", &namespace];
         let list = admin.impersonating(account, &[]).run(&list).unwrap();
         list.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<BTreeSet<_>>()
     });
-    theirs.difference(&anybody).cloned().collect()
+    theirs.difference(&default).cloned().collect()
 }
 
 /// What docs/rbac.md says of who may what is what Kubernetes says.

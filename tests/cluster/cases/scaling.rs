@@ -167,7 +167,7 @@ pub fn on_pods_of_their_own(plane: &mut Plane) {
     // (30 + 10) / 2 is twice the target: 2 × 2. The new ones are pending, not asked, and count as 0.
     workload.reaches(4);
     holds(4);
-    // Nobody listens at the fourth: it is left out and counts as 0. The second is not ready and counts as ever:
+    // No server listens on the fourth: it is left out and counts as 0. The second is not ready and counts as ever:
     // (30 + 10 + 12) / 4 is 1.3 times the target, 5.2.
     workload.second_is_not_ready();
     workload.run_pods(4);

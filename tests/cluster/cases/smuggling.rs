@@ -1,4 +1,4 @@
-//! kube-apiserver forwards the body of a GET, on a connection that it keeps for the next caller. Whoever took the body for
+//! kube-apiserver forwards the body of a GET, on a connection that it keeps for the next caller. A server that took the body for
 //! a request would answer it, and the next caller would get that answer.
 
 use super::access::{bearer, grant};

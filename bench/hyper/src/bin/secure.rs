@@ -166,7 +166,7 @@ impl Bench<'_> {
         let (mut tails, mut worst) = (Vec::new(), Vec::new());
         let config = self.certificates.client(false)?;
         for _ in 0..3 {
-            // Connections stay in the backlog: nobody ever answers.
+            // Connections stay in the backlog: none is ever answered.
             let sources: Vec<TcpListener> =
                 (0..HANGING).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<std::io::Result<_>>()?;
             let addresses: Vec<SocketAddr> =
@@ -248,7 +248,7 @@ fn print(what: &str, measured: &Measured) {
     println!("  {:10} {rates} requests/s, {tails} p99, {costs} CPU", "ratio");
 }
 
-/// A source that answers everybody with one series.
+/// A source that answers every request with one series.
 fn serving() -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;

@@ -72,7 +72,7 @@ pub fn rounds(fetched: &[Instant]) -> Vec<f64> {
 }
 
 fn answer(mut stream: TcpStream, start: Instant, rest: &str, fetched: &Mutex<Vec<Instant>>) -> Result<()> {
-    // The listener is there for whoever is on this machine.
+    // The listener is for programs on this machine.
     if !stream.peer_addr()?.ip().is_loopback() {
         return Ok(());
     }

@@ -1,4 +1,4 @@
-//! Sources whose addresses are somebody else's to choose: pods, and placeholders in a host.
+//! Sources whose addresses others choose: pods, and placeholders in a host.
 
 use super::*;
 
@@ -52,7 +52,7 @@ fn ranges_must_hold_samples_and_not_too_many() {
 fn problems_of_credentials_on_open_sources() {
     let secret = "bearerTokenFile: /token, url: 'https://app/{name}'";
     let open = "error: namespaces: a URL with placeholders and pods get credentials only with the namespaces listed one by \
-                one, or whoever can name an object or run a pod could collect them";
+                one, or anyone who can name an object or run a pod could collect them";
     check(
         with_source,
         &[(

@@ -90,10 +90,7 @@ fn refuses_malformed_lines() {
             (b"a\n", r#"line 1, column 2: expected "{" or a space after the metric name, found the end of the line"#),
             (b"a.b 1\n", r#"line 1, column 2: expected "{" or a space after the metric name, found ".b""#),
             (b"a+1\n", r#"line 1, column 2: expected "{" or a space after the metric name, found "+1""#),
-            (
-                "aé 1\n".as_bytes(),
-                r#"line 1, column 2: expected "{" or a space after the metric name, found "\xc3\xa9""#,
-            ),
+            ("aé 1\n".as_bytes(), r#"line 1, column 2: expected "{" or a space after the metric name, found "é""#),
             (b"a \n", "line 1, column 3: expected a number, found the end of the line"),
             (b"a{}\n", "line 1, column 4: expected a number, found the end of the line"),
             (b"a{b=\"c\"}\n", "line 1, column 9: expected a number, found the end of the line"),
@@ -135,7 +132,7 @@ fn refuses_malformed_labels() {
             ),
             (b"a{b} 1\n", r#"line 1, column 4: expected "=" after a label name, found "}""#),
             (b"a{b:c=\"\"} 1\n", r#"line 1, column 4: expected "=" after a label name, found ":c=\"\"}""#),
-            (b"a{b='c'} 1\n", r#"line 1, column 5: expected a label value in double quotes, found "\'c\'}""#),
+            (b"a{b='c'} 1\n", r#"line 1, column 5: expected a label value in double quotes, found "'c'}""#),
             (b"a{b=\n", "line 1, column 5: expected a label value in double quotes, found the end of the line"),
             (
                 b"a{b=\"c} 1\n",

@@ -1,4 +1,4 @@
-//! The handshake of one connection: TLS as far as the bytes go, and what becomes of those who do not speak it.
+//! The handshake of one connection, as far as its bytes go, and the answer to clients that do not speak TLS.
 
 use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::server::secure::poll::Interest;
 use crate::server::secure::tls;
 use crate::telemetry::connections::HandshakeFailure;
 
-/// For those who speak HTTP to an HTTPS port, as a client without TLS can read it.
+/// The answer to HTTP on an HTTPS port, as a client without TLS can read it.
 const PLAIN_HTTP: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
     This port speaks HTTPS: write https:// instead of http://.\n";

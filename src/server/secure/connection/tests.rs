@@ -183,7 +183,7 @@ fn every_phase_has_its_time() {
 }
 
 #[test]
-fn strangers_make_room_for_others_unless_they_are_being_answered() {
+fn unverified_clients_are_evicted_unless_they_are_being_answered() {
     let setup = setup();
     let mut conversation = Conversation::new(&setup, &[], &[]);
     conversation.run(true);

@@ -1,0 +1,148 @@
+//! The parts of the program that tests, fuzz targets and benchmarks call without a socket between. Everything else is private
+//! to the crate.
+
+pub mod api {
+    pub use crate::api::{Answer, Api};
+    pub mod access {
+        pub use crate::api::access::{Access, AuthorizationError};
+    }
+    pub mod auth {
+        pub use crate::api::auth::AuthFilter;
+    }
+    pub mod identity {
+        pub use crate::api::identity::{AuthenticationError, Identity, User, Via};
+        pub mod trust {
+            pub use crate::api::identity::trust::{FrontProxy, Pool, RemoteHeaders, Trust};
+        }
+    }
+    pub mod message {
+        pub use crate::api::message::{JSON, Origin, Reply, Request};
+    }
+    pub mod peer {
+        pub use crate::api::peer::Peer;
+    }
+}
+pub mod cache {
+    pub use crate::cache::Wait;
+}
+pub mod command {
+    pub use crate::command::exit;
+}
+pub mod config {
+    pub mod file {
+        pub use crate::config::file::load;
+    }
+    pub mod limits {
+        pub use crate::config::limits::{
+            AnswerLimits, ConfigLimits, ConnectionLimits, ExpressionLimits, FetchLimits, FetcherLimits, Limits,
+            ReviewLimits, SamplingLimits,
+        };
+    }
+    pub mod model {
+        pub use crate::config::model::Format;
+    }
+    pub mod problem {
+        pub use crate::config::problem::Excerpts;
+    }
+}
+pub mod kube {
+    pub mod meta {
+        pub use crate::kube::meta::Time;
+    }
+    pub mod review {
+        pub use crate::kube::review::{TokenReviewStatus, UserInfo};
+    }
+}
+pub mod kube_api {
+    pub mod client {
+        pub use crate::kube_api::client::Client;
+    }
+    pub mod kubeconfig {
+        pub use crate::kube_api::kubeconfig::parse;
+    }
+}
+pub mod metrics {
+    pub use crate::metrics::Metrics;
+    pub use crate::metrics::request::MetricRequest;
+    pub mod objects {
+        pub use crate::metrics::objects::Objects;
+    }
+    pub mod trace {
+        pub use crate::metrics::trace::Trace;
+    }
+}
+pub mod parse {
+    pub mod certificate {
+        pub use crate::parse::certificate::Certificate;
+    }
+    pub mod duration {
+        pub use crate::parse::duration::{format, parse};
+    }
+    pub mod exposition {
+        pub use crate::parse::exposition::error::PageError;
+        pub use crate::parse::exposition::format::{ExpositionLimits, Format};
+        pub use crate::parse::exposition::labels::Labels;
+        pub use crate::parse::exposition::parser::{Parser, Summary};
+        pub use crate::parse::exposition::sink::{Sample, Sink};
+    }
+    pub mod head {
+        pub use crate::parse::head::{Head, HeadError, HeadLimits, parse};
+    }
+    pub mod json {
+        pub use crate::parse::json::page::{PageLimits, parse_page};
+        pub use crate::parse::json::{JsonExpr, JsonLimits};
+    }
+    pub mod path {
+        pub use crate::parse::path::{ApiPath, MetricPath, parse};
+    }
+    pub mod pem {
+        pub use crate::parse::pem::certificates;
+    }
+    pub mod quantity {
+        pub use crate::parse::quantity::{Milli, NotServable, QuantityError, parse};
+    }
+    pub mod query {
+        pub use crate::parse::query::parse;
+    }
+    pub mod selector {
+        pub use crate::parse::selector::{Selector, SelectorLimits};
+    }
+    pub mod url_template {
+        pub use crate::parse::url_template::piece::Placeholder;
+        pub use crate::parse::url_template::{Template, Values};
+    }
+}
+pub mod promql {
+    pub use crate::promql::ast::{Expr, Function, Grouping, NAME_LABEL, VectorSelector};
+    pub use crate::promql::limits::Limits;
+    pub use crate::promql::matcher::{MatchOp, Matcher};
+    pub use crate::promql::scope::Scope;
+    pub use crate::promql::template::QueryTemplate;
+    pub mod evaluate {
+        pub use crate::promql::evaluate::{Data, Element, EvalError, Labels, Sample, Series, Times, evaluate};
+    }
+}
+#[cfg(fuzzing)]
+pub mod server {
+    pub mod secure {
+        pub mod harness {
+            pub use crate::server::secure::harness::{Conversation, Setup, beginning};
+        }
+    }
+}
+pub mod source {
+    pub mod page {
+        pub use crate::source::page::{Found, Page, Query, Want};
+    }
+    pub mod upstream {
+        pub use crate::source::upstream::Shared;
+    }
+    pub mod waiting {
+        pub use crate::source::waiting::Patience;
+    }
+}
+pub mod telemetry {
+    pub mod clock {
+        pub use crate::telemetry::clock::{Clock, Now};
+    }
+}
