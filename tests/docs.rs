@@ -78,7 +78,8 @@ fn readme_lists_the_cases_under_a_control_plane() {
     assert!(names.len() >= 10, "only {} cases found", names.len());
     let readme = read("README.md");
     let (_, section) = readme.split_once("\n## Under a real control plane\n").unwrap();
-    let listed: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("- ")).take(names.len()).collect();
+    let section = section.split("\n## ").next().unwrap().replace("\n  ", " ");
+    let listed: Vec<_> = section.lines().filter_map(|line| line.strip_prefix("- ")).collect();
     assert_eq!(listed, names);
 }
 
