@@ -1,7 +1,7 @@
 //! A bounded cache in which many callers of one key cause one load.
 //!
-//! It serves no expired value, it does not hold its lock during a load, and time is an argument: the only time it measures
-//! itself is how long a caller has waited.
+//! It serves no expired value, it does not hold its lock during a load, and time is an argument: the only time it
+//! measures itself is how long a caller has waited.
 
 #[cfg(test)]
 mod tests;
@@ -40,8 +40,8 @@ pub struct Loaded<V> {
     pub until: Instant,
     /// What it counts against the cache's bound; bytes, say.
     pub cost: usize,
-    /// Whether it is kept, and counts for the callers that waited for it. No, where the loading caller's own deadline cut the
-    /// load short: that says nothing to a caller that has more time, which then loads itself.
+    /// Whether it is kept, and counts for the callers that waited for it. No, where the loading caller's own deadline
+    /// cut the load short: that says nothing to a caller that has more time, which then loads itself.
     pub shared: bool,
 }
 
@@ -117,8 +117,8 @@ impl<K: Clone + Eq + Hash, V> Cache<K, V> {
     /// The value for `key`: kept and fresh at `now`, else from a load that is under way, else from `load`.
     ///
     /// A value that does not `covers` what the caller wants is passed over; what the caller's own `load` brought is
-    /// handed over unseen. `covers` is called under the cache's lock: it must be quick, and leave the cache alone. `load`
-    /// is called without the lock, but must not ask for the same key.
+    /// handed over unseen. `covers` is called under the cache's lock: it must be quick, and leave the cache alone.
+    /// `load` is called without the lock, but must not ask for the same key.
     pub fn get(
         &self,
         key: &K,

@@ -1,7 +1,8 @@
 //! Metriclet: any number that an HTTP endpoint serves, as a Kubernetes custom metric.
 //!
 //! The layers, each using only those before it (a test checks the arrows):
-//! `parse` ← `promql` ← `kube` ← `config`, `telemetry` ← `cache` ← `http` ← `source`, `kube_api` ← `metrics` ← `api` ← `server` ← `command`, `app` ← `main`.
+//! `parse` ← `promql` ← `kube` ← `config`, `telemetry` ← `cache` ← `http` ← `source`, `kube_api` ← `metrics` ← `api` ←
+//! `server` ← `command`, `app` ← `main`.
 //!
 //! - `parse`, `promql` and `kube` are pure: bytes or values in, values out, limits as arguments; no clock, log or I/O.
 //! - `config` holds the configuration and every limit and timeout; `telemetry` the program's own log and metrics.

@@ -340,8 +340,8 @@ fn refuses_what_could_be_smuggled() {
 /// A client that promises a body and sends none delays no other client, and costs no memory.
 #[test]
 fn promised_bodies_delay_no_other_client() {
-    // The last ones are more than there is memory, or than an allocation may be. tiny_http has four threads to begin with; so
-    // many connections at most are sure to be served at once.
+    // The last ones are more than there is memory, or than an allocation may be. tiny_http has four threads to begin
+    // with; so many connections at most are sure to be served at once.
     for lengths in [["5000", "16777217", "90000000"], ["9000000000000", "9223372036854775807", "18446744073709551615"]]
     {
         let mut server = server().0;

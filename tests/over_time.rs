@@ -1,4 +1,5 @@
-//! Values of pods over time, by a clock that the test turns: what is served is what Prometheus makes of the same samples.
+//! Values of pods over time, by a clock that the test turns: what is served is what Prometheus makes of the same
+//! samples.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -382,13 +383,14 @@ fn samples_count_for_the_times_they_say() {
             if there { Ok(()) } else { Err(format!("not{times}: {steps:?}")) }
         });
     }
-    // The first was taken more than a minute before, and web-1's at none of these times. 2 a second, for what is left of the
-    // minute: from half a gap before the first of the others to half a gap after the last.
+    // The first was taken more than a minute before, and web-1's at none of these times. 2 a second, for what is left
+    // of the minute: from half a gap before the first of the others to half a gap after the last.
     let value = quantity((60.0 * (30.0 + 10.0 + 7.5) / 30.0 / 60.0 * 1_000.0_f64).round() as i64);
     assert_eq!(world.shown("queue_depth"), format!("web-0 {value} 30 {}", time(25)));
 }
 
-/// Each try of a dead pod keeps a fetcher from the others. After two it is left alone for a while, and then tried again.
+/// Each try of a dead pod keeps a fetcher from the others. After two it is left alone for a while, and then tried
+/// again.
 #[test]
 fn pods_that_refuse_connections_are_skipped_for_a_while() {
     let world = World::new(Limits::default(), "sum(requests_total)");

@@ -1,6 +1,7 @@
 //! Expressions give what Prometheus gives: the same series into both, the same questions to both.
 //!
-//! Needs Prometheus and its promtool, of Debian 12 (2.42) or later; METRICLET_PROMETHEUS names another than that in PATH.
+//! Needs Prometheus and its promtool, of Debian 12 (2.42) or later; METRICLET_PROMETHEUS names another than that in
+//! PATH.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 #[path = "promql/expressions.rs"]

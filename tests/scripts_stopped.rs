@@ -1,5 +1,5 @@
-//! The scripts that change a cluster, stopped at each of their calls in turn: nothing is changed after that one, and nothing
-//! is left lying about.
+//! The scripts that change a cluster, stopped at each of their calls in turn: nothing is changed after that one, and
+//! nothing is left lying about.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;

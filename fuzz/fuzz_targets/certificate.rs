@@ -1,5 +1,5 @@
-//! Certificates, as any client may present them: nothing panics, and what is read lies within the input. A change of a byte
-//! of a real certificate is read or refused, and leaves the validity of another one as it is.
+//! Certificates, as any client may present them: nothing panics, and what is read lies within the input. A change of a
+//! byte of a real certificate is read or refused, and leaves the validity of another one as it is.
 #![no_main]
 
 use std::sync::LazyLock;

@@ -1,5 +1,5 @@
-//! A whole connection, from the handshake to its end, over a stream that is cut anywhere: the client gets the same bytes
-//! however they are cut, never an answer after a refusal, and never more answers than it made requests.
+//! A whole connection, from the handshake to its end, over a stream that is cut anywhere: the client gets the same
+//! bytes however they are cut, never an answer after a refusal, and never more answers than it made requests.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
@@ -29,7 +29,10 @@ static SETUP: LazyLock<Setup> = LazyLock::new(|| {
         .with_no_client_auth();
     client.resumption = rustls::client::Resumption::disabled();
     let limits = Limits {
-        connection: ConnectionLimits { head: head::HeadLimits { bytes: 512, headers: 8 }, ..ConnectionLimits::default() },
+        connection: ConnectionLimits {
+            head: head::HeadLimits { bytes: 512, headers: 8 },
+            ..ConnectionLimits::default()
+        },
         ..Limits::default()
     };
     Setup { key: Arc::new(pair), client: Arc::new(client), limits, now: beginning() }

@@ -1,5 +1,5 @@
-//! Evaluation of any expression over any samples: an answer or an error, no larger than what it is made of, and the same
-//! for the expression's printed text.
+//! Evaluation of any expression over any samples: an answer or an error, no larger than what it is made of, and the
+//! same for the expression's printed text.
 #![no_main]
 
 use std::collections::BTreeMap;

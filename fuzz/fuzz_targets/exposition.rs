@@ -2,7 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::internals::parse::exposition::{Format, Labels, ExpositionLimits, PageError, Parser, Sample, Sink, Summary};
+use metriclet::internals::parse::exposition::{
+    ExpositionLimits, Format, Labels, PageError, Parser, Sample, Sink, Summary,
+};
 
 const LIMITS: ExpositionLimits = ExpositionLimits { line: 256, labels: 4 };
 

@@ -1,5 +1,5 @@
-//! Heads of requests: whatever is accepted means the same to httparse and to a reader written here for that purpose, and
-//! it makes no difference how the bytes come.
+//! Heads of requests: whatever is accepted means the same to httparse and to a reader written here for that purpose,
+//! and it makes no difference how the bytes come.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

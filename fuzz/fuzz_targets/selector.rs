@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::internals::parse::selector::{SelectorLimits, Selector};
+use metriclet::internals::parse::selector::{Selector, SelectorLimits};
 
 const LIMITS: SelectorLimits = SelectorLimits { bytes: 512, requirements: 16 };
 const VALUES: [&str; 8] = ["", "a", "b", "1", "2", "10", "-3", "x.y"];

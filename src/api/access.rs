@@ -1,5 +1,5 @@
-//! Authorization. Any authenticated user may use discovery; for metrics and all else the Kubernetes API reviews access, by the
-//! attributes that also route the request.
+//! Authorization. Any authenticated user may use discovery; for metrics and all else the Kubernetes API reviews access,
+//! by the attributes that also route the request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -100,7 +100,8 @@ impl Access {
         // The texts that a caller controls are what a cached answer costs.
         let cost = 256 + size(&user.info) + target.len();
         match path {
-            // Open paths have been answered already, and an anonymous client must not cause calls to the Kubernetes API.
+            // Open paths have been answered already, and an anonymous client must not cause calls to the Kubernetes
+            // API.
             _ if user.via == Via::Anonymous => no(),
             Some(ApiPath::Metric(_) | ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..)) => {
                 self.ask(asked(), user.via, cost, wait, now)

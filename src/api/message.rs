@@ -92,8 +92,8 @@ impl Reply {
         self
     }
 
-    /// The header fields that every listener sends, beside those of the connection. Like Kubernetes' own servers, it forbids
-    /// caching everywhere, and guessing of types where the body is text.
+    /// The header fields that every listener sends, beside those of the connection. Like Kubernetes' own servers, it
+    /// forbids caching everywhere, and guessing of types where the body is text.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let no_sniff = self.media_type.starts_with("text/").then_some(("X-Content-Type-Options", "nosniff"));
         [("Content-Type", self.media_type), ("Cache-Control", "no-cache, private")]

@@ -1,5 +1,5 @@
-//! One request from its path to its reply: the route, authentication and authorization, then the metric's values, or a Status
-//! that says why there are none.
+//! One request from its path to its reply: the route, authentication and authorization, then the metric's values, or a
+//! Status that says why there are none.
 
 pub(crate) mod access;
 pub(crate) mod auth;
@@ -97,8 +97,8 @@ impl Api {
         &self.health
     }
 
-    /// Authenticates and authorizes requests over the network; until this is called all are refused. A second call changes
-    /// nothing.
+    /// Authenticates and authorizes requests over the network; until this is called all are refused. A second call
+    /// changes nothing.
     pub fn set_auth(&self, auth: AuthFilter) {
         let _ = self.auth.set(auth);
     }

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 /// What becomes of a clause that asks for a transform, such as `as=Table`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transforms {
-    /// The parameter is ignored: discovery answers plain JSON to `as=APIGroupDiscoveryList`, which aggregators take as the older
-    /// form of discovery.
+    /// The parameter is ignored: discovery answers plain JSON to `as=APIGroupDiscoveryList`, which aggregators take as
+    /// the older form of discovery.
     Ignored,
     /// The clause is skipped.
     Refused,
@@ -20,8 +20,8 @@ struct Clause<'a> {
     quality: u16,
 }
 
-/// The first of the media types `offered` that the caller prefers; `None` if it takes none of them. Clauses count by quality,
-/// then by position. As in Kubernetes, no header and `*/*` take the first one, and `application/*` takes none.
+/// The first of the media types `offered` that the caller prefers; `None` if it takes none of them. Clauses count by
+/// quality, then by position. As in Kubernetes, no header and `*/*` take the first one, and `application/*` takes none.
 pub(super) fn negotiate<'o>(accept: Option<&str>, offered: &[&'o str], transforms: Transforms) -> Option<&'o str> {
     let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else { return offered.first().copied() };
     let mut clauses: Vec<Clause<'_>> = accept.split(',').map(Clause::parse).collect();

@@ -364,8 +364,8 @@ impl SamplingLimits {
         (range / 4).min(self.interval).max(millis(250))
     }
 
-    /// Samples of one series that may be kept to look back over `range`, sampled at this interval: a few more than fit, and
-    /// twice as many, as overlapping selections sample the same objects out of step.
+    /// Samples of one series that may be kept to look back over `range`, sampled at this interval: a few more than fit,
+    /// and twice as many, as overlapping selections sample the same objects out of step.
     pub fn samples_for(range: Duration, interval: Duration) -> usize {
         let kept = 2 * (range.as_millis() / interval.as_millis().max(1) + 2) + 1;
         usize::try_from(kept).unwrap_or(usize::MAX)

@@ -106,7 +106,8 @@ impl<'a> Excerpts<'a> {
     }
 }
 
-/// The part of a line around a column (from 1), fit for a terminal, and how many characters of it stand before that column.
+/// The part of a line around a column (from 1), fit for a terminal, and how many characters of it stand before that
+/// column.
 fn cut(line: &str, column: usize) -> (String, usize) {
     let length = line.chars().count();
     let column = column.saturating_sub(1).min(length);

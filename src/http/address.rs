@@ -63,7 +63,8 @@ impl Reach {
     }
 }
 
-/// Whether an address is one of this machine or pod: then what is sent to it comes from there. Nothing is sent for that.
+/// Whether an address is one of this machine or pod: then what is sent to it comes from there. Nothing is sent for
+/// that.
 fn is_own(ip: IpAddr) -> bool {
     let from = match ip {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -132,8 +133,8 @@ fn embedded_v4(ip: Ipv6Addr) -> Option<Ipv4Addr> {
         [0x2002, high, low, ..] => (high, low),
         // Teredo (RFC 4380): the client's address is inverted.
         [0x2001, 0, .., high, low] => (!high, !low),
-        // IPv4-compatible (RFC 4291 §2.5.5.1), IPv4-mapped (§2.5.5.2), IPv4-translated (RFC 2765), NAT64 (RFC 6052), ISATAP
-        // (RFC 5214).
+        // IPv4-compatible (RFC 4291 §2.5.5.1), IPv4-mapped (§2.5.5.2), IPv4-translated (RFC 2765), NAT64 (RFC 6052),
+        // ISATAP (RFC 5214).
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low]
         | [0, 0, 0, 0, 0xffff, 0, high, low]
         | [0x64, 0xff9b, 0, 0, 0, 0, high, low]

@@ -37,8 +37,8 @@ pub(crate) struct Options {
     pub keep_alive: bool,
 }
 
-/// The exchange on this thread. ureq calls our hooks on the thread that called it, but passes them nothing of ours, and its
-/// own errors do not tell the phase.
+/// The exchange on this thread. ureq calls our hooks on the thread that called it, but passes them nothing of ours, and
+/// its own errors do not tell the phase.
 #[derive(Debug)]
 struct Progress {
     phase: Phase,

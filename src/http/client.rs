@@ -227,8 +227,8 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(media_type).filter(|media_type| !media_type.is_empty())
 }
 
-/// RFC 9112 §6.1: no coding was offered, so chunks are all there may be. §6.3: a length given twice, or beside a transfer
-/// coding, cannot be trusted.
+/// RFC 9112 §6.1: no coding was offered, so chunks are all there may be. §6.3: a length given twice, or beside a
+/// transfer coding, cannot be trusted.
 fn check_body(headers: &HeaderMap) -> Result<(), FetchError> {
     let is = |value: &ureq::http::HeaderValue, coding: &[u8]| value.as_bytes().eq_ignore_ascii_case(coding);
     if headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| !is(coding, b"identity")) {

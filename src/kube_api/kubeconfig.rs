@@ -1,5 +1,5 @@
-//! A kubeconfig: its current context, as far as a server may use it. What a person's kubectl could do beside that, such as
-//! running a program for credentials, is refused by name.
+//! A kubeconfig: its current context, as far as a server may use it. What a person's kubectl could do beside that, such
+//! as running a program for credentials, is refused by name.
 
 use std::path::Path;
 

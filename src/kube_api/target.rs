@@ -1,4 +1,5 @@
-//! The address of the Kubernetes API, and the credentials for it: from a kubeconfig, or from the cluster around the pod.
+//! The address of the Kubernetes API, and the credentials for it: from a kubeconfig, or from the cluster around the
+//! pod.
 
 use std::path::Path;
 

@@ -1,6 +1,6 @@
-//! Why a metric is not answered. The text becomes `Status.message`, which `kubectl describe hpa` shows word for word and
-//! whose every change is a write to etcd: so it names causes, not ages, durations or counts, and holds no bytes from
-//! upstream but label names.
+//! Why a metric is not answered. The text becomes `Status.message`, which `kubectl describe hpa` shows word for word
+//! and whose every change is a write to etcd: so it names causes, not ages, durations or counts, and holds no bytes
+//! from upstream but label names.
 
 use std::fmt;
 

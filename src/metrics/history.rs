@@ -120,9 +120,9 @@ impl SampleStore {
         Self { keep, apart, most_series, budget, state: Mutex::default() }
     }
 
-    /// Takes the samples that were on an object's page at one time, in milliseconds of a clock that is never set; a sample may
-    /// have a time of its own, and counts once however often it is seen. An object with another incarnation is another object:
-    /// between the two is a gap, not a change.
+    /// Takes the samples that were on an object's page at one time, in milliseconds of a clock that is never set; a
+    /// sample may have a time of its own, and counts once however often it is seen. An object with another
+    /// incarnation is another object: between the two is a gap, not a change.
     pub fn observe(&self, object: &str, incarnation: &str, at: i64, samples: impl Iterator<Item = (Labels, Sample)>) {
         let mut state = self.lock();
         let StoreState { objects, series: count, labels: shared, full } = &mut *state;
@@ -264,8 +264,8 @@ impl Drop for SampleStore {
     }
 }
 
-/// Bytes of memory that these take, roughly, with what a map or a queue adds: an object without anything, a series without
-/// its labels, a sample, the time of a page.
+/// Bytes of memory that these take, roughly, with what a map or a queue adds: an object without anything, a series
+/// without its labels, a sample, the time of a page.
 const OBJECT: usize = 320;
 const SERIES: usize = 104;
 const SAMPLE: usize = 16;

@@ -72,8 +72,8 @@ impl<'a> Namer<'a> {
         Naming::Own { namespace, default_namespace, name, default_name: None }
     }
 
-    /// The namespace of what names none: the only one that the source describes, or the one its URL or query was made for;
-    /// by name, whatever is asked for.
+    /// The namespace of what names none: the only one that the source describes, or the one its URL or query was made
+    /// for; by name, whatever is asked for.
     fn default_namespace(&self) -> Option<&'a str> {
         let source = self.served.upstream.source();
         let asked = match &self.path.name {

@@ -1,5 +1,5 @@
-//! Lists of objects: requested from the Kubernetes API when a metric request needs one, cached for a moment, and loaded once
-//! for all requests that need the same.
+//! Lists of objects: requested from the Kubernetes API when a metric request needs one, cached for a moment, and loaded
+//! once for all requests that need the same.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};

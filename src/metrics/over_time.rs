@@ -119,7 +119,8 @@ pub(super) fn of_page(
     }
 }
 
-/// When an object was sampled last, Unix milliseconds; `None` if that is too long ago to say that something is not there.
+/// When an object was sampled last, Unix milliseconds; `None` if that is too long ago to say that something is not
+/// there.
 fn last_sampled(subject: &Subject<'_>, snapshot: &Snapshot) -> Option<i64> {
     let now = subject.services.shared.clock().now();
     let age = subject.services.steady.at(now.monotonic).saturating_sub(*snapshot.times.last()?);

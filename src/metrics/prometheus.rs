@@ -1,5 +1,5 @@
-//! A rule on a server that evaluates PromQL itself: one query for all objects that the request may be about, narrowed to
-//! their namespace, with each object's value told apart by its label.
+//! A rule on a server that evaluates PromQL itself: one query for all objects that the request may be about, narrowed
+//! to their namespace, with each object's value told apart by its label.
 
 use super::failure::Failure;
 use super::select;

@@ -94,8 +94,9 @@ impl Sampling {
         self.range + 3 * self.interval
     }
 
-    /// Whether the samples of an object span half of each range at the time `now`. A quarter of an interval does not matter:
-    /// the oldest sample leaves the range a little before the next one comes, and pods of one round are not all quick.
+    /// Whether the samples of an object span half of each range at the time `now`. A quarter of an interval does not
+    /// matter: the oldest sample leaves the range a little before the next one comes, and pods of one round are not
+    /// all quick.
     pub fn is_enough(&self, snapshot: &Snapshot, now: i64) -> bool {
         self.ranges.iter().all(|range| {
             let wanted = millis(*range / 2) - millis(self.interval / 4);
@@ -239,7 +240,8 @@ impl Rules {
             .collect()
     }
 
-    /// A document about these rules, printed once a generation: discovery is requested again and again, and stays the same.
+    /// A document about these rules, printed once a generation: discovery is requested again and again, and stays the
+    /// same.
     pub fn printed(&self, key: PrintedKey, print: impl FnOnce() -> Vec<u8>) -> Arc<Vec<u8>> {
         let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
         printed.entry(key).or_insert_with(|| Arc::new(print())).clone()

@@ -1,5 +1,5 @@
-//! Sampling in the background, for rules whose value looks back: as often as the range needs, until a few minutes after the
-//! last request, by a few threads however many pods there are.
+//! Sampling in the background, for rules whose value looks back: as often as the range needs, until a few minutes after
+//! the last request, by a few threads however many pods there are.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -105,7 +105,8 @@ impl Event {
     }
 }
 
-/// One line, with its topic before it. Control characters are escaped, so that foreign text cannot reach a terminal raw.
+/// One line, with its topic before it. Control characters are escaped, so that foreign text cannot reach a terminal
+/// raw.
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let detail = match self {

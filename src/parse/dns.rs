@@ -10,7 +10,8 @@ pub(crate) fn is_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-/// Whether a text is a name as Kubernetes takes it before the slash of a label key: it bounds the whole, but not each label.
+/// Whether a text is a name as Kubernetes takes it before the slash of a label key: it bounds the whole, but not each
+/// label.
 pub(crate) fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_unbounded_label)
 }

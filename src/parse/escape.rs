@@ -56,8 +56,8 @@ fn escape(bytes: &[u8], max: usize, to: &mut impl Write) -> Result<bool, fmt::Er
     Ok(true)
 }
 
-/// Whether a character shows as itself: not a control or format character, which could reorder or hide its neighbours, nor a
-/// mark that combines with the one before it.
+/// Whether a character shows as itself: not a control or format character, which could reorder or hide its neighbours,
+/// nor a mark that combines with the one before it.
 fn is_printable(c: char) -> bool {
     matches!(c, ' '..='~') || !c.is_ascii() && c.escape_debug().eq([c])
 }

@@ -1,8 +1,8 @@
 //! Heads of HTTP/1 requests (RFC 9112 §2 to §6), read strictly: whatever two readers could understand in two ways is
 //! refused, so that no second request can be smuggled past a proxy that reads it differently.
 //!
-//! A head is complete with its empty line. Lines end in CRLF and nothing else; a request has no body, so any sign of one
-//! is refused too.
+//! A head is complete with its empty line. Lines end in CRLF and nothing else; a request has no body, so any sign of
+//! one is refused too.
 
 use std::fmt;
 

@@ -1,5 +1,5 @@
-//! Kubernetes' quantities: numbers of at most three decimals as we serve them, and numbers with a suffix as others write
-//! them.
+//! Kubernetes' quantities: numbers of at most three decimals as we serve them, and numbers with a suffix as others
+//! write them.
 //!
 //! ```text
 //! quantity = [ "+" | "-" ] ( digits [ "." [ digits ] ] | "." digits ) [ suffix ]

@@ -5,8 +5,8 @@
 //! requirement = key | "!" key | key ( "=" | "==" | "!=" ) [ value ] | key ( ">" | "<" ) integer
 //!             | key ( "in" | "notin" ) "(" [ value ] *( "," [ value ] ) ")"
 //! ```
-//! Blanks may stand between any two tokens; there are no quotes and no escapes. `in` and `notin` are operators only where
-//! an operator stands.
+//! Blanks may stand between any two tokens; there are no quotes and no escapes. `in` and `notin` are operators only
+//! where an operator stands.
 
 mod lexer;
 mod parser;

@@ -13,8 +13,8 @@
 //! matcher     = label ( "=" | "!=" | "=~" | "!~" ) string     label = identifier | string
 //!             | string                                        the metric's name, as Prometheus 3 takes it
 //! ```
-//! Blanks, line ends and `#` comments may stand between any two tokens. What an expression gives, a number, one sample of
-//! each series or several, is checked here too. What else PromQL knows is refused by its name.
+//! Blanks, line ends and `#` comments may stand between any two tokens. What an expression gives, a number, one sample
+//! of each series or several, is checked here too. What else PromQL knows is refused by its name.
 
 pub(crate) mod ast;
 mod error;

@@ -21,8 +21,8 @@ pub struct Dropped {
 }
 
 impl Expr {
-    /// The same expression, evaluated for many objects at once: with the matchers in every selector, and the label in the
-    /// `by` of every aggregation.
+    /// The same expression, evaluated for many objects at once: with the matchers in every selector, and the label in
+    /// the `by` of every aggregation.
     ///
     /// # Errors
     /// If an aggregation is `without` the label.

@@ -1,5 +1,5 @@
-//! PromQL past our own subset, in which the user has written the places of what narrows it to objects: `$matchers` inside of
-//! the braces of each selector, `$by` inside of the `by ( )` of each aggregation.
+//! PromQL past our own subset, in which the user has written the places of what narrows it to objects: `$matchers`
+//! inside of the braces of each selector, `$by` inside of the `by ( )` of each aggregation.
 
 use super::lexer::{Kind, Lexer, Token, error};
 use super::scope::Scope;
@@ -173,7 +173,8 @@ impl<'a> Scan<'a> {
                     self.place(name, MATCHERS, at, close)?;
                     held = true;
                 }
-                // MetricsQL joins alternatives by it, and $matchers would narrow one of them. A label may have this name.
+                // MetricsQL joins alternatives by it, and $matchers would narrow one of them. A label may have this
+                // name.
                 Some(&Kind::Word(word)) if word.eq_ignore_ascii_case("or") && !self.is_matcher(at) => {
                     let column = self.column(at);
                     let message = format!(

@@ -1,7 +1,8 @@
 //! The plain listener: HTTP on loopback by tiny_http, for a laptop, a TLS-terminating sidecar, or `curl`.
 //!
-//! It does not authenticate, so it binds to loopback only, and accepts only requests whose Host is loopback too: a web page
-//! could otherwise reach it under a name of its own (DNS rebinding). X-Remote-* and Authorization have no meaning here.
+//! It does not authenticate, so it binds to loopback only, and accepts only requests whose Host is loopback too: a web
+//! page could otherwise reach it under a name of its own (DNS rebinding). X-Remote-* and Authorization have no meaning
+//! here.
 
 mod listener;
 
@@ -79,8 +80,8 @@ impl Pending for tiny_http::Request {
     }
 }
 
-/// Replies to a request with a body. What is left of the body has to be read, as the next request follows it; that can take
-/// long, so other threads do it.
+/// Replies to a request with a body. What is left of the body has to be read, as the next request follows it; that can
+/// take long, so other threads do it.
 fn discard(request: tiny_http::Request, reply: Reply, discards: &Discards) {
     let promised = request.body_length().unwrap_or_default();
     if Vec::<u8>::new().try_reserve_exact(promised).is_err() {

@@ -3,7 +3,8 @@
 //! - [`upstream`] is a source at work: its cache, its fetches, and the [`state`] of each URL.
 //! - [`fetch`] makes one request; [`page`] reduces a page while it streams in to what rules want of it.
 //! - [`prometheus`] queries a server that evaluates PromQL itself.
-//! - `pool` has the threads that fetch the pages of pods, over a fair [`queue`]; [`waiting`] says what a request waits for.
+//! - `pool` has the threads that fetch the pages of pods, over a fair [`queue`]; [`waiting`] says what a request waits
+//!   for.
 
 pub(crate) mod error;
 pub(crate) mod fetch;

@@ -177,8 +177,9 @@ impl Upstream {
         settled(self.answers.get(query, now, wait, |_| true, load))
     }
 
-    /// The pages at all of `urls`, fetched side by side: as many at a time as there are threads for it. What is not there
-    /// when the caller's time is over is [`SourceError::Unreached`]. `None` if it takes a fetch, and the caller does not wait.
+    /// The pages at all of `urls`, fetched side by side: as many at a time as there are threads for it. What is not
+    /// there when the caller's time is over is [`SourceError::Unreached`]. `None` if it takes a fetch, and the
+    /// caller does not wait.
     pub fn pages(
         self: &Arc<Self>,
         urls: &[String],
@@ -195,8 +196,8 @@ impl Upstream {
         let Ok(pool) = self.shared.pool.get_or_try_init(|| Pool::start(&self.shared.limits)) else {
             return Some(urls.iter().map(|_| Err(SourceError::Unreached)).collect());
         };
-        // Those that failed the last time come last, and wait in a queue of their own: where many hang, the others still have
-        // their turn.
+        // Those that failed the last time come last, and wait in a queue of their own: where many hang, the others
+        // still have their turn.
         let failed = |url: &String| self.pages.last(&(self.index, url.clone())).is_some_and(|page| page.is_err());
         let wanted = wanted.into_iter().filter_map(|at| urls.get(at).map(|url| (failed(url), at, url)));
         let mut wanted: Vec<(bool, usize, &String)> = wanted.collect();
@@ -314,8 +315,8 @@ impl Upstream {
         }
     }
 
-    /// Counts a fetch, and logs when a URL starts to fail or recovers. A fetch that its request's deadline cut short says
-    /// nothing about the URL.
+    /// Counts a fetch, and logs when a URL starts to fail or recovers. A fetch that its request's deadline cut short
+    /// says nothing about the URL.
     fn tell(&self, url: &str, fetched: Result<(u64, impl Fn() -> String), &SourceError>, hurried: bool) {
         let now = self.shared.clock.now().unix_millis;
         let change = match hurried {
@@ -343,8 +344,8 @@ impl Upstream {
         }
     }
 
-    /// Whether a request's own deadline, rather than a limit of the fetch, ended it: there was less `time` than the source's
-    /// timeout, and less than the phase in which it ended may take.
+    /// Whether a request's own deadline, rather than a limit of the fetch, ended it: there was less `time` than the
+    /// source's timeout, and less than the phase in which it ended may take.
     fn is_hurried<T>(&self, fetched: &Result<T, SourceError>, time: Duration) -> bool {
         let limits = &self.shared.limits;
         let longest = match fetched.as_ref().err().and_then(SourceError::timeout_phase) {

@@ -13,15 +13,15 @@ pub enum Waiting {
     KubernetesLists,
     /// SubjectAccessReviews for the users of front proxies.
     FrontProxyReviews,
-    /// TokenReviews and SubjectAccessReviews for direct clients. Any client that can connect causes them, so they are kept
-    /// apart from those for front proxies.
+    /// TokenReviews and SubjectAccessReviews for direct clients. Any client that can connect causes them, so they are
+    /// kept apart from those for front proxies.
     DirectReviews,
 }
 
 /// What a request may wait for, and until when.
 ///
-/// A request waits for one at a time, so that a slow source takes no more than its own part of the workers: one that has
-/// waited for a review and then needs a page goes back to the queue.
+/// A request waits for one at a time, so that a slow source takes no more than its own part of the workers: one that
+/// has waited for a review and then needs a page goes back to the queue.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     until: Option<Instant>,

@@ -1,8 +1,8 @@
 //! Log lines on stderr: `2026-08-18T02:35:04Z WARN  source exporter: …`.
 //!
 //! What each level may reveal:
-//! - `error`, `warn`, `info`: names from the configuration, listening addresses, causes. Never paths of requests,
-//!   bytes from upstream, or anything secret.
+//! - `error`, `warn`, `info`: names from the configuration, listening addresses, causes. Never paths of requests, bytes
+//!   from upstream, or anything secret.
 //! - `debug`: also hosts and status codes of upstreams, routes and codes of requests.
 //! - `trace`: also whole URLs and paths, with selectors. Never header values, credentials or bodies.
 //!

@@ -1,5 +1,5 @@
-//! Metriclet under a real Kubernetes control plane. `scripts/test-cluster` runs this; by itself it has no control plane to
-//! run against and says so.
+//! Metriclet under a real Kubernetes control plane. `scripts/test-cluster` runs this; by itself it has no control plane
+//! to run against and says so.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its case")]
 #![allow(missing_docs, unreachable_pub, reason = "nothing outside uses it")]
 
@@ -59,7 +59,8 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Runs the cases, all but those that need one to themselves under one control plane, and tells of them; whether all is well.
+/// Runs the cases, all but those that need one to themselves under one control plane, and tells of them; whether all is
+/// well.
 fn run_all(programs: &Path, folder: &Path, cases: &[&Case]) -> bool {
     let began = Instant::now();
     let mut plane = Plane::start(programs, folder);

@@ -10,8 +10,8 @@ use crate::common::{Server, file, metriclet, run};
 use crate::plane::Plane;
 use crate::process::{eventually, guarded};
 
-/// Runs what the pods of a Deployment say, once, with the volumes and the service account that they name, and tells that all
-/// of them are ready when this one is.
+/// Runs what the pods of a Deployment say, once, with the volumes and the service account that they name, and tells
+/// that all of them are ready when this one is.
 pub fn run_pod(plane: &Plane, namespace: &str, deployment: &str) -> Server {
     let admin = plane.admin();
     let deployed = admin.get(&[deployment, namespace]);

@@ -48,8 +48,8 @@ impl Drop for Process {
     }
 }
 
-/// The same command, killed by the kernel if we are: even SIGKILL leaves nothing behind. Where util-linux is missing, what
-/// we can catch has to do.
+/// The same command, killed by the kernel if we are: even SIGKILL leaves nothing behind. Where util-linux is missing,
+/// what we can catch has to do.
 pub fn guarded(command: Command) -> Command {
     if !Command::new("setpriv").args(["--pdeathsig", "KILL", "true"]).output().is_ok_and(|ran| ran.status.success()) {
         return command;

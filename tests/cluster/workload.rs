@@ -55,8 +55,8 @@ impl<'a> Workload<'a> {
         })
     }
 
-    /// Makes all its pods run, once there are so many: the first at 127.0.0.1, the next at 127.0.0.2 and so on; their names in
-    /// that order. Those that run already stay where they are.
+    /// Makes all its pods run, once there are so many: the first at 127.0.0.1, the next at 127.0.0.2 and so on; their
+    /// names in that order. Those that run already stay where they are.
     pub fn run_pods(&self, count: usize) -> Vec<String> {
         let pods = eventually("the pods are there", || match self.pods() {
             pods if pods.len() == count => Ok(pods),

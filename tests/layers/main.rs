@@ -1,5 +1,5 @@
-//! Rules that the compiler does not check: which layer may use which, what a layer may touch, no circles between the files of
-//! a layer, and no type name twice within one.
+//! Rules that the compiler does not check: which layer may use which, what a layer may touch, no circles between the
+//! files of a layer, and no type name twice within one.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod circles;

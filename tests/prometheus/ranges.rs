@@ -1,5 +1,6 @@
-//! The same rules over time through pods that we sample, and through a real Prometheus that scrapes the same pods. The two
-//! look at different moments: so the pages are such that the moments do not matter, or a tolerance says by how much.
+//! The same rules over time through pods that we sample, and through a real Prometheus that scrapes the same pods. The
+//! two look at different moments: so the pages are such that the moments do not matter, or a tolerance says by how
+//! much.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -47,7 +48,8 @@ const RULES: &[(&str, Is)] = &[
     // From each page to the next the counter grows by 1,000, and every third time from nothing.
     ("sum(irate(reborn_total[8s])) / sum(irate(pages_total[8s]))", Is::Always(|_| 1_000.0)),
     ("max_over_time(reborn_total[8s]) - min_over_time(reborn_total[8s])", Is::InTime(|_| 2_000.0)),
-    // Where it begins with 1,000 it is extrapolated back by one gap, as before that it was 0; the other one by 1.1 at most.
+    // Where it begins with 1,000 it is extrapolated back by one gap, as before that it was 0; the other one by 1.1 at
+    // most.
     ("sum(rate(reborn_total[8s])) / sum(rate(pages_total[8s]))", Is::Between(|_| [950.0, 1_000.0])),
     ("sum(rate(requests_total[8s]))", Is::InTime(|_| 8_000.0)),
     ("sum(increase(requests_total{code=\"500\"}[8s]))", Is::InTime(|pod| 8_000.0 * pod)),

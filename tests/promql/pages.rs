@@ -6,8 +6,8 @@ use metriclet::internals::promql::evaluate::{Labels, Sample, Series};
 /// When the scrapes begin, in Unix milliseconds.
 const START: i64 = 1_790_000_000_000;
 
-/// When expressions are evaluated. Samples stand at eighths of a second, which a float of seconds holds exactly, so that
-/// none is as old as a range is long: there versions of Prometheus differ.
+/// When expressions are evaluated. Samples stand at eighths of a second, which a float of seconds holds exactly, so
+/// that none is as old as a range is long: there versions of Prometheus differ.
 pub(crate) const TIMES: [i64; 4] = [START + 301_050, START + 887_350, START + 1_205_650, START + 1_770_850];
 
 const INTERVAL: i64 = 15_000;

@@ -6,8 +6,8 @@ use metriclet::internals::promql::evaluate::{Sample, Series};
 use metriclet::internals::promql::{Expr, Function, NAME_LABEL, VectorSelector};
 
 /// Whether the value of an expression depends on the version: where a series begins in the range, and would have been
-/// zero between half a gap and 1.1 gaps before its first sample. Before 3 the change is extended to that zero, since then by
-/// half a gap.
+/// zero between half a gap and 1.1 gaps before its first sample. Before 3 the change is extended to that zero, since
+/// then by half a gap.
 pub(crate) fn differ(expr: &Expr, series: &[Series], now: i64) -> bool {
     match expr {
         Expr::Number(_) | Expr::Selector(_) => false,

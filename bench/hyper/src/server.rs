@@ -49,7 +49,8 @@ impl Server {
     /// Processor time taken so far, in seconds.
     pub fn cpu_time(&self) -> Result<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // After the name, which may hold anything but ends in the last parenthesis: user and system ticks are 14 and 15.
+        // After the name, which may hold anything but ends in the last parenthesis: user and system ticks are 14 and
+        // 15.
         let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
         let mut ticks = 0;
         for field in fields.split_ascii_whitespace().skip(11).take(2) {

@@ -1,12 +1,12 @@
-//! How fast a page of metrics is read: `parser PAGE`, a file in Prometheus text. Prints MB/s of page: the median of many
-//! rounds, in each of which every reader has its turn, so that whatever else the machine does meets all of them.
+//! How fast a page of metrics is read: `parser PAGE`, a file in Prometheus text. Prints MB/s of page: the median of
+//! many rounds, in each of which every reader has its turn, so that whatever else the machine does meets all of them.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use metriclet::internals::config::limits::{ExpressionLimits, Limits};
 use metriclet::internals::config::model::Format;
-use metriclet::internals::parse::exposition::{Format as Syntax, ExpositionLimits, Parser, Sample, Sink};
+use metriclet::internals::parse::exposition::{ExpositionLimits, Format as Syntax, Parser, Sample, Sink};
 use metriclet::internals::promql::{self, Expr};
 use metriclet::internals::source::page::{Found, Page, Query, Want};
 
@@ -84,7 +84,8 @@ fn count(page: &Page, wants: &[Want; 1]) -> usize {
 /// The parser alone: every label and value is looked at, nothing is kept.
 fn parse(text: &str, limits: &Limits) -> Everything {
     let mut everything = Everything(0);
-    let mut parser = Parser::new(Syntax::Prometheus, ExpositionLimits { line: limits.page.line, labels: limits.page.labels });
+    let mut parser =
+        Parser::new(Syntax::Prometheus, ExpositionLimits { line: limits.page.line, labels: limits.page.labels });
     for chunk in text.as_bytes().chunks(16 * 1024) {
         parser.feed(chunk, &mut everything).unwrap_or_else(|error| panic!("reading the page: {error}"));
     }

@@ -1,5 +1,6 @@
-//! Authentication, as Kubernetes delegates it: by the headers of a front proxy, by a client certificate, or by a bearer token.
-//! The first that succeeds counts. If none does and one failed, the answer is 401; with none of them, the user is anonymous.
+//! Authentication, as Kubernetes delegates it: by the headers of a front proxy, by a client certificate, or by a bearer
+//! token. The first that succeeds counts. If none does and one failed, the answer is 401; with none of them, the user
+//! is anonymous.
 
 mod headers;
 mod subject;

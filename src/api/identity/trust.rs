@@ -1,5 +1,5 @@
-//! Trusted authorities, in two pools: a certificate of one may name users in headers, a certificate of the other names its
-//! own user only.
+//! Trusted authorities, in two pools: a certificate of one may name users in headers, a certificate of the other names
+//! its own user only.
 
 use std::fmt;
 use std::sync::Arc;
@@ -59,8 +59,8 @@ pub struct Pool {
 pub struct PoolError(&'static str);
 
 impl Trust {
-    /// Joins the two pools. If one authority signs for both and any common name is allowed, every client could act as a front
-    /// proxy: then none may, and the second value is true.
+    /// Joins the two pools. If one authority signs for both and any common name is allowed, every client could act as a
+    /// front proxy: then none may, and the second value is true.
     pub fn new(front_proxy: Option<FrontProxy>, clients: Option<Pool>) -> (Self, bool) {
         let open = front_proxy.as_ref().is_some_and(|front_proxy| {
             front_proxy.allowed_names.is_empty()

@@ -8,8 +8,8 @@ const CANDIDATES: usize = 256;
 
 /// `; did you mean "url"?` if one of the words is close, else nothing.
 ///
-/// Close is: equal but for case, dashes and underscores, or at most one slip away (two in words of six letters or more).
-/// The word is printed as it is, so one of the user's own that would need escaping is not offered.
+/// Close is: equal but for case, dashes and underscores, or at most one slip away (two in words of six letters or
+/// more). The word is printed as it is, so one of the user's own that would need escaping is not offered.
 pub(super) fn hint<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> String {
     let written = folded(written);
     let slips = if written.len() < 6 { 1 } else { 2 };

@@ -48,7 +48,8 @@ pub enum PageErrorKind {
 }
 
 impl PageErrorKind {
-    /// What is wrong, without its place and the page's own bytes: the same text for the same mistake wherever it stands.
+    /// What is wrong, without its place and the page's own bytes: the same text for the same mistake wherever it
+    /// stands.
     pub fn cause(&self) -> String {
         match self {
             Self::Syntax { expected, .. } => format!("expected {expected}"),

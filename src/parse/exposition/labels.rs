@@ -54,7 +54,8 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// Checks the labels at the beginning of `text`, which follows their opening brace. Gives back what follows the closing one.
+    /// Checks the labels at the beginning of `text`, which follows their opening brace. Gives back what follows the
+    /// closing one.
     #[inline]
     pub(super) fn read(text: &'a str, format: Format, limit: usize) -> Result<(Self, &'a str), Fault> {
         let mut names = Names::default();

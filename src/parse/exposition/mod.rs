@@ -8,16 +8,16 @@
 //!              sample = name [labels] " " value [" " timestamp] [" # " labels " " value [" " timestamp]]
 //! both         labels = "{" [label *("," label) [","]] "}"          label = name "=" DQUOTE text DQUOTE   (0.0.4: blanks around each)
 //! ```
-//! The text is UTF-8, in every line; a label's text escapes line feed, quote and backslash as `\n`, `\"` and `\\`, and any other
-//! backslash stands for itself. Numbers are those of Go's `ParseFloat` without hexadecimals and underscores. Timestamps are
-//! integer milliseconds in 0.0.4 and seconds, as a number, in OpenMetrics.
+//! The text is UTF-8, in every line; a label's text escapes line feed, quote and backslash as `\n`, `\"` and `\\`, and
+//! any other backslash stands for itself. Numbers are those of Go's `ParseFloat` without hexadecimals and underscores.
+//! Timestamps are integer milliseconds in 0.0.4 and seconds, as a number, in OpenMetrics.
 //!
-//! Where the specifications are silent this does what Prometheus does: a comma may end the labels, `}` needs no blank before
-//! the value in 0.0.4, and CRLF is refused (a carriage return belongs to the token before it). It is stricter where
-//! Prometheus reads a number that may not be the one that was sent, or forgives by accident: a page must end as its format
-//! says, so one that was cut off is never read; labels need commas between them, names a blank after them, and a quoted
-//! text may not run over the end of its line. Quoted metric and label names (`{"my.name"}`) come only to clients that ask for
-//! them; they are refused.
+//! Where the specifications are silent this does what Prometheus does: a comma may end the labels, `}` needs no blank
+//! before the value in 0.0.4, and CRLF is refused (a carriage return belongs to the token before it). It is stricter
+//! where Prometheus reads a number that may not be the one that was sent, or forgives by accident: a page must end as
+//! its format says, so one that was cut off is never read; labels need commas between them, names a blank after them,
+//! and a quoted text may not run over the end of its line. Quoted metric and label names (`{"my.name"}`) come only to
+//! clients that ask for them; they are refused.
 //!
 //! Memory is constant: a line that is not yet whole, up to its limit, and the name of the family last declared.
 

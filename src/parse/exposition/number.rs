@@ -1,5 +1,5 @@
-//! Numbers as Go's `ParseFloat` reads them and both formats allow them: decimals, `Inf`, `Infinity` and `NaN` in any case,
-//! no hexadecimals, no underscores, no sign before NaN, and nothing too large for 64 bits.
+//! Numbers as Go's `ParseFloat` reads them and both formats allow them: decimals, `Inf`, `Infinity` and `NaN` in any
+//! case, no hexadecimals, no underscores, no sign before NaN, and nothing too large for 64 bits.
 
 /// Every integer up to this one is a float, and so is every power of ten in [`POWERS`]: one multiplication or division
 /// of the two rounds once, so it is exact to the last bit (Clinger's fast path).

@@ -86,8 +86,8 @@ impl Parser {
     /// Ends the page.
     ///
     /// # Errors
-    /// What [`feed`](Self::feed) gave, or that the page does not end as its format demands: with a line feed in Prometheus
-    /// text (an empty page is fine), with `# EOF` and nothing after it in OpenMetrics.
+    /// What [`feed`](Self::feed) gave, or that the page does not end as its format demands: with a line feed in
+    /// Prometheus text (an empty page is fine), with `# EOF` and nothing after it in OpenMetrics.
     pub fn finish(mut self) -> Result<Summary, PageError> {
         if let Some(error) = self.failed {
             return Err(error);

@@ -70,7 +70,8 @@ fn prometheus_timestamp(text: &str) -> Result<Option<i64>, Fault> {
     if rest.is_empty() { Ok(Some(timestamp)) } else { Err(Fault::expected("the end of the line", rest)) }
 }
 
-/// The rest of a line after the value: a timestamp in seconds, an exemplar, both or neither. The exemplar is only checked.
+/// The rest of a line after the value: a timestamp in seconds, an exemplar, both or neither. The exemplar is only
+/// checked.
 fn openmetrics_end(text: &str, limits: ExpositionLimits) -> Result<Option<i64>, Fault> {
     let (timestamp, rest) = match text.strip_prefix(' ') {
         Some(after) if !after.starts_with('#') => seconds(after).map(|(timestamp, rest)| (Some(timestamp), rest))?,

@@ -20,7 +20,8 @@ pub struct Sample<'a> {
 
 /// What a page is read into.
 pub trait Sink {
-    /// Whether samples of this name are wanted. Asked once for every sample; those refused are checked but not converted.
+    /// Whether samples of this name are wanted. Asked once for every sample; those refused are checked but not
+    /// converted.
     fn wants(&mut self, name: &str) -> bool;
 
     /// Takes one sample that was wanted. The page may still turn out to be malformed further down: then all are void.

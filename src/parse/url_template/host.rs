@@ -6,7 +6,8 @@ use super::piece::{Piece, Placeholder, TemplateError, error, literals, pieces};
 use crate::parse::dns;
 use crate::parse::escape::Escaped;
 
-/// Splits an authority into its host and its port, the latter with its colon or empty; `offset` characters stand before.
+/// Splits an authority into its host and its port, the latter with its colon or empty; `offset` characters stand
+/// before.
 pub(super) fn parse(authority: &str, offset: usize) -> Result<(Vec<Piece>, String), TemplateError> {
     let column = offset + 1;
     let end = match authority.rfind(']') {

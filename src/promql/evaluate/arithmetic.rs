@@ -1,7 +1,7 @@
 //! Sums, means and extremes as Prometheus computes them.
 
-/// Neumaier's compensated sum: what the larger of two summands swallows of the smaller is kept aside, so that their order
-/// does not show.
+/// Neumaier's compensated sum: what the larger of two summands swallows of the smaller is kept aside, so that their
+/// order does not show.
 pub(super) fn sum(values: impl Iterator<Item = f64>) -> f64 {
     let (mut sum, mut lost) = (0.0_f64, 0.0_f64);
     for value in values {

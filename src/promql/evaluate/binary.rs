@@ -15,7 +15,8 @@ pub(super) fn apply(op: BinaryOp, left: Value, right: Value) -> Result<Value, Ev
     })
 }
 
-/// Each element with a number, which `sides` puts on its side. What a comparison leaves stays as it is, its name included.
+/// Each element with a number, which `sides` puts on its side. What a comparison leaves stays as it is, its name
+/// included.
 fn with(
     mut elements: Vec<Element>,
     op: BinaryOp,

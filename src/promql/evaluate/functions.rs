@@ -60,7 +60,8 @@ fn over(function: Function, series: Vec<Series>, range: Duration, now: i64) -> R
     distinct(series.into_iter().filter_map(element).collect())
 }
 
-/// To the nearest multiple, halves upwards. By its reciprocal, as Prometheus does it: tenths have fewer digits inverted.
+/// To the nearest multiple, halves upwards. By its reciprocal, as Prometheus does it: tenths have fewer digits
+/// inverted.
 fn round(value: f64, to: f64) -> f64 {
     let inverse = 1.0 / to;
     (value * inverse + 0.5).floor() / inverse

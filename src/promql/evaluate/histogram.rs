@@ -101,7 +101,8 @@ fn is_rounding(a: f64, b: f64) -> bool {
     difference / sum.min(f64::MAX) < TOLERANCE
 }
 
-/// The first bucket whose count reaches the rank. By hand, to find the same one as Prometheus among counts that are NaN.
+/// The first bucket whose count reaches the rank. By hand, to find the same one as Prometheus among counts that are
+/// NaN.
 fn search(buckets: &[Bucket], rank: f64) -> usize {
     let (mut low, mut high) = (0, buckets.len());
     while low < high {

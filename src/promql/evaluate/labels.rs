@@ -12,7 +12,8 @@ const VALUE_END: u8 = 0xff;
 pub struct Labels(Arc<[u8]>);
 
 impl Labels {
-    /// From labels in any order. Those without a value are the same as none; of two with the same name the first counts.
+    /// From labels in any order. Those without a value are the same as none; of two with the same name the first
+    /// counts.
     pub fn new<'a, V: AsRef<str>>(labels: impl IntoIterator<Item = (&'a str, V)>) -> Self {
         let mut labels: Vec<(&str, V)> = labels.into_iter().filter(|(_, value)| !value.as_ref().is_empty()).collect();
         labels.sort_by_key(|(name, _)| *name);

@@ -1,7 +1,7 @@
 //! Evaluation: an expression and the samples of its selectors, to a vector.
 //!
-//! What an expression gives is what Prometheus 3 gives for it: ranges are open to the left, sums are compensated, `rate`
-//! and its like extrapolate.
+//! What an expression gives is what Prometheus 3 gives for it: ranges are open to the left, sums are compensated,
+//! `rate` and its like extrapolate.
 
 mod aggregate;
 mod arithmetic;

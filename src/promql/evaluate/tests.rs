@@ -1,4 +1,5 @@
-//! What tests against Prometheus itself (tests/promql.rs) cannot tell: times, errors, and edges where its versions differ.
+//! What tests against Prometheus itself (tests/promql.rs) cannot tell: times, errors, and edges where its versions
+//! differ.
 
 use super::*;
 use crate::promql::Limits;

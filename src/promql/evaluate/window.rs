@@ -61,9 +61,9 @@ enum Growth {
 
 /// By how much the value changed in the whole range.
 ///
-/// The samples span a part of it. Where the first or last is about as close to the edge as samples are to each other, the
-/// change is taken to go on to the edge; where not, the series began or ended there, and the change goes on for half the
-/// usual gap. A counter's change is not extended to before it was zero.
+/// The samples span a part of it. Where the first or last is about as close to the edge as samples are to each other,
+/// the change is taken to go on to the edge; where not, the series began or ended there, and the change goes on for
+/// half the usual gap. A counter's change is not extended to before it was zero.
 fn extrapolated(samples: &[Sample], range: i64, now: i64, growth: Growth) -> Option<f64> {
     let [first, .., last] = samples else { return None };
     let seconds = |from: i64, to: i64| to.saturating_sub(from) as f64 / 1000.0;

@@ -1,9 +1,9 @@
 //! tiny_http's accept loop, bounded in time and started again where it ends.
 //!
-//! tiny_http 0.12 has no timeouts, and its accept loop ends at the first error: out of descriptors, or of threads. Timeouts of
-//! the listening socket are inherited by accepted ones, so they bound every read and write of a connection. They bound
-//! accept(2) too, so an idle listener is woken by a connection of its own. When the loop ends all the same, another server
-//! takes over the same socket, and the one before serves the connections it has.
+//! tiny_http 0.12 has no timeouts, and its accept loop ends at the first error: out of descriptors, or of threads.
+//! Timeouts of the listening socket are inherited by accepted ones, so they bound every read and write of a connection.
+//! They bound accept(2) too, so an idle listener is woken by a connection of its own. When the loop ends all the same,
+//! another server takes over the same socket, and the one before serves the connections it has.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -132,8 +132,8 @@ impl Inner {
         Ok(())
     }
 
-    /// Handles requests until the end; of a server that was replaced, until its connections have timed out. The `last` receiver
-    /// sees to that: a request that is never received keeps its connection.
+    /// Handles requests until the end; of a server that was replaced, until its connections have timed out. The `last`
+    /// receiver sees to that: a request that is never received keeps its connection.
     fn receive(&self, server: &Arc<Server>, last: bool) {
         let mut idle = 0;
         while !self.stopping.load(Ordering::SeqCst) {
@@ -204,7 +204,8 @@ impl Inner {
     }
 }
 
-/// tiny_http's accept loop duplicates each socket and starts threads, and panics where the system has no more of either.
+/// tiny_http's accept loop duplicates each socket and starts threads, and panics where the system has no more of
+/// either.
 fn on_accept_panic(events: Sender<Event>) {
     let before = panic::take_hook();
     let events = Mutex::new(events);

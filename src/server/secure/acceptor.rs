@@ -1,5 +1,5 @@
-//! The acceptor: accepts connections, makes TLS handshakes as bytes arrive, and hands finished connections to connection
-//! workers. It never blocks on a peer, so thousands of half-open connections cost memory, not threads.
+//! The acceptor: accepts connections, makes TLS handshakes as bytes arrive, and hands finished connections to
+//! connection workers. It never blocks on a peer, so thousands of half-open connections cost memory, not threads.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -128,7 +128,8 @@ impl Acceptor {
                 }
                 // Another worker has stopped listening.
                 Err(Errno::INVAL) if self.shared.is_draining() => return Ok(false),
-                // The client is gone already, a signal came, or the network had something to say: accept(2) names these.
+                // The client is gone already, a signal came, or the network had something to say: accept(2) names
+                // these.
                 Err(
                     Errno::CONNABORTED
                     | Errno::INTR
@@ -251,8 +252,8 @@ impl Acceptor {
             }
             _ => {}
         }
-        // accept(2) may run out of files while no connection waits, and a batch may end with the last one: no event would
-        // tell that it is over.
+        // accept(2) may run out of files while no connection waits, and a batch may end with the last one: no event
+        // would tell that it is over.
         if self.listener.state == Accepting::Yes && self.shared.is_short() {
             self.accept(now)?;
         }

@@ -1,4 +1,5 @@
-//! The serving certificate and its key: a pair that fits and is valid now, or none at all; followed as the files change.
+//! The serving certificate and its key: a pair that fits and is valid now, or none at all; followed as the files
+//! change.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,9 @@
-//! The secure listener: HTTPS by rustls, for the kube-apiserver, kubelet and Prometheus, and open to every pod in the cluster.
+//! The secure listener: HTTPS by rustls, for the kube-apiserver, kubelet and Prometheus, and open to every pod in the
+//! cluster.
 //!
-//! Every socket is non-blocking. Each worker waits on an epoll of its own: `acceptor` makes handshakes, `connection_loop` reads
-//! requests and answers from memory. Neither ever waits for a peer or a source, so that a slow one costs a few kilobytes until
-//! its deadline. Requests that have to wait go to the [`Workers`] of all listeners.
+//! Every socket is non-blocking. Each worker waits on an epoll of its own: `acceptor` makes handshakes,
+//! `connection_loop` reads requests and answers from memory. Neither ever waits for a peer or a source, so that a slow
+//! one costs a few kilobytes until its deadline. Requests that have to wait go to the [`Workers`] of all listeners.
 
 mod acceptor;
 pub(crate) mod certificates;
@@ -45,7 +46,8 @@ pub(crate) struct Secure {
 }
 
 impl Secure {
-    /// Binds and starts serving with this certificate. `on_failure` is told when a worker has stopped for good on its own.
+    /// Binds and starts serving with this certificate. `on_failure` is told when a worker has stopped for good on its
+    /// own.
     ///
     /// # Errors
     /// If the address cannot be bound, or the system has no more files or threads.

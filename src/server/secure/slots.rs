@@ -1,5 +1,5 @@
-//! Connection limits: every connection takes a slot. Unverified clients get half of the slots at most, and some are reserved
-//! for front proxies.
+//! Connection limits: every connection takes a slot. Unverified clients get half of the slots at most, and some are
+//! reserved for front proxies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

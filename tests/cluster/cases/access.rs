@@ -8,8 +8,8 @@ use crate::common::tls::Authority;
 use crate::installed::{Installed, VERSIONS, values};
 use crate::plane::{Plane, client};
 
-/// `alice`, the group `on-call` and the service account `reader` may get the metric `busy` of pods in `shop`; `other` may
-/// nothing.
+/// `alice`, the group `on-call` and the service account `reader` may get the metric `busy` of pods in `shop`; `other`
+/// may nothing.
 const ROLE: &str = "
 apiVersion: v1
 kind: Namespace
@@ -105,8 +105,8 @@ pub fn through_the_api_server(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-/// A rule for each kind of request, as docs/access.md lists what it has to hold: the line's user may this, and nothing of the
-/// other lines.
+/// A rule for each kind of request, as docs/access.md lists what it has to hold: the line's user may this, and nothing
+/// of the other lines.
 pub fn as_documented(plane: &mut Plane) {
     grant(plane);
     let source = source();

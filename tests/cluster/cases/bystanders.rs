@@ -53,7 +53,8 @@ pub fn nothing_else_suffers(plane: &mut Plane) {
     admin.run(&["api-versions"]).unwrap();
     assert_eq!(admin.run(&["api-resources"]).unwrap(), resources);
     admin.run(&everything).unwrap();
-    // Kubernetes lets no namespace go while an API does not tell what might still be in it. It says whose fault that is.
+    // Kubernetes lets no namespace go while an API does not tell what might still be in it. It says whose fault that
+    // is.
     a_namespace_is_deleted(&admin, "--wait=false").unwrap();
     let blamed = "--for=condition=NamespaceDeletionDiscoveryFailure";
     admin.run(&["wait", blamed, "--timeout=90s", "namespace/short-lived"]).unwrap();

@@ -22,8 +22,8 @@ const SECRET: &str = "custom-metrics-apiserver-tls";
 const ACCOUNT: &str = "system:serviceaccount:custom-metrics:custom-metrics-apiserver";
 const PROMETHEUS: &str = "system:serviceaccount:monitoring:prometheus-k8s";
 
-/// Objects of other owners: a workload with an HPA on our metrics, roles such as ours, the adapter to which one version goes over,
-/// and the Prometheus operator's kind of object.
+/// Objects of other owners: a workload with an HPA on our metrics, roles such as ours, the adapter to which one version
+/// goes over, and the Prometheus operator's kind of object.
 const NEIGHBOURS: &str = "
 apiVersion: v1
 kind: Namespace

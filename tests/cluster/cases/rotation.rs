@@ -13,8 +13,8 @@ use crate::process::eventually;
 
 const TRUST: [&str; 3] = ["configmaps", "extension-apiserver-authentication", "--namespace=kube-system"];
 
-/// In the order that an administrator has to take: both authorities are trusted, the certificate changes, the old authority
-/// goes.
+/// In the order that an administrator has to take: both authorities are trusted, the certificate changes, the old
+/// authority goes.
 pub fn of_the_front_proxy(plane: &mut Plane) {
     let source = source();
     let installed = Installed::start(plane, &config(&source));

@@ -115,8 +115,8 @@ pub fn to_the_right_count(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-/// Pods each on an address of its own, the first at 127.0.0.1, that serve what `page_of` says of each, or hang up if that
-/// is nothing; and the port that they share.
+/// Pods each on an address of its own, the first at 127.0.0.1, that serve what `page_of` says of each, or hang up if
+/// that is nothing; and the port that they share.
 fn pods(count: usize, page_of: impl Fn(usize) -> String + Clone + Send + Sync + 'static) -> (Vec<Upstream>, u16) {
     let mut port = 0;
     let start = |number: usize| {
@@ -172,8 +172,8 @@ pub fn on_pods_of_their_own(plane: &mut Plane) {
     workload.second_is_not_ready();
     workload.run_pods(4);
     workload.reaches(6);
-    // To ask for fewer, those three that do not answer count as the target: (9 + 1 + 9 + 3 × 10) / 6 is 0.82 times the target,
-    // 4.9. Without them it would be 1.9.
+    // To ask for fewer, those three that do not answer count as the target: (9 + 1 + 9 + 3 × 10) / 6 is 0.82 times the
+    // target, 4.9. Without them it would be 1.9.
     workload.run_pods(6);
     holds(6);
     for (jobs, now) in jobs.iter().zip([9, 1, 9]) {

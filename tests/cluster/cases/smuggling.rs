@@ -1,5 +1,5 @@
-//! kube-apiserver forwards the body of a GET, on a connection that it keeps for the next caller. A server that took the body for
-//! a request would answer it, and the next caller would get that answer.
+//! kube-apiserver forwards the body of a GET, on a connection that it keeps for the next caller. A server that took the
+//! body for a request would answer it, and the next caller would get that answer.
 
 use super::access::{bearer, grant};
 use super::fixture::{ROUTES, config, path, source};

@@ -1,5 +1,5 @@
-//! hyper and tokio-rustls with one answer for everything: `constant CERTIFICATE KEY BODY`. It has two workers, and TLS as
-//! Metriclet has it: no resumption, and certificates of clients requested for the proof that they have the key.
+//! hyper and tokio-rustls with one answer for everything: `constant CERTIFICATE KEY BODY`. It has two workers, and TLS
+//! as Metriclet has it: no resumption, and certificates of clients requested for the proof that they have the key.
 
 use std::convert::Infallible;
 use std::path::Path;

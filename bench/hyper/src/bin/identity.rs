@@ -1,5 +1,5 @@
-//! What it costs to know who asks and whether they may: `identity METRICLET [MEASUREMENT...]`. The caller is a front proxy
-//! that names a user; the Kubernetes API behind is one that publishes authorities and allows everything.
+//! What it costs to know who asks and whether they may: `identity METRICLET [MEASUREMENT...]`. The caller is a front
+//! proxy that names a user; the Kubernetes API behind is one that publishes authorities and allows everything.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -100,7 +100,8 @@ fn load(certificates: &Certificates, server: &Server) -> Result<(f64, f64)> {
     Ok((count as f64 / took, (server.cpu_time()? - before) / count as f64 * 1e6))
 }
 
-/// Times of answers at the rate of a large cluster, from when each was due, over a few connections as an aggregator has.
+/// Times of answers at the rate of a large cluster, from when each was due, over a few connections as an aggregator
+/// has.
 fn steady(certificates: &Certificates, server: &Server) -> Result<()> {
     const CLIENTS: u32 = 4;
     let config = certificates.client(true)?;

@@ -1,6 +1,6 @@
-//! What pods as sources cost: `pods BINARY [PODSxSERIES...]`. Pods are addresses of 127.0.0.0/8 in this process, each with a
-//! page of so many series; one rule takes the rate of twenty of them, for all pods at once. Where `prometheus` is installed,
-//! and the series are few enough for it, it scrapes the same pods for the same rule at the same time.
+//! What pods as sources cost: `pods BINARY [PODSxSERIES...]`. Pods are addresses of 127.0.0.0/8 in this process, each
+//! with a page of so many series; one rule takes the rate of twenty of them, for all pods at once. Where `prometheus`
+//! is installed, and the series are few enough for it, it scrapes the same pods for the same rule at the same time.
 
 mod kubernetes;
 mod pages;

@@ -1,5 +1,5 @@
-//! One connection over TLS: what it waits for, until when, and what it does then. It never blocks: the connection loop calls
-//! it when its socket is ready.
+//! One connection over TLS: what it waits for, until when, and what it does then. It never blocks: the connection loop
+//! calls it when its socket is ready.
 
 pub(super) mod handshake;
 #[cfg(test)]
@@ -147,7 +147,8 @@ impl<S: Socket> Connection<S> {
         self.slot.client_class() == ClientClass::Unverified
     }
 
-    /// Whether nothing is under way, nor has been lately: a client that sends the next request at once may have sent it already.
+    /// Whether nothing is under way, nor has been lately: a client that sends the next request at once may have sent it
+    /// already.
     pub(super) fn is_quiet(&self, now: Instant) -> bool {
         self.phase == Phase::Idle && now.saturating_duration_since(self.since) > QUIET
     }
@@ -262,7 +263,8 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Hands what came to the h1: what rustls holds already, else what one read of the socket brings, unless that is
-    /// known to be empty. It may bring nothing for us: not every record holds a byte, and a peer can send thousands a head.
+    /// known to be empty. It may bring nothing for us: not every record holds a byte, and a peer can send thousands a
+    /// head.
     fn fill(&mut self, drained: &mut bool) -> Result<(), Stop> {
         let mut read = false;
         loop {

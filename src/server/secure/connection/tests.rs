@@ -115,7 +115,8 @@ fn answers_are_the_last_ones_when_it_leaves() {
     assert_eq!(received.matches("Connection: close\r\n").count(), 1);
 }
 
-/// Each phase has its own time, from its beginning and not from the last byte; what the other clock says does not matter.
+/// Each phase has its own time, from its beginning and not from the last byte; what the other clock says does not
+/// matter.
 #[test]
 fn every_phase_has_its_time() {
     let setup = setup();
