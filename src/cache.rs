@@ -25,7 +25,7 @@ pub struct Cache<K, V> {
 /// How long a caller waits for another caller's load, and whether it may load itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// Not at all: only what is there already.
+    /// It does not wait: only a kept value counts.
     No,
     /// Until then, in the time of `now`. Loads itself if no other caller does, however long that takes.
     Until(Instant),
@@ -118,7 +118,7 @@ impl<K: Clone + Eq + Hash, V> Cache<K, V> {
     ///
     /// A value that does not `covers` what the caller wants is passed over; what the caller's own `load` brought is
     /// handed over unseen. `covers` is called under the cache's lock: it must be quick, and leave the cache alone.
-    /// `load` is called without the lock, but must not ask for the same key.
+    /// `load` is called without the lock, but must not get the same key.
     pub fn get(
         &self,
         key: &K,

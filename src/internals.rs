@@ -1,5 +1,4 @@
-//! The parts of the program that tests, fuzz targets and benchmarks call without a socket between. Everything else is
-//! private to the crate.
+//! The items that tests, fuzz targets and benchmarks call directly. All others are private to the crate.
 
 pub mod api {
     pub use crate::api::{Answer, Api};

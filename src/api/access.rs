@@ -131,7 +131,7 @@ impl Access {
         let load = || {
             let value = reviewer.access_review(&key.0, deadline);
             let lasts = match &value {
-                // What a front proxy passes on it has asked for itself, a moment ago.
+                // The front proxy has reviewed the request itself a moment ago.
                 Ok(answer) if answer.is_allowed() && via == Via::FrontProxy => self.limits.review.front_proxy_ttl,
                 Ok(_) => self.limits.review.ttl,
                 Err(_) => Duration::ZERO,

@@ -30,7 +30,7 @@ static GROUPS: Lazy<ApiGroupList> = Lazy::new(ApiGroupList::new);
 static GROUP: Lazy<ApiGroup> = Lazy::new(ApiGroup::new);
 static ROOT: Lazy<RootPaths> = Lazy::new(RootPaths::new);
 
-/// `/` with 200, and the same body with 404 for every path that is none of ours.
+/// `/` with 200, and the same body with 404 for every unknown path.
 pub(crate) fn root(code: u16, pretty: bool) -> Reply {
     Reply::json(code, &*ROOT, pretty)
 }

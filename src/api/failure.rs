@@ -1,4 +1,4 @@
-//! Every way in which a call fails, as a Kubernetes Status.
+//! The Kubernetes Status of every failure.
 
 use std::fmt::Display;
 
@@ -72,7 +72,7 @@ impl Failures {
         self.status(Reason::ServiceUnavailable, &why)
     }
 
-    /// 500: a bug of ours.
+    /// 500: a bug in Metriclet.
     pub(crate) fn bug(self) -> Status {
         self.status(Reason::InternalError, &"Internal error occurred: a bug in metriclet; its log says where")
     }

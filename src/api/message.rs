@@ -1,11 +1,10 @@
-//! A request as it reaches the API, and the reply: plain values, whatever listener they came over.
+//! A request as it reaches the API, and the reply: plain values, the same for every listener.
 
 use serde::Serialize;
 
 use super::peer::Peer;
 use crate::parse::head::Header;
 
-/// A request.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
     /// `GET`.
@@ -49,7 +48,6 @@ pub struct Reply {
     pub media_type: &'static str,
     /// Header fields of this reply alone; see [`Reply::headers`].
     pub extra_headers: Vec<(&'static str, String)>,
-    /// The body.
     pub body: Vec<u8>,
 }
 

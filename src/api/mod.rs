@@ -54,7 +54,6 @@ pub struct Api {
 /// The outcome of a request.
 #[derive(Debug)]
 pub enum Answer {
-    /// Its reply.
     Reply(Reply),
     /// None yet: the request has to wait for this, and the caller does not wait.
     WouldWait(Waiting),
@@ -114,7 +113,6 @@ impl Api {
         identity.map_or(ClientClass::Unverified, |identity| identity.client_class(peer, self.clock.now()))
     }
 
-    /// The counters.
     pub fn counters(&self) -> &Counters {
         &self.counters
     }

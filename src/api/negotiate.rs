@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-/// What becomes of a clause that asks for a transform, such as `as=Table`.
+/// How to treat a clause with a transform, such as `as=Table`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transforms {
     /// The parameter is ignored: discovery answers plain JSON to `as=APIGroupDiscoveryList`, which aggregators take as

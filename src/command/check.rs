@@ -1,4 +1,4 @@
-//! `metriclet check`: says what is wrong with a configuration, all at once.
+//! `metriclet check`: prints all problems of a configuration.
 
 use std::process::ExitCode;
 

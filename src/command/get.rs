@@ -1,4 +1,4 @@
-//! `metriclet get`: answers one path without a server, and shows how.
+//! `metriclet get`: answers one path without a server, and prints the events on the way.
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The Kubernetes API that commands ask: of a kubeconfig, or of the cluster around.
+//! The client of the Kubernetes API that commands use: by a kubeconfig, or by the pod's service account.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

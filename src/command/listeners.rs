@@ -1,4 +1,4 @@
-//! The listeners of `metriclet serve`: started together, looked after each second, stopped in order.
+//! The listeners of `metriclet serve`: started together, checked each second, stopped in order.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The commands, one file each, and what they share: exit codes and printing.
+//! The commands, one file for each, with the exit codes and the printing that they share.
 
 pub(crate) mod certs;
 pub(crate) mod check;

@@ -1,4 +1,4 @@
-//! Where the configuration comes from, and following it.
+//! The origin of the configuration, a file or flags, and reloading.
 
 use std::path::Path;
 use std::process::ExitCode;

@@ -1,4 +1,4 @@
-//! `metriclet probe`: asks the server in the same container whether it is well.
+//! `metriclet probe`: checks the health of the server in the same container.
 
 use std::process::ExitCode;
 

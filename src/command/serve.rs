@@ -1,4 +1,4 @@
-//! `metriclet serve`: listens until told to stop, and follows the configuration.
+//! `metriclet serve`: serves until a signal, and reloads the configuration.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -85,7 +85,7 @@ fn tuned(limits: &Limits, tuning: &Tuning) -> Limits {
     limits
 }
 
-/// Looks after everything until a signal, or until a listener fails, which is told.
+/// Checks listeners and configuration until a signal, or until a listener fails, which is logged.
 fn wait(inbox: &Receiver<Event>, live: &mut Live, api: &Api, listeners: &mut Listeners) -> Option<String> {
     loop {
         match inbox.recv_timeout(TICK) {

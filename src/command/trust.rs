@@ -30,7 +30,7 @@ pub(super) struct Follower {
     limits: Limits,
     client: Option<Arc<Client>>,
     files: Vec<Watched>,
-    /// What the Kubernetes API has told; nothing in it if it has no ConfigMap.
+    /// The ConfigMap as it was read last; empty if there is none.
     published: Option<Published>,
     /// The authorities that are trusted now, so that only changes are logged.
     parts: Option<Parts>,

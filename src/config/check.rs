@@ -1,4 +1,4 @@
-//! What makes no sense together, and what works but will surprise.
+//! Checks across keys and rules: errors for contradictions, warnings for what may surprise.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::parse::escape::Escaped;
 use crate::parse::url_template::Placeholder;
 use crate::promql::{Aggregation, BinaryOp, Expr, Function, Scope, VectorSelector};
 
-/// How often a HorizontalPodAutoscaler looks, unless its controller is told otherwise.
+/// The default period of the HPA controller.
 const HPA_SYNC: Duration = Duration::from_secs(15);
 
 /// Endings of series that only ever grow.
@@ -78,7 +78,7 @@ pub(crate) fn rule(rule: &Rule, source: &Source, limits: &Limits) -> Vec<Finding
     findings
 }
 
-/// Whether a query can be asked for all objects at once, with each one's answer told apart.
+/// Whether one query can answer for all objects, with a label that names each.
 fn query(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if !source.is_prometheus() {
         if let Value::QueryTemplate(_) = rule.value {

@@ -1,4 +1,4 @@
-//! Every cap, timeout and default duration, grouped by what it bounds, each with its reason.
+//! All limits, timeouts and default durations, grouped by what they bound, each with its reason.
 //!
 //! Lengths are in bytes unless the name says otherwise.
 
@@ -17,7 +17,7 @@ const fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)
 }
 
-/// Declares a group of limits, so that a default value stands beside the reason for it.
+/// Declares a group of limits, so that each default value is beside its reason.
 macro_rules! limits {
     ($($(#[$doc:meta])* $group:ident { $($(#[$reason:meta])* $limit:ident: $type:ty = $default:expr,)* })*) => {$(
         $(#[$doc])*
@@ -34,7 +34,6 @@ macro_rules! limits {
     )*};
 }
 
-/// All limits.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
     /// Of a metric request.
@@ -174,7 +173,6 @@ limits! {
         max_future: Duration = secs(30),
     }
 
-    /// Limits of one fetch.
     FetchLimits {
         /// Default of a source's `timeout`. 3 s: one of the HPA controller's five workers waits for it.
         timeout: Duration = secs(3),
@@ -275,7 +273,6 @@ limits! {
         count: usize = 5_000,
     }
 
-    /// Limits of an answer.
     AnswerLimits {
         /// From a request to its answer, waiting included. 5 s; then the answer is 503.
         deadline: Duration = secs(5),

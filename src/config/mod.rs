@@ -1,4 +1,4 @@
-//! What the user said (flags and file), checked, and every cap and timeout.
+//! The configuration, from flags and a file, checked; and all limits and timeouts.
 
 pub(crate) mod check;
 pub(crate) mod cli;

@@ -9,7 +9,7 @@ use crate::parse::json::{JsonExpr, Path as JsonPath};
 use crate::parse::url_template::{Placeholder, Template};
 use crate::promql::{Expr, QueryTemplate};
 
-/// A whole configuration. Rules that are broken stand beside the good ones, so that each fails alone.
+/// A whole configuration. Broken rules are kept beside valid ones, so that each fails alone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
     /// Sources by position; a [`Rule`] names one by its index.
@@ -75,18 +75,17 @@ pub struct Source {
 /// Where the pages of a source are.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
-    /// Behind a URL, which may depend on what is asked for.
+    /// At a URL, which may depend on the request.
     Url(Template),
-    /// On every pod that is asked for, each speaking of itself.
+    /// On each requested pod, whose page describes that pod.
     Pods(Pods),
-    /// A server with Prometheus' HTTP API at this address, which evaluates what it is asked.
+    /// A server with Prometheus' HTTP API at this URL, which evaluates queries.
     Prometheus(Template),
 }
 
 /// Where the page of a pod is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pods {
-    /// The port.
     pub port: PodPort,
     /// `/metrics`
     pub path: String,
@@ -144,7 +143,6 @@ pub enum SelectorMode {
 /// Credentials of a source; the values are read from files, again whenever these change.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
-    /// File with a bearer token.
     pub bearer_token_file: Option<PathBuf>,
     /// Basic authentication.
     pub basic: Option<Basic>,
@@ -156,7 +154,7 @@ pub struct Credentials {
     pub cert_file: Option<PathBuf>,
     /// PEM private key of the client certificate.
     pub key_file: Option<PathBuf>,
-    /// Name to ask for and to verify in TLS instead of the URL's host.
+    /// The name in the server's certificate, if it is not the URL's host.
     pub server_name: Option<String>,
 }
 
@@ -165,7 +163,6 @@ pub struct Credentials {
 pub struct Basic {
     /// Written in the configuration.
     pub username: String,
-    /// File with the password.
     pub password_file: PathBuf,
 }
 
@@ -331,7 +328,7 @@ impl Source {
         matches!(self.target, Target::Pods(_))
     }
 
-    /// Whether it evaluates what it is asked.
+    /// Whether it is a server that evaluates queries.
     pub fn is_prometheus(&self) -> bool {
         matches!(self.target, Target::Prometheus(_))
     }

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, where, and how that looks on a terminal.
+//! Problems of a configuration: message, position, and an excerpt for the terminal.
 
 use std::fmt;
 

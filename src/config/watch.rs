@@ -1,5 +1,5 @@
-//! Notices that a file changed, by what `stat` says of it: this sees through the symbolic links that Kubernetes swaps
-//! under a mounted ConfigMap, and asks for no inotify watches.
+//! Notices that a file changed by its `stat`: this follows the symbolic links that Kubernetes swaps under a mounted
+//! ConfigMap, and needs no inotify watches.
 
 use std::fs;
 use std::io;
@@ -46,7 +46,6 @@ impl Watched {
         Self { path, seen: None }
     }
 
-    /// Its path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

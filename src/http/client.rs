@@ -35,7 +35,6 @@ struct Authenticated {
     credentials: Arc<Current>,
 }
 
-/// A request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request<'a> {
     /// The URL, `http` or `https`.
@@ -48,7 +47,6 @@ pub(crate) struct Request<'a> {
     pub timeout: Duration,
 }
 
-/// The body of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RequestBody<'a> {
     /// None: it is a GET.
@@ -75,7 +73,7 @@ struct ResponseBody {
 }
 
 impl Client {
-    /// Connects to nothing yet. `server_name` is the name to ask for and to verify in TLS instead of the URL's host.
+    /// Connects to nothing yet. `server_name` is the name in the server's certificate, if it is not the URL's host.
     pub(crate) fn new(
         options: Options,
         credentials: Credentials,
@@ -203,7 +201,7 @@ impl Response {
     /// The body.
     ///
     /// # Errors
-    /// If its end cannot be told for certain, or if it is encoded.
+    /// If its end is ambiguous, or if it is encoded.
     pub(crate) fn body(&mut self) -> Result<&mut dyn Read, FetchError> {
         match self.unreadable.take() {
             Some(error) => Err(error),

@@ -81,7 +81,7 @@ pub enum FetchError {
     Redirect(u16),
     /// Any other status but 200.
     Status(u16),
-    /// A Content-Encoding, though `identity` was asked for.
+    /// A Content-Encoding, though `identity` was requested.
     Encoded,
     /// Content-Length, Transfer-Encoding or the chunks contradict HTTP/1.1 or each other.
     Framing(&'static str),

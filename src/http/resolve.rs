@@ -1,7 +1,7 @@
-//! Name look-ups: few at once, within a deadline, remembered for a while.
+//! DNS lookups: few at once, within a deadline, cached.
 //!
-//! The system's resolver cannot be interrupted, so each look-up has a thread of its own; a look-up that hangs keeps its
-//! thread and its permit, and no more than `limits.resolve.concurrent` ever hang.
+//! The system's resolver cannot be interrupted, so each lookup has its own thread. A lookup that hangs keeps its
+//! thread and its permit, and at most `limits.resolve.concurrent` can hang.
 
 use std::net::{IpAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -11,20 +11,18 @@ use crate::parse::quantity::Milli;
 /// The answer to a request for a metric.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MetricValueList<'a> {
-    /// The version asked for.
+    /// The requested version.
     pub version: Version,
-    /// The metric asked for.
+    /// The requested metric.
     pub metric: &'a str,
-    /// The `metricLabelSelector` asked for, echoed in every item.
+    /// The request's `metricLabelSelector`, echoed in every item.
     pub selector: Option<&'a LabelSelector>,
     /// One value an object.
     pub items: &'a [MetricValue],
 }
 
-/// One value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricValue {
-    /// What it describes.
     pub described_object: ObjectReference,
     /// When it was measured: the sample's own time or the time of the scrape, never of the answer.
     pub timestamp: Time,

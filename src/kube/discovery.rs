@@ -125,7 +125,7 @@ impl ApiResource {
 }
 
 impl RootPaths {
-    /// Every path that can be asked for without knowing a metric.
+    /// Every path that holds no metric.
     pub(crate) fn new() -> Self {
         let group = format!("/apis/{GROUP}");
         let versions = VERSIONS.iter().map(|version| format!("{group}/{}", version.as_str()));

@@ -1,6 +1,6 @@
-//! Kubernetes' built-in kinds, so that discovery needs no question to the API server.
+//! Kubernetes' built-in kinds, so that discovery needs no call to the API server.
 //!
-//! The core and apps groups whole (Kubernetes 1.36), and what people scale by in four more.
+//! All of the core and apps groups (Kubernetes 1.36), and kinds of four more groups that HPAs use.
 
 /// A kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

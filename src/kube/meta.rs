@@ -1,4 +1,4 @@
-//! The parts of `meta/v1` and `core/v1` that every answer is made of.
+//! The types of `meta/v1` and `core/v1` that answers consist of.
 
 use std::collections::BTreeMap;
 use std::fmt;

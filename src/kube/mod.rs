@@ -1,4 +1,4 @@
-//! Kubernetes' types as this server speaks them: serde values, no sockets.
+//! Kubernetes' API types as serde values. No I/O.
 
 pub(crate) mod custom_metrics;
 pub(crate) mod discovery;

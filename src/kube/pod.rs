@@ -45,7 +45,6 @@ pub struct Annotations {
     pub scheme: Option<String>,
 }
 
-/// `spec`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {
@@ -57,7 +56,6 @@ pub struct Spec {
     pub init_containers: Vec<Container>,
 }
 
-/// A container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
@@ -79,7 +77,6 @@ pub struct Port {
     pub container_port: u16,
 }
 
-/// `status`
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodStatus {
@@ -90,7 +87,6 @@ pub struct PodStatus {
     pub pod_ip: String,
     /// When the kubelet took it on.
     pub start_time: String,
-    /// One a container.
     pub container_statuses: Vec<ContainerStatus>,
     /// One an init container, those among them that go on beside the others.
     pub init_container_statuses: Vec<ContainerStatus>,
@@ -127,7 +123,6 @@ pub(crate) struct List<T> {
     pub items: Vec<T>,
 }
 
-/// `metadata` of a list.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ListMetadata {

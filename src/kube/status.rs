@@ -19,7 +19,7 @@ pub(crate) enum Reason {
     NotAcceptable,
     /// 413: a body, or a head longer than we read.
     RequestEntityTooLarge,
-    /// 500: a bug of ours.
+    /// 500: a bug in Metriclet.
     InternalError,
     /// 503: the source, the configuration or the queue does not allow an honest answer now.
     ServiceUnavailable,
@@ -57,7 +57,7 @@ impl Reason {
     }
 }
 
-/// A failure as it goes over the wire. Never with `retryAfterSeconds`: client-go would sleep inside one of the HPA
+/// A failure, as it is sent. Never with `retryAfterSeconds`: client-go would sleep inside one of the HPA
 /// controller's five workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -112,7 +112,7 @@ impl Status {
         Self { details: Some(Box::default()), ..Self::failure(Reason::NotFound, message, usize::MAX) }
     }
 
-    /// The same with what it is about.
+    /// The same with details.
     #[must_use]
     pub(crate) fn about(self, details: Details) -> Self {
         Self { details: Some(Box::new(details)), ..self }

@@ -35,7 +35,6 @@ pub struct Client {
     counters: Arc<Counters>,
 }
 
-/// One call.
 struct Call<'a> {
     name: &'static str,
     path: &'a str,

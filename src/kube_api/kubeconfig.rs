@@ -1,5 +1,5 @@
-//! A kubeconfig: its current context, as far as a server may use it. What a person's kubectl could do beside that, such
-//! as running a program for credentials, is refused by name.
+//! Reads the current context of a kubeconfig. Features that a server must not use, such as running a program for
+//! credentials, are errors that name them.
 
 use std::path::Path;
 

@@ -26,7 +26,6 @@ pub struct Selection<'a> {
     pub namespace: Option<&'a str>,
     /// Canonical text; empty: all.
     pub label_selector: &'a str,
-    /// The one of this name.
     pub name: Option<&'a str>,
 }
 
@@ -63,7 +62,6 @@ pub(crate) fn names(
     Ok(named.into_iter().map(|object| object.metadata.name).collect())
 }
 
-/// What is listed.
 struct Listing<'a> {
     /// `/apis/apps/v1`
     root: &'a str,

@@ -1,4 +1,4 @@
-//! From the series or values of one object to the one number that they come to.
+//! Evaluates the series or JSON values of one object to one number.
 
 use super::outcome::{Finding, MissingReason, Number, RefusalReason};
 use super::page_data::{self, PageData};

@@ -1,6 +1,6 @@
-//! Why a metric is not answered. The text becomes `Status.message`, which `kubectl describe hpa` shows word for word
-//! and whose every change is a write to etcd: so it names causes, not ages, durations or counts, and holds no bytes
-//! from upstream but label names.
+//! Why a metric is not answered. The text becomes `Status.message`, which `kubectl describe hpa` shows and whose every
+//! change is a write to etcd. So it names causes, not ages, durations or counts, and holds no data from upstream but
+//! label names.
 
 use std::fmt;
 
@@ -97,7 +97,7 @@ impl About<'_> {
         Failure::Unavailable(format!("{}: source {} {error}", self.subject(), self.source))
     }
 
-    /// The request asks for what the source cannot honour.
+    /// The source cannot answer such a request.
     pub(crate) fn bad_request(&self, why: &dyn fmt::Display) -> Failure {
         Failure::BadRequest(format!("{}: {why}", self.subject()))
     }

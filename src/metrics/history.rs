@@ -1,5 +1,5 @@
-//! Samples over time, for rules whose value looks back. Bounded: where there is no budget the rule errs, and nothing is
-//! forgotten from under a sum.
+//! Samples over time, for rules whose value looks back. The store is bounded: beyond its budget the rule fails, and no
+//! part of a sum is dropped.
 
 mod snapshot;
 
@@ -39,7 +39,7 @@ struct StoreState {
     series: usize,
     /// Each set of labels once: pods of one kind mostly have the same.
     labels: HashSet<Labels>,
-    /// Something had to be left out: since when, and for want of what.
+    /// The limit that was reached, and when.
     full: Option<(i64, Bound)>,
 }
 
@@ -66,7 +66,7 @@ struct Ring {
     samples: VecDeque<Sample>,
 }
 
-/// What is asked of a sampling.
+/// The result of a look into the store.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Lookup {
     /// This.
@@ -121,7 +121,7 @@ impl SampleStore {
     }
 
     /// Takes the samples that were on an object's page at one time, in milliseconds of a clock that is never set; a
-    /// sample may have a time of its own, and counts once however often it is seen. An object with another
+    /// sample may have its own time, and counts once however often it is seen. An object with another
     /// incarnation is another object: between the two is a gap, not a change.
     pub fn observe(&self, object: &str, incarnation: &str, at: i64, samples: impl Iterator<Item = (Labels, Sample)>) {
         let mut state = self.lock();

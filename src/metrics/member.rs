@@ -1,4 +1,4 @@
-//! What describes objects, and how several of one object become its value.
+//! The members that describe objects (series, JSON items, query results), and their evaluation.
 
 use super::evaluation;
 use super::outcome::{self, Finding};

@@ -1,4 +1,4 @@
-//! How what is on a page names its objects: by the rule's own word, by labels, or not at all.
+//! How the members of a page name objects: not at all, by labels, or by the rule.
 
 use std::borrow::Cow;
 

@@ -38,7 +38,7 @@ struct ListKey {
 /// Why there is no list.
 #[derive(Debug)]
 pub enum Unlisted {
-    /// It would have to be asked for, and the caller does not wait.
+    /// It has to be requested, and the caller does not wait.
     WouldWait,
     /// The Kubernetes API gave none; in words.
     Failed(String),

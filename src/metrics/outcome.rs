@@ -25,7 +25,6 @@ use crate::promql::evaluate::EvalError;
 /// What the evaluation of a rule for one object came to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
-    /// One number, any number.
     Number(Number),
     /// Nothing there.
     Nothing(MissingReason),
@@ -49,7 +48,6 @@ pub struct Number {
 /// A number that may be served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ServedValue {
-    /// The value.
     pub value: Milli,
     /// Unix milliseconds.
     pub at: i64,
@@ -82,7 +80,7 @@ pub enum MissingReason {
     Nan,
 }
 
-/// Why what is there cannot be served.
+/// Why a value that exists cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RefusalReason {
     /// Several values, and the rule does not say how to make one of them.
@@ -91,9 +89,8 @@ pub enum RefusalReason {
     NotAGauge(&'static str),
     /// A JSON value of another type.
     NotANumber(&'static str),
-    /// The labels that `labelSelector` asks for differ among the series of one object.
+    /// The series of one object differ in a label that `labelSelector` selects by.
     MixedLabels,
-    /// NaN.
     Nan,
     /// +Inf.
     PositiveInfinity,
@@ -103,7 +100,7 @@ pub enum RefusalReason {
     OutOfRange,
     /// Below zero, which would drive an HPA to its minimum.
     Negative,
-    /// The expression has no result for what is there.
+    /// The expression cannot be evaluated.
     Evaluation(EvalError),
     /// The samples so far span less than half of what the value looks back over.
     Gathering,

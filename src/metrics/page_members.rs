@@ -1,4 +1,4 @@
-//! What a fetched page holds for a rule.
+//! The members of a fetched page that a rule selects.
 
 use super::failure::Failure;
 use super::outcome::Verdict;

@@ -1,5 +1,5 @@
-//! A rule on a server that evaluates PromQL itself: one query for all objects that the request may be about, narrowed
-//! to their namespace, with each object's value told apart by its label.
+//! A rule on a server that evaluates PromQL: one query for all requested objects, narrowed to their namespace; a label
+//! of the result names the object.
 
 use super::failure::Failure;
 use super::select;
@@ -69,7 +69,7 @@ fn matchers(subject: &Subject<'_>, namespace: Option<&String>, name: Option<&Str
     let mut matchers = Vec::new();
     match (namespace, name, path.namespace.as_deref()) {
         (Some(label), _, Some(asked)) => matchers.push(Matcher::new(label, MatchOp::Equal, asked, limit).ok()?),
-        // Namespaces themselves are told apart by the label that names them, and are not all ours to describe.
+        // Namespace objects are named by a label, and the source may describe some of them only.
         (_, Some(label), None) if subject.kind.resource == "namespaces" => {
             match (&path.name, &subject.served.upstream.source().namespaces) {
                 (ObjectName::One(asked), _) => matchers.push(Matcher::new(label, MatchOp::Equal, asked, limit).ok()?),

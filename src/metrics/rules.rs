@@ -63,7 +63,6 @@ pub enum Entry {
 pub struct PrintedKey {
     /// The API group.
     pub group: &'static str,
-    /// Its version.
     pub version: Version,
     /// The media type that is printed.
     pub media_type: &'static str,
@@ -106,7 +105,7 @@ impl Sampling {
 }
 
 impl Rules {
-    /// Before the configuration has been read: an HPA that asks now must not be told that its metric does not exist.
+    /// Before the configuration has been read: an HPA must not be told now that its metric does not exist.
     pub fn unread() -> Self {
         Self { problem: Some("the configuration is being read".to_owned()), ..Self::default() }
     }
@@ -127,7 +126,7 @@ impl Rules {
         for (index, source) in config.sources.iter().enumerate() {
             let number = source.uses(Placeholder::Metric);
             let mine = config.rules.iter().enumerate().filter(|(_, rule)| rule.source == index);
-            // A server is asked by each rule for itself, and serves no page.
+            // Each rule on a server has its own query, and there is no page.
             let query = |rule: &Rule| match source.is_prometheus() {
                 true => Query::Series(Vec::new()),
                 false => Query::of(rule, number),
@@ -184,7 +183,7 @@ impl Rules {
         }
     }
 
-    /// A rule that stands here just as it is there.
+    /// The same rule in this generation, if it did not change.
     fn same(&self, rule: &Rule, upstream: &Upstream) -> Option<&ActiveRule> {
         let Entry::Rule(old, _) = self.find_entry(&rule.objects.first()?.resource, &rule.name)? else { return None };
         let placeless = |rule: &Rule| Rule { line: 0, source: 0, ..rule.clone() };

@@ -1,4 +1,4 @@
-//! The bounds on samples that are kept over time.
+//! The limits on samples over time.
 
 use std::fmt;
 

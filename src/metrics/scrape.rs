@@ -24,7 +24,6 @@ pub(super) struct SampledSelection {
     pub(super) namespace: Option<String>,
     /// Canonical text.
     pub(super) label_selector: String,
-    /// The one of this name.
     pub(super) name: Option<String>,
 }
 

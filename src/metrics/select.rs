@@ -1,4 +1,4 @@
-//! Which series and items of a page belong to which object.
+//! Sorts the members of a page by object.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -31,7 +31,7 @@ pub(super) enum Naming<'a> {
     },
 }
 
-/// What is asked of a page.
+/// The members that a request wants.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted<'a> {
     /// `None` for root-scoped objects.
@@ -178,7 +178,7 @@ pub(super) fn matches_labels<'v>(selector: &Selector, get: impl Fn(&str) -> Opti
 }
 
 fn matches<T: Describes>(selector: &Selector, member: &T) -> bool {
-    // Selectors ask for a borrowed value; labels are unescaped on demand, so those asked for are read out first.
+    // Selectors borrow values, and labels are unescaped on demand, so the selector's labels are read first.
     if selector.is_everything() {
         return true;
     }
@@ -223,7 +223,7 @@ impl Describes for JsonItem {
     }
 }
 
-/// A query has asked for these labels, and for no others.
+/// A query returns these labels, and no others.
 impl Describes for Sample {
     fn own_namespace(&self) -> Option<&str> {
         self.namespace.as_deref()

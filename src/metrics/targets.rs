@@ -1,4 +1,4 @@
-//! Where the page of each pod is, or why a pod is not scraped.
+//! The URL of each pod's page, or why the pod is not scraped.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -11,7 +11,6 @@ use crate::kube::pod::Pod;
 pub enum SkippedTarget {
     /// Its phase is not Running.
     NotRunning,
-    /// It is terminating.
     Terminating,
     /// It has no address yet.
     NoAddress,

@@ -1,5 +1,5 @@
-//! Of an X.509 certificate what rustls does not tell: when it is valid and whose it is. It says nothing of whether the
-//! rest can be used; whoever verifies the certificate does.
+//! Reads the validity and the subject of an X.509 certificate, which rustls does not expose. It does not verify the
+//! certificate.
 
 use der::asn1::{AnyRef, GeneralizedTime, ObjectIdentifier, UtcTime};
 use der::{Decode, Reader, Result, SliceReader, Tag, Tagged};

@@ -1,4 +1,4 @@
-//! Foreign bytes made fit for a message or a log line.
+//! Makes foreign bytes fit for a message or a log line.
 
 use std::fmt::{self, Write};
 

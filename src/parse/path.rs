@@ -1,5 +1,5 @@
 //! Request paths: which route, and of a metric route everything that it names. One parse gives the route and the
-//! attributes that authorization asks for, so the two cannot disagree.
+//! attributes that authorization reviews, so the two cannot disagree.
 //!
 //! As Kubernetes does, the whole path is percent-decoded before it is split, so that `%2F` is a slash; slashes at the
 //! end are tolerated, empty segments within are not.

@@ -3,7 +3,7 @@
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 
-/// The certificates in a text, DER each, in their order; whatever else stands there is passed over.
+/// The certificates in a text, in order, as DER; other PEM blocks are skipped.
 ///
 /// # Errors
 /// If there is none, or one is cut short or no base64. The words fit behind the name of a file.

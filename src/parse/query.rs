@@ -41,7 +41,7 @@ pub enum QueryError {
     TooManyExcludes(usize),
 }
 
-/// Parses what stands behind the `?`, of at most `max` bytes.
+/// Parses the text after the `?`, of at most `max` bytes.
 ///
 /// # Errors
 /// If any parameter, known or not, cannot be decoded: a selector that was cut or garbled must not pass as none.

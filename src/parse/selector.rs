@@ -78,7 +78,7 @@ pub enum SelectorError {
         at: usize,
         /// What the grammar demands.
         expected: &'static str,
-        /// The token that stands there; empty at the end.
+        /// The token found; empty at the end.
         found: String,
     },
 }

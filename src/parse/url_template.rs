@@ -50,7 +50,7 @@ pub struct Values<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExpandError {
-    /// The request has no value for this placeholder: no single object is asked for, or one without a namespace.
+    /// The request has no value for this placeholder: it is for `*`, or for a root-scoped object.
     Missing(Placeholder),
     /// The value of a placeholder of the host is not one DNS-1123 label.
     NotALabel(Placeholder, String),
@@ -235,7 +235,7 @@ fn has_dot_segment(target: &str) -> bool {
     })
 }
 
-/// Shows no more of the text than its scheme: what is no URL of ours may hold a password.
+/// Shows only the scheme of the text: an invalid URL may hold a password.
 fn no_scheme(text: &str) -> String {
     let is_scheme = |scheme: &&str| scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
     let found = match text.split_once("://").map(|(scheme, _)| scheme).filter(is_scheme) {

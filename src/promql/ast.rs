@@ -1,4 +1,4 @@
-//! What an expression is once parsed.
+//! The syntax tree of an expression.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -64,7 +64,6 @@ pub enum Grouping {
     Without(Vec<String>),
 }
 
-/// A function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Function {
     /// By how much a counter grows each second.
@@ -95,7 +94,7 @@ pub enum Function {
     Ceil,
     /// The next integer below.
     Floor,
-    /// To the nearest multiple, of 1 unless told.
+    /// To the nearest multiple of the second argument, by default 1.
     Round,
     /// Within two bounds.
     Clamp,

@@ -1,4 +1,4 @@
-//! Text to tokens, as Prometheus splits it.
+//! Splits text into tokens as Prometheus does.
 
 use std::fmt;
 
@@ -32,9 +32,8 @@ pub(super) enum Kind<'a> {
     String(String),
     /// The start of a number or duration.
     Number,
-    /// One of [`SYMBOLS`].
     Symbol(&'static str),
-    /// `$` and a name, where they are told of.
+    /// `$` and a name, in templates.
     Variable(&'a str),
     End,
 }

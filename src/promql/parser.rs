@@ -1,4 +1,4 @@
-//! Tokens to an expression, by recursive descent of bounded depth.
+//! Parses tokens to an expression, by recursive descent of bounded depth.
 
 mod call;
 mod number;
@@ -118,7 +118,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// Signs and what they stand before. They bind tighter than any operator that we take.
+    /// Signs and their operand. They bind tighter than any supported operator.
     fn unary(&mut self, depth: usize) -> Result<Typed, ExpressionError> {
         let Token { column, .. } = self.token;
         let Kind::Symbol(sign @ ("+" | "-")) = self.token.kind else { return self.operand(depth) };

@@ -1,4 +1,4 @@
-//! An expression's canonical text.
+//! The canonical text of an expression.
 
 use std::fmt::{self, Display};
 

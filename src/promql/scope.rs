@@ -1,4 +1,4 @@
-//! What narrows an expression to the objects asked for, put into it where it is parsed already.
+//! The scope of a query: matchers and a label that narrow a parsed expression to the requested objects.
 
 use std::fmt;
 

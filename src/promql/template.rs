@@ -1,5 +1,5 @@
-//! PromQL past our own subset, in which the user has written the places of what narrows it to objects: `$matchers`
-//! inside of the braces of each selector, `$by` inside of the `by ( )` of each aggregation.
+//! Query templates: PromQL beyond the subset, in which the user has placed `$matchers` in the braces of each selector,
+//! and `$by` in the `by ( )` of each aggregation.
 
 use super::lexer::{Kind, Lexer, Token, error};
 use super::scope::Scope;
@@ -242,7 +242,7 @@ impl<'a> Scan<'a> {
         error(column, format!("{name} at column {column} does not stand {place}"))
     }
 
-    /// Whether what stands before this is the end of an operand.
+    /// Whether the token before this ends an operand.
     fn ends_operand(&self, at: usize) -> bool {
         match at.checked_sub(1).and_then(|before| self.kind(before)) {
             Some(Kind::Symbol(symbol)) => [")", "}", "]"].contains(symbol),
@@ -278,7 +278,7 @@ impl<'a> Scan<'a> {
         matches!(self.kind(at), Some(Kind::Symbol(found)) if *found == symbol)
     }
 
-    /// Whether what stands here is the label of a matcher.
+    /// Whether the next token is the label of a matcher.
     fn is_matcher(&self, at: usize) -> bool {
         ["=", "!=", "=~", "!~"].iter().any(|symbol| self.is_symbol(at + 1, symbol))
     }

@@ -6,7 +6,7 @@ use std::thread;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// What a signal asks for.
+/// The meaning of a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Signal {
     /// SIGHUP: read the configuration again.
@@ -15,7 +15,7 @@ pub(crate) enum Signal {
     Stop,
 }
 
-/// Catches signals from now on and hands each one to `on` on a thread of its own.
+/// Catches signals from now on and calls `on` for each one, on a separate thread.
 ///
 /// # Errors
 /// Whatever the system has against it.

@@ -1,5 +1,5 @@
-//! The blocking workers, one pool for all listeners; and what every worker does: ask the API, and turn a panic there
-//! into one 500.
+//! The blocking workers, one pool for all listeners, and what every worker does: call the API, and turn a panic into
+//! one 500.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -65,7 +65,6 @@ impl Workers {
         Ok(Threads { workers, threads })
     }
 
-    /// The API.
     pub(crate) fn api(&self) -> &Api {
         &self.api
     }

@@ -17,11 +17,11 @@ pub enum SourceError {
     Busy,
     /// One of many pages for which there was no time, after all that came before it.
     Unreached,
-    /// A bug of ours ended the fetch.
+    /// A bug in Metriclet ended the fetch.
     Bug,
     /// The fetch failed.
     Fetch(FetchError),
-    /// The Content-Type is none that tells what the page is; what it is, if there is one.
+    /// The Content-Type is not that of a known format; it, if there is one.
     ContentType(Option<String>),
     /// The body is no page.
     Page {

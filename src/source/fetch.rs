@@ -13,7 +13,7 @@ use crate::http::credentials::{Credentials, Material};
 use crate::http::error::FetchError;
 use crate::http::resolve::Resolver;
 
-/// Fetches pages and query results of one source. No connection is kept: sources are asked every few seconds, and a
+/// Fetches pages and query results of one source. No connection is kept: sources are fetched every few seconds, and a
 /// connection kept that long is as likely to be dead.
 #[derive(Debug)]
 pub(crate) struct Fetcher(Client);

@@ -92,7 +92,6 @@ pub enum Found {
     Series(Vec<u32>),
     /// Values of a JSON page.
     Json(Vec<JsonItem>),
-    /// The number.
     Number(f64),
     /// Nothing that could be trusted.
     Refused(Refusal),
@@ -263,7 +262,6 @@ impl Series {
         self.labels().get(key)
     }
 
-    /// All its labels.
     pub fn labels(&self) -> Labels<'_> {
         Labels::checked(self.parts().1)
     }

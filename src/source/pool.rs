@@ -1,4 +1,4 @@
-//! The threads that fetch pods' pages, for all sources: as many as there are, however many pods there are.
+//! The threads that fetch the pages of pods, for all sources: a fixed number, for any number of pods.
 
 use std::fmt;
 use std::io;

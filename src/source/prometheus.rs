@@ -1,4 +1,4 @@
-//! One query to a server with Prometheus' HTTP API, and its answer, of which no doubtful part is taken.
+//! One query to a server with Prometheus' HTTP API, and its result, which must be complete.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,7 +19,7 @@ pub(crate) const PATH: &str = "/api/v1/query";
 /// The most of an answer that says why there is none.
 const REFUSAL: u64 = 64 * 1024;
 
-/// What is asked, and what of the answer is wanted.
+/// A query, and the labels that its result is read for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct InstantQuery {
     /// The expression.
@@ -48,7 +48,6 @@ pub struct QueryResult {
 pub struct QuerySummary {
     /// The bytes of its body.
     pub bytes: u64,
-    /// Its samples.
     pub samples: usize,
 }
 
@@ -61,9 +60,9 @@ impl fmt::Display for QuerySummary {
 /// One element of a result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sample {
-    /// The label that was asked for.
+    /// The value of the query's label.
     pub namespace: Option<Box<str>>,
-    /// The label that was asked for.
+    /// The value of the query's label.
     pub name: Option<Box<str>>,
     /// Any number.
     pub value: f64,

@@ -1,4 +1,4 @@
-//! A queue of jobs for a pool of workers: bounded, in order, and fair among what the jobs wait for.
+//! A queue of jobs for a pool of workers: bounded, in order, and fair among the causes that jobs wait for.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;

@@ -1,4 +1,4 @@
-//! How each URL of a source has been doing: for the log, which tells changes once, and for whatever shows it.
+//! The state of each URL of a source: last success, last error, and since when. The log tells changes once.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,6 @@ pub struct UrlStates {
 /// How one URL has been doing. Times are Unix milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlState {
-    /// Its last fetch.
     pub last_fetch: i64,
     /// Its last successful fetch.
     pub last_success: Option<i64>,
@@ -70,7 +69,7 @@ impl UrlStates {
             None => state.last_success = Some(now),
             Some(error) => {
                 state.last_error = Some((now, error.clone()));
-                // Fetches within one millisecond are told apart by the last one.
+                // Of fetches within one millisecond the last one counts.
                 state.last_success = state.last_success.filter(|at| *at != now);
             }
         }

@@ -33,7 +33,7 @@ pub struct Shared {
     counters: Arc<Counters>,
     resolver: Arc<Resolver>,
     reserved: Arc<Reserved>,
-    /// Started when the first source of pods is asked.
+    /// Started with the first request to a source of pods.
     pool: OnceCell<Arc<Pool>>,
 }
 
@@ -55,11 +55,11 @@ pub struct Upstream {
     counters: Arc<Fetches>,
 }
 
-/// What rules want of this source: fixed by the configuration, or asked for by name lately.
+/// What rules want of this source: fixed by the configuration, or requested by name lately.
 #[derive(Debug)]
 struct Wants {
     fixed: Vec<Want>,
-    /// The one asked for last stands last.
+    /// Ordered by the last request.
     asked: Vec<Want>,
     next: u64,
 }

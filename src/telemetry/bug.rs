@@ -1,4 +1,4 @@
-//! Where a bug of ours ends: in one piece of work, and not in the thread that does it.
+//! Catches a bug in one piece of work, so that its thread goes on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

@@ -1,4 +1,4 @@
-//! Time as a value that is handed in, so that tests and fuzzing can hold it still.
+//! Time as a value that is passed in, so that tests and fuzzing can set it.
 
 use std::fmt;
 use std::sync::Arc;

@@ -72,7 +72,7 @@ pub struct Connections {
     pub open: [Counter; ClientClass::ALL.len()],
     /// Client certificates set aside, as their key was not proved to be the client's.
     pub unproven_certificates: Counter,
-    /// Times that accepting paused for want of files or memory.
+    /// Times that accepting paused because descriptors or memory ran out.
     pub accept_pauses: Counter,
     /// Gauge: when the serving certificate ends, Unix seconds; 0 without a secure listener.
     pub certificate_expires: Counter,
@@ -161,7 +161,6 @@ impl Connections {
         count(&Refused::ALL, &self.refused, why);
     }
 
-    /// One handshake failed.
     pub fn handshake_failed(&self, why: HandshakeFailure) {
         count(&HandshakeFailure::ALL, &self.handshakes_failed, why);
     }

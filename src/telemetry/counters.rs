@@ -1,4 +1,4 @@
-//! Counters: atomics, named once here and printed by [`super::exposition`].
+//! Counters: atomics, named here and printed by [`super::exposition`].
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -101,7 +101,7 @@ impl Attempts {
     pub const SUCCESS: usize = 0;
     /// It did not, or it was not.
     pub const FAILURE: usize = 1;
-    /// It could not be told.
+    /// It could not be reviewed.
     pub const ERROR: usize = 2;
 
     /// One attempt ended so.
@@ -131,7 +131,7 @@ pub struct Counters {
     pub queued: Counter,
     /// Requests refused because that queue was full or took too long.
     pub overloaded: Counter,
-    /// Bugs of ours that ended one piece of work each: a request answered 500, a fetch, a round of samples.
+    /// Bugs, each of which ended one piece of work: a request answered 500, a fetch, a round of samples.
     pub panics: Counter,
     /// The secure listener's.
     pub connections: Connections,

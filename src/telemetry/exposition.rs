@@ -1,5 +1,4 @@
-//! Our own `/metrics` page, Prometheus text 0.0.4. Names are those that users of other adapters have dashboards for
-//! where the meaning is the same.
+//! The program's own `/metrics` page, Prometheus text 0.0.4. Metrics that other adapters have too share their names.
 
 use std::fmt::{self, Write};
 

@@ -6,7 +6,7 @@
 //! - `debug`: also hosts and status codes of upstreams, routes and codes of requests.
 //! - `trace`: also whole URLs and paths, with selectors. Never header values, credentials or bodies.
 //!
-//! Libraries log from `warn` on unless RUST_LOG asks for more, and never at `trace`, where ureq shows every byte it
+//! Libraries log from `warn` on unless RUST_LOG sets more, and never at `trace`, where ureq shows every byte it
 //! sends. rustls does from `error` on: it warns of what peers send, and any client could fill the log.
 
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! What the program says of itself: counters, our own page of metrics, log lines; and the clock everything reads.
+//! The program's own counters, metrics page and log; and the clock.
 
 pub(crate) mod bug;
 pub(crate) mod clock;

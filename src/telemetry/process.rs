@@ -1,4 +1,4 @@
-//! The figures of our own process, read from `/proc/self`; what cannot be read is left out.
+//! CPU, memory, threads and files of the process, from `/proc/self`; unreadable ones are left out.
 
 use std::fs;
 
@@ -13,7 +13,6 @@ pub(crate) struct Process {
     pub virtual_bytes: Option<u64>,
     /// Open file descriptors.
     pub open_fds: Option<u64>,
-    /// Threads.
     pub threads: Option<u64>,
 }
 

@@ -24,7 +24,7 @@ pub struct Plane {
     programs: PathBuf,
     /// Signs servers and ordinary clients.
     pub authority: Authority,
-    /// Signs those who may speak for others.
+    /// Signs certificates of front proxies.
     pub front_proxies: Authority,
     /// Whom everything is allowed.
     pub admin_identity: Identity,
@@ -123,7 +123,7 @@ impl Plane {
         self.kubeconfig(name, server, &json!({"token": token}))
     }
 
-    /// Whose word kube-apiserver lets speak for others from now on; it reads the file again by itself.
+    /// Sets the front proxies of kube-apiserver; it reads the file again by itself.
     pub fn trust_front_proxies(&self, authorities: &[&Authority]) {
         let bundle: String = authorities.iter().map(|authority| authority.pem()).collect();
         replace(&self.file("front-proxy-ca.crt"), &bundle);

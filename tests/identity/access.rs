@@ -240,7 +240,7 @@ fn lies_grant_nothing() {
 fn without_a_kubernetes_api_no_client_gets_metrics() {
     let ca = file("proxies.crt", &FRONT_PROXIES.pem());
     let secure = secure(&config(), &["--requestheader-client-ca-file", ca.to_str().unwrap()]);
-    assert!(secure.server.seen.iter().any(|line| line.contains("there is no Kubernetes API to ask")));
+    assert!(secure.server.seen.iter().any(|line| line.contains("no Kubernetes API is configured")));
     let mut stream = front_proxy(&secure).connect();
     assert_eq!(get(&mut stream, "/readyz").body, "ok");
     assert_eq!(ask(&mut stream, "GET", DISCOVERY, &by("u")).code, 200);

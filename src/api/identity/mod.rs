@@ -125,7 +125,7 @@ impl Identity {
     /// The user of a request.
     ///
     /// # Errors
-    /// If it cannot be told; see [`AuthenticationError`].
+    /// If its credentials are invalid or cannot be reviewed; see [`AuthenticationError`].
     pub fn authenticate(
         &self,
         request: &Request<'_>,

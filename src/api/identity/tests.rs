@@ -1,4 +1,4 @@
-//! Certificates, made on the spot, and what they are worth.
+//! Certificates, issued by the test, and the users that they authenticate.
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,5 @@
-//! A new authority and the one certificate that it signs. The authority's key is thrown away: no other certificate can
-//! be signed with it one with it, and the next certificate comes with the next authority.
+//! Issues a new authority and one certificate that it signs. The authority's key is discarded, so no other certificate
+//! can be signed with it; the next certificate comes with the next authority.
 
 use std::net::IpAddr;
 use std::time::Duration;

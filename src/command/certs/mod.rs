@@ -1,5 +1,5 @@
-//! `metriclet certs`: a certificate for the secure listener and the authority that the kube-apiserver is to trust, as
-//! files or as a Secret; also the next ones, beside which the authority before stays trusted.
+//! `metriclet certs`: makes a certificate for the secure listener, and the authority that kube-apiserver has to trust,
+//! as files or as a Secret. Renewed ones keep the previous authority trusted.
 
 mod issue;
 

@@ -13,7 +13,7 @@ use crate::parse::escape::Escaped;
 const SERVICE: &str = "custom-metrics-apiserver";
 const NAMESPACE: &str = "custom-metrics";
 
-/// How long certificates are valid unless told otherwise: a year.
+/// The default validity of certificates: a year.
 const DAYS: u32 = 365;
 
 /// `metriclet certs`.

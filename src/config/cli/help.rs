@@ -1,4 +1,4 @@
-//! Help texts, word for word.
+//! The help texts.
 
 pub(super) const ALL: &str = "\
 Scales a plain Kubernetes HorizontalPodAutoscaler on any number that some HTTP endpoint serves.

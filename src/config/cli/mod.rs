@@ -41,7 +41,7 @@ use crate::parse::escape::Escaped;
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Serve the API until told to stop.
+    /// Serve the API until a signal.
     Serve(Box<Serve>),
     /// Say what is wrong with a configuration file.
     Check(Check),
@@ -104,11 +104,9 @@ pub(crate) enum Origin {
     /// Nothing was said.
     #[default]
     ByDefault,
-    /// `--upstream`.
     Upstream {
         /// As written.
         url: String,
-        /// `--describes`.
         describes: Option<Bound>,
     },
     /// `--config`.

@@ -135,7 +135,7 @@ impl SecureArguments {
         }
     }
 
-    /// The listener, if it was asked for, and the limits.
+    /// The listener, if any of its flags was given, and the limits.
     pub(super) fn finish(self) -> Result<(Option<Secure>, Tuning), String> {
         let asked = self.port.is_some()
             || self.bind.is_some()

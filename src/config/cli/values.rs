@@ -1,4 +1,4 @@
-//! Values of flags, and lexopt's errors in our words.
+//! Parsers for the values of flags, and lexopt's errors in the program's words.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::kube::kinds;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 
-/// Where the plain listener is unless told otherwise.
+/// The default address of the plain listener.
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
 /// Where to listen.

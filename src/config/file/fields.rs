@@ -1,4 +1,4 @@
-//! Reading one mapping of the file, key by key; what is wrong goes into a [`Sink`].
+//! Reads one mapping of the file, key by key; problems go into a [`Sink`].
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -103,7 +103,7 @@ fn unknown(item: &Node, resource: &str, fields: &mut Fields<'_>, sink: &mut Sink
     let shown = Escaped::new(resource);
     let message = match (group(resource), kinds::suggest(resource)) {
         (Some(_), _) if fields.has("kind") || fields.has("namespaced") => {
-            // What is wrong with these is told where they are.
+            // Problems of these keys are reported at the keys.
             return;
         }
         (Some(_), Some(kind)) => {

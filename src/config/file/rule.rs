@@ -99,7 +99,7 @@ struct Draft<'a> {
     rules: Vec<Rule>,
     resources: Vec<String>,
     source: Option<&'a str>,
-    /// What is wrong with the rule because it is wrong with its source; told there already.
+    /// The problem of its source, which is reported there.
     of_source: Option<Problem>,
 }
 
@@ -159,7 +159,7 @@ fn unreadable_name(fields: &mut Fields<'_>, sink: &mut Sink) {
     }
 }
 
-/// The source of this name, or what is wrong with the rule for want of it.
+/// The source with this name, or the rule's problem without it.
 fn find_source<'a>(
     name: &str,
     fields: &mut Fields<'_>,

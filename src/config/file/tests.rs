@@ -100,7 +100,7 @@ fn reads_a_whole_file() {
             server_name: Some("stats.example".into()),
         }
     );
-    // Kinds that find their objects by different labels are rules of their own.
+    // Kinds whose objects have different labels become separate rules.
     let [services, deployments, pods] = &config.rules[..] else { panic!("{config:?}") };
     for (rule, kind, label) in [(services, "Service", "service"), (deployments, "Deployment", "deployment")] {
         assert_eq!((rule.name.as_str(), rule.source, rule.line), ("depth", 0, 19));

@@ -1,4 +1,4 @@
-//! The sampling of one object as an expression sees it.
+//! The samples of one object, as data of an expression.
 
 use crate::metrics::outcome::MissingReason;
 use crate::parse::duration::millis;
@@ -32,7 +32,7 @@ pub struct Snapshot {
 pub struct StoredSeries {
     /// Milliseconds; one of [`Snapshot::times`].
     pub seen: i64,
-    /// Its samples may have times of their own.
+    /// Its samples may have their own times.
     pub series: Series,
 }
 

@@ -1,4 +1,4 @@
-//! What is kept, for how long, and what is told where there is no budget.
+//! What is stored, for how long, and what happens beyond the budget.
 
 use super::*;
 use crate::config::limits::SamplingLimits;

@@ -1,4 +1,4 @@
-//! Why a page was refused, and where.
+//! Why a page is malformed, and where.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ const FOUND: usize = 65;
 /// A malformed page: nothing read from it may be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageError {
-    /// Line, from 1.
+    /// From 1.
     pub line: u64,
     /// Column in bytes, from 1.
     pub column: u64,
@@ -26,7 +26,7 @@ pub enum PageErrorKind {
     Syntax {
         /// What the format demands there, in words.
         expected: &'static str,
-        /// The bytes that stand there instead, up to the next blank and 65 at most; empty at the end of the line.
+        /// The bytes found instead, up to the next blank and 65 at most; empty at the end of the line.
         found: Box<[u8]>,
     },
     /// A line is longer than [`ExpositionLimits::line`](super::ExpositionLimits::line).
@@ -35,10 +35,7 @@ pub enum PageErrorKind {
         limit: usize,
     },
     /// A series has more labels than [`ExpositionLimits::labels`](super::ExpositionLimits::labels).
-    TooManyLabels {
-        /// That limit.
-        limit: usize,
-    },
+    TooManyLabels { limit: usize },
     /// A page of Prometheus text does not end with a line feed: its last number may have lost digits.
     CutOff,
     /// A page of OpenMetrics ends without `# EOF`.

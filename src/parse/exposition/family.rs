@@ -1,4 +1,4 @@
-//! Which type a series is of: that of the family declared last, if its name is of that family.
+//! The type of a series: that of the family declared last, if the series belongs to it.
 
 /// The type of a metric family.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Lines that begin with `#`: comments, what a family is, and the end of an OpenMetrics page.
+//! Lines that begin with `#`: comments, metadata of a family, and the end of an OpenMetrics page.
 
 use super::error::Fault;
 use super::family::Kind;

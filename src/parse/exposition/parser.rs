@@ -1,4 +1,4 @@
-//! From chunks to lines: the only part of a page that is kept is a line which is not yet whole.
+//! Splits chunks into lines. Of a page, only an incomplete line is kept.
 
 use memchr::{memchr, memchr_iter, memrchr};
 

@@ -1,4 +1,4 @@
-//! The smallest pieces of both grammars. Each takes text and gives back what it read and the rest.
+//! The tokens of both grammars. Each function takes text, and returns what it read and the rest.
 
 use super::format::Format;
 

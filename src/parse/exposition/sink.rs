@@ -1,4 +1,4 @@
-//! What a page is read into, sample by sample.
+//! The sink that a page is read into, sample by sample.
 
 use super::family::Kind;
 use super::labels::Labels;
@@ -8,7 +8,6 @@ use super::labels::Labels;
 pub struct Sample<'a> {
     /// The name as written, suffix included: `http_requests_total`.
     pub name: &'a str,
-    /// Its labels.
     pub labels: Labels<'a>,
     /// Its value; NaN and the infinities are values too.
     pub value: f64,

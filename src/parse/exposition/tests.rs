@@ -1,4 +1,4 @@
-//! Whole pages: what each format reads and refuses, and that neither chunks nor wishes change it.
+//! Whole pages: what each format accepts and rejects, however the page is split.
 
 mod openmetrics;
 mod prometheus;
@@ -15,7 +15,7 @@ const PAGES: [(Format, &str); 2] = [
 ];
 const NODE: &str = include_str!("../../../tests/fixtures/pages/node_exporter.txt");
 
-/// Writes down what it is given, one line a sample.
+/// Records samples, one line each.
 struct Notes {
     wants: fn(&str) -> bool,
     text: String,

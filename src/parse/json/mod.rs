@@ -92,10 +92,10 @@ pub struct JsonExprError {
     pub message: String,
 }
 
-/// A path matched more values than were asked for at most.
+/// A path matched more values than the limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMany {
-    /// The most that were asked for.
+    /// The limit.
     pub max: usize,
 }
 

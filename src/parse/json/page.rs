@@ -1,4 +1,4 @@
-//! JSON pages, read within budgets and without guessing: a key that stands twice in one object is an error.
+//! JSON pages, read within limits. A key that occurs twice in one object is an error.
 
 use std::cell::Cell;
 use std::fmt;

@@ -1,6 +1,5 @@
-//! Tokens of a selector: specials, and words of everything else.
+//! Tokens of a selector: special characters, and words.
 
-/// One token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     /// `,` `(` `)` `!` `=` `==` `!=` `>` `<`

@@ -1,4 +1,4 @@
-//! What may be a label's key and value.
+//! The syntax of label keys and values.
 
 use crate::parse::dns;
 

@@ -59,7 +59,7 @@ impl fmt::Display for TemplateError {
 
 impl std::error::Error for TemplateError {}
 
-/// Splits a part of a template at its placeholders; `offset` characters stand before it.
+/// Splits a part of a template at its placeholders; `offset` characters precede it.
 pub(super) fn pieces(text: &str, offset: usize) -> Result<Vec<Piece>, TemplateError> {
     let mut pieces = Vec::new();
     let mut rest = text;

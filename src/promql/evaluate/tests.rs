@@ -1,5 +1,5 @@
-//! What tests against Prometheus itself (tests/promql.rs) cannot tell: times, errors, and edges where its versions
-//! differ.
+//! Cases that a comparison with Prometheus (tests/promql) cannot cover: times, errors, and differences between its
+//! versions.
 
 use super::*;
 use crate::promql::Limits;

@@ -53,7 +53,7 @@ impl Parser<'_> {
         self.node(Typed { expr, gives: Type::Vector, column })
     }
 
-    /// `by` or `without` and their labels, if they stand here.
+    /// `by` or `without` and their labels, if they come next.
     fn grouping(&mut self) -> Result<Option<Grouping>, ExpressionError> {
         let Kind::Word(word) = self.token.kind else { return Ok(None) };
         if !is_grouping(word) {

@@ -46,7 +46,7 @@ impl<'a> Parser<'a> {
         self.node(Typed { expr: Expr::Selector(selector), gives, column: start })
     }
 
-    /// `"[" duration "]"`, if it stands here.
+    /// `"[" duration "]"`, if it comes next.
     fn range(&mut self) -> Result<Option<Duration>, ExpressionError> {
         if self.token.kind != Kind::Symbol("[") {
             return Ok(None);

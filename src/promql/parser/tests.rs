@@ -1,4 +1,4 @@
-//! What parses, to what, and what the messages say.
+//! Expressions that parse, their canonical text, and the messages of those that do not.
 
 use std::time::Duration;
 

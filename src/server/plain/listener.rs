@@ -2,7 +2,7 @@
 //!
 //! tiny_http 0.12 has no timeouts, and its accept loop ends at the first error: out of descriptors, or of threads.
 //! Timeouts of the listening socket are inherited by accepted ones, so they bound every read and write of a connection.
-//! They bound accept(2) too, so an idle listener is woken by a connection of its own. When the loop ends all the same,
+//! They bound accept(2) too, so an idle listener is woken by its own connection. When the loop ends all the same,
 //! another server takes over the same socket, and the one before serves the connections it has.
 
 use std::io;

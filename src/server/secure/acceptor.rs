@@ -122,7 +122,7 @@ impl Acceptor {
             match accept_with(&self.listener.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(socket) => self.admit(TcpStream::from(socket), now),
                 Err(Errno::AGAIN) => {
-                    // Not before: with files that come and go it would be told again and again.
+                    // Not before: while descriptors come and go it would be logged again and again.
                     self.shared.accepting_again(|| info!("accepting connections again"));
                     return Ok(false);
                 }

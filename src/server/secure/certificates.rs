@@ -1,5 +1,4 @@
-//! The serving certificate and its key: a pair that fits and is valid now, or none at all; followed as the files
-//! change.
+//! The serving certificate and its key: always a valid pair, reloaded when the files change.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -38,7 +37,7 @@ pub(crate) struct Follower {
     certificate: Watched,
     key: Watched,
     limits: Limits,
-    /// Tried once more before it is told: the files of a pair do not change at the same time.
+    /// Tried once more before it is logged: the two files of a pair do not change at the same time.
     failing: Option<Failing>,
 }
 
@@ -99,7 +98,7 @@ impl Follower {
         Self { certificate, key, limits: limits.clone(), failing: None }
     }
 
-    /// A new pair, or why there is none, told once; `None` while nothing is new.
+    /// A new pair, or why there is none, returned once; `None` while nothing is new.
     pub(crate) fn follow(&mut self, now: i64) -> Option<Result<Certificate, CertificateError>> {
         // Both are looked at, whatever the first one says.
         let changed = [self.certificate.changed(), self.key.changed()].contains(&true);

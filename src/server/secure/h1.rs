@@ -30,7 +30,7 @@ struct UnderWay {
     length: usize,
     /// Whether the connection stays open.
     keep_alive: bool,
-    /// HTTP/1.0 has to be told that it does.
+    /// An HTTP/1.0 client needs a header that says so.
     told: bool,
     /// Whether the reply goes without its body, as to HEAD.
     bodiless: bool,

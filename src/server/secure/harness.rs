@@ -1,5 +1,5 @@
 //! A connection without a network, for tests and for fuzzing: a client by rustls at one end, and between the two a pipe
-//! that passes as many bytes at a time as it is told.
+//! that passes a given number of bytes at a time.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "it serves tests, and fails them")]
 #![allow(unreachable_pub, reason = "the fuzz target reaches it, and is compiled under another cfg")]
 
@@ -292,7 +292,7 @@ impl<'a> Conversation<'a> {
 /// What the server sends before it has to wait for the client to read.
 const ROOM: usize = 64 * 1_024;
 
-/// Answers with the question, at the length that it asks for.
+/// Answers with the target, repeated to the length that it names.
 fn echo(request: &Request<'_>) -> Reply {
     let (target, length) = request.target.split_once("?length=").unwrap_or((request.target, ""));
     let length = length.parse::<usize>().unwrap_or_default().min(1_000_000);

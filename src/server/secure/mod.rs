@@ -1,7 +1,7 @@
 //! The secure listener: HTTPS by rustls, for the kube-apiserver, kubelet and Prometheus, and open to every pod in the
 //! cluster.
 //!
-//! Every socket is non-blocking. Each worker waits on an epoll of its own: `acceptor` makes handshakes,
+//! Every socket is non-blocking. Each thread waits on its own epoll: `acceptor` makes handshakes,
 //! `connection_loop` reads requests and answers from memory. Neither ever waits for a peer or a source, so that a slow
 //! one costs a few kilobytes until its deadline. Requests that have to wait go to the [`Workers`] of all listeners.
 
@@ -46,7 +46,7 @@ pub(crate) struct Secure {
 }
 
 impl Secure {
-    /// Binds and starts serving with this certificate. `on_failure` is told when a worker has stopped for good on its
+    /// Binds and starts serving with this certificate. `on_failure` is called when a thread has stopped for good on its
     /// own.
     ///
     /// # Errors
@@ -117,7 +117,7 @@ impl Secure {
         Ok(())
     }
 
-    /// Where it listens; the port is the one that was given where 0 was asked for.
+    /// The address that it listens on, with the port that the system chose for 0.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }

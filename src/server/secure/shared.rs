@@ -1,4 +1,4 @@
-//! What the threads of the secure listener share.
+//! The state that the threads of the secure listener share.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -11,7 +11,6 @@ use crate::telemetry::counters::{Counter, Counters};
 /// Unverified connections beyond their half while one of them is being evicted.
 const OVERLAP: u64 = 64;
 
-/// All slots.
 #[derive(Debug)]
 pub(super) struct Slots {
     most: u64,
@@ -96,7 +95,6 @@ impl Slots {
 }
 
 impl Slot {
-    /// The class of its client.
     pub(super) fn client_class(&self) -> ClientClass {
         self.client_class
     }

@@ -1,5 +1,5 @@
-//! What of TLS is ours to decide: versions, no resumption, and client certificates that are requested but prove one
-//! thing only, that the client has the key.
+//! The TLS configuration: versions, no resumption, and client certificates that are requested, and prove only that the
+//! client has the key.
 
 use std::cell::Cell;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub(super) fn config(key: Arc<CertifiedKey>, from: TlsVersion) -> Result<Arc<Ser
 
 thread_local! {
     /// Whether the client of the handshake on this thread proved that it has the key of the certificate it presented.
-    /// rustls calls the verifier on the thread that reads the client's bytes, but hands it nothing of ours.
+    /// rustls calls the verifier on the thread that reads the client's bytes, but passes it nothing of ours.
     static PROVED: Cell<bool> = const { Cell::new(false) };
 }
 

@@ -215,7 +215,7 @@ pub fn forged_headers(plane: &mut Plane) {
         // Clients of the cluster speak for themselves, whatever they are called.
         (Some(client(&plane.authority, "eve", None)), String::new(), forbidden("eve")),
         (Some(client(&plane.authority, "front-proxy-client", None)), String::new(), forbidden("front-proxy-client")),
-        // Not everyone whom that authority knows may speak for others.
+        // Not every certificate of that authority makes a front proxy.
         (Some(client(&plane.front_proxies, "someone-else", None)), String::new(), "Unauthorized".to_owned()),
         (Some(client(&untrusted, "front-proxy-client", None)), String::new(), "Unauthorized".to_owned()),
     ] {

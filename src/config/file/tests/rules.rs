@@ -1,4 +1,4 @@
-//! What is wrong with a rule by itself.
+//! Problems of single rules.
 
 use super::*;
 

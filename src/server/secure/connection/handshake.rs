@@ -24,7 +24,7 @@ pub(in crate::server::secure) enum Handshake {
 }
 
 impl<S: Socket> Connection<S> {
-    /// Goes on with the handshake as far as it goes.
+    /// Continues the handshake until it blocks.
     pub(in crate::server::secure) fn handshake(&mut self, now: Instant) -> Handshake {
         loop {
             if self.tls.wants_write() {

@@ -24,7 +24,7 @@ use crate::source::waiting::Waiting;
 use crate::telemetry::clock::Now;
 use crate::telemetry::connections::{ClientClass, Ended};
 
-/// What a socket brings in one read; rustls asks for no more.
+/// Bytes of one read of a socket; rustls reads no more.
 const READ: usize = 4_096;
 
 /// A socket that does not block.
@@ -84,7 +84,6 @@ pub(super) enum Turn {
     Again,
     /// The request in progress has to wait for this.
     Wait(Waiting),
-    /// Its end.
     End(Ended),
 }
 
@@ -158,7 +157,7 @@ impl<S: Socket> Connection<S> {
         (self.h1.request_head(), self.peer.clone())
     }
 
-    /// Reads, answers and writes as far as it goes.
+    /// Reads, answers and writes until it blocks.
     pub(super) fn turn(&mut self, context: &Context<'_>) -> Turn {
         self.step(context).unwrap_or_else(|ended| {
             // A client that went away after a refusal was refused.
@@ -295,7 +294,7 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// A peer that breaks TLS is told why, as far as one write goes.
+    /// Sends a TLS alert to a peer that breaks TLS, if one write takes it.
     fn broken(&mut self) -> Stop {
         let _ = self.tls.write_tls(&mut self.socket);
         Stop::End(Ended::Broken)
@@ -376,7 +375,7 @@ impl<S: Socket> Connection<S> {
     }
 }
 
-/// How often connections are asked whether they are [overdue](Connection::overdue).
+/// How often connections are checked whether they are [overdue](Connection::overdue).
 pub(super) const SWEEP: Duration = Duration::from_millis(250);
 
 /// How often a worker without connections gives a sign of life.
