@@ -338,15 +338,19 @@ fn a_thousand_pods_on_few_threads_and_once_for_all() {
     kubernetes.set(PODS, (0..COUNT).map(pod).collect());
     let source = "cache: 1h, timeout: 4s, pods: {port: annotations}";
     let server = server(&kubernetes, &config(source, "queue_depth"));
-    let threads = || std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap().count();
-    let before = threads();
+    // Those of connections come and go with how busy the machine is.
+    let fetchers = || {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
+        let name = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
+        threads.map(|thread| name(thread.unwrap())).filter(|name| name.starts_with("fetch-")).count()
+    };
     let path = "namespaces/shop/pods/*/queue_depth";
     let expected = (0..COUNT).map(|n| format!("web-{n:04} {}", place(n))).collect::<Vec<_>>().join(", ");
     // A machine that is busy may not fetch them all within one answer; the rest is fetched within the next.
     eventually(|| {
         let both = [server.ask(path), server.ask(path)];
-        assert!(threads() <= before + 16, "{} threads, {before} before", threads());
         let answers = both.map(|stream| Answer::read(stream).values());
+        assert!((1..=16).contains(&fetchers()), "{} threads fetch", fetchers());
         if answers.iter().all(|answer| *answer == expected) { Ok(()) } else { Err("some are left out".to_owned()) }
     });
     assert_eq!(
