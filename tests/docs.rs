@@ -69,6 +69,20 @@ fn flags_exist() {
     }
 }
 
+/// docs/cli.md describes every event that `metriclet get -v` prints, and no other.
+#[test]
+fn every_event_is_described() {
+    let read = |path: &str| fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let source = read("src/metrics/trace.rs");
+    let topics = source.split("fn topic").nth(1).unwrap().split("\n    }\n").next().unwrap();
+    let topics: BTreeSet<&str> = topics.split("=> \"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect();
+    let page = read("docs/cli.md");
+    let rows = page.lines().skip_while(|line| !line.starts_with("| Event |")).skip(2);
+    let rows = rows.take_while(|line| line.starts_with('|')).map(|line| line.split('|').nth(1).unwrap());
+    let described: BTreeSet<&str> = rows.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    assert!(topics.len() > 10 && topics == described, "{topics:?} {described:?}");
+}
+
 /// README.md lists the cases that run under a control plane. It claims no results: those are printed by each run.
 #[test]
 fn readme_lists_the_cases_under_a_control_plane() {

@@ -3,6 +3,7 @@
 use super::fields::{Fields, Sink};
 use crate::config::model::ObjectKind;
 use crate::kube::kinds;
+use crate::parse::dns;
 use crate::parse::escape::Escaped;
 use crate::parse::yaml::{Node, YamlValue};
 
@@ -118,11 +119,8 @@ fn unknown(item: &Node, resource: &str, fields: &mut Fields<'_>, sink: &mut Sink
 
 /// The group of `plural.group`, if it is written like one.
 fn group(resource: &str) -> Option<&str> {
-    let label = |text: &str| {
-        !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
-    };
     let (plural, group) = resource.split_once('.')?;
-    (resource.len() <= 253 && label(plural) && group.split('.').all(label)).then_some(group)
+    (dns::is_label(plural) && dns::is_name(resource)).then_some(group)
 }
 
 fn is_version(text: &str) -> bool {
