@@ -131,7 +131,7 @@ pub mod server {
 }
 pub mod source {
     pub mod page {
-        pub use crate::source::page::{Found, Page, Query, Want};
+        pub use crate::source::page::{Found, Page, PageBody, Query, Want};
     }
     pub mod upstream {
         pub use crate::source::upstream::Shared;

@@ -68,6 +68,18 @@ fn ended_by_closing() {
     assert_eq!(ask(&headed("", GOOD).url()), "web 3");
 }
 
+/// A page without a line feed at its end is whole where a length or chunks say so, as to Prometheus.
+#[test]
+fn without_a_last_line_feed() {
+    assert_eq!(ask(&Upstream::text("queue_depth 3").url()), "web 3");
+    let chunked = headed("Transfer-Encoding: chunked\r\n", "d\r\nqueue_depth 3\r\n0\r\n\r\n");
+    assert_eq!(ask(&chunked.url()), "web 3");
+    refused(
+        &headed("", "queue_depth 3"),
+        "answered malformed text: expected a line feed at the end, found that the last line is cut off",
+    );
+}
+
 #[test]
 fn malformed() {
     refused(

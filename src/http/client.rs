@@ -61,6 +61,7 @@ pub(crate) enum RequestBody<'a> {
 pub(crate) struct Response {
     status: u16,
     content_type: Option<String>,
+    delimited: bool,
     /// Why the body's length cannot be trusted, or its coding not be read.
     unreadable: Option<FetchError>,
     body: ResponseBody,
@@ -182,10 +183,12 @@ impl fmt::Debug for Client {
 impl Response {
     fn new(response: UreqResponse<ureq::Body>) -> Self {
         let content_type = media_type(response.headers());
+        let has = |name| response.headers().contains_key(name);
+        let delimited = has(header::CONTENT_LENGTH) || has(header::TRANSFER_ENCODING);
         let unreadable = check_body(response.headers()).err();
         let status = response.status().as_u16();
         let body = ResponseBody { reader: response.into_body().into_reader(), failure: None };
-        Self { status, content_type, unreadable, body }
+        Self { status, content_type, delimited, unreadable, body }
     }
 
     /// The status code (RFC 9110 §15).
@@ -196,6 +199,11 @@ impl Response {
     /// The Content-Type without its parameters, in lower case: `text/plain`.
     pub(crate) fn content_type(&self) -> Option<&str> {
         self.content_type.as_deref()
+    }
+
+    /// Whether a length or chunks tell the end of the body, so that a body which is read to its end is whole (RFC 9112 §6.3).
+    pub(crate) fn is_delimited(&self) -> bool {
+        self.delimited
     }
 
     /// The body.

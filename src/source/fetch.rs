@@ -25,6 +25,8 @@ pub(crate) struct Head {
     pub content_type: Option<String>,
     /// The status of a response to a POST, unless it is 200: its body may say why.
     pub refused: Option<u16>,
+    /// Whether a body that is read to its end is known to be whole.
+    pub delimited: bool,
 }
 
 impl Fetcher {
@@ -77,7 +79,8 @@ impl Fetcher {
         let is_post = !matches!(request.body, RequestBody::None);
         self.0.exchange(request, |response: &mut Response| {
             let refused = refused(response.status(), is_post)?;
-            let head = Head { content_type: response.content_type().map(str::to_owned), refused };
+            let content_type = response.content_type().map(str::to_owned);
+            let head = Head { content_type, refused, delimited: response.is_delimited() };
             read(&head, response.body()?)
         })
     }

@@ -57,6 +57,14 @@ pub struct Items {
     pub namespace_from: Option<Path>,
 }
 
+/// The body that a page is read from.
+pub struct PageBody<'b> {
+    /// Its bytes.
+    pub reader: &'b mut dyn Read,
+    /// Whether its end is known to be that of the page, rather than of a connection that broke.
+    pub delimited: bool,
+}
+
 /// The numbers of a page, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSummary {
@@ -189,7 +197,7 @@ impl Page {
     /// # Errors
     /// Whatever makes the page untrustworthy as a whole; what concerns one want only is its [`Found::Refused`].
     pub fn read(
-        body: &mut dyn Read,
+        body: &mut PageBody<'_>,
         format: Option<Format>,
         wants: &[Want],
         at: i64,
@@ -198,10 +206,10 @@ impl Page {
         match format {
             Some(Format::Prometheus) => text::read(body, &[], Format::Prometheus, wants, at, limits),
             Some(Format::OpenMetrics) => text::read(body, &[], Format::OpenMetrics, wants, at, limits),
-            Some(Format::Json) => json_page(body, wants, at, limits),
-            Some(Format::Number) => number(&head(body)?, wants, at),
+            Some(Format::Json) => json_page(body.reader, wants, at, limits),
+            Some(Format::Number) => number(&head(body.reader)?, wants, at),
             None => {
-                let head = head(body)?;
+                let head = head(body.reader)?;
                 number(&head, wants, at).or_else(|_| text::read(body, &head, Format::Prometheus, wants, at, limits))
             }
         }

@@ -151,8 +151,13 @@ pub(crate) fn read(
     if status != "success" {
         return Err(refusal(&error_type, &error));
     }
-    if let Some(warning) = warnings.iter().flatten().next() {
-        return Err(bad("gave a partial answer, one with warnings", warning));
+    // Prometheus up to 2.53 and Thanos list infos among the warnings. They are about the query's style, not about its data.
+    if let Some(warning) = warnings.iter().flatten().find(|warning| !warning.starts_with("PromQL info:")) {
+        let cause = match warning.starts_with("PromQL warning:") {
+            true => "warned that the query does not fit its data",
+            false => "gave a partial answer, one with warnings",
+        };
+        return Err(bad(cause, warning));
     }
     if is_partial {
         return Err(bad("gave a partial answer", &"isPartial"));
@@ -268,7 +273,7 @@ mod tests {
                 sample(None, None, f64::INFINITY, 1_700_000_000_000)
             ])
         );
-        let with = r#"{"status":"success","warnings":[],"infos":["x"],"isPartial":false,"stats":{},"data":{"resultType":"vector","result":[]}}"#;
+        let with = r#"{"status":"success","warnings":["PromQL info: metric might not be a counter, name does not end in _total"],"infos":["x"],"isPartial":false,"stats":{},"data":{"resultType":"vector","result":[]}}"#;
         assert_eq!(answer(with), Ok(Vec::new()));
     }
 
@@ -297,6 +302,13 @@ mod tests {
             (
                 success(r#""warnings":["a store is \u00fc down"],"data":{"resultType":"vector","result":[]}"#),
                 "gave a partial answer, one with warnings (a store is ü down)".to_owned(),
+            ),
+            (
+                success(
+                    r#""warnings":["PromQL info: a","PromQL warning: bucket label \"le\" is missing"],"data":{"resultType":"vector","result":[]}"#,
+                ),
+                r#"warned that the query does not fit its data (PromQL warning: bucket label \"le\" is missing)"#
+                    .to_owned(),
             ),
             (
                 success(r#""isPartial":true,"data":{"resultType":"vector","result":[]}"#),

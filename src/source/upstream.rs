@@ -9,7 +9,7 @@ use once_cell::sync::OnceCell;
 
 use super::error::SourceError;
 use super::fetch::{Fetcher, Head};
-use super::page::{Page, Query, Want};
+use super::page::{Page, PageBody, Query, Want};
 use super::pool::{Gathered, Pool, Share};
 use super::prometheus::{self, InstantQuery, QueryResult};
 use super::state::{Change, UrlStates};
@@ -297,7 +297,8 @@ impl Upstream {
         let url = url.split('#').next().unwrap_or_default();
         self.fetcher.get(url, accept, time, |head, body| {
             let format = self.format(head)?;
-            let page = Page::read(body, format, wants, now.unix_millis, &self.shared.limits);
+            let mut body = PageBody { reader: body, delimited: head.delimited };
+            let page = Page::read(&mut body, format, wants, now.unix_millis, &self.shared.limits);
             let mut page = page.map_err(SourceError::from)?;
             page.taken = Some(now.monotonic);
             Ok(page)

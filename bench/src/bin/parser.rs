@@ -8,7 +8,7 @@ use metriclet::internals::config::limits::{ExpressionLimits, Limits};
 use metriclet::internals::config::model::Format;
 use metriclet::internals::parse::exposition::{ExpositionLimits, Format as Syntax, Parser, Sample, Sink};
 use metriclet::internals::promql::{self, Expr};
-use metriclet::internals::source::page::{Found, Page, Query, Want};
+use metriclet::internals::source::page::{Found, Page, PageBody, Query, Want};
 
 const ROUNDS: usize = 51;
 /// Each turn reads the page as often as fits in this time, so that the clock's own cost does not show.
@@ -70,7 +70,8 @@ fn want(text: &str, limits: &Limits) -> Result<[Want; 1], Box<dyn std::error::Er
 }
 
 fn read(text: &str, wants: &[Want], limits: &Limits) -> Page {
-    let page = Page::read(&mut text.as_bytes(), Some(Format::Prometheus), wants, 0, limits);
+    let mut body = PageBody { reader: &mut text.as_bytes(), delimited: true };
+    let page = Page::read(&mut body, Some(Format::Prometheus), wants, 0, limits);
     page.unwrap_or_else(|error| panic!("reading the page: {error:?}"))
 }
 

@@ -83,6 +83,21 @@ impl Parser {
         self.chunk(chunk, sink).inspect_err(|error| self.failed = Some(error.clone()))
     }
 
+    /// Reads the rest of a page of Prometheus text that is known to be whole as its last line, though no line feed ends it, as
+    /// Prometheus does.
+    ///
+    /// # Errors
+    /// As for [`feed`](Self::feed).
+    pub fn end_line<S: Sink>(&mut self, sink: &mut S) -> Result<(), PageError> {
+        if self.format == Format::OpenMetrics || self.carried.is_empty() {
+            return Ok(());
+        }
+        let bytes = self.summary.bytes;
+        self.feed(b"\n", sink)?;
+        self.summary.bytes = bytes;
+        Ok(())
+    }
+
     /// Ends the page.
     ///
     /// # Errors

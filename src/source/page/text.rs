@@ -2,16 +2,16 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
+use std::io;
 
-use super::{BodyError, Found, Page, Query, Refusal, Series, Want};
+use super::{BodyError, Found, Page, PageBody, Query, Refusal, Series, Want};
 use crate::config::limits::Limits;
 use crate::config::model::Format;
 use crate::parse::exposition::{self, Parser, Sample, Sink};
 
 /// Reads a page to its end, `head` first, which was taken off the body already.
 pub(super) fn read(
-    body: &mut dyn Read,
+    body: &mut PageBody<'_>,
     head: &[u8],
     format: Format,
     wants: &[Want],
@@ -28,7 +28,7 @@ pub(super) fn read(
     let mut bytes = head.len() as u64;
     parser.feed(head, &mut keep).map_err(BodyError::Text)?;
     loop {
-        let read = match body.read(&mut buffer) {
+        let read = match body.reader.read(&mut buffer) {
             Ok(0) => break,
             Ok(read) => read,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -39,6 +39,9 @@ pub(super) fn read(
             return Err(BodyError::TooLarge(limits.page.bytes));
         }
         parser.feed(buffer.get(..read).unwrap_or_default(), &mut keep).map_err(BodyError::Text)?;
+    }
+    if body.delimited {
+        parser.end_line(&mut keep).map_err(BodyError::Text)?;
     }
     let summary = parser.finish().map_err(BodyError::Text)?;
     let (series, found) = keep.done(format);

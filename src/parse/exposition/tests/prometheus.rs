@@ -219,3 +219,43 @@ fn refuses_a_page_without_its_end() {
         ],
     );
 }
+
+#[test]
+fn reads_the_last_line_of_a_whole_page_without_its_line_feed() {
+    #[derive(Default)]
+    struct Values(Vec<f64>);
+    impl Sink for Values {
+        fn wants(&mut self, _: &str) -> bool {
+            true
+        }
+        fn sample(&mut self, sample: &Sample<'_>) {
+            self.0.push(sample.value);
+        }
+    }
+    let limits = ExpositionLimits { line: 200, labels: 3 };
+    for (page, expected) in [
+        (&b""[..], Ok(vec![])),
+        (b"a 1\n", Ok(vec![1.0])),
+        (b"a 1", Ok(vec![1.0])),
+        (b"a 1\nb{c=\"d\"} 2", Ok(vec![1.0, 2.0])),
+        (b"# EOF", Ok(vec![])),
+        (
+            b"a 1\nb",
+            Err("line 2, column 2: expected \"{\" or a space after the metric name, found the end of the line"
+                .to_owned()),
+        ),
+    ] {
+        let (mut parser, mut values) = (Parser::new(Format::Prometheus, limits), Values::default());
+        let ended = parser.feed(page, &mut values).and_then(|()| parser.end_line(&mut values));
+        let summary = ended.and_then(|()| parser.finish());
+        let bytes = summary.as_ref().map_or(page.len() as u64, |summary| summary.bytes);
+        assert_eq!(
+            (summary.map(|_| values.0).map_err(|error| error.to_string()), bytes),
+            (expected, page.len() as u64)
+        );
+    }
+    let mut parser = Parser::new(Format::OpenMetrics, limits);
+    parser.feed(b"a 1", &mut Values::default()).unwrap();
+    parser.end_line(&mut Values::default()).unwrap();
+    assert!(parser.finish().is_err(), "OpenMetrics ends with # EOF");
+}
