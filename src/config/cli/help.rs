@@ -1,7 +1,7 @@
 //! The help texts.
 
 pub(super) const ALL: &str = "\
-Scales a plain Kubernetes HorizontalPodAutoscaler on any number that some HTTP endpoint serves.
+Lets a plain Kubernetes HorizontalPodAutoscaler scale on any number that some HTTP endpoint serves.
 
 Usage:
   metriclet [serve] [OPTIONS]    serve custom.metrics.k8s.io
@@ -53,7 +53,7 @@ HTTPS; the first two enable it:
       --tls-min-version VERSION        VersionTLS12 or VersionTLS13 [VersionTLS12]
       --max-connections NUMBER         connections, at most half of them unverified [4096]
       --workers NUMBER                 acceptor threads, and as many connection threads [2]
-      --shutdown-delay-duration TIME   keep serving so long after SIGTERM [10s]
+      --shutdown-delay-duration TIME   how long to keep serving after SIGTERM [10s]
 
 Authentication and authorization over HTTPS; the defaults come from the cluster's kube-apiserver:
       --authentication-kubeconfig FILE, --authorization-kubeconfig FILE
@@ -108,7 +108,7 @@ PATH is what follows /apis/custom.metrics.k8s.io/v1beta2/, or the whole path:
 
 Options:
   -o, --output FORMAT      table or json [table]
-      --wait DURATION      retry for so long while there is no value, as for rates [0]
+      --wait DURATION      how long to retry while the answer is 503 [0]
   -c, --config FILE        sources and rules, in YAML
       --upstream URL       instead of a file: one page, each gauge under its own name
       --describes OBJECT   the one object that the page describes

@@ -84,7 +84,7 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
-        name: "kubectl keeps working while Metriclet runs, is stopped, or is removed; namespaces are deleted except while it is stopped",
+        name: "kubectl commands for other APIs succeed while Metriclet runs, is stopped, or is removed; namespaces are deleted except while it is stopped",
         run: bystanders::nothing_else_suffers,
         needs_controllers: true,
         apart: false,
