@@ -1,18 +1,25 @@
 //! Runs the command that the arguments name.
 
 use std::ffi::OsString;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 use crate::command::{self, exit};
-use crate::config::cli::{self, Command};
+use crate::config::cli::{self, Command, UsageError};
 use crate::config::limits::Limits;
 use crate::telemetry::clock::Clock;
 
 /// Runs the program with the arguments after its name.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let parsed = cli::parse(args);
+    // The message of a panic is on stderr already.
+    catch_unwind(AssertUnwindSafe(|| command(parsed))).unwrap_or(ExitCode::from(exit::SOFTWARE))
+}
+
+fn command(parsed: Result<Command, UsageError>) -> ExitCode {
     let limits = Limits::default();
     let clock = Clock::system();
-    match cli::parse(args) {
+    match parsed {
         Ok(Command::Serve(serve)) => command::serve::run(&serve, &limits, &clock),
         Ok(Command::Check(check)) => command::check::run(&check, &limits),
         Ok(Command::Get(get)) => command::get::run(&get, &limits, &clock),

@@ -133,8 +133,8 @@ pub mod source {
     pub mod page {
         pub use crate::source::page::{Found, Page, PageBody, Query, Want};
     }
-    pub mod upstream {
-        pub use crate::source::upstream::Shared;
+    pub mod shared {
+        pub use crate::source::shared::Shared;
     }
     pub mod waiting {
         pub use crate::source::waiting::Patience;

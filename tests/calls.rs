@@ -166,6 +166,14 @@ fn failures_say_which_call_to_where_and_what_came_back() {
     }
     gate.open();
 
+    // A refusal counts by its status, however its body breaks.
+    let before = kubernetes.calls(TOKENS).len();
+    let broken = "HTTP/1.1 403 Forbidden\r\nContent-Length: 99\r\n\r\nhalf".to_owned();
+    kubernetes.does(TOKENS, [Reply::Raw(broken)]);
+    let told = format!("{call}answered 403: Metriclet's service account lacks the permission");
+    assert_eq!(whose(&client, PATIENCE), Err((told.clone(), format!("{told} (half)"))));
+    assert_eq!(kubernetes.calls(TOKENS).len(), before + 1, "a refusal is not tried again");
+
     // Another authority, or none: not a byte is sent.
     let before = kubernetes.calls(TOKENS).len();
     let (other, namesake) = (&*SERVING, &Authority::new("kubernetes"));

@@ -308,13 +308,13 @@ fn an_api_server_that_lies_is_not_believed() {
         assert_eq!(all(&server, &format!("n%3D{number}")), expected);
     }
     // Once, whatever it was.
-    server.wait_for("WARN  cannot list pods: list to ");
+    server.wait_for("WARN  cannot list pods in namespace shop: list to ");
     // It stumbles once.
     let mut answers = vec![Reply::Drop, Reply::Say(500, "{}".to_owned())].into_iter();
     kubernetes.script(move |_| answers.next().unwrap_or(Reply::Good));
     assert_eq!(all(&server, "app%3Dweb"), "web-0 0, web-1 1, web-2 2");
-    server.wait_for("the Kubernetes API lists pods again");
-    assert_eq!(server.seen.iter().filter(|line| line.contains("cannot list pods")).count(), 1, "{:#?}", server.seen);
+    server.wait_for("the Kubernetes API lists pods in namespace shop again");
+    assert_eq!(server.seen.iter().filter(|line| line.contains("cannot list pods in")).count(), 1, "{:#?}", server.seen);
     // It does not answer at all.
     let gate = Gate::default();
     let closed = gate.clone();
@@ -361,6 +361,33 @@ fn a_thousand_pods_on_few_threads_and_once_for_all() {
     let calls = kubernetes.lists(PODS);
     let continued: BTreeSet<bool> = calls.iter().map(|call| call.path.contains("&continue=500")).collect();
     assert_eq!((calls.len() % 2, continued), (0, BTreeSet::from([false, true])), "two pages each time: {calls:?}");
+}
+
+/// Rights may be granted in some namespaces only: each has its own state in the log.
+#[test]
+fn a_namespace_without_rights_is_logged_once() {
+    let (port, _pods) = numbers(1);
+    let kubernetes = Kubernetes::start();
+    kubernetes.set(PODS, vec![pod(0)]);
+    kubernetes.script(|call| match call.path.contains("/namespaces/bank/") {
+        true => Reply::Say(403, "{}".to_owned()),
+        false => Reply::Good,
+    });
+    let mut server = server(&kubernetes, &config(&format!("cache: 0s, pods: {{port: {port}}}"), "queue_depth"));
+    // Selectors of their own, so that no list is cached.
+    for selector in ["", "app%3Dweb", "app%20in%20(web)"] {
+        assert_eq!(all(&server, selector), "web-0 0");
+        let bank = server.metric(&format!("namespaces/bank/pods/*/queue_depth?labelSelector={selector}"));
+        assert_eq!(bank.code, 503);
+    }
+    server.signal("INT");
+    server.wait_for("stopping");
+    let lines: Vec<_> =
+        server.seen.iter().filter(|line| line.contains("list pods in") || line.contains("lists pods in")).collect();
+    assert!(
+        matches!(lines.as_slice(), [line] if line.contains("WARN  cannot list pods in namespace bank: ")),
+        "{lines:?}"
+    );
 }
 
 #[test]

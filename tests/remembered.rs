@@ -11,8 +11,10 @@ use common::PATIENCE;
 use common::kubernetes::{ACCESS, Kubernetes, Reply, TOKENS};
 use common::upstream::{Gate, Upstream, page};
 use metriclet::internals::api::access::{Access, AuthorizationError};
+use metriclet::internals::api::auth::AuthFilter;
 use metriclet::internals::api::identity::{AuthenticationError, Identity, User, Via};
 use metriclet::internals::api::message::{Origin, Request};
+use metriclet::internals::api::{Answer, Api};
 use metriclet::internals::cache::Wait;
 use metriclet::internals::config::file;
 use metriclet::internals::config::limits::{FetchLimits, Limits, ReviewLimits};
@@ -23,7 +25,7 @@ use metriclet::internals::metrics::trace::Trace;
 use metriclet::internals::metrics::{MetricRequest, Metrics};
 use metriclet::internals::parse::path::{self, ApiPath};
 use metriclet::internals::parse::selector::Selector;
-use metriclet::internals::source::upstream::Shared;
+use metriclet::internals::source::shared::Shared;
 use metriclet::internals::source::waiting::Patience;
 use metriclet::internals::telemetry::clock::{Clock, Now};
 use serde_json::json;
@@ -164,4 +166,39 @@ fn a_deadline_cuts_a_fetch_short_for_its_own_request_alone() {
     gate.open();
     assert_eq!(ask(PATIENCE), Ok(1), "the failure is not kept");
     assert_eq!((ask(PATIENCE), upstream.requests()), (Ok(1), 2), "the page is");
+}
+
+/// A request that has queued for most of its time has the rest of it for a review, and its timeout is not that of others.
+#[test]
+fn a_queued_request_reviews_within_the_rest_of_its_time() {
+    let kubernetes = Kubernetes::start();
+    kubernetes.token("good", json!({"username": "u"}));
+    let gate = Gate::default();
+    let held = gate.clone();
+    kubernetes.script(move |_| Reply::Late(held.clone()));
+    let limits = Limits::default();
+    let api = Api::unconfigured(&limits, &Clock::system());
+    let identity = Identity::new(Some(client(&kubernetes)), &limits);
+    api.set_auth(AuthFilter { identity, access: Access::new(Some(client(&kubernetes)), Vec::new(), &limits) });
+    let ask = |queued: Duration, left: Duration| {
+        let headers: &[(&str, &[u8])] = &[("Authorization", b"Bearer good")];
+        let request = Request { headers, origin: Origin::Network(None), ..Request::get("/apis") };
+        let now = Clock::system().now();
+        let since = Now { monotonic: now.monotonic.checked_sub(queued).unwrap(), ..now };
+        match api.answer(&request, Patience::until(now.monotonic + left), since, &mut Trace::off()) {
+            Answer::Reply(reply) => (reply.code, String::from_utf8(reply.body).unwrap()),
+            Answer::WouldWait(waiting) => panic!("{waiting:?}"),
+        }
+    };
+    std::thread::scope(|scope| {
+        let hurried = scope.spawn(|| ask(Duration::from_secs(4), Duration::from_millis(300)));
+        while kubernetes.calls(TOKENS).is_empty() {
+            std::thread::yield_now();
+        }
+        let patient = scope.spawn(|| ask(Duration::ZERO, PATIENCE));
+        let (code, body) = hurried.join().unwrap();
+        assert!(code == 503 && body.contains("cannot authenticate the request: TokenReview"), "{code} {body}");
+        gate.open();
+        assert_eq!(patient.join().unwrap().0, 200, "the timeout of the other request is not its own");
+    });
 }

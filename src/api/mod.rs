@@ -25,7 +25,7 @@ use crate::parse::head::HeadError;
 use crate::parse::path::{self, ApiPath, MetricPath};
 use crate::parse::query::{self, Query};
 use crate::parse::selector::{self, Selector};
-use crate::source::upstream::Shared;
+use crate::source::shared::Shared;
 use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::{Clock, Now};
 use crate::telemetry::connections::ClientClass;
@@ -133,7 +133,7 @@ impl Api {
         let pretty =
             negotiate::pretty(query.as_ref().ok().and_then(|query| query.pretty), request.header("User-Agent"));
         let route = path.as_ref().map_or(Route::Other, counted_as);
-        let authorized = self.authorize(request, path.as_ref().ok(), patience, since);
+        let authorized = self.authorize(request, path.as_ref().ok(), patience, self.clock.now());
         let result = match (&authorized, &path, &query) {
             (Err(Rejection::WouldWait(waiting)), ..) => Err(Stop::WouldWait(*waiting)),
             (Err(rejection), ..) => Err(self.failures().rejection(rejection).into()),

@@ -2,9 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
-use super::resolve::Resolver;
+use super::resolve::{LookupTime, Resolver};
 
 /// The addresses that URLs may reach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,12 +29,12 @@ impl Reserved {
         }
     }
 
-    /// Whether one of them is there.
-    fn are_at(&self, to: SocketAddr, resolver: &Resolver, longest: Duration) -> bool {
+    /// Whether one of them is there. One whose name cannot be resolved may be anywhere.
+    fn are_at(&self, to: SocketAddr, resolver: &Resolver, time: LookupTime) -> bool {
         let servers: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         servers.iter().filter(|(_, port)| *port == to.port()).any(|(host, _)| {
-            let addresses = resolver.look_up(host, longest);
-            addresses.is_ok_and(|addresses| addresses.iter().any(|ip| reached(*ip) == reached(to.ip())))
+            let addresses = resolver.look_up(host, time);
+            addresses.map_or(true, |addresses| addresses.iter().any(|ip| reached(*ip) == reached(to.ip())))
         })
     }
 }
@@ -47,12 +46,12 @@ impl Reach {
         to: SocketAddr,
         reserved: &Reserved,
         resolver: &Resolver,
-        longest: Duration,
+        time: LookupTime,
     ) -> Option<&'static str> {
         if self == Self::Anywhere {
             return None;
         }
-        if reserved.are_at(to, resolver, longest) {
+        if reserved.are_at(to, resolver, time) {
             return Some("Kubernetes API");
         }
         match special(to.ip()) {
@@ -154,8 +153,12 @@ fn reached(ip: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::config::limits::{Limits, ResolveLimits};
+
+    const NO_TIME: LookupTime = LookupTime { longest: Duration::ZERO, is_full: false };
 
     #[test]
     fn tells_special_addresses() {
@@ -234,8 +237,9 @@ mod tests {
         for _ in 0..2 {
             reserved.add("192.0.2.1", 443);
             reserved.add("fd00::1", 6443);
+            reserved.add("not-resolved.invalid", 8443);
         }
-        assert_eq!(reserved.0.lock().unwrap().len(), 2);
+        assert_eq!(reserved.0.lock().unwrap().len(), 3);
         for (reach, to, expected) in [
             (Reach::Others, "192.0.2.1:443", Some("Kubernetes API")),
             (Reach::Others, "[::ffff:192.0.2.1]:443", Some("Kubernetes API")),
@@ -244,13 +248,14 @@ mod tests {
             (Reach::OthersAndLoopback, "[fd00::1]:6443", Some("Kubernetes API")),
             (Reach::Anywhere, "192.0.2.1:443", None),
             (Reach::Others, "192.0.2.1:80", None),
+            (Reach::Others, "192.0.2.1:8443", Some("Kubernetes API")),
             (Reach::Others, "127.0.0.1:443", Some("loopback")),
             (Reach::OthersAndLoopback, "127.0.0.1:443", None),
             (Reach::OthersAndLoopback, "169.254.169.254:80", Some("link-local")),
             (Reach::Anywhere, "169.254.169.254:80", None),
         ] {
             let to = to.parse().unwrap();
-            assert_eq!(reach.refuses(to, &reserved, &resolver, Duration::ZERO), expected, "{reach:?} {to}");
+            assert_eq!(reach.refuses(to, &reserved, &resolver, NO_TIME), expected, "{reach:?} {to}");
         }
         let own = ["127.0.0.1", "192.0.2.1"].map(|ip| is_own(ip.parse().unwrap()));
         assert_eq!(own, [true, false]);

@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::Uri;
@@ -17,7 +16,7 @@ use ureq::{Agent, Error};
 
 use super::address::{Reach, Reserved};
 use super::error::{FetchError, Phase};
-use super::resolve::Resolver;
+use super::resolve::{LookupTime, Resolver};
 use crate::config::limits::Limits;
 
 /// The most addresses of one host that are tried: as many as ureq has room for.
@@ -124,8 +123,8 @@ impl UreqResolver for Names {
         let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
         let port = uri.port_u16().unwrap_or(default);
         let host = PROGRESS.with_borrow(|progress| progress.host.clone());
-        let longest = timeout.not_zero().map_or(Duration::ZERO, |left| *left);
-        match self.addresses(&host, port, longest) {
+        let time = LookupTime { longest: *timeout.after, is_full: matches!(timeout.reason, ureq::Timeout::Resolve) };
+        match self.addresses(&host, port, time) {
             Ok(addresses) => {
                 enter(Phase::Connect);
                 Ok(addresses)
@@ -139,12 +138,12 @@ impl UreqResolver for Names {
 }
 
 impl Names {
-    fn addresses(&self, host: &str, port: u16, longest: Duration) -> Result<ResolvedSocketAddrs, FetchError> {
+    fn addresses(&self, host: &str, port: u16, time: LookupTime) -> Result<ResolvedSocketAddrs, FetchError> {
         let mut addresses: ResolvedSocketAddrs = ArrayVec::from_fn(|_| SocketAddr::from(([0, 0, 0, 0], 0)));
         let mut refused = None;
-        for &ip in self.resolver.look_up(host, longest)?.iter() {
+        for &ip in self.resolver.look_up(host, time)?.iter() {
             let to = SocketAddr::new(ip, port);
-            match self.reach.refuses(to, &self.reserved, &self.resolver, longest) {
+            match self.reach.refuses(to, &self.reserved, &self.resolver, time) {
                 Some(kind) => refused = Some(kind),
                 None if addresses.len() < ADDRESSES => addresses.push(to),
                 None => {}

@@ -62,6 +62,8 @@ pub(crate) struct Response {
     status: u16,
     content_type: Option<String>,
     delimited: bool,
+    /// Whether only the start of the body is of interest, however it breaks.
+    is_prefix: bool,
     /// Why the body's length cannot be trusted, or its coding not be read.
     unreadable: Option<FetchError>,
     body: ResponseBody,
@@ -116,7 +118,7 @@ impl Client {
         // Closes the connection, unless it is kept; that tells which bytes were left on it.
         let ResponseBody { reader, failure } = response.body;
         drop(reader);
-        match failure {
+        match failure.filter(|_| !response.is_prefix) {
             Some(failure) => Err(failure.into()),
             None if read.is_ok() && !self.options.keep_alive && agent::excess() => Err(FetchError::Excess.into()),
             None => read,
@@ -188,7 +190,7 @@ impl Response {
         let unreadable = check_body(response.headers()).err();
         let status = response.status().as_u16();
         let body = ResponseBody { reader: response.into_body().into_reader(), failure: None };
-        Self { status, content_type, delimited, unreadable, body }
+        Self { status, content_type, delimited, is_prefix: false, unreadable, body }
     }
 
     /// The status code (RFC 9110 §15).
@@ -211,10 +213,20 @@ impl Response {
     /// # Errors
     /// If its end is ambiguous, or if it is encoded.
     pub(crate) fn body(&mut self) -> Result<&mut dyn Read, FetchError> {
-        match self.unreadable.take() {
-            Some(error) => Err(error),
+        match &self.unreadable {
+            Some(error) => Err(error.clone()),
             None => Ok(&mut self.body),
         }
+    }
+
+    /// At most `max` bytes from the start of the body of a refusal, as far as they come: the status counts, not the body.
+    pub(crate) fn prefix(&mut self, max: u64) -> Vec<u8> {
+        self.is_prefix = true;
+        let mut bytes = Vec::new();
+        if self.unreadable.is_none() {
+            let _ = (&mut self.body).take(max).read_to_end(&mut bytes);
+        }
+        bytes
     }
 }
 

@@ -126,7 +126,7 @@ impl Secrets {
             tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
         }
         if let Some((certificate, key)) = certificate {
-            let chain = certificates(certificate, self.max_secret)?;
+            let chain = certificates(certificate, self.max_authorities)?;
             let pem = key.bytes(self.max_secret)?;
             let private_key = PrivateKey::from_pem(&pem)
                 .map_err(|_| key.error("holds no private key (PEM: PKCS#8, PKCS#1 or SEC1)"))?;
@@ -140,7 +140,7 @@ impl Secrets {
     fn line(&self, material: &Material) -> Result<String, CredentialError> {
         let text = String::from_utf8(material.bytes(self.max_secret)?)
             .map_err(|_| material.error("holds something that is not text"))?;
-        let line = text.trim_ascii_end();
+        let line = text.trim_ascii();
         if line.is_empty() {
             return Err(material.error("empty"));
         }

@@ -19,12 +19,21 @@ pub(crate) struct Resolver {
     cache: Cache<String, Result<Vec<IpAddr>, FetchError>>,
     running: Arc<AtomicUsize>,
     lookups: usize,
-    timeout: Duration,
     cache_names: Duration,
     cache_failure: Duration,
 }
 
-/// Held by a look-up's thread for as long as it runs.
+/// The time for a lookup.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LookupTime {
+    /// At most.
+    pub longest: Duration,
+    /// Whether this is `limits.resolve.timeout`, rather than what is left of a caller's deadline. Only then is a timeout a
+    /// failure that other callers share.
+    pub is_full: bool,
+}
+
+/// Held by a lookup's thread for as long as it runs.
 struct LookupPermit(Arc<AtomicUsize>);
 
 impl Resolver {
@@ -35,7 +44,6 @@ impl Resolver {
             cache: Cache::new(limits.resolve.cached, limits.resolve.cached),
             running: Arc::default(),
             lookups: limits.resolve.concurrent,
-            timeout: limits.resolve.timeout,
             cache_names: limits.resolve.ttl,
             cache_failure: limits.cache.failure_ttl,
         }
@@ -45,19 +53,19 @@ impl Resolver {
     ///
     /// # Errors
     /// [`FetchError::HostNotFound`], [`FetchError::LookupsBusy`], or a timeout in [`Phase::Resolve`].
-    pub(crate) fn look_up(&self, host: &str, longest: Duration) -> Result<Arc<Vec<IpAddr>>, FetchError> {
+    pub(crate) fn look_up(&self, host: &str, time: LookupTime) -> Result<Arc<Vec<IpAddr>>, FetchError> {
         if let Ok(address) = host.parse() {
             return Ok(Arc::new(vec![address]));
         }
         let now = Instant::now();
-        let deadline = now + longest;
+        let deadline = now + time.longest;
         let load = || {
             let value = self.ask(host, deadline);
             let ttl = match &value {
                 Ok(_) => self.cache_names,
                 Err(_) => self.cache_failure,
             };
-            let hurried = longest < self.timeout && value == Err(FetchError::Timeout(Phase::Resolve));
+            let hurried = !time.is_full && value == Err(FetchError::Timeout(Phase::Resolve));
             Loaded { value, until: Instant::now() + ttl, cost: 1, shared: !hurried }
         };
         match self.cache.get(&host.to_owned(), now, Wait::Until(deadline), |_| true, load) {
@@ -122,7 +130,7 @@ mod tests {
     use super::*;
     use crate::config::limits::ResolveLimits;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: LookupTime = LookupTime { longest: Duration::from_secs(60), is_full: true };
 
     #[test]
     fn takes_addresses_as_they_are() {

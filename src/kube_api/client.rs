@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::error::{CallError, CallFailure};
 use super::target::Target;
-use crate::config::limits::Limits;
+use crate::config::limits::{CacheLimits, Limits};
 use crate::http::address::Reach;
 use crate::http::client::{Client as HttpClient, Options, Request, RequestBody, Response};
 use crate::http::error::{FetchError, printable};
@@ -52,7 +52,9 @@ impl Client {
     pub fn new(target: Target, limits: &Limits, counters: Arc<Counters>) -> Self {
         let Target { server, server_name, credentials } = target;
         let options = Options { reach: Reach::Anywhere, tls: true, keep_alive: true };
-        let resolver = Arc::new(Resolver::new(limits));
+        // Calls are retried within milliseconds, so a lookup that failed is repeated.
+        let cache = CacheLimits { failure_ttl: Duration::ZERO, ..limits.cache.clone() };
+        let resolver = Arc::new(Resolver::new(&Limits { cache, ..limits.clone() }));
         let http = HttpClient::new(options, credentials, server_name, limits, resolver, Arc::default());
         Self { server, http, limits: limits.clone(), counters }
     }
@@ -202,10 +204,7 @@ impl Client {
                 }
             }
             code => {
-                let mut text = Vec::new();
-                if let Ok(body) = response.body() {
-                    let _ = body.take(REFUSAL).read_to_end(&mut text);
-                }
+                let text = response.prefix(REFUSAL);
                 Err(CallFailure::Code(code, printable(&String::from_utf8_lossy(&text))))
             }
         })

@@ -55,6 +55,7 @@ impl CallError {
     /// Whether another try would fail in the same way.
     pub(super) fn is_final(&self) -> bool {
         match &self.failure {
+            CallFailure::Exchange(FetchError::LookupsBusy) => false,
             CallFailure::Exchange(error) => !matches!(error.fault(), Fault::Network | Fault::Slow),
             CallFailure::Code(429, _) | CallFailure::Timeout => false,
             CallFailure::Code(code, _) => *code < 500,

@@ -32,7 +32,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::config::model::{Config, ObjectKind};
 use crate::kube::kinds;
 use crate::parse::path::MetricPath;
-use crate::source::upstream::Shared;
+use crate::source::shared::Shared;
 use crate::source::waiting::Patience;
 use failure::{DescribedMetric, Failure};
 use history::SampleBudget;

@@ -22,8 +22,8 @@ pub struct Objects {
     pods: Cache<ListKey, Result<Vec<Pod>, CallError>>,
     names: Cache<ListKey, Result<Vec<String>, CallError>>,
     limits: Limits,
-    /// Resources whose last list failed, so that only changes are logged.
-    failing: Mutex<BTreeSet<String>>,
+    /// Resources and namespaces whose last list failed, so that only changes are logged.
+    failing: Mutex<BTreeSet<(String, Option<String>)>>,
 }
 
 /// A selection of one kind.
@@ -119,7 +119,7 @@ impl Objects {
                 && value.as_ref().is_err_and(CallError::is_timeout);
             // A request that had little time left says nothing about the Kubernetes API.
             if !hurried {
-                self.tell(resource, value.as_ref().err());
+                self.tell(resource, of.namespace, value.as_ref().err());
             }
             let lasts = if value.is_ok() { self.limits.objects.ttl } else { self.limits.cache.failure_ttl };
             Loaded { value, until: Instant::now() + lasts, cost: cost + 256, shared: !hurried }
@@ -136,18 +136,26 @@ impl Objects {
         }
     }
 
-    fn tell(&self, resource: &str, error: Option<&CallError>) {
+    fn tell(&self, resource: &str, namespace: Option<&str>, error: Option<&CallError>) {
+        let key = (resource.to_owned(), namespace.map(str::to_owned));
+        let place = namespace.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
-        match error {
-            None if failing.remove(resource) => info!("the Kubernetes API lists {resource} again"),
-            None => {}
-            Some(error) if failing.insert(resource.to_owned()) => warn!("cannot list {resource}: {}", error.detail()),
-            Some(error) => debug!("cannot list {resource}: {}", error.detail()),
+        let Some(error) = error else {
+            if failing.remove(&key) {
+                info!("the Kubernetes API lists {resource}{place} again");
+            }
+            return;
+        };
+        // Beyond the bound failures are logged as those in between.
+        let is_new = failing.len() < self.limits.objects.cached && failing.insert(key);
+        match is_new {
+            true => warn!("cannot list {resource}{place}: {}", error.detail()),
+            false => debug!("cannot list {resource}{place}: {}", error.detail()),
         }
     }
 }
 
-/// A denial says what is to be granted.
+/// A denial names the permission that is missing.
 fn failed(resource: &str, error: &CallError) -> String {
     match error.failure {
         CallFailure::Code(403, _) => {

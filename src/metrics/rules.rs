@@ -15,7 +15,8 @@ use crate::parse::duration::millis;
 use crate::parse::path::Version;
 use crate::parse::url_template::Placeholder;
 use crate::source::page::{Query, Want};
-use crate::source::upstream::{Shared, Upstream};
+use crate::source::shared::Shared;
+use crate::source::upstream::Upstream;
 
 /// A rule with what it needs to be served.
 #[derive(Debug)]
@@ -73,6 +74,7 @@ pub struct PrintedKey {
 pub struct Rules {
     entries: HashMap<String, Vec<(String, Entry)>>,
     implicit: Option<(Arc<Upstream>, ImplicitRules)>,
+    upstreams: Vec<Arc<Upstream>>,
     problem: Option<String>,
     broken: usize,
     /// See [`Rules::printed`].
@@ -133,7 +135,9 @@ impl Rules {
             };
             let want = |(id, rule): (usize, &Rule)| Want { id: id as u64, query: query(rule) };
             let wants: Vec<Want> = mine.clone().map(want).collect();
-            let upstream = Upstream::new(index, source.clone(), wants.clone(), pages.clone(), shared.clone());
+            let states = before.upstreams.iter().find(|upstream| upstream.source() == source);
+            let states = states.map(|upstream| upstream.shared_states());
+            let upstream = Upstream::new(index, source.clone(), wants.clone(), pages.clone(), shared.clone(), states);
             let upstream = Arc::new(upstream);
             for ((_, rule), want) in mine.zip(wants) {
                 rules.add(rule.clone(), upstream.clone(), want, before, shared.limits(), budget);
@@ -153,6 +157,7 @@ impl Rules {
         }
         rules.implicit =
             config.implicit.zip(upstreams.first().cloned()).map(|(implicit, upstream)| (upstream, implicit));
+        rules.upstreams = upstreams;
         rules
     }
 

@@ -20,7 +20,7 @@ use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::{Labels, Sample};
 use crate::source::error::SourceError;
 use crate::source::page::{Found, Page};
-use crate::source::upstream::Shared;
+use crate::source::shared::Shared;
 use crate::telemetry::clock::Steady;
 
 /// The name of a source's only page in a sample store.

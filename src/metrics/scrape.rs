@@ -11,7 +11,7 @@ use log::{debug, error};
 
 use super::rules::{ActiveRule, Sampling};
 use super::sample_bound::Bound;
-use crate::source::upstream::Shared;
+use crate::source::shared::Shared;
 use crate::telemetry::bug;
 use crate::telemetry::clock::Steady;
 

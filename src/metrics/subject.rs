@@ -19,7 +19,7 @@ use crate::kube::meta::{LabelSelector, ObjectReference, Time};
 use crate::parse::escape::Escaped;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::selector::Selector;
-use crate::source::upstream::Shared;
+use crate::source::shared::Shared;
 use crate::telemetry::clock::Steady;
 
 /// A request with the rule and the kind that answer it.

@@ -12,6 +12,7 @@ pub(crate) mod page;
 mod pool;
 pub(crate) mod prometheus;
 pub(crate) mod queue;
+pub(crate) mod shared;
 pub(crate) mod state;
 pub(crate) mod upstream;
 pub(crate) mod waiting;

@@ -5,40 +5,21 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use log::{debug, info, warn};
-use once_cell::sync::OnceCell;
 
 use super::error::SourceError;
 use super::fetch::{Fetcher, Head};
 use super::page::{Page, PageBody, Query, Want};
 use super::pool::{Gathered, Pool, Share};
 use super::prometheus::{self, InstantQuery, QueryResult};
+use super::shared::{Pages, Shared};
 use super::state::{Change, UrlStates};
 use crate::cache::{Cache, Loaded, Outcome, Wait};
-use crate::config::limits::Limits;
 use crate::config::model::{Format, Source, Target};
-use crate::http::address::Reserved;
 use crate::http::error::Phase;
-use crate::http::resolve::Resolver;
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::{Placeholder, Values};
 use crate::telemetry::bug;
-use crate::telemetry::clock::Clock;
-use crate::telemetry::counters::{Counters, Fetches};
-
-/// What all sources share, over all generations of the configuration.
-#[derive(Debug)]
-pub struct Shared {
-    limits: Limits,
-    clock: Clock,
-    counters: Arc<Counters>,
-    resolver: Arc<Resolver>,
-    reserved: Arc<Reserved>,
-    /// Started with the first request to a source of pods.
-    pool: OnceCell<Arc<Pool>>,
-}
-
-/// Pages of all sources of one generation, by source and URL.
-pub(crate) type Pages = Cache<(usize, String), Result<Arc<Page>, SourceError>>;
+use crate::telemetry::counters::Fetches;
 
 /// One source of one generation.
 pub struct Upstream {
@@ -48,7 +29,7 @@ pub struct Upstream {
     cache: Duration,
     fetcher: Fetcher,
     wants: Mutex<Wants>,
-    states: Mutex<UrlStates>,
+    states: Arc<Mutex<UrlStates>>,
     pages: Arc<Pages>,
     answers: Cache<InstantQuery, Result<Arc<QueryResult>, SourceError>>,
     shared: Arc<Shared>,
@@ -64,42 +45,17 @@ struct Wants {
     next: u64,
 }
 
-impl Shared {
-    /// Everything that sources need beside their own configuration.
-    pub fn new(limits: Limits, clock: Clock, counters: Arc<Counters>) -> Self {
-        let resolver = Arc::new(Resolver::new(&limits));
-        Self { limits, clock, counters, resolver, reserved: Arc::default(), pool: OnceCell::new() }
-    }
-
-    /// Every cap and timeout.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    /// What time it is.
-    pub fn clock(&self) -> &Clock {
-        &self.clock
-    }
-
-    /// What is counted.
-    pub fn counters(&self) -> &Counters {
-        &self.counters
-    }
-
-    /// What only those sources may reach whose URL names it.
-    pub fn reserved(&self) -> &Reserved {
-        &self.reserved
-    }
-
-    /// An empty cache of pages, for one generation.
-    pub fn pages(&self) -> Arc<Pages> {
-        Arc::new(Cache::new(self.limits.cache.pages, self.limits.cache.bytes))
-    }
-}
-
 impl Upstream {
     /// The source at `index` in its configuration, with what its rules want.
-    pub fn new(index: usize, source: Source, fixed: Vec<Want>, pages: Arc<Pages>, shared: Arc<Shared>) -> Self {
+    /// `states` are those of the same source before a reload, if there are any.
+    pub fn new(
+        index: usize,
+        source: Source,
+        fixed: Vec<Want>,
+        pages: Arc<Pages>,
+        shared: Arc<Shared>,
+        states: Option<Arc<Mutex<UrlStates>>>,
+    ) -> Self {
         let ranges = fixed.iter().flat_map(|want| want.query.ranges());
         let cache =
             ranges.min().map_or(source.cache, |range| source.cache.min(shared.limits.sampling.interval_for(range) / 2));
@@ -108,8 +64,13 @@ impl Upstream {
         let next = fixed.iter().map(|want| want.id + 1).max().unwrap_or_default();
         let wants = Mutex::new(Wants { fixed, asked: Vec::new(), next });
         let answers = Cache::new(shared.limits.prometheus.cached, shared.limits.prometheus.cached_bytes);
-        let states = Mutex::new(UrlStates::new(shared.limits.cache.states));
+        let states = states.unwrap_or_else(|| Arc::new(Mutex::new(UrlStates::new(shared.limits.cache.states))));
         Self { index, source, cache, fetcher, wants, states, pages, answers, shared, counters }
+    }
+
+    /// The states of its URLs, to keep over a reload.
+    pub(crate) fn shared_states(&self) -> Arc<Mutex<UrlStates>> {
+        self.states.clone()
     }
 
     /// As configured.
@@ -171,7 +132,9 @@ impl Upstream {
             let result = self.ask(query, time);
             let url = below(&self.source.target).unwrap_or_default();
             let hurried = self.is_hurried(&result, time);
-            self.tell(&url, result.as_ref().map(|result| (result.bytes, || result.summary().to_string())), hurried);
+            // Each query has its own health: one that is refused says nothing about the others.
+            let key = format!("{url}?query={}", query.promql);
+            self.tell(&key, result.as_ref().map(|result| (result.bytes, || result.summary().to_string())), hurried);
             self.loaded(result, QueryResult::cost, query.promql.len(), time)
         };
         settled(self.answers.get(query, now, wait, |_| true, load))

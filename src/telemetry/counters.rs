@@ -139,9 +139,9 @@ pub struct Counters {
     pub authentication: Attempts,
     /// Attempts to authorize a request.
     pub authorization: Attempts,
-    /// Questions whose token something is.
+    /// TokenReviews.
     pub token_reviews: Calls,
-    /// Attempts to authorize a request.
+    /// SubjectAccessReviews.
     pub access_reviews: Calls,
 }
 

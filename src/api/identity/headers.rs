@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::trust::RemoteHeaders;
 use crate::kube::review::UserInfo;
 use crate::parse::head::Header;
+use crate::parse::percent::{self, Plus};
 
 /// Reads the user; `None` if no header names one.
 ///
@@ -68,26 +69,9 @@ fn strip_prefix<'h>(name: &'h str, prefix: &str) -> Option<&'h str> {
     start.eq_ignore_ascii_case(prefix).then_some(key)
 }
 
-/// Percent-decoded; as it is where that makes no sense, as Go does.
+/// Percent-decoded, or as it is if that fails, as in Go.
 fn decoded(key: &str) -> String {
-    let mut bytes = Vec::with_capacity(key.len());
-    let mut rest = key.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        if byte != b'%' {
-            bytes.push(byte);
-            continue;
-        }
-        let digit = |byte: &u8| char::from(*byte).to_digit(16);
-        match (after.first().and_then(digit), after.get(1).and_then(digit)) {
-            (Some(high), Some(low)) => {
-                bytes.push(u8::try_from(high * 16 + low).unwrap_or_default());
-                rest = after.get(2..).unwrap_or_default();
-            }
-            _ => return key.to_owned(),
-        }
-    }
-    String::from_utf8(bytes).unwrap_or_else(|_| key.to_owned())
+    percent::decode(key, Plus::Literal).unwrap_or_else(|_| key.to_owned())
 }
 
 #[cfg(test)]

@@ -1,0 +1,63 @@
+//! The state that all sources share, over all generations of the configuration.
+
+use std::sync::Arc;
+
+use once_cell::sync::OnceCell;
+
+use super::error::SourceError;
+use super::page::Page;
+use super::pool::Pool;
+use crate::cache::Cache;
+use crate::config::limits::Limits;
+use crate::http::address::Reserved;
+use crate::http::resolve::Resolver;
+use crate::telemetry::clock::Clock;
+use crate::telemetry::counters::Counters;
+
+/// The state that all sources share.
+#[derive(Debug)]
+pub struct Shared {
+    pub(super) limits: Limits,
+    pub(super) clock: Clock,
+    pub(super) counters: Arc<Counters>,
+    pub(super) resolver: Arc<Resolver>,
+    pub(super) reserved: Arc<Reserved>,
+    /// Started with the first request to a source of pods.
+    pub(super) pool: OnceCell<Arc<Pool>>,
+}
+
+/// Pages of all sources of one generation, by source and URL.
+pub(crate) type Pages = Cache<(usize, String), Result<Arc<Page>, SourceError>>;
+
+impl Shared {
+    /// Everything that sources need beside their own configuration.
+    pub fn new(limits: Limits, clock: Clock, counters: Arc<Counters>) -> Self {
+        let resolver = Arc::new(Resolver::new(&limits));
+        Self { limits, clock, counters, resolver, reserved: Arc::default(), pool: OnceCell::new() }
+    }
+
+    /// All limits and timeouts.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The counters.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// The servers that only a URL without placeholders may reach.
+    pub fn reserved(&self) -> &Reserved {
+        &self.reserved
+    }
+
+    /// An empty cache of pages, for one generation.
+    pub fn pages(&self) -> Arc<Pages> {
+        Arc::new(Cache::new(self.limits.cache.pages, self.limits.cache.bytes))
+    }
+}
