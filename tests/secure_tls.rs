@@ -193,7 +193,7 @@ fn standings(secure: &Secure, identity: Option<&Identity>, version: &str) -> ([f
     let output = command.stdin(std::fs::File::open(request).unwrap()).output().unwrap();
     let page = String::from_utf8(output.stdout).unwrap();
     assert!(page.starts_with("HTTP/1.1 200 OK"), "{version}: {page}{}", String::from_utf8_lossy(&output.stderr));
-    let open = ["unverified", "client", "front_proxy"]
+    let open = ["unverified", "verified", "front_proxy"]
         .map(|client_class| own(&page, &format!("metriclet_connections_open{{client=\"{client_class}\"}}")));
     (open, own(&page, "metriclet_unproven_client_certificates_total"))
 }

@@ -45,7 +45,7 @@ pub enum AuthorizationError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forbidden {
     /// What was reviewed.
-    pub question: SubjectAccessReviewSpec,
+    pub spec: SubjectAccessReviewSpec,
     /// The authorizer's reason; may be empty.
     pub reason: String,
 }
@@ -58,7 +58,7 @@ impl Access {
     }
 
     /// Whether this path needs no authorization: health, for probes.
-    pub fn is_open(&self, path: &str) -> bool {
+    pub fn is_always_allowed(&self, path: &str) -> bool {
         self.always_allowed.iter().any(|open| match open.strip_suffix('*') {
             Some(start) => path.starts_with(start),
             None => path == open,
@@ -81,7 +81,7 @@ impl Access {
         if user.is_of(MASTERS) {
             return Ok(());
         }
-        let question = |resource_attributes, non_resource_attributes| SubjectAccessReviewSpec {
+        let spec = |resource_attributes, non_resource_attributes| SubjectAccessReviewSpec {
             resource_attributes,
             non_resource_attributes,
             user: user.info.username.clone(),
@@ -90,13 +90,13 @@ impl Access {
             uid: user.info.uid.clone(),
         };
         let asked = || match path {
-            Some(ApiPath::Metric(path)) => question(Some(resource(path, method)), None),
+            Some(ApiPath::Metric(path)) => spec(Some(resource(path, method)), None),
             _ => {
                 let (path, verb) = (target.to_owned(), method.to_ascii_lowercase());
-                question(None, Some(NonResourceAttributes { path, verb }))
+                spec(None, Some(NonResourceAttributes { path, verb }))
             }
         };
-        let no = || Err(Forbidden { question: asked(), reason: String::new() }.into());
+        let no = || Err(Forbidden { spec: asked(), reason: String::new() }.into());
         // The texts that a caller controls are what a cached answer costs.
         let cost = 256 + size(&user.info) + target.len();
         match path {
@@ -104,7 +104,7 @@ impl Access {
             // API.
             _ if user.via == Via::Anonymous => no(),
             Some(ApiPath::Metric(_) | ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..)) => {
-                self.ask(asked(), user.via, cost, wait, now)
+                self.review(asked(), user.via, cost, wait, now)
             }
             // Discovery, OpenAPI, and unknown paths: they hold no secret.
             _ if user.is_authenticated() => Ok(()),
@@ -112,9 +112,9 @@ impl Access {
         }
     }
 
-    fn ask(
+    fn review(
         &self,
-        question: SubjectAccessReviewSpec,
+        spec: SubjectAccessReviewSpec,
         via: Via,
         cost: usize,
         wait: Wait,
@@ -127,7 +127,7 @@ impl Access {
             Wait::No => now.monotonic,
             Wait::Until(deadline) => deadline,
         };
-        let key = (question, via);
+        let key = (spec, via);
         let load = || {
             let value = reviewer.access_review(&key.0, deadline);
             let lasts = match &value {
@@ -137,14 +137,14 @@ impl Access {
                 Err(_) => Duration::ZERO,
             };
             let lasts = if cost > self.limits.review.cacheable { Duration::ZERO } else { lasts };
-            let hurried = deadline.saturating_duration_since(now.monotonic) < self.limits.review.timeout
+            let cut_by_caller = deadline.saturating_duration_since(now.monotonic) < self.limits.review.timeout
                 && value.as_ref().is_err_and(CallError::is_timeout);
-            Loaded { value, until: Instant::now() + lasts, cost, shared: !hurried }
+            Loaded { value, until: Instant::now() + lasts, cost, shared: !cut_by_caller }
         };
         match self.answers.get(&key, now.monotonic, wait, |_| true, load) {
             Outcome::Value(answer) => match &*answer {
                 Ok(answer) if answer.is_allowed() => Ok(()),
-                Ok(answer) => Err(Forbidden { question: key.0, reason: answer.reason.clone() }.into()),
+                Ok(answer) => Err(Forbidden { spec: key.0, reason: answer.reason.clone() }.into()),
                 Err(error) => {
                     debug!("access: {}", error.detail());
                     Err(AuthorizationError::Unavailable(error.to_string()))
@@ -193,8 +193,8 @@ impl From<Forbidden> for AuthorizationError {
 /// As Kubernetes words it, `&`, `<` and `>` escaped.
 impl fmt::Display for Forbidden {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let user = Html(&self.question.user);
-        match (&self.question.resource_attributes, &self.question.non_resource_attributes) {
+        let user = Html(&self.spec.user);
+        match (&self.spec.resource_attributes, &self.spec.non_resource_attributes) {
             (Some(of), _) => {
                 let ResourceAttributes { namespace, verb, group, resource, subresource, name, .. } = of;
                 let (resource, name) = (Html(resource), Html(name));

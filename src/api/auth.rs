@@ -49,7 +49,7 @@ impl AuthFilter {
     ///
     /// # Errors
     /// Why it is not answered.
-    pub fn check(
+    pub fn authorize(
         &self,
         request: &Request<'_>,
         peer: Option<&Peer>,
@@ -58,7 +58,7 @@ impl AuthFilter {
         now: Now,
     ) -> Result<Authorized, Rejection> {
         let target = request.target.split('?').next().unwrap_or_default();
-        if self.access.is_open(target) {
+        if self.access.is_always_allowed(target) {
             return Ok(Authorized::Open);
         }
         let wait = patience.wait_for(Waiting::DirectReviews);

@@ -31,7 +31,7 @@ impl Failures {
         match rejection {
             Rejection::Unauthorized => self.status(Reason::Unauthorized, &"Unauthorized"),
             Rejection::Forbidden(forbidden) => {
-                let details = match &forbidden.question.resource_attributes {
+                let details = match &forbidden.spec.resource_attributes {
                     Some(of) => {
                         let (name, group, kind) = (of.name.clone(), of.group.clone(), of.resource.clone());
                         Details { name, group, kind }

@@ -200,7 +200,7 @@ impl Api {
     ) -> Result<Authorized, Rejection> {
         let Origin::Network(peer) = request.origin else { return Ok(Authorized::Open) };
         match self.auth.get() {
-            Some(auth) => auth.check(request, peer, path, patience, now),
+            Some(auth) => auth.authorize(request, peer, path, patience, now),
             None => Err(Rejection::NotAuthenticated("no authority to trust is known yet".to_owned())),
         }
     }

@@ -215,12 +215,12 @@ fn drops_what_is_long_past_its_time() {
 #[test]
 fn a_load_cut_short_counts_for_its_caller_alone() {
     let (cache, now) = (Cache::new(8, 8), Instant::now());
-    let hurried = || Loaded { value: 1, until: now + LONG, cost: 1, shared: false };
-    assert_eq!(cache.get(&"a", now, Wait::Until(now), any, hurried), Outcome::Value(Arc::new(1)));
+    let cut_by_caller = || Loaded { value: 1, until: now + LONG, cost: 1, shared: false };
+    assert_eq!(cache.get(&"a", now, Wait::Until(now), any, cut_by_caller), Outcome::Value(Arc::new(1)));
     assert_eq!(seen(&cache, now, "a"), "-", "it is not kept");
     let waits = Barrier::new(2);
     thread::scope(|scope| {
-        let hurried = scope.spawn(|| {
+        let cut_by_caller = scope.spawn(|| {
             let load = || {
                 waits.wait();
                 until_waiting(&cache, "a", 1);
@@ -232,7 +232,7 @@ fn a_load_cut_short_counts_for_its_caller_alone() {
         let own = || Loaded { value: 2, until: now + LONG, cost: 1, shared: true };
         let patient = cache.get(&"a", now, Wait::Until(now + LONG), any, own);
         assert_eq!(patient, Outcome::Value(Arc::new(2)), "the caller that waited loads itself");
-        assert_eq!(hurried.join().unwrap(), Outcome::Value(Arc::new(1)));
+        assert_eq!(cut_by_caller.join().unwrap(), Outcome::Value(Arc::new(1)));
     });
     assert_eq!(seen(&cache, now, "a"), "a");
 }

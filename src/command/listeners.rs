@@ -107,7 +107,7 @@ impl Listeners {
         let alive = self.threads.workers().is_alive();
         let serving = self.secure.as_ref().is_none_or(|followed| followed.secure.is_alive());
         // After the whole process stood still, no thread has had time for a sign of life yet.
-        if !self.pulse.stood_still(self.clock.now().monotonic, self.limits.workers.stall / 2) {
+        if !self.pulse.is_overdue(self.clock.now().monotonic, self.limits.workers.stall / 2) {
             self.api.health().set_stuck(!(alive && serving));
         }
         if let Some(followed) = &mut self.secure {
@@ -149,7 +149,7 @@ impl Listeners {
 
 impl Pulse {
     /// Whether the loop has not run for so long.
-    fn stood_still(&mut self, now: Instant, long: Duration) -> bool {
+    fn is_overdue(&mut self, now: Instant, long: Duration) -> bool {
         now.saturating_duration_since(std::mem::replace(&mut self.0, now)) > long
     }
 }
@@ -229,7 +229,7 @@ mod tests {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut pulse = Pulse(start);
-        let stood_still = [1, 6, 60, 61].map(|seconds| pulse.stood_still(at(seconds), Duration::from_secs(5)));
-        assert_eq!(stood_still, [false, false, true, false]);
+        let is_overdue = [1, 6, 60, 61].map(|seconds| pulse.is_overdue(at(seconds), Duration::from_secs(5)));
+        assert_eq!(is_overdue, [false, false, true, false]);
     }
 }

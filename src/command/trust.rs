@@ -82,7 +82,7 @@ impl Follower {
                     due = read + if self.poll() { self.limits.trust.poll } else { retry };
                     retry = if self.failing { longer(retry, self.limits.trust.poll) } else { RETRY };
                 }
-                if self.doubted() {
+                if self.rejected() {
                     due = due.min(read + self.limits.trust.retry);
                 }
                 self.look_at_files();
@@ -92,8 +92,8 @@ impl Follower {
     }
 
     /// Waits a moment; whether a certificate was not taken meanwhile.
-    fn doubted(&self) -> bool {
-        self.api.auth().is_some_and(|auth| auth.identity.wait_for_doubt(TICK))
+    fn rejected(&self) -> bool {
+        self.api.auth().is_some_and(|auth| auth.identity.wait_for_rejection(TICK))
     }
 
     fn look_at_files(&mut self) {

@@ -98,10 +98,8 @@ fn query(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
         }
         (Value::QueryTemplate(written), Some(_)) => {
             if let Some(column) = written.mixes() {
-                findings.push(error(
-                    "value",
-                    format!("the aggregation at column {column} mixes objects: it wants by ($by)"),
-                ));
+                findings
+                    .push(error("value", format!("the aggregation at column {column} mixes objects; add by ($by)")));
             }
         }
         (Value::QueryTemplate(written), None) => {

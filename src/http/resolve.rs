@@ -65,8 +65,8 @@ impl Resolver {
                 Ok(_) => self.cache_names,
                 Err(_) => self.cache_failure,
             };
-            let hurried = !time.is_full && value == Err(FetchError::Timeout(Phase::Resolve));
-            Loaded { value, until: Instant::now() + ttl, cost: 1, shared: !hurried }
+            let cut_by_caller = !time.is_full && value == Err(FetchError::Timeout(Phase::Resolve));
+            Loaded { value, until: Instant::now() + ttl, cost: 1, shared: !cut_by_caller }
         };
         match self.cache.get(&host.to_owned(), now, Wait::Until(deadline), |_| true, load) {
             Outcome::Value(found) => match &*found {

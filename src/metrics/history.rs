@@ -215,7 +215,7 @@ impl SampleStore {
     }
 
     /// What is known of an object that has this incarnation.
-    pub fn seen(&self, object: &str, incarnation: &str) -> Lookup {
+    pub fn lookup(&self, object: &str, incarnation: &str) -> Lookup {
         let state = self.lock();
         if let Some((_, bound)) = state.full {
             return Lookup::Full(bound);

@@ -115,14 +115,14 @@ impl Objects {
         };
         let loaded = || {
             let (value, cost) = load(deadline);
-            let hurried = deadline.saturating_duration_since(now) < self.limits.objects.timeout
+            let cut_by_caller = deadline.saturating_duration_since(now) < self.limits.objects.timeout
                 && value.as_ref().is_err_and(CallError::is_timeout);
             // A request that had little time left says nothing about the Kubernetes API.
-            if !hurried {
+            if !cut_by_caller {
                 self.tell(resource, of.namespace, value.as_ref().err());
             }
             let lasts = if value.is_ok() { self.limits.objects.ttl } else { self.limits.cache.failure_ttl };
-            Loaded { value, until: Instant::now() + lasts, cost: cost + 256, shared: !hurried }
+            Loaded { value, until: Instant::now() + lasts, cost: cost + 256, shared: !cut_by_caller }
         };
         match cache.get(&key, now, wait, |_| true, loaded) {
             Outcome::Value(list) => match &*list {

@@ -105,9 +105,9 @@ pub enum RefusalReason {
     /// The samples so far span less than half of what the value looks back over.
     Gathering,
     /// More than is kept over time.
-    NoRoom(Bound),
+    OverBudget(Bound),
     /// As many selections are sampled as can be.
-    NotSampled(Bound),
+    SelectionLimit(Bound),
     /// Counters of a page reset more than once within the range.
     Resets,
 }
@@ -248,7 +248,8 @@ impl RefusalReason {
             Self::Negative => "negative",
             Self::Evaluation(_) => "evaluation",
             Self::Gathering => "gathering",
-            Self::NoRoom(_) | Self::NotSampled(_) => "no_room",
+            Self::OverBudget(_) => "over_budget",
+            Self::SelectionLimit(_) => "selection_limit",
             Self::Resets => "resets",
         }
     }
@@ -318,8 +319,8 @@ impl fmt::Display for RefusalReason {
             Self::Resets => f.write_str(
                 "a counter reset more than once within the range, as when several processes take turns behind one URL",
             ),
-            Self::NoRoom(bound) => write!(f, "{bound}; add a label matcher"),
-            Self::NotSampled(bound) => write!(f, "not sampled: {bound}"),
+            Self::OverBudget(bound) => write!(f, "{bound}; add a label matcher"),
+            Self::SelectionLimit(bound) => write!(f, "not sampled: {bound}"),
         }
     }
 }

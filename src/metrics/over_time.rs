@@ -43,15 +43,15 @@ pub(super) fn of_pods(
     trace.record(|| Event::Range { range: sampling.range, interval: sampling.interval });
     for (pod, url) in targets {
         let (name, incarnation) = (&pod.metadata.name, format!("#{}", pod.incarnation()));
-        let lookup = sampling.history.seen(&object(pod, namespace), url);
+        let lookup = sampling.history.lookup(&object(pod, namespace), url);
         trace.record(|| {
             let (pod, url, summary) = (name.clone(), plain(url).to_owned(), lookup.summary());
             Event::PodSamples { pod, url, summary }
         });
         let (mut scrape_error, mut sampled) = (None, None);
         let finding = match (refused, lookup) {
-            (Some(bound), _) => Finding::Unusable(RefusalReason::NotSampled(bound)),
-            (None, Lookup::Full(bound)) => Finding::Unusable(RefusalReason::NoRoom(bound)),
+            (Some(bound), _) => Finding::Unusable(RefusalReason::SelectionLimit(bound)),
+            (None, Lookup::Full(bound)) => Finding::Unusable(RefusalReason::OverBudget(bound)),
             (None, Lookup::Nothing) => Finding::Unusable(RefusalReason::Gathering),
             (None, Lookup::Snapshot(mut snapshot)) => {
                 scrape_error = snapshot.scrape_error.take();
@@ -84,12 +84,12 @@ pub(super) fn of_page(
         .services
         .scraper
         .ask(subject.served, everything, sampling.interval)
-        .map_err(|bound| about.refused(&RefusalReason::NotSampled(bound)))?;
-    let lookup = sampling.history.seen(PAGE, PAGE);
+        .map_err(|bound| about.refused(&RefusalReason::SelectionLimit(bound)))?;
+    let lookup = sampling.history.lookup(PAGE, PAGE);
     trace.record(|| Event::Range { range: sampling.range, interval: sampling.interval });
     trace.record(|| Event::Samples { summary: lookup.summary() });
     let mut snapshot = match lookup {
-        Lookup::Full(bound) => return Err(about.refused(&RefusalReason::NoRoom(bound))),
+        Lookup::Full(bound) => return Err(about.refused(&RefusalReason::OverBudget(bound))),
         Lookup::Nothing => return Err(about.refused(&RefusalReason::Gathering)),
         Lookup::Snapshot(snapshot) => snapshot,
     };

@@ -51,7 +51,7 @@ pub struct Sampling {
 /// What the configuration says of one resource and metric.
 #[derive(Clone, Debug)]
 pub enum Entry {
-    /// ActiveRule, as this kind of object.
+    /// The rule, and the kind of object that it answers for.
     Rule(Arc<ActiveRule>, Arc<ObjectKind>),
     /// Not served, and why.
     Broken(String),
@@ -91,7 +91,7 @@ impl Sampling {
     }
 
     /// How long a sample is kept: a little longer than it is of use.
-    pub fn kept(&self) -> Duration {
+    pub fn retention(&self) -> Duration {
         self.range + 3 * self.interval
     }
 
@@ -197,7 +197,7 @@ impl Rules {
     }
 
     /// The rule that goes on with the samples of one that was served before.
-    pub fn heir(&self, old: &ActiveRule) -> Option<Arc<ActiveRule>> {
+    pub fn successor(&self, old: &ActiveRule) -> Option<Arc<ActiveRule>> {
         let Entry::Rule(new, _) = self.find_entry(&old.rule.objects.first()?.resource, &old.rule.name)? else {
             return None;
         };

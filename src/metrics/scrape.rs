@@ -41,7 +41,7 @@ struct State {
     /// By the rule's address, which it keeps for as long as it is served.
     tasks: HashMap<(usize, SampledSelection), Task>,
     /// Rules that are not requested any more, and when their samples are of no use.
-    fading: HashMap<usize, (Weak<ActiveRule>, Instant)>,
+    expiring: HashMap<usize, (Weak<ActiveRule>, Instant)>,
     started: bool,
 }
 
@@ -99,20 +99,20 @@ impl Scraper {
     }
 
     /// After a reload: sampling goes on for rules that keep their samples, whether or not a request comes soon.
-    pub(super) fn follow(&self, heir: impl Fn(&ActiveRule) -> Option<Arc<ActiveRule>>) {
+    pub(super) fn follow(&self, successor: impl Fn(&ActiveRule) -> Option<Arc<ActiveRule>>) {
         let mut state = self.lock();
-        let heirs: Vec<_> = state
+        let successors: Vec<_> = state
             .tasks
             .iter()
             .filter_map(|((_, selected), task)| {
-                let heir = heir(&*task.served.upgrade()?)?;
-                let key = (Arc::as_ptr(&heir) as usize, selected.clone());
+                let successor = successor(&*task.served.upgrade()?)?;
+                let key = (Arc::as_ptr(&successor) as usize, selected.clone());
                 // A round for the previous rule goes on to its end.
                 let due = if task.busy { task.due + task.interval } else { task.due };
-                Some((key, Task { served: Arc::downgrade(&heir), due, busy: false, ..*task }))
+                Some((key, Task { served: Arc::downgrade(&successor), due, busy: false, ..*task }))
             })
             .collect();
-        for (key, task) in heirs {
+        for (key, task) in successors {
             state.tasks.entry(key).or_insert(task);
         }
     }
@@ -137,19 +137,19 @@ impl Scraper {
         const MOMENT: Duration = Duration::from_millis(500);
         let (now, linger) = (self.now(), self.shared.limits().sampling.linger);
         let mut state = self.lock();
-        let State { tasks, fading, .. } = &mut *state;
+        let State { tasks, expiring, .. } = &mut *state;
         tasks.retain(|(rule, _), task| {
             let stays =
                 task.busy || (task.served.strong_count() > 0 && now.saturating_duration_since(task.asked) < linger);
             if !stays
                 && let Some(kept) =
-                    task.served.upgrade().and_then(|served| served.sampling.as_ref().map(Sampling::kept))
+                    task.served.upgrade().and_then(|served| served.sampling.as_ref().map(Sampling::retention))
             {
-                fading.insert(*rule, (task.served.clone(), now + kept));
+                expiring.insert(*rule, (task.served.clone(), now + kept));
             }
             stays
         });
-        fading.retain(|_, (served, until)| {
+        expiring.retain(|_, (served, until)| {
             let stays = now <= *until;
             if !stays && let Some(served) = served.upgrade() {
                 self.prune(&served);
@@ -308,9 +308,9 @@ mod tests {
         scraper.ask(&served, selected("web"), INTERVAL).unwrap();
         sampled.recv_timeout(PATIENCE).unwrap();
         let history = &served.sampling.as_ref().unwrap().history;
-        assert_ne!(history.seen("shop/web", "1"), Lookup::Nothing);
+        assert_ne!(history.lookup("shop/web", "1"), Lookup::Nothing);
         let began = Instant::now();
-        while history.seen("shop/web", "1") != Lookup::Nothing {
+        while history.lookup("shop/web", "1") != Lookup::Nothing {
             assert!(began.elapsed() < PATIENCE, "what was sampled stays for good");
             thread::yield_now();
         }

@@ -40,7 +40,7 @@ pub(super) struct Wanted<'a> {
     pub name: Option<&'a str>,
     /// Applied to the labels of series before anything else.
     pub metric_selector: &'a Selector,
-    /// Applied to what is said of objects by the labels of their series; everything where it is honoured elsewhere.
+    /// Selects objects by the labels of their series; everything if the request's selector is applied elsewhere.
     pub label_selector: &'a Selector,
 }
 

@@ -155,20 +155,25 @@ pub(crate) fn read(
     if let Some(warning) = warnings.iter().flatten().find(|warning| !warning.starts_with("PromQL info:")) {
         let cause = match warning.starts_with("PromQL warning:") {
             true => "warned that the query does not fit its data",
-            false => "gave a partial answer, one with warnings",
+            false => "returned a partial result with warnings",
         };
         return Err(bad(cause, warning));
     }
     if is_partial {
-        return Err(bad("gave a partial answer", &"isPartial"));
+        return Err(bad("returned a partial result", &"isPartial"));
     }
     match data.map(|data| data.result_type).as_deref() {
         Some("vector") => {}
-        Some("scalar") => return Err(bad("answered one number of no object; it wants a vector", &"scalar")),
-        Some("matrix") => {
-            return Err(bad("answered samples over time; it wants a function around the range", &"matrix"));
+        Some("scalar") => {
+            return Err(bad("returned a scalar, expected a vector; aggregate by the object's label", &"scalar"));
         }
-        other => return Err(bad("answered something that is no vector", &other.unwrap_or("nothing"))),
+        Some("matrix") => {
+            return Err(bad(
+                "returned a range vector, expected an instant vector; wrap the range in a function such as rate()",
+                &"matrix",
+            ));
+        }
+        other => return Err(bad("returned no vector", &other.unwrap_or("nothing"))),
     }
     let Vector { data: Data { result } } = json(&bytes)?;
     if result.len() > limits.page.kept_series {
@@ -194,7 +199,7 @@ fn sample(mut element: Element, query: &InstantQuery) -> Result<Sample, SourceEr
     let (name, namespace) = (label(&query.name), label(&query.namespace));
     let Some((seconds, text)) = element.value else {
         let found = if element.histogram.is_some() { "a native histogram" } else { "an element without a value" };
-        return Err(bad(&format!("answered {found}, and a number is wanted"), &found));
+        return Err(bad(&format!("answered {found} instead of a number"), &found));
     };
     let value = exposition::value(&text).ok_or_else(|| bad("answered something that is not a number", &text))?;
     Ok(Sample { namespace, name, value, at: (seconds * 1000.0).round() as i64 })
@@ -205,7 +210,7 @@ fn refusal(kind: &str, error: &str) -> SourceError {
     let cause = match kind {
         "bad_data" => "refused the query as malformed",
         "execution" => "could not evaluate the query",
-        "timeout" | "canceled" => "gave the query up as taking too long",
+        "timeout" | "canceled" => "gave up the query: it took too long",
         "unavailable" => "is not available",
         _ => "answered an error",
     };
@@ -218,7 +223,7 @@ fn bad(cause: &str, detail: &impl ToString) -> SourceError {
 
 fn json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, SourceError> {
     serde_json::from_slice(bytes)
-        .map_err(|error| bad("answered something that is no answer of Prometheus' API", &error))
+        .map_err(|error| bad("answered something that is not a response of Prometheus' API", &error))
 }
 
 fn take(body: &mut dyn Read, most: u64) -> Result<Vec<u8>, SourceError> {
@@ -279,29 +284,29 @@ mod tests {
 
     #[test]
     fn refuses_everything_else() {
-        let not = "answered something that is no answer of Prometheus' API";
+        let not = "answered something that is not a response of Prometheus' API";
         let success = |rest: &str| format!(r#"{{"status":"success",{rest}}}"#);
         for (body, expected) in [
             (String::new(), format!("{not} (EOF while parsing a value at line 1 column 0)")),
             ("<html>".to_owned(), format!("{not} (expected value at line 1 column 1)")),
             (vector("") + "x", format!("{not} (trailing characters at line 1 column 64)")),
             ("{}".to_owned(), format!("{not} (missing field `status` at line 1 column 2)")),
-            (success(r#""data":null"#), "answered something that is no vector (nothing)".to_owned()),
+            (success(r#""data":null"#), "returned no vector (nothing)".to_owned()),
             (
                 success(r#""data":{"resultType":"scalar","result":[1,"2"]}"#),
-                "answered one number of no object; it wants a vector (scalar)".to_owned(),
+                "returned a scalar, expected a vector; aggregate by the object's label (scalar)".to_owned(),
             ),
             (
                 success(r#""data":{"resultType":"matrix","result":[]}"#),
-                "answered samples over time; it wants a function around the range (matrix)".to_owned(),
+                "returned a range vector, expected an instant vector; wrap the range in a function such as rate() (matrix)".to_owned(),
             ),
             (
                 success(r#""data":{"resultType":"str\ning","result":[]}"#),
-                "answered something that is no vector (str\\ning)".to_owned(),
+                "returned no vector (str\\ning)".to_owned(),
             ),
             (
                 success(r#""warnings":["a store is \u00fc down"],"data":{"resultType":"vector","result":[]}"#),
-                "gave a partial answer, one with warnings (a store is ü down)".to_owned(),
+                "returned a partial result with warnings (a store is ü down)".to_owned(),
             ),
             (
                 success(
@@ -312,20 +317,20 @@ mod tests {
             ),
             (
                 success(r#""isPartial":true,"data":{"resultType":"vector","result":[]}"#),
-                "gave a partial answer (isPartial)".to_owned(),
+                "returned a partial result (isPartial)".to_owned(),
             ),
             (
                 r#"{"status":"error","errorType":"timeout","error":"too slow"}"#.to_owned(),
-                "gave the query up as taking too long (timeout: too slow)".to_owned(),
+                "gave up the query: it took too long (timeout: too slow)".to_owned(),
             ),
             (r#"{"status":"odd"}"#.to_owned(), "answered an error (: )".to_owned()),
             (
                 vector(r#"{"metric":{},"histogram":[1,{"count":"1"}]}"#),
-                "answered a native histogram, and a number is wanted (a native histogram)".to_owned(),
+                "answered a native histogram instead of a number (a native histogram)".to_owned(),
             ),
             (
                 vector(r#"{"metric":{}}"#),
-                "answered an element without a value, and a number is wanted (an element without a value)".to_owned(),
+                "answered an element without a value instead of a number (an element without a value)".to_owned(),
             ),
             (vector(r#"{"metric":{},"value":[1,"x"]}"#), "answered something that is not a number (x)".to_owned()),
             (

@@ -131,10 +131,14 @@ impl Upstream {
             let time = self.time(wait);
             let result = self.ask(query, time);
             let url = below(&self.source.target).unwrap_or_default();
-            let hurried = self.is_hurried(&result, time);
+            let cut_by_caller = self.is_cut_by_caller(&result, time);
             // Each query has its own health: one that is refused says nothing about the others.
             let key = format!("{url}?query={}", query.promql);
-            self.tell(&key, result.as_ref().map(|result| (result.bytes, || result.summary().to_string())), hurried);
+            self.tell(
+                &key,
+                result.as_ref().map(|result| (result.bytes, || result.summary().to_string())),
+                cut_by_caller,
+            );
             self.loaded(result, QueryResult::cost, query.promql.len(), time)
         };
         settled(self.answers.get(query, now, wait, |_| true, load))
@@ -198,8 +202,8 @@ impl Upstream {
             wants.fixed.iter().chain(&wants.asked).cloned().collect()
         };
         let fetched = self.fetch(url, &wants, time);
-        let hurried = self.is_hurried(&fetched, time);
-        self.tell(url, fetched.as_ref().map(|page| (page.bytes, || page.summary().to_string())), hurried);
+        let cut_by_caller = self.is_cut_by_caller(&fetched, time);
+        self.tell(url, fetched.as_ref().map(|page| (page.bytes, || page.summary().to_string())), cut_by_caller);
         let mut loaded = self.loaded(fetched, Page::cost, url.len(), time);
         let is_unconnected =
             |outcome: &Result<Arc<Page>, SourceError>| outcome.as_ref().is_err_and(SourceError::is_unconnected);
@@ -234,9 +238,9 @@ impl Upstream {
             Ok(value) => (self.cache, cost(value) + key),
             Err(_) => (self.cache.min(self.shared.limits.cache.failure_ttl), key),
         };
-        let hurried = self.is_hurried(&fetched, time);
+        let cut_by_caller = self.is_cut_by_caller(&fetched, time);
         let until = self.shared.clock.now().monotonic + ttl;
-        Loaded { value: fetched.map(Arc::new), until, cost, shared: !hurried }
+        Loaded { value: fetched.map(Arc::new), until, cost, shared: !cut_by_caller }
     }
 
     fn ask(&self, query: &InstantQuery, time: Duration) -> Result<QueryResult, SourceError> {
@@ -281,9 +285,9 @@ impl Upstream {
 
     /// Counts a fetch, and logs when a URL starts to fail or recovers. A fetch that its request's deadline cut short
     /// says nothing about the URL.
-    fn tell(&self, url: &str, fetched: Result<(u64, impl Fn() -> String), &SourceError>, hurried: bool) {
+    fn tell(&self, url: &str, fetched: Result<(u64, impl Fn() -> String), &SourceError>, cut_by_caller: bool) {
         let now = self.shared.clock.now().unix_millis;
-        let change = match hurried {
+        let change = match cut_by_caller {
             true => Change::None,
             false => self.states().note(url, now, fetched.as_ref().err().copied()),
         };
@@ -310,7 +314,7 @@ impl Upstream {
 
     /// Whether a request's own deadline, rather than a limit of the fetch, ended it: there was less `time` than the
     /// source's timeout, and less than the phase in which it ended may take.
-    fn is_hurried<T>(&self, fetched: &Result<T, SourceError>, time: Duration) -> bool {
+    fn is_cut_by_caller<T>(&self, fetched: &Result<T, SourceError>, time: Duration) -> bool {
         let limits = &self.shared.limits;
         let longest = match fetched.as_ref().err().and_then(SourceError::timeout_phase) {
             None => return false,

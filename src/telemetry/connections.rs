@@ -90,7 +90,7 @@ impl ClientClass {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unverified => "unverified",
-            Self::Verified => "client",
+            Self::Verified => "verified",
             Self::FrontProxy => "front_proxy",
         }
     }

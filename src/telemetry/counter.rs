@@ -27,7 +27,7 @@ impl Counter {
         self.0.store(value, Ordering::Relaxed);
     }
 
-    /// What it says.
+    /// The value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

@@ -29,11 +29,16 @@ pub(crate) fn page(counters: &Counters, process: &Process, started: Now, version
     page.single("metriclet_broken_rules", "gauge", "Rules that cannot be served.", counters.broken_rules.get());
     page.single("metriclet_queued_requests", "gauge", "Requests waiting for a worker.", counters.queued.get());
     let overloaded = counters.overloaded.get();
-    page.single("metriclet_overloaded_requests_total", "counter", "Requests refused for want of a worker.", overloaded);
+    page.single(
+        "metriclet_overloaded_requests_total",
+        "counter",
+        "Requests rejected because no worker was free.",
+        overloaded,
+    );
     page.single(
         "metriclet_panics_total",
         "counter",
-        "Bugs that ended one request or fetch each.",
+        "Bugs, each of which ended one request or fetch.",
         counters.panics.get(),
     );
     page.connections(&counters.connections);
@@ -115,17 +120,17 @@ impl Page {
     fn connections(&mut self, connections: &Connections) {
         let [failed, refused] = ["apiserver_tls_handshake_errors_total", "metriclet_connections_refused_total"];
         let all = connections.handshakes_failed().map(|(_, count)| count).sum::<u64>();
-        self.single(failed, "counter", "Handshakes that came to nothing.", all);
+        self.single(failed, "counter", "Failed TLS handshakes.", all);
         let reasons = [
-            ("metriclet_tls_handshake_failures_total", "Handshakes that came to nothing, by reason."),
-            (refused, "Connections turned away before they were served, by reason."),
-            ("metriclet_connections_ended_total", "Connections that were served and have ended, by reason."),
+            ("metriclet_tls_handshake_failures_total", "Failed TLS handshakes, by reason."),
+            (refused, "Rejected connections, by reason."),
+            ("metriclet_connections_ended_total", "Served connections that have ended, by reason."),
         ];
         let [handshakes, turned_away, ended] = reasons;
         self.reasons(handshakes, connections.handshakes_failed());
         self.reasons(turned_away, connections.refused());
         self.reasons(ended, connections.ended());
-        self.family("metriclet_connections_open", "gauge", "Connections open, by what is known of the client.");
+        self.family("metriclet_connections_open", "gauge", "Open connections, by class of the client.");
         for (client_class, count) in connections.open() {
             self.sample("metriclet_connections_open", &format_args!("{{client=\"{client_class}\"}}"), count);
         }
@@ -134,19 +139,19 @@ impl Page {
             (
                 "metriclet_accept_pauses_total",
                 "counter",
-                "Times that accepting paused for want of files or memory.",
+                "Pauses of accepting because file descriptors or memory ran out.",
                 &connections.accept_pauses,
             ),
             (
                 "metriclet_unproven_client_certificates_total",
                 "counter",
-                "Client certificates set aside, as the client did not prove to have the key.",
+                "Client certificates ignored because the client did not prove to have the key.",
                 &connections.unproven_certificates,
             ),
             (
                 "metriclet_serving_certificate_expiration_timestamp_seconds",
                 "gauge",
-                "When the serving certificate ends, Unix time; 0 without a secure listener.",
+                "Expiry of the serving certificate, Unix time; 0 without a secure listener.",
                 &connections.certificate_expires,
             ),
         ] {

@@ -69,29 +69,25 @@ fn doubtful_answers_are_none() {
     let success = |rest: &str| format!("{{\"status\":\"success\",{rest}}}");
     let empty = "\"data\":{\"resultType\":\"vector\",\"result\":[]}";
     for (code, body, why) in [
-        (200, "<html>sesame".to_owned(), "answered something that is no answer of Prometheus' API"),
-        (200, vector("") + "]", "answered something that is no answer of Prometheus' API"),
+        (200, "<html>sesame".to_owned(), "answered something that is not a response of Prometheus' API"),
+        (200, vector("") + "]", "answered something that is not a response of Prometheus' API"),
         (
             200,
             success("\"data\":{\"resultType\":\"scalar\",\"result\":[1,\"2\"]}"),
-            "answered one number of no object; it wants a vector",
+            "returned a scalar, expected a vector; aggregate by the object's label",
         ),
         (
             200,
             success("\"data\":{\"resultType\":\"matrix\",\"result\":[]}"),
-            "answered samples over time; it wants a function around the range",
+            "returned a range vector, expected an instant vector; wrap the range in a function such as rate()",
         ),
-        (
-            200,
-            success("\"data\":{\"resultType\":\"string\",\"result\":[1,\"sesame\"]}"),
-            "answered something that is no vector",
-        ),
-        (200, success(&format!("\"warnings\":[\"sesame\"],{empty}")), "gave a partial answer, one with warnings"),
-        (200, success(&format!("\"isPartial\":true,{empty}")), "gave a partial answer"),
+        (200, success("\"data\":{\"resultType\":\"string\",\"result\":[1,\"sesame\"]}"), "returned no vector"),
+        (200, success(&format!("\"warnings\":[\"sesame\"],{empty}")), "returned a partial result with warnings"),
+        (200, success(&format!("\"isPartial\":true,{empty}")), "returned a partial result"),
         (
             200,
             vector("{\"metric\":{\"pod\":\"web-1\"},\"histogram\":[1,{}]}"),
-            "answered a native histogram, and a number is wanted",
+            "answered a native histogram instead of a number",
         ),
         (
             200,
@@ -114,7 +110,7 @@ fn doubtful_answers_are_none() {
         (
             503,
             "{\"status\":\"error\",\"errorType\":\"timeout\",\"error\":\"sesame\"}".to_owned(),
-            "gave the query up as taking too long",
+            "gave up the query: it took too long",
         ),
         (502, "<html>sesame".to_owned(), "answered 502"),
         (401, "no sesame".to_owned(), "answered 401"),

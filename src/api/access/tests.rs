@@ -76,10 +76,10 @@ fn open_paths_are_exact_unless_they_end_in_a_star() {
         ("/metrics", false),
         ("", false),
     ] {
-        assert_eq!(usual.is_open(path), open, "{path}");
+        assert_eq!(usual.is_always_allowed(path), open, "{path}");
     }
-    assert!(access(&["/*"]).is_open("/metrics"));
-    assert!(!access(&[]).is_open("/readyz"));
+    assert!(access(&["/*"]).is_always_allowed("/metrics"));
+    assert!(!access(&[]).is_always_allowed("/readyz"));
 }
 
 #[test]
@@ -123,7 +123,7 @@ fn a_no_reads_as_kubernetes_words_it() {
         extra: Default::default(),
         uid: String::new(),
     };
-    let text = Forbidden { question, reason: "no <role>".into() }.to_string();
+    let text = Forbidden { spec: question, reason: "no <role>".into() }.to_string();
     assert_eq!(text, "forbidden: User \"a\\u{1b}[2J\" cannot get path \"/x\": no &lt;role&gt;");
 }
 

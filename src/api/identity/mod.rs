@@ -35,7 +35,7 @@ const UNTRUSTED: &str = "the client's certificate names no user or is signed by 
 /// Authenticates requests.
 pub struct Identity {
     trust: RwLock<Arc<Trust>>,
-    doubt: Doubt,
+    rejections: RejectedCertificates,
     reviewer: Option<Arc<Client>>,
     /// By the token's SHA-256, so that no token is kept.
     tokens: Cache<[u8; 32], Result<TokenReviewStatus, CallError>>,
@@ -75,8 +75,8 @@ pub enum AuthenticationError {
 
 /// Signals that a certificate was rejected: the authorities may have changed.
 #[derive(Debug, Default)]
-struct Doubt {
-    doubted: Mutex<bool>,
+struct RejectedCertificates {
+    rejected: Mutex<bool>,
     changed: Condvar,
 }
 
@@ -85,7 +85,7 @@ impl Identity {
     pub fn new(reviewer: Option<Arc<Client>>, limits: &Limits) -> Self {
         Self {
             trust: RwLock::default(),
-            doubt: Doubt::default(),
+            rejections: RejectedCertificates::default(),
             reviewer,
             tokens: Cache::new(limits.review.cached_tokens, limits.review.cached_bytes),
             limits: limits.clone(),
@@ -103,14 +103,14 @@ impl Identity {
     }
 
     /// Waits until a certificate is rejected, at most for `longest`; whether one was.
-    pub fn wait_for_doubt(&self, longest: Duration) -> bool {
-        let doubted = self.doubt.doubted.lock().unwrap_or_else(PoisonError::into_inner);
-        let (mut doubted, _) = self
-            .doubt
+    pub fn wait_for_rejection(&self, longest: Duration) -> bool {
+        let rejected = self.rejections.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut rejected, _) = self
+            .rejections
             .changed
-            .wait_timeout_while(doubted, longest, |doubted| !*doubted)
+            .wait_timeout_while(rejected, longest, |rejected| !*rejected)
             .unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut doubted)
+        std::mem::take(&mut rejected)
     }
 
     /// The class of a client that presented these certificates.
@@ -169,8 +169,8 @@ impl Identity {
         peer.verified(&trust, now, || {
             let verified = verify(&trust, &peer.chain, now);
             if !verified.signed {
-                *self.doubt.doubted.lock().unwrap_or_else(PoisonError::into_inner) = true;
-                self.doubt.changed.notify_all();
+                *self.rejections.rejected.lock().unwrap_or_else(PoisonError::into_inner) = true;
+                self.rejections.changed.notify_all();
             }
             verified
         })
@@ -193,9 +193,9 @@ impl Identity {
                 Ok(answer) if answer.error.is_empty() => self.limits.review.ttl,
                 _ => Duration::ZERO,
             };
-            let hurried = deadline.saturating_duration_since(now.monotonic) < self.limits.review.timeout
+            let cut_by_caller = deadline.saturating_duration_since(now.monotonic) < self.limits.review.timeout
                 && value.as_ref().is_err_and(CallError::is_timeout);
-            Loaded { cost: cost(&value), value, until: Instant::now() + lasts, shared: !hurried }
+            Loaded { cost: cost(&value), value, until: Instant::now() + lasts, shared: !cut_by_caller }
         };
         match self.tokens.get(&key, now.monotonic, wait, |_| true, load) {
             Outcome::Value(answer) => match &*answer {

@@ -212,11 +212,11 @@ fn worth_follows_trust_and_time() {
     assert_eq!(who(&identity, Some(&peer), FORGED, Now { unix_millis: -1, ..ended }), NO_USER);
     // So is another trust.
     assert_eq!(who(&identity, Some(&peer), FORGED, start), good);
-    assert!(identity.wait_for_doubt(Duration::ZERO), "some were not taken");
-    assert!(!identity.wait_for_doubt(Duration::ZERO), "which is told once");
+    assert!(identity.wait_for_rejection(Duration::ZERO), "some were not taken");
+    assert!(!identity.wait_for_rejection(Duration::ZERO), "which is told once");
     identity.install(Trust::new(Some(front_proxy(&["other"])), None).0);
     assert_eq!(who(&identity, Some(&peer), FORGED, start), NO_USER);
-    assert!(identity.wait_for_doubt(Duration::ZERO));
+    assert!(identity.wait_for_rejection(Duration::ZERO));
     identity.install(Trust::default());
     assert_eq!(who(&identity, Some(&peer), FORGED, start), NO_USER);
     identity.install(Trust::new(Some(front_proxy(&[])), None).0);

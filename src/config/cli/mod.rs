@@ -49,7 +49,7 @@ pub(crate) enum Command {
     Get(Get),
     /// Make certificates for the secure listener.
     Certs(Certs),
-    /// Ask the server at this URL whether it is well.
+    /// Check the health of the server at this URL.
     Probe(String),
     /// Print a help text.
     Help(Topic),
@@ -130,7 +130,7 @@ pub(crate) enum Topic {
     Probe,
 }
 
-/// A command line that means nothing (exit code 64).
+/// An invalid command line (exit code 64).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UsageError {
     message: String,

@@ -23,7 +23,7 @@ fn history(most_series: usize, budget: &Arc<SampleBudget>) -> SampleStore {
 }
 
 fn snapshot(history: &SampleStore) -> Vec<(i64, f64)> {
-    let Lookup::Snapshot(Snapshot { series, .. }) = history.seen("web", "1") else { return Vec::new() };
+    let Lookup::Snapshot(Snapshot { series, .. }) = history.lookup("web", "1") else { return Vec::new() };
     series.iter().flat_map(|kept| &kept.series.samples).map(|sample| (sample.at, sample.value)).collect()
 }
 
@@ -46,9 +46,9 @@ fn keeps_what_is_of_use() {
     }
     assert_eq!(snapshot(&history), [(5_000, 5_000.0), (13_000, 13_000.0)]);
     assert_eq!(budget.taken.load(Ordering::Relaxed), EMPTY + ONE + 2 * (TIME + SAMPLE));
-    assert_eq!(history.seen("db", "1"), Lookup::Nothing);
+    assert_eq!(history.lookup("db", "1"), Lookup::Nothing);
     history.prune(26_000);
-    assert_eq!(history.seen("web", "1"), Lookup::Nothing);
+    assert_eq!(history.lookup("web", "1"), Lookup::Nothing);
     assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
 }
 
@@ -63,7 +63,7 @@ fn labels_are_kept_once_and_no_longer_than_they_are_of_use() {
     let kept = |history: &SampleStore| history.lock().labels.len();
     assert_eq!(kept(&history), 1);
     history.prune(14_000);
-    assert_eq!((kept(&history), history.seen("web", "1")), (1, Lookup::Nothing));
+    assert_eq!((kept(&history), history.lookup("web", "1")), (1, Lookup::Nothing));
     history.prune(19_000);
     assert_eq!(kept(&history), 0);
 }
@@ -75,7 +75,7 @@ fn another_owner_begins_anew() {
     observe(&history, "0", 1_000, "a", 7.0);
     observe(&history, "1", 2_000, "a", 1.0);
     assert_eq!(snapshot(&history), [(2_000, 1.0)]);
-    assert_eq!(history.seen("web", "0"), Lookup::Nothing);
+    assert_eq!(history.lookup("web", "0"), Lookup::Nothing);
     drop(history);
     assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
 }
@@ -84,7 +84,7 @@ fn another_owner_begins_anew() {
 fn samples_before_a_long_gap_do_not_count() {
     let budget = Arc::new(SampleBudget::new(10_000));
     let history = history(10, &budget);
-    let span = |now| match history.seen("web", "1") {
+    let span = |now| match history.lookup("web", "1") {
         Lookup::Snapshot(snapshot) => snapshot.span(10_000, now),
         _ => None,
     };
@@ -103,7 +103,7 @@ fn samples_before_a_long_gap_do_not_count() {
 fn remembers_why_there_is_nothing() {
     let budget = Arc::new(SampleBudget::new(10_000));
     let history = history(10, &budget);
-    let scrape_error = |incarnation| match history.seen("web", incarnation) {
+    let scrape_error = |incarnation| match history.lookup("web", incarnation) {
         Lookup::Snapshot(snapshot) => snapshot.scrape_error,
         _ => None,
     };
@@ -118,7 +118,7 @@ fn remembers_why_there_is_nothing() {
     assert_eq!(snapshot(&history), [], "but no longer than it is of use");
     assert_eq!((budget.taken.load(Ordering::Relaxed), history.lock().series), (EMPTY, 0));
     history.prune(40_000);
-    assert_eq!(history.seen("web", "1"), Lookup::Nothing);
+    assert_eq!(history.lookup("web", "1"), Lookup::Nothing);
     assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
 }
 
@@ -129,7 +129,7 @@ fn a_room_that_is_just_large_enough_is_enough() {
         let history = history(10, &budget);
         (0..100).find(|at| {
             observe(&history, "1", at * 1_000, "a", 1.0);
-            matches!(history.seen("web", "1"), Lookup::Full(_))
+            matches!(history.lookup("web", "1"), Lookup::Full(_))
         })
     };
     assert_eq!((full(budget(0)), full(budget(1))), (None, Some(12)));
@@ -141,15 +141,15 @@ fn errs_where_there_is_no_room() {
     let history = history(1, &budget);
     observe(&history, "1", 1_000, "a", 1.0);
     observe(&history, "1", 2_000, "b", 1.0);
-    assert_eq!(history.seen("web", "1"), Lookup::Full(Bound::Series(1)));
+    assert_eq!(history.lookup("web", "1"), Lookup::Full(Bound::Series(1)));
     history.prune(15_000);
-    assert_eq!(history.seen("web", "1"), Lookup::Nothing, "what was left out is of no use any more");
+    assert_eq!(history.lookup("web", "1"), Lookup::Nothing, "what was left out is of no use any more");
     for at in [16_000, 17_000, 18_000] {
-        assert!(!matches!(history.seen("web", "1"), Lookup::Full(_)));
+        assert!(!matches!(history.lookup("web", "1"), Lookup::Full(_)));
         observe(&history, "1", at, "a", 1.0);
     }
     let full = Lookup::Full(Bound::Bytes(budget.most));
-    assert_eq!(history.seen("web", "1"), full, "all samples together have a bound too");
+    assert_eq!(history.lookup("web", "1"), full, "all samples together have a bound too");
     history.fail("db", "1", 18_000, ScrapeError::Failed(SourceError::Busy));
     history.prune(40_000);
     assert_eq!(budget.taken.load(Ordering::Relaxed), 0);
@@ -222,7 +222,7 @@ fn samples_may_have_times_of_their_own() {
     let limits = crate::promql::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
     let expr = Expr::parse("a", &limits).unwrap();
     let now = |history: &SampleStore| -> Vec<i64> {
-        let Lookup::Snapshot(snapshot) = history.seen("web", "1") else { return Vec::new() };
+        let Lookup::Snapshot(snapshot) = history.lookup("web", "1") else { return Vec::new() };
         SnapshotData::new(&expr, &snapshot).instant(0).iter().map(|element| element.times.at).collect()
     };
     assert_eq!(now(&history), [9_500], "it is there, as old as it says");

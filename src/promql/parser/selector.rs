@@ -37,7 +37,7 @@ impl<'a> Parser<'a> {
                 start,
                 format!(
                     "the selector at column {start} would take every series: \
-                     it wants a metric name, or a matcher that does not match an empty value"
+                     add a metric name, or a matcher that does not match an empty value"
                 ),
             ));
         }

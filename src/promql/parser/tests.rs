@@ -148,7 +148,7 @@ fn checks_what_expressions_give() {
 
 #[test]
 fn says_where_and_what_is_wrong() {
-    let everything = "would take every series: it wants a metric name, \
+    let everything = "would take every series: add a metric name, \
                       or a matcher that does not match an empty value";
     for (text, column, message) in [
         ("", 1, r#"expected a metric, a number, a function or "(" at column 1, found the end"#),

@@ -276,7 +276,7 @@ impl ConnectionLoop {
         let idle: Vec<u64> = idle.map(|(id, _)| *id).collect();
         for id in idle {
             if let Some(parked) = self.connections.get_mut(&id) {
-                parked.connection.say_goodbye();
+                parked.connection.send_close_notify();
             }
             self.end(id, Ended::Stopping);
         }

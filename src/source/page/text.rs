@@ -23,7 +23,7 @@ pub(super) fn read(
         _ => (exposition::Format::Prometheus, limits.page.line),
     };
     let mut parser = Parser::new(syntax, exposition::ExpositionLimits { line, labels: limits.page.labels });
-    let mut keep = Keep::new(wants, limits);
+    let mut keep = SeriesCollector::new(wants, limits);
     let mut buffer = vec![0; 16 * 1024];
     let mut bytes = head.len() as u64;
     parser.feed(head, &mut keep).map_err(BodyError::Text)?;
@@ -49,23 +49,23 @@ pub(super) fn read(
 }
 
 /// Keeps the series that rules want, each want within its own bounds.
-struct Keep<'a> {
-    wants: Vec<Keeping<'a>>,
+struct SeriesCollector<'a> {
+    wants: Vec<WantState<'a>>,
     series: Vec<Series>,
     seen: HashSet<u64>,
     bytes: usize,
     limits: &'a Limits,
 }
 
-struct Keeping<'a> {
+struct WantState<'a> {
     id: u64,
     query: &'a Query,
     found: Result<Vec<u32>, Refusal>,
 }
 
-impl<'a> Keep<'a> {
+impl<'a> SeriesCollector<'a> {
     fn new(wants: &'a [Want], limits: &'a Limits) -> Self {
-        let keeping = |want: &'a Want| Keeping { id: want.id, query: &want.query, found: Ok(Vec::new()) };
+        let keeping = |want: &'a Want| WantState { id: want.id, query: &want.query, found: Ok(Vec::new()) };
         Self { wants: wants.iter().map(keeping).collect(), series: Vec::new(), seen: HashSet::new(), bytes: 0, limits }
     }
 
@@ -85,7 +85,7 @@ impl<'a> Keep<'a> {
     }
 }
 
-impl Keeping<'_> {
+impl WantState<'_> {
     fn may_want(&self, name: &str) -> bool {
         self.found.is_ok()
             && match self.query {
@@ -108,7 +108,7 @@ impl Keeping<'_> {
     }
 }
 
-impl Sink for Keep<'_> {
+impl Sink for SeriesCollector<'_> {
     fn wants(&mut self, name: &str) -> bool {
         self.wants.iter().any(|want| want.may_want(name))
     }

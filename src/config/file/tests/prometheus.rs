@@ -100,7 +100,7 @@ fn problems_of_queries() {
             ),
             (
                 "object: pods, source: prom, value: ^'stddev(x{$matchers})'",
-                "error: value: the aggregation at column 1 mixes objects: it wants by ($by)",
+                "error: value: the aggregation at column 1 mixes objects; add by ($by)",
             ),
             (
                 "object: pods, source: prom, value: ^sum without (pod) (x)",

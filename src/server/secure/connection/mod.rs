@@ -277,7 +277,7 @@ impl<S: Socket> Connection<S> {
                 return Ok(());
             }
             if state.peer_has_closed() {
-                self.say_goodbye();
+                self.send_close_notify();
                 return Err(Stop::End(Ended::Closed));
             }
             if *drained {
@@ -352,7 +352,7 @@ impl<S: Socket> Connection<S> {
     }
 
     /// Ends a connection in order, on which nothing is under way.
-    pub(super) fn say_goodbye(&mut self) {
+    pub(super) fn send_close_notify(&mut self) {
         self.tls.send_close_notify();
         let _ = self.tls.write_tls(&mut self.socket);
     }
