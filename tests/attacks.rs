@@ -6,7 +6,7 @@ mod common;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use common::kubernetes::{ACCESS, Kubernetes, TOKENS, ask, published, secure};
 use common::secure::{
@@ -201,33 +201,51 @@ fn an_authority_that_was_withdrawn_ends_open_connections() {
 #[test]
 fn a_certificate_ends_in_the_middle_of_a_connection() {
     let (_kubernetes, secure) = start();
-    let ends = SystemTime::now() + Duration::from_secs(4);
-    let brief = issue(&FRONT_PROXIES, PROXY, |params| params.not_after = ends.into());
-    let mut stream = client(&secure, &brief).connect();
-    assert_eq!(ask(&mut stream, "GET", METRIC, MASTER).values(), "web 1");
-    eventually(|| match ask(&mut stream, "GET", METRIC, MASTER) {
-        answer if answer.code == 401 => Ok(()),
-        answer => Err(format!("{answer:?}")),
-    });
-    assert!(SystemTime::now() >= ends, "not before its time");
+    // A busy machine may take longer than such a certificate is valid to connect with it; then the next one is.
+    for seconds in [4, 12, 36] {
+        let ends = SystemTime::now() + Duration::from_secs(seconds);
+        let brief = issue(&FRONT_PROXIES, PROXY, |params| params.not_after = ends.into());
+        let mut stream = client(&secure, &brief).connect();
+        let first = ask(&mut stream, "GET", METRIC, MASTER);
+        if first.code == 401 && SystemTime::now() >= ends {
+            continue;
+        }
+        assert_eq!(first.values(), "web 1");
+        eventually(|| match ask(&mut stream, "GET", METRIC, MASTER) {
+            answer if answer.code == 401 => Ok(()),
+            answer => Err(format!("{answer:?}")),
+        });
+        assert!(SystemTime::now() >= ends, "not before its time");
+        return;
+    }
+    panic!("no certificate was valid for long enough");
 }
 
 /// For the time that an answer is remembered, and no longer.
 #[test]
 fn a_token_that_was_revoked_lives_on_for_seconds() {
     let (kubernetes, secure) = start();
-    kubernetes.token("t", json!({"username": "sa"}));
     let mut stream = secure.client().connect();
-    let header = "Authorization: Bearer t\r\n";
-    assert_eq!(ask(&mut stream, "GET", METRIC, header).values(), "web 1");
-    kubernetes.token("t", json!(null));
-    assert_eq!(ask(&mut stream, "GET", METRIC, header).values(), "web 1");
-    assert_eq!(kubernetes.calls(TOKENS).len(), 1);
-    eventually(|| match ask(&mut secure.client().connect(), "GET", METRIC, header) {
-        answer if answer.code == 401 => Ok(()),
-        answer => Err(format!("{answer:?}")),
-    });
-    assert_eq!(kubernetes.calls(TOKENS).len(), 2);
+    // A busy machine may take longer between two requests than a review is cached; then the next token may not.
+    for token in ["a", "b", "c", "d"] {
+        let (start, before) = (Instant::now(), kubernetes.calls(TOKENS).len());
+        kubernetes.token(token, json!({"username": "sa"}));
+        let header = format!("Authorization: Bearer {token}\r\n");
+        assert_eq!(ask(&mut stream, "GET", METRIC, &header).values(), "web 1");
+        kubernetes.token(token, json!(null));
+        let second = ask(&mut stream, "GET", METRIC, &header);
+        if second.code == 401 && start.elapsed() >= Duration::from_secs(10) {
+            continue;
+        }
+        assert_eq!((second.values().as_str(), kubernetes.calls(TOKENS).len()), ("web 1", before + 1));
+        eventually(|| match ask(&mut secure.client().connect(), "GET", METRIC, &header) {
+            answer if answer.code == 401 => Ok(()),
+            answer => Err(format!("{answer:?}")),
+        });
+        assert_eq!(kubernetes.calls(TOKENS).len(), before + 2);
+        return;
+    }
+    panic!("no two requests came within the time that a review is cached");
 }
 
 #[test]

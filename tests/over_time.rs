@@ -525,16 +525,20 @@ fn pods_that_hang_have_a_queue_of_their_own() {
     let world = World::new(limits, "sum(requests_total)");
     world.serve([7.0; 2]);
     world.kubernetes.set(PODS, vec![named("a-2", &address(2).to_string()), pod(0), pod(1)]);
-    let shown = || {
-        let shown = world.shown("queue_depth");
-        shown.starts_with("web-0 7 ") && shown.contains(", web-1 7 ")
+    // On a busy machine the second attempt finds the page of the first in the cache; behind those that hang it never comes.
+    let both_are_served = || {
+        eventually(|| {
+            let shown = world.shown("queue_depth");
+            if shown.starts_with("web-0 7 ") && shown.contains(", web-1 7 ") { Ok(()) } else { Err(shown) }
+        });
     };
-    assert!(shown(), "nothing listens at the address of a-2");
+    // Nothing listens at the address of a-2.
+    both_are_served();
     let hanging = TcpListener::bind((address(2), world.pods[0].address.port())).unwrap();
-    for later in 1..3 {
+    for _ in 1..3 {
         // The one before is still under way.
         world.advance(6);
-        assert!(shown(), "{later}");
+        both_are_served();
     }
     drop(hanging);
 }

@@ -117,7 +117,7 @@ impl Modules {
 }
 
 /// The paths of all `use` declarations, with braces expanded and without `as`.
-fn uses(code: &str) -> Vec<ModulePath> {
+pub(crate) fn uses(code: &str) -> Vec<ModulePath> {
     let mut found = Vec::new();
     for after in code.split("use ").skip(1) {
         if let Some((tree, _)) = after.split_once(';') {
