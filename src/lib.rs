@@ -2,6 +2,7 @@
 //!
 //! The layers, each using only those before it (a test checks the arrows):
 //! `parse` ← `promql` ← `kube` ← `config`, `telemetry` ← `cache` ← `http` ← `source`, `kube_api` ← `metrics` ← `api` ←
+//! `server` ← `command` ← `app` ← `main`.
 //! `server` ← `command`, `app` ← `main`.
 //!
 //! - `parse`, `promql` and `kube` are pure: bytes or values in, values out, limits as arguments; no clock, log or I/O.

@@ -525,7 +525,8 @@ fn pods_that_hang_have_a_queue_of_their_own() {
     let world = World::new(limits, "sum(requests_total)");
     world.serve([7.0; 2]);
     world.kubernetes.set(PODS, vec![named("a-2", &address(2).to_string()), pod(0), pod(1)]);
-    // On a busy machine the second attempt finds the page of the first in the cache; behind those that hang it never comes.
+    // On a busy machine the second attempt finds the page of the first in the cache; behind those that hang it never
+    // comes.
     let both_are_served = || {
         eventually(|| {
             let shown = world.shown("queue_depth");

@@ -168,7 +168,8 @@ fn a_deadline_cuts_a_fetch_short_for_its_own_request_alone() {
     assert_eq!((ask(PATIENCE), upstream.requests()), (Ok(1), 2), "the page is");
 }
 
-/// A request that has queued for most of its time has the rest of it for a review, and its timeout is not that of others.
+/// A request that has queued for most of its time has the rest of it for a review, and its timeout is not that of
+/// others.
 #[test]
 fn a_queued_request_reviews_within_the_rest_of_its_time() {
     let kubernetes = Kubernetes::start();

@@ -161,7 +161,8 @@ limits! {
         failure_ttl: Duration = secs(1),
         /// URLs of one source whose state is remembered. 8,192, more than pods in one list; some 200 bytes each.
         states: usize = 8_192,
-        /// How long a pod or templated host is skipped after two failed connections in a row. 10 s: less than an HPA sync.
+        /// How long a pod or templated host is skipped after two failed connections in a row. 10 s: less than an HPA
+        /// sync.
         skip: Duration = secs(10),
     }
 
@@ -210,13 +211,13 @@ limits! {
 
     /// Limits of samples kept over time.
     SamplingLimits {
-        /// The longest interval between two samples. 15 s, an HPA sync; a short range is sampled four times as often as it
-        /// is long.
+        /// The longest interval between two samples. 15 s, an HPA sync; a short range is sampled four times as often as
+        /// it is long.
         interval: Duration = secs(15),
         /// How long sampling continues after the last request. 5 min: twenty HPA syncs.
         linger: Duration = secs(300),
-        /// Threads. 4: each waits for one selection at a time. One is reserved for URLs, and one more for selections of pods
-        /// that answered quickly.
+        /// Threads. 4: each waits for one selection at a time. One is reserved for URLs, and one more for selections of
+        /// pods that answered quickly.
         threads: usize = 4,
         /// Selections. 1,024: one for each HPA; one namespace may use a quarter.
         selections: usize = 1_024,
@@ -242,8 +243,8 @@ limits! {
         cached_bytes: usize = 4 * MIB,
         /// How long either is cached. 10 s, as in Kubernetes' own servers: a revoked token works that much longer.
         ttl: Duration = secs(10),
-        /// How long an allowed access is cached for a front proxy's users. 5 min: the front proxy has just authorized the
-        /// same request.
+        /// How long an allowed access is cached for a front proxy's users. 5 min: the front proxy has just authorized
+        /// the same request.
         front_proxy_ttl: Duration = secs(300),
         /// The largest SubjectAccessReview that is cached. 32 KiB.
         cacheable: usize = 32 * KIB,
@@ -286,7 +287,8 @@ limits! {
         fast: usize = 2,
         /// Those that wait for sources. 16; one source may occupy half of them.
         blocking: usize = 16,
-        /// Requests waiting for a blocking worker. 1,024, half of them for one source; beyond that the answer is 503 at once.
+        /// Requests waiting for a blocking worker. 1,024, half of them for one source; beyond that the answer is 503 at
+        /// once.
         queue: usize = 1_024,
         /// How long a fast worker may be silent before liveness fails. 10 s.
         stall: Duration = secs(10),
@@ -304,7 +306,8 @@ limits! {
         discarded_body: u64 = 16 * MIB as u64,
         /// Threads that read bodies. 4: each waits for one client at a time.
         discarders: usize = 4,
-        /// Requests waiting for those. 65,536, more than there are descriptors: past it a receiver has to read a body itself.
+        /// Requests waiting for those. 65,536, more than there are descriptors: past it a receiver has to read a body
+        /// itself.
         discard_queue: usize = 65_536,
     }
 
@@ -320,7 +323,8 @@ limits! {
         backlog: i32 = 1_024,
         /// Request head of an unverified client. 16 KiB and 64 headers.
         head: head::HeadLimits = head::HeadLimits { bytes: 16 * KIB, headers: 64 },
-        /// Request head of a verified client. 128 KiB and 1,024 headers: a front proxy sends one for each group of a user.
+        /// Request head of a verified client. 128 KiB and 1,024 headers: a front proxy sends one for each group of a
+        /// user.
         verified_head: head::HeadLimits = head::HeadLimits { bytes: 128 * KIB, headers: 1_024 },
         /// TLS handshake. 5 s from accept to finish.
         handshake: Duration = secs(5),

@@ -203,7 +203,8 @@ impl Response {
         self.content_type.as_deref()
     }
 
-    /// Whether a length or chunks tell the end of the body, so that a body which is read to its end is whole (RFC 9112 §6.3).
+    /// Whether a length or chunks tell the end of the body, so that a body which is read to its end is whole (RFC 9112
+    /// §6.3).
     pub(crate) fn is_delimited(&self) -> bool {
         self.delimited
     }
@@ -219,7 +220,8 @@ impl Response {
         }
     }
 
-    /// At most `max` bytes from the start of the body of a refusal, as far as they come: the status counts, not the body.
+    /// At most `max` bytes from the start of the body of a refusal, as far as they come: the status counts, not the
+    /// body.
     pub(crate) fn prefix(&mut self, max: u64) -> Vec<u8> {
         self.is_prefix = true;
         let mut bytes = Vec::new();

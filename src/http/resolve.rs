@@ -28,8 +28,8 @@ pub(crate) struct Resolver {
 pub(crate) struct LookupTime {
     /// At most.
     pub longest: Duration,
-    /// Whether this is `limits.resolve.timeout`, rather than what is left of a caller's deadline. Only then is a timeout a
-    /// failure that other callers share.
+    /// Whether this is `limits.resolve.timeout`, rather than what is left of a caller's deadline. Only then is a
+    /// timeout a failure that other callers share.
     pub is_full: bool,
 }
 

@@ -151,7 +151,8 @@ pub(crate) fn read(
     if status != "success" {
         return Err(refusal(&error_type, &error));
     }
-    // Prometheus up to 2.53 and Thanos list infos among the warnings. They are about the query's style, not about its data.
+    // Prometheus up to 2.53 and Thanos list infos among the warnings. They are about the query's style, not about its
+    // data.
     if let Some(warning) = warnings.iter().flatten().find(|warning| !warning.starts_with("PromQL info:")) {
         let cause = match warning.starts_with("PromQL warning:") {
             true => "warned that the query does not fit its data",

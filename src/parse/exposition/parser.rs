@@ -83,8 +83,8 @@ impl Parser {
         self.chunk(chunk, sink).inspect_err(|error| self.failed = Some(error.clone()))
     }
 
-    /// Reads the rest of a page of Prometheus text that is known to be whole as its last line, though no line feed ends it, as
-    /// Prometheus does.
+    /// Reads the rest of a page of Prometheus text that is known to be whole as its last line, though no line feed ends
+    /// it, as Prometheus does.
     ///
     /// # Errors
     /// As for [`feed`](Self::feed).
