@@ -21,12 +21,21 @@ pub(super) fn gauges(series: &[&Series], scraped: i64) -> Finding {
     one(&series.iter().map(|series| page_data::element(series, scraped)).collect::<Vec<_>>())
 }
 
-/// Evaluates the values that a JSONPath leads to.
+/// Evaluates the values that a JSONPath leads to. `is_empty`: there is none, in a container that exists.
 pub(super) fn json(
     aggregation: Option<JsonAggregation>,
     values: &[Result<f64, &'static str>],
+    is_empty: bool,
     scraped: i64,
 ) -> Finding {
+    let number = |value| Finding::Number(Number { value, at: scraped, newest: scraped, span: None });
+    match aggregation {
+        // Values of any type can be counted.
+        Some(JsonAggregation::Count) if is_empty || !values.is_empty() => return number(values.len() as f64),
+        Some(JsonAggregation::Sum) if is_empty => return number(0.0),
+        _ if is_empty => return Finding::Nothing(MissingReason::EmptyContainer),
+        _ => {}
+    }
     let mut elements = Vec::with_capacity(values.len());
     for value in values {
         match *value {
@@ -67,15 +76,25 @@ mod tests {
     #[test]
     fn demands_one_number() {
         let number = |value| Finding::Number(Number { value, at: NOW, newest: NOW, span: None });
+        for (aggregation, is_empty, finding) in [
+            (Some(JsonAggregation::Count), true, number(0.0)),
+            (Some(JsonAggregation::Sum), true, number(0.0)),
+            (Some(JsonAggregation::Max), true, Finding::Nothing(MissingReason::EmptyContainer)),
+            (None, true, Finding::Nothing(MissingReason::EmptyContainer)),
+            (Some(JsonAggregation::Count), false, Finding::Nothing(MissingReason::NoSeries)),
+        ] {
+            assert_eq!(json(aggregation, &[], is_empty, NOW), finding);
+        }
         for (aggregation, values, finding) in [
-            (None, &[][..], Finding::Nothing(MissingReason::NoSeries)),
+            (Some(JsonAggregation::Count), &[Err("null"), Ok(4.0)][..], number(2.0)),
+            (None, &[], Finding::Nothing(MissingReason::NoSeries)),
             (None, &[Ok(4.0)], number(4.0)),
             (None, &[Ok(4.0), Ok(4.0)], Finding::Unusable(RefusalReason::Several)),
             (Some(JsonAggregation::Sum), &[Ok(4.0), Ok(4.0)], number(8.0)),
             (Some(JsonAggregation::Sum), &[], Finding::Nothing(MissingReason::NoSeries)),
             (Some(JsonAggregation::Sum), &[Ok(4.0), Err("null")], Finding::Unusable(RefusalReason::NotANumber("null"))),
         ] {
-            assert_eq!(json(aggregation, values, NOW), finding);
+            assert_eq!(json(aggregation, values, false, NOW), finding);
         }
     }
 }

@@ -33,7 +33,8 @@ impl Member for JsonItem {
             _ => None,
         };
         let values: Vec<_> = members.iter().flat_map(|item| item.values.iter().copied()).collect();
-        evaluation::json(aggregation, &values, scraped)
+        let is_empty = values.is_empty() && members.iter().any(|item| item.is_empty);
+        evaluation::json(aggregation, &values, is_empty, scraped)
     }
 }
 

@@ -60,6 +60,8 @@ pub struct ServedValue {
 pub enum MissingReason {
     /// No series on the page matches the rule, or its JSONPath leads nowhere.
     NoSeries,
+    /// The JSONPath selects nothing from a container that exists, which has no minimum, maximum or average.
+    EmptyContainer,
     /// Series match, none of them with the caller's `metricLabelSelector`.
     MetricSelector,
     /// Series match, none of them with a label that names an object; one of these would.
@@ -221,6 +223,7 @@ impl MissingReason {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::NoSeries => "no_series",
+            Self::EmptyContainer => "empty_container",
             Self::MetricSelector => "metric_label_selector",
             Self::NoObjectLabel(_) => "no_object_label",
             Self::OtherObjects => "other_objects",
@@ -283,6 +286,9 @@ impl fmt::Display for MissingReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSeries => f.write_str("no series on the page matches"),
+            Self::EmptyContainer => {
+                f.write_str("the JSONPath selects nothing from a container that exists; count() or sum() of it is 0")
+            }
             Self::MetricSelector => f.write_str("no matching series on the page matches metricLabelSelector"),
             Self::NoObjectLabel(labels) => {
                 write!(f, "no matching series on the page has a label {} to name an object", labels.join(" or "))

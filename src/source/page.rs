@@ -140,6 +140,8 @@ pub struct JsonItem {
     pub name: Option<String>,
     /// Numbers, or the names of other types that were found.
     pub values: Vec<Result<f64, &'static str>>,
+    /// Whether there is none because a container that exists is empty.
+    pub is_empty: bool,
 }
 
 /// Why a body is no page.
@@ -374,7 +376,9 @@ fn json_items(page: &serde_json::Value, value: &Path, items: Option<&Items>, lim
             Ok([serde_json::Value::String(text)]) => Some(text.clone()),
             _ => None,
         };
+        let is_empty = values.is_empty() && value.selects_from_empty(item);
         found.push(JsonItem {
+            is_empty,
             namespace: items.and_then(|items| items.namespace_from.as_ref()).and_then(text),
             name: items.map(|items| &items.name_from).and_then(text),
             values: values.into_iter().map(|value| json::number(value, decimal).map_err(|error| error.found)).collect(),

@@ -62,8 +62,28 @@ fn json_aggregates() {
     // One part that is no number spoils the sum.
     let mixed = ask_json("{\"queues\": [{\"depth\": 3}, {\"depth\": null}]}", ", value: 'sum($.queues[*].depth)'");
     assert!(mixed.contains("expected a number, found null"), "{mixed}");
-    // Nothing has no sum.
-    assert!(ask_json("{\"queues\": []}", ", value: 'sum($.queues[*].depth)'").starts_with("404 "));
+    // Values of any type can be counted.
+    let runners = "{\"runners\": [{\"busy\": true, \"id\": \"a\"}, {\"busy\": false}], \"none\": [], \"no\": null}";
+    let empty = "the JSONPath selects nothing from a container that exists; count() or sum() of it is 0";
+    for (value, expected) in [
+        ("count($.runners[?@.busy == true])", "web 1"),
+        ("count($.runners[*].id)", "web 1"),
+        // An empty container that exists is a measured 0; it has no maximum.
+        ("count($.runners[?@.busy == 7])", "web 0"),
+        ("count($.none[*])", "web 0"),
+        ("sum($.none[*].depth)", "web 0"),
+        ("max($.none[*].depth)", empty),
+        ("$.none[*]", empty),
+        // What is missing is no empty container.
+        ("count($.jobs[*])", "no series on the page matches"),
+        ("sum($.no[*])", "no series on the page matches"),
+        ("sum($.runners[*].jobs[*])", "no series on the page matches"),
+        ("sum($.runners[*].depth)", "no series on the page matches"),
+        ("sum($..depth)", "no series on the page matches"),
+    ] {
+        let answer = ask_json(runners, &format!(", value: '{value}'"));
+        assert!(answer == expected || answer.starts_with("404 ") && answer.contains(expected), "{value}: {answer}");
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! A path may hold two descendant segments (`..`) and eight commas: each multiplies what a query may visit.
 
 pub(crate) mod page;
+mod segments;
 
 use std::fmt;
 
@@ -74,6 +75,8 @@ pub struct JsonExpr {
 pub struct Path {
     text: String,
     steps: Steps,
+    /// The paths to each container that it selects from, and to what is selected.
+    selections: Vec<(JsonPath, JsonPath)>,
 }
 
 #[derive(Clone, Debug)]
@@ -158,12 +161,15 @@ impl Path {
             };
             fail(text, start + at, &format!("expected a JSONPath (RFC 9535) to go on, found {found}"))
         })?;
-        Ok(Self { text: written.to_owned(), steps: Steps::Parsed(path) })
+        let part = |end: usize| JsonPath::parse(written.get(..end)?).ok();
+        let selections = segments::selections(written).unwrap_or_default();
+        let selections = selections.into_iter().filter_map(|(container, end)| part(container).zip(part(end))).collect();
+        Ok(Self { text: written.to_owned(), steps: Steps::Parsed(path), selections })
     }
 
     /// The member `name` of the page's outermost object: `$['name']`.
     pub fn member(name: &str) -> Self {
-        Self { text: format!("$['{name}']"), steps: Steps::Member(name.to_owned()) }
+        Self { text: format!("$['{name}']"), steps: Steps::Member(name.to_owned()), selections: Vec::new() }
     }
 
     /// The values it leads to.
@@ -176,6 +182,23 @@ impl Path {
             Steps::Member(name) => value.get(name).into_iter().collect(),
         };
         if found.len() > max { Err(TooMany { max }) } else { Ok(found) }
+    }
+
+    /// Whether the path leads to nothing because a container that exists holds nothing that it selects: `{"jobs": []}` for
+    /// `$.jobs[*]`. A member that is missing is no such container.
+    pub fn selects_from_empty(&self, value: &Value) -> bool {
+        let mut expected = 1;
+        for (container, selected) in &self.selections {
+            let containers = container.query(value).all();
+            if containers.len() != expected || !containers.iter().all(|node| node.is_array() || node.is_object()) {
+                return false;
+            }
+            expected = selected.query(value).all().len();
+            if expected == 0 {
+                return true;
+            }
+        }
+        false
     }
 }
 
