@@ -229,7 +229,7 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
     let resource = &object.resource;
     if source.is_of_pods() {
         if resource != "pods" {
-            let message = format!("source {name} asks pods about themselves; {resource} need another source");
+            let message = format!("source {name} has pages of pods; {resource} need another source");
             findings.push(error("object", message));
         }
         return;

@@ -317,7 +317,7 @@ fn number(head: &[u8], wants: &[Want], at: i64) -> Result<Page, BodyError> {
         return Err(BodyError::Number);
     }
     let text = str::from_utf8(head).map_err(|_| BodyError::Number)?.trim_ascii();
-    let value = exposition::value(text).or_else(|| decimal(text)).ok_or(BodyError::Number)?;
+    let value = textual(text).ok_or(BodyError::Number)?;
     let found = |query: &Query| match query {
         Query::Number | Query::Named { number: true, .. } => Found::Number(value),
         Query::Named { .. } => Found::Refused(Refusal::Nameless),
@@ -336,9 +336,10 @@ fn number(head: &[u8], wants: &[Want], at: i64) -> Result<Page, BodyError> {
     })
 }
 
-/// A decimal number or a Kubernetes quantity.
-fn decimal(text: &str) -> Option<f64> {
-    quantity::parse(text).ok()
+/// A number in a JSON string: a decimal number, a Kubernetes quantity, or `NaN` and the infinities, which JSON has no numbers
+/// for.
+fn textual(text: &str) -> Option<f64> {
+    quantity::parse(text).ok().or_else(|| exposition::value(text))
 }
 
 fn json_page(body: &mut dyn Read, wants: &[Want], at: i64, limits: &Limits) -> Result<Page, BodyError> {
@@ -352,7 +353,7 @@ fn json_page(body: &mut dyn Read, wants: &[Want], at: i64, limits: &Limits) -> R
     let found = |query: &Query| match query {
         Query::Json { value, items } => json_items(&page, value, items.as_ref(), limits),
         Query::Named { name, .. } => json_items(&page, &Path::member(name), None, limits),
-        Query::Number => match json::number(&page, decimal) {
+        Query::Number => match json::number(&page, textual) {
             Ok(value) => Found::Number(value),
             Err(_) => Found::Refused(Refusal::WrongFormat("one number", Format::Json)),
         },
@@ -381,7 +382,7 @@ fn json_items(page: &serde_json::Value, value: &Path, items: Option<&Items>, lim
             is_empty,
             namespace: items.and_then(|items| items.namespace_from.as_ref()).and_then(text),
             name: items.map(|items| &items.name_from).and_then(text),
-            values: values.into_iter().map(|value| json::number(value, decimal).map_err(|error| error.found)).collect(),
+            values: values.into_iter().map(|value| json::number(value, textual).map_err(|error| error.found)).collect(),
         });
     }
     Found::Json(found)

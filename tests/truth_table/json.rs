@@ -31,11 +31,15 @@ fn json_values() {
         ("{\"a\": \"many\"}", "expected a number, found a string that is not a number"),
         ("{\"a\": [3]}", "expected a number, found an array"),
         ("{\"a\": {}}", "expected a number, found an object"),
+        ("{\"a\": \"NaN\"}", "the value is NaN; onNaN can turn it into missing or zero"),
+        ("{\"a\": \"Infinity\"}", "the value is +Inf"),
+        ("{\"a\": \"-Infinity\"}", "the value is -Inf"),
         ("{\"a\": -3}", "the value is negative; allowNegative: true would serve it"),
         ("{\"a\": 1e300}", "the value is out of range: beyond ±9223372036854775.807"),
     ] {
         assert_eq!(ask_json(page, ", value: $.a"), taking("$.a", unavailable(why)), "{page}");
     }
+    assert_eq!(ask_json("{\"a\": \"NaN\"}", ", value: $.a, onNaN: zero"), "web 0");
     let nothing = taking("$.a", missing("no series on the page matches"));
     assert_eq!(ask_json("{}", ", value: $.a"), nothing);
     assert_eq!(ask_json("[]", ", value: $.a"), nothing);
