@@ -242,7 +242,8 @@ fn without_values(json: &str) -> String {
     let line = |line: &str| match line.split_once("\": \"") {
         Some((name, value)) if ["timestamp", "value"].contains(&name.trim().trim_start_matches('"')) => {
             let mut shape: Vec<char> = value.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-            // The number may have more digits or fewer.
+            // The number may have more digits or fewer, and a number of whole thousands has a suffix.
+            shape.retain(|c| !"kM".contains(*c));
             shape.dedup();
             format!("{name}: {}", shape.iter().collect::<String>())
         }
