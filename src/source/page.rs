@@ -33,7 +33,7 @@ pub enum Query {
         /// From the page, or from each item, to the values.
         value: Path,
         /// Where the page lists objects.
-        items: Option<Items>,
+        items: Option<Box<Items>>,
     },
     /// The page is the number.
     Number,
@@ -167,7 +167,9 @@ impl Query {
             Value::Series(expr) => Self::Series(expr.selectors().cloned().collect()),
             // Read from no page: the source evaluates it.
             Value::QueryTemplate(_) => Self::Series(Vec::new()),
-            Value::Json(JsonExpr { path, .. }) => Self::Json { value: path.clone(), items: Items::of(&rule.identity) },
+            Value::Json(JsonExpr { path, .. }) => {
+                Self::Json { value: path.clone(), items: Items::of(&rule.identity).map(Box::new) }
+            }
             Value::Number => Self::Number,
             Value::Named(name) => Self::Named { name: name.clone(), number },
         }
@@ -351,7 +353,7 @@ fn json_page(body: &mut dyn Read, wants: &[Want], at: i64, limits: &Limits) -> R
     let shape = json::PageLimits { depth: limits.expression.depth, values: limits.page.json_values };
     let page = json::parse_page(&bytes, &shape).map_err(BodyError::Json)?;
     let found = |query: &Query| match query {
-        Query::Json { value, items } => json_items(&page, value, items.as_ref(), limits),
+        Query::Json { value, items } => json_items(&page, value, items.as_deref(), limits),
         Query::Named { name, .. } => json_items(&page, &Path::member(name), None, limits),
         Query::Number => match json::number(&page, textual) {
             Ok(value) => Found::Number(value),
