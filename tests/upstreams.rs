@@ -7,8 +7,8 @@ use std::net::{Shutdown, TcpListener};
 use std::thread;
 use std::time::Duration;
 
-use common::Server;
 use common::upstream::{Gate, Upstream, page};
+use common::{Server, run};
 
 const GOOD: &str = "queue_depth 3\n";
 
@@ -91,7 +91,11 @@ fn malformed() {
 #[test]
 fn no_metrics_at_all() {
     let html = Upstream::page("text/html", "<html>");
-    refused(&html, "answered with a content-type that is no metrics format; set format: on the source");
+    refused(
+        &html,
+        "answered with the content-type \"text/html\", which is not read; if the page is Prometheus text, OpenMetrics, JSON \
+         or one number, set format: on the source",
+    );
     let nothing = Upstream::raw("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     refused(&nothing, "answered without a content-type; set format: on the source");
 }
@@ -200,7 +204,8 @@ fn truncated() {
     );
     refused(
         &Upstream::page("application/openmetrics-text; version=1.0.0", GOOD),
-        "answered malformed text: expected the page to end with \"# EOF\", found that it was cut off",
+        "answered malformed text: expected \"# EOF\" at the end, found none: the page is cut off, or it is not \
+         OpenMetrics",
     );
 }
 
@@ -238,6 +243,37 @@ fn redirecting() {
     let redirect = format!("HTTP/1.1 302 Found\r\nLocation: {}\r\nContent-Length: 0\r\n\r\n", target.url());
     refused(&Upstream::raw(redirect), "answered 302, and redirects are not followed");
     assert_eq!(target.requests(), 0);
+}
+
+#[test]
+fn get_shows_where_a_redirect_points_to() {
+    let redirect = "HTTP/1.1 307 Temporary Redirect\r\nLocation: /metrics/?token=t\r\nContent-Length: 0\r\n\r\n";
+    let upstream = Upstream::raw(redirect);
+    let path = "namespaces/shop/services/web/queue_depth";
+    let (code, _, said) = run(&["get", "-v", path, "--upstream", &upstream.url(), "--describes", "services/shop/web"]);
+    assert_ne!(code, 0);
+    assert!(said.contains("answered 307, and redirects are not followed (to /metrics/)\n"), "{said}");
+}
+
+#[test]
+fn pages_of_another_format() {
+    let json = "; the page looks like JSON: set format: json on the source";
+    let other = "; the page looks like OpenMetrics: set format: openmetrics on the source";
+    let carriage = "expected a line feed alone at the end of the line, found a carriage return before it";
+    for (page, why) in [
+        (r#"{"health":"true"}"#, format!("expected a metric name without quotes{json}")),
+        (
+            "# TYPE queue_depth unknown\nqueue_depth 3\n",
+            format!("expected counter, gauge, histogram, summary or untyped{other}"),
+        ),
+        ("# TYPE queue_depth gauge\r\nqueue_depth 3\r\n", carriage.to_owned()),
+        ("queue_depth 3\r\n", carriage.to_owned()),
+    ] {
+        refused(&Upstream::text(page), &format!("answered malformed text: {why}"));
+    }
+    let why = "expected series, found a bare number; if it always is one, set format: number on the source";
+    let answer = ask(&Upstream::text("42").url());
+    assert!(answer.contains(why), "{answer}");
 }
 
 #[test]

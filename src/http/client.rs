@@ -61,6 +61,7 @@ pub(crate) enum RequestBody<'a> {
 pub(crate) struct Response {
     status: u16,
     content_type: Option<String>,
+    location: Option<String>,
     delimited: bool,
     /// Whether only the start of the body is of interest, however it breaks.
     is_prefix: bool,
@@ -189,8 +190,10 @@ impl Response {
         let delimited = has(header::CONTENT_LENGTH) || has(header::TRANSFER_ENCODING);
         let unreadable = check_body(response.headers()).err();
         let status = response.status().as_u16();
+        let location =
+            response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = ResponseBody { reader: response.into_body().into_reader(), failure: None };
-        Self { status, content_type, delimited, is_prefix: false, unreadable, body }
+        Self { status, content_type, location, delimited, is_prefix: false, unreadable, body }
     }
 
     /// The status code (RFC 9110 §15).
@@ -201,6 +204,11 @@ impl Response {
     /// The Content-Type without its parameters, in lower case: `text/plain`.
     pub(crate) fn content_type(&self) -> Option<&str> {
         self.content_type.as_deref()
+    }
+
+    /// Where a redirect points to, as it was sent.
+    pub(crate) fn location(&self) -> Option<&str> {
+        self.location.as_deref()
     }
 
     /// Whether a length or chunks tell the end of the body, so that a body which is read to its end is whole (RFC 9112

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use ureq::http::Uri;
+
 use super::credentials::CredentialError;
 use crate::parse::escape::escaped;
 
@@ -78,7 +80,12 @@ pub enum FetchError {
     /// The response head is longer than `limits.fetch.response_head`, its value.
     HeadTooLarge(usize),
     /// 3xx.
-    Redirect(u16),
+    Redirect {
+        /// The status.
+        status: u16,
+        /// The Location without user and query, which may hold secrets; `None` if there was none.
+        detail: Option<String>,
+    },
     /// Any other status but 200.
     Status(u16),
     /// A Content-Encoding, though `identity` was requested.
@@ -106,7 +113,7 @@ impl FetchError {
             Self::Tls { .. }
             | Self::NotHttp { .. }
             | Self::HeadTooLarge(_)
-            | Self::Redirect(_)
+            | Self::Redirect { .. }
             | Self::Status(_)
             | Self::Encoded
             | Self::Framing(_)
@@ -127,13 +134,27 @@ impl FetchError {
             Self::HostNotFound { detail }
             | Self::Tls { detail, .. }
             | Self::NotHttp { detail }
-            | Self::BrokenBody { detail } => Some(detail),
+            | Self::BrokenBody { detail }
+            | Self::Redirect { detail: Some(detail), .. } => Some(detail),
             _ => None,
         }
     }
 
     pub(super) fn host_not_found(said: &impl ToString) -> Self {
         Self::HostNotFound { detail: printable(said) }
+    }
+
+    /// `location` is the value of the header field (RFC 9110 §10.2.2).
+    pub(crate) fn redirect(status: u16, location: Option<&str>) -> Self {
+        let target = |uri: Uri| match (uri.scheme_str(), uri.host()) {
+            (Some(scheme), Some(host)) => {
+                let port = uri.port().map(|port| format!(":{port}")).unwrap_or_default();
+                format!("to {scheme}://{host}{port}{}", uri.path())
+            }
+            _ => format!("to {}", uri.path()),
+        };
+        let detail = location.and_then(|location| location.parse().ok()).map(|uri| printable(&target(uri)));
+        Self::Redirect { status, detail }
     }
 
     pub(super) fn not_http(said: &impl ToString) -> Self {
@@ -179,7 +200,7 @@ impl fmt::Display for FetchError {
             Self::Closed(phase) => write!(f, "closed the connection: {phase}"),
             Self::NotHttp { .. } => f.write_str("answered something that is not HTTP/1"),
             Self::HeadTooLarge(cap) => write!(f, "answered a response head of more than {cap} bytes"),
-            Self::Redirect(status) => write!(f, "answered {status}, and redirects are not followed"),
+            Self::Redirect { status, .. } => write!(f, "answered {status}, and redirects are not followed"),
             Self::Status(status) => write!(f, "answered {status}"),
             Self::Encoded => f.write_str("answered with a content-encoding that was not asked for"),
             Self::Framing(why) => write!(f, "answered an ambiguous body length: {why}"),
@@ -243,6 +264,19 @@ mod tests {
             panic!()
         };
         assert_eq!(detail, format!("é\\n{}", "x".repeat(254)));
+    }
+
+    #[test]
+    fn redirects_show_no_secrets() {
+        for (location, expected) in [
+            (Some("/metrics/?token=t#f"), Some("to /metrics/")),
+            (Some("http://user:password@web:8080/metrics/?token=t"), Some("to http://web:8080/metrics/")),
+            (Some("https://web"), Some("to https://web/")),
+            (Some("two words"), None),
+            (None, None),
+        ] {
+            assert_eq!(FetchError::redirect(307, location).detail(), expected, "{location:?}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::fmt;
 
 use super::page::BodyError;
 use crate::http::error::{FetchError, Phase};
+use crate::parse::escape::Escaped;
+use crate::parse::exposition::error::{PageError, PageErrorKind};
 
 /// Why a source has no page to offer.
 ///
@@ -66,9 +68,12 @@ impl fmt::Display for SourceError {
             Self::Bug => f.write_str("internal error during the fetch"),
             Self::Fetch(error) => error.fmt(f),
             Self::ContentType(None) => f.write_str("answered without a content-type; set format: on the source"),
-            Self::ContentType(Some(_)) => {
-                f.write_str("answered with a content-type that is no metrics format; set format: on the source")
-            }
+            Self::ContentType(Some(found)) => write!(
+                f,
+                "answered with the content-type {}, which is not read; if the page is Prometheus text, OpenMetrics, JSON or \
+                 one number, set format: on the source",
+                Escaped::new(found)
+            ),
             Self::Page { cause, .. } => f.write_str(cause),
         }
     }
@@ -88,11 +93,57 @@ impl From<BodyError> for SourceError {
         match error {
             BodyError::Io(_) => Self::Fetch(FetchError::Closed(Phase::Body)),
             BodyError::Text(error) => {
-                page(format!("answered malformed text: {}", error.kind.cause()), error.to_string())
+                page(format!("answered malformed text: {}{}", error.kind.cause(), hint(&error)), error.to_string())
             }
             BodyError::Json(error) => page("answered malformed JSON".to_owned(), error.to_string()),
             BodyError::Number => page("answered something that is not a number".to_owned(), String::new()),
             BodyError::TooLarge(max) => Self::Fetch(FetchError::BodyTooLarge(max)),
+        }
+    }
+}
+
+/// What a page may be instead that is malformed from its start, or has a type of the other text format.
+fn hint(error: &PageError) -> &'static str {
+    let PageErrorKind::Syntax { expected, found } = &error.kind else { return "" };
+    let json = "; the page looks like JSON: set format: json on the source";
+    match &**found {
+        b"unknown" | b"info" | b"stateset" | b"gaugehistogram" if expected.ends_with("untyped") => {
+            "; the page looks like OpenMetrics: set format: openmetrics on the source"
+        }
+        _ if (error.line, error.column) != (1, 1) => "",
+        [b'<', ..] => "; the page looks like HTML or XML, which is not read",
+        [b'[', ..] | [b'{'] | [b'{', b'\r'] => json,
+        // A quoted metric name would be followed by a comma or a brace.
+        [b'{', rest @ ..] if rest.windows(2).any(|two| two == b"\":") => json,
+        _ => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_at_the_format() {
+        let wrong = |line, expected, found: &str| PageError {
+            line,
+            column: 1,
+            kind: PageErrorKind::Syntax { expected, found: found.as_bytes().into() },
+        };
+        for (error, expected) in [
+            (wrong(1, "a metric name", "{\"health\":\"true\"}"), "json"),
+            (wrong(1, "a metric name", "{"), "json"),
+            (wrong(1, "a metric name", "{\r"), "json"),
+            (wrong(1, "a metric name", "[1,2]"), "json"),
+            (wrong(1, "a metric name", "<!doctype"), "HTML"),
+            (wrong(9, "counter, gauge, histogram, summary or untyped", "unknown"), "openmetrics"),
+            (wrong(1, "a metric name", "{\"queue.depth\"}"), ""),
+            (wrong(2, "a metric name", "{"), ""),
+            (wrong(9, "counter, gauge, histogram, summary or untyped", "level"), ""),
+            (PageError { line: 1, column: 1, kind: PageErrorKind::MissingEof }, ""),
+        ] {
+            let hint = hint(&error);
+            assert!(hint.contains(expected) && hint.is_empty() == expected.is_empty(), "{error}: {hint}");
         }
     }
 }

@@ -78,7 +78,7 @@ impl Fetcher {
     ) -> Result<T, SourceError> {
         let is_post = !matches!(request.body, RequestBody::None);
         self.0.exchange(request, |response: &mut Response| {
-            let refused = refused(response.status(), is_post)?;
+            let refused = refused(response.status(), response.location(), is_post)?;
             let content_type = response.content_type().map(str::to_owned);
             let head = Head { content_type, refused, delimited: response.is_delimited() };
             read(&head, response.body()?)
@@ -87,10 +87,10 @@ impl Fetcher {
 }
 
 /// The status of a refusal whose body is of interest; only POSTs have one.
-fn refused(status: u16, is_post: bool) -> Result<Option<u16>, FetchError> {
+fn refused(status: u16, location: Option<&str>, is_post: bool) -> Result<Option<u16>, FetchError> {
     match status {
         200 => Ok(None),
-        300..=303 | 305..=399 => Err(FetchError::Redirect(status)),
+        300..=303 | 305..=399 => Err(FetchError::redirect(status, location)),
         400..=599 if is_post => Ok(Some(status)),
         _ => Err(FetchError::Status(status)),
     }
@@ -115,14 +115,15 @@ mod tests {
 
     #[test]
     fn judges_statuses() {
+        let at = Some("/metrics/?token=t");
         for (status, get, post) in [
             (200, Ok(None), Ok(None)),
             (204, Err(FetchError::Status(204)), Err(FetchError::Status(204))),
-            (302, Err(FetchError::Redirect(302)), Err(FetchError::Redirect(302))),
+            (302, Err(FetchError::redirect(302, at)), Err(FetchError::redirect(302, at))),
             (304, Err(FetchError::Status(304)), Err(FetchError::Status(304))),
             (500, Err(FetchError::Status(500)), Ok(Some(500))),
         ] {
-            assert_eq!((refused(status, false), refused(status, true)), (get, post), "{status}");
+            assert_eq!((refused(status, at, false), refused(status, at, true)), (get, post), "{status}");
         }
     }
 }

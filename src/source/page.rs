@@ -396,6 +396,10 @@ impl fmt::Display for Refusal {
             Self::TooMany(max) => write!(f, "more than {max} series or values match; add a label matcher"),
             Self::TooLarge(max) => write!(f, "the matching series take more than {max} bytes; add a label matcher"),
             Self::Duplicate => f.write_str("one series stands on its page twice"),
+            // The page alone says so: a source with `format: number` has no rules for series.
+            Self::WrongFormat("series", Format::Number) => f.write_str(
+                "expected series, found a bare number; if it always is one, set format: number on the source",
+            ),
             Self::WrongFormat(wanted, found) => write!(f, "expected {wanted}, found {}", name(*found)),
             Self::Nameless => f.write_str("its page is a bare number, which has no name"),
         }

@@ -7,6 +7,9 @@ use crate::parse::escape::Escaped;
 /// The most bytes of a page that an error keeps: one more than a message shows, so that it shows there was more.
 const FOUND: usize = 65;
 
+const CARRIAGE_RETURN: &str = "expected a line feed alone at the end of the line, found a carriage return before it";
+const MISSING_EOF: &str = "expected \"# EOF\" at the end, found none: the page is cut off, or it is not OpenMetrics";
+
 /// A malformed page: nothing read from it may be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageError {
@@ -29,6 +32,8 @@ pub enum PageErrorKind {
         /// The bytes found instead, up to the next blank and 65 at most; empty at the end of the line.
         found: Box<[u8]>,
     },
+    /// The line ends with a carriage return.
+    CarriageReturn,
     /// A line is longer than [`ExpositionLimits::line`](super::ExpositionLimits::line).
     LineTooLong {
         /// That limit, in bytes.
@@ -50,10 +55,11 @@ impl PageErrorKind {
     pub fn cause(&self) -> String {
         match self {
             Self::Syntax { expected, .. } => format!("expected {expected}"),
+            Self::CarriageReturn => CARRIAGE_RETURN.to_owned(),
             Self::LineTooLong { limit } => format!("expected lines of at most {limit} bytes, found a longer one"),
             Self::TooManyLabels { limit } => format!("expected at most {limit} labels, found more"),
             Self::CutOff => "expected a line feed at the end, found that the last line is cut off".to_owned(),
-            Self::MissingEof => "expected the page to end with \"# EOF\", found that it was cut off".to_owned(),
+            Self::MissingEof => MISSING_EOF.to_owned(),
             Self::AfterEof => "expected nothing after \"# EOF\", found more of the page".to_owned(),
         }
     }
@@ -70,6 +76,7 @@ impl fmt::Display for PageError {
             PageErrorKind::Syntax { expected, found } => {
                 write!(f, "expected {expected}, found {}", Escaped::new(found))
             }
+            PageErrorKind::CarriageReturn => f.write_str(CARRIAGE_RETURN),
             PageErrorKind::LineTooLong { limit } => {
                 write!(f, "expected a line of at most {limit} bytes, found a longer one")
             }
@@ -77,9 +84,7 @@ impl fmt::Display for PageError {
             PageErrorKind::CutOff => {
                 write!(f, "expected a line feed, found that the page ends in the middle of line {line}")
             }
-            PageErrorKind::MissingEof => {
-                write!(f, "expected the page to end with \"# EOF\", found that it was cut off")
-            }
+            PageErrorKind::MissingEof => f.write_str(MISSING_EOF),
             PageErrorKind::AfterEof => write!(f, "expected nothing after \"# EOF\", found more of the page"),
         }
     }
@@ -130,6 +135,12 @@ impl Fault {
 #[cold]
 pub(super) fn syntax(expected: &'static str, rest: &[u8]) -> PageErrorKind {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n');
+    // Unless the carriage return is all that is wrong, another token follows the wrong one.
+    let line = rest.strip_suffix(b"\n").unwrap_or(rest);
+    let other_format = matches!(line.first(), Some(b'{' | b'[' | b'<'));
+    if line.ends_with(b"\r") && !line.trim_ascii().iter().any(blank) && !other_format {
+        return PageErrorKind::CarriageReturn;
+    }
     let first = rest.first().is_some_and(blank);
     let found = rest.iter().take(FOUND).take_while(|byte| blank(byte) == first).copied().collect();
     PageErrorKind::Syntax { expected, found }

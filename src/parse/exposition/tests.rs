@@ -84,6 +84,13 @@ fn assert_refuses(format: Format, table: &[(&[u8], &str)]) {
     }
 }
 
+/// The message for a carriage return at the end of the first line.
+fn carriage_return(column: usize) -> String {
+    format!(
+        "line 1, column {column}: expected a line feed alone at the end of the line, found a carriage return before it"
+    )
+}
+
 #[test]
 fn any_two_cuts_make_no_difference() {
     for (format, page) in PAGES {

@@ -75,7 +75,7 @@ fn refuses_malformed_lines() {
             (b"a{b=\"\"c=\"\"} 1\n", r#"line 1, column 7: expected "," or "}" after a label, found "c=\"\"}""#),
             (b"a 1\t2\n", r#"line 1, column 3: expected a number, found "1""#),
             (b"a 1_2\n", r#"line 1, column 3: expected a number, found "1_2""#),
-            (b"a 1\r\n", r#"line 1, column 3: expected a number, found "1\r""#),
+            (b"a 1\r\n", &carriage_return(3)),
             (b"a 1 \n", "line 1, column 5: expected a timestamp in seconds, found the end of the line"),
             (b"a 1 1z\n", r#"line 1, column 5: expected a timestamp in seconds, found "1z""#),
             (b"a 1 NaN\n", r#"line 1, column 5: expected a timestamp in seconds, found "NaN""#),
@@ -129,7 +129,7 @@ fn refuses_malformed_metadata() {
 
 #[test]
 fn refuses_a_page_without_its_end() {
-    const MISSING: &str = r##"expected the page to end with "# EOF", found that it was cut off"##;
+    const MISSING: &str = r##"expected "# EOF" at the end, found none: the page is cut off, or it is not OpenMetrics"##;
     const AFTER: &str = r##"line 2, column 1: expected nothing after "# EOF", found more of the page"##;
     assert_refuses(
         Format::OpenMetrics,
