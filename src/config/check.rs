@@ -241,6 +241,9 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
             let message = format!("the URL of source {name} holds {{namespace}}, and {resource} are in no namespace");
             findings.push(error("source", message));
         }
+        let message =
+            format!("no HPA can request a metric of {resource}: it requests objects of its own namespace only");
+        findings.push(warning("object", message));
         return;
     }
     if source.namespaces == Namespaces::Only(Vec::new()) {

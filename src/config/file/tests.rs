@@ -10,16 +10,20 @@ use super::*;
 use crate::config::model::{Basic, Format, Identity, OnMissing, OnNan, PodPort, Pods, Rule, Value as RuleValue};
 use crate::promql::Expr;
 
+/// The warning of rules for cluster-scoped objects such as nodes, which fit every source of these tables. They leave it
+/// out; [`warns_of_cluster_scoped_objects`] expects it.
+const CLUSTER_SCOPED: &str = "warning: object: no HPA can request a metric of ";
+
 /// `line:column: severity: message`, in order.
 fn problems(file: &str) -> Vec<String> {
-    load(file.as_bytes(), &Limits::default()).problems.iter().map(ToString::to_string).collect()
+    let loaded = load(file.as_bytes(), &Limits::default());
+    loaded.problems.iter().map(ToString::to_string).filter(|problem| !problem.contains(CLUSTER_SCOPED)).collect()
 }
 
 /// A configuration without any problem.
 fn good(file: &str) -> Config {
-    let Loaded { config, problems } = load(file.as_bytes(), &Limits::default());
-    assert_eq!(problems, [], "{file}");
-    config
+    assert_eq!(problems(file), [""; 0], "{file}");
+    load(file.as_bytes(), &Limits::default()).config
 }
 
 /// Around one source, with a rule that fits every one.
@@ -259,6 +263,7 @@ fn each_part_fails_alone() {
             "4:3: warning: source \"idle\": no rule uses it",
             "8:68: error: value: expected a metric, a number, a function or \"(\" at column 5, found the end",
             "10:12: error: name: \"services\" already has this metric by the rule on line 7",
+            "10:23: warning: object: no HPA can request a metric of nodes: it requests objects of its own namespace only",
             "11:5: error: name: required",
         ]
     );
@@ -289,6 +294,28 @@ fn each_part_fails_alone() {
 }
 
 #[test]
+fn warns_of_cluster_scoped_objects() {
+    let at = |file: &str| -> Vec<String> {
+        let problems = load(file.as_bytes(), &Limits::default()).problems;
+        problems.iter().map(ToString::to_string).filter(|problem| problem.contains(CLUSTER_SCOPED)).collect()
+    };
+    let rule = |object: &str| {
+        format!(
+            "sources:\n  a: {{url: 'http://a/', namespaces: [shop]}}\nmetrics:\n  - {{name: m, {object}, source: a}}\n"
+        )
+    };
+    let warning =
+        |resource: &str| format!("4:23: {CLUSTER_SCOPED}{resource}: it requests objects of its own namespace only");
+    assert_eq!(at(&rule("object: nodes")), [warning("nodes")]);
+    let queues = "queues.rabbitmq.example.com";
+    assert_eq!(at(&rule(&format!("object: {queues}, kind: Queue, namespaced: false"))), [warning(queues)]);
+    assert_eq!(at(&rule(&format!("object: {queues}, kind: Queue"))), [""; 0]);
+    // An HPA requests a Namespace as an object of no namespace.
+    assert_eq!(at(&rule("object: namespaces")), [""; 0]);
+    assert_eq!(at(&rule("object: services")), [""; 0]);
+}
+
+#[test]
 fn the_command_line_is_a_configuration_too() {
     let limits = Limits::default();
     let config = simple("http://a:9100/metrics", None, &limits).unwrap();
@@ -306,7 +333,10 @@ fn keeps_to_limits() {
         expression: ExpressionLimits { depth: 4, bytes: 10, ..ExpressionLimits::default() },
         ..Limits::default()
     };
-    let first = |file: &str| load(file.as_bytes(), &limits).problems.first().map(ToString::to_string);
+    let first = |file: &str| {
+        let problems = load(file.as_bytes(), &limits).problems;
+        problems.iter().map(ToString::to_string).find(|problem| !problem.contains(CLUSTER_SCOPED))
+    };
     let rule = |more: &str| {
         format!("sources:\n  a: {{url: 'http://a/'}}\nmetrics:\n  - {{name: m, object: nodes, source: a{more}}}\n")
     };
