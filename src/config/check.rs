@@ -9,6 +9,7 @@ use super::model::{
 use super::problem::Severity;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
+use crate::parse::json::segments::from_dots;
 use crate::parse::url_template::Placeholder;
 use crate::promql::{Aggregation, BinaryOp, Expr, Function, Scope, VectorSelector};
 
@@ -210,8 +211,10 @@ fn shape(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
             let message = format!("a JSONPath, but the format of source {name} is {}", word(format));
             findings.push(error("value", message));
         }
-        (Value::Series(_), Some(format @ (Format::Json | Format::Number))) => {
-            let message = format!("PromQL, but the format of source {name} is {}", word(format));
+        (Value::Series(expr), Some(format @ (Format::Json | Format::Number))) => {
+            let path = Some(expr.to_string()).filter(|_| format == Format::Json).and_then(|text| from_dots(&text));
+            let hint = path.map(|path| format!("; as a JSONPath it is {path}")).unwrap_or_default();
+            let message = format!("PromQL, but the format of source {name} is {}{hint}", word(format));
             findings.push(error("value", message));
         }
         _ => {}

@@ -229,7 +229,10 @@ fn value(
                 Err(error) => (error.to_string(), error.column),
             },
             Err(error) if asked.is_some() => (format!("{error}; {WRITE_PLACES}"), error.column),
-            Err(error) => (error.to_string(), error.column),
+            Err(error) => match text.contains('.').then(|| json::segments::from_dots(text)).flatten() {
+                Some(path) => (format!("{error}; as a JSONPath it is {path}"), error.column),
+                None => (error.to_string(), error.column),
+            },
         }
     };
     let span = fields.get("value").and_then(|node| node.within(column)).unwrap_or(fields.span("value"));

@@ -1,4 +1,7 @@
-//! The segments of a JSONPath that select from a container: wildcards, filters and slices.
+//! The segments of a JSONPath: which select from a container (wildcards, filters and slices), and how those that are
+//! written in another way are meant.
+
+use serde_json_path::JsonPath;
 
 /// The ends of the parts of a path up to each container, and up to what is selected from it. `None` for a path with a
 /// descendant segment or a union, of which it is not known whether it found all that exists.
@@ -34,6 +37,34 @@ pub(super) fn selections(path: &str) -> Option<Vec<(usize, usize)>> {
     Some(selections)
 }
 
+/// The path up to the member at which a parser stopped, with the member's name in quotes: names of other characters than
+/// letters, digits and `_`, or with a digit first, need them (RFC 9535 §2.5.1). `None` if something else is wrong.
+pub(super) fn quoted(path: &str, at: usize) -> Option<String> {
+    let dot = path.get(..at)?.rfind('.')?;
+    let (before, after) = (path.get(..dot)?, path.get(dot + 1..)?);
+    let name = after.split(['.', '[']).next()?.trim_end();
+    let is_syntax = |c: char| c.is_control() || "'\"\\()?@*,:]".contains(c);
+    let is_name = !before.contains('?') && !before.ends_with('.') && !name.is_empty() && !name.contains(is_syntax);
+    let needs_quotes = JsonPath::parse(path.get(..dot + 1 + name.len())?).is_err();
+    (is_name && needs_quotes).then(|| format!("{before}['{name}']"))
+}
+
+/// The JSONPath of a path in the dotted style of GJSON and JavaScript: `$.data.result[0]` for `data.result.0`. `None` if the
+/// text is no such path.
+pub(crate) fn from_dots(text: &str) -> Option<String> {
+    let is_word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let mut path = "$".to_owned();
+    for part in text.split('.') {
+        match part.bytes().all(|b| b.is_ascii_digit()) {
+            _ if !is_word(part) => return None,
+            true => path = format!("{path}[{part}]"),
+            false if part.starts_with(|c: char| c.is_ascii_digit()) => path = format!("{path}['{part}']"),
+            false => path = format!("{path}.{part}"),
+        }
+    }
+    Some(path).filter(|path| JsonPath::parse(path).is_ok())
+}
+
 /// What is between the brackets that a text starts with, and where they end; `None` for a union or without an end.
 fn brackets(text: &str) -> Option<(&str, usize)> {
     let (mut depth, mut quote, mut escaped) = (0, None, false);
@@ -60,6 +91,44 @@ fn brackets(text: &str) -> Option<(&str, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn quotes_names() {
+        for (path, expected) in [
+            ("$.active processes", Some("$['active processes']")),
+            ("$.a.queue-depth.b", Some("$.a['queue-depth']")),
+            ("$.a.9x", Some("$.a['9x']")),
+            ("$[0].a-b[1]", Some("$[0]['a-b']")),
+            ("$.", None),
+            ("$.q[", None),
+            ("$..-", None),
+            ("$[a b]", None),
+            ("$[?@.a-b == 1]", None),
+            ("$.a'b", None),
+            ("$.a\u{7f}", None),
+        ] {
+            let at = JsonPath::parse(path).unwrap_err().position();
+            let found = quoted(path, at);
+            assert_eq!(found.as_deref(), expected, "{path} {at}");
+            assert!(found.is_none_or(|found| JsonPath::parse(&found).is_ok()), "{path}");
+        }
+    }
+
+    #[test]
+    fn turns_dots_into_segments() {
+        for (text, expected) in [
+            ("data.result.0.value.1", Some("$.data.result[0].value[1]")),
+            ("queue", Some("$.queue")),
+            ("0.a", Some("$[0].a")),
+            ("a.9x", Some("$.a['9x']")),
+            ("a.#.b", None),
+            ("a..b", None),
+            ("sum(a)", None),
+            ("", None),
+        ] {
+            assert_eq!(from_dots(text).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn finds_what_selects_from_a_container() {

@@ -50,7 +50,19 @@ fn problems_of_rules() {
                 "name: m, object: ^services, source: app, value: $.a",
                 "error: object: all services would get the same value; add describes:, items: or {name} in the URL of source \"app\"",
             ),
-            ("JSON, value: ^x, WEB", "error: value: PromQL, but the format of source \"json\" is json"),
+            (
+                "JSON, value: ^x, WEB",
+                "error: value: PromQL, but the format of source \"json\" is json; as a JSONPath it is $.x",
+            ),
+            ("JSON, value: ^sum(x), WEB", "error: value: PromQL, but the format of source \"json\" is json"),
+            (
+                "JSON, value: data^.result.0.value.1, WEB",
+                "error: value: expected the end of the expression at column 5, found \".result.0.value.1\"; as a JSONPath it is $.data.result[0].value[1]",
+            ),
+            (
+                "JSON, value: '$.active^ processes', WEB",
+                "error: value: expected a JSONPath (RFC 9535) to go on, found \" processes\"; write $['active processes'] (column 9)",
+            ),
             (
                 "name: m, object: services, source: number, value: ^$.a, WEB",
                 "error: value: must be absent where the format is number: the page is the value",

@@ -1,0 +1,79 @@
+use serde_json::json;
+
+use super::*;
+
+const LIMITS: JsonLimits = JsonLimits { bytes: 128 };
+
+#[test]
+fn parses_and_prints() {
+    for (text, printed) in [
+        ("$.queue.depth", "$.queue.depth"),
+        ("  $['a b'] ", "$['a b']"),
+        ("sum($.queues[*].depth)", "sum($.queues[*].depth)"),
+        ("MAX ( $..depth )", "max($..depth)"),
+        ("count($.a[?@.b == ')'])", "count($.a[?@.b == ')'])"),
+    ] {
+        assert!(looks_like_json(text), "{text}");
+        let expr = JsonExpr::parse(text, &LIMITS).unwrap();
+        assert_eq!(expr.to_string(), printed);
+        assert_eq!(JsonExpr::parse(printed, &LIMITS), Ok(expr));
+    }
+    for text in ["queue_depth", "sum(queue_depth)", "rate($.a)", "", "(", "sum"] {
+        assert!(!looks_like_json(text), "{text}");
+    }
+}
+
+#[test]
+fn refuses() {
+    for (text, column, message) in [
+        ("sum($.a", 8, "expected \")\" after the path, found the end (column 8)"),
+        ("é", 1, "expected a JSONPath, which starts with $ (column 1)"),
+        ("$[\"a\\u", 7, "expected a closing quote, found the end (column 7)"),
+        ("$..a..b..c", 9, "expected at most 2 .. in one path, found more (column 9)"),
+        ("$[0,1,2,3,4,5,6,7,8,9]", 20, "expected at most 8 commas in one path, found more (column 20)"),
+    ] {
+        let error = JsonExpr::parse(text, &LIMITS).unwrap_err();
+        assert_eq!((error.column, error.message.as_str()), (column, message), "{text}");
+    }
+    let nested = format!("$[?{}@.a", "(".repeat(16));
+    assert!(JsonExpr::parse(&nested, &LIMITS).unwrap_err().message.starts_with("expected at most 16 open brackets"));
+    assert!(
+        JsonExpr::parse(&"$".repeat(129), &LIMITS)
+            .unwrap_err()
+            .message
+            .starts_with("expected an expression of at most 128")
+    );
+    let error = JsonExpr::parse("sum($.a b)", &LIMITS).unwrap_err();
+    assert_eq!(error.message, "expected a JSONPath (RFC 9535) to go on, found \" b\"; write $['a b'] (column 8)");
+    for text in ["$.", "$.a b", "$[", "sum($.a).b)", "$.a\u{7f}"] {
+        let error = JsonExpr::parse(text, &LIMITS).unwrap_err();
+        assert!(error.column >= 2 && error.column <= text.chars().count() + 1, "{text}: {error:?}");
+    }
+}
+
+#[test]
+fn queries() {
+    let page = json!({"queues": [{"depth": 3}, {"depth": "1500m"}, {"depth": null}], "a.b": 7});
+    let depths = Path::parse("$.queues[*].depth", &LIMITS).unwrap();
+    assert_eq!(depths.query(&page, 3).unwrap(), [&json!(3), &json!("1500m"), &json!(null)]);
+    assert_eq!(depths.query(&page, 2), Err(TooMany { max: 2 }));
+    assert_eq!(Path::member("a.b").query(&page, 1).unwrap(), [&json!(7)]);
+    assert!(Path::member("x").query(&page, 1).unwrap().is_empty());
+}
+
+#[test]
+fn reads_numbers() {
+    let from_text = |text: &str| text.parse().ok();
+    for (value, expected) in [
+        (json!(3), Ok(3.0)),
+        (json!(-2.5), Ok(-2.5)),
+        (json!("7"), Ok(7.0)),
+        (json!("x"), Err(NotANumber { found: "a string that is not a number" })),
+        (json!(null), Err(NotANumber { found: "null" })),
+        (json!(true), Err(NotANumber { found: "a boolean" })),
+        (json!([1]), Err(NotANumber { found: "an array" })),
+        (json!({}), Err(NotANumber { found: "an object" })),
+    ] {
+        assert_eq!(number(&value, from_text), expected, "{value}");
+    }
+}
