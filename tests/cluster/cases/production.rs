@@ -251,7 +251,7 @@ fn rights(admin: &Kubectl, account: &str, namespace: &str) -> BTreeSet<String> {
 /// What docs/rbac.md says of who may what is what Kubernetes says.
 fn as_the_documents_say(admin: &Kubectl) {
     let everywhere = [
-        "pods [] [] [get list]",
+        "pods [] [] [list]",
         "subjectaccessreviews.authorization.k8s.io [] [] [create]",
         "tokenreviews.authentication.k8s.io [] [] [create]",
     ];
