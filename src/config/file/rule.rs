@@ -34,9 +34,10 @@ const KEYS: &[&str] = &[
     "maxAge",
 ];
 
-/// What makes a query of what cannot be rewritten.
+/// What makes a query of what cannot be rewritten, of several objects or of the one that `describes` names.
 const WRITE_PLACES: &str =
     "where it stands in a query, write {$matchers} after each metric and by ($by) for each aggregation";
+const WRITE_MATCHERS: &str = "to have the server evaluate it, write {$matchers} after each metric";
 
 /// What rules are read against.
 #[derive(Clone, Copy, Debug)]
@@ -228,7 +229,10 @@ fn value(
                 Ok(written) => return Some(Value::QueryTemplate(written)),
                 Err(error) => (error.to_string(), error.column),
             },
-            Err(error) if asked.is_some() => (format!("{error}; {WRITE_PLACES}"), error.column),
+            Err(error) if asked.is_some() => {
+                let hint = if fields.has("describes") { WRITE_MATCHERS } else { WRITE_PLACES };
+                (format!("{error}; {hint}"), error.column)
+            }
             Err(error) => match text.contains('.').then(|| json::segments::from_dots(text)).flatten() {
                 Some(path) => (format!("{error}; as a JSONPath it is {path}"), error.column),
                 None => (error.to_string(), error.column),

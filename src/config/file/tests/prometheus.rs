@@ -95,6 +95,11 @@ fn problems_of_queries() {
                 ),
             ),
             (
+                "object: services, source: prom, describes: {namespace: shop, name: w}, value: 'sum(x) ^or vector(0)'",
+                "error: value: the operator or at column 8 is not evaluated here; a prometheus source takes all of PromQL; \
+                 to have the server evaluate it, write {$matchers} after each metric",
+            ),
+            (
                 "object: pods, source: prom, value: 'stddev by ($by) (^x)'",
                 "error: value: expected $matchers in braces after \"x\" at column 18",
             ),
