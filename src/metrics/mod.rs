@@ -92,7 +92,7 @@ impl Metrics {
         self.shared.counters().broken_rules.set(rules.broken() as u64);
         let rules = Arc::new(rules);
         let before = std::mem::replace(&mut *self.rules.write().unwrap_or_else(PoisonError::into_inner), rules.clone());
-        self.scraper.follow(|served| rules.successor(served));
+        self.scraper.move_tasks(|served| rules.successor(served));
         drop(before);
         self.shared.counters().retain_sources(|source| names.iter().any(|name| name == source));
     }

@@ -1,6 +1,9 @@
 //! Sampling in the background, for rules whose value looks back: as often as the range needs, until a few minutes after
 //! the last request, by a few threads however many pods there are.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -49,7 +52,7 @@ struct Task {
     served: Weak<ActiveRule>,
     interval: Duration,
     due: Instant,
-    asked: Instant,
+    last_requested: Instant,
     /// A thread is sampling it.
     busy: bool,
     /// It lists and scrapes pods.
@@ -77,7 +80,7 @@ impl Scraper {
         let mut state = self.lock();
         let key = (Arc::as_ptr(served) as usize, selected);
         if let Some(task) = state.tasks.get_mut(&key) {
-            task.asked = now;
+            task.last_requested = now;
         } else {
             let most = self.shared.limits().sampling.selections;
             if state.tasks.len() >= most {
@@ -88,7 +91,10 @@ impl Scraper {
                 return Err(Bound::OfNamespace(most.div_ceil(4)));
             }
             let (served, of_pods) = (Arc::downgrade(served), served.upstream.source().is_of_pods());
-            state.tasks.insert(key, Task { served, interval, due: now, asked: now, busy: false, of_pods, slow: false });
+            state.tasks.insert(
+                key,
+                Task { served, interval, due: now, last_requested: now, busy: false, of_pods, slow: false },
+            );
             self.changed.notify_one();
         }
         if !std::mem::replace(&mut state.started, true) {
@@ -99,7 +105,7 @@ impl Scraper {
     }
 
     /// After a reload: sampling goes on for rules that keep their samples, whether or not a request comes soon.
-    pub(super) fn follow(&self, successor: impl Fn(&ActiveRule) -> Option<Arc<ActiveRule>>) {
+    pub(super) fn move_tasks(&self, successor: impl Fn(&ActiveRule) -> Option<Arc<ActiveRule>>) {
         let mut state = self.lock();
         let successors: Vec<_> = state
             .tasks
@@ -139,8 +145,8 @@ impl Scraper {
         let mut state = self.lock();
         let State { tasks, expiring, .. } = &mut *state;
         tasks.retain(|(rule, _), task| {
-            let stays =
-                task.busy || (task.served.strong_count() > 0 && now.saturating_duration_since(task.asked) < linger);
+            let stays = task.busy
+                || (task.served.strong_count() > 0 && now.saturating_duration_since(task.last_requested) < linger);
             if !stays
                 && let Some(kept) =
                     task.served.upgrade().and_then(|served| served.sampling.as_ref().map(Sampling::retention))
@@ -214,173 +220,5 @@ impl Scraper {
 impl fmt::Debug for Scraper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Scraper")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-    use crate::config::file;
-    use crate::config::limits::{Limits, SamplingLimits};
-    use crate::metrics::history::{Lookup, SampleBudget};
-    use crate::metrics::rules::{Entry, Rules};
-    use crate::telemetry::clock::Clock;
-    use crate::telemetry::counters::Counters;
-
-    const PATIENCE: Duration = Duration::from_secs(20);
-    const INTERVAL: Duration = Duration::from_millis(5);
-
-    fn shared(limits: Limits) -> Arc<Shared> {
-        Arc::new(Shared::new(limits, Clock::system(), Arc::default()))
-    }
-
-    fn served(shared: &Arc<Shared>) -> Arc<ActiveRule> {
-        let config = "sources: {app: {pods: {port: 1}}}\n\
-                      metrics: [{name: a, object: pods, source: app, value: 'sum(rate(a[1s]))'}]\n";
-        let config = file::load(config.as_bytes(), shared.limits()).config;
-        let rules = Rules::new(config, None, &Rules::default(), shared, &Arc::new(SampleBudget::new(1 << 20)));
-        let Entry::Rule(served, _) = rules.find("pods", "a") else { panic!("no rule") };
-        served
-    }
-
-    fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-        mutex.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn steady(shared: &Shared) -> Steady {
-        Steady::new(shared.clock().now())
-    }
-
-    fn selected(name: &str) -> SampledSelection {
-        SampledSelection {
-            namespace: Some("shop".to_owned()),
-            label_selector: String::new(),
-            name: Some(name.to_owned()),
-        }
-    }
-
-    #[test]
-    fn samples_while_requests_come_and_no_longer() {
-        let shared = shared(Limits {
-            sampling: SamplingLimits { linger: Duration::from_millis(50), ..SamplingLimits::default() },
-            ..Limits::default()
-        });
-        let (to, sampled) = mpsc::channel();
-        let sampler: Sampler = Arc::new(move |_, selected, _| _ = to.send(selected.clone()));
-        let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
-        let served = served(&shared);
-        for _ in 0..3 {
-            scraper.ask(&served, selected("web"), INTERVAL).unwrap();
-            assert_eq!(sampled.recv_timeout(PATIENCE).unwrap(), selected("web"));
-        }
-        // No request comes any more: the task ends, and with it the samples.
-        while !scraper.lock().tasks.is_empty() {
-            thread::yield_now();
-        }
-        sampled.try_iter().for_each(drop);
-        assert!(sampled.recv_timeout(4 * INTERVAL).is_err());
-        scraper.ask(&served, selected("web"), INTERVAL).unwrap();
-        assert!(sampled.recv_timeout(PATIENCE).is_ok(), "and begin again with the next request");
-        // A rule that is no longer served is not sampled either.
-        drop(served);
-        while !scraper.lock().tasks.is_empty() {
-            thread::yield_now();
-        }
-    }
-
-    #[test]
-    fn forgets_what_is_not_requested_any_more() {
-        let shared = shared(Limits {
-            sampling: SamplingLimits { linger: Duration::from_millis(50), ..SamplingLimits::default() },
-            ..Limits::default()
-        });
-        let (to, sampled) = mpsc::channel();
-        let when = steady(&shared);
-        let sampler: Sampler = Arc::new(move |served, selected, now| {
-            let sampling = served.sampling.as_ref().unwrap();
-            sampling.history.observe("shop/web", "1", when.at(now), std::iter::empty());
-            let _ = to.send(selected.clone());
-        });
-        let scraper = Scraper::new(shared.clone(), when, sampler);
-        let served = served(&shared);
-        scraper.ask(&served, selected("web"), INTERVAL).unwrap();
-        sampled.recv_timeout(PATIENCE).unwrap();
-        let history = &served.sampling.as_ref().unwrap().history;
-        assert_ne!(history.lookup("shop/web", "1"), Lookup::Nothing);
-        let began = Instant::now();
-        while history.lookup("shop/web", "1") != Lookup::Nothing {
-            assert!(began.elapsed() < PATIENCE, "what was sampled stays for good");
-            thread::yield_now();
-        }
-        assert!(scraper.lock().tasks.is_empty());
-    }
-
-    #[test]
-    fn what_is_slow_leaves_a_thread_to_others() {
-        let shared = shared(Limits::default());
-        let (to, sampled) = mpsc::channel();
-        let (open, gate) = mpsc::channel::<()>();
-        let (gate, known) = (Mutex::new(gate), Mutex::new(HashMap::new()));
-        let sampler: Sampler = Arc::new(move |_, selected, now| {
-            let name = selected.name.clone().unwrap_or_default();
-            let times = *lock(&known).entry(name.clone()).and_modify(|times| *times += 1).or_insert(1);
-            let _ = to.send((name.clone(), times));
-            match (name.as_str(), times) {
-                ("quick", _) => {}
-                (_, 1) => while now.elapsed() < INTERVAL {},
-                // For as long as the test takes.
-                _ => drop(lock(&gate).recv()),
-            }
-        });
-        let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
-        let served = served(&shared);
-        let ask = |name: &str| scraper.ask(&served, selected(name), INTERVAL).unwrap();
-        (0..10).for_each(|number| ask(&number.to_string()));
-        let most = shared.limits().sampling.threads - 2;
-        let stuck = |(_, times): &(String, i32)| *times == 2;
-        assert_eq!((0..).map_while(|_| sampled.recv_timeout(PATIENCE).ok()).filter(stuck).take(most).count(), most);
-        ask("quick");
-        let quick = |(name, _): &(String, i32)| name == "quick";
-        assert_eq!((0..).map_while(|_| sampled.recv_timeout(PATIENCE).ok()).filter(quick).take(3).count(), 3);
-        drop(open);
-    }
-
-    #[test]
-    fn has_room_for_so_many_selections() {
-        let shared = shared(Limits {
-            sampling: SamplingLimits { selections: 5, ..SamplingLimits::default() },
-            ..Limits::default()
-        });
-        let scraper = Scraper::new(shared.clone(), steady(&shared), Arc::new(|_, _, _| ()));
-        let served = served(&shared);
-        let ask = |namespace: &str, name| {
-            let selected = SampledSelection { namespace: Some(namespace.to_owned()), ..selected(name) };
-            scraper.ask(&served, selected, INTERVAL)
-        };
-        assert_eq!(
-            ["a", "b", "c", "a"].map(|name| ask("shop", name)),
-            [Ok(()), Ok(()), Err(Bound::OfNamespace(2)), Ok(())]
-        );
-        assert_eq!(["a", "b"].map(|name| ask("bank", name)), [Ok(()), Ok(())]);
-        assert_eq!(["a", "b"].map(|name| ask("park", name)), [Ok(()), Err(Bound::Selections(5))]);
-    }
-
-    #[test]
-    fn goes_on_after_a_bug() {
-        let counters = Arc::<Counters>::default();
-        let shared = Arc::new(Shared::new(Limits::default(), Clock::system(), counters.clone()));
-        let (to, sampled) = mpsc::channel();
-        let sampler: Sampler = Arc::new(move |_, _, _| {
-            let _ = to.send(());
-            panic!("as it should");
-        });
-        let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
-        let served = served(&shared);
-        scraper.ask(&served, selected("web"), INTERVAL).unwrap();
-        // More often than there are threads.
-        (0..5).for_each(|_| sampled.recv_timeout(PATIENCE).unwrap());
-        assert!(counters.panics.get() >= 4);
     }
 }

@@ -25,28 +25,28 @@ pub enum SkippedTarget {
 }
 
 /// Pods, each with its URL, or with the reason why it has none.
-type Each<'p, T> = Vec<(&'p Pod, T)>;
+type PerPod<'p, T> = Vec<(&'p Pod, T)>;
 
 /// Pods with the URLs of their pages, and the pods that are skipped.
 pub(super) fn pages<'p>(
     pods: impl IntoIterator<Item = &'p Pod>,
     of: &Pods,
-) -> (Each<'p, String>, Each<'p, SkippedTarget>) {
-    let (mut asked, mut skipped) = (Vec::new(), Vec::new());
+) -> (PerPod<'p, String>, PerPod<'p, SkippedTarget>) {
+    let (mut targets, mut skipped) = (Vec::new(), Vec::new());
     let mut taken: HashMap<String, usize> = HashMap::new();
     for pod in pods {
         match page(pod, of) {
             Ok(url) => {
                 *taken.entry(authority(&url).to_owned()).or_default() += 1;
-                asked.push((pod, url));
+                targets.push((pod, url));
             }
             Err(why) => skipped.push((pod, why)),
         }
     }
     let alone = |(_, url): &(&Pod, String)| taken.get(authority(url)) == Some(&1);
-    let (asked, same): (Each<'p, String>, Each<'p, String>) = asked.into_iter().partition(alone);
+    let (targets, same): (PerPod<'p, String>, PerPod<'p, String>) = targets.into_iter().partition(alone);
     skipped.extend(same.into_iter().map(|(pod, _)| (pod, SkippedTarget::SameAddress)));
-    (asked, skipped)
+    (targets, skipped)
 }
 
 /// The URL of a pod's page. Its fragment is the pod's incarnation: another pod may get the same address later.
@@ -162,8 +162,8 @@ mod tests {
             pod
         };
         let all = [named("a", "10.0.0.1"), named("b", "10.0.0.2"), named("c", "10.0.0.1")];
-        let (asked, skipped) = pages(&all, &pods(PodPort::Number(9)));
-        assert_eq!(asked.iter().map(|(pod, _)| &*pod.metadata.name).collect::<Vec<_>>(), ["b"]);
+        let (targets, skipped) = pages(&all, &pods(PodPort::Number(9)));
+        assert_eq!(targets.iter().map(|(pod, _)| &*pod.metadata.name).collect::<Vec<_>>(), ["b"]);
         assert_eq!(
             skipped.iter().map(|(pod, why)| (&*pod.metadata.name, *why)).collect::<Vec<_>>(),
             [("a", SkippedTarget::SameAddress), ("c", SkippedTarget::SameAddress)]

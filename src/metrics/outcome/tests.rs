@@ -109,13 +109,13 @@ fn nothing_left_tells_a_fault_before_an_absence_and_always_the_same() {
     let (stale, several, nan) =
         (Missing(MissingReason::Stale), Refuse(RefusalReason::Several), Refuse(RefusalReason::Nan));
     let none = Missing(MissingReason::NoSeries);
-    for (left_out, told) in [
+    for (left_out, message) in [
         (vec![stale.clone()], stale.clone()),
         (vec![stale.clone(), none.clone()], none),
         (vec![stale.clone(), nan.clone(), several.clone()], several.clone()),
         (vec![several.clone(), stale, nan], several),
     ] {
-        assert_eq!(nothing_left(left_out), Some(told));
+        assert_eq!(nothing_left(left_out), Some(message));
     }
 }
 

@@ -81,7 +81,7 @@ impl Acceptor {
     }
 
     /// Sets the handles of all acceptors, this one among them.
-    pub(super) fn meet(&mut self, acceptors: Vec<Arc<AcceptorHandle>>) {
+    pub(super) fn set_peers(&mut self, acceptors: Vec<Arc<AcceptorHandle>>) {
         self.acceptors = acceptors;
     }
 
@@ -97,7 +97,7 @@ impl Acceptor {
             for Ready { token, .. } in &ready {
                 match *token {
                     LISTENER => _ = self.accept(now)?,
-                    id => self.go_on(id, now),
+                    id => self.continue_handshake(id, now),
                 }
             }
             for _ in 0..self.own.evictions.swap(0, Ordering::Relaxed) {
@@ -200,7 +200,7 @@ impl Acceptor {
         self.own.handshakes.store(self.handshakes.len(), Ordering::Relaxed);
     }
 
-    fn go_on(&mut self, id: u64, now: Instant) {
+    fn continue_handshake(&mut self, id: u64, now: Instant) {
         let Some(connection) = self.handshakes.get_mut(&id) else { return };
         match connection.handshake(now) {
             Handshake::Park(interest) => {
@@ -210,12 +210,12 @@ impl Acceptor {
                 }
             }
             Handshake::Failed(why) => self.end(id, why),
-            Handshake::Done => self.hand_on(id),
+            Handshake::Done => self.dispatch(id),
         }
     }
 
     /// Classifies the client, and passes the connection to the worker with the fewest.
-    fn hand_on(&mut self, id: u64) {
+    fn dispatch(&mut self, id: u64) {
         let Some(mut connection) = self.handshakes.remove(&id) else { return };
         let counters = &self.shared.counters().connections;
         if connection.is_unproven() {

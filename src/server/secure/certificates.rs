@@ -44,7 +44,7 @@ pub(crate) struct Follower {
 #[derive(Debug)]
 struct Failing {
     error: CertificateError,
-    told: bool,
+    reported: bool,
 }
 
 impl Certificate {
@@ -112,10 +112,10 @@ impl Follower {
             }
             Err(error) => match &mut self.failing {
                 Some(failing) if failing.error == error => {
-                    (!std::mem::replace(&mut failing.told, true)).then_some(Err(error))
+                    (!std::mem::replace(&mut failing.reported, true)).then_some(Err(error))
                 }
                 failing => {
-                    *failing = Some(Failing { error, told: false });
+                    *failing = Some(Failing { error, reported: false });
                     None
                 }
             },

@@ -31,7 +31,7 @@ struct UnderWay {
     /// Whether the connection stays open.
     keep_alive: bool,
     /// An HTTP/1.0 client needs a header that says so.
-    told: bool,
+    is_explicit: bool,
     /// Whether the reply goes without its body, as to HEAD.
     bodiless: bool,
 }
@@ -75,7 +75,7 @@ impl H1Connection {
                 Next::Request
             }
             Err(error) => {
-                self.under_way = Some(UnderWay { length: 0, keep_alive: false, told: false, bodiless: false });
+                self.under_way = Some(UnderWay { length: 0, keep_alive: false, is_explicit: false, bodiless: false });
                 Next::Refused(error)
             }
         }
@@ -94,7 +94,7 @@ impl H1Connection {
 
     /// Answers the request that is under way; afterwards the connection ends if `close`.
     pub(super) fn reply(&mut self, reply: &Reply, close: bool, unix_millis: i64) {
-        let Some(UnderWay { length, keep_alive, told, bodiless }) = self.under_way.take() else { return };
+        let Some(UnderWay { length, keep_alive, is_explicit, bodiless }) = self.under_way.take() else { return };
         self.last = close || !keep_alive;
         if self.last {
             // Whatever follows is not for us any more.
@@ -103,7 +103,7 @@ impl H1Connection {
             self.input.drain(..length);
         }
         self.seen = 0;
-        let connection = match (self.last, told) {
+        let connection = match (self.last, is_explicit) {
             (true, _) => "Connection: close\r\n",
             (false, true) => "Connection: keep-alive\r\n",
             (false, false) => "",
@@ -139,7 +139,7 @@ impl UnderWay {
         Self {
             length: head.length,
             keep_alive: head.keep_alive,
-            told: head.minor == 0,
+            is_explicit: head.minor == 0,
             bodiless: head.method == "HEAD",
         }
     }

@@ -87,7 +87,7 @@ impl Secure {
             acceptors.push(acceptor);
         }
         for (number, mut acceptor) in acceptors.into_iter().enumerate() {
-            acceptor.meet(secure.acceptors.clone());
+            acceptor.set_peers(secure.acceptors.clone());
             let shared = secure.shared.clone();
             secure.spawn(&format!("handshake-{number}"), limits.workers.fast + number, &on_failure, move |beat| {
                 let ended = acceptor.run(beat);
@@ -109,9 +109,9 @@ impl Secure {
         let name_of = name.to_owned();
         self.threads.push(spawn(name, move || {
             // However it ends, by a bug as well: a worker that is missing must not go unnoticed.
-            let told = ExitGuard { name: name_of, shared: shared.clone(), on_failure };
+            let guard = ExitGuard { name: name_of, shared: shared.clone(), on_failure };
             if let Err(failure) = work(&|now| shared.beat(number, now)) {
-                error!("{} stopped: {failure}", told.name);
+                error!("{} stopped: {failure}", guard.name);
             }
         })?);
         Ok(())

@@ -1,0 +1,177 @@
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::mpsc;
+
+use super::*;
+use crate::config::file;
+use crate::config::limits::{Limits, SamplingLimits};
+use crate::metrics::history::{Lookup, SampleBudget};
+use crate::metrics::rules::{Entry, Rules};
+use crate::telemetry::clock::{Clock, Now};
+use crate::telemetry::counters::Counters;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+const INTERVAL: Duration = Duration::from_millis(5);
+/// Longer than a busy machine keeps a thread waiting, as a task that nobody samples within it ends.
+const LINGER: Duration = Duration::from_secs(1);
+
+fn shared(limits: Limits) -> Arc<Shared> {
+    Arc::new(Shared::new(limits, Clock::system(), Arc::default()))
+}
+
+fn served(shared: &Arc<Shared>) -> Arc<ActiveRule> {
+    let config = "sources: {app: {pods: {port: 1}}}\n\
+                  metrics: [{name: a, object: pods, source: app, value: 'sum(rate(a[1s]))'}]\n";
+    let config = file::load(config.as_bytes(), shared.limits()).config;
+    let rules = Rules::new(config, None, &Rules::default(), shared, &Arc::new(SampleBudget::new(1 << 20)));
+    let Entry::Rule(served, _) = rules.find("pods", "a") else { panic!("no rule") };
+    served
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn steady(shared: &Shared) -> Steady {
+    Steady::new(shared.clock().now())
+}
+
+fn selected(name: &str) -> SampledSelection {
+    SampledSelection { namespace: Some("shop".to_owned()), label_selector: String::new(), name: Some(name.to_owned()) }
+}
+
+#[test]
+fn samples_while_requests_come_and_no_longer() {
+    let shared = shared(Limits {
+        sampling: SamplingLimits { linger: LINGER, ..SamplingLimits::default() },
+        ..Limits::default()
+    });
+    let (to, sampled) = mpsc::channel();
+    let sampler: Sampler = Arc::new(move |_, selected, _| _ = to.send(selected.clone()));
+    let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
+    let served = served(&shared);
+    for _ in 0..3 {
+        scraper.ask(&served, selected("web"), INTERVAL).unwrap();
+        assert_eq!(sampled.recv_timeout(PATIENCE).unwrap(), selected("web"));
+    }
+    // No request comes any more: the task ends, and with it the samples.
+    while !scraper.lock().tasks.is_empty() {
+        thread::yield_now();
+    }
+    sampled.try_iter().for_each(drop);
+    assert!(sampled.recv_timeout(4 * INTERVAL).is_err());
+    scraper.ask(&served, selected("web"), INTERVAL).unwrap();
+    assert!(sampled.recv_timeout(PATIENCE).is_ok(), "and begin again with the next request");
+    // A rule that is no longer served is not sampled either.
+    drop(served);
+    while !scraper.lock().tasks.is_empty() {
+        thread::yield_now();
+    }
+}
+
+#[test]
+fn forgets_what_is_not_requested_any_more() {
+    let shared = shared(Limits {
+        sampling: SamplingLimits { linger: LINGER, ..SamplingLimits::default() },
+        ..Limits::default()
+    });
+    let (to, sampled) = mpsc::channel();
+    let when = steady(&shared);
+    let sampler: Sampler = Arc::new(move |served, selected, now| {
+        let sampling = served.sampling.as_ref().unwrap();
+        sampling.history.observe("shop/web", "1", when.at(now), std::iter::empty());
+        let _ = to.send(selected.clone());
+    });
+    let scraper = Scraper::new(shared.clone(), when, sampler);
+    let served = served(&shared);
+    scraper.ask(&served, selected("web"), INTERVAL).unwrap();
+    sampled.recv_timeout(PATIENCE).unwrap();
+    let history = &served.sampling.as_ref().unwrap().history;
+    assert_ne!(history.lookup("shop/web", "1"), Lookup::Nothing);
+    let began = Instant::now();
+    while history.lookup("shop/web", "1") != Lookup::Nothing {
+        assert!(began.elapsed() < PATIENCE, "what was sampled stays for good");
+        thread::yield_now();
+    }
+    assert!(scraper.lock().tasks.is_empty());
+}
+
+/// On a clock that only the test moves: what is slow moves it, what is quick does not.
+#[test]
+fn what_is_slow_leaves_a_thread_to_others() {
+    let (start, passed) = (Clock::system().now(), Arc::new(AtomicU32::new(0)));
+    let clock = {
+        let passed = passed.clone();
+        Clock::told_by(move || Now { monotonic: start.monotonic + INTERVAL * passed.load(Relaxed), ..start })
+    };
+    let shared = Arc::new(Shared::new(Limits::default(), clock, Arc::default()));
+    let (to, sampled) = mpsc::channel();
+    let (open, gate) = mpsc::channel::<()>();
+    let (gate, known) = (Mutex::new(gate), Mutex::new(HashMap::new()));
+    let sampler: Sampler = {
+        let passed = passed.clone();
+        Arc::new(move |_, selected, _| {
+            let name = selected.name.clone().unwrap_or_default();
+            let times = *lock(&known).entry(name.clone()).and_modify(|times| *times += 1).or_insert(1);
+            let _ = to.send((name.clone(), times));
+            match (name.as_str(), times) {
+                ("quick", _) => {}
+                (_, 1) => _ = passed.fetch_add(1, Relaxed),
+                // For as long as the test takes.
+                _ => drop(lock(&gate).recv()),
+            }
+        })
+    };
+    let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
+    let served = served(&shared);
+    let ask = |name: &str| scraper.ask(&served, selected(name), INTERVAL).unwrap();
+    (0..10).for_each(|number| ask(&number.to_string()));
+    let most = shared.limits().sampling.threads - 2;
+    let stuck = |(_, times): &(String, i32)| *times == 2;
+    assert_eq!((0..).map_while(|_| sampled.recv_timeout(PATIENCE).ok()).filter(stuck).take(most).count(), most);
+    ask("quick");
+    for times in 1..=3 {
+        let found = (0..).map_while(|_| sampled.recv_timeout(PATIENCE).ok()).find(|(name, _)| name == "quick");
+        assert_eq!(found, Some(("quick".to_owned(), times)));
+        let is_quick = |selection: &SampledSelection| selection.name.as_deref() == Some("quick");
+        while scraper.lock().tasks.iter().any(|((_, selection), task)| is_quick(selection) && task.busy) {
+            thread::yield_now();
+        }
+        passed.fetch_add(1, Relaxed);
+    }
+    drop(open);
+}
+
+#[test]
+fn has_room_for_so_many_selections() {
+    let shared =
+        shared(Limits { sampling: SamplingLimits { selections: 5, ..SamplingLimits::default() }, ..Limits::default() });
+    let scraper = Scraper::new(shared.clone(), steady(&shared), Arc::new(|_, _, _| ()));
+    let served = served(&shared);
+    let ask = |namespace: &str, name| {
+        let selected = SampledSelection { namespace: Some(namespace.to_owned()), ..selected(name) };
+        scraper.ask(&served, selected, INTERVAL)
+    };
+    assert_eq!(
+        ["a", "b", "c", "a"].map(|name| ask("shop", name)),
+        [Ok(()), Ok(()), Err(Bound::OfNamespace(2)), Ok(())]
+    );
+    assert_eq!(["a", "b"].map(|name| ask("bank", name)), [Ok(()), Ok(())]);
+    assert_eq!(["a", "b"].map(|name| ask("park", name)), [Ok(()), Err(Bound::Selections(5))]);
+}
+
+#[test]
+fn goes_on_after_a_bug() {
+    let counters = Arc::<Counters>::default();
+    let shared = Arc::new(Shared::new(Limits::default(), Clock::system(), counters.clone()));
+    let (to, sampled) = mpsc::channel();
+    let sampler: Sampler = Arc::new(move |_, _, _| {
+        let _ = to.send(());
+        panic!("as it should");
+    });
+    let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
+    let served = served(&shared);
+    scraper.ask(&served, selected("web"), INTERVAL).unwrap();
+    // More often than there are threads.
+    (0..5).for_each(|_| sampled.recv_timeout(PATIENCE).unwrap());
+    assert!(counters.panics.get() >= 4);
+}
