@@ -192,8 +192,8 @@ fn a_queued_request_reviews_within_the_rest_of_its_time() {
         }
     };
     std::thread::scope(|scope| {
-        let hurried = scope.spawn(|| ask(Duration::from_secs(4), Duration::from_millis(300)));
-        while kubernetes.calls(TOKENS).is_empty() {
+        let hurried = scope.spawn(|| ask(Duration::from_secs(4), Duration::from_secs(1)));
+        while kubernetes.calls(TOKENS).is_empty() && !hurried.is_finished() {
             std::thread::yield_now();
         }
         let patient = scope.spawn(|| ask(Duration::ZERO, PATIENCE));
