@@ -11,7 +11,7 @@ use crate::telemetry::counters::Counters;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const INTERVAL: Duration = Duration::from_millis(5);
-/// Longer than a busy machine keeps a thread waiting, as a task that nobody samples within it ends.
+/// Longer than a busy machine keeps a thread waiting, as a task that is not sampled within it ends.
 const LINGER: Duration = Duration::from_secs(1);
 
 fn shared(limits: Limits) -> Arc<Shared> {

@@ -16,6 +16,7 @@ use serde_json::Value;
 use serde_json_path::JsonPath;
 
 use super::escape::Escaped;
+use segments::Quotes;
 
 pub(crate) use page::{JsonPageError, PageLimits, parse_page};
 
@@ -219,20 +220,16 @@ fn aggregated(text: &str) -> Option<(JsonAggregation, usize)> {
 
 /// Counts what makes a path expensive, and sees that quotes are closed; says where something is wrong.
 fn affordable(path: &str) -> Result<(), (usize, String)> {
-    let (mut descendants, mut commas, mut nesting, mut quote, mut escaped) = (0, 0, 0_usize, None, false);
-    let mut before = b' ';
+    let (mut descendants, mut commas, mut nesting) = (0, 0, 0_usize);
+    let (mut before, mut quotes) = (b' ', Quotes::default());
     for (at, byte) in path.bytes().enumerate() {
-        match (quote, byte) {
-            (Some(_), _) if escaped => escaped = false,
-            (Some(_), b'\\') => escaped = true,
-            (Some(open), _) if byte == open => quote = None,
-            (Some(_), _) => {}
-            (None, b'\'' | b'"') => quote = Some(byte),
-            (None, b'.') if before == b'.' => descendants += 1,
-            (None, b',') => commas += 1,
-            (None, b'[' | b'(') => nesting += 1,
-            (None, b']' | b')') => nesting = nesting.saturating_sub(1),
-            (None, _) => {}
+        match byte {
+            _ if quotes.holds(byte) => {}
+            b'.' if before == b'.' => descendants += 1,
+            b',' => commas += 1,
+            b'[' | b'(' => nesting += 1,
+            b']' | b')' => nesting = nesting.saturating_sub(1),
+            _ => {}
         }
         before = byte;
         for (found, most, what) in
@@ -244,7 +241,7 @@ fn affordable(path: &str) -> Result<(), (usize, String)> {
         }
     }
     // The library would panic on an escape that ends with the text.
-    if quote.is_some() { Err((path.len(), "expected a closing quote, found the end".to_owned())) } else { Ok(()) }
+    if quotes.is_open() { Err((path.len(), "expected a closing quote, found the end".to_owned())) } else { Ok(()) }
 }
 
 /// The number that a value is; `from_text` reads those written as strings (a decimal number, a quantity).

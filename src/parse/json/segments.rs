@@ -65,21 +65,43 @@ pub(crate) fn from_dots(text: &str) -> Option<String> {
     Some(path).filter(|path| JsonPath::parse(path).is_ok())
 }
 
+/// The string literals of a path (RFC 9535 §2.3.1.1), as it is read byte by byte.
+#[derive(Default)]
+pub(super) struct Quotes {
+    open: Option<u8>,
+    escaped: bool,
+}
+
+impl Quotes {
+    /// Whether the next byte belongs to a string literal; its quotes do.
+    pub(super) fn holds(&mut self, byte: u8) -> bool {
+        match (self.open, byte) {
+            (Some(_), _) if self.escaped => self.escaped = false,
+            (Some(_), b'\\') => self.escaped = true,
+            (Some(open), _) if byte == open => self.open = None,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => self.open = Some(byte),
+            (None, _) => return false,
+        }
+        true
+    }
+
+    /// Whether a literal has no end so far.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+}
+
 /// What is between the brackets that a text starts with, and where they end; `None` for a union or without an end.
 fn brackets(text: &str) -> Option<(&str, usize)> {
-    let (mut depth, mut quote, mut escaped) = (0, None, false);
-    let mut union = false;
+    let (mut depth, mut union, mut quotes) = (0, false, Quotes::default());
     for (at, byte) in text.bytes().enumerate() {
-        match (quote, byte) {
-            (Some(_), _) if escaped => escaped = false,
-            (Some(_), b'\\') => escaped = true,
-            (Some(open), _) if byte == open => quote = None,
-            (Some(_), _) => {}
-            (None, b'\'' | b'"') => quote = Some(byte),
-            (None, b'[' | b'(') => depth += 1,
-            (None, b']' | b')') => depth -= 1,
-            (None, b',') => union |= depth == 1,
-            (None, _) => {}
+        match byte {
+            _ if quotes.holds(byte) => {}
+            b'[' | b'(' => depth += 1,
+            b']' | b')' => depth -= 1,
+            b',' => union |= depth == 1,
+            _ => {}
         }
         if depth == 0 {
             return text.get(1..at).filter(|_| !union).map(|inside| (inside, at + 1));
