@@ -1,5 +1,6 @@
 //! A fetched page, reduced while it streams in to what rules want of it.
 
+mod json;
 mod text;
 
 use std::borrow::Cow;
@@ -10,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::config::limits::Limits;
 use crate::config::model::{Format, Identity, Rule, Value};
 use crate::parse::exposition::{self, Kind, Labels, PageError, Sample};
-use crate::parse::json::{self, JsonExpr, JsonPageError, Path};
+use crate::parse::json::{JsonExpr, JsonPageError, Path};
 use crate::parse::quantity;
 use crate::promql::VectorSelector;
 
@@ -210,7 +211,7 @@ impl Page {
         match format {
             Some(Format::Prometheus) => text::read(body, &[], Format::Prometheus, wants, at, limits),
             Some(Format::OpenMetrics) => text::read(body, &[], Format::OpenMetrics, wants, at, limits),
-            Some(Format::Json) => json_page(body.reader, wants, at, limits),
+            Some(Format::Json) => json::read(body.reader, wants, at, limits),
             Some(Format::Number) => number(&head(body.reader)?, wants, at),
             None => {
                 let head = head(body.reader)?;
@@ -342,52 +343,6 @@ fn number(head: &[u8], wants: &[Want], at: i64) -> Result<Page, BodyError> {
 /// for.
 fn textual(text: &str) -> Option<f64> {
     quantity::parse(text).ok().or_else(|| exposition::value(text))
-}
-
-fn json_page(body: &mut dyn Read, wants: &[Want], at: i64, limits: &Limits) -> Result<Page, BodyError> {
-    let mut bytes = Vec::new();
-    body.take(limits.page.json as u64 + 1).read_to_end(&mut bytes).map_err(BodyError::Io)?;
-    if bytes.len() > limits.page.json {
-        return Err(BodyError::TooLarge(limits.page.json as u64));
-    }
-    let shape = json::PageLimits { depth: limits.expression.depth, values: limits.page.json_values };
-    let page = json::parse_page(&bytes, &shape).map_err(BodyError::Json)?;
-    let found = |query: &Query| match query {
-        Query::Json { value, items } => json_items(&page, value, items.as_deref(), limits),
-        Query::Named { name, .. } => json_items(&page, &Path::member(name), None, limits),
-        Query::Number => match json::number(&page, textual) {
-            Ok(value) => Found::Number(value),
-            Err(_) => Found::Refused(Refusal::WrongFormat("one number", Format::Json)),
-        },
-        Query::Series(_) => Found::Refused(Refusal::WrongFormat("series", Format::Json)),
-    };
-    let found = wants.iter().map(|want| (want.id, found(&want.query))).collect();
-    Ok(Page { at, taken: None, bytes: bytes.len() as u64, samples: 1, format: Format::Json, series: Vec::new(), found })
-}
-
-fn json_items(page: &serde_json::Value, value: &Path, items: Option<&Items>, limits: &Limits) -> Found {
-    let max = limits.page.kept_series;
-    let Ok(list) = items.map_or(Ok(vec![page]), |items| items.items.query(page, max)) else {
-        return Found::Refused(Refusal::TooMany(max));
-    };
-    let mut found = Vec::with_capacity(list.len());
-    let mut left = max;
-    for item in list {
-        let Ok(values) = value.query(item, left) else { return Found::Refused(Refusal::TooMany(max)) };
-        left -= values.len().min(left);
-        let text = |path: &Path| match path.query(item, 1).as_deref() {
-            Ok([serde_json::Value::String(text)]) => Some(text.clone()),
-            _ => None,
-        };
-        let is_empty = values.is_empty() && value.selects_from_empty(item);
-        found.push(JsonItem {
-            is_empty,
-            namespace: items.and_then(|items| items.namespace_from.as_ref()).and_then(text),
-            name: items.map(|items| &items.name_from).and_then(text),
-            values: values.into_iter().map(|value| json::number(value, textual).map_err(|error| error.found)).collect(),
-        });
-    }
-    Found::Json(found)
 }
 
 impl fmt::Display for Refusal {
