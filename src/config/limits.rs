@@ -123,9 +123,10 @@ limits! {
     PageLimits {
         /// A text page. 16 MiB: the largest exporters serve a few.
         bytes: u64 = 16 * MIB as u64,
-        /// A line. 64 KiB: the only part of a text page that is held whole.
-        line: usize = 64 * KIB,
-        /// Labels of one series. 64, twice what exporters are known to use.
+        /// A line that a rule reads, the only part of a text page that is held whole. 256 KiB: some labels hold a whole
+        /// SQL statement. Longer lines of other metrics are skipped.
+        line: usize = 256 * KIB,
+        /// Labels of a series that a rule keeps. 64, twice what exporters are known to use.
         labels: usize = 64,
         /// A JSON page. 1 MiB: it is held whole, unlike text.
         json: usize = MIB,

@@ -142,8 +142,9 @@ impl Describes for Sampled<'_> {
         self.stored.series.labels.get(key).map(Cow::Borrowed)
     }
 
-    fn labels(&self) -> Vec<&str> {
-        self.stored.series.labels.iter().map(|(name, _)| name).filter(|name| *name != NAME_LABEL).collect()
+    fn labels(&self) -> Vec<Cow<'_, str>> {
+        let names = self.stored.series.labels.iter().map(|(name, _)| name);
+        names.filter(|name| *name != NAME_LABEL).map(Cow::Borrowed).collect()
     }
 }
 

@@ -53,7 +53,7 @@ fn is_plain(expr: &Expr) -> bool {
 }
 
 fn labels(series: &PageSeries) -> Labels {
-    let name = std::iter::once((NAME_LABEL, Cow::Borrowed(series.name())));
+    let name = std::iter::once((Cow::Borrowed(NAME_LABEL), Cow::Borrowed(series.name())));
     Labels::new(name.chain(series.labels().iter()))
 }
 

@@ -96,7 +96,7 @@ impl Round<'_> {
             // How long before its page. A sample from the far future is dropped: it would hide all later ones.
             let age = series.timestamp().map_or(0, |at| page.at.saturating_sub(at));
             let sample = Sample { at: taken.saturating_sub(age), value: series.value() };
-            let name = std::iter::once((NAME_LABEL, Cow::Borrowed(series.name())));
+            let name = std::iter::once((Cow::Borrowed(NAME_LABEL), Cow::Borrowed(series.name())));
             (age >= -most).then(|| (Labels::new(name.chain(series.labels().iter())), sample))
         });
         self.sampling.history.observe(object, incarnation, taken, samples);

@@ -58,7 +58,7 @@ pub(super) trait Describes {
     }
 
     /// The names of all its labels.
-    fn labels(&self) -> Vec<&str> {
+    fn labels(&self) -> Vec<Cow<'_, str>> {
         Vec::new()
     }
 
@@ -153,7 +153,7 @@ impl<'a> Naming<'a> {
 pub(super) fn unknown_key<'s, T: Describes>(selector: &'s Selector, members: &[&T]) -> Option<(&'s str, Vec<String>)> {
     let mut keys = selector.requirements().iter().map(Requirement::key);
     let unknown = keys.find(|key| members.iter().all(|member| label_of(*member, key).is_none()))?;
-    let mut seen: Vec<String> = members.iter().flat_map(|member| member.labels()).map(str::to_owned).collect();
+    let mut seen: Vec<String> = members.iter().flat_map(|member| member.labels()).map(Cow::into_owned).collect();
     seen.sort_unstable();
     seen.dedup();
     Some((unknown, seen))
@@ -162,7 +162,7 @@ pub(super) fn unknown_key<'s, T: Describes>(selector: &'s Selector, members: &[&
 /// Labels that name objects of any built-in kind: a series that carries one does not describe its whole namespace.
 pub(super) fn names_an_object(series: &Series) -> bool {
     series.labels().iter().any(|(label, _)| {
-        let label = label.strip_prefix("exported_").unwrap_or(label);
+        let label = label.strip_prefix("exported_").unwrap_or(&label);
         label != "namespace" && kinds::all().any(|kind| kind.label() == Some(label))
     })
 }
@@ -208,7 +208,7 @@ impl Describes for Series {
         Self::label(self, key)
     }
 
-    fn labels(&self) -> Vec<&str> {
+    fn labels(&self) -> Vec<Cow<'_, str>> {
         Self::labels(self).iter().map(|(name, _)| name).collect()
     }
 }

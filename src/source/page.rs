@@ -113,6 +113,10 @@ pub enum Refusal {
     TooMany(usize),
     /// More bytes of labels than are kept of one page.
     TooLarge(usize),
+    /// A line of more bytes than are read, of a metric that the rule may want.
+    LineTooLong(usize),
+    /// A series with more labels than are kept.
+    TooManyLabels(usize),
     /// One series stands on the page twice.
     Duplicate,
     /// The page is not what the rule can read: what it wants, what the page is.
@@ -350,6 +354,8 @@ impl fmt::Display for Refusal {
         match self {
             Self::TooMany(max) => write!(f, "more than {max} series or values match; add a label matcher"),
             Self::TooLarge(max) => write!(f, "the matching series take more than {max} bytes; add a label matcher"),
+            Self::LineTooLong(max) => write!(f, "a series takes a line of more than {max} bytes"),
+            Self::TooManyLabels(max) => write!(f, "a series has more than {max} labels"),
             Self::Duplicate => f.write_str("one series stands on its page twice"),
             // The page alone says so: a source with `format: number` has no rules for series.
             Self::WrongFormat("series", Format::Number) => f.write_str(

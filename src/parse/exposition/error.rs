@@ -34,13 +34,12 @@ pub enum PageErrorKind {
     },
     /// The line ends with a carriage return.
     CarriageReturn,
-    /// A line is longer than [`ExpositionLimits::line`](super::ExpositionLimits::line).
+    /// A line is longer than [`ExpositionLimits::line`](super::ExpositionLimits::line), and its metric's name is not at
+    /// its beginning.
     LineTooLong {
         /// That limit, in bytes.
         limit: usize,
     },
-    /// A series has more labels than [`ExpositionLimits::labels`](super::ExpositionLimits::labels).
-    TooManyLabels { limit: usize },
     /// A page of Prometheus text does not end with a line feed: its last number may have lost digits.
     CutOff,
     /// A page of OpenMetrics ends without `# EOF`.
@@ -56,8 +55,9 @@ impl PageErrorKind {
         match self {
             Self::Syntax { expected, .. } => format!("expected {expected}"),
             Self::CarriageReturn => CARRIAGE_RETURN.to_owned(),
-            Self::LineTooLong { limit } => format!("expected lines of at most {limit} bytes, found a longer one"),
-            Self::TooManyLabels { limit } => format!("expected at most {limit} labels, found more"),
+            Self::LineTooLong { limit } => {
+                format!("expected a metric name, found a line of more than {limit} bytes without one")
+            }
             Self::CutOff => "expected a line feed at the end, found that the last line is cut off".to_owned(),
             Self::MissingEof => MISSING_EOF.to_owned(),
             Self::AfterEof => "expected nothing after \"# EOF\", found more of the page".to_owned(),
@@ -77,10 +77,7 @@ impl fmt::Display for PageError {
                 write!(f, "expected {expected}, found {}", Escaped::new(found))
             }
             PageErrorKind::CarriageReturn => f.write_str(CARRIAGE_RETURN),
-            PageErrorKind::LineTooLong { limit } => {
-                write!(f, "expected a line of at most {limit} bytes, found a longer one")
-            }
-            PageErrorKind::TooManyLabels { limit } => write!(f, "expected at most {limit} labels, found more"),
+            PageErrorKind::LineTooLong { .. } => f.write_str(&kind.cause()),
             PageErrorKind::CutOff => {
                 write!(f, "expected a line feed, found that the page ends in the middle of line {line}")
             }
@@ -97,36 +94,21 @@ impl std::error::Error for PageError {}
 pub(super) struct Fault {
     /// Bytes of the line that were left where the fault was found.
     left: usize,
-    what: What,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
-    Expected(&'static str),
-    TooManyLabels(usize),
+    expected: &'static str,
 }
 
 impl Fault {
     /// `rest`, the end of the line, does not begin with what was expected.
     #[cold]
     pub(super) fn expected(expected: &'static str, rest: &str) -> Self {
-        Self { left: rest.len(), what: What::Expected(expected) }
-    }
-
-    /// `rest`, the end of the line, begins with one label too many.
-    #[cold]
-    pub(super) fn too_many_labels(limit: usize, rest: &str) -> Self {
-        Self { left: rest.len(), what: What::TooManyLabels(limit) }
+        Self { left: rest.len(), expected }
     }
 
     /// Places the fault in its page.
     #[cold]
     pub(super) fn at(self, line: &[u8], number: u64) -> PageError {
         let offset = line.len().saturating_sub(self.left);
-        let kind = match self.what {
-            What::Expected(expected) => syntax(expected, line.get(offset..).unwrap_or_default()),
-            What::TooManyLabels(limit) => PageErrorKind::TooManyLabels { limit },
-        };
+        let kind = syntax(self.expected, line.get(offset..).unwrap_or_default());
         PageError { line: number, column: offset as u64 + 1, kind }
     }
 }

@@ -51,6 +51,11 @@ impl Family {
         self.kind = kind;
     }
 
+    /// The type declared last, whether or not a series belongs to its family.
+    pub(super) fn declared(&self) -> Kind {
+        self.kind
+    }
+
     /// The type of a series with this name.
     pub(super) fn kind_of(&self, series: &str) -> Kind {
         match series.strip_prefix(self.name.as_str()) {

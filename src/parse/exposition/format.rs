@@ -12,8 +12,6 @@ pub enum Format {
 /// Caps on what a page may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpositionLimits {
-    /// Bytes of one line, its line feed not counted.
+    /// Bytes of one line that is read, its line feed not counted; of a longer one no more than the metric's name is.
     pub line: usize,
-    /// Labels of one series, and of an exemplar.
-    pub labels: usize,
 }

@@ -1,15 +1,18 @@
 //! Lines that begin with `#`: comments, metadata of a family, and the end of an OpenMetrics page.
 
+use std::borrow::Cow;
+
 use super::error::Fault;
 use super::family::Kind;
 use super::format::Format;
+use super::labels::{quoted_name, unescape};
 use super::scan;
 
 /// What such a line means to the lines after it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Metadata<'a> {
     /// A family's type.
-    Type { name: &'a str, kind: Kind },
+    Type { name: Cow<'a, str>, kind: Kind },
     /// `# EOF`
     End,
     /// A comment, a help text or a unit: checked, of no consequence.
@@ -30,13 +33,13 @@ fn prometheus(text: &str) -> Result<Metadata<'_>, Fault> {
     // As in Prometheus, HELP and TYPE are words only with a blank on both sides; all else is a comment.
     let word = |keyword| text.strip_prefix('#').and_then(after_blanks)?.strip_prefix(keyword).and_then(after_blanks);
     if let Some(rest) = word("HELP") {
-        scan::metric_name(rest).ok_or_else(|| Fault::expected("a metric name after HELP", rest))?;
+        metric_name(rest, "a metric name after HELP")?;
         return Ok(Metadata::Nothing);
     }
     let Some(rest) = word("TYPE") else {
         return Ok(Metadata::Nothing);
     };
-    let (name, rest) = scan::metric_name(rest).ok_or_else(|| Fault::expected("a metric name after TYPE", rest))?;
+    let (name, rest) = metric_name(rest, "a metric name after TYPE")?;
     let rest = after_blanks(rest).ok_or_else(|| Fault::expected("a space and a type after the metric name", rest))?;
     let kind = match rest.trim_end_matches([' ', '\t']) {
         "counter" => Kind::Counter,
@@ -79,9 +82,17 @@ fn openmetrics(text: &str) -> Result<Metadata<'_>, Fault> {
     Err(Fault::expected("\"# TYPE \", \"# HELP \", \"# UNIT \" or \"# EOF\"", text))
 }
 
+/// Reads a metric name, in quotes or without.
+fn metric_name<'a>(text: &'a str, expected: &'static str) -> Result<(Cow<'a, str>, &'a str), Fault> {
+    match scan::metric_name(text) {
+        Some((name, rest)) => Ok((Cow::Borrowed(name), rest)),
+        None => quoted_name(text, expected).map(|(name, rest)| (unescape(name), rest)),
+    }
+}
+
 /// Reads a metric name and the space after it.
-fn named<'a>(text: &'a str, expected: &'static str) -> Result<(&'a str, &'a str), Fault> {
-    let (name, rest) = scan::metric_name(text).ok_or_else(|| Fault::expected(expected, text))?;
+fn named<'a>(text: &'a str, expected: &'static str) -> Result<(Cow<'a, str>, &'a str), Fault> {
+    let (name, rest) = metric_name(text, expected)?;
     let rest = rest.strip_prefix(' ').ok_or_else(|| Fault::expected("a space after the metric name", rest))?;
     Ok((name, rest))
 }

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! 0.0.4        line   = [blanks] [sample | comment] LF              blanks = one or more of space and tab
-//!              sample = name [blanks] [labels [blanks]] value [blanks timestamp] [blanks]   (blanks before a value without labels)
+//!              sample = series [blanks] value [blanks timestamp] [blanks]   (blanks before a value without labels)
 //!              comment = "#" anything | "#" blanks "HELP" blanks name anything | "#" blanks "TYPE" blanks name blanks type [blanks]
 //! OpenMetrics  page   = *((sample | "# TYPE " name " " type | "# HELP " name " " anything | "# UNIT " name " " unit) LF) "# EOF" [LF]
-//!              sample = name [labels] " " value [" " timestamp] [" # " labels " " value [" " timestamp]]
-//! both         labels = "{" [label *("," label) [","]] "}"          label = name "=" DQUOTE text DQUOTE   (0.0.4: blanks around each)
+//!              sample = series " " value [" " timestamp] [" # " labels " " value [" " timestamp]]
+//! both         series = name [labels] | "{" quoted ["," label *("," label)] [","] "}"   (the quoted metric name at any place)
+//!              labels = "{" [label *("," label) [","]] "}"      label = (name | quoted) "=" quoted   (0.0.4: blanks around each)
+//!              quoted = DQUOTE text DQUOTE                      a name after TYPE, HELP and UNIT may be quoted, too
 //! ```
 //! The text is UTF-8, in every line; a label's text escapes line feed, quote and backslash as `\n`, `\"` and `\\`, and
 //! any other backslash stands for itself. Numbers are those of Go's `ParseFloat` without hexadecimals and underscores.
@@ -16,11 +18,12 @@
 //! before the value in 0.0.4, and CRLF is refused (a carriage return belongs to the token before it). It is stricter
 //! where Prometheus reads a number that may not be the one that was sent, or forgives by accident: a page must end as
 //! its format says, so one that was cut off is never read; labels need commas between them, names a blank after them,
-//! and a quoted text may not run over the end of its line. Quoted metric and label names (`{"my.name"}`) come only to
-//! clients that ask for them; they are refused.
+//! and a quoted text may not run over the end of its line.
 //!
-//! Memory is constant: a line that is not yet whole, up to its limit, and the name of the family last declared.
+//! Memory is constant: a line that is not yet whole, up to its limit, and the name of the family last declared. Of a
+//! longer line only the metric's name is read: the sink learns of it, and the page goes on.
 
+mod bound;
 pub(crate) mod error;
 mod family;
 pub(crate) mod format;

@@ -2,11 +2,13 @@
 
 use memchr::{memchr, memchr_iter, memrchr};
 
+use super::bound;
 use super::error::{Fault, PageError, PageErrorKind, syntax};
 use super::family::Family;
 use super::format::{ExpositionLimits, Format};
+use super::labels::Labels;
 use super::metadata::Metadata;
-use super::sample::Line;
+use super::sample::{Line, name_of};
 use super::sink::{Sample, Sink};
 
 /// Reads one page, chunk by chunk. How it is cut into chunks makes no difference.
@@ -20,13 +22,14 @@ use super::sink::{Sample, Sink};
 ///     fn wants(&mut self, name: &str) -> bool {
 ///         name == "queue_depth"
 ///     }
+///     fn too_long(&mut self, _: &str) {}
 ///     fn sample(&mut self, sample: &Sample<'_>) {
 ///         self.0 += sample.value;
 ///     }
 /// }
 ///
 /// let mut total = Total::default();
-/// let mut parser = Parser::new(Format::Prometheus, ExpositionLimits { line: 65_536, labels: 64 });
+/// let mut parser = Parser::new(Format::Prometheus, ExpositionLimits { line: 65_536 });
 /// parser.feed(b"queue_depth{queue=\"a\"} 2\nqueue_de", &mut total)?;
 /// parser.feed(b"pth{queue=\"b\"} 3\n", &mut total)?;
 /// parser.finish()?;
@@ -39,6 +42,8 @@ pub struct Parser {
     limits: ExpositionLimits,
     /// The beginning of a line whose end has not come yet; at most `limits.line` bytes.
     carried: Vec<u8>,
+    /// The line that has begun is too long to be read: its rest is skipped.
+    skipping: bool,
     family: Family,
     summary: Summary,
     /// `# EOF` was read.
@@ -64,6 +69,7 @@ impl Parser {
             format,
             limits,
             carried: Vec::new(),
+            skipping: false,
             family: Family::default(),
             summary: Summary::default(),
             ended: false,
@@ -89,7 +95,7 @@ impl Parser {
     /// # Errors
     /// As for [`feed`](Self::feed).
     pub fn end_line<S: Sink>(&mut self, sink: &mut S) -> Result<(), PageError> {
-        if self.format == Format::OpenMetrics || self.carried.is_empty() {
+        if self.format == Format::OpenMetrics || !self.is_within_line() {
             return Ok(());
         }
         let bytes = self.summary.bytes;
@@ -114,58 +120,81 @@ impl Parser {
         }
         let kind = match self.format {
             Format::OpenMetrics if !self.ended => PageErrorKind::MissingEof,
-            _ if self.carried.is_empty() => return Ok(self.summary),
+            _ if !self.is_within_line() => return Ok(self.summary),
             _ => PageErrorKind::CutOff,
         };
         Err(PageError { line: self.summary.lines + 1, column: self.carried.len() as u64 + 1, kind })
     }
 
+    fn is_within_line(&self) -> bool {
+        self.skipping || !self.carried.is_empty()
+    }
+
     fn chunk<S: Sink>(&mut self, mut chunk: &[u8], sink: &mut S) -> Result<(), PageError> {
-        if !self.carried.is_empty() {
+        if self.is_within_line() {
             let Some(end) = memchr(b'\n', chunk) else {
-                return self.carry(chunk);
+                return self.carry(chunk, sink);
             };
-            let (head, rest) = chunk.split_at_checked(end + 1).unwrap_or_default();
-            self.admit(self.carried.len() + end)?;
-            let mut line = std::mem::take(&mut self.carried);
-            line.extend_from_slice(head);
-            self.block(&line, sink)?;
-            line.clear();
-            self.carried = line;
-            chunk = rest;
+            let (tail, rest) = chunk.split_at_checked(end).unwrap_or_default();
+            self.carry(tail, sink)?;
+            if self.skipping {
+                self.skipping = false;
+                self.summary.lines += 1;
+            } else {
+                let mut line = std::mem::take(&mut self.carried);
+                line.push(b'\n');
+                self.block(&line, sink)?;
+                line.clear();
+                self.carried = line;
+            }
+            chunk = rest.get(1..).unwrap_or_default();
         }
         let whole = memrchr(b'\n', chunk).map_or(0, |end| end + 1);
         let (block, tail) = chunk.split_at_checked(whole).unwrap_or_default();
         self.block(block, sink)?;
-        self.carry(tail)
+        self.carry(tail, sink)
     }
 
-    /// Keeps the beginning of a line until its end comes.
-    fn carry(&mut self, tail: &[u8]) -> Result<(), PageError> {
-        if tail.is_empty() {
+    /// Keeps the beginning of a line until its end comes, or skips it once it is too long.
+    fn carry<S: Sink>(&mut self, tail: &[u8], sink: &mut S) -> Result<(), PageError> {
+        if tail.is_empty() || self.skipping {
             return Ok(());
         }
-        self.admit(self.carried.len() + tail.len())?;
-        self.carried.extend_from_slice(tail);
+        self.admit()?;
+        let room = self.limits.line.saturating_sub(self.carried.len());
+        self.carried.extend_from_slice(tail.get(..room).unwrap_or(tail));
+        if tail.len() > room {
+            let beginning = std::mem::take(&mut self.carried);
+            self.too_long(&beginning, sink)?;
+            self.skipping = true;
+        }
         Ok(())
     }
 
     /// Reads whole lines.
-    fn block<S: Sink>(&mut self, block: &[u8], sink: &mut S) -> Result<(), PageError> {
+    fn block<S: Sink>(&mut self, mut block: &[u8], sink: &mut S) -> Result<(), PageError> {
         // One check of many lines at once costs next to nothing; what is cut out of valid UTF-8 needs no further check.
-        let error = match std::str::from_utf8(block) {
-            Ok(text) => return self.lines(text, sink),
-            Err(error) => error,
-        };
-        let (valid, _) = block.split_at_checked(error.valid_up_to()).unwrap_or_default();
-        let start = memrchr(b'\n', valid).map_or(0, |end| end + 1);
-        let (before, after) = block.split_at_checked(start).unwrap_or_default();
-        self.lines(std::str::from_utf8(before).unwrap_or_default(), sink)?;
-        let line = after.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        self.admit(line.len())?;
-        let column = valid.len() - start;
-        let kind = syntax("UTF-8", line.get(column..).unwrap_or_default());
-        Err(PageError { line: self.summary.lines + 1, column: column as u64 + 1, kind })
+        loop {
+            let error = match std::str::from_utf8(block) {
+                Ok(text) => return self.lines(text, sink),
+                Err(error) => error,
+            };
+            let (valid, _) = block.split_at_checked(error.valid_up_to()).unwrap_or_default();
+            let start = memrchr(b'\n', valid).map_or(0, |end| end + 1);
+            let (before, after) = block.split_at_checked(start).unwrap_or_default();
+            self.lines(std::str::from_utf8(before).unwrap_or_default(), sink)?;
+            self.admit()?;
+            let end = memchr(b'\n', after).unwrap_or(after.len());
+            let (line, rest) = after.split_at_checked(end).unwrap_or_default();
+            if line.len() <= self.limits.line {
+                let column = valid.len() - start;
+                let kind = syntax("UTF-8", line.get(column..).unwrap_or_default());
+                return Err(PageError { line: self.summary.lines + 1, column: column as u64 + 1, kind });
+            }
+            self.too_long(line, sink)?;
+            self.summary.lines += 1;
+            block = rest.get(1..).unwrap_or_default();
+        }
     }
 
     fn lines<S: Sink>(&mut self, text: &str, sink: &mut S) -> Result<(), PageError> {
@@ -173,7 +202,12 @@ impl Parser {
         for end in memchr_iter(b'\n', text.as_bytes()) {
             let line = text.get(start..end).unwrap_or_default();
             start = end + 1;
-            self.admit(line.len())?;
+            self.admit()?;
+            if line.len() > self.limits.line {
+                self.too_long(line.as_bytes(), sink)?;
+                self.summary.lines += 1;
+                continue;
+            }
             self.summary.lines += 1;
             self.line(line, sink).map_err(|fault| fault.at(line.as_bytes(), self.summary.lines))?;
         }
@@ -191,31 +225,54 @@ impl Parser {
         }
         if text.starts_with('#') {
             match Metadata::read(text, self.format)? {
-                Metadata::Type { name, kind } => self.family.declare(name, kind),
+                Metadata::Type { name, kind } => self.family.declare(&name, kind),
                 Metadata::End => self.ended = true,
                 Metadata::Nothing => {}
             }
             return Ok(());
         }
-        let Line { name, labels, value, timestamp } = Line::read(text, self.format, self.limits)?;
+        let Line { name, labels, value, timestamp } = Line::read(text, self.format)?;
         self.summary.samples += 1;
-        if sink.wants(name) {
-            let kind = self.family.kind_of(name);
-            sink.sample(&Sample { name, labels, value: value.value(), timestamp, kind });
+        if sink.wants(&name) {
+            let kind = self.family.kind_of(&name);
+            let rewritten = bound::rewritten(self.family.declared(), &labels);
+            let labels = rewritten.as_deref().map_or(labels, Labels::checked);
+            sink.sample(&Sample { name: &name, labels, value: value.value(), timestamp, kind });
         }
         Ok(())
     }
 
-    /// Whether the next line may be there at all, and be that long so far.
-    #[inline]
-    fn admit(&self, length: usize) -> Result<(), PageError> {
-        let line = self.summary.lines + 1;
-        if self.ended {
-            return Err(PageError { line, column: 1, kind: PageErrorKind::AfterEof });
-        }
+    /// Tells the sink of the sample on a line that is too long, of which this is the beginning at least.
+    #[cold]
+    fn too_long<S: Sink>(&mut self, line: &[u8], sink: &mut S) -> Result<(), PageError> {
         let limit = self.limits.line;
-        if length > limit {
-            return Err(PageError { line, column: limit as u64 + 1, kind: PageErrorKind::LineTooLong { limit } });
+        let beginning = line.get(..limit).unwrap_or(line);
+        let beginning = match std::str::from_utf8(beginning) {
+            Ok(text) => text,
+            Err(error) => {
+                std::str::from_utf8(beginning.get(..error.valid_up_to()).unwrap_or_default()).unwrap_or_default()
+            }
+        };
+        let beginning = self.format.blanks(beginning);
+        if beginning.starts_with('#') {
+            return Ok(());
+        }
+        let error = PageErrorKind::LineTooLong { limit };
+        let name = name_of(beginning, self.format).ok_or(PageError {
+            line: self.summary.lines + 1,
+            column: 1,
+            kind: error,
+        })?;
+        self.summary.samples += 1;
+        sink.too_long(&name);
+        Ok(())
+    }
+
+    /// Whether there may be another line at all.
+    #[inline]
+    fn admit(&self) -> Result<(), PageError> {
+        if self.ended {
+            return Err(PageError { line: self.summary.lines + 1, column: 1, kind: PageErrorKind::AfterEof });
         }
         Ok(())
     }
@@ -231,13 +288,14 @@ mod tests {
         fn wants(&mut self, _: &str) -> bool {
             false
         }
+        fn too_long(&mut self, _: &str) {}
         fn sample(&mut self, _: &Sample<'_>) {}
     }
 
     #[test]
     fn never_carries_more_than_a_line() {
         let limit = 1_000;
-        let mut parser = Parser::new(Format::Prometheus, ExpositionLimits { line: limit, labels: 1 });
+        let mut parser = Parser::new(Format::Prometheus, ExpositionLimits { line: limit });
         for line in 0..3 {
             for length in 1..=limit {
                 parser.feed(b" ", &mut Nothing).unwrap();
@@ -248,8 +306,14 @@ mod tests {
             parser.feed(b" 1\n", &mut Nothing).unwrap();
             assert_eq!((parser.carried.len(), parser.summary.lines), (0, (line + 1) * 3));
         }
-        let error = parser.feed(&[b' '; 100_000], &mut Nothing).unwrap_err();
-        assert_eq!(error, PageError { line: 10, column: 1_001, kind: PageErrorKind::LineTooLong { limit } });
-        assert!(parser.carried.capacity() <= 2 * limit);
+        parser.feed(b"a{b=\"", &mut Nothing).unwrap();
+        for _ in 0..100 {
+            parser.feed(&[b'x'; 100_000], &mut Nothing).unwrap();
+            assert!(parser.carried.capacity() <= 2 * limit);
+        }
+        parser.feed(b"\"} 1\nb", &mut Nothing).unwrap();
+        assert_eq!((parser.carried.as_slice(), parser.summary.lines, parser.summary.samples), (&b"b"[..], 10, 7));
+        let error = parser.feed(&[b'b'; 100_000], &mut Nothing).unwrap_err();
+        assert_eq!(error, PageError { line: 11, column: 1, kind: PageErrorKind::LineTooLong { limit } });
     }
 }

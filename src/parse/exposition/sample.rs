@@ -1,14 +1,16 @@
 //! One line that holds a sample.
 
+use std::borrow::Cow;
+
 use super::error::Fault;
-use super::format::{ExpositionLimits, Format};
-use super::labels::Labels;
+use super::format::Format;
+use super::labels::{Braces, Labels, quoted_name, unescape};
 use super::number::Number;
 use super::scan;
 
 /// A line whose every part was checked; its value is converted only if it is wanted.
 pub(super) struct Line<'a> {
-    pub(super) name: &'a str,
+    pub(super) name: Cow<'a, str>,
     pub(super) labels: Labels<'a>,
     pub(super) value: Number<'a>,
     pub(super) timestamp: Option<i64>,
@@ -17,28 +19,56 @@ pub(super) struct Line<'a> {
 impl<'a> Line<'a> {
     /// Reads a whole line, from its first character that is not blank.
     #[inline]
-    pub(super) fn read(text: &'a str, format: Format, limits: ExpositionLimits) -> Result<Self, Fault> {
-        let (name, rest) = scan::metric_name(text).ok_or_else(|| unnamed(text))?;
-        let (labels, rest) = match format.blanks(rest).strip_prefix('{') {
-            Some(inside) => {
-                let (labels, rest) = Labels::read(inside, format, limits.labels)?;
-                (labels, gap(rest, format, false, "a space before the value")?)
-            }
-            None => (Labels::default(), gap(rest, format, true, "\"{\" or a space after the metric name")?),
+    pub(super) fn read(text: &'a str, format: Format) -> Result<Self, Fault> {
+        let (name, labels, rest) = match scan::metric_name(text) {
+            Some((name, rest)) => match format.blanks(rest).strip_prefix('{') {
+                Some(inside) => {
+                    let Braces { labels, metric, rest } = Labels::read(inside, format)?;
+                    if metric.is_some() {
+                        return Err(Fault::expected("labels alone, as the metric name precedes them", inside));
+                    }
+                    (Cow::Borrowed(name), labels, gap(rest, format, false, "a space before the value")?)
+                }
+                None => {
+                    let rest = gap(rest, format, true, "\"{\" or a space after the metric name")?;
+                    (Cow::Borrowed(name), Labels::default(), rest)
+                }
+            },
+            None => quoted(text, format)?,
         };
         let (value, rest) = number(rest, format, "a number")?;
         let timestamp = match format {
             Format::Prometheus => prometheus_timestamp(rest)?,
-            Format::OpenMetrics => openmetrics_end(rest, limits)?,
+            Format::OpenMetrics => openmetrics_end(rest)?,
         };
         Ok(Self { name, labels, value, timestamp })
     }
 }
 
+/// The name of the sample that a line holds, of which no more than its beginning is there.
 #[cold]
-fn unnamed(text: &str) -> Fault {
-    let expected = if text.starts_with(['{', '"']) { "a metric name without quotes" } else { "a metric name" };
-    Fault::expected(expected, text)
+pub(super) fn name_of(beginning: &str, format: Format) -> Option<Cow<'_, str>> {
+    match scan::metric_name(beginning) {
+        Some((name, rest)) => (!rest.is_empty()).then_some(Cow::Borrowed(name)),
+        None => {
+            let inside = format.blanks(beginning.strip_prefix('{')?);
+            let (name, rest) = quoted_name(inside, "").ok()?;
+            format.blanks(rest).starts_with([',', '}']).then(|| unescape(name))
+        }
+    }
+}
+
+/// Reads a metric name that stands in quotes among the labels, and these, as far as the value.
+#[cold]
+fn quoted(text: &str, format: Format) -> Result<(Cow<'_, str>, Labels<'_>, &str), Fault> {
+    let inside = text.strip_prefix('{').ok_or_else(|| Fault::expected("a metric name", text))?;
+    let wrong = || Fault::expected("a metric name", text);
+    // What does not begin as such a series does is no series at all: JSON, perhaps.
+    let braces = Labels::read(inside, format);
+    let Braces { labels, metric, rest } =
+        braces.map_err(|fault| if name_of(text, format).is_some() { fault } else { wrong() })?;
+    let name = metric.ok_or_else(wrong)?;
+    Ok((unescape(name), labels, gap(rest, format, false, "a space before the value")?))
 }
 
 /// The text after what separates two tokens: one space in OpenMetrics, any blanks in 0.0.4.
@@ -72,7 +102,7 @@ fn prometheus_timestamp(text: &str) -> Result<Option<i64>, Fault> {
 
 /// The rest of a line after the value: a timestamp in seconds, an exemplar, both or neither. The exemplar is only
 /// checked.
-fn openmetrics_end(text: &str, limits: ExpositionLimits) -> Result<Option<i64>, Fault> {
+fn openmetrics_end(text: &str) -> Result<Option<i64>, Fault> {
     let (timestamp, rest) = match text.strip_prefix(' ') {
         Some(after) if !after.starts_with('#') => seconds(after).map(|(timestamp, rest)| (Some(timestamp), rest))?,
         _ => (None, text),
@@ -82,7 +112,10 @@ fn openmetrics_end(text: &str, limits: ExpositionLimits) -> Result<Option<i64>, 
     }
     let exemplar =
         rest.strip_prefix(" # {").ok_or_else(|| Fault::expected("an exemplar or the end of the line", rest))?;
-    let (_, rest) = Labels::read(exemplar, Format::OpenMetrics, limits.labels)?;
+    let Braces { metric, rest, .. } = Labels::read(exemplar, Format::OpenMetrics)?;
+    if metric.is_some() {
+        return Err(Fault::expected("labels of an exemplar, which has no metric name", exemplar));
+    }
     let rest = gap(rest, Format::OpenMetrics, true, "a space before the exemplar's value")?;
     let (_, rest) = number(rest, Format::OpenMetrics, "the exemplar's value")?;
     let rest = match rest.strip_prefix(' ') {

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use super::parser::Summary;
 use super::*;
 
-const LIMITS: ExpositionLimits = ExpositionLimits { line: 200, labels: 3 };
+const LIMITS: ExpositionLimits = ExpositionLimits { line: 200 };
 const PAGES: [(Format, &str); 2] = [
     (Format::Prometheus, include_str!("../../../tests/fixtures/pages/small.txt")),
     (Format::OpenMetrics, include_str!("../../../tests/fixtures/pages/small.openmetrics.txt")),
@@ -26,11 +26,15 @@ impl Sink for Notes {
         (self.wants)(name)
     }
 
+    fn too_long(&mut self, name: &str) {
+        writeln!(self.text, "{name} is too long").unwrap();
+    }
+
     fn sample(&mut self, sample: &Sample<'_>) {
         let Sample { name, labels, value, timestamp, kind } = sample;
         write!(self.text, "{kind:?} {name}").unwrap();
         for (name, value) in labels.iter() {
-            assert_eq!(labels.get(name), Some(value.clone()));
+            assert_eq!(labels.get(&name), Some(value.clone()));
             write!(self.text, " {name}={value:?}").unwrap();
         }
         write!(self.text, " {value}").unwrap();
@@ -144,6 +148,9 @@ fn reads_a_real_page() {
         fn wants(&mut self, name: &str) -> bool {
             name != "go_info"
         }
+        fn too_long(&mut self, name: &str) {
+            panic!("{name} is too long");
+        }
         fn sample(&mut self, sample: &Sample<'_>) {
             assert_ne!(sample.kind, Kind::StateSet);
             self.0 += 1;
@@ -153,7 +160,7 @@ fn reads_a_real_page() {
         }
     }
     let mut count = Count(0, 0.0);
-    let mut parser = Parser::new(Format::Prometheus, ExpositionLimits { line: 65_536, labels: 64 });
+    let mut parser = Parser::new(Format::Prometheus, ExpositionLimits { line: 65_536 });
     for chunk in NODE.as_bytes().chunks(1_000) {
         parser.feed(chunk, &mut count).unwrap();
     }
@@ -165,12 +172,43 @@ fn reads_a_real_page() {
 fn a_line_has_its_limit() {
     let label = "x".repeat(LIMITS.line - r#"a{b=""} 1"#.len());
     for format in [Format::Prometheus, Format::OpenMetrics] {
-        let fits = format!("a{{b=\"{label}\"}} 1\n# EOF\n");
-        assert!(read(format, fits.as_bytes()).is_ok());
-        let too_long = Err("line 1, column 201: expected a line of at most 200 bytes, found a longer one".to_owned());
-        assert_eq!(read(format, format!("a{{b=\"{label}x\"}} 1\n# EOF\n").as_bytes()), too_long);
-        assert_eq!(read(format, "x".repeat(LIMITS.line + 1).as_bytes()), too_long);
-        assert_eq!(read(format, &[0xff; 1_000]), too_long);
+        let read = |line: &[u8]| read(format, &[b"a 1\n", line, b"\nc 2\n# EOF\n"].concat());
+        let about = |what: &str| Ok(format!("Unknown a 1\n{what}Unknown c 2\n"));
+        assert_eq!(read(format!("b{{b=\"{label}\"}} 1").as_bytes()), about(&format!("Unknown b b={label:?} 1\n")));
+        let longer = "x".repeat(1_000);
+        for (line, expected) in [
+            (format!("b{{b=\"{label}x\"}} 1"), "b is too long\n"),
+            (format!("b{{b=\"{longer}"), "b is too long\n"),
+            (format!("{{\"b.c\",b=\"{longer}\"}} 1"), "b.c is too long\n"),
+            (format!("# HELP b {longer}"), ""),
+        ] {
+            assert_eq!(read(line.as_bytes()), about(expected), "{line}");
+        }
+        let invalid = [b"b{b=\"".as_slice(), &[0xff; 300], b"\"} 1"].concat();
+        assert_eq!(read(&invalid), about("b is too long\n"));
+        let nameless = "line 2, column 1: expected a metric name, found a line of more than 200 bytes without one";
+        for line in [longer.as_bytes(), &[0xff; 1_000], format!("{{b=\"{longer}\",\"c\"}} 1").as_bytes()] {
+            assert_eq!(read(line), Err(nameless.to_owned()));
+        }
+    }
+}
+
+/// In time that grows with their number, not its square: the second half would take minutes otherwise.
+#[test]
+fn a_series_may_have_thousands_of_labels() {
+    let labels: Vec<String> = (0..40_000).map(|at| format!("l{at:05}=\"{at}\"")).collect();
+    let line = ExpositionLimits { line: 1 << 20 };
+    let read = |labels: &[String]| {
+        let mut notes = Notes { wants: |_| false, text: String::new() };
+        let mut parser = Parser::new(Format::Prometheus, line);
+        parser.feed(format!("a{{{}}} 1\n", labels.join(",")).as_bytes(), &mut notes).map_err(|error| error.to_string())
+    };
+    assert_eq!(read(&labels), Ok(()));
+    for (at, again) in [(70, 3), (39_999, 39_998), (39_999, 0)] {
+        let mut labels = labels.clone();
+        labels[at] = labels[again].clone();
+        let error = read(&labels).unwrap_err();
+        assert!(error.contains("expected a label name that this series does not have yet"), "{error}");
     }
 }
 

@@ -14,11 +14,11 @@ pub struct Labels(Arc<[u8]>);
 impl Labels {
     /// From labels in any order. Those without a value are the same as none; of two with the same name the first
     /// counts.
-    pub fn new<'a, V: AsRef<str>>(labels: impl IntoIterator<Item = (&'a str, V)>) -> Self {
-        let mut labels: Vec<(&str, V)> = labels.into_iter().filter(|(_, value)| !value.as_ref().is_empty()).collect();
-        labels.sort_by_key(|(name, _)| *name);
-        labels.dedup_by_key(|(name, _)| *name);
-        Self::sorted(labels.iter().map(|(name, value)| (*name, value.as_ref())))
+    pub fn new<N: AsRef<str>, V: AsRef<str>>(labels: impl IntoIterator<Item = (N, V)>) -> Self {
+        let mut labels: Vec<(N, V)> = labels.into_iter().filter(|(_, value)| !value.as_ref().is_empty()).collect();
+        labels.sort_by(|(left, _), (right, _)| left.as_ref().cmp(right.as_ref()));
+        labels.dedup_by(|(left, _), (right, _)| left.as_ref() == right.as_ref());
+        Self::sorted(labels.iter().map(|(name, value)| (name.as_ref(), value.as_ref())))
     }
 
     fn sorted<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>) -> Self {

@@ -7,7 +7,7 @@ use std::io;
 use super::{BodyError, Found, Page, PageBody, Query, Refusal, Series, Want};
 use crate::config::limits::Limits;
 use crate::config::model::Format;
-use crate::parse::exposition::{self, Parser, Sample, Sink};
+use crate::parse::exposition::{self, ExpositionLimits, Parser, Sample, Sink};
 
 /// Reads a page to its end, `head` first, which was taken off the body already.
 pub(super) fn read(
@@ -18,11 +18,11 @@ pub(super) fn read(
     at: i64,
     limits: &Limits,
 ) -> Result<Page, BodyError> {
-    let (syntax, line) = match format {
-        Format::OpenMetrics => (exposition::Format::OpenMetrics, limits.page.line),
-        _ => (exposition::Format::Prometheus, limits.page.line),
+    let syntax = match format {
+        Format::OpenMetrics => exposition::Format::OpenMetrics,
+        _ => exposition::Format::Prometheus,
     };
-    let mut parser = Parser::new(syntax, exposition::ExpositionLimits { line, labels: limits.page.labels });
+    let mut parser = Parser::new(syntax, ExpositionLimits { line: limits.page.line });
     let mut keep = SeriesCollector::new(wants, limits);
     let mut buffer = vec![0; 16 * 1024];
     let mut bytes = head.len() as u64;
@@ -113,6 +113,12 @@ impl Sink for SeriesCollector<'_> {
         self.wants.iter().any(|want| want.may_want(name))
     }
 
+    fn too_long(&mut self, name: &str) {
+        for want in self.wants.iter_mut().filter(|want| want.may_want(name)) {
+            want.found = Err(Refusal::LineTooLong(self.limits.page.line));
+        }
+    }
+
     fn sample(&mut self, sample: &Sample<'_>) {
         let position = self.series.len() as u32;
         let text = sample.name.len() + sample.labels.raw().len();
@@ -121,11 +127,17 @@ impl Sink for SeriesCollector<'_> {
         } else {
             None
         };
-        let (mut wanted, mut duplicate) = (false, None);
+        let (mut wanted, mut looked_at) = (false, None);
         for want in self.wants.iter_mut().filter(|want| want.wants(sample)) {
-            let new = *duplicate.get_or_insert_with(|| self.seen.insert(identity(sample)));
+            let (new, labels) = *looked_at.get_or_insert_with(|| {
+                let (identity, labels) = identity(sample);
+                (self.seen.insert(identity), labels)
+            });
             match &mut want.found {
                 _ if !new => want.found = Err(Refusal::Duplicate),
+                _ if labels > self.limits.page.labels => {
+                    want.found = Err(Refusal::TooManyLabels(self.limits.page.labels));
+                }
                 _ if refusal.is_some() => want.found = refusal.clone().map_or(Ok(Vec::new()), Err),
                 Ok(positions) if positions.len() >= self.limits.page.kept_series => {
                     want.found = Err(Refusal::TooMany(self.limits.page.kept_series));
@@ -144,16 +156,18 @@ impl Sink for SeriesCollector<'_> {
     }
 }
 
-/// Name and labels in any order, as one number: two series that agree in 64 bits are taken for one, and the rule
-/// errs rather than sums twice.
-fn identity(sample: &Sample<'_>) -> u64 {
+/// Name and labels in any order, as one number, and how many labels there are: two series that agree in 64 bits are taken
+/// for one, and the rule errs rather than sums twice.
+fn identity(sample: &Sample<'_>) -> (u64, usize) {
     let mut hasher = DefaultHasher::new();
     sample.name.hash(&mut hasher);
+    let mut count = 0;
     let labels = sample.labels.iter().map(|label| {
+        count += 1;
         let mut hasher = DefaultHasher::new();
         label.hash(&mut hasher);
         hasher.finish()
     });
     labels.fold(0, u64::wrapping_add).hash(&mut hasher);
-    hasher.finish()
+    (hasher.finish(), count)
 }

@@ -34,6 +34,7 @@ fn reads_samples() {
             ("a 1 # {b=\"#\"} 2", "Unknown a 1"),
             ("a 1 2 # {} NaN 3.5", "Unknown a 1 at 2000"),
             ("a infinity", "Unknown a inf"),
+            ("{\"a.b\",\"c.d\"=\"e\"} 1 2 # {\"f.g\"=\"h\"} 3", "Unknown a.b c.d=\"e\" 1 at 2000"),
         ],
     );
 }
@@ -50,6 +51,10 @@ fn reads_metadata() {
             ("# TYPE a unknown\na 1", "Unknown a 1"),
             ("# HELP a ", ""),
             ("# HELP a b \\n \" \\x \t", ""),
+            ("# TYPE \"a.b\" counter\n{\"a.b_total\"} 1", "Counter a.b_total 1"),
+            ("# TYPE a histogram\na_bucket{le=\"1\"} 1", "Histogram a_bucket le=\"1.0\" 1"),
+            ("# HELP \"a b\" c", ""),
+            ("# UNIT \"a.b_seconds\" seconds", ""),
             ("# UNIT a ", ""),
             ("# UNIT a_seconds seconds", ""),
         ],
@@ -95,7 +100,11 @@ fn refuses_malformed_lines() {
             (b"a 1 # {} x\n", r#"line 1, column 10: expected the exemplar's value, found "x""#),
             (b"a 1 # {} 1 Inf\n", r#"line 1, column 12: expected a timestamp in seconds, found "Inf""#),
             (b"a 1 # {} 1 2 3\n", r#"line 1, column 13: expected the end of the line, found " ""#),
-            (b"a 1 # {b=\"\",c=\"\",d=\"\",e=\"\"} 1\n", "line 1, column 23: expected at most 3 labels, found more"),
+            (
+                b"a 1 # {\"b\"} 1\n",
+                r#"line 1, column 8: expected labels of an exemplar, which has no metric name, found "\"b\"}""#,
+            ),
+            (b"{ \"a\"} 1\n", r#"line 1, column 1: expected a metric name, found "{""#),
         ],
     );
 }
