@@ -7,6 +7,9 @@ use std::net::{Shutdown, TcpListener};
 use std::thread;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
 use common::upstream::{Gate, Upstream, page};
 use common::{Server, run};
 
@@ -104,11 +107,32 @@ fn no_metrics_at_all() {
 fn huge() {
     let line = format!("# {}\n", "x".repeat(1021));
     let body = line.repeat(16 * 1024 + 1);
-    refused(&Upstream::text(&body), "answered a body of more than 16777216 bytes");
-    refused(
-        &Upstream::text(&format!("# {}\n", "x".repeat(70_000))),
-        "answered malformed text: expected lines of at most 65536 bytes, found a longer one",
-    );
+    let huge = Upstream::text(&body);
+    refused(&huge, "answered a body of more than 16777216 bytes; raise maxBytes: on the source");
+    let huge = Upstream::text(&(body + GOOD));
+    assert_eq!(ask(&format!("{}\n    maxBytes: 17Mi", huge.url())), "web 3");
+}
+
+/// What others have put on a page is of no consequence.
+#[test]
+fn large_series_of_other_metrics() {
+    let labels: Vec<String> = (0..90).map(|at| format!("l{at}=\"v\"")).collect();
+    let sql = "x".repeat(300_000);
+    let many = format!("{{{}}} 1\n", labels.join(","));
+    let long = format!("{{query=\"{sql}\"}} 1\n");
+    assert_eq!(ask(&Upstream::text(&format!("# HELP a {sql}\na{many}b{long}{GOOD}")).url()), "web 3");
+    for (page, why) in [
+        (format!("queue_depth{many}"), "a series has more than 64 labels"),
+        (format!("{GOOD}queue_depth{long}"), "a series takes a line of more than 262144 bytes"),
+    ] {
+        assert_eq!(
+            ask(&Upstream::text(&page).url()),
+            format!(
+                "503 ServiceUnavailable: queue_depth of services/web in namespace shop: {why}; the rule takes queue_depth \
+                 from source app"
+            )
+        );
+    }
 }
 
 #[test]
@@ -123,7 +147,8 @@ fn endless() {
     let answer = ask(&endless.url());
     let slow =
         "503 ServiceUnavailable: queue_depth of services/web in namespace shop: source app timeout: receive body";
-    let large = slow.replace("timeout: receive body", "answered a body of more than 16777216 bytes");
+    let large = slow
+        .replace("timeout: receive body", "answered a body of more than 16777216 bytes; raise maxBytes: on the source");
     assert!(answer == slow || answer == large, "{answer}");
 }
 
@@ -232,9 +257,77 @@ fn broken_chunks() {
 #[test]
 fn gzip_unasked() {
     let upstream = headed("Content-Encoding: gzip\r\n", "\x1f");
-    refused(&upstream, "answered with a content-encoding that was not asked for");
+    refused(&upstream, "answered with a content-encoding that was not requested");
     let head = upstream.heads()[0].to_ascii_lowercase();
     assert!(head.contains("accept-encoding: identity\r\n"), "{head}");
+}
+
+/// `compression: gzip` requests it, and reads what comes: compressed or not, but never half of it.
+#[test]
+fn gzip_requested() {
+    let gzip = |text: &str| {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(text.as_bytes()).unwrap();
+        encoder.finish().unwrap()
+    };
+    let upstream = |body: Vec<u8>| {
+        let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Encoding: gzip\r\n\r\n";
+        Upstream::raw([head.as_slice(), &body].concat())
+    };
+    let with_gzip = |upstream: &Upstream| format!("{}\n    compression: gzip", upstream.url());
+    let good = upstream(gzip(GOOD));
+    assert_eq!(ask(&with_gzip(&good)), "web 3");
+    let head = good.heads()[0].to_ascii_lowercase();
+    assert!(head.contains("accept-encoding: gzip\r\n"), "{head}");
+    assert_eq!(ask(&with_gzip(&upstream([gzip("a 1\n"), gzip(GOOD)].concat()))), "web 3");
+    assert_eq!(ask(&with_gzip(&Upstream::text(GOOD))), "web 3");
+
+    let whole = gzip(GOOD);
+    let not_gzip = "answered a body that is not valid gzip";
+    for body in [&whole[..whole.len() - 1], &whole[..whole.len() / 2], b"\x1f", GOOD.as_bytes()] {
+        fails(&with_gzip(&upstream(body.to_vec())), not_gzip);
+    }
+    let zeros = upstream(gzip(&"# 0\n".repeat(5 << 20)));
+    fails(&with_gzip(&zeros), "answered a body of more than 16777216 bytes; raise maxBytes: on the source");
+}
+
+/// A page out of a cache is as old as its Age header says, or its Date.
+#[test]
+fn out_of_a_cache() {
+    assert_eq!(ask(&headed("Age: 119\r\n", GOOD).url()), "web 3");
+    assert_eq!(ask(&headed("Age: x\r\nDate: yesterday\r\n", GOOD).url()), "web 3");
+    let stale = "404 NotFound: queue_depth of services/web in namespace shop: the sample is older than maxAge \
+                 allows; the rule takes queue_depth from source app";
+    for head in ["Age: 130\r\n", "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"] {
+        assert_eq!(ask(&headed(head, GOOD).url()), stale);
+    }
+    let upstream = headed("Age: 100\r\n", GOOD);
+    let path = "namespaces/shop/services/web/queue_depth";
+    let (_, _, said) = run(&["get", "-v", path, "--upstream", &upstream.url(), "--describes", "services/shop/web"]);
+    assert!(said.contains("14 bytes, 1 samples, 100 s old by its Age or Date header\n"), "{said}");
+}
+
+/// JSON has a smaller limit, and its own largest one.
+#[test]
+fn large_json() {
+    let list = |length: usize| {
+        let items: Vec<String> = (0..length).map(|at| format!(r#"{{"name":"q{at:05}","depth":{at}}}"#)).collect();
+        Upstream::page("application/json", &format!("[{}]", items.join(",")))
+    };
+    let rule = "metrics:\n  - {name: a, object: services, source: app, describes: {namespace: shop, name: web}, \
+                value: \"$[?@.name=='q00042'].depth\"}\n";
+    let ask = |upstream: &Upstream, keys: &str| {
+        let url = upstream.url();
+        let server =
+            Server::with_config(&format!("sources:\n  app: {{url: '{url}', namespaces: [shop]{keys}}}\n{rule}"));
+        server.metric("namespaces/shop/services/web/a").values()
+    };
+    let large = list(40_000);
+    let refused = "503 ServiceUnavailable: a of services/web in namespace shop: source app answered a body of more than \
+                   1048576 bytes; raise maxBytes: on the source";
+    assert_eq!(ask(&large, ""), refused);
+    assert_eq!(ask(&large, ", maxBytes: 2Mi"), "web 42");
+    assert_eq!(ask(&large, ", maxBytes: 512Mi"), "web 42");
 }
 
 #[test]
@@ -261,7 +354,7 @@ fn pages_of_another_format() {
     let other = "; the page looks like OpenMetrics: set format: openmetrics on the source";
     let carriage = "expected a line feed alone at the end of the line, found a carriage return before it";
     for (page, why) in [
-        (r#"{"health":"true"}"#, format!("expected a metric name without quotes{json}")),
+        (r#"{"health":"true"}"#, format!("expected a metric name{json}")),
         (
             "# TYPE queue_depth unknown\nqueue_depth 3\n",
             format!("expected counter, gauge, histogram, summary or untyped{other}"),
@@ -272,8 +365,29 @@ fn pages_of_another_format() {
         refused(&Upstream::text(page), &format!("answered malformed text: {why}"));
     }
     let why = "expected series, found a bare number; if it always is one, set format: number on the source";
-    let answer = ask(&Upstream::text("42").url());
-    assert!(answer.contains(why), "{answer}");
+    let config = |rest: &str| {
+        let url = Upstream::text("42").url();
+        Server::with_config(&format!(
+            "sources:\n  app: {{url: '{url}', namespaces: [shop]}}\nmetrics:\n  \
+             - {{name: a, object: services, source: app{rest}}}\n"
+        ))
+    };
+    for rest in ["", ", value: max(a), describes: {namespace: shop, name: web}"] {
+        let answer = config(rest).metric("namespaces/shop/services/web/a").values();
+        assert!(answer.contains(why), "{rest}: {answer}");
+    }
+}
+
+/// A rule without a value, and `--describes`, take a page that is one number for the value of the one object.
+#[test]
+fn bare_numbers_without_a_format() {
+    let number = Upstream::text("42");
+    assert_eq!(ask(&number.url()), "web 42");
+    let path = "namespaces/shop/services/web/backlog";
+    let (code, out, said) = run(&["get", path, "--upstream", &number.url(), "--describes", "services/shop/web"]);
+    assert!(code == 0 && out.contains(" 42 "), "{out}{said}");
+    let (_, _, said) = run(&["get", path, "--upstream", &number.url()]);
+    assert!(said.contains("its page is a bare number, which has no name"), "{said}");
 }
 
 #[test]

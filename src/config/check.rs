@@ -13,6 +13,8 @@ use crate::parse::json::segments::from_dots;
 use crate::parse::url_template::Placeholder;
 use crate::promql::{Aggregation, BinaryOp, Expr, Function, Scope, VectorSelector};
 
+const MEBIBYTE: u64 = 1024 * 1024;
+
 /// The default period of the HPA controller.
 const HPA_SYNC: Duration = Duration::from_secs(15);
 
@@ -31,8 +33,13 @@ pub(crate) struct Finding {
 }
 
 /// Checks a source by itself.
-pub(crate) fn source(source: &Source) -> Vec<Finding> {
+pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let most = limits.page.max_json as u64;
+    if source.format == Some(Format::Json) && source.max_bytes.is_some_and(|bytes| bytes > most) {
+        let message = format!("expected at most {}Mi for JSON, which is held whole in memory", most / MEBIBYTE);
+        findings.push(error("maxBytes", message));
+    }
     credentials(source, &mut findings);
     // Pods speak of themselves alone; a server says of a series what it scraped it from.
     if source.namespaces == Namespaces::All && matches!(source.target, Target::Url(_)) {

@@ -121,17 +121,23 @@ limits! {
 
     /// Limits of one page of metrics.
     PageLimits {
-        /// A text page. 16 MiB: the largest exporters serve a few.
+        /// A text page, unless `maxBytes` says otherwise. 16 MiB: most exporters serve less than one.
         bytes: u64 = 16 * MIB as u64,
+        /// The largest `maxBytes`. 512 MiB: kube-state-metrics serves up to 150 MB, and a text page takes no memory.
+        max_bytes: u64 = 512 * MIB as u64,
         /// A line that a rule reads, the only part of a text page that is held whole. 256 KiB: some labels hold a whole
         /// SQL statement. Longer lines of other metrics are skipped.
         line: usize = 256 * KIB,
         /// Labels of a series that a rule keeps. 64, twice what exporters are known to use.
         labels: usize = 64,
-        /// A JSON page. 1 MiB: it is held whole, unlike text.
+        /// A JSON page, unless `maxBytes` says otherwise. 1 MiB: it is held whole, unlike text. Of larger pages one is
+        /// read at a time.
         json: usize = MIB,
-        /// Values in a JSON page. 65,536: each takes about 70 bytes once parsed, so 5 MiB at most.
-        json_values: usize = 65_536,
+        /// The largest JSON page. 64 MiB: with its values it takes 350 MB of memory at most.
+        max_json: usize = 64 * MIB,
+        /// Bytes of a JSON page's limit for each value that it may hold. 16, so 65,536 values in 1 MiB: each takes about
+        /// 70 bytes once parsed.
+        json_bytes_per_value: usize = 16,
         /// Series that one rule keeps. 10,000: a rule that wants more lacks a matcher.
         kept_series: usize = 10_000,
         /// Names and labels kept of one page. 4 MiB.

@@ -56,6 +56,10 @@ pub struct Source {
     pub target: Target,
     /// What a page is; `None`: as its Content-Type says.
     pub format: Option<Format>,
+    /// The most bytes of a page; `None`: as many as its format has by default.
+    pub max_bytes: Option<u64>,
+    /// The compression that is requested.
+    pub compression: Option<Compression>,
     /// Whose objects a page may describe.
     pub namespaces: Namespaces,
     /// The whole time for one fetch.
@@ -117,6 +121,13 @@ pub enum Format {
     Json,
     /// One bare number.
     Number,
+}
+
+/// How pages may be compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compression {
+    /// RFC 1952.
+    Gzip,
 }
 
 /// Whose objects a source may describe.

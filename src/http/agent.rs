@@ -34,6 +34,8 @@ pub(crate) struct Options {
     pub tls: bool,
     /// Whether connections are kept for further requests.
     pub keep_alive: bool,
+    /// Whether compressed bodies are requested.
+    pub gzip: bool,
 }
 
 /// The exchange on this thread. ureq calls our hooks on the thread that called it, but passes them nothing of ours, and

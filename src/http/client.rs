@@ -1,17 +1,18 @@
 //! One exchange: a request, the head of its response, and its body as it streams in.
 
 use std::fmt;
-use std::io::{self, Read};
+use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use ureq::http::header::{self, HeaderMap};
+use ureq::http::header::{self, HeaderMap, HeaderValue};
 use ureq::http::{Response as UreqResponse, Uri};
-use ureq::{Agent, BodyReader, RequestBuilder};
+use ureq::{Agent, RequestBuilder};
 
 use super::address::Reserved;
 use super::agent;
 pub(crate) use super::agent::Options;
+use super::body::ResponseBody;
 use super::credentials::{Credentials, Current, Secrets};
 use super::error::FetchError;
 use super::resolve::Resolver;
@@ -63,17 +64,13 @@ pub(crate) struct Response {
     content_type: Option<String>,
     location: Option<String>,
     delimited: bool,
+    age: Option<Duration>,
+    date: Option<SystemTime>,
     /// Whether only the start of the body is of interest, however it breaks.
     is_prefix: bool,
     /// Why the body's length cannot be trusted, or its coding not be read.
     unreadable: Option<FetchError>,
     body: ResponseBody,
-}
-
-/// A body that remembers how it broke.
-struct ResponseBody {
-    reader: BodyReader<'static>,
-    failure: Option<FetchError>,
 }
 
 impl Client {
@@ -113,12 +110,11 @@ impl Client {
                 self.headed(agent.post(to), &uri, request, &credentials).content_type("application/json").send(json)
             }
         };
-        let mut response = Response::new(response.map_err(agent::failure)?);
+        let mut response = Response::new(response.map_err(agent::failure)?, self.options.gzip);
         agent::head_received();
         let read = read(&mut response);
-        // Closes the connection, unless it is kept; that tells which bytes were left on it.
-        let ResponseBody { reader, failure } = response.body;
-        drop(reader);
+        // That tells which bytes were left on the connection.
+        let failure = response.body.end();
         match failure.filter(|_| !response.is_prefix) {
             Some(failure) => Err(failure.into()),
             None if read.is_ok() && !self.options.keep_alive && agent::excess() => Err(FetchError::Excess.into()),
@@ -138,7 +134,7 @@ impl Client {
             .timeout_global(Some(request.timeout))
             .build()
             .header(header::ACCEPT, request.accept)
-            .header(header::ACCEPT_ENCODING, "identity");
+            .header(header::ACCEPT_ENCODING, if self.options.gzip { "gzip" } else { "identity" });
         if !self.options.keep_alive {
             builder = builder.header(header::CONNECTION, "close");
         }
@@ -184,16 +180,21 @@ impl fmt::Debug for Client {
 }
 
 impl Response {
-    fn new(response: UreqResponse<ureq::Body>) -> Self {
-        let content_type = media_type(response.headers());
-        let has = |name| response.headers().contains_key(name);
-        let delimited = has(header::CONTENT_LENGTH) || has(header::TRANSFER_ENCODING);
-        let unreadable = check_body(response.headers()).err();
+    fn new(response: UreqResponse<ureq::Body>, may_be_gzip: bool) -> Self {
+        let headers = response.headers();
+        let content_type = media_type(headers);
+        let coding = coding(headers, may_be_gzip).and_then(|coding| check_framing(headers).map(|()| coding));
+        let (is_gzip, unreadable) = coding.map_or_else(|error| (false, Some(error)), |is_gzip| (is_gzip, None));
+        let has = |name| headers.contains_key(name);
+        // The end of gzip shows by itself.
+        let delimited = is_gzip || has(header::CONTENT_LENGTH) || has(header::TRANSFER_ENCODING);
+        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
+        let location = text(header::LOCATION).map(str::to_owned);
+        let age = text(header::AGE).and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
+        let date = text(header::DATE).and_then(|value| httpdate::parse_http_date(value).ok());
         let status = response.status().as_u16();
-        let location =
-            response.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let body = ResponseBody { reader: response.into_body().into_reader(), failure: None };
-        Self { status, content_type, location, delimited, is_prefix: false, unreadable, body }
+        let body = ResponseBody::new(response.into_body().into_reader(), is_gzip);
+        Self { status, content_type, location, delimited, age, date, is_prefix: false, unreadable, body }
     }
 
     /// The status code (RFC 9110 §15).
@@ -211,7 +212,17 @@ impl Response {
         self.location.as_deref()
     }
 
-    /// Whether a length or chunks tell the end of the body, so that a body which is read to its end is whole (RFC 9112
+    /// How long caches have kept it (RFC 9111 §5.1).
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.age
+    }
+
+    /// When it was made, by its origin's clock (RFC 9110 §6.6.1).
+    pub(crate) fn date(&self) -> Option<SystemTime> {
+        self.date
+    }
+
+    /// Whether a length, chunks or gzip tell the end of the body, so that a body which is read to its end is whole (RFC 9112
     /// §6.3).
     pub(crate) fn is_delimited(&self) -> bool {
         self.delimited
@@ -240,31 +251,32 @@ impl Response {
     }
 }
 
-impl Read for ResponseBody {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.reader.read(buffer).map_err(|error| {
-            self.failure = Some(agent::failure(error.into()));
-            io::ErrorKind::Other.into()
-        })
-    }
-}
-
 fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     Some(media_type).filter(|media_type| !media_type.is_empty())
 }
 
-/// RFC 9112 §6.1: no coding was offered, so chunks are all there may be. §6.3: a length given twice, or beside a
-/// transfer coding, cannot be trusted.
-fn check_body(headers: &HeaderMap) -> Result<(), FetchError> {
-    let is = |value: &ureq::http::HeaderValue, coding: &[u8]| value.as_bytes().eq_ignore_ascii_case(coding);
-    if headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| !is(coding, b"identity")) {
-        return Err(FetchError::Encoded);
+fn is(value: &HeaderValue, coding: &str) -> bool {
+    value.as_bytes().eq_ignore_ascii_case(coding.as_bytes())
+}
+
+/// Whether the body is gzip, once and under no other coding (RFC 9110 §8.4).
+fn coding(headers: &HeaderMap, may_be_gzip: bool) -> Result<bool, FetchError> {
+    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter().filter(|coding| !is(coding, "identity"));
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(false),
+        (Some(coding), None) if may_be_gzip && (is(coding, "gzip") || is(coding, "x-gzip")) => Ok(true),
+        _ => Err(FetchError::Encoded),
     }
+}
+
+/// RFC 9112 §6.1: no transfer coding was offered, so chunks are all there may be. §6.3: a length given twice, or beside
+/// a transfer coding, cannot be trusted.
+fn check_framing(headers: &HeaderMap) -> Result<(), FetchError> {
     let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
     let codings = headers.get_all(header::TRANSFER_ENCODING);
-    if codings.iter().any(|coding| !is(coding, b"chunked")) {
+    if codings.iter().any(|coding| !is(coding, "chunked")) {
         return Err(FetchError::Framing("expected no transfer-encoding but chunked"));
     }
     match (lengths, codings.iter().count()) {
@@ -277,7 +289,7 @@ fn check_body(headers: &HeaderMap) -> Result<(), FetchError> {
 
 #[cfg(test)]
 mod tests {
-    use ureq::http::{HeaderName, HeaderValue};
+    use ureq::http::HeaderName;
 
     use super::*;
 
@@ -304,8 +316,6 @@ mod tests {
             (&[("content-length", "5")], Ok(())),
             (&[("transfer-encoding", "chunked")], Ok(())),
             (&[("transfer-encoding", "gzip, chunked")], framing("expected no transfer-encoding but chunked")),
-            (&[("content-encoding", "Identity")], Ok(())),
-            (&[("content-encoding", "gzip")], Err(FetchError::Encoded)),
             (
                 &[("content-length", "5"), ("transfer-encoding", "chunked")],
                 framing("both Content-Length and Transfer-Encoding"),
@@ -313,7 +323,30 @@ mod tests {
             (&[("content-length", "5"), ("content-length", "5")], framing("duplicate Content-Length")),
         ] {
             let headers: HeaderMap = headers(lines);
-            assert_eq!(check_body(&headers), expected, "{lines:?}");
+            assert_eq!(check_framing(&headers), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn reads_no_coding_that_was_not_requested() {
+        for (lines, plain, gzip) in [
+            (&[][..], Ok(false), Ok(false)),
+            (&[("content-encoding", "Identity")], Ok(false), Ok(false)),
+            (&[("content-encoding", "gzip")], Err(FetchError::Encoded), Ok(true)),
+            (&[("content-encoding", "X-Gzip")], Err(FetchError::Encoded), Ok(true)),
+            (&[("content-encoding", "br")], Err(FetchError::Encoded), Err(FetchError::Encoded)),
+            (&[("content-encoding", "gzip, gzip")], Err(FetchError::Encoded), Err(FetchError::Encoded)),
+            (
+                &[("content-encoding", "gzip"), ("content-encoding", "gzip")],
+                Err(FetchError::Encoded),
+                Err(FetchError::Encoded),
+            ),
+        ] {
+            let mut headers = HeaderMap::new();
+            for (name, value) in lines {
+                headers.append(*name, HeaderValue::from_static(value));
+            }
+            assert_eq!((coding(&headers, false), coding(&headers, true)), (plain, gzip), "{lines:?}");
         }
     }
 }

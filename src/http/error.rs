@@ -88,8 +88,13 @@ pub enum FetchError {
     },
     /// Any other status but 200.
     Status(u16),
-    /// A Content-Encoding, though `identity` was requested.
+    /// A Content-Encoding that was not requested.
     Encoded,
+    /// The body is not the gzip that its Content-Encoding says.
+    BrokenGzip {
+        /// What the decoder said.
+        detail: String,
+    },
     /// Content-Length, Transfer-Encoding or the chunks contradict HTTP/1.1 or each other.
     Framing(&'static str),
     /// The body breaks the rules of its transfer coding.
@@ -116,6 +121,7 @@ impl FetchError {
             | Self::Redirect { .. }
             | Self::Status(_)
             | Self::Encoded
+            | Self::BrokenGzip { .. }
             | Self::Framing(_)
             | Self::BrokenBody { .. }
             | Self::BodyTooLarge(_)
@@ -134,6 +140,7 @@ impl FetchError {
             Self::HostNotFound { detail }
             | Self::Tls { detail, .. }
             | Self::NotHttp { detail }
+            | Self::BrokenGzip { detail }
             | Self::BrokenBody { detail }
             | Self::Redirect { detail: Some(detail), .. } => Some(detail),
             _ => None,
@@ -163,6 +170,10 @@ impl FetchError {
 
     pub(super) fn broken_body(said: &impl ToString) -> Self {
         Self::BrokenBody { detail: printable(said) }
+    }
+
+    pub(super) fn broken_gzip(said: &impl ToString) -> Self {
+        Self::BrokenGzip { detail: printable(said) }
     }
 
     pub(super) fn tls(error: &rustls::Error) -> Self {
@@ -202,7 +213,8 @@ impl fmt::Display for FetchError {
             Self::HeadTooLarge(cap) => write!(f, "answered a response head of more than {cap} bytes"),
             Self::Redirect { status, .. } => write!(f, "answered {status}, and redirects are not followed"),
             Self::Status(status) => write!(f, "answered {status}"),
-            Self::Encoded => f.write_str("answered with a content-encoding that was not asked for"),
+            Self::Encoded => f.write_str("answered with a content-encoding that was not requested"),
+            Self::BrokenGzip { .. } => f.write_str("answered a body that is not valid gzip"),
             Self::Framing(why) => write!(f, "answered an ambiguous body length: {why}"),
             Self::BrokenBody { .. } => f.write_str("answered a body with broken chunks"),
             Self::BodyTooLarge(cap) => write!(f, "answered a body of more than {cap} bytes"),

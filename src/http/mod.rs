@@ -7,6 +7,7 @@
 
 pub(crate) mod address;
 mod agent;
+mod body;
 pub(crate) mod client;
 pub(crate) mod credentials;
 pub(crate) mod error;

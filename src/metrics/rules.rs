@@ -130,7 +130,7 @@ impl Rules {
             let mine = config.rules.iter().enumerate().filter(|(_, rule)| rule.source == index);
             // Each rule on a server has its own query, and there is no page.
             let query = |rule: &Rule| match source.is_prometheus() {
-                true => Query::Series(Vec::new()),
+                true => Query::Series { selectors: Vec::new(), or_number: false },
                 false => Query::of(rule, number),
             };
             let want = |(id, rule): (usize, &Rule)| Want { id: id as u64, query: query(rule) };
@@ -279,7 +279,8 @@ fn implicit_rule(resource: &str, metric: &str, upstream: &Arc<Upstream>, implici
         max_age: upstream.max_age(),
         line: 0,
     };
-    let want = upstream.want_named(metric);
+    let number = upstream.source().uses(Placeholder::Metric) || !matches!(rule.identity, Identity::Labels { .. });
+    let want = upstream.want_named(metric, number);
     let served = ActiveRule { rule, upstream: upstream.clone(), want, last: None, sampling: None, implicit: true };
     Entry::Rule(Arc::new(served), Arc::new(kind))
 }

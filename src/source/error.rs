@@ -19,6 +19,10 @@ pub enum SourceError {
     Busy,
     /// One of many pages for which there was no time, after all that came before it.
     Unreached,
+    /// Other large pages that are held whole left no memory for this one.
+    NoMemory,
+    /// A body of more bytes than are read of this source.
+    TooLarge(u64),
     /// A bug in Metriclet ended the fetch.
     Bug,
     /// The fetch failed.
@@ -65,6 +69,8 @@ impl fmt::Display for SourceError {
             Self::WouldWait => f.write_str("not fetched yet"),
             Self::Busy => f.write_str("timeout: waiting for a fetch of the same page"),
             Self::Unreached => f.write_str("timeout: waiting for a turn among the pages of other pods"),
+            Self::NoMemory => f.write_str("timeout: waiting for the memory that other large pages take"),
+            Self::TooLarge(max) => write!(f, "answered a body of more than {max} bytes; raise maxBytes: on the source"),
             Self::Bug => f.write_str("internal error during the fetch"),
             Self::Fetch(error) => error.fmt(f),
             Self::ContentType(None) => f.write_str("answered without a content-type; set format: on the source"),
@@ -97,7 +103,7 @@ impl From<BodyError> for SourceError {
             }
             BodyError::Json(error) => page("answered malformed JSON".to_owned(), error.to_string()),
             BodyError::Number => page("answered something that is not a number".to_owned(), String::new()),
-            BodyError::TooLarge(max) => Self::Fetch(FetchError::BodyTooLarge(max)),
+            BodyError::TooLarge(max) => Self::TooLarge(max),
         }
     }
 }

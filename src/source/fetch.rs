@@ -2,11 +2,11 @@
 
 use std::io::Read;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::error::SourceError;
 use crate::config::limits::Limits;
-use crate::config::model::{self, Basic, Source};
+use crate::config::model::{self, Basic, Compression, Source};
 use crate::http::address::{Reach, Reserved};
 use crate::http::client::{Client, Options, Request, RequestBody, Response};
 use crate::http::credentials::{Credentials, Material};
@@ -27,6 +27,20 @@ pub(crate) struct Head {
     pub refused: Option<u16>,
     /// Whether a body that is read to its end is known to be whole.
     pub delimited: bool,
+    /// How long caches have kept the response, as they say.
+    pub age: Option<Duration>,
+    /// When the response was made.
+    pub date: Option<SystemTime>,
+}
+
+impl Head {
+    /// How old the response was when it came (RFC 9111 §4.2.3). Its date counts only past `skew`, as two machines' clocks
+    /// differ.
+    pub(crate) fn age_at(&self, unix_millis: i64, skew: Duration) -> Duration {
+        let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(unix_millis).unwrap_or(0));
+        let apparent = self.date.and_then(|date| now.duration_since(date).ok()).filter(|age| *age > skew);
+        apparent.unwrap_or_default().max(self.age.unwrap_or_default())
+    }
 }
 
 impl Fetcher {
@@ -37,7 +51,8 @@ impl Fetcher {
             (true, false) => Reach::Others,
             (true, true) => Reach::OthersAndLoopback,
         };
-        let options = Options { reach, tls: source.is_https(), keep_alive: false };
+        let gzip = source.compression == Some(Compression::Gzip);
+        let options = Options { reach, tls: source.is_https(), keep_alive: false, gzip };
         let server_name = source.credentials.server_name.clone();
         Self(Client::new(options, credentials(&source.credentials), server_name, limits, resolver, reserved))
     }
@@ -80,7 +95,8 @@ impl Fetcher {
         self.0.exchange(request, |response: &mut Response| {
             let refused = refused(response.status(), response.location(), is_post)?;
             let content_type = response.content_type().map(str::to_owned);
-            let head = Head { content_type, refused, delimited: response.is_delimited() };
+            let (delimited, age, date) = (response.is_delimited(), response.age(), response.date());
+            let head = Head { content_type, refused, delimited, age, date };
             read(&head, response.body()?)
         })
     }
@@ -112,6 +128,23 @@ fn credentials(of: &model::Credentials) -> Credentials {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tells_how_old_a_response_is() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        for (age, date, expected) in [
+            (None, None, 0),
+            (Some(90), None, 90),
+            (None, Some(at(970)), 0),
+            (None, Some(at(969)), 31),
+            (Some(5), Some(at(900)), 100),
+            (Some(200), Some(at(900)), 200),
+            (None, Some(at(2_000)), 0),
+        ] {
+            let head = Head { age: age.map(Duration::from_secs), date, ..Head::default() };
+            assert_eq!(head.age_at(1_000_000, Duration::from_secs(30)).as_secs(), expected, "{head:?}");
+        }
+    }
 
     #[test]
     fn judges_statuses() {

@@ -2,12 +2,15 @@
 //!
 //! - [`upstream`] is a source at work: its cache, its fetches, and the [`state`] of each URL.
 //! - [`fetch`] makes one request; [`page`] reduces a page while it streams in to what rules want of it.
+//! - `media` says which format is requested, and which one came; `memory` bounds large pages that are held whole.
 //! - [`prometheus`] queries a server that evaluates PromQL itself.
 //! - `pool` has the threads that fetch the pages of pods, over a fair [`queue`]; [`waiting`] says what a request waits
 //!   for.
 
 pub(crate) mod error;
 pub(crate) mod fetch;
+mod media;
+mod memory;
 pub(crate) mod page;
 mod pool;
 pub(crate) mod prometheus;

@@ -13,7 +13,7 @@ use crate::config::model::{Format, Identity, Rule, Value};
 use crate::parse::exposition::{self, Kind, Labels, PageError, Sample};
 use crate::parse::json::{JsonExpr, JsonPageError, Path};
 use crate::parse::quantity;
-use crate::promql::VectorSelector;
+use crate::promql::{Expr, VectorSelector};
 
 /// What one rule wants of every page of its source.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,8 +27,12 @@ pub struct Want {
 /// What to look for on a page.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {
-    /// Series that any of these selectors picks.
-    Series(Vec<VectorSelector>),
+    Series {
+        /// Series that any of these picks.
+        selectors: Vec<VectorSelector>,
+        /// Whether the page may be a bare number instead.
+        or_number: bool,
+    },
     /// Values that a JSONPath leads to.
     Json {
         /// From the page, or from each item, to the values.
@@ -64,6 +68,8 @@ pub struct PageBody<'b> {
     pub reader: &'b mut dyn Read,
     /// Whether its end is known to be that of the page, rather than of a connection that broke.
     pub delimited: bool,
+    /// The most bytes of it, if the source says so.
+    pub max_bytes: Option<u64>,
 }
 
 /// The numbers of a page, for people.
@@ -75,15 +81,19 @@ pub struct PageSummary {
     pub bytes: u64,
     /// Its samples, whether or not a rule wants them.
     pub samples: u64,
+    /// How old it was when it came, out of a cache.
+    pub age: Duration,
 }
 
 /// What is kept of a page.
 #[derive(Debug)]
 pub struct Page {
-    /// When it was fetched, Unix milliseconds.
+    /// When it was made, Unix milliseconds: when it was fetched, less its age.
     pub at: i64,
     /// The same on the monotonic clock; `None` until the fetch sets it.
     pub taken: Option<Instant>,
+    /// How old it was when it came, out of a cache.
+    pub age: Duration,
     /// The bytes of its body.
     pub bytes: u64,
     /// The samples or JSON values on it, wanted or not.
@@ -169,9 +179,14 @@ impl Query {
     /// What a rule wants. `number`: whether a bare number on its pages can only be this metric.
     pub fn of(rule: &Rule, number: bool) -> Self {
         match &rule.value {
-            Value::Series(expr) => Self::Series(expr.selectors().cloned().collect()),
+            Value::Series(expr) => Self::Series {
+                selectors: expr.selectors().cloned().collect(),
+                // The value where none is written, for the one object that the page is about.
+                or_number: *expr == Expr::Selector(VectorSelector::named(&rule.name))
+                    && !matches!(rule.identity, Identity::Labels { .. }),
+            },
             // Read from no page: the source evaluates it.
-            Value::QueryTemplate(_) => Self::Series(Vec::new()),
+            Value::QueryTemplate(_) => Self::Series { selectors: Vec::new(), or_number: false },
             Value::Json(JsonExpr { path, .. }) => {
                 Self::Json { value: path.clone(), items: Items::of(&rule.identity).map(Box::new) }
             }
@@ -185,7 +200,7 @@ impl Query {
     /// How far back it looks, for each selector that looks back.
     pub fn ranges(&self) -> impl Iterator<Item = Duration> {
         let selectors = match self {
-            Self::Series(selectors) => selectors.as_slice(),
+            Self::Series { selectors, .. } => selectors.as_slice(),
             _ => &[],
         };
         selectors.iter().filter_map(|selector| selector.range)
@@ -215,7 +230,7 @@ impl Page {
         match format {
             Some(Format::Prometheus) => text::read(body, &[], Format::Prometheus, wants, at, limits),
             Some(Format::OpenMetrics) => text::read(body, &[], Format::OpenMetrics, wants, at, limits),
-            Some(Format::Json) => json::read(body.reader, wants, at, limits),
+            Some(Format::Json) => json::read(body, wants, at, limits),
             Some(Format::Number) => number(&head(body.reader)?, wants, at),
             None => {
                 let head = head(body.reader)?;
@@ -236,7 +251,7 @@ impl Page {
 
     /// Its numbers.
     pub fn summary(&self) -> PageSummary {
-        PageSummary { format: self.format, bytes: self.bytes, samples: self.samples }
+        PageSummary { format: self.format, bytes: self.bytes, samples: self.samples, age: self.age }
     }
 
     /// Bytes of memory it holds, roughly.
@@ -249,11 +264,14 @@ impl Page {
 
 impl fmt::Display for PageSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { format, bytes, samples } = self;
+        let Self { format, bytes, samples, age } = self;
         write!(f, "{}, {bytes} bytes", name(*format))?;
-        match format {
-            Format::Prometheus | Format::OpenMetrics => write!(f, ", {samples} samples"),
-            Format::Json | Format::Number => Ok(()),
+        if matches!(format, Format::Prometheus | Format::OpenMetrics) {
+            write!(f, ", {samples} samples")?;
+        }
+        match age.as_secs() {
+            0 => Ok(()),
+            seconds => write!(f, ", {seconds} s old by its Age or Date header"),
         }
     }
 }
@@ -309,6 +327,11 @@ impl Series {
     }
 }
 
+/// How many bytes of a page are held at once, where it is not read as it streams in.
+pub(super) fn bytes_held(format: Option<Format>, max_bytes: Option<u64>, limits: &Limits) -> Option<u64> {
+    (format == Some(Format::Json)).then(|| json::max_bytes(max_bytes, limits))
+}
+
 /// The longest text of a bare number, blanks included.
 const LONGEST_NUMBER: usize = 64;
 
@@ -326,15 +349,18 @@ fn number(head: &[u8], wants: &[Want], at: i64) -> Result<Page, BodyError> {
     let text = str::from_utf8(head).map_err(|_| BodyError::Number)?.trim_ascii();
     let value = textual(text).ok_or(BodyError::Number)?;
     let found = |query: &Query| match query {
-        Query::Number | Query::Named { number: true, .. } => Found::Number(value),
+        Query::Number | Query::Named { number: true, .. } | Query::Series { or_number: true, .. } => {
+            Found::Number(value)
+        }
         Query::Named { .. } => Found::Refused(Refusal::Nameless),
-        Query::Series(_) => Found::Refused(Refusal::WrongFormat("series", Format::Number)),
+        Query::Series { .. } => Found::Refused(Refusal::WrongFormat("series", Format::Number)),
         Query::Json { .. } => Found::Refused(Refusal::WrongFormat("JSON", Format::Number)),
     };
     let found = wants.iter().map(|want| (want.id, found(&want.query))).collect();
     Ok(Page {
         at,
         taken: None,
+        age: Duration::ZERO,
         bytes: head.len() as u64,
         samples: 1,
         format: Format::Number,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use once_cell::sync::OnceCell;
 
 use super::error::SourceError;
+use super::memory::MemoryBudget;
 use super::page::Page;
 use super::pool::Pool;
 use crate::cache::Cache;
@@ -24,6 +25,8 @@ pub struct Shared {
     pub(super) reserved: Arc<Reserved>,
     /// Started with the first request to a source of pods.
     pub(super) pool: OnceCell<Arc<Pool>>,
+    /// For JSON pages larger than the default limit.
+    pub(super) large_pages: MemoryBudget,
 }
 
 /// Pages of all sources of one generation, by source and URL.
@@ -33,7 +36,8 @@ impl Shared {
     /// Everything that sources need beside their own configuration.
     pub fn new(limits: Limits, clock: Clock, counters: Arc<Counters>) -> Self {
         let resolver = Arc::new(Resolver::new(&limits));
-        Self { limits, clock, counters, resolver, reserved: Arc::default(), pool: OnceCell::new() }
+        let large_pages = MemoryBudget::new(limits.page.max_json as u64);
+        Self { limits, clock, counters, resolver, reserved: Arc::default(), pool: OnceCell::new(), large_pages }
     }
 
     /// All limits and timeouts.

@@ -7,17 +7,18 @@ use std::time::Duration;
 use log::{debug, info, warn};
 
 use super::error::SourceError;
-use super::fetch::{Fetcher, Head};
-use super::page::{Page, PageBody, Query, Want};
+use super::fetch::Fetcher;
+use super::media;
+use super::page::{self, Page, PageBody, Query, Want};
 use super::pool::{Gathered, Pool, Share};
 use super::prometheus::{self, InstantQuery, QueryResult};
 use super::shared::{Pages, Shared};
 use super::state::{Change, UrlStates};
 use crate::cache::{Cache, Loaded, Outcome, Wait};
-use crate::config::model::{Format, Source, Target};
+use crate::config::model::{Source, Target};
 use crate::http::error::Phase;
 use crate::parse::escape::Escaped;
-use crate::parse::url_template::{Placeholder, Values};
+use crate::parse::url_template::Values;
 use crate::telemetry::bug;
 use crate::telemetry::counters::Fetches;
 
@@ -88,15 +89,15 @@ impl Upstream {
         self.shared.limits.freshness.max_age
     }
 
-    /// The want for a metric by name: remembered, so that one fetch serves all recent requests.
-    pub fn want_named(&self, name: &str) -> Want {
+    /// The want for a metric by name: remembered, so that one fetch serves all recent requests. `number`: whether a bare
+    /// number can only be this metric.
+    pub fn want_named(&self, name: &str, number: bool) -> Want {
         let mut wants = self.wants();
         let known =
             wants.asked.iter().position(|want| matches!(&want.query, Query::Named { name: n, .. } if n == name));
         let want = match known {
             Some(at) => wants.asked.remove(at),
             None => {
-                let number = self.source.uses(Placeholder::Metric);
                 wants.next += 1;
                 Want { id: wants.next, query: Query::Named { name: name.to_owned(), number } }
             }
@@ -253,34 +254,24 @@ impl Upstream {
 
     fn fetch(&self, url: &str, wants: &[Want], time: Duration) -> Result<Page, SourceError> {
         let now = self.shared.clock.now();
-        let accept = match self.source.format {
-            Some(Format::OpenMetrics) => "application/openmetrics-text; version=1.0.0",
-            Some(Format::Json) => "application/json",
-            Some(Format::Prometheus) => "text/plain; version=0.0.4",
-            Some(Format::Number) => "text/plain",
-            None => "text/plain; version=0.0.4, application/json; q=0.9, */*; q=0.1",
-        };
+        let limits = &self.shared.limits;
         // Behind it stands whose page it is.
         let url = url.split('#').next().unwrap_or_default();
-        self.fetcher.get(url, accept, time, |head, body| {
-            let format = self.format(head)?;
-            let mut body = PageBody { reader: body, delimited: head.delimited };
-            let page = Page::read(&mut body, format, wants, now.unix_millis, &self.shared.limits);
-            let mut page = page.map_err(SourceError::from)?;
-            page.taken = Some(now.monotonic);
+        self.fetcher.get(url, media::accept(self.source.format), time, |head, body| {
+            let format = media::format(self.source.format, head.content_type.as_deref())?;
+            let age = head.age_at(now.unix_millis, limits.freshness.max_future);
+            let whole = page::bytes_held(format, self.source.max_bytes, limits);
+            let large = whole.filter(|bytes| *bytes > limits.page.json as u64);
+            let reservation =
+                large.map(|bytes| self.shared.large_pages.reserve(bytes, time).ok_or(SourceError::NoMemory));
+            let _reservation = reservation.transpose()?;
+            let mut body = PageBody { reader: body, delimited: head.delimited, max_bytes: self.source.max_bytes };
+            let at = now.unix_millis.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
+            let mut page = Page::read(&mut body, format, wants, at, limits).map_err(SourceError::from)?;
+            page.taken = now.monotonic.checked_sub(age);
+            page.age = age;
             Ok(page)
         })
-    }
-
-    /// What a page is: as configured, or as its Content-Type says. `None` is text that may be a bare number.
-    fn format(&self, head: &Head) -> Result<Option<Format>, SourceError> {
-        match (self.source.format, head.content_type.as_deref()) {
-            (Some(format), _) => Ok(Some(format)),
-            (None, Some("text/plain")) => Ok(None),
-            (None, Some("application/openmetrics-text")) => Ok(Some(Format::OpenMetrics)),
-            (None, Some(media)) if media == "application/json" || media.ends_with("+json") => Ok(Some(Format::Json)),
-            (None, found) => Err(SourceError::ContentType(found.map(str::to_owned))),
-        }
     }
 
     /// Counts a fetch, and logs when a URL starts to fail or recovers. A fetch that its request's deadline cut short

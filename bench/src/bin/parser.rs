@@ -66,11 +66,11 @@ fn spread(mut numbers: Vec<f64>) -> [f64; 3] {
 fn want(text: &str, limits: &Limits) -> Result<[Want; 1], Box<dyn std::error::Error>> {
     let ExpressionLimits { bytes, depth, nodes, regex } = limits.expression;
     let expr = Expr::parse(text, &promql::Limits { bytes, depth, nodes, regex })?;
-    Ok([Want { id: 0, query: Query::Series(expr.selectors().cloned().collect()) }])
+    Ok([Want { id: 0, query: Query::Series { selectors: expr.selectors().cloned().collect(), or_number: false } }])
 }
 
 fn read(text: &str, wants: &[Want], limits: &Limits) -> Page {
-    let mut body = PageBody { reader: &mut text.as_bytes(), delimited: true };
+    let mut body = PageBody { reader: &mut text.as_bytes(), delimited: true, max_bytes: None };
     let page = Page::read(&mut body, Some(Format::Prometheus), wants, 0, limits);
     page.unwrap_or_else(|error| panic!("reading the page: {error:?}"))
 }

@@ -8,7 +8,10 @@ use crate::config::check::Finding;
 use crate::config::problem::{Part, Problem, Severity};
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
+use crate::parse::quantity;
 use crate::parse::yaml::{Key, Node, Span, YamlValue};
+
+const MEBIBYTE: u64 = 1024 * 1024;
 
 /// The problems of one part of the file.
 #[derive(Debug)]
@@ -176,6 +179,20 @@ impl<'a> Fields<'a> {
             Ok(duration) => Some(duration),
             Err(message) => {
                 self.fail(key, &message, sink);
+                None
+            }
+        }
+    }
+
+    /// A number of bytes from 1 to `max`, as a quantity: `64Mi`.
+    pub(super) fn bytes(&mut self, key: &'static str, max: u64, sink: &mut Sink) -> Option<u64> {
+        let text = self.text(key, sink)?;
+        let bytes = quantity::parse(text).ok().filter(|bytes| bytes.fract() == 0.0);
+        match bytes.filter(|bytes| (1.0..=max as f64).contains(bytes)) {
+            Some(bytes) => Some(bytes as u64),
+            None => {
+                let (most, found) = (max / MEBIBYTE, Escaped::new(text));
+                self.fail(key, &format!("expected a number of bytes of at most {most}Mi, found {found}"), sink);
                 None
             }
         }

@@ -57,6 +57,8 @@ pub(crate) fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Re
         name: "upstream".to_owned(),
         target: Target::Url(url),
         format: None,
+        max_bytes: None,
+        compression: None,
         // The user chose this one source, and nothing else is served.
         namespaces: Namespaces::All,
         timeout: limits.fetch.timeout,

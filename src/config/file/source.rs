@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use super::fields::{Fields, Sink};
 use crate::config::check;
 use crate::config::limits::Limits;
-use crate::config::model::{Basic, Credentials, Format, Namespaces, PodPort, Pods, SelectorMode, Source, Target};
+use crate::config::model::{
+    Basic, Compression, Credentials, Format, Namespaces, PodPort, Pods, SelectorMode, Source, Target,
+};
 use crate::parse::dns;
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::{Placeholder, Template};
@@ -14,6 +16,8 @@ use crate::parse::yaml::{Key, Node, YamlValue};
 const KEYS: &[&str] = &[
     "url",
     "format",
+    "maxBytes",
+    "compression",
     "namespaces",
     "timeout",
     "cache",
@@ -71,6 +75,8 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
     let source = Source {
         name: key.text.clone(),
         format: fields.word("format", FORMATS, sink),
+        max_bytes: fields.bytes("maxBytes", limits.page.max_bytes, sink),
+        compression: fields.word("compression", &[("gzip", Compression::Gzip)], sink),
         namespaces: namespaces(&mut fields, sink),
         timeout: fields.duration("timeout", false, limits.fetch.max_timeout, sink).unwrap_or(match target {
             Some(Target::Pods(_)) => limits.fetch.pod_timeout,
@@ -86,6 +92,7 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
     if source.is_prometheus() {
         for (key, why) in [
             ("format", "the answers of a server have one form"),
+            ("maxBytes", "is for pages"),
             ("labelSelector", "objects are always picked by their own labels"),
             ("single", "a server has samples over time of its own"),
         ] {
@@ -108,7 +115,7 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         None => SelectorMode::Kubernetes,
     };
     let source = Source { label_selector, ..source };
-    fields.report(check::source(&source), sink);
+    fields.report(check::source(&source, limits), sink);
     Some(source)
 }
 

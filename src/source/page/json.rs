@@ -1,19 +1,27 @@
 //! A JSON page: read whole, then searched by each path.
 
 use std::io::Read;
+use std::time::Duration;
 
-use super::{BodyError, Found, Items, JsonItem, Page, Query, Refusal, Want, textual};
+use super::{BodyError, Found, Items, JsonItem, Page, PageBody, Query, Refusal, Want, textual};
 use crate::config::limits::Limits;
 use crate::config::model::Format;
 use crate::parse::json::{self, Path};
 
-pub(super) fn read(body: &mut dyn Read, wants: &[Want], at: i64, limits: &Limits) -> Result<Page, BodyError> {
+/// The most bytes of a page of a source with this `maxBytes`.
+pub(super) fn max_bytes(configured: Option<u64>, limits: &Limits) -> u64 {
+    configured.unwrap_or(limits.page.json as u64).min(limits.page.max_json as u64)
+}
+
+pub(super) fn read(body: &mut PageBody<'_>, wants: &[Want], at: i64, limits: &Limits) -> Result<Page, BodyError> {
+    let most = max_bytes(body.max_bytes, limits);
     let mut bytes = Vec::new();
-    body.take(limits.page.json as u64 + 1).read_to_end(&mut bytes).map_err(BodyError::Io)?;
-    if bytes.len() > limits.page.json {
-        return Err(BodyError::TooLarge(limits.page.json as u64));
+    body.reader.take(most + 1).read_to_end(&mut bytes).map_err(BodyError::Io)?;
+    if bytes.len() as u64 > most {
+        return Err(BodyError::TooLarge(most));
     }
-    let shape = json::PageLimits { depth: limits.expression.depth, values: limits.page.json_values };
+    let values = usize::try_from(most).unwrap_or(usize::MAX) / limits.page.json_bytes_per_value.max(1);
+    let shape = json::PageLimits { depth: limits.expression.depth, values };
     let page = json::parse_page(&bytes, &shape).map_err(BodyError::Json)?;
     let found = |query: &Query| match query {
         Query::Json { value, items } => items_of(&page, value, items.as_deref(), limits),
@@ -22,10 +30,19 @@ pub(super) fn read(body: &mut dyn Read, wants: &[Want], at: i64, limits: &Limits
             Ok(value) => Found::Number(value),
             Err(_) => Found::Refused(Refusal::WrongFormat("one number", Format::Json)),
         },
-        Query::Series(_) => Found::Refused(Refusal::WrongFormat("series", Format::Json)),
+        Query::Series { .. } => Found::Refused(Refusal::WrongFormat("series", Format::Json)),
     };
     let found = wants.iter().map(|want| (want.id, found(&want.query))).collect();
-    Ok(Page { at, taken: None, bytes: bytes.len() as u64, samples: 1, format: Format::Json, series: Vec::new(), found })
+    Ok(Page {
+        at,
+        taken: None,
+        age: Duration::ZERO,
+        bytes: bytes.len() as u64,
+        samples: 1,
+        format: Format::Json,
+        series: Vec::new(),
+        found,
+    })
 }
 
 fn items_of(page: &serde_json::Value, value: &Path, items: Option<&Items>, limits: &Limits) -> Found {

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
+use std::time::Duration;
 
 use super::{BodyError, Found, Page, PageBody, Query, Refusal, Series, Want};
 use crate::config::limits::Limits;
@@ -24,6 +25,7 @@ pub(super) fn read(
     };
     let mut parser = Parser::new(syntax, ExpositionLimits { line: limits.page.line });
     let mut keep = SeriesCollector::new(wants, limits);
+    let most = body.max_bytes.unwrap_or(limits.page.bytes);
     let mut buffer = vec![0; 16 * 1024];
     let mut bytes = head.len() as u64;
     parser.feed(head, &mut keep).map_err(BodyError::Text)?;
@@ -35,8 +37,8 @@ pub(super) fn read(
             Err(error) => return Err(BodyError::Io(error)),
         };
         bytes += read as u64;
-        if bytes > limits.page.bytes {
-            return Err(BodyError::TooLarge(limits.page.bytes));
+        if bytes > most {
+            return Err(BodyError::TooLarge(most));
         }
         parser.feed(buffer.get(..read).unwrap_or_default(), &mut keep).map_err(BodyError::Text)?;
     }
@@ -45,7 +47,7 @@ pub(super) fn read(
     }
     let summary = parser.finish().map_err(BodyError::Text)?;
     let (series, found) = keep.done(format);
-    Ok(Page { at, taken: None, bytes, samples: summary.samples, format, series, found })
+    Ok(Page { at, taken: None, age: Duration::ZERO, bytes, samples: summary.samples, format, series, found })
 }
 
 /// Keeps the series that rules want, each want within its own bounds.
@@ -89,7 +91,7 @@ impl WantState<'_> {
     fn may_want(&self, name: &str) -> bool {
         self.found.is_ok()
             && match self.query {
-                Query::Series(selectors) => {
+                Query::Series { selectors, .. } => {
                     selectors.iter().any(|selector| selector.name.as_deref().is_none_or(|wanted| wanted == name))
                 }
                 Query::Named { name: wanted, .. } => wanted == name,
@@ -100,7 +102,7 @@ impl WantState<'_> {
     fn wants(&self, sample: &Sample<'_>) -> bool {
         self.may_want(sample.name)
             && match self.query {
-                Query::Series(selectors) => {
+                Query::Series { selectors, .. } => {
                     selectors.iter().any(|selector| selector.matches(sample.name, |label| sample.labels.get(label)))
                 }
                 _ => true,

@@ -1,0 +1,67 @@
+//! The body of a response as it streams in: gzip is undone, and what broke it is remembered.
+
+use std::io::{self, Read};
+
+use flate2::read::MultiGzDecoder;
+use ureq::BodyReader;
+
+use super::agent;
+use super::error::FetchError;
+
+/// A body, read as its sender meant it.
+pub(super) struct ResponseBody {
+    coding: Coding,
+    failure: Option<FetchError>,
+}
+
+/// How the transfer is coded (RFC 9110 §8.4.1).
+enum Coding {
+    Identity(Transfer),
+    /// RFC 1952: one or more members, each with a checksum and its length at its end.
+    Gzip(Box<MultiGzDecoder<Transfer>>),
+}
+
+/// The bytes on the connection.
+struct Transfer {
+    reader: BodyReader<'static>,
+    failure: Option<FetchError>,
+}
+
+impl ResponseBody {
+    pub(super) fn new(reader: BodyReader<'static>, is_gzip: bool) -> Self {
+        let transfer = Transfer { reader, failure: None };
+        let coding = match is_gzip {
+            true => Coding::Gzip(Box::new(MultiGzDecoder::new(transfer))),
+            false => Coding::Identity(transfer),
+        };
+        Self { coding, failure: None }
+    }
+
+    /// Closes the connection, unless it is kept; gives what broke the body.
+    pub(super) fn end(self) -> Option<FetchError> {
+        let Transfer { failure, .. } = match self.coding {
+            Coding::Identity(transfer) => transfer,
+            Coding::Gzip(decoder) => decoder.into_inner(),
+        };
+        failure.or(self.failure)
+    }
+}
+
+impl Read for ResponseBody {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let decoder = match &mut self.coding {
+            Coding::Identity(transfer) => return transfer.read(buffer),
+            Coding::Gzip(decoder) => decoder,
+        };
+        decoder.read(buffer).inspect_err(|error| self.failure = Some(FetchError::broken_gzip(error)))
+    }
+}
+
+impl Read for Transfer {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.reader.read(buffer).map_err(|error| {
+            self.failure = Some(agent::failure(error.into()));
+            io::ErrorKind::Other.into()
+        })
+    }
+}

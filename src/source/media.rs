@@ -1,0 +1,37 @@
+//! The formats of pages as HTTP names them: what is requested, and what came.
+
+use super::error::SourceError;
+use crate::config::model::Format;
+
+/// The Accept header (RFC 9110 §12.5.1) for pages of this format. `escaping=allow-utf-8` asks for names as they are, as
+/// Prometheus 3 does: without it some libraries rewrite names with a colon.
+pub(super) fn accept(format: Option<Format>) -> &'static str {
+    match format {
+        Some(Format::OpenMetrics) => {
+            "application/openmetrics-text; version=1.0.0; escaping=allow-utf-8, application/openmetrics-text; q=0.9"
+        }
+        Some(Format::Json) => "application/json",
+        Some(Format::Prometheus) => {
+            "text/plain; version=1.0.0; escaping=allow-utf-8, text/plain; version=0.0.4; q=0.9, text/plain; q=0.8"
+        }
+        Some(Format::Number) => "text/plain",
+        None => {
+            "text/plain; version=1.0.0; escaping=allow-utf-8, text/plain; version=0.0.4; q=0.9, application/json; q=0.8, \
+             */*; q=0.1"
+        }
+    }
+}
+
+/// What a page is: as configured, or as its Content-Type says. `None` is text that may be a bare number.
+///
+/// # Errors
+/// If neither tells.
+pub(super) fn format(configured: Option<Format>, content_type: Option<&str>) -> Result<Option<Format>, SourceError> {
+    match (configured, content_type) {
+        (Some(format), _) => Ok(Some(format)),
+        (None, Some("text/plain")) => Ok(None),
+        (None, Some("application/openmetrics-text")) => Ok(Some(Format::OpenMetrics)),
+        (None, Some(media)) if media == "application/json" || media.ends_with("+json") => Ok(Some(Format::Json)),
+        (None, found) => Err(SourceError::ContentType(found.map(str::to_owned))),
+    }
+}
