@@ -27,7 +27,13 @@ fuzz_target!(|input: &str| {
             Err(dropped) => assert!(!keeps(&expr), "{expr}: {dropped}"),
         }
     }
-    if let Ok(written) = QueryTemplate::parse(text, &LIMITS) {
+    if let Ok(written) = QueryTemplate::parse(text, true, &LIMITS)
+        && written.by().is_none()
+        && !written.takes_matchers()
+    {
+        assert_eq!(written.inject(&scope), text);
+    }
+    if let Ok(written) = QueryTemplate::parse(text, false, &LIMITS) {
         let printed = written.inject(&scope);
         // What of it is in our own part of PromQL can be looked at.
         if let Ok(expr) = Expr::parse(&printed, &roomy) {

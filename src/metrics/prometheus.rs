@@ -54,7 +54,13 @@ fn query(subject: &Subject<'_>) -> Result<InstantQuery, Failure> {
     let scope = Scope { matchers, by: name.cloned() };
     let promql = match &rule.value {
         Value::Series(expr) => expr.inject(&scope).map_err(|dropped| subject.about().page(&dropped))?.to_string(),
-        Value::QueryTemplate(template) => template.inject(&scope),
+        Value::QueryTemplate(template) => {
+            if !subject.request.metric_selector.is_everything() && !template.takes_matchers() {
+                let message = "metricLabelSelector needs {$matchers} in the rule's query, which has none";
+                return Err(subject.about().bad_request(&message));
+            }
+            template.inject(&scope)
+        }
         Value::Json(_) | Value::Number | Value::Named(_) => {
             return Err(subject.about().page(&"its source takes PromQL"));
         }

@@ -1,5 +1,5 @@
 //! Query templates: PromQL beyond the subset, in which the user has placed `$matchers` in the braces of each selector,
-//! and `$by` in the `by ( )` of each aggregation.
+//! and `$by` in the `by ( )` of each aggregation. A query that is about one object needs neither.
 
 use super::lexer::{Kind, Lexer, Token, error};
 use super::scope::Scope;
@@ -35,7 +35,7 @@ const AGGREGATIONS: [&str; 14] = [
     "limit_ratio",
 ];
 
-/// A query that the server it is for understands, and we in part: every selector holds `$matchers`.
+/// A query that the server it is for understands, and we in part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryTemplate {
     text: String,
@@ -53,16 +53,18 @@ impl QueryTemplate {
         text.contains(MATCHERS) || text.contains(BY)
     }
 
-    /// Parses as much of `text` as it takes to know the places.
+    /// Parses as much of `text` as it takes to know the places. `for_one`: it is about one object, so that a selector
+    /// needs no `$matchers`.
     ///
     /// # Errors
-    /// If a selector does not hold `$matchers`, or one of the two stands elsewhere.
-    pub fn parse(text: &str, limits: &Limits) -> Result<Self, ExpressionError> {
+    /// If a selector does not hold `$matchers` that needs it, one of the two stands elsewhere, or a bracket is not
+    /// closed.
+    pub fn parse(text: &str, for_one: bool, limits: &Limits) -> Result<Self, ExpressionError> {
         if text.len() > limits.bytes {
             let message = format!("expected an expression of at most {} bytes, found {}", limits.bytes, text.len());
             return Err(error(1, message));
         }
-        let mut scan = Scan { tokens: tokens(text)?, places: Vec::new(), mixes: None, by: None };
+        let mut scan = Scan { tokens: tokens(text)?, for_one, places: Vec::new(), mixes: None, by: None };
         scan.whole()?;
         let Scan { mut places, mixes, by, .. } = scan;
         places.sort_unstable();
@@ -82,6 +84,11 @@ impl QueryTemplate {
     /// The column of the first `$by`.
     pub fn by(&self) -> Option<usize> {
         self.by
+    }
+
+    /// Whether matchers can be added to it.
+    pub fn takes_matchers(&self) -> bool {
+        self.places.iter().any(|&(from, to)| self.text.get(from..to) == Some(MATCHERS))
     }
 
     /// The whole query.
@@ -123,6 +130,7 @@ fn tokens(text: &str) -> Result<Vec<At<'_>>, ExpressionError> {
 
 struct Scan<'a> {
     tokens: Vec<At<'a>>,
+    for_one: bool,
     places: Vec<(usize, usize)>,
     mixes: Option<usize>,
     by: Option<usize>,
@@ -135,6 +143,7 @@ impl<'a> Scan<'a> {
             at = match kind {
                 Kind::Symbol("{") => self.braces(at)?,
                 Kind::Symbol("[") => self.find(at, "]")? + 1,
+                Kind::Symbol("(") if self.closing(at).is_none() => return Err(self.unclosed(at, ")")),
                 Kind::Word(word) if is_one_of(&LISTS, word) && self.is_symbol(at + 1, "(") => self.labels(at)?,
                 Kind::Word(word) => self.word(word, at)?,
                 Kind::Variable(name) => return Err(self.misplaced(name, at)),
@@ -152,7 +161,8 @@ impl<'a> Scan<'a> {
                 let column = self.column(at);
                 self.mixes = self.mixes.or(Some(column));
             }
-        } else if !is_one_of(&KEYWORDS, word)
+        } else if !self.for_one
+            && !is_one_of(&KEYWORDS, word)
             && !["(", "{"].iter().any(|symbol| self.is_symbol(at + 1, symbol))
             && (!is_one_of(&OPERATORS, word) || !self.ends_operand(at))
         {
@@ -166,27 +176,27 @@ impl<'a> Scan<'a> {
     /// From an opening brace to what follows the closing one.
     fn braces(&mut self, open: usize) -> Result<usize, ExpressionError> {
         let close = self.find(open, "}")?;
-        let mut held = false;
-        for at in open + 1..close {
-            match self.kind(at) {
-                Some(&Kind::Variable(name)) => {
-                    self.place(name, MATCHERS, at, close)?;
-                    held = true;
-                }
-                // MetricsQL joins alternatives by it, and $matchers would narrow one of them. A label may have this
-                // name.
-                Some(&Kind::Word(word)) if word.eq_ignore_ascii_case("or") && !self.is_matcher(at) => {
-                    let column = self.column(at);
-                    let message = format!(
-                        "{word} inside of braces at column {column} is not supported: {MATCHERS} would \
-                                           narrow one alternative only; write a selector for each"
-                    );
-                    return Err(error(column, message));
-                }
-                _ => {}
+        let inside = open + 1..close;
+        let held = inside.clone().any(|at| matches!(self.kind(at), Some(Kind::Variable(_))));
+        // MetricsQL joins alternatives by it, and $matchers would narrow one of them. A label may have this name.
+        let is_or = |word: &str| word.eq_ignore_ascii_case("or");
+        let alternative = inside
+            .clone()
+            .find(|&at| matches!(self.kind(at), Some(Kind::Word(word)) if is_or(word)) && !self.is_matcher(at));
+        if let Some(at) = alternative.filter(|_| held || !self.for_one) {
+            let (column, word) = (self.column(at), self.tokens.get(at).map_or("or", |at| at.token.text));
+            let message = format!(
+                "{word} inside of braces at column {column} is not supported: {MATCHERS} would narrow one alternative \
+                 only; write a selector for each"
+            );
+            return Err(error(column, message));
+        }
+        for at in inside {
+            if let Some(&Kind::Variable(name)) = self.kind(at) {
+                self.place(name, MATCHERS, at, close)?;
             }
         }
-        if held {
+        if held || self.for_one {
             return Ok(close + 1);
         }
         let column = self.column(open);
@@ -264,10 +274,12 @@ impl<'a> Scan<'a> {
 
     /// The first `symbol` after `from`.
     fn find(&self, from: usize, symbol: &str) -> Result<usize, ExpressionError> {
-        (from..self.tokens.len()).find(|&at| self.is_symbol(at, symbol)).ok_or_else(|| {
-            let column = self.column(from);
-            error(column, format!("what opens at column {column} is not closed by {symbol}"))
-        })
+        (from..self.tokens.len()).find(|&at| self.is_symbol(at, symbol)).ok_or_else(|| self.unclosed(from, symbol))
+    }
+
+    fn unclosed(&self, from: usize, symbol: &str) -> ExpressionError {
+        let column = self.column(from);
+        error(column, format!("what opens at column {column} is not closed by {symbol}"))
     }
 
     fn kind(&self, at: usize) -> Option<&Kind<'a>> {
@@ -293,97 +305,4 @@ fn is_one_of(words: &[&str], word: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::MatchOp;
-    use super::*;
-
-    const LIMITS: Limits = Limits { bytes: 4096, depth: 8, nodes: 64, regex: 64 * 1024 };
-
-    fn inject(text: &str) -> String {
-        let shop = Matcher::new("namespace", MatchOp::Equal, "s\"hop", LIMITS.regex).unwrap();
-        let get = Matcher::new("verb", MatchOp::NotEqual, "GET", LIMITS.regex).unwrap();
-        let scope = Scope { matchers: vec![shop, get], by: Some("pod".to_owned()) };
-        QueryTemplate::parse(text, &LIMITS).unwrap().inject(&scope)
-    }
-
-    #[test]
-    fn fills_the_places() {
-        const IN: &str = r#"namespace="s\"hop",verb!="GET""#;
-        for (text, expected) in [
-            ("up{$matchers}", "up{IN}"),
-            ("topk by ($by) (1, up{$matchers})", "topk by (pod) (1, up{IN})"),
-            ("stddev(up{a=\"b\",$matchers}) BY (x, $by,)", "stddev(up{a=\"b\",IN}) BY (x, pod,)"),
-            ("changes(a{$matchers,b!~\"c\"}[5m] offset 1m)", "changes(a{IN,b!~\"c\"}[5m] offset 1m)"),
-            (
-                "max_over_time(sum by ($by) (rate(a{$matchers}[1m]))[5m:30s] @ end())",
-                "max_over_time(sum by (pod) (rate(a{IN}[1m]))[5m:30s] @ end())",
-            ),
-            (
-                "a{$matchers} / on ($by) group_left (x) sum without (y) (b{$matchers}) or c{$matchers} % 2",
-                "a{IN} / on (pod) group_left (x) sum without (y) (b{IN}) or c{IN} % 2",
-            ),
-            (
-                "label_replace(a{$matchers}, \"x\", \"$1\", \"y\", '(.*)') # $by",
-                "label_replace(a{IN}, \"x\", \"$1\", \"y\", '(.*)') # $by",
-            ),
-            ("a{or=\"b\",$matchers}", "a{or=\"b\",IN}"),
-            ("{__name__=~\"a|b\", $matchers} > bool 0x1F * -Inf", "{__name__=~\"a|b\", IN} > bool 0x1F * -Inf"),
-        ] {
-            assert_eq!(inject(text), expected.replace("IN", IN), "{text}");
-        }
-        let nothing = QueryTemplate::parse("a{x=\"y\",$matchers}", &LIMITS).unwrap().inject(&Scope::default());
-        assert_eq!(nothing, r#"a{x="y",namespace=~".*"}"#);
-    }
-
-    #[test]
-    fn refuses_other_places() {
-        for (text, message) in [
-            ("up", "expected $matchers in braces after \"up\" at column 1"),
-            ("up{$matchers} + down", "expected $matchers in braces after \"down\" at column 17"),
-            ("offset / up{$matchers}", "expected $matchers in braces after \"offset\" at column 1"),
-            ("up{$matchers} and AND", "expected $matchers in braces after \"AND\" at column 19"),
-            ("sum by ($by) (by)", "expected $matchers in braces after \"by\" at column 15"),
-            ("up{$matchers} + down{a=\"b\"}", "expected $matchers in the braces at column 21"),
-            ("up{$matchers} + {a=\"$matchers\"}", "expected $matchers in the braces at column 17"),
-            ("up{a=$matchers}", "$matchers at column 6 does not stand among the matchers in the braces of a selector"),
-            ("up{a $matchers}", "$matchers at column 6 does not stand among the matchers in the braces of a selector"),
-            ("$matchers", "$matchers at column 1 does not stand among the matchers in the braces of a selector"),
-            ("up{$by}", "$by at column 4 does not stand among the labels of by ( ) or on ( )"),
-            ("sum without ($by) (x)", "$by at column 14 does not stand among the labels of by ( ) or on ( )"),
-            ("a{$matchers} + ignoring ($by) b", "$by at column 26 does not stand among the labels of by ( ) or on ( )"),
-            (
-                "up{a=\"b\" or $matchers}",
-                "or inside of braces at column 10 is not supported: $matchers would narrow one alternative only; write a \
-                 selector for each",
-            ),
-            (
-                "up{$matchers, a=\"b\" OR c=\"d\"}",
-                "OR inside of braces at column 21 is not supported: $matchers would narrow one alternative only; write a \
-                 selector for each",
-            ),
-            ("up{$matcher}", "expected $matchers or $by at column 4, found \"$matcher\""),
-            ("up{$matchers", "what opens at column 3 is not closed by }"),
-            ("sum by ($by", "what opens at column 5 is not closed by )"),
-            ("a{$matchers}[5m", "what opens at column 13 is not closed by ]"),
-        ] {
-            let found = QueryTemplate::parse(text, &LIMITS).unwrap_err();
-            assert_eq!(found.to_string(), message, "{text}");
-        }
-    }
-
-    #[test]
-    fn knows_what_mixes_objects() {
-        for (text, mixes, by) in [
-            ("changes(a{$matchers}[5m])", None, None),
-            ("stddev by ($by) (a{$matchers})", None, Some(12)),
-            ("stddev without (x) (a{$matchers})", None, None),
-            ("stddev(a{$matchers})", Some(1), None),
-            ("stddev(stddev by (x) (a{$matchers})) by ($by)", Some(15), Some(42)),
-            ("1 - quantile(0.5, (a{$matchers}))", Some(5), None),
-            ("max{$matchers}", None, None),
-        ] {
-            let written = QueryTemplate::parse(text, &LIMITS).unwrap();
-            assert_eq!((written.mixes(), written.by()), (mixes, by), "{text}");
-        }
-    }
-}
+mod tests;

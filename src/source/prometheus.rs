@@ -132,10 +132,21 @@ struct Element {
     histogram: Option<IgnoredAny>,
 }
 
+/// The same answer, once it is known to be a scalar.
+#[derive(Debug, Deserialize)]
+struct Scalar {
+    data: ScalarData,
+}
+
+#[derive(Debug, Deserialize)]
+struct ScalarData {
+    result: (f64, String),
+}
+
 /// Reads an answer to its end.
 ///
 /// # Errors
-/// Unless it is a whole vector of numbers.
+/// Unless it is a whole vector of numbers, or a scalar where one object is asked for.
 pub(crate) fn read(
     body: &mut dyn Read,
     query: &InstantQuery,
@@ -165,6 +176,11 @@ pub(crate) fn read(
     }
     match data.map(|data| data.result_type).as_deref() {
         Some("vector") => {}
+        Some("scalar") if query.name.is_none() => {
+            let Scalar { data: ScalarData { result: (seconds, text) } } = json(&bytes)?;
+            let sample = Sample { namespace: None, name: None, value: number(&text)?, at: millis(seconds) };
+            return Ok(QueryResult { at, bytes: bytes.len() as u64, samples: vec![sample] });
+        }
         Some("scalar") => {
             return Err(bad("returned a scalar, expected a vector; aggregate by the object's label", &"scalar"));
         }
@@ -202,8 +218,15 @@ fn sample(mut element: Element, query: &InstantQuery) -> Result<Sample, SourceEr
         let found = if element.histogram.is_some() { "a native histogram" } else { "an element without a value" };
         return Err(bad(&format!("answered {found} instead of a number"), &found));
     };
-    let value = exposition::value(&text).ok_or_else(|| bad("answered something that is not a number", &text))?;
-    Ok(Sample { namespace, name, value, at: (seconds * 1000.0).round() as i64 })
+    Ok(Sample { namespace, name, value: number(&text)?, at: millis(seconds) })
+}
+
+fn number(text: &str) -> Result<f64, SourceError> {
+    exposition::value(text).ok_or_else(|| bad("answered something that is not a number", &text))
+}
+
+fn millis(seconds: f64) -> i64 {
+    (seconds * 1000.0).round() as i64
 }
 
 /// Our words for the kinds of errors that Prometheus knows.
@@ -281,6 +304,17 @@ mod tests {
         );
         let with = r#"{"status":"success","warnings":["PromQL info: metric might not be a counter, name does not end in _total"],"infos":["x"],"isPartial":false,"stats":{},"data":{"resultType":"vector","result":[]}}"#;
         assert_eq!(answer(with), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn reads_a_scalar_for_one_object() {
+        let body = r#"{"status":"success","data":{"resultType":"scalar","result":[1700000000.5,"2.5"]}}"#;
+        let one = InstantQuery { promql: String::new(), lookback: Duration::ZERO, namespace: None, name: None };
+        let samples = read(&mut body.as_bytes(), &one, 0, &Limits::default()).unwrap().samples;
+        assert_eq!(samples, [Sample { namespace: None, name: None, value: 2.5, at: 1_700_000_000_500 }]);
+        let wrong = body.replace("2.5", "x");
+        let error = read(&mut wrong.as_bytes(), &one, 0, &Limits::default()).unwrap_err();
+        assert_eq!(error.detail(), "answered something that is not a number (x)");
     }
 
     #[test]

@@ -112,6 +112,11 @@ fn each_kind_of_object_has_its_query() {
             "namespaces/shop/services/web",
             "sum(a)",
         ),
+        (
+            "object: services, describes: {namespace: shop, name: web}, value: 'sum(a{b=\"c\"} offset 5m) or vector(0)'",
+            "namespaces/shop/services/web",
+            r#"sum(a{b="c"} offset 5m) or vector(0)"#,
+        ),
         ("object: namespaces, value: sum(a)", "namespaces/shop/metrics", r#"sum by (namespace) (a{namespace="shop"})"#),
         (
             "object: services, value: 'quantile by ($by) (0.5, a{$matchers})'",
@@ -130,6 +135,24 @@ fn each_kind_of_object_has_its_query() {
         assert_eq!(server.metric(&format!("{path}/hits")).values(), format!("{name} 3"), "{rule}");
         assert_eq!(prometheus.queries(), [query], "{rule}");
     }
+}
+
+#[test]
+fn a_query_about_one_object_may_give_a_scalar_and_takes_matchers_where_it_has_a_place() {
+    let scalar = r#"{"status":"success","data":{"resultType":"scalar","result":[TIME,"3"]}}"#;
+    let prometheus = Scripted::says(200, &scalar.replace("TIME", &(crate::scripted::now() / 1000).to_string()));
+    let rule = "object: services, describes: {namespace: shop, name: web}, value: ";
+    let path = "namespaces/shop/services/web/hits";
+    let server = prometheus.with_rule("", &format!("{rule}'time() - scalar(a)'"));
+    assert_eq!(server.metric(path).values(), "web 3");
+    assert_eq!(
+        server.metric(&format!("{path}?metricLabelSelector=b%3Dc")).values(),
+        "400 BadRequest: hits of services/web in namespace shop: metricLabelSelector needs {$matchers} in the rule's query, \
+         which has none"
+    );
+    let server = prometheus.with_rule("", &format!("{rule}'scalar(a{{$matchers}})'"));
+    assert_eq!(server.metric(&format!("{path}?metricLabelSelector=b%3Dc")).values(), "web 3");
+    assert_eq!(prometheus.queries(), ["time() - scalar(a)", r#"scalar(a{b="c"})"#]);
 }
 
 #[test]

@@ -34,10 +34,9 @@ const KEYS: &[&str] = &[
     "maxAge",
 ];
 
-/// What makes a query of what cannot be rewritten, of several objects or of the one that `describes` names.
+/// What makes a query about several objects of what cannot be rewritten.
 const WRITE_PLACES: &str =
     "where it stands in a query, write {$matchers} after each metric and by ($by) for each aggregation";
-const WRITE_MATCHERS: &str = "to have the server evaluate it, write {$matchers} after each metric";
 
 /// What rules are read against.
 #[derive(Clone, Copy, Debug)]
@@ -209,6 +208,8 @@ fn value(
     }
     let text = fields.text("value", sink)?;
     let asked = source.filter(|source| source.is_prometheus());
+    // The server evaluates what is about one object as it is written.
+    let for_one = asked.is_some() && fields.has("describes");
     let is_json = json::looks_like_json(text) && !QueryTemplate::is_meant(text);
     if let Some(source) = asked.filter(|_| is_json) {
         let message = format!("source {} takes PromQL, and this is a JSONPath", Escaped::new(&source.name));
@@ -225,14 +226,11 @@ fn value(
         let limits = promql::Limits { bytes, depth, nodes, regex };
         match Expr::parse(text, &limits) {
             Ok(expr) => return Some(Value::Series(expr)),
-            Err(_) if QueryTemplate::is_meant(text) => match QueryTemplate::parse(text, &limits) {
+            Err(_) if for_one || QueryTemplate::is_meant(text) => match QueryTemplate::parse(text, for_one, &limits) {
                 Ok(written) => return Some(Value::QueryTemplate(written)),
                 Err(error) => (error.to_string(), error.column),
             },
-            Err(error) if asked.is_some() => {
-                let hint = if fields.has("describes") { WRITE_MATCHERS } else { WRITE_PLACES };
-                (format!("{error}; {hint}"), error.column)
-            }
+            Err(error) if asked.is_some() => (format!("{error}; {WRITE_PLACES}"), error.column),
             Err(error) => match text.contains('.').then(|| json::segments::from_dots(text)).flatten() {
                 Some(path) => (format!("{error}; as a JSONPath it is {path}"), error.column),
                 None => (error.to_string(), error.column),

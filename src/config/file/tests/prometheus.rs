@@ -95,9 +95,8 @@ fn problems_of_queries() {
                 ),
             ),
             (
-                "object: services, source: prom, describes: {namespace: shop, name: w}, value: 'sum(x) ^or vector(0)'",
-                "error: value: the operator or at column 8 is not evaluated here; a prometheus source takes all of PromQL; \
-                 to have the server evaluate it, write {$matchers} after each metric",
+                "object: services, source: prom, describes: {namespace: shop, name: web}, value: 'scalar(x) + time^('",
+                "error: value: what opens at column 17 is not closed by )",
             ),
             (
                 "object: pods, source: prom, value: 'stddev by ($by) (^x)'",
