@@ -247,11 +247,45 @@ fn shows_the_steps() {
             "rule     queue_depth of services, value queue_depth\n\
              url      http://ADDRESS/metrics\n\
              page     Prometheus text, {} bytes, 3 samples\n\
-             series   2 match\n\
+             series   2 match, TYPE gauge\n\
              object   web: found 3, answer 3\n",
             PAGE.len()
         )
     );
+}
+
+/// The page's TYPE tells a counter, whatever its name; a name that ends like one does not make a gauge one.
+#[test]
+fn warns_of_counters_by_their_type() {
+    let upstream = Upstream::text(
+        "# TYPE accepted counter\naccepted 900\n# TYPE jobs_total gauge\njobs_total 3\n# TYPE t histogram\nt_count 9\n",
+    );
+    for (value, series, warning) in [
+        ("accepted", "series   1 match, TYPE counter\n", Some("accepted")),
+        ("max(t_count)", "series   1 match, TYPE histogram\n", Some("t_count")),
+        ("jobs_total", "series   1 match, TYPE gauge\n", None),
+        ("jobs_total + t_count / accepted", "series   3 match, TYPE counter, gauge, histogram\n", None),
+    ] {
+        let config = file(
+            "metrics.yaml",
+            &format!(
+                "sources:\n  app: {{url: '{}', namespaces: [shop]}}\nmetrics:\n  - {{name: a, object: services, source: \
+                 app, value: {value}, describes: {{namespace: shop, name: web}}}}\n",
+                upstream.url()
+            ),
+        );
+        let config = config.to_str().unwrap();
+        let (code, _, stderr) = run(&["get", "-v", "namespaces/shop/services/web/a", "--config", config]);
+        assert_eq!(code, 0, "{stderr}");
+        let lines: Vec<_> = stderr.lines().filter(|line| line.starts_with("warning ")).collect();
+        let expected = warning.map(|name| {
+            format!(
+                "warning  {name} is a counter by its TYPE: it only grows, and the replicas with it; take its rate()"
+            )
+        });
+        assert!(stderr.contains(series), "{value}: {stderr}");
+        assert_eq!(lines, expected.as_slice(), "{value}");
+    }
 }
 
 #[test]
@@ -279,8 +313,9 @@ fn ends_with_the_code_that_fits() {
             by_name("namespaces/shop/services/web/jobs_total", upstream.url()),
             69,
             "ServiceUnavailable (503): jobs_total of services/web in namespace shop: it is a counter, and only gauges \
-             are served by name; write a rule: {name: jobs_total, object: services, source: upstream, value: \
-             max(jobs_total)}; the rule takes jobs_total from source upstream",
+             are served by name; write a rule on a source with pods: or single: true, as a rate takes several samples of \
+             one process: {name: jobs_total, object: services, source: upstream, value: sum(rate(jobs_total[2m]))}; the \
+             rule takes jobs_total from source upstream",
         ),
         (
             by_name("namespaces/shop/services/web/queue_depth", down),

@@ -9,17 +9,15 @@ use super::model::{
 use super::problem::Severity;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
+use crate::parse::exposition;
 use crate::parse::json::segments::from_dots;
 use crate::parse::url_template::Placeholder;
-use crate::promql::{Aggregation, BinaryOp, Expr, Function, Scope, VectorSelector};
+use crate::promql::Scope;
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
 /// The default period of the HPA controller.
 const HPA_SYNC: Duration = Duration::from_secs(15);
-
-/// Endings of series that only ever grow.
-const COUNTER_SUFFIXES: [&str; 4] = ["_total", "_count", "_sum", "_bucket"];
 
 /// Something wrong with a source or rule, and the key that is to blame.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -283,12 +281,12 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
 
 fn surprises(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if let Value::Series(expr) = &rule.value {
-        for selector in read_as_is(expr) {
-            let Some(counter) = selector.name.as_deref() else { continue };
-            if COUNTER_SUFFIXES.iter().any(|suffix| counter.ends_with(suffix)) {
+        for name in expr.levels().into_iter().filter_map(|selector| selector.name.as_deref()) {
+            if exposition::is_named_like_a_counter(name) {
                 let message = format!(
-                    "{} looks like a counter, which only grows, and the replicas with it; take a gauge",
-                    Escaped::new(counter)
+                    "{} ends like a counter, which only grows, and the replicas with it; if its TYPE is not gauge, take \
+                     its rate(), or a gauge",
+                    Escaped::new(name)
                 );
                 findings.push(warning("value", message));
             }
@@ -312,28 +310,6 @@ fn surprises(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
             Escaped::new(&source.name)
         );
         findings.push(warning("maxAge", message));
-    }
-}
-
-/// The selectors whose samples show in the value as they are: neither counted, nor compared over time, nor made a
-/// quantile.
-fn read_as_is(expr: &Expr) -> Vec<&VectorSelector> {
-    match expr {
-        Expr::Number(_) | Expr::Aggregate(Aggregation::Count, ..) | Expr::Call(Function::HistogramQuantile, _) => {
-            Vec::new()
-        }
-        Expr::Selector(selector) => {
-            if selector.range.is_none() {
-                vec![selector]
-            } else {
-                Vec::new()
-            }
-        }
-        Expr::Aggregate(_, _, inner) | Expr::Negate(inner) => read_as_is(inner),
-        Expr::Call(_, arguments) => arguments.iter().flat_map(read_as_is).collect(),
-        // A ratio of counters stays within bounds.
-        Expr::Binary(BinaryOp::Div, ..) => Vec::new(),
-        Expr::Binary(_, left, right) => [left, right].into_iter().flat_map(|side| read_as_is(side)).collect(),
     }
 }
 

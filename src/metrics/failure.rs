@@ -4,8 +4,9 @@
 
 use std::fmt;
 
-use super::outcome::{MissingReason, RefusalReason};
+use super::outcome::{MissingReason, NotAGauge, RefusalReason};
 use crate::config::model::{Rule, Value};
+use crate::parse::exposition::is_named_like_a_counter;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::source::error::SourceError;
 use crate::source::waiting::Waiting;
@@ -65,17 +66,31 @@ impl About<'_> {
 
     /// Something is there that cannot be served.
     pub(crate) fn refused(&self, reason: &RefusalReason) -> Failure {
-        let metric = &self.path.metric;
-        let write = |value: &str| {
-            let resource = &self.path.resource;
-            format!("; write a rule: {{name: {metric}, object: {resource}, source: {}, value: {value}}}", self.source)
-        };
-        let hint = match reason {
-            RefusalReason::Several if self.implicit => write(&format!("sum({metric})")),
-            RefusalReason::NotAGauge(_) if self.implicit => write(&format!("max({metric})")),
-            _ => String::new(),
-        };
+        let hint = if self.implicit { self.rule_to_write(reason) } else { String::new() };
         Failure::Unavailable(format!("{}: {reason}{hint}; {}", self.subject(), self.origin()))
+    }
+
+    /// The rule that would serve a series of `--upstream`: of a counter, its rate.
+    fn rule_to_write(&self, reason: &RefusalReason) -> String {
+        let metric = &self.path.metric;
+        let rate = format!("sum(rate({metric}[2m]))");
+        let value = match reason {
+            RefusalReason::Several => format!("sum({metric})"),
+            RefusalReason::NotAGauge(NotAGauge::Counter | NotAGauge::NamedLikeACounter) => rate,
+            RefusalReason::NotAGauge(NotAGauge::Histogram) if metric.ends_with("_bucket") => {
+                format!("histogram_quantile(0.9, sum by (le) (rate({metric}[2m])))")
+            }
+            RefusalReason::NotAGauge(NotAGauge::Histogram) => rate,
+            RefusalReason::NotAGauge(NotAGauge::Summary) if is_named_like_a_counter(metric) => rate,
+            RefusalReason::NotAGauge(NotAGauge::Summary) => format!("max({metric})"),
+            _ => return String::new(),
+        };
+        let place = match value.contains("rate(") {
+            true => " on a source with pods: or single: true, as a rate takes several samples of one process",
+            false => "",
+        };
+        let (resource, source) = (&self.path.resource, self.source);
+        format!("; write a rule{place}: {{name: {metric}, object: {resource}, source: {source}, value: {value}}}")
     }
 
     /// The page as a whole has no answer for the rule.

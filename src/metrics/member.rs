@@ -1,7 +1,7 @@
 //! The members that describe objects (series, JSON items, query results), and their evaluation.
 
 use super::evaluation;
-use super::outcome::{self, Finding};
+use super::outcome::{self, Finding, RefusalReason};
 use super::rules::ActiveRule;
 use super::select::Describes;
 use crate::config::model::Value;
@@ -18,8 +18,8 @@ impl Member for Series {
     fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding {
         match &served.rule.value {
             Value::Series(expr) => evaluation::series(expr, members, scraped),
-            _ => match members.iter().find_map(|series| outcome::not_by_name(series.kind())) {
-                Some(fault) => Finding::Unusable(fault),
+            _ => match members.iter().find_map(|series| outcome::not_by_name(series.name(), series.kind())) {
+                Some(kind) => Finding::Unusable(RefusalReason::NotAGauge(kind)),
                 None => evaluation::gauges(members, scraped),
             },
         }

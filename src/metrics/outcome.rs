@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use super::sample_bound::Bound;
 use crate::config::model::{OnMissing, OnNan, Rule};
-use crate::parse::exposition::Kind;
+use crate::parse::exposition::{Kind, is_named_like_a_counter};
 use crate::parse::quantity::{Milli, NotServable};
 use crate::promql::evaluate::EvalError;
 
@@ -87,8 +87,8 @@ pub enum MissingReason {
 pub enum RefusalReason {
     /// Several values, and the rule does not say how to make one of them.
     Several,
-    /// By name, only gauges and untyped series are served; this is a counter or part of a histogram or summary.
-    NotAGauge(&'static str),
+    /// By name, only gauges and untyped series are served.
+    NotAGauge(NotAGauge),
     /// A JSON value of another type.
     NotANumber(&'static str),
     /// The series of one object differ in a label that `labelSelector` selects by.
@@ -112,6 +112,18 @@ pub enum RefusalReason {
     SelectionLimit(Bound),
     /// Counters of a page reset more than once within the range.
     Resets,
+}
+
+/// What a series is that is not served by name: its number only makes sense together with others or over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NotAGauge {
+    Counter,
+    /// Without a type, but with the name of a counter.
+    NamedLikeACounter,
+    Histogram,
+    Summary,
+    /// Its labels are what it says.
+    Labels,
 }
 
 /// What is done with a finding.
@@ -195,15 +207,15 @@ pub(crate) fn nothing_left(left_out: impl IntoIterator<Item = Verdict>) -> Optio
     refused.into_iter().min().map(Verdict::Refuse).or_else(|| missing.into_iter().min().map(Verdict::Missing))
 }
 
-/// The name of a family's type if its series are not served by name: their numbers only make sense together or over
-/// time.
-pub(crate) fn not_by_name(kind: Kind) -> Option<RefusalReason> {
+/// What a series of this name and type is, if it is not served by name.
+pub(crate) fn not_by_name(name: &str, kind: Kind) -> Option<NotAGauge> {
     match kind {
+        Kind::Unknown if is_named_like_a_counter(name) => Some(NotAGauge::NamedLikeACounter),
         Kind::Gauge | Kind::Unknown => None,
-        Kind::Counter => Some(RefusalReason::NotAGauge("counter")),
-        Kind::Histogram | Kind::GaugeHistogram => Some(RefusalReason::NotAGauge("histogram")),
-        Kind::Summary => Some(RefusalReason::NotAGauge("summary")),
-        Kind::Info | Kind::StateSet => Some(RefusalReason::NotAGauge("set of labels")),
+        Kind::Counter => Some(NotAGauge::Counter),
+        Kind::Histogram | Kind::GaugeHistogram => Some(NotAGauge::Histogram),
+        Kind::Summary => Some(NotAGauge::Summary),
+        Kind::Info | Kind::StateSet => Some(NotAGauge::Labels),
     }
 }
 
@@ -308,11 +320,23 @@ impl fmt::Display for MissingReason {
     }
 }
 
+impl fmt::Display for NotAGauge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Counter => "is a counter",
+            Self::NamedLikeACounter => "has no TYPE and the name of a counter",
+            Self::Histogram => "is part of a histogram",
+            Self::Summary => "is part of a summary",
+            Self::Labels => "is a set of labels",
+        })
+    }
+}
+
 impl fmt::Display for RefusalReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Several => f.write_str("several values match; wrap it in sum(), max(), min() or avg()"),
-            Self::NotAGauge(kind) => write!(f, "it is a {kind}, and only gauges are served by name"),
+            Self::NotAGauge(kind) => write!(f, "it {kind}, and only gauges are served by name"),
             Self::NotANumber(found) => write!(f, "expected a number, found {found}"),
             Self::MixedLabels => f.write_str("its series differ in labels that labelSelector asks for"),
             Self::Nan => f.write_str("the value is NaN; onNaN can turn it into missing or zero"),

@@ -1,11 +1,14 @@
 //! The members of a fetched page that a rule selects.
 
+use std::collections::BTreeSet;
+
 use super::failure::Failure;
 use super::outcome::Verdict;
 use super::select;
 use super::subject::{Scrape, Subject};
 use super::trace::{Event, Trace};
 use super::wildcard;
+use crate::config::model::Value;
 use crate::kube::custom_metrics::MetricValue;
 use crate::parse::path::ObjectName;
 use crate::source::page::{Found, JsonItem, Page, Series};
@@ -65,12 +68,33 @@ fn page_members<'p>(subject: &Subject<'_>, page: &'p Page, trace: &mut Trace) ->
         Some(Found::Json(items)) => Ok(PageMembers::Json(items.iter().collect())),
         Some(Found::Series(positions)) => {
             let mut series: Vec<&Series> = page.series(positions).collect();
-            trace.record(|| Event::SeriesMatched { count: series.len() });
+            record(subject, &series, trace);
             // Without a rule, a namespace is described by the series that name no other object.
             if subject.served.implicit && subject.kind.resource == "namespaces" {
                 series.retain(|series| !select::names_an_object(series));
             }
             Ok(PageMembers::Series(series))
         }
+    }
+}
+
+/// Records which series match, and counters among them that are taken for levels.
+fn record(subject: &Subject<'_>, series: &[&Series], trace: &mut Trace) {
+    trace.record(|| {
+        let types: BTreeSet<&str> = series.iter().filter_map(|series| series.kind().as_str()).collect();
+        Event::SeriesMatched { count: series.len(), types: types.into_iter().collect() }
+    });
+    let Value::Series(expr) = &subject.served.rule.value else { return };
+    if !trace.is_on() {
+        return;
+    }
+    let levels = expr.levels();
+    let is_level = |series: &&&Series| {
+        series.kind().is_counter(series.name())
+            && levels.iter().any(|selector| selector.matches(series.name(), |label| series.label(label)))
+    };
+    let names: BTreeSet<&str> = series.iter().filter(is_level).map(|series| series.name()).collect();
+    for name in names {
+        trace.record(|| Event::CounterAsLevel { name: name.to_owned() });
     }
 }

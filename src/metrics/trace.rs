@@ -29,7 +29,13 @@ pub enum Event {
     /// The page was read and has no answer for the rule.
     PageRefused { refusal: Refusal },
     /// So many series of the page match the rule.
-    SeriesMatched { count: usize },
+    SeriesMatched {
+        count: usize,
+        /// The types of these series, as TYPE lines have them, each once; empty where none is declared.
+        types: Vec<&'static str>,
+    },
+    /// A counter is taken for a level.
+    CounterAsLevel { name: String },
     /// `labelSelector` selects so many objects.
     ObjectsSelected { count: usize },
     /// The Kubernetes API lists so many pods for the request.
@@ -93,6 +99,7 @@ impl Event {
             Self::FetchFailed { .. } => "failed",
             Self::PageRefused { .. } => "refused",
             Self::SeriesMatched { .. } => "series",
+            Self::CounterAsLevel { .. } => "warning",
             Self::ObjectsSelected { .. } => "objects",
             Self::PodsSelected { .. } => "pods",
             Self::PodSkipped { .. } => "pod",
@@ -116,7 +123,11 @@ impl fmt::Display for Event {
             Self::QueryResult { summary } => summary.to_string(),
             Self::FetchFailed { error } => error.detail(),
             Self::PageRefused { refusal } => refusal.to_string(),
-            Self::SeriesMatched { count } => format!("{count} match"),
+            Self::SeriesMatched { count, types } if types.is_empty() => format!("{count} match"),
+            Self::SeriesMatched { count, types } => format!("{count} match, TYPE {}", types.join(", ")),
+            Self::CounterAsLevel { name } => {
+                format!("{name} is a counter by its TYPE: it only grows, and the replicas with it; take its rate()")
+            }
             Self::ObjectsSelected { count } => format!("labelSelector selects {count}"),
             Self::PodsSelected { count } => format!("{count} are selected"),
             Self::PodSkipped { pod, reason } => format!("{pod}: not scraped: {}", reason.as_str()),
@@ -152,8 +163,11 @@ mod tests {
     fn records_while_on() {
         let (mut on, mut off) = (Trace::on(), Trace::off());
         for trace in [&mut on, &mut off] {
-            trace.record(|| Event::SeriesMatched { count: 2 });
+            trace.record(|| Event::SeriesMatched { count: 2, types: vec!["gauge"] });
         }
-        assert_eq!((on.events(), off.events()), ([Event::SeriesMatched { count: 2 }].as_slice(), [].as_slice()));
+        assert_eq!(
+            (on.events(), off.events()),
+            ([Event::SeriesMatched { count: 2, types: vec!["gauge"] }].as_slice(), [].as_slice())
+        );
     }
 }

@@ -19,6 +19,7 @@
 pub(crate) mod ast;
 mod error;
 pub(crate) mod evaluate;
+mod level;
 mod lexer;
 pub(crate) mod limits;
 pub(crate) mod matcher;

@@ -121,8 +121,18 @@ fn nothing_left_tells_a_fault_before_an_absence_and_always_the_same() {
 
 #[test]
 fn only_gauges_and_untyped_series_are_served_by_name() {
-    assert_eq!(not_by_name(Kind::Gauge), None);
-    assert_eq!(not_by_name(Kind::Unknown), None);
-    assert_eq!(not_by_name(Kind::Counter), Some(RefusalReason::NotAGauge("counter")));
-    assert_eq!(not_by_name(Kind::Histogram), Some(RefusalReason::NotAGauge("histogram")));
+    for (name, kind, expected) in [
+        ("jobs", Kind::Gauge, None),
+        ("jobs_total", Kind::Gauge, None),
+        ("jobs_count", Kind::Gauge, None),
+        ("jobs", Kind::Unknown, None),
+        ("jobs_total", Kind::Unknown, Some(NotAGauge::NamedLikeACounter)),
+        ("jobs_bucket", Kind::Unknown, Some(NotAGauge::NamedLikeACounter)),
+        ("accepted", Kind::Counter, Some(NotAGauge::Counter)),
+        ("jobs_count", Kind::Histogram, Some(NotAGauge::Histogram)),
+        ("jobs", Kind::Summary, Some(NotAGauge::Summary)),
+        ("jobs", Kind::StateSet, Some(NotAGauge::Labels)),
+    ] {
+        assert_eq!(not_by_name(name, kind), expected, "{name} {kind:?}");
+    }
 }

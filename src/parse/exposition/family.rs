@@ -23,6 +23,29 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Whether a series of this type only grows.
+    pub fn is_counter(self, series: &str) -> bool {
+        match self {
+            Self::Counter | Self::Histogram => true,
+            Self::Summary => is_named_like_a_counter(series),
+            Self::Unknown | Self::Gauge | Self::GaugeHistogram | Self::Info | Self::StateSet => false,
+        }
+    }
+
+    /// As a TYPE line has it; `None` if none has declared it.
+    pub fn as_str(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Unknown => return None,
+            Self::Gauge => "gauge",
+            Self::Counter => "counter",
+            Self::Histogram => "histogram",
+            Self::GaugeHistogram => "gaugehistogram",
+            Self::Summary => "summary",
+            Self::Info => "info",
+            Self::StateSet => "stateset",
+        })
+    }
+
     /// What may follow the family's name in the name of one of its series, besides nothing.
     fn suffixes(self) -> &'static [&'static str] {
         match self {
@@ -34,6 +57,11 @@ impl Kind {
             Self::Info => &["_info"],
         }
     }
+}
+
+/// Whether a series is a counter by its name's ending, which is all there is to tell one without a type.
+pub(crate) fn is_named_like_a_counter(name: &str) -> bool {
+    ["_total", "_count", "_sum", "_bucket"].iter().any(|suffix| name.ends_with(suffix))
 }
 
 /// The family declared last. Families are not interleaved in either format, so one is enough.

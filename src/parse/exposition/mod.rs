@@ -38,7 +38,7 @@ pub(crate) mod sink;
 mod tests;
 
 pub(crate) use error::PageError;
-pub(crate) use family::Kind;
+pub(crate) use family::{Kind, is_named_like_a_counter};
 pub(crate) use format::{ExpositionLimits, Format};
 pub(crate) use labels::Labels;
 pub(crate) use parser::Parser;

@@ -96,11 +96,11 @@ fn problems_of_rules() {
             ),
             (
                 "SERIES, value: ^count(jobs_total) * max(jobs_count)",
-                "warning: value: \"jobs_count\" looks like a counter, which only grows, and the replicas with it; take a gauge",
+                "warning: value: \"jobs_count\" ends like a counter, which only grows, and the replicas with it; if its TYPE is not gauge, take its rate(), or a gauge",
             ),
             (
                 "SERIES, value: ^jobs_total",
-                "warning: value: \"jobs_total\" looks like a counter, which only grows, and the replicas with it; take a gauge",
+                "warning: value: \"jobs_total\" ends like a counter, which only grows, and the replicas with it; if its TYPE is not gauge, take its rate(), or a gauge",
             ),
         ],
     );

@@ -1,0 +1,48 @@
+//! Which samples an expression takes for levels: what a counter must never be taken for.
+
+use super::{Aggregation, BinaryOp, Expr, Function, VectorSelector};
+
+impl Expr {
+    /// The selectors whose samples show in the value as they are: neither counted, nor compared over time or with each
+    /// other, nor made a quantile.
+    pub fn levels(&self) -> Vec<&VectorSelector> {
+        match self {
+            Self::Number(_)
+            | Self::Aggregate(Aggregation::Count, ..)
+            | Self::Call(Function::HistogramQuantile, _)
+            // A ratio of counters stays within bounds, and what was put in less what was taken out is what is there.
+            | Self::Binary(BinaryOp::Div | BinaryOp::Sub, ..) => Vec::new(),
+            Self::Selector(selector) => if selector.range.is_none() { vec![selector] } else { Vec::new() },
+            Self::Aggregate(_, _, inner) | Self::Negate(inner) => inner.levels(),
+            Self::Call(_, arguments) => arguments.iter().flat_map(Self::levels).collect(),
+            Self::Binary(_, left, right) => [left, right].into_iter().flat_map(|side| side.levels()).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::promql::Limits;
+
+    #[test]
+    fn finds_levels() {
+        let limits = Limits { bytes: 4096, depth: 8, nodes: 64, regex: 64 * 1024 };
+        for (text, expected) in [
+            ("a", &["a"][..]),
+            ("-max by (x) (a{b=\"c\"})", &["a"]),
+            ("sum(a) + b * 2", &["a", "b"]),
+            ("clamp_min(a, 1)", &["a"]),
+            ("a > 5", &["a"]),
+            ("count(a)", &[]),
+            ("sum(rate(a[1m]))", &[]),
+            ("sum(a) / sum(b)", &[]),
+            ("sum(a) - sum(b)", &[]),
+            ("histogram_quantile(0.9, a)", &[]),
+        ] {
+            let expr = Expr::parse(text, &limits).unwrap();
+            let names: Vec<_> = expr.levels().iter().filter_map(|selector| selector.name.as_deref()).collect();
+            assert_eq!(names, expected, "{text}");
+        }
+    }
+}
