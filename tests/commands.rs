@@ -132,7 +132,7 @@ fn asks_what_to_serve_in_a_cluster() {
 fn checks() {
     let good = file(
         "good.yaml",
-        "sources:\n  app: {url: 'http://app/metrics', namespaces: [shop]}\nmetrics:\n  \
+        "sources:\n  app: {url: 'http://10.0.0.1/metrics', namespaces: [shop]}\nmetrics:\n  \
          - {name: queue_depth, object: services, source: app}\n",
     );
     let good = good.to_str().unwrap();
@@ -143,7 +143,7 @@ fn checks() {
 
     let surprising = file(
         "surprising.yaml",
-        "sources:\n  app: {url: 'http://app/metrics', namespaces: [\"*\"]}\nmetrics:\n  \
+        "sources:\n  app: {url: 'http://app/metrics', namespaces: [\"*\"], single: true}\nmetrics:\n  \
          - name: queue_depth\n    object: services\n    source: app\n    onMissing: zero\n",
     );
     let surprising = surprising.to_str().unwrap();
@@ -154,7 +154,7 @@ fn checks() {
         stderr,
         format!(
             "{surprising}:2:48: warning: namespaces: \"*\" lets the program that serves this page scale objects of every \
-             namespace\n  |\n2 |   app: {{url: 'http://app/metrics', namespaces: [\"*\"]}}\n  \
+             namespace\n  |\n2 |   app: {{url: 'http://app/metrics', namespaces: [\"*\"], single: true}}\n  \
              |                                                ^\n\
              {surprising}:7:16: warning: onMissing: zero scales to the minimum when what feeds this page stops; error \
              holds the replicas\n  |\n7 |     onMissing: zero\n  |                ^^^^\n"
@@ -172,7 +172,7 @@ fn checks() {
     assert_eq!(stdout, format!("{broken}: 5 errors, no warnings; nothing is left to serve\n"));
     let half = file(
         "half.yaml",
-        "sources: {app: {url: 'http://app/', namespaces: [shop]}}\nmetrics:\n  - {name: a, object: services, source: app}\n  \
+        "sources: {app: {url: 'http://10.0.0.1/', namespaces: [shop]}}\nmetrics:\n  - {name: a, object: services, source: app}\n  \
          - {name: b, object: services, source: nowhere}\n",
     );
     let half = half.to_str().unwrap();

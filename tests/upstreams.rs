@@ -4,6 +4,7 @@ mod common;
 
 use std::io::Write;
 use std::net::{Shutdown, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -431,6 +432,37 @@ fn special_address_behind_a_placeholder() {
         "400 BadRequest: queue_depth of services/127.0.0.1 in namespace shop: expected {name} in the host of the URL to \
          be one DNS label ([a-z0-9-], at most 63 characters), found \"127.0.0.1\""
     );
+}
+
+/// Replicas behind one URL serve their own pages in turn: the start of their processes tells, or the same two pages do.
+#[test]
+fn pages_of_replicas_in_turn() {
+    let starts = ["process_start_time_seconds 1\nqueue_depth 80\n", "process_start_time_seconds 2\nqueue_depth 20\n"];
+    let without = ["queue_depth 80\n", "queue_depth 20\n"];
+    for (pages, single, counted) in
+        [(starts, "", 3), (without, "", 2), (starts, ", single: false", 0), (without, ", single: false", 0)]
+    {
+        let turn = AtomicUsize::new(0);
+        let upstream = Upstream::start(move |_, stream| {
+            let turn = turn.fetch_add(1, Ordering::Relaxed);
+            drop(stream.write_all(&page("text/plain", pages[turn % 2])));
+        });
+        let mut server = Server::with_config(&format!(
+            "sources:\n  app: {{url: '{}', namespaces: [shop], cache: 0s{single}}}\nmetrics:\n  - {{name: queue_depth, \
+             object: services, source: app, describes: {{namespace: shop, name: web}}}}\n",
+            upstream.url()
+        ));
+        for value in [80, 20, 80, 20, 80] {
+            assert_eq!(server.metric("namespaces/shop/services/web/queue_depth").values(), format!("web {value}"));
+        }
+        let metrics = server.get("/metrics").body;
+        let line = format!("metriclet_alternating_pages_total{{source=\"app\"}} {counted}\n");
+        assert!(metrics.contains(&line), "{metrics}");
+        server.signal("HUP");
+        server.wait_for("rule");
+        let told = server.seen.iter().filter(|line| line.contains("take turns behind its URL")).count();
+        assert_eq!(told, usize::from(counted > 0));
+    }
 }
 
 /// Pages of one template fail and recover each for itself, and the log tells each change once.

@@ -3,10 +3,17 @@
 use std::process::ExitCode;
 
 use super::{counted, exit, fail, origin, print, tell};
+use crate::config::check::TAKE_TURNS;
 use crate::config::cli::Check;
 use crate::config::file;
 use crate::config::limits::Limits;
+use crate::config::model::Config;
 use crate::config::problem::{Excerpts, Severity};
+use crate::http::resolve::{LookupTime, Resolver};
+use crate::parse::escape::Escaped;
+
+/// The most hosts whose addresses are looked up.
+const LOOKED_UP: usize = 16;
 
 /// Runs the command.
 pub(crate) fn run(check: &Check, limits: &Limits) -> ExitCode {
@@ -21,8 +28,15 @@ pub(crate) fn run(check: &Check, limits: &Limits) -> ExitCode {
     for problem in &loaded.problems {
         tell(&excerpts.show(problem).trim_end());
     }
+    let replicated = replicated(&loaded.config, limits);
+    for source in &replicated {
+        tell(&format!(
+            "{name}: warning: source {}: the host of its url resolves to several addresses{TAKE_TURNS}",
+            Escaped::new(source)
+        ));
+    }
     let count = |severity| loaded.problems.iter().filter(|problem| problem.severity == severity).count();
-    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
+    let (errors, warnings) = (count(Severity::Error), count(Severity::Warning) + replicated.len());
     let (rules, sources) = (loaded.config.written_rules(), loaded.config.sources.len());
     let good = format!("{} on {}", counted(rules, "rule"), counted(sources, "source"));
     let found = format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"));
@@ -32,4 +46,23 @@ pub(crate) fn run(check: &Check, limits: &Limits) -> ExitCode {
         _ => format!("{name}: {found}; what is left serves {good}\n"),
     });
     if errors > 0 { ExitCode::from(exit::CONFIG) } else { ExitCode::SUCCESS }
+}
+
+/// The sources whose hosts have several addresses, as a headless Service has. What cannot be looked up here may be in
+/// the cluster.
+fn replicated(config: &Config, limits: &Limits) -> Vec<String> {
+    let resolver = Resolver::new(limits);
+    let is_replicated = |host: &str| {
+        let time = LookupTime { longest: limits.resolve.timeout, is_full: true };
+        let addresses = resolver.look_up(host, time).unwrap_or_default();
+        let version_4 = addresses.iter().filter(|address| address.is_ipv4()).count();
+        version_4.max(addresses.len() - version_4) > 1
+    };
+    let hosts = config.sources.iter().filter_map(|source| {
+        let url = source.shared_url().filter(|url| !url.is_of_a_service())?;
+        Some((source, url.fixed_host().filter(|host| !host.starts_with('['))?))
+    });
+    // Each may take a second to look up.
+    let looked_up = hosts.take(LOOKED_UP).filter(|(_, host)| is_replicated(host));
+    looked_up.map(|(source, _)| source.name.clone()).collect()
 }

@@ -11,10 +11,14 @@ use crate::parse::duration;
 use crate::parse::escape::Escaped;
 use crate::parse::exposition;
 use crate::parse::json::segments::from_dots;
-use crate::parse::url_template::Placeholder;
+use crate::parse::url_template::{Placeholder, Template};
 use crate::promql::Scope;
 
 const MEBIBYTE: u64 = 1024 * 1024;
+
+/// What follows a URL that several processes may serve.
+pub(crate) const TAKE_TURNS: &str = ", so each fetch may reach another replica: use pods: if their pages differ; single: true \
+                                     says that there is one, single: false that all serve the same page";
 
 /// The default period of the HPA controller.
 const HPA_SYNC: Duration = Duration::from_secs(15);
@@ -65,7 +69,10 @@ pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
         Placeholder::Metric,
         Placeholder::LabelSelector,
     ];
-    if source.single && (source.is_of_pods() || placeholders.iter().any(|placeholder| source.uses(*placeholder))) {
+    if source.shared_url().is_some_and(Template::is_of_a_service) {
+        findings.push(warning("url", format!("the host is a Service{TAKE_TURNS}")));
+    }
+    if source.is_single() && (source.is_of_pods() || placeholders.iter().any(|placeholder| source.uses(*placeholder))) {
         findings.push(error("single", "is for a URL without placeholders, which one process is behind"));
     }
     findings
@@ -128,7 +135,7 @@ fn ranges(rule: &Rule, source: &Source, limits: &Limits, findings: &mut Vec<Find
     }
     let ranges = || expr.selectors().filter_map(|selector| selector.range);
     let Some((shortest, longest)) = ranges().min().zip(ranges().max()) else { return };
-    if !source.single && !source.is_of_pods() {
+    if !source.is_single() && !source.is_of_pods() {
         let range = duration::format(longest);
         findings.push(error(
             "value",

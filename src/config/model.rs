@@ -72,8 +72,9 @@ pub struct Source {
     pub credentials: Credentials,
     /// Lets a URL whose host holds a placeholder reach loopback addresses.
     pub danger_allow_loopback: bool,
-    /// Whether one process alone is behind a URL, so that its counters can be followed over time.
-    pub single: bool,
+    /// Whether one process alone is behind a URL, so that its counters can be followed over time; `None` if the user
+    /// does not say.
+    pub single: Option<bool>,
 }
 
 /// Where the pages of a source are.
@@ -331,6 +332,19 @@ impl Source {
         match &self.target {
             Target::Url(url) | Target::Prometheus(url) => url.is_https(),
             Target::Pods(pods) => pods.https || pods.port == PodPort::Annotations,
+        }
+    }
+
+    /// Whether one process alone is behind its URL.
+    pub fn is_single(&self) -> bool {
+        self.single == Some(true)
+    }
+
+    /// The URL of its pages, if processes may take turns behind it for all that the user says.
+    pub fn shared_url(&self) -> Option<&Template> {
+        match &self.target {
+            Target::Url(url) if self.single.is_none() => Some(url),
+            _ => None,
         }
     }
 

@@ -113,6 +113,22 @@ impl Template {
         self.host.iter().any(|piece| matches!(piece, Piece::Value(_)))
     }
 
+    /// The host, unless it depends on the request; an IPv6 address is in brackets.
+    pub fn fixed_host(&self) -> Option<&str> {
+        match self.host.as_slice() {
+            [Piece::Literal(host)] => Some(host),
+            _ => None,
+        }
+    }
+
+    /// Whether the host is the DNS name of a Kubernetes Service: `web.shop.svc`, `{name}.shop.svc.cluster.local`, or one
+    /// label.
+    pub fn is_of_a_service(&self) -> bool {
+        let host: String = literals(&self.host);
+        let host = host.trim_end_matches('.');
+        host.ends_with(".svc") || host.contains(".svc.") || (is_label(host) && host != "localhost")
+    }
+
     /// Whether the scheme is `https`.
     pub fn is_https(&self) -> bool {
         self.https

@@ -2,6 +2,7 @@
 //!
 //! - [`upstream`] is a source at work: its cache, its fetches, and the [`state`] of each URL.
 //! - [`fetch`] makes one request; [`page`] reduces a page while it streams in to what rules want of it.
+//! - `turns` tells whether processes with different pages are behind one URL.
 //! - `media` says which format is requested, and which one came; `memory` bounds large pages that are held whole.
 //! - [`prometheus`] queries a server that evaluates PromQL itself.
 //! - `pool` has the threads that fetch the pages of pods, over a fair [`queue`]; [`waiting`] says what a request waits
@@ -17,5 +18,6 @@ pub(crate) mod prometheus;
 pub(crate) mod queue;
 pub(crate) mod shared;
 pub(crate) mod state;
+mod turns;
 pub(crate) mod upstream;
 pub(crate) mod waiting;

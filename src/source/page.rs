@@ -5,9 +5,11 @@ mod text;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
+use super::turns::PageMark;
 use crate::config::limits::Limits;
 use crate::config::model::{Format, Identity, Rule, Value};
 use crate::parse::exposition::{self, Kind, Labels, PageError, Sample};
@@ -100,6 +102,8 @@ pub struct Page {
     pub samples: u64,
     /// What it is.
     pub format: Format,
+    /// `process_start_time_seconds`, in bits, if one process alone gives it.
+    process: Option<u64>,
     series: Vec<Series>,
     found: Vec<(u64, Found)>,
 }
@@ -254,6 +258,18 @@ impl Page {
         PageSummary { format: self.format, bytes: self.bytes, samples: self.samples, age: self.age }
     }
 
+    /// What tells it from the page of another process.
+    pub(crate) fn mark(&self) -> PageMark {
+        let mut hasher = DefaultHasher::new();
+        for series in &self.series {
+            (&series.text, series.value.to_bits()).hash(&mut hasher);
+        }
+        for (_, found) in &self.found {
+            found.hash_values(&mut hasher);
+        }
+        PageMark { process: self.process, content: hasher.finish() }
+    }
+
     /// Bytes of memory it holds, roughly.
     pub fn cost(&self) -> usize {
         let series: usize = self.series.iter().map(|series| size_of::<Series>() + series.text.len()).sum();
@@ -277,6 +293,19 @@ impl fmt::Display for PageSummary {
 }
 
 impl Found {
+    fn hash_values(&self, hasher: &mut impl Hasher) {
+        match self {
+            Self::Json(items) => {
+                for JsonItem { namespace, name, values, .. } in items {
+                    (namespace, name).hash(hasher);
+                    values.iter().for_each(|value| value.map(f64::to_bits).hash(hasher));
+                }
+            }
+            Self::Number(value) => value.to_bits().hash(hasher),
+            Self::Series(_) | Self::Refused(_) => {}
+        }
+    }
+
     fn cost(&self) -> usize {
         match self {
             Self::Series(positions) => positions.len() * size_of::<u32>(),
@@ -364,6 +393,7 @@ fn number(head: &[u8], wants: &[Want], at: i64) -> Result<Page, BodyError> {
         bytes: head.len() as u64,
         samples: 1,
         format: Format::Number,
+        process: None,
         series: Vec::new(),
         found,
     })

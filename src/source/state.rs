@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::error::SourceError;
+use super::turns::{FirstTurn, PageMark, Turns};
 
 /// States by URL. Bounded: URLs whose last fetch is oldest are forgotten first. A URL may hold a secret in its query.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct UrlState {
     pub last_error: Option<(i64, SourceError)>,
     /// Since when all its fetches have succeeded, or all have failed.
     pub since: i64,
+    /// Whether processes take turns behind it.
+    turns: Turns,
 }
 
 /// What a fetch changed.
@@ -52,7 +55,8 @@ impl UrlStates {
         let before = self.states.get(url).map(UrlState::is_failing);
         if before.is_none() {
             self.make_room();
-            let unknown = UrlState { last_fetch: now, last_success: None, last_error: None, since: now };
+            let turns = Turns::default();
+            let unknown = UrlState { last_fetch: now, last_success: None, last_error: None, since: now, turns };
             self.states.insert(url.to_owned(), unknown);
         }
         let Some(state) = self.states.get_mut(url) else { return Change::None };
@@ -74,6 +78,11 @@ impl UrlStates {
             }
         }
         change
+    }
+
+    /// Notes a page of a URL whose fetch has been noted; says whether it shows that processes take turns behind it.
+    pub(crate) fn note_page(&mut self, url: &str, mark: PageMark) -> Option<FirstTurn> {
+        self.states.get_mut(url)?.turns.note(mark)
     }
 
     /// Every URL that is remembered, in no order.
@@ -116,7 +125,8 @@ mod tests {
             assert_eq!(states.note(url, now, error), expected, "{url} at {now}");
         }
         let state = states.iter().find(|(url, _)| *url == "a").unwrap().1.clone();
-        let expected = UrlState { last_fetch: 5, last_success: Some(2), last_error: Some((5, error)), since: 4 };
+        let turns = Turns::default();
+        let expected = UrlState { last_fetch: 5, last_success: Some(2), last_error: Some((5, error)), since: 4, turns };
         assert_eq!(state, expected);
         assert!(state.is_failing());
     }

@@ -14,6 +14,7 @@ use super::pool::{Gathered, Pool, Share};
 use super::prometheus::{self, InstantQuery, QueryResult};
 use super::shared::{Pages, Shared};
 use super::state::{Change, UrlStates};
+use super::turns::FirstTurn;
 use crate::cache::{Cache, Loaded, Outcome, Wait};
 use crate::config::model::{Source, Target};
 use crate::http::error::Phase;
@@ -205,6 +206,9 @@ impl Upstream {
         let fetched = self.fetch(url, &wants, time);
         let cut_by_caller = self.is_cut_by_caller(&fetched, time);
         self.tell(url, fetched.as_ref().map(|page| (page.bytes, || page.summary().to_string())), cut_by_caller);
+        if let Ok(page) = &fetched {
+            self.note_turn(url, page);
+        }
         let mut loaded = self.loaded(fetched, Page::cost, url.len(), time);
         let is_unconnected =
             |outcome: &Result<Arc<Page>, SourceError>| outcome.as_ref().is_err_and(SourceError::is_unconnected);
@@ -300,6 +304,22 @@ impl Upstream {
                     _ => debug!("source {}: {}", self.named(url), error.detail()),
                 }
             }
+        }
+    }
+
+    /// Counts, and logs once, that processes with different pages take turns behind a URL.
+    fn note_turn(&self, url: &str, page: &Page) {
+        if self.source.shared_url().is_none() {
+            return;
+        }
+        let Some(FirstTurn(is_first)) = self.states().note_page(url, page.mark()) else { return };
+        self.counters.turns.increment();
+        if is_first {
+            warn!(
+                "source {}: processes with different pages take turns behind its URL; scrape each with pods:, or say \
+                 single: false if it is meant",
+                self.named(url)
+            );
         }
     }
 

@@ -65,6 +65,8 @@ pub struct Fetches {
     pub failed: Counter,
     /// Bytes of pages.
     pub bytes: Counter,
+    /// Pages that show that processes with different pages take turns behind a URL.
+    pub turns: Counter,
 }
 
 /// Calls to the Kubernetes API, by code.

@@ -115,6 +115,12 @@ impl Page {
             let labels = format_args!("{{source=\"{}\"}}", Label(source)).to_string();
             self.sample("metriclet_fetched_bytes_total", &labels, fetches.bytes.get());
         }
+        let help = "Pages that alternate with other pages of their URL, as those of several replicas do.";
+        self.family("metriclet_alternating_pages_total", "counter", help);
+        for (source, fetches) in &sources {
+            let labels = format_args!("{{source=\"{}\"}}", Label(source)).to_string();
+            self.sample("metriclet_alternating_pages_total", &labels, fetches.turns.get());
+        }
     }
 
     fn connections(&mut self, connections: &Connections) {

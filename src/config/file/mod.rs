@@ -66,7 +66,7 @@ pub(crate) fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Re
         label_selector,
         credentials: Credentials::default(),
         danger_allow_loopback: false,
-        single: false,
+        single: None,
     };
     Ok(Config { sources: vec![source], implicit: Some(ImplicitRules { describes }), ..Config::default() })
 }

@@ -86,7 +86,7 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         label_selector: SelectorMode::default(),
         credentials: credentials(&mut fields, sink),
         danger_allow_loopback: fields.boolean("dangerAllowLoopback", sink).unwrap_or(false),
-        single: fields.boolean("single", sink).unwrap_or(false),
+        single: fields.boolean("single", sink),
         target: target?,
     };
     if source.is_prometheus() {

@@ -10,14 +10,19 @@ use super::*;
 use crate::config::model::{Basic, Format, Identity, OnMissing, OnNan, PodPort, Pods, Rule, Value as RuleValue};
 use crate::promql::Expr;
 
-/// The warning of rules for cluster-scoped objects such as nodes, which fit every source of these tables. They leave it
-/// out; [`warns_of_cluster_scoped_objects`] expects it.
 const CLUSTER_SCOPED: &str = "warning: object: no HPA can request a metric of ";
+/// Warnings that most of these tables would give: of rules for cluster-scoped objects, which fit every source, and of hosts
+/// that are Services. They leave them out; [`warns_of_cluster_scoped_objects`] and [`warns_of_replicas`] expect them.
+const LEFT_OUT: [&str; 2] = [
+    "warning: object: no HPA can request a metric of ",
+    "warning: url: the host is a Service, so each fetch may reach",
+];
 
 /// `line:column: severity: message`, in order.
 fn problems(file: &str) -> Vec<String> {
     let loaded = load(file.as_bytes(), &Limits::default());
-    loaded.problems.iter().map(ToString::to_string).filter(|problem| !problem.contains(CLUSTER_SCOPED)).collect()
+    let problems = loaded.problems.iter().map(ToString::to_string);
+    problems.filter(|problem| !LEFT_OUT.iter().any(|warning| problem.contains(warning))).collect()
 }
 
 /// A configuration without any problem.
@@ -248,9 +253,35 @@ fn problems_of_sources() {
     );
 }
 
+/// Behind a Service several processes may take turns, unless the source says what is there.
+#[test]
+fn warns_of_replicas() {
+    let warned = |source: &str| {
+        let file = format!("sources:\n  app: {{{source}}}\nmetrics:\n  - {{name: m, object: pods, source: app}}\n");
+        let problems = load(file.as_bytes(), &Limits::default()).problems;
+        problems.iter().filter(|problem| problem.message.contains("the host is a Service")).count()
+    };
+    for (source, expected) in [
+        ("url: http://exporter.shop.svc/, namespaces: [shop]", 1),
+        ("url: http://exporter.shop.svc.cluster.local:80/, namespaces: [shop]", 1),
+        ("url: 'http://{name}.{namespace}.svc/', namespaces: [shop]", 1),
+        ("url: http://exporter/, namespaces: [shop]", 1),
+        ("url: http://exporter/, namespaces: [shop], single: true", 0),
+        ("url: http://exporter/, namespaces: [shop], single: false", 0),
+        ("url: 'http://{name}.shop.svc/', namespaces: [shop], single: false", 0),
+        ("url: http://localhost/, namespaces: [shop]", 0),
+        ("url: http://10.0.0.1/, namespaces: [shop]", 0),
+        ("url: http://exporter.example.com/, namespaces: [shop]", 0),
+        ("prometheus: http://prometheus.monitoring.svc/, namespaces: [shop]", 0),
+        ("pods: {port: 80}", 0),
+    ] {
+        assert_eq!(warned(source), expected, "{source}");
+    }
+}
+
 #[test]
 fn each_part_fails_alone() {
-    let file = "sources:\n  bad: {url: 5, timeout: x}\n  good: {url: 'http://a/', namespaces: [shop]}\n  idle: {url: 'http://b/'}\n\
+    let file = "sources:\n  bad: {url: 5, timeout: x}\n  good: {url: 'http://10.0.0.1/', namespaces: [shop]}\n  idle: {url: 'http://10.0.0.2/'}\n\
                 metrics:\n  - {name: a, object: services, source: bad}\n  - {name: b, object: services, source: good}\n  \
                 - {name: c, object: [services, nodes], source: good, value: 'sum('}\n  - {name: b, object: pods, source: good}\n  \
                 - {name: b, object: [nodes, services], source: good}\n  - {object: services, source: good}\n";
@@ -338,7 +369,9 @@ fn keeps_to_limits() {
         problems.iter().map(ToString::to_string).find(|problem| !problem.contains(CLUSTER_SCOPED))
     };
     let rule = |more: &str| {
-        format!("sources:\n  a: {{url: 'http://a/'}}\nmetrics:\n  - {{name: m, object: nodes, source: a{more}}}\n")
+        format!(
+            "sources:\n  a: {{url: 'http://10.0.0.1/'}}\nmetrics:\n  - {{name: m, object: nodes, source: a{more}}}\n"
+        )
     };
     for (file, expected) in [
         (rule(""), None),
@@ -352,7 +385,7 @@ fn keeps_to_limits() {
             Some("4:48: error: value: expected an expression of at most 10 bytes, found 11"),
         ),
         (
-            rule("").replace("http://a/", "http://a.example.com/"),
+            rule("").replace("http://10.0.0.1/", "http://a.example.com/"),
             Some("2:13: error: url: expected a URL of at most 20 bytes, found 21"),
         ),
     ] {

@@ -40,6 +40,7 @@ pub(super) fn read(body: &mut PageBody<'_>, wants: &[Want], at: i64, limits: &Li
         bytes: bytes.len() as u64,
         samples: 1,
         format: Format::Json,
+        process: None,
         series: Vec::new(),
         found,
     })

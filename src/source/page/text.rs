@@ -46,9 +46,13 @@ pub(super) fn read(
         parser.end_line(&mut keep).map_err(BodyError::Text)?;
     }
     let summary = parser.finish().map_err(BodyError::Text)?;
+    let process = keep.process();
     let (series, found) = keep.done(format);
-    Ok(Page { at, taken: None, age: Duration::ZERO, bytes, samples: summary.samples, format, series, found })
+    Ok(Page { at, taken: None, age: Duration::ZERO, bytes, samples: summary.samples, format, process, series, found })
 }
+
+/// What most client libraries say of the process that serves the page.
+const PROCESS_START: &str = "process_start_time_seconds";
 
 /// Keeps the series that rules want, each want within its own bounds.
 struct SeriesCollector<'a> {
@@ -56,6 +60,8 @@ struct SeriesCollector<'a> {
     series: Vec<Series>,
     seen: HashSet<u64>,
     bytes: usize,
+    /// When processes have started that the page is about.
+    starts: Vec<f64>,
     limits: &'a Limits,
 }
 
@@ -68,7 +74,16 @@ struct WantState<'a> {
 impl<'a> SeriesCollector<'a> {
     fn new(wants: &'a [Want], limits: &'a Limits) -> Self {
         let keeping = |want: &'a Want| WantState { id: want.id, query: &want.query, found: Ok(Vec::new()) };
-        Self { wants: wants.iter().map(keeping).collect(), series: Vec::new(), seen: HashSet::new(), bytes: 0, limits }
+        let wants = wants.iter().map(keeping).collect();
+        Self { wants, series: Vec::new(), seen: HashSet::new(), bytes: 0, starts: Vec::new(), limits }
+    }
+
+    /// When the one process started that the page is about, in bits.
+    fn process(&self) -> Option<u64> {
+        match self.starts.as_slice() {
+            [start] => Some(start.to_bits()),
+            _ => None,
+        }
     }
 
     fn done(mut self, format: Format) -> (Vec<Series>, Vec<(u64, Found)>) {
@@ -112,7 +127,7 @@ impl WantState<'_> {
 
 impl Sink for SeriesCollector<'_> {
     fn wants(&mut self, name: &str) -> bool {
-        self.wants.iter().any(|want| want.may_want(name))
+        name == PROCESS_START || self.wants.iter().any(|want| want.may_want(name))
     }
 
     fn too_long(&mut self, name: &str) {
@@ -122,6 +137,10 @@ impl Sink for SeriesCollector<'_> {
     }
 
     fn sample(&mut self, sample: &Sample<'_>) {
+        // Two tell that the page is about several processes.
+        if sample.name == PROCESS_START && self.starts.len() < 2 {
+            self.starts.push(sample.value);
+        }
         let position = self.series.len() as u32;
         let text = sample.name.len() + sample.labels.raw().len();
         let refusal = if self.bytes + text > self.limits.page.kept_bytes {
