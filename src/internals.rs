@@ -74,6 +74,9 @@ pub mod parse {
     pub mod certificate {
         pub use crate::parse::certificate::Certificate;
     }
+    pub mod certificate_name {
+        pub use crate::parse::certificate_name::CertificateName;
+    }
     pub mod duration {
         pub use crate::parse::duration::{format, parse};
     }
@@ -83,6 +86,9 @@ pub mod parse {
         pub use crate::parse::exposition::labels::Labels;
         pub use crate::parse::exposition::parser::{Parser, Summary};
         pub use crate::parse::exposition::sink::{Sample, Sink};
+    }
+    pub mod extensions {
+        pub use crate::parse::extensions::Extensions;
     }
     pub mod head {
         pub use crate::parse::head::{Head, HeadError, HeadLimits, parse};

@@ -6,6 +6,8 @@ use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
 use metriclet::internals::parse::certificate::Certificate;
+use metriclet::internals::parse::certificate_name::CertificateName;
+use metriclet::internals::parse::extensions::Extensions;
 use rcgen::{CertificateParams, DnType, KeyPair};
 
 static REAL: LazyLock<Vec<u8>> = LazyLock::new(|| {
@@ -17,6 +19,9 @@ static REAL: LazyLock<Vec<u8>> = LazyLock::new(|| {
 fuzz_target!(|input: (Vec<u8>, u16, u8)| {
     let (bytes, at, value) = input;
     read(&bytes);
+    if let Ok(CertificateName::Spiffe(id)) = CertificateName::parse(&String::from_utf8_lossy(&bytes)) {
+        assert!(id.is(&bytes) && bytes.starts_with(b"spiffe://") && bytes.is_ascii());
+    }
     let real = Certificate::from_der(&REAL).unwrap();
     assert!(real.not_before <= real.not_after && !real.subject.is_empty());
     let mut changed = REAL.clone();
@@ -29,6 +34,9 @@ fuzz_target!(|input: (Vec<u8>, u16, u8)| {
 
 fn read(bytes: &[u8]) {
     let Ok(certificate) = Certificate::from_der(bytes) else { return };
+    let _ = certificate.rsa_bits();
+    let names = Extensions::of(&certificate).ok().and_then(|extensions| extensions.names).unwrap_or_default();
+    assert!(names.uris.iter().map(|uri| uri.len()).sum::<usize>() <= bytes.len(), "{certificate:?}");
     let all: usize = certificate.subject.iter().map(|(_, value)| value.value().len()).sum();
     assert!(all <= bytes.len(), "{certificate:?}");
 }

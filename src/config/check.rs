@@ -7,6 +7,7 @@ use super::model::{
     Format, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, SelectorMode, Source, Target, Value,
 };
 use super::problem::Severity;
+use crate::parse::certificate_name::CertificateName;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 use crate::parse::exposition;
@@ -182,6 +183,9 @@ fn credentials(source: &Source, findings: &mut Vec<Finding>) {
             findings.push(error("headers", "Authorization is there already, by basic: or bearerTokenFile:"));
         }
         _ => {}
+    }
+    if matches!(credentials.server_name, Some(CertificateName::Spiffe(_))) && credentials.ca_file.is_none() {
+        findings.push(error("serverName", "a SPIFFE ID needs caFile: with the authorities of its trust domain"));
     }
     if !source.is_https() {
         for (key, set) in [

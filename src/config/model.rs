@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::kube::kinds::Kind;
+use crate::parse::certificate_name::CertificateName;
 use crate::parse::json::{JsonExpr, Path as JsonPath};
 use crate::parse::url_template::{Placeholder, Template};
 use crate::promql::{Expr, QueryTemplate};
@@ -167,7 +168,7 @@ pub struct Credentials {
     /// PEM private key of the client certificate.
     pub key_file: Option<PathBuf>,
     /// The name in the server's certificate, if it is not the URL's host.
-    pub server_name: Option<String>,
+    pub server_name: Option<CertificateName>,
 }
 
 /// Basic authentication (RFC 7617).

@@ -1,22 +1,19 @@
 //! ureq's agents, and the hooks that tell which phase an exchange is in.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{ArrayVec, ResolvedSocketAddrs, Resolver as UreqResolver};
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, NextTimeout, RustlsConnector, TcpConnector, Transport,
-};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport};
 use ureq::{Agent, Error};
 
 use super::address::{Reach, Reserved};
 use super::error::{FetchError, Phase};
 use super::resolve::{LookupTime, Resolver};
+use super::tls::Tls;
 use crate::config::limits::Limits;
 
 /// The most addresses of one host that are tried: as many as ureq has room for.
@@ -24,6 +21,9 @@ const ADDRESSES: usize = 16;
 
 /// Connections that an agent keeps open while no exchange uses them: as many as ureq does by default for one host.
 const IDLE: usize = 3;
+
+/// The first bytes of an alert in any version of TLS.
+const TLS_ALERT: &[u8] = &[21, 3];
 
 /// How agents are made.
 #[derive(Clone, Copy, Debug)]
@@ -43,22 +43,26 @@ pub(crate) struct Options {
 #[derive(Debug)]
 struct Progress {
     phase: Phase,
-    /// The host to look up; the URL may hold the name for TLS instead.
-    host: String,
     /// Why there is no address; ureq's errors cannot carry it.
     refused: Option<FetchError>,
     /// Whether bytes were left when the connection was closed.
     excess: bool,
+    /// Whether the server answered `http://` with TLS.
+    is_answered_in_tls: bool,
 }
 
 thread_local! {
     static PROGRESS: RefCell<Progress> =
-        const { RefCell::new(Progress { phase: Phase::Resolve, host: String::new(), refused: None, excess: false }) };
+        const { RefCell::new(Progress::BEGINNING) };
 }
 
-/// Begins an exchange with `host` on this thread.
-pub(super) fn begin(host: &str) {
-    PROGRESS.set(Progress { phase: Phase::Resolve, host: host.to_owned(), refused: None, excess: false });
+impl Progress {
+    const BEGINNING: Self = Self { phase: Phase::Resolve, refused: None, excess: false, is_answered_in_tls: false };
+}
+
+/// Begins an exchange on this thread.
+pub(super) fn begin() {
+    PROGRESS.set(Progress::BEGINNING);
 }
 
 /// The head is there, the body begins.
@@ -68,7 +72,13 @@ pub(super) fn head_received() {
 
 /// Why the exchange on this thread failed.
 pub(super) fn failure(error: Error) -> FetchError {
-    PROGRESS.with_borrow_mut(|progress| progress.refused.take()).unwrap_or_else(|| explain(error, phase()))
+    let (refused, phase, is_answered_in_tls) =
+        PROGRESS.with_borrow_mut(|progress| (progress.refused.take(), progress.phase, progress.is_answered_in_tls));
+    match refused {
+        Some(refused) => refused,
+        None if is_answered_in_tls => FetchError::tls_expected(&error),
+        None => explain(error, phase),
+    }
 }
 
 /// Whether bytes had come after the end of the body when the connection was closed.
@@ -76,10 +86,10 @@ pub(super) fn excess() -> bool {
     PROGRESS.with_borrow(|progress| progress.excess)
 }
 
-/// An agent with these trusted roots and this client certificate.
+/// An agent with these trusted certificates and this client certificate.
 pub(super) fn new(
     options: &Options,
-    tls: TlsConfig,
+    tls: Tls,
     limits: &Limits,
     resolver: Arc<Resolver>,
     reserved: Arc<Reserved>,
@@ -98,14 +108,9 @@ pub(super) fn new(
         .timeout_connect(Some(connect))
         .max_response_header_size(limits.fetch.response_head)
         .user_agent(concat!("metriclet/", env!("CARGO_PKG_VERSION")))
-        .tls_config(tls)
         .build();
-    let connector = ().chain(TcpConnector::default()).chain(Connected).chain(RustlsConnector::default()).chain(Ready);
+    let connector = ().chain(TcpConnector::default()).chain(Connected).chain(tls).chain(Ready);
     Agent::with_parts(config, connector, Names { resolver, reserved, reach: options.reach })
-}
-
-fn phase() -> Phase {
-    PROGRESS.with_borrow(|progress| progress.phase)
 }
 
 fn enter(phase: Phase) {
@@ -124,9 +129,9 @@ impl UreqResolver for Names {
     fn resolve(&self, uri: &Uri, _: &Config, timeout: NextTimeout) -> Result<ResolvedSocketAddrs, Error> {
         let default = if uri.scheme_str() == Some("https") { 443 } else { 80 };
         let port = uri.port_u16().unwrap_or(default);
-        let host = PROGRESS.with_borrow(|progress| progress.host.clone());
+        let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
         let time = LookupTime { longest: *timeout.after, is_full: matches!(timeout.reason, ureq::Timeout::Resolve) };
-        match self.addresses(&host, port, time) {
+        match self.addresses(host, port, time) {
             Ok(addresses) => {
                 enter(Phase::Connect);
                 Ok(addresses)
@@ -201,7 +206,12 @@ impl<T: Transport> Transport for Audited<T> {
     }
 
     fn await_input(&mut self, timeout: NextTimeout) -> Result<bool, Error> {
-        self.0.await_input(timeout)
+        let has_input = self.0.await_input(timeout)?;
+        // An alert, from a server that took the request for a handshake (RFC 8446 §5.1, §6).
+        if !self.0.is_tls() && self.0.buffers().input().starts_with(TLS_ALERT) {
+            PROGRESS.with_borrow_mut(|progress| progress.is_answered_in_tls = progress.phase == Phase::Response);
+        }
+        Ok(has_input)
     }
 
     fn is_open(&mut self) -> bool {
@@ -233,10 +243,7 @@ fn explain(error: Error, phase: Phase) -> FetchError {
         Error::ConnectionFailed => FetchError::Connect(std::io::ErrorKind::NotConnected),
         Error::LargeResponseHeader(_, cap) => FetchError::HeadTooLarge(cap),
         Error::BadUri(_) => FetchError::Url("not one that can be fetched"),
-        Error::Rustls(error) => FetchError::tls(&error),
-        Error::Tls(_) | Error::TlsRequired | Error::Pem(_) => {
-            FetchError::Tls { cause: "handshake failed", detail: fmt::format(format_args!("{error}")) }
-        }
+        Error::Tls(cause) => FetchError::Tls { cause, detail: String::new() },
         Error::Io(error) => explain_io(&error, phase),
         Error::Protocol(error) if phase == Phase::Body => FetchError::broken_body(&error),
         Error::Protocol(error) => FetchError::not_http(&error),

@@ -21,7 +21,6 @@ use crate::config::limits::Limits;
 /// Makes exchanges with the same credentials.
 pub(crate) struct Client {
     options: Options,
-    server_name: Option<String>,
     secrets: Secrets,
     limits: Limits,
     resolver: Arc<Resolver>,
@@ -74,17 +73,16 @@ pub(crate) struct Response {
 }
 
 impl Client {
-    /// Connects to nothing yet. `server_name` is the name in the server's certificate, if it is not the URL's host.
+    /// Connects to nothing yet.
     pub(crate) fn new(
         options: Options,
         credentials: Credentials,
-        server_name: Option<String>,
         limits: &Limits,
         resolver: Arc<Resolver>,
         reserved: Arc<Reserved>,
     ) -> Self {
         let (secrets, limits) = (Secrets::new(credentials, limits), limits.clone());
-        Self { options, server_name, secrets, limits, resolver, reserved, authenticated: Mutex::new(None) }
+        Self { options, secrets, limits, resolver, reserved, authenticated: Mutex::new(None) }
     }
 
     /// Sends a request and passes the response to `read`, which reads the body to its end or fails.
@@ -98,16 +96,15 @@ impl Client {
     ) -> Result<T, E> {
         let Authenticated { agent, credentials } = self.authenticated()?;
         let uri: Uri = request.url.parse().map_err(|_| FetchError::Url("not one that can be fetched"))?;
-        let host = uri.host().ok_or(FetchError::Url("without a host"))?;
-        agent::begin(host.trim_start_matches('[').trim_end_matches(']'));
-        let to = self.with_server_name(&uri)?;
+        uri.host().ok_or(FetchError::Url("without a host"))?;
+        agent::begin();
         let response = match request.body {
-            RequestBody::None => self.headed(agent.get(to), &uri, request, &credentials).call(),
+            RequestBody::None => self.headed(agent.get(&uri), request, &credentials).call(),
             RequestBody::Form(form) => self
-                .headed(agent.post(to), &uri, request, &credentials)
+                .headed(agent.post(&uri), request, &credentials)
                 .send_form(form.iter().map(|(name, value)| (name, value))),
             RequestBody::Json(json) => {
-                self.headed(agent.post(to), &uri, request, &credentials).content_type("application/json").send(json)
+                self.headed(agent.post(&uri), request, &credentials).content_type("application/json").send(json)
             }
         };
         let mut response = Response::new(response.map_err(agent::failure)?, self.options.gzip);
@@ -122,13 +119,7 @@ impl Client {
         }
     }
 
-    fn headed<B>(
-        &self,
-        builder: RequestBuilder<B>,
-        uri: &Uri,
-        request: &Request<'_>,
-        credentials: &Current,
-    ) -> RequestBuilder<B> {
+    fn headed<B>(&self, builder: RequestBuilder<B>, request: &Request<'_>, credentials: &Current) -> RequestBuilder<B> {
         let mut builder = builder
             .config()
             .timeout_global(Some(request.timeout))
@@ -137,9 +128,6 @@ impl Client {
             .header(header::ACCEPT_ENCODING, if self.options.gzip { "gzip" } else { "identity" });
         if !self.options.keep_alive {
             builder = builder.header(header::CONNECTION, "close");
-        }
-        if let Some(authority) = uri.authority().filter(|_| self.server_name.is_some()) {
-            builder = builder.header(header::HOST, authority.as_str());
         }
         for (name, value) in &credentials.headers {
             builder = builder.header(name, value);
@@ -159,17 +147,6 @@ impl Client {
                 Ok(authenticated.insert(Authenticated { agent, credentials }).clone())
             }
         }
-    }
-
-    /// The URL with the name for TLS as its host; the resolver looks up the URL's own host.
-    fn with_server_name(&self, uri: &Uri) -> Result<Uri, FetchError> {
-        let Some(name) = &self.server_name else { return Ok(uri.clone()) };
-        let impossible = || FetchError::Url("without room for serverName");
-        let mut parts = uri.clone().into_parts();
-        let port = uri.port_u16().map_or_else(String::new, |port| format!(":{port}"));
-        let name = if name.contains(':') { format!("[{name}]") } else { name.clone() };
-        parts.authority = Some(format!("{name}{port}").parse().map_err(|_| impossible())?);
-        Uri::from_parts(parts).map_err(|_| impossible())
     }
 }
 

@@ -6,14 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use ureq::http::{HeaderName, HeaderValue, header};
-use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 
+use super::tls::{self, Tls};
+use super::unverified::Unverified;
+use super::verifier::Verifier;
 use crate::config::limits::Limits;
 use crate::config::read::read;
 use crate::config::watch::Stamp;
+use crate::parse::certificate_name::CertificateName;
 use crate::parse::pem;
 
 /// A secret or a certificate.
@@ -34,10 +38,12 @@ pub struct Credentials {
     pub basic: Option<(String, Material)>,
     /// Header fields and their values.
     pub headers: Vec<(String, Material)>,
-    /// PEM bundle that replaces the built-in roots.
+    /// PEM bundle that replaces the built-in roots: authorities, and certificates of servers.
     pub authorities: Option<Material>,
     /// PEM client certificate chain, and its private key.
     pub certificate: Option<(Material, Material)>,
+    /// What the server's certificate is for, if not the URL's host.
+    pub server_name: Option<CertificateName>,
     /// Skips the verification of the server's certificate.
     pub insecure: bool,
 }
@@ -73,8 +79,8 @@ struct Seen {
 pub(super) struct Current {
     /// Header fields to send, marked as sensitive.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    /// Trusted roots and client certificate.
-    pub(super) tls: TlsConfig,
+    /// What is trusted, and the client certificate.
+    pub(super) tls: Tls,
 }
 
 impl Secrets {
@@ -117,23 +123,42 @@ impl Secrets {
         Ok(Current { headers, tls: self.tls()? })
     }
 
-    fn tls(&self) -> Result<TlsConfig, CredentialError> {
-        let Credentials { authorities, certificate, insecure, .. } = &self.credentials;
-        let mut tls = TlsConfig::builder().disable_verification(*insecure);
-        if let Some(authorities) = authorities {
-            let certificates = certificates(authorities, self.max_authorities)?;
-            trusted(authorities, &certificates)?;
-            tls = tls.root_certs(RootCerts::new_with_certs(&certificates));
-        }
-        if let Some((certificate, key)) = certificate {
-            let chain = certificates(certificate, self.max_authorities)?;
-            let pem = key.bytes(self.max_secret)?;
-            let private_key = PrivateKey::from_pem(&pem)
-                .map_err(|_| key.error("holds no private key (PEM: PKCS#8, PKCS#1 or SEC1)"))?;
-            fits(key, &chain, &pem)?;
-            tls = tls.client_cert(Some(ClientCert::new_with_certs(&chain, private_key)));
-        }
-        Ok(tls.build())
+    fn tls(&self) -> Result<Tls, CredentialError> {
+        let unusable = |_| CredentialError { place: Place::Inline("tls"), what: "no version of TLS can be used" };
+        let builder = tls::builder(self.verifier()?).map_err(unusable)?;
+        let config = match &self.credentials.certificate {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = certificates(certificate, self.max_authorities)?;
+                let private_key = PrivateKeyDer::from_pem_slice(&key.bytes(self.max_secret)?)
+                    .map_err(|_| key.error("holds no private key (PEM: PKCS#8, PKCS#1 or SEC1)"))?;
+                builder.with_client_auth_cert(chain, private_key).map_err(|error| match error {
+                    rustls::Error::InconsistentKeys(_) => key.error("does not belong to the client certificate"),
+                    _ => key.error("cannot be used with the client certificate"),
+                })?
+            }
+        };
+        let name = match &self.credentials.server_name {
+            Some(CertificateName::Host(name)) => Some(name.clone()),
+            Some(CertificateName::Spiffe(_)) | None => None,
+        };
+        Ok(Tls { config: Arc::new(config), name })
+    }
+
+    fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, CredentialError> {
+        let Credentials { authorities, server_name, insecure, .. } = &self.credentials;
+        let spiffe_id = match server_name {
+            Some(CertificateName::Spiffe(id)) => Some(id.clone()),
+            Some(CertificateName::Host(_)) | None => None,
+        };
+        let verifier = match authorities {
+            None => Verifier::with_built_in_roots(spiffe_id),
+            Some(material) => {
+                let trusted = certificates(material, self.max_authorities)?;
+                Verifier::new(trusted, spiffe_id).map_err(|what| material.error(what))?
+            }
+        };
+        Ok(if *insecure { Arc::new(Unverified) } else { Arc::new(verifier) })
     }
 
     /// A secret of one line, without the line end that editors add.
@@ -151,7 +176,7 @@ impl Secrets {
 impl Credentials {
     /// Every file that they name.
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        let Self { bearer, basic, headers, authorities, certificate, insecure: _ } = self;
+        let Self { bearer, basic, headers, authorities, certificate, server_name: _, insecure: _ } = self;
         let single = [bearer.as_ref(), basic.as_ref().map(|(_, password)| password), authorities.as_ref()];
         let pair = certificate.iter().flat_map(|(certificate, key)| [certificate, key]);
         let all = single.into_iter().flatten().chain(pair).chain(headers.iter().map(|(_, value)| value));
@@ -205,31 +230,8 @@ impl fmt::Display for CredentialError {
 
 impl std::error::Error for CredentialError {}
 
-fn certificates(material: &Material, max: usize) -> Result<Vec<Certificate<'static>>, CredentialError> {
-    let certificates = pem::certificates(&material.bytes(max)?).map_err(|what| material.error(what))?;
-    Ok(certificates.iter().map(|der| Certificate::from_der(der).to_owned()).collect())
-}
-
-/// Whether the certificates can be roots: ureq would skip those that cannot, and then trust none.
-fn trusted(material: &Material, certificates: &[Certificate<'_>]) -> Result<(), CredentialError> {
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in certificates {
-        let added = roots.add(certificate.der().to_vec().into());
-        added.map_err(|_| material.error("holds a certificate that cannot be read"))?;
-    }
-    Ok(())
-}
-
-/// Whether key and certificate belong together: ureq would panic at the first handshake.
-fn fits(key: &Material, chain: &[Certificate<'_>], pem: &[u8]) -> Result<(), CredentialError> {
-    let der = PrivateKeyDer::from_pem_slice(pem).map_err(|_| key.error("holds no private key"))?;
-    let chain = chain.iter().map(|certificate| certificate.der().to_vec().into()).collect();
-    let provider = rustls::crypto::ring::default_provider();
-    match rustls::sign::CertifiedKey::from_der(chain, der, &provider) {
-        Ok(_) => Ok(()),
-        Err(rustls::Error::InconsistentKeys(_)) => Err(key.error("does not belong to the client certificate")),
-        Err(_) => Err(key.error("cannot be used with the client certificate")),
-    }
+fn certificates(material: &Material, max: usize) -> Result<Vec<CertificateDer<'static>>, CredentialError> {
+    pem::certificates(&material.bytes(max)?).map_err(|what| material.error(what))
 }
 
 /// A header value that no library prints.

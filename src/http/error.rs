@@ -6,6 +6,7 @@ use std::io;
 use ureq::http::Uri;
 
 use super::credentials::CredentialError;
+use super::refusal;
 use crate::parse::escape::escaped;
 
 /// The most characters of a foreign text that a log line shows.
@@ -65,7 +66,7 @@ pub enum FetchError {
     Tls {
         /// In our words.
         cause: &'static str,
-        /// In the library's words, with names from the certificate.
+        /// What was found in the certificate, or the library's words; empty where the cause says it all.
         detail: String,
     },
     /// The time for this phase is over.
@@ -142,7 +143,7 @@ impl FetchError {
             | Self::NotHttp { detail }
             | Self::BrokenGzip { detail }
             | Self::BrokenBody { detail }
-            | Self::Redirect { detail: Some(detail), .. } => Some(detail),
+            | Self::Redirect { detail: Some(detail), .. } => Some(detail.as_str()).filter(|detail| !detail.is_empty()),
             _ => None,
         }
     }
@@ -176,8 +177,14 @@ impl FetchError {
         Self::BrokenGzip { detail: printable(said) }
     }
 
+    /// The server answered `http://` with TLS.
+    pub(super) fn tls_expected(said: &impl ToString) -> Self {
+        Self::Tls { cause: "the server speaks TLS, and the URL says http://", detail: printable(said) }
+    }
+
     pub(super) fn tls(error: &rustls::Error) -> Self {
-        Self::Tls { cause: tls_cause(error), detail: printable(error) }
+        let (cause, detail) = refusal::explain(error);
+        Self::Tls { cause, detail: printable(&detail) }
     }
 }
 
@@ -234,36 +241,6 @@ impl From<CredentialError> for FetchError {
 /// Escapes and cuts a text from elsewhere.
 pub(crate) fn printable(said: &impl ToString) -> String {
     escaped(said.to_string().as_bytes(), SHOWN)
-}
-
-fn tls_cause(error: &rustls::Error) -> &'static str {
-    use rustls::CertificateError as Cert;
-    use rustls::{AlertDescription as Alert, Error};
-
-    match error {
-        Error::InvalidCertificate(certificate) => match certificate {
-            Cert::UnknownIssuer => "the server's certificate is signed by an authority that is not trusted",
-            Cert::NotValidForName | Cert::NotValidForNameContext { .. } => {
-                "the server's certificate is for other names"
-            }
-            Cert::Expired | Cert::ExpiredContext { .. } => "the server's certificate has expired",
-            Cert::NotValidYet | Cert::NotValidYetContext { .. } => "the server's certificate is not valid yet",
-            _ => "the server's certificate is not valid",
-        },
-        Error::AlertReceived(
-            Alert::CertificateRequired
-            | Alert::BadCertificate
-            | Alert::UnsupportedCertificate
-            | Alert::CertificateRevoked
-            | Alert::CertificateExpired
-            | Alert::CertificateUnknown
-            | Alert::UnknownCA
-            | Alert::AccessDenied,
-        ) => "the server wants a client certificate, or another one",
-        Error::AlertReceived(_) => "the server refused the handshake",
-        Error::InvalidMessage(_) => "the server does not speak TLS",
-        _ => "handshake failed",
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //!
 //! - [`client`] is one exchange; `agent` configures ureq and tells which phase an exchange is in.
 //! - [`credentials`] reads secrets and certificates, again whenever their files change.
+//! - `tls` makes TLS connections; `verifier` decides which certificates are trusted (`unverified`: any), and `refusal`
+//!   says why one is not.
 //! - [`resolve`] looks up names, and [`address`] tells which addresses may be reached.
 //! - [`probe`] asks a server on the same machine for its health.
 
@@ -12,4 +14,8 @@ pub(crate) mod client;
 pub(crate) mod credentials;
 pub(crate) mod error;
 pub(crate) mod probe;
+mod refusal;
 pub(crate) mod resolve;
+mod tls;
+mod unverified;
+mod verifier;

@@ -2,9 +2,16 @@
 
 use std::time::Duration;
 
+use std::sync::Arc;
+
 use ureq::Agent;
+use ureq::config::Config;
 use ureq::http::Uri;
-use ureq::tls::TlsConfig;
+use ureq::unversioned::resolver::DefaultResolver;
+use ureq::unversioned::transport::{Connector, TcpConnector};
+
+use super::tls::{self, Tls};
+use super::unverified::Unverified;
 
 /// Less than the kubelet's own timeout, so that the message says more than "timed out".
 const TIMEOUT: Duration = Duration::from_millis(900);
@@ -32,15 +39,17 @@ pub(crate) fn get(url: &str) -> Result<(u16, String), ProbeError> {
     if !address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback()) {
         return Err(ProbeError::Url("the URL of a server on this machine: on 127.0.0.1, [::1] or localhost"));
     }
-    let agent: Agent = Agent::config_builder()
-        .tls_config(TlsConfig::builder().disable_verification(true).build())
+    let unavailable = |error: &dyn std::fmt::Display| ProbeError::Unavailable(error.to_string());
+    let builder = tls::builder(Arc::new(Unverified)).map_err(|error| unavailable(&error))?;
+    let tls = Tls { config: Arc::new(builder.with_no_client_auth()), name: None };
+    let config = Config::builder()
         .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)
         .max_redirects(0)
         .proxy(None)
-        .build()
-        .into();
-    let response = agent.get(uri).call().map_err(|error| ProbeError::Unavailable(error.to_string()))?;
+        .build();
+    let agent = Agent::with_parts(config, ().chain(TcpConnector::default()).chain(tls), DefaultResolver::default());
+    let response = agent.get(uri).call().map_err(|error| unavailable(&error))?;
     let code = response.status().as_u16();
     let body = response.into_body().with_config().limit(ANSWER).read_to_string().unwrap_or_default();
     Ok((code, body))

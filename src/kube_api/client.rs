@@ -50,12 +50,12 @@ struct Call<'a> {
 impl Client {
     /// For this API server; makes no call yet.
     pub fn new(target: Target, limits: &Limits, counters: Arc<Counters>) -> Self {
-        let Target { server, server_name, credentials } = target;
+        let Target { server, credentials } = target;
         let options = Options { reach: Reach::Anywhere, tls: true, keep_alive: true, gzip: false };
         // Calls are retried within milliseconds, so a lookup that failed is repeated.
         let cache = CacheLimits { failure_ttl: Duration::ZERO, ..limits.cache.clone() };
         let resolver = Arc::new(Resolver::new(&Limits { cache, ..limits.clone() }));
-        let http = HttpClient::new(options, credentials, server_name, limits, resolver, Arc::default());
+        let http = HttpClient::new(options, credentials, limits, resolver, Arc::default());
         Self { server, http, limits: limits.clone(), counters }
     }
 

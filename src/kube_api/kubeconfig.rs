@@ -9,6 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::target::Target;
 use crate::config::limits::Limits;
 use crate::http::credentials::{Credentials, Material};
+use crate::parse::certificate_name::CertificateName;
 use crate::parse::escape::Escaped;
 use crate::parse::yaml::{self, Node, YamlValue};
 
@@ -42,8 +43,13 @@ pub fn parse(text: &str, directory: &Path, limits: &Limits) -> Result<Target, St
     };
     credentials.authorities = reader.material(cluster, "certificate-authority-data", "certificate-authority")?;
     credentials.insecure = text_of(cluster, "insecure-skip-tls-verify") == Some("true");
-    let server_name = text_of(cluster, "tls-server-name").map(str::to_owned);
-    Ok(Target { server: server.to_owned(), server_name, credentials })
+    credentials.server_name = match text_of(cluster, "tls-server-name") {
+        Some(name) => Some(CertificateName::host(name).ok_or_else(|| {
+            format!("tls-server-name: expected a DNS name or an address, found {}", Escaped::new(name))
+        })?),
+        None => None,
+    };
+    Ok(Target { server: server.to_owned(), credentials })
 }
 
 fn credentials(user: &Node, reader: &Reader<'_>) -> Result<Credentials, String> {
@@ -141,12 +147,11 @@ mod tests {
     fn reads_credentials() {
         let inline = |key, text: &str| Some(Material::Inline(key, text.as_bytes().to_vec()));
         let file = |path: &str| Some(Material::File(path.into()));
-        for (cluster, user, server_name, credentials) in [
-            ("{server: 'https://k:6443/'}", "{}", None, Credentials::default()),
+        for (cluster, user, credentials) in [
+            ("{server: 'https://k:6443/'}", "{}", Credentials::default()),
             (
                 "{server: 'https://k:6443', certificate-authority-data: Y2E=, certificate-authority: x}",
                 "{token: t}",
-                None,
                 Credentials {
                     authorities: inline("certificate-authority-data", "ca"),
                     bearer: inline("token", "t"),
@@ -156,8 +161,8 @@ mod tests {
             (
                 "{server: 'https://k:6443', certificate-authority: ca.crt, tls-server-name: kubernetes}",
                 "{token: t, tokenFile: /run/token}",
-                Some("kubernetes".to_owned()),
                 Credentials {
+                    server_name: CertificateName::host("kubernetes"),
                     authorities: file("/home/.kube/ca.crt"),
                     bearer: file("/run/token"),
                     ..Credentials::default()
@@ -166,7 +171,6 @@ mod tests {
             (
                 "{server: 'https://k:6443', insecure-skip-tls-verify: true}",
                 "{client-certificate-data: Yw==, client-key: k.pem}",
-                None,
                 Credentials {
                     insecure: true,
                     certificate: inline("client-certificate-data", "c").zip(file("/home/.kube/k.pem")),
@@ -174,7 +178,7 @@ mod tests {
                 },
             ),
         ] {
-            let expected = Target { server: "https://k:6443".into(), server_name, credentials };
+            let expected = Target { server: "https://k:6443".into(), credentials };
             assert_eq!(parsed(cluster, user), Ok(expected), "{cluster} {user}");
         }
     }
@@ -194,6 +198,11 @@ mod tests {
                 good,
                 "{exec: {command: aws}}",
                 "exec: a server runs no programs for credentials; give it a token or a client certificate",
+            ),
+            (
+                "{server: 'https://k', tls-server-name: 'spiffe://a/b'}",
+                "{}",
+                r#"tls-server-name: expected a DNS name or an address, found "spiffe://a/b""#,
             ),
             (good, "{client-key: k}", "client-key needs client-certificate beside it"),
             (good, "{client-certificate-data: '!'}", "client-certificate-data: expected base64, found something else"),

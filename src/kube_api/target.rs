@@ -13,8 +13,6 @@ const SERVICE_ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 pub struct Target {
     /// `https://10.0.0.1:443`, without a slash at its end.
     pub server: String,
-    /// Another name that the server's certificate is for.
-    pub server_name: Option<String>,
     /// Credentials for it, and the authorities that sign its certificate.
     pub credentials: Credentials,
 }
@@ -27,7 +25,6 @@ impl Target {
         let file = |name: &str| Material::File(Path::new(SERVICE_ACCOUNT).join(name));
         Some(Self {
             server: format!("https://{host}:{port}"),
-            server_name: None,
             credentials: Credentials {
                 authorities: Some(file("ca.crt")),
                 bearer: Some(file("token")),

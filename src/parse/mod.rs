@@ -1,10 +1,12 @@
 //! Pure parsers: bytes in, values out, limits as arguments. No clock, log or I/O, and no panic on any input.
 
 pub(crate) mod certificate;
+pub(crate) mod certificate_name;
 pub(crate) mod dns;
 pub(crate) mod duration;
 pub(crate) mod escape;
 pub(crate) mod exposition;
+pub(crate) mod extensions;
 pub(crate) mod head;
 pub(crate) mod json;
 pub(crate) mod path;

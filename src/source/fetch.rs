@@ -53,8 +53,7 @@ impl Fetcher {
         };
         let gzip = source.compression == Some(Compression::Gzip);
         let options = Options { reach, tls: source.is_https(), keep_alive: false, gzip };
-        let server_name = source.credentials.server_name.clone();
-        Self(Client::new(options, credentials(&source.credentials), server_name, limits, resolver, reserved))
+        Self(Client::new(options, credentials(&source.credentials), limits, resolver, reserved))
     }
 
     /// Gets `url` within `timeout` and passes head and body to `read`, which reads the body to its end or fails.
@@ -121,6 +120,7 @@ fn credentials(of: &model::Credentials) -> Credentials {
         headers: of.headers.iter().map(|(name, path)| (name.clone(), file(path))).collect(),
         authorities: of.ca_file.as_ref().map(file),
         certificate: pair.map(|(certificate, key)| (file(certificate), file(key))),
+        server_name: of.server_name.clone(),
         insecure: false,
     }
 }

@@ -8,6 +8,7 @@ use crate::config::limits::Limits;
 use crate::config::model::{
     Basic, Compression, Credentials, Format, Namespaces, PodPort, Pods, SelectorMode, Source, Target,
 };
+use crate::parse::certificate_name::CertificateName;
 use crate::parse::dns;
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::{Placeholder, Template};
@@ -306,12 +307,7 @@ fn is_token(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-fn server_name(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<String> {
+fn server_name(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<CertificateName> {
     let name = fields.text("serverName", sink)?;
-    let fits = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':');
-    if !(1..=253).contains(&name.len()) || !name.bytes().all(fits) {
-        fields.fail("serverName", &format!("expected a DNS name or an address, found {}", Escaped::new(name)), sink);
-        return None;
-    }
-    Some(name.to_owned())
+    CertificateName::parse(name).map_err(|why| fields.fail("serverName", &why, sink)).ok()
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::model::{Basic, Format, Identity, OnMissing, OnNan, PodPort, Pods, Rule, Value as RuleValue};
+use crate::parse::certificate_name::CertificateName;
 use crate::promql::Expr;
 
 const CLUSTER_SCOPED: &str = "warning: object: no HPA can request a metric of ";
@@ -106,7 +107,7 @@ fn reads_a_whole_file() {
             ca_file: path("/etc/ca"),
             cert_file: path("/etc/cert"),
             key_file: path("/etc/key"),
-            server_name: Some("stats.example".into()),
+            server_name: CertificateName::host("stats.example"),
         }
     );
     // Kinds whose objects have different labels become separate rules.
@@ -200,7 +201,19 @@ fn problems_of_sources() {
             ("HTTPS, certFile: ^/c", "error: certFile: needs keyFile: beside it"),
             ("HTTPS, keyFile: ^/k", "error: keyFile: needs certFile: beside it"),
             ("URL, caFile: ^/c", "error: caFile: needs a URL with https://"),
-            ("HTTPS, serverName: ^'a b'", "error: serverName: expected a DNS name or an address, found \"a b\""),
+            (
+                "HTTPS, serverName: ^'a b'",
+                "error: serverName: expected a DNS name, an address or a SPIFFE ID, found \"a b\"",
+            ),
+            (
+                "HTTPS, caFile: /c, serverName: ^'spiffe://shop/'",
+                "error: serverName: expected path segments of letters, digits, dots, dashes and underscores, found \
+                 \"spiffe://shop/\"",
+            ),
+            (
+                "HTTPS, serverName: ^'spiffe://shop/web'",
+                "error: serverName: a SPIFFE ID needs caFile: with the authorities of its trust domain",
+            ),
             ("HTTPS, headers: {^Host: {file: /x}}", "error: headers: \"Host\" is not for you to set"),
             ("HTTPS, headers: {^'a b': {file: /x}}", "error: headers: \"a b\" is not a header name (RFC 9110)"),
             ("HTTPS, headers: {A: {file: /x}, ^a: {file: /x}}", "error: headers: \"a\" is there twice"),

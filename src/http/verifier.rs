@@ -1,0 +1,243 @@
+//! Which certificate of a server is trusted.
+//!
+//! First, one with a chain to an authority, as WebPKI verifies it (RFC 5280 §6). Failing that, one that `caFile` itself
+//! holds, byte for byte: such a certificate is pinned, and needs no chain. This is how curl, Go and Python trust the
+//! certificate that `openssl req -x509` writes, which is its own authority (CA:TRUE). In either case it must be within
+//! its validity, be for servers, and have the name that is expected (RFC 9525 §6), or the SPIFFE ID (X509-SVID §5); and
+//! the handshake must prove that the server holds its key.
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{self, WebPkiSupportedAlgorithms, ring};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+use super::refusal::{self, Refusal};
+use crate::parse::certificate::Certificate;
+use crate::parse::certificate_name::SpiffeId;
+use crate::parse::extensions::Extensions;
+
+/// The sizes of RSA keys in bits with which ring verifies signatures.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
+
+/// Verifies certificates.
+#[derive(Debug)]
+pub(super) struct Verifier {
+    /// Certificates that may sign others.
+    roots: RootCertStore,
+    /// The certificates of `caFile`, each of which is trusted as a server's own.
+    pinned: Vec<CertificateDer<'static>>,
+    /// What the certificate must be for instead of the host.
+    spiffe_id: Option<SpiffeId>,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+/// A server's own certificate, read.
+struct Own<'a> {
+    certificate: Certificate<'a>,
+    extensions: Extensions<'a>,
+}
+
+impl Verifier {
+    /// Trusts these certificates.
+    ///
+    /// # Errors
+    /// If one of them cannot be read.
+    pub(super) fn new(
+        trusted: Vec<CertificateDer<'static>>,
+        spiffe_id: Option<SpiffeId>,
+    ) -> Result<Self, &'static str> {
+        Ok(Self { roots: authorities(&trusted)?, pinned: trusted, spiffe_id, algorithms: algorithms() })
+    }
+
+    /// Trusts Mozilla's authorities.
+    pub(super) fn with_built_in_roots(spiffe_id: Option<SpiffeId>) -> Self {
+        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        Self { roots, pinned: Vec::new(), spiffe_id, algorithms: algorithms() }
+    }
+
+    /// Whether the certificate has a chain or is pinned, and is usable now.
+    fn verify_trust(
+        &self,
+        own: Option<&Own<'_>>,
+        end_entity: &CertificateDer<'_>,
+        parsed: &ParsedCertificate<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let (roots, all) = (&self.roots, self.algorithms.all);
+        match (verify_server_cert_signed_by_trust_anchor(parsed, roots, intermediates, now, all), own) {
+            (Ok(()), _) => Ok(()),
+            (Err(_), Some(own)) if self.pinned.contains(end_entity) => own.verify_as_pinned(now),
+            (Err(error), Some(own)) => Err(self.explain(error, own, intermediates)),
+            (Err(error), None) => Err(error),
+        }
+    }
+
+    /// Whether the certificate is for the server that was meant.
+    fn verify_name(
+        &self,
+        own: Option<&Own<'_>>,
+        parsed: &ParsedCertificate<'_>,
+        server_name: &ServerName<'_>,
+    ) -> Result<(), Error> {
+        match (&self.spiffe_id, own) {
+            (Some(id), Some(own)) => own.verify_spiffe_id(id),
+            (Some(_), None) => Err(CertificateError::BadEncoding.into()),
+            (None, own) => verify_server_name(parsed, server_name)
+                .map_err(|error| own.and_then(Own::why_no_host).map_or(error, Error::from)),
+        }
+    }
+
+    /// A closer cause than WebPKI's, if there is one.
+    fn explain(&self, error: Error, own: &Own<'_>, intermediates: &[CertificateDer<'_>]) -> Error {
+        match &error {
+            Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)) => {
+                if own.certificate.is_self_issued {
+                    Refusal::new(refusal::SELF_SIGNED, "").into()
+                } else if own.extensions.is_authority {
+                    Refusal::new(refusal::AUTHORITY, "").into()
+                } else {
+                    error
+                }
+            }
+            // A key that is not supported verifies nothing.
+            Error::InvalidCertificate(CertificateError::BadSignature) => {
+                intermediates.iter().chain(&self.pinned).find_map(|der| why_weak(der)).map_or(error, Error::from)
+            }
+            _ => error,
+        }
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        // What WebPKI can read and we cannot has no closer causes, and is not pinned.
+        let own = Own::read(end_entity);
+        if let Some(own) = own.as_ref().filter(|own| own.certificate.version < 3) {
+            return Err(Refusal::new(refusal::OLD_VERSION, format!("version {}", own.certificate.version)).into());
+        }
+        let parsed = ParsedCertificate::try_from(end_entity)?;
+        self.verify_trust(own.as_ref(), end_entity, &parsed, intermediates, now)?;
+        self.verify_name(own.as_ref(), &parsed, server_name)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        crypto::verify_tls12_signature(message, certificate, signed, &self.algorithms)
+            .map_err(|error| why_weak(certificate).map_or(error, Error::from))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        crypto::verify_tls13_signature(message, certificate, signed, &self.algorithms)
+            .map_err(|error| why_weak(certificate).map_or(error, Error::from))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+impl<'a> Own<'a> {
+    fn read(der: &'a CertificateDer<'_>) -> Option<Self> {
+        let certificate = Certificate::from_der(der).ok()?;
+        let extensions = Extensions::of(&certificate).ok()?;
+        Some(Self { certificate, extensions })
+    }
+
+    /// What WebPKI verifies of a certificate beside its chain: the validity (RFC 5280 §4.1.2.5) and the purpose
+    /// (§4.2.1.12).
+    fn verify_as_pinned(&self, now: UnixTime) -> Result<(), Error> {
+        let Certificate { not_before, not_after, .. } = self.certificate;
+        let at = |seconds| UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+        if now.as_secs() < not_before {
+            return Err(CertificateError::NotValidYetContext { time: now, not_before: at(not_before) }.into());
+        }
+        if now.as_secs() > not_after {
+            return Err(CertificateError::ExpiredContext { time: now, not_after: at(not_after) }.into());
+        }
+        match self.extensions.is_for_servers {
+            Some(false) => Err(CertificateError::InvalidPurpose.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// X509-SVID §5.2, and that the ID is this one.
+    fn verify_spiffe_id(&self, id: &SpiffeId) -> Result<(), Error> {
+        let uris = self.uris();
+        let refused = |cause| Err(Refusal::new(cause, listed(uris)).into());
+        match uris {
+            _ if self.extensions.has_rights_to_sign() => refused(refusal::NO_SVID),
+            [] => refused(refusal::NO_SPIFFE_ID),
+            [uri] if id.is(uri) => Ok(()),
+            [_] => refused(refusal::OTHER_SPIFFE_ID),
+            _ => refused(refusal::NO_SVID),
+        }
+    }
+
+    /// Why it cannot be for a host at all (RFC 9525 §6.3: the subject is no name of one).
+    fn why_no_host(&self) -> Option<Refusal> {
+        match &self.extensions.names {
+            None => Some(Refusal::new(refusal::NO_NAMES, "")),
+            Some(names) if !names.has_host && !names.uris.is_empty() => {
+                Some(Refusal::new(refusal::SPIFFE_ONLY, listed(&names.uris)))
+            }
+            Some(_) => None,
+        }
+    }
+
+    fn uris(&self) -> &[&'a [u8]] {
+        self.extensions.names.as_ref().map_or(&[], |names| &names.uris)
+    }
+}
+
+/// Those that may sign others (RFC 5280 §4.2.1.9): WebPKI would let any of them, a server's own included. Version 1 has
+/// no extension to say so.
+fn authorities(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, &'static str> {
+    let unreadable = "holds a certificate that cannot be read";
+    let mut roots = RootCertStore::empty();
+    for der in certificates {
+        let Own { certificate, extensions } = Own::read(der).ok_or(unreadable)?;
+        let mut single = RootCertStore::empty();
+        single.add(der.clone()).map_err(|_| unreadable)?;
+        if certificate.version < 3 || extensions.may_sign_certificates() {
+            roots.extend(single.roots);
+        }
+    }
+    Ok(roots)
+}
+
+fn algorithms() -> WebPkiSupportedAlgorithms {
+    ring::default_provider().signature_verification_algorithms
+}
+
+fn why_weak(der: &CertificateDer<'_>) -> Option<Refusal> {
+    let bits = Certificate::from_der(der).ok()?.rsa_bits().filter(|bits| !RSA_BITS.contains(bits))?;
+    Some(Refusal::new(refusal::WEAK_KEY, format!("{bits} bits")))
+}
+
+/// For the log, which escapes them.
+fn listed(uris: &[&[u8]]) -> String {
+    uris.iter().map(|uri| String::from_utf8_lossy(uri)).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests;
