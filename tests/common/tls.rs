@@ -10,7 +10,8 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 
 use super::upstream::read_head;
 
@@ -31,6 +32,15 @@ pub struct Identity {
 pub struct TlsUpstream {
     pub address: SocketAddr,
     config: Arc<Mutex<Arc<ServerConfig>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+/// A request to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The name that the client sent for the choice of a certificate (SNI).
+    pub server_name: Option<String>,
+    pub head: String,
 }
 
 impl Authority {
@@ -97,18 +107,25 @@ impl Identity {
 impl TlsUpstream {
     /// Always answers with these bytes, head included.
     pub fn start(identity: &Identity, clients: Option<&Authority>, answer: Vec<u8>) -> Self {
+        Self::with_config(config(identity, clients), answer)
+    }
+
+    /// The same with any configuration.
+    pub fn with_config(config: Arc<ServerConfig>, answer: Vec<u8>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let config = Arc::new(Mutex::new(config(identity, clients)));
-        let (current, answer) = (config.clone(), Arc::new(answer));
+        let (config, asked) = (Arc::new(Mutex::new(config)), Arc::new(Mutex::new(Vec::new())));
+        let (current, answer, requests) = (config.clone(), Arc::new(answer), asked.clone());
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let connection = ServerConnection::new(current.lock().unwrap().clone()).unwrap();
                 let mut stream = StreamOwned::new(connection, stream.unwrap());
-                let answer = answer.clone();
+                let (answer, requests) = (answer.clone(), requests.clone());
                 thread::spawn(move || {
                     // A client that does not like our certificate hangs up.
-                    if read_head(&mut stream).is_some() {
+                    if let Some(head) = read_head(&mut stream) {
+                        let server_name = stream.conn.server_name().map(str::to_owned);
+                        requests.lock().unwrap().push(Asked { server_name, head });
                         let _ = stream.write_all(&answer);
                         stream.conn.send_close_notify();
                         let _ = stream.flush();
@@ -116,13 +133,26 @@ impl TlsUpstream {
                 });
             }
         });
-        Self { address, config }
+        Self { address, config, asked }
+    }
+
+    pub fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
     }
 
     /// From now on this identity, and clients of this authority only.
     pub fn change(&self, identity: &Identity, clients: Option<&Authority>) {
         *self.config.lock().unwrap() = config(identity, clients);
     }
+}
+
+/// A server that presents what it is given, whether or not the key belongs to the certificate, in one version of TLS.
+pub fn presenting(identity: &Identity, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
+    let provider = rustls::crypto::ring::default_provider();
+    let key = provider.key_provider.load_private_key(identity.private_key()).unwrap();
+    let pair = SingleCertAndKey::from(CertifiedKey::new(identity.certificates(), key));
+    let builder = ServerConfig::builder_with_provider(provider.into()).with_protocol_versions(&[version]).unwrap();
+    Arc::new(builder.with_no_client_auth().with_cert_resolver(Arc::new(pair)))
 }
 
 fn config(identity: &Identity, clients: Option<&Authority>) -> Arc<ServerConfig> {

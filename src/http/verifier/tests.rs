@@ -218,6 +218,16 @@ fn chains_are_verified_as_ever() {
 }
 
 #[test]
+fn built_in_roots_are_authorities_alone() {
+    let verifier = Verifier::with_built_in_roots(None);
+    assert!(verifier.roots.len() > 50 && verifier.pinned.is_empty());
+    let (leaf, now) =
+        (self_signed(&params("web"), &key()), UnixTime::since_unix_epoch(std::time::Duration::from_secs(NOW)));
+    let error = verifier.verify_server_cert(&leaf, &[], &"web".try_into().unwrap(), &[], now).unwrap_err();
+    assert_eq!(refusal::explain(&error).0, refusal::SELF_SIGNED);
+}
+
+#[test]
 fn refuses_what_is_no_certificate() {
     for bytes in [&b""[..], b"\x30\x00", &[0x30, 0x03, 0x02, 0x01, 0x05]] {
         let der = Der::from(bytes.to_vec());
