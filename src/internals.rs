@@ -101,7 +101,7 @@ pub mod parse {
         pub use crate::parse::path::{ApiPath, MetricPath, parse};
     }
     pub mod pem {
-        pub use crate::parse::pem::certificates;
+        pub use crate::parse::pem::{certificates, private_key};
     }
     pub mod quantity {
         pub use crate::parse::quantity::{Milli, NotServable, QuantityError, parse};

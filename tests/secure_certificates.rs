@@ -87,7 +87,7 @@ fn a_bad_pair_leaves_the_good_one() {
         (dated(date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1)), "has expired at 2021-01-01T00:00:00Z"),
         (dated(date_time_ymd(2090, 1, 1), date_time_ymd(2091, 1, 1)), "is not valid before 2090-01-01T00:00:00Z"),
         (Identity { chain: "nothing".to_owned(), ..good.clone() }, "holds no certificate (PEM)"),
-        (Identity { key: good.key[..100].to_owned(), ..good.clone() }, "holds no private key"),
+        (Identity { key: good.key[..100].to_owned(), ..good.clone() }, "holds malformed PEM"),
     ];
     for (number, (identity, why)) in bad.iter().enumerate() {
         install(&secure, identity);

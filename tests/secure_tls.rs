@@ -123,7 +123,13 @@ fn files_that_are_no_pair_are_named() {
         ("garbage", Some("\0\u{1}garbage".into()), Some(good.key.clone()), false, "holds no certificate (PEM)"),
         ("broken PEM", Some(good.chain[..200].into()), Some(good.key.clone()), false, "holds malformed PEM"),
         ("broken DER", Some(broken), Some(good.key.clone()), false, "holds a certificate that cannot be read"),
-        ("an encrypted key", Some(good.chain.clone()), Some(encrypted), true, no_key),
+        (
+            "an encrypted key",
+            Some(good.chain.clone()),
+            Some(encrypted),
+            true,
+            "holds an encrypted private key, expected one without a password",
+        ),
         (
             "another key",
             Some(good.chain.clone()),

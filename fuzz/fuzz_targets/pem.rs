@@ -2,9 +2,12 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::internals::parse::pem::certificates;
+use metriclet::internals::parse::pem::{certificates, private_key};
 
 fuzz_target!(|text: &[u8]| {
+    if let Ok(key) = private_key(text) {
+        assert!(key.secret_der().len() < text.len());
+    }
     let Ok(read) = certificates(text) else { return };
     assert!(!read.is_empty());
     let blocks: String = read.iter().map(|der| block(der)).collect();

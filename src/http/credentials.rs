@@ -7,8 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use rustls::client::danger::ServerCertVerifier;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::CertificateDer;
 use ureq::http::{HeaderName, HeaderValue, header};
 
 use super::tls::{self, Tls};
@@ -130,8 +129,8 @@ impl Secrets {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
                 let chain = certificates(certificate, self.max_authorities)?;
-                let private_key = PrivateKeyDer::from_pem_slice(&key.bytes(self.max_secret)?)
-                    .map_err(|_| key.error("holds no private key (PEM: PKCS#8, PKCS#1 or SEC1)"))?;
+                let private_key =
+                    pem::private_key(&key.bytes(self.max_secret)?).map_err(|why| key.error(why.as_str()))?;
                 builder.with_client_auth_cert(chain, private_key).map_err(|error| match error {
                     rustls::Error::InconsistentKeys(_) => key.error("does not belong to the client certificate"),
                     _ => key.error("cannot be used with the client certificate"),
@@ -155,7 +154,7 @@ impl Secrets {
             None => Verifier::with_built_in_roots(spiffe_id),
             Some(material) => {
                 let trusted = certificates(material, self.max_authorities)?;
-                Verifier::new(trusted, spiffe_id).map_err(|what| material.error(what))?
+                Verifier::new(trusted, spiffe_id).map_err(|why| material.error(why.as_str()))?
             }
         };
         Ok(if *insecure { Arc::new(Unverified) } else { Arc::new(verifier) })
@@ -231,7 +230,7 @@ impl fmt::Display for CredentialError {
 impl std::error::Error for CredentialError {}
 
 fn certificates(material: &Material, max: usize) -> Result<Vec<CertificateDer<'static>>, CredentialError> {
-    pem::certificates(&material.bytes(max)?).map_err(|what| material.error(what))
+    pem::certificates(&material.bytes(max)?).map_err(|why| material.error(why.as_str()))
 }
 
 /// A header value that no library prints.

@@ -17,6 +17,7 @@ use super::refusal::{self, Refusal};
 use crate::parse::certificate::Certificate;
 use crate::parse::certificate_name::SpiffeId;
 use crate::parse::extensions::Extensions;
+use crate::parse::pem::{self, PemError};
 
 /// The sizes of RSA keys in bits with which ring verifies signatures.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
@@ -44,10 +45,7 @@ impl Verifier {
     ///
     /// # Errors
     /// If one of them cannot be read.
-    pub(super) fn new(
-        trusted: Vec<CertificateDer<'static>>,
-        spiffe_id: Option<SpiffeId>,
-    ) -> Result<Self, &'static str> {
+    pub(super) fn new(trusted: Vec<CertificateDer<'static>>, spiffe_id: Option<SpiffeId>) -> Result<Self, PemError> {
         Ok(Self { roots: authorities(&trusted)?, pinned: trusted, spiffe_id, algorithms: algorithms() })
     }
 
@@ -211,13 +209,11 @@ impl<'a> Own<'a> {
 
 /// Those that may sign others (RFC 5280 §4.2.1.9): WebPKI would let any of them, a server's own included. Version 1 has
 /// no extension to say so.
-fn authorities(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, &'static str> {
-    let unreadable = "holds a certificate that cannot be read";
+fn authorities(certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, PemError> {
     let mut roots = RootCertStore::empty();
     for der in certificates {
-        let Own { certificate, extensions } = Own::read(der).ok_or(unreadable)?;
-        let mut single = RootCertStore::empty();
-        single.add(der.clone()).map_err(|_| unreadable)?;
+        let Own { certificate, extensions } = Own::read(der).ok_or(PemError::UnreadableCertificate)?;
+        let single = pem::authorities(std::slice::from_ref(der))?;
         if certificate.version < 3 || extensions.may_sign_certificates() {
             roots.extend(single.roots);
         }

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::RootCertStore;
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
@@ -89,10 +88,8 @@ impl Pool {
     /// # Errors
     /// If there is none, or one that cannot be read.
     pub fn from_pem(text: &[u8]) -> Result<Self, PoolError> {
-        let mut roots = RootCertStore::empty();
-        for certificate in pem::certificates(text).map_err(PoolError)? {
-            roots.add(certificate).map_err(|_| PoolError("holds a certificate that cannot be read"))?;
-        }
+        let read = pem::certificates(text).and_then(|certificates| pem::authorities(&certificates));
+        let roots = read.map_err(|why| PoolError(why.as_str()))?;
         let mut keys: Vec<Vec<u8>> = roots.roots.iter().map(|root| root.subject_public_key_info.to_vec()).collect();
         keys.sort_unstable();
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), ring::default_provider().into())

@@ -9,10 +9,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use rustls::RootCertStore;
-
 use self::issue::{Issued, issue, pem};
 use super::{exit, fail, print, tell};
 use crate::config::cli::{Certs, CertsOutput};
@@ -21,6 +17,8 @@ use crate::config::read::read;
 use crate::parse;
 use crate::parse::certificate::Certificate;
 use crate::telemetry::clock::Clock;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 
 /// Authorities before the new one that stay trusted: those of the last few rotations, should these overlap.
 const KEPT: usize = 3;
@@ -78,11 +76,13 @@ fn names(certs: &Certs) -> Vec<String> {
 fn authorities(path: &Path, now: i64, limits: &Limits) -> Result<Vec<String>, String> {
     let text = read(path, limits.config.certificates).map_err(|why| why.to_string())?;
     let mut kept = Vec::new();
-    for certificate in parse::pem::certificates(&text)? {
-        let unreadable = "holds a certificate that cannot be read";
-        let ends = Certificate::from_der(&certificate).map_err(|_| unreadable)?.not_after;
-        // Only what others will take as an authority, too.
-        RootCertStore::empty().add(certificate.clone()).map_err(|_| unreadable)?;
+    let certificates = parse::pem::certificates(&text).map_err(|why| why.to_string())?;
+    // Only what others will take as an authority, too.
+    parse::pem::authorities(&certificates).map_err(|why| why.to_string())?;
+    for certificate in certificates {
+        let read =
+            Certificate::from_der(&certificate).map_err(|_| parse::pem::PemError::UnreadableCertificate.to_string());
+        let ends = read?.not_after;
         if i64::try_from(ends).is_ok_and(|ends| ends > now) {
             kept.push(pem("CERTIFICATE", &certificate));
         }

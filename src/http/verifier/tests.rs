@@ -232,7 +232,7 @@ fn refuses_what_is_no_certificate() {
     for bytes in [&b""[..], b"\x30\x00", &[0x30, 0x03, 0x02, 0x01, 0x05]] {
         let der = Der::from(bytes.to_vec());
         let error = Verifier::new(vec![der.clone()], None).unwrap_err();
-        assert_eq!(error, "holds a certificate that cannot be read");
+        assert_eq!(error, PemError::UnreadableCertificate);
         let certificate = self_signed(&params("web"), &key());
         assert_eq!(judge(&[&certificate], "web", &der, NOW), "the server's certificate is not valid");
     }

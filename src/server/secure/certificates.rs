@@ -6,8 +6,6 @@ use std::sync::Arc;
 
 use rustls::Error;
 use rustls::crypto::ring;
-use rustls::pki_types::PrivateKeyDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 
 use crate::config::limits::Limits;
@@ -15,7 +13,7 @@ use crate::config::read::read;
 use crate::config::watch::Watched;
 use crate::kube::meta::Time;
 use crate::parse::certificate::Certificate as X509;
-use crate::parse::pem;
+use crate::parse::pem::{self, PemError};
 
 /// A chain, its key, and until when it is valid.
 #[derive(Clone, Debug)]
@@ -58,11 +56,10 @@ impl Certificate {
         let pem = read(certificate, limits.config.certificates).map_err(|why| wrong(certificate, &why))?;
         let chain = pem::certificates(&pem).map_err(|why| wrong(certificate, &why))?;
         let parsed = X509::from_der(chain.first().map_or(&[], |own| own))
-            .map_err(|_| wrong(certificate, &"holds a certificate that cannot be read"))?;
+            .map_err(|_| wrong(certificate, &PemError::UnreadableCertificate))?;
         let (from, to) = (parsed.not_before, parsed.not_after);
         let pem = read(key, limits.config.secret).map_err(|why| wrong(key, &why))?;
-        let private = PrivateKeyDer::from_pem_slice(&pem)
-            .map_err(|_| wrong(key, &"holds no private key (PEM: PKCS#8, PKCS#1 or SEC1, not encrypted)"))?;
+        let private = pem::private_key(&pem).map_err(|why| wrong(key, &why))?;
         let pair = CertifiedKey::from_der(chain, private, &ring::default_provider()).map_err(|error| match error {
             Error::InconsistentKeys(_) => {
                 wrong(key, &format_args!("does not belong to the certificate in {}", certificate.display()))
