@@ -212,6 +212,9 @@ fn every_row_is_what_the_program_says() {
     let url = format!("http://{}/", upstream.address);
     expect(cause(&url, ""), "tls: the server speaks TLS, and the URL says http://");
 
+    let url = format!("https://127.1:{}/", upstream.address.port());
+    expect(cause(&url, ""), "tls: no certificate can be for the URL's host");
+
     assert_eq!(seen, documented());
 }
 

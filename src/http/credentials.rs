@@ -141,7 +141,7 @@ impl Secrets {
             Some(CertificateName::Host(name)) => Some(name.clone()),
             Some(CertificateName::Spiffe(_)) | None => None,
         };
-        Ok(Tls { config: Arc::new(config), name })
+        Ok(Tls::new(config, name))
     }
 
     fn verifier(&self) -> Result<Arc<dyn ServerCertVerifier>, CredentialError> {

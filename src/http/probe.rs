@@ -41,7 +41,7 @@ pub(crate) fn get(url: &str) -> Result<(u16, String), ProbeError> {
     }
     let unavailable = |error: &dyn std::fmt::Display| ProbeError::Unavailable(error.to_string());
     let builder = tls::builder(Arc::new(Unverified)).map_err(|error| unavailable(&error))?;
-    let tls = Tls { config: Arc::new(builder.with_no_client_auth()), name: None };
+    let tls = Tls::new(builder.with_no_client_auth(), None);
     let config = Config::builder()
         .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)

@@ -4,8 +4,8 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
-use rustls::client::WantsClientCert;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{Resumption, WantsClientCert};
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, ConfigBuilder, StreamOwned};
@@ -18,10 +18,8 @@ use ureq::unversioned::transport::{
 /// How connections are made to a server.
 #[derive(Clone)]
 pub(super) struct Tls {
-    /// Versions, what is trusted, and the client certificate.
-    pub(super) config: Arc<ClientConfig>,
-    /// The name to ask for and to verify, if it is not the URL's host.
-    pub(super) name: Option<ServerName<'static>>,
+    config: Arc<ClientConfig>,
+    name: Option<ServerName<'static>>,
 }
 
 /// A TLS connection.
@@ -39,6 +37,15 @@ pub(super) fn builder(
 ) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
     let builder = ClientConfig::builder_with_provider(ring::default_provider().into());
     Ok(builder.with_safe_default_protocol_versions()?.dangerous().with_custom_certificate_verifier(verifier))
+}
+
+impl Tls {
+    /// With this name to ask for and to verify, if it is not the URL's host.
+    pub(super) fn new(mut config: ClientConfig, name: Option<ServerName<'static>>) -> Self {
+        // A resumed session would carry a certificate past its end.
+        config.resumption = Resumption::disabled();
+        Self { config: Arc::new(config), name }
+    }
 }
 
 impl<In: Transport> Connector<In> for Tls {

@@ -5,7 +5,8 @@ use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-/// Accepts every certificate and every signature: one of version 1 could not even be read for a closer look.
+/// Accepts every certificate and every signature, of any kind: one of version 1 could not even be read for a closer
+/// look.
 #[derive(Debug)]
 pub(super) struct Unverified;
 
@@ -40,6 +41,13 @@ impl ServerCertVerifier for Unverified {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        ring::default_provider().signature_verification_algorithms.supported_schemes()
+        let verified = ring::default_provider().signature_verification_algorithms.supported_schemes();
+        let others = [
+            SignatureScheme::ECDSA_NISTP521_SHA512,
+            SignatureScheme::ED448,
+            SignatureScheme::RSA_PKCS1_SHA1,
+            SignatureScheme::ECDSA_SHA1_Legacy,
+        ];
+        verified.into_iter().chain(others).collect()
     }
 }

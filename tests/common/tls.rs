@@ -11,7 +11,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
+use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 
 use super::upstream::read_head;
 
@@ -40,6 +40,8 @@ pub struct TlsUpstream {
 pub struct Asked {
     /// The name that the client sent for the choice of a certificate (SNI).
     pub server_name: Option<String>,
+    /// Whether the client resumed a session, without a look at the certificate.
+    pub is_resumed: bool,
     pub head: String,
 }
 
@@ -125,7 +127,8 @@ impl TlsUpstream {
                     // A client that does not like our certificate hangs up.
                     if let Some(head) = read_head(&mut stream) {
                         let server_name = stream.conn.server_name().map(str::to_owned);
-                        requests.lock().unwrap().push(Asked { server_name, head });
+                        let is_resumed = stream.conn.handshake_kind() == Some(HandshakeKind::Resumed);
+                        requests.lock().unwrap().push(Asked { server_name, is_resumed, head });
                         let _ = stream.write_all(&answer);
                         stream.conn.send_close_notify();
                         let _ = stream.flush();
