@@ -178,7 +178,10 @@ fn failures_say_which_call_to_where_and_what_came_back() {
     // Another authority, or none: not a byte is sent.
     let before = kubernetes.calls(TOKENS).len();
     let (other, namesake) = (&*SERVING, &Authority::new("kubernetes"));
-    for (authority, why) in [(other, "signed by an authority that is not trusted"), (namesake, "not valid")] {
+    for (authority, why) in [
+        (other, "signed by an authority that is not trusted"),
+        (namesake, "signed by another authority with the name of a trusted one"),
+    ] {
         let path = kubernetes.kubeconfig("{token: own}");
         let text = std::fs::read_to_string(&path).unwrap();
         let ca = file("other.crt", &authority.pem());

@@ -126,7 +126,6 @@ fn certificates(authority: &Authority) -> Vec<(Identity, &'static str, &'static 
         unknown.set_criticality(true);
         params.custom_extensions.push(unknown);
     };
-    let stolen = Identity { chain: authority.issue("127.0.0.1").chain, key: key().serialize_pem() };
     let (none, spiffe) = ("", ", serverName: 'spiffe://cluster.local/ns/shop/sa/web'");
     vec![
         (Authority::new("other").issue("127.0.0.1"), none, "certificate is signed by an authority that is not trusted"),
@@ -163,7 +162,11 @@ fn certificates(authority: &Authority) -> Vec<(Identity, &'static str, &'static 
             none,
             "certificate has a signature of a kind that is not accepted",
         ),
-        (stolen, none, "certificate or handshake has a wrong signature"),
+        (
+            Authority::new("ca").issue("127.0.0.1"),
+            none,
+            "certificate is signed by another authority with the name of a trusted one",
+        ),
         (issued(&critical), none, "certificate is not valid"),
     ]
 }
@@ -190,6 +193,9 @@ fn every_row_is_what_the_program_says() {
     let upstream = TlsUpstream::start(&identity, Some(&Authority::new("clients")), page("text/plain", "3"));
     expect(at(upstream.address), "tls: the server wants a client certificate, or another one");
 
+    let stolen = Identity { chain: authority.issue("127.0.0.1").chain, key: key().serialize_pem() };
+    let upstream = TlsUpstream::with_config(presenting(&stolen, &TLS13), page("text/plain", "3"));
+    expect(at(upstream.address), "tls: the server does not prove that it holds the key of its certificate");
     let weak = by_openssl(&authority, genpkey(&RSA_1024), true, &[]);
     let lax = ["-cipher", "DEFAULT@SECLEVEL=0"];
     expect(at(OpenSsl::start(&weak, &lax).address), LONG_ENOUGH);

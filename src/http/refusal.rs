@@ -17,6 +17,9 @@ pub(super) struct Refusal {
 /// Version 1 certificates are what `openssl x509 -req` writes without `-extfile`.
 pub(super) const OLD_VERSION: &str =
     "the server's certificate is older than X.509 version 3, so it has no subjectAltName";
+/// The authority is found by its name, and the signature verified with its key (RFC 5280 §6.1.3).
+pub(super) const NAMESAKE: &str =
+    "the server's certificate is signed by another authority with the name of a trusted one";
 pub(super) const SELF_SIGNED: &str = "the server's certificate is self-signed and not among the trusted ones";
 pub(super) const AUTHORITY: &str = "the server's certificate is for an authority (CA:TRUE), not for a server";
 pub(super) const NO_NAMES: &str = "the server's certificate has no subjectAltName; a common name is not verified";
@@ -82,7 +85,8 @@ fn certificate_cause(error: &CertificateError) -> &'static str {
         | Cert::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
             "the server's certificate has a signature of a kind that is not accepted"
         }
-        Cert::BadSignature => "the server's certificate or handshake has a wrong signature",
+        // Of the handshake: that of a chain is a [`NAMESAKE`].
+        Cert::BadSignature => "the server does not prove that it holds the key of its certificate",
         _ => "the server's certificate is not valid",
     }
 }

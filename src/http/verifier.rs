@@ -102,7 +102,8 @@ impl Verifier {
             }
             // A key that is not supported verifies nothing.
             Error::InvalidCertificate(CertificateError::BadSignature) => {
-                intermediates.iter().chain(&self.pinned).find_map(|der| why_weak(der)).map_or(error, Error::from)
+                let weak = intermediates.iter().chain(&self.pinned).find_map(|der| why_weak(der));
+                weak.unwrap_or_else(|| Refusal::new(refusal::NAMESAKE, "")).into()
             }
             _ => error,
         }

@@ -184,6 +184,7 @@ fn spiffe_ids_are_compared_instead_of_hosts() {
         ),
         ("expired", issued(changed(params(ID), |params| params.not_after = date_time_ymd(2020, 2, 1))), EXPIRED),
         ("of another authority", signed(&params(ID), as_authority(params("ca2")), key()), UNKNOWN_ISSUER),
+        ("of its namesake", signed(&params(ID), as_authority(params("ca")), key()), refusal::NAMESAKE),
     ] {
         assert_eq!(judge(&[&ca], ID, &certificate, NOW), cause, "{what}");
     }
