@@ -2,7 +2,7 @@
 
 use super::outcome::{Finding, MissingReason, Number, RefusalReason};
 use super::page_data::{self, PageData};
-use crate::parse::json::JsonAggregation;
+use crate::parse::value::ValueAggregation;
 use crate::promql::evaluate::{Element, Labels, Times, aggregate_all, evaluate};
 use crate::promql::{Aggregation, Expr};
 use crate::source::page::Series;
@@ -23,7 +23,7 @@ pub(super) fn gauges(series: &[&Series], scraped: i64) -> Finding {
 
 /// Evaluates the values that a JSONPath leads to. `is_empty`: there is none, in a container that exists.
 pub(super) fn json(
-    aggregation: Option<JsonAggregation>,
+    aggregation: Option<ValueAggregation>,
     values: &[Result<f64, &'static str>],
     is_empty: bool,
     scraped: i64,
@@ -31,8 +31,8 @@ pub(super) fn json(
     let number = |value| Finding::Number(Number { value, at: scraped, newest: scraped, span: None });
     match aggregation {
         // Values of any type can be counted.
-        Some(JsonAggregation::Count) if is_empty || !values.is_empty() => return number(values.len() as f64),
-        Some(JsonAggregation::Sum) if is_empty => return number(0.0),
+        Some(ValueAggregation::Count) if is_empty || !values.is_empty() => return number(values.len() as f64),
+        Some(ValueAggregation::Sum) if is_empty => return number(0.0),
         _ if is_empty => return Finding::Nothing(MissingReason::EmptyContainer),
         _ => {}
     }
@@ -44,11 +44,11 @@ pub(super) fn json(
         }
     }
     let aggregation = aggregation.map(|aggregation| match aggregation {
-        JsonAggregation::Sum => Aggregation::Sum,
-        JsonAggregation::Avg => Aggregation::Avg,
-        JsonAggregation::Min => Aggregation::Min,
-        JsonAggregation::Max => Aggregation::Max,
-        JsonAggregation::Count => Aggregation::Count,
+        ValueAggregation::Sum => Aggregation::Sum,
+        ValueAggregation::Avg => Aggregation::Avg,
+        ValueAggregation::Min => Aggregation::Min,
+        ValueAggregation::Max => Aggregation::Max,
+        ValueAggregation::Count => Aggregation::Count,
     });
     match aggregation {
         Some(aggregation) => one(aggregate_all(aggregation, &elements).as_slice()),
@@ -77,22 +77,26 @@ mod tests {
     fn demands_one_number() {
         let number = |value| Finding::Number(Number { value, at: NOW, newest: NOW, span: None });
         for (aggregation, is_empty, finding) in [
-            (Some(JsonAggregation::Count), true, number(0.0)),
-            (Some(JsonAggregation::Sum), true, number(0.0)),
-            (Some(JsonAggregation::Max), true, Finding::Nothing(MissingReason::EmptyContainer)),
+            (Some(ValueAggregation::Count), true, number(0.0)),
+            (Some(ValueAggregation::Sum), true, number(0.0)),
+            (Some(ValueAggregation::Max), true, Finding::Nothing(MissingReason::EmptyContainer)),
             (None, true, Finding::Nothing(MissingReason::EmptyContainer)),
-            (Some(JsonAggregation::Count), false, Finding::Nothing(MissingReason::NoSeries)),
+            (Some(ValueAggregation::Count), false, Finding::Nothing(MissingReason::NoSeries)),
         ] {
             assert_eq!(json(aggregation, &[], is_empty, NOW), finding);
         }
         for (aggregation, values, finding) in [
-            (Some(JsonAggregation::Count), &[Err("null"), Ok(4.0)][..], number(2.0)),
+            (Some(ValueAggregation::Count), &[Err("null"), Ok(4.0)][..], number(2.0)),
             (None, &[], Finding::Nothing(MissingReason::NoSeries)),
             (None, &[Ok(4.0)], number(4.0)),
             (None, &[Ok(4.0), Ok(4.0)], Finding::Unusable(RefusalReason::Several)),
-            (Some(JsonAggregation::Sum), &[Ok(4.0), Ok(4.0)], number(8.0)),
-            (Some(JsonAggregation::Sum), &[], Finding::Nothing(MissingReason::NoSeries)),
-            (Some(JsonAggregation::Sum), &[Ok(4.0), Err("null")], Finding::Unusable(RefusalReason::NotANumber("null"))),
+            (Some(ValueAggregation::Sum), &[Ok(4.0), Ok(4.0)], number(8.0)),
+            (Some(ValueAggregation::Sum), &[], Finding::Nothing(MissingReason::NoSeries)),
+            (
+                Some(ValueAggregation::Sum),
+                &[Ok(4.0), Err("null")],
+                Finding::Unusable(RefusalReason::NotANumber("null")),
+            ),
         ] {
             assert_eq!(json(aggregation, values, false, NOW), finding);
         }

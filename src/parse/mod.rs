@@ -16,4 +16,5 @@ pub(crate) mod quantity;
 pub(crate) mod query;
 pub(crate) mod selector;
 pub(crate) mod url_template;
+pub(crate) mod value;
 pub(crate) mod yaml;

@@ -1,8 +1,5 @@
 //! The expression language of `value` for JSON: a JSONPath (RFC 9535), optionally inside one aggregation.
 //!
-//! ```text
-//! expr = path | op "(" path ")"      op = "sum" | "avg" | "min" | "max" | "count"
-//! ```
 //! A path may hold two descendant segments (`..`) and eight commas: each multiplies what a query may visit.
 
 pub(crate) mod page;
@@ -11,11 +8,13 @@ pub(crate) mod segments;
 mod tests;
 
 use std::fmt;
+use std::ops::Range;
 
 use serde_json::Value;
 use serde_json_path::JsonPath;
 
 use super::escape::Escaped;
+use super::value::{self, ValueAggregation, ValueExprError};
 use segments::Quotes;
 
 pub(crate) use page::{JsonPageError, PageLimits, parse_page};
@@ -36,39 +35,11 @@ pub struct JsonLimits {
     pub bytes: usize,
 }
 
-/// How the values that a path leads to become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JsonAggregation {
-    Sum,
-    Avg,
-    Min,
-    Max,
-    Count,
-}
-
-impl JsonAggregation {
-    const ALL: [Self; 5] = [Self::Sum, Self::Avg, Self::Min, Self::Max, Self::Count];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Sum => "sum",
-            Self::Avg => "avg",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::Count => "count",
-        }
-    }
-
-    fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|aggregation| aggregation.as_str().eq_ignore_ascii_case(word))
-    }
-}
-
 /// A parsed JSON expression; it prints as text that parses to the same.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JsonExpr {
     /// What becomes of several values; without one there must be a single value.
-    pub aggregation: Option<JsonAggregation>,
+    pub aggregation: Option<ValueAggregation>,
     /// Where the values are.
     pub path: Path,
 }
@@ -87,15 +58,6 @@ enum Steps {
     Parsed(JsonPath),
     /// One member of the root, so that a name never goes through a parser.
     Member(String),
-}
-
-/// Why a text is not a JSON expression.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct JsonExprError {
-    /// Where, in characters from 1.
-    pub column: usize,
-    /// The whole message; it names the column too.
-    pub message: String,
 }
 
 /// A path matched more values than the limit.
@@ -117,19 +79,10 @@ impl JsonExpr {
     ///
     /// # Errors
     /// If it is no JSONPath, or one that costs too much.
-    pub fn parse(text: &str, limits: &JsonLimits) -> Result<Self, JsonExprError> {
-        if text.len() > limits.bytes {
-            return Err(too_long(text, limits));
-        }
-        let (aggregation, start, end) = match aggregated(text) {
-            Some((aggregation, start)) => {
-                let closed = text.trim_end().strip_suffix(')').map(str::len).filter(|end| *end >= start);
-                let missing = || fail(text, text.len(), "expected \")\" after the path, found the end");
-                (Some(aggregation), start, closed.ok_or_else(missing)?)
-            }
-            None => (None, 0, text.len()),
-        };
-        let path = Path::within(text, start, end)?;
+    pub fn parse(text: &str, limits: &JsonLimits) -> Result<Self, ValueExprError> {
+        ValueExprError::if_longer(text, limits.bytes)?;
+        let (aggregation, argument) = value::argument(text, '$', "path")?;
+        let path = Path::within(text, argument)?;
         Ok(Self { aggregation, path })
     }
 }
@@ -139,22 +92,20 @@ impl Path {
     ///
     /// # Errors
     /// If it is no JSONPath, or one that costs too much.
-    pub fn parse(text: &str, limits: &JsonLimits) -> Result<Self, JsonExprError> {
-        if text.len() > limits.bytes {
-            return Err(too_long(text, limits));
-        }
-        Self::within(text, 0, text.len())
+    pub fn parse(text: &str, limits: &JsonLimits) -> Result<Self, ValueExprError> {
+        ValueExprError::if_longer(text, limits.bytes)?;
+        Self::within(text, 0..text.len())
     }
 
-    /// Parses the path that stands in `text` from `start` to `end`, blanks around it aside.
-    fn within(text: &str, start: usize, end: usize) -> Result<Self, JsonExprError> {
-        let written = text.get(start..end).unwrap_or_default();
-        let start = start + written.len() - written.trim_start().len();
+    /// Parses the path that stands there in `text`, blanks around it aside.
+    fn within(text: &str, at: Range<usize>) -> Result<Self, ValueExprError> {
+        let written = text.get(at.clone()).unwrap_or_default();
+        let start = at.start + written.len() - written.trim_start().len();
         let written = written.trim();
         if !written.starts_with('$') {
-            return Err(fail(text, start, "expected a JSONPath, which starts with $"));
+            return Err(ValueExprError::at(text, start, "expected a JSONPath, which starts with $"));
         }
-        affordable(written).map_err(|(at, why)| fail(text, start + at, &why))?;
+        affordable(written).map_err(|(at, why)| ValueExprError::at(text, start + at, &why))?;
         let path = JsonPath::parse(written).map_err(|error| {
             let at = error.position();
             // The library's own words are few: often just that it failed.
@@ -163,7 +114,11 @@ impl Path {
                 rest => Escaped::new(rest).to_string(),
             };
             let hint = segments::quoted(written, at).map(|quoted| format!("; write {quoted}")).unwrap_or_default();
-            fail(text, start + at, &format!("expected a JSONPath (RFC 9535) to go on, found {found}{hint}"))
+            ValueExprError::at(
+                text,
+                start + at,
+                &format!("expected a JSONPath (RFC 9535) to go on, found {found}{hint}"),
+            )
         })?;
         let part = |end: usize| JsonPath::parse(written.get(..end)?).ok();
         let selections = segments::selections(written).unwrap_or_default();
@@ -208,14 +163,7 @@ impl Path {
 
 /// Whether the text of a `value` is for JSON: it starts with `$`, or with an aggregation of something that does.
 pub(crate) fn looks_like_json(text: &str) -> bool {
-    text.trim_start().starts_with('$') || aggregated(text).is_some()
-}
-
-/// The aggregation that a text starts with, and where its path begins.
-fn aggregated(text: &str) -> Option<(JsonAggregation, usize)> {
-    let (word, rest) = text.split_once('(')?;
-    let aggregation = JsonAggregation::from_word(word.trim())?;
-    rest.trim_start().starts_with('$').then_some((aggregation, text.len() - rest.len()))
+    value::starts_with(text, '$')
 }
 
 /// Counts what makes a path expensive, and sees that quotes are closed; says where something is wrong.
@@ -260,17 +208,6 @@ pub(crate) fn number(value: &Value, from_text: fn(&str) -> Option<f64>) -> Resul
     number.ok_or(NotANumber { found })
 }
 
-fn too_long(text: &str, limits: &JsonLimits) -> JsonExprError {
-    let (max, found) = (limits.bytes, text.len());
-    JsonExprError { column: 1, message: format!("expected an expression of at most {max} bytes, found {found}") }
-}
-
-/// An error at a byte of `text`.
-fn fail(text: &str, at: usize, what: &str) -> JsonExprError {
-    let column = text.char_indices().take_while(|(start, _)| *start < at).count() + 1;
-    JsonExprError { column, message: format!("{what} (column {column})") }
-}
-
 impl PartialEq for Path {
     fn eq(&self, other: &Self) -> bool {
         self.text == other.text
@@ -294,12 +231,6 @@ impl fmt::Display for JsonExpr {
     }
 }
 
-impl fmt::Display for JsonExprError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
 impl fmt::Display for TooMany {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the path matches more than {} values", self.max)
@@ -312,6 +243,5 @@ impl fmt::Display for NotANumber {
     }
 }
 
-impl std::error::Error for JsonExprError {}
 impl std::error::Error for TooMany {}
 impl std::error::Error for NotANumber {}
