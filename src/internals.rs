@@ -77,6 +77,9 @@ pub mod parse {
     pub mod certificate_name {
         pub use crate::parse::certificate_name::CertificateName;
     }
+    pub mod csv {
+        pub use crate::parse::csv::{CsvLimits, CsvPageError, parse_page};
+    }
     pub mod duration {
         pub use crate::parse::duration::{format, parse};
     }
@@ -109,12 +112,19 @@ pub mod parse {
     pub mod query {
         pub use crate::parse::query::parse;
     }
+    pub mod regex {
+        pub use crate::parse::regex::{Pattern, RegexLimits, TextExpr, TextMatch};
+    }
     pub mod selector {
         pub use crate::parse::selector::{Selector, SelectorLimits};
     }
     pub mod url_template {
         pub use crate::parse::url_template::piece::Placeholder;
         pub use crate::parse::url_template::{Template, Values};
+    }
+    pub mod yaml {
+        pub use crate::parse::yaml::YamlLimits;
+        pub use crate::parse::yaml::page::{YamlPageError, parse_page};
     }
 }
 pub mod promql {

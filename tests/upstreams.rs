@@ -97,11 +97,15 @@ fn no_metrics_at_all() {
     let html = Upstream::page("text/html", "<html>");
     refused(
         &html,
-        "answered with the content-type \"text/html\", which is not read; if the page is Prometheus text, OpenMetrics, JSON \
-         or one number, set format: on the source",
+        "answered with the content-type \"text/html\", which is not read; set format: on the source to what the page is: \
+         prometheus, openmetrics, json, yaml, csv, number, or text, which regular expressions read",
     );
     let nothing = Upstream::raw("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    refused(&nothing, "answered without a content-type; set format: on the source");
+    refused(
+        &nothing,
+        "answered without a content-type; set format: on the source to what the page is: prometheus, openmetrics, json, \
+         yaml, csv, number, or text, which regular expressions read",
+    );
 }
 
 #[test]

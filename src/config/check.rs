@@ -39,8 +39,9 @@ pub(crate) struct Finding {
 pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
     let mut findings = Vec::new();
     let most = limits.page.max_json as u64;
-    if source.format == Some(Format::Json) && source.max_bytes.is_some_and(|bytes| bytes > most) {
-        let message = format!("expected at most {}Mi for JSON, which is held whole in memory", most / MEBIBYTE);
+    let is_held = matches!(source.format, Some(Format::Json | Format::Yaml | Format::Csv | Format::Text));
+    if is_held && source.max_bytes.is_some_and(|bytes| bytes > most) {
+        let message = format!("expected at most {}Mi for a page that is held whole in memory", most / MEBIBYTE);
         findings.push(error("maxBytes", message));
     }
     credentials(source, &mut findings);
@@ -227,10 +228,29 @@ fn shape(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
             let message = format!("a JSONPath, but the format of source {name} is {}", word(format));
             findings.push(error("value", message));
         }
-        (Value::Series(expr), Some(format @ (Format::Json | Format::Number))) => {
-            let path = Some(expr.to_string()).filter(|_| format == Format::Json).and_then(|text| from_dots(&text));
+        (Value::Series(expr), Some(format @ (Format::Json | Format::Yaml | Format::Csv | Format::Number))) => {
+            let has_paths = format != Format::Number;
+            let path = Some(expr.to_string()).filter(|_| has_paths).and_then(|text| from_dots(&text));
             let hint = path.map(|path| format!("; as a JSONPath it is {path}")).unwrap_or_default();
             let message = format!("PromQL, but the format of source {name} is {}{hint}", word(format));
+            findings.push(error("value", message));
+        }
+        (Value::Json(expr), Some(Format::Csv)) => {
+            let items = match &rule.identity {
+                Identity::Items { items, .. } => Some(("items", items)),
+                _ => None,
+            };
+            for (key, _) in
+                [Some(("value", &expr.path)), items].into_iter().flatten().filter(|(_, path)| path.compares_numbers())
+            {
+                findings.push(error(key, "a filter compares numbers, and all fields of CSV are text: compare with a string such as '5', by == or !="));
+            }
+        }
+        (Value::Text(_), None) => {
+            findings.push(error("value", format!("a regular expression needs format: text on source {name}")));
+        }
+        (Value::Text(_), Some(format)) if format != Format::Text => {
+            let message = format!("a regular expression, but the format of source {name} is {}", word(format));
             findings.push(error("value", message));
         }
         _ => {}
@@ -274,6 +294,7 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
     let several = match &rule.identity {
         Identity::Url if !one && !is_namespace => Some("put {namespace} into the URL"),
         Identity::Items { namespace_from: None, .. } if !one && !is_namespace => Some("add namespaceFrom:"),
+        Identity::Groups { namespace: false } if !one && !is_namespace => Some("add a group (?<namespace>…)"),
         Identity::Namespace if !one => Some("put {namespace} into the URL"),
         _ => None,
     };
@@ -330,6 +351,9 @@ fn word(format: Format) -> &'static str {
         Format::Prometheus => "prometheus",
         Format::OpenMetrics => "openmetrics",
         Format::Json => "json",
+        Format::Yaml => "yaml",
+        Format::Csv => "csv",
+        Format::Text => "text",
         Format::Number => "number",
     }
 }

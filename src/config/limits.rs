@@ -40,7 +40,7 @@ pub struct Limits {
     pub request: RequestLimits,
     /// Of the configuration file and the files it names.
     pub config: ConfigLimits,
-    /// Of one PromQL or JSONPath expression.
+    /// Of one PromQL, JSONPath or regular expression.
     pub expression: ExpressionLimits,
     /// Of one page of metrics.
     pub page: PageLimits,
@@ -107,7 +107,7 @@ limits! {
         certificates: usize = MIB,
     }
 
-    /// Limits of one PromQL or JSONPath expression.
+    /// Limits of one PromQL, JSONPath or regular expression.
     ExpressionLimits {
         /// 4 KiB: an expression is written by hand and fits on a screen.
         bytes: usize = 4 * KIB,
@@ -115,7 +115,7 @@ limits! {
         depth: usize = 32,
         /// Numbers, selectors, functions and operators. 256: each is a step of the evaluation.
         nodes: usize = 256,
-        /// Compiled size of one regular expression. 64 KiB: matching is linear in it.
+        /// Compiled size of one regular expression. 64 KiB: matching is linear in it, and in the text.
         regex: usize = 64 * KIB,
     }
 
@@ -130,13 +130,13 @@ limits! {
         line: usize = 256 * KIB,
         /// Labels of a series that a rule keeps. 64, twice what exporters are known to use.
         labels: usize = 64,
-        /// A JSON page, unless `maxBytes` says otherwise. 1 MiB: it is held whole, unlike text. Of larger pages one is
-        /// read at a time.
+        /// A page of JSON, YAML, CSV or text for regular expressions, unless `maxBytes` says otherwise. 1 MiB: it is held
+        /// whole, unlike series. Larger ones share `max_json`.
         json: usize = MIB,
-        /// The largest JSON page. 64 MiB: with its values it takes 350 MB of memory at most.
+        /// The largest of these pages. 64 MiB: with its values it takes 350 MB of memory at most.
         max_json: usize = 64 * MIB,
-        /// Bytes of a JSON page's limit for each value that it may hold. 16, so 65,536 values in 1 MiB: each takes about
-        /// 70 bytes once parsed.
+        /// Bytes of the limit for each value that a page of JSON, YAML or CSV may hold. 16, so 65,536 values in 1 MiB:
+        /// each takes about 70 bytes once parsed.
         json_bytes_per_value: usize = 16,
         /// Series that one rule keeps. 10,000: a rule that wants more lacks a matcher.
         kept_series: usize = 10_000,

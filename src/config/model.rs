@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::kube::kinds::Kind;
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::json::{JsonExpr, Path as JsonPath};
+use crate::parse::regex::TextExpr;
 use crate::parse::url_template::{Placeholder, Template};
 use crate::promql::{Expr, QueryTemplate};
 
@@ -121,6 +122,12 @@ pub enum Format {
     OpenMetrics,
     /// JSON, read by JSONPath.
     Json,
+    /// YAML, likewise.
+    Yaml,
+    /// CSV with a header, likewise.
+    Csv,
+    /// Any text, read by regular expressions.
+    Text,
     /// One bare number.
     Number,
 }
@@ -237,8 +244,10 @@ pub enum Value {
     Series(Expr),
     /// For sources that evaluate PromQL themselves: what is past our own part of it.
     QueryTemplate(QueryTemplate),
-    /// For JSON pages.
+    /// For pages of JSON, YAML and CSV.
     Json(JsonExpr),
+    /// For pages of text.
+    Text(TextExpr),
     /// The page is the number.
     Number,
     /// The series, JSON member or number of this name, whichever the page holds (`--upstream`).
@@ -264,7 +273,7 @@ pub enum Identity {
         /// `exported_service`, `service` and so on by default.
         name: Vec<String>,
     },
-    /// One object an item of a JSON page.
+    /// One object an item of a page of JSON, YAML or CSV.
     Items {
         /// From the page to its items.
         items: JsonPath,
@@ -272,6 +281,11 @@ pub enum Identity {
         name_from: JsonPath,
         /// From an item to its object's namespace.
         namespace_from: Option<JsonPath>,
+    },
+    /// The object that a group of the regular expression names.
+    Groups {
+        /// Whether another group names its namespace.
+        namespace: bool,
     },
     /// The namespace itself that the page is about (rules on `namespaces`).
     Namespace,

@@ -1,4 +1,4 @@
-//! Evaluates the series or JSON values of one object to one number.
+//! Evaluates the series or values of one object to one number.
 
 use super::outcome::{Finding, MissingReason, Number, RefusalReason};
 use super::page_data::{self, PageData};
@@ -21,8 +21,8 @@ pub(super) fn gauges(series: &[&Series], scraped: i64) -> Finding {
     one(&series.iter().map(|series| page_data::element(series, scraped)).collect::<Vec<_>>())
 }
 
-/// Evaluates the values that a JSONPath leads to. `is_empty`: there is none, in a container that exists.
-pub(super) fn json(
+/// Evaluates the values that a JSONPath or a regular expression finds. `is_empty`: there is none, in a container that exists.
+pub(super) fn values(
     aggregation: Option<ValueAggregation>,
     values: &[Result<f64, &'static str>],
     is_empty: bool,
@@ -83,7 +83,7 @@ mod tests {
             (None, true, Finding::Nothing(MissingReason::EmptyContainer)),
             (Some(ValueAggregation::Count), false, Finding::Nothing(MissingReason::NoSeries)),
         ] {
-            assert_eq!(json(aggregation, &[], is_empty, NOW), finding);
+            assert_eq!(values(aggregation, &[], is_empty, NOW), finding);
         }
         for (aggregation, values, finding) in [
             (Some(ValueAggregation::Count), &[Err("null"), Ok(4.0)][..], number(2.0)),
@@ -98,7 +98,7 @@ mod tests {
                 Finding::Unusable(RefusalReason::NotANumber("null")),
             ),
         ] {
-            assert_eq!(json(aggregation, values, false, NOW), finding);
+            assert_eq!(super::values(aggregation, values, false, NOW), finding);
         }
     }
 }

@@ -136,6 +136,7 @@ impl About<'_> {
             Value::Series(expr) => expr.to_string(),
             Value::QueryTemplate(template) => template.text().to_owned(),
             Value::Json(expr) => expr.to_string(),
+            Value::Text(expr) => expr.to_string(),
             Value::Number => "the number".to_owned(),
             Value::Named(name) => name.clone(),
         }

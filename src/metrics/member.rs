@@ -1,15 +1,15 @@
-//! The members that describe objects (series, JSON items, query results), and their evaluation.
+//! The members that describe objects (series, items, query results), and their evaluation.
 
 use super::evaluation;
-use super::outcome::{self, Finding, RefusalReason};
+use super::outcome::{self, Finding, MissingReason, RefusalReason};
 use super::rules::ActiveRule;
 use super::select::Describes;
 use crate::config::model::Value;
 use crate::promql::evaluate::{Element, Labels, Times};
-use crate::source::page::{JsonItem, Series};
+use crate::source::page::{PageItem, Series};
 use crate::source::prometheus::Sample;
 
-/// What describes objects and can be evaluated: series, items of JSON, and samples that a server has evaluated.
+/// What describes objects and can be evaluated: series, items of pages, and samples that a server has evaluated.
 pub(super) trait Member: Describes {
     fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding;
 }
@@ -26,15 +26,19 @@ impl Member for Series {
     }
 }
 
-impl Member for JsonItem {
+impl Member for PageItem {
     fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding {
         let aggregation = match &served.rule.value {
             Value::Json(expr) => expr.aggregation,
+            Value::Text(expr) => expr.aggregation,
             _ => None,
         };
         let values: Vec<_> = members.iter().flat_map(|item| item.values.iter().copied()).collect();
         let is_empty = values.is_empty() && members.iter().any(|item| item.is_empty);
-        evaluation::json(aggregation, &values, is_empty, scraped)
+        match (evaluation::values(aggregation, &values, is_empty, scraped), &served.rule.value) {
+            (Finding::Nothing(MissingReason::NoSeries), Value::Text(_)) => Finding::Nothing(MissingReason::NoMatch),
+            (finding, _) => finding,
+        }
     }
 }
 

@@ -39,7 +39,7 @@ impl<'a> Namer<'a> {
                 name: Cow::Borrowed(&[]),
                 default_name: Some(name),
             },
-            Identity::Items { .. } => Naming::Own {
+            Identity::Items { .. } | Identity::Groups { .. } => Naming::Own {
                 namespace: Cow::Borrowed(&[]),
                 default_namespace: self.default_namespace(),
                 name: Cow::Borrowed(&[]),

@@ -60,6 +60,8 @@ pub struct ServedValue {
 pub enum MissingReason {
     /// No series on the page matches the rule, or its JSONPath leads nowhere.
     NoSeries,
+    /// The regular expression matches nothing on the page.
+    NoMatch,
     /// The JSONPath selects nothing from a container that exists, which has no minimum, maximum or average.
     EmptyContainer,
     /// Series match, none of them with the caller's `metricLabelSelector`.
@@ -237,6 +239,7 @@ impl MissingReason {
             Self::NoSeries => "no_series",
             Self::EmptyContainer => "empty_container",
             Self::MetricSelector => "metric_label_selector",
+            Self::NoMatch => "no_match",
             Self::NoObjectLabel(_) => "no_object_label",
             Self::OtherObjects => "other_objects",
             Self::NoResult => "no_result",
@@ -298,10 +301,14 @@ impl fmt::Display for MissingReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSeries => f.write_str("no series on the page matches"),
+            Self::NoMatch => f.write_str("the regular expression matches nothing on the page"),
             Self::EmptyContainer => {
                 f.write_str("the JSONPath selects nothing from a container that exists; count() or sum() of it is 0")
             }
             Self::MetricSelector => f.write_str("no matching series on the page matches metricLabelSelector"),
+            Self::NoObjectLabel(labels) if labels.is_empty() => {
+                f.write_str("nothing on the page that matches names an object")
+            }
             Self::NoObjectLabel(labels) => {
                 write!(f, "no matching series on the page has a label {} to name an object", labels.join(" or "))
             }

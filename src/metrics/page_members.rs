@@ -11,14 +11,14 @@ use super::wildcard;
 use crate::config::model::Value;
 use crate::kube::custom_metrics::MetricValue;
 use crate::parse::path::ObjectName;
-use crate::source::page::{Found, JsonItem, Page, Series};
+use crate::source::page::{Found, Page, PageItem, Series};
 use crate::source::waiting::Patience;
 
 /// What a page holds for a rule.
 enum PageMembers<'p> {
-    Json(Vec<&'p JsonItem>),
+    Items(Vec<&'p PageItem>),
     Series(Vec<&'p Series>),
-    Number(JsonItem),
+    Number(PageItem),
 }
 
 /// The values of the objects that a page describes.
@@ -30,10 +30,10 @@ pub(super) fn answer(
 ) -> Result<Vec<MetricValue>, Failure> {
     let (members, scrape) = (page_members(subject, page, trace)?, Scrape::of_page(page.at));
     match (&subject.request.path.name, members) {
-        (ObjectName::One(name), PageMembers::Json(items)) => subject.named(name, &items, scrape, trace),
+        (ObjectName::One(name), PageMembers::Items(items)) => subject.named(name, &items, scrape, trace),
         (ObjectName::One(name), PageMembers::Series(series)) => subject.named(name, &series, scrape, trace),
         (ObjectName::One(name), PageMembers::Number(item)) => subject.named(name, &[&item], scrape, trace),
-        (ObjectName::All, PageMembers::Json(items)) => wildcard::answer(subject, &items, scrape, patience, trace),
+        (ObjectName::All, PageMembers::Items(items)) => wildcard::answer(subject, &items, scrape, patience, trace),
         (ObjectName::All, PageMembers::Series(series)) => wildcard::answer(subject, &series, scrape, patience, trace),
         (ObjectName::All, PageMembers::Number(item)) => wildcard::answer(subject, &[&item], scrape, patience, trace),
     }
@@ -49,7 +49,7 @@ pub(super) fn verdict(
 ) -> Result<Verdict, Failure> {
     let (members, scrape) = (page_members(subject, page, trace)?, Scrape { incarnation, ..Scrape::of_page(page.at) });
     Ok(match members {
-        PageMembers::Json(items) => subject.named_verdict(name, &items, scrape, trace),
+        PageMembers::Items(items) => subject.named_verdict(name, &items, scrape, trace),
         PageMembers::Series(series) => subject.named_verdict(name, &series, scrape, trace),
         PageMembers::Number(item) => subject.named_verdict(name, &[&item], scrape, trace),
     })
@@ -63,9 +63,9 @@ fn page_members<'p>(subject: &Subject<'_>, page: &'p Page, trace: &mut Trace) ->
             Err(subject.about().page(refusal))
         }
         Some(Found::Number(value)) => {
-            Ok(PageMembers::Number(JsonItem { values: vec![Ok(*value)], ..JsonItem::default() }))
+            Ok(PageMembers::Number(PageItem { values: vec![Ok(*value)], ..PageItem::default() }))
         }
-        Some(Found::Json(items)) => Ok(PageMembers::Json(items.iter().collect())),
+        Some(Found::Items(items)) => Ok(PageMembers::Items(items.iter().collect())),
         Some(Found::Series(positions)) => {
             let mut series: Vec<&Series> = page.series(positions).collect();
             record(subject, &series, trace);

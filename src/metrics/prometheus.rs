@@ -61,7 +61,7 @@ fn query(subject: &Subject<'_>) -> Result<InstantQuery, Failure> {
             }
             template.inject(&scope)
         }
-        Value::Json(_) | Value::Number | Value::Named(_) => {
+        Value::Json(_) | Value::Text(_) | Value::Number | Value::Named(_) => {
             return Err(subject.about().page(&"its source takes PromQL"));
         }
     };

@@ -7,7 +7,7 @@ use super::outcome::{MissingReason, RefusalReason};
 use crate::config::model::ObjectKind;
 use crate::kube::kinds;
 use crate::parse::selector::{Requirement, Selector};
-use crate::source::page::{JsonItem, Series};
+use crate::source::page::{PageItem, Series};
 use crate::source::prometheus::Sample;
 
 /// How a series or an item names its object.
@@ -213,7 +213,7 @@ impl Describes for Series {
     }
 }
 
-impl Describes for JsonItem {
+impl Describes for PageItem {
     fn own_namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }

@@ -92,7 +92,7 @@ impl<'a> Subject<'a> {
         if selector.is_everything() {
             return Ok(None);
         }
-        if matches!(self.served.rule.value, Value::Json(_) | Value::Number) {
+        if matches!(self.served.rule.value, Value::Json(_) | Value::Text(_) | Value::Number) {
             let why = "metricLabelSelector needs series with labels, and the rule reads none";
             return Err(self.about().bad_request(&why));
         }
@@ -157,12 +157,13 @@ impl<'a> Subject<'a> {
         self.judge(name, finding, scrape, trace)
     }
 
-    /// The reason in the terms of the source: a query has no page.
+    /// The reason in the terms of the rule and its source: text has no series, and a query has no page.
     pub(super) fn worded(&self, reason: MissingReason) -> MissingReason {
         match reason {
             MissingReason::NoSeries | MissingReason::OtherObjects if self.served.upstream.source().is_prometheus() => {
                 MissingReason::NoResult
             }
+            MissingReason::NoSeries if matches!(self.served.rule.value, Value::Text(_)) => MissingReason::NoMatch,
             reason => reason,
         }
     }

@@ -2,6 +2,7 @@
 
 pub(crate) mod certificate;
 pub(crate) mod certificate_name;
+pub(crate) mod csv;
 pub(crate) mod dns;
 pub(crate) mod duration;
 pub(crate) mod escape;
@@ -9,11 +10,13 @@ pub(crate) mod exposition;
 pub(crate) mod extensions;
 pub(crate) mod head;
 pub(crate) mod json;
+pub(crate) mod lookalike;
 pub(crate) mod path;
 pub(crate) mod pem;
 pub(crate) mod percent;
 pub(crate) mod quantity;
 pub(crate) mod query;
+pub(crate) mod regex;
 pub(crate) mod selector;
 pub(crate) mod url_template;
 pub(crate) mod value;

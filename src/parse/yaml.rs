@@ -4,13 +4,15 @@
 //! `0x10` mean what was written; the reader decides. Duplicate keys are kept: only the reader of a mapping knows which
 //! rule they break.
 
+pub(crate) mod page;
+
 use std::fmt;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
 /// Caps on a document.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct YamlLimits {
+pub struct YamlLimits {
     /// Bytes of text.
     pub bytes: usize,
     /// Nesting of sequences and mappings.
@@ -71,8 +73,22 @@ pub(crate) struct Key {
 pub(crate) struct YamlError {
     /// Where.
     pub span: Span,
+    pub kind: YamlErrorKind,
     /// Lower case, one line.
     pub message: String,
+}
+
+/// What is wrong with a text, without its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum YamlErrorKind {
+    /// It is not YAML.
+    Syntax,
+    /// It has several documents.
+    Documents,
+    /// It has anchors, aliases or tags.
+    Marks,
+    /// It passes a limit.
+    Limit,
 }
 
 /// Parses one document; an empty one is an empty plain scalar.
@@ -81,7 +97,7 @@ pub(crate) struct YamlError {
 /// The first thing that is not YAML, not in the subset, or past a limit.
 pub(crate) fn parse(text: &str, limits: &YamlLimits) -> Result<Node, YamlError> {
     if text.len() > limits.bytes {
-        return Err(YamlError::new(Span::START, format!("the file is longer than {} bytes", limits.bytes)));
+        return Err(YamlError::limit(Span::START, format!("the file is longer than {} bytes", limits.bytes)));
     }
     let mut builder = Builder { limits, nodes: 0, open: Vec::new(), root: None };
     let mut documents = 0;
@@ -93,7 +109,8 @@ pub(crate) fn parse(text: &str, limits: &YamlLimits) -> Result<Node, YamlError> 
             Event::DocumentStart(_) => {
                 documents += 1;
                 if documents > 1 {
-                    return Err(YamlError::new(span, "expected one document, found a second one (---)".into()));
+                    let message = "expected one document, found a second one (---)".into();
+                    return Err(YamlError { span, kind: YamlErrorKind::Documents, message });
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -167,8 +184,12 @@ impl Node {
 }
 
 impl YamlError {
-    fn new(span: Span, message: String) -> Self {
-        Self { span, message }
+    fn syntax(span: Span, message: String) -> Self {
+        Self { span, kind: YamlErrorKind::Syntax, message }
+    }
+
+    fn limit(span: Span, message: String) -> Self {
+        Self { span, kind: YamlErrorKind::Limit, message }
     }
 }
 
@@ -211,14 +232,14 @@ impl Builder<'_> {
     fn open(&mut self, node: Node) -> Result<(), YamlError> {
         self.count(node.span)?;
         if self.open.len() >= self.limits.depth {
-            return Err(YamlError::new(node.span, format!("nested deeper than {} levels", self.limits.depth)));
+            return Err(YamlError::limit(node.span, format!("nested deeper than {} levels", self.limits.depth)));
         }
         if let Some((Node { value: YamlValue::Mapping(_), .. }, None)) = self.open.last() {
             let message = match node.value {
                 YamlValue::Mapping(_) => "expected a key, found a mapping; text with braces must be quoted",
                 _ => "expected a key, found a list",
             };
-            return Err(YamlError::new(node.span, message.into()));
+            return Err(YamlError::syntax(node.span, message.into()));
         }
         self.open.push((node, None));
         Ok(())
@@ -248,7 +269,7 @@ impl Builder<'_> {
     fn count(&mut self, span: Span) -> Result<(), YamlError> {
         self.nodes += 1;
         if self.nodes > self.limits.nodes {
-            return Err(YamlError::new(span, format!("more than {} keys and values", self.limits.nodes)));
+            return Err(YamlError::limit(span, format!("more than {} keys and values", self.limits.nodes)));
         }
         Ok(())
     }
@@ -262,7 +283,7 @@ fn refuse_marks(span: Span, anchor: usize, tag: bool) -> Result<(), YamlError> {
     } else {
         return Ok(());
     };
-    Err(YamlError::new(span, message.into()))
+    Err(YamlError { span, kind: YamlErrorKind::Marks, message: message.into() })
 }
 
 /// The parser's own words, and the quotes that are missing where those are the likely reason.
@@ -282,92 +303,14 @@ fn not_yaml(text: &str, error: &ScanError) -> YamlError {
         r#"; a lone * must be quoted: "*""#
     } else if error.info().contains("mapping values") {
         "; text with a colon and a space must be quoted"
+    } else if error.info().contains("escape") {
+        "; text with backslashes belongs in single quotes"
     } else {
         ""
     };
     let info: String = error.info().chars().map(|c| if c.is_ascii_graphic() || c == ' ' { c } else { '?' }).collect();
-    YamlError::new(span, format!("not YAML: {info}{hint}"))
+    YamlError::syntax(span, format!("not YAML: {info}{hint}"))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LIMITS: YamlLimits = YamlLimits { bytes: 1_000, depth: 4, nodes: 20 };
-
-    /// `line:column+width` before each key and value; `|` marks text that stands in the file letter by letter.
-    fn show(node: &Node) -> String {
-        let Span { line, column, width } = node.span;
-        let value = match &node.value {
-            YamlValue::Scalar { text, quoted, verbatim } => {
-                let mark = if *verbatim { "|" } else { "" };
-                if *quoted { format!("{mark}{text:?}") } else { format!("{mark}{text}") }
-            }
-            YamlValue::Sequence(items) => format!("[{}]", items.iter().map(show).collect::<Vec<_>>().join(" ")),
-            YamlValue::Mapping(entries) => {
-                let entries = entries.iter().map(|(key, value)| {
-                    format!("{}:{}+{} {} = {}", key.span.line, key.span.column, key.span.width, key.text, show(value))
-                });
-                format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
-            }
-        };
-        format!("{line}:{column}+{width} {value}")
-    }
-
-    #[test]
-    fn parses() {
-        for (text, tree) in [
-            ("", "1:1+0 "),
-            ("# only a comment\n", "1:1+0 "),
-            ("a: b", "1:1+0 {1:1+1 a = 1:4+1 |b}"),
-            ("---\na:\n", "2:1+0 {2:1+1 a = 2:2+0 |}"),
-            ("a:  'b c'  # d", "1:1+0 {1:1+1 a = 1:5+5 |\"b c\"}"),
-            ("a: 'b'\nc: \"d\"", "1:1+0 {1:1+1 a = 1:4+3 |\"b\", 2:1+1 c = 2:4+3 |\"d\"}"),
-            ("a: \"b\\tc\"", "1:1+0 {1:1+1 a = 1:4+0 \"b\\tc\"}"),
-            ("a: b  \n", "1:1+0 {1:1+1 a = 1:4+1 |b}"),
-            ("é: ü x", "1:1+0 {1:1+1 é = 1:4+3 |ü x}"),
-            (
-                "a:\n- b\n- c: d\n  e: f\n",
-                "1:1+0 {1:1+1 a = 2:3+0 [2:3+1 |b 3:3+0 {3:3+1 c = 3:6+1 |d, 4:3+1 e = 4:6+1 |f}]}",
-            ),
-            ("a: [b, \"*\"]", "1:1+0 {1:1+1 a = 1:4+1 [1:5+1 |b 1:8+3 |\"*\"]}"),
-            ("[[[[a]]]]", "1:1+1 [1:2+1 [1:3+1 [1:4+1 [1:5+1 |a]]]]"),
-            ("a: {b: c}\na: d", "1:1+0 {1:1+1 a = 1:4+1 {1:5+1 b = 1:8+1 |c}, 2:1+1 a = 2:4+1 |d}"),
-            ("a: |\n  b\n  c\n", "1:1+0 {1:1+1 a = 2:3+0 \"b\\nc\\n\"}"),
-            ("a: b\n  c\n", "1:1+0 {1:1+1 a = 1:4+0 b c}"),
-        ] {
-            assert_eq!(parse(text, &LIMITS).map(|node| show(&node)), Ok(tree.to_owned()), "{text}");
-        }
-    }
-
-    #[test]
-    fn refuses() {
-        let anchor = "anchors and aliases (&, *) are refused: a short file of them can stand for an endless one; \
-                      write the value out";
-        let alias = "not YAML: while scanning an anchor or alias, did not find expected alphabetic or numeric character; \
-                     a lone * must be quoted: \"*\"";
-        let tag = "tags (!) are refused: the type of every value is known; text that starts with ! must be quoted";
-        for (text, error) in [
-            ("a: &b c", format!("1:4: {anchor}")),
-            ("a: &b {c: d}", format!("1:4: {anchor}")),
-            ("a: &b [c]\nd: *b", format!("1:4: {anchor}")),
-            ("a: !!str b", format!("1:4: {tag}")),
-            ("a: !x [b]", format!("1:4: {tag}")),
-            ("a: b\n---\nc: d", "2:1: expected one document, found a second one (---)".into()),
-            ("a: [*]", format!("1:5: {alias}")),
-            ("- *\n", format!("1:3: {alias}")),
-            ("a: b: c", "1:5: not YAML: mapping values are not allowed in this context; text with a colon and a space must be quoted".into()),
-            ("a:\n\tb: c", "2:2: not YAML: tabs disallowed within this context (block indentation)".into()),
-            ("a: [b\n\n", "1:6: not YAML: while parsing a flow sequence, expected ',' or ']'".into()),
-            ("a: \"b", "1:4: not YAML: while scanning a quoted scalar, found unexpected end of stream".into()),
-            ("a: b\nc", "2:2: not YAML: simple key expected".into()),
-            ("{{ .Values.x }}: b", "1:1: expected a key, found a mapping; text with braces must be quoted".into()),
-            ("? [a]\n: b", "1:3: expected a key, found a list".into()),
-            ("[[[[[a]]]]]", "1:5: nested deeper than 4 levels".into()),
-            ("[0,1,2,3,4,5,6,7,8,9,0,1,2,3,4,5,6,7,8,9]", "1:40: more than 20 keys and values".into()),
-            (&"#".repeat(1_001), "1:1: the file is longer than 1000 bytes".into()),
-        ] {
-            assert_eq!(parse(text, &LIMITS).map_err(|error| error.to_string()), Err(error), "{text}");
-        }
-    }
-}
+mod tests;

@@ -6,6 +6,10 @@ use super::page::BodyError;
 use crate::http::error::{FetchError, Phase};
 use crate::parse::escape::Escaped;
 use crate::parse::exposition::error::{PageError, PageErrorKind};
+use crate::parse::lookalike::Lookalike;
+
+/// What a page may be. Any text can be searched by regular expressions, be it HTML or XML.
+const FORMATS: &str = "prometheus, openmetrics, json, yaml, csv, number, or text, which regular expressions read";
 
 /// Why a source has no page to offer.
 ///
@@ -73,11 +77,12 @@ impl fmt::Display for SourceError {
             Self::TooLarge(max) => write!(f, "answered a body of more than {max} bytes; raise maxBytes: on the source"),
             Self::Bug => f.write_str("internal error during the fetch"),
             Self::Fetch(error) => error.fmt(f),
-            Self::ContentType(None) => f.write_str("answered without a content-type; set format: on the source"),
+            Self::ContentType(None) => {
+                write!(f, "answered without a content-type; set format: on the source to what the page is: {FORMATS}")
+            }
             Self::ContentType(Some(found)) => write!(
                 f,
-                "answered with the content-type {}, which is not read; if the page is Prometheus text, OpenMetrics, JSON or \
-                 one number, set format: on the source",
+                "answered with the content-type {}, which is not read; set format: on the source to what the page is: {FORMATS}",
                 Escaped::new(found)
             ),
             Self::Page { cause, .. } => f.write_str(cause),
@@ -101,7 +106,23 @@ impl From<BodyError> for SourceError {
             BodyError::Text(error) => {
                 page(format!("answered malformed text: {}{}", error.kind.cause(), hint(&error)), error.to_string())
             }
+            BodyError::Misread(error, lookalike) => {
+                let hint = match lookalike {
+                    Lookalike::Csv => "CSV with a header: set format: csv on the source",
+                    Lookalike::KeyValue => "lines of keys and values: set format: text on the source and write a regular expression, or format: yaml if it is YAML",
+                };
+                let cause = error.kind.cause();
+                page(format!("answered malformed text: {cause}; the page looks like {hint}"), error.to_string())
+            }
             BodyError::Json(error) => page("answered malformed JSON".to_owned(), error.to_string()),
+            BodyError::Yaml(error) => page(format!("answered {}", error.cause()), error.to_string()),
+            BodyError::Csv(error) => page(format!("answered malformed CSV: {}", error.cause()), error.to_string()),
+            BodyError::CutOff => page(
+                "answered a page without a line feed at its end, which may be cut off: neither Content-Length nor chunks \
+                 show its end"
+                    .to_owned(),
+                String::new(),
+            ),
             BodyError::Number => page("answered something that is not a number".to_owned(), String::new()),
             BodyError::TooLarge(max) => Self::TooLarge(max),
         }
@@ -117,7 +138,9 @@ fn hint(error: &PageError) -> &'static str {
             "; the page looks like OpenMetrics: set format: openmetrics on the source"
         }
         _ if (error.line, error.column) != (1, 1) => "",
-        [b'<', ..] => "; the page looks like HTML or XML, which is not read",
+        [b'<', ..] => {
+            "; the page looks like HTML or XML, which only regular expressions read: set format: text on the source"
+        }
         [b'[', ..] | [b'{'] | [b'{', b'\r'] => json,
         // A quoted metric name would be followed by a comma or a brace.
         [b'{', rest @ ..] if rest.windows(2).any(|two| two == b"\":") => json,

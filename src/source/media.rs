@@ -14,6 +14,9 @@ pub(super) fn accept(format: Option<Format>) -> &'static str {
         Some(Format::Prometheus) => {
             "text/plain; version=1.0.0; escaping=allow-utf-8, text/plain; version=0.0.4; q=0.9, text/plain; q=0.8"
         }
+        Some(Format::Yaml) => "application/yaml, application/x-yaml, text/yaml, */*; q=0.1",
+        Some(Format::Csv) => "text/csv, text/plain; q=0.9, */*; q=0.1",
+        Some(Format::Text) => "text/plain, */*; q=0.1",
         Some(Format::Number) => "text/plain",
         None => {
             "text/plain; version=1.0.0; escaping=allow-utf-8, text/plain; version=0.0.4; q=0.9, application/json; q=0.8, \
@@ -32,6 +35,8 @@ pub(super) fn format(configured: Option<Format>, content_type: Option<&str>) -> 
         (None, Some("text/plain")) => Ok(None),
         (None, Some("application/openmetrics-text")) => Ok(Some(Format::OpenMetrics)),
         (None, Some(media)) if media == "application/json" || media.ends_with("+json") => Ok(Some(Format::Json)),
+        (None, Some("application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml")) => Ok(Some(Format::Yaml)),
+        (None, Some("text/csv")) => Ok(Some(Format::Csv)),
         (None, found) => Err(SourceError::ContentType(found.map(str::to_owned))),
     }
 }

@@ -1,7 +1,12 @@
 //! A fetched page, reduced while it streams in to what rules want of it.
 
+mod csv;
+mod document;
 mod json;
+mod number;
+mod regex;
 mod text;
+mod yaml;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,9 +17,12 @@ use std::time::{Duration, Instant};
 use super::turns::PageMark;
 use crate::config::limits::Limits;
 use crate::config::model::{Format, Identity, Rule, Value};
-use crate::parse::exposition::{self, Kind, Labels, PageError, Sample};
+use crate::parse::csv::CsvPageError;
+use crate::parse::exposition::{Kind, Labels, PageError, Sample};
 use crate::parse::json::{JsonExpr, JsonPageError, Path};
-use crate::parse::quantity;
+use crate::parse::lookalike::Lookalike;
+use crate::parse::regex::Pattern;
+use crate::parse::yaml::page::YamlPageError;
 use crate::promql::{Expr, VectorSelector};
 
 /// What one rule wants of every page of its source.
@@ -42,6 +50,8 @@ pub enum Query {
         /// Where the page lists objects.
         items: Option<Box<Items>>,
     },
+    /// Values that a regular expression finds.
+    Text(Pattern),
     /// The page is the number.
     Number,
     /// The series or member of this name, or the number itself if its URL names the metric.
@@ -53,7 +63,7 @@ pub enum Query {
     },
 }
 
-/// How a JSON page lists objects.
+/// How a page of JSON, YAML or CSV lists objects.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Items {
     /// From the page to its items.
@@ -98,7 +108,7 @@ pub struct Page {
     pub age: Duration,
     /// The bytes of its body.
     pub bytes: u64,
-    /// The samples or JSON values on it, wanted or not.
+    /// The samples on it, wanted or not.
     pub samples: u64,
     /// What it is.
     pub format: Format,
@@ -114,7 +124,7 @@ pub enum Found {
     /// Positions among the page's series.
     Series(Vec<u32>),
     /// Values of a JSON page.
-    Json(Vec<JsonItem>),
+    Items(Vec<PageItem>),
     Number(f64),
     /// Nothing that could be trusted.
     Refused(Refusal),
@@ -137,6 +147,8 @@ pub enum Refusal {
     WrongFormat(&'static str, Format),
     /// A bare number has no name to be served by.
     Nameless,
+    /// A filter compares numbers, and the page is CSV, which has none.
+    TextFields,
 }
 
 /// A kept series.
@@ -150,9 +162,9 @@ pub struct Series {
     kind: Kind,
 }
 
-/// One item of a JSON page, or the page itself.
+/// One item of a page of JSON, YAML or CSV, one match of a regular expression, or the page itself.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct JsonItem {
+pub struct PageItem {
     /// As the item says.
     pub namespace: Option<String>,
     /// As the item says.
@@ -171,8 +183,16 @@ pub enum BodyError {
     Io(io::Error),
     /// Text that is malformed.
     Text(PageError),
+    /// Likewise, of a page that may be of another format.
+    Misread(PageError, Lookalike),
     /// JSON that is malformed or too deep.
     Json(JsonPageError),
+    /// YAML that is malformed, too deep, or of a kind that is not read.
+    Yaml(YamlPageError),
+    /// CSV that is malformed.
+    Csv(CsvPageError),
+    /// Lines of which the last may be cut off.
+    CutOff,
     /// Not one number.
     Number,
     /// Larger than this many bytes.
@@ -194,6 +214,7 @@ impl Query {
             Value::Json(JsonExpr { path, .. }) => {
                 Self::Json { value: path.clone(), items: Items::of(&rule.identity).map(Box::new) }
             }
+            Value::Text(expr) => Self::Text(expr.pattern.clone()),
             Value::Number => Self::Number,
             Value::Named(name) => Self::Named { name: name.clone(), number },
         }
@@ -235,12 +256,23 @@ impl Page {
             Some(Format::Prometheus) => text::read(body, &[], Format::Prometheus, wants, at, limits),
             Some(Format::OpenMetrics) => text::read(body, &[], Format::OpenMetrics, wants, at, limits),
             Some(Format::Json) => json::read(body, wants, at, limits),
-            Some(Format::Number) => number(&head(body.reader)?, wants, at),
+            Some(Format::Yaml) => yaml::read(body, wants, at, limits),
+            Some(Format::Csv) => csv::read(body, wants, at, limits),
+            Some(Format::Text) => regex::read(body, wants, at, limits),
+            Some(Format::Number) => number::read(&number::head(body)?, wants, at),
             None => {
-                let head = head(body.reader)?;
-                number(&head, wants, at).or_else(|_| text::read(body, &head, Format::Prometheus, wants, at, limits))
+                let head = number::head(body)?;
+                let page = number::read(&head, wants, at)
+                    .or_else(|_| text::read(body, &head, Format::Prometheus, wants, at, limits));
+                page.map_err(|error| error.explained(&head))
             }
         }
+    }
+
+    /// A page without series.
+    fn of_values(format: Format, bytes: usize, found: Vec<(u64, Found)>, at: i64) -> Self {
+        let (bytes, series) = (bytes as u64, Vec::new());
+        Self { at, taken: None, age: Duration::ZERO, bytes, samples: 1, format, process: None, series, found }
     }
 
     /// What the want of this id found; `None` if it was not among those the page was read for.
@@ -295,8 +327,8 @@ impl fmt::Display for PageSummary {
 impl Found {
     fn hash_values(&self, hasher: &mut impl Hasher) {
         match self {
-            Self::Json(items) => {
-                for JsonItem { namespace, name, values, .. } in items {
+            Self::Items(items) => {
+                for PageItem { namespace, name, values, .. } in items {
                     (namespace, name).hash(hasher);
                     values.iter().for_each(|value| value.map(f64::to_bits).hash(hasher));
                 }
@@ -309,9 +341,16 @@ impl Found {
     fn cost(&self) -> usize {
         match self {
             Self::Series(positions) => positions.len() * size_of::<u32>(),
-            Self::Json(items) => items.iter().map(|item| size_of::<JsonItem>() + item.values.len() * 24 + 64).sum(),
+            Self::Items(items) => items.iter().map(PageItem::cost).sum(),
             Self::Number(_) | Self::Refused(_) => 0,
         }
+    }
+}
+
+impl PageItem {
+    fn cost(&self) -> usize {
+        let names = [&self.namespace, &self.name].into_iter().flatten().map(String::len).sum::<usize>();
+        size_of::<Self>() + self.values.len() * 24 + names + 64
     }
 }
 
@@ -358,51 +397,24 @@ impl Series {
 
 /// How many bytes of a page are held at once, where it is not read as it streams in.
 pub(super) fn bytes_held(format: Option<Format>, max_bytes: Option<u64>, limits: &Limits) -> Option<u64> {
-    (format == Some(Format::Json)).then(|| json::max_bytes(max_bytes, limits))
+    let is_held = matches!(format, Some(Format::Json | Format::Yaml | Format::Csv | Format::Text));
+    is_held.then(|| document::max_bytes(max_bytes, limits))
 }
 
-/// The longest text of a bare number, blanks included.
-const LONGEST_NUMBER: usize = 64;
+/// The last line at which a page of another format is found to be malformed: a header can be a comment to Prometheus.
+const LAST_MISREAD: u64 = 3;
 
-/// The first bytes of a body: all of a bare number, and more of anything longer.
-fn head(body: &mut dyn Read) -> Result<Vec<u8>, BodyError> {
-    let mut head = Vec::new();
-    body.take(LONGEST_NUMBER as u64 + 1).read_to_end(&mut head).map_err(BodyError::Io)?;
-    Ok(head)
-}
-
-fn number(head: &[u8], wants: &[Want], at: i64) -> Result<Page, BodyError> {
-    if head.len() > LONGEST_NUMBER {
-        return Err(BodyError::Number);
-    }
-    let text = str::from_utf8(head).map_err(|_| BodyError::Number)?.trim_ascii();
-    let value = textual(text).ok_or(BodyError::Number)?;
-    let found = |query: &Query| match query {
-        Query::Number | Query::Named { number: true, .. } | Query::Series { or_number: true, .. } => {
-            Found::Number(value)
+impl BodyError {
+    /// The same with what the page looks like from its first bytes.
+    fn explained(self, head: &[u8]) -> Self {
+        match self {
+            Self::Text(error) if error.line <= LAST_MISREAD => match Lookalike::of(head) {
+                Some(lookalike) => Self::Misread(error, lookalike),
+                None => Self::Text(error),
+            },
+            error => error,
         }
-        Query::Named { .. } => Found::Refused(Refusal::Nameless),
-        Query::Series { .. } => Found::Refused(Refusal::WrongFormat("series", Format::Number)),
-        Query::Json { .. } => Found::Refused(Refusal::WrongFormat("JSON", Format::Number)),
-    };
-    let found = wants.iter().map(|want| (want.id, found(&want.query))).collect();
-    Ok(Page {
-        at,
-        taken: None,
-        age: Duration::ZERO,
-        bytes: head.len() as u64,
-        samples: 1,
-        format: Format::Number,
-        process: None,
-        series: Vec::new(),
-        found,
-    })
-}
-
-/// A number in a JSON string: a decimal number, a Kubernetes quantity, or `NaN` and the infinities, which JSON has no numbers
-/// for.
-fn textual(text: &str) -> Option<f64> {
-    quantity::parse(text).ok().or_else(|| exposition::value(text))
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -418,6 +430,9 @@ impl fmt::Display for Refusal {
                 "expected series, found a bare number; if it always is one, set format: number on the source",
             ),
             Self::WrongFormat(wanted, found) => write!(f, "expected {wanted}, found {}", name(*found)),
+            Self::TextFields => f.write_str(
+                "a filter compares numbers, and all fields of CSV are text: compare with a string such as '5', by == or !=",
+            ),
             Self::Nameless => f.write_str("its page is a bare number, which has no name"),
         }
     }
@@ -429,6 +444,9 @@ pub(crate) fn name(format: Format) -> &'static str {
         Format::Prometheus => "Prometheus text",
         Format::OpenMetrics => "OpenMetrics text",
         Format::Json => "JSON",
+        Format::Yaml => "YAML",
+        Format::Csv => "CSV",
+        Format::Text => "text",
         Format::Number => "a bare number",
     }
 }

@@ -1,4 +1,4 @@
-//! Which object a value belongs to: from the URL, `describes`, `items`, or labels.
+//! Which object a value belongs to: from the URL, `describes`, `items`, groups of a regular expression, or labels.
 
 use super::fields::{Fields, Sink};
 use super::path_segment;
@@ -89,10 +89,19 @@ impl Keys {
             });
         }
         match value {
+            Value::Text(expr) if expr.pattern.names_objects() => {
+                Some(Identity::Groups { namespace: expr.pattern.names_namespaces() })
+            }
             Value::Series(_) | Value::QueryTemplate(_) | Value::Named(_) => self.labels(kind, source, fields, sink),
-            Value::Json(_) | Value::Number if kind.resource == "namespaces" => Some(Identity::Namespace),
-            Value::Json(_) | Value::Number => {
-                let items = if matches!(value, Value::Json(_)) { ", items:" } else { "" };
+            Value::Json(_) | Value::Text(_) | Value::Number if kind.resource == "namespaces" => {
+                Some(Identity::Namespace)
+            }
+            Value::Json(_) | Value::Text(_) | Value::Number => {
+                let items = match value {
+                    Value::Json(_) => ", items:",
+                    Value::Text(_) => ", a group (?<name>…)",
+                    _ => "",
+                };
                 let message = format!(
                     "all {} would get the same value; add describes:{items} or {{name}} in the URL of source {}",
                     kind.resource,
@@ -151,6 +160,9 @@ fn consistent(kinds: &[ObjectKind], value: &Value, source: &Source, fields: &mut
         ["describes", "items"].into_iter().find(|key| fields.has(key)).map(|key| format!("{key}:"))
     };
     if let Some(told_by) = told_by {
+        if matches!(value, Value::Text(expr) if expr.pattern.names_objects()) {
+            wrong.push(("value", format!("{told_by} already tells the object; leave out the group (?<name>…)")));
+        }
         for key in ["describes", "items", "namespaceLabel", "nameLabel"] {
             if fields.has(key) && told_by != format!("{key}:") {
                 wrong.push((key, format!("{told_by} already tells the object")));
@@ -159,7 +171,11 @@ fn consistent(kinds: &[ObjectKind], value: &Value, source: &Source, fields: &mut
     } else if !matches!(value, Value::Series(_) | Value::QueryTemplate(_)) {
         for key in ["namespaceLabel", "nameLabel"] {
             if fields.has(key) {
-                wrong.push((key, "this value has no labels; in JSON it is items: and nameFrom:".into()));
+                let instead = match value {
+                    Value::Text(_) => "a group (?<name>…) or (?<namespace>…) names objects",
+                    _ => "in JSON it is items: and nameFrom:",
+                };
+                wrong.push((key, format!("this value has no labels; {instead}")));
             }
         }
     }
@@ -182,6 +198,10 @@ fn consistent(kinds: &[ObjectKind], value: &Value, source: &Source, fields: &mut
             if fields.has(key) {
                 wrong.push((key, format!("{} are in no namespace", first.resource)));
             }
+        }
+        if matches!(value, Value::Text(expr) if expr.pattern.names_namespaces()) {
+            let message = format!("{} are in no namespace; leave out the group (?<namespace>…)", first.resource);
+            wrong.push(("value", message));
         }
     }
     if fields.has("describes") && kinds.len() > 1 {

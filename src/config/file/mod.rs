@@ -21,7 +21,7 @@ use super::model::{Bound, Config, Credentials, ImplicitRules, Namespaces, Select
 use super::problem::{Part, Problem, Severity};
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::{Placeholder, Template};
-use crate::parse::yaml::{self, Key, Node, Span, YamlError, YamlValue};
+use crate::parse::yaml::{self, Key, Node, Span, YamlError, YamlErrorKind, YamlValue};
 
 /// A configuration as far as it could be read, and what is wrong with the rest.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -96,7 +96,8 @@ fn document(file: &[u8], limits: &Limits) -> Result<Node, YamlError> {
         let before = String::from_utf8_lossy(file.get(..error.valid_up_to()).unwrap_or_default());
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        YamlError { span: Span { line, column, width: 0 }, message: "expected UTF-8, found another encoding".into() }
+        let span = Span { line, column, width: 0 };
+        YamlError { span, kind: YamlErrorKind::Syntax, message: "expected UTF-8, found another encoding".into() }
     })?;
     yaml::parse(
         text,

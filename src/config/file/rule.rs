@@ -11,6 +11,7 @@ use crate::config::model::{BrokenRule, Config, Format, OnMissing, OnNan, Rule, S
 use crate::config::problem::{Part, Problem, Severity};
 use crate::parse::escape::Escaped;
 use crate::parse::json::{self, JsonExpr};
+use crate::parse::regex::{self, RegexLimits, TextExpr};
 use crate::parse::yaml::{self, Node};
 use crate::promql::{self, Expr, QueryTemplate, VectorSelector};
 
@@ -181,6 +182,17 @@ fn find_source<'a>(
     }
 }
 
+/// A format whose pages have no series, and a value on such a page.
+fn example(format: Format) -> Option<(&'static str, &'static str)> {
+    match format {
+        Format::Prometheus | Format::OpenMetrics | Format::Number => None,
+        Format::Json => Some(("json", "$.queue.depth")),
+        Format::Yaml => Some(("yaml", "$.queue.depth")),
+        Format::Csv => Some(("csv", "$[?@.queue == 'mail'].depth")),
+        Format::Text => Some(("text", r"'/^BusyWorkers: (\d+)/'")),
+    }
+}
+
 fn value(
     name: &str,
     source: Option<&Source>,
@@ -189,16 +201,16 @@ fn value(
     sink: &mut Sink,
 ) -> Option<Value> {
     let format = source.and_then(|source| source.format);
+    if let (false, Some((word, example))) = (fields.has("value"), format.and_then(example)) {
+        fields.fail("value", &format!("required where the format is {word}, such as {example}"), sink);
+        return None;
+    }
     match (fields.has("value"), format) {
         (true, Some(Format::Number)) => {
             fields.fail("value", "must be absent where the format is number: the page is the value", sink);
             return None;
         }
         (false, Some(Format::Number)) => return Some(Value::Number),
-        (false, Some(Format::Json)) => {
-            fields.fail("value", "required where the format is json, such as $.queue.depth", sink);
-            return None;
-        }
         (false, _) if fields.has("items") => {
             fields.fail("value", "required beside items:, such as $.depth; $ is the item", sink);
             return None;
@@ -211,12 +223,28 @@ fn value(
     // The server evaluates what is about one object as it is written.
     let for_one = asked.is_some() && fields.has("describes");
     let is_json = json::looks_like_json(text) && !QueryTemplate::is_meant(text);
-    if let Some(source) = asked.filter(|_| is_json) {
-        let message = format!("source {} takes PromQL, and this is a JSONPath", Escaped::new(&source.name));
+    let is_regex = regex::looks_like_regex(text);
+    if let Some(source) = asked.filter(|_| is_json || is_regex) {
+        let found = if is_json { "a JSONPath" } else { "a regular expression" };
+        let message = format!("source {} takes PromQL, and this is {found}", Escaped::new(&source.name));
         fields.fail("value", &message, sink);
         return None;
     }
-    let (parsed, column) = if is_json {
+    if let Some(source) = source.filter(|_| format == Some(Format::Text) && !is_regex) {
+        let message = format!(
+            r"expected a regular expression between slashes, such as '/^BusyWorkers: (\d+)/', as the format of source {} is text",
+            Escaped::new(&source.name)
+        );
+        fields.fail("value", &message, sink);
+        return None;
+    }
+    let (parsed, column) = if is_regex {
+        let limits = RegexLimits { bytes: limits.expression.bytes, compiled: limits.expression.regex };
+        match TextExpr::parse(text, &limits) {
+            Ok(expr) => return Some(Value::Text(expr)),
+            Err(error) => (error.to_string(), error.column),
+        }
+    } else if is_json {
         match JsonExpr::parse(text, &json::JsonLimits { bytes: limits.expression.bytes }) {
             Ok(expr) => return Some(Value::Json(expr)),
             Err(error) => (error.to_string(), error.column),

@@ -40,6 +40,9 @@ const FORMATS: &[(&str, Format)] = &[
     ("prometheus", Format::Prometheus),
     ("openmetrics", Format::OpenMetrics),
     ("json", Format::Json),
+    ("yaml", Format::Yaml),
+    ("csv", Format::Csv),
+    ("text", Format::Text),
     ("number", Format::Number),
 ];
 

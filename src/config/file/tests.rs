@@ -1,3 +1,4 @@
+mod formats;
 mod open;
 mod prometheus;
 mod rules;
@@ -183,7 +184,10 @@ fn problems_of_sources() {
                 "error: source \"app\": unknown key \"bearer_token_file\"; did you mean bearerTokenFile?",
             ),
             ("URL, ^interval: 5s", "error: source \"app\": unknown key \"interval\""),
-            ("URL, format: ^xml", "error: format: expected prometheus, openmetrics, json or number, found \"xml\""),
+            (
+                "URL, format: ^xml",
+                "error: format: expected prometheus, openmetrics, json, yaml, csv, text or number, found \"xml\"",
+            ),
             ("URL, timeout: ^5s", "error: timeout: expected at most 4s, found \"5s\""),
             ("URL, timeout: ^0s", "error: timeout: expected more than 0"),
             ("URL, cache: ^25h", "error: cache: expected at most 1d, found \"25h\""),

@@ -131,6 +131,11 @@ impl Path {
         Self { text: format!("$['{name}']"), steps: Steps::Member(name.to_owned()), selections: Vec::new() }
     }
 
+    /// Whether a filter compares with a number, or by order.
+    pub fn compares_numbers(&self) -> bool {
+        segments::compares_numbers(&self.text)
+    }
+
     /// The values it leads to.
     ///
     /// # Errors

@@ -65,6 +65,32 @@ pub(crate) fn from_dots(text: &str) -> Option<String> {
     Some(path).filter(|path| JsonPath::parse(path).is_ok())
 }
 
+/// Whether a filter of a path compares with a number, or by order, which is that of numbers only between numbers.
+pub(super) fn compares_numbers(path: &str) -> bool {
+    let (mut quotes, mut before) = (Quotes::default(), b' ');
+    for (at, byte) in path.bytes().enumerate() {
+        let is_operator = !quotes.holds(byte) && matches!(byte, b'<' | b'>' | b'=');
+        // The second byte of an operator was seen with its first, but for that of !=.
+        let is_new = !matches!(before, b'<' | b'>' | b'=');
+        before = byte;
+        if !is_operator || !is_new {
+            continue;
+        }
+        if byte != b'=' {
+            return true;
+        }
+        let left = path.get(..at).unwrap_or_default().trim_end_matches(['!', ' ', '\t', '\n', '\r']);
+        let left = left.rsplit([' ', '\t', '\n', '\r', '(', '[', '?', '!', '&', '|', ',']).next().unwrap_or_default();
+        let right = path.get(at..).unwrap_or_default().trim_start_matches(['=', ' ', '\t', '\n', '\r']);
+        let starts_number = |text: &str| text.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+        let is_number = starts_number(left) && left.chars().all(|c| c.is_ascii_digit() || "+-.eE".contains(c));
+        if is_number || starts_number(right) {
+            return true;
+        }
+    }
+    false
+}
+
 /// The string literals of a path (RFC 9535 §2.3.1.1), as it is read byte by byte.
 #[derive(Default)]
 pub(super) struct Quotes {
@@ -149,6 +175,29 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(from_dots(text).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn finds_comparisons_with_numbers() {
+        for (path, expected) in [
+            ("$.a", false),
+            ("$[5]['a>5']", false),
+            ("$[?@.a == '5']", false),
+            ("$[?@.a1=='x' && @['b 2'] != \"7\"]", false),
+            ("$[?@.a[0] == 'x']", false),
+            ("$[?@.a == 'x > 5']", false),
+            ("$[?!@.a]", false),
+            ("$[?@.a>5]", true),
+            ("$[?@.a == 'x' || @.b<= -1.5e3]", true),
+            ("$[?@.a != 0]", true),
+            ("$[?(1 < @.a)]", true),
+            ("$[?0.5e+3 == @.a]", true),
+            ("$[?@.a >= '5']", true),
+            ("$.b[?@.a==@.c][?@.d == 3]", true),
+        ] {
+            assert_eq!(compares_numbers(path), expected, "{path}");
+            assert!(JsonPath::parse(path).is_ok(), "{path}");
         }
     }
 

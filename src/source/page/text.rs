@@ -90,6 +90,7 @@ impl<'a> SeriesCollector<'a> {
         let found = self.wants.into_iter().map(|want| {
             let found = match (want.query, want.found) {
                 (Query::Json { .. }, _) => Found::Refused(Refusal::WrongFormat("JSON", format)),
+                (Query::Text(_), _) => Found::Refused(Refusal::WrongFormat("text", format)),
                 (Query::Number, _) => Found::Refused(Refusal::WrongFormat("one number", format)),
                 (_, Ok(positions)) => Found::Series(positions),
                 (_, Err(refusal)) => Found::Refused(refusal),
@@ -110,7 +111,7 @@ impl WantState<'_> {
                     selectors.iter().any(|selector| selector.name.as_deref().is_none_or(|wanted| wanted == name))
                 }
                 Query::Named { name: wanted, .. } => wanted == name,
-                Query::Json { .. } | Query::Number => false,
+                Query::Json { .. } | Query::Text(_) | Query::Number => false,
             }
     }
 

@@ -1,0 +1,303 @@
+//! CSV pages (RFC 4180) with a header, read within limits as the JSON values that paths lead through: an array of objects, whose
+//! members are text. Libraries for CSV read whatever they are given; here a page that is cut off, or whose rows do not fit its
+//! header, is an error.
+//!
+//! ```text
+//! page  = header *( line-end row ) [ line-end ]      row = field *( "," field )      line-end = LF | CR LF
+//! field = *( any but comma, quote, CR and LF ) | quote *( any but quote | quote quote ) quote
+//! ```
+//! Blank lines are skipped, and blanks around a field without quotes. Such a field that is empty is no member of its object. As
+//! HAProxy writes it, the header may start with `#`, and lines may end with a comma if the header does.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use super::escape::Escaped;
+
+/// What a page may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CsvLimits {
+    /// Objects and their members.
+    pub values: usize,
+}
+
+/// Why a page is not CSV that we take.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CsvPageError {
+    /// Where the record starts, from 1.
+    line: usize,
+    kind: CsvErrorKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum CsvErrorKind {
+    Encoding,
+    NoHeader,
+    NameTwice(String),
+    Fields { expected: usize, found: usize },
+    OpenQuote,
+    AfterQuote(String),
+    QuoteInside,
+    CarriageReturn,
+    Values(usize),
+}
+
+/// Parses a page.
+///
+/// # Errors
+/// If it is not CSV in UTF-8, has no header or one with a name twice, has rows of another length, or passes the limit.
+pub fn parse_page(bytes: &[u8], limits: &CsvLimits) -> Result<Value, CsvPageError> {
+    let text = str::from_utf8(bytes).map_err(|error| {
+        let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        CsvPageError { line, kind: CsvErrorKind::Encoding }
+    })?;
+    // Spreadsheets write such a mark.
+    let mut records = Records { rest: text.strip_prefix('\u{feff}').unwrap_or(text), line: 1 };
+    let columns = Columns::of(records.next()?)?;
+    let (mut rows, mut left) = (Vec::new(), limits.values);
+    while let Some(record) = records.next()? {
+        let line = record.line;
+        let row = columns.row(record)?;
+        left =
+            left.checked_sub(1 + row.len()).ok_or(CsvPageError { line, kind: CsvErrorKind::Values(limits.values) })?;
+        rows.push(Value::Object(row));
+    }
+    Ok(Value::Array(rows))
+}
+
+struct Columns<'t> {
+    names: Vec<Cow<'t, str>>,
+    /// Whether lines end with a comma.
+    is_open: bool,
+}
+
+impl<'t> Columns<'t> {
+    fn of(record: Option<Record<'t>>) -> Result<Self, CsvPageError> {
+        let Some(Record { line, fields }) = record else {
+            return Err(CsvPageError { line: 1, kind: CsvErrorKind::NoHeader });
+        };
+        let mut names: Vec<_> = fields.into_iter().map(|field| field.text).collect();
+        if let Some(Cow::Borrowed(first)) = names.first_mut() {
+            *first = first.strip_prefix('#').unwrap_or(first).trim_matches([' ', '\t']);
+        }
+        let is_open = names.len() > 1 && names.pop_if(|last| last.is_empty()).is_some();
+        let mut seen = BTreeSet::new();
+        for name in &names {
+            if !seen.insert(name.as_ref()) {
+                return Err(CsvPageError { line, kind: CsvErrorKind::NameTwice(name.to_string()) });
+            }
+        }
+        Ok(Self { names, is_open })
+    }
+
+    fn row(&self, Record { line, mut fields }: Record<'_>) -> Result<Map<String, Value>, CsvPageError> {
+        if self.is_open && fields.len() > self.names.len() {
+            fields.pop_if(|last| last.is_empty());
+        }
+        let (expected, found) = (self.names.len(), fields.len());
+        if expected != found {
+            return Err(CsvPageError { line, kind: CsvErrorKind::Fields { expected, found } });
+        }
+        let members = self.names.iter().zip(fields).filter(|(_, field)| !field.is_empty());
+        Ok(members.map(|(name, field)| (name.to_string(), Value::String(field.text.into_owned()))).collect())
+    }
+}
+
+struct Record<'t> {
+    line: usize,
+    fields: Vec<Field<'t>>,
+}
+
+struct Field<'t> {
+    text: Cow<'t, str>,
+    quoted: bool,
+}
+
+impl Field<'_> {
+    /// Whether nothing was written, not even quotes.
+    fn is_empty(&self) -> bool {
+        self.text.is_empty() && !self.quoted
+    }
+}
+
+/// The records of a page, blank lines aside.
+struct Records<'t> {
+    rest: &'t str,
+    line: usize,
+}
+
+impl<'t> Records<'t> {
+    fn next(&mut self) -> Result<Option<Record<'t>>, CsvPageError> {
+        while let Some(rest) = line_end(self.rest) {
+            (self.rest, self.line) = (rest, self.line + 1);
+        }
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let line = self.line;
+        let fail = |kind| CsvPageError { line, kind };
+        let mut fields = Vec::new();
+        loop {
+            fields.push(self.field().map_err(fail)?);
+            let rest = self.rest;
+            if let Some(after) = rest.strip_prefix(',') {
+                self.rest = after;
+                continue;
+            }
+            if let Some(after) = line_end(rest) {
+                (self.rest, self.line) = (after, self.line + 1);
+                break;
+            }
+            match rest.chars().next() {
+                None => break,
+                // The line feed that the page lacks at its end.
+                Some('\r') if rest == "\r" => {
+                    self.rest = "";
+                    break;
+                }
+                Some('\r') => return Err(fail(CsvErrorKind::CarriageReturn)),
+                Some('"') => return Err(fail(CsvErrorKind::QuoteInside)),
+                // A field without quotes ends at one of those.
+                Some(other) => return Err(fail(CsvErrorKind::AfterQuote(other.to_string()))),
+            }
+        }
+        Ok(Some(Record { line, fields }))
+    }
+
+    /// Reads one field, and nothing of what follows it.
+    fn field(&mut self) -> Result<Field<'t>, CsvErrorKind> {
+        let Some(inside) = self.rest.strip_prefix('"') else {
+            let end = self.rest.find([',', '\n', '\r', '"']).unwrap_or(self.rest.len());
+            let (text, rest) = self.rest.split_at(end);
+            self.rest = rest;
+            return Ok(Field { text: Cow::Borrowed(text.trim_matches([' ', '\t'])), quoted: false });
+        };
+        let (mut text, mut at) = (String::new(), 0);
+        loop {
+            let rest = inside.get(at..).unwrap_or_default();
+            let end = rest.find('"').ok_or(CsvErrorKind::OpenQuote)?;
+            text.push_str(rest.get(..end).unwrap_or_default());
+            at += end + 1;
+            match inside.get(at..).unwrap_or_default().strip_prefix('"') {
+                Some(_) => {
+                    text.push('"');
+                    at += 1;
+                }
+                None => break,
+            }
+        }
+        self.line += text.matches('\n').count();
+        self.rest = inside.get(at..).unwrap_or_default();
+        Ok(Field { text: Cow::Owned(text), quoted: true })
+    }
+}
+
+/// What follows the line end that a text starts with.
+fn line_end(text: &str) -> Option<&str> {
+    text.strip_prefix("\r\n").or_else(|| text.strip_prefix('\n'))
+}
+
+impl CsvPageError {
+    /// What is wrong, without its place and the page's own bytes.
+    pub fn cause(&self) -> &'static str {
+        match self.kind {
+            CsvErrorKind::Encoding => "expected UTF-8, found another encoding",
+            CsvErrorKind::NoHeader => "expected a header, found nothing",
+            CsvErrorKind::NameTwice(_) => "expected each name of the header once",
+            CsvErrorKind::Fields { .. } => "expected as many fields in each row as in the header",
+            CsvErrorKind::OpenQuote => "expected a closing quote, found the end",
+            CsvErrorKind::AfterQuote(_) => "expected a comma or the end of the line after a closing quote",
+            CsvErrorKind::QuoteInside => "expected a field with a quote in it to be in quotes",
+            CsvErrorKind::CarriageReturn => "expected a line feed after a carriage return",
+            CsvErrorKind::Values(_) => "expected fewer fields that are not empty",
+        }
+    }
+}
+
+impl fmt::Display for CsvPageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "line {}: ", self.line)?;
+        match &self.kind {
+            CsvErrorKind::NameTwice(name) => write!(f, "{}, found {} again", self.cause(), Escaped::new(name)),
+            CsvErrorKind::Fields { expected, found } => {
+                write!(f, "expected {expected} fields as in the header, found {found}")
+            }
+            CsvErrorKind::AfterQuote(found) => write!(f, "{}, found {}", self.cause(), Escaped::new(found)),
+            CsvErrorKind::Values(max) => {
+                write!(f, "expected at most {max} rows and fields that are not empty, found more")
+            }
+            _ => f.write_str(self.cause()),
+        }
+    }
+}
+
+impl std::error::Error for CsvPageError {}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<Value, String> {
+        parse_page(text.as_bytes(), &CsvLimits { values: 12 }).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn reads() {
+        for (text, expected) in [
+            ("a,b", json!([])),
+            ("a,b\n1,2\n3,4\n", json!([{"a": "1", "b": "2"}, {"a": "3", "b": "4"}])),
+            ("a\r\n1\r\n", json!([{"a": "1"}])),
+            ("a,b\r\n1,2\r\n3,4", json!([{"a": "1", "b": "2"}, {"a": "3", "b": "4"}])),
+            ("a,b\n1,2\r", json!([{"a": "1", "b": "2"}])),
+            ("\u{feff}a\n1\n", json!([{"a": "1"}])),
+            ("\n\na\n\n1\n\r\n2\n\n", json!([{"a": "1"}, {"a": "2"}])),
+            // As HAProxy writes it.
+            ("# a,b,\n1,2,\n,,\n1,2\n", json!([{"a": "1", "b": "2"}, {}, {"a": "1", "b": "2"}])),
+            ("#a,#b\n1,2\n", json!([{"a": "1", "#b": "2"}])),
+            ("a,b\n,\n,2\n", json!([{}, {"b": "2"}])),
+            // Quotes make an empty field one that is there.
+            ("a,b\n\"\",\"  \"\n", json!([{"a": "", "b": "  "}])),
+            ("\"# a\",b c\n\"x,\"\"y\"\"\n\",é\n", json!([{"# a": "x,\"y\"\n", "b c": "é"}])),
+            ("a, b\t\n 1 ,2 3 \n", json!([{"a": "1", "b": "2 3"}])),
+            (",a\n0,1\n", json!([{"": "0", "a": "1"}])),
+        ] {
+            assert_eq!(parse(text), Ok(expected), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn refuses() {
+        for (text, message) in [
+            ("", "line 1: expected a header, found nothing"),
+            ("\r\n", "line 1: expected a header, found nothing"),
+            ("a,b,a\n1,2,3\n", "line 1: expected each name of the header once, found \"a\" again"),
+            ("a,,\n1,,\n", ""),
+            ("a,,,\n1,,,\n", "line 1: expected each name of the header once, found \"\" again"),
+            ("a,b\n1,2\n3\n", "line 3: expected 2 fields as in the header, found 1"),
+            ("a\r\n1\r\n2,3\r\n", "line 3: expected 1 fields as in the header, found 2"),
+            ("a,b\n1,2,\n", "line 2: expected 2 fields as in the header, found 3"),
+            ("a,b,\n1,\n\n1\n", "line 4: expected 2 fields as in the header, found 1"),
+            ("a,b,\n1,2,3\n", "line 2: expected 2 fields as in the header, found 3"),
+            ("a\n\"x\ny\"\n\"z\n1\n", "line 4: expected a closing quote, found the end"),
+            ("a\n\"x\"y\n", "line 2: expected a comma or the end of the line after a closing quote, found \"y\""),
+            ("a\n\"x\" \n", "line 2: expected a comma or the end of the line after a closing quote, found \" \""),
+            ("a\nx\"y\"\n", "line 2: expected a field with a quote in it to be in quotes"),
+            ("a\n \"y\"\n", "line 2: expected a field with a quote in it to be in quotes"),
+            ("a\rb\r", "line 1: expected a line feed after a carriage return"),
+            (
+                "a,b\n1,2\n1,2\n1,2\n1,2\n1,2\n",
+                "line 6: expected at most 12 rows and fields that are not empty, found more",
+            ),
+        ] {
+            assert_eq!(parse(text).err().unwrap_or_default(), message, "{text:?}");
+        }
+        let error = parse_page(b"a\n\xe9\n", &CsvLimits { values: 12 }).unwrap_err();
+        assert_eq!(error.to_string(), "line 2: expected UTF-8, found another encoding");
+    }
+}

@@ -1,0 +1,229 @@
+//! The expression language of `value` for text: a regular expression between slashes, optionally inside one aggregation.
+//!
+//! ```text
+//! argument = "/" regular expression "/"
+//! ```
+//! `^` and `$` stand for the ends of a line, be it LF or CRLF. A group is the number: the only one, or
+//! the one named `value`. Groups named `name` and `namespace` say whose number it is.
+
+use std::fmt;
+use std::ops::Range;
+
+use regex_lite::{Captures, Regex, RegexBuilder};
+
+use super::escape::Escaped;
+use super::value::{self, ValueAggregation, ValueExprError};
+
+/// Patterns up to this length are searched for the place of an error: the library does not tell it.
+const SEARCHED: usize = 256;
+
+/// What an expression may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RegexLimits {
+    /// Length of the text in bytes.
+    pub bytes: usize,
+    /// Compiled size of the regular expression in bytes.
+    pub compiled: usize,
+}
+
+/// A parsed expression; it prints as text that parses to the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextExpr {
+    /// What becomes of several values; without one there must be a single value.
+    pub aggregation: Option<ValueAggregation>,
+    /// What to look for.
+    pub pattern: Pattern,
+}
+
+/// A regular expression whose groups are the number and its object. Two are equal if their texts are.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    text: String,
+    regex: Regex,
+    groups: Groups,
+}
+
+/// The positions of the groups that have a meaning.
+#[derive(Clone, Copy, Debug)]
+struct Groups {
+    value: usize,
+    name: Option<usize>,
+    namespace: Option<usize>,
+}
+
+/// What the groups of one match hold, without blanks around it; `None` for a group that took no part in the match.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextMatch<'p> {
+    pub value: Option<&'p str>,
+    pub name: Option<&'p str>,
+    pub namespace: Option<&'p str>,
+}
+
+impl TextExpr {
+    /// Parses `text`.
+    ///
+    /// # Errors
+    /// If it is no regular expression between slashes, or its groups do not say which part is the number.
+    pub fn parse(text: &str, limits: &RegexLimits) -> Result<Self, ValueExprError> {
+        ValueExprError::if_longer(text, limits.bytes)?;
+        let (aggregation, at) = value::argument(text, '/', "regular expression")?;
+        Ok(Self { aggregation, pattern: Pattern::within(text, at, limits)? })
+    }
+}
+
+impl Pattern {
+    /// Parses the pattern that stands there in `text`, slashes included, blanks around it aside.
+    fn within(text: &str, at: Range<usize>, limits: &RegexLimits) -> Result<Self, ValueExprError> {
+        let argument = text.get(at.clone()).unwrap_or_default();
+        let opening = at.start + argument.len() - argument.trim_start().len();
+        let Some(inside) = argument.trim_start().strip_prefix('/') else {
+            return Err(ValueExprError::at(
+                text,
+                opening,
+                "expected a regular expression between slashes, such as /(\\d+)/",
+            ));
+        };
+        let Some((pattern, rest)) = inside.rsplit_once('/') else {
+            return Err(ValueExprError::at(text, at.end, "expected / after the regular expression, found the end"));
+        };
+        let start = opening + 1;
+        if !rest.trim().is_empty() {
+            let after = start + pattern.len() + 1;
+            let found = Escaped::new(rest.trim());
+            let what =
+                format!("expected the end after the second /, found {found}; flags are written (?i) before the rest");
+            return Err(ValueExprError::at(text, after, &what));
+        }
+        let regex = compile(pattern, limits.compiled)
+            .map_err(|message| ValueExprError::at(text, start + place(pattern, &message, limits.compiled), &message))?;
+        let groups = Groups::of(&regex)
+            .map_err(|(group, what)| ValueExprError::at(text, start + group_start(pattern, &regex, group), &what))?;
+        Ok(Self { text: pattern.to_owned(), regex, groups })
+    }
+
+    /// Whether a group names the object.
+    pub fn names_objects(&self) -> bool {
+        self.groups.name.is_some()
+    }
+
+    /// Whether a group names the object's namespace.
+    pub fn names_namespaces(&self) -> bool {
+        self.groups.namespace.is_some()
+    }
+
+    /// What it matches on a page, from its start to its end and never twice in one place.
+    pub fn matches<'p>(&self, page: &'p str) -> impl Iterator<Item = TextMatch<'p>> {
+        let Groups { value, name, namespace } = self.groups;
+        self.regex.captures_iter(page).map(move |captures: Captures<'p>| {
+            let group = |at: usize| captures.get(at).map(|found| found.as_str().trim());
+            TextMatch { value: group(value), name: name.and_then(group), namespace: namespace.and_then(group) }
+        })
+    }
+}
+
+impl Groups {
+    /// The meaning of each group, or the group that has none and what is wrong with it; 0 is the whole pattern.
+    fn of(regex: &Regex) -> Result<Self, (usize, String)> {
+        let (mut unnamed, mut value, mut name, mut namespace) = (None, None, None, None);
+        for (at, group) in regex.capture_names().enumerate().skip(1) {
+            match group {
+                Some("value") => value = Some(at),
+                Some("name") => name = Some(at),
+                Some("namespace") => namespace = Some(at),
+                Some(other) => {
+                    let other = Escaped::new(other);
+                    return Err((at, format!("unknown group {other}; known are value, name and namespace")));
+                }
+                None if unnamed.is_some() => return Err((at, "expected one group, found a second one; write (?:…) for what is not the number, or name the groups (?<value>…) and (?<name>…)".to_owned())),
+                None => unnamed = Some(at),
+            }
+        }
+        let named = value.or(name).or(namespace);
+        match (unnamed, value) {
+            (Some(at), _) if named.is_some() => Err((
+                at,
+                "expected no other group beside named ones; write (?:…), or (?<value>…) if it is the number".to_owned(),
+            )),
+            (None, None) => {
+                let group = if named.is_some() { "a group (?<value>…)" } else { "a group" };
+                Err((0, format!("expected {group} around the number, such as (\\d+), found none")))
+            }
+            _ if namespace.is_some() && name.is_none() => Err((
+                namespace.unwrap_or_default(),
+                "expected a group (?<name>…) beside the namespace, found none".to_owned(),
+            )),
+            (Some(value), _) | (None, Some(value)) => Ok(Self { value, name, namespace }),
+        }
+    }
+}
+
+fn compile(pattern: &str, limit: usize) -> Result<Regex, String> {
+    let built = RegexBuilder::new(pattern).multi_line(true).crlf(true).size_limit(limit).build();
+    built.map_err(|error| error.to_string())
+}
+
+/// What the library says of a pattern that is too large as a whole, and of one with a group that is still open.
+const TOO_LARGE: &str = "compiled regex exceeded size limit";
+const OPEN_GROUP: &str = "found open group without closing ')'";
+
+/// The byte at which a pattern becomes wrong in the way that the message says: the end of the longest part before it that would
+/// be right, if only its groups were closed.
+fn place(pattern: &str, message: &str, limit: usize) -> usize {
+    if pattern.len() > SEARCHED || message == TOO_LARGE {
+        return 0;
+    }
+    let is_right = |part: &str| match compile(part, limit) {
+        Ok(_) => true,
+        Err(error) => error == OPEN_GROUP && message != OPEN_GROUP,
+    };
+    let ends = pattern.char_indices().map(|(at, _)| at).rev();
+    ends.into_iter().find(|end| pattern.get(..*end).is_some_and(is_right)).unwrap_or_default()
+}
+
+/// The byte at which a group of a pattern starts; that of the pattern if the two cannot be matched.
+fn group_start(pattern: &str, regex: &Regex, group: usize) -> usize {
+    let (mut starts, mut in_class, mut escaped) = (Vec::new(), false, false);
+    for (at, byte) in pattern.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'[' => in_class = true,
+            b']' => in_class = false,
+            b'(' if !in_class => {
+                let rest = pattern.get(at + 1..).unwrap_or_default();
+                if !rest.starts_with('?') || rest.starts_with("?<") || rest.starts_with("?P<") {
+                    starts.push(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    let is_whole = starts.len() + 1 == regex.captures_len();
+    group.checked_sub(1).filter(|_| is_whole).and_then(|group| starts.get(group)).copied().unwrap_or_default()
+}
+
+/// Whether the text of a `value` is for text: it starts with a slash, or with an aggregation of something that does.
+pub(crate) fn looks_like_regex(text: &str) -> bool {
+    value::starts_with(text, '/')
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Pattern {}
+
+impl fmt::Display for TextExpr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pattern = &self.pattern.text;
+        match self.aggregation {
+            Some(aggregation) => write!(f, "{}(/{pattern}/)", aggregation.as_str()),
+            None => write!(f, "/{pattern}/"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

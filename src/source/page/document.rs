@@ -1,0 +1,95 @@
+//! Pages that are read whole, and searched by JSONPaths.
+
+use std::io::Read;
+
+use super::{BodyError, Found, Items, Page, PageBody, PageItem, Query, Refusal, Want, number};
+use crate::config::limits::Limits;
+use crate::config::model::Format;
+use crate::parse::json::{self, Path};
+
+/// The most bytes of a page of a source with this `maxBytes`.
+pub(super) fn max_bytes(configured: Option<u64>, limits: &Limits) -> u64 {
+    configured.unwrap_or(limits.page.json as u64).min(limits.page.max_json as u64)
+}
+
+/// The most values of a page.
+pub(super) fn max_values(body: &PageBody<'_>, limits: &Limits) -> usize {
+    let bytes = usize::try_from(max_bytes(body.max_bytes, limits)).unwrap_or(usize::MAX);
+    bytes / limits.page.json_bytes_per_value.max(1)
+}
+
+/// All of a body whose syntax shows its end.
+pub(super) fn bytes(body: &mut PageBody<'_>, limits: &Limits) -> Result<Vec<u8>, BodyError> {
+    let most = max_bytes(body.max_bytes, limits);
+    let mut bytes = Vec::new();
+    body.reader.take(most + 1).read_to_end(&mut bytes).map_err(BodyError::Io)?;
+    if bytes.len() as u64 > most { Err(BodyError::TooLarge(most)) } else { Ok(bytes) }
+}
+
+/// All of a body of lines, the last of which has to be whole.
+pub(super) fn lines(body: &mut PageBody<'_>, limits: &Limits) -> Result<Vec<u8>, BodyError> {
+    let bytes = bytes(body, limits)?;
+    match body.delimited || bytes.ends_with(b"\n") {
+        true => Ok(bytes),
+        false => Err(BodyError::CutOff),
+    }
+}
+
+/// The page of a document, with what each want finds there.
+pub(super) fn page(
+    document: &serde_json::Value,
+    format: Format,
+    bytes: &[u8],
+    wants: &[Want],
+    at: i64,
+    limits: &Limits,
+) -> Page {
+    let found = |query: &Query| match query {
+        Query::Json { value, items } if format == Format::Csv && compare_numbers(value, items.as_deref()) => {
+            Found::Refused(Refusal::TextFields)
+        }
+        Query::Json { value, items } => items_of(document, value, items.as_deref(), limits),
+        Query::Named { name, .. } => items_of(document, &Path::member(name), None, limits),
+        Query::Number => match json::number(document, number::textual) {
+            Ok(value) => Found::Number(value),
+            Err(_) => Found::Refused(Refusal::WrongFormat("one number", format)),
+        },
+        Query::Series { .. } => Found::Refused(Refusal::WrongFormat("series", format)),
+        Query::Text(_) => Found::Refused(Refusal::WrongFormat("text", format)),
+    };
+    let found = wants.iter().map(|want| (want.id, found(&want.query))).collect();
+    Page::of_values(format, bytes.len(), found, at)
+}
+
+/// Whether filters of a rule compare what is text in CSV with numbers, which would select nothing without a word.
+fn compare_numbers(value: &Path, items: Option<&Items>) -> bool {
+    value.compares_numbers() || items.is_some_and(|items| items.items.compares_numbers())
+}
+
+fn items_of(page: &serde_json::Value, value: &Path, items: Option<&Items>, limits: &Limits) -> Found {
+    let max = limits.page.kept_series;
+    let Ok(list) = items.map_or(Ok(vec![page]), |items| items.items.query(page, max)) else {
+        return Found::Refused(Refusal::TooMany(max));
+    };
+    let mut found = Vec::with_capacity(list.len());
+    let mut left = max;
+    for item in list {
+        let Ok(values) = value.query(item, left) else { return Found::Refused(Refusal::TooMany(max)) };
+        left -= values.len().min(left);
+        let text = |path: &Path| match path.query(item, 1).as_deref() {
+            Ok([serde_json::Value::String(text)]) => Some(text.clone()),
+            _ => None,
+        };
+        let is_empty = values.is_empty() && value.selects_from_empty(item);
+        found.push(PageItem {
+            is_empty,
+            namespace: items.and_then(|items| items.namespace_from.as_ref()).and_then(text),
+            name: items.map(|items| &items.name_from).and_then(text),
+            values: values
+                .into_iter()
+                .map(|value| json::number(value, number::textual).map_err(|error| error.found))
+                .collect(),
+        });
+    }
+    Found::Items(found)
+}

@@ -1,0 +1,41 @@
+//! Numbers as text: a page that is one, and values of other pages.
+
+use std::io::Read;
+
+use super::{BodyError, Found, Page, PageBody, Query, Refusal, Want};
+use crate::config::model::Format;
+use crate::parse::{exposition, quantity};
+
+/// The longest text of a bare number, blanks included.
+const LONGEST_NUMBER: usize = 64;
+
+/// The first bytes of a body: all of a bare number, and more of anything longer.
+pub(super) fn head(body: &mut PageBody<'_>) -> Result<Vec<u8>, BodyError> {
+    let mut head = Vec::new();
+    body.reader.take(LONGEST_NUMBER as u64 + 1).read_to_end(&mut head).map_err(BodyError::Io)?;
+    Ok(head)
+}
+
+/// Reads the page of this head, which has to be one number.
+pub(super) fn read(head: &[u8], wants: &[Want], at: i64) -> Result<Page, BodyError> {
+    if head.len() > LONGEST_NUMBER {
+        return Err(BodyError::Number);
+    }
+    let text = str::from_utf8(head).map_err(|_| BodyError::Number)?.trim_ascii();
+    let value = textual(text).ok_or(BodyError::Number)?;
+    let found = |query: &Query| match query {
+        Query::Number | Query::Named { number: true, .. } | Query::Series { or_number: true, .. } => Found::Number(value),
+        Query::Named { .. } => Found::Refused(Refusal::Nameless),
+        Query::Series { .. } => Found::Refused(Refusal::WrongFormat("series", Format::Number)),
+        Query::Json { .. } => Found::Refused(Refusal::WrongFormat("JSON", Format::Number)),
+        Query::Text(_) => Found::Refused(Refusal::WrongFormat("text", Format::Number)),
+    };
+    let found = wants.iter().map(|want| (want.id, found(&want.query))).collect();
+    Ok(Page::of_values(Format::Number, head.len(), found, at))
+}
+
+/// A number in text, such as a JSON string: a decimal number, a Kubernetes quantity, or `NaN` and the infinities, which JSON has
+/// no numbers for.
+pub(super) fn textual(text: &str) -> Option<f64> {
+    quantity::parse(text).ok().or_else(|| exposition::value(text))
+}
