@@ -77,14 +77,14 @@ struct Columns<'t> {
 
 impl<'t> Columns<'t> {
     fn of(record: Option<Record<'t>>) -> Result<Self, CsvPageError> {
-        let Some(Record { line, fields }) = record else {
+        let Some(Record { line, mut fields }) = record else {
             return Err(CsvPageError { line: 1, kind: CsvErrorKind::NoHeader });
         };
+        let is_open = fields.len() > 1 && fields.pop_if(|last| last.is_empty()).is_some();
         let mut names: Vec<_> = fields.into_iter().map(|field| field.text).collect();
         if let Some(Cow::Borrowed(first)) = names.first_mut() {
             *first = first.strip_prefix('#').unwrap_or(first).trim_matches([' ', '\t']);
         }
-        let is_open = names.len() > 1 && names.pop_if(|last| last.is_empty()).is_some();
         let mut seen = BTreeSet::new();
         for name in &names {
             if !seen.insert(name.as_ref()) {
@@ -265,6 +265,7 @@ mod tests {
             ("a,b\n\"\",\"  \"\n", json!([{"a": "", "b": "  "}])),
             ("\"# a\",b c\n\"x,\"\"y\"\"\n\",é\n", json!([{"# a": "x,\"y\"\n", "b c": "é"}])),
             ("a, b\t\n 1 ,2 3 \n", json!([{"a": "1", "b": "2 3"}])),
+            ("a,\"\"\n1,2\n", json!([{"a": "1", "": "2"}])),
             (",a\n0,1\n", json!([{"": "0", "a": "1"}])),
         ] {
             assert_eq!(parse(text), Ok(expected), "{text:?}");
