@@ -6,6 +6,11 @@
 //! its validity, be for servers, and have the name that is expected (RFC 9525 §6), or the SPIFFE ID (X509-SVID §5); and
 //! the handshake must prove that the server holds its key.
 
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use once_cell::sync::Lazy;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
 use rustls::crypto::{self, WebPkiSupportedAlgorithms, ring};
@@ -20,13 +25,17 @@ use crate::parse::extensions::Extensions;
 use crate::parse::pem::{self, PemError};
 
 /// The sizes of RSA keys in bits with which ring verifies signatures.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2_048..=8_192;
+const RSA_BITS: RangeInclusive<usize> = 2_048..=8_192;
+
+/// Mozilla's authorities: one copy for all sources.
+static BUILT_IN: Lazy<Arc<RootCertStore>> =
+    Lazy::new(|| Arc::new(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }));
 
 /// Verifies certificates.
 #[derive(Debug)]
 pub(super) struct Verifier {
     /// Certificates that may sign others.
-    roots: RootCertStore,
+    roots: Arc<RootCertStore>,
     /// The certificates of `caFile`, each of which is trusted as a server's own.
     pinned: Vec<CertificateDer<'static>>,
     /// What the certificate must be for instead of the host.
@@ -46,13 +55,12 @@ impl Verifier {
     /// # Errors
     /// If one of them cannot be read.
     pub(super) fn new(trusted: Vec<CertificateDer<'static>>, spiffe_id: Option<SpiffeId>) -> Result<Self, PemError> {
-        Ok(Self { roots: authorities(&trusted)?, pinned: trusted, spiffe_id, algorithms: algorithms() })
+        Ok(Self { roots: authorities(&trusted)?.into(), pinned: trusted, spiffe_id, algorithms: algorithms() })
     }
 
     /// Trusts Mozilla's authorities.
     pub(super) fn with_built_in_roots(spiffe_id: Option<SpiffeId>) -> Self {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        Self { roots, pinned: Vec::new(), spiffe_id, algorithms: algorithms() }
+        Self { roots: BUILT_IN.clone(), pinned: Vec::new(), spiffe_id, algorithms: algorithms() }
     }
 
     /// Whether the certificate has a chain or is pinned, and is usable now.
@@ -166,7 +174,7 @@ impl<'a> Own<'a> {
     /// (§4.2.1.12).
     fn verify_as_pinned(&self, now: UnixTime) -> Result<(), Error> {
         let Certificate { not_before, not_after, .. } = self.certificate;
-        let at = |seconds| UnixTime::since_unix_epoch(std::time::Duration::from_secs(seconds));
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
         if now.as_secs() < not_before {
             return Err(CertificateError::NotValidYetContext { time: now, not_before: at(not_before) }.into());
         }

@@ -66,7 +66,7 @@ fn judge_chain(trusted: &[&Der], name: &str, presented: &Der, rest: &[Der], now:
         CertificateName::Spiffe(id) => ("10.0.0.1".try_into().unwrap(), Some(id)),
     };
     let verifier = Verifier::new(trusted.iter().copied().cloned().collect(), spiffe_id).unwrap();
-    let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now));
+    let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
     match verifier.verify_server_cert(presented, rest, &host, &[], now) {
         Ok(_) => "",
         Err(error) => refusal::explain(&error).0,
@@ -222,8 +222,7 @@ fn chains_are_verified_as_ever() {
 fn built_in_roots_are_authorities_alone() {
     let verifier = Verifier::with_built_in_roots(None);
     assert!(verifier.roots.len() > 50 && verifier.pinned.is_empty());
-    let (leaf, now) =
-        (self_signed(&params("web"), &key()), UnixTime::since_unix_epoch(std::time::Duration::from_secs(NOW)));
+    let (leaf, now) = (self_signed(&params("web"), &key()), UnixTime::since_unix_epoch(Duration::from_secs(NOW)));
     let error = verifier.verify_server_cert(&leaf, &[], &"web".try_into().unwrap(), &[], now).unwrap_err();
     assert_eq!(refusal::explain(&error).0, refusal::SELF_SIGNED);
 }
