@@ -5,10 +5,11 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use common::tls::{Authority, Identity, TlsUpstream, openssl, presenting};
 use common::upstream::{Upstream, page};
@@ -251,6 +252,25 @@ fn an_old_hello_is_named_too() {
     let hello = b"\x16\x03\x02\x00\x2a\x02\x00\x00\x26\x03\x02\
         0123456789abcdef0123456789abcdef\x00\x00\x2f\x00";
     assert_eq!(cause(&format!("https://{}/", raw(hello)), ""), "tls: the server speaks neither TLS 1.2 nor 1.3");
+}
+
+/// One that says nothing, and one that says too little at a time for the handshake to end.
+#[test]
+fn a_slow_handshake_is_bounded() {
+    let trickle = |stream: &mut TcpStream| {
+        // A record of 16 KiB, which would take minutes.
+        let _ = stream.write_all(b"\x16\x03\x03\x40\x00\x02");
+        while stream.write_all(b"\x00").is_ok() {
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let silent = |stream: &mut TcpStream| drop(stream.read_to_end(&mut Vec::new()));
+    for serve in [trickle as fn(&mut TcpStream), silent] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        thread::spawn(move || listener.incoming().for_each(|stream| serve(&mut stream.unwrap())));
+        assert_eq!(cause(&format!("https://{address}/"), ""), "timeout: tls handshake");
+    }
 }
 
 /// Plain HTTP stays what it was.
