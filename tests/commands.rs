@@ -447,6 +447,18 @@ fn check_counts_rules_as_they_are_written() {
     assert!(printed.ends_with(": 1 rule on 1 source; no errors, no warnings\n"), "{printed}");
 }
 
+/// Waiting does not mend a rule.
+#[test]
+fn get_waits_for_no_invalid_rule() {
+    let config = "sources:\n  app: {url: 'http://127.0.0.1:1/', namespaces: [shop]}\nmetrics:\n  \
+                  - {name: a, object: services, source: app, value: 'sum('}\n";
+    let config = file("metrics.yaml", config);
+    let path = "namespaces/shop/services/web/a";
+    let (code, _, told) = run(&["get", path, "--wait", "24h", "--config", config.to_str().unwrap()]);
+    assert_eq!(code, 69);
+    assert!(told.contains("its rule is invalid"), "{told}");
+}
+
 /// The exit codes that each command's help lists are those of its column in docs/cli.md.
 #[test]
 fn help_and_documents_list_the_same_exit_codes() {

@@ -41,7 +41,9 @@ pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
     let (reply, trace) = loop {
         let mut trace = Trace::on();
         let reply = answer(&api, &target, limits, clock, &mut trace);
-        if reply.code != 503 || Instant::now() >= until {
+        // Without a rule that can answer, as when it is invalid, nothing changes by waiting.
+        let has_rule = trace.events().iter().any(|event| matches!(event, Event::Rule { .. }));
+        if reply.code != 503 || !has_rule || Instant::now() >= until {
             break (reply, trace);
         }
         thread::sleep(MOMENT.min(until.saturating_duration_since(Instant::now())));

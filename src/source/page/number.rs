@@ -24,7 +24,9 @@ pub(super) fn read(head: &[u8], wants: &[Want], at: i64) -> Result<Page, BodyErr
     let text = str::from_utf8(head).map_err(|_| BodyError::Number)?.trim_ascii();
     let value = textual(text).ok_or(BodyError::Number)?;
     let found = |query: &Query| match query {
-        Query::Number | Query::Named { number: true, .. } | Query::Series { or_number: true, .. } => Found::Number(value),
+        Query::Number | Query::Named { number: true, .. } | Query::Series { or_number: true, .. } => {
+            Found::Number(value)
+        }
         Query::Named { .. } => Found::Refused(Refusal::Nameless),
         Query::Series { .. } => Found::Refused(Refusal::WrongFormat("series", Format::Number)),
         Query::Json { .. } => Found::Refused(Refusal::WrongFormat("JSON", Format::Number)),

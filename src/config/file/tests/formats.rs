@@ -40,8 +40,7 @@ fn reads_rules() {
         (format!("object: services, source: yaml, value: $.queue.depth, {web}"), "$.queue.depth", fixed()),
         (format!("object: services, source: csv, value: \"$[?@.a == '5'].b\", {web}"), "$[?@.a == '5'].b", fixed()),
     ] {
-        let Loaded { config, problems } = load(file_with(&rule).as_bytes(), &Limits::default());
-        assert_eq!(problems, [], "{rule}");
+        let config = good(&file_with(&rule));
         let found = match &config.rules[0].value {
             RuleValue::Text(expr) => expr.to_string(),
             RuleValue::Json(expr) => expr.to_string(),

@@ -1,0 +1,96 @@
+//! What rules want of the pages of their source.
+
+use std::time::Duration;
+
+use crate::config::model::{Identity, Rule, Value};
+use crate::parse::json::{JsonExpr, Path};
+use crate::parse::regex::Pattern;
+use crate::promql::{Expr, VectorSelector};
+
+/// What one rule wants of every page of its source.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Want {
+    /// Finds the rule's part of a [`Page`] again.
+    pub id: u64,
+    /// What to look for.
+    pub query: Query,
+}
+
+/// What to look for on a page.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Query {
+    Series {
+        /// Series that any of these picks.
+        selectors: Vec<VectorSelector>,
+        /// Whether the page may be a bare number instead.
+        or_number: bool,
+    },
+    /// Values that a JSONPath leads to.
+    Json {
+        /// From the page, or from each item, to the values.
+        value: Path,
+        /// Where the page lists objects.
+        items: Option<Box<Items>>,
+    },
+    /// Values that a regular expression finds.
+    Text(Pattern),
+    /// The page is the number.
+    Number,
+    /// The series or member of this name, or the number itself if its URL names the metric.
+    Named {
+        /// The metric's name.
+        name: String,
+        /// Whether a bare number can only be this metric.
+        number: bool,
+    },
+}
+
+/// How a page of JSON, YAML or CSV lists objects.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Items {
+    /// From the page to its items.
+    pub items: Path,
+    /// From an item to its object's name.
+    pub name_from: Path,
+    /// From an item to its object's namespace.
+    pub namespace_from: Option<Path>,
+}
+
+impl Query {
+    /// What a rule wants. `number`: whether a bare number on its pages can only be this metric.
+    pub fn of(rule: &Rule, number: bool) -> Self {
+        match &rule.value {
+            Value::Series(expr) => Self::Series {
+                selectors: expr.selectors().cloned().collect(),
+                // The value where none is written, for the one object that the page is about.
+                or_number: *expr == Expr::Selector(VectorSelector::named(&rule.name))
+                    && !matches!(rule.identity, Identity::Labels { .. }),
+            },
+            // Read from no page: the source evaluates it.
+            Value::QueryTemplate(_) => Self::Series { selectors: Vec::new(), or_number: false },
+            Value::Json(JsonExpr { path, .. }) => {
+                Self::Json { value: path.clone(), items: Items::of(&rule.identity).map(Box::new) }
+            }
+            Value::Text(expr) => Self::Text(expr.pattern.clone()),
+            Value::Number => Self::Number,
+            Value::Named(name) => Self::Named { name: name.clone(), number },
+        }
+    }
+
+    /// How far back it looks, for each selector that looks back.
+    pub fn ranges(&self) -> impl Iterator<Item = Duration> {
+        let selectors = match self {
+            Self::Series { selectors, .. } => selectors.as_slice(),
+            _ => &[],
+        };
+        selectors.iter().filter_map(|selector| selector.range)
+    }
+}
+
+impl Items {
+    fn of(identity: &Identity) -> Option<Self> {
+        let Identity::Items { items, name_from, namespace_from } = identity else { return None };
+        let (items, name_from, namespace_from) = (items.clone(), name_from.clone(), namespace_from.clone());
+        Some(Self { items, name_from, namespace_from })
+    }
+}
