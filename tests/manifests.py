@@ -29,7 +29,7 @@ FOREIGN = {
     ("monitoring.coreos.com/v1", "ServiceMonitor"): {"selector", "endpoints"},
 }
 problems = []
-checked = {"builds": 0, "objects": 0, "configurations": 0, "documented": 0}
+checked = {"builds": 0, "objects": 0, "configurations": 0, "documented": 0, "recipes": 0}
 
 
 def expect(holds, what):
@@ -181,6 +181,20 @@ def configuration(where, text):
     checked["configurations"] += 1
 
 
+def recipe(path):
+    """The HPA asks for metrics that the rules of the same page serve."""
+    blocks = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```$", path.read_text(), re.M | re.S)]
+    [rules] = [block["metrics"] for block in blocks if "metrics" in block]
+    served = {(resource, rule["name"]) for rule in rules for resource in ([rule["object"]] if isinstance(rule["object"], str) else rule["object"])}
+    for hpa in [block for block in blocks if "kind" in block]:
+        for metric in hpa["spec"]["metrics"]:
+            kind = metric.get("object", {}).get("describedObject", {}).get("kind", "Pod")
+            name = metric[metric["type"].lower()]["metric"]["name"]
+            resource = {"Ingress": "ingresses.networking.k8s.io", "Deployment": "deployments.apps", "StatefulSet": "statefulsets.apps"}.get(kind, f"{kind.lower()}s")
+            expect((resource, name) in served, f"{path.name}: no rule serves {name} of {kind}")
+        checked["recipes"] += 1
+
+
 def rights(items):
     """One line for each right and each binding, as docs/rbac.md lists them."""
     for item in items:
@@ -233,12 +247,15 @@ def main():
             schema("manifests", item)
             images("manifests", item)
     checked["objects"] = len(seen)
-    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]):
+    for path in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/recipes/*.md")]):
         for text in re.findall(r"^```yaml\n(apiVersion:.*?)^```$", path.read_text(), re.M | re.S):
             for item in yaml.safe_load_all(text):
                 if not item["apiVersion"].startswith("kustomize"):
                     schema(path.name, item)
                     checked["documented"] += 1
+    for path in sorted(ROOT.glob("docs/recipes/*.md")):
+        if path.name != "README.md":
+            recipe(path)
     listed = set(re.findall(r"^((?:Cluster)?Role(?:Binding)? .*)$", (ROOT / "docs/rbac.md").read_text(), re.M))
     found = set(rights(everything))
     for line in sorted(found - listed):

@@ -29,4 +29,5 @@ fn manifests_are_what_they_should_be() {
     assert_eq!(checked.get("builds").and_then(Value::as_u64), Some(2 + 1 + 32), "{said}");
     assert!(checked.get("objects").and_then(Value::as_u64) > Some(20), "{said}");
     assert!(checked.get("configurations").and_then(Value::as_u64) >= Some(34), "{said}");
+    assert!(checked.get("recipes").and_then(Value::as_u64) >= Some(2), "{said}");
 }

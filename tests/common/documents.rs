@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// README.md and its like, and everything in `docs/`.
+/// README.md and its like, and everything in `docs/` and `docs/recipes/`.
 pub fn documents() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let files = [root, &root.join("docs")].map(|directory| fs::read_dir(directory).unwrap());
+    let files =
+        [root, &root.join("docs"), &root.join("docs/recipes")].map(|directory| fs::read_dir(directory).unwrap());
     let paths = files.into_iter().flatten().map(|entry| entry.unwrap().path());
     let mut paths: Vec<_> = paths.filter(|path| path.extension().is_some_and(|kind| kind == "md")).collect();
     paths.sort();

@@ -6,6 +6,7 @@ pub mod documents;
 pub mod kubernetes;
 pub mod machine;
 pub mod pods;
+pub mod recipes;
 pub mod secure;
 pub mod tls;
 pub mod upstream;

@@ -1,0 +1,187 @@
+//! The recipes of `docs/recipes`, and the pages in `tests/fixtures/pages` that real programs served for them.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::documents::blocks;
+use super::file;
+
+/// One document.
+pub struct Recipe {
+    /// The program, as the file is named.
+    pub name: String,
+    pub text: String,
+    /// Its configuration, as it stands there.
+    pub config: String,
+}
+
+/// What a source of a configuration asks.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    Url,
+    Pods,
+    Prometheus,
+}
+
+impl Recipe {
+    pub fn all() -> Vec<Self> {
+        let files = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recipes")).unwrap();
+        let mut paths: Vec<_> =
+            files.map(|file| file.unwrap().path()).filter(|path| !path.ends_with("README.md")).collect();
+        paths.sort();
+        paths.iter().map(|path| Self::read(path)).collect()
+    }
+
+    pub fn named(name: &str) -> Self {
+        Self::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/recipes").join(format!("{name}.md")))
+    }
+
+    fn read(path: &Path) -> Self {
+        let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let configs = blocks(&text).into_iter().filter(|(_, _, block)| block.starts_with("sources:"));
+        let [(_, _, config)] = configs.collect::<Vec<_>>().try_into().unwrap_or_else(|found: Vec<_>| {
+            panic!("{}: expected one configuration, found {}", path.display(), found.len())
+        });
+        Self { name: path.file_stem().unwrap().to_str().unwrap().to_owned(), text, config }
+    }
+
+    /// The names of its metrics.
+    pub fn metrics(&self) -> Vec<&str> {
+        self.config.lines().filter_map(|line| line.strip_prefix("  - name: ")).map(value).collect()
+    }
+
+    /// The names of its sources, and what they ask.
+    pub fn sources(&self) -> Vec<(&str, Kind)> {
+        let mut sources = Vec::new();
+        let mut name = "";
+        for line in self.config.lines().take_while(|line| *line != "metrics:") {
+            match line.strip_prefix("    ") {
+                None => name = value(line.trim()).trim_end_matches(':'),
+                Some(key) if key.starts_with("url: ") => sources.push((name, Kind::Url)),
+                Some(key) if key.starts_with("pods: {port: ") => sources.push((name, Kind::Pods)),
+                Some(key) if key.starts_with("prometheus: ") => sources.push((name, Kind::Prometheus)),
+                Some(_) => {}
+            }
+        }
+        sources
+    }
+
+    /// The configuration with each source at another address; paths, queries and rules are as they were. Files of
+    /// credentials become files that are there.
+    pub fn at(&self, address: impl Fn(&str) -> SocketAddr) -> String {
+        let mut name = "";
+        let mut config = String::new();
+        for line in self.config.lines() {
+            if line.starts_with("  ") && !line.starts_with("   ") {
+                name = value(line.trim()).trim_end_matches(':');
+            }
+            let (key, rest) = line.split_once(": ").unwrap_or((line, ""));
+            config += &match key {
+                "    url" | "    prometheus" => format!("{key}: {}", moved(value(rest), address(name))),
+                "    pods" => {
+                    let (_, after) = rest.split_at(rest.find([',', '}']).unwrap());
+                    format!("{key}: {{port: {}{after}\n    dangerAllowLoopback: true", address(name).port())
+                }
+                _ if key.ends_with("File") || rest.contains("{file: ") || rest.contains("passwordFile: ") => {
+                    let (before, path) = line.rsplit_once(": ").unwrap();
+                    let end = if path.ends_with('}') { "}" } else { "" };
+                    format!("{before}: {}{end}", file("credential", "secret\n").display())
+                }
+                _ => line.to_owned(),
+            };
+            config.push('\n');
+        }
+        config
+    }
+}
+
+/// Without a comment.
+fn value(text: &str) -> &str {
+    text.split(" #").next().unwrap().trim()
+}
+
+/// A URL at another address. What a placeholder in the host would say goes into the query.
+fn moved(url: &str, address: SocketAddr) -> String {
+    let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap();
+    let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let query = match (host.contains('{'), path.contains('?')) {
+        (false, _) => String::new(),
+        (true, false) => format!("?host={host}"),
+        (true, true) => format!("&host={host}"),
+    };
+    format!("http://{address}{path}{query}")
+}
+
+/// The folder of a program's pages.
+pub struct Fixture(PathBuf);
+
+impl Fixture {
+    pub fn folder() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pages")
+    }
+
+    pub fn of(recipe: &str) -> Self {
+        Self(Self::folder().join(recipe))
+    }
+
+    /// What serves a source: `page` for all of them, or `SOURCE.page` for one.
+    pub fn page(&self, source: &str) -> Page {
+        let read = |name: &str| {
+            let own = self.0.join(format!("{source}.{name}"));
+            fs::read(if own.exists() { own } else { self.0.join(name) })
+        };
+        let told = |name: &str| read(name).unwrap_or_else(|error| panic!("{}/{name}: {error}", self.0.display()));
+        let head = String::from_utf8(told("head")).unwrap().trim_end().replace('\n', "\r\n");
+        Page { head, body: told("page"), before: read("before").ok() }
+    }
+
+    /// Paths as `metriclet get` takes them, and the values.
+    pub fn expected(&self) -> Vec<(String, String)> {
+        expected(&self.0.join("expected"))
+    }
+}
+
+/// Lines of a path and a value; those that begin with `#` are comments.
+pub fn expected(path: &Path) -> Vec<(String, String)> {
+    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| line.split_once(' ').map(|(path, value)| (path.to_owned(), value.to_owned())).unwrap()).collect()
+}
+
+/// What a program served.
+#[derive(Clone)]
+pub struct Page {
+    head: String,
+    pub body: Vec<u8>,
+    /// What it served a minute earlier, where values look back.
+    pub before: Option<Vec<u8>>,
+}
+
+impl Page {
+    /// Serves a body under the page's head.
+    pub fn serve(&self, request: &str, body: &[u8], stream: &mut TcpStream) {
+        let posted = request.lines().find_map(|line| {
+            let (name, value) = line.split_once(": ")?;
+            name.eq_ignore_ascii_case("content-length").then(|| value.parse().unwrap())
+        });
+        stream.read_exact(&mut vec![0; posted.unwrap_or(0)]).unwrap();
+        let body = if request.starts_with("POST ") { evaluated_now(body) } else { body.to_vec() };
+        let _ = write!(stream, "{}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", self.head, body.len());
+        let _ = stream.write_all(&body);
+    }
+}
+
+/// A Prometheus server evaluates at the time of the query: `"value":[TIME,…]`.
+fn evaluated_now(body: &[u8]) -> Vec<u8> {
+    let text = std::str::from_utf8(body).unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let mut parts = text.split("\"value\":[");
+    let mut whole = parts.next().unwrap().to_owned();
+    for part in parts {
+        whole += &format!("\"value\":[{now}{}", &part[part.find(',').unwrap()..]);
+    }
+    whole.into_bytes()
+}
