@@ -36,7 +36,7 @@ http {
     server {
         listen 127.0.0.1:$port;
         location = /fpm-status {
-            include /etc/nginx/fastcgi_params;
+            include /etc/nginx/fastcgi.conf;
             fastcgi_pass 127.0.0.1:$status_port;
         }
     }
@@ -44,9 +44,10 @@ http {
 END
     chmod 755 "$work" "$here"
     echo '<?php sleep(600);' >slow.php
+    chmod 644 slow.php
     background php-fpm8.2 --allow-to-run-as-root --fpm-config "$here/fpm.conf"
     background nginx -p "$here" -c "$here/nginx.conf"
-    page=http://127.0.0.1:$port/fpm-status?openmetrics
+    page="http://127.0.0.1:$port/fpm-status?openmetrics"
     answers "$page"
     for request in 1 2 3 4 5; do
         background env SCRIPT_FILENAME="$here/slow.php" REQUEST_METHOD=GET cgi-fcgi -bind -connect "127.0.0.1:$app_port"
