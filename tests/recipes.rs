@@ -1,7 +1,7 @@
 //! Every recipe of `docs/recipes` gives the expected values on a page that the real program served.
 //!
 //! Values of one page come from the built binary. Those that look back come from the same API with a clock that the
-//! test turns: a minute passes between the program's two pages.
+//! test turns between the program's two pages.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -34,9 +34,6 @@ use metriclet::internals::source::waiting::Patience;
 use metriclet::internals::telemetry::clock::{Clock, Now};
 use serde_json::Value;
 
-/// Between the two pages of a value that looks back.
-const MINUTE: u64 = 60_000;
-
 #[test]
 fn each_recipe_gives_its_values() {
     // One thread each, as all of them mostly wait.
@@ -61,7 +58,6 @@ fn try_out(recipe: &Recipe) {
     assert_eq!(told, recipe.metrics().into_iter().collect(), "{}: metrics expected, and metrics of rules", recipe.name);
     let looks_back = served.pages.iter().any(|(_, page)| page.before.is_some());
     let (path, kubeconfig) = (file("metrics.yaml", &config), served.kubernetes.kubeconfig("{token: t}"));
-    // Where nothing is to come a minute later, everything is there at once.
     let over_time = looks_back.then(|| OverTime::new(&config, &kubeconfig, &served));
     for (target, value) in &expected {
         let (code, found, error) = get(target, &path, &kubeconfig, None);
@@ -90,6 +86,12 @@ fn value(list: &str) -> String {
     let list: Value = serde_json::from_str(list).unwrap();
     let items = list["items"].as_array().unwrap_or_else(|| panic!("{list}")).iter();
     items.map(|item| item["value"].as_str().unwrap()).collect::<Vec<_>>().join(" ")
+}
+
+/// A duration such as `2m` or `15s`.
+fn seconds(text: &str) -> u64 {
+    let number = |suffix| text.strip_suffix(suffix).map(|number: &str| number.parse::<u64>().unwrap());
+    number("m").map(|minutes| 60 * minutes).or(number("s")).unwrap_or_else(|| panic!("{text}"))
 }
 
 /// The metric of a path.
@@ -164,21 +166,28 @@ impl<'a> OverTime<'a> {
         Self { api, clock, limits, millis, served }
     }
 
-    /// The value once a minute has passed.
+    /// The value once the range is full: the first sample is of the earlier page, all others of the later one. The clock
+    /// never moves by more than the interval at which the page is sampled, lest a sample be left out as too late.
     fn value(&self, target: &str) -> String {
         self.served.earlier.store(true, Ordering::SeqCst);
         self.sampled(target, 1);
         self.served.earlier.store(false, Ordering::SeqCst);
-        self.millis.fetch_add(MINUTE, Ordering::SeqCst);
-        self.sampled(target, 2);
+        let steps = self.ask(target).1;
+        let looks_back = steps.iter().find_map(|step| step.strip_prefix("range    looks back ")).unwrap();
+        let (range, interval) = looks_back.split_once(", sampled every ").unwrap();
+        let (range, interval) = (seconds(range), seconds(interval));
+        for time in 1..range / interval {
+            self.millis.fetch_add(interval * 1_000, Ordering::SeqCst);
+            self.sampled(target, time + 1);
+        }
         let found = value(&self.ask(target).0);
         // As long after the last request as no sample is kept.
-        self.millis.fetch_add(60 * MINUTE, Ordering::SeqCst);
+        self.millis.fetch_add(24 * 3_600_000, Ordering::SeqCst);
         found
     }
 
     /// Waits until the page has been sampled so often.
-    fn sampled(&self, target: &str, times: usize) {
+    fn sampled(&self, target: &str, times: u64) {
         eventually(|| {
             let (body, steps) = self.ask(target);
             let sampled = format!("sampled {times} times over");

@@ -5,10 +5,7 @@ begin() {
     debian haproxy haproxy
     port=$(free_port)
     web_port=$(free_port)
-    server_port=$(free_port)
-    background python3 -c "
-import socket, time
-s = socket.socket(); s.bind(('127.0.0.1', $server_port)); s.listen(64); time.sleep(600)"
+    silent_server
     cat >haproxy.cfg <<END
 global
     maxconn 100
