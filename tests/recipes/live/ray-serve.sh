@@ -5,7 +5,7 @@ begin() {
     pypi 'ray[serve]==2.60.0'
     metrics=$(free_port) http=$(free_port)
     cat >app.py <<END
-import asyncio, os, time, ray
+import asyncio, time, ray
 from ray import serve
 
 @serve.deployment(name="Model", max_ongoing_requests=2)
@@ -14,14 +14,12 @@ class Model:
         await asyncio.sleep(600)
 
 ray.init(_node_ip_address="127.0.0.1", _metrics_export_port=$metrics, include_dashboard=False, num_cpus=2,
-         _temp_dir=os.environ["RAY_TMPDIR"], log_to_driver=False)
+         _temp_dir="$here", log_to_driver=False)
 serve.start(http_options={"host": "127.0.0.1", "port": $http})
 serve.run(Model.bind(), name="llm", route_prefix="/")
 time.sleep(900)
 END
-    # Paths of its sockets must be short.
-    RAY_TMPDIR=$(mktemp -d)
-    export RAY_TMPDIR RAY_USAGE_STATS_ENABLED=0
+    export RAY_USAGE_STATS_ENABLED=0
     background "$python" app.py
     page=http://127.0.0.1:$metrics/metrics
     answers "$page"
