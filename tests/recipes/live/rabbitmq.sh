@@ -4,7 +4,9 @@
 begin() {
     debian rabbitmq-server rabbitmq-server
     pypi pika==1.4.4
-    amqp=$(free_port) http=$(free_port) metrics=$(free_port)
+    amqp=$(free_port) http=$(free_port) metrics=$(free_port) epmd=$(free_port)
+    # Erlang would start one that nobody stops.
+    background epmd -address 127.0.0.1 -port "$epmd"
     cat >rabbitmq.conf <<END
 listeners.tcp.1 = 127.0.0.1:$amqp
 management.tcp.ip = 127.0.0.1
@@ -17,7 +19,7 @@ END
     background env HOME="$here" RABBITMQ_NODENAME="recipe-$amqp@localhost" RABBITMQ_MNESIA_BASE="$here/data" \
         RABBITMQ_LOG_BASE="$here/logs" RABBITMQ_CONFIG_FILE="$here/rabbitmq.conf" \
         RABBITMQ_ENABLED_PLUGINS_FILE="$here/enabled_plugins" RABBITMQ_PID_FILE="$here/rabbitmq.pid" \
-        RABBITMQ_DIST_PORT="$(free_port)" ERL_EPMD_PORT="$(free_port)" ERL_EPMD_ADDRESS=127.0.0.1 \
+        RABBITMQ_DIST_PORT="$(free_port)" ERL_EPMD_PORT="$epmd" ERL_EPMD_ADDRESS=127.0.0.1 \
         RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS='-kernel inet_dist_use_interface {127,0,0,1}' \
         /usr/lib/rabbitmq/bin/rabbitmq-server
     answers "http://guest:guest@127.0.0.1:$http/api/overview"
