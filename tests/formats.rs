@@ -145,7 +145,7 @@ fn yaml_is_read_like_json() {
         ("a: &b 1\n", "answered YAML with anchors, aliases or tags, which are not read"),
         (&format!("a: {}\n", "[".repeat(33)), "answered malformed YAML"),
         (&"- 1\n".repeat(65_536), "answered malformed YAML"),
-        (&"#\n".repeat(524_289), "answered a body of more than 1048576 bytes"),
+        (&"#\n".repeat(524_289), "answered a body of more than 1048576 bytes; raise maxBytes: on the source"),
     ] {
         assert_eq!(yaml(page, "$.a"), format!("503 ServiceUnavailable: source app {why}"));
     }
@@ -166,7 +166,7 @@ fn csv_is_a_list_of_rows() {
     let rule = ["value: $.qcur", "items: $[?@.svname=='BACKEND']", "nameFrom: $.pxname"];
     assert_eq!(ask_for(&haproxy, ", format: csv", &rule, "*"), "down 0, empty 0, php 4");
     let frontend = ask(&haproxy, ", format: csv", "$[?@.pxname=='web' && @.svname=='FRONTEND'].qcur");
-    assert!(frontend.starts_with("404 NotFound: no series on the page matches; "), "{frontend}");
+    assert!(frontend.starts_with("404 NotFound: the JSONPath selects nothing on the page; "), "{frontend}");
 
     let page = "queue,\"depth, waiting\",note\r\nmail,1.5,\"said \"\"no\"\"\"\r\nweb,\"2k\",\"two\r\nlines\"\r\n";
     assert_eq!(csv(page, "$[?@.queue=='mail']['depth, waiting']"), "web 1500m");

@@ -161,7 +161,10 @@ fn pods_that_fail_are_left_out() {
     assert_eq!(one(&server, "web-1"), format!("{about} connect: connection refused"));
     // Without any that answers, the reason is told; always the same one.
     kubernetes.set(PODS, (1..7).map(pod).collect());
-    assert_eq!(all(&server, "app%3Dweb"), format!("{REFUSED} answered a body of more than 16777216 bytes"));
+    assert_eq!(
+        all(&server, "app%3Dweb"),
+        format!("{REFUSED} answered a body of more than 16777216 bytes; raise maxBytes: on the source")
+    );
     gate.open();
 }
 

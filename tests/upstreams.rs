@@ -438,6 +438,37 @@ fn special_address_behind_a_placeholder() {
     );
 }
 
+/// Where a name matches nothing, the closest one on the page is named; and so is an operand that has no series.
+#[test]
+fn names_that_may_be_meant() {
+    let page = Upstream::text("# TYPE a gauge\na 1\n{\"queue.depths\"} 3\nvllm_waiting 2\nhttp_requests_total 9\n");
+    for (value, why) in [
+        ("vllm:waiting", "no series on the page matches; did you mean vllm_waiting?"),
+        ("sum(http_requests)", "no series on the page matches; did you mean http_requests_total?"),
+        ("queue_depth", "no series on the page matches; did you mean {\"queue.depths\"}?"),
+        ("nothing_such", "no series on the page matches"),
+        (
+            "sum(vllm_waiting) / sum(nothing_such)",
+            "the expression returned nothing: no series of it matches nothing_such",
+        ),
+        (
+            "vllm_waiting > 5",
+            "the expression returned nothing: a comparison filtered every matching series out, or the operands share no \
+             labels",
+        ),
+    ] {
+        let config = format!(
+            "sources:\n  app: {{url: '{}', namespaces: [shop]}}\nmetrics:\n  - {{name: n, object: services, source: app, \
+             describes: {{namespace: shop, name: web}}, value: '{value}'}}\n",
+            page.url()
+        );
+        let answer = Server::with_config(&config).metric("namespaces/shop/services/web/n").values();
+        let expected =
+            format!("404 NotFound: n of services/web in namespace shop: {why}; the rule takes {value} from source app");
+        assert_eq!(answer, expected, "{value}");
+    }
+}
+
 /// Replicas behind one URL serve their own pages in turn: the start of their processes tells, or the same two pages do.
 #[test]
 fn pages_of_replicas_in_turn() {

@@ -10,7 +10,6 @@ use super::problem::Severity;
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
-use crate::parse::exposition;
 use crate::parse::json::segments::from_dots;
 use crate::parse::url_template::{Placeholder, Template};
 use crate::promql::Scope;
@@ -314,7 +313,8 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
 fn surprises(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if let Value::Series(expr) = &rule.value {
         for name in expr.levels().into_iter().filter_map(|selector| selector.name.as_deref()) {
-            if exposition::is_named_like_a_counter(name) {
+            // Many a gauge ends in _count or _sum.
+            if ["_total", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
                 let message = format!(
                     "{} ends like a counter, which only grows, and the replicas with it; if its TYPE is not gauge, take \
                      its rate(), or a gauge",

@@ -1,18 +1,30 @@
 //! Evaluates the series or values of one object to one number.
 
-use super::outcome::{Finding, MissingReason, Number, RefusalReason};
+use super::outcome::{Finding, Number};
 use super::page_data::{self, PageData};
+use super::reason::{MissingReason, RefusalReason};
 use crate::parse::value::ValueAggregation;
 use crate::promql::evaluate::{Element, Labels, Times, aggregate_all, evaluate};
-use crate::promql::{Aggregation, Expr};
+use crate::promql::{Aggregation, Expr, VectorSelector};
 use crate::source::page::Series;
 
 /// Evaluates an expression over the series of one object on a page.
 pub(super) fn series(expr: &Expr, series: &[&Series], scraped: i64) -> Finding {
     match evaluate(expr, &PageData::new(expr, series, scraped), scraped) {
-        Ok(elements) if elements.is_empty() && !series.is_empty() => Finding::Nothing(MissingReason::Filtered),
+        Ok(elements) if elements.is_empty() && !series.is_empty() => Finding::Nothing(filtered(expr, series)),
         Ok(elements) => one(&elements),
         Err(error) => Finding::Unusable(RefusalReason::Evaluation(error)),
+    }
+}
+
+/// Why an expression leaves nothing of some series.
+fn filtered(expr: &Expr, series: &[&Series]) -> MissingReason {
+    let is_there = |selector: &VectorSelector| {
+        series.iter().any(|series| selector.matches(series.name(), |label| series.label(label)))
+    };
+    match expr.selectors().find(|selector| !is_there(selector)) {
+        Some(selector) => MissingReason::NoOperand(selector.to_string()),
+        None => MissingReason::Filtered,
     }
 }
 

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::outcome::{MissingReason, NotAGauge, RefusalReason};
+use super::reason::{MissingReason, NotAGauge, RefusalReason};
 use crate::config::model::{Rule, Value};
 use crate::parse::exposition::is_named_like_a_counter;
 use crate::parse::path::{MetricPath, ObjectName};

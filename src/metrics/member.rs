@@ -1,7 +1,8 @@
 //! The members that describe objects (series, items, query results), and their evaluation.
 
 use super::evaluation;
-use super::outcome::{self, Finding, MissingReason, RefusalReason};
+use super::outcome::Finding;
+use super::reason::{MissingReason, RefusalReason, not_by_name};
 use super::rules::ActiveRule;
 use super::select::Describes;
 use crate::config::model::Value;
@@ -18,7 +19,7 @@ impl Member for Series {
     fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding {
         match &served.rule.value {
             Value::Series(expr) => evaluation::series(expr, members, scraped),
-            _ => match members.iter().find_map(|series| outcome::not_by_name(series.name(), series.kind())) {
+            _ => match members.iter().find_map(|series| not_by_name(series.name(), series.kind())) {
                 Some(kind) => Finding::Unusable(RefusalReason::NotAGauge(kind)),
                 None => evaluation::gauges(members, scraped),
             },

@@ -14,6 +14,7 @@ mod page_data;
 mod page_members;
 mod pods;
 mod prometheus;
+pub(crate) mod reason;
 pub(crate) mod request;
 pub(crate) mod rules;
 mod sample_bound;

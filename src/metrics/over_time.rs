@@ -6,7 +6,8 @@ use super::evaluation;
 use super::failure::Failure;
 use super::history::{self, Lookup, ScrapeError, Snapshot, SnapshotData, StoredSeries};
 use super::member::Member;
-use super::outcome::{Finding, MissingReason, Number, RefusalReason, Verdict};
+use super::outcome::{Finding, Number, Verdict};
+use super::reason::{MissingReason, RefusalReason};
 use super::rules::{ActiveRule, Sampling};
 use super::sampler::{PAGE, object};
 use super::scrape::SampledSelection;
@@ -60,7 +61,7 @@ pub(super) fn of_pods(
             }
         };
         let complete = scrape_error.is_none() && sampled.is_some();
-        let scrape = Scrape { at: sampled.unwrap_or_default(), incarnation: &incarnation, complete };
+        let scrape = Scrape { at: sampled.unwrap_or_default(), incarnation: &incarnation, complete, near: None };
         match (subject.judge(name, finding, scrape, trace), scrape_error) {
             (Verdict::Serve(value), _) => tally.items.push(subject.item(name, value)),
             // The scrape error is why the samples do not suffice.

@@ -28,7 +28,7 @@ pub(super) fn answer(
     patience: Patience,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
-    let (members, scrape) = (page_members(subject, page, trace)?, Scrape::of_page(page.at));
+    let (members, scrape) = (page_members(subject, page, trace)?, scrape(subject, page));
     match (&subject.request.path.name, members) {
         (ObjectName::One(name), PageMembers::Items(items)) => subject.named(name, &items, scrape, trace),
         (ObjectName::One(name), PageMembers::Series(series)) => subject.named(name, &series, scrape, trace),
@@ -47,12 +47,16 @@ pub(super) fn verdict(
     incarnation: &str,
     trace: &mut Trace,
 ) -> Result<Verdict, Failure> {
-    let (members, scrape) = (page_members(subject, page, trace)?, Scrape { incarnation, ..Scrape::of_page(page.at) });
+    let (members, scrape) = (page_members(subject, page, trace)?, Scrape { incarnation, ..scrape(subject, page) });
     Ok(match members {
         PageMembers::Items(items) => subject.named_verdict(name, &items, scrape, trace),
         PageMembers::Series(series) => subject.named_verdict(name, &series, scrape, trace),
         PageMembers::Number(item) => subject.named_verdict(name, &[&item], scrape, trace),
     })
+}
+
+fn scrape<'p>(subject: &Subject<'_>, page: &'p Page) -> Scrape<'p> {
+    Scrape { near: page.near(subject.served.want.id), ..Scrape::of_page(page.at) }
 }
 
 fn page_members<'p>(subject: &Subject<'_>, page: &'p Page, trace: &mut Trace) -> Result<PageMembers<'p>, Failure> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use super::outcome::{MissingReason, RefusalReason};
+use super::reason::{MissingReason, RefusalReason};
 use crate::config::model::ObjectKind;
 use crate::kube::kinds;
 use crate::parse::selector::{Requirement, Selector};

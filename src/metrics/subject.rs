@@ -7,7 +7,8 @@ use super::last::ValueKey;
 use super::member::Member;
 use super::naming;
 use super::objects::Objects;
-use super::outcome::{Finding, MissingReason, Policy, ServedValue, Verdict, judge};
+use super::outcome::{Finding, Policy, ServedValue, Verdict, judge};
+use super::reason::MissingReason;
 use super::request::MetricRequest;
 use super::rules::{self, ActiveRule};
 use super::scrape::Scraper;
@@ -19,6 +20,7 @@ use crate::kube::meta::{LabelSelector, ObjectReference, Time};
 use crate::parse::escape::Escaped;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::selector::Selector;
+use crate::promql::VectorSelector;
 use crate::source::shared::Shared;
 use crate::telemetry::clock::Steady;
 
@@ -50,12 +52,14 @@ pub(super) struct Scrape<'a> {
     pub(super) incarnation: &'a str,
     /// Whether what was not found is known not to exist, so that `onMissing` applies.
     pub(super) complete: bool,
+    /// The name of a metric on the page that may be meant where none matches.
+    pub(super) near: Option<&'a str>,
 }
 
 impl Scrape<'_> {
     /// Of a page that was read at this time, whole.
     pub(super) fn of_page(at: i64) -> Self {
-        Self { at, incarnation: "", complete: true }
+        Self { at, incarnation: "", complete: true, near: None }
     }
 }
 
@@ -147,9 +151,9 @@ impl<'a> Subject<'a> {
         trace: &mut Trace,
     ) -> Verdict {
         let finding = match self.select(members, &Selector::everything()) {
-            Err(reason) => Finding::Nothing(self.worded(reason)),
+            Err(reason) => Finding::Nothing(reason),
             Ok(mut objects) => match objects.remove(name) {
-                None => Finding::Nothing(self.worded(MissingReason::OtherObjects)),
+                None => Finding::Nothing(MissingReason::OtherObjects),
                 Some(Err(reason)) => Finding::Unusable(reason),
                 Some(Ok(members)) => T::evaluate(&members, self.served, scrape.at),
             },
@@ -158,12 +162,20 @@ impl<'a> Subject<'a> {
     }
 
     /// The reason in the terms of the rule and its source: text has no series, and a query has no page.
-    pub(super) fn worded(&self, reason: MissingReason) -> MissingReason {
+    pub(super) fn worded(&self, reason: MissingReason, scrape: Scrape<'_>) -> MissingReason {
         match reason {
             MissingReason::NoSeries | MissingReason::OtherObjects if self.served.upstream.source().is_prometheus() => {
                 MissingReason::NoResult
             }
             MissingReason::NoSeries if matches!(self.served.rule.value, Value::Text(_)) => MissingReason::NoMatch,
+            MissingReason::NoSeries if matches!(self.served.rule.value, Value::Json(_)) => MissingReason::NoValue,
+            MissingReason::OtherObjects if matches!(self.served.rule.value, Value::Text(_) | Value::Json(_)) => {
+                MissingReason::OtherItems
+            }
+            MissingReason::NoSeries => match scrape.near {
+                Some(name) => MissingReason::NoSeriesBut(VectorSelector::named(name).to_string()),
+                None => MissingReason::NoSeries,
+            },
             reason => reason,
         }
     }
@@ -181,6 +193,10 @@ impl<'a> Subject<'a> {
             let object = format!("{}{name}{}", self.object_prefix(), scrape.incarnation);
             (last, ValueKey { object, selector: self.request.metric_selector.to_string() })
         });
+        let finding = match finding {
+            Finding::Nothing(reason) => Finding::Nothing(self.worded(reason, scrape)),
+            other => other,
+        };
         let is_number = matches!(finding, Finding::Number(_));
         let shown = trace.is_on().then(|| finding.clone());
         let verdict = judge(finding, &policy, scrape.at, now, memory.as_ref().and_then(|(last, key)| last.get(key)));

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use super::failure::Failure;
 use super::member::Member;
 use super::objects::Unlisted;
-use super::outcome::{Finding, MissingReason, Verdict, nothing_left};
+use super::outcome::{Finding, Verdict, nothing_left};
+use super::reason::MissingReason;
 use super::select;
 use super::subject::{Scrape, Subject};
 use super::trace::{Event, Trace};
@@ -38,8 +39,8 @@ pub(super) fn answer<T: Member>(
     let by_series = matches!(selection, LabelSelection::BySeries);
     let label_selector = if by_series { subject.request.label_selector } else { &everything };
     let (mut objects, why_none) = match subject.select(members, label_selector) {
-        Ok(objects) => (objects, subject.worded(MissingReason::OtherObjects)),
-        Err(reason) => (BTreeMap::new(), subject.worded(reason)),
+        Ok(objects) => (objects, subject.worded(MissingReason::OtherObjects, scrape)),
+        Err(reason) => (BTreeMap::new(), subject.worded(reason, scrape)),
     };
     if let LabelSelection::Names(names) = &selection {
         trace.record(|| Event::ObjectsSelected { count: names.len() });
@@ -49,7 +50,7 @@ pub(super) fn answer<T: Member>(
         .remembered()
         .into_iter()
         .filter(|name| !objects.contains_key(name))
-        .map(|name| (name, Finding::Nothing(subject.worded(MissingReason::NoSeries))))
+        .map(|name| (name, Finding::Nothing(MissingReason::NoSeries)))
         .collect();
     findings.extend(objects.into_iter().map(|(name, members)| match members {
         Ok(members) => (name, T::evaluate(&members, subject.served, scrape.at)),

@@ -64,6 +64,8 @@ pub struct Page {
     pub samples: u64,
     /// What it is.
     pub format: Format,
+    /// For wants that find no series, the name on the page that may be meant.
+    near: Vec<(u64, String)>,
     /// `process_start_time_seconds`, in bits, if one process alone gives it.
     process: Option<u64>,
     series: Vec<Series>,
@@ -183,12 +185,28 @@ impl Page {
     /// A page without series.
     fn of_values(format: Format, bytes: usize, found: Vec<(u64, Found)>, at: i64) -> Self {
         let (bytes, series) = (bytes as u64, Vec::new());
-        Self { at, taken: None, age: Duration::ZERO, bytes, samples: 1, format, process: None, series, found }
+        Self {
+            at,
+            taken: None,
+            age: Duration::ZERO,
+            bytes,
+            samples: 1,
+            format,
+            near: Vec::new(),
+            process: None,
+            series,
+            found,
+        }
     }
 
     /// What the want of this id found; `None` if it was not among those the page was read for.
     pub fn found(&self, id: u64) -> Option<&Found> {
         self.found.iter().find(|(want, _)| *want == id).map(|(_, found)| found)
+    }
+
+    /// The name of a metric on the page that a want may mean which finds none.
+    pub fn near(&self, id: u64) -> Option<&str> {
+        self.near.iter().find(|(want, _)| *want == id).map(|(_, name)| name.as_str())
     }
 
     /// The series at these positions.
@@ -217,7 +235,8 @@ impl Page {
     pub fn cost(&self) -> usize {
         let series: usize = self.series.iter().map(|series| size_of::<Series>() + series.text.len()).sum();
         let found: usize = self.found.iter().map(|(_, found)| size_of::<(u64, Found)>() + found.cost()).sum();
-        size_of::<Self>() + series + found
+        let near: usize = self.near.iter().map(|(_, name)| size_of::<(u64, String)>() + name.len()).sum();
+        size_of::<Self>() + series + found + near
     }
 }
 

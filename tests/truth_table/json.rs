@@ -40,7 +40,7 @@ fn json_values() {
         assert_eq!(ask_json(page, ", value: $.a"), taking("$.a", unavailable(why)), "{page}");
     }
     assert_eq!(ask_json("{\"a\": \"NaN\"}", ", value: $.a, onNaN: zero"), "web 0");
-    let nothing = taking("$.a", missing("no series on the page matches"));
+    let nothing = taking("$.a", missing("the JSONPath selects nothing on the page"));
     assert_eq!(ask_json("{}", ", value: $.a"), nothing);
     assert_eq!(ask_json("[]", ", value: $.a"), nothing);
     assert_eq!(ask_json("{}", ", value: $.a, onMissing: zero"), "web 0");
@@ -79,11 +79,11 @@ fn json_aggregates() {
         ("max($.none[*].depth)", empty),
         ("$.none[*]", empty),
         // What is missing is no empty container.
-        ("count($.jobs[*])", "no series on the page matches"),
-        ("sum($.no[*])", "no series on the page matches"),
-        ("sum($.runners[*].jobs[*])", "no series on the page matches"),
-        ("sum($.runners[*].depth)", "no series on the page matches"),
-        ("sum($..depth)", "no series on the page matches"),
+        ("count($.jobs[*])", "the JSONPath selects nothing on the page"),
+        ("sum($.no[*])", "the JSONPath selects nothing on the page"),
+        ("sum($.runners[*].jobs[*])", "the JSONPath selects nothing on the page"),
+        ("sum($.runners[*].depth)", "the JSONPath selects nothing on the page"),
+        ("sum($..depth)", "the JSONPath selects nothing on the page"),
     ] {
         let answer = ask_json(runners, &format!(", value: '{value}'"));
         assert!(answer == expected || answer.starts_with("404 ") && answer.contains(expected), "{value}: {answer}");
@@ -115,7 +115,7 @@ fn json_items() {
         ),
         (
             "shop/services/7",
-            "404 NotFound: queue_depth of services/7 in namespace shop: the matching series on the page describe other objects; the rule takes $.depth from source app",
+            "404 NotFound: queue_depth of services/7 in namespace shop: the items on the page describe other objects; the rule takes $.depth from source app",
         ),
         (
             "shop/services/web/queue_depth?metricLabelSelector=a%3Db",

@@ -1,7 +1,6 @@
 //! "Did you mean …?"
 
-/// The most bytes of a word that are compared: foreign text may be long, and the comparison is quadratic.
-const COMPARED: usize = 64;
+use crate::parse::similar::{distance, folded};
 
 /// The most words that are compared with.
 const CANDIDATES: usize = 256;
@@ -25,31 +24,6 @@ pub(super) fn hint<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> S
     }
 }
 
-fn folded(word: &str) -> Vec<u8> {
-    let bytes = word.bytes().filter(|byte| !matches!(byte, b'_' | b'-'));
-    bytes.take(COMPARED).map(|byte| byte.to_ascii_lowercase()).collect()
-}
-
-/// Insertions, deletions and replacements that turn one word into the other (Levenshtein).
-fn distance(a: &[u8], b: &[u8]) -> usize {
-    // One row of the usual table: the distances of the beginning of `a` so far to every beginning of `b`.
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (cell, y) in row.iter_mut().skip(1).zip(b) {
-            let replaced = diagonal + usize::from(x != y);
-            diagonal = *cell;
-            left = replaced.min(*cell + 1).min(left + 1);
-            *cell = left;
-        }
-    }
-    row.last().copied().unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,13 +45,6 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(hint(written, known.into_iter()), expected, "{written}");
-        }
-    }
-
-    #[test]
-    fn measures() {
-        for (a, b, expected) in [("", "", 0), ("", "ab", 2), ("ab", "", 2), ("kitten", "sitting", 3), ("ab", "ba", 2)] {
-            assert_eq!(distance(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The samples of one object, as data of an expression.
 
-use crate::metrics::outcome::MissingReason;
+use crate::metrics::reason::MissingReason;
 use crate::parse::duration::millis;
 use crate::promql::evaluate::{Data, Element, Sample, Series, Times};
 use crate::promql::{Expr, NAME_LABEL, VectorSelector};
@@ -71,7 +71,13 @@ impl<'a> SnapshotData<'a> {
         let too_few = |selector: &&VectorSelector| {
             is_there(selector) && !all().any(|series| picks(selector, series) && is_pair(selector, series))
         };
-        if pairs.iter().any(too_few) { MissingReason::TooFewSamples } else { MissingReason::Filtered }
+        if pairs.iter().any(too_few) {
+            return MissingReason::TooFewSamples;
+        }
+        match self.selectors.iter().find(|selector| !is_there(selector)) {
+            Some(selector) => MissingReason::NoOperand(selector.to_string()),
+            None => MissingReason::Filtered,
+        }
     }
 
     fn picked(&self, selector: usize) -> impl Iterator<Item = &StoredSeries> {

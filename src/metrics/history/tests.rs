@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::limits::SamplingLimits;
-use crate::metrics::outcome::MissingReason;
+use crate::metrics::reason::MissingReason;
 use crate::promql::evaluate::Data;
 use crate::promql::{Expr, NAME_LABEL};
 use crate::source::error::SourceError;

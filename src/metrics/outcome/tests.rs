@@ -118,21 +118,3 @@ fn nothing_left_tells_a_fault_before_an_absence_and_always_the_same() {
         assert_eq!(nothing_left(left_out), Some(message));
     }
 }
-
-#[test]
-fn only_gauges_and_untyped_series_are_served_by_name() {
-    for (name, kind, expected) in [
-        ("jobs", Kind::Gauge, None),
-        ("jobs_total", Kind::Gauge, None),
-        ("jobs_count", Kind::Gauge, None),
-        ("jobs", Kind::Unknown, None),
-        ("jobs_total", Kind::Unknown, Some(NotAGauge::NamedLikeACounter)),
-        ("jobs_bucket", Kind::Unknown, Some(NotAGauge::NamedLikeACounter)),
-        ("accepted", Kind::Counter, Some(NotAGauge::Counter)),
-        ("jobs_count", Kind::Histogram, Some(NotAGauge::Histogram)),
-        ("jobs", Kind::Summary, Some(NotAGauge::Summary)),
-        ("jobs", Kind::StateSet, Some(NotAGauge::Labels)),
-    ] {
-        assert_eq!(not_by_name(name, kind), expected, "{name} {kind:?}");
-    }
-}

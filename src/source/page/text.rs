@@ -9,6 +9,7 @@ use super::{BodyError, Found, Page, PageBody, Query, Refusal, Series, Want};
 use crate::config::limits::Limits;
 use crate::config::model::Format;
 use crate::parse::exposition::{self, ExpositionLimits, Parser, Sample, Sink};
+use crate::parse::similar::closeness;
 
 /// Reads a page to its end, `head` first, which was taken off the body already.
 pub(super) fn read(
@@ -47,8 +48,29 @@ pub(super) fn read(
     }
     let summary = parser.finish().map_err(BodyError::Text)?;
     let process = keep.process();
+    let near = keep.near();
     let (series, found) = keep.done(format);
-    Ok(Page { at, taken: None, age: Duration::ZERO, bytes, samples: summary.samples, format, process, series, found })
+    Ok(Page {
+        at,
+        taken: None,
+        age: Duration::ZERO,
+        bytes,
+        samples: summary.samples,
+        format,
+        near,
+        process,
+        series,
+        found,
+    })
+}
+
+/// Names of one page that are compared with what rules want and have not found. 10,000, some milliseconds: a page has a few
+/// hundred.
+const COMPARISONS: usize = 10_000;
+
+/// Whether a name can be part of a message.
+fn is_shown(name: &str) -> bool {
+    name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// What most client libraries say of the process that serves the page.
@@ -62,6 +84,10 @@ struct SeriesCollector<'a> {
     bytes: usize,
     /// When processes have started that the page is about.
     starts: Vec<f64>,
+    /// The name of the last sample, as samples of one metric follow each other.
+    last_name: String,
+    /// How many names may still be compared with what is wanted.
+    comparisons: usize,
     limits: &'a Limits,
 }
 
@@ -69,13 +95,24 @@ struct WantState<'a> {
     id: u64,
     query: &'a Query,
     found: Result<Vec<u32>, Refusal>,
+    /// The closest name so far that is not wanted, while none is found, and how close it is.
+    near: Option<(usize, String)>,
 }
 
 impl<'a> SeriesCollector<'a> {
     fn new(wants: &'a [Want], limits: &'a Limits) -> Self {
-        let keeping = |want: &'a Want| WantState { id: want.id, query: &want.query, found: Ok(Vec::new()) };
+        let keeping = |want: &'a Want| WantState { id: want.id, query: &want.query, found: Ok(Vec::new()), near: None };
         let wants = wants.iter().map(keeping).collect();
-        Self { wants, series: Vec::new(), seen: HashSet::new(), bytes: 0, starts: Vec::new(), limits }
+        Self {
+            wants,
+            series: Vec::new(),
+            seen: HashSet::new(),
+            bytes: 0,
+            starts: Vec::new(),
+            last_name: String::new(),
+            comparisons: COMPARISONS,
+            limits,
+        }
     }
 
     /// When the one process started that the page is about, in bits.
@@ -84,6 +121,27 @@ impl<'a> SeriesCollector<'a> {
             [start] => Some(start.to_bits()),
             _ => None,
         }
+    }
+
+    /// Notes a name that may be meant by wants that have found nothing so far.
+    #[inline]
+    fn compare(&mut self, name: &str) {
+        for want in &mut self.wants {
+            let Some(meant) = want.meant().filter(|_| is_shown(name)) else { continue };
+            let Some(left) = self.comparisons.checked_sub(1) else { return };
+            self.comparisons = left;
+            if let Some(closeness) = closeness(meant, name)
+                && want.near.as_ref().is_none_or(|(closest, _)| closeness < *closest)
+            {
+                want.near = Some((closeness, name.to_owned()));
+            }
+        }
+    }
+
+    /// The names that may be meant by wants that have found nothing.
+    fn near(&mut self) -> Vec<(u64, String)> {
+        let unmet = self.wants.iter_mut().filter(|want| want.found.as_ref().is_ok_and(Vec::is_empty));
+        unmet.filter_map(|want| Some((want.id, want.near.take()?.1))).collect()
     }
 
     fn done(mut self, format: Format) -> (Vec<Series>, Vec<(u64, Found)>) {
@@ -103,7 +161,19 @@ impl<'a> SeriesCollector<'a> {
     }
 }
 
-impl WantState<'_> {
+impl<'a> WantState<'a> {
+    /// The one name that is wanted, while nothing is found.
+    fn meant(&self) -> Option<&'a str> {
+        if !self.found.as_ref().is_ok_and(Vec::is_empty) {
+            return None;
+        }
+        match self.query {
+            Query::Series { selectors, .. } => selectors.first()?.name.as_deref(),
+            Query::Named { name, .. } => Some(name),
+            Query::Json { .. } | Query::Text(_) | Query::Number => None,
+        }
+    }
+
     fn may_want(&self, name: &str) -> bool {
         self.found.is_ok()
             && match self.query {
@@ -128,6 +198,11 @@ impl WantState<'_> {
 
 impl Sink for SeriesCollector<'_> {
     fn wants(&mut self, name: &str) -> bool {
+        if name != self.last_name {
+            self.last_name.clear();
+            self.last_name.push_str(name);
+            self.compare(name);
+        }
         name == PROCESS_START || self.wants.iter().any(|want| want.may_want(name))
     }
 

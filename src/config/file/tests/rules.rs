@@ -95,8 +95,8 @@ fn problems_of_rules() {
                 "error: value: [1m30s] needs samples over time, which are there with pods:, prometheus: and single: sources",
             ),
             (
-                "SERIES, value: ^count(jobs_total) * max(jobs_count)",
-                "warning: value: \"jobs_count\" ends like a counter, which only grows, and the replicas with it; if its TYPE is not gauge, take its rate(), or a gauge",
+                "SERIES, value: ^count(jobs_total) * max(jobs_bucket) + jobs_count",
+                "warning: value: \"jobs_bucket\" ends like a counter, which only grows, and the replicas with it; if its TYPE is not gauge, take its rate(), or a gauge",
             ),
             (
                 "SERIES, value: ^jobs_total",

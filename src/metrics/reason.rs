@@ -1,0 +1,235 @@
+//! Why there is no value for an object, in words that become `Status.message`.
+
+use std::fmt;
+
+use super::sample_bound::Bound;
+use crate::parse::exposition::{Kind, is_named_like_a_counter};
+use crate::promql::evaluate::EvalError;
+
+/// Why nothing is there.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MissingReason {
+    /// No series on the page matches the rule, or its JSONPath leads nowhere.
+    NoSeries,
+    /// Likewise, and this metric on the page may be meant.
+    NoSeriesBut(String),
+    /// The JSONPath selects no value.
+    NoValue,
+    /// The regular expression matches nothing on the page.
+    NoMatch,
+    /// The JSONPath selects nothing from a container that exists, which has no minimum, maximum or average.
+    EmptyContainer,
+    /// Series match, none of them with the caller's `metricLabelSelector`.
+    MetricSelector,
+    /// Series match, none of them with a label that names an object; one of these would.
+    NoObjectLabel(Vec<String>),
+    /// Series match, all of them for other objects.
+    OtherObjects,
+    /// Items of the page match, all of them for other objects.
+    OtherItems,
+    /// A server that was asked has no result for it.
+    NoResult,
+    /// Series match, but none that this selector of the expression wants, and so the expression leaves nothing.
+    NoOperand(String),
+    /// Series match, and the expression leaves nothing of them.
+    Filtered,
+    /// Series match, none of them sampled often enough for the expression.
+    TooFewSamples,
+    /// A sample is older than `maxAge`.
+    Stale,
+    /// A sample lies in the future.
+    Future,
+    /// The value is NaN, and `onNaN` is `missing`.
+    Nan,
+}
+
+/// Why a value that exists cannot be served.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RefusalReason {
+    /// Several values, and the rule does not say how to make one of them.
+    Several,
+    /// By name, only gauges and untyped series are served.
+    NotAGauge(NotAGauge),
+    /// A JSON value of another type.
+    NotANumber(&'static str),
+    /// The series of one object differ in a label that `labelSelector` selects by.
+    MixedLabels,
+    Nan,
+    /// +Inf.
+    PositiveInfinity,
+    /// -Inf.
+    NegativeInfinity,
+    /// Beyond what an HPA can read.
+    OutOfRange,
+    /// Below zero, which would drive an HPA to its minimum.
+    Negative,
+    /// The expression cannot be evaluated.
+    Evaluation(EvalError),
+    /// The samples so far span less than half of what the value looks back over.
+    Gathering,
+    /// More than is kept over time.
+    OverBudget(Bound),
+    /// As many selections are sampled as can be.
+    SelectionLimit(Bound),
+    /// Counters of a page reset more than once within the range.
+    Resets,
+}
+
+/// What a series is that is not served by name: its number only makes sense together with others or over time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum NotAGauge {
+    Counter,
+    /// Without a type, but with the name of a counter.
+    NamedLikeACounter,
+    Histogram,
+    Summary,
+    /// Its labels are what it says.
+    Labels,
+}
+
+/// What a series of this name and type is, if it is not served by name.
+pub(crate) fn not_by_name(name: &str, kind: Kind) -> Option<NotAGauge> {
+    match kind {
+        Kind::Unknown if is_named_like_a_counter(name) => Some(NotAGauge::NamedLikeACounter),
+        Kind::Gauge | Kind::Unknown => None,
+        Kind::Counter => Some(NotAGauge::Counter),
+        Kind::Histogram | Kind::GaugeHistogram => Some(NotAGauge::Histogram),
+        Kind::Summary => Some(NotAGauge::Summary),
+        Kind::Info | Kind::StateSet => Some(NotAGauge::Labels),
+    }
+}
+
+impl MissingReason {
+    /// As a label of the counter of objects left out.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::NoSeries | Self::NoSeriesBut(_) => "no_series",
+            Self::EmptyContainer => "empty_container",
+            Self::MetricSelector => "metric_label_selector",
+            Self::NoMatch => "no_match",
+            Self::NoValue => "no_value",
+            Self::NoOperand(_) => "no_operand",
+            Self::NoObjectLabel(_) => "no_object_label",
+            Self::OtherObjects | Self::OtherItems => "other_objects",
+            Self::NoResult => "no_result",
+            Self::Filtered => "filtered",
+            Self::TooFewSamples => "too_few_samples",
+            Self::Stale => "stale",
+            Self::Future => "future",
+            Self::Nan => "nan",
+        }
+    }
+}
+
+impl RefusalReason {
+    /// As a label of the counter of objects left out.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Several => "several_series",
+            Self::NotAGauge(_) => "not_a_gauge",
+            Self::NotANumber(_) => "not_a_number",
+            Self::MixedLabels => "mixed_labels",
+            Self::Nan => "nan",
+            Self::PositiveInfinity | Self::NegativeInfinity => "infinite",
+            Self::OutOfRange => "out_of_range",
+            Self::Negative => "negative",
+            Self::Evaluation(_) => "evaluation",
+            Self::Gathering => "gathering",
+            Self::OverBudget(_) => "over_budget",
+            Self::SelectionLimit(_) => "selection_limit",
+            Self::Resets => "resets",
+        }
+    }
+}
+
+impl fmt::Display for MissingReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSeries => f.write_str("no series on the page matches"),
+            Self::NoSeriesBut(name) => write!(f, "no series on the page matches; did you mean {name}?"),
+            Self::NoValue => f.write_str("the JSONPath selects nothing on the page"),
+            Self::NoOperand(selector) => write!(f, "the expression returned nothing: no series of it matches {selector}"),
+            Self::NoMatch => f.write_str("the regular expression matches nothing on the page"),
+            Self::EmptyContainer => {
+                f.write_str("the JSONPath selects nothing from a container that exists; count() or sum() of it is 0")
+            }
+            Self::MetricSelector => f.write_str("no matching series on the page matches metricLabelSelector"),
+            Self::NoObjectLabel(labels) if labels.is_empty() => {
+                f.write_str("nothing on the page that matches names an object")
+            }
+            Self::NoObjectLabel(labels) => {
+                write!(f, "no matching series on the page has a label {} to name an object", labels.join(" or "))
+            }
+            Self::OtherItems => f.write_str("the items on the page describe other objects"),
+            Self::OtherObjects => f.write_str("the matching series on the page describe other objects"),
+            Self::NoResult => f.write_str("the query returned no result for it"),
+            Self::Filtered => f.write_str(
+                "the expression returned nothing: a comparison filtered every matching series out, or the operands share no labels",
+            ),
+            Self::TooFewSamples => f.write_str(
+                "matching series have fewer than two samples in the range; a rate needs two",
+            ),
+            Self::Stale => f.write_str("the sample is older than maxAge allows"),
+            Self::Future => f.write_str("the sample's timestamp lies in the future; compare the clocks"),
+            Self::Nan => f.write_str("the value is NaN, which counts as missing (onNaN)"),
+        }
+    }
+}
+
+impl fmt::Display for NotAGauge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Counter => "is a counter",
+            Self::NamedLikeACounter => "has no TYPE and the name of a counter",
+            Self::Histogram => "is part of a histogram",
+            Self::Summary => "is part of a summary",
+            Self::Labels => "is a set of labels",
+        })
+    }
+}
+
+impl fmt::Display for RefusalReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Several => f.write_str("several values match; wrap it in sum(), max(), min() or avg()"),
+            Self::NotAGauge(kind) => write!(f, "it {kind}, and only gauges are served by name"),
+            Self::NotANumber(found) => write!(f, "expected a number, found {found}"),
+            Self::MixedLabels => f.write_str("its series differ in labels that labelSelector asks for"),
+            Self::Nan => f.write_str("the value is NaN; onNaN can turn it into missing or zero"),
+            Self::PositiveInfinity => f.write_str("the value is +Inf"),
+            Self::NegativeInfinity => f.write_str("the value is -Inf"),
+            Self::OutOfRange => f.write_str("the value is out of range: beyond ±9223372036854775.807"),
+            Self::Negative => f.write_str("the value is negative; allowNegative: true would serve it"),
+            Self::Evaluation(error) => error.fmt(f),
+            Self::Gathering => f.write_str("gathering: its samples span less than half of the range so far"),
+            Self::Resets => f.write_str(
+                "a counter reset more than once within the range, as when several processes take turns behind one URL",
+            ),
+            Self::OverBudget(bound) => write!(f, "{bound}; add a label matcher"),
+            Self::SelectionLimit(bound) => write!(f, "not sampled: {bound}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_gauges_and_untyped_series_are_served_by_name() {
+        for (name, kind, expected) in [
+            ("jobs", Kind::Gauge, None),
+            ("jobs_total", Kind::Gauge, None),
+            ("jobs_count", Kind::Gauge, None),
+            ("jobs", Kind::Unknown, None),
+            ("jobs_total", Kind::Unknown, Some(NotAGauge::NamedLikeACounter)),
+            ("jobs_bucket", Kind::Unknown, Some(NotAGauge::NamedLikeACounter)),
+            ("accepted", Kind::Counter, Some(NotAGauge::Counter)),
+            ("jobs_count", Kind::Histogram, Some(NotAGauge::Histogram)),
+            ("jobs", Kind::Summary, Some(NotAGauge::Summary)),
+            ("jobs", Kind::StateSet, Some(NotAGauge::Labels)),
+        ] {
+            assert_eq!(not_by_name(name, kind), expected, "{name} {kind:?}");
+        }
+    }
+}
