@@ -383,6 +383,58 @@ fn pages_of_another_format() {
     }
 }
 
+/// A source's format that contradicts the page is the first thing to look at.
+#[test]
+fn formats_that_contradict_the_page() {
+    let prometheus = "# a comment\nqueue_depth 3\n";
+    for (format, content_type, page, why) in [
+        (
+            "json",
+            "text/plain",
+            GOOD,
+            "answered malformed JSON; its content-type \"text/plain\" is that of Prometheus text",
+        ),
+        (
+            "openmetrics",
+            "text/plain",
+            GOOD,
+            "answered malformed text: expected \"# EOF\" at the end, found none: the page is cut off, or it is not \
+             OpenMetrics; its content-type \"text/plain\" is that of Prometheus text",
+        ),
+        (
+            "openmetrics",
+            "application/openmetrics-text",
+            prometheus,
+            "answered malformed text: expected \"# TYPE \", \"# HELP \", \"# UNIT \" or \"# EOF\"; the page looks like \
+             Prometheus text: set format: prometheus on the source",
+        ),
+        (
+            "prometheus",
+            "application/openmetrics-text",
+            "queue_depth 3 # {a=\"b\"} 1\n# EOF\n",
+            "answered malformed text: expected a timestamp in integer milliseconds; the page looks like OpenMetrics: set \
+             format: openmetrics on the source",
+        ),
+        (
+            "number",
+            "application/json",
+            "{\"a\": 1}",
+            "answered something that is not a number; its content-type \"application/json\" is that of JSON",
+        ),
+    ] {
+        let upstream = Upstream::page(content_type, page);
+        let value = if format == "json" { ", value: $.a" } else { "" };
+        let config = format!(
+            "sources:\n  app: {{url: '{}', namespaces: [shop], format: {format}}}\nmetrics:\n  - {{name: n, object: \
+             services, source: app, describes: {{namespace: shop, name: web}}{value}}}\n",
+            upstream.url()
+        );
+        let answer = Server::with_config(&config).metric("namespaces/shop/services/web/n").values();
+        let expected = format!("503 ServiceUnavailable: n of services/web in namespace shop: source app {why}");
+        assert_eq!(answer, expected, "{format}");
+    }
+}
+
 /// A rule without a value, and `--describes`, take a page that is one number for the value of the one object.
 #[test]
 fn bare_numbers_without_a_format() {
@@ -399,6 +451,10 @@ fn bare_numbers_without_a_format() {
 fn other_statuses() {
     refused(&Upstream::raw("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n"), "answered 500");
     refused(&Upstream::raw("HTTP/1.1 204 No Content\r\n\r\n"), "answered 204");
+    refused(
+        &Upstream::raw("HTTP/1.1 406 Not Acceptable\r\nContent-Length: 0\r\n\r\n"),
+        "answered 406: it serves none of the types in the Accept header, which format: on the source decides",
+    );
 }
 
 #[test]

@@ -76,6 +76,9 @@ impl fmt::Display for SourceError {
             Self::NoMemory => f.write_str("timeout: waiting for the memory that other large pages take"),
             Self::TooLarge(max) => write!(f, "answered a body of more than {max} bytes; raise maxBytes: on the source"),
             Self::Bug => f.write_str("internal error during the fetch"),
+            Self::Fetch(FetchError::Status(406)) => f.write_str(
+                "answered 406: it serves none of the types in the Accept header, which format: on the source decides",
+            ),
             Self::Fetch(error) => error.fmt(f),
             Self::ContentType(None) => {
                 write!(f, "answered without a content-type; set format: on the source to what the page is: {FORMATS}")
@@ -129,6 +132,8 @@ impl From<BodyError> for SourceError {
     }
 }
 
+const PROMETHEUS: &str = "; the page looks like Prometheus text: set format: prometheus on the source";
+
 /// What a page may be instead that is malformed from its start, or has a type of the other text format.
 fn hint(error: &PageError) -> &'static str {
     let PageErrorKind::Syntax { expected, found } = &error.kind else { return "" };
@@ -137,6 +142,12 @@ fn hint(error: &PageError) -> &'static str {
         b"unknown" | b"info" | b"stateset" | b"gaugehistogram" if expected.ends_with("untyped") => {
             "; the page looks like OpenMetrics: set format: openmetrics on the source"
         }
+        // An exemplar, or seconds with a fraction.
+        [b'#', ..] | [b'0'..=b'9', ..] if expected.ends_with("integer milliseconds") => {
+            "; the page looks like OpenMetrics: set format: openmetrics on the source"
+        }
+        b"untyped" if expected.ends_with("unknown") => PROMETHEUS,
+        b"#" if expected.starts_with("\"# TYPE") => PROMETHEUS,
         _ if (error.line, error.column) != (1, 1) => "",
         [b'<', ..] => {
             "; the page looks like HTML or XML, which only regular expressions read: set format: text on the source"
@@ -166,6 +177,11 @@ mod tests {
             (wrong(1, "a metric name", "[1,2]"), "json"),
             (wrong(1, "a metric name", "<!doctype"), "HTML"),
             (wrong(9, "counter, gauge, histogram, summary or untyped", "unknown"), "openmetrics"),
+            (wrong(2, "a timestamp in integer milliseconds", "#"), "openmetrics"),
+            (wrong(2, "a timestamp in integer milliseconds", "1.5"), "openmetrics"),
+            (wrong(2, "a timestamp in integer milliseconds", "x"), ""),
+            (wrong(2, "counter, gauge, summary or unknown", "untyped"), "prometheus"),
+            (wrong(2, "\"# TYPE \" or \"# EOF\"", "#"), "prometheus"),
             (wrong(1, "a metric name", "{\"queue.depth\"}"), ""),
             (wrong(2, "a metric name", "{"), ""),
             (wrong(9, "counter, gauge, histogram, summary or untyped", "level"), ""),

@@ -1,7 +1,9 @@
 //! The formats of pages as HTTP names them: what is requested, and what came.
 
 use super::error::SourceError;
+use super::page;
 use crate::config::model::Format;
+use crate::parse::escape::Escaped;
 
 /// The Accept header (RFC 9110 §12.5.1) for pages of this format. `escaping=allow-utf-8` asks for names as they are, as
 /// Prometheus 3 does: without it some libraries rewrite names with a colon.
@@ -38,5 +40,26 @@ pub(super) fn format(configured: Option<Format>, content_type: Option<&str>) -> 
         (None, Some("application/yaml" | "application/x-yaml" | "text/yaml" | "text/x-yaml")) => Ok(Some(Format::Yaml)),
         (None, Some("text/csv")) => Ok(Some(Format::Csv)),
         (None, found) => Err(SourceError::ContentType(found.map(str::to_owned))),
+    }
+}
+
+/// The error of a malformed page, which says so if the page's Content-Type is not that of the configured format.
+pub(super) fn explained(error: SourceError, configured: Option<Format>, content_type: Option<&str>) -> SourceError {
+    let SourceError::Page { cause, detail } = error else { return error };
+    match configured.zip(content_type).and_then(|(format, found)| Some((found, other(format, found)?))) {
+        Some((found, is)) if !cause.contains("looks like") => {
+            let cause = format!("{cause}; its content-type {} is that of {is}", Escaped::new(found));
+            SourceError::Page { cause, detail }
+        }
+        _ => SourceError::Page { cause, detail },
+    }
+}
+
+/// What a page is by its Content-Type, if that is not this format.
+fn other(than: Format, content_type: &str) -> Option<&'static str> {
+    match format(None, Some(content_type)).ok()? {
+        Some(found) if found != than => Some(page::name(found)),
+        None if matches!(than, Format::OpenMetrics | Format::Json) => Some("Prometheus text"),
+        _ => None,
     }
 }

@@ -271,7 +271,9 @@ impl Upstream {
             let _reservation = reservation.transpose()?;
             let mut body = PageBody { reader: body, delimited: head.delimited, max_bytes: self.source.max_bytes };
             let at = now.unix_millis.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
-            let mut page = Page::read(&mut body, format, wants, at, limits).map_err(SourceError::from)?;
+            let page = Page::read(&mut body, format, wants, at, limits).map_err(SourceError::from);
+            let explained = |error| media::explained(error, self.source.format, head.content_type.as_deref());
+            let mut page = page.map_err(explained)?;
             page.taken = now.monotonic.checked_sub(age);
             page.age = age;
             Ok(page)
