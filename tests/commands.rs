@@ -258,12 +258,15 @@ fn shows_the_steps() {
 #[test]
 fn warns_of_counters_by_their_type() {
     let upstream = Upstream::text(
-        "# TYPE accepted counter\naccepted 900\n# TYPE jobs_total gauge\njobs_total 3\n# TYPE t histogram\nt_count 9\n",
+        "# TYPE accepted counter\naccepted 900\n# TYPE jobs_total gauge\njobs_total 3\n# TYPE t histogram\nt_count 9\n\
+         # TYPE other untyped\nactive{handler=\"/metrics\"} 1\nactive{handler=\"/buy\"} 2\n",
     );
     for (value, series, warning) in [
         ("accepted", "series   1 match, TYPE counter\n", Some("accepted")),
         ("max(t_count)", "series   1 match, TYPE histogram\n", Some("t_count")),
         ("jobs_total", "series   1 match, TYPE gauge\n", None),
+        ("'sum(active{handler=~\".*\"})'", "series   2 match\n", Some("")),
+        ("'sum(active{handler!=\"/metrics\"})'", "series   1 match\n", None),
         ("jobs_total + t_count / accepted", "series   3 match, TYPE counter, gauge, histogram\n", None),
     ] {
         let config = file(
@@ -278,10 +281,13 @@ fn warns_of_counters_by_their_type() {
         let (code, _, stderr) = run(&["get", "-v", "namespaces/shop/services/web/a", "--config", config]);
         assert_eq!(code, 0, "{stderr}");
         let lines: Vec<_> = stderr.lines().filter(|line| line.starts_with("warning ")).collect();
-        let expected = warning.map(|name| {
-            format!(
+        let expected = warning.map(|name| match name {
+            "" => "warning  series with handler=\"/metrics\" count the scrapes too; leave them out by \
+                   handler!=\"/metrics\""
+                .to_owned(),
+            name => format!(
                 "warning  {name} is a counter by its TYPE: it only grows, and the replicas with it; take its rate()"
-            )
+            ),
         });
         assert!(stderr.contains(series), "{value}: {stderr}");
         assert_eq!(lines, expected.as_slice(), "{value}");

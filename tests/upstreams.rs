@@ -508,6 +508,10 @@ fn names_that_may_be_meant() {
             "the expression returned nothing: no series of it matches nothing_such",
         ),
         (
+            "histogram_quantile(0.9, vllm_waiting)",
+            "no matching series has the label le, which the buckets of a histogram have",
+        ),
+        (
             "vllm_waiting > 5",
             "the expression returned nothing: a comparison filtered every matching series out, or the operands share no \
              labels",

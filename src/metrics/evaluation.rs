@@ -5,7 +5,7 @@ use super::page_data::{self, PageData};
 use super::reason::{MissingReason, RefusalReason};
 use crate::parse::value::ValueAggregation;
 use crate::promql::evaluate::{Element, Labels, Times, aggregate_all, evaluate};
-use crate::promql::{Aggregation, Expr, VectorSelector};
+use crate::promql::{Aggregation, Expr, Function, VectorSelector};
 use crate::source::page::Series;
 
 /// Evaluates an expression over the series of one object on a page.
@@ -24,6 +24,9 @@ fn filtered(expr: &Expr, series: &[&Series]) -> MissingReason {
     };
     match expr.selectors().find(|selector| !is_there(selector)) {
         Some(selector) => MissingReason::NoOperand(selector.to_string()),
+        None if expr.calls(Function::HistogramQuantile) && series.iter().all(|series| series.label("le").is_none()) => {
+            MissingReason::NoBuckets
+        }
         None => MissingReason::Filtered,
     }
 }

@@ -82,6 +82,12 @@ fn page_members<'p>(subject: &Subject<'_>, page: &'p Page, trace: &mut Trace) ->
     }
 }
 
+/// Whether a label says that its series counts requests for metrics, as client libraries call it.
+fn is_scrape(label: &str, value: &str) -> bool {
+    let labels = ["handler", "path", "uri", "route", "endpoint", "url", "http_route", "url_path", "target"];
+    labels.contains(&label) && matches!(value, "/metrics" | "metrics" | "/actuator/prometheus")
+}
+
 /// Records which series match, and counters among them that are taken for levels.
 fn record(subject: &Subject<'_>, series: &[&Series], trace: &mut Trace) {
     trace.record(|| {
@@ -91,6 +97,10 @@ fn record(subject: &Subject<'_>, series: &[&Series], trace: &mut Trace) {
     let Value::Series(expr) = &subject.served.rule.value else { return };
     if !trace.is_on() {
         return;
+    }
+    let own = series.iter().find_map(|series| series.labels().iter().find(|(label, value)| is_scrape(label, value)));
+    if let Some((label, value)) = own {
+        trace.record(|| Event::OwnScrape { label: label.into_owned(), value: value.into_owned() });
     }
     let levels = expr.levels();
     let is_level = |series: &&&Series| {

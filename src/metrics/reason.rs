@@ -31,6 +31,8 @@ pub enum MissingReason {
     NoResult,
     /// Series match, but none that this selector of the expression wants, and so the expression leaves nothing.
     NoOperand(String),
+    /// Series match that are no buckets of a histogram, and a quantile of it is wanted.
+    NoBuckets,
     /// Series match, and the expression leaves nothing of them.
     Filtered,
     /// Series match, none of them sampled often enough for the expression.
@@ -109,6 +111,7 @@ impl MissingReason {
             Self::NoMatch => "no_match",
             Self::NoValue => "no_value",
             Self::NoOperand(_) => "no_operand",
+            Self::NoBuckets => "no_buckets",
             Self::NoObjectLabel(_) => "no_object_label",
             Self::OtherObjects | Self::OtherItems => "other_objects",
             Self::NoResult => "no_result",
@@ -148,6 +151,7 @@ impl fmt::Display for MissingReason {
             Self::NoSeries => f.write_str("no series on the page matches"),
             Self::NoSeriesBut(name) => write!(f, "no series on the page matches; did you mean {name}?"),
             Self::NoValue => f.write_str("the JSONPath selects nothing on the page"),
+            Self::NoBuckets => f.write_str("no matching series has the label le, which the buckets of a histogram have"),
             Self::NoOperand(selector) => write!(f, "the expression returned nothing: no series of it matches {selector}"),
             Self::NoMatch => f.write_str("the regular expression matches nothing on the page"),
             Self::EmptyContainer => {

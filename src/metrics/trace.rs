@@ -34,6 +34,8 @@ pub enum Event {
         /// The types of these series, as TYPE lines have them, each once; empty where none is declared.
         types: Vec<&'static str>,
     },
+    /// A series counts requests for metrics, Metriclet's own among them.
+    OwnScrape { label: String, value: String },
     /// A counter is taken for a level.
     CounterAsLevel { name: String },
     /// `labelSelector` selects so many objects.
@@ -99,7 +101,7 @@ impl Event {
             Self::FetchFailed { .. } => "failed",
             Self::PageRefused { .. } => "refused",
             Self::SeriesMatched { .. } => "series",
-            Self::CounterAsLevel { .. } => "warning",
+            Self::OwnScrape { .. } | Self::CounterAsLevel { .. } => "warning",
             Self::ObjectsSelected { .. } => "objects",
             Self::PodsSelected { .. } => "pods",
             Self::PodSkipped { .. } => "pod",
@@ -125,6 +127,9 @@ impl fmt::Display for Event {
             Self::PageRefused { refusal } => refusal.to_string(),
             Self::SeriesMatched { count, types } if types.is_empty() => format!("{count} match"),
             Self::SeriesMatched { count, types } => format!("{count} match, TYPE {}", types.join(", ")),
+            Self::OwnScrape { label, value } => {
+                format!("series with {label}={value:?} count the scrapes too; leave them out by {label}!={value:?}")
+            }
             Self::CounterAsLevel { name } => {
                 format!("{name} is a counter by its TYPE: it only grows, and the replicas with it; take its rate()")
             }

@@ -3,7 +3,7 @@
 use crate::metrics::reason::MissingReason;
 use crate::parse::duration::millis;
 use crate::promql::evaluate::{Data, Element, Sample, Series, Times};
-use crate::promql::{Expr, NAME_LABEL, VectorSelector};
+use crate::promql::{Expr, Function, NAME_LABEL, VectorSelector};
 use crate::source::error::SourceError;
 use crate::source::page::Refusal;
 
@@ -39,6 +39,7 @@ pub struct StoredSeries {
 /// The sampling of an object as data of an expression.
 pub(crate) struct SnapshotData<'a> {
     selectors: Vec<&'a VectorSelector>,
+    wants_buckets: bool,
     snapshot: &'a Snapshot,
 }
 
@@ -54,7 +55,8 @@ impl Snapshot {
 impl<'a> SnapshotData<'a> {
     /// For this expression.
     pub(crate) fn new(expr: &'a Expr, snapshot: &'a Snapshot) -> Self {
-        Self { selectors: expr.selectors().collect(), snapshot }
+        let wants_buckets = expr.calls(Function::HistogramQuantile);
+        Self { selectors: expr.selectors().collect(), wants_buckets, snapshot }
     }
 
     /// Why the expression comes to nothing at the time `now`; `pairs` are those of its selectors that take two samples.
@@ -76,6 +78,9 @@ impl<'a> SnapshotData<'a> {
         }
         match self.selectors.iter().find(|selector| !is_there(selector)) {
             Some(selector) => MissingReason::NoOperand(selector.to_string()),
+            None if self.wants_buckets && all().all(|series| series.labels.get("le").is_none()) => {
+                MissingReason::NoBuckets
+            }
             None => MissingReason::Filtered,
         }
     }
