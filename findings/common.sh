@@ -19,3 +19,20 @@ expect() {
     printf '%s has changed\nexpected:\n%s\nfound:\n%s\n' "$1" "$2" "$3" >&2
     exit 1
 }
+
+# jars GROUP:ARTIFACT:VERSION...: puts them, with what they need, into lib/.
+jars() {
+    needs java javac mvn
+    {
+        echo '<project><modelVersion>4.0.0</modelVersion>'
+        echo '<groupId>finding</groupId><artifactId>finding</artifactId><version>1</version><dependencies>'
+        for jar in "$@"; do
+            echo '<dependency>'
+            echo "$jar" | sed 's|\(.*\):\(.*\):\(.*\)|<groupId>\1</groupId><artifactId>\2</artifactId><version>\3</version>|'
+            echo '</dependency>'
+        done
+        echo '</dependencies></project>'
+    } >pom.xml
+    mvn --quiet --batch-mode -Dstyle.color=never -Dmaven.repo.local="$folder/repository" \
+        dependency:copy-dependencies -DoutputDirectory=lib >maven.log 2>&1 || { cat maven.log >&2 && exit 1; }
+}
