@@ -36,3 +36,8 @@ jars() {
     mvn --quiet --batch-mode -Dstyle.color=never -Dmaven.repo.local="$folder/repository" \
         dependency:copy-dependencies -DoutputDirectory=lib >maven.log 2>&1 || { cat maven.log >&2 && exit 1; }
 }
+
+# run_go: runs the Go program here, with the modules that its go.mod requires. Nothing is left of them but Go's build cache.
+run_go() {
+    GOPATH="$folder/go" GOFLAGS='-mod=mod -trimpath' go run . 2>go.log || { cat go.log >&2 && exit 1; }
+}

@@ -91,7 +91,7 @@ names() {
 }
 node show.js >node.page
 venv/bin/python show.py >python.page
-GOPATH=$PWD/go GOFLAGS=-mod=mod go run . >go.page 2>/dev/null
+run_go >go.page
 expect 'the exporter for Go' 'queue_depth_ratio memory_used_bytes busy_time_milliseconds_total' "$(names go.page)"
 expect 'the exporter for Python' 'queue_depth memory_used_bytes busy_time_milliseconds_total' "$(names python.page)"
 expect 'the exporter for Node.js' 'queue_depth memory_used busy_time_total' "$(names node.page)"

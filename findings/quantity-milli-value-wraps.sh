@@ -40,4 +40,4 @@ expect apimachinery '9223372036854775 is 9223372036854775 and 922337203685477500
 10P is 10P and 0 thousandths
 9223372036854775807 is 9223372036854775807 and -1000 thousandths
 0.5m is 500u and 1 thousandths
-0.0000000001 is 1n and 1 thousandths' "$(GOPATH=$PWD/go GOFLAGS=-mod=mod go run . 2>/dev/null)"
+0.0000000001 is 1n and 1 thousandths' "$(run_go)"

@@ -1,0 +1,50 @@
+#!/bin/sh
+# k8s.io/apimachinery v0.37.2 and Prometheus 3.16 (Go modules) understand an empty value in opposite ways.
+#
+# Behaviour: to Kubernetes `tier=` demands a label that is there and empty, and `tier!=` is true without the label. To Prometheus, where
+# an empty label and none are the same, tier="" is true without the label, and tier!="" demands one that is not empty.
+# Why it matters: an adapter that turns metric.selector into matchers by copying key, operator and value selects exactly the series that
+# the HPA excluded. The sum is that of the others, and no error says so.
+# Source: apimachinery/pkg/labels/selector.go, Requirement.Matches; prometheus/model/labels/matcher.go; Prometheus' docs,
+# "Instant vector selectors".
+# Seen: the output below.
+set -eu
+# shellcheck source=common.sh
+. "$(dirname -- "$(realpath -- "$0")")/common.sh"
+needs go
+cat >go.mod <<'END'
+module finding
+
+go 1.26
+
+require (
+	github.com/prometheus/prometheus v0.316.0
+	k8s.io/apimachinery v0.37.2
+)
+END
+cat >main.go <<'END'
+package main
+
+import (
+	"fmt"
+	"log"
+
+	prometheus "github.com/prometheus/prometheus/model/labels"
+	kubernetes "k8s.io/apimachinery/pkg/labels"
+)
+
+func main() {
+	for text, operator := range map[string]prometheus.MatchType{"tier=": prometheus.MatchEqual, "tier!=": prometheus.MatchNotEqual} {
+		selector, err := kubernetes.Parse(text)
+		if err != nil {
+			log.Fatal(err)
+		}
+		matcher := prometheus.MustNewMatcher(operator, "tier", "")
+		none := prometheus.EmptyLabels()
+		fmt.Printf("without the label: Kubernetes %s %t, Prometheus %s %t\n",
+			text, selector.Matches(kubernetes.Set{}), matcher, matcher.Matches(none.Get("tier")))
+	}
+}
+END
+expect 'a selector' 'without the label: Kubernetes tier!= true, Prometheus tier!="" false
+without the label: Kubernetes tier= false, Prometheus tier="" true' "$(run_go | sort)"
