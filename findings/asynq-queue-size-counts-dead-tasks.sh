@@ -1,9 +1,9 @@
 #!/bin/sh
 # asynq v0.26.0 (Go module): the size of a queue counts tasks that nobody will work on.
 #
-# Behaviour: `size`, which the collector in asynq/x/metrics exports as asynq_queue_size ("Number of tasks in a queue"), adds up pending,
-# active, scheduled, retried, aggregating and archived tasks. Archived ones have failed for good and stay for 90 days; scheduled
-# ones may be due in a month.
+# Behaviour: `size`, which the collector in asynq/x/metrics exports as asynq_queue_size ("Number of tasks in a queue"), adds up
+# pending, active, scheduled, retried, aggregating and archived tasks. Archived ones have failed for good and stay for 90 days;
+# scheduled ones may be due in a month.
 # Why it matters: an HPA on asynq_queue_size keeps workers for work that is not there, and each task that fails for good adds to
 # it. asynq_tasks_enqueued_total with state="pending", a gauge in spite of its name, is the backlog.
 # Source: asynq, inspector.go, QueueInfo; asynq/x, metrics/metrics.go.

@@ -4,8 +4,8 @@
 # Behaviour: text format 0.0.4 has no quoted names; 1.0.0 introduced them. Prometheus 3 asks for
 # text/plain;version=1.0.0;escaping=allow-utf-8, and gets version=0.0.4 in the Content-Type, with {"queue.depth"} in the page. A
 # request for 0.0.4 with that parameter gets the same. Without the parameter the name is queue_depth.
-# Why it matters: a parser that chooses its grammar by the version refuses the page. One metric has two names, so that an expression
-# that is right for Prometheus matches nothing in a reader that sends a plain Accept, and the other way round.
+# Why it matters: a parser that chooses its grammar by the version refuses the page. One metric has two names, so that an
+# expression that is right for Prometheus matches nothing in a reader that sends a plain Accept, and the other way round.
 # Source: prometheus/common, expfmt/expfmt.go and encode.go, NegotiateIncludingOpenMetrics; client_golang, promhttp/http.go;
 # Prometheus' docs, "Exposition formats" and "UTF-8 in Prometheus".
 # Seen: the output below.

@@ -1,10 +1,10 @@
 #!/bin/sh
 # micrometer-registry-prometheus 1.17.2 (Maven): a gauge turns into NaN once the garbage collector takes its object.
 #
-# Behaviour: a Gauge refers to the object that it measures weakly, unless strongReference(true) is set. If nothing else refers to the
-# object, such as a wrapper made for the gauge, the value is right until the next collection.
-# Why it matters: the metric works in every test and at the first deployment, and becomes NaN under load. Averages and sums over all
-# pods are NaN with it, in Prometheus too.
+# Behaviour: a Gauge refers to the object that it measures weakly, unless strongReference(true) is set. If nothing else refers to
+# the object, such as a wrapper made for the gauge, the value is right until the next collection.
+# Why it matters: the metric works in every test and at the first deployment, and becomes NaN under load. Averages and sums over
+# all pods are NaN with it, in Prometheus too.
 # Source: micrometer-core, io.micrometer.core.instrument.Gauge.Builder and internal.DefaultGauge.
 # Seen: queue_depth 3.0, and NaN after a collection; the one with a strong reference stays 3.0.
 set -eu

@@ -1,8 +1,8 @@
 #!/bin/sh
 # nats-server v2.15.3 (Go module): num_connections of /connz stops at 1,024.
 #
-# Behaviour: /connz lists 1,024 connections unless `limit` says otherwise, and num_connections is how many it lists. The number of all
-# connections is `total`, and `connections` of /varz; in /connz `connections` is the list.
+# Behaviour: /connz lists 1,024 connections unless `limit` says otherwise, and num_connections is how many it lists. The number of
+# all connections is `total`, and `connections` of /varz; in /connz `connections` is the list.
 # Why it matters: a JSONPath $.num_connections is right in every test, and stands still at 1024 when the load comes. An HPA with a
 # target of 200 for each pod never asks for a sixth one.
 # Source: nats-server, server/monitor.go, DefaultConnListSize and Connz.

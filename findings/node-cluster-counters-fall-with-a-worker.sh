@@ -3,8 +3,8 @@
 #
 # Behaviour: AggregatorRegistry.clusterMetrics asks the workers that are alive and adds up what they answer. What a worker counted
 # before it ended is gone, so that the sum, which is exported as one counter, falls to what the others have counted.
-# Why it matters: Prometheus takes a counter that falls for one that began again at zero, and adds its whole new value. Each worker
-# that ends makes rate() report all requests that the others have ever served, as if they had come within one scrape interval.
+# Why it matters: Prometheus takes a counter that falls for one that was reset, and adds its whole new value. Each worker that
+# ends makes rate() report all jobs that the others have ever done as if they had been done within one scrape interval.
 # Source: prom-client, lib/cluster.js, clusterMetrics; lib/metricAggregators.js, sum.
 # Seen: 2000 after two workers have counted 1000 each; 1010 after one of them was replaced and ten more were counted, which
 # increase() reads as 1010.

@@ -3,8 +3,8 @@
 #
 # Behaviour: nodejs_eventloop_lag_max_seconds, _mean, _p50, _p90 and _p99 come from one histogram that collecting resets. They
 # describe the time since the last scrape by anybody.
-# Why it matters: of Prometheus, an adapter, a probe and a person with curl, only the first to come reads a stall. An HPA on the p99
-# gets a few microseconds while the event loop blocks for seconds, and its value depends on who else reads the page.
+# Why it matters: of Prometheus, an adapter, a probe and a person with curl, only the first to come reads a stall. An HPA on the
+# p99 gets a few microseconds while the event loop blocks for seconds, and its value depends on who else reads the page.
 # Source: prom-client, lib/metrics/eventLoopLag.js, collect.
 # Seen: after the event loop was blocked for 600 ms, the first page has a maximum above 0.5 s, and the next one has not.
 set -eu

@@ -4,8 +4,8 @@
 # Behaviour: each instrument keeps 2,000 sets of attributes at most, and records all others under one set,
 # otel_metric_overflow="true". For counters that loses the attributes only; the series of a gauge holds whichever value came last.
 # The page has no warning but that label. opentelemetry-sdk 1.45.2 for Python does the same.
-# Why it matters: sum(queue_depth) over 3,000 tenants lacks the backlog of a third of them, and the service of such a tenant
-# has no series of its own. max() misses its backlog too.
+# Why it matters: sum(queue_depth) over 3,000 tenants lacks the backlog of a third of them, and the service of such a tenant has
+# no series of its own. max() misses its backlog too.
 # Source: sdk-metrics, src/state/DeltaMetricProcessor.ts; the specification's Metrics SDK, "Cardinality limits".
 # Seen: 3,000 tenants with a backlog of 10 each, 30,000 in all, are exported as 2,000 series with a sum of 20,000.
 set -eu

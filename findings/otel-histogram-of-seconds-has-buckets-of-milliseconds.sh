@@ -3,10 +3,10 @@
 #
 # Behaviour: the bounds that the specification sets by default suit milliseconds, and the unit of the instrument does not change
 # them. The conventions want durations in seconds. All latencies up to 5 s fall into one bucket, le="5.0".
-# Why it matters: histogram_quantile() interpolates within that bucket. A service that answers in 20 ms has a p99 of 4.95 s, and one
-# that answers in 4 s has the same. An HPA on it scales to the maximum, or never.
-# Source: opentelemetry/sdk/metrics/_internal/aggregation.py, ExplicitBucketHistogramAggregation; the specification's Metrics
-# SDK, "Explicit bucket histogram aggregation"; semantic conventions, "Metrics", "Instrument units".
+# Why it matters: histogram_quantile() interpolates within that bucket. A service that answers in 20 ms has a p99 of 4.95 s, and
+# one that answers in 4 s has the same. An HPA on it scales to the maximum, or never.
+# Source: opentelemetry/sdk/metrics/_internal/aggregation.py, ExplicitBucketHistogramAggregation; the specification's Metrics SDK,
+# "Explicit bucket histogram aggregation"; semantic conventions, "Metrics", "Instrument units".
 # Seen: the output below: an interpolated p99 of 4.95 s for 20 ms and for 4 s.
 set -eu
 # shellcheck source=common.sh

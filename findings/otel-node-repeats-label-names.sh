@@ -4,8 +4,8 @@
 # Behaviour: characters that Prometheus' label names may not have become underscores, one attribute at a time. The attributes
 # `http.method` and `http_method` both become the label http_method. The specification wants their values joined by `;`.
 # opentelemetry-exporter-prometheus 0.66b2 for Python keeps one of the values and drops the other.
-# Why it matters: services carry both spellings while they move to the semantic conventions. One such measurement, and
-# Prometheus refuses the whole page, with all metrics of the process that have nothing to do with it.
+# Why it matters: services carry both spellings while they move to the semantic conventions. One such measurement, and Prometheus
+# refuses the whole page, with all metrics of the process that have nothing to do with it.
 # Source: exporter-prometheus, src/PrometheusSerializer.ts, stringify; the specification's "Prometheus and OpenMetrics
 # Compatibility", "Metric Attributes".
 # Seen: the output below, with what the parser of prometheus_client 0.26.0 (PyPI) says to it.

@@ -4,8 +4,8 @@
 # Behaviour: since 3.0 the bounds of histograms and the quantiles of summaries are stored as floats, "1.0". The parser of the text
 # format decides by the last TYPE line, whatever metric it names. Series without a TYPE line of their own keep "1" at the top of a
 # page or below a gauge, and get "1.0" below a histogram; so does every label le below a histogram, also that of a gauge.
-# Why it matters: a bucket selected by {le="1"} matches at one scrape and not at the next, once another metric is added, or the order
-# of the page changes. The stored name of a series changes with it, and rate() has a gap.
+# Why it matters: a bucket selected by {le="1"} matches at one scrape and not at the next, once another metric is added, or the
+# order of the page changes. The stored name of a series changes with it, and rate() has a gap.
 # Source: prometheus, model/textparse/promparse.go, PromParser.Labels and Next.
 # Seen: the output below; the same two lines of req_seconds_bucket each time.
 set -eu

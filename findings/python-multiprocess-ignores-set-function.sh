@@ -1,8 +1,8 @@
 #!/bin/sh
 # prometheus_client 0.26.0 (PyPI) in multiprocess mode serves 0 for a gauge that has a function.
 #
-# Behaviour: Gauge.set_function replaces how one process reports the gauge. Multiprocess mode reads the values of all processes from
-# files, which hold the 0 that the gauge began with, and never calls the function. There is no error and no warning.
+# Behaviour: Gauge.set_function replaces how one process reports the gauge. Multiprocess mode reads the values of all processes
+# from files, which hold the 0 that the gauge began with, and never calls the function. There is no error and no warning.
 # Why it matters: the same code reports a queue's depth under a development server and 0 under gunicorn, where
 # PROMETHEUS_MULTIPROC_DIR is set. The HPA scales down to its minimum at any load.
 # Source: prometheus_client/metrics.py, Gauge.set_function; prometheus_client/multiprocess.py, MultiProcessCollector.

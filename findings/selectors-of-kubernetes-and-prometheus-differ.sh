@@ -1,12 +1,12 @@
 #!/bin/sh
 # k8s.io/apimachinery v0.37.2 and Prometheus 3.16 (Go modules) understand an empty value in opposite ways.
 #
-# Behaviour: to Kubernetes `tier=` demands a label that is there and empty, and `tier!=` is true without the label. To Prometheus, where
-# an empty label and none are the same, tier="" is true without the label, and tier!="" demands one that is not empty.
-# Why it matters: an adapter that turns metric.selector into matchers by copying key, operator and value selects exactly the series that
-# the HPA excluded. The sum is that of the others, and no error says so.
-# Source: apimachinery/pkg/labels/selector.go, Requirement.Matches; prometheus/model/labels/matcher.go; Prometheus' docs,
-# "Instant vector selectors".
+# Behaviour: to Kubernetes `tier=` demands a label that is there and empty, and `tier!=` is true without the label. To Prometheus,
+# where an empty label and none are the same, tier="" is true without the label, and tier!="" demands one that is not empty.
+# Why it matters: an adapter that turns metric.selector into matchers by copying key, operator and value selects exactly the
+# series that the HPA excluded. The sum is that of the others, and no error says so.
+# Source: apimachinery/pkg/labels/selector.go, Requirement.Matches; prometheus/model/labels/matcher.go; Prometheus' docs, "Instant
+# vector selectors".
 # Seen: the output below.
 set -eu
 # shellcheck source=common.sh

@@ -1,8 +1,9 @@
 #!/bin/sh
 # statsd_exporter v0.31.0 (Go module): timers are scaled by their type, and counted wrongly if they are sampled.
 #
-# Behaviour: a counter with the sample rate 0.6 adds 1/0.6. A timer, histogram or distribution is observed int(1/0.6) times, which is
-# once, and at a rate of 0.3 three times. Of these types `ms` alone is divided by a thousand, so 250|ms is 0.25 and 250|h is 250.
+# Behaviour: a counter with the sample rate 0.6 adds 1/0.6. A timer, histogram or distribution is observed int(1/0.6) times, which
+# is once, and at a rate of 0.3 three times. Of these types `ms` alone is divided by a thousand, so 250|ms is 0.25 and 250|h is
+# 250.
 # Why it matters: the rate of a timer's _count, the usual requests per second, is 40 % too low at a rate of 0.6, and 10 % at 0.3.
 # A client that sends histograms instead of timers makes latencies a thousand times as large without an error.
 # Source: statsd_exporter, pkg/line/line.go, buildEvent and LineToEvents.

@@ -2,8 +2,8 @@
 # github.com/VictoriaMetrics/metrics v1.45.0 (Go module): its histograms have the label vmrange instead of le.
 #
 # Behaviour: NewHistogram exports req_seconds_bucket for each range that holds an observation, with a label such as
-# vmrange="4.642e-01...5.275e-01". The buckets are not cumulative, there is none for +Inf, and no TYPE line. _sum and _count
-# are as usual. NewPrometheusHistogram exports le.
+# vmrange="4.642e-01...5.275e-01". The buckets are not cumulative, there is none for +Inf, and no TYPE line. _sum and _count are
+# as usual. NewPrometheusHistogram exports le.
 # Why it matters: the names look like a Prometheus histogram. Outside VictoriaMetrics histogram_quantile() has no result, and an
 # SLO such as sum(rate(req_seconds_bucket{le="0.5"}[5m])) / sum(rate(req_seconds_count[5m])) has none either.
 # Source: VictoriaMetrics/metrics, histogram.go, Histogram.VisitNonZeroBuckets and marshalTo.
