@@ -3,8 +3,8 @@
 #
 # Behaviour: the default reservoir weighs samples by their age relative to each other, and new ones replace the old. Without
 # traffic the quantiles stay those of the last minutes of traffic for more than twelve hours, and then drop to 0 at once.
-# Why it matters: one slow request before a quiet night, and p99 says 9 s until morning. An HPA on it keeps the replicas, or
-# scales up to the maximum, for a service that does nothing.
+# Why it matters: after the last slow requests of the evening, p99 is 9 s until morning. An HPA on it scales a service that does
+# nothing up to maxReplicas.
 # Source: metrics-core, ExponentiallyDecayingReservoir, rescale and getSnapshot; the default of MetricRegistry.histogram and
 # timer.
 # Seen: after an hour and after twelve, p99 is 9000 as at the beginning; after 24 hours it is 0.

@@ -4,8 +4,8 @@
 # Behaviour: for `target: {type: Value}` the HPA controller multiplies the ratio of value and target by the number of pods that
 # are ready, not by the number of replicas. For `type: AverageValue` it divides the value by the target and looks at no pod.
 # Why it matters: ten pods are overloaded by half, and five of them fail their readiness probes for it. The HPA wants eight
-# instead of fifteen and takes pods away; with none ready it wants 0, which minReplicas alone bounds. AverageValue is safe from
-# that.
+# instead of fifteen and takes pods away; with none ready it wants 0, and scales down to minReplicas. An AverageValue of the same
+# metric wants fifteen throughout.
 # Source: kubernetes, pkg/controller/podautoscaler/replica_calculator.go, getUsageRatioReplicaCount, getReadyPodsCount and
 # GetObjectPerPodMetricReplicas.
 # Seen: the output below, for a value of 150 against Value 100, or against AverageValue 10, with ten replicas.

@@ -4,7 +4,7 @@
 # Behaviour: /connz lists 1,024 connections unless `limit` says otherwise, and num_connections is how many it lists. The number of
 # all connections is `total`, and `connections` of /varz; in /connz `connections` is the list.
 # Why it matters: a JSONPath $.num_connections is right in every test, and stands still at 1024 when the load comes. An HPA with a
-# target of 200 for each pod never asks for a sixth one.
+# target of 100 for each pod asks for eleven pods at most, however many clients there are.
 # Source: nats-server, server/monitor.go, DefaultConnListSize and Connz.
 # Seen: with 1,100 clients, num_connections 1024 and total 1100; 1100 and 1100 with limit=2000.
 set -eu

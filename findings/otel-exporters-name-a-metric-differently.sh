@@ -1,5 +1,5 @@
 #!/bin/sh
-# The Prometheus exporters of OpenTelemetry for Go, Python and Node.js (0.69.0, 0.66b2, 0.223.0) give one instrument three names.
+# The Prometheus exporters of OpenTelemetry for Go, Python and Node.js (0.69.0, 0.66b2, 0.223.0) name instruments differently.
 #
 # Behaviour: Go and Python append the unit to the name, Node.js does not. Only Go appends _ratio to a gauge of unit "1", although
 # it counts things. Counters get _total everywhere.

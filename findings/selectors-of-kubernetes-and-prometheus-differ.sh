@@ -1,10 +1,10 @@
 #!/bin/sh
-# k8s.io/apimachinery v0.37.2 and Prometheus 3.16 (Go modules) understand an empty value in opposite ways.
+# k8s.io/apimachinery v0.37.2 and Prometheus 3.16 (Go modules) disagree about the empty value of a label.
 #
 # Behaviour: to Kubernetes `tier=` demands a label that is there and empty, and `tier!=` is true without the label. To Prometheus,
 # where an empty label and none are the same, tier="" is true without the label, and tier!="" demands one that is not empty.
-# Why it matters: an adapter that turns metric.selector into matchers by copying key, operator and value selects exactly the
-# series that the HPA excluded. The sum is that of the others, and no error says so.
+# Why it matters: suppose an adapter copies key, operator and value of metric.selector into a matcher. With `tier=` it adds up
+# series that the HPA excluded, and with `tier!=` it drops series that the HPA wanted. The sum is wrong without an error.
 # Source: apimachinery/pkg/labels/selector.go, Requirement.Matches; prometheus/model/labels/matcher.go; Prometheus' docs, "Instant
 # vector selectors".
 # Seen: the output below.
