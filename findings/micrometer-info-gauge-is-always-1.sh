@@ -1,9 +1,9 @@
 #!/bin/sh
 # micrometer-registry-prometheus 1.17.2 (Maven): the end of its name decides what a gauge reports.
 #
-# Behaviour: a gauge whose name ends with `.info` becomes an info metric, which is 1 whatever its value. From the endings
-# `.total`, `.created` and `.bucket` nothing is left in the name. If a counter has the name that is left, the one registered later
-# is not on the page, and only a line in the log says so.
+# Behaviour: a gauge whose name ends with `.info` becomes an info metric, which is 1 whatever its value. The endings `.total`,
+# `.created` and `.bucket` are removed. If a counter has the name that is left, whichever of the two is registered later is not on
+# the page, and only a line in the log says so.
 # Why it matters: `pool.info` or `backlog.info` is 1 at any load. A gauge `jobs.total` makes the counter jobs_total vanish, and a
 # rate of it has no series, so that nothing scales.
 # Source: micrometer-registry-prometheus, PrometheusMeterRegistry.newGauge and applyToCollector; prometheus-metrics-model,

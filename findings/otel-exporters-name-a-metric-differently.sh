@@ -3,9 +3,8 @@
 #
 # Behaviour: Go and Python append the unit to the name, Node.js does not. Only Go appends _ratio to a gauge of unit "1", although
 # it counts things. Counters get _total everywhere.
-# Why it matters: a rule written against one service has no series at another that uses the same instruments and conventions.
-# Under onMissing: zero, or with `or vector(0)`, that reads 0. A queue's depth of 50 is called a ratio, which dashboards show as
-# 5000 %.
+# Why it matters: a rule written against one service has no series at another that uses the same instruments and conventions. With
+# `or vector(0)` that reads 0. A queue's depth of 50 is called a ratio, which dashboards show as 5000 %.
 # Source: go.opentelemetry.io/otel/exporters/prometheus, exporter.go; opentelemetry/exporter/prometheus/__init__.py;
 # @opentelemetry/exporter-prometheus, src/PrometheusSerializer.ts.
 # Seen: the output below.

@@ -7,7 +7,7 @@
 # Why it matters: sum(queue_depth) contains the backlog of every queue or tenant that was ever deleted, and an HPA on it does not
 # scale down again.
 # Source: sdk-metrics, src/state/TemporalMetricProcessor.ts, for cumulative temporality; the specification's Metrics SDK,
-# "Asynchronous instrument cardinality" and "Observations inside asynchronous callbacks".
+# "Observations inside asynchronous callbacks".
 # Seen: with the queue "a" deleted, the page still gives it 5.
 set -eu
 # shellcheck source=common.sh
