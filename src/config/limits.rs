@@ -138,6 +138,9 @@ limits! {
         /// Bytes of the limit for each value that a page of JSON, YAML or CSV may hold. 16, so 65,536 values in 1 MiB:
         /// each takes about 70 bytes once parsed.
         json_bytes_per_value: usize = 16,
+        /// Searching a page for the matches of one regular expression, looked at after each. 1 s: a page of 1 MiB takes
+        /// 60 ms, unless each match takes a look at all that follows it.
+        search: Duration = secs(1),
         /// Series that one rule keeps. 10,000: a rule that wants more lacks a matcher.
         kept_series: usize = 10_000,
         /// Names and labels kept of one page. 4 MiB.

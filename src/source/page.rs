@@ -101,6 +101,8 @@ pub enum Refusal {
     WrongFormat(&'static str, Format),
     /// A bare number has no name to be served by.
     Nameless,
+    /// A regular expression that looks at the page again for each match, and takes too long.
+    TooSlow,
     /// A filter compares numbers, and the page is CSV, which has none.
     TextFields,
 }
@@ -360,6 +362,10 @@ impl fmt::Display for Refusal {
                 "expected series, found a bare number; if it always is one, set format: number on the source",
             ),
             Self::WrongFormat(wanted, found) => write!(f, "expected {wanted}, found {}", name(*found)),
+            Self::TooSlow => f.write_str(
+                "the regular expression takes too long: it looks at all of the page for each match; write it without (?s:.*) \
+                 and the like",
+            ),
             Self::TextFields => f.write_str(
                 "a filter compares numbers, and all fields of CSV are text: compare with a string such as '5', by == or !=",
             ),

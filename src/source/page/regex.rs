@@ -1,5 +1,7 @@
 //! A page of text, searched by regular expressions.
 
+use std::time::Instant;
+
 use super::{BodyError, Found, Page, PageBody, PageItem, Query, Refusal, Want, document, number};
 use crate::config::limits::Limits;
 use crate::config::model::Format;
@@ -10,7 +12,7 @@ pub(super) fn read(body: &mut PageBody<'_>, wants: &[Want], at: i64, limits: &Li
     // Numbers are ASCII in each of the encodings that such pages have.
     let text = String::from_utf8_lossy(&bytes);
     let found = |query: &Query| match query {
-        Query::Text(pattern) => matches(pattern, &text, limits.page.kept_series),
+        Query::Text(pattern) => matches(pattern, &text, limits),
         Query::Series { .. } | Query::Named { .. } => Found::Refused(Refusal::WrongFormat("series", Format::Text)),
         Query::Json { .. } => Found::Refused(Refusal::WrongFormat("JSON", Format::Text)),
         Query::Number => Found::Refused(Refusal::WrongFormat("one number", Format::Text)),
@@ -20,11 +22,15 @@ pub(super) fn read(body: &mut PageBody<'_>, wants: &[Want], at: i64, limits: &Li
 }
 
 /// One item for each match if the pattern names objects, otherwise the page as one item.
-fn matches(pattern: &Pattern, text: &str, max: usize) -> Found {
-    let mut items = Vec::new();
+fn matches(pattern: &Pattern, text: &str, limits: &Limits) -> Found {
+    let (mut items, max) = (Vec::new(), limits.page.kept_series);
+    let deadline = Instant::now() + limits.page.search;
     for (count, found) in pattern.matches(text).enumerate() {
         if count >= max {
             return Found::Refused(Refusal::TooMany(max));
+        }
+        if Instant::now() >= deadline {
+            return Found::Refused(Refusal::TooSlow);
         }
         let value = found.value.map(|text| number::textual(text).ok_or("text that is not a number"));
         if pattern.names_objects() || items.is_empty() {
@@ -40,4 +46,35 @@ fn matches(pattern: &Pattern, text: &str, max: usize) -> Found {
         }
     }
     Found::Items(items)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::limits::PageLimits;
+    use crate::parse::regex::{RegexLimits, TextExpr};
+
+    #[test]
+    fn searches_for_so_many_matches_and_so_long() {
+        const HOUR: Duration = Duration::from_secs(3_600);
+        let limits = |kept_series, search| Limits {
+            page: PageLimits { kept_series, search, ..PageLimits::default() },
+            ..Limits::default()
+        };
+        let items = |values: &[f64]| {
+            Found::Items(vec![PageItem { values: values.iter().copied().map(Ok).collect(), ..PageItem::default() }])
+        };
+        for (page, limits, expected) in [
+            ("1 2", limits(2, HOUR), items(&[1.0, 2.0])),
+            ("1 2 3", limits(2, HOUR), Found::Refused(Refusal::TooMany(2))),
+            ("1 2", limits(2, Duration::ZERO), Found::Refused(Refusal::TooSlow)),
+            // A search that finds nothing is one look at the page.
+            ("", limits(2, Duration::ZERO), Found::Items(Vec::new())),
+        ] {
+            let expr = TextExpr::parse(r"/(\d)(?s:.*end)?/", &RegexLimits { bytes: 64, compiled: 65_536 }).unwrap();
+            assert_eq!(matches(&expr.pattern, page, &limits), expected, "{page}");
+        }
+    }
 }
