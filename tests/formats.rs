@@ -3,6 +3,8 @@
 
 mod common;
 
+use common::kubernetes::Kubernetes;
+use common::pods::{self, PODS, all, bind, pod, serving};
 use common::upstream::Upstream;
 use common::{Server, file, run};
 
@@ -117,6 +119,20 @@ fn objects_in_text() {
     let answer = ask_for(&upstream, ", format: text", &[none, "onMissing: zero"], "*");
     assert!(answer.starts_with("404 NotFound: the regular expression matches nothing on the page; "), "{answer}");
     assert_eq!(ask_for(&upstream, ", format: text", &[none, "onMissing: zero"], "web"), "web 0");
+}
+
+/// The page of a pod describes that pod, whatever its format.
+#[test]
+fn text_of_pods() {
+    let (port, listeners) = bind(2);
+    let page = |queue: u8| PHP_FPM.replace("listen queue:         1", &format!("listen queue:         {queue}"));
+    let upstreams: Vec<Upstream> = (3..).zip(listeners).map(|(queue, pod)| serving(pod, &page(queue))).collect();
+    let kubernetes = Kubernetes::start();
+    kubernetes.set(PODS, vec![pod(0), pod(1)]);
+    let source = format!("pods: {{port: {port}, path: /status}}, format: text");
+    let server = pods::server(&kubernetes, &pods::config(&source, r"/^listen queue: +(\d+)/"));
+    assert_eq!(all(&server, "app%3Dweb"), "web-0 3, web-1 4");
+    assert!(upstreams[0].heads()[0].starts_with("GET /status "), "{:?}", upstreams[0].heads());
 }
 
 #[test]

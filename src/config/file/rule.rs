@@ -232,7 +232,8 @@ fn value(
     }
     if let Some(source) = source.filter(|_| format == Some(Format::Text) && !is_regex) {
         let message = format!(
-            r"expected a regular expression between slashes, such as '/^BusyWorkers: (\d+)/', as the format of source {} is text",
+            "expected a regular expression between slashes, such as '/^BusyWorkers: (\\d+)/', or sum(), avg(), min(), max() or \
+             count() of one, as the format of source {} is text",
             Escaped::new(&source.name)
         );
         fields.fail("value", &message, sink);
@@ -261,7 +262,13 @@ fn value(
             Err(error) if asked.is_some() => (format!("{error}; {WRITE_PLACES}"), error.column),
             Err(error) => match text.contains('.').then(|| json::segments::from_dots(text)).flatten() {
                 Some(path) => (format!("{error}; as a JSONPath it is {path}"), error.column),
-                None => (error.to_string(), error.column),
+                None => match format.and_then(example) {
+                    Some((word, path)) => (
+                        format!("{error}; the format is {word}, and its values are JSONPaths such as {path}"),
+                        error.column,
+                    ),
+                    None => (error.to_string(), error.column),
+                },
             },
         }
     };

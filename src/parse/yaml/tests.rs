@@ -66,6 +66,12 @@ fn refuses() {
         ("a: b: c", "1:5: not YAML: mapping values are not allowed in this context; text with a colon and a space must be quoted".into()),
         ("a:\n\tb: c", "2:2: not YAML: tabs disallowed within this context (block indentation)".into()),
         ("a: [b\n\n", "1:6: not YAML: while parsing a flow sequence, expected ',' or ']'".into()),
+        (
+            "a: \"\\d\"",
+            "1:4: not YAML: while parsing a quoted scalar, found unknown escape character; text with backslashes belongs in \
+             single quotes"
+                .into(),
+        ),
         ("a: \"b", "1:4: not YAML: while scanning a quoted scalar, found unexpected end of stream".into()),
         ("a: b\nc", "2:2: not YAML: simple key expected".into()),
         ("{{ .Values.x }}: b", "1:1: expected a key, found a mapping; text with braces must be quoted".into()),

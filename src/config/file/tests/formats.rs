@@ -64,11 +64,11 @@ fn problems_of_rules() {
             ),
             (
                 r"SERVICES: text, value: ^'busy (\d+)', WEB",
-                r#"error: value: expected a regular expression between slashes, such as '/^BusyWorkers: (\d+)/', as the format of source "text" is text"#,
+                r#"error: value: expected a regular expression between slashes, such as '/^BusyWorkers: (\d+)/', or sum(), avg(), min(), max() or count() of one, as the format of source "text" is text"#,
             ),
             (
                 "SERVICES: text, value: ^$.busy, WEB",
-                r#"error: value: expected a regular expression between slashes, such as '/^BusyWorkers: (\d+)/', as the format of source "text" is text"#,
+                r#"error: value: expected a regular expression between slashes, such as '/^BusyWorkers: (\d+)/', or sum(), avg(), min(), max() or count() of one, as the format of source "text" is text"#,
             ),
             (
                 "SERVICES: any, value: ^/(a)/, WEB",
@@ -113,6 +113,14 @@ fn problems_of_rules() {
             (
                 "SERVICES: yaml, value: ^depth, WEB",
                 "error: value: PromQL, but the format of source \"yaml\" is yaml; as a JSONPath it is $.depth",
+            ),
+            (
+                r"SERVICES: text, value: ^'rate(/a (\d+)/)', WEB",
+                r#"error: value: expected a regular expression between slashes, such as '/^BusyWorkers: (\d+)/', or sum(), avg(), min(), max() or count() of one, as the format of source "text" is text"#,
+            ),
+            (
+                "SERVICES: yaml, value: listen ^queue, WEB",
+                "error: value: expected the end of the expression at column 8, found \"queue\"; the format is yaml, and its values are JSONPaths such as $.queue.depth",
             ),
             ("SERVICES: csv, value: ^sum(x), WEB", "error: value: PromQL, but the format of source \"csv\" is csv"),
             ("SERVICES: csv, value: ^'$[?@.a > 5].b', WEB", &format!("error: value: {filter}")),
