@@ -246,7 +246,13 @@ impl Builder<'_> {
     }
 
     fn close(&mut self) {
-        if let Some((node, _)) = self.open.pop() {
+        if let Some((mut node, _)) = self.open.pop() {
+            // Most are short, and the room for more that they were given is more than they take.
+            match &mut node.value {
+                YamlValue::Sequence(items) => items.shrink_to_fit(),
+                YamlValue::Mapping(entries) => entries.shrink_to_fit(),
+                YamlValue::Scalar { .. } => {}
+            }
             self.add(node);
         }
     }
