@@ -133,11 +133,12 @@ limits! {
         /// A page of JSON, YAML, CSV or text for regular expressions, unless `maxBytes` says otherwise. 1 MiB: it is held
         /// whole, unlike series. Larger ones share `max_json`.
         json: usize = MIB,
-        /// The largest of these pages. 64 MiB: with its values it takes 350 MB of memory at most.
+        /// The largest of these pages, and what all of them may take that are read at once. 64 MiB: with their values
+        /// they take 1 GB of memory at most.
         max_json: usize = 64 * MIB,
-        /// Bytes of the limit for each value that a page of JSON, YAML or CSV may hold. 16, so 65,536 values in 1 MiB:
-        /// each takes about 70 bytes once parsed.
-        json_bytes_per_value: usize = 16,
+        /// Bytes of the limit for each value that a page of JSON, YAML or CSV may hold. 8, so 131,072 values in 1 MiB:
+        /// each takes about 80 bytes once parsed, and an object counts for nine.
+        json_bytes_per_value: usize = 8,
         /// Searching a page for the matches of one regular expression, looked at after each. 1 s: a page of 1 MiB takes
         /// 60 ms, unless each match takes a look at all that follows it.
         search: Duration = secs(1),

@@ -16,6 +16,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::escape::Escaped;
+use super::json::page::OBJECT;
 
 /// What a page may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,8 +63,9 @@ pub fn parse_page(bytes: &[u8], limits: &CsvLimits) -> Result<Value, CsvPageErro
     while let Some(record) = records.next()? {
         let line = record.line;
         let row = columns.row(record)?;
-        left =
-            left.checked_sub(1 + row.len()).ok_or(CsvPageError { line, kind: CsvErrorKind::Values(limits.values) })?;
+        left = left
+            .checked_sub(1 + OBJECT + row.len())
+            .ok_or(CsvPageError { line, kind: CsvErrorKind::Values(limits.values) })?;
         rows.push(Value::Object(row));
     }
     Ok(Value::Array(rows))
@@ -244,7 +246,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Value, String> {
-        parse_page(text.as_bytes(), &CsvLimits { values: 12 }).map_err(|error| error.to_string())
+        parse_page(text.as_bytes(), &CsvLimits { values: 52 }).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -293,12 +295,12 @@ mod tests {
             ("a\rb\r", "line 1: expected a line feed after a carriage return"),
             (
                 "a,b\n1,2\n1,2\n1,2\n1,2\n1,2\n",
-                "line 6: expected at most 12 rows and fields that are not empty, found more",
+                "line 6: expected at most 52 rows and fields that are not empty, found more",
             ),
         ] {
             assert_eq!(parse(text).err().unwrap_or_default(), message, "{text:?}");
         }
-        let error = parse_page(b"a\n\xe9\n", &CsvLimits { values: 12 }).unwrap_err();
+        let error = parse_page(b"a\n\xe9\n", &CsvLimits { values: 52 }).unwrap_err();
         assert_eq!(error.to_string(), "line 2: expected UTF-8, found another encoding");
     }
 }

@@ -17,6 +17,10 @@ pub struct PageLimits {
     pub values: usize,
 }
 
+/// The values that an object counts for as soon as it has a member: room for eleven comes with the first, which takes as much
+/// memory as that.
+pub(crate) const OBJECT: usize = 8;
+
 /// Why a page is not JSON that we take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonPageError {
@@ -43,9 +47,9 @@ struct Budget<'a> {
 }
 
 impl<'a> Budget<'a> {
-    fn take<E: Error>(self) -> Result<(), E> {
+    fn take<E: Error>(self, values: usize) -> Result<(), E> {
         let too_many = || E::custom(format_args!("expected at most {} values, found more", self.limits.values));
-        self.left.set(self.left.get().checked_sub(1).ok_or_else(too_many)?);
+        self.left.set(self.left.get().checked_sub(values).ok_or_else(too_many)?);
         Ok(())
     }
 
@@ -60,7 +64,7 @@ impl<'de> DeserializeSeed<'de> for Budget<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Value, D::Error> {
-        self.take()?;
+        self.take(1)?;
         from.deserialize_any(self)
     }
 }
@@ -112,6 +116,9 @@ impl<'de> Visitor<'de> for Budget<'_> {
             if members.contains_key(&key) {
                 return Err(Error::custom(format_args!("expected each key once, found {} again", Escaped::new(&key))));
             }
+            if members.is_empty() {
+                inner.take(OBJECT)?;
+            }
             let value = from.next_value_seed(inner)?;
             members.insert(key, value);
         }
@@ -132,7 +139,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Value, String> {
-        parse_page(text.as_bytes(), &PageLimits { depth: 3, values: 6 }).map_err(|error| error.to_string())
+        parse_page(text.as_bytes(), &PageLimits { depth: 3, values: 24 }).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -161,11 +168,16 @@ mod tests {
             ("1e400", "number out of range at line 1 column 5"),
             (r#"{"a":1,"a":2}"#, r#"expected each key once, found "a" again at line 1 column 10"#),
             ("[[[[]]]]", "expected a nesting of at most 3, found a deeper one at line 1 column 5"),
-            ("[1,2,3,4,5,6]", "expected at most 6 values, found more at line 1 column 11"),
+            (
+                "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
+                "expected at most 24 values, found more at line 1 column 47",
+            ),
+            // An object with a member counts for nine, and for one more.
+            (r#"[{"a":1},{"a":1},{"a":1}]"#, "expected at most 24 values, found more at line 1 column 21"),
             ("NaN", "expected value at line 1 column 1"),
         ] {
             assert_eq!(parse(text), Err(message.to_owned()), "{text}");
         }
-        assert!(parse_page(b"\"\xff\"", &PageLimits { depth: 3, values: 6 }).is_err());
+        assert!(parse_page(b"\"\xff\"", &PageLimits { depth: 3, values: 24 }).is_err());
     }
 }
