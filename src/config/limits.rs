@@ -136,9 +136,9 @@ limits! {
         /// The largest of these pages, and what all of them may take that are read at once. 64 MiB: with their values
         /// they take 1 GB of memory at most.
         max_json: usize = 64 * MIB,
-        /// Bytes of the limit for each value that a page of JSON, YAML or CSV may hold. 8, so 131,072 values in 1 MiB:
-        /// each takes about 80 bytes once parsed, and an object counts for nine.
-        json_bytes_per_value: usize = 8,
+        /// Bytes of the limit for each value that a page of JSON, YAML or CSV may hold. 4, so 262,144 values in 1 MiB:
+        /// each takes about 70 bytes once parsed, and an object counts for several.
+        json_bytes_per_value: usize = 4,
         /// Searching a page for the matches of one regular expression, looked at after each. 1 s: a page of 1 MiB takes
         /// 60 ms, unless each match takes a look at all that follows it.
         search: Duration = secs(1),

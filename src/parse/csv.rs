@@ -16,7 +16,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::escape::Escaped;
-use super::json::page::OBJECT;
+use super::json::page::object;
 
 /// What a page may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +64,7 @@ pub fn parse_page(bytes: &[u8], limits: &CsvLimits) -> Result<Value, CsvPageErro
         let line = record.line;
         let row = columns.row(record)?;
         left = left
-            .checked_sub(1 + OBJECT + row.len())
+            .checked_sub(1 + object(row.len()) + row.len())
             .ok_or(CsvPageError { line, kind: CsvErrorKind::Values(limits.values) })?;
         rows.push(Value::Object(row));
     }
@@ -215,7 +215,7 @@ impl CsvPageError {
             CsvErrorKind::AfterQuote(_) => "expected a comma or the end of the line after a closing quote",
             CsvErrorKind::QuoteInside => "expected a field with a quote in it to be in quotes",
             CsvErrorKind::CarriageReturn => "expected a line feed after a carriage return",
-            CsvErrorKind::Values(_) => "expected fewer fields that are not empty",
+            CsvErrorKind::Values(_) => "expected fewer fields, or a larger maxBytes: on the source",
         }
     }
 }

@@ -117,6 +117,10 @@ impl From<BodyError> for SourceError {
                 let cause = error.kind.cause();
                 page(format!("answered malformed text: {cause}; the page looks like {hint}"), error.to_string())
             }
+            BodyError::Json(error) if error.is_too_large => page(
+                "answered JSON of more values than maxBytes: on the source allows; raise it".to_owned(),
+                error.to_string(),
+            ),
             BodyError::Json(error) => page("answered malformed JSON".to_owned(), error.to_string()),
             BodyError::Yaml(error) => page(format!("answered {}", error.cause()), error.to_string()),
             BodyError::Csv(error) => page(format!("answered malformed CSV: {}", error.cause()), error.to_string()),

@@ -17,14 +17,18 @@ pub struct PageLimits {
     pub values: usize,
 }
 
-/// The values that an object counts for as soon as it has a member: room for eleven comes with the first, which takes as much
-/// memory as that.
-pub(crate) const OBJECT: usize = 8;
+/// What an object counts for besides the values of its members, as so much memory goes with it: room for members comes by
+/// eleven, of which six are used if they come in order, and takes as much as eight values; a key takes as much as one.
+pub(crate) const fn object(members: usize) -> usize {
+    8 * members.div_ceil(6) + members
+}
 
 /// Why a page is not JSON that we take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonPageError {
     message: String,
+    /// Whether it holds more values than may be.
+    pub is_too_large: bool,
 }
 
 /// Parses a page.
@@ -34,21 +38,27 @@ pub struct JsonPageError {
 pub fn parse_page(bytes: &[u8], limits: &PageLimits) -> Result<Value, JsonPageError> {
     let left = Cell::new(limits.values);
     let mut json = serde_json::Deserializer::from_slice(bytes);
-    let page = Budget { left: &left, depth: limits.depth, limits }.deserialize(&mut json);
-    page.and_then(|page| json.end().map(|()| page)).map_err(|error| JsonPageError { message: error.to_string() })
+    let exceeded = Cell::new(false);
+    let page = Budget { left: &left, exceeded: &exceeded, depth: limits.depth, limits }.deserialize(&mut json);
+    let page = page.and_then(|page| json.end().map(|()| page));
+    page.map_err(|error| JsonPageError { message: error.to_string(), is_too_large: exceeded.get() })
 }
 
 /// Builds a value, and what is in it, out of what is left.
 #[derive(Clone, Copy)]
 struct Budget<'a> {
     left: &'a Cell<usize>,
+    exceeded: &'a Cell<bool>,
     depth: usize,
     limits: &'a PageLimits,
 }
 
 impl<'a> Budget<'a> {
     fn take<E: Error>(self, values: usize) -> Result<(), E> {
-        let too_many = || E::custom(format_args!("expected at most {} values, found more", self.limits.values));
+        let too_many = || {
+            self.exceeded.set(true);
+            E::custom(format_args!("expected at most {} values, found more", self.limits.values))
+        };
         self.left.set(self.left.get().checked_sub(values).ok_or_else(too_many)?);
         Ok(())
     }
@@ -116,9 +126,7 @@ impl<'de> Visitor<'de> for Budget<'_> {
             if members.contains_key(&key) {
                 return Err(Error::custom(format_args!("expected each key once, found {} again", Escaped::new(&key))));
             }
-            if members.is_empty() {
-                inner.take(OBJECT)?;
-            }
+            inner.take(object(members.len() + 1) - object(members.len()))?;
             let value = from.next_value_seed(inner)?;
             members.insert(key, value);
         }
@@ -172,8 +180,8 @@ mod tests {
                 "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
                 "expected at most 24 values, found more at line 1 column 47",
             ),
-            // An object with a member counts for nine, and for one more.
-            (r#"[{"a":1},{"a":1},{"a":1}]"#, "expected at most 24 values, found more at line 1 column 21"),
+            // An object with a member counts for eleven.
+            (r#"[{"a":1},{"a":1},{"a":1}]"#, "expected at most 24 values, found more at line 1 column 19"),
             ("NaN", "expected value at line 1 column 1"),
         ] {
             assert_eq!(parse(text), Err(message.to_owned()), "{text}");

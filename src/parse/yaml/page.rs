@@ -108,7 +108,8 @@ impl YamlPageError {
     /// What is wrong, without its place and the page's own bytes; it goes on after "answered".
     pub fn cause(&self) -> &'static str {
         match self.kind {
-            YamlErrorKind::Syntax | YamlErrorKind::Limit => "malformed YAML",
+            YamlErrorKind::Syntax => "malformed YAML",
+            YamlErrorKind::Limit => "YAML of more values than maxBytes: on the source allows, or nested too deep",
             YamlErrorKind::Documents => "several YAML documents, of which one is expected",
             YamlErrorKind::Marks => "YAML with anchors, aliases or tags, which are not read",
         }
