@@ -180,8 +180,8 @@ mod tests {
                 "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
                 "expected at most 24 values, found more at line 1 column 47",
             ),
-            // An object with a member counts for eleven.
-            (r#"[{"a":1},{"a":1},{"a":1}]"#, "expected at most 24 values, found more at line 1 column 19"),
+            // An object with a member counts for eleven, the list for one.
+            (r#"[{"a":1},{"a":1},{"a":1}]"#, "expected at most 24 values, found more at line 1 column 21"),
             ("NaN", "expected value at line 1 column 1"),
         ] {
             assert_eq!(parse(text), Err(message.to_owned()), "{text}");

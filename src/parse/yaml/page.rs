@@ -109,7 +109,9 @@ impl YamlPageError {
     pub fn cause(&self) -> &'static str {
         match self.kind {
             YamlErrorKind::Syntax => "malformed YAML",
-            YamlErrorKind::Limit => "YAML of more values than maxBytes: on the source allows, or nested too deep",
+            YamlErrorKind::Limit => {
+                "YAML that is nested too deep, or has more values than maxBytes: on the source allows"
+            }
             YamlErrorKind::Documents => "several YAML documents, of which one is expected",
             YamlErrorKind::Marks => "YAML with anchors, aliases or tags, which are not read",
         }
@@ -231,10 +233,14 @@ mod tests {
             ("a: 1\na: 2", "malformed YAML", "line 2: expected each key once, found \"a\" again".to_owned()),
             ("a:\n  b: 1e400", "malformed YAML", "line 2: number out of range".to_owned()),
             ("0x10000000000000000", "malformed YAML", "line 1: number out of range".to_owned()),
-            ("[[[[1]]]]", "malformed YAML", "line 1, column 4: nested deeper than 3 levels".to_owned()),
+            (
+                "[[[[1]]]]",
+                "YAML that is nested too deep, or has more values than maxBytes: on the source allows",
+                "line 1, column 4: nested deeper than 3 levels".to_owned(),
+            ),
             (
                 "[1,2,3,4,5,6,7,8,9,0,1,2]",
-                "malformed YAML",
+                "YAML that is nested too deep, or has more values than maxBytes: on the source allows",
                 "line 1, column 24: more than 12 keys and values".to_owned(),
             ),
             (
