@@ -1,0 +1,144 @@
+//! Pages of metrics as Prometheus 3's own parser reads them: on every page that both read, the samples are the same.
+//!
+//! `cargo test --test textparse -- --ignored` runs it, with Go, which fetches Prometheus' module.
+
+mod common;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use metriclet::internals::parse::exposition::{ExpositionLimits, Format, Parser, Sample, Sink};
+
+/// Damaged versions of each page, besides the page itself.
+const DAMAGED: u32 = 300;
+
+/// What damages a page: bytes that mean something in the formats. Not NUL, at which Prometheus takes a page to end.
+const BYTES: &[u8] = b" \t\n\"\\{},=#_:.1e-+aN\xff";
+
+/// The samples of a page, a line each; nothing if it is refused.
+#[derive(Default)]
+struct Samples(String);
+
+impl Sink for Samples {
+    fn wants(&mut self, _: &str) -> bool {
+        true
+    }
+
+    fn too_long(&mut self, name: &str) {
+        panic!("{name} is too long");
+    }
+
+    fn sample(&mut self, sample: &Sample<'_>) {
+        let quoted = |(name, value): (std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| {
+            format!("{}={}", hex(&name), hex(&value))
+        };
+        let mut labels: Vec<_> = sample.labels.iter().map(quoted).collect();
+        labels.sort();
+        let value = if sample.value.is_nan() { "NaN".to_owned() } else { format!("{:x}", sample.value.to_bits()) };
+        let timestamp = sample.timestamp.map_or("-".to_owned(), |at| at.to_string());
+        writeln!(self.0, "{} {} {value} {timestamp}", hex(sample.name), labels.join(",")).unwrap();
+    }
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+fn read(format: Format, page: &[u8]) -> Option<String> {
+    let mut samples = Samples::default();
+    let mut parser = Parser::new(format, ExpositionLimits { line: 1 << 20 });
+    parser.feed(page, &mut samples).ok()?;
+    parser.end_line(&mut samples).ok()?;
+    parser.finish().ok()?;
+    Some(samples.0)
+}
+
+/// The pages among the fixtures that are of this format.
+fn pages(format: Format) -> Vec<Vec<u8>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pages");
+    let mut pages = Vec::new();
+    for entry in fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().path()) {
+        if !entry.is_dir() {
+            let name = entry.file_name().unwrap().to_str().unwrap().to_owned();
+            let is_openmetrics = name.contains("openmetrics");
+            if name.ends_with(".txt") && is_openmetrics == (format == Format::OpenMetrics) {
+                pages.push(fs::read(&entry).unwrap());
+            }
+            continue;
+        }
+        for head in fs::read_dir(&entry).unwrap().map(|file| file.unwrap().path()) {
+            let name = head.file_name().unwrap().to_str().unwrap().to_owned();
+            let Some(stem) = name.strip_suffix("head") else { continue };
+            let wanted = match format {
+                Format::Prometheus => "content-type: text/plain",
+                Format::OpenMetrics => "content-type: application/openmetrics-text",
+            };
+            if fs::read_to_string(&head).unwrap().to_ascii_lowercase().contains(wanted) {
+                pages.push(fs::read(entry.join(format!("{stem}page"))).unwrap());
+            }
+        }
+    }
+    pages
+}
+
+/// The same page with one byte replaced, at a place that looks random and is always the same.
+fn damaged(page: &[u8], seed: u32) -> Vec<u8> {
+    let random = seed.wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(2_246_822_519);
+    let mut page = page.to_vec();
+    let at = random as usize % page.len();
+    page[at] = BYTES[seed as usize % BYTES.len()];
+    page
+}
+
+fn reference() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("textparse");
+    let built = Command::new("go")
+        .args(["build", "-o"])
+        .arg(&folder)
+        .arg(".")
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/textparse"))
+        .status();
+    assert!(built.unwrap().success(), "the parser of Prometheus could not be built");
+    folder
+}
+
+#[test]
+#[ignore = "needs Go, and fetches the module of Prometheus"]
+fn reads_what_prometheus_reads() {
+    let reference = reference();
+    let folder = common::file("page", "");
+    let folder = folder.parent().unwrap();
+    for (format, word) in [(Format::Prometheus, "prometheus"), (Format::OpenMetrics, "openmetrics")] {
+        let mut all = Vec::new();
+        for page in pages(format) {
+            all.extend((0..DAMAGED).map(|seed| damaged(&page, seed)));
+            all.push(page);
+        }
+        let paths: Vec<PathBuf> = all
+            .iter()
+            .enumerate()
+            .map(|(number, page)| {
+                let path = folder.join(format!("{word}-{number}"));
+                fs::write(&path, page).unwrap();
+                path
+            })
+            .collect();
+        let output = Command::new(&reference).arg(word).args(&paths).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let output = String::from_utf8(output.stdout).unwrap();
+        let theirs: Vec<&str> = output.split("page\n").skip(1).collect();
+        assert_eq!(theirs.len(), all.len());
+        let mut both = 0;
+        for (page, theirs) in all.iter().zip(theirs) {
+            let Some(ours) = read(format, page).filter(|_| !theirs.contains("refused")) else { continue };
+            let difference = ours.lines().zip(theirs.lines()).find(|(ours, theirs)| ours != theirs);
+            assert_eq!(difference, None, "{}", page.escape_ascii());
+            assert_eq!(ours.lines().count(), theirs.lines().count(), "{}", page.escape_ascii());
+            both += 1;
+        }
+        println!("{word}: {both} of {} pages are read by both", all.len());
+        assert!(both * 4 > all.len(), "{both} of {}", all.len());
+    }
+}
