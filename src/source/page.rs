@@ -97,6 +97,8 @@ pub enum Refusal {
     TooManyLabels(usize),
     /// One series stands on the page twice.
     Duplicate,
+    /// The page selects nothing, and reports an error with this status itself.
+    ErrorInside(u64),
     /// The page is not what the rule can read: what it wants, what the page is.
     WrongFormat(&'static str, Format),
     /// A bare number has no name to be served by.
@@ -356,6 +358,7 @@ impl fmt::Display for Refusal {
             Self::TooLarge(max) => write!(f, "the matching series take more than {max} bytes; add a label matcher"),
             Self::LineTooLong(max) => write!(f, "a series takes a line of more than {max} bytes"),
             Self::TooManyLabels(max) => write!(f, "a series has more than {max} labels"),
+            Self::ErrorInside(status) => write!(f, "the page itself reports an error, status {status}"),
             Self::Duplicate => f.write_str("one series stands on its page twice"),
             // The page alone says so: a source with `format: number` has no rules for series.
             Self::WrongFormat("series", Format::Number) => f.write_str(

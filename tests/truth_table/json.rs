@@ -90,6 +90,25 @@ fn json_aggregates() {
     }
 }
 
+/// An error inside of an answer with status 200, as Jolokia has it, is not a value that is missing.
+#[test]
+fn json_errors() {
+    let error = r#"{"error_type":"javax.management.InstanceNotFoundException","error":"no such bean","status":404}"#;
+    for (page, path, expected) in [
+        (error.to_owned(), "$.value", Some(404)),
+        (format!("[{error}, {{\"value\": 3, \"status\": 200}}]"), "$[0].value", Some(404)),
+        (format!("[{error}, {{\"value\": 3, \"status\": 200}}]"), "$[1].value", None),
+        (r#"{"status": 503, "error": "overloaded"}"#.to_owned(), "sum($.depths[*])", Some(503)),
+        (r#"{"status": 200, "error": null, "value": 3}"#.to_owned(), "$.value", None),
+    ] {
+        let expected = expected.map_or("web 3".to_owned(), |status: u64| {
+            unavailable(&format!("the page itself reports an error, status {status}"))
+                .replace("takes queue_depth", &format!("takes {path}"))
+        });
+        assert_eq!(ask_json(&page, &format!(", value: \"{path}\"")), expected, "{path}");
+    }
+}
+
 #[test]
 fn json_items() {
     let page = "{\"queues\": [\

@@ -48,8 +48,8 @@ pub(super) fn page(
         Query::Json { value, items } if format == Format::Csv && compare_numbers(value, items.as_deref()) => {
             Found::Refused(Refusal::TextFields)
         }
-        Query::Json { value, items } => items_of(document, value, items.as_deref(), limits),
-        Query::Named { name, .. } => items_of(document, &Path::member(name), None, limits),
+        Query::Json { value, items } => or_error(items_of(document, value, items.as_deref(), limits), document),
+        Query::Named { name, .. } => or_error(items_of(document, &Path::member(name), None, limits), document),
         Query::Number => match json::number(document, number::textual) {
             Ok(value) => Found::Number(value),
             Err(_) => Found::Refused(Refusal::WrongFormat("one number", format)),
@@ -59,6 +59,26 @@ pub(super) fn page(
     };
     let found = wants.iter().map(|want| (want.id, found(&want.query))).collect();
     Page::of_values(format, bytes.len(), found, at)
+}
+
+/// What a want found, or the error that the document reports in its stead: Jolokia answers 200 with `error` and `status`
+/// inside, for each of its requests, and a value that could not be read is not one that does not exist.
+fn or_error(found: Found, document: &serde_json::Value) -> Found {
+    let is_missing = matches!(&found, Found::Items(items) if items.iter().all(|item| item.values.is_empty()));
+    let reported = || match document {
+        serde_json::Value::Array(answers) => answers.iter().find_map(error_status),
+        answer => error_status(answer),
+    };
+    match is_missing.then(reported).flatten() {
+        Some(status) => Found::Refused(Refusal::ErrorInside(status)),
+        None => found,
+    }
+}
+
+/// The status of an answer that is an error.
+fn error_status(answer: &serde_json::Value) -> Option<u64> {
+    let is_error = answer.get("error").is_some_and(|error| !matches!(error, serde_json::Value::Null));
+    answer.get("status").and_then(serde_json::Value::as_u64).filter(|status| is_error && (400..=599).contains(status))
 }
 
 /// Whether filters of a rule compare what is text in CSV with numbers, which would select nothing without a word.
