@@ -1,7 +1,7 @@
 //! Pages of metrics as Prometheus 3's own parser reads them: on every page that both read, the samples are the same.
 //!
 //! `cargo test --test textparse -- --ignored` runs it, with Go, which fetches Prometheus' module.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;
 
