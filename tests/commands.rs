@@ -282,12 +282,12 @@ fn warns_of_counters_by_their_type() {
         assert_eq!(code, 0, "{stderr}");
         let lines: Vec<_> = stderr.lines().filter(|line| line.starts_with("warning ")).collect();
         let expected = warning.map(|name| match name {
-            "" => "warning  series with handler=\"/metrics\" count the scrapes too; leave them out by \
+            "" => "warning  series with handler=\"/metrics\" count scrapes too; exclude them with \
                    handler!=\"/metrics\""
                 .to_owned(),
-            name => format!(
-                "warning  {name} is a counter by its TYPE: it only grows, and the replicas with it; take its rate()"
-            ),
+            name => {
+                format!("warning  {name} is a counter (TYPE): it only grows, and so would the replicas; use its rate()")
+            }
         });
         assert!(stderr.contains(series), "{value}: {stderr}");
         assert_eq!(lines, expected.as_slice(), "{value}");

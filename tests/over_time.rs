@@ -341,7 +341,7 @@ fn pods_that_cannot_be_sampled_say_why() {
         *page.lock().unwrap() = "requests_total 1\nrequests_total 2\n".to_owned();
     }
     world.advance(15);
-    says(&message(&format!("one series stands on its page twice; the rule takes {RATE} from source app")));
+    says(&message(&format!("the page has one series twice; the rule takes {RATE} from source app")));
     // A reason is forgotten once there is a page again.
     world.serve([1.0; 2]);
     world.advance(15);

@@ -482,7 +482,7 @@ fn a_reason_names_no_pod_unless_it_was_asked_for() {
     let server = server(&kubernetes, &config(&format!("pods: {{port: {port}}}"), "queue_depth"));
     let says = |whose: &str| {
         format!(
-            "503 ServiceUnavailable: queue_depth of {whose} in namespace shop: one series stands on its page twice; the \
+            "503 ServiceUnavailable: queue_depth of {whose} in namespace shop: the page has one series twice; the \
              rule takes queue_depth from source app"
         )
     };

@@ -1,4 +1,5 @@
-//! Every recipe of `docs/recipes` gives the expected values on a page that the real program served.
+//! Every recipe of `docs/recipes` gives the expected values on a page of the program; `tests/fixtures/pages/README.md` says how
+//! each was made.
 //!
 //! Values of one page come from the built binary. Those that look back come from the same API with a clock that the
 //! test turns between the program's two pages.
@@ -219,7 +220,7 @@ fn recipes_have_one_shape() {
         let blocks = blocks(&text);
         let is_title = |line: &&str| line.starts_with("# ") && line.contains(": scale ");
         assert!(headings.first().is_some_and(is_title), "{name}: {headings:?}");
-        assert_eq!(headings[1..], ["## Configuration", "## HorizontalPodAutoscaler", "## What surprises"], "{name}");
+        assert_eq!(headings[1..], ["## Configuration", "## HorizontalPodAutoscaler", "## Pitfalls"], "{name}");
         let hpas = blocks
             .iter()
             .filter(|(_, language, text)| *language == "yaml" && text.starts_with("apiVersion: autoscaling/v2\n"));

@@ -505,7 +505,7 @@ fn names_that_may_be_meant() {
         ("nothing_such", "no series on the page matches"),
         (
             "sum(vllm_waiting) / sum(nothing_such)",
-            "the expression returned nothing: no series of it matches nothing_such",
+            "the expression returned nothing: the object has no series nothing_such",
         ),
         (
             "histogram_quantile(0.9, vllm_waiting)",

@@ -40,7 +40,12 @@ pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
     let most = limits.page.max_json as u64;
     let is_held = matches!(source.format, Some(Format::Json | Format::Yaml | Format::Csv | Format::Text));
     if is_held && source.max_bytes.is_some_and(|bytes| bytes > most) {
-        let message = format!("expected at most {}Mi for a page that is held whole in memory", most / MEBIBYTE);
+        let found = source.max_bytes.unwrap_or_default();
+        let message = format!(
+            "expected at most {}Mi with format: {}, whose pages are held whole in memory; found {found}",
+            most / MEBIBYTE,
+            source.format.map_or("json", word)
+        );
         findings.push(error("maxBytes", message));
     }
     credentials(source, &mut findings);
@@ -74,7 +79,7 @@ pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
         findings.push(warning("url", format!("the host is a Service{TAKE_TURNS}")));
     }
     if source.is_single() && (source.is_of_pods() || placeholders.iter().any(|placeholder| source.uses(*placeholder))) {
-        findings.push(error("single", "is for a URL without placeholders, which one process is behind"));
+        findings.push(error("single", "is for one process behind a URL without placeholders; remove it"));
     }
     findings
 }
@@ -316,8 +321,8 @@ fn surprises(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
             // Many a gauge ends in _count or _sum.
             if ["_total", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
                 let message = format!(
-                    "{} ends like a counter, which only grows, and the replicas with it; if its TYPE is not gauge, take \
-                     its rate(), or a gauge",
+                    "{} is named like a counter, which only grows, and so would the replicas; use its rate(), or ignore \
+                     this if its TYPE is gauge",
                     Escaped::new(name)
                 );
                 findings.push(warning("value", message));

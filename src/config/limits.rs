@@ -123,7 +123,7 @@ limits! {
     PageLimits {
         /// A text page, unless `maxBytes` says otherwise. 16 MiB: most exporters serve less than one.
         bytes: u64 = 16 * MIB as u64,
-        /// The largest `maxBytes`. 512 MiB: kube-state-metrics serves up to 150 MB, and a text page takes no memory.
+        /// The largest `maxBytes`. 512 MiB: kube-state-metrics serves up to 150 MB, and a page of series is not held in memory.
         max_bytes: u64 = 512 * MIB as u64,
         /// A line that a rule reads, the only part of a text page that is held whole. 256 KiB: some labels hold a whole
         /// SQL statement. Longer lines of other metrics are skipped.

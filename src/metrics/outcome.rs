@@ -154,7 +154,7 @@ impl fmt::Display for Finding {
                 f.write_str(text.strip_suffix(".0").unwrap_or(&text))
             }
             Self::Nothing(reason) => write!(f, "nothing: {reason}"),
-            Self::Unusable(reason) => write!(f, "no one number: {reason}"),
+            Self::Unusable(reason) => write!(f, "no single number: {reason}"),
         }
     }
 }

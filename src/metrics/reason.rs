@@ -27,6 +27,8 @@ pub enum MissingReason {
     OtherObjects,
     /// Items of the page match, all of them for other objects.
     OtherItems,
+    /// A regular expression matches, and names other objects.
+    OtherMatches,
     /// A server that was asked has no result for it.
     NoResult,
     /// Series match, but none that this selector of the expression wants, and so the expression leaves nothing.
@@ -113,7 +115,7 @@ impl MissingReason {
             Self::NoOperand(_) => "no_operand",
             Self::NoBuckets => "no_buckets",
             Self::NoObjectLabel(_) => "no_object_label",
-            Self::OtherObjects | Self::OtherItems => "other_objects",
+            Self::OtherObjects | Self::OtherItems | Self::OtherMatches => "other_objects",
             Self::NoResult => "no_result",
             Self::Filtered => "filtered",
             Self::TooFewSamples => "too_few_samples",
@@ -152,7 +154,7 @@ impl fmt::Display for MissingReason {
             Self::NoSeriesBut(name) => write!(f, "no series on the page matches; did you mean {name}?"),
             Self::NoValue => f.write_str("the JSONPath selects nothing on the page"),
             Self::NoBuckets => f.write_str("no matching series has the label le, which the buckets of a histogram have"),
-            Self::NoOperand(selector) => write!(f, "the expression returned nothing: no series of it matches {selector}"),
+            Self::NoOperand(selector) => write!(f, "the expression returned nothing: the object has no series {selector}"),
             Self::NoMatch => f.write_str("the regular expression matches nothing on the page"),
             Self::EmptyContainer => {
                 f.write_str("the JSONPath selects nothing from a container that exists; count() or sum() of it is 0")
@@ -164,6 +166,7 @@ impl fmt::Display for MissingReason {
             Self::NoObjectLabel(labels) => {
                 write!(f, "no matching series on the page has a label {} to name an object", labels.join(" or "))
             }
+            Self::OtherMatches => f.write_str("the matches on the page name other objects"),
             Self::OtherItems => f.write_str("the items on the page describe other objects"),
             Self::OtherObjects => f.write_str("the matching series on the page describe other objects"),
             Self::NoResult => f.write_str("the query returned no result for it"),
@@ -184,7 +187,7 @@ impl fmt::Display for NotAGauge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Counter => "is a counter",
-            Self::NamedLikeACounter => "has no TYPE and the name of a counter",
+            Self::NamedLikeACounter => "has no TYPE and is named like a counter",
             Self::Histogram => "is part of a histogram",
             Self::Summary => "is part of a summary",
             Self::Labels => "is a set of labels",

@@ -169,7 +169,10 @@ impl<'a> Subject<'a> {
             }
             MissingReason::NoSeries if matches!(self.served.rule.value, Value::Text(_)) => MissingReason::NoMatch,
             MissingReason::NoSeries if matches!(self.served.rule.value, Value::Json(_)) => MissingReason::NoValue,
-            MissingReason::OtherObjects if matches!(self.served.rule.value, Value::Text(_) | Value::Json(_)) => {
+            MissingReason::OtherObjects if matches!(self.served.rule.value, Value::Text(_)) => {
+                MissingReason::OtherMatches
+            }
+            MissingReason::OtherObjects if matches!(self.served.rule.value, Value::Json(_)) => {
                 MissingReason::OtherItems
             }
             MissingReason::NoSeries => match scrape.near {

@@ -128,10 +128,10 @@ impl fmt::Display for Event {
             Self::SeriesMatched { count, types } if types.is_empty() => format!("{count} match"),
             Self::SeriesMatched { count, types } => format!("{count} match, TYPE {}", types.join(", ")),
             Self::OwnScrape { label, value } => {
-                format!("series with {label}={value:?} count the scrapes too; leave them out by {label}!={value:?}")
+                format!("series with {label}={value:?} count scrapes too; exclude them with {label}!={value:?}")
             }
             Self::CounterAsLevel { name } => {
-                format!("{name} is a counter by its TYPE: it only grows, and the replicas with it; take its rate()")
+                format!("{name} is a counter (TYPE): it only grows, and so would the replicas; use its rate()")
             }
             Self::ObjectsSelected { count } => format!("labelSelector selects {count}"),
             Self::PodsSelected { count } => format!("{count} are selected"),

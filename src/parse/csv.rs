@@ -1,6 +1,6 @@
 //! CSV pages (RFC 4180) with a header, read within limits as the JSON values that paths lead through: an array of objects, whose
-//! members are text. Libraries for CSV read whatever they are given; here a page that is cut off, or whose rows do not fit its
-//! header, is an error.
+//! members are text. Usual libraries for CSV accept a quote that is never closed, so half a page would pass for a whole one; here
+//! it is an error, and so are rows that do not fit the header.
 //!
 //! ```text
 //! page  = header *( line-end row ) [ line-end ]      row = field *( "," field )      line-end = LF | CR LF
@@ -204,6 +204,11 @@ fn line_end(text: &str) -> Option<&str> {
 }
 
 impl CsvPageError {
+    /// Whether it holds more values than may be.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self.kind, CsvErrorKind::Values(_))
+    }
+
     /// What is wrong, without its place and the page's own bytes.
     pub fn cause(&self) -> &'static str {
         match self.kind {
@@ -215,7 +220,7 @@ impl CsvPageError {
             CsvErrorKind::AfterQuote(_) => "expected a comma or the end of the line after a closing quote",
             CsvErrorKind::QuoteInside => "expected a field with a quote in it to be in quotes",
             CsvErrorKind::CarriageReturn => "expected a line feed after a carriage return",
-            CsvErrorKind::Values(_) => "expected fewer fields, or a larger maxBytes: on the source",
+            CsvErrorKind::Values(_) => "expected at most as many fields as maxBytes: on the source allows",
         }
     }
 }

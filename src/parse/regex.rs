@@ -91,7 +91,7 @@ impl Pattern {
             let after = start + pattern.len() + 1;
             let found = Escaped::new(rest.trim());
             let what =
-                format!("expected the end after the second /, found {found}; flags are written (?i) before the rest");
+                format!("expected the end after the closing /, found {found}; write flags inside the slashes: /(?i)…/");
             return Err(ValueExprError::at(text, after, &what));
         }
         let regex = compile(pattern, limits.compiled)
@@ -142,7 +142,8 @@ impl Groups {
         match (unnamed, value) {
             (Some(at), _) if named.is_some() => Err((
                 at,
-                "expected no other group beside named ones; write (?:…), or (?<value>…) if it is the number".to_owned(),
+                "expected named groups only, found one without a name; write (?:…), or (?<value>…) if it is the number"
+                    .to_owned(),
             )),
             (None, None) => {
                 let group = if named.is_some() { "a group (?<value>…)" } else { "a group" };

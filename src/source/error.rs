@@ -123,6 +123,10 @@ impl From<BodyError> for SourceError {
             ),
             BodyError::Json(error) => page("answered malformed JSON".to_owned(), error.to_string()),
             BodyError::Yaml(error) => page(format!("answered {}", error.cause()), error.to_string()),
+            BodyError::Csv(error) if error.is_too_large() => page(
+                "answered CSV of more values than maxBytes: on the source allows; raise it".to_owned(),
+                error.to_string(),
+            ),
             BodyError::Csv(error) => page(format!("answered malformed CSV: {}", error.cause()), error.to_string()),
             BodyError::CutOff => page(
                 "answered a page without a line feed at its end, which may be cut off: neither Content-Length nor chunks \

@@ -354,12 +354,12 @@ impl BodyError {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooMany(max) => write!(f, "more than {max} series or values match; add a label matcher"),
+            Self::TooMany(max) => write!(f, "more than {max} series or values match; narrow the rule's value"),
             Self::TooLarge(max) => write!(f, "the matching series take more than {max} bytes; add a label matcher"),
             Self::LineTooLong(max) => write!(f, "a series takes a line of more than {max} bytes"),
             Self::TooManyLabels(max) => write!(f, "a series has more than {max} labels"),
             Self::ErrorInside(status) => write!(f, "the page itself reports an error, status {status}"),
-            Self::Duplicate => f.write_str("one series stands on its page twice"),
+            Self::Duplicate => f.write_str("the page has one series twice"),
             // The page alone says so: a source with `format: number` has no rules for series.
             Self::WrongFormat("series", Format::Number) => f.write_str(
                 "expected series, found a bare number; if it always is one, set format: number on the source",

@@ -318,8 +318,8 @@ impl Upstream {
         self.counters.turns.increment();
         if is_first {
             warn!(
-                "source {}: processes with different pages take turns behind its URL; scrape each with pods:, or say \
-                 single: false if it is meant",
+                "source {}: processes with different pages take turns behind its URL: scrape each with pods:, or set \
+                 single: false if the differences do not matter",
                 self.named(url)
             );
         }

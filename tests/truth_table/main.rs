@@ -202,7 +202,7 @@ fn several_series_need_an_aggregation() {
 
 #[test]
 fn one_series_twice_is_refused() {
-    assert_eq!(ask(&(web("3") + &web("3")), ""), unavailable("one series stands on its page twice"));
+    assert_eq!(ask(&(web("3") + &web("3")), ""), unavailable("the page has one series twice"));
 }
 
 #[test]
@@ -399,7 +399,7 @@ fn by_name() {
             "namespaces/shop/services/web/sent_total",
             write(
                 "sent_total",
-                "it has no TYPE and the name of a counter, and only gauges are served by name",
+                "it has no TYPE and is named like a counter, and only gauges are served by name",
                 "sum(rate(sent_total[2m]))",
             ),
         ),

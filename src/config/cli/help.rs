@@ -88,7 +88,8 @@ Usage: metriclet check FILE
 Options:
   -h, --help               this text
 
-An error keeps a rule from being served; a warning points out likely surprises. Nothing is fetched.
+An error keeps a rule from being served; a warning points out likely surprises. No page is
+fetched; host names of URLs are looked up, to warn of replicas.
 
 Examples:
   metriclet check metrics.yaml

@@ -173,7 +173,7 @@ fn consistent(kinds: &[ObjectKind], value: &Value, source: &Source, fields: &mut
             if fields.has(key) {
                 let instead = match value {
                     Value::Text(_) => "a group (?<name>…) or (?<namespace>…) names objects",
-                    _ => "in JSON it is items: and nameFrom:",
+                    _ => "use items: and nameFrom:",
                 };
                 wrong.push((key, format!("this value has no labels; {instead}")));
             }

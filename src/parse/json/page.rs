@@ -17,6 +17,9 @@ pub struct PageLimits {
     pub values: usize,
 }
 
+/// What a list that is not empty counts for besides its values.
+const LIST: usize = 2;
+
 /// What an object counts for besides the values of its members, as so much memory goes with it: room for members comes by
 /// eleven, of which six are used if they come in order, and takes as much as eight values; a key takes as much as one.
 pub(crate) const fn object(members: usize) -> usize {
@@ -114,8 +117,12 @@ impl<'de> Visitor<'de> for Budget<'_> {
         let inner = self.deeper()?;
         let mut items = Vec::new();
         while let Some(item) = from.next_element_seed(inner)? {
+            if items.is_empty() {
+                inner.take(LIST)?;
+            }
             items.push(item);
         }
+        items.shrink_to_fit();
         Ok(Value::Array(items))
     }
 
@@ -147,7 +154,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Value, String> {
-        parse_page(text.as_bytes(), &PageLimits { depth: 3, values: 24 }).map_err(|error| error.to_string())
+        parse_page(text.as_bytes(), &PageLimits { depth: 3, values: 32 }).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -177,15 +184,15 @@ mod tests {
             (r#"{"a":1,"a":2}"#, r#"expected each key once, found "a" again at line 1 column 10"#),
             ("[[[[]]]]", "expected a nesting of at most 3, found a deeper one at line 1 column 5"),
             (
-                "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
-                "expected at most 24 values, found more at line 1 column 47",
+                "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
+                "expected at most 32 values, found more at line 1 column 59",
             ),
-            // An object with a member counts for eleven, the list for one.
-            (r#"[{"a":1},{"a":1},{"a":1}]"#, "expected at most 24 values, found more at line 1 column 21"),
+            // An object with a member counts for eleven, the list for three.
+            (r#"[{"a":1},{"a":1},{"a":1}]"#, "expected at most 32 values, found more at line 1 column 21"),
             ("NaN", "expected value at line 1 column 1"),
         ] {
             assert_eq!(parse(text), Err(message.to_owned()), "{text}");
         }
-        assert!(parse_page(b"\"\xff\"", &PageLimits { depth: 3, values: 24 }).is_err());
+        assert!(parse_page(b"\"\xff\"", &PageLimits { depth: 3, values: 32 }).is_err());
     }
 }

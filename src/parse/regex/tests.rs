@@ -42,9 +42,9 @@ fn parses_and_prints() {
 fn refuses() {
     let second = "expected one group, found a second one; write (?:…) for what is not the number, or name the groups \
                   (?<value>…) and (?<name>…)";
-    let other = "expected no other group beside named ones; write (?:…), or (?<value>…) if it is the number";
+    let other = "expected named groups only, found one without a name; write (?:…), or (?<value>…) if it is the number";
     let after = |found: &str| {
-        format!("expected the end after the second /, found {found}; flags are written (?i) before the rest")
+        format!("expected the end after the closing /, found {found}; write flags inside the slashes: /(?i)…/")
     };
     for (text, column, message) in [
         ("(a)", 1, r"expected a regular expression between slashes, such as /(\d+)/".to_owned()),

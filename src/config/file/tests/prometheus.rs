@@ -128,7 +128,7 @@ fn problems_of_queries() {
             ),
             (
                 "object: pods, source: prom, value: ^x_total",
-                "warning: value: \"x_total\" ends like a counter, which only grows, and the replicas with it; if its TYPE is not gauge, take its rate(), or a gauge",
+                "warning: value: \"x_total\" is named like a counter, which only grows, and so would the replicas; use its rate(), or ignore this if its TYPE is gauge",
             ),
         ],
     );

@@ -96,11 +96,11 @@ fn problems_of_rules() {
             ),
             (
                 "SERIES, value: ^count(jobs_total) * max(jobs_bucket) + jobs_count",
-                "warning: value: \"jobs_bucket\" ends like a counter, which only grows, and the replicas with it; if its TYPE is not gauge, take its rate(), or a gauge",
+                "warning: value: \"jobs_bucket\" is named like a counter, which only grows, and so would the replicas; use its rate(), or ignore this if its TYPE is gauge",
             ),
             (
                 "SERIES, value: ^jobs_total",
-                "warning: value: \"jobs_total\" ends like a counter, which only grows, and the replicas with it; if its TYPE is not gauge, take its rate(), or a gauge",
+                "warning: value: \"jobs_total\" is named like a counter, which only grows, and so would the replicas; use its rate(), or ignore this if its TYPE is gauge",
             ),
         ],
     );
