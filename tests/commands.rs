@@ -319,8 +319,8 @@ fn ends_with_the_code_that_fits() {
             by_name("namespaces/shop/services/web/jobs_total", upstream.url()),
             69,
             "ServiceUnavailable (503): jobs_total of services/web in namespace shop: it is a counter, and only gauges \
-             are served by name; write a rule on a source with pods: or single: true, as a rate takes several samples of \
-             one process: {name: jobs_total, object: services, source: upstream, value: sum(rate(jobs_total[2m]))}; the \
+             are served by name; write a rule on a source with single: true, as a rate takes several samples of \
+             one process: {name: jobs_total, object: services, source: upstream, value: 'sum(rate(jobs_total[2m]))'}; the \
              rule takes jobs_total from source upstream",
         ),
         (

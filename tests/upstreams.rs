@@ -301,8 +301,8 @@ fn gzip_requested() {
 fn out_of_a_cache() {
     assert_eq!(ask(&headed("Age: 119\r\n", GOOD).url()), "web 3");
     assert_eq!(ask(&headed("Age: x\r\nDate: yesterday\r\n", GOOD).url()), "web 3");
-    let stale = "404 NotFound: queue_depth of services/web in namespace shop: the sample is older than maxAge \
-                 allows; the rule takes queue_depth from source app";
+    let stale = "503 ServiceUnavailable: queue_depth of services/web in namespace shop: its page is older than maxAge \
+                 allows, by its Age or Date header; the rule takes queue_depth from source app";
     for head in ["Age: 130\r\n", "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"] {
         assert_eq!(ask(&headed(head, GOOD).url()), stale);
     }
@@ -443,6 +443,13 @@ fn bare_numbers_without_a_format() {
     let path = "namespaces/shop/services/web/backlog";
     let (code, out, said) = run(&["get", path, "--upstream", &number.url(), "--describes", "services/shop/web"]);
     assert!(code == 0 && out.contains(" 42 "), "{out}{said}");
+    // Without a length or a line feed, more digits may have been on their way.
+    assert_eq!(ask(&headed("", "42\n").url()), "web 42");
+    refused(
+        &headed("", "42"),
+        "answered a page without a line feed at its end, which may be cut off: neither Content-Length nor chunks show its \
+         end",
+    );
     let (_, _, said) = run(&["get", path, "--upstream", &number.url()]);
     assert!(said.contains("its page is a bare number, which has no name"), "{said}");
 }

@@ -59,7 +59,7 @@ fn replicated(config: &Config, limits: &Limits) -> Vec<String> {
         version_4.max(addresses.len() - version_4) > 1
     };
     let hosts = config.sources.iter().filter_map(|source| {
-        let url = source.shared_url().filter(|url| !url.is_of_a_service())?;
+        let url = source.shared_url().filter(|_| !source.is_behind_a_service())?;
         Some((source, url.fixed_host().filter(|host| !host.starts_with('['))?))
     });
     // Each may take a second to look up.

@@ -11,7 +11,7 @@ use crate::parse::certificate_name::CertificateName;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 use crate::parse::json::segments::from_dots;
-use crate::parse::url_template::{Placeholder, Template};
+use crate::parse::url_template::Placeholder;
 use crate::promql::Scope;
 
 const MEBIBYTE: u64 = 1024 * 1024;
@@ -75,7 +75,7 @@ pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
         Placeholder::Metric,
         Placeholder::LabelSelector,
     ];
-    if source.shared_url().is_some_and(Template::is_of_a_service) {
+    if source.is_behind_a_service() {
         findings.push(warning("url", format!("the host is a Service{TAKE_TURNS}")));
     }
     if source.is_single() && (source.is_of_pods() || placeholders.iter().any(|placeholder| source.uses(*placeholder))) {

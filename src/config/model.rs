@@ -355,6 +355,15 @@ impl Source {
         self.single == Some(true)
     }
 
+    /// Whether its pages are behind a Service, for all that the user says.
+    pub fn is_behind_a_service(&self) -> bool {
+        let namespaces = match &self.namespaces {
+            Namespaces::All => &[][..],
+            Namespaces::Only(names) => names.as_slice(),
+        };
+        self.shared_url().is_some_and(|url| url.is_of_a_service(namespaces))
+    }
+
     /// The URL of its pages, if processes may take turns behind it for all that the user says.
     pub fn shared_url(&self) -> Option<&Template> {
         match &self.target {

@@ -5,9 +5,10 @@
 use std::fmt;
 
 use super::reason::{MissingReason, NotAGauge, RefusalReason};
-use crate::config::model::{Rule, Value};
+use crate::config::model::{Identity, Rule, Value};
 use crate::parse::exposition::is_named_like_a_counter;
 use crate::parse::path::{MetricPath, ObjectName};
+use crate::promql::VectorSelector;
 use crate::source::error::SourceError;
 use crate::source::waiting::Waiting;
 
@@ -73,24 +74,36 @@ impl About<'_> {
     /// The rule that would serve a series of `--upstream`: of a counter, its rate.
     fn rule_to_write(&self, reason: &RefusalReason) -> String {
         let metric = &self.path.metric;
-        let rate = format!("sum(rate({metric}[2m]))");
+        let selector = VectorSelector::named(metric).to_string();
+        let rate = format!("sum(rate({selector}[2m]))");
         let value = match reason {
-            RefusalReason::Several => format!("sum({metric})"),
+            RefusalReason::Several => format!("sum({selector})"),
             RefusalReason::NotAGauge(NotAGauge::Counter | NotAGauge::NamedLikeACounter) => rate,
             RefusalReason::NotAGauge(NotAGauge::Histogram) if metric.ends_with("_bucket") => {
-                format!("histogram_quantile(0.9, sum by (le) (rate({metric}[2m])))")
+                format!("histogram_quantile(0.9, sum by (le) (rate({selector}[2m])))")
             }
             RefusalReason::NotAGauge(NotAGauge::Histogram) => rate,
             RefusalReason::NotAGauge(NotAGauge::Summary) if is_named_like_a_counter(metric) => rate,
-            RefusalReason::NotAGauge(NotAGauge::Summary) => format!("max({metric})"),
+            RefusalReason::NotAGauge(NotAGauge::Summary) => format!("max({selector})"),
             _ => return String::new(),
         };
-        let place = match value.contains("rate(") {
-            true => " on a source with pods: or single: true, as a rate takes several samples of one process",
-            false => "",
+        let resource = &self.path.resource;
+        let place = match (value.contains("rate("), resource.as_str()) {
+            (false, _) => "",
+            (true, "pods") => " on a source with pods:, as a rate takes several samples of one process",
+            (true, _) => " on a source with single: true, as a rate takes several samples of one process",
         };
-        let (resource, source) = (&self.path.resource, self.source);
-        format!("; write a rule{place}: {{name: {metric}, object: {resource}, source: {source}, value: {value}}}")
+        let describes = match &self.rule.identity {
+            Identity::Fixed { namespace: Some(namespace), name } => {
+                format!(", describes: {{namespace: {namespace}, name: {name}}}")
+            }
+            Identity::Fixed { namespace: None, name } => format!(", describes: {{name: {name}}}"),
+            _ => String::new(),
+        };
+        let source = self.source;
+        format!(
+            "; write a rule{place}: {{name: {metric}, object: {resource}, source: {source}, value: '{value}'{describes}}}"
+        )
     }
 
     /// The page as a whole has no answer for the rule.

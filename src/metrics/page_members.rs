@@ -8,7 +8,7 @@ use super::select;
 use super::subject::{Scrape, Subject};
 use super::trace::{Event, Trace};
 use super::wildcard;
-use crate::config::model::Value;
+use crate::config::model::{Target, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::parse::path::ObjectName;
 use crate::source::page::{Found, Page, PageItem, Series};
@@ -62,6 +62,10 @@ fn scrape<'p>(subject: &Subject<'_>, page: &'p Page) -> Scrape<'p> {
 fn page_members<'p>(subject: &Subject<'_>, page: &'p Page, trace: &mut Trace) -> Result<PageMembers<'p>, Failure> {
     match page.found(subject.served.want.id) {
         None => Err(subject.about().page(&"its page was read for other rules")),
+        // Out of a cache: what it held then says nothing of what is there now, not even that something is missing.
+        Some(_) if page.age > subject.served.rule.max_age => {
+            Err(subject.about().page(&"its page is older than maxAge allows, by its Age or Date header"))
+        }
         Some(Found::Refused(refusal)) => {
             trace.record(|| Event::PageRefused { refusal: refusal.clone() });
             Err(subject.about().page(refusal))
@@ -83,9 +87,11 @@ fn page_members<'p>(subject: &Subject<'_>, page: &'p Page, trace: &mut Trace) ->
 }
 
 /// Whether a label says that its series counts requests for metrics, as client libraries call it.
-fn is_scrape(label: &str, value: &str) -> bool {
+fn is_scrape(label: &str, value: &str, path: &str) -> bool {
     let labels = ["handler", "path", "uri", "route", "endpoint", "url", "http_route", "url_path", "target"];
-    labels.contains(&label) && matches!(value, "/metrics" | "metrics" | "/actuator/prometheus")
+    let plain = |path: &str| path.trim_matches('/').to_owned();
+    let value = plain(value);
+    labels.contains(&label) && !value.is_empty() && (value == plain(path) || value == "metrics")
 }
 
 /// Records which series match, and counters among them that are taken for levels.
@@ -98,7 +104,13 @@ fn record(subject: &Subject<'_>, series: &[&Series], trace: &mut Trace) {
     if !trace.is_on() {
         return;
     }
-    let own = series.iter().find_map(|series| series.labels().iter().find(|(label, value)| is_scrape(label, value)));
+    let path = match &subject.served.upstream.source().target {
+        Target::Pods(pods) => pods.path.as_str(),
+        Target::Url(url) => url.fixed_path().unwrap_or("/metrics"),
+        Target::Prometheus(_) => "/metrics",
+    };
+    let own =
+        series.iter().find_map(|series| series.labels().iter().find(|(label, value)| is_scrape(label, value, path)));
     if let Some((label, value)) = own {
         trace.record(|| Event::OwnScrape { label: label.into_owned(), value: value.into_owned() });
     }

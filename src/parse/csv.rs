@@ -37,8 +37,13 @@ pub struct CsvPageError {
 enum CsvErrorKind {
     Encoding,
     NoHeader,
+    /// The header is one field, with semicolons or tabs in it.
+    Separator,
     NameTwice(String),
-    Fields { expected: usize, found: usize },
+    Fields {
+        expected: usize,
+        found: usize,
+    },
     OpenQuote,
     AfterQuote(String),
     QuoteInside,
@@ -82,6 +87,12 @@ impl<'t> Columns<'t> {
         let Some(Record { line, mut fields }) = record else {
             return Err(CsvPageError { line: 1, kind: CsvErrorKind::NoHeader });
         };
+        if let [only] = fields.as_slice()
+            && !only.quoted
+            && only.text.contains([';', '\t'])
+        {
+            return Err(CsvPageError { line, kind: CsvErrorKind::Separator });
+        }
         let is_open = fields.len() > 1 && fields.pop_if(|last| last.is_empty()).is_some();
         let mut names: Vec<_> = fields.into_iter().map(|field| field.text).collect();
         if let Some(Cow::Borrowed(first)) = names.first_mut() {
@@ -214,6 +225,7 @@ impl CsvPageError {
         match self.kind {
             CsvErrorKind::Encoding => "expected UTF-8, found another encoding",
             CsvErrorKind::NoHeader => "expected a header, found nothing",
+            CsvErrorKind::Separator => "expected commas between fields, found semicolons or tabs",
             CsvErrorKind::NameTwice(_) => "expected each name of the header once",
             CsvErrorKind::Fields { .. } => "expected as many fields in each row as in the header",
             CsvErrorKind::OpenQuote => "expected a closing quote, found the end",
@@ -284,6 +296,8 @@ mod tests {
         for (text, message) in [
             ("", "line 1: expected a header, found nothing"),
             ("\r\n", "line 1: expected a header, found nothing"),
+            ("a;b\n1;2\n", "line 1: expected commas between fields, found semicolons or tabs"),
+            ("a\tb\n1\t2\n", "line 1: expected commas between fields, found semicolons or tabs"),
             ("a,b,a\n1,2,3\n", "line 1: expected each name of the header once, found \"a\" again"),
             ("a,,\n1,,\n", ""),
             ("a,,,\n1,,,\n", "line 1: expected each name of the header once, found \"\" again"),

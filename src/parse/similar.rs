@@ -14,7 +14,12 @@ pub(crate) fn closeness(meant: &str, there: &str) -> Option<usize> {
         return None;
     }
     let (a, b) = (folded(meant), folded(there));
-    let slips = if a.len() < 6 { 1 } else { 2 };
+    let slips = match a.len() {
+        // Of two short names nothing shows that they are one.
+        0..4 => 0,
+        4..6 => 1,
+        _ => 2,
+    };
     if a.len().abs_diff(b.len()) <= slips {
         let distance = distance(&a, &b);
         if distance <= slips {
@@ -73,6 +78,8 @@ mod tests {
             ("queue", "queue_depth", None),
             ("queue_depth", "queue_length", None),
             ("up", "go_up", None),
+            ("a", "c", None),
+            ("ups", "up", None),
             ("", "a", None),
         ] {
             assert_eq!(closeness(meant, there), expected, "{meant} {there}");

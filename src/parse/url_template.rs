@@ -121,12 +121,29 @@ impl Template {
         }
     }
 
-    /// Whether the host is the DNS name of a Kubernetes Service: `web.shop.svc`, `{name}.shop.svc.cluster.local`, or one
-    /// label.
-    pub fn is_of_a_service(&self) -> bool {
-        let host: String = literals(&self.host);
-        let host = host.trim_end_matches('.');
-        host.ends_with(".svc") || host.contains(".svc.") || (is_label(host) && host != "localhost")
+    /// The path without the query, unless it depends on the request.
+    pub fn fixed_path(&self) -> Option<&str> {
+        match self.target.as_slice() {
+            [Piece::Literal(target)] => target.split('?').next(),
+            _ => None,
+        }
+    }
+
+    /// Whether the host is the DNS name of a Kubernetes Service: `web.shop.svc`, `{name}.{namespace}.svc.cluster.local`, one
+    /// label, or two of which the second is `{namespace}` or one of these namespaces. A name of three labels before `.svc`
+    /// is that of a pod.
+    pub fn is_of_a_service(&self, namespaces: &[String]) -> bool {
+        let host = literals(&self.host);
+        let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
+        match labels.as_slice() {
+            ["localhost"] => false,
+            [name] => is_label(name),
+            [_, namespace] => {
+                matches!(self.host.last(), Some(Piece::Value(Placeholder::Namespace)))
+                    || namespaces.iter().any(|known| known == namespace)
+            }
+            labels => labels.get(2) == Some(&"svc"),
+        }
     }
 
     /// Whether the scheme is `https`.

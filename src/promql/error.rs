@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+/// What follows the name of what is not evaluated here.
+pub(crate) const ELSEWHERE: &str = "; a prometheus source takes all of PromQL";
+
 /// Why a text is not an expression that we evaluate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpressionError {

@@ -19,15 +19,27 @@ impl Expr {
     /// other, nor made a quantile.
     pub fn levels(&self) -> Vec<&VectorSelector> {
         match self {
-            Self::Number(_)
-            | Self::Aggregate(Aggregation::Count, ..)
-            | Self::Call(Function::HistogramQuantile, _)
-            // A ratio of counters stays within bounds, and what was put in less what was taken out is what is there.
-            | Self::Binary(BinaryOp::Div | BinaryOp::Sub, ..) => Vec::new(),
-            Self::Selector(selector) => if selector.range.is_none() { vec![selector] } else { Vec::new() },
+            Self::Number(_) | Self::Aggregate(Aggregation::Count, ..) | Self::Call(Function::HistogramQuantile, _) => {
+                Vec::new()
+            }
+            Self::Selector(selector) => {
+                if selector.range.is_none() {
+                    vec![selector]
+                } else {
+                    Vec::new()
+                }
+            }
             Self::Aggregate(_, _, inner) | Self::Negate(inner) => inner.levels(),
             Self::Call(_, arguments) => arguments.iter().flat_map(Self::levels).collect(),
-            Self::Binary(_, left, right) => [left, right].into_iter().flat_map(|side| side.levels()).collect(),
+            Self::Binary(op, left, right) => {
+                let (mut left, right) = (left.levels(), right.levels());
+                // A ratio of counters stays within bounds, and what was put in less what was taken out is what is there.
+                if matches!(op, BinaryOp::Div | BinaryOp::Sub) && !left.is_empty() && !right.is_empty() {
+                    return Vec::new();
+                }
+                left.extend(right);
+                left
+            }
         }
     }
 }
@@ -50,6 +62,9 @@ mod tests {
             ("sum(rate(a[1m]))", &[]),
             ("sum(a) / sum(b)", &[]),
             ("sum(a) - sum(b)", &[]),
+            ("max(a) / 2", &["a"]),
+            ("100 - a", &["a"]),
+            ("a - rate(b[1m])", &["a"]),
             ("histogram_quantile(0.9, a)", &[]),
         ] {
             let expr = Expr::parse(text, &limits).unwrap();

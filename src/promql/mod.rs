@@ -29,7 +29,7 @@ pub(crate) mod scope;
 pub(crate) mod template;
 
 pub(crate) use ast::{Aggregation, BinaryOp, Expr, Function, Grouping, NAME_LABEL, Number, Type, VectorSelector};
-pub(crate) use error::ExpressionError;
+pub(crate) use error::{ELSEWHERE, ExpressionError};
 pub(crate) use limits::Limits;
 pub(crate) use matcher::{MatchOp, Matcher};
 pub(crate) use scope::Scope;

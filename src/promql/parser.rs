@@ -7,7 +7,7 @@ mod selector;
 mod tests;
 
 use super::lexer::{Kind, Lexer, Token, error, is_metric_name};
-use super::{Aggregation, BinaryOp, Expr, ExpressionError, Limits, Number, Type};
+use super::{Aggregation, BinaryOp, ELSEWHERE, Expr, ExpressionError, Limits, Number, Type};
 use crate::parse::escape::Escaped;
 
 /// Words that say how two vectors match, and that we do not take.
@@ -253,5 +253,5 @@ impl<'a> Parser<'a> {
 }
 
 fn refused(what: &str, column: usize) -> ExpressionError {
-    error(column, format!("{what} at column {column} is not evaluated here; a prometheus source takes all of PromQL"))
+    error(column, format!("{what} at column {column} is not evaluated here{ELSEWHERE}"))
 }

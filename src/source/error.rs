@@ -118,13 +118,13 @@ impl From<BodyError> for SourceError {
                 page(format!("answered malformed text: {cause}; the page looks like {hint}"), error.to_string())
             }
             BodyError::Json(error) if error.is_too_large => page(
-                "answered JSON of more values than maxBytes: on the source allows; raise it".to_owned(),
+                "answered JSON of more values than maxBytes: on the source allows".to_owned(),
                 error.to_string(),
             ),
             BodyError::Json(error) => page("answered malformed JSON".to_owned(), error.to_string()),
             BodyError::Yaml(error) => page(format!("answered {}", error.cause()), error.to_string()),
             BodyError::Csv(error) if error.is_too_large() => page(
-                "answered CSV of more values than maxBytes: on the source allows; raise it".to_owned(),
+                "answered CSV of more values than maxBytes: on the source allows".to_owned(),
                 error.to_string(),
             ),
             BodyError::Csv(error) => page(format!("answered malformed CSV: {}", error.cause()), error.to_string()),
@@ -136,6 +136,7 @@ impl From<BodyError> for SourceError {
             ),
             BodyError::Number => page("answered something that is not a number".to_owned(), String::new()),
             BodyError::TooLarge(max) => Self::TooLarge(max),
+            BodyError::LargerThanAny(max) => Self::Fetch(FetchError::BodyTooLarge(max)),
         }
     }
 }

@@ -97,8 +97,8 @@ pub enum Refusal {
     TooManyLabels(usize),
     /// One series stands on the page twice.
     Duplicate,
-    /// The page selects nothing, and reports an error with this status itself.
-    ErrorInside(u64),
+    /// The page reports an error itself, with this status, in the place of what is selected.
+    ErrorInside(Option<u64>),
     /// The page is not what the rule can read: what it wants, what the page is.
     WrongFormat(&'static str, Format),
     /// A bare number has no name to be served by.
@@ -155,6 +155,8 @@ pub enum BodyError {
     Number,
     /// Larger than this many bytes.
     TooLarge(u64),
+    /// Larger than any page that is held whole may be.
+    LargerThanAny(u64),
 }
 
 impl Page {
@@ -176,11 +178,13 @@ impl Page {
             Some(Format::Yaml) => yaml::read(body, wants, at, limits),
             Some(Format::Csv) => csv::read(body, wants, at, limits),
             Some(Format::Text) => regex::read(body, wants, at, limits),
-            Some(Format::Number) => number::read(&number::head(body)?, wants, at),
+            Some(Format::Number) => number::read(&number::head(body)?, body.delimited, wants, at),
             None => {
                 let head = number::head(body)?;
-                let page = number::read(&head, wants, at)
-                    .or_else(|_| text::read(body, &head, Format::Prometheus, wants, at, limits));
+                let page = number::read(&head, body.delimited, wants, at).or_else(|error| match error {
+                    BodyError::CutOff => Err(error),
+                    _ => text::read(body, &head, Format::Prometheus, wants, at, limits),
+                });
                 page.map_err(|error| error.explained(&head))
             }
         }
@@ -358,7 +362,8 @@ impl fmt::Display for Refusal {
             Self::TooLarge(max) => write!(f, "the matching series take more than {max} bytes; add a label matcher"),
             Self::LineTooLong(max) => write!(f, "a series takes a line of more than {max} bytes"),
             Self::TooManyLabels(max) => write!(f, "a series has more than {max} labels"),
-            Self::ErrorInside(status) => write!(f, "the page itself reports an error, status {status}"),
+            Self::ErrorInside(Some(status)) => write!(f, "the page itself reports an error, status {status}"),
+            Self::ErrorInside(None) => f.write_str("the page itself reports an error"),
             Self::Duplicate => f.write_str("the page has one series twice"),
             // The page alone says so: a source with `format: number` has no rules for series.
             Self::WrongFormat("series", Format::Number) => f.write_str(

@@ -1,7 +1,9 @@
 //! Whether processes with different pages take turns behind a URL, as replicas behind a Service do.
 
-/// As many pages as tell a pattern from a change: two processes, each twice.
-const REMEMBERED: usize = 3;
+use std::collections::HashSet;
+
+/// The most processes whose turns are told by what their pages hold, each seen twice.
+const PROCESSES: usize = 4;
 
 /// What tells the page of one process from that of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,22 +25,32 @@ pub(crate) struct Turns {
 impl Turns {
     /// Notes a page; says whether it shows that processes take turns, and whether it is the first that does.
     pub(crate) fn note(&mut self, mark: PageMark) -> Option<FirstTurn> {
-        let taken = match (self.recent.as_slice(), mark.process) {
-            // One that was there before is back.
-            ([.., last], Some(process)) => {
-                last.process.is_some_and(|last| last != process)
-                    && self.recent.iter().any(|earlier| earlier.process == Some(process))
+        let taken = match (self.recent.last(), mark.process) {
+            // One that started earlier is no restart, and one that was there before neither.
+            (Some(PageMark { process: Some(last), .. }), Some(process)) => {
+                let (last, process) = (f64::from_bits(*last), f64::from_bits(process));
+                let was_there = || self.recent.iter().any(|earlier| earlier.process == mark.process);
+                process != last && (process < last || was_there())
             }
-            (&[a, b, c], None) => mark.content == b.content && a.content == c.content && mark.content != c.content,
+            (_, None) => (2..=PROCESSES).any(|period| self.repeats(period, mark.content)),
             _ => false,
         };
-        if self.recent.len() == REMEMBERED {
+        if self.recent.len() == 2 * PROCESSES - 1 {
             self.recent.remove(0);
         }
         self.recent.push(mark);
         let first = taken && !self.seen;
         self.seen |= taken;
         taken.then_some(FirstTurn(first))
+    }
+
+    /// Whether with this page the last pages are twice the same sequence of different ones.
+    fn repeats(&self, period: usize, content: u64) -> bool {
+        let pages: Vec<u64> = self.recent.iter().map(|mark| mark.content).chain([content]).collect();
+        let Some(last) = pages.len().checked_sub(2 * period).and_then(|from| pages.get(from..)) else { return false };
+        let (first, second) = last.split_at(period);
+        let distinct: HashSet<&u64> = first.iter().collect();
+        first == second && distinct.len() == period
     }
 }
 
@@ -50,9 +62,12 @@ pub(crate) struct FirstTurn(pub bool);
 mod tests {
     use super::*;
 
-    fn turns(pages: &[(Option<u64>, u64)]) -> Vec<bool> {
+    fn turns(pages: &[(Option<f64>, u64)]) -> Vec<bool> {
         let mut turns = Turns::default();
-        pages.iter().map(|&(process, content)| turns.note(PageMark { process, content }).is_some()).collect()
+        pages
+            .iter()
+            .map(|&(process, content)| turns.note(PageMark { process: process.map(f64::to_bits), content }).is_some())
+            .collect()
     }
 
     #[test]
@@ -60,13 +75,19 @@ mod tests {
         for (pages, expected) in [
             // Replicas: the start of the process tells at once.
             (
-                &[(Some(1), 1), (Some(2), 2), (Some(1), 3), (Some(1), 4), (Some(2), 5)][..],
+                &[(Some(1.0), 1), (Some(2.0), 2), (Some(1.0), 3), (Some(1.0), 4), (Some(2.0), 5)][..],
                 &[false, false, true, false, true][..],
             ),
+            // Four of them: one that started earlier tells.
+            (&[(Some(1.0), 1), (Some(2.0), 2), (Some(3.0), 3), (Some(1.5), 4)], &[false, false, false, true]),
             // A restart.
-            (&[(Some(1), 1), (Some(2), 1), (Some(2), 1), (Some(3), 1)], &[false; 4]),
+            (&[(Some(1.0), 1), (Some(2.0), 1), (Some(2.0), 1), (Some(3.0), 1)], &[false; 4]),
             // Without it, the same two pages in turn.
             (&[(None, 80), (None, 20), (None, 80), (None, 20), (None, 80)], &[false, false, false, true, true]),
+            (
+                &[(None, 80), (None, 20), (None, 30), (None, 80), (None, 20), (None, 30)],
+                &[false, false, false, false, false, true],
+            ),
             // A value that goes up and down.
             (&[(None, 1), (None, 2), (None, 1), (None, 1), (None, 2), (None, 3), (None, 2)], &[false; 7]),
             (&[(None, 1), (None, 1), (None, 1), (None, 1)], &[false; 4]),
@@ -78,7 +99,8 @@ mod tests {
     #[test]
     fn tells_the_first() {
         let mut turns = Turns::default();
-        let told = [1, 2, 1, 2].map(|process| turns.note(PageMark { process: Some(process), content: 0 }));
+        let told = [2.0, 3.0, 2.0, 3.0]
+            .map(|process: f64| turns.note(PageMark { process: Some(f64::to_bits(process)), content: 0 }));
         assert_eq!(told, [None, None, Some(FirstTurn(true)), Some(FirstTurn(false))]);
     }
 }

@@ -97,14 +97,24 @@ fn json_errors() {
     for (page, path, expected) in [
         (error.to_owned(), "$.value", Some(404)),
         (format!("[{error}, {{\"value\": 3, \"status\": 200}}]"), "$[0].value", Some(404)),
-        (format!("[{error}, {{\"value\": 3, \"status\": 200}}]"), "$[1].value", None),
+        (format!("[{error}, {{\"value\": 3, \"status\": 200}}]"), "$[1].value", Some(0)),
+        // A sum of what is left would be a part of it.
+        (format!("[{error}, {{\"value\": 3, \"status\": 200}}]"), "sum($[*].value)", Some(404)),
         (r#"{"status": 503, "error": "overloaded"}"#.to_owned(), "sum($.depths[*])", Some(503)),
-        (r#"{"status": 200, "error": null, "value": 3}"#.to_owned(), "$.value", None),
+        (r#"{"errors": [{"message": "x"}], "data": null}"#.to_owned(), "$.data.depth", None),
+        (r#"{"status": "error", "error": "x", "errorType": "y"}"#.to_owned(), "$.data.depth", None),
+        (r#"{"errors": [], "error": "", "value": 3}"#.to_owned(), "$.value", Some(0)),
+        (r#"{"status": 200, "error": null, "value": 3}"#.to_owned(), "$.value", Some(0)),
     ] {
-        let expected = expected.map_or("web 3".to_owned(), |status: u64| {
-            unavailable(&format!("the page itself reports an error, status {status}"))
-                .replace("takes queue_depth", &format!("takes {path}"))
-        });
+        let why = match expected {
+            Some(0) => String::new(),
+            Some(status) => format!("the page itself reports an error, status {status}"),
+            None => "the page itself reports an error".to_owned(),
+        };
+        let expected = match why.is_empty() {
+            true => "web 3".to_owned(),
+            false => unavailable(&why).replace("takes queue_depth", &format!("takes {path}")),
+        };
         assert_eq!(ask_json(&page, &format!(", value: \"{path}\"")), expected, "{path}");
     }
 }

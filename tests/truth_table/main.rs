@@ -371,12 +371,12 @@ fn by_name() {
          # TYPE other untyped\nsent_total{service=\"web\"} 8\nshards{service=\"web\",shard=\"1\"} 1\nshards{service=\"web\",shard=\"2\"} 2\n",
     );
     let server = Server::start(&["--upstream", &upstream.url()]);
-    let rates = " on a source with pods: or single: true, as a rate takes several samples of one process";
+    let rates = " on a source with single: true, as a rate takes several samples of one process";
     let write = |metric: &str, why: &str, value: &str| {
         let place = if value.contains("rate(") { rates } else { "" };
         format!(
             "503 ServiceUnavailable: {metric} of services/web in namespace shop: {why}; write a rule{place}: {{name: {metric}, \
-             object: services, source: upstream, value: {value}}}; the rule takes {metric} from source upstream"
+             object: services, source: upstream, value: '{value}'}}; the rule takes {metric} from source upstream"
         )
     };
     for (path, expected) in [

@@ -192,7 +192,7 @@ impl<'a> Fields<'a> {
             Some(bytes) => Some(bytes as u64),
             None => {
                 let (most, found) = (max / MEBIBYTE, Escaped::new(text));
-                self.fail(key, &format!("expected a number of bytes of at most {most}Mi, found {found}"), sink);
+                self.fail(key, &format!("expected a number of bytes from 1 to {most}Mi, found {found}"), sink);
                 None
             }
         }

@@ -36,8 +36,8 @@ const KEYS: &[&str] = &[
 ];
 
 /// What makes a query about several objects of what cannot be rewritten.
-const WRITE_PLACES: &str =
-    "where it stands in a query, write {$matchers} after each metric and by ($by) for each aggregation";
+const WRITE_PLACES: &str = "a query that the server evaluates needs {$matchers} after each metric and by ($by) for each \
+                            aggregation; with describes: it needs neither";
 
 /// What rules are read against.
 #[derive(Clone, Copy, Debug)]
@@ -259,8 +259,12 @@ fn value(
                 Ok(written) => return Some(Value::QueryTemplate(written)),
                 Err(error) => (error.to_string(), error.column),
             },
-            Err(error) if asked.is_some() => (format!("{error}; {WRITE_PLACES}"), error.column),
-            Err(error) => match text.contains('.').then(|| json::segments::from_dots(text)).flatten() {
+            Err(error) if asked.is_some() => {
+                let message = error.to_string();
+                let message = message.strip_suffix(promql::ELSEWHERE).unwrap_or(&message);
+                (format!("{message}; {WRITE_PLACES}"), error.column)
+            }
+            Err(error) => match text.contains(['.', '[']).then(|| json::segments::from_dots(text)).flatten() {
                 Some(path) => (format!("{error}; as a JSONPath it is {path}"), error.column),
                 None => match format.and_then(example) {
                     Some((word, path)) => (

@@ -294,6 +294,11 @@ fn headers(fields: &mut Fields<'_>, sink: &mut Sink) -> Vec<(String, PathBuf)> {
         if let Some(wrong) = wrong {
             fields.fail_at("headers", key.span, &format!("{} {wrong}", Escaped::new(name)), sink);
         }
+        if !matches!(node.value, YamlValue::Mapping(_)) {
+            let message = format!("expected {{file: PATH}} for {}, found {}", Escaped::new(name), node.kind());
+            fields.fail_at("headers", node.span, &message, sink);
+            continue;
+        }
         let Some(mut value) = Fields::open(node, key.span, "headers", &["file"], sink) else {
             continue;
         };

@@ -46,23 +46,40 @@ pub(super) fn quoted(path: &str, at: usize) -> Option<String> {
     let is_syntax = |c: char| c.is_control() || "'\"\\()?@*,:]".contains(c);
     let is_name = !before.contains('?') && !before.ends_with('.') && !name.is_empty() && !name.contains(is_syntax);
     let needs_quotes = JsonPath::parse(path.get(..dot + 1 + name.len())?).is_err();
-    (is_name && needs_quotes).then(|| format!("{before}['{name}']"))
+    let is_index = name.bytes().all(|byte| byte.is_ascii_digit());
+    let name = if is_index { format!("[{name}]") } else { format!("['{name}']") };
+    (is_name && needs_quotes).then(|| format!("{before}{name}"))
 }
 
-/// The JSONPath of a path in the dotted style of GJSON and JavaScript: `$.data.result[0]` for `data.result.0`. `None` if the
-/// text is no such path.
+/// The JSONPath of a path in the dotted style of GJSON, jq and JavaScript: `$.data.result[0]` for `data.result.0`,
+/// `.data.result[0]` and `data.result[0]`, and `count($.jobs[*])` for GJSON's `jobs.#`. `None` if the text is no such path.
 pub(crate) fn from_dots(text: &str) -> Option<String> {
     let is_word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let (text, counts) = match text.strip_suffix(".#") {
+        Some(list) => (list, true),
+        None => (text, false),
+    };
     let mut path = "$".to_owned();
-    for part in text.split('.') {
-        match part.bytes().all(|b| b.is_ascii_digit()) {
-            _ if !is_word(part) => return None,
-            true => path = format!("{path}[{part}]"),
-            false if part.starts_with(|c: char| c.is_ascii_digit()) => path = format!("{path}['{part}']"),
-            false => path = format!("{path}.{part}"),
+    for part in text.strip_prefix('.').unwrap_or(text).split('.') {
+        let (name, index) = part.split_once('[').map_or((part, None), |(name, index)| (name, Some(index)));
+        match name {
+            "#" => path.push_str("[*]"),
+            _ if is_number(name) => path = format!("{path}[{name}]"),
+            _ if !is_word(name) => return None,
+            _ if name.starts_with(|c: char| c.is_ascii_digit()) => path = format!("{path}['{name}']"),
+            _ => path = format!("{path}.{name}"),
+        }
+        if let Some(index) = index {
+            let index = index.strip_suffix(']').filter(|index| is_number(index) || index.is_empty())?;
+            path = format!("{path}[{}]", if index.is_empty() { "*" } else { index });
         }
     }
-    Some(path).filter(|path| JsonPath::parse(path).is_ok())
+    let selects_more = counts && JsonPath::parse(&path).is_ok();
+    match selects_more {
+        true => Some(format!("count({path}[*])")),
+        false => Some(path).filter(|path| !counts && JsonPath::parse(path).is_ok()),
+    }
 }
 
 /// Whether a filter of a path compares with a number, or by order, which is that of numbers only between numbers.
@@ -146,6 +163,7 @@ mod tests {
             ("$.active processes", Some("$['active processes']")),
             ("$.a.queue-depth.b", Some("$.a['queue-depth']")),
             ("$.a.9x", Some("$.a['9x']")),
+            ("$.a.0", Some("$.a[0]")),
             ("$[0].a-b[1]", Some("$[0]['a-b']")),
             ("$.", None),
             ("$.q[", None),
@@ -169,7 +187,13 @@ mod tests {
             ("queue", Some("$.queue")),
             ("0.a", Some("$[0].a")),
             ("a.9x", Some("$.a['9x']")),
-            ("a.#.b", None),
+            ("a.#.b", Some("$.a[*].b")),
+            ("jobs.#", Some("count($.jobs[*])")),
+            ("data.result[0].value", Some("$.data.result[0].value")),
+            (".queue.depth", Some("$.queue.depth")),
+            (".jobs[].depth", Some("$.jobs[*].depth")),
+            ("a[b].c", None),
+            ("a.[0]", None),
             ("a..b", None),
             ("sum(a)", None),
             ("", None),

@@ -2,6 +2,8 @@
 
 use std::io::Read;
 
+use serde_json::Value as Document;
+
 use super::{BodyError, Found, Items, Page, PageBody, PageItem, Query, Refusal, Want, number};
 use crate::config::limits::Limits;
 use crate::config::model::Format;
@@ -23,7 +25,11 @@ pub(super) fn bytes(body: &mut PageBody<'_>, limits: &Limits) -> Result<Vec<u8>,
     let most = max_bytes(body.max_bytes, limits);
     let mut bytes = Vec::new();
     body.reader.take(most + 1).read_to_end(&mut bytes).map_err(BodyError::Io)?;
-    if bytes.len() as u64 > most { Err(BodyError::TooLarge(most)) } else { Ok(bytes) }
+    match bytes.len() as u64 > most {
+        true if most == limits.page.max_json as u64 => Err(BodyError::LargerThanAny(most)),
+        true => Err(BodyError::TooLarge(most)),
+        false => Ok(bytes),
+    }
 }
 
 /// All of a body of lines, the last of which has to be whole.
@@ -37,7 +43,7 @@ pub(super) fn lines(body: &mut PageBody<'_>, limits: &Limits) -> Result<Vec<u8>,
 
 /// The page of a document, with what each want finds there.
 pub(super) fn page(
-    document: &serde_json::Value,
+    document: &Document,
     format: Format,
     bytes: &[u8],
     wants: &[Want],
@@ -48,8 +54,12 @@ pub(super) fn page(
         Query::Json { value, items } if format == Format::Csv && compare_numbers(value, items.as_deref()) => {
             Found::Refused(Refusal::TextFields)
         }
-        Query::Json { value, items } => or_error(items_of(document, value, items.as_deref(), limits), document),
-        Query::Named { name, .. } => or_error(items_of(document, &Path::member(name), None, limits), document),
+        Query::Json { value, items } => {
+            or_error(|document| items_of(document, value, items.as_deref(), limits), document)
+        }
+        Query::Named { name, .. } => {
+            or_error(|document| items_of(document, &Path::member(name), None, limits), document)
+        }
         Query::Number => match json::number(document, number::textual) {
             Ok(value) => Found::Number(value),
             Err(_) => Found::Refused(Refusal::WrongFormat("one number", format)),
@@ -63,22 +73,45 @@ pub(super) fn page(
 
 /// What a want found, or the error that the document reports in its stead: Jolokia answers 200 with `error` and `status`
 /// inside, for each of its requests, and a value that could not be read is not one that does not exist.
-fn or_error(found: Found, document: &serde_json::Value) -> Found {
-    let is_missing = matches!(&found, Found::Items(items) if items.iter().all(|item| item.values.is_empty()));
-    let reported = || match document {
-        serde_json::Value::Array(answers) => answers.iter().find_map(error_status),
-        answer => error_status(answer),
+fn or_error(find: impl Fn(&Document) -> Found, document: &Document) -> Found {
+    let found = find(document);
+    let count = |found: &Found| match found {
+        Found::Items(items) => items.iter().map(|item| item.values.len()).sum(),
+        _ => usize::MAX,
     };
-    match is_missing.then(reported).flatten() {
-        Some(status) => Found::Refused(Refusal::ErrorInside(status)),
-        None => found,
+    if let Document::Array(answers) = document
+        && let Some(error) = answers.iter().find(|answer| is_error(answer))
+    {
+        // Of several answers an error may be one that the value needs: then a good one in its place gives more values.
+        let good = answers.iter().find(|answer| !is_error(answer));
+        let mended: Vec<_> = answers
+            .iter()
+            .map(|answer| if is_error(answer) { good.unwrap_or(answer) } else { answer })
+            .cloned()
+            .collect();
+        let needs_it = count(&found) == 0 || count(&find(&Document::Array(mended))) > count(&found);
+        return if needs_it { Found::Refused(Refusal::ErrorInside(status(error))) } else { found };
+    }
+    match count(&found) == 0 && is_error(document) {
+        true => Found::Refused(Refusal::ErrorInside(status(document))),
+        false => found,
     }
 }
 
-/// The status of an answer that is an error.
-fn error_status(answer: &serde_json::Value) -> Option<u64> {
-    let is_error = answer.get("error").is_some_and(|error| !matches!(error, serde_json::Value::Null));
-    answer.get("status").and_then(serde_json::Value::as_u64).filter(|status| is_error && (400..=599).contains(status))
+/// Whether an answer says that it is an error: by `error` or `errors`, as Jolokia, GraphQL and Prometheus have them.
+fn is_error(answer: &Document) -> bool {
+    ["error", "errors"].iter().any(|member| match answer.get(member) {
+        None | Some(Document::Null | Document::Bool(false)) => false,
+        Some(Document::String(text)) => !text.is_empty(),
+        Some(Document::Array(errors)) => !errors.is_empty(),
+        Some(Document::Number(_)) => false,
+        Some(_) => true,
+    })
+}
+
+/// The status of an error, if it gives one.
+fn status(answer: &Document) -> Option<u64> {
+    answer.get("status").and_then(Document::as_u64)
 }
 
 /// Whether filters of a rule compare what is text in CSV with numbers, which would select nothing without a word.
@@ -86,7 +119,7 @@ fn compare_numbers(value: &Path, items: Option<&Items>) -> bool {
     value.compares_numbers() || items.is_some_and(|items| items.items.compares_numbers())
 }
 
-fn items_of(page: &serde_json::Value, value: &Path, items: Option<&Items>, limits: &Limits) -> Found {
+fn items_of(page: &Document, value: &Path, items: Option<&Items>, limits: &Limits) -> Found {
     let max = limits.page.kept_series;
     let Ok(list) = items.map_or(Ok(vec![page]), |items| items.items.query(page, max)) else {
         return Found::Refused(Refusal::TooMany(max));
@@ -97,7 +130,7 @@ fn items_of(page: &serde_json::Value, value: &Path, items: Option<&Items>, limit
         let Ok(values) = value.query(item, left) else { return Found::Refused(Refusal::TooMany(max)) };
         left -= values.len().min(left);
         let text = |path: &Path| match path.query(item, 1).as_deref() {
-            Ok([serde_json::Value::String(text)]) => Some(text.clone()),
+            Ok([Document::String(text)]) => Some(text.clone()),
             _ => None,
         };
         let is_empty = values.is_empty() && value.selects_from_empty(item);

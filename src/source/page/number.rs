@@ -17,12 +17,16 @@ pub(super) fn head(body: &mut PageBody<'_>) -> Result<Vec<u8>, BodyError> {
 }
 
 /// Reads the page of this head, which has to be one number.
-pub(super) fn read(head: &[u8], wants: &[Want], at: i64) -> Result<Page, BodyError> {
+pub(super) fn read(head: &[u8], is_delimited: bool, wants: &[Want], at: i64) -> Result<Page, BodyError> {
     if head.len() > LONGEST_NUMBER {
         return Err(BodyError::Number);
     }
     let text = str::from_utf8(head).map_err(|_| BodyError::Number)?.trim_ascii();
     let value = textual(text).ok_or(BodyError::Number)?;
+    // More digits may have been on their way.
+    if !is_delimited && !head.ends_with(b"\n") {
+        return Err(BodyError::CutOff);
+    }
     let found = |query: &Query| match query {
         Query::Number | Query::Named { number: true, .. } | Query::Series { or_number: true, .. } => {
             Found::Number(value)

@@ -97,11 +97,19 @@ struct WantState<'a> {
     found: Result<Vec<u32>, Refusal>,
     /// The closest name so far that is not wanted, while none is found, and how close it is.
     near: Option<(usize, String)>,
+    /// Whether the name that is wanted is on the page, with other labels.
+    is_named: bool,
 }
 
 impl<'a> SeriesCollector<'a> {
     fn new(wants: &'a [Want], limits: &'a Limits) -> Self {
-        let keeping = |want: &'a Want| WantState { id: want.id, query: &want.query, found: Ok(Vec::new()), near: None };
+        let keeping = |want: &'a Want| WantState {
+            id: want.id,
+            query: &want.query,
+            found: Ok(Vec::new()),
+            near: None,
+            is_named: false,
+        };
         let wants = wants.iter().map(keeping).collect();
         Self {
             wants,
@@ -128,6 +136,7 @@ impl<'a> SeriesCollector<'a> {
     fn compare(&mut self, name: &str) {
         for want in &mut self.wants {
             let Some(meant) = want.meant().filter(|_| is_shown(name)) else { continue };
+            want.is_named |= meant == name;
             let Some(left) = self.comparisons.checked_sub(1) else { return };
             self.comparisons = left;
             if let Some(closeness) = closeness(meant, name)
@@ -140,7 +149,7 @@ impl<'a> SeriesCollector<'a> {
 
     /// The names that may be meant by wants that have found nothing.
     fn near(&mut self) -> Vec<(u64, String)> {
-        let unmet = self.wants.iter_mut().filter(|want| want.found.as_ref().is_ok_and(Vec::is_empty));
+        let unmet = self.wants.iter_mut().filter(|want| !want.is_named && want.found.as_ref().is_ok_and(Vec::is_empty));
         unmet.filter_map(|want| Some((want.id, want.near.take()?.1))).collect()
     }
 

@@ -84,15 +84,14 @@ fn problems_of_servers() {
 
 #[test]
 fn problems_of_queries() {
-    let places = "where it stands in a query, write {$matchers} after each metric and by ($by) for each aggregation";
+    let places = "a query that the server evaluates needs {$matchers} after each metric and by ($by) for each aggregation; with \
+                  describes: it needs neither";
     check(
         with_query,
         &[
             (
                 "object: pods, source: prom, value: 'sum(x) / ^topk(1, x)'",
-                &format!(
-                    "error: value: topk() at column 10 is not evaluated here; a prometheus source takes all of PromQL; {places}"
-                ),
+                &format!("error: value: topk() at column 10 is not evaluated here; {places}"),
             ),
             (
                 "object: services, source: prom, describes: {namespace: shop, name: web}, value: 'scalar(x) + time^('",
