@@ -1,0 +1,149 @@
+//! Rules: which number is the value of which object.
+
+use std::time::Duration;
+
+use crate::kube::kinds::Kind;
+use crate::parse::json::{JsonExpr, Path as JsonPath};
+use crate::parse::regex::TextExpr;
+use crate::promql::{Expr, QueryTemplate};
+
+/// One metric of one or more resources.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rule {
+    /// The metric's name in the API.
+    pub name: String,
+    /// The described resources; never empty.
+    pub objects: Vec<ObjectKind>,
+    /// Index into [`Config::sources`].
+    pub source: usize,
+    /// What of a page is the value.
+    pub value: Value,
+    /// Which object a value belongs to.
+    pub identity: Identity,
+    /// When nothing is there for an object.
+    pub on_missing: OnMissing,
+    /// When the value is NaN.
+    pub on_nan: OnNan,
+    /// Whether a negative value is served.
+    pub allow_negative: bool,
+    /// Samples with an older timestamp count as missing.
+    pub max_age: Duration,
+    /// Line in the file, from 1; 0 where there is none.
+    pub line: usize,
+}
+
+/// A rule that cannot be served; its metric answers 503 with the problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenRule {
+    /// The metric's name, as far as it could be read.
+    pub name: String,
+    /// Its resources, as far as they could be read (`services`, `deployments.apps`); empty: any.
+    pub resources: Vec<String>,
+    /// The first problem, as [`super::problem::Problem`] prints it.
+    pub problem: String,
+}
+
+/// A kind of object that a rule describes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectKind {
+    /// Plural resource with its group if that is not core: `services`, `deployments.apps`.
+    pub resource: String,
+    /// `Service`, `Deployment`.
+    pub kind: String,
+    /// `v1`, `apps/v1`.
+    pub api_version: String,
+    /// Whether its objects live in namespaces.
+    pub namespaced: bool,
+    /// Label that names an object on a page (`service`); `None` where there is no default, as for jobs.
+    pub label: Option<String>,
+}
+
+/// What of a page is the value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// For Prometheus-shaped pages.
+    Series(Expr),
+    /// For sources that evaluate PromQL themselves: what is past our own part of it.
+    QueryTemplate(QueryTemplate),
+    /// For pages of JSON, YAML and CSV.
+    Json(JsonExpr),
+    /// For pages of text.
+    Text(TextExpr),
+    /// The page is the number.
+    Number,
+    /// The series, JSON member or number of this name, whichever the page holds (`--upstream`).
+    Named(String),
+}
+
+/// Which object a value belongs to.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Identity {
+    /// The object in the URL, which holds `{name}`: labels on its page are ignored.
+    Url,
+    /// The one object written in the rule.
+    Fixed {
+        /// `None` for a root-scoped object.
+        namespace: Option<String>,
+        /// The object's name.
+        name: String,
+    },
+    /// The object that labels name: the first label of each list that a series carries.
+    Labels {
+        /// `exported_namespace`, `namespace` by default.
+        namespace: Vec<String>,
+        /// `exported_service`, `service` and so on by default.
+        name: Vec<String>,
+    },
+    /// One object an item of a page of JSON, YAML or CSV.
+    Items {
+        /// From the page to its items.
+        items: JsonPath,
+        /// From an item to its object's name.
+        name_from: JsonPath,
+        /// From an item to its object's namespace.
+        namespace_from: Option<JsonPath>,
+    },
+    /// The object that a group of the regular expression names.
+    Groups {
+        /// Whether another group names its namespace.
+        namespace: bool,
+    },
+    /// The namespace itself that the page is about (rules on `namespaces`).
+    Namespace,
+}
+
+/// What is answered when nothing is there for an object, after a healthy fetch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnMissing {
+    /// 404.
+    #[default]
+    Error,
+    /// 0.
+    Zero,
+    /// The last good value, if its sample is no older than this.
+    Last(Duration),
+}
+
+/// What is answered when the value is NaN.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnNan {
+    /// 503.
+    #[default]
+    Error,
+    /// As if nothing were there.
+    Missing,
+    /// 0.
+    Zero,
+}
+
+impl From<&Kind> for ObjectKind {
+    fn from(kind: &Kind) -> Self {
+        Self {
+            resource: kind.resource.to_owned(),
+            kind: kind.kind.to_owned(),
+            api_version: kind.api_version.to_owned(),
+            namespaced: kind.namespaced,
+            label: kind.label().map(str::to_owned),
+        }
+    }
+}
