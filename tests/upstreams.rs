@@ -284,12 +284,12 @@ fn gzip_requested() {
     assert_eq!(ask(&with_gzip(&good)), "web 3");
     let head = good.heads()[0].to_ascii_lowercase();
     assert!(head.contains("accept-encoding: gzip\r\n"), "{head}");
-    assert_eq!(ask(&with_gzip(&upstream([gzip("a 1\n"), gzip(GOOD)].concat()))), "web 3");
     assert_eq!(ask(&with_gzip(&Upstream::text(GOOD))), "web 3");
 
     let whole = gzip(GOOD);
     let not_gzip = "answered a body that is not valid gzip";
-    for body in [&whole[..whole.len() - 1], &whole[..whole.len() / 2], b"\x1f", GOOD.as_bytes()] {
+    let two = [whole.as_slice(), &whole].concat();
+    for body in [&whole[..whole.len() - 1], &whole[..whole.len() / 2], b"\x1f", GOOD.as_bytes(), &two] {
         fails(&with_gzip(&upstream(body.to_vec())), not_gzip);
     }
     let zeros = upstream(gzip(&"# 0\n".repeat(5 << 20)));

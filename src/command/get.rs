@@ -116,7 +116,12 @@ fn table(body: &[u8]) -> String {
     };
     let mut rows = vec![["NAMESPACE", "OBJECT", "METRIC", "VALUE", "TIMESTAMP"].map(str::to_owned)];
     for item in items {
-        let text = |pointer: &str| item.pointer(pointer).and_then(Value::as_str).unwrap_or("-").to_owned();
+        // Names of objects may come from a page.
+        let text = |pointer: &str| {
+            let text = item.pointer(pointer).and_then(Value::as_str).unwrap_or("-");
+            let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+            text.chars().map(shown).collect::<String>()
+        };
         let object = format!("{}/{}", text("/describedObject/kind"), text("/describedObject/name"));
         let metric = if item.get("metricName").is_some() { text("/metricName") } else { text("/metric/name") };
         rows.push([text("/describedObject/namespace"), object, metric, text("/value"), text("/timestamp")]);
@@ -154,5 +159,8 @@ shop        Service/web   queue_depth   1500m   2026-08-18T02:35:04Z
 ";
         assert_eq!(table(body), expected);
         assert_eq!(table(b"{\"paths\":[]}"), "{\"paths\":[]}");
+        let forged =
+            br#"{"items":[{"describedObject":{"kind":"Service","name":"a\u001b[2J\nb"},"metric":{"name":"q"}}]}"#;
+        assert!(table(forged).contains("Service/a\\u{1b}[2J\\nb "), "{}", table(forged));
     }
 }

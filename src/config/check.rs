@@ -37,7 +37,10 @@ pub(crate) struct Finding {
 /// Checks a source by itself.
 pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let most = limits.page.max_json as u64;
+    let most = match source.format {
+        Some(Format::Text) => limits.page.max_text,
+        _ => limits.page.max_json,
+    } as u64;
     let is_held = matches!(source.format, Some(Format::Json | Format::Yaml | Format::Csv | Format::Text));
     if is_held && source.max_bytes.is_some_and(|bytes| bytes > most) {
         let found = source.max_bytes.unwrap_or_default();

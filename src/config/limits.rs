@@ -136,11 +136,16 @@ limits! {
         /// The largest of these pages, and what all of them may take that are read at once. 64 MiB: with their values
         /// they take 1 GB of memory at most.
         max_json: usize = 64 * MIB,
+        /// The largest page of text for regular expressions. 4 MiB: a search takes up to a second for each, and cannot be
+        /// interrupted.
+        max_text: usize = 4 * MIB,
+        /// Compiled size of a regular expression for text. 16 KiB, as the time of a search grows with it.
+        pattern: usize = 16 * KIB,
         /// Bytes of the limit for each value that a page of JSON, YAML or CSV may hold. 4, so 262,144 values in 1 MiB:
         /// each takes about 70 bytes once parsed, and an object counts for several.
         json_bytes_per_value: usize = 4,
-        /// Searching a page for the matches of one regular expression, looked at after each. 1 s: a page of 1 MiB takes
-        /// 60 ms, unless each match takes a look at all that follows it.
+        /// Searching a page for the matches of all regular expressions, looked at after each match. 1 s: a page of 1 MiB
+        /// takes 60 ms for an ordinary one, unless each match takes a look at all that follows it.
         search: Duration = secs(1),
         /// Series that one rule keeps. 10,000: a rule that wants more lacks a matcher.
         kept_series: usize = 10_000,

@@ -1,8 +1,8 @@
 //! The body of a response as it streams in: gzip is undone, and what broke it is remembered.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use ureq::BodyReader;
 
 use super::agent;
@@ -17,8 +17,8 @@ pub(super) struct ResponseBody {
 /// How the transfer is coded (RFC 9110 §8.4.1).
 enum Coding {
     Identity(Transfer),
-    /// RFC 1952: one or more members, each with a checksum and its length at its end.
-    Gzip(Box<MultiGzDecoder<Transfer>>),
+    /// One member of RFC 1952, with a checksum and its length at its end. After several nothing shows that they are all.
+    Gzip(Box<GzDecoder<BufReader<Transfer>>>),
 }
 
 /// The bytes on the connection.
@@ -31,7 +31,7 @@ impl ResponseBody {
     pub(super) fn new(reader: BodyReader<'static>, is_gzip: bool) -> Self {
         let transfer = Transfer { reader, failure: None };
         let coding = match is_gzip {
-            true => Coding::Gzip(Box::new(MultiGzDecoder::new(transfer))),
+            true => Coding::Gzip(Box::new(GzDecoder::new(BufReader::new(transfer)))),
             false => Coding::Identity(transfer),
         };
         Self { coding, failure: None }
@@ -41,7 +41,7 @@ impl ResponseBody {
     pub(super) fn end(self) -> Option<FetchError> {
         let Transfer { failure, .. } = match self.coding {
             Coding::Identity(transfer) => transfer,
-            Coding::Gzip(decoder) => decoder.into_inner(),
+            Coding::Gzip(decoder) => decoder.into_inner().into_inner(),
         };
         failure.or(self.failure)
     }
@@ -53,7 +53,13 @@ impl Read for ResponseBody {
             Coding::Identity(transfer) => return transfer.read(buffer),
             Coding::Gzip(decoder) => decoder,
         };
-        decoder.read(buffer).inspect_err(|error| self.failure = Some(FetchError::broken_gzip(error)))
+        let read = match decoder.read(buffer) {
+            Ok(0) if !buffer.is_empty() && !decoder.get_mut().fill_buf()?.is_empty() => {
+                Err(io::Error::new(io::ErrorKind::InvalidData, "bytes after the end of gzip"))
+            }
+            read => read,
+        };
+        read.inspect_err(|error| self.failure = Some(FetchError::broken_gzip(error)))
     }
 }
 

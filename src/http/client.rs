@@ -63,6 +63,7 @@ pub(crate) struct Response {
     content_type: Option<String>,
     location: Option<String>,
     delimited: bool,
+    length: Option<u64>,
     age: Option<Duration>,
     date: Option<SystemTime>,
     /// Whether only the start of the body is of interest, however it breaks.
@@ -163,15 +164,15 @@ impl Response {
         let coding = coding(headers, may_be_gzip).and_then(|coding| check_framing(headers).map(|()| coding));
         let (is_gzip, unreadable) = coding.map_or_else(|error| (false, Some(error)), |is_gzip| (is_gzip, None));
         let has = |name| headers.contains_key(name);
-        // The end of gzip shows by itself.
-        let delimited = is_gzip || has(header::CONTENT_LENGTH) || has(header::TRANSFER_ENCODING);
+        let delimited = has(header::CONTENT_LENGTH) || has(header::TRANSFER_ENCODING);
         let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
         let location = text(header::LOCATION).map(str::to_owned);
-        let age = text(header::AGE).and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
+        let age = text(header::AGE).and_then(seconds);
+        let length = text(header::CONTENT_LENGTH).filter(|_| !is_gzip).and_then(|value| value.parse().ok());
         let date = text(header::DATE).and_then(|value| httpdate::parse_http_date(value).ok());
         let status = response.status().as_u16();
         let body = ResponseBody::new(response.into_body().into_reader(), is_gzip);
-        Self { status, content_type, location, delimited, age, date, is_prefix: false, unreadable, body }
+        Self { status, content_type, location, delimited, length, age, date, is_prefix: false, unreadable, body }
     }
 
     /// The status code (RFC 9110 §15).
@@ -189,6 +190,11 @@ impl Response {
         self.location.as_deref()
     }
 
+    /// The length of the body, if it is known beforehand.
+    pub(crate) fn length(&self) -> Option<u64> {
+        self.length
+    }
+
     /// How long caches have kept it (RFC 9111 §5.1).
     pub(crate) fn age(&self) -> Option<Duration> {
         self.age
@@ -199,7 +205,7 @@ impl Response {
         self.date
     }
 
-    /// Whether a length, chunks or gzip tell the end of the body, so that a body which is read to its end is whole (RFC 9112
+    /// Whether a length or chunks tell the end of the body, so that a body which is read to its end is whole (RFC 9112
     /// §6.3).
     pub(crate) fn is_delimited(&self) -> bool {
         self.delimited
@@ -226,6 +232,14 @@ impl Response {
         }
         bytes
     }
+}
+
+/// The seconds of an Age header: of a list the first member; what is too large is as large as can be (RFC 9111 §1.2.2,
+/// §5.1).
+fn seconds(value: &str) -> Option<Duration> {
+    let first = value.split(',').next()?.trim();
+    let is_number = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| Duration::from_secs(first.parse().unwrap_or(u64::MAX)))
 }
 
 fn media_type(headers: &HeaderMap) -> Option<String> {
@@ -283,6 +297,21 @@ mod tests {
             assert_eq!(media_type(&headers(&[("content-type", value)])).as_deref(), expected, "{value}");
         }
         assert_eq!(media_type(&headers(&[])), None);
+    }
+
+    #[test]
+    fn reads_ages() {
+        for (value, expected) in [
+            ("0", Some(0)),
+            (" 90 ", Some(90)),
+            ("99999, 4", Some(99_999)),
+            ("99999999999999999999", Some(u64::MAX)),
+            ("500.5", None),
+            ("-1", None),
+            ("", None),
+        ] {
+            assert_eq!(seconds(value), expected.map(Duration::from_secs), "{value}");
+        }
     }
 
     #[test]

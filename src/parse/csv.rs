@@ -18,6 +18,12 @@ use serde_json::{Map, Value};
 use super::escape::Escaped;
 use super::json::page::object;
 
+/// The most columns. 4,096: HAProxy has a hundred.
+const COLUMNS: usize = 4_096;
+
+/// The bytes of a copied name that count as one value.
+const NAME_BYTES: usize = 64;
+
 /// What a page may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CsvLimits {
@@ -37,6 +43,8 @@ pub struct CsvPageError {
 enum CsvErrorKind {
     Encoding,
     NoHeader,
+    /// More fields in one record than this.
+    TooManyFields(usize),
     /// The header is one field, with semicolons or tabs in it.
     Separator,
     NameTwice(String),
@@ -62,16 +70,16 @@ pub fn parse_page(bytes: &[u8], limits: &CsvLimits) -> Result<Value, CsvPageErro
         CsvPageError { line, kind: CsvErrorKind::Encoding }
     })?;
     // Spreadsheets write such a mark.
-    let mut records = Records { rest: text.strip_prefix('\u{feff}').unwrap_or(text), line: 1 };
+    let mut records = Records { rest: text.strip_prefix('\u{feff}').unwrap_or(text), line: 1, most: COLUMNS };
     let columns = Columns::of(records.next()?)?;
+    // One more is enough to know that they do not fit, and another where lines end with a comma.
+    records.most = columns.names.len() + 2;
     let (mut rows, mut left) = (Vec::new(), limits.values);
     while let Some(record) = records.next()? {
         let line = record.line;
-        let row = columns.row(record)?;
-        left = left
-            .checked_sub(1 + object(row.len()) + row.len())
-            .ok_or(CsvPageError { line, kind: CsvErrorKind::Values(limits.values) })?;
-        rows.push(Value::Object(row));
+        let cost = columns.cost(&record);
+        left = left.checked_sub(cost).ok_or(CsvPageError { line, kind: CsvErrorKind::Values(limits.values) })?;
+        rows.push(Value::Object(columns.row(record)?));
     }
     Ok(Value::Array(rows))
 }
@@ -105,6 +113,13 @@ impl<'t> Columns<'t> {
             }
         }
         Ok(Self { names, is_open })
+    }
+
+    /// The values that a row counts for; its names are copied.
+    fn cost(&self, record: &Record<'_>) -> usize {
+        let members = self.names.iter().zip(&record.fields).filter(|(_, field)| !field.is_empty());
+        let (count, bytes) = members.fold((0, 0), |(count, bytes), (name, _)| (count + 1, bytes + name.len()));
+        1 + object(count) + count + bytes / NAME_BYTES
     }
 
     fn row(&self, Record { line, mut fields }: Record<'_>) -> Result<Map<String, Value>, CsvPageError> {
@@ -141,6 +156,8 @@ impl Field<'_> {
 struct Records<'t> {
     rest: &'t str,
     line: usize,
+    /// The most fields of one.
+    most: usize,
 }
 
 impl<'t> Records<'t> {
@@ -156,6 +173,9 @@ impl<'t> Records<'t> {
         let mut fields = Vec::new();
         loop {
             fields.push(self.field().map_err(fail)?);
+            if fields.len() > self.most {
+                return Err(fail(CsvErrorKind::TooManyFields(self.most)));
+            }
             let rest = self.rest;
             if let Some(after) = rest.strip_prefix(',') {
                 self.rest = after;
@@ -225,6 +245,7 @@ impl CsvPageError {
         match self.kind {
             CsvErrorKind::Encoding => "expected UTF-8, found another encoding",
             CsvErrorKind::NoHeader => "expected a header, found nothing",
+            CsvErrorKind::TooManyFields(_) => "expected fewer fields in one row",
             CsvErrorKind::Separator => "expected commas between fields, found semicolons or tabs",
             CsvErrorKind::NameTwice(_) => "expected each name of the header once",
             CsvErrorKind::Fields { .. } => "expected as many fields in each row as in the header",
@@ -246,6 +267,7 @@ impl fmt::Display for CsvPageError {
                 write!(f, "expected {expected} fields as in the header, found {found}")
             }
             CsvErrorKind::AfterQuote(found) => write!(f, "{}, found {}", self.cause(), Escaped::new(found)),
+            CsvErrorKind::TooManyFields(most) => write!(f, "expected at most {most} fields in a row, found more"),
             CsvErrorKind::Values(max) => {
                 write!(f, "expected at most {max} rows and fields that are not empty, found more")
             }
@@ -296,6 +318,12 @@ mod tests {
         for (text, message) in [
             ("", "line 1: expected a header, found nothing"),
             ("\r\n", "line 1: expected a header, found nothing"),
+            // Names are copied into each row.
+            (
+                &format!("{}\n1\n", "a".repeat(2_752)),
+                "line 2: expected at most 52 rows and fields that are not empty, found more",
+            ),
+            ("a,b\n1,2,,,\n", "line 2: expected at most 4 fields in a row, found more"),
             ("a;b\n1;2\n", "line 1: expected commas between fields, found semicolons or tabs"),
             ("a\tb\n1\t2\n", "line 1: expected commas between fields, found semicolons or tabs"),
             ("a,b,a\n1,2,3\n", "line 1: expected each name of the header once, found \"a\" again"),

@@ -27,6 +27,8 @@ pub(crate) struct Head {
     pub refused: Option<u16>,
     /// Whether a body that is read to its end is known to be whole.
     pub delimited: bool,
+    /// The length of the body, if it is known beforehand.
+    pub length: Option<u64>,
     /// How long caches have kept the response, as they say.
     pub age: Option<Duration>,
     /// When the response was made.
@@ -94,8 +96,9 @@ impl Fetcher {
         self.0.exchange(request, |response: &mut Response| {
             let refused = refused(response.status(), response.location(), is_post)?;
             let content_type = response.content_type().map(str::to_owned);
-            let (delimited, age, date) = (response.is_delimited(), response.age(), response.date());
-            let head = Head { content_type, refused, delimited, age, date };
+            let (delimited, length) = (response.is_delimited(), response.length());
+            let (age, date) = (response.age(), response.date());
+            let head = Head { content_type, refused, delimited, length, age, date };
             read(&head, response.body()?)
         })
     }

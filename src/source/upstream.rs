@@ -16,7 +16,7 @@ use super::shared::{Pages, Shared};
 use super::state::{Change, UrlStates};
 use super::turns::FirstTurn;
 use crate::cache::{Cache, Loaded, Outcome, Wait};
-use crate::config::model::{Source, Target};
+use crate::config::model::{Format, Source, Target};
 use crate::http::error::Phase;
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::Values;
@@ -259,17 +259,23 @@ impl Upstream {
     fn fetch(&self, url: &str, wants: &[Want], time: Duration) -> Result<Page, SourceError> {
         let now = self.shared.clock.now();
         let limits = &self.shared.limits;
+        let deadline = now.monotonic + time;
         // Behind it stands whose page it is.
         let url = url.split('#').next().unwrap_or_default();
         self.fetcher.get(url, media::accept(self.source.format), time, |head, body| {
             let format = media::format(self.source.format, head.content_type.as_deref())?;
             let age = head.age_at(now.unix_millis, limits.freshness.max_future);
-            let whole = page::bytes_held(format, self.source.max_bytes, limits);
+            // The server's own word for a format that the source does not name gets no more than the default.
+            let is_surprise = self.source.format.is_none() && matches!(format, Some(Format::Yaml | Format::Csv));
+            let max_bytes = self.source.max_bytes.filter(|_| !is_surprise);
+            let whole = page::bytes_held(format, max_bytes, limits);
             let large = whole.filter(|bytes| *bytes > limits.page.json as u64);
+            let left = deadline.saturating_duration_since(self.shared.clock.now().monotonic);
+            let large = large.map(|bytes| head.length.map_or(bytes, |length| bytes.min(length)));
             let reservation =
-                large.map(|bytes| self.shared.large_pages.reserve(bytes, time).ok_or(SourceError::NoMemory));
+                large.map(|bytes| self.shared.large_pages.reserve(bytes, left).ok_or(SourceError::NoMemory));
             let _reservation = reservation.transpose()?;
-            let mut body = PageBody { reader: body, delimited: head.delimited, max_bytes: self.source.max_bytes };
+            let mut body = PageBody { reader: body, delimited: head.delimited, max_bytes };
             let at = now.unix_millis.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
             let page = Page::read(&mut body, format, wants, at, limits).map_err(SourceError::from);
             let explained = |error| media::explained(error, self.source.format, head.content_type.as_deref());

@@ -240,7 +240,7 @@ fn value(
         return None;
     }
     let (parsed, column) = if is_regex {
-        let limits = RegexLimits { bytes: limits.expression.bytes, compiled: limits.expression.regex };
+        let limits = RegexLimits { bytes: limits.expression.bytes, compiled: limits.page.pattern };
         match TextExpr::parse(text, &limits) {
             Ok(expr) => return Some(Value::Text(expr)),
             Err(error) => (error.to_string(), error.column),

@@ -174,12 +174,22 @@ pub(crate) fn looks_like_json(text: &str) -> bool {
 /// Counts what makes a path expensive, and sees that quotes are closed; says where something is wrong.
 fn affordable(path: &str) -> Result<(), (usize, String)> {
     let (mut descendants, mut commas, mut nesting) = (0, 0, 0_usize);
-    let (mut before, mut quotes) = (b' ', Quotes::default());
+    let (mut before, mut quotes, mut filters) = (b' ', Quotes::default(), None);
     for (at, byte) in path.bytes().enumerate() {
         match byte {
             _ if quotes.holds(byte) => {}
             b'.' if before == b'.' => descendants += 1,
             b',' => commas += 1,
+            b'?' => filters = filters.or(Some(nesting)),
+            // Looked for anew for each item.
+            b'$' if filters.is_some() => {
+                let rest = path.get(at + 1..).unwrap_or_default();
+                if ["..", "[*]", ".*"].iter().any(|many| rest.starts_with(many)) {
+                    let message = "expected one value at a $ inside of a filter, found .. or *, which is looked for anew for \
+                                   each item";
+                    return Err((at, message.to_owned()));
+                }
+            }
             b'[' | b'(' => nesting += 1,
             b']' | b')' => nesting = nesting.saturating_sub(1),
             _ => {}

@@ -30,6 +30,11 @@ fn refuses() {
         ("é", 1, "expected a JSONPath, which starts with $ (column 1)"),
         ("$[\"a\\u", 7, "expected a closing quote, found the end (column 7)"),
         ("$..a..b..c", 9, "expected at most 2 .. in one path, found more (column 9)"),
+        (
+            "count($[?$..zz])",
+            10,
+            "expected one value at a $ inside of a filter, found .. or *, which is looked for anew for each item (column 10)",
+        ),
         ("$[0,1,2,3,4,5,6,7,8,9]", 20, "expected at most 8 commas in one path, found more (column 20)"),
     ] {
         let error = JsonExpr::parse(text, &LIMITS).unwrap_err();

@@ -30,6 +30,12 @@ pub fn parse_page(bytes: &[u8], limits: &YamlLimits) -> Result<Value, YamlPageEr
     })?;
     // Such a mark may start a stream (§5.2).
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // The library queues all of a flow collection before it gives the first event: each such byte is a token at least.
+    let tokens = bytes.iter().filter(|byte| b",[]{}?:".contains(byte)).count();
+    if tokens > limits.nodes {
+        let detail = format!("expected at most {} commas, brackets and colons, found {tokens}", limits.nodes);
+        return Err(YamlPageError { kind: YamlErrorKind::Limit, detail });
+    }
     value(super::parse(text, limits)?)
 }
 
@@ -239,9 +245,14 @@ mod tests {
                 "line 1, column 4: nested deeper than 3 levels".to_owned(),
             ),
             (
-                "[1,2,3,4,5,6,7,8,9,0,1,2]",
+                "- 1\n- 1\n- 1\n- 1\n- 1\n- 1\n- 1\n- 1\n- 1\n- 1\n- 1\n- 1\n",
                 "YAML that is nested too deep, or has more values than maxBytes: on the source allows",
-                "line 1, column 24: more than 12 keys and values".to_owned(),
+                "line 12, column 3: more than 12 keys and values".to_owned(),
+            ),
+            (
+                "[1,2,3,4,5,6,7,8,9,0,1,2,3]",
+                "YAML that is nested too deep, or has more values than maxBytes: on the source allows",
+                "expected at most 12 commas, brackets and colons, found 14".to_owned(),
             ),
             (
                 "a: 1\n---\na: 2\n",

@@ -114,6 +114,11 @@ fn status(answer: &Document) -> Option<u64> {
     answer.get("status").and_then(Document::as_u64)
 }
 
+/// The name of an object as a page gives it; nothing in the place of what is too long for one (RFC 1123: 253 bytes).
+pub(super) fn name(text: &str) -> String {
+    if text.len() > 253 { String::new() } else { text.to_owned() }
+}
+
 /// Whether filters of a rule compare what is text in CSV with numbers, which would select nothing without a word.
 fn compare_numbers(value: &Path, items: Option<&Items>) -> bool {
     value.compares_numbers() || items.is_some_and(|items| items.items.compares_numbers())
@@ -130,7 +135,7 @@ fn items_of(page: &Document, value: &Path, items: Option<&Items>, limits: &Limit
         let Ok(values) = value.query(item, left) else { return Found::Refused(Refusal::TooMany(max)) };
         left -= values.len().min(left);
         let text = |path: &Path| match path.query(item, 1).as_deref() {
-            Ok([Document::String(text)]) => Some(text.clone()),
+            Ok([Document::String(text)]) => Some(name(text)),
             _ => None,
         };
         let is_empty = values.is_empty() && value.selects_from_empty(item);

@@ -11,8 +11,10 @@ pub(super) fn read(body: &mut PageBody<'_>, wants: &[Want], at: i64, limits: &Li
     let bytes = document::lines(body, limits)?;
     // Numbers are ASCII in each of the encodings that such pages have.
     let text = String::from_utf8_lossy(&bytes);
+    let deadline = Instant::now() + limits.page.search;
     let found = |query: &Query| match query {
-        Query::Text(pattern) => matches(pattern, &text, limits),
+        Query::Text(_) if Instant::now() >= deadline => Found::Refused(Refusal::TooSlow),
+        Query::Text(pattern) => matches(pattern, &text, deadline, limits),
         Query::Series { .. } | Query::Named { .. } => Found::Refused(Refusal::WrongFormat("series", Format::Text)),
         Query::Json { .. } => Found::Refused(Refusal::WrongFormat("JSON", Format::Text)),
         Query::Number => Found::Refused(Refusal::WrongFormat("one number", Format::Text)),
@@ -22,9 +24,8 @@ pub(super) fn read(body: &mut PageBody<'_>, wants: &[Want], at: i64, limits: &Li
 }
 
 /// One item for each match if the pattern names objects, otherwise the page as one item.
-fn matches(pattern: &Pattern, text: &str, limits: &Limits) -> Found {
+fn matches(pattern: &Pattern, text: &str, deadline: Instant, limits: &Limits) -> Found {
     let (mut items, max) = (Vec::new(), limits.page.kept_series);
-    let deadline = Instant::now() + limits.page.search;
     for (count, found) in pattern.matches(text).enumerate() {
         if count >= max {
             return Found::Refused(Refusal::TooMany(max));
@@ -35,8 +36,8 @@ fn matches(pattern: &Pattern, text: &str, limits: &Limits) -> Found {
         let value = found.value.map(|text| number::textual(text).ok_or("text that is not a number"));
         if pattern.names_objects() || items.is_empty() {
             items.push(PageItem {
-                namespace: found.namespace.map(str::to_owned),
-                name: found.name.map(str::to_owned),
+                namespace: found.namespace.map(document::name),
+                name: found.name.map(document::name),
                 values: Vec::new(),
                 is_empty: false,
             });
@@ -74,7 +75,7 @@ mod tests {
             ("", limits(2, Duration::ZERO), Found::Items(Vec::new())),
         ] {
             let expr = TextExpr::parse(r"/(\d)(?s:.*end)?/", &RegexLimits { bytes: 64, compiled: 65_536 }).unwrap();
-            assert_eq!(matches(&expr.pattern, page, &limits), expected, "{page}");
+            assert_eq!(matches(&expr.pattern, page, Instant::now() + limits.page.search, &limits), expected, "{page}");
         }
     }
 }
