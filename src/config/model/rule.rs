@@ -14,7 +14,7 @@ pub struct Rule {
     pub name: String,
     /// The described resources; never empty.
     pub objects: Vec<ObjectKind>,
-    /// Index into [`Config::sources`].
+    /// Index into [`Config::sources`](super::Config::sources).
     pub source: usize,
     /// What of a page is the value.
     pub value: Value,
@@ -39,7 +39,7 @@ pub struct BrokenRule {
     pub name: String,
     /// Its resources, as far as they could be read (`services`, `deployments.apps`); empty: any.
     pub resources: Vec<String>,
-    /// The first problem, as [`super::problem::Problem`] prints it.
+    /// The first problem, as [`Problem`](crate::config::problem::Problem) prints it.
     pub problem: String,
 }
 

@@ -44,20 +44,18 @@ impl<'a> Labels<'a> {
 
     /// Unescaped names and values in the page's order. Every name comes once.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
-        self.written()
-            .filter(|label| !label.value.is_empty())
-            .map(|label| (unescape(label.name), unescape(label.value)))
+        written(self.raw).filter(|label| !label.value.is_empty()).map(|label| (label.name(), unescape(label.value)))
     }
 
     /// The unescaped value of one label; nothing if there is no such label or its value is empty.
     pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
-        let label = self.written().find(|label| label.is_named(name))?;
+        let label = written(self.raw).find(|label| label.is_named(name))?;
         (!label.value.is_empty()).then(|| unescape(label.value))
     }
 
     /// Their text with another value of one label, which needs no escaping.
     pub(super) fn with(&self, name: &str, value: &str) -> String {
-        let Some(label) = self.written().find(|label| label.is_named(name)) else { return self.raw.to_owned() };
+        let Some(label) = written(self.raw).find(|label| label.is_named(name)) else { return self.raw.to_owned() };
         let at = label.value.as_ptr().addr() - self.raw.as_ptr().addr();
         let (before, after) = self.raw.split_at_checked(at).unwrap_or_default();
         [before, value, after.get(label.value.len()..).unwrap_or_default()].concat()
@@ -67,59 +65,134 @@ impl<'a> Labels<'a> {
     #[inline]
     pub(super) fn read(text: &'a str, format: Format) -> Result<Braces<'a>, Fault> {
         let mut names = Names::default();
-        let mut many: Option<Box<HashSet<Cow<'_, str>>>> = None;
         let mut metric = None;
         let mut rest = format.blanks(text);
         let mut count = 0;
         while !rest.starts_with('}') {
             let before = rest;
+            match scan::label_name(rest) {
+                Some((name, after)) => {
+                    let label;
+                    (label, rest) = Label::read(name, false, after, before, format)?;
+                    if names.seen(label.name) && has(text, before, &label) {
+                        return Err(duplicate(before));
+                    }
+                }
+                None => rest = quoted(text, before, &mut metric, format)?,
+            }
+            count += 1;
+            if count > FEW {
+                return Self::read_many(text, format);
+            }
+            rest = separated(rest, format)?;
+        }
+        Ok(Braces::closed(text, metric, rest))
+    }
+
+    /// The same with a set of the names.
+    #[cold]
+    fn read_many(text: &'a str, format: Format) -> Result<Braces<'a>, Fault> {
+        let mut names = HashSet::new();
+        let mut metric = None;
+        let mut rest = format.blanks(text);
+        while !rest.starts_with('}') {
+            let before = rest;
             let item;
             (item, rest) = Item::read(rest, format)?;
             match item {
-                Item::Label(label) => {
-                    count += 1;
-                    let seen = if count > FEW {
-                        let many = many.get_or_insert_with(|| Box::new(names_before(text, before)));
-                        !many.insert(unescape(label.name))
-                    } else {
-                        // What is quoted may be one name escaped in two ways.
-                        (names.seen(label.name) || before.starts_with('"')) && has(text, before, label.name)
-                    };
-                    if seen {
-                        return Err(Fault::expected("a label name that this series does not have yet", before));
-                    }
-                }
-                Item::Metric(_) if metric.is_some() => {
-                    return Err(Fault::expected("one metric name, and labels", before));
-                }
-                Item::Metric(name) => metric = Some(name),
+                Item::Label(label) if !names.insert(label.name()) => return Err(duplicate(before)),
+                Item::Label(_) => {}
+                Item::Metric(name) => set_metric(&mut metric, name, before)?,
             }
-            rest = format.blanks(rest);
-            match rest.strip_prefix(',') {
-                Some(after) => rest = format.blanks(after),
-                None if rest.starts_with('}') => {}
-                None => return Err(Fault::expected("\",\" or \"}\" after a label", rest)),
-            }
+            rest = separated(rest, format)?;
         }
-        let raw = text.get(..text.len() - rest.len()).unwrap_or_default();
-        Ok(Braces { labels: Self { raw }, metric, rest: rest.get(1..).unwrap_or_default() })
+        Ok(Braces::closed(text, metric, rest))
     }
+}
 
-    /// All of them, still escaped, those with an empty value included.
-    fn written(&self) -> impl Iterator<Item = Label<'a>> + use<'a> {
-        written(self.raw)
+impl<'a> Braces<'a> {
+    /// What `text` holds up to a closing brace, with which `rest` begins.
+    #[inline]
+    fn closed(text: &'a str, metric: Option<&'a str>, rest: &'a str) -> Self {
+        let raw = text.get(..text.len() - rest.len()).unwrap_or_default();
+        Self { labels: Labels { raw }, metric, rest: rest.get(1..).unwrap_or_default() }
     }
+}
+
+/// What follows a label: after a comma the next one, or the closing brace.
+#[inline]
+fn separated(rest: &str, format: Format) -> Result<&str, Fault> {
+    let rest = format.blanks(rest);
+    match rest.strip_prefix(',') {
+        Some(after) => Ok(format.blanks(after)),
+        None if rest.starts_with('}') => Ok(rest),
+        None => Err(Fault::expected("\",\" or \"}\" after a label", rest)),
+    }
+}
+
+/// Reads what does not begin with a plain name: a label with a quoted name, or the metric's.
+#[cold]
+fn quoted<'a>(text: &str, before: &'a str, metric: &mut Option<&'a str>, format: Format) -> Result<&'a str, Fault> {
+    let (item, rest) = Item::read(before, format)?;
+    match item {
+        // It may be the name of another, escaped in another way.
+        Item::Label(label) if has(text, before, &label) => return Err(duplicate(before)),
+        Item::Label(_) => {}
+        Item::Metric(name) => set_metric(metric, name, before)?,
+    }
+    Ok(rest)
+}
+
+fn set_metric<'a>(metric: &mut Option<&'a str>, name: &'a str, before: &str) -> Result<(), Fault> {
+    match metric.replace(name) {
+        Some(_) => Err(Fault::expected("one metric name, and labels", before)),
+        None => Ok(()),
+    }
+}
+
+#[cold]
+fn duplicate(before: &str) -> Fault {
+    Fault::expected("a label name that this series does not have yet", before)
 }
 
 /// One label, still escaped.
 struct Label<'a> {
     name: &'a str,
+    /// Whether its name was quoted, and may hold escapes.
+    is_quoted: bool,
     value: &'a str,
 }
 
-impl Label<'_> {
+impl<'a> Label<'a> {
+    /// Reads what follows a label's name. `before` is the text from the name on.
+    // Of its two callers one reads most of every page.
+    #[inline(always)]
+    fn read(
+        name: &'a str,
+        is_quoted: bool,
+        rest: &'a str,
+        before: &str,
+        format: Format,
+    ) -> Result<(Self, &'a str), Fault> {
+        if name == "__name__" {
+            return Err(Fault::expected("a label name other than __name__", before));
+        }
+        let rest = format.blanks(rest);
+        let rest = rest.strip_prefix('=').ok_or_else(|| Fault::expected("\"=\" after a label name", rest))?;
+        let rest = format.blanks(rest);
+        let quoted = rest.strip_prefix('"').ok_or_else(|| Fault::expected("a label value in double quotes", rest))?;
+        let (value, rest) = until_quote(quoted)?;
+        Ok((Self { name, is_quoted, value }, rest))
+    }
+
+    #[inline]
+    fn name(&self) -> Cow<'a, str> {
+        if self.is_quoted { unescape(self.name) } else { Cow::Borrowed(self.name) }
+    }
+
+    #[inline]
     fn is_named(&self, name: &str) -> bool {
-        self.name == name || (self.name.contains('\\') && unescape(self.name) == name)
+        self.name == name || (self.is_quoted && unescape(self.name) == name)
     }
 }
 
@@ -133,25 +206,18 @@ enum Item<'a> {
 impl<'a> Item<'a> {
     #[inline]
     fn read(text: &'a str, format: Format) -> Result<(Self, &'a str), Fault> {
-        let (name, rest) = match scan::label_name(text) {
-            Some((name, rest)) => (name, format.blanks(rest)),
+        let (name, is_quoted, rest) = match scan::label_name(text) {
+            Some((name, rest)) => (name, false, rest),
             None => {
                 let (name, rest) = quoted_name(text, "a label name or \"}\"")?;
                 let rest = format.blanks(rest);
                 if rest.is_empty() || rest.starts_with([',', '}']) {
                     return Ok((Self::Metric(name), rest));
                 }
-                (name, rest)
+                (name, true, rest)
             }
         };
-        if name == "__name__" {
-            return Err(Fault::expected("a label name other than __name__", text));
-        }
-        let rest = rest.strip_prefix('=').ok_or_else(|| Fault::expected("\"=\" after a label name", rest))?;
-        let rest = format.blanks(rest);
-        let quoted = rest.strip_prefix('"').ok_or_else(|| Fault::expected("a label value in double quotes", rest))?;
-        let (value, rest) = until_quote(quoted)?;
-        Ok((Self::Label(Label { name, value }), rest))
+        Label::read(name, is_quoted, rest, text, format).map(|(label, rest)| (Self::Label(label), rest))
     }
 }
 
@@ -241,18 +307,10 @@ impl Names {
     }
 }
 
-/// Whether one of the labels of `text` before `rest`, its end, has this name, still escaped.
-fn has(text: &str, rest: &str, name: &str) -> bool {
-    let name = unescape(name);
-    written(before(text, rest)).any(|label| label.is_named(&name))
-}
-
-/// The names of the labels of `text` before `rest`, its end.
+/// Whether one of the labels of `text` before `rest`, its end, has the name of this one.
 #[cold]
-fn names_before<'a>(text: &'a str, rest: &str) -> HashSet<Cow<'a, str>> {
-    written(before(text, rest)).map(|label| unescape(label.name)).collect()
-}
-
-fn before<'a>(text: &'a str, rest: &str) -> &'a str {
-    text.get(..text.len() - rest.len()).unwrap_or_default()
+fn has(text: &str, rest: &str, label: &Label<'_>) -> bool {
+    let before = text.get(..text.len() - rest.len()).unwrap_or_default();
+    let name = label.name();
+    written(before).any(|other| other.is_named(&name))
 }

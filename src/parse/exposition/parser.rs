@@ -6,7 +6,7 @@ use super::bound;
 use super::error::{Fault, PageError, PageErrorKind, syntax};
 use super::family::Family;
 use super::format::{ExpositionLimits, Format};
-use super::labels::Labels;
+use super::labels::{Labels, unescape};
 use super::metadata::Metadata;
 use super::sample::{Line, name_of};
 use super::sink::{Sample, Sink};
@@ -231,15 +231,32 @@ impl Parser {
             }
             return Ok(());
         }
-        let Line { name, labels, value, timestamp } = Line::read(text, self.format)?;
+        let line = Line::read(text, self.format)?;
         self.summary.samples += 1;
-        if sink.wants(&name) {
-            let kind = self.family.kind_of(&name);
-            let rewritten = bound::rewritten(self.family.declared(), &labels);
-            let labels = rewritten.as_deref().map_or(labels, Labels::checked);
-            sink.sample(&Sample { name: &name, labels, value: value.value(), timestamp, kind });
+        match line.is_quoted {
+            true => self.hand_over_quoted(&line, sink),
+            false => self.hand_over(line.name, &line, sink),
         }
         Ok(())
+    }
+
+    #[inline]
+    fn hand_over<S: Sink>(&self, name: &str, line: &Line<'_>, sink: &mut S) {
+        if !sink.wants(name) {
+            return;
+        }
+        let Line { labels, value, timestamp, .. } = *line;
+        let kind = self.family.kind_of(name);
+        let sample = Sample { name, labels, value: value.value(), timestamp, kind };
+        match bound::rewritten(self.family.declared(), &labels) {
+            Some(raw) => sink.sample(&Sample { labels: Labels::checked(&raw), ..sample }),
+            None => sink.sample(&sample),
+        }
+    }
+
+    #[cold]
+    fn hand_over_quoted<S: Sink>(&self, line: &Line<'_>, sink: &mut S) {
+        self.hand_over(&unescape(line.name), line, sink);
     }
 
     /// Tells the sink of the sample on a line that is too long, of which this is the beginning at least.

@@ -10,7 +10,9 @@ use super::scan;
 
 /// A line whose every part was checked; its value is converted only if it is wanted.
 pub(super) struct Line<'a> {
-    pub(super) name: Cow<'a, str>,
+    /// In quotes among the labels it is still escaped.
+    pub(super) name: &'a str,
+    pub(super) is_quoted: bool,
     pub(super) labels: Labels<'a>,
     pub(super) value: Number<'a>,
     pub(super) timestamp: Option<i64>,
@@ -20,18 +22,18 @@ impl<'a> Line<'a> {
     /// Reads a whole line, from its first character that is not blank.
     #[inline]
     pub(super) fn read(text: &'a str, format: Format) -> Result<Self, Fault> {
-        let (name, labels, rest) = match scan::metric_name(text) {
+        let (name, is_quoted, labels, rest) = match scan::metric_name(text) {
             Some((name, rest)) => match format.blanks(rest).strip_prefix('{') {
                 Some(inside) => {
                     let Braces { labels, metric, rest } = Labels::read(inside, format)?;
                     if metric.is_some() {
                         return Err(Fault::expected("labels alone, as the metric name precedes them", inside));
                     }
-                    (Cow::Borrowed(name), labels, gap(rest, format, false, "a space before the value")?)
+                    (name, false, labels, gap(rest, format, false, "a space before the value")?)
                 }
                 None => {
                     let rest = gap(rest, format, true, "\"{\" or a space after the metric name")?;
-                    (Cow::Borrowed(name), Labels::default(), rest)
+                    (name, false, Labels::default(), rest)
                 }
             },
             None => quoted(text, format)?,
@@ -41,7 +43,7 @@ impl<'a> Line<'a> {
             Format::Prometheus => prometheus_timestamp(rest)?,
             Format::OpenMetrics => openmetrics_end(rest)?,
         };
-        Ok(Self { name, labels, value, timestamp })
+        Ok(Self { name, is_quoted, labels, value, timestamp })
     }
 }
 
@@ -60,7 +62,7 @@ pub(super) fn name_of(beginning: &str, format: Format) -> Option<Cow<'_, str>> {
 
 /// Reads a metric name that stands in quotes among the labels, and these, as far as the value.
 #[cold]
-fn quoted(text: &str, format: Format) -> Result<(Cow<'_, str>, Labels<'_>, &str), Fault> {
+fn quoted(text: &str, format: Format) -> Result<(&str, bool, Labels<'_>, &str), Fault> {
     let inside = text.strip_prefix('{').ok_or_else(|| Fault::expected("a metric name", text))?;
     let wrong = || Fault::expected("a metric name", text);
     // What does not begin as such a series does is no series at all: JSON, perhaps.
@@ -68,7 +70,7 @@ fn quoted(text: &str, format: Format) -> Result<(Cow<'_, str>, Labels<'_>, &str)
     let Braces { labels, metric, rest } =
         braces.map_err(|fault| if name_of(text, format).is_some() { fault } else { wrong() })?;
     let name = metric.ok_or_else(wrong)?;
-    Ok((unescape(name), labels, gap(rest, format, false, "a space before the value")?))
+    Ok((name, true, labels, gap(rest, format, false, "a space before the value")?))
 }
 
 /// The text after what separates two tokens: one space in OpenMetrics, any blanks in 0.0.4.

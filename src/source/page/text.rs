@@ -68,6 +68,9 @@ pub(super) fn read(
 /// hundred.
 const COMPARISONS: usize = 10_000;
 
+/// The bytes of names that are kept for that. 64 KiB: two thousand names.
+const NAMES: usize = 64 * 1024;
+
 /// Whether a name can be part of a message.
 fn is_shown(name: &str) -> bool {
     name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_graphic())
@@ -84,10 +87,10 @@ struct SeriesCollector<'a> {
     bytes: usize,
     /// When processes have started that the page is about.
     starts: Vec<f64>,
-    /// The name of the last sample, as samples of one metric follow each other.
-    last_name: String,
-    /// How many names may still be compared with what is wanted.
-    comparisons: usize,
+    /// The names of the metrics, one behind the other; those of the end are missing on a page of very many.
+    names: String,
+    /// Where the last one of them begins. Samples of one metric follow each other.
+    last_name: usize,
     limits: &'a Limits,
 }
 
@@ -95,21 +98,11 @@ struct WantState<'a> {
     id: u64,
     query: &'a Query,
     found: Result<Vec<u32>, Refusal>,
-    /// The closest name so far that is not wanted, while none is found, and how close it is.
-    near: Option<(usize, String)>,
-    /// Whether the name that is wanted is on the page, with other labels.
-    is_named: bool,
 }
 
 impl<'a> SeriesCollector<'a> {
     fn new(wants: &'a [Want], limits: &'a Limits) -> Self {
-        let keeping = |want: &'a Want| WantState {
-            id: want.id,
-            query: &want.query,
-            found: Ok(Vec::new()),
-            near: None,
-            is_named: false,
-        };
+        let keeping = |want: &'a Want| WantState { id: want.id, query: &want.query, found: Ok(Vec::new()) };
         let wants = wants.iter().map(keeping).collect();
         Self {
             wants,
@@ -117,8 +110,8 @@ impl<'a> SeriesCollector<'a> {
             seen: HashSet::new(),
             bytes: 0,
             starts: Vec::new(),
-            last_name: String::new(),
-            comparisons: COMPARISONS,
+            names: String::new(),
+            last_name: 0,
             limits,
         }
     }
@@ -131,26 +124,21 @@ impl<'a> SeriesCollector<'a> {
         }
     }
 
-    /// Notes a name that may be meant by wants that have found nothing so far.
-    #[inline]
-    fn compare(&mut self, name: &str) {
-        for want in &mut self.wants {
-            let Some(meant) = want.meant().filter(|_| is_shown(name)) else { continue };
-            want.is_named |= meant == name;
-            let Some(left) = self.comparisons.checked_sub(1) else { return };
-            self.comparisons = left;
-            if let Some(closeness) = closeness(meant, name)
-                && want.near.as_ref().is_none_or(|(closest, _)| closeness < *closest)
-            {
-                want.near = Some((closeness, name.to_owned()));
+    /// The names on the page that may be meant by wants that have found nothing.
+    fn near(&self) -> Vec<(u64, String)> {
+        let mut comparisons = COMPARISONS;
+        let mut near = Vec::new();
+        for want in &self.wants {
+            let Some(meant) = want.meant() else { continue };
+            let names = self.names.split('\n').filter(|name| is_shown(name)).take(comparisons);
+            comparisons = comparisons.saturating_sub(names.clone().count());
+            // With other labels it is there.
+            if !names.clone().any(|name| name == meant) {
+                let closest = names.filter_map(|name| Some((closeness(meant, name)?, name))).min();
+                near.extend(closest.map(|(_, name)| (want.id, name.to_owned())));
             }
         }
-    }
-
-    /// The names that may be meant by wants that have found nothing.
-    fn near(&mut self) -> Vec<(u64, String)> {
-        let unmet = self.wants.iter_mut().filter(|want| !want.is_named && want.found.as_ref().is_ok_and(Vec::is_empty));
-        unmet.filter_map(|want| Some((want.id, want.near.take()?.1))).collect()
+        near
     }
 
     fn done(mut self, format: Format) -> (Vec<Series>, Vec<(u64, Found)>) {
@@ -207,10 +195,10 @@ impl<'a> WantState<'a> {
 
 impl Sink for SeriesCollector<'_> {
     fn wants(&mut self, name: &str) -> bool {
-        if name != self.last_name {
-            self.last_name.clear();
-            self.last_name.push_str(name);
-            self.compare(name);
+        if self.names.get(self.last_name..) != Some(name) && self.names.len() + name.len() < NAMES {
+            self.names.push('\n');
+            self.last_name = self.names.len();
+            self.names.push_str(name);
         }
         name == PROCESS_START || self.wants.iter().any(|want| want.may_want(name))
     }

@@ -10,7 +10,7 @@ use crate::promql::{Expr, VectorSelector};
 /// What one rule wants of every page of its source.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Want {
-    /// Finds the rule's part of a [`Page`] again.
+    /// Finds the rule's part of a [`Page`](super::Page) again.
     pub id: u64,
     /// What to look for.
     pub query: Query,
