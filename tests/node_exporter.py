@@ -11,6 +11,7 @@ import sys
 from fractions import Fraction
 
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.utils import floatToGoString
 
 LARGEST = 2**63 - 1
 
@@ -29,9 +30,13 @@ def thousandths(value):
 
 for family in text_string_to_metric_families(sys.stdin.buffer.read().decode("utf-8")):
     for sample in family.samples:
+        labels = dict(sample.labels)
+        # As Prometheus 3 writes it when it scrapes the page.
+        if family.type == "summary" and "quantile" in labels:
+            labels["quantile"] = floatToGoString(labels["quantile"])
         series = {
             "name": sample.name,
-            "labels": sample.labels,
+            "labels": labels,
             "histogram": family.type == "histogram",
             "value": thousandths(sample.value),
         }

@@ -8,12 +8,16 @@ use super::labels::Labels;
 use super::number::Number;
 
 /// The labels' text with its bound rewritten; `None` where it stays as it is. `declared`: the type declared last.
+#[inline]
 pub(super) fn rewritten(declared: Kind, labels: &Labels<'_>) -> Option<String> {
-    let name = match declared {
-        Kind::Histogram => "le",
-        Kind::Summary => "quantile",
-        _ => return None,
-    };
+    match declared {
+        Kind::Histogram => with_canonical("le", labels),
+        Kind::Summary => with_canonical("quantile", labels),
+        _ => None,
+    }
+}
+
+fn with_canonical(name: &str, labels: &Labels<'_>) -> Option<String> {
     let written = labels.get(name)?;
     let (number, _) = Number::read(&written).filter(|(_, rest)| rest.is_empty())?;
     let canonical = openmetrics(number.value());

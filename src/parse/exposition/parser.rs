@@ -231,12 +231,20 @@ impl Parser {
             }
             return Ok(());
         }
+        if text.starts_with('{') {
+            return self.quoted(text, sink);
+        }
         let line = Line::read(text, self.format)?;
         self.summary.samples += 1;
-        match line.is_quoted {
-            true => self.hand_over_quoted(&line, sink),
-            false => self.hand_over(line.name, &line, sink),
-        }
+        self.hand_over(line.name, &line, sink);
+        Ok(())
+    }
+
+    #[cold]
+    fn quoted<S: Sink>(&mut self, text: &str, sink: &mut S) -> Result<(), Fault> {
+        let line = Line::read_quoted(text, self.format)?;
+        self.summary.samples += 1;
+        self.hand_over(&unescape(line.name), &line, sink);
         Ok(())
     }
 
@@ -247,16 +255,9 @@ impl Parser {
         }
         let Line { labels, value, timestamp, .. } = *line;
         let kind = self.family.kind_of(name);
-        let sample = Sample { name, labels, value: value.value(), timestamp, kind };
-        match bound::rewritten(self.family.declared(), &labels) {
-            Some(raw) => sink.sample(&Sample { labels: Labels::checked(&raw), ..sample }),
-            None => sink.sample(&sample),
-        }
-    }
-
-    #[cold]
-    fn hand_over_quoted<S: Sink>(&self, line: &Line<'_>, sink: &mut S) {
-        self.hand_over(&unescape(line.name), line, sink);
+        let rewritten = bound::rewritten(self.family.declared(), &labels);
+        let labels = rewritten.as_deref().map_or(labels, Labels::checked);
+        sink.sample(&Sample { name, labels, value: value.value(), timestamp, kind });
     }
 
     /// Tells the sink of the sample on a line that is too long, of which this is the beginning at least.

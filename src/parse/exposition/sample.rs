@@ -10,40 +10,51 @@ use super::scan;
 
 /// A line whose every part was checked; its value is converted only if it is wanted.
 pub(super) struct Line<'a> {
-    /// In quotes among the labels it is still escaped.
     pub(super) name: &'a str,
-    pub(super) is_quoted: bool,
     pub(super) labels: Labels<'a>,
     pub(super) value: Number<'a>,
     pub(super) timestamp: Option<i64>,
 }
 
 impl<'a> Line<'a> {
-    /// Reads a whole line, from its first character that is not blank.
+    /// Reads a whole line, from its first character, which is neither blank nor a brace.
     #[inline]
     pub(super) fn read(text: &'a str, format: Format) -> Result<Self, Fault> {
-        let (name, is_quoted, labels, rest) = match scan::metric_name(text) {
-            Some((name, rest)) => match format.blanks(rest).strip_prefix('{') {
-                Some(inside) => {
-                    let Braces { labels, metric, rest } = Labels::read(inside, format)?;
-                    if metric.is_some() {
-                        return Err(Fault::expected("labels alone, as the metric name precedes them", inside));
-                    }
-                    (name, false, labels, gap(rest, format, false, "a space before the value")?)
+        let (name, rest) = scan::metric_name(text).ok_or_else(|| Fault::expected("a metric name", text))?;
+        let (labels, rest) = match format.blanks(rest).strip_prefix('{') {
+            Some(inside) => {
+                let Braces { labels, metric, rest } = Labels::read(inside, format)?;
+                if metric.is_some() {
+                    return Err(Fault::expected("labels alone, as the metric name precedes them", inside));
                 }
-                None => {
-                    let rest = gap(rest, format, true, "\"{\" or a space after the metric name")?;
-                    (name, false, Labels::default(), rest)
-                }
-            },
-            None => quoted(text, format)?,
+                (labels, gap(rest, format, false, "a space before the value")?)
+            }
+            None => (Labels::default(), gap(rest, format, true, "\"{\" or a space after the metric name")?),
         };
+        Self::end(name, labels, rest, format)
+    }
+
+    /// Reads a whole line that begins with a brace: the metric's name stands in quotes among the labels. It stays escaped.
+    #[cold]
+    pub(super) fn read_quoted(text: &'a str, format: Format) -> Result<Self, Fault> {
+        let wrong = || Fault::expected("a metric name", text);
+        let inside = text.strip_prefix('{').ok_or_else(wrong)?;
+        // What does not begin as such a series does is no series at all: JSON, perhaps.
+        let braces = Labels::read(inside, format);
+        let Braces { labels, metric, rest } =
+            braces.map_err(|fault| if name_of(text, format).is_some() { fault } else { wrong() })?;
+        let name = metric.ok_or_else(wrong)?;
+        Self::end(name, labels, gap(rest, format, false, "a space before the value")?, format)
+    }
+
+    #[inline]
+    fn end(name: &'a str, labels: Labels<'a>, rest: &'a str, format: Format) -> Result<Self, Fault> {
         let (value, rest) = number(rest, format, "a number")?;
         let timestamp = match format {
             Format::Prometheus => prometheus_timestamp(rest)?,
             Format::OpenMetrics => openmetrics_end(rest)?,
         };
-        Ok(Self { name, is_quoted, labels, value, timestamp })
+        Ok(Self { name, labels, value, timestamp })
     }
 }
 
@@ -58,19 +69,6 @@ pub(super) fn name_of(beginning: &str, format: Format) -> Option<Cow<'_, str>> {
             format.blanks(rest).starts_with([',', '}']).then(|| unescape(name))
         }
     }
-}
-
-/// Reads a metric name that stands in quotes among the labels, and these, as far as the value.
-#[cold]
-fn quoted(text: &str, format: Format) -> Result<(&str, bool, Labels<'_>, &str), Fault> {
-    let inside = text.strip_prefix('{').ok_or_else(|| Fault::expected("a metric name", text))?;
-    let wrong = || Fault::expected("a metric name", text);
-    // What does not begin as such a series does is no series at all: JSON, perhaps.
-    let braces = Labels::read(inside, format);
-    let Braces { labels, metric, rest } =
-        braces.map_err(|fault| if name_of(text, format).is_some() { fault } else { wrong() })?;
-    let name = metric.ok_or_else(wrong)?;
-    Ok((name, true, labels, gap(rest, format, false, "a space before the value")?))
 }
 
 /// The text after what separates two tokens: one space in OpenMetrics, any blanks in 0.0.4.

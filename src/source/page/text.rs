@@ -91,6 +91,8 @@ struct SeriesCollector<'a> {
     names: String,
     /// Where the last one of them begins. Samples of one metric follow each other.
     last_name: usize,
+    /// Whether that may be wanted.
+    last_wanted: bool,
     limits: &'a Limits,
 }
 
@@ -110,8 +112,9 @@ impl<'a> SeriesCollector<'a> {
             seen: HashSet::new(),
             bytes: 0,
             starts: Vec::new(),
-            names: String::new(),
+            names: String::with_capacity(16 * 1024),
             last_name: 0,
+            last_wanted: false,
             limits,
         }
     }
@@ -195,12 +198,16 @@ impl<'a> WantState<'a> {
 
 impl Sink for SeriesCollector<'_> {
     fn wants(&mut self, name: &str) -> bool {
-        if self.names.get(self.last_name..) != Some(name) && self.names.len() + name.len() < NAMES {
+        if self.names.get(self.last_name..) == Some(name) {
+            return self.last_wanted;
+        }
+        if self.names.len() + name.len() < NAMES {
             self.names.push('\n');
             self.last_name = self.names.len();
             self.names.push_str(name);
         }
-        name == PROCESS_START || self.wants.iter().any(|want| want.may_want(name))
+        self.last_wanted = name == PROCESS_START || self.wants.iter().any(|want| want.may_want(name));
+        self.last_wanted
     }
 
     fn too_long(&mut self, name: &str) {
