@@ -88,11 +88,11 @@ struct SeriesCollector<'a> {
     /// When processes have started that the page is about.
     starts: Vec<f64>,
     /// The names of the metrics, one behind the other; those of the end are missing on a page of very many.
-    names: String,
+    names: Vec<u8>,
     /// Where the last one of them begins. Samples of one metric follow each other.
     last_name: usize,
-    /// Whether that may be wanted.
-    last_wanted: bool,
+    /// Whether a want that names its metric has found nothing so far.
+    is_unmet: bool,
     limits: &'a Limits,
 }
 
@@ -105,16 +105,17 @@ struct WantState<'a> {
 impl<'a> SeriesCollector<'a> {
     fn new(wants: &'a [Want], limits: &'a Limits) -> Self {
         let keeping = |want: &'a Want| WantState { id: want.id, query: &want.query, found: Ok(Vec::new()) };
-        let wants = wants.iter().map(keeping).collect();
+        let wants: Vec<_> = wants.iter().map(keeping).collect();
+        let is_unmet = wants.iter().any(|want| want.meant().is_some());
         Self {
             wants,
             series: Vec::new(),
             seen: HashSet::new(),
             bytes: 0,
             starts: Vec::new(),
-            names: String::with_capacity(16 * 1024),
+            names: Vec::with_capacity(if is_unmet { 8 * 1024 } else { 0 }),
             last_name: 0,
-            last_wanted: false,
+            is_unmet,
             limits,
         }
     }
@@ -127,13 +128,25 @@ impl<'a> SeriesCollector<'a> {
         }
     }
 
+    /// Notes the name of a metric, for those that want one of another name.
+    #[inline]
+    fn note(&mut self, name: &str) {
+        let is_last = self.names.get(self.last_name..) == Some(name.as_bytes());
+        if !is_last && self.names.len() + name.len() < NAMES {
+            self.names.push(b'\n');
+            self.last_name = self.names.len();
+            self.names.extend_from_slice(name.as_bytes());
+        }
+    }
+
     /// The names on the page that may be meant by wants that have found nothing.
     fn near(&self) -> Vec<(u64, String)> {
         let mut comparisons = COMPARISONS;
         let mut near = Vec::new();
+        let all = str::from_utf8(&self.names).unwrap_or_default();
         for want in &self.wants {
             let Some(meant) = want.meant() else { continue };
-            let names = self.names.split('\n').filter(|name| is_shown(name)).take(comparisons);
+            let names = all.split('\n').filter(|name| is_shown(name)).take(comparisons);
             comparisons = comparisons.saturating_sub(names.clone().count());
             // With other labels it is there.
             if !names.clone().any(|name| name == meant) {
@@ -197,17 +210,12 @@ impl<'a> WantState<'a> {
 }
 
 impl Sink for SeriesCollector<'_> {
+    #[inline]
     fn wants(&mut self, name: &str) -> bool {
-        if self.names.get(self.last_name..) == Some(name) {
-            return self.last_wanted;
+        if self.is_unmet {
+            self.note(name);
         }
-        if self.names.len() + name.len() < NAMES {
-            self.names.push('\n');
-            self.last_name = self.names.len();
-            self.names.push_str(name);
-        }
-        self.last_wanted = name == PROCESS_START || self.wants.iter().any(|want| want.may_want(name));
-        self.last_wanted
+        name == PROCESS_START || self.wants.iter().any(|want| want.may_want(name))
     }
 
     fn too_long(&mut self, name: &str) {
@@ -216,6 +224,8 @@ impl Sink for SeriesCollector<'_> {
         }
     }
 
+    // Few are wanted of most pages: the loop over the lines is faster without it inside.
+    #[inline(never)]
     fn sample(&mut self, sample: &Sample<'_>) {
         // Two tell that the page is about several processes.
         if sample.name == PROCESS_START && self.starts.len() < 2 {
@@ -253,6 +263,9 @@ impl Sink for SeriesCollector<'_> {
         if wanted {
             self.bytes += text;
             self.series.push(Series::new(sample));
+        }
+        if self.is_unmet {
+            self.is_unmet = self.wants.iter().any(|want| want.meant().is_some());
         }
     }
 }
