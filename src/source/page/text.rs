@@ -129,7 +129,7 @@ impl<'a> SeriesCollector<'a> {
     }
 
     /// Notes the name of a metric, for those that want one of another name.
-    #[inline]
+    #[inline(never)]
     fn note(&mut self, name: &str) {
         let is_last = self.names.get(self.last_name..) == Some(name.as_bytes());
         if !is_last && self.names.len() + name.len() < NAMES {
@@ -187,6 +187,7 @@ impl<'a> WantState<'a> {
         }
     }
 
+    #[inline(always)]
     fn may_want(&self, name: &str) -> bool {
         self.found.is_ok()
             && match self.query {
@@ -210,7 +211,7 @@ impl<'a> WantState<'a> {
 }
 
 impl Sink for SeriesCollector<'_> {
-    #[inline]
+    #[inline(always)]
     fn wants(&mut self, name: &str) -> bool {
         if self.is_unmet {
             self.note(name);
