@@ -453,6 +453,30 @@ fn check_counts_rules_as_they_are_written() {
     assert!(printed.ends_with(": 1 rule on 1 source; no errors, no warnings\n"), "{printed}");
 }
 
+/// The rule that a message prints for a series of `--upstream` is one.
+#[test]
+fn the_rule_to_write_passes_check() {
+    let upstream = Upstream::text(
+        "# TYPE x_total counter\nx_total 3\n# TYPE \"jobs.done\" counter\n{\"jobs.done\"} 5\n{\"it's_total\"} 6\n\
+         # TYPE h histogram\nh_bucket{le=\"+Inf\"} 3\nh_count 3\n",
+    );
+    for metric in ["x_total", "jobs.done", "it's_total", "h_bucket", "h_count"] {
+        let path = format!("namespaces/shop/services/web/{metric}");
+        let (code, _, told) = run(&["get", &path, "--upstream", &upstream.url(), "--describes", "services/shop/web"]);
+        assert_eq!(code, 69, "{told}");
+        let rule = told.split("of one process: ").nth(1).and_then(|rest| rest.split("; the rule takes").next());
+        let rule = rule.unwrap_or_else(|| panic!("{told}"));
+        let config = format!(
+            "sources:\n  upstream: {{url: '{}', namespaces: [shop], single: true}}\nmetrics:\n  - {rule}\n",
+            upstream.url()
+        );
+        let config = file("metrics.yaml", &config);
+        let (code, printed, told) = run(&["check", config.to_str().unwrap()]);
+        assert_eq!((code, told.as_str()), (0, ""), "{rule}");
+        assert!(printed.ends_with(": 1 rule on 1 source; no errors, no warnings\n"), "{printed}");
+    }
+}
+
 /// Waiting does not mend a rule.
 #[test]
 fn get_waits_for_no_invalid_rule() {

@@ -100,7 +100,7 @@ impl About<'_> {
             Identity::Fixed { namespace: None, name } => format!(", describes: {{name: {name}}}"),
             _ => String::new(),
         };
-        let source = self.source;
+        let (source, value) = (self.source, value.replace('\'', "''"));
         format!(
             "; write a rule{place}: {{name: {metric}, object: {resource}, source: {source}, value: '{value}'{describes}}}"
         )
