@@ -41,8 +41,7 @@ pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
         Some(Format::Text) => limits.page.max_text,
         _ => limits.page.max_json,
     } as u64;
-    let is_held = matches!(source.format, Some(Format::Json | Format::Yaml | Format::Csv | Format::Text));
-    if is_held && source.max_bytes.is_some_and(|bytes| bytes > most) {
+    if source.format.is_some_and(Format::is_held) && source.max_bytes.is_some_and(|bytes| bytes > most) {
         let found = source.max_bytes.unwrap_or_default();
         let message = format!(
             "expected at most {}Mi with format: {}, whose pages are held whole in memory; found {found}",

@@ -132,6 +132,13 @@ pub enum Format {
     Number,
 }
 
+impl Format {
+    /// Whether a page of it is held whole, rather than read as it streams in.
+    pub fn is_held(self) -> bool {
+        matches!(self, Self::Json | Self::Yaml | Self::Csv | Self::Text)
+    }
+}
+
 /// How pages may be compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {

@@ -5,7 +5,7 @@ use super::page_data::{self, PageData};
 use super::reason::{MissingReason, RefusalReason};
 use crate::parse::value::ValueAggregation;
 use crate::promql::evaluate::{Element, Labels, Times, aggregate_all, evaluate};
-use crate::promql::{Aggregation, Expr, Function, VectorSelector};
+use crate::promql::{Aggregation, Expr, VectorSelector};
 use crate::source::page::Series;
 
 /// Evaluates an expression over the series of one object on a page.
@@ -22,13 +22,7 @@ fn filtered(expr: &Expr, series: &[&Series]) -> MissingReason {
     let is_there = |selector: &VectorSelector| {
         series.iter().any(|series| selector.matches(series.name(), |label| series.label(label)))
     };
-    match expr.selectors().find(|selector| !is_there(selector)) {
-        Some(selector) => MissingReason::NoOperand(selector.to_string()),
-        None if expr.calls(Function::HistogramQuantile) && series.iter().all(|series| series.label("le").is_none()) => {
-            MissingReason::NoBuckets
-        }
-        None => MissingReason::Filtered,
-    }
+    MissingReason::left_nothing(expr, is_there, series.iter().any(|series| series.label("le").is_some()))
 }
 
 /// The number that series without an expression come to: they have to be one.

@@ -5,6 +5,7 @@ use std::fmt;
 use super::sample_bound::Bound;
 use crate::parse::exposition::{Kind, is_named_like_a_counter};
 use crate::promql::evaluate::EvalError;
+use crate::promql::{Expr, Function, VectorSelector};
 
 /// Why nothing is there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,6 +105,16 @@ pub(crate) fn not_by_name(name: &str, kind: Kind) -> Option<NotAGauge> {
 }
 
 impl MissingReason {
+    /// Why an expression leaves nothing, though some of its selectors pick series: `is_there` tells which do, `has_bounds`
+    /// whether any series has the label `le`.
+    pub(crate) fn left_nothing(expr: &Expr, is_there: impl Fn(&VectorSelector) -> bool, has_bounds: bool) -> Self {
+        match expr.selectors().find(|selector| !is_there(selector)) {
+            Some(selector) => Self::NoOperand(selector.to_string()),
+            None if !has_bounds && expr.calls(Function::HistogramQuantile) => Self::NoBuckets,
+            None => Self::Filtered,
+        }
+    }
+
     /// As a label of the counter of objects left out.
     pub fn as_str(&self) -> &'static str {
         match self {

@@ -143,17 +143,29 @@ pub struct VectorSelector {
 impl Expr {
     /// The vector selectors inside, in the order they are written.
     pub fn selectors(&self) -> impl Iterator<Item = &VectorSelector> {
+        self.parts().filter_map(|part| match part {
+            Self::Selector(selector) => Some(selector),
+            _ => None,
+        })
+    }
+
+    /// Whether it calls this function anywhere.
+    pub fn calls(&self, function: Function) -> bool {
+        self.parts().any(|part| matches!(part, Self::Call(called, _) if *called == function))
+    }
+
+    /// The expression and all that are inside of it, in the order they are written.
+    fn parts(&self) -> impl Iterator<Item = &Self> {
         let mut left = vec![self];
         std::iter::from_fn(move || {
-            loop {
-                match left.pop()? {
-                    Self::Number(_) => {}
-                    Self::Selector(selector) => return Some(selector),
-                    Self::Aggregate(_, _, inner) | Self::Negate(inner) => left.push(inner),
-                    Self::Call(_, arguments) => left.extend(arguments.iter().rev()),
-                    Self::Binary(_, a, b) => left.extend([b.as_ref(), a]),
-                }
+            let part = left.pop()?;
+            match part {
+                Self::Number(_) | Self::Selector(_) => {}
+                Self::Aggregate(_, _, inner) | Self::Negate(inner) => left.push(inner),
+                Self::Call(_, arguments) => left.extend(arguments.iter().rev()),
+                Self::Binary(_, a, b) => left.extend([b.as_ref(), a]),
             }
+            Some(part)
         })
     }
 }

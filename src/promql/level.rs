@@ -1,20 +1,8 @@
-//! What an expression does with its samples: which ones it takes for levels, as it must never take a counter.
+//! Which samples an expression takes for levels: what a counter must never be taken for.
 
 use super::{Aggregation, BinaryOp, Expr, Function, VectorSelector};
 
 impl Expr {
-    /// Whether it calls this function anywhere.
-    pub fn calls(&self, function: Function) -> bool {
-        match self {
-            Self::Number(_) | Self::Selector(_) => false,
-            Self::Aggregate(_, _, inner) | Self::Negate(inner) => inner.calls(function),
-            Self::Call(called, arguments) => {
-                *called == function || arguments.iter().any(|argument| argument.calls(function))
-            }
-            Self::Binary(_, left, right) => left.calls(function) || right.calls(function),
-        }
-    }
-
     /// The selectors whose samples show in the value as they are: neither counted, nor compared over time or with each
     /// other, nor made a quantile.
     pub fn levels(&self) -> Vec<&VectorSelector> {

@@ -335,8 +335,7 @@ impl Series {
 
 /// How many bytes of a page are held at once, where it is not read as it streams in.
 pub(super) fn bytes_held(format: Option<Format>, max_bytes: Option<u64>, limits: &Limits) -> Option<u64> {
-    let is_held = matches!(format, Some(Format::Json | Format::Yaml | Format::Csv | Format::Text));
-    is_held.then(|| document::max_bytes(max_bytes, limits))
+    format.is_some_and(Format::is_held).then(|| document::max_bytes(max_bytes, limits))
 }
 
 /// The last line at which a page of another format is found to be malformed: a header can be a comment to Prometheus.

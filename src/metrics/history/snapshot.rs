@@ -3,7 +3,7 @@
 use crate::metrics::reason::MissingReason;
 use crate::parse::duration::millis;
 use crate::promql::evaluate::{Data, Element, Sample, Series, Times};
-use crate::promql::{Expr, Function, NAME_LABEL, VectorSelector};
+use crate::promql::{Expr, NAME_LABEL, VectorSelector};
 use crate::source::error::SourceError;
 use crate::source::page::Refusal;
 
@@ -39,7 +39,7 @@ pub struct StoredSeries {
 /// The sampling of an object as data of an expression.
 pub(crate) struct SnapshotData<'a> {
     selectors: Vec<&'a VectorSelector>,
-    wants_buckets: bool,
+    expr: &'a Expr,
     snapshot: &'a Snapshot,
 }
 
@@ -55,8 +55,7 @@ impl Snapshot {
 impl<'a> SnapshotData<'a> {
     /// For this expression.
     pub(crate) fn new(expr: &'a Expr, snapshot: &'a Snapshot) -> Self {
-        let wants_buckets = expr.calls(Function::HistogramQuantile);
-        Self { selectors: expr.selectors().collect(), wants_buckets, snapshot }
+        Self { selectors: expr.selectors().collect(), expr, snapshot }
     }
 
     /// Why the expression comes to nothing at the time `now`; `pairs` are those of its selectors that take two samples.
@@ -76,13 +75,8 @@ impl<'a> SnapshotData<'a> {
         if pairs.iter().any(too_few) {
             return MissingReason::TooFewSamples;
         }
-        match self.selectors.iter().find(|selector| !is_there(selector)) {
-            Some(selector) => MissingReason::NoOperand(selector.to_string()),
-            None if self.wants_buckets && all().all(|series| series.labels.get("le").is_none()) => {
-                MissingReason::NoBuckets
-            }
-            None => MissingReason::Filtered,
-        }
+        let has_bounds = all().any(|series| series.labels.get("le").is_some());
+        MissingReason::left_nothing(self.expr, is_there, has_bounds)
     }
 
     fn picked(&self, selector: usize) -> impl Iterator<Item = &StoredSeries> {
