@@ -565,3 +565,43 @@ fn each_range_needs_its_half() {
     assert!(tick(9, 15, 7).contains("gathering"), "15 s of the minute");
     assert!(tick(10, 15, 8).starts_with("web-0 "), "{}", world.shown(metric));
 }
+
+/// What may be meant by a metric that no page has is known from the last one.
+#[test]
+fn names_that_may_be_meant() {
+    for (value, why) in [
+        ("sum(rate(request_total[1m]))", "no series on the page matches; did you mean requests_total?"),
+        (
+            "sum(rate(requests_total[1m])) / sum(rate(errors_total[1m]))",
+            "the expression returned nothing: the object has no series errors_total[1m]; did you mean error_total?",
+        ),
+    ] {
+        let world = World::new(Limits::default(), value);
+        for page in &world.pages {
+            *page.lock().unwrap() = "error_total 1\nrequests_total 1\n".to_owned();
+        }
+        let url = format!("url: 'http://{}/metrics', namespaces: [shop], single: true", world.pods[0].address);
+        let url =
+            config(&url, value).replace("object: pods", "object: services, describes: {namespace: shop, name: web}");
+        let url = url.replace(", dangerAllowLoopback: true", "");
+        for (config, metric) in
+            [(config(&world.source, value), "pods/*/queue_depth"), (url, "services/web/queue_depth")]
+        {
+            world.install(&config);
+            for times in 1..4 {
+                let sampled = format!("sampled {times} times over");
+                eventually(|| {
+                    let (_, steps) = world.ask(metric);
+                    let samples: Vec<_> = steps.iter().filter(|step| step.starts_with("samples")).collect();
+                    match samples.iter().all(|step| step.contains(&sampled)) {
+                        true if !samples.is_empty() => Ok(()),
+                        _ => Err(format!("not {times}: {steps:?}")),
+                    }
+                });
+                world.advance(15);
+            }
+            let said = world.shown(metric);
+            assert!(said.contains(&format!(": {why}; the rule takes {value}")), "{said}");
+        }
+    }
+}

@@ -501,18 +501,41 @@ fn special_address_behind_a_placeholder() {
     );
 }
 
-/// Where a name matches nothing, the closest one on the page is named; and so is an operand that has no series.
+/// Where a name matches nothing, the nearest ones on the page are named; and so is an operand that has no series.
 #[test]
 fn names_that_may_be_meant() {
-    let page = Upstream::text("# TYPE a gauge\na 1\n{\"queue.depths\"} 3\nvllm_waiting 2\nhttp_requests_total 9\n");
+    let page = Upstream::text(
+        "# TYPE a gauge\na 1\n{\"queue.depths\"} 3\nvllm_waiting{queue=\"a\"} 2\nhttp_requests_total 9\n\
+         http_requests_in_flight 1\n",
+    );
     for (value, why) in [
         ("vllm:waiting", "no series on the page matches; did you mean vllm_waiting?"),
-        ("sum(http_requests)", "no series on the page matches; did you mean http_requests_total?"),
+        (
+            "sum(http_requests)",
+            "no series on the page matches; did you mean http_requests_total or http_requests_in_flight?",
+        ),
+        (
+            "sum(nothing_such) / sum(http_request_total)",
+            "no series on the page matches; did you mean http_requests_total?",
+        ),
+        (
+            r#"vllm_waiting{queue="b"}"#,
+            r#"no series on the page matches; vllm_waiting is on the page, but not with queue="b""#,
+        ),
         ("queue_depth", "no series on the page matches; did you mean {\"queue.depths\"}?"),
         ("nothing_such", "no series on the page matches"),
         (
             "sum(vllm_waiting) / sum(nothing_such)",
             "the expression returned nothing: the object has no series nothing_such",
+        ),
+        (
+            "sum(vllm_waiting) / sum(http_request_total)",
+            "the expression returned nothing: the object has no series http_request_total; did you mean http_requests_total?",
+        ),
+        (
+            r#"sum(vllm_waiting) - sum(http_requests_total{code="500"})"#,
+            "the expression returned nothing: the object has no series http_requests_total{code=\"500\"}; \
+             http_requests_total is on the page, but not with code=\"500\"",
         ),
         (
             "histogram_quantile(0.9, vllm_waiting)",

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::sample_bound::Bound;
 use crate::parse::duration::millis;
 use crate::promql::evaluate::{Labels, Sample, Series};
+use crate::source::page::Unmatched;
 pub(crate) use snapshot::{ScrapeError, Snapshot, SnapshotData, StoredSeries, picks};
 
 /// Bytes for the samples of all rules together.
@@ -54,6 +55,8 @@ struct Object {
     times: VecDeque<i64>,
     /// Why it was not, the last time.
     scrape_error: Option<ScrapeError>,
+    /// What matched nothing on the last page.
+    unmatched: Vec<Unmatched>,
     series: HashMap<Labels, Ring>,
 }
 
@@ -123,7 +126,14 @@ impl SampleStore {
     /// Takes the samples that were on an object's page at one time, in milliseconds of a clock that is never set; a
     /// sample may have its own time, and counts once however often it is seen. An object with another
     /// incarnation is another object: between the two is a gap, not a change.
-    pub fn observe(&self, object: &str, incarnation: &str, at: i64, samples: impl Iterator<Item = (Labels, Sample)>) {
+    pub(crate) fn observe(
+        &self,
+        object: &str,
+        incarnation: &str,
+        at: i64,
+        samples: impl Iterator<Item = (Labels, Sample)>,
+        unmatched: &[Unmatched],
+    ) {
         let mut state = self.lock();
         let StoreState { objects, series: count, labels: shared, full } = &mut *state;
         let most = Bound::Bytes(self.budget.most);
@@ -138,6 +148,9 @@ impl SampleStore {
             return *full = Some((at, most));
         }
         known.times.push_back(at);
+        // Words alone: without a budget they are left out.
+        self.budget.give_back(bytes(&known.unmatched));
+        known.unmatched = if self.budget.take(bytes(unmatched)) { unmatched.to_vec() } else { Vec::new() };
         for (labels, sample) in samples {
             let is_of_use = sample.at >= at - self.keep;
             match known.series.get_mut(&labels) {
@@ -222,13 +235,17 @@ impl SampleStore {
         }
         match state.objects.get(object).filter(|known| known.incarnation == incarnation) {
             None => Lookup::Nothing,
-            Some(Object { times, scrape_error, series, .. }) => {
+            Some(Object { times, scrape_error, unmatched, series, .. }) => {
                 let series = series.iter().map(|(labels, Ring { seen, samples })| StoredSeries {
                     seen: *seen,
                     series: Series { labels: labels.clone(), samples: samples.iter().copied().collect() },
                 });
-                let times = times.iter().copied().collect();
-                Lookup::Snapshot(Snapshot { times, scrape_error: scrape_error.clone(), series: series.collect() })
+                Lookup::Snapshot(Snapshot {
+                    times: times.iter().copied().collect(),
+                    scrape_error: scrape_error.clone(),
+                    unmatched: unmatched.clone(),
+                    series: series.collect(),
+                })
             }
         }
     }
@@ -266,7 +283,7 @@ impl Drop for SampleStore {
 
 /// Bytes of memory that these take, roughly, with what a map or a queue adds: an object without anything, a series
 /// without its labels, a sample, the time of a page.
-const OBJECT: usize = 320;
+const OBJECT: usize = 344;
 const SERIES: usize = 104;
 const SAMPLE: usize = 16;
 const TIME: usize = 8;
@@ -275,10 +292,15 @@ fn cost(labels: &Labels) -> usize {
     SERIES + labels.bytes()
 }
 
+fn bytes(unmatched: &[Unmatched]) -> usize {
+    unmatched.iter().map(Unmatched::cost).sum()
+}
+
 impl Object {
     fn cost(&self, name: &str) -> usize {
         let series = self.series.iter().map(|(labels, ring)| cost(labels) + SAMPLE * ring.samples.len());
-        OBJECT + name.len() + self.incarnation.len() + TIME * self.times.len() + series.sum::<usize>()
+        let words = name.len() + self.incarnation.len() + bytes(&self.unmatched);
+        OBJECT + words + TIME * self.times.len() + series.sum::<usize>()
     }
 
     /// Forgets what is older than this; the bytes of it.
@@ -304,7 +326,7 @@ impl Lookup {
         match self {
             Self::Nothing => StoreSummary::NotSampled,
             Self::Full(bound) => StoreSummary::Full(*bound),
-            Self::Snapshot(Snapshot { times, scrape_error, series }) => StoreSummary::Sampled {
+            Self::Snapshot(Snapshot { times, scrape_error, series, .. }) => StoreSummary::Sampled {
                 times: times.len(),
                 span: times.first().zip(times.last()).map_or(0, |(first, last)| last - first),
                 series: series.len(),

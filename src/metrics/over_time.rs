@@ -49,19 +49,21 @@ pub(super) fn of_pods(
             let (pod, url, summary) = (name.clone(), plain(url).to_owned(), lookup.summary());
             Event::PodSamples { pod, url, summary }
         });
-        let (mut scrape_error, mut sampled) = (None, None);
+        let (mut scrape_error, mut sampled, mut unmatched) = (None, None, Vec::new());
         let finding = match (refused, lookup) {
             (Some(bound), _) => Finding::Unusable(RefusalReason::SelectionLimit(bound)),
             (None, Lookup::Full(bound)) => Finding::Unusable(RefusalReason::OverBudget(bound)),
             (None, Lookup::Nothing) => Finding::Unusable(RefusalReason::Gathering),
             (None, Lookup::Snapshot(mut snapshot)) => {
                 scrape_error = snapshot.scrape_error.take();
+                unmatched = std::mem::take(&mut snapshot.unmatched);
                 sampled = last_sampled(subject, &snapshot);
                 of_snapshot(subject, sampling, snapshot)
             }
         };
         let complete = scrape_error.is_none() && sampled.is_some();
-        let scrape = Scrape { at: sampled.unwrap_or_default(), incarnation: &incarnation, complete, near: None };
+        let (at, unmatched) = (sampled.unwrap_or_default(), unmatched.as_slice());
+        let scrape = Scrape { at, incarnation: &incarnation, complete, unmatched };
         match (subject.judge(name, finding, scrape, trace), scrape_error) {
             (Verdict::Serve(value), _) => tally.items.push(subject.item(name, value)),
             // The scrape error is why the samples do not suffice.
@@ -105,7 +107,7 @@ pub(super) fn of_page(
     }
     let (series, sampled) = (std::mem::take(&mut snapshot.series), last_sampled(subject, &snapshot));
     let complete = scrape_error.is_none() && sampled.is_some();
-    let scrape = Scrape { complete, ..Scrape::of_page(sampled.unwrap_or_default()) };
+    let scrape = Scrape { complete, unmatched: &snapshot.unmatched, ..Scrape::of_page(sampled.unwrap_or_default()) };
     let members: Vec<Sampled<'_>> =
         series.iter().map(|stored| Sampled { stored, snapshot: &snapshot, subject, sampling }).collect();
     let members: Vec<&Sampled<'_>> = members.iter().collect();
@@ -167,7 +169,7 @@ impl Member for Sampled<'_> {
         if series.iter().map(|stored| &stored.series).filter(counted).any(|series| resets(series) > 1) {
             return Finding::Unusable(RefusalReason::Resets);
         }
-        of_snapshot(subject, sampling, Snapshot { times: snapshot.times.clone(), scrape_error: None, series })
+        of_snapshot(subject, sampling, Snapshot { times: snapshot.times.clone(), series, ..Snapshot::default() })
     }
 }
 

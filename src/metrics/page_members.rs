@@ -56,7 +56,7 @@ pub(super) fn verdict(
 }
 
 fn scrape<'p>(subject: &Subject<'_>, page: &'p Page) -> Scrape<'p> {
-    Scrape { near: page.near(subject.served.want.id), ..Scrape::of_page(page.at) }
+    Scrape { unmatched: page.unmatched(subject.served.want.id), ..Scrape::of_page(page.at) }
 }
 
 fn page_members<'p>(subject: &Subject<'_>, page: &'p Page, trace: &mut Trace) -> Result<PageMembers<'p>, Failure> {

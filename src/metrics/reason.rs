@@ -6,14 +6,15 @@ use super::sample_bound::Bound;
 use crate::parse::exposition::{Kind, is_named_like_a_counter};
 use crate::promql::evaluate::EvalError;
 use crate::promql::{Expr, Function, VectorSelector};
+use crate::source::page::Hint;
 
 /// Why nothing is there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MissingReason {
     /// No series on the page matches the rule, or its JSONPath leads nowhere.
     NoSeries,
-    /// Likewise, and this metric on the page may be meant.
-    NoSeriesBut(String),
+    /// Likewise, and this may be meant.
+    NoSeriesBut(Hint),
     /// The JSONPath selects no value.
     NoValue,
     /// The regular expression matches nothing on the page.
@@ -32,8 +33,9 @@ pub enum MissingReason {
     OtherMatches,
     /// A server that was asked has no result for it.
     NoResult,
-    /// Series match, but none that this selector of the expression wants, and so the expression leaves nothing.
-    NoOperand(String),
+    /// Series match, but none that this selector of the expression wants, and so the expression leaves nothing. Something else
+    /// on the page may be meant.
+    NoOperand(String, Option<Hint>),
     /// Series match that are no buckets of a histogram, and a quantile of it is wanted.
     NoBuckets,
     /// Series match, and the expression leaves nothing of them.
@@ -109,7 +111,7 @@ impl MissingReason {
     /// whether any series has the label `le`.
     pub(crate) fn left_nothing(expr: &Expr, is_there: impl Fn(&VectorSelector) -> bool, has_bounds: bool) -> Self {
         match expr.selectors().find(|selector| !is_there(selector)) {
-            Some(selector) => Self::NoOperand(selector.to_string()),
+            Some(selector) => Self::NoOperand(selector.to_string(), None),
             None if !has_bounds && expr.calls(Function::HistogramQuantile) => Self::NoBuckets,
             None => Self::Filtered,
         }
@@ -123,7 +125,7 @@ impl MissingReason {
             Self::MetricSelector => "metric_label_selector",
             Self::NoMatch => "no_match",
             Self::NoValue => "no_value",
-            Self::NoOperand(_) => "no_operand",
+            Self::NoOperand(..) => "no_operand",
             Self::NoBuckets => "no_buckets",
             Self::NoObjectLabel(_) => "no_object_label",
             Self::OtherObjects | Self::OtherItems | Self::OtherMatches => "other_objects",
@@ -162,10 +164,13 @@ impl fmt::Display for MissingReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoSeries => f.write_str("no series on the page matches"),
-            Self::NoSeriesBut(name) => write!(f, "no series on the page matches; did you mean {name}?"),
+            Self::NoSeriesBut(hint) => write!(f, "no series on the page matches; {hint}"),
             Self::NoValue => f.write_str("the JSONPath selects nothing on the page"),
             Self::NoBuckets => f.write_str("no matching series has the label le, which the buckets of a histogram have"),
-            Self::NoOperand(selector) => write!(f, "the expression returned nothing: the object has no series {selector}"),
+            Self::NoOperand(selector, hint) => {
+                write!(f, "the expression returned nothing: the object has no series {selector}")?;
+                hint.iter().try_for_each(|hint| write!(f, "; {hint}"))
+            }
             Self::NoMatch => f.write_str("the regular expression matches nothing on the page"),
             Self::EmptyContainer => {
                 f.write_str("the JSONPath selects nothing from a container that exists; count() or sum() of it is 0")

@@ -99,7 +99,7 @@ impl Round<'_> {
             let name = std::iter::once((Cow::Borrowed(NAME_LABEL), Cow::Borrowed(series.name())));
             (age >= -most).then(|| (Labels::new(name.chain(series.labels().iter())), sample))
         });
-        self.sampling.history.observe(object, incarnation, taken, samples);
+        self.sampling.history.observe(object, incarnation, taken, samples, page.unmatched(self.served.want.id));
     }
 }
 

@@ -20,7 +20,7 @@ use crate::kube::meta::{LabelSelector, ObjectReference, Time};
 use crate::parse::escape::Escaped;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::selector::Selector;
-use crate::promql::VectorSelector;
+use crate::source::page::Unmatched;
 use crate::source::shared::Shared;
 use crate::telemetry::clock::Steady;
 
@@ -52,14 +52,14 @@ pub(super) struct Scrape<'a> {
     pub(super) incarnation: &'a str,
     /// Whether what was not found is known not to exist, so that `onMissing` applies.
     pub(super) complete: bool,
-    /// The name of a metric on the page that may be meant where none matches.
-    pub(super) near: Option<&'a str>,
+    /// Selectors of the rule that match nothing on the page, as far as it tells what may be meant.
+    pub(super) unmatched: &'a [Unmatched],
 }
 
 impl Scrape<'_> {
     /// Of a page that was read at this time, whole.
     pub(super) fn of_page(at: i64) -> Self {
-        Self { at, incarnation: "", complete: true, near: None }
+        Self { at, incarnation: "", complete: true, unmatched: &[] }
     }
 }
 
@@ -175,10 +175,14 @@ impl<'a> Subject<'a> {
             MissingReason::OtherObjects if matches!(self.served.rule.value, Value::Json(_)) => {
                 MissingReason::OtherItems
             }
-            MissingReason::NoSeries => match scrape.near {
-                Some(name) => MissingReason::NoSeriesBut(VectorSelector::named(name).to_string()),
-                None => MissingReason::NoSeries,
+            MissingReason::NoSeries => match scrape.unmatched {
+                [Unmatched { hint, .. }, ..] => MissingReason::NoSeriesBut(hint.clone()),
+                [] => MissingReason::NoSeries,
             },
+            MissingReason::NoOperand(selector, _) => {
+                let hint = scrape.unmatched.iter().find(|unmatched| unmatched.selector == selector);
+                MissingReason::NoOperand(selector, hint.map(|unmatched| unmatched.hint.clone()))
+            }
             reason => reason,
         }
     }

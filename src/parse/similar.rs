@@ -1,36 +1,53 @@
 //! How similar two names are.
 
+/// What joins the words of a name.
+const SEPARATORS: [char; 3] = ['_', ':', '.'];
+
 /// The most bytes of a name that are compared: foreign text may be long, and the comparison is quadratic.
 const COMPARED: usize = 64;
 
-/// Names that differ by so much, or less, may be meant for each other.
-const CLOSE: usize = 3;
+/// How far apart names are that differ by one word at an end; each further word adds one.
+const WORD: usize = 3;
 
-/// How far a name that is there is from a name that was meant, if it may be the same: equal but for case and separators, a
-/// slip or two away, or longer or shorter by whole words at one end (`http_requests`, `http_requests_total`). The smaller,
-/// the closer.
-pub(crate) fn closeness(meant: &str, there: &str) -> Option<usize> {
-    if meant.is_empty() || there.is_empty() || meant == there {
-        return None;
+/// A name to compare with others.
+pub(crate) struct Name<'a> {
+    written: &'a str,
+    folded: Vec<u8>,
+}
+
+impl<'a> Name<'a> {
+    pub(crate) fn new(written: &'a str) -> Self {
+        Self { written, folded: folded(written) }
     }
-    let (a, b) = (folded(meant), folded(there));
-    let slips = match a.len() {
-        // Of two short names nothing shows that they are one.
-        0..4 => 0,
-        4..6 => 1,
-        _ => 2,
-    };
-    if a.len().abs_diff(b.len()) <= slips {
-        let distance = distance(&a, &b);
-        if distance <= slips {
-            return Some(distance);
+
+    pub(crate) fn written(&self) -> &'a str {
+        self.written
+    }
+
+    /// How far a name that is there is from this one, which was meant, if it may be the same: equal but for case and
+    /// separators, a slip or two away, or longer or shorter by whole words at one end (`http_requests`,
+    /// `http_requests_total`). The smaller, the closer.
+    pub(crate) fn closeness(&self, there: &Name<'_>) -> Option<usize> {
+        if self.written.is_empty() || there.written.is_empty() || self.written == there.written {
+            return None;
         }
+        let slips = match self.folded.len() {
+            // Of two short names nothing shows that they are one.
+            0..4 => 0,
+            4..6 => 1,
+            _ => 2,
+        };
+        distance(&self.folded, &there.folded, slips).or_else(|| more_words(self.written, there.written))
     }
-    let (short, long) = if meant.len() < there.len() { (meant, there) } else { (there, meant) };
-    let is_end = |text: &str| text.is_empty() || text.starts_with(['_', ':', '.']) || text.ends_with(['_', ':', '.']);
+}
+
+/// How far apart two names are if one is the other with more words in front or behind.
+fn more_words(a: &str, b: &str) -> Option<usize> {
+    let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
     let rest = long.strip_prefix(short).or_else(|| long.strip_suffix(short))?;
+    let is_end = rest.starts_with(SEPARATORS) || rest.ends_with(SEPARATORS);
     // One word alone is shared by too many.
-    (short.contains(['_', ':', '.']) && is_end(rest)).then_some(CLOSE)
+    (is_end && short.contains(SEPARATORS)).then(|| WORD - 1 + rest.matches(SEPARATORS).count())
 }
 
 /// A name without case and separators.
@@ -39,24 +56,35 @@ pub(crate) fn folded(word: &str) -> Vec<u8> {
     bytes.take(COMPARED).map(|byte| byte.to_ascii_lowercase()).collect()
 }
 
-/// Insertions, deletions and replacements that turn one word into the other (Levenshtein).
-pub(crate) fn distance(a: &[u8], b: &[u8]) -> usize {
-    // One row of the usual table: the distances of the beginning of `a` so far to every beginning of `b`.
+/// Insertions, deletions and replacements that turn one word into the other (Levenshtein), if they are not more than `most`.
+pub(crate) fn distance(a: &[u8], b: &[u8], most: usize) -> Option<usize> {
+    if a.len().abs_diff(b.len()) > most {
+        return None;
+    }
+    // One row of the usual table: the distances of the beginning of `a` so far to every beginning of `b`. Only cells near the
+    // diagonal are computed: the others are more than `most`, and so is what they start with.
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
-        let mut diagonal = i;
-        let mut left = i + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
+        let start = (i + 1).saturating_sub(most).max(1);
+        let mut cells = row.iter_mut().skip(start - 1);
+        let (mut diagonal, mut left, mut least) = (0, 0, most + 1);
+        if let Some(before) = cells.next() {
+            diagonal = *before;
+            *before = if start == 1 { i + 1 } else { most + 1 };
+            (left, least) = (*before, *before);
         }
-        for (cell, y) in row.iter_mut().skip(1).zip(b) {
+        for (cell, y) in cells.zip(b.iter().skip(start - 1)).take(2 * most + 1) {
             let replaced = diagonal + usize::from(x != y);
             diagonal = *cell;
             left = replaced.min(*cell + 1).min(left + 1);
             *cell = left;
+            least = least.min(left);
+        }
+        if least > most {
+            return None;
         }
     }
-    row.last().copied().unwrap_or(0)
+    row.last().copied().filter(|distance| *distance <= most)
 }
 
 #[cfg(test)]
@@ -72,8 +100,9 @@ mod tests {
             ("queue_detph", "queue_depth", Some(2)),
             ("queue_depths", "queue_depth", Some(1)),
             ("http_requests", "http_requests_total", Some(3)),
-            ("my_app_queue_depth", "queue_depth", Some(3)),
+            ("my_app_queue_depth", "queue_depth", Some(4)),
             ("http_requests_total", "http_requests", Some(3)),
+            ("http_requests", "http_requests_in_flight", Some(4)),
             ("queue_depth", "queue_depth", None),
             ("queue", "queue_depth", None),
             ("queue_depth", "queue_length", None),
@@ -82,14 +111,32 @@ mod tests {
             ("ups", "up", None),
             ("", "a", None),
         ] {
-            assert_eq!(closeness(meant, there), expected, "{meant} {there}");
+            assert_eq!(Name::new(meant).closeness(&Name::new(there)), expected, "{meant} {there}");
+        }
+    }
+
+    /// By the definition.
+    fn plain_distance(a: &[u8], b: &[u8]) -> usize {
+        match (a, b) {
+            ([], rest) | (rest, []) => rest.len(),
+            ([x, a @ ..], [y, b @ ..]) if x == y => plain_distance(a, b),
+            ([_, tail_a @ ..], [_, tail_b @ ..]) => {
+                1 + plain_distance(tail_a, b).min(plain_distance(a, tail_b)).min(plain_distance(tail_a, tail_b))
+            }
         }
     }
 
     #[test]
     fn measures() {
-        for (a, b, expected) in [("", "", 0), ("", "ab", 2), ("ab", "", 2), ("kitten", "sitting", 3), ("ab", "ba", 2)] {
-            assert_eq!(distance(a.as_bytes(), b.as_bytes()), expected, "{a} {b}");
+        let words: Vec<Vec<u8>> = (0..6)
+            .flat_map(|length| (0..1 << length).map(move |bits| (0..length).map(|at| bits >> at & 1).collect()))
+            .chain(["kitten", "sitting", "queue_depth", "quue_detph", "depth_queue"].map(Vec::from))
+            .collect();
+        for (a, b) in words.iter().flat_map(|a| words.iter().map(move |b| (a, b))) {
+            let expected = plain_distance(a, b);
+            for most in 0..5 {
+                assert_eq!(distance(a, b, most), Some(expected).filter(|it| *it <= most), "{a:?} {b:?} {most}");
+            }
         }
     }
 }

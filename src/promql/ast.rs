@@ -3,10 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::Matcher;
-
-/// The label that stands for the metric's name.
-pub const NAME_LABEL: &str = "__name__";
+use super::{Matcher, NAME_LABEL};
 
 /// A parsed expression; it prints as canonical PromQL that parses to the same expression.
 #[derive(Clone, Debug, PartialEq)]
@@ -323,10 +320,7 @@ impl VectorSelector {
     /// Whether a series of this metric matches; `get` gives its labels by name.
     pub fn matches<'a>(&self, name: &str, get: impl Fn(&str) -> Option<Cow<'a, str>>) -> bool {
         self.name.as_deref().is_none_or(|wanted| wanted == name)
-            && self.matchers.iter().all(|matcher| match matcher.label() {
-                NAME_LABEL => matcher.matches(name),
-                label => matcher.matches(get(label).as_deref().unwrap_or_default()),
-            })
+            && self.matchers.iter().all(|matcher| matcher.matches_series(name, &get))
     }
 
     /// Whether the metric's name is given twice, by itself and in a matcher.

@@ -1,8 +1,12 @@
 //! Label matchers.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use regex_lite::{Regex, RegexBuilder};
+
+/// The label that stands for the metric's name.
+pub const NAME_LABEL: &str = "__name__";
 
 /// One condition on one label. Two matchers are equal if label, operator and value are.
 #[derive(Clone, Debug)]
@@ -69,6 +73,14 @@ impl Matcher {
             None => self.value == value,
         };
         same == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
+    }
+
+    /// Whether a series of this metric matches; `get` gives its labels by name.
+    pub(crate) fn matches_series<'a>(&self, name: &str, get: impl Fn(&str) -> Option<Cow<'a, str>>) -> bool {
+        match self.label.as_str() {
+            NAME_LABEL => self.matches(name),
+            label => self.matches(get(label).as_deref().unwrap_or_default()),
+        }
     }
 }
 

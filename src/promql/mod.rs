@@ -28,10 +28,10 @@ mod print;
 pub(crate) mod scope;
 pub(crate) mod template;
 
-pub(crate) use ast::{Aggregation, BinaryOp, Expr, Function, Grouping, NAME_LABEL, Number, Type, VectorSelector};
+pub(crate) use ast::{Aggregation, BinaryOp, Expr, Function, Grouping, Number, Type, VectorSelector};
 pub(crate) use error::{ELSEWHERE, ExpressionError};
 pub(crate) use limits::Limits;
-pub(crate) use matcher::{MatchOp, Matcher};
+pub(crate) use matcher::{MatchOp, Matcher, NAME_LABEL};
 pub(crate) use scope::Scope;
 pub(crate) use template::QueryTemplate;
 

@@ -6,7 +6,9 @@ mod json;
 mod number;
 mod regex;
 mod text;
+mod unmatched;
 mod want;
+mod wanted;
 mod yaml;
 
 use std::borrow::Cow;
@@ -15,6 +17,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
+pub(crate) use self::unmatched::{Hint, Unmatched};
 pub(crate) use self::want::Items;
 pub use self::want::{Query, Want};
 use super::turns::PageMark;
@@ -64,8 +67,8 @@ pub struct Page {
     pub samples: u64,
     /// What it is.
     pub format: Format,
-    /// For wants that find no series, the name on the page that may be meant.
-    near: Vec<(u64, String)>,
+    /// For wants of which some selectors match nothing, what may be meant by them.
+    unmatched: Vec<(u64, Vec<Unmatched>)>,
     /// `process_start_time_seconds`, in bits, if one process alone gives it.
     process: Option<u64>,
     series: Vec<Series>,
@@ -200,7 +203,7 @@ impl Page {
             bytes,
             samples: 1,
             format,
-            near: Vec::new(),
+            unmatched: Vec::new(),
             process: None,
             series,
             found,
@@ -212,9 +215,9 @@ impl Page {
         self.found.iter().find(|(want, _)| *want == id).map(|(_, found)| found)
     }
 
-    /// The name of a metric on the page that a want may mean which finds none.
-    pub fn near(&self, id: u64) -> Option<&str> {
-        self.near.iter().find(|(want, _)| *want == id).map(|(_, name)| name.as_str())
+    /// Selectors of a want that match nothing, as far as the page tells what may be meant.
+    pub(crate) fn unmatched(&self, id: u64) -> &[Unmatched] {
+        self.unmatched.iter().find(|(want, _)| *want == id).map_or(&[], |(_, unmatched)| unmatched)
     }
 
     /// The series at these positions.
@@ -243,8 +246,8 @@ impl Page {
     pub fn cost(&self) -> usize {
         let series: usize = self.series.iter().map(|series| size_of::<Series>() + series.text.len()).sum();
         let found: usize = self.found.iter().map(|(_, found)| size_of::<(u64, Found)>() + found.cost()).sum();
-        let near: usize = self.near.iter().map(|(_, name)| size_of::<(u64, String)>() + name.len()).sum();
-        size_of::<Self>() + series + found + near
+        let unmatched: usize = self.unmatched.iter().flat_map(|(_, unmatched)| unmatched).map(Unmatched::cost).sum();
+        size_of::<Self>() + series + found + unmatched
     }
 }
 

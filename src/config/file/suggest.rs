@@ -15,8 +15,7 @@ pub(super) fn hint<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> S
     let close = known
         .take(CANDIDATES)
         .filter(|word| word.bytes().all(|byte| byte.is_ascii_graphic()))
-        .map(|word| (distance(&written, &folded(word)), word))
-        .filter(|(distance, _)| *distance <= slips)
+        .filter_map(|word| Some((distance(&written, &folded(word), slips)?, word)))
         .min();
     match close {
         Some((_, word)) if !written.is_empty() => format!("; did you mean {word}?"),

@@ -5,7 +5,7 @@ use crate::parse::duration::millis;
 use crate::promql::evaluate::{Data, Element, Sample, Series, Times};
 use crate::promql::{Expr, NAME_LABEL, VectorSelector};
 use crate::source::error::SourceError;
-use crate::source::page::Refusal;
+use crate::source::page::{Refusal, Unmatched};
 
 /// Why an object could not be sampled.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,12 +17,14 @@ pub enum ScrapeError {
 }
 
 /// The sampling of one object, as it is now.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Snapshot {
     /// When it was sampled, milliseconds, oldest first.
     pub times: Vec<i64>,
     /// Why it was not, the last time.
     pub scrape_error: Option<ScrapeError>,
+    /// Selectors of the rule that matched nothing on the last page, as far as it tells what may be meant.
+    pub unmatched: Vec<Unmatched>,
     /// Everything that was sampled and is of use.
     pub series: Vec<StoredSeries>,
 }

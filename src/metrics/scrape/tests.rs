@@ -78,7 +78,7 @@ fn forgets_what_is_not_requested_any_more() {
     let when = steady(&shared);
     let sampler: Sampler = Arc::new(move |served, selected, now| {
         let sampling = served.sampling.as_ref().unwrap();
-        sampling.history.observe("shop/web", "1", when.at(now), std::iter::empty());
+        sampling.history.observe("shop/web", "1", when.at(now), std::iter::empty(), &[]);
         let _ = to.send(selected.clone());
     });
     let scraper = Scraper::new(shared.clone(), when, sampler);

@@ -5,11 +5,12 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::time::Duration;
 
+use super::unmatched::{NearNames, Unmatched};
+use super::wanted::WantState;
 use super::{BodyError, Found, Page, PageBody, Query, Refusal, Series, Want};
 use crate::config::limits::Limits;
 use crate::config::model::Format;
 use crate::parse::exposition::{self, ExpositionLimits, Parser, Sample, Sink};
-use crate::parse::similar::closeness;
 
 /// Reads a page to its end, `head` first, which was taken off the body already.
 pub(super) fn read(
@@ -48,7 +49,7 @@ pub(super) fn read(
     }
     let summary = parser.finish().map_err(BodyError::Text)?;
     let process = keep.process();
-    let near = keep.near();
+    let unmatched = keep.unmatched();
     let (series, found) = keep.done(format);
     Ok(Page {
         at,
@@ -57,24 +58,15 @@ pub(super) fn read(
         bytes,
         samples: summary.samples,
         format,
-        near,
+        unmatched,
         process,
         series,
         found,
     })
 }
 
-/// Names of one page that are compared with what rules want and have not found. 10,000, some milliseconds: a page has a few
-/// hundred.
-const COMPARISONS: usize = 10_000;
-
-/// The bytes of names that are kept for that. 64 KiB: two thousand names.
-const NAMES: usize = 64 * 1024;
-
-/// Whether a name can be part of a message.
-fn is_shown(name: &str) -> bool {
-    name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_graphic())
-}
+/// The bytes of what may be meant by selectors without series that are kept of one page. 64 KiB, two hundred selectors.
+const HINTS: usize = 64 * 1024;
 
 /// What most client libraries say of the process that serves the page.
 const PROCESS_START: &str = "process_start_time_seconds";
@@ -87,35 +79,25 @@ struct SeriesCollector<'a> {
     bytes: usize,
     /// When processes have started that the page is about.
     starts: Vec<f64>,
-    /// The names of the metrics, one behind the other; those of the end are missing on a page of very many.
-    names: Vec<u8>,
-    /// Where the last one of them begins. Samples of one metric follow each other.
-    last_name: usize,
-    /// Whether a want that names its metric has found nothing so far.
-    is_unmet: bool,
+    /// The names of its metrics, while some selector has not found its own.
+    names: NearNames<'a>,
+    /// Whether the page has not had the metric of some selector so far.
+    is_absent: bool,
     limits: &'a Limits,
-}
-
-struct WantState<'a> {
-    id: u64,
-    query: &'a Query,
-    found: Result<Vec<u32>, Refusal>,
 }
 
 impl<'a> SeriesCollector<'a> {
     fn new(wants: &'a [Want], limits: &'a Limits) -> Self {
-        let keeping = |want: &'a Want| WantState { id: want.id, query: &want.query, found: Ok(Vec::new()) };
-        let wants: Vec<_> = wants.iter().map(keeping).collect();
-        let is_unmet = wants.iter().any(|want| want.meant().is_some());
+        let wants: Vec<_> = wants.iter().map(WantState::new).collect();
+        let is_absent = wants.iter().any(|want| want.absent().next().is_some());
         Self {
             wants,
             series: Vec::new(),
             seen: HashSet::new(),
             bytes: 0,
             starts: Vec::new(),
-            names: Vec::with_capacity(if is_unmet { 8 * 1024 } else { 0 }),
-            last_name: 0,
-            is_unmet,
+            names: NearNames::new(),
+            is_absent,
             limits,
         }
     }
@@ -131,30 +113,33 @@ impl<'a> SeriesCollector<'a> {
     /// Notes the name of a metric, for those that want one of another name.
     #[inline(never)]
     fn note(&mut self, name: &str) {
-        let is_last = self.names.get(self.last_name..) == Some(name.as_bytes());
-        if !is_last && self.names.len() + name.len() < NAMES {
-            self.names.push(b'\n');
-            self.last_name = self.names.len();
-            self.names.extend_from_slice(name.as_bytes());
+        if !self.names.note(name) {
+            self.compare();
+            self.names.note(name);
         }
     }
 
-    /// The names on the page that may be meant by wants that have found nothing.
-    fn near(&self) -> Vec<(u64, String)> {
-        let mut comparisons = COMPARISONS;
-        let mut near = Vec::new();
-        let all = str::from_utf8(&self.names).unwrap_or_default();
+    fn compare(&mut self) {
+        self.names.compare(self.wants.iter().flat_map(WantState::absent));
+    }
+
+    /// What may be meant by selectors that match nothing, for each want that has any.
+    fn unmatched(&mut self) -> Vec<(u64, Vec<Unmatched>)> {
+        self.compare();
+        let mut left = HINTS;
+        let mut all = Vec::new();
         for want in &self.wants {
-            let Some(meant) = want.meant() else { continue };
-            let names = all.split('\n').filter(|name| is_shown(name)).take(comparisons);
-            comparisons = comparisons.saturating_sub(names.clone().count());
-            // With other labels it is there.
-            if !names.clone().any(|name| name == meant) {
-                let closest = names.filter_map(|name| Some((closeness(meant, name)?, name))).min();
-                near.extend(closest.map(|(_, name)| (want.id, name.to_owned())));
+            let fits = |unmatched: &Unmatched| {
+                let fits = unmatched.cost() <= left;
+                left = left.saturating_sub(unmatched.cost());
+                fits
+            };
+            let unmatched: Vec<_> = want.unmatched(&self.names).take_while(fits).collect();
+            if !unmatched.is_empty() {
+                all.push((want.id, unmatched));
             }
         }
-        near
+        all
     }
 
     fn done(mut self, format: Format) -> (Vec<Series>, Vec<(u64, Found)>) {
@@ -174,46 +159,10 @@ impl<'a> SeriesCollector<'a> {
     }
 }
 
-impl<'a> WantState<'a> {
-    /// The one name that is wanted, while nothing is found.
-    fn meant(&self) -> Option<&'a str> {
-        if !self.found.as_ref().is_ok_and(Vec::is_empty) {
-            return None;
-        }
-        match self.query {
-            Query::Series { selectors, .. } => selectors.first()?.name.as_deref(),
-            Query::Named { name, .. } => Some(name),
-            Query::Json { .. } | Query::Text(_) | Query::Number => None,
-        }
-    }
-
-    #[inline(always)]
-    fn may_want(&self, name: &str) -> bool {
-        self.found.is_ok()
-            && match self.query {
-                Query::Series { selectors, .. } => {
-                    selectors.iter().any(|selector| selector.name.as_deref().is_none_or(|wanted| wanted == name))
-                }
-                Query::Named { name: wanted, .. } => wanted == name,
-                Query::Json { .. } | Query::Text(_) | Query::Number => false,
-            }
-    }
-
-    fn wants(&self, sample: &Sample<'_>) -> bool {
-        self.may_want(sample.name)
-            && match self.query {
-                Query::Series { selectors, .. } => {
-                    selectors.iter().any(|selector| selector.matches(sample.name, |label| sample.labels.get(label)))
-                }
-                _ => true,
-            }
-    }
-}
-
 impl Sink for SeriesCollector<'_> {
     #[inline(always)]
     fn wants(&mut self, name: &str) -> bool {
-        if self.is_unmet {
+        if self.is_absent {
             self.note(name);
         }
         name == PROCESS_START || self.wants.iter().any(|want| want.may_want(name))
@@ -240,7 +189,10 @@ impl Sink for SeriesCollector<'_> {
             None
         };
         let (mut wanted, mut looked_at) = (false, None);
-        for want in self.wants.iter_mut().filter(|want| want.wants(sample)) {
+        for want in &mut self.wants {
+            if !want.wants(sample) {
+                continue;
+            }
             let (new, labels) = *looked_at.get_or_insert_with(|| {
                 let (identity, labels) = identity(sample);
                 (self.seen.insert(identity), labels)
@@ -265,8 +217,8 @@ impl Sink for SeriesCollector<'_> {
             self.bytes += text;
             self.series.push(Series::new(sample));
         }
-        if self.is_unmet {
-            self.is_unmet = self.wants.iter().any(|want| want.meant().is_some());
+        if self.is_absent {
+            self.is_absent = self.wants.iter().any(|want| want.absent().next().is_some());
         }
     }
 }
