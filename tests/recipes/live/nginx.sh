@@ -2,22 +2,10 @@
 # Three requests to a server behind nginx that does not answer; the scrape is the fourth.
 
 begin() {
-    debian nginx nginx-light
     port=$(free_port)
     web_port=$(free_port)
     silent_server
-    cat >nginx.conf <<END
-daemon off;
-pid $here/nginx.pid;
-error_log $here/nginx.log;
-events {}
-http {
-    access_log off;
-    client_body_temp_path $here/body;
-    fastcgi_temp_path $here/fastcgi;
-    proxy_temp_path $here/proxy;
-    scgi_temp_path $here/scgi;
-    uwsgi_temp_path $here/uwsgi;
+    start_nginx <<END
     server {
         listen 127.0.0.1:$port;
         location = /stub_status { stub_status; }
@@ -29,9 +17,7 @@ http {
             proxy_read_timeout 600s;
         }
     }
-}
 END
-    background nginx -p "$here" -c "$here/nginx.conf"
     page=http://127.0.0.1:$port/stub_status
     answers "$page"
     for request in 1 2 3; do

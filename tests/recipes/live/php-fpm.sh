@@ -3,7 +3,6 @@
 
 begin() {
     debian php-fpm8.2 php8.2-fpm
-    debian nginx nginx-light
     debian cgi-fcgi libfcgi-bin
     app_port=$(free_port)
     status_port=$(free_port)
@@ -21,18 +20,11 @@ pm.max_children = 3
 pm.status_path = /fpm-status
 pm.status_listen = 127.0.0.1:$status_port
 END
-    cat >nginx.conf <<END
-daemon off;
-pid $here/nginx.pid;
-error_log $here/nginx.log;
-events {}
-http {
-    access_log off;
-    client_body_temp_path $here/body;
-    fastcgi_temp_path $here/fastcgi;
-    proxy_temp_path $here/proxy;
-    scgi_temp_path $here/scgi;
-    uwsgi_temp_path $here/uwsgi;
+    chmod 755 "$work" "$here"
+    echo '<?php sleep(600);' >slow.php
+    chmod 644 slow.php
+    background php-fpm8.2 --allow-to-run-as-root --fpm-config "$here/fpm.conf"
+    start_nginx <<END
     server {
         listen 127.0.0.1:$port;
         location = /fpm-status {
@@ -40,13 +32,7 @@ http {
             fastcgi_pass 127.0.0.1:$status_port;
         }
     }
-}
 END
-    chmod 755 "$work" "$here"
-    echo '<?php sleep(600);' >slow.php
-    chmod 644 slow.php
-    background php-fpm8.2 --allow-to-run-as-root --fpm-config "$here/fpm.conf"
-    background nginx -p "$here" -c "$here/nginx.conf"
     page="http://127.0.0.1:$port/fpm-status?openmetrics"
     answers "$page"
     for request in 1 2 3 4 5; do
