@@ -11,19 +11,10 @@
 set -eu
 # shellcheck source=common.sh
 . "$(dirname -- "$(realpath -- "$0")")/common.sh"
-needs go
-cat >go.mod <<'END'
-module finding
-
-go 1.26
-
-require (
-	github.com/alicebob/miniredis/v2 v2.40.0
-	github.com/hibiken/asynq v0.26.0
-	github.com/hibiken/asynq/x v0.0.0-20211219150637-8dfabfccb3be
-	github.com/prometheus/client_golang v1.24.1
-)
-END
+go_modules github.com/alicebob/miniredis/v2@v2.40.0 \
+    github.com/hibiken/asynq@v0.26.0 \
+    github.com/hibiken/asynq/x@v0.0.0-20211219150637-8dfabfccb3be \
+    github.com/prometheus/client_golang@v1.24.1
 cat >main.go <<'END'
 package main
 

@@ -37,7 +37,16 @@ jars() {
         dependency:copy-dependencies -DoutputDirectory=lib >maven.log 2>&1 || { cat maven.log >&2 && exit 1; }
 }
 
-# run_go: runs the Go program here, with the modules that its go.mod requires. Nothing is left of them but Go's build cache.
+# go_modules MODULE@VERSION...: makes this folder a Go module that requires these.
+go_modules() {
+    needs go
+    {
+        printf 'module finding\n\ngo 1.26\n'
+        for module in "$@"; do echo "require ${module%@*} ${module#*@}"; done
+    } >go.mod
+}
+
+# run_go: runs the Go program here, with the modules that it requires. Nothing is left of them but Go's build cache.
 run_go() {
     GOPATH="$folder/go" GOFLAGS='-mod=mod -trimpath' go run . 2>go.log || { cat go.log >&2 && exit 1; }
 }

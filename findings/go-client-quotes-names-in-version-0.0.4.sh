@@ -12,14 +12,7 @@
 set -eu
 # shellcheck source=common.sh
 . "$(dirname -- "$(realpath -- "$0")")/common.sh"
-needs go
-cat >go.mod <<'END'
-module finding
-
-go 1.26
-
-require github.com/prometheus/client_golang v1.25.0
-END
+go_modules github.com/prometheus/client_golang@v1.25.0
 cat >main.go <<'END'
 package main
 

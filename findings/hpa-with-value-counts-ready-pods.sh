@@ -12,14 +12,7 @@
 set -eu
 # shellcheck source=common.sh
 . "$(dirname -- "$(realpath -- "$0")")/common.sh"
-needs go
-cat >go.mod <<'END'
-module finding
-
-go 1.26
-
-require k8s.io/kubernetes v1.37.2
-END
+go_modules k8s.io/kubernetes@v1.37.2
 # kubernetes takes its own parts from its source tree; here they are the modules of the same release.
 GOPATH=$folder/go go mod download -json k8s.io/kubernetes@v1.37.2 >download.json 2>/dev/null
 sed -n 's|^[[:space:]]*\([a-z0-9./-]*\) => \./staging/.*|replace \1 => \1 v0.37.2|p' \

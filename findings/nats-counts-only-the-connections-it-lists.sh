@@ -10,14 +10,7 @@
 set -eu
 # shellcheck source=common.sh
 . "$(dirname -- "$(realpath -- "$0")")/common.sh"
-needs go
-cat >go.mod <<'END'
-module finding
-
-go 1.26
-
-require github.com/nats-io/nats-server/v2 v2.15.3
-END
+go_modules github.com/nats-io/nats-server/v2@v2.15.3
 cat >main.go <<'END'
 package main
 

@@ -17,17 +17,9 @@ npm install --silent --no-audit --no-fund @opentelemetry/api@1.9.1 @opentelemetr
     @opentelemetry/exporter-prometheus@0.223.0
 python3 -m venv venv
 venv/bin/pip install --quiet opentelemetry-sdk==1.45.2 opentelemetry-exporter-prometheus==0.66b2 prometheus-client==0.26.0
-cat >go.mod <<'END'
-module finding
-
-go 1.26
-
-require (
-	github.com/prometheus/client_golang v1.25.0
-	go.opentelemetry.io/otel/exporters/prometheus v0.69.0
-	go.opentelemetry.io/otel/sdk/metric v1.47.0
-)
-END
+go_modules github.com/prometheus/client_golang@v1.25.0 \
+    go.opentelemetry.io/otel/exporters/prometheus@v0.69.0 \
+    go.opentelemetry.io/otel/sdk/metric@v1.47.0
 
 cat >show.js <<'END'
 const { MeterProvider } = require("@opentelemetry/sdk-metrics");

@@ -11,17 +11,7 @@
 set -eu
 # shellcheck source=common.sh
 . "$(dirname -- "$(realpath -- "$0")")/common.sh"
-needs go
-cat >go.mod <<'END'
-module finding
-
-go 1.26
-
-require (
-	github.com/prometheus/prometheus v0.316.0
-	k8s.io/apimachinery v0.37.2
-)
-END
+go_modules github.com/prometheus/prometheus@v0.316.0 k8s.io/apimachinery@v0.37.2
 cat >main.go <<'END'
 package main
 

@@ -11,17 +11,7 @@
 set -eu
 # shellcheck source=common.sh
 . "$(dirname -- "$(realpath -- "$0")")/common.sh"
-needs go
-cat >go.mod <<'END'
-module finding
-
-go 1.26
-
-require (
-	github.com/prometheus/client_golang v1.24.1
-	github.com/prometheus/statsd_exporter v0.31.0
-)
-END
+go_modules github.com/prometheus/client_golang@v1.24.1 github.com/prometheus/statsd_exporter@v0.31.0
 cat >main.go <<'END'
 package main
 

@@ -11,14 +11,7 @@
 set -eu
 # shellcheck source=common.sh
 . "$(dirname -- "$(realpath -- "$0")")/common.sh"
-needs go
-cat >go.mod <<'END'
-module finding
-
-go 1.26
-
-require github.com/VictoriaMetrics/metrics v1.45.0
-END
+go_modules github.com/VictoriaMetrics/metrics@v1.45.0
 cat >main.go <<'END'
 package main
 
