@@ -18,6 +18,50 @@ const DAMAGED: u32 = 300;
 /// What damages a page: bytes that mean something in the formats. Not NUL, at which Prometheus takes a page to end.
 const BYTES: &[u8] = b" \t\n\"\\{},=#_:.1e-+aN\xff";
 
+/// Bounds of buckets that Prometheus reads as Go's `ParseFloat` does, or leaves as they are.
+const BOUNDS: [&str; 40] = [
+    "1",
+    "-1",
+    "0",
+    "1e5",
+    "1e6",
+    "inf",
+    "+Infinity",
+    "nan",
+    "+nan",
+    "1e999",
+    "1 ",
+    "infin",
+    "1_000",
+    "1_0.5_0e0_1",
+    "_1",
+    "1_",
+    "1__0",
+    "1_e5",
+    "1e_5",
+    "1._5",
+    "0_1",
+    "0b1",
+    "0b_1",
+    "0o7",
+    "0x1",
+    "0x1.8",
+    "0x1p-2",
+    "0X1P-2",
+    "0x.8p1",
+    "-0x1p2",
+    "0x_1p0",
+    "0x1p1_0",
+    "0x1p1024",
+    "0x1p-1080",
+    "0x1p-1075",
+    "0x1.1p-1075",
+    "0x1.fffffffffffff8p0",
+    "0x1.fffffffffffff8p1023",
+    "0xp1",
+    "0x1.000000000000080000000001p0",
+];
+
 /// The samples of a page, a line each; nothing if it is refused.
 #[derive(Default)]
 struct Samples(String);
@@ -93,6 +137,13 @@ fn damaged(page: &[u8], seed: u32) -> Vec<u8> {
     page
 }
 
+/// A page of buckets with these bounds.
+fn bounds(format: Format) -> Vec<u8> {
+    let buckets = BOUNDS.iter().enumerate().map(|(at, bound)| format!("h_bucket{{at=\"{at}\",le=\"{bound}\"}} 1\n"));
+    let end = if format == Format::OpenMetrics { "# EOF\n" } else { "" };
+    format!("# TYPE h histogram\n{}{end}", buckets.collect::<String>()).into_bytes()
+}
+
 fn reference() -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("textparse");
     let built = Command::new("go")
@@ -112,7 +163,8 @@ fn reads_what_prometheus_reads() {
     let folder = common::file("page", "");
     let folder = folder.parent().unwrap();
     for (format, word) in [(Format::Prometheus, "prometheus"), (Format::OpenMetrics, "openmetrics")] {
-        let mut all = Vec::new();
+        let mut all = vec![bounds(format)];
+        assert!(read(format, &all[0]).is_some(), "a page of bounds");
         for page in pages(format) {
             all.extend((0..DAMAGED).map(|seed| damaged(&page, seed)));
             all.push(page);

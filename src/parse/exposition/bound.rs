@@ -4,8 +4,8 @@
 //! follow a TYPE line that says histogram or summary, whatever their names are. So a matcher means the same here and there.
 
 use super::family::Kind;
+use super::go_float;
 use super::labels::Labels;
-use super::number::Number;
 
 /// The labels' text with its bound rewritten; `None` where it stays as it is. `declared`: the type declared last.
 #[inline]
@@ -19,8 +19,7 @@ pub(super) fn rewritten(declared: Kind, labels: &Labels<'_>) -> Option<String> {
 
 fn with_canonical(name: &str, labels: &Labels<'_>) -> Option<String> {
     let written = labels.get(name)?;
-    let (number, _) = Number::read(&written).filter(|(_, rest)| rest.is_empty())?;
-    let canonical = openmetrics(number.value());
+    let canonical = openmetrics(go_float::parse(&written)?);
     (canonical != written).then(|| labels.with(name, &canonical))
 }
 
@@ -81,6 +80,8 @@ mod tests {
             (Kind::Histogram, r#"a="1", le = "+5e-3" ,quantile="1","#, Some(r#"a="1", le = "0.005" ,quantile="1","#)),
             (Kind::Histogram, r#""le"="1""#, Some(r#""le"="1.0""#)),
             (Kind::Histogram, r#"le="inf""#, Some(r#"le="+Inf""#)),
+            (Kind::Histogram, r#"le="0x1p-2""#, Some(r#"le="0.25""#)),
+            (Kind::Histogram, r#"le="1_000""#, Some(r#"le="1000.0""#)),
             (Kind::Histogram, r#"le="0.5""#, None),
             (Kind::Histogram, r#"le="""#, None),
             (Kind::Histogram, r#"le="x""#, None),

@@ -11,7 +11,8 @@
 //!              quoted = DQUOTE text DQUOTE                      a name after TYPE, HELP and UNIT may be quoted, too
 //! ```
 //! The text is UTF-8, in every line; a label's text escapes line feed, quote and backslash as `\n`, `\"` and `\\`, and
-//! any other backslash stands for itself. Numbers are those of Go's `ParseFloat` without hexadecimals and underscores.
+//! any other backslash stands for itself. Numbers are those of Go's `ParseFloat` without hexadecimals and underscores;
+//! bounds of buckets and quantiles are numbers with them, too.
 //! Timestamps are integer milliseconds in 0.0.4 and seconds, as a number, in OpenMetrics.
 //!
 //! Where the specifications are silent this does what Prometheus does: a comma may end the labels, `}` needs no blank
@@ -27,6 +28,7 @@ mod bound;
 pub(crate) mod error;
 mod family;
 pub(crate) mod format;
+mod go_float;
 pub(crate) mod labels;
 mod metadata;
 mod number;
