@@ -2,6 +2,7 @@ mod formats;
 mod open;
 mod prometheus;
 mod rules;
+mod sources;
 
 use crate::config::limits::{ConfigLimits, ExpressionLimits};
 use std::path::PathBuf;
@@ -171,133 +172,6 @@ fn problems_of_the_whole_file() {
     let loaded = load(b"sources: {}\nmetrics: [\xff]\n", &Limits::default());
     assert_eq!(loaded.problems[0].to_string(), "2:11: error: expected UTF-8, found another encoding");
     assert!(loaded.unattributed().is_some());
-}
-
-#[test]
-fn problems_of_sources() {
-    let url = "url: 'http://app/metrics', namespaces: [shop], ";
-    check(
-        |source| with_source(&source.replace("URL, ", url).replace("HTTPS, ", &url.replace("http:", "https:"))),
-        &[
-            (
-                "URL, ^bearer_token_file: /x",
-                "error: source \"app\": unknown key \"bearer_token_file\"; did you mean bearerTokenFile?",
-            ),
-            ("URL, ^interval: 5s", "error: source \"app\": unknown key \"interval\""),
-            (
-                "URL, format: ^xml",
-                "error: format: expected prometheus, openmetrics, json, yaml, csv, text or number, found \"xml\"",
-            ),
-            ("URL, timeout: ^5s", "error: timeout: expected at most 4s, found \"5s\""),
-            ("URL, timeout: ^0s", "error: timeout: expected more than 0"),
-            ("URL, cache: ^25h", "error: cache: expected at most 1d, found \"25h\""),
-            (
-                "URL, cache: ^1m",
-                "warning: cache: longer than the 15s between two HPA syncs, which then sees stale values",
-            ),
-            ("URL, labelSelector: ^pods", "error: labelSelector: expected labels, found \"pods\""),
-            ("URL, dangerAllowLoopback: ^yes", "error: dangerAllowLoopback: expected true or false, found \"yes\""),
-            (
-                "URL, dangerAllowLoopback: ^true",
-                "warning: dangerAllowLoopback: without effect: the URL's host holds no placeholder",
-            ),
-            ("URL, bearerTokenFile: ^''", "error: bearerTokenFile: expected one line of text, found \"\""),
-            ("HTTPS, certFile: ^/c", "error: certFile: needs keyFile: beside it"),
-            ("HTTPS, keyFile: ^/k", "error: keyFile: needs certFile: beside it"),
-            ("URL, caFile: ^/c", "error: caFile: needs a URL with https://"),
-            (
-                "HTTPS, serverName: ^'a b'",
-                "error: serverName: expected a DNS name, an address or a SPIFFE ID, found \"a b\"",
-            ),
-            (
-                "HTTPS, caFile: /c, serverName: ^'spiffe://shop/'",
-                "error: serverName: expected path segments of letters, digits, dots, dashes and underscores, found \
-                 \"spiffe://shop/\"",
-            ),
-            (
-                "HTTPS, serverName: ^'spiffe://shop/web'",
-                "error: serverName: a SPIFFE ID needs caFile: with the authorities of its trust domain",
-            ),
-            ("HTTPS, headers: {^Host: {file: /x}}", "error: headers: \"Host\" is not for you to set"),
-            ("HTTPS, headers: {^'a b': {file: /x}}", "error: headers: \"a b\" is not a header name (RFC 9110)"),
-            ("HTTPS, headers: {A: {file: /x}, ^a: {file: /x}}", "error: headers: \"a\" is there twice"),
-            ("HTTPS, headers: {A: ^/x}", "error: headers: expected {file: PATH} for \"A\", found text"),
-            ("HTTPS, headers: {^A: {}}", "error: file: required"),
-            (
-                "HTTPS, basic: {username: ^'a:b', passwordFile: /x}",
-                "error: username: expected no colon and no control characters",
-            ),
-            ("URL, ^url: http://b/", "error: source \"app\": the key url is already on line 2"),
-        ],
-    );
-    check(
-        with_source,
-        &[
-            (
-                "url: '^ftp://x/'",
-                "error: url: expected a URL that starts with http:// or https:// at column 1, found \"ftp\"",
-            ),
-            (
-                "url: '^me:pw@a/?u=http://'",
-                "error: url: expected a URL that starts with http:// or https:// at column 1, found no scheme",
-            ),
-            ("url: ^'http://x/', pods: {port: 1}", "error: url: excluded by pods:, which tells where pages are"),
-            ("pods: ^[]", "error: pods: expected a mapping, found a list"),
-            ("pods: ^{}", "error: port: required"),
-            (
-                "pods: {port: ^0}",
-                "error: port: expected a number, a container port's name, or annotations, found \"0\"",
-            ),
-            (
-                "pods: {port: 1, path: ^metrics}",
-                "error: path: expected a path that starts with a slash, found \"metrics\"",
-            ),
-            ("pods: {port: 1, scheme: ^tcp}", "error: scheme: expected http or https, found \"tcp\""),
-            (
-                "pods: {port: 1}, labelSelector: ^labels",
-                "error: labelSelector: pods are always picked by their own labels",
-            ),
-            ("url: http://x/, namespaces: ^shop", "error: namespaces: expected a list such as [shop], found text"),
-            ("url: http://x/, namespaces: ^'*'", "error: namespaces: expected a list such as [\"*\"], found text"),
-            ("url: http://x/, namespaces: ^[]", "error: namespaces: expected at least one"),
-            ("url: http://x/, namespaces: [shop, ^'*']", "error: namespaces: expected \"*\" alone or names without it"),
-            ("url: http://x/, namespaces: [^Shop]", "error: namespaces: expected a namespace, found \"Shop\""),
-            (
-                "url: http://x/, namespaces: ^['*']",
-                "warning: namespaces: \"*\" lets the program that serves this page scale objects of every namespace",
-            ),
-        ],
-    );
-}
-
-/// Behind a Service several processes may take turns, unless the source says what is there.
-#[test]
-fn warns_of_replicas() {
-    let warned = |source: &str| {
-        let file = format!("sources:\n  app: {{{source}}}\nmetrics:\n  - {{name: m, object: pods, source: app}}\n");
-        let problems = load(file.as_bytes(), &Limits::default()).problems;
-        problems.iter().filter(|problem| problem.message.contains("the host is a Service")).count()
-    };
-    for (source, expected) in [
-        ("url: http://exporter.shop.svc/, namespaces: [shop]", 1),
-        ("url: http://exporter.shop.svc.cluster.local:80/, namespaces: [shop]", 1),
-        ("url: 'http://{name}.{namespace}.svc/', namespaces: [shop]", 1),
-        ("url: http://exporter/, namespaces: [shop]", 1),
-        ("url: http://exporter/, namespaces: [shop], single: true", 0),
-        ("url: http://exporter/, namespaces: [shop], single: false", 0),
-        ("url: 'http://{name}.shop.svc/', namespaces: [shop], single: false", 0),
-        ("url: http://exporter.shop/, namespaces: [shop]", 1),
-        ("url: 'http://{name}.{namespace}/', namespaces: [shop]", 1),
-        ("url: http://exporter.example/, namespaces: [shop]", 0),
-        ("url: http://web-0.web.shop.svc/, namespaces: [shop]", 0),
-        ("url: http://localhost/, namespaces: [shop]", 0),
-        ("url: http://10.0.0.1/, namespaces: [shop]", 0),
-        ("url: http://exporter.example.com/, namespaces: [shop]", 0),
-        ("prometheus: http://prometheus.monitoring.svc/, namespaces: [shop]", 0),
-        ("pods: {port: 80}", 0),
-    ] {
-        assert_eq!(warned(source), expected, "{source}");
-    }
 }
 
 #[test]
