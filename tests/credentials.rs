@@ -1,11 +1,11 @@
-//! Credentials are read again when their files change, without a restart.
+//! Credentials are read again when their files change, without a restart, and never logged.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
 
 use common::tls::{Authority, TlsUpstream};
 use common::upstream::{Upstream, page};
-use common::{Server, file, replace};
+use common::{Server, file, metriclet, replace, run};
 
 /// One page an object, so that no answer comes from the cache.
 fn server(url: &str, credentials: &str) -> Server {
@@ -116,4 +116,70 @@ fn the_client_certificate_is_read_again() {
     assert_eq!(ask(&server, "c"), refused("c", &unfit));
     replace(&key, &second.key);
     assert_eq!(ask(&server, "d"), "d 3");
+}
+
+/// The level decides how much is said; nothing secret is said at any.
+#[test]
+fn never_logs_secrets() {
+    const SECRETS: [&str; 4] = ["tok3n-of-the-bearer", "passw0rd", "k3y-in-a-header", "Y2FsbGVy"];
+    // me:passw0rd
+    const BASE64: &str = "bWU6cGFzc3cwcmQ=";
+    let upstream = Upstream::text("queue_depth{namespace=\"shop\",service=\"web\"} 3\n");
+    let token = file("token", SECRETS[0]);
+    let password = file("password", SECRETS[1]);
+    let key = file("key", SECRETS[2]);
+    let config = format!(
+        "sources:\n  \
+         bearer: {{url: '{url}?as=bearer', namespaces: [shop], bearerTokenFile: '{}'}}\n  \
+         basic: {{url: '{url}?as=basic', namespaces: [shop], basic: {{username: me, passwordFile: '{}'}}}}\n  \
+         header: {{url: '{url}?as=header', namespaces: [shop], headers: {{X-Api-Key: {{file: '{}'}}}}}}\nmetrics:\n  \
+         - {{name: bearer, object: services, source: bearer, value: queue_depth}}\n  \
+         - {{name: basic, object: services, source: basic, value: queue_depth}}\n  \
+         - {{name: header, object: services, source: header, value: queue_depth}}\n",
+        token.display(),
+        password.display(),
+        key.display(),
+        url = upstream.url(),
+    );
+    let config = file("secrets.yaml", &config);
+    let config = config.to_str().unwrap();
+    let clean = |text: &str, what: &str| {
+        for secret in SECRETS.into_iter().chain([BASE64]) {
+            assert!(!text.contains(secret), "{what}: {secret} in {text}");
+        }
+        // A dump of bytes, wrapped or in hexadecimal, would begin a secret somewhere.
+        for piece in ["tok3n", "746f 6b33", "746f6b33", "passw", "k3y-in", "bWU6c"] {
+            assert!(!text.contains(piece), "{what}: {piece} in {text}");
+        }
+        // The name of a counter is no header.
+        let rest = text.to_ascii_lowercase().replace("authorization_attempts_total", "");
+        assert!(!rest.contains("authorization"), "{what}: {text}");
+    };
+    for (level, arguments) in [("", &["-vvv"][..]), ("trace", &[]), ("metriclet=trace,debug", &["-v"])] {
+        let mut command = metriclet(&[&["--listen", "127.0.0.1:0", "--config", config], arguments].concat());
+        if !level.is_empty() {
+            command.env("RUST_LOG", level);
+        }
+        let mut server = Server::spawn(command);
+        for metric in ["bearer", "basic", "header"] {
+            let target = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/{metric}");
+            let answer = server.request("GET", &target, "Authorization: Basic Y2FsbGVy\r\n");
+            assert_eq!(answer.values(), "web 3");
+            clean(&format!("{answer:?}"), metric);
+        }
+        clean(&server.get("/metrics").body, "/metrics");
+        server.signal("TERM");
+        server.wait_for("stopping");
+        assert!(server.wait().success());
+        let log = server.seen.join("\n");
+        assert!(log.contains("source bearer: Prometheus text"), "the level says more: {log}");
+        clean(&log, level);
+    }
+    let heads = upstream.heads().join("\n").to_ascii_lowercase();
+    for sent in ["authorization: bearer tok3n", "authorization: basic bwu6", "x-api-key: k3y"] {
+        assert!(heads.contains(sent), "{sent} was sent: {heads}");
+    }
+    let (code, _, stderr) = run(&["get", "-vvv", "--config", config, "namespaces/shop/services/web/bearer"]);
+    assert_eq!(code, 0);
+    clean(&stderr, "get -vvv");
 }
