@@ -135,7 +135,7 @@ fn derived(path: &MetricPath) -> String {
     let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
     let mut segments = vec![];
     segments.extend(of.namespace.iter().flat_map(|namespace| ["namespaces", *namespace]));
-    segments.extend([of.resource, of.name]);
+    segments.extend([of.resource, of.name.unwrap_or_default()]);
     segments.extend(of.subresource);
     let segments: Vec<_> = segments.into_iter().map(escaped).collect();
     format!("/apis/custom.metrics.k8s.io/{}/{}", path.version.as_str(), segments.join("/"))

@@ -15,7 +15,7 @@ use crate::kube::review::{
 };
 use crate::kube_api::client::Client;
 use crate::kube_api::error::CallError;
-use crate::parse::path::{ApiPath, Attributes, GROUP, MetricPath};
+use crate::parse::path::{ApiPath, Attributes};
 use crate::telemetry::clock::Now;
 
 /// Members have full access without a review, so that an outage of the Kubernetes API does not lock them out.
@@ -89,9 +89,9 @@ impl Access {
             extra: user.info.extra.clone(),
             uid: user.info.uid.clone(),
         };
-        let asked = || match path {
-            Some(ApiPath::Metric(path)) => spec(Some(resource(path, method)), None),
-            _ => {
+        let asked = || match path.and_then(ApiPath::attributes) {
+            Some(attributes) => spec(Some(resource(&attributes, method)), None),
+            None => {
                 let (path, verb) = (target.to_owned(), method.to_ascii_lowercase());
                 spec(None, Some(NonResourceAttributes { path, verb }))
             }
@@ -103,9 +103,9 @@ impl Access {
             // Open paths have been answered already, and an anonymous client must not cause calls to the Kubernetes
             // API.
             _ if user.via == Via::Anonymous => no(),
-            Some(ApiPath::Metric(_) | ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..)) => {
-                self.review(asked(), user.via, cost, wait, now)
-            }
+            Some(
+                ApiPath::Metric(_) | ApiPath::External(_) | ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..),
+            ) => self.review(asked(), user.via, cost, wait, now),
             // Discovery, OpenAPI, and unknown paths: they hold no secret.
             _ if user.is_authenticated() => Ok(()),
             _ => no(),
@@ -159,22 +159,24 @@ impl Access {
 }
 
 /// The attributes of a metric, from the parse that routes the request.
-fn resource(path: &MetricPath, method: &str) -> ResourceAttributes {
-    let Attributes { namespace, resource, subresource, name } = path.attributes();
+fn resource(attributes: &Attributes<'_>, method: &str) -> ResourceAttributes {
+    let Attributes { group, version, namespace, resource, subresource, name } = *attributes;
     ResourceAttributes {
         namespace: namespace.unwrap_or_default().to_owned(),
-        verb: verb(method).to_owned(),
-        group: GROUP.to_owned(),
-        version: path.version.as_str().to_owned(),
+        verb: verb(method, name.is_some()).to_owned(),
+        group: group.as_str().to_owned(),
+        version: version.as_str().to_owned(),
         resource: resource.to_owned(),
         subresource: subresource.unwrap_or_default().to_owned(),
-        name: name.to_owned(),
+        name: name.unwrap_or_default().to_owned(),
     }
 }
 
-/// Kubernetes' verb for a method on an object.
-fn verb(method: &str) -> &'static str {
+/// Kubernetes' verb for a method on an object, or on all objects of a resource.
+fn verb(method: &str, is_named: bool) -> &'static str {
     match method {
+        "GET" | "HEAD" if !is_named => "list",
+        "DELETE" if !is_named => "deletecollection",
         "GET" | "HEAD" => "get",
         "POST" => "create",
         "PUT" => "update",
@@ -198,10 +200,11 @@ impl fmt::Display for Forbidden {
             (Some(of), _) => {
                 let ResourceAttributes { namespace, verb, group, resource, subresource, name, .. } = of;
                 let (resource, name) = (Html(resource), Html(name));
-                write!(
-                    f,
-                    "{resource}.{group} \"{name}\" is forbidden: User \"{user}\" cannot {verb} resource \"{resource}"
-                )?;
+                write!(f, "{resource}.{group} ")?;
+                if !name.0.is_empty() {
+                    write!(f, "\"{name}\" ")?;
+                }
+                write!(f, "is forbidden: User \"{user}\" cannot {verb} resource \"{resource}")?;
                 if !subresource.is_empty() {
                     write!(f, "/{}", Html(subresource))?;
                 }

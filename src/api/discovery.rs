@@ -7,7 +7,7 @@ use serde_json::json;
 use super::message::{JSON, Reply};
 use crate::kube::discovery::{ApiGroup, ApiGroupList, ApiResource, ApiResourceList, RootPaths};
 use crate::metrics::rules::{PrintedKey, Rules};
-use crate::parse::path::{GROUP as GROUP_NAME, OpenApi, Version};
+use crate::parse::path::{Group, OpenApi, Version};
 
 /// `GET /version`, the keys that Kubernetes' own servers have.
 #[derive(Debug, Serialize)]
@@ -27,7 +27,6 @@ static VERSION: Lazy<VersionInfo> = Lazy::new(|| VersionInfo {
 });
 
 static GROUPS: Lazy<ApiGroupList> = Lazy::new(ApiGroupList::new);
-static GROUP: Lazy<ApiGroup> = Lazy::new(ApiGroup::new);
 static ROOT: Lazy<RootPaths> = Lazy::new(RootPaths::new);
 
 /// `/` with 200, and the same body with 404 for every unknown path.
@@ -56,21 +55,25 @@ pub(crate) fn groups(pretty: bool) -> Reply {
     Reply::json(200, &*GROUPS, pretty)
 }
 
-/// `/apis/custom.metrics.k8s.io`.
-pub(crate) fn group(pretty: bool) -> Reply {
-    Reply::json(200, &*GROUP, pretty)
+/// `/apis/{group}`.
+pub(crate) fn group(group: Group, pretty: bool) -> Reply {
+    Reply::json(200, &ApiGroup::new(group), pretty)
 }
 
-/// `/apis/custom.metrics.k8s.io/{version}`: every metric that is configured, whether or not it can be served now.
-pub(crate) fn resources(version: Version, rules: &Rules, pretty: bool) -> Reply {
+/// `/apis/{group}/{version}`: every metric that is configured, whether or not it can be served now.
+pub(crate) fn resources(group: Group, version: Version, rules: &Rules, pretty: bool) -> Reply {
     let print = |pretty| {
-        let listed = rules.listed().into_iter();
-        let resources = listed.map(|(resource, metric, namespaced)| ApiResource::new(resource, metric, namespaced));
-        Reply::json(200, &ApiResourceList::new(version, resources.collect()), pretty)
+        let of_object =
+            |(resource, metric, namespaced): (&str, &str, bool)| ApiResource::new(resource, metric, namespaced);
+        let resources = match group {
+            Group::Custom => rules.listed().into_iter().map(of_object).collect(),
+            Group::External => rules.external_names().map(ApiResource::external).collect(),
+        };
+        Reply::json(200, &ApiResourceList::new(group, version, resources), pretty)
     };
     if pretty {
         return print(true);
     }
-    let key = PrintedKey { group: GROUP_NAME, version, media_type: JSON };
+    let key = PrintedKey { group, version, media_type: JSON };
     Reply::new(200, JSON, rules.printed(key, || print(false).body).as_slice())
 }

@@ -55,6 +55,12 @@ impl Failures {
         self.status(Reason::MethodNotAllowed, &"the server does not allow this method on the requested resource")
     }
 
+    /// 405: lists of external metrics cannot be watched.
+    pub(crate) fn watch(self) -> Status {
+        let why = "watch is not supported on resources of kind \"*.external.metrics.k8s.io\"";
+        self.status(Reason::MethodNotAllowed, &why)
+    }
+
     /// 406.
     pub(crate) fn not_acceptable(self) -> Status {
         self.status(Reason::NotAcceptable, &"only the following media types are accepted: application/json")

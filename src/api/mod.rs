@@ -17,12 +17,13 @@ use once_cell::sync::OnceCell;
 
 use crate::config::limits::Limits;
 use crate::kube::custom_metrics::MetricValueList;
+use crate::kube::external_metrics::ExternalMetricValueList;
 use crate::kube::status::Status;
 use crate::metrics::failure::Failure;
 use crate::metrics::trace::Trace;
-use crate::metrics::{MetricRequest, Metrics};
+use crate::metrics::{ExternalRequest, MetricRequest, Metrics};
 use crate::parse::head::HeadError;
-use crate::parse::path::{self, ApiPath, MetricPath};
+use crate::parse::path::{self, ApiPath, ExternalPath, MetricPath};
 use crate::parse::query::{self, Query};
 use crate::parse::selector::{self, Selector};
 use crate::source::shared::Shared;
@@ -220,12 +221,18 @@ impl Api {
             ApiPath::UnknownInGroup => Err(Status::no_such_route().into()),
             ApiPath::Health(probe, check) => Ok(self.health.answer(*probe, check.as_deref(), query)),
             ApiPath::OwnMetrics => Ok(self.own_metrics()),
-            ApiPath::VersionInfo | ApiPath::OpenApi(_) | ApiPath::Groups | ApiPath::Group | ApiPath::Resources(_) => {
+            ApiPath::VersionInfo
+            | ApiPath::OpenApi(_)
+            | ApiPath::Groups
+            | ApiPath::Group(_)
+            | ApiPath::Resources(..) => {
                 self.check(request, Transforms::Ignored)?;
                 Ok(match path {
                     ApiPath::Groups => discovery::groups(pretty),
-                    ApiPath::Group => discovery::group(pretty),
-                    ApiPath::Resources(version) => discovery::resources(*version, &self.metrics.rules(), pretty),
+                    ApiPath::Group(group) => discovery::group(*group, pretty),
+                    ApiPath::Resources(group, version) => {
+                        discovery::resources(*group, *version, &self.metrics.rules(), pretty)
+                    }
                     ApiPath::OpenApi(version) => discovery::openapi(*version, pretty),
                     _ => discovery::version(),
                 })
@@ -233,6 +240,10 @@ impl Api {
             ApiPath::Metric(path) => {
                 self.check(request, Transforms::Refused)?;
                 self.metric(path, query, patience, pretty, trace)
+            }
+            ApiPath::External(path) => {
+                self.check(request, Transforms::Refused)?;
+                self.external_metric(path, query, patience, pretty, trace)
             }
         }
     }
@@ -267,6 +278,28 @@ impl Api {
         };
         let (selector, items) = (answer.selector.as_ref(), &answer.items);
         let list = MetricValueList { version: path.version, metric: &path.metric, selector, items };
+        Ok(Reply::json(200, &list, pretty))
+    }
+
+    fn external_metric(
+        &self,
+        path: &ExternalPath,
+        query: &Query,
+        patience: Patience,
+        pretty: bool,
+        trace: &mut Trace,
+    ) -> Result<Reply, Stop> {
+        if query.watch {
+            return Err(self.failures().watch().into());
+        }
+        let selector = self.selector("labelSelector", query.label_selector.as_deref())?;
+        let values = match self.metrics.answer_external(ExternalRequest { path, selector: &selector }, patience, trace)
+        {
+            Ok(values) => values,
+            Err(Failure::WouldWait(waiting)) => return Err(Stop::WouldWait(waiting)),
+            Err(failure) => return Err(self.failures().metric(&failure).into()),
+        };
+        let list = ExternalMetricValueList { metric: &values.metric, items: &values.items };
         Ok(Reply::json(200, &list, pretty))
     }
 
@@ -318,7 +351,8 @@ fn counted_as(path: &ApiPath) -> Route {
             Route::Namespaced(path.version)
         }
         ApiPath::Metric(path) => Route::RootScoped(path.version),
-        ApiPath::Groups | ApiPath::Group | ApiPath::Resources(_) => Route::Discovery,
+        ApiPath::External(_) => Route::External,
+        ApiPath::Groups | ApiPath::Group(_) | ApiPath::Resources(..) => Route::Discovery,
         ApiPath::Health(..) => Route::Health,
         ApiPath::OwnMetrics => Route::OwnMetrics,
         ApiPath::Root | ApiPath::VersionInfo | ApiPath::OpenApi(_) | ApiPath::Unknown | ApiPath::UnknownInGroup => {

@@ -14,7 +14,7 @@ use crate::config::cli::{Get, Output};
 use crate::config::limits::Limits;
 use crate::metrics::trace::{Event, Trace};
 use crate::parse::escape::Escaped;
-use crate::parse::path::{self, ApiPath, GROUP};
+use crate::parse::path::{self, ApiPath, CUSTOM_METRICS, EXTERNAL_METRICS};
 use crate::source::waiting::Patience;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
@@ -33,10 +33,7 @@ pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
     if let Err(stop) = origin::install_once(&api, &get.origin, limits) {
         return stop;
     }
-    let target = match get.path.starts_with('/') {
-        true => get.path.clone(),
-        false => format!("/apis/{GROUP}/v1beta2/{}", get.path),
-    };
+    let target = target(&get.path);
     let until = Instant::now() + get.wait;
     let (reply, trace) = loop {
         let mut trace = Trace::on();
@@ -67,11 +64,20 @@ pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
             ExitCode::from(exit_code(code))
         }
         (404, Output::Table) if !is_known(&target, limits) => {
-            let expected = "namespaces/NAMESPACE/RESOURCE/NAME/METRIC, namespaces/NAMESPACE/metrics/METRIC or \
-                            RESOURCE/NAME/METRIC";
+            let expected = "namespaces/NAMESPACE/RESOURCE/NAME/METRIC, namespaces/NAMESPACE/metrics/METRIC, \
+                            RESOURCE/NAME/METRIC or external/NAMESPACE/METRIC";
             fail(exit::DATA, &format!("expected a path such as {expected}, found {}", Escaped::new(&get.path)))
         }
         (code, Output::Table) => fail(exit_code(code), &refusal(&reply)),
+    }
+}
+
+/// The path of a request, which may be abbreviated.
+fn target(path: &str) -> String {
+    match path.strip_prefix("external/") {
+        _ if path.starts_with('/') => path.to_owned(),
+        Some(external) => format!("/apis/{EXTERNAL_METRICS}/v1beta1/namespaces/{external}"),
+        None => format!("/apis/{CUSTOM_METRICS}/v1beta2/{path}"),
     }
 }
 
@@ -114,19 +120,40 @@ fn table(body: &[u8]) -> String {
     let Some(items) = list.get("items").and_then(Value::as_array) else {
         return String::from_utf8_lossy(body).into_owned();
     };
+    if list.get("kind").and_then(Value::as_str) == Some("ExternalMetricValueList") {
+        return external_table(items);
+    }
     let mut rows = vec![["NAMESPACE", "OBJECT", "METRIC", "VALUE", "TIMESTAMP"].map(str::to_owned)];
     for item in items {
-        // Names of objects may come from a page.
-        let text = |pointer: &str| {
-            let text = item.pointer(pointer).and_then(Value::as_str).unwrap_or("-");
-            let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-            text.chars().map(shown).collect::<String>()
-        };
+        let text = |pointer: &str| text(item, pointer);
         let object = format!("{}/{}", text("/describedObject/kind"), text("/describedObject/name"));
         let metric = if item.get("metricName").is_some() { text("/metricName") } else { text("/metric/name") };
         rows.push([text("/describedObject/namespace"), object, metric, text("/value"), text("/timestamp")]);
     }
     columns(&rows)
+}
+
+fn external_table(items: &[Value]) -> String {
+    let mut rows = vec![["METRIC", "LABELS", "VALUE", "TIMESTAMP"].map(str::to_owned)];
+    for item in items {
+        let labels = item.get("metricLabels").and_then(Value::as_object).into_iter().flatten();
+        let labels: Vec<String> = labels
+            .map(|(name, value)| format!("{}={}", printable(name), printable(value.as_str().unwrap_or_default())))
+            .collect();
+        let labels = if labels.is_empty() { "-".to_owned() } else { labels.join(",") };
+        rows.push([text(item, "/metricName"), labels, text(item, "/value"), text(item, "/timestamp")]);
+    }
+    columns(&rows)
+}
+
+fn text(item: &Value, pointer: &str) -> String {
+    printable(item.pointer(pointer).and_then(Value::as_str).unwrap_or("-"))
+}
+
+/// Names of objects and labels may come from a page.
+fn printable(text: &str) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(shown).collect()
 }
 
 fn columns<const N: usize>(rows: &[[String; N]]) -> String {
@@ -159,6 +186,13 @@ shop        Service/web   queue_depth   1500m   2026-08-18T02:35:04Z
 ";
         assert_eq!(table(body), expected);
         assert_eq!(table(b"{\"paths\":[]}"), "{\"paths\":[]}");
+        let external = br#"{"kind":"ExternalMetricValueList","items":[{"metricName":"depth","metricLabels":{"queue":"a\nb","x":"1"},"timestamp":"2026-08-18T02:35:04Z","value":"3"},{"metricName":"depth","metricLabels":{},"timestamp":"2026-08-18T02:35:04Z","value":"4"}]}"#;
+        let expected = "\
+METRIC   LABELS           VALUE   TIMESTAMP
+depth    queue=a\\nb,x=1   3       2026-08-18T02:35:04Z
+depth    -                4       2026-08-18T02:35:04Z
+";
+        assert_eq!(table(external), expected);
         let forged =
             br#"{"items":[{"describedObject":{"kind":"Service","name":"a\u001b[2J\nb"},"metric":{"name":"q"}}]}"#;
         assert!(table(forged).contains("Service/a\\u{1b}[2J\\nb "), "{}", table(forged));

@@ -16,7 +16,7 @@ use super::{exit, fail, print};
 use crate::api::Api;
 use crate::config::cli::{Listen, Origin, Serve, Tuning};
 use crate::config::limits::Limits;
-use crate::parse::path::GROUP;
+use crate::parse::path::CUSTOM_METRICS;
 use crate::server::signals::{self, Signal};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
@@ -107,7 +107,7 @@ fn own_page(address: SocketAddr) -> Origin {
 fn welcome(address: SocketAddr) -> String {
     format!(
         "Metriclet serves its own /metrics page as custom metrics. Try:\n\n  \
-         curl http://{address}/apis/{GROUP}/v1beta2/namespaces/default/metrics/process_resident_memory_bytes\n\n\
+         curl http://{address}/apis/{CUSTOM_METRICS}/v1beta2/namespaces/default/metrics/process_resident_memory_bytes\n\n\
          With a page of yours: metriclet --upstream URL; metriclet --help says more.\n"
     )
 }

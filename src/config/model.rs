@@ -9,7 +9,9 @@ use std::time::Duration;
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::url_template::{Placeholder, Template};
 
-pub(crate) use self::rule::{BrokenRule, Identity, ObjectKind, OnMissing, OnNan, Rule, Value};
+pub(crate) use self::rule::{
+    BrokenRule, Identity, LabelledItems, NamespaceLabels, ObjectKind, OnMissing, OnNan, Rule, Value,
+};
 
 /// A whole configuration. Broken rules are kept beside valid ones, so that each fails alone.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer};
 
 use super::meta::{LabelSelector, ObjectReference, Time};
 use super::status::Empty;
-use crate::parse::path::{GROUP, Version};
+use crate::parse::path::{CUSTOM_METRICS, Version};
 use crate::parse::quantity::Milli;
 
 /// The answer to a request for a metric.
@@ -36,7 +36,7 @@ impl Serialize for MetricValueList<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_struct("MetricValueList", 4)?;
         list.serialize_field("kind", "MetricValueList")?;
-        list.serialize_field("apiVersion", &format_args!("{GROUP}/{}", self.version.as_str()))?;
+        list.serialize_field("apiVersion", &format_args!("{CUSTOM_METRICS}/{}", self.version.as_str()))?;
         list.serialize_field("metadata", &Empty {})?;
         list.serialize_field("items", &Items(self))?;
         list.end()

@@ -2,10 +2,7 @@
 
 use serde::Serialize;
 
-use crate::parse::path::{GROUP, Version};
-
-/// Versions served, the preferred one first.
-pub(crate) const VERSIONS: [Version; 2] = [Version::V1Beta2, Version::V1Beta1];
+use crate::parse::path::{Group, Version};
 
 /// `GET /apis`.
 #[derive(Debug, Serialize)]
@@ -13,10 +10,10 @@ pub(crate) const VERSIONS: [Version; 2] = [Version::V1Beta2, Version::V1Beta1];
 pub(crate) struct ApiGroupList {
     kind: &'static str,
     api_version: &'static str,
-    groups: [ApiGroup; 1],
+    groups: Vec<ApiGroup>,
 }
 
-/// `GET /apis/custom.metrics.k8s.io`.
+/// `GET /apis/{group}`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ApiGroup {
@@ -36,7 +33,7 @@ struct GroupVersion {
     version: &'static str,
 }
 
-/// `GET /apis/custom.metrics.k8s.io/{version}`.
+/// `GET /apis/{group}/{version}`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ApiResourceList {
@@ -46,7 +43,7 @@ pub(crate) struct ApiResourceList {
     resources: Vec<ApiResource>,
 }
 
-/// One resource of an [`ApiResourceList`]: `pods/http_requests`.
+/// One resource of an [`ApiResourceList`]: `pods/http_requests`, or the external metric `queue_depth`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ApiResource {
@@ -64,10 +61,10 @@ pub(crate) struct RootPaths {
 }
 
 impl ApiGroupList {
-    /// The one group that we serve.
+    /// All groups.
     pub(crate) fn new() -> Self {
-        let group = ApiGroup { kind: None, api_version: None, ..ApiGroup::new() };
-        Self { kind: "APIGroupList", api_version: "v1", groups: [group] }
+        let group = |group| ApiGroup { kind: None, api_version: None, ..ApiGroup::new(group) };
+        Self { kind: "APIGroupList", api_version: "v1", groups: Group::ALL.into_iter().map(group).collect() }
     }
 }
 
@@ -78,40 +75,39 @@ impl Default for ApiGroupList {
 }
 
 impl ApiGroup {
-    /// `custom.metrics.k8s.io` with both versions.
-    pub(crate) fn new() -> Self {
+    /// With all its versions.
+    pub(crate) fn new(group: Group) -> Self {
+        let versions: Vec<_> = group.versions().iter().map(|&version| GroupVersion::new(group, version)).collect();
+        let preferred = group.versions().first().copied().unwrap_or(Version::V1Beta1);
         Self {
             kind: Some("APIGroup"),
             api_version: Some("v1"),
-            name: GROUP,
-            versions: VERSIONS.iter().map(|&version| GroupVersion::new(version)).collect(),
-            preferred_version: GroupVersion::new(Version::V1Beta2),
+            name: group.as_str(),
+            versions,
+            preferred_version: GroupVersion::new(group, preferred),
         }
     }
 }
 
-impl Default for ApiGroup {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl GroupVersion {
-    fn new(version: Version) -> Self {
-        Self { group_version: group_version(version), version: version.as_str() }
+    fn new(group: Group, version: Version) -> Self {
+        Self { group_version: group_version(group, version), version: version.as_str() }
     }
 }
 
 impl ApiResourceList {
     /// The list of one version. It is never empty: an empty one makes kubectl report a broken API, so one fixed
     /// placeholder stands in where configuration names no metric.
-    pub(crate) fn new(version: Version, mut resources: Vec<ApiResource>) -> Self {
+    pub(crate) fn new(group: Group, version: Version, mut resources: Vec<ApiResource>) -> Self {
         if resources.is_empty() {
-            resources.push(ApiResource::new("namespaces", "custommetrics", false));
+            resources.push(match group {
+                Group::Custom => ApiResource::new("namespaces", "custommetrics", false),
+                Group::External => ApiResource::external("externalmetrics"),
+            });
         }
         resources.sort_unstable();
         resources.dedup();
-        Self { kind: "APIResourceList", api_version: "v1", group_version: group_version(version), resources }
+        Self { kind: "APIResourceList", api_version: "v1", group_version: group_version(group, version), resources }
     }
 }
 
@@ -122,16 +118,27 @@ impl ApiResource {
         let name = format!("{resource}/{metric}");
         Self { name, singular_name: "", namespaced, kind: "MetricValueList", verbs: ["get"] }
     }
+
+    /// An external metric, which clients take for a resource of its own.
+    pub(crate) fn external(metric: &str) -> Self {
+        let name = metric.to_owned();
+        Self { name, singular_name: "", namespaced: true, kind: "ExternalMetricValueList", verbs: ["get"] }
+    }
 }
 
 impl RootPaths {
     /// Every path that holds no metric.
     pub(crate) fn new() -> Self {
-        let group = format!("/apis/{GROUP}");
-        let versions = VERSIONS.iter().map(|version| format!("{group}/{}", version.as_str()));
+        let versions = |group: Group| {
+            let path = format!("/apis/{}", group.as_str());
+            let versions: Vec<_> =
+                group.versions().iter().map(|version| format!("{path}/{}", version.as_str())).collect();
+            std::iter::once(path).chain(versions)
+        };
         let fixed =
             ["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(str::to_owned);
-        let mut paths: Vec<_> = ["/apis".to_owned(), group.clone()].into_iter().chain(versions).chain(fixed).collect();
+        let mut paths: Vec<_> =
+            std::iter::once("/apis".to_owned()).chain(Group::ALL.into_iter().flat_map(versions)).chain(fixed).collect();
         paths.sort_unstable();
         Self { paths }
     }
@@ -143,8 +150,8 @@ impl Default for RootPaths {
     }
 }
 
-fn group_version(version: Version) -> String {
-    format!("{GROUP}/{}", version.as_str())
+fn group_version(group: Group, version: Version) -> String {
+    format!("{}/{}", group.as_str(), version.as_str())
 }
 
 #[cfg(test)]
@@ -159,10 +166,10 @@ mod tests {
     fn has_the_shapes_of_kubernetes() {
         assert_eq!(
             json(&ApiGroupList::new()),
-            r#"{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"custom.metrics.k8s.io","versions":[{"groupVersion":"custom.metrics.k8s.io/v1beta2","version":"v1beta2"},{"groupVersion":"custom.metrics.k8s.io/v1beta1","version":"v1beta1"}],"preferredVersion":{"groupVersion":"custom.metrics.k8s.io/v1beta2","version":"v1beta2"}}]}"#
+            r#"{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"custom.metrics.k8s.io","versions":[{"groupVersion":"custom.metrics.k8s.io/v1beta2","version":"v1beta2"},{"groupVersion":"custom.metrics.k8s.io/v1beta1","version":"v1beta1"}],"preferredVersion":{"groupVersion":"custom.metrics.k8s.io/v1beta2","version":"v1beta2"}},{"name":"external.metrics.k8s.io","versions":[{"groupVersion":"external.metrics.k8s.io/v1beta1","version":"v1beta1"}],"preferredVersion":{"groupVersion":"external.metrics.k8s.io/v1beta1","version":"v1beta1"}}]}"#
         );
         assert!(
-            json(&ApiGroup::new())
+            json(&ApiGroup::new(Group::Custom))
                 .starts_with(r#"{"kind":"APIGroup","apiVersion":"v1","name":"custom.metrics.k8s.io","#)
         );
         let resources = vec![
@@ -171,22 +178,26 @@ mod tests {
             ApiResource::new("pods", "http_requests", true),
         ];
         assert_eq!(
-            json(&ApiResourceList::new(Version::V1Beta1, resources)),
+            json(&ApiResourceList::new(Group::Custom, Version::V1Beta1, resources)),
             r#"{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"custom.metrics.k8s.io/v1beta1","resources":[{"name":"namespaces/quota","singularName":"","namespaced":false,"kind":"MetricValueList","verbs":["get"]},{"name":"pods/http_requests","singularName":"","namespaced":true,"kind":"MetricValueList","verbs":["get"]}]}"#
         );
     }
 
     #[test]
     fn is_never_empty() {
-        let list = json(&ApiResourceList::new(Version::V1Beta2, Vec::new()));
+        let list = json(&ApiResourceList::new(Group::Custom, Version::V1Beta2, Vec::new()));
         assert!(list.contains(r#""resources":[{"name":"namespaces/custommetrics","#), "{list}");
+        assert_eq!(
+            json(&ApiResourceList::new(Group::External, Version::V1Beta1, Vec::new())),
+            r#"{"kind":"APIResourceList","apiVersion":"v1","groupVersion":"external.metrics.k8s.io/v1beta1","resources":[{"name":"externalmetrics","singularName":"","namespaced":true,"kind":"ExternalMetricValueList","verbs":["get"]}]}"#
+        );
     }
 
     #[test]
     fn lists_the_known_paths() {
         assert_eq!(
             json(&RootPaths::new()),
-            r#"{"paths":["/apis","/apis/custom.metrics.k8s.io","/apis/custom.metrics.k8s.io/v1beta1","/apis/custom.metrics.k8s.io/v1beta2","/healthz","/livez","/metrics","/openapi/v2","/openapi/v3","/readyz","/version"]}"#
+            r#"{"paths":["/apis","/apis/custom.metrics.k8s.io","/apis/custom.metrics.k8s.io/v1beta1","/apis/custom.metrics.k8s.io/v1beta2","/apis/external.metrics.k8s.io","/apis/external.metrics.k8s.io/v1beta1","/healthz","/livez","/metrics","/openapi/v2","/openapi/v3","/readyz","/version"]}"#
         );
     }
 }

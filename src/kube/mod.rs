@@ -2,6 +2,7 @@
 
 pub(crate) mod custom_metrics;
 pub(crate) mod discovery;
+pub(crate) mod external_metrics;
 pub(crate) mod kinds;
 pub(crate) mod meta;
 pub(crate) mod pod;

@@ -12,7 +12,7 @@ use crate::source::waiting::Patience;
 pub(super) fn answer(subject: &Subject<'_>, patience: Patience, trace: &mut Trace) -> Result<MetricValues, Failure> {
     trace.record(|| Event::Rule {
         metric: subject.served.rule.name.clone(),
-        resource: subject.kind.resource.clone(),
+        resource: Some(subject.kind.resource.clone()),
         value: subject.about().value(),
     });
     subject.check_namespace()?;

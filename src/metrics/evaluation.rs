@@ -18,7 +18,7 @@ pub(super) fn series(expr: &Expr, series: &[&Series], scraped: i64) -> Finding {
 }
 
 /// Why an expression leaves nothing of some series.
-fn filtered(expr: &Expr, series: &[&Series]) -> MissingReason {
+pub(super) fn filtered(expr: &Expr, series: &[&Series]) -> MissingReason {
     let is_there = |selector: &VectorSelector| {
         series.iter().any(|series| selector.matches(series.name(), |label| series.label(label)))
     };

@@ -7,7 +7,7 @@ use std::fmt;
 use super::reason::{MissingReason, NotAGauge, RefusalReason};
 use crate::config::model::{Identity, Rule, Value};
 use crate::parse::exposition::is_named_like_a_counter;
-use crate::parse::path::{MetricPath, ObjectName};
+use crate::parse::path::{ExternalPath, MetricPath, ObjectName};
 use crate::promql::VectorSelector;
 use crate::source::error::SourceError;
 use crate::source::waiting::Waiting;
@@ -39,8 +39,8 @@ impl std::error::Error for Failure {}
 /// Words failures about one rule and one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct About<'a> {
-    /// The metric and the objects.
-    pub path: &'a MetricPath,
+    /// The metric, and the objects or the namespace.
+    pub metric: DescribedMetric<'a>,
     /// The rule that answers.
     pub rule: &'a Rule,
     /// The rule's source by name.
@@ -53,12 +53,12 @@ impl About<'_> {
     /// Nothing is there for the object.
     pub(crate) fn missing(&self, reason: &MissingReason) -> Failure {
         let hint = match reason {
-            MissingReason::NoObjectLabel(_) if self.implicit => match &self.path.name {
-                ObjectName::One(name) => {
-                    let space = self.path.namespace.iter().map(|namespace| format!("/{namespace}")).collect::<String>();
-                    format!("; --describes {}{space}/{name} would bind it", self.path.resource)
+            MissingReason::NoObjectLabel(_) if self.implicit => match self.metric {
+                DescribedMetric::Objects(MetricPath { namespace, resource, name: ObjectName::One(name), .. }) => {
+                    let space = namespace.iter().map(|namespace| format!("/{namespace}")).collect::<String>();
+                    format!("; --describes {resource}{space}/{name} would bind it")
                 }
-                ObjectName::All => String::new(),
+                _ => String::new(),
             },
             _ => String::new(),
         };
@@ -73,7 +73,7 @@ impl About<'_> {
 
     /// The rule that would serve a series of `--upstream`: of a counter, its rate.
     fn rule_to_write(&self, reason: &RefusalReason) -> String {
-        let metric = &self.path.metric;
+        let metric = self.metric.name();
         let selector = VectorSelector::named(metric).to_string();
         let rate = format!("sum(rate({selector}[2m]))");
         let value = match reason {
@@ -87,10 +87,13 @@ impl About<'_> {
             RefusalReason::NotAGauge(NotAGauge::Summary) => format!("max({selector})"),
             _ => return String::new(),
         };
-        let resource = &self.path.resource;
-        let place = match (value.contains("rate("), resource.as_str()) {
+        let object = match self.metric {
+            DescribedMetric::Objects(path) => format!("object: {}", path.resource),
+            DescribedMetric::External(_) => "external: true".to_owned(),
+        };
+        let place = match (value.contains("rate("), object.as_str()) {
             (false, _) => "",
-            (true, "pods") => " on a source with pods:, as a rate takes several samples of one process",
+            (true, "object: pods") => " on a source with pods:, as a rate takes several samples of one process",
             (true, _) => " on a source with single: true, as a rate takes several samples of one process",
         };
         let describes = match &self.rule.identity {
@@ -101,9 +104,7 @@ impl About<'_> {
             _ => String::new(),
         };
         let (source, value) = (self.source, value.replace('\'', "''"));
-        format!(
-            "; write a rule{place}: {{name: {metric}, object: {resource}, source: {source}, value: '{value}'{describes}}}"
-        )
+        format!("; write a rule{place}: {{name: {metric}, {object}, source: {source}, value: '{value}'{describes}}}")
     }
 
     /// The page as a whole has no answer for the rule.
@@ -113,9 +114,9 @@ impl About<'_> {
 
     /// No object has this name, or `labelSelector` selects none.
     pub(crate) fn no_object(&self) -> Failure {
-        let why = match self.path.name {
-            ObjectName::One(_) => "there is no such object",
-            ObjectName::All => "labelSelector matches no object",
+        let why = match self.metric {
+            DescribedMetric::Objects(MetricPath { name: ObjectName::All, .. }) => "labelSelector matches no object",
+            _ => "there is no such object",
         };
         Failure::NotFound(format!("{}: {why}", self.subject()))
     }
@@ -133,14 +134,23 @@ impl About<'_> {
     /// The source may not describe this namespace.
     pub(crate) fn foreign_namespace(&self) -> Failure {
         Failure::NotFound(format!(
-            "{}: source {} may not describe objects of this namespace; its namespaces: in the configuration says which",
+            "{}: {}",
             self.subject(),
-            self.source
+            match self.metric {
+                DescribedMetric::Objects(_) => format!(
+                    "source {} may not describe objects of this namespace; its namespaces: in the configuration says which",
+                    self.source
+                ),
+                DescribedMetric::External(_) =>
+                    "this namespace may not ask for it; namespaces: of the rule, or of its \
+                                                 source, says which may"
+                        .to_owned(),
+            }
         ))
     }
 
     fn subject(&self) -> DescribedMetric<'_> {
-        DescribedMetric(self.path)
+        self.metric
     }
 
     /// What of a page is the value, as text.
@@ -162,11 +172,28 @@ impl About<'_> {
 
 /// The metric of a request, in words: `queue_depth of services/web in namespace shop`.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct DescribedMetric<'a>(pub &'a MetricPath);
+pub(crate) enum DescribedMetric<'a> {
+    Objects(&'a MetricPath),
+    External(&'a ExternalPath),
+}
+
+impl<'a> DescribedMetric<'a> {
+    fn name(self) -> &'a str {
+        match self {
+            Self::Objects(path) => &path.metric,
+            Self::External(path) => &path.metric,
+        }
+    }
+}
 
 impl fmt::Display for DescribedMetric<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let MetricPath { namespace, resource, name, metric, .. } = self.0;
+        let MetricPath { namespace, resource, name, metric, .. } = match self {
+            Self::Objects(path) => path,
+            Self::External(ExternalPath { namespace, metric }) => {
+                return write!(f, "external metric {metric} in namespace {namespace}");
+            }
+        };
         match name {
             ObjectName::One(name) if resource == "namespaces" => write!(f, "{metric} of namespace {name}")?,
             ObjectName::One(name) => write!(f, "{metric} of {resource}/{name}")?,

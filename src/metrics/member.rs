@@ -46,11 +46,7 @@ impl Member for PageItem {
 impl Member for Sample {
     fn evaluate(members: &[&Self], served: &ActiveRule, _: i64) -> Finding {
         // The server does not tell over which time it has found samples.
-        let span = match &served.rule.value {
-            Value::Series(expr) => expr.selectors().filter_map(|selector| selector.range).max(),
-            _ => None,
-        };
-        let span = span.and_then(|range| i64::try_from(range.as_millis()).ok());
+        let span = served.rule.value.range();
         let element = |sample: &&Self| Element {
             labels: Labels::default(),
             value: sample.value,

@@ -2,8 +2,11 @@
 
 mod answer;
 mod evaluation;
+mod external;
 pub(crate) mod failure;
 pub(crate) mod history;
+mod implicit;
+mod judgement;
 pub(crate) mod last;
 mod member;
 mod naming;
@@ -35,12 +38,13 @@ use crate::kube::kinds;
 use crate::parse::path::MetricPath;
 use crate::source::shared::Shared;
 use crate::source::waiting::Patience;
+use external::ExternalSubject;
 use failure::{DescribedMetric, Failure};
 use history::SampleBudget;
 use objects::Objects;
 use once_cell::sync::OnceCell;
-pub(crate) use request::{MetricRequest, MetricValues};
-use rules::{ActiveRule, Entry, Rules};
+pub(crate) use request::{ExternalRequest, ExternalValues, MetricRequest, MetricValues};
+use rules::{ActiveRule, Entry, ExternalEntry, Rules};
 use scrape::Scraper;
 use subject::{Services, Subject};
 use trace::Trace;
@@ -114,9 +118,42 @@ impl Metrics {
         trace: &mut Trace,
     ) -> Result<MetricValues, Failure> {
         let (served, kind) = self.rule(request.path)?;
-        let services =
-            Services { shared: &self.shared, objects: self.objects.get(), scraper: &self.scraper, steady: self.steady };
-        answer::answer(&Subject { request, served: &served, kind: &kind, services }, patience, trace)
+        let subject = Subject { request, served: &served, kind: &kind, services: self.services() };
+        answer::answer(&subject, patience, trace)
+    }
+
+    /// Answers one request for an external metric, waiting only as `patience` allows.
+    ///
+    /// # Errors
+    /// Every reason why a metric is not answered; see [`Failure`].
+    pub fn answer_external(
+        &self,
+        request: ExternalRequest<'_>,
+        patience: Patience,
+        trace: &mut Trace,
+    ) -> Result<ExternalValues, Failure> {
+        let metric = DescribedMetric::External(request.path);
+        let rules = self.rules();
+        match rules.find_external(&request.path.metric) {
+            ExternalEntry::Rule(served) => {
+                ExternalSubject { request, served: &served, services: self.services() }.answer(patience, trace)
+            }
+            ExternalEntry::Broken(problem) => Err(Failure::Unavailable(format!("{metric}: {problem}"))),
+            ExternalEntry::Unknown => {
+                let hint = match rules.resources_of(&request.path.metric).as_slice() {
+                    [] => String::new(),
+                    resources => format!(
+                        "; there are rules for {}, which an HPA asks for by type Pods or Object",
+                        resources.join(", ")
+                    ),
+                };
+                Err(Failure::NotFound(format!("{metric}: no rule is configured for it{hint}")))
+            }
+        }
+    }
+
+    fn services(&self) -> Services<'_> {
+        Services { shared: &self.shared, objects: self.objects.get(), scraper: &self.scraper, steady: self.steady }
     }
 
     fn rule(&self, path: &MetricPath) -> Result<(Arc<ActiveRule>, Arc<ObjectKind>), Failure> {
@@ -125,20 +162,28 @@ impl Metrics {
             Entry::Rule(served, kind) if kind.namespaced == path.namespace.is_some() => Ok((served, kind)),
             Entry::Rule(_, kind) => Err(Failure::NotFound(format!(
                 "{}: {} are {}",
-                DescribedMetric(path),
+                DescribedMetric::Objects(path),
                 kind.resource,
                 if kind.namespaced { "in namespaces, and the path names none" } else { "not in namespaces" }
             ))),
-            Entry::Broken(problem) => Err(Failure::Unavailable(format!("{}: {problem}", DescribedMetric(path)))),
+            Entry::Broken(problem) => {
+                Err(Failure::Unavailable(format!("{}: {problem}", DescribedMetric::Objects(path))))
+            }
             Entry::Unknown => {
                 let hint = match (rules.resources_of(&path.metric).as_slice(), kinds::suggest(&path.resource)) {
+                    ([], _) if rules.has_external(&path.metric) => {
+                        "; there is an external metric of this name, which an HPA asks for by type External".to_owned()
+                    }
                     ([], Some(plural)) if plural.resource != path.resource => {
                         format!("; the resource may be meant as {}", plural.resource)
                     }
                     ([], _) => String::new(),
                     (resources, _) => format!("; there are rules for {}", resources.join(", ")),
                 };
-                Err(Failure::NotFound(format!("{}: no rule is configured for it{hint}", DescribedMetric(path))))
+                Err(Failure::NotFound(format!(
+                    "{}: no rule is configured for it{hint}",
+                    DescribedMetric::Objects(path)
+                )))
             }
         }
     }

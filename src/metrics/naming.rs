@@ -6,12 +6,20 @@ use once_cell::sync::Lazy;
 
 use super::rules::ActiveRule;
 use super::select::{self, Naming};
-use crate::config::model::{Identity, ObjectKind};
+use crate::config::model::{Identity, NamespaceLabels, ObjectKind};
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::url_template::Placeholder;
 
 /// Labels that name a namespace where the rule does not say: what a scrape has renamed comes first.
 static NAMESPACES: Lazy<[String; 2]> = Lazy::new(|| ["exported_namespace", "namespace"].map(str::to_owned));
+
+/// These labels, or those that are usual for namespaces.
+pub(super) fn namespaces(given: &[String]) -> &[String] {
+    match given {
+        [] => NAMESPACES.as_slice(),
+        given => given,
+    }
+}
 
 /// How the members of a page name objects of this kind, for a request with this path.
 pub(super) fn of<'a>(path: &'a MetricPath, served: &'a ActiveRule, kind: &'a ObjectKind) -> Naming<'a> {
@@ -32,7 +40,8 @@ impl<'a> Namer<'a> {
             ObjectName::All => "",
         };
         match &self.served.rule.identity {
-            Identity::Url | Identity::Namespace => Naming::Given { name: own_name },
+            // An external metric has no object.
+            Identity::Url | Identity::Namespace | Identity::External { .. } => Naming::Given { name: own_name },
             Identity::Fixed { namespace, name } => Naming::Own {
                 namespace: Cow::Borrowed(&[]),
                 default_namespace: namespace.as_deref(),
@@ -45,18 +54,26 @@ impl<'a> Namer<'a> {
                 name: Cow::Borrowed(&[]),
                 default_name: None,
             },
-            Identity::Labels { namespace, name } => self.naming_by_labels(namespace, name),
+            Identity::Labels { namespace: NamespaceLabels::First(namespace), name } => {
+                self.naming_by_labels(namespace, name, self.default_namespace())
+            }
+            Identity::Labels { namespace: NamespaceLabels::Ignored, name } => Naming::Own {
+                namespace: Cow::Borrowed(&[]),
+                default_namespace: path.namespace.as_deref(),
+                name: self.names(name),
+                default_name: None,
+            },
         }
     }
 
-    fn naming_by_labels(&self, namespace: &'a [String], name: &'a [String]) -> Naming<'a> {
-        let or_namespaces = |given: &'a [String]| match given {
-            [] => NAMESPACES.as_slice(),
-            given => given,
-        };
-        let default_namespace = self.default_namespace();
+    fn naming_by_labels(
+        &self,
+        namespace: &'a [String],
+        name: &'a [String],
+        default_namespace: Option<&'a str>,
+    ) -> Naming<'a> {
         if self.kind.resource == "namespaces" {
-            let name = Cow::Borrowed(or_namespaces(if name.is_empty() { namespace } else { name }));
+            let name = Cow::Borrowed(namespaces(if name.is_empty() { namespace } else { name }));
             return Naming::Own {
                 namespace: Cow::Borrowed(&[]),
                 default_namespace: None,
@@ -64,12 +81,16 @@ impl<'a> Namer<'a> {
                 default_name: default_namespace,
             };
         }
-        let name = match name {
+        let namespace = Cow::Borrowed(namespaces(namespace));
+        Naming::Own { namespace, default_namespace, name: self.names(name), default_name: None }
+    }
+
+    /// These labels, or those that are usual for the kind.
+    fn names(&self, given: &'a [String]) -> Cow<'a, [String]> {
+        match given {
             [] => Cow::Owned(select::default_labels(self.kind)),
             given => Cow::Borrowed(given),
-        };
-        let namespace = Cow::Borrowed(or_namespaces(namespace));
-        Naming::Own { namespace, default_namespace, name, default_name: None }
+        }
     }
 
     /// The namespace of what names none: the only one that the source describes, or the one its URL or query was made
@@ -81,6 +102,6 @@ impl<'a> Namer<'a> {
             _ => self.path.namespace.as_deref(),
         };
         let any = self.served.implicit || source.uses(Placeholder::Namespace) || source.is_prometheus();
-        if any { asked } else { source.namespaces.single() }
+        if any { asked } else { self.served.rule.namespaces(source).single() }
     }
 }

@@ -134,6 +134,23 @@ pub(crate) fn nothing_left(left_out: impl IntoIterator<Item = Verdict>) -> Optio
     refused.into_iter().min().map(Verdict::Refuse).or_else(|| missing.into_iter().min().map(Verdict::Missing))
 }
 
+impl Finding {
+    /// The same by a clock that differs by so many milliseconds.
+    pub(crate) fn shifted(self, by: i64) -> Self {
+        match self {
+            Self::Number(number) => Self::Number(Number { at: number.at + by, newest: number.newest + by, ..number }),
+            other => other,
+        }
+    }
+}
+
+impl ServedValue {
+    /// The seconds that a rate covers.
+    pub(crate) fn window_seconds(self) -> Option<i64> {
+        self.span.map(|millis| (millis + 500) / 1_000)
+    }
+}
+
 impl Verdict {
     /// As a label of the counter of objects left out.
     pub fn as_str(&self) -> &'static str {

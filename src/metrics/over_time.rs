@@ -1,18 +1,20 @@
 //! Values that look back: made of the samples that the scraper has taken of a page, or of the page of each pod.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use super::evaluation;
-use super::failure::Failure;
+use super::failure::{About, Failure};
 use super::history::{self, Lookup, ScrapeError, Snapshot, SnapshotData, StoredSeries};
+use super::judgement::Scrape;
 use super::member::Member;
-use super::outcome::{Finding, Number, Verdict};
+use super::outcome::{Finding, Verdict};
 use super::reason::{MissingReason, RefusalReason};
 use super::rules::{ActiveRule, Sampling};
 use super::sampler::{PAGE, object};
 use super::scrape::SampledSelection;
 use super::select::{self, Describes};
-use super::subject::{Scrape, Subject};
+use super::subject::{Services, Subject};
 use super::tally::Tally;
 use super::targets::plain;
 use super::trace::{Event, Trace};
@@ -57,7 +59,7 @@ pub(super) fn of_pods(
             (None, Lookup::Snapshot(mut snapshot)) => {
                 scrape_error = snapshot.scrape_error.take();
                 unmatched = std::mem::take(&mut snapshot.unmatched);
-                sampled = last_sampled(subject, &snapshot);
+                sampled = last_sampled(subject.served, subject.services, &snapshot);
                 of_snapshot(subject, sampling, snapshot)
             }
         };
@@ -74,19 +76,27 @@ pub(super) fn of_pods(
     }
 }
 
-/// The values of the objects that a page describes.
-pub(super) fn of_page(
-    subject: &Subject<'_>,
+/// The samples of a source's only page.
+pub(super) struct PageSamples {
+    pub(super) snapshot: Snapshot,
+    /// Unix milliseconds; `None` if that is too long ago to say that something is not there.
+    pub(super) sampled: Option<i64>,
+    /// Why the page was not sampled, the last time.
+    pub(super) failure: Option<Failure>,
+}
+
+/// The samples of a source's only page, which span enough of what the rule looks back.
+pub(super) fn page_samples(
+    served: &Arc<ActiveRule>,
+    about: &About<'_>,
+    services: Services<'_>,
     sampling: &Sampling,
-    patience: Patience,
     trace: &mut Trace,
-) -> Result<Vec<MetricValue>, Failure> {
-    let about = subject.about();
+) -> Result<PageSamples, Failure> {
     let everything = SampledSelection { namespace: None, label_selector: String::new(), name: None };
-    subject
-        .services
+    services
         .scraper
-        .ask(subject.served, everything, sampling.interval)
+        .ask(served, everything, sampling.interval)
         .map_err(|bound| about.refused(&RefusalReason::SelectionLimit(bound)))?;
     let lookup = sampling.history.lookup(PAGE, PAGE);
     trace.record(|| Event::Range { range: sampling.range, interval: sampling.interval });
@@ -96,16 +106,26 @@ pub(super) fn of_page(
         Lookup::Nothing => return Err(about.refused(&RefusalReason::Gathering)),
         Lookup::Snapshot(snapshot) => snapshot,
     };
-    let now = subject.services.shared.clock().now();
-    let steady = subject.services.steady.at(now.monotonic);
-    let scrape_error = snapshot.scrape_error.take().map(|error| match error {
+    let failure = snapshot.scrape_error.take().map(|error| match error {
         ScrapeError::Failed(error) => about.source(&error),
         ScrapeError::Refused(refusal) => about.page(&refusal),
     });
-    if !sampling.is_enough(&snapshot, steady) {
-        return Err(scrape_error.unwrap_or_else(|| about.refused(&RefusalReason::Gathering)));
+    if !sampling.is_enough(&snapshot, services.steady_now()) {
+        return Err(failure.unwrap_or_else(|| about.refused(&RefusalReason::Gathering)));
     }
-    let (series, sampled) = (std::mem::take(&mut snapshot.series), last_sampled(subject, &snapshot));
+    Ok(PageSamples { sampled: last_sampled(served, services, &snapshot), snapshot, failure })
+}
+
+/// The values of the objects that a page describes.
+pub(super) fn of_page(
+    subject: &Subject<'_>,
+    sampling: &Sampling,
+    patience: Patience,
+    trace: &mut Trace,
+) -> Result<Vec<MetricValue>, Failure> {
+    let samples = page_samples(subject.served, &subject.about(), subject.services, sampling, trace)?;
+    let PageSamples { mut snapshot, sampled, failure: scrape_error } = samples;
+    let series = std::mem::take(&mut snapshot.series);
     let complete = scrape_error.is_none() && sampled.is_some();
     let scrape = Scrape { complete, unmatched: &snapshot.unmatched, ..Scrape::of_page(sampled.unwrap_or_default()) };
     let members: Vec<Sampled<'_>> =
@@ -124,10 +144,10 @@ pub(super) fn of_page(
 
 /// When an object was sampled last, Unix milliseconds; `None` if that is too long ago to say that something is not
 /// there.
-fn last_sampled(subject: &Subject<'_>, snapshot: &Snapshot) -> Option<i64> {
-    let now = subject.services.shared.clock().now();
-    let age = subject.services.steady.at(now.monotonic).saturating_sub(*snapshot.times.last()?);
-    let recent = u128::try_from(age).is_ok_and(|age| age <= subject.served.rule.max_age.as_millis());
+fn last_sampled(served: &ActiveRule, services: Services<'_>, snapshot: &Snapshot) -> Option<i64> {
+    let now = services.shared.clock().now();
+    let age = services.steady.at(now.monotonic).saturating_sub(*snapshot.times.last()?);
+    let recent = u128::try_from(age).is_ok_and(|age| age <= served.rule.max_age.as_millis());
     recent.then_some(now.unix_millis - age)
 }
 
@@ -157,30 +177,35 @@ impl Member for Sampled<'_> {
             return Finding::Nothing(MissingReason::NoSeries);
         };
         let series: Vec<StoredSeries> = members.iter().map(|member| member.stored.clone()).collect();
-        let now = subject.services.steady.at(subject.services.shared.clock().now().monotonic);
-        let resets = |series: &Series| {
-            let start = now.saturating_sub(millis(sampling.range));
-            let within: Vec<f64> = series.samples.iter().filter(|s| s.at > start).map(|s| s.value).collect();
-            within.windows(2).filter(|pair| matches!(pair, [before, after] if after < before)).count()
-        };
         let Value::Series(expr) = &subject.served.rule.value else { return Finding::Unusable(RefusalReason::Several) };
-        let counters = within(expr, OF_COUNTERS);
-        let counted = |series: &&Series| counters.iter().any(|selector| history::picks(selector, series));
-        if series.iter().map(|stored| &stored.series).filter(counted).any(|series| resets(series) > 1) {
+        if resets_often(expr, &series, sampling, subject.services.steady_now()) {
             return Finding::Unusable(RefusalReason::Resets);
         }
         of_snapshot(subject, sampling, Snapshot { times: snapshot.times.clone(), series, ..Snapshot::default() })
     }
 }
 
+/// Whether a counter resets more than once within the range: then several processes may take turns, and their counters
+/// are not one.
+pub(super) fn resets_often(expr: &Expr, series: &[StoredSeries], sampling: &Sampling, now: i64) -> bool {
+    let resets = |series: &Series| {
+        let start = now.saturating_sub(millis(sampling.range));
+        let within: Vec<f64> = series.samples.iter().filter(|s| s.at > start).map(|s| s.value).collect();
+        within.windows(2).filter(|pair| matches!(pair, [before, after] if after < before)).count()
+    };
+    let counters = within(expr, OF_COUNTERS);
+    let counted = |series: &&Series| counters.iter().any(|selector| history::picks(selector, series));
+    series.iter().map(|stored| &stored.series).filter(counted).any(|series| resets(series) > 1)
+}
+
 /// What takes samples for those of counters.
 const OF_COUNTERS: &[Function] = &[Function::Rate, Function::Increase, Function::Irate];
 
 /// What takes two samples of a series at least.
-const OF_PAIRS: &[Function] = &[Function::Rate, Function::Increase, Function::Irate, Function::Delta];
+pub(super) const OF_PAIRS: &[Function] = &[Function::Rate, Function::Increase, Function::Irate, Function::Delta];
 
 /// The selectors within calls of these functions.
-fn within<'a>(expr: &'a Expr, functions: &[Function]) -> Vec<&'a VectorSelector> {
+pub(super) fn within<'a>(expr: &'a Expr, functions: &[Function]) -> Vec<&'a VectorSelector> {
     match expr {
         Expr::Call(function, arguments) if functions.contains(function) => {
             arguments.iter().flat_map(Expr::selectors).collect()
@@ -216,10 +241,5 @@ fn of_snapshot(subject: &Subject<'_>, sampling: &Sampling, mut snapshot: Snapsho
     };
     // Samples are timed by a clock that is never set; what is served, by the other one.
     let shift = now.unix_millis - steady;
-    match evaluation::one(&elements) {
-        Finding::Number(number) => {
-            Finding::Number(Number { at: number.at + shift, newest: number.newest + shift, ..number })
-        }
-        finding => finding,
-    }
+    evaluation::one(&elements).shifted(shift)
 }

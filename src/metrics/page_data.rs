@@ -17,7 +17,12 @@ pub(super) struct PageData<'a> {
 
 impl<'a> PageData<'a> {
     pub(super) fn new(expr: &'a Expr, series: &'a [&'a PageSeries], scraped: i64) -> Self {
-        Self { selectors: expr.selectors().collect(), series, scraped, labels: !is_plain(expr) }
+        Self { labels: !is_plain(expr), ..Self::with_labels(expr, series, scraped) }
+    }
+
+    /// For a result whose labels are of use.
+    pub(super) fn with_labels(expr: &'a Expr, series: &'a [&'a PageSeries], scraped: i64) -> Self {
+        Self { selectors: expr.selectors().collect(), series, scraped, labels: true }
     }
 }
 

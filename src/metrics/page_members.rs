@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::failure::Failure;
+use super::failure::{About, Failure};
+use super::judgement::Scrape;
 use super::outcome::Verdict;
+use super::rules::ActiveRule;
 use super::select;
-use super::subject::{Scrape, Subject};
+use super::subject::Subject;
 use super::trace::{Event, Trace};
 use super::wildcard;
 use crate::config::model::{Target, Value};
@@ -15,7 +17,7 @@ use crate::source::page::{Found, Page, PageItem, Series};
 use crate::source::waiting::Patience;
 
 /// What a page holds for a rule.
-enum PageMembers<'p> {
+pub(super) enum PageMembers<'p> {
     Items(Vec<&'p PageItem>),
     Series(Vec<&'p Series>),
     Number(PageItem),
@@ -28,7 +30,7 @@ pub(super) fn answer(
     patience: Patience,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
-    let (members, scrape) = (page_members(subject, page, trace)?, scrape(subject, page));
+    let (members, scrape) = (of_objects(subject, page, trace)?, scrape(subject.served, page));
     match (&subject.request.path.name, members) {
         (ObjectName::One(name), PageMembers::Items(items)) => subject.named(name, &items, scrape, trace),
         (ObjectName::One(name), PageMembers::Series(series)) => subject.named(name, &series, scrape, trace),
@@ -47,7 +49,7 @@ pub(super) fn verdict(
     incarnation: &str,
     trace: &mut Trace,
 ) -> Result<Verdict, Failure> {
-    let (members, scrape) = (page_members(subject, page, trace)?, Scrape { incarnation, ..scrape(subject, page) });
+    let (members, scrape) = (of_objects(subject, page, trace)?, Scrape { incarnation, ..scrape(subject.served, page) });
     Ok(match members {
         PageMembers::Items(items) => subject.named_verdict(name, &items, scrape, trace),
         PageMembers::Series(series) => subject.named_verdict(name, &series, scrape, trace),
@@ -55,32 +57,46 @@ pub(super) fn verdict(
     })
 }
 
-fn scrape<'p>(subject: &Subject<'_>, page: &'p Page) -> Scrape<'p> {
-    Scrape { unmatched: page.unmatched(subject.served.want.id), ..Scrape::of_page(page.at) }
+pub(super) fn scrape<'p>(served: &ActiveRule, page: &'p Page) -> Scrape<'p> {
+    Scrape { unmatched: page.unmatched(served.want.id), ..Scrape::of_page(page.at) }
 }
 
-fn page_members<'p>(subject: &Subject<'_>, page: &'p Page, trace: &mut Trace) -> Result<PageMembers<'p>, Failure> {
-    match page.found(subject.served.want.id) {
-        None => Err(subject.about().page(&"its page was read for other rules")),
+fn of_objects<'p>(subject: &Subject<'_>, page: &'p Page, trace: &mut Trace) -> Result<PageMembers<'p>, Failure> {
+    let mut members = page_members(subject.served, &subject.about(), page, trace)?;
+    // Without a rule, a namespace is described by the series that name no other object.
+    if let PageMembers::Series(series) = &mut members
+        && subject.served.implicit
+        && subject.kind.resource == "namespaces"
+    {
+        series.retain(|series| !select::names_an_object(series));
+    }
+    Ok(members)
+}
+
+/// What a page holds for a rule.
+pub(super) fn page_members<'p>(
+    served: &ActiveRule,
+    about: &About<'_>,
+    page: &'p Page,
+    trace: &mut Trace,
+) -> Result<PageMembers<'p>, Failure> {
+    match page.found(served.want.id) {
+        None => Err(about.page(&"its page was read for other rules")),
         // Out of a cache: what it held then says nothing of what is there now, not even that something is missing.
-        Some(_) if page.age > subject.served.rule.max_age => {
-            Err(subject.about().page(&"its page is older than maxAge allows, by its Age or Date header"))
+        Some(_) if page.age > served.rule.max_age => {
+            Err(about.page(&"its page is older than maxAge allows, by its Age or Date header"))
         }
         Some(Found::Refused(refusal)) => {
             trace.record(|| Event::PageRefused { refusal: refusal.clone() });
-            Err(subject.about().page(refusal))
+            Err(about.page(refusal))
         }
         Some(Found::Number(value)) => {
             Ok(PageMembers::Number(PageItem { values: vec![Ok(*value)], ..PageItem::default() }))
         }
         Some(Found::Items(items)) => Ok(PageMembers::Items(items.iter().collect())),
         Some(Found::Series(positions)) => {
-            let mut series: Vec<&Series> = page.series(positions).collect();
-            record(subject, &series, trace);
-            // Without a rule, a namespace is described by the series that name no other object.
-            if subject.served.implicit && subject.kind.resource == "namespaces" {
-                series.retain(|series| !select::names_an_object(series));
-            }
+            let series: Vec<&Series> = page.series(positions).collect();
+            record(served, &series, trace);
             Ok(PageMembers::Series(series))
         }
     }
@@ -95,16 +111,16 @@ fn is_scrape(label: &str, value: &str, path: &str) -> bool {
 }
 
 /// Records which series match, and counters among them that are taken for levels.
-fn record(subject: &Subject<'_>, series: &[&Series], trace: &mut Trace) {
+fn record(served: &ActiveRule, series: &[&Series], trace: &mut Trace) {
     trace.record(|| {
         let types: BTreeSet<&str> = series.iter().filter_map(|series| series.kind().as_str()).collect();
         Event::SeriesMatched { count: series.len(), types: types.into_iter().collect() }
     });
-    let Value::Series(expr) = &subject.served.rule.value else { return };
+    let Value::Series(expr) = &served.rule.value else { return };
     if !trace.is_on() {
         return;
     }
-    let path = match &subject.served.upstream.source().target {
+    let path = match &served.upstream.source().target {
         Target::Pods(pods) => pods.path.as_str(),
         Target::Url(url) => url.fixed_path().unwrap_or("/metrics"),
         Target::Prometheus(_) => "/metrics",

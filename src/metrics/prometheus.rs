@@ -1,9 +1,13 @@
 //! A rule on a server that evaluates PromQL: one query for all requested objects, narrowed to their namespace; a label
 //! of the result names the object.
 
-use super::failure::Failure;
+use std::sync::Arc;
+
+use super::failure::{About, Failure};
+use super::judgement::Scrape;
+use super::rules::ActiveRule;
 use super::select;
-use super::subject::{Scrape, Subject};
+use super::subject::Subject;
 use super::trace::{Event, Trace};
 use super::wildcard;
 use crate::config::model::{Identity, Namespaces, Value};
@@ -12,7 +16,7 @@ use crate::parse::path::ObjectName;
 use crate::parse::selector::{Operator, Requirement};
 use crate::promql::{MatchOp, Matcher, Scope};
 use crate::source::error::SourceError;
-use crate::source::prometheus::{InstantQuery, Sample};
+use crate::source::prometheus::{InstantQuery, QueryResult, Sample};
 use crate::source::waiting::{Patience, Waiting};
 
 /// The values of the objects that the request is for.
@@ -22,23 +26,35 @@ pub(super) fn answer(
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
     let query = query(subject)?;
-    trace.record(|| Event::Query { query: query.promql.clone() });
-    let upstream = &subject.served.upstream;
-    let waiting = Waiting::Source(upstream.index());
-    let result = match upstream.query(&query, patience.wait_for(waiting)) {
-        Ok(result) => result,
-        Err(SourceError::WouldWait) => return Err(Failure::WouldWait(waiting)),
-        Err(error) => {
-            trace.record(|| Event::FetchFailed { error: error.clone() });
-            return Err(subject.about().source(&error));
-        }
-    };
-    trace.record(|| Event::QueryResult { summary: result.summary() });
+    let result = ask(subject.served, &subject.about(), &query, patience, trace)?;
     let samples: Vec<&Sample> = result.samples.iter().collect();
     let scrape = Scrape::of_page(result.at);
     match &subject.request.path.name {
         ObjectName::One(name) => subject.named(name, &samples, scrape, trace),
         ObjectName::All => wildcard::answer(subject, &samples, scrape, patience, trace),
+    }
+}
+
+/// The result of a query.
+pub(super) fn ask(
+    served: &ActiveRule,
+    about: &About<'_>,
+    query: &InstantQuery,
+    patience: Patience,
+    trace: &mut Trace,
+) -> Result<Arc<QueryResult>, Failure> {
+    trace.record(|| Event::Query { query: query.promql.clone() });
+    let waiting = Waiting::Source(served.upstream.index());
+    match served.upstream.query(query, patience.wait_for(waiting)) {
+        Ok(result) => {
+            trace.record(|| Event::QueryResult { summary: result.summary() });
+            Ok(result)
+        }
+        Err(SourceError::WouldWait) => Err(Failure::WouldWait(waiting)),
+        Err(error) => {
+            trace.record(|| Event::FetchFailed { error: error.clone() });
+            Err(about.source(&error))
+        }
     }
 }
 
@@ -48,8 +64,7 @@ fn query(subject: &Subject<'_>) -> Result<InstantQuery, Failure> {
         Identity::Labels { namespace, name } => (namespace.first(), name.first()),
         _ => (None, None),
     };
-    let too_much =
-        || subject.about().bad_request(&"metricLabelSelector holds more values than one regular expression can");
+    let too_much = || subject.about().bad_request(&format!("metricLabelSelector {TOO_MUCH}"));
     let matchers = matchers(subject, namespace, name).ok_or_else(too_much)?;
     let scope = Scope { matchers, by: name.cloned() };
     let promql = match &rule.value {
@@ -65,7 +80,13 @@ fn query(subject: &Subject<'_>) -> Result<InstantQuery, Failure> {
             return Err(subject.about().page(&"its source takes PromQL"));
         }
     };
-    Ok(InstantQuery { promql, lookback: rule.max_age, namespace: namespace.cloned(), name: name.cloned() })
+    Ok(InstantQuery {
+        promql,
+        lookback: rule.max_age,
+        namespace: namespace.cloned(),
+        name: name.cloned(),
+        labels: false,
+    })
 }
 
 /// What narrows the query; `None` where a regular expression would be too large.
@@ -91,8 +112,11 @@ fn matchers(subject: &Subject<'_>, namespace: Option<&String>, name: Option<&Str
     Some(matchers)
 }
 
+/// What follows the name of a selector.
+pub(super) const TOO_MUCH: &str = "holds more values than one regular expression can";
+
 /// Puts a requirement of `metricLabelSelector` as Prometheus has it: there an empty value is no label at all.
-fn narrow(requirement: &Requirement, limit: usize, matchers: &mut Vec<Matcher>) -> Option<()> {
+pub(super) fn narrow(requirement: &Requirement, limit: usize, matchers: &mut Vec<Matcher>) -> Option<()> {
     let label = select::plain(requirement.key());
     let values: Vec<String> = requirement.values().iter().filter(|value| !value.is_empty()).cloned().collect();
     let absent = |op| Matcher::new(&label, op, "", limit).ok();

@@ -23,6 +23,10 @@ pub enum MissingReason {
     EmptyContainer,
     /// Series match, none of them with the caller's `metricLabelSelector`.
     MetricSelector,
+    /// Likewise with the `labelSelector` of an external metric.
+    LabelSelector,
+    /// What matches is about other namespaces.
+    OtherNamespaces,
     /// Series match, none of them with a label that names an object; one of these would.
     NoObjectLabel(Vec<String>),
     /// Series match, all of them for other objects.
@@ -123,6 +127,8 @@ impl MissingReason {
             Self::NoSeries | Self::NoSeriesBut(_) => "no_series",
             Self::EmptyContainer => "empty_container",
             Self::MetricSelector => "metric_label_selector",
+            Self::LabelSelector => "label_selector",
+            Self::OtherNamespaces => "other_namespaces",
             Self::NoMatch => "no_match",
             Self::NoValue => "no_value",
             Self::NoOperand(..) => "no_operand",
@@ -176,6 +182,8 @@ impl fmt::Display for MissingReason {
                 f.write_str("the JSONPath selects nothing from a container that exists; count() or sum() of it is 0")
             }
             Self::MetricSelector => f.write_str("no matching series on the page matches metricLabelSelector"),
+            Self::LabelSelector => f.write_str("nothing that matches on the page matches labelSelector"),
+            Self::OtherNamespaces => f.write_str("what matches on the page is about other namespaces"),
             Self::NoObjectLabel(labels) if labels.is_empty() => {
                 f.write_str("nothing on the page that matches names an object")
             }

@@ -1,8 +1,9 @@
 //! A metric request, and the values that answer it.
 
 use crate::kube::custom_metrics::MetricValue;
+use crate::kube::external_metrics::ExternalMetricValue;
 use crate::kube::meta::LabelSelector;
-use crate::parse::path::MetricPath;
+use crate::parse::path::{ExternalPath, MetricPath};
 use crate::parse::selector::Selector;
 
 /// A request for the values of a metric.
@@ -23,4 +24,22 @@ pub struct MetricValues {
     pub items: Vec<MetricValue>,
     /// `metricLabelSelector` as an object, if the request had one.
     pub selector: Option<LabelSelector>,
+}
+
+/// A request for the values of an external metric.
+#[derive(Clone, Copy, Debug)]
+pub struct ExternalRequest<'a> {
+    /// The metric, and the namespace that asks.
+    pub path: &'a ExternalPath,
+    /// `labelSelector`: selects values by their labels.
+    pub selector: &'a Selector,
+}
+
+/// The values of an external metric.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExternalValues {
+    /// The metric's name as the rule has it; clients send it in lower case.
+    pub metric: String,
+    /// All of them, at least one.
+    pub items: Vec<ExternalMetricValue>,
 }

@@ -5,14 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::history::{SampleBudget, SampleStore, Snapshot};
+use super::implicit;
 use super::last::LastValues;
 use crate::config::limits::Limits;
-use crate::config::model::{
-    Bound, Config, Identity, ImplicitRules, Namespaces, ObjectKind, OnMissing, OnNan, Rule, Value,
-};
+use crate::config::model::{Config, ImplicitRules, ObjectKind, OnMissing, Rule};
 use crate::kube::kinds;
 use crate::parse::duration::millis;
-use crate::parse::path::Version;
+use crate::parse::path::{Group, Version};
 use crate::parse::url_template::Placeholder;
 use crate::source::page::{Query, Want};
 use crate::source::shared::Shared;
@@ -48,6 +47,16 @@ pub struct Sampling {
     pub interval: Duration,
 }
 
+/// What the configuration says of an external metric.
+#[derive(Clone, Debug)]
+pub enum ExternalEntry {
+    Rule(Arc<ActiveRule>),
+    /// Not served, and why.
+    Broken(String),
+    /// Nothing.
+    Unknown,
+}
+
 /// What the configuration says of one resource and metric.
 #[derive(Clone, Debug)]
 pub enum Entry {
@@ -63,7 +72,7 @@ pub enum Entry {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PrintedKey {
     /// The API group.
-    pub group: &'static str,
+    pub group: Group,
     pub version: Version,
     /// The media type that is printed.
     pub media_type: &'static str,
@@ -73,12 +82,21 @@ pub struct PrintedKey {
 #[derive(Debug, Default)]
 pub struct Rules {
     entries: HashMap<String, Vec<(String, Entry)>>,
+    /// Names as they are written, by their lower case.
+    external: HashMap<String, (String, ExternalEntry)>,
     implicit: Option<(Arc<Upstream>, ImplicitRules)>,
     upstreams: Vec<Arc<Upstream>>,
     problem: Option<String>,
     broken: usize,
     /// See [`Rules::printed`].
     printed: Mutex<HashMap<PrintedKey, Arc<Vec<u8>>>>,
+}
+
+impl ActiveRule {
+    /// Whether it answers requests of a namespace; those about root-scoped objects always.
+    pub fn answers(&self, namespace: Option<&str>) -> bool {
+        namespace.is_none_or(|namespace| self.rule.namespaces(self.upstream.source()).allow(namespace))
+    }
 }
 
 impl Sampling {
@@ -145,12 +163,21 @@ impl Rules {
             upstreams.push(upstream);
         }
         for broken in config.broken {
+            let problem = format!("its rule is invalid: {}", broken.problem);
+            if broken.external {
+                let kept = match before.external.get(&broken.name.to_ascii_lowercase()) {
+                    Some((_, kept @ ExternalEntry::Rule(_))) => kept.clone(),
+                    _ => ExternalEntry::Broken(problem),
+                };
+                rules.insert_external(broken.name, kept);
+                continue;
+            }
             let any = vec![String::new()];
             let resources = if broken.resources.is_empty() { any } else { broken.resources };
             for resource in resources {
                 let kept = match before.find_entry(&resource, &broken.name) {
                     Some(kept @ Entry::Rule(..)) => kept.clone(),
-                    _ => Entry::Broken(format!("its rule is invalid: {}", broken.problem)),
+                    _ => Entry::Broken(problem.clone()),
                 };
                 rules.insert(resource, broken.name.clone(), kept);
             }
@@ -179,6 +206,9 @@ impl Rules {
         };
         let sampling = same.and_then(|same| same.sampling.clone()).or_else(|| Sampling::of(&want, limits, budget));
         let served = Arc::new(ActiveRule { rule, upstream, want, last, sampling, implicit: false });
+        if served.rule.is_external() {
+            self.insert_external(served.rule.name.clone(), ExternalEntry::Rule(served.clone()));
+        }
         for kind in &served.rule.objects {
             self.insert(
                 kind.resource.clone(),
@@ -190,23 +220,39 @@ impl Rules {
 
     /// The same rule in this generation, if it did not change.
     fn same(&self, rule: &Rule, upstream: &Upstream) -> Option<&ActiveRule> {
-        let Entry::Rule(old, _) = self.find_entry(&rule.objects.first()?.resource, &rule.name)? else { return None };
+        let old = self.active(rule)?;
         let placeless = |rule: &Rule| Rule { line: 0, source: 0, ..rule.clone() };
         let same = old.upstream.source() == upstream.source() && placeless(&old.rule) == placeless(rule);
         same.then_some(&**old)
     }
 
+    /// What this generation serves in the place of a rule.
+    fn active(&self, rule: &Rule) -> Option<&Arc<ActiveRule>> {
+        let Some(kind) = rule.objects.first() else {
+            return match self.external.get(&rule.name.to_ascii_lowercase())? {
+                (_, ExternalEntry::Rule(active)) => Some(active),
+                _ => None,
+            };
+        };
+        match self.find_entry(&kind.resource, &rule.name)? {
+            Entry::Rule(active, _) => Some(active),
+            _ => None,
+        }
+    }
+
     /// The rule that goes on with the samples of one that was served before.
     pub fn successor(&self, old: &ActiveRule) -> Option<Arc<ActiveRule>> {
-        let Entry::Rule(new, _) = self.find_entry(&old.rule.objects.first()?.resource, &old.rule.name)? else {
-            return None;
-        };
+        let new = self.active(&old.rule)?;
         let (sampling, old) = (new.sampling.as_ref()?, old.sampling.as_ref()?);
         Arc::ptr_eq(&sampling.history, &old.history).then(|| new.clone())
     }
 
     fn insert(&mut self, resource: String, metric: String, entry: Entry) {
         self.entries.entry(metric).or_default().push((resource, entry));
+    }
+
+    fn insert_external(&mut self, metric: String, entry: ExternalEntry) {
+        self.external.insert(metric.to_ascii_lowercase(), (metric, entry));
     }
 
     fn find_entry(&self, resource: &str, metric: &str) -> Option<&Entry> {
@@ -218,10 +264,30 @@ impl Rules {
     pub fn find(&self, resource: &str, metric: &str) -> Entry {
         match (self.find_entry(resource, metric), &self.implicit, &self.problem) {
             (Some(entry), _, _) => entry.clone(),
-            (None, Some((upstream, implicit)), _) => implicit_rule(resource, metric, upstream, implicit),
+            (None, Some((upstream, implicit)), _) => implicit::rule(resource, metric, upstream, implicit),
             (None, None, Some(problem)) => Entry::Broken(problem.clone()),
             (None, None, None) => Entry::Unknown,
         }
+    }
+
+    /// What the configuration says of an external metric, whose name clients send in lower case.
+    pub fn find_external(&self, metric: &str) -> ExternalEntry {
+        match (self.external.get(&metric.to_ascii_lowercase()), &self.implicit, &self.problem) {
+            (Some((_, entry)), _, _) => entry.clone(),
+            (None, Some((upstream, implicit)), _) => implicit::external_rule(metric, upstream, implicit),
+            (None, None, Some(problem)) => ExternalEntry::Broken(problem.clone()),
+            (None, None, None) => ExternalEntry::Unknown,
+        }
+    }
+
+    /// Whether a rule serves an external metric of this name.
+    pub fn has_external(&self, metric: &str) -> bool {
+        self.external.contains_key(&metric.to_ascii_lowercase())
+    }
+
+    /// Every external metric that is configured, served or broken.
+    pub fn external_names(&self) -> impl Iterator<Item = &str> {
+        self.external.values().map(|(name, _)| name.as_str())
     }
 
     /// The resources that a metric of this name describes.
@@ -255,37 +321,4 @@ impl Rules {
     pub fn broken(&self) -> usize {
         self.broken
     }
-}
-
-/// The rule for a metric of `--upstream`: the gauge of that name, for the objects its labels name.
-fn implicit_rule(resource: &str, metric: &str, upstream: &Arc<Upstream>, implicit: &ImplicitRules) -> Entry {
-    let Some(kind) = kinds::lookup(resource).map(ObjectKind::from) else { return Entry::Unknown };
-    let per_object = upstream.source().uses(Placeholder::Name);
-    let identity = match &implicit.describes {
-        Some(Bound { resource: bound, .. }) if bound != resource => return Entry::Unknown,
-        Some(Bound { namespace, name, .. }) => Identity::Fixed { namespace: namespace.clone(), name: name.clone() },
-        None if per_object => Identity::Url,
-        None => Identity::Labels { namespace: Vec::new(), name: Vec::new() },
-    };
-    let rule = Rule {
-        name: metric.to_owned(),
-        objects: vec![kind.clone()],
-        source: upstream.index(),
-        value: Value::Named(metric.to_owned()),
-        identity,
-        on_missing: OnMissing::Error,
-        on_nan: OnNan::Error,
-        allow_negative: false,
-        max_age: upstream.max_age(),
-        line: 0,
-    };
-    let number = upstream.source().uses(Placeholder::Metric) || !matches!(rule.identity, Identity::Labels { .. });
-    let want = upstream.want_named(metric, number);
-    let served = ActiveRule { rule, upstream: upstream.clone(), want, last: None, sampling: None, implicit: true };
-    Entry::Rule(Arc::new(served), Arc::new(kind))
-}
-
-/// Whether a source may describe objects of a namespace; root-scoped objects always.
-pub(crate) fn allowed(namespaces: &Namespaces, namespace: Option<&str>) -> bool {
-    namespace.is_none_or(|namespace| namespaces.allow(namespace))
 }

@@ -177,7 +177,8 @@ pub(super) fn matches_labels<'v>(selector: &Selector, get: impl Fn(&str) -> Opti
     selector.matches(|key| get(key).or_else(|| get(&plain(key))))
 }
 
-fn matches<T: Describes>(selector: &Selector, member: &T) -> bool {
+/// Whether labels match a selector.
+pub(super) fn matches<T: Describes>(selector: &Selector, member: &T) -> bool {
     // Selectors borrow values, and labels are unescaped on demand, so the selector's labels are read first.
     if selector.is_everything() {
         return true;
@@ -214,6 +215,10 @@ impl Describes for Series {
 }
 
 impl Describes for PageItem {
+    fn label(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.labels.iter().find(|(name, _)| name == key).map(|(_, value)| Cow::Borrowed(value.as_str()))
+    }
+
     fn own_namespace(&self) -> Option<&str> {
         self.namespace.as_deref()
     }

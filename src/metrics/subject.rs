@@ -2,25 +2,25 @@
 
 use std::sync::Arc;
 
-use super::failure::{About, Failure};
+use super::failure::{About, DescribedMetric, Failure};
+use super::judgement::{Judgement, Scrape};
 use super::last::ValueKey;
 use super::member::Member;
 use super::naming;
 use super::objects::Objects;
-use super::outcome::{Finding, Policy, ServedValue, Verdict, judge};
+use super::outcome::{Finding, ServedValue, Verdict};
 use super::reason::MissingReason;
 use super::request::MetricRequest;
-use super::rules::{self, ActiveRule};
+use super::rules::ActiveRule;
 use super::scrape::Scraper;
 use super::select::{MembersByObject, Wanted, select};
-use super::trace::{Event, Trace};
-use crate::config::model::{ObjectKind, OnMissing, Value};
+use super::trace::Trace;
+use crate::config::model::{ObjectKind, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::meta::{LabelSelector, ObjectReference, Time};
 use crate::parse::escape::Escaped;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::selector::Selector;
-use crate::source::page::Unmatched;
 use crate::source::shared::Shared;
 use crate::telemetry::clock::Steady;
 
@@ -43,30 +43,22 @@ pub(super) struct Services<'a> {
     pub(super) steady: Steady,
 }
 
-/// The scrape that a finding comes from.
-#[derive(Clone, Copy)]
-pub(super) struct Scrape<'a> {
-    /// Unix milliseconds.
-    pub(super) at: i64,
-    /// The pod incarnation that served the page; empty for a page that is not a pod's.
-    pub(super) incarnation: &'a str,
-    /// Whether what was not found is known not to exist, so that `onMissing` applies.
-    pub(super) complete: bool,
-    /// Selectors of the rule that match nothing on the page, as far as it tells what may be meant.
-    pub(super) unmatched: &'a [Unmatched],
-}
-
-impl Scrape<'_> {
-    /// Of a page that was read at this time, whole.
-    pub(super) fn of_page(at: i64) -> Self {
-        Self { at, incarnation: "", complete: true, unmatched: &[] }
+impl Services<'_> {
+    /// The time of samples.
+    pub(super) fn steady_now(&self) -> i64 {
+        self.steady.at(self.shared.clock().now().monotonic)
     }
 }
 
 impl<'a> Subject<'a> {
     pub(super) fn about(&self) -> About<'_> {
         let ActiveRule { rule, upstream, implicit, .. } = &**self.served;
-        About { path: self.request.path, rule, source: &upstream.source().name, implicit: *implicit }
+        About {
+            metric: DescribedMetric::Objects(self.request.path),
+            rule,
+            source: &upstream.source().name,
+            implicit: *implicit,
+        }
     }
 
     /// The same for the one object of another path.
@@ -83,11 +75,7 @@ impl<'a> Subject<'a> {
             ObjectName::One(name) if self.kind.resource == "namespaces" => Some(name.as_str()),
             _ => self.request.path.namespace.as_deref(),
         };
-        if rules::allowed(&self.served.upstream.source().namespaces, namespace) {
-            Ok(())
-        } else {
-            Err(self.about().foreign_namespace())
-        }
+        if self.served.answers(namespace) { Ok(()) } else { Err(self.about().foreign_namespace()) }
     }
 
     /// `metricLabelSelector` as the answer echoes it; `None` without one.
@@ -161,61 +149,22 @@ impl<'a> Subject<'a> {
         self.judge(name, finding, scrape, trace)
     }
 
-    /// The reason in the terms of the rule and its source: text has no series, and a query has no page.
+    /// The reason in the terms of the rule and its source.
     pub(super) fn worded(&self, reason: MissingReason, scrape: Scrape<'_>) -> MissingReason {
-        match reason {
-            MissingReason::NoSeries | MissingReason::OtherObjects if self.served.upstream.source().is_prometheus() => {
-                MissingReason::NoResult
-            }
-            MissingReason::NoSeries if matches!(self.served.rule.value, Value::Text(_)) => MissingReason::NoMatch,
-            MissingReason::NoSeries if matches!(self.served.rule.value, Value::Json(_)) => MissingReason::NoValue,
-            MissingReason::OtherObjects if matches!(self.served.rule.value, Value::Text(_)) => {
-                MissingReason::OtherMatches
-            }
-            MissingReason::OtherObjects if matches!(self.served.rule.value, Value::Json(_)) => {
-                MissingReason::OtherItems
-            }
-            MissingReason::NoSeries => match scrape.unmatched {
-                [Unmatched { hint, .. }, ..] => MissingReason::NoSeriesBut(hint.clone()),
-                [] => MissingReason::NoSeries,
-            },
-            MissingReason::NoOperand(selector, _) => {
-                let hint = scrape.unmatched.iter().find(|unmatched| unmatched.selector == selector);
-                MissingReason::NoOperand(selector, hint.map(|unmatched| unmatched.hint.clone()))
-            }
-            reason => reason,
-        }
+        self.judgement(scrape).worded(reason)
     }
 
     /// Decides what is answered for one object, and remembers a good value for `onMissing: last`.
     pub(super) fn judge(&self, name: &str, finding: Finding, scrape: Scrape<'_>, trace: &mut Trace) -> Verdict {
-        let ActiveRule { rule, last, .. } = &**self.served;
-        let Services { shared, .. } = self.services;
-        let now = shared.clock().now().unix_millis;
-        let mut policy = Policy::of(rule, shared.limits().freshness.max_future);
-        if !scrape.complete {
-            policy.on_missing = OnMissing::Error;
-        }
-        let memory = last.as_ref().map(|last| {
-            let object = format!("{}{name}{}", self.object_prefix(), scrape.incarnation);
-            (last, ValueKey { object, selector: self.request.metric_selector.to_string() })
-        });
-        let finding = match finding {
-            Finding::Nothing(reason) => Finding::Nothing(self.worded(reason, scrape)),
-            other => other,
+        let key = || ValueKey {
+            object: format!("{}{name}{}", self.object_prefix(), scrape.incarnation),
+            selector: self.request.metric_selector.to_string(),
         };
-        let is_number = matches!(finding, Finding::Number(_));
-        let shown = trace.is_on().then(|| finding.clone());
-        let verdict = judge(finding, &policy, scrape.at, now, memory.as_ref().and_then(|(last, key)| last.get(key)));
-        if let Some(finding) = shown {
-            trace.record(|| Event::Judged { object: name.to_owned(), finding, verdict: verdict.clone() });
-        }
-        if let (Verdict::Serve(value), Some((last, key)), true, OnMissing::Last(age)) =
-            (&verdict, memory, is_number, rule.on_missing)
-        {
-            last.set(key, *value, now.saturating_sub_unsigned(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
-        }
-        verdict
+        self.judgement(scrape).of(name, finding, key, trace)
+    }
+
+    fn judgement<'s>(&'s self, scrape: Scrape<'s>) -> Judgement<'s> {
+        Judgement { served: self.served, shared: self.services.shared, scrape }
     }
 
     /// Objects that `onMissing: last` remembers. Their labels are not remembered, so a selector selects none of them.
@@ -241,7 +190,7 @@ impl<'a> Subject<'a> {
                 api_version: self.kind.api_version.clone(),
             },
             timestamp: Time::from_millis(value.at),
-            window_seconds: value.span.map(|millis| (millis + 500) / 1_000),
+            window_seconds: value.window_seconds(),
             value: value.value,
         }
     }

@@ -19,7 +19,12 @@ pub struct Trace(Option<Vec<Event>>);
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// This rule answers.
-    Rule { metric: String, resource: String, value: String },
+    Rule {
+        metric: String,
+        /// `None`: it is an external metric.
+        resource: Option<String>,
+        value: String,
+    },
     /// Its page is here.
     Url { url: String },
     /// The page was read.
@@ -119,7 +124,8 @@ impl Event {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let detail = match self {
-            Self::Rule { metric, resource, value } => format!("{metric} of {resource}, value {value}"),
+            Self::Rule { metric, resource: Some(resource), value } => format!("{metric} of {resource}, value {value}"),
+            Self::Rule { metric, resource: None, value } => format!("external metric {metric}, value {value}"),
             Self::Url { url } => url.clone(),
             Self::Page { summary } => summary.to_string(),
             Self::QueryResult { summary } => summary.to_string(),

@@ -1,6 +1,9 @@
 //! A rule on a source with a `url`: one page for the request, expanded from the URL template.
 
-use super::failure::Failure;
+use std::sync::Arc;
+
+use super::failure::{About, Failure};
+use super::rules::ActiveRule;
 use super::subject::Subject;
 use super::trace::{Event, Trace};
 use super::{over_time, page_members};
@@ -8,6 +11,7 @@ use crate::kube::custom_metrics::MetricValue;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::url_template::{Placeholder, Template, Values};
 use crate::source::error::SourceError;
+use crate::source::page::Page;
 use crate::source::waiting::{Patience, Waiting};
 
 /// The values of the objects that the page describes.
@@ -22,17 +26,28 @@ pub(super) fn answer(
     if let Some(sampling) = &subject.served.sampling {
         return over_time::of_page(subject, sampling, patience, trace);
     }
-    let upstream = &subject.served.upstream;
-    let waiting = Waiting::Source(upstream.index());
-    match upstream.page(&url, &subject.served.want, patience.wait_for(waiting)) {
+    let page = fetch(subject.served, &subject.about(), &url, patience, trace)?;
+    page_members::answer(subject, &page, patience, trace)
+}
+
+/// The page at a URL.
+pub(super) fn fetch(
+    served: &ActiveRule,
+    about: &About<'_>,
+    url: &str,
+    patience: Patience,
+    trace: &mut Trace,
+) -> Result<Arc<Page>, Failure> {
+    let waiting = Waiting::Source(served.upstream.index());
+    match served.upstream.page(url, &served.want, patience.wait_for(waiting)) {
         Ok(page) => {
             trace.record(|| Event::Page { summary: page.summary() });
-            page_members::answer(subject, &page, patience, trace)
+            Ok(page)
         }
         Err(SourceError::WouldWait) => Err(Failure::WouldWait(waiting)),
         Err(error) => {
             trace.record(|| Event::FetchFailed { error: error.clone() });
-            Err(subject.about().source(&error))
+            Err(about.source(&error))
         }
     }
 }

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::failure::Failure;
+use super::judgement::Scrape;
 use super::member::Member;
 use super::objects::Unlisted;
 use super::outcome::{Finding, Verdict, nothing_left};
 use super::reason::MissingReason;
 use super::select;
-use super::subject::{Scrape, Subject};
+use super::subject::Subject;
 use super::trace::{Event, Trace};
 use crate::config::model::SelectorMode;
 use crate::kube::custom_metrics::MetricValue;

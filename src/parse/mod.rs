@@ -8,6 +8,7 @@ pub(crate) mod duration;
 pub(crate) mod escape;
 pub(crate) mod exposition;
 pub(crate) mod extensions;
+mod group;
 pub(crate) mod head;
 pub(crate) mod json;
 pub(crate) mod lookalike;

@@ -7,19 +7,9 @@
 use std::fmt;
 
 use super::escape::Escaped;
+pub(crate) use super::group::{CUSTOM_METRICS, EXTERNAL_METRICS};
+pub(crate) use super::group::{Group, Version};
 use super::percent::{DecodeError, Encoded, Plus, decode};
-
-/// The API group.
-pub(crate) const GROUP: &str = "custom.metrics.k8s.io";
-
-/// A version of the group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Version {
-    /// `v1beta1`
-    V1Beta1,
-    /// `v1beta2`
-    V1Beta2,
-}
 
 /// A health endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,17 +55,28 @@ pub struct MetricPath {
     pub metric: String,
 }
 
+/// The route of an external metric.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExternalPath {
+    /// The namespace that asks: that of the HPA.
+    pub namespace: String,
+    /// The metric's name, which clients send in lower case.
+    pub metric: String,
+}
+
 /// What authorization asks about a metric route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes<'a> {
+    pub group: Group,
+    pub version: Version,
     /// `None`: cluster-wide.
     pub namespace: Option<&'a str>,
-    /// `pods`, or `metrics` for the metrics of a namespace itself.
+    /// `pods`, `metrics` for the metrics of a namespace itself, or the name of an external metric.
     pub resource: &'a str,
-    /// The metric's name, unless that is the name already.
+    /// The metric's name, unless that is the name or resource already.
     pub subresource: Option<&'a str>,
-    /// The object's name or `*`, or the metric's for those of a namespace itself.
-    pub name: &'a str,
+    /// The object's name or `*`, the metric's for those of a namespace itself, or `None` for external metrics.
+    pub name: Option<&'a str>,
 }
 
 /// A route.
@@ -94,12 +95,14 @@ pub enum ApiPath {
     /// `/apis`
     Groups,
     /// `/apis/custom.metrics.k8s.io`
-    Group,
+    Group(Group),
     /// `/apis/custom.metrics.k8s.io/v1beta2`
-    Resources(Version),
+    Resources(Group, Version),
     /// A metric of objects.
     Metric(MetricPath),
-    /// Anything else below `/apis/custom.metrics.k8s.io`.
+    /// An external metric.
+    External(ExternalPath),
+    /// Anything else below a group.
     UnknownInGroup,
     /// Anything else.
     Unknown,
@@ -157,11 +160,9 @@ fn route(segments: &[&str]) -> Result<ApiPath, PathError> {
         ["openapi", "v3"] => ApiPath::OpenApi(OpenApi::V3),
         ["metrics"] => ApiPath::OwnMetrics,
         ["apis"] => ApiPath::Groups,
-        ["apis", GROUP] => ApiPath::Group,
-        ["apis", GROUP, version, ref rest @ ..] => match Version::parse(version) {
-            Some(version) if rest.is_empty() => ApiPath::Resources(version),
-            Some(version) if !rest.contains(&"") => metric(version, rest)?,
-            _ => ApiPath::UnknownInGroup,
+        ["apis", group, ref rest @ ..] => match Group::parse(group) {
+            Some(group) => in_group(group, rest)?,
+            None => ApiPath::Unknown,
         },
         [first, ref check @ ..] => match (Probe::parse(first), check) {
             (Some(probe), []) => ApiPath::Health(probe, None),
@@ -172,7 +173,29 @@ fn route(segments: &[&str]) -> Result<ApiPath, PathError> {
     })
 }
 
-/// The segments below a version.
+/// The segments below a group.
+fn in_group(group: Group, segments: &[&str]) -> Result<ApiPath, PathError> {
+    let Some((version, rest)) = segments.split_first() else { return Ok(ApiPath::Group(group)) };
+    let Some(version) = group.versions().iter().copied().find(|known| known.as_str() == *version) else {
+        return Ok(ApiPath::UnknownInGroup);
+    };
+    Ok(match (group, rest) {
+        (_, []) => ApiPath::Resources(group, version),
+        _ if rest.contains(&"") => ApiPath::UnknownInGroup,
+        (Group::Custom, _) => metric(version, rest)?,
+        (Group::External, ["namespaces", namespace, metric]) if !is_reserved(metric) => {
+            ApiPath::External(ExternalPath { namespace: (*namespace).to_owned(), metric: (*metric).to_owned() })
+        }
+        (Group::External, _) => ApiPath::UnknownInGroup,
+    })
+}
+
+/// Whether this cannot be the name of an external metric: Kubernetes takes it for a subresource of the namespace.
+pub(crate) fn is_reserved(metric: &str) -> bool {
+    matches!(metric, "status" | "finalize")
+}
+
+/// The segments below a version of custom metrics.
 fn metric(version: Version, segments: &[&str]) -> Result<ApiPath, PathError> {
     let path = |namespace: Option<&str>, resource: &str, name: &str, metric: &str| {
         ApiPath::Metric(MetricPath {
@@ -194,20 +217,6 @@ fn metric(version: Version, segments: &[&str]) -> Result<ApiPath, PathError> {
         [resource, name, metric] => path(None, resource, name, metric),
         _ => ApiPath::UnknownInGroup,
     })
-}
-
-impl Version {
-    /// As paths and bodies have it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::V1Beta1 => "v1beta1",
-            Self::V1Beta2 => "v1beta2",
-        }
-    }
-
-    fn parse(text: &str) -> Option<Self> {
-        [Self::V1Beta1, Self::V1Beta2].into_iter().find(|version| version.as_str() == text)
-    }
 }
 
 impl Probe {
@@ -238,21 +247,51 @@ impl ObjectName {
 impl MetricPath {
     /// What authorization asks about it.
     pub fn attributes(&self) -> Attributes<'_> {
+        let (group, version) = (Group::Custom, self.version);
         match &self.name {
-            ObjectName::One(namespace) if self.is_namespace() => {
-                Attributes { namespace: Some(namespace), resource: "metrics", subresource: None, name: &self.metric }
-            }
+            ObjectName::One(namespace) if self.is_namespace() => Attributes {
+                group,
+                version,
+                namespace: Some(namespace),
+                resource: "metrics",
+                subresource: None,
+                name: Some(&self.metric),
+            },
             name => Attributes {
+                group,
+                version,
                 namespace: self.namespace.as_deref(),
                 resource: &self.resource,
                 subresource: Some(&self.metric),
-                name: name.as_str(),
+                name: Some(name.as_str()),
             },
         }
     }
 
     fn is_namespace(&self) -> bool {
         self.resource == "namespaces" && self.namespace.is_none()
+    }
+}
+
+impl ExternalPath {
+    /// What authorization asks about it: Kubernetes takes the metric for a resource of which a list is requested.
+    fn attributes(&self) -> Attributes<'_> {
+        Attributes {
+            group: Group::External,
+            version: Version::V1Beta1,
+            namespace: Some(&self.namespace),
+            resource: &self.metric,
+            subresource: None,
+            name: None,
+        }
+    }
+}
+
+/// The path below the version, percent-encoded; it parses to the same.
+impl fmt::Display for ExternalPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (namespace, metric) = (Encoded::in_segment(&self.namespace), Encoded::in_segment(&self.metric));
+        write!(f, "namespaces/{namespace}/{metric}")
     }
 }
 
@@ -270,6 +309,17 @@ impl fmt::Display for MetricPath {
     }
 }
 
+impl ApiPath {
+    /// What authorization asks about a metric; `None` for all other paths.
+    pub fn attributes(&self) -> Option<Attributes<'_>> {
+        match self {
+            Self::Metric(path) => Some(path.attributes()),
+            Self::External(path) => Some(path.attributes()),
+            _ => None,
+        }
+    }
+}
+
 /// The path; what names no route prints as one that names none either.
 impl fmt::Display for ApiPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -282,10 +332,11 @@ impl fmt::Display for ApiPath {
             Self::Health(probe, Some(check)) => write!(f, "/{}/{}", probe.as_str(), Encoded::in_segment(check)),
             Self::OwnMetrics => f.write_str("/metrics"),
             Self::Groups => f.write_str("/apis"),
-            Self::Group => write!(f, "/apis/{GROUP}"),
-            Self::Resources(version) => write!(f, "/apis/{GROUP}/{}", version.as_str()),
-            Self::Metric(path) => write!(f, "/apis/{GROUP}/{}/{path}", path.version.as_str()),
-            Self::UnknownInGroup => write!(f, "/apis/{GROUP}/unknown"),
+            Self::Group(group) => write!(f, "/apis/{}", group.as_str()),
+            Self::Resources(group, version) => write!(f, "/apis/{}/{}", group.as_str(), version.as_str()),
+            Self::Metric(path) => write!(f, "/apis/{CUSTOM_METRICS}/{}/{path}", path.version.as_str()),
+            Self::External(path) => write!(f, "/apis/{EXTERNAL_METRICS}/{}/{path}", Version::V1Beta1.as_str()),
+            Self::UnknownInGroup => write!(f, "/apis/{CUSTOM_METRICS}/unknown"),
             Self::Unknown => f.write_str("/unknown"),
         }
     }

@@ -17,6 +17,8 @@ pub struct Query {
     pub metric_label_selector: Option<String>,
     /// `fieldSelector`: may only repeat the name in the path.
     pub field_selector: Option<String>,
+    /// `watch`: whether changes are to follow.
+    pub watch: bool,
     /// `pretty`: whether JSON is to be indented.
     pub pretty: Option<bool>,
     /// `verbose`, with whatever value: health tells every check.
@@ -63,6 +65,7 @@ pub fn parse(raw: Option<&str>, max: usize) -> Result<Query, QueryError> {
             "metricLabelSelector" => first(&mut query.metric_label_selector, value),
             "fieldSelector" => first(&mut query.field_selector, value),
             "pretty" => _ = query.pretty.get_or_insert(!matches!(value.to_ascii_lowercase().as_str(), "0" | "false")),
+            "watch" => query.watch = !matches!(value.to_ascii_lowercase().as_str(), "0" | "false"),
             "verbose" => query.verbose = true,
             "exclude" if query.exclude.len() == EXCLUDES => return Err(QueryError::TooManyExcludes(EXCLUDES)),
             "exclude" => query.exclude.push(value),

@@ -130,6 +130,8 @@ pub struct PageItem {
     pub namespace: Option<String>,
     /// As the item says.
     pub name: Option<String>,
+    /// Of a value of an external metric.
+    pub labels: Vec<(String, String)>,
     /// Numbers, or the names of other types that were found.
     pub values: Vec<Result<f64, &'static str>>,
     /// Whether there is none because a container that exists is empty.
@@ -269,8 +271,8 @@ impl Found {
     fn hash_values(&self, hasher: &mut impl Hasher) {
         match self {
             Self::Items(items) => {
-                for PageItem { namespace, name, values, .. } in items {
-                    (namespace, name).hash(hasher);
+                for PageItem { namespace, name, labels, values, .. } in items {
+                    (namespace, name, labels).hash(hasher);
                     values.iter().for_each(|value| value.map(f64::to_bits).hash(hasher));
                 }
             }
@@ -291,7 +293,8 @@ impl Found {
 impl PageItem {
     fn cost(&self) -> usize {
         let names = [&self.namespace, &self.name].into_iter().flatten().map(String::len).sum::<usize>();
-        size_of::<Self>() + self.values.len() * 24 + names + 64
+        let labels: usize = self.labels.iter().map(|(name, value)| name.len() + value.len() + 64).sum();
+        size_of::<Self>() + self.values.len() * 24 + names + labels + 64
     }
 }
 

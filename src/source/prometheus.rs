@@ -12,6 +12,8 @@ use super::error::SourceError;
 use crate::config::limits::Limits;
 use crate::http::error::{FetchError, printable};
 use crate::parse::exposition;
+use crate::promql::NAME_LABEL;
+use crate::promql::evaluate::Labels;
 
 /// What a server calls an instant query that is posted to it.
 pub(crate) const PATH: &str = "/api/v1/query";
@@ -30,6 +32,8 @@ pub struct InstantQuery {
     pub namespace: Option<String>,
     /// The label that names an object.
     pub name: Option<String>,
+    /// Whether all labels of the result are of use.
+    pub labels: bool,
 }
 
 /// An answer.
@@ -64,6 +68,8 @@ pub struct Sample {
     pub namespace: Option<Box<str>>,
     /// The value of the query's label.
     pub name: Option<Box<str>>,
+    /// All labels but its name, if the query asks for them.
+    pub labels: Labels,
     /// Any number.
     pub value: f64,
     /// When it was evaluated, Unix milliseconds.
@@ -86,7 +92,10 @@ impl QueryResult {
     /// Bytes of memory it holds, roughly.
     pub fn cost(&self) -> usize {
         let text = |text: &Option<Box<str>>| text.as_ref().map_or(0, |text| text.len() + 16);
-        self.samples.iter().map(|sample| size_of::<Sample>() + text(&sample.namespace) + text(&sample.name)).sum()
+        self.samples
+            .iter()
+            .map(|sample| size_of::<Sample>() + text(&sample.namespace) + text(&sample.name) + sample.labels.bytes())
+            .sum()
     }
 }
 
@@ -178,7 +187,13 @@ pub(crate) fn read(
         Some("vector") => {}
         Some("scalar") if query.name.is_none() => {
             let Scalar { data: ScalarData { result: (seconds, text) } } = json(&bytes)?;
-            let sample = Sample { namespace: None, name: None, value: number(&text)?, at: millis(seconds) };
+            let sample = Sample {
+                namespace: None,
+                name: None,
+                labels: Labels::default(),
+                value: number(&text)?,
+                at: millis(seconds),
+            };
             return Ok(QueryResult { at, bytes: bytes.len() as u64, samples: vec![sample] });
         }
         Some("scalar") => {
@@ -209,6 +224,10 @@ pub(crate) fn refused(status: u16, body: &mut dyn Read) -> SourceError {
 }
 
 fn sample(mut element: Element, query: &InstantQuery) -> Result<Sample, SourceError> {
+    let labels = match query.labels {
+        true => Labels::new(element.metric.iter().filter(|(name, _)| *name != NAME_LABEL)),
+        false => Labels::default(),
+    };
     let mut label = |wanted: &Option<String>| {
         let value = element.metric.remove(wanted.as_ref()?)?;
         Some(value.into_boxed_str())
@@ -218,7 +237,7 @@ fn sample(mut element: Element, query: &InstantQuery) -> Result<Sample, SourceEr
         let found = if element.histogram.is_some() { "a native histogram" } else { "an element without a value" };
         return Err(bad(&format!("answered {found} instead of a number"), &found));
     };
-    Ok(Sample { namespace, name, value: number(&text)?, at: millis(seconds) })
+    Ok(Sample { namespace, name, labels, value: number(&text)?, at: millis(seconds) })
 }
 
 fn number(text: &str) -> Result<f64, SourceError> {
@@ -270,6 +289,7 @@ mod tests {
             lookback: Duration::from_secs(120),
             namespace: Some("namespace".to_owned()),
             name: Some("pod".to_owned()),
+            labels: false,
         };
         let limits = Limits {
             page: PageLimits { kept_series: 2, ..PageLimits::default() },
@@ -290,6 +310,7 @@ mod tests {
         let sample = |namespace: Option<&str>, name: Option<&str>, value, at| Sample {
             namespace: namespace.map(Box::from),
             name: name.map(Box::from),
+            labels: Labels::default(),
             value,
             at,
         };
@@ -309,9 +330,18 @@ mod tests {
     #[test]
     fn reads_a_scalar_for_one_object() {
         let body = r#"{"status":"success","data":{"resultType":"scalar","result":[1700000000.5,"2.5"]}}"#;
-        let one = InstantQuery { promql: String::new(), lookback: Duration::ZERO, namespace: None, name: None };
+        let one = InstantQuery {
+            promql: String::new(),
+            lookback: Duration::ZERO,
+            namespace: None,
+            name: None,
+            labels: false,
+        };
         let samples = read(&mut body.as_bytes(), &one, 0, &Limits::default()).unwrap().samples;
-        assert_eq!(samples, [Sample { namespace: None, name: None, value: 2.5, at: 1_700_000_000_500 }]);
+        assert_eq!(
+            samples,
+            [Sample { namespace: None, name: None, labels: Labels::default(), value: 2.5, at: 1_700_000_000_500 }]
+        );
         let wrong = body.replace("2.5", "x");
         let error = read(&mut wrong.as_bytes(), &one, 0, &Limits::default()).unwrap_err();
         assert_eq!(error.detail(), "answered something that is not a number (x)");

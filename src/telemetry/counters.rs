@@ -15,6 +15,8 @@ pub enum Route {
     Namespaced(Version),
     /// A metric of root-scoped objects of this version.
     RootScoped(Version),
+    /// An external metric.
+    External,
     /// `/apis` and the lists below it.
     Discovery,
     /// `/healthz`, `/livez`, `/readyz`.
@@ -27,11 +29,12 @@ pub enum Route {
 
 impl Route {
     /// All of them, in the order they are printed.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Namespaced(Version::V1Beta1),
         Self::Namespaced(Version::V1Beta2),
         Self::RootScoped(Version::V1Beta1),
         Self::RootScoped(Version::V1Beta2),
+        Self::External,
         Self::Discovery,
         Self::Health,
         Self::OwnMetrics,
@@ -160,12 +163,13 @@ impl Counters {
 
     /// The requests of a route.
     pub fn requests(&self, route: Route) -> &Requests {
-        let [ns1, ns2, root1, root2, discovery, health, own, other] = &self.requests;
+        let [ns1, ns2, root1, root2, external, discovery, health, own, other] = &self.requests;
         match route {
             Route::Namespaced(Version::V1Beta1) => ns1,
             Route::Namespaced(Version::V1Beta2) => ns2,
             Route::RootScoped(Version::V1Beta1) => root1,
             Route::RootScoped(Version::V1Beta2) => root2,
+            Route::External => external,
             Route::Discovery => discovery,
             Route::Health => health,
             Route::OwnMetrics => own,

@@ -6,7 +6,7 @@ use super::clock::Now;
 use super::connections::Connections;
 use super::counters::{BUCKETS, CODES, Counter, Counters, Requests, Route};
 use super::process::Process;
-use crate::parse::path::GROUP;
+use crate::parse::path::{Group, Version};
 
 /// The page's Content-Type.
 pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -233,15 +233,19 @@ struct RouteLabels(Route);
 
 impl fmt::Display for RouteLabels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (verb, version, resource, scope) = match self.0 {
-            Route::Namespaced(version) => ("GET", version.as_str(), "*", "resource"),
-            Route::RootScoped(version) => ("LIST", version.as_str(), "*", "cluster"),
-            Route::Discovery => ("GET", "", "discovery", ""),
-            Route::Health => ("GET", "", "health", ""),
-            Route::OwnMetrics => ("GET", "", "metrics", ""),
-            Route::Other => ("GET", "", "other", ""),
+        let custom = |version: Version| (Group::Custom.as_str(), version.as_str(), "custom-metrics");
+        let none = ("", "", "");
+        let (verb, (group, version, component), resource, scope) = match self.0 {
+            Route::Namespaced(version) => ("GET", custom(version), "*", "resource"),
+            Route::RootScoped(version) => ("LIST", custom(version), "*", "cluster"),
+            Route::External => {
+                ("LIST", (Group::External.as_str(), Version::V1Beta1.as_str(), "external-metrics"), "*", "cluster")
+            }
+            Route::Discovery => ("GET", none, "discovery", ""),
+            Route::Health => ("GET", none, "health", ""),
+            Route::OwnMetrics => ("GET", none, "metrics", ""),
+            Route::Other => ("GET", none, "other", ""),
         };
-        let (group, component) = if version.is_empty() { ("", "") } else { (GROUP, "custom-metrics") };
         let subresource = if version.is_empty() { "" } else { "*" };
         write!(
             f,

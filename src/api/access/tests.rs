@@ -6,6 +6,7 @@ use crate::parse::path;
 use crate::telemetry::clock::Clock;
 
 const VERSION: &str = "/apis/custom.metrics.k8s.io/v1beta2";
+const EXTERNAL: &str = "/apis/external.metrics.k8s.io/v1beta1";
 
 fn user(via: Via, groups: &[&str]) -> User {
     let groups = groups.iter().map(|&group| group.to_owned()).collect();
@@ -39,6 +40,9 @@ fn asks_about_all_but_discovery() {
         (format!("{VERSION}/namespaces/shop/pods/*/m"), true),
         (format!("{VERSION}/namespaces/shop/metrics/m"), true),
         (format!("{VERSION}/nodes/n/m"), true),
+        (format!("{EXTERNAL}/namespaces/shop/m"), true),
+        (EXTERNAL.to_owned(), false),
+        (format!("{EXTERNAL}/namespaces/shop/status"), false),
         ("/metrics".to_owned(), true),
         ("/".to_owned(), true),
         ("/readyz".to_owned(), true),
@@ -129,6 +133,9 @@ fn a_no_reads_as_kubernetes_words_it() {
 
 #[test]
 fn methods_have_kubernetes_verbs() {
-    let verbs = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", ""].map(verb);
-    assert_eq!(verbs, ["get", "get", "create", "update", "patch", "delete", "", "", ""]);
+    let verbs = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "get", ""];
+    let named = verbs.map(|method| verb(method, true));
+    assert_eq!(named, ["get", "get", "create", "update", "patch", "delete", "", "", ""]);
+    let lists = verbs.map(|method| verb(method, false));
+    assert_eq!(lists, ["list", "list", "create", "update", "patch", "deletecollection", "", "", ""]);
 }

@@ -3,11 +3,14 @@
 use super::fields::{Fields, Sink};
 use super::path_segment;
 use crate::config::limits::Limits;
-use crate::config::model::{Identity, ObjectKind, Source, Value};
+use crate::config::model::{Identity, NamespaceLabels, ObjectKind, Source, Value};
 use crate::parse::dns;
 use crate::parse::escape::Escaped;
 use crate::parse::json::{self, Path};
 use crate::parse::url_template::Placeholder;
+
+/// What `namespaceLabel` says where a namespace on the page is not that of who asks.
+pub(super) const NO_LABEL: &str = "none";
 
 /// Kinds that share an identity.
 pub(super) type Group = (Vec<ObjectKind>, Identity);
@@ -144,7 +147,11 @@ impl Keys {
             }
             (own, default) => or_exported(own, default.as_deref().unwrap_or_default()),
         };
-        let namespace = if kind.namespaced { or_exported(&self.namespace_label, "namespace") } else { Vec::new() };
+        let namespace = match (kind.namespaced, self.namespace_label.as_deref()) {
+            (true, Some(NO_LABEL)) => NamespaceLabels::Ignored,
+            (true, _) => NamespaceLabels::First(or_exported(&self.namespace_label, "namespace")),
+            (false, _) => NamespaceLabels::First(Vec::new()),
+        };
         Some(Identity::Labels { namespace, name })
     }
 }
@@ -230,7 +237,7 @@ fn describes(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Described> {
     Some(Described { namespace: namespace.map(str::to_owned), name: name.to_owned() })
 }
 
-fn path(key: &'static str, fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Path> {
+pub(super) fn path(key: &'static str, fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Path> {
     let text = fields.text(key, sink)?;
     match Path::parse(text, &json::JsonLimits { bytes: limits.expression.bytes }) {
         Ok(path) => Some(path),

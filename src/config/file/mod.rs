@@ -3,8 +3,10 @@
 //! Each rule fails alone. A source that is wrong takes the rules with it that use it; a problem that belongs to no rule
 //! leaves no way to tell what the user meant to be served, so a running server had better keep what it has.
 
+mod external;
 mod fields;
 mod identity;
+mod namespaces;
 mod objects;
 mod path_segment;
 mod rule;

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use super::fields::{self, Fields, Sink};
-use super::identity::{self, Group};
-use super::{Known, Sources, objects, path_segment, suggest};
+use super::identity::{self, Group, NO_LABEL};
+use super::{Known, Sources, external, namespaces, objects, path_segment, suggest};
 use crate::config::check;
 use crate::config::limits::{ExpressionLimits, Limits};
 use crate::config::model::{BrokenRule, Config, Format, OnMissing, OnNan, Rule, Source, Value};
@@ -18,6 +18,7 @@ use crate::promql::{self, Expr, QueryTemplate, VectorSelector};
 const KEYS: &[&str] = &[
     "name",
     "object",
+    "external",
     "kind",
     "namespaced",
     "apiVersion",
@@ -29,6 +30,8 @@ const KEYS: &[&str] = &[
     "namespaceFrom",
     "namespaceLabel",
     "nameLabel",
+    "labelsFrom",
+    "namespaces",
     "onMissing",
     "onNaN",
     "allowNegative",
@@ -39,6 +42,10 @@ const KEYS: &[&str] = &[
 const WRITE_PLACES: &str = "a query that the server evaluates needs {$matchers} after each metric and by ($by) for each \
                             aggregation; with describes: it needs neither";
 
+/// The same for an external metric.
+const WRITE_MATCHERS: &str = "a query that the server evaluates needs {$matchers} after each metric, for the namespace that \
+                              asks; with namespaceLabel: none it needs none";
+
 /// What rules are read against.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Context<'a> {
@@ -47,8 +54,9 @@ pub(super) struct Context<'a> {
     pub(super) limits: &'a Limits,
 }
 
-/// The line of the rule that describes each (resource, metric name).
-pub(super) type Taken<'a> = HashMap<(String, &'a str), usize>;
+/// The line of the rule that describes each (resource, metric name). External metrics have no resource, and names in
+/// lower case.
+pub(super) type Taken = HashMap<(String, String), usize>;
 
 /// What became of a rule.
 #[derive(Debug)]
@@ -62,10 +70,10 @@ pub(super) struct Outcome<'a> {
     pub(super) problems: Vec<Problem>,
 }
 
-pub(super) fn read<'a>(node: &'a Node, context: &Context<'_>, taken: &mut Taken<'a>) -> Outcome<'a> {
+pub(super) fn read<'a>(node: &'a Node, context: &Context<'_>, taken: &mut Taken) -> Outcome<'a> {
     let name = name(node);
     let mut sink = Sink::new(name.map_or(Part::File, |name| Part::Rule(name.to_owned())));
-    let mut draft = Draft { rules: Vec::new(), resources: Vec::new(), source: None, of_source: None };
+    let mut draft = Draft::default();
     let what = name.map_or_else(|| "rule".to_owned(), |name| format!("rule {}", Escaped::new(name)));
     if let Some(mut fields) = Fields::open(node, node.span, &what, KEYS, &mut sink) {
         if name.is_none() {
@@ -73,21 +81,15 @@ pub(super) fn read<'a>(node: &'a Node, context: &Context<'_>, taken: &mut Taken<
         }
         draft = Draft::read(name.unwrap_or_default(), &mut fields, context, &mut sink);
         if let Some(name) = name {
-            for resource in &draft.resources {
-                if let Some(line) = taken.get(&(resource.clone(), name)) {
-                    let message =
-                        format!("{} already has this metric by the rule on line {line}", Escaped::new(resource));
-                    fields.fail("name", &message, &mut sink);
-                }
-            }
-            taken.extend(draft.resources.iter().map(|resource| ((resource.clone(), name), node.span.line)));
+            draft.take(name, node.span.line, taken, &mut fields, &mut sink);
         }
     }
     let problem = sink.first_error().or(draft.of_source.as_ref()).map(Problem::to_string);
     let (rules, broken) = match (problem, name) {
         (None, _) => (draft.rules, None),
         (Some(problem), Some(name)) => {
-            (Vec::new(), Some(BrokenRule { name: name.to_owned(), resources: draft.resources, problem }))
+            let (name, resources, external) = (name.to_owned(), draft.resources, draft.is_external);
+            (Vec::new(), Some(BrokenRule { name, resources, external, problem }))
         }
         (Some(_), None) => (Vec::new(), None),
     };
@@ -95,10 +97,11 @@ pub(super) fn read<'a>(node: &'a Node, context: &Context<'_>, taken: &mut Taken<
 }
 
 /// A rule as far as it could be read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Draft<'a> {
     rules: Vec<Rule>,
     resources: Vec<String>,
+    is_external: bool,
     source: Option<&'a str>,
     /// The problem of its source, which is reported there.
     of_source: Option<Problem>,
@@ -107,11 +110,14 @@ struct Draft<'a> {
 impl<'a> Draft<'a> {
     fn read(name: &str, fields: &mut Fields<'a>, context: &Context<'_>, sink: &mut Sink) -> Self {
         let limits = context.limits;
-        let objects = objects::read(fields, sink);
+        let is_external = fields.boolean("external", sink).unwrap_or_default();
+        let objects = if is_external { objects::Objects::default() } else { objects::read(fields, sink) };
         let source_name = fields.required_text("source", sink);
         let (source, of_source) = source_name.map_or((None, None), |name| find_source(name, fields, context, sink));
         let value = value(name, source.map(|(_, source)| source), fields, limits, sink);
+        let external = is_external.then(|| external::Keys::read(name, fields, limits, sink));
         let identity = identity::Keys::read(fields, limits, sink);
+        let namespaces = namespaces::read(fields, sink);
         let on_missing = on_missing(fields, limits, sink).unwrap_or_default();
         let on_nan = [("error", OnNan::Error), ("missing", OnNan::Missing), ("zero", OnNan::Zero)];
         let on_nan = fields.word("onNaN", &on_nan, sink).unwrap_or_default();
@@ -120,14 +126,25 @@ impl<'a> Draft<'a> {
             fields.duration("maxAge", false, limits.config.duration, sink).unwrap_or(limits.freshness.max_age);
 
         let mut rules = Vec::new();
-        if let (Some(kinds), Some((index, source)), Some(value)) = (objects.kinds, source, value) {
-            let groups = identity.groups(&kinds, &value, source, fields, sink).unwrap_or_default();
+        if let (Some((index, source)), Some(value)) = (source, value) {
+            let groups = match (external, objects.kinds) {
+                (Some(external), _) => {
+                    external.identity(&value, source, fields, sink).map(|one| vec![(Vec::new(), one)])
+                }
+                (None, Some(kinds)) => {
+                    external::refuse_keys(fields, sink);
+                    identity.groups(&kinds, &value, source, fields, sink)
+                }
+                (None, None) => None,
+            };
+            let groups = groups.unwrap_or_default();
             rules.extend(groups.into_iter().map(|(objects, identity): Group| Rule {
                 name: name.to_owned(),
                 objects,
                 source: index,
                 value: value.clone(),
                 identity,
+                namespaces: namespaces.clone(),
                 on_missing,
                 on_nan,
                 allow_negative,
@@ -138,7 +155,33 @@ impl<'a> Draft<'a> {
                 fields.report(check::rule(rule, source, limits), sink);
             }
         }
-        Self { rules, resources: objects.resources, source: source_name, of_source }
+        Self { rules, resources: objects.resources, is_external, source: source_name, of_source }
+    }
+
+    /// Takes the names that it serves, each of which may be taken once.
+    fn take(&self, name: &str, line: usize, taken: &mut Taken, fields: &mut Fields<'_>, sink: &mut Sink) {
+        let external = self.is_external.then(|| (String::new(), name.to_ascii_lowercase()));
+        let of_objects = self.resources.iter().map(|resource| (resource.clone(), name.to_owned()));
+        for key in of_objects.chain(external) {
+            match taken.get(&key) {
+                Some(line) if self.is_external => {
+                    let message = format!(
+                        "the rule on line {line} already has this external metric; clients send names in lower case, so \
+                         upper and lower case are the same"
+                    );
+                    fields.fail("name", &message, sink);
+                }
+                Some(line) => {
+                    let resource = Escaped::new(&key.0);
+                    fields.fail(
+                        "name",
+                        &format!("{resource} already has this metric by the rule on line {line}"),
+                        sink,
+                    );
+                }
+                None => _ = taken.insert(key, line),
+            }
+        }
     }
 }
 
@@ -221,7 +264,8 @@ fn value(
     let text = fields.text("value", sink)?;
     let asked = source.filter(|source| source.is_prometheus());
     // The server evaluates what is about one object as it is written.
-    let for_one = asked.is_some() && fields.has("describes");
+    let is_ignored = fields.get("namespaceLabel").and_then(Node::text) == Some(NO_LABEL);
+    let for_one = asked.is_some() && (fields.has("describes") || fields.has("external") && is_ignored);
     let is_json = json::looks_like_json(text) && !QueryTemplate::is_meant(text);
     let is_regex = regex::looks_like_regex(text);
     if let Some(source) = asked.filter(|_| is_json || is_regex) {
@@ -262,7 +306,8 @@ fn value(
             Err(error) if asked.is_some() => {
                 let message = error.to_string();
                 let message = message.strip_suffix(promql::ELSEWHERE).unwrap_or(&message);
-                (format!("{message}; {WRITE_PLACES}"), error.column)
+                let places = if fields.has("external") { WRITE_MATCHERS } else { WRITE_PLACES };
+                (format!("{message}; {places}"), error.column)
             }
             Err(error) => match text.contains(['.', '[']).then(|| json::segments::from_dots(text)).flatten() {
                 Some(path) => (format!("{error}; as a JSONPath it is {path}"), error.column),

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::fields::{Fields, Sink};
+use super::namespaces;
 use crate::config::check;
 use crate::config::limits::Limits;
 use crate::config::model::{
@@ -81,7 +82,11 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         format: fields.word("format", FORMATS, sink),
         max_bytes: fields.bytes("maxBytes", limits.page.max_bytes, sink),
         compression: fields.word("compression", &[("gzip", Compression::Gzip)], sink),
-        namespaces: namespaces(&mut fields, sink),
+        namespaces: namespaces::read(&mut fields, sink).unwrap_or(match fields.has("pods") {
+            // A pod speaks of itself alone, wherever it is.
+            true => Namespaces::All,
+            false => Namespaces::Only(Vec::new()),
+        }),
         timeout: fields.duration("timeout", false, limits.fetch.max_timeout, sink).unwrap_or(match target {
             Some(Target::Pods(_)) => limits.fetch.pod_timeout,
             _ => limits.fetch.timeout,
@@ -207,42 +212,6 @@ fn pods(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Pods> {
 /// Names are shown in messages, logs and labels of our own metrics.
 fn is_name(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
-}
-
-fn namespaces(fields: &mut Fields<'_>, sink: &mut Sink) -> Namespaces {
-    let mut names = Vec::new();
-    let Some(node) = fields.get("namespaces") else {
-        // A pod speaks of itself alone, wherever it is.
-        return if fields.has("pods") { Namespaces::All } else { Namespaces::Only(names) };
-    };
-    let YamlValue::Sequence(items) = &node.value else {
-        let example = match node.text() {
-            Some("*") => r#"["*"]"#.to_owned(),
-            Some(name) if dns::is_label(name) => format!("[{name}]"),
-            _ => "[shop]".to_owned(),
-        };
-        fields.fail("namespaces", &format!("expected a list such as {example}, found {}", node.kind()), sink);
-        return Namespaces::Only(names);
-    };
-    if items.is_empty() {
-        fields.fail("namespaces", "expected at least one", sink);
-    }
-    for item in items {
-        match item.text() {
-            Some("*") if items.len() == 1 => return Namespaces::All,
-            Some("*") => fields.fail_at("namespaces", item.span, r#"expected "*" alone or names without it"#, sink),
-            Some(name) if dns::is_label(name) => names.push(name.to_owned()),
-            Some(name) => {
-                let message = format!("expected a namespace, found {}", Escaped::new(name));
-                fields.fail_at("namespaces", item.span, &message, sink);
-            }
-            None => {
-                let message = format!("expected a namespace, found {}", item.kind());
-                fields.fail_at("namespaces", item.span, &message, sink);
-            }
-        }
-    }
-    Namespaces::Only(names)
 }
 
 fn credentials(fields: &mut Fields<'_>, sink: &mut Sink) -> Credentials {

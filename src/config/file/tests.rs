@@ -9,7 +9,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
-use crate::config::model::{Basic, Format, Identity, OnMissing, OnNan, PodPort, Pods, Rule, Value as RuleValue};
+use crate::config::model::{
+    Basic, Format, Identity, NamespaceLabels, OnMissing, OnNan, PodPort, Pods, Rule, Value as RuleValue,
+};
 use crate::parse::certificate_name::CertificateName;
 use crate::promql::Expr;
 
@@ -118,7 +120,10 @@ fn reads_a_whole_file() {
         assert_eq!((rule.name.as_str(), rule.source, rule.line), ("depth", 0, 19));
         assert_eq!(rule.objects.iter().map(|object| object.kind.as_str()).collect::<Vec<_>>(), [kind]);
         let labels = |name: &str| vec![format!("exported_{name}"), name.to_owned()];
-        assert_eq!(rule.identity, Identity::Labels { namespace: labels("namespace"), name: labels(label) });
+        assert_eq!(
+            rule.identity,
+            Identity::Labels { namespace: NamespaceLabels::First(labels("namespace")), name: labels(label) }
+        );
         assert!(matches!(&rule.value, RuleValue::Series(Expr::Selector(_))));
         assert_eq!((rule.on_missing, rule.on_nan, rule.allow_negative), (OnMissing::Error, OnNan::Error, false));
         assert_eq!(rule.max_age, limits.freshness.max_age);

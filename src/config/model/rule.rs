@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use super::{Namespaces, Source};
 use crate::kube::kinds::Kind;
 use crate::parse::json::{JsonExpr, Path as JsonPath};
 use crate::parse::regex::TextExpr;
 use crate::promql::{Expr, QueryTemplate};
 
-/// One metric of one or more resources.
+/// One metric of one or more resources, or an external metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rule {
     /// The metric's name in the API.
     pub name: String,
-    /// The described resources; never empty.
+    /// The described resources; empty for an external metric, and only there.
     pub objects: Vec<ObjectKind>,
     /// Index into [`Config::sources`](super::Config::sources).
     pub source: usize,
@@ -20,6 +21,8 @@ pub struct Rule {
     pub value: Value,
     /// Which object a value belongs to.
     pub identity: Identity,
+    /// Who may ask, if those are others than [`Source::namespaces`].
+    pub namespaces: Option<Namespaces>,
     /// When nothing is there for an object.
     pub on_missing: OnMissing,
     /// When the value is NaN.
@@ -39,6 +42,8 @@ pub struct BrokenRule {
     pub name: String,
     /// Its resources, as far as they could be read (`services`, `deployments.apps`); empty: any.
     pub resources: Vec<String>,
+    /// Whether it is an external metric, which has no resources.
+    pub external: bool,
     /// The first problem, as [`Problem`](crate::config::problem::Problem) prints it.
     pub problem: String,
 }
@@ -90,7 +95,7 @@ pub enum Identity {
     /// The object that labels name: the first label of each list that a series carries.
     Labels {
         /// `exported_namespace`, `namespace` by default.
-        namespace: Vec<String>,
+        namespace: NamespaceLabels,
         /// `exported_service`, `service` and so on by default.
         name: Vec<String>,
     },
@@ -110,6 +115,33 @@ pub enum Identity {
     },
     /// The namespace itself that the page is about (rules on `namespaces`).
     Namespace,
+    /// None: each value of an external metric has labels instead.
+    External {
+        /// The labels that keep a series from other namespaces.
+        namespace: NamespaceLabels,
+        /// Where a page of JSON, YAML or CSV lists values.
+        items: Option<LabelledItems>,
+    },
+}
+
+/// The labels that name the namespace which a series is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NamespaceLabels {
+    /// The first of these that a series carries; those that are usual if there are none.
+    First(Vec<String>),
+    /// None (`namespaceLabel: none`): a namespace on the page is not that of who asks.
+    Ignored,
+}
+
+/// Where a page lists the values of an external metric, and the labels of each.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelledItems {
+    /// From the page to its items.
+    pub items: JsonPath,
+    /// From an item to the namespace that it is about.
+    pub namespace_from: Option<JsonPath>,
+    /// The name of each label, and from an item to its value.
+    pub labels_from: Vec<(String, JsonPath)>,
 }
 
 /// What is answered when nothing is there for an object, after a healthy fetch.
@@ -134,6 +166,37 @@ pub enum OnNan {
     Missing,
     /// 0.
     Zero,
+}
+
+impl Rule {
+    /// Whether it is of an external metric.
+    pub fn is_external(&self) -> bool {
+        self.objects.is_empty()
+    }
+
+    /// The namespaces whose requests it answers.
+    pub fn namespaces<'a>(&'a self, source: &'a Source) -> &'a Namespaces {
+        self.namespaces.as_ref().unwrap_or(&source.namespaces)
+    }
+}
+
+impl Value {
+    /// How far it looks back, in milliseconds.
+    pub fn range(&self) -> Option<i64> {
+        let Self::Series(expr) = self else { return None };
+        let range = expr.selectors().filter_map(|selector| selector.range).max()?;
+        i64::try_from(range.as_millis()).ok()
+    }
+}
+
+impl NamespaceLabels {
+    /// The label that a query has: one.
+    pub fn first(&self) -> Option<&String> {
+        match self {
+            Self::First(labels) => labels.first(),
+            Self::Ignored => None,
+        }
+    }
 }
 
 impl From<&Kind> for ObjectKind {

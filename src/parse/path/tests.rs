@@ -27,14 +27,17 @@ fn routes() {
         ("/readyz/a/b", ApiPath::Unknown),
         ("/apis", ApiPath::Groups),
         ("/apis/", ApiPath::Groups),
-        ("/apis/custom.metrics.k8s.io", ApiPath::Group),
-        ("/apis/custom.metrics.k8s.io/", ApiPath::Group),
-        ("/apis/custom.metrics.k8s.io/v1beta1", ApiPath::Resources(Version::V1Beta1)),
-        ("/apis/custom.metrics.k8s.io/v1beta2//", ApiPath::Resources(Version::V1Beta2)),
+        ("/apis/custom.metrics.k8s.io", ApiPath::Group(Group::Custom)),
+        ("/apis/custom.metrics.k8s.io/", ApiPath::Group(Group::Custom)),
+        ("/apis/custom.metrics.k8s.io/v1beta1", ApiPath::Resources(Group::Custom, Version::V1Beta1)),
+        ("/apis/custom.metrics.k8s.io/v1beta2//", ApiPath::Resources(Group::Custom, Version::V1Beta2)),
         ("/apis/custom.metrics.k8s.io/v1", ApiPath::UnknownInGroup),
         ("/apis/custom.metrics.k8s.io/v1/pods/x/m", ApiPath::UnknownInGroup),
         ("/apis/custom.metrics.k8s.io//v1beta1", ApiPath::UnknownInGroup),
-        ("/apis/external.metrics.k8s.io", ApiPath::Unknown),
+        ("/apis/external.metrics.k8s.io", ApiPath::Group(Group::External)),
+        ("/apis/external.metrics.k8s.io/v1beta1/", ApiPath::Resources(Group::External, Version::V1Beta1)),
+        ("/apis/external.metrics.k8s.io/v1beta2", ApiPath::UnknownInGroup),
+        ("/apis/metrics.k8s.io", ApiPath::Unknown),
         ("//apis", ApiPath::Unknown),
         ("/api", ApiPath::Unknown),
         ("/openapi/v2", ApiPath::OpenApi(OpenApi::V2)),
@@ -68,6 +71,33 @@ fn routes_to_metrics() {
     ] {
         let path = format!("{BASE}{path}");
         assert_eq!(parse(&path, 200), Ok(expected), "{path}");
+    }
+}
+
+#[test]
+fn routes_to_external_metrics() {
+    let external = |namespace: &str, metric: &str| {
+        ApiPath::External(ExternalPath { namespace: namespace.to_owned(), metric: metric.to_owned() })
+    };
+    for (path, expected) in [
+        ("/namespaces/shop/queue_depth", external("shop", "queue_depth")),
+        ("/namespaces/shop/queue_depth/", external("shop", "queue_depth")),
+        ("/namespaces/shop/Job:Rate%20x", external("shop", "Job:Rate x")),
+        ("/namespaces/shop/a%2Fb", ApiPath::UnknownInGroup),
+        ("/namespaces/shop/status", ApiPath::UnknownInGroup),
+        ("/namespaces/shop/finalize", ApiPath::UnknownInGroup),
+        ("/namespaces/shop/pods/web/m", ApiPath::UnknownInGroup),
+        ("/namespaces//m", ApiPath::UnknownInGroup),
+        ("/namespaces/shop", ApiPath::UnknownInGroup),
+        ("/queue_depth", ApiPath::UnknownInGroup),
+    ] {
+        let path = format!("/apis/external.metrics.k8s.io/v1beta1{path}");
+        let parsed = parse(&path, 200);
+        assert_eq!(parsed, Ok(expected), "{path}");
+        let parsed = parsed.unwrap();
+        if matches!(parsed, ApiPath::External(_)) {
+            assert_eq!(parse(&parsed.to_string(), 200), Ok(parsed), "{path}");
+        }
     }
 }
 
@@ -132,22 +162,19 @@ fn prints_what_parses_to_the_same() {
 
 #[test]
 fn tells_what_authorization_asks() {
-    for (path, expected) in [
-        (
-            "/namespaces/ns/pods/*/m",
-            Attributes { namespace: Some("ns"), resource: "pods", subresource: Some("m"), name: "*" },
-        ),
-        (
-            "/namespaces/ns/deployments.apps/web/m",
-            Attributes { namespace: Some("ns"), resource: "deployments.apps", subresource: Some("m"), name: "web" },
-        ),
-        (
-            "/namespaces/ns/metrics/m",
-            Attributes { namespace: Some("ns"), resource: "metrics", subresource: None, name: "m" },
-        ),
-        ("/nodes/n1/m", Attributes { namespace: None, resource: "nodes", subresource: Some("m"), name: "n1" }),
+    let (custom, external) = ("custom.metrics.k8s.io/v1beta1", "external.metrics.k8s.io/v1beta1");
+    for (base, path, expected) in [
+        (custom, "/namespaces/ns/pods/*/m", (Some("ns"), "pods", Some("m"), Some("*"))),
+        (custom, "/namespaces/ns/deployments.apps/web/m", (Some("ns"), "deployments.apps", Some("m"), Some("web"))),
+        (custom, "/namespaces/ns/metrics/m", (Some("ns"), "metrics", None, Some("m"))),
+        (custom, "/nodes/n1/m", (None, "nodes", Some("m"), Some("n1"))),
+        (external, "/namespaces/ns/m", (Some("ns"), "m", None, None)),
     ] {
-        let Ok(ApiPath::Metric(parsed)) = parse(&format!("{BASE}{path}"), 200) else { panic!("{path}") };
-        assert_eq!(parsed.attributes(), expected, "{path}");
+        let parsed = parse(&format!("/apis/{base}{path}"), 200).unwrap();
+        let attributes = parsed.attributes().unwrap();
+        let Attributes { group, version, namespace, resource, subresource, name } = attributes;
+        assert_eq!((namespace, resource, subresource, name), expected, "{path}");
+        assert_eq!(format!("{}/{}", group.as_str(), version.as_str()), base);
     }
+    assert_eq!(parse("/apis", 200).unwrap().attributes(), None);
 }

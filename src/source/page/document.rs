@@ -119,6 +119,16 @@ pub(super) fn name(text: &str) -> String {
     if text.len() > 253 { String::new() } else { text.to_owned() }
 }
 
+/// The labels of an item: texts, numbers and booleans. Other values are no labels, and those too long for one are empty.
+fn labels(item: &Document, from: &[(String, Path)]) -> Vec<(String, String)> {
+    let value = |path: &Path| match path.query(item, 1).as_deref() {
+        Ok([Document::String(text)]) => Some(name(text)),
+        Ok([value @ (Document::Number(_) | Document::Bool(_))]) => Some(value.to_string()),
+        _ => None,
+    };
+    from.iter().filter_map(|(label, path)| Some((label.clone(), value(path)?))).collect()
+}
+
 /// Whether filters of a rule compare what is text in CSV with numbers, which would select nothing without a word.
 fn compare_numbers(value: &Path, items: Option<&Items>) -> bool {
     value.compares_numbers() || items.is_some_and(|items| items.items.compares_numbers())
@@ -142,7 +152,8 @@ fn items_of(page: &Document, value: &Path, items: Option<&Items>, limits: &Limit
         found.push(PageItem {
             is_empty,
             namespace: items.and_then(|items| items.namespace_from.as_ref()).and_then(text),
-            name: items.map(|items| &items.name_from).and_then(text),
+            name: items.and_then(|items| items.name_from.as_ref()).and_then(text),
+            labels: items.map(|items| labels(item, &items.labels_from)).unwrap_or_default(),
             values: values
                 .into_iter()
                 .map(|value| json::number(value, number::textual).map_err(|error| error.found))

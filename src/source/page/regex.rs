@@ -38,6 +38,7 @@ fn matches(pattern: &Pattern, text: &str, deadline: Instant, limits: &Limits) ->
             items.push(PageItem {
                 namespace: found.namespace.map(document::name),
                 name: found.name.map(document::name),
+                labels: Vec::new(),
                 values: Vec::new(),
                 is_empty: false,
             });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::model::{Identity, Rule, Value};
+use crate::config::model::{Identity, LabelledItems, Rule, Value};
 use crate::parse::json::{JsonExpr, Path};
 use crate::parse::regex::Pattern;
 use crate::promql::{Expr, VectorSelector};
@@ -45,15 +45,17 @@ pub enum Query {
     },
 }
 
-/// How a page of JSON, YAML or CSV lists objects.
+/// How a page of JSON, YAML or CSV lists objects, or values with labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Items {
     /// From the page to its items.
     pub items: Path,
-    /// From an item to its object's name.
-    pub name_from: Path,
-    /// From an item to its object's namespace.
+    /// From an item to its object's name, where it is about one.
+    pub name_from: Option<Path>,
+    /// From an item to its namespace.
     pub namespace_from: Option<Path>,
+    /// The name of each label, and from an item to its value.
+    pub labels_from: Vec<(String, Path)>,
 }
 
 impl Query {
@@ -89,8 +91,14 @@ impl Query {
 
 impl Items {
     fn of(identity: &Identity) -> Option<Self> {
-        let Identity::Items { items, name_from, namespace_from } = identity else { return None };
-        let (items, name_from, namespace_from) = (items.clone(), name_from.clone(), namespace_from.clone());
-        Some(Self { items, name_from, namespace_from })
+        match identity.clone() {
+            Identity::Items { items, name_from, namespace_from } => {
+                Some(Self { items, name_from: Some(name_from), namespace_from, labels_from: Vec::new() })
+            }
+            Identity::External { items: Some(LabelledItems { items, namespace_from, labels_from }), .. } => {
+                Some(Self { items, name_from: None, namespace_from, labels_from })
+            }
+            _ => None,
+        }
     }
 }

@@ -25,7 +25,7 @@ fn reads_servers() {
     assert!(source.is_prometheus() && source.is_https() && !source.is_open() && !source.is_of_pods());
     assert_eq!((source.timeout, &source.namespaces), (Limits::default().fetch.timeout, &Namespaces::All));
     let labels = |namespace: &[&str], name: &str| Identity::Labels {
-        namespace: namespace.iter().map(|label| (*label).to_owned()).collect(),
+        namespace: NamespaceLabels::First(namespace.iter().map(|label| (*label).to_owned()).collect()),
         name: vec![name.to_owned()],
     };
     let found: Vec<_> = config.rules.iter().map(|rule| rule.identity.clone()).collect();

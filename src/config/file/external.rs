@@ -1,0 +1,137 @@
+//! `external: true`: the keys that say whose an external metric is, and which labels its values have.
+
+use super::fields::{Fields, Sink};
+use super::identity::{NO_LABEL, path};
+use crate::config::limits::Limits;
+use crate::config::model::{Identity, LabelledItems, NamespaceLabels, Source, Value};
+use crate::parse::escape::Escaped;
+use crate::parse::json::{self, Path};
+use crate::parse::path::is_reserved;
+use crate::parse::yaml::YamlValue;
+
+/// Keys of rules on objects alone.
+const OF_OBJECTS: &[&str] = &["object", "kind", "namespaced", "apiVersion", "describes", "nameFrom", "nameLabel"];
+
+/// The keys of an external metric.
+#[derive(Debug)]
+pub(super) struct Keys {
+    items: Option<Path>,
+    namespace_from: Option<Path>,
+    labels_from: Vec<(String, Path)>,
+    namespace_label: Option<String>,
+}
+
+impl Keys {
+    pub(super) fn read(name: &str, fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Self {
+        if is_reserved(name) {
+            let message = "Kubernetes takes status and finalize for parts of the namespace; choose another name";
+            fields.fail("name", message, sink);
+        }
+        for key in OF_OBJECTS.iter().copied().filter(|key| fields.has(key)).collect::<Vec<_>>() {
+            fields.fail(key, "is for metrics of objects, and external: true says that there is none", sink);
+        }
+        Self {
+            items: path("items", fields, limits, sink),
+            namespace_from: path("namespaceFrom", fields, limits, sink),
+            labels_from: labels_from(fields, limits, sink),
+            namespace_label: fields.line("namespaceLabel", sink).map(str::to_owned),
+        }
+    }
+
+    /// What tells values apart; `None` (and a problem) if the keys do not go together.
+    pub(super) fn identity(
+        self,
+        value: &Value,
+        source: &Source,
+        fields: &mut Fields<'_>,
+        sink: &mut Sink,
+    ) -> Option<Identity> {
+        let has_labels = matches!(value, Value::Series(_) | Value::QueryTemplate(_) | Value::Named(_));
+        let mut wrong: Vec<(&'static str, &str)> = Vec::new();
+        if fields.has("items") && !matches!(value, Value::Json(_)) {
+            wrong.push(("items", "needs a value that is a JSONPath"));
+        }
+        for key in ["namespaceFrom", "labelsFrom"] {
+            if fields.has(key) && !fields.has("items") {
+                wrong.push((key, "needs items: beside it"));
+            }
+        }
+        match self.namespace_label.as_deref() {
+            Some(NO_LABEL) if fields.has("namespaceFrom") => {
+                wrong.push(("namespaceFrom", "excludes namespaceLabel: none, which ignores namespaces on the page"));
+            }
+            Some(label) if label != NO_LABEL && !has_labels => {
+                wrong.push(("namespaceLabel", "this value has no labels; use items: and namespaceFrom:"));
+            }
+            _ => {}
+        }
+        for (key, message) in &wrong {
+            fields.fail(key, message, sink);
+        }
+        if !wrong.is_empty() || OF_OBJECTS.iter().any(|key| fields.has(key)) {
+            return None;
+        }
+        let namespace = match self.namespace_label {
+            Some(label) if label == NO_LABEL => NamespaceLabels::Ignored,
+            Some(label) => NamespaceLabels::First(vec![label]),
+            // A query names one label. What a server scraped is what its own labels say.
+            None if source.is_prometheus() => NamespaceLabels::First(vec!["namespace".to_owned()]),
+            None => NamespaceLabels::First(Vec::new()),
+        };
+        let Self { namespace_from, labels_from, .. } = self;
+        let items = self.items.map(|items| LabelledItems { items, namespace_from, labels_from });
+        Some(Identity::External { namespace, items })
+    }
+}
+
+/// Refuses keys of external metrics on a rule for objects.
+pub(super) fn refuse_keys(fields: &mut Fields<'_>, sink: &mut Sink) {
+    if fields.has("labelsFrom") {
+        fields.fail("labelsFrom", "is for external: true, whose values have labels instead of objects", sink);
+    }
+    let is_ignored = fields.get("namespaceLabel").and_then(|node| node.text()) == Some(NO_LABEL);
+    if fields.has("namespaces") && !is_ignored {
+        let message = "is for external: true and for namespaceLabel: none; namespaces: of the source says whose objects \
+                       its pages describe";
+        fields.fail("namespaces", message, sink);
+    }
+}
+
+/// The name of each label with the path to its value.
+fn labels_from(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Vec<(String, Path)> {
+    let Some(node) = fields.get("labelsFrom") else { return Vec::new() };
+    let YamlValue::Mapping(entries) = &node.value else {
+        let message = format!("expected a mapping such as {{queue: $.name}}, found {}", node.kind());
+        fields.fail("labelsFrom", &message, sink);
+        return Vec::new();
+    };
+    let mut labels: Vec<(String, Path)> = Vec::new();
+    for (key, node) in entries {
+        let shown = Escaped::new(&key.text);
+        if !is_label_name(&key.text) {
+            let message = format!("expected a label name of letters, digits and _, found {shown}");
+            fields.fail_at("labelsFrom", key.span, &message, sink);
+        } else if labels.iter().any(|(name, _)| *name == key.text) {
+            fields.fail_at("labelsFrom", key.span, &format!("{shown} is there twice"), sink);
+        } else if let Some(text) = node.text() {
+            match Path::parse(text, &json::JsonLimits { bytes: limits.expression.bytes }) {
+                Ok(path) => labels.push((key.text.clone(), path)),
+                Err(error) => {
+                    let span = node.within(error.column).unwrap_or(node.span);
+                    fields.fail_at("labelsFrom", span, &error.to_string(), sink);
+                }
+            }
+        } else {
+            let message = format!("expected a JSONPath such as $.name, found {}", node.kind());
+            fields.fail_at("labelsFrom", node.span, &message, sink);
+        }
+    }
+    labels
+}
+
+/// Whether a label can have this name (Prometheus' data model).
+fn is_label_name(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}

@@ -1,0 +1,226 @@
+//! External metrics: values that belong to no object, each with its labels. The HPA controller adds them up, so an answer
+//! holds all of them, or is an error.
+
+mod query;
+mod samples;
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::failure::{About, DescribedMetric, Failure};
+use super::judgement::{Judgement, Scrape};
+use super::last::ValueKey;
+use super::naming;
+use super::outcome::{Finding, Number, ServedValue, Verdict};
+use super::page_members;
+use super::reason::MissingReason;
+use super::request::{ExternalRequest, ExternalValues};
+use super::rules::ActiveRule;
+use super::select::{self, Describes};
+use super::subject::Services;
+use super::trace::{Event, Trace};
+use super::url;
+use crate::config::model::{Identity, NamespaceLabels, SelectorMode, Target};
+use crate::kube::external_metrics::ExternalMetricValue;
+use crate::kube::meta::Time;
+use crate::parse::selector::Selector;
+use crate::parse::url_template::{Template, Values};
+use crate::promql::NAME_LABEL;
+use crate::promql::evaluate::{Element, Labels};
+use crate::source::waiting::Patience;
+
+/// A request for an external metric, with the rule that answers it.
+#[derive(Clone, Copy)]
+pub(super) struct ExternalSubject<'a> {
+    pub(super) request: ExternalRequest<'a>,
+    pub(super) served: &'a Arc<ActiveRule>,
+    pub(super) services: Services<'a>,
+}
+
+/// Values by their labels; or why there is none.
+type FoundValues = Result<Vec<(Labels, Finding)>, MissingReason>;
+
+impl ExternalSubject<'_> {
+    /// All values of the metric.
+    pub(super) fn answer(&self, patience: Patience, trace: &mut Trace) -> Result<ExternalValues, Failure> {
+        let about = self.about();
+        trace.record(|| Event::Rule { metric: self.served.rule.name.clone(), resource: None, value: about.value() });
+        if !self.served.answers(Some(&self.request.path.namespace)) {
+            return Err(about.foreign_namespace());
+        }
+        let items = match &self.served.upstream.source().target {
+            Target::Url(template) => self.of_url(template, patience, trace)?,
+            Target::Prometheus(_) => query::answer(self, patience, trace)?,
+            Target::Pods(_) => return Err(about.page(&"an external metric needs a source with url: or prometheus:")),
+        };
+        Ok(ExternalValues { metric: self.served.rule.name.clone(), items })
+    }
+
+    fn of_url(
+        &self,
+        template: &Template,
+        patience: Patience,
+        trace: &mut Trace,
+    ) -> Result<Vec<ExternalMetricValue>, Failure> {
+        let about = self.about();
+        let label_selector = self.request.selector.to_string();
+        let values = Values {
+            namespace: Some(&self.request.path.namespace),
+            resource: "",
+            name: None,
+            metric: &self.served.rule.name,
+            label_selector: &label_selector,
+        };
+        let url = template.expand(&values).map_err(|error| about.bad_request(&error))?;
+        trace.record(|| Event::Url { url: url.clone() });
+        if let Some(sampling) = &self.served.sampling {
+            return samples::answer(self, sampling, trace);
+        }
+        let page = url::fetch(self.served, &about, &url, patience, trace)?;
+        let members = page_members::page_members(self.served, &about, &page, trace)?;
+        let found = values::of_page(self, members, page.at)?;
+        self.items(found, page_members::scrape(self.served, &page), trace)
+    }
+
+    fn about(&self) -> About<'_> {
+        let ActiveRule { rule, upstream, implicit, .. } = &**self.served;
+        let metric = DescribedMetric::External(self.request.path);
+        About { metric, rule, source: &upstream.source().name, implicit: *implicit }
+    }
+
+    /// The selector to apply to what a page holds: everything where the URL passes the request's own on.
+    fn selector(&self) -> Selector {
+        match self.served.upstream.source().label_selector {
+            SelectorMode::Url => Selector::everything(),
+            SelectorMode::Kubernetes | SelectorMode::Labels => self.request.selector.clone(),
+        }
+    }
+
+    /// Those that the selector selects, and that are about no other namespace.
+    fn select<'m, T: Describes>(&self, members: impl IntoIterator<Item = &'m T>) -> Result<Vec<&'m T>, MissingReason> {
+        let selector = self.selector();
+        let mut reason = MissingReason::NoSeries;
+        let mut selected = Vec::new();
+        for member in members {
+            if !select::matches(&selector, member) {
+                reason = reason.max(MissingReason::LabelSelector);
+            } else if !self.is_of_this_namespace(member) {
+                reason = MissingReason::OtherNamespaces;
+            } else {
+                selected.push(member);
+            }
+        }
+        if selected.is_empty() { Err(reason) } else { Ok(selected) }
+    }
+
+    /// What names no namespace is of each that may ask.
+    fn is_of_this_namespace(&self, member: &impl Describes) -> bool {
+        let Identity::External { namespace: NamespaceLabels::First(labels), .. } = &self.served.rule.identity else {
+            return true;
+        };
+        let asked = &self.request.path.namespace;
+        match member.own_namespace() {
+            Some(own) => own == asked,
+            None => naming::namespaces(labels)
+                .iter()
+                .find_map(|label| member.label(label))
+                .is_none_or(|label| label.is_empty() || label == asked.as_str()),
+        }
+    }
+
+    /// Judges what was found. A value that may not be served makes the whole answer an error.
+    fn items(
+        &self,
+        found: FoundValues,
+        scrape: Scrape<'_>,
+        trace: &mut Trace,
+    ) -> Result<Vec<ExternalMetricValue>, Failure> {
+        let about = self.about();
+        let (found, reason) = match found {
+            Ok(found) => (found, MissingReason::NoSeries),
+            Err(reason) => (Vec::new(), reason),
+        };
+        let mut items = Vec::with_capacity(found.len());
+        let mut seen = BTreeSet::new();
+        for (labels, finding) in found {
+            let labels = as_map(&labels);
+            items.push(match self.judge(&labels, finding, scrape, trace) {
+                Verdict::Serve(value) => item(labels.clone(), value),
+                Verdict::Missing(reason) => return Err(about.missing(&reason)),
+                Verdict::Refuse(reason) => return Err(about.refused(&reason)),
+            });
+            seen.insert(labels);
+        }
+        // What was there before and is not there now; what is remembered too long ago is forgotten.
+        for labels in self.remembered().into_iter().filter(|labels| !seen.contains(labels)) {
+            if let Verdict::Serve(value) = self.judge(&labels, Finding::Nothing(reason.clone()), scrape, trace) {
+                items.push(item(labels, value));
+            }
+        }
+        if !items.is_empty() {
+            return Ok(items);
+        }
+        let none = BTreeMap::new();
+        match self.judge(&none, Finding::Nothing(reason), scrape, trace) {
+            Verdict::Serve(value) => Ok(vec![item(none, value)]),
+            Verdict::Missing(reason) => Err(about.missing(&reason)),
+            Verdict::Refuse(reason) => Err(about.refused(&reason)),
+        }
+    }
+
+    fn judge(
+        &self,
+        labels: &BTreeMap<String, String>,
+        finding: Finding,
+        scrape: Scrape<'_>,
+        trace: &mut Trace,
+    ) -> Verdict {
+        let key = || ValueKey {
+            object: format!("{}{}", self.memory_prefix(), serde_json::to_string(labels).unwrap_or_default()),
+            selector: self.request.selector.to_string(),
+        };
+        let shown = if trace.is_on() { shown(labels) } else { String::new() };
+        let judgement = Judgement { served: self.served, shared: self.services.shared, scrape };
+        judgement.of(&shown, finding, key, trace)
+    }
+
+    /// The labels of values that `onMissing: last` remembers.
+    fn remembered(&self) -> Vec<BTreeMap<String, String>> {
+        let Some(last) = &self.served.last else { return Vec::new() };
+        let labels = last.objects(&self.memory_prefix(), &self.request.selector.to_string());
+        labels.iter().filter_map(|labels| serde_json::from_str(labels).ok()).collect()
+    }
+
+    fn memory_prefix(&self) -> String {
+        format!("external/{}/", self.request.path.namespace)
+    }
+}
+
+/// The elements of a result, without the name of the metric.
+fn values(elements: Vec<Element>) -> Vec<(Labels, Finding)> {
+    let value = |Element { labels, value, times }: Element| {
+        let number = Number { value, at: times.at, newest: times.newest, span: times.span };
+        (labels.without(&[NAME_LABEL]), Finding::Number(number))
+    };
+    elements.into_iter().map(value).collect()
+}
+
+fn as_map(labels: &Labels) -> BTreeMap<String, String> {
+    labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// `{queue="mail"}`
+fn shown(labels: &BTreeMap<String, String>) -> String {
+    let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+    format!("{{{}}}", labels.join(","))
+}
+
+fn item(metric_labels: BTreeMap<String, String>, value: ServedValue) -> ExternalMetricValue {
+    ExternalMetricValue {
+        metric_labels,
+        timestamp: Time::from_millis(value.at),
+        window_seconds: value.window_seconds(),
+        value: value.value,
+    }
+}

@@ -1,0 +1,73 @@
+//! External metrics that look back: made of the samples that the scraper has taken of the source's page.
+
+use std::borrow::Cow;
+
+use super::{ExternalSubject, values};
+use crate::config::model::Value;
+use crate::kube::external_metrics::ExternalMetricValue;
+use crate::metrics::failure::Failure;
+use crate::metrics::history::{SnapshotData, StoredSeries};
+use crate::metrics::judgement::Scrape;
+use crate::metrics::outcome::Finding;
+use crate::metrics::over_time::{self, OF_PAIRS, PageSamples, within};
+use crate::metrics::reason::RefusalReason;
+use crate::metrics::rules::Sampling;
+use crate::metrics::select::Describes;
+use crate::metrics::trace::Trace;
+use crate::promql::NAME_LABEL;
+use crate::promql::evaluate::evaluate;
+
+/// The values that the expression makes of the samples.
+pub(super) fn answer(
+    subject: &ExternalSubject<'_>,
+    sampling: &Sampling,
+    trace: &mut Trace,
+) -> Result<Vec<ExternalMetricValue>, Failure> {
+    let (about, services) = (subject.about(), subject.services);
+    let samples = over_time::page_samples(subject.served, &about, services, sampling, trace)?;
+    let PageSamples { mut snapshot, sampled, failure } = samples;
+    let Value::Series(expr) = &subject.served.rule.value else {
+        return Err(about.refused(&RefusalReason::Several));
+    };
+    let now = services.shared.clock().now();
+    let steady = services.steady.at(now.monotonic);
+    let stored = std::mem::take(&mut snapshot.series);
+    let found = match subject.select(&stored) {
+        Err(reason) => Err(reason),
+        Ok(selected) => {
+            snapshot.series = selected.into_iter().cloned().collect();
+            if over_time::resets_often(expr, &snapshot.series, sampling, steady) {
+                return Err(about.refused(&RefusalReason::Resets));
+            }
+            let data = SnapshotData::new(expr, &snapshot);
+            match evaluate(expr, &data, steady) {
+                Ok(elements) if elements.is_empty() => Err(data.nothing(&within(expr, OF_PAIRS), steady)),
+                // Samples are timed by a clock that is never set; what is served, by the other one.
+                Ok(elements) => Ok(shifted(values(elements), now.unix_millis - steady)),
+                Err(error) => return Err(about.refused(&RefusalReason::Evaluation(error))),
+            }
+        }
+    };
+    let complete = failure.is_none() && sampled.is_some();
+    let scrape = Scrape { complete, ..Scrape::of_page(sampled.unwrap_or_default()) };
+    match (subject.items(found, scrape, trace), failure) {
+        // The scrape error may be why nothing was found.
+        (Err(Failure::NotFound(_)), Some(failure)) => Err(failure),
+        (answer, _) => answer,
+    }
+}
+
+fn shifted<L>(values: Vec<(L, Finding)>, by: i64) -> Vec<(L, Finding)> {
+    values.into_iter().map(|(labels, finding)| (labels, finding.shifted(by))).collect()
+}
+
+impl Describes for StoredSeries {
+    fn label(&self, key: &str) -> Option<Cow<'_, str>> {
+        self.series.labels.get(key).map(Cow::Borrowed)
+    }
+
+    fn labels(&self) -> Vec<Cow<'_, str>> {
+        let names = self.series.labels.iter().map(|(name, _)| name);
+        names.filter(|name| *name != NAME_LABEL).map(Cow::Borrowed).collect()
+    }
+}

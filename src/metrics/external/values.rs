@@ -1,0 +1,87 @@
+//! The values on a page: the result of an expression, items with labels, or one number.
+
+use std::collections::BTreeMap;
+
+use super::{ExternalSubject, FoundValues, values};
+use crate::config::model::Value;
+use crate::metrics::evaluation;
+use crate::metrics::failure::Failure;
+use crate::metrics::member::Member;
+use crate::metrics::page_data::PageData;
+use crate::metrics::page_members::PageMembers;
+use crate::metrics::reason::{RefusalReason, not_by_name};
+use crate::parse::escape::Escaped;
+use crate::parse::selector::Requirement;
+use crate::promql::evaluate::{Labels, evaluate};
+use crate::promql::{Expr, VectorSelector};
+use crate::source::page::{PageItem, Series};
+
+/// The label of what a group `name` of a regular expression holds.
+const GROUP_LABEL: &str = "name";
+
+/// The values that a page of this time holds.
+pub(super) fn of_page(
+    subject: &ExternalSubject<'_>,
+    members: PageMembers<'_>,
+    at: i64,
+) -> Result<FoundValues, Failure> {
+    match members {
+        PageMembers::Series(series) => of_series(subject, &series, at),
+        PageMembers::Items(items) => of_items(subject, &items, at),
+        PageMembers::Number(item) => of_items(subject, &[&item], at),
+    }
+}
+
+fn of_series(subject: &ExternalSubject<'_>, series: &[&Series], at: i64) -> Result<FoundValues, Failure> {
+    let selected = match subject.select(series.iter().copied()) {
+        Ok(selected) => selected,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let refuse = |reason: RefusalReason| Err(subject.about().refused(&reason));
+    let of_a_name;
+    let expr = match &subject.served.rule.value {
+        Value::Series(expr) => expr,
+        _ => match selected.iter().find_map(|series| not_by_name(series.name(), series.kind())) {
+            Some(kind) => return refuse(RefusalReason::NotAGauge(kind)),
+            None => {
+                of_a_name = Expr::Selector(VectorSelector::named(&subject.served.rule.name));
+                &of_a_name
+            }
+        },
+    };
+    match evaluate(expr, &PageData::with_labels(expr, &selected, at), at) {
+        Ok(elements) if elements.is_empty() => Ok(Err(evaluation::filtered(expr, &selected))),
+        Ok(elements) => Ok(Ok(values(elements))),
+        Err(error) => refuse(RefusalReason::Evaluation(error)),
+    }
+}
+
+/// Items with the same labels are one value.
+fn of_items(subject: &ExternalSubject<'_>, items: &[&PageItem], at: i64) -> Result<FoundValues, Failure> {
+    let selector = subject.selector();
+    let has_label = |key: &str| items.iter().any(|item| labels(item).get(key).is_some());
+    let unknown = selector.requirements().iter().map(Requirement::key).find(|key| !has_label(key));
+    if let Some(key) = unknown.filter(|_| !items.is_empty()) {
+        let key = Escaped::new(key);
+        let why = format!("labelSelector: no value has the label {key}; labelsFrom: beside items: gives labels");
+        return Err(subject.about().bad_request(&why));
+    }
+    let selected = match subject.select(items.iter().copied()) {
+        Ok(selected) => selected,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let mut by_labels: BTreeMap<Labels, Vec<&PageItem>> = BTreeMap::new();
+    for item in selected {
+        by_labels.entry(labels(item)).or_default().push(item);
+    }
+    let value = |(labels, items): (Labels, Vec<&PageItem>)| {
+        let finding = PageItem::evaluate(&items, subject.served, at);
+        (labels, finding)
+    };
+    Ok(Ok(by_labels.into_iter().map(value).collect()))
+}
+
+fn labels(item: &PageItem) -> Labels {
+    let name = item.name.iter().map(|name| (GROUP_LABEL, name.as_str()));
+    Labels::new(item.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(name))
+}

@@ -1,0 +1,53 @@
+//! The rules of `--upstream`: each gauge or untyped series under its own name.
+
+use std::sync::Arc;
+
+use super::rules::{ActiveRule, Entry, ExternalEntry};
+use crate::config::model::{
+    Bound, Identity, ImplicitRules, NamespaceLabels, ObjectKind, OnMissing, OnNan, Rule, Value,
+};
+use crate::kube::kinds;
+use crate::parse::url_template::Placeholder;
+use crate::source::upstream::Upstream;
+
+/// The rule for a metric: the gauge of that name, for the objects its labels name.
+pub(super) fn rule(resource: &str, metric: &str, upstream: &Arc<Upstream>, implicit: &ImplicitRules) -> Entry {
+    let Some(kind) = kinds::lookup(resource).map(ObjectKind::from) else { return Entry::Unknown };
+    let per_object = upstream.source().uses(Placeholder::Name);
+    let identity = match &implicit.describes {
+        Some(Bound { resource: bound, .. }) if bound != resource => return Entry::Unknown,
+        Some(Bound { namespace, name, .. }) => Identity::Fixed { namespace: namespace.clone(), name: name.clone() },
+        None if per_object => Identity::Url,
+        None => Identity::Labels { namespace: NamespaceLabels::First(Vec::new()), name: Vec::new() },
+    };
+    Entry::Rule(active(metric, vec![kind.clone()], identity, upstream), Arc::new(kind))
+}
+
+/// The rule for an external metric: the gauge of that name, each series with its labels.
+pub(super) fn external_rule(metric: &str, upstream: &Arc<Upstream>, implicit: &ImplicitRules) -> ExternalEntry {
+    let source = upstream.source();
+    if implicit.describes.is_some() || source.uses(Placeholder::Name) || source.uses(Placeholder::Resource) {
+        return ExternalEntry::Unknown;
+    }
+    let identity = Identity::External { namespace: NamespaceLabels::First(Vec::new()), items: None };
+    ExternalEntry::Rule(active(metric, Vec::new(), identity, upstream))
+}
+
+fn active(metric: &str, objects: Vec<ObjectKind>, identity: Identity, upstream: &Arc<Upstream>) -> Arc<ActiveRule> {
+    let rule = Rule {
+        name: metric.to_owned(),
+        objects,
+        source: upstream.index(),
+        value: Value::Named(metric.to_owned()),
+        identity,
+        namespaces: None,
+        on_missing: OnMissing::Error,
+        on_nan: OnNan::Error,
+        allow_negative: false,
+        max_age: upstream.max_age(),
+        line: 0,
+    };
+    let number = upstream.source().uses(Placeholder::Metric) || !matches!(rule.identity, Identity::Labels { .. });
+    let want = upstream.want_named(metric, number);
+    Arc::new(ActiveRule { rule, upstream: upstream.clone(), want, last: None, sampling: None, implicit: true })
+}

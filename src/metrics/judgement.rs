@@ -1,0 +1,96 @@
+//! What is answered with what was found, by the rule; good values are remembered for `onMissing: last`.
+
+use super::last::ValueKey;
+use super::outcome::{Finding, Policy, Verdict, judge};
+use super::reason::MissingReason;
+use super::rules::ActiveRule;
+use super::trace::{Event, Trace};
+use crate::config::model::{OnMissing, Value};
+use crate::source::page::Unmatched;
+use crate::source::shared::Shared;
+
+/// The scrape that a finding comes from.
+#[derive(Clone, Copy)]
+pub(super) struct Scrape<'a> {
+    /// Unix milliseconds.
+    pub(super) at: i64,
+    /// The pod incarnation that served the page; empty for a page that is not a pod's.
+    pub(super) incarnation: &'a str,
+    /// Whether what was not found is known not to exist, so that `onMissing` applies.
+    pub(super) complete: bool,
+    /// Selectors of the rule that match nothing on the page, as far as it tells what may be meant.
+    pub(super) unmatched: &'a [Unmatched],
+}
+
+/// Judges what was found for a rule.
+#[derive(Clone, Copy)]
+pub(super) struct Judgement<'a> {
+    pub(super) served: &'a ActiveRule,
+    pub(super) shared: &'a Shared,
+    pub(super) scrape: Scrape<'a>,
+}
+
+impl Scrape<'_> {
+    /// Of a page that was read at this time, whole.
+    pub(super) fn of_page(at: i64) -> Self {
+        Self { at, incarnation: "", complete: true, unmatched: &[] }
+    }
+}
+
+impl Judgement<'_> {
+    /// Decides what is answered for what goes by the name `shown` in a trace, and is remembered by `key`.
+    pub(super) fn of(
+        self,
+        shown: &str,
+        finding: Finding,
+        key: impl FnOnce() -> ValueKey,
+        trace: &mut Trace,
+    ) -> Verdict {
+        let Self { served: ActiveRule { rule, last, .. }, shared, scrape } = self;
+        let now = shared.clock().now().unix_millis;
+        let mut policy = Policy::of(rule, shared.limits().freshness.max_future);
+        if !scrape.complete {
+            policy.on_missing = OnMissing::Error;
+        }
+        let memory = last.as_ref().map(|last| (last, key()));
+        let finding = match finding {
+            Finding::Nothing(reason) => Finding::Nothing(self.worded(reason)),
+            other => other,
+        };
+        let is_number = matches!(finding, Finding::Number(_));
+        let traced = trace.is_on().then(|| finding.clone());
+        let verdict = judge(finding, &policy, scrape.at, now, memory.as_ref().and_then(|(last, key)| last.get(key)));
+        if let Some(finding) = traced {
+            trace.record(|| Event::Judged { object: shown.to_owned(), finding, verdict: verdict.clone() });
+        }
+        if let (Verdict::Serve(value), Some((last, key)), true, OnMissing::Last(age)) =
+            (&verdict, memory, is_number, rule.on_missing)
+        {
+            last.set(key, *value, now.saturating_sub_unsigned(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
+        }
+        verdict
+    }
+
+    /// The reason in the terms of the rule and its source: text has no series, and a query has no page.
+    pub(super) fn worded(self, reason: MissingReason) -> MissingReason {
+        let value = &self.served.rule.value;
+        match reason {
+            MissingReason::NoSeries | MissingReason::OtherObjects if self.served.upstream.source().is_prometheus() => {
+                MissingReason::NoResult
+            }
+            MissingReason::NoSeries if matches!(value, Value::Text(_)) => MissingReason::NoMatch,
+            MissingReason::NoSeries if matches!(value, Value::Json(_)) => MissingReason::NoValue,
+            MissingReason::OtherObjects if matches!(value, Value::Text(_)) => MissingReason::OtherMatches,
+            MissingReason::OtherObjects if matches!(value, Value::Json(_)) => MissingReason::OtherItems,
+            MissingReason::NoSeries => match self.scrape.unmatched {
+                [Unmatched { hint, .. }, ..] => MissingReason::NoSeriesBut(hint.clone()),
+                [] => MissingReason::NoSeries,
+            },
+            MissingReason::NoOperand(selector, _) => {
+                let hint = self.scrape.unmatched.iter().find(|unmatched| unmatched.selector == selector);
+                MissingReason::NoOperand(selector, hint.map(|unmatched| unmatched.hint.clone()))
+            }
+            reason => reason,
+        }
+    }
+}

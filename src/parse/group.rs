@@ -1,0 +1,60 @@
+//! The API groups, and their versions.
+
+/// Metrics of objects.
+pub(crate) const CUSTOM_METRICS: &str = "custom.metrics.k8s.io";
+
+/// Metrics that belong to no object of the cluster.
+pub(crate) const EXTERNAL_METRICS: &str = "external.metrics.k8s.io";
+
+/// An API group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// `custom.metrics.k8s.io`
+    Custom,
+    /// `external.metrics.k8s.io`
+    External,
+}
+
+/// A version of a group; external metrics have `v1beta1` alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Version {
+    /// `v1beta1`
+    V1Beta1,
+    /// `v1beta2`
+    V1Beta2,
+}
+
+impl Group {
+    /// All groups, in the order that discovery lists them.
+    pub(crate) const ALL: [Self; 2] = [Self::Custom, Self::External];
+
+    /// As paths and bodies have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Custom => CUSTOM_METRICS,
+            Self::External => EXTERNAL_METRICS,
+        }
+    }
+
+    /// Its versions, the preferred one first.
+    pub(crate) fn versions(self) -> &'static [Version] {
+        match self {
+            Self::Custom => &[Version::V1Beta2, Version::V1Beta1],
+            Self::External => &[Version::V1Beta1],
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|group| group.as_str() == text)
+    }
+}
+
+impl Version {
+    /// As paths and bodies have it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::V1Beta1 => "v1beta1",
+            Self::V1Beta2 => "v1beta2",
+        }
+    }
+}
