@@ -4,6 +4,9 @@
 
 group=custom.metrics.k8s.io
 versions='v1beta1 v1beta2'
+apiservices="v1beta1.$group v1beta2.$group"
+# Registered only on demand: a cluster has one adapter of external metrics.
+external_apiservice=v1beta1.external.metrics.k8s.io
 namespace=custom-metrics
 service=custom-metrics-apiserver
 secret=custom-metrics-apiserver-tls
@@ -47,12 +50,12 @@ cluster() {
         fail 69 "no cluster answers${context:+ in context $context}, and nothing was changed; see kubectl cluster-info"
 }
 
-# owner VERSION: whose that APIService is: "ours", or namespace/name of the Service to which it leads; nothing if there is none.
+# owner APISERVICE: whose it is: "ours", or namespace/name of the Service to which it leads; nothing if there is none.
 # Other adapters use the same names, so that the label has to say the same. Assign it, as only then a failure ends the script.
 owner() {
-    found=$(kube get apiservice "$1.$group" --ignore-not-found \
+    found=$(kube get apiservice "$1" --ignore-not-found \
         -o jsonpath='{.spec.service.namespace}/{.spec.service.name} {.metadata.labels.app\.kubernetes\.io/part-of}') ||
-        fail 69 "cannot read APIService $1.$group"
+        fail 69 "cannot read APIService $1"
     case $found in
     "$namespace/$service metriclet") echo ours ;;
     *) echo "${found%% *}" ;;
@@ -71,9 +74,9 @@ part_of() {
     esac
 }
 
-# condition VERSION: whether that APIService is available, and why not.
+# condition APISERVICE: whether it is available, and why not.
 condition() {
-    kube get apiservice "$1.$group" -o jsonpath='{range .status.conditions[?(@.type=="Available")]}{.status}: {.reason}: {.message}{end}' 2>&1
+    kube get apiservice "$1" -o jsonpath='{range .status.conditions[?(@.type=="Available")]}{.status}: {.reason}: {.message}{end}' 2>&1
 }
 
 # find_metriclet: the program, wherever it is.

@@ -6,6 +6,7 @@ use super::{counted, exit, fail, origin, print, tell};
 use crate::config::check::TAKE_TURNS;
 use crate::config::cli::Check;
 use crate::config::file;
+use crate::config::hpa;
 use crate::config::limits::Limits;
 use crate::config::model::Config;
 use crate::config::problem::{Excerpts, Severity};
@@ -35,7 +36,19 @@ pub(crate) fn run(check: &Check, limits: &Limits) -> ExitCode {
             Escaped::new(source)
         ));
     }
-    let count = |severity| loaded.problems.iter().filter(|problem| problem.severity == severity).count();
+    let mut problems = loaded.problems;
+    if let Some(hpa) = &check.hpa {
+        let bytes = match origin::read(hpa, limits) {
+            Ok(bytes) => bytes,
+            Err(why) => return fail(exit::NO_INPUT, &why),
+        };
+        let (name, text) = (hpa.display().to_string(), String::from_utf8_lossy(&bytes));
+        let excerpts = Excerpts::new(&name, &text);
+        let found = hpa::check(&bytes, &loaded.config, limits);
+        found.iter().for_each(|problem| tell(&excerpts.show(problem).trim_end()));
+        problems.extend(found);
+    }
+    let count = |severity| problems.iter().filter(|problem| problem.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning) + replicated.len());
     let (rules, sources) = (loaded.config.written_rules(), loaded.config.sources.len());
     let good = format!("{} on {}", counted(rules, "rule"), counted(sources, "source"));

@@ -382,7 +382,15 @@ fn surprises(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
         findings.push(warning("onNaN", message));
     }
     if rule.allow_negative {
-        findings.push(warning("allowNegative", "an HPA scales to the minimum on a negative value"));
+        findings.push(warning(
+            "allowNegative",
+            match rule.is_external() {
+                true => {
+                    "an HPA scales to the maximum on a negative sum with averageValue, and to the minimum with value"
+                }
+                false => "an HPA scales to the minimum on a negative value",
+            },
+        ));
     }
     if source.cache > rule.max_age {
         let (cache, max_age) = (duration::format(source.cache), duration::format(rule.max_age));

@@ -3,6 +3,7 @@
 pub(crate) mod check;
 pub(crate) mod cli;
 pub(crate) mod file;
+pub(crate) mod hpa;
 pub(crate) mod limits;
 pub(crate) mod model;
 pub(crate) mod problem;

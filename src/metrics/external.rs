@@ -186,8 +186,8 @@ impl ExternalSubject<'_> {
     }
 
     /// The labels of values that `onMissing: last` remembers.
-    fn remembered(&self) -> Vec<BTreeMap<String, String>> {
-        let Some(last) = &self.served.last else { return Vec::new() };
+    fn remembered(&self) -> BTreeSet<BTreeMap<String, String>> {
+        let Some(last) = &self.served.last else { return BTreeSet::new() };
         let labels = last.objects(&self.memory_prefix(), &self.request.selector.to_string());
         labels.iter().filter_map(|labels| serde_json::from_str(labels).ok()).collect()
     }

@@ -214,9 +214,13 @@ impl Describes for Series {
     }
 }
 
+/// The label of what a group `name` of a regular expression holds, where it names no object.
+pub(super) const NAME_GROUP: &str = "name";
+
 impl Describes for PageItem {
     fn label(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.labels.iter().find(|(name, _)| name == key).map(|(_, value)| Cow::Borrowed(value.as_str()))
+        let label = self.labels.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str());
+        label.or_else(|| self.own_name().filter(|_| key == NAME_GROUP)).map(Cow::Borrowed)
     }
 
     fn own_namespace(&self) -> Option<&str> {

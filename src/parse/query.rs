@@ -115,7 +115,6 @@ mod tests {
         for (raw, expected) in [
             ("", none()),
             ("&&", none()),
-            ("timeout=5s&watch=true&x", none()),
             ("labelSelector=", Query { label_selector: some(""), ..none() }),
             (
                 "labelSelector=app%3Dweb%2Ctier+in+%28a%2Cb%29",
@@ -130,6 +129,8 @@ mod tests {
             ("pretty=1", Query { pretty: Some(true), ..none() }),
             ("pretty=False&pretty=true", Query { pretty: Some(false), ..none() }),
             ("verbose=false", Query { verbose: true, ..none() }),
+            ("timeout=5s&watch=true&x", Query { watch: true, ..none() }),
+            ("watch=0", none()),
             ("exclude=a&exclude=b", Query { exclude: vec!["a".into(), "b".into()], ..none() }),
         ] {
             assert_eq!(parse(Some(raw), 64), Ok(expected), "{raw}");

@@ -24,6 +24,7 @@ Examples:
   metriclet --upstream http://localhost:9100/metrics --describes services/shop/web
   metriclet --config metrics.yaml
   metriclet check metrics.yaml
+  metriclet check metrics.yaml --hpa hpa.yaml
 
 Exit codes: 0 success, 64 usage error, 65 no usable value, 66 file not found, 69 unavailable,
             70 internal error, 73 cannot create a file, 78 configuration error
@@ -83,9 +84,11 @@ Exit codes: 0 stopped by a signal, 64 usage error, 69 address unavailable or lis
 pub(super) const CHECK: &str = "\
 Validates a configuration file and prints every problem with its line.
 
-Usage: metriclet check FILE
+Usage: metriclet check FILE [OPTIONS]
 
 Options:
+      --hpa FILE           HPAs in YAML: warns of metrics that no rule serves, and of workloads
+                           that would stay at zero replicas
   -h, --help               this text
 
 An error keeps a rule from being served; a warning points out likely surprises. No page is
@@ -93,6 +96,7 @@ fetched; host names of URLs are looked up, to warn of replicas.
 
 Examples:
   metriclet check metrics.yaml
+  metriclet check metrics.yaml --hpa hpa.yaml
 
 Exit codes: 0 no errors, 64 usage error, 66 file not found, 70 internal error, 78 errors found
 ";
@@ -106,6 +110,7 @@ PATH is what follows /apis/custom.metrics.k8s.io/v1beta2/, or the whole path:
   namespaces/NAMESPACE/RESOURCE/NAME/METRIC    an object in a namespace; NAME may be *
   namespaces/NAMESPACE/metrics/METRIC          the namespace itself
   RESOURCE/NAME/METRIC                         a cluster-scoped object
+  external/NAMESPACE/METRIC                    an external metric
 
 Options:
   -o, --output FORMAT      table or json [table]

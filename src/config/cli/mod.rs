@@ -79,6 +79,8 @@ pub(crate) struct Serve {
 pub(crate) struct Check {
     /// The file to check.
     pub file: PathBuf,
+    /// HPAs that use it.
+    pub hpa: Option<PathBuf>,
 }
 
 /// `metriclet get`.
@@ -188,6 +190,7 @@ flags! {
         Verbosity = "v",
         Config = "config",
         Output = "output",
+        Hpa = "hpa",
         Wait = "wait",
         Kubeconfig = "kubeconfig",
         Listen = "listen",
@@ -224,9 +227,12 @@ impl Flag {
 
     fn belongs_to(self, topic: Topic) -> bool {
         match topic {
-            Topic::All | Topic::Serve => !matches!(self, Self::General(GeneralFlag::Output | GeneralFlag::Wait)),
-            Topic::Check | Topic::Certs | Topic::Probe => false,
-            Topic::Get => !matches!(self, Self::General(GeneralFlag::Listen) | Self::Secure(_)),
+            Topic::All | Topic::Serve => {
+                !matches!(self, Self::General(GeneralFlag::Output | GeneralFlag::Wait | GeneralFlag::Hpa))
+            }
+            Topic::Check => matches!(self, Self::General(GeneralFlag::Hpa)),
+            Topic::Certs | Topic::Probe => false,
+            Topic::Get => !matches!(self, Self::General(GeneralFlag::Listen | GeneralFlag::Hpa) | Self::Secure(_)),
         }
     }
 }
@@ -256,6 +262,7 @@ struct Arguments {
     upstream: Option<String>,
     describes: Option<Bound>,
     config: Option<PathBuf>,
+    hpa: Option<PathBuf>,
     kubeconfig: Option<PathBuf>,
     output: Option<Output>,
     wait: Option<Duration>,
@@ -297,6 +304,7 @@ impl Arguments {
         match flag {
             GeneralFlag::Verbosity => self.verbosity = verbosity(self.verbosity, parser)?,
             GeneralFlag::Config => set(&mut self.config, path(parser)?, name)?,
+            GeneralFlag::Hpa => set(&mut self.hpa, path(parser)?, name)?,
             GeneralFlag::Output => set(&mut self.output, output(&text(parser)?)?, name)?,
             GeneralFlag::Wait => set(&mut self.wait, wait(&text(parser)?)?, name)?,
             GeneralFlag::Kubeconfig => set(&mut self.kubeconfig, path(parser)?, name)?,
@@ -338,7 +346,10 @@ impl Arguments {
                     verbosity,
                 }))
             }
-            Topic::Check => Command::Check(Check { file: self.operand.ok_or("expected a file to check")?.into() }),
+            Topic::Check => {
+                let file = self.operand.ok_or("expected a file to check")?.into();
+                Command::Check(Check { file, hpa: self.hpa })
+            }
             Topic::Get => {
                 let path = self.operand.ok_or("expected a path, such as namespaces/shop/services/web/queue_depth")?;
                 let path = path.string().map_err(plain)?;

@@ -129,8 +129,9 @@ fn does_the_rest() {
         get.wait = Duration::from_secs(60);
     }
     for (line, expected) in [
-        ("check m.yaml", Command::Check(Check { file: "m.yaml".into() })),
-        ("check -- -m.yaml", Command::Check(Check { file: "-m.yaml".into() })),
+        ("check m.yaml", Command::Check(Check { file: "m.yaml".into(), hpa: None })),
+        ("check --hpa h m", Command::Check(Check { file: "m".into(), hpa: Some("h".into()) })),
+        ("check -- -m.yaml", Command::Check(Check { file: "-m.yaml".into(), hpa: None })),
         (&format!("get {path}"), get(Origin::ByDefault, Output::Table, 0)),
         (&format!("get -v {path} -o json"), get(Origin::ByDefault, Output::Json, 1)),
         (&format!("get -o=table {path} --upstream http://x/metrics"), get(upstream(None), Output::Table, 0)),
@@ -232,7 +233,7 @@ fn survives_foreign_bytes() {
     let get = parse([OsString::from("get"), odd()].into_iter()).map_err(|error| error.to_string());
     assert_eq!(get, Err(r#"expected UTF-8, found "\xff\n" (see metriclet get --help)"#.into()));
     let check = parse([OsString::from("check"), odd()].into_iter());
-    assert_eq!(check, Ok(Command::Check(Check { file: odd().into() })));
+    assert_eq!(check, Ok(Command::Check(Check { file: odd().into(), hpa: None })));
 }
 
 #[test]

@@ -162,8 +162,9 @@ impl<'a> Draft<'a> {
     fn take(&self, name: &str, line: usize, taken: &mut Taken, fields: &mut Fields<'_>, sink: &mut Sink) {
         let external = self.is_external.then(|| (String::new(), name.to_ascii_lowercase()));
         let of_objects = self.resources.iter().map(|resource| (resource.clone(), name.to_owned()));
-        for key in of_objects.chain(external) {
-            match taken.get(&key) {
+        let keys: Vec<_> = of_objects.chain(external).collect();
+        for key in &keys {
+            match taken.get(key) {
                 Some(line) if self.is_external => {
                     let message = format!(
                         "the rule on line {line} already has this external metric; clients send names in lower case, so \
@@ -179,9 +180,10 @@ impl<'a> Draft<'a> {
                         sink,
                     );
                 }
-                None => _ = taken.insert(key, line),
+                None => {}
             }
         }
+        taken.extend(keys.into_iter().map(|key| (key, line)));
     }
 }
 

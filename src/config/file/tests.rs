@@ -1,3 +1,4 @@
+mod external;
 mod formats;
 mod open;
 mod prometheus;

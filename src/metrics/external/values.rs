@@ -10,14 +10,12 @@ use crate::metrics::member::Member;
 use crate::metrics::page_data::PageData;
 use crate::metrics::page_members::PageMembers;
 use crate::metrics::reason::{RefusalReason, not_by_name};
+use crate::metrics::select::NAME_GROUP;
 use crate::parse::escape::Escaped;
 use crate::parse::selector::Requirement;
 use crate::promql::evaluate::{Labels, evaluate};
 use crate::promql::{Expr, VectorSelector};
 use crate::source::page::{PageItem, Series};
-
-/// The label of what a group `name` of a regular expression holds.
-const GROUP_LABEL: &str = "name";
 
 /// The values that a page of this time holds.
 pub(super) fn of_page(
@@ -82,6 +80,6 @@ fn of_items(subject: &ExternalSubject<'_>, items: &[&PageItem], at: i64) -> Resu
 }
 
 fn labels(item: &PageItem) -> Labels {
-    let name = item.name.iter().map(|name| (GROUP_LABEL, name.as_str()));
+    let name = item.name.iter().map(|name| (NAME_GROUP, name.as_str()));
     Labels::new(item.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).chain(name))
 }

@@ -1,0 +1,149 @@
+//! Rules of external metrics.
+
+use super::*;
+use crate::config::model::LabelledItems;
+
+/// A rule, and the source that it names.
+fn file_with(rule: &str) -> String {
+    let source = rule.split("source: ").nth(1).unwrap().split(',').next().unwrap();
+    let keys = match source {
+        "page" => "url: 'http://h.example/', namespaces: [shop]",
+        "nobody" => "url: 'http://h.example/'",
+        "json" => "url: 'http://h.example/', format: json, namespaces: [shop]",
+        "each" => "url: 'http://h.example/{name}', namespaces: [shop]",
+        "kind" => "url: 'http://h.example/{resource}', namespaces: [shop]",
+        "pods" => "pods: {port: 80}",
+        _ => "prometheus: 'http://h.example/', namespaces: [\"*\"]",
+    };
+    format!("sources:\n  {source}: {{{keys}}}\nmetrics:\n  - {{name: M, external: true, {rule}}}\n")
+}
+
+#[test]
+fn reads_rules() {
+    let first = |labels: &[&str]| NamespaceLabels::First(labels.iter().map(|&label| label.to_owned()).collect());
+    for (rule, namespace, namespaces) in [
+        ("source: page", first(&[]), None),
+        ("source: page, namespaceLabel: team", first(&["team"]), None),
+        ("source: page, namespaceLabel: none", NamespaceLabels::Ignored, None),
+        ("source: nobody, namespaces: [a, b]", first(&[]), Some(Namespaces::Only(vec!["a".into(), "b".into()]))),
+        ("source: prom, namespaces: [\"*\"]", first(&["namespace"]), Some(Namespaces::All)),
+        ("source: prom, value: 'topk(1, x)', namespaceLabel: none", NamespaceLabels::Ignored, None),
+        ("source: prom, value: 'topk(1, x{$matchers})'", first(&["namespace"]), None),
+    ] {
+        let Loaded { config, problems } = load(file_with(rule).as_bytes(), &Limits::default());
+        assert!(!problems.iter().any(Problem::is_error), "{rule}: {problems:?}");
+        let read = &config.rules[0];
+        assert!(read.is_external() && read.name == "M", "{rule}");
+        assert_eq!(
+            (&read.identity, &read.namespaces),
+            (&Identity::External { namespace, items: None }, &namespaces),
+            "{rule}"
+        );
+    }
+    let rule = "source: json, value: $.n, items: '$.q[*]', namespaceFrom: $.ns, labelsFrom: {queue: $.name, id: $.id}";
+    let Loaded { config, problems } = load(file_with(rule).as_bytes(), &Limits::default());
+    assert_eq!(problems, []);
+    let Identity::External { items: Some(LabelledItems { items, namespace_from, labels_from }), .. } =
+        &config.rules[0].identity
+    else {
+        panic!("{config:?}")
+    };
+    let labels: Vec<String> = labels_from.iter().map(|(name, path)| format!("{name} {path}")).collect();
+    assert_eq!(
+        (items.to_string().as_str(), labels.as_slice()),
+        ("$.q[*]", ["queue $.name", "id $.id"].map(str::to_owned).as_slice())
+    );
+    assert!(namespace_from.is_some());
+}
+
+#[test]
+fn says_what_is_wrong() {
+    for (rule, expected) in [
+        (
+            "source: page, object: services",
+            "object: is for metrics of objects, and external: true says that there is none",
+        ),
+        (
+            "source: page, describes: {name: x}",
+            "describes: is for metrics of objects, and external: true says that there is none",
+        ),
+        (
+            "source: pods",
+            "source: source \"pods\" has a page for each pod; an external metric needs url: or prometheus:",
+        ),
+        ("source: each", "source: the URL of source \"each\" holds {name}, and an external metric has no object"),
+        ("source: kind", "source: the URL of source \"kind\" holds {resource}, and an external metric has no object"),
+        (
+            "source: nobody",
+            "namespaces: required, as source \"nobody\" has none: the namespaces that may ask for this metric",
+        ),
+        ("source: page, value: up, items: $.a", "items: needs a value that is a JSONPath"),
+        ("source: page, labelsFrom: {a: $.b}", "labelsFrom: needs items: beside it"),
+        (
+            "source: json, value: $.n, namespaceLabel: team",
+            "namespaceLabel: this value has no labels; use items: and namespaceFrom:",
+        ),
+        (
+            "source: json, value: $.n, items: $.q, namespaceFrom: $.ns, namespaceLabel: none",
+            "namespaceFrom: excludes namespaceLabel: none, which ignores namespaces on the page",
+        ),
+        (
+            "source: json, value: $.n, items: $.q, labelsFrom: {1a: $.b}",
+            "labelsFrom: expected a label name of letters, digits and _, found \"1a\"",
+        ),
+        (
+            "source: json, value: $.n, items: $.q, labelsFrom: $.b",
+            "labelsFrom: expected a mapping such as {queue: $.name}, found text",
+        ),
+        (
+            "source: prom, value: 'topk(1, x)'",
+            "value: unknown function topk; a query that the server evaluates needs {$matchers} after each metric, for the namespace \
+             that asks; with namespaceLabel: none it needs none",
+        ),
+        ("source: page, external: maybe", "rule \"M\": the key external is already on line 4"),
+    ] {
+        let problems = load(file_with(rule).as_bytes(), &Limits::default()).problems;
+        let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+        assert!(messages.contains(&expected), "{rule}: {messages:?}");
+    }
+}
+
+#[test]
+fn names_are_taken_once_in_any_case() {
+    let rules = "sources:\n  a: {url: 'http://h.example/', namespaces: [shop]}\nmetrics:\n  - {name: Lag, external: true, source: a}\n  \
+                 - {name: lag, external: true, source: a}\n  - {name: lag, object: services, source: a}\n  \
+                 - {name: status, external: true, source: a}\n";
+    let Loaded { config, problems } = load(rules.as_bytes(), &Limits::default());
+    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "name: the rule on line 4 already has this external metric; clients send names in lower case, so upper and lower case \
+             are the same",
+            "name: Kubernetes takes status and finalize for parts of the namespace; choose another name",
+        ]
+    );
+    assert_eq!(config.rules.len(), 2);
+    assert_eq!(config.broken.iter().filter(|broken| broken.external).count(), 2);
+}
+
+#[test]
+fn a_page_may_speak_of_any_namespace() {
+    let rule = |rest: &str| {
+        format!(
+            "sources:\n  a: {{url: 'http://h.example/', namespaces: [shop]}}\nmetrics:\n  - {{name: m, object: services, source: a{rest}}}\n"
+        )
+    };
+    let Loaded { config, problems } =
+        load(rule(", namespaceLabel: none, namespaces: [bank]").as_bytes(), &Limits::default());
+    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(messages, ["namespaceLabel: none lets bank read what the page says of any namespace"]);
+    assert!(matches!(&config.rules[0].identity, Identity::Labels { namespace: NamespaceLabels::Ignored, .. }));
+    for (rest, expected) in [
+        (", namespaces: [bank]", "namespaces: is for external: true and for namespaceLabel: none; "),
+        (", labelsFrom: {a: $.b}", "labelsFrom: is for external: true, "),
+    ] {
+        let problems = load(rule(rest).as_bytes(), &Limits::default()).problems;
+        assert!(problems.iter().any(|problem| problem.message.starts_with(expected)), "{problems:?}");
+    }
+}
