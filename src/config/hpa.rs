@@ -269,9 +269,9 @@ metrics:
         for (min, metrics, expected) in [
             (0, object("Service", "web", "depth"), vec![]),
             (0, external.to_owned(), vec![]),
-            (0, object("Service", "web", "busy"), vec![dies(83, "busy", "self")]),
+            (0, object("Service", "web", "busy"), vec![dies(91, "busy", "self")]),
             (1, object("Service", "web", "busy"), vec![]),
-            (0, object("Deployment", "web", "level"), vec![dies(86, "level", "each")]),
+            (0, object("Deployment", "web", "level"), vec![dies(94, "level", "each")]),
             (0, object("Deployment", "broker", "level"), vec![]),
             (0, format!("{external}{pods}"), vec![]),
             (
@@ -292,16 +292,16 @@ metrics:
         let unknown = object("Service", "web", "dept");
         assert_eq!(
             messages(&hpa(1, &unknown)),
-            ["10:83: warning: metric \"dept\": there is no rule for an object of kind \"Service\""]
+            ["10:91: warning: metric \"dept\": there is no rule for an object of kind \"Service\""]
         );
         let elsewhere = hpa(1, &object("Service", "web", "depth")).replace("namespace: shop", "namespace: bank");
         assert_eq!(
             messages(&elsewhere),
-            ["10:83: warning: metric \"depth\": namespace \"bank\" is not among the namespaces of its rule or source"]
+            ["10:91: warning: metric \"depth\": namespace \"bank\" is not among the namespaces of its rule or source"]
         );
         let list = "kind: List\nitems:\n  - kind: HorizontalPodAutoscaler\n    spec: {scaleTargetRef: {name: w}, metrics: [{type: \
                     External, external: {metric: {name: x}}}]}\n";
-        assert_eq!(messages(list), ["4:103: warning: metric \"x\": there is no rule with external: true"]);
+        assert_eq!(messages(list), ["4:92: warning: metric \"x\": there is no rule with external: true"]);
         assert_eq!(
             messages("kind: Service\n"),
             ["1:1: error: expected a HorizontalPodAutoscaler of autoscaling/v2, found none"]

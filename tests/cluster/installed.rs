@@ -96,10 +96,25 @@ impl Installed {
         }
     }
 
+    /// Registers external metrics, too, and waits until the aggregation layer is content.
+    pub fn register_external(&self, plane: &Plane) {
+        let admin = plane.admin();
+        let bundle = STANDARD.encode(self.authority());
+        admin.apply(&api_service("external.metrics.k8s.io", "v1beta1", self.server.address.port(), &bundle));
+        let service = "apiservices/v1beta1.external.metrics.k8s.io";
+        admin.run(&["wait", "--for=condition=Available", "--timeout=60s", service]).unwrap();
+        eventually("discovery through kube-apiserver", || admin.raw("/apis/external.metrics.k8s.io/v1beta1"));
+    }
+
+    /// Takes external metrics out of the aggregation layer.
+    pub fn unregister_external(&self, plane: &Plane) {
+        plane.admin().run(&["delete", "apiservices/v1beta1.external.metrics.k8s.io"]).unwrap();
+    }
+
     /// Says where it is, and who signs for it (PEM).
     pub fn publish(&self, plane: &Plane, address: SocketAddr, bundle: &[u8]) {
         let bundle = STANDARD.encode(bundle);
-        let manifests = VERSIONS.map(|version| api_service(version, address.port(), &bundle));
+        let manifests = VERSIONS.map(|version| api_service("custom.metrics.k8s.io", version, address.port(), &bundle));
         plane.admin().apply(&manifests.concat());
     }
 
@@ -143,7 +158,9 @@ impl Installed {
     /// Lines of kube-apiserver's log since then that complain of us.
     pub fn complaints(&self, plane: &Plane) -> Vec<String> {
         let log = plane.log();
-        let about_us = log[self.log_begin..].lines().filter(|line| line.contains("custom.metrics.k8s.io"));
+        let is_about_us =
+            |line: &&str| ["custom", "external"].iter().any(|of| line.contains(&format!("{of}.metrics.k8s.io")));
+        let about_us = log[self.log_begin..].lines().filter(is_about_us);
         let troubles = ["openapi", "discovery", "unavailable", "bad gateway", "failed", "error"];
         let bad = |line: &&str| line.starts_with('E') || troubles.iter().any(|word| line.to_lowercase().contains(word));
         // On a busy machine the removal of an earlier installation is handled late.
@@ -217,7 +234,7 @@ metadata:
 spec: {type: ExternalName, externalName: localhost}
 ";
 
-fn api_service(version: &str, port: u16, bundle: &str) -> String {
+fn api_service(group: &str, version: &str, port: u16, bundle: &str) -> String {
     let priority = if version == "v1beta2" { 200 } else { 100 };
     format!(
         "
@@ -225,10 +242,10 @@ fn api_service(version: &str, port: u16, bundle: &str) -> String {
 apiVersion: apiregistration.k8s.io/v1
 kind: APIService
 metadata:
-  name: {version}.custom.metrics.k8s.io
+  name: {version}.{group}
   labels: {{app.kubernetes.io/part-of: metriclet}}
 spec:
-  group: custom.metrics.k8s.io
+  group: {group}
   version: {version}
   service: {{name: custom-metrics-apiserver, namespace: custom-metrics, port: {port}}}
   caBundle: {bundle}

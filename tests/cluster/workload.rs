@@ -15,11 +15,34 @@ pub struct Workload<'a> {
 impl<'a> Workload<'a> {
     /// Two pods that run, and an HPA with this metric.
     pub fn start(kubectl: &'a Kubectl, namespace: &'static str, name: &'static str, metric: &Value) -> Self {
+        Self::between(kubectl, namespace, name, 1, &[metric])
+    }
+
+    /// The same with these metrics, and so many replicas at least.
+    pub fn between(
+        kubectl: &'a Kubectl,
+        namespace: &'static str,
+        name: &'static str,
+        min: u32,
+        metrics: &[&Value],
+    ) -> Self {
         let workload = Self { kubectl, namespace, name };
         kubectl.apply(&workload.deployment().to_string());
         workload.run_pods(2);
-        kubectl.apply(&workload.autoscaler(metric).to_string());
+        kubectl.apply(&workload.autoscaler(min, metrics).to_string());
         workload
+    }
+
+    /// What the API server says of an HPA that may scale to zero.
+    pub fn at_zero_is_taken(kubectl: &Kubectl, namespace: &'static str, metric: &Value) -> Result<String, String> {
+        let workload = Workload { kubectl, namespace, name: "zero" };
+        kubectl.feed(&["apply", "--dry-run=server", "-f", "-"], &workload.autoscaler(0, &[metric]).to_string())
+    }
+
+    /// As someone does by hand.
+    pub fn scale(&self, replicas: u32) {
+        let of = format!("deployment/{}", self.name);
+        self.kubectl.run(&["scale", &of, &self.in_namespace(), &format!("--replicas={replicas}")]).unwrap();
     }
 
     fn deployment(&self) -> Value {
@@ -36,7 +59,7 @@ impl<'a> Workload<'a> {
         })
     }
 
-    fn autoscaler(&self, metric: &Value) -> Value {
+    fn autoscaler(&self, min: u32, metrics: &[&Value]) -> Value {
         let at_once = json!({
             "stabilizationWindowSeconds": 0,
             "policies": [{"type": "Pods", "value": 100, "periodSeconds": 1}],
@@ -47,9 +70,9 @@ impl<'a> Workload<'a> {
             "metadata": {"name": self.name, "namespace": self.namespace},
             "spec": {
                 "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": self.name},
-                "minReplicas": 1,
+                "minReplicas": min,
                 "maxReplicas": 20,
-                "metrics": [metric],
+                "metrics": metrics,
                 "behavior": {"scaleUp": at_once, "scaleDown": at_once},
             },
         })

@@ -49,7 +49,7 @@ pub(super) fn answer(
         }
     };
     let complete = failure.is_none() && sampled.is_some();
-    let scrape = Scrape { complete, ..Scrape::of_page(sampled.unwrap_or_default()) };
+    let scrape = Scrape { complete, unmatched: &snapshot.unmatched, ..Scrape::of_page(sampled.unwrap_or_default()) };
     match (subject.items(found, scrape, trace), failure) {
         // The scrape error may be why nothing was found.
         (Err(Failure::NotFound(_)), Some(failure)) => Err(failure),

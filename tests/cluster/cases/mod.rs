@@ -8,6 +8,7 @@ mod production;
 mod rotation;
 mod scaling;
 mod smuggling;
+mod zero;
 
 use crate::plane::Plane;
 
@@ -110,6 +111,24 @@ pub const ALL: &[Case] = &[
     Case {
         name: "An HPA on a rate over Metriclet's own samples reaches the expected replica count",
         run: scaling::on_a_rate,
+        needs_controllers: true,
+        apart: false,
+    },
+    Case {
+        name: "An HPA on an Object metric scales to zero and back",
+        run: zero::of_an_object,
+        needs_controllers: true,
+        apart: false,
+    },
+    Case {
+        name: "An HPA on an External metric, the sum of several values, scales to zero and back",
+        run: zero::of_an_external_metric,
+        needs_controllers: true,
+        apart: false,
+    },
+    Case {
+        name: "An HPA on a Pods metric beside an Object metric scales to zero and back",
+        run: zero::beside_a_metric_of_pods,
         needs_controllers: true,
         apart: false,
     },

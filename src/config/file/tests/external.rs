@@ -97,7 +97,7 @@ fn says_what_is_wrong() {
         ),
         (
             "source: prom, value: 'topk(1, x)'",
-            "value: unknown function topk; a query that the server evaluates needs {$matchers} after each metric, for the namespace \
+            "value: topk() at column 1 is not evaluated here; a query that the server evaluates needs {$matchers} after each metric, for the namespace \
              that asks; with namespaceLabel: none it needs none",
         ),
         ("source: page, external: maybe", "rule \"M\": the key external is already on line 4"),
