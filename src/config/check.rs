@@ -1,11 +1,12 @@
 //! Checks across keys and rules: errors for contradictions, warnings for what may surprise.
 
+mod external;
+
 use std::time::Duration;
 
 use super::limits::{Limits, SamplingLimits};
 use super::model::{
-    Format, Identity, NamespaceLabels, Namespaces, ObjectKind, OnMissing, OnNan, Rule, SelectorMode, Source, Target,
-    Value,
+    Format, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, SelectorMode, Source, Target, Value,
 };
 use super::problem::Severity;
 use crate::parse::certificate_name::CertificateName;
@@ -95,7 +96,7 @@ pub(crate) fn rule(rule: &Rule, source: &Source, limits: &Limits) -> Vec<Finding
     for object in &rule.objects {
         scope(object, rule, source, &mut findings);
     }
-    external(rule, source, &mut findings);
+    external::check(rule, source, &mut findings);
     ranges(rule, source, limits, &mut findings);
     surprises(rule, source, &mut findings);
     findings
@@ -293,7 +294,7 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
         findings.push(warning("object", message));
         return;
     }
-    let namespaces = rule.namespaces(source);
+    let namespaces = source.namespaces_of(rule);
     if *namespaces == Namespaces::Only(Vec::new()) {
         let message = format!("source {name} needs namespaces: to say whose {resource} its page may describe");
         findings.push(error("source", message));
@@ -317,45 +318,6 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
             let message = format!("{} is not among the namespaces of source {name}", Escaped::new(outside));
             findings.push(error("describes", message));
         }
-    }
-}
-
-/// Whether it is clear who may ask for an external metric, and that it needs no object; and who may read what a page says
-/// of other namespaces.
-fn external(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
-    let name = Escaped::new(&source.name);
-    let namespaces = rule.namespaces(source);
-    let ignores = match &rule.identity {
-        Identity::External { namespace, .. } | Identity::Labels { namespace, .. } => {
-            *namespace == NamespaceLabels::Ignored
-        }
-        _ => false,
-    };
-    if ignores {
-        let readers = match namespaces {
-            Namespaces::All => "every namespace".to_owned(),
-            Namespaces::Only(names) => names.join(", "),
-        };
-        let message = format!("none lets {readers} read what the page says of any namespace");
-        findings.push(warning("namespaceLabel", message));
-    }
-    if !rule.is_external() {
-        return;
-    }
-    if source.is_of_pods() {
-        let message = format!("source {name} has a page for each pod; an external metric needs url: or prometheus:");
-        findings.push(error("source", message));
-        return;
-    }
-    for (placeholder, written) in [(Placeholder::Name, "{name}"), (Placeholder::Resource, "{resource}")] {
-        if source.uses(placeholder) {
-            let message = format!("the URL of source {name} holds {written}, and an external metric has no object");
-            findings.push(error("source", message));
-        }
-    }
-    if *namespaces == Namespaces::Only(Vec::new()) {
-        let message = format!("required, as source {name} has none: the namespaces that may ask for this metric");
-        findings.push(error("namespaces", message));
     }
 }
 

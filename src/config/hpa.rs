@@ -163,7 +163,7 @@ impl Findings {
             return;
         };
         let Some(source) = config.sources.get(rule.source) else { return };
-        if !rule.namespaces(source).allow(hpa.namespace) {
+        if !source.namespaces_of(rule).allow(hpa.namespace) {
             let namespace = Escaped::new(hpa.namespace);
             let message =
                 format!("metric {name}: namespace {namespace} is not among the namespaces of its rule or source");

@@ -1,5 +1,6 @@
 //! The configuration as the rest of the program uses it: sources and rules, parsed and checked.
 
+mod namespaces;
 mod rule;
 
 use std::collections::BTreeSet;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::url_template::{Placeholder, Template};
 
+pub(crate) use self::namespaces::Namespaces;
 pub(crate) use self::rule::{
     BrokenRule, Identity, LabelledItems, NamespaceLabels, ObjectKind, OnMissing, OnNan, Rule, Value,
 };
@@ -148,15 +150,6 @@ pub enum Compression {
     Gzip,
 }
 
-/// Whose objects a source may describe.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Namespaces {
-    /// `"*"`, written out by the user.
-    All,
-    /// These only; empty if the user gave none (root-scoped objects only).
-    Only(Vec<String>),
-}
-
 /// How a source honours `labelSelector` in requests for `*`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SelectorMode {
@@ -240,6 +233,11 @@ impl Source {
         }
     }
 
+    /// The namespaces whose requests a rule on it answers.
+    pub fn namespaces_of<'a>(&'a self, rule: &'a Rule) -> &'a Namespaces {
+        rule.namespaces.as_ref().unwrap_or(&self.namespaces)
+    }
+
     /// Whether each page is one pod's own.
     pub fn is_of_pods(&self) -> bool {
         matches!(self.target, Target::Pods(_))
@@ -248,27 +246,6 @@ impl Source {
     /// Whether it is a server that evaluates queries.
     pub fn is_prometheus(&self) -> bool {
         matches!(self.target, Target::Prometheus(_))
-    }
-}
-
-impl Namespaces {
-    /// Whether objects of `namespace` may be described.
-    pub fn allow(&self, namespace: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(names) => names.iter().any(|name| name == namespace),
-        }
-    }
-
-    /// The one namespace, if exactly one is listed.
-    pub fn single(&self) -> Option<&str> {
-        match self {
-            Self::Only(names) => match names.as_slice() {
-                [name] => Some(name),
-                _ => None,
-            },
-            Self::All => None,
-        }
     }
 }
 

@@ -37,25 +37,25 @@ impl Serialize for ExternalMetricValueList<'_> {
         list.serialize_field("kind", "ExternalMetricValueList")?;
         list.serialize_field("apiVersion", &format_args!("{EXTERNAL_METRICS}/{}", Version::V1Beta1.as_str()))?;
         list.serialize_field("metadata", &Empty {})?;
-        list.serialize_field("items", &Items(self))?;
+        list.serialize_field("items", &ExternalItems(self))?;
         list.end()
     }
 }
 
-struct Items<'a>(&'a ExternalMetricValueList<'a>);
+struct ExternalItems<'a>(&'a ExternalMetricValueList<'a>);
 
-impl Serialize for Items<'_> {
+impl Serialize for ExternalItems<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.items.iter().map(|item| Item { metric: self.0.metric, item }))
+        serializer.collect_seq(self.0.items.iter().map(|item| ExternalItem { metric: self.0.metric, item }))
     }
 }
 
-struct Item<'a> {
+struct ExternalItem<'a> {
     metric: &'a str,
     item: &'a ExternalMetricValue,
 }
 
-impl Serialize for Item<'_> {
+impl Serialize for ExternalItem<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { metric, item } = self;
         let mut value = serializer.serialize_struct("ExternalMetricValue", 5)?;

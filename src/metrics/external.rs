@@ -8,6 +8,7 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::active_rule::ActiveRule;
 use super::failure::{About, DescribedMetric, Failure};
 use super::judgement::{Judgement, Scrape};
 use super::last::ValueKey;
@@ -16,7 +17,6 @@ use super::outcome::{Finding, Number, ServedValue, Verdict};
 use super::page_members;
 use super::reason::MissingReason;
 use super::request::{ExternalRequest, ExternalValues};
-use super::rules::ActiveRule;
 use super::select::{self, Describes};
 use super::subject::Services;
 use super::trace::{Event, Trace};

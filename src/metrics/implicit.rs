@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rules::{ActiveRule, Entry, ExternalEntry};
+use super::active_rule::ActiveRule;
 use crate::config::model::{
     Bound, Identity, ImplicitRules, NamespaceLabels, ObjectKind, OnMissing, OnNan, Rule, Value,
 };
@@ -11,26 +11,35 @@ use crate::parse::url_template::Placeholder;
 use crate::source::upstream::Upstream;
 
 /// The rule for a metric: the gauge of that name, for the objects its labels name.
-pub(super) fn rule(resource: &str, metric: &str, upstream: &Arc<Upstream>, implicit: &ImplicitRules) -> Entry {
-    let Some(kind) = kinds::lookup(resource).map(ObjectKind::from) else { return Entry::Unknown };
+pub(super) fn rule(
+    resource: &str,
+    metric: &str,
+    upstream: &Arc<Upstream>,
+    implicit: &ImplicitRules,
+) -> Option<(Arc<ActiveRule>, Arc<ObjectKind>)> {
+    let kind = ObjectKind::from(kinds::lookup(resource)?);
     let per_object = upstream.source().uses(Placeholder::Name);
     let identity = match &implicit.describes {
-        Some(Bound { resource: bound, .. }) if bound != resource => return Entry::Unknown,
+        Some(Bound { resource: bound, .. }) if bound != resource => return None,
         Some(Bound { namespace, name, .. }) => Identity::Fixed { namespace: namespace.clone(), name: name.clone() },
         None if per_object => Identity::Url,
         None => Identity::Labels { namespace: NamespaceLabels::First(Vec::new()), name: Vec::new() },
     };
-    Entry::Rule(active(metric, vec![kind.clone()], identity, upstream), Arc::new(kind))
+    Some((active(metric, vec![kind.clone()], identity, upstream), Arc::new(kind)))
 }
 
 /// The rule for an external metric: the gauge of that name, each series with its labels.
-pub(super) fn external_rule(metric: &str, upstream: &Arc<Upstream>, implicit: &ImplicitRules) -> ExternalEntry {
+pub(super) fn external_rule(
+    metric: &str,
+    upstream: &Arc<Upstream>,
+    implicit: &ImplicitRules,
+) -> Option<Arc<ActiveRule>> {
     let source = upstream.source();
     if implicit.describes.is_some() || source.uses(Placeholder::Name) || source.uses(Placeholder::Resource) {
-        return ExternalEntry::Unknown;
+        return None;
     }
     let identity = Identity::External { namespace: NamespaceLabels::First(Vec::new()), items: None };
-    ExternalEntry::Rule(active(metric, Vec::new(), identity, upstream))
+    Some(active(metric, Vec::new(), identity, upstream))
 }
 
 fn active(metric: &str, objects: Vec<ObjectKind>, identity: Identity, upstream: &Arc<Upstream>) -> Arc<ActiveRule> {

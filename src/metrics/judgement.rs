@@ -1,9 +1,9 @@
 //! What is answered with what was found, by the rule; good values are remembered for `onMissing: last`.
 
+use super::active_rule::ActiveRule;
 use super::last::ValueKey;
 use super::outcome::{Finding, Policy, Verdict, judge};
 use super::reason::MissingReason;
-use super::rules::ActiveRule;
 use super::trace::{Event, Trace};
 use crate::config::model::{OnMissing, Value};
 use crate::source::page::Unmatched;

@@ -1,9 +1,9 @@
 //! The members that describe objects (series, items, query results), and their evaluation.
 
+use super::active_rule::ActiveRule;
 use super::evaluation;
 use super::outcome::Finding;
 use super::reason::{MissingReason, RefusalReason, not_by_name};
-use super::rules::ActiveRule;
 use super::select::Describes;
 use crate::config::model::Value;
 use crate::promql::evaluate::{Element, Labels, Times};

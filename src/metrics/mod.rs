@@ -1,5 +1,6 @@
 //! From a rule, objects and selectors to values, or to the reason why there are none.
 
+mod active_rule;
 mod answer;
 mod evaluation;
 mod external;
@@ -38,13 +39,14 @@ use crate::kube::kinds;
 use crate::parse::path::MetricPath;
 use crate::source::shared::Shared;
 use crate::source::waiting::Patience;
+use active_rule::ActiveRule;
 use external::ExternalSubject;
 use failure::{DescribedMetric, Failure};
 use history::SampleBudget;
 use objects::Objects;
 use once_cell::sync::OnceCell;
 pub(crate) use request::{ExternalRequest, ExternalValues, MetricRequest, MetricValues};
-use rules::{ActiveRule, Entry, ExternalEntry, Rules};
+use rules::{Entry, ExternalEntry, Rules};
 use scrape::Scraper;
 use subject::{Services, Subject};
 use trace::Trace;

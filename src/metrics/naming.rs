@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use once_cell::sync::Lazy;
 
-use super::rules::ActiveRule;
+use super::active_rule::ActiveRule;
 use super::select::{self, Naming};
 use crate::config::model::{Identity, NamespaceLabels, ObjectKind};
 use crate::parse::path::{MetricPath, ObjectName};
@@ -102,6 +102,6 @@ impl<'a> Namer<'a> {
             _ => self.path.namespace.as_deref(),
         };
         let any = self.served.implicit || source.uses(Placeholder::Namespace) || source.is_prometheus();
-        if any { asked } else { self.served.rule.namespaces(source).single() }
+        if any { asked } else { source.namespaces_of(&self.served.rule).single() }
     }
 }

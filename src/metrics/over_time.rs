@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use super::active_rule::{ActiveRule, Sampling};
 use super::evaluation;
 use super::failure::{About, Failure};
 use super::history::{self, Lookup, ScrapeError, Snapshot, SnapshotData, StoredSeries};
@@ -10,7 +11,6 @@ use super::judgement::Scrape;
 use super::member::Member;
 use super::outcome::{Finding, Verdict};
 use super::reason::{MissingReason, RefusalReason};
-use super::rules::{ActiveRule, Sampling};
 use super::sampler::{PAGE, object};
 use super::scrape::SampledSelection;
 use super::select::{self, Describes};

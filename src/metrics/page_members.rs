@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use super::active_rule::ActiveRule;
 use super::failure::{About, Failure};
 use super::judgement::Scrape;
 use super::outcome::Verdict;
-use super::rules::ActiveRule;
 use super::select;
 use super::subject::Subject;
 use super::trace::{Event, Trace};

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use super::active_rule::ActiveRule;
 use super::failure::{About, Failure};
 use super::judgement::Scrape;
-use super::rules::ActiveRule;
 use super::select;
 use super::subject::Subject;
 use super::trace::{Event, Trace};

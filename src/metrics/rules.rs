@@ -2,50 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use super::history::{SampleBudget, SampleStore, Snapshot};
+use super::active_rule::{ActiveRule, Sampling};
+use super::history::SampleBudget;
 use super::implicit;
 use super::last::LastValues;
 use crate::config::limits::Limits;
 use crate::config::model::{Config, ImplicitRules, ObjectKind, OnMissing, Rule};
 use crate::kube::kinds;
-use crate::parse::duration::millis;
 use crate::parse::path::{Group, Version};
 use crate::parse::url_template::Placeholder;
 use crate::source::page::{Query, Want};
 use crate::source::shared::Shared;
 use crate::source::upstream::Upstream;
-
-/// A rule with what it needs to be served.
-#[derive(Debug)]
-pub struct ActiveRule {
-    /// As configured.
-    pub rule: Rule,
-    /// Where its pages come from.
-    pub upstream: Arc<Upstream>,
-    /// What it wants of them.
-    pub want: Want,
-    /// Its last good values, with `onMissing: last`.
-    pub last: Option<Arc<LastValues>>,
-    /// What was sampled, where its value looks back.
-    pub sampling: Option<Sampling>,
-    /// Not configured: made for a metric of `--upstream`.
-    pub implicit: bool,
-}
-
-/// What was sampled for a rule, and how it is sampled.
-#[derive(Clone, Debug)]
-pub struct Sampling {
-    /// The samples.
-    pub history: Arc<SampleStore>,
-    /// How far the value looks back, at most.
-    pub range: Duration,
-    /// All that it looks back, for each selector that does.
-    ranges: Vec<Duration>,
-    /// How often it is sampled.
-    pub interval: Duration,
-}
 
 /// What the configuration says of an external metric.
 #[derive(Clone, Debug)]
@@ -90,38 +59,6 @@ pub struct Rules {
     broken: usize,
     /// See [`Rules::printed`].
     printed: Mutex<HashMap<PrintedKey, Arc<Vec<u8>>>>,
-}
-
-impl ActiveRule {
-    /// Whether it answers requests of a namespace; those about root-scoped objects always.
-    pub fn answers(&self, namespace: Option<&str>) -> bool {
-        namespace.is_none_or(|namespace| self.rule.namespaces(self.upstream.source()).allow(namespace))
-    }
-}
-
-impl Sampling {
-    /// Where a rule looks back.
-    fn of(want: &Want, limits: &Limits, budget: &Arc<SampleBudget>) -> Option<Self> {
-        let (shortest, longest) = (want.query.ranges().min()?, want.query.ranges().max()?);
-        let interval = limits.sampling.interval_for(shortest);
-        let history = Arc::new(SampleStore::new(longest, interval, limits.sampling.series, budget.clone()));
-        Some(Self { history, range: longest, ranges: want.query.ranges().collect(), interval })
-    }
-
-    /// How long a sample is kept: a little longer than it is of use.
-    pub fn retention(&self) -> Duration {
-        self.range + 3 * self.interval
-    }
-
-    /// Whether the samples of an object span half of each range at the time `now`. A quarter of an interval does not
-    /// matter: the oldest sample leaves the range a little before the next one comes, and pods of one round are not
-    /// all quick.
-    pub fn is_enough(&self, snapshot: &Snapshot, now: i64) -> bool {
-        self.ranges.iter().all(|range| {
-            let wanted = millis(*range / 2) - millis(self.interval / 4);
-            snapshot.span(millis(*range), now).is_some_and(|span| span >= wanted.max(1))
-        })
-    }
 }
 
 impl Rules {
@@ -264,7 +201,10 @@ impl Rules {
     pub fn find(&self, resource: &str, metric: &str) -> Entry {
         match (self.find_entry(resource, metric), &self.implicit, &self.problem) {
             (Some(entry), _, _) => entry.clone(),
-            (None, Some((upstream, implicit)), _) => implicit::rule(resource, metric, upstream, implicit),
+            (None, Some((upstream, implicit)), _) => match implicit::rule(resource, metric, upstream, implicit) {
+                Some((active, kind)) => Entry::Rule(active, kind),
+                None => Entry::Unknown,
+            },
             (None, None, Some(problem)) => Entry::Broken(problem.clone()),
             (None, None, None) => Entry::Unknown,
         }
@@ -274,7 +214,10 @@ impl Rules {
     pub fn find_external(&self, metric: &str) -> ExternalEntry {
         match (self.external.get(&metric.to_ascii_lowercase()), &self.implicit, &self.problem) {
             (Some((_, entry)), _, _) => entry.clone(),
-            (None, Some((upstream, implicit)), _) => implicit::external_rule(metric, upstream, implicit),
+            (None, Some((upstream, implicit)), _) => match implicit::external_rule(metric, upstream, implicit) {
+                Some(active) => ExternalEntry::Rule(active),
+                None => ExternalEntry::Unknown,
+            },
             (None, None, Some(problem)) => ExternalEntry::Broken(problem.clone()),
             (None, None, None) => ExternalEntry::Unknown,
         }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::active_rule::{ActiveRule, Sampling};
 use super::history::ScrapeError;
 use super::objects::Objects;
-use super::rules::{ActiveRule, Sampling};
 use super::scrape::SampledSelection;
 use super::targets;
 use crate::cache::Wait;

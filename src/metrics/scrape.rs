@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use log::{debug, error};
 
-use super::rules::{ActiveRule, Sampling};
+use super::active_rule::{ActiveRule, Sampling};
 use super::sample_bound::Bound;
 use crate::source::shared::Shared;
 use crate::telemetry::bug;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::active_rule::ActiveRule;
 use super::failure::{About, DescribedMetric, Failure};
 use super::judgement::{Judgement, Scrape};
 use super::last::ValueKey;
@@ -11,7 +12,6 @@ use super::objects::Objects;
 use super::outcome::{Finding, ServedValue, Verdict};
 use super::reason::MissingReason;
 use super::request::MetricRequest;
-use super::rules::ActiveRule;
 use super::scrape::Scraper;
 use super::select::{MembersByObject, Wanted, select};
 use super::trace::Trace;

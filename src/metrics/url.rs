@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::active_rule::ActiveRule;
 use super::failure::{About, Failure};
-use super::rules::ActiveRule;
 use super::subject::Subject;
 use super::trace::{Event, Trace};
 use super::{over_time, page_members};

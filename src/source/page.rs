@@ -2,8 +2,10 @@
 
 mod csv;
 mod document;
+mod found;
 mod json;
 mod number;
+mod refusal;
 mod regex;
 mod text;
 mod unmatched;
@@ -17,6 +19,9 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
+pub use self::found::Found;
+pub(crate) use self::found::PageItem;
+pub(crate) use self::refusal::{Refusal, name};
 pub(crate) use self::unmatched::{Hint, Unmatched};
 pub(crate) use self::want::Items;
 pub use self::want::{Query, Want};
@@ -75,43 +80,6 @@ pub struct Page {
     found: Vec<(u64, Found)>,
 }
 
-/// What one [`Want`] found on a page.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Found {
-    /// Positions among the page's series.
-    Series(Vec<u32>),
-    /// Values of a JSON page.
-    Items(Vec<PageItem>),
-    Number(f64),
-    /// Nothing that could be trusted.
-    Refused(Refusal),
-}
-
-/// Why a page, though well-formed, has no answer for a [`Want`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// More series than are kept for one rule.
-    TooMany(usize),
-    /// More bytes of labels than are kept of one page.
-    TooLarge(usize),
-    /// A line of more bytes than are read, of a metric that the rule may want.
-    LineTooLong(usize),
-    /// A series with more labels than are kept.
-    TooManyLabels(usize),
-    /// One series stands on the page twice.
-    Duplicate,
-    /// The page reports an error itself, with this status, in the place of what is selected.
-    ErrorInside(Option<u64>),
-    /// The page is not what the rule can read: what it wants, what the page is.
-    WrongFormat(&'static str, Format),
-    /// A bare number has no name to be served by.
-    Nameless,
-    /// A regular expression that looks at the page again for each match, and takes too long.
-    TooSlow,
-    /// A filter compares numbers, and the page is CSV, which has none.
-    TextFields,
-}
-
 /// A kept series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
@@ -121,21 +89,6 @@ pub struct Series {
     value: f64,
     timestamp: Option<i64>,
     kind: Kind,
-}
-
-/// One item of a page of JSON, YAML or CSV, one match of a regular expression, or the page itself.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct PageItem {
-    /// As the item says.
-    pub namespace: Option<String>,
-    /// As the item says.
-    pub name: Option<String>,
-    /// Of a value of an external metric.
-    pub labels: Vec<(String, String)>,
-    /// Numbers, or the names of other types that were found.
-    pub values: Vec<Result<f64, &'static str>>,
-    /// Whether there is none because a container that exists is empty.
-    pub is_empty: bool,
 }
 
 /// Why a body is no page.
@@ -267,37 +220,6 @@ impl fmt::Display for PageSummary {
     }
 }
 
-impl Found {
-    fn hash_values(&self, hasher: &mut impl Hasher) {
-        match self {
-            Self::Items(items) => {
-                for PageItem { namespace, name, labels, values, .. } in items {
-                    (namespace, name, labels).hash(hasher);
-                    values.iter().for_each(|value| value.map(f64::to_bits).hash(hasher));
-                }
-            }
-            Self::Number(value) => value.to_bits().hash(hasher),
-            Self::Series(_) | Self::Refused(_) => {}
-        }
-    }
-
-    fn cost(&self) -> usize {
-        match self {
-            Self::Series(positions) => positions.len() * size_of::<u32>(),
-            Self::Items(items) => items.iter().map(PageItem::cost).sum(),
-            Self::Number(_) | Self::Refused(_) => 0,
-        }
-    }
-}
-
-impl PageItem {
-    fn cost(&self) -> usize {
-        let names = [&self.namespace, &self.name].into_iter().flatten().map(String::len).sum::<usize>();
-        let labels: usize = self.labels.iter().map(|(name, value)| name.len() + value.len() + 64).sum();
-        size_of::<Self>() + self.values.len() * 24 + names + labels + 64
-    }
-}
-
 impl Series {
     /// The metric's name.
     pub fn name(&self) -> &str {
@@ -357,45 +279,5 @@ impl BodyError {
             },
             error => error,
         }
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooMany(max) => write!(f, "more than {max} series or values match; narrow the rule's value"),
-            Self::TooLarge(max) => write!(f, "the matching series take more than {max} bytes; add a label matcher"),
-            Self::LineTooLong(max) => write!(f, "a series takes a line of more than {max} bytes"),
-            Self::TooManyLabels(max) => write!(f, "a series has more than {max} labels"),
-            Self::ErrorInside(Some(status)) => write!(f, "the page itself reports an error, status {status}"),
-            Self::ErrorInside(None) => f.write_str("the page itself reports an error"),
-            Self::Duplicate => f.write_str("the page has one series twice"),
-            // The page alone says so: a source with `format: number` has no rules for series.
-            Self::WrongFormat("series", Format::Number) => f.write_str(
-                "expected series, found a bare number; if it always is one, set format: number on the source",
-            ),
-            Self::WrongFormat(wanted, found) => write!(f, "expected {wanted}, found {}", name(*found)),
-            Self::TooSlow => f.write_str(
-                "the regular expression takes too long: it looks at all of the page for each match; write it without (?s:.*) \
-                 and the like",
-            ),
-            Self::TextFields => f.write_str(
-                "a filter compares numbers, and all fields of CSV are text: compare with a string such as '5', by == or !=",
-            ),
-            Self::Nameless => f.write_str("its page is a bare number, which has no name"),
-        }
-    }
-}
-
-/// What a page is, in words.
-pub(crate) fn name(format: Format) -> &'static str {
-    match format {
-        Format::Prometheus => "Prometheus text",
-        Format::OpenMetrics => "OpenMetrics text",
-        Format::Json => "JSON",
-        Format::Yaml => "YAML",
-        Format::Csv => "CSV",
-        Format::Text => "text",
-        Format::Number => "a bare number",
     }
 }

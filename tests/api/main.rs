@@ -50,7 +50,9 @@ fn discovers() {
         "versions": [version("v1beta2"), version("v1beta1")],
         "preferredVersion": version("v1beta2"),
     });
-    let groups = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [group]});
+    let external = json!({"groupVersion": "external.metrics.k8s.io/v1beta1", "version": "v1beta1"});
+    let external = json!({"name": "external.metrics.k8s.io", "versions": [external], "preferredVersion": external});
+    let groups = json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": [group, external]});
     let mut single = json!({"kind": "APIGroup", "apiVersion": "v1"});
     single.as_object_mut().unwrap().extend(group.as_object().unwrap().clone());
     let resource = |name: &str, namespaced: bool| json!({"name": name, "singularName": "", "namespaced": namespaced, "kind": "MetricValueList", "verbs": ["get"]});
@@ -304,6 +306,8 @@ fn answers_the_aggregator() {
                 | "/apis/custom.metrics.k8s.io"
                 | "/apis/custom.metrics.k8s.io/v1beta1"
                 | "/apis/custom.metrics.k8s.io/v1beta2"
+                | "/apis/external.metrics.k8s.io"
+                | "/apis/external.metrics.k8s.io/v1beta1"
                 | "/openapi/v2"
                 | "/openapi/v3",
             ) => &[200],

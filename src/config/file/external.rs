@@ -9,19 +9,19 @@ use crate::parse::json::{self, Path};
 use crate::parse::path::is_reserved;
 use crate::parse::yaml::YamlValue;
 
-/// Keys of rules on objects alone.
+/// ExternalKeys of rules on objects alone.
 const OF_OBJECTS: &[&str] = &["object", "kind", "namespaced", "apiVersion", "describes", "nameFrom", "nameLabel"];
 
 /// The keys of an external metric.
 #[derive(Debug)]
-pub(super) struct Keys {
+pub(super) struct ExternalKeys {
     items: Option<Path>,
     namespace_from: Option<Path>,
     labels_from: Vec<(String, Path)>,
     namespace_label: Option<String>,
 }
 
-impl Keys {
+impl ExternalKeys {
     pub(super) fn read(name: &str, fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Self {
         if is_reserved(name) {
             let message = "Kubernetes takes status and finalize for parts of the namespace; choose another name";

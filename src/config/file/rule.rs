@@ -115,7 +115,7 @@ impl<'a> Draft<'a> {
         let source_name = fields.required_text("source", sink);
         let (source, of_source) = source_name.map_or((None, None), |name| find_source(name, fields, context, sink));
         let value = value(name, source.map(|(_, source)| source), fields, limits, sink);
-        let external = is_external.then(|| external::Keys::read(name, fields, limits, sink));
+        let external = is_external.then(|| external::ExternalKeys::read(name, fields, limits, sink));
         let identity = identity::Keys::read(fields, limits, sink);
         let namespaces = namespaces::read(fields, sink);
         let on_missing = on_missing(fields, limits, sink).unwrap_or_default();

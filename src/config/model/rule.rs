@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Namespaces, Source};
+use super::namespaces::Namespaces;
 use crate::kube::kinds::Kind;
 use crate::parse::json::{JsonExpr, Path as JsonPath};
 use crate::parse::regex::TextExpr;
@@ -21,7 +21,7 @@ pub struct Rule {
     pub value: Value,
     /// Which object a value belongs to.
     pub identity: Identity,
-    /// Who may ask, if those are others than [`Source::namespaces`].
+    /// Who may ask, if those are others than [`Source::namespaces`](super::Source::namespaces).
     pub namespaces: Option<Namespaces>,
     /// When nothing is there for an object.
     pub on_missing: OnMissing,
@@ -172,11 +172,6 @@ impl Rule {
     /// Whether it is of an external metric.
     pub fn is_external(&self) -> bool {
         self.objects.is_empty()
-    }
-
-    /// The namespaces whose requests it answers.
-    pub fn namespaces<'a>(&'a self, source: &'a Source) -> &'a Namespaces {
-        self.namespaces.as_ref().unwrap_or(&source.namespaces)
     }
 }
 

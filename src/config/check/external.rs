@@ -1,0 +1,45 @@
+//! Checks of external metrics, and of rules that ignore namespaces on the page.
+
+use super::{Finding, error, warning};
+use crate::config::model::{Identity, NamespaceLabels, Namespaces, Rule, Source};
+use crate::parse::escape::Escaped;
+use crate::parse::url_template::Placeholder;
+
+/// Whether it is clear who may ask for an external metric, and that it needs no object; and who may read what a page says
+/// of other namespaces.
+pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
+    let name = Escaped::new(&source.name);
+    let namespaces = source.namespaces_of(rule);
+    let ignores = match &rule.identity {
+        Identity::External { namespace, .. } | Identity::Labels { namespace, .. } => {
+            *namespace == NamespaceLabels::Ignored
+        }
+        _ => false,
+    };
+    if ignores {
+        let readers = match namespaces {
+            Namespaces::All => "every namespace".to_owned(),
+            Namespaces::Only(names) => names.join(", "),
+        };
+        let message = format!("none lets {readers} read what the page says of any namespace");
+        findings.push(warning("namespaceLabel", message));
+    }
+    if !rule.is_external() {
+        return;
+    }
+    if source.is_of_pods() {
+        let message = format!("source {name} has a page for each pod; an external metric needs url: or prometheus:");
+        findings.push(error("source", message));
+        return;
+    }
+    for (placeholder, written) in [(Placeholder::Name, "{name}"), (Placeholder::Resource, "{resource}")] {
+        if source.uses(placeholder) {
+            let message = format!("the URL of source {name} holds {written}, and an external metric has no object");
+            findings.push(error("source", message));
+        }
+    }
+    if *namespaces == Namespaces::Only(Vec::new()) {
+        let message = format!("required, as source {name} has none: the namespaces that may ask for this metric");
+        findings.push(error("namespaces", message));
+    }
+}

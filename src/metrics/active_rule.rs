@@ -1,0 +1,74 @@
+//! A rule that is served: with its upstream, what it wants of pages, and what is kept for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::history::{SampleBudget, SampleStore, Snapshot};
+use super::last::LastValues;
+use crate::config::limits::Limits;
+use crate::config::model::Rule;
+use crate::parse::duration::millis;
+use crate::source::page::Want;
+use crate::source::upstream::Upstream;
+
+/// A rule with what it needs to be served.
+#[derive(Debug)]
+pub struct ActiveRule {
+    /// As configured.
+    pub rule: Rule,
+    /// Where its pages come from.
+    pub upstream: Arc<Upstream>,
+    /// What it wants of them.
+    pub want: Want,
+    /// Its last good values, with `onMissing: last`.
+    pub last: Option<Arc<LastValues>>,
+    /// What was sampled, where its value looks back.
+    pub sampling: Option<Sampling>,
+    /// Not configured: made for a metric of `--upstream`.
+    pub implicit: bool,
+}
+
+/// What was sampled for a rule, and how it is sampled.
+#[derive(Clone, Debug)]
+pub struct Sampling {
+    /// The samples.
+    pub history: Arc<SampleStore>,
+    /// How far the value looks back, at most.
+    pub range: Duration,
+    /// All that it looks back, for each selector that does.
+    ranges: Vec<Duration>,
+    /// How often it is sampled.
+    pub interval: Duration,
+}
+
+impl ActiveRule {
+    /// Whether it answers requests of a namespace; those about root-scoped objects always.
+    pub fn answers(&self, namespace: Option<&str>) -> bool {
+        namespace.is_none_or(|namespace| self.upstream.source().namespaces_of(&self.rule).allow(namespace))
+    }
+}
+
+impl Sampling {
+    /// Where a rule looks back.
+    pub(super) fn of(want: &Want, limits: &Limits, budget: &Arc<SampleBudget>) -> Option<Self> {
+        let (shortest, longest) = (want.query.ranges().min()?, want.query.ranges().max()?);
+        let interval = limits.sampling.interval_for(shortest);
+        let history = Arc::new(SampleStore::new(longest, interval, limits.sampling.series, budget.clone()));
+        Some(Self { history, range: longest, ranges: want.query.ranges().collect(), interval })
+    }
+
+    /// How long a sample is kept: a little longer than it is of use.
+    pub fn retention(&self) -> Duration {
+        self.range + 3 * self.interval
+    }
+
+    /// Whether the samples of an object span half of each range at the time `now`. A quarter of an interval does not
+    /// matter: the oldest sample leaves the range a little before the next one comes, and pods of one round are not
+    /// all quick.
+    pub fn is_enough(&self, snapshot: &Snapshot, now: i64) -> bool {
+        self.ranges.iter().all(|range| {
+            let wanted = millis(*range / 2) - millis(self.interval / 4);
+            snapshot.span(millis(*range), now).is_some_and(|span| span >= wanted.max(1))
+        })
+    }
+}
