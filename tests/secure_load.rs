@@ -10,12 +10,18 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
-use common::secure::{Client, DISCOVERY, Held, METRIC, Secure, Stream, config, eventually, get, own, read_answer};
+use common::kubernetes::{ACCESS, Kubernetes, Reply, TOKENS, ask};
+use common::secure::{
+    Client, DISCOVERY, FRONT_PROXIES, Held, MASTER, METRIC, Secure, Stream, client_config, config, eventually, get,
+    own, read_answer,
+};
 use common::upstream::{Gate, Upstream, page};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Connections of each kind of bad client.
 const MANY: usize = 2_000;
+
+const PODS: &str = "/api/v1/namespaces/shop/pods";
 
 /// A server, what it holds when nothing goes on, and a good client's connection to it.
 fn start(args: &[&str]) -> (Secure, Held, Stream) {
@@ -271,6 +277,55 @@ fn hanging_sources_leave_discovery_alone() {
     assert_eq!(answered, 200);
     let page = get(&mut waiting[0], "/metrics").body;
     assert_eq!(own(&page, "metriclet_panics_total"), 0.0);
+}
+
+/// Lists, reviews for front proxies and reviews for direct clients hang together, and leave workers for a source.
+#[test]
+fn a_hanging_kubernetes_api_leaves_sources_alone() {
+    const EACH: usize = 12;
+    let source = Upstream::text("a 1\n");
+    let config = config(&source).replace("namespaces", "cache: 0s, namespaces").replace(
+        "metrics:\n",
+        "  pod: {pods: {port: 1}, namespaces: [shop]}\nmetrics:\n  - {name: p, object: pods, source: pod}\n",
+    );
+    let (kubernetes, gate) = (Kubernetes::start(), Gate::default());
+    let secure = kubernetes.secure(&config, &[]);
+    let door = gate.clone();
+    kubernetes.script(move |_| Reply::Late(door.clone()));
+    let (proxy, anyone) =
+        (secure.client_of(client_config(Some(&FRONT_PROXIES.issue("front-proxy-client")))), secure.client());
+    let mut good = proxy.connect();
+    let send = |client: &Client, target: &str, headers: &str| {
+        let mut stream = client.connect();
+        stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: a\r\n{headers}\r\n").as_bytes()).unwrap();
+        stream
+    };
+    let mut waiting = Vec::new();
+    for n in 0..EACH {
+        let list = format!("{DISCOVERY}/namespaces/shop/pods/*/p?labelSelector=n%3D{n}");
+        waiting.push(send(&proxy, &list, MASTER));
+        waiting.push(send(&proxy, METRIC, &format!("X-Remote-User: user-{n}\r\n")));
+        waiting.push(send(&anyone, METRIC, &format!("Authorization: Bearer token-{n}\r\n")));
+    }
+    eventually(|| {
+        match [kubernetes.calls(TOKENS), kubernetes.calls(ACCESS), kubernetes.lists(PODS)].map(|calls| calls.len()) {
+            calls if calls.iter().sum::<usize>() >= EACH => Ok(()),
+            calls => Err(format!("{calls:?} requests have come to the Kubernetes API")),
+        }
+    });
+    assert_eq!(ask(&mut good, "GET", METRIC, MASTER).values(), "web 1");
+    for stream in &waiting {
+        stream.sock.set_nonblocking(true).unwrap();
+        let answered = stream.sock.peek(&mut [0]);
+        assert_eq!(answered.unwrap_err().kind(), ErrorKind::WouldBlock, "none of them had to make room");
+        stream.sock.set_nonblocking(false).unwrap();
+    }
+    assert_eq!(source.requests(), 1);
+    gate.open();
+    for stream in &mut waiting {
+        let answer = read_answer(stream).unwrap();
+        assert!(matches!(answer.code, 200 | 401 | 404 | 503), "{answer:?}");
+    }
 }
 
 /// Told to stop, it says so, serves on, and every request that it took gets its answer.

@@ -301,11 +301,16 @@ limits! {
     WorkerLimits {
         /// Of each kind that never waits: acceptors, and connection workers. 2: one for each core of a small machine.
         fast: usize = 2,
-        /// Those that wait for sources. 16; one source may occupy half of them.
+        /// Those that wait for sources and the Kubernetes API. 16; one source may occupy half of them.
         blocking: usize = 16,
+        /// Those that wait for the Kubernetes API, which one outage makes hang for lists and both kinds of reviews. 12:
+        /// 4 are left for sources, whose users need no review, or have one cached.
+        kubernetes: usize = 12,
         /// Requests waiting for a blocking worker. 1,024, half of them for one source; beyond that the answer is 503 at
         /// once.
         queue: usize = 1_024,
+        /// Requests that wait for the Kubernetes API among these. 768, the same part as of the workers.
+        kubernetes_queue: usize = 768,
         /// How long a fast worker may be silent before liveness fails. 10 s.
         stall: Duration = secs(10),
     }

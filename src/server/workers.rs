@@ -11,9 +11,9 @@ use log::error;
 
 use crate::api::message::{Reply, Request};
 use crate::api::{Answer, Api};
-use crate::config::limits::Limits;
+use crate::config::limits::{Limits, WorkerLimits};
 use crate::metrics::trace::Trace;
-use crate::source::queue::FairQueue;
+use crate::source::queue::{FairQueue, Joint};
 use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::{Clock, Now};
 
@@ -55,10 +55,16 @@ impl Workers {
     /// # Errors
     /// If the system has no more threads.
     pub(crate) fn start(api: Arc<Api>, limits: &Limits, clock: Clock) -> io::Result<Threads> {
-        let queue = FairQueue::new(limits.workers.queue, limits.workers.queue / 2, limits.workers.blocking / 2);
+        let WorkerLimits { blocking, queue, .. } = limits.workers;
+        let joint = Joint {
+            includes: Waiting::is_for_kubernetes,
+            queued: limits.workers.kubernetes_queue,
+            active: limits.workers.kubernetes,
+        };
+        let queue = FairQueue::new(queue, queue / 2, blocking / 2).with_joint(joint);
         let workers = Arc::new(Self { api, queue, limits: limits.clone(), clock });
         let mut threads = Vec::new();
-        for number in 0..limits.workers.blocking {
+        for number in 0..blocking {
             let workers = workers.clone();
             threads.push(spawn(&format!("metric-{number}"), move || workers.work())?);
         }

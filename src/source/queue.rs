@@ -1,4 +1,5 @@
-//! A queue of jobs for a pool of workers: bounded, in order, and fair among the causes that jobs wait for.
+//! A queue of jobs for a pool of workers: bounded, in order, and fair among the causes that jobs wait for. Causes that
+//! fail together may have a bound in common.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -14,8 +15,18 @@ where
     capacity: usize,
     active_per_key: usize,
     queued_per_key: usize,
+    joint: Option<Joint<K>>,
     state: Mutex<QueueState<K, J>>,
     changed: Condvar,
+}
+
+/// What jobs of several keys may take together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Joint<K> {
+    /// Whether it is about jobs with this key.
+    pub includes: fn(K) -> bool,
+    pub queued: usize,
+    pub active: usize,
 }
 
 #[derive(Debug)]
@@ -43,12 +54,19 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
             capacity,
             active_per_key: active_per_key.max(1),
             queued_per_key: queued_per_key.max(1),
+            joint: None,
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
     }
 
-    /// Adds a job, or gives it back if the queue is closed or full, of jobs with this key or of all.
+    /// Bounds some keys together, too.
+    #[must_use]
+    pub(crate) fn with_joint(self, joint: Joint<K>) -> Self {
+        Self { joint: Some(joint), ..self }
+    }
+
+    /// Adds a job, or gives it back if the queue is closed or full, of jobs with this key, of its joint ones, or of all.
     ///
     /// # Errors
     /// The job itself.
@@ -57,8 +75,14 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         if state.closed || state.queue.len() >= self.capacity {
             return Err(job);
         }
-        let queued = state.queue.iter().filter(|(queued, ..)| *queued == key).count();
-        if queued >= self.queued_per_key {
+        let queued = |counts: &dyn Fn(K) -> bool| state.queue.iter().filter(|(queued, ..)| counts(*queued)).count();
+        if queued(&|queued| queued == key) >= self.queued_per_key {
+            return Err(job);
+        }
+        if let Some(Joint { includes, queued: most, .. }) = self.joint
+            && includes(key)
+            && queued(&includes) >= most
+        {
             return Err(job);
         }
         state.queue.push_back((key, since, job));
@@ -71,8 +95,12 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         let mut state = self.lock();
         loop {
             let QueueState { queue, active, closed } = &mut *state;
-            let free =
-                queue.iter().position(|(key, ..)| active.get(key).is_none_or(|count| *count < self.active_per_key));
+            let taken = self.joint.filter(|joint| joint.active <= joint.of(active));
+            let may_run = |key: &K| {
+                active.get(key).is_none_or(|count| *count < self.active_per_key)
+                    && taken.is_none_or(|joint| !(joint.includes)(*key))
+            };
+            let free = queue.iter().position(|(key, ..)| may_run(key));
             if let Some((key, _, job)) = free.and_then(|at| queue.remove(at)) {
                 *active.entry(key).or_default() += 1;
                 return Some((job, Permit { queue: self, key }));
@@ -102,6 +130,13 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
 
     fn lock(&self) -> MutexGuard<'_, QueueState<K, J>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<K: Copy> Joint<K> {
+    /// How many of the active jobs it is about.
+    fn of(&self, active: &HashMap<K, usize>) -> usize {
+        active.iter().filter(|(key, _)| (self.includes)(**key)).map(|(_, count)| count).sum()
     }
 }
 
@@ -162,6 +197,26 @@ mod tests {
         assert_eq!(queue.take().map(|(job, ..)| job), Some(1));
         assert!(queue.take().is_none());
         assert_eq!(queue.oldest(now), Duration::ZERO);
+    }
+
+    #[test]
+    fn keys_with_a_joint_bound_leave_room_for_others() {
+        let joint = Joint { includes: |key: char| key.is_lowercase(), queued: 5, active: 3 };
+        let queue = FairQueue::new(8, 4, 2).with_joint(joint);
+        let push = |key| queue.push(key, Instant::now(), key);
+        // Of one key as many as without it, of all together fewer.
+        let pushed = ['a', 'a', 'a', 'b', 'b', 'c', 'X', 'X'].map(|key| push(key).is_ok());
+        assert_eq!(pushed, [true, true, true, true, true, false, true, true]);
+        let mut running: Vec<_> = (0..4).map(|_| queue.take().unwrap()).collect();
+        assert_eq!(running.iter().map(|(job, _)| *job).collect::<String>(), "aabX", "2 of a, 3 of a and b");
+        assert_eq!(push('c'), Ok(()), "there is room in the queue again");
+        running.push(queue.take().unwrap());
+        assert_eq!(running.last().unwrap().0, 'X');
+        running.remove(2);
+        assert_eq!(queue.take().unwrap().0, 'b', "2 of a are active");
+        running.remove(0);
+        assert_eq!(queue.take().unwrap().0, 'a');
+        assert_eq!(queue.len(), 1);
     }
 
     #[test]

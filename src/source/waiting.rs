@@ -64,6 +64,14 @@ impl Patience {
 }
 
 impl Waiting {
+    /// Whether the Kubernetes API is what it waits for.
+    pub(crate) fn is_for_kubernetes(self) -> bool {
+        match self {
+            Self::Source(_) => false,
+            Self::KubernetesLists | Self::FrontProxyReviews | Self::DirectReviews => true,
+        }
+    }
+
     fn bit(self) -> u8 {
         match self {
             Self::Source(_) => 1,
