@@ -252,8 +252,11 @@ impl Series {
 
     fn new(sample: &Sample<'_>) -> Self {
         let Sample { name, labels, value, timestamp, kind, .. } = *sample;
-        let text = [name, labels.raw()].concat().into_boxed_str();
-        Self { text, name: u32::try_from(name.len()).unwrap_or(u32::MAX), value, timestamp, kind }
+        let mut text = String::with_capacity(name.len() + labels.raw().len());
+        text.push_str(name);
+        text.push_str(labels.raw());
+        let (text, name) = (text.into_boxed_str(), u32::try_from(name.len()).unwrap_or(u32::MAX));
+        Self { text, name, value, timestamp, kind }
     }
 
     fn parts(&self) -> (&str, &str) {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use memchr::{memchr, memchr2};
+use memchr::memchr2;
 
 use super::error::Fault;
 use super::format::Format;
@@ -70,15 +70,14 @@ impl<'a> Labels<'a> {
         let mut count = 0;
         while !rest.starts_with('}') {
             let before = rest;
-            match scan::label_name(rest) {
-                Some((name, after)) => {
-                    let label;
-                    (label, rest) = Label::read(name, false, after, before, format)?;
-                    if names.seen(label.name) && has(text, before, &label) {
-                        return Err(duplicate(before));
-                    }
+            let item;
+            (item, rest) = Item::read(rest, format)?;
+            match item {
+                Item::Label(label) if names.seen(&label.name()) && has(text, before, &label) => {
+                    return Err(duplicate(before));
                 }
-                None => rest = quoted(text, before, &mut metric, format)?,
+                Item::Label(_) => {}
+                Item::Metric(name) => set_metric(&mut metric, name, before)?,
             }
             count += 1;
             if count > FEW {
@@ -120,27 +119,14 @@ impl<'a> Braces<'a> {
 }
 
 /// What follows a label: after a comma the next one, or the closing brace.
-#[inline]
+#[inline(always)]
 fn separated(rest: &str, format: Format) -> Result<&str, Fault> {
     let rest = format.blanks(rest);
-    match rest.strip_prefix(',') {
-        Some(after) => Ok(format.blanks(after)),
-        None if rest.starts_with('}') => Ok(rest),
-        None => Err(Fault::expected("\",\" or \"}\" after a label", rest)),
+    match rest.as_bytes().first() {
+        Some(b',') => Ok(format.blanks(rest.get(1..).unwrap_or_default())),
+        Some(b'}') => Ok(rest),
+        _ => Err(Fault::expected("\",\" or \"}\" after a label", rest)),
     }
-}
-
-/// Reads what does not begin with a plain name: a label with a quoted name, or the metric's.
-#[cold]
-fn quoted<'a>(text: &str, before: &'a str, metric: &mut Option<&'a str>, format: Format) -> Result<&'a str, Fault> {
-    let (item, rest) = Item::read(before, format)?;
-    match item {
-        // It may be the name of another, escaped in another way.
-        Item::Label(label) if has(text, before, &label) => return Err(duplicate(before)),
-        Item::Label(_) => {}
-        Item::Metric(name) => set_metric(metric, name, before)?,
-    }
-    Ok(rest)
 }
 
 fn set_metric<'a>(metric: &mut Option<&'a str>, name: &'a str, before: &str) -> Result<(), Fault> {
@@ -165,7 +151,7 @@ struct Label<'a> {
 
 impl<'a> Label<'a> {
     /// Reads what follows a label's name. `before` is the text from the name on.
-    // Of its two callers one reads most of every page.
+    // Most of every page is read here.
     #[inline(always)]
     fn read(
         name: &'a str,
@@ -178,9 +164,9 @@ impl<'a> Label<'a> {
             return Err(Fault::expected("a label name other than __name__", before));
         }
         let rest = format.blanks(rest);
-        let rest = rest.strip_prefix('=').ok_or_else(|| Fault::expected("\"=\" after a label name", rest))?;
+        let rest = scan::after(rest, b'=').ok_or_else(|| Fault::expected("\"=\" after a label name", rest))?;
         let rest = format.blanks(rest);
-        let quoted = rest.strip_prefix('"').ok_or_else(|| Fault::expected("a label value in double quotes", rest))?;
+        let quoted = scan::after(rest, b'"').ok_or_else(|| Fault::expected("a label value in double quotes", rest))?;
         let (value, rest) = until_quote(quoted)?;
         Ok((Self { name, is_quoted, value }, rest))
     }
@@ -204,20 +190,25 @@ enum Item<'a> {
 }
 
 impl<'a> Item<'a> {
-    #[inline]
+    #[inline(always)]
     fn read(text: &'a str, format: Format) -> Result<(Self, &'a str), Fault> {
-        let (name, is_quoted, rest) = match scan::label_name(text) {
-            Some((name, rest)) => (name, false, rest),
-            None => {
-                let (name, rest) = quoted_name(text, "a label name or \"}\"")?;
-                let rest = format.blanks(rest);
-                if rest.is_empty() || rest.starts_with([',', '}']) {
-                    return Ok((Self::Metric(name), rest));
-                }
-                (name, true, rest)
+        match scan::label_name(text) {
+            Some((name, rest)) => {
+                Label::read(name, false, rest, text, format).map(|(label, rest)| (Self::Label(label), rest))
             }
-        };
-        Label::read(name, is_quoted, rest, text, format).map(|(label, rest)| (Self::Label(label), rest))
+            None => Self::read_quoted(text, format),
+        }
+    }
+
+    /// Reads what does not begin with a plain name.
+    #[cold]
+    fn read_quoted(text: &'a str, format: Format) -> Result<(Self, &'a str), Fault> {
+        let (name, rest) = quoted_name(text, "a label name or \"}\"")?;
+        let rest = format.blanks(rest);
+        if rest.is_empty() || rest.starts_with([',', '}']) {
+            return Ok((Self::Metric(name), rest));
+        }
+        Label::read(name, true, rest, text, format).map(|(label, rest)| (Self::Label(label), rest))
     }
 }
 
@@ -241,8 +232,14 @@ fn until_quote(text: &str) -> Result<(&str, &str), Fault> {
 fn written(mut text: &str) -> impl Iterator<Item = Label<'_>> {
     std::iter::from_fn(move || {
         loop {
+            while let Some(b' ' | b'\t' | b',') = text.as_bytes().first() {
+                text = text.get(1..).unwrap_or_default();
+            }
+            if text.is_empty() {
+                return None;
+            }
             let item;
-            (item, text) = Item::read(text.trim_start_matches([' ', '\t', ',']), Format::Prometheus).ok()?;
+            (item, text) = Item::read(text, Format::Prometheus).ok()?;
             if let Item::Label(label) = item {
                 return Some(label);
             }
@@ -265,7 +262,8 @@ fn closing_quote(text: &[u8]) -> Option<usize> {
 
 /// `\n`, `\"` and `\\` for what they stand for; any other backslash is itself, as in Prometheus.
 pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
-    if memchr(b'\\', raw.as_bytes()).is_none() {
+    // Most are short: no call is worth its while.
+    if !raw.as_bytes().contains(&b'\\') {
         return Cow::Borrowed(raw);
     }
     let mut text = String::with_capacity(raw.len());

@@ -30,14 +30,15 @@ impl<'a> Metadata<'a> {
 }
 
 fn prometheus(text: &str) -> Result<Metadata<'_>, Fault> {
-    // As in Prometheus, HELP and TYPE are words only with a blank on both sides; all else is a comment.
-    let word = |keyword| text.strip_prefix('#').and_then(after_blanks)?.strip_prefix(keyword).and_then(after_blanks);
-    if let Some(rest) = word("HELP") {
-        metric_name(rest, "a metric name after HELP")?;
-        return Ok(Metadata::Nothing);
-    }
-    let Some(rest) = word("TYPE") else {
-        return Ok(Metadata::Nothing);
+    let rest = match word(text) {
+        Some(("TYPE", rest)) => rest,
+        Some(("HELP", rest)) => {
+            if !scan::begins_metric_name(rest) {
+                quoted_name(rest, "a metric name after HELP")?;
+            }
+            return Ok(Metadata::Nothing);
+        }
+        _ => return Ok(Metadata::Nothing),
     };
     let (name, rest) = metric_name(rest, "a metric name after TYPE")?;
     let rest = after_blanks(rest).ok_or_else(|| Fault::expected("a space and a type after the metric name", rest))?;
@@ -52,9 +53,18 @@ fn prometheus(text: &str) -> Result<Metadata<'_>, Fault> {
     Ok(Metadata::Type { name, kind })
 }
 
+/// The four bytes that may be HELP or TYPE, and what follows them. As in Prometheus these are words only with a blank on both
+/// sides; all else is a comment.
+#[inline]
+fn word(text: &str) -> Option<(&str, &str)> {
+    let (word, rest) = after_blanks(scan::after(text, b'#')?)?.split_at_checked(4)?;
+    Some((word, after_blanks(rest)?))
+}
+
 /// The text after at least one blank.
+#[inline]
 fn after_blanks(text: &str) -> Option<&str> {
-    Some(scan::blanks(text)).filter(|rest| rest.len() < text.len())
+    matches!(text.as_bytes().first(), Some(b' ' | b'\t')).then(|| scan::blanks(text))
 }
 
 fn openmetrics(text: &str) -> Result<Metadata<'_>, Fault> {
@@ -93,7 +103,7 @@ fn metric_name<'a>(text: &'a str, expected: &'static str) -> Result<(Cow<'a, str
 /// Reads a metric name and the space after it.
 fn named<'a>(text: &'a str, expected: &'static str) -> Result<(Cow<'a, str>, &'a str), Fault> {
     let (name, rest) = metric_name(text, expected)?;
-    let rest = rest.strip_prefix(' ').ok_or_else(|| Fault::expected("a space after the metric name", rest))?;
+    let rest = scan::after(rest, b' ').ok_or_else(|| Fault::expected("a space after the metric name", rest))?;
     Ok((name, rest))
 }
 

@@ -1,6 +1,8 @@
 //! Numbers as Go's `ParseFloat` reads them and both formats allow them: decimals, `Inf`, `Infinity` and `NaN` in any
 //! case, no hexadecimals, no underscores, no sign before NaN, and nothing too large for 64 bits.
 
+use super::scan;
+
 /// Every integer up to this one is a float, and so is every power of ten in [`POWERS`]: one multiplication or division
 /// of the two rounds once, so it is exact to the last bit (Clinger's fast path).
 const EXACT: u64 = 1 << 53;
@@ -32,7 +34,7 @@ impl<'a> Number<'a> {
     #[inline]
     pub(super) fn read(text: &'a str) -> Option<(Self, &'a str)> {
         let (negative, unsigned) = sign(text);
-        match unsigned.bytes().next()? {
+        match unsigned.as_bytes().first()? {
             b'0'..=b'9' | b'.' => decimal(text, negative, unsigned),
             _ => special(text),
         }
@@ -56,9 +58,9 @@ impl<'a> Number<'a> {
 /// Whether the text begins with a minus sign, and what follows its sign if it has one.
 #[inline]
 fn sign(text: &str) -> (bool, &str) {
-    match text.strip_prefix('-') {
+    match scan::after(text, b'-') {
         Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
+        None => (false, scan::after(text, b'+').unwrap_or(text)),
     }
 }
 
@@ -66,7 +68,7 @@ fn sign(text: &str) -> (bool, &str) {
 fn decimal<'a>(text: &'a str, negative: bool, unsigned: &'a str) -> Option<(Number<'a>, &'a str)> {
     let (whole, rest) = digits(0, unsigned);
     let whole_length = unsigned.len() - rest.len();
-    let (mantissa, fraction_length, rest) = match rest.strip_prefix('.') {
+    let (mantissa, fraction_length, rest) = match scan::after(rest, b'.') {
         Some(fraction) => {
             let (mantissa, rest) = digits(whole, fraction);
             (mantissa, fraction.len() - rest.len(), rest)
@@ -76,7 +78,7 @@ fn decimal<'a>(text: &'a str, negative: bool, unsigned: &'a str) -> Option<(Numb
     if whole_length + fraction_length == 0 {
         return None;
     }
-    let (power, rest) = match rest.strip_prefix(['e', 'E']) {
+    let (power, rest) = match scan::after(rest, b'e').or_else(|| scan::after(rest, b'E')) {
         Some(after) => exponent(after)?,
         None => (0, rest),
     };
@@ -98,8 +100,8 @@ fn decimal<'a>(text: &'a str, negative: bool, unsigned: &'a str) -> Option<(Numb
 #[inline]
 fn digits(mut number: u64, text: &str) -> (u64, &str) {
     let mut length = 0;
-    for digit in text.bytes().map(|byte| byte.wrapping_sub(b'0')).take_while(|digit| *digit < 10) {
-        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+    while let Some(byte) = text.as_bytes().get(length).filter(|byte| byte.is_ascii_digit()) {
+        number = number.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
         length += 1;
     }
     (number, text.get(length..).unwrap_or_default())

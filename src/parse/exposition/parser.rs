@@ -248,7 +248,7 @@ impl Parser {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn hand_over<S: Sink>(&self, name: &str, line: &Line<'_>, sink: &mut S) {
         if !sink.wants(name) {
             return;

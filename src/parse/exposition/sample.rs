@@ -21,7 +21,7 @@ impl<'a> Line<'a> {
     #[inline]
     pub(super) fn read(text: &'a str, format: Format) -> Result<Self, Fault> {
         let (name, rest) = scan::metric_name(text).ok_or_else(|| Fault::expected("a metric name", text))?;
-        let (labels, rest) = match format.blanks(rest).strip_prefix('{') {
+        let (labels, rest) = match scan::after(format.blanks(rest), b'{') {
             Some(inside) => {
                 let Braces { labels, metric, rest } = Labels::read(inside, format)?;
                 if metric.is_some() {
@@ -47,7 +47,7 @@ impl<'a> Line<'a> {
         Self::end(name, labels, gap(rest, format, false, "a space before the value")?, format)
     }
 
-    #[inline]
+    #[inline(always)]
     fn end(name: &'a str, labels: Labels<'a>, rest: &'a str, format: Format) -> Result<Self, Fault> {
         let (value, rest) = number(rest, format, "a number")?;
         let timestamp = match format {
@@ -76,7 +76,7 @@ pub(super) fn name_of(beginning: &str, format: Format) -> Option<Cow<'_, str>> {
 fn gap<'a>(text: &'a str, format: Format, required: bool, expected: &'static str) -> Result<&'a str, Fault> {
     let after = match format {
         Format::Prometheus => Some(scan::blanks(text)).filter(|rest| !required || rest.len() < text.len()),
-        Format::OpenMetrics => text.strip_prefix(' '),
+        Format::OpenMetrics => scan::after(text, b' '),
     };
     after.ok_or_else(|| Fault::expected(expected, text))
 }
@@ -103,7 +103,7 @@ fn prometheus_timestamp(text: &str) -> Result<Option<i64>, Fault> {
 /// The rest of a line after the value: a timestamp in seconds, an exemplar, both or neither. The exemplar is only
 /// checked.
 fn openmetrics_end(text: &str) -> Result<Option<i64>, Fault> {
-    let (timestamp, rest) = match text.strip_prefix(' ') {
+    let (timestamp, rest) = match scan::after(text, b' ') {
         Some(after) if !after.starts_with('#') => seconds(after).map(|(timestamp, rest)| (Some(timestamp), rest))?,
         _ => (None, text),
     };
@@ -118,7 +118,7 @@ fn openmetrics_end(text: &str) -> Result<Option<i64>, Fault> {
     }
     let rest = gap(rest, Format::OpenMetrics, true, "a space before the exemplar's value")?;
     let (_, rest) = number(rest, Format::OpenMetrics, "the exemplar's value")?;
-    let rest = match rest.strip_prefix(' ') {
+    let rest = match scan::after(rest, b' ') {
         Some(after) => seconds(after)?.1,
         None => rest,
     };

@@ -15,7 +15,7 @@ impl Format {
     /// Whether a token has ended before `rest`.
     #[inline]
     pub(super) fn ends_token(self, rest: &str) -> bool {
-        match rest.bytes().next() {
+        match rest.as_bytes().first() {
             None | Some(b' ') => true,
             Some(b'\t') => self == Self::Prometheus,
             Some(_) => false,
@@ -24,10 +24,19 @@ impl Format {
 }
 
 /// The text after any spaces and tabs.
-#[inline]
-pub(super) fn blanks(text: &str) -> &str {
-    let count = text.bytes().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-    text.get(count..).unwrap_or_default()
+#[inline(always)]
+pub(super) fn blanks(mut text: &str) -> &str {
+    while let Some(b' ' | b'\t') = text.as_bytes().first() {
+        text = text.get(1..).unwrap_or_default();
+    }
+    text
+}
+
+/// The text after this byte of ASCII, if it begins with it.
+// Each `str::strip_prefix` is a call at the level that the program is optimised at, and decodes characters.
+#[inline(always)]
+pub(super) fn after(text: &str, byte: u8) -> Option<&str> {
+    if text.as_bytes().first() == Some(&byte) { text.get(1..) } else { None }
 }
 
 /// `[a-zA-Z_:][a-zA-Z0-9_:]*`
@@ -35,19 +44,28 @@ pub(super) fn metric_name(text: &str) -> Option<(&str, &str)> {
     name(text, METRIC)
 }
 
+/// Whether a metric's name is at the beginning of the text, however long.
+#[inline]
+pub(super) fn begins_metric_name(text: &str) -> bool {
+    text.as_bytes().first().is_some_and(|first| is(*first, METRIC) && !first.is_ascii_digit())
+}
+
 /// `[a-zA-Z_][a-zA-Z0-9_]*`
 pub(super) fn label_name(text: &str) -> Option<(&str, &str)> {
     name(text, LABEL)
 }
 
-#[inline]
+#[inline(always)]
 fn name(text: &str, class: u8) -> Option<(&str, &str)> {
-    let first = text.bytes().next()?;
-    if first.is_ascii_digit() {
+    let bytes = text.as_bytes();
+    let mut length = 0;
+    while bytes.get(length).is_some_and(|byte| is(*byte, class)) {
+        length += 1;
+    }
+    if length == 0 || bytes.first().is_some_and(u8::is_ascii_digit) {
         return None;
     }
-    let length = text.bytes().position(|byte| !is(byte, class)).unwrap_or(text.len());
-    text.split_at_checked(length).filter(|(name, _)| !name.is_empty())
+    text.split_at_checked(length)
 }
 
 /// Bytes of metric names and of label names.
@@ -95,6 +113,7 @@ mod tests {
             ("\0", None, None),
         ] {
             assert_eq!(metric_name(text), metric, "{text}");
+            assert_eq!(begins_metric_name(text), metric.is_some(), "{text}");
             assert_eq!(label_name(text), label, "{text}");
         }
     }

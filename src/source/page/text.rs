@@ -1,7 +1,7 @@
 //! Pages of text: the series that rules want are kept, the rest streams by.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::io;
 use std::time::Duration;
 
@@ -75,7 +75,9 @@ const PROCESS_START: &str = "process_start_time_seconds";
 struct SeriesCollector<'a> {
     wants: Vec<WantState<'a>>,
     series: Vec<Series>,
-    seen: HashSet<u64>,
+    /// Each is a hash already, by a key of this page.
+    seen: HashSet<u64, BuildHasherDefault<AsItIs>>,
+    key: RandomState,
     bytes: usize,
     /// When processes have started that the page is about.
     starts: Vec<f64>,
@@ -93,7 +95,8 @@ impl<'a> SeriesCollector<'a> {
         Self {
             wants,
             series: Vec::new(),
-            seen: HashSet::new(),
+            seen: HashSet::default(),
+            key: RandomState::new(),
             bytes: 0,
             starts: Vec::new(),
             names: NearNames::new(),
@@ -194,7 +197,7 @@ impl Sink for SeriesCollector<'_> {
                 continue;
             }
             let (new, labels) = *looked_at.get_or_insert_with(|| {
-                let (identity, labels) = identity(sample);
+                let (identity, labels) = identity(sample, &self.key);
                 (self.seen.insert(identity), labels)
             });
             match &mut want.found {
@@ -225,16 +228,37 @@ impl Sink for SeriesCollector<'_> {
 
 /// Name and labels in any order, as one number, and how many labels there are: two series that agree in 64 bits are taken
 /// for one, and the rule errs rather than sums twice.
-fn identity(sample: &Sample<'_>) -> (u64, usize) {
-    let mut hasher = DefaultHasher::new();
-    sample.name.hash(&mut hasher);
-    let mut count = 0;
-    let labels = sample.labels.iter().map(|label| {
+fn identity(sample: &Sample<'_>, key: &RandomState) -> (u64, usize) {
+    let (mut labels, mut count) = (0u64, 0);
+    for (name, value) in sample.labels.iter() {
+        let mut hasher = key.build_hasher();
+        hasher.write(name.as_bytes());
+        // No byte of UTF-8: it ends the name.
+        hasher.write_u8(0xff);
+        hasher.write(value.as_bytes());
+        labels = labels.wrapping_add(hasher.finish());
         count += 1;
-        let mut hasher = DefaultHasher::new();
-        label.hash(&mut hasher);
-        hasher.finish()
-    });
-    labels.fold(0, u64::wrapping_add).hash(&mut hasher);
+    }
+    let mut hasher = key.build_hasher();
+    hasher.write_u64(labels);
+    hasher.write(sample.name.as_bytes());
     (hasher.finish(), count)
+}
+
+/// Takes a number that is a hash for its own.
+#[derive(Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.0.rotate_left(8) ^ u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }

@@ -168,6 +168,10 @@ fn refuses_malformed_labels() {
                 r#"line 1, column 8: expected a label name that this series does not have yet, found "\"b\"=\"\"}""#,
             ),
             (
+                b"a{\"b\"=\"\",b=\"\"} 1\n",
+                r#"line 1, column 10: expected a label name that this series does not have yet, found "b=\"\"}""#,
+            ),
+            (
                 b"a{\"\\x\"=\"\",\"\\\\x\"=\"\"} 1\n",
                 r#"line 1, column 11: expected a label name that this series does not have yet, found "\"\\\\x\"=\"\"}""#,
             ),
