@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use metriclet::internals::parse::exposition::{ExpositionLimits, Format, Parser, Sample, Sink};
+use metriclet::internals::parse::exposition::{ExpositionLimits, Format, Labels, Parser, Sample, Sink};
 
 /// Damaged versions of each page, besides the page itself.
 const DAMAGED: u32 = 300;
@@ -71,7 +71,7 @@ impl Sink for Samples {
         true
     }
 
-    fn too_long(&mut self, name: &str) {
+    fn too_long(&mut self, name: &str, _: Labels<'_>) {
         panic!("{name} is too long");
     }
 

@@ -19,9 +19,9 @@ impl Sink for Notes {
         self.only.is_none_or(|first| name.as_bytes().first() == Some(&first))
     }
 
-    fn too_long(&mut self, name: &str) {
+    fn too_long(&mut self, name: &str, labels: Labels<'_>) {
         if self.wants(name) {
-            self.lines.push(format!("{name} is too long"));
+            self.lines.push(format!("{name} {:?} is too long", labels.iter().collect::<Vec<_>>()));
         }
     }
 

@@ -319,8 +319,16 @@ impl VectorSelector {
 
     /// Whether a series of this metric matches; `get` gives its labels by name.
     pub fn matches<'a>(&self, name: &str, get: impl Fn(&str) -> Option<Cow<'a, str>>) -> bool {
+        self.may_match(name, |label| Some(get(label).unwrap_or_default()))
+    }
+
+    /// Whether a series of this metric may match; `get` gives the labels that are known of it.
+    pub fn may_match<'a>(&self, name: &str, get: impl Fn(&str) -> Option<Cow<'a, str>>) -> bool {
         self.name.as_deref().is_none_or(|wanted| wanted == name)
-            && self.matchers.iter().all(|matcher| matcher.matches_series(name, &get))
+            && self.matchers.iter().all(|matcher| match matcher.label() {
+                NAME_LABEL => matcher.matches(name),
+                label => get(label).is_none_or(|value| matcher.matches(&value)),
+            })
     }
 
     /// Whether the metric's name is given twice, by itself and in a matcher.
@@ -373,6 +381,23 @@ mod tests {
             (r#"{"hits",code="200"}"#, true),
         ] {
             assert_eq!(selector(text).matches("hits", get), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn excludes_series_by_the_labels_that_are_known() {
+        let get = |label: &str| (label == "code").then_some(Cow::Borrowed("200"));
+        for (text, expected) in [
+            ("hits", true),
+            ("misses", false),
+            (r#"hits{code="200",unknown="x"}"#, true),
+            (r#"hits{unknown="",code=~"2.."}"#, true),
+            (r#"hits{unknown="x",code="500"}"#, false),
+            (r#"hits{code=~"5.."}"#, false),
+            (r#"hits{code!="200"}"#, false),
+            (r#"{__name__=~"miss.*"}"#, false),
+        ] {
+            assert_eq!(selector(text).may_match("hits", get), expected, "{text}");
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use metriclet::internals::config::limits::{ExpressionLimits, Limits};
 use metriclet::internals::config::model::Format;
-use metriclet::internals::parse::exposition::{ExpositionLimits, Format as Syntax, Parser, Sample, Sink};
+use metriclet::internals::parse::exposition::{ExpositionLimits, Format as Syntax, Labels, Parser, Sample, Sink};
 use metriclet::internals::promql::{self, Expr};
 use metriclet::internals::source::page::{Found, Page, PageBody, Query, Want};
 
@@ -99,7 +99,7 @@ impl Sink for Everything {
     fn wants(&mut self, _: &str) -> bool {
         true
     }
-    fn too_long(&mut self, _: &str) {}
+    fn too_long(&mut self, _: &str, _: Labels<'_>) {}
     fn sample(&mut self, sample: &Sample<'_>) {
         self.0 += sample.labels.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>();
         black_box((sample.name, sample.value));

@@ -12,6 +12,6 @@ pub enum Format {
 /// Caps on what a page may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpositionLimits {
-    /// Bytes of one line that is read, its line feed not counted; of a longer one no more than the metric's name is.
+    /// Bytes of one line that are read, its line feed not counted; of a longer one the metric's name and the labels therein.
     pub line: usize,
 }

@@ -32,7 +32,8 @@ pub(super) struct Braces<'a> {
 }
 
 impl<'a> Labels<'a> {
-    /// The labels whose text, what [`Labels::raw`] gave once, was kept aside. Of other text it makes what it can.
+    /// The labels whose text, what [`Labels::raw`] gave once, was kept aside. Of other text it takes the labels up to where
+    /// there is none that is whole.
     pub fn checked(raw: &'a str) -> Self {
         Self { raw }
     }

@@ -22,7 +22,8 @@
 //! and a quoted text may not run over the end of its line.
 //!
 //! Memory is constant: a line that is not yet whole, up to its limit, and the name of the family last declared. Of a
-//! longer line only the metric's name is read: the sink learns of it, and the page goes on.
+//! longer line the metric's name is read and the labels that are whole within the limit: the sink learns of them, and
+//! the page goes on.
 
 mod bound;
 pub(crate) mod error;

@@ -8,13 +8,13 @@ use super::family::Family;
 use super::format::{ExpositionLimits, Format};
 use super::labels::{Labels, unescape};
 use super::metadata::Metadata;
-use super::sample::{Line, name_of};
+use super::sample::{Line, beginning_of};
 use super::sink::{Sample, Sink};
 
 /// Reads one page, chunk by chunk. How it is cut into chunks makes no difference.
 ///
 /// ```
-/// use metriclet::internals::parse::exposition::{ExpositionLimits, Format, Parser, Sample, Sink};
+/// use metriclet::internals::parse::exposition::{ExpositionLimits, Format, Labels, Parser, Sample, Sink};
 ///
 /// #[derive(Default)]
 /// struct Total(f64);
@@ -22,7 +22,7 @@ use super::sink::{Sample, Sink};
 ///     fn wants(&mut self, name: &str) -> bool {
 ///         name == "queue_depth"
 ///     }
-///     fn too_long(&mut self, _: &str) {}
+///     fn too_long(&mut self, _: &str, _: Labels<'_>) {}
 ///     fn sample(&mut self, sample: &Sample<'_>) {
 ///         self.0 += sample.value;
 ///     }
@@ -276,13 +276,14 @@ impl Parser {
             return Ok(());
         }
         let error = PageErrorKind::LineTooLong { limit };
-        let name = name_of(beginning, self.format).ok_or(PageError {
+        let (name, labels) = beginning_of(beginning, self.format).ok_or(PageError {
             line: self.summary.lines + 1,
             column: 1,
             kind: error,
         })?;
         self.summary.samples += 1;
-        sink.too_long(&name);
+        let rewritten = bound::rewritten(self.family.declared(), &labels);
+        sink.too_long(&name, rewritten.as_deref().map_or(labels, Labels::checked));
         Ok(())
     }
 
@@ -306,7 +307,7 @@ mod tests {
         fn wants(&mut self, _: &str) -> bool {
             false
         }
-        fn too_long(&mut self, _: &str) {}
+        fn too_long(&mut self, _: &str, _: Labels<'_>) {}
         fn sample(&mut self, _: &Sample<'_>) {}
     }
 

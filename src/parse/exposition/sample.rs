@@ -42,7 +42,7 @@ impl<'a> Line<'a> {
         // What does not begin as such a series does is no series at all: JSON, perhaps.
         let braces = Labels::read(inside, format);
         let Braces { labels, metric, rest } =
-            braces.map_err(|fault| if name_of(text, format).is_some() { fault } else { wrong() })?;
+            braces.map_err(|fault| if beginning_of(text, format).is_some() { fault } else { wrong() })?;
         let name = metric.ok_or_else(wrong)?;
         Self::end(name, labels, gap(rest, format, false, "a space before the value")?, format)
     }
@@ -58,15 +58,19 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The name of the sample that a line holds, of which no more than its beginning is there.
+/// The name of the sample that a line holds, of which no more than its beginning is there, and its labels up to there.
 #[cold]
-pub(super) fn name_of(beginning: &str, format: Format) -> Option<Cow<'_, str>> {
-    match scan::metric_name(beginning) {
-        Some((name, rest)) => (!rest.is_empty()).then_some(Cow::Borrowed(name)),
+pub(super) fn beginning_of(text: &str, format: Format) -> Option<(Cow<'_, str>, Labels<'_>)> {
+    match scan::metric_name(text) {
+        Some((_, "")) => None,
+        Some((name, rest)) => {
+            let inside = scan::after(format.blanks(rest), b'{').unwrap_or_default();
+            Some((Cow::Borrowed(name), Labels::checked(inside)))
+        }
         None => {
-            let inside = format.blanks(beginning.strip_prefix('{')?);
+            let inside = format.blanks(scan::after(text, b'{')?);
             let (name, rest) = quoted_name(inside, "").ok()?;
-            format.blanks(rest).starts_with([',', '}']).then(|| unescape(name))
+            format.blanks(rest).starts_with([',', '}']).then(|| (unescape(name), Labels::checked(inside)))
         }
     }
 }

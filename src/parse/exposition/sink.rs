@@ -23,8 +23,9 @@ pub trait Sink {
     /// converted.
     fn wants(&mut self, name: &str) -> bool;
 
-    /// Learns of a sample that no more is known of than its name, as its line is longer than is read.
-    fn too_long(&mut self, name: &str);
+    /// Learns of a sample whose line is longer than is read: its name, and the labels that are whole in what is read. There
+    /// may be more.
+    fn too_long(&mut self, name: &str, labels: Labels<'_>);
 
     /// Takes one sample that was wanted. The page may still turn out to be malformed further down: then all are void.
     fn sample(&mut self, sample: &Sample<'_>);

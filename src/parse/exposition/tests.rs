@@ -26,8 +26,12 @@ impl Sink for Notes {
         (self.wants)(name)
     }
 
-    fn too_long(&mut self, name: &str) {
-        writeln!(self.text, "{name} is too long").unwrap();
+    fn too_long(&mut self, name: &str, labels: Labels<'_>) {
+        write!(self.text, "{name}").unwrap();
+        for (name, value) in labels.iter() {
+            write!(self.text, " {name}={value:?}").unwrap();
+        }
+        writeln!(self.text, " is too long").unwrap();
     }
 
     fn sample(&mut self, sample: &Sample<'_>) {
@@ -148,7 +152,7 @@ fn reads_a_real_page() {
         fn wants(&mut self, name: &str) -> bool {
             name != "go_info"
         }
-        fn too_long(&mut self, name: &str) {
+        fn too_long(&mut self, name: &str, _: Labels<'_>) {
             panic!("{name} is too long");
         }
         fn sample(&mut self, sample: &Sample<'_>) {
@@ -177,9 +181,15 @@ fn a_line_has_its_limit() {
         assert_eq!(read(format!("b{{b=\"{label}\"}} 1").as_bytes()), about(&format!("Unknown b b={label:?} 1\n")));
         let longer = "x".repeat(1_000);
         for (line, expected) in [
-            (format!("b{{b=\"{label}x\"}} 1"), "b is too long\n"),
+            (format!("b{{b=\"{label}xxxxx\"}} 1"), "b is too long\n"),
             (format!("b{{b=\"{longer}"), "b is too long\n"),
             (format!("{{\"b.c\",b=\"{longer}\"}} 1"), "b.c is too long\n"),
+            (format!("b{{c=\"\\\\\",\"d.e\"=\"f\",b=\"{longer}\"}} 1"), "b c=\"\\\\\" d.e=\"f\" is too long\n"),
+            (format!("{{\"b.c\",\"d.e\"=\"f\",b=\"{longer}\"}} 1"), "b.c d.e=\"f\" is too long\n"),
+            (format!("b{{c=\"d\"}} 1 # {{e=\"{longer}\"}} 1"), "b c=\"d\" is too long\n"),
+            (format!("b 1 # {{c=\"d\",e=\"{longer}\"}} 1"), "b is too long\n"),
+            (format!("b{{c=\"d\",{longer}=\"e\"}} 1"), "b c=\"d\" is too long\n"),
+            (format!("b{{c=\"d\",\"{longer}\"=\"e\"}} 1"), "b c=\"d\" is too long\n"),
             (format!("# HELP b {longer}"), ""),
         ] {
             assert_eq!(read(line.as_bytes()), about(expected), "{line}");
@@ -191,6 +201,29 @@ fn a_line_has_its_limit() {
             assert_eq!(read(line), Err(nameless.to_owned()));
         }
     }
+}
+
+/// Wherever the limit cuts the line, the labels are those of the whole line, as far as they go.
+#[test]
+fn of_a_long_line_whole_labels_are_known() {
+    let line = r#"b{a="x\\",le="1","c.d"="\"}",e="",f="\\\"", g = "é",} 1"#;
+    let read = |limit| {
+        let mut notes = Notes { wants: |_| true, text: String::new() };
+        let mut parser = Parser::new(Format::Prometheus, ExpositionLimits { line: limit });
+        parser.feed(format!("{line}\n").as_bytes(), &mut notes).unwrap();
+        notes.text
+    };
+    let whole = r#" a="x\\" le="1" c.d="\"}" f="\\\"" g="é""#;
+    assert_eq!(read(line.len()), format!("Unknown b{whole} 1\n"));
+    let mut seen = Vec::new();
+    for limit in "b{".len()..line.len() {
+        let notes = read(limit);
+        let labels = notes.strip_prefix('b').and_then(|notes| notes.strip_suffix(" is too long\n")).unwrap();
+        assert!(whole.starts_with(labels), "{labels}");
+        seen.push(labels.to_owned());
+    }
+    seen.dedup();
+    assert_eq!(seen.len(), 6, "{seen:?}");
 }
 
 /// In time that grows with their number, not its square: the second half would take minutes otherwise.

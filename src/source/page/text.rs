@@ -10,7 +10,7 @@ use super::wanted::WantState;
 use super::{BodyError, Found, Page, PageBody, Query, Refusal, Series, Want};
 use crate::config::limits::Limits;
 use crate::config::model::Format;
-use crate::parse::exposition::{self, ExpositionLimits, Parser, Sample, Sink};
+use crate::parse::exposition::{self, ExpositionLimits, Labels, Parser, Sample, Sink};
 
 /// Reads a page to its end, `head` first, which was taken off the body already.
 pub(super) fn read(
@@ -171,8 +171,8 @@ impl Sink for SeriesCollector<'_> {
         name == PROCESS_START || self.wants.iter().any(|want| want.may_want(name))
     }
 
-    fn too_long(&mut self, name: &str) {
-        for want in self.wants.iter_mut().filter(|want| want.may_want(name)) {
+    fn too_long(&mut self, name: &str, labels: Labels<'_>) {
+        for want in self.wants.iter_mut().filter(|want| want.may_want_one(name, labels)) {
             want.found = Err(Refusal::LineTooLong(self.limits.page.line));
         }
     }
@@ -260,5 +260,63 @@ impl Hasher for AsItIs {
 
     fn finish(&self) -> u64 {
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::promql::{self, Expr};
+
+    /// What a rule of this value finds on a page, as values, and the name that it may mean.
+    fn find(page: &str, value: &str) -> (Result<Vec<f64>, Refusal>, Option<String>) {
+        let mut limits = Limits::default();
+        limits.page.line = 60;
+        let expr = Expr::parse(value, &promql::Limits { bytes: 4096, depth: 8, nodes: 64, regex: 64 * 1024 }).unwrap();
+        let query = Query::Series { selectors: expr.selectors().cloned().collect(), or_number: false };
+        let mut body = PageBody { reader: &mut page.as_bytes(), delimited: true, max_bytes: None };
+        let page = read(&mut body, &[], Format::Prometheus, &[Want { id: 0, query }], 0, &limits).unwrap();
+        let found = match page.found(0).unwrap() {
+            Found::Series(positions) => Ok(page.series(positions).map(Series::value).collect()),
+            Found::Refused(refusal) => Err(refusal.clone()),
+            found => panic!("expected series, found {found:?}"),
+        };
+        (found, page.near(0).map(str::to_owned))
+    }
+
+    #[test]
+    fn a_long_line_refuses_the_rules_that_may_want_it() {
+        let long = "x".repeat(60);
+        let page = [
+            "a{b=\"1\"} 1\n",
+            &format!("a{{b=\"2\",c=\"{long}\",d=\"3\"}} 1\n"),
+            "# TYPE h histogram\n",
+            &format!("h_bucket{{le=\"1\",c=\"{long}\"}} 1\n"),
+            "h_bucket{le=\"2\"} 2\n",
+            &format!("{{\"q.r\",b=\"1\",c=\"{long}\"}} 1\n"),
+            "qr 1\n",
+        ];
+        for (value, expected) in [
+            ("a", None),
+            (r#"a{b="1"}"#, Some(vec![1.0])),
+            (r#"a{b="1",d="3"}"#, Some(vec![])),
+            (r#"a{b="2"}"#, None),
+            (r#"a{b!="2"}"#, Some(vec![1.0])),
+            (r#"a{b=~"2.*"}"#, None),
+            (r#"a{b=~"1|3"}"#, Some(vec![1.0])),
+            (r#"a{b=""}"#, Some(vec![])),
+            // What is not within the limit may be there or not.
+            (r#"a{d="4"}"#, None),
+            (r#"a{d=""}"#, None),
+            (r#"sum(a{b="1"}) + sum(a{b="2"})"#, None),
+            (r#"h_bucket{le="1.0"}"#, None),
+            (r#"h_bucket{le="2.0"}"#, Some(vec![2.0])),
+            (r#"{"q.r",b="1"}"#, None),
+            // Its metric is there, so no other name is meant.
+            (r#"{"q.r",b="2"}"#, Some(vec![])),
+        ] {
+            let expected = expected.ok_or(Refusal::LineTooLong(60));
+            assert_eq!(find(&page.concat(), value), (expected, None), "{value}");
+        }
     }
 }

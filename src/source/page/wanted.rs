@@ -2,7 +2,7 @@
 
 use super::unmatched::{Hint, NearNames, Unmatched};
 use super::{Query, Refusal, Want};
-use crate::parse::exposition::Sample;
+use crate::parse::exposition::{Labels, Sample};
 use crate::promql::{Matcher, VectorSelector};
 
 pub(super) struct WantState<'a> {
@@ -53,6 +53,11 @@ impl<'a> WantState<'a> {
         self.found.is_ok() && self.selectors.iter().any(|selector| selector.name.is_none_or(|wanted| wanted == name))
     }
 
+    /// Whether it may want a series of which these labels are known; there may be others.
+    pub(super) fn may_want_one(&self, name: &str, labels: Labels<'_>) -> bool {
+        self.found.is_ok() && self.selectors.iter().any(|selector| selector.may_match(name, labels))
+    }
+
     pub(super) fn wants(&mut self, sample: &Sample<'_>) -> bool {
         if self.found.is_err() {
             return false;
@@ -83,6 +88,12 @@ impl<'a> SelectorState<'a> {
 
     fn named(name: &'a str) -> Self {
         Self { name: Some(name), matchers: &[], selector: None, is_present: false, is_matched: false, met: Vec::new() }
+    }
+
+    /// Whether a series may match, of which these labels are known.
+    fn may_match(&self, name: &str, labels: Labels<'_>) -> bool {
+        self.name.is_none_or(|wanted| wanted == name)
+            && self.selector.is_none_or(|selector| selector.may_match(name, |label| labels.get(label)))
     }
 
     /// Whether a series matches.

@@ -276,7 +276,7 @@ fn reads_the_last_line_of_a_whole_page_without_its_line_feed() {
         fn wants(&mut self, _: &str) -> bool {
             true
         }
-        fn too_long(&mut self, name: &str) {
+        fn too_long(&mut self, name: &str, _: Labels<'_>) {
             panic!("{name} is too long");
         }
         fn sample(&mut self, sample: &Sample<'_>) {
