@@ -172,8 +172,12 @@ impl Sink for SeriesCollector<'_> {
     }
 
     fn too_long(&mut self, name: &str, labels: Labels<'_>) {
-        for want in self.wants.iter_mut().filter(|want| want.may_want_one(name, labels)) {
-            want.found = Err(Refusal::LineTooLong(self.limits.page.line));
+        for want in &mut self.wants {
+            if want.may_want_one(name, labels) {
+                want.found = Err(Refusal::LineTooLong(self.limits.page.line));
+            } else {
+                want.is_on_the_page(name);
+            }
         }
     }
 
@@ -265,11 +269,12 @@ impl Hasher for AsItIs {
 
 #[cfg(test)]
 mod tests {
+    use super::super::unmatched::Hint;
     use super::*;
     use crate::promql::{self, Expr};
 
-    /// What a rule of this value finds on a page, as values, and the name that it may mean.
-    fn find(page: &str, value: &str) -> (Result<Vec<f64>, Refusal>, Option<String>) {
+    /// What a rule of this value finds on a page, as values, and whether it may mean another name.
+    fn find(page: &str, value: &str) -> (Result<Vec<f64>, Refusal>, bool) {
         let mut limits = Limits::default();
         limits.page.line = 60;
         let expr = Expr::parse(value, &promql::Limits { bytes: 4096, depth: 8, nodes: 64, regex: 64 * 1024 }).unwrap();
@@ -281,7 +286,7 @@ mod tests {
             Found::Refused(refusal) => Err(refusal.clone()),
             found => panic!("expected series, found {found:?}"),
         };
-        (found, page.near(0).map(str::to_owned))
+        (found, page.unmatched(0).iter().any(|unmatched| matches!(unmatched.hint, Hint::Names(_))))
     }
 
     #[test]
@@ -316,7 +321,7 @@ mod tests {
             (r#"{"q.r",b="2"}"#, Some(vec![])),
         ] {
             let expected = expected.ok_or(Refusal::LineTooLong(60));
-            assert_eq!(find(&page.concat(), value), (expected, None), "{value}");
+            assert_eq!(find(&page.concat(), value), (expected, false), "{value}");
         }
     }
 }

@@ -58,6 +58,13 @@ impl<'a> WantState<'a> {
         self.found.is_ok() && self.selectors.iter().any(|selector| selector.may_match(name, labels))
     }
 
+    /// A series of this metric is on the page, which is not wanted.
+    pub(super) fn is_on_the_page(&mut self, name: &str) {
+        for selector in self.selectors.iter_mut().filter(|selector| selector.name == Some(name)) {
+            selector.is_present = true;
+        }
+    }
+
     pub(super) fn wants(&mut self, sample: &Sample<'_>) -> bool {
         if self.found.is_err() {
             return false;
