@@ -75,6 +75,10 @@ impl Checkout {
         let bare: Vec<_> = config.lines().filter_map(|line| line.split("#").next()).map(str::trim_end).collect();
         let bad = bare.join("\n").trim_start().replace("namespaces:", "namespace:");
         fs::write(folder.join("bad.yaml"), bad).unwrap();
+        let zero = fs::read_to_string(Path::new(ROOT).join("docs/scale-to-zero.md")).unwrap();
+        let hpa =
+            blocks(&zero).into_iter().find(|(_, _, text)| text.starts_with("apiVersion: autoscaling/v2")).unwrap().2;
+        fs::write(folder.join("hpa.yaml"), hpa).unwrap();
         let mine = folder.join("manifests/overlays/mine");
         fs::create_dir(&mine).unwrap();
         fs::write(mine.join("metrics.yaml"), &config).unwrap();

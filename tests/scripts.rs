@@ -12,6 +12,7 @@ use common::{file, run};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const APISERVICES: [&str; 2] = ["v1beta1.custom.metrics.k8s.io", "v1beta2.custom.metrics.k8s.io"];
+const EXTERNAL: &str = "v1beta1.external.metrics.k8s.io";
 
 /// The value of each `caBundle:`.
 fn bundles(manifests: &str) -> Vec<&str> {
@@ -166,6 +167,21 @@ fn deploy_leaves_another_adapter_alone() {
 }
 
 #[test]
+fn deploy_registers_external_metrics_on_demand() {
+    let machine = Machine::cluster();
+    let outcome = machine.run("deploy", &["--external"]);
+    let waits = "wait --for condition=Available apiservice/v1beta1.external.metrics.k8s.io --timeout 120s";
+    let expected: Vec<_> = NEW.into_iter().chain([waits]).map(str::to_owned).collect();
+    assert_eq!((outcome.code, outcome.changes()), (0, expected), "{}", outcome.stderr);
+    let manifests = machine.applied("all.yaml");
+    assert!(manifests.contains("  name: v1beta1.external.metrics.k8s.io\n"), "{manifests}");
+    assert_eq!(bundles(&manifests).len(), 3);
+    let keda = || Machine::cluster().answer(&format!("get apiservice {EXTERNAL}*"), "0", "keda/keda-metrics-apiserver");
+    keda().run("deploy", &["--external"]).refused(77, "leads to the Service keda/keda-metrics-apiserver");
+    assert_eq!(keda().run("deploy", &[]).changes(), NEW);
+}
+
+#[test]
 fn deploy_says_why_it_stops() {
     let outcome = Machine::cluster().answer("*rollout status*", "1", "").run("deploy", &[]);
     assert!(outcome.stderr.contains("rollout undo deployment/custom-metrics-apiserver"), "{}", outcome.stderr);
@@ -198,7 +214,8 @@ fn deploy_leaves_certificates_to_cert_manager() {
 #[test]
 fn remove_takes_the_api_services_first_and_only_ours() {
     let outcome = Machine::cluster().installed("").run("remove", &[]);
-    let first = format!("delete --ignore-not-found apiservice/{} apiservice/{}", APISERVICES[0], APISERVICES[1]);
+    let ours = [APISERVICES[0], APISERVICES[1], EXTERNAL].map(|name| format!(" apiservice/{name}")).concat();
+    let first = format!("delete --ignore-not-found{ours}");
     assert_eq!((outcome.code, outcome.changes().first()), (0, Some(&first)));
     let last = outcome.changes().pop().unwrap();
     assert_eq!(last, "delete namespace custom-metrics --ignore-not-found");
@@ -233,8 +250,10 @@ fn certs_trusts_the_new_authority_before_it_is_used() {
     let expected = [
         "patch apiservice v1beta1.custom.metrics.k8s.io",
         "patch apiservice v1beta2.custom.metrics.k8s.io",
+        "patch apiservice v1beta1.external.metrics.k8s.io",
         "wait --for condition=Available apiservice/v1beta1.custom.metrics.k8s.io --timeout 60s",
         "wait --for condition=Available apiservice/v1beta2.custom.metrics.k8s.io --timeout 60s",
+        "wait --for condition=Available apiservice/v1beta1.external.metrics.k8s.io --timeout 60s",
         "apply --server-side --force-conflicts -f renewed.yaml",
     ];
     assert_eq!((outcome.code, outcome.changes()), (0, expected.map(str::to_owned).to_vec()), "{}", outcome.stderr);
@@ -246,7 +265,7 @@ fn certs_trusts_the_new_authority_before_it_is_used() {
 
     // One that is not available may be so because of its certificate.
     let ended = Machine::cluster().answer("get apiservice *conditions*", "0", "False: FailedDiscoveryCheck: expired");
-    assert_eq!(ended.installed(&authority).run("certs", &[]).changes().len(), 3);
+    assert_eq!(ended.installed(&authority).run("certs", &[]).changes().len(), 4);
     // One that becomes so keeps the certificate it has.
     let broken = Machine::cluster().answer("wait *", "1", "").installed(&authority).run("certs", &[]);
     assert!(broken.code == 69 && !broken.changes().iter().any(|change| change.contains("renewed.yaml")));
@@ -261,7 +280,7 @@ fn certs_trusts_the_new_authority_before_it_is_used() {
     renewed("").run("certs", &["--drop-old"]).refused(69, "was not renewed");
     renewed("99999999999").run("certs", &["--drop-old"]).refused(75, "may not have taken it over yet");
     let outcome = renewed("1000000000").run("certs", &["--drop-old"]);
-    assert_eq!((outcome.code, outcome.changes().len()), (0, 3), "{}", outcome.stderr);
+    assert_eq!((outcome.code, outcome.changes().len()), (0, 4), "{}", outcome.stderr);
 }
 
 #[test]
