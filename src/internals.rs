@@ -44,6 +44,11 @@ pub mod config {
         pub use crate::config::problem::Excerpts;
     }
 }
+pub mod conformance {
+    pub mod protobuf {
+        pub use crate::conformance::protobuf::{ProtobufError, decode};
+    }
+}
 pub mod kube {
     pub mod meta {
         pub use crate::kube::meta::Time;

@@ -1,15 +1,15 @@
 //! Metriclet: any number that an HTTP endpoint serves, as a Kubernetes custom metric.
 //!
 //! The layers, each using only those before it (a test checks the arrows):
-//! `parse` ← `promql` ← `kube` ← `config`, `telemetry` ← `cache` ← `http` ← `source`, `kube_api` ← `metrics` ← `api` ←
-//! `server` ← `command` ← `app` ← `main`.
-//! `server` ← `command`, `app` ← `main`.
+//! `parse` ← `promql` ← `kube` ← `config`, `telemetry` ← `cache` ← `http` ← `source`, `kube_api` ← `metrics`, `conformance` ←
+//! `api` ← `server` ← `command` ← `app` ← `main`.
 //!
 //! - `parse`, `promql` and `kube` are pure: bytes or values in, values out, limits as arguments; no clock, log or I/O.
 //! - `config` holds the configuration and every limit and timeout; `telemetry` the program's own log and metrics.
 //! - `cache` loads a value once for many callers; `http` is the outgoing HTTP client.
 //! - `source` fetches pages from upstreams; `kube_api` beside it calls the Kubernetes API.
 //! - `metrics` turns a rule, objects and selectors into values, or tells why there are none.
+//! - `conformance` judges any server of these APIs; it is a program of its own, and uses nothing that serves them.
 //! - `api` takes one request to its reply; `server` owns sockets, workers and signals.
 //! - `command` has one file for each subcommand; `app` runs the one that the arguments name.
 
@@ -18,6 +18,7 @@ mod app;
 mod cache;
 mod command;
 mod config;
+mod conformance;
 mod http;
 #[doc(hidden)]
 pub mod internals;
@@ -31,3 +32,4 @@ mod source;
 mod telemetry;
 
 pub use app::run;
+pub use conformance::run as conformance;

@@ -15,23 +15,7 @@ use std::fmt::Display;
 use std::io::Write;
 use std::process::ExitCode;
 
-/// Exit codes, by sysexits(3).
-pub mod exit {
-    /// A usage error.
-    pub const USAGE: u8 = 64;
-    /// No such metric, or no usable value.
-    pub const DATA: u8 = 65;
-    /// A file is not found.
-    pub const NO_INPUT: u8 = 66;
-    /// An address or an upstream is not available.
-    pub const UNAVAILABLE: u8 = 69;
-    /// An internal error.
-    pub const SOFTWARE: u8 = 70;
-    /// A file cannot be created.
-    pub const CANNOT_CREATE: u8 = 73;
-    /// A configuration error.
-    pub const CONFIG: u8 = 78;
-}
+pub use crate::config::exit;
 
 /// Prints to stdout; a closed pipe is no error.
 pub(crate) fn print(text: &str) -> ExitCode {

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod cli;
+pub mod exit;
 pub(crate) mod file;
 pub(crate) mod hpa;
 pub(crate) mod limits;

@@ -264,7 +264,7 @@ fn coding(headers: &HeaderMap, may_be_gzip: bool) -> Result<bool, FetchError> {
 
 /// RFC 9112 §6.1: no transfer coding was offered, so chunks are all there may be. §6.3: a length given twice, or beside
 /// a transfer coding, cannot be trusted.
-fn check_framing(headers: &HeaderMap) -> Result<(), FetchError> {
+pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), FetchError> {
     let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
     let codings = headers.get_all(header::TRANSFER_ENCODING);
     if codings.iter().any(|coding| !is(coding, "chunked")) {

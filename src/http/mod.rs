@@ -5,7 +5,7 @@
 //! - `tls` makes TLS connections; `verifier` decides which certificates are trusted (`unverified`: any), and `refusal`
 //!   says why one is not.
 //! - [`resolve`] looks up names, and [`address`] tells which addresses may be reached.
-//! - [`probe`] asks a server on the same machine for its health.
+//! - [`probe`] asks a server on the same machine for its health; [`raw`] sends requests exactly as they are written.
 
 pub(crate) mod address;
 mod agent;
@@ -14,6 +14,7 @@ pub(crate) mod client;
 pub(crate) mod credentials;
 pub(crate) mod error;
 pub(crate) mod probe;
+pub(crate) mod raw;
 mod refusal;
 pub(crate) mod resolve;
 mod tls;

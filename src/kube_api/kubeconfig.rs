@@ -18,11 +18,24 @@ use crate::parse::yaml::{self, Node, YamlValue};
 /// # Errors
 /// What is wrong or cannot be used, in words that hold no secret.
 pub fn parse(text: &str, directory: &Path, limits: &Limits) -> Result<Target, String> {
+    parse_context(text, directory, None, limits)
+}
+
+/// The same of another context than the current one.
+///
+/// # Errors
+/// As for [`parse`].
+pub(crate) fn parse_context(
+    text: &str,
+    directory: &Path,
+    context: Option<&str>,
+    limits: &Limits,
+) -> Result<Target, String> {
     let yaml_limits =
         yaml::YamlLimits { bytes: limits.config.bytes, depth: limits.expression.depth, nodes: limits.config.nodes };
     let root =
         yaml::parse(text, &yaml_limits).map_err(|error| format!("line {}: {}", error.span.line, error.message))?;
-    let context_name = required(&root, "current-context")?;
+    let context_name = context.map_or_else(|| required(&root, "current-context"), Ok)?;
     let context = named(&root, "contexts", "context", context_name)?;
     let cluster = named(&root, "clusters", "cluster", required(context, "cluster")?)?;
     let user = match text_of(context, "user") {

@@ -19,12 +19,12 @@ const LAYERS: &[&[&str]] = &[
     &["cache"],
     &["http"],
     &["source", "kube_api"],
-    &["metrics"],
+    &["metrics", "conformance"],
     &["api"],
     &["server"],
     &["command"],
     &["app"],
-    &["main", "lib", "internals"],
+    &["main", "bin", "lib", "internals"],
 ];
 
 /// What a pure layer cannot be without ceasing to be pure.

@@ -19,7 +19,7 @@ mod probe;
 mod secure;
 #[cfg(test)]
 mod tests;
-mod values;
+pub(crate) mod values;
 
 use std::ffi::OsString;
 use std::fmt;

@@ -32,14 +32,14 @@ pub(crate) enum Output {
     Json,
 }
 
-pub(super) fn set<T>(place: &mut Option<T>, value: T, what: &str) -> Result<(), String> {
+pub(crate) fn set<T>(place: &mut Option<T>, value: T, what: &str) -> Result<(), String> {
     match place.replace(value) {
         None => Ok(()),
         Some(_) => Err(format!("{what} is given twice")),
     }
 }
 
-pub(super) fn text(parser: &mut Parser) -> Result<String, String> {
+pub(crate) fn text(parser: &mut Parser) -> Result<String, String> {
     parser.value().and_then(ValueExt::string).map_err(plain)
 }
 
@@ -62,7 +62,7 @@ pub(super) fn level(before: u8, text: &str) -> Result<u8, String> {
     text.parse().map_err(|_| format!("-v: expected a level from 0 to 255, found {}", Escaped::new(text)))
 }
 
-pub(super) fn output(text: &str) -> Result<Output, String> {
+pub(crate) fn output(text: &str) -> Result<Output, String> {
     match text {
         "table" => Ok(Output::Table),
         "json" => Ok(Output::Json),
@@ -122,7 +122,7 @@ pub(super) fn describes(text: &str) -> Result<Bound, String> {
 }
 
 /// lexopt's errors, with foreign text escaped.
-pub(super) fn plain(error: lexopt::Error) -> String {
+pub(crate) fn plain(error: lexopt::Error) -> String {
     use lexopt::Error;
     match error {
         Error::MissingValue { option: Some(option) } => format!("{option} needs a value"),

@@ -1,0 +1,262 @@
+//! Label selectors: which are understood, which are refused, and that they select.
+
+use super::routes::{all, first, more};
+use crate::conformance::body;
+use crate::conformance::check::{Check, Finding, Plan, every, expect};
+use crate::conformance::exchange::{Exchange, Request, Response};
+use crate::conformance::facts::Facts;
+use crate::conformance::list::List;
+use crate::conformance::status;
+use crate::conformance::target::{CustomTarget, with_selector};
+
+/// Selectors that Kubernetes prints, and others that it reads.
+pub(super) const VALID: &[&str] = &[
+    "a",
+    "!a",
+    "a=b",
+    "a==b",
+    "a!=b",
+    "a=",
+    "a!=",
+    "a=,b=c",
+    "a=1,b=2",
+    "a=1,a=2",
+    "a in (x,y)",
+    "a in ()",
+    "a in (,x)",
+    "a notin (x)",
+    "x in (in,notin)",
+    "in",
+    "in=in",
+    "in in (in)",
+    "!in",
+    "a>1",
+    "a>010",
+    "a>1,a<9",
+    "123",
+    "A.b_c-9=X.y_z",
+    "app.kubernetes.io/name=web",
+    "!a,a",
+    " a = b , ! c ",
+];
+
+/// Texts that Kubernetes refuses.
+pub(super) const INVALID: &[&str] = &[
+    ",",
+    "a,",
+    ",a",
+    "a,,b",
+    "a=b,",
+    "a in (x),",
+    "a b",
+    "a=b c",
+    "a=b=c",
+    "a===b",
+    "a=>1",
+    "a>=1",
+    "a<>1",
+    "a!==b",
+    "a!b",
+    "a=!b",
+    "=b",
+    "==",
+    "!",
+    "!!a",
+    "(a)",
+    "!a=b",
+    "!a in (b)",
+    "a in",
+    "a in x",
+    "a in (x",
+    "a in x)",
+    "a in (x y)",
+    "a in (=)",
+    "a in ((x))",
+    "a>",
+    "a>x",
+    "a>1.5",
+    "a<-5",
+    "a>9223372036854775808",
+    "a/b/c",
+    "/a",
+    "a/",
+    "A.com/x=1",
+    "-a",
+    "_a=1",
+    "a~b",
+    "a=-b",
+    "a=b-",
+    "a=b/c",
+    "a=\u{e9}",
+    "\"a\"=\"b\"",
+    "a='b'",
+    "a=b;c=d",
+    "a=b&c",
+];
+
+pub(super) const CHECKS: &[Check] = &[
+    Check::must(
+        "selectors.valid",
+        "Every labelSelector that Kubernetes reads is read.",
+        |facts| with_each(facts, facts.wildcards()?, "labelSelector", VALID),
+        |_, exchanges| every(exchanges, |_, response| understood(response)),
+    ),
+    Check::must(
+        "selectors.invalid",
+        "Every labelSelector that Kubernetes refuses answers 400 with a Status for the reason BadRequest.",
+        |facts| with_each(facts, facts.wildcards()?, "labelSelector", INVALID),
+        |_, exchanges| every(exchanges, |_, response| refused(response)),
+    ),
+    Check::must(
+        "selectors.match",
+        "labelSelector selects: objects without the label are not in the answer, where they would count in the average.",
+        |facts| with_each(facts, facts.wildcards()?, "labelSelector", &["metriclet-conformance-none=x"]),
+        |_, exchanges| every(exchanges, nothing),
+    ),
+    Check::must(
+        "selectors.matches-all",
+        "labelSelector of a label that is nowhere, negated, selects what no selector selects.",
+        |facts| {
+            let unselected: Vec<_> =
+                facts.wildcards()?.iter().filter(|target| target.selector.is_empty()).cloned().collect();
+            if unselected.is_empty() {
+                return Err("each metric of several objects is named with a selector".to_owned());
+            }
+            with_each(facts, &unselected, "labelSelector", &["!metriclet-conformance-none"])
+        },
+        some_items,
+    ),
+    Check::should(
+        "selectors.empty",
+        "An empty labelSelector is none.",
+        |facts| {
+            let unselected = facts.named()?.get(..1).unwrap_or_default();
+            Ok(all(facts, unselected)?
+                .iter()
+                .map(|request| more(request, "labelSelector=&metricLabelSelector="))
+                .collect())
+        },
+        some_items,
+    ),
+    Check::should(
+        "selectors.named",
+        "For one name, labelSelector is ignored.",
+        |facts| with_each(facts, facts.named()?, "labelSelector", &["metriclet-conformance-none=x"]),
+        some_items,
+    ),
+    Check::should(
+        "selectors.named-invalid",
+        "For one name, labelSelector is validated nevertheless.",
+        |facts| with_each(facts, facts.named()?, "labelSelector", &["a=b=c", "!a=b"]),
+        |_, exchanges| every(exchanges, |_, response| refused(response)),
+    ),
+    Check::must(
+        "selectors.metric-match",
+        "metricLabelSelector selects: a label that no series has never answers the value of all.",
+        |facts| with_each(facts, targets(facts)?, "metricLabelSelector", &["metriclet-conformance-none=x"]),
+        |_, exchanges| every(exchanges, nothing),
+    ),
+    Check::should(
+        "selectors.metric-invalid",
+        "An invalid metricLabelSelector answers 400 with a Status for the reason BadRequest.",
+        |facts| with_each(facts, targets(facts)?, "metricLabelSelector", &["a=b=c", "a in (x", "!a=b"]),
+        |_, exchanges| every(exchanges, |_, response| refused(response)),
+    ),
+    Check::as_go(
+        "selectors.first",
+        "Of a parameter that is repeated the first value counts.",
+        |facts| {
+            let query = "labelSelector=%21metriclet-conformance-none&labelSelector=a%3Db%3Dc";
+            Ok(first(facts, facts.named()?)?.map(|request| more(&request, query)).collect())
+        },
+        some_items,
+    ),
+    Check::should(
+        "selectors.field",
+        "fieldSelector may repeat the name in the path.",
+        |facts| {
+            let named = facts.named()?.iter().take(1);
+            let version = facts.version()?;
+            let ask = |target: &CustomTarget| {
+                let selector = format!("metadata.name={}", target.name);
+                Request::get(with_selector(target.target(version), "fieldSelector", &selector)).accepting(body::JSON)
+            };
+            Ok(named.map(ask).collect())
+        },
+        some_items,
+    ),
+    Check::as_go(
+        "selectors.other-field",
+        "Any other fieldSelector answers 400.",
+        |facts| {
+            let other = "fieldSelector=metadata.name%3Dmetriclet-conformance-none";
+            Ok(first(facts, facts.named()?)?.map(|request| more(&request, other)).collect())
+        },
+        |_, exchanges| every(exchanges, |_, response| expect(response, 400)),
+    ),
+];
+
+/// A metric, best of a single object.
+fn targets(facts: &Facts) -> Result<&[CustomTarget], String> {
+    if facts.named.is_empty() && !facts.wildcards.is_empty() { facts.wildcards() } else { facts.named() }
+}
+
+/// A request for the first of these metrics with each selector, in one version.
+fn with_each(facts: &Facts, targets: &[CustomTarget], parameter: &str, selectors: &[&str]) -> Plan {
+    let version = facts.version()?;
+    let ask = |target: &CustomTarget, selector: &str| {
+        let path = match parameter {
+            "labelSelector" => target.path(version),
+            _ => target.target(version),
+        };
+        Request::get(with_selector(path, parameter, selector)).accepting(body::JSON)
+    };
+    let first = targets.iter().take(1);
+    Ok(first.flat_map(|target| selectors.iter().map(|selector| ask(target, selector))).collect())
+}
+
+/// A list, or no such metric or value; but neither the selector's fault nor a bug.
+pub(super) fn understood(response: &Response) -> Result<(), String> {
+    match response.status {
+        200 | 404 | 503 => Ok(()),
+        _ => Err(format!("expected 200 or 404, found {response}")),
+    }
+}
+
+pub(super) fn refused(response: &Response) -> Result<(), String> {
+    expect(response, 400)?;
+    status::check(response, "BadRequest")
+}
+
+/// An empty list or an error.
+pub(super) fn nothing(request: &Request, response: &Response) -> Result<(), String> {
+    if response.status != 200 {
+        return match response.status {
+            400 => Err(format!("expected an empty list or 404, found {response}")),
+            _ => Ok(()),
+        };
+    }
+    match List::read(request, response)?.items()?.len() {
+        0 => Ok(()),
+        found => Err(format!("expected no items, found {found}")),
+    }
+}
+
+fn some_items(_: &Facts, exchanges: &[Exchange]) -> Finding {
+    every(exchanges, |request, response| List::read(request, response)?.some_items().map(|_| ()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::target::NOWHERE;
+    use crate::parse::selector::{Selector, SelectorLimits};
+
+    #[test]
+    fn knows_what_kubernetes_reads() {
+        let limits = SelectorLimits { bytes: 1_024, requirements: 64 };
+        let is_valid = |text: &&str| Selector::parse(text, &limits).is_ok();
+        assert!(VALID.iter().all(is_valid) && !INVALID.iter().any(is_valid));
+        assert!(is_valid(&NOWHERE));
+    }
+}

@@ -1,0 +1,70 @@
+//! The server over HTTP, as each identity.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::exchange::{Identity, Request, Response};
+use super::limits;
+use super::session::Server;
+use crate::config::limits::Limits;
+use crate::http::address::Reach;
+use crate::http::client::Options;
+use crate::http::credentials::{Credentials, Material};
+use crate::http::raw::{RawClient, RawRequest};
+use crate::http::resolve::Resolver;
+use crate::kube_api::target::Target;
+
+/// A token that nobody has.
+const WRONG: &str = "metriclet-conformance";
+
+/// Makes a connection for each request.
+pub(crate) struct Connection {
+    server: String,
+    clients: HashMap<Identity, RawClient>,
+}
+
+impl Connection {
+    /// Connects to nothing yet. `tokens` are further identities.
+    pub(crate) fn new(target: &Target, tokens: &[(Identity, Material)], limits: &Limits) -> Self {
+        let resolver = Arc::new(Resolver::new(limits));
+        let tls = target.server.starts_with("https://");
+        let options = Options { reach: Reach::Anywhere, tls, keep_alive: false, gzip: false };
+        let client = |credentials| RawClient::new(options, credentials, limits, resolver.clone());
+        // Whom the server trusts does not depend on who asks.
+        let with = |bearer| Credentials {
+            bearer,
+            authorities: target.credentials.authorities.clone(),
+            server_name: target.credentials.server_name.clone(),
+            insecure: target.credentials.insecure,
+            ..Credentials::default()
+        };
+        let wrong = Material::Inline("token", WRONG.as_bytes().to_vec());
+        let mut clients = HashMap::from([
+            (Identity::Given, client(target.credentials.clone())),
+            (Identity::Nobody, client(with(None))),
+            (Identity::WrongToken, client(with(Some(wrong)))),
+        ]);
+        clients.extend(tokens.iter().map(|(identity, token)| (*identity, client(with(Some(token.clone()))))));
+        Self { server: target.server.clone(), clients }
+    }
+}
+
+impl Server for Connection {
+    fn send(&mut self, request: &Request) -> Result<Response, String> {
+        let client = self.clients.get(&request.identity).ok_or("this identity is not given")?;
+        let url = format!("{}{}", self.server, request.target);
+        let headers: Vec<_> = request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let raw = RawRequest {
+            method: request.method,
+            url: &url,
+            headers: &headers,
+            timeout: limits::ANSWER,
+            most: limits::BODY,
+        };
+        let response = client.send(&raw).map_err(|error| match error.detail() {
+            Some(detail) => format!("{error} ({detail})"),
+            None => error.to_string(),
+        })?;
+        Ok(Response { status: response.status, headers: response.headers, body: response.body })
+    }
+}

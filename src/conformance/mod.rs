@@ -1,0 +1,113 @@
+//! `metriclet-conformance`: asks a server of the two metrics APIs what Kubernetes' clients ask, and judges its answers.
+//!
+//! - [`exchange`] is a request and its response; [`body`], [`list`], [`status`] and [`protobuf`] read what is in one.
+//! - [`check`] is one check, and `checks` has all of them: each plans requests and judges the exchanges, and is pure.
+//! - [`survey`] learns what the server serves, as [`facts`]; [`session`] sends, over a [`connection`]; [`runner`] makes the
+//!   checks one after the other; [`report`] prints what was found.
+
+mod body;
+mod check;
+mod checks;
+mod cli;
+mod connection;
+mod exchange;
+mod facts;
+mod help;
+mod json;
+mod limits;
+mod list;
+pub(crate) mod protobuf;
+mod quantity;
+mod report;
+mod runner;
+mod session;
+mod status;
+mod survey;
+mod target;
+mod timestamp;
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+
+use self::cli::{Command, Options, Place};
+use self::connection::Connection;
+use self::session::Session;
+use crate::config::cli::Output;
+use crate::config::exit;
+use crate::config::limits::Limits;
+use crate::config::read::read;
+use crate::kube_api::kubeconfig;
+use crate::kube_api::target::Target;
+
+/// A must does not hold.
+const NOT_CONFORMANT: u8 = 1;
+
+/// Runs the program with the arguments after its name.
+pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
+    let command = cli::parse(args);
+    // The message of a panic is on stderr already.
+    catch_unwind(AssertUnwindSafe(|| execute(command))).unwrap_or(ExitCode::from(exit::SOFTWARE))
+}
+
+fn execute(command: Result<Command, String>) -> ExitCode {
+    match command {
+        Ok(Command::Check(options)) => judge(&options),
+        Ok(Command::List) => print(&report::list(checks::all()), ExitCode::SUCCESS),
+        Ok(Command::Help) => print(help::TEXT, ExitCode::SUCCESS),
+        Ok(Command::Version) => {
+            print(concat!("metriclet-conformance ", env!("CARGO_PKG_VERSION"), "\n"), ExitCode::SUCCESS)
+        }
+        Err(why) => fail(exit::USAGE, &format_args!("{why} (see metriclet-conformance --help)")),
+    }
+}
+
+fn judge(options: &Options) -> ExitCode {
+    let limits = Limits::default();
+    let target = match target(&options.server, &limits) {
+        Ok(target) => target,
+        Err(why) => return fail(exit::CONFIG, &why),
+    };
+    let mut session = Session::new(Connection::new(&target, &options.tokens, &limits));
+    let is_tls = target.server.starts_with("https://");
+    let facts = match survey::survey(&mut session, options, is_tls) {
+        Ok(facts) => facts,
+        Err(why) => return fail(exit::UNAVAILABLE, &format_args!("{}: {why}", target.server)),
+    };
+    let rows = runner::run(&mut session, &facts, options.hook.as_deref(), &options.wanted);
+    if rows.is_empty() {
+        return fail(exit::USAGE, &"no check has an ID that begins so (see metriclet-conformance --list)");
+    }
+    let report = match options.output {
+        Output::Table => report::table(&target.server, &facts, &rows),
+        Output::Json => report::json(&target.server, &facts, &rows),
+    };
+    print(&report, ExitCode::from(if report::is_conformant(&rows) { 0 } else { NOT_CONFORMANT }))
+}
+
+fn target(place: &Place, limits: &Limits) -> Result<Target, String> {
+    let (file, context) = match place {
+        Place::Address(target) => return Ok((**target).clone()),
+        Place::Kubeconfig { file, context } => (file, context.as_deref()),
+    };
+    let wrong = |what: &dyn Display| format!("kubeconfig {}: {what}", file.display());
+    let bytes = read(file, limits.config.bytes).map_err(|why| wrong(&why))?;
+    let text = String::from_utf8(bytes).map_err(|_| wrong(&"expected UTF-8"))?;
+    let directory = file.parent().unwrap_or(Path::new(""));
+    kubeconfig::parse_context(&text, directory, context, limits).map_err(|why| wrong(&why))
+}
+
+/// Prints to stdout; a closed pipe is no error.
+fn print(text: &str, code: ExitCode) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    code
+}
+
+fn fail(code: u8, why: &dyn Display) -> ExitCode {
+    let _ = writeln!(std::io::stderr().lock(), "metriclet-conformance: {why}");
+    ExitCode::from(code)
+}

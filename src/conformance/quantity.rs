@@ -1,0 +1,182 @@
+//! Quantities read exactly, digit by digit, as Kubernetes' own package reads them: what the HPA makes of one, and how it is
+//! written canonically. Metriclet's own reader gives a float, which is not fit to judge others by.
+
+/// The longest text: the digits of the largest 64-bit numbers take a third of that.
+const LONGEST: usize = 64;
+
+/// Decimal suffixes by their powers of ten.
+const DECIMAL: [(&str, i32); 10] =
+    [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
+
+const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
+
+/// A quantity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Quantity {
+    /// Thousandths, rounded away from zero, as the HPA reckons; `None` beyond 64 bits, where it wraps around.
+    pub(crate) milli: Option<i64>,
+    /// The canonical text, where it is of the decimal family; the others are printed as they were read.
+    pub(crate) canonical: Option<String>,
+}
+
+/// Reads a quantity; `None` if the text is none.
+pub(crate) fn read(text: &str) -> Option<Quantity> {
+    if text.len() > LONGEST {
+        return None;
+    }
+    let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
+    let (number, suffix) = unsigned.split_at(end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if fraction.contains('.') || (whole.is_empty() && fraction.is_empty()) {
+        return None;
+    }
+    let scale = Scale::of(suffix)?;
+    let digits = format!("{whole}{fraction}");
+    let digits = digits.trim_start_matches('0');
+    let places = i32::try_from(fraction.len()).ok()?;
+    let negative = text.starts_with('-');
+    // More digits than that are beyond every bound, or below a billionth.
+    let Ok(mantissa) = (if digits.is_empty() { Ok(0) } else { digits.parse::<i128>() }) else {
+        return Some(Quantity { milli: None, canonical: None });
+    };
+    let exact = match scale {
+        Scale::Ten(power) => Some(Decimal { mantissa, power: power - places }),
+        Scale::Two(power) => mantissa
+            .checked_shl(power)
+            .filter(|shifted| shifted >> power == mantissa)
+            .map(|mantissa| Decimal { mantissa, power: -places }),
+    };
+    let milli = exact.and_then(|exact| exact.rounded(-3)).map(|milli| if negative { -milli } else { milli });
+    let canonical = match (scale, suffix.starts_with(['e', 'E']) && suffix.len() > 1) {
+        (Scale::Ten(_), false) => exact.and_then(|exact| exact.canonical(negative)),
+        _ => None,
+    };
+    Some(Quantity { milli: milli.and_then(|milli| milli.try_into().ok()), canonical })
+}
+
+/// What a suffix multiplies by.
+#[derive(Clone, Copy)]
+enum Scale {
+    Ten(i32),
+    Two(u32),
+}
+
+impl Scale {
+    fn of(suffix: &str) -> Option<Self> {
+        if let Some((_, power)) = DECIMAL.iter().find(|(known, _)| *known == suffix) {
+            return Some(Self::Ten(*power));
+        }
+        if let Some(at) = BINARY.iter().position(|known| *known == suffix) {
+            return u32::try_from(at).ok().map(|at| Self::Two(10 * (at + 1)));
+        }
+        let exponent = suffix.strip_prefix(['e', 'E'])?;
+        let digits = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        let is_number = !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit());
+        is_number
+            .then(|| exponent.parse().ok().filter(|power| (-1_000..=1_000).contains(power)))
+            .flatten()
+            .map(Self::Ten)
+    }
+}
+
+/// `mantissa` × 10^`power`, not negative.
+#[derive(Clone, Copy)]
+struct Decimal {
+    mantissa: i128,
+    power: i32,
+}
+
+impl Decimal {
+    /// In units of 10^`unit`, rounded up.
+    fn rounded(self, unit: i32) -> Option<i128> {
+        if self.mantissa == 0 {
+            return Some(0);
+        }
+        let shift = self.power - unit;
+        match u32::try_from(shift) {
+            Ok(up) => 10_i128.checked_pow(up).and_then(|factor| self.mantissa.checked_mul(factor)),
+            // Below one unit, so it is rounded up to one, if the power is too large to be a divisor.
+            Err(_) => Some(
+                10_i128
+                    .checked_pow(shift.unsigned_abs())
+                    .map_or(1, |divisor| self.mantissa / divisor + i128::from(self.mantissa % divisor != 0)),
+            ),
+        }
+    }
+
+    /// Kubernetes' canonical text of a DecimalSI: the largest suffix that keeps the mantissa whole. `None` beyond the
+    /// largest suffix.
+    fn canonical(self, negative: bool) -> Option<String> {
+        let mut mantissa = self.rounded(-9)?;
+        if mantissa == 0 {
+            return Some("0".to_owned());
+        }
+        let mut power = -9;
+        while mantissa % 1_000 == 0 && power < 18 {
+            mantissa /= 1_000;
+            power += 3;
+        }
+        let (suffix, _) = DECIMAL.iter().find(|(_, known)| *known == power)?;
+        Some(format!("{}{mantissa}{suffix}", if negative { "-" } else { "" }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FROM_MILLI: &str = include_str!("../../tests/fixtures/quantity-from-milli.tsv");
+    const PARSED: &str = include_str!("../../tests/fixtures/quantity-parse.tsv");
+
+    fn rows(table: &str) -> impl Iterator<Item = Vec<&str>> {
+        table.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).map(|line| line.split('\t').collect())
+    }
+
+    #[test]
+    fn takes_what_kubernetes_prints_as_canonical() {
+        let mut read_rows = 0;
+        for row in rows(FROM_MILLI) {
+            let quantity = read(row[1]).unwrap();
+            assert_eq!(quantity.milli, Some(row[0].parse().unwrap()), "{row:?}");
+            assert_eq!(quantity.canonical.as_deref(), Some(row[1]), "{row:?}");
+            read_rows += 1;
+        }
+        assert!(read_rows > 200);
+    }
+
+    #[test]
+    fn reads_what_kubernetes_reads() {
+        let mut read_rows = 0;
+        for row in rows(PARSED) {
+            let text: String = serde_json::from_str(row[0]).unwrap();
+            let quantity = read(&text);
+            assert_eq!(quantity.is_some(), row[1] == "ok", "{row:?}");
+            // Kubernetes' own number wraps around beyond 64 bits, where ours says so.
+            if let Some(milli) = quantity.and_then(|quantity| quantity.milli) {
+                assert_eq!(milli.to_string(), row[2], "{row:?}");
+            }
+            read_rows += 1;
+        }
+        assert!(read_rows > 200);
+    }
+
+    #[test]
+    fn tells_canonical_from_other_texts() {
+        for (text, canonical) in [
+            ("1.5", Some("1500m")),
+            ("1500m", Some("1500m")),
+            ("1000", Some("1k")),
+            ("1200000", Some("1200k")),
+            ("100u", Some("100u")),
+            ("-0", Some("0")),
+            ("+5", Some("5")),
+            ("1e3", None),
+            ("1E", Some("1E")),
+            ("1Ki", None),
+        ] {
+            assert_eq!(read(text).unwrap().canonical.as_deref(), canonical, "{text}");
+        }
+        assert_eq!(read("9223372036854776").unwrap().milli, None);
+    }
+}

@@ -1,0 +1,94 @@
+//! Makes the checks, one after the other.
+
+use std::process::{Command, Stdio};
+use std::thread;
+
+use super::check::{Check, Finding, Timing};
+use super::checks;
+use super::exchange::Exchange;
+use super::facts::Facts;
+use super::limits;
+use super::session::{Server, Session};
+
+/// A check, and what came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) check: &'static Check,
+    pub(crate) finding: Finding,
+}
+
+/// Makes the checks that are wanted; `wanted` are beginnings of their IDs, and none stands for all.
+pub(crate) fn run<S: Server>(
+    session: &mut Session<S>,
+    facts: &Facts,
+    hook: Option<&str>,
+    wanted: &[String],
+) -> Vec<Row> {
+    let is_wanted =
+        |check: &&Check| wanted.is_empty() || wanted.iter().any(|start| check.id.starts_with(start.as_str()));
+    let chosen: Vec<_> = checks::all().filter(is_wanted).collect();
+    let mut rows: Vec<Option<Row>> = chosen.iter().map(|_| None).collect();
+    // Those over all that was exchanged come last, and are printed where they belong.
+    for last in [false, true] {
+        for (check, row) in chosen.iter().zip(&mut rows) {
+            if (check.timing == Timing::Last) == last {
+                *row = Some(Row { check, finding: make(session, facts, hook, check) });
+            }
+        }
+    }
+    rows.into_iter().flatten().collect()
+}
+
+fn make<S: Server>(session: &mut Session<S>, facts: &Facts, hook: Option<&str>, check: &Check) -> Finding {
+    let attempts = match check.timing {
+        Timing::Last => return (check.judge)(facts, session.log()),
+        Timing::Once => 1,
+        Timing::Repeated => limits::ATTEMPTS,
+        Timing::Hooked(_) => (limits::SETTLE.as_millis() / limits::PAUSE.as_millis()) as usize,
+    };
+    if let Err(why) = (check.plan)(facts) {
+        return Finding::Skipped(why);
+    }
+    let mut facts = facts.clone();
+    if let (Timing::Hooked(value), Some(hook)) = (check.timing, hook) {
+        facts.hooked = Some(value);
+        if let Err(why) = set(hook, value) {
+            return Finding::Fails(why);
+        }
+    }
+    let mut finding = once(session, &facts, check);
+    for _ in 1..attempts {
+        if !matches!(finding, Finding::Fails(_)) {
+            break;
+        }
+        thread::sleep(limits::PAUSE);
+        finding = once(session, &facts, check);
+    }
+    finding
+}
+
+fn once<S: Server>(session: &mut Session<S>, facts: &Facts, check: &Check) -> Finding {
+    let requests = match (check.plan)(facts) {
+        Ok(requests) => requests,
+        Err(why) => return Finding::Skipped(why),
+    };
+    let mut ask = |request| match check.timing {
+        Timing::Once | Timing::Last => session.ask(&request),
+        Timing::Repeated | Timing::Hooked(_) => session.ask_anew(&request),
+    };
+    let mut exchanges: Vec<Exchange> = requests.into_iter().map(|request| (*ask(request)).clone()).collect();
+    let further = (check.follow)(&exchanges);
+    exchanges.extend(further.into_iter().map(|request| (*ask(request)).clone()));
+    (check.judge)(facts, &exchanges)
+}
+
+/// Lets the hook set a value.
+fn set(hook: &str, value: &str) -> Result<(), String> {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(hook).env("METRICLET_VALUE", value).stdin(Stdio::null()).stdout(Stdio::null());
+    match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("the hook could not set {value}: {status}")),
+        Err(error) => Err(format!("the hook could not be run: {error}")),
+    }
+}

@@ -1,0 +1,94 @@
+//! Sends requests, keeps the answers, and notes all that was exchanged.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use super::exchange::{Exchange, Request, Response};
+use super::limits;
+
+/// What answers requests.
+pub(crate) trait Server {
+    /// The answer.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn send(&mut self, request: &Request) -> Result<Response, String>;
+}
+
+/// A conversation with a server.
+pub(crate) struct Session<S> {
+    server: S,
+    kept: HashMap<Request, Rc<Exchange>>,
+    kept_bytes: u64,
+    log: Vec<Exchange>,
+}
+
+impl<S: Server> Session<S> {
+    pub(crate) fn new(server: S) -> Self {
+        Self { server, kept: HashMap::new(), kept_bytes: 0, log: Vec::new() }
+    }
+
+    /// The answer, which may be there from before.
+    pub(crate) fn ask(&mut self, request: &Request) -> Rc<Exchange> {
+        match self.kept.get(request) {
+            Some(kept) => kept.clone(),
+            None => self.ask_anew(request),
+        }
+    }
+
+    /// The answer as it is now.
+    pub(crate) fn ask_anew(&mut self, request: &Request) -> Rc<Exchange> {
+        let exchange = Rc::new(Exchange { request: request.clone(), result: self.server.send(request) });
+        self.note(&exchange);
+        let length = exchange.result.as_ref().map_or(0, |response| response.body.len() as u64);
+        if self.kept_bytes.saturating_add(length) <= limits::KEPT {
+            self.kept_bytes += length;
+            self.kept.insert(request.clone(), exchange.clone());
+        }
+        exchange
+    }
+
+    /// All that was exchanged; of good answers the start.
+    pub(crate) fn log(&self) -> &[Exchange] {
+        &self.log
+    }
+
+    fn note(&mut self, exchange: &Exchange) {
+        let mut noted = exchange.clone();
+        if let Ok(response) = &mut noted.result {
+            response.body.truncate(if response.status < 400 { limits::NOTED_GOOD } else { limits::NOTED });
+        }
+        if self.log.len() < limits::EXCHANGES {
+            self.log.push(noted);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Counting(usize);
+
+    impl Server for Counting {
+        fn send(&mut self, _: &Request) -> Result<Response, String> {
+            self.0 += 1;
+            let body = vec![b'x'; 1_000];
+            Ok(Response { status: 200, headers: vec![("n".to_owned(), self.0.to_string())], body })
+        }
+    }
+
+    #[test]
+    fn asks_once_unless_told_otherwise() {
+        let mut session = Session::new(Counting(0));
+        let number = |exchange: Rc<Exchange>| exchange.result.clone().unwrap().header("n").map(str::to_owned);
+        let request = Request::get("/a");
+        assert_eq!(number(session.ask(&request)).as_deref(), Some("1"));
+        assert_eq!(number(session.ask(&request)).as_deref(), Some("1"));
+        assert_eq!(number(session.ask_anew(&request)).as_deref(), Some("2"));
+        assert_eq!(number(session.ask(&request)).as_deref(), Some("2"));
+        assert_eq!(number(session.ask(&Request::get("/b"))).as_deref(), Some("3"));
+        assert_eq!(session.log().len(), 3);
+        assert_eq!(session.log()[0].result.as_ref().unwrap().body.len(), limits::NOTED_GOOD);
+    }
+}

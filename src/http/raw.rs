@@ -1,0 +1,118 @@
+//! Exchanges whose requests say what their caller writes and nothing else, and whose responses come as they were sent:
+//! for checks of what a server makes of both.
+
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ureq::http::header::{self, HeaderName, HeaderValue};
+use ureq::http::{Method, Request as UreqRequest, Uri};
+
+use super::agent::{self, Options};
+use super::client::check_framing;
+use super::credentials::{Credentials, Secrets};
+use super::error::FetchError;
+use super::resolve::Resolver;
+use crate::config::limits::Limits;
+
+/// Sends requests with the same credentials, each on a connection of its own, so that no answer can be taken for
+/// another's.
+pub(crate) struct RawClient {
+    options: Options,
+    secrets: Secrets,
+    limits: Limits,
+    resolver: Arc<Resolver>,
+}
+
+/// A request without a body.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RawRequest<'a> {
+    /// `GET`
+    pub method: &'a str,
+    /// The URL; its path and query are sent as they stand here.
+    pub url: &'a str,
+    /// Header fields, beside Host, Connection, credentials and the Content-Length of methods that promise a body.
+    pub headers: &'a [(&'a str, &'a str)],
+    /// The longest time until the end of the response.
+    pub timeout: Duration,
+    /// The longest body that is taken, in bytes.
+    pub most: u64,
+}
+
+/// A response as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RawResponse {
+    /// The status code (RFC 9110 §15).
+    pub status: u16,
+    /// Names in lower case. Bytes of values that are no UTF-8 are replaced.
+    pub headers: Vec<(String, String)>,
+    /// Out of its chunks; a Content-Encoding is left as it is.
+    pub body: Vec<u8>,
+}
+
+impl RawClient {
+    /// Connects to nothing yet.
+    pub(crate) fn new(options: Options, credentials: Credentials, limits: &Limits, resolver: Arc<Resolver>) -> Self {
+        Self { options, secrets: Secrets::new(credentials, limits), limits: limits.clone(), resolver }
+    }
+
+    /// Sends a request and receives the response to its end.
+    ///
+    /// # Errors
+    /// If no request can be made of it, or the transfer fails.
+    pub(crate) fn send(&self, request: &RawRequest<'_>) -> Result<RawResponse, FetchError> {
+        let credentials = self.secrets.current()?;
+        let agent =
+            agent::new(&self.options, credentials.tls.clone(), &self.limits, self.resolver.clone(), Arc::default());
+        let cannot = |_| FetchError::Url("not one that can be fetched");
+        let uri: Uri = request.url.parse().map_err(cannot)?;
+        uri.host().ok_or(FetchError::Url("without a host"))?;
+        let method: Method = request.method.parse().map_err(|_| FetchError::Url("with an impossible method"))?;
+        // These say that a body follows, so its length is said, too.
+        let promises = matches!(request.method, "POST" | "PUT" | "PATCH");
+        let mut message = UreqRequest::builder().method(method).uri(uri).header(header::CONNECTION, "close");
+        for (name, value) in &credentials.headers {
+            message = message.header(name, value);
+        }
+        for (name, value) in request.headers {
+            let name = HeaderName::from_bytes(name.as_bytes());
+            let value = HeaderValue::from_bytes(value.as_bytes());
+            if let (Ok(name), Ok(value)) = (name, value) {
+                message = message.header(name, value);
+            }
+        }
+        let cannot = |_| FetchError::Url("not one that can be fetched");
+        agent::begin();
+        let response = match promises {
+            true => {
+                let message = message.body(&[][..]).map_err(cannot)?;
+                let message = agent.configure_request(message).timeout_global(Some(request.timeout));
+                agent.run(message.accept("").accept_encoding("").build())
+            }
+            false => {
+                let message = message.body(()).map_err(cannot)?;
+                let message = agent.configure_request(message).timeout_global(Some(request.timeout));
+                agent.run(message.accept("").accept_encoding("").build())
+            }
+        };
+        let response = response.map_err(agent::failure)?;
+        agent::head_received();
+        check_framing(response.headers())?;
+        let status = response.status().as_u16();
+        let headers = response.headers().iter();
+        let headers = headers
+            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        let mut body = Vec::new();
+        // One byte more than may be tells a body that is too long.
+        let mut reader = response.into_body().into_reader().take(request.most + 1);
+        reader.read_to_end(&mut body).map_err(|error| agent::failure(error.into()))?;
+        match (reader.limit(), body) {
+            (0, _) => Err(FetchError::BodyTooLarge(request.most)),
+            (_, body) => {
+                drop(reader);
+                if agent::excess() { Err(FetchError::Excess) } else { Ok(RawResponse { status, headers, body }) }
+            }
+        }
+    }
+}
