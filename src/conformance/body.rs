@@ -22,7 +22,9 @@ pub(crate) fn shown(text: &str) -> String {
 pub(crate) fn shown_value(value: Option<&Value>) -> String {
     match value {
         None => "none".to_owned(),
-        Some(value) => escaped(value.to_string().as_bytes(), SHOWN),
+        Some(Value::String(text)) => shown(text),
+        // Its own quotes stay legible; control characters are escaped by JSON already.
+        Some(value) => escaped(value.to_string().as_bytes(), SHOWN).replace("\\\"", "\""),
     }
 }
 

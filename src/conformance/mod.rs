@@ -3,7 +3,7 @@
 //! - [`exchange`] is a request and its response; [`body`], [`list`], [`status`] and [`protobuf`] read what is in one.
 //! - [`check`] is one check, and `checks` has all of them: each plans requests and judges the exchanges, and is pure.
 //! - [`survey`] learns what the server serves, as [`facts`]; [`session`] sends, over a [`connection`]; [`runner`] makes the
-//!   checks one after the other; [`report`] prints what was found.
+//!   checks one after the other, with a [`hook`] that sets values; [`report`] prints what was found.
 
 mod body;
 mod check;
@@ -13,6 +13,7 @@ mod connection;
 mod exchange;
 mod facts;
 mod help;
+mod hook;
 mod json;
 mod limits;
 mod list;
@@ -24,6 +25,8 @@ mod session;
 mod status;
 mod survey;
 mod target;
+#[cfg(test)]
+mod tests;
 mod timestamp;
 
 use std::ffi::OsString;
@@ -32,9 +35,11 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread;
 
 use self::cli::{Command, Options, Place};
 use self::connection::Connection;
+use self::runner::Means;
 use self::session::Session;
 use crate::config::cli::Output;
 use crate::config::exit;
@@ -77,7 +82,10 @@ fn judge(options: &Options) -> ExitCode {
         Ok(facts) => facts,
         Err(why) => return fail(exit::UNAVAILABLE, &format_args!("{}: {why}", target.server)),
     };
-    let rows = runner::run(&mut session, &facts, options.hook.as_deref(), &options.wanted);
+    let hook = options.hook.as_ref().map(|command| |value: &str| hook::set(command, value));
+    let hook = hook.as_ref().map(|hook| hook as &dyn Fn(&str) -> Result<(), String>);
+    let pause = || thread::sleep(limits::PAUSE);
+    let rows = runner::run(&mut session, &facts, Means { hook, pause: &pause }, &options.wanted);
     if rows.is_empty() {
         return fail(exit::USAGE, &"no check has an ID that begins so (see metriclet-conformance --list)");
     }

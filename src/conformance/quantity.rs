@@ -28,7 +28,9 @@ pub(crate) fn read(text: &str) -> Option<Quantity> {
     let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
     let (number, suffix) = unsigned.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if fraction.contains('.') || (whole.is_empty() && fraction.is_empty()) {
+    // A point or a sign alone is zero to Kubernetes.
+    let is_sign = unsigned.len() < text.len() && suffix.is_empty();
+    if fraction.contains('.') || (number.is_empty() && !is_sign) {
         return None;
     }
     let scale = Scale::of(suffix)?;

@@ -1,8 +1,5 @@
 //! Makes the checks, one after the other.
 
-use std::process::{Command, Stdio};
-use std::thread;
-
 use super::check::{Check, Finding, Timing};
 use super::checks;
 use super::exchange::Exchange;
@@ -17,13 +14,17 @@ pub(crate) struct Row {
     pub(crate) finding: Finding,
 }
 
+/// What checks need beside the server.
+#[derive(Clone, Copy)]
+pub(crate) struct Means<'a> {
+    /// Sets a value.
+    pub(crate) hook: Option<&'a dyn Fn(&str) -> Result<(), String>>,
+    /// Waits between two attempts.
+    pub(crate) pause: &'a dyn Fn(),
+}
+
 /// Makes the checks that are wanted; `wanted` are beginnings of their IDs, and none stands for all.
-pub(crate) fn run<S: Server>(
-    session: &mut Session<S>,
-    facts: &Facts,
-    hook: Option<&str>,
-    wanted: &[String],
-) -> Vec<Row> {
+pub(crate) fn run<S: Server>(session: &mut Session<S>, facts: &Facts, means: Means<'_>, wanted: &[String]) -> Vec<Row> {
     let is_wanted =
         |check: &&Check| wanted.is_empty() || wanted.iter().any(|start| check.id.starts_with(start.as_str()));
     let chosen: Vec<_> = checks::all().filter(is_wanted).collect();
@@ -32,14 +33,14 @@ pub(crate) fn run<S: Server>(
     for last in [false, true] {
         for (check, row) in chosen.iter().zip(&mut rows) {
             if (check.timing == Timing::Last) == last {
-                *row = Some(Row { check, finding: make(session, facts, hook, check) });
+                *row = Some(Row { check, finding: make(session, facts, means, check) });
             }
         }
     }
     rows.into_iter().flatten().collect()
 }
 
-fn make<S: Server>(session: &mut Session<S>, facts: &Facts, hook: Option<&str>, check: &Check) -> Finding {
+fn make<S: Server>(session: &mut Session<S>, facts: &Facts, means: Means<'_>, check: &Check) -> Finding {
     let attempts = match check.timing {
         Timing::Last => return (check.judge)(facts, session.log()),
         Timing::Once => 1,
@@ -50,9 +51,9 @@ fn make<S: Server>(session: &mut Session<S>, facts: &Facts, hook: Option<&str>, 
         return Finding::Skipped(why);
     }
     let mut facts = facts.clone();
-    if let (Timing::Hooked(value), Some(hook)) = (check.timing, hook) {
+    if let (Timing::Hooked(value), Some(hook)) = (check.timing, means.hook) {
         facts.hooked = Some(value);
-        if let Err(why) = set(hook, value) {
+        if let Err(why) = hook(value) {
             return Finding::Fails(why);
         }
     }
@@ -61,7 +62,7 @@ fn make<S: Server>(session: &mut Session<S>, facts: &Facts, hook: Option<&str>, 
         if !matches!(finding, Finding::Fails(_)) {
             break;
         }
-        thread::sleep(limits::PAUSE);
+        (means.pause)();
         finding = once(session, &facts, check);
     }
     finding
@@ -80,15 +81,4 @@ fn once<S: Server>(session: &mut Session<S>, facts: &Facts, check: &Check) -> Fi
     let further = (check.follow)(&exchanges);
     exchanges.extend(further.into_iter().map(|request| (*ask(request)).clone()));
     (check.judge)(facts, &exchanges)
-}
-
-/// Lets the hook set a value.
-fn set(hook: &str, value: &str) -> Result<(), String> {
-    let mut command = Command::new("sh");
-    command.arg("-c").arg(hook).env("METRICLET_VALUE", value).stdin(Stdio::null()).stdout(Stdio::null());
-    match command.status() {
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("the hook could not set {value}: {status}")),
-        Err(error) => Err(format!("the hook could not be run: {error}")),
-    }
 }

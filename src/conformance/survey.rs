@@ -52,6 +52,8 @@ pub(crate) fn survey<S: Server>(session: &mut Session<S>, options: &Options, is_
     if options.custom.is_empty() {
         try_listed(session, &mut facts);
     }
+    // Checks of selectors take the first: pods, as the HPA selects no others, best with a selector that is known.
+    facts.wildcards.sort_by_key(|target| (target.selector.is_empty(), target.resource != "pods"));
     if facts.named.is_empty() {
         facts.named = single_objects(session, &facts);
     }

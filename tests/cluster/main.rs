@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its case")]
 #![allow(missing_docs, unreachable_pub, reason = "nothing outside uses it")]
 
+mod adapter;
 mod cases;
 #[path = "../common/mod.rs"]
 mod common;

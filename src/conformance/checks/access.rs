@@ -50,6 +50,17 @@ pub(super) const CHECKS: &[Check] = &[
         |facts| Ok(protected(facts, Identity::Unauthorized)?.into_iter().take(1).collect()),
         |_, exchanges| every(exchanges, |_, response| explained(response)),
     ),
+    Check::as_go(
+        "access.no-route",
+        "A path below a version that is no route is forbidden before it is not found.",
+        |facts| {
+            facts.directly()?;
+            with_identity(facts, facts.has_unauthorized, "--unauthorized-token-file")?;
+            let target = format!("/apis/{CUSTOM}/{}/no/route", facts.version()?);
+            Ok(vec![Request::get(target).of(Identity::Unauthorized)])
+        },
+        |_, exchanges| every(exchanges, |_, response| expect(response, 403)),
+    ),
     Check::should(
         "access.discovery",
         "Every user may use discovery.",
@@ -102,7 +113,7 @@ fn with_identity(facts: &Facts, is_given: bool, flag: &str) -> Result<(), String
     if is_given { Ok(()) } else { Err(format!("{flag} is not given")) }
 }
 
-/// What is there, what is not, what is no route, and what is no GET.
+/// What is there, what is not, and what is no GET.
 fn protected(facts: &Facts, identity: Identity) -> Plan {
     facts.directly()?;
     match identity {
@@ -112,7 +123,6 @@ fn protected(facts: &Facts, identity: Identity) -> Plan {
     let nowhere = nowhere(facts).target(facts.version()?);
     let mut requests = vec![Request::get(facts.any_target()?)];
     requests.push(Request::get(nowhere.clone()));
-    requests.push(Request::get(format!("/apis/{CUSTOM}/{}/no/route", facts.version()?)));
     requests.push(Request::get(nowhere).with_method("POST"));
     Ok(requests.into_iter().map(|request| request.of(identity)).collect())
 }

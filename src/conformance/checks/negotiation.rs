@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::conformance::body::{self, JSON, PROTOBUF, YAML};
 use crate::conformance::check::{Check, Finding, Plan, Timing, every, expect};
-use crate::conformance::exchange::{Exchange, Request, Response};
+use crate::conformance::exchange::{Exchange, Request};
 use crate::conformance::facts::Facts;
 use crate::conformance::json::pruned;
 use crate::conformance::limits;

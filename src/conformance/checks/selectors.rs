@@ -94,12 +94,20 @@ pub(super) const INVALID: &[&str] = &[
     "a=b&c",
 ];
 
+/// A selector that Kubernetes reads, by a label that nothing carries.
+pub(super) const UNKNOWN: &str = "metriclet-conformance-none=x";
+
 pub(super) const CHECKS: &[Check] = &[
     Check::must(
         "selectors.valid",
         "Every labelSelector that Kubernetes reads is read.",
-        |facts| with_each(facts, facts.wildcards()?, "labelSelector", VALID),
-        |_, exchanges| every(exchanges, |_, response| understood(response)),
+        |facts| {
+            let wildcards = facts.wildcards()?;
+            let mut requests = with_each(facts, wildcards, "labelSelector", &[UNKNOWN])?;
+            requests.extend(with_each(facts, wildcards, "labelSelector", VALID)?);
+            Ok(requests)
+        },
+        |_, exchanges| unless_unknown_is_refused(exchanges, |_, response| understood(response)),
     ),
     Check::must(
         "selectors.invalid",
@@ -110,21 +118,29 @@ pub(super) const CHECKS: &[Check] = &[
     Check::must(
         "selectors.match",
         "labelSelector selects: objects without the label are not in the answer, where they would count in the average.",
-        |facts| with_each(facts, facts.wildcards()?, "labelSelector", &["metriclet-conformance-none=x"]),
+        |facts| with_each(facts, facts.wildcards()?, "labelSelector", &[UNKNOWN]),
         |_, exchanges| every(exchanges, nothing),
     ),
     Check::must(
         "selectors.matches-all",
         "labelSelector of a label that is nowhere, negated, selects what no selector selects.",
         |facts| {
-            let unselected: Vec<_> =
-                facts.wildcards()?.iter().filter(|target| target.selector.is_empty()).cloned().collect();
+            let unselected = facts.wildcards()?.iter().filter(|target| target.selector.is_empty());
+            let unselected: Vec<_> = unselected.cloned().collect();
             if unselected.is_empty() {
                 return Err("each metric of several objects is named with a selector".to_owned());
             }
-            with_each(facts, &unselected, "labelSelector", &["!metriclet-conformance-none"])
+            let mut requests = with_each(facts, &unselected, "labelSelector", &[UNKNOWN])?;
+            requests.extend(with_each(facts, &unselected, "labelSelector", &["!metriclet-conformance-none"])?);
+            Ok(requests)
         },
-        some_items,
+        |_, exchanges| unless_unknown_is_refused(exchanges, items),
+    ),
+    Check::as_go(
+        "selectors.unknown-label",
+        "A label that nothing carries selects nothing, and is no error of the client.",
+        |facts| with_each(facts, facts.wildcards()?, "labelSelector", &[UNKNOWN]),
+        |_, exchanges| every(exchanges, |_, response| understood(response)),
     ),
     Check::should(
         "selectors.empty",
@@ -141,7 +157,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::should(
         "selectors.named",
         "For one name, labelSelector is ignored.",
-        |facts| with_each(facts, facts.named()?, "labelSelector", &["metriclet-conformance-none=x"]),
+        |facts| with_each(facts, facts.named()?, "labelSelector", &[UNKNOWN]),
         some_items,
     ),
     Check::should(
@@ -153,7 +169,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::must(
         "selectors.metric-match",
         "metricLabelSelector selects: a label that no series has never answers the value of all.",
-        |facts| with_each(facts, targets(facts)?, "metricLabelSelector", &["metriclet-conformance-none=x"]),
+        |facts| with_each(facts, targets(facts)?, "metricLabelSelector", &[UNKNOWN]),
         |_, exchanges| every(exchanges, nothing),
     ),
     Check::should(
@@ -231,10 +247,7 @@ pub(super) fn refused(response: &Response) -> Result<(), String> {
 /// An empty list or an error.
 pub(super) fn nothing(request: &Request, response: &Response) -> Result<(), String> {
     if response.status != 200 {
-        return match response.status {
-            400 => Err(format!("expected an empty list or 404, found {response}")),
-            _ => Ok(()),
-        };
+        return Ok(());
     }
     match List::read(request, response)?.items()?.len() {
         0 => Ok(()),
@@ -242,8 +255,27 @@ pub(super) fn nothing(request: &Request, response: &Response) -> Result<(), Stri
     }
 }
 
+/// Judges all but the first answer, which is to [`UNKNOWN`]. A server that refuses labels which nothing carries answers
+/// 400 to that, and to other selectors for the same reason, so that they tell nothing.
+pub(super) fn unless_unknown_is_refused(
+    exchanges: &[Exchange],
+    passes: impl Fn(&Request, &Response) -> Result<(), String>,
+) -> Finding {
+    match exchanges.split_first() {
+        Some((Exchange { result: Ok(response), .. }, _)) if response.status == 400 => {
+            Finding::Skipped("the server refuses labels that nothing carries".to_owned())
+        }
+        Some((_, others)) => every(others, passes),
+        None => every(exchanges, passes),
+    }
+}
+
+fn items(request: &Request, response: &Response) -> Result<(), String> {
+    List::read(request, response)?.some_items().map(|_| ())
+}
+
 fn some_items(_: &Facts, exchanges: &[Exchange]) -> Finding {
-    every(exchanges, |request, response| List::read(request, response)?.some_items().map(|_| ()))
+    every(exchanges, items)
 }
 
 #[cfg(test)]

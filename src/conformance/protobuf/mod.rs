@@ -4,6 +4,8 @@
 //! would share its mistakes. It allocates in proportion to its input, and nests as deeply as the messages do.
 
 mod schema;
+#[cfg(test)]
+pub(in crate::conformance) mod tests;
 mod wire;
 
 use std::fmt;
@@ -138,57 +140,3 @@ impl fmt::Display for ProtobufError {
 }
 
 impl std::error::Error for ProtobufError {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::conformance::json::pruned;
-
-    const RECORDED: &str = include_str!("../../../tests/fixtures/metric-lists.jsonl");
-
-    fn unhex(text: &str) -> Vec<u8> {
-        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
-    }
-
-    #[test]
-    fn reads_what_kubernetes_writes() {
-        let mut read = 0;
-        for line in RECORDED.lines() {
-            let recorded: Value = serde_json::from_str(line).unwrap();
-            let decoded = decode(&unhex(recorded["protobuf_hex"].as_str().unwrap())).unwrap();
-            assert_eq!(pruned(&decoded), pruned(&recorded["json"]), "{}", recorded["name"]);
-            read += 1;
-        }
-        assert!(read >= 5);
-    }
-
-    #[test]
-    fn reads_a_status() {
-        let raw = b"\x0a\x08\x0a\x00\x12\x00\x1a\x00\x22\x00\x12\x07Failure\x1a\x04gone\x22\x08NotFound\x2a\x02\x28\x3c\x30\x94\x03";
-        let mut bytes = b"k8s\0\x0a\x0c\x0a\x02v1\x12\x06Status\x12".to_vec();
-        bytes.push(u8::try_from(raw.len()).unwrap());
-        bytes.extend(raw);
-        let expected = serde_json::json!({
-            "kind": "Status", "apiVersion": "v1", "status": "Failure", "message": "gone", "reason": "NotFound",
-            "details": {"retryAfterSeconds": 60}, "code": 404,
-        });
-        assert_eq!(pruned(&decode(&bytes).unwrap()), expected);
-    }
-
-    #[test]
-    fn says_what_is_wrong() {
-        let object = |api_version: &str, kind: &str| ProtobufError::Object(api_version.to_owned(), kind.to_owned());
-        for (bytes, error) in [
-            (&b"{}"[..], ProtobufError::Magic),
-            (b"k8s\0", object("", "")),
-            (b"k8s\0\x0a\x05\x12\x03Pod", object("", "Pod")),
-            (b"k8s\0\x0a\x06\x12\x03Pod", ProtobufError::CutShort),
-            (b"k8s\0\x08\x01", ProtobufError::Type("typeMeta")),
-            (b"k8s\0\x0a\x00\x0a\x00", ProtobufError::Twice("typeMeta")),
-            (b"k8s\0\x0a\x03\x12\x01\xff", ProtobufError::Encoding("kind")),
-            (b"k8s\0\x0d\0\0\0\0", ProtobufError::WireType(5)),
-        ] {
-            assert_eq!(decode(bytes), Err(error), "{bytes:?}");
-        }
-    }
-}

@@ -3,6 +3,7 @@
 mod access;
 mod availability;
 mod bystanders;
+mod conformance;
 mod fixture;
 mod production;
 mod rotation;
@@ -57,6 +58,18 @@ pub const ALL: &[Case] = &[
     Case {
         name: "Direct requests are allowed and denied exactly as through kube-apiserver",
         run: access::straight_at_the_listener,
+        needs_controllers: false,
+        apart: false,
+    },
+    Case {
+        name: "Metriclet passes the conformance suite, through kube-apiserver and directly",
+        run: conformance::of_metriclet,
+        needs_controllers: false,
+        apart: false,
+    },
+    Case {
+        name: "The Go library's test adapter passes it but for what docs/conformance.md lists",
+        run: conformance::of_the_go_library,
         needs_controllers: false,
         apart: false,
     },

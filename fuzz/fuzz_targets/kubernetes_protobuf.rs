@@ -1,0 +1,29 @@
+//! Any bytes as an object in Kubernetes' protobuf: never a panic, and an object that is not larger than its bytes allow.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use metriclet::internals::conformance::protobuf::decode;
+use serde_json::Value;
+
+/// Values within a value, and how deeply they nest.
+fn size(value: &Value) -> (usize, usize) {
+    let within: Vec<_> = match value {
+        Value::Array(items) => items.iter().map(size).collect(),
+        Value::Object(members) => members.values().map(size).collect(),
+        _ => Vec::new(),
+    };
+    let deepest = within.iter().map(|(_, depth)| *depth).max().unwrap_or_default();
+    (1 + within.iter().map(|(count, _)| count).sum::<usize>(), 1 + deepest)
+}
+
+fuzz_target!(|bytes: &[u8]| {
+    match decode(bytes) {
+        Ok(object) => {
+            let (count, depth) = size(&object);
+            // Kind and version come from a few bytes; every other value has a tag at least.
+            assert!(count <= bytes.len() && depth <= 9, "{count} values, {depth} deep: {object}");
+            assert!(object["kind"].is_string() && object["apiVersion"].is_string());
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+});

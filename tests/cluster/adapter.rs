@@ -1,0 +1,121 @@
+//! The test adapter of the Go library, where the aggregation layer looks for it.
+
+use std::fs;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::common::{file, run};
+use crate::plane::Plane;
+use crate::process::{Process, eventually};
+
+/// Its versions, by group.
+const SERVED: [(&str, &str); 3] = [
+    ("custom.metrics.k8s.io", "v1beta1"),
+    ("custom.metrics.k8s.io", "v1beta2"),
+    ("external.metrics.k8s.io", "v1beta1"),
+];
+
+/// It ends with this value, and its APIServices go.
+pub struct Adapter {
+    /// Where it serves.
+    pub address: SocketAddr,
+    /// Where values are written: `http://127.0.0.1:NNN/write-metrics`
+    pub values: String,
+    /// Certificate and key that it serves with, and who signed them.
+    pub certificates: PathBuf,
+    admin: crate::kubectl::Kubectl,
+    _process: Process,
+}
+
+impl Adapter {
+    /// Starts it and waits until the aggregation layer is content.
+    pub fn start(plane: &Plane, program: &Path) -> Self {
+        let admin = plane.admin();
+        remove(&admin);
+        admin.apply(SERVICE);
+        let certificates = file("x", "").with_file_name("certs");
+        let (code, _, stderr) = run(&["certs", "--out", certificates.to_str().unwrap()]);
+        assert_eq!(code, 0, "{stderr}");
+        // It takes no port 0.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let kubeconfig = plane.file("admin.kubeconfig");
+        let mut command = Command::new(program);
+        command.arg("--bind-address=127.0.0.1").arg(format!("--secure-port={}", address.port()));
+        command.arg("--tls-cert-file").arg(certificates.join("tls.crt"));
+        command.arg("--tls-private-key-file").arg(certificates.join("tls.key"));
+        for flag in ["--lister-kubeconfig", "--authentication-kubeconfig", "--authorization-kubeconfig"] {
+            command.arg(flag).arg(&kubeconfig);
+        }
+        let mut process = Process::start(command, "test-adapter", &file("x", "").with_file_name(""));
+        let values = eventually("the test adapter takes values", || {
+            process.must_run();
+            let log = fs::read_to_string(&process.log).unwrap();
+            let line = log.lines().find_map(|line| line.split_once("values are written to "));
+            line.map(|(_, url)| format!("{}/write-metrics", url.trim())).ok_or(log)
+        });
+        eventually("the test adapter listens", || {
+            process.must_run();
+            TcpStream::connect(address).map_err(|error| error.to_string())
+        });
+        let bundle = STANDARD.encode(fs::read(certificates.join("ca.crt")).unwrap());
+        let manifests: String =
+            SERVED.iter().map(|(group, version)| api_service(group, version, address.port(), &bundle)).collect();
+        admin.apply(&manifests);
+        for (group, version) in SERVED {
+            let service = format!("apiservices/{version}.{group}");
+            let available = ["wait", "--for=condition=Available", "--timeout=60s", &service];
+            admin.run(&available).unwrap_or_else(|why| panic!("{why}: {}", admin.get(&[&service])["status"]));
+            // The proxy follows the condition a moment later.
+            eventually("discovery through kube-apiserver", || admin.raw(&format!("/apis/{group}/{version}")));
+        }
+        Self { address, values, certificates, admin, _process: process }
+    }
+}
+
+impl Drop for Adapter {
+    fn drop(&mut self) {
+        remove(&self.admin);
+    }
+}
+
+fn remove(admin: &crate::kubectl::Kubectl) {
+    let services = SERVED.map(|(group, version)| format!("apiservices/{version}.{group}"));
+    let _ = admin.run(&["delete", "--ignore-not-found", &services[0], &services[1], &services[2]]);
+}
+
+const SERVICE: &str = "
+apiVersion: v1
+kind: Namespace
+metadata: {name: custom-metrics}
+---
+apiVersion: v1
+kind: Service
+metadata:
+  name: custom-metrics-apiserver
+  namespace: custom-metrics
+  labels: {app.kubernetes.io/part-of: metriclet}
+spec: {type: ExternalName, externalName: localhost}
+";
+
+fn api_service(group: &str, version: &str, port: u16, bundle: &str) -> String {
+    let priority = if version == "v1beta2" { 200 } else { 100 };
+    format!(
+        "
+---
+apiVersion: apiregistration.k8s.io/v1
+kind: APIService
+metadata: {{name: {version}.{group}}}
+spec:
+  group: {group}
+  version: {version}
+  service: {{name: custom-metrics-apiserver, namespace: custom-metrics, port: {port}}}
+  caBundle: {bundle}
+  groupPriorityMinimum: 100
+  versionPriority: {priority}
+"
+    )
+}
