@@ -19,13 +19,18 @@ use common::{Server, file, has, metriclet, run};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What is run otherwise than it stands there: with what is added to it, or not at all.
-const OTHERWISE: [(&str, Option<&str>, &str); 7] = [
+const OTHERWISE: [(&str, Option<&str>, &str); 8] = [
     ("scripts/test", None, "it runs this"),
     ("cargo build --release", None, "cargo has built just that, but for speed, before this is run"),
     ("scripts/fuzz", None, "it takes a quarter of an hour; scripts/test runs it for less"),
     ("scripts/fuzz path 600", None, "it takes ten minutes"),
     ("cargo +nightly fuzz run path fuzz/artifacts/path/crash-…", None, "there is no such crash"),
     ("scripts/image", Some("--dry-run"), "scripts/test-image builds it"),
+    (
+        "metriclet-conformance --kubeconfig ~/.kube/config --pods 'shop/queue_depth?app=web'",
+        None,
+        "it needs a cluster; tests/cluster runs it with one",
+    ),
     ("scripts/develop --once", Some("--dry-run"), "Kind needs Docker"),
 ];
 
@@ -98,6 +103,7 @@ impl Checkout {
         match *words.as_slice() {
             ["cargo", "run", "--release"] => self.server = Some(Server::start(&[])),
             ["curl", url] => self.ask(url, shown),
+            ["metriclet-conformance", ..] => self.judge(&words),
             // A server.
             ["metriclet", flag, ..] if flag.starts_with("--") => self.serve(&words),
             ["metriclet" | "kubectl" | "scripts/deploy" | "scripts/query" | "scripts/remove" | "scripts/certs", ..]
@@ -135,6 +141,17 @@ impl Checkout {
             _ => ("queue_depth", "web 42500m"),
         };
         assert_eq!(server.metric(&format!("namespaces/shop/services/web/{metric}")).values(), value);
+    }
+
+    /// Judges a server of the rules that the checkout has.
+    fn judge(&self, words: &[&str]) {
+        let config = self.folder.join("metrics.yaml");
+        let server = Server::start(&["--config", config.to_str().unwrap()]);
+        let address = server.address.to_string();
+        let words = words.iter().skip(1).map(|word| word.replace("127.0.0.1:8080", &address));
+        let output = Command::new(env!("CARGO_BIN_EXE_metriclet-conformance")).args(words).output().unwrap();
+        let report = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success() && report.contains(", 0 must fail, "), "{report}");
     }
 
     /// Runs what ends by itself, and compares what it says with what is shown, but for the time of day.

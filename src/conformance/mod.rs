@@ -39,7 +39,7 @@ use std::thread;
 
 use self::cli::{Command, Options, Place};
 use self::connection::Connection;
-use self::runner::Means;
+use self::runner::{Hook, Means};
 use self::session::Session;
 use crate::config::cli::Output;
 use crate::config::exit;
@@ -83,7 +83,7 @@ fn judge(options: &Options) -> ExitCode {
         Err(why) => return fail(exit::UNAVAILABLE, &format_args!("{}: {why}", target.server)),
     };
     let hook = options.hook.as_ref().map(|command| |value: &str| hook::set(command, value));
-    let hook = hook.as_ref().map(|hook| hook as &dyn Fn(&str) -> Result<(), String>);
+    let hook = hook.as_ref().map(|hook| hook as &Hook<'_>);
     let pause = || thread::sleep(limits::PAUSE);
     let rows = runner::run(&mut session, &facts, Means { hook, pause: &pause }, &options.wanted);
     if rows.is_empty() {

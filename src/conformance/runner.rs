@@ -14,11 +14,14 @@ pub(crate) struct Row {
     pub(crate) finding: Finding,
 }
 
+/// Sets a value; an error says why it cannot.
+pub(crate) type Hook<'a> = dyn Fn(&str) -> Result<(), String> + 'a;
+
 /// What checks need beside the server.
 #[derive(Clone, Copy)]
 pub(crate) struct Means<'a> {
     /// Sets a value.
-    pub(crate) hook: Option<&'a dyn Fn(&str) -> Result<(), String>>,
+    pub(crate) hook: Option<&'a Hook<'a>>,
     /// Waits between two attempts.
     pub(crate) pause: &'a dyn Fn(),
 }

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::body;
 use super::cli::Options;
-use super::exchange::{Identity, Request};
+use super::exchange::{Identity, Request, Response};
 use super::facts::{Facts, Through};
 use super::limits;
 use super::list::List;
@@ -19,11 +19,7 @@ pub(crate) fn survey<S: Server>(session: &mut Session<S>, options: &Options, is_
     let api = session.ask(&Request::get("/api"));
     let through = match &api.result {
         Err(why) => return Err(why.clone()),
-        Ok(response)
-            if response.status == 200 && body::json(response).is_ok_and(|api| api["kind"] == "APIVersions") =>
-        {
-            Through::KubeApiserver
-        }
+        Ok(response) if is_kube_apiserver(response) => Through::KubeApiserver,
         Ok(_) => Through::Directly,
     };
     let mut is_served =
@@ -61,6 +57,12 @@ pub(crate) fn survey<S: Server>(session: &mut Session<S>, options: &Options, is_
         try_external(session, &mut facts);
     }
     Ok(facts)
+}
+
+/// Whether that is an answer to `/api`, which no other server has.
+fn is_kube_apiserver(response: &Response) -> bool {
+    let api = body::json(response);
+    response.status == 200 && api.is_ok_and(|api| body::expect_text(&api, "/kind", "APIVersions").is_ok())
 }
 
 /// The names of the resources that a version lists.

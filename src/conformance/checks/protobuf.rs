@@ -34,7 +34,7 @@ pub(super) const CHECKS: &[Check] = &[
         "The same of an external metric.",
         |facts| {
             facts.external()?;
-            Ok(external::requests(facts).into_iter().take(1).flat_map(pair).collect())
+            Ok(external::requests(facts).into_iter().take(1).flat_map(|request| pair(&request)).collect())
         },
         both,
     )
@@ -72,11 +72,11 @@ fn in_both(facts: &Facts, version: &str) -> Plan {
     }
     let targets = if facts.named.is_empty() { facts.wildcards()? } else { facts.named()? };
     let of_version = |request: &Request| request.target.contains(&format!("/{version}/"));
-    Ok(first(facts, targets)?.filter(of_version).flat_map(pair).collect())
+    Ok(first(facts, targets)?.filter(of_version).flat_map(|request| pair(&request)).collect())
 }
 
 /// The same in JSON and in protobuf.
-fn pair(request: Request) -> [Request; 2] {
+fn pair(request: &Request) -> [Request; 2] {
     [JSON, PROTOBUF].map(|media_type| Request::get(request.target.clone()).accepting(media_type))
 }
 

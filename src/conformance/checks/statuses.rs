@@ -108,10 +108,8 @@ fn no_items(response: &Response) -> Result<(), String> {
 
 fn retry_after(response: &Response) -> Result<(), String> {
     let too_long = |seconds: u64| seconds > LONGEST;
-    if let Some(value) = response.header("retry-after") {
-        if value.trim().parse().is_ok_and(too_long) {
-            return Err(format!("{response} has Retry-After: {value}"));
-        }
+    if let Some(value) = response.header("retry-after").filter(|value| value.trim().parse().is_ok_and(too_long)) {
+        return Err(format!("{response} has Retry-After: {value}"));
     }
     let details = body::any(response).ok().and_then(|status| status.pointer("/details/retryAfterSeconds")?.as_u64());
     match details.filter(|seconds| too_long(*seconds)) {

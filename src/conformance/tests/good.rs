@@ -185,7 +185,7 @@ fn route(request: &Request, first_value: &str) -> Result<Value, Failure> {
             get(Value::Null)?;
             custom(version, target, &query, first_value)
         }
-        [first, ..] if first == "apis" => Err(not_found()),
+        ["apis", ..] => Err(not_found()),
         _ => Err((404, "", String::new())),
     }
 }
