@@ -75,7 +75,7 @@ pub(super) const CHECKS: &[Check] = &[
         "items.selector-echo",
         "metricLabelSelector comes back as a LabelSelector in each item.",
         |facts| {
-            let query = format!("metricLabelSelector={NOWHERE}%21%3Dx");
+            let query = format!("metricLabelSelector={NOWHERE}+notin+%28x%29");
             let targets = facts.named.get(..1).or_else(|| facts.wildcards.get(..1)).unwrap_or_default();
             if targets.is_empty() {
                 facts.named()?;

@@ -173,6 +173,19 @@ pub(super) const CHECKS: &[Check] = &[
         |_, exchanges| every(exchanges, nothing),
     ),
     Check::should(
+        "selectors.metric-valid",
+        "metricLabelSelector takes every operator: of a label that no series has, these select all.",
+        |facts| {
+            let selectors = [
+                "!metriclet-conformance-none",
+                "metriclet-conformance-none!=x",
+                "metriclet-conformance-none notin (x,y)",
+            ];
+            with_each(facts, targets(facts)?, "metricLabelSelector", &selectors)
+        },
+        some_items,
+    ),
+    Check::should(
         "selectors.metric-invalid",
         "An invalid metricLabelSelector answers 400 with a Status for the reason BadRequest.",
         |facts| with_each(facts, targets(facts)?, "metricLabelSelector", &["a=b=c", "a in (x", "!a=b"]),

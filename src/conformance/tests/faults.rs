@@ -158,6 +158,7 @@ pub(super) const ALL: &[(&str, Fault)] = &[
     ("selectors.named", |request, response| below(request, "none%3Dx", response, |it| *it = empty())),
     ("selectors.named-invalid", |request, response| below(request, "a%3Db%3Dc", response, |it| *it = list(request))),
     ("selectors.metric-match", |request, response| below(request, "none%3Dx", response, |it| *it = list(request))),
+    ("selectors.metric-valid", |request, response| below(request, "none%21%3Dx", response, |it| *it = status(500))),
     ("selectors.metric-invalid", |request, response| {
         below(request, "metricLabelSelector=a", response, |it| *it = status(500))
     }),
