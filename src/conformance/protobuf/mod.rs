@@ -3,43 +3,21 @@
 //! Written from the published messages, and apart from what Metriclet serves: a suite that shared the encoder's tables
 //! would share its mistakes. It allocates in proportion to its input, and nests as deeply as the messages do.
 
+mod error;
 mod schema;
 #[cfg(test)]
 pub(in crate::conformance) mod tests;
 mod wire;
 
-use std::fmt;
-
+pub(crate) use error::ProtobufError;
 use serde_json::{Map, Value};
 
 use self::schema::{ENTRY, Field, Kind, Message, RAW, TEXT, TIME, UNKNOWN};
 use self::wire::{Fields, Wire};
 use crate::kube::meta::Time;
-use crate::parse::escape::Escaped;
 
 /// What such a body begins with.
 const MAGIC: &[u8] = b"k8s\0";
-
-/// Why bytes are no such object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProtobufError {
-    /// It does not begin with `k8s\0`.
-    Magic,
-    /// It ends within a field.
-    CutShort,
-    /// A varint of more than 64 bits.
-    Varint,
-    /// A wire type that Kubernetes does not use.
-    WireType(u64),
-    /// A field of another wire type than its own.
-    Type(&'static str),
-    /// A field that may stand there once and stands there twice.
-    Twice(&'static str),
-    /// A text that is not UTF-8.
-    Encoding(&'static str),
-    /// An object of a kind that is read by nobody here.
-    Object(String, String),
-}
 
 /// Decodes an object.
 ///
@@ -118,25 +96,3 @@ fn time(fields: &Map<String, Value>) -> Value {
         (seconds, _) => Time(seconds).to_string().into(),
     }
 }
-
-impl fmt::Display for ProtobufError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Magic => f.write_str(r"expected k8s\0 at the beginning, found something else"),
-            Self::CutShort => f.write_str("ends within a field"),
-            Self::Varint => f.write_str("expected a varint of 64 bits, found a longer one"),
-            Self::WireType(found) => write!(f, "expected wire type 0 or 2, found {found}"),
-            Self::Type(field) => write!(f, "{field} has another wire type than expected"),
-            Self::Twice(field) => write!(f, "{field} stands there twice"),
-            Self::Encoding(field) => write!(f, "{field} is not UTF-8"),
-            Self::Object(api_version, kind) => write!(
-                f,
-                "expected a list of metrics or a Status, found kind {} of {}",
-                Escaped::new(kind),
-                Escaped::new(api_version)
-            ),
-        }
-    }
-}
-
-impl std::error::Error for ProtobufError {}

@@ -1,6 +1,6 @@
 //! The wire format of Protocol Buffers, as far as Kubernetes' messages use it: varints, and fields of a length.
 
-use super::ProtobufError;
+use super::error::ProtobufError;
 
 /// What a field holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
