@@ -15,7 +15,10 @@ pub mod api {
         }
     }
     pub mod message {
-        pub use crate::api::message::{JSON, Origin, Reply, Request};
+        pub use crate::api::message::{JSON, Origin, PROTOBUF, Reply, Request, YAML};
+    }
+    pub mod negotiate {
+        pub use crate::api::negotiate::{Transforms, negotiate};
     }
     pub mod peer {
         pub use crate::api::peer::Peer;
@@ -53,8 +56,14 @@ pub mod kube {
     pub mod meta {
         pub use crate::kube::meta::Time;
     }
+    pub mod protobuf {
+        pub use crate::kube::protobuf::{Fields, Message};
+    }
     pub mod review {
         pub use crate::kube::review::{TokenReviewStatus, UserInfo};
+    }
+    pub mod yaml {
+        pub use crate::kube::yaml::print;
     }
 }
 pub mod kube_api {

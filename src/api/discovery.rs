@@ -4,7 +4,7 @@ use once_cell::sync::Lazy;
 use serde::Serialize;
 use serde_json::json;
 
-use super::message::{JSON, Reply};
+use super::message::{Encoding, Reply};
 use crate::kube::discovery::{ApiGroup, ApiGroupList, ApiResource, ApiResourceList, RootPaths};
 use crate::metrics::rules::{PrintedKey, Rules};
 use crate::parse::path::{Group, OpenApi, Version};
@@ -51,29 +51,30 @@ pub(crate) fn openapi(version: OpenApi, pretty: bool) -> Reply {
 }
 
 /// `/apis`.
-pub(crate) fn groups(pretty: bool) -> Reply {
-    Reply::json(200, &*GROUPS, pretty)
+pub(crate) fn groups(encoding: Encoding) -> Reply {
+    Reply::object(200, &*GROUPS, encoding)
 }
 
 /// `/apis/{group}`.
-pub(crate) fn group(group: Group, pretty: bool) -> Reply {
-    Reply::json(200, &ApiGroup::new(group), pretty)
+pub(crate) fn group(group: Group, encoding: Encoding) -> Reply {
+    Reply::object(200, &ApiGroup::new(group), encoding)
 }
 
 /// `/apis/{group}/{version}`: every metric that is configured, whether or not it can be served now.
-pub(crate) fn resources(group: Group, version: Version, rules: &Rules, pretty: bool) -> Reply {
-    let print = |pretty| {
+pub(crate) fn resources(group: Group, version: Version, rules: &Rules, encoding: Encoding) -> Reply {
+    let print = || {
         let of_object =
             |(resource, metric, namespaced): (&str, &str, bool)| ApiResource::new(resource, metric, namespaced);
         let resources = match group {
             Group::Custom => rules.listed().into_iter().map(of_object).collect(),
             Group::External => rules.external_names().map(ApiResource::external).collect(),
         };
-        Reply::json(200, &ApiResourceList::new(group, version, resources), pretty)
+        Reply::object(200, &ApiResourceList::new(group, version, resources), encoding)
     };
-    if pretty {
-        return print(true);
+    if encoding == (Encoding::Json { pretty: true }) {
+        return print();
     }
-    let key = PrintedKey { group, version, media_type: JSON };
-    Reply::new(200, JSON, rules.printed(key, || print(false).body).as_slice())
+    let media_type = encoding.media_type();
+    let key = PrintedKey { group, version, media_type };
+    Reply::new(200, media_type, rules.printed(key, || print().body).as_slice())
 }

@@ -61,9 +61,10 @@ impl Failures {
         self.status(Reason::MethodNotAllowed, &why)
     }
 
-    /// 406.
-    pub(crate) fn not_acceptable(self) -> Status {
-        self.status(Reason::NotAcceptable, &"only the following media types are accepted: application/json")
+    /// 406, in Kubernetes' own words.
+    pub(crate) fn not_acceptable(self, offered: &[&str]) -> Status {
+        let why = format_args!("only the following media types are accepted: {}", offered.join(", "));
+        self.status(Reason::NotAcceptable, &why)
     }
 
     /// 503: the queue for this is full, or the request's deadline passed in it.

@@ -1,8 +1,11 @@
 //! A request as it reaches the API, and the reply: plain values, the same for every listener.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::peer::Peer;
+use crate::kube::protobuf::{self, Object};
+use crate::kube::yaml;
 use crate::parse::head::Header;
 
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +57,45 @@ pub struct Reply {
 /// `application/json`, without charset, as Kubernetes sends it.
 pub const JSON: &str = "application/json";
 
+/// `application/yaml`.
+pub const YAML: &str = "application/yaml";
+
+/// What the HPA controller prefers.
+pub const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
+
+/// How an object of Kubernetes' API is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Json {
+        /// Indented, for people.
+        pretty: bool,
+    },
+    Yaml,
+    Protobuf,
+}
+
+impl Encoding {
+    /// The media types of all of them, the usual one first.
+    pub(crate) const OFFERED: &[&str] = &[JSON, YAML, PROTOBUF];
+
+    /// That of a media type; `pretty` is for JSON.
+    pub(crate) fn new(media_type: &str, pretty: bool) -> Self {
+        match media_type {
+            YAML => Self::Yaml,
+            PROTOBUF => Self::Protobuf,
+            _ => Self::Json { pretty },
+        }
+    }
+
+    pub(crate) fn media_type(self) -> &'static str {
+        match self {
+            Self::Json { .. } => JSON,
+            Self::Yaml => YAML,
+            Self::Protobuf => PROTOBUF,
+        }
+    }
+}
+
 /// Plain text of health checks.
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -61,6 +103,20 @@ impl Reply {
     /// A body of this media type.
     pub fn new(code: u16, media_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
         Self { code, media_type, extra_headers: Vec::new(), body: body.into() }
+    }
+
+    /// An object in one of its encodings.
+    pub(crate) fn object(code: u16, object: &impl Object, encoding: Encoding) -> Self {
+        let body = match encoding {
+            Encoding::Json { pretty } => return Self::json(code, object, pretty),
+            Encoding::Protobuf => protobuf::encode(object),
+            // YAML is made of the JSON, as by Kubernetes.
+            Encoding::Yaml => {
+                let json = Self::json(code, object, false).body;
+                yaml::print(&serde_json::from_slice(&json).unwrap_or(Value::Null)).into_bytes()
+            }
+        };
+        Self::new(code, encoding.media_type(), body)
     }
 
     /// JSON with one newline at its end; indented by two spaces if `pretty`.

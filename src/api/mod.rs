@@ -8,7 +8,7 @@ pub(crate) mod failure;
 pub(crate) mod health;
 pub(crate) mod identity;
 pub(crate) mod message;
-mod negotiate;
+pub(crate) mod negotiate;
 pub(crate) mod peer;
 
 use std::sync::Arc;
@@ -36,7 +36,7 @@ use crate::telemetry::process::Process;
 use auth::{AuthFilter, Authorized, Rejection};
 use failure::Failures;
 use health::Health;
-use message::{JSON, Origin, Reply, Request};
+use message::{Encoding, JSON, Origin, Reply, Request};
 use negotiate::Transforms;
 use peer::Peer;
 
@@ -144,7 +144,7 @@ impl Api {
         };
         let reply = match result {
             Ok(reply) => reply,
-            Err(Stop::Status(status)) => status_reply(&status, pretty),
+            Err(Stop::Status(status)) => status_reply(&status, status_encoding(request, pretty)),
             Err(Stop::WouldWait(waiting)) => return Answer::WouldWait(waiting),
         };
         auth::count(&authorized, &self.counters);
@@ -179,7 +179,7 @@ impl Api {
     pub fn refused_head(&self, error: &HeadError) -> Reply {
         let status = self.failures().head(error);
         self.counters.request(Route::Other, status.code(), std::time::Duration::ZERO);
-        status_reply(&status, false)
+        status_reply(&status, Encoding::Json { pretty: false })
     }
 
     /// Counts a failure under the route of its request, so that alerts on failing metric requests see it.
@@ -188,7 +188,7 @@ impl Api {
         let route = path::parse(path, self.limits.request.path).as_ref().map_or(Route::Other, counted_as);
         let took = self.clock.now().monotonic.saturating_duration_since(since.monotonic);
         self.counters.request(route, status.code(), took);
-        status_reply(status, false)
+        status_reply(status, status_encoding(request, false))
     }
 
     /// Authenticates and authorizes a request.
@@ -221,42 +221,42 @@ impl Api {
             ApiPath::UnknownInGroup => Err(Status::no_such_route().into()),
             ApiPath::Health(probe, check) => Ok(self.health.answer(*probe, check.as_deref(), query)),
             ApiPath::OwnMetrics => Ok(self.own_metrics()),
-            ApiPath::VersionInfo
-            | ApiPath::OpenApi(_)
-            | ApiPath::Groups
-            | ApiPath::Group(_)
-            | ApiPath::Resources(..) => {
-                self.check(request, Transforms::Ignored)?;
+            ApiPath::VersionInfo | ApiPath::OpenApi(_) => {
+                self.check(request, &[JSON], Transforms::Ignored)?;
                 Ok(match path {
-                    ApiPath::Groups => discovery::groups(pretty),
-                    ApiPath::Group(group) => discovery::group(*group, pretty),
-                    ApiPath::Resources(group, version) => {
-                        discovery::resources(*group, *version, &self.metrics.rules(), pretty)
-                    }
                     ApiPath::OpenApi(version) => discovery::openapi(*version, pretty),
                     _ => discovery::version(),
                 })
             }
+            ApiPath::Groups | ApiPath::Group(_) | ApiPath::Resources(..) => {
+                let media_type = self.check(request, Encoding::OFFERED, Transforms::Ignored)?;
+                let encoding = Encoding::new(media_type, pretty);
+                Ok(match path {
+                    ApiPath::Group(group) => discovery::group(*group, encoding),
+                    ApiPath::Resources(group, version) => {
+                        discovery::resources(*group, *version, &self.metrics.rules(), encoding)
+                    }
+                    _ => discovery::groups(encoding),
+                })
+            }
             ApiPath::Metric(path) => {
-                self.check(request, Transforms::Refused)?;
-                self.metric(path, query, patience, pretty, trace)
+                let media_type = self.check(request, Encoding::OFFERED, Transforms::Refused)?;
+                self.metric(path, query, patience, Encoding::new(media_type, pretty), trace)
             }
             ApiPath::External(path) => {
-                self.check(request, Transforms::Refused)?;
-                self.external_metric(path, query, patience, pretty, trace)
+                let media_type = self.check(request, Encoding::OFFERED, Transforms::Refused)?;
+                self.external_metric(path, query, patience, Encoding::new(media_type, pretty), trace)
             }
         }
     }
 
-    /// Only GET, and only for callers that take JSON.
-    fn check(&self, request: &Request<'_>, transforms: Transforms) -> Result<(), Status> {
+    /// Only GET, and only for callers that take one of the media types `offered`; which one.
+    fn check<'o>(&self, request: &Request<'_>, offered: &[&'o str], transforms: Transforms) -> Result<&'o str, Status> {
         if request.method != "GET" {
-            Err(self.failures().method())
-        } else if negotiate::negotiate(request.header("Accept"), &[JSON], transforms).is_none() {
-            Err(self.failures().not_acceptable())
-        } else {
-            Ok(())
+            return Err(self.failures().method());
         }
+        let chosen = negotiate::negotiate(request.header("Accept"), offered, transforms);
+        chosen.ok_or_else(|| self.failures().not_acceptable(offered))
     }
 
     fn metric(
@@ -264,7 +264,7 @@ impl Api {
         path: &MetricPath,
         query: &Query,
         patience: Patience,
-        pretty: bool,
+        encoding: Encoding,
         trace: &mut Trace,
     ) -> Result<Reply, Stop> {
         let label_selector = self.selector("labelSelector", query.label_selector.as_deref())?;
@@ -278,7 +278,7 @@ impl Api {
         };
         let (selector, items) = (answer.selector.as_ref(), &answer.items);
         let list = MetricValueList { version: path.version, metric: &path.metric, selector, items };
-        Ok(Reply::json(200, &list, pretty))
+        Ok(Reply::object(200, &list, encoding))
     }
 
     fn external_metric(
@@ -286,7 +286,7 @@ impl Api {
         path: &ExternalPath,
         query: &Query,
         patience: Patience,
-        pretty: bool,
+        encoding: Encoding,
         trace: &mut Trace,
     ) -> Result<Reply, Stop> {
         if query.watch {
@@ -300,7 +300,7 @@ impl Api {
             Err(failure) => return Err(self.failures().metric(&failure).into()),
         };
         let list = ExternalMetricValueList { metric: &values.metric, items: &values.items };
-        Ok(Reply::json(200, &list, pretty))
+        Ok(Reply::object(200, &list, encoding))
     }
 
     fn selector(&self, parameter: &str, text: Option<&str>) -> Result<Selector, Status> {
@@ -336,8 +336,14 @@ impl Api {
     }
 }
 
-fn status_reply(status: &Status, pretty: bool) -> Reply {
-    let reply = Reply::json(status.code(), status, pretty);
+/// How a Status is sent: as other objects are, and as JSON to callers that take none of their media types.
+fn status_encoding(request: &Request<'_>, pretty: bool) -> Encoding {
+    let chosen = negotiate::negotiate(request.header("Accept"), Encoding::OFFERED, Transforms::Refused);
+    Encoding::new(chosen.unwrap_or(JSON), pretty)
+}
+
+fn status_reply(status: &Status, encoding: Encoding) -> Reply {
+    let reply = Reply::object(status.code(), status, encoding);
     match status.code() {
         // RFC 9110 §15.5.6 demands it.
         405 => reply.with_header("Allow", "GET"),

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 
 /// How to treat a clause with a transform, such as `as=Table`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transforms {
+pub enum Transforms {
     /// The parameter is ignored: discovery answers plain JSON to `as=APIGroupDiscoveryList`, which aggregators take as
     /// the older form of discovery.
     Ignored,
@@ -21,16 +21,26 @@ struct Clause<'a> {
 }
 
 /// The first of the media types `offered` that the caller prefers; `None` if it takes none of them. Clauses count by
-/// quality, then by position. As in Kubernetes, no header and `*/*` take the first one, and `application/*` takes none.
-pub(super) fn negotiate<'o>(accept: Option<&str>, offered: &[&'o str], transforms: Transforms) -> Option<&'o str> {
+/// quality, then those that name a media type, then by position. As in Kubernetes, no header and `*/*` take the first one,
+/// and so does `application/*`, but only beside a clause that names one or is `*/*`.
+pub fn negotiate<'o>(accept: Option<&str>, offered: &[&'o str], transforms: Transforms) -> Option<&'o str> {
     let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else { return offered.first().copied() };
+    let named =
+        |media_type: &str| offered.iter().copied().find(|offer| essence(offer).eq_ignore_ascii_case(media_type));
     let mut clauses: Vec<Clause<'_>> = accept.split(',').map(Clause::parse).collect();
-    clauses.sort_by_key(|clause| Reverse(clause.quality));
-    let fits =
-        |clause: &&Clause<'_>| clause.quality > 0 && (transforms == Transforms::Ignored || !clause.has_transform);
-    clauses.iter().filter(fits).find_map(|clause| match clause.media_type {
-        "*/*" => offered.first().copied(),
-        media_type => offered.iter().copied().find(|offer| essence(offer).eq_ignore_ascii_case(media_type)),
+    clauses.retain(|clause| clause.quality > 0);
+    if !clauses.iter().any(|clause| clause.media_type == "*/*" || named(clause.media_type).is_some()) {
+        return None;
+    }
+    clauses.retain(|clause| transforms == Transforms::Ignored || !clause.has_transform);
+    clauses.sort_by_key(|clause| (Reverse(clause.quality), clause.wildcards()));
+    clauses.iter().find_map(|clause| match clause.media_type.strip_suffix("/*") {
+        Some("*") => offered.first().copied(),
+        Some(whole) => offered
+            .iter()
+            .copied()
+            .find(|offer| offer.split_once('/').is_some_and(|(category, _)| category.eq_ignore_ascii_case(whole))),
+        None => named(clause.media_type),
     })
 }
 
@@ -48,6 +58,10 @@ impl<'a> Clause<'a> {
             }
         }
         clause
+    }
+
+    fn wildcards(&self) -> usize {
+        self.media_type.bytes().filter(|byte| *byte == b'*').count()
     }
 }
 
@@ -74,40 +88,48 @@ pub(super) fn pretty(requested: Option<bool>, user_agent: Option<&str>) -> bool 
 mod tests {
     use super::*;
 
-    const JSON: &str = "application/json";
+    use crate::api::message::{JSON, PROTOBUF, YAML};
+
+    const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
     #[test]
     fn takes_what_real_callers_send() {
-        let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
+        let kubectl = format!("{TABLE},application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json");
+        let kubectl = kubectl.as_str();
         let aggregator = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+        let browser = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,*/*;q=0.8";
         for (accept, ignored, refused) in [
-            (None, true, true),
-            (Some(""), true, true),
-            (Some("*/*"), true, true),
-            (Some("application/json"), true, true),
-            (Some("Application/JSON ; charset=utf-8"), true, true),
-            (Some("application/json, */*"), true, true),
-            (Some("application/vnd.kubernetes.protobuf, */*"), true, true),
-            (Some("application/vnd.kubernetes.protobuf,application/json"), true, true),
-            (Some(kubectl), true, true),
-            (Some(aggregator), true, false),
-            (Some("application/json;as=Table;v=v1;g=meta.k8s.io"), true, false),
-            (Some("application/vnd.kubernetes.protobuf"), false, false),
-            (Some("application/yaml"), false, false),
-            (Some("application/*"), false, false),
-            (Some("text/html"), false, false),
-            (Some("application/json;q=0.1"), true, true),
-            (Some("application/json;q=0"), false, false),
-            (Some("application/json;q=0.000"), false, false),
-            (Some("application/json;q=nonsense"), true, true),
+            (None, Some(JSON), Some(JSON)),
+            (Some(""), Some(JSON), Some(JSON)),
+            (Some("*/*"), Some(JSON), Some(JSON)),
+            (Some("application/json"), Some(JSON), Some(JSON)),
+            (Some("Application/JSON ; charset=utf-8"), Some(JSON), Some(JSON)),
+            (Some("application/json, */*"), Some(JSON), Some(JSON)),
+            (Some("application/vnd.kubernetes.protobuf, */*"), Some(PROTOBUF), Some(PROTOBUF)),
+            (Some("application/vnd.kubernetes.protobuf,application/json"), Some(PROTOBUF), Some(PROTOBUF)),
+            (Some("application/vnd.kubernetes.protobuf"), Some(PROTOBUF), Some(PROTOBUF)),
+            (Some("application/yaml"), Some(YAML), Some(YAML)),
+            (Some(kubectl), Some(JSON), Some(JSON)),
+            (Some(aggregator), Some(JSON), None),
+            (Some(TABLE), Some(JSON), None),
+            (Some(browser), Some(JSON), Some(JSON)),
+            (Some("application/*"), None, None),
+            (Some("application/*, text/html"), None, None),
+            (Some("text/html"), None, None),
+            (Some("application/cbor"), None, None),
+            (Some("application/json;q=0.1"), Some(JSON), Some(JSON)),
+            (Some("application/json;q=0"), None, None),
+            (Some("application/json;q=0.000"), None, None),
+            (Some("application/json;q=nonsense"), Some(JSON), Some(JSON)),
         ] {
-            assert_eq!(negotiate(accept, &[JSON], Transforms::Ignored).is_some(), ignored, "{accept:?}");
-            assert_eq!(negotiate(accept, &[JSON], Transforms::Refused).is_some(), refused, "{accept:?}");
+            let offered = [JSON, YAML, PROTOBUF];
+            assert_eq!(negotiate(accept, &offered, Transforms::Ignored), ignored, "{accept:?}");
+            assert_eq!(negotiate(accept, &offered, Transforms::Refused), refused, "{accept:?}");
         }
     }
 
     #[test]
-    fn chooses_by_quality_then_by_position() {
+    fn chooses_by_quality_then_what_is_named_then_by_position() {
         let html = "text/html; charset=utf-8";
         for (accept, expected) in [
             (None, Some(JSON)),
@@ -118,7 +140,17 @@ mod tests {
             (Some("text/html;q=0.5, application/json;q=0.4"), Some(html)),
             (Some("text/html;q=0.001, */*;q=0"), Some(html)),
             (Some("text/html;as=Table, application/json;q=0.9"), Some(JSON)),
+            (Some("*/*, text/html"), Some(html)),
+            (Some("*/*, text/html;q=0.9"), Some(JSON)),
+            (Some("*/*, text/*, application/yaml;q=0.9"), Some(html)),
+            (Some("text/*"), None),
+            (Some("text/*, application/json;q=0.9"), Some(html)),
+            (Some("text/*;q=0.8, application/json;q=0.9"), Some(JSON)),
+            (Some("image/*, application/json;q=0.9"), Some(JSON)),
+            // The clause whose transform is refused still names a media type.
+            (Some("application/json;as=Table, text/*"), Some(html)),
             (Some("image/png"), None),
+            (Some(",;,/,*"), None),
         ] {
             assert_eq!(negotiate(accept, &[JSON, html], Transforms::Refused), expected, "{accept:?}");
         }

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::protobuf::{Fields, Message, Object, TypeMeta};
 use crate::parse::path::{Group, Version};
 
 /// `GET /apis`.
@@ -152,6 +153,86 @@ impl Default for RootPaths {
 
 fn group_version(group: Group, version: Version) -> String {
     format!("{}/{}", group.as_str(), version.as_str())
+}
+
+/// Of the objects below, which are of `meta/v1`.
+fn type_meta(kind: &'static str) -> TypeMeta {
+    TypeMeta { kind, group: "", version: "v1" }
+}
+
+impl Object for ApiGroupList {
+    fn type_meta(&self) -> TypeMeta {
+        type_meta(self.kind)
+    }
+}
+
+impl Message for ApiGroupList {
+    fn fields(&self, fields: &mut Fields) {
+        for group in &self.groups {
+            fields.message(1, group);
+        }
+    }
+}
+
+impl Object for ApiGroup {
+    fn type_meta(&self) -> TypeMeta {
+        type_meta("APIGroup")
+    }
+}
+
+impl Message for ApiGroup {
+    fn fields(&self, fields: &mut Fields) {
+        fields.string(1, self.name);
+        for version in &self.versions {
+            fields.message(2, version);
+        }
+        fields.message(3, &self.preferred_version);
+    }
+}
+
+impl Message for GroupVersion {
+    fn fields(&self, fields: &mut Fields) {
+        fields.string(1, &self.group_version);
+        fields.string(2, self.version);
+    }
+}
+
+impl Object for ApiResourceList {
+    fn type_meta(&self) -> TypeMeta {
+        type_meta(self.kind)
+    }
+}
+
+impl Message for ApiResourceList {
+    fn fields(&self, fields: &mut Fields) {
+        fields.string(1, &self.group_version);
+        for resource in &self.resources {
+            fields.message(2, resource);
+        }
+    }
+}
+
+/// With what is never set: group, version and storageVersionHash.
+impl Message for ApiResource {
+    fn fields(&self, fields: &mut Fields) {
+        fields.string(1, &self.name);
+        fields.bool(2, self.namespaced);
+        fields.string(3, self.kind);
+        fields.message(4, &Verbs(&self.verbs));
+        fields.string(6, self.singular_name);
+        for field in 8..=10 {
+            fields.string(field, "");
+        }
+    }
+}
+
+/// `verbs`, a list of its own.
+struct Verbs<'a>(&'a [&'static str]);
+
+impl Message for Verbs<'_> {
+    fn fields(&self, fields: &mut Fields) {
+        fields.strings(1, self.0);
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::meta::Time;
+use super::protobuf::{Fields, ListMeta, Message, Object, TypeMeta};
 use super::status::Empty;
 use crate::parse::path::{EXTERNAL_METRICS, Version};
 use crate::parse::quantity::Milli;
@@ -68,6 +69,33 @@ impl Serialize for ExternalItem<'_> {
         }
         value.serialize_field("value", &format_args!("{}", item.value))?;
         value.end()
+    }
+}
+
+impl Object for ExternalMetricValueList<'_> {
+    fn type_meta(&self) -> TypeMeta {
+        TypeMeta { kind: "ExternalMetricValueList", group: EXTERNAL_METRICS, version: Version::V1Beta1.as_str() }
+    }
+}
+
+impl Message for ExternalMetricValueList<'_> {
+    fn fields(&self, fields: &mut Fields) {
+        fields.message(1, &ListMeta);
+        for item in self.items {
+            fields.message(2, &ExternalItem { metric: self.metric, item });
+        }
+    }
+}
+
+impl Message for ExternalItem<'_> {
+    fn fields(&self, fields: &mut Fields) {
+        fields.string(1, self.metric);
+        fields.map(2, &self.item.metric_labels);
+        fields.message(3, &self.item.timestamp);
+        if let Some(seconds) = self.item.window_seconds {
+            fields.int(4, seconds);
+        }
+        fields.message(5, &self.item.value);
     }
 }
 

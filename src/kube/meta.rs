@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
+use super::protobuf::{Fields, Message};
+use crate::parse::quantity::Milli;
 use crate::parse::selector::{Operator, Selector};
 
 /// Seconds since 1970 UTC; as text RFC 3339 in whole seconds with `Z`.
@@ -17,6 +19,9 @@ use crate::parse::selector::{Operator, Selector};
 pub struct Time(pub i64);
 
 impl Time {
+    /// The beginning of the year 1, which Kubernetes takes for no time.
+    const NONE: Self = Self(-62_135_596_800);
+
     /// From Unix milliseconds; the part of a second is dropped, as Kubernetes does.
     pub fn from_millis(millis: i64) -> Self {
         Self(millis.div_euclid(1000))
@@ -55,7 +60,27 @@ impl fmt::Display for Time {
 
 impl Serialize for Time {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if *self == Self::NONE {
+            return serializer.serialize_none();
+        }
         serializer.collect_str(self)
+    }
+}
+
+/// Of whole seconds the nanoseconds are zero.
+impl Message for Time {
+    fn fields(&self, fields: &mut Fields) {
+        if *self != Self::NONE {
+            fields.int(1, self.0);
+            fields.int(2, 0);
+        }
+    }
+}
+
+/// A `resource.Quantity`.
+impl Message for Milli {
+    fn fields(&self, fields: &mut Fields) {
+        fields.text(1, self);
     }
 }
 
@@ -72,6 +97,19 @@ pub struct ObjectReference {
     pub name: String,
     /// `v1`, `apps/v1`.
     pub api_version: String,
+}
+
+/// With the keys that do not matter here: uid, resourceVersion and fieldPath.
+impl Message for ObjectReference {
+    fn fields(&self, fields: &mut Fields) {
+        fields.string(1, &self.kind);
+        fields.string(2, self.namespace.as_deref().unwrap_or_default());
+        fields.string(3, &self.name);
+        fields.string(4, "");
+        fields.string(5, &self.api_version);
+        fields.string(6, "");
+        fields.string(7, "");
+    }
 }
 
 /// `meta/v1` LabelSelector, in the form Kubernetes turns selector text into.
@@ -96,6 +134,23 @@ pub struct LabelSelectorRequirement {
     /// Empty for the last two.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
+}
+
+impl Message for LabelSelector {
+    fn fields(&self, fields: &mut Fields) {
+        fields.map(1, &self.match_labels);
+        for requirement in &self.match_expressions {
+            fields.message(2, requirement);
+        }
+    }
+}
+
+impl Message for LabelSelectorRequirement {
+    fn fields(&self, fields: &mut Fields) {
+        fields.string(1, &self.key);
+        fields.string(2, self.operator);
+        fields.strings(3, &self.values);
+    }
 }
 
 impl LabelSelector {

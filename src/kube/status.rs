@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::protobuf::{Fields, ListMeta, Message, Object, TypeMeta};
+
 /// Why a request failed, as Kubernetes classifies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
@@ -90,6 +92,36 @@ pub(crate) struct Details {
 /// `{}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Empty {}
+
+impl Object for Status {
+    fn type_meta(&self) -> TypeMeta {
+        TypeMeta { kind: self.kind, group: "", version: self.api_version }
+    }
+}
+
+impl Message for Status {
+    fn fields(&self, fields: &mut Fields) {
+        fields.message(1, &ListMeta);
+        fields.string(2, self.status);
+        fields.string(3, &self.message);
+        fields.string(4, self.reason);
+        if let Some(details) = self.details.as_deref() {
+            fields.message(5, details);
+        }
+        fields.int(6, i64::from(self.code));
+    }
+}
+
+/// Without causes, and with the two that are never set: retryAfterSeconds and uid.
+impl Message for Details {
+    fn fields(&self, fields: &mut Fields) {
+        fields.string(1, &self.name);
+        fields.string(2, &self.group);
+        fields.string(3, &self.kind);
+        fields.int(5, 0);
+        fields.string(6, "");
+    }
+}
 
 impl Status {
     /// A failure for `reason` with a message of at most `max` bytes, cut at a character with `…`.

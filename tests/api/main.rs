@@ -189,13 +189,21 @@ fn routes_and_codes() {
         (
             "GET",
             format!("{V2}/namespaces/shop/services/web/queue_depth"),
-            "Accept: application/vnd.kubernetes.protobuf\r\n",
-            "406 NotAcceptable: only the following media types are accepted: application/json",
+            "Accept: application/json;as=Table;v=v1;g=meta.k8s.io\r\n",
+            "406 NotAcceptable: only the following media types are accepted: application/json, application/yaml, \
+             application/vnd.kubernetes.protobuf",
         ),
         (
             "GET",
             V2.to_owned(),
             "Accept: application/*\r\n",
+            "406 NotAcceptable: only the following media types are accepted: application/json, application/yaml, \
+             application/vnd.kubernetes.protobuf",
+        ),
+        (
+            "GET",
+            "/version".to_owned(),
+            "Accept: text/html\r\n",
             "406 NotAcceptable: only the following media types are accepted: application/json",
         ),
     ] {
@@ -316,7 +324,10 @@ fn answers_the_aggregator() {
             _ => &[200, 400, 404],
         };
         assert!(expected.contains(&answer.code), "{method} {target}: {answer:?}");
-        assert_eq!(answer.header("content-type"), Some("application/json"), "{method} {target}");
+        // The HPA controller prefers protobuf.
+        let accepts_protobuf = headers.contains("application/vnd.kubernetes.protobuf") && !path.starts_with("/openapi");
+        let expected = if accepts_protobuf { "application/vnd.kubernetes.protobuf" } else { "application/json" };
+        assert_eq!(answer.header("content-type"), Some(expected), "{method} {target}");
         asked += 1;
     }
     assert_eq!(asked, 13);

@@ -6,6 +6,7 @@ pub mod documents;
 pub mod kubernetes;
 pub mod machine;
 pub mod pods;
+pub mod protobuf;
 pub mod recipes;
 pub mod secure;
 pub mod tls;
@@ -82,7 +83,10 @@ pub struct Server {
 pub struct Answer {
     pub code: u16,
     pub headers: Vec<(String, String)>,
+    /// Empty if it is protobuf.
     pub body: String,
+    /// The same; protobuf, too.
+    pub bytes: Vec<u8>,
 }
 
 impl Server {
@@ -215,16 +219,17 @@ pub fn signal(pid: u32, name: &str) {
 }
 
 /// What is in chunks.
-fn unchunked(mut text: &str) -> String {
-    let mut whole = String::new();
+fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
     loop {
-        let (length, rest) = text.split_once("\r\n").unwrap();
-        let length = usize::from_str_radix(length, 16).unwrap();
+        let end = bytes.windows(2).position(|pair| pair == b"\r\n").unwrap();
+        let length = usize::from_str_radix(std::str::from_utf8(&bytes[..end]).unwrap(), 16).unwrap();
         if length == 0 {
             return whole;
         }
-        whole.push_str(&rest[..length]);
-        text = rest[length..].strip_prefix("\r\n").unwrap();
+        let (chunk, rest) = bytes[end + 2..].split_at(length);
+        whole.extend_from_slice(chunk);
+        bytes = rest.strip_prefix(b"\r\n").unwrap();
     }
 }
 
@@ -237,20 +242,29 @@ impl Answer {
     }
 
     pub fn parse(bytes: &[u8]) -> Self {
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head in {text:?}"));
+        let end = bytes.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+        let end = end.unwrap_or_else(|| panic!("no head in {:?}", bytes.escape_ascii().to_string()));
+        let (head, body) = (std::str::from_utf8(&bytes[..end]).unwrap(), &bytes[end + 4..]);
         let mut lines = head.lines();
         let code = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
         let headers = lines.map(|line| line.split_once(": ").unwrap());
         let headers: Vec<(String, String)> =
             headers.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())).collect();
         let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
-        let body = if chunked { unchunked(body) } else { body.to_owned() };
-        Self { code, headers, body }
+        let bytes = if chunked { unchunked(body) } else { body.to_vec() };
+        let mut answer = Self { code, headers, body: String::new(), bytes };
+        if !answer.is_protobuf() {
+            answer.body = String::from_utf8(answer.bytes.clone()).unwrap();
+        }
+        answer
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    pub fn is_protobuf(&self) -> bool {
+        self.header("content-type") == Some("application/vnd.kubernetes.protobuf")
     }
 
     pub fn json(&self) -> Value {
@@ -260,6 +274,9 @@ impl Answer {
 
     /// `503 ServiceUnavailable: message` of a Status whose every other field is as it must be.
     pub fn status(&self) -> String {
+        if self.is_protobuf() {
+            return protobuf::status(&self.bytes);
+        }
         let status = self.json();
         let (reason, message) = (status["reason"].as_str().unwrap(), status["message"].as_str().unwrap());
         let mut whole = serde_json::json!({
@@ -279,6 +296,9 @@ impl Answer {
     pub fn values(&self) -> String {
         if self.code != 200 {
             return self.status();
+        }
+        if self.is_protobuf() {
+            return protobuf::values(&self.bytes);
         }
         let list = self.json();
         assert_eq!(list["kind"], "MetricValueList");
