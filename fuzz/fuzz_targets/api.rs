@@ -6,11 +6,12 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::internals::api::message::{JSON, Origin, Request};
+use metriclet::internals::api::message::{JSON, Origin, PROTOBUF, Request, YAML};
 use metriclet::internals::api::{Answer, Api};
 use metriclet::internals::config::file;
 use metriclet::internals::config::limits::Limits;
 use metriclet::internals::metrics::trace::Trace;
+use metriclet::internals::parse::yaml::{YamlLimits, parse_page};
 use metriclet::internals::source::waiting::Patience;
 use metriclet::internals::telemetry::clock::{Clock, Now};
 use serde_json::Value;
@@ -23,6 +24,8 @@ metrics:
   - {name: r, object: namespaces, source: s, describes: {name: a}}
   - {name: broken, object: services, source: t}
 ";
+
+const YAML_LIMITS: YamlLimits = YamlLimits { bytes: 1 << 20, depth: 16, nodes: 1 << 12 };
 
 static API: LazyLock<(Api, Now)> = LazyLock::new(|| {
     let now = Now { monotonic: Instant::now(), unix_millis: 1_787_020_504_000 };
@@ -43,8 +46,13 @@ fuzz_target!(|input: (&str, &str, Option<&str>, Option<&str>)| {
     let answer = || api.answer(&request, Patience::NONE, *now, &mut Trace::off());
     let Answer::Reply(reply) = answer() else { return };
     assert!((200..600).contains(&reply.code));
-    if reply.media_type == JSON {
-        let body: Value = serde_json::from_slice(&reply.body).expect("JSON");
+    let body = match reply.media_type {
+        JSON => Some(serde_json::from_slice::<Value>(&reply.body).expect("JSON")),
+        YAML => Some(parse_page(&reply.body, &YAML_LIMITS).expect("YAML")),
+        _ => None,
+    };
+    assert_eq!(reply.body.starts_with(b"k8s\0"), reply.media_type == PROTOBUF);
+    if let Some(body) = body {
         if body["kind"] == "Status" {
             assert_eq!(body["code"], reply.code);
             assert!(reply.code >= 400);
