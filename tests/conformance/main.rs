@@ -179,7 +179,8 @@ fn broken(server: SocketAddr, fault: Fault) -> Upstream {
     Upstream::start(move |head, stream| {
         let mut to = std::net::TcpStream::connect(server).unwrap();
         to.write_all(head.as_bytes()).unwrap();
-        let Answer { code, mut headers, mut body } = Answer::read(to);
+        let Answer { code, mut headers, mut body, bytes } = Answer::read(to);
+        let before = body.clone();
         let line = head.lines().next().unwrap();
         headers.push((":status".to_owned(), code.to_string()));
         fault(line, &mut headers, &mut body);
@@ -189,10 +190,10 @@ fn broken(server: SocketAddr, fault: Fault) -> Upstream {
         for (name, value) in &headers {
             answer += &format!("{name}: {value}\r\n");
         }
-        // An answer to HEAD has none.
-        let length = body.len();
-        answer += &format!("Content-Length: {length}\r\n\r\n{body}");
-        let _ = stream.write_all(answer.as_bytes());
+        // Protobuf is no text; an answer to HEAD has no body.
+        let body = if body == before { bytes } else { body.into_bytes() };
+        answer += &format!("Content-Length: {}\r\n\r\n", body.len());
+        let _ = stream.write_all(&[answer.into_bytes(), body].concat());
     })
 }
 

@@ -9,7 +9,7 @@ mod schema;
 pub(in crate::conformance) mod tests;
 mod wire;
 
-pub(crate) use error::ProtobufError;
+pub use error::ProtobufError;
 use serde_json::{Map, Value};
 
 use self::schema::{ENTRY, Field, Kind, Message, RAW, TEXT, TIME, UNKNOWN};

@@ -68,7 +68,7 @@ fn nests_lists_and_mappings() {
 /// `a9` < `a10` < `a1b` < `a9`: any order will do.
 #[test]
 fn takes_keys_that_have_no_order() {
-    let keys: serde_json::Map<String, Value> = (0..40)
+    let keys: Map<String, Value> = (0..40)
         .flat_map(|number| [format!("a{number}"), format!("a{number}b"), format!("a0{number}"), format!("a{number}-")])
         .map(|key| (key, Value::Null))
         .collect();
