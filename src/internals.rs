@@ -97,6 +97,9 @@ pub mod parse {
     pub mod duration {
         pub use crate::parse::duration::{format, parse};
     }
+    pub mod etag {
+        pub use crate::parse::etag::has;
+    }
     pub mod exposition {
         pub use crate::parse::exposition::error::PageError;
         pub use crate::parse::exposition::format::{ExpositionLimits, Format};

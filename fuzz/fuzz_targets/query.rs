@@ -16,6 +16,7 @@ fuzz_target!(|raw: &str| {
         ("labelSelector", &parsed.label_selector),
         ("metricLabelSelector", &parsed.metric_label_selector),
         ("fieldSelector", &parsed.field_selector),
+        ("hash", &parsed.hash),
     ] {
         pairs.extend(value.as_deref().map(|value| (key, value)));
     }

@@ -2,12 +2,12 @@
 
 use once_cell::sync::Lazy;
 use serde::Serialize;
-use serde_json::json;
 
-use super::message::{Encoding, Reply};
-use crate::kube::discovery::{ApiGroup, ApiGroupList, ApiResource, ApiResourceList, RootPaths};
+use super::message::{AGGREGATED, Encoding, Reply};
+use crate::kube::aggregated_discovery::{ApiGroupDiscoveryList, GroupResources};
+use crate::kube::discovery::{ApiGroup, ApiGroupList, ApiResource, ApiResourceList, RootPaths, listed};
 use crate::metrics::rules::{PrintedKey, Rules};
-use crate::parse::path::{Group, OpenApi, Version};
+use crate::parse::path::{Group, Version};
 
 /// `GET /version`, the keys that Kubernetes' own servers have.
 #[derive(Debug, Serialize)]
@@ -39,17 +39,6 @@ pub(crate) fn version() -> Reply {
     Reply::json(200, &*VERSION, true)
 }
 
-/// `/openapi/v2` and `/openapi/v3`, which describe nothing. Without them a kube-apiserver 1.37 logs an error for each
-/// version, and again whenever its APIService changes.
-pub(crate) fn openapi(version: OpenApi, pretty: bool) -> Reply {
-    let info = json!({"title": env!("CARGO_PKG_NAME"), "version": VERSION.git_version});
-    let document = match version {
-        OpenApi::V2 => json!({"swagger": "2.0", "info": info, "paths": {}}),
-        OpenApi::V3 => json!({"paths": {}}),
-    };
-    Reply::json(200, &document, pretty)
-}
-
 /// `/apis`.
 pub(crate) fn groups(encoding: Encoding) -> Reply {
     Reply::object(200, &*GROUPS, encoding)
@@ -60,21 +49,37 @@ pub(crate) fn group(group: Group, encoding: Encoding) -> Reply {
     Reply::object(200, &ApiGroup::new(group), encoding)
 }
 
+/// `/apis` in the aggregated form, which holds the lists of all groups. kube-apiserver fetches it once a minute, and has it
+/// already unless the configuration has changed.
+pub(crate) fn aggregated(rules: &Rules, if_none_match: Option<&str>, pretty: bool) -> Reply {
+    let print = |pretty| {
+        let lists = Group::ALL.map(|group| (group, listed(group, of_group(group, rules))));
+        let groups = lists.each_ref().map(|(group, resources)| GroupResources { group: *group, resources });
+        Reply::json(200, &ApiGroupDiscoveryList::new(&groups), pretty).body
+    };
+    let printed = rules.printed(PrintedKey::Groups, || print(false));
+    // As in Kubernetes, an indented document has the tag of the other one, and tags are compared as text.
+    let body = if pretty { print(true) } else { printed.body.clone() };
+    let reply = Reply::new(200, AGGREGATED, body).cached("public").tagged(printed.etag());
+    if if_none_match == Some(printed.etag()) { reply.not_modified() } else { reply }
+}
+
 /// `/apis/{group}/{version}`: every metric that is configured, whether or not it can be served now.
 pub(crate) fn resources(group: Group, version: Version, rules: &Rules, encoding: Encoding) -> Reply {
-    let print = || {
-        let of_object =
-            |(resource, metric, namespaced): (&str, &str, bool)| ApiResource::new(resource, metric, namespaced);
-        let resources = match group {
-            Group::Custom => rules.listed().into_iter().map(of_object).collect(),
-            Group::External => rules.external_names().map(ApiResource::external).collect(),
-        };
-        Reply::object(200, &ApiResourceList::new(group, version, resources), encoding)
-    };
+    let print = || Reply::object(200, &ApiResourceList::new(group, version, of_group(group, rules)), encoding);
     if encoding == (Encoding::Json { pretty: true }) {
         return print();
     }
     let media_type = encoding.media_type();
-    let key = PrintedKey { group, version, media_type };
-    Reply::new(200, media_type, rules.printed(key, || print().body).as_slice())
+    let key = PrintedKey::Resources { group, version, media_type };
+    Reply::new(200, media_type, rules.printed(key, || print().body).body.as_slice())
+}
+
+/// The metrics of a group.
+fn of_group(group: Group, rules: &Rules) -> Vec<ApiResource> {
+    let of_object = |(resource, metric, namespaced): (&str, &str, bool)| ApiResource::new(resource, metric, namespaced);
+    match group {
+        Group::Custom => rules.listed().into_iter().map(of_object).collect(),
+        Group::External => rules.external_names().map(ApiResource::external).collect(),
+    }
 }

@@ -49,6 +49,8 @@ pub struct Reply {
     pub code: u16,
     /// The body's media type, with its parameters.
     pub media_type: &'static str,
+    /// Who may keep it (RFC 9111 §5.2.2).
+    pub cache_control: &'static str,
     /// Header fields of this reply alone; see [`Reply::headers`].
     pub extra_headers: Vec<(&'static str, String)>,
     pub body: Vec<u8>,
@@ -95,6 +97,8 @@ impl Encoding {
         }
     }
 }
+/// The aggregated form of discovery.
+pub(crate) const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 /// Plain text of health checks.
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
@@ -102,7 +106,7 @@ pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 impl Reply {
     /// A body of this media type.
     pub fn new(code: u16, media_type: &'static str, body: impl Into<Vec<u8>>) -> Self {
-        Self { code, media_type, extra_headers: Vec::new(), body: body.into() }
+        Self { code, media_type, cache_control: "no-cache, private", extra_headers: Vec::new(), body: body.into() }
     }
 
     /// An object in one of its encodings.
@@ -146,12 +150,29 @@ impl Reply {
         self
     }
 
+    /// The same with an entity tag, which all encodings of a document share.
+    pub fn tagged(self, etag: &str) -> Self {
+        self.with_header("ETag", etag).with_header("Vary", "Accept")
+    }
+
+    /// The same for caches to keep as this says.
+    pub fn cached(self, cache_control: &'static str) -> Self {
+        Self { cache_control, ..self }
+    }
+
+    /// That the client has the document already. The body is what it has: listeners send its length at most.
+    pub fn not_modified(self) -> Self {
+        Self { code: 304, ..self }
+    }
+
     /// The header fields that every listener sends, beside those of the connection. Like Kubernetes' own servers, it
-    /// forbids caching everywhere, and guessing of types where the body is text.
+    /// forbids caching of all but discovery, and guessing of types where the body is text.
     pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let content_type = (self.code != 304).then_some(("Content-Type", self.media_type));
         let no_sniff = self.media_type.starts_with("text/").then_some(("X-Content-Type-Options", "nosniff"));
-        [("Content-Type", self.media_type), ("Cache-Control", "no-cache, private")]
+        content_type
             .into_iter()
+            .chain([("Cache-Control", self.cache_control)])
             .chain(no_sniff)
             .chain(self.extra_headers.iter().map(|(name, value)| (*name, value.as_str())))
     }
@@ -173,6 +194,10 @@ mod tests {
         assert_eq!(
             headers(&Reply::text(200, "ok")),
             "Content-Type: text/plain; charset=utf-8; Cache-Control: no-cache, private; X-Content-Type-Options: nosniff"
+        );
+        assert_eq!(
+            headers(&Reply::json(200, &(), false).cached("public").tagged("\"x\"").not_modified()),
+            "Cache-Control: public; ETag: \"x\"; Vary: Accept"
         );
     }
 }

@@ -9,6 +9,7 @@ pub(crate) mod health;
 pub(crate) mod identity;
 pub(crate) mod message;
 pub(crate) mod negotiate;
+mod openapi;
 pub(crate) mod peer;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::metrics::failure::Failure;
 use crate::metrics::trace::Trace;
 use crate::metrics::{ExternalRequest, MetricRequest, Metrics};
 use crate::parse::head::HeadError;
-use crate::parse::path::{self, ApiPath, ExternalPath, MetricPath};
+use crate::parse::path::{self, ApiPath, ExternalPath, Group, MetricPath, OpenApi};
 use crate::parse::query::{self, Query};
 use crate::parse::selector::{self, Selector};
 use crate::source::shared::Shared;
@@ -38,6 +39,7 @@ use failure::Failures;
 use health::Health;
 use message::{Encoding, JSON, Origin, Reply, Request};
 use negotiate::Transforms;
+use openapi::{Asked, NoDocument};
 use peer::Peer;
 
 /// The API behind every listener.
@@ -221,12 +223,13 @@ impl Api {
             ApiPath::UnknownInGroup => Err(Status::no_such_route().into()),
             ApiPath::Health(probe, check) => Ok(self.health.answer(*probe, check.as_deref(), query)),
             ApiPath::OwnMetrics => Ok(self.own_metrics()),
-            ApiPath::VersionInfo | ApiPath::OpenApi(_) => {
+            ApiPath::OpenApi(route) => self.openapi(route, query, request, pretty),
+            ApiPath::VersionInfo => {
                 self.check(request, &[JSON], Transforms::Ignored)?;
-                Ok(match path {
-                    ApiPath::OpenApi(version) => discovery::openapi(*version, pretty),
-                    _ => discovery::version(),
-                })
+                Ok(discovery::version())
+            }
+            ApiPath::Groups if request.method == "GET" && negotiate::asks_for_aggregated(request.header("Accept")) => {
+                Ok(discovery::aggregated(&self.metrics.rules(), request.header("If-None-Match"), pretty))
             }
             ApiPath::Groups | ApiPath::Group(_) | ApiPath::Resources(..) => {
                 let media_type = self.check(request, Encoding::OFFERED, Transforms::Ignored)?;
@@ -326,6 +329,26 @@ impl Api {
         Err(self.failures().bad_request(&why))
     }
 
+    fn openapi(&self, route: &OpenApi, query: &Query, request: &Request<'_>, pretty: bool) -> Result<Reply, Stop> {
+        if request.method != "GET" {
+            return Err(self.failures().method().into());
+        }
+        let rules = self.metrics.rules();
+        let groups: Vec<_> = Group::ALL.into_iter().filter(|group| rules.uses(*group)).collect();
+        let asked = Asked {
+            groups: &groups,
+            accept: request.header("Accept"),
+            if_none_match: request.header("If-None-Match"),
+            hash: query.hash.as_deref(),
+            unix_millis: self.clock.now().unix_millis,
+        };
+        match openapi::reply(route, &asked) {
+            Ok(reply) => Ok(reply),
+            Err(NoDocument::NotAcceptable) => Err(self.failures().not_acceptable(&[JSON]).into()),
+            Err(NoDocument::NotFound) => Ok(discovery::root(404, pretty)),
+        }
+    }
+
     fn own_metrics(&self) -> Reply {
         let page = exposition::page(&self.counters, &Process::read(), self.started, env!("CARGO_PKG_VERSION"));
         Reply::new(200, exposition::CONTENT_TYPE, page)
@@ -358,11 +381,9 @@ fn counted_as(path: &ApiPath) -> Route {
         }
         ApiPath::Metric(path) => Route::RootScoped(path.version),
         ApiPath::External(_) => Route::External,
-        ApiPath::Groups | ApiPath::Group(_) | ApiPath::Resources(..) => Route::Discovery,
+        ApiPath::Groups | ApiPath::Group(_) | ApiPath::Resources(..) | ApiPath::OpenApi(_) => Route::Discovery,
         ApiPath::Health(..) => Route::Health,
         ApiPath::OwnMetrics => Route::OwnMetrics,
-        ApiPath::Root | ApiPath::VersionInfo | ApiPath::OpenApi(_) | ApiPath::Unknown | ApiPath::UnknownInGroup => {
-            Route::Other
-        }
+        ApiPath::Root | ApiPath::VersionInfo | ApiPath::Unknown | ApiPath::UnknownInGroup => Route::Other,
     }
 }

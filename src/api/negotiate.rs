@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use super::message::{AGGREGATED, JSON};
+
 /// How to treat a clause with a transform, such as `as=Table`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transforms {
@@ -14,6 +16,7 @@ pub enum Transforms {
 
 /// A clause of an Accept header.
 struct Clause<'a> {
+    text: &'a str,
     media_type: &'a str,
     has_transform: bool,
     /// Thousandths.
@@ -27,13 +30,11 @@ pub fn negotiate<'o>(accept: Option<&str>, offered: &[&'o str], transforms: Tran
     let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else { return offered.first().copied() };
     let named =
         |media_type: &str| offered.iter().copied().find(|offer| essence(offer).eq_ignore_ascii_case(media_type));
-    let mut clauses: Vec<Clause<'_>> = accept.split(',').map(Clause::parse).collect();
-    clauses.retain(|clause| clause.quality > 0);
+    let mut clauses = clauses(accept);
     if !clauses.iter().any(|clause| clause.media_type == "*/*" || named(clause.media_type).is_some()) {
         return None;
     }
     clauses.retain(|clause| transforms == Transforms::Ignored || !clause.has_transform);
-    clauses.sort_by_key(|clause| (Reverse(clause.quality), clause.wildcards()));
     clauses.iter().find_map(|clause| match clause.media_type.strip_suffix("/*") {
         Some("*") => offered.first().copied(),
         Some(whole) => offered
@@ -44,12 +45,37 @@ pub fn negotiate<'o>(accept: Option<&str>, offered: &[&'o str], transforms: Tran
     })
 }
 
+/// Whether the first clause that `/apis` can fulfil asks for the aggregated form of discovery.
+pub(super) fn asks_for_aggregated(accept: Option<&str>) -> bool {
+    let json = |clause: &Clause<'_>| clause.media_type == "*/*" || clause.media_type.eq_ignore_ascii_case(JSON);
+    let form = |clause: Clause<'_>| match clause.has_transform {
+        true => clause.has(AGGREGATED).then_some(true),
+        false => Some(false),
+    };
+    clauses(accept.unwrap_or_default()).into_iter().filter(json).find_map(form).unwrap_or_default()
+}
+
+/// The clauses that do not refuse something, the preferred ones first.
+fn clauses(accept: &str) -> Vec<Clause<'_>> {
+    let mut clauses: Vec<Clause<'_>> =
+        accept.split(',').map(Clause::parse).filter(|clause| clause.quality > 0).collect();
+    clauses.sort_by_key(|clause| (Reverse(clause.quality), clause.wildcards()));
+    clauses
+}
+
 impl<'a> Clause<'a> {
+    /// Whether it has all parameters of this media type.
+    fn has(&self, media_type: &str) -> bool {
+        let own = || self.text.split(';').skip(1).filter_map(|part| part.split_once('='));
+        let has = |name: &str, value: &str| own().any(|(a, b)| a.trim() == name && b.trim() == value);
+        media_type.split(';').skip(1).filter_map(|part| part.split_once('=')).all(|(name, value)| has(name, value))
+    }
+
     /// A quality that is no number counts as 1.
     fn parse(text: &'a str) -> Self {
         let mut parts = text.split(';').map(str::trim);
         let media_type = parts.next().unwrap_or_default();
-        let mut clause = Self { media_type, has_transform: false, quality: 1_000 };
+        let mut clause = Self { text, media_type, has_transform: false, quality: 1_000 };
         for (name, value) in parts.filter_map(|part| part.split_once('=')) {
             match name.trim() {
                 "as" => clause.has_transform |= !value.trim().is_empty(),
@@ -88,7 +114,7 @@ pub(super) fn pretty(requested: Option<bool>, user_agent: Option<&str>) -> bool 
 mod tests {
     use super::*;
 
-    use crate::api::message::{JSON, PROTOBUF, YAML};
+    use crate::api::message::{PROTOBUF, YAML};
 
     const TABLE: &str = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
@@ -153,6 +179,42 @@ mod tests {
             (Some(",;,/,*"), None),
         ] {
             assert_eq!(negotiate(accept, &[JSON, html], Transforms::Refused), expected, "{accept:?}");
+        }
+    }
+
+    #[test]
+    fn tells_the_form_of_discovery() {
+        let beta = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList";
+        let table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        for (accept, aggregated) in [
+            (None, false),
+            (Some(String::new()), false),
+            (Some("*/*".into()), false),
+            (Some("application/json".into()), false),
+            (Some(AGGREGATED.into()), true),
+            (Some("Application/JSON; as=APIGroupDiscoveryList; v=v2; g=apidiscovery.k8s.io".into()), true),
+            (Some("*/*;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList".into()), true),
+            (Some(format!("{AGGREGATED};profile=nopeer")), true),
+            // kubectl of several versions, and aggregators up to 1.36.
+            (Some(format!("{AGGREGATED},{beta},application/json")), true),
+            (Some(format!("{AGGREGATED},{beta}")), true),
+            (Some(format!("{beta},{AGGREGATED}")), true),
+            (Some(format!("{beta},application/json")), false),
+            (Some(beta.into()), false),
+            (Some(format!("{table},{AGGREGATED}")), true),
+            (Some(table.into()), false),
+            (Some(format!("application/json,{AGGREGATED}")), false),
+            (Some(format!("*/*,{AGGREGATED}")), false),
+            (Some(format!("application/json;q=0.9,{AGGREGATED}")), true),
+            (Some(format!("{AGGREGATED};q=0.5,application/json")), false),
+            (Some(format!("{AGGREGATED};q=0")), false),
+            (Some(format!("text/html,{AGGREGATED}")), true),
+            (Some("application/yaml;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList".into()), false),
+            (Some("application/json;g=apps;v=v2;as=APIGroupDiscoveryList".into()), false),
+            (Some("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupList".into()), false),
+            (Some("application/json;v=v2;as=APIGroupDiscoveryList".into()), false),
+        ] {
+            assert_eq!(asks_for_aggregated(accept.as_deref()), aggregated, "{accept:?}");
         }
     }
 

@@ -48,11 +48,11 @@ pub(crate) struct ApiResourceList {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ApiResource {
-    name: String,
-    singular_name: &'static str,
-    namespaced: bool,
-    kind: &'static str,
-    verbs: [&'static str; 1],
+    pub(super) name: String,
+    pub(super) singular_name: &'static str,
+    pub(super) namespaced: bool,
+    pub(super) kind: &'static str,
+    pub(super) verbs: [&'static str; 1],
 }
 
 /// `GET /`, and the body of a 404 outside the API.
@@ -97,18 +97,10 @@ impl GroupVersion {
 }
 
 impl ApiResourceList {
-    /// The list of one version. It is never empty: an empty one makes kubectl report a broken API, so one fixed
-    /// placeholder stands in where configuration names no metric.
-    pub(crate) fn new(group: Group, version: Version, mut resources: Vec<ApiResource>) -> Self {
-        if resources.is_empty() {
-            resources.push(match group {
-                Group::Custom => ApiResource::new("namespaces", "custommetrics", false),
-                Group::External => ApiResource::external("externalmetrics"),
-            });
-        }
-        resources.sort_unstable();
-        resources.dedup();
-        Self { kind: "APIResourceList", api_version: "v1", group_version: group_version(group, version), resources }
+    /// The list of one version.
+    pub(crate) fn new(group: Group, version: Version, resources: Vec<ApiResource>) -> Self {
+        let (group_version, resources) = (group_version(group, version), listed(group, resources));
+        Self { kind: "APIResourceList", api_version: "v1", group_version, resources }
     }
 }
 
@@ -149,6 +141,20 @@ impl Default for RootPaths {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// What every form of discovery lists, each once. It is never empty: an empty list makes kubectl report a broken API, so one
+/// fixed placeholder stands in where configuration names no metric.
+pub(crate) fn listed(group: Group, mut resources: Vec<ApiResource>) -> Vec<ApiResource> {
+    if resources.is_empty() {
+        resources.push(match group {
+            Group::Custom => ApiResource::new("namespaces", "custommetrics", false),
+            Group::External => ApiResource::external("externalmetrics"),
+        });
+    }
+    resources.sort_unstable();
+    resources.dedup();
+    resources
 }
 
 fn group_version(group: Group, version: Version) -> String {

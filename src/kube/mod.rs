@@ -1,5 +1,6 @@
 //! Kubernetes' API types as serde values. No I/O.
 
+pub(crate) mod aggregated_discovery;
 pub(crate) mod custom_metrics;
 pub(crate) mod discovery;
 pub(crate) mod external_metrics;

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use once_cell::sync::OnceCell;
+
 use super::active_rule::{ActiveRule, Sampling};
 use super::history::SampleBudget;
 use super::implicit;
@@ -10,6 +12,7 @@ use super::last::LastValues;
 use crate::config::limits::Limits;
 use crate::config::model::{Config, ImplicitRules, ObjectKind, OnMissing, Rule};
 use crate::kube::kinds;
+use crate::parse::etag;
 use crate::parse::path::{Group, Version};
 use crate::parse::url_template::Placeholder;
 use crate::source::page::{Query, Want};
@@ -39,12 +42,30 @@ pub enum Entry {
 
 /// Which document: one of a closed set, so that [`Rules::printed`] is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct PrintedKey {
-    /// The API group.
-    pub group: Group,
-    pub version: Version,
-    /// The media type that is printed.
-    pub media_type: &'static str,
+pub enum PrintedKey {
+    /// All groups with all they have.
+    Groups,
+    /// The resources of one version of a group.
+    Resources {
+        group: Group,
+        version: Version,
+        /// The media type that is printed.
+        media_type: &'static str,
+    },
+}
+
+/// A document as clients get it.
+#[derive(Debug)]
+pub struct Printed {
+    pub body: Vec<u8>,
+    etag: OnceCell<String>,
+}
+
+impl Printed {
+    /// Its entity tag, quoted.
+    pub fn etag(&self) -> &str {
+        self.etag.get_or_init(|| etag::of(&self.body))
+    }
 }
 
 /// One generation of the configuration.
@@ -58,7 +79,7 @@ pub struct Rules {
     problem: Option<String>,
     broken: usize,
     /// See [`Rules::printed`].
-    printed: Mutex<HashMap<PrintedKey, Arc<Vec<u8>>>>,
+    printed: Mutex<HashMap<PrintedKey, Arc<Printed>>>,
 }
 
 impl Rules {
@@ -253,11 +274,18 @@ impl Rules {
             .collect()
     }
 
+    /// Whether a group has metrics; without any, both have. The cluster may have another server for the other one.
+    pub fn uses(&self, group: Group) -> bool {
+        let (custom, external) = (!self.entries.is_empty(), !self.external.is_empty());
+        self.implicit.is_some() || custom == external || custom == (group == Group::Custom)
+    }
+
     /// A document about these rules, printed once a generation: discovery is requested again and again, and stays the
     /// same.
-    pub fn printed(&self, key: PrintedKey, print: impl FnOnce() -> Vec<u8>) -> Arc<Vec<u8>> {
+    pub fn printed(&self, key: PrintedKey, print: impl FnOnce() -> Vec<u8>) -> Arc<Printed> {
         let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
-        printed.entry(key).or_insert_with(|| Arc::new(print())).clone()
+        let new = || Arc::new(Printed { body: print(), etag: OnceCell::new() });
+        printed.entry(key).or_insert_with(new).clone()
     }
 
     /// The number of rules that cannot be served as written.

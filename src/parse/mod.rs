@@ -6,6 +6,7 @@ pub(crate) mod csv;
 pub(crate) mod dns;
 pub(crate) mod duration;
 pub(crate) mod escape;
+pub(crate) mod etag;
 pub(crate) mod exposition;
 pub(crate) mod extensions;
 mod group;

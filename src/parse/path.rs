@@ -22,13 +22,15 @@ pub enum Probe {
     Readyz,
 }
 
-/// A version of OpenAPI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Documents of OpenAPI.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenApi {
     /// Swagger 2.0
     V2,
     /// The list of documents of version 3.
     V3,
+    /// The one of version 3 about `apis/{group}/{version}`.
+    Document(String),
 }
 
 /// Which objects of a resource.
@@ -86,7 +88,7 @@ pub enum ApiPath {
     Root,
     /// `/version`
     VersionInfo,
-    /// `/openapi/v2` or `/openapi/v3`
+    /// `/openapi/v2`, `/openapi/v3` and below
     OpenApi(OpenApi),
     /// `/readyz` and the like, or one check of it: `/readyz/config`.
     Health(Probe, Option<String>),
@@ -158,6 +160,9 @@ fn route(segments: &[&str]) -> Result<ApiPath, PathError> {
         ["version"] => ApiPath::VersionInfo,
         ["openapi", "v2"] => ApiPath::OpenApi(OpenApi::V2),
         ["openapi", "v3"] => ApiPath::OpenApi(OpenApi::V3),
+        ["openapi", "v3", "apis", group, version] => {
+            ApiPath::OpenApi(OpenApi::Document(format!("apis/{group}/{version}")))
+        }
         ["metrics"] => ApiPath::OwnMetrics,
         ["apis"] => ApiPath::Groups,
         ["apis", group, ref rest @ ..] => match Group::parse(group) {
@@ -328,6 +333,10 @@ impl fmt::Display for ApiPath {
             Self::VersionInfo => f.write_str("/version"),
             Self::OpenApi(OpenApi::V2) => f.write_str("/openapi/v2"),
             Self::OpenApi(OpenApi::V3) => f.write_str("/openapi/v3"),
+            Self::OpenApi(OpenApi::Document(name)) => {
+                f.write_str("/openapi/v3")?;
+                name.split('/').try_for_each(|segment| write!(f, "/{}", Encoded::in_segment(segment)))
+            }
             Self::Health(probe, None) => write!(f, "/{}", probe.as_str()),
             Self::Health(probe, Some(check)) => write!(f, "/{}/{}", probe.as_str(), Encoded::in_segment(check)),
             Self::OwnMetrics => f.write_str("/metrics"),

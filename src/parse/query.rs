@@ -21,6 +21,8 @@ pub struct Query {
     pub watch: bool,
     /// `pretty`: whether JSON is to be indented.
     pub pretty: Option<bool>,
+    /// `hash`: of the OpenAPI document that the client expects.
+    pub hash: Option<String>,
     /// `verbose`, with whatever value: health tells every check.
     pub verbose: bool,
     /// `exclude`: health checks that are not to count.
@@ -64,6 +66,7 @@ pub fn parse(raw: Option<&str>, max: usize) -> Result<Query, QueryError> {
             "labelSelector" => first(&mut query.label_selector, value),
             "metricLabelSelector" => first(&mut query.metric_label_selector, value),
             "fieldSelector" => first(&mut query.field_selector, value),
+            "hash" => first(&mut query.hash, value),
             "pretty" => _ = query.pretty.get_or_insert(!matches!(value.to_ascii_lowercase().as_str(), "0" | "false")),
             "watch" => query.watch = !matches!(value.to_ascii_lowercase().as_str(), "0" | "false"),
             "verbose" => query.verbose = true,
@@ -125,6 +128,7 @@ mod tests {
             ("label%53elector=a", Query { label_selector: some("a"), ..none() }),
             ("metricLabelSelector=verb%21%3Dget", Query { metric_label_selector: some("verb!=get"), ..none() }),
             ("fieldSelector=metadata.name%3Dx", Query { field_selector: some("metadata.name=x"), ..none() }),
+            ("hash=AB&hash=CD", Query { hash: some("AB"), ..none() }),
             ("pretty", Query { pretty: Some(true), ..none() }),
             ("pretty=1", Query { pretty: Some(true), ..none() }),
             ("pretty=False&pretty=true", Query { pretty: Some(false), ..none() }),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::parse::duration::millis;
 
@@ -58,6 +58,15 @@ impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Clock")
     }
+}
+
+/// The last second that HTTP can write, of the year 9999.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+/// A time as HTTP writes it (RFC 9110 §5.6.7).
+pub(crate) fn http_date(unix_millis: i64) -> String {
+    let second = u64::try_from(unix_millis.div_euclid(1_000)).unwrap_or_default().min(LAST_SECOND);
+    httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second))
 }
 
 /// Milliseconds since 1970 UTC; times before that, or beyond 292 million years, are cut to the ends.

@@ -43,7 +43,7 @@ impl Route {
 }
 
 /// HTTP codes that we answer; anything else counts as the last, 500.
-pub(crate) const CODES: [u16; 11] = [200, 400, 401, 403, 404, 405, 406, 413, 503, 504, 500];
+pub(crate) const CODES: [u16; 13] = [200, 301, 304, 400, 401, 403, 404, 405, 406, 413, 503, 504, 500];
 
 /// Upper bounds of the request duration histogram in seconds.
 pub(crate) const BUCKETS: [f64; 9] = [0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0];

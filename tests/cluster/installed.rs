@@ -148,10 +148,15 @@ impl Installed {
 
     /// How often requests of a kind, such as `discovery`, were answered well.
     pub fn answered(&self, plane: &Plane, kind: &str) -> f64 {
+        self.answered_with(plane, kind, 200)
+    }
+
+    /// How often they were answered with this code.
+    pub fn answered_with(&self, plane: &Plane, kind: &str, code: u16) -> f64 {
         let page = self.straight(Some(&plane.admin_identity), "/metrics", "").body;
         let counts = page.lines().filter_map(|line| line.strip_prefix("apiserver_request_total{")?.split_once("} "));
-        let kind = format!("resource=\"{kind}\"");
-        let those = counts.filter(|(labels, _)| labels.contains(&kind) && labels.contains("code=\"200\""));
+        let [kind, code] = [format!("resource=\"{kind}\""), format!("code=\"{code}\"")];
+        let those = counts.filter(|(labels, _)| labels.contains(&kind) && labels.contains(&code));
         those.map(|(_, count)| count.parse::<f64>().unwrap()).sum()
     }
 

@@ -212,7 +212,11 @@ pub fn read_answer(stream: &mut impl Read) -> io::Result<Answer> {
         stream.read_exact(&mut byte)?;
         answer.push(byte[0]);
     }
-    let length: usize = Answer::parse(&answer).header("content-length").unwrap().parse().unwrap();
+    let parsed = Answer::parse(&answer);
+    if parsed.code == 304 {
+        return Ok(parsed);
+    }
+    let length: usize = parsed.header("content-length").unwrap().parse().unwrap();
     let head = answer.len();
     answer.resize(head + length, 0);
     stream.read_exact(&mut answer[head..])?;

@@ -3,11 +3,11 @@
 
 use std::cell::RefCell;
 use std::io::Write;
-use std::time::{Duration, UNIX_EPOCH};
 
 use crate::api::message::{Origin, Reply, Request};
 use crate::api::peer::Peer;
 use crate::parse::head::{self, Head, HeadError};
+use crate::telemetry::clock::http_date;
 
 /// One connection's requests and answers.
 #[derive(Debug, Default)]
@@ -109,7 +109,7 @@ impl H1Connection {
             (false, false) => "",
         };
         head_of(&mut self.output, reply, connection, unix_millis);
-        if !bodiless {
+        if !bodiless && reply.code != 304 {
             self.output.extend_from_slice(&reply.body);
         }
     }
@@ -167,26 +167,26 @@ fn head_of(output: &mut Vec<u8>, reply: &Reply, connection: &str, unix_millis: i
     }
     output.extend_from_slice(b"Date: ");
     date(output, unix_millis);
-    let _ = write!(output, "\r\nContent-Length: {}\r\n", reply.body.len());
+    output.extend_from_slice(b"\r\n");
+    // A 304 may tell the length of what the client has, which some clients then wait for.
+    if reply.code != 304 {
+        let _ = write!(output, "Content-Length: {}\r\n", reply.body.len());
+    }
     output.extend_from_slice(connection.as_bytes());
     output.extend_from_slice(b"\r\n");
 }
 
 thread_local! {
     /// The second of the last answer, since 1970, and how it is written.
-    static DATE: RefCell<(u64, String)> = const { RefCell::new((u64::MAX, String::new())) };
+    static DATE: RefCell<(i64, String)> = const { RefCell::new((i64::MAX, String::new())) };
 }
-
-/// The last second that HTTP can write, of the year 9999.
-const LAST_SECOND: u64 = 253_402_300_799;
 
 /// The date as HTTP writes it (RFC 9110 §5.6.7), formatted once a second.
 fn date(output: &mut Vec<u8>, unix_millis: i64) {
-    let second = u64::try_from(unix_millis.div_euclid(1_000)).unwrap_or_default().min(LAST_SECOND);
+    let second = unix_millis.div_euclid(1_000);
     DATE.with_borrow_mut(|(known, text)| {
         if *known != second {
-            let time = UNIX_EPOCH + Duration::from_secs(second);
-            (*known, *text) = (second, httpdate::fmt_http_date(time));
+            (*known, *text) = (second, http_date(unix_millis));
         }
         output.extend_from_slice(text.as_bytes());
     });
@@ -196,6 +196,8 @@ fn date(output: &mut Vec<u8>, unix_millis: i64) {
 fn phrase(code: u16) -> &'static str {
     match code {
         200 => "OK",
+        301 => "Moved Permanently",
+        304 => "Not Modified",
         400 => "Bad Request",
         401 => "Unauthorized",
         403 => "Forbidden",
@@ -290,6 +292,19 @@ mod tests {
     fn answers_head_without_a_body() {
         let answer = conversation("HEAD /a HTTP/1.1\r\nHost: h\r\n\r\n", 100);
         assert!(answer.contains("Content-Length: 7\r\n") && answer.ends_with("\r\n\r\n"), "{answer}");
+    }
+
+    #[test]
+    fn answers_that_a_document_is_known_without_its_length() {
+        let mut h1 = H1Connection::default();
+        h1.receive(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(h1.next(LIMITS), Next::Request);
+        h1.reply(&Reply::text(200, "known").cached("public").tagged("\"a\"").not_modified(), false, NOW);
+        assert_eq!(
+            String::from_utf8_lossy(h1.unsent()),
+            "HTTP/1.1 304 Not Modified\r\nCache-Control: public\r\nX-Content-Type-Options: nosniff\r\n\
+             ETag: \"a\"\r\nVary: Accept\r\nDate: Tue, 18 Aug 2026 02:35:04 GMT\r\n\r\n"
+        );
     }
 
     #[test]

@@ -4,6 +4,7 @@ mod access;
 mod availability;
 mod bystanders;
 mod conformance;
+mod discovery;
 mod fixture;
 mod production;
 mod rotation;
@@ -26,10 +27,16 @@ pub struct Case {
 
 pub const ALL: &[Case] = &[
     Case {
-        name: "Both API versions become Available, and kube-apiserver logs no error about them for five minutes",
+        name: "Both API versions become Available; for five minutes kube-apiserver logs no error about them, and fetches discovery and OpenAPI only if they have changed",
         run: availability::becomes_available,
         needs_controllers: false,
         apart: true,
+    },
+    Case {
+        name: "kube-apiserver passes on what aggregated discovery lists, and both versions of OpenAPI",
+        run: discovery::is_passed_on,
+        needs_controllers: false,
+        apart: false,
     },
     Case {
         name: "Both stay Available while a source, the Kubernetes API or reviews hang, the configuration breaks, the certificate is renewed, or Metriclet is rolled out",

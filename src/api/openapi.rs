@@ -1,0 +1,183 @@
+//! `/openapi/v2` and `/openapi/v3`: what the API answers, for people and their tools. The documents depend on nothing, so they
+//! are made beforehand: `scripts/openapi` prints them, and `tests/openapi` checks that they fit what is served.
+
+use std::io::Read;
+
+use flate2::bufread::DeflateDecoder;
+use once_cell::sync::Lazy;
+
+use super::message::{JSON, Reply};
+use super::negotiate::{Transforms, negotiate};
+use crate::parse::etag;
+use crate::parse::path::{Group, OpenApi};
+use crate::telemetry::clock::http_date;
+
+/// All documents, compressed (RFC 1951): see [`read`].
+const DEFLATED: &[u8] = include_bytes!("openapi/documents.deflate");
+
+/// The media types that each version is requested by: JSON, and two names of the other, of which the last one is its own.
+const V2: [&str; 3] = [
+    JSON,
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+];
+const V3: [&str; 3] = [
+    JSON,
+    "application/com.github.proto-openapi.spec.v3@v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v3.v1.0+protobuf",
+];
+
+/// How long a document with the right hash may be kept: a year, in milliseconds.
+const EXPIRES: i64 = 365 * 24 * 60 * 60 * 1_000;
+
+/// One document in both encodings.
+struct Document {
+    /// As paths have it: `apis/custom.metrics.k8s.io/v1beta2`; that of version 2 has none, as there is but one.
+    name: String,
+    json: Vec<u8>,
+    protobuf: Vec<u8>,
+    /// That of JSON, for both. (Vary tells them apart.)
+    etag: String,
+}
+
+/// What a request asks of these routes beyond its path.
+pub(super) struct Asked<'a> {
+    pub accept: Option<&'a str>,
+    pub if_none_match: Option<&'a str>,
+    /// The hash that the list of documents gives.
+    pub hash: Option<&'a str>,
+    /// The groups to list: kube-apiserver shows what is listed, even of a group that another server serves.
+    pub groups: &'a [Group],
+    pub unix_millis: i64,
+}
+
+/// Why there is no document.
+pub(super) enum NoDocument {
+    /// It is not requested in a media type that there is.
+    NotAcceptable,
+    /// There is none of that name.
+    NotFound,
+}
+
+static DOCUMENTS: Lazy<Vec<Document>> = Lazy::new(|| read(DEFLATED).unwrap_or_default());
+
+/// The reply to a request for one of the documents, or for the list of those of version 3.
+pub(super) fn reply(route: &OpenApi, asked: &Asked<'_>) -> Result<Reply, NoDocument> {
+    let (name, media_types) = match route {
+        OpenApi::V3 => return Ok(root(asked)),
+        OpenApi::V2 => ("", V2),
+        OpenApi::Document(name) => (name.as_str(), V3),
+    };
+    // Kubernetes takes a wildcard here, unlike elsewhere.
+    let accept = asked.accept.map(|accept| accept.replace("application/*", "*/*"));
+    let chosen = negotiate(accept.as_deref(), &media_types, Transforms::Ignored).ok_or(NoDocument::NotAcceptable)?;
+    let document = DOCUMENTS.iter().find(|document| document.name == name).ok_or(NoDocument::NotFound)?;
+    let [json, _, protobuf] = media_types;
+    let reply = match chosen == json {
+        true => Reply::new(200, json, document.json.as_slice()),
+        false => Reply::new(200, protobuf, document.protobuf.as_slice()),
+    };
+    let hash = asked.hash.filter(|hash| !hash.is_empty() && *route != OpenApi::V2);
+    Ok(match hash {
+        None => unless_known(reply, &document.etag, asked),
+        Some(hash) if hash == document.hash() => {
+            let expires = http_date(asked.unix_millis.saturating_add(EXPIRES));
+            let reply = reply.cached("public, immutable").with_header("Expires", expires);
+            unless_known(reply, &document.etag, asked)
+        }
+        Some(_) => Reply::new(301, json, "").with_header("Location", document.url()).tagged(&document.etag),
+    })
+}
+
+/// `/openapi/v3`: where the documents of version 3 are.
+fn root(asked: &Asked<'_>) -> Reply {
+    let is_listed = |document: &&Document| asked.groups.iter().any(|group| document.is_of(*group));
+    let listed: Vec<_> = DOCUMENTS.iter().filter(is_listed).map(Document::listed).collect();
+    let body = format!(r#"{{"paths":{{{}}}}}"#, listed.join(","));
+    let etag = etag::of(body.as_bytes());
+    unless_known(Reply::new(200, JSON, body), &etag, asked)
+}
+
+/// The reply with this entity tag, or that the client has it.
+fn unless_known(reply: Reply, tag: &str, asked: &Asked<'_>) -> Reply {
+    let reply = reply.tagged(tag);
+    if asked.if_none_match.is_some_and(|header| etag::has(header, tag)) { reply.not_modified() } else { reply }
+}
+
+impl Document {
+    fn is_of(&self, group: Group) -> bool {
+        self.name.split('/').nth(1) == Some(group.as_str())
+    }
+
+    /// The entity tag without its quotes.
+    fn hash(&self) -> &str {
+        self.etag.trim_matches('"')
+    }
+
+    /// Where this very document is. Names and hashes have nothing to be escaped.
+    fn url(&self) -> String {
+        format!("/openapi/v3/{}?hash={}", self.name, self.hash())
+    }
+
+    /// Its entry in the list.
+    fn listed(&self) -> String {
+        format!(r#""{}":{{"serverRelativeURL":"{}"}}"#, self.name, self.url())
+    }
+}
+
+/// The documents: the name and JSON of each, then the protobuf of each, with four bytes before each of these that tell its
+/// length, the least significant first. `None` if they are not such.
+fn read(deflated: &[u8]) -> Option<Vec<Document>> {
+    let mut inflated = Vec::new();
+    DeflateDecoder::new(deflated).read_to_end(&mut inflated).ok()?;
+    let (mut parts, mut rest) = (Vec::new(), inflated.as_slice());
+    while let Some((length, after)) = rest.split_first_chunk() {
+        let (part, after) = after.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+        parts.push(part);
+        rest = after;
+    }
+    let (texts, encoded) = parts.split_at_checked(parts.len() / 3 * 2)?;
+    let document = |(texts, protobuf): (&[&[u8]], &&[u8])| match texts {
+        [name, json] => {
+            let name = String::from_utf8(name.to_vec()).ok()?;
+            Some(Document { name, json: json.to_vec(), protobuf: protobuf.to_vec(), etag: etag::of(json) })
+        }
+        _ => None,
+    };
+    texts.chunks(2).zip(encoded).map(document).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_documents_or_none() {
+        let names: Vec<_> = DOCUMENTS.iter().map(|document| document.name.as_str()).collect();
+        let custom = ["apis/custom.metrics.k8s.io/v1beta1", "apis/custom.metrics.k8s.io/v1beta2"];
+        assert_eq!(names, ["", custom[0], custom[1], "apis/external.metrics.k8s.io/v1beta1"]);
+        for document in DOCUMENTS.iter() {
+            assert!(serde_json::from_slice::<serde_json::Value>(&document.json).unwrap().is_object());
+            // The first field of version 2.0 and 3.0 is the version.
+            let version: &[u8] = if document.name.is_empty() { b"\x0a\x032.0" } else { b"\x0a\x053.0.0" };
+            assert!(document.protobuf.starts_with(version), "{}", document.name);
+        }
+        assert!(read(DEFLATED.split_last().unwrap().1).is_none());
+        assert!(read(b"no deflate").is_none());
+    }
+
+    #[test]
+    fn expires_in_a_year_whatever_the_clock_says() {
+        let route = OpenApi::Document("apis/external.metrics.k8s.io/v1beta1".to_owned());
+        let hash = DOCUMENTS.last().map(Document::hash);
+        for (unix_millis, expires) in [
+            (1_787_020_504_000, "Wed, 18 Aug 2027 02:35:04 GMT"),
+            (i64::MIN, "Thu, 01 Jan 1970 00:00:00 GMT"),
+            (i64::MAX, "Fri, 31 Dec 9999 23:59:59 GMT"),
+        ] {
+            let asked = Asked { accept: None, if_none_match: None, hash, groups: &[], unix_millis };
+            let Ok(reply) = reply(&route, &asked) else { panic!("no document") };
+            assert!(reply.headers().any(|header| header == ("Expires", expires)), "{reply:?}");
+        }
+    }
+}
