@@ -204,7 +204,8 @@ mod tests {
             (Some(format!("{table},{AGGREGATED}")), true),
             (Some(table.into()), false),
             (Some(format!("application/json,{AGGREGATED}")), false),
-            (Some(format!("*/*,{AGGREGATED}")), false),
+            // As in Go, what names a media type comes before what takes any.
+            (Some(format!("*/*,{AGGREGATED}")), true),
             (Some(format!("application/json;q=0.9,{AGGREGATED}")), true),
             (Some(format!("{AGGREGATED};q=0.5,application/json")), false),
             (Some(format!("{AGGREGATED};q=0")), false),

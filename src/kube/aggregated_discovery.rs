@@ -26,13 +26,13 @@ pub(crate) struct GroupResources<'a> {
 
 #[derive(Debug, Serialize)]
 struct ApiGroupDiscovery<'a> {
-    metadata: Named,
+    metadata: GroupMeta,
     versions: Vec<ApiVersionDiscovery<'a>>,
 }
 
 /// `meta/v1` ObjectMeta, the key that matters here.
 #[derive(Debug, Serialize)]
-struct Named {
+struct GroupMeta {
     name: &'static str,
 }
 
@@ -80,7 +80,7 @@ impl<'a> ApiGroupDiscoveryList<'a> {
             freshness: "Current",
         };
         let group = |of: &GroupResources<'a>| ApiGroupDiscovery {
-            metadata: Named { name: of.group.as_str() },
+            metadata: GroupMeta { name: of.group.as_str() },
             versions: of.group.versions().iter().map(|&name| version(of, name)).collect(),
         };
         Self {

@@ -54,6 +54,8 @@ fn message(bytes: &[u8], fields: Message) -> Result<Map<String, Value>, Protobuf
 fn add(object: &mut Map<String, Value>, field: &Field, wire: Wire<'_>) -> Result<(), ProtobufError> {
     let name = field.name;
     let value = match (field.kind, wire) {
+        // JSON leaves it out.
+        (Kind::Integer, Wire::Varint(0)) if name == "retryAfterSeconds" => return Ok(()),
         (Kind::Integer, Wire::Varint(number)) => Value::from(number.cast_signed()),
         (Kind::Text, Wire::Bytes(text)) => text_of(text, name)?.into(),
         (Kind::Message(fields), Wire::Bytes(bytes)) => message(bytes, fields)?.into(),
@@ -88,11 +90,10 @@ fn text_of(bytes: &[u8], name: &'static str) -> Result<String, ProtobufError> {
     std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| ProtobufError::Encoding(name))
 }
 
-/// The time without a value is an empty message, or one of zeros.
+/// The time without a value is an empty message; the first second of 1970 has a zero.
 fn time(fields: &Map<String, Value>) -> Value {
-    let number = |name: &str| fields.get(name).and_then(Value::as_i64).unwrap_or_default();
-    match (number("seconds"), number("nanos")) {
-        (0, 0) => Value::Null,
-        (seconds, _) => Time(seconds).to_string().into(),
+    if fields.is_empty() {
+        return Value::Null;
     }
+    Time(fields.get("seconds").and_then(Value::as_i64).unwrap_or_default()).to_string().into()
 }
