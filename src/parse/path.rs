@@ -188,7 +188,7 @@ fn in_group(group: Group, segments: &[&str]) -> Result<ApiPath, PathError> {
         (_, []) => ApiPath::Resources(group, version),
         _ if rest.contains(&"") => ApiPath::UnknownInGroup,
         (Group::Custom, _) => metric(version, rest)?,
-        (Group::External, ["namespaces", namespace, metric]) if !is_reserved(metric) => {
+        (Group::External, ["namespaces", namespace, metric]) if *namespace != "*" && !is_reserved(metric) => {
             ApiPath::External(ExternalPath { namespace: (*namespace).to_owned(), metric: (*metric).to_owned() })
         }
         (Group::External, _) => ApiPath::UnknownInGroup,

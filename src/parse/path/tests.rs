@@ -94,6 +94,7 @@ fn routes_to_external_metrics() {
         ("/namespaces/shop/a%2Fb", ApiPath::UnknownInGroup),
         ("/namespaces/shop/status", ApiPath::UnknownInGroup),
         ("/namespaces/shop/finalize", ApiPath::UnknownInGroup),
+        ("/namespaces/*/queue_depth", ApiPath::UnknownInGroup),
         ("/namespaces/shop/pods/web/m", ApiPath::UnknownInGroup),
         ("/namespaces//m", ApiPath::UnknownInGroup),
         ("/namespaces/shop", ApiPath::UnknownInGroup),
