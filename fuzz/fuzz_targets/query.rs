@@ -20,7 +20,9 @@ fuzz_target!(|raw: &str| {
     ] {
         pairs.extend(value.as_deref().map(|value| (key, value)));
     }
-    pairs.extend(parsed.pretty.map(|pretty| ("pretty", if pretty { "true" } else { "false" })));
+    for (key, value) in [("pretty", parsed.pretty), ("watch", parsed.watch)] {
+        pairs.extend(value.map(|value| (key, if value { "true" } else { "false" })));
+    }
     pairs.extend(parsed.verbose.then_some(("verbose", "")));
     pairs.extend(parsed.exclude.iter().map(|name| ("exclude", name.as_str())));
     let mut encoded = String::from("timeout=5s");

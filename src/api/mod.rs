@@ -292,7 +292,7 @@ impl Api {
         encoding: Encoding,
         trace: &mut Trace,
     ) -> Result<Reply, Stop> {
-        if query.watch {
+        if query.watch == Some(true) {
             return Err(self.failures().watch().into());
         }
         let selector = self.selector("labelSelector", query.label_selector.as_deref())?;

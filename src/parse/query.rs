@@ -18,7 +18,7 @@ pub struct Query {
     /// `fieldSelector`: may only repeat the name in the path.
     pub field_selector: Option<String>,
     /// `watch`: whether changes are to follow.
-    pub watch: bool,
+    pub watch: Option<bool>,
     /// `pretty`: whether JSON is to be indented.
     pub pretty: Option<bool>,
     /// `hash`: of the OpenAPI document that the client expects.
@@ -67,8 +67,8 @@ pub fn parse(raw: Option<&str>, max: usize) -> Result<Query, QueryError> {
             "metricLabelSelector" => first(&mut query.metric_label_selector, value),
             "fieldSelector" => first(&mut query.field_selector, value),
             "hash" => first(&mut query.hash, value),
-            "pretty" => _ = query.pretty.get_or_insert(!matches!(value.to_ascii_lowercase().as_str(), "0" | "false")),
-            "watch" => query.watch = !matches!(value.to_ascii_lowercase().as_str(), "0" | "false"),
+            "pretty" => _ = query.pretty.get_or_insert_with(|| boolean(&value)),
+            "watch" => _ = query.watch.get_or_insert_with(|| boolean(&value)),
             "verbose" => query.verbose = true,
             "exclude" if query.exclude.len() == EXCLUDES => return Err(QueryError::TooManyExcludes(EXCLUDES)),
             "exclude" => query.exclude.push(value),
@@ -76,6 +76,11 @@ pub fn parse(raw: Option<&str>, max: usize) -> Result<Query, QueryError> {
         }
     }
     Ok(query)
+}
+
+/// A boolean parameter as Kubernetes converts it: all but `0` and `false` is true, even nothing.
+fn boolean(value: &str) -> bool {
+    !matches!(value.to_ascii_lowercase().as_str(), "0" | "false")
 }
 
 fn text(raw: &str) -> Result<String, QueryError> {
@@ -133,8 +138,9 @@ mod tests {
             ("pretty=1", Query { pretty: Some(true), ..none() }),
             ("pretty=False&pretty=true", Query { pretty: Some(false), ..none() }),
             ("verbose=false", Query { verbose: true, ..none() }),
-            ("timeout=5s&watch=true&x", Query { watch: true, ..none() }),
-            ("watch=0", none()),
+            ("timeout=5s&watch=true&x", Query { watch: Some(true), ..none() }),
+            ("watch=0", Query { watch: Some(false), ..none() }),
+            ("watch&watch=False", Query { watch: Some(true), ..none() }),
             ("exclude=a&exclude=b", Query { exclude: vec!["a".into(), "b".into()], ..none() }),
         ] {
             assert_eq!(parse(Some(raw), 64), Ok(expected), "{raw}");
