@@ -37,7 +37,7 @@ pub mod config {
     pub mod limits {
         pub use crate::config::limits::{
             AnswerLimits, ConfigLimits, ConnectionLimits, ExpressionLimits, FetchLimits, FetcherLimits, Limits,
-            ReviewLimits, SamplingLimits,
+            ObjectLimits, ReviewLimits, SamplingLimits,
         };
     }
     pub mod model {

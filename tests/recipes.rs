@@ -22,7 +22,7 @@ use common::pods::{PODS, bind, named};
 use common::recipes::{Fixture, Kind, Page, Recipe, expected};
 use common::secure::eventually;
 use common::upstream::Upstream;
-use common::{file, run};
+use common::{file, patient, run};
 use metriclet::internals::api::message::Request;
 use metriclet::internals::api::{Answer, Api};
 use metriclet::internals::config::file as config_file;
@@ -148,7 +148,7 @@ struct OverTime<'a> {
 
 impl<'a> OverTime<'a> {
     fn new(config: &str, kubeconfig: &PathBuf, served: &'a Served) -> Self {
-        let (limits, millis) = (Limits::default(), Arc::new(AtomicU64::new(0)));
+        let (limits, millis) = (patient(Limits::default()), Arc::new(AtomicU64::new(0)));
         // Ahead, so that no call to the Kubernetes API is late by it.
         let (base, told) = (Instant::now() + Duration::from_secs(3600), millis.clone());
         let clock = Clock::told_by(move || {

@@ -21,10 +21,29 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use metriclet::internals::config::limits::{FetchLimits, Limits, ObjectLimits};
 use serde_json::Value;
 
 /// Far longer than anything takes; only a test that fails waits so long.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The same limits with a minute wherever the default is a second or so for a fetch: a test that is not about the time a
+/// fetch takes passes on a busy machine too.
+pub fn patient(limits: Limits) -> Limits {
+    let minute = Duration::from_secs(60);
+    let defaults = Limits::default();
+    let patient = |own, default| if own == default { minute } else { own };
+    let (fetch, objects) = (limits.fetch, limits.objects);
+    let fetch = FetchLimits {
+        timeout: patient(fetch.timeout, defaults.fetch.timeout),
+        pod_timeout: patient(fetch.pod_timeout, defaults.fetch.pod_timeout),
+        connect: patient(fetch.connect, defaults.fetch.connect),
+        connect_tls: patient(fetch.connect_tls, defaults.fetch.connect_tls),
+        ..fetch
+    };
+    let objects = ObjectLimits { timeout: patient(objects.timeout, defaults.objects.timeout), ..objects };
+    Limits { fetch, objects, ..limits }
+}
 
 /// The program, with arguments.
 pub fn metriclet(args: &[&str]) -> Command {

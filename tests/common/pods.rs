@@ -78,8 +78,11 @@ pub fn command(kubernetes: &Kubernetes, config: &str, args: &[&str]) -> Command 
     command
 }
 
+/// `serve`. A source without a timeout of its own gets the longest one: the default for pods, a second, may be too short on a
+/// busy machine.
 pub fn server(kubernetes: &Kubernetes, config: &str) -> Server {
-    Server::spawn(command(kubernetes, config, &["--listen", "127.0.0.1:0"]))
+    let patient = config.replacen("app: {", "app: {timeout: 4s, ", usize::from(!config.contains("timeout:")));
+    Server::spawn(command(kubernetes, &patient, &["--listen", "127.0.0.1:0"]))
 }
 
 /// `queue_depth` of all pods that a label selector picks.

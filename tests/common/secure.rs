@@ -195,7 +195,9 @@ pub fn config(upstream: &Upstream) -> String {
 
 /// A page that is fetched once, so that nothing but who asks is tested.
 pub fn page() -> String {
-    config(&Upstream::text("a 1\n")).replace("namespaces", "cache: 10m, namespaces")
+    config(&Upstream::text("a 1\n"))
+        .replace("namespaces", "cache: 1h, namespaces")
+        .replace("describes", "maxAge: 1h, describes")
 }
 
 /// Asks and leaves the connection open.

@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::kubernetes::Kubernetes;
+use common::patient;
 use common::pods::{PODS, address, bind, config, named, pod, serving, text, with};
 use common::secure::eventually;
 use common::upstream::Upstream;
@@ -47,6 +48,7 @@ struct World {
 
 impl World {
     fn new(limits: Limits, value: &str) -> Self {
+        let limits = patient(limits);
         let (port, listeners) = bind(2);
         let pages = [(); 2].map(|()| Arc::new(Mutex::new("requests_total 0\n".to_owned())));
         let mut bodies = pages.clone().into_iter();
