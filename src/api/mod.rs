@@ -152,6 +152,9 @@ impl Api {
         auth::count(&authorized, &self.counters);
         let took = self.clock.now().monotonic.saturating_duration_since(since.monotonic);
         self.counters.request(route, reply.code, took);
+        if reply.code == 200 && matches!(route, Route::Namespaced(_) | Route::RootScoped(_) | Route::External) {
+            self.counters.encoding(reply.media_type);
+        }
         Answer::Reply(reply)
     }
 

@@ -45,6 +45,9 @@ impl Route {
 /// HTTP codes that we answer; anything else counts as the last, 500.
 pub(crate) const CODES: [u16; 13] = [200, 301, 304, 400, 401, 403, 404, 405, 406, 413, 503, 504, 500];
 
+/// Media types of metrics; JSON, the last, is the default.
+pub(crate) const ENCODINGS: [&str; 3] = ["application/vnd.kubernetes.protobuf", "application/yaml", "application/json"];
+
 /// Upper bounds of the request duration histogram in seconds.
 pub(crate) const BUCKETS: [f64; 9] = [0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 0.5, 1.0, 5.0];
 
@@ -124,6 +127,8 @@ impl Attempts {
 #[derive(Debug, Default)]
 pub struct Counters {
     requests: [Requests; Route::ALL.len()],
+    /// Answers with values, by position in [`ENCODINGS`].
+    pub(super) encodings: [Counter; ENCODINGS.len()],
     fetches: Mutex<BTreeMap<String, Arc<Fetches>>>,
     left_out: Mutex<BTreeMap<&'static str, u64>>,
     /// Reloads of the configuration that were taken over.
@@ -159,6 +164,12 @@ impl Counters {
         let at = BUCKETS.iter().position(|&bound| took.as_secs_f64() <= bound);
         at.and_then(|at| requests.buckets.get(at)).into_iter().for_each(Counter::increment);
         requests.micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+    }
+
+    /// One answer with values, in this media type.
+    pub fn encoding(&self, media_type: &str) {
+        let at = ENCODINGS.iter().position(|&known| known == media_type).unwrap_or(ENCODINGS.len() - 1);
+        self.encodings.get(at).into_iter().for_each(Counter::increment);
     }
 
     /// The requests of a route.

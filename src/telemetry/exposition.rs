@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use super::clock::Now;
 use super::connections::Connections;
-use super::counters::{BUCKETS, CODES, Counter, Counters, Requests, Route};
+use super::counters::{BUCKETS, CODES, Counter, Counters, ENCODINGS, Requests, Route};
 use super::process::Process;
 use crate::parse::path::{Group, Version};
 
@@ -81,6 +81,11 @@ impl Page {
         self.family("apiserver_request_duration_seconds", "histogram", "Time from a request's head to its answer.");
         for route in Route::ALL {
             self.durations(route, counters.requests(route));
+        }
+        let name = "metriclet_metric_answers_total";
+        self.family(name, "counter", "Answers with values of metrics, by media type.");
+        for (media_type, counter) in ENCODINGS.iter().zip(&counters.encodings) {
+            self.sample(name, &format_args!("{{media_type=\"{media_type}\"}}"), counter.get());
         }
     }
 

@@ -153,10 +153,23 @@ impl Installed {
 
     /// How often they were answered with this code.
     pub fn answered_with(&self, plane: &Plane, kind: &str, code: u16) -> f64 {
+        self.counted(plane, "apiserver_request_total", &[format!("resource=\"{kind}\""), format!("code=\"{code}\"")])
+    }
+
+    /// All metrics so far were sent as protobuf, so that is what the HPA controller has scaled on.
+    pub fn answered_in_protobuf_only(&self, plane: &Plane) {
+        let in_media_type = |name: &str| {
+            self.counted(plane, "metriclet_metric_answers_total", &[format!("media_type=\"application/{name}\"")])
+        };
+        assert!(in_media_type("vnd.kubernetes.protobuf") > 0.0);
+        assert_eq!((in_media_type("json"), in_media_type("yaml")), (0.0, 0.0));
+    }
+
+    /// The sum of a counter's series that have all of these labels.
+    fn counted(&self, plane: &Plane, name: &str, labels: &[String]) -> f64 {
         let page = self.straight(Some(&plane.admin_identity), "/metrics", "").body;
-        let counts = page.lines().filter_map(|line| line.strip_prefix("apiserver_request_total{")?.split_once("} "));
-        let [kind, code] = [format!("resource=\"{kind}\""), format!("code=\"{code}\"")];
-        let those = counts.filter(|(labels, _)| labels.contains(&kind) && labels.contains(&code));
+        let series = page.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.split_once("} "));
+        let those = series.filter(|(found, _)| labels.iter().all(|label| found.contains(label)));
         those.map(|(_, count)| count.parse::<f64>().unwrap()).sum()
     }
 

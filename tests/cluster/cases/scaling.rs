@@ -112,6 +112,7 @@ pub fn to_the_right_count(plane: &mut Plane) {
     namespace.reaches(3);
     holds(&namespace, 3);
     namespace.remove();
+    installed.answered_in_protobuf_only(plane);
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 

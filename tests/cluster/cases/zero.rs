@@ -158,6 +158,7 @@ pub fn of_an_external_metric(plane: &mut Plane) {
     shows(lag("11", "0"));
     workload.reaches(2);
     workload.remove();
+    installed.answered_in_protobuf_only(plane);
     installed.unregister_external(plane);
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
