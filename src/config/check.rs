@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::limits::{Limits, SamplingLimits};
 use super::model::{
-    Format, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, SelectorMode, Source, Target, Value,
+    Format, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, SelectorMode, Source, Target, Value, is_secret,
 };
 use super::problem::Severity;
 use crate::parse::certificate_name::CertificateName;
@@ -194,6 +194,9 @@ fn credentials(source: &Source, findings: &mut Vec<Finding>) {
         }
         _ => {}
     }
+    if credentials.headers.iter().any(|(name, value)| is_secret(name) && !value.is_file()) {
+        findings.push(warning("headers", "a credential stands in the configuration; {file: PATH} keeps it out"));
+    }
     if matches!(credentials.server_name, Some(CertificateName::Spiffe(_))) && credentials.ca_file.is_none() {
         findings.push(error("serverName", "a SPIFFE ID needs caFile: with the authorities of its trust domain"));
     }
@@ -286,7 +289,8 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
     let is_namespace = resource == "namespaces";
     if !object.namespaced && !is_namespace {
         if in_url {
-            let message = format!("the URL of source {name} holds {{namespace}}, and {resource} are in no namespace");
+            let message =
+                format!("the requests of source {name} hold {{namespace}}, and {resource} are in no namespace");
             findings.push(error("source", message));
         }
         let message =

@@ -97,6 +97,8 @@ limits! {
         nodes: usize = 131_072,
         /// URL of a source as written. 4 KiB: it is written by hand.
         url: usize = 4 * KIB,
+        /// Body of a source's requests. 16 KiB: it is written by hand.
+        body: usize = 16 * KIB,
         /// The longest `cache`, `maxAge` and `onMissing: last`. 24 h: an older value says nothing about the present.
         duration: Duration = secs(24 * 60 * 60),
         /// Sources or rules. 10,000: more come from a broken generator.

@@ -1,16 +1,19 @@
 //! The configuration as the rest of the program uses it: sources and rules, parsed and checked.
 
 mod namespaces;
+mod request;
 mod rule;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::parse::body_template::BodyTemplate;
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::url_template::{Placeholder, Template};
 
 pub(crate) use self::namespaces::Namespaces;
+pub(crate) use self::request::{Method, Setting};
 pub(crate) use self::rule::{
     BrokenRule, Identity, LabelledItems, NamespaceLabels, ObjectKind, OnMissing, OnNan, Rule, Value,
 };
@@ -81,6 +84,10 @@ pub struct Source {
     /// Whether one process alone is behind a URL, so that its counters can be followed over time; `None` if the user
     /// does not say.
     pub single: Option<bool>,
+    /// How pages or results are requested.
+    pub method: Method,
+    /// What is posted for a page.
+    pub body: Option<BodyTemplate>,
 }
 
 /// Where the pages of a source are.
@@ -168,8 +175,10 @@ pub struct Credentials {
     pub bearer_token_file: Option<PathBuf>,
     /// Basic authentication.
     pub basic: Option<Basic>,
-    /// Header name to file with its value.
-    pub headers: Vec<(String, PathBuf)>,
+    /// Names of header fields, and their values.
+    pub headers: Vec<(String, Setting)>,
+    /// Parameters of the URL's query, and their values.
+    pub query: Vec<(String, Setting)>,
     /// PEM bundle that replaces the built-in roots.
     pub ca_file: Option<PathBuf>,
     /// PEM client certificate chain.
@@ -189,9 +198,10 @@ pub struct Basic {
 }
 
 impl Source {
-    /// Whether the address depends on this of a request.
+    /// Whether the URL or the body depends on this of a request.
     pub fn uses(&self, placeholder: Placeholder) -> bool {
         matches!(&self.target, Target::Url(url) if url.uses(placeholder))
+            || self.body.as_ref().is_some_and(|body| body.uses(placeholder))
     }
 
     /// Whether others choose the address: by an object's name, or by a pod's address.
@@ -243,16 +253,31 @@ impl Source {
         matches!(self.target, Target::Pods(_))
     }
 
+    /// Whether its pages are at a URL.
+    pub fn is_url(&self) -> bool {
+        matches!(self.target, Target::Url(_))
+    }
+
     /// Whether it is a server that evaluates queries.
     pub fn is_prometheus(&self) -> bool {
         matches!(self.target, Target::Prometheus(_))
     }
 }
 
+/// Whether a header field holds a credential (RFC 9110 §11.6.2, RFC 6265 §4.2).
+pub(crate) fn is_secret(header: &str) -> bool {
+    ["authorization", "cookie"].iter().any(|secret| header.eq_ignore_ascii_case(secret))
+}
+
 impl Credentials {
     /// Whether any credential is sent.
     pub fn secret(&self) -> bool {
-        self.bearer_token_file.is_some() || self.basic.is_some() || !self.headers.is_empty() || self.cert_file.is_some()
+        let header = |(name, value): &(String, Setting)| value.is_file() || is_secret(name);
+        self.bearer_token_file.is_some()
+            || self.basic.is_some()
+            || self.headers.iter().any(header)
+            || self.query.iter().any(|(_, value)| value.is_file())
+            || self.cert_file.is_some()
     }
 }
 

@@ -1,5 +1,6 @@
 //! One exchange: a request, the head of its response, and its body as it streams in.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -53,8 +54,8 @@ pub(crate) enum RequestBody<'a> {
     None,
     /// `application/x-www-form-urlencoded`
     Form(&'a [(&'a str, String)]),
-    /// `application/json`
-    Json(&'a [u8]),
+    /// Of this media type.
+    Bytes(&'a str, &'a [u8]),
 }
 
 /// A response whose head has come.
@@ -96,7 +97,8 @@ impl Client {
         read: impl FnOnce(&mut Response) -> Result<T, E>,
     ) -> Result<T, E> {
         let Authenticated { agent, credentials } = self.authenticated()?;
-        let uri: Uri = request.url.parse().map_err(|_| FetchError::Url("not one that can be fetched"))?;
+        let uri = with_query(request.url, &credentials.query);
+        let uri: Uri = uri.parse().map_err(|_| FetchError::Url("not one that can be fetched"))?;
         uri.host().ok_or(FetchError::Url("without a host"))?;
         agent::begin();
         let response = match request.body {
@@ -104,8 +106,10 @@ impl Client {
             RequestBody::Form(form) => self
                 .headed(agent.post(&uri), request, &credentials)
                 .send_form(form.iter().map(|(name, value)| (name, value))),
-            RequestBody::Json(json) => {
-                self.headed(agent.post(&uri), request, &credentials).content_type("application/json").send(json)
+            // An empty body has no type.
+            RequestBody::Bytes("", bytes) => self.headed(agent.post(&uri), request, &credentials).send(bytes),
+            RequestBody::Bytes(media_type, bytes) => {
+                self.headed(agent.post(&uri), request, &credentials).content_type(media_type).send(bytes)
             }
         };
         let mut response = Response::new(response.map_err(agent::failure)?, self.options.gzip);
@@ -125,8 +129,10 @@ impl Client {
             .config()
             .timeout_global(Some(request.timeout))
             .build()
-            .header(header::ACCEPT, request.accept)
             .header(header::ACCEPT_ENCODING, if self.options.gzip { "gzip" } else { "identity" });
+        if !credentials.headers.iter().any(|(name, _)| name == header::ACCEPT) {
+            builder = builder.header(header::ACCEPT, request.accept);
+        }
         if !self.options.keep_alive {
             builder = builder.header(header::CONNECTION, "close");
         }
@@ -234,6 +240,17 @@ impl Response {
     }
 }
 
+/// A URL with more parameters in its query.
+fn with_query<'a>(url: &'a str, more: &str) -> Cow<'a, str> {
+    let between = match url.split_once('?') {
+        _ if more.is_empty() => return url.into(),
+        None => "?",
+        Some((_, "")) => "",
+        Some(_) => "&",
+    };
+    format!("{url}{between}{more}").into()
+}
+
 /// The seconds of an Age header: of a list the first member; what is too large is as large as can be (RFC 9111 §1.2.2,
 /// §5.1).
 fn seconds(value: &str) -> Option<Duration> {
@@ -289,6 +306,18 @@ mod tests {
             (HeaderName::from_static(name), HeaderValue::from_static(value))
         };
         lines.iter().map(line).collect()
+    }
+
+    #[test]
+    fn adds_to_queries() {
+        for (url, more, expected) in [
+            ("http://a/", "", "http://a/"),
+            ("http://a/", "k=v", "http://a/?k=v"),
+            ("http://a/?", "k=v", "http://a/?k=v"),
+            ("http://a/?x", "k=v", "http://a/?x&k=v"),
+        ] {
+            assert_eq!(with_query(url, more), expected);
+        }
     }
 
     #[test]

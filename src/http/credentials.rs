@@ -18,6 +18,7 @@ use crate::config::read::read;
 use crate::config::watch::Stamp;
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::pem;
+use crate::parse::percent::Encoded;
 
 /// A secret or a certificate.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,6 +38,8 @@ pub struct Credentials {
     pub basic: Option<(String, Material)>,
     /// Header fields and their values.
     pub headers: Vec<(String, Material)>,
+    /// Parameters of the URL's query, and their values.
+    pub query: Vec<(String, Material)>,
     /// PEM bundle that replaces the built-in roots: authorities, and certificates of servers.
     pub authorities: Option<Material>,
     /// PEM client certificate chain, and its private key.
@@ -78,6 +81,8 @@ struct Seen {
 pub(super) struct Current {
     /// Header fields to send, marked as sensitive.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// What is added to the query of the URL, encoded; it holds secrets.
+    pub(super) query: String,
     /// What is trusted, and the client certificate.
     pub(super) tls: Tls,
 }
@@ -119,7 +124,12 @@ impl Secrets {
                 .map_err(|_| value.error("is for a header with an impossible name"))?;
             headers.push((name, sensitive(value, &self.line(value)?)?));
         }
-        Ok(Current { headers, tls: self.tls()? })
+        let mut query = Vec::new();
+        for (name, value) in &self.credentials.query {
+            let line = self.line(value)?;
+            query.push(format!("{}={}", Encoded::unreserved(name), Encoded::unreserved(&line)));
+        }
+        Ok(Current { headers, query: query.join("&"), tls: self.tls()? })
     }
 
     fn tls(&self) -> Result<Tls, CredentialError> {
@@ -175,10 +185,11 @@ impl Secrets {
 impl Credentials {
     /// Every file that they name.
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        let Self { bearer, basic, headers, authorities, certificate, server_name: _, insecure: _ } = self;
+        let Self { bearer, basic, headers, query, authorities, certificate, server_name: _, insecure: _ } = self;
         let single = [bearer.as_ref(), basic.as_ref().map(|(_, password)| password), authorities.as_ref()];
         let pair = certificate.iter().flat_map(|(certificate, key)| [certificate, key]);
-        let all = single.into_iter().flatten().chain(pair).chain(headers.iter().map(|(_, value)| value));
+        let named = headers.iter().chain(query).map(|(_, value)| value);
+        let all = single.into_iter().flatten().chain(pair).chain(named);
         all.filter_map(|material| match material {
             Material::Inline(..) => None,
             Material::File(path) => Some(path),

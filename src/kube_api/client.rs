@@ -190,7 +190,7 @@ impl Client {
         read: &impl Fn(&mut dyn Read) -> Result<T, String>,
     ) -> Result<T, CallFailure> {
         let url = format!("{}{}", self.server, call.path);
-        let body = call.body.map_or(RequestBody::None, RequestBody::Json);
+        let body = call.body.map_or(RequestBody::None, |body| RequestBody::Bytes(JSON, body));
         let request = Request { url: &url, accept: call.accept, body, timeout };
         self.http.exchange(&request, |response: &mut Response| match response.status() {
             200 | 201 => {

@@ -18,7 +18,7 @@ pub(super) fn answer(subject: &Subject<'_>, patience: Patience, trace: &mut Trac
     subject.check_namespace()?;
     let selector = subject.metric_selector()?;
     let items = match &subject.served.upstream.source().target {
-        Target::Url(template) => url::answer(subject, template, patience, trace)?,
+        Target::Url(_) => url::answer(subject, patience, trace)?,
         Target::Pods(pods) => pods::answer(subject, pods, patience, trace)?,
         Target::Prometheus(_) => prometheus::answer(subject, patience, trace)?,
     };

@@ -25,9 +25,10 @@ use crate::config::model::{Identity, NamespaceLabels, SelectorMode, Target};
 use crate::kube::external_metrics::ExternalMetricValue;
 use crate::kube::meta::Time;
 use crate::parse::selector::Selector;
-use crate::parse::url_template::{Template, Values};
+use crate::parse::url_template::Values;
 use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::{Element, Labels};
+use crate::source::page_request::PageRequest;
 use crate::source::waiting::Patience;
 
 /// A request for an external metric, with the rule that answers it.
@@ -50,19 +51,14 @@ impl ExternalSubject<'_> {
             return Err(about.foreign_namespace());
         }
         let items = match &self.served.upstream.source().target {
-            Target::Url(template) => self.of_url(template, patience, trace)?,
+            Target::Url(_) => self.of_url(patience, trace)?,
             Target::Prometheus(_) => query::answer(self, patience, trace)?,
             Target::Pods(_) => return Err(about.page(&"an external metric needs a source with url: or prometheus:")),
         };
         Ok(ExternalValues { metric: self.served.rule.name.clone(), items })
     }
 
-    fn of_url(
-        &self,
-        template: &Template,
-        patience: Patience,
-        trace: &mut Trace,
-    ) -> Result<Vec<ExternalMetricValue>, Failure> {
+    fn of_url(&self, patience: Patience, trace: &mut Trace) -> Result<Vec<ExternalMetricValue>, Failure> {
         let about = self.about();
         let label_selector = self.request.selector.to_string();
         let values = Values {
@@ -72,12 +68,13 @@ impl ExternalSubject<'_> {
             metric: &self.served.rule.name,
             label_selector: &label_selector,
         };
-        let url = template.expand(&values).map_err(|error| about.bad_request(&error))?;
-        trace.record(|| Event::Url { url: url.clone() });
+        let source = self.served.upstream.source();
+        let request = PageRequest::expand(source, &values).map_err(|error| about.bad_request(&error))?;
+        trace.record(|| Event::Url { url: request.to_string() });
         if let Some(sampling) = &self.served.sampling {
             return samples::answer(self, sampling, trace);
         }
-        let page = url::fetch(self.served, &about, &url, patience, trace)?;
+        let page = url::fetch(self.served, &about, &request, patience, trace)?;
         let members = page_members::page_members(self.served, &about, &page, trace)?;
         let found = values::of_page(self, members, page.at)?;
         self.items(found, page_members::scrape(self.served, &page), trace)

@@ -20,6 +20,7 @@ use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::{Labels, Sample};
 use crate::source::error::SourceError;
 use crate::source::page::{Found, Page};
+use crate::source::page_request::PageRequest;
 use crate::source::shared::Shared;
 use crate::telemetry::clock::Steady;
 
@@ -41,10 +42,9 @@ pub(super) fn sample(
     let wait = Wait::Until(now + sampling.interval.max(shared.limits().answer.deadline));
     let of = match &served.upstream.source().target {
         Target::Pods(of) => of,
-        Target::Url(template) => {
-            let nothing = Values { namespace: None, resource: "", name: None, metric: "", label_selector: "" };
-            if let Ok(url) = template.expand(&nothing) {
-                round.keep(PAGE, PAGE, served.upstream.page(&url, &served.want, wait));
+        Target::Url(_) => {
+            if let Ok(request) = PageRequest::expand(served.upstream.source(), &Values::default()) {
+                round.keep(PAGE, PAGE, served.upstream.page(&request, &served.want, wait));
             }
             return;
         }

@@ -9,37 +9,37 @@ use super::trace::{Event, Trace};
 use super::{over_time, page_members};
 use crate::kube::custom_metrics::MetricValue;
 use crate::parse::path::{MetricPath, ObjectName};
-use crate::parse::url_template::{Placeholder, Template, Values};
+use crate::parse::url_template::{Placeholder, Values};
 use crate::source::error::SourceError;
 use crate::source::page::Page;
+use crate::source::page_request::PageRequest;
 use crate::source::waiting::{Patience, Waiting};
 
 /// The values of the objects that the page describes.
 pub(super) fn answer(
     subject: &Subject<'_>,
-    template: &Template,
     patience: Patience,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
-    let url = expand(subject, template)?;
-    trace.record(|| Event::Url { url: url.clone() });
+    let request = expand(subject)?;
+    trace.record(|| Event::Url { url: request.to_string() });
     if let Some(sampling) = &subject.served.sampling {
         return over_time::of_page(subject, sampling, patience, trace);
     }
-    let page = fetch(subject.served, &subject.about(), &url, patience, trace)?;
+    let page = fetch(subject.served, &subject.about(), &request, patience, trace)?;
     page_members::answer(subject, &page, patience, trace)
 }
 
-/// The page at a URL.
+/// The page that this requests.
 pub(super) fn fetch(
     served: &ActiveRule,
     about: &About<'_>,
-    url: &str,
+    request: &PageRequest,
     patience: Patience,
     trace: &mut Trace,
 ) -> Result<Arc<Page>, Failure> {
     let waiting = Waiting::Source(served.upstream.index());
-    match served.upstream.page(url, &served.want, patience.wait_for(waiting)) {
+    match served.upstream.page(request, &served.want, patience.wait_for(waiting)) {
         Ok(page) => {
             trace.record(|| Event::Page { summary: page.summary() });
             Ok(page)
@@ -52,12 +52,13 @@ pub(super) fn fetch(
     }
 }
 
-/// The URL of the page for this request.
-fn expand(subject: &Subject<'_>, template: &Template) -> Result<String, Failure> {
+/// What the page for this request is requested with.
+fn expand(subject: &Subject<'_>) -> Result<PageRequest, Failure> {
+    let source = subject.served.upstream.source();
     let MetricPath { namespace, resource, name, metric, .. } = subject.request.path;
     let (name, selector) = match name {
         ObjectName::One(name) => (Some(name.as_str()), String::new()),
-        ObjectName::All if template.uses(Placeholder::Name) => {
+        ObjectName::All if source.uses(Placeholder::Name) => {
             let why = "its source has one page an object, so * is not served; ask for one by name";
             return Err(subject.about().bad_request(&why));
         }
@@ -66,5 +67,5 @@ fn expand(subject: &Subject<'_>, template: &Template) -> Result<String, Failure>
     // The URL of a Namespace object is expanded with its own name as the namespace.
     let namespace = if resource == "namespaces" { name } else { namespace.as_deref() };
     let values = Values { namespace, resource, name, metric, label_selector: &selector };
-    template.expand(&values).map_err(|error| subject.about().bad_request(&error))
+    PageRequest::expand(source, &values).map_err(|error| subject.about().bad_request(&error))
 }

@@ -1,5 +1,6 @@
 //! Pure parsers: bytes in, values out, limits as arguments. No clock, log or I/O, and no panic on any input.
 
+pub(crate) mod body_template;
 pub(crate) mod certificate;
 pub(crate) mod certificate_name;
 pub(crate) mod csv;

@@ -188,7 +188,7 @@ impl Template {
 }
 
 impl<'a> Values<'a> {
-    fn get(&self, placeholder: Placeholder) -> Result<&'a str, ExpandError> {
+    pub(super) fn get(&self, placeholder: Placeholder) -> Result<&'a str, ExpandError> {
         let value = match placeholder {
             Placeholder::Namespace => self.namespace,
             Placeholder::Resource => Some(self.resource),
@@ -210,7 +210,7 @@ impl fmt::Display for ExpandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing(placeholder) => {
-                write!(f, "expected a value for {} of the URL, found none", placeholder.as_str())
+                write!(f, "expected a value for {}, found none", placeholder.as_str())
             }
             Self::NotALabel(placeholder, value) => write!(
                 f,

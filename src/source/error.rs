@@ -79,6 +79,9 @@ impl fmt::Display for SourceError {
             Self::Fetch(FetchError::Status(406)) => f.write_str(
                 "answered 406: it serves none of the types in the Accept header, which format: on the source decides",
             ),
+            Self::Fetch(FetchError::Status(405)) => {
+                f.write_str("answered 405: it does not take this method; method: on the source sets it")
+            }
             Self::Fetch(error) => error.fmt(f),
             Self::ContentType(None) => {
                 write!(f, "answered without a content-type; set format: on the source to what the page is: {FORMATS}")

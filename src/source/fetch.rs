@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::error::SourceError;
+use super::page_request::PageRequest;
 use crate::config::limits::Limits;
-use crate::config::model::{self, Basic, Compression, Source};
+use crate::config::model::{self, Basic, Compression, Setting, Source};
 use crate::http::address::{Reach, Reserved};
 use crate::http::client::{Client, Options, Request, RequestBody, Response};
 use crate::http::credentials::{Credentials, Material};
@@ -16,14 +17,18 @@ use crate::http::resolve::Resolver;
 /// Fetches pages and query results of one source. No connection is kept: sources are fetched every few seconds, and a
 /// connection kept that long is as likely to be dead.
 #[derive(Debug)]
-pub(crate) struct Fetcher(Client);
+pub(crate) struct Fetcher {
+    client: Client,
+    /// Of what is posted for a page.
+    media_type: String,
+}
 
 /// The parts of a response's head that matter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Head {
     /// The Content-Type without its parameters, in lower case: `text/plain`.
     pub content_type: Option<String>,
-    /// The status of a response to a POST, unless it is 200: its body may say why.
+    /// The status of a refusal whose body may say why.
     pub refused: Option<u16>,
     /// Whether a body that is read to its end is known to be whole.
     pub delimited: bool,
@@ -55,27 +60,35 @@ impl Fetcher {
         };
         let gzip = source.compression == Some(Compression::Gzip);
         let options = Options { reach, tls: source.is_https(), keep_alive: false, gzip };
-        Self(Client::new(options, credentials(&source.credentials), limits, resolver, reserved))
+        let client = Client::new(options, credentials(&source.credentials), limits, resolver, reserved);
+        let media_type = source.body.as_ref().map(|body| body.media_type().to_owned()).unwrap_or_default();
+        Self { client, media_type }
     }
 
-    /// Gets `url` within `timeout` and passes head and body to `read`, which reads the body to its end or fails.
+    /// Requests a page within `timeout` and passes head and body to `read`, which reads the body to its end or fails.
     ///
     /// # Errors
     /// The error of `read`, unless the transfer failed: then what broke it, and in which phase.
-    pub(crate) fn get<T>(
+    pub(crate) fn page<T>(
         &self,
-        url: &str,
+        page: &PageRequest,
         accept: &str,
         timeout: Duration,
         read: impl FnOnce(&Head, &mut dyn Read) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
-        self.exchange(&Request { url, accept, body: RequestBody::None, timeout }, read)
+        // Behind it stands whose page it is.
+        let url = page.url.split('#').next().unwrap_or_default();
+        let body = match &page.body {
+            None => RequestBody::None,
+            Some(body) => RequestBody::Bytes(&self.media_type, body.as_bytes()),
+        };
+        self.exchange(&Request { url, accept, body, timeout }, false, read)
     }
 
     /// Posts a form to `url`, likewise; `read` gets the body of a refusal too.
     ///
     /// # Errors
-    /// As for [`Fetcher::get`].
+    /// As for [`Fetcher::page`].
     pub(crate) fn post<T>(
         &self,
         url: &str,
@@ -84,17 +97,17 @@ impl Fetcher {
         timeout: Duration,
         read: impl FnOnce(&Head, &mut dyn Read) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
-        self.exchange(&Request { url, accept, body: RequestBody::Form(form), timeout }, read)
+        self.exchange(&Request { url, accept, body: RequestBody::Form(form), timeout }, true, read)
     }
 
     fn exchange<T>(
         &self,
         request: &Request<'_>,
+        reads_refusals: bool,
         read: impl FnOnce(&Head, &mut dyn Read) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
-        let is_post = !matches!(request.body, RequestBody::None);
-        self.0.exchange(request, |response: &mut Response| {
-            let refused = refused(response.status(), response.location(), is_post)?;
+        self.client.exchange(request, |response: &mut Response| {
+            let refused = refused(response.status(), response.location(), reads_refusals)?;
             let content_type = response.content_type().map(str::to_owned);
             let (delimited, length) = (response.is_delimited(), response.length());
             let (age, date) = (response.age(), response.date());
@@ -104,23 +117,31 @@ impl Fetcher {
     }
 }
 
-/// The status of a refusal whose body is of interest; only POSTs have one.
-fn refused(status: u16, location: Option<&str>, is_post: bool) -> Result<Option<u16>, FetchError> {
+/// The status of a refusal whose body is of interest.
+fn refused(status: u16, location: Option<&str>, reads_refusals: bool) -> Result<Option<u16>, FetchError> {
     match status {
         200 => Ok(None),
         300..=303 | 305..=399 => Err(FetchError::redirect(status, location)),
-        400..=599 if is_post => Ok(Some(status)),
+        400..=599 if reads_refusals => Ok(Some(status)),
         _ => Err(FetchError::Status(status)),
     }
 }
 
 fn credentials(of: &model::Credentials) -> Credentials {
     let file = |path: &std::path::PathBuf| Material::File(path.clone());
+    let setting = |key, (name, value): &(String, Setting)| {
+        let value = match value {
+            Setting::Text(text) => Material::Inline(key, text.clone().into_bytes()),
+            Setting::File(path) => file(path),
+        };
+        (name.clone(), value)
+    };
     let pair = of.cert_file.as_ref().zip(of.key_file.as_ref());
     Credentials {
         bearer: of.bearer_token_file.as_ref().map(file),
         basic: of.basic.as_ref().map(|Basic { username, password_file }| (username.clone(), file(password_file))),
-        headers: of.headers.iter().map(|(name, path)| (name.clone(), file(path))).collect(),
+        headers: of.headers.iter().map(|named| setting("headers", named)).collect(),
+        query: of.query.iter().map(|named| setting("query", named)).collect(),
         authorities: of.ca_file.as_ref().map(file),
         certificate: pair.map(|(certificate, key)| (file(certificate), file(key))),
         server_name: of.server_name.clone(),
@@ -152,14 +173,14 @@ mod tests {
     #[test]
     fn judges_statuses() {
         let at = Some("/metrics/?token=t");
-        for (status, get, post) in [
+        for (status, page, query) in [
             (200, Ok(None), Ok(None)),
             (204, Err(FetchError::Status(204)), Err(FetchError::Status(204))),
             (302, Err(FetchError::redirect(302, at)), Err(FetchError::redirect(302, at))),
             (304, Err(FetchError::Status(304)), Err(FetchError::Status(304))),
             (500, Err(FetchError::Status(500)), Ok(Some(500))),
         ] {
-            assert_eq!((refused(status, at, false), refused(status, at, true)), (get, post), "{status}");
+            assert_eq!((refused(status, at, false), refused(status, at, true)), (page, query), "{status}");
         }
     }
 }

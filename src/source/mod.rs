@@ -1,7 +1,7 @@
 //! Fetches pages from upstreams, and remembers them for a moment.
 //!
 //! - [`upstream`] is a source at work: its cache, its fetches, and the [`state`] of each URL.
-//! - [`fetch`] makes one request; [`page`] reduces a page while it streams in to what rules want of it.
+//! - [`fetch`] makes one request, a [`page_request`] or a query; [`page`] reduces a page while it streams in to what rules want of it.
 //! - `turns` tells whether processes with different pages are behind one URL.
 //! - `media` says which format is requested, and which one came; `memory` bounds large pages that are held whole.
 //! - [`prometheus`] queries a server that evaluates PromQL itself.
@@ -13,6 +13,7 @@ pub(crate) mod fetch;
 mod media;
 mod memory;
 pub(crate) mod page;
+pub(crate) mod page_request;
 mod pool;
 pub(crate) mod prometheus;
 pub(crate) mod queue;

@@ -7,6 +7,7 @@ use once_cell::sync::OnceCell;
 use super::error::SourceError;
 use super::memory::MemoryBudget;
 use super::page::Page;
+use super::page_request::PageRequest;
 use super::pool::Pool;
 use crate::cache::Cache;
 use crate::config::limits::Limits;
@@ -29,8 +30,8 @@ pub struct Shared {
     pub(super) large_pages: MemoryBudget,
 }
 
-/// Pages of all sources of one generation, by source and URL.
-pub(crate) type Pages = Cache<(usize, String), Result<Arc<Page>, SourceError>>;
+/// Pages of all sources of one generation, by source and request.
+pub(crate) type Pages = Cache<(usize, PageRequest), Result<Arc<Page>, SourceError>>;
 
 impl Shared {
     /// Everything that sources need beside their own configuration.

@@ -10,6 +10,7 @@ use super::error::SourceError;
 use super::fetch::Fetcher;
 use super::media;
 use super::page::{self, Page, PageBody, Query, Want};
+use super::page_request::PageRequest;
 use super::pool::{Gathered, Pool, Share};
 use super::prometheus::{self, InstantQuery, QueryResult};
 use super::shared::{Pages, Shared};
@@ -110,16 +111,16 @@ impl Upstream {
         want
     }
 
-    /// The page at `url`, read for `want`: from the cache, from another request's fetch, or by a fetch.
+    /// The page that this requests, read for `want`: from the cache, from another request's fetch, or by a fetch.
     ///
     /// # Errors
     /// Why there is no page; [`SourceError::WouldWait`] if it takes a fetch to know.
-    pub fn page(&self, url: &str, want: &Want, wait: Wait) -> Result<Arc<Page>, SourceError> {
+    pub fn page(&self, request: &PageRequest, want: &Want, wait: Wait) -> Result<Arc<Page>, SourceError> {
         let covers = |outcome: &Result<Arc<Page>, SourceError>| {
             outcome.as_ref().map_or(true, |page| page.found(want.id).is_some())
         };
         let now = self.shared.clock.now().monotonic;
-        let key = (self.index, url.to_owned());
+        let key = (self.index, request.clone());
         settled(self.pages.get(&key, now, wait, covers, || self.load(&key, wait)))
     }
 
@@ -155,7 +156,7 @@ impl Upstream {
         want: &Want,
         wait: Wait,
     ) -> Option<Vec<Result<Arc<Page>, SourceError>>> {
-        let mut pages: Vec<_> = urls.iter().map(|url| self.page(url, want, Wait::No)).collect();
+        let mut pages: Vec<_> = urls.iter().map(|url| self.page(&PageRequest::get(url), want, Wait::No)).collect();
         let missing = |page: &Result<Arc<Page>, SourceError>| matches!(page, Err(SourceError::WouldWait));
         let wanted: Vec<usize> = (0..).zip(&pages).filter(|(_, page)| missing(page)).map(|(at, _)| at).collect();
         if wanted.is_empty() {
@@ -167,14 +168,15 @@ impl Upstream {
         };
         // Those that failed the last time come last, and wait in a queue of their own: where many hang, the others
         // still have their turn.
-        let failed = |url: &String| self.pages.last(&(self.index, url.clone())).is_some_and(|page| page.is_err());
+        let failed =
+            |url: &String| self.pages.last(&(self.index, PageRequest::get(url))).is_some_and(|page| page.is_err());
         let wanted = wanted.into_iter().filter_map(|at| urls.get(at).map(|url| (failed(url), at, url)));
         let mut wanted: Vec<(bool, usize, &String)> = wanted.collect();
         wanted.sort_by_key(|(failed, ..)| *failed);
         let gathered = Gathered::new(wanted.len());
         for (place, &(failed, _, url)) in wanted.iter().enumerate() {
             let share = if failed { Share::Failing } else { Share::Source(self.index) };
-            let (upstream, url, want, results) = (self.clone(), url.clone(), want.clone(), gathered.clone());
+            let (upstream, url, want, results) = (self.clone(), PageRequest::get(url), want.clone(), gathered.clone());
             let fetch = move || {
                 if upstream.shared.clock.now().monotonic < deadline {
                     let page = || upstream.page(&url, &want, Wait::Until(deadline));
@@ -197,19 +199,20 @@ impl Upstream {
         Some(pages)
     }
 
-    fn load(&self, key: &(usize, String), wait: Wait) -> Loaded<Result<Arc<Page>, SourceError>> {
-        let ((_, url), time) = (key, self.time(wait));
+    fn load(&self, key: &(usize, PageRequest), wait: Wait) -> Loaded<Result<Arc<Page>, SourceError>> {
+        let ((_, request), time) = (key, self.time(wait));
         let wants: Vec<Want> = {
             let wants = self.wants();
             wants.fixed.iter().chain(&wants.asked).cloned().collect()
         };
-        let fetched = self.fetch(url, &wants, time);
+        let fetched = self.fetch(request, &wants, time);
         let cut_by_caller = self.is_cut_by_caller(&fetched, time);
-        self.tell(url, fetched.as_ref().map(|page| (page.bytes, || page.summary().to_string())), cut_by_caller);
+        let key_text = request.key();
+        self.tell(&key_text, fetched.as_ref().map(|page| (page.bytes, || page.summary().to_string())), cut_by_caller);
         if let Ok(page) = &fetched {
-            self.note_turn(url, page);
+            self.note_turn(&key_text, page);
         }
-        let mut loaded = self.loaded(fetched, Page::cost, url.len(), time);
+        let mut loaded = self.loaded(fetched, Page::cost, request.cost(), time);
         let is_unconnected =
             |outcome: &Result<Arc<Page>, SourceError>| outcome.as_ref().is_err_and(SourceError::is_unconnected);
         // Of many targets some are dead, and each try keeps a fetcher from those that live.
@@ -256,13 +259,11 @@ impl Upstream {
         })
     }
 
-    fn fetch(&self, url: &str, wants: &[Want], time: Duration) -> Result<Page, SourceError> {
+    fn fetch(&self, request: &PageRequest, wants: &[Want], time: Duration) -> Result<Page, SourceError> {
         let now = self.shared.clock.now();
         let limits = &self.shared.limits;
         let deadline = now.monotonic + time;
-        // Behind it stands whose page it is.
-        let url = url.split('#').next().unwrap_or_default();
-        self.fetcher.get(url, media::accept(self.source.format), time, |head, body| {
+        self.fetcher.page(request, media::accept(self.source.format), time, |head, body| {
             let format = media::format(self.source.format, head.content_type.as_deref())?;
             let age = head.age_at(now.unix_millis, limits.freshness.max_future);
             // The server's own word for a format that the source does not name gets no more than the default.

@@ -34,7 +34,7 @@ pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     }
     for (placeholder, written) in [(Placeholder::Name, "{name}"), (Placeholder::Resource, "{resource}")] {
         if source.uses(placeholder) {
-            let message = format!("the URL of source {name} holds {written}, and an external metric has no object");
+            let message = format!("the requests of source {name} hold {written}, and an external metric has no object");
             findings.push(error("source", message));
         }
     }

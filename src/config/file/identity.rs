@@ -162,7 +162,7 @@ fn consistent(kinds: &[ObjectKind], value: &Value, source: &Source, fields: &mut
     let told_by = if source.is_of_pods() {
         Some(format!("the pod of source {}", Escaped::new(&source.name)))
     } else if source.uses(Placeholder::Name) {
-        Some(format!("{{name}} in the URL of source {}", Escaped::new(&source.name)))
+        Some(format!("{{name}} in the requests of source {}", Escaped::new(&source.name)))
     } else {
         ["describes", "items"].into_iter().find(|key| fields.has(key)).map(|key| format!("{key}:"))
     };

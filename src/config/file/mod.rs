@@ -9,6 +9,7 @@ mod identity;
 mod namespaces;
 mod objects;
 mod path_segment;
+mod request;
 mod rule;
 mod source;
 mod suggest;
@@ -19,7 +20,7 @@ use std::collections::{HashMap, HashSet};
 
 use self::fields::{Fields, Sink};
 use super::limits::Limits;
-use super::model::{Bound, Config, Credentials, ImplicitRules, Namespaces, SelectorMode, Source, Target};
+use super::model::{Bound, Config, Credentials, ImplicitRules, Method, Namespaces, SelectorMode, Source, Target};
 use super::problem::{Part, Problem, Severity};
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::{Placeholder, Template};
@@ -69,6 +70,8 @@ pub(crate) fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Re
         credentials: Credentials::default(),
         danger_allow_loopback: false,
         single: None,
+        method: Method::Get,
+        body: None,
     };
     Ok(Config { sources: vec![source], implicit: Some(ImplicitRules { describes }), ..Config::default() })
 }

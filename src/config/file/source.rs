@@ -1,19 +1,17 @@
 //! One source of the file.
 
-use std::path::PathBuf;
-
 use super::fields::{Fields, Sink};
-use super::namespaces;
+use super::{namespaces, request};
 use crate::config::check;
 use crate::config::limits::Limits;
 use crate::config::model::{
-    Basic, Compression, Credentials, Format, Namespaces, PodPort, Pods, SelectorMode, Source, Target,
+    Basic, Compression, Credentials, Format, Method, Namespaces, PodPort, Pods, SelectorMode, Source, Target,
 };
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::dns;
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::{Placeholder, Template};
-use crate::parse::yaml::{Key, Node, YamlValue};
+use crate::parse::yaml::{Key, Node};
 
 const KEYS: &[&str] = &[
     "url",
@@ -27,6 +25,10 @@ const KEYS: &[&str] = &[
     "bearerTokenFile",
     "basic",
     "headers",
+    "query",
+    "method",
+    "body",
+    "contentType",
     "caFile",
     "certFile",
     "keyFile",
@@ -47,25 +49,6 @@ const FORMATS: &[(&str, Format)] = &[
     ("number", Format::Number),
 ];
 
-/// Headers that belong to one connection or to the request's own framing (RFC 9110 §7.6.1), and those that would bring
-/// pages in a form that is not read here.
-const FORBIDDEN_HEADERS: &[&str] = &[
-    "accept-encoding",
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "range",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
 /// Reads a source; `None` (and a problem) where not even its URL can be read.
 pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> Option<Source> {
     let what = format!("source {}", Escaped::new(&key.text));
@@ -77,6 +60,10 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
     }
     let mut fields = Fields::open(node, key.span, &what, KEYS, sink)?;
     let target = target(&mut fields, limits, sink);
+    let method = request::method(&mut fields, sink).unwrap_or(match target {
+        Some(Target::Prometheus(_)) => Method::Post,
+        _ => Method::Get,
+    });
     let source = Source {
         name: key.text.clone(),
         format: fields.word("format", FORMATS, sink),
@@ -96,8 +83,23 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         credentials: credentials(&mut fields, sink),
         danger_allow_loopback: fields.boolean("dangerAllowLoopback", sink).unwrap_or(false),
         single: fields.boolean("single", sink),
+        method,
+        body: match target {
+            Some(Target::Url(_)) => request::body(&mut fields, method, limits, sink),
+            _ => None,
+        },
         target: target?,
     };
+    if source.is_of_pods() && fields.has("method") {
+        fields.fail("method", "pods' pages are requested by GET", sink);
+    }
+    if !source.is_url() {
+        for key in ["body", "contentType"] {
+            if fields.has(key) {
+                fields.fail(key, "is for sources with url:", sink);
+            }
+        }
+    }
     if source.is_prometheus() {
         for (key, why) in [
             ("format", "the answers of a server have one form"),
@@ -116,7 +118,7 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
     }
     let label_selector = match fields.word("labelSelector", &[("labels", SelectorMode::Labels)], sink) {
         Some(_) if passed_on => {
-            fields.fail("labelSelector", "the URL already passes it on as {labelSelector}", sink);
+            fields.fail("labelSelector", "the request already passes it on as {labelSelector}", sink);
             SelectorMode::Url
         }
         Some(mode) => mode,
@@ -218,7 +220,8 @@ fn credentials(fields: &mut Fields<'_>, sink: &mut Sink) -> Credentials {
     Credentials {
         bearer_token_file: fields.path("bearerTokenFile", sink),
         basic: basic(fields, sink),
-        headers: headers(fields, sink),
+        headers: request::headers(fields, sink),
+        query: request::query(fields, sink),
         ca_file: fields.path("caFile", sink),
         cert_file: fields.path("certFile", sink),
         key_file: fields.path("keyFile", sink),
@@ -238,50 +241,6 @@ fn basic(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Basic> {
         return None;
     }
     Some(Basic { username: username.to_owned(), password_file })
-}
-
-fn headers(fields: &mut Fields<'_>, sink: &mut Sink) -> Vec<(String, PathBuf)> {
-    let mut headers: Vec<(String, PathBuf)> = Vec::new();
-    let Some(node) = fields.get("headers") else {
-        return headers;
-    };
-    let YamlValue::Mapping(entries) = &node.value else {
-        fields.fail("headers", &format!("expected a mapping of names to {{file: PATH}}, found {}", node.kind()), sink);
-        return headers;
-    };
-    for (key, node) in entries {
-        let name = &key.text;
-        let wrong = if !is_token(name) {
-            Some("is not a header name (RFC 9110)".to_owned())
-        } else if FORBIDDEN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
-            Some("is not for you to set".to_owned())
-        } else if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
-            Some("is there twice".to_owned())
-        } else {
-            None
-        };
-        if let Some(wrong) = wrong {
-            fields.fail_at("headers", key.span, &format!("{} {wrong}", Escaped::new(name)), sink);
-        }
-        if !matches!(node.value, YamlValue::Mapping(_)) {
-            let message = format!("expected {{file: PATH}} for {}, found {}", Escaped::new(name), node.kind());
-            fields.fail_at("headers", node.span, &message, sink);
-            continue;
-        }
-        let Some(mut value) = Fields::open(node, key.span, "headers", &["file"], sink) else {
-            continue;
-        };
-        value.require("file", sink);
-        if let Some(file) = value.path("file", sink) {
-            headers.push((name.clone(), file));
-        }
-    }
-    headers
-}
-
-/// `token` of RFC 9110 §5.6.2.
-fn is_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 fn server_name(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<CertificateName> {

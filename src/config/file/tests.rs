@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::model::{
-    Basic, Format, Identity, NamespaceLabels, OnMissing, OnNan, PodPort, Pods, Rule, Value as RuleValue,
+    Basic, Format, Identity, NamespaceLabels, OnMissing, OnNan, PodPort, Pods, Rule, Setting, Value as RuleValue,
 };
 use crate::parse::certificate_name::CertificateName;
 use crate::promql::Expr;
@@ -108,7 +108,8 @@ fn reads_a_whole_file() {
         Credentials {
             bearer_token_file: None,
             basic: Some(Basic { username: "me".into(), password_file: "/etc/password".into() }),
-            headers: vec![("X-Api-Key".into(), "/etc/key".into())],
+            headers: vec![("X-Api-Key".into(), Setting::File("/etc/key".into()))],
+            query: Vec::new(),
             ca_file: path("/etc/ca"),
             cert_file: path("/etc/cert"),
             key_file: path("/etc/key"),

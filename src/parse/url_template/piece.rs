@@ -30,7 +30,7 @@ pub struct TemplateError {
 
 /// A piece of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     Literal(String),
     Value(Placeholder),
 }
@@ -94,7 +94,7 @@ pub(super) fn pieces(text: &str, offset: usize) -> Result<Vec<Piece>, TemplateEr
 }
 
 /// A text in which each placeholder is something harmless, to check what is around them.
-pub(super) fn literals(pieces: &[Piece]) -> String {
+pub(crate) fn literals(pieces: &[Piece]) -> String {
     fn text(piece: &Piece) -> &str {
         match piece {
             Piece::Literal(text) => text,
@@ -104,6 +104,6 @@ pub(super) fn literals(pieces: &[Piece]) -> String {
     pieces.iter().map(text).collect()
 }
 
-pub(super) fn error(column: usize, message: String) -> TemplateError {
+pub(crate) fn error(column: usize, message: String) -> TemplateError {
     TemplateError { column, message }
 }

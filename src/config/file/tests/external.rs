@@ -71,8 +71,11 @@ fn says_what_is_wrong() {
             "source: pods",
             "source: source \"pods\" has a page for each pod; an external metric needs url: or prometheus:",
         ),
-        ("source: each", "source: the URL of source \"each\" holds {name}, and an external metric has no object"),
-        ("source: kind", "source: the URL of source \"kind\" holds {resource}, and an external metric has no object"),
+        ("source: each", "source: the requests of source \"each\" hold {name}, and an external metric has no object"),
+        (
+            "source: kind",
+            "source: the requests of source \"kind\" hold {resource}, and an external metric has no object",
+        ),
         (
             "source: nobody",
             "namespaces: required, as source \"nobody\" has none: the namespaces that may ask for this metric",

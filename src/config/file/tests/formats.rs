@@ -96,7 +96,7 @@ fn problems_of_rules() {
             ),
             (
                 "SERVICES: each, value: ^'/(?<name>a)(?<value>b)/'",
-                "error: value: {name} in the URL of source \"each\" already tells the object; leave out the group (?<name>…)",
+                "error: value: {name} in the requests of source \"each\" already tells the object; leave out the group (?<name>…)",
             ),
             (
                 "object: nodes, source: text, value: ^'/(?<namespace>a)(?<name>a)(?<value>b)/'",

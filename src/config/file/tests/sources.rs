@@ -50,8 +50,42 @@ fn problems_of_sources() {
             ("HTTPS, headers: {^Host: {file: /x}}", "error: headers: \"Host\" is not for you to set"),
             ("HTTPS, headers: {^'a b': {file: /x}}", "error: headers: \"a b\" is not a header name (RFC 9110)"),
             ("HTTPS, headers: {A: {file: /x}, ^a: {file: /x}}", "error: headers: \"a\" is there twice"),
-            ("HTTPS, headers: {A: ^/x}", "error: headers: expected {file: PATH} for \"A\", found text"),
-            ("HTTPS, headers: {^A: {}}", "error: file: required"),
+            (
+                "HTTPS, headers: {A: ^/x}",
+                "error: headers: expected {value: TEXT} or {file: PATH} for \"A\", found text",
+            ),
+            ("HTTPS, headers: {^A: {}}", "error: headers: \"A\" needs value: or file:"),
+            ("HTTPS, headers: {A: {value: ^x, file: /x}}", "error: value: excludes file:"),
+            ("HTTPS, headers: {A: {value: ^' x'}}", "error: value: expected no blank at its start and its end"),
+            ("HTTPS, headers: {A: {value: ^''}}", "error: value: expected one line of text, found \"\""),
+            (
+                "HTTPS, headers: {^Content-Type: {value: a/b}}",
+                "error: headers: \"Content-Type\" is set by contentType:",
+            ),
+            (
+                "HTTPS, headers: ^{Authorization: {value: x}}",
+                "warning: headers: a credential stands in the configuration; {file: PATH} keeps it out",
+            ),
+            ("HTTPS, query: {^'': {value: x}}", "error: query: \"\" is no name of a parameter"),
+            (
+                "HTTPS, query: ^[a]",
+                "error: query: expected a mapping of names to {value: TEXT} or {file: PATH}, found a list",
+            ),
+            ("HTTPS, method: ^PUT", "error: method: expected GET or POST, found \"PUT\""),
+            ("HTTPS, body: ^x", "error: body: needs method: POST beside it"),
+            ("HTTPS, method: POST, contentType: ^a/b", "error: contentType: needs body: beside it"),
+            (
+                "HTTPS, method: POST, body: x, contentType: ^x",
+                "error: contentType: expected a media type such as application/json",
+            ),
+            (
+                "HTTPS, method: POST, body: ^'{\"a\":{metric}}'",
+                "error: body: expected JSON, or contentType: beside it: expected value at line 1 column 6",
+            ),
+            (
+                "HTTPS, method: POST, body: ^'{metric}', contentType: text/plain",
+                "error: body: placeholders are for bodies of JSON and forms",
+            ),
             (
                 "HTTPS, basic: {username: ^'a:b', passwordFile: /x}",
                 "error: username: expected no colon and no control characters",
@@ -71,6 +105,8 @@ fn problems_of_sources() {
                 "error: url: expected a URL that starts with http:// or https:// at column 1, found no scheme",
             ),
             ("url: ^'http://x/', pods: {port: 1}", "error: url: excluded by pods:, which tells where pages are"),
+            ("pods: {port: 1}, method: ^POST", "error: method: pods' pages are requested by GET"),
+            ("pods: {port: 1}, body: ^x", "error: body: is for sources with url:"),
             ("pods: ^[]", "error: pods: expected a mapping, found a list"),
             ("pods: ^{}", "error: port: required"),
             (

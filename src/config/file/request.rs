@@ -1,0 +1,148 @@
+//! The keys of a source that say how its requests look, beside their URL.
+
+use super::fields::{Fields, Sink};
+use crate::config::limits::Limits;
+use crate::config::model::{Method, Setting};
+use crate::parse::body_template::BodyTemplate;
+use crate::parse::escape::Escaped;
+use crate::parse::yaml::YamlValue;
+
+/// Headers that belong to one connection or to the request's own framing (RFC 9110 §7.6.1), and those that would bring
+/// pages in a form that is not read here.
+const FORBIDDEN_HEADERS: &[&str] = &[
+    "accept-encoding",
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// What a page is requested by: GET, unless POST is written.
+pub(super) fn method(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Method> {
+    fields.word("method", &[("GET", Method::Get), ("POST", Method::Post)], sink)
+}
+
+/// The body of a POST.
+pub(super) fn body(fields: &mut Fields<'_>, method: Method, limits: &Limits, sink: &mut Sink) -> Option<BodyTemplate> {
+    let media_type = fields.line("contentType", sink);
+    if !fields.has("body") {
+        if media_type.is_some() {
+            fields.fail("contentType", "needs body: beside it", sink);
+        }
+        // A POST without a body is one whose body is empty.
+        return (method == Method::Post).then(BodyTemplate::empty);
+    }
+    let text = fields.text("body", sink)?;
+    if method != Method::Post {
+        fields.fail("body", "needs method: POST beside it", sink);
+        return None;
+    }
+    if media_type.is_some_and(|media_type| !is_media_type(media_type)) {
+        fields.fail("contentType", "expected a media type such as application/json", sink);
+        return None;
+    }
+    match BodyTemplate::parse(text, media_type, limits.config.body) {
+        Ok(body) => Some(body),
+        Err(error) => {
+            fields.fail("body", &error.message, sink);
+            None
+        }
+    }
+}
+
+/// `headers`: names of header fields, and their values.
+pub(super) fn headers(fields: &mut Fields<'_>, sink: &mut Sink) -> Vec<(String, Setting)> {
+    settings("headers", fields, sink, |name| {
+        if !is_token(name) {
+            Some("is not a header name (RFC 9110)")
+        } else if FORBIDDEN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+            Some("is not for you to set")
+        } else if name.eq_ignore_ascii_case("content-type") {
+            Some("is set by contentType:")
+        } else {
+            None
+        }
+    })
+}
+
+/// `query`: names of parameters of the URL's query, and their values.
+pub(super) fn query(fields: &mut Fields<'_>, sink: &mut Sink) -> Vec<(String, Setting)> {
+    settings("query", fields, sink, |name| name.is_empty().then_some("is no name of a parameter"))
+}
+
+/// A mapping of names to `{value: TEXT}` or `{file: PATH}`.
+fn settings(
+    of: &'static str,
+    fields: &mut Fields<'_>,
+    sink: &mut Sink,
+    wrong: impl Fn(&str) -> Option<&'static str>,
+) -> Vec<(String, Setting)> {
+    let mut settings: Vec<(String, Setting)> = Vec::new();
+    let Some(node) = fields.get(of) else { return settings };
+    let YamlValue::Mapping(entries) = &node.value else {
+        let message =
+            format!("expected a mapping of names to {{value: TEXT}} or {{file: PATH}}, found {}", node.kind());
+        fields.fail(of, &message, sink);
+        return settings;
+    };
+    for (key, node) in entries {
+        let name = &key.text;
+        let is_there = settings.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
+        if let Some(wrong) = wrong(name).or(is_there.then_some("is there twice")) {
+            fields.fail_at(of, key.span, &format!("{} {wrong}", Escaped::new(name)), sink);
+        }
+        if !matches!(node.value, YamlValue::Mapping(_)) {
+            let name = Escaped::new(name);
+            let message = format!("expected {{value: TEXT}} or {{file: PATH}} for {name}, found {}", node.kind());
+            fields.fail_at(of, node.span, &message, sink);
+            continue;
+        }
+        let Some(mut entry) = Fields::open(node, key.span, of, &["value", "file"], sink) else { continue };
+        let setting = match (entry.has("value"), entry.has("file")) {
+            (true, true) => {
+                entry.fail("value", "excludes file:", sink);
+                None
+            }
+            (true, false) => value(&mut entry, sink).map(Setting::Text),
+            (false, true) => entry.path("file", sink).map(Setting::File),
+            (false, false) => {
+                fields.fail_at(of, key.span, &format!("{} needs value: or file:", Escaped::new(name)), sink);
+                None
+            }
+        };
+        settings.extend(setting.map(|setting| (name.clone(), setting)));
+    }
+    settings
+}
+
+/// What any header field may hold, blanks at its ends excepted (RFC 9110 §5.5).
+fn value(entry: &mut Fields<'_>, sink: &mut Sink) -> Option<String> {
+    let text = entry.line("value", sink)?;
+    if text.trim() != text {
+        entry.fail("value", "expected no blank at its start and its end", sink);
+        return None;
+    }
+    Some(text.to_owned())
+}
+
+/// `token` of RFC 9110 §5.6.2.
+fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
+/// RFC 9110 §8.3.1; parameters are not looked at.
+fn is_media_type(text: &str) -> bool {
+    let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
+    let parts = essence.trim_end().split_once('/');
+    parts.is_some_and(|(kind, subtype)| is_token(kind) && is_token(subtype))
+        && parameters.bytes().all(|b| b == b' ' || b.is_ascii_graphic())
+}

@@ -1,0 +1,77 @@
+//! What a page is requested with.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use crate::config::model::{Source, Target};
+use crate::parse::url_template::{ExpandError, Values};
+
+/// What a page is requested with, credentials excepted: one page for each.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PageRequest {
+    /// Behind a `#` may stand whose page it is.
+    pub url: String,
+    /// What is posted; without it, it is a GET.
+    pub body: Option<String>,
+}
+
+impl PageRequest {
+    /// A GET.
+    pub(crate) fn get(url: &str) -> Self {
+        Self { url: url.to_owned(), body: None }
+    }
+
+    /// The request of a source with a URL.
+    ///
+    /// # Errors
+    /// If a value is missing or does not fit where it would stand.
+    pub(crate) fn expand(source: &Source, values: &Values<'_>) -> Result<Self, ExpandError> {
+        let url = match &source.target {
+            Target::Url(template) => template.expand(values)?,
+            Target::Pods(_) | Target::Prometheus(_) => String::new(),
+        };
+        let body = source.body.as_ref().map(|body| body.expand(values)).transpose()?;
+        Ok(Self { url, body })
+    }
+
+    /// What tells it from others of its source.
+    pub(super) fn key(&self) -> Cow<'_, str> {
+        match &self.body {
+            None => self.url.as_str().into(),
+            Some(body) => format!("{}#{body}", self.url).into(),
+        }
+    }
+
+    /// The memory that it takes, roughly.
+    pub(super) fn cost(&self) -> usize {
+        self.url.len() + self.body.as_ref().map_or(0, String::len)
+    }
+}
+
+/// Method and URL: a body may hold secrets.
+impl fmt::Display for PageRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let method = if self.body.is_some() { "POST " } else { "" };
+        write!(f, "{method}{}", self.url)
+    }
+}
+
+impl fmt::Debug for PageRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageRequest").field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_no_body() {
+        let posted = PageRequest { url: "http://a/".to_owned(), body: Some("s3cret".to_owned()) };
+        assert_eq!(posted.to_string(), "POST http://a/");
+        assert_eq!(format!("{posted:?}"), "PageRequest { url: \"http://a/\", .. }");
+        assert_eq!(PageRequest::get("http://a/").to_string(), "http://a/");
+        assert_eq!((posted.key().as_ref(), posted.cost()), ("http://a/#s3cret", 15));
+    }
+}
