@@ -13,6 +13,7 @@ use crate::parse::certificate_name::CertificateName;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 use crate::parse::json::segments::from_dots;
+use crate::parse::quantity::Milli;
 use crate::parse::url_template::Placeholder;
 use crate::promql::Scope;
 
@@ -252,9 +253,8 @@ fn shape(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
                 Identity::Items { items, .. } => Some(("items", items)),
                 _ => None,
             };
-            for (key, _) in
-                [Some(("value", &expr.path)), items].into_iter().flatten().filter(|(_, path)| path.compares_numbers())
-            {
+            let paths = expr.parts().iter().map(|part| ("value", &part.path)).chain(items);
+            for (key, _) in paths.filter(|(_, path)| path.compares_numbers()) {
                 findings.push(error(key, "a filter compares numbers, and all fields of CSV are text: compare with a string such as '5', by == or !="));
             }
         }
@@ -339,9 +339,19 @@ fn surprises(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
             }
         }
     }
-    if rule.on_missing == OnMissing::Zero {
-        let message = "zero scales to the minimum when what feeds this page stops; error holds the replicas";
-        findings.push(warning("onMissing", message));
+    match rule.on_missing {
+        OnMissing::Number(Milli(0)) => {
+            let message = "zero scales to the minimum when what feeds this page stops; error holds the replicas";
+            findings.push(warning("onMissing", message));
+        }
+        OnMissing::Number(value) if value < Milli(0) && !rule.allow_negative => {
+            findings.push(error("onMissing", "a negative number needs allowNegative: true beside it"));
+        }
+        OnMissing::Number(value) => {
+            let message = format!("{value} is served, too, when what feeds this page stops; error holds the replicas");
+            findings.push(warning("onMissing", message));
+        }
+        OnMissing::Error | OnMissing::Last(_) => {}
     }
     if rule.on_nan == OnNan::Zero {
         let message = "zero scales to the minimum on 0/0, which mostly means no data; error holds the replicas";

@@ -3,6 +3,7 @@
 use super::outcome::{Finding, Number};
 use super::page_data::{self, PageData};
 use super::reason::{MissingReason, RefusalReason};
+use crate::parse::json::JsonExpr;
 use crate::parse::value::ValueAggregation;
 use crate::promql::evaluate::{Element, Labels, Times, aggregate_all, evaluate};
 use crate::promql::{Aggregation, Expr, VectorSelector};
@@ -45,6 +46,15 @@ pub(super) fn values(
         _ if is_empty => return Finding::Nothing(MissingReason::EmptyContainer),
         _ => {}
     }
+    if let Some(ends @ (ValueAggregation::First | ValueAggregation::Last)) = aggregation {
+        let mut numbers = values.iter().flatten().copied();
+        let end = if ends == ValueAggregation::First { numbers.next() } else { numbers.next_back() };
+        return match (end, values.first()) {
+            (Some(value), _) => number(value),
+            (None, Some(Err(found))) => Finding::Unusable(RefusalReason::NotANumber(found)),
+            (None, _) => Finding::Nothing(MissingReason::NoSeries),
+        };
+    }
     let mut elements = Vec::with_capacity(values.len());
     for value in values {
         match *value {
@@ -52,16 +62,45 @@ pub(super) fn values(
             Err(found) => return Finding::Unusable(RefusalReason::NotANumber(found)),
         }
     }
-    let aggregation = aggregation.map(|aggregation| match aggregation {
-        ValueAggregation::Sum => Aggregation::Sum,
-        ValueAggregation::Avg => Aggregation::Avg,
-        ValueAggregation::Min => Aggregation::Min,
-        ValueAggregation::Max => Aggregation::Max,
-        ValueAggregation::Count => Aggregation::Count,
+    let aggregation = aggregation.and_then(|aggregation| match aggregation {
+        ValueAggregation::Sum => Some(Aggregation::Sum),
+        ValueAggregation::Avg => Some(Aggregation::Avg),
+        ValueAggregation::Min => Some(Aggregation::Min),
+        ValueAggregation::Max => Some(Aggregation::Max),
+        ValueAggregation::Count => Some(Aggregation::Count),
+        ValueAggregation::First | ValueAggregation::Last => None,
     });
     match aggregation {
         Some(aggregation) => one(aggregate_all(aggregation, &elements).as_slice()),
         None => one(&elements),
+    }
+}
+
+/// The value of an expression of JSONPaths. What is wrong with one part of it is wrong with the whole, and comes before
+/// what is missing of another.
+pub(super) fn of_parts(expr: &JsonExpr, find: impl Fn(usize, Option<ValueAggregation>) -> Finding) -> Finding {
+    let several = expr.parts().len() > 1;
+    let (mut numbers, mut missing) = (Vec::with_capacity(expr.parts().len()), None);
+    for (at, part) in expr.parts().iter().enumerate() {
+        match find(at, part.aggregation) {
+            Finding::Number(number) => numbers.push(number),
+            Finding::Unusable(RefusalReason::NotANumber(found)) if several => {
+                return Finding::Unusable(RefusalReason::PartNotANumber(part.to_string(), found));
+            }
+            Finding::Unusable(reason) => return Finding::Unusable(reason),
+            Finding::Nothing(MissingReason::NoSeries) if several => {
+                missing = missing.or_else(|| Some(MissingReason::NoPart(part.to_string())));
+            }
+            Finding::Nothing(reason) => missing = missing.or(Some(reason)),
+        }
+    }
+    match (missing, numbers.first()) {
+        (Some(reason), _) => Finding::Nothing(reason),
+        (None, Some(first)) => {
+            let values: Vec<f64> = numbers.iter().map(|number| number.value).collect();
+            Finding::Number(Number { value: expr.value(&values), ..*first })
+        }
+        (None, None) => Finding::Nothing(MissingReason::NoSeries),
     }
 }
 
@@ -98,6 +137,14 @@ mod tests {
             (Some(ValueAggregation::Count), &[Err("null"), Ok(4.0)][..], number(2.0)),
             (None, &[], Finding::Nothing(MissingReason::NoSeries)),
             (None, &[Ok(4.0)], number(4.0)),
+            (Some(ValueAggregation::First), &[Err("null"), Ok(4.0), Ok(5.0), Err("null")], number(4.0)),
+            (Some(ValueAggregation::Last), &[Err("null"), Ok(4.0), Ok(5.0), Err("null")], number(5.0)),
+            (Some(ValueAggregation::Last), &[], Finding::Nothing(MissingReason::NoSeries)),
+            (
+                Some(ValueAggregation::Last),
+                &[Err("null"), Err("null")],
+                Finding::Unusable(RefusalReason::NotANumber("null")),
+            ),
             (None, &[Ok(4.0), Ok(4.0)], Finding::Unusable(RefusalReason::Several)),
             (Some(ValueAggregation::Sum), &[Ok(4.0), Ok(4.0)], number(8.0)),
             (Some(ValueAggregation::Sum), &[], Finding::Nothing(MissingReason::NoSeries)),

@@ -29,16 +29,18 @@ impl Member for Series {
 
 impl Member for PageItem {
     fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding {
-        let aggregation = match &served.rule.value {
-            Value::Json(expr) => expr.aggregation,
-            Value::Text(expr) => expr.aggregation,
-            _ => None,
+        let part = |part: usize, aggregation| {
+            let values: Vec<_> = members.iter().flat_map(|item| item.of_part(part)).collect();
+            let is_empty = values.is_empty() && members.iter().any(|item| item.is_empty(part));
+            evaluation::values(aggregation, &values, is_empty, scraped)
         };
-        let values: Vec<_> = members.iter().flat_map(|item| item.values.iter().copied()).collect();
-        let is_empty = values.is_empty() && members.iter().any(|item| item.is_empty);
-        match (evaluation::values(aggregation, &values, is_empty, scraped), &served.rule.value) {
-            (Finding::Nothing(MissingReason::NoSeries), Value::Text(_)) => Finding::Nothing(MissingReason::NoMatch),
-            (finding, _) => finding,
+        match &served.rule.value {
+            Value::Json(expr) => evaluation::of_parts(expr, part),
+            Value::Text(expr) => match part(0, expr.aggregation) {
+                Finding::Nothing(MissingReason::NoSeries) => Finding::Nothing(MissingReason::NoMatch),
+                finding => finding,
+            },
+            _ => part(0, None),
         }
     }
 }

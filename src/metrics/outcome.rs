@@ -109,7 +109,7 @@ pub(crate) fn judge(finding: Finding, policy: &Policy, scraped: i64, now: i64, l
         },
     };
     match (policy.on_missing, last) {
-        (OnMissing::Zero, _) => Verdict::Serve(ServedValue { value: Milli(0), at: scraped, span: None }),
+        (OnMissing::Number(value), _) => Verdict::Serve(ServedValue { value, at: scraped, span: None }),
         (OnMissing::Last(age), Some(last)) if !older(last.at, now, age) => Verdict::Serve(last),
         _ => Verdict::Missing(reason),
     }

@@ -91,7 +91,7 @@ pub(super) fn page_members<'p>(
             Err(about.page(refusal))
         }
         Some(Found::Number(value)) => {
-            Ok(PageMembers::Number(PageItem { values: vec![Ok(*value)], ..PageItem::default() }))
+            Ok(PageMembers::Number(PageItem { values: vec![Ok(*value).into()], ..PageItem::default() }))
         }
         Some(Found::Items(items)) => Ok(PageMembers::Items(items.iter().collect())),
         Some(Found::Series(positions)) => {

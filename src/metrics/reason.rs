@@ -17,6 +17,8 @@ pub enum MissingReason {
     NoSeriesBut(Hint),
     /// The JSONPath selects no value.
     NoValue,
+    /// Likewise, of an expression of several the one that this is.
+    NoPart(String),
     /// The regular expression matches nothing on the page.
     NoMatch,
     /// The JSONPath selects nothing from a container that exists, which has no minimum, maximum or average.
@@ -63,6 +65,8 @@ pub enum RefusalReason {
     NotAGauge(NotAGauge),
     /// A JSON value of another type.
     NotANumber(&'static str),
+    /// Likewise of an expression of several JSONPaths, by the text of one.
+    PartNotANumber(String, &'static str),
     /// The series of one object differ in a label that `labelSelector` selects by.
     MixedLabels,
     Nan,
@@ -130,7 +134,7 @@ impl MissingReason {
             Self::LabelSelector => "label_selector",
             Self::OtherNamespaces => "other_namespaces",
             Self::NoMatch => "no_match",
-            Self::NoValue => "no_value",
+            Self::NoValue | Self::NoPart(_) => "no_value",
             Self::NoOperand(..) => "no_operand",
             Self::NoBuckets => "no_buckets",
             Self::NoObjectLabel(_) => "no_object_label",
@@ -151,7 +155,7 @@ impl RefusalReason {
         match self {
             Self::Several => "several_series",
             Self::NotAGauge(_) => "not_a_gauge",
-            Self::NotANumber(_) => "not_a_number",
+            Self::NotANumber(_) | Self::PartNotANumber(..) => "not_a_number",
             Self::MixedLabels => "mixed_labels",
             Self::Nan => "nan",
             Self::PositiveInfinity | Self::NegativeInfinity => "infinite",
@@ -172,6 +176,7 @@ impl fmt::Display for MissingReason {
             Self::NoSeries => f.write_str("no series on the page matches"),
             Self::NoSeriesBut(hint) => write!(f, "no series on the page matches; {hint}"),
             Self::NoValue => f.write_str("the JSONPath selects nothing on the page"),
+            Self::NoPart(part) => write!(f, "{part} selects nothing on the page"),
             Self::NoBuckets => f.write_str("no matching series has the label le, which the buckets of a histogram have"),
             Self::NoOperand(selector, hint) => {
                 write!(f, "the expression returned nothing: the object has no series {selector}")?;
@@ -225,6 +230,7 @@ impl fmt::Display for RefusalReason {
             Self::Several => f.write_str("several values match; wrap it in sum(), max(), min() or avg()"),
             Self::NotAGauge(kind) => write!(f, "it {kind}, and only gauges are served by name"),
             Self::NotANumber(found) => write!(f, "expected a number, found {found}"),
+            Self::PartNotANumber(part, found) => write!(f, "expected a number from {part}, found {found}"),
             Self::MixedLabels => f.write_str("its series differ in labels that labelSelector asks for"),
             Self::Nan => f.write_str("the value is NaN; onNaN can turn it into missing or zero"),
             Self::PositiveInfinity => f.write_str("the value is +Inf"),

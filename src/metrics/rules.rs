@@ -160,7 +160,7 @@ impl Rules {
             OnMissing::Last(_) => same
                 .and_then(|same| same.last.clone())
                 .or_else(|| Some(Arc::new(LastValues::new(limits.sampling.last_values)))),
-            OnMissing::Error | OnMissing::Zero => None,
+            OnMissing::Error | OnMissing::Number(_) => None,
         };
         let sampling = same.and_then(|same| same.sampling.clone()).or_else(|| Sampling::of(&want, limits, budget));
         let served = Arc::new(ActiveRule { rule, upstream, want, last, sampling, implicit: false });

@@ -2,7 +2,7 @@
 //! name a column.
 //!
 //! ```text
-//! value = argument | op "(" argument ")"      op = "sum" | "avg" | "min" | "max" | "count"
+//! value = argument | op "(" argument ")"      op = "sum" | "avg" | "min" | "max" | "count" | "first" | "last"
 //! ```
 
 use std::fmt;
@@ -16,6 +16,10 @@ pub enum ValueAggregation {
     Min,
     Max,
     Count,
+    /// The first that is a number.
+    First,
+    /// The last that is a number.
+    Last,
 }
 
 /// Why a text is not a value expression.
@@ -28,7 +32,7 @@ pub struct ValueExprError {
 }
 
 impl ValueAggregation {
-    const ALL: [Self; 5] = [Self::Sum, Self::Avg, Self::Min, Self::Max, Self::Count];
+    const ALL: [Self; 7] = [Self::Sum, Self::Avg, Self::Min, Self::Max, Self::Count, Self::First, Self::Last];
 
     pub(super) fn as_str(self) -> &'static str {
         match self {
@@ -37,10 +41,12 @@ impl ValueAggregation {
             Self::Min => "min",
             Self::Max => "max",
             Self::Count => "count",
+            Self::First => "first",
+            Self::Last => "last",
         }
     }
 
-    fn from_word(word: &str) -> Option<Self> {
+    pub(super) fn from_word(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|aggregation| aggregation.as_str().eq_ignore_ascii_case(word))
     }
 }

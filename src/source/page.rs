@@ -20,7 +20,7 @@ use std::io::{self, Read};
 use std::time::{Duration, Instant};
 
 pub use self::found::Found;
-pub(crate) use self::found::PageItem;
+pub(crate) use self::found::{PageItem, PartValue};
 pub(crate) use self::refusal::{Refusal, name};
 pub(crate) use self::unmatched::{Hint, Unmatched};
 pub(crate) use self::want::Items;

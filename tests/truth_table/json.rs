@@ -90,6 +90,65 @@ fn json_aggregates() {
     }
 }
 
+/// Shares and differences of what a page holds, each part of which is one number.
+#[test]
+fn json_arithmetic() {
+    let page = r#"{"busy workers": 1, "all workers": 5, "none": 0, "idle": [], "text": "no", "jobs": [{"n": 4}, {"n": 8}],
+        "points": [[1, 60], [2.5, 70], [null, 80]], "nulls": [[null, 80]]}"#;
+    let ask = |value: &str| ask_json(page, &format!(", value: \"{value}\""));
+    for (value, expected) in [
+        ("$['busy workers'] / $['all workers']", "web 200m"),
+        ("100 * $['busy workers'] / $['all workers']", "web 20"),
+        ("sum($.jobs[*].n) - $['all workers'] - 1", "web 6"),
+        ("sum($.jobs[*].n) / count($.jobs[*])", "web 6"),
+        ("$['all workers'] - count($.idle[*])", "web 5"),
+        ("($['all workers'] + 1) * 2", "web 12"),
+        ("last($.points[*][0])", "web 2500m"),
+        ("first($.points[*][0])", "web 1"),
+    ] {
+        assert_eq!(ask(value), expected, "{value}");
+    }
+    for (value, code, why) in [
+        ("$.none / $.none", 503, "the value is NaN; onNaN can turn it into missing or zero"),
+        ("1 / $.none", 503, "the value is +Inf"),
+        ("$.none - $['all workers']", 503, "the value is negative; allowNegative: true would serve it"),
+        ("$.none / $.text", 503, "expected a number from $.text, found a string that is not a number"),
+        ("$.none / $.jobs[*].n", 503, "several values match; wrap it in sum(), max(), min() or avg()"),
+        ("$.none / $.nosuch", 404, "$.nosuch selects nothing on the page"),
+        // What is wrong comes before what is missing, which onMissing may stand in for.
+        ("$.nosuch / $.text", 503, "expected a number from $.text, found a string that is not a number"),
+        ("last($.nulls[*][0])", 503, "expected a number, found null"),
+        (
+            "last($.idle[*])",
+            404,
+            "the JSONPath selects nothing from a container that exists; count() or sum() of it is 0",
+        ),
+    ] {
+        let reason = if code == 404 { missing(why) } else { unavailable(why) };
+        assert_eq!(ask(value), reason.replace("takes queue_depth", &format!("takes {value}")), "{value}");
+    }
+    assert_eq!(ask_json(page, ", value: $.none / $.none, onNaN: zero"), "web 0");
+    assert_eq!(ask_json(page, ", value: $.none / $.nosuch, onMissing: 3"), "web 3");
+    assert!(ask_json(page, ", value: $.nosuch / $.text, onMissing: 3").starts_with("503 "));
+    // One part is there, and the other is what the page itself says is wrong.
+    let error = r#"{"used": 3, "status": 500, "error": "overloaded"}"#;
+    let answer = ask_json(error, ", value: $.used / $.size");
+    assert!(answer.contains("the page itself reports an error, status 500"), "{answer}");
+}
+
+/// Items of one object are its parts together.
+#[test]
+fn json_arithmetic_of_items() {
+    let page = r#"[{"name": "web", "used": 2, "size": 4}, {"name": "web", "used": 1, "size": 8},
+        {"name": "db", "used": 1}, {"name": "none", "used": 0, "size": 0}]"#;
+    let rule = ", items: '$[*]', nameFrom: $.name, value: sum($.used) / sum($.size)";
+    let server = server(&Upstream::page("application/json", page), "", rule);
+    let ask = |name: &str| server.metric(&format!("namespaces/shop/services/{name}/queue_depth")).values();
+    assert_eq!((ask("web"), ask("*")), ("web 250m".to_owned(), "web 250m".to_owned()));
+    assert!(ask("db").contains("404 NotFound") && ask("db").contains("sum($.size) selects nothing on the page"));
+    assert!(ask("none").contains("the value is NaN"), "{}", ask("none"));
+}
+
 /// An error inside of an answer with status 200, as Jolokia has it, is not a value that is missing.
 #[test]
 fn json_errors() {

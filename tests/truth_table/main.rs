@@ -140,6 +140,10 @@ fn expressions_combine_series_of_one_page() {
 #[test]
 fn nothing_is_zero_only_where_the_rule_says_so_and_the_page_is_good() {
     assert_eq!(ask("other 3\n", ", onMissing: zero"), "web 0");
+    assert_eq!(ask("other 3\n", ", onMissing: 0"), "web 0");
+    assert_eq!(ask("other 3\n", ", onMissing: 5"), "web 5");
+    assert_eq!(ask("other 3\n", ", onMissing: 250m"), "web 250m");
+    assert_eq!(ask("other 3\n", ", onMissing: -1.5, allowNegative: true"), "web -1500m");
     let down = Upstream::raw("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(
         server(&down, "", ", onMissing: zero").metric("namespaces/shop/services/web/queue_depth").values(),

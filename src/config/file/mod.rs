@@ -4,6 +4,7 @@
 //! leaves no way to tell what the user meant to be served, so a running server had better keep what it has.
 
 mod external;
+mod fallback;
 mod fields;
 mod identity;
 mod namespaces;

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 
-use super::fields::{self, Fields, Sink};
+use super::fields::{Fields, Sink};
 use super::identity::{self, Group, NO_LABEL};
-use super::{Known, Sources, external, namespaces, objects, path_segment, suggest};
+use super::{Known, Sources, external, fallback, namespaces, objects, path_segment, suggest};
 use crate::config::check;
 use crate::config::limits::{ExpressionLimits, Limits};
-use crate::config::model::{BrokenRule, Config, Format, OnMissing, OnNan, Rule, Source, Value};
+use crate::config::model::{BrokenRule, Config, Format, OnNan, Rule, Source, Value};
 use crate::config::problem::{Part, Problem, Severity};
 use crate::parse::escape::Escaped;
 use crate::parse::json::{self, JsonExpr};
@@ -118,7 +118,7 @@ impl<'a> Draft<'a> {
         let external = is_external.then(|| external::ExternalKeys::read(name, fields, limits, sink));
         let identity = identity::Keys::read(fields, limits, sink);
         let namespaces = namespaces::read(fields, sink);
-        let on_missing = on_missing(fields, limits, sink).unwrap_or_default();
+        let on_missing = fallback::on_missing(fields, limits, sink).unwrap_or_default();
         let on_nan = [("error", OnNan::Error), ("missing", OnNan::Missing), ("zero", OnNan::Zero)];
         let on_nan = fields.word("onNaN", &on_nan, sink).unwrap_or_default();
         let allow_negative = fields.boolean("allowNegative", sink).unwrap_or_default();
@@ -326,22 +326,4 @@ fn value(
     let span = fields.get("value").and_then(|node| node.within(column)).unwrap_or(fields.span("value"));
     fields.fail_at("value", span, &parsed, sink);
     None
-}
-
-fn on_missing(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<OnMissing> {
-    let text = fields.text("onMissing", sink)?;
-    let mut words = text.split_whitespace();
-    let parsed = match (words.next(), words.next(), words.next()) {
-        (Some("error"), None, _) => Ok(OnMissing::Error),
-        (Some("zero"), None, _) => Ok(OnMissing::Zero),
-        (Some("last"), Some(age), None) => fields::length(age, false, limits.config.duration).map(OnMissing::Last),
-        _ => Err(format!("expected error, zero or last and a duration, such as last 2m, found {}", Escaped::new(text))),
-    };
-    match parsed {
-        Ok(on_missing) => Some(on_missing),
-        Err(message) => {
-            fields.fail("onMissing", &message, sink);
-            None
-        }
-    }
 }

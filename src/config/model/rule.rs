@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::namespaces::Namespaces;
 use crate::kube::kinds::Kind;
 use crate::parse::json::{JsonExpr, Path as JsonPath};
+use crate::parse::quantity::Milli;
 use crate::parse::regex::TextExpr;
 use crate::promql::{Expr, QueryTemplate};
 
@@ -150,8 +151,8 @@ pub enum OnMissing {
     /// 404.
     #[default]
     Error,
-    /// 0.
-    Zero,
+    /// This.
+    Number(Milli),
     /// The last good value, if its sample is no older than this.
     Last(Duration),
 }

@@ -42,7 +42,7 @@ fn zero_is_zero() {
 fn nothing_is_missing_or_as_on_missing_says() {
     let nothing = || Finding::Nothing(MissingReason::NoSeries);
     check(nothing(), POLICY, Verdict::Missing(MissingReason::NoSeries));
-    check(nothing(), Policy { on_missing: OnMissing::Zero, ..POLICY }, served(0));
+    check(nothing(), Policy { on_missing: OnMissing::Number(Milli(0)), ..POLICY }, served(0));
     let last = |seconds| Policy { on_missing: OnMissing::Last(Duration::from_secs(seconds)), ..POLICY };
     check(nothing(), last(60), Verdict::Serve(LAST));
     check(nothing(), last(59), Verdict::Missing(MissingReason::NoSeries));
@@ -53,7 +53,7 @@ fn nothing_is_missing_or_as_on_missing_says() {
 fn several_are_refused() {
     check(Finding::Unusable(RefusalReason::Several), POLICY, Verdict::Refuse(RefusalReason::Several));
     // `onMissing` is about nothing being there, not about a rule that does not fit.
-    let zero = Policy { on_missing: OnMissing::Zero, ..POLICY };
+    let zero = Policy { on_missing: OnMissing::Number(Milli(0)), ..POLICY };
     check(Finding::Unusable(RefusalReason::Several), zero, Verdict::Refuse(RefusalReason::Several));
 }
 
@@ -63,7 +63,7 @@ fn nan_is_refused_or_as_on_nan_says() {
     check(number(f64::NAN), Policy { on_nan: OnNan::Zero, ..POLICY }, served(0));
     let missing = Policy { on_nan: OnNan::Missing, ..POLICY };
     check(number(f64::NAN), missing, Verdict::Missing(MissingReason::Nan));
-    check(number(f64::NAN), Policy { on_missing: OnMissing::Zero, ..missing }, served(0));
+    check(number(f64::NAN), Policy { on_missing: OnMissing::Number(Milli(0)), ..missing }, served(0));
 }
 
 #[test]
@@ -95,7 +95,7 @@ fn old_and_future_samples_are_as_nothing() {
     check(at(NOW + 30_001), POLICY, Verdict::Missing(MissingReason::Future));
     check(at(i64::MIN), POLICY, Verdict::Missing(MissingReason::Stale));
     check(at(i64::MAX), POLICY, Verdict::Missing(MissingReason::Future));
-    check(at(NOW - 120_001), Policy { on_missing: OnMissing::Zero, ..POLICY }, served(0));
+    check(at(NOW - 120_001), Policy { on_missing: OnMissing::Number(Milli(0)), ..POLICY }, served(0));
     // One sample out of time among several spoils the whole.
     let mixed = |at, newest| Finding::Number(Number { value: 1.0, at, newest, span: None });
     check(mixed(NOW, NOW + 30_001), POLICY, Verdict::Missing(MissingReason::Future));

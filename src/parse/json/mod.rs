@@ -1,210 +1,28 @@
-//! The expression language of `value` for JSON: a JSONPath (RFC 9535), optionally inside one aggregation.
-//!
-//! A path may hold two descendant segments (`..`) and eight commas: each multiplies what a query may visit.
+//! JSON: its pages, JSONPaths (RFC 9535), and the expressions that are made of them.
 
+mod arithmetic;
+mod expr;
+mod jsonpath;
 pub(crate) mod page;
 pub(crate) mod segments;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::ops::Range;
 
 use serde_json::Value;
-use serde_json_path::JsonPath;
 
-use super::escape::Escaped;
-use super::value::{self, ValueAggregation, ValueExprError};
-use segments::Quotes;
-
+pub use expr::JsonExpr;
+pub(crate) use expr::looks_like_json;
+pub use jsonpath::JsonLimits;
+pub(crate) use jsonpath::Path;
 pub(crate) use page::{JsonPageError, PageLimits, parse_page};
-
-/// The most `..` of one path.
-const DESCENDANTS: usize = 2;
-
-/// The most commas of one path, whatever they separate.
-const COMMAS: usize = 8;
-
-/// The deepest nesting of brackets and parentheses: the JSONPath parser descends into them.
-const NESTING: usize = 16;
-
-/// What an expression may cost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct JsonLimits {
-    /// Length of the text in bytes.
-    pub bytes: usize,
-}
-
-/// A parsed JSON expression; it prints as text that parses to the same.
-#[derive(Clone, Debug, PartialEq)]
-pub struct JsonExpr {
-    /// What becomes of several values; without one there must be a single value.
-    pub aggregation: Option<ValueAggregation>,
-    /// Where the values are.
-    pub path: Path,
-}
-
-/// A JSONPath with its own text. Two are equal if their texts are.
-#[derive(Clone, Debug)]
-pub struct Path {
-    text: String,
-    steps: Steps,
-    /// The paths to each container that it selects from, and to what is selected.
-    selections: Vec<(JsonPath, JsonPath)>,
-}
-
-#[derive(Clone, Debug)]
-enum Steps {
-    Parsed(JsonPath),
-    /// One member of the root, so that a name never goes through a parser.
-    Member(String),
-}
-
-/// A path matched more values than the limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooMany {
-    /// The limit.
-    pub max: usize,
-}
 
 /// A value that is not a number, by its JSON type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotANumber {
     /// `null`, `a boolean`, `a string that is not a number`, `an array` or `an object`.
     pub found: &'static str,
-}
-
-impl JsonExpr {
-    /// Parses `text`.
-    ///
-    /// # Errors
-    /// If it is no JSONPath, or one that costs too much.
-    pub fn parse(text: &str, limits: &JsonLimits) -> Result<Self, ValueExprError> {
-        ValueExprError::if_longer(text, limits.bytes)?;
-        let (aggregation, argument) = value::argument(text, '$', "path")?;
-        let path = Path::within(text, argument)?;
-        Ok(Self { aggregation, path })
-    }
-}
-
-impl Path {
-    /// Parses the text of a JSONPath.
-    ///
-    /// # Errors
-    /// If it is no JSONPath, or one that costs too much.
-    pub fn parse(text: &str, limits: &JsonLimits) -> Result<Self, ValueExprError> {
-        ValueExprError::if_longer(text, limits.bytes)?;
-        Self::within(text, 0..text.len())
-    }
-
-    /// Parses the path that stands there in `text`, blanks around it aside.
-    fn within(text: &str, at: Range<usize>) -> Result<Self, ValueExprError> {
-        let written = text.get(at.clone()).unwrap_or_default();
-        let start = at.start + written.len() - written.trim_start().len();
-        let written = written.trim();
-        if !written.starts_with('$') {
-            return Err(ValueExprError::at(text, start, "expected a JSONPath, which starts with $"));
-        }
-        affordable(written).map_err(|(at, why)| ValueExprError::at(text, start + at, &why))?;
-        let path = JsonPath::parse(written).map_err(|error| {
-            let at = error.position();
-            // The library's own words are few: often just that it failed.
-            let found = match written.get(at..).unwrap_or_default() {
-                "" => "the end".to_owned(),
-                rest => Escaped::new(rest).to_string(),
-            };
-            let hint = segments::quoted(written, at).map(|quoted| format!("; write {quoted}")).unwrap_or_default();
-            ValueExprError::at(
-                text,
-                start + at,
-                &format!("expected a JSONPath (RFC 9535) to go on, found {found}{hint}"),
-            )
-        })?;
-        let part = |end: usize| JsonPath::parse(written.get(..end)?).ok();
-        let selections = segments::selections(written).unwrap_or_default();
-        let selections = selections.into_iter().filter_map(|(container, end)| part(container).zip(part(end))).collect();
-        Ok(Self { text: written.to_owned(), steps: Steps::Parsed(path), selections })
-    }
-
-    /// The member `name` of the page's outermost object: `$['name']`.
-    pub fn member(name: &str) -> Self {
-        Self { text: format!("$['{name}']"), steps: Steps::Member(name.to_owned()), selections: Vec::new() }
-    }
-
-    /// Whether a filter compares with a number, or by order.
-    pub fn compares_numbers(&self) -> bool {
-        segments::compares_numbers(&self.text)
-    }
-
-    /// The values it leads to.
-    ///
-    /// # Errors
-    /// If these are more than `max`.
-    pub fn query<'v>(&self, value: &'v Value, max: usize) -> Result<Vec<&'v Value>, TooMany> {
-        let found = match &self.steps {
-            Steps::Parsed(path) => path.query(value).all(),
-            Steps::Member(name) => value.get(name).into_iter().collect(),
-        };
-        if found.len() > max { Err(TooMany { max }) } else { Ok(found) }
-    }
-
-    /// Whether the path leads to nothing because a container that exists holds nothing that it selects: `{"jobs": []}` for
-    /// `$.jobs[*]`. A member that is missing is no such container.
-    pub fn selects_from_empty(&self, value: &Value) -> bool {
-        let mut expected = 1;
-        for (container, selected) in &self.selections {
-            let containers = container.query(value).all();
-            if containers.len() != expected || !containers.iter().all(|node| node.is_array() || node.is_object()) {
-                return false;
-            }
-            expected = selected.query(value).all().len();
-            if expected == 0 {
-                return true;
-            }
-        }
-        false
-    }
-}
-
-/// Whether the text of a `value` is for JSON: it starts with `$`, or with an aggregation of something that does.
-pub(crate) fn looks_like_json(text: &str) -> bool {
-    value::starts_with(text, '$')
-}
-
-/// Counts what makes a path expensive, and sees that quotes are closed; says where something is wrong.
-fn affordable(path: &str) -> Result<(), (usize, String)> {
-    let (mut descendants, mut commas, mut nesting) = (0, 0, 0_usize);
-    let (mut before, mut quotes, mut filters) = (b' ', Quotes::default(), None);
-    for (at, byte) in path.bytes().enumerate() {
-        match byte {
-            _ if quotes.holds(byte) => {}
-            b'.' if before == b'.' => descendants += 1,
-            b',' => commas += 1,
-            b'?' => filters = filters.or(Some(nesting)),
-            // Looked for anew for each item.
-            b'$' if filters.is_some() => {
-                let rest = path.get(at + 1..).unwrap_or_default();
-                if ["..", "[*]", ".*"].iter().any(|many| rest.starts_with(many)) {
-                    let message = "expected one value at a $ inside of a filter, found .. or *, which is looked for anew for \
-                                   each item";
-                    return Err((at, message.to_owned()));
-                }
-            }
-            b'[' | b'(' => nesting += 1,
-            b']' | b')' => nesting = nesting.saturating_sub(1),
-            _ => {}
-        }
-        before = byte;
-        for (found, most, what) in
-            [(descendants, DESCENDANTS, ".."), (commas, COMMAS, "commas"), (nesting, NESTING, "open brackets")]
-        {
-            if found > most {
-                return Err((at, format!("expected at most {most} {what} in one path, found more")));
-            }
-        }
-    }
-    // The library would panic on an escape that ends with the text.
-    if quotes.is_open() { Err((path.len(), "expected a closing quote, found the end".to_owned())) } else { Ok(()) }
 }
 
 /// The number that a value is; `from_text` reads those written as strings (a decimal number, a quantity).
@@ -223,40 +41,10 @@ pub(crate) fn number(value: &Value, from_text: fn(&str) -> Option<f64>) -> Resul
     number.ok_or(NotANumber { found })
 }
 
-impl PartialEq for Path {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for Path {}
-
-impl fmt::Display for Path {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl fmt::Display for JsonExpr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.aggregation {
-            Some(aggregation) => write!(f, "{}({})", aggregation.as_str(), self.path),
-            None => self.path.fmt(f),
-        }
-    }
-}
-
-impl fmt::Display for TooMany {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the path matches more than {} values", self.max)
-    }
-}
-
 impl fmt::Display for NotANumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "expected a number, found {}", self.found)
     }
 }
 
-impl std::error::Error for TooMany {}
 impl std::error::Error for NotANumber {}

@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::jsonpath::TooMany;
 use super::*;
 
 const LIMITS: JsonLimits = JsonLimits { bytes: 128 };
@@ -12,13 +13,33 @@ fn parses_and_prints() {
         ("sum($.queues[*].depth)", "sum($.queues[*].depth)"),
         ("MAX ( $..depth )", "max($..depth)"),
         ("count($.a[?@.b == ')'])", "count($.a[?@.b == ')'])"),
+        ("$['in use']/$['of / all']", "$['in use'] / $['of / all']"),
+        ("100*$.a/$.b - 1.50", "100 * $.a / $.b - 1.5"),
+        ("(1 + $.a) * -($.b-$.c)", "(1 + $.a) * -($.b - $.c)"),
+        ("$.a - ($.b - $.c)", "$.a - ($.b - $.c)"),
+        ("($.a * $.b) + $.c", "$.a * $.b + $.c"),
+        ("sum($.a[*].n) - $.a [0] .n", "sum($.a[*].n) - $.a [0] .n"),
+        ("1e300 * $.*", "1e300 * $.*"),
+        ("Last($.points[*][0]) * 2", "last($.points[*][0]) * 2"),
+        ("- $.a", "-$.a"),
     ] {
         assert!(looks_like_json(text), "{text}");
         let expr = JsonExpr::parse(text, &LIMITS).unwrap();
         assert_eq!(expr.to_string(), printed);
         assert_eq!(JsonExpr::parse(printed, &LIMITS), Ok(expr));
     }
-    for text in ["queue_depth", "sum(queue_depth)", "rate($.a)", "", "(", "sum"] {
+    for text in [
+        "queue_depth",
+        "sum(queue_depth)",
+        "rate($.a)",
+        "",
+        "(",
+        "sum",
+        "/^(\\d+)$/",
+        "sum(/x$/)",
+        "q{a=\"$\"}",
+        "sum by ($by) (q)",
+    ] {
         assert!(!looks_like_json(text), "{text}");
     }
 }
@@ -27,6 +48,24 @@ fn parses_and_prints() {
 fn refuses() {
     for (text, column, message) in [
         ("sum($.a", 8, "expected \")\" after the path, found the end (column 8)"),
+        ("($.a", 5, "expected \")\" after the expression, found the end (column 5)"),
+        ("$.a +", 6, "expected a JSONPath, which starts with $, or a number, found the end (column 6)"),
+        ("$.a / b", 7, "expected sum, avg, min, max, count, first or last of a JSONPath, found \"b\" (column 7)"),
+        ("sum($.a / 2)", 9, "expected \")\", found \"/ 2)\": arithmetic stands outside of sum() (column 9)"),
+        ("1 + 2", 1, "expected a JSONPath, which starts with $ (column 1)"),
+        ("2x * $.a", 2, "expected +, -, *, / or the end, found \"x * $.a\" (column 2)"),
+        (
+            "$.in-use",
+            5,
+            "expected a JSONPath (RFC 9535) to go on, found \"-use\"; write $['in-use'], or blanks around an operator \
+             (column 5)",
+        ),
+        (
+            "$.bytes/1024",
+            8,
+            "expected a JSONPath (RFC 9535) to go on, found \"/1024\"; write $['bytes/1024'], or blanks around an \
+             operator (column 8)",
+        ),
         ("é", 1, "expected a JSONPath, which starts with $ (column 1)"),
         ("$[\"a\\u", 7, "expected a closing quote, found the end (column 7)"),
         ("$..a..b..c", 9, "expected at most 2 .. in one path, found more (column 9)"),
@@ -53,6 +92,41 @@ fn refuses() {
     for text in ["$.", "$.a b", "$[", "sum($.a).b)", "$.a\u{7f}"] {
         let error = JsonExpr::parse(text, &LIMITS).unwrap_err();
         assert!(error.column >= 2 && error.column <= text.chars().count() + 1, "{text}: {error:?}");
+    }
+}
+
+#[test]
+fn calculates() {
+    for (text, parts, value) in [
+        ("$.a / $.b", &[1.0, 5.0][..], 0.2),
+        ("$.a - $.b - $.c", &[9.0, 3.0, 1.0], 5.0),
+        ("$.a - ($.b - $.c)", &[9.0, 3.0, 1.0], 7.0),
+        ("1 + $.a * 2", &[3.0], 7.0),
+        ("(1 + $.a) * 2", &[3.0], 8.0),
+        ("-$.a * -2", &[3.0], 6.0),
+        // The same path is one part.
+        ("$.a * $.a", &[3.0], 9.0),
+        ("$.a / $.b", &[1.0, 0.0], f64::INFINITY),
+    ] {
+        let expr = JsonExpr::parse(text, &LIMITS).unwrap();
+        assert_eq!((expr.parts().len(), expr.value(parts)), (parts.len(), value), "{text}");
+    }
+    assert!(JsonExpr::parse("$.a / $.b", &LIMITS).unwrap().value(&[0.0, 0.0]).is_nan());
+}
+
+/// What an expression may cost.
+#[test]
+fn bounds_expressions() {
+    let parse = |text: &str| JsonExpr::parse(text, &JsonLimits { bytes: 4_096 });
+    let paths = |count: usize| (0..count).map(|at| format!("$.a{at}")).collect::<Vec<_>>().join(" + ");
+    assert_eq!(parse(&paths(16)).unwrap().parts().len(), 16);
+    assert!(parse(&paths(17)).unwrap_err().message.starts_with("expected at most 16 JSONPaths, found more"));
+    assert!(parse(&format!("{}$.a", "1+".repeat(31))).is_ok());
+    assert!(parse(&format!("{}$.a", "1+".repeat(32))).unwrap_err().message.starts_with("expected at most 64 numbers"));
+    assert!(parse(&format!("{}$.a{}", "(".repeat(16), ")".repeat(16))).is_ok());
+    for deep in ["(", "-"] {
+        let error = parse(&format!("{}$.a", deep.repeat(17))).unwrap_err();
+        assert!(error.message.starts_with("expected a nesting of at most 16"), "{error}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Read;
 
 use serde_json::Value as Document;
 
-use super::{BodyError, Found, Items, Page, PageBody, PageItem, Query, Refusal, Want, number};
+use super::{BodyError, Found, Items, Page, PageBody, PageItem, PartValue, Query, Refusal, Want, number};
 use crate::config::limits::Limits;
 use crate::config::model::Format;
 use crate::parse::json::{self, Path};
@@ -51,14 +51,14 @@ pub(super) fn page(
     limits: &Limits,
 ) -> Page {
     let found = |query: &Query| match query {
-        Query::Json { value, items } if format == Format::Csv && compare_numbers(value, items.as_deref()) => {
+        Query::Json { parts, items } if format == Format::Csv && compare_numbers(parts, items.as_deref()) => {
             Found::Refused(Refusal::TextFields)
         }
-        Query::Json { value, items } => {
-            or_error(|document| items_of(document, value, items.as_deref(), limits), document)
+        Query::Json { parts, items } => {
+            or_error(parts.len(), |document| items_of(document, parts, items.as_deref(), limits), document)
         }
         Query::Named { name, .. } => {
-            or_error(|document| items_of(document, &Path::member(name), None, limits), document)
+            or_error(1, |document| items_of(document, &[Path::member(name)], None, limits), document)
         }
         Query::Number => match json::number(document, number::textual) {
             Ok(value) => Found::Number(value),
@@ -73,7 +73,7 @@ pub(super) fn page(
 
 /// What a want found, or the error that the document reports in its stead: Jolokia answers 200 with `error` and `status`
 /// inside, for each of its requests, and a value that could not be read is not one that does not exist.
-fn or_error(find: impl Fn(&Document) -> Found, document: &Document) -> Found {
+fn or_error(parts: usize, find: impl Fn(&Document) -> Found, document: &Document) -> Found {
     let found = find(document);
     let count = |found: &Found| match found {
         Found::Items(items) => items.iter().map(|item| item.values.len()).sum(),
@@ -89,12 +89,20 @@ fn or_error(find: impl Fn(&Document) -> Found, document: &Document) -> Found {
             .map(|answer| if is_error(answer) { good.unwrap_or(answer) } else { answer })
             .cloned()
             .collect();
-        let needs_it = count(&found) == 0 || count(&find(&Document::Array(mended))) > count(&found);
+        let needs_it = lacks_a_part(&found, parts) || count(&find(&Document::Array(mended))) > count(&found);
         return if needs_it { Found::Refused(Refusal::ErrorInside(status(error))) } else { found };
     }
-    match count(&found) == 0 && is_error(document) {
+    match lacks_a_part(&found, parts) && is_error(document) {
         true => Found::Refused(Refusal::ErrorInside(status(document))),
         false => found,
+    }
+}
+
+/// Whether nothing is found for some part of an expression.
+fn lacks_a_part(found: &Found, parts: usize) -> bool {
+    match found {
+        Found::Items(items) => (0..parts).any(|part| items.iter().all(|item| item.of_part(part).next().is_none())),
+        _ => false,
     }
 }
 
@@ -130,11 +138,11 @@ fn labels(item: &Document, from: &[(String, Path)]) -> Vec<(String, String)> {
 }
 
 /// Whether filters of a rule compare what is text in CSV with numbers, which would select nothing without a word.
-fn compare_numbers(value: &Path, items: Option<&Items>) -> bool {
-    value.compares_numbers() || items.is_some_and(|items| items.items.compares_numbers())
+fn compare_numbers(parts: &[Path], items: Option<&Items>) -> bool {
+    parts.iter().any(Path::compares_numbers) || items.is_some_and(|items| items.items.compares_numbers())
 }
 
-fn items_of(page: &Document, value: &Path, items: Option<&Items>, limits: &Limits) -> Found {
+fn items_of(page: &Document, parts: &[Path], items: Option<&Items>, limits: &Limits) -> Found {
     let max = limits.page.kept_series;
     let Ok(list) = items.map_or(Ok(vec![page]), |items| items.items.query(page, max)) else {
         return Found::Refused(Refusal::TooMany(max));
@@ -142,22 +150,26 @@ fn items_of(page: &Document, value: &Path, items: Option<&Items>, limits: &Limit
     let mut found = Vec::with_capacity(list.len());
     let mut left = max;
     for item in list {
-        let Ok(values) = value.query(item, left) else { return Found::Refused(Refusal::TooMany(max)) };
-        left -= values.len().min(left);
+        let (mut values, mut empty) = (Vec::new(), 0);
+        for (path, part) in parts.iter().zip(0..) {
+            let Ok(found) = path.query(item, left) else { return Found::Refused(Refusal::TooMany(max)) };
+            left -= found.len().min(left);
+            if found.is_empty() && path.selects_from_empty(item) {
+                empty |= 1 << part;
+            }
+            let value = |value| json::number(value, number::textual).map_err(|error| error.found);
+            values.extend(found.into_iter().map(|found| PartValue { part, value: value(found) }));
+        }
         let text = |path: &Path| match path.query(item, 1).as_deref() {
             Ok([Document::String(text)]) => Some(name(text)),
             _ => None,
         };
-        let is_empty = values.is_empty() && value.selects_from_empty(item);
         found.push(PageItem {
-            is_empty,
             namespace: items.and_then(|items| items.namespace_from.as_ref()).and_then(text),
             name: items.and_then(|items| items.name_from.as_ref()).and_then(text),
             labels: items.map(|items| labels(item, &items.labels_from)).unwrap_or_default(),
-            values: values
-                .into_iter()
-                .map(|value| json::number(value, number::textual).map_err(|error| error.found))
-                .collect(),
+            values,
+            empty,
         });
     }
     Found::Items(found)

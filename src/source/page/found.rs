@@ -25,10 +25,17 @@ pub struct PageItem {
     pub name: Option<String>,
     /// Of a value of an external metric.
     pub labels: Vec<(String, String)>,
-    /// Numbers, or the names of other types that were found.
-    pub values: Vec<Result<f64, &'static str>>,
-    /// Whether there is none because a container that exists is empty.
-    pub is_empty: bool,
+    pub values: Vec<PartValue>,
+    /// Parts of the expression, as bits, without a value because a container that exists is empty.
+    pub empty: u32,
+}
+
+/// A value, and which part of the rule's expression it is for: the first, unless that has several JSONPaths.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PartValue {
+    pub part: u8,
+    /// A number, or the name of another type that was found.
+    pub value: Result<f64, &'static str>,
 }
 
 impl Found {
@@ -37,7 +44,7 @@ impl Found {
             Self::Items(items) => {
                 for PageItem { namespace, name, labels, values, .. } in items {
                     (namespace, name, labels).hash(hasher);
-                    values.iter().for_each(|value| value.map(f64::to_bits).hash(hasher));
+                    values.iter().for_each(|PartValue { value, .. }| value.map(f64::to_bits).hash(hasher));
                 }
             }
             Self::Number(value) => value.to_bits().hash(hasher),
@@ -54,10 +61,26 @@ impl Found {
     }
 }
 
+impl From<Result<f64, &'static str>> for PartValue {
+    fn from(value: Result<f64, &'static str>) -> Self {
+        Self { part: 0, value }
+    }
+}
+
 impl PageItem {
+    /// What was found for a part of the rule's expression.
+    pub fn of_part(&self, part: usize) -> impl Iterator<Item = Result<f64, &'static str>> {
+        self.values.iter().filter(move |value| usize::from(value.part) == part).map(|value| value.value)
+    }
+
+    /// Whether a container that exists holds nothing for this part.
+    pub fn is_empty(&self, part: usize) -> bool {
+        self.empty >> part & 1 == 1
+    }
+
     fn cost(&self) -> usize {
         let names = [&self.namespace, &self.name].into_iter().flatten().map(String::len).sum::<usize>();
         let labels: usize = self.labels.iter().map(|(name, value)| name.len() + value.len() + 64).sum();
-        size_of::<Self>() + self.values.len() * 24 + names + labels + 64
+        size_of::<Self>() + self.values.len() * size_of::<PartValue>() + names + labels + 64
     }
 }

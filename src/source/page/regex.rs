@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{BodyError, Found, Page, PageBody, PageItem, Query, Refusal, Want, document, number};
+use super::{BodyError, Found, Page, PageBody, PageItem, PartValue, Query, Refusal, Want, document, number};
 use crate::config::limits::Limits;
 use crate::config::model::Format;
 use crate::parse::regex::Pattern;
@@ -40,11 +40,11 @@ fn matches(pattern: &Pattern, text: &str, deadline: Instant, limits: &Limits) ->
                 name: found.name.map(document::name),
                 labels: Vec::new(),
                 values: Vec::new(),
-                is_empty: false,
+                empty: 0,
             });
         }
         if let Some(item) = items.last_mut() {
-            item.values.extend(value);
+            item.values.extend(value.map(PartValue::from));
         }
     }
     Found::Items(items)
@@ -66,7 +66,10 @@ mod tests {
             ..Limits::default()
         };
         let items = |values: &[f64]| {
-            Found::Items(vec![PageItem { values: values.iter().copied().map(Ok).collect(), ..PageItem::default() }])
+            Found::Items(vec![PageItem {
+                values: values.iter().map(|value| Ok(*value).into()).collect(),
+                ..PageItem::default()
+            }])
         };
         for (page, limits, expected) in [
             ("1 2", limits(2, HOUR), items(&[1.0, 2.0])),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::config::model::{Identity, LabelledItems, Rule, Value};
-use crate::parse::json::{JsonExpr, Path};
+use crate::parse::json::Path;
 use crate::parse::regex::Pattern;
 use crate::promql::{Expr, VectorSelector};
 
@@ -25,10 +25,10 @@ pub enum Query {
         /// Whether the page may be a bare number instead.
         or_number: bool,
     },
-    /// Values that a JSONPath leads to.
+    /// Values that JSONPaths lead to.
     Json {
-        /// From the page, or from each item, to the values.
-        value: Path,
+        /// From the page, or from each item, to the values of each part of the rule's expression.
+        parts: Vec<Path>,
         /// Where the page lists objects.
         items: Option<Box<Items>>,
     },
@@ -70,9 +70,10 @@ impl Query {
             },
             // Read from no page: the source evaluates it.
             Value::QueryTemplate(_) => Self::Series { selectors: Vec::new(), or_number: false },
-            Value::Json(JsonExpr { path, .. }) => {
-                Self::Json { value: path.clone(), items: Items::of(&rule.identity).map(Box::new) }
-            }
+            Value::Json(expr) => Self::Json {
+                parts: expr.parts().iter().map(|part| part.path.clone()).collect(),
+                items: Items::of(&rule.identity).map(Box::new),
+            },
             Value::Text(expr) => Self::Text(expr.pattern.clone()),
             Value::Number => Self::Number,
             Value::Named(name) => Self::Named { name: name.clone(), number },

@@ -69,12 +69,25 @@ fn problems_of_rules() {
             ),
             (
                 "SERIES, onMissing: ^none",
-                "error: onMissing: expected error, zero or last and a duration, such as last 2m, found \"none\"",
+                "error: onMissing: expected error, zero, a number, or last and a duration, such as last 2m, found \"none\"",
             ),
             ("SERIES, onMissing: ^last 25h", "error: onMissing: expected at most 1d, found \"25h\""),
             (
                 "SERIES, onMissing: ^zero",
                 "warning: onMissing: zero scales to the minimum when what feeds this page stops; error holds the replicas",
+            ),
+            (
+                "SERIES, onMissing: ^2.5",
+                "warning: onMissing: 2500m is served, too, when what feeds this page stops; error holds the replicas",
+            ),
+            ("SERIES, onMissing: ^-1", "error: onMissing: a negative number needs allowNegative: true beside it"),
+            (
+                "SERIES, onMissing: ^1e30",
+                "error: onMissing: expected error, zero, a number, or last and a duration, such as last 2m, found \"1e30\"",
+            ),
+            (
+                "JSON, value: $.used / ^b, WEB",
+                "error: value: expected sum, avg, min, max, count, first or last of a JSONPath, found \"b\" (column 10)",
             ),
             (
                 "SERIES, onNaN: ^zero",
