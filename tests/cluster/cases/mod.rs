@@ -33,7 +33,7 @@ pub const ALL: &[Case] = &[
         apart: true,
     },
     Case {
-        name: "kube-apiserver passes on what aggregated discovery lists, and both versions of OpenAPI",
+        name: "kube-apiserver forwards aggregated discovery and both versions of OpenAPI",
         run: discovery::is_passed_on,
         needs_controllers: false,
         apart: false,
@@ -45,13 +45,13 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
-        name: "kube-apiserver restarts, and requests that need no review are served meanwhile",
+        name: "While kube-apiserver restarts, requests that need no review are served",
         run: availability::outlives_an_api_server,
         needs_controllers: false,
         apart: false,
     },
     Case {
-        name: "Every route answers an administrator, and users whom a Role allows",
+        name: "Every route serves administrators and users with a suitable Role",
         run: access::through_the_api_server,
         needs_controllers: false,
         apart: false,
@@ -75,7 +75,7 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
-        name: "The Go library's test adapter passes it but for what docs/conformance.md lists",
+        name: "The Go library's test adapter passes it, except for the checks that docs/conformance.md lists",
         run: conformance::of_the_go_library,
         needs_controllers: false,
         apart: false,
@@ -87,7 +87,7 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
-        name: "A request smuggled in the body of another is not served",
+        name: "A request smuggled in the body of another request is not served",
         run: smuggling::in_the_body_of_a_get,
         needs_controllers: false,
         apart: false,
@@ -111,7 +111,7 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
-        name: "The production overlay is accepted, serves, has the documented permissions, and is removed without a trace",
+        name: "The production overlay is accepted, serves metrics, has the documented permissions, and leaves nothing behind when removed",
         run: production::comes_serves_and_goes,
         needs_controllers: true,
         apart: false,
