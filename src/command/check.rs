@@ -72,7 +72,8 @@ fn replicated(config: &Config, limits: &Limits) -> Vec<String> {
         version_4.max(addresses.len() - version_4) > 1
     };
     let hosts = config.sources.iter().filter_map(|source| {
-        let url = source.shared_url().filter(|_| !source.is_behind_a_service())?;
+        // A proxy knows other hosts.
+        let url = source.shared_url().filter(|_| !source.is_behind_a_service() && source.proxy.is_none())?;
         Some((source, url.fixed_host().filter(|host| !host.starts_with('['))?))
     });
     // Each may take a second to look up.

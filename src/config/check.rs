@@ -80,6 +80,10 @@ pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
         Placeholder::Metric,
         Placeholder::LabelSelector,
     ];
+    if source.proxy.is_some() && source.is_open() {
+        let message = "a proxy looks up hosts itself, so the addresses of pods and of hosts with placeholders could not be checked";
+        findings.push(error("proxy", message));
+    }
     if source.is_behind_a_service() {
         findings.push(warning("url", format!("the host is a Service{TAKE_TURNS}")));
     }

@@ -4,17 +4,6 @@
 
 use std::time::Duration;
 
-const KIB: usize = 1024;
-const MIB: usize = 1024 * KIB;
-
-const fn millis(millis: u64) -> Duration {
-    Duration::from_millis(millis)
-}
-
-const fn secs(secs: u64) -> Duration {
-    Duration::from_secs(secs)
-}
-
 /// Declares a group of limits, so that each default value is beside its reason.
 macro_rules! limits {
     ($($(#[$doc:meta])* $group:ident { $($(#[$reason:meta])* $limit:ident: $type:ty = $default:expr,)* })*) => {$(
@@ -33,9 +22,11 @@ macro_rules! limits {
 }
 
 mod listeners;
+mod units;
 
 pub use listeners::ConnectionLimits;
 pub(crate) use listeners::{PlainLimits, ShutdownLimits};
+use units::{KIB, MIB, millis, secs};
 
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
@@ -206,6 +197,8 @@ limits! {
         connect: Duration = millis(500),
         /// TCP connection and TLS handshake. 1 s.
         connect_tls: Duration = secs(1),
+        /// Likewise through a proxy. 2 s: it connects in turn, and mostly to far away.
+        connect_proxy: Duration = secs(2),
         /// Response head. 64 KiB.
         response_head: usize = 64 * KIB,
     }
@@ -318,6 +311,17 @@ limits! {
         kubernetes_queue: usize = 768,
         /// How long a fast worker may be silent before liveness fails. 10 s.
         stall: Duration = secs(10),
+    }
+}
+
+impl FetchLimits {
+    /// The time for a connection that can be used.
+    pub(crate) fn connecting(&self, tls: bool, proxy: bool) -> Duration {
+        match (tls, proxy) {
+            (_, true) => self.connect_proxy,
+            (true, false) => self.connect_tls,
+            (false, false) => self.connect,
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::parse::certificate_name::CertificateName;
 use crate::parse::url_template::{Placeholder, Template};
 
 pub(crate) use self::namespaces::Namespaces;
-pub(crate) use self::request::{Method, Setting};
+pub(crate) use self::request::{Method, Proxy, Setting};
 pub(crate) use self::rule::{
     BrokenRule, Identity, LabelledItems, NamespaceLabels, ObjectKind, OnMissing, OnNan, Rule, Value,
 };
@@ -88,6 +88,8 @@ pub struct Source {
     pub method: Method,
     /// What is posted for a page.
     pub body: Option<BodyTemplate>,
+    /// What connects to the server.
+    pub proxy: Option<Proxy>,
 }
 
 /// Where the pages of a source are.
@@ -97,7 +99,7 @@ pub enum Target {
     Url(Template),
     /// On each requested pod, whose page describes that pod.
     Pods(Pods),
-    /// A server with Prometheus' HTTP API at this URL, which evaluates queries.
+    /// A server that evaluates queries, with Prometheus' HTTP API: the URL of queries. Its query may hold `{namespace}`.
     Prometheus(Template),
 }
 

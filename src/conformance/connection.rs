@@ -28,8 +28,8 @@ impl Connection {
     pub(crate) fn new(target: &Target, tokens: &[(Identity, Material)], limits: &Limits) -> Self {
         let resolver = Arc::new(Resolver::new(limits));
         let tls = target.server.starts_with("https://");
-        let options = Options { reach: Reach::Anywhere, tls, keep_alive: false, gzip: false };
-        let client = |credentials| RawClient::new(options, credentials, limits, resolver.clone());
+        let options = Options { reach: Reach::Anywhere, tls, keep_alive: false, gzip: false, proxy: None };
+        let client = |credentials| RawClient::new(options.clone(), credentials, limits, resolver.clone());
         // Whom the server trusts does not depend on who asks.
         let with = |bearer| Credentials {
             bearer,

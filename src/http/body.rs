@@ -5,8 +5,8 @@ use std::io::{self, BufRead, BufReader, Read};
 use flate2::bufread::GzDecoder;
 use ureq::BodyReader;
 
-use super::agent;
 use super::error::FetchError;
+use super::progress;
 
 /// A body, read as its sender meant it.
 pub(super) struct ResponseBody {
@@ -66,7 +66,7 @@ impl Read for ResponseBody {
 impl Read for Transfer {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.reader.read(buffer).map_err(|error| {
-            self.failure = Some(agent::failure(error.into()));
+            self.failure = Some(progress::failure(error.into()));
             io::ErrorKind::Other.into()
         })
     }

@@ -16,6 +16,7 @@ pub(crate) use super::agent::Options;
 use super::body::ResponseBody;
 use super::credentials::{Credentials, Current, Secrets};
 use super::error::FetchError;
+use super::progress;
 use super::resolve::Resolver;
 use crate::config::limits::Limits;
 
@@ -100,7 +101,7 @@ impl Client {
         let uri = with_query(request.url, &credentials.query);
         let uri: Uri = uri.parse().map_err(|_| FetchError::Url("not one that can be fetched"))?;
         uri.host().ok_or(FetchError::Url("without a host"))?;
-        agent::begin();
+        progress::begin();
         let response = match request.body {
             RequestBody::None => self.headed(agent.get(&uri), request, &credentials).call(),
             RequestBody::Form(form) => self
@@ -112,14 +113,14 @@ impl Client {
                 self.headed(agent.post(&uri), request, &credentials).content_type(media_type).send(bytes)
             }
         };
-        let mut response = Response::new(response.map_err(agent::failure)?, self.options.gzip);
-        agent::head_received();
+        let mut response = Response::new(response.map_err(progress::failure)?, self.options.gzip);
+        progress::head_received();
         let read = read(&mut response);
         // That tells which bytes were left on the connection.
         let failure = response.body.end();
         match failure.filter(|_| !response.is_prefix) {
             Some(failure) => Err(failure.into()),
-            None if read.is_ok() && !self.options.keep_alive && agent::excess() => Err(FetchError::Excess.into()),
+            None if read.is_ok() && !self.options.keep_alive && progress::excess() => Err(FetchError::Excess.into()),
             None => read,
         }
     }
@@ -241,7 +242,7 @@ impl Response {
 }
 
 /// A URL with more parameters in its query.
-fn with_query<'a>(url: &'a str, more: &str) -> Cow<'a, str> {
+pub(crate) fn with_query<'a>(url: &'a str, more: &str) -> Cow<'a, str> {
     let between = match url.split_once('?') {
         _ if more.is_empty() => return url.into(),
         None => "?",

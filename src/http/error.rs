@@ -7,6 +7,8 @@ use ureq::http::Uri;
 
 use super::credentials::CredentialError;
 use super::refusal;
+#[cfg(doc)]
+use crate::config::limits::FetchLimits;
 use crate::parse::escape::escaped;
 
 /// The most characters of a foreign text that a log line shows.
@@ -17,9 +19,9 @@ const SHOWN: usize = 256;
 pub enum Phase {
     /// Looking up the host's addresses; governed by `limits.resolve.timeout`.
     Resolve,
-    /// Opening a TCP connection; governed by `limits.fetch.connect` or, for https, `limits.fetch.connect_tls`.
+    /// Opening a TCP connection; governed by [`FetchLimits::connecting`].
     Connect,
-    /// Agreeing on TLS; what `limits.fetch.connect_tls` leaves after connecting.
+    /// Agreeing on TLS; what connecting leaves of its time.
     Handshake,
     /// Sending the request and waiting for the whole response head; governed by the request's timeout.
     Response,
@@ -69,6 +71,8 @@ pub enum FetchError {
         /// What was found in the certificate, or the library's words; empty where the cause says it all.
         detail: String,
     },
+    /// The proxy refused to connect; its status.
+    Proxy(u16),
     /// The time for this phase is over.
     Timeout(Phase),
     /// The connection ended or broke in this phase.
@@ -117,6 +121,7 @@ impl FetchError {
             Self::HostNotFound { .. } | Self::Connect(_) | Self::Closed(_) => Fault::Network,
             Self::Timeout(_) => Fault::Slow,
             Self::Tls { .. }
+            | Self::Proxy(_)
             | Self::NotHttp { .. }
             | Self::HeadTooLarge(_)
             | Self::Redirect { .. }
@@ -212,6 +217,7 @@ impl fmt::Display for FetchError {
             }
             Self::Connect(kind) => write!(f, "connect: {kind}"),
             Self::Tls { cause, .. } => write!(f, "tls: {cause}"),
+            Self::Proxy(status) => write!(f, "connect: the proxy answered {status}"),
             Self::Timeout(phase) => write!(f, "timeout: {phase}"),
             Self::Closed(Phase::Body) => f.write_str("closed the connection before the end of the body"),
             Self::Closed(Phase::Response) => f.write_str("closed the connection before the end of the response head"),

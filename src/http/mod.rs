@@ -1,7 +1,8 @@
 //! The outgoing HTTP client, for sources and for the Kubernetes API.
 //!
-//! - [`client`] is one exchange; `agent` configures ureq and tells which phase an exchange is in.
+//! - [`client`] is one exchange; `agent` configures ureq, and `progress` tells which phase an exchange is in.
 //! - [`credentials`] reads secrets and certificates, again whenever their files change.
+//! - `proxy` connects through a proxy.
 //! - `tls` makes TLS connections; `verifier` decides which certificates are trusted (`unverified`: any), and `refusal`
 //!   says why one is not.
 //! - [`resolve`] looks up names, and [`address`] tells which addresses may be reached.
@@ -14,6 +15,8 @@ pub(crate) mod client;
 pub(crate) mod credentials;
 pub(crate) mod error;
 pub(crate) mod probe;
+mod progress;
+mod proxy;
 pub(crate) mod raw;
 mod refusal;
 pub(crate) mod resolve;

@@ -12,6 +12,7 @@ use super::agent::{self, Options};
 use super::client::check_framing;
 use super::credentials::{Credentials, Secrets};
 use super::error::FetchError;
+use super::progress;
 use super::resolve::Resolver;
 use crate::config::limits::Limits;
 
@@ -82,7 +83,7 @@ impl RawClient {
             }
         }
         let cannot = |_| FetchError::Url("not one that can be fetched");
-        agent::begin();
+        progress::begin();
         let response = match promises {
             true => {
                 let message = message.body(&[][..]).map_err(cannot)?;
@@ -95,8 +96,8 @@ impl RawClient {
                 agent.run(message.accept("").accept_encoding("").build())
             }
         };
-        let response = response.map_err(agent::failure)?;
-        agent::head_received();
+        let response = response.map_err(progress::failure)?;
+        progress::head_received();
         check_framing(response.headers())?;
         let status = response.status().as_u16();
         let headers = response.headers().iter();
@@ -106,12 +107,12 @@ impl RawClient {
         let mut body = Vec::new();
         // One byte more than may be tells a body that is too long.
         let mut reader = response.into_body().into_reader().take(request.most + 1);
-        reader.read_to_end(&mut body).map_err(|error| agent::failure(error.into()))?;
+        reader.read_to_end(&mut body).map_err(|error| progress::failure(error.into()))?;
         match (reader.limit(), body) {
             (0, _) => Err(FetchError::BodyTooLarge(request.most)),
             (_, body) => {
                 drop(reader);
-                if agent::excess() { Err(FetchError::Excess) } else { Ok(RawResponse { status, headers, body }) }
+                if progress::excess() { Err(FetchError::Excess) } else { Ok(RawResponse { status, headers, body }) }
             }
         }
     }

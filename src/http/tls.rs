@@ -82,7 +82,7 @@ fn host(details: &ConnectionDetails<'_>) -> Option<ServerName<'static>> {
 }
 
 /// What connecting has left of its time.
-fn left(details: &ConnectionDetails<'_>) -> NextTimeout {
+pub(super) fn left(details: &ConnectionDetails<'_>) -> NextTimeout {
     let after = match (details.timeout.after, details.now, (details.current_time)()) {
         (Duration::Exact(all), Instant::Exact(start), Instant::Exact(now)) => {
             Duration::Exact(all.saturating_sub(now.saturating_duration_since(start)))

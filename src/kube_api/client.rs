@@ -51,7 +51,7 @@ impl Client {
     /// For this API server; makes no call yet.
     pub fn new(target: Target, limits: &Limits, counters: Arc<Counters>) -> Self {
         let Target { server, credentials } = target;
-        let options = Options { reach: Reach::Anywhere, tls: true, keep_alive: true, gzip: false };
+        let options = Options { reach: Reach::Anywhere, tls: true, keep_alive: true, gzip: false, proxy: None };
         // Calls are retried within milliseconds, so a lookup that failed is repeated.
         let cache = CacheLimits { failure_ttl: Duration::ZERO, ..limits.cache.clone() };
         let resolver = Arc::new(Resolver::new(&Limits { cache, ..limits.clone() }));

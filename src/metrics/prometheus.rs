@@ -80,7 +80,14 @@ fn query(subject: &Subject<'_>) -> Result<InstantQuery, Failure> {
             return Err(subject.about().page(&"its source takes PromQL"));
         }
     };
+    let path = subject.request.path;
+    let asked = match &path.name {
+        ObjectName::One(name) if subject.kind.resource == "namespaces" => Some(name.as_str()),
+        _ => path.namespace.as_deref(),
+    };
+    let url = InstantQuery::url_for(subject.served.upstream.source(), asked);
     Ok(InstantQuery {
+        url: url.map_err(|error| subject.about().bad_request(&error))?,
         promql,
         lookback: rule.max_age,
         namespace: namespace.cloned(),

@@ -121,12 +121,22 @@ impl Template {
         }
     }
 
-    /// The path without the query, unless it depends on the request.
+    /// The path without the query, unless either depends on the request.
     pub fn fixed_path(&self) -> Option<&str> {
+        self.fixed_target()?.split('?').next()
+    }
+
+    /// The path with the query, unless it depends on the request.
+    pub fn fixed_target(&self) -> Option<&str> {
         match self.target.as_slice() {
-            [Piece::Literal(target)] => target.split('?').next(),
+            [Piece::Literal(target)] => Some(target),
             _ => None,
         }
+    }
+
+    /// The port, if it is written.
+    pub fn port(&self) -> Option<u16> {
+        self.port.strip_prefix(':')?.parse().ok()
     }
 
     /// Whether the host is the DNS name of a Kubernetes Service: `web.shop.svc`, `{name}.{namespace}.svc.cluster.local`, one

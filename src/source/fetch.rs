@@ -7,18 +7,21 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::error::SourceError;
 use super::page_request::PageRequest;
 use crate::config::limits::Limits;
-use crate::config::model::{self, Basic, Compression, Setting, Source};
+use crate::config::model::{self, Basic, Compression, Method, Setting, Source};
 use crate::http::address::{Reach, Reserved};
-use crate::http::client::{Client, Options, Request, RequestBody, Response};
+use crate::http::client::{Client, Options, Request, RequestBody, Response, with_query};
 use crate::http::credentials::{Credentials, Material};
 use crate::http::error::FetchError;
 use crate::http::resolve::Resolver;
+use crate::parse::percent::Encoded;
 
 /// Fetches pages and query results of one source. No connection is kept: sources are fetched every few seconds, and a
 /// connection kept that long is as likely to be dead.
 #[derive(Debug)]
 pub(crate) struct Fetcher {
     client: Client,
+    /// Of queries.
+    method: Method,
     /// Of what is posted for a page.
     media_type: String,
 }
@@ -59,10 +62,10 @@ impl Fetcher {
             (true, true) => Reach::OthersAndLoopback,
         };
         let gzip = source.compression == Some(Compression::Gzip);
-        let options = Options { reach, tls: source.is_https(), keep_alive: false, gzip };
+        let options = Options { reach, tls: source.is_https(), keep_alive: false, gzip, proxy: source.proxy.clone() };
         let client = Client::new(options, credentials(&source.credentials), limits, resolver, reserved);
         let media_type = source.body.as_ref().map(|body| body.media_type().to_owned()).unwrap_or_default();
-        Self { client, media_type }
+        Self { client, method: source.method, media_type }
     }
 
     /// Requests a page within `timeout` and passes head and body to `read`, which reads the body to its end or fails.
@@ -85,19 +88,25 @@ impl Fetcher {
         self.exchange(&Request { url, accept, body, timeout }, false, read)
     }
 
-    /// Posts a form to `url`, likewise; `read` gets the body of a refusal too.
+    /// Sends a query by the source's method, likewise; `read` gets the body of a refusal too.
     ///
     /// # Errors
     /// As for [`Fetcher::page`].
-    pub(crate) fn post<T>(
+    pub(crate) fn query<T>(
         &self,
         url: &str,
-        accept: &str,
         form: &[(&str, String)],
         timeout: Duration,
         read: impl FnOnce(&Head, &mut dyn Read) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
-        self.exchange(&Request { url, accept, body: RequestBody::Form(form), timeout }, true, read)
+        let accept = "application/json";
+        if self.method == Method::Post {
+            return self.exchange(&Request { url, accept, body: RequestBody::Form(form), timeout }, true, read);
+        }
+        let pair = |(name, value): &(&str, String)| format!("{name}={}", Encoded::unreserved(value));
+        let pairs: Vec<String> = form.iter().map(pair).collect();
+        let url = &with_query(url, &pairs.join("&"));
+        self.exchange(&Request { url, accept, body: RequestBody::None, timeout }, true, read)
     }
 
     fn exchange<T>(

@@ -10,13 +10,12 @@ use serde::de::IgnoredAny;
 
 use super::error::SourceError;
 use crate::config::limits::Limits;
+use crate::config::model::{Source, Target};
 use crate::http::error::{FetchError, printable};
 use crate::parse::exposition;
+use crate::parse::url_template::{ExpandError, Values};
 use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::Labels;
-
-/// What a server calls an instant query that is posted to it.
-pub(crate) const PATH: &str = "/api/v1/query";
 
 /// The most of an answer that says why there is none.
 const REFUSAL: u64 = 64 * 1024;
@@ -24,6 +23,8 @@ const REFUSAL: u64 = 64 * 1024;
 /// A query, and the labels that its result is read for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct InstantQuery {
+    /// Where it is sent.
+    pub url: String,
     /// The expression.
     pub promql: String,
     /// How old the latest sample of a series may be.
@@ -77,6 +78,17 @@ pub struct Sample {
 }
 
 impl InstantQuery {
+    /// Where queries about a namespace are sent.
+    ///
+    /// # Errors
+    /// If the URL depends on the namespace, and there is none.
+    pub fn url_for(source: &Source, namespace: Option<&str>) -> Result<String, ExpandError> {
+        match &source.target {
+            Target::Prometheus(template) => template.expand(&Values { namespace, ..Values::default() }),
+            Target::Url(_) | Target::Pods(_) => Ok(String::new()),
+        }
+    }
+
     /// What is sent.
     pub fn form(&self) -> [(&'static str, String); 2] {
         [("query", self.promql.clone()), ("lookback_delta", self.lookback.as_secs_f64().to_string())]

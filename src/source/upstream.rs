@@ -20,7 +20,6 @@ use crate::cache::{Cache, Loaded, Outcome, Wait};
 use crate::config::model::{Format, Source, Target};
 use crate::http::error::Phase;
 use crate::parse::escape::Escaped;
-use crate::parse::url_template::Values;
 use crate::telemetry::bug;
 use crate::telemetry::counters::Fetches;
 
@@ -133,16 +132,15 @@ impl Upstream {
         let load = || {
             let time = self.time(wait);
             let result = self.ask(query, time);
-            let url = below(&self.source.target).unwrap_or_default();
             let cut_by_caller = self.is_cut_by_caller(&result, time);
             // Each query has its own health: one that is refused says nothing about the others.
-            let key = format!("{url}?query={}", query.promql);
+            let key = format!("{}#{}", query.url, query.promql);
             self.tell(
                 &key,
                 result.as_ref().map(|result| (result.bytes, || result.summary().to_string())),
                 cut_by_caller,
             );
-            self.loaded(result, QueryResult::cost, query.promql.len(), time)
+            self.loaded(result, QueryResult::cost, query.url.len() + query.promql.len(), time)
         };
         settled(self.answers.get(query, now, wait, |_| true, load))
     }
@@ -252,8 +250,7 @@ impl Upstream {
     }
 
     fn ask(&self, query: &InstantQuery, time: Duration) -> Result<QueryResult, SourceError> {
-        let url = below(&self.source.target).ok_or(SourceError::Bug)?;
-        self.fetcher.post(&url, "application/json", &query.form(), time, |head, body| match head.refused {
+        self.fetcher.query(&query.url, &query.form(), time, |head, body| match head.refused {
             Some(status) => Err(prometheus::refused(status, body)),
             None => prometheus::read(body, query, self.shared.clock.now().unix_millis, &self.shared.limits),
         })
@@ -339,8 +336,9 @@ impl Upstream {
         let longest = match fetched.as_ref().err().and_then(SourceError::timeout_phase) {
             None => return false,
             Some(Phase::Resolve) => limits.resolve.timeout,
-            Some(Phase::Connect | Phase::Handshake) if self.source.is_https() => limits.fetch.connect_tls,
-            Some(Phase::Connect | Phase::Handshake) => limits.fetch.connect,
+            Some(Phase::Connect | Phase::Handshake) => {
+                limits.fetch.connecting(self.source.is_https(), self.source.proxy.is_some())
+            }
             Some(Phase::Response | Phase::Body) => self.source.timeout,
         };
         time < self.source.timeout.min(longest)
@@ -376,14 +374,6 @@ fn settled<T>(outcome: Outcome<Result<Arc<T>, SourceError>>) -> Result<Arc<T>, S
         Outcome::TimedOut => Err(SourceError::Busy),
         Outcome::Panicked => Err(SourceError::Bug),
     }
-}
-
-/// Where a Prometheus server is queried; its address holds no placeholder.
-fn below(target: &Target) -> Option<String> {
-    let Target::Prometheus(server) = target else { return None };
-    let none = Values { namespace: None, resource: "", name: None, metric: "", label_selector: "" };
-    let url = server.expand(&none).ok()?;
-    Some(format!("{}{}", url.trim_end_matches('/'), prometheus::PATH))
 }
 
 impl fmt::Debug for Upstream {

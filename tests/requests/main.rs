@@ -4,6 +4,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod posts;
+mod proxies;
+mod servers;
 mod settings;
 
 use std::io::Write;

@@ -10,10 +10,12 @@ mod identity;
 mod namespaces;
 mod objects;
 mod path_segment;
+mod prometheus;
 mod request;
 mod rule;
 mod source;
 mod suggest;
+mod template;
 #[cfg(test)]
 mod tests;
 
@@ -73,6 +75,7 @@ pub(crate) fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Re
         single: None,
         method: Method::Get,
         body: None,
+        proxy: None,
     };
     Ok(Config { sources: vec![source], implicit: Some(ImplicitRules { describes }), ..Config::default() })
 }

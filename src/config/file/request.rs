@@ -1,8 +1,9 @@
 //! The keys of a source that say how its requests look, beside their URL.
 
 use super::fields::{Fields, Sink};
+use super::template::template;
 use crate::config::limits::Limits;
-use crate::config::model::{Method, Setting};
+use crate::config::model::{Method, Proxy, Setting};
 use crate::parse::body_template::BodyTemplate;
 use crate::parse::escape::Escaped;
 use crate::parse::yaml::YamlValue;
@@ -57,6 +58,19 @@ pub(super) fn body(fields: &mut Fields<'_>, method: Method, limits: &Limits, sin
             None
         }
     }
+}
+
+/// `http://HOST:PORT`
+pub(super) fn proxy(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Proxy> {
+    fields.has("proxy").then_some(())?;
+    let url = template("proxy", fields, limits, sink)?;
+    let (host, port) = (url.fixed_host(), url.port());
+    let is_plain = !url.is_https() && !url.is_templated() && url.fixed_target() == Some("/");
+    let Some((host, port)) = host.zip(port).filter(|_| is_plain) else {
+        fields.fail("proxy", "expected http://HOST:PORT", sink);
+        return None;
+    };
+    Some(Proxy { host: host.to_owned(), port })
 }
 
 /// `headers`: names of header fields, and their values.

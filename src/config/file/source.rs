@@ -1,7 +1,8 @@
 //! One source of the file.
 
 use super::fields::{Fields, Sink};
-use super::{namespaces, request};
+use super::template::template;
+use super::{namespaces, prometheus, request};
 use crate::config::check;
 use crate::config::limits::Limits;
 use crate::config::model::{
@@ -10,7 +11,7 @@ use crate::config::model::{
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::dns;
 use crate::parse::escape::Escaped;
-use crate::parse::url_template::{Placeholder, Template};
+use crate::parse::url_template::Placeholder;
 use crate::parse::yaml::{Key, Node};
 
 const KEYS: &[&str] = &[
@@ -29,6 +30,8 @@ const KEYS: &[&str] = &[
     "method",
     "body",
     "contentType",
+    "proxy",
+    "params",
     "caFile",
     "certFile",
     "keyFile",
@@ -88,10 +91,14 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
             Some(Target::Url(_)) => request::body(&mut fields, method, limits, sink),
             _ => None,
         },
+        proxy: request::proxy(&mut fields, limits, sink),
         target: target?,
     };
     if source.is_of_pods() && fields.has("method") {
         fields.fail("method", "pods' pages are requested by GET", sink);
+    }
+    if !source.is_prometheus() && fields.has("params") {
+        fields.fail("params", "is for prometheus: sources; see query:", sink);
     }
     if !source.is_url() {
         for key in ["body", "contentType"] {
@@ -144,38 +151,9 @@ fn target(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<T
         if fields.has("url") {
             fields.fail("url", "excluded by prometheus:, which is the server's address", sink);
         }
-        return prometheus(fields, limits, sink).map(Target::Prometheus);
+        return prometheus::url(fields, limits, sink).map(Target::Prometheus);
     }
     template("url", fields, limits, sink).map(Target::Url)
-}
-
-fn template(key: &'static str, fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Template> {
-    let text = fields.required_text(key, sink)?;
-    match Template::parse(text, limits.config.url) {
-        Ok(url) => Some(url),
-        Err(error) => {
-            let span = fields.get(key).and_then(|node| node.within(error.column));
-            fields.fail_at(key, span.unwrap_or(fields.span(key)), &error.to_string(), sink);
-            None
-        }
-    }
-}
-
-/// The address below which a server has its API.
-fn prometheus(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Template> {
-    let url = template("prometheus", fields, limits, sink)?;
-    let text = fields.text("prometheus", sink)?;
-    let wrong = if url.is_templated() {
-        "a server's address holds no placeholders: what is asked for goes into the query"
-    } else if text.contains('?') {
-        "expected a server's address without a query"
-    } else if text.trim_end_matches('/').ends_with("/api/v1/query") || text.trim_end_matches('/').ends_with("/api/v1") {
-        "expected a server's address without /api/v1, which is added to it"
-    } else {
-        return Some(url);
-    };
-    fields.fail("prometheus", wrong, sink);
-    None
 }
 
 fn pods(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Pods> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{KIB, MIB, millis, secs};
+use super::units::{KIB, MIB, millis, secs};
 use crate::parse::head;
 
 limits! {

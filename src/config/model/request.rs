@@ -19,6 +19,14 @@ pub enum Setting {
     File(PathBuf),
 }
 
+/// An HTTP proxy that makes tunnels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proxy {
+    /// A DNS name or an address; an IPv6 address is in brackets.
+    pub host: String,
+    pub port: u16,
+}
+
 impl Setting {
     /// Whether it is kept out of the configuration, as secrets are.
     pub fn is_file(&self) -> bool {

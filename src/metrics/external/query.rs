@@ -52,7 +52,9 @@ fn query(subject: &ExternalSubject<'_>) -> Result<InstantQuery, Failure> {
             return Err(about.page(&"its source takes PromQL"));
         }
     };
-    Ok(InstantQuery { promql, lookback: rule.max_age, namespace: None, name: None, labels: true })
+    let url = InstantQuery::url_for(subject.served.upstream.source(), Some(&subject.request.path.namespace));
+    let url = url.map_err(|error| about.bad_request(&error))?;
+    Ok(InstantQuery { url, promql, lookback: rule.max_age, namespace: None, name: None, labels: true })
 }
 
 /// What narrows the query to the namespace that asks, and to `labelSelector`.

@@ -5,6 +5,7 @@ use crate::config::limits::{PageLimits, PrometheusLimits};
 
 fn answer(body: &str) -> Result<Vec<Sample>, String> {
     let query = InstantQuery {
+        url: String::new(),
         promql: "up".to_owned(),
         lookback: Duration::from_secs(120),
         namespace: Some("namespace".to_owned()),
@@ -50,8 +51,14 @@ fn reads_vectors() {
 #[test]
 fn reads_a_scalar_for_one_object() {
     let body = r#"{"status":"success","data":{"resultType":"scalar","result":[1700000000.5,"2.5"]}}"#;
-    let one =
-        InstantQuery { promql: String::new(), lookback: Duration::ZERO, namespace: None, name: None, labels: false };
+    let one = InstantQuery {
+        url: String::new(),
+        promql: String::new(),
+        lookback: Duration::ZERO,
+        namespace: None,
+        name: None,
+        labels: false,
+    };
     let samples = read(&mut body.as_bytes(), &one, 0, &Limits::default()).unwrap().samples;
     assert_eq!(
         samples,

@@ -1,6 +1,7 @@
 //! Servers that evaluate PromQL as sources, and the rules on them.
 
 use super::*;
+use crate::parse::url_template::Values;
 
 /// Around one rule.
 fn with_query(rule: &str) -> String {
@@ -41,6 +42,29 @@ fn reads_servers() {
     assert!(matches!(&config.rules[3].value, RuleValue::QueryTemplate(_)));
 }
 
+/// The URL of queries for one namespace.
+#[test]
+fn composes_urls() {
+    for (source, expected) in [
+        ("prometheus: 'http://p:9090'", "http://p:9090/api/v1/query"),
+        ("prometheus: 'https://p/prometheus/'", "https://p/prometheus/api/v1/query"),
+        (
+            "prometheus: 'https://p/select/0/prometheus/?x=y&namespace={namespace}'",
+            "https://p/select/0/prometheus/api/v1/query?x=y&namespace=shop",
+        ),
+        (
+            "prometheus: 'http://p', params: {dedup: false, 'a b': 'c&{d}', namespace: '{namespace}'}",
+            "http://p/api/v1/query?dedup=false&a%20b=c%26%7Bd%7D&namespace=shop",
+        ),
+        ("prometheus: 'http://p?x', params: {y: z}", "http://p/api/v1/query?x&y=z"),
+    ] {
+        let config = load(with_source(source).as_bytes(), &Limits::default()).config;
+        let Target::Prometheus(template) = &config.sources[0].target else { panic!("{source}") };
+        let values = Values { namespace: Some("shop"), ..Values::default() };
+        assert_eq!(template.expand(&values).as_deref(), Ok(expected), "{source}");
+    }
+}
+
 #[test]
 fn problems_of_servers() {
     check(
@@ -60,9 +84,27 @@ fn problems_of_servers() {
             ),
             (
                 "prometheus: ^'http://p/{namespace}'",
-                "error: prometheus: a server's address holds no placeholders: what is asked for goes into the query",
+                "error: prometheus: expected no placeholder but {namespace}, and that in the query",
             ),
-            ("prometheus: ^'http://p/?x=y'", "error: prometheus: expected a server's address without a query"),
+            (
+                "prometheus: ^'http://p?tenant={name}'",
+                "error: prometheus: expected no placeholder but {namespace}, and that in the query",
+            ),
+            (
+                "prometheus: ^'http://p?query=up'",
+                "error: prometheus: expected no query in the query, as it is sent for each rule",
+            ),
+            ("prometheus: 'http://p', params: {^time: 1}", "error: params: time is sent for each rule"),
+            (
+                "prometheus: 'http://p', params: {^a: '{name}'}",
+                "error: params: expected no placeholder but {namespace} in \"a\"",
+            ),
+            (
+                "prometheus: 'http://p', params: ^[a]",
+                "error: params: expected a mapping of names to texts, found a list",
+            ),
+            ("prometheus: 'http://p', params: {a: ^[b]}", "error: params: expected text for \"a\", found a list"),
+            ("prometheus: 'http://p', body: ^x", "error: body: is for sources with url:"),
             (
                 "prometheus: ^'http://p/api/v1/query'",
                 "error: prometheus: expected a server's address without /api/v1, which is added to it",
