@@ -1,6 +1,7 @@
 //! Checks across keys and rules: errors for contradictions, warnings for what may surprise.
 
 mod external;
+mod pods;
 
 use std::time::Duration;
 
@@ -54,8 +55,8 @@ pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
         findings.push(error("maxBytes", message));
     }
     credentials(source, &mut findings);
-    // Pods speak of themselves alone; a server says of a series what it scraped it from.
-    if source.namespaces == Namespaces::All && matches!(source.target, Target::Url(_)) {
+    // Pods speak of themselves and of what selects them; a server says of a series what it scraped it from.
+    if source.namespaces == Namespaces::All && !source.is_of_any_pods() && !source.is_prometheus() {
         findings.push(warning(
             "namespaces",
             r#""*" lets the program that serves this page scale objects of every namespace"#,
@@ -103,6 +104,7 @@ pub(crate) fn rule(rule: &Rule, source: &Source, limits: &Limits) -> Vec<Finding
     }
     external::check(rule, source, &mut findings);
     ranges(rule, source, limits, &mut findings);
+    pods::coverage(rule, source, &mut findings);
     surprises(rule, source, &mut findings);
     findings
 }
@@ -220,7 +222,7 @@ fn credentials(source: &Source, findings: &mut Vec<Finding>) {
     if !credentials.secret() {
         return;
     }
-    let open = source.uses(Placeholder::Name) || source.uses(Placeholder::Namespace) || source.is_of_pods();
+    let open = source.uses(Placeholder::Name) || source.uses(Placeholder::Namespace) || source.is_of_any_pods();
     let listed = matches!(&source.namespaces, Namespaces::Only(names) if !names.is_empty());
     if open && !listed {
         let message = "a URL with placeholders and pods get credentials only with the namespaces listed one by one, or \
@@ -282,12 +284,8 @@ fn shape(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
 fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     let name = Escaped::new(&source.name);
     let resource = &object.resource;
-    if source.is_of_pods() {
-        if resource != "pods" {
-            let message = format!("source {name} has pages of pods; {resource} need another source");
-            findings.push(error("object", message));
-        }
-        return;
+    if source.is_of_any_pods() {
+        return pods::object(object, source, findings);
     }
     let in_url = source.uses(Placeholder::Namespace);
     let is_namespace = resource == "namespaces";

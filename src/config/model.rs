@@ -97,15 +97,17 @@ pub struct Source {
 pub enum Target {
     /// At a URL, which may depend on the request.
     Url(Template),
-    /// On each requested pod, whose page describes that pod.
+    /// On pods.
     Pods(Pods),
     /// A server that evaluates queries, with Prometheus' HTTP API: the URL of queries. Its query may hold `{namespace}`.
     Prometheus(Template),
 }
 
-/// Where the page of a pod is.
+/// Which pods have pages, and where on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pods {
+    /// The pods whose pages are joined for every rule; `None`: a rule's objects say which.
+    pub set: Option<PodSet>,
     pub port: PodPort,
     /// `/metrics`
     pub path: String,
@@ -113,6 +115,14 @@ pub struct Pods {
     pub https: bool,
     /// Whether pods on the host network are scraped, where another process may have the port.
     pub host_network: bool,
+}
+
+/// Pods of one namespace that a label selector selects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodSet {
+    pub namespace: String,
+    /// Canonical text; never empty.
+    pub selector: String,
 }
 
 /// The port of a pod's page.
@@ -250,7 +260,7 @@ impl Source {
         rule.namespaces.as_ref().unwrap_or(&self.namespaces)
     }
 
-    /// Whether each page is one pod's own.
+    /// Whether its pages are on pods.
     pub fn is_of_pods(&self) -> bool {
         matches!(self.target, Target::Pods(_))
     }
@@ -258,6 +268,24 @@ impl Source {
     /// Whether its pages are at a URL.
     pub fn is_url(&self) -> bool {
         matches!(self.target, Target::Url(_))
+    }
+
+    /// Whether the objects of a rule say which pods have its pages.
+    pub fn is_of_any_pods(&self) -> bool {
+        matches!(self.target, Target::Pods(Pods { set: None, .. }))
+    }
+
+    /// The pods whose pages are joined for every rule.
+    pub fn pod_set(&self) -> Option<&PodSet> {
+        match &self.target {
+            Target::Pods(pods) => pods.set.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether a rule on it is evaluated over the joined pages of several pods.
+    pub fn joins_pages_for(&self, rule: &Rule) -> bool {
+        self.pod_set().is_some() || rule.identity == Identity::Selected
     }
 
     /// Whether it is a server that evaluates queries.

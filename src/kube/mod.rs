@@ -7,6 +7,7 @@ pub(crate) mod external_metrics;
 pub(crate) mod kinds;
 pub(crate) mod meta;
 pub(crate) mod pod;
+pub(crate) mod pod_selector;
 pub(crate) mod protobuf;
 pub(crate) mod review;
 pub(crate) mod status;

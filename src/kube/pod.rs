@@ -48,6 +48,8 @@ pub struct Annotations {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {
+    /// Where it runs; empty until that is decided.
+    pub node_name: String,
     /// Whether it is on its node's own network.
     pub host_network: bool,
     /// In the order of the spec.
@@ -59,6 +61,7 @@ pub struct Spec {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
+    pub name: String,
     /// `Always` makes an init container go on beside the others.
     pub restart_policy: Option<String>,
     /// In the order of the spec.
@@ -138,11 +141,15 @@ impl Pod {
 
     /// The number of the port with this name: the first that speaks TCP, in the order of the spec.
     pub fn port(&self, name: &str) -> Option<u16> {
+        self.ports().find(|(_, port)| port.name == name).map(|(_, port)| port.container_port)
+    }
+
+    /// The ports that speak TCP with their containers, in the order of the spec.
+    pub fn ports(&self) -> impl Iterator<Item = (&Container, &Port)> {
         let beside = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
         let containers = self.spec.init_containers.iter().filter(beside).chain(&self.spec.containers);
-        let mut ports = containers.flat_map(|container| &container.ports);
-        let tcp = |port: &&Port| port.protocol.is_empty() || port.protocol == "TCP";
-        ports.find(|port| tcp(port) && port.name == name).map(|port| port.container_port)
+        let ports = containers.flat_map(|container| container.ports.iter().map(move |port| (container, port)));
+        ports.filter(|(_, port)| port.protocol.is_empty() || port.protocol == "TCP")
     }
 
     /// Tells it from another pod that has its name or address later, and from itself before a container was started
@@ -156,8 +163,8 @@ impl Pod {
 
     /// Bytes of memory it takes, roughly.
     pub fn cost(&self) -> usize {
-        let ports = |containers: &[Container]| containers.iter().map(|c| 64 + 80 * c.ports.len()).sum::<usize>();
-        512 + ports(&self.spec.containers) + ports(&self.spec.init_containers)
+        let ports = |containers: &[Container]| containers.iter().map(|c| 112 + 80 * c.ports.len()).sum::<usize>();
+        576 + ports(&self.spec.containers) + ports(&self.spec.init_containers)
     }
 }
 

@@ -7,5 +7,6 @@ pub(crate) mod client;
 pub(crate) mod error;
 pub(crate) mod kubeconfig;
 pub(crate) mod objects;
+pub(crate) mod selectors;
 pub(crate) mod target;
 pub(crate) mod trust;

@@ -42,6 +42,11 @@ pub struct Sampling {
 }
 
 impl ActiveRule {
+    /// Whether it is evaluated over the joined pages of several pods.
+    pub(super) fn joins_pages(&self) -> bool {
+        self.upstream.source().joins_pages_for(&self.rule)
+    }
+
     /// Whether it answers requests of a namespace; those about root-scoped objects always.
     pub fn answers(&self, namespace: Option<&str>) -> bool {
         namespace.is_none_or(|namespace| self.upstream.source().namespaces_of(&self.rule).allow(namespace))

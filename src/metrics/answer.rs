@@ -4,7 +4,7 @@ use super::failure::Failure;
 use super::request::MetricValues;
 use super::subject::Subject;
 use super::trace::{Event, Trace};
-use super::{pods, prometheus, url};
+use super::{fleet, pods, prometheus, url};
 use crate::config::model::Target;
 use crate::source::waiting::Patience;
 
@@ -19,6 +19,7 @@ pub(super) fn answer(subject: &Subject<'_>, patience: Patience, trace: &mut Trac
     let selector = subject.metric_selector()?;
     let items = match &subject.served.upstream.source().target {
         Target::Url(_) => url::answer(subject, patience, trace)?,
+        Target::Pods(pods) if subject.served.joins_pages() => fleet::answer(subject, pods, patience, trace)?,
         Target::Pods(pods) => pods::answer(subject, pods, patience, trace)?,
         Target::Prometheus(_) => prometheus::answer(subject, patience, trace)?,
     };

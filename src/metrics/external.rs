@@ -20,8 +20,8 @@ use super::request::{ExternalRequest, ExternalValues};
 use super::select::{self, Describes};
 use super::subject::Services;
 use super::trace::{Event, Trace};
-use super::url;
-use crate::config::model::{Identity, NamespaceLabels, SelectorMode, Target};
+use super::{fleet, over_time, url};
+use crate::config::model::{Identity, NamespaceLabels, PodSet, Pods, SelectorMode, Target};
 use crate::kube::external_metrics::ExternalMetricValue;
 use crate::kube::meta::Time;
 use crate::parse::selector::Selector;
@@ -53,7 +53,10 @@ impl ExternalSubject<'_> {
         let items = match &self.served.upstream.source().target {
             Target::Url(_) => self.of_url(patience, trace)?,
             Target::Prometheus(_) => query::answer(self, patience, trace)?,
-            Target::Pods(_) => return Err(about.page(&"an external metric needs a source with url: or prometheus:")),
+            Target::Pods(of) => match &of.set {
+                Some(set) => self.of_pods(of, set, patience, trace)?,
+                None => return Err(about.page(&"an external metric needs a fixed set of pods")),
+            },
         };
         Ok(ExternalValues { metric: self.served.rule.name.clone(), items })
     }
@@ -72,12 +75,32 @@ impl ExternalSubject<'_> {
         let request = PageRequest::expand(source, &values).map_err(|error| about.bad_request(&error))?;
         trace.record(|| Event::Url { url: request.to_string() });
         if let Some(sampling) = &self.served.sampling {
-            return samples::answer(self, sampling, trace);
+            let samples = over_time::page_samples(self.served, &about, self.services, sampling, trace)?;
+            return samples::answer(self, sampling, samples, trace);
         }
         let page = url::fetch(self.served, &about, &request, patience, trace)?;
         let members = page_members::page_members(self.served, &about, &page, trace)?;
         let found = values::of_page(self, members, page.at)?;
         self.items(found, page_members::scrape(self.served, &page), trace)
+    }
+
+    /// Of the joined pages of pods.
+    fn of_pods(
+        &self,
+        of: &Pods,
+        set: &PodSet,
+        patience: Patience,
+        trace: &mut Trace,
+    ) -> Result<Vec<ExternalMetricValue>, Failure> {
+        let (served, about, services) = (self.served, self.about(), self.services);
+        if let Some(sampling) = &served.sampling {
+            let samples = fleet::samples(served, &about, services, sampling, set, trace)?;
+            return samples::answer(self, sampling, samples, trace);
+        }
+        let joined = fleet::scrape(served, &about, services, of, set, patience, trace)?;
+        let scrape = fleet::of_pages(&joined, served, services);
+        let found = values::of_joined(self, &fleet::members(&joined, served, &about, services, trace)?, scrape.at)?;
+        self.items(found, scrape, trace)
     }
 
     fn about(&self) -> About<'_> {

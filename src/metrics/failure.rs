@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use super::objects::Unlisted;
 use super::reason::{MissingReason, NotAGauge, RefusalReason};
 use crate::config::model::{Identity, Rule, Value};
 use crate::parse::exposition::is_named_like_a_counter;
@@ -110,6 +111,14 @@ impl About<'_> {
     /// The page as a whole has no answer for the rule.
     pub(crate) fn page(&self, why: &dyn fmt::Display) -> Failure {
         Failure::Unavailable(format!("{}: {why}; {}", self.subject(), self.origin()))
+    }
+
+    /// There is no list of objects.
+    pub(crate) fn unlisted(&self, unlisted: &Unlisted) -> Failure {
+        match unlisted {
+            Unlisted::WouldWait => Failure::WouldWait(Waiting::KubernetesLists),
+            Unlisted::Failed(why) => self.page(why),
+        }
     }
 
     /// No object has this name, or `labelSelector` selects none.

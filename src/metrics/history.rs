@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::coverage::PodCount;
 use super::sample_bound::Bound;
 use crate::parse::duration::millis;
 use crate::promql::evaluate::{Labels, Sample, Series};
@@ -57,6 +58,8 @@ struct Object {
     scrape_error: Option<ScrapeError>,
     /// What matched nothing on the last page.
     unmatched: Vec<Unmatched>,
+    /// Where it is several pods, how many of them answered the last time.
+    pods: Option<PodCount>,
     series: HashMap<Labels, Ring>,
 }
 
@@ -95,6 +98,8 @@ pub enum StoreSummary {
         span: i64,
         /// Series that are stored.
         series: usize,
+        /// Where the page is joined of those of several pods.
+        pods: Option<PodCount>,
         /// Why the last scrape failed.
         scrape_error: Option<ScrapeError>,
     },
@@ -200,6 +205,13 @@ impl SampleStore {
         }
     }
 
+    /// Remembers how many of the pods that an object stands for answered the last time.
+    pub(super) fn count_pods(&self, object: &str, count: PodCount) {
+        if let Some(known) = self.lock().objects.get_mut(object) {
+            known.pods = Some(count);
+        }
+    }
+
     /// The object with this incarnation, from nothing if it had another one; `None` if there is no budget for it.
     fn object<'o>(
         &self,
@@ -235,7 +247,7 @@ impl SampleStore {
         }
         match state.objects.get(object).filter(|known| known.incarnation == incarnation) {
             None => Lookup::Nothing,
-            Some(Object { times, scrape_error, unmatched, series, .. }) => {
+            Some(Object { times, scrape_error, unmatched, pods, series, .. }) => {
                 let series = series.iter().map(|(labels, Ring { seen, samples })| StoredSeries {
                     seen: *seen,
                     series: Series { labels: labels.clone(), samples: samples.iter().copied().collect() },
@@ -244,6 +256,7 @@ impl SampleStore {
                     times: times.iter().copied().collect(),
                     scrape_error: scrape_error.clone(),
                     unmatched: unmatched.clone(),
+                    pods: *pods,
                     series: series.collect(),
                 })
             }
@@ -326,10 +339,11 @@ impl Lookup {
         match self {
             Self::Nothing => StoreSummary::NotSampled,
             Self::Full(bound) => StoreSummary::Full(*bound),
-            Self::Snapshot(Snapshot { times, scrape_error, series, .. }) => StoreSummary::Sampled {
+            Self::Snapshot(Snapshot { times, scrape_error, pods, series, .. }) => StoreSummary::Sampled {
                 times: times.len(),
                 span: times.first().zip(times.last()).map_or(0, |(first, last)| last - first),
                 series: series.len(),
+                pods: *pods,
                 scrape_error: scrape_error.clone(),
             },
         }
@@ -341,12 +355,14 @@ impl fmt::Display for StoreSummary {
         match self {
             Self::NotSampled => f.write_str("not sampled yet"),
             Self::Full(bound) => write!(f, "no budget: {bound}"),
-            Self::Sampled { times, span, series, scrape_error } => {
+            Self::Sampled { times, span, series, pods, scrape_error } => {
                 write!(f, "sampled {times} times over {}.{:03}s, {series} series", span / 1_000, span % 1_000)?;
+                pods.iter().try_for_each(|pods| write!(f, ", {pods}"))?;
                 match scrape_error {
                     None => Ok(()),
                     Some(ScrapeError::Failed(error)) => write!(f, "; then {}", error.detail()),
                     Some(ScrapeError::Refused(refusal)) => write!(f, "; then {refusal}"),
+                    Some(ScrapeError::NotWhole(why)) => write!(f, "; then {why}"),
                 }
             }
         }

@@ -53,6 +53,7 @@ fn active(metric: &str, objects: Vec<ObjectKind>, identity: Identity, upstream: 
         on_missing: OnMissing::Error,
         on_nan: OnNan::Error,
         allow_negative: false,
+        min_coverage: 100,
         max_age: upstream.max_age(),
         line: 0,
     };

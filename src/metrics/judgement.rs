@@ -20,6 +20,8 @@ pub(super) struct Scrape<'a> {
     pub(super) complete: bool,
     /// Selectors of the rule that match nothing on the page, as far as it tells what may be meant.
     pub(super) unmatched: &'a [Unmatched],
+    /// Whether it is of pods, of which there are none.
+    pub(super) is_of_none: bool,
 }
 
 /// Judges what was found for a rule.
@@ -33,7 +35,7 @@ pub(super) struct Judgement<'a> {
 impl Scrape<'_> {
     /// Of a page that was read at this time, whole.
     pub(super) fn of_page(at: i64) -> Self {
-        Self { at, incarnation: "", complete: true, unmatched: &[] }
+        Self { at, incarnation: "", complete: true, unmatched: &[], is_of_none: false }
     }
 }
 
@@ -75,6 +77,7 @@ impl Judgement<'_> {
     pub(super) fn worded(self, reason: MissingReason) -> MissingReason {
         let value = &self.served.rule.value;
         match reason {
+            MissingReason::NoSeries if self.scrape.is_of_none => MissingReason::NoPods,
             MissingReason::NoSeries | MissingReason::OtherObjects if self.served.upstream.source().is_prometheus() => {
                 MissingReason::NoResult
             }

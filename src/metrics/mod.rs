@@ -2,11 +2,14 @@
 
 mod active_rule;
 mod answer;
+mod coverage;
 mod evaluation;
 mod external;
 pub(crate) mod failure;
+mod fleet;
 pub(crate) mod history;
 mod implicit;
+mod joined;
 mod judgement;
 pub(crate) mod last;
 mod member;
@@ -27,6 +30,7 @@ mod scrape;
 mod select;
 mod subject;
 mod tally;
+mod target_labels;
 mod targets;
 pub(crate) mod trace;
 mod url;

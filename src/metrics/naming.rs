@@ -41,7 +41,9 @@ impl<'a> Namer<'a> {
         };
         match &self.served.rule.identity {
             // An external metric has no object.
-            Identity::Url | Identity::Namespace | Identity::External { .. } => Naming::Given { name: own_name },
+            Identity::Url | Identity::Selected | Identity::Namespace | Identity::External { .. } => {
+                Naming::Given { name: own_name }
+            }
             Identity::Fixed { namespace, name } => Naming::Own {
                 namespace: Cow::Borrowed(&[]),
                 default_namespace: namespace.as_deref(),

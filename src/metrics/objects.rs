@@ -11,9 +11,11 @@ use crate::cache::{Cache, Loaded, Outcome, Wait};
 use crate::config::limits::Limits;
 use crate::config::model::ObjectKind;
 use crate::kube::pod::Pod;
+use crate::kube::pod_selector::PodSelector;
 use crate::kube_api::client::Client;
 use crate::kube_api::error::{CallError, CallFailure};
 use crate::kube_api::objects::{self, Selection};
+use crate::kube_api::selectors;
 
 /// Lists of objects.
 #[derive(Debug)]
@@ -21,6 +23,7 @@ pub struct Objects {
     client: Arc<Client>,
     pods: Cache<ListKey, Result<Vec<Pod>, CallError>>,
     names: Cache<ListKey, Result<Vec<String>, CallError>>,
+    selectors: Cache<ListKey, Result<Option<String>, CallError>>,
     limits: Limits,
     /// Resources and namespaces whose last list failed, so that only changes are logged.
     failing: Mutex<BTreeSet<(String, Option<String>)>>,
@@ -52,6 +55,7 @@ impl Objects {
             client,
             pods: cache(),
             names: Cache::new(limits.objects.cached, limits.objects.cached_bytes),
+            selectors: Cache::new(limits.objects.cached, limits.objects.cached_bytes),
             limits: limits.clone(),
             failing: Mutex::default(),
         }
@@ -72,7 +76,7 @@ impl Objects {
             let cost = value.as_ref().map_or(0, |pods| pods.iter().map(Pod::cost).sum());
             (value, cost)
         };
-        self.list(&self.pods, "pods", of, wait, now, load)
+        self.ask(&self.pods, "list", "pods", of, wait, now, load)
     }
 
     /// The names of the objects of a selection.
@@ -91,12 +95,38 @@ impl Objects {
             let cost = value.as_ref().map_or(0, |names| names.iter().map(|name| name.len() + 24).sum());
             (value, cost)
         };
-        self.list(&self.names, &kind.resource, of, wait, now, load)
+        self.ask(&self.names, "list", &kind.resource, of, wait, now, load)
     }
 
-    fn list<T>(
+    /// The selector of an object's pods, as canonical text; `None` if there is no such object. Empty: it selects none.
+    ///
+    /// # Errors
+    /// Why it is not known.
+    pub fn selector(
+        &self,
+        kind: &ObjectKind,
+        namespace: &str,
+        name: &str,
+        wait: Wait,
+        now: Instant,
+    ) -> Result<Option<String>, Unlisted> {
+        let load = |deadline| {
+            let value = selectors::selector(&self.client, kind, namespace, name, &self.limits, deadline);
+            let cost = value.as_ref().map_or(0, |selector| selector.as_ref().map_or(0, String::len));
+            (value, cost)
+        };
+        let of = Selection { namespace: Some(namespace), label_selector: "", name: Some(name) };
+        let resource =
+            format!("{}{}", kind.resource, PodSelector::of(&kind.resource).map_or("", PodSelector::subresource));
+        let found = self.ask(&self.selectors, "get", &resource, of, wait, now, load)?;
+        Ok(found.as_ref().as_ref().ok().cloned().flatten())
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one call of each of three kinds")]
+    fn ask<T>(
         &self,
         cache: &Cache<ListKey, Result<T, CallError>>,
+        verb: &'static str,
         resource: &str,
         of: Selection<'_>,
         wait: Wait,
@@ -119,7 +149,7 @@ impl Objects {
                 && value.as_ref().is_err_and(CallError::is_timeout);
             // A request that had little time left says nothing about the Kubernetes API.
             if !cut_by_caller {
-                self.tell(resource, of.namespace, value.as_ref().err());
+                self.tell(verb, resource, of.namespace, value.as_ref().err());
             }
             let lasts = if value.is_ok() { self.limits.objects.ttl } else { self.limits.cache.failure_ttl };
             Loaded { value, until: Instant::now() + lasts, cost: cost + 256, shared: !cut_by_caller }
@@ -127,40 +157,40 @@ impl Objects {
         match cache.get(&key, now, wait, |_| true, loaded) {
             Outcome::Value(list) => match &*list {
                 Ok(_) => Ok(list),
-                Err(error) => Err(Unlisted::Failed(failed(resource, error))),
+                Err(error) => Err(Unlisted::Failed(failed(verb, resource, error))),
             },
             Outcome::WouldWait => Err(Unlisted::WouldWait),
             Outcome::TimedOut | Outcome::Panicked => {
-                Err(Unlisted::Failed(failed(resource, &self.client.too_slow("list"))))
+                Err(Unlisted::Failed(failed(verb, resource, &self.client.too_slow(verb))))
             }
         }
     }
 
-    fn tell(&self, resource: &str, namespace: Option<&str>, error: Option<&CallError>) {
+    fn tell(&self, verb: &str, resource: &str, namespace: Option<&str>, error: Option<&CallError>) {
         let key = (resource.to_owned(), namespace.map(str::to_owned));
         let place = namespace.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(error) = error else {
             if failing.remove(&key) {
-                info!("the Kubernetes API lists {resource}{place} again");
+                info!("the Kubernetes API {} {resource}{place} again", if verb == "get" { "shows" } else { "lists" });
             }
             return;
         };
         // Beyond the bound failures are logged as those in between.
         let is_new = failing.len() < self.limits.objects.cached && failing.insert(key);
         match is_new {
-            true => warn!("cannot list {resource}{place}: {}", error.detail()),
-            false => debug!("cannot list {resource}{place}: {}", error.detail()),
+            true => warn!("cannot {verb} {resource}{place}: {}", error.detail()),
+            false => debug!("cannot {verb} {resource}{place}: {}", error.detail()),
         }
     }
 }
 
 /// A denial names the permission that is missing.
-fn failed(resource: &str, error: &CallError) -> String {
+fn failed(verb: &str, resource: &str, error: &CallError) -> String {
     match error.failure {
         CallFailure::Code(403, _) => {
-            format!("cannot list {resource}: RBAC does not grant Metriclet the verb list on {resource}")
+            format!("cannot {verb} {resource}: RBAC does not grant Metriclet the verb {verb} on {resource}")
         }
-        _ => format!("cannot list {resource}: {error}"),
+        _ => format!("cannot {verb} {resource}: {error}"),
     }
 }

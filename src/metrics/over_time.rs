@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::active_rule::{ActiveRule, Sampling};
+use super::coverage::PodCount;
 use super::evaluation;
 use super::failure::{About, Failure};
 use super::history::{self, Lookup, ScrapeError, Snapshot, SnapshotData, StoredSeries};
@@ -65,12 +66,13 @@ pub(super) fn of_pods(
         };
         let complete = scrape_error.is_none() && sampled.is_some();
         let (at, unmatched) = (sampled.unwrap_or_default(), unmatched.as_slice());
-        let scrape = Scrape { at, incarnation: &incarnation, complete, unmatched };
+        let scrape = Scrape { incarnation: &incarnation, complete, unmatched, ..Scrape::of_page(at) };
         match (subject.judge(name, finding, scrape, trace), scrape_error) {
             (Verdict::Serve(value), _) => tally.items.push(subject.item(name, value)),
             // The scrape error is why the samples do not suffice.
             (_, Some(ScrapeError::Failed(error))) => tally.failed.push(error),
             (_, Some(ScrapeError::Refused(refusal))) => tally.unusable.push(subject.about().page(&refusal)),
+            (_, Some(ScrapeError::NotWhole(why))) => tally.unusable.push(subject.about().page(&why)),
             (verdict, None) => tally.left_out.push(verdict),
         }
     }
@@ -85,6 +87,19 @@ pub(super) struct PageSamples {
     pub(super) failure: Option<Failure>,
 }
 
+impl PageSamples {
+    /// The last time that the page was sampled.
+    pub(super) fn scrape(&self) -> Scrape<'_> {
+        let Self { snapshot, sampled, failure } = self;
+        Scrape {
+            complete: failure.is_none() && sampled.is_some(),
+            unmatched: &snapshot.unmatched,
+            is_of_none: snapshot.pods.is_some_and(PodCount::is_of_none),
+            ..Scrape::of_page(sampled.unwrap_or_default())
+        }
+    }
+}
+
 /// The samples of a source's only page, which span enough of what the rule looks back.
 pub(super) fn page_samples(
     served: &Arc<ActiveRule>,
@@ -94,11 +109,24 @@ pub(super) fn page_samples(
     trace: &mut Trace,
 ) -> Result<PageSamples, Failure> {
     let everything = SampledSelection { namespace: None, label_selector: String::new(), name: None };
+    samples(served, about, services, sampling, everything, PAGE, trace)
+}
+
+/// The samples of a selection that are stored together, under this name.
+pub(super) fn samples(
+    served: &Arc<ActiveRule>,
+    about: &About<'_>,
+    services: Services<'_>,
+    sampling: &Sampling,
+    selection: SampledSelection,
+    name: &str,
+    trace: &mut Trace,
+) -> Result<PageSamples, Failure> {
     services
         .scraper
-        .ask(served, everything, sampling.interval)
+        .ask(served, selection, sampling.interval)
         .map_err(|bound| about.refused(&RefusalReason::SelectionLimit(bound)))?;
-    let lookup = sampling.history.lookup(PAGE, PAGE);
+    let lookup = sampling.history.lookup(name, name);
     trace.record(|| Event::Range { range: sampling.range, interval: sampling.interval });
     trace.record(|| Event::Samples { summary: lookup.summary() });
     let mut snapshot = match lookup {
@@ -109,6 +137,7 @@ pub(super) fn page_samples(
     let failure = snapshot.scrape_error.take().map(|error| match error {
         ScrapeError::Failed(error) => about.source(&error),
         ScrapeError::Refused(refusal) => about.page(&refusal),
+        ScrapeError::NotWhole(why) => about.page(&why),
     });
     if !sampling.is_enough(&snapshot, services.steady_now()) {
         return Err(failure.unwrap_or_else(|| about.refused(&RefusalReason::Gathering)));
@@ -124,18 +153,27 @@ pub(super) fn of_page(
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
     let samples = page_samples(subject.served, &subject.about(), subject.services, sampling, trace)?;
-    let PageSamples { mut snapshot, sampled, failure: scrape_error } = samples;
-    let series = std::mem::take(&mut snapshot.series);
-    let complete = scrape_error.is_none() && sampled.is_some();
-    let scrape = Scrape { complete, unmatched: &snapshot.unmatched, ..Scrape::of_page(sampled.unwrap_or_default()) };
+    of_samples(subject, sampling, samples, patience, trace)
+}
+
+/// The values of the objects that these samples describe.
+pub(super) fn of_samples(
+    subject: &Subject<'_>,
+    sampling: &Sampling,
+    mut samples: PageSamples,
+    patience: Patience,
+    trace: &mut Trace,
+) -> Result<Vec<MetricValue>, Failure> {
+    let series = std::mem::take(&mut samples.snapshot.series);
+    let (snapshot, scrape) = (&samples.snapshot, samples.scrape());
     let members: Vec<Sampled<'_>> =
-        series.iter().map(|stored| Sampled { stored, snapshot: &snapshot, subject, sampling }).collect();
+        series.iter().map(|stored| Sampled { stored, snapshot, subject, sampling }).collect();
     let members: Vec<&Sampled<'_>> = members.iter().collect();
     let answer = match &subject.request.path.name {
         ObjectName::One(name) => subject.named(name, &members, scrape, trace),
         ObjectName::All => wildcard::answer(subject, &members, scrape, patience, trace),
     };
-    match (answer, scrape_error) {
+    match (answer, samples.failure) {
         // The scrape error may be why the object was not found.
         (Err(Failure::NotFound(_)), Some(scrape_error)) => Err(scrape_error),
         (answer, _) => answer,
@@ -178,7 +216,9 @@ impl Member for Sampled<'_> {
         };
         let series: Vec<StoredSeries> = members.iter().map(|member| member.stored.clone()).collect();
         let Value::Series(expr) = &subject.served.rule.value else { return Finding::Unusable(RefusalReason::Several) };
-        if resets_often(expr, &series, sampling, subject.services.steady_now()) {
+        // Each page is one process's own where pods are scraped.
+        let is_shared = !subject.served.joins_pages();
+        if is_shared && resets_often(expr, &series, sampling, subject.services.steady_now()) {
             return Finding::Unusable(RefusalReason::Resets);
         }
         of_snapshot(subject, sampling, Snapshot { times: snapshot.times.clone(), series, ..Snapshot::default() })

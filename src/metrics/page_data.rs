@@ -49,7 +49,7 @@ impl Data for PageData<'_> {
 }
 
 /// Whether the expression makes one number of some series, as most do: then it needs no labels.
-fn is_plain(expr: &Expr) -> bool {
+pub(super) fn is_plain(expr: &Expr) -> bool {
     match expr {
         Expr::Selector(_) => true,
         Expr::Aggregate(_, grouping, inner) => *grouping == Grouping::ALL && is_plain(inner),

@@ -80,25 +80,33 @@ pub(super) fn page_members<'p>(
     page: &'p Page,
     trace: &mut Trace,
 ) -> Result<PageMembers<'p>, Failure> {
+    if let Some(Found::Refused(refusal)) = page.found(served.want.id) {
+        trace.record(|| Event::PageRefused { refusal: refusal.clone() });
+    }
+    let members = found(served, page).map_err(|why| about.page(&why))?;
+    if let PageMembers::Series(series) = &members {
+        record(served, series, trace);
+    }
+    Ok(members)
+}
+
+/// What a page holds for a rule.
+///
+/// # Errors
+/// Why the page has no answer for it, in words.
+pub(super) fn found<'p>(served: &ActiveRule, page: &'p Page) -> Result<PageMembers<'p>, String> {
     match page.found(served.want.id) {
-        None => Err(about.page(&"its page was read for other rules")),
+        None => Err("its page was read for other rules".to_owned()),
         // Out of a cache: what it held then says nothing of what is there now, not even that something is missing.
         Some(_) if page.age > served.rule.max_age => {
-            Err(about.page(&"its page is older than maxAge allows, by its Age or Date header"))
+            Err("its page is older than maxAge allows, by its Age or Date header".to_owned())
         }
-        Some(Found::Refused(refusal)) => {
-            trace.record(|| Event::PageRefused { refusal: refusal.clone() });
-            Err(about.page(refusal))
-        }
+        Some(Found::Refused(refusal)) => Err(refusal.to_string()),
         Some(Found::Number(value)) => {
             Ok(PageMembers::Number(PageItem { values: vec![Ok(*value).into()], ..PageItem::default() }))
         }
         Some(Found::Items(items)) => Ok(PageMembers::Items(items.iter().collect())),
-        Some(Found::Series(positions)) => {
-            let series: Vec<&Series> = page.series(positions).collect();
-            record(served, &series, trace);
-            Ok(PageMembers::Series(series))
-        }
+        Some(Found::Series(positions)) => Ok(PageMembers::Series(page.series(positions).collect())),
     }
 }
 
@@ -111,7 +119,7 @@ fn is_scrape(label: &str, value: &str, path: &str) -> bool {
 }
 
 /// Records which series match, and counters among them that are taken for levels.
-fn record(served: &ActiveRule, series: &[&Series], trace: &mut Trace) {
+pub(super) fn record(served: &ActiveRule, series: &[&Series], trace: &mut Trace) {
     trace.record(|| {
         let types: BTreeSet<&str> = series.iter().filter_map(|series| series.kind().as_str()).collect();
         Event::SeriesMatched { count: series.len(), types: types.into_iter().collect() }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::failure::Failure;
-use super::objects::Unlisted;
 use super::outcome::Verdict;
 use super::subject::Subject;
 use super::tally::Tally;
@@ -90,19 +89,11 @@ fn of_pages(
 
 /// The pods of the request, as the Kubernetes API lists them.
 fn list(subject: &Subject<'_>, patience: Patience) -> Result<Arc<Result<Vec<Pod>, CallError>>, Failure> {
-    let Some(objects) = subject.services.objects else {
-        let why = "pods need the Kubernetes API; outside a cluster name one with --kubeconfig";
-        return Err(subject.about().page(&why));
-    };
     let MetricPath { namespace, name, .. } = subject.request.path;
     let (name, label_selector) = match name {
         ObjectName::All => (None, subject.request.label_selector.to_string()),
         ObjectName::One(name) => (Some(name.as_str()), String::new()),
     };
     let selection = Selection { namespace: namespace.as_deref(), label_selector: &label_selector, name };
-    let (wait, now) = (patience.wait_for(Waiting::KubernetesLists), subject.services.shared.clock().now().monotonic);
-    objects.pods(selection, wait, now).map_err(|unlisted| match unlisted {
-        Unlisted::WouldWait => Failure::WouldWait(Waiting::KubernetesLists),
-        Unlisted::Failed(why) => subject.about().page(&why),
-    })
+    subject.services.pods(selection, &subject.about(), patience)
 }

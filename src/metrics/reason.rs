@@ -15,6 +15,8 @@ pub enum MissingReason {
     NoSeries,
     /// Likewise, and this may be meant.
     NoSeriesBut(Hint),
+    /// There is no pod whose page could be read.
+    NoPods,
     /// The JSONPath selects no value.
     NoValue,
     /// Likewise, of an expression of several the one that this is.
@@ -129,6 +131,7 @@ impl MissingReason {
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::NoSeries | Self::NoSeriesBut(_) => "no_series",
+            Self::NoPods => "no_pods",
             Self::EmptyContainer => "empty_container",
             Self::MetricSelector => "metric_label_selector",
             Self::LabelSelector => "label_selector",
@@ -175,6 +178,7 @@ impl fmt::Display for MissingReason {
         match self {
             Self::NoSeries => f.write_str("no series on the page matches"),
             Self::NoSeriesBut(hint) => write!(f, "no series on the page matches; {hint}"),
+            Self::NoPods => f.write_str("no pod is selected that runs or is about to"),
             Self::NoValue => f.write_str("the JSONPath selects nothing on the page"),
             Self::NoPart(part) => write!(f, "{part} selects nothing on the page"),
             Self::NoBuckets => f.write_str("no matching series has the label le, which the buckets of a histogram have"),

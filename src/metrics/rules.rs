@@ -9,6 +9,7 @@ use super::active_rule::{ActiveRule, Sampling};
 use super::history::SampleBudget;
 use super::implicit;
 use super::last::LastValues;
+use super::target_labels;
 use crate::config::limits::Limits;
 use crate::config::model::{Config, ImplicitRules, ObjectKind, OnMissing, Rule};
 use crate::kube::kinds;
@@ -107,6 +108,9 @@ impl Rules {
             // Each rule on a server has its own query, and there is no page.
             let query = |rule: &Rule| match source.is_prometheus() {
                 true => Query::Series { selectors: Vec::new(), or_number: false },
+                false if source.joins_pages_for(rule) => {
+                    Query::of(rule, number).without_matchers(target_labels::may_change)
+                }
                 false => Query::of(rule, number),
             };
             let want = |(id, rule): (usize, &Rule)| Want { id: id as u64, query: query(rule) };

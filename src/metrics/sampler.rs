@@ -5,21 +5,25 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::active_rule::{ActiveRule, Sampling};
+use super::coverage::PodCount;
 use super::history::ScrapeError;
-use super::objects::Objects;
+use super::joined::JoinedPages;
+use super::objects::{Objects, Unlisted};
 use super::scrape::SampledSelection;
 use super::targets;
+use super::trace::Trace;
 use crate::cache::Wait;
 use crate::config::limits::Limits;
-use crate::config::model::Target;
+use crate::config::model::{PodSet, Pods, Target, Value};
 use crate::kube::pod::Pod;
+use crate::kube_api::error::CallError;
 use crate::kube_api::objects::Selection;
 use crate::parse::duration::millis;
 use crate::parse::url_template::Values;
-use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::{Labels, Sample};
+use crate::promql::{NAME_LABEL, VectorSelector};
 use crate::source::error::SourceError;
-use crate::source::page::{Found, Page};
+use crate::source::page::{Found, Page, Series};
 use crate::source::page_request::PageRequest;
 use crate::source::shared::Shared;
 use crate::telemetry::clock::Steady;
@@ -58,7 +62,14 @@ pub(super) fn sample(
         name: selected.name.as_deref(),
     };
     let listing = Wait::Until(now + shared.limits().answer.deadline);
-    let Ok(list) = objects.pods(selection, listing, now) else { return };
+    let list = match objects.pods(selection, listing, now) {
+        Ok(list) => list,
+        Err(Unlisted::Failed(why)) if served.joins_pages() => return round.fail(&group(selected), why),
+        Err(_) => return,
+    };
+    if served.joins_pages() {
+        return round.join(&list, selected, of, wait, shared);
+    }
     let (pods, _) = targets::pages(list.iter().flatten(), of);
     let urls: Vec<String> = pods.iter().map(|(_, url)| url.clone()).collect();
     for ((pod, url), page) in pods.iter().zip(served.upstream.pages(&urls, &served.want, wait).unwrap_or_default()) {
@@ -77,6 +88,66 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
+    /// Stores the samples of several pods' pages together. A series goes on while pages have one with its labels, whatever
+    /// pods they are on, as for Prometheus.
+    fn join(
+        &self,
+        list: &Result<Vec<Pod>, CallError>,
+        selected: &SampledSelection,
+        of: &Pods,
+        wait: Wait,
+        shared: &Shared,
+    ) {
+        let Value::Series(expr) = &self.served.rule.value else { return };
+        let (group, pods) = (group(selected), list.as_ref().map_or(&[][..], Vec::as_slice));
+        let namespace = selected.namespace.clone().unwrap_or_default();
+        let set = PodSet { namespace, selector: selected.label_selector.clone() };
+        let Some(joined) = JoinedPages::scrape(self.served, pods, &set, of, wait, &mut Trace::off()) else { return };
+        let selectors: Vec<&VectorSelector> = expr.selectors().collect();
+        let is_wanted = |(labels, _): &(Labels, Sample)| {
+            let name = labels.get(NAME_LABEL).unwrap_or_default();
+            selectors.iter().any(|selector| selector.matches(name, |label| labels.get(label).map(Cow::Borrowed)))
+        };
+        let samples = joined.pages.iter().flat_map(|(page, target)| {
+            let taken = page.taken.map_or(i64::MIN, |taken| self.steady.at(taken));
+            self.samples(page, taken, |series| target.join_named(series.name(), series.labels().iter()))
+        });
+        let unmatched = joined.pages.iter().map(|(page, _)| page.unmatched(self.served.want.id));
+        let unmatched = unmatched.into_iter().find(|unmatched| !unmatched.is_empty()).unwrap_or_default();
+        let at = self.steady.at(self.now);
+        self.sampling.history.observe(&group, &group, at, samples.filter(is_wanted), unmatched);
+        self.sampling.history.count_pods(&group, joined.coverage.count);
+        count(shared, self.served, joined.coverage.count);
+        if let Err(why) = joined.coverage.check(self.served.rule.min_coverage) {
+            self.fail(&group, why);
+        }
+    }
+
+    /// Notes that a round of several pods is not whole.
+    fn fail(&self, group: &str, why: String) {
+        self.sampling.history.fail(group, group, self.steady.at(self.now), ScrapeError::NotWhole(why));
+    }
+
+    /// The samples of a page for the rule, with these labels.
+    fn samples<'p>(
+        &'p self,
+        page: &'p Page,
+        taken: i64,
+        labels: impl Fn(&Series) -> Labels + 'p,
+    ) -> impl Iterator<Item = (Labels, Sample)> + 'p {
+        let positions = match page.found(self.served.want.id) {
+            Some(Found::Series(positions)) => positions.as_slice(),
+            _ => &[],
+        };
+        let most = millis(self.limits.freshness.max_future);
+        page.series(positions).filter_map(move |series| {
+            // How long before its page. A sample from the far future is dropped: it would hide all later ones.
+            let age = series.timestamp().map_or(0, |at| page.at.saturating_sub(at));
+            let sample = Sample { at: taken.saturating_sub(age), value: series.value() };
+            (age >= -most).then(|| (labels(series), sample))
+        })
+    }
+
     /// Stores the samples of one page, or why there are none.
     fn keep(&self, object: &str, incarnation: &str, page: Result<Arc<Page>, SourceError>) {
         let fail =
@@ -85,22 +156,30 @@ impl Round<'_> {
             Ok(page) => page,
             Err(error) => return fail(ScrapeError::Failed(error)),
         };
-        let positions = match page.found(self.served.want.id) {
-            Some(Found::Series(positions)) => positions,
+        match page.found(self.served.want.id) {
+            Some(Found::Series(_)) => {}
             Some(Found::Refused(refusal)) => return fail(ScrapeError::Refused(refusal.clone())),
             _ => return,
-        };
+        }
         let Some(taken) = page.taken.map(|taken| self.steady.at(taken)) else { return };
-        let most = millis(self.limits.freshness.max_future);
-        let samples = page.series(positions).filter_map(|series| {
-            // How long before its page. A sample from the far future is dropped: it would hide all later ones.
-            let age = series.timestamp().map_or(0, |at| page.at.saturating_sub(at));
-            let sample = Sample { at: taken.saturating_sub(age), value: series.value() };
+        let samples = self.samples(&page, taken, |series| {
             let name = std::iter::once((Cow::Borrowed(NAME_LABEL), Cow::Borrowed(series.name())));
-            (age >= -most).then(|| (Labels::new(name.chain(series.labels().iter())), sample))
+            Labels::new(name.chain(series.labels().iter()))
         });
         self.sampling.history.observe(object, incarnation, taken, samples, page.unmatched(self.served.want.id));
     }
+}
+
+/// The name of pods that a selection selects, whose pages are joined, in a sample store.
+pub(super) fn group(selected: &SampledSelection) -> String {
+    format!("{}?{}", selected.namespace.as_deref().unwrap_or_default(), selected.label_selector)
+}
+
+/// Counts pods whose pages were to be joined.
+pub(super) fn count(shared: &Shared, served: &ActiveRule, count: PodCount) {
+    let counters = shared.counters().fetches(&served.upstream.source().name);
+    counters.pods_answered.add(count.answered as u64);
+    counters.pods_failed.add(count.failed as u64);
 }
 
 /// The name of a pod in a sample store.

@@ -18,10 +18,14 @@ use super::trace::Trace;
 use crate::config::model::{ObjectKind, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::meta::{LabelSelector, ObjectReference, Time};
+use crate::kube::pod::Pod;
+use crate::kube_api::error::CallError;
+use crate::kube_api::objects::Selection;
 use crate::parse::escape::Escaped;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::selector::Selector;
 use crate::source::shared::Shared;
+use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::Steady;
 
 /// A request with the rule and the kind that answer it.
@@ -47,6 +51,23 @@ impl Services<'_> {
     /// The time of samples.
     pub(super) fn steady_now(&self) -> i64 {
         self.steady.at(self.shared.clock().now().monotonic)
+    }
+
+    /// The objects of the cluster.
+    pub(super) fn cluster(&self, about: &About<'_>) -> Result<&Objects, Failure> {
+        let why = "pods need the Kubernetes API; outside a cluster name one with --kubeconfig";
+        self.objects.ok_or_else(|| about.page(&why))
+    }
+
+    /// The pods of a selection, as the Kubernetes API lists them.
+    pub(super) fn pods(
+        &self,
+        selection: Selection<'_>,
+        about: &About<'_>,
+        patience: Patience,
+    ) -> Result<Arc<Result<Vec<Pod>, CallError>>, Failure> {
+        let (wait, now) = (patience.wait_for(Waiting::KubernetesLists), self.shared.clock().now().monotonic);
+        self.cluster(about)?.pods(selection, wait, now).map_err(|unlisted| about.unlisted(&unlisted))
     }
 }
 

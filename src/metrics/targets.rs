@@ -18,8 +18,10 @@ pub enum SkippedTarget {
     NoPort,
     /// It is on the host network, where another process may have the port.
     HostNetwork,
-    /// Its annotations forbid scraping, or give an invalid path.
-    Annotations,
+    /// Its annotations forbid scraping.
+    NotToBeScraped,
+    /// Its annotations give an invalid path.
+    NoPath,
     /// Another pod has the same address and port, so the page may be of either.
     SameAddress,
 }
@@ -64,7 +66,7 @@ fn page(pod: &Pod, of: &Pods) -> Result<String, SkippedTarget> {
     let annotations = &pod.metadata.annotations;
     let by_annotations = of.port == PodPort::Annotations;
     if by_annotations && annotations.scrape.as_deref() == Some("false") {
-        return Err(SkippedTarget::Annotations);
+        return Err(SkippedTarget::NotToBeScraped);
     }
     let port = match &of.port {
         PodPort::Number(port) => Some(*port),
@@ -75,7 +77,7 @@ fn page(pod: &Pod, of: &Pods) -> Result<String, SkippedTarget> {
     let plain = |path: &&str| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
     let path = annotations.path.as_deref().filter(|_| by_annotations).unwrap_or(&of.path);
     if !plain(&path) {
-        return Err(SkippedTarget::Annotations);
+        return Err(SkippedTarget::NoPath);
     }
     let https = if by_annotations { annotations.scheme.as_deref() == Some("https") } else { of.https };
     let scheme = if https { "https" } else { "http" };
@@ -87,7 +89,7 @@ fn page(pod: &Pod, of: &Pods) -> Result<String, SkippedTarget> {
 }
 
 /// Host and port.
-fn authority(url: &str) -> &str {
+pub(super) fn authority(url: &str) -> &str {
     url.split('/').nth(2).unwrap_or_default()
 }
 
@@ -105,7 +107,8 @@ impl SkippedTarget {
             Self::NoAddress => "it has no address yet",
             Self::NoPort => "none of its containers has the port",
             Self::HostNetwork => "it uses the host network; set hostNetwork: true to allow that",
-            Self::Annotations => "its annotations say prometheus.io/scrape: false, or give a path that is none",
+            Self::NotToBeScraped => "its annotations say prometheus.io/scrape: false",
+            Self::NoPath => "its annotation prometheus.io/path is no path",
             Self::SameAddress => "another pod has the same address and port",
         }
     }
@@ -118,7 +121,7 @@ impl SkippedTarget {
             Self::NoAddress => "pod_no_address",
             Self::NoPort => "pod_no_port",
             Self::HostNetwork => "pod_host_network",
-            Self::Annotations => "pod_annotations",
+            Self::NotToBeScraped | Self::NoPath => "pod_annotations",
             Self::SameAddress => "pod_same_address",
         }
     }
@@ -137,7 +140,7 @@ mod tests {
     }
 
     fn pods(port: PodPort) -> Pods {
-        Pods { port, path: "/metrics".to_owned(), https: false, host_network: false }
+        Pods { set: None, port, path: "/metrics".to_owned(), https: false, host_network: false }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::coverage::PodCount;
 use super::history::StoreSummary;
 use super::outcome::{Finding, Verdict};
 use super::targets::SkippedTarget;
@@ -47,6 +48,10 @@ pub enum Event {
     ObjectsSelected { count: usize },
     /// The Kubernetes API lists so many pods for the request.
     PodsSelected { count: usize },
+    /// The object selects the pods that have these labels.
+    PodSelector { selector: String },
+    /// So many of the pods whose pages are joined have answered.
+    PodsJoined { count: PodCount },
     /// The pod is not scraped.
     PodSkipped { pod: String, reason: SkippedTarget },
     /// The page of a pod was read.
@@ -108,7 +113,7 @@ impl Event {
             Self::SeriesMatched { .. } => "series",
             Self::OwnScrape { .. } | Self::CounterAsLevel { .. } => "warning",
             Self::ObjectsSelected { .. } => "objects",
-            Self::PodsSelected { .. } => "pods",
+            Self::PodSelector { .. } | Self::PodsSelected { .. } | Self::PodsJoined { .. } => "pods",
             Self::PodSkipped { .. } => "pod",
             Self::Range { .. } => "range",
             Self::Samples { .. } | Self::PodSamples { .. } => "samples",
@@ -141,6 +146,8 @@ impl fmt::Display for Event {
             }
             Self::ObjectsSelected { count } => format!("labelSelector selects {count}"),
             Self::PodsSelected { count } => format!("{count} are selected"),
+            Self::PodSelector { selector } => format!("selected by {selector}"),
+            Self::PodsJoined { count } => count.to_string(),
             Self::PodSkipped { pod, reason } => format!("{pod}: not scraped: {}", reason.as_str()),
             Self::PodPage { pod, url, summary } => format!("{pod}: {url}, {summary}"),
             Self::PodFetchFailed { pod, url, error } => format!("{pod}: {url}, {}", error.detail()),

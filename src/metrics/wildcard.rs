@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashSet};
 use super::failure::Failure;
 use super::judgement::Scrape;
 use super::member::Member;
-use super::objects::Unlisted;
 use super::outcome::{Finding, Verdict, nothing_left};
 use super::reason::MissingReason;
 use super::select;
@@ -116,9 +115,6 @@ fn listed(subject: &Subject<'_>, patience: Patience) -> Result<HashSet<String>, 
     let namespace = subject.request.path.namespace.as_deref();
     let selection = Selection { namespace, label_selector: &label_selector, name: None };
     let (wait, now) = (patience.wait_for(Waiting::KubernetesLists), subject.services.shared.clock().now().monotonic);
-    match objects.names(subject.kind, selection, wait, now) {
-        Ok(names) => Ok(names.iter().flatten().cloned().collect()),
-        Err(Unlisted::WouldWait) => Err(Failure::WouldWait(Waiting::KubernetesLists)),
-        Err(Unlisted::Failed(why)) => Err(about.page(&why)),
-    }
+    let names = objects.names(subject.kind, selection, wait, now).map_err(|unlisted| about.unlisted(&unlisted))?;
+    Ok(names.iter().flatten().cloned().collect())
 }

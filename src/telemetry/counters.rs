@@ -71,6 +71,10 @@ pub struct Fetches {
     pub failed: Counter,
     /// Bytes of pages.
     pub bytes: Counter,
+    /// Pods whose pages were joined.
+    pub pods_answered: Counter,
+    /// Pods that run, and whose pages were missing then.
+    pub pods_failed: Counter,
     /// Pages that show that processes with different pages take turns behind a URL.
     pub turns: Counter,
 }

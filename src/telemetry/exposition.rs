@@ -120,6 +120,14 @@ impl Page {
             let labels = format_args!("{{source=\"{}\"}}", Label(source)).to_string();
             self.sample("metriclet_fetched_bytes_total", &labels, fetches.bytes.get());
         }
+        let help = "Running pods whose pages were wanted to be joined, by outcome.";
+        self.family("metriclet_joined_pods_total", "counter", help);
+        for (source, fetches) in &sources {
+            for (outcome, counter) in [("failed", &fetches.pods_failed), ("succeeded", &fetches.pods_answered)] {
+                let labels = format_args!("{{source=\"{}\",outcome=\"{outcome}\"}}", Label(source)).to_string();
+                self.sample("metriclet_joined_pods_total", &labels, counter.get());
+            }
+        }
         let help = "Pages that alternate with other pages of their URL, as those of several replicas do.";
         self.family("metriclet_alternating_pages_total", "counter", help);
         for (source, fetches) in &sources {

@@ -74,6 +74,8 @@ struct State {
     policy: Mutex<Policy>,
     /// By the path of their list.
     objects: Mutex<BTreeMap<String, Vec<Value>>>,
+    /// By their own path.
+    singles: Mutex<BTreeMap<String, Value>>,
 }
 
 impl Kubernetes {
@@ -89,6 +91,7 @@ impl Kubernetes {
             tokens: Mutex::default(),
             policy: Mutex::new(Box::new(|_| json!({"allowed": true}))),
             objects: Mutex::default(),
+            singles: Mutex::default(),
         });
         let kubernetes = Self { address, state: state.clone() };
         thread::spawn(move || {
@@ -135,6 +138,11 @@ impl Kubernetes {
     /// The objects of a list, such as `/api/v1/namespaces/shop/pods`, are these from now on.
     pub fn set(&self, path: &str, objects: Vec<Value>) {
         lock(&self.state.objects).insert(path.to_owned(), objects);
+    }
+
+    /// The object at a path, such as `/api/v1/namespaces/shop/services/web`, is this one from now on.
+    pub fn put(&self, path: &str, object: Value) {
+        lock(&self.state.singles).insert(path.to_owned(), object);
     }
 
     /// The calls for a list, whatever their query.
@@ -259,6 +267,7 @@ impl State {
                 let data = &*lock(&self.config_map);
                 (200, json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {}, "data": data}))
             }
+            ("GET", path) if lock(&self.singles).contains_key(path) => (200, lock(&self.singles)[path].clone()),
             ("GET", path) if lock(&self.objects).contains_key(path.split('?').next().unwrap()) => {
                 (200, self.list(call))
             }

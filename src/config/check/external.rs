@@ -1,5 +1,6 @@
 //! Checks of external metrics, and of rules that ignore namespaces on the page.
 
+use super::pods::EXAMPLE;
 use super::{Finding, error, warning};
 use crate::config::model::{Identity, NamespaceLabels, Namespaces, Rule, Source};
 use crate::parse::escape::Escaped;
@@ -27,8 +28,10 @@ pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if !rule.is_external() {
         return;
     }
-    if source.is_of_pods() {
-        let message = format!("source {name} has a page for each pod; an external metric needs url: or prometheus:");
+    if source.is_of_any_pods() {
+        let message = format!(
+            "source {name} has the pages of any pods; an external metric needs a fixed set of them, such as {EXAMPLE}"
+        );
         findings.push(error("source", message));
         return;
     }

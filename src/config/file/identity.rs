@@ -78,7 +78,10 @@ impl Keys {
         fields: &mut Fields<'_>,
         sink: &mut Sink,
     ) -> Option<Identity> {
-        if source.uses(Placeholder::Name) || source.is_of_pods() {
+        if source.is_of_any_pods() && kind.resource != "pods" {
+            return Some(Identity::Selected);
+        }
+        if source.uses(Placeholder::Name) || source.is_of_any_pods() {
             return Some(Identity::Url);
         }
         if fields.has("describes") {
@@ -159,7 +162,7 @@ impl Keys {
 /// Whether the keys go together, whatever the kind.
 fn consistent(kinds: &[ObjectKind], value: &Value, source: &Source, fields: &mut Fields<'_>, sink: &mut Sink) -> bool {
     let mut wrong: Vec<(&'static str, String)> = Vec::new();
-    let told_by = if source.is_of_pods() {
+    let told_by = if source.is_of_any_pods() {
         Some(format!("the pod of source {}", Escaped::new(&source.name)))
     } else if source.uses(Placeholder::Name) {
         Some(format!("{{name}} in the requests of source {}", Escaped::new(&source.name)))

@@ -10,6 +10,7 @@ mod identity;
 mod namespaces;
 mod objects;
 mod path_segment;
+mod pods;
 mod prometheus;
 mod request;
 mod rule;

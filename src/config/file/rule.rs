@@ -36,6 +36,7 @@ const KEYS: &[&str] = &[
     "onNaN",
     "allowNegative",
     "maxAge",
+    "minCoverage",
 ];
 
 /// What makes a query about several objects of what cannot be rewritten.
@@ -124,6 +125,7 @@ impl<'a> Draft<'a> {
         let allow_negative = fields.boolean("allowNegative", sink).unwrap_or_default();
         let max_age =
             fields.duration("maxAge", false, limits.config.duration, sink).unwrap_or(limits.freshness.max_age);
+        let min_coverage = min_coverage(fields, sink).unwrap_or(100);
 
         let mut rules = Vec::new();
         if let (Some((index, source)), Some(value)) = (source, value) {
@@ -148,6 +150,7 @@ impl<'a> Draft<'a> {
                 on_missing,
                 on_nan,
                 allow_negative,
+                min_coverage,
                 max_age,
                 line: fields.home().line,
             }));
@@ -326,4 +329,15 @@ fn value(
     let span = fields.get("value").and_then(|node| node.within(column)).unwrap_or(fields.span("value"));
     fields.fail_at("value", span, &parsed, sink);
     None
+}
+
+/// `80%`
+fn min_coverage(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<u8> {
+    let text = fields.text("minCoverage", sink)?;
+    let percent = text.strip_suffix('%').and_then(|number| number.parse().ok()).filter(|it| (1..=100).contains(it));
+    if percent.is_none() {
+        let message = format!("expected 1% to 100%, found {}", Escaped::new(text));
+        fields.fail("minCoverage", &message, sink);
+    }
+    percent
 }

@@ -2,14 +2,13 @@
 
 use super::fields::{Fields, Sink};
 use super::template::template;
-use super::{namespaces, prometheus, request};
+use super::{namespaces, pods, prometheus, request};
 use crate::config::check;
 use crate::config::limits::Limits;
 use crate::config::model::{
-    Basic, Compression, Credentials, Format, Method, Namespaces, PodPort, Pods, SelectorMode, Source, Target,
+    Basic, Compression, Credentials, Format, Method, Namespaces, Pods, SelectorMode, Source, Target,
 };
 use crate::parse::certificate_name::CertificateName;
-use crate::parse::dns;
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::Placeholder;
 use crate::parse::yaml::{Key, Node};
@@ -72,10 +71,12 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         format: fields.word("format", FORMATS, sink),
         max_bytes: fields.bytes("maxBytes", limits.page.max_bytes, sink),
         compression: fields.word("compression", &[("gzip", Compression::Gzip)], sink),
-        namespaces: namespaces::read(&mut fields, sink).unwrap_or(match fields.has("pods") {
-            // A pod speaks of itself alone, wherever it is.
-            true => Namespaces::All,
-            false => Namespaces::Only(Vec::new()),
+        namespaces: namespaces::read(&mut fields, sink).unwrap_or(match &target {
+            Some(Target::Pods(Pods { set: Some(set), .. })) => Namespaces::Only(vec![set.namespace.clone()]),
+            // Pods speak of themselves and of what selects them, wherever they are.
+            Some(Target::Pods(Pods { set: None, .. })) => Namespaces::All,
+            None if fields.has("pods") => Namespaces::All,
+            _ => Namespaces::Only(Vec::new()),
         }),
         timeout: fields.duration("timeout", false, limits.fetch.max_timeout, sink).unwrap_or(match target {
             Some(Target::Pods(_)) => limits.fetch.pod_timeout,
@@ -120,7 +121,7 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         }
     }
     let passed_on = source.uses(Placeholder::LabelSelector);
-    if source.is_of_pods() && fields.has("labelSelector") {
+    if source.is_of_any_pods() && fields.has("labelSelector") {
         fields.fail("labelSelector", "pods are always picked by their own labels", sink);
     }
     let label_selector = match fields.word("labelSelector", &[("labels", SelectorMode::Labels)], sink) {
@@ -145,7 +146,7 @@ fn target(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<T
                 fields.fail(key, "excluded by pods:, which tells where pages are", sink);
             }
         }
-        return pods(fields, sink).map(Target::Pods);
+        return pods::read(fields, limits, sink).map(Target::Pods);
     }
     if fields.has("prometheus") {
         if fields.has("url") {
@@ -154,39 +155,6 @@ fn target(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<T
         return prometheus::url(fields, limits, sink).map(Target::Prometheus);
     }
     template("url", fields, limits, sink).map(Target::Url)
-}
-
-fn pods(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Pods> {
-    let node = fields.get("pods")?;
-    let mut pods = Fields::open(node, fields.span("pods"), "pods", &["port", "path", "scheme", "hostNetwork"], sink)?;
-    let port = match pods.required_text("port", sink)? {
-        "annotations" => PodPort::Annotations,
-        text => match text.parse::<u16>() {
-            Ok(number @ 1..) => PodPort::Number(number),
-            // IANA_SVC_NAME, which is what Kubernetes takes for the name of a port.
-            Err(_) if dns::is_label(text) && text.len() <= 15 => PodPort::Name(text.to_owned()),
-            _ => {
-                let message =
-                    format!("expected a number, a container port's name, or annotations, found {}", Escaped::new(text));
-                pods.fail("port", &message, sink);
-                return None;
-            }
-        },
-    };
-    let path = pods.line("path", sink).unwrap_or("/metrics");
-    let plain = |b: u8| {
-        b.is_ascii_graphic() && !matches!(b, b'#' | b'{' | b'}' | b'"' | b'<' | b'>' | b'\\' | b'^' | b'`' | b'|')
-    };
-    if !path.starts_with('/') || !path.bytes().all(plain) {
-        pods.fail("path", &format!("expected a path that starts with a slash, found {}", Escaped::new(path)), sink);
-        return None;
-    }
-    Some(Pods {
-        port,
-        path: path.to_owned(),
-        https: pods.word("scheme", &[("http", false), ("https", true)], sink).unwrap_or(false),
-        host_network: pods.boolean("hostNetwork", sink).unwrap_or(false),
-    })
 }
 
 /// Names are shown in messages, logs and labels of our own metrics.

@@ -30,6 +30,8 @@ pub struct Rule {
     pub on_nan: OnNan,
     /// Whether a negative value is served.
     pub allow_negative: bool,
+    /// How many percent of the pods whose pages are joined have to answer.
+    pub min_coverage: u8,
     /// Samples with an older timestamp count as missing.
     pub max_age: Duration,
     /// Line in the file, from 1; 0 where there is none.
@@ -86,6 +88,8 @@ pub enum Value {
 pub enum Identity {
     /// The object in the URL, which holds `{name}`: labels on its page are ignored.
     Url,
+    /// The object that selects the pods whose pages are joined: labels on them name no object.
+    Selected,
     /// The one object written in the rule.
     Fixed {
         /// `None` for a root-scoped object.

@@ -1,4 +1,4 @@
-//! External metrics that look back: made of the samples that the scraper has taken of the source's page.
+//! External metrics that look back: made of the samples that the scraper has taken of the source's page, or of its pods.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,6 @@ use crate::kube::external_metrics::ExternalMetricValue;
 use crate::metrics::active_rule::Sampling;
 use crate::metrics::failure::Failure;
 use crate::metrics::history::{SnapshotData, StoredSeries};
-use crate::metrics::judgement::Scrape;
 use crate::metrics::outcome::Finding;
 use crate::metrics::over_time::{self, OF_PAIRS, PageSamples, within};
 use crate::metrics::reason::RefusalReason;
@@ -21,11 +20,11 @@ use crate::promql::evaluate::evaluate;
 pub(super) fn answer(
     subject: &ExternalSubject<'_>,
     sampling: &Sampling,
+    mut samples: PageSamples,
     trace: &mut Trace,
 ) -> Result<Vec<ExternalMetricValue>, Failure> {
     let (about, services) = (subject.about(), subject.services);
-    let samples = over_time::page_samples(subject.served, &about, services, sampling, trace)?;
-    let PageSamples { mut snapshot, sampled, failure } = samples;
+    let snapshot = &mut samples.snapshot;
     let Value::Series(expr) = &subject.served.rule.value else {
         return Err(about.refused(&RefusalReason::Several));
     };
@@ -36,10 +35,12 @@ pub(super) fn answer(
         Err(reason) => Err(reason),
         Ok(selected) => {
             snapshot.series = selected.into_iter().cloned().collect();
-            if over_time::resets_often(expr, &snapshot.series, sampling, steady) {
+            // Each page is one process's own where pods are scraped.
+            let is_shared = !subject.served.joins_pages();
+            if is_shared && over_time::resets_often(expr, &snapshot.series, sampling, steady) {
                 return Err(about.refused(&RefusalReason::Resets));
             }
-            let data = SnapshotData::new(expr, &snapshot);
+            let data = SnapshotData::new(expr, snapshot);
             match evaluate(expr, &data, steady) {
                 Ok(elements) if elements.is_empty() => Err(data.nothing(&within(expr, OF_PAIRS), steady)),
                 // Samples are timed by a clock that is never set; what is served, by the other one.
@@ -48,9 +49,7 @@ pub(super) fn answer(
             }
         }
     };
-    let complete = failure.is_none() && sampled.is_some();
-    let scrape = Scrape { complete, unmatched: &snapshot.unmatched, ..Scrape::of_page(sampled.unwrap_or_default()) };
-    match (subject.items(found, scrape, trace), failure) {
+    match (subject.items(found, samples.scrape(), trace), samples.failure) {
         // The scrape error may be why nothing was found.
         (Err(Failure::NotFound(_)), Some(failure)) => Err(failure),
         (answer, _) => answer,

@@ -6,6 +6,7 @@ use super::{ExternalSubject, FoundValues, values};
 use crate::config::model::Value;
 use crate::metrics::evaluation;
 use crate::metrics::failure::Failure;
+use crate::metrics::joined::{JoinedData, JoinedMembers};
 use crate::metrics::member::Member;
 use crate::metrics::page_data::PageData;
 use crate::metrics::page_members::PageMembers;
@@ -51,6 +52,34 @@ fn of_series(subject: &ExternalSubject<'_>, series: &[&Series], at: i64) -> Resu
         Ok(elements) if elements.is_empty() => Ok(Err(evaluation::filtered(expr, &selected))),
         Ok(elements) => Ok(Ok(values(elements))),
         Err(error) => refuse(RefusalReason::Evaluation(error)),
+    }
+}
+
+/// The values that joined pages hold.
+pub(super) fn of_joined(
+    subject: &ExternalSubject<'_>,
+    members: &JoinedMembers<'_>,
+    at: i64,
+) -> Result<FoundValues, Failure> {
+    let series = match members {
+        JoinedMembers::Series(series) => series,
+        JoinedMembers::Items(items) => {
+            let items: Vec<&PageItem> = items.iter().map(|item| -> &PageItem { item }).collect();
+            return of_items(subject, &items, at);
+        }
+    };
+    let Value::Series(expr) = &subject.served.rule.value else {
+        return Err(subject.about().refused(&RefusalReason::Several));
+    };
+    let selected = match subject.select(series) {
+        Ok(selected) => selected,
+        Err(reason) => return Ok(Err(reason)),
+    };
+    let data = JoinedData::new(expr, &selected);
+    match evaluate(expr, &data, at) {
+        Ok(elements) if elements.is_empty() => Ok(Err(data.nothing(expr))),
+        Ok(elements) => Ok(Ok(values(elements))),
+        Err(error) => Err(subject.about().refused(&RefusalReason::Evaluation(error))),
     }
 }
 

@@ -1,5 +1,6 @@
 //! The samples of one object, as data of an expression.
 
+use crate::metrics::coverage::PodCount;
 use crate::metrics::reason::MissingReason;
 use crate::parse::duration::millis;
 use crate::promql::evaluate::{Data, Element, Sample, Series, Times};
@@ -14,6 +15,8 @@ pub enum ScrapeError {
     Failed(SourceError),
     /// There was one without an answer for the rule.
     Refused(Refusal),
+    /// Of several pods too few had one that can be used; in words.
+    NotWhole(String),
 }
 
 /// The sampling of one object, as it is now.
@@ -25,6 +28,8 @@ pub struct Snapshot {
     pub scrape_error: Option<ScrapeError>,
     /// Selectors of the rule that matched nothing on the last page, as far as it tells what may be meant.
     pub unmatched: Vec<Unmatched>,
+    /// Where it is several pods, how many of them answered the last time.
+    pub pods: Option<PodCount>,
     /// Everything that was sampled and is of use.
     pub series: Vec<StoredSeries>,
 }

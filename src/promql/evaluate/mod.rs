@@ -90,7 +90,19 @@ pub enum Side {
 /// # Errors
 /// Where Prometheus has no result for the samples either.
 pub fn evaluate(expr: &Expr, data: &impl Data, now: i64) -> Result<Vec<Element>, EvalError> {
-    Evaluation { data, now, next: 0 }.vector(expr)
+    // One copy of the code serves data of every kind.
+    let data: &dyn Data = data;
+    Evaluation { data: &data, now, next: 0 }.vector(expr)
+}
+
+impl Data for &dyn Data {
+    fn instant(&self, selector: usize) -> Vec<Element> {
+        (**self).instant(selector)
+    }
+
+    fn range(&self, selector: usize) -> Vec<Series> {
+        (**self).range(selector)
+    }
 }
 
 /// Aggregates all elements to at most one.

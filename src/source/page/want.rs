@@ -80,6 +80,17 @@ impl Query {
         }
     }
 
+    /// Without matchers on labels that are not as the page has them: what it finds is picked later.
+    #[must_use]
+    pub fn without_matchers(mut self, on: impl Fn(&str) -> bool) -> Self {
+        if let Self::Series { selectors, .. } = &mut self {
+            for selector in selectors {
+                selector.matchers.retain(|matcher| !on(matcher.label()));
+            }
+        }
+        self
+    }
+
     /// How far back it looks, for each selector that looks back.
     pub fn ranges(&self) -> impl Iterator<Item = Duration> {
         let selectors = match self {

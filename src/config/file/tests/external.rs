@@ -69,7 +69,8 @@ fn says_what_is_wrong() {
         ),
         (
             "source: pods",
-            "source: source \"pods\" has a page for each pod; an external metric needs url: or prometheus:",
+            "source: source \"pods\" has the pages of any pods; an external metric needs a fixed set of them, such as pods: \
+             {namespace: shop, selector: app=web, port: metrics}",
         ),
         ("source: each", "source: the requests of source \"each\" hold {name}, and an external metric has no object"),
         (

@@ -4,8 +4,9 @@ use super::*;
 
 #[test]
 fn reads_sources_of_pods() {
-    let pods =
-        |port, https, host_network| Target::Pods(Pods { port, path: "/metrics".to_owned(), https, host_network });
+    let pods = |port, https, host_network| {
+        Target::Pods(Pods { set: None, port, path: "/metrics".to_owned(), https, host_network })
+    };
     for (source, target) in [
         ("pods: {port: metrics}", pods(PodPort::Name("metrics".to_owned()), false, false)),
         ("pods: {port: 9090, scheme: https}", pods(PodPort::Number(9_090), true, false)),

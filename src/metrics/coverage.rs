@@ -1,0 +1,144 @@
+//! How many of the pods that run have answered, and why others have not: pages are joined if that is enough of them.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::targets::SkippedTarget;
+use crate::kube::pod::Pod;
+
+/// Kinds of failure that a message names.
+const NAMED: usize = 3;
+
+/// How many of the pods that run have answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PodCount {
+    pub answered: usize,
+    pub failed: usize,
+    /// Whether some are about to run.
+    pending: bool,
+}
+
+/// Of the pods whose pages are to be joined.
+#[derive(Debug, Default)]
+pub(super) struct Coverage {
+    pub(super) count: PodCount,
+    /// Of failures, in words, each once.
+    kinds: BTreeSet<String>,
+}
+
+impl PodCount {
+    /// Whether there is no pod, not even one that is about to run.
+    pub(super) fn is_of_none(self) -> bool {
+        self == Self::default()
+    }
+}
+
+impl Coverage {
+    /// A pod that runs has answered.
+    pub(super) fn answer(&mut self) {
+        self.count.answered += 1;
+    }
+
+    /// A pod that runs has not.
+    pub(super) fn fail(&mut self, why: &dyn fmt::Display) {
+        self.count.failed += 1;
+        self.kinds.insert(why.to_string());
+    }
+
+    /// A pod is not scraped. Those that are about to go or to come, and those that do not want to be scraped, are none
+    /// of which an answer is expected.
+    pub(super) fn skip(&mut self, pod: &Pod, why: SkippedTarget) {
+        match why {
+            SkippedTarget::Terminating | SkippedTarget::NotToBeScraped => {}
+            SkippedTarget::NotRunning => {
+                self.count.pending |= !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
+            }
+            _ => self.fail(&why.as_str()),
+        }
+    }
+
+    /// Whether enough pods have answered for so many percent of them.
+    ///
+    /// # Errors
+    /// In words that hold no counts of pods.
+    pub(super) fn check(&self, percent: u8) -> Result<(), String> {
+        let Self { count: PodCount { answered, failed, pending }, kinds } = self;
+        match (answered, failed) {
+            (0, 0) if *pending => Err("none of the pods is running yet".to_owned()),
+            (_, 0) => Ok(()),
+            (1.., _) if answered * 100 >= (answered + failed) * usize::from(percent) => Ok(()),
+            _ => {
+                let many = if kinds.len() == 1 {
+                    "1 kind of failure".to_owned()
+                } else {
+                    format!("{} kinds of failure", kinds.len())
+                };
+                let named: Vec<&str> = kinds.iter().take(NAMED).map(String::as_str).collect();
+                let more = if kinds.len() > NAMED { "; …" } else { "" };
+                let enough = match percent {
+                    100 => "not all running pods answered".to_owned(),
+                    _ => format!("less than {percent}% of the running pods answered"),
+                };
+                Err(format!("{enough}, {many}: {}{more}", named.join("; ")))
+            }
+        }
+    }
+}
+
+/// `149 of 150 running pods answered`
+impl fmt::Display for PodCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {} running pods answered", self.answered, self.answered + self.failed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn coverage(answered: usize, failures: &[&str]) -> Coverage {
+        let mut coverage = Coverage::default();
+        (0..answered).for_each(|_| coverage.answer());
+        failures.iter().for_each(|why| coverage.fail(why));
+        coverage
+    }
+
+    #[test]
+    fn is_whole_or_enough() {
+        for (answered, failures, percent, expected) in [
+            (3, &[][..], 100, Ok(())),
+            (0, &[], 100, Ok(())),
+            (3, &["a"], 100, Err("not all running pods answered, 1 kind of failure: a")),
+            (3, &["b", "a", "b"], 100, Err("not all running pods answered, 2 kinds of failure: a; b")),
+            (3, &["d", "c", "b", "a"], 100, Err("not all running pods answered, 4 kinds of failure: a; b; c; …")),
+            (4, &["a"], 80, Ok(())),
+            (4, &["a"], 81, Err("less than 81% of the running pods answered, 1 kind of failure: a")),
+            (0, &["a"], 1, Err("less than 1% of the running pods answered, 1 kind of failure: a")),
+        ] {
+            assert_eq!(coverage(answered, failures).check(percent), expected.map_err(str::to_owned));
+        }
+    }
+
+    #[test]
+    fn pods_that_come_and_go_are_not_expected_to_answer() {
+        let in_phase = |phase: &str| {
+            let mut pod = Pod::default();
+            pod.status.phase = phase.to_owned();
+            pod
+        };
+        let after = |skipped: &[(&str, SkippedTarget)]| {
+            let mut coverage = Coverage::default();
+            skipped.iter().for_each(|(phase, why)| coverage.skip(&in_phase(phase), *why));
+            (coverage.count.is_of_none(), coverage.check(100).is_ok())
+        };
+        for (skipped, expected) in [
+            (&[][..], (true, true)),
+            (&[("Running", SkippedTarget::Terminating), ("Running", SkippedTarget::NotToBeScraped)], (true, true)),
+            (&[("Succeeded", SkippedTarget::NotRunning), ("Failed", SkippedTarget::NotRunning)], (true, true)),
+            (&[("Pending", SkippedTarget::NotRunning)], (false, false)),
+            (&[("Running", SkippedTarget::NoPort)], (false, false)),
+        ] {
+            assert_eq!(after(skipped), expected, "{skipped:?}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! A rule on the joined pages of several pods: those that the object of a request selects, or a fixed set. It is evaluated
+//! once over the series of all of them, and answered if all pods that run have answered.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use super::active_rule::{ActiveRule, Sampling};
+use super::failure::{About, Failure};
+use super::joined::{JoinedMembers, JoinedPages};
+use super::judgement::Scrape;
+use super::member::Member;
+use super::over_time::{self, PageSamples};
+use super::reason::RefusalReason;
+use super::sample_bound::Bound;
+use super::sampler;
+use super::scrape::SampledSelection;
+use super::subject::{Services, Subject};
+use super::trace::{Event, Trace};
+use super::wildcard;
+use crate::config::model::{PodSet, Pods};
+use crate::kube::custom_metrics::MetricValue;
+use crate::kube_api::objects::Selection;
+use crate::parse::path::{MetricPath, ObjectName};
+use crate::source::page::PageItem;
+use crate::source::waiting::{Patience, Waiting};
+
+/// The values of the objects that the pages describe.
+pub(super) fn answer(
+    subject: &Subject<'_>,
+    of: &Pods,
+    patience: Patience,
+    trace: &mut Trace,
+) -> Result<Vec<MetricValue>, Failure> {
+    let (served, about, services) = (subject.served, subject.about(), subject.services);
+    let set = match &of.set {
+        Some(set) => Cow::Borrowed(set),
+        None => Cow::Owned(selected(subject, patience, trace)?),
+    };
+    if let Some(sampling) = &served.sampling {
+        let samples = samples(served, &about, services, sampling, &set, trace)?;
+        return over_time::of_samples(subject, sampling, samples, patience, trace);
+    }
+    let joined = scrape(served, &about, services, of, &set, patience, trace)?;
+    let members = members(&joined, served, &about, services, trace)?;
+    let scrape = of_pages(&joined, served, services);
+    match &members {
+        JoinedMembers::Series(series) => {
+            of_members(subject, &series.iter().collect::<Vec<_>>(), scrape, patience, trace)
+        }
+        JoinedMembers::Items(items) => {
+            let items: Vec<&PageItem> = items.iter().map(|item| -> &PageItem { item }).collect();
+            of_members(subject, &items, scrape, patience, trace)
+        }
+    }
+}
+
+fn of_members<T: Member>(
+    subject: &Subject<'_>,
+    members: &[&T],
+    scrape: Scrape<'_>,
+    patience: Patience,
+    trace: &mut Trace,
+) -> Result<Vec<MetricValue>, Failure> {
+    match &subject.request.path.name {
+        ObjectName::One(name) => subject.named(name, members, scrape, trace),
+        ObjectName::All => wildcard::answer(subject, members, scrape, patience, trace),
+    }
+}
+
+/// The pods that the object of a request selects.
+fn selected(subject: &Subject<'_>, patience: Patience, trace: &mut Trace) -> Result<PodSet, Failure> {
+    let about = subject.about();
+    let MetricPath { namespace: Some(namespace), name: ObjectName::One(name), .. } = subject.request.path else {
+        let why = "each object has pods of its own, so * is not served; ask for one by name";
+        return Err(about.bad_request(&why));
+    };
+    let (wait, now) = (patience.wait_for(Waiting::KubernetesLists), subject.services.shared.clock().now().monotonic);
+    let objects = subject.services.cluster(&about)?;
+    let selector = objects.selector(subject.kind, namespace, name, wait, now);
+    let selector = selector.map_err(|unlisted| about.unlisted(&unlisted))?.ok_or_else(|| about.no_object())?;
+    if selector.is_empty() {
+        return Err(about.page(&"the object has no selector of pods"));
+    }
+    trace.record(|| Event::PodSelector { selector: selector.clone() });
+    Ok(PodSet { namespace: namespace.clone(), selector })
+}
+
+/// Scrapes the pods of a set.
+pub(super) fn scrape(
+    served: &ActiveRule,
+    about: &About<'_>,
+    services: Services<'_>,
+    of: &Pods,
+    set: &PodSet,
+    patience: Patience,
+    trace: &mut Trace,
+) -> Result<JoinedPages, Failure> {
+    let selection = Selection { namespace: Some(&set.namespace), label_selector: &set.selector, name: None };
+    let listed = services.pods(selection, about, patience)?;
+    let pods = listed.as_ref().as_ref().map_or(&[][..], Vec::as_slice);
+    trace.record(|| Event::PodsSelected { count: pods.len() });
+    let waiting = Waiting::Source(served.upstream.index());
+    let joined = JoinedPages::scrape(served, pods, set, of, patience.wait_for(waiting), trace);
+    let joined = joined.ok_or(Failure::WouldWait(waiting))?;
+    sampler::count(services.shared, served, joined.coverage.count);
+    joined.coverage.check(served.rule.min_coverage).map_err(|why| about.page(&why))?;
+    Ok(joined)
+}
+
+/// What joined pages hold for a rule, within bounds.
+pub(super) fn members<'p>(
+    joined: &'p JoinedPages,
+    served: &ActiveRule,
+    about: &About<'_>,
+    services: Services<'_>,
+    trace: &mut Trace,
+) -> Result<JoinedMembers<'p>, Failure> {
+    let members = joined.members(served, trace);
+    let (count, most) = (members.len(), services.shared.limits().sampling.series);
+    if count > most {
+        return Err(about.refused(&RefusalReason::OverBudget(Bound::Series(most))));
+    }
+    Ok(members)
+}
+
+/// The scrape of joined pages: as old as the oldest of them.
+pub(super) fn of_pages<'p>(joined: &'p JoinedPages, served: &ActiveRule, services: Services<'_>) -> Scrape<'p> {
+    let pages = || joined.pages.iter().map(|(page, _)| page);
+    let oldest = pages().map(|page| page.at).min();
+    let at = oldest.unwrap_or_else(|| services.shared.clock().now().unix_millis);
+    let unmatched = pages().map(|page| page.unmatched(served.want.id)).find(|unmatched| !unmatched.is_empty());
+    let is_of_none = joined.coverage.count.is_of_none();
+    Scrape { unmatched: unmatched.unwrap_or_default(), is_of_none, ..Scrape::of_page(at) }
+}
+
+/// What was sampled of the pods of a set, if the last round of them was whole.
+pub(super) fn samples(
+    served: &Arc<ActiveRule>,
+    about: &About<'_>,
+    services: Services<'_>,
+    sampling: &Sampling,
+    set: &PodSet,
+    trace: &mut Trace,
+) -> Result<PageSamples, Failure> {
+    services.cluster(about)?;
+    let selection =
+        SampledSelection { namespace: Some(set.namespace.clone()), label_selector: set.selector.clone(), name: None };
+    let group = sampler::group(&selection);
+    let samples = over_time::samples(served, about, services, sampling, selection, &group, trace)?;
+    if let Some(count) = samples.snapshot.pods {
+        trace.record(|| Event::PodsJoined { count });
+    }
+    match samples.failure {
+        Some(failure) => Err(failure),
+        None => Ok(samples),
+    }
+}
