@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use super::message::{AGGREGATED, JSON};
+use crate::parse::sort::sort_by;
 
 /// How to treat a clause with a transform, such as `as=Table`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +60,8 @@ pub(super) fn asks_for_aggregated(accept: Option<&str>) -> bool {
 fn clauses(accept: &str) -> Vec<Clause<'_>> {
     let mut clauses: Vec<Clause<'_>> =
         accept.split(',').map(Clause::parse).filter(|clause| clause.quality > 0).collect();
-    clauses.sort_by_key(|clause| (Reverse(clause.quality), clause.wildcards()));
+    let rank = |clause: &Clause<'_>| (Reverse(clause.quality), clause.wildcards());
+    sort_by(&mut clauses, |a, b| rank(a).cmp(&rank(b)));
     clauses
 }
 

@@ -4,12 +4,12 @@ mod namespaces;
 mod request;
 mod rule;
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::parse::body_template::BodyTemplate;
 use crate::parse::certificate_name::CertificateName;
+use crate::parse::sort;
 use crate::parse::url_template::{Placeholder, Template};
 
 pub(crate) use self::namespaces::Namespaces;
@@ -34,7 +34,7 @@ pub struct Config {
 impl Config {
     /// How many rules were written: one for several kinds of objects is held as several.
     pub fn written_rules(&self) -> usize {
-        self.rules.iter().map(|rule| (rule.line, &rule.name)).collect::<BTreeSet<_>>().len()
+        sort::set(self.rules.iter().map(|rule| (rule.line, &rule.name))).len()
     }
 }
 

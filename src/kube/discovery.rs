@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::protobuf::{Fields, Message, Object, TypeMeta};
 use crate::parse::path::{Group, Version};
+use crate::parse::sort::sort;
 
 /// `GET /apis`.
 #[derive(Debug, Serialize)]
@@ -132,7 +133,7 @@ impl RootPaths {
             ["/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz", "/version"].map(str::to_owned);
         let mut paths: Vec<_> =
             std::iter::once("/apis".to_owned()).chain(Group::ALL.into_iter().flat_map(versions)).chain(fixed).collect();
-        paths.sort_unstable();
+        sort(&mut paths);
         Self { paths }
     }
 }
@@ -152,7 +153,7 @@ pub(crate) fn listed(group: Group, mut resources: Vec<ApiResource>) -> Vec<ApiRe
             Group::External => ApiResource::external("externalmetrics"),
         });
     }
-    resources.sort_unstable();
+    sort(&mut resources);
     resources.dedup();
     resources
 }

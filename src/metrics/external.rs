@@ -25,6 +25,7 @@ use crate::config::model::{Identity, NamespaceLabels, PodSet, Pods, SelectorMode
 use crate::kube::external_metrics::ExternalMetricValue;
 use crate::kube::meta::Time;
 use crate::parse::selector::Selector;
+use crate::parse::sort;
 use crate::parse::url_template::Values;
 use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::{Element, Labels};
@@ -209,7 +210,7 @@ impl ExternalSubject<'_> {
     fn remembered(&self) -> BTreeSet<BTreeMap<String, String>> {
         let Some(last) = &self.served.last else { return BTreeSet::new() };
         let labels = last.objects(&self.memory_prefix(), &self.request.selector.to_string());
-        labels.iter().filter_map(|labels| serde_json::from_str(labels).ok()).collect()
+        sort::set(labels.iter().filter_map(|labels| serde_json::from_str(labels).ok()))
     }
 
     fn memory_prefix(&self) -> String {
@@ -227,7 +228,7 @@ fn values(elements: Vec<Element>) -> Vec<(Labels, Finding)> {
 }
 
 fn as_map(labels: &Labels) -> BTreeMap<String, String> {
-    labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    sort::map(labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())))
 }
 
 /// `{queue="mail"}`

@@ -1,7 +1,5 @@
 //! The members of a fetched page that a rule selects.
 
-use std::collections::BTreeSet;
-
 use super::active_rule::ActiveRule;
 use super::failure::{About, Failure};
 use super::judgement::Scrape;
@@ -13,6 +11,7 @@ use super::wildcard;
 use crate::config::model::{Target, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::parse::path::ObjectName;
+use crate::parse::sort;
 use crate::source::page::{Found, Page, PageItem, Series};
 use crate::source::waiting::Patience;
 
@@ -121,7 +120,7 @@ fn is_scrape(label: &str, value: &str, path: &str) -> bool {
 /// Records which series match, and counters among them that are taken for levels.
 pub(super) fn record(served: &ActiveRule, series: &[&Series], trace: &mut Trace) {
     trace.record(|| {
-        let types: BTreeSet<&str> = series.iter().filter_map(|series| series.kind().as_str()).collect();
+        let types = sort::set(series.iter().filter_map(|series| series.kind().as_str()));
         Event::SeriesMatched { count: series.len(), types: types.into_iter().collect() }
     });
     let Value::Series(expr) = &served.rule.value else { return };
@@ -143,7 +142,7 @@ pub(super) fn record(served: &ActiveRule, series: &[&Series], trace: &mut Trace)
         series.kind().is_counter(series.name())
             && levels.iter().any(|selector| selector.matches(series.name(), |label| series.label(label)))
     };
-    let names: BTreeSet<&str> = series.iter().filter(is_level).map(|series| series.name()).collect();
+    let names = sort::set(series.iter().filter(is_level).map(|series| series.name()));
     for name in names {
         trace.record(|| Event::CounterAsLevel { name: name.to_owned() });
     }

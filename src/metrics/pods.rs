@@ -15,6 +15,7 @@ use crate::kube::pod::Pod;
 use crate::kube_api::error::CallError;
 use crate::kube_api::objects::Selection;
 use crate::parse::path::{MetricPath, ObjectName};
+use crate::parse::sort::sort_by;
 use crate::source::page::Found;
 use crate::source::waiting::{Patience, Waiting};
 
@@ -37,7 +38,7 @@ pub(super) fn answer(
     for (pod, reason) in &skipped {
         trace.record(|| Event::PodSkipped { pod: pod.metadata.name.clone(), reason: *reason });
     }
-    targets.sort_unstable_by(|(a, _), (b, _)| a.metadata.name.cmp(&b.metadata.name));
+    sort_by(&mut targets, |(a, _), (b, _)| a.metadata.name.cmp(&b.metadata.name));
     let skipped = skipped.into_iter().map(|(_, reason)| reason).collect();
     let mut tally = Tally { skipped, ..Tally::default() };
     match &subject.served.sampling {

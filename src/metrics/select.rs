@@ -7,6 +7,7 @@ use super::reason::{MissingReason, RefusalReason};
 use crate::config::model::ObjectKind;
 use crate::kube::kinds;
 use crate::parse::selector::{Requirement, Selector};
+use crate::parse::sort::sort;
 use crate::source::page::{PageItem, Series};
 use crate::source::prometheus::Sample;
 
@@ -154,7 +155,7 @@ pub(super) fn unknown_key<'s, T: Describes>(selector: &'s Selector, members: &[&
     let mut keys = selector.requirements().iter().map(Requirement::key);
     let unknown = keys.find(|key| members.iter().all(|member| label_of(*member, key).is_none()))?;
     let mut seen: Vec<String> = members.iter().flat_map(|member| member.labels()).map(Cow::into_owned).collect();
-    seen.sort_unstable();
+    sort(&mut seen);
     seen.dedup();
     Some((unknown, seen))
 }

@@ -15,6 +15,7 @@ use crate::kube::custom_metrics::MetricValue;
 use crate::kube_api::objects::Selection;
 use crate::parse::escape::Escaped;
 use crate::parse::selector::Selector;
+use crate::parse::sort::sort_by;
 use crate::source::waiting::{Patience, Waiting};
 
 /// The objects that `labelSelector` selects.
@@ -56,7 +57,7 @@ pub(super) fn answer<T: Member>(
         Ok(members) => (name, T::evaluate(&members, subject.served, scrape.at)),
         Err(reason) => (name, Finding::Unusable(reason)),
     }));
-    findings.sort_by(|(a, _), (b, _)| a.cmp(b));
+    sort_by(&mut findings, |(a, _), (b, _)| a.cmp(b));
     let (mut items, mut left_out) = (Vec::with_capacity(findings.len()), Vec::new());
     for (name, finding) in findings {
         match subject.judge(&name, finding, scrape, trace) {

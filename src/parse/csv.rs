@@ -131,7 +131,9 @@ impl<'t> Columns<'t> {
             return Err(CsvPageError { line, kind: CsvErrorKind::Fields { expected, found } });
         }
         let members = self.names.iter().zip(fields).filter(|(_, field)| !field.is_empty());
-        Ok(members.map(|(name, field)| (name.to_string(), Value::String(field.text.into_owned()))).collect())
+        let mut row = Map::new();
+        row.extend(members.map(|(name, field)| (name.to_string(), Value::String(field.text.into_owned()))));
+        Ok(row)
     }
 }
 

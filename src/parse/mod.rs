@@ -22,6 +22,7 @@ pub(crate) mod query;
 pub(crate) mod regex;
 pub(crate) mod selector;
 pub(crate) mod similar;
+pub(crate) mod sort;
 pub(crate) mod url_template;
 pub(crate) mod value;
 pub(crate) mod yaml;

@@ -15,6 +15,7 @@ mod rules;
 use std::fmt;
 
 use super::escape::Escaped;
+use super::sort::sort_by;
 
 /// What a selector may cost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +94,7 @@ impl Selector {
             return Err(SelectorError::TooLong(limits.bytes));
         }
         let mut requirements = parser::parse(text, limits.requirements)?;
-        requirements.sort_by(|a, b| a.key.cmp(&b.key));
+        sort_by(&mut requirements, |a, b| a.key.cmp(&b.key));
         Ok(Self { requirements })
     }
 

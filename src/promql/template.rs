@@ -5,6 +5,7 @@ use super::lexer::{Kind, Lexer, Token, error};
 use super::scope::Scope;
 use super::{ExpressionError, Limits, Matcher};
 use crate::parse::escape::Escaped;
+use crate::parse::sort::sort;
 
 const MATCHERS: &str = "$matchers";
 const BY: &str = "$by";
@@ -67,7 +68,7 @@ impl QueryTemplate {
         let mut scan = Scan { tokens: tokens(text)?, for_one, places: Vec::new(), mixes: None, by: None };
         scan.whole()?;
         let Scan { mut places, mixes, by, .. } = scan;
-        places.sort_unstable();
+        sort(&mut places);
         Ok(Self { text: text.to_owned(), places, mixes, by })
     }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::error::SourceError;
 use super::turns::{FirstTurn, PageMark, Turns};
+use crate::parse::sort::sort;
 
 /// States by URL. Bounded: URLs whose last fetch is oldest are forgotten first. A URL may hold a secret in its query.
 #[derive(Debug)]
@@ -97,7 +98,7 @@ impl UrlStates {
         }
         let mut urls: Vec<(i64, String)> =
             self.states.iter().map(|(url, state)| (state.last_fetch, url.clone())).collect();
-        urls.sort_unstable();
+        sort(&mut urls);
         for (_, url) in urls.iter().take(self.max.div_ceil(2)) {
             self.states.remove(url);
         }

@@ -20,6 +20,7 @@ use crate::cache::{Cache, Loaded, Outcome, Wait};
 use crate::config::model::{Format, Source, Target};
 use crate::http::error::Phase;
 use crate::parse::escape::Escaped;
+use crate::parse::sort::sort_by;
 use crate::telemetry::bug;
 use crate::telemetry::counters::Fetches;
 
@@ -170,7 +171,7 @@ impl Upstream {
             |url: &String| self.pages.last(&(self.index, PageRequest::get(url))).is_some_and(|page| page.is_err());
         let wanted = wanted.into_iter().filter_map(|at| urls.get(at).map(|url| (failed(url), at, url)));
         let mut wanted: Vec<(bool, usize, &String)> = wanted.collect();
-        wanted.sort_by_key(|(failed, ..)| *failed);
+        sort_by(&mut wanted, |(a, ..), (b, ..)| a.cmp(b));
         let gathered = Gathered::new(wanted.len());
         for (place, &(failed, _, url)) in wanted.iter().enumerate() {
             let share = if failed { Share::Failing } else { Share::Source(self.index) };

@@ -11,6 +11,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 
 use crate::parse::pem;
+use crate::parse::sort::sort;
 
 /// Both pools.
 #[derive(Debug, Default)]
@@ -91,7 +92,7 @@ impl Pool {
         let read = pem::certificates(text).and_then(|certificates| pem::authorities(&certificates));
         let roots = read.map_err(|why| PoolError(why.as_str()))?;
         let mut keys: Vec<Vec<u8>> = roots.roots.iter().map(|root| root.subject_public_key_info.to_vec()).collect();
-        keys.sort_unstable();
+        sort(&mut keys);
         let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), ring::default_provider().into())
             .build()
             .map_err(|_| PoolError("holds certificates that cannot be used"))?;

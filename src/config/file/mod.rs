@@ -27,6 +27,7 @@ use super::limits::Limits;
 use super::model::{Bound, Config, Credentials, ImplicitRules, Method, Namespaces, SelectorMode, Source, Target};
 use super::problem::{Part, Problem, Severity};
 use crate::parse::escape::Escaped;
+use crate::parse::sort::sort_by;
 use crate::parse::url_template::{Placeholder, Template};
 use crate::parse::yaml::{self, Key, Node, Span, YamlError, YamlErrorKind, YamlValue};
 
@@ -48,7 +49,7 @@ pub fn load(file: &[u8], limits: &Limits) -> Loaded {
         Err(error) => sink.error(error.span, error.message),
     }
     loaded.problems.extend(sink.into_problems());
-    loaded.problems.sort_by_key(|problem| problem.span);
+    sort_by(&mut loaded.problems, |a, b| a.span.cmp(&b.span));
     loaded
 }
 

@@ -3,6 +3,7 @@
 use super::lexer::{Lexer, Token};
 use super::rules::{is_key, is_value};
 use super::{Operator, Requirement, SelectorError};
+use crate::parse::sort::sort;
 
 /// Parses at most `max` requirements.
 pub(super) fn parse(text: &str, max: usize) -> Result<Vec<Requirement>, SelectorError> {
@@ -104,7 +105,7 @@ fn set(lexer: &mut Lexer<'_>) -> Result<Vec<String>, SelectorError> {
             found => return Err(unexpected("\",\" or \")\"", found)),
         }
     }
-    values.sort_unstable();
+    sort(&mut values);
     values.dedup();
     Ok(values)
 }

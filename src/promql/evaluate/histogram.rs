@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{Element, EvalError, Labels, Times, distinct};
 use crate::parse::exposition;
+use crate::parse::sort::sort_by;
 use crate::promql::NAME_LABEL;
 
 /// The label with a bucket's upper bound.
@@ -49,7 +50,7 @@ fn of_buckets(quantile: f64, mut buckets: Vec<Bucket>) -> f64 {
         _ if quantile > 1.0 => return f64::INFINITY,
         _ => {}
     }
-    buckets.sort_by(|a, b| a.bound.total_cmp(&b.bound));
+    sort_by(&mut buckets, |a, b| a.bound.total_cmp(&b.bound));
     if buckets.last().is_none_or(|last| last.bound != f64::INFINITY) {
         return f64::NAN;
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::parse::sort::sort_by;
+
 /// Bytes that no UTF-8 text holds: they end a name and a value.
 const NAME_END: u8 = 0xfe;
 const VALUE_END: u8 = 0xff;
@@ -16,7 +18,7 @@ impl Labels {
     /// counts.
     pub fn new<N: AsRef<str>, V: AsRef<str>>(labels: impl IntoIterator<Item = (N, V)>) -> Self {
         let mut labels: Vec<(N, V)> = labels.into_iter().filter(|(_, value)| !value.as_ref().is_empty()).collect();
-        labels.sort_by(|(left, _), (right, _)| left.as_ref().cmp(right.as_ref()));
+        sort_by(&mut labels, |(left, _), (right, _)| left.as_ref().cmp(right.as_ref()));
         labels.dedup_by(|(left, _), (right, _)| left.as_ref() == right.as_ref());
         Self::sorted(labels.iter().map(|(name, value)| (name.as_ref(), value.as_ref())))
     }

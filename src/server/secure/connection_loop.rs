@@ -15,6 +15,7 @@ use super::shared::Shared;
 use crate::api::Answer;
 use crate::api::message::{Reply, Request};
 use crate::api::peer::Peer;
+use crate::parse::sort::sort;
 use crate::server::workers::Pending;
 use crate::source::waiting::Waiting;
 use crate::telemetry::clock::Now;
@@ -189,7 +190,7 @@ impl ConnectionLoop {
         }
         let since = |(id, parked): (&u64, &Parked)| parked.connection.evictable_since().map(|since| (since, *id));
         let mut unverified: Vec<_> = self.connections.iter().filter_map(since).collect();
-        unverified.sort_unstable();
+        sort(&mut unverified);
         for (_, id) in unverified.into_iter().take(count) {
             self.end(id, Ended::Evicted);
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::parse::similar::Name;
+use crate::parse::sort::sort_by;
 use crate::promql::VectorSelector;
 
 /// A selector of a rule that matches nothing on a page.
@@ -88,7 +89,7 @@ impl<'a> NearNames<'a> {
     /// the comparisons.
     pub(super) fn compare(&mut self, absent: impl Iterator<Item = &'a str>) {
         let mut absent: Vec<Name<'a>> = absent.map(Name::new).collect();
-        absent.sort_unstable_by_key(Name::written);
+        sort_by(&mut absent, |a, b| a.written().cmp(b.written()));
         absent.dedup_by_key(|name| name.written());
         let noted = str::from_utf8(&self.noted).unwrap_or_default();
         let shown =
