@@ -2,22 +2,44 @@
 //!
 //! It serves no expired value, it does not hold its lock during a load, and time is an argument: the only time it
 //! measures itself is how long a caller has waited.
+//!
+//! All of it but the thin [`Cache`] is one type, whatever the keys and values, so that it is compiled once.
 
+mod key;
 #[cfg(test)]
 mod tests;
 
+use std::any::Any;
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::marker::PhantomData;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+pub(crate) use self::key::Key;
+use crate::parse::sort::sort;
 
 /// How long a value stays past its time, for [`Cache::last`].
 const STALE: Duration = Duration::from_secs(60);
 
 /// Values by key, each for its own time; failed loads too, if `V` is a `Result`.
 #[derive(Debug)]
-pub struct Cache<K, V> {
-    state: Mutex<CacheState<K, V>>,
+pub struct Cache<V> {
+    store: Store,
+    holds: PhantomData<fn() -> V>,
+}
+
+/// A value of any type.
+type AnyValue = dyn Any + Send + Sync;
+
+/// Looks whether a value covers what a caller wants.
+type Covers<'c> = &'c dyn Fn(&AnyValue) -> bool;
+
+/// Loads a value; `None` if it is called a second time.
+type Load<'l> = &'l mut dyn FnMut() -> Option<Loaded<Arc<AnyValue>>>;
+
+#[derive(Debug)]
+struct Store {
+    state: Mutex<CacheState>,
     max_entries: usize,
     max_cost: usize,
 }
@@ -47,7 +69,7 @@ pub struct Loaded<V> {
 
 /// The result for a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome<V> {
+pub enum Outcome<V: ?Sized> {
     /// A value: in the cache, loaded by another caller meanwhile, or by this one.
     Value(Arc<V>),
     /// It takes a load to know, and the caller does not wait.
@@ -59,8 +81,8 @@ pub enum Outcome<V> {
 }
 
 #[derive(Debug)]
-struct CacheState<K, V> {
-    slots: HashMap<K, Slot<V>>,
+struct CacheState {
+    slots: HashMap<Box<[u8]>, Slot>,
     /// Slots with a kept value, and what these cost.
     entries: usize,
     cost: usize,
@@ -72,14 +94,14 @@ struct CacheState<K, V> {
 
 /// A kept value, a load under way, or both.
 #[derive(Debug)]
-struct Slot<V> {
-    kept: Option<Kept<V>>,
-    flight: Option<Arc<Flight<V>>>,
+struct Slot {
+    kept: Option<Kept>,
+    flight: Option<Arc<Flight>>,
 }
 
 #[derive(Debug)]
-struct Kept<V> {
-    value: Arc<V>,
+struct Kept {
+    value: Arc<AnyValue>,
     until: Instant,
     cost: usize,
     used: u64,
@@ -87,31 +109,31 @@ struct Kept<V> {
 
 /// A load under way, and the callers that wait for it.
 #[derive(Debug)]
-struct Flight<V> {
-    landed: Mutex<Option<Landed<V>>>,
+struct Flight {
+    landed: Mutex<Option<Landed>>,
     wake: Condvar,
 }
 
-#[derive(Debug)]
-enum Landed<V> {
-    Value(Arc<V>),
+#[derive(Clone, Debug)]
+enum Landed {
+    Value(Arc<AnyValue>),
     /// There is a value, for the loading caller alone.
     Private,
     Panicked,
 }
 
 /// What a look into the state says to do.
-enum Step<V> {
-    Hit(Arc<V>),
-    Join(Arc<Flight<V>>),
-    Load(Arc<Flight<V>>),
+enum Step {
+    Hit(Arc<AnyValue>),
+    Join(Arc<Flight>),
+    Load(Arc<Flight>),
 }
 
-impl<K: Clone + Eq + Hash, V> Cache<K, V> {
+impl<V: Send + Sync + 'static> Cache<V> {
     /// An empty cache for at most so many values of at most so much cost together.
     pub fn new(max_entries: usize, max_cost: usize) -> Self {
         let state = CacheState { slots: HashMap::new(), entries: 0, cost: 0, tick: 0, swept: None };
-        Self { state: Mutex::new(state), max_entries, max_cost }
+        Self { store: Store { state: Mutex::new(state), max_entries, max_cost }, holds: PhantomData }
     }
 
     /// The value for `key`: kept and fresh at `now`, else from a load that is under way, else from `load`.
@@ -121,17 +143,43 @@ impl<K: Clone + Eq + Hash, V> Cache<K, V> {
     /// `load` is called without the lock, but must not get the same key.
     pub fn get(
         &self,
-        key: &K,
-        mut now: Instant,
+        key: &Key,
+        now: Instant,
         wait: Wait,
         covers: impl Fn(&V) -> bool,
         load: impl FnOnce() -> Loaded<V>,
     ) -> Outcome<V> {
+        let mut load = Some(load);
+        let mut load_any = || {
+            let Loaded { value, until, cost, shared } = load.take()?();
+            Some(Loaded { value: Arc::new(value) as Arc<AnyValue>, until, cost, shared })
+        };
+        let covers = |value: &AnyValue| value.downcast_ref().is_some_and(&covers);
+        match self.store.get(key, now, wait, &covers, &mut load_any) {
+            // It holds nothing of another type.
+            Outcome::Value(value) => value.downcast().map_or(Outcome::Panicked, Outcome::Value),
+            Outcome::WouldWait => Outcome::WouldWait,
+            Outcome::TimedOut => Outcome::TimedOut,
+            Outcome::Panicked => Outcome::Panicked,
+        }
+    }
+
+    /// The value that was kept last for `key`, if it is still there; it may be past its time.
+    pub fn last(&self, key: &Key) -> Option<Arc<V>> {
+        let value = self.store.lock().slots.get(key.bytes())?.kept.as_ref().map(|kept| kept.value.clone());
+        value?.downcast().ok()
+    }
+}
+
+impl Store {
+    fn get(&self, key: &Key, mut now: Instant, wait: Wait, covers: Covers<'_>, load: Load<'_>) -> Outcome<AnyValue> {
         loop {
-            let flight = match self.step(key, now, wait, &covers) {
+            let flight = match self.step(key, now, wait, covers) {
                 None => return Outcome::WouldWait,
                 Some(Step::Hit(value)) => return Outcome::Value(value),
-                Some(Step::Load(flight)) => return Outcome::Value(self.load(key, now, flight, load)),
+                Some(Step::Load(flight)) => {
+                    return self.load(key, now, flight, load).map_or(Outcome::Panicked, Outcome::Value);
+                }
                 Some(Step::Join(flight)) => flight,
             };
             let Wait::Until(until) = wait else { return Outcome::WouldWait };
@@ -139,27 +187,22 @@ impl<K: Clone + Eq + Hash, V> Cache<K, V> {
             match flight.wait(until.saturating_duration_since(now)) {
                 None => return Outcome::TimedOut,
                 Some(Landed::Panicked) => return Outcome::Panicked,
-                Some(Landed::Value(value)) if covers(&value) => return Outcome::Value(value),
+                Some(Landed::Value(value)) if covers(&*value) => return Outcome::Value(value),
                 Some(Landed::Value(_) | Landed::Private) => now += began.elapsed(),
             }
         }
     }
 
-    /// The value that was kept last for `key`, if it is still there; it may be past its time.
-    pub fn last(&self, key: &K) -> Option<Arc<V>> {
-        self.lock().slots.get(key)?.kept.as_ref().map(|kept| kept.value.clone())
-    }
-
     /// `None`: only a load can tell, and the caller does not wait.
-    fn step(&self, key: &K, now: Instant, wait: Wait, covers: impl Fn(&V) -> bool) -> Option<Step<V>> {
+    fn step(&self, key: &Key, now: Instant, wait: Wait, covers: Covers<'_>) -> Option<Step> {
         let mut state = self.lock();
         state.tick += 1;
         let tick = state.tick;
-        let slot = state.slots.get_mut(key);
+        let slot = state.slots.get_mut(key.bytes());
         if let Some(slot) = slot {
             if let Some(kept) = &mut slot.kept
                 && now < kept.until
-                && covers(&kept.value)
+                && covers(&*kept.value)
             {
                 kept.used = tick;
                 return Some(Step::Hit(kept.value.clone()));
@@ -172,27 +215,26 @@ impl<K: Clone + Eq + Hash, V> Cache<K, V> {
             return None;
         }
         let flight = Arc::new(Flight { landed: Mutex::new(None), wake: Condvar::new() });
-        state.slots.entry(key.clone()).or_insert(Slot { kept: None, flight: None }).flight = Some(flight.clone());
+        let slot = state.slots.entry(key.bytes().into()).or_insert(Slot { kept: None, flight: None });
+        slot.flight = Some(flight.clone());
         Some(Step::Load(flight))
     }
 
-    fn load(&self, key: &K, now: Instant, flight: Arc<Flight<V>>, load: impl FnOnce() -> Loaded<V>) -> Arc<V> {
-        let mut landing = Landing { cache: self, key, now, flight, loaded: None };
-        let Loaded { value, until, cost, shared } = load();
-        let value = Arc::new(value);
-        landing.loaded = Some(Loaded { value: value.clone(), until, cost, shared });
-        value
+    fn load(&self, key: &Key, now: Instant, flight: Arc<Flight>, load: Load<'_>) -> Option<Arc<AnyValue>> {
+        let mut landing = Landing { store: self, key, now, flight, loaded: None };
+        landing.loaded = load();
+        landing.loaded.as_ref().map(|loaded| loaded.value.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, CacheState<K, V>> {
+    fn lock(&self) -> MutexGuard<'_, CacheState> {
         lock(&self.state)
     }
 }
 
-impl<K: Clone + Eq + Hash, V> CacheState<K, V> {
+impl CacheState {
     /// Puts what was loaded in place of what is kept for `key`, if there is room for it.
-    fn keep(&mut self, key: &K, now: Instant, loaded: &Loaded<Arc<V>>, max_entries: usize, max_cost: usize) {
-        let Some(slot) = self.slots.get_mut(key) else { return };
+    fn keep(&mut self, key: &Key, now: Instant, loaded: &Loaded<Arc<AnyValue>>, max_entries: usize, max_cost: usize) {
+        let Some(slot) = self.slots.get_mut(key.bytes()) else { return };
         if let Some(old) = slot.kept.take() {
             self.entries -= 1;
             self.cost -= old.cost;
@@ -207,7 +249,7 @@ impl<K: Clone + Eq + Hash, V> CacheState<K, V> {
             return;
         }
         self.tick += 1;
-        if let Some(slot) = self.slots.get_mut(key) {
+        if let Some(slot) = self.slots.get_mut(key.bytes()) {
             self.entries += 1;
             self.cost += cost;
             slot.kept = Some(Kept { value: value.clone(), until: *until, cost: *cost, used: self.tick });
@@ -238,7 +280,7 @@ impl<K: Clone + Eq + Hash, V> CacheState<K, V> {
         if self.entries <= entries && self.cost <= cost {
             return;
         }
-        let rank = |kept: &Kept<V>| (now < kept.until, kept.used);
+        let rank = |kept: &Kept| (now < kept.until, kept.used);
         let mut candidates: Vec<_> = self
             .slots
             .values()
@@ -246,7 +288,7 @@ impl<K: Clone + Eq + Hash, V> CacheState<K, V> {
             .filter_map(|slot| slot.kept.as_ref())
             .map(|kept| (rank(kept), kept.cost))
             .collect();
-        candidates.sort_unstable();
+        sort(&mut candidates);
         let mut last = None;
         for (rank, freed) in candidates {
             if self.entries <= entries && self.cost <= cost {
@@ -263,47 +305,42 @@ impl<K: Clone + Eq + Hash, V> CacheState<K, V> {
     }
 }
 
-impl<V> Flight<V> {
+impl Flight {
     /// `None` if the load takes longer than this.
-    fn wait(&self, longest: Duration) -> Option<Landed<V>> {
+    fn wait(&self, longest: Duration) -> Option<Landed> {
         let (landed, _) = self
             .wake
             .wait_timeout_while(lock(&self.landed), longest, |landed| landed.is_none())
             .unwrap_or_else(PoisonError::into_inner);
-        match &*landed {
-            None => None,
-            Some(Landed::Value(value)) => Some(Landed::Value(value.clone())),
-            Some(Landed::Private) => Some(Landed::Private),
-            Some(Landed::Panicked) => Some(Landed::Panicked),
-        }
+        landed.clone()
     }
 
-    fn land(&self, landed: Landed<V>) {
+    fn land(&self, landed: Landed) {
         *lock(&self.landed) = Some(landed);
         self.wake.notify_all();
     }
 }
 
 /// Ends a flight however its load ends: the cache forgets the flight and keeps the value, and waiting callers wake up.
-struct Landing<'a, K: Clone + Eq + Hash, V> {
-    cache: &'a Cache<K, V>,
-    key: &'a K,
+struct Landing<'a> {
+    store: &'a Store,
+    key: &'a Key,
     now: Instant,
-    flight: Arc<Flight<V>>,
+    flight: Arc<Flight>,
     /// `None` when the load panicked.
-    loaded: Option<Loaded<Arc<V>>>,
+    loaded: Option<Loaded<Arc<AnyValue>>>,
 }
 
-impl<K: Clone + Eq + Hash, V> Drop for Landing<'_, K, V> {
+impl Drop for Landing<'_> {
     fn drop(&mut self) {
-        let mut state = self.cache.lock();
+        let mut state = self.store.lock();
         if let Some(loaded) = self.loaded.as_ref().filter(|loaded| loaded.shared) {
-            state.keep(self.key, self.now, loaded, self.cache.max_entries, self.cache.max_cost);
+            state.keep(self.key, self.now, loaded, self.store.max_entries, self.store.max_cost);
         }
-        if let Some(slot) = state.slots.get_mut(self.key) {
+        if let Some(slot) = state.slots.get_mut(self.key.bytes()) {
             slot.flight = None;
             if slot.kept.is_none() {
-                state.slots.remove(self.key);
+                state.slots.remove(self.key.bytes());
             }
         }
         drop(state);

@@ -61,7 +61,7 @@ fn access_is_remembered_for_as_long_as_it_may_be() {
             ..UserInfo::default()
         };
         let wait = Wait::Until(now.monotonic + PATIENCE);
-        access.authorize(&User { info, via }, "GET", METRIC, Some(&parsed), wait, now)
+        access.authorize(&User { info: info.into(), via }, "GET", METRIC, Some(&parsed), wait, now)
     };
     let calls = || kubernetes.calls(ACCESS).len();
     kubernetes.policy(|spec| match spec["user"].as_str() {
@@ -112,7 +112,9 @@ fn tokens_are_remembered_for_seconds() {
         let value = format!("Bearer {token}");
         let headers: &[(&str, &[u8])] = &[("Authorization", value.as_bytes())];
         let request = Request { headers, origin: Origin::Network(None), ..Request::get("/") };
-        identity.authenticate(&request, None, Wait::Until(now.monotonic + PATIENCE), now).map(|user| user.info.username)
+        identity
+            .authenticate(&request, None, Wait::Until(now.monotonic + PATIENCE), now)
+            .map(|user| user.info.username.clone())
     };
     let calls = || kubernetes.calls(TOKENS).len();
     for token in ["good", "bad"] {

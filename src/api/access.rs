@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use log::debug;
 
 use super::identity::{User, Via, size};
-use crate::cache::{Cache, Loaded, Outcome, Wait};
+use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
 use crate::config::limits::Limits;
 use crate::kube::review::{
-    NonResourceAttributes, ResourceAttributes, SubjectAccessReviewSpec, SubjectAccessReviewStatus as Answer,
+    NonResourceAttributes, ResourceAttributes, SubjectAccessReviewSpec, SubjectAccessReviewStatus as Answer, UserInfo,
 };
 use crate::kube_api::client::Client;
 use crate::kube_api::error::CallError;
@@ -26,8 +26,24 @@ pub struct Access {
     reviewer: Option<Arc<Client>>,
     /// Paths that need no authorization; one that ends in `*` stands for all that start with it.
     always_allowed: Vec<String>,
-    answers: Cache<(SubjectAccessReviewSpec, Via), Result<Answer, CallError>>,
+    answers: Cache<Result<Answer, CallError>>,
     limits: Limits,
+}
+
+/// What the Kubernetes API is asked, borrowed from the request: most answers are in the cache.
+#[derive(Clone, Copy, Hash)]
+struct Question<'a> {
+    user: &'a UserInfo,
+    /// Answers for users of a front proxy are kept for longer.
+    via: Via,
+    access: Accessed<'a>,
+}
+
+/// What access is asked for.
+#[derive(Clone, Copy, Hash)]
+enum Accessed<'a> {
+    Resource { attributes: Attributes<'a>, verb: &'static str },
+    Path { path: &'a str, method: &'a str },
 }
 
 /// Why a request is not authorized.
@@ -81,22 +97,12 @@ impl Access {
         if user.is_of(MASTERS) {
             return Ok(());
         }
-        let spec = |resource_attributes, non_resource_attributes| SubjectAccessReviewSpec {
-            resource_attributes,
-            non_resource_attributes,
-            user: user.info.username.clone(),
-            groups: user.info.groups.clone(),
-            extra: user.info.extra.clone(),
-            uid: user.info.uid.clone(),
+        let access = match path.and_then(ApiPath::attributes) {
+            Some(attributes) => Accessed::Resource { attributes, verb: verb(method, attributes.name.is_some()) },
+            None => Accessed::Path { path: target, method },
         };
-        let asked = || match path.and_then(ApiPath::attributes) {
-            Some(attributes) => spec(Some(resource(&attributes, method)), None),
-            None => {
-                let (path, verb) = (target.to_owned(), method.to_ascii_lowercase());
-                spec(None, Some(NonResourceAttributes { path, verb }))
-            }
-        };
-        let no = || Err(Forbidden { spec: asked(), reason: String::new() }.into());
+        let question = Question { user: &user.info, via: user.via, access };
+        let no = || Err(Forbidden { spec: question.spec(), reason: String::new() }.into());
         // The texts that a caller controls are what a cached answer costs.
         let cost = 256 + size(&user.info) + target.len();
         match path {
@@ -105,21 +111,14 @@ impl Access {
             _ if user.via == Via::Anonymous => no(),
             Some(
                 ApiPath::Metric(_) | ApiPath::External(_) | ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..),
-            ) => self.review(asked(), user.via, cost, wait, now),
+            ) => self.review(question, cost, wait, now),
             // Discovery, OpenAPI, and unknown paths: they hold no secret.
             _ if user.is_authenticated() => Ok(()),
             _ => no(),
         }
     }
 
-    fn review(
-        &self,
-        spec: SubjectAccessReviewSpec,
-        via: Via,
-        cost: usize,
-        wait: Wait,
-        now: Now,
-    ) -> Result<(), AuthorizationError> {
+    fn review(&self, question: Question<'_>, cost: usize, wait: Wait, now: Now) -> Result<(), AuthorizationError> {
         let Some(reviewer) = &self.reviewer else {
             return Err(AuthorizationError::Unavailable("SubjectAccessReview needs the Kubernetes API".to_owned()));
         };
@@ -127,12 +126,13 @@ impl Access {
             Wait::No => now.monotonic,
             Wait::Until(deadline) => deadline,
         };
-        let key = (spec, via);
         let load = || {
-            let value = reviewer.access_review(&key.0, deadline);
+            let value = reviewer.access_review(&question.spec(), deadline);
             let lasts = match &value {
                 // The front proxy has reviewed the request itself a moment ago.
-                Ok(answer) if answer.is_allowed() && via == Via::FrontProxy => self.limits.review.front_proxy_ttl,
+                Ok(answer) if answer.is_allowed() && question.via == Via::FrontProxy => {
+                    self.limits.review.front_proxy_ttl
+                }
                 Ok(_) => self.limits.review.ttl,
                 Err(_) => Duration::ZERO,
             };
@@ -141,10 +141,10 @@ impl Access {
                 && value.as_ref().is_err_and(CallError::is_timeout);
             Loaded { value, until: Instant::now() + lasts, cost, shared: !cut_by_caller }
         };
-        match self.answers.get(&key, now.monotonic, wait, |_| true, load) {
+        match self.answers.get(&Key::of(&question), now.monotonic, wait, |_| true, load) {
             Outcome::Value(answer) => match &*answer {
                 Ok(answer) if answer.is_allowed() => Ok(()),
-                Ok(answer) => Err(Forbidden { spec: key.0, reason: answer.reason.clone() }.into()),
+                Ok(answer) => Err(Forbidden { spec: question.spec(), reason: answer.reason.clone() }.into()),
                 Err(error) => {
                     debug!("access: {}", error.detail());
                     Err(AuthorizationError::Unavailable(error.to_string()))
@@ -158,12 +158,27 @@ impl Access {
     }
 }
 
+impl Question<'_> {
+    /// As it is sent.
+    fn spec(&self) -> SubjectAccessReviewSpec {
+        let UserInfo { username, uid, groups, extra } = self.user.clone();
+        let (resource_attributes, non_resource_attributes) = match self.access {
+            Accessed::Resource { attributes, verb } => (Some(resource(&attributes, verb)), None),
+            Accessed::Path { path, method } => {
+                let (path, verb) = (path.to_owned(), method.to_ascii_lowercase());
+                (None, Some(NonResourceAttributes { path, verb }))
+            }
+        };
+        SubjectAccessReviewSpec { resource_attributes, non_resource_attributes, user: username, groups, extra, uid }
+    }
+}
+
 /// The attributes of a metric, from the parse that routes the request.
-fn resource(attributes: &Attributes<'_>, method: &str) -> ResourceAttributes {
+fn resource(attributes: &Attributes<'_>, verb: &str) -> ResourceAttributes {
     let Attributes { group, version, namespace, resource, subresource, name } = *attributes;
     ResourceAttributes {
         namespace: namespace.unwrap_or_default().to_owned(),
-        verb: verb(method, name.is_some()).to_owned(),
+        verb: verb.to_owned(),
         group: group.as_str().to_owned(),
         version: version.as_str().to_owned(),
         resource: resource.to_owned(),

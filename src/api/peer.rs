@@ -32,7 +32,7 @@ pub(super) struct Verified {
     /// Whether the client is a front proxy, whose headers name the user.
     pub(super) front_proxy: bool,
     /// The user that the certificate names.
-    pub(super) client: Option<UserInfo>,
+    pub(super) client: Option<Arc<UserInfo>>,
     /// Whether any trusted authority has signed it.
     pub(super) signed: bool,
 }

@@ -17,8 +17,8 @@ fn never() -> Loaded<u32> {
 }
 
 /// What a caller that only looks sees of each key.
-fn seen(cache: &Cache<&'static str, u32>, now: Instant, keys: &str) -> String {
-    let key = |key: &str| match cache.get(&&*key.to_string().leak(), now, Wait::No, any, never) {
+fn seen(cache: &Cache<u32>, now: Instant, keys: &str) -> String {
+    let key = |key: &str| match cache.get(&Key::of(key), now, Wait::No, any, never) {
         Outcome::Value(_) => key.to_string(),
         Outcome::WouldWait => "-".to_string(),
         other => panic!("{other:?}"),
@@ -26,15 +26,15 @@ fn seen(cache: &Cache<&'static str, u32>, now: Instant, keys: &str) -> String {
     keys.split("").filter(|name| !name.is_empty()).map(key).collect()
 }
 
-fn load(cache: &Cache<&'static str, u32>, key: &'static str, now: Instant, ttl: Duration, cost: usize) {
+fn load(cache: &Cache<u32>, key: &'static str, now: Instant, ttl: Duration, cost: usize) {
     let loaded = || Loaded { value: 1, until: now + ttl, cost, shared: true };
-    assert_eq!(cache.get(&key, now, Wait::Until(now), any, loaded), Outcome::Value(Arc::new(1)));
+    assert_eq!(cache.get(&Key::of(key), now, Wait::Until(now), any, loaded), Outcome::Value(Arc::new(1)));
 }
 
 /// Waits until a caller besides this one waits for a flight.
-fn until_waiting(cache: &Cache<&'static str, u32>, key: &'static str, callers: usize) {
+fn until_waiting(cache: &Cache<u32>, key: &'static str, callers: usize) {
     // The cache, the loading caller and each waiting caller hold the flight.
-    while cache.lock().slots[key].flight.as_ref().map_or(0, Arc::strong_count) < 2 + callers {
+    while cache.store.lock().slots[Key::of(key).bytes()].flight.as_ref().map_or(0, Arc::strong_count) < 2 + callers {
         thread::yield_now();
     }
 }
@@ -42,15 +42,15 @@ fn until_waiting(cache: &Cache<&'static str, u32>, key: &'static str, callers: u
 #[test]
 fn serves_until_the_time_is_over() {
     let (cache, now) = (Cache::new(8, 8), Instant::now());
-    assert_eq!(cache.get(&"a", now, Wait::No, any, never), Outcome::WouldWait);
+    assert_eq!(cache.get(&Key::of("a"), now, Wait::No, any, never), Outcome::WouldWait);
     load(&cache, "a", now, SECOND, 1);
     let last = now + SECOND - Duration::from_nanos(1);
-    assert_eq!(cache.get(&"a", last, Wait::No, any, never), Outcome::Value(Arc::new(1)));
-    assert_eq!(cache.get(&"a", last, Wait::Until(now), any, never), Outcome::Value(Arc::new(1)));
-    assert_eq!(cache.get(&"a", now + SECOND, Wait::No, any, never), Outcome::WouldWait);
+    assert_eq!(cache.get(&Key::of("a"), last, Wait::No, any, never), Outcome::Value(Arc::new(1)));
+    assert_eq!(cache.get(&Key::of("a"), last, Wait::Until(now), any, never), Outcome::Value(Arc::new(1)));
+    assert_eq!(cache.get(&Key::of("a"), now + SECOND, Wait::No, any, never), Outcome::WouldWait);
     let again = || Loaded { value: 2, until: now + LONG, cost: 1, shared: true };
-    assert_eq!(cache.get(&"a", now + SECOND, Wait::Until(now), any, again), Outcome::Value(Arc::new(2)));
-    let state = cache.lock();
+    assert_eq!(cache.get(&Key::of("a"), now + SECOND, Wait::Until(now), any, again), Outcome::Value(Arc::new(2)));
+    let state = cache.store.lock();
     assert_eq!((state.entries, state.cost), (1, 1));
 }
 
@@ -60,16 +60,16 @@ fn passes_over_what_does_not_cover() {
     load(&cache, "a", now, SECOND, 1);
     let odd = |value: &u32| value % 2 == 1;
     let even = |value: &u32| value.is_multiple_of(2);
-    assert_eq!(cache.get(&"a", now, Wait::No, odd, never), Outcome::Value(Arc::new(1)));
-    assert_eq!(cache.get(&"a", now, Wait::No, even, never), Outcome::WouldWait);
+    assert_eq!(cache.get(&Key::of("a"), now, Wait::No, odd, never), Outcome::Value(Arc::new(1)));
+    assert_eq!(cache.get(&Key::of("a"), now, Wait::No, even, never), Outcome::WouldWait);
     let nested = || {
         // A caller that is content with the kept value does not wait for this load.
-        assert_eq!(cache.get(&"a", now, Wait::Until(now), odd, never), Outcome::Value(Arc::new(1)));
-        assert_eq!(cache.get(&"a", now, Wait::No, even, never), Outcome::WouldWait);
+        assert_eq!(cache.get(&Key::of("a"), now, Wait::Until(now), odd, never), Outcome::Value(Arc::new(1)));
+        assert_eq!(cache.get(&Key::of("a"), now, Wait::No, even, never), Outcome::WouldWait);
         Loaded { value: 2, until: now + SECOND, cost: 1, shared: true }
     };
-    assert_eq!(cache.get(&"a", now, Wait::Until(now), even, nested), Outcome::Value(Arc::new(2)));
-    assert_eq!(cache.get(&"a", now, Wait::No, odd, never), Outcome::WouldWait);
+    assert_eq!(cache.get(&Key::of("a"), now, Wait::Until(now), even, nested), Outcome::Value(Arc::new(2)));
+    assert_eq!(cache.get(&Key::of("a"), now, Wait::No, odd, never), Outcome::WouldWait);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn evicts_the_expired_then_the_longest_unused() {
         let later = if expected.starts_with('a') { now } else { now + SECOND };
         load(&cache, "d", later, LONG, cost);
         assert_eq!(seen(&cache, later, "abcd"), expected, "{name}");
-        let state = cache.lock();
+        let state = cache.store.lock();
         let kept: Vec<_> = state.slots.values().filter_map(|slot| slot.kept.as_ref()).collect();
         assert_eq!(state.entries, kept.len(), "{name}");
         assert_eq!(state.cost, kept.iter().map(|kept| kept.cost).sum::<usize>(), "{name}");
@@ -108,9 +108,9 @@ fn keeps_nothing_where_all_is_being_loaded() {
         assert_eq!(seen(&cache, now, "ab"), "a-");
         Loaded { value: 2, until: now + LONG, cost: 1, shared: true }
     };
-    cache.get(&"a", now + SECOND, Wait::Until(now), any, nested);
+    cache.get(&Key::of("a"), now + SECOND, Wait::Until(now), any, nested);
     assert_eq!(seen(&cache, now, "ab"), "a-");
-    assert_eq!(cache.lock().slots.len(), 1);
+    assert_eq!(cache.store.lock().slots.len(), 1);
 }
 
 #[test]
@@ -125,13 +125,13 @@ fn loads_once_for_a_hundred_callers() {
         for _ in 0..100 {
             scope.spawn(|| {
                 start.wait();
-                let outcome = cache.get(&"a", now, Wait::Until(now + LONG), any, value);
+                let outcome = cache.get(&Key::of("a"), now, Wait::Until(now + LONG), any, value);
                 assert_eq!(outcome, Outcome::Value(Arc::new(0)));
             });
         }
     });
     assert_eq!(loads.into_inner(), 1);
-    assert_eq!(cache.get(&"a", now, Wait::No, any, never), Outcome::WouldWait, "it was never fresh");
+    assert_eq!(cache.get(&Key::of("a"), now, Wait::No, any, never), Outcome::WouldWait, "it was never fresh");
 }
 
 #[test]
@@ -145,14 +145,14 @@ fn loads_once_more_for_those_whom_it_does_not_cover() {
         let first = || {
             for _ in 0..9 {
                 scope.spawn(|| {
-                    let outcome = cache.get(&"a", now, Wait::Until(now + LONG), |value| *value == 2, second);
+                    let outcome = cache.get(&Key::of("a"), now, Wait::Until(now + LONG), |value| *value == 2, second);
                     assert_eq!(outcome, Outcome::Value(Arc::new(2)));
                 });
             }
             until_waiting(&cache, "a", 9);
             Loaded { value: 1, until: now + LONG, cost: 1, shared: true }
         };
-        assert_eq!(cache.get(&"a", now, Wait::Until(now), any, first), Outcome::Value(Arc::new(1)));
+        assert_eq!(cache.get(&Key::of("a"), now, Wait::Until(now), any, first), Outcome::Value(Arc::new(1)));
     });
     assert_eq!(loads.into_inner(), 1);
 }
@@ -163,14 +163,14 @@ fn gives_up_waiting_in_time() {
     thread::scope(|scope| {
         let nested = || {
             for until in [now, now + Duration::from_millis(1)] {
-                let late = scope.spawn(move || cache.get(&"a", now, Wait::Until(until), any, never)).join();
+                let late = scope.spawn(move || cache.get(&Key::of("a"), now, Wait::Until(until), any, never)).join();
                 assert_eq!(late.unwrap(), Outcome::TimedOut);
             }
             Loaded { value: 1, until: now + LONG, cost: 1, shared: true }
         };
-        assert_eq!(cache.get(&"a", now, Wait::Until(now), any, nested), Outcome::Value(Arc::new(1)));
+        assert_eq!(cache.get(&Key::of("a"), now, Wait::Until(now), any, nested), Outcome::Value(Arc::new(1)));
     });
-    assert_eq!(cache.get(&"a", now, Wait::No, any, never), Outcome::Value(Arc::new(1)));
+    assert_eq!(cache.get(&Key::of("a"), now, Wait::No, any, never), Outcome::Value(Arc::new(1)));
 }
 
 #[test]
@@ -182,17 +182,22 @@ fn wakes_those_who_wait_for_a_load_that_panics() {
         let loading = || {
             for _ in 0..3 {
                 scope.spawn(|| {
-                    let outcome = cache.get(&"a", later, Wait::Until(later + LONG), any, never);
+                    let outcome = cache.get(&Key::of("a"), later, Wait::Until(later + LONG), any, never);
                     assert_eq!(outcome, Outcome::Panicked);
                 });
             }
             until_waiting(&cache, "a", 3);
             panic!("on purpose")
         };
-        let caught = catch_unwind(AssertUnwindSafe(|| cache.get(&"a", later, Wait::Until(later), any, loading)));
+        let caught =
+            catch_unwind(AssertUnwindSafe(|| cache.get(&Key::of("a"), later, Wait::Until(later), any, loading)));
         assert!(caught.is_err());
     });
-    assert_eq!(cache.get(&"a", now, Wait::No, any, never), Outcome::Value(Arc::new(1)), "the old one is still there");
+    assert_eq!(
+        cache.get(&Key::of("a"), now, Wait::No, any, never),
+        Outcome::Value(Arc::new(1)),
+        "the old one is still there"
+    );
     load(&cache, "a", later, SECOND, 1);
 }
 
@@ -204,11 +209,11 @@ fn drops_what_is_long_past_its_time() {
     load(&cache, "b", now, 3 * STALE, 2);
     let soon = now + STALE;
     load(&cache, "c", soon, SECOND, 1);
-    assert!(cache.last(&"a").is_some(), "it stays for a while");
+    assert!(cache.last(&Key::of("a")).is_some(), "it stays for a while");
     load(&cache, "d", soon + STALE, SECOND, 1);
-    assert_eq!(cache.last(&"a"), None);
+    assert_eq!(cache.last(&Key::of("a")), None);
     assert_eq!(seen(&cache, soon + STALE, "abcd"), "-b-d");
-    let state = cache.lock();
+    let state = cache.store.lock();
     assert_eq!((state.entries, state.cost, state.slots.len()), (3, 4, 3));
 }
 
@@ -216,7 +221,7 @@ fn drops_what_is_long_past_its_time() {
 fn a_load_cut_short_counts_for_its_caller_alone() {
     let (cache, now) = (Cache::new(8, 8), Instant::now());
     let cut_by_caller = || Loaded { value: 1, until: now + LONG, cost: 1, shared: false };
-    assert_eq!(cache.get(&"a", now, Wait::Until(now), any, cut_by_caller), Outcome::Value(Arc::new(1)));
+    assert_eq!(cache.get(&Key::of("a"), now, Wait::Until(now), any, cut_by_caller), Outcome::Value(Arc::new(1)));
     assert_eq!(seen(&cache, now, "a"), "-", "it is not kept");
     let waits = Barrier::new(2);
     thread::scope(|scope| {
@@ -226,11 +231,11 @@ fn a_load_cut_short_counts_for_its_caller_alone() {
                 until_waiting(&cache, "a", 1);
                 Loaded { value: 1, until: now + LONG, cost: 1, shared: false }
             };
-            cache.get(&"a", now, Wait::Until(now), any, load)
+            cache.get(&Key::of("a"), now, Wait::Until(now), any, load)
         });
         waits.wait();
         let own = || Loaded { value: 2, until: now + LONG, cost: 1, shared: true };
-        let patient = cache.get(&"a", now, Wait::Until(now + LONG), any, own);
+        let patient = cache.get(&Key::of("a"), now, Wait::Until(now + LONG), any, own);
         assert_eq!(patient, Outcome::Value(Arc::new(2)), "the caller that waited loads itself");
         assert_eq!(cut_by_caller.join().unwrap(), Outcome::Value(Arc::new(1)));
     });

@@ -10,13 +10,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::error::{FetchError, Phase};
-use crate::cache::{Cache, Loaded, Outcome, Wait};
+use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
 use crate::config::limits::Limits;
 
 /// Looks up names.
 #[derive(Debug)]
 pub(crate) struct Resolver {
-    cache: Cache<String, Result<Vec<IpAddr>, FetchError>>,
+    cache: Cache<Result<Vec<IpAddr>, FetchError>>,
     running: Arc<AtomicUsize>,
     lookups: usize,
     cache_names: Duration,
@@ -68,7 +68,7 @@ impl Resolver {
             let cut_by_caller = !time.is_full && value == Err(FetchError::Timeout(Phase::Resolve));
             Loaded { value, until: Instant::now() + ttl, cost: 1, shared: !cut_by_caller }
         };
-        match self.cache.get(&host.to_owned(), now, Wait::Until(deadline), |_| true, load) {
+        match self.cache.get(&Key::of(host), now, Wait::Until(deadline), |_| true, load) {
             Outcome::Value(found) => match &*found {
                 Ok(addresses) => Ok(Arc::new(addresses.clone())),
                 Err(error) => Err(error.clone()),

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use log::{debug, info, warn};
 
-use crate::cache::{Cache, Loaded, Outcome, Wait};
+use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
 use crate::config::limits::Limits;
 use crate::config::model::ObjectKind;
 use crate::kube::pod::Pod;
@@ -21,21 +21,12 @@ use crate::kube_api::selectors;
 #[derive(Debug)]
 pub struct Objects {
     client: Arc<Client>,
-    pods: Cache<ListKey, Result<Vec<Pod>, CallError>>,
-    names: Cache<ListKey, Result<Vec<String>, CallError>>,
-    selectors: Cache<ListKey, Result<Option<String>, CallError>>,
+    pods: Cache<Result<Vec<Pod>, CallError>>,
+    names: Cache<Result<Vec<String>, CallError>>,
+    selectors: Cache<Result<Option<String>, CallError>>,
     limits: Limits,
     /// Resources and namespaces whose last list failed, so that only changes are logged.
     failing: Mutex<BTreeSet<(String, Option<String>)>>,
-}
-
-/// A selection of one kind.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct ListKey {
-    resource: String,
-    namespace: Option<String>,
-    label_selector: String,
-    name: Option<String>,
 }
 
 /// Why there is no list.
@@ -123,9 +114,9 @@ impl Objects {
     }
 
     #[expect(clippy::too_many_arguments, reason = "one call of each of three kinds")]
-    fn ask<T>(
+    fn ask<T: Send + Sync + 'static>(
         &self,
-        cache: &Cache<ListKey, Result<T, CallError>>,
+        cache: &Cache<Result<T, CallError>>,
         verb: &'static str,
         resource: &str,
         of: Selection<'_>,
@@ -133,12 +124,7 @@ impl Objects {
         now: Instant,
         load: impl FnOnce(Instant) -> (Result<T, CallError>, usize),
     ) -> Result<Arc<Result<T, CallError>>, Unlisted> {
-        let key = ListKey {
-            resource: resource.to_owned(),
-            namespace: of.namespace.map(str::to_owned),
-            label_selector: of.label_selector.to_owned(),
-            name: of.name.map(str::to_owned),
-        };
+        let key = Key::of(&(resource, of.namespace, of.label_selector, of.name));
         let deadline = match wait {
             Wait::No => now,
             Wait::Until(deadline) => deadline,

@@ -67,7 +67,7 @@ pub struct ExternalPath {
 }
 
 /// What authorization asks about a metric route.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Attributes<'a> {
     pub group: Group,
     pub version: Version,

@@ -7,7 +7,6 @@ use once_cell::sync::OnceCell;
 use super::error::SourceError;
 use super::memory::MemoryBudget;
 use super::page::Page;
-use super::page_request::PageRequest;
 use super::pool::Pool;
 use crate::cache::Cache;
 use crate::config::limits::Limits;
@@ -31,7 +30,7 @@ pub struct Shared {
 }
 
 /// Pages of all sources of one generation, by source and request.
-pub(crate) type Pages = Cache<(usize, PageRequest), Result<Arc<Page>, SourceError>>;
+pub(crate) type Pages = Cache<Result<Arc<Page>, SourceError>>;
 
 impl Shared {
     /// Everything that sources need beside their own configuration.

@@ -16,7 +16,7 @@ use super::prometheus::{self, InstantQuery, QueryResult};
 use super::shared::{Pages, Shared};
 use super::state::{Change, UrlStates};
 use super::turns::FirstTurn;
-use crate::cache::{Cache, Loaded, Outcome, Wait};
+use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
 use crate::config::model::{Format, Source, Target};
 use crate::http::error::Phase;
 use crate::parse::escape::Escaped;
@@ -34,7 +34,7 @@ pub struct Upstream {
     wants: Mutex<Wants>,
     states: Arc<Mutex<UrlStates>>,
     pages: Arc<Pages>,
-    answers: Cache<InstantQuery, Result<Arc<QueryResult>, SourceError>>,
+    answers: Cache<Result<Arc<QueryResult>, SourceError>>,
     shared: Arc<Shared>,
     counters: Arc<Fetches>,
 }
@@ -120,8 +120,8 @@ impl Upstream {
             outcome.as_ref().map_or(true, |page| page.found(want.id).is_some())
         };
         let now = self.shared.clock.now().monotonic;
-        let key = (self.index, request.clone());
-        settled(self.pages.get(&key, now, wait, covers, || self.load(&key, wait)))
+        let key = Key::of(&(self.index, request));
+        settled(self.pages.get(&key, now, wait, covers, || self.load(&key, request, wait)))
     }
 
     /// What the server answers to a query: likewise.
@@ -143,7 +143,7 @@ impl Upstream {
             );
             self.loaded(result, QueryResult::cost, query.url.len() + query.promql.len(), time)
         };
-        settled(self.answers.get(query, now, wait, |_| true, load))
+        settled(self.answers.get(&Key::of(query), now, wait, |_| true, load))
     }
 
     /// The pages at all of `urls`, fetched side by side: as many at a time as there are threads for it. What is not
@@ -167,8 +167,8 @@ impl Upstream {
         };
         // Those that failed the last time come last, and wait in a queue of their own: where many hang, the others
         // still have their turn.
-        let failed =
-            |url: &String| self.pages.last(&(self.index, PageRequest::get(url))).is_some_and(|page| page.is_err());
+        let key = |url: &str| Key::of(&(self.index, PageRequest::get(url)));
+        let failed = |url: &String| self.pages.last(&key(url)).is_some_and(|page| page.is_err());
         let wanted = wanted.into_iter().filter_map(|at| urls.get(at).map(|url| (failed(url), at, url)));
         let mut wanted: Vec<(bool, usize, &String)> = wanted.collect();
         sort_by(&mut wanted, |(a, ..), (b, ..)| a.cmp(b));
@@ -198,8 +198,8 @@ impl Upstream {
         Some(pages)
     }
 
-    fn load(&self, key: &(usize, PageRequest), wait: Wait) -> Loaded<Result<Arc<Page>, SourceError>> {
-        let ((_, request), time) = (key, self.time(wait));
+    fn load(&self, key: &Key, request: &PageRequest, wait: Wait) -> Loaded<Result<Arc<Page>, SourceError>> {
+        let time = self.time(wait);
         let wants: Vec<Want> = {
             let wants = self.wants();
             wants.fixed.iter().chain(&wants.asked).cloned().collect()

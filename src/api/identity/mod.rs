@@ -6,7 +6,6 @@ mod headers;
 mod subject;
 pub(crate) mod trust;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -18,11 +17,12 @@ use self::subject::subject;
 use self::trust::Trust;
 use super::message::Request;
 use super::peer::{Peer, Verified};
-use crate::cache::{Cache, Loaded, Outcome, Wait};
+use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
 use crate::config::limits::Limits;
 use crate::kube::review::{TokenReviewStatus, UserInfo};
 use crate::kube_api::client::Client;
 use crate::kube_api::error::CallError;
+use crate::parse::sort;
 use crate::telemetry::clock::Now;
 use crate::telemetry::connections::ClientClass;
 
@@ -38,15 +38,23 @@ pub struct Identity {
     rejections: RejectedCertificates,
     reviewer: Option<Arc<Client>>,
     /// By the token's SHA-256, so that no token is kept.
-    tokens: Cache<[u8; 32], Result<TokenReviewStatus, CallError>>,
+    tokens: Cache<Result<Reviewed, CallError>>,
     limits: Limits,
+}
+
+/// What is kept of the answer to a TokenReview.
+struct Reviewed {
+    /// `None` if the token is invalid.
+    user: Option<Arc<UserInfo>>,
+    /// Why the token could not be reviewed.
+    error: String,
 }
 
 /// A user, and how it was authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// As Kubernetes describes it.
-    pub info: UserInfo,
+    /// As Kubernetes describes it, with the group that Kubernetes adds; many requests of one user share it.
+    pub info: Arc<UserInfo>,
     /// How it was authenticated.
     pub via: Via,
 }
@@ -140,20 +148,20 @@ impl Identity {
                 let trust = self.trust();
                 let names = trust.front_proxy.as_ref().map(|front_proxy| &front_proxy.headers);
                 match names.map(|names| headers::user(names, request.headers)) {
-                    Some(Ok(Some(info))) => return Ok(User::known(info, Via::FrontProxy)),
+                    Some(Ok(Some(info))) => return Ok(User { info: known(info), via: Via::FrontProxy }),
                     Some(Ok(None)) | None => {}
                     Some(Err(headers::NotUtf8)) => failed = Some("a header of the front proxy is not UTF-8"),
                 }
             }
             match &verified.client {
-                Some(info) if !info.username.is_empty() => return Ok(User::known(info.clone(), Via::Direct)),
+                Some(info) if !info.username.is_empty() => return Ok(User { info: info.clone(), via: Via::Direct }),
                 // A client that presents a certificate does not mean to be anonymous.
                 _ => failed = failed.or(Some(UNTRUSTED)),
             }
         }
         if let Some(token) = request.header("Authorization").and_then(bearer) {
             match self.review(token, wait, now)? {
-                Some(info) => return Ok(User::known(info, Via::Direct)),
+                Some(info) => return Ok(User { info, via: Via::Direct }),
                 None => failed = Some("invalid bearer token"),
             }
         }
@@ -177,18 +185,17 @@ impl Identity {
     }
 
     /// The user of a token: reviewed by the Kubernetes API, or cached; `None` if the token is invalid.
-    fn review(&self, token: &str, wait: Wait, now: Now) -> Result<Option<UserInfo>, AuthenticationError> {
+    fn review(&self, token: &str, wait: Wait, now: Now) -> Result<Option<Arc<UserInfo>>, AuthenticationError> {
         let Some(reviewer) = &self.reviewer else {
             return Err(AuthenticationError::Unauthorized("TokenReview needs the Kubernetes API".to_owned()));
         };
-        let mut key = [0; 32];
-        key.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+        let key = Key::of(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
         let deadline = match wait {
             Wait::No => now.monotonic,
             Wait::Until(deadline) => deadline,
         };
         let load = || {
-            let value = reviewer.token_review(token, deadline);
+            let value = reviewer.token_review(token, deadline).map(Reviewed::new);
             let lasts = match &value {
                 Ok(answer) if answer.error.is_empty() => self.limits.review.ttl,
                 _ => Duration::ZERO,
@@ -199,12 +206,11 @@ impl Identity {
         };
         match self.tokens.get(&key, now.monotonic, wait, |_| true, load) {
             Outcome::Value(answer) => match &*answer {
-                Ok(answer) if answer.authenticated && !answer.user.username.is_empty() => Ok(Some(answer.user.clone())),
                 Ok(answer) => {
                     if !answer.error.is_empty() {
                         debug!("a token was not taken: {}", answer.error.escape_debug());
                     }
-                    Ok(None)
+                    Ok(answer.user.clone())
                 }
                 Err(error) => Err(AuthenticationError::Unavailable(error.clone())),
             },
@@ -217,8 +223,8 @@ impl Identity {
 }
 
 /// Bytes that an answer takes, roughly.
-fn cost(answer: &Result<TokenReviewStatus, CallError>) -> usize {
-    answer.as_ref().map_or(0, |answer| size(&answer.user)) + 128
+fn cost(answer: &Result<Reviewed, CallError>) -> usize {
+    answer.as_ref().ok().and_then(|answer| answer.user.as_deref()).map_or(0, size) + 128
 }
 
 /// Bytes of the texts that describe a user.
@@ -228,19 +234,26 @@ pub(super) fn size(user: &UserInfo) -> usize {
     user.username.len() + user.uid.len() + texts(&user.groups) + extra
 }
 
-impl User {
-    /// An authenticated user, in the group that Kubernetes adds.
-    fn known(mut info: UserInfo, via: Via) -> Self {
-        if !info.groups.iter().any(|group| group == AUTHENTICATED || group == UNAUTHENTICATED) {
-            info.groups.push(AUTHENTICATED.to_owned());
-        }
-        Self { info, via }
+impl Reviewed {
+    fn new(answer: TokenReviewStatus) -> Self {
+        let TokenReviewStatus { authenticated, user, error } = answer;
+        Self { user: (authenticated && !user.username.is_empty()).then(|| known(user)), error }
     }
+}
 
+/// An authenticated user, in the group that Kubernetes adds.
+fn known(mut info: UserInfo) -> Arc<UserInfo> {
+    if !info.groups.iter().any(|group| group == AUTHENTICATED || group == UNAUTHENTICATED) {
+        info.groups.push(AUTHENTICATED.to_owned());
+    }
+    Arc::new(info)
+}
+
+impl User {
     fn anonymous() -> Self {
         let groups = vec![UNAUTHENTICATED.to_owned()];
         let info = UserInfo { username: "system:anonymous".to_owned(), groups, ..UserInfo::default() };
-        Self { info, via: Via::Anonymous }
+        Self { info: Arc::new(info), via: Via::Anonymous }
     }
 
     /// Whether the user is in this group.
@@ -267,12 +280,12 @@ fn verify(trust: &Trust, chain: &[Vec<u8>], now: Now) -> Verified {
         let hash = chain.first().map(|der| digest::digest(&digest::SHA256, der));
         let hash: String = hash.iter().flat_map(AsRef::as_ref).map(|byte| format!("{byte:02x}")).collect();
         let id = ("authentication.kubernetes.io/credential-id".to_owned(), vec![format!("X509SHA256={hash}")]);
-        UserInfo {
+        known(UserInfo {
             username: subject.common_name,
             uid: subject.uid,
             groups: subject.organizations,
-            extra: BTreeMap::from([id]),
-        }
+            extra: sort::map([id]),
+        })
     });
     Verified { front_proxy: by_front_proxies, signed: by_front_proxies || by_clients, client }
 }

@@ -153,12 +153,12 @@ fn certificates_name_users() {
         username: "admin".to_owned(),
         uid: "7".to_owned(),
         groups: vec![AUTHENTICATED.to_owned()],
-        extra: BTreeMap::from([(
+        extra: sort::map([(
             "authentication.kubernetes.io/credential-id".to_owned(),
             vec![format!("X509SHA256={hash}")],
         )]),
     };
-    assert_eq!(user, User { info: expected, via: Via::Direct });
+    assert_eq!(user, User { info: Arc::new(expected), via: Via::Direct });
     assert_eq!(identity.client_class(Some(&peer), now()), ClientClass::Verified);
     assert_eq!(identity.client_class(Some(&Peer::new(vec![PROXIES.issue("proxy")])), now()), ClientClass::FrontProxy);
     assert_eq!(identity.client_class(Some(&Peer::new(vec![OTHERS.issue("proxy")])), now()), ClientClass::Unverified);

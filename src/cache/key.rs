@@ -1,0 +1,53 @@
+//! Keys of caches: the bytes of a value, so that a borrowed form of it finds the same as the owned one.
+
+use std::hash::{Hash, Hasher};
+
+/// The key of a value in a [`Cache`](super::Cache). All keys of one cache are made of the same fields.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Key(Vec<u8>);
+
+impl Key {
+    /// The key of what hashes like this. Equal keys are of equal values: std ends texts by a byte that no text holds, tells
+    /// the length of lists, and the variant of what has variants.
+    pub fn of(value: &(impl Hash + ?Sized)) -> Self {
+        let mut bytes = Bytes(Vec::with_capacity(USUAL));
+        value.hash(&mut bytes);
+        Self(bytes.0)
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// More than most keys take.
+const USUAL: usize = 256;
+
+/// Takes down what is to be hashed.
+struct Bytes(Vec<u8>);
+
+impl Hasher for Bytes {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_apart_what_differs() {
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+        assert_eq!(Key::of(&(7, "a")), Key::of(&(7, "a".to_owned())));
+        assert_eq!(Key::of(&texts(&["a", "b"])), Key::of(&["a", "b"][..]));
+        assert_ne!(Key::of(&("ab", "c")), Key::of(&("a", "bc")));
+        assert_ne!(Key::of(&(texts(&["a"]), texts(&["b", "c"]))), Key::of(&(texts(&["a", "b"]), texts(&["c"]))));
+        assert_ne!(Key::of(&(None::<&str>, Some("a"))), Key::of(&(Some("a"), None::<&str>)));
+        assert_ne!(Key::of(&Some("")), Key::of(&None::<&str>));
+    }
+}
