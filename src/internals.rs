@@ -145,9 +145,10 @@ pub mod parse {
     }
 }
 pub mod promql {
-    pub use crate::promql::ast::{Expr, Function, Grouping, VectorSelector};
+    pub use crate::promql::ast::{Expr, Grouping, Matching, Side, VectorSelector};
     pub use crate::promql::limits::Limits;
     pub use crate::promql::matcher::{MatchOp, Matcher, NAME_LABEL};
+    pub use crate::promql::operation::{Aggregation, BinaryOp, Function};
     pub use crate::promql::scope::Scope;
     pub use crate::promql::template::QueryTemplate;
     pub mod evaluate {

@@ -16,7 +16,7 @@ use crate::parse::escape::Escaped;
 use crate::parse::json::segments::from_dots;
 use crate::parse::quantity::Milli;
 use crate::parse::url_template::Placeholder;
-use crate::promql::Scope;
+use crate::promql::{Scope, VectorSelector, Window};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
@@ -151,27 +151,29 @@ fn ranges(rule: &Rule, source: &Source, limits: &Limits, findings: &mut Vec<Find
     if source.is_prometheus() {
         return;
     }
-    let ranges = || expr.selectors().filter_map(|selector| selector.range);
-    let Some((shortest, longest)) = ranges().min().zip(ranges().max()) else { return };
+    let windows: Vec<Window> = expr.selectors().filter_map(VectorSelector::window).collect();
+    let Some(longest) = windows.iter().copied().max_by_key(|window| window.reach()) else { return };
+    let Some(shortest) = Window::shortest(&windows) else { return };
+    let longest_text = longest.to_string();
+    let longest_text = longest_text.trim_start();
     if !source.is_single() && !source.is_of_pods() {
-        let range = duration::format(longest);
-        findings.push(error(
-            "value",
-            format!("[{range}] needs samples over time, which are there with pods:, prometheus: and single: sources"),
-        ));
+        let message = format!(
+            "{longest_text} needs samples over time, which are there with pods:, prometheus: and single: sources"
+        );
+        findings.push(error("value", message));
         return;
     }
     let interval = limits.sampling.interval_for(shortest);
-    if shortest < 2 * interval {
+    if shortest < 2 * interval && windows.iter().any(|window| !window.range.is_zero()) {
         let [shortest, interval] = [shortest, interval].map(duration::format);
         let message = format!("[{shortest}] never holds two samples, which are taken every {interval} at most");
         findings.push(error("value", message));
     }
-    let (samples, most) = (SamplingLimits::samples_for(longest, interval), limits.sampling.samples);
+    let (samples, most) = (SamplingLimits::samples_for(longest.reach(), interval), limits.sampling.samples);
     if samples > most {
-        let [longest, shortest, interval] = [longest, shortest, interval].map(duration::format);
+        let [shortest, interval] = [shortest, interval].map(duration::format);
         let message = format!(
-            "[{longest}] takes up to {samples} samples of a series, as [{shortest}] is sampled every {interval}; expected \
+            "{longest_text} takes up to {samples} samples of a series, as [{shortest}] is sampled every {interval}; expected \
              at most {most}"
         );
         findings.push(error("value", message));

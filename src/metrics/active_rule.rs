@@ -8,6 +8,7 @@ use super::last::LastValues;
 use crate::config::limits::Limits;
 use crate::config::model::Rule;
 use crate::parse::duration::millis;
+use crate::promql::Window;
 use crate::source::page::Want;
 use crate::source::upstream::Upstream;
 
@@ -35,8 +36,8 @@ pub struct Sampling {
     pub history: Arc<SampleStore>,
     /// How far the value looks back, at most.
     pub range: Duration,
-    /// All that it looks back, for each selector that does.
-    ranges: Vec<Duration>,
+    /// What each selector looks back, if it does.
+    windows: Vec<Window>,
     /// How often it is sampled.
     pub interval: Duration,
 }
@@ -56,10 +57,11 @@ impl ActiveRule {
 impl Sampling {
     /// Where a rule looks back.
     pub(super) fn of(want: &Want, limits: &Limits, budget: &Arc<SampleBudget>) -> Option<Self> {
-        let (shortest, longest) = (want.query.ranges().min()?, want.query.ranges().max()?);
-        let interval = limits.sampling.interval_for(shortest);
+        let windows: Vec<Window> = want.query.windows().collect();
+        let longest = windows.iter().map(|window| window.reach()).max()?;
+        let interval = limits.sampling.interval_for(Window::shortest(&windows)?);
         let history = Arc::new(SampleStore::new(longest, interval, limits.sampling.series, budget.clone()));
-        Some(Self { history, range: longest, ranges: want.query.ranges().collect(), interval })
+        Some(Self { history, range: longest, windows, interval })
     }
 
     /// How long a sample is kept: a little longer than it is of use.
@@ -67,13 +69,17 @@ impl Sampling {
         self.range + 3 * self.interval
     }
 
-    /// Whether the samples of an object span half of each range at the time `now`. A quarter of an interval does not
-    /// matter: the oldest sample leaves the range a little before the next one comes, and pods of one round are not
-    /// all quick.
+    /// Whether the samples of an object span half of each range at the time `now`, and reach back to each offset. A quarter
+    /// of an interval does not matter: the oldest sample leaves the range a little before the next one comes, and pods of
+    /// one round are not all quick.
     pub fn is_enough(&self, snapshot: &Snapshot, now: i64) -> bool {
-        self.ranges.iter().all(|range| {
+        self.windows.iter().all(|Window { range, offset }| {
+            let end = now.saturating_sub(millis(*offset));
+            if range.is_zero() {
+                return snapshot.times.first().is_some_and(|first| *first <= end);
+            }
             let wanted = millis(*range / 2) - millis(self.interval / 4);
-            snapshot.span(millis(*range), now).is_some_and(|span| span >= wanted.max(1))
+            snapshot.span(millis(*range), end).is_some_and(|span| span >= wanted.max(1))
         })
     }
 }

@@ -77,7 +77,7 @@ impl ExternalSubject<'_> {
         trace.record(|| Event::Url { url: request.to_string() });
         if let Some(sampling) = &self.served.sampling {
             let samples = over_time::page_samples(self.served, &about, self.services, sampling, trace)?;
-            return samples::answer(self, sampling, samples, trace);
+            return samples::answer(self, samples, trace);
         }
         let page = url::fetch(self.served, &about, &request, patience, trace)?;
         let members = page_members::page_members(self.served, &about, &page, trace)?;
@@ -96,7 +96,7 @@ impl ExternalSubject<'_> {
         let (served, about, services) = (self.served, self.about(), self.services);
         if let Some(sampling) = &served.sampling {
             let samples = fleet::samples(served, &about, services, sampling, set, trace)?;
-            return samples::answer(self, sampling, samples, trace);
+            return samples::answer(self, samples, trace);
         }
         let joined = fleet::scrape(served, &about, services, of, set, patience, trace)?;
         let scrape = fleet::of_pages(&joined, served, services);

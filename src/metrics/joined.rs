@@ -184,7 +184,7 @@ impl<'a> JoinedData<'a> {
 }
 
 impl Data for JoinedData<'_> {
-    fn instant(&self, selector: usize) -> Vec<Element> {
+    fn instant(&self, selector: usize, _: i64) -> Vec<Element> {
         let element = |joined: &JoinedSeries<'_>| Element {
             labels: if self.labels { joined.all_labels() } else { Labels::default() },
             value: joined.series.value(),

@@ -26,7 +26,7 @@ use crate::kube::pod::Pod;
 use crate::parse::duration::millis;
 use crate::parse::path::ObjectName;
 use crate::promql::evaluate::{self, Series};
-use crate::promql::{Expr, Function, NAME_LABEL, VectorSelector};
+use crate::promql::{Expr, Function, NAME_LABEL, VectorSelector, Window};
 use crate::source::waiting::Patience;
 
 /// Judges each of these pods, which come with the URLs of their pages.
@@ -218,31 +218,35 @@ impl Member for Sampled<'_> {
         let Value::Series(expr) = &subject.served.rule.value else { return Finding::Unusable(RefusalReason::Several) };
         // Each page is one process's own where pods are scraped.
         let is_shared = !subject.served.joins_pages();
-        if is_shared && resets_often(expr, &series, sampling, subject.services.steady_now()) {
+        if is_shared && resets_often(expr, &series, subject.services.steady_now()) {
             return Finding::Unusable(RefusalReason::Resets);
         }
         of_snapshot(subject, sampling, Snapshot { times: snapshot.times.clone(), series, ..Snapshot::default() })
     }
 }
 
-/// Whether a counter resets more than once within the range: then several processes may take turns, and their counters
+/// Whether a counter resets more than once within a range: then several processes may take turns, and their counters
 /// are not one.
-pub(super) fn resets_often(expr: &Expr, series: &[StoredSeries], sampling: &Sampling, now: i64) -> bool {
-    let resets = |series: &Series| {
-        let start = now.saturating_sub(millis(sampling.range));
-        let within: Vec<f64> = series.samples.iter().filter(|s| s.at > start).map(|s| s.value).collect();
+pub(super) fn resets_often(expr: &Expr, series: &[StoredSeries], now: i64) -> bool {
+    let resets = |series: &Series, window: Window| {
+        let end = now.saturating_sub(millis(window.offset));
+        let start = end.saturating_sub(millis(window.range));
+        let within = series.samples.iter().filter(|sample| sample.at > start && sample.at <= end);
+        let within: Vec<f64> = within.map(|sample| sample.value).collect();
         within.windows(2).filter(|pair| matches!(pair, [before, after] if after < before)).count()
     };
-    let counters = within(expr, OF_COUNTERS);
-    let counted = |series: &&Series| counters.iter().any(|selector| history::picks(selector, series));
-    series.iter().map(|stored| &stored.series).filter(counted).any(|series| resets(series) > 1)
+    within(expr, OF_COUNTERS).into_iter().any(|selector| {
+        let counters = series.iter().map(|stored| &stored.series).filter(|series| history::picks(selector, series));
+        selector.window().is_some_and(|window| counters.clone().any(|series| resets(series, window) > 1))
+    })
 }
 
 /// What takes samples for those of counters.
 const OF_COUNTERS: &[Function] = &[Function::Rate, Function::Increase, Function::Irate];
 
 /// What takes two samples of a series at least.
-pub(super) const OF_PAIRS: &[Function] = &[Function::Rate, Function::Increase, Function::Irate, Function::Delta];
+pub(super) const OF_PAIRS: &[Function] =
+    &[Function::Rate, Function::Increase, Function::Irate, Function::Delta, Function::Deriv];
 
 /// The selectors within calls of these functions.
 pub(super) fn within<'a>(expr: &'a Expr, functions: &[Function]) -> Vec<&'a VectorSelector> {
@@ -250,10 +254,7 @@ pub(super) fn within<'a>(expr: &'a Expr, functions: &[Function]) -> Vec<&'a Vect
         Expr::Call(function, arguments) if functions.contains(function) => {
             arguments.iter().flat_map(Expr::selectors).collect()
         }
-        Expr::Call(_, arguments) => arguments.iter().flat_map(|argument| within(argument, functions)).collect(),
-        Expr::Aggregate(_, _, inner) | Expr::Negate(inner) => within(inner, functions),
-        Expr::Binary(_, left, right) => [left, right].into_iter().flat_map(|side| within(side, functions)).collect(),
-        Expr::Number(_) | Expr::Selector(_) => Vec::new(),
+        _ => expr.children().iter().flat_map(|child| within(child, functions)).collect(),
     }
 }
 
@@ -265,7 +266,10 @@ fn of_snapshot(subject: &Subject<'_>, sampling: &Sampling, mut snapshot: Snapsho
     if !sampling.is_enough(&snapshot, steady) {
         return Finding::Unusable(RefusalReason::Gathering);
     }
-    let nothing = |snapshot: &Snapshot| SnapshotData::new(expr, snapshot).nothing(&within(expr, OF_PAIRS), steady);
+    // Samples are timed by a clock that is never set; what is served, by the other one.
+    let shift = now.unix_millis - steady;
+    let nothing =
+        |snapshot: &Snapshot| SnapshotData::new(expr, snapshot, shift).nothing(&within(expr, OF_PAIRS), steady);
     let selector = subject.request.metric_selector;
     if !selector.is_everything() {
         let before = nothing(&snapshot);
@@ -274,12 +278,10 @@ fn of_snapshot(subject: &Subject<'_>, sampling: &Sampling, mut snapshot: Snapsho
             return Finding::Nothing(MissingReason::MetricSelector);
         }
     }
-    let elements = match evaluate::evaluate(expr, &SnapshotData::new(expr, &snapshot), steady) {
+    let elements = match evaluate::evaluate(expr, &SnapshotData::new(expr, &snapshot, shift), steady) {
         Ok(elements) if elements.is_empty() => return Finding::Nothing(nothing(&snapshot)),
         Ok(elements) => elements,
         Err(error) => return Finding::Unusable(RefusalReason::Evaluation(error)),
     };
-    // Samples are timed by a clock that is never set; what is served, by the other one.
-    let shift = now.unix_millis - steady;
     evaluation::one(&elements).shifted(shift)
 }

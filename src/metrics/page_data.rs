@@ -27,7 +27,7 @@ impl<'a> PageData<'a> {
 }
 
 impl Data for PageData<'_> {
-    fn instant(&self, selector: usize) -> Vec<Element> {
+    fn instant(&self, selector: usize, _: i64) -> Vec<Element> {
         let picked = |series: &&&PageSeries| match self.selectors.as_slice() {
             // What they pick together is what the only one picks.
             [_] => true,
@@ -52,7 +52,9 @@ impl Data for PageData<'_> {
 pub(super) fn is_plain(expr: &Expr) -> bool {
     match expr {
         Expr::Selector(_) => true,
-        Expr::Aggregate(_, grouping, inner) => *grouping == Grouping::ALL && is_plain(inner),
+        Expr::Aggregate(_, grouping, arguments) => {
+            *grouping == Grouping::ALL && arguments.iter().all(|of| matches!(of, Expr::Number(_)) || is_plain(of))
+        }
         _ => false,
     }
 }

@@ -3,53 +3,60 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Matcher, NAME_LABEL};
+use super::{Aggregation, BinaryOp, Function, Matcher, NAME_LABEL};
 
 /// A parsed expression; it prints as canonical PromQL that parses to the same expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
-    /// A number. Those that Prometheus calls scalars are all made of these here.
+    /// A number.
     Number(Number),
     /// The latest sample of each series that matches, or with a range all samples in it.
     Selector(VectorSelector),
-    /// One number for each group of what the inner expression gives.
-    Aggregate(Aggregation, Grouping, Box<Expr>),
+    /// One number for each group of what the last argument gives, or some elements of it.
+    Aggregate(Aggregation, Grouping, Vec<Expr>),
     /// A function, with as many arguments as it takes.
     Call(Function, Vec<Expr>),
+    /// `label_replace`
+    Relabel(Box<LabelReplace>, Box<Expr>),
     /// Unary minus.
     Negate(Box<Expr>),
-    /// Arithmetic, or a comparison, which filters.
-    Binary(BinaryOp, Box<Expr>, Box<Expr>),
+    /// What is on the left of an operator, and on its right.
+    Binary(BinaryOp, Matching, Box<[Expr; 2]>),
 }
 
 /// A number as written; unlike a float, NaN equals itself and 0 is not -0.
 #[derive(Clone, Copy, Debug)]
 pub struct Number(pub f64);
 
-/// What an expression gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Type {
-    /// A number.
-    Scalar,
-    /// One sample of each series.
-    Vector,
-    /// Several samples of each series.
-    Range,
+/// How a label is made of another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelReplace {
+    /// The label that is set.
+    pub target: String,
+    /// What it is set to; `$1` is what the first group has found.
+    pub replacement: String,
+    /// The label that is read, and the regular expression that must match it.
+    pub source: Matcher,
 }
 
-/// How several numbers become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Aggregation {
-    /// Their sum.
-    Sum,
-    /// Their arithmetic mean.
-    Avg,
-    /// The smallest.
-    Min,
-    /// The largest.
-    Max,
-    /// How many there are.
-    Count,
+/// How the elements of two vectors find each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Matching {
+    /// `bool`: a comparison gives 1 or 0, and does not filter.
+    pub bool: bool,
+    /// Which labels must agree: those in `on`, or all but those in `ignoring`.
+    pub labels: Grouping,
+    /// The side that may have several elements for one of the other, and the labels that it takes from there.
+    pub group: Option<(Side, Vec<String>)>,
+}
+
+/// Of an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// Before it.
+    Left,
+    /// After it.
+    Right,
 }
 
 /// Which elements an aggregation takes together.
@@ -61,73 +68,8 @@ pub enum Grouping {
     Without(Vec<String>),
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Function {
-    /// By how much a counter grows each second.
-    Rate,
-    /// By how much a counter grew.
-    Increase,
-    /// Of the last two samples of a counter.
-    Irate,
-    /// By how much a gauge changed.
-    Delta,
-    /// The mean of the samples.
-    AvgOverTime,
-    /// The smallest sample.
-    MinOverTime,
-    /// The largest sample.
-    MaxOverTime,
-    /// The sum of the samples.
-    SumOverTime,
-    /// The number of samples.
-    CountOverTime,
-    /// The last sample.
-    LastOverTime,
-    /// From the buckets of a classic histogram.
-    HistogramQuantile,
-    /// Without its sign.
-    Abs,
-    /// The next integer above.
-    Ceil,
-    /// The next integer below.
-    Floor,
-    /// To the nearest multiple of the second argument, by default 1.
-    Round,
-    /// Within two bounds.
-    Clamp,
-    /// Within a lower bound.
-    ClampMin,
-    /// Within an upper bound.
-    ClampMax,
-}
-
-/// What stands between two operands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BinaryOp {
-    /// `+`
-    Add,
-    /// `-`
-    Sub,
-    /// `*`
-    Mul,
-    /// `/`
-    Div,
-    /// `==`
-    Equal,
-    /// `!=`
-    NotEqual,
-    /// `<`
-    Less,
-    /// `<=`
-    LessEqual,
-    /// `>`
-    Greater,
-    /// `>=`
-    GreaterEqual,
-}
-
 /// Which series: a metric's name, matchers on labels, or both.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct VectorSelector {
     /// The metric's name; `None` where only matchers tell.
     pub name: Option<String>,
@@ -135,6 +77,17 @@ pub struct VectorSelector {
     pub matchers: Vec<Matcher>,
     /// How far back samples are taken; `None` for the latest alone.
     pub range: Option<Duration>,
+    /// How long ago the present is taken to be.
+    pub offset: Duration,
+}
+
+/// The time that samples are taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// How long it is; zero for the latest sample in it.
+    pub range: Duration,
+    /// How long ago it ends.
+    pub offset: Duration,
 }
 
 impl Expr {
@@ -151,17 +104,31 @@ impl Expr {
         self.parts().any(|part| matches!(part, Self::Call(called, _) if *called == function))
     }
 
+    /// Its operands or arguments, in the order they are written.
+    pub fn children(&self) -> &[Self] {
+        match self {
+            Self::Number(_) | Self::Selector(_) => &[],
+            Self::Aggregate(_, _, arguments) | Self::Call(_, arguments) => arguments,
+            Self::Relabel(_, inner) | Self::Negate(inner) => std::slice::from_ref(inner),
+            Self::Binary(_, _, operands) => operands.as_slice(),
+        }
+    }
+
+    pub(super) fn children_mut(&mut self) -> &mut [Self] {
+        match self {
+            Self::Number(_) | Self::Selector(_) => &mut [],
+            Self::Aggregate(_, _, arguments) | Self::Call(_, arguments) => arguments,
+            Self::Relabel(_, inner) | Self::Negate(inner) => std::slice::from_mut(inner),
+            Self::Binary(_, _, operands) => operands.as_mut_slice(),
+        }
+    }
+
     /// The expression and all that are inside of it, in the order they are written.
     fn parts(&self) -> impl Iterator<Item = &Self> {
         let mut left = vec![self];
         std::iter::from_fn(move || {
             let part = left.pop()?;
-            match part {
-                Self::Number(_) | Self::Selector(_) => {}
-                Self::Aggregate(_, _, inner) | Self::Negate(inner) => left.push(inner),
-                Self::Call(_, arguments) => left.extend(arguments.iter().rev()),
-                Self::Binary(_, a, b) => left.extend([b.as_ref(), a]),
-            }
+            left.extend(part.children().iter().rev());
             Some(part)
         })
     }
@@ -173,24 +140,16 @@ impl PartialEq for Number {
     }
 }
 
-impl Aggregation {
-    /// All of them, in the order that messages list them.
-    pub const ALL: [Self; 5] = [Self::Sum, Self::Avg, Self::Min, Self::Max, Self::Count];
-
-    /// As PromQL writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Sum => "sum",
-            Self::Avg => "avg",
-            Self::Min => "min",
-            Self::Max => "max",
-            Self::Count => "count",
-        }
+impl Window {
+    /// How long ago it begins.
+    pub fn reach(self) -> Duration {
+        self.range + self.offset
     }
 
-    /// The one that a word names; in PromQL keywords may be in capitals.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|aggregation| aggregation.as_str().eq_ignore_ascii_case(word))
+    /// The shortest range among some; the shortest offset, where none has a range.
+    pub fn shortest(windows: &[Self]) -> Option<Duration> {
+        let ranges = windows.iter().map(|window| window.range).filter(|range| !range.is_zero());
+        ranges.min().or(windows.iter().map(|window| window.offset).min())
     }
 }
 
@@ -199,122 +158,23 @@ impl Grouping {
     pub const ALL: Self = Self::By(Vec::new());
 }
 
-impl Function {
-    /// All of them.
-    pub const ALL: [Self; 18] = [
-        Self::Rate,
-        Self::Increase,
-        Self::Irate,
-        Self::Delta,
-        Self::AvgOverTime,
-        Self::MinOverTime,
-        Self::MaxOverTime,
-        Self::SumOverTime,
-        Self::CountOverTime,
-        Self::LastOverTime,
-        Self::HistogramQuantile,
-        Self::Abs,
-        Self::Ceil,
-        Self::Floor,
-        Self::Round,
-        Self::Clamp,
-        Self::ClampMin,
-        Self::ClampMax,
-    ];
-
-    /// As PromQL writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Rate => "rate",
-            Self::Increase => "increase",
-            Self::Irate => "irate",
-            Self::Delta => "delta",
-            Self::AvgOverTime => "avg_over_time",
-            Self::MinOverTime => "min_over_time",
-            Self::MaxOverTime => "max_over_time",
-            Self::SumOverTime => "sum_over_time",
-            Self::CountOverTime => "count_over_time",
-            Self::LastOverTime => "last_over_time",
-            Self::HistogramQuantile => "histogram_quantile",
-            Self::Abs => "abs",
-            Self::Ceil => "ceil",
-            Self::Floor => "floor",
-            Self::Round => "round",
-            Self::Clamp => "clamp",
-            Self::ClampMin => "clamp_min",
-            Self::ClampMax => "clamp_max",
-        }
-    }
-
-    /// The one of this name.
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|function| function.as_str() == word)
-    }
-
-    /// What it takes, and how many of these may be left out at the end.
-    pub fn parameters(self) -> (&'static [Type], usize) {
-        use Type::{Range, Scalar, Vector};
-        match self {
-            Self::HistogramQuantile => (&[Scalar, Vector], 0),
-            Self::Abs | Self::Ceil | Self::Floor => (&[Vector], 0),
-            Self::Round => (&[Vector, Scalar], 1),
-            Self::Clamp => (&[Vector, Scalar, Scalar], 0),
-            Self::ClampMin | Self::ClampMax => (&[Vector, Scalar], 0),
-            _ => (&[Range], 0),
-        }
-    }
-}
-
-impl BinaryOp {
-    /// All of them.
-    pub const ALL: [Self; 10] = [
-        Self::Add,
-        Self::Sub,
-        Self::Mul,
-        Self::Div,
-        Self::Equal,
-        Self::NotEqual,
-        Self::Less,
-        Self::LessEqual,
-        Self::Greater,
-        Self::GreaterEqual,
-    ];
-
-    /// As PromQL writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Add => "+",
-            Self::Sub => "-",
-            Self::Mul => "*",
-            Self::Div => "/",
-            Self::Equal => "==",
-            Self::NotEqual => "!=",
-            Self::Less => "<",
-            Self::LessEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterEqual => ">=",
-        }
-    }
-
-    /// Whether it filters and leaves what it compares as it is.
-    pub fn is_comparison(self) -> bool {
-        !matches!(self, Self::Add | Self::Sub | Self::Mul | Self::Div)
-    }
-
-    /// The larger, the tighter it binds; all of them associate to the left.
-    pub(super) fn precedence(self) -> u8 {
-        match self {
-            Self::Mul | Self::Div => 3,
-            Self::Add | Self::Sub => 2,
-            _ => 1,
-        }
+impl Default for Matching {
+    /// All labels must agree, and each element has one partner at most.
+    fn default() -> Self {
+        Self { bool: false, labels: Grouping::Without(Vec::new()), group: None }
     }
 }
 
 impl VectorSelector {
     /// The latest sample of one metric's series, whatever their labels.
     pub fn named(name: &str) -> Self {
-        Self { name: Some(name.to_owned()), matchers: Vec::new(), range: None }
+        Self { name: Some(name.to_owned()), ..Self::default() }
+    }
+
+    /// The time that it looks back, if it takes more than the present sample.
+    pub fn window(&self) -> Option<Window> {
+        let window = Window { range: self.range.unwrap_or_default(), offset: self.offset };
+        Some(window).filter(|window| !window.reach().is_zero())
     }
 
     /// Whether a series of this metric matches; `get` gives its labels by name.

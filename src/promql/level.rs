@@ -1,15 +1,15 @@
 //! Which samples an expression takes for levels: what a counter must never be taken for.
 
-use super::{Aggregation, BinaryOp, Expr, Function, VectorSelector};
+use super::{Aggregation, BinaryOp, Expr, Function, Matching, VectorSelector};
 
 impl Expr {
     /// The selectors whose samples show in the value as they are: neither counted, nor compared over time or with each
     /// other, nor made a quantile.
     pub fn levels(&self) -> Vec<&VectorSelector> {
         match self {
-            Self::Number(_) | Self::Aggregate(Aggregation::Count, ..) | Self::Call(Function::HistogramQuantile, _) => {
-                Vec::new()
-            }
+            Self::Aggregate(Aggregation::Count, ..)
+            | Self::Call(Function::HistogramQuantile | Function::Absent, _)
+            | Self::Binary(_, Matching { bool: true, .. }, _) => Vec::new(),
             Self::Selector(selector) => {
                 if selector.range.is_none() {
                     vec![selector]
@@ -17,10 +17,10 @@ impl Expr {
                     Vec::new()
                 }
             }
-            Self::Aggregate(_, _, inner) | Self::Negate(inner) => inner.levels(),
-            Self::Call(_, arguments) => arguments.iter().flat_map(Self::levels).collect(),
-            Self::Binary(op, left, right) => {
-                let (mut left, right) = (left.levels(), right.levels());
+            // What is on the right decides which series stay.
+            Self::Binary(BinaryOp::And | BinaryOp::Unless, _, operands) => operands[0].levels(),
+            Self::Binary(op, _, operands) => {
+                let [mut left, right] = operands.each_ref().map(Self::levels);
                 // A ratio of counters stays within bounds, and what was put in less what was taken out is what is there.
                 if matches!(op, BinaryOp::Div | BinaryOp::Sub) && !left.is_empty() && !right.is_empty() {
                     return Vec::new();
@@ -28,6 +28,7 @@ impl Expr {
                 left.extend(right);
                 left
             }
+            _ => self.children().iter().flat_map(Self::levels).collect(),
         }
     }
 }
@@ -54,6 +55,11 @@ mod tests {
             ("100 - a", &["a"]),
             ("a - rate(b[1m])", &["a"]),
             ("histogram_quantile(0.9, a)", &[]),
+            ("a or b unless c and d", &["a", "b"]),
+            ("a > bool 5", &[]),
+            ("topk(1, a) * scalar(b)", &["a", "b"]),
+            ("absent(a) or vector(1)", &[]),
+            ("changes(a[5m]) + resets(b[5m])", &[]),
         ] {
             let expr = Expr::parse(text, &limits).unwrap();
             let names: Vec<_> = expr.levels().iter().filter_map(|selector| selector.name.as_deref()).collect();

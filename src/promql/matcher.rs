@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use regex_lite::{Regex, RegexBuilder};
+use regex_lite::{Captures, Regex, RegexBuilder};
 
 /// The label that stands for the metric's name.
 pub const NAME_LABEL: &str = "__name__";
@@ -73,6 +73,11 @@ impl Matcher {
             None => self.value == value,
         };
         same == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
+    }
+
+    /// What the groups of a regular expression find in a value that it matches.
+    pub(crate) fn captures<'v>(&self, value: &'v str) -> Option<Captures<'v>> {
+        self.regex.as_ref()?.captures(value)
     }
 
     /// Whether a series of this metric matches; `get` gives its labels by name.

@@ -1,14 +1,21 @@
 //! The expression language of `value` for Prometheus-shaped data, a subset of PromQL: parser, printer and evaluator.
 //!
 //! ```text
-//! expr        = expr operator expr | ( "-" | "+" ) expr | "(" expr ")" | number | selector | call | aggregation
-//! operator    = "*" | "/"                                                 binds tightest; all associate to the left
+//! expr        = expr operator [ matching ] expr | ( "-" | "+" ) expr | "(" expr ")" | number | selector | call
+//!             | aggregation | relabelling
+//! operator    = "^"                               binds tightest, also tighter than signs; associates to the right
+//!             | "*" | "/" | "%"                   as tight as signs; from here on all associate to the left
 //!             | "+" | "-"
 //!             | "==" | "!=" | "<" | "<=" | ">" | ">="
-//! call        = function "(" expr { "," expr } ")"
-//! aggregation = ( "sum" | "avg" | "min" | "max" | "count" ) [ grouping ] "(" expr ")" [ grouping ]
-//! grouping    = ( "by" | "without" ) "(" [ label { "," label } [ "," ] ] ")"
-//! selector    = ( name [ "{" matchers "}" ] | "{" matchers "}" ) [ "[" duration "]" ]
+//!             | "and" | "unless"
+//!             | "or"
+//! matching    = [ "bool" ] [ ( "on" | "ignoring" ) labels [ ( "group_left" | "group_right" ) [ labels ] ] ]
+//! call        = function "(" [ expr { "," expr } ] ")"
+//! relabelling = "label_replace" "(" expr "," string "," string "," string "," string ")"
+//! aggregation = word [ grouping ] "(" [ expr "," ] expr ")" [ grouping ]
+//! grouping    = ( "by" | "without" ) labels
+//! labels      = "(" [ label { "," label } [ "," ] ] ")"
+//! selector    = ( name [ "{" matchers "}" ] | "{" matchers "}" ) [ "[" duration "]" ] [ "offset" duration ]
 //! matchers    = [ matcher { "," matcher } [ "," ] ]
 //! matcher     = label ( "=" | "!=" | "=~" | "!~" ) string     label = identifier | string
 //!             | string                                        the metric's name, as Prometheus 3 takes it
@@ -23,15 +30,17 @@ mod level;
 mod lexer;
 pub(crate) mod limits;
 pub(crate) mod matcher;
+pub(crate) mod operation;
 mod parser;
 mod print;
 pub(crate) mod scope;
 pub(crate) mod template;
 
-pub(crate) use ast::{Aggregation, BinaryOp, Expr, Function, Grouping, Number, Type, VectorSelector};
+pub(crate) use ast::{Expr, Grouping, LabelReplace, Matching, Number, Side, VectorSelector, Window};
 pub(crate) use error::{ELSEWHERE, ExpressionError};
 pub(crate) use limits::Limits;
 pub(crate) use matcher::{MatchOp, Matcher, NAME_LABEL};
+pub(crate) use operation::{Aggregation, BinaryOp, Function, Type};
 pub(crate) use scope::Scope;
 pub(crate) use template::QueryTemplate;
 

@@ -1,5 +1,6 @@
 //! Parses tokens to an expression, by recursive descent of bounded depth.
 
+mod binary;
 mod call;
 mod number;
 mod selector;
@@ -9,9 +10,6 @@ mod tests;
 use super::lexer::{Kind, Lexer, Token, error, is_metric_name};
 use super::{Aggregation, BinaryOp, ELSEWHERE, Expr, ExpressionError, Limits, Number, Type};
 use crate::parse::escape::Escaped;
-
-/// Words that say how two vectors match, and that we do not take.
-const MATCHING: [&str; 5] = ["bool", "on", "ignoring", "group_left", "group_right"];
 
 /// Parses a whole text.
 pub(super) fn parse(text: &str, limits: &Limits) -> Result<Expr, ExpressionError> {
@@ -75,56 +73,13 @@ impl<'a> Parser<'a> {
         self.binary(depth, 0)
     }
 
-    /// Operands with operators between them that bind at least so tightly.
-    fn binary(&mut self, depth: usize, least: u8) -> Result<Typed, ExpressionError> {
-        let mut left = self.unary(depth)?;
-        while let Some(op) = self.operator()
-            && op.precedence() >= least
-        {
-            let Token { column, .. } = self.token;
-            self.advance()?;
-            if let Kind::Word(word) = self.token.kind
-                && MATCHING.iter().any(|modifier| modifier.eq_ignore_ascii_case(word))
-            {
-                return Err(refused(&format!("the modifier {word}"), self.token.column));
-            }
-            let right = self.binary(depth, op.precedence() + 1)?;
-            left = self.join(op, column, left, right)?;
-        }
-        Ok(left)
-    }
-
-    fn operator(&self) -> Option<BinaryOp> {
-        match self.token.kind {
-            Kind::Symbol(symbol) => BinaryOp::ALL.into_iter().find(|op| op.as_str() == symbol),
-            _ => None,
-        }
-    }
-
-    fn join(&mut self, op: BinaryOp, column: usize, left: Typed, right: Typed) -> Result<Typed, ExpressionError> {
-        let (left, right) = (left.operand()?, right.operand()?);
-        let gives = match (left.gives, right.gives) {
-            (Type::Scalar, Type::Scalar) if op.is_comparison() => {
-                let message = format!("{op} at column {column} compares two numbers, and there is no series to filter");
-                return Err(error(column, message));
-            }
-            (Type::Scalar, Type::Scalar) => Type::Scalar,
-            _ => Type::Vector,
-        };
-        self.node(Typed {
-            expr: Expr::Binary(op, Box::new(left.expr), Box::new(right.expr)),
-            gives,
-            column: left.column,
-        })
-    }
-
-    /// Signs and their operand. They bind tighter than any supported operator.
+    /// Signs and their operand. Only `^` binds tighter.
     fn unary(&mut self, depth: usize) -> Result<Typed, ExpressionError> {
         let Token { column, .. } = self.token;
         let Kind::Symbol(sign @ ("+" | "-")) = self.token.kind else { return self.operand(depth) };
         self.check_depth(depth)?;
         self.advance()?;
-        let operand = self.unary(depth + 1)?.operand()?;
+        let operand = self.binary(depth + 1, BinaryOp::Pow.precedence())?.operand()?;
         let Typed { gives, .. } = operand;
         match operand.expr {
             expr if sign == "+" => Ok(Typed { expr, gives, column }),
@@ -160,7 +115,7 @@ impl<'a> Parser<'a> {
             Kind::Word(next) => call::is_grouping(next),
             _ => false,
         };
-        if called {
+        if called && is_metric_name(word) {
             return match Aggregation::from_word(word) {
                 Some(aggregation) => self.aggregation(aggregation, column, depth),
                 None => self.call(word, column, depth),
@@ -196,12 +151,17 @@ impl<'a> Parser<'a> {
         self.advance()
     }
 
+    /// Whether this keyword comes next; in PromQL keywords may be in capitals.
+    fn is_word(&self, keyword: &str) -> bool {
+        matches!(self.token.kind, Kind::Word(word) if word.eq_ignore_ascii_case(keyword))
+    }
+
     fn check_depth(&self, depth: usize) -> Result<(), ExpressionError> {
         if depth < self.limits.depth {
             return Ok(());
         }
         let Token { column, .. } = self.token;
-        let message = format!("expected at most {depth} nested parentheses or signs, found more at column {column}");
+        let message = format!("expected at most {depth} nested parentheses, signs or ^, found more at column {column}");
         Err(error(column, message))
     }
 
@@ -218,19 +178,17 @@ impl<'a> Parser<'a> {
 
     /// Refuses by name what PromQL lets follow an expression.
     fn refuse_more(&self) -> Result<(), ExpressionError> {
-        let Token { column, text, .. } = self.token;
+        let Token { column, .. } = self.token;
         let what = match self.token.kind {
             Kind::Symbol("[") => match self.lexer.rest().split_once(']') {
                 Some((range, _)) if range.contains(':') => "a subquery".to_owned(),
                 _ => return Err(error(column, format!("the range at column {column} does not follow a selector"))),
             },
             Kind::Symbol("@") => "the modifier @".to_owned(),
-            Kind::Symbol("%" | "^") => format!("the operator {text}"),
-            Kind::Word(word) => match word.to_ascii_lowercase().as_str() {
-                "and" | "or" | "unless" | "atan2" => format!("the operator {word}"),
-                "offset" => format!("the modifier {word}"),
-                _ => return Ok(()),
-            },
+            Kind::Word(word) if word.eq_ignore_ascii_case("atan2") => format!("the operator {word}"),
+            Kind::Word(word) if word.eq_ignore_ascii_case("offset") => {
+                return Err(error(column, format!("the {word} at column {column} does not follow a selector")));
+            }
             _ => return Ok(()),
         };
         Err(refused(&what, column))

@@ -3,39 +3,52 @@
 use std::fmt::{self, Display};
 
 use super::lexer::{Quoted, is_identifier, is_metric_name};
-use super::{Aggregation, BinaryOp, Expr, Function, Grouping, Matcher, Number, VectorSelector};
+use super::{BinaryOp, Expr, Grouping, Matcher, Matching, Number, Side, VectorSelector, Window};
 use crate::parse::duration;
 
-/// Binds tighter than any operator between two operands.
-const UNARY: u8 = 4;
+/// Of the only operator that binds tighter than a sign.
+const POW: u8 = 6;
 
 impl Expr {
     /// Writes it as an operand where only what binds at least so tightly stands without parentheses.
     fn write(&self, least: u8, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // What has a sign binds as tight as a product, but may follow any operator.
+            Self::Number(Number(number)) if least > POW && number.is_sign_negative() && !number.is_nan() => {
+                write!(f, "({self})")
+            }
+            Self::Negate(_) if least > POW => write!(f, "({self})"),
+            Self::Binary(op, ..) if op.precedence() < least => write!(f, "({self})"),
             Self::Number(number) => number.fmt(f),
             Self::Selector(selector) => selector.fmt(f),
-            Self::Aggregate(aggregation, Grouping::By(labels), inner) if labels.is_empty() => {
-                write!(f, "{aggregation}({inner})")
-            }
-            Self::Aggregate(aggregation, grouping, inner) => write!(f, "{aggregation} {grouping} ({inner})"),
-            Self::Call(function, arguments) => {
-                write!(f, "{function}(")?;
-                for (index, argument) in arguments.iter().enumerate() {
-                    f.write_str(if index == 0 { "" } else { ", " })?;
-                    argument.fmt(f)?;
+            Self::Aggregate(aggregation, grouping, arguments) => {
+                if *grouping == Grouping::ALL {
+                    write!(f, "{aggregation}")?;
+                } else {
+                    write!(f, "{aggregation} {grouping} ")?;
                 }
-                f.write_str(")")
+                write_arguments(arguments, f)
+            }
+            Self::Call(function, arguments) => {
+                write!(f, "{function}")?;
+                write_arguments(arguments, f)
+            }
+            Self::Relabel(replace, of) => {
+                let [target, replacement, source, regex] =
+                    [&replace.target, &replace.replacement, replace.source.label(), replace.source.value()].map(Quoted);
+                write!(f, "label_replace({of}, {target}, {replacement}, {source}, {regex})")
             }
             Self::Negate(inner) => {
                 f.write_str("-")?;
-                inner.write(UNARY, f)
+                inner.write(POW, f)
             }
-            Self::Binary(op, ..) if op.precedence() < least => write!(f, "({self})"),
-            Self::Binary(op, left, right) => {
-                left.write(op.precedence(), f)?;
-                write!(f, " {op} ")?;
-                right.write(op.precedence() + 1, f)
+            Self::Binary(op, matching, operands) => {
+                let (left, right) = (&operands[0], &operands[1]);
+                // All but the tightest associate to the left.
+                let to_the_right = u8::from(*op == BinaryOp::Pow);
+                left.write(op.precedence() + to_the_right, f)?;
+                write!(f, " {op} {matching}")?;
+                right.write(op.precedence() + 1 - to_the_right, f)
             }
         }
     }
@@ -61,42 +74,44 @@ impl Display for Number {
     }
 }
 
-impl Display for Aggregation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 impl Display for Grouping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let labels = match self {
-            Self::By(labels) => {
-                f.write_str("by (")?;
-                labels
-            }
-            Self::Without(labels) => {
-                f.write_str("without (")?;
-                labels
-            }
-        };
-        for (index, label) in labels.iter().enumerate() {
-            f.write_str(if index == 0 { "" } else { ", " })?;
-            Name(label).fmt(f)?;
+        match self {
+            Self::By(labels) => write!(f, "by {}", names(labels)),
+            Self::Without(labels) => write!(f, "without {}", names(labels)),
         }
-        f.write_str(")")
     }
 }
 
-impl Display for Function {
+/// With a blank at its end, if there is anything.
+impl Display for Matching {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(if self.bool { "bool " } else { "" })?;
+        match &self.labels {
+            Grouping::By(labels) => write!(f, "on {} ", names(labels))?,
+            Grouping::Without(labels) if labels.is_empty() && self.group.is_none() => {}
+            Grouping::Without(labels) => write!(f, "ignoring {} ", names(labels))?,
+        }
+        match &self.group {
+            Some((Side::Left, labels)) => write!(f, "group_left {} ", names(labels)),
+            Some((Side::Right, labels)) => write!(f, "group_right {} ", names(labels)),
+            None => Ok(()),
+        }
     }
 }
 
-impl Display for BinaryOp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+fn write_arguments(arguments: &[Expr], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str("(")?;
+    for (index, argument) in arguments.iter().enumerate() {
+        f.write_str(if index == 0 { "" } else { ", " })?;
+        argument.fmt(f)?;
     }
+    f.write_str(")")
+}
+
+fn names(labels: &[String]) -> String {
+    let labels: Vec<String> = labels.iter().map(|label| Name(label).to_string()).collect();
+    format!("({})", labels.join(", "))
 }
 
 impl Display for VectorSelector {
@@ -115,10 +130,16 @@ impl Display for VectorSelector {
             separator = ",";
         }
         f.write_str(if separator == "," { "}" } else { "" })?;
-        match self.range {
-            Some(range) => write!(f, "[{}]", duration::format(range)),
-            None => Ok(()),
+        self.window().map_or(Ok(()), |window| window.fmt(f))
+    }
+}
+
+impl Display for Window {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.range.is_zero() {
+            write!(f, "[{}]", duration::format(self.range))?;
         }
+        if self.offset.is_zero() { Ok(()) } else { write!(f, " offset {}", duration::format(self.offset)) }
     }
 }
 
@@ -141,7 +162,7 @@ impl Display for Name<'_> {
 mod tests {
     use std::time::Duration;
 
-    use super::super::{Limits, MatchOp};
+    use super::super::{Aggregation, Function, Limits, MatchOp};
     use super::*;
 
     const LIMITS: Limits = Limits { bytes: 4096, depth: 8, nodes: 64, regex: 64 * 1024 };
@@ -157,25 +178,36 @@ mod tests {
             (VectorSelector::named("NaN"), r#"{"NaN"}"#),
             (VectorSelector::named("http.requests"), r#"{"http.requests"}"#),
             (
-                VectorSelector { name: Some("up".to_owned()), matchers: vec![matcher.clone()], range: None },
+                VectorSelector {
+                    name: Some("up".to_owned()),
+                    matchers: vec![matcher.clone()],
+                    ..VectorSelector::default()
+                },
                 r#"up{a=~"b|c"}"#,
             ),
             (
-                VectorSelector { name: Some("a b".to_owned()), matchers: vec![matcher, dotted.clone()], range: None },
+                VectorSelector {
+                    name: Some("a b".to_owned()),
+                    matchers: vec![matcher, dotted.clone()],
+                    ..VectorSelector::default()
+                },
                 "{\"a b\",a=~\"b|c\",\"a.b\"=\"\\\"\\\\\\n\\x7fé\"}",
             ),
             (
                 VectorSelector { range: Some(Duration::from_millis(90_500)), ..VectorSelector::named("on") },
                 r#"{"on"}[1m30s500ms]"#,
             ),
-            (VectorSelector { name: None, matchers: vec![dotted], range: None }, "{\"a.b\"=\"\\\"\\\\\\n\\x7fé\"}"),
+            (
+                VectorSelector { name: None, matchers: vec![dotted], ..VectorSelector::default() },
+                "{\"a.b\"=\"\\\"\\\\\\n\\x7fé\"}",
+            ),
         ] {
             assert_eq!(selector.to_string(), text);
             let (function, ranged) = (Function::MaxOverTime, selector.range.is_some());
             let selector = Expr::Selector(selector);
             let expr = match ranged {
                 true => Expr::Call(function, vec![selector]),
-                false => Expr::Aggregate(Aggregation::Max, Grouping::ALL, Box::new(selector)),
+                false => Expr::Aggregate(Aggregation::Max, Grouping::ALL, vec![selector]),
             };
             let around = if ranged { function.as_str() } else { "max" };
             assert_eq!(expr.to_string(), format!("{around}({text})"));
@@ -202,7 +234,7 @@ mod tests {
             assert_eq!(Number(number).to_string(), text);
             let expr = Expr::parse(&format!("x + {text}"), &LIMITS).unwrap();
             let (x, number) = (Expr::Selector(VectorSelector::named("x")), Expr::Number(Number(number)));
-            assert_eq!(expr, Expr::Binary(BinaryOp::Add, Box::new(x), Box::new(number)), "{text}");
+            assert_eq!(expr, Expr::Binary(BinaryOp::Add, Matching::default(), Box::new([x, number])), "{text}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Aggregation, Expr, Grouping, Matcher};
+use super::{Expr, Function, Grouping, Matcher};
 
 /// What a query is narrowed by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,63 +13,86 @@ pub struct Scope {
     pub by: Option<String>,
 }
 
-/// An aggregation that takes away the label which tells objects apart.
+/// Why one query cannot evaluate an expression for many objects at once, each by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dropped {
-    aggregation: Aggregation,
-    label: String,
+pub struct NotPerObject {
+    what: String,
+    why: &'static str,
 }
 
 impl Expr {
     /// The same expression, evaluated for many objects at once: with the matchers in every selector, and the label in
-    /// the `by` of every aggregation.
+    /// the `by` of every aggregation and the `on` of every operator.
     ///
     /// # Errors
-    /// If an aggregation is `without` the label.
-    pub fn inject(&self, scope: &Scope) -> Result<Self, Dropped> {
-        let inner = |expr: &Self| expr.inject(scope).map(Box::new);
-        Ok(match self {
-            Self::Number(number) => Self::Number(*number),
-            Self::Selector(selector) => {
-                let mut selector = selector.clone();
-                selector.matchers.extend(scope.matchers.iter().cloned());
-                Self::Selector(selector)
-            }
-            Self::Aggregate(aggregation, grouping, of) => {
-                Self::Aggregate(*aggregation, scope.group(*aggregation, grouping)?, inner(of)?)
-            }
-            Self::Call(function, arguments) => {
-                let arguments: Result<_, _> = arguments.iter().map(|argument| argument.inject(scope)).collect();
-                Self::Call(*function, arguments?)
-            }
-            Self::Negate(of) => Self::Negate(inner(of)?),
-            Self::Binary(op, left, right) => Self::Binary(*op, inner(left)?, inner(right)?),
-        })
+    /// If a part of it takes the label away, or the series of all objects together.
+    pub fn inject(&self, scope: &Scope) -> Result<Self, NotPerObject> {
+        let mut narrowed = self.clone();
+        narrowed.narrow(scope)?;
+        Ok(narrowed)
     }
-}
 
-impl Scope {
-    fn group(&self, aggregation: Aggregation, grouping: &Grouping) -> Result<Grouping, Dropped> {
-        let Some(label) = &self.by else { return Ok(grouping.clone()) };
-        match grouping {
-            Grouping::By(labels) if labels.contains(label) => Ok(grouping.clone()),
-            Grouping::By(labels) => Ok(Grouping::By(labels.iter().chain([label]).cloned().collect())),
-            // All other labels stay, this one among them.
-            Grouping::Without(labels) if !labels.contains(label) => Ok(grouping.clone()),
-            Grouping::Without(_) => Err(Dropped { aggregation, label: label.clone() }),
+    fn narrow(&mut self, scope: &Scope) -> Result<(), NotPerObject> {
+        if let Some(label) = &scope.by {
+            let refuse = |what: String, why| Err(NotPerObject { what, why });
+            match self {
+                Self::Aggregate(aggregation, grouping, _) => {
+                    if !keep(grouping, label) {
+                        return refuse(format!("{aggregation} {grouping}"), TAKEN);
+                    }
+                }
+                Self::Binary(_, matching, _) => {
+                    if !keep(&mut matching.labels, label) {
+                        return refuse(matching.to_string().trim_end().to_owned(), TAKEN);
+                    }
+                    // It is equal on both sides now, and must not be in both lists.
+                    if let (Grouping::By(_), Some((_, taken))) = (&matching.labels, &mut matching.group) {
+                        taken.retain(|other| other != label);
+                    }
+                }
+                Self::Relabel(replace, _) if replace.target == *label => {
+                    return refuse("label_replace()".to_owned(), "changes the label");
+                }
+                // The same for all objects.
+                Self::Call(Function::Scalar, of) if of.iter().all(|of| of.selectors().next().is_none()) => {
+                    return Ok(());
+                }
+                Self::Call(Function::Scalar, _) => {
+                    return refuse("scalar()".to_owned(), TAKEN);
+                }
+                Self::Call(function @ (Function::Vector | Function::Absent), _) => {
+                    return refuse(format!("{function}()"), "lacks the label");
+                }
+                _ => {}
+            }
         }
+        if let Self::Selector(selector) = self {
+            selector.matchers.extend(scope.matchers.iter().cloned());
+        }
+        self.children_mut().iter_mut().try_for_each(|child| child.narrow(scope))
     }
 }
 
-impl fmt::Display for Dropped {
+const TAKEN: &str = "takes away the label";
+
+/// Makes a grouping keep a label; `false` if it names it as one to leave out.
+fn keep(grouping: &mut Grouping, label: &String) -> bool {
+    match grouping {
+        // All other labels stay, this one among them.
+        Grouping::Without(labels) => return !labels.contains(label),
+        Grouping::By(labels) if labels.contains(label) => {}
+        Grouping::By(labels) => labels.push(label.clone()),
+    }
+    true
+}
+
+impl fmt::Display for NotPerObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { aggregation, label } = self;
-        let grouping = Grouping::Without(vec![label.clone()]);
-        write!(f, "{aggregation} {grouping} takes away the label that tells objects apart")
+        write!(f, "{} {} that tells objects apart", self.what, self.why)
     }
 }
 
-impl std::error::Error for Dropped {}
+impl std::error::Error for NotPerObject {}
 
 #[cfg(test)]
 mod tests {
@@ -109,6 +132,29 @@ mod tests {
                 r#"-sum by (pod) (a{namespace="shop"}) / (count by (pod) (b{namespace="shop"}) + 1) > 2"#,
             ),
             ("clamp_max(sum(a), 5)", r#"clamp_max(sum by (pod) (a{namespace="shop"}), 5)"#),
+            ("topk(1, a)", r#"topk by (pod) (1, a{namespace="shop"})"#),
+            ("quantile(0.5, a) by (x)", r#"quantile by (x, pod) (0.5, a{namespace="shop"})"#),
+            ("a and b or c", r#"a{namespace="shop"} and b{namespace="shop"} or c{namespace="shop"}"#),
+            ("a unless on () b", r#"a{namespace="shop"} unless on (pod) b{namespace="shop"}"#),
+            ("a or ignoring (x) b", r#"a{namespace="shop"} or ignoring (x) b{namespace="shop"}"#),
+            ("a / on (x, pod) b", r#"a{namespace="shop"} / on (x, pod) b{namespace="shop"}"#),
+            (
+                "a * on (x) group_left (pod, y) b",
+                r#"a{namespace="shop"} * on (x, pod) group_left (y) b{namespace="shop"}"#,
+            ),
+            (
+                "a > bool ignoring (x) group_right (pod) b",
+                r#"a{namespace="shop"} > bool ignoring (x) group_right (pod) b{namespace="shop"}"#,
+            ),
+            ("time() - max(a offset 5m)", r#"time() - max by (pod) (a{namespace="shop"} offset 5m)"#),
+            (
+                "clamp_max(a, scalar(sum(vector(2 + time()))))",
+                r#"clamp_max(a{namespace="shop"}, scalar(sum(vector(2 + time()))))"#,
+            ),
+            (
+                "label_replace(sum by (x) (a), 'y', '$1', 'pod', '(.*)')",
+                r#"label_replace(sum by (x, pod) (a{namespace="shop"}), "y", "$1", "pod", "(.*)")"#,
+            ),
         ] {
             let narrowed = Expr::parse(text, &LIMITS).unwrap().inject(&shop).unwrap();
             assert_eq!(narrowed.to_string(), expected, "{text}");
@@ -133,13 +179,22 @@ mod tests {
 
     #[test]
     fn refuses_what_takes_the_label_away() {
-        for text in ["sum without (pod) (a)", "max(sum without (x, pod) (a)) + 1", "1 - -abs(sum without (pod) (a))"] {
-            let dropped = Expr::parse(text, &LIMITS).unwrap().inject(&scope(&[], "pod")).unwrap_err();
-            assert_eq!(
-                dropped.to_string(),
-                "sum without (pod) takes away the label that tells objects apart",
-                "{text}"
-            );
+        for (text, what) in [
+            ("sum without (pod) (a)", "sum without (pod) takes away"),
+            ("max(sum without (x, pod) (a)) + 1", "sum without (x, pod) takes away"),
+            ("1 - -abs(topk without (pod) (1, a))", "topk without (pod) takes away"),
+            ("a / ignoring (pod) b", "ignoring (pod) takes away"),
+            ("a and ignoring (x, pod) b", "ignoring (x, pod) takes away"),
+            ("a > bool ignoring (pod) group_left (x) b", "bool ignoring (pod) group_left (x) takes away"),
+            ("a / scalar(b)", "scalar() takes away"),
+            ("clamp_max(a, scalar(sum(b)))", "scalar() takes away"),
+            ("sum(a) or vector(0)", "vector() lacks"),
+            ("vector(1)", "vector() lacks"),
+            ("absent(a)", "absent() lacks"),
+            ("label_replace(a, 'pod', '$1', 'x', '(.*)')", "label_replace() changes"),
+        ] {
+            let refused = Expr::parse(text, &LIMITS).unwrap().inject(&scope(&[], "pod")).unwrap_err();
+            assert_eq!(refused.to_string(), format!("{what} the label that tells objects apart"), "{text}");
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::config::model::{Format, Source, Target};
 use crate::http::error::Phase;
 use crate::parse::escape::Escaped;
 use crate::parse::sort::sort_by;
+use crate::promql::Window;
 use crate::telemetry::bug;
 use crate::telemetry::counters::Fetches;
 
@@ -59,9 +60,9 @@ impl Upstream {
         shared: Arc<Shared>,
         states: Option<Arc<Mutex<UrlStates>>>,
     ) -> Self {
-        let ranges = fixed.iter().flat_map(|want| want.query.ranges());
-        let cache =
-            ranges.min().map_or(source.cache, |range| source.cache.min(shared.limits.sampling.interval_for(range) / 2));
+        let windows: Vec<Window> = fixed.iter().flat_map(|want| want.query.windows()).collect();
+        let cache = Window::shortest(&windows)
+            .map_or(source.cache, |range| source.cache.min(shared.limits.sampling.interval_for(range) / 2));
         let fetcher = Fetcher::new(&source, &shared.limits, shared.resolver.clone(), shared.reserved.clone());
         let counters = shared.counters.fetches(&source.name);
         let next = fixed.iter().map(|want| want.id + 1).max().unwrap_or_default();

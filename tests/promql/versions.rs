@@ -2,26 +2,32 @@
 
 use std::time::Duration;
 
-use metriclet::internals::promql::evaluate::{Sample, Series};
-use metriclet::internals::promql::{Expr, Function, NAME_LABEL, VectorSelector};
+use metriclet::internals::promql::evaluate::{Element, Sample, Series, evaluate};
+use metriclet::internals::promql::{Aggregation, Expr, Function, NAME_LABEL, VectorSelector};
 
-/// Whether the value of an expression depends on the version: where a series begins in the range, and would have been
-/// zero between half a gap and 1.1 gaps before its first sample. Before 3 the change is extended to that zero, since
-/// then by half a gap.
+use crate::Seen;
+
+/// Whether the value of an expression depends on the version. One case is where a series begins in the range, and would
+/// have been zero between half a gap and 1.1 gaps before its first sample: before 3 the change is extended to that zero,
+/// since then by half a gap. The other is the deviation of one number that is not finite: before 3 it is 0, since then
+/// NaN.
 pub(crate) fn differ(expr: &Expr, series: &[Series], now: i64) -> bool {
     match expr {
-        Expr::Number(_) | Expr::Selector(_) => false,
         Expr::Call(Function::Rate | Function::Increase, arguments) => {
             arguments.iter().flat_map(Expr::selectors).any(|selector| {
+                let end = now - selector.offset.as_millis() as i64;
                 series
                     .iter()
                     .filter(|series| picks(selector, series))
-                    .any(|series| begins_near_zero(&series.samples, selector.range.unwrap(), now))
+                    .any(|series| begins_near_zero(&series.samples, selector.range.unwrap(), end))
             })
         }
-        Expr::Call(_, arguments) => arguments.iter().any(|argument| differ(argument, series, now)),
-        Expr::Aggregate(_, _, inner) | Expr::Negate(inner) => differ(inner, series, now),
-        Expr::Binary(_, left, right) => differ(left, series, now) || differ(right, series, now),
+        Expr::Aggregate(Aggregation::Stddev, _, arguments) => {
+            let seen = Seen { expr: &arguments[0], series };
+            let is_finite = |elements: Vec<Element>| elements.iter().all(|element| element.value.is_finite());
+            !evaluate(&arguments[0], &seen, now).is_ok_and(is_finite) || differ(&arguments[0], series, now)
+        }
+        _ => expr.children().iter().any(|child| differ(child, series, now)),
     }
 }
 

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use super::{ExternalSubject, values};
 use crate::config::model::Value;
 use crate::kube::external_metrics::ExternalMetricValue;
-use crate::metrics::active_rule::Sampling;
 use crate::metrics::failure::Failure;
 use crate::metrics::history::{SnapshotData, StoredSeries};
 use crate::metrics::outcome::Finding;
@@ -19,7 +18,6 @@ use crate::promql::evaluate::evaluate;
 /// The values that the expression makes of the samples.
 pub(super) fn answer(
     subject: &ExternalSubject<'_>,
-    sampling: &Sampling,
     mut samples: PageSamples,
     trace: &mut Trace,
 ) -> Result<Vec<ExternalMetricValue>, Failure> {
@@ -30,6 +28,8 @@ pub(super) fn answer(
     };
     let now = services.shared.clock().now();
     let steady = services.steady.at(now.monotonic);
+    // Samples are timed by a clock that is never set; what is served, by the other one.
+    let shift = now.unix_millis - steady;
     let stored = std::mem::take(&mut snapshot.series);
     let found = match subject.select(&stored) {
         Err(reason) => Err(reason),
@@ -37,14 +37,13 @@ pub(super) fn answer(
             snapshot.series = selected.into_iter().cloned().collect();
             // Each page is one process's own where pods are scraped.
             let is_shared = !subject.served.joins_pages();
-            if is_shared && over_time::resets_often(expr, &snapshot.series, sampling, steady) {
+            if is_shared && over_time::resets_often(expr, &snapshot.series, steady) {
                 return Err(about.refused(&RefusalReason::Resets));
             }
-            let data = SnapshotData::new(expr, snapshot);
+            let data = SnapshotData::new(expr, snapshot, shift);
             match evaluate(expr, &data, steady) {
                 Ok(elements) if elements.is_empty() => Err(data.nothing(&within(expr, OF_PAIRS), steady)),
-                // Samples are timed by a clock that is never set; what is served, by the other one.
-                Ok(elements) => Ok(shifted(values(elements), now.unix_millis - steady)),
+                Ok(elements) => Ok(shifted(values(elements), shift)),
                 Err(error) => return Err(about.refused(&RefusalReason::Evaluation(error))),
             }
         }

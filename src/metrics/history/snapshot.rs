@@ -48,28 +48,31 @@ pub(crate) struct SnapshotData<'a> {
     selectors: Vec<&'a VectorSelector>,
     expr: &'a Expr,
     snapshot: &'a Snapshot,
+    /// From the clock of samples to Unix time.
+    shift: i64,
 }
 
 impl Snapshot {
-    /// How long the samples of the last `range` milliseconds before `now` span; `None` without any.
-    pub fn span(&self, range: i64, now: i64) -> Option<i64> {
-        let mut within = self.times.iter().filter(|at| **at > now.saturating_sub(range) && **at <= now);
+    /// How long the samples of the last `range` milliseconds before `end` span; `None` without any.
+    pub fn span(&self, range: i64, end: i64) -> Option<i64> {
+        let mut within = self.times.iter().filter(|at| **at > end.saturating_sub(range) && **at <= end);
         let first = within.next()?;
         Some(within.next_back().unwrap_or(first) - first)
     }
 }
 
 impl<'a> SnapshotData<'a> {
-    /// For this expression.
-    pub(crate) fn new(expr: &'a Expr, snapshot: &'a Snapshot) -> Self {
-        Self { selectors: expr.selectors().collect(), expr, snapshot }
+    /// For this expression; `shift` leads from the clock of samples to Unix time.
+    pub(crate) fn new(expr: &'a Expr, snapshot: &'a Snapshot, shift: i64) -> Self {
+        Self { selectors: expr.selectors().collect(), expr, snapshot, shift }
     }
 
     /// Why the expression comes to nothing at the time `now`; `pairs` are those of its selectors that take two samples.
     pub(crate) fn nothing(&self, pairs: &[&VectorSelector], now: i64) -> MissingReason {
         let is_pair = |selector: &VectorSelector, series: &Series| {
-            let range = selector.range.map_or(i64::MAX, millis);
-            series.samples.iter().filter(|sample| sample.at > now.saturating_sub(range)).nth(1).is_some()
+            let end = now.saturating_sub(millis(selector.offset));
+            let start = end.saturating_sub(selector.range.map_or(i64::MAX, millis));
+            series.samples.iter().filter(|sample| sample.at > start && sample.at <= end).nth(1).is_some()
         };
         let all = || self.snapshot.series.iter().map(|kept| &kept.series);
         let is_there = |selector: &VectorSelector| all().any(|series| picks(selector, series));
@@ -99,13 +102,25 @@ pub(crate) fn picks(selector: &VectorSelector, series: &Series) -> bool {
 }
 
 impl Data for SnapshotData<'_> {
-    /// Of the last time that the object was sampled: what was not there then is not there now.
-    fn instant(&self, selector: usize) -> Vec<Element> {
-        let latest = |StoredSeries { series, .. }: &StoredSeries| {
-            let Sample { at, value } = *series.samples.last()?;
-            Some(Element { labels: series.labels.clone(), value, times: Times::of(at) })
+    /// Of the last time before it that the object was sampled: what was not there then is not there.
+    fn instant(&self, selector: usize, at: i64) -> Vec<Element> {
+        let times = &self.snapshot.times;
+        let Some(scraped) = times.iter().rev().find(|time| **time <= at) else { return Vec::new() };
+        let of_then = |StoredSeries { seen, series }: &StoredSeries| {
+            let Sample { at, value } = *series.samples.iter().rev().find(|sample| sample.at <= at)?;
+            // A sample with its own time may be older than the page that it was on.
+            let present = if times.last() == Some(scraped) {
+                seen == scraped
+            } else {
+                at >= *scraped || times.binary_search(&at).is_err()
+            };
+            present.then(|| Element { labels: series.labels.clone(), value, times: Times::of(at) })
         };
-        self.picked(selector).filter(|kept| Some(&kept.seen) == self.snapshot.times.last()).filter_map(latest).collect()
+        self.picked(selector).filter_map(of_then).collect()
+    }
+
+    fn unix(&self, at: i64) -> i64 {
+        at.saturating_add(self.shift)
     }
 
     fn range(&self, selector: usize) -> Vec<Series> {

@@ -192,7 +192,7 @@ fn says_why_an_expression_comes_to_nothing() {
     ] {
         let expr = Expr::parse(expr, &limits).unwrap();
         let pairs: Vec<_> = expr.selectors().filter(|selector| selector.range.is_some()).collect();
-        assert_eq!(SnapshotData::new(&expr, &snapshot).nothing(&pairs, 61_000), expected, "{expr}");
+        assert_eq!(SnapshotData::new(&expr, &snapshot, 0).nothing(&pairs, 61_000), expected, "{expr}");
     }
 }
 
@@ -202,11 +202,11 @@ fn gives_an_expression_its_data() {
     let expr = Expr::parse("a", &limits).unwrap();
     let snapshot =
         Snapshot { times: vec![1, 3], series: vec![sampled("a", &[1, 3]), sampled("b", &[3])], ..Snapshot::default() };
-    let data = SnapshotData::new(&expr, &snapshot);
+    let data = SnapshotData::new(&expr, &snapshot, 0);
     assert_eq!(data.range(0), [sampled("a", &[1, 3]).series]);
-    assert_eq!(data.instant(0).iter().map(|element| element.times.at).collect::<Vec<_>>(), [3]);
+    assert_eq!(data.instant(0, i64::MAX).iter().map(|element| element.times.at).collect::<Vec<_>>(), [3]);
     let gone = Snapshot { times: vec![1, 3, 4], ..snapshot };
-    assert!(SnapshotData::new(&expr, &gone).instant(0).is_empty());
+    assert!(SnapshotData::new(&expr, &gone, 0).instant(0, i64::MAX).is_empty());
 }
 
 /// Pages may say themselves when a sample was taken, and say it again.
@@ -223,7 +223,7 @@ fn samples_may_have_times_of_their_own() {
     let expr = Expr::parse("a", &limits).unwrap();
     let now = |history: &SampleStore| -> Vec<i64> {
         let Lookup::Snapshot(snapshot) = history.lookup("web", "1") else { return Vec::new() };
-        SnapshotData::new(&expr, &snapshot).instant(0).iter().map(|element| element.times.at).collect()
+        SnapshotData::new(&expr, &snapshot, 0).instant(0, i64::MAX).iter().map(|element| element.times.at).collect()
     };
     assert_eq!(now(&history), [9_500], "it is there, as old as it says");
     history.observe("web", "1", 22_000, [(labels("a"), Sample { at: 9_500, value: 0.0 })].into_iter(), &[]);

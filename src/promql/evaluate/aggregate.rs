@@ -1,55 +1,80 @@
-//! Aggregations: many elements to one, or to one for each group.
+//! Aggregations: many elements to one, to one for each group, or to some of each group.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
-use super::arithmetic::{largest, mean, smallest, sum};
-use super::{Element, Labels, Times};
-use crate::promql::{Aggregation, Grouping, NAME_LABEL};
+use super::arithmetic::{deviation, largest, mean, quantile, smallest, sum};
+use super::{Element, EvalError, Labels, Times};
+use crate::promql::{Aggregation, Grouping};
 
 /// Aggregates each group; groups come in the order of their first elements.
-pub(super) fn grouped(aggregation: Aggregation, grouping: &Grouping, elements: &[Element]) -> Vec<Element> {
-    let label = |element: &Element| match grouping {
-        Grouping::By(names) => element.labels.only(names),
-        Grouping::Without(names) => element.labels.without(&[names.as_slice(), &[NAME_LABEL.to_owned()]].concat()),
-    };
+pub(super) fn grouped(
+    aggregation: Aggregation,
+    parameter: f64,
+    grouping: &Grouping,
+    elements: Vec<Element>,
+) -> Result<Vec<Element>, EvalError> {
+    let mut groups: Vec<(Labels, Vec<Element>)> = Vec::new();
     if *grouping == Grouping::ALL {
-        return all(aggregation, elements).into_iter().collect();
-    }
-    let mut groups: Vec<(Labels, Vec<&Element>)> = Vec::new();
-    let mut places: HashMap<Labels, usize> = HashMap::new();
-    for element in elements {
-        let labels = label(element);
-        let place = match places.entry(labels) {
-            Entry::Occupied(place) => *place.get(),
-            Entry::Vacant(entry) => {
-                groups.push((entry.key().clone(), Vec::new()));
-                *entry.insert(groups.len() - 1)
+        groups.push((Labels::default(), elements));
+    } else {
+        let mut places: HashMap<Labels, usize> = HashMap::new();
+        for element in elements {
+            let labels = element.labels.grouped(grouping);
+            let place = *places.entry(labels).or_insert_with_key(|labels| {
+                groups.push((labels.clone(), Vec::new()));
+                groups.len() - 1
+            });
+            if let Some((_, members)) = groups.get_mut(place) {
+                members.push(element);
             }
-        };
-        if let Some((_, members)) = groups.get_mut(place) {
-            members.push(element);
         }
     }
-    let made = |(labels, members): (Labels, Vec<&Element>)| one(aggregation, labels, &members);
-    groups.into_iter().filter_map(made).collect()
-}
-
-/// Aggregates everything.
-pub(super) fn all(aggregation: Aggregation, elements: &[Element]) -> Option<Element> {
-    one(aggregation, Labels::default(), &elements.iter().collect::<Vec<_>>())
+    match aggregation {
+        Aggregation::Topk | Aggregation::Bottomk => {
+            let count = count(parameter)?;
+            let most = |(_, members)| first(members, count, aggregation == Aggregation::Topk);
+            Ok(groups.into_iter().flat_map(most).collect())
+        }
+        _ => {
+            let made = |(labels, members): (_, Vec<Element>)| one(aggregation, parameter, labels, &members);
+            Ok(groups.into_iter().filter_map(made).collect())
+        }
+    }
 }
 
 /// Aggregates as Prometheus does: nothing of nothing, NaN through sums, NaN last among minima and maxima.
-fn one(aggregation: Aggregation, labels: Labels, members: &[&Element]) -> Option<Element> {
+pub(super) fn one(aggregation: Aggregation, parameter: f64, labels: Labels, members: &[Element]) -> Option<Element> {
     let times = members.iter().map(|member| member.times).reduce(Times::and)?;
     let values = members.iter().map(|member| member.value);
     let value = match aggregation {
-        Aggregation::Count => members.len() as f64,
         Aggregation::Sum => sum(values),
         Aggregation::Avg => mean(values),
         Aggregation::Min => smallest(values),
         Aggregation::Max => largest(values),
+        Aggregation::Stddev => deviation(values),
+        Aggregation::Quantile => quantile(parameter, values),
+        Aggregation::Count | Aggregation::Topk | Aggregation::Bottomk => members.len() as f64,
     };
     Some(Element { labels, value, times })
+}
+
+/// How many elements a number means.
+fn count(number: f64) -> Result<usize, EvalError> {
+    match number {
+        _ if number < 1.0 => Ok(0),
+        _ if number < i64::MAX as f64 => Ok(number as usize),
+        _ => Err(EvalError::NotACount),
+    }
+}
+
+/// So many of the largest or smallest, NaN last. Of equal ones those whose labels come first, in whatever order they are
+/// on a page.
+fn first(mut members: Vec<Element>, count: usize, largest: bool) -> Vec<Element> {
+    members.sort_by(|a, b| {
+        let order = a.value.is_nan().cmp(&b.value.is_nan());
+        let (a_value, b_value) = if largest { (b.value, a.value) } else { (a.value, b.value) };
+        order.then(a_value.total_cmp(&b_value)).then_with(|| a.labels.cmp(&b.labels))
+    });
+    members.truncate(count);
+    members
 }

@@ -2,17 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Element, EvalError, Labels, Side, Value, distinct, map};
-use crate::promql::{BinaryOp, NAME_LABEL};
+use super::{Element, EvalError, Labels, Times, Value, age, distinct, map};
+use crate::promql::{BinaryOp, Grouping, Matching, NAME_LABEL, Side};
 
-pub(super) fn apply(op: BinaryOp, left: Value, right: Value) -> Result<Value, EvalError> {
-    Ok(match (left, right) {
-        (Value::Scalar(_), Value::Scalar(_)) if op.is_comparison() => return Err(EvalError::IllTyped),
-        (Value::Scalar(left), Value::Scalar(right)) => Value::Scalar(compute(op, left, right)),
-        (Value::Vector(left), Value::Scalar(right)) => Value::Vector(with(left, op, |it| (it, right))?),
-        (Value::Scalar(left), Value::Vector(right)) => Value::Vector(with(right, op, |it| (left, it))?),
-        (Value::Vector(left), Value::Vector(right)) => Value::Vector(match_up(op, left, &right)?),
-    })
+pub(super) fn apply(op: BinaryOp, matching: &Matching, left: Value, right: Value) -> Result<Value, EvalError> {
+    let elements = match (left, right) {
+        (Value::Scalar(left, a), Value::Scalar(right, b)) => {
+            let value = compute(op, matching.bool, left, right).filter(|_| matching.bool || !op.is_comparison());
+            return Ok(Value::Scalar(value.ok_or(EvalError::IllTyped)?, Times::both(a, b)));
+        }
+        (Value::Vector(left), Value::Scalar(right, times)) => with(left, op, matching, times, &|it| (it, right))?,
+        (Value::Scalar(left, times), Value::Vector(right)) => with(right, op, matching, times, &|it| (left, it))?,
+        (Value::Vector(left), Value::Vector(right)) if op.is_set() => combine(op, matching, left, right)?,
+        (Value::Vector(left), Value::Vector(right)) => match_up(op, matching, left, right)?,
+    };
+    Ok(Value::Vector(elements))
 }
 
 /// Each element with a number, which `sides` puts on its side. What a comparison leaves stays as it is, its name
@@ -20,73 +24,120 @@ pub(super) fn apply(op: BinaryOp, left: Value, right: Value) -> Result<Value, Ev
 fn with(
     mut elements: Vec<Element>,
     op: BinaryOp,
-    sides: impl Fn(f64) -> (f64, f64),
+    matching: &Matching,
+    times: Option<Times>,
+    sides: &dyn Fn(f64) -> (f64, f64),
 ) -> Result<Vec<Element>, EvalError> {
-    if op.is_comparison() {
-        elements.retain(|element| {
-            let (left, right) = sides(element.value);
-            holds(op, left, right)
-        });
+    let result = |value: f64| {
+        let (left, right) = sides(value);
+        compute(op, matching.bool, left, right)
+    };
+    age(&mut elements, times);
+    if op.is_comparison() && !matching.bool {
+        elements.retain(|element| result(element.value).is_some());
         return Ok(elements);
     }
-    map(elements, |value| {
-        let (left, right) = sides(value);
-        compute(op, left, right)
-    })
+    map(elements, &|value| result(value).unwrap_or(f64::NAN))
 }
 
-/// Each element on the left with the one on the right that has the same labels but for the name.
-fn match_up(op: BinaryOp, left: Vec<Element>, right: &[Element]) -> Result<Vec<Element>, EvalError> {
+/// Each element with the one on the other side that agrees in the labels that must.
+fn match_up(
+    op: BinaryOp,
+    matching: &Matching,
+    left: Vec<Element>,
+    right: Vec<Element>,
+) -> Result<Vec<Element>, EvalError> {
     if left.is_empty() || right.is_empty() {
         return Ok(Vec::new());
     }
-    let mut partners: HashMap<Labels, &Element> = HashMap::with_capacity(right.len());
-    for element in right {
-        if partners.insert(element.labels.without(&[NAME_LABEL]), element).is_some() {
-            return Err(EvalError::SeveralMatch(Side::Right));
+    // Where the right side may have several for one on the left, sides are swapped, but not what is computed.
+    let swapped = matches!(matching.group, Some((Side::Right, _)));
+    let (many, one) = if swapped { (right, left) } else { (left, right) };
+    let (many_side, one_side) = if swapped { (Side::Right, Side::Left) } else { (Side::Left, Side::Right) };
+    let mut partners: HashMap<Labels, &Element> = HashMap::with_capacity(one.len());
+    for element in &one {
+        if partners.insert(element.labels.grouped(&matching.labels), element).is_some() {
+            return Err(EvalError::SeveralMatch(one_side));
         }
     }
+    let is_metric = op.is_comparison();
     let mut matched = HashSet::new();
     let mut results = Vec::new();
-    for mut element in left {
-        let labels = element.labels.without(&[NAME_LABEL]);
-        let Some(partner) = partners.get(&labels) else { continue };
-        if op.is_comparison() {
-            if !holds(op, element.value, partner.value) {
-                continue;
+    for Element { mut labels, value, times } in many {
+        let key = labels.grouped(&matching.labels);
+        let Some(partner) = partners.get(&key) else { continue };
+        let (left, right) = if swapped { (partner.value, value) } else { (value, partner.value) };
+        let Some(value) = compute(op, matching.bool, left, right) else { continue };
+        if !is_metric {
+            labels = labels.without(&[NAME_LABEL]);
+        }
+        match (&matching.group, &matching.labels) {
+            (Some((_, taken)), _) => {
+                for name in taken {
+                    labels = labels.with(name, partner.labels.get(name).unwrap_or_default());
+                }
             }
-        } else {
-            element.value = compute(op, element.value, partner.value);
-            element.labels = labels.clone();
+            _ if !matched.insert(key) => return Err(EvalError::SeveralMatch(many_side)),
+            (None, Grouping::By(names)) => labels = labels.only(names),
+            (None, Grouping::Without(names)) if names.is_empty() => {}
+            (None, Grouping::Without(names)) => labels = labels.without(names),
         }
-        element.times = element.times.and(partner.times);
-        if !matched.insert(labels) {
-            return Err(EvalError::SeveralMatch(Side::Left));
+        if matching.bool {
+            labels = labels.without(&[NAME_LABEL]);
         }
-        results.push(element);
+        results.push(Element { labels, value, times: times.and(partner.times) });
     }
     distinct(results)
 }
 
-fn compute(op: BinaryOp, left: f64, right: f64) -> f64 {
-    match op {
-        BinaryOp::Add => left + right,
-        BinaryOp::Sub => left - right,
-        BinaryOp::Mul => left * right,
-        BinaryOp::Div => left / right,
-        _ => f64::from(u8::from(holds(op, left, right))),
+/// By whether there is an element on the other side that agrees in the labels that must.
+fn combine(
+    op: BinaryOp,
+    matching: &Matching,
+    mut left: Vec<Element>,
+    mut right: Vec<Element>,
+) -> Result<Vec<Element>, EvalError> {
+    let there = |elements: &[Element]| {
+        let mut there: HashMap<Labels, Times> = HashMap::with_capacity(elements.len());
+        for Element { labels, times, .. } in elements {
+            there.entry(labels.grouped(&matching.labels)).and_modify(|all| *all = all.and(*times)).or_insert(*times);
+        }
+        there
+    };
+    if op == BinaryOp::Or {
+        let there = there(&left);
+        right.retain(|element| !there.contains_key(&element.labels.grouped(&matching.labels)));
+        left.append(&mut right);
+        return distinct(left);
     }
+    let there = there(&right);
+    left.retain_mut(|element| match there.get(&element.labels.grouped(&matching.labels)) {
+        Some(times) => {
+            element.times = element.times.and(*times);
+            op == BinaryOp::And
+        }
+        None => op == BinaryOp::Unless,
+    });
+    Ok(left)
 }
 
+/// The result; `None` where a comparison filters.
 #[allow(clippy::float_cmp, reason = "it is what the operator means")]
-fn holds(op: BinaryOp, left: f64, right: f64) -> bool {
-    match op {
+fn compute(op: BinaryOp, bool: bool, left: f64, right: f64) -> Option<f64> {
+    let holds = match op {
+        BinaryOp::Add => return Some(left + right),
+        BinaryOp::Sub => return Some(left - right),
+        BinaryOp::Mul => return Some(left * right),
+        BinaryOp::Div => return Some(left / right),
+        BinaryOp::Rem => return Some(left % right),
+        BinaryOp::Pow => return Some(left.powf(right)),
         BinaryOp::Equal => left == right,
         BinaryOp::NotEqual => left != right,
         BinaryOp::Less => left < right,
         BinaryOp::LessEqual => left <= right,
         BinaryOp::Greater => left > right,
         BinaryOp::GreaterEqual => left >= right,
-        BinaryOp::Add | BinaryOp::Sub | BinaryOp::Mul | BinaryOp::Div => true,
-    }
+        BinaryOp::And | BinaryOp::Or | BinaryOp::Unless => false,
+    };
+    if bool { Some(f64::from(u8::from(holds))) } else { holds.then_some(left) }
 }

@@ -1,60 +1,87 @@
-//! Functions: of the samples in a range, and of one sample of each series.
-
-use std::time::Duration;
+//! Functions: of the samples in a range, of one sample of each series, and of numbers.
 
 use super::arithmetic::{max, min};
-use super::{Data, Element, EvalError, Evaluation, Series, Times, distinct, histogram, map, window};
+use super::{Element, EvalError, Evaluation, Labels, Series, Times, Value, age, distinct, histogram, map, window};
 use crate::parse::duration::millis;
-use crate::promql::{Expr, Function, NAME_LABEL, VectorSelector};
+use crate::promql::{Expr, Function, MatchOp, NAME_LABEL, Type, Window};
 
-impl<D: Data> Evaluation<'_, D> {
-    pub(super) fn call(&mut self, function: Function, arguments: &[Expr]) -> Result<Vec<Element>, EvalError> {
-        use Function::{Abs, Ceil, Clamp, ClampMax, ClampMin, Floor, HistogramQuantile, Round};
-        match (function, arguments) {
-            (HistogramQuantile, [quantile, buckets]) => {
-                let quantile = self.scalar(quantile)?;
-                histogram::quantile(quantile, self.vector(buckets)?)
-            }
-            (Abs, [of]) => map(self.vector(of)?, f64::abs),
-            (Ceil, [of]) => map(self.vector(of)?, f64::ceil),
-            (Floor, [of]) => map(self.vector(of)?, f64::floor),
-            (Round, [of]) => map(self.vector(of)?, |value| round(value, 1.0)),
-            (Round, [of, to]) => {
-                let (of, to) = (self.vector(of)?, self.scalar(to)?);
-                map(of, |value| round(value, to))
-            }
-            (Clamp, [of, least, most]) => {
-                let (of, least, most) = (self.vector(of)?, self.scalar(least)?, self.scalar(most)?);
-                if most < least {
-                    return Ok(Vec::new());
+impl Evaluation<'_> {
+    pub(super) fn call(&mut self, function: Function, arguments: &[Expr]) -> Result<Value, EvalError> {
+        let (mut numbers, mut times) = (Vec::new(), None);
+        let (mut elements, mut samples) = (Vec::new(), None);
+        for (argument, parameter) in arguments.iter().zip(function.parameters().0) {
+            match parameter {
+                Type::Scalar => {
+                    let (number, of) = self.scalar(argument)?;
+                    numbers.push(number);
+                    times = Times::both(times, of);
                 }
-                map(of, |value| max(least, min(most, value)))
+                Type::Vector => elements = self.vector(argument)?,
+                Type::Range => samples = Some(self.range(argument)?),
             }
-            (ClampMin, [of, least]) => {
-                let (of, least) = (self.vector(of)?, self.scalar(least)?);
-                map(of, |value| max(least, value))
-            }
-            (ClampMax, [of, most]) => {
-                let (of, most) = (self.vector(of)?, self.scalar(most)?);
-                map(of, |value| min(most, value))
-            }
-            (_, [Expr::Selector(VectorSelector { range: Some(range), .. })]) => {
-                let number = self.number();
-                over(function, self.data.range(number), *range, self.now)
-            }
-            _ => Err(EvalError::IllTyped),
         }
+        // What is left out is the second argument of round().
+        let number = |index: usize| numbers.get(index).copied().unwrap_or(1.0);
+        let mut elements = match function {
+            Function::Time => return Ok(Value::Scalar(self.data.unix(self.now) as f64 / 1000.0, None)),
+            Function::Scalar => {
+                return Ok(match elements.as_slice() {
+                    [only] => Value::Scalar(only.value, Some(only.times)),
+                    all => Value::Scalar(f64::NAN, all.iter().map(|element| element.times).reduce(Times::and)),
+                });
+            }
+            Function::Vector => {
+                let times = times.unwrap_or(Times::of(self.now));
+                vec![Element { labels: Labels::default(), value: number(0), times }]
+            }
+            Function::Absent if elements.is_empty() => {
+                vec![Element { labels: absent(arguments), value: 1.0, times: Times::of(self.now) }]
+            }
+            Function::Absent => Vec::new(),
+            Function::HistogramQuantile => histogram::quantile(number(0), elements)?,
+            Function::Clamp if number(1) < number(0) => Vec::new(),
+            Function::Abs
+            | Function::Ceil
+            | Function::Floor
+            | Function::Round
+            | Function::Clamp
+            | Function::ClampMin
+            | Function::ClampMax => {
+                let change = |value: f64| match function {
+                    Function::Abs => value.abs(),
+                    Function::Ceil => value.ceil(),
+                    Function::Floor => value.floor(),
+                    Function::Round => round(value, number(0)),
+                    Function::Clamp => max(number(0), min(number(1), value)),
+                    Function::ClampMin => max(number(0), value),
+                    _ => min(number(0), value),
+                };
+                map(elements, &change)?
+            }
+            _ => {
+                let (series, window) = samples.ok_or(EvalError::IllTyped)?;
+                over(function, number(0), series, window, self.now)?
+            }
+        };
+        age(&mut elements, times);
+        Ok(Value::Vector(elements))
     }
 }
 
 /// A function of each series' samples in the range. Only the last sample is still the metric itself and keeps its name.
-fn over(function: Function, series: Vec<Series>, range: Duration, now: i64) -> Result<Vec<Element>, EvalError> {
-    let range = millis(range);
+fn over(
+    function: Function,
+    parameter: f64,
+    series: Vec<Series>,
+    window: Window,
+    now: i64,
+) -> Result<Vec<Element>, EvalError> {
+    let (range, offset) = (millis(window.range), millis(window.offset));
     let named = function == Function::LastOverTime;
     let element = |series: Series| {
-        let (value, span) = window::value(function, &series.samples, range, now)?;
+        let (value, span) = window::value(function, parameter, &series.samples, range, now.saturating_sub(offset))?;
         let labels = if named { series.labels } else { series.labels.without(&[NAME_LABEL]) };
-        let times = Times { span: Some(span.length()), ..Times::of(span.last) };
+        let times = Times { span: Some(span.length()), ..Times::of(span.last.saturating_add(offset)) };
         Some(Element { labels, value, times })
     };
     distinct(series.into_iter().filter_map(element).collect())
@@ -65,4 +92,20 @@ fn over(function: Function, series: Vec<Series>, range: Duration, now: i64) -> R
 fn round(value: f64, to: f64) -> f64 {
     let inverse = 1.0 / to;
     (value * inverse + 0.5).floor() / inverse
+}
+
+/// What is known of a series that is not there: labels with one matcher, which demands one value.
+fn absent(arguments: &[Expr]) -> Labels {
+    let [Expr::Selector(selector)] = arguments else { return Labels::default() };
+    let matchers = selector.matchers.iter().filter(|matcher| matcher.label() != NAME_LABEL);
+    let mut known = Labels::default();
+    let mut seen = Vec::new();
+    for matcher in matchers {
+        let first = matcher.op() == MatchOp::Equal && !seen.contains(&matcher.label());
+        if first {
+            seen.push(matcher.label());
+        }
+        known = known.with(matcher.label(), if first { matcher.value() } else { "" });
+    }
+    known
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::parse::sort::sort_by;
+use crate::promql::{Grouping, NAME_LABEL};
 
 /// Bytes that no UTF-8 text holds: they end a name and a value.
 const NAME_END: u8 = 0xfe;
@@ -63,6 +64,21 @@ impl Labels {
         Self::sorted(self.iter().filter(|(name, _)| !has(names, name)))
     }
 
+    /// Those that a grouping keeps.
+    pub fn grouped(&self, grouping: &Grouping) -> Self {
+        match grouping {
+            Grouping::By(names) => self.only(names),
+            Grouping::Without(names) => {
+                Self::sorted(self.iter().filter(|(name, _)| *name != NAME_LABEL && !has(names, name)))
+            }
+        }
+    }
+
+    /// With another value of one label; an empty one is none.
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        Self::new(std::iter::once((name, value)).chain(self.iter().filter(|(other, _)| *other != name)))
+    }
+
     /// Those that are named.
     pub fn only(&self, names: &[impl AsRef<str>]) -> Self {
         Self::sorted(self.iter().filter(|(name, _)| has(names, name)))
@@ -92,6 +108,8 @@ mod tests {
         assert_eq!(labels.without(&["a", "x"]), Labels::new([("b", "2")]));
         assert_eq!(labels.only(&["a", "x"]), Labels::new([("a", "é\u{0}\n")]));
         assert_eq!(labels.only(&[""; 0]), Labels::default());
+        assert_eq!(labels.with("b", "3"), Labels::new([("a", "é\u{0}\n"), ("b", "3")]));
+        assert_eq!(labels.with("a", "").with("c", "4"), Labels::new([("b", "2"), ("c", "4")]));
         // No two sets look the same inside.
         assert_ne!(Labels::new([("a", "b"), ("c", "d")]), Labels::new([("a", "bc"), ("d", "d")]));
     }

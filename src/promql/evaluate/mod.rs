@@ -9,20 +9,27 @@ mod binary;
 mod functions;
 mod histogram;
 mod labels;
+mod relabel;
 mod window;
 
 use std::collections::HashSet;
 use std::fmt;
 
-use crate::promql::{Aggregation, Expr, NAME_LABEL};
+use crate::parse::duration::millis;
+use crate::promql::{Aggregation, Expr, NAME_LABEL, Side, Type, Window};
 pub use labels::Labels;
 
 /// Where the samples of an expression come from.
 pub trait Data {
-    /// The latest sample of each series that the n-th selector of the expression picks, counted from 0.
-    fn instant(&self, selector: usize) -> Vec<Element>;
+    /// The sample at the time `at` of each series that the n-th selector of the expression picks, counted from 0. It is
+    /// earlier than the present where the selector has an offset.
+    fn instant(&self, selector: usize, at: i64) -> Vec<Element>;
     /// The samples of each such series, oldest first. Those outside of the selector's range do not count.
     fn range(&self, selector: usize) -> Vec<Series>;
+    /// A time in Unix milliseconds; not the same where samples are timed by another clock.
+    fn unix(&self, at: i64) -> i64 {
+        at
+    }
 }
 
 /// One value of a vector.
@@ -70,49 +77,31 @@ pub struct Sample {
 pub enum EvalError {
     /// Names are dropped, and then two elements have the same labels.
     SameLabels,
-    /// Elements on one side of an operator have the same labels.
+    /// Elements on one side of an operator match the same one.
     SeveralMatch(Side),
+    /// As many of the largest or smallest as no number says.
+    NotACount,
     /// The expression is none that the parser gives.
     IllTyped,
-}
-
-/// Of an operator.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Side {
-    /// Before it.
-    Left,
-    /// After it.
-    Right,
 }
 
 /// Evaluates an expression at the time `now`, in Unix milliseconds.
 ///
 /// # Errors
 /// Where Prometheus has no result for the samples either.
-pub fn evaluate(expr: &Expr, data: &impl Data, now: i64) -> Result<Vec<Element>, EvalError> {
-    // One copy of the code serves data of every kind.
-    let data: &dyn Data = data;
-    Evaluation { data: &data, now, next: 0 }.vector(expr)
-}
-
-impl Data for &dyn Data {
-    fn instant(&self, selector: usize) -> Vec<Element> {
-        (**self).instant(selector)
-    }
-
-    fn range(&self, selector: usize) -> Vec<Series> {
-        (**self).range(selector)
-    }
+pub fn evaluate(expr: &Expr, data: &dyn Data, now: i64) -> Result<Vec<Element>, EvalError> {
+    Evaluation { data, now, next: 0 }.vector(expr)
 }
 
 /// Aggregates all elements to at most one.
 pub(crate) fn aggregate_all(aggregation: Aggregation, elements: &[Element]) -> Option<Element> {
-    aggregate::all(aggregation, elements)
+    aggregate::one(aggregation, 0.0, Labels::default(), elements)
 }
 
 /// One expression being evaluated, from left to right.
-struct Evaluation<'a, D> {
-    data: &'a D,
+struct Evaluation<'a> {
+    /// Of every kind, so that one copy of the code serves all.
+    data: &'a dyn Data,
     now: i64,
     /// The number of selectors to the left.
     next: usize,
@@ -120,30 +109,49 @@ struct Evaluation<'a, D> {
 
 /// What a part of the expression gives. Ranges stay with the functions that take them.
 enum Value {
-    Scalar(f64),
+    /// With the times of the samples that are in it, if any.
+    Scalar(f64, Option<Times>),
     Vector(Vec<Element>),
 }
 
-impl<D: Data> Evaluation<'_, D> {
+impl Evaluation<'_> {
+    /// Children are evaluated in the order they are written, as selectors have their numbers by it.
     fn value(&mut self, expr: &Expr) -> Result<Value, EvalError> {
         Ok(Value::Vector(match expr {
-            Expr::Number(number) => return Ok(Value::Scalar(number.0)),
+            Expr::Number(number) => return Ok(Value::Scalar(number.0, None)),
             Expr::Selector(selector) if selector.range.is_none() => {
-                let number = self.number();
-                self.data.instant(number)
+                let (number, offset) = (self.number(), millis(selector.offset));
+                let mut elements = self.data.instant(number, self.now.saturating_sub(offset));
+                // As fresh as they were then.
+                for Element { times: Times { at, newest, .. }, .. } in &mut elements {
+                    *at = at.saturating_add(offset);
+                    *newest = newest.saturating_add(offset);
+                }
+                elements
             }
             Expr::Selector(_) => return Err(EvalError::IllTyped),
-            Expr::Aggregate(aggregation, grouping, inner) => {
-                aggregate::grouped(*aggregation, grouping, &self.vector(inner)?)
+            Expr::Aggregate(aggregation, grouping, arguments) => {
+                let (mut parameter, mut elements) = ((0.0, None), Vec::new());
+                for (argument, kind) in arguments.iter().zip(aggregation.parameters()) {
+                    match kind {
+                        Type::Scalar => parameter = self.scalar(argument)?,
+                        Type::Vector | Type::Range => elements = self.vector(argument)?,
+                    }
+                }
+                let mut elements = aggregate::grouped(*aggregation, parameter.0, grouping, elements)?;
+                age(&mut elements, parameter.1);
+                elements
             }
-            Expr::Call(function, arguments) => self.call(*function, arguments)?,
+            Expr::Call(function, arguments) => return self.call(*function, arguments),
+            Expr::Relabel(replace, inner) => relabel::replace(replace, self.vector(inner)?)?,
             Expr::Negate(inner) => match self.value(inner)? {
-                Value::Scalar(number) => return Ok(Value::Scalar(-number)),
-                Value::Vector(elements) => map(elements, |value| -value)?,
+                Value::Scalar(number, times) => return Ok(Value::Scalar(-number, times)),
+                Value::Vector(elements) => map(elements, &|value| -value)?,
             },
-            Expr::Binary(op, left, right) => {
+            Expr::Binary(op, matching, operands) => {
+                let [left, right] = &**operands;
                 let (left, right) = (self.value(left)?, self.value(right)?);
-                return binary::apply(*op, left, right);
+                return binary::apply(*op, matching, left, right);
             }
         }))
     }
@@ -151,14 +159,24 @@ impl<D: Data> Evaluation<'_, D> {
     fn vector(&mut self, expr: &Expr) -> Result<Vec<Element>, EvalError> {
         match self.value(expr)? {
             Value::Vector(elements) => Ok(elements),
-            Value::Scalar(_) => Err(EvalError::IllTyped),
+            Value::Scalar(..) => Err(EvalError::IllTyped),
         }
     }
 
-    fn scalar(&mut self, expr: &Expr) -> Result<f64, EvalError> {
+    fn scalar(&mut self, expr: &Expr) -> Result<(f64, Option<Times>), EvalError> {
         match self.value(expr)? {
-            Value::Scalar(number) => Ok(number),
+            Value::Scalar(number, times) => Ok((number, times)),
             Value::Vector(_) => Err(EvalError::IllTyped),
+        }
+    }
+
+    fn range(&mut self, expr: &Expr) -> Result<(Vec<Series>, Window), EvalError> {
+        match expr {
+            Expr::Selector(selector) if selector.range.is_some() => {
+                let number = self.number();
+                Ok((self.data.range(number), selector.window().ok_or(EvalError::IllTyped)?))
+            }
+            _ => Err(EvalError::IllTyped),
         }
     }
 
@@ -180,10 +198,24 @@ impl Times {
     fn and(self, other: Self) -> Self {
         Self { at: self.at.min(other.at), newest: self.newest.max(other.newest), span: self.span.max(other.span) }
     }
+
+    fn both(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) => Some(one.and(other)),
+            (one, other) => one.or(other),
+        }
+    }
+}
+
+/// Makes elements no fresher than a number that is in them.
+fn age(elements: &mut [Element], times: Option<Times>) {
+    for element in elements {
+        element.times = times.map_or(element.times, |times| element.times.and(times));
+    }
 }
 
 /// Changes values; what is not the metric any more does not have its name.
-fn map(elements: Vec<Element>, change: impl Fn(f64) -> f64) -> Result<Vec<Element>, EvalError> {
+fn map(elements: Vec<Element>, change: &dyn Fn(f64) -> f64) -> Result<Vec<Element>, EvalError> {
     let changed = |element: Element| Element {
         labels: element.labels.without(&[NAME_LABEL]),
         value: change(element.value),
@@ -212,6 +244,7 @@ impl fmt::Display for EvalError {
                     "several series {side} of an operator have the same labels; name one metric, or aggregate first"
                 )
             }
+            Self::NotACount => f.write_str("the first argument of topk() or bottomk() is no count"),
             Self::IllTyped => f.write_str("the value mixes numbers, series and ranges in a way that has no meaning"),
         }
     }

@@ -14,9 +14,10 @@ struct Fixed<'a> {
 }
 
 impl Data for Fixed<'_> {
-    fn instant(&self, selector: usize) -> Vec<Element> {
+    fn instant(&self, selector: usize, at: i64) -> Vec<Element> {
         let last = |Series { labels, samples }: Series| {
-            samples.last().map(|&Sample { at, value }| Element { labels, value, times: Times::of(at) })
+            let &Sample { at, value } = samples.iter().rev().find(|sample| sample.at <= at)?;
+            Some(Element { labels, value, times: Times::of(at) })
         };
         self.range(selector).into_iter().filter_map(last).collect()
     }
@@ -153,7 +154,7 @@ fn refuses_ill_typed_trees() {
         range.clone(),
         rate(number()),
         rate(Expr::Selector(VectorSelector::named("x"))),
-        Expr::Aggregate(Aggregation::Sum, Grouping::ALL, Box::new(range)),
+        Expr::Aggregate(Aggregation::Sum, Grouping::ALL, vec![range]),
     ] {
         let data = Fixed { expr: &expr, series: vec![] };
         assert_eq!(evaluate(&expr, &data, NOW), Err(EvalError::IllTyped), "{expr}");

@@ -1,7 +1,7 @@
 //! Functions of the samples in a range of time.
 
 use super::Sample;
-use super::arithmetic::{largest, mean, smallest, sum};
+use super::arithmetic::{Sum, deviation, largest, mean, quantile, smallest, sum};
 use crate::promql::Function;
 
 /// The time between the first and the last sample that a value was made of, in Unix milliseconds.
@@ -23,7 +23,13 @@ impl Span {
 }
 
 /// The value of a function at the time `now`, if there are enough samples for one, and the span of these.
-pub(super) fn value(function: Function, samples: &[Sample], range: i64, now: i64) -> Option<(f64, Span)> {
+pub(super) fn value(
+    function: Function,
+    parameter: f64,
+    samples: &[Sample],
+    range: i64,
+    now: i64,
+) -> Option<(f64, Span)> {
     let samples = within(samples, now.saturating_sub(range), now);
     let last_two = samples.get(samples.len().saturating_sub(2)..).unwrap_or_default();
     let span = Span::of(samples)?;
@@ -39,9 +45,40 @@ pub(super) fn value(function: Function, samples: &[Sample], range: i64, now: i64
         Function::SumOverTime => sum(values()),
         Function::CountOverTime => samples.len() as f64,
         Function::LastOverTime => samples.last()?.value,
+        Function::StddevOverTime => deviation(values()),
+        Function::QuantileOverTime => quantile(parameter, values()),
+        Function::Deriv => slope(samples)?,
+        Function::Changes => pairs(samples, |before, after| before != after && !(before.is_nan() && after.is_nan())),
+        Function::Resets => pairs(samples, |before, after| after < before),
         _ => return None,
     };
     Some((value, span))
+}
+
+/// How many samples are so after the one before.
+fn pairs(samples: &[Sample], is_so: fn(f64, f64) -> bool) -> f64 {
+    samples.windows(2).filter(|pair| matches!(pair, [before, after] if is_so(before.value, after.value))).count() as f64
+}
+
+/// By how much a gauge changes each second, along the line with the least squares. Times are from the first sample on,
+/// as sums of large numbers would be less exact.
+#[allow(clippy::float_cmp, reason = "values that are all the same are on a line, rounding aside")]
+fn slope(samples: &[Sample]) -> Option<f64> {
+    let [first, _, ..] = samples else { return None };
+    if samples.iter().all(|sample| sample.value == first.value) {
+        return Some(if first.value.is_infinite() { f64::NAN } else { 0.0 });
+    }
+    let count = samples.len() as f64;
+    let [mut x, mut y, mut xy, mut xx] = [Sum::default(); 4];
+    for Sample { at, value } in samples {
+        let seconds = at.saturating_sub(first.at) as f64 / 1000.0;
+        x.add(seconds);
+        y.add(*value);
+        xy.add(seconds * value);
+        xx.add(seconds * seconds);
+    }
+    let [x, y, xy, xx] = [x, y, xy, xx].map(Sum::total);
+    Some((xy - x * y / count) / (xx - x * x / count))
 }
 
 /// The samples after `start`, up to and including `end`.

@@ -1,37 +1,29 @@
 //! Functions and aggregations.
 
 use super::super::lexer::{Kind, Token, error, is_identifier};
-use super::super::{Aggregation, Expr, ExpressionError, Function, Grouping, Type};
+use super::super::{Aggregation, Expr, ExpressionError, Function, Grouping, LabelReplace, MatchOp, Type};
 use super::{Parser, Typed, refused};
+
+/// The function whose arguments are strings.
+const RELABEL: &str = "label_replace";
 
 /// Whether a word begins a grouping.
 pub(super) fn is_grouping(word: &str) -> bool {
     word.eq_ignore_ascii_case("by") || word.eq_ignore_ascii_case("without")
 }
 
-impl Parser<'_> {
+impl<'a> Parser<'a> {
     /// What follows a function's name.
     pub(super) fn call(&mut self, word: &str, column: usize, depth: usize) -> Result<Typed, ExpressionError> {
+        if word == RELABEL {
+            return self.relabelling(column, depth);
+        }
         let Some(function) = Function::from_word(word) else {
             return Err(refused(&format!("{word}()"), column));
         };
         let (parameters, optional) = function.parameters();
-        let mut arguments = Vec::with_capacity(parameters.len());
-        self.open(depth)?;
-        for (index, parameter) in parameters.iter().enumerate() {
-            if index > 0 {
-                if index + optional >= parameters.len() && self.token.kind == Kind::Symbol(")") {
-                    break;
-                }
-                if self.token.kind != Kind::Symbol(",") {
-                    return Err(self.expected(&format!("\",\" and another argument of {function}()")));
-                }
-                self.advance()?;
-            }
-            arguments.push(self.expression(depth + 1)?.of(*parameter)?.expr);
-        }
-        self.close()?;
-        self.node(Typed { expr: Expr::Call(function, arguments), gives: Type::Vector, column })
+        let arguments = self.arguments(word, parameters, optional, depth)?;
+        self.node(Typed { expr: Expr::Call(function, arguments), gives: function.gives(), column })
     }
 
     /// What follows an aggregation's name.
@@ -42,15 +34,70 @@ impl Parser<'_> {
         depth: usize,
     ) -> Result<Typed, ExpressionError> {
         let before = self.grouping()?;
-        self.open(depth)?;
-        let inner = self.expression(depth + 1)?.of(Type::Vector)?.expr;
-        self.close()?;
+        let arguments = self.arguments(aggregation.as_str(), aggregation.parameters(), 0, depth)?;
         let grouping = match before {
             Some(grouping) => grouping,
             None => self.grouping()?.unwrap_or(Grouping::ALL),
         };
-        let expr = Expr::Aggregate(aggregation, grouping, Box::new(inner));
+        let expr = Expr::Aggregate(aggregation, grouping, arguments);
         self.node(Typed { expr, gives: Type::Vector, column })
+    }
+
+    /// Arguments in parentheses, of which so many may be left out at the end.
+    fn arguments(
+        &mut self,
+        of: &str,
+        parameters: &[Type],
+        optional: usize,
+        depth: usize,
+    ) -> Result<Vec<Expr>, ExpressionError> {
+        let mut arguments = Vec::with_capacity(parameters.len());
+        self.open(depth)?;
+        for (index, parameter) in parameters.iter().enumerate() {
+            if index > 0 {
+                if index + optional >= parameters.len() && self.token.kind == Kind::Symbol(")") {
+                    break;
+                }
+                self.comma(of)?;
+            }
+            arguments.push(self.expression(depth + 1)?.of(*parameter)?.expr);
+        }
+        self.close()?;
+        Ok(arguments)
+    }
+
+    fn comma(&mut self, of: &str) -> Result<(), ExpressionError> {
+        if self.token.kind != Kind::Symbol(",") {
+            return Err(self.expected(&format!("\",\" and another argument of {of}()")));
+        }
+        self.advance()
+    }
+
+    /// What follows `label_replace`.
+    fn relabelling(&mut self, column: usize, depth: usize) -> Result<Typed, ExpressionError> {
+        self.open(depth)?;
+        let of = self.expression(depth + 1)?.of(Type::Vector)?.expr;
+        let (target, Token { column: at, .. }) = self.string()?;
+        if target.is_empty() {
+            return Err(error(at, format!("expected a label name at column {at}, found an empty string")));
+        }
+        let (replacement, _) = self.string()?;
+        // Often empty, to set a label whatever the others are.
+        let (source, _) = self.string()?;
+        let (pattern, token) = self.string()?;
+        let source = self.matcher_of(&source, MatchOp::Regex, &pattern, &token)?;
+        self.close()?;
+        let replace = LabelReplace { target, replacement, source };
+        self.node(Typed { expr: Expr::Relabel(Box::new(replace), Box::new(of)), gives: Type::Vector, column })
+    }
+
+    /// A comma and a string.
+    fn string(&mut self) -> Result<(String, Token<'a>), ExpressionError> {
+        self.comma(RELABEL)?;
+        let token = self.token.clone();
+        let Kind::String(text) = &token.kind else { return Err(self.expected("a string")) };
+        self.advance()?;
+        Ok((text.clone(), token))
     }
 
     /// `by` or `without` and their labels, if they come next.
@@ -60,6 +107,19 @@ impl Parser<'_> {
             return Ok(None);
         }
         self.advance()?;
+        let labels = self.labels()?;
+        let Token { column, .. } = self.token;
+        match self.token.kind {
+            Kind::Word(word) if is_grouping(word) => {
+                Err(error(column, format!("expected one by or without, found another at column {column}")))
+            }
+            _ if word.eq_ignore_ascii_case("by") => Ok(Some(Grouping::By(labels))),
+            _ => Ok(Some(Grouping::Without(labels))),
+        }
+    }
+
+    /// Labels in parentheses.
+    pub(super) fn labels(&mut self) -> Result<Vec<String>, ExpressionError> {
         if self.token.kind != Kind::Symbol("(") {
             return Err(self.expected("\"(\""));
         }
@@ -79,13 +139,6 @@ impl Parser<'_> {
             }
         }
         self.advance()?;
-        let Token { column, .. } = self.token;
-        match self.token.kind {
-            Kind::Word(word) if is_grouping(word) => {
-                Err(error(column, format!("expected one by or without, found another at column {column}")))
-            }
-            _ if word.eq_ignore_ascii_case("by") => Ok(Some(Grouping::By(labels))),
-            _ => Ok(Some(Grouping::Without(labels))),
-        }
+        Ok(labels)
     }
 }

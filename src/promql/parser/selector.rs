@@ -15,8 +15,7 @@ impl<'a> Parser<'a> {
     /// What follows the name of a selector, if it has one.
     pub(super) fn selector(&mut self, name: Option<Token<'a>>) -> Result<Typed, ExpressionError> {
         let start = name.as_ref().map_or(self.token.column, |name| name.column);
-        let mut selector =
-            VectorSelector { name: name.map(|name| name.text.to_owned()), matchers: Vec::new(), range: None };
+        let mut selector = VectorSelector { name: name.map(|name| name.text.to_owned()), ..VectorSelector::default() };
         if self.token.kind == Kind::Symbol("{") {
             self.advance()?;
             while self.token.kind != Kind::Symbol("}") {
@@ -42,6 +41,7 @@ impl<'a> Parser<'a> {
             ));
         }
         selector.range = self.range()?;
+        selector.offset = self.offset()?;
         let gives = if selector.range.is_some() { Type::Range } else { Type::Vector };
         self.node(Typed { expr: Expr::Selector(selector), gives, column: start })
     }
@@ -53,25 +53,42 @@ impl<'a> Parser<'a> {
         }
         let Token { column: start, .. } = self.token;
         self.advance()?;
-        let Token { column, text, .. } = self.token;
-        if self.token.kind != Kind::Number {
-            return Err(self.expected("a duration such as 5m"));
-        }
-        let range = duration::parse(text).map_err(|bad| error(column, format!("{bad}, at column {column}")))?;
-        if range.is_zero() || range > LONGEST {
-            let text = Escaped::new(text);
-            return Err(error(
-                column,
-                format!("expected a duration from 1ms to 292 years at column {column}, found {text}"),
-            ));
-        }
-        self.advance()?;
+        let range = self.duration(Duration::from_millis(1))?;
         match self.token.kind {
             Kind::Symbol("]") => self.advance()?,
             Kind::Word(word) if word.starts_with(':') => return Err(refused("a subquery", start)),
             _ => return Err(self.expected("\"]\"")),
         }
         Ok(Some(range))
+    }
+
+    /// `"offset" duration`, if it comes next; zero without.
+    fn offset(&mut self) -> Result<Duration, ExpressionError> {
+        if !self.is_word("offset") {
+            return Ok(Duration::ZERO);
+        }
+        self.advance()?;
+        if self.token.kind == Kind::Symbol("-") {
+            return Err(refused("a negative offset", self.token.column));
+        }
+        self.duration(Duration::ZERO)
+    }
+
+    fn duration(&mut self, least: Duration) -> Result<Duration, ExpressionError> {
+        let Token { column, text, .. } = self.token;
+        if self.token.kind != Kind::Number {
+            return Err(self.expected("a duration such as 5m"));
+        }
+        let duration = duration::parse(text).map_err(|bad| error(column, format!("{bad}, at column {column}")))?;
+        if duration < least || duration > LONGEST {
+            let (least, text) = (duration::format(least), Escaped::new(text));
+            return Err(error(
+                column,
+                format!("expected a duration from {least} to 292 years at column {column}, found {text}"),
+            ));
+        }
+        self.advance()?;
+        Ok(duration)
     }
 
     /// One matcher, or the metric's name in quotes.
@@ -99,17 +116,26 @@ impl<'a> Parser<'a> {
             _ => return Err(self.expected("=, !=, =~ or !~")),
         };
         self.advance()?;
-        let Kind::String(value) = &self.token.kind else {
+        let token = self.token.clone();
+        let Kind::String(value) = &token.kind else {
             return Err(self.expected("a string"));
         };
-        let matcher = Matcher::new(&label, op, value, self.limits.regex).map_err(|bad| {
-            let Token { column, text, .. } = self.token;
-            error(
-                column,
-                format!("the regular expression {} at column {column} is not taken: {bad}", Escaped::new(text)),
-            )
-        })?;
-        selector.matchers.push(matcher);
+        selector.matchers.push(self.matcher_of(&label, op, value, &token)?);
         self.advance()
+    }
+
+    /// A matcher whose value stands at a token.
+    pub(super) fn matcher_of(
+        &self,
+        label: &str,
+        op: MatchOp,
+        value: &str,
+        token: &Token<'_>,
+    ) -> Result<Matcher, ExpressionError> {
+        let Token { column, text, .. } = *token;
+        Matcher::new(label, op, value, self.limits.regex).map_err(|bad| {
+            let text = Escaped::new(text);
+            error(column, format!("the regular expression {text} at column {column} is not taken: {bad}"))
+        })
     }
 }

@@ -1,11 +1,9 @@
 //! What rules want of the pages of their source.
 
-use std::time::Duration;
-
 use crate::config::model::{Identity, LabelledItems, Rule, Value};
 use crate::parse::json::Path;
 use crate::parse::regex::Pattern;
-use crate::promql::{Expr, VectorSelector};
+use crate::promql::{Expr, VectorSelector, Window};
 
 /// What one rule wants of every page of its source.
 #[derive(Clone, Debug, PartialEq)]
@@ -91,13 +89,13 @@ impl Query {
         self
     }
 
-    /// How far back it looks, for each selector that looks back.
-    pub fn ranges(&self) -> impl Iterator<Item = Duration> {
+    /// What its selectors look back, those that do.
+    pub fn windows(&self) -> impl Iterator<Item = Window> {
         let selectors = match self {
             Self::Series { selectors, .. } => selectors.as_slice(),
             _ => &[],
         };
-        selectors.iter().filter_map(|selector| selector.range)
+        selectors.iter().filter_map(VectorSelector::window)
     }
 }
 
