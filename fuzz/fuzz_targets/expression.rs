@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
             // Escapes may make it longer than it was; nothing makes it deeper, nor of more parts.
             let roomy = Limits { bytes: 8 * LIMITS.bytes, ..LIMITS };
             assert_eq!(Expr::parse(&printed, &roomy).as_ref(), Ok(&expr), "{printed}");
-            assert!((1..=LIMITS.nodes).contains(&expr.selectors().count()), "{printed}");
+            assert!(expr.selectors().count() <= LIMITS.nodes, "{printed}");
             for selector in expr.selectors() {
                 assert!(selector.range.is_none_or(|range| !range.is_zero()), "{printed}");
                 let _ = selector.matches("up", |label| (label.len() > 3).then(|| label.to_owned().into()));

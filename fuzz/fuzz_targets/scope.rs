@@ -4,7 +4,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::internals::promql::{Expr, Grouping, Limits, MatchOp, Matcher, QueryTemplate, Scope};
+use metriclet::internals::promql::{Expr, Function, Grouping, Limits, MatchOp, Matcher, QueryTemplate, Scope};
 
 const LIMITS: Limits = Limits { bytes: 512, depth: 8, nodes: 40, regex: 16 * 1024 };
 
@@ -43,28 +43,30 @@ fuzz_target!(|input: &str| {
     }
 });
 
-/// Whether each aggregation keeps the label that tells pods apart.
+/// Whether every part keeps the label that tells pods apart.
 fn keeps(expr: &Expr) -> bool {
-    all(expr, &|grouping| match grouping {
+    let keeps_label = |grouping: &Grouping| match grouping {
         Grouping::By(labels) => labels.iter().any(|label| label == "pod"),
         Grouping::Without(labels) => labels.iter().all(|label| label != "pod"),
-    })
-}
-
-/// Likewise, but what is taken away by name is for the server's answer to show.
-fn keeps_but_without(expr: &Expr) -> bool {
-    all(expr, &|grouping| match grouping {
-        Grouping::By(labels) => labels.iter().any(|label| label == "pod"),
-        Grouping::Without(_) => true,
-    })
-}
-
-fn all(expr: &Expr, good: &dyn Fn(&Grouping) -> bool) -> bool {
+    };
     match expr {
-        Expr::Number(_) | Expr::Selector(_) => true,
-        Expr::Aggregate(_, grouping, inner) => good(grouping) && all(inner, good),
-        Expr::Call(_, arguments) => arguments.iter().all(|argument| all(argument, good)),
-        Expr::Negate(inner) => all(inner, good),
-        Expr::Binary(_, left, right) => all(left, good) && all(right, good),
+        Expr::Aggregate(_, grouping, _) if !keeps_label(grouping) => return false,
+        Expr::Binary(_, matching, _) if !keeps_label(&matching.labels) => return false,
+        Expr::Relabel(replace, _) if replace.target == "pod" => return false,
+        Expr::Call(Function::Vector | Function::Absent, _) => return false,
+        // The same for all pods.
+        Expr::Call(Function::Scalar, _) => return expr.selectors().next().is_none(),
+        _ => {}
     }
+    expr.children().iter().all(keeps)
+}
+
+/// Whether each aggregation does, but what is taken away by name, or where operators match, is for the server's answer
+/// to show.
+fn keeps_but_without(expr: &Expr) -> bool {
+    let taken = match expr {
+        Expr::Aggregate(_, Grouping::By(labels), _) => labels.iter().all(|label| label != "pod"),
+        _ => false,
+    };
+    !taken && expr.children().iter().all(keeps_but_without)
 }

@@ -3,6 +3,7 @@
 use super::outcome::{Finding, Number};
 use super::page_data::{self, PageData};
 use super::reason::{MissingReason, RefusalReason};
+use crate::config::model::Value;
 use crate::parse::json::JsonExpr;
 use crate::parse::value::ValueAggregation;
 use crate::promql::evaluate::{Element, Labels, Times, aggregate_all, evaluate};
@@ -16,6 +17,12 @@ pub(super) fn series(expr: &Expr, series: &[&Series], scraped: i64) -> Finding {
         Ok(elements) => one(&elements),
         Err(error) => Finding::Unusable(RefusalReason::Evaluation(error)),
     }
+}
+
+/// The number that an expression makes of nothing, as with `vector()` or `absent()`.
+pub(super) fn of_nothing(value: &Value, scraped: i64) -> Option<Finding> {
+    let Value::Series(expr) = value else { return None };
+    Some(series(expr, &[], scraped)).filter(|finding| matches!(finding, Finding::Number(_)))
 }
 
 /// Why an expression leaves nothing of some series.

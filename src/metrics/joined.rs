@@ -142,6 +142,8 @@ impl Describes for JoinedSeries<'_> {
 }
 
 impl Member for JoinedSeries<'_> {
+    const HAS_EXPRESSION: bool = true;
+
     fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding {
         let Value::Series(expr) = &served.rule.value else { return Finding::Unusable(RefusalReason::Several) };
         let data = JoinedData { labels: !is_plain(expr), ..JoinedData::new(expr, members) };

@@ -12,10 +12,15 @@ use crate::source::prometheus::Sample;
 
 /// What describes objects and can be evaluated: series, items of pages, and samples that a server has evaluated.
 pub(super) trait Member: Describes {
+    /// Whether the rule's expression is evaluated here, and may make a number of nothing.
+    const HAS_EXPRESSION: bool = false;
+
     fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding;
 }
 
 impl Member for Series {
+    const HAS_EXPRESSION: bool = true;
+
     fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding {
         match &served.rule.value {
             Value::Series(expr) => evaluation::series(expr, members, scraped),

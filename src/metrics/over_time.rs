@@ -170,6 +170,11 @@ pub(super) fn of_samples(
         series.iter().map(|stored| Sampled { stored, snapshot, subject, sampling }).collect();
     let members: Vec<&Sampled<'_>> = members.iter().collect();
     let answer = match &subject.request.path.name {
+        // The expression may make a number of nothing.
+        ObjectName::One(name) if series.is_empty() && subject.is_given(name) => {
+            let finding = of_snapshot(subject, sampling, snapshot.clone());
+            subject.answer(name, subject.judge(name, finding, scrape, trace))
+        }
         ObjectName::One(name) => subject.named(name, &members, scrape, trace),
         ObjectName::All => wildcard::answer(subject, &members, scrape, patience, trace),
     };
@@ -271,14 +276,14 @@ fn of_snapshot(subject: &Subject<'_>, sampling: &Sampling, mut snapshot: Snapsho
     let nothing =
         |snapshot: &Snapshot| SnapshotData::new(expr, snapshot, shift).nothing(&within(expr, OF_PAIRS), steady);
     let selector = subject.request.metric_selector;
+    let mut selected_none = false;
     if !selector.is_everything() {
         let before = nothing(&snapshot);
         snapshot.series.retain(|stored| select::matches_labels(selector, |key| stored.series.labels.get(key)));
-        if before != MissingReason::NoSeries && nothing(&snapshot) == MissingReason::NoSeries {
-            return Finding::Nothing(MissingReason::MetricSelector);
-        }
+        selected_none = before != MissingReason::NoSeries && nothing(&snapshot) == MissingReason::NoSeries;
     }
     let elements = match evaluate::evaluate(expr, &SnapshotData::new(expr, &snapshot, shift), steady) {
+        Ok(elements) if elements.is_empty() && selected_none => return Finding::Nothing(MissingReason::MetricSelector),
         Ok(elements) if elements.is_empty() => return Finding::Nothing(nothing(&snapshot)),
         Ok(elements) => elements,
         Err(error) => return Finding::Unusable(RefusalReason::Evaluation(error)),

@@ -242,7 +242,9 @@ impl fmt::Display for RefusalReason {
             Self::OutOfRange => f.write_str("the value is out of range: beyond ±9223372036854775.807"),
             Self::Negative => f.write_str("the value is negative; allowNegative: true would serve it"),
             Self::Evaluation(error) => error.fmt(f),
-            Self::Gathering => f.write_str("gathering: its samples span less than half of the range so far"),
+            Self::Gathering => {
+                f.write_str("gathering: its samples do not span half of the range, or reach back to the offset, so far")
+            }
             Self::Resets => f.write_str(
                 "a counter reset more than once within the range, as when several processes take turns behind one URL",
             ),

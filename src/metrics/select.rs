@@ -131,6 +131,17 @@ fn by_labels<'p, T: Describes>(
 }
 
 impl<'a> Naming<'a> {
+    /// Whether a page is about this object without naming it.
+    pub(super) fn gives(&self, namespace: Option<&str>, name: &str) -> bool {
+        match self {
+            Self::Given { .. } => true,
+            Self::Own { default_namespace, name: labels, default_name: Some(only), .. } => {
+                labels.is_empty() && *only == name && (namespace.is_none() || *default_namespace == namespace)
+            }
+            Self::Own { .. } => false,
+        }
+    }
+
     /// Namespace and name of the object that `member` describes, if it names one.
     fn object<'m, T: Describes>(
         &'m self,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::active_rule::ActiveRule;
+use super::evaluation;
 use super::failure::{About, DescribedMetric, Failure};
 use super::judgement::{Judgement, Scrape};
 use super::last::ValueKey;
@@ -136,6 +137,11 @@ impl<'a> Subject<'a> {
         select(members.iter().copied(), &naming::of(self.request.path, self.served, self.kind), &wanted)
     }
 
+    /// Whether the page is about this object, whatever it holds.
+    pub(super) fn is_given(&self, name: &str) -> bool {
+        naming::of(self.request.path, self.served, self.kind).gives(self.request.path.namespace.as_deref(), name)
+    }
+
     /// The answer for a named object.
     pub(super) fn named<T: Member>(
         &self,
@@ -144,7 +150,11 @@ impl<'a> Subject<'a> {
         scrape: Scrape<'_>,
         trace: &mut Trace,
     ) -> Result<Vec<MetricValue>, Failure> {
-        match self.named_verdict(name, members, scrape, trace) {
+        self.answer(name, self.named_verdict(name, members, scrape, trace))
+    }
+
+    pub(super) fn answer(&self, name: &str, verdict: Verdict) -> Result<Vec<MetricValue>, Failure> {
+        match verdict {
             Verdict::Serve(value) => Ok(vec![self.item(name, value)]),
             Verdict::Missing(reason) => Err(self.about().missing(&reason)),
             Verdict::Refuse(reason) => Err(self.about().refused(&reason)),
@@ -160,6 +170,9 @@ impl<'a> Subject<'a> {
         trace: &mut Trace,
     ) -> Verdict {
         let finding = match self.select(members, &Selector::everything()) {
+            Err(reason) if T::HAS_EXPRESSION && self.is_given(name) => {
+                evaluation::of_nothing(&self.served.rule.value, scrape.at).unwrap_or(Finding::Nothing(reason))
+            }
             Err(reason) => Finding::Nothing(reason),
             Ok(mut objects) => match objects.remove(name) {
                 None => Finding::Nothing(MissingReason::OtherObjects),

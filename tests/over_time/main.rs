@@ -148,7 +148,7 @@ impl World {
 
 fn gathering(metric: &str) -> String {
     format!(
-        "{metric} of all pods in namespace shop: gathering: its samples span less than half of the range so far; the rule \
+        "{metric} of all pods in namespace shop: gathering: its samples do not span half of the range, or reach back to the offset, so far; the rule \
          takes {RATE} from source app"
     )
 }

@@ -31,22 +31,24 @@ pub(super) fn answer(
     // Samples are timed by a clock that is never set; what is served, by the other one.
     let shift = now.unix_millis - steady;
     let stored = std::mem::take(&mut snapshot.series);
-    let found = match subject.select(&stored) {
-        Err(reason) => Err(reason),
-        Ok(selected) => {
-            snapshot.series = selected.into_iter().cloned().collect();
-            // Each page is one process's own where pods are scraped.
-            let is_shared = !subject.served.joins_pages();
-            if is_shared && over_time::resets_often(expr, &snapshot.series, steady) {
-                return Err(about.refused(&RefusalReason::Resets));
-            }
-            let data = SnapshotData::new(expr, snapshot, shift);
-            match evaluate(expr, &data, steady) {
-                Ok(elements) if elements.is_empty() => Err(data.nothing(&within(expr, OF_PAIRS), steady)),
-                Ok(elements) => Ok(shifted(values(elements), shift)),
-                Err(error) => return Err(about.refused(&RefusalReason::Evaluation(error))),
-            }
+    let (selected, reason) = match subject.select(&stored) {
+        Ok(selected) => (selected, None),
+        // The expression may make a value of nothing.
+        Err(reason) => (Vec::new(), Some(reason)),
+    };
+    snapshot.series = selected.into_iter().cloned().collect();
+    // Each page is one process's own where pods are scraped.
+    let is_shared = !subject.served.joins_pages();
+    if is_shared && over_time::resets_often(expr, &snapshot.series, steady) {
+        return Err(about.refused(&RefusalReason::Resets));
+    }
+    let data = SnapshotData::new(expr, snapshot, shift);
+    let found = match evaluate(expr, &data, steady) {
+        Ok(elements) if elements.is_empty() => {
+            Err(reason.unwrap_or_else(|| data.nothing(&within(expr, OF_PAIRS), steady)))
         }
+        Ok(elements) => Ok(shifted(values(elements), shift)),
+        Err(error) => return Err(about.refused(&RefusalReason::Evaluation(error))),
     };
     match (subject.items(found, samples.scrape(), trace), samples.failure) {
         // The scrape error may be why nothing was found.

@@ -32,9 +32,10 @@ pub(super) fn of_page(
 }
 
 fn of_series(subject: &ExternalSubject<'_>, series: &[&Series], at: i64) -> Result<FoundValues, Failure> {
-    let selected = match subject.select(series.iter().copied()) {
-        Ok(selected) => selected,
-        Err(reason) => return Ok(Err(reason)),
+    let (selected, reason) = match subject.select(series.iter().copied()) {
+        Ok(selected) => (selected, None),
+        // An expression may make a value of nothing.
+        Err(reason) => (Vec::new(), Some(reason)),
     };
     let refuse = |reason: RefusalReason| Err(subject.about().refused(&reason));
     let of_a_name;
@@ -49,7 +50,7 @@ fn of_series(subject: &ExternalSubject<'_>, series: &[&Series], at: i64) -> Resu
         },
     };
     match evaluate(expr, &PageData::with_labels(expr, &selected, at), at) {
-        Ok(elements) if elements.is_empty() => Ok(Err(evaluation::filtered(expr, &selected))),
+        Ok(elements) if elements.is_empty() => Ok(Err(reason.unwrap_or_else(|| evaluation::filtered(expr, &selected)))),
         Ok(elements) => Ok(Ok(values(elements))),
         Err(error) => refuse(RefusalReason::Evaluation(error)),
     }
@@ -71,13 +72,13 @@ pub(super) fn of_joined(
     let Value::Series(expr) = &subject.served.rule.value else {
         return Err(subject.about().refused(&RefusalReason::Several));
     };
-    let selected = match subject.select(series) {
-        Ok(selected) => selected,
-        Err(reason) => return Ok(Err(reason)),
+    let (selected, reason) = match subject.select(series) {
+        Ok(selected) => (selected, None),
+        Err(reason) => (Vec::new(), Some(reason)),
     };
     let data = JoinedData::new(expr, &selected);
     match evaluate(expr, &data, at) {
-        Ok(elements) if elements.is_empty() => Ok(Err(data.nothing(expr))),
+        Ok(elements) if elements.is_empty() => Ok(Err(reason.unwrap_or_else(|| data.nothing(expr)))),
         Ok(elements) => Ok(Ok(values(elements))),
         Err(error) => Err(subject.about().refused(&RefusalReason::Evaluation(error))),
     }

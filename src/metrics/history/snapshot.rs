@@ -123,6 +123,10 @@ impl Data for SnapshotData<'_> {
         at.saturating_add(self.shift)
     }
 
+    fn seen(&self, now: i64) -> i64 {
+        self.snapshot.times.last().map_or(now, |last| now.min(*last))
+    }
+
     fn range(&self, selector: usize) -> Vec<Series> {
         self.picked(selector).map(|kept| kept.series.clone()).collect()
     }

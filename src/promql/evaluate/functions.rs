@@ -31,11 +31,11 @@ impl Evaluation<'_> {
                 });
             }
             Function::Vector => {
-                let times = times.unwrap_or(Times::of(self.now));
+                let times = times.unwrap_or(Times::of(self.data.seen(self.now)));
                 vec![Element { labels: Labels::default(), value: number(0), times }]
             }
             Function::Absent if elements.is_empty() => {
-                vec![Element { labels: absent(arguments), value: 1.0, times: Times::of(self.now) }]
+                vec![Element { labels: absent(arguments), value: 1.0, times: Times::of(self.data.seen(self.now)) }]
             }
             Function::Absent => Vec::new(),
             Function::HistogramQuantile => histogram::quantile(number(0), elements)?,

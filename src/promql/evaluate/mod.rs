@@ -30,6 +30,10 @@ pub trait Data {
     fn unix(&self, at: i64) -> i64 {
         at
     }
+    /// When it was seen last what is there and what is not.
+    fn seen(&self, now: i64) -> i64 {
+        now
+    }
 }
 
 /// One value of a vector.

@@ -27,7 +27,7 @@ fn reads_rules() {
         ("source: page, namespaceLabel: none", NamespaceLabels::Ignored, None),
         ("source: nobody, namespaces: [a, b]", first(&[]), Some(Namespaces::Only(vec!["a".into(), "b".into()]))),
         ("source: prom, namespaces: [\"*\"]", first(&["namespace"]), Some(Namespaces::All)),
-        ("source: prom, value: 'topk(1, x)', namespaceLabel: none", NamespaceLabels::Ignored, None),
+        ("source: prom, value: 'group(x)', namespaceLabel: none", NamespaceLabels::Ignored, None),
         ("source: prom, value: 'topk(1, x{$matchers})'", first(&["namespace"]), None),
     ] {
         let Loaded { config, problems } = load(file_with(rule).as_bytes(), &Limits::default());
@@ -100,8 +100,8 @@ fn says_what_is_wrong() {
             "labelsFrom: expected a mapping such as {queue: $.name}, found text",
         ),
         (
-            "source: prom, value: 'topk(1, x)'",
-            "value: topk() at column 1 is not evaluated here; a query that the server evaluates needs {$matchers} after each metric, for the namespace \
+            "source: prom, value: 'group(x)'",
+            "value: group() at column 1 is not evaluated here; a query that the server evaluates needs {$matchers} after each metric, for the namespace \
              that asks; with namespaceLabel: none it needs none",
         ),
         ("source: page, external: maybe", "rule \"M\": the key external is already on line 4"),

@@ -132,8 +132,8 @@ fn problems_of_queries() {
         with_query,
         &[
             (
-                "object: pods, source: prom, value: 'sum(x) / ^topk(1, x)'",
-                &format!("error: value: topk() at column 10 is not evaluated here; {places}"),
+                "object: pods, source: prom, value: 'sum(x) / ^group(x)'",
+                &format!("error: value: group() at column 10 is not evaluated here; {places}"),
             ),
             (
                 "object: services, source: prom, describes: {namespace: shop, name: web}, value: 'scalar(x) + time^('",
