@@ -210,7 +210,7 @@ fn a_query_is_narrowed() {
         assert_eq!(prometheus.queries(), [sent]);
     }
     let prometheus = vector();
-    let config = scripted::config(&prometheus.url(), "", "external: true, value: 'topk(3, x)', namespaceLabel: none");
+    let config = scripted::config(&prometheus.url(), "", "external: true, value: group(x), namespaceLabel: none");
     let server = Server::with_config(&config);
     let answer = server.get(&format!("{EXTERNAL}/namespaces/shop/hits{mail}")).status();
     assert_eq!(
