@@ -17,10 +17,12 @@ impl Expr {
                     Vec::new()
                 }
             }
-            // What is on the right decides which series stay.
-            Self::Binary(BinaryOp::And | BinaryOp::Unless, _, operands) => operands[0].levels(),
             Self::Binary(op, _, operands) => {
                 let [mut left, right] = operands.each_ref().map(Self::levels);
+                // What is on the right decides which series stay.
+                if matches!(op, BinaryOp::And | BinaryOp::Unless) {
+                    return left;
+                }
                 // A ratio of counters stays within bounds, and what was put in less what was taken out is what is there.
                 if matches!(op, BinaryOp::Div | BinaryOp::Sub) && !left.is_empty() && !right.is_empty() {
                     return Vec::new();

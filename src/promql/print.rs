@@ -43,7 +43,7 @@ impl Expr {
                 inner.write(POW, f)
             }
             Self::Binary(op, matching, operands) => {
-                let (left, right) = (&operands[0], &operands[1]);
+                let [left, right] = &**operands;
                 // All but the tightest associate to the left.
                 let to_the_right = u8::from(*op == BinaryOp::Pow);
                 left.write(op.precedence() + to_the_right, f)?;

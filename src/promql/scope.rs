@@ -37,7 +37,8 @@ impl Expr {
             let refuse = |what: String, why| Err(NotPerObject { what, why });
             match self {
                 Self::Aggregate(aggregation, grouping, _) => {
-                    if !keep(grouping, label) {
+                    let kept = keep(grouping, label);
+                    if !kept {
                         return refuse(format!("{aggregation} {grouping}"), TAKEN);
                     }
                 }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::arithmetic::{deviation, largest, mean, quantile, smallest, sum};
 use super::{Element, EvalError, Labels, Times};
+use crate::parse::sort::sort_by;
 use crate::promql::{Aggregation, Grouping};
 
 /// Aggregates each group; groups come in the order of their first elements.
@@ -70,7 +71,7 @@ fn count(number: f64) -> Result<usize, EvalError> {
 /// So many of the largest or smallest, NaN last. Of equal ones those whose labels come first, in whatever order they are
 /// on a page.
 fn first(mut members: Vec<Element>, count: usize, largest: bool) -> Vec<Element> {
-    members.sort_by(|a, b| {
+    sort_by(&mut members, |a, b| {
         let order = a.value.is_nan().cmp(&b.value.is_nan());
         let (a_value, b_value) = if largest { (b.value, a.value) } else { (a.value, b.value) };
         order.then(a_value.total_cmp(&b_value)).then_with(|| a.labels.cmp(&b.labels))

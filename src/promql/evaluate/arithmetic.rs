@@ -2,6 +2,8 @@
 
 use std::cmp::Ordering;
 
+use crate::parse::sort::sort_by;
+
 /// Neumaier's compensated sum: what the larger of two summands swallows of the smaller is kept aside, so that their
 /// order does not show.
 #[derive(Clone, Copy, Default)]
@@ -55,7 +57,7 @@ pub(super) fn quantile(share: f64, values: impl Iterator<Item = f64>) -> f64 {
         return f64::INFINITY;
     }
     let mut values: Vec<f64> = values.collect();
-    values.sort_by(|a, b| b.is_nan().cmp(&a.is_nan()).then(a.partial_cmp(b).unwrap_or(Ordering::Equal)));
+    sort_by(&mut values, |a, b| b.is_nan().cmp(&a.is_nan()).then(a.partial_cmp(b).unwrap_or(Ordering::Equal)));
     let rank = share * values.len().saturating_sub(1) as f64;
     // NaN becomes 0 as an index, and stays NaN as a weight.
     let (lower, weight) = (rank.floor() as usize, rank - rank.floor());
