@@ -77,7 +77,7 @@ impl Judgement<'_> {
     pub(super) fn worded(self, reason: MissingReason) -> MissingReason {
         let value = &self.served.rule.value;
         match reason {
-            MissingReason::NoSeries if self.scrape.is_of_none => MissingReason::NoPods,
+            _ if self.scrape.is_of_none => MissingReason::NoPods,
             MissingReason::NoSeries | MissingReason::OtherObjects if self.served.upstream.source().is_prometheus() => {
                 MissingReason::NoResult
             }

@@ -135,6 +135,14 @@ pub(crate) fn nothing_left(left_out: impl IntoIterator<Item = Verdict>) -> Optio
 }
 
 impl Finding {
+    /// The same, where this is given, as of another time.
+    pub(crate) fn dated(self, at: Option<i64>) -> Self {
+        match (self, at) {
+            (Self::Number(number), Some(at)) => Self::Number(Number { at, ..number }),
+            (finding, _) => finding,
+        }
+    }
+
     /// The same by a clock that differs by so many milliseconds.
     pub(crate) fn shifted(self, by: i64) -> Self {
         match self {

@@ -288,5 +288,6 @@ fn of_snapshot(subject: &Subject<'_>, sampling: &Sampling, mut snapshot: Snapsho
         Ok(elements) => elements,
         Err(error) => return Finding::Unusable(RefusalReason::Evaluation(error)),
     };
-    evaluation::one(&elements).shifted(shift)
+    let at = if subject.served.joins_pages() { snapshot.at() } else { None };
+    evaluation::one(&elements).dated(at).shifted(shift)
 }

@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod sets;
 
 use common::kubernetes::{Kubernetes, Reply};
 use common::pods::{PODS, bind, command, named, pod, server, serving, with};

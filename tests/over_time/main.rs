@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod failures;
+mod fleets;
 
 use std::net::{IpAddr, TcpListener};
 use std::path::Path;

@@ -47,7 +47,11 @@ pub(super) fn answer(
         Ok(elements) if elements.is_empty() => {
             Err(reason.unwrap_or_else(|| data.nothing(&within(expr, OF_PAIRS), steady)))
         }
-        Ok(elements) => Ok(shifted(values(elements), shift)),
+        Ok(elements) => {
+            let at = if is_shared { None } else { snapshot.at() };
+            let dated = |(labels, finding): (_, Finding)| (labels, finding.dated(at).shifted(shift));
+            Ok(values(elements).into_iter().map(dated).collect())
+        }
         Err(error) => return Err(about.refused(&RefusalReason::Evaluation(error))),
     };
     match (subject.items(found, samples.scrape(), trace), samples.failure) {
@@ -55,10 +59,6 @@ pub(super) fn answer(
         (Err(Failure::NotFound(_)), Some(failure)) => Err(failure),
         (answer, _) => answer,
     }
-}
-
-fn shifted<L>(values: Vec<(L, Finding)>, by: i64) -> Vec<(L, Finding)> {
-    values.into_iter().map(|(labels, finding)| (labels, finding.shifted(by))).collect()
 }
 
 impl Describes for StoredSeries {

@@ -59,6 +59,14 @@ impl Snapshot {
         let first = within.next()?;
         Some(within.next_back().unwrap_or(first) - first)
     }
+
+    /// How old it is, where series may come and go with their pods: as old as the oldest of those that are there; those
+    /// that are gone are not out of date.
+    pub(crate) fn at(&self) -> Option<i64> {
+        let last = self.times.last()?;
+        let there = self.series.iter().filter(|kept| kept.seen == *last);
+        Some(there.filter_map(|kept| kept.series.samples.last()).map(|sample| sample.at).min().unwrap_or(*last))
+    }
 }
 
 impl<'a> SnapshotData<'a> {
