@@ -4,6 +4,8 @@
 #[path = "prometheus/answers.rs"]
 mod answers;
 mod common;
+#[path = "prometheus/fleets.rs"]
+mod fleets;
 #[path = "prometheus/live.rs"]
 mod live;
 #[path = "prometheus/queries.rs"]

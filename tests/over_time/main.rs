@@ -2,10 +2,14 @@
 //! samples.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
+mod beside_prometheus;
 #[path = "../common/mod.rs"]
 mod common;
 mod failures;
 mod fleets;
+#[allow(dead_code, reason = "another test uses the rest")]
+#[path = "../promql/prometheus.rs"]
+mod prometheus;
 
 use std::net::{IpAddr, TcpListener};
 use std::path::Path;
