@@ -380,6 +380,41 @@ fn another_address_is_another_past() {
     }
 }
 
+#[test]
+fn an_offset_needs_samples_that_reach_back_to_it() {
+    let world = World::new(Limits::default(), "sum(requests_total) - sum(requests_total offset 1m)");
+    let rule = |name: &str, value: &str| format!("  - {{name: {name}, object: pods, source: app, value: '{value}'}}\n");
+    let two = config(&world.source, "sum(requests_total) - sum(requests_total offset 1m)")
+        + &rule("age", "time() - max(last_over_time(requests_total[1m]))")
+        + &rule("none", "sum(rate(nothing_total[1m])) or vector(7)");
+    world.install(&two);
+    let gathering = "gathering: its samples do not span half of the range, or reach back to the offset, so far";
+    for tick in 0..7_i64 {
+        world.serve([(tick * tick) as f64, 5.0]);
+        world.advance(if tick > 0 { 15 } else { 0 });
+        for metric in ["queue_depth", "age", "none"] {
+            world.shown(metric);
+        }
+        // A minute and two intervals are kept.
+        for metric in ["queue_depth", "age", "none"] {
+            world.sampled(metric, [tick as usize + 1; 2]);
+        }
+        let (shown, at) = (world.shown("queue_depth"), time(15 * tick));
+        if tick < 4 {
+            assert!(shown.contains(gathering), "at {tick}: {shown}");
+        } else {
+            let change = tick * tick - (tick - 4) * (tick - 4);
+            assert_eq!(shown, format!("web-0 {change} null {at}, web-1 0 null {at}"), "at {tick}");
+        }
+    }
+    let now = BEGIN / 1_000 + 15 * 6;
+    let shown = world.shown("age");
+    assert!(shown.starts_with(&format!("web-0 {} ", now - 36)), "{shown}");
+    assert!(shown.contains(&format!("web-1 {} ", now - 5)), "{shown}");
+    let at = time(15 * 6);
+    assert_eq!(world.shown("none"), format!("web-0 7 null {at}, web-1 7 null {at}"));
+}
+
 /// After a gap there are samples enough for the long range, and too few for the short one.
 #[test]
 fn each_range_needs_its_half() {

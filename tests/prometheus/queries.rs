@@ -117,6 +117,21 @@ fn each_kind_of_object_has_its_query() {
             "namespaces/shop/services/web",
             r#"sum(a{b="c"} offset 5m) or vector(0)"#,
         ),
+        (
+            "object: services, value: 'topk(1, a / on (x) group_left (service, y) b)'",
+            "namespaces/shop/services/web",
+            r#"topk by (service) (1, a{namespace="shop"} / on (x, service) group_left (y) b{namespace="shop"})"#,
+        ),
+        (
+            "object: services, value: 'a unless on () b offset 1h > 2'",
+            "namespaces/shop/services/web",
+            r#"a{namespace="shop"} unless on (service) b{namespace="shop"} offset 1h > 2"#,
+        ),
+        (
+            "object: services, describes: {namespace: shop, name: web}, value: 'absent(a) or vector(scalar(b))'",
+            "namespaces/shop/services/web",
+            "absent(a) or vector(scalar(b))",
+        ),
         ("object: namespaces, value: sum(a)", "namespaces/shop/metrics", r#"sum by (namespace) (a{namespace="shop"})"#),
         (
             "object: services, value: 'quantile by ($by) (0.5, a{$matchers})'",

@@ -38,6 +38,11 @@ const RULES: &[(&str, Is)] = &[
     ("sum(last_over_time(depth[8s])) / count(last_over_time(depth[8s]))", Is::Always(|pod| pod + 0.25)),
     ("sum(delta(depth[8s]))", Is::Always(|_| 0.0)),
     ("sum(rate(still_total[8s]))", Is::Always(|_| 0.0)),
+    ("sum(deriv(depth[8s])) + sum(changes(depth[8s])) + sum(resets(still_total[8s]))", Is::Always(|_| 0.0)),
+    ("quantile_over_time(0.5, depth{queue=\"a\"}[8s]) + on () sum(stddev_over_time(depth[8s]))", Is::Always(|pod| pod)),
+    ("sum(depth) - sum(depth offset 4s)", Is::Always(|_| 0.0)),
+    ("max_over_time(depth{queue=\"a\"}[8s] offset 2s) or nothing", Is::Always(|pod| pod)),
+    ("sum(requests_total) - sum(requests_total offset 8s)", Is::InTime(|_| 64_000.0)),
     ("sum(increase(still_total[8s])) + max(still_total)", Is::Always(|pod| 40.0 * pod)),
     // Counters of one page that grow in proportion were sampled and are extrapolated alike.
     ("sum(rate(requests_total{code=~\"5..\"}[8s])) / sum(rate(requests_total[8s]))", Is::Always(|pod| pod / 8.0)),

@@ -128,6 +128,26 @@ fn expressions_combine_series_of_one_page() {
         ("count(busy < 2 * size)", "web 2".to_owned()),
         ("max(sum by (pool) (-busy)) + 5", "web 4".to_owned()),
         ("histogram_quantile(0.25, late_bucket)", "web 500m".to_owned()),
+        ("sum(busy / on (pool) size)", "web 1".to_owned()),
+        ("sum(busy) / on () group_left () max(size)", "web 1".to_owned()),
+        ("topk(1, busy)", "web 3".to_owned()),
+        ("quantile(0.5, busy)", "web 2".to_owned()),
+        ("busy unless on (pool) size{pool=\"b\"}", "web 3".to_owned()),
+        ("sum(busy > 5) or vector(7)", "web 7".to_owned()),
+        ("sum(busy > 5 or size)", "web 8".to_owned()),
+        ("sum(busy > bool 2) ^ 2 % 3", "web 1".to_owned()),
+        ("clamp_min(max(busy), scalar(max(size)))", "web 4".to_owned()),
+        ("absent(busy > 5)", "web 1".to_owned()),
+        ("sum by (x) (label_replace(busy, \"x\", \"$1\", \"pool\", \"(a|b)\")) > 2", "web 3".to_owned()),
+        ("time() - time() + max(busy)", "web 3".to_owned()),
+        ("absent(busy)", missing(nothing)),
+        ("busy and size > 4", missing(nothing)),
+        (
+            "sum(busy / on () size)",
+            unavailable(
+                "several series right of an operator agree in the labels that match; name one metric, or aggregate first",
+            ),
+        ),
         ("busy > 3", missing(nothing)),
         ("busy * 2", unavailable("several values match; wrap it in sum(), max(), min() or avg()")),
         (r#"sum({__name__=~"busy|size"} * 2)"#, unavailable(same)),
@@ -135,6 +155,30 @@ fn expressions_combine_series_of_one_page() {
         let answer = answer.replace("takes queue_depth", &format!("takes {value}"));
         assert_eq!(ask(&page, &format!(", value: '{value}'")), answer, "{value}");
     }
+}
+
+/// Where the page is the object's own, whatever it holds.
+#[test]
+fn an_expression_may_make_a_value_of_nothing() {
+    let web = ", describes: {namespace: shop, name: web}, value: ";
+    for (value, answer) in [
+        ("sum(busy) or vector(7)", "web 7".to_owned()),
+        ("absent(busy) * 2", "web 2".to_owned()),
+        ("sum(busy) or absent(other)", missing("the expression returned nothing: the object has no series busy")),
+        ("sum(busy)", missing("no series on the page matches")),
+    ] {
+        let answer = answer.replace("takes queue_depth", &format!("takes {value}"));
+        assert_eq!(ask("other 3\n", &format!("{web}'{value}'")), answer, "{value}");
+    }
+    // Not of an object that the page would have to name.
+    let value = "sum(busy) or vector(7)";
+    let answer = missing("no series on the page matches").replace("takes queue_depth", &format!("takes {value}"));
+    assert_eq!(ask("other 3\n", &format!(", value: '{value}'")), answer);
+    let down = Upstream::raw("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
+    assert_eq!(
+        server(&down, "", &format!("{web}'{value}'")).metric("namespaces/shop/services/web/queue_depth").values(),
+        format!("503 ServiceUnavailable: {SUBJECT}: source app answered 500")
+    );
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn match_up(
         }
         results.push(Element { labels, value, times: times.and(partner.times) });
     }
-    distinct(results)
+    distinct(results).map_err(|_| EvalError::SameResult)
 }
 
 /// By whether there is an element on the other side that agrees in the labels that must.
@@ -108,7 +108,7 @@ fn combine(
         let there = there(&left);
         right.retain(|element| !there.contains_key(&element.labels.grouped(&matching.labels)));
         left.append(&mut right);
-        return distinct(left);
+        return Ok(left);
     }
     let there = there(&right);
     left.retain_mut(|element| match there.get(&element.labels.grouped(&matching.labels)) {

@@ -81,6 +81,8 @@ pub struct Sample {
 pub enum EvalError {
     /// Names are dropped, and then two elements have the same labels.
     SameLabels,
+    /// Two results have the same labels, after labels were changed or taken from the other side.
+    SameResult,
     /// Elements on one side of an operator match the same one.
     SeveralMatch(Side),
     /// As many of the largest or smallest as no number says.
@@ -241,11 +243,14 @@ impl fmt::Display for EvalError {
                 "series of several metrics have the same labels, and the value drops their names; \
                  name one metric, or aggregate first",
             ),
+            Self::SameResult => f.write_str(
+                "several results of label_replace(), group_left or group_right have the same labels; aggregate first",
+            ),
             Self::SeveralMatch(side) => {
                 let side = if *side == Side::Left { "left" } else { "right" };
                 write!(
                     f,
-                    "several series {side} of an operator have the same labels; name one metric, or aggregate first"
+                    "several series {side} of an operator agree in the labels that match; name one metric, or aggregate first"
                 )
             }
             Self::NotACount => f.write_str("the first argument of topk() or bottomk() is no count"),

@@ -14,7 +14,7 @@ pub(super) fn replace(replace: &LabelReplace, mut elements: Vec<Element>) -> Res
             *labels = labels.with(&replace.target, &value);
         }
     }
-    distinct(elements)
+    distinct(elements).map_err(|_| EvalError::SameResult)
 }
 
 /// Puts what groups have found in the place of `$1`, `${1}`, `$name` and `${name}`, as Go does: a name is as long as it

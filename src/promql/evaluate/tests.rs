@@ -117,6 +117,23 @@ fn times_are_of_the_samples() {
         ("sum(rate({__name__=~'x|y',__name__!='y'}[2m])) / z", times(10, 5, Some(80))),
         ("z > y", times(30, 5, None)),
         ("max(z) * 2", times(5, 5, None)),
+        ("vector(1)", times(0, 0, None)),
+        ("absent(z{a='b'} > 9)", times(0, 0, None)),
+        ("vector(scalar(x))", times(10, 10, None)),
+        ("z * scalar(rate(x[2m]))", times(10, 5, Some(80))),
+        ("scalar(y) > bool z", times(30, 5, None)),
+        ("clamp_max(z, scalar(y))", times(30, 5, None)),
+        ("topk(scalar(y), z)", times(30, 5, None)),
+        ("z * scalar({__name__=~'x|y'})", times(30, 5, None)),
+        ("z + time()", times(5, 5, None)),
+        ("z and on () {__name__=~'x|y'}", times(30, 5, None)),
+        ("z unless on () y > 5", times(5, 5, None)),
+        ("z > 8 or on () y", times(30, 30, None)),
+        // As fresh as it was then.
+        ("x offset 50s", times(0, 0, None)),
+        ("x offset 45s", times(5, 5, None)),
+        ("rate(x[1m] offset 40s)", times(10, 10, Some(40))),
+        ("z - on () x offset 70s", times(20, 5, None)),
     ] {
         let elements = run(text, &[x.clone(), y.clone(), z.clone()]).unwrap();
         assert_eq!(elements.iter().map(|element| element.times).collect::<Vec<_>>(), [expected], "{text}");
@@ -134,12 +151,60 @@ fn refuses_what_labels_do_not_tell_apart() {
         ("abs({i='1'})", EvalError::SameLabels),
         ("x + {__name__=~'x|y'}", EvalError::SeveralMatch(Side::Right)),
         ("{__name__=~'x|y'} + x", EvalError::SeveralMatch(Side::Left)),
+        ("x / on () z", EvalError::SeveralMatch(Side::Left)),
+        ("z / on () x", EvalError::SeveralMatch(Side::Right)),
+        ("z / on () group_left () x", EvalError::SeveralMatch(Side::Right)),
+        ("x / on () group_right () z", EvalError::SeveralMatch(Side::Left)),
+        ("x / on () group_left (i) z", EvalError::SameResult),
+        ("label_replace(x, 'i', '3', '', '')", EvalError::SameResult),
+        ("topk(NaN, x)", EvalError::NotACount),
+        ("bottomk(scalar(nothing), x)", EvalError::NotACount),
     ] {
         assert_eq!(run(text, &all), Err(error), "{text}");
     }
     assert_eq!(values("count(last_over_time({i='1'}[1m]))", &all), [2.0]);
     assert_eq!(values("nothing + {__name__=~'x|y'}", &all), [0.0; 0]);
     assert_eq!(values("{__name__=~'x|y'} > {i='2',__name__='z'}", &all), [0.0; 0]);
+}
+
+/// Equal ones come in any order from a page, and from a map.
+#[test]
+fn takes_the_first_labels_of_equal_elements() {
+    let of = |i: &str, value: f64| series(&[("__name__", "x"), ("i", i)], &[(0, value)]);
+    for all in [[of("1", 5.0), of("2", 5.0), of("3", f64::NAN)], [of("3", f64::NAN), of("2", 5.0), of("1", 5.0)]] {
+        let labels = |text: &str| -> Vec<String> {
+            let elements = run(text, &all).unwrap();
+            elements.iter().map(|element| element.labels.get("i").unwrap().to_owned()).collect()
+        };
+        for function in ["topk", "bottomk"] {
+            assert_eq!(labels(&format!("{function}(1, x)")), ["1"]);
+            assert_eq!(labels(&format!("{function}(9, x)")), ["1", "2", "3"]);
+        }
+    }
+}
+
+#[test]
+fn the_present_is_that_of_the_data() {
+    struct Elsewhere;
+    impl Data for Elsewhere {
+        fn instant(&self, _: usize, _: i64) -> Vec<Element> {
+            Vec::new()
+        }
+        fn range(&self, _: usize) -> Vec<Series> {
+            Vec::new()
+        }
+        fn unix(&self, at: i64) -> i64 {
+            at + 500
+        }
+        fn seen(&self, now: i64) -> i64 {
+            now - 7_000
+        }
+    }
+    let evaluated = |text: &str| evaluate(&Expr::parse(text, &LIMITS).unwrap(), &Elsewhere, NOW).unwrap();
+    let [time] = &evaluated("vector(time())")[..] else { panic!() };
+    assert_eq!((time.value, time.times), (NOW as f64 / 1000.0 + 0.5, Times::of(NOW - 7_000)));
+    let [absent] = &evaluated("absent(x{a='b'})")[..] else { panic!() };
+    assert_eq!((absent.value, absent.times, absent.labels.get("a")), (1.0, Times::of(NOW - 7_000), Some("b")));
 }
 
 #[test]

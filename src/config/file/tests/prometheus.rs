@@ -152,6 +152,14 @@ fn problems_of_queries() {
                 "error: value: sum without (pod) takes away the label that tells objects apart",
             ),
             (
+                "object: pods, source: prom, value: ^'x / scalar(sum(y))'",
+                "error: value: scalar() takes away the label that tells objects apart",
+            ),
+            (
+                "object: pods, source: prom, value: ^sum(x) or vector(0)",
+                "error: value: vector() lacks the label that tells objects apart",
+            ),
+            (
                 "object: pods, source: prom, value: ^$.x",
                 "error: value: source \"prom\" takes PromQL, and this is a JSONPath",
             ),
