@@ -1,20 +1,20 @@
 //! Checks across keys and rules: errors for contradictions, warnings for what may surprise.
 
 mod external;
+mod placeholders;
 mod pods;
+mod surprises;
 
 use std::time::Duration;
 
 use super::limits::{Limits, SamplingLimits};
-use super::model::{
-    Format, Identity, Namespaces, ObjectKind, OnMissing, OnNan, Rule, SelectorMode, Source, Target, Value, is_secret,
-};
+use super::model::{Format, Identity, Namespaces, ObjectKind, Rule, SelectorMode, Source, Target, Value, is_secret};
 use super::problem::Severity;
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 use crate::parse::json::segments::from_dots;
-use crate::parse::quantity::Milli;
+use crate::parse::name_pattern::NamePattern;
 use crate::parse::url_template::Placeholder;
 use crate::promql::{Scope, VectorSelector, Window};
 
@@ -103,9 +103,10 @@ pub(crate) fn rule(rule: &Rule, source: &Source, limits: &Limits) -> Vec<Finding
         scope(object, rule, source, &mut findings);
     }
     external::check(rule, source, &mut findings);
+    placeholders::check(rule, &mut findings);
     ranges(rule, source, limits, &mut findings);
     pods::coverage(rule, source, &mut findings);
-    surprises(rule, source, &mut findings);
+    surprises::check(rule, source, &mut findings);
     findings
 }
 
@@ -135,8 +136,9 @@ fn query(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
         }
         (Value::QueryTemplate(written), None) => {
             if let Some(column) = written.by() {
-                let message =
-                    format!("$by at column {column} has no meaning beside describes:, which names one object");
+                let message = format!(
+                    "$by at column {column} has no meaning beside describes: or {{name}}, which tell one object"
+                );
                 findings.push(error("value", message));
             }
         }
@@ -309,9 +311,10 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
         return;
     }
     let one = in_url || namespaces.single().is_some();
+    let in_name = rule.name_pattern.as_ref().is_some_and(NamePattern::names_namespaces);
     let several = match &rule.identity {
         Identity::Url if !one && !is_namespace => Some("put {namespace} into the URL"),
-        Identity::Items { namespace_from: None, .. } if !one && !is_namespace => Some("add namespaceFrom:"),
+        Identity::Items { namespace_from: None, .. } if !one && !is_namespace && !in_name => Some("add namespaceFrom:"),
         Identity::Groups { namespace: false } if !one && !is_namespace => Some("add a group (?<namespace>…)"),
         Identity::Namespace if !one => Some("put {namespace} into the URL"),
         _ => None,
@@ -326,59 +329,6 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
             let message = format!("{} is not among the namespaces of source {name}", Escaped::new(outside));
             findings.push(error("describes", message));
         }
-    }
-}
-
-fn surprises(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
-    if let Value::Series(expr) = &rule.value {
-        for name in expr.levels().into_iter().filter_map(|selector| selector.name.as_deref()) {
-            // Many a gauge ends in _count or _sum.
-            if ["_total", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
-                let message = format!(
-                    "{} is named like a counter, which only grows, and so would the replicas; use its rate(), or ignore \
-                     this if its TYPE is gauge",
-                    Escaped::new(name)
-                );
-                findings.push(warning("value", message));
-            }
-        }
-    }
-    match rule.on_missing {
-        OnMissing::Number(Milli(0)) => {
-            let message = "zero scales to the minimum when what feeds this page stops; error holds the replicas";
-            findings.push(warning("onMissing", message));
-        }
-        OnMissing::Number(value) if value < Milli(0) && !rule.allow_negative => {
-            findings.push(error("onMissing", "a negative number needs allowNegative: true beside it"));
-        }
-        OnMissing::Number(value) => {
-            let message = format!("{value} is served, too, when what feeds this page stops; error holds the replicas");
-            findings.push(warning("onMissing", message));
-        }
-        OnMissing::Error | OnMissing::Last(_) => {}
-    }
-    if rule.on_nan == OnNan::Zero {
-        let message = "zero scales to the minimum on 0/0, which mostly means no data; error holds the replicas";
-        findings.push(warning("onNaN", message));
-    }
-    if rule.allow_negative {
-        findings.push(warning(
-            "allowNegative",
-            match rule.is_external() {
-                true => {
-                    "an HPA scales to the maximum on a negative sum with averageValue, and to the minimum with value"
-                }
-                false => "an HPA scales to the minimum on a negative value",
-            },
-        ));
-    }
-    if source.cache > rule.max_age {
-        let (cache, max_age) = (duration::format(source.cache), duration::format(rule.max_age));
-        let message = format!(
-            "{max_age} is less than the {cache} that source {} is cached: values will go missing",
-            Escaped::new(&source.name)
-        );
-        findings.push(warning("maxAge", message));
     }
 }
 

@@ -8,7 +8,9 @@ use super::last::LastValues;
 use crate::config::limits::Limits;
 use crate::config::model::Rule;
 use crate::parse::duration::millis;
-use crate::promql::Window;
+use crate::parse::url_template::Placeholder;
+use crate::promql::matcher::BadRegex;
+use crate::promql::{Bindings, Window};
 use crate::source::page::Want;
 use crate::source::upstream::Upstream;
 
@@ -25,6 +27,8 @@ pub struct ActiveRule {
     pub last: Option<Arc<LastValues>>,
     /// What was sampled, where its value looks back.
     pub sampling: Option<Sampling>,
+    /// The rule that this is a copy of, with names in the place of placeholders.
+    pub template: Option<Arc<ActiveRule>>,
     /// Not configured: made for a metric of `--upstream`.
     pub implicit: bool,
 }
@@ -46,6 +50,33 @@ impl ActiveRule {
     /// Whether it is evaluated over the joined pages of several pods.
     pub(super) fn joins_pages(&self) -> bool {
         self.upstream.source().joins_pages_for(&self.rule)
+    }
+
+    /// The rule with what is known in the place of placeholders.
+    ///
+    /// # Errors
+    /// If a regular expression becomes too large.
+    pub fn bound(self: &Arc<Self>, bindings: &Bindings<'_>, regex_limit: usize) -> Result<Arc<Self>, BadRegex> {
+        let value = &self.rule.value;
+        let placeholders = [Placeholder::Name, Placeholder::Namespace, Placeholder::Metric];
+        if !placeholders.iter().any(|placeholder| value.uses(*placeholder)) {
+            return Ok(self.clone());
+        }
+        let bindings = Bindings { metric: Some(&self.rule.name), ..*bindings };
+        Ok(Arc::new(Self {
+            rule: Rule { value: value.bind(&bindings, regex_limit)?, ..self.rule.clone() },
+            upstream: self.upstream.clone(),
+            want: self.want.clone(),
+            last: self.last.clone(),
+            sampling: self.sampling.clone(),
+            template: Some(self.configured().clone()),
+            implicit: self.implicit,
+        }))
+    }
+
+    /// The rule as it is configured.
+    pub fn configured(self: &Arc<Self>) -> &Arc<Self> {
+        self.template.as_ref().unwrap_or(self)
     }
 
     /// Whether it answers requests of a namespace; those about root-scoped objects always.

@@ -10,9 +10,9 @@ use crate::promql::evaluate::{Element, Labels, Times, aggregate_all, evaluate};
 use crate::promql::{Aggregation, Expr, VectorSelector};
 use crate::source::page::Series;
 
-/// Evaluates an expression over the series of one object on a page.
-pub(super) fn series(expr: &Expr, series: &[&Series], scraped: i64) -> Finding {
-    match evaluate(expr, &PageData::new(expr, series, scraped), scraped) {
+/// Evaluates an expression over the series of one object on a page. `is_loose`: there may be others among them.
+pub(super) fn series(expr: &Expr, series: &[&Series], scraped: i64, is_loose: bool) -> Finding {
+    match evaluate(expr, &PageData::new(expr, series, scraped, is_loose), scraped) {
         Ok(elements) if elements.is_empty() && !series.is_empty() => Finding::Nothing(filtered(expr, series)),
         Ok(elements) => one(&elements),
         Err(error) => Finding::Unusable(RefusalReason::Evaluation(error)),
@@ -22,7 +22,7 @@ pub(super) fn series(expr: &Expr, series: &[&Series], scraped: i64) -> Finding {
 /// The number that an expression makes of nothing, as with `vector()` or `absent()`.
 pub(super) fn of_nothing(value: &Value, scraped: i64) -> Option<Finding> {
     let Value::Series(expr) = value else { return None };
-    Some(series(expr, &[], scraped)).filter(|finding| matches!(finding, Finding::Number(_)))
+    Some(series(expr, &[], scraped, false)).filter(|finding| matches!(finding, Finding::Number(_)))
 }
 
 /// Why an expression leaves nothing of some series.

@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::objects::Unlisted;
 use super::reason::{MissingReason, NotAGauge, RefusalReason};
-use crate::config::model::{Identity, Rule, Value};
+use crate::config::model::{Identity, NamespaceLabels, Rule, Value};
 use crate::parse::exposition::is_named_like_a_counter;
 use crate::parse::path::{ExternalPath, MetricPath, ObjectName};
 use crate::promql::VectorSelector;
@@ -59,6 +59,15 @@ impl About<'_> {
                     let space = namespace.iter().map(|namespace| format!("/{namespace}")).collect::<String>();
                     format!("; --describes {resource}{space}/{name} would bind it")
                 }
+                _ => String::new(),
+            },
+            // The query was narrowed to it, and the series may carry that of their exporter.
+            MissingReason::NoResult => match (&self.rule.identity, self.metric) {
+                (
+                    Identity::Labels { namespace: NamespaceLabels::First(labels), .. }
+                    | Identity::Value { namespace: NamespaceLabels::First(labels) },
+                    DescribedMetric::Objects(MetricPath { namespace: Some(namespace), .. }),
+                ) => labels.first().map(|label| format!(" with {label}={namespace:?}")).unwrap_or_default(),
                 _ => String::new(),
             },
             _ => String::new(),

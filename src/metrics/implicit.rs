@@ -49,6 +49,7 @@ fn active(metric: &str, objects: Vec<ObjectKind>, identity: Identity, upstream: 
         source: upstream.index(),
         value: Value::Named(metric.to_owned()),
         identity,
+        name_pattern: None,
         namespaces: None,
         on_missing: OnMissing::Error,
         on_nan: OnNan::Error,
@@ -59,5 +60,13 @@ fn active(metric: &str, objects: Vec<ObjectKind>, identity: Identity, upstream: 
     };
     let number = upstream.source().uses(Placeholder::Metric) || !matches!(rule.identity, Identity::Labels { .. });
     let want = upstream.want_named(metric, number);
-    Arc::new(ActiveRule { rule, upstream: upstream.clone(), want, last: None, sampling: None, implicit: true })
+    Arc::new(ActiveRule {
+        rule,
+        upstream: upstream.clone(),
+        want,
+        last: None,
+        sampling: None,
+        template: None,
+        implicit: true,
+    })
 }

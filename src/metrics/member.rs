@@ -23,7 +23,7 @@ impl Member for Series {
 
     fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding {
         match &served.rule.value {
-            Value::Series(expr) => evaluation::series(expr, members, scraped),
+            Value::Series(expr) => evaluation::series(expr, members, scraped, served.template.is_some()),
             _ => match members.iter().find_map(|series| not_by_name(series.name(), series.kind())) {
                 Some(kind) => Finding::Unusable(RefusalReason::NotAGauge(kind)),
                 None => evaluation::gauges(members, scraped),

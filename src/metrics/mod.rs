@@ -41,6 +41,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use crate::config::model::{Config, ObjectKind};
 use crate::kube::kinds;
 use crate::parse::path::MetricPath;
+use crate::promql::Bindings;
 use crate::source::shared::Shared;
 use crate::source::waiting::Patience;
 use active_rule::ActiveRule;
@@ -125,7 +126,8 @@ impl Metrics {
     ) -> Result<MetricValues, Failure> {
         let (served, kind) = self.rule(request.path)?;
         let subject = Subject { request, served: &served, kind: &kind, services: self.services() };
-        answer::answer(&subject, patience, trace)
+        let served = subject.bound()?;
+        answer::answer(&Subject { served: &served, ..subject }, patience, trace)
     }
 
     /// Answers one request for an external metric, waiting only as `patience` allows.
@@ -142,6 +144,9 @@ impl Metrics {
         let rules = self.rules();
         match rules.find_external(&request.path.metric) {
             ExternalEntry::Rule(served) => {
+                let bindings = Bindings { namespace: Some(&request.path.namespace), ..Bindings::default() };
+                let served = served.bound(&bindings, self.shared.limits().expression.regex);
+                let served = served.map_err(|error| Failure::BadRequest(format!("{metric}: {error}")))?;
                 ExternalSubject { request, served: &served, services: self.services() }.answer(patience, trace)
             }
             ExternalEntry::Broken(problem) => Err(Failure::Unavailable(format!("{metric}: {problem}"))),

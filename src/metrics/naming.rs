@@ -7,6 +7,7 @@ use once_cell::sync::Lazy;
 use super::active_rule::ActiveRule;
 use super::select::{self, Naming};
 use crate::config::model::{Identity, NamespaceLabels, ObjectKind};
+use crate::parse::name_pattern::NamePattern;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::url_template::Placeholder;
 
@@ -44,28 +45,50 @@ impl<'a> Namer<'a> {
             Identity::Url | Identity::Selected | Identity::Namespace | Identity::External { .. } => {
                 Naming::Given { name: own_name }
             }
+            Identity::Value { namespace: NamespaceLabels::First(labels) } if self.kind.resource != "namespaces" => {
+                Naming::Own {
+                    namespace: Cow::Borrowed(namespaces(labels)),
+                    default_namespace: self.default_namespace(),
+                    name: Cow::Borrowed(&[]),
+                    default_name: Some(own_name),
+                    pattern: None,
+                }
+            }
+            Identity::Value { .. } => Naming::Given { name: own_name },
             Identity::Fixed { namespace, name } => Naming::Own {
                 namespace: Cow::Borrowed(&[]),
                 default_namespace: namespace.as_deref(),
                 name: Cow::Borrowed(&[]),
                 default_name: Some(name),
+                pattern: None,
             },
             Identity::Items { .. } | Identity::Groups { .. } => Naming::Own {
                 namespace: Cow::Borrowed(&[]),
-                default_namespace: self.default_namespace(),
+                default_namespace: self.default_namespace().filter(|_| !self.is_in_pattern()),
                 name: Cow::Borrowed(&[]),
                 default_name: None,
+                pattern: self.pattern(),
             },
             Identity::Labels { namespace: NamespaceLabels::First(namespace), name } => {
                 self.naming_by_labels(namespace, name, self.default_namespace())
             }
-            Identity::Labels { namespace: NamespaceLabels::Ignored, name } => Naming::Own {
+            Identity::Labels { namespace: NamespaceLabels::Ignored | NamespaceLabels::Told, name } => Naming::Own {
                 namespace: Cow::Borrowed(&[]),
-                default_namespace: path.namespace.as_deref(),
+                default_namespace: path.namespace.as_deref().filter(|_| !self.is_in_pattern()),
                 name: self.names(name),
                 default_name: None,
+                pattern: self.pattern(),
             },
         }
+    }
+
+    fn pattern(&self) -> Option<&'a NamePattern> {
+        self.served.rule.name_pattern.as_ref()
+    }
+
+    /// Whether the namespace is where the name is, or unknown.
+    fn is_in_pattern(&self) -> bool {
+        self.pattern().is_some_and(NamePattern::names_namespaces)
     }
 
     fn naming_by_labels(
@@ -81,10 +104,12 @@ impl<'a> Namer<'a> {
                 default_namespace: None,
                 name,
                 default_name: default_namespace,
+                pattern: self.pattern(),
             };
         }
         let namespace = Cow::Borrowed(namespaces(namespace));
-        Naming::Own { namespace, default_namespace, name: self.names(name), default_name: None }
+        let (name, pattern) = (self.names(name), self.pattern());
+        Naming::Own { namespace, default_namespace, name, default_name: None, pattern }
     }
 
     /// These labels, or those that are usual for the kind.

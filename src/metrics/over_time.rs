@@ -24,7 +24,7 @@ use crate::config::model::Value;
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
 use crate::parse::duration::millis;
-use crate::parse::path::ObjectName;
+use crate::parse::path::{MetricPath, ObjectName};
 use crate::promql::evaluate::{self, Series};
 use crate::promql::{Expr, Function, NAME_LABEL, VectorSelector, Window};
 use crate::source::waiting::Patience;
@@ -43,9 +43,18 @@ pub(super) fn of_pods(
         ObjectName::One(name) => (String::new(), Some(name.clone())),
     };
     let selection = SampledSelection { namespace: namespace.map(str::to_owned), label_selector, name };
-    let refused = subject.services.scraper.ask(subject.served, selection, sampling.interval).err();
+    let refused = subject.services.scraper.ask(subject.served.configured(), selection, sampling.interval).err();
     trace.record(|| Event::Range { range: sampling.range, interval: sampling.interval });
     for (pod, url) in targets {
+        let path = MetricPath { name: ObjectName::One(pod.metadata.name.clone()), ..subject.request.path.clone() };
+        let served = match subject.of_path(&path).bound() {
+            Ok(served) => served,
+            Err(failure) => {
+                tally.unusable.push(failure);
+                continue;
+            }
+        };
+        let subject = &Subject { served: &served, ..*subject };
         let (name, incarnation) = (&pod.metadata.name, format!("#{}", pod.incarnation()));
         let lookup = sampling.history.lookup(&object(pod, namespace), url);
         trace.record(|| {
@@ -124,7 +133,7 @@ pub(super) fn samples(
 ) -> Result<PageSamples, Failure> {
     services
         .scraper
-        .ask(served, selection, sampling.interval)
+        .ask(served.configured(), selection, sampling.interval)
         .map_err(|bound| about.refused(&RefusalReason::SelectionLimit(bound)))?;
     let lookup = sampling.history.lookup(name, name);
     trace.record(|| Event::Range { range: sampling.range, interval: sampling.interval });

@@ -13,16 +13,18 @@ pub(super) struct PageData<'a> {
     scraped: i64,
     /// Whether the expression looks at labels at all.
     labels: bool,
+    /// Whether the page was read for more than the selectors pick, as the rule has placeholders.
+    is_loose: bool,
 }
 
 impl<'a> PageData<'a> {
-    pub(super) fn new(expr: &'a Expr, series: &'a [&'a PageSeries], scraped: i64) -> Self {
-        Self { labels: !is_plain(expr), ..Self::with_labels(expr, series, scraped) }
+    pub(super) fn new(expr: &'a Expr, series: &'a [&'a PageSeries], scraped: i64, is_loose: bool) -> Self {
+        Self { labels: !is_plain(expr), ..Self::with_labels(expr, series, scraped, is_loose) }
     }
 
     /// For a result whose labels are of use.
-    pub(super) fn with_labels(expr: &'a Expr, series: &'a [&'a PageSeries], scraped: i64) -> Self {
-        Self { selectors: expr.selectors().collect(), series, scraped, labels: true }
+    pub(super) fn with_labels(expr: &'a Expr, series: &'a [&'a PageSeries], scraped: i64, is_loose: bool) -> Self {
+        Self { selectors: expr.selectors().collect(), series, scraped, labels: true, is_loose }
     }
 }
 
@@ -30,7 +32,7 @@ impl Data for PageData<'_> {
     fn instant(&self, selector: usize, _: i64) -> Vec<Element> {
         let picked = |series: &&&PageSeries| match self.selectors.as_slice() {
             // What they pick together is what the only one picks.
-            [_] => true,
+            [_] if !self.is_loose => true,
             selectors => selectors
                 .get(selector)
                 .is_some_and(|selector| selector.matches(series.name(), |label| series.label(label))),

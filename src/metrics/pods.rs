@@ -75,6 +75,8 @@ fn of_pages(
         trace.record(|| Event::PodPage { pod: name.clone(), url: url.to_owned(), summary: page.summary() });
         let path = MetricPath { name: ObjectName::One(name.clone()), ..subject.request.path.clone() };
         let (pod_subject, incarnation) = (subject.of_path(&path), format!("#{}", pod.incarnation()));
+        let served = pod_subject.bound()?;
+        let pod_subject = Subject { served: &served, ..pod_subject };
         match page_members::verdict(&pod_subject, name, &page, &incarnation, trace) {
             Ok(Verdict::Serve(value)) => tally.items.push(pod_subject.item(name, value)),
             Ok(verdict) => tally.left_out.push(verdict),

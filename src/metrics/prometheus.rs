@@ -62,6 +62,7 @@ fn query(subject: &Subject<'_>) -> Result<InstantQuery, Failure> {
     let rule = &subject.served.rule;
     let (namespace, name) = match &rule.identity {
         Identity::Labels { namespace, name } => (namespace.first(), name.first()),
+        Identity::Value { namespace } => (namespace.first(), None),
         _ => (None, None),
     };
     let too_much = || subject.about().bad_request(&format!("metricLabelSelector {TOO_MUCH}"));

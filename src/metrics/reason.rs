@@ -33,6 +33,8 @@ pub enum MissingReason {
     OtherNamespaces,
     /// Series match, none of them with a label that names an object; one of these would.
     NoObjectLabel(Vec<String>),
+    /// Likewise, as the rule's pattern for names matches none of these labels.
+    NoPatternMatch(Vec<String>),
     /// Series match, all of them for other objects.
     OtherObjects,
     /// Items of the page match, all of them for other objects.
@@ -141,6 +143,7 @@ impl MissingReason {
             Self::NoOperand(..) => "no_operand",
             Self::NoBuckets => "no_buckets",
             Self::NoObjectLabel(_) => "no_object_label",
+            Self::NoPatternMatch(_) => "no_pattern_match",
             Self::OtherObjects | Self::OtherItems | Self::OtherMatches => "other_objects",
             Self::NoResult => "no_result",
             Self::Filtered => "filtered",
@@ -198,6 +201,12 @@ impl fmt::Display for MissingReason {
             }
             Self::NoObjectLabel(labels) => {
                 write!(f, "no matching series on the page has a label {} to name an object", labels.join(" or "))
+            }
+            Self::NoPatternMatch(labels) if labels.is_empty() => {
+                f.write_str("namePattern matches no name that the page gives")
+            }
+            Self::NoPatternMatch(labels) => {
+                write!(f, "namePattern matches no label {} of the matching series", labels.join(" or "))
             }
             Self::OtherMatches => f.write_str("the matches on the page name other objects"),
             Self::OtherItems => f.write_str("the items on the page describe other objects"),

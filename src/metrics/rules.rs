@@ -167,7 +167,7 @@ impl Rules {
             OnMissing::Error | OnMissing::Number(_) => None,
         };
         let sampling = same.and_then(|same| same.sampling.clone()).or_else(|| Sampling::of(&want, limits, budget));
-        let served = Arc::new(ActiveRule { rule, upstream, want, last, sampling, implicit: false });
+        let served = Arc::new(ActiveRule { rule, upstream, want, last, sampling, template: None, implicit: false });
         if served.rule.is_external() {
             self.insert_external(served.rule.name.clone(), ExternalEntry::Rule(served.clone()));
         }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::reason::{MissingReason, RefusalReason};
 use crate::config::model::ObjectKind;
 use crate::kube::kinds;
+use crate::parse::name_pattern::NamePattern;
 use crate::parse::selector::{Requirement, Selector};
 use crate::parse::sort::sort;
 use crate::source::page::{PageItem, Series};
@@ -29,6 +30,8 @@ pub(super) enum Naming<'a> {
         name: Cow<'a, [String]>,
         /// The name of what names none.
         default_name: Option<&'a str>,
+        /// What of a name is the object's.
+        pattern: Option<&'a NamePattern>,
     },
 }
 
@@ -106,6 +109,7 @@ pub(super) fn select<'p, T: Describes>(
     match naming {
         _ if !any => Err(MissingReason::NoSeries),
         _ if !matching => Err(MissingReason::MetricSelector),
+        Naming::Own { name, pattern: Some(_), .. } if !named => Err(MissingReason::NoPatternMatch(name.to_vec())),
         Naming::Own { name, .. } if !named => Err(MissingReason::NoObjectLabel(name.to_vec())),
         _ if objects.is_empty() => Err(MissingReason::OtherObjects),
         _ => Ok(by_labels(objects, wanted.label_selector)),
@@ -150,15 +154,39 @@ impl<'a> Naming<'a> {
     ) -> Option<(Option<Cow<'m, str>>, Cow<'m, str>)> {
         match self {
             Self::Given { name } => Some((wanted_namespace.map(Cow::Borrowed), Cow::Borrowed(*name))),
-            Self::Own { namespace, default_namespace, name, default_name } => {
+            Self::Own { namespace, default_namespace, name, default_name, pattern } => {
                 let first = |labels: &[String]| labels.iter().find_map(|label| member.label(label));
                 let space = member.own_namespace().map(Cow::Borrowed).or_else(|| first(namespace));
                 let name = member.own_name().map(Cow::Borrowed).or_else(|| first(name));
+                let (space, name) = match (pattern, name) {
+                    (Some(pattern), Some(text)) => within(pattern, &text, space)?,
+                    (_, name) => (space, name),
+                };
                 let name = name.or(default_name.map(Cow::Borrowed)).filter(|name| !name.is_empty())?;
                 Some((space.or(default_namespace.map(Cow::Borrowed)), name))
             }
         }
     }
+}
+
+/// The namespace and the name that a text names, where it names both or the namespace is known.
+#[expect(clippy::type_complexity, reason = "a pair of borrowed texts, used once")]
+fn within<'m>(
+    pattern: &NamePattern,
+    text: &Cow<'m, str>,
+    namespace: Option<Cow<'m, str>>,
+) -> Option<(Option<Cow<'m, str>>, Option<Cow<'m, str>>)> {
+    let (space, name) = match text {
+        Cow::Borrowed(text) => {
+            let found = pattern.read(text)?;
+            (found.namespace.map(Cow::Borrowed), Cow::Borrowed(found.name))
+        }
+        Cow::Owned(text) => {
+            let found = pattern.read(text)?;
+            (found.namespace.map(|space| Cow::Owned(space.to_owned())), Cow::Owned(found.name.to_owned()))
+        }
+    };
+    Some((space.or(namespace), Some(name)))
 }
 
 /// Keys of `selector` that no series carries, with the labels that they do carry; `None` where every key is known.

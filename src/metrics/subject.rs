@@ -16,7 +16,7 @@ use super::request::MetricRequest;
 use super::scrape::Scraper;
 use super::select::{MembersByObject, Wanted, select};
 use super::trace::Trace;
-use crate::config::model::{ObjectKind, Value};
+use crate::config::model::{Identity, ObjectKind, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::meta::{LabelSelector, ObjectReference, Time};
 use crate::kube::pod::Pod;
@@ -25,6 +25,7 @@ use crate::kube_api::objects::Selection;
 use crate::parse::escape::Escaped;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::selector::Selector;
+use crate::promql::Bindings;
 use crate::source::shared::Shared;
 use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::Steady;
@@ -89,6 +90,25 @@ impl<'a> Subject<'a> {
         'a: 'b,
     {
         Subject { request: MetricRequest { path, ..self.request }, ..*self }
+    }
+
+    /// The rule with the names of the request in the place of placeholders.
+    pub(super) fn bound(&self) -> Result<Arc<ActiveRule>, Failure> {
+        let MetricPath { namespace, resource, name, .. } = self.request.path;
+        let (namespace, name) = match (&self.served.rule.identity, name) {
+            (Identity::Fixed { namespace, name }, _) => (namespace.as_deref(), Some(name.as_str())),
+            (Identity::Value { .. }, ObjectName::All) => {
+                let why = "{name} in its value stands for one object, so * is not served; ask for one by name";
+                return Err(self.about().bad_request(&why));
+            }
+            (_, ObjectName::One(name)) => (namespace.as_deref(), Some(name.as_str())),
+            (_, ObjectName::All) => (namespace.as_deref(), None),
+        };
+        // As in a URL, the namespace of a Namespace object is itself.
+        let namespace = if resource == "namespaces" { name } else { namespace };
+        let limit = self.services.shared.limits().expression.regex;
+        let bound = self.served.bound(&Bindings { name, namespace, metric: None }, limit);
+        bound.map_err(|error| self.about().bad_request(&error))
     }
 
     /// The object's namespace must be one that the source may describe, whatever its page says.

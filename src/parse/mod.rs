@@ -14,6 +14,7 @@ mod group;
 pub(crate) mod head;
 pub(crate) mod json;
 pub(crate) mod lookalike;
+pub(crate) mod name_pattern;
 pub(crate) mod path;
 pub(crate) mod pem;
 pub(crate) mod percent;

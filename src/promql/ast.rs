@@ -198,7 +198,7 @@ impl VectorSelector {
 
     /// Whether a series without a name and without labels would match, and hence about every series.
     pub(super) fn takes_all(&self) -> bool {
-        self.name.is_none() && self.matchers.iter().all(|matcher| matcher.matches(""))
+        self.name.is_none() && self.matchers.iter().all(|matcher| matcher.matches("") || !matcher.pieces().is_empty())
     }
 }
 

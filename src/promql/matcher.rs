@@ -5,6 +5,8 @@ use std::fmt;
 
 use regex_lite::{Captures, Regex, RegexBuilder};
 
+use crate::parse::url_template::piece::{Piece, literals};
+
 /// The label that stands for the metric's name.
 pub const NAME_LABEL: &str = "__name__";
 
@@ -16,6 +18,8 @@ pub struct Matcher {
     value: String,
     /// For `=~` and `!~`; anchored at both ends.
     regex: Option<Regex>,
+    /// Where the value leaves something open; it matches nothing then.
+    pieces: Vec<Piece>,
 }
 
 /// How a label is compared.
@@ -48,7 +52,21 @@ impl Matcher {
             MatchOp::Equal | MatchOp::NotEqual => None,
             MatchOp::Regex | MatchOp::NotRegex => Some(anchored(value, regex_limit)?),
         };
-        Ok(Self { label: label.to_owned(), op, value: value.to_owned(), regex })
+        Ok(Self { label: label.to_owned(), op, value: value.to_owned(), regex, pieces: Vec::new() })
+    }
+
+    /// A matcher whose value holds placeholders.
+    ///
+    /// # Errors
+    /// Likewise, with something harmless in their places.
+    pub(crate) fn open(label: &str, op: MatchOp, pieces: Vec<Piece>, regex_limit: usize) -> Result<Self, BadRegex> {
+        let closed = Self::new(label, op, &literals(&pieces), regex_limit)?;
+        Ok(Self { pieces, ..closed })
+    }
+
+    /// The pieces of a value that leaves something open, else none.
+    pub(crate) fn pieces(&self) -> &[Piece] {
+        &self.pieces
     }
 
     /// The label's name.
@@ -72,7 +90,7 @@ impl Matcher {
             Some(regex) => regex.is_match(value),
             None => self.value == value,
         };
-        same == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
+        self.pieces.is_empty() && same == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
     }
 
     /// What the groups of a regular expression find in a value that it matches.
@@ -103,7 +121,7 @@ impl MatchOp {
 
 impl PartialEq for Matcher {
     fn eq(&self, other: &Self) -> bool {
-        (&self.label, self.op, &self.value) == (&other.label, other.op, &other.value)
+        (&self.label, self.op, &self.value, &self.pieces) == (&other.label, other.op, &other.value, &other.pieces)
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) mod limits;
 pub(crate) mod matcher;
 pub(crate) mod operation;
 mod parser;
+pub(crate) mod placeholder;
 mod print;
 pub(crate) mod scope;
 pub(crate) mod template;
@@ -41,6 +42,7 @@ pub(crate) use error::{ELSEWHERE, ExpressionError};
 pub(crate) use limits::Limits;
 pub(crate) use matcher::{MatchOp, Matcher, NAME_LABEL};
 pub(crate) use operation::{Aggregation, BinaryOp, Function, Type};
+pub(crate) use placeholder::Bindings;
 pub(crate) use scope::Scope;
 pub(crate) use template::QueryTemplate;
 

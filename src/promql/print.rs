@@ -3,8 +3,9 @@
 use std::fmt::{self, Display};
 
 use super::lexer::{Quoted, is_identifier, is_metric_name};
-use super::{BinaryOp, Expr, Grouping, Matcher, Matching, Number, Side, VectorSelector, Window};
+use super::{BinaryOp, Expr, Grouping, Matcher, Matching, Number, Side, VectorSelector, Window, placeholder};
 use crate::parse::duration;
+use crate::parse::url_template::piece::{Piece, Placeholder};
 
 /// Of the only operator that binds tighter than a sign.
 const POW: u8 = 6;
@@ -145,7 +146,22 @@ impl Display for Window {
 
 impl Display for Matcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}{}", Name(self.label()), self.op().as_str(), Quoted(self.value()))
+        write!(f, "{}{}\"", Name(self.label()), self.op().as_str())?;
+        let literal = |text: &str, f: &mut fmt::Formatter<'_>| {
+            let mut quoted = Quoted(text).to_string();
+            for placeholder in placeholder::KNOWN.map(Placeholder::as_str) {
+                quoted = quoted.replace(placeholder, &placeholder.replace('{', "\\x7b"));
+            }
+            f.write_str(quoted.get(1..quoted.len() - 1).unwrap_or_default())
+        };
+        match self.pieces() {
+            [] => literal(self.value(), f)?,
+            pieces => pieces.iter().try_for_each(|piece| match piece {
+                Piece::Literal(text) => literal(text, f),
+                Piece::Value(placeholder) => f.write_str(placeholder.as_str()),
+            })?,
+        }
+        f.write_str("\"")
     }
 }
 

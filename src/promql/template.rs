@@ -1,11 +1,14 @@
 //! Query templates: PromQL beyond the subset, in which the user has placed `$matchers` in the braces of each selector,
-//! and `$by` in the `by ( )` of each aggregation. A query that is about one object needs neither.
+//! and `$by` in the `by ( )` of each aggregation. A query that is about one object needs neither. The values of matchers may
+//! hold placeholders.
 
-use super::lexer::{Kind, Lexer, Token, error};
+use super::lexer::{Kind, Lexer, Quoted, Token, error};
+use super::placeholder::{self, Bindings};
 use super::scope::Scope;
-use super::{ExpressionError, Limits, Matcher};
+use super::{ExpressionError, Limits, MatchOp, Matcher};
 use crate::parse::escape::Escaped;
-use crate::parse::sort::sort;
+use crate::parse::sort::sort_by;
+use crate::parse::url_template::piece::{Piece, Placeholder};
 
 const MATCHERS: &str = "$matchers";
 const BY: &str = "$by";
@@ -40,12 +43,28 @@ const AGGREGATIONS: [&str; 14] = [
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryTemplate {
     text: String,
-    /// Byte ranges of `$matchers` and `$by` in `text`, in order.
-    places: Vec<(usize, usize)>,
+    /// What is replaced in `text`, in order.
+    places: Vec<Place>,
     /// Where the first aggregation stands that does not keep what `$by` says.
     mixes: Option<usize>,
     /// Where the first `$by` stands.
     by: Option<usize>,
+}
+
+/// A byte range of a text, and what stands there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    from: usize,
+    to: usize,
+    what: Replaced,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Replaced {
+    Matchers,
+    By,
+    /// The value of a matcher, which holds placeholders.
+    Value(MatchOp, Vec<Piece>),
 }
 
 impl QueryTemplate {
@@ -68,7 +87,7 @@ impl QueryTemplate {
         let mut scan = Scan { tokens: tokens(text)?, for_one, places: Vec::new(), mixes: None, by: None };
         scan.whole()?;
         let Scan { mut places, mixes, by, .. } = scan;
-        sort(&mut places);
+        sort_by(&mut places, |left, right| left.from.cmp(&right.from));
         Ok(Self { text: text.to_owned(), places, mixes, by })
     }
 
@@ -89,7 +108,24 @@ impl QueryTemplate {
 
     /// Whether matchers can be added to it.
     pub fn takes_matchers(&self) -> bool {
-        self.places.iter().any(|&(from, to)| self.text.get(from..to) == Some(MATCHERS))
+        self.places.iter().any(|place| place.what == Replaced::Matchers)
+    }
+
+    /// Whether the value of a matcher holds this placeholder.
+    pub(crate) fn uses(&self, placeholder: Placeholder) -> bool {
+        self.places.iter().any(|place| match &place.what {
+            Replaced::Value(_, pieces) => pieces.contains(&Piece::Value(placeholder)),
+            Replaced::Matchers | Replaced::By => false,
+        })
+    }
+
+    /// The same with what is known in the place of placeholders.
+    pub(crate) fn bind(&self, bindings: &Bindings<'_>) -> Self {
+        let bound = |place: &Place| match &place.what {
+            Replaced::Value(op, pieces) => Place { what: Replaced::Value(*op, bindings.fill(pieces, *op)), ..*place },
+            Replaced::Matchers | Replaced::By => place.clone(),
+        };
+        Self { places: self.places.iter().map(bound).collect(), ..self.clone() }
     }
 
     /// The whole query.
@@ -102,10 +138,17 @@ impl QueryTemplate {
         let by = scope.by.as_deref().map(|label| super::print::Name(label).to_string()).unwrap_or_default();
         let mut query = String::new();
         let mut end = 0;
-        for &(from, to) in &self.places {
-            query.push_str(self.text.get(end..from).unwrap_or_default());
-            query.push_str(if self.text.get(from..to) == Some(MATCHERS) { &matchers } else { &by });
-            end = to;
+        for Place { from, to, what } in &self.places {
+            query.push_str(self.text.get(end..*from).unwrap_or_default());
+            match what {
+                Replaced::Matchers => query.push_str(&matchers),
+                Replaced::By => query.push_str(&by),
+                Replaced::Value(_, pieces) => match placeholder::closed(pieces) {
+                    Some(value) => query.push_str(&Quoted(&value).to_string()),
+                    None => query.push_str(self.text.get(*from..*to).unwrap_or_default()),
+                },
+            }
+            end = *to;
         }
         query + self.text.get(end..).unwrap_or_default()
     }
@@ -132,13 +175,16 @@ fn tokens(text: &str) -> Result<Vec<At<'_>>, ExpressionError> {
 struct Scan<'a> {
     tokens: Vec<At<'a>>,
     for_one: bool,
-    places: Vec<(usize, usize)>,
+    places: Vec<Place>,
     mixes: Option<usize>,
     by: Option<usize>,
 }
 
 impl<'a> Scan<'a> {
     fn whole(&mut self) -> Result<(), ExpressionError> {
+        for at in 0..self.tokens.len() {
+            self.value(at)?;
+        }
         let mut at = 0;
         while let Some(kind) = self.kind(at).cloned() {
             at = match kind {
@@ -151,6 +197,30 @@ impl<'a> Scan<'a> {
                 _ => at + 1,
             };
         }
+        Ok(())
+    }
+
+    /// Notes a string that holds placeholders, which must be the value of a matcher.
+    fn value(&mut self, at: usize) -> Result<(), ExpressionError> {
+        let Some(At { token, end }) = self.tokens.get(at).filter(|at| matches!(at.token.kind, Kind::String(_))) else {
+            return Ok(());
+        };
+        let pieces = placeholder::pieces(token.text);
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let op = match at.checked_sub(1).and_then(|before| self.kind(before)) {
+            Some(Kind::Symbol("=")) => MatchOp::Equal,
+            Some(Kind::Symbol("!=")) => MatchOp::NotEqual,
+            Some(Kind::Symbol("=~")) => MatchOp::Regex,
+            Some(Kind::Symbol("!~")) => MatchOp::NotRegex,
+            _ => {
+                let message = placeholder::misplaced(token.text, token.column).unwrap_or_default();
+                return Err(error(token.column, message));
+            }
+        };
+        let place = Place { from: end - token.text.len(), to: *end, what: Replaced::Value(op, pieces) };
+        self.places.push(place);
         Ok(())
     }
 
@@ -233,7 +303,8 @@ impl<'a> Scan<'a> {
         let Some(At { token, end }) = self.tokens.get(at).filter(|_| name == wanted && before && after) else {
             return Err(self.misplaced(name, at));
         };
-        self.places.push((end - token.text.len(), *end));
+        let what = if name == BY { Replaced::By } else { Replaced::Matchers };
+        self.places.push(Place { from: end - token.text.len(), to: *end, what });
         if name == BY {
             self.by = self.by.or(Some(token.column));
         }

@@ -50,7 +50,7 @@ fn nothing_is_never_a_number() {
     let missing = |why: &str| {
         format!("404 NotFound: hits of pods/web-1 in namespace shop: {why}; the rule takes sum(a) from source prom")
     };
-    let nothing = missing("the query returned no result for it");
+    let nothing = missing("the query returned no result for it with namespace=\"shop\"");
     assert_eq!(answer(&Scripted::vector(&[]), ""), nothing);
     assert_eq!(answer(&Scripted::vector(&[("\"pod\":\"web-2\"", "1")]), ""), nothing);
     // What a lying server says of another namespace.

@@ -155,7 +155,7 @@ fn what_is_older_than_max_age_is_not_there() {
     let young = if prometheus.major < 3 {
         "web-1 7"
     } else {
-        "404 NotFound: young of pods/web-1 in namespace shop: the query returned no result for it; the rule takes \
+        "404 NotFound: young of pods/web-1 in namespace shop: the query returned no result for it with namespace=\"shop\"; the rule takes \
          sum(depth) from source prom"
     };
     assert_eq!(ask("young"), young);

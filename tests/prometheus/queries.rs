@@ -25,7 +25,7 @@ fn one_query_answers_for_all_objects() {
         ("shop/pods/web-2", "web-2 3"),
         (
             "shop/pods/web-3",
-            "404 NotFound: hits of pods/web-3 in namespace shop: the query returned no result for it; the rule takes \
+            "404 NotFound: hits of pods/web-3 in namespace shop: the query returned no result for it with namespace=\"shop\"; the rule takes \
              sum(rate(hits_total{code!~\"5..\"}[1m])) from source prom",
         ),
         (
@@ -190,7 +190,7 @@ fn the_label_selector_is_honoured_by_the_kubernetes_api() {
     assert_eq!(ask("app%3Dweb"), "web-1 1500m, web-2 3");
     assert_eq!(
         ask("app%3Dnone"),
-        "404 NotFound: hits of all pods in namespace shop: the query returned no result for it; the rule takes sum(a) from \
+        "404 NotFound: hits of all pods in namespace shop: the query returned no result for it with namespace=\"shop\"; the rule takes sum(a) from \
          source prom"
     );
     // Pods' names are in no query.

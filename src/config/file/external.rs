@@ -7,10 +7,12 @@ use crate::config::model::{Identity, LabelledItems, NamespaceLabels, Source, Val
 use crate::parse::escape::Escaped;
 use crate::parse::json::{self, Path};
 use crate::parse::path::is_reserved;
+use crate::parse::url_template::Placeholder;
 use crate::parse::yaml::YamlValue;
 
 /// ExternalKeys of rules on objects alone.
-const OF_OBJECTS: &[&str] = &["object", "kind", "namespaced", "apiVersion", "describes", "nameFrom", "nameLabel"];
+const OF_OBJECTS: &[&str] =
+    &["object", "kind", "namespaced", "apiVersion", "describes", "nameFrom", "nameLabel", "namePattern"];
 
 /// The keys of an external metric.
 #[derive(Debug)]
@@ -56,6 +58,12 @@ impl ExternalKeys {
                 wrong.push((key, "needs items: beside it"));
             }
         }
+        if value.uses(Placeholder::Name) {
+            wrong.push(("value", "holds {name}, and an external metric has no object"));
+        }
+        if value.uses(Placeholder::Namespace) && fields.has("namespaceLabel") {
+            wrong.push(("namespaceLabel", "{namespace} in the value already tells the namespace"));
+        }
         match self.namespace_label.as_deref() {
             Some(NO_LABEL) if fields.has("namespaceFrom") => {
                 wrong.push(("namespaceFrom", "excludes namespaceLabel: none, which ignores namespaces on the page"));
@@ -72,6 +80,7 @@ impl ExternalKeys {
             return None;
         }
         let namespace = match self.namespace_label {
+            _ if value.uses(Placeholder::Namespace) => NamespaceLabels::Told,
             Some(label) if label == NO_LABEL => NamespaceLabels::Ignored,
             Some(label) => NamespaceLabels::First(vec![label]),
             // A query names one label. What a server scraped is what its own labels say.

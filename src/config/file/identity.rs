@@ -1,4 +1,5 @@
-//! Which object a value belongs to: from the URL, `describes`, `items`, groups of a regular expression, or labels.
+//! Which object a value belongs to: from the URL, `describes`, `items`, placeholders in the value, groups of a regular
+//! expression, or labels.
 
 use super::fields::{Fields, Sink};
 use super::path_segment;
@@ -7,6 +8,7 @@ use crate::config::model::{Identity, NamespaceLabels, ObjectKind, Source, Value}
 use crate::parse::dns;
 use crate::parse::escape::Escaped;
 use crate::parse::json::{self, Path};
+use crate::parse::name_pattern::NamePattern;
 use crate::parse::url_template::Placeholder;
 
 /// What `namespaceLabel` says where a namespace on the page is not that of who asks.
@@ -24,6 +26,7 @@ pub(super) struct Keys {
     namespace_from: Option<Path>,
     namespace_label: Option<String>,
     name_label: Option<String>,
+    name_pattern: Option<NamePattern>,
 }
 
 #[derive(Debug)]
@@ -41,7 +44,12 @@ impl Keys {
             namespace_from: path("namespaceFrom", fields, limits, sink),
             namespace_label: fields.line("namespaceLabel", sink).map(str::to_owned),
             name_label: fields.line("nameLabel", sink).map(str::to_owned),
+            name_pattern: name_pattern(fields, limits, sink),
         }
+    }
+
+    pub(super) fn name_pattern(&self) -> Option<&NamePattern> {
+        self.name_pattern.as_ref()
     }
 
     /// The identity of each kind; kinds that share one stay together. `None` (and a problem) if one has none.
@@ -53,7 +61,8 @@ impl Keys {
         fields: &mut Fields<'_>,
         sink: &mut Sink,
     ) -> Option<Vec<Group>> {
-        if !consistent(kinds, value, source, fields, sink) {
+        let tells_namespace = self.name_pattern.as_ref().is_some_and(NamePattern::names_namespaces);
+        if !consistent(kinds, value, source, tells_namespace, fields, sink) {
             return None;
         }
         let mut groups: Vec<Group> = Vec::new();
@@ -98,7 +107,12 @@ impl Keys {
             Value::Text(expr) if expr.pattern.names_objects() => {
                 Some(Identity::Groups { namespace: expr.pattern.names_namespaces() })
             }
-            Value::Series(_) | Value::QueryTemplate(_) | Value::Named(_) => self.labels(kind, source, fields, sink),
+            Value::Series(_) | Value::QueryTemplate(_) if value.uses(Placeholder::Name) => {
+                Some(Identity::Value { namespace: self.namespaces(kind, value, source) })
+            }
+            Value::Series(_) | Value::QueryTemplate(_) | Value::Named(_) => {
+                self.labels(kind, value, source, fields, sink)
+            }
             Value::Json(_) | Value::Text(_) | Value::Number if kind.resource == "namespaces" => {
                 Some(Identity::Namespace)
             }
@@ -134,33 +148,57 @@ impl Keys {
         }
     }
 
-    /// The label that exporters set, and before it what Prometheus makes of that when its own label has the same name.
-    fn labels(&self, kind: &ObjectKind, source: &Source, fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Identity> {
-        let or_exported = |own: &Option<String>, default: &str| match own {
-            Some(label) => vec![label.clone()],
-            // A query names one label. What a server scraped is what its own labels say.
-            None if source.is_prometheus() => vec![default.to_owned()],
-            None => vec![format!("exported_{default}"), default.to_owned()],
-        };
+    fn labels(
+        &self,
+        kind: &ObjectKind,
+        value: &Value,
+        source: &Source,
+        fields: &mut Fields<'_>,
+        sink: &mut Sink,
+    ) -> Option<Identity> {
         let name = match (&self.name_label, &kind.label) {
             (None, None) => {
                 let message = format!("required for {}: a label job means the scrape job on most pages", kind.resource);
                 fields.fail("nameLabel", &message, sink);
                 return None;
             }
-            (own, default) => or_exported(own, default.as_deref().unwrap_or_default()),
+            (own, default) => or_exported(own.as_ref(), default.as_deref().unwrap_or_default(), source),
         };
-        let namespace = match (kind.namespaced, self.namespace_label.as_deref()) {
+        Some(Identity::Labels { namespace: self.namespaces(kind, value, source), name })
+    }
+
+    /// The labels that name the namespace.
+    fn namespaces(&self, kind: &ObjectKind, value: &Value, source: &Source) -> NamespaceLabels {
+        let is_told =
+            value.uses(Placeholder::Namespace) || self.name_pattern.as_ref().is_some_and(NamePattern::names_namespaces);
+        match (kind.namespaced, self.namespace_label.as_deref()) {
+            (true, _) if is_told => NamespaceLabels::Told,
             (true, Some(NO_LABEL)) => NamespaceLabels::Ignored,
-            (true, _) => NamespaceLabels::First(or_exported(&self.namespace_label, "namespace")),
+            (true, _) => NamespaceLabels::First(or_exported(self.namespace_label.as_ref(), "namespace", source)),
             (false, _) => NamespaceLabels::First(Vec::new()),
-        };
-        Some(Identity::Labels { namespace, name })
+        }
+    }
+}
+
+/// The label that exporters set, and before it what Prometheus makes of that when its own label has the same name.
+fn or_exported(own: Option<&String>, default: &str, source: &Source) -> Vec<String> {
+    match own {
+        Some(label) => vec![label.clone()],
+        // A query names one label. What a server scraped is what its own labels say.
+        None if source.is_prometheus() => vec![default.to_owned()],
+        None => vec![format!("exported_{default}"), default.to_owned()],
     }
 }
 
 /// Whether the keys go together, whatever the kind.
-fn consistent(kinds: &[ObjectKind], value: &Value, source: &Source, fields: &mut Fields<'_>, sink: &mut Sink) -> bool {
+fn consistent(
+    kinds: &[ObjectKind],
+    value: &Value,
+    source: &Source,
+    tells_namespace: bool,
+    fields: &mut Fields<'_>,
+    sink: &mut Sink,
+) -> bool {
     let mut wrong: Vec<(&'static str, String)> = Vec::new();
     let told_by = if source.is_of_any_pods() {
         Some(format!("the pod of source {}", Escaped::new(&source.name)))
@@ -169,17 +207,25 @@ fn consistent(kinds: &[ObjectKind], value: &Value, source: &Source, fields: &mut
     } else {
         ["describes", "items"].into_iter().find(|key| fields.has(key)).map(|key| format!("{key}:"))
     };
+    let in_value = |placeholder| value.uses(placeholder);
+    let told_by = told_by.or_else(|| in_value(Placeholder::Name).then(|| "{name} in the value".to_owned()));
     if let Some(told_by) = told_by {
         if matches!(value, Value::Text(expr) if expr.pattern.names_objects()) {
             wrong.push(("value", format!("{told_by} already tells the object; leave out the group (?<name>…)")));
         }
-        for key in ["describes", "items", "namespaceLabel", "nameLabel"] {
-            if fields.has(key) && told_by != format!("{key}:") {
+        let by_value = told_by.starts_with("{name} in the value");
+        for key in ["describes", "items", "namespaceLabel", "nameLabel", "namePattern"] {
+            let goes = match key {
+                "namePattern" => told_by == "items:",
+                "namespaceLabel" => by_value,
+                key => told_by == format!("{key}:"),
+            };
+            if fields.has(key) && !goes {
                 wrong.push((key, format!("{told_by} already tells the object")));
             }
         }
     } else if !matches!(value, Value::Series(_) | Value::QueryTemplate(_)) {
-        for key in ["namespaceLabel", "nameLabel"] {
+        for key in ["namespaceLabel", "nameLabel", "namePattern"] {
             if fields.has(key) {
                 let instead = match value {
                     Value::Text(_) => "a group (?<name>…) or (?<namespace>…) names objects",
@@ -187,6 +233,17 @@ fn consistent(kinds: &[ObjectKind], value: &Value, source: &Source, fields: &mut
                 };
                 wrong.push((key, format!("this value has no labels; {instead}")));
             }
+        }
+    }
+    for (is_told, by) in
+        [(tells_namespace, "namePattern"), (in_value(Placeholder::Namespace), "{namespace} in the value")]
+    {
+        for key in ["namespaceLabel", "namespaceFrom"].into_iter().filter(|key| is_told && fields.has(key)) {
+            wrong.push((key, format!("{by} already tells the namespace")));
+        }
+        if let Some(first) = kinds.iter().find(|kind| is_told && !kind.namespaced && kind.resource != "namespaces") {
+            let key = if by == "namePattern" { "namePattern" } else { "value" };
+            wrong.push((key, format!("{} are in no namespace, and {by} tells one", first.resource)));
         }
     }
     if fields.has("items") {
@@ -238,6 +295,17 @@ fn describes(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Described> {
         return None;
     }
     Some(Described { namespace: namespace.map(str::to_owned), name: name.to_owned() })
+}
+
+fn name_pattern(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<NamePattern> {
+    let text = fields.text("namePattern", sink)?;
+    let parsed = match text.len() {
+        length if length > limits.expression.bytes => {
+            Err(format!("expected at most {} bytes, found {length}", limits.expression.bytes))
+        }
+        _ => NamePattern::parse(text, limits.expression.regex),
+    };
+    parsed.map_err(|message| fields.fail("namePattern", &message, sink)).ok()
 }
 
 pub(super) fn path(key: &'static str, fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Path> {

@@ -12,6 +12,7 @@ use crate::config::problem::{Part, Problem, Severity};
 use crate::parse::escape::Escaped;
 use crate::parse::json::{self, JsonExpr};
 use crate::parse::regex::{self, RegexLimits, TextExpr};
+use crate::parse::url_template::Placeholder;
 use crate::parse::yaml::{self, Node};
 use crate::promql::{self, Expr, QueryTemplate, VectorSelector};
 
@@ -30,6 +31,7 @@ const KEYS: &[&str] = &[
     "namespaceFrom",
     "namespaceLabel",
     "nameLabel",
+    "namePattern",
     "labelsFrom",
     "namespaces",
     "onMissing",
@@ -118,6 +120,7 @@ impl<'a> Draft<'a> {
         let value = value(name, source.map(|(_, source)| source), fields, limits, sink);
         let external = is_external.then(|| external::ExternalKeys::read(name, fields, limits, sink));
         let identity = identity::Keys::read(fields, limits, sink);
+        let name_pattern = identity.name_pattern().cloned();
         let namespaces = namespaces::read(fields, sink);
         let on_missing = fallback::on_missing(fields, limits, sink).unwrap_or_default();
         let on_nan = [("error", OnNan::Error), ("missing", OnNan::Missing), ("zero", OnNan::Zero)];
@@ -146,6 +149,7 @@ impl<'a> Draft<'a> {
                 source: index,
                 value: value.clone(),
                 identity,
+                name_pattern: name_pattern.clone(),
                 namespaces: namespaces.clone(),
                 on_missing,
                 on_nan,
@@ -270,7 +274,14 @@ fn value(
     let asked = source.filter(|source| source.is_prometheus());
     // The server evaluates what is about one object as it is written.
     let is_ignored = fields.get("namespaceLabel").and_then(Node::text) == Some(NO_LABEL);
-    let for_one = asked.is_some() && (fields.has("describes") || fields.has("external") && is_ignored);
+    let is_one = asked.is_some() && (fields.has("describes") || fields.has("external") && is_ignored);
+    // So it does what holds the names that tell its object, or the namespace that asks.
+    let told = if fields.has("external") {
+        &[Placeholder::Namespace][..]
+    } else {
+        &[Placeholder::Name, Placeholder::Namespace]
+    };
+    let for_one = is_one || asked.is_some() && told.iter().all(|placeholder| text.contains(placeholder.as_str()));
     let is_json = json::looks_like_json(text) && !QueryTemplate::is_meant(text);
     let is_regex = regex::looks_like_regex(text);
     if let Some(source) = asked.filter(|_| is_json || is_regex) {
@@ -284,6 +295,19 @@ fn value(
             "expected a regular expression between slashes, such as '/^BusyWorkers: (\\d+)/', or sum(), avg(), min(), max() or \
              count() of one, as the format of source {} is text",
             Escaped::new(&source.name)
+        );
+        fields.fail("value", &message, sink);
+        return None;
+    }
+    let placeholders = [Placeholder::Name, Placeholder::Namespace, Placeholder::Metric].map(Placeholder::as_str);
+    let found = placeholders.iter().find(|placeholder| (is_json || is_regex) && text.contains(**placeholder));
+    if let Some(found) = found {
+        let (instead, literal) = match is_json {
+            true => ("use items: and nameFrom:", found.replace('{', "\\u007b")),
+            false => ("a group (?<name>…) names objects", found.replace('{', "\\{")),
+        };
+        let message = format!(
+            "{found} stands for a name in the values of labels alone; {instead}, and literally it is written {literal}"
         );
         fields.fail("value", &message, sink);
         return None;
@@ -305,7 +329,13 @@ fn value(
         match Expr::parse(text, &limits) {
             Ok(expr) => return Some(Value::Series(expr)),
             Err(_) if for_one || QueryTemplate::is_meant(text) => match QueryTemplate::parse(text, for_one, &limits) {
-                Ok(written) => return Some(Value::QueryTemplate(written)),
+                Ok(written) if is_one || !for_one || told.iter().all(|placeholder| written.uses(*placeholder)) => {
+                    return Some(Value::QueryTemplate(written));
+                }
+                Ok(_) => {
+                    let message = "{name} and {namespace} tell the object only as the values of matchers".to_owned();
+                    (message, 1)
+                }
                 Err(error) => (error.to_string(), error.column),
             },
             Err(error) if asked.is_some() => {

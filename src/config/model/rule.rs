@@ -5,9 +5,12 @@ use std::time::Duration;
 use super::namespaces::Namespaces;
 use crate::kube::kinds::Kind;
 use crate::parse::json::{JsonExpr, Path as JsonPath};
+use crate::parse::name_pattern::NamePattern;
 use crate::parse::quantity::Milli;
 use crate::parse::regex::TextExpr;
-use crate::promql::{Expr, QueryTemplate};
+use crate::parse::url_template::Placeholder;
+use crate::promql::matcher::BadRegex;
+use crate::promql::{Bindings, Expr, QueryTemplate};
 
 /// One metric of one or more resources, or an external metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +25,8 @@ pub struct Rule {
     pub value: Value,
     /// Which object a value belongs to.
     pub identity: Identity,
+    /// What of a label or of an item's text is the object's name, and perhaps its namespace; all of it without one.
+    pub name_pattern: Option<NamePattern>,
     /// Who may ask, if those are others than [`Source::namespaces`](super::Source::namespaces).
     pub namespaces: Option<Namespaces>,
     /// When nothing is there for an object.
@@ -113,6 +118,11 @@ pub enum Identity {
         /// From an item to its object's namespace.
         namespace_from: Option<JsonPath>,
     },
+    /// The requested object, whose name is within the value as `{name}`.
+    Value {
+        /// As with labels.
+        namespace: NamespaceLabels,
+    },
     /// The object that a group of the regular expression names.
     Groups {
         /// Whether another group names its namespace.
@@ -136,6 +146,8 @@ pub enum NamespaceLabels {
     First(Vec<String>),
     /// None (`namespaceLabel: none`): a namespace on the page is not that of who asks.
     Ignored,
+    /// None: the value holds `{namespace}`, or a pattern for names has a group for it.
+    Told,
 }
 
 /// Where a page lists the values of an external metric, and the labels of each.
@@ -181,6 +193,27 @@ impl Rule {
 }
 
 impl Value {
+    /// Whether the value of a label in it holds this placeholder.
+    pub fn uses(&self, placeholder: Placeholder) -> bool {
+        match self {
+            Self::Series(expr) => expr.uses(placeholder),
+            Self::QueryTemplate(template) => template.uses(placeholder),
+            Self::Json(_) | Self::Text(_) | Self::Number | Self::Named(_) => false,
+        }
+    }
+
+    /// The same with what is known in the place of placeholders.
+    ///
+    /// # Errors
+    /// If a regular expression becomes too large.
+    pub fn bind(&self, bindings: &Bindings<'_>, regex_limit: usize) -> Result<Self, BadRegex> {
+        Ok(match self {
+            Self::Series(expr) => Self::Series(expr.bind(bindings, regex_limit)?),
+            Self::QueryTemplate(template) => Self::QueryTemplate(template.bind(bindings)),
+            Self::Json(_) | Self::Text(_) | Self::Number | Self::Named(_) => self.clone(),
+        })
+    }
+
     /// How far it looks back, in milliseconds.
     pub fn range(&self) -> Option<i64> {
         let Self::Series(expr) = self else { return None };
@@ -194,7 +227,7 @@ impl NamespaceLabels {
     pub fn first(&self) -> Option<&String> {
         match self {
             Self::First(labels) => labels.first(),
-            Self::Ignored => None,
+            Self::Ignored | Self::Told => None,
         }
     }
 }

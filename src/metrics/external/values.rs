@@ -49,7 +49,8 @@ fn of_series(subject: &ExternalSubject<'_>, series: &[&Series], at: i64) -> Resu
             }
         },
     };
-    match evaluate(expr, &PageData::with_labels(expr, &selected, at), at) {
+    let data = PageData::with_labels(expr, &selected, at, subject.served.template.is_some());
+    match evaluate(expr, &data, at) {
         Ok(elements) if elements.is_empty() => Ok(Err(reason.unwrap_or_else(|| evaluation::filtered(expr, &selected)))),
         Ok(elements) => Ok(Ok(values(elements))),
         Err(error) => refuse(RefusalReason::Evaluation(error)),

@@ -1,6 +1,7 @@
 //! Functions and aggregations.
 
 use super::super::lexer::{Kind, Token, error, is_identifier};
+use super::super::placeholder;
 use super::super::{Aggregation, Expr, ExpressionError, Function, Grouping, LabelReplace, MatchOp, Type};
 use super::{Parser, Typed, refused};
 
@@ -96,6 +97,9 @@ impl<'a> Parser<'a> {
         self.comma(RELABEL)?;
         let token = self.token.clone();
         let Kind::String(text) = &token.kind else { return Err(self.expected("a string")) };
+        if let Some(message) = placeholder::misplaced(token.text, token.column) {
+            return Err(error(token.column, message));
+        }
         self.advance()?;
         Ok((text.clone(), token))
     }

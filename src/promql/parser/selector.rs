@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::super::lexer::{Kind, Token, error, is_identifier};
+use super::super::placeholder;
 use super::super::{Expr, ExpressionError, MatchOp, Matcher, Type, VectorSelector};
 use super::{Parser, Typed, refused};
 use crate::parse::duration;
@@ -133,7 +134,11 @@ impl<'a> Parser<'a> {
         token: &Token<'_>,
     ) -> Result<Matcher, ExpressionError> {
         let Token { column, text, .. } = *token;
-        Matcher::new(label, op, value, self.limits.regex).map_err(|bad| {
+        let matcher = match placeholder::pieces(text) {
+            pieces if pieces.is_empty() => Matcher::new(label, op, value, self.limits.regex),
+            pieces => Matcher::open(label, op, pieces, self.limits.regex),
+        };
+        matcher.map_err(|bad| {
             let text = Escaped::new(text);
             error(column, format!("the regular expression {text} at column {column} is not taken: {bad}"))
         })

@@ -61,7 +61,7 @@ impl Query {
     pub fn of(rule: &Rule, number: bool) -> Self {
         match &rule.value {
             Value::Series(expr) => Self::Series {
-                selectors: expr.selectors().cloned().collect(),
+                selectors: expr.selectors().map(VectorSelector::loosened).collect(),
                 // The value where none is written, for the one object that the page is about.
                 or_number: *expr == Expr::Selector(VectorSelector::named(&rule.name))
                     && !matches!(rule.identity, Identity::Labels { .. }),

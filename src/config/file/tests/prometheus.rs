@@ -165,7 +165,7 @@ fn problems_of_queries() {
             ),
             (
                 "object: services, source: prom, describes: {namespace: shop, name: web}, value: ^'stddev by ($by) (x{$matchers})'",
-                "error: value: $by at column 12 has no meaning beside describes:, which names one object",
+                "error: value: $by at column 12 has no meaning beside describes: or {name}, which tell one object",
             ),
             (
                 "object: services, source: prom, describes: ^{namespace: bank, name: web}, value: x",

@@ -1,0 +1,61 @@
+//! Warnings of what is served that nobody measured, or that may not be what was meant.
+
+use super::{Finding, error, warning};
+use crate::config::model::{OnMissing, OnNan, Rule, Source, Value};
+use crate::parse::duration;
+use crate::parse::escape::Escaped;
+use crate::parse::quantity::Milli;
+
+/// What a rule may do that its author may not expect.
+pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
+    if let Value::Series(expr) = &rule.value {
+        for name in expr.levels().into_iter().filter_map(|selector| selector.name.as_deref()) {
+            // Many a gauge ends in _count or _sum.
+            if ["_total", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
+                let message = format!(
+                    "{} is named like a counter, which only grows, and so would the replicas; use its rate(), or ignore \
+                     this if its TYPE is gauge",
+                    Escaped::new(name)
+                );
+                findings.push(warning("value", message));
+            }
+        }
+    }
+    match rule.on_missing {
+        OnMissing::Number(Milli(0)) => {
+            let message = "zero scales to the minimum when what feeds this page stops; error holds the replicas";
+            findings.push(warning("onMissing", message));
+        }
+        OnMissing::Number(value) if value < Milli(0) && !rule.allow_negative => {
+            findings.push(error("onMissing", "a negative number needs allowNegative: true beside it"));
+        }
+        OnMissing::Number(value) => {
+            let message = format!("{value} is served, too, when what feeds this page stops; error holds the replicas");
+            findings.push(warning("onMissing", message));
+        }
+        OnMissing::Error | OnMissing::Last(_) => {}
+    }
+    if rule.on_nan == OnNan::Zero {
+        let message = "zero scales to the minimum on 0/0, which mostly means no data; error holds the replicas";
+        findings.push(warning("onNaN", message));
+    }
+    if rule.allow_negative {
+        findings.push(warning(
+            "allowNegative",
+            match rule.is_external() {
+                true => {
+                    "an HPA scales to the maximum on a negative sum with averageValue, and to the minimum with value"
+                }
+                false => "an HPA scales to the minimum on a negative value",
+            },
+        ));
+    }
+    if source.cache > rule.max_age {
+        let (cache, max_age) = (duration::format(source.cache), duration::format(rule.max_age));
+        let message = format!(
+            "{max_age} is less than the {cache} that source {} is cached: values will go missing",
+            Escaped::new(&source.name)
+        );
+        findings.push(warning("maxAge", message));
+    }
+}

@@ -1,0 +1,297 @@
+//! Whose value it is: names inside of longer labels, and placeholders in the values of labels.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
+
+#[path = "../common/mod.rs"]
+mod common;
+#[allow(dead_code, reason = "another test uses the rest")]
+#[path = "../prometheus/scripted.rs"]
+mod scripted;
+
+use common::kubernetes::Kubernetes;
+use common::pods::{self, PODS, bind, pod, serving};
+use common::upstream::Upstream;
+use common::{Server, file, run};
+use scripted::Scripted;
+
+const TRAEFIK: &str = "\
+# TYPE traefik_service_open_connections gauge
+traefik_service_open_connections{service=\"shop-web-80@kubernetes\",protocol=\"http\",namespace=\"ingress\"} 12
+traefik_service_open_connections{service=\"shop-web-80@kubernetes\",protocol=\"websocket\",namespace=\"ingress\"} 1
+traefik_service_open_connections{service=\"shop-mail-api-80@kubernetes\",protocol=\"http\",namespace=\"ingress\"} 3
+traefik_service_open_connections{service=\"bank-web-80@kubernetes\",protocol=\"http\",namespace=\"ingress\"} 100
+traefik_service_open_connections{service=\"api@internal\",protocol=\"http\",namespace=\"ingress\"} 7
+# TYPE capacity gauge
+capacity 26
+";
+
+/// A server with one source for two namespaces and one rule `m` on services, both of which continue YAML flow mappings.
+fn server(url: &str, source: &str, rule: &str) -> Server {
+    Server::with_config(&config(url, source, rule))
+}
+
+fn config(url: &str, source: &str, rule: &str) -> String {
+    format!(
+        "sources:\n  app: {{url: '{url}', namespaces: [shop, bank]{source}}}\nmetrics:\n  - {{name: m, object: services, \
+         source: app{rule}}}\n"
+    )
+}
+
+/// The URL of a page, which is served until the test ends.
+fn url(content_type: &str, body: &str) -> String {
+    Box::leak(Box::new(Upstream::page(content_type, body))).url()
+}
+
+fn text(body: &str) -> String {
+    url("text/plain; version=0.0.4", body)
+}
+
+/// The answer for services/NAME of a namespace, without what all such messages start with.
+fn ask(server: &Server, namespace: &str, name: &str) -> String {
+    let answer = server.metric(&format!("namespaces/{namespace}/services/{name}/m")).values();
+    let of = if name == "*" { "all services".to_owned() } else { format!("services/{name}") };
+    answer.replace(&format!("m of {of} in namespace {namespace}: "), "")
+}
+
+/// What `check` says of a configuration, without the places.
+fn problems(config: &str) -> String {
+    let (_, _, errors) = run(&["check", file("metrics.yaml", config).to_str().unwrap()]);
+    let lines = errors.lines().filter_map(|line| {
+        let at = line.find(": error: ").or(line.find(": warning: "))?;
+        line.get(at + 2..)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn names_inside_of_labels() {
+    let rule = ", value: sum(traefik_service_open_connections), \
+                namePattern: '(?<namespace>shop|bank)-(?<name>.+)-\\d+@kubernetes'";
+    let server = server(&text(TRAEFIK), "", rule);
+    for (namespace, name, expected) in [
+        ("shop", "web", "web 13"),
+        ("shop", "mail-api", "mail-api 3"),
+        ("shop", "*", "mail-api 3, web 13"),
+        ("bank", "*", "web 100"),
+        (
+            "shop",
+            "db",
+            "404 NotFound: the matching series on the page describe other objects; the rule takes \
+             sum(traefik_service_open_connections) from source app",
+        ),
+    ] {
+        assert_eq!(ask(&server, namespace, name), expected, "{namespace} {name}");
+    }
+    let none = traefik(", value: sum(traefik_service_open_connections), namePattern: '(?<name>.+)@docker'");
+    assert_eq!(
+        ask(&none, "shop", "web"),
+        "404 NotFound: namePattern matches no label exported_service or service of the matching series; the rule takes \
+         sum(traefik_service_open_connections) from source app"
+    );
+}
+
+fn traefik(rule: &str) -> Server {
+    server(&text(TRAEFIK), "", rule)
+}
+
+/// Without a group for the namespace it is that of the label, of the source, or of the request.
+#[test]
+fn a_pattern_may_leave_the_namespace_to_the_label() {
+    let page = "up_tasks{job=\"web:80\",namespace=\"shop\"} 3\nup_tasks{job=\"web:80\",namespace=\"bank\"} 4\n\
+                up_tasks{job=\"db:1\"} 5\n";
+    let rule = |more: &str| format!(", value: max(up_tasks), nameLabel: job, namePattern: '(?<name>.+):\\d+'{more}");
+    let of_label = server(&text(page), "", &rule(""));
+    assert_eq!((ask(&of_label, "shop", "*"), ask(&of_label, "bank", "*")), ("web 3".to_owned(), "web 4".to_owned()));
+    let ignored = server(&text(page), "", &rule(", namespaceLabel: none"));
+    assert_eq!(ask(&ignored, "shop", "*"), "db 5, web 4");
+    // OpenTelemetry's job: the namespace is there or not.
+    let page = "tasks{job=\"shop/web\"} 3\ntasks{job=\"web\"} 5\n";
+    let rule = ", value: max(tasks), nameLabel: job, namePattern: '(?:(?<namespace>[^/]+)/)?(?<name>.+)'";
+    assert_eq!(ask(&server(&text(page), "", rule), "shop", "*"), "web 3");
+}
+
+#[test]
+fn names_inside_of_items() {
+    let page =
+        r#"[{"svname": "shop_web_http", "n": 3}, {"svname": "bank_web_http", "n": 4}, {"svname": "stats", "n": 9}]"#;
+    let rule = ", value: $.n, items: '$[*]', nameFrom: $.svname, namePattern: '(?<namespace>[^_]+)_(?<name>.+)_http'";
+    let server = server(&url("application/json", page), "", rule);
+    assert_eq!((ask(&server, "shop", "*"), ask(&server, "bank", "web")), ("web 3".to_owned(), "web 4".to_owned()));
+}
+
+#[test]
+fn placeholders_in_label_values() {
+    for (rule, namespace, name, expected) in [
+        (
+            r#"sum(traefik_service_open_connections{service="{namespace}-{name}-80@kubernetes"})"#,
+            "shop",
+            "mail-api",
+            "mail-api 3",
+        ),
+        (
+            r#"sum(traefik_service_open_connections{service=~"{namespace}-{name}-[0-9]+@kubernetes"}) / max(capacity)"#,
+            "shop",
+            "web",
+            "web 500m",
+        ),
+        (r#"max({"capacity",metric!="{metric}"})"#, "shop", "web", "web 26"),
+        (
+            r#"sum(traefik_service_open_connections{service="{namespace}-{name}-80@kubernetes"})"#,
+            "shop",
+            "*",
+            "400 BadRequest: {name} in its value stands for one object, so * is not served; ask for one by name",
+        ),
+        (
+            r#"sum(traefik_service_open_connections{service="{namespace}-{name}-80@kubernetes"})"#,
+            "bank",
+            "db",
+            "404 NotFound: the expression returned nothing: the object has no series \
+             traefik_service_open_connections{service=\"bank-db-80@kubernetes\"}; the rule takes \
+             sum(traefik_service_open_connections{service=\"bank-db-80@kubernetes\"}) from source app",
+        ),
+    ] {
+        let describes = if rule.contains("{name}") { "" } else { ", describes: {namespace: shop, name: web}" };
+        let server = traefik(&format!(", value: '{rule}'{describes}"));
+        assert_eq!(ask(&server, namespace, name), expected, "{rule}");
+    }
+    // What a name holds is never part of a regular expression.
+    let page = "q{queue=\"a.b-jobs\"} 3\nq{queue=\"aXb-jobs\"} 5\n";
+    for op in ["=", "=~"] {
+        let rule = format!(", value: 'sum(q{{queue{op}\"{{name}}-jobs\"}})', namespaceLabel: none, namespaces: [shop]");
+        assert_eq!(ask(&server(&text(page), "", &rule), "shop", "a.b"), "a.b 3", "{op}");
+    }
+    // A brace that is escaped is one of a label.
+    let page = "hits{route=\"/users/{name}\",service=\"web\",namespace=\"shop\"} 3\n";
+    let literal = server(&text(page), "", r#", value: "max(hits{route='/users/\\x7bname}'})""#);
+    assert_eq!(ask(&literal, "shop", "web"), "web 3");
+}
+
+/// The namespace is the label's, unless the value holds it.
+#[test]
+fn placeholders_beside_labels() {
+    let page = "q{queue=\"web-jobs\",namespace=\"shop\"} 3\nq{queue=\"web-jobs\",namespace=\"bank\"} 5\n\
+                q{queue=\"db-jobs\",ns=\"bank\",service=\"db\",namespace=\"shop\"} 7\n";
+    let page = text(page);
+    let by_label = server(&page, "", r#", value: 'sum(q{queue="{name}-jobs"})'"#);
+    assert_eq!(
+        (ask(&by_label, "shop", "web"), ask(&by_label, "bank", "web")),
+        ("web 3".to_owned(), "web 5".to_owned())
+    );
+    let in_value = server(&page, "", r#", value: 'sum(q{ns="{namespace}"})'"#);
+    assert_eq!((ask(&in_value, "bank", "*"), ask(&in_value, "bank", "db")), ("db 7".to_owned(), "db 7".to_owned()));
+    assert!(ask(&in_value, "shop", "db").starts_with("404 NotFound: the expression returned nothing"));
+}
+
+#[test]
+fn placeholders_on_pods() {
+    let (port, mut listeners) = bind(2);
+    let page = "q{worker=\"web-0\"} 3\nq{worker=\"web-1\"} 5\n";
+    let _serving = [serving(listeners.remove(0), page), serving(listeners.remove(0), page)];
+    let kubernetes = Kubernetes::start();
+    kubernetes.set(PODS, vec![pod(0), pod(1)]);
+    let config = pods::config(&format!("pods: {{port: {port}}}, namespaces: [shop]"), "q{worker=\"{name}\"}");
+    let server = pods::server(&kubernetes, &config);
+    assert_eq!(
+        (pods::all(&server, ""), pods::one(&server, "web-1")),
+        ("web-0 3, web-1 5".to_owned(), "web-1 5".to_owned())
+    );
+}
+
+#[test]
+fn placeholders_and_patterns_in_queries() {
+    let rows = [
+        ("\"service\":\"shop-web-80@kubernetes\"", "3"),
+        ("\"service\":\"bank-web-80@kubernetes\"", "5"),
+        ("\"service\":\"other\"", "7"),
+    ];
+    let ask = |elements: &[(&str, &str)], rule: &str, path: &str| {
+        let prometheus = Scripted::vector(elements);
+        let server = prometheus.with_rule("", &format!("object: services, {rule}"));
+        let answer = server.metric(&format!("namespaces/{path}/hits")).values();
+        (answer, prometheus.queries().pop().unwrap_or_default())
+    };
+    let pattern = "value: sum(open), namePattern: '(?<namespace>shop|bank)-(?<name>.+)-80@kubernetes'";
+    let query = "sum by (service) (open)".to_owned();
+    assert_eq!(ask(&rows, pattern, "shop/services/*"), ("web 3".to_owned(), query.clone()));
+    assert_eq!(ask(&rows, pattern, "bank/services/web"), ("web 5".to_owned(), query));
+    for (rule, query) in [
+        (
+            "value: 'sum(open{service=\"{namespace}-{name}-80@kubernetes\"})'",
+            r#"sum(open{service="shop-web-80@kubernetes"})"#,
+        ),
+        ("value: 'sum(open{queue=~\"{name}-.*\"})'", r#"sum(open{queue=~"web-.*",namespace="shop"})"#),
+        // Past our own part of PromQL: it needs no places where it names its object.
+        (
+            "value: 'topk(1, open{ns=~\"{namespace}\",service=\"{name}\"} offset 5m)'",
+            r#"topk(1, open{ns=~"shop",service="web"} offset 5m)"#,
+        ),
+        ("value: 'topk(1, open{queue=\"{name}\",$matchers})'", r#"topk(1, open{queue="web",namespace="shop"})"#),
+    ] {
+        assert_eq!(ask(&[("", "3")], rule, "shop/services/web"), ("web 3".to_owned(), query.to_owned()), "{rule}");
+    }
+    // What a namespace has to do with it is said where nothing is found.
+    let (answer, _) = ask(&[], "value: sum(open), nameLabel: queue", "shop/services/web");
+    assert_eq!(
+        answer,
+        "404 NotFound: hits of services/web in namespace shop: the query returned no result for it with \
+         namespace=\"shop\"; the rule takes sum(open) from source prom"
+    );
+}
+
+#[test]
+fn external_metrics_are_told_the_namespace_that_asks() {
+    let page = "lag{team=\"shop-eu\",namespace=\"kafka\"} 3\nlag{team=\"bank-eu\",namespace=\"kafka\"} 5\n";
+    let config = format!(
+        "sources:\n  app: {{url: '{}', namespaces: [shop, bank]}}\nmetrics:\n  - {{name: m, external: true, source: app, \
+         value: 'sum(lag{{team=\"{{namespace}}-eu\"}})'}}\n",
+        text(page)
+    );
+    let server = Server::with_config(&config);
+    for (namespace, value) in [("shop", "3"), ("bank", "5")] {
+        let answer = server.get(&format!("/apis/external.metrics.k8s.io/v1beta1/namespaces/{namespace}/m"));
+        assert_eq!(answer.json()["items"][0]["value"], value, "{namespace}");
+    }
+}
+
+#[test]
+fn check_tells_what_does_not_go_together() {
+    let check = |rule: &str| problems(&config("http://127.0.0.1:1/", "", rule));
+    for (rule, expected) in [
+        (r#", value: 'x{a="{name}"}', nameLabel: b"#, "error: nameLabel: {name} in the value already tells the object"),
+        (
+            r#", value: 'x{a="{namespace}"}', namespaceLabel: b"#,
+            "error: namespaceLabel: {namespace} in the value already tells the namespace",
+        ),
+        (
+            ", value: x, namePattern: '(?<namespace>a)(?<name>b)', namespaceLabel: none",
+            "error: namespaceLabel: namePattern already tells the namespace",
+        ),
+        (
+            ", value: x, namePattern: '(?<name>b)', describes: {namespace: shop, name: web}",
+            "error: namePattern: describes: already tells the object",
+        ),
+        (
+            ", value: x, namePattern: web",
+            "error: namePattern: expected a group (?<name>…) around the object's name, found none",
+        ),
+        (
+            ", value: \"$['{name}'].depth\", describes: {namespace: shop, name: web}",
+            "error: value: {name} stands for a name in the values of labels alone; use items: and nameFrom:, and \
+             literally it is written \\u007bname}",
+        ),
+        (
+            r#", value: 'hits{route="/users/{name}"}'"#,
+            "warning: value: {name} after a / may be part of a route; it stands for what the request names unless it is \
+             written \\x7bname}",
+        ),
+        (r#", value: 'q{a="{name}-jobs"}', namespaceLabel: b"#, ""),
+    ] {
+        assert_eq!(check(rule), expected, "{rule}");
+    }
+    let external = ", value: 'x{a=\"{name}\"}'";
+    let config = config("http://127.0.0.1:1/", "", external).replace("object: services", "external: true");
+    assert_eq!(problems(&config), "error: value: holds {name}, and an external metric has no object");
+    let nodes = config.replace("external: true", "object: nodes").replace("{name}", "{namespace}");
+    assert!(
+        problems(&nodes).contains("error: value: nodes are in no namespace, and {namespace} in the value tells one")
+    );
+}
