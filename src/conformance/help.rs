@@ -1,17 +1,17 @@
 //! The help text.
 
 pub(super) const TEXT: &str = "\
-Checks whether a server of custom.metrics.k8s.io or external.metrics.k8s.io answers as Kubernetes'
-clients need it, and prints a table: any server, through kube-apiserver or directly. It changes
-nothing there.
+Tests whether a server of custom.metrics.k8s.io or external.metrics.k8s.io responds as Kubernetes'
+clients need it, through kube-apiserver or directly, and prints a table. It works with any server,
+and changes nothing on it.
 
 Usage: metriclet-conformance --kubeconfig FILE | --server URL [OPTIONS] [CHECK...]
 
-CHECK picks the checks whose IDs begin with it, such as routes or routes.object.
+CHECK selects the checks whose IDs start with it, such as routes or routes.object.
 
 Server:
       --kubeconfig FILE        through kube-apiserver, as the user of this kubeconfig
-      --context NAME           a context other than its current one
+      --context NAME           a context other than the current one
       --server URL             https://HOST:PORT, or http:// on this machine
       --server-name NAME       the name in the server's certificate [the URL's host]
       --ca-file FILE           authorities of the server's certificate, PEM [public ones]
@@ -19,26 +19,26 @@ Server:
       --key-file FILE          its private key, PEM
       --token-file FILE        bearer token
 
-Metrics that have values; all but --namespace and --hook may be repeated. Without them, what
-discovery lists is tried in one namespace.
-      --namespace NAMESPACE    where metrics are tried, and where none are expected [default]
+Metrics that have values; all but --namespace and --hook may be repeated. Without them, the metrics
+that discovery lists are tried in one namespace.
+      --namespace NAMESPACE    where metrics are tried, and where no values are expected [default]
       --object PATH            namespaces/NAMESPACE/RESOURCE/NAME/METRIC
-      --pods PODS              NAMESPACE/METRIC[?SELECTOR], of the pods that the selector selects
-      --root-scoped PATH       RESOURCE/NAME/METRIC, of an object in no namespace
+      --pods PODS              NAMESPACE/METRIC[?SELECTOR], of the selected pods
+      --root-scoped PATH       RESOURCE/NAME/METRIC, of a cluster-scoped object
       --namespace-metric PATH  NAMESPACE/METRIC, of the namespace itself
       --external PATH          NAMESPACE/METRIC[?SELECTOR], of the External Metrics API
       --hook COMMAND           a shell command that sets the first --object or, without one, the
                                first --external to the number in METRICLET_VALUE
 
 Identities, each of which adds checks:
-      --as-nobody                        also ask without credentials, and with a wrong token
+      --as-nobody                        also try without credentials, and with a wrong token
       --unauthorized-token-file FILE     token of a user without permissions
       --custom-reader-token-file FILE    token of a user who may only get these custom metrics
       --external-reader-token-file FILE  token of a user who may only list these external metrics
 
 Output:
   -o, --output FORMAT          table or json [table]
-      --list                   print the checks without making them
+      --list                   print the checks without running them
   -h, --help                   this text
   -V, --version                version
 
@@ -46,6 +46,6 @@ Examples:
   metriclet-conformance --kubeconfig ~/.kube/config --pods 'shop/queue_depth?app=web'
   metriclet-conformance --server http://127.0.0.1:8080 --namespace shop
 
-Exit codes: 0 every must holds, 1 a must fails, 64 usage error, 69 the server does not answer,
+Exit codes: 0 every must passes, 1 a must fails, 64 usage error, 69 no response from the server,
             70 internal error, 78 the kubeconfig cannot be used
 ";

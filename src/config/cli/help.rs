@@ -1,12 +1,12 @@
 //! The help texts.
 
 pub(super) const ALL: &str = "\
-Lets a plain Kubernetes HorizontalPodAutoscaler scale on any number that some HTTP endpoint serves.
+Lets a plain Kubernetes HorizontalPodAutoscaler scale on any number that an HTTP endpoint serves.
 
 Usage:
-  metriclet [serve] [OPTIONS]    serve custom.metrics.k8s.io
+  metriclet [serve] [OPTIONS]    serve custom.metrics.k8s.io and external.metrics.k8s.io
   metriclet check FILE           validate a configuration
-  metriclet get PATH [OPTIONS]   answer one request on the command line
+  metriclet get PATH [OPTIONS]   answer one request and print the response
   metriclet certs [OPTIONS]      make certificates for HTTPS
   metriclet probe [URL]          check a local server's health
 
@@ -20,7 +20,7 @@ Options of serve:
   -V, --version            version
 
 Examples:
-  metriclet                                   try it: reads its own /metrics page
+  metriclet                                   try it on its own /metrics page
   metriclet --upstream http://localhost:9100/metrics --describes services/shop/web
   metriclet --config metrics.yaml
   metriclet check metrics.yaml
@@ -31,7 +31,7 @@ Exit codes: 0 success, 64 usage error, 65 no usable value, 66 file not found, 69
 ";
 
 pub(super) const SERVE: &str = "\
-Serves custom.metrics.k8s.io until SIGTERM or SIGINT.
+Serves custom.metrics.k8s.io and external.metrics.k8s.io until SIGTERM or SIGINT.
 
 Usage: metriclet [serve] [OPTIONS]
 
@@ -87,12 +87,12 @@ Validates a configuration file and prints every problem with its line.
 Usage: metriclet check FILE [OPTIONS]
 
 Options:
-      --hpa FILE           HPAs in YAML: warns of metrics that no rule serves, and of workloads
-                           that would stay at zero replicas
+      --hpa FILE           HPAs in YAML: warns about metrics that no rule serves, and about
+                           workloads that would stay at zero replicas
   -h, --help               this text
 
-An error keeps a rule from being served; a warning points out likely surprises. No page is
-fetched; host names of URLs are looked up, to warn of replicas.
+An error disables a rule; a warning points out a likely surprise. check fetches no page, but
+resolves the host names of URLs, to warn about replicas.
 
 Examples:
   metriclet check metrics.yaml
@@ -102,7 +102,7 @@ Exit codes: 0 no errors, 64 usage error, 66 file not found, 70 internal error, 7
 ";
 
 pub(super) const GET: &str = "\
-Answers one request as the server would, and prints the result.
+Answers one request as the server would, and prints the response.
 
 Usage: metriclet get PATH [OPTIONS]
 
@@ -114,7 +114,7 @@ PATH is what follows /apis/custom.metrics.k8s.io/v1beta2/, or the whole path:
 
 Options:
   -o, --output FORMAT      table or json [table]
-      --wait DURATION      how long to retry while the answer is 503 [0]
+      --wait DURATION      how long to retry while the response is 503 [0]
   -c, --config FILE        sources and rules, in YAML
       --upstream URL       instead of a file: one page, each gauge under its own name
       --describes OBJECT   the one object that the page describes
@@ -126,7 +126,7 @@ Examples:
   metriclet get --config metrics.yaml namespaces/shop/services/web/queue_depth
   metriclet get -o json --upstream http://localhost:9100/metrics 'namespaces/shop/pods/*/load'
 
-Exit codes: 0 answered, 64 usage error or 400, 65 no such metric or value (404),
+Exit codes: 0 success, 64 usage error or 400, 65 no such metric or value (404),
             66 file not found, 69 unavailable (503), 70 internal error, 78 configuration error
 ";
 
@@ -140,7 +140,7 @@ Options:
       --renew             replace these files; authorities in ca.crt stay trusted
       --secret NAME       print a Secret of type kubernetes.io/tls instead; the caBundle to stderr
       --ca-file FILE      further authorities that stay trusted, such as the previous ca.crt
-      --service NAME      the Service in front [custom-metrics-apiserver]
+      --service NAME      the Service that the certificate is for [custom-metrics-apiserver]
       --namespace NAME    the Service's namespace [custom-metrics]
       --name NAME         a further DNS name or IP address; may be repeated
       --days DAYS         validity in days [365]
@@ -169,5 +169,5 @@ is not verified, as the connection does not leave this machine.
 Options:
   -h, --help               this text
 
-Exit codes: 0 healthy, 64 usage error, 69 unhealthy or no answer
+Exit codes: 0 healthy, 64 usage error, 69 unhealthy or no response
 ";
