@@ -164,6 +164,20 @@ impl<V: Send + Sync + 'static> Cache<V> {
         }
     }
 
+    /// The value that is kept for `key`, if it is fresh at `now` and `covers` what the caller wants.
+    pub fn kept(&self, key: &Key, now: Instant, covers: impl Fn(&V) -> bool) -> Option<Arc<V>> {
+        let covers = |value: &AnyValue| value.downcast_ref().is_some_and(&covers);
+        match self.store.step(key, now, Wait::No, &covers) {
+            Some(Step::Hit(value)) => value.downcast().ok(),
+            Some(Step::Join(_) | Step::Load(_)) | None => None,
+        }
+    }
+
+    /// Keeps a value that was made without [`Cache::get`]; not while one is being loaded.
+    pub fn put(&self, key: &Key, now: Instant, loaded: Loaded<V>) {
+        self.get(key, now, Wait::Until(now), |_| false, || loaded);
+    }
+
     /// The value that was kept last for `key`, if it is still there; it may be past its time.
     pub fn last(&self, key: &Key) -> Option<Arc<V>> {
         let value = self.store.lock().slots.get(key.bytes())?.kept.as_ref().map(|kept| kept.value.clone());

@@ -4,7 +4,7 @@
 mod common;
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use common::PATIENCE;
@@ -204,4 +204,66 @@ fn a_queued_request_reviews_within_the_rest_of_its_time() {
         gate.open();
         assert_eq!(patient.join().unwrap().0, 200, "the timeout of the other request is not its own");
     });
+}
+
+/// A printed answer is kept no longer than its page, its value and the configuration hold.
+#[test]
+fn a_reply_is_kept_while_it_stays_the_same() {
+    let (upstream, page) = Upstream::changing("load 1\nqueue{name=\"a\"} 1\n");
+    let config = |cache: &str| {
+        let text = format!(
+            "sources:\n  app: {{url: '{}', namespaces: [shop], cache: {cache}}}\nmetrics:\n  \
+             - {{name: load, object: services, source: app, maxAge: 30s, describes: {{namespace: shop, name: web}}}}\n  \
+             - {{name: queue, external: true, source: app, maxAge: 30s}}\n",
+            upstream.url()
+        );
+        let loaded = file::load(text.as_bytes(), &Limits::default());
+        assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
+        loaded.config
+    };
+    let told = Arc::new(Mutex::new(Clock::system().now()));
+    let start = *told.lock().unwrap();
+    let clock = told.clone();
+    let api = Api::unconfigured(&Limits::default(), &Clock::told_by(move || *clock.lock().unwrap()));
+    let ask = |target: &str| {
+        let now = *told.lock().unwrap();
+        let patience = Patience::until(now.monotonic + PATIENCE);
+        match api.answer(&Request::get(target), patience, now, &mut Trace::off()) {
+            Answer::Reply(reply) if reply.code == 200 => {
+                let list: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+                list["items"][0]["value"].as_str().unwrap().to_owned()
+            }
+            Answer::Reply(reply) => reply.code.to_string(),
+            Answer::WouldWait(waiting) => panic!("{waiting:?}"),
+        }
+    };
+    for target in [
+        "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/load",
+        "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/queue?labelSelector=name%3Da",
+    ] {
+        let pretty = format!("{target}{}pretty=true", if target.contains('?') { "&" } else { "?" });
+        let set = |monotonic: u64, unix: i64| {
+            let monotonic = start.monotonic + Duration::from_secs(monotonic);
+            *told.lock().unwrap() = Now { monotonic, unix_millis: start.unix_millis + 1_000 * unix };
+        };
+        let put = |value: u64| *page.lock().unwrap() = format!("load {value}\nqueue{{name=\"a\"}} {value}\n");
+        put(1);
+        set(0, 0);
+        api.metrics().install(config("20s"), None);
+        assert_eq!((ask(target), ask(target), ask(&pretty)), ("1".into(), "1".into(), "1".into()));
+        put(2);
+        set(19, 19);
+        assert_eq!((ask(target), ask(&pretty)), ("1".into(), "1".into()), "as its page");
+        set(19, 31);
+        assert_eq!(ask(target), "404", "the clock was set forward, and the value is too old");
+        set(19, -31);
+        assert_eq!(ask(target), "404", "the clock was set back, and the value is of the future");
+        set(19, 19);
+        assert_eq!(ask(target), "1");
+        api.metrics().install(config("21s"), None);
+        assert_eq!(ask(target), "2", "another configuration");
+        put(3);
+        set(41, 41);
+        assert_eq!((ask(target), ask(&pretty)), ("3".into(), "3".into()), "a new page");
+    }
 }

@@ -7,10 +7,12 @@ pub(crate) mod discovery;
 pub(crate) mod failure;
 pub(crate) mod health;
 pub(crate) mod identity;
+mod kept;
 pub(crate) mod message;
 pub(crate) mod negotiate;
 mod openapi;
 pub(crate) mod peer;
+mod selectors;
 
 use std::sync::Arc;
 
@@ -26,7 +28,7 @@ use crate::metrics::{ExternalRequest, MetricRequest, Metrics};
 use crate::parse::head::HeadError;
 use crate::parse::path::{self, ApiPath, ExternalPath, Group, MetricPath, OpenApi};
 use crate::parse::query::{self, Query};
-use crate::parse::selector::{self, Selector};
+use crate::parse::selector::Selector;
 use crate::source::shared::Shared;
 use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::{Clock, Now};
@@ -37,6 +39,7 @@ use crate::telemetry::process::Process;
 use auth::{AuthFilter, Authorized, Rejection};
 use failure::Failures;
 use health::Health;
+use kept::{Answered, KeptReplies};
 use message::{Encoding, JSON, Origin, Reply, Request};
 use negotiate::Transforms;
 use openapi::{Asked, NoDocument};
@@ -46,6 +49,7 @@ use peer::Peer;
 #[derive(Debug)]
 pub struct Api {
     metrics: Metrics,
+    kept: KeptReplies,
     health: Health,
     auth: OnceCell<AuthFilter>,
     counters: Arc<Counters>,
@@ -80,6 +84,7 @@ impl Api {
         let counters = Arc::new(Counters::default());
         Self {
             metrics: Metrics::new(Shared::new(limits.clone(), clock.clone(), counters.clone())),
+            kept: KeptReplies::new(limits),
             health: Health::default(),
             auth: OnceCell::new(),
             counters,
@@ -247,12 +252,29 @@ impl Api {
             }
             ApiPath::Metric(path) => {
                 let media_type = self.check(request, Encoding::OFFERED, Transforms::Refused)?;
-                self.metric(path, query, patience, Encoding::new(media_type, pretty), trace)
+                let encoding = Encoding::new(media_type, pretty);
+                self.kept(request.target, encoding, trace, |trace| self.metric(path, query, patience, encoding, trace))
             }
             ApiPath::External(path) => {
                 let media_type = self.check(request, Encoding::OFFERED, Transforms::Refused)?;
-                self.external_metric(path, query, patience, Encoding::new(media_type, pretty), trace)
+                let encoding = Encoding::new(media_type, pretty);
+                let answer = |trace: &mut Trace| self.external_metric(path, query, patience, encoding, trace);
+                self.kept(request.target, encoding, trace, answer)
             }
+        }
+    }
+
+    /// A reply that is kept, or a new one; one that is traced is always new.
+    fn kept(
+        &self,
+        target: &str,
+        encoding: Encoding,
+        trace: &mut Trace,
+        answer: impl FnOnce(&mut Trace) -> Result<Answered, Stop>,
+    ) -> Result<Reply, Stop> {
+        match trace.is_on() {
+            true => answer(trace).map(|(reply, _)| reply),
+            false => self.kept.reply(target, encoding, &self.metrics.rules(), self.clock.now(), || answer(trace)),
         }
     }
 
@@ -272,10 +294,10 @@ impl Api {
         patience: Patience,
         encoding: Encoding,
         trace: &mut Trace,
-    ) -> Result<Reply, Stop> {
+    ) -> Result<Answered, Stop> {
         let label_selector = self.selector("labelSelector", query.label_selector.as_deref())?;
         let metric_selector = self.selector("metricLabelSelector", query.metric_label_selector.as_deref())?;
-        self.check_field_selector(path, query)?;
+        selectors::check_field_selector(path, query, self.failures())?;
         let ask = MetricRequest { path, label_selector: &label_selector, metric_selector: &metric_selector };
         let answer = match self.metrics.answer(ask, patience, trace) {
             Ok(answer) => answer,
@@ -284,7 +306,7 @@ impl Api {
         };
         let (selector, items) = (answer.selector.as_ref(), &answer.items);
         let list = MetricValueList { version: path.version, metric: &path.metric, selector, items };
-        Ok(Reply::object(200, &list, encoding))
+        Ok((Reply::object(200, &list, encoding), answer.lasting))
     }
 
     fn external_metric(
@@ -294,7 +316,7 @@ impl Api {
         patience: Patience,
         encoding: Encoding,
         trace: &mut Trace,
-    ) -> Result<Reply, Stop> {
+    ) -> Result<Answered, Stop> {
         if query.watch == Some(true) {
             return Err(self.failures().watch().into());
         }
@@ -306,30 +328,11 @@ impl Api {
             Err(failure) => return Err(self.failures().metric(&failure).into()),
         };
         let list = ExternalMetricValueList { metric: &values.metric, items: &values.items };
-        Ok(Reply::object(200, &list, encoding))
+        Ok((Reply::object(200, &list, encoding), values.lasting))
     }
 
     fn selector(&self, parameter: &str, text: Option<&str>) -> Result<Selector, Status> {
-        let limits = selector::SelectorLimits {
-            bytes: self.limits.request.selector,
-            requirements: self.limits.request.selector_requirements,
-        };
-        Selector::parse(text.unwrap_or_default(), &limits)
-            .map_err(|error| self.failures().bad_request(&format_args!("{parameter}: {error}")))
-    }
-
-    /// `fieldSelector` can only repeat the name in the path.
-    fn check_field_selector(&self, path: &MetricPath, query: &Query) -> Result<(), Status> {
-        let Some(selector) = query.field_selector.as_deref().filter(|selector| !selector.is_empty()) else {
-            return Ok(());
-        };
-        let name = selector.strip_prefix("metadata.name=").map(|name| name.strip_prefix('=').unwrap_or(name));
-        if name == Some(path.name.as_str()) {
-            return Ok(());
-        }
-        let found = crate::parse::escape::Escaped::new(selector);
-        let why = format!("fieldSelector: expected metadata.name={}, found {found}", path.name.as_str());
-        Err(self.failures().bad_request(&why))
+        selectors::selector(parameter, text, &self.limits.request, self.failures())
     }
 
     fn openapi(&self, route: &OpenApi, query: &Query, request: &Request<'_>, pretty: bool) -> Result<Reply, Stop> {

@@ -15,6 +15,11 @@ impl Key {
         Self(bytes.0)
     }
 
+    /// Bytes of memory that it takes.
+    pub fn cost(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn bytes(&self) -> &[u8] {
         &self.0
     }

@@ -293,6 +293,12 @@ limits! {
         deadline: Duration = secs(5),
         /// Length of a Status message, which `kubectl describe hpa` prints unchanged. 512.
         message: usize = 512,
+        /// Printed answers that are kept. 1,024: one for each rule, object or selector, and encoding that autoscalers ask for.
+        kept: usize = 1_024,
+        /// Bytes of them. 1 MiB: 1,000 answers about one object each.
+        kept_bytes: usize = MIB,
+        /// One of them. 64 KiB: an external metric of 300 values.
+        kept_reply: usize = 64 * 1024,
     }
 
     /// Limits of the threads that answer.

@@ -26,6 +26,11 @@ impl Time {
     pub fn from_millis(millis: i64) -> Self {
         Self(millis.div_euclid(1000))
     }
+
+    /// In Unix milliseconds.
+    pub(crate) fn millis(self) -> i64 {
+        self.0.saturating_mul(1000)
+    }
 }
 
 /// Days to a civil date by eras of 400 years (146,097 days), years beginning in March.

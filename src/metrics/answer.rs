@@ -17,11 +17,12 @@ pub(super) fn answer(subject: &Subject<'_>, patience: Patience, trace: &mut Trac
     });
     subject.check_namespace()?;
     let selector = subject.metric_selector()?;
+    let mut lasting = None;
     let items = match &subject.served.upstream.source().target {
-        Target::Url(_) => url::answer(subject, patience, trace)?,
+        Target::Url(_) => url::answer(subject, patience, &mut lasting, trace)?,
         Target::Pods(pods) if subject.served.joins_pages() => fleet::answer(subject, pods, patience, trace)?,
         Target::Pods(pods) => pods::answer(subject, pods, patience, trace)?,
         Target::Prometheus(_) => prometheus::answer(subject, patience, trace)?,
     };
-    Ok(MetricValues { items, selector })
+    Ok(MetricValues { items, selector, lasting })
 }

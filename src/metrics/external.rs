@@ -12,6 +12,7 @@ use super::active_rule::ActiveRule;
 use super::failure::{About, DescribedMetric, Failure};
 use super::judgement::{Judgement, Scrape};
 use super::last::ValueKey;
+use super::lasting::Lasting;
 use super::naming;
 use super::outcome::{Finding, Number, ServedValue, Verdict};
 use super::page_members;
@@ -51,18 +52,24 @@ impl ExternalSubject<'_> {
         if !self.served.answers(Some(&self.request.path.namespace)) {
             return Err(about.foreign_namespace());
         }
+        let mut lasting = None;
         let items = match &self.served.upstream.source().target {
-            Target::Url(_) => self.of_url(patience, trace)?,
+            Target::Url(_) => self.of_url(patience, &mut lasting, trace)?,
             Target::Prometheus(_) => query::answer(self, patience, trace)?,
             Target::Pods(of) => match &of.set {
                 Some(set) => self.of_pods(of, set, patience, trace)?,
                 None => return Err(about.page(&"an external metric needs a fixed set of pods")),
             },
         };
-        Ok(ExternalValues { metric: self.served.rule.name.clone(), items })
+        Ok(ExternalValues { metric: self.served.rule.name.clone(), items, lasting })
     }
 
-    fn of_url(&self, patience: Patience, trace: &mut Trace) -> Result<Vec<ExternalMetricValue>, Failure> {
+    fn of_url(
+        &self,
+        patience: Patience,
+        lasting: &mut Option<Lasting>,
+        trace: &mut Trace,
+    ) -> Result<Vec<ExternalMetricValue>, Failure> {
         let about = self.about();
         let label_selector = self.request.selector.to_string();
         let values = Values {
@@ -82,7 +89,10 @@ impl ExternalSubject<'_> {
         let page = url::fetch(self.served, &about, &request, patience, trace)?;
         let members = page_members::page_members(self.served, &about, &page, trace)?;
         let found = values::of_page(self, members, page.at)?;
-        self.items(found, page_members::scrape(self.served, &page), trace)
+        let items = self.items(found, page_members::scrape(self.served, &page), trace)?;
+        let times = items.iter().map(|item| item.timestamp.millis());
+        *lasting = Lasting::of_page(self.served, &page, times, self.services.shared.clock().now());
+        Ok(items)
     }
 
     /// Of the joined pages of pods.

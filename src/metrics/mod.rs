@@ -12,6 +12,7 @@ mod implicit;
 mod joined;
 mod judgement;
 pub(crate) mod last;
+pub(crate) mod lasting;
 mod member;
 mod naming;
 pub(crate) mod objects;

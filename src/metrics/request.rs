@@ -1,5 +1,6 @@
 //! A metric request, and the values that answer it.
 
+use super::lasting::Lasting;
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::external_metrics::ExternalMetricValue;
 use crate::kube::meta::LabelSelector;
@@ -24,6 +25,8 @@ pub struct MetricValues {
     pub items: Vec<MetricValue>,
     /// `metricLabelSelector` as an object, if the request had one.
     pub selector: Option<LabelSelector>,
+    /// How long this is the answer, where that is known.
+    pub(crate) lasting: Option<Lasting>,
 }
 
 /// A request for the values of an external metric.
@@ -42,4 +45,6 @@ pub struct ExternalValues {
     pub metric: String,
     /// All of them, at least one.
     pub items: Vec<ExternalMetricValue>,
+    /// How long this is the answer, where that is known.
+    pub(crate) lasting: Option<Lasting>,
 }

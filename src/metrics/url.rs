@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::active_rule::ActiveRule;
 use super::failure::{About, Failure};
+use super::lasting::Lasting;
 use super::subject::Subject;
 use super::trace::{Event, Trace};
 use super::{over_time, page_members};
@@ -15,10 +16,11 @@ use crate::source::page::Page;
 use crate::source::page_request::PageRequest;
 use crate::source::waiting::{Patience, Waiting};
 
-/// The values of the objects that the page describes.
+/// The values of the objects that the page describes; for a named object also how long they are the answer.
 pub(super) fn answer(
     subject: &Subject<'_>,
     patience: Patience,
+    lasting: &mut Option<Lasting>,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
     let request = expand(subject)?;
@@ -27,7 +29,12 @@ pub(super) fn answer(
         return over_time::of_page(subject, sampling, patience, trace);
     }
     let page = fetch(subject.served, &subject.about(), &request, patience, trace)?;
-    page_members::answer(subject, &page, patience, trace)
+    let values = page_members::answer(subject, &page, patience, trace)?;
+    if matches!(subject.request.path.name, ObjectName::One(_)) {
+        let times = values.iter().map(|value| value.timestamp.millis());
+        *lasting = Lasting::of_page(subject.served, &page, times, subject.services.shared.clock().now());
+    }
+    Ok(values)
 }
 
 /// The page that this requests.

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use memchr::{memchr2_iter, memmem};
+use memchr::memchr2_iter;
 
 use super::escape::Escaped;
 
@@ -73,27 +73,29 @@ pub fn parse(input: &[u8], seen: usize, limits: HeadLimits) -> Result<Option<Hea
     // What is past the limit never counts, so that it makes no difference how the bytes come.
     let input = input.get(..limits.bytes).unwrap_or(input);
     let from = seen.saturating_sub(3).min(input.len());
-    let end = memmem::find(input.get(from..).unwrap_or_default(), b"\r\n\r\n").map(|at| from + at + 4);
-    let head = end.and_then(|end| input.get(..end)).unwrap_or(input);
-    check_line_ends(head, from)?;
-    match end {
-        Some(_) => read(head, limits.headers).map(Some),
+    let end = empty_line(input, from)?;
+    match end.and_then(|end| input.get(..end)) {
+        Some(head) => read(head, limits.headers).map(Some),
         None if input.len() == limits.bytes => Err(HeadError::TooLong(limits.bytes)),
         None => Ok(None),
     }
 }
 
-/// Every CR is followed by an LF and every LF comes after a CR. The last byte may be a CR whose LF is still to come.
-fn check_line_ends(head: &[u8], from: usize) -> Result<(), HeadError> {
-    let last = head.len().saturating_sub(1);
-    let fits = |at: usize| match head.get(at) {
-        Some(b'\r') => at == last || head.get(at + 1) == Some(&b'\n'),
-        _ => at.checked_sub(1).and_then(|before| head.get(before)) == Some(&b'\r'),
-    };
-    match memchr2_iter(b'\r', b'\n', head.get(from..).unwrap_or_default()).all(|at| fits(from + at)) {
-        true => Ok(()),
-        false => Err(HeadError::LineEnd),
+/// The end of the first empty line. Up to there every CR is followed by an LF and every LF comes after a CR; the last byte
+/// may be a CR whose LF is still to come.
+fn empty_line(input: &[u8], from: usize) -> Result<Option<usize>, HeadError> {
+    for at in memchr2_iter(b'\r', b'\n', input.get(from..).unwrap_or_default()).map(|at| from + at) {
+        let (before, after) = (input.get(..at).unwrap_or_default(), input.get(at + 1));
+        let fits = match input.get(at) {
+            Some(b'\r') => after.is_none_or(|after| *after == b'\n'),
+            _ if before.ends_with(b"\r\n\r") => return Ok(Some(at + 1)),
+            _ => before.ends_with(b"\r"),
+        };
+        if !fits {
+            return Err(HeadError::LineEnd);
+        }
     }
+    Ok(None)
 }
 
 fn read(head: &[u8], most: usize) -> Result<Head<'_>, HeadError> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
 
@@ -75,6 +75,11 @@ impl Upstream {
     /// The states of its URLs, to keep over a reload.
     pub(crate) fn shared_states(&self) -> Arc<Mutex<UrlStates>> {
         self.states.clone()
+    }
+
+    /// Until when a page answers, at least; `None` for one that was not fetched.
+    pub(crate) fn fresh_until(&self, page: &Page) -> Option<Instant> {
+        Some(page.taken? + page.age + self.cache)
     }
 
     /// As configured.

@@ -38,11 +38,11 @@ struct UnderWay {
 
 /// What comes next.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum Next<T> {
     /// More bytes are needed: the input is empty, or the beginning of a head.
     Input,
-    /// A request is complete: see [`H1Connection::with_request`].
-    Request,
+    /// A request was complete, and this is what came of asking.
+    Asked(T),
     /// The request is refused; its reply is the last one.
     Refused(HeadError),
 }
@@ -58,8 +58,13 @@ impl H1Connection {
         self.input.is_empty() && self.under_way.is_none() && self.unsent().is_empty()
     }
 
-    /// Looks for the next request, when the one before is answered.
-    pub(super) fn next(&mut self, limits: head::HeadLimits) -> Next {
+    /// Looks for the next request, when the one before is answered, and hands it to `ask`.
+    pub(super) fn next<T>(
+        &mut self,
+        limits: head::HeadLimits,
+        peer: Option<&Peer>,
+        ask: impl FnOnce(&Request<'_>) -> T,
+    ) -> Next<T> {
         if self.input.is_empty() {
             // An idle connection holds no memory for input.
             self.input = Vec::new();
@@ -72,19 +77,13 @@ impl H1Connection {
             }
             Ok(Some(head)) => {
                 self.under_way = Some(UnderWay::new(&head));
-                Next::Request
+                Next::Asked(ask(&request(&head, peer)))
             }
             Err(error) => {
                 self.under_way = Some(UnderWay { length: 0, keep_alive: false, is_explicit: false, bodiless: false });
                 Next::Refused(error)
             }
         }
-    }
-
-    /// Hands the request that is under way to `ask`; `None` if there is none.
-    pub(super) fn with_request<T>(&self, peer: Option<&Peer>, ask: impl FnOnce(&Request<'_>) -> T) -> Option<T> {
-        let head = self.input.get(..self.under_way?.length)?;
-        with_request(head, peer, ask)
     }
 
     /// The head of the request that is under way, to be answered elsewhere; see [`with_request`].
@@ -148,8 +147,12 @@ impl UnderWay {
 /// Hands the request whose head this is to `ask`; `None` if it is no whole head.
 pub(super) fn with_request<T>(head: &[u8], peer: Option<&Peer>, ask: impl FnOnce(&Request<'_>) -> T) -> Option<T> {
     let any = head::HeadLimits { bytes: head.len(), headers: head.len() };
-    let Head { method, target, headers, .. } = head::parse(head, 0, any).ok()??;
-    Some(ask(&Request { method, target, headers: &headers, origin: Origin::Network(peer) }))
+    let head = head::parse(head, 0, any).ok()??;
+    Some(ask(&request(&head, peer)))
+}
+
+fn request<'a>(head: &'a Head<'_>, peer: Option<&'a Peer>) -> Request<'a> {
+    Request { method: head.method, target: head.target, headers: &head.headers, origin: Origin::Network(peer) }
 }
 
 /// What a head takes, at most and nearly so.
@@ -228,13 +231,10 @@ mod tests {
             }
             h1.receive(bytes);
             while !h1.is_last() {
-                let reply = match h1.next(LIMITS) {
+                let echo = |request: &Request<'_>| Reply::text(200, format!("{} {}", request.method, request.target));
+                let reply = match h1.next(LIMITS, None, echo) {
                     Next::Input => break,
-                    Next::Request => h1
-                        .with_request(None, |request| {
-                            Reply::text(200, format!("{} {}", request.method, request.target))
-                        })
-                        .unwrap(),
+                    Next::Asked(reply) => reply,
                     Next::Refused(error) => Reply::text(400, error.to_string()),
                 };
                 h1.reply(&reply, false, NOW);
@@ -298,7 +298,7 @@ mod tests {
     fn answers_that_a_document_is_known_without_its_length() {
         let mut h1 = H1Connection::default();
         h1.receive(b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n");
-        assert_eq!(h1.next(LIMITS), Next::Request);
+        assert_eq!(h1.next(LIMITS, None, |_| ()), Next::Asked(()));
         h1.reply(&Reply::text(200, "known").cached("public").tagged("\"a\"").not_modified(), false, NOW);
         assert_eq!(
             String::from_utf8_lossy(h1.unsent()),
@@ -329,11 +329,11 @@ mod tests {
     fn holds_no_memory_when_idle() {
         let mut h1 = H1Connection::default();
         h1.receive(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
-        assert_eq!(h1.next(LIMITS), Next::Request);
+        assert_eq!(h1.next(LIMITS, None, |_| ()), Next::Asked(()));
         assert_eq!(h1.request_head().len(), 28 - 1);
         h1.reply(&Reply::text(200, "ok"), false, NOW);
         h1.sent(h1.unsent().len());
-        assert_eq!(h1.next(LIMITS), Next::Input);
+        assert_eq!(h1.next(LIMITS, None, |_| ()), Next::Input);
         assert!(h1.is_idle() && h1.input.capacity() == 0 && h1.output.capacity() == 0);
     }
 }

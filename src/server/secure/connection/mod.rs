@@ -203,20 +203,14 @@ impl<S: Socket> Connection<S> {
             }
             budget -= 1;
             let limits = self.head_limits(context.limits);
-            match self.h1.next(limits) {
-                Next::Request => {
-                    let answer = self.h1.with_request(self.peer.as_deref(), context.answer);
-                    match answer {
-                        Some(Answer::Reply(reply)) => {
-                            self.answer(&reply, context.leaving, context.now);
-                            continue;
-                        }
-                        Some(Answer::WouldWait(waiting)) => {
-                            self.enter(Phase::Waiting, now);
-                            return Ok(Turn::Wait(waiting));
-                        }
-                        None => return Err(Ended::Broken),
-                    }
+            match self.h1.next(limits, self.peer.as_deref(), context.answer) {
+                Next::Asked(Answer::Reply(reply)) => {
+                    self.answer(&reply, context.leaving, context.now);
+                    continue;
+                }
+                Next::Asked(Answer::WouldWait(waiting)) => {
+                    self.enter(Phase::Waiting, now);
+                    return Ok(Turn::Wait(waiting));
                 }
                 Next::Refused(error) => {
                     self.refused = true;

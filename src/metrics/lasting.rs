@@ -1,0 +1,63 @@
+//! How long an answer stays what it is, so that it can be kept as it was printed.
+
+use std::time::Instant;
+
+use super::active_rule::ActiveRule;
+use crate::config::model::OnMissing;
+use crate::parse::duration::millis;
+use crate::source::page::Page;
+use crate::telemetry::clock::Now;
+
+/// The time for which a question has the same answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lasting {
+    /// Until its page is fetched anew.
+    pub(crate) until: Instant,
+    /// By the clock that timestamps go by, Unix milliseconds: when it was made, and the last moment at which none of its
+    /// values is too old. The clock may be set.
+    from: i64,
+    to: i64,
+}
+
+impl Lasting {
+    /// Of values that a page holds, with these timestamps in Unix milliseconds. `None` where something else than the page
+    /// may have a say in the next answer.
+    pub(super) fn of_page(
+        served: &ActiveRule,
+        page: &Page,
+        times: impl Iterator<Item = i64>,
+        now: Now,
+    ) -> Option<Self> {
+        if served.rule.on_missing != OnMissing::Error || served.sampling.is_some() {
+            return None;
+        }
+        let until = served.upstream.fresh_until(page)?;
+        let to = times.min()?.saturating_add(millis(served.rule.max_age));
+        Some(Self { until, from: now.unix_millis, to })
+    }
+
+    /// Whether the answer is still the same.
+    pub(crate) fn holds(&self, now: Now) -> bool {
+        now.monotonic < self.until && (self.from..=self.to).contains(&now.unix_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn ends_with_the_page_and_with_the_age_of_values() {
+        let now = Now { monotonic: Instant::now(), unix_millis: 1_000 };
+        let lasting = Lasting { until: now.monotonic + Duration::from_secs(5), from: 1_000, to: 3_000 };
+        let at = |seconds, unix_millis| {
+            lasting.holds(Now { monotonic: now.monotonic + Duration::from_secs(seconds), unix_millis })
+        };
+        assert!(at(0, 1_000) && at(2, 3_000) && at(4, 2_000));
+        assert!(!at(5, 2_000), "its page is fetched anew");
+        assert!(!at(2, 3_001), "a value is too old");
+        assert!(!at(0, 999), "the clock was set back, and a value may be of the future");
+    }
+}
