@@ -9,7 +9,7 @@ mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use common::documents::blocks;
 use common::kubernetes::Kubernetes;
-use common::pods::{PODS, bind, named};
+use common::pods::{PODS, bind, named, with};
 use common::recipes::{Fixture, Kind, Page, Recipe, expected};
 use common::secure::eventually;
 use common::upstream::Upstream;
@@ -33,7 +33,7 @@ use metriclet::internals::metrics::objects::Objects;
 use metriclet::internals::metrics::trace::Trace;
 use metriclet::internals::source::waiting::Patience;
 use metriclet::internals::telemetry::clock::{Clock, Now};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[test]
 fn each_recipe_gives_its_values() {
@@ -128,6 +128,13 @@ impl Served {
         }
         let pod = upstreams.iter().map(|upstream| upstream.address.ip()).find(|ip| ip.to_string() != "127.0.0.1");
         kubernetes.set(PODS, pod.iter().map(|ip| named("web-0", &ip.to_string())).collect());
+        let service = json!({"spec": {"selector": {"app": "web"}}});
+        kubernetes.put("/api/v1/namespaces/shop/services/web", service);
+        for (namespace, label, value) in recipe.pod_sets() {
+            let exporter =
+                |ip: &IpAddr| with(named("exporter-0", &ip.to_string()), "/metadata/labels", json!({label: value}));
+            kubernetes.set(&format!("/api/v1/namespaces/{namespace}/pods"), pod.iter().map(exporter).collect());
+        }
         Self { pages, upstreams, kubernetes, earlier }
     }
 

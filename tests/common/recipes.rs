@@ -61,12 +61,23 @@ impl Recipe {
             match line.strip_prefix("    ") {
                 None => name = value(line.trim()).trim_end_matches(':'),
                 Some(key) if key.starts_with("url: ") => sources.push((name, Kind::Url)),
-                Some(key) if key.starts_with("pods: {port: ") => sources.push((name, Kind::Pods)),
+                Some(key) if key.starts_with("pods: {") => sources.push((name, Kind::Pods)),
                 Some(key) if key.starts_with("prometheus: ") => sources.push((name, Kind::Prometheus)),
                 Some(_) => {}
             }
         }
         sources
+    }
+
+    /// Namespace, label and its value of each fixed set of pods.
+    pub fn pod_sets(&self) -> Vec<(&str, &str, &str)> {
+        let sets = self.config.lines().filter_map(|line| line.strip_prefix("    pods: {namespace: "));
+        sets.map(|set| {
+            let (namespace, rest) = set.split_once(", selector: ").unwrap();
+            let (label, value) = rest.split(", ").next().unwrap().split_once('=').unwrap();
+            (namespace, label, value)
+        })
+        .collect()
     }
 
     /// The configuration with each source at another address; paths, queries and rules are as they were. Files of
@@ -82,8 +93,9 @@ impl Recipe {
             config += &match key {
                 "    url" | "    prometheus" => format!("{key}: {}", moved(value(rest), address(name))),
                 "    pods" => {
-                    let (_, after) = rest.split_at(rest.find([',', '}']).unwrap());
-                    format!("{key}: {{port: {}{after}\n    dangerAllowLoopback: true", address(name).port())
+                    let (before, port) = rest.split_once("port: ").unwrap();
+                    let (_, after) = port.split_at(port.find([',', '}']).unwrap());
+                    format!("{key}: {before}port: {}{after}\n    dangerAllowLoopback: true", address(name).port())
                 }
                 _ if key.ends_with("File") || rest.contains("{file: ") || rest.contains("passwordFile: ") => {
                     let (before, path) = line.rsplit_once(": ").unwrap();

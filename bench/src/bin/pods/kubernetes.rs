@@ -1,4 +1,4 @@
-//! A Kubernetes API that lists pods.
+//! A Kubernetes API that lists pods, and has a Service of them.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -66,19 +66,24 @@ fn pod(number: usize) -> String {
     )
 }
 
-/// The same list to every request of a connection.
+/// Selects all pods.
+const SERVICE: &str = r#"{"kind":"Service","metadata":{"name":"web"},"spec":{"selector":{"app":"web"}}}"#;
+
+/// The same list to every request of a connection but one for a Service.
 fn answer(tls: Arc<ServerConfig>, stream: TcpStream, list: &str) -> Result<()> {
     let mut stream = BufReader::new(StreamOwned::new(ServerConnection::new(tls)?, stream));
     loop {
-        let mut line = String::new();
+        let (mut first, mut line) = (String::new(), String::new());
+        stream.read_line(&mut first)?;
         while stream.read_line(&mut line)? > 2 {
             line.clear();
         }
         if line.is_empty() {
             return Ok(());
         }
+        let body = if first.contains("/services/") { SERVICE } else { list };
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ";
-        write!(stream.get_mut(), "{head}{}\r\n\r\n{list}", list.len())?;
+        write!(stream.get_mut(), "{head}{}\r\n\r\n{body}", body.len())?;
         stream.get_mut().flush()?;
     }
 }

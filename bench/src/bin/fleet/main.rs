@@ -1,0 +1,116 @@
+//! What one number of many pods costs: `fleet BINARY [PODSxSERIES...]`. Pods are those of `pods`; one rule on a Service takes
+//! the rate of twenty series of each, another one their sum at the moment.
+
+#[path = "../pods/kubernetes.rs"]
+mod kubernetes;
+#[path = "../pods/pages.rs"]
+mod pages;
+
+use std::fs;
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use metriclet_bench::{Metriclet, Result, cpu_time, get, show};
+use pages::{Pages, RATE, WANTED};
+
+/// An ordinary Deployment, and a huge one.
+const CASES: [&str; 2] = ["150x1000", "2000x100"];
+const MB: f64 = 1e6;
+/// How often a rule over one minute is sampled, and how often an HPA asks.
+const INTERVAL: Duration = Duration::from_secs(15);
+/// For so long processor time is measured.
+const MEASURED: Duration = Duration::from_secs(60);
+/// After so long samples fill the range.
+const FILLED: Duration = Duration::from_secs(75);
+/// Answers that are timed.
+const ASKS: usize = 50;
+const SERVICE: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/";
+
+fn main() -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let binary = arguments.next().ok_or("usage: fleet BINARY [PODSxSERIES...]")?;
+    let mut cases: Vec<String> = arguments.collect();
+    if cases.is_empty() {
+        cases = CASES.map(str::to_owned).into();
+    }
+    for case in cases {
+        let (count, series) = case.split_once('x').ok_or_else(|| format!("expected PODSxSERIES, found {case}"))?;
+        let directory = std::env::temp_dir().join(format!("metriclet-bench-fleet-{}", std::process::id()));
+        fs::create_dir_all(&directory)?;
+        let measured = measure(&binary, &directory, count.parse()?, series.parse()?);
+        fs::remove_dir_all(&directory)?;
+        measured?;
+    }
+    Ok(())
+}
+
+fn measure(binary: &str, directory: &Path, count: usize, series: usize) -> Result<()> {
+    let pages = Pages::serve(series)?;
+    let kubeconfig = kubernetes::start(binary, directory, count)?;
+    let source = format!("{{pods: {{port: {}}}, dangerAllowLoopback: true", pages.port);
+    let config = format!(
+        "sources:\n  app: {source}}}\n  cold: {source}, cache: 0s}}\nmetrics:\n  \
+         - {{name: rate, object: services, source: app, value: 'sum(rate(http_requests_total[1m]))'}}\n  \
+         - {{name: now, object: services, source: cold, value: sum(http_requests_total)}}\n"
+    );
+    let metriclet = Metriclet::with(binary, &config, &["--kubeconfig".as_ref(), kubeconfig.as_os_str()])?;
+    println!("{count} pods, {series} series each, {WANTED} of them in the rule");
+    println!("  RSS idle       {:.1} MB", metriclet.memory()?.0 as f64 / MB);
+    let start = Instant::now();
+    while value(&metriclet, "rate")?.is_none() && start.elapsed() < FILLED {
+        thread::sleep(Duration::from_millis(500));
+    }
+    println!("  a value after  {:.1} s", start.elapsed().as_secs_f64());
+    // Begins between two rounds.
+    thread::sleep((FILLED + INTERVAL / 2).saturating_sub(start.elapsed()));
+    let (cpu, start) = (cpu_time(metriclet.pid())?, Instant::now());
+    while start.elapsed() < MEASURED {
+        value(&metriclet, "rate")?;
+        thread::sleep(INTERVAL);
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let (used, fetched) = (cpu_time(metriclet.pid())? - cpu, pages.fetched(start));
+    println!(
+        "  {} scrapes in {seconds:.0} s, {:.2} % of a CPU, {:.0} µs each",
+        fetched.len(),
+        100.0 * used / seconds,
+        1e6 * used / fetched.len() as f64
+    );
+    println!("  a round        {} s", show(&pages::rounds(&fetched), 2));
+    let (rss, peak) = metriclet.memory()?;
+    println!("  RSS {:.1} MB, peak {:.1} MB", rss as f64 / MB, peak as f64 / MB);
+    let expected = RATE * count as f64;
+    println!("  value          {:.1}, and {expected} is right", value(&metriclet, "rate")?.unwrap_or(f64::NAN));
+    println!("  from history   {} ms", show(&times(&metriclet, "rate")?, 2));
+    println!("  cold           {} ms", show(&times(&metriclet, "now")?, 1));
+    let (rss, peak) = metriclet.memory()?;
+    println!("  RSS then       {:.1} MB, peak {:.1} MB", rss as f64 / MB, peak as f64 / MB);
+    Ok(())
+}
+
+/// How long answers take, in milliseconds.
+fn times(metriclet: &Metriclet, metric: &str) -> Result<Vec<f64>> {
+    let mut times = Vec::new();
+    for _ in 0..ASKS {
+        let start = Instant::now();
+        value(metriclet, metric)?.ok_or_else(|| format!("{metric}: no value"))?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(times)
+}
+
+/// The value of the Service; `None` without one.
+fn value(metriclet: &Metriclet, metric: &str) -> Result<Option<f64>> {
+    let (code, body) = get(metriclet.address, &format!("{SERVICE}{metric}"))?;
+    if code == 503 {
+        return Ok(None);
+    }
+    let text = body.split("\"value\":\"").nth(1).and_then(|rest| rest.split('"').next());
+    let text = text.filter(|_| code == 200).ok_or_else(|| format!("{metric}: {code} {body:.300}"))?;
+    let (number, unit) = match text.strip_suffix('m') {
+        Some(milli) => (milli, 1e3),
+        None => (text.strip_suffix('k').unwrap_or(text), if text.ends_with('k') { 1e-3 } else { 1.0 }),
+    };
+    Ok(Some(number.parse::<f64>().map_err(|_| format!("not a number: {text}"))? / unit))
+}
