@@ -226,7 +226,9 @@ subjects: [{kind: ServiceAccount, name: metriclet, namespace: custom-metrics}]
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: metriclet-pods}
-rules: [{apiGroups: [''], resources: [pods], verbs: [list]}]
+rules:
+- {apiGroups: [''], resources: [pods], verbs: [list]}
+- {apiGroups: [apps], resources: [deployments/scale], verbs: [get]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding

@@ -252,6 +252,10 @@ fn what_the_kubernetes_api_refuses_is_named() {
 #[test]
 fn check_says_which_rules_have_pods() {
     let check = |text: &str| run(&["check", file("metrics.yaml", text).to_str().unwrap()]);
+    // One number for a Service, of the pods behind it.
+    let dcgm = "sources:\n  dcgm:\n    pods: {port: 18600}\nmetrics:\n  - name: gpu_util\n    object: services\n    \
+                source: dcgm\n    value: max(DCGM_FI_DEV_GPU_UTIL)\n";
+    assert_eq!(check(dcgm).0, 0);
     let (code, _, problems) = check(&config("pods: {port: 80}", "[services, ingresses.networking.k8s.io]", "sum(x)"));
     assert_eq!(code, 78);
     let expected = "object: ingresses.networking.k8s.io select no pods, and source \"app\" has the pages of those that an object \

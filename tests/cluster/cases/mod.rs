@@ -135,6 +135,12 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
+        name: "An HPA on a p95 over all pods of a Deployment reaches the expected replica count, and keeps it while one does not answer",
+        run: scaling::on_a_quantile_of_all_pods,
+        needs_controllers: true,
+        apart: false,
+    },
+    Case {
         name: "An HPA on an Object metric scales to zero and back",
         run: zero::of_an_object,
         needs_controllers: true,

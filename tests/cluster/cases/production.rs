@@ -252,6 +252,10 @@ fn rights(admin: &Kubectl, account: &str, namespace: &str) -> BTreeSet<String> {
 fn as_the_documents_say(admin: &Kubectl) {
     let everywhere = [
         "pods [] [] [list]",
+        "services [] [] [get]",
+        "deployments.apps/scale [] [] [get]",
+        "replicasets.apps/scale [] [] [get]",
+        "statefulsets.apps/scale [] [] [get]",
         "subjectaccessreviews.authorization.k8s.io [] [] [create]",
         "tokenreviews.authentication.k8s.io [] [] [create]",
     ];
@@ -275,6 +279,7 @@ fn as_the_documents_say(admin: &Kubectl) {
         &["update", "configmaps", NAMESPACE],
         &["watch", "pods", "--all-namespaces"],
         &["list", "services", "--all-namespaces"],
+        &["get", "deployments.apps", "--all-namespaces"],
         &["update", "apiservices"],
         &["get", "/metrics"],
     ] {

@@ -219,6 +219,63 @@ http_requests_total{{code=\"500\"}} {bad}
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
+/// The buckets of all pods of a Deployment make one quantile.
+pub fn on_a_quantile_of_all_pods(plane: &mut Plane) {
+    let admin = plane.admin();
+    with_namespace(&admin);
+    let began = Instant::now();
+    let fails = Arc::new(AtomicBool::new(false));
+    let failing = fails.clone();
+    let (pods, port) = pods(6, move |number| {
+        if number == 5 && failing.load(Ordering::SeqCst) {
+            return String::new();
+        }
+        // Of a hundred requests each second the second pod answers twenty late, all others none.
+        let count = |each_second: f64| 1000.0 * each_second + each_second * began.elapsed().as_secs_f64();
+        let [quick, all] = [if number == 1 { 80.0 } else { 100.0 }, 100.0].map(count);
+        format!(
+            "# TYPE latency histogram
+latency_bucket{{le=\"0.1\"}} {quick}
+latency_bucket{{le=\"0.5\"}} {all}
+latency_bucket{{le=\"+Inf\"}} {all}
+"
+        )
+    });
+    let rule = "name: p95, value: 'histogram_quantile(0.95, sum by (le) (rate(latency_bucket[12s])))'";
+    let rule = of_pods(port, rule).replace("object: pods", "object: deployments.apps");
+    let installed = Installed::start(plane, &rule);
+    let of_all = json!({"type": "Object", "object": {
+        "describedObject": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "fleet"},
+        "metric": {"name": "p95"},
+        "target": {"type": "Value", "value": "110m"},
+    }});
+    let workload = Workload::start(&admin, NAMESPACE, "fleet", &of_all);
+    // Of 200 requests 180 take up to 0.1 s, and the 190th 0.3 s, which is 2.7 times the target: 2 x 2.7. The mean of both
+    // pods' quantiles, 0.095 and 0.4, would ask for five.
+    workload.reaches(6);
+    // The new ones are pending and not asked, and only those that are ready are multiplied.
+    three_more(&pods[0]);
+    assert_eq!(workload.replicas(), 6);
+    // Of 600 requests 580 take up to 0.1 s, and the 570th 0.098 s: 6 x 0.89.
+    workload.run_pods(6);
+    three_more(&pods[5]);
+    assert_eq!(workload.replicas(), 6);
+    workload.reaches(6);
+    // One of them fails. The others would go on with the same quantile, but that is not known.
+    fails.store(true, Ordering::SeqCst);
+    eventually("the HPA shows why", || match workload.condition("ScalingActive") {
+        (active, why) if active == "False" && why.contains("not all running pods answered, 1 kind of failure: ") => {
+            Ok(())
+        }
+        other => Err(format!("{other:?}")),
+    });
+    assert_eq!(workload.replicas(), 6);
+    fails.store(false, Ordering::SeqCst);
+    workload.reaches(6);
+    workload.remove();
+    assert_eq!(installed.complaints(plane), [""; 0]);
+}
+
 pub fn holds_without_a_source(plane: &mut Plane) {
     let admin = plane.admin();
     with_namespace(&admin);
