@@ -19,14 +19,15 @@ fn bundles(manifests: &str) -> Vec<&str> {
     manifests.lines().filter_map(|line| line.trim().strip_prefix("caBundle: ")).collect()
 }
 
-const NEW: [&str; 7] = [
+const NEW: [&str; 8] = [
     "apply -f all.yaml -l metriclet.github.io/apply=first",
     "apply --server-side --force-conflicts -f secret.yaml",
     "apply -f all.yaml -l metriclet.github.io/apply notin (first,last)",
-    "-n custom-metrics rollout status deployment/custom-metrics-apiserver --timeout 120s",
+    "-n custom-metrics wait --for jsonpath={.status.readyReplicas} deployment/custom-metrics-apiserver --timeout 120s",
     "apply --server-side --force-conflicts --field-manager=scripts-deploy -f all.yaml -l metriclet.github.io/apply=last",
     "wait --for condition=Available apiservice/v1beta1.custom.metrics.k8s.io --timeout 120s",
     "wait --for condition=Available apiservice/v1beta2.custom.metrics.k8s.io --timeout 120s",
+    "-n custom-metrics rollout status deployment/custom-metrics-apiserver --timeout 120s",
 ];
 
 #[test]
@@ -123,8 +124,8 @@ fn deploy_registers_the_api_last() {
 fn deploy_keeps_the_certificate_that_is_there() {
     let machine = Machine::cluster().installed("QUJD");
     let outcome = machine.run("deploy", &["manifests/overlays/develop", "--image", "localhost:5000/metriclet:1.2.3"]);
-    let mut expected = NEW.to_vec();
-    expected.remove(1);
+    // All pods are new before the APIServices are brought up to date.
+    let expected = [NEW[0], NEW[2], NEW[7], NEW[4], NEW[5], NEW[6]];
     assert_eq!((outcome.code, outcome.changes()), (0, expected.iter().map(ToString::to_string).collect()));
     let all = machine.applied("all.yaml");
     assert_eq!(bundles(&all), ["QUJD", "QUJD"]);
@@ -171,7 +172,8 @@ fn deploy_registers_external_metrics_on_demand() {
     let machine = Machine::cluster();
     let outcome = machine.run("deploy", &["--external"]);
     let waits = "wait --for condition=Available apiservice/v1beta1.external.metrics.k8s.io --timeout 120s";
-    let expected: Vec<_> = NEW.into_iter().chain([waits]).map(str::to_owned).collect();
+    let mut expected = NEW.map(str::to_owned).to_vec();
+    expected.insert(7, waits.to_owned());
     assert_eq!((outcome.code, outcome.changes()), (0, expected), "{}", outcome.stderr);
     let manifests = machine.applied("all.yaml");
     assert!(manifests.contains("  name: v1beta1.external.metrics.k8s.io\n"), "{manifests}");
@@ -183,8 +185,21 @@ fn deploy_registers_external_metrics_on_demand() {
 
 #[test]
 fn deploy_says_why_it_stops() {
-    let outcome = Machine::cluster().answer("*rollout status*", "1", "").run("deploy", &[]);
+    let outcome = Machine::cluster().installed("QUJD").answer("*rollout status*", "1", "").run("deploy", &[]);
     assert!(outcome.stderr.contains("rollout undo deployment/custom-metrics-apiserver"), "{}", outcome.stderr);
+    assert!(!outcome.changes().contains(&NEW[4].to_owned()), "{:?}", outcome.changes());
+    // For the first time one pod suffices to serve.
+    let outcome = Machine::cluster().answer("*wait *readyReplicas*", "1", "").run("deploy", &[]);
+    assert_eq!((outcome.code, outcome.changes()), (69, NEW[..4].iter().map(ToString::to_string).collect()));
+    assert!(outcome.stderr.contains("no pod is ready"), "{}", outcome.stderr);
+    let one = Machine::cluster().answer("*rollout status*", "1", "").answer("*readyReplicas} of*", "0", "1 of 2");
+    let outcome = one.run("deploy", &[]);
+    assert_eq!((outcome.code, outcome.changes()), (69, NEW.map(str::to_owned).to_vec()));
+    assert!(
+        outcome.stderr.contains("the APIServices are available, but only 1 of 2 pods are ready"),
+        "{}",
+        outcome.stderr
+    );
     // And one that is registered, but not available, says why.
     let why = "False: FailedDiscoveryCheck: x509: certificate signed by unknown authority";
     let waiting = Machine::cluster().answer("wait *", "1", "").answer("get apiservice *conditions*", "0", why);
