@@ -112,7 +112,7 @@ impl<'a> Labels<'a> {
 
 impl<'a> Braces<'a> {
     /// What `text` holds up to a closing brace, with which `rest` begins.
-    #[inline]
+    #[inline(always)]
     fn closed(text: &'a str, metric: Option<&'a str>, rest: &'a str) -> Self {
         let raw = text.get(..text.len() - rest.len()).unwrap_or_default();
         Self { labels: Labels { raw }, metric, rest: rest.get(1..).unwrap_or_default() }
@@ -172,12 +172,12 @@ impl<'a> Label<'a> {
         Ok((Self { name, is_quoted, value }, rest))
     }
 
-    #[inline]
+    #[inline(always)]
     fn name(&self) -> Cow<'a, str> {
         if self.is_quoted { unescape(self.name) } else { Cow::Borrowed(self.name) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn is_named(&self, name: &str) -> bool {
         self.name == name || (self.is_quoted && unescape(self.name) == name)
     }
@@ -222,7 +222,7 @@ pub(super) fn quoted_name<'a>(text: &'a str, expected: &'static str) -> Result<(
 }
 
 /// What precedes and what follows a closing quote.
-#[inline]
+#[inline(always)]
 fn until_quote(text: &str) -> Result<(&str, &str), Fault> {
     let end = closing_quote(text.as_bytes()).ok_or_else(|| Fault::expected("a closing quote in the same line", ""))?;
     let (inside, rest) = text.split_at_checked(end).unwrap_or_default();
@@ -249,7 +249,7 @@ fn written(mut text: &str) -> impl Iterator<Item = Label<'_>> {
 }
 
 /// Where the quote stands that is not escaped.
-#[inline]
+#[inline(always)]
 fn closing_quote(text: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {

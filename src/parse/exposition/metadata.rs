@@ -62,7 +62,7 @@ fn word(text: &str) -> Option<(&str, &str)> {
 }
 
 /// The text after at least one blank.
-#[inline]
+#[inline(always)]
 fn after_blanks(text: &str) -> Option<&str> {
     matches!(text.as_bytes().first(), Some(b' ' | b'\t')).then(|| scan::blanks(text))
 }

@@ -56,7 +56,7 @@ impl<'a> Number<'a> {
 }
 
 /// Whether the text begins with a minus sign, and what follows its sign if it has one.
-#[inline]
+#[inline(always)]
 fn sign(text: &str) -> (bool, &str) {
     match scan::after(text, b'-') {
         Some(rest) => (true, rest),
@@ -64,7 +64,7 @@ fn sign(text: &str) -> (bool, &str) {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn decimal<'a>(text: &'a str, negative: bool, unsigned: &'a str) -> Option<(Number<'a>, &'a str)> {
     let (whole, rest) = digits(0, unsigned);
     let whole_length = unsigned.len() - rest.len();
@@ -97,7 +97,7 @@ fn decimal<'a>(text: &'a str, negative: bool, unsigned: &'a str) -> Option<(Numb
 }
 
 /// Reads decimal digits onto a number; past 19 in all it wraps, and the caller counts.
-#[inline]
+#[inline(always)]
 fn digits(mut number: u64, text: &str) -> (u64, &str) {
     let mut length = 0;
     while let Some(byte) = text.as_bytes().get(length).filter(|byte| byte.is_ascii_digit()) {

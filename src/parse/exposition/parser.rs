@@ -288,7 +288,7 @@ impl Parser {
     }
 
     /// Whether there may be another line at all.
-    #[inline]
+    #[inline(always)]
     fn admit(&self) -> Result<(), PageError> {
         if self.ended {
             return Err(PageError { line: self.summary.lines + 1, column: 1, kind: PageErrorKind::AfterEof });

@@ -76,7 +76,7 @@ pub(super) fn beginning_of(text: &str, format: Format) -> Option<(Cow<'_, str>, 
 }
 
 /// The text after what separates two tokens: one space in OpenMetrics, any blanks in 0.0.4.
-#[inline]
+#[inline(always)]
 fn gap<'a>(text: &'a str, format: Format, required: bool, expected: &'static str) -> Result<&'a str, Fault> {
     let after = match format {
         Format::Prometheus => Some(scan::blanks(text)).filter(|rest| !required || rest.len() < text.len()),
@@ -85,7 +85,7 @@ fn gap<'a>(text: &'a str, format: Format, required: bool, expected: &'static str
     after.ok_or_else(|| Fault::expected(expected, text))
 }
 
-#[inline]
+#[inline(always)]
 fn number<'a>(text: &'a str, format: Format, expected: &'static str) -> Result<(Number<'a>, &'a str), Fault> {
     Number::read(text).filter(|(_, rest)| format.ends_token(rest)).ok_or_else(|| Fault::expected(expected, text))
 }

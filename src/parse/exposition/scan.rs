@@ -4,7 +4,7 @@ use super::format::Format;
 
 impl Format {
     /// The text after the blanks that may separate tokens: any in 0.0.4, none in OpenMetrics.
-    #[inline]
+    #[inline(always)]
     pub(super) fn blanks(self, text: &str) -> &str {
         match self {
             Self::Prometheus => blanks(text),
@@ -13,7 +13,7 @@ impl Format {
     }
 
     /// Whether a token has ended before `rest`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn ends_token(self, rest: &str) -> bool {
         match rest.as_bytes().first() {
             None | Some(b' ') => true,
@@ -45,7 +45,7 @@ pub(super) fn metric_name(text: &str) -> Option<(&str, &str)> {
 }
 
 /// Whether a metric's name is at the beginning of the text, however long.
-#[inline]
+#[inline(always)]
 pub(super) fn begins_metric_name(text: &str) -> bool {
     text.as_bytes().first().is_some_and(|first| is(*first, METRIC) && !first.is_ascii_digit())
 }
@@ -72,7 +72,7 @@ fn name(text: &str, class: u8) -> Option<(&str, &str)> {
 const METRIC: u8 = 1;
 const LABEL: u8 = 2;
 
-#[inline]
+#[inline(always)]
 fn is(byte: u8, class: u8) -> bool {
     CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
 }
