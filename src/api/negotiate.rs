@@ -31,6 +31,12 @@ pub fn negotiate<'o>(accept: Option<&str>, offered: &[&'o str], transforms: Tran
     let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else { return offered.first().copied() };
     let named =
         |media_type: &str| offered.iter().copied().find(|offer| essence(offer).eq_ignore_ascii_case(media_type));
+    // Without parameters clauses are all alike, and one that names a media type comes before wildcards.
+    if !accept.contains(';')
+        && let Some(offer) = accept.split(',').find_map(|clause| named(clause.trim()))
+    {
+        return Some(offer);
+    }
     let mut clauses = clauses(accept);
     if !clauses.iter().any(|clause| clause.media_type == "*/*" || named(clause.media_type).is_some()) {
         return None;

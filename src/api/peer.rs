@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::identity::headers::NamedUser;
 use super::identity::trust::Trust;
 use crate::kube::review::UserInfo;
 use crate::telemetry::clock::Now;
@@ -35,6 +36,8 @@ pub(super) struct Verified {
     pub(super) client: Option<Arc<UserInfo>>,
     /// Whether any trusted authority has signed it.
     pub(super) signed: bool,
+    /// The user whom the headers of a front proxy named last.
+    pub(super) named: Mutex<Option<Arc<NamedUser>>>,
 }
 
 impl Peer {

@@ -1,6 +1,7 @@
 //! The headers in which a front proxy names the user. The caller has verified the proxy's certificate.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::trust::RemoteHeaders;
 use crate::kube::review::UserInfo;
@@ -36,6 +37,39 @@ pub(super) fn user(names: &RemoteHeaders, headers: &[Header<'_>]) -> Result<Opti
     }
     let uid = first(&names.uid, headers)?.to_owned();
     Ok(Some(UserInfo { username: username.to_owned(), uid, groups, extra }))
+}
+
+/// The last user that a front proxy named on a connection, and the lines in which it did: one user's requests follow each
+/// other.
+#[derive(Debug)]
+pub(in crate::api) struct NamedUser {
+    lines: Vec<(String, Vec<u8>)>,
+    pub(super) info: Arc<UserInfo>,
+}
+
+impl NamedUser {
+    pub(super) fn new(names: &RemoteHeaders, headers: &[Header<'_>], info: Arc<UserInfo>) -> Self {
+        let lines = lines(names, headers).map(|(name, value)| ((*name).to_owned(), value.to_vec())).collect();
+        Self { lines, info }
+    }
+
+    /// Whether these headers name the same user, in the same lines; `names` must be those that it was read by.
+    pub(super) fn is_in(&self, names: &RemoteHeaders, headers: &[Header<'_>]) -> bool {
+        lines(names, headers)
+            .map(|(name, value)| (*name, *value))
+            .eq(self.lines.iter().map(|(name, value)| (name.as_str(), value.as_slice())))
+    }
+}
+
+/// The header lines that name users.
+fn lines<'a, 'h>(
+    names: &'a RemoteHeaders,
+    headers: &'a [Header<'h>],
+) -> impl Iterator<Item = &'a Header<'h>> + use<'a, 'h> {
+    headers.iter().filter(|(line, _)| {
+        [&names.username, &names.group, &names.uid].into_iter().flatten().any(|name| line.eq_ignore_ascii_case(name))
+            || names.extra_prefix.iter().any(|prefix| strip_prefix(line, prefix).is_some())
+    })
 }
 
 /// A header value that is not UTF-8.
@@ -109,6 +143,26 @@ mod tests {
             extra: extra.into_iter().map(|(key, values)| (key.to_owned(), owned(values))).collect(),
         };
         assert_eq!(found, Ok(Some(expected)));
+    }
+
+    #[test]
+    fn knows_the_lines_that_name_a_user() {
+        let names = RemoteHeaders::usual();
+        let lines: &[Header<'_>] = &[("Accept", b"*/*"), ("X-Remote-User", b"u"), ("x-remote-group", b"a"), ("X", b"")];
+        let known = NamedUser::new(&names, lines, Arc::default());
+        let is_in = |headers: &[Header<'_>]| known.is_in(&names, headers);
+        assert!(is_in(lines));
+        assert!(is_in(&[("X-Remote-User", b"u"), ("x-remote-group", b"a"), ("Accept", b"text/html")]));
+        for others in [
+            &[("X-Remote-User", &b"u"[..])][..],
+            &[("X-Remote-User", b"v"), ("x-remote-group", b"a")],
+            &[("x-remote-group", b"a"), ("X-Remote-User", b"u")],
+            &[("X-Remote-User", b"u"), ("x-remote-group", b"a"), ("X-Remote-Group", b"b")],
+            &[("X-Remote-User", b"u"), ("x-remote-group", b"a"), ("X-Remote-Extra-k", b"v")],
+            &[],
+        ] {
+            assert!(!is_in(others), "{others:?}");
+        }
     }
 
     #[test]

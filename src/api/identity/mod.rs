@@ -2,7 +2,7 @@
 //! token. The first that succeeds counts. If none does and one failed, the answer is 401; with none of them, the user
 //! is anonymous.
 
-mod headers;
+pub(super) mod headers;
 mod subject;
 pub(crate) mod trust;
 
@@ -13,8 +13,9 @@ use std::time::{Duration, Instant};
 use log::debug;
 use ring::digest;
 
+use self::headers::NamedUser;
 use self::subject::subject;
-use self::trust::Trust;
+use self::trust::{RemoteHeaders, Trust};
 use super::message::Request;
 use super::peer::{Peer, Verified};
 use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
@@ -22,6 +23,7 @@ use crate::config::limits::Limits;
 use crate::kube::review::{TokenReviewStatus, UserInfo};
 use crate::kube_api::client::Client;
 use crate::kube_api::error::CallError;
+use crate::parse::head::Header;
 use crate::parse::sort;
 use crate::telemetry::clock::Now;
 use crate::telemetry::connections::ClientClass;
@@ -123,7 +125,7 @@ impl Identity {
 
     /// The class of a client that presented these certificates.
     pub fn client_class(&self, peer: Option<&Peer>, now: Now) -> ClientClass {
-        match peer.map(|peer| self.verified(peer, now)) {
+        match peer.map(|peer| self.verified(&self.trust(), peer, now)) {
             Some(verified) if verified.front_proxy => ClientClass::FrontProxy,
             Some(verified) if verified.client.is_some() => ClientClass::Verified,
             _ => ClientClass::Unverified,
@@ -143,12 +145,12 @@ impl Identity {
     ) -> Result<User, AuthenticationError> {
         let mut failed = None;
         if let Some(peer) = peer {
-            let verified = self.verified(peer, now);
+            let trust = self.trust();
+            let verified = self.verified(&trust, peer, now);
             if verified.front_proxy {
-                let trust = self.trust();
                 let names = trust.front_proxy.as_ref().map(|front_proxy| &front_proxy.headers);
-                match names.map(|names| headers::user(names, request.headers)) {
-                    Some(Ok(Some(info))) => return Ok(User { info: known(info), via: Via::FrontProxy }),
+                match names.map(|names| named(names, request.headers, &verified)) {
+                    Some(Ok(Some(info))) => return Ok(User { info, via: Via::FrontProxy }),
                     Some(Ok(None)) | None => {}
                     Some(Err(headers::NotUtf8)) => failed = Some("a header of the front proxy is not UTF-8"),
                 }
@@ -172,10 +174,9 @@ impl Identity {
     }
 
     /// Verifies a client's certificates, unless that has just been done with the same authorities.
-    fn verified(&self, peer: &Peer, now: Now) -> Arc<Verified> {
-        let trust = self.trust();
-        peer.verified(&trust, now, || {
-            let verified = verify(&trust, &peer.chain, now);
+    fn verified(&self, trust: &Arc<Trust>, peer: &Peer, now: Now) -> Arc<Verified> {
+        peer.verified(trust, now, || {
+            let verified = verify(trust, &peer.chain, now);
             if !verified.signed {
                 *self.rejections.rejected.lock().unwrap_or_else(PoisonError::into_inner) = true;
                 self.rejections.changed.notify_all();
@@ -267,6 +268,22 @@ impl User {
     }
 }
 
+/// The user whom a front proxy names: the last one, or as read from the headers.
+fn named(
+    names: &RemoteHeaders,
+    headers: &[Header<'_>],
+    verified: &Verified,
+) -> Result<Option<Arc<UserInfo>>, headers::NotUtf8> {
+    let last = verified.named.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    if let Some(last) = last.filter(|last| last.is_in(names, headers)) {
+        return Ok(Some(last.info.clone()));
+    }
+    let Some(info) = headers::user(names, headers)?.map(known) else { return Ok(None) };
+    let new = NamedUser::new(names, headers, info.clone());
+    *verified.named.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(new));
+    Ok(Some(info))
+}
+
 /// Verifies a client's chain of certificates.
 fn verify(trust: &Trust, chain: &[Vec<u8>], now: Now) -> Verified {
     let Some(subject) = chain.first().and_then(|der| subject(der)) else { return Verified::default() };
@@ -287,7 +304,7 @@ fn verify(trust: &Trust, chain: &[Vec<u8>], now: Now) -> Verified {
             extra: sort::map([id]),
         })
     });
-    Verified { front_proxy: by_front_proxies, signed: by_front_proxies || by_clients, client }
+    Verified { front_proxy: by_front_proxies, signed: by_front_proxies || by_clients, client, named: Mutex::default() }
 }
 
 /// The token of an Authorization header (RFC 6750 §2.1), the scheme in any case.
