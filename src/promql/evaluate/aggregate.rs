@@ -1,9 +1,7 @@
 //! Aggregations: many elements to one, to one for each group, or to some of each group.
 
-use std::collections::HashMap;
-
-use super::arithmetic::{deviation, largest, mean, quantile, smallest, sum};
-use super::{Element, EvalError, Labels, Times};
+use super::arithmetic::fold;
+use super::{Element, EvalError, LabelIndex, Labels, Times};
 use crate::parse::sort::sort_by;
 use crate::promql::{Aggregation, Grouping};
 
@@ -18,13 +16,13 @@ pub(super) fn grouped(
     if *grouping == Grouping::ALL {
         groups.push((Labels::default(), elements));
     } else {
-        let mut places: HashMap<Labels, usize> = HashMap::new();
+        let mut places = LabelIndex::default();
         for element in elements {
             let labels = element.labels.grouped(grouping);
-            let place = *places.entry(labels).or_insert_with_key(|labels| {
-                groups.push((labels.clone(), Vec::new()));
-                groups.len() - 1
-            });
+            let (place, is_new) = places.insert(labels.clone());
+            if is_new {
+                groups.push((labels, Vec::new()));
+            }
             if let Some((_, members)) = groups.get_mut(place) {
                 members.push(element);
             }
@@ -46,17 +44,8 @@ pub(super) fn grouped(
 /// Aggregates as Prometheus does: nothing of nothing, NaN through sums, NaN last among minima and maxima.
 pub(super) fn one(aggregation: Aggregation, parameter: f64, labels: Labels, members: &[Element]) -> Option<Element> {
     let times = members.iter().map(|member| member.times).reduce(Times::and)?;
-    let values = members.iter().map(|member| member.value);
-    let value = match aggregation {
-        Aggregation::Sum => sum(values),
-        Aggregation::Avg => mean(values),
-        Aggregation::Min => smallest(values),
-        Aggregation::Max => largest(values),
-        Aggregation::Stddev => deviation(values),
-        Aggregation::Quantile => quantile(parameter, values),
-        Aggregation::Count | Aggregation::Topk | Aggregation::Bottomk => members.len() as f64,
-    };
-    Some(Element { labels, value, times })
+    let values: Vec<f64> = members.iter().map(|member| member.value).collect();
+    Some(Element { labels, value: fold(aggregation, parameter, &values), times })
 }
 
 /// How many elements a number means.

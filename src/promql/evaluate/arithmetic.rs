@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use crate::parse::sort::sort_by;
+use crate::promql::Aggregation;
 
 /// Neumaier's compensated sum: what the larger of two summands swallows of the smaller is kept aside, so that their
 /// order does not show.
@@ -30,14 +31,39 @@ impl Sum {
     }
 }
 
-pub(super) fn sum(values: impl Iterator<Item = f64>) -> f64 {
+/// What an aggregation makes of some numbers, whether they are of one time or of one series.
+pub(super) fn fold(aggregation: Aggregation, parameter: f64, values: &[f64]) -> f64 {
+    match aggregation {
+        Aggregation::Sum => sum(values, 1.0),
+        Aggregation::Avg => mean(values),
+        // NaN only of nothing else.
+        Aggregation::Min => values.iter().fold(f64::NAN, |a, b| if *b < a || a.is_nan() { *b } else { a }),
+        Aggregation::Max => values.iter().fold(f64::NAN, |a, b| if *b > a || a.is_nan() { *b } else { a }),
+        Aggregation::Stddev => deviation(values),
+        Aggregation::Quantile => quantile(parameter, values),
+        Aggregation::Count | Aggregation::Topk | Aggregation::Bottomk => values.len() as f64,
+    }
+}
+
+/// The sum of the values, each divided by the divisor.
+fn sum(values: &[f64], divisor: f64) -> f64 {
     let mut sum = Sum::default();
-    values.for_each(|value| sum.add(value));
+    values.iter().for_each(|value| sum.add(value / divisor));
     sum.total()
 }
 
+/// The arithmetic mean; NaN of nothing.
+fn mean(values: &[f64]) -> f64 {
+    let count = values.len() as f64;
+    match sum(values, 1.0) / count {
+        // The sum of large numbers may leave the range of doubles though their mean does not.
+        mean if mean.is_infinite() => sum(values, count),
+        mean => mean,
+    }
+}
+
 /// The standard deviation, by Welford's method.
-pub(super) fn deviation(values: impl Iterator<Item = f64>) -> f64 {
+fn deviation(values: &[f64]) -> f64 {
     let (mut count, mut mean, mut squares) = (0.0, Sum::default(), Sum::default());
     for value in values {
         count += 1.0;
@@ -49,40 +75,21 @@ pub(super) fn deviation(values: impl Iterator<Item = f64>) -> f64 {
 }
 
 /// The value that a share of all is at most, between two of them in proportion; NaN counts as the smallest.
-pub(super) fn quantile(share: f64, values: impl Iterator<Item = f64>) -> f64 {
+fn quantile(share: f64, values: &[f64]) -> f64 {
     if share < 0.0 {
         return f64::NEG_INFINITY;
     }
     if share > 1.0 {
         return f64::INFINITY;
     }
-    let mut values: Vec<f64> = values.collect();
+    let mut values = values.to_vec();
     sort_by(&mut values, |a, b| b.is_nan().cmp(&a.is_nan()).then(a.partial_cmp(b).unwrap_or(Ordering::Equal)));
-    let rank = share * values.len().saturating_sub(1) as f64;
+    let last = values.len().saturating_sub(1);
+    let rank = share * last as f64;
     // NaN becomes 0 as an index, and stays NaN as a weight.
     let (lower, weight) = (rank.floor() as usize, rank - rank.floor());
-    let at = |index: usize| values.get(index.min(values.len() - 1)).copied().unwrap_or(f64::NAN);
+    let at = |index: usize| values.get(index.min(last)).copied().unwrap_or(f64::NAN);
     at(lower) * (1.0 - weight) + at(lower + 1) * weight
-}
-
-/// The arithmetic mean; NaN of nothing.
-pub(super) fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
-    let count = values.clone().count() as f64;
-    match sum(values.clone()) / count {
-        // The sum of large numbers may leave the range of doubles though their mean does not.
-        mean if mean.is_infinite() => sum(values.map(|value| value / count)),
-        mean => mean,
-    }
-}
-
-/// The smallest; NaN only of nothing else.
-pub(super) fn smallest(values: impl Iterator<Item = f64>) -> f64 {
-    values.fold(f64::NAN, |least, value| if value < least || least.is_nan() { value } else { least })
-}
-
-/// The largest; NaN only of nothing else.
-pub(super) fn largest(values: impl Iterator<Item = f64>) -> f64 {
-    values.fold(f64::NAN, |most, value| if value > most || most.is_nan() { value } else { most })
 }
 
 /// The larger of two, NaN if one is NaN, but for infinity, which is larger than that.

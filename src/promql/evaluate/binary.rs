@@ -1,8 +1,6 @@
 //! Operators between numbers, between a number and a vector, and between vectors.
 
-use std::collections::{HashMap, HashSet};
-
-use super::{Element, EvalError, Labels, Times, Value, age, distinct, map};
+use super::{Element, EvalError, LabelIndex, Times, Value, age, distinct, map};
 use crate::promql::{BinaryOp, Grouping, Matching, NAME_LABEL, Side};
 
 pub(super) fn apply(op: BinaryOp, matching: &Matching, left: Value, right: Value) -> Result<Value, EvalError> {
@@ -13,7 +11,7 @@ pub(super) fn apply(op: BinaryOp, matching: &Matching, left: Value, right: Value
         }
         (Value::Vector(left), Value::Scalar(right, times)) => with(left, op, matching, times, &|it| (it, right))?,
         (Value::Scalar(left, times), Value::Vector(right)) => with(right, op, matching, times, &|it| (left, it))?,
-        (Value::Vector(left), Value::Vector(right)) if op.is_set() => combine(op, matching, left, right)?,
+        (Value::Vector(left), Value::Vector(right)) if op.is_set() => combine(op, matching, left, right),
         (Value::Vector(left), Value::Vector(right)) => match_up(op, matching, left, right)?,
     };
     Ok(Value::Vector(elements))
@@ -54,18 +52,19 @@ fn match_up(
     let swapped = matches!(matching.group, Some((Side::Right, _)));
     let (many, one) = if swapped { (right, left) } else { (left, right) };
     let (many_side, one_side) = if swapped { (Side::Right, Side::Left) } else { (Side::Left, Side::Right) };
-    let mut partners: HashMap<Labels, &Element> = HashMap::with_capacity(one.len());
+    let mut partners = LabelIndex::default();
     for element in &one {
-        if partners.insert(element.labels.grouped(&matching.labels), element).is_some() {
+        let (_, is_new) = partners.insert(element.labels.grouped(&matching.labels));
+        if !is_new {
             return Err(EvalError::SeveralMatch(one_side));
         }
     }
     let is_metric = op.is_comparison();
-    let mut matched = HashSet::new();
+    let mut matched = LabelIndex::default();
     let mut results = Vec::new();
     for Element { mut labels, value, times } in many {
         let key = labels.grouped(&matching.labels);
-        let Some(partner) = partners.get(&key) else { continue };
+        let Some(partner) = partners.get(&key).and_then(|place| one.get(place)) else { continue };
         let (left, right) = if swapped { (partner.value, value) } else { (value, partner.value) };
         let Some(value) = compute(op, matching.bool, left, right) else { continue };
         if !is_metric {
@@ -77,7 +76,7 @@ fn match_up(
                     labels = labels.with(name, partner.labels.get(name).unwrap_or_default());
                 }
             }
-            _ if !matched.insert(key) => return Err(EvalError::SeveralMatch(many_side)),
+            _ if !matched.insert(key).1 => return Err(EvalError::SeveralMatch(many_side)),
             (None, Grouping::By(names)) => labels = labels.only(names),
             (None, Grouping::Without(names)) if names.is_empty() => {}
             (None, Grouping::Without(names)) => labels = labels.without(names),
@@ -91,34 +90,29 @@ fn match_up(
 }
 
 /// By whether there is an element on the other side that agrees in the labels that must.
-fn combine(
-    op: BinaryOp,
-    matching: &Matching,
-    mut left: Vec<Element>,
-    mut right: Vec<Element>,
-) -> Result<Vec<Element>, EvalError> {
-    let there = |elements: &[Element]| {
-        let mut there: HashMap<Labels, Times> = HashMap::with_capacity(elements.len());
-        for Element { labels, times, .. } in elements {
-            there.entry(labels.grouped(&matching.labels)).and_modify(|all| *all = all.and(*times)).or_insert(*times);
+fn combine(op: BinaryOp, matching: &Matching, mut left: Vec<Element>, mut right: Vec<Element>) -> Vec<Element> {
+    let key = |element: &Element| element.labels.grouped(&matching.labels);
+    let (mut there, mut times) = (LabelIndex::default(), Vec::<Times>::new());
+    for element in if op == BinaryOp::Or { &left } else { &right } {
+        let (place, _) = there.insert(key(element));
+        match times.get_mut(place) {
+            Some(all) => *all = all.and(element.times),
+            None => times.push(element.times),
         }
-        there
-    };
-    if op == BinaryOp::Or {
-        let there = there(&left);
-        right.retain(|element| !there.contains_key(&element.labels.grouped(&matching.labels)));
-        left.append(&mut right);
-        return Ok(left);
     }
-    let there = there(&right);
-    left.retain_mut(|element| match there.get(&element.labels.grouped(&matching.labels)) {
+    if op == BinaryOp::Or {
+        right.retain(|element| there.get(&key(element)).is_none());
+        left.append(&mut right);
+        return left;
+    }
+    left.retain_mut(|element| match there.get(&key(element)).and_then(|place| times.get(place)) {
         Some(times) => {
             element.times = element.times.and(*times);
             op == BinaryOp::And
         }
         None => op == BinaryOp::Unless,
     });
-    Ok(left)
+    left
 }
 
 /// The result; `None` where a comparison filters.

@@ -1,8 +1,6 @@
 //! Quantiles of classic histograms, whose buckets are series with a label `le`.
 
-use std::collections::HashMap;
-
-use super::{Element, EvalError, Labels, Times, distinct};
+use super::{Element, EvalError, LabelIndex, Labels, Times, distinct};
 use crate::parse::exposition;
 use crate::parse::sort::sort_by;
 use crate::promql::NAME_LABEL;
@@ -22,14 +20,14 @@ struct Bucket {
 
 /// The quantile of each histogram. Elements that are no buckets are passed over.
 pub(super) fn quantile(quantile: f64, elements: Vec<Element>) -> Result<Vec<Element>, EvalError> {
-    let mut places: HashMap<Labels, usize> = HashMap::new();
+    let mut places = LabelIndex::default();
     let mut histograms: Vec<(Labels, Times, Vec<Bucket>)> = Vec::new();
     for Element { labels, value: count, times } in elements {
         let Some(bound) = labels.get(BOUND).and_then(exposition::value).filter(|bound| !bound.is_nan()) else {
             continue;
         };
         let bucket = Bucket { bound, count };
-        let place = *places.entry(labels.without(&[BOUND])).or_insert(histograms.len());
+        let (place, _) = places.insert(labels.without(&[BOUND]));
         match histograms.get_mut(place) {
             Some((_, all, buckets)) => {
                 *all = all.and(times);

@@ -8,15 +8,16 @@ mod arithmetic;
 mod binary;
 mod functions;
 mod histogram;
+mod index;
 mod labels;
 mod relabel;
 mod window;
 
-use std::collections::HashSet;
 use std::fmt;
 
 use crate::parse::duration::millis;
 use crate::promql::{Aggregation, Expr, NAME_LABEL, Side, Type, Window};
+use index::LabelIndex;
 pub use labels::Labels;
 
 /// Where the samples of an expression come from.
@@ -232,8 +233,9 @@ fn map(elements: Vec<Element>, change: &dyn Fn(f64) -> f64) -> Result<Vec<Elemen
 
 /// Checks that labels tell elements apart.
 fn distinct(elements: Vec<Element>) -> Result<Vec<Element>, EvalError> {
-    let mut seen = HashSet::with_capacity(elements.len());
-    if elements.iter().all(|element| seen.insert(&element.labels)) { Ok(elements) } else { Err(EvalError::SameLabels) }
+    let mut seen = LabelIndex::default();
+    let is_distinct = elements.iter().all(|element| seen.insert(element.labels.clone()).1);
+    if is_distinct { Ok(elements) } else { Err(EvalError::SameLabels) }
 }
 
 impl fmt::Display for EvalError {

@@ -1,8 +1,8 @@
 //! Functions of the samples in a range of time.
 
 use super::Sample;
-use super::arithmetic::{Sum, deviation, largest, mean, quantile, smallest, sum};
-use crate::promql::Function;
+use super::arithmetic::{Sum, fold};
+use crate::promql::{Aggregation, Function};
 
 /// The time between the first and the last sample that a value was made of, in Unix milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,20 +33,23 @@ pub(super) fn value(
     let samples = within(samples, now.saturating_sub(range), now);
     let last_two = samples.get(samples.len().saturating_sub(2)..).unwrap_or_default();
     let span = Span::of(samples)?;
-    let values = || samples.iter().map(|sample| sample.value);
+    let folded = |aggregation| {
+        let values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
+        fold(aggregation, parameter, &values)
+    };
     let value = match function {
         Function::Rate => extrapolated(samples, range, now, Growth::OfCounter)? / (range as f64 / 1000.0),
         Function::Increase => extrapolated(samples, range, now, Growth::OfCounter)?,
         Function::Delta => extrapolated(samples, range, now, Growth::OfGauge)?,
         Function::Irate => return Some((instant_rate(last_two)?, Span::of(last_two)?)),
-        Function::AvgOverTime => mean(values()),
-        Function::MinOverTime => smallest(values()),
-        Function::MaxOverTime => largest(values()),
-        Function::SumOverTime => sum(values()),
-        Function::CountOverTime => samples.len() as f64,
+        Function::AvgOverTime => folded(Aggregation::Avg),
+        Function::MinOverTime => folded(Aggregation::Min),
+        Function::MaxOverTime => folded(Aggregation::Max),
+        Function::SumOverTime => folded(Aggregation::Sum),
+        Function::CountOverTime => folded(Aggregation::Count),
         Function::LastOverTime => samples.last()?.value,
-        Function::StddevOverTime => deviation(values()),
-        Function::QuantileOverTime => quantile(parameter, values()),
+        Function::StddevOverTime => folded(Aggregation::Stddev),
+        Function::QuantileOverTime => folded(Aggregation::Quantile),
         Function::Deriv => slope(samples)?,
         Function::Changes => pairs(samples, |before, after| before != after && !(before.is_nan() && after.is_nan())),
         Function::Resets => pairs(samples, |before, after| after < before),
