@@ -213,7 +213,7 @@ impl fmt::Display for MissingReason {
             Self::OtherObjects => f.write_str("the matching series on the page describe other objects"),
             Self::NoResult => f.write_str("the query returned no result for it"),
             Self::Filtered => f.write_str(
-                "the expression returned nothing: a comparison filtered every matching series out, or the operands share no labels",
+                "the expression returned nothing: a comparison or set operator filtered every matching series out, or the operands share no labels",
             ),
             Self::TooFewSamples => f.write_str(
                 "matching series have fewer than two samples in the range; a rate needs two",

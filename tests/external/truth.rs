@@ -47,6 +47,29 @@ fn what_is_missing_can_be_zero() {
 }
 
 #[test]
+fn an_expression_may_make_a_value_of_nothing() {
+    for (value, page, expected) in [
+        ("sum(queue_lag) or vector(0)", "other 1\n", "{} 0"),
+        ("sum(queue_lag) or vector(0)", LAG, "{} 14500m"),
+        ("sum(queue_lag) or vector(0)", "queue_lag{namespace=\"bank\"} 1\n", "{} 0"),
+        ("absent(queue_lag{queue=\"mail\", team!=\"x\"})", "other 1\n", "{queue=mail} 1"),
+        ("topk(1, queue_lag) and on () queue_lag > 5", LAG, "{queue=common} 7"),
+        (
+            "label_replace(sum by (queue) (queue_lag), \"kind\", \"$1\", \"queue\", \"(s).*\") > 5 or vector(time() * 0)",
+            LAG,
+            "{queue=common} 7, {} 0",
+        ),
+    ] {
+        let upstream = Upstream::text(page);
+        let server = server(&upstream, ", namespaces: [shop]", &format!(", value: '{value}'"));
+        assert_eq!(ask(&server, "shop", ""), expected, "{value}");
+    }
+    let down = Upstream::raw("HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n");
+    let answer = ask(&server(&down, ", namespaces: [shop]", ", value: sum(queue_lag) or vector(0)"), "shop", "");
+    assert!(answer.starts_with("503 ServiceUnavailable: source app answered 500"), "{answer}");
+}
+
+#[test]
 fn values_are_remembered_by_their_labels() {
     let (upstream, page) = Upstream::changing(LAG);
     let rule = ", value: sum by (queue) (queue_lag), onMissing: last 10m";

@@ -120,6 +120,10 @@ fn series_have_the_labels_of_service_discovery() {
         ("count(x) - count(sum without (a, exported_pod, exported_namespace) (x))", "web 2"),
         ("sum(x{pod=\"web-0\",a=\"1\"}) / sum(x)", "web 167m"),
         ("x{pod=\"web-1\",a=\"2\"}", "web 2"),
+        ("sum(topk by (pod) (1, x))", "web 4"),
+        ("sum(x * on (pod) group_left () count by (pod) (x))", "web 12"),
+        ("sum(x unless on (pod) x{node=\"n0\"})", "web 3"),
+        ("sum(gone) or vector(7)", "web 7"),
         ("x{a=\"2\"}", "503"),
     ];
     let mut text = "sources:\n  app: {pods: {port: metrics}, dangerAllowLoopback: true}\nmetrics:\n".to_owned();

@@ -120,7 +120,7 @@ fn expressions_combine_series_of_one_page() {
     .concat();
     let same = "series of several metrics have the same labels, and the value drops their names; \
                 name one metric, or aggregate first";
-    let nothing = "the expression returned nothing: a comparison filtered every matching series out, or the operands share no labels";
+    let nothing = "the expression returned nothing: a comparison or set operator filtered every matching series out, or the operands share no labels";
     for (value, answer) in [
         ("sum(busy) / sum(size) * 100", "web 50".to_owned()),
         ("max(busy / size)", "web 750m".to_owned()),

@@ -184,7 +184,7 @@ fn names_that_may_be_meant() {
         ),
         (
             "vllm_waiting > 5",
-            "the expression returned nothing: a comparison filtered every matching series out, or the operands share no \
+            "the expression returned nothing: a comparison or set operator filtered every matching series out, or the operands share no \
              labels",
         ),
     ] {
