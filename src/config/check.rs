@@ -156,26 +156,23 @@ fn ranges(rule: &Rule, source: &Source, limits: &Limits, findings: &mut Vec<Find
     let windows: Vec<Window> = expr.selectors().filter_map(VectorSelector::window).collect();
     let Some(longest) = windows.iter().copied().max_by_key(|window| window.reach()) else { return };
     let Some(shortest) = Window::shortest(&windows) else { return };
-    let longest_text = longest.to_string();
-    let longest_text = longest_text.trim_start();
     if !source.is_single() && !source.is_of_pods() {
-        let message = format!(
-            "{longest_text} needs samples over time, which are there with pods:, prometheus: and single: sources"
-        );
+        let message =
+            format!("{longest} needs samples over time, which are there with pods:, prometheus: and single: sources");
         findings.push(error("value", message));
         return;
     }
-    let interval = limits.sampling.interval_for(shortest);
-    if shortest < 2 * interval && windows.iter().any(|window| !window.range.is_zero()) {
-        let [shortest, interval] = [shortest, interval].map(duration::format);
-        let message = format!("[{shortest}] never holds two samples, which are taken every {interval} at most");
+    let interval = limits.sampling.interval_for(shortest.reach());
+    if !shortest.range.is_zero() && shortest.range < 2 * interval {
+        let interval = duration::format(interval);
+        let message = format!("{shortest} never holds two samples, which are taken every {interval} at most");
         findings.push(error("value", message));
     }
     let (samples, most) = (SamplingLimits::samples_for(longest.reach(), interval), limits.sampling.samples);
     if samples > most {
-        let [shortest, interval] = [shortest, interval].map(duration::format);
+        let interval = duration::format(interval);
         let message = format!(
-            "{longest_text} takes up to {samples} samples of a series, as [{shortest}] is sampled every {interval}; expected \
+            "{longest} takes up to {samples} samples of a series, as {shortest} is sampled every {interval}; expected \
              at most {most}"
         );
         findings.push(error("value", message));

@@ -90,7 +90,7 @@ impl Sampling {
     pub(super) fn of(want: &Want, limits: &Limits, budget: &Arc<SampleBudget>) -> Option<Self> {
         let windows: Vec<Window> = want.query.windows().collect();
         let longest = windows.iter().map(|window| window.reach()).max()?;
-        let interval = limits.sampling.interval_for(Window::shortest(&windows)?);
+        let interval = limits.sampling.interval_for(Window::shortest(&windows)?.reach());
         let history = Arc::new(SampleStore::new(longest, interval, limits.sampling.series, budget.clone()));
         Some(Self { history, range: longest, windows, interval })
     }

@@ -146,10 +146,13 @@ impl Window {
         self.range + self.offset
     }
 
-    /// The shortest range among some; the shortest offset, where none has a range.
-    pub fn shortest(windows: &[Self]) -> Option<Duration> {
+    /// The shortest range among some, or the shortest offset where none has a range.
+    pub fn shortest(windows: &[Self]) -> Option<Self> {
         let ranges = windows.iter().map(|window| window.range).filter(|range| !range.is_zero());
-        ranges.min().or(windows.iter().map(|window| window.offset).min())
+        match ranges.min() {
+            Some(range) => Some(Self { range, offset: Duration::ZERO }),
+            None => windows.iter().copied().min_by_key(|window| window.offset),
+        }
     }
 }
 

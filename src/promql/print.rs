@@ -131,16 +131,22 @@ impl Display for VectorSelector {
             separator = ",";
         }
         f.write_str(if separator == "," { "}" } else { "" })?;
-        self.window().map_or(Ok(()), |window| window.fmt(f))
+        match self.window() {
+            Some(window) if self.range.is_none() => write!(f, " {window}"),
+            Some(window) => window.fmt(f),
+            None => Ok(()),
+        }
     }
 }
 
 impl Display for Window {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.range.is_zero() {
-            write!(f, "[{}]", duration::format(self.range))?;
+        let [range, offset] = [self.range, self.offset].map(duration::format);
+        match (self.range.is_zero(), self.offset.is_zero()) {
+            (_, true) => write!(f, "[{range}]"),
+            (true, false) => write!(f, "offset {offset}"),
+            (false, false) => write!(f, "[{range}] offset {offset}"),
         }
-        if self.offset.is_zero() { Ok(()) } else { write!(f, " offset {}", duration::format(self.offset)) }
     }
 }
 

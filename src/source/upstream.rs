@@ -62,7 +62,7 @@ impl Upstream {
     ) -> Self {
         let windows: Vec<Window> = fixed.iter().flat_map(|want| want.query.windows()).collect();
         let cache = Window::shortest(&windows)
-            .map_or(source.cache, |range| source.cache.min(shared.limits.sampling.interval_for(range) / 2));
+            .map_or(source.cache, |window| source.cache.min(shared.limits.sampling.interval_for(window.reach()) / 2));
         let fetcher = Fetcher::new(&source, &shared.limits, shared.resolver.clone(), shared.reserved.clone());
         let counters = shared.counters.fetches(&source.name);
         let next = fixed.iter().map(|want| want.id + 1).max().unwrap_or_default();

@@ -39,12 +39,22 @@ fn ranges_must_hold_samples_and_not_too_many() {
                 "error: value: [1d] takes up to 691205 samples of a series, as [1s] is sampled every 250ms; expected at most 12288",
             ),
             (
+                "sum(jobs) - sum(jobs offset 2d)",
+                "error: value: offset 2d takes up to 23045 samples of a series, as offset 2d is sampled every 15s; expected at most 12288",
+            ),
+            (
+                "sum(rate(jobs_total[1m])) - sum(rate(jobs_total[1m] offset 2d))",
+                "error: value: [1m] offset 2d takes up to 23053 samples of a series, as [1m] is sampled every 15s; expected at most 12288",
+            ),
+            (
                 "sum(rate(jobs_total[499ms]))",
                 "error: value: [499ms] never holds two samples, which are taken every 250ms at most",
             ),
         ],
     );
-    for value in ["sum(rate(jobs_total[1d]))", "sum(rate(jobs_total[500ms]))"] {
+    for value in
+        ["sum(rate(jobs_total[1d]))", "sum(rate(jobs_total[500ms]))", "sum(jobs offset 1d)", "sum(jobs offset 1s)"]
+    {
         assert_eq!(problems(&of(value).replace('^', "")), [""; 0]);
     }
 }

@@ -108,6 +108,10 @@ fn problems_of_rules() {
                 "error: value: [1m30s] needs samples over time, which are there with pods:, prometheus: and single: sources",
             ),
             (
+                "SERIES, value: ^'sum(jobs) - sum(jobs offset 1h)'",
+                "error: value: offset 1h needs samples over time, which are there with pods:, prometheus: and single: sources",
+            ),
+            (
                 "SERIES, value: ^count(jobs_total) * max(jobs_bucket) + jobs_count",
                 "warning: value: \"jobs_bucket\" is named like a counter, which only grows, and so would the replicas; use its rate(), or ignore this if its TYPE is gauge",
             ),
