@@ -1,7 +1,7 @@
 //! HPAs beside a configuration: metrics that no rule serves, and workloads that would stay at zero replicas.
 
 use super::limits::Limits;
-use super::model::{Config, Rule, Source, Target};
+use super::model::{Config, Pods, Rule, Source, Target};
 use super::problem::{Part, Problem, Severity};
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::Placeholder;
@@ -185,15 +185,21 @@ impl Findings {
     }
 }
 
-/// Whether a source is gone with the pods of the workload: its host has the workload's name, or is the pods.
+/// Whether a source is gone with the pods of the workload: its host or the object that selects its pods has the workload's
+/// name, or a label of its pods.
 fn dies(source: &Source, metric: &Metric<'_>, hpa: &Hpa<'_>) -> bool {
+    let is_of_the_workload = || matches!(metric.kind, MetricKind::Object { name, .. } if name == hpa.target);
     let url = match &source.target {
-        Target::Pods(_) => return true,
+        Target::Pods(Pods { set: None, .. }) => return is_of_the_workload(),
+        Target::Pods(Pods { set: Some(set), .. }) => {
+            let has_its_name = |label: &str| label.split_once('=').is_some_and(|(_, value)| value == hpa.target);
+            return set.namespace == hpa.namespace && set.selector.split(',').any(has_its_name);
+        }
         Target::Prometheus(_) => return false,
         Target::Url(url) => url,
     };
     if url.host_is_templated() && url.uses(Placeholder::Name) {
-        return matches!(metric.kind, MetricKind::Object { name, .. } if name == hpa.target);
+        return is_of_the_workload();
     }
     let Some(host) = url.fixed_host() else { return false };
     let mut labels = host.split('.');
@@ -230,11 +236,16 @@ sources:
   self: {url: 'http://web.shop.svc:8080/metrics', namespaces: [shop], single: true}
   each: {url: 'http://{name}.{namespace}.svc/metrics', namespaces: [shop]}
   app: {pods: {port: 80}}
+  mine: {pods: {namespace: shop, selector: app=web, port: 80}}
+  other: {pods: {namespace: mq, selector: app=web, port: 80}, namespaces: [shop]}
 metrics:
   - {name: depth, object: services, source: broker, value: $.depth, describes: {namespace: shop, name: web}}
   - {name: busy, object: services, source: self, value: sum(busy)}
   - {name: level, object: deployments.apps, source: each}
   - {name: load, object: pods, source: app}
+  - {name: waiting, object: [services, deployments.apps], source: app}
+  - {name: seen, object: services, source: mine}
+  - {name: queued, object: services, source: other}
   - {name: Queue_Lag, external: true, source: broker, value: $.lag}
 ";
 
@@ -274,6 +285,10 @@ metrics:
             (0, object("Deployment", "web", "level"), vec![dies(94, "level", "each")]),
             (0, object("Deployment", "broker", "level"), vec![]),
             (0, format!("{external}{pods}"), vec![]),
+            (0, object("Deployment", "web", "waiting"), vec![dies(94, "waiting", "app")]),
+            (0, object("Service", "queue", "waiting"), vec![]),
+            (0, object("Service", "web", "seen"), vec![dies(91, "seen", "mine")]),
+            (0, object("Service", "web", "queued"), vec![]),
             (
                 0,
                 pods.to_owned(),
