@@ -139,6 +139,11 @@ impl About<'_> {
         Failure::NotFound(format!("{}: {why}", self.subject()))
     }
 
+    /// No object has this name, or its kind does not tell which pods it has.
+    pub(crate) fn no_scale(&self) -> Failure {
+        Failure::NotFound(format!("{}: there is no such object, or its kind has no scale subresource", self.subject()))
+    }
+
     /// The source gave no page.
     pub(crate) fn source(&self, error: &SourceError) -> Failure {
         Failure::Unavailable(format!("{}: source {} {error}", self.subject(), self.source))

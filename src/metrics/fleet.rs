@@ -19,6 +19,7 @@ use super::trace::{Event, Trace};
 use super::wildcard;
 use crate::config::model::{PodSet, Pods};
 use crate::kube::custom_metrics::MetricValue;
+use crate::kube::kinds;
 use crate::kube_api::objects::Selection;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::source::page::PageItem;
@@ -77,7 +78,10 @@ fn selected(subject: &Subject<'_>, patience: Patience, trace: &mut Trace) -> Res
     let (wait, now) = (patience.wait_for(Waiting::KubernetesLists), subject.services.shared.clock().now().monotonic);
     let objects = subject.services.cluster(&about)?;
     let selector = objects.selector(subject.kind, namespace, name, wait, now);
-    let selector = selector.map_err(|unlisted| about.unlisted(&unlisted))?.ok_or_else(|| about.no_object())?;
+    let selector = selector.map_err(|unlisted| about.unlisted(&unlisted))?;
+    // What is not built in need not have the subresource.
+    let is_sure = kinds::lookup(&subject.kind.resource).is_some();
+    let selector = selector.ok_or_else(|| if is_sure { about.no_object() } else { about.no_scale() })?;
     if selector.is_empty() {
         return Err(about.page(&"the object has no selector of pods"));
     }

@@ -92,6 +92,11 @@ fn one_number_of_all_pods_that_an_object_selects() {
         of(&server, "services/none"),
         "404 NotFound: queue_depth of services/none in namespace shop: there is no such object"
     );
+    assert_eq!(
+        of(&server, "rollouts.argoproj.io/none"),
+        "404 NotFound: queue_depth of rollouts.argoproj.io/none in namespace shop: there is no such object, or its kind has no \
+         scale subresource"
+    );
     assert_eq!(server.own("metriclet_joined_pods_total{source=\"app\",outcome=\"succeeded\"}"), 23.0);
     assert_eq!(server.own("metriclet_joined_pods_total{source=\"app\",outcome=\"failed\"}"), 0.0);
 }

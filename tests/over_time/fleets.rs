@@ -217,3 +217,56 @@ fn a_pod_that_is_gone_makes_nothing_stale() {
     let value: f64 = world.shown(WEB).split(' ').nth(1).unwrap().parse().unwrap();
     assert!(value > 200.0, "{value}");
 }
+
+#[test]
+fn a_fixed_set_over_time_speaks_of_other_objects_and_of_none() {
+    let world = World::new(Limits::default(), RATE);
+    let port = world.pods[0].address.port();
+    let set = format!("pods: {{namespace: ingress, selector: app=web, port: {port}}}, namespaces: [shop]");
+    let text =
+        config(&set, "sum(rate(requests_total[1m]))").replace("object: pods", "object: ingresses.networking.k8s.io");
+    let external =
+        "  - {name: by_ingress, external: true, source: app, value: 'sum by (ingress) (rate(requests_total[1m]))'}\n";
+    world.install(&(text + external));
+    world.kubernetes.set("/api/v1/namespaces/ingress/pods", vec![pod(0), pod(1)]);
+    let of_external = || {
+        let (now, mut trace) = (world.clock.now(), Trace::on());
+        let wait = Patience::until(now.monotonic + world.limits.answer.deadline);
+        let request = Request::get("/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/by_ingress");
+        let Answer::Reply(reply) = world.api.answer(&request, wait, now, &mut trace) else { panic!() };
+        let body: Value = serde_json::from_slice(&reply.body).unwrap();
+        let item = |item: &Value| format!("{} {}", item["metricLabels"]["ingress"], item["value"]);
+        let items = body["items"].as_array().map(|items| items.iter().map(item).collect::<Vec<_>>().join(", "));
+        let steps: Vec<String> = trace.events().iter().map(ToString::to_string).collect();
+        (items.unwrap_or_else(|| body["message"].to_string()), steps)
+    };
+    let all = "ingresses.networking.k8s.io/*/queue_depth";
+    for tick in 0..3_u32 {
+        for (page, pod) in world.pages.iter().zip([1, 3]) {
+            let line = |ingress: &str, each: u32| {
+                format!(
+                    "requests_total{{namespace=\"shop\",ingress=\"{ingress}\"}} {}\n",
+                    1_000 + each * pod * tick * 15
+                )
+            };
+            *page.lock().unwrap() = line("web", 1) + &line("mail", 5) + "requests_total 7\n";
+        }
+        world.advance(if tick > 0 { 15 } else { 0 });
+        let (shown, sampled) = (|| world.ask(all).1, format!("samples  sampled {} times over", tick + 1));
+        eventually(|| match [shown(), of_external().1] {
+            both if both.iter().all(|steps| steps.iter().any(|step| step.starts_with(&sampled))) => Ok(()),
+            both => Err(format!("{both:?}")),
+        });
+    }
+    // Both pods together: 1 + 3 a second, and five times as many; known of 30 s and extrapolated to 37.5 of 60 s.
+    assert_eq!(world.shown(all), format!("mail 12500m 30 {0}, web 2500m 30 {0}", time(30)));
+    let (values, steps) = of_external();
+    assert_eq!(values, "\"mail\" \"12500m\", \"web\" \"2500m\"", "{steps:?}");
+    assert!(steps.iter().any(|step| step == "pods     2 of 2 running pods answered"), "{steps:?}");
+    *world.pages[1].lock().unwrap() = "{".to_owned();
+    world.advance(15);
+    eventually(|| match of_external().0 {
+        why if why.contains("not all running pods answered, 1 kind of failure: ") => Ok(()),
+        other => Err(other),
+    });
+}
