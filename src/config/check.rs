@@ -8,7 +8,9 @@ mod surprises;
 use std::time::Duration;
 
 use super::limits::{Limits, SamplingLimits};
-use super::model::{Format, Identity, Namespaces, ObjectKind, Rule, SelectorMode, Source, Target, Value, is_secret};
+use super::model::{
+    DescribedObject, Format, Identity, Namespaces, ObjectKind, Rule, SelectorMode, Source, Target, Value, is_secret,
+};
 use super::problem::Severity;
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::duration;
@@ -320,7 +322,7 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
         let message = format!("source {name} has one page for several namespaces; list one namespace, or {cure}");
         findings.push(error("source", message));
     }
-    if let Identity::Fixed { namespace, name: object } = &rule.identity {
+    if let Identity::Fixed(DescribedObject { namespace, name: object }) = &rule.identity {
         let described = namespace.as_deref().or(is_namespace.then_some(object.as_str()));
         if let Some(outside) = described.filter(|described| !source.namespaces.allow(described)) {
             let message = format!("{} is not among the namespaces of source {name}", Escaped::new(outside));

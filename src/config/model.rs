@@ -15,7 +15,8 @@ use crate::parse::url_template::{Placeholder, Template};
 pub(crate) use self::namespaces::Namespaces;
 pub(crate) use self::request::{Method, Proxy, Setting};
 pub(crate) use self::rule::{
-    BrokenRule, Identity, LabelledItems, NamespaceLabels, ObjectKind, OnMissing, OnNan, Rule, Value,
+    BrokenRule, DescribedObject, Identity, ItemText, LabelledItems, NamespaceLabels, ObjectKind, OnMissing, OnNan,
+    Rule, Value,
 };
 
 /// A whole configuration. Broken rules are kept beside valid ones, so that each fails alone.

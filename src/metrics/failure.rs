@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::objects::Unlisted;
 use super::reason::{MissingReason, NotAGauge, RefusalReason};
-use crate::config::model::{Identity, NamespaceLabels, Rule, Value};
+use crate::config::model::{DescribedObject, Identity, NamespaceLabels, Rule, Value};
 use crate::parse::exposition::is_named_like_a_counter;
 use crate::parse::path::{ExternalPath, MetricPath, ObjectName};
 use crate::promql::VectorSelector;
@@ -107,10 +107,10 @@ impl About<'_> {
             (true, _) => " on a source with single: true, as a rate takes several samples of one process",
         };
         let describes = match &self.rule.identity {
-            Identity::Fixed { namespace: Some(namespace), name } => {
+            Identity::Fixed(DescribedObject { namespace: Some(namespace), name }) => {
                 format!(", describes: {{namespace: {namespace}, name: {name}}}")
             }
-            Identity::Fixed { namespace: None, name } => format!(", describes: {{name: {name}}}"),
+            Identity::Fixed(DescribedObject { namespace: None, name }) => format!(", describes: {{name: {name}}}"),
             _ => String::new(),
         };
         let (source, value) = (self.source, value.replace('\'', "''"));

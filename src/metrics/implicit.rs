@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::active_rule::ActiveRule;
 use crate::config::model::{
-    Bound, Identity, ImplicitRules, NamespaceLabels, ObjectKind, OnMissing, OnNan, Rule, Value,
+    Bound, DescribedObject, Identity, ImplicitRules, NamespaceLabels, ObjectKind, OnMissing, OnNan, Rule, Value,
 };
 use crate::kube::kinds;
 use crate::parse::url_template::Placeholder;
@@ -21,7 +21,9 @@ pub(super) fn rule(
     let per_object = upstream.source().uses(Placeholder::Name);
     let identity = match &implicit.describes {
         Some(Bound { resource: bound, .. }) if bound != resource => return None,
-        Some(Bound { namespace, name, .. }) => Identity::Fixed { namespace: namespace.clone(), name: name.clone() },
+        Some(Bound { namespace, name, .. }) => {
+            Identity::Fixed(DescribedObject { namespace: namespace.clone(), name: name.clone() })
+        }
         None if per_object => Identity::Url,
         None => Identity::Labels { namespace: NamespaceLabels::First(Vec::new()), name: Vec::new() },
     };

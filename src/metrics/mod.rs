@@ -3,6 +3,7 @@
 mod active_rule;
 mod answer;
 mod coverage;
+mod entries;
 mod evaluation;
 mod external;
 pub(crate) mod failure;
@@ -29,6 +30,7 @@ mod sample_bound;
 mod sampler;
 mod scrape;
 mod select;
+mod several;
 mod subject;
 mod tally;
 mod target_labels;
@@ -46,13 +48,14 @@ use crate::promql::Bindings;
 use crate::source::shared::Shared;
 use crate::source::waiting::Patience;
 use active_rule::ActiveRule;
+use entries::Entry;
 use external::ExternalSubject;
 use failure::{DescribedMetric, Failure};
 use history::SampleBudget;
 use objects::Objects;
 use once_cell::sync::OnceCell;
 pub(crate) use request::{ExternalRequest, ExternalValues, MetricRequest, MetricValues};
-use rules::{Entry, ExternalEntry, Rules};
+use rules::{ExternalEntry, Rules};
 use scrape::Scraper;
 use subject::{Services, Subject};
 use trace::Trace;
@@ -125,10 +128,17 @@ impl Metrics {
         patience: Patience,
         trace: &mut Trace,
     ) -> Result<MetricValues, Failure> {
-        let (served, kind) = self.rule(request.path)?;
-        let subject = Subject { request, served: &served, kind: &kind, services: self.services() };
-        let served = subject.bound()?;
-        answer::answer(&Subject { served: &served, ..subject }, patience, trace)
+        let entries = self.rules().find_all(request.path);
+        let mut answer = |entry| {
+            let (served, kind) = self.rule(request.path, entry)?;
+            let subject = Subject { request, served: &served, kind: &kind, services: self.services() };
+            let served = subject.bound()?;
+            answer::answer(&Subject { served: &served, ..subject }, patience, trace)
+        };
+        match <[Entry; 1]>::try_from(entries) {
+            Ok([entry]) => answer(entry),
+            Err(entries) => several::join(request, entries.into_iter().map(answer)),
+        }
     }
 
     /// Answers one request for an external metric, waiting only as `patience` allows.
@@ -168,9 +178,9 @@ impl Metrics {
         Services { shared: &self.shared, objects: self.objects.get(), scraper: &self.scraper, steady: self.steady }
     }
 
-    fn rule(&self, path: &MetricPath) -> Result<(Arc<ActiveRule>, Arc<ObjectKind>), Failure> {
+    fn rule(&self, path: &MetricPath, entry: Entry) -> Result<(Arc<ActiveRule>, Arc<ObjectKind>), Failure> {
         let rules = self.rules();
-        match rules.find(&path.resource, &path.metric) {
+        match entry {
             Entry::Rule(served, kind) if kind.namespaced == path.namespace.is_some() => Ok((served, kind)),
             Entry::Rule(_, kind) => Err(Failure::NotFound(format!(
                 "{}: {} are {}",

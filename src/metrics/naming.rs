@@ -6,7 +6,7 @@ use once_cell::sync::Lazy;
 
 use super::active_rule::ActiveRule;
 use super::select::{self, Naming};
-use crate::config::model::{Identity, NamespaceLabels, ObjectKind};
+use crate::config::model::{DescribedObject, Identity, NamespaceLabels, ObjectKind};
 use crate::parse::name_pattern::NamePattern;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::url_template::Placeholder;
@@ -55,7 +55,7 @@ impl<'a> Namer<'a> {
                 }
             }
             Identity::Value { .. } => Naming::Given { name: own_name },
-            Identity::Fixed { namespace, name } => Naming::Own {
+            Identity::Fixed(DescribedObject { namespace, name }) => Naming::Own {
                 namespace: Cow::Borrowed(&[]),
                 default_namespace: namespace.as_deref(),
                 name: Cow::Borrowed(&[]),

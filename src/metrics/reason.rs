@@ -33,6 +33,8 @@ pub enum MissingReason {
     OtherNamespaces,
     /// Series match, none of them with a label that names an object; one of these would.
     NoObjectLabel(Vec<String>),
+    /// Items of the page match, and this finds no name in any of them.
+    NoItemName(String),
     /// Likewise, as the rule's pattern for names matches none of these labels.
     NoPatternMatch(Vec<String>),
     /// Series match, all of them for other objects.
@@ -142,7 +144,7 @@ impl MissingReason {
             Self::NoValue | Self::NoPart(_) => "no_value",
             Self::NoOperand(..) => "no_operand",
             Self::NoBuckets => "no_buckets",
-            Self::NoObjectLabel(_) => "no_object_label",
+            Self::NoObjectLabel(_) | Self::NoItemName(_) => "no_object_label",
             Self::NoPatternMatch(_) => "no_pattern_match",
             Self::OtherObjects | Self::OtherItems | Self::OtherMatches => "other_objects",
             Self::NoResult => "no_result",
@@ -202,6 +204,7 @@ impl fmt::Display for MissingReason {
             Self::NoObjectLabel(labels) => {
                 write!(f, "no matching series on the page has a label {} to name an object", labels.join(" or "))
             }
+            Self::NoItemName(path) => write!(f, "nameFrom: {path} finds no text or number in any item of the page"),
             Self::NoPatternMatch(labels) if labels.is_empty() => {
                 f.write_str("namePattern matches no name that the page gives")
             }

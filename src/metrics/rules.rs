@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use once_cell::sync::OnceCell;
 
 use super::active_rule::{ActiveRule, Sampling};
+use super::entries::{self, Entries, Entry};
 use super::history::SampleBudget;
 use super::implicit;
 use super::last::LastValues;
 use super::target_labels;
 use crate::config::limits::Limits;
-use crate::config::model::{Config, ImplicitRules, ObjectKind, OnMissing, Rule};
-use crate::kube::kinds;
+use crate::config::model::{Config, ImplicitRules, OnMissing, Rule};
 use crate::parse::etag;
-use crate::parse::path::{Group, Version};
+use crate::parse::path::{Group, MetricPath, Version};
 use crate::parse::url_template::Placeholder;
 use crate::source::page::{Query, Want};
 use crate::source::shared::Shared;
@@ -24,17 +24,6 @@ use crate::source::upstream::Upstream;
 #[derive(Clone, Debug)]
 pub enum ExternalEntry {
     Rule(Arc<ActiveRule>),
-    /// Not served, and why.
-    Broken(String),
-    /// Nothing.
-    Unknown,
-}
-
-/// What the configuration says of one resource and metric.
-#[derive(Clone, Debug)]
-pub enum Entry {
-    /// The rule, and the kind of object that it answers for.
-    Rule(Arc<ActiveRule>, Arc<ObjectKind>),
     /// Not served, and why.
     Broken(String),
     /// Nothing.
@@ -72,7 +61,7 @@ impl Printed {
 /// One generation of the configuration.
 #[derive(Debug, Default)]
 pub struct Rules {
-    entries: HashMap<String, Vec<(String, Entry)>>,
+    entries: Entries,
     /// Names as they are written, by their lower case.
     external: HashMap<String, (String, ExternalEntry)>,
     implicit: Option<(Arc<Upstream>, ImplicitRules)>,
@@ -113,11 +102,18 @@ impl Rules {
                 }
                 false => Query::of(rule, number),
             };
-            let want = |(id, rule): (usize, &Rule)| Want { id: id as u64, query: query(rule) };
-            let wants: Vec<Want> = mine.clone().map(want).collect();
+            let mut wants: Vec<Want> = Vec::new();
+            for (id, rule) in mine.clone() {
+                let query = query(rule);
+                // Rules that are one in the file look for the same.
+                let same = wants.last().filter(|want| want.query == query).cloned();
+                wants.push(same.unwrap_or(Want { id: id as u64, query }));
+            }
             let states = before.upstreams.iter().find(|upstream| upstream.source() == source);
             let states = states.map(|upstream| upstream.shared_states());
-            let upstream = Upstream::new(index, source.clone(), wants.clone(), pages.clone(), shared.clone(), states);
+            let mut of_page = wants.clone();
+            of_page.dedup();
+            let upstream = Upstream::new(index, source.clone(), of_page, pages.clone(), shared.clone(), states);
             let upstream = Arc::new(upstream);
             for ((_, rule), want) in mine.zip(wants) {
                 rules.add(rule.clone(), upstream.clone(), want, before, shared.limits(), budget);
@@ -137,11 +133,13 @@ impl Rules {
             let any = vec![String::new()];
             let resources = if broken.resources.is_empty() { any } else { broken.resources };
             for resource in resources {
-                let kept = match before.find_entry(&resource, &broken.name) {
-                    Some(kept @ Entry::Rule(..)) => kept.clone(),
-                    _ => Entry::Broken(problem.clone()),
+                let mut insert = |object| {
+                    rules.entries.insert_broken(&resource, &broken.name, object, &problem, &before.entries);
                 };
-                rules.insert(resource, broken.name.clone(), kept);
+                match broken.describes.as_slice() {
+                    [] => insert(None),
+                    objects => objects.iter().for_each(|object| insert(Some(object))),
+                }
             }
         }
         rules.implicit =
@@ -172,11 +170,9 @@ impl Rules {
             self.insert_external(served.rule.name.clone(), ExternalEntry::Rule(served.clone()));
         }
         for kind in &served.rule.objects {
-            self.insert(
-                kind.resource.clone(),
-                served.rule.name.clone(),
-                Entry::Rule(served.clone(), Arc::new(kind.clone())),
-            );
+            let (object, entry) =
+                (entries::described(&served.rule).cloned(), Entry::Rule(served.clone(), Arc::new(kind.clone())));
+            self.entries.insert(&kind.resource, &served.rule.name, object, entry);
         }
     }
 
@@ -196,7 +192,7 @@ impl Rules {
                 _ => None,
             };
         };
-        match self.find_entry(&kind.resource, &rule.name)? {
+        match self.entries.in_place_of(rule, kind)? {
             Entry::Rule(active, _) => Some(active),
             _ => None,
         }
@@ -209,22 +205,13 @@ impl Rules {
         Arc::ptr_eq(&sampling.history, &old.history).then(|| new.clone())
     }
 
-    fn insert(&mut self, resource: String, metric: String, entry: Entry) {
-        self.entries.entry(metric).or_default().push((resource, entry));
-    }
-
     fn insert_external(&mut self, metric: String, entry: ExternalEntry) {
         self.external.insert(metric.to_ascii_lowercase(), (metric, entry));
     }
 
-    fn find_entry(&self, resource: &str, metric: &str) -> Option<&Entry> {
-        let entries = self.entries.get(metric)?;
-        entries.iter().find(|(of, _)| of == resource || of.is_empty()).map(|(_, entry)| entry)
-    }
-
     /// What the configuration says of a resource and metric.
     pub fn find(&self, resource: &str, metric: &str) -> Entry {
-        match (self.find_entry(resource, metric), &self.implicit, &self.problem) {
+        match (self.entries.first(resource, metric), &self.implicit, &self.problem) {
             (Some(entry), _, _) => entry.clone(),
             (None, Some((upstream, implicit)), _) => match implicit::rule(resource, metric, upstream, implicit) {
                 Some((active, kind)) => Entry::Rule(active, kind),
@@ -233,6 +220,11 @@ impl Rules {
             (None, None, Some(problem)) => Entry::Broken(problem.clone()),
             (None, None, None) => Entry::Unknown,
         }
+    }
+
+    /// What it says of the objects of a path: several entries where rules describe objects of their own.
+    pub fn find_all(&self, path: &MetricPath) -> Vec<Entry> {
+        self.entries.of_objects(path).unwrap_or_else(|| vec![self.find(&path.resource, &path.metric)])
     }
 
     /// What the configuration says of an external metric, whose name clients send in lower case.
@@ -260,22 +252,12 @@ impl Rules {
 
     /// The resources that a metric of this name describes.
     pub fn resources_of(&self, metric: &str) -> Vec<&str> {
-        let entries = self.entries.get(metric).into_iter().flatten();
-        entries.filter(|(resource, _)| !resource.is_empty()).map(|(resource, _)| resource.as_str()).collect()
+        self.entries.resources_of(metric)
     }
 
     /// Every resource and metric that is configured, served or broken, and whether it is namespaced.
     pub fn listed(&self) -> Vec<(&str, &str, bool)> {
-        let entries =
-            self.entries.iter().flat_map(|(metric, entries)| entries.iter().map(move |entry| (metric, entry)));
-        entries
-            .filter_map(|(metric, (resource, entry))| match entry {
-                Entry::Rule(_, kind) => Some((resource.as_str(), metric.as_str(), kind.namespaced)),
-                Entry::Broken(_) | Entry::Unknown => {
-                    kinds::lookup(resource).map(|kind| (resource.as_str(), metric.as_str(), kind.namespaced))
-                }
-            })
-            .collect()
+        self.entries.listed()
     }
 
     /// Whether a group has metrics; without any, both have. The cluster may have another server for the other one.

@@ -16,7 +16,7 @@ use super::request::MetricRequest;
 use super::scrape::Scraper;
 use super::select::{MembersByObject, Wanted, select};
 use super::trace::Trace;
-use crate::config::model::{Identity, ObjectKind, Value};
+use crate::config::model::{DescribedObject, Identity, ObjectKind, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::meta::{LabelSelector, ObjectReference, Time};
 use crate::kube::pod::Pod;
@@ -96,7 +96,7 @@ impl<'a> Subject<'a> {
     pub(super) fn bound(&self) -> Result<Arc<ActiveRule>, Failure> {
         let MetricPath { namespace, resource, name, .. } = self.request.path;
         let (namespace, name) = match (&self.served.rule.identity, name) {
-            (Identity::Fixed { namespace, name }, _) => (namespace.as_deref(), Some(name.as_str())),
+            (Identity::Fixed(DescribedObject { namespace, name }), _) => (namespace.as_deref(), Some(name.as_str())),
             (Identity::Value { .. }, ObjectName::All) => {
                 let why = "{name} in its value stands for one object, so * is not served; ask for one by name";
                 return Err(self.about().bad_request(&why));

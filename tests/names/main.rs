@@ -252,6 +252,120 @@ fn external_metrics_are_told_the_namespace_that_asks() {
     }
 }
 
+/// Several rules for one metric: each describes objects of its own.
+#[test]
+fn one_metric_of_several_rules() {
+    let page =
+        text("depth{queue=\"orders\"} 3\ndepth{queue=\"mail\"} 5\ndepth{queue=\"bank\"} 7\nbusy{worker=\"a\"} 1\n");
+    let rule = |value: &str, describes: &str| {
+        format!("  - {{name: m, object: services, source: app, value: '{value}', describes: {describes}}}\n")
+    };
+    let sources = format!("sources:\n  app: {{url: '{page}', namespaces: [shop, bank]}}\nmetrics:\n");
+    let config = [
+        sources.clone(),
+        rule("max(depth{queue=\"orders\"})", "{namespace: shop, name: orders}"),
+        rule("max(depth{queue=\"mail\"})", "{namespace: shop, name: mail}"),
+        rule("sum(nosuch)", "{namespace: shop, name: none}"),
+        rule("max(depth{queue=\"bank\"}) + 1", "[{namespace: bank, name: a}, {namespace: bank, name: b}]"),
+        rule("sum(busy{worker=\"{name}\"})", "[{namespace: bank, name: c}, {namespace: bank, name: d}]"),
+    ]
+    .concat();
+    assert_eq!(problems(&config), "");
+    let server = Server::with_config(&config);
+    for (namespace, name, expected) in [
+        ("shop", "orders", "orders 3"),
+        ("shop", "mail", "mail 5"),
+        ("shop", "*", "mail 5, orders 3"),
+        ("bank", "b", "b 8"),
+        ("bank", "*", "a 8, b 8"),
+        ("shop", "a", "404 NotFound: several rules serve it, and none of them describes such an object"),
+    ] {
+        assert_eq!(ask(&server, namespace, name), expected, "{namespace} {name}");
+    }
+    let none = ask(&server, "shop", "none");
+    assert!(none.starts_with("404 NotFound: no series on the page matches"), "{none}");
+    // Discovery has it once.
+    let list = server.get("/apis/custom.metrics.k8s.io/v1beta2").json();
+    assert_eq!(list["resources"].as_array().unwrap().len(), 1, "{list}");
+    // Where a source fails, a list of what the others have would pass for a whole one.
+    let broken = format!(
+        "{config}  - {{name: m, object: services, source: down, value: x, describes: {{namespace: shop, name: down}}}}\n"
+    );
+    let broken =
+        broken.replacen("sources:\n", "sources:\n  down: {url: 'http://127.0.0.1:1/', namespaces: [shop]}\n", 1);
+    let server = Server::with_config(&broken);
+    assert!(
+        ask(&server, "shop", "*").contains("source down connect: connection refused"),
+        "{}",
+        ask(&server, "shop", "*")
+    );
+    assert_eq!((ask(&server, "shop", "mail"), ask(&server, "bank", "*")), ("mail 5".to_owned(), "a 8, b 8".to_owned()));
+    // A rule that is broken breaks its own object.
+    let server = Server::with_config(&config.replace("sum(nosuch)", "sum(nosuch"));
+    assert_eq!(ask(&server, "shop", "mail"), "mail 5");
+    assert!(ask(&server, "shop", "none").starts_with("503 ServiceUnavailable: its rule is invalid: 6:"));
+    for (rules, expected) in [
+        (
+            [
+                rule("x", "{namespace: shop, name: a}"),
+                rule("y", "[{namespace: bank, name: a}, {namespace: shop, name: a}]"),
+            ],
+            "error: describes: a in namespace shop has this metric by the rule on line 4 already",
+        ),
+        ([rule("x", "{namespace: shop, name: a}"), rule("y", "[]")], "error: describes: expected at least one object"),
+        (
+            [rule("x", "{namespace: shop, name: a}"), rule("y", "a").replace(", describes: a", "")],
+            "error: name: \"services\" already has this metric by the rule on line 4; several rules may serve it if each has \
+             describes:",
+        ),
+        (
+            [rule("x", "[{namespace: shop, name: a}, {namespace: shop, name: a}]"), String::new()],
+            "error: describes: a in namespace shop is there twice",
+        ),
+    ] {
+        assert!(problems(&format!("{sources}{}", rules.concat())).contains(expected), "{rules:?}");
+    }
+}
+
+/// Items whose names are the keys of an object, or numbers.
+#[test]
+fn names_of_items() {
+    let page = r#"{"queues": {"web": {"depth": 3, "team": "shop"}, "mail": {"depth": 5, "team": "bank"}},
+        "shards": [{"id": 7, "depth": 4}, {"id": true, "depth": 9}], "list": [{"depth": 1}]}"#;
+    let page = url("application/json", page);
+    let of_keys = server(&page, "", ", value: $.depth, items: $.queues, nameFrom: key, namespaceFrom: $.team");
+    assert_eq!((ask(&of_keys, "shop", "*"), ask(&of_keys, "bank", "mail")), ("web 3".to_owned(), "mail 5".to_owned()));
+    let one = |rule: &str| {
+        let config = config(&page, "", rule).replace("[shop, bank]", "[shop]");
+        ask(&Server::with_config(&config), "shop", "*")
+    };
+    assert_eq!(one(", value: $.depth, items: '$.shards[*]', nameFrom: $.id"), "7 4");
+    for (rule, expected) in [
+        (
+            ", value: $.depth, items: '$.list[*]', nameFrom: $.name",
+            "404 NotFound: nameFrom: $.name finds no text or number in any item of the page; the rule takes $.depth from \
+             source app",
+        ),
+        (
+            ", value: $.depth, items: $.list, nameFrom: key",
+            "503 ServiceUnavailable: items: leads to something else than an object, whose keys are wanted; the rule takes \
+             $.depth from source app",
+        ),
+        (
+            ", value: $.depth, items: $.nosuch, nameFrom: key",
+            "404 NotFound: the JSONPath selects nothing on the page; the rule takes $.depth from source app",
+        ),
+    ] {
+        assert_eq!(one(rule), expected, "{rule}");
+    }
+    let external = ", value: sum($.depth), items: $.queues, labelsFrom: {queue: key}";
+    let config = config(&page, "", external).replace("object: services", "external: true");
+    let list = Server::with_config(&config).get("/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/m").json();
+    let values = list["items"].as_array().unwrap().iter();
+    let values: Vec<_> = values.map(|item| (item["metricLabels"]["queue"].clone(), item["value"].clone())).collect();
+    assert_eq!(values, [("mail".into(), "5".into()), ("web".into(), "3".into())]);
+}
+
 #[test]
 fn check_tells_what_does_not_go_together() {
     let check = |rule: &str| problems(&config("http://127.0.0.1:1/", "", rule));

@@ -194,17 +194,14 @@ fn json_items() {
     for (path, expected) in [
         ("shop/services/web", "web 3"),
         ("shop/services/db", "db 1500m"),
-        ("shop/services/*", "db 1500m, web 3"),
+        ("shop/services/*", "7 1, db 1500m, web 3"),
         ("bank/services/*", "web 9"),
         (
             "shop/services/nil",
             "503 ServiceUnavailable: queue_depth of services/nil in namespace shop: expected a number, found null; the \
              rule takes $.depth from source app",
         ),
-        (
-            "shop/services/7",
-            "404 NotFound: queue_depth of services/7 in namespace shop: the items on the page describe other objects; the rule takes $.depth from source app",
-        ),
+        ("shop/services/7", "7 1"),
         (
             "shop/services/web/queue_depth?metricLabelSelector=a%3Db",
             "400 BadRequest: queue_depth of services/web in namespace shop: metricLabelSelector needs series with labels, \

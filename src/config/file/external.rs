@@ -1,9 +1,9 @@
 //! `external: true`: the keys that say whose an external metric is, and which labels its values have.
 
 use super::fields::{Fields, Sink};
-use super::identity::{NO_LABEL, path};
+use super::identity::{KEY, NO_LABEL, item_text, path};
 use crate::config::limits::Limits;
-use crate::config::model::{Identity, LabelledItems, NamespaceLabels, Source, Value};
+use crate::config::model::{Identity, ItemText, LabelledItems, NamespaceLabels, Source, Value};
 use crate::parse::escape::Escaped;
 use crate::parse::json::{self, Path};
 use crate::parse::path::is_reserved;
@@ -18,8 +18,8 @@ const OF_OBJECTS: &[&str] =
 #[derive(Debug)]
 pub(super) struct ExternalKeys {
     items: Option<Path>,
-    namespace_from: Option<Path>,
-    labels_from: Vec<(String, Path)>,
+    namespace_from: Option<ItemText>,
+    labels_from: Vec<(String, ItemText)>,
     namespace_label: Option<String>,
 }
 
@@ -34,7 +34,7 @@ impl ExternalKeys {
         }
         Self {
             items: path("items", fields, limits, sink),
-            namespace_from: path("namespaceFrom", fields, limits, sink),
+            namespace_from: item_text("namespaceFrom", fields, limits, sink),
             labels_from: labels_from(fields, limits, sink),
             namespace_label: fields.line("namespaceLabel", sink).map(str::to_owned),
         }
@@ -107,14 +107,14 @@ pub(super) fn refuse_keys(fields: &mut Fields<'_>, sink: &mut Sink) {
 }
 
 /// The name of each label with the path to its value.
-fn labels_from(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Vec<(String, Path)> {
+fn labels_from(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Vec<(String, ItemText)> {
     let Some(node) = fields.get("labelsFrom") else { return Vec::new() };
     let YamlValue::Mapping(entries) = &node.value else {
         let message = format!("expected a mapping such as {{queue: $.name}}, found {}", node.kind());
         fields.fail("labelsFrom", &message, sink);
         return Vec::new();
     };
-    let mut labels: Vec<(String, Path)> = Vec::new();
+    let mut labels: Vec<(String, ItemText)> = Vec::new();
     for (key, node) in entries {
         let shown = Escaped::new(&key.text);
         if !is_label_name(&key.text) {
@@ -123,8 +123,12 @@ fn labels_from(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Vec
         } else if labels.iter().any(|(name, _)| *name == key.text) {
             fields.fail_at("labelsFrom", key.span, &format!("{shown} is there twice"), sink);
         } else if let Some(text) = node.text() {
+            if text == KEY {
+                labels.push((key.text.clone(), ItemText::Key));
+                continue;
+            }
             match Path::parse(text, &json::JsonLimits { bytes: limits.expression.bytes }) {
-                Ok(path) => labels.push((key.text.clone(), path)),
+                Ok(path) => labels.push((key.text.clone(), ItemText::Path(path))),
                 Err(error) => {
                     let span = node.within(error.column).unwrap_or(node.span);
                     fields.fail_at("labelsFrom", span, &error.to_string(), sink);

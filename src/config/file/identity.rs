@@ -4,15 +4,19 @@
 use super::fields::{Fields, Sink};
 use super::path_segment;
 use crate::config::limits::Limits;
-use crate::config::model::{Identity, NamespaceLabels, ObjectKind, Source, Value};
+use crate::config::model::{DescribedObject, Identity, ItemText, NamespaceLabels, ObjectKind, Source, Value};
 use crate::parse::dns;
 use crate::parse::escape::Escaped;
 use crate::parse::json::{self, Path};
 use crate::parse::name_pattern::NamePattern;
 use crate::parse::url_template::Placeholder;
+use crate::parse::yaml::{Node, Span, YamlValue};
 
 /// What `namespaceLabel` says where a namespace on the page is not that of who asks.
 pub(super) const NO_LABEL: &str = "none";
+
+/// What says that a text about an item is its key.
+pub(super) const KEY: &str = "key";
 
 /// Kinds that share an identity.
 pub(super) type Group = (Vec<ObjectKind>, Identity);
@@ -20,19 +24,13 @@ pub(super) type Group = (Vec<ObjectKind>, Identity);
 /// The keys of a rule that say which object a value belongs to.
 #[derive(Debug)]
 pub(super) struct Keys {
-    describes: Option<Described>,
+    describes: Vec<DescribedObject>,
     items: Option<Path>,
-    name_from: Option<Path>,
-    namespace_from: Option<Path>,
+    name_from: Option<ItemText>,
+    namespace_from: Option<ItemText>,
     namespace_label: Option<String>,
     name_label: Option<String>,
     name_pattern: Option<NamePattern>,
-}
-
-#[derive(Debug)]
-struct Described {
-    namespace: Option<String>,
-    name: String,
 }
 
 impl Keys {
@@ -40,12 +38,17 @@ impl Keys {
         Self {
             describes: describes(fields, sink),
             items: path("items", fields, limits, sink),
-            name_from: path("nameFrom", fields, limits, sink),
-            namespace_from: path("namespaceFrom", fields, limits, sink),
+            name_from: item_text("nameFrom", fields, limits, sink),
+            namespace_from: item_text("namespaceFrom", fields, limits, sink),
             namespace_label: fields.line("namespaceLabel", sink).map(str::to_owned),
             name_label: fields.line("nameLabel", sink).map(str::to_owned),
             name_pattern: name_pattern(fields, limits, sink),
         }
+    }
+
+    /// The objects that are written in the rule.
+    pub(super) fn described(&self) -> &[DescribedObject] {
+        &self.describes
     }
 
     pub(super) fn name_pattern(&self) -> Option<&NamePattern> {
@@ -64,6 +67,9 @@ impl Keys {
         let tells_namespace = self.name_pattern.as_ref().is_some_and(NamePattern::names_namespaces);
         if !consistent(kinds, value, source, tells_namespace, fields, sink) {
             return None;
+        }
+        if let ([kind], true) = (kinds, fields.has("describes")) {
+            return self.fixed(kind, fields, sink);
         }
         let mut groups: Vec<Group> = Vec::new();
         let mut whole = true;
@@ -92,9 +98,6 @@ impl Keys {
         }
         if source.uses(Placeholder::Name) || source.is_of_any_pods() {
             return Some(Identity::Url);
-        }
-        if fields.has("describes") {
-            return self.fixed(kind, fields, sink);
         }
         if fields.has("items") {
             return Some(Identity::Items {
@@ -133,18 +136,23 @@ impl Keys {
         }
     }
 
-    fn fixed(&self, kind: &ObjectKind, fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Identity> {
-        let Described { namespace, name } = self.describes.as_ref()?;
-        match (kind.namespaced, namespace) {
-            (true, None) => {
+    /// One rule for each object that is written.
+    fn fixed(self, kind: &ObjectKind, fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Vec<Group>> {
+        let wrong = self.describes.iter().find(|object| object.namespace.is_some() != kind.namespaced);
+        match wrong.map(|object| &object.namespace) {
+            Some(None) => {
                 fields.fail("describes", &format!("namespace: is required, as {} are in one", kind.resource), sink);
                 None
             }
-            (false, Some(_)) => {
+            Some(Some(_)) => {
                 fields.fail("describes", &format!("namespace: {} are in no namespace", kind.resource), sink);
                 None
             }
-            _ => Some(Identity::Fixed { namespace: namespace.clone(), name: name.clone() }),
+            None if self.describes.is_empty() => None,
+            None => {
+                let group = |object| (vec![kind.clone()], Identity::Fixed(object));
+                Some(self.describes.into_iter().map(group).collect())
+            }
         }
     }
 
@@ -280,9 +288,25 @@ fn consistent(
     wrong.is_empty()
 }
 
-fn describes(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Described> {
-    let node = fields.get("describes")?;
-    let mut object = Fields::open(node, fields.span("describes"), "describes", &["namespace", "name"], sink)?;
+/// One object, or a list of them; none if one of them is wrong.
+fn describes(fields: &mut Fields<'_>, sink: &mut Sink) -> Vec<DescribedObject> {
+    let Some(node) = fields.get("describes") else { return Vec::new() };
+    let objects: Option<Vec<_>> = match &node.value {
+        YamlValue::Sequence(items) if items.is_empty() => {
+            fields.fail("describes", "expected at least one object", sink);
+            None
+        }
+        YamlValue::Sequence(items) => {
+            let objects: Vec<_> = items.iter().map(|item| described(item, item.span, sink)).collect();
+            objects.into_iter().collect()
+        }
+        _ => described(node, fields.span("describes"), sink).map(|object| vec![object]),
+    };
+    objects.unwrap_or_default()
+}
+
+fn described(node: &Node, home: Span, sink: &mut Sink) -> Option<DescribedObject> {
+    let mut object = Fields::open(node, home, "describes", &["namespace", "name"], sink)?;
     let name = object.required_text("name", sink);
     let namespace = object.text("namespace", sink);
     if let Some(namespace) = namespace.filter(|namespace| !dns::is_label(namespace)) {
@@ -294,7 +318,7 @@ fn describes(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Described> {
         object.fail("name", &message, sink);
         return None;
     }
-    Some(Described { namespace: namespace.map(str::to_owned), name: name.to_owned() })
+    Some(DescribedObject { namespace: namespace.map(str::to_owned), name: name.to_owned() })
 }
 
 fn name_pattern(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<NamePattern> {
@@ -306,6 +330,19 @@ fn name_pattern(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Op
         _ => NamePattern::parse(text, limits.expression.regex),
     };
     parsed.map_err(|message| fields.fail("namePattern", &message, sink)).ok()
+}
+
+/// `key`, or a path from an item.
+pub(super) fn item_text(
+    key: &'static str,
+    fields: &mut Fields<'_>,
+    limits: &Limits,
+    sink: &mut Sink,
+) -> Option<ItemText> {
+    match fields.get(key).and_then(|node| node.text()) {
+        Some(KEY) => Some(ItemText::Key),
+        _ => path(key, fields, limits, sink).map(ItemText::Path),
+    }
 }
 
 pub(super) fn path(key: &'static str, fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Path> {

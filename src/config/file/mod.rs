@@ -16,6 +16,7 @@ mod request;
 mod rule;
 mod source;
 mod suggest;
+mod taken;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -167,7 +168,7 @@ fn read_sources<'a>(entries: &'a [(Key, Node)], limits: &Limits, loaded: &mut Lo
 
 fn read_rules(items: &[Node], sources: &Sources<'_>, limits: &Limits, loaded: &mut Loaded) {
     let mut used = HashSet::new();
-    let mut taken = rule::Taken::new();
+    let mut taken = taken::Taken::default();
     for node in items {
         let context = rule::Context { sources, config: &loaded.config, limits };
         let rule::Outcome { rules, broken, source, problems } = rule::read(node, &context, &mut taken);

@@ -1,13 +1,12 @@
 //! One rule of the file.
 
-use std::collections::HashMap;
-
 use super::fields::{Fields, Sink};
 use super::identity::{self, Group, NO_LABEL};
+use super::taken::{Served, Taken};
 use super::{Known, Sources, external, fallback, namespaces, objects, path_segment, suggest};
 use crate::config::check;
 use crate::config::limits::{ExpressionLimits, Limits};
-use crate::config::model::{BrokenRule, Config, Format, OnNan, Rule, Source, Value};
+use crate::config::model::{BrokenRule, Config, DescribedObject, Format, OnNan, Rule, Source, Value};
 use crate::config::problem::{Part, Problem, Severity};
 use crate::parse::escape::Escaped;
 use crate::parse::json::{self, JsonExpr};
@@ -57,10 +56,6 @@ pub(super) struct Context<'a> {
     pub(super) limits: &'a Limits,
 }
 
-/// The line of the rule that describes each (resource, metric name). External metrics have no resource, and names in
-/// lower case.
-pub(super) type Taken = HashMap<(String, String), usize>;
-
 /// What became of a rule.
 #[derive(Debug)]
 pub(super) struct Outcome<'a> {
@@ -84,7 +79,14 @@ pub(super) fn read<'a>(node: &'a Node, context: &Context<'_>, taken: &mut Taken)
         }
         draft = Draft::read(name.unwrap_or_default(), &mut fields, context, &mut sink);
         if let Some(name) = name {
-            draft.take(name, node.span.line, taken, &mut fields, &mut sink);
+            let line = node.span.line;
+            match draft.is_external {
+                true => taken.take_external(name, line, &mut fields, &mut sink),
+                false => {
+                    let (resources, described) = (draft.resources.as_slice(), draft.described.as_slice());
+                    taken.take(Served { name, line, resources, described }, &mut fields, &mut sink);
+                }
+            }
         }
     }
     let problem = sink.first_error().or(draft.of_source.as_ref()).map(Problem::to_string);
@@ -92,7 +94,7 @@ pub(super) fn read<'a>(node: &'a Node, context: &Context<'_>, taken: &mut Taken)
         (None, _) => (draft.rules, None),
         (Some(problem), Some(name)) => {
             let (name, resources, external) = (name.to_owned(), draft.resources, draft.is_external);
-            (Vec::new(), Some(BrokenRule { name, resources, external, problem }))
+            (Vec::new(), Some(BrokenRule { name, resources, describes: draft.described, external, problem }))
         }
         (Some(_), None) => (Vec::new(), None),
     };
@@ -104,6 +106,8 @@ pub(super) fn read<'a>(node: &'a Node, context: &Context<'_>, taken: &mut Taken)
 struct Draft<'a> {
     rules: Vec<Rule>,
     resources: Vec<String>,
+    /// The objects that are written in it.
+    described: Vec<DescribedObject>,
     is_external: bool,
     source: Option<&'a str>,
     /// The problem of its source, which is reported there.
@@ -120,7 +124,7 @@ impl<'a> Draft<'a> {
         let value = value(name, source.map(|(_, source)| source), fields, limits, sink);
         let external = is_external.then(|| external::ExternalKeys::read(name, fields, limits, sink));
         let identity = identity::Keys::read(fields, limits, sink);
-        let name_pattern = identity.name_pattern().cloned();
+        let (name_pattern, described) = (identity.name_pattern().cloned(), identity.described().to_vec());
         let namespaces = namespaces::read(fields, sink);
         let on_missing = fallback::on_missing(fields, limits, sink).unwrap_or_default();
         let on_nan = [("error", OnNan::Error), ("missing", OnNan::Missing), ("zero", OnNan::Zero)];
@@ -162,35 +166,7 @@ impl<'a> Draft<'a> {
                 fields.report(check::rule(rule, source, limits), sink);
             }
         }
-        Self { rules, resources: objects.resources, is_external, source: source_name, of_source }
-    }
-
-    /// Takes the names that it serves, each of which may be taken once.
-    fn take(&self, name: &str, line: usize, taken: &mut Taken, fields: &mut Fields<'_>, sink: &mut Sink) {
-        let external = self.is_external.then(|| (String::new(), name.to_ascii_lowercase()));
-        let of_objects = self.resources.iter().map(|resource| (resource.clone(), name.to_owned()));
-        let keys: Vec<_> = of_objects.chain(external).collect();
-        for key in &keys {
-            match taken.get(key) {
-                Some(line) if self.is_external => {
-                    let message = format!(
-                        "the rule on line {line} already has this external metric; clients send names in lower case, so \
-                         upper and lower case are the same"
-                    );
-                    fields.fail("name", &message, sink);
-                }
-                Some(line) => {
-                    let resource = Escaped::new(&key.0);
-                    fields.fail(
-                        "name",
-                        &format!("{resource} already has this metric by the rule on line {line}"),
-                        sink,
-                    );
-                }
-                None => {}
-            }
-        }
-        taken.extend(keys.into_iter().map(|key| (key, line)));
+        Self { rules, resources: objects.resources, described, is_external, source: source_name, of_source }
     }
 }
 

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::model::{
-    Basic, Format, Identity, NamespaceLabels, OnMissing, OnNan, PodPort, Pods, Rule, Setting, Value as RuleValue,
+    Basic, DescribedObject, Format, Identity, NamespaceLabels, OnMissing, OnNan, PodPort, Pods, Rule, Setting,
+    Value as RuleValue,
 };
 use crate::parse::certificate_name::CertificateName;
 use crate::promql::Expr;
@@ -195,7 +196,7 @@ fn each_part_fails_alone() {
             "2:26: error: timeout: duration \"x\": expected a whole number before each unit",
             "4:3: warning: source \"idle\": no rule uses it",
             "8:68: error: value: expected a metric, a number, a function or \"(\" at column 5, found the end",
-            "10:12: error: name: \"services\" already has this metric by the rule on line 7",
+            "10:12: error: name: \"services\" already has this metric by the rule on line 7; several rules may serve it if each has describes:",
             "10:23: warning: object: no HPA can request a metric of nodes: it requests objects of its own namespace only",
             "11:5: error: name: required",
         ]
@@ -218,7 +219,7 @@ fn each_part_fails_alone() {
             (
                 "b",
                 "nodes services".to_owned(),
-                "10:12: error: name: \"services\" already has this metric by the rule on line 7"
+                "10:12: error: name: \"services\" already has this metric by the rule on line 7; several rules may serve it if each has describes:"
             ),
         ]
     );

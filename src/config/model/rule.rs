@@ -1,5 +1,6 @@
 //! Rules: which number is the value of which object.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::namespaces::Namespaces;
@@ -50,10 +51,20 @@ pub struct BrokenRule {
     pub name: String,
     /// Its resources, as far as they could be read (`services`, `deployments.apps`); empty: any.
     pub resources: Vec<String>,
+    /// The objects that it describes, if it lists them and they could be read.
+    pub describes: Vec<DescribedObject>,
     /// Whether it is an external metric, which has no resources.
     pub external: bool,
     /// The first problem, as [`Problem`](crate::config::problem::Problem) prints it.
     pub problem: String,
+}
+
+/// An object that is named in a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DescribedObject {
+    /// `None` for a root-scoped object.
+    pub namespace: Option<String>,
+    pub name: String,
 }
 
 /// A kind of object that a rule describes.
@@ -96,12 +107,7 @@ pub enum Identity {
     /// The object that selects the pods whose pages are joined: labels on them name no object.
     Selected,
     /// The one object written in the rule.
-    Fixed {
-        /// `None` for a root-scoped object.
-        namespace: Option<String>,
-        /// The object's name.
-        name: String,
-    },
+    Fixed(DescribedObject),
     /// The object that labels name: the first label of each list that a series carries.
     Labels {
         /// `exported_namespace`, `namespace` by default.
@@ -114,9 +120,9 @@ pub enum Identity {
         /// From the page to its items.
         items: JsonPath,
         /// From an item to its object's name.
-        name_from: JsonPath,
+        name_from: ItemText,
         /// From an item to its object's namespace.
-        namespace_from: Option<JsonPath>,
+        namespace_from: Option<ItemText>,
     },
     /// The requested object, whose name is within the value as `{name}`.
     Value {
@@ -156,9 +162,18 @@ pub struct LabelledItems {
     /// From the page to its items.
     pub items: JsonPath,
     /// From an item to the namespace that it is about.
-    pub namespace_from: Option<JsonPath>,
+    pub namespace_from: Option<ItemText>,
     /// The name of each label, and from an item to its value.
-    pub labels_from: Vec<(String, JsonPath)>,
+    pub labels_from: Vec<(String, ItemText)>,
+}
+
+/// Where a text about an item is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ItemText {
+    /// It is the item's key: the items are the members of an object.
+    Key,
+    /// From the item to it.
+    Path(JsonPath),
 }
 
 /// What is answered when nothing is there for an object, after a healthy fetch.
@@ -228,6 +243,24 @@ impl NamespaceLabels {
         match self {
             Self::First(labels) => labels.first(),
             Self::Ignored | Self::Told => None,
+        }
+    }
+}
+
+impl fmt::Display for ItemText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Key => f.write_str("key"),
+            Self::Path(path) => path.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for DescribedObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.namespace {
+            Some(namespace) => write!(f, "{} in namespace {namespace}", self.name),
+            None => f.write_str(&self.name),
         }
     }
 }

@@ -4,8 +4,9 @@ use std::sync::mpsc;
 use super::*;
 use crate::config::file;
 use crate::config::limits::{Limits, SamplingLimits};
+use crate::metrics::entries::Entry;
 use crate::metrics::history::{Lookup, SampleBudget};
-use crate::metrics::rules::{Entry, Rules};
+use crate::metrics::rules::Rules;
 use crate::telemetry::clock::{Clock, Now};
 use crate::telemetry::counters::Counters;
 

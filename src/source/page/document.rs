@@ -6,7 +6,7 @@ use serde_json::Value as Document;
 
 use super::{BodyError, Found, Items, Page, PageBody, PageItem, PartValue, Query, Refusal, Want, number};
 use crate::config::limits::Limits;
-use crate::config::model::Format;
+use crate::config::model::{Format, ItemText};
 use crate::parse::json::{self, Path};
 
 /// The most bytes of a page of a source with this `maxBytes`.
@@ -127,14 +127,49 @@ pub(super) fn name(text: &str) -> String {
     if text.len() > 253 { String::new() } else { text.to_owned() }
 }
 
-/// The labels of an item: texts, numbers and booleans. Other values are no labels, and those too long for one are empty.
-fn labels(item: &Document, from: &[(String, Path)]) -> Vec<(String, String)> {
-    let value = |path: &Path| match path.query(item, 1).as_deref() {
-        Ok([Document::String(text)]) => Some(name(text)),
-        Ok([value @ (Document::Number(_) | Document::Bool(_))]) => Some(value.to_string()),
-        _ => None,
+/// An item of a page, with its key where the items are members of an object.
+type KeyedItem<'p> = (Option<&'p str>, &'p Document);
+
+/// A text about an item: a text or a number. What is too long for one is empty.
+fn text((key, item): KeyedItem<'_>, from: &ItemText) -> Option<String> {
+    match from {
+        ItemText::Key => key.map(name),
+        ItemText::Path(path) => match path.query(item, 1).as_deref() {
+            Ok([Document::String(text)]) => Some(name(text)),
+            Ok([value @ Document::Number(_)]) => Some(value.to_string()),
+            _ => None,
+        },
+    }
+}
+
+/// The labels of an item: booleans, too. Other values are no labels.
+fn labels(item: KeyedItem<'_>, from: &[(String, ItemText)]) -> Vec<(String, String)> {
+    let value = |from: &ItemText| match from {
+        ItemText::Path(path) => match path.query(item.1, 1).as_deref() {
+            Ok([value @ Document::Bool(_)]) => Some(value.to_string()),
+            _ => text(item, from),
+        },
+        ItemText::Key => text(item, from),
     };
-    from.iter().filter_map(|(label, path)| Some((label.clone(), value(path)?))).collect()
+    from.iter().filter_map(|(label, from)| Some((label.clone(), value(from)?))).collect()
+}
+
+/// The items of a page, or the page itself.
+fn list<'p>(page: &'p Document, items: Option<&Items>, max: usize) -> Result<Vec<KeyedItem<'p>>, Refusal> {
+    let Some(items) = items else { return Ok(vec![(None, page)]) };
+    let found = items.items.query(page, max).map_err(|_| Refusal::TooMany(max))?;
+    if !items.has_keys() {
+        return Ok(found.into_iter().map(|item| (None, item)).collect());
+    }
+    let mut list = Vec::new();
+    for container in found {
+        let Document::Object(members) = container else { return Err(Refusal::NoKeys) };
+        if list.len() + members.len() > max {
+            return Err(Refusal::TooMany(max));
+        }
+        list.extend(members.iter().map(|(key, item)| (Some(key.as_str()), item)));
+    }
+    Ok(list)
 }
 
 /// Whether filters of a rule compare what is text in CSV with numbers, which would select nothing without a word.
@@ -144,12 +179,14 @@ fn compare_numbers(parts: &[Path], items: Option<&Items>) -> bool {
 
 fn items_of(page: &Document, parts: &[Path], items: Option<&Items>, limits: &Limits) -> Found {
     let max = limits.page.kept_series;
-    let Ok(list) = items.map_or(Ok(vec![page]), |items| items.items.query(page, max)) else {
-        return Found::Refused(Refusal::TooMany(max));
+    let list = match list(page, items, max) {
+        Ok(list) => list,
+        Err(refusal) => return Found::Refused(refusal),
     };
     let mut found = Vec::with_capacity(list.len());
     let mut left = max;
-    for item in list {
+    for keyed in list {
+        let item = keyed.1;
         let (mut values, mut empty) = (Vec::new(), 0);
         for (path, part) in parts.iter().zip(0..) {
             let Ok(found) = path.query(item, left) else { return Found::Refused(Refusal::TooMany(max)) };
@@ -160,14 +197,10 @@ fn items_of(page: &Document, parts: &[Path], items: Option<&Items>, limits: &Lim
             let value = |value| json::number(value, number::textual).map_err(|error| error.found);
             values.extend(found.into_iter().map(|found| PartValue { part, value: value(found) }));
         }
-        let text = |path: &Path| match path.query(item, 1).as_deref() {
-            Ok([Document::String(text)]) => Some(name(text)),
-            _ => None,
-        };
         found.push(PageItem {
-            namespace: items.and_then(|items| items.namespace_from.as_ref()).and_then(text),
-            name: items.and_then(|items| items.name_from.as_ref()).and_then(text),
-            labels: items.map(|items| labels(item, &items.labels_from)).unwrap_or_default(),
+            namespace: items.and_then(|items| text(keyed, items.namespace_from.as_ref()?)),
+            name: items.and_then(|items| text(keyed, items.name_from.as_ref()?)),
+            labels: items.map(|items| labels(keyed, &items.labels_from)).unwrap_or_default(),
             values,
             empty,
         });

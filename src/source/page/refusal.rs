@@ -19,6 +19,8 @@ pub enum Refusal {
     Duplicate,
     /// The page reports an error itself, with this status, in the place of what is selected.
     ErrorInside(Option<u64>),
+    /// The keys of objects are wanted, and something else is there.
+    NoKeys,
     /// The page is not what the rule can read: what it wants, what the page is.
     WrongFormat(&'static str, Format),
     /// A bare number has no name to be served by.
@@ -38,6 +40,7 @@ impl fmt::Display for Refusal {
             Self::TooManyLabels(max) => write!(f, "a series has more than {max} labels"),
             Self::ErrorInside(Some(status)) => write!(f, "the page itself reports an error, status {status}"),
             Self::ErrorInside(None) => f.write_str("the page itself reports an error"),
+            Self::NoKeys => f.write_str("items: leads to something else than an object, whose keys are wanted"),
             Self::Duplicate => f.write_str("the page has one series twice"),
             // The page alone says so: a source with `format: number` has no rules for series.
             Self::WrongFormat("series", Format::Number) => f.write_str(

@@ -1,6 +1,6 @@
 //! What rules want of the pages of their source.
 
-use crate::config::model::{Identity, LabelledItems, Rule, Value};
+use crate::config::model::{Identity, ItemText, LabelledItems, Rule, Value};
 use crate::parse::json::Path;
 use crate::parse::regex::Pattern;
 use crate::promql::{Expr, VectorSelector, Window};
@@ -49,11 +49,11 @@ pub struct Items {
     /// From the page to its items.
     pub items: Path,
     /// From an item to its object's name, where it is about one.
-    pub name_from: Option<Path>,
+    pub name_from: Option<ItemText>,
     /// From an item to its namespace.
-    pub namespace_from: Option<Path>,
+    pub namespace_from: Option<ItemText>,
     /// The name of each label, and from an item to its value.
-    pub labels_from: Vec<(String, Path)>,
+    pub labels_from: Vec<(String, ItemText)>,
 }
 
 impl Query {
@@ -100,6 +100,13 @@ impl Query {
 }
 
 impl Items {
+    /// Whether the items are the members of objects, as something is in their keys.
+    pub(super) fn has_keys(&self) -> bool {
+        let texts =
+            self.name_from.iter().chain(&self.namespace_from).chain(self.labels_from.iter().map(|(_, from)| from));
+        texts.into_iter().any(|from| *from == ItemText::Key)
+    }
+
     fn of(identity: &Identity) -> Option<Self> {
         match identity.clone() {
             Identity::Items { items, name_from, namespace_from } => {

@@ -18,7 +18,7 @@ fn file_with(rule: &str) -> String {
 #[test]
 fn reads_rules() {
     let web = "describes: {namespace: shop, name: web}";
-    let fixed = || Identity::Fixed { namespace: Some("shop".to_owned()), name: "web".to_owned() };
+    let fixed = || Identity::Fixed(DescribedObject { namespace: Some("shop".to_owned()), name: "web".to_owned() });
     for (rule, value, identity) in [
         (format!(r"object: services, source: text, value: /busy (\d+)/, {web}"), r"/busy (\d+)/", fixed()),
         (
