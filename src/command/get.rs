@@ -22,6 +22,9 @@ use crate::telemetry::log;
 /// Between two questions, with `--wait`.
 const MOMENT: Duration = Duration::from_millis(250);
 
+/// The most characters by which a column is aligned: one long label must not make every row that long.
+const WIDEST: usize = 80;
+
 /// Runs the command.
 pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
     // Events are printed here; log lines would say the same twice.
@@ -156,11 +159,12 @@ fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
+/// Aligned, but for cells that are too wide for it.
 fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(cell.chars().count().min(WIDEST));
         }
     }
     let mut text = String::new();
@@ -193,6 +197,17 @@ depth    queue=a\\nb,x=1   3       2026-08-18T02:35:04Z
 depth    -                4       2026-08-18T02:35:04Z
 ";
         assert_eq!(table(external), expected);
+        let long = "x".repeat(70_000);
+        let item = |label: &str| {
+            format!(
+                r#"{{"metricName":"depth","metricLabels":{{"q":"{label}"}},"timestamp":"2026-08-18T02:35:04Z","value":"3"}}"#
+            )
+        };
+        let items = [item(&long), item("a")].join(",");
+        let printed = table(format!(r#"{{"kind":"ExternalMetricValueList","items":[{items}]}}"#).as_bytes());
+        let lines: Vec<&str> = printed.lines().collect();
+        assert_eq!(lines[1], format!("depth    q={long}   3       2026-08-18T02:35:04Z"));
+        assert_eq!(lines[2], format!("depth    q=a{}3       2026-08-18T02:35:04Z", " ".repeat(80)));
         let forged =
             br#"{"items":[{"describedObject":{"kind":"Service","name":"a\u001b[2J\nb"},"metric":{"name":"q"}}]}"#;
         assert!(table(forged).contains("Service/a\\u{1b}[2J\\nb "), "{}", table(forged));

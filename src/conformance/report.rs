@@ -137,12 +137,15 @@ fn counts(rows: &[Row]) -> String {
     )
 }
 
+/// The most characters by which a column is aligned. What was found may be longer.
+const WIDEST: usize = 200;
+
 /// Aligned; the last column has no end.
 fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
+            *width = (*width).max(cell.chars().count().min(WIDEST));
         }
     }
     let mut text = String::new();
