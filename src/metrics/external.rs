@@ -16,7 +16,7 @@ use super::lasting::Lasting;
 use super::naming;
 use super::outcome::{Finding, Number, ServedValue, Verdict};
 use super::page_members;
-use super::reason::MissingReason;
+use super::reason::{MissingReason, RefusalReason};
 use super::request::{ExternalRequest, ExternalValues};
 use super::select::{self, Describes};
 use super::subject::Services;
@@ -190,7 +190,10 @@ impl ExternalSubject<'_> {
             }
         }
         if !items.is_empty() {
-            return Ok(items);
+            return match has_sum(&items) {
+                true => Ok(items),
+                false => Err(about.refused(&RefusalReason::SumOutOfRange)),
+            };
         }
         let none = BTreeMap::new();
         match self.judge(&none, Finding::Nothing(reason), scrape, trace) {
@@ -226,6 +229,11 @@ impl ExternalSubject<'_> {
     fn memory_prefix(&self) -> String {
         format!("external/{}/", self.request.path.namespace)
     }
+}
+
+/// Whether the HPA controller can add the values up: its sum wraps around, and may then ask for no replicas, or for all.
+fn has_sum(items: &[ExternalMetricValue]) -> bool {
+    items.iter().try_fold(0_i64, |sum, item| sum.checked_add(item.value.0)).is_some()
 }
 
 /// The elements of a result, without the name of the metric.

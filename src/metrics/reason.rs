@@ -82,6 +82,8 @@ pub enum RefusalReason {
     NegativeInfinity,
     /// Beyond what an HPA can read.
     OutOfRange,
+    /// Likewise the sum of an external metric's values, which an HPA adds up.
+    SumOutOfRange,
     /// Below zero, which would drive an HPA to its minimum.
     Negative,
     /// The expression cannot be evaluated.
@@ -167,7 +169,7 @@ impl RefusalReason {
             Self::MixedLabels => "mixed_labels",
             Self::Nan => "nan",
             Self::PositiveInfinity | Self::NegativeInfinity => "infinite",
-            Self::OutOfRange => "out_of_range",
+            Self::OutOfRange | Self::SumOutOfRange => "out_of_range",
             Self::Negative => "negative",
             Self::Evaluation(_) => "evaluation",
             Self::Gathering => "gathering",
@@ -252,6 +254,9 @@ impl fmt::Display for RefusalReason {
             Self::PositiveInfinity => f.write_str("the value is +Inf"),
             Self::NegativeInfinity => f.write_str("the value is -Inf"),
             Self::OutOfRange => f.write_str("the value is out of range: beyond ±9223372036854775.807"),
+            Self::SumOutOfRange => f.write_str(
+                "the sum of its values, which an HPA adds up, is out of range: beyond ±9223372036854775.807",
+            ),
             Self::Negative => f.write_str("the value is negative; allowNegative: true would serve it"),
             Self::Evaluation(error) => error.fmt(f),
             Self::Gathering => {

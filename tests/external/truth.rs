@@ -18,6 +18,16 @@ fn one_bad_value_is_an_error() {
             "",
             "404 NotFound: the sample is older than maxAge allows",
         ),
+        (
+            "queue_lag{q=\"a\"} 9e15\nqueue_lag{q=\"b\"} 9e15\n",
+            "",
+            "503 ServiceUnavailable: the sum of its values, which an HPA adds up, is out of range",
+        ),
+        (
+            "queue_lag{q=\"a\"} -9e15\nqueue_lag{q=\"b\"} -9e15\n",
+            ", value: queue_lag, allowNegative: true",
+            "503 ServiceUnavailable: the sum of its values, which an HPA adds up, is out of range",
+        ),
         ("other 1\n", "", "404 NotFound: no series on the page matches"),
         ("queue_lag{namespace=\"bank\"} 1\n", "", "404 NotFound: what matches on the page is about other namespaces"),
         ("queue_lag{q=\"a\"} 1\n", ", value: queue_lag > 5", "404 NotFound: the expression returned nothing"),
