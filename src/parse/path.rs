@@ -195,9 +195,10 @@ fn in_group(group: Group, segments: &[&str]) -> Result<ApiPath, PathError> {
     })
 }
 
-/// Whether this cannot be the name of an external metric: Kubernetes takes it for a subresource of the namespace.
+/// Whether this cannot be the name of an external metric: in lower case, as clients send it, Kubernetes takes it for a
+/// subresource of the namespace.
 pub(crate) fn is_reserved(metric: &str) -> bool {
-    matches!(metric, "status" | "finalize")
+    ["status", "finalize"].iter().any(|word| metric.eq_ignore_ascii_case(word))
 }
 
 /// The segments below a version of custom metrics.

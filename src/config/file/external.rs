@@ -10,7 +10,7 @@ use crate::parse::path::is_reserved;
 use crate::parse::url_template::Placeholder;
 use crate::parse::yaml::YamlValue;
 
-/// ExternalKeys of rules on objects alone.
+/// Keys of rules on objects alone.
 const OF_OBJECTS: &[&str] =
     &["object", "kind", "namespaced", "apiVersion", "describes", "nameFrom", "nameLabel", "namePattern"];
 
@@ -28,6 +28,12 @@ impl ExternalKeys {
         if is_reserved(name) {
             let message = "Kubernetes takes status and finalize for parts of the namespace; choose another name";
             fields.fail("name", message, sink);
+        }
+        // Other letters have another lower case in some languages than in others.
+        if !name.is_ascii() {
+            let found = Escaped::new(name);
+            let message = format!("expected ASCII, as clients send names in lower case, found {found}");
+            fields.fail("name", &message, sink);
         }
         for key in OF_OBJECTS.iter().copied().filter(|key| fields.has(key)).collect::<Vec<_>>() {
             fields.fail(key, "is for metrics of objects, and external: true says that there is none", sink);

@@ -116,7 +116,8 @@ fn says_what_is_wrong() {
 fn names_are_taken_once_in_any_case() {
     let rules = "sources:\n  a: {url: 'http://h.example/', namespaces: [shop]}\nmetrics:\n  - {name: Lag, external: true, source: a}\n  \
                  - {name: lag, external: true, source: a}\n  - {name: lag, object: services, source: a}\n  \
-                 - {name: status, external: true, source: a}\n";
+                 - {name: status, external: true, source: a}\n  - {name: Finalize, external: true, source: a}\n  \
+                 - {name: Größe, external: true, source: a}\n";
     let Loaded { config, problems } = load(rules.as_bytes(), &Limits::default());
     let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
     assert_eq!(
@@ -125,10 +126,12 @@ fn names_are_taken_once_in_any_case() {
             "name: the rule on line 4 already has this external metric; clients send names in lower case, so upper and lower case \
              are the same",
             "name: Kubernetes takes status and finalize for parts of the namespace; choose another name",
+            "name: Kubernetes takes status and finalize for parts of the namespace; choose another name",
+            "name: expected ASCII, as clients send names in lower case, found \"Größe\"",
         ]
     );
     assert_eq!(config.rules.len(), 2);
-    assert_eq!(config.broken.iter().filter(|broken| broken.external).count(), 2);
+    assert_eq!(config.broken.iter().filter(|broken| broken.external).count(), 4);
 }
 
 #[test]
