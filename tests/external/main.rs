@@ -141,9 +141,23 @@ fn items_have_labels() {
         ask(&all, "shop", "?labelSelector=team%3Dshop"),
         "400 BadRequest: labelSelector: no value has the label \"team\"; labelsFrom: beside items: gives labels"
     );
+    // What the rule gives is known, whether or not some value has it now.
+    assert_eq!(ask(&all, "shop", "?labelSelector=%21shard"), "{queue=mail} 8, {queue=sms} 4");
+    let optional = rule.replace("$.shard", "$.absent");
+    let optional = server(&upstream, ", namespaces: [shop]", &format!("{optional}, onMissing: zero"));
+    assert_eq!(ask(&optional, "shop", "?labelSelector=shard%3D2"), "{} 0");
+    assert_eq!(
+        ask(&optional, "shop", "?labelSelector=shard+notin+%28x%29"),
+        "{queue=mail} 8, {queue=push} 6, {queue=sms} 4"
+    );
     let of_teams = server(&upstream, ", namespaces: [shop, bank]", &format!("{rule}, namespaceFrom: $.team"));
     assert_eq!(ask(&of_teams, "shop", ""), "{queue=mail} 8, {queue=push,shard=2} 6");
     assert_eq!(ask(&of_teams, "bank", ""), "{queue=sms} 4");
+    let numbered = server(&upstream, ", namespaces: [shop, \"2\"]", &format!("{rule}, namespaceFrom: $.shard"));
+    assert_eq!(ask(&numbered, "shop", ""), "{queue=mail} 8, {queue=sms} 4");
+    assert_eq!(ask(&numbered, "2", ""), "{queue=mail} 8, {queue=push,shard=2} 6, {queue=sms} 4");
+    let several = server(&upstream, ", namespaces: [shop]", &format!("{rule}, namespaceFrom: '$[*]'"));
+    assert!(ask(&several, "shop", "").contains("what matches on the page is about other namespaces"));
     let one = server(&upstream, ", namespaces: [shop]", ", value: 'count($.queues[*])'");
     assert_eq!(ask(&one, "shop", ""), "{} 4");
     let twice = rule.replace("sum($.depth)", "$.depth");

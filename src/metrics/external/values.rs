@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{ExternalSubject, FoundValues, values};
-use crate::config::model::Value;
+use crate::config::model::{Identity, Rule, Value};
 use crate::metrics::evaluation;
 use crate::metrics::failure::Failure;
 use crate::metrics::joined::{JoinedData, JoinedMembers};
@@ -11,7 +11,7 @@ use crate::metrics::member::Member;
 use crate::metrics::page_data::PageData;
 use crate::metrics::page_members::PageMembers;
 use crate::metrics::reason::{RefusalReason, not_by_name};
-use crate::metrics::select::NAME_GROUP;
+use crate::metrics::select::{self, NAME_GROUP};
 use crate::parse::escape::Escaped;
 use crate::parse::selector::Requirement;
 use crate::promql::evaluate::{Labels, evaluate};
@@ -88,9 +88,8 @@ pub(super) fn of_joined(
 /// Items with the same labels are one value.
 fn of_items(subject: &ExternalSubject<'_>, items: &[&PageItem], at: i64) -> Result<FoundValues, Failure> {
     let selector = subject.selector();
-    let has_label = |key: &str| items.iter().any(|item| labels(item).get(key).is_some());
-    let unknown = selector.requirements().iter().map(Requirement::key).find(|key| !has_label(key));
-    if let Some(key) = unknown.filter(|_| !items.is_empty()) {
+    let unknown = selector.requirements().iter().map(Requirement::key).find(|key| !gives(&subject.served.rule, key));
+    if let Some(key) = unknown {
         let key = Escaped::new(key);
         let why = format!("labelSelector: no value has the label {key}; labelsFrom: beside items: gives labels");
         return Err(subject.about().bad_request(&why));
@@ -108,6 +107,17 @@ fn of_items(subject: &ExternalSubject<'_>, items: &[&PageItem], at: i64) -> Resu
         (labels, finding)
     };
     Ok(Ok(by_labels.into_iter().map(value).collect()))
+}
+
+/// Whether values of a rule may have this label, as it is or as Prometheus writes it. Which of them have it depends on the
+/// page, and must not decide whether the selector is understood.
+fn gives(rule: &Rule, key: &str) -> bool {
+    let is_key = |label: &str| label == key || label == select::plain(key);
+    match (&rule.identity, &rule.value) {
+        (Identity::External { items: Some(items), .. }, _) => items.labels_from.iter().any(|(label, _)| is_key(label)),
+        (_, Value::Text(expr)) => expr.pattern.names_objects() && is_key(NAME_GROUP),
+        _ => false,
+    }
 }
 
 fn labels(item: &PageItem) -> Labels {

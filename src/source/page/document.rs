@@ -142,6 +142,17 @@ fn text((key, item): KeyedItem<'_>, from: &ItemText) -> Option<String> {
     }
 }
 
+/// The namespace that an item is about. What is there and no text means one, too: not the one that asks.
+fn namespace(item: KeyedItem<'_>, from: &ItemText) -> Option<String> {
+    text(item, from).or_else(|| match from {
+        ItemText::Key => None,
+        ItemText::Path(path) => match path.query(item.1, 1).as_deref() {
+            Ok([] | [Document::Null]) => None,
+            _ => Some(String::new()),
+        },
+    })
+}
+
 /// The labels of an item: booleans, too. Other values are no labels.
 fn labels(item: KeyedItem<'_>, from: &[(String, ItemText)]) -> Vec<(String, String)> {
     let value = |from: &ItemText| match from {
@@ -198,7 +209,7 @@ fn items_of(page: &Document, parts: &[Path], items: Option<&Items>, limits: &Lim
             values.extend(found.into_iter().map(|found| PartValue { part, value: value(found) }));
         }
         found.push(PageItem {
-            namespace: items.and_then(|items| text(keyed, items.namespace_from.as_ref()?)),
+            namespace: items.and_then(|items| namespace(keyed, items.namespace_from.as_ref()?)),
             name: items.and_then(|items| text(keyed, items.name_from.as_ref()?)),
             labels: items.map(|items| labels(keyed, &items.labels_from)).unwrap_or_default(),
             values,
