@@ -34,6 +34,9 @@ pub mod config {
     pub mod file {
         pub use crate::config::file::load;
     }
+    pub mod hpa {
+        pub use crate::config::hpa::check;
+    }
     pub mod limits {
         pub use crate::config::limits::{
             AnswerLimits, ConfigLimits, ConnectionLimits, ExpressionLimits, FetchLimits, FetcherLimits, Limits,

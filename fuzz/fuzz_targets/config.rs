@@ -1,10 +1,10 @@
-//! Configuration files: always an answer, the same each time, with places that are in the file.
+//! Configuration files, and files of HPAs: always an answer, the same each time, with places that are in the file.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::internals::config::file;
 use metriclet::internals::config::limits::{ConfigLimits, Limits};
 use metriclet::internals::config::problem::Excerpts;
+use metriclet::internals::config::{file, hpa};
 
 fuzz_target!(|data: &[u8]| {
     let limits = Limits {
@@ -24,7 +24,13 @@ fuzz_target!(|data: &[u8]| {
         assert!(excerpts.show(problem).lines().count() <= 4);
     }
     for rule in &loaded.config.rules {
-        assert!(rule.source < loaded.config.sources.len() && !rule.objects.is_empty());
+        assert!(rule.source < loaded.config.sources.len() && rule.is_external() == rule.objects.is_empty());
+    }
+    // The same text as the file of HPAs.
+    for problem in hpa::check(data, &loaded.config, &limits) {
+        assert!(problem.span.line >= 1 && problem.span.line <= lines && problem.span.column >= 1, "{problem}");
+        assert!(!problem.message.chars().any(char::is_control), "{problem:?}");
+        assert!(excerpts.show(&problem).lines().count() <= 4);
     }
     if !loaded.config.broken.is_empty() {
         assert!(loaded.problems.iter().any(|problem| problem.is_error()));

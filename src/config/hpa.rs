@@ -9,12 +9,20 @@ use crate::parse::yaml::{self, Node, Span, YamlValue};
 
 /// A HorizontalPodAutoscaler of `autoscaling/v2`, as far as it matters here.
 struct Hpa<'a> {
-    namespace: &'a str,
+    /// `None` where `kubectl apply --namespace` says it.
+    namespace: Option<&'a str>,
     /// The name of the workload.
-    target: &'a str,
+    target: Option<&'a str>,
     /// Where `minReplicas: 0` stands, if it does.
     zero: Option<Span>,
     metrics: Vec<Metric<'a>>,
+    lacks: Vec<HpaLack>,
+}
+
+/// What an HPA lacks, and where.
+struct HpaLack {
+    span: Span,
+    expected: String,
 }
 
 /// A metric that an adapter serves.
@@ -36,7 +44,7 @@ enum MetricKind<'a> {
 }
 
 /// What is wrong with the HPAs in a file of one or more documents.
-pub(crate) fn check(file: &[u8], config: &Config, limits: &Limits) -> Vec<Problem> {
+pub fn check(file: &[u8], config: &Config, limits: &Limits) -> Vec<Problem> {
     let text = String::from_utf8_lossy(file);
     let mut findings = Findings { problems: Vec::new(), before: 0 };
     let mut found = false;
@@ -70,14 +78,18 @@ pub(crate) fn check(file: &[u8], config: &Config, limits: &Limits) -> Vec<Proble
 fn documents(text: &str) -> Vec<(usize, &str)> {
     let (mut documents, mut start, mut at, mut first) = (Vec::new(), 0, 0, 0);
     for (number, line) in text.split_inclusive('\n').enumerate() {
-        if line.trim_end() == "---" {
+        // It begins the next document, which may go on behind it.
+        if line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) {
             documents.push((first, text.get(start..at).unwrap_or_default()));
-            (start, first) = (at + line.len(), number + 1);
+            (start, first) = (at, number);
         }
         at += line.len();
     }
     documents.push((first, text.get(start..).unwrap_or_default()));
-    let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    let is_blank = |line: &str| {
+        let line = line.strip_prefix("---").unwrap_or(line).trim();
+        line.is_empty() || line == "..." || line.starts_with('#')
+    };
     documents.retain(|(_, document)| !document.lines().all(is_blank));
     documents
 }
@@ -85,37 +97,67 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
 /// The HPAs of a document, which may be a list.
 fn hpas(root: &Node) -> Vec<Hpa<'_>> {
     match text(root, &["kind"]) {
-        Some("HorizontalPodAutoscaler") => Hpa::read(root).into_iter().collect(),
-        Some("List" | "HorizontalPodAutoscalerList") => items(root, &["items"]).iter().filter_map(Hpa::read).collect(),
+        Some("HorizontalPodAutoscaler") => vec![Hpa::read(root)],
+        Some(kind @ ("List" | "HorizontalPodAutoscalerList")) => {
+            let items = items(root, &["items"]).iter();
+            let is_hpa = |item: &&Node| text(item, &["kind"]).is_none_or(|kind| kind == "HorizontalPodAutoscaler");
+            items
+                .filter(|item| is_hpa(item) && (kind != "List" || get(item, &["kind"]).is_some()))
+                .map(Hpa::read)
+                .collect()
+        }
         _ => Vec::new(),
     }
 }
 
 impl<'a> Hpa<'a> {
-    fn read(root: &'a Node) -> Option<Self> {
+    fn read(root: &'a Node) -> Self {
         let zero = get(root, &["spec", "minReplicas"]).filter(|node| node.text() == Some("0"));
-        Some(Self {
-            namespace: text(root, &["metadata", "namespace"]).unwrap_or("default"),
-            target: text(root, &["spec", "scaleTargetRef", "name"])?,
-            zero: zero.map(|node| node.span),
-            metrics: items(root, &["spec", "metrics"]).iter().filter_map(Metric::read).collect(),
-        })
+        let target = text(root, &["spec", "scaleTargetRef", "name"]);
+        let (mut metrics, mut lacks) = (Vec::new(), Vec::new());
+        if target.is_none() {
+            lacks.push(HpaLack { span: root.span, expected: "spec.scaleTargetRef.name".to_owned() });
+        }
+        for node in items(root, &["spec", "metrics"]) {
+            match Metric::read(node) {
+                Ok(metric) => metrics.extend(metric),
+                Err(what) => lacks.push(what),
+            }
+        }
+        let namespace = text(root, &["metadata", "namespace"]);
+        Self { namespace, target, zero: zero.map(|node| node.span), metrics, lacks }
+    }
+
+    /// Whether it is in this namespace, for all that the file says.
+    fn is_in(&self, namespace: &str) -> bool {
+        self.namespace.is_none_or(|own| own == namespace)
     }
 }
 
 impl<'a> Metric<'a> {
-    fn read(node: &'a Node) -> Option<Self> {
-        let (key, kind) = match text(node, &["type"])? {
-            "Pods" => ("pods", MetricKind::Pods),
-            "Object" => {
+    /// `None` for what no adapter serves: CPU and memory.
+    fn read(node: &'a Node) -> Result<Option<Self>, HpaLack> {
+        let lacks = |span: Span, expected: String| HpaLack { span, expected };
+        let kind = get(node, &["type"]);
+        let (key, kind) = match kind.and_then(Node::text) {
+            Some("Pods") => ("pods", MetricKind::Pods),
+            Some("Object") => {
                 let object = |member| text(node, &["object", "describedObject", member]);
-                ("object", MetricKind::Object { kind: object("kind")?, name: object("name")? })
+                let (kind, name) = object("kind").zip(object("name")).ok_or_else(|| {
+                    lacks(node.span, "object.describedObject with kind and name, as in autoscaling/v2".to_owned())
+                })?;
+                ("object", MetricKind::Object { kind, name })
             }
-            "External" => ("external", MetricKind::External),
-            _ => return None,
+            Some("External") => ("external", MetricKind::External),
+            Some("Resource" | "ContainerResource") => return Ok(None),
+            _ => {
+                let expected = "type: Pods, Object, External, Resource or ContainerResource".to_owned();
+                return Err(lacks(kind.map_or(node.span, |kind| kind.span), expected));
+            }
         };
-        let name = get(node, &[key, "metric", "name"])?;
-        Some(Self { kind, name: name.text()?, span: name.span })
+        let name = get(node, &[key, "metric", "name"]);
+        let named = name.and_then(|node| Some(Self { kind, name: node.text()?, span: node.span }));
+        named.map(Some).ok_or_else(|| lacks(node.span, format!("{key}.metric.name, as in autoscaling/v2")))
     }
 
     /// The rule that serves it, if there is one.
@@ -139,10 +181,13 @@ struct Findings {
 impl Findings {
     fn hpa(&mut self, hpa: &Hpa<'_>, config: &Config) {
         let wakes = |metric: &Metric<'_>| !matches!(metric.kind, MetricKind::Pods);
-        if let Some(span) = hpa.zero.filter(|_| !hpa.metrics.iter().any(wakes)) {
+        if let Some(span) = hpa.zero.filter(|_| hpa.lacks.is_empty() && !hpa.metrics.iter().any(wakes)) {
             let message =
                 "minReplicas: 0 needs a metric of type Object or External; at zero there are no pods to measure";
             self.push(span, Severity::Warning, message.to_owned());
+        }
+        for HpaLack { span, expected } in &hpa.lacks {
+            self.push(*span, Severity::Error, format!("expected {expected}"));
         }
         for metric in &hpa.metrics {
             self.metric(metric, hpa, config);
@@ -163,8 +208,8 @@ impl Findings {
             return;
         };
         let Some(source) = config.sources.get(rule.source) else { return };
-        if !source.namespaces_of(rule).allow(hpa.namespace) {
-            let namespace = Escaped::new(hpa.namespace);
+        if let Some(namespace) = hpa.namespace.filter(|namespace| !source.namespaces_of(rule).allow(namespace)) {
+            let namespace = Escaped::new(namespace);
             let message =
                 format!("metric {name}: namespace {namespace} is not among the namespaces of its rule or source");
             self.push(metric.span, Severity::Warning, message);
@@ -188,12 +233,12 @@ impl Findings {
 /// Whether a source is gone with the pods of the workload: its host or the object that selects its pods has the workload's
 /// name, or a label of its pods.
 fn dies(source: &Source, metric: &Metric<'_>, hpa: &Hpa<'_>) -> bool {
-    let is_of_the_workload = || matches!(metric.kind, MetricKind::Object { name, .. } if name == hpa.target);
+    let is_of_the_workload = || matches!(metric.kind, MetricKind::Object { name, .. } if Some(name) == hpa.target);
     let url = match &source.target {
         Target::Pods(Pods { set: None, .. }) => return is_of_the_workload(),
         Target::Pods(Pods { set: Some(set), .. }) => {
-            let has_its_name = |label: &str| label.split_once('=').is_some_and(|(_, value)| value == hpa.target);
-            return set.namespace == hpa.namespace && set.selector.split(',').any(has_its_name);
+            let has_its_name = |label: &str| label.split_once('=').is_some_and(|(_, value)| Some(value) == hpa.target);
+            return hpa.is_in(&set.namespace) && set.selector.split(',').any(has_its_name);
         }
         Target::Prometheus(_) => return false,
         Target::Url(url) => url,
@@ -204,7 +249,7 @@ fn dies(source: &Source, metric: &Metric<'_>, hpa: &Hpa<'_>) -> bool {
     let Some(host) = url.fixed_host() else { return false };
     let mut labels = host.split('.');
     let (service, namespace) = (labels.next(), labels.next());
-    service == Some(hpa.target) && namespace == Some(hpa.namespace)
+    hpa.target.is_some() && service == hpa.target && namespace.is_some_and(|namespace| hpa.is_in(namespace))
 }
 
 fn get<'a>(node: &'a Node, path: &[&str]) -> Option<&'a Node> {
@@ -226,101 +271,4 @@ fn items<'a>(node: &'a Node, path: &[&str]) -> &'a [Node] {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::file;
-
-    const CONFIG: &str = "\
-sources:
-  broker: {url: 'http://broker.mq.svc/q', format: json, namespaces: [shop]}
-  self: {url: 'http://web.shop.svc:8080/metrics', namespaces: [shop], single: true}
-  each: {url: 'http://{name}.{namespace}.svc/metrics', namespaces: [shop]}
-  app: {pods: {port: 80}}
-  mine: {pods: {namespace: shop, selector: app=web, port: 80}}
-  other: {pods: {namespace: mq, selector: app=web, port: 80}, namespaces: [shop]}
-metrics:
-  - {name: depth, object: services, source: broker, value: $.depth, describes: {namespace: shop, name: web}}
-  - {name: busy, object: services, source: self, value: sum(busy)}
-  - {name: level, object: deployments.apps, source: each}
-  - {name: load, object: pods, source: app}
-  - {name: waiting, object: [services, deployments.apps], source: app}
-  - {name: seen, object: services, source: mine}
-  - {name: queued, object: services, source: other}
-  - {name: Queue_Lag, external: true, source: broker, value: $.lag}
-";
-
-    fn hpa(min: u32, metrics: &str) -> String {
-        format!(
-            "# HPAs\n---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {{name: web, namespace: shop}}\n\
-             spec:\n  scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}\n  minReplicas: {min}\n  metrics:\n{metrics}"
-        )
-    }
-
-    fn object(kind: &str, name: &str, metric: &str) -> String {
-        format!(
-            "    - {{type: Object, object: {{describedObject: {{kind: {kind}, name: {name}}}, metric: {{name: {metric}}}}}}}\n"
-        )
-    }
-
-    fn messages(file: &str) -> Vec<String> {
-        let config = file::load(CONFIG.as_bytes(), &Limits::default()).config;
-        check(file.as_bytes(), &config, &Limits::default()).iter().map(ToString::to_string).collect()
-    }
-
-    #[test]
-    fn finds_what_stays_at_zero() {
-        let pods = "    - {type: Pods, pods: {metric: {name: load}}}\n";
-        let external = "    - {type: External, external: {metric: {name: queue_lag}}}\n";
-        let dies = |column: usize, metric: &str, source: &str| {
-            format!(
-                "10:{column}: warning: metric \"{metric}\": its source \"{source}\" is the scaled workload itself: at zero \
-                 replicas it is gone, the metric fails, and the workload stays at zero"
-            )
-        };
-        for (min, metrics, expected) in [
-            (0, object("Service", "web", "depth"), vec![]),
-            (0, external.to_owned(), vec![]),
-            (0, object("Service", "web", "busy"), vec![dies(91, "busy", "self")]),
-            (1, object("Service", "web", "busy"), vec![]),
-            (0, object("Deployment", "web", "level"), vec![dies(94, "level", "each")]),
-            (0, object("Deployment", "broker", "level"), vec![]),
-            (0, format!("{external}{pods}"), vec![]),
-            (0, object("Deployment", "web", "waiting"), vec![dies(94, "waiting", "app")]),
-            (0, object("Service", "queue", "waiting"), vec![]),
-            (0, object("Service", "web", "seen"), vec![dies(91, "seen", "mine")]),
-            (0, object("Service", "web", "queued"), vec![]),
-            (
-                0,
-                pods.to_owned(),
-                vec![
-                    "8:16: warning: minReplicas: 0 needs a metric of type Object or External; at zero there are no pods to measure"
-                        .to_owned(),
-                ],
-            ),
-        ] {
-            assert_eq!(messages(&hpa(min, &metrics)), expected, "{metrics}");
-        }
-    }
-
-    #[test]
-    fn finds_metrics_without_a_rule() {
-        let unknown = object("Service", "web", "dept");
-        assert_eq!(
-            messages(&hpa(1, &unknown)),
-            ["10:91: warning: metric \"dept\": there is no rule for an object of kind \"Service\""]
-        );
-        let elsewhere = hpa(1, &object("Service", "web", "depth")).replace("namespace: shop", "namespace: bank");
-        assert_eq!(
-            messages(&elsewhere),
-            ["10:91: warning: metric \"depth\": namespace \"bank\" is not among the namespaces of its rule or source"]
-        );
-        let list = "kind: List\nitems:\n  - kind: HorizontalPodAutoscaler\n    spec: {scaleTargetRef: {name: w}, metrics: [{type: \
-                    External, external: {metric: {name: x}}}]}\n";
-        assert_eq!(messages(list), ["4:92: warning: metric \"x\": there is no rule with external: true"]);
-        assert_eq!(
-            messages("kind: Service\n"),
-            ["1:1: error: expected a HorizontalPodAutoscaler of autoscaling/v2, found none"]
-        );
-        assert!(messages("---\na: [\n")[0].contains("error: "), "{:?}", messages("---\na: [\n"));
-    }
-}
+mod tests;
