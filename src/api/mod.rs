@@ -350,7 +350,7 @@ impl Api {
         };
         match openapi::reply(route, &asked) {
             Ok(reply) => Ok(reply),
-            Err(NoDocument::NotAcceptable) => Err(self.failures().not_acceptable(&[JSON]).into()),
+            Err(NoDocument::NotAcceptable(offered)) => Err(self.failures().not_acceptable(&offered).into()),
             Err(NoDocument::NotFound) => Ok(discovery::root(404, pretty)),
         }
     }

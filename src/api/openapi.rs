@@ -53,8 +53,8 @@ pub(super) struct Asked<'a> {
 
 /// Why there is no document.
 pub(super) enum NoDocument {
-    /// It is not requested in a media type that there is.
-    NotAcceptable,
+    /// It is not requested in one of these media types, which there are.
+    NotAcceptable([&'static str; 3]),
     /// There is none of that name.
     NotFound,
 }
@@ -70,7 +70,8 @@ pub(super) fn reply(route: &OpenApi, asked: &Asked<'_>) -> Result<Reply, NoDocum
     };
     // Kubernetes takes a wildcard here, unlike elsewhere.
     let accept = asked.accept.map(|accept| accept.replace("application/*", "*/*"));
-    let chosen = negotiate(accept.as_deref(), &media_types, Transforms::Ignored).ok_or(NoDocument::NotAcceptable)?;
+    let chosen = negotiate(accept.as_deref(), &media_types, Transforms::Ignored);
+    let chosen = chosen.ok_or(NoDocument::NotAcceptable(media_types))?;
     let document = DOCUMENTS.iter().find(|document| document.name == name).ok_or(NoDocument::NotFound)?;
     let [json, _, protobuf] = media_types;
     let reply = match chosen == json {
