@@ -81,6 +81,15 @@ impl<'a> Workload<'a> {
     /// Makes all its pods run, once there are so many: the first at 127.0.0.1, the next at 127.0.0.2 and so on; their
     /// names in that order. Those that run already stay where they are.
     pub fn run_pods(&self, count: usize) -> Vec<String> {
+        self.run_pods_that_are(true, count)
+    }
+
+    /// The same, but the new ones do not pass their probes yet.
+    pub fn run_unready_pods(&self, count: usize) -> Vec<String> {
+        self.run_pods_that_are(false, count)
+    }
+
+    fn run_pods_that_are(&self, ready: bool, count: usize) -> Vec<String> {
         let pods = eventually("the pods are there", || match self.pods() {
             pods if pods.len() == count => Ok(pods),
             pods => Err(format!("{} of {count}", pods.len())),
@@ -90,7 +99,7 @@ impl<'a> Workload<'a> {
             let status = json!({
                 "phase": "Running",
                 "podIP": format!("127.0.0.{}", names.len() + 1),
-                "conditions": [{"type": "Ready", "status": "True"}],
+                "conditions": [ready_condition(ready)],
             });
             self.patch_status(&pod, &status);
             names.push(pod);
@@ -100,8 +109,21 @@ impl<'a> Workload<'a> {
 
     /// The second of those that run no longer passes its probe.
     pub fn second_is_not_ready(&self) {
-        let status = json!({"conditions": [{"type": "Ready", "status": "False"}]});
-        self.patch_status(&running(&self.pods())[1], &status);
+        self.patch_status(&running(&self.pods())[1], &json!({"conditions": [ready_condition(false)]}));
+    }
+
+    /// All that run pass their probes.
+    pub fn all_are_ready(&self) {
+        for pod in running(&self.pods()) {
+            self.patch_status(&pod, &json!({"conditions": [ready_condition(true)]}));
+        }
+    }
+
+    /// From now on the HPA scales down to the highest of the last five minutes' recommendations, as is its default.
+    pub fn scales_down_late(&self) {
+        let patch = json!({"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 300}}}});
+        let patch = format!("--patch={patch}");
+        self.kubectl.run(&["patch", "hpa", self.name, &self.in_namespace(), "--type=merge", &patch]).unwrap();
     }
 
     /// Waits until the HPA has scaled to so many.
@@ -168,6 +190,10 @@ impl<'a> Workload<'a> {
     fn in_namespace(&self) -> String {
         format!("--namespace={}", self.namespace)
     }
+}
+
+fn ready_condition(ready: bool) -> Value {
+    json!({"type": "Ready", "status": if ready { "True" } else { "False" }})
 }
 
 fn name(pod: &Value) -> String {

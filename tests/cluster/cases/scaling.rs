@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use crate::common::upstream::{Upstream, page};
-use crate::installed::Installed;
+use crate::installed::{Installed, values};
 use crate::kubectl::Kubectl;
 use crate::plane::Plane;
 use crate::process::eventually;
@@ -256,11 +256,18 @@ latency_bucket{{le=\"+Inf\"}} {all}
     // The new ones are pending and not asked, and only those that are ready are multiplied.
     three_more(&pods[0]);
     assert_eq!(workload.replicas(), 6);
-    // Of 600 requests 580 take up to 0.1 s, and the 570th 0.098 s: 6 x 0.89.
-    workload.run_pods(6);
+    // The new ones run, and count as soon as they have samples: of 600 requests 580 take up to 0.1 s, the 570th 0.098 s.
+    workload.scales_down_late();
+    workload.run_unready_pods(6);
+    let path = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/{NAMESPACE}/deployments.apps/fleet/p95");
+    eventually("all six count", || {
+        let answer = admin.raw(&path)?;
+        if values(&answer) == "fleet 99m" { Ok(()) } else { Err(answer) }
+    });
+    // Once they are ready they are multiplied, too: 6 x 0.9.
+    workload.all_are_ready();
     three_more(&pods[5]);
     assert_eq!(workload.replicas(), 6);
-    workload.reaches(6);
     // One of them fails. The others would go on with the same quantile, but that is not known.
     fails.store(true, Ordering::SeqCst);
     eventually("the HPA shows why", || match workload.condition("ScalingActive") {
