@@ -249,21 +249,21 @@ fn a_reply_is_kept_while_it_stays_the_same() {
         let put = |value: u64| *page.lock().unwrap() = format!("load {value}\nqueue{{name=\"a\"}} {value}\n");
         put(1);
         set(0, 0);
-        api.metrics().install(config("20s"), None);
+        api.metrics().install(config("14s"), None);
         assert_eq!((ask(target), ask(target), ask(&pretty)), ("1".into(), "1".into(), "1".into()));
         put(2);
-        set(19, 19);
+        set(13, 13);
         assert_eq!((ask(target), ask(&pretty)), ("1".into(), "1".into()), "as its page");
-        set(19, 31);
+        set(13, 31);
         assert_eq!(ask(target), "404", "the clock was set forward, and the value is too old");
-        set(19, -31);
+        set(13, -31);
         assert_eq!(ask(target), "404", "the clock was set back, and the value is of the future");
-        set(19, 19);
+        set(13, 13);
         assert_eq!(ask(target), "1");
-        api.metrics().install(config("21s"), None);
+        api.metrics().install(config("15s"), None);
         assert_eq!(ask(target), "2", "another configuration");
         put(3);
-        set(41, 41);
+        set(30, 30);
         assert_eq!((ask(target), ask(&pretty)), ("3".into(), "3".into()), "a new page");
     }
 }
