@@ -36,6 +36,23 @@ impl Hasher for Bytes {
         self.0.extend_from_slice(bytes);
     }
 
+    #[inline(always)]
+    fn write_u8(&mut self, byte: u8) {
+        self.0.push(byte);
+    }
+
+    /// Lengths and variants, in one byte where they fit: copies of eight bytes are calls.
+    #[inline(always)]
+    fn write_usize(&mut self, number: usize) {
+        match u8::try_from(number) {
+            Ok(byte) if byte < u8::MAX => self.0.push(byte),
+            _ => {
+                self.0.push(u8::MAX);
+                self.write(&number.to_le_bytes());
+            }
+        }
+    }
+
     fn finish(&self) -> u64 {
         0
     }
@@ -54,5 +71,11 @@ mod tests {
         assert_ne!(Key::of(&(texts(&["a"]), texts(&["b", "c"]))), Key::of(&(texts(&["a", "b"]), texts(&["c"]))));
         assert_ne!(Key::of(&(None::<&str>, Some("a"))), Key::of(&(Some("a"), None::<&str>)));
         assert_ne!(Key::of(&Some("")), Key::of(&None::<&str>));
+        let lengths = [0, 1, 254, 255, 256, 65_535];
+        let keys = lengths.map(|length| Key::of(&length));
+        assert!(keys.iter().enumerate().all(|(at, key)| keys.iter().skip(at + 1).all(|other| key != other)));
+        let pair = |first: usize, second: usize| Key::of(&(first, second));
+        assert_ne!(pair(255, 0), pair(0, 255));
+        assert_ne!(Key::of(&usize::MAX), pair(255, 255));
     }
 }
