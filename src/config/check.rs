@@ -1,5 +1,6 @@
 //! Checks across keys and rules: errors for contradictions, warnings for what may surprise.
 
+mod credentials;
 mod external;
 mod placeholders;
 mod pods;
@@ -8,11 +9,8 @@ mod surprises;
 use std::time::Duration;
 
 use super::limits::{Limits, SamplingLimits};
-use super::model::{
-    DescribedObject, Format, Identity, Namespaces, ObjectKind, Rule, SelectorMode, Source, Target, Value, is_secret,
-};
+use super::model::{DescribedObject, Format, Identity, Namespaces, ObjectKind, Rule, SelectorMode, Source, Value};
 use super::problem::Severity;
-use crate::parse::certificate_name::CertificateName;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 use crate::parse::json::segments::from_dots;
@@ -56,7 +54,7 @@ pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
         );
         findings.push(error("maxBytes", message));
     }
-    credentials(source, &mut findings);
+    credentials::check(source, &mut findings);
     // Pods speak of themselves and of what selects them; a server says of a series what it scraped it from.
     if source.namespaces == Namespaces::All && !source.is_of_any_pods() && !source.is_prometheus() {
         findings.push(warning(
@@ -187,59 +185,6 @@ fn error(key: &'static str, message: impl Into<String>) -> Finding {
 
 fn warning(key: &'static str, message: impl Into<String>) -> Finding {
     Finding { key, severity: Severity::Warning, message: message.into() }
-}
-
-fn credentials(source: &Source, findings: &mut Vec<Finding>) {
-    let credentials = &source.credentials;
-    match (&credentials.cert_file, &credentials.key_file) {
-        (Some(_), None) => findings.push(error("certFile", "needs keyFile: beside it")),
-        (None, Some(_)) => findings.push(error("keyFile", "needs certFile: beside it")),
-        _ => {}
-    }
-    let header = credentials.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
-    match (&credentials.basic, &credentials.bearer_token_file, header) {
-        (Some(_), Some(_), _) => findings.push(error("basic", "excludes bearerTokenFile:; both are Authorization")),
-        (Some(_), _, true) | (_, Some(_), true) => {
-            findings.push(error("headers", "Authorization is there already, by basic: or bearerTokenFile:"));
-        }
-        _ => {}
-    }
-    if credentials.headers.iter().any(|(name, value)| is_secret(name) && !value.is_file()) {
-        findings.push(warning("headers", "a credential stands in the configuration; {file: PATH} keeps it out"));
-    }
-    if matches!(credentials.server_name, Some(CertificateName::Spiffe(_))) && credentials.ca_file.is_none() {
-        findings.push(error("serverName", "a SPIFFE ID needs caFile: with the authorities of its trust domain"));
-    }
-    if !source.is_https() {
-        for (key, set) in [
-            ("caFile", credentials.ca_file.is_some()),
-            ("certFile", credentials.cert_file.is_some()),
-            ("keyFile", credentials.key_file.is_some()),
-            ("serverName", credentials.server_name.is_some()),
-        ] {
-            if set {
-                findings.push(error(key, "needs a URL with https://"));
-            }
-        }
-    }
-    if !credentials.secret() {
-        return;
-    }
-    let open = source.uses(Placeholder::Name) || source.uses(Placeholder::Namespace) || source.is_of_any_pods();
-    let listed = matches!(&source.namespaces, Namespaces::Only(names) if !names.is_empty());
-    if open && !listed {
-        let message = "a URL with placeholders and pods get credentials only with the namespaces listed one by one, or \
-                       anyone who can name an object or run a pod could collect them";
-        findings.push(error("namespaces", message));
-    }
-    if !source.is_https() {
-        let key = match source.target {
-            Target::Url(_) => "url",
-            Target::Pods(_) => "pods",
-            Target::Prometheus(_) => "prometheus",
-        };
-        findings.push(warning(key, "credentials cross the network in clear over http://"));
-    }
 }
 
 /// Whether the value can be read from such a page.

@@ -46,6 +46,8 @@ pub struct Limits {
     pub freshness: FreshnessLimits,
     /// Of one fetch.
     pub fetch: FetchLimits,
+    /// Of tokens that are fetched.
+    pub oauth2: OAuth2Limits,
     /// Of host name look-ups.
     pub resolve: ResolveLimits,
     /// Of the threads that fetch pods' pages.
@@ -201,6 +203,25 @@ limits! {
         connect_proxy: Duration = secs(2),
         /// Response head. 64 KiB.
         response_head: usize = 64 * KIB,
+    }
+
+    /// Limits of tokens that are fetched.
+    OAuth2Limits {
+        /// Fetching one. 2 s: the fetch that needs it has to fit into its own timeout.
+        timeout: Duration = secs(2),
+        /// How long a failure is remembered. 5 s: each HPA sync may try again.
+        failure_ttl: Duration = secs(5),
+        /// The lifetime of a token that does not tell. 5 min.
+        lifetime: Duration = secs(300),
+        /// The longest lifetime. 24 h.
+        max_lifetime: Duration = secs(24 * 60 * 60),
+        /// How long before its end a token is fetched anew, or a quarter of its lifetime. 30 s: clocks differ.
+        margin: Duration = secs(30),
+        /// After a token was given up because a server did not take it, how long the next one is kept for all that. 10 s: a
+        /// server that takes no token must not load the token's server.
+        distrust: Duration = secs(10),
+        /// An answer. 64 KiB: a token that names many groups takes some.
+        answer: u64 = 64 * KIB as u64,
     }
 
     /// Limits of host name look-ups.

@@ -1,6 +1,7 @@
 //! The configuration as the rest of the program uses it: sources and rules, parsed and checked.
 
 mod namespaces;
+mod oauth2;
 mod request;
 mod rule;
 
@@ -13,6 +14,7 @@ use crate::parse::sort;
 use crate::parse::url_template::{Placeholder, Template};
 
 pub(crate) use self::namespaces::Namespaces;
+pub(crate) use self::oauth2::{ClientAuth, ClientCredentials};
 pub(crate) use self::request::{Method, Proxy, Setting};
 pub(crate) use self::rule::{
     BrokenRule, DescribedObject, Identity, ItemText, LabelledItems, NamespaceLabels, ObjectKind, OnMissing, OnNan,
@@ -188,6 +190,8 @@ pub struct Credentials {
     pub bearer_token_file: Option<PathBuf>,
     /// Basic authentication.
     pub basic: Option<Basic>,
+    /// A token that is fetched.
+    pub oauth2: Option<ClientCredentials>,
     /// Names of header fields, and their values.
     pub headers: Vec<(String, Setting)>,
     /// Parameters of the URL's query, and their values.
@@ -306,6 +310,7 @@ impl Credentials {
         let header = |(name, value): &(String, Setting)| value.is_file() || is_secret(name);
         self.bearer_token_file.is_some()
             || self.basic.is_some()
+            || self.oauth2.is_some()
             || self.headers.iter().any(header)
             || self.query.iter().any(|(_, value)| value.is_file())
             || self.cert_file.is_some()

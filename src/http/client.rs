@@ -2,22 +2,22 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
-use ureq::http::header::{self, HeaderMap, HeaderValue};
-use ureq::http::{Response as UreqResponse, Uri};
+use ureq::http::Uri;
+use ureq::http::header;
 use ureq::{Agent, RequestBuilder};
 
 use super::address::Reserved;
 use super::agent;
 pub(crate) use super::agent::Options;
-use super::body::ResponseBody;
 use super::credentials::{Credentials, Current, Secrets};
-use super::error::FetchError;
+use super::error::{FetchError, Phase};
 use super::progress;
 use super::resolve::Resolver;
+pub(crate) use super::response::Response;
+use super::token::{Token, TokenSource};
 use crate::config::limits::Limits;
 
 /// Makes exchanges with the same credentials.
@@ -28,6 +28,8 @@ pub(crate) struct Client {
     resolver: Arc<Resolver>,
     reserved: Arc<Reserved>,
     authenticated: Mutex<Option<Authenticated>>,
+    /// Where tokens come from, if any are sent.
+    tokens: Option<Box<dyn TokenSource>>,
 }
 
 /// An agent, and the credentials that it was made with.
@@ -49,6 +51,13 @@ pub(crate) struct Request<'a> {
     pub timeout: Duration,
 }
 
+impl Request<'_> {
+    /// The same with what is left of its time.
+    fn until(&self, deadline: Instant) -> Self {
+        Self { timeout: deadline.saturating_duration_since(Instant::now()), ..*self }
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RequestBody<'a> {
     /// None: it is a GET.
@@ -57,22 +66,6 @@ pub(crate) enum RequestBody<'a> {
     Form(&'a [(&'a str, String)]),
     /// Of this media type.
     Bytes(&'a str, &'a [u8]),
-}
-
-/// A response whose head has come.
-pub(crate) struct Response {
-    status: u16,
-    content_type: Option<String>,
-    location: Option<String>,
-    delimited: bool,
-    length: Option<u64>,
-    age: Option<Duration>,
-    date: Option<SystemTime>,
-    /// Whether only the start of the body is of interest, however it breaks.
-    is_prefix: bool,
-    /// Why the body's length cannot be trusted, or its coding not be read.
-    unreadable: Option<FetchError>,
-    body: ResponseBody,
 }
 
 impl Client {
@@ -85,7 +78,12 @@ impl Client {
         reserved: Arc<Reserved>,
     ) -> Self {
         let (secrets, limits) = (Secrets::new(credentials, limits), limits.clone());
-        Self { options, secrets, limits, resolver, reserved, authenticated: Mutex::new(None) }
+        Self { options, secrets, limits, resolver, reserved, authenticated: Mutex::new(None), tokens: None }
+    }
+
+    /// Sends tokens from there.
+    pub(crate) fn with_tokens(self, tokens: impl TokenSource + 'static) -> Self {
+        Self { tokens: Some(Box::new(tokens)), ..self }
     }
 
     /// Sends a request and passes the response to `read`, which reads the body to its end or fails.
@@ -101,20 +99,21 @@ impl Client {
         let uri = with_query(request.url, &credentials.query);
         let uri: Uri = uri.parse().map_err(|_| FetchError::Url("not one that can be fetched"))?;
         uri.host().ok_or(FetchError::Url("without a host"))?;
-        progress::begin();
-        let response = match request.body {
-            RequestBody::None => self.headed(agent.get(&uri), request, &credentials).call(),
-            RequestBody::Form(form) => self
-                .headed(agent.post(&uri), request, &credentials)
-                .send_form(form.iter().map(|(name, value)| (name, value))),
-            // An empty body has no type.
-            RequestBody::Bytes("", bytes) => self.headed(agent.post(&uri), request, &credentials).send(bytes),
-            RequestBody::Bytes(media_type, bytes) => {
-                self.headed(agent.post(&uri), request, &credentials).content_type(media_type).send(bytes)
+        let deadline = Instant::now() + request.timeout;
+        let mut response = match self.token(deadline)? {
+            None => self.send(&agent, &uri, request, &credentials, None)?,
+            Some(token) => {
+                let response = self.send(&agent, &uri, &request.until(deadline), &credentials, Some(&token))?;
+                match response.status() == 401 && self.tokens.as_ref().is_some_and(|tokens| tokens.reject(&token)) {
+                    false => response,
+                    true => {
+                        drop(response);
+                        let token = self.token(deadline)?;
+                        self.send(&agent, &uri, &request.until(deadline), &credentials, token.as_ref())?
+                    }
+                }
             }
         };
-        let mut response = Response::new(response.map_err(progress::failure)?, self.options.gzip);
-        progress::head_received();
         let read = read(&mut response);
         // That tells which bytes were left on the connection.
         let failure = response.body.end();
@@ -125,7 +124,50 @@ impl Client {
         }
     }
 
-    fn headed<B>(&self, builder: RequestBuilder<B>, request: &Request<'_>, credentials: &Current) -> RequestBuilder<B> {
+    /// The token of this moment, if one is sent.
+    fn token(&self, deadline: Instant) -> Result<Option<Token>, FetchError> {
+        let token = |tokens: &Box<dyn TokenSource>| tokens.token(deadline.saturating_duration_since(Instant::now()));
+        let token = self.tokens.as_ref().map(token).transpose()?;
+        match token.is_some() && Instant::now() >= deadline {
+            true => Err(FetchError::Timeout(Phase::Token)),
+            false => Ok(token),
+        }
+    }
+
+    /// Sends a request and receives the head of its response.
+    fn send(
+        &self,
+        agent: &Agent,
+        uri: &Uri,
+        request: &Request<'_>,
+        credentials: &Current,
+        token: Option<&Token>,
+    ) -> Result<Response, FetchError> {
+        progress::begin();
+        let secret = credentials.form.iter().map(|(name, value)| (name.as_str(), value));
+        let response = match request.body {
+            RequestBody::None => self.headed(agent.get(uri), request, credentials, token).call(),
+            RequestBody::Form(form) => self
+                .headed(agent.post(uri), request, credentials, token)
+                .send_form(form.iter().map(|(name, value)| (*name, value)).chain(secret)),
+            // An empty body has no type.
+            RequestBody::Bytes("", bytes) => self.headed(agent.post(uri), request, credentials, token).send(bytes),
+            RequestBody::Bytes(media_type, bytes) => {
+                self.headed(agent.post(uri), request, credentials, token).content_type(media_type).send(bytes)
+            }
+        };
+        let response = Response::new(response.map_err(progress::failure)?, self.options.gzip);
+        progress::head_received();
+        Ok(response)
+    }
+
+    fn headed<B>(
+        &self,
+        builder: RequestBuilder<B>,
+        request: &Request<'_>,
+        credentials: &Current,
+        token: Option<&Token>,
+    ) -> RequestBuilder<B> {
         let mut builder = builder
             .config()
             .timeout_global(Some(request.timeout))
@@ -139,6 +181,9 @@ impl Client {
         }
         for (name, value) in &credentials.headers {
             builder = builder.header(name, value);
+        }
+        if let Some(token) = token {
+            builder = builder.header(header::AUTHORIZATION, &token.value);
         }
         builder
     }
@@ -164,83 +209,6 @@ impl fmt::Debug for Client {
     }
 }
 
-impl Response {
-    fn new(response: UreqResponse<ureq::Body>, may_be_gzip: bool) -> Self {
-        let headers = response.headers();
-        let content_type = media_type(headers);
-        let coding = coding(headers, may_be_gzip).and_then(|coding| check_framing(headers).map(|()| coding));
-        let (is_gzip, unreadable) = coding.map_or_else(|error| (false, Some(error)), |is_gzip| (is_gzip, None));
-        let has = |name| headers.contains_key(name);
-        let delimited = has(header::CONTENT_LENGTH) || has(header::TRANSFER_ENCODING);
-        let text = |name| headers.get(name).and_then(|value| value.to_str().ok());
-        let location = text(header::LOCATION).map(str::to_owned);
-        let age = text(header::AGE).and_then(seconds);
-        let length = text(header::CONTENT_LENGTH).filter(|_| !is_gzip).and_then(|value| value.parse().ok());
-        let date = text(header::DATE).and_then(|value| httpdate::parse_http_date(value).ok());
-        let status = response.status().as_u16();
-        let body = ResponseBody::new(response.into_body().into_reader(), is_gzip);
-        Self { status, content_type, location, delimited, length, age, date, is_prefix: false, unreadable, body }
-    }
-
-    /// The status code (RFC 9110 §15).
-    pub(crate) fn status(&self) -> u16 {
-        self.status
-    }
-
-    /// The Content-Type without its parameters, in lower case: `text/plain`.
-    pub(crate) fn content_type(&self) -> Option<&str> {
-        self.content_type.as_deref()
-    }
-
-    /// Where a redirect points to, as it was sent.
-    pub(crate) fn location(&self) -> Option<&str> {
-        self.location.as_deref()
-    }
-
-    /// The length of the body, if it is known beforehand.
-    pub(crate) fn length(&self) -> Option<u64> {
-        self.length
-    }
-
-    /// How long caches have kept it (RFC 9111 §5.1).
-    pub(crate) fn age(&self) -> Option<Duration> {
-        self.age
-    }
-
-    /// When it was made, by its origin's clock (RFC 9110 §6.6.1).
-    pub(crate) fn date(&self) -> Option<SystemTime> {
-        self.date
-    }
-
-    /// Whether a length or chunks tell the end of the body, so that a body which is read to its end is whole (RFC 9112
-    /// §6.3).
-    pub(crate) fn is_delimited(&self) -> bool {
-        self.delimited
-    }
-
-    /// The body.
-    ///
-    /// # Errors
-    /// If its end is ambiguous, or if it is encoded.
-    pub(crate) fn body(&mut self) -> Result<&mut dyn Read, FetchError> {
-        match &self.unreadable {
-            Some(error) => Err(error.clone()),
-            None => Ok(&mut self.body),
-        }
-    }
-
-    /// At most `max` bytes from the start of the body of a refusal, as far as they come: the status counts, not the
-    /// body.
-    pub(crate) fn prefix(&mut self, max: u64) -> Vec<u8> {
-        self.is_prefix = true;
-        let mut bytes = Vec::new();
-        if self.unreadable.is_none() {
-            let _ = (&mut self.body).take(max).read_to_end(&mut bytes);
-        }
-        bytes
-    }
-}
-
 /// A URL with more parameters in its query.
 pub(crate) fn with_query<'a>(url: &'a str, more: &str) -> Cow<'a, str> {
     let between = match url.split_once('?') {
@@ -252,62 +220,9 @@ pub(crate) fn with_query<'a>(url: &'a str, more: &str) -> Cow<'a, str> {
     format!("{url}{between}{more}").into()
 }
 
-/// The seconds of an Age header: of a list the first member; what is too large is as large as can be (RFC 9111 §1.2.2,
-/// §5.1).
-fn seconds(value: &str) -> Option<Duration> {
-    let first = value.split(',').next()?.trim();
-    let is_number = !first.is_empty() && first.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| Duration::from_secs(first.parse().unwrap_or(u64::MAX)))
-}
-
-fn media_type(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let media_type = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    Some(media_type).filter(|media_type| !media_type.is_empty())
-}
-
-fn is(value: &HeaderValue, coding: &str) -> bool {
-    value.as_bytes().eq_ignore_ascii_case(coding.as_bytes())
-}
-
-/// Whether the body is gzip, once and under no other coding (RFC 9110 §8.4).
-fn coding(headers: &HeaderMap, may_be_gzip: bool) -> Result<bool, FetchError> {
-    let mut codings = headers.get_all(header::CONTENT_ENCODING).iter().filter(|coding| !is(coding, "identity"));
-    match (codings.next(), codings.next()) {
-        (None, _) => Ok(false),
-        (Some(coding), None) if may_be_gzip && (is(coding, "gzip") || is(coding, "x-gzip")) => Ok(true),
-        _ => Err(FetchError::Encoded),
-    }
-}
-
-/// RFC 9112 §6.1: no transfer coding was offered, so chunks are all there may be. §6.3: a length given twice, or beside
-/// a transfer coding, cannot be trusted.
-pub(super) fn check_framing(headers: &HeaderMap) -> Result<(), FetchError> {
-    let lengths = headers.get_all(header::CONTENT_LENGTH).iter().count();
-    let codings = headers.get_all(header::TRANSFER_ENCODING);
-    if codings.iter().any(|coding| !is(coding, "chunked")) {
-        return Err(FetchError::Framing("expected no transfer-encoding but chunked"));
-    }
-    match (lengths, codings.iter().count()) {
-        (0 | 1, 0) | (0, 1) => Ok(()),
-        (_, 0) => Err(FetchError::Framing("duplicate Content-Length")),
-        (0, _) => Err(FetchError::Framing("duplicate Transfer-Encoding")),
-        _ => Err(FetchError::Framing("both Content-Length and Transfer-Encoding")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use ureq::http::HeaderName;
-
     use super::*;
-
-    fn headers(lines: &[(&'static str, &'static str)]) -> HeaderMap {
-        let line = |(name, value): &(&'static str, &'static str)| {
-            (HeaderName::from_static(name), HeaderValue::from_static(value))
-        };
-        lines.iter().map(line).collect()
-    }
 
     #[test]
     fn adds_to_queries() {
@@ -318,71 +233,6 @@ mod tests {
             ("http://a/?x", "k=v", "http://a/?x&k=v"),
         ] {
             assert_eq!(with_query(url, more), expected);
-        }
-    }
-
-    #[test]
-    fn reads_media_types() {
-        for (value, expected) in [("Text/Plain; version=0.0.4", Some("text/plain")), (" ; x", None), ("", None)] {
-            assert_eq!(media_type(&headers(&[("content-type", value)])).as_deref(), expected, "{value}");
-        }
-        assert_eq!(media_type(&headers(&[])), None);
-    }
-
-    #[test]
-    fn reads_ages() {
-        for (value, expected) in [
-            ("0", Some(0)),
-            (" 90 ", Some(90)),
-            ("99999, 4", Some(99_999)),
-            ("99999999999999999999", Some(u64::MAX)),
-            ("500.5", None),
-            ("-1", None),
-            ("", None),
-        ] {
-            assert_eq!(seconds(value), expected.map(Duration::from_secs), "{value}");
-        }
-    }
-
-    #[test]
-    fn refuses_bodies_without_a_certain_end() {
-        let framing = |why| Err(FetchError::Framing(why));
-        for (lines, expected) in [
-            (&[][..], Ok(())),
-            (&[("content-length", "5")], Ok(())),
-            (&[("transfer-encoding", "chunked")], Ok(())),
-            (&[("transfer-encoding", "gzip, chunked")], framing("expected no transfer-encoding but chunked")),
-            (
-                &[("content-length", "5"), ("transfer-encoding", "chunked")],
-                framing("both Content-Length and Transfer-Encoding"),
-            ),
-            (&[("content-length", "5"), ("content-length", "5")], framing("duplicate Content-Length")),
-        ] {
-            let headers: HeaderMap = headers(lines);
-            assert_eq!(check_framing(&headers), expected, "{lines:?}");
-        }
-    }
-
-    #[test]
-    fn reads_no_coding_that_was_not_requested() {
-        for (lines, plain, gzip) in [
-            (&[][..], Ok(false), Ok(false)),
-            (&[("content-encoding", "Identity")], Ok(false), Ok(false)),
-            (&[("content-encoding", "gzip")], Err(FetchError::Encoded), Ok(true)),
-            (&[("content-encoding", "X-Gzip")], Err(FetchError::Encoded), Ok(true)),
-            (&[("content-encoding", "br")], Err(FetchError::Encoded), Err(FetchError::Encoded)),
-            (&[("content-encoding", "gzip, gzip")], Err(FetchError::Encoded), Err(FetchError::Encoded)),
-            (
-                &[("content-encoding", "gzip"), ("content-encoding", "gzip")],
-                Err(FetchError::Encoded),
-                Err(FetchError::Encoded),
-            ),
-        ] {
-            let mut headers = HeaderMap::new();
-            for (name, value) in lines {
-                headers.append(*name, HeaderValue::from_static(value));
-            }
-            assert_eq!((coding(&headers, false), coding(&headers, true)), (plain, gzip), "{lines:?}");
         }
     }
 }

@@ -36,6 +36,10 @@ pub struct Credentials {
     pub bearer: Option<Material>,
     /// User name and password (RFC 7617).
     pub basic: Option<(String, Material)>,
+    /// Whether both are encoded as forms are, which OAuth 2 demands (RFC 6749 §2.3.1).
+    pub encodes_basic: bool,
+    /// Fields of forms, and their values.
+    pub form: Vec<(String, Material)>,
     /// Header fields and their values.
     pub headers: Vec<(String, Material)>,
     /// Parameters of the URL's query, and their values.
@@ -83,6 +87,8 @@ pub(super) struct Current {
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// What is added to the query of the URL, encoded; it holds secrets.
     pub(super) query: String,
+    /// What is added to a form; it holds secrets.
+    pub(super) form: Vec<(String, String)>,
     /// What is trusted, and the client certificate.
     pub(super) tls: Tls,
 }
@@ -116,7 +122,12 @@ impl Secrets {
             headers.push((header::AUTHORIZATION, sensitive(token, &format!("Bearer {}", self.line(token)?))?));
         }
         if let Some((username, password)) = &self.credentials.basic {
-            let value = format!("Basic {}", STANDARD.encode(format!("{username}:{}", self.line(password)?)));
+            let line = self.line(password)?;
+            let pair = match self.credentials.encodes_basic {
+                true => format!("{}:{}", Encoded::unreserved(username), Encoded::unreserved(&line)),
+                false => format!("{username}:{line}"),
+            };
+            let value = format!("Basic {}", STANDARD.encode(pair));
             headers.push((header::AUTHORIZATION, sensitive(password, &value)?));
         }
         for (name, value) in &self.credentials.headers {
@@ -129,7 +140,9 @@ impl Secrets {
             let line = self.line(value)?;
             query.push(format!("{}={}", Encoded::unreserved(name), Encoded::unreserved(&line)));
         }
-        Ok(Current { headers, query: query.join("&"), tls: self.tls()? })
+        let form = self.credentials.form.iter().map(|(name, value)| Ok((name.clone(), self.line(value)?)));
+        let form = form.collect::<Result<_, CredentialError>>()?;
+        Ok(Current { headers, query: query.join("&"), form, tls: self.tls()? })
     }
 
     fn tls(&self) -> Result<Tls, CredentialError> {
@@ -185,10 +198,10 @@ impl Secrets {
 impl Credentials {
     /// Every file that they name.
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
-        let Self { bearer, basic, headers, query, authorities, certificate, server_name: _, insecure: _ } = self;
+        let Self { bearer, basic, form, headers, query, authorities, certificate, .. } = self;
         let single = [bearer.as_ref(), basic.as_ref().map(|(_, password)| password), authorities.as_ref()];
         let pair = certificate.iter().flat_map(|(certificate, key)| [certificate, key]);
-        let named = headers.iter().chain(query).map(|(_, value)| value);
+        let named = headers.iter().chain(query).chain(form).map(|(_, value)| value);
         let all = single.into_iter().flatten().chain(pair).chain(named);
         all.filter_map(|material| match material {
             Material::Inline(..) => None,

@@ -25,6 +25,8 @@ pub enum Phase {
     Handshake,
     /// Sending the request and waiting for the whole response head; governed by the request's timeout.
     Response,
+    /// Fetching a token; governed by `limits.oauth2.timeout`.
+    Token,
     /// Receiving the body; what the request's timeout leaves.
     Body,
 }
@@ -40,6 +42,75 @@ pub enum Fault {
     Network,
     /// Something took too long.
     Slow,
+}
+
+/// Why there is no token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenError {
+    /// The exchange with the token's server failed.
+    Fetch(FetchError),
+    /// It refused, with one of the known codes or another.
+    Refused {
+        code: Option<&'static str>,
+        /// The code as it came.
+        detail: String,
+    },
+    /// It answered something else than a token.
+    Answer(&'static str),
+}
+
+/// The codes of RFC 6749 §5.2, and of servers that extend it (§4.1.2.1; RFC 8707 §2).
+const CODES: [&str; 9] = [
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "invalid_target",
+    "server_error",
+    "temporarily_unavailable",
+];
+
+impl TokenError {
+    pub(super) fn refused(code: &str) -> Self {
+        Self::Refused { code: CODES.into_iter().find(|known| *known == code), detail: printable(&code) }
+    }
+
+    fn fault(&self) -> Fault {
+        match self {
+            Self::Fetch(error) => error.fault(),
+            Self::Refused { .. } | Self::Answer(_) => Fault::Peer,
+        }
+    }
+
+    fn detail(&self) -> Option<&str> {
+        match self {
+            Self::Fetch(error) => error.detail(),
+            Self::Refused { code: None, detail } => Some(detail),
+            Self::Refused { .. } | Self::Answer(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fetch(FetchError::Status(status)) => write!(f, "oauth2: the token endpoint answered {status}"),
+            Self::Fetch(error) => write!(f, "oauth2: {error}"),
+            Self::Refused { code: Some(code), .. } => write!(f, "oauth2: the token endpoint answered {code}"),
+            Self::Refused { code: None, .. } => {
+                f.write_str("oauth2: the token endpoint answered another error than RFC 6749 lists")
+            }
+            Self::Answer(what) => write!(f, "oauth2: the token endpoint {what}"),
+        }
+    }
+}
+
+impl From<TokenError> for FetchError {
+    fn from(error: TokenError) -> Self {
+        Self::Token(Box::new(error))
+    }
 }
 
 /// A failed exchange.
@@ -71,6 +142,8 @@ pub enum FetchError {
         /// What was found in the certificate, or the library's words; empty where the cause says it all.
         detail: String,
     },
+    /// There is no token.
+    Token(Box<TokenError>),
     /// The proxy refused to connect; its status.
     Proxy(u16),
     /// The time for this phase is over.
@@ -117,6 +190,7 @@ impl FetchError {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
         match self {
+            Self::Token(error) => error.fault(),
             Self::Url(_) | Self::Credential(_) | Self::LookupsBusy | Self::Address(_) => Fault::Us,
             Self::HostNotFound { .. } | Self::Connect(_) | Self::Closed(_) => Fault::Network,
             Self::Timeout(_) => Fault::Slow,
@@ -143,6 +217,7 @@ impl FetchError {
     /// Details for the log: foreign bytes, escaped and cut. They may change from one failure to the next.
     pub fn detail(&self) -> Option<&str> {
         match self {
+            Self::Token(error) => error.detail(),
             Self::HostNotFound { detail }
             | Self::Tls { detail, .. }
             | Self::NotHttp { detail }
@@ -201,6 +276,7 @@ impl fmt::Display for Phase {
             Self::Handshake => "tls handshake",
             Self::Response => "receive response",
             Self::Body => "receive body",
+            Self::Token => "oauth2 token",
         })
     }
 }
@@ -217,6 +293,7 @@ impl fmt::Display for FetchError {
             }
             Self::Connect(kind) => write!(f, "connect: {kind}"),
             Self::Tls { cause, .. } => write!(f, "tls: {cause}"),
+            Self::Token(error) => error.fmt(f),
             Self::Proxy(status) => write!(f, "connect: the proxy answered {status}"),
             Self::Timeout(phase) => write!(f, "timeout: {phase}"),
             Self::Closed(Phase::Body) => f.write_str("closed the connection before the end of the body"),

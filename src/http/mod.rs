@@ -2,6 +2,7 @@
 //!
 //! - [`client`] is one exchange; `agent` configures ureq, and `progress` tells which phase an exchange is in.
 //! - [`credentials`] reads secrets and certificates, again whenever their files change.
+//! - [`oauth2`] fetches a `token` where a server wants one.
 //! - `proxy` connects through a proxy.
 //! - `tls` makes TLS connections; `verifier` decides which certificates are trusted (`unverified`: any), and `refusal`
 //!   says why one is not.
@@ -14,12 +15,15 @@ mod body;
 pub(crate) mod client;
 pub(crate) mod credentials;
 pub(crate) mod error;
+pub(crate) mod oauth2;
 pub(crate) mod probe;
 mod progress;
 mod proxy;
 pub(crate) mod raw;
 mod refusal;
 pub(crate) mod resolve;
+mod response;
 mod tls;
+mod token;
 mod unverified;
 mod verifier;

@@ -9,11 +9,11 @@ use ureq::http::header::{self, HeaderName, HeaderValue};
 use ureq::http::{Method, Request as UreqRequest, Uri};
 
 use super::agent::{self, Options};
-use super::client::check_framing;
 use super::credentials::{Credentials, Secrets};
 use super::error::FetchError;
 use super::progress;
 use super::resolve::Resolver;
+use super::response::check_framing;
 use crate::config::limits::Limits;
 
 /// Sends requests with the same credentials, each on a connection of its own, so that no answer can be taken for

@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::error::SourceError;
 use super::page_request::PageRequest;
 use crate::config::limits::Limits;
-use crate::config::model::{self, Basic, Compression, Method, Setting, Source};
+use crate::config::model::{self, Basic, ClientAuth, ClientCredentials, Compression, Method, Setting, Source};
 use crate::http::address::{Reach, Reserved};
 use crate::http::client::{Client, Options, Request, RequestBody, Response, with_query};
 use crate::http::credentials::{Credentials, Material};
 use crate::http::error::FetchError;
+use crate::http::oauth2::OAuth2;
 use crate::http::resolve::Resolver;
 use crate::parse::percent::Encoded;
 
@@ -63,7 +64,11 @@ impl Fetcher {
         };
         let gzip = source.compression == Some(Compression::Gzip);
         let options = Options { reach, tls: source.is_https(), keep_alive: false, gzip, proxy: source.proxy.clone() };
-        let client = Client::new(options, credentials(&source.credentials), limits, resolver, reserved);
+        let tokens = source.credentials.oauth2.as_ref().map(|oauth2| tokens(oauth2, source, limits, &resolver));
+        let mut client = Client::new(options, credentials(&source.credentials), limits, resolver, reserved);
+        if let Some(tokens) = tokens {
+            client = client.with_tokens(tokens);
+        }
         let media_type = source.body.as_ref().map(|body| body.media_type().to_owned()).unwrap_or_default();
         Self { client, method: source.method, media_type }
     }
@@ -136,6 +141,36 @@ fn refused(status: u16, location: Option<&str>, reads_refusals: bool) -> Result<
     }
 }
 
+/// What fetches the tokens of a source, through the same proxy. Its URL is written in the configuration.
+fn tokens(of: &ClientCredentials, source: &Source, limits: &Limits, resolver: &Arc<Resolver>) -> OAuth2 {
+    let options = Options {
+        reach: Reach::Anywhere,
+        tls: of.is_https(),
+        keep_alive: false,
+        gzip: false,
+        proxy: source.proxy.clone(),
+    };
+    let secret = Material::File(of.client_secret_file.clone());
+    let authorities = of.ca_file.clone().map(Material::File);
+    let mut form = vec![("grant_type", "client_credentials".to_owned())];
+    form.extend(Some(("scope", of.scopes.clone())).filter(|_| !of.scopes.is_empty()));
+    form.extend(of.audience.clone().map(|audience| ("audience", audience)));
+    let credentials = match of.client_auth {
+        ClientAuth::Basic => Credentials {
+            basic: Some((of.client_id.clone(), secret)),
+            encodes_basic: true,
+            authorities,
+            ..Credentials::default()
+        },
+        ClientAuth::Body => {
+            form.push(("client_id", of.client_id.clone()));
+            Credentials { form: vec![("client_secret".to_owned(), secret)], authorities, ..Credentials::default() }
+        }
+    };
+    let client = Client::new(options, credentials, limits, resolver.clone(), Arc::default());
+    OAuth2::new(client, of.token_url.clone(), form, limits)
+}
+
 fn credentials(of: &model::Credentials) -> Credentials {
     let file = |path: &std::path::PathBuf| Material::File(path.clone());
     let setting = |key, (name, value): &(String, Setting)| {
@@ -154,7 +189,7 @@ fn credentials(of: &model::Credentials) -> Credentials {
         authorities: of.ca_file.as_ref().map(file),
         certificate: pair.map(|(certificate, key)| (file(certificate), file(key))),
         server_name: of.server_name.clone(),
-        insecure: false,
+        ..Credentials::default()
     }
 }
 

@@ -346,6 +346,7 @@ impl Upstream {
             Some(Phase::Connect | Phase::Handshake) => {
                 limits.fetch.connecting(self.source.is_https(), self.source.proxy.is_some())
             }
+            Some(Phase::Token) => limits.oauth2.timeout,
             Some(Phase::Response | Phase::Body) => self.source.timeout,
         };
         time < self.source.timeout.min(longest)

@@ -3,6 +3,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod oauth2;
 mod posts;
 mod proxies;
 mod servers;

@@ -8,6 +8,7 @@ mod fallback;
 mod fields;
 mod identity;
 mod namespaces;
+mod oauth2;
 mod objects;
 mod path_segment;
 mod pods;

@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, Sink};
 use super::template::template;
-use super::{namespaces, pods, prometheus, request};
+use super::{namespaces, oauth2, pods, prometheus, request};
 use crate::config::check;
 use crate::config::limits::Limits;
 use crate::config::model::{
@@ -24,6 +24,7 @@ const KEYS: &[&str] = &[
     "labelSelector",
     "bearerTokenFile",
     "basic",
+    "oauth2",
     "headers",
     "query",
     "method",
@@ -84,7 +85,7 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         }),
         cache: fields.duration("cache", true, limits.config.duration, sink).unwrap_or(limits.cache.ttl),
         label_selector: SelectorMode::default(),
-        credentials: credentials(&mut fields, sink),
+        credentials: credentials(&mut fields, limits, sink),
         danger_allow_loopback: fields.boolean("dangerAllowLoopback", sink).unwrap_or(false),
         single: fields.boolean("single", sink),
         method,
@@ -162,10 +163,11 @@ fn is_name(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 }
 
-fn credentials(fields: &mut Fields<'_>, sink: &mut Sink) -> Credentials {
+fn credentials(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Credentials {
     Credentials {
         bearer_token_file: fields.path("bearerTokenFile", sink),
         basic: basic(fields, sink),
+        oauth2: oauth2::read(fields, limits, sink),
         headers: request::headers(fields, sink),
         query: request::query(fields, sink),
         ca_file: fields.path("caFile", sink),

@@ -111,6 +111,7 @@ fn reads_a_whole_file() {
             basic: Some(Basic { username: "me".into(), password_file: "/etc/password".into() }),
             headers: vec![("X-Api-Key".into(), Setting::File("/etc/key".into()))],
             query: Vec::new(),
+            oauth2: None,
             ca_file: path("/etc/ca"),
             cert_file: path("/etc/cert"),
             key_file: path("/etc/key"),

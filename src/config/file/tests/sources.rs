@@ -71,6 +71,28 @@ fn problems_of_sources() {
                 "HTTPS, query: ^[a]",
                 "error: query: expected a mapping of names to {value: TEXT} or {file: PATH}, found a list",
             ),
+            ("HTTPS, oauth2: ^[a]", "error: oauth2: expected a mapping, found a list"),
+            ("HTTPS, oauth2: ^{clientId: a, clientSecretFile: /s}", "error: tokenUrl: required"),
+            (
+                "HTTPS, oauth2: {tokenUrl: ^'https://{name}/', clientId: a, clientSecretFile: /s}",
+                "error: tokenUrl: holds no placeholders: the secret is sent there",
+            ),
+            (
+                "HTTPS, oauth2: {tokenUrl: 'https://t', clientId: a, clientSecretFile: /s, scopes: ^a}",
+                "error: scopes: expected a list such as [metrics.read], found text",
+            ),
+            (
+                "HTTPS, oauth2: {tokenUrl: 'https://t', clientId: a, clientSecretFile: /s, scopes: [^'a b']}",
+                "error: scopes: expected a scope, found \"a b\"",
+            ),
+            (
+                "HTTPS, bearerTokenFile: /t, oauth2: ^{tokenUrl: 'https://t', clientId: a, clientSecretFile: /s}",
+                "error: oauth2: excludes basic:, bearerTokenFile: and a header Authorization, which it sends",
+            ),
+            (
+                "HTTPS, oauth2: ^{tokenUrl: 'http://t', clientId: a, clientSecretFile: /s}",
+                "warning: oauth2: the client's secret crosses the network in clear over http://",
+            ),
             ("HTTPS, params: ^{a: b}", "error: params: is for prometheus: sources; see query:"),
             ("HTTPS, proxy: ^'http://proxy'", "error: proxy: expected http://HOST:PORT"),
             ("HTTPS, proxy: ^'https://proxy:3128'", "error: proxy: expected http://HOST:PORT"),
