@@ -178,6 +178,15 @@ impl<V: Send + Sync + 'static> Cache<V> {
         self.get(key, now, Wait::Until(now), |_| false, || loaded);
     }
 
+    /// Loads a value in place of what is kept for `key`, which answers meanwhile; nothing if a load is under way.
+    pub fn reload(&self, key: &Key, now: Instant, load: impl FnOnce() -> Loaded<V>) -> Outcome<V> {
+        // A load is what it takes to have what covers nothing.
+        match self.store.is_loading(key) {
+            true => Outcome::WouldWait,
+            false => self.get(key, now, Wait::Until(now), |_| false, load),
+        }
+    }
+
     /// The value that was kept last for `key`, if it is still there; it may be past its time.
     pub fn last(&self, key: &Key) -> Option<Arc<V>> {
         let value = self.store.lock().slots.get(key.bytes())?.kept.as_ref().map(|kept| kept.value.clone());
@@ -186,6 +195,10 @@ impl<V: Send + Sync + 'static> Cache<V> {
 }
 
 impl Store {
+    fn is_loading(&self, key: &Key) -> bool {
+        self.lock().slots.get(key.bytes()).is_some_and(|slot| slot.flight.is_some())
+    }
+
     fn get(&self, key: &Key, mut now: Instant, wait: Wait, covers: Covers<'_>, load: Load<'_>) -> Outcome<AnyValue> {
         loop {
             let flight = match self.step(key, now, wait, covers) {

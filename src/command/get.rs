@@ -15,6 +15,7 @@ use crate::config::limits::Limits;
 use crate::metrics::trace::{Event, Trace};
 use crate::parse::escape::Escaped;
 use crate::parse::path::{self, ApiPath, CUSTOM_METRICS, EXTERNAL_METRICS};
+use crate::source::error::SourceError;
 use crate::source::waiting::Patience;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
@@ -58,6 +59,10 @@ pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
         tell(
             &"metriclet: this value is made of samples over time, which begin now; --wait 2m keeps asking for so long",
         );
+    }
+    let is_refreshed = |event: &Event| matches!(event, Event::FetchFailed { error: SourceError::Busy });
+    if reply.code == 503 && get.wait.is_zero() && trace.events().iter().any(is_refreshed) {
+        tell(&"metriclet: this source is fetched in the background (refresh:); --wait 20s keeps asking for so long");
     }
     match (reply.code, get.output) {
         (200, Output::Table) if reply.media_type == JSON => print(&table(&reply.body)),

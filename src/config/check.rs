@@ -65,6 +65,10 @@ pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
     if source.cache > HPA_SYNC {
         findings.push(warning("cache", "longer than the 15s between two HPA syncs, which then sees stale values"));
     }
+    if let Some(refresh) = source.refresh.filter(|refresh| *refresh < limits.refresh.shortest) {
+        let [least, found] = [limits.refresh.shortest, refresh].map(duration::format);
+        findings.push(error("refresh", format!("expected at least {least}, found {found}")));
+    }
     if source.danger_allow_loopback {
         findings.push(warning(
             "dangerAllowLoopback",
@@ -160,6 +164,13 @@ fn ranges(rule: &Rule, source: &Source, limits: &Limits, findings: &mut Vec<Find
         let message =
             format!("{longest} needs samples over time, which are there with pods:, prometheus: and single: sources");
         findings.push(error("value", message));
+        return;
+    }
+    if source.refresh.is_some() {
+        findings.push(error(
+            "value",
+            "a value over time is sampled as often as it needs, which refresh: on the source excludes",
+        ));
         return;
     }
     let interval = limits.sampling.interval_for(shortest.reach());

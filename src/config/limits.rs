@@ -50,6 +50,8 @@ pub struct Limits {
     pub oauth2: OAuth2Limits,
     /// Of host name look-ups.
     pub resolve: ResolveLimits,
+    /// Of sources that are fetched in the background.
+    pub refresh: RefreshLimits,
     /// Of the threads that fetch pods' pages.
     pub fetchers: FetcherLimits,
     /// Of samples kept over time.
@@ -234,6 +236,24 @@ limits! {
         cached: usize = 1_024,
         /// How long addresses are cached. 30 s: a Service's address stays, a pod's changes with a rollout.
         ttl: Duration = secs(30),
+    }
+
+    /// Limits of sources that are fetched in the background.
+    RefreshLimits {
+        /// The shortest `refresh`. 5 s, the default of `cache`: requests do as well by themselves.
+        shortest: Duration = secs(5),
+        /// The longest `refresh`. 5 min: later nobody asks any more.
+        longest: Duration = secs(300),
+        /// The longest `timeout` beside it. 10 s: no request waits for it.
+        timeout: Duration = secs(10),
+        /// How long refreshing continues after the last request. 5 min: twenty HPA syncs.
+        linger: Duration = secs(300),
+        /// How soon a failed fetch is repeated. 5 s: until then the answer is its error.
+        retry: Duration = secs(5),
+        /// Threads. 8; one source may occupy half of them.
+        threads: usize = 8,
+        /// URLs and queries. 1,024; one source may have a quarter.
+        demands: usize = 1_024,
     }
 
     /// Limits of the threads that fetch pods' pages, which all sources share.

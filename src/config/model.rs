@@ -78,6 +78,8 @@ pub struct Source {
     pub timeout: Duration,
     /// How long a page answers further requests.
     pub cache: Duration,
+    /// How often it is fetched in the background, while somebody asks.
+    pub refresh: Option<Duration>,
     /// How `labelSelector` is honoured for `*`.
     pub label_selector: SelectorMode,
     /// Credentials to send, and authorities to trust.

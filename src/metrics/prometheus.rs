@@ -9,6 +9,7 @@ use super::judgement::Scrape;
 use super::select;
 use super::subject::Subject;
 use super::trace::{Event, Trace};
+use super::url::OUTLIVED;
 use super::wildcard;
 use crate::config::model::{Identity, Namespaces, Value};
 use crate::kube::custom_metrics::MetricValue;
@@ -46,6 +47,7 @@ pub(super) fn ask(
     trace.record(|| Event::Query { query: query.promql.clone() });
     let waiting = Waiting::Source(served.upstream.index());
     match served.upstream.query(query, patience.wait_for(waiting)) {
+        Ok(result) if served.upstream.has_outlived(result.at, served.rule.max_age) => Err(about.page(&OUTLIVED)),
         Ok(result) => {
             trace.record(|| Event::QueryResult { summary: result.summary() });
             Ok(result)

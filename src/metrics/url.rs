@@ -37,6 +37,10 @@ pub(super) fn answer(
     Ok(values)
 }
 
+/// Of a page that was fetched in the background too long ago. It says nothing of what is there now, not even that something
+/// is missing.
+pub(super) const OUTLIVED: &str = "its last refresh is older than maxAge allows";
+
 /// The page that this requests.
 pub(super) fn fetch(
     served: &ActiveRule,
@@ -47,6 +51,7 @@ pub(super) fn fetch(
 ) -> Result<Arc<Page>, Failure> {
     let waiting = Waiting::Source(served.upstream.index());
     match served.upstream.page(request, &served.want, patience.wait_for(waiting)) {
+        Ok(page) if served.upstream.has_outlived(page.at, served.rule.max_age) => Err(about.page(&OUTLIVED)),
         Ok(page) => {
             trace.record(|| Event::Page { summary: page.summary() });
             Ok(page)

@@ -23,6 +23,8 @@ pub enum SourceError {
     Busy,
     /// One of many pages for which there was no time, after all that came before it.
     Unreached,
+    /// As many other URLs as may be are fetched in the background.
+    TooManyRefreshed,
     /// Other large pages that are held whole left no memory for this one.
     NoMemory,
     /// A body of more bytes than are read of this source.
@@ -73,6 +75,7 @@ impl fmt::Display for SourceError {
             Self::WouldWait => f.write_str("not fetched yet"),
             Self::Busy => f.write_str("timeout: waiting for a fetch of the same page"),
             Self::Unreached => f.write_str("timeout: waiting for a turn among the pages of other pods"),
+            Self::TooManyRefreshed => f.write_str("too many URLs are refreshed in the background"),
             Self::NoMemory => f.write_str("timeout: waiting for the memory that other large pages take"),
             Self::TooLarge(max) => write!(f, "answered a body of more than {max} bytes; raise maxBytes: on the source"),
             Self::Bug => f.write_str("internal error during the fetch"),

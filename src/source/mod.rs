@@ -4,6 +4,7 @@
 //! - [`fetch`] makes one request, a [`page_request`] or a query; [`page`] reduces a page while it streams in to what rules want of it.
 //! - `turns` tells whether processes with different pages are behind one URL.
 //! - `media` says which format is requested, and which one came; `memory` bounds large pages that are held whole.
+//! - `refresh` fetches in the background what is asked for.
 //! - [`prometheus`] queries a server that evaluates PromQL itself.
 //! - `pool` has the threads that fetch the pages of pods, over a fair [`queue`]; [`waiting`] says what a request waits
 //!   for.
@@ -17,8 +18,10 @@ pub(crate) mod page_request;
 mod pool;
 pub(crate) mod prometheus;
 pub(crate) mod queue;
+mod refresh;
 pub(crate) mod shared;
 pub(crate) mod state;
 mod turns;
 pub(crate) mod upstream;
 pub(crate) mod waiting;
+mod wants;

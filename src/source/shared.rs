@@ -8,6 +8,7 @@ use super::error::SourceError;
 use super::memory::MemoryBudget;
 use super::page::Page;
 use super::pool::Pool;
+use super::refresh::Refresher;
 use crate::cache::Cache;
 use crate::config::limits::Limits;
 use crate::http::address::Reserved;
@@ -25,6 +26,8 @@ pub struct Shared {
     pub(super) reserved: Arc<Reserved>,
     /// Started with the first request to a source of pods.
     pub(super) pool: OnceCell<Arc<Pool>>,
+    /// Starts with the first request to a source with `refresh`.
+    pub(super) refresher: Arc<Refresher>,
     /// For JSON pages larger than the default limit.
     pub(super) large_pages: MemoryBudget,
 }
@@ -37,7 +40,17 @@ impl Shared {
     pub fn new(limits: Limits, clock: Clock, counters: Arc<Counters>) -> Self {
         let resolver = Arc::new(Resolver::new(&limits));
         let large_pages = MemoryBudget::new(limits.page.max_json as u64);
-        Self { limits, clock, counters, resolver, reserved: Arc::default(), pool: OnceCell::new(), large_pages }
+        let refresher = Refresher::new(limits.refresh.clone(), clock.clone(), counters.clone());
+        Self {
+            refresher,
+            limits,
+            clock,
+            counters,
+            resolver,
+            reserved: Arc::default(),
+            pool: OnceCell::new(),
+            large_pages,
+        }
     }
 
     /// All limits and timeouts.

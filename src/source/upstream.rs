@@ -1,5 +1,7 @@
 //! A source at work: its pages, fetched on request, and shared by all requests until they expire.
 
+mod refreshed;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,16 +11,19 @@ use log::{debug, info, warn};
 use super::error::SourceError;
 use super::fetch::Fetcher;
 use super::media;
-use super::page::{self, Page, PageBody, Query, Want};
+use super::page::{self, Page, PageBody, Want};
 use super::page_request::PageRequest;
 use super::pool::{Gathered, Pool, Share};
 use super::prometheus::{self, InstantQuery, QueryResult};
+use super::refresh::Demand;
 use super::shared::{Pages, Shared};
 use super::state::{Change, UrlStates};
 use super::turns::FirstTurn;
+use super::wants::Wants;
 use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
 use crate::config::model::{Format, Source, Target};
 use crate::http::error::Phase;
+use crate::parse::duration::millis;
 use crate::parse::escape::Escaped;
 use crate::parse::sort::sort_by;
 use crate::promql::Window;
@@ -40,15 +45,6 @@ pub struct Upstream {
     counters: Arc<Fetches>,
 }
 
-/// What rules want of this source: fixed by the configuration, or requested by name lately.
-#[derive(Debug)]
-struct Wants {
-    fixed: Vec<Want>,
-    /// Ordered by the last request.
-    asked: Vec<Want>,
-    next: u64,
-}
-
 impl Upstream {
     /// The source at `index` in its configuration, with what its rules want.
     /// `states` are those of the same source before a reload, if there are any.
@@ -65,8 +61,7 @@ impl Upstream {
             .map_or(source.cache, |window| source.cache.min(shared.limits.sampling.interval_for(window.reach()) / 2));
         let fetcher = Fetcher::new(&source, &shared.limits, shared.resolver.clone(), shared.reserved.clone());
         let counters = shared.counters.fetches(&source.name);
-        let next = fixed.iter().map(|want| want.id + 1).max().unwrap_or_default();
-        let wants = Mutex::new(Wants { fixed, asked: Vec::new(), next });
+        let wants = Mutex::new(Wants::new(fixed));
         let answers = Cache::new(shared.limits.prometheus.cached, shared.limits.prometheus.cached_bytes);
         let states = states.unwrap_or_else(|| Arc::new(Mutex::new(UrlStates::new(shared.limits.cache.states))));
         Self { index, source, cache, fetcher, wants, states, pages, answers, shared, counters }
@@ -92,6 +87,11 @@ impl Upstream {
         self.index
     }
 
+    /// Whether what was fetched in the background at this time, in Unix milliseconds, has outlived `max_age`.
+    pub fn has_outlived(&self, at: i64, max_age: Duration) -> bool {
+        self.source.refresh.is_some() && self.shared.clock.now().unix_millis.saturating_sub(at) > millis(max_age)
+    }
+
     /// How old samples may be where no rule says.
     pub fn max_age(&self) -> Duration {
         self.shared.limits.freshness.max_age
@@ -100,56 +100,49 @@ impl Upstream {
     /// The want for a metric by name: remembered, so that one fetch serves all recent requests. `number`: whether a bare
     /// number can only be this metric.
     pub fn want_named(&self, name: &str, number: bool) -> Want {
-        let mut wants = self.wants();
-        let known =
-            wants.asked.iter().position(|want| matches!(&want.query, Query::Named { name: n, .. } if n == name));
-        let want = match known {
-            Some(at) => wants.asked.remove(at),
-            None => {
-                wants.next += 1;
-                Want { id: wants.next, query: Query::Named { name: name.to_owned(), number } }
-            }
-        };
-        if wants.asked.len() >= self.shared.limits.page.requested_names {
-            wants.asked.remove(0);
-        }
-        wants.asked.push(want.clone());
-        want
+        self.wants().named(name, number, self.shared.limits.page.requested_names)
     }
 
     /// The page that this requests, read for `want`: from the cache, from another request's fetch, or by a fetch.
     ///
     /// # Errors
     /// Why there is no page; [`SourceError::WouldWait`] if it takes a fetch to know.
-    pub fn page(&self, request: &PageRequest, want: &Want, wait: Wait) -> Result<Arc<Page>, SourceError> {
+    pub fn page(self: &Arc<Self>, request: &PageRequest, want: &Want, wait: Wait) -> Result<Arc<Page>, SourceError> {
         let covers = |outcome: &Result<Arc<Page>, SourceError>| {
             outcome.as_ref().map_or(true, |page| page.found(want.id).is_some())
         };
-        let now = self.shared.clock.now().monotonic;
         let key = Key::of(&(self.index, request));
-        settled(self.pages.get(&key, now, wait, covers, || self.load(&key, request, wait)))
+        let now = || self.shared.clock.now().monotonic;
+        let get = |wait| self.pages.get(&key, now(), wait, covers, || self.load(&key, request, wait));
+        settled(match self.source.refresh {
+            None => get(wait),
+            Some(interval) => self.refreshed(Demand::Page(request.clone()), interval, wait, || get(Wait::No))?,
+        })
     }
 
     /// What the server answers to a query: likewise.
     ///
     /// # Errors
     /// Why there is no answer; [`SourceError::WouldWait`] if it takes a fetch to know.
-    pub fn query(&self, query: &InstantQuery, wait: Wait) -> Result<Arc<QueryResult>, SourceError> {
-        let now = self.shared.clock.now().monotonic;
-        let load = || {
-            let time = self.time(wait);
-            let result = self.ask(query, time);
-            let cut_by_caller = self.is_cut_by_caller(&result, time);
-            // Each query has its own health: one that is refused says nothing about the others.
-            let key = format!("{}#{}", query.url, query.promql);
-            self.tell(
-                &key,
-                result.as_ref().map(|result| (result.bytes, || result.summary().to_string())),
-                cut_by_caller,
-            );
-            self.loaded(result, QueryResult::cost, query.url.len() + query.promql.len(), time)
-        };
-        settled(self.answers.get(&Key::of(query), now, wait, |_| true, load))
+    pub fn query(self: &Arc<Self>, query: &InstantQuery, wait: Wait) -> Result<Arc<QueryResult>, SourceError> {
+        let key = Key::of(query);
+        let now = || self.shared.clock.now().monotonic;
+        let get = |wait| self.answers.get(&key, now(), wait, |_| true, || self.load_query(query, wait));
+        settled(match self.source.refresh {
+            None => get(wait),
+            Some(interval) => self.refreshed(Demand::Query(query.clone()), interval, wait, || get(Wait::No))?,
+        })
+    }
+
+    fn load_query(&self, query: &InstantQuery, wait: Wait) -> Loaded<Result<Arc<QueryResult>, SourceError>> {
+        let time = self.time(wait);
+        let result = self.ask(query, time);
+        let cut_by_caller = self.is_cut_by_caller(&result, time);
+        // Each query has its own health: one that is refused says nothing about the others.
+        let key = format!("{}#{}", query.url, query.promql);
+        let described = result.as_ref().map(|result| (result.bytes, || result.summary().to_string()));
+        self.tell(&key, described, cut_by_caller);
+        self.loaded(result, QueryResult::cost, query.url.len() + query.promql.len(), time)
     }
 
     /// The pages at all of `urls`, fetched side by side: as many at a time as there are threads for it. What is not
@@ -206,10 +199,7 @@ impl Upstream {
 
     fn load(&self, key: &Key, request: &PageRequest, wait: Wait) -> Loaded<Result<Arc<Page>, SourceError>> {
         let time = self.time(wait);
-        let wants: Vec<Want> = {
-            let wants = self.wants();
-            wants.fixed.iter().chain(&wants.asked).cloned().collect()
-        };
+        let wants = self.wants().all();
         let fetched = self.fetch(request, &wants, time);
         let cut_by_caller = self.is_cut_by_caller(&fetched, time);
         let key_text = request.key();
@@ -247,9 +237,15 @@ impl Upstream {
         key: usize,
         time: Duration,
     ) -> Loaded<Result<Arc<T>, SourceError>> {
+        let limits = &self.shared.limits;
+        let (ttl, failure_ttl) = match self.source.refresh {
+            None => (self.cache, self.cache.min(limits.cache.failure_ttl)),
+            // Until the next one has come, were it late by one.
+            Some(interval) => (2 * interval + self.source.timeout, limits.refresh.retry + self.source.timeout),
+        };
         let (ttl, cost) = match &fetched {
-            Ok(value) => (self.cache, cost(value) + key),
-            Err(_) => (self.cache.min(self.shared.limits.cache.failure_ttl), key),
+            Ok(value) => (ttl, cost(value) + key),
+            Err(_) => (failure_ttl, key),
         };
         let cut_by_caller = self.is_cut_by_caller(&fetched, time);
         let until = self.shared.clock.now().monotonic + ttl;

@@ -6,6 +6,7 @@ mod common;
 mod oauth2;
 mod posts;
 mod proxies;
+mod refresh;
 mod servers;
 mod settings;
 

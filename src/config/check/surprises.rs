@@ -50,6 +50,15 @@ pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
             },
         ));
     }
+    if let Some(refresh) = source.refresh.filter(|refresh| *refresh + source.timeout > rule.max_age) {
+        let [refresh, timeout, max_age] = [refresh, source.timeout, rule.max_age].map(duration::format);
+        let message = format!(
+            "{max_age} is less than the {refresh} between two refreshes of source {} and its timeout of {timeout}: values \
+             will go missing",
+            Escaped::new(&source.name)
+        );
+        findings.push(warning("maxAge", message));
+    }
     if source.cache > rule.max_age {
         let (cache, max_age) = (duration::format(source.cache), duration::format(rule.max_age));
         let message = format!(

@@ -73,6 +73,7 @@ pub(crate) fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Re
         namespaces: Namespaces::All,
         timeout: limits.fetch.timeout,
         cache: limits.cache.ttl,
+        refresh: None,
         label_selector,
         credentials: Credentials::default(),
         danger_allow_loopback: false,

@@ -1,5 +1,7 @@
 //! One source of the file.
 
+use std::time::Duration;
+
 use super::fields::{Fields, Sink};
 use super::template::template;
 use super::{namespaces, oauth2, pods, prometheus, request};
@@ -9,6 +11,7 @@ use crate::config::model::{
     Basic, Compression, Credentials, Format, Method, Namespaces, Pods, SelectorMode, Source, Target,
 };
 use crate::parse::certificate_name::CertificateName;
+use crate::parse::duration;
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::Placeholder;
 use crate::parse::yaml::{Key, Node};
@@ -21,6 +24,7 @@ const KEYS: &[&str] = &[
     "namespaces",
     "timeout",
     "cache",
+    "refresh",
     "labelSelector",
     "bearerTokenFile",
     "basic",
@@ -79,11 +83,12 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
             None if fields.has("pods") => Namespaces::All,
             _ => Namespaces::Only(Vec::new()),
         }),
-        timeout: fields.duration("timeout", false, limits.fetch.max_timeout, sink).unwrap_or(match target {
+        timeout: timeout(&mut fields, limits, sink).unwrap_or(match target {
             Some(Target::Pods(_)) => limits.fetch.pod_timeout,
             _ => limits.fetch.timeout,
         }),
         cache: fields.duration("cache", true, limits.config.duration, sink).unwrap_or(limits.cache.ttl),
+        refresh: fields.duration("refresh", false, limits.refresh.longest, sink),
         label_selector: SelectorMode::default(),
         credentials: credentials(&mut fields, limits, sink),
         danger_allow_loopback: fields.boolean("dangerAllowLoopback", sink).unwrap_or(false),
@@ -108,6 +113,12 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
                 fields.fail(key, "is for sources with url:", sink);
             }
         }
+    }
+    if source.is_of_pods() && fields.has("refresh") {
+        fields.fail("refresh", "is for sources with url: or prometheus:", sink);
+    }
+    if fields.has("refresh") && fields.has("cache") {
+        fields.fail("cache", "excluded by refresh:, whose pages answer until the next ones come", sink);
     }
     if source.is_prometheus() {
         for (key, why) in [
@@ -156,6 +167,17 @@ fn target(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<T
         return prometheus::url(fields, limits, sink).map(Target::Prometheus);
     }
     template("url", fields, limits, sink).map(Target::Url)
+}
+
+/// Beyond what a request waits for only if none does.
+fn timeout(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Duration> {
+    let timeout = fields.duration("timeout", false, limits.refresh.timeout, sink)?;
+    if timeout > limits.fetch.max_timeout && !fields.has("refresh") {
+        let [most, found] = [limits.fetch.max_timeout, timeout].map(duration::format);
+        fields.fail("timeout", &format!("expected at most {most} without refresh:, found {found}"), sink);
+        return None;
+    }
+    Some(timeout)
 }
 
 /// Names are shown in messages, logs and labels of our own metrics.

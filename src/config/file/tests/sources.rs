@@ -17,7 +17,14 @@ fn problems_of_sources() {
                 "URL, format: ^xml",
                 "error: format: expected prometheus, openmetrics, json, yaml, csv, text or number, found \"xml\"",
             ),
-            ("URL, timeout: ^5s", "error: timeout: expected at most 4s, found \"5s\""),
+            ("URL, timeout: ^5s", "error: timeout: expected at most 4s without refresh:, found 5s"),
+            ("URL, refresh: 30s, timeout: ^11s", "error: timeout: expected at most 10s, found \"11s\""),
+            ("URL, refresh: ^4s", "error: refresh: expected at least 5s, found 4s"),
+            ("URL, refresh: ^6m", "error: refresh: expected at most 5m, found \"6m\""),
+            (
+                "URL, refresh: 30s, cache: ^1s",
+                "error: cache: excluded by refresh:, whose pages answer until the next ones come",
+            ),
             ("URL, timeout: ^0s", "error: timeout: expected more than 0"),
             ("URL, cache: ^25h", "error: cache: expected at most 1d, found \"25h\""),
             (
@@ -136,6 +143,7 @@ fn problems_of_sources() {
                 "pods: {port: 1}, proxy: ^'http://p:1'",
                 "error: proxy: a proxy looks up hosts itself, so the addresses of pods and of hosts with placeholders could not be checked",
             ),
+            ("pods: {port: 1}, refresh: ^30s", "error: refresh: is for sources with url: or prometheus:"),
             ("pods: {port: 1}, body: ^x", "error: body: is for sources with url:"),
             ("pods: ^[]", "error: pods: expected a mapping, found a list"),
             ("pods: ^{}", "error: port: required"),

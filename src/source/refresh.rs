@@ -1,0 +1,262 @@
+//! Fetches in the background what is asked for again and again, so that a source that takes longer than a request may
+//! still answers one: until a few minutes after the last request, by a few threads however many URLs there are.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use log::error;
+
+use super::page_request::PageRequest;
+use super::prometheus::InstantQuery;
+use crate::config::limits::RefreshLimits;
+use crate::telemetry::bug;
+use crate::telemetry::clock::Clock;
+use crate::telemetry::counters::Counters;
+
+/// What is fetched.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Demand {
+    Page(PageRequest),
+    Query(InstantQuery),
+}
+
+/// What fetches it.
+pub(super) trait Refreshed: Send + Sync {
+    /// Fetches, and keeps what comes. Whether it succeeded.
+    fn refresh(&self, demand: &Demand) -> bool;
+}
+
+/// Refreshes what requests need.
+pub(super) struct Refresher {
+    state: Mutex<RefreshState>,
+    changed: Condvar,
+    /// Wakes those that wait for the end of a fetch.
+    landed: Condvar,
+    limits: RefreshLimits,
+    clock: Clock,
+    counters: Arc<Counters>,
+}
+
+#[derive(Default)]
+struct RefreshState {
+    /// By the address of what fetches, which it keeps for as long as it is there.
+    tasks: HashMap<(usize, Demand), RefreshTask>,
+    started: bool,
+}
+
+struct RefreshTask {
+    of: Weak<dyn Refreshed>,
+    interval: Duration,
+    due: Instant,
+    last_asked: Instant,
+    busy: bool,
+    /// How often it has been fetched.
+    rounds: u64,
+}
+
+/// A demand that has been noted.
+pub(super) struct Noted {
+    key: (usize, Demand),
+    rounds: u64,
+}
+
+impl Refresher {
+    pub(super) fn new(limits: RefreshLimits, clock: Clock, counters: Arc<Counters>) -> Arc<Self> {
+        let (changed, landed) = (Condvar::new(), Condvar::new());
+        Arc::new(Self { state: Mutex::default(), changed, landed, limits, clock, counters })
+    }
+
+    /// Refreshes this from now on; `None` if there are too many already, of which one source has a quarter.
+    pub(super) fn ask(self: &Arc<Self>, of: &Arc<dyn Refreshed>, demand: Demand, interval: Duration) -> Option<Noted> {
+        let now = self.now();
+        let key = (Arc::as_ptr(of).cast::<()>() as usize, demand);
+        let mut state = self.lock();
+        if let Some(task) = state.tasks.get_mut(&key) {
+            task.last_asked = now;
+            return Some(Noted { key, rounds: task.rounds });
+        }
+        let most = self.limits.demands;
+        let of_source = state.tasks.keys().filter(|(other, _)| *other == key.0).count();
+        if state.tasks.len() >= most || of_source >= most.div_ceil(4) {
+            return None;
+        }
+        let of = Arc::downgrade(of);
+        let task = RefreshTask { of, interval, due: now, last_asked: now, busy: false, rounds: 0 };
+        state.tasks.insert(key.clone(), task);
+        self.changed.notify_one();
+        if !std::mem::replace(&mut state.started, true) {
+            drop(state);
+            self.start();
+        }
+        Some(Noted { key, rounds: 0 })
+    }
+
+    /// Returns once it has been fetched again since it was noted, or after so long.
+    pub(super) fn wait(&self, noted: &Noted, longest: Duration) {
+        let mut state = self.lock();
+        if let Some(task) = state.tasks.get_mut(&noted.key)
+            && !task.busy
+            && task.rounds == noted.rounds
+        {
+            // There is nothing to serve meanwhile.
+            task.due = self.now();
+            self.changed.notify_one();
+        }
+        let is_pending =
+            |state: &mut RefreshState| state.tasks.get(&noted.key).is_some_and(|task| task.rounds == noted.rounds);
+        drop(self.landed.wait_timeout_while(state, longest, is_pending).unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn start(self: &Arc<Self>) {
+        for number in 0..self.limits.threads {
+            // They end when the refresher is dropped.
+            let refresher = Arc::downgrade(self);
+            let work = move || {
+                while let Some(refresher) = refresher.upgrade() {
+                    refresher.step();
+                }
+            };
+            if let Err(failure) = thread::Builder::new().name(format!("refresh-{number}")).spawn(work) {
+                error!("cannot start a thread that refreshes sources: {failure}");
+            }
+        }
+    }
+
+    /// Fetches what is due, or waits for that.
+    fn step(&self) {
+        const IDLE: Duration = Duration::from_secs(60);
+        let now = self.now();
+        let mut state = self.lock();
+        state.tasks.retain(|_, task| {
+            let is_asked = now.saturating_duration_since(task.last_asked) < self.limits.linger;
+            task.busy || is_asked && task.of.strong_count() > 0
+        });
+        let busy: Vec<usize> = state.tasks.iter().filter(|(_, task)| task.busy).map(|((of, _), _)| *of).collect();
+        let has_turn = |of: usize| busy.iter().filter(|other| **other == of).count() < self.limits.threads.div_ceil(2);
+        let ready = state.tasks.iter_mut().filter(|((of, _), task)| !task.busy && has_turn(*of));
+        let first = ready.min_by_key(|(_, task)| task.due);
+        let Some((key, task)) = first else {
+            drop(self.changed.wait_timeout(state, IDLE).unwrap_or_else(PoisonError::into_inner));
+            return;
+        };
+        let left = task.due.saturating_duration_since(now);
+        if !left.is_zero() {
+            drop(self.changed.wait_timeout(state, left.min(IDLE)).unwrap_or_else(PoisonError::into_inner));
+            return;
+        }
+        task.busy = true;
+        let (key, of) = (key.clone(), task.of.upgrade());
+        drop(state);
+        let refresh = || of.is_some_and(|of| of.refresh(&key.1));
+        let succeeded = bug::caught(&self.counters, "refreshing a source", refresh).unwrap_or(false);
+        let after = self.now();
+        if let Some(task) = self.lock().tasks.get_mut(&key) {
+            task.busy = false;
+            task.rounds += 1;
+            task.due = match succeeded {
+                true => (now + task.interval).max(after),
+                false => after + task.interval.min(self.limits.retry),
+            };
+        }
+        self.landed.notify_all();
+        self.changed.notify_one();
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.now().monotonic
+    }
+
+    fn lock(&self) -> MutexGuard<'_, RefreshState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Refresher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Refresher")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{self, Receiver, Sender};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// Tells each fetch, and ends it with the outcome that it is given.
+    struct Scripted(Sender<()>, Mutex<Receiver<bool>>);
+
+    impl Refreshed for Scripted {
+        fn refresh(&self, _: &Demand) -> bool {
+            self.0.send(()).is_ok() && self.1.lock().unwrap().recv().unwrap_or(false)
+        }
+    }
+
+    fn demand(url: &str) -> Demand {
+        Demand::Page(PageRequest::get(url))
+    }
+
+    fn refresher(limits: RefreshLimits) -> Arc<Refresher> {
+        Refresher::new(limits, Clock::system(), Arc::default())
+    }
+
+    #[test]
+    fn fetches_again_and_again_while_somebody_asks() {
+        let linger = Duration::from_millis(200);
+        let limits = RefreshLimits { linger, retry: Duration::from_millis(1), ..RefreshLimits::default() };
+        let refresher = refresher(limits);
+        let ((began, begun), (end, ends)) = (mpsc::channel(), mpsc::channel());
+        let of: Arc<dyn Refreshed> = Arc::new(Scripted(began, Mutex::new(ends)));
+        let noted = refresher.ask(&of, demand("a"), Duration::from_millis(1)).unwrap();
+        for succeeds in [true, false, true] {
+            begun.recv_timeout(LONG).unwrap();
+            end.send(succeeds).unwrap();
+        }
+        refresher.wait(&noted, LONG);
+        assert!(refresher.ask(&of, demand("a"), LONG).unwrap().rounds > noted.rounds);
+        // Nobody asks any more.
+        drop(end);
+        let until = Instant::now() + LONG;
+        while !refresher.lock().tasks.is_empty() {
+            assert!(Instant::now() < until);
+            let _ = begun.recv_timeout(Duration::from_millis(10));
+        }
+    }
+
+    /// What failed, or is not there any more, is fetched as soon as somebody waits for it.
+    #[test]
+    fn whoever_waits_gets_the_next_fetch() {
+        let refresher = refresher(RefreshLimits::default());
+        let ((began, begun), (end, ends)) = (mpsc::channel(), mpsc::channel());
+        let of: Arc<dyn Refreshed> = Arc::new(Scripted(began, Mutex::new(ends)));
+        for _ in 0..2 {
+            end.send(true).unwrap();
+            let noted = refresher.ask(&of, demand("a"), LONG).unwrap();
+            refresher.wait(&noted, LONG);
+            begun.recv_timeout(LONG).unwrap();
+        }
+        let noted = refresher.ask(&of, demand("a"), LONG).unwrap();
+        refresher.wait(&noted, Duration::ZERO);
+        assert_eq!(refresher.ask(&of, demand("a"), LONG).unwrap().rounds, 2);
+    }
+
+    #[test]
+    fn is_bounded() {
+        let refresher = refresher(RefreshLimits { demands: 8, threads: 0, ..RefreshLimits::default() });
+        let source = || -> Arc<dyn Refreshed> {
+            let (began, ends) = (mpsc::channel().0, mpsc::channel().1);
+            Arc::new(Scripted(began, Mutex::new(ends)))
+        };
+        let sources: Vec<_> = std::iter::repeat_with(source).take(5).collect();
+        let taken = |of: &Arc<dyn Refreshed>, url| refresher.ask(of, demand(url), LONG).is_some();
+        for of in &sources[..4] {
+            assert_eq!(["a", "b", "c", "a"].map(|url| taken(of, url)), [true, true, false, true]);
+        }
+        assert!(!taken(&sources[4], "a"));
+    }
+}
