@@ -12,6 +12,7 @@ use crate::api::message::{JSON, Reply, Request};
 use crate::api::{Answer, Api};
 use crate::config::cli::{Get, Output};
 use crate::config::limits::Limits;
+use crate::kube_api::kubeconfig::Reading;
 use crate::metrics::trace::{Event, Trace};
 use crate::parse::escape::Escaped;
 use crate::parse::path::{self, ApiPath, CUSTOM_METRICS, EXTERNAL_METRICS};
@@ -31,7 +32,12 @@ pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
     // Events are printed here; log lines would say the same twice.
     log::start(get.verbosity.saturating_sub(1), true, clock.clone());
     let api = Arc::new(Api::unconfigured(limits, clock));
-    if let Err(why) = kubernetes::connect(get.kubeconfig.as_ref(), &api, limits) {
+    let by = match std::env::var_os("KUBERNETES_SERVICE_HOST") {
+        None => Reading::Person,
+        // Who can change the file had better not run programs in a pod.
+        Some(_) => Reading::Server,
+    };
+    if let Err(why) = kubernetes::connect(get.kubeconfig.as_ref(), by, &api, limits) {
         return fail(exit::CONFIG, &why);
     }
     if let Err(stop) = origin::install_once(&api, &get.origin, limits) {

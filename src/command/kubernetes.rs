@@ -9,7 +9,7 @@ use crate::api::Api;
 use crate::config::limits::Limits;
 use crate::config::read::read;
 use crate::kube_api::client::Client;
-use crate::kube_api::kubeconfig;
+use crate::kube_api::kubeconfig::{self, Reading};
 use crate::kube_api::target::Target;
 use crate::metrics::objects::Objects;
 
@@ -17,8 +17,11 @@ use crate::metrics::objects::Objects;
 ///
 /// # Errors
 /// What is wrong with the kubeconfig.
-pub(super) fn connect(kubeconfig: Option<&PathBuf>, api: &Api, limits: &Limits) -> Result<(), String> {
-    if let Some(client) = client(kubeconfig, api, limits)? {
+pub(super) fn connect(kubeconfig: Option<&PathBuf>, by: Reading, api: &Api, limits: &Limits) -> Result<(), String> {
+    if let Some(client) = client(kubeconfig, by, api, limits)? {
+        if let (Some(path), Err(why)) = (kubeconfig, client.log_in()) {
+            return Err(format!("kubeconfig {}: {why}", path.display()));
+        }
         api.metrics().set_objects(Objects::new(client, limits));
     }
     Ok(())
@@ -28,14 +31,19 @@ pub(super) fn connect(kubeconfig: Option<&PathBuf>, api: &Api, limits: &Limits) 
 ///
 /// # Errors
 /// What is wrong with the kubeconfig.
-pub(super) fn client(kubeconfig: Option<&PathBuf>, api: &Api, limits: &Limits) -> Result<Option<Arc<Client>>, String> {
+pub(super) fn client(
+    kubeconfig: Option<&PathBuf>,
+    by: Reading,
+    api: &Api,
+    limits: &Limits,
+) -> Result<Option<Arc<Client>>, String> {
     let target = match kubeconfig {
         Some(path) => {
             let wrong = |what: &dyn std::fmt::Display| format!("kubeconfig {}: {what}", path.display());
             let bytes = read(path, limits.config.bytes).map_err(|why| wrong(&why))?;
             let text = String::from_utf8(bytes).map_err(|_| wrong(&"expected UTF-8"))?;
             let directory = path.parent().unwrap_or(Path::new(""));
-            Some(kubeconfig::parse(&text, directory, limits).map_err(|why| wrong(&why))?)
+            Some(kubeconfig::parse_context(&text, directory, None, by, limits).map_err(|why| wrong(&why))?)
         }
         None => Target::in_cluster(|name| std::env::var(name).ok()),
     };

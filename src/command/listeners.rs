@@ -16,6 +16,7 @@ use crate::api::identity::Identity;
 use crate::api::{Api, access};
 use crate::config::cli::{self, Access, Listen, Serve};
 use crate::config::limits::Limits;
+use crate::kube_api::kubeconfig::Reading;
 use crate::server::plain::Plain;
 use crate::server::secure::Secure;
 use crate::server::secure::certificates::{self, Certificate};
@@ -204,7 +205,7 @@ impl Followed {
 
 /// Sets up authentication and authorization for the network, and follows the trusted authorities.
 fn auth(flags: &Access, kubeconfig: Option<&PathBuf>, api: &Arc<Api>, limits: &Limits) -> Result<(), StartError> {
-    let client = |own: &Option<PathBuf>| kubernetes::client(own.as_ref().or(kubeconfig), api, limits);
+    let client = |own: &Option<PathBuf>| kubernetes::client(own.as_ref().or(kubeconfig), Reading::Server, api, limits);
     let authentication = client(&flags.authentication_kubeconfig).map_err(StartError::File)?;
     let authorization = client(&flags.authorization_kubeconfig).map_err(StartError::File)?;
     let open = flags.always_allowed();

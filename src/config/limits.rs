@@ -60,6 +60,8 @@ pub struct Limits {
     pub review: ReviewLimits,
     /// Of reading the authorities that the kube-apiserver publishes.
     pub trust: TrustLimits,
+    /// Of programs that a kubeconfig names for credentials.
+    pub exec: ExecLimits,
     /// Of lists of objects.
     pub objects: ObjectLimits,
     /// Of an answer.
@@ -311,6 +313,14 @@ limits! {
         poll: Duration = secs(60),
         /// How often at most after a client certificate was rejected. 10 s.
         retry: Duration = secs(10),
+    }
+
+    /// Limits of programs that a kubeconfig names for credentials.
+    ExecLimits {
+        /// One run. 1 min: it may have a person log in.
+        timeout: Duration = secs(60),
+        /// What it prints. 1 MiB.
+        output: u64 = MIB as u64,
     }
 
     /// Limits of lists of objects.

@@ -152,7 +152,7 @@ impl Parts {
         };
         let (authorities, bearer) = (authorities.map(Material::File), token.map(Material::File));
         let credentials = Credentials { bearer, authorities, certificate, server_name, ..Credentials::default() };
-        Ok(Place::Address(Box::new(Target { server, credentials })))
+        Ok(Place::Address(Box::new(Target { server, credentials, exec: None })))
     }
 }
 

@@ -45,7 +45,7 @@ use crate::config::cli::Output;
 use crate::config::exit;
 use crate::config::limits::Limits;
 use crate::config::read::read;
-use crate::kube_api::kubeconfig;
+use crate::kube_api::kubeconfig::{self, Reading};
 use crate::kube_api::target::Target;
 
 /// A must does not hold.
@@ -105,7 +105,7 @@ fn target(place: &Place, limits: &Limits) -> Result<Target, String> {
     let bytes = read(file, limits.config.bytes).map_err(|why| wrong(&why))?;
     let text = String::from_utf8(bytes).map_err(|_| wrong(&"expected UTF-8"))?;
     let directory = file.parent().unwrap_or(Path::new(""));
-    kubeconfig::parse_context(&text, directory, context, limits).map_err(|why| wrong(&why))
+    kubeconfig::parse_context(&text, directory, context, Reading::Server, limits).map_err(|why| wrong(&why))
 }
 
 /// Prints to stdout; a closed pipe is no error.

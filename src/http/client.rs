@@ -126,8 +126,8 @@ impl Client {
 
     /// The token of this moment, if one is sent.
     fn token(&self, deadline: Instant) -> Result<Option<Token>, FetchError> {
-        let token = |tokens: &Box<dyn TokenSource>| tokens.token(deadline.saturating_duration_since(Instant::now()));
-        let token = self.tokens.as_ref().map(token).transpose()?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let token = self.tokens.as_ref().map(|tokens| tokens.token(left)).transpose()?;
         match token.is_some() && Instant::now() >= deadline {
             true => Err(FetchError::Timeout(Phase::Token)),
             false => Ok(token),

@@ -8,12 +8,11 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 
 use super::error::{CallError, CallFailure};
+use super::session::Session;
 use super::target::Target;
-use crate::config::limits::{CacheLimits, Limits};
-use crate::http::address::Reach;
-use crate::http::client::{Client as HttpClient, Options, Request, RequestBody, Response};
+use crate::config::limits::Limits;
+use crate::http::client::{Client as HttpClient, Request, RequestBody, Response};
 use crate::http::error::{FetchError, printable};
-use crate::http::resolve::Resolver;
 use crate::kube::review::{self, SubjectAccessReviewSpec, SubjectAccessReviewStatus, TokenReviewStatus};
 use crate::telemetry::counters::{Calls, Counters};
 
@@ -29,8 +28,7 @@ const REFUSAL: u64 = 256;
 /// Makes calls.
 #[derive(Debug)]
 pub struct Client {
-    server: String,
-    http: HttpClient,
+    session: Session,
     limits: Limits,
     counters: Arc<Counters>,
 }
@@ -50,18 +48,20 @@ struct Call<'a> {
 impl Client {
     /// For this API server; makes no call yet.
     pub fn new(target: Target, limits: &Limits, counters: Arc<Counters>) -> Self {
-        let Target { server, credentials } = target;
-        let options = Options { reach: Reach::Anywhere, tls: true, keep_alive: true, gzip: false, proxy: None };
-        // Calls are retried within milliseconds, so a lookup that failed is repeated.
-        let cache = CacheLimits { failure_ttl: Duration::ZERO, ..limits.cache.clone() };
-        let resolver = Arc::new(Resolver::new(&Limits { cache, ..limits.clone() }));
-        let http = HttpClient::new(options, credentials, limits, resolver, Arc::default());
-        Self { server, http, limits: limits.clone(), counters }
+        Self { session: Session::new(target, limits), limits: limits.clone(), counters }
+    }
+
+    /// Makes sure that there are credentials, for which a program may have to run.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub(crate) fn log_in(&self) -> Result<(), String> {
+        self.session.logged_in().map(drop)
     }
 
     /// The URL of the server.
     pub fn server(&self) -> &str {
-        &self.server
+        self.session.server()
     }
 
     /// Reviews a bearer token.
@@ -189,10 +189,27 @@ impl Client {
         timeout: Duration,
         read: &impl Fn(&mut dyn Read) -> Result<T, String>,
     ) -> Result<T, CallFailure> {
-        let url = format!("{}{}", self.server, call.path);
+        let logged_in = self.session.logged_in().map_err(CallFailure::Login)?;
+        let outcome = self.exchange(&logged_in.http, call, timeout, read);
+        let is_refused = matches!(outcome, Err(CallFailure::Code(401, _)));
+        if !self.session.note(&logged_in, !is_refused) {
+            return outcome;
+        }
+        let logged_in = self.session.logged_in().map_err(CallFailure::Login)?;
+        self.exchange(&logged_in.http, call, timeout, read)
+    }
+
+    fn exchange<T>(
+        &self,
+        http: &HttpClient,
+        call: &Call<'_>,
+        timeout: Duration,
+        read: &impl Fn(&mut dyn Read) -> Result<T, String>,
+    ) -> Result<T, CallFailure> {
+        let url = format!("{}{}", self.server(), call.path);
         let body = call.body.map_or(RequestBody::None, |body| RequestBody::Bytes(JSON, body));
         let request = Request { url: &url, accept: call.accept, body, timeout };
-        self.http.exchange(&request, |response: &mut Response| match response.status() {
+        http.exchange(&request, |response: &mut Response| match response.status() {
             200 | 201 => {
                 let body = response.body()?;
                 // One byte more than may be tells a body that is too long.
@@ -211,6 +228,6 @@ impl Client {
     }
 
     fn error(&self, call: &'static str, failure: CallFailure) -> CallError {
-        CallError { call, to: self.server.clone(), failure }
+        CallError { call, to: self.server().to_owned(), failure }
     }
 }

@@ -21,6 +21,8 @@ pub struct CallError {
 pub enum CallFailure {
     /// The exchange failed.
     Exchange(FetchError),
+    /// There are no credentials; in words.
+    Login(String),
     /// There was no time for it.
     Timeout,
     /// Another status than 200 and 201, and the start of the body.
@@ -39,7 +41,7 @@ impl CallError {
             CallFailure::Exchange(error @ FetchError::Timeout(_)) => Some(error.to_string()),
             CallFailure::Exchange(error) => error.detail().map(str::to_owned),
             CallFailure::Code(_, detail) | CallFailure::Answer(detail) => Some(detail.clone()),
-            CallFailure::Timeout | CallFailure::TooMany(_) => None,
+            CallFailure::Login(_) | CallFailure::Timeout | CallFailure::TooMany(_) => None,
         };
         match detail.filter(|detail| !detail.is_empty()) {
             Some(detail) => format!("{self} ({detail})"),
@@ -59,7 +61,7 @@ impl CallError {
             CallFailure::Exchange(error) => !matches!(error.fault(), Fault::Network | Fault::Slow),
             CallFailure::Code(429, _) | CallFailure::Timeout => false,
             CallFailure::Code(code, _) => *code < 500,
-            CallFailure::Answer(_) | CallFailure::TooMany(_) => true,
+            CallFailure::Login(_) | CallFailure::Answer(_) | CallFailure::TooMany(_) => true,
         }
     }
 }
@@ -82,7 +84,7 @@ impl fmt::Display for CallError {
             CallFailure::Code(401, _) => f.write_str("answered 401: Metriclet's credentials were rejected"),
             CallFailure::Code(403, _) => f.write_str("answered 403: Metriclet's service account lacks the permission"),
             CallFailure::Code(code, _) => write!(f, "answered {code}"),
-            CallFailure::TooMany(why) => f.write_str(why),
+            CallFailure::Login(why) | CallFailure::TooMany(why) => f.write_str(why),
             CallFailure::Answer(_) => f.write_str("answered something unexpected"),
         }
     }

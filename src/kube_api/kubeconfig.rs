@@ -1,11 +1,13 @@
-//! Reads the current context of a kubeconfig. Features that a server must not use, such as running a program for
-//! credentials, are errors that name them.
+//! Reads the current context of a kubeconfig. Features that are not for the caller, such as running a program for credentials
+//! in a server, are errors that name them.
 
+use std::net::IpAddr;
 use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use super::exec::{Exec, ExecVersion, Interactive};
 use super::target::Target;
 use crate::config::limits::Limits;
 use crate::http::credentials::{Credentials, Material};
@@ -13,12 +15,21 @@ use crate::parse::certificate_name::CertificateName;
 use crate::parse::escape::Escaped;
 use crate::parse::yaml::{self, Node, YamlValue};
 
+/// Who reads a kubeconfig.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// A server, or a command in a pod.
+    Server,
+    /// A person's command: it may run a program for credentials, and talk to `kubectl proxy` on this machine.
+    Person,
+}
+
 /// Reads a kubeconfig. Relative paths in it begin at `directory`.
 ///
 /// # Errors
 /// What is wrong or cannot be used, in words that hold no secret.
 pub fn parse(text: &str, directory: &Path, limits: &Limits) -> Result<Target, String> {
-    parse_context(text, directory, None, limits)
+    parse_context(text, directory, None, Reading::Server, limits)
 }
 
 /// The same of another context than the current one.
@@ -29,6 +40,7 @@ pub(crate) fn parse_context(
     text: &str,
     directory: &Path,
     context: Option<&str>,
+    by: Reading,
     limits: &Limits,
 ) -> Result<Target, String> {
     let yaml_limits =
@@ -43,16 +55,17 @@ pub(crate) fn parse_context(
         None => None,
     };
     let server = required(cluster, "server")?.trim_end_matches('/');
-    if !server.starts_with("https://") {
+    let is_plain = server.starts_with("http://") && by == Reading::Person;
+    if !is_plain && !server.starts_with("https://") {
         return Err(format!("server: expected an https:// URL, found {}", Escaped::new(server)));
     }
     if member(cluster, "proxy-url").is_some() {
         return Err("proxy-url is not supported: it would see every token".to_owned());
     }
     let reader = Reader { directory };
-    let mut credentials = match user {
-        Some(user) => credentials(user, &reader)?,
-        None => Credentials::default(),
+    let (mut credentials, exec) = match user {
+        Some(user) => (credentials(user, &reader)?, exec(user, cluster, directory, by)?),
+        None => (Credentials::default(), None),
     };
     credentials.authorities = reader.material(cluster, "certificate-authority-data", "certificate-authority")?;
     credentials.insecure = text_of(cluster, "insecure-skip-tls-verify") == Some("true");
@@ -62,12 +75,62 @@ pub(crate) fn parse_context(
         })?),
         None => None,
     };
-    Ok(Target { server: server.to_owned(), credentials })
+    let target = Target { server: server.to_owned(), credentials, exec };
+    let host = target.address().0;
+    let is_here = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if is_plain && !is_here {
+        let found = Escaped::new(server);
+        return Err(format!(
+            "server: expected https://, or http:// on this machine as by kubectl proxy, found {found}"
+        ));
+    }
+    Ok(target)
+}
+
+/// The program that makes credentials. A path with a slash begins at `directory`, as in kubectl.
+fn exec(user: &Node, cluster: &Node, directory: &Path, by: Reading) -> Result<Option<Exec>, String> {
+    let Some(exec) = member(user, "exec") else { return Ok(None) };
+    if by == Reading::Server {
+        let why = "a server runs no programs for credentials, and metriclet get does so outside of a cluster only; give it a token \
+                   or a client certificate";
+        return Err(format!("exec: {why}"));
+    }
+    let wrong = |what: &str| format!("exec: line {}: {what}", exec.span.line);
+    let text = |key| text_of(exec, key);
+    let command = text("command").ok_or_else(|| wrong("expected command, found none"))?;
+    let command = if command.contains('/') { directory.join(command) } else { command.into() };
+    let version =
+        [ExecVersion::V1, ExecVersion::V1Beta1].into_iter().find(|known| Some(known.name()) == text("apiVersion"));
+    let version = version.ok_or_else(|| wrong("expected the apiVersion client.authentication.k8s.io/v1 or v1beta1"))?;
+    let interactive = match (text("interactiveMode"), version) {
+        (Some("Never"), _) => Interactive::Never,
+        (Some("Always"), _) => Interactive::Always,
+        (Some("IfAvailable"), _) | (None, ExecVersion::V1Beta1) => Interactive::IfAvailable,
+        _ => return Err(wrong("expected the interactiveMode Never, IfAvailable or Always")),
+    };
+    let entries = |key| match member(exec, key).map(|node| &node.value) {
+        Some(YamlValue::Sequence(entries)) => entries.as_slice(),
+        _ => &[],
+    };
+    let whole = |node: &Node| node.text().unwrap_or_default().to_owned();
+    let variable = |entry: &Node| Some((text_of(entry, "name")?.to_owned(), member(entry, "value").map(whole)?));
+    let provides_cluster = text("provideClusterInfo") == Some("true");
+    if provides_cluster && member(cluster, "extensions").is_some() {
+        return Err(wrong("provideClusterInfo is not supported for a cluster with extensions"));
+    }
+    Ok(Some(Exec {
+        command,
+        args: entries("args").iter().map(whole).collect(),
+        env: entries("env").iter().filter_map(variable).collect(),
+        version,
+        interactive,
+        hint: text("installHint").map(str::to_owned),
+        provides_cluster,
+    }))
 }
 
 fn credentials(user: &Node, reader: &Reader<'_>) -> Result<Credentials, String> {
     for (key, why) in [
-        ("exec", "a server runs no programs for credentials; give it a token or a client certificate"),
         ("auth-provider", "it is not supported any more by Kubernetes either; give it a token or a client certificate"),
         ("username", "Kubernetes takes no passwords any more; give it a token or a client certificate"),
         ("as", "impersonation is not supported"),
@@ -191,8 +254,64 @@ mod tests {
                 },
             ),
         ] {
-            let expected = Target { server: "https://k:6443".into(), credentials };
+            let expected = Target { server: "https://k:6443".into(), credentials, exec: None };
             assert_eq!(parsed(cluster, user), Ok(expected), "{cluster} {user}");
+        }
+    }
+
+    /// What a person's command takes beside.
+    #[test]
+    fn reads_what_is_for_people() {
+        let parsed = |server: &str, exec: &str| {
+            let text = format!(
+                "current-context: c\ncontexts:\n- {{name: c, context: {{cluster: k, user: u}}}}\nclusters:\n- {{name: k, cluster: {{server: '{server}'}}}}\n\
+                 users:\n- name: u\n  user: {{{exec}}}\n"
+            );
+            parse_context(&text, Path::new("/home/.kube"), None, Reading::Person, &Limits::default())
+        };
+        let v1beta1 = "apiVersion: client.authentication.k8s.io/v1beta1";
+        let exec = |command: &str| Exec {
+            command: command.into(),
+            args: vec!["eks".into(), "get-token".into()],
+            env: vec![("AWS_PROFILE".into(), "shop".into()), ("EMPTY".into(), String::new())],
+            version: ExecVersion::V1Beta1,
+            interactive: Interactive::IfAvailable,
+            hint: Some("get it".into()),
+            provides_cluster: true,
+        };
+        for (written, command) in [("aws", "aws"), ("bin/aws", "/home/.kube/bin/aws"), ("/bin/aws", "/bin/aws")] {
+            let rest = "args: [eks, get-token], env: [{name: AWS_PROFILE, value: shop}, {name: EMPTY, value: ''}], installHint: get it, provideClusterInfo: true";
+            let target = parsed("https://k", &format!("exec: {{{v1beta1}, command: {written}, {rest}}}")).unwrap();
+            assert_eq!(target.exec, Some(exec(command)));
+        }
+        for server in ["http://127.0.0.1:8001", "http://localhost:8001", "http://[::1]:8001"] {
+            assert_eq!(parsed(server, "").unwrap().server, server);
+        }
+        let v1 = "apiVersion: client.authentication.k8s.io/v1";
+        for (server, exec, why) in [
+            (
+                "http://k:8001",
+                "",
+                "server: expected https://, or http:// on this machine as by kubectl proxy, found \"http://k:8001\"",
+            ),
+            ("ftp://k", "", "server: expected an https:// URL, found \"ftp://k\""),
+            (
+                "https://k",
+                "exec: {command: aws}",
+                "exec: line 8: expected the apiVersion client.authentication.k8s.io/v1 or v1beta1",
+            ),
+            (
+                "https://k",
+                &format!("exec: {{{v1}, command: aws}}"),
+                "exec: line 8: expected the interactiveMode Never, IfAvailable or Always",
+            ),
+            (
+                "https://k",
+                &format!("exec: {{{v1}, interactiveMode: Never}}"),
+                "exec: line 8: expected command, found none",
+            ),
+        ] {
+            assert_eq!(parsed(server, exec), Err(why.to_owned()));
         }
     }
 
@@ -210,7 +329,8 @@ mod tests {
             (
                 good,
                 "{exec: {command: aws}}",
-                "exec: a server runs no programs for credentials; give it a token or a client certificate",
+                "exec: a server runs no programs for credentials, and metriclet get does so outside of a cluster only; give it a token \
+                 or a client certificate",
             ),
             (
                 "{server: 'https://k', tls-server-name: 'spiffe://a/b'}",

@@ -1,12 +1,15 @@
 //! The Kubernetes API as Metriclet uses it: reviews of tokens and of access, lists of objects, published authorities.
 //!
-//! [`kubeconfig`] and [`target`] tell its address and the credentials for it; [`client`] makes the calls; [`trust`]
+//! [`kubeconfig`] and [`target`] tell its address and the credentials for it, which `exec` may have to fetch for a `session`;
+//! [`client`] makes the calls; [`trust`]
 //! reads the one ConfigMap that every aggregated API server follows.
 
 pub(crate) mod client;
 pub(crate) mod error;
+mod exec;
 pub(crate) mod kubeconfig;
 pub(crate) mod objects;
 pub(crate) mod selectors;
+mod session;
 pub(crate) mod target;
 pub(crate) mod trust;

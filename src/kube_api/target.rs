@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::exec::Exec;
 use crate::http::credentials::{Credentials, Material};
 
 /// The folder with a container's service account.
@@ -15,6 +16,8 @@ pub struct Target {
     pub server: String,
     /// Credentials for it, and the authorities that sign its certificate.
     pub credentials: Credentials,
+    /// What makes further ones.
+    pub exec: Option<Exec>,
 }
 
 impl Target {
@@ -30,19 +33,21 @@ impl Target {
                 bearer: Some(file("token")),
                 ..Credentials::default()
             },
+            exec: None,
         })
     }
 
     /// Its host without brackets, and its port.
     pub fn address(&self) -> (&str, u16) {
+        let default = if self.server.starts_with("http://") { 80 } else { 443 };
         let (host, rest) = self.parts();
         let port = rest.strip_prefix(':').and_then(|rest| rest.split('/').next()).and_then(|port| port.parse().ok());
-        (host.trim_start_matches('[').trim_end_matches(']'), port.unwrap_or(443))
+        (host.trim_start_matches('[').trim_end_matches(']'), port.unwrap_or(default))
     }
 
     /// The host, and what follows it.
     fn parts(&self) -> (&str, &str) {
-        let after = self.server.strip_prefix("https://").unwrap_or(&self.server);
+        let after = self.server.split_once("://").map_or(self.server.as_str(), |(_, after)| after);
         let from = if after.starts_with('[') { after.find(']').unwrap_or_default() } else { 0 };
         let end = after[from..].find([':', '/']).map_or(after.len(), |at| from + at);
         after.split_at(end)
@@ -71,6 +76,8 @@ mod tests {
     fn tells_host_and_port() {
         for (server, address) in [
             ("https://k", ("k", 443)),
+            ("http://127.0.0.1:8001", ("127.0.0.1", 8_001)),
+            ("http://localhost", ("localhost", 80)),
             ("https://10.0.0.1:6443", ("10.0.0.1", 6_443)),
             ("https://[fd00::1]:8443/clusters/a", ("fd00::1", 8_443)),
             ("https://k/clusters/a:b", ("k", 443)),

@@ -4,6 +4,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod oauth2;
+mod plugins;
 mod posts;
 mod proxies;
 mod refresh;
