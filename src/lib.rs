@@ -1,4 +1,4 @@
-//! Metriclet: any number that an HTTP endpoint serves, as a Kubernetes custom metric.
+//! Metriclet serves any number from an HTTP endpoint as a Kubernetes custom or external metric.
 //!
 //! The layers, each using only those before it (a test checks the arrows):
 //! `parse` ← `promql` ← `kube` ← `config`, `telemetry` ← `cache` ← `http` ← `source`, `kube_api` ← `metrics`, `conformance` ←

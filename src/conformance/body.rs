@@ -1,4 +1,4 @@
-//! Bodies read as what their Content-Type says.
+//! Parses bodies according to their Content-Type.
 
 use serde_json::Value;
 

@@ -1,4 +1,4 @@
-//! Makes the checks, one after the other.
+//! Runs the checks, one after the other.
 
 use super::check::{Check, Finding, Timing};
 use super::checks;

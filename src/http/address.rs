@@ -1,4 +1,4 @@
-//! Which addresses a URL may reach whose host others choose: by an object's name, or by a pod's address.
+//! Which addresses a URL may reach if others choose its host: through an object's name, or a pod's address.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::{Mutex, PoisonError};

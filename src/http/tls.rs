@@ -1,4 +1,4 @@
-//! TLS over a connection of ureq's, with a verifier of our own, for which ureq's connector has no room.
+//! TLS over ureq's connections, with our own verifier, which ureq's connector does not accept.
 
 use std::fmt;
 use std::io::{self, Read, Write};

@@ -1,4 +1,4 @@
-//! TLS without a look at the certificate, for a server on this machine and for `insecure-skip-tls-verify`.
+//! TLS without verification of the certificate, for a server on this machine and for `insecure-skip-tls-verify`.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::ring;

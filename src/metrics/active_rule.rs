@@ -1,4 +1,4 @@
-//! A rule that is served: with its upstream, what it wants of pages, and what is kept for it.
+//! A rule that is served: its upstream, the series that it needs from pages, and its stored state.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! How many of the pods that run have answered, and why others have not: pages are joined if that is enough of them.
+//! How many of the running pods responded, and why others did not: pages are joined only if enough pods responded.
 
 use std::collections::BTreeSet;
 use std::fmt;

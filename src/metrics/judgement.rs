@@ -1,4 +1,4 @@
-//! What is answered with what was found, by the rule; good values are remembered for `onMissing: last`.
+//! Turns what was found into the response, by the rule; good values are remembered for `onMissing: last`.
 
 use super::active_rule::ActiveRule;
 use super::last::ValueKey;

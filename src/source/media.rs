@@ -1,4 +1,4 @@
-//! The formats of pages as HTTP names them: what is requested, and what came.
+//! The formats of pages as HTTP media types: the requested ones, and the received one.
 
 use super::error::SourceError;
 use super::page;

@@ -1,4 +1,4 @@
-//! Warnings of what is served that nobody measured, or that may not be what was meant.
+//! Warnings about values that nobody measured, or that may not be what the user meant.
 
 use super::{Finding, error, warning};
 use crate::config::model::{OnMissing, OnNan, Rule, Source, Value};

@@ -1,4 +1,4 @@
-//! `external: true`: the keys that say whose an external metric is, and which labels its values have.
+//! `external: true`: the keys for the namespaces of an external metric, and for the labels of its values.
 
 use super::fields::{Fields, Sink};
 use super::identity::{KEY, NO_LABEL, item_text, path};

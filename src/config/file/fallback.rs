@@ -1,4 +1,4 @@
-//! What is served in the place of a value that is not there: `onMissing`.
+//! What is served instead of a missing value: `onMissing`.
 
 use super::fields::{self, Fields, Sink};
 use crate::config::limits::Limits;

@@ -1,7 +1,7 @@
 //! The configuration file: YAML in, sources and rules out, and everything that is wrong with it.
 //!
-//! Each rule fails alone. A source that is wrong takes the rules with it that use it; a problem that belongs to no rule
-//! leaves no way to tell what the user meant to be served, so a running server had better keep what it has.
+//! Each rule fails alone. An invalid source also disables the rules that use it. After a problem outside of all rules, it
+//! is unclear what the user wants to be served, so a running server keeps its previous configuration.
 
 mod external;
 mod fallback;

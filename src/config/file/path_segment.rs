@@ -1,4 +1,4 @@
-//! Names that stand in the path of a request.
+//! Names that occur in request paths.
 
 use crate::parse::escape::Escaped;
 

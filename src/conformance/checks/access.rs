@@ -1,4 +1,4 @@
-//! Who may ask for what, where further identities are given.
+//! Authentication and authorization, for the identities on the command line.
 
 use super::external;
 use super::routes::{all, nowhere};
@@ -13,13 +13,13 @@ use crate::conformance::target::{CUSTOM, EXTERNAL};
 pub(super) const CHECKS: &[Check] = &[
     Check::must(
         "access.nobody",
-        "Without credentials the answer is 401 or 403 with a Status, before 404 and 405.",
+        "Without credentials the response is 401 or 403 with a Status, rather than 404 or 405.",
         |facts| protected(facts, Identity::Nobody),
         |_, exchanges| every(exchanges, |_, response| denied(response)),
     ),
     Check::must(
         "access.wrong-token",
-        "An invalid token answers 401 with a Status for the reason Unauthorized.",
+        "An invalid token gets 401 with a Status with the reason Unauthorized.",
         |facts| protected(facts, Identity::WrongToken),
         |_, exchanges| {
             every(exchanges, |_, response| expect(response, 401).and_then(|()| status::check(response, "Unauthorized")))
@@ -27,7 +27,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::must(
         "access.forged",
-        "Headers that name a user count only with a certificate of a front proxy.",
+        "Headers that name a user count only with a front proxy's certificate.",
         |facts| {
             let forged = |request: Request| {
                 request.with_header("x-remote-user", "system:admin").with_header("x-remote-group", "system:masters")
@@ -38,7 +38,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::must(
         "access.forbidden",
-        "A user without rights gets 403 with a Status for the reason Forbidden, before 404 and 405.",
+        "A user without permissions gets 403 with a Status with the reason Forbidden, rather than 404 or 405.",
         |facts| protected(facts, Identity::Unauthorized),
         |_, exchanges| {
             every(exchanges, |_, response| expect(response, 403).and_then(|()| status::check(response, "Forbidden")))
@@ -52,7 +52,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::as_go(
         "access.no-route",
-        "A path below a version that is no route is forbidden before it is not found.",
+        "A path below a version that is not a route gets 403 rather than 404.",
         |facts| {
             facts.directly()?;
             with_identity(facts, facts.has_unauthorized, "--unauthorized-token-file")?;
@@ -73,7 +73,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::should(
         "access.health",
-        "Health needs no credentials: a kubelet has none.",
+        "Health checks need no credentials: the kubelet has none.",
         |facts| {
             facts.directly()?;
             with_identity(facts, facts.has_nobody, "--as-nobody")?;

@@ -18,8 +18,7 @@ const FALLS_BACK: &str = "the server falls back to plain discovery";
 pub(super) const CHECKS: &[Check] = &[
     Check::must(
         "aggregated.or-fallback",
-        "Asked for APIGroupDiscoveryList at /apis, the server sends that, or something else than it and 503: then each \
-         version is asked for.",
+        "/apis returns an APIGroupDiscoveryList if requested, or any response but 503: then each version is requested.",
         |facts| facts.directly().map(|()| vec![aggregated()]),
         |_, exchanges| every(exchanges, |_, response| either(response)),
     ),
@@ -32,7 +31,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::should(
         "aggregated.complete",
-        "It lists what plain discovery lists; what it leaves out, kubectl does not show.",
+        "It lists everything that plain discovery lists; kubectl does not show what is missing.",
         |facts| {
             let mut requests = vec![aggregated()];
             requests.extend(group_versions(facts)?);
@@ -48,7 +47,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::should(
         "aggregated.profile",
-        "A profile in Accept, such as nopeer, changes nothing.",
+        "A profile in Accept, such as nopeer, makes no difference.",
         |facts| {
             let profile = Request::get("/apis").accepting(format!("{ACCEPT};profile=nopeer"));
             facts.directly().map(|()| vec![profile])
@@ -57,7 +56,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::should(
         "aggregated.not-modified",
-        "If-None-Match with the ETag answers 304 without a body.",
+        "If-None-Match with the ETag returns 304 without a body.",
         |facts| facts.directly().map(|()| vec![aggregated()]),
         |_, exchanges| match exchanges {
             [_, again] => every(std::slice::from_ref(again), |_, response| not_modified(response)),

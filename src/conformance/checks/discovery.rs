@@ -19,27 +19,27 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::must(
         "discovery.available",
-        "GET /apis/GROUP/VERSION without Accept answers 200 (404 if it is not served), or the APIService never becomes \
+        "GET /apis/GROUP/VERSION without Accept returns 200 (404 if it is not served), or the APIService never becomes \
          Available.",
         |_| Ok(candidates().map(Request::get).collect()),
         |_, exchanges| every(exchanges, |_, response| available(response)),
     ),
     Check::must(
         "discovery.list",
-        "The answer is an APIResourceList of this group and version, with a list of resources, each with name, kind, \
+        "The response is an APIResourceList of this group and version, with a list of resources, each with name, kind, \
          namespaced and verbs.",
         group_versions,
         |_, exchanges| every(exchanges, list),
     ),
     Check::must(
         "discovery.scope",
-        "Metrics of one resource are all namespaced or all not, or the whole version fails to be aggregated.",
+        "All metrics of one resource are namespaced, or none is; otherwise aggregation of the whole version fails.",
         group_versions,
         |_, exchanges| every(exchanges, |_, response| scope(response)),
     ),
     Check::should(
         "discovery.not-empty",
-        "The list has an entry even without metrics; older clients take an empty one for an error.",
+        "The list has an entry even without metrics; older clients treat an empty list as an error.",
         group_versions,
         |_, exchanges| every(exchanges, |_, response| not_empty(response)),
     ),
@@ -51,13 +51,13 @@ pub(super) const CHECKS: &[Check] = &[
     }),
     Check::should(
         "discovery.trailing-slash",
-        "A slash at the end of /apis/GROUP/VERSION/ changes nothing.",
+        "A trailing slash, as in /apis/GROUP/VERSION/, makes no difference.",
         |facts| group_versions(facts).map(|requests| with_slash(&requests)),
         |_, exchanges| every(exchanges, list),
     ),
     Check::must(
         "discovery.group",
-        "/apis/custom.metrics.k8s.io prefers a version that is served: the HPA takes that one.",
+        "/apis/custom.metrics.k8s.io prefers a version that is served: the HPA uses that one.",
         |facts| facts.versions().map(|_| vec![Request::get(format!("/apis/{CUSTOM}"))]),
         |facts, exchanges| every(exchanges, |_, response| group(facts, &body::json(response)?)),
     ),
@@ -75,7 +75,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::should(
         "discovery.unknown",
-        "A group or version that is not served answers 404.",
+        "A group or version that is not served returns 404.",
         |facts| {
             let unknown = [format!("/apis/{CUSTOM}/v9"), format!("/apis/{NOWHERE}.example.com/v1")];
             facts.versions().map(|_| unknown.map(Request::get).to_vec())

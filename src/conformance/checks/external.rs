@@ -14,12 +14,12 @@ use crate::conformance::status;
 use crate::conformance::target::{EXTERNAL, ExternalTarget, NOWHERE, with_selector};
 
 pub(super) const CHECKS: &[Check] = &[
-    Check::must("external.route", "namespaces/NAMESPACE/METRIC answers a list with items.", values, |_, exchanges| {
+    Check::must("external.route", "namespaces/NAMESPACE/METRIC returns a list with items.", values, |_, exchanges| {
         every(exchanges, |request, response| List::read(request, response)?.some_items().map(|_| ()))
     }),
     Check::must(
         "external.lower-case",
-        "A metric is served under its name in lower case: the HPA sends no other.",
+        "A metric is served under its lower-case name: the HPA sends no other.",
         |facts| {
             facts.external()?;
             let upper = facts.external.iter().filter(|target| target.metric.to_lowercase() != target.metric);
@@ -34,7 +34,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::must(
         "external.content-type",
-        "The list comes as application/json, without which the client has no decoder.",
+        "The list has the Content-Type application/json, or the client has no decoder for it.",
         values,
         |_, exchanges| every(exchanges, |_, response| body::json(response).map(|_| ())),
     ),
@@ -46,25 +46,25 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::must(
         "external.items",
-        "Each item has the metric's name, and labels that are texts.",
+        "Each item has the metric's name, and labels that are strings.",
         values,
         |_, exchanges| each(exchanges, |_, _, item| labels(item)),
     ),
     Check::must("external.value", "value is a quantity within ±9223372036854775.807.", values, |_, exchanges| {
         each(exchanges, |_, _, item| list::value(item).and_then(|_| in_range(item)))
     }),
-    Check::should("external.canonical", "value is a text in Kubernetes' canonical form.", values, |_, exchanges| {
+    Check::should("external.canonical", "value is a string in Kubernetes' canonical form.", values, |_, exchanges| {
         each(exchanges, |_, _, item| canonical(item))
     }),
     Check::must(
         "external.timestamp",
-        "timestamp is RFC 3339, or the whole list is refused.",
+        "timestamp is in RFC 3339 format, or clients reject the whole list.",
         values,
         |_, exchanges| each(exchanges, |_, _, item| readable(item)),
     ),
     Check::should(
         "external.timestamp-form",
-        "timestamp is there, in UTC with Z and whole seconds.",
+        "timestamp is present, in UTC with Z and whole seconds.",
         values,
         |_, exchanges| each(exchanges, |_, _, item| usual(item)),
     ),
@@ -76,7 +76,7 @@ pub(super) const CHECKS: &[Check] = &[
     }),
     Check::must(
         "external.valid-selectors",
-        "Every labelSelector that Kubernetes reads is read.",
+        "Every labelSelector that is valid in Kubernetes is accepted.",
         |facts| {
             let mut requests = with_each(facts, &[UNKNOWN])?;
             requests.extend(with_each(facts, VALID)?);
@@ -86,7 +86,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::must(
         "external.invalid-selectors",
-        "Every labelSelector that Kubernetes refuses answers 400 with a Status for the reason BadRequest.",
+        "Every labelSelector that is invalid in Kubernetes returns 400 with the reason BadRequest.",
         |facts| with_each(facts, INVALID),
         |_, exchanges| every(exchanges, |_, response| refused(response)),
     ),
@@ -98,13 +98,13 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::should(
         "external.metric-label-selector",
-        "metricLabelSelector is no parameter of this API, and ignored.",
+        "metricLabelSelector is not a parameter of this API, and is ignored.",
         |facts| Ok(first(facts)?.map(|target| more(&ask(target), "metricLabelSelector=a%3Db%3Dc")).collect()),
         |_, exchanges| every(exchanges, |request, response| List::read(request, response)?.some_items().map(|_| ())),
     ),
     Check::should(
         "external.watch",
-        "watch=true is refused with 405: there is nothing to watch.",
+        "watch=true returns 405: there is nothing to watch.",
         |facts| Ok(first(facts)?.map(|target| more(&ask(target), "watch=true")).collect()),
         |_, exchanges| {
             every(exchanges, |_, response| {
@@ -114,7 +114,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::should(
         "external.segments",
-        "A longer or shorter path answers 404 with a Status.",
+        "A longer or shorter path returns 404 with a Status.",
         |facts| {
             let namespace = served(facts)?;
             let paths = [format!("namespaces/{namespace}/a/b"), NOWHERE.to_owned()];
@@ -126,7 +126,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::should(
         "external.unknown",
-        "An unknown metric answers 404 with a Status, which says why, rather than an empty list.",
+        "An unknown metric returns 404 with a Status, which says why, rather than an empty list.",
         |facts| {
             let namespace = served(facts)?.to_owned();
             Ok(vec![ask(&ExternalTarget { namespace, metric: NOWHERE.to_owned(), selector: String::new() })])
@@ -137,7 +137,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::must(
         "external.post",
-        "POST answers 405: metrics cannot be created.",
+        "POST returns 405: metrics cannot be created.",
         |facts| {
             let namespace = served(facts)?.to_owned();
             let nowhere = ExternalTarget { namespace, metric: NOWHERE.to_owned(), selector: String::new() };

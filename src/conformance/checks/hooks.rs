@@ -15,7 +15,7 @@ pub(super) const CHECKS: &[Check] = &[
     Check::must("values.large", "A large number keeps its digits.", plan, served).at(Timing::Hooked("1234567")),
     Check::must(
         "values.small",
-        "The smallest number above zero is not zero: it wakes what is scaled to zero.",
+        "The smallest number above zero is not served as zero: it starts a workload at zero replicas.",
         plan,
         served,
     )

@@ -22,7 +22,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::should(
         "items.object",
-        "describedObject has the kind, and the namespace that was asked for, or none.",
+        "describedObject has the kind, and the requested namespace or none.",
         values,
         |facts, exchanges| each(exchanges, |request, _, item| object(facts, request, item)),
     ),
@@ -38,7 +38,7 @@ pub(super) const CHECKS: &[Check] = &[
         values,
         |facts, exchanges| each(exchanges, |request, list, item| metric(facts, request, list, item)),
     ),
-    Check::must("items.value", "value is a quantity, or the whole list is refused.", values, |_, exchanges| {
+    Check::must("items.value", "value is a quantity, or clients reject the whole list.", values, |_, exchanges| {
         each(exchanges, |_, _, item| list::value(item).map(|_| ()))
     }),
     Check::must(
@@ -49,16 +49,19 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::should(
         "items.canonical",
-        "value is a text in Kubernetes' canonical form, such as 1500m.",
+        "value is a string in Kubernetes' canonical form, such as 1500m.",
         values,
         |_, exchanges| each(exchanges, |_, _, item| canonical(item)),
     ),
-    Check::must("items.timestamp", "timestamp is RFC 3339, or the whole list is refused.", values, |_, exchanges| {
-        each(exchanges, |_, _, item| readable(item))
-    }),
+    Check::must(
+        "items.timestamp",
+        "timestamp is in RFC 3339 format, or clients reject the whole list.",
+        values,
+        |_, exchanges| each(exchanges, |_, _, item| readable(item)),
+    ),
     Check::should(
         "items.timestamp-form",
-        "timestamp is there, in UTC with Z and whole seconds.",
+        "timestamp is present, in UTC with Z and whole seconds.",
         values,
         |_, exchanges| each(exchanges, |_, _, item| usual(item)),
     ),
@@ -73,7 +76,7 @@ pub(super) const CHECKS: &[Check] = &[
     }),
     Check::should(
         "items.selector-echo",
-        "metricLabelSelector comes back as a LabelSelector in each item.",
+        "Each item repeats metricLabelSelector as a LabelSelector.",
         |facts| {
             let query = format!("metricLabelSelector={NOWHERE}+notin+%28x%29");
             let targets = facts.named.get(..1).or_else(|| facts.wildcards.get(..1)).unwrap_or_default();

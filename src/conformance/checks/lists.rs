@@ -14,11 +14,11 @@ use crate::conformance::list::List;
 pub(super) const CHECKS: &[Check] = &[
     Check::must(
         "lists.content-type",
-        "A list that is asked for as JSON comes as application/json.",
+        "A list requested as JSON has the Content-Type application/json.",
         values,
         |_, exchanges| every(exchanges, |_, response| body::json(response).map(|_| ())),
     ),
-    Check::must("lists.kind", "kind is there, or clients cannot decode the list.", values, |_, exchanges| {
+    Check::must("lists.kind", "kind is present, or clients cannot decode the list.", values, |_, exchanges| {
         every(exchanges, |request, response| {
             let list = List::read(request, response)?;
             body::expect_text(&list.object, "/kind", list.names.kind)
@@ -44,13 +44,13 @@ pub(super) const CHECKS: &[Check] = &[
     }),
     Check::must(
         "lists.unique",
-        "No object comes twice: the HPA takes the last and forgets the first.",
+        "No object occurs twice: the HPA would use only the last one.",
         |facts| all(facts, facts.wildcards()?),
         |_, exchanges| every(exchanges, unique),
     ),
     Check::must(
         "lists.versions",
-        "v1beta1 and v1beta2 say the same value of the same objects.",
+        "v1beta1 and v1beta2 return the same values for the same objects.",
         |facts| match facts.versions()? {
             [_] => Err("the server serves one version".to_owned()),
             _ => values(facts),

@@ -9,43 +9,43 @@ use crate::conformance::status;
 pub(super) const CHECKS: &[Check] = &[
     Check::must(
         "methods.post",
-        "POST answers 405: metrics cannot be created.",
+        "POST returns 405: metrics cannot be created.",
         |facts| by(facts, &["POST"]),
         |_, exchanges| every(exchanges, |_, response| expect(response, 405)),
     ),
     Check::must(
         "methods.put",
-        "PUT and PATCH answer 405: metrics cannot be changed.",
+        "PUT and PATCH return 405: metrics cannot be changed.",
         |facts| by(facts, &["PUT", "PATCH"]),
         |_, exchanges| every(exchanges, |_, response| expect(response, 405)),
     ),
     Check::must(
         "methods.delete",
-        "DELETE answers 405: metrics cannot be deleted.",
+        "DELETE returns 405: metrics cannot be deleted.",
         |facts| by(facts, &["DELETE"]),
         |_, exchanges| every(exchanges, |_, response| expect(response, 405)),
     ),
     Check::should(
         "methods.status",
-        "405 comes with a Status for the reason MethodNotAllowed.",
+        "A 405 has a Status with the reason MethodNotAllowed.",
         |facts| by(facts, &["POST", "PUT", "PATCH", "DELETE"]),
         |_, exchanges| every(exchanges, |_, response| status::check(response, "MethodNotAllowed")),
     ),
     Check::as_go(
         "methods.head",
-        "HEAD and OPTIONS answer 405, too.",
+        "HEAD and OPTIONS return 405, too.",
         |facts| by(facts, &["HEAD", "OPTIONS"]),
         |_, exchanges| every(exchanges, |_, response| expect(response, 405)),
     ),
     Check::as_go(
         "methods.allow",
-        "405 comes without Allow, though RFC 9110 demands it.",
+        "A 405 has no Allow header, although RFC 9110 requires it.",
         |facts| by(facts, &["POST"]),
         |_, exchanges| every(exchanges, |_, response| no_allow(response)),
     ),
     Check::should(
         "methods.discovery",
-        "POST of discovery answers 405.",
+        "POST to discovery returns 405.",
         |facts| {
             let version = facts.version()?;
             let target = format!("/apis/{}/{version}", crate::conformance::target::CUSTOM);

@@ -1,4 +1,4 @@
-//! Content negotiation: which formats are accepted, and which one comes.
+//! Content negotiation: which formats are accepted, and which one is returned.
 
 use std::io::Read;
 
@@ -23,7 +23,7 @@ const KUBECTL: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,\
 pub(super) const CHECKS: &[Check] = &[
     Check::must(
         "negotiation.default",
-        "Without Accept, and with */*, the answer is JSON.",
+        "Without Accept, and with */*, the response is JSON.",
         |facts| {
             let target = facts.any_target()?;
             Ok(vec![Request::get(target.clone()), Request::get(target).accepting("*/*")])
@@ -32,13 +32,13 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::must(
         "negotiation.kubectl",
-        "application/json, */*, as kubectl get --raw sends it, answers JSON.",
+        "application/json, */*, as kubectl get --raw sends it, returns JSON.",
         |facts| accepting(facts, &["application/json, */*", JSON]),
         lists,
     ),
     Check::must(
         "negotiation.hpa",
-        "application/vnd.kubernetes.protobuf, */*, as the HPA sends it, answers protobuf or JSON, and says which.",
+        "application/vnd.kubernetes.protobuf, */*, as the HPA sends it, returns protobuf or JSON, and declares which.",
         |facts| accepting(facts, &["application/vnd.kubernetes.protobuf, */*"]),
         |_, exchanges| {
             every(exchanges, |_, response| {
@@ -52,25 +52,25 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::must(
         "negotiation.table",
-        "Where kubectl would take a table or JSON, a list as JSON comes.",
+        "If kubectl accepts a table or JSON, the response is a list in JSON.",
         |facts| accepting(facts, &[KUBECTL]),
         lists,
     ),
     Check::as_go(
         "negotiation.only-table",
-        "Where a table alone is taken, the answer is 406.",
+        "If only a table is accepted, the response is 406.",
         |facts| accepting(facts, &["application/json;as=Table;v=v1;g=meta.k8s.io"]),
         |_, exchanges| every(exchanges, |_, response| expect(response, 406)),
     ),
     Check::as_go(
         "negotiation.application",
-        "application/* alone answers 406.",
+        "application/* alone returns 406.",
         |facts| accepting(facts, &["application/*"]),
         |_, exchanges| every(exchanges, |_, response| expect(response, 406)),
     ),
     Check::should(
         "negotiation.unknown",
-        "A format that is not served answers 406 with a Status as JSON.",
+        "A format that is not served returns 406 with a Status in JSON.",
         |facts| accepting(facts, &["text/html"]),
         |_, exchanges| {
             every(exchanges, |_, response| {
@@ -80,13 +80,13 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::should(
         "negotiation.parameters",
-        "Parameters such as charset change nothing.",
+        "Parameters such as charset make no difference.",
         |facts| accepting(facts, &["application/json;charset=utf-8"]),
         lists,
     ),
     Check::should(
         "negotiation.quality",
-        "q decides between formats, and one that is not served loses.",
+        "q decides between formats, and one that is not served is skipped.",
         |facts| accepting(facts, &["text/html;q=0.9, application/json;q=0.1", "text/html, */*;q=0.1"]),
         lists,
     ),
@@ -103,7 +103,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::must(
         "negotiation.content-type",
-        "Every answer with a body says its Content-Type; without one clients guess.",
+        "Every response with a body has a Content-Type; without one, clients guess.",
         |_| Ok(Vec::new()),
         |_, exchanges| {
             let answered: Vec<_> = exchanges.iter().filter(|exchange| exchange.result.is_ok()).cloned().collect();
@@ -118,14 +118,14 @@ pub(super) const CHECKS: &[Check] = &[
     .at(Timing::Last),
     Check::should(
         "negotiation.yaml",
-        "application/yaml answers 406, or YAML that says the same as JSON.",
+        "application/yaml returns 406, or YAML with the same content as JSON.",
         |facts| accepting(facts, &[JSON, YAML]),
         |_, exchanges| same(exchanges, YAML, yaml),
     )
     .at(Timing::Repeated),
     Check::must(
         "negotiation.gzip",
-        "Where Accept-Encoding has gzip, the answer is the same JSON, compressed or not.",
+        "With gzip in Accept-Encoding, the response is the same JSON, compressed or not.",
         |facts| {
             let plain = Request::get(facts.any_target()?).accepting(JSON);
             Ok(vec![plain.clone(), plain.with_header("accept-encoding", "gzip")])
@@ -135,7 +135,7 @@ pub(super) const CHECKS: &[Check] = &[
     .at(Timing::Repeated),
     Check::must(
         "negotiation.pretty",
-        "pretty=true answers the same list.",
+        "pretty=true returns the same list.",
         |facts| {
             let plain = Request::get(facts.any_target()?).accepting(JSON);
             Ok(vec![plain.clone(), super::routes::more(&plain, "pretty=true")])

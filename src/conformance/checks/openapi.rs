@@ -12,19 +12,19 @@ const DOCUMENTS: usize = 4;
 pub(super) const CHECKS: &[Check] = &[
     Check::must(
         "openapi.v2",
-        "/openapi/v2 answers 200 with a Swagger document, or 404; anything else is retried and logged for ever.",
+        "/openapi/v2 returns 200 with a Swagger document, or 404; anything else is retried and logged forever.",
         |facts| facts.directly().map(|()| vec![Request::get("/openapi/v2").accepting(body::JSON)]),
         |_, exchanges| every(exchanges, |_, response| document(response, "/swagger")),
     ),
     Check::must(
         "openapi.v3",
-        "/openapi/v3 answers 200 with paths, or 404.",
+        "/openapi/v3 returns 200 with paths, or 404.",
         |facts| facts.directly().map(|()| vec![Request::get("/openapi/v3")]),
         |_, exchanges| every(exchanges, |_, response| paths(response).map(|_| ())),
     ),
     Check::should(
         "openapi.v3-documents",
-        "Each document that /openapi/v3 names is there.",
+        "Each document that /openapi/v3 lists exists.",
         |facts| facts.directly().map(|()| vec![Request::get("/openapi/v3")]),
         documents,
     )

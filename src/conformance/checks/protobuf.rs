@@ -16,22 +16,22 @@ const HPA: &str = "application/vnd.kubernetes.protobuf, */*";
 pub(super) const CHECKS: &[Check] = &[
     Check::must(
         "protobuf.or-406",
-        "Where protobuf alone is accepted, the answer is that, or 406 with a Status as JSON.",
+        "If only protobuf is accepted, the response is protobuf, or 406 with a Status in JSON.",
         |facts| Ok(vec![Request::get(facts.any_target()?).accepting(PROTOBUF)]),
         |_, exchanges| every(exchanges, |_, response| either(response)),
     ),
     Check::must(
         "protobuf.v1beta1",
-        "A list in protobuf says what it says in JSON.",
+        "A list in protobuf has the same content as in JSON.",
         |facts| in_both(facts, "v1beta1"),
         both,
     )
     .at(Timing::Repeated),
-    Check::must("protobuf.v1beta2", "The same in v1beta2.", |facts| in_both(facts, "v1beta2"), both)
+    Check::must("protobuf.v1beta2", "The same for v1beta2.", |facts| in_both(facts, "v1beta2"), both)
         .at(Timing::Repeated),
     Check::must(
         "protobuf.external",
-        "The same of an external metric.",
+        "The same for an external metric.",
         |facts| {
             facts.external()?;
             Ok(external::requests(facts).into_iter().take(1).flat_map(|request| pair(&request)).collect())

@@ -11,49 +11,49 @@ use crate::conformance::target::{CUSTOM, CustomTarget, NOWHERE, Shape};
 pub(super) const CHECKS: &[Check] = &[
     Check::must(
         "routes.object",
-        "namespaces/NAMESPACE/RESOURCE/NAME/METRIC answers a list: type Object of the HPA asks there.",
+        "namespaces/NAMESPACE/RESOURCE/NAME/METRIC returns a list: HPAs use it for type Object.",
         |facts| of_shape(facts, Shape::Namespaced),
         lists,
     ),
     Check::must(
         "routes.wildcard",
-        "A name of %2A, as clients encode *, stands for all objects: type Pods of the HPA asks so.",
+        "The name %2A, as clients encode *, means all objects: HPAs use it for type Pods.",
         |facts| all(facts, facts.wildcards()?),
         lists,
     ),
     Check::should(
         "routes.raw-wildcard",
-        "A bare * is understood like %2A.",
+        "A literal * means the same as %2A.",
         |facts| Ok(all(facts, facts.wildcards()?)?.into_iter().map(bare).collect()),
         lists,
     ),
     Check::must(
         "routes.root-scoped",
-        "RESOURCE/NAME/METRIC answers for an object in no namespace.",
+        "RESOURCE/NAME/METRIC returns the metric of a cluster-scoped object.",
         |facts| of_shape(facts, Shape::RootScoped),
         lists,
     ),
     Check::must(
         "routes.namespace",
-        "namespaces/NAMESPACE/metrics/METRIC answers for the namespace itself.",
+        "namespaces/NAMESPACE/metrics/METRIC returns the metric of the namespace itself.",
         |facts| of_shape(facts, Shape::Namespace),
         lists,
     ),
     Check::must(
         "routes.one-item",
-        "A request for one object answers one item, or the HPA's client refuses the answer.",
+        "A request for one object returns one item, or the HPA's client rejects the list.",
         |facts| all(facts, facts.named()?),
         |_, exchanges| every(exchanges, one_item),
     ),
     Check::must(
         "routes.percent-encoded",
-        "Paths are compared decoded: the aggregation layer encodes them as it likes.",
+        "Paths are decoded before they are compared: the aggregation layer may encode any character.",
         |facts| Ok(first(facts, facts.named()?)?.map(encoded).collect()),
         lists,
     ),
     Check::should(
         "routes.trailing-slash",
-        "A slash at the end of a path changes nothing.",
+        "A trailing slash makes no difference.",
         |facts| Ok(first(facts, facts.named()?)?.map(slashed).collect()),
         lists,
     ),
@@ -65,7 +65,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::should(
         "routes.segments",
-        "A path of another length than the routes answers 404 with a Status.",
+        "A path with more or fewer segments than the routes returns 404 with a Status.",
         |facts| below(facts, &["blah", "nodes/blah", "namespaces/default/pods/blah", "namespaces/default/pods/a/b/c"]),
         |_, exchanges| {
             every(exchanges, |_, response| expect(response, 404).and_then(|()| status::check(response, "NotFound")))
@@ -73,25 +73,25 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::as_go(
         "routes.three-segments",
-        "namespaces/NAMESPACE/METRIC, without resource and name, answers 400.",
+        "namespaces/NAMESPACE/METRIC, without resource and name, returns 400.",
         |facts| below(facts, &["namespaces/default/blah"]),
         |_, exchanges| every(exchanges, |_, response| expect(response, 400)),
     ),
     Check::should(
         "routes.empty-segment",
-        "An empty segment within a path is not passed over: the answer is an error of the client.",
+        "An empty segment within a path is not skipped: the response is a client error (4xx).",
         |facts| below(facts, &["namespaces//pods/a/b", "nodes//a"]),
         |_, exchanges| every(exchanges, |_, response| client_error(response)),
     ),
     Check::should(
         "routes.bad-escape",
-        "A path that cannot be decoded answers 400.",
+        "A path that cannot be decoded returns 400.",
         |facts| below(facts, &["namespaces/default/pods/%zz/blah"]),
         |_, exchanges| every(exchanges, |_, response| expect(response, 400)),
     ),
     Check::as_go(
         "routes.encoded-slash",
-        "%2F is a slash, so that a name with one has a segment too many.",
+        "%2F counts as a slash, so a name that contains it has one segment too many.",
         |facts| below(facts, &["nodes/a%2Fb/c/d"]),
         |_, exchanges| every(exchanges, |_, response| expect(response, 404)),
     ),

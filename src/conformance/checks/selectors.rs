@@ -100,7 +100,7 @@ pub(super) const UNKNOWN: &str = "metriclet-conformance-none=x";
 pub(super) const CHECKS: &[Check] = &[
     Check::must(
         "selectors.valid",
-        "Every labelSelector that Kubernetes reads is read.",
+        "Every labelSelector that is valid in Kubernetes is accepted.",
         |facts| {
             let wildcards = facts.wildcards()?;
             let mut requests = with_each(facts, wildcards, "labelSelector", &[UNKNOWN])?;
@@ -111,19 +111,19 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::must(
         "selectors.invalid",
-        "Every labelSelector that Kubernetes refuses answers 400 with a Status for the reason BadRequest.",
+        "Every labelSelector that is invalid in Kubernetes returns 400 with the reason BadRequest.",
         |facts| with_each(facts, facts.wildcards()?, "labelSelector", INVALID),
         |_, exchanges| every(exchanges, |_, response| refused(response)),
     ),
     Check::must(
         "selectors.match",
-        "labelSelector selects: objects without the label are not in the answer, where they would count in the average.",
+        "labelSelector is applied: objects without the label are not in the list, where they would count in the average.",
         |facts| with_each(facts, facts.wildcards()?, "labelSelector", &[UNKNOWN]),
         |_, exchanges| every(exchanges, nothing),
     ),
     Check::must(
         "selectors.matches-all",
-        "labelSelector of a label that is nowhere, negated, selects what no selector selects.",
+        "A negated labelSelector on a label that no object has selects the same as no selector.",
         |facts| {
             let unselected = facts.wildcards()?.iter().filter(|target| target.selector.is_empty());
             let unselected: Vec<_> = unselected.cloned().collect();
@@ -138,13 +138,13 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::as_go(
         "selectors.unknown-label",
-        "A label that nothing carries selects nothing, and is no error of the client.",
+        "A label that no object has selects nothing, and is not a client error.",
         |facts| with_each(facts, facts.wildcards()?, "labelSelector", &[UNKNOWN]),
         |_, exchanges| every(exchanges, |_, response| understood(response)),
     ),
     Check::should(
         "selectors.empty",
-        "An empty labelSelector is none.",
+        "An empty labelSelector is the same as none.",
         |facts| {
             let unselected = facts.named()?.get(..1).unwrap_or_default();
             Ok(all(facts, unselected)?
@@ -156,25 +156,25 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::should(
         "selectors.named",
-        "For one name, labelSelector is ignored.",
+        "For a named object, labelSelector is ignored.",
         |facts| with_each(facts, facts.named()?, "labelSelector", &[UNKNOWN]),
         some_items,
     ),
     Check::should(
         "selectors.named-invalid",
-        "For one name, labelSelector is validated nevertheless.",
+        "For a named object, labelSelector is still validated.",
         |facts| with_each(facts, facts.named()?, "labelSelector", &["a=b=c", "!a=b"]),
         |_, exchanges| every(exchanges, |_, response| refused(response)),
     ),
     Check::must(
         "selectors.metric-match",
-        "metricLabelSelector selects: a label that no series has never answers the value of all.",
+        "metricLabelSelector is applied: a label that no series has never returns the value of all series.",
         |facts| with_each(facts, targets(facts)?, "metricLabelSelector", &[UNKNOWN]),
         |_, exchanges| every(exchanges, nothing),
     ),
     Check::should(
         "selectors.metric-valid",
-        "metricLabelSelector takes every operator: of a label that no series has, these select all.",
+        "metricLabelSelector accepts negated operators: with a label that no series has, they select all series.",
         |facts| {
             let selectors = [
                 "!metriclet-conformance-none",
@@ -187,13 +187,13 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::should(
         "selectors.metric-invalid",
-        "An invalid metricLabelSelector answers 400 with a Status for the reason BadRequest.",
+        "An invalid metricLabelSelector returns 400 with a Status with the reason BadRequest.",
         |facts| with_each(facts, targets(facts)?, "metricLabelSelector", &["a=b=c", "a in (x", "!a=b"]),
         |_, exchanges| every(exchanges, |_, response| refused(response)),
     ),
     Check::as_go(
         "selectors.first",
-        "Of a parameter that is repeated the first value counts.",
+        "If a parameter is repeated, the first value counts.",
         |facts| {
             let query = "labelSelector=%21metriclet-conformance-none&labelSelector=a%3Db%3Dc";
             Ok(first(facts, facts.named()?)?.map(|request| more(&request, query)).collect())
@@ -216,7 +216,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::as_go(
         "selectors.other-field",
-        "Any other fieldSelector answers 400.",
+        "Any other fieldSelector returns 400.",
         |facts| {
             let other = "fieldSelector=metadata.name%3Dmetriclet-conformance-none";
             Ok(first(facts, facts.named()?)?.map(|request| more(&request, other)).collect())

@@ -13,13 +13,13 @@ pub(super) const PROBES: [&str; 3] = ["/healthz", "/livez", "/readyz"];
 pub(super) const CHECKS: &[Check] = &[
     Check::should(
         "server.health",
-        "/healthz, /livez and /readyz answer 200 with ok.",
+        "/healthz, /livez and /readyz return 200 with ok.",
         |facts| facts.directly().map(|()| PROBES.map(Request::get).to_vec()),
         |_, exchanges| every(exchanges, |_, response| healthy(response)),
     ),
     Check::as_go(
         "server.version",
-        "/version answers 200 with gitVersion.",
+        "/version returns 200 with gitVersion.",
         |facts| facts.directly().map(|()| vec![Request::get("/version")]),
         |_, exchanges| {
             every(exchanges, |_, response| {
@@ -30,7 +30,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::as_go(
         "server.unknown",
-        "A path of no API answers 404 with the paths that there are.",
+        "A path outside of all APIs returns 404 with the list of paths.",
         |facts| facts.directly().map(|()| vec![Request::get(format!("/{NOWHERE}"))]),
         |_, exchanges| {
             every(exchanges, |_, response| {

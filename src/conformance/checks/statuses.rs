@@ -1,4 +1,4 @@
-//! Errors: that there is one where there is no value, and its shape.
+//! Errors: a missing value is an error, and errors have the right shape.
 
 use super::routes::{ask, nowhere};
 use crate::conformance::body;
@@ -18,19 +18,19 @@ const LEAKS: &[&str] =
 pub(super) const CHECKS: &[Check] = &[
     Check::must(
         "statuses.unknown-metric",
-        "An unknown metric of an object answers 404, not a list.",
+        "An unknown metric of an object returns 404, not a list.",
         unknown,
         |_, exchanges| every(exchanges, |_, response| expect(response, 404)),
     ),
     Check::must(
         "statuses.not-found",
-        "That 404 is a Status for the reason NotFound: its message is what kubectl describe hpa shows.",
+        "That 404 has a Status with the reason NotFound: kubectl describe hpa shows its message.",
         unknown,
         |_, exchanges| every(exchanges, |_, response| status::check(response, "NotFound")),
     ),
     Check::should(
         "statuses.unknown-wildcard",
-        "An unknown metric of all objects answers 404 with a Status, which says why, rather than an empty list.",
+        "An unknown metric of all objects returns 404 with a Status, which says why, rather than an empty list.",
         |facts| {
             let all = CustomTarget { name: "*".to_owned(), ..nowhere(facts) };
             Ok(facts.versions()?.iter().map(|version| ask(&all, version)).collect())
@@ -47,28 +47,28 @@ pub(super) const CHECKS: &[Check] = &[
     ),
     Check::must(
         "statuses.no-items",
-        "No error comes with items.",
+        "No error contains items.",
         |_| Ok(Vec::new()),
         |_, exchanges| every(&errors(exchanges), |_, response| no_items(response)),
     )
     .at(Timing::Last),
     Check::should(
         "statuses.retry-after",
-        "No Retry-After of more than 2 s: client-go sleeps for it inside of the HPA controller.",
+        "No Retry-After exceeds 2 s: client-go would sleep that long inside the HPA controller.",
         |_| Ok(Vec::new()),
         |_, exchanges| every(&answered(exchanges), |_, response| retry_after(response)),
     )
     .at(Timing::Last),
     Check::should(
         "statuses.leaks",
-        "No error shows traces, source files or credentials.",
+        "No error reveals stack traces, source files or credentials.",
         |_| Ok(Vec::new()),
         |_, exchanges| every(&errors(exchanges), |_, response| leaks(response)),
     )
     .at(Timing::Last),
     Check::should(
         "statuses.server-errors",
-        "No request of this suite answers 500: what is wrong with them is the client's fault.",
+        "No request of this suite returns 500: if one is invalid, that is the client's fault.",
         |_| Ok(Vec::new()),
         |_, exchanges| every(&answered(exchanges), |_, response| no_server_error(response)),
     )

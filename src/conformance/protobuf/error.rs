@@ -1,4 +1,4 @@
-//! Why bytes are no object in protobuf.
+//! Why bytes are not a valid protobuf object.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! How a text is written: plain where that means the same, else in the fewest quotes that keep it.
+//! How a string is printed: plain if that has the same meaning, else in the simplest quotes that preserve it.
 
 use super::plain;
 

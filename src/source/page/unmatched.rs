@@ -1,4 +1,4 @@
-//! What a page has in the place of selectors that match nothing on it.
+//! What a page has instead, for selectors that match nothing on it.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! What rules want of the pages of their source.
+//! What rules need from the pages of their source.
 
 use crate::config::model::{Identity, ItemText, LabelledItems, Rule, Value};
 use crate::parse::json::Path;
