@@ -63,6 +63,15 @@ struct Object {
     series: HashMap<Labels, Ring>,
 }
 
+/// What is known of samples at once with them: a look into the store sees either all of it or nothing.
+#[derive(Debug, Default)]
+pub(crate) struct RoundOutcome {
+    /// Where they are of several pods, how many answered.
+    pub(crate) pods: Option<PodCount>,
+    /// Why they are not all that should be there.
+    pub(crate) error: Option<ScrapeError>,
+}
+
 /// The sampling of one series.
 #[derive(Debug)]
 struct Ring {
@@ -138,12 +147,13 @@ impl SampleStore {
         at: i64,
         samples: impl Iterator<Item = (Labels, Sample)>,
         unmatched: &[Unmatched],
+        outcome: RoundOutcome,
     ) {
         let mut state = self.lock();
         let StoreState { objects, series: count, labels: shared, full } = &mut *state;
         let most = Bound::Bytes(self.budget.most);
         let Some(known) = self.object(objects, count, object, incarnation, at) else { return *full = Some((at, most)) };
-        known.scrape_error = None;
+        (known.pods, known.scrape_error) = (outcome.pods, outcome.error);
         // The same page, or the page of a moment ago, seen by another selection.
         if known.times.back().is_some_and(|last| at < last.saturating_add(self.apart.max(1))) {
             return;
@@ -202,13 +212,6 @@ impl SampleStore {
         if let Some(known) = self.object(objects, count, object, incarnation, at) {
             self.forget(known, count, at);
             known.scrape_error = Some(scrape_error);
-        }
-    }
-
-    /// Remembers how many of the pods that an object stands for answered the last time.
-    pub(super) fn count_pods(&self, object: &str, count: PodCount) {
-        if let Some(known) = self.lock().objects.get_mut(object) {
-            known.pods = Some(count);
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::active_rule::{ActiveRule, Sampling};
 use super::coverage::PodCount;
-use super::history::ScrapeError;
+use super::history::{RoundOutcome, ScrapeError};
 use super::joined::JoinedPages;
 use super::objects::{Objects, Unlisted};
 use super::scrape::SampledSelection;
@@ -114,13 +114,11 @@ impl Round<'_> {
         });
         let unmatched = joined.pages.iter().map(|(page, _)| page.unmatched(self.served.want.id));
         let unmatched = unmatched.into_iter().find(|unmatched| !unmatched.is_empty()).unwrap_or_default();
-        let at = self.steady.at(self.now);
-        self.sampling.history.observe(&group, &group, at, samples.filter(is_wanted), unmatched);
-        self.sampling.history.count_pods(&group, joined.coverage.count);
-        count(shared, self.served, joined.coverage.count);
-        if let Err(why) = joined.coverage.check(self.served.rule.min_coverage) {
-            self.fail(&group, why);
-        }
+        let (at, coverage) = (self.steady.at(self.now), &joined.coverage);
+        count(shared, self.served, coverage.count);
+        let error = coverage.check(self.served.rule.min_coverage).err().map(ScrapeError::NotWhole);
+        let outcome = RoundOutcome { pods: Some(coverage.count), error };
+        self.sampling.history.observe(&group, &group, at, samples.filter(is_wanted), unmatched, outcome);
     }
 
     /// Notes that a round of several pods is not whole.
@@ -166,7 +164,14 @@ impl Round<'_> {
             let name = std::iter::once((Cow::Borrowed(NAME_LABEL), Cow::Borrowed(series.name())));
             Labels::new(name.chain(series.labels().iter()))
         });
-        self.sampling.history.observe(object, incarnation, taken, samples, page.unmatched(self.served.want.id));
+        self.sampling.history.observe(
+            object,
+            incarnation,
+            taken,
+            samples,
+            page.unmatched(self.served.want.id),
+            RoundOutcome::default(),
+        );
     }
 }
 

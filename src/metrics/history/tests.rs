@@ -34,7 +34,14 @@ fn sampled(name: &str, at: &[i64]) -> StoredSeries {
 }
 
 fn observe(history: &SampleStore, incarnation: &str, at: i64, name: &str, value: f64) {
-    history.observe("web", incarnation, at, [(labels(name), Sample { at, value })].into_iter(), &[]);
+    history.observe(
+        "web",
+        incarnation,
+        at,
+        [(labels(name), Sample { at, value })].into_iter(),
+        &[],
+        RoundOutcome::default(),
+    );
 }
 
 #[test]
@@ -58,7 +65,14 @@ fn labels_are_kept_once_and_no_longer_than_they_are_of_use() {
     let budget = Arc::new(SampleBudget::new(10_000));
     let history = history(10, &budget);
     for (object, at) in [("web", 0), ("db", 5_000)] {
-        history.observe(object, "1", at, [(labels("a"), Sample { at, value: 1.0 })].into_iter(), &[]);
+        history.observe(
+            object,
+            "1",
+            at,
+            [(labels("a"), Sample { at, value: 1.0 })].into_iter(),
+            &[],
+            RoundOutcome::default(),
+        );
     }
     let kept = |history: &SampleStore| history.lock().labels.len();
     assert_eq!(kept(&history), 1);
@@ -215,7 +229,14 @@ fn samples_may_have_times_of_their_own() {
     let budget = Arc::new(SampleBudget::new(10_000));
     let history = history(10, &budget);
     for (page, at) in [(10_000, 4_000), (11_000, 4_000), (12_000, 9_500), (13_000, 9_000), (14_000, 1_000)] {
-        history.observe("web", "1", page, [(labels("a"), Sample { at, value: at as f64 })].into_iter(), &[]);
+        history.observe(
+            "web",
+            "1",
+            page,
+            [(labels("a"), Sample { at, value: at as f64 })].into_iter(),
+            &[],
+            RoundOutcome::default(),
+        );
     }
     assert_eq!(snapshot(&history), [(4_000, 4_000.0), (9_500, 9_500.0)]);
     assert_eq!(budget.taken.load(Ordering::Relaxed), EMPTY + ONE + 2 * SAMPLE + 5 * TIME);
@@ -226,6 +247,13 @@ fn samples_may_have_times_of_their_own() {
         SnapshotData::new(&expr, &snapshot, 0).instant(0, i64::MAX).iter().map(|element| element.times.at).collect()
     };
     assert_eq!(now(&history), [9_500], "it is there, as old as it says");
-    history.observe("web", "1", 22_000, [(labels("a"), Sample { at: 9_500, value: 0.0 })].into_iter(), &[]);
+    history.observe(
+        "web",
+        "1",
+        22_000,
+        [(labels("a"), Sample { at: 9_500, value: 0.0 })].into_iter(),
+        &[],
+        RoundOutcome::default(),
+    );
     assert_eq!(now(&history), [0; 0], "until that is of no use any more");
 }

@@ -5,7 +5,7 @@ use super::*;
 use crate::config::file;
 use crate::config::limits::{Limits, SamplingLimits};
 use crate::metrics::entries::Entry;
-use crate::metrics::history::{Lookup, SampleBudget};
+use crate::metrics::history::{Lookup, RoundOutcome, SampleBudget};
 use crate::metrics::rules::Rules;
 use crate::telemetry::clock::{Clock, Now};
 use crate::telemetry::counters::Counters;
@@ -79,7 +79,7 @@ fn forgets_what_is_not_requested_any_more() {
     let when = steady(&shared);
     let sampler: Sampler = Arc::new(move |served, selected, now| {
         let sampling = served.sampling.as_ref().unwrap();
-        sampling.history.observe("shop/web", "1", when.at(now), std::iter::empty(), &[]);
+        sampling.history.observe("shop/web", "1", when.at(now), std::iter::empty(), &[], RoundOutcome::default());
         let _ = to.send(selected.clone());
     });
     let scraper = Scraper::new(shared.clone(), when, sampler);
