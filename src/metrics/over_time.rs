@@ -165,6 +165,20 @@ pub(super) fn of_page(
     of_samples(subject, sampling, samples, patience, trace)
 }
 
+/// The value of the named object that all of these samples describe.
+pub(super) fn of_one(
+    subject: &Subject<'_>,
+    name: &str,
+    sampling: &Sampling,
+    mut samples: PageSamples,
+    trace: &mut Trace,
+) -> Result<Vec<MetricValue>, Failure> {
+    let series = std::mem::take(&mut samples.snapshot.series);
+    let snapshot = Snapshot { times: samples.snapshot.times.clone(), series, ..Snapshot::default() };
+    let finding = of_snapshot(subject, sampling, snapshot);
+    subject.answer(name, subject.judge(name, finding, samples.scrape(), trace))
+}
+
 /// The values of the objects that these samples describe.
 pub(super) fn of_samples(
     subject: &Subject<'_>,

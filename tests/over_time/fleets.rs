@@ -236,7 +236,11 @@ fn a_fixed_set_over_time_speaks_of_other_objects_and_of_none() {
         let Answer::Reply(reply) = world.api.answer(&request, wait, now, &mut trace) else { panic!() };
         let body: Value = serde_json::from_slice(&reply.body).unwrap();
         let item = |item: &Value| format!("{} {}", item["metricLabels"]["ingress"], item["value"]);
-        let items = body["items"].as_array().map(|items| items.iter().map(item).collect::<Vec<_>>().join(", "));
+        let items = body["items"].as_array().map(|items| {
+            let mut items: Vec<String> = items.iter().map(item).collect();
+            items.sort();
+            items.join(", ")
+        });
         let steps: Vec<String> = trace.events().iter().map(ToString::to_string).collect();
         (items.unwrap_or_else(|| body["message"].to_string()), steps)
     };
