@@ -174,7 +174,8 @@ pub(super) fn of_one(
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
     let series = std::mem::take(&mut samples.snapshot.series);
-    let snapshot = Snapshot { times: samples.snapshot.times.clone(), series, ..Snapshot::default() };
+    let Snapshot { times, pods, .. } = &samples.snapshot;
+    let snapshot = Snapshot { times: times.clone(), pods: *pods, series, ..Snapshot::default() };
     let finding = of_snapshot(subject, sampling, snapshot);
     subject.answer(name, subject.judge(name, finding, samples.scrape(), trace))
 }
@@ -249,7 +250,11 @@ impl Member for Sampled<'_> {
         if is_shared && resets_often(expr, &series, subject.services.steady_now()) {
             return Finding::Unusable(RefusalReason::Resets);
         }
-        of_snapshot(subject, sampling, Snapshot { times: snapshot.times.clone(), series, ..Snapshot::default() })
+        of_snapshot(
+            subject,
+            sampling,
+            Snapshot { times: snapshot.times.clone(), pods: snapshot.pods, series, ..Snapshot::default() },
+        )
     }
 }
 

@@ -274,3 +274,35 @@ fn a_fixed_set_over_time_speaks_of_other_objects_and_of_none() {
         other => Err(other),
     });
 }
+
+/// A pod counts as long as it was there then, and not as long as its samples are kept.
+#[test]
+fn an_offset_sees_the_pods_of_then() {
+    let world = service("", "sum(requests_total offset 30s)");
+    let there = [[1.0, 10.0], [2.0, 20.0], [3.0, 30.0], [4.0, 0.0], [5.0, 0.0], [6.0, 0.0], [7.0, 0.0]];
+    for (tick, values) in there.iter().enumerate() {
+        let pods = if values[1] > 0.0 { vec![pod(0), pod(1)] } else { vec![pod(0)] };
+        let ended = format!("{0} of {0} running pods answered", pods.len());
+        world.kubernetes.set(PODS, pods);
+        world.serve(*values);
+        world.advance(if tick > 0 { 15 } else { 0 });
+        world.shown(WEB);
+        eventually(|| {
+            let is_new = |step: &String| step.starts_with("samples ") && step.contains(&ended);
+            let requests = world.pods[0].requests();
+            let (_, steps) = world.ask(WEB);
+            if requests > tick && steps.iter().any(is_new) {
+                Ok(())
+            } else {
+                Err(format!("{tick}: {requests} {steps:?}"))
+            }
+        });
+        if tick > 2 {
+            let then: f64 = there[tick - 2].iter().sum();
+            eventually(|| match world.shown(WEB) {
+                shown if shown.starts_with(&format!("web {then} ")) => Ok(()),
+                shown => Err(format!("{tick}: {shown}, not {then}")),
+            });
+        }
+    }
+}

@@ -114,11 +114,16 @@ impl Data for SnapshotData<'_> {
     fn instant(&self, selector: usize, at: i64) -> Vec<Element> {
         let times = &self.snapshot.times;
         let Some(scraped) = times.iter().rev().find(|time| **time <= at) else { return Vec::new() };
+        let next = times.iter().find(|time| *time > scraped);
+        // The pages of several pods are sampled one by one, from the time of their round on.
+        let of_round = |sample: &Sample| sample.at >= *scraped && next.is_none_or(|next| sample.at < *next);
         let of_then = |StoredSeries { seen, series }: &StoredSeries| {
             let Sample { at, value } = *series.samples.iter().rev().find(|sample| sample.at <= at)?;
             // A sample with its own time may be older than the page that it was on.
-            let present = if times.last() == Some(scraped) {
+            let present = if next.is_none() {
                 seen == scraped
+            } else if self.snapshot.pods.is_some() {
+                series.samples.iter().any(of_round)
             } else {
                 at >= *scraped || times.binary_search(&at).is_err()
             };
