@@ -5,10 +5,16 @@ use crate::config::model::{OnMissing, OnNan, Rule, Source, Value};
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 use crate::parse::quantity::Milli;
+use crate::promql::evaluate::makes_value_of_nothing;
 
 /// What a rule may do that its author may not expect.
 pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if let Value::Series(expr) = &rule.value {
+        if makes_value_of_nothing(expr) {
+            let message =
+                "vector() or absent() is served, too, when what feeds this page stops; an error holds the replicas";
+            findings.push(warning("value", message));
+        }
         for name in expr.levels().into_iter().filter_map(|selector| selector.name.as_deref()) {
             // Many a gauge ends in _count or _sum.
             if ["_total", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {

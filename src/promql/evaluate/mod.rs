@@ -100,6 +100,21 @@ pub fn evaluate(expr: &Expr, data: &dyn Data, now: i64) -> Result<Vec<Element>, 
     Evaluation { data, now, next: 0 }.vector(expr)
 }
 
+/// Whether an expression makes a value without any series.
+pub(crate) fn makes_value_of_nothing(expr: &Expr) -> bool {
+    struct Nothing;
+    impl Data for Nothing {
+        fn instant(&self, _: usize, _: i64) -> Vec<Element> {
+            Vec::new()
+        }
+
+        fn range(&self, _: usize) -> Vec<Series> {
+            Vec::new()
+        }
+    }
+    evaluate(expr, &Nothing, 0).is_ok_and(|elements| !elements.is_empty())
+}
+
 /// Aggregates all elements to at most one.
 pub(crate) fn aggregate_all(aggregation: Aggregation, elements: &[Element]) -> Option<Element> {
     aggregate::one(aggregation, 0.0, Labels::default(), elements)

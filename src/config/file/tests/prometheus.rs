@@ -156,7 +156,7 @@ fn problems_of_queries() {
                 "error: value: scalar() takes away the label that tells objects apart",
             ),
             (
-                "object: pods, source: prom, value: ^sum(x) or vector(0)",
+                "object: pods, source: prom, value: ^sum(x) + vector(0)",
                 "error: value: vector() lacks the label that tells objects apart",
             ),
             (

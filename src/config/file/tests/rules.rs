@@ -108,6 +108,10 @@ fn problems_of_rules() {
                 "error: value: [1m30s] needs samples over time, which are there with pods:, prometheus: and single: sources",
             ),
             (
+                "SERIES, value: ^sum(jobs) or vector(0)",
+                "warning: value: vector() or absent() is served, too, when what feeds this page stops; an error holds the replicas",
+            ),
+            (
                 "SERIES, value: ^'sum(jobs) - sum(jobs offset 1h)'",
                 "error: value: offset 1h needs samples over time, which are there with pods:, prometheus: and single: sources",
             ),
