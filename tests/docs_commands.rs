@@ -171,8 +171,9 @@ impl Checkout {
             let called = outcome.calls.last().unwrap();
             assert!(!command.contains("caBundle") || called.contains(r#""caBundle":"LS0t"#), "{called}");
             // The stand-in takes anything; kubectl itself knows these flags.
-            let real =
-                format!("{} {} --help", which("kubectl").display(), self.here(command).split_once(' ').unwrap().1);
+            let command = self.here(command);
+            let own = command.split_once(' ').unwrap().1.split(" -- ").next().unwrap();
+            let real = format!("{} {own} --help", which("kubectl").display());
             let help = self.machine.shell(&self.folder, &real);
             assert_eq!(help.code, 0, "{}", help.stderr);
         }
