@@ -148,7 +148,7 @@ fn leaves_nothing_out_in_silence() {
     ] {
         assert_eq!(messages(&hpa(0, &format!("    - {metric}\n"))), [expected], "{metric}");
     }
-    assert_eq!(messages(&hpa(1, "    - {type: Resource, resource: {name: cpu}}\n")), [String::new(); 0]);
+    assert_eq!(messages(&hpa(1, "    - {type: Resource, resource: {name: cpu}}\n")), Vec::<String>::new());
     let untargeted = hpa(1, "").replace("name: web}\n  minR", "nam: web}\n  minR");
     assert_eq!(messages(&untargeted), ["3:1: error: expected spec.scaleTargetRef.name"]);
 }
