@@ -89,7 +89,7 @@ impl Failures {
         let reason = match failure {
             Failure::BadRequest(_) => Reason::BadRequest,
             Failure::NotFound(_) => Reason::NotFound,
-            Failure::Unavailable(_) | Failure::WouldWait(_) => Reason::ServiceUnavailable,
+            Failure::Unavailable(_) | Failure::SourceFailed(_) | Failure::WouldWait(_) => Reason::ServiceUnavailable,
         };
         self.status(reason, failure)
     }

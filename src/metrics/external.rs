@@ -14,7 +14,7 @@ use super::judgement::{Judgement, Scrape};
 use super::last::ValueKey;
 use super::lasting::Lasting;
 use super::naming;
-use super::outcome::{Finding, Number, ServedValue, Verdict};
+use super::outcome::{Finding, Number, ServedValue, Verdict, judge_unavailable};
 use super::page_members;
 use super::reason::{MissingReason, RefusalReason};
 use super::request::{ExternalRequest, ExternalValues};
@@ -53,15 +53,63 @@ impl ExternalSubject<'_> {
             return Err(about.foreign_namespace());
         }
         let mut lasting = None;
-        let items = match &self.served.upstream.source().target {
-            Target::Url(_) => self.of_url(patience, &mut lasting, trace)?,
-            Target::Prometheus(_) => query::answer(self, patience, trace)?,
+        let answer = match &self.served.upstream.source().target {
+            Target::Url(_) => self.of_url(patience, &mut lasting, trace),
+            Target::Prometheus(_) => query::answer(self, patience, trace),
             Target::Pods(of) => match &of.set {
-                Some(set) => self.of_pods(of, set, patience, trace)?,
+                Some(set) => self.of_pods(of, set, patience, trace),
                 None => return Err(about.page(&"an external metric needs a fixed set of pods")),
             },
         };
+        let items = answer.or_else(|failure| self.unavailable(failure, trace))?;
         Ok(ExternalValues { metric: self.served.rule.name.clone(), items, lasting })
+    }
+
+    /// What the rule has for a source that failed: one number, or the last answer as a whole.
+    fn unavailable(&self, failure: Failure, trace: &mut Trace) -> Result<Vec<ExternalMetricValue>, Failure> {
+        if !matches!(failure, Failure::SourceFailed(_)) {
+            return Err(failure);
+        }
+        let policy = self.served.rule.on_unavailable;
+        let now = self.services.shared.clock().now().unix_millis;
+        let judgement = Judgement { served: self.served, shared: self.services.shared, scrape: Scrape::of_page(now) };
+        let last = self.served.last.as_ref().filter(|_| policy.remembers().is_some());
+        let values: Option<Vec<_>> = match last.map(|last| last.answer(&self.answer_key())) {
+            Some(values) => values
+                .unwrap_or_default()
+                .into_iter()
+                .map(|value| {
+                    let at = value.timestamp.millis();
+                    judge_unavailable(policy, now, Some(ServedValue { value: value.value, at, span: None }))
+                        .zip(Some(value))
+                })
+                .collect(),
+            None => judge_unavailable(policy, now, None).map(|value| vec![(value, item(BTreeMap::new(), value))]),
+        };
+        match values.filter(|values| !values.is_empty()) {
+            Some(values) => Ok(values
+                .into_iter()
+                .map(|(value, item)| {
+                    judgement.stands_in(&shown(&item.metric_labels), value, trace);
+                    item
+                })
+                .collect()),
+            None => Err(failure),
+        }
+    }
+
+    /// Under what a whole answer is remembered.
+    fn answer_key(&self) -> ValueKey {
+        ValueKey { object: self.memory_prefix(), selector: self.request.selector.to_string() }
+    }
+
+    /// Remembers an answer of values that were all found.
+    fn remember(&self, items: &[ExternalMetricValue]) {
+        if let (Some(last), Some(age)) = (&self.served.last, self.served.rule.on_unavailable.remembers()) {
+            let now = self.services.shared.clock().now().unix_millis;
+            let oldest = now.saturating_sub_unsigned(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+            last.set_answer(self.answer_key(), items.to_vec(), oldest);
+        }
     }
 
     fn of_url(
@@ -183,6 +231,9 @@ impl ExternalSubject<'_> {
             });
             seen.insert(labels);
         }
+        if !items.is_empty() {
+            self.remember(&items);
+        }
         // What was there before and is not there now; what is remembered too long ago is forgotten.
         for labels in self.remembered().into_iter().filter(|labels| !seen.contains(labels)) {
             if let Verdict::Serve(value) = self.judge(&labels, Finding::Nothing(reason.clone()), scrape, trace) {
@@ -221,7 +272,9 @@ impl ExternalSubject<'_> {
 
     /// The labels of values that `onMissing: last` remembers.
     fn remembered(&self) -> BTreeSet<BTreeMap<String, String>> {
-        let Some(last) = &self.served.last else { return BTreeSet::new() };
+        let Some(last) = self.served.last.as_ref().filter(|_| self.served.rule.on_missing.remembers().is_some()) else {
+            return BTreeSet::new();
+        };
         let labels = last.objects(&self.memory_prefix(), &self.request.selector.to_string());
         sort::set(labels.iter().filter_map(|labels| serde_json::from_str(labels).ok()))
     }

@@ -24,13 +24,18 @@ pub enum Failure {
     NotFound(String),
     /// There may be something, but not now or not as configured: 503.
     Unavailable(String),
+    /// Likewise, as the source failed: it gave no page, or none that can be read.
+    SourceFailed(String),
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::WouldWait(_) => f.write_str("the answer is not in memory"),
-            Self::BadRequest(message) | Self::NotFound(message) | Self::Unavailable(message) => f.write_str(message),
+            Self::BadRequest(message)
+            | Self::NotFound(message)
+            | Self::Unavailable(message)
+            | Self::SourceFailed(message) => f.write_str(message),
         }
     }
 }
@@ -130,6 +135,11 @@ impl About<'_> {
         }
     }
 
+    /// Pages of the source are missing.
+    pub(crate) fn incomplete(&self, why: &dyn fmt::Display) -> Failure {
+        Failure::SourceFailed(self.page(why).to_string())
+    }
+
     /// No object has this name, or `labelSelector` selects none.
     pub(crate) fn no_object(&self) -> Failure {
         let why = match self.metric {
@@ -146,7 +156,7 @@ impl About<'_> {
 
     /// The source gave no page.
     pub(crate) fn source(&self, error: &SourceError) -> Failure {
-        Failure::Unavailable(format!("{}: source {} {error}", self.subject(), self.source))
+        Failure::SourceFailed(format!("{}: source {} {error}", self.subject(), self.source))
     }
 
     /// The source cannot answer such a request.

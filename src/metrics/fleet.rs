@@ -110,7 +110,7 @@ pub(super) fn scrape(
     let joined = JoinedPages::scrape(served, pods, set, of, patience.wait_for(waiting), trace);
     let joined = joined.ok_or(Failure::WouldWait(waiting))?;
     sampler::count(services.shared, served, joined.coverage.count);
-    joined.coverage.check(served.rule.min_coverage).map_err(|why| about.page(&why))?;
+    joined.coverage.check(served.rule.min_coverage).map_err(|why| about.incomplete(&why))?;
     Ok(joined)
 }
 

@@ -54,6 +54,8 @@ fn active(metric: &str, objects: Vec<ObjectKind>, identity: Identity, upstream: 
         name_pattern: None,
         namespaces: None,
         on_missing: OnMissing::Error,
+        on_unavailable: OnMissing::Error,
+        age_from: None,
         on_nan: OnNan::Error,
         allow_negative: false,
         min_coverage: 100,

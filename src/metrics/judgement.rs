@@ -2,7 +2,7 @@
 
 use super::active_rule::ActiveRule;
 use super::last::ValueKey;
-use super::outcome::{Finding, Policy, Verdict, judge};
+use super::outcome::{Finding, Policy, ServedValue, Verdict, judge, judge_unavailable};
 use super::reason::MissingReason;
 use super::trace::{Event, Trace};
 use crate::config::model::{Identity, ItemText, OnMissing, Value};
@@ -65,12 +65,32 @@ impl Judgement<'_> {
         if let Some(finding) = traced {
             trace.record(|| Event::Judged { object: shown.to_owned(), finding, verdict: verdict.clone() });
         }
-        if let (Verdict::Serve(value), Some((last, key)), true, OnMissing::Last(age)) =
-            (&verdict, memory, is_number, rule.on_missing)
-        {
+        let age = rule.on_missing.remembers().max(rule.on_unavailable.remembers());
+        if let (Verdict::Serve(value), Some((last, key)), true, Some(age)) = (&verdict, memory, is_number, age) {
             last.set(key, *value, now.saturating_sub_unsigned(u64::try_from(age.as_millis()).unwrap_or(u64::MAX)));
         }
         verdict
+    }
+
+    /// What stands for a value whose source failed, if the rule has something.
+    pub(super) fn unavailable(
+        self,
+        shown: &str,
+        key: impl FnOnce() -> ValueKey,
+        trace: &mut Trace,
+    ) -> Option<ServedValue> {
+        let Self { served: ActiveRule { rule, last, .. }, shared, .. } = self;
+        let last = last.as_ref().and_then(|last| last.get(&key()));
+        let value = judge_unavailable(rule.on_unavailable, shared.clock().now().unix_millis, last)?;
+        self.stands_in(shown, value, trace);
+        Some(value)
+    }
+
+    /// Counts and records a value that stands for one whose source failed.
+    pub(super) fn stands_in(self, shown: &str, value: ServedValue, trace: &mut Trace) {
+        let kind = if self.served.rule.on_unavailable.remembers().is_some() { "last" } else { "number" };
+        self.shared.counters().stood_in(kind);
+        trace.record(|| Event::StoodIn { object: shown.to_owned(), value, kind });
     }
 
     /// The reason in the terms of the rule and its source: text has no series, and a query has no page.

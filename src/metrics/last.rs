@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use super::outcome::ServedValue;
+use crate::kube::external_metrics::ExternalMetricValue;
 
 /// Object by namespace and name, and the `metricLabelSelector` it was asked with.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,12 +21,14 @@ pub struct ValueKey {
 pub struct LastValues {
     max: usize,
     values: Mutex<HashMap<ValueKey, ServedValue>>,
+    /// Whole answers of external metrics: some of the values would be less than their sum.
+    answers: Mutex<HashMap<ValueKey, Vec<ExternalMetricValue>>>,
 }
 
 impl LastValues {
     /// Remembers up to `max` objects.
     pub fn new(max: usize) -> Self {
-        Self { max, values: Mutex::new(HashMap::new()) }
+        Self { max, values: Mutex::default(), answers: Mutex::default() }
     }
 
     /// The last good value.
@@ -41,6 +44,25 @@ impl LastValues {
         }
         if values.len() < self.max || values.contains_key(&key) {
             values.insert(key, value);
+        }
+    }
+
+    /// The last whole answer.
+    pub fn answer(&self, key: &ValueKey) -> Option<Vec<ExternalMetricValue>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    /// Remembers a whole answer, within the same bound for the values of all; those with a value older than `oldest` make
+    /// room first.
+    pub fn set_answer(&self, key: ValueKey, answer: Vec<ExternalMetricValue>, oldest: i64) {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.remove(&key);
+        let count = |answers: &HashMap<_, Vec<_>>| answers.values().map(Vec::len).sum::<usize>() + answer.len();
+        if count(&answers) > self.max {
+            answers.retain(|_, values| values.iter().all(|value| value.timestamp.millis() >= oldest));
+        }
+        if count(&answers) <= self.max {
+            answers.insert(key, answer);
         }
     }
 

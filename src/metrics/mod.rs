@@ -36,6 +36,7 @@ mod tally;
 mod target_labels;
 mod targets;
 pub(crate) mod trace;
+mod unavailable;
 mod url;
 mod wildcard;
 
@@ -133,7 +134,8 @@ impl Metrics {
             let (served, kind) = self.rule(request.path, entry)?;
             let subject = Subject { request, served: &served, kind: &kind, services: self.services() };
             let served = subject.bound()?;
-            answer::answer(&Subject { served: &served, ..subject }, patience, trace)
+            let subject = Subject { served: &served, ..subject };
+            answer::answer(&subject, patience, trace).or_else(|failure| unavailable::answer(&subject, failure, trace))
         };
         match <[Entry; 1]>::try_from(entries) {
             Ok([entry]) => answer(entry),

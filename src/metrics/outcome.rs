@@ -10,8 +10,9 @@
 //! | ±Inf, out of range, negative without `allowNegative` | 503 | left out, counted |
 //! | older than `maxAge`, or too far in the future | as nothing | as nothing |
 //! | no object left in `*` | – | 404 if nothing failed, 503 if something did |
+//! | the source failed | 503, or `onUnavailable` | 503; of pods each that failed is left out, or `onUnavailable` |
 //!
-//! (A source that fails answers 503 before anything is found; see [`super::failure`].)
+//! (What a failure says is in [`super::failure`].)
 
 use std::fmt;
 use std::time::Duration;
@@ -112,6 +113,16 @@ pub(crate) fn judge(finding: Finding, policy: &Policy, scraped: i64, now: i64, l
         (OnMissing::Number(value), _) => Verdict::Serve(ServedValue { value, at: scraped, span: None }),
         (OnMissing::Last(age), Some(last)) if !older(last.at, now, age) => Verdict::Serve(last),
         _ => Verdict::Missing(reason),
+    }
+}
+
+/// What stands for a value whose source failed, at the time `now`: only what the rule says, a number of now, or the last value
+/// with its own time.
+pub(crate) fn judge_unavailable(policy: OnMissing, now: i64, last: Option<ServedValue>) -> Option<ServedValue> {
+    match (policy, last) {
+        (OnMissing::Number(value), _) => Some(ServedValue { value, at: now, span: None }),
+        (OnMissing::Last(age), Some(last)) if !older(last.at, now, age) => Some(last),
+        _ => None,
     }
 }
 

@@ -79,7 +79,10 @@ pub(super) fn of_pods(
         match (subject.judge(name, finding, scrape, trace), scrape_error) {
             (Verdict::Serve(value), _) => tally.items.push(subject.item(name, value)),
             // The scrape error is why the samples do not suffice.
-            (_, Some(ScrapeError::Failed(error))) => tally.failed.push(error),
+            (_, Some(ScrapeError::Failed(error))) => match subject.unavailable(name, scrape, trace) {
+                Some(value) => tally.items.push(subject.item(name, value)),
+                None => tally.failed.push(error),
+            },
             (_, Some(ScrapeError::Refused(refusal))) => tally.unusable.push(subject.about().page(&refusal)),
             (_, Some(ScrapeError::NotWhole(why))) => tally.unusable.push(subject.about().page(&why)),
             (verdict, None) => tally.left_out.push(verdict),
@@ -146,7 +149,7 @@ pub(super) fn samples(
     let failure = snapshot.scrape_error.take().map(|error| match error {
         ScrapeError::Failed(error) => about.source(&error),
         ScrapeError::Refused(refusal) => about.page(&refusal),
-        ScrapeError::NotWhole(why) => about.page(&why),
+        ScrapeError::NotWhole(why) => about.incomplete(&why),
     });
     if !sampling.is_enough(&snapshot, services.steady_now()) {
         return Err(failure.unwrap_or_else(|| about.refused(&RefusalReason::Gathering)));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::failure::Failure;
+use super::judgement::Scrape;
 use super::outcome::Verdict;
 use super::subject::Subject;
 use super::tally::Tally;
@@ -68,7 +69,12 @@ fn of_pages(
             Ok(page) => page,
             Err(error) => {
                 trace.record(|| Event::PodFetchFailed { pod: name.clone(), url: url.to_owned(), error: error.clone() });
-                tally.failed.push(error);
+                let incarnation = format!("#{}", pod.incarnation());
+                let scrape = Scrape { incarnation: &incarnation, ..Scrape::of_page(0) };
+                match subject.unavailable(name, scrape, trace) {
+                    Some(value) => tally.items.push(subject.item(name, value)),
+                    None => tally.failed.push(error),
+                }
                 continue;
             }
         };

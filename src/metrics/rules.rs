@@ -12,7 +12,7 @@ use super::implicit;
 use super::last::LastValues;
 use super::target_labels;
 use crate::config::limits::Limits;
-use crate::config::model::{Config, ImplicitRules, OnMissing, Rule};
+use crate::config::model::{Config, ImplicitRules, Rule};
 use crate::parse::etag;
 use crate::parse::path::{Group, MetricPath, Version};
 use crate::parse::url_template::Placeholder;
@@ -96,7 +96,7 @@ impl Rules {
             let mine = config.rules.iter().enumerate().filter(|(_, rule)| rule.source == index);
             // Each rule on a server has its own query, and there is no page.
             let query = |rule: &Rule| match source.is_prometheus() {
-                true => Query::Series { selectors: Vec::new(), or_number: false },
+                true => Query::Series { selectors: Vec::new(), or_number: false, age: None },
                 false if source.joins_pages_for(rule) => {
                     Query::of(rule, number).without_matchers(target_labels::may_change)
                 }
@@ -158,12 +158,11 @@ impl Rules {
         budget: &Arc<SampleBudget>,
     ) {
         let same = before.same(&rule, &upstream);
-        let last = match rule.on_missing {
-            OnMissing::Last(_) => same
-                .and_then(|same| same.last.clone())
-                .or_else(|| Some(Arc::new(LastValues::new(limits.sampling.last_values)))),
-            OnMissing::Error | OnMissing::Number(_) => None,
-        };
+        let is_remembered = rule.on_missing.remembers().or(rule.on_unavailable.remembers()).is_some();
+        let last = is_remembered.then(|| {
+            let kept = same.and_then(|same| same.last.clone());
+            kept.unwrap_or_else(|| Arc::new(LastValues::new(limits.sampling.last_values)))
+        });
         let sampling = same.and_then(|same| same.sampling.clone()).or_else(|| Sampling::of(&want, limits, budget));
         let served = Arc::new(ActiveRule { rule, upstream, want, last, sampling, template: None, implicit: false });
         if served.rule.is_external() {

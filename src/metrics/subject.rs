@@ -210,11 +210,19 @@ impl<'a> Subject<'a> {
 
     /// Decides what is answered for one object, and remembers a good value for `onMissing: last`.
     pub(super) fn judge(&self, name: &str, finding: Finding, scrape: Scrape<'_>, trace: &mut Trace) -> Verdict {
-        let key = || ValueKey {
+        self.judgement(scrape).of(name, finding, || self.key(name, scrape), trace)
+    }
+
+    /// What stands for one object whose source failed, if the rule has something.
+    pub(super) fn unavailable(&self, name: &str, scrape: Scrape<'_>, trace: &mut Trace) -> Option<ServedValue> {
+        self.judgement(scrape).unavailable(name, || self.key(name, scrape), trace)
+    }
+
+    fn key(&self, name: &str, scrape: Scrape<'_>) -> ValueKey {
+        ValueKey {
             object: format!("{}{name}{}", self.object_prefix(), scrape.incarnation),
             selector: self.request.metric_selector.to_string(),
-        };
-        self.judgement(scrape).of(name, finding, key, trace)
+        }
     }
 
     fn judgement<'s>(&'s self, scrape: Scrape<'s>) -> Judgement<'s> {
@@ -224,7 +232,9 @@ impl<'a> Subject<'a> {
     /// Objects that `onMissing: last` remembers. Their labels are not remembered, so a selector selects none of them.
     pub(super) fn remembered(&self) -> Vec<String> {
         match &self.served.last {
-            Some(last) if self.request.label_selector.is_everything() => {
+            Some(last)
+                if self.request.label_selector.is_everything() && self.served.rule.on_missing.remembers().is_some() =>
+            {
                 last.objects(&self.object_prefix(), &self.request.metric_selector.to_string())
             }
             _ => Vec::new(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::coverage::PodCount;
 use super::history::StoreSummary;
-use super::outcome::{Finding, Verdict};
+use super::outcome::{Finding, ServedValue, Verdict};
 use super::targets::SkippedTarget;
 use crate::parse::duration;
 use crate::source::error::SourceError;
@@ -68,6 +68,8 @@ pub enum Event {
     Query { query: String },
     /// The query was answered.
     QueryResult { summary: QuerySummary },
+    /// The source failed, and this is answered for an object.
+    StoodIn { object: String, value: ServedValue, kind: &'static str },
     /// What was found for an object, and what is answered.
     Judged { object: String, finding: Finding, verdict: Verdict },
 }
@@ -119,6 +121,7 @@ impl Event {
             Self::Samples { .. } | Self::PodSamples { .. } => "samples",
             Self::Query { .. } => "query",
             Self::QueryResult { .. } => "answer",
+            Self::StoodIn { .. } => "instead",
             Self::Judged { .. } => "object",
         }
     }
@@ -157,6 +160,9 @@ impl fmt::Display for Event {
             Self::Samples { summary } => summary.to_string(),
             Self::PodSamples { pod, url, summary } => format!("{pod}: {url}, {summary}"),
             Self::Query { query } => query.clone(),
+            Self::StoodIn { object, value, kind } => {
+                format!("{object}: the source failed, answer {} by onUnavailable ({kind})", value.value)
+            }
             Self::Judged { object, finding, verdict } => format!("{object}: found {finding}, answer {verdict}"),
         };
         write!(f, "{:<8} ", self.topic())?;

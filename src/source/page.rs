@@ -1,5 +1,6 @@
 //! A fetched page, reduced while it streams in to what rules want of it.
 
+mod age;
 mod csv;
 mod document;
 mod found;

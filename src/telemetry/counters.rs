@@ -135,6 +135,8 @@ pub struct Counters {
     pub(super) encodings: [Counter; ENCODINGS.len()],
     fetches: Mutex<BTreeMap<String, Arc<Fetches>>>,
     left_out: Mutex<BTreeMap<&'static str, u64>>,
+    /// Values that stand for those of sources that failed: the last ones, and numbers.
+    stood_in: Mutex<BTreeMap<&'static str, u64>>,
     /// Reloads of the configuration that were taken over.
     pub reloads_succeeded: Counter,
     /// Reloads of the configuration that were refused.
@@ -212,6 +214,17 @@ impl Counters {
     /// An object was left out of an answer for `*`, and why.
     pub fn left_out(&self, reason: &'static str) {
         *self.left_out.lock().unwrap_or_else(PoisonError::into_inner).entry(reason).or_default() += 1;
+    }
+
+    /// Values that stood for others so far, by kind.
+    pub fn all_stood_in(&self) -> Vec<(&'static str, u64)> {
+        let stood_in = self.stood_in.lock().unwrap_or_else(PoisonError::into_inner);
+        stood_in.iter().map(|(&kind, &count)| (kind, count)).collect()
+    }
+
+    /// A value stands for one whose source failed.
+    pub fn stood_in(&self, kind: &'static str) {
+        *self.stood_in.lock().unwrap_or_else(PoisonError::into_inner).entry(kind).or_default() += 1;
     }
 
     /// Objects left out so far, by reason.

@@ -22,6 +22,10 @@ pub(crate) fn page(counters: &Counters, process: &Process, started: Now, version
     for (reason, count) in counters.all_left_out() {
         page.sample("metriclet_objects_left_out_total", &format_args!("{{reason=\"{}\"}}", Label(reason)), count);
     }
+    page.family("metriclet_stand_in_values_total", "counter", "Values served while a source failed (onUnavailable).");
+    for (kind, count) in counters.all_stood_in() {
+        page.sample("metriclet_stand_in_values_total", &format_args!("{{kind=\"{kind}\"}}"), count);
+    }
     page.family("metriclet_config_reloads_total", "counter", "Reloads of the configuration.");
     for (outcome, counter) in [("failed", &counters.reloads_failed), ("succeeded", &counters.reloads_succeeded)] {
         page.sample("metriclet_config_reloads_total", &format_args!("{{outcome=\"{outcome}\"}}"), counter.get());

@@ -5,6 +5,7 @@ mod by_name;
 #[path = "../common/mod.rs"]
 mod common;
 mod json;
+mod unavailable;
 
 use common::Server;
 use common::upstream::Upstream;

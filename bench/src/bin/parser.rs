@@ -66,7 +66,10 @@ fn spread(mut numbers: Vec<f64>) -> [f64; 3] {
 fn want(text: &str, limits: &Limits) -> Result<[Want; 1], Box<dyn std::error::Error>> {
     let ExpressionLimits { bytes, depth, nodes, regex } = limits.expression;
     let expr = Expr::parse(text, &promql::Limits { bytes, depth, nodes, regex })?;
-    Ok([Want { id: 0, query: Query::Series { selectors: expr.selectors().cloned().collect(), or_number: false } }])
+    Ok([Want {
+        id: 0,
+        query: Query::Series { selectors: expr.selectors().cloned().collect(), or_number: false, age: None },
+    }])
 }
 
 fn read(text: &str, wants: &[Want], limits: &Limits) -> Page {

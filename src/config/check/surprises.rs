@@ -41,6 +41,27 @@ pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
         }
         OnMissing::Error | OnMissing::Last(_) => {}
     }
+    if rule.age_from.is_some() && (source.is_prometheus() || !matches!(rule.value, Value::Series(_))) {
+        let message = "is for series on pages; a Prometheus server can compare time() with them in value";
+        findings.push(error("ageFrom", message));
+    }
+    match rule.on_unavailable {
+        OnMissing::Number(value) if value < Milli(0) && !rule.allow_negative => {
+            findings.push(error("onUnavailable", "a negative number needs allowNegative: true beside it"));
+        }
+        OnMissing::Number(value) => {
+            let message =
+                format!("{value} is served while the source fails, which nobody measured; error holds the replicas");
+            findings.push(warning("onUnavailable", message));
+        }
+        OnMissing::Last(age) => {
+            let age = duration::format(age);
+            let message =
+                format!("values of up to {age} ago are served while the source fails; error holds the replicas");
+            findings.push(warning("onUnavailable", message));
+        }
+        OnMissing::Error => {}
+    }
     if rule.on_nan == OnNan::Zero {
         let message = "zero scales to the minimum on 0/0, which mostly means no data; error holds the replicas";
         findings.push(warning("onNaN", message));

@@ -34,9 +34,11 @@ const KEYS: &[&str] = &[
     "labelsFrom",
     "namespaces",
     "onMissing",
+    "onUnavailable",
     "onNaN",
     "allowNegative",
     "maxAge",
+    "ageFrom",
     "minCoverage",
 ];
 
@@ -127,11 +129,13 @@ impl<'a> Draft<'a> {
         let (name_pattern, described) = (identity.name_pattern().cloned(), identity.described().to_vec());
         let namespaces = namespaces::read(fields, sink);
         let on_missing = fallback::on_missing(fields, limits, sink).unwrap_or_default();
+        let on_unavailable = fallback::on_unavailable(fields, limits, sink).unwrap_or_default();
         let on_nan = [("error", OnNan::Error), ("missing", OnNan::Missing), ("zero", OnNan::Zero)];
         let on_nan = fields.word("onNaN", &on_nan, sink).unwrap_or_default();
         let allow_negative = fields.boolean("allowNegative", sink).unwrap_or_default();
         let max_age =
             fields.duration("maxAge", false, limits.config.duration, sink).unwrap_or(limits.freshness.max_age);
+        let age_from = fallback::age_from(fields, limits, sink);
         let min_coverage = min_coverage(fields, sink).unwrap_or(100);
 
         let mut rules = Vec::new();
@@ -156,9 +160,11 @@ impl<'a> Draft<'a> {
                 name_pattern: name_pattern.clone(),
                 namespaces: namespaces.clone(),
                 on_missing,
+                on_unavailable,
                 on_nan,
                 allow_negative,
                 min_coverage,
+                age_from: age_from.clone(),
                 max_age,
                 line: fields.home().line,
             }));

@@ -11,7 +11,7 @@ use crate::parse::quantity::Milli;
 use crate::parse::regex::TextExpr;
 use crate::parse::url_template::Placeholder;
 use crate::promql::matcher::BadRegex;
-use crate::promql::{Bindings, Expr, QueryTemplate};
+use crate::promql::{Bindings, Expr, QueryTemplate, VectorSelector};
 
 /// One metric of one or more resources, or an external metric.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,12 +32,16 @@ pub struct Rule {
     pub namespaces: Option<Namespaces>,
     /// When nothing is there for an object.
     pub on_missing: OnMissing,
+    /// When the source failed.
+    pub on_unavailable: OnMissing,
     /// When the value is NaN.
     pub on_nan: OnNan,
     /// Whether a negative value is served.
     pub allow_negative: bool,
     /// How many percent of the pods whose pages are joined have to answer.
     pub min_coverage: u8,
+    /// Series beside the rule's own that say when these were pushed.
+    pub age_from: Option<VectorSelector>,
     /// Samples with an older timestamp count as missing.
     pub max_age: Duration,
     /// Line in the file, from 1; 0 where there is none.
@@ -176,10 +180,10 @@ pub enum ItemText {
     Path(JsonPath),
 }
 
-/// What is answered when nothing is there for an object, after a healthy fetch.
+/// What is answered when nothing is there for an object, after a healthy fetch; or when the source failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnMissing {
-    /// 404.
+    /// 404, or what the source's failure is.
     #[default]
     Error,
     /// This.
@@ -204,6 +208,16 @@ impl Rule {
     /// Whether it is of an external metric.
     pub fn is_external(&self) -> bool {
         self.objects.is_empty()
+    }
+}
+
+impl OnMissing {
+    /// For how long a value is remembered for it.
+    pub fn remembers(self) -> Option<Duration> {
+        match self {
+            Self::Last(age) => Some(age),
+            Self::Error | Self::Number(_) => None,
+        }
     }
 }
 

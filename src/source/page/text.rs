@@ -5,6 +5,7 @@ use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::io;
 use std::time::Duration;
 
+use super::age;
 use super::unmatched::{NearNames, Unmatched};
 use super::wanted::WantState;
 use super::{BodyError, Found, Page, PageBody, Query, Refusal, Series, Want};
@@ -151,6 +152,20 @@ impl<'a> SeriesCollector<'a> {
                 (Query::Json { .. }, _) => Found::Refused(Refusal::WrongFormat("JSON", format)),
                 (Query::Text(_), _) => Found::Refused(Refusal::WrongFormat("text", format)),
                 (Query::Number, _) => Found::Refused(Refusal::WrongFormat("one number", format)),
+                (Query::Series { selectors, age: Some(age), .. }, Ok(positions)) => {
+                    let kept = self.series.len();
+                    let positions = age::apply(&mut self.series, &positions, age, selectors);
+                    let added: usize = self.series.iter().skip(kept).map(|series| series.text.len()).sum();
+                    self.bytes += added;
+                    match self.bytes > self.limits.page.kept_bytes {
+                        true => {
+                            self.series.truncate(kept);
+                            self.bytes -= added;
+                            Found::Refused(Refusal::TooLarge(self.limits.page.kept_bytes))
+                        }
+                        false => Found::Series(positions),
+                    }
+                }
                 (_, Ok(positions)) => Found::Series(positions),
                 (_, Err(refusal)) => Found::Refused(refusal),
             };
@@ -278,7 +293,7 @@ mod tests {
         let mut limits = Limits::default();
         limits.page.line = 60;
         let expr = Expr::parse(value, &promql::Limits { bytes: 4096, depth: 8, nodes: 64, regex: 64 * 1024 }).unwrap();
-        let query = Query::Series { selectors: expr.selectors().cloned().collect(), or_number: false };
+        let query = Query::Series { selectors: expr.selectors().cloned().collect(), or_number: false, age: None };
         let mut body = PageBody { reader: &mut page.as_bytes(), delimited: true, max_bytes: None };
         let page = read(&mut body, &[], Format::Prometheus, &[Want { id: 0, query }], 0, &limits).unwrap();
         let found = match page.found(0).unwrap() {

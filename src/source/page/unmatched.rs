@@ -159,7 +159,10 @@ mod tests {
         let limits = promql::Limits { bytes: 1_000, depth: 8, nodes: 32, regex: 4_096 };
         let wants = values.iter().zip(0..).map(|(value, id)| {
             let expr = Expr::parse(value, &limits).unwrap();
-            Want { id, query: Query::Series { selectors: expr.selectors().cloned().collect(), or_number: false } }
+            Want {
+                id,
+                query: Query::Series { selectors: expr.selectors().cloned().collect(), or_number: false, age: None },
+            }
         });
         let wants: Vec<Want> = wants.collect();
         let mut body = PageBody { reader: &mut page.as_bytes(), delimited: true, max_bytes: None };

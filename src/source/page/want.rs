@@ -22,6 +22,8 @@ pub enum Query {
         selectors: Vec<VectorSelector>,
         /// Whether the page may be a bare number instead.
         or_number: bool,
+        /// What says when the others were pushed, in seconds since 1970.
+        age: Option<VectorSelector>,
     },
     /// Values that JSONPaths lead to.
     Json {
@@ -65,9 +67,10 @@ impl Query {
                 // The value where none is written, for the one object that the page is about.
                 or_number: *expr == Expr::Selector(VectorSelector::named(&rule.name))
                     && !matches!(rule.identity, Identity::Labels { .. }),
+                age: rule.age_from.clone(),
             },
             // Read from no page: the source evaluates it.
-            Value::QueryTemplate(_) => Self::Series { selectors: Vec::new(), or_number: false },
+            Value::QueryTemplate(_) => Self::Series { selectors: Vec::new(), or_number: false, age: None },
             Value::Json(expr) => Self::Json {
                 parts: expr.parts().iter().map(|part| part.path.clone()).collect(),
                 items: Items::of(&rule.identity).map(Box::new),

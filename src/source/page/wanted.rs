@@ -29,7 +29,7 @@ struct SelectorState<'a> {
 impl<'a> WantState<'a> {
     pub(super) fn new(want: &'a Want) -> Self {
         let selectors = match &want.query {
-            Query::Series { selectors, .. } => selectors.iter().map(SelectorState::new).collect(),
+            Query::Series { selectors, age, .. } => selectors.iter().chain(age).map(SelectorState::new).collect(),
             Query::Named { name, .. } => vec![SelectorState::named(name)],
             Query::Json { .. } | Query::Text(_) | Query::Number => Vec::new(),
         };
