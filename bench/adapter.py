@@ -134,6 +134,7 @@ class Server:
         spent = self.cpu() - before
         assert "Non-2xx" not in text and "Socket errors" not in text, text
         count = int(re.search(r"(\d+) requests in", text)[1])
+        assert count, f"{self.name} answered nothing: {text}"
         value, unit = re.search(r"99%\s+([\d.]+)(us|ms|s)", text).groups()
         rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
         return rate, float(value) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit], spent / count * 1e6, self.memory()
