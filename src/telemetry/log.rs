@@ -28,8 +28,13 @@ pub(crate) fn start(verbosity: u8, quiet: bool, clock: Clock) {
     };
     let mut builder = Builder::new();
     builder.target(Target::Stderr);
-    if std::env::var_os(DEFAULT_FILTER_ENV).is_some_and(|filter| !filter.is_empty()) {
+    let filter = std::env::var_os(DEFAULT_FILTER_ENV).unwrap_or_default();
+    if !filter.is_empty() {
         builder.parse_env(Env::default());
+        // Where its own trace lines would be shown, ureq shows the queries of URLs at debug, which may hold secrets.
+        if filter.to_string_lossy().to_ascii_lowercase().contains("trace") {
+            builder.filter_module("ureq", LevelFilter::Debug);
+        }
     } else {
         // Libraries below us log requests in full at debug.
         builder.filter_level(LevelFilter::Warn).filter_module("metriclet", level);

@@ -1,6 +1,6 @@
 //! Headers and parameters with values from the configuration and from files.
 
-use crate::common::{Server, file, replace};
+use crate::common::{Server, file, metriclet, replace};
 use crate::{Recorder, ask, get, line, serve, values};
 
 const WEB: &str = ", describes: {namespace: shop, name: web}";
@@ -46,6 +46,28 @@ fn keys_in_queries() {
     assert!(!metrics.contains("n3xt") && !metrics.contains("s3cret"));
     server.wait_for("not found");
     assert!(!server.seen.iter().any(|line| line.contains("s3cret") || line.contains("n3xt")), "{:#?}", server.seen);
+}
+
+/// Nor do libraries print a key, however much they are to print.
+#[test]
+fn no_level_of_the_log_shows_a_key() {
+    let upstream = Recorder::start("text/plain", |_| "3".to_owned());
+    let key = file("key", "s3cret");
+    let query = format!("query: {{api_key: {{file: '{}'}}}}", key.display());
+    let config =
+        file("metrics.yaml", &crate::config(&format!("url: '{}', format: number, {query}", upstream.url()), WEB));
+    for level in ["trace", "debug", "metriclet=trace,ureq=trace"] {
+        let mut command = metriclet(&["--listen", "127.0.0.1:0", "--config", config.to_str().unwrap()]);
+        let mut server = Server::spawn({
+            command.env("RUST_LOG", level);
+            command
+        });
+        assert_eq!(ask(&server, "shop", "web"), "web 3");
+        server.signal("TERM");
+        server.wait_for("stopping");
+        assert!(server.wait().success());
+        assert!(!server.seen.iter().any(|line| line.contains("s3cret")), "{level}: {:#?}", server.seen);
+    }
 }
 
 #[test]
