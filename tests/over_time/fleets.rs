@@ -285,24 +285,12 @@ fn an_offset_sees_the_pods_of_then() {
         let ended = format!("{0} of {0} running pods answered", pods.len());
         world.kubernetes.set(PODS, pods);
         world.serve(*values);
-        world.advance(if tick > 0 { 15 } else { 0 });
-        world.shown(WEB);
-        eventually(|| {
-            let is_new = |step: &String| step.starts_with("samples ") && step.contains(&ended);
-            let requests = world.pods[0].requests();
-            let (_, steps) = world.ask(WEB);
-            if requests > tick && steps.iter().any(is_new) {
-                Ok(())
-            } else {
-                Err(format!("{tick}: {requests} {steps:?}"))
-            }
-        });
+        // Samples are kept for the offset and two intervals more, of 7.5 s each.
+        world.round(if tick > 0 { 15 } else { 0 }, (tick + 1).min(4), &ended);
         if tick > 2 {
             let then: f64 = there[tick - 2].iter().sum();
-            eventually(|| match world.shown(WEB) {
-                shown if shown.starts_with(&format!("web {then} ")) => Ok(()),
-                shown => Err(format!("{tick}: {shown}, not {then}")),
-            });
+            let shown = world.shown(WEB);
+            assert!(shown.starts_with(&format!("web {then} ")), "{tick}: {shown}, not {then}");
         }
     }
 }
