@@ -253,7 +253,8 @@ fn a_kubeconfig_that_cannot_be_used_is_told_at_the_start() {
     for (content, why) in [
         (
             good("{exec: {command: aws, apiVersion: client.authentication.k8s.io/v1}}"),
-            "exec: a server runs no programs for credentials; give it a token or a client certificate",
+            "exec: a server runs no programs for credentials, and metriclet get does so outside of a cluster only; give it \
+             a token or a client certificate",
         ),
         (
             good("{token: x}").replace("https://", "http://"),
