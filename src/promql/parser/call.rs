@@ -97,7 +97,8 @@ impl<'a> Parser<'a> {
         self.comma(RELABEL)?;
         let token = self.token.clone();
         let Kind::String(text) = &token.kind else { return Err(self.expected("a string")) };
-        if let Some(message) = placeholder::misplaced(token.text, token.column) {
+        // After a dollar it is a group of the regular expression.
+        if let Some(message) = placeholder::misplaced(&token.text.replace("${", "$("), token.column) {
             return Err(error(token.column, message));
         }
         self.advance()?;

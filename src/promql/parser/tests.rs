@@ -80,6 +80,7 @@ fn parses_and_prints() {
         ("clamp_max(x, scalar(y))", "clamp_max(x, scalar(y))"),
         ("absent(x{a='b'})", r#"absent(x{a="b"})"#),
         ("label_replace(x, 'a', '$1', \"b\", `(.*)\\.d`)", r#"label_replace(x, "a", "$1", "b", "(.*)\\.d")"#),
+        ("label_replace(x,'a','${name}','','')", r#"label_replace(x, "a", "${name}", "", "")"#),
         ("label_replace(x,'a','b','','')", r#"label_replace(x, "a", "b", "", "")"#),
         ("x offset 5m", "x offset 5m"),
         ("deriv(x{a='b'}[1m] OFFSET 1w)", r#"deriv(x{a="b"}[1m] offset 1w)"#),
