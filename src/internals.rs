@@ -104,11 +104,11 @@ pub mod parse {
         pub use crate::parse::etag::has;
     }
     pub mod exposition {
-        pub use crate::parse::exposition::error::PageError;
-        pub use crate::parse::exposition::format::{ExpositionLimits, Format};
-        pub use crate::parse::exposition::labels::Labels;
-        pub use crate::parse::exposition::parser::{Parser, Summary};
-        pub use crate::parse::exposition::sink::{Sample, Sink};
+        pub use metriclet_exposition::error::PageError;
+        pub use metriclet_exposition::format::{ExpositionLimits, Format};
+        pub use metriclet_exposition::labels::Labels;
+        pub use metriclet_exposition::parser::{Parser, Summary};
+        pub use metriclet_exposition::sink::{Sample, Sink};
     }
     pub mod extensions {
         pub use crate::parse::extensions::Extensions;

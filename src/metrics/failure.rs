@@ -7,11 +7,11 @@ use std::fmt;
 use super::objects::Unlisted;
 use super::reason::{MissingReason, NotAGauge, RefusalReason};
 use crate::config::model::{DescribedObject, Identity, NamespaceLabels, Rule, Value};
-use crate::parse::exposition::is_named_like_a_counter;
 use crate::parse::path::{ExternalPath, MetricPath, ObjectName};
 use crate::promql::VectorSelector;
 use crate::source::error::SourceError;
 use crate::source::waiting::Waiting;
+use metriclet_exposition::is_named_like_a_counter;
 
 /// Why a metric is not answered.
 #[derive(Debug)]

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use super::sample_bound::Bound;
-use crate::parse::exposition::{Kind, is_named_like_a_counter};
 use crate::promql::evaluate::EvalError;
 use crate::promql::{Expr, Function, VectorSelector};
 use crate::source::page::Hint;
+use metriclet_exposition::{Kind, is_named_like_a_counter};
 
 /// Why nothing is there.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,7 +8,6 @@ pub(crate) mod dns;
 pub(crate) mod duration;
 pub(crate) mod escape;
 pub(crate) mod etag;
-pub(crate) mod exposition;
 pub(crate) mod extensions;
 mod group;
 pub(crate) mod head;

@@ -5,8 +5,8 @@ use std::fmt;
 use super::page::BodyError;
 use crate::http::error::{FetchError, Phase};
 use crate::parse::escape::Escaped;
-use crate::parse::exposition::error::{PageError, PageErrorKind};
 use crate::parse::lookalike::Lookalike;
+use metriclet_exposition::error::{PageError, PageErrorKind};
 
 /// What a page may be. Any text can be searched by regular expressions, be it HTML or XML.
 const FORMATS: &str = "prometheus, openmetrics, json, yaml, csv, number, or text, which regular expressions read";

@@ -30,10 +30,10 @@ use super::turns::PageMark;
 use crate::config::limits::Limits;
 use crate::config::model::Format;
 use crate::parse::csv::CsvPageError;
-use crate::parse::exposition::{Kind, Labels, PageError, Sample};
 use crate::parse::json::JsonPageError;
 use crate::parse::lookalike::Lookalike;
 use crate::parse::yaml::page::YamlPageError;
+use metriclet_exposition::{Kind, Labels, PageError, Sample};
 
 /// The body that a page is read from.
 pub struct PageBody<'b> {

@@ -12,10 +12,10 @@ use super::error::SourceError;
 use crate::config::limits::Limits;
 use crate::config::model::{Source, Target};
 use crate::http::error::{FetchError, printable};
-use crate::parse::exposition;
 use crate::parse::url_template::{ExpandError, Values};
 use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::Labels;
+use metriclet_exposition as exposition;
 
 /// The most of an answer that says why there is none.
 const REFUSAL: u64 = 64 * 1024;

@@ -1,11 +1,9 @@
 //! Files of one layer that use each other in a circle, and type names that a layer declares twice.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
 
 use crate::code::code;
-use crate::files;
+use crate::sources;
 
 /// The path of a module, and of an item in it: `["metrics", "history", "Snapshot"]`.
 type ModulePath = Vec<String>;
@@ -177,17 +175,9 @@ fn types(code: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn read(paths: &[PathBuf], root: &Path) -> Vec<(String, String)> {
-    let name = |path: &PathBuf| path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-    paths.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
-}
-
 #[test]
 fn files_of_a_layer_use_each_other_in_one_direction() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut paths = Vec::new();
-    files(&root, &mut paths);
-    let texts = read(&paths, &root);
+    let texts = sources();
     let modules = Modules::new(&texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
     assert_eq!(modules.circles(), [""; 0]);
     assert_eq!(modules.doubles(), [""; 0]);

@@ -1,9 +1,9 @@
 //! Quantiles of classic histograms, whose buckets are series with a label `le`.
 
 use super::{Element, EvalError, LabelIndex, Labels, Times, distinct};
-use crate::parse::exposition;
 use crate::parse::sort::sort_by;
 use crate::promql::NAME_LABEL;
+use metriclet_exposition as exposition;
 
 /// The label with a bucket's upper bound.
 const BOUND: &str = "le";

@@ -4,7 +4,9 @@ use std::io::Read;
 
 use super::{BodyError, Found, Page, PageBody, Query, Refusal, Want};
 use crate::config::model::Format;
-use crate::parse::{exposition, quantity};
+use metriclet_exposition as exposition;
+
+use crate::parse::quantity;
 
 /// The longest text of a bare number, blanks included.
 const LONGEST_NUMBER: usize = 64;

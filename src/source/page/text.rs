@@ -11,7 +11,7 @@ use super::wanted::WantState;
 use super::{BodyError, Found, Page, PageBody, Query, Refusal, Series, Want};
 use crate::config::limits::Limits;
 use crate::config::model::Format;
-use crate::parse::exposition::{self, ExpositionLimits, Labels, Parser, Sample, Sink};
+use metriclet_exposition::{ExpositionLimits, Labels, Parser, Sample, Sink};
 
 /// Reads a page to its end, `head` first, which was taken off the body already.
 pub(super) fn read(
@@ -23,8 +23,8 @@ pub(super) fn read(
     limits: &Limits,
 ) -> Result<Page, BodyError> {
     let syntax = match format {
-        Format::OpenMetrics => exposition::Format::OpenMetrics,
-        _ => exposition::Format::Prometheus,
+        Format::OpenMetrics => metriclet_exposition::Format::OpenMetrics,
+        _ => metriclet_exposition::Format::Prometheus,
     };
     let mut parser = Parser::new(syntax, ExpositionLimits { line: limits.page.line });
     let mut keep = SeriesCollector::new(wants, limits);

@@ -2,8 +2,8 @@
 
 use super::unmatched::{Hint, NearNames, Unmatched};
 use super::{Query, Refusal, Want};
-use crate::parse::exposition::{Labels, Sample};
 use crate::promql::{Matcher, VectorSelector};
+use metriclet_exposition::{Labels, Sample};
 
 pub(super) struct WantState<'a> {
     pub(super) id: u64,

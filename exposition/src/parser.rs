@@ -14,7 +14,7 @@ use super::sink::{Sample, Sink};
 /// Reads one page, chunk by chunk. How it is cut into chunks makes no difference.
 ///
 /// ```
-/// use metriclet::internals::parse::exposition::{ExpositionLimits, Format, Labels, Parser, Sample, Sink};
+/// use metriclet_exposition::{ExpositionLimits, Format, Labels, Parser, Sample, Sink};
 ///
 /// #[derive(Default)]
 /// struct Total(f64);
@@ -34,7 +34,7 @@ use super::sink::{Sample, Sink};
 /// parser.feed(b"pth{queue=\"b\"} 3\n", &mut total)?;
 /// parser.finish()?;
 /// assert_eq!(total.0, 5.0);
-/// # Ok::<(), metriclet::internals::parse::exposition::PageError>(())
+/// # Ok::<(), metriclet_exposition::PageError>(())
 /// ```
 #[derive(Debug)]
 pub struct Parser {
@@ -81,7 +81,7 @@ impl Parser {
     ///
     /// # Errors
     /// The first malformed line. The page stays refused: every further call gives the same error.
-    pub fn feed<S: Sink>(&mut self, chunk: &[u8], sink: &mut S) -> Result<(), PageError> {
+    pub fn feed(&mut self, chunk: &[u8], sink: &mut dyn Sink) -> Result<(), PageError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
@@ -94,7 +94,7 @@ impl Parser {
     ///
     /// # Errors
     /// As for [`feed`](Self::feed).
-    pub fn end_line<S: Sink>(&mut self, sink: &mut S) -> Result<(), PageError> {
+    pub fn end_line(&mut self, sink: &mut dyn Sink) -> Result<(), PageError> {
         if self.format == Format::OpenMetrics || !self.is_within_line() {
             return Ok(());
         }
@@ -130,7 +130,7 @@ impl Parser {
         self.skipping || !self.carried.is_empty()
     }
 
-    fn chunk<S: Sink>(&mut self, mut chunk: &[u8], sink: &mut S) -> Result<(), PageError> {
+    fn chunk(&mut self, mut chunk: &[u8], sink: &mut dyn Sink) -> Result<(), PageError> {
         if self.is_within_line() {
             let Some(end) = memchr(b'\n', chunk) else {
                 return self.carry(chunk, sink);
@@ -156,7 +156,7 @@ impl Parser {
     }
 
     /// Keeps the beginning of a line until its end comes, or skips it once it is too long.
-    fn carry<S: Sink>(&mut self, tail: &[u8], sink: &mut S) -> Result<(), PageError> {
+    fn carry(&mut self, tail: &[u8], sink: &mut dyn Sink) -> Result<(), PageError> {
         if tail.is_empty() || self.skipping {
             return Ok(());
         }
@@ -172,7 +172,7 @@ impl Parser {
     }
 
     /// Reads whole lines.
-    fn block<S: Sink>(&mut self, mut block: &[u8], sink: &mut S) -> Result<(), PageError> {
+    fn block(&mut self, mut block: &[u8], sink: &mut dyn Sink) -> Result<(), PageError> {
         // One check of many lines at once costs next to nothing; what is cut out of valid UTF-8 needs no further check.
         loop {
             let error = match std::str::from_utf8(block) {
@@ -197,7 +197,7 @@ impl Parser {
         }
     }
 
-    fn lines<S: Sink>(&mut self, text: &str, sink: &mut S) -> Result<(), PageError> {
+    fn lines(&mut self, text: &str, sink: &mut dyn Sink) -> Result<(), PageError> {
         let mut start = 0;
         for end in memchr_iter(b'\n', text.as_bytes()) {
             let line = text.get(start..end).unwrap_or_default();
@@ -215,7 +215,7 @@ impl Parser {
     }
 
     #[inline]
-    fn line<S: Sink>(&mut self, line: &str, sink: &mut S) -> Result<(), Fault> {
+    fn line(&mut self, line: &str, sink: &mut dyn Sink) -> Result<(), Fault> {
         let text = self.format.blanks(line);
         if text.is_empty() {
             return match self.format {
@@ -241,7 +241,7 @@ impl Parser {
     }
 
     #[cold]
-    fn quoted<S: Sink>(&mut self, text: &str, sink: &mut S) -> Result<(), Fault> {
+    fn quoted(&mut self, text: &str, sink: &mut dyn Sink) -> Result<(), Fault> {
         let line = Line::read_quoted(text, self.format)?;
         self.summary.samples += 1;
         self.hand_over(&unescape(line.name), &line, sink);
@@ -249,7 +249,7 @@ impl Parser {
     }
 
     #[inline(always)]
-    fn hand_over<S: Sink>(&self, name: &str, line: &Line<'_>, sink: &mut S) {
+    fn hand_over(&self, name: &str, line: &Line<'_>, sink: &mut dyn Sink) {
         if !sink.wants(name) {
             return;
         }
@@ -262,7 +262,7 @@ impl Parser {
 
     /// Tells the sink of the sample on a line that is too long, of which this is the beginning at least.
     #[cold]
-    fn too_long<S: Sink>(&mut self, line: &[u8], sink: &mut S) -> Result<(), PageError> {
+    fn too_long(&mut self, line: &[u8], sink: &mut dyn Sink) -> Result<(), PageError> {
         let limit = self.limits.line;
         let beginning = line.get(..limit).unwrap_or(line);
         let beginning = match std::str::from_utf8(beginning) {

@@ -10,10 +10,10 @@ use super::*;
 
 const LIMITS: ExpositionLimits = ExpositionLimits { line: 200 };
 const PAGES: [(Format, &str); 2] = [
-    (Format::Prometheus, include_str!("../../../tests/fixtures/pages/small.txt")),
-    (Format::OpenMetrics, include_str!("../../../tests/fixtures/pages/small.openmetrics.txt")),
+    (Format::Prometheus, include_str!("../../tests/fixtures/pages/small.txt")),
+    (Format::OpenMetrics, include_str!("../../tests/fixtures/pages/small.openmetrics.txt")),
 ];
-const NODE: &str = include_str!("../../../tests/fixtures/pages/node_exporter.txt");
+const NODE: &str = include_str!("../../tests/fixtures/pages/node_exporter.txt");
 
 /// Records samples, one line each.
 struct Notes {

@@ -26,28 +26,29 @@
 //! the page goes on.
 
 mod bound;
-pub(crate) mod error;
+pub mod error;
+pub mod escape;
 mod family;
-pub(crate) mod format;
+pub mod format;
 mod go_float;
-pub(crate) mod labels;
+pub mod labels;
 mod metadata;
 mod number;
-pub(crate) mod parser;
+pub mod parser;
 mod sample;
 mod scan;
-pub(crate) mod sink;
+pub mod sink;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use error::PageError;
-pub(crate) use family::{Kind, is_named_like_a_counter};
-pub(crate) use format::{ExpositionLimits, Format};
-pub(crate) use labels::Labels;
-pub(crate) use parser::Parser;
-pub(crate) use sink::{Sample, Sink};
+pub use error::PageError;
+pub use family::{Kind, is_named_like_a_counter};
+pub use format::{ExpositionLimits, Format};
+pub use labels::Labels;
+pub use parser::Parser;
+pub use sink::{Sample, Sink};
 
 /// The number that a whole text is, as a sample's value is written.
-pub(crate) fn value(text: &str) -> Option<f64> {
+pub fn value(text: &str) -> Option<f64> {
     number::Number::read(text).filter(|(_, rest)| rest.is_empty()).map(|(number, _)| number.value())
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::parse::escape::Escaped;
+use crate::escape::Escaped;
 
 /// The most bytes of a page that an error keeps: one more than a message shows, so that it shows there was more.
 const FOUND: usize = 65;

@@ -60,7 +60,7 @@ impl Kind {
 }
 
 /// Whether a series is a counter by its name's ending, which is all there is to tell one without a type.
-pub(crate) fn is_named_like_a_counter(name: &str) -> bool {
+pub fn is_named_like_a_counter(name: &str) -> bool {
     ["_total", "_count", "_sum", "_bucket"].iter().any(|suffix| name.ends_with(suffix))
 }
 

@@ -1,0 +1,90 @@
+//! Makes foreign bytes fit for a message or a log line.
+
+use std::fmt::{self, Write};
+
+/// The most characters of a foreign text that a message shows.
+const SHOWN: usize = 64;
+
+/// Shows foreign bytes in quotes: printable UTF-8 as it is, all other bytes as `\n` or `\xNN`, cut after 64 characters.
+#[derive(Clone, Copy, Debug)]
+pub struct Escaped<'a>(&'a [u8]);
+
+impl<'a> Escaped<'a> {
+    /// Wraps any bytes; nothing is copied.
+    pub fn new(bytes: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        Self(bytes.as_ref())
+    }
+}
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        if !escape(self.0, SHOWN, f)? {
+            f.write_char('…')?;
+        }
+        f.write_char('"')
+    }
+}
+
+/// Foreign bytes without quotes, for the detail of a log line, cut after `max` characters.
+pub fn escaped(bytes: &[u8], max: usize) -> String {
+    let mut text = String::new();
+    // Writing to memory cannot fail.
+    let _ = escape(bytes, max, &mut text);
+    text
+}
+
+/// Writes at most `max` characters; whether these were all. A byte that is no character counts as one.
+fn escape(bytes: &[u8], max: usize, to: &mut impl Write) -> Result<bool, fmt::Error> {
+    let mut left = max;
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            let Some(fewer) = left.checked_sub(1) else { return Ok(false) };
+            left = fewer;
+            match c {
+                '"' | '\\' => write!(to, "\\{c}")?,
+                _ if is_printable(c) => to.write_char(c)?,
+                _ => write!(to, "{}", c.encode_utf8(&mut [0; 4]).as_bytes().escape_ascii())?,
+            }
+        }
+        for byte in chunk.invalid() {
+            let Some(fewer) = left.checked_sub(1) else { return Ok(false) };
+            left = fewer;
+            write!(to, "\\x{byte:02x}")?;
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a character shows as itself: not a control or format character, which could reorder or hide its neighbours,
+/// nor a mark that combines with the one before it.
+fn is_printable(c: char) -> bool {
+    matches!(c, ' '..='~') || !c.is_ascii() && c.escape_debug().eq([c])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_foreign_bytes() {
+        let (long, wide) = ("x".repeat(65), "é".repeat(65));
+        for (bytes, shown) in [
+            (&b""[..], r#""""#),
+            (b"web", r#""web""#),
+            (b"a\"b\\c'", r#""a\"b\\c'""#),
+            (b"\x00\x1b[31m\x7f", r#""\x00\x1b[31m\x7f""#),
+            (b"a\r\n\tb", r#""a\r\n\tb""#),
+            ("é 日本".as_bytes(), r#""é 日本""#),
+            (b"a\xc3\xffb", r#""a\xc3\xffb""#),
+            // C1 control, right-to-left override, zero-width space, line separator, combining acute accent.
+            ("\u{9b}\u{202e}\u{200b}".as_bytes(), r#""\xc2\x9b\xe2\x80\xae\xe2\x80\x8b""#),
+            ("\u{2028}e\u{301}".as_bytes(), r#""\xe2\x80\xa8e\xcc\x81""#),
+            (long.as_bytes(), &format!("\"{}…\"", "x".repeat(64))),
+            (wide.as_bytes(), &format!("\"{}…\"", "é".repeat(64))),
+        ] {
+            assert_eq!(Escaped::new(bytes).to_string(), shown);
+        }
+        assert_eq!(escaped("é\n\u{1b}xyz".as_bytes(), 4), "é\\n\\x1bx");
+    }
+}
