@@ -278,17 +278,18 @@ fn a_fixed_set_over_time_speaks_of_other_objects_and_of_none() {
 /// A pod counts as long as it was there then, and not as long as its samples are kept.
 #[test]
 fn an_offset_sees_the_pods_of_then() {
-    let world = service("", "sum(requests_total offset 30s)");
-    let there = [[1.0, 10.0], [2.0, 20.0], [3.0, 30.0], [4.0, 0.0], [5.0, 0.0], [6.0, 0.0], [7.0, 0.0]];
+    // Sampled every 15 s, as often as the clock moves: one that moves on within a round makes it fail.
+    let world = service("", "sum(requests_total offset 1m)");
+    let there: Vec<[f64; 2]> = (1..11).map(|n| [f64::from(n), if n < 4 { f64::from(n * 10) } else { 0.0 }]).collect();
     for (tick, values) in there.iter().enumerate() {
         let pods = if values[1] > 0.0 { vec![pod(0), pod(1)] } else { vec![pod(0)] };
         let ended = format!("{0} of {0} running pods answered", pods.len());
         world.kubernetes.set(PODS, pods);
         world.serve(*values);
-        // Samples are kept for the offset and two intervals more, of 7.5 s each.
-        world.round(if tick > 0 { 15 } else { 0 }, (tick + 1).min(4), &ended);
-        if tick > 2 {
-            let then: f64 = there[tick - 2].iter().sum();
+        // Samples are kept for the offset and two intervals more.
+        world.round(if tick > 0 { 15 } else { 0 }, (tick + 1).min(7), &ended);
+        if tick > 4 {
+            let then: f64 = there[tick - 4].iter().sum();
             let shown = world.shown(WEB);
             assert!(shown.starts_with(&format!("web {then} ")), "{tick}: {shown}, not {then}");
         }
