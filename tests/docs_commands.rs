@@ -61,7 +61,7 @@ impl Checkout {
         let certs = file("x", "").with_file_name("certs");
         assert_eq!(run(&["certs", "--out", certs.to_str().unwrap()]).0, 0);
         let authority = Command::new("base64").arg("-w0").arg(certs.join("ca.crt")).output().unwrap().stdout;
-        let machine = Machine::new(&["kubectl", "kind", "cargo", "clang"])
+        let machine = Machine::new(&["kubectl", "helm", "kind", "cargo", "clang"])
             .answer("*get --raw /apis/*", "0", LIST)
             .answer("*get secret *renewed*", "0", "1000000000")
             .installed(&String::from_utf8(authority).unwrap());
@@ -106,7 +106,11 @@ impl Checkout {
             ["metriclet-conformance", ..] => self.judge(&words),
             // A server.
             ["metriclet", flag, ..] if flag.starts_with("--") => self.serve(&words),
-            ["metriclet" | "kubectl" | "scripts/deploy" | "scripts/query" | "scripts/remove" | "scripts/certs", ..]
+            [
+                "metriclet" | "kubectl" | "helm" | "scripts/deploy" | "scripts/query" | "scripts/remove"
+                | "scripts/certs",
+                ..,
+            ]
             | ["scripts/image" | "scripts/develop", .., "--dry-run"]
             | ["rm", _] => self.shell(command, shown),
             _ => panic!("no test runs it"),

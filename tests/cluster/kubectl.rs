@@ -71,6 +71,13 @@ impl Kubectl {
         self.output(command, "")
     }
 
+    /// What another program prints that finds the same cluster; or what it says is wrong.
+    pub fn tool(&self, program: &Path, arguments: &[&str]) -> Result<String, String> {
+        let mut command = Command::new(program);
+        command.args(arguments).env("KUBECONFIG", &self.kubeconfig);
+        self.output(command, "")
+    }
+
     fn output(&self, mut command: Command, input: &str) -> Result<String, String> {
         command.env("HOME", &self.home);
         let mut command = guarded(command);

@@ -3,6 +3,7 @@
 mod access;
 mod availability;
 mod bystanders;
+mod chart;
 mod conformance;
 mod discovery;
 mod fixture;
@@ -113,6 +114,12 @@ pub const ALL: &[Case] = &[
     Case {
         name: "The production overlay is accepted, serves metrics, has the documented permissions, and leaves nothing behind when removed",
         run: production::comes_serves_and_goes,
+        needs_controllers: true,
+        apart: false,
+    },
+    Case {
+        name: "Helm installs the chart, which serves; upgrades keep its certificate authority; and uninstalling it, even without a running pod, leaves nothing behind",
+        run: chart::comes_stays_and_goes,
         needs_controllers: true,
         apart: false,
     },

@@ -228,7 +228,7 @@ fn theirs(port: u16) -> Value {
 }
 
 /// Kind, namespace, name and UID of whatever we could touch.
-fn everything(admin: &Kubectl) -> BTreeSet<String> {
+pub fn everything(admin: &Kubectl) -> BTreeSet<String> {
     let kinds = "apiservices,namespaces,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,configmaps,\
                  secrets,services,deployments,replicasets,pods,horizontalpodautoscalers,poddisruptionbudgets,\
                  networkpolicies,servicemonitors";
