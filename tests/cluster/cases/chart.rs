@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::access::grant;
 use super::fixture::{ROUTES, config, path, source};
-use super::production::everything;
+use super::production::every;
 use crate::installed::{VERSIONS, services, values};
 use crate::kubectl::Kubectl;
 use crate::node::run_pod;
@@ -63,7 +63,7 @@ impl Chart<'_> {
 
 fn by(plane: &Plane, chart: &Chart<'_>) {
     let admin = &chart.admin;
-    let before = everything(admin);
+    let before = every("", admin);
     let source = source();
     let mut values = "config:\n".to_owned();
     for line in config(&source).lines() {
@@ -109,6 +109,6 @@ fn by(plane: &Plane, chart: &Chart<'_>) {
     drop(server);
     admin.tool(chart.helm, &["uninstall", "metriclet", NAMESPACE]).unwrap();
     admin.run(&["delete", "namespace", "custom-metrics", "--timeout=90s"]).unwrap();
-    let left: Vec<_> = everything(admin).difference(&before).cloned().collect();
+    let left: Vec<_> = every("", admin).difference(&before).cloned().collect();
     assert_eq!(left, Vec::<String>::new());
 }

@@ -228,12 +228,18 @@ fn theirs(port: u16) -> Value {
 }
 
 /// Kind, namespace, name and UID of whatever we could touch.
-pub fn everything(admin: &Kubectl) -> BTreeSet<String> {
+fn everything(admin: &Kubectl) -> BTreeSet<String> {
+    every("servicemonitors", admin)
+}
+
+/// The same of a cluster that has these kinds, too.
+pub fn every(more: &str, admin: &Kubectl) -> BTreeSet<String> {
     let kinds = "apiservices,namespaces,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,configmaps,\
                  secrets,services,deployments,replicasets,pods,horizontalpodautoscalers,poddisruptionbudgets,\
-                 networkpolicies,servicemonitors";
+                 networkpolicies";
+    let kinds = [kinds, more].join(if more.is_empty() { "" } else { "," });
     let each = "{range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name} {.metadata.uid}{\"\\n\"}{end}";
-    let list = admin.run(&["get", kinds, "--all-namespaces", "-o", &format!("jsonpath={each}")]).unwrap();
+    let list = admin.run(&["get", &kinds, "--all-namespaces", "-o", &format!("jsonpath={each}")]).unwrap();
     list.lines().map(str::to_owned).collect()
 }
 
