@@ -32,7 +32,16 @@ fn the_chart_renders_what_the_overlays_do() {
         return println!("skipped, the chart is NOT tested; missing: {}", lacking.join(", "));
     }
     assert!(paths.lines().count() > 0, "scripts/helm names none");
+    let out = format!("{}/chart-release", env!("CARGO_TARGET_TMPDIR"));
+    let release = ["--dry-run", "--only", "chart", "--only", "manifests", "--out", &out];
+    let built = Command::new(format!("{ROOT}/scripts/release")).args(release).output().unwrap();
+    assert!(built.status.success(), "scripts/release: {}", String::from_utf8_lossy(&built.stderr));
+    let archive = format!("{out}/metriclet-{}.tgz", env!("CARGO_PKG_VERSION"));
     for helm in paths.lines() {
+        assert!(
+            runs(Command::new(helm).args(["lint", "--strict", &archive])),
+            "{helm} does not read the released chart"
+        );
         let output = Command::new(&python)
             .arg(format!("{ROOT}/tests/chart.py"))
             .env("HELM", helm)
