@@ -219,26 +219,26 @@ metadata: {name: metriclet, namespace: custom-metrics}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
-metadata: {name: metriclet-auth-delegator}
+metadata: {name: account-auth-delegator}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: 'system:auth-delegator'}
 subjects: [{kind: ServiceAccount, name: metriclet, namespace: custom-metrics}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
-metadata: {name: metriclet-pods}
+metadata: {name: account-pods}
 rules:
 - {apiGroups: [''], resources: [pods], verbs: [list]}
 - {apiGroups: [apps], resources: [deployments/scale], verbs: [get]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
-metadata: {name: metriclet-pods}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: metriclet-pods}
+metadata: {name: account-pods}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: account-pods}
 subjects: [{kind: ServiceAccount, name: metriclet, namespace: custom-metrics}]
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
-metadata: {name: metriclet-auth-reader, namespace: kube-system}
+metadata: {name: account-auth-reader, namespace: kube-system}
 roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: extension-apiserver-authentication-reader}
 subjects: [{kind: ServiceAccount, name: metriclet, namespace: custom-metrics}]
 ";
