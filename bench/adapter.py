@@ -127,7 +127,7 @@ class Server:
         return urllib.request.urlopen(request, context=context).read()
 
     def load(self, connections, accept):
-        command = ["wrk", "--latency", "-t", str(min(connections, 2)), "-c", str(connections), "-d", f"{SECONDS}s"]
+        command = ["wrk", "--latency", "--timeout", "10s", "-t", str(min(connections, 2)), "-c", str(connections), "-d", f"{SECONDS}s"]
         command += ["-H", "Authorization: Bearer " + TOKEN, "-H", "Accept: " + accept]
         before = self.cpu()
         text = subprocess.run(command + [f"https://127.0.0.1:{self.port}{EXTERNAL}"], capture_output=True, text=True).stdout
