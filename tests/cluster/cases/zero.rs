@@ -149,13 +149,13 @@ pub fn of_an_external_metric(plane: &mut Plane) {
     } else {
         workload.reaches(1);
     }
-    shows(lag("11", "NaN"));
+    shows(lag("15", "NaN"));
     eventually("the HPA notices", || match workload.condition("ScalingActive") {
         (active, why) if active == "False" && why.starts_with("FailedGetExternalMetric") => Ok(()),
         (active, why) => Err(format!("{active} {why}")),
     });
     assert_eq!(workload.replicas(), u64::from(min));
-    shows(lag("11", "0"));
+    shows(lag("15", "0"));
     workload.reaches(2);
     workload.remove();
     installed.answered_in_protobuf_only(plane);
