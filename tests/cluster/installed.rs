@@ -182,7 +182,7 @@ impl Installed {
         let troubles = ["openapi", "discovery", "unavailable", "bad gateway", "failed", "error"];
         let bad = |line: &&str| line.starts_with('E') || troubles.iter().any(|word| line.to_lowercase().contains(word));
         // On a busy machine the removal of an earlier installation is handled late.
-        let over = |line: &&str| line.contains("action for item: Nothing (removed from the queue)");
+        let over = |line: &&str| line.contains("action for item") && line.contains("Nothing (removed from the queue)");
         about_us.filter(bad).filter(|line| !over(line)).map(str::to_owned).collect()
     }
 }
