@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -15,6 +15,23 @@ pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// The metric that every measurement asks for.
 pub const PATH: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/queue_depth";
+
+/// The entry of a measurement of pods, `NAME BINARY [PODSxSERIES...]`: each case has a directory while it is measured.
+pub fn of_pods(name: &str, cases: &[&str], measure: impl Fn(&str, &Path, usize, usize) -> Result<()>) -> Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let binary = arguments.next().ok_or_else(|| format!("usage: {name} BINARY [PODSxSERIES...]"))?;
+    let named: Vec<String> = arguments.collect();
+    let cases = if named.is_empty() { cases.iter().map(|case| (*case).to_owned()).collect() } else { named };
+    for case in cases {
+        let (count, series) = case.split_once('x').ok_or_else(|| format!("expected PODSxSERIES, found {case}"))?;
+        let directory = std::env::temp_dir().join(format!("metriclet-bench-{name}-{}", std::process::id()));
+        fs::create_dir_all(&directory)?;
+        let measured = measure(&binary, &directory, count.parse()?, series.parse()?);
+        fs::remove_dir_all(&directory)?;
+        measured?;
+    }
+    Ok(())
+}
 
 /// A Metriclet at work; killed when this is dropped.
 pub struct Metriclet {

@@ -6,12 +6,11 @@ mod kubernetes;
 #[path = "../pods/pages.rs"]
 mod pages;
 
-use std::fs;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use metriclet_bench::{Metriclet, Result, cpu_time, get, show};
+use metriclet_bench::{Metriclet, Result, cpu_time, get, of_pods, show};
 use pages::{Pages, RATE, WANTED};
 
 /// An ordinary Deployment, and a huge one.
@@ -28,21 +27,7 @@ const ASKS: usize = 50;
 const SERVICE: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/";
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let binary = arguments.next().ok_or("usage: fleet BINARY [PODSxSERIES...]")?;
-    let mut cases: Vec<String> = arguments.collect();
-    if cases.is_empty() {
-        cases = CASES.map(str::to_owned).into();
-    }
-    for case in cases {
-        let (count, series) = case.split_once('x').ok_or_else(|| format!("expected PODSxSERIES, found {case}"))?;
-        let directory = std::env::temp_dir().join(format!("metriclet-bench-fleet-{}", std::process::id()));
-        fs::create_dir_all(&directory)?;
-        let measured = measure(&binary, &directory, count.parse()?, series.parse()?);
-        fs::remove_dir_all(&directory)?;
-        measured?;
-    }
-    Ok(())
+    of_pods("fleet", &CASES, measure)
 }
 
 fn measure(binary: &str, directory: &Path, count: usize, series: usize) -> Result<()> {

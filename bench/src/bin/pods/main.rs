@@ -11,7 +11,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use metriclet_bench::{Metriclet, Result, cpu_time, get, memory, show, spread};
+use metriclet_bench::{Metriclet, Result, cpu_time, get, memory, of_pods, show, spread};
 use pages::{Pages, RATE, WANTED};
 use prometheus::Prometheus;
 
@@ -34,21 +34,7 @@ const VALUE: &str = "sum(rate(http_requests_total[1m]))";
 const PODS: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/";
 
 fn main() -> Result<()> {
-    let mut arguments = std::env::args().skip(1);
-    let binary = arguments.next().ok_or("usage: pods BINARY [PODSxSERIES...]")?;
-    let mut cases: Vec<String> = arguments.collect();
-    if cases.is_empty() {
-        cases = CASES.map(str::to_owned).into();
-    }
-    for case in cases {
-        let (count, series) = case.split_once('x').ok_or_else(|| format!("expected PODSxSERIES, found {case}"))?;
-        let directory = std::env::temp_dir().join(format!("metriclet-bench-pods-{}", std::process::id()));
-        fs::create_dir_all(&directory)?;
-        let measured = measure(&binary, &directory, count.parse()?, series.parse()?);
-        fs::remove_dir_all(&directory)?;
-        measured?;
-    }
-    Ok(())
+    of_pods("pods", &CASES, measure)
 }
 
 fn measure(binary: &str, directory: &Path, count: usize, series: usize) -> Result<()> {
