@@ -8,7 +8,6 @@ use super::active_rule::{ActiveRule, Sampling};
 use super::failure::{About, Failure};
 use super::joined::{JoinedMembers, JoinedPages};
 use super::judgement::Scrape;
-use super::member::Member;
 use super::over_time::{self, PageSamples};
 use super::reason::RefusalReason;
 use super::sample_bound::Bound;
@@ -49,25 +48,12 @@ pub(super) fn answer(
     let scrape = of_pages(&joined, served, services);
     match &members {
         JoinedMembers::Series(series) => {
-            of_members(subject, &series.iter().collect::<Vec<_>>(), scrape, patience, trace)
+            wildcard::of_members(subject, &series.iter().collect::<Vec<_>>(), scrape, patience, trace)
         }
         JoinedMembers::Items(items) => {
             let items: Vec<&PageItem> = items.iter().map(|item| -> &PageItem { item }).collect();
-            of_members(subject, &items, scrape, patience, trace)
+            wildcard::of_members(subject, &items, scrape, patience, trace)
         }
-    }
-}
-
-fn of_members<T: Member>(
-    subject: &Subject<'_>,
-    members: &[&T],
-    scrape: Scrape<'_>,
-    patience: Patience,
-    trace: &mut Trace,
-) -> Result<Vec<MetricValue>, Failure> {
-    match &subject.request.path.name {
-        ObjectName::One(name) => subject.named(name, members, scrape, trace),
-        ObjectName::All => wildcard::answer(subject, members, scrape, patience, trace),
     }
 }
 

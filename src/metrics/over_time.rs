@@ -202,8 +202,7 @@ pub(super) fn of_samples(
             let finding = of_snapshot(subject, sampling, snapshot.clone());
             subject.answer(name, subject.judge(name, finding, scrape, trace))
         }
-        ObjectName::One(name) => subject.named(name, &members, scrape, trace),
-        ObjectName::All => wildcard::answer(subject, &members, scrape, patience, trace),
+        _ => wildcard::of_members(subject, &members, scrape, patience, trace),
     };
     match (answer, samples.failure) {
         // The scrape error may be why the object was not found.

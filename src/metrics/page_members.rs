@@ -10,7 +10,6 @@ use super::trace::{Event, Trace};
 use super::wildcard;
 use crate::config::model::{Target, Value};
 use crate::kube::custom_metrics::MetricValue;
-use crate::parse::path::ObjectName;
 use crate::parse::sort;
 use crate::source::page::{Found, Page, PageItem, Series};
 use crate::source::waiting::Patience;
@@ -30,13 +29,10 @@ pub(super) fn answer(
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
     let (members, scrape) = (of_objects(subject, page, trace)?, scrape(subject.served, page));
-    match (&subject.request.path.name, members) {
-        (ObjectName::One(name), PageMembers::Items(items)) => subject.named(name, &items, scrape, trace),
-        (ObjectName::One(name), PageMembers::Series(series)) => subject.named(name, &series, scrape, trace),
-        (ObjectName::One(name), PageMembers::Number(item)) => subject.named(name, &[&item], scrape, trace),
-        (ObjectName::All, PageMembers::Items(items)) => wildcard::answer(subject, &items, scrape, patience, trace),
-        (ObjectName::All, PageMembers::Series(series)) => wildcard::answer(subject, &series, scrape, patience, trace),
-        (ObjectName::All, PageMembers::Number(item)) => wildcard::answer(subject, &[&item], scrape, patience, trace),
+    match members {
+        PageMembers::Items(items) => wildcard::of_members(subject, &items, scrape, patience, trace),
+        PageMembers::Series(series) => wildcard::of_members(subject, &series, scrape, patience, trace),
+        PageMembers::Number(item) => wildcard::of_members(subject, &[&item], scrape, patience, trace),
     }
 }
 

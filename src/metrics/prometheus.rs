@@ -30,10 +30,7 @@ pub(super) fn answer(
     let result = ask(subject.served, &subject.about(), &query, patience, trace)?;
     let samples: Vec<&Sample> = result.samples.iter().collect();
     let scrape = Scrape::of_page(result.at);
-    match &subject.request.path.name {
-        ObjectName::One(name) => subject.named(name, &samples, scrape, trace),
-        ObjectName::All => wildcard::answer(subject, &samples, scrape, patience, trace),
-    }
+    wildcard::of_members(subject, &samples, scrape, patience, trace)
 }
 
 /// The result of a query.

@@ -14,6 +14,7 @@ use crate::config::model::SelectorMode;
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube_api::objects::Selection;
 use crate::parse::escape::Escaped;
+use crate::parse::path::ObjectName;
 use crate::parse::selector::Selector;
 use crate::parse::sort::sort_by;
 use crate::source::waiting::{Patience, Waiting};
@@ -27,8 +28,22 @@ enum LabelSelection {
     Names(HashSet<String>),
 }
 
+/// The values of those objects that the request is for: one by its name, or all that members describe.
+pub(super) fn of_members<T: Member>(
+    subject: &Subject<'_>,
+    members: &[&T],
+    scrape: Scrape<'_>,
+    patience: Patience,
+    trace: &mut Trace,
+) -> Result<Vec<MetricValue>, Failure> {
+    match &subject.request.path.name {
+        ObjectName::One(name) => subject.named(name, members, scrape, trace),
+        ObjectName::All => answer(subject, members, scrape, patience, trace),
+    }
+}
+
 /// The values of all objects that members describe.
-pub(super) fn answer<T: Member>(
+fn answer<T: Member>(
     subject: &Subject<'_>,
     members: &[&T],
     scrape: Scrape<'_>,
