@@ -148,6 +148,12 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
+        name: "An HPA follows a queue of another namespace's broker, whose name contains the workload's; other namespaces get 404",
+        run: scaling::on_a_queue_of_another_namespace,
+        needs_controllers: true,
+        apart: false,
+    },
+    Case {
         name: "An HPA on an Object metric scales to zero and back",
         run: zero::of_an_object,
         needs_controllers: true,

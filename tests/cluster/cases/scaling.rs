@@ -283,6 +283,51 @@ latency_bucket{{le=\"+Inf\"}} {all}
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
+/// The broker of another namespace names its own namespace and its queues after the workloads that empty them.
+pub fn on_a_queue_of_another_namespace(plane: &mut Plane) {
+    let admin = plane.admin();
+    with_namespace(&admin);
+    let (source, body) = Upstream::changing("");
+    let config = format!(
+        "sources:
+  broker: {{url: '{}', namespaces: [brokers], cache: 0s}}
+metrics:
+  - name: queue_messages
+    object: deployments.apps
+    source: broker
+    value: sum(queue_messages{{queue=\"{{name}}-jobs\"}})
+    namespaceLabel: none
+    namespaces: [{NAMESPACE}]
+",
+        source.url()
+    );
+    let installed = Installed::start(plane, &config);
+    let shows = |ours: u32| {
+        *body.lock().unwrap() = [("mailer-jobs", ours), ("mailer", 500), ("other-jobs", 999)]
+            .map(|(queue, messages)| format!("queue_messages{{namespace=\"brokers\",queue=\"{queue}\"}} {messages}\n"))
+            .concat();
+    };
+    shows(21);
+    let of_queue = json!({"type": "Object", "object": {
+        "describedObject": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "mailer"},
+        "metric": {"name": "queue_messages"},
+        "target": {"type": "AverageValue", "averageValue": "5"},
+    }});
+    let workload = Workload::start(&admin, NAMESPACE, "mailer", &of_queue);
+    // 21 / 5, and then 12 / 5.
+    workload.reaches(5);
+    three_more(&source);
+    assert_eq!(workload.replicas(), 5);
+    shows(12);
+    workload.reaches(3);
+    workload.remove();
+    // No other namespace may ask, not even that of the broker.
+    let path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/brokers/deployments.apps/mailer/queue_messages";
+    let refused = admin.raw(path).unwrap_err();
+    assert!(refused.starts_with("Error from server (NotFound): "), "{refused}");
+    assert_eq!(installed.complaints(plane), [""; 0]);
+}
+
 pub fn holds_without_a_source(plane: &mut Plane) {
     let admin = plane.admin();
     with_namespace(&admin);
