@@ -142,7 +142,7 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
-        name: "An HPA on a p95 over all pods of a Deployment reaches the expected replica count, and keeps it while one does not answer",
+        name: "An HPA on a p95 over all pods of a Deployment reaches the expected replica count, and keeps it while one pod does not respond",
         run: scaling::on_a_quantile_of_all_pods,
         needs_controllers: true,
         apart: false,
