@@ -24,6 +24,7 @@ fn command(parsed: Result<Command, UsageError>) -> ExitCode {
         Ok(Command::Check(check)) => command::check::run(&check, &limits),
         Ok(Command::Get(get)) => command::get::run(&get, &limits, &clock),
         Ok(Command::Certs(certs)) => command::certs::run(&certs, &limits, &clock),
+        Ok(Command::Convert(convert)) => command::convert::run(&convert, &limits),
         Ok(Command::Probe(url)) => command::probe::run(&url),
         Ok(Command::Help(topic)) => command::print(topic.text()),
         Ok(Command::Version) => command::print(concat!("metriclet ", env!("CARGO_PKG_VERSION"), "\n")),

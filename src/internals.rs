@@ -55,6 +55,15 @@ pub mod conformance {
         pub use crate::conformance::protobuf::{ProtobufError, decode};
     }
 }
+pub mod convert {
+    pub use crate::convert::{Converted, Input, Known, Remark};
+    pub mod go_template {
+        pub use crate::convert::go_template::{TemplateError, TemplatePiece, parse};
+    }
+    pub mod prometheus_adapter {
+        pub use crate::convert::prometheus_adapter::convert;
+    }
+}
 pub mod kube {
     pub mod meta {
         pub use crate::kube::meta::Time;

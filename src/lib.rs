@@ -1,11 +1,12 @@
 //! Metriclet serves any number from an HTTP endpoint as a Kubernetes custom or external metric.
 //!
 //! The layers, each using only those before it (a test checks the arrows):
-//! `parse` ← `promql` ← `kube` ← `config`, `telemetry` ← `cache` ← `http` ← `source`, `kube_api` ← `metrics`, `conformance` ←
+//! `parse` ← `promql` ← `kube` ← `config`, `telemetry` ← `cache`, `convert` ← `http` ← `source`, `kube_api` ← `metrics`, `conformance` ←
 //! `api` ← `server` ← `command` ← `app` ← `main`.
 //!
 //! - `parse`, `promql` and `kube` are pure: bytes or values in, values out, limits as arguments; no clock, log or I/O.
 //! - `config` holds the configuration and every limit and timeout; `telemetry` the program's own log and metrics.
+//! - `convert` reads other adapters' configurations; it is as pure as `parse`.
 //! - `cache` loads a value once for many callers; `http` is the outgoing HTTP client.
 //! - `source` fetches pages from upstreams; `kube_api` beside it calls the Kubernetes API.
 //! - `metrics` turns a rule, objects and selectors into values, or tells why there are none.
@@ -19,6 +20,7 @@ mod cache;
 mod command;
 mod config;
 mod conformance;
+mod convert;
 mod http;
 #[doc(hidden)]
 pub mod internals;

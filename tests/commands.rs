@@ -49,6 +49,7 @@ fn helps() {
         (&["check", "--help"], include_str!("fixtures/help/check.txt")),
         (&["get", "--help"], include_str!("fixtures/help/get.txt")),
         (&["certs", "--help"], include_str!("fixtures/help/certs.txt")),
+        (&["convert", "--help"], include_str!("fixtures/help/convert.txt")),
         (&["probe", "--help"], include_str!("fixtures/help/probe.txt")),
     ] {
         assert_eq!(run(arguments), (0, expected.to_owned(), String::new()), "{arguments:?}");
@@ -85,7 +86,8 @@ fn refuses_command_lines_that_mean_nothing() {
         (&["get", "--nope", "x"], "unknown option \"--nope\" (see metriclet get --help)".to_owned()),
         (
             &["srve"],
-            "expected a command (serve, check, get, certs or probe), found \"srve\" (see metriclet --help)".to_owned(),
+            "expected a command (serve, check, get, certs, convert or probe), found \"srve\" (see metriclet --help)"
+                .to_owned(),
         ),
         (&["serve", "x"], "expected no further argument, found \"x\" (see metriclet serve --help)".to_owned()),
         (&["check"], "expected a file to check (see metriclet check --help)".to_owned()),

@@ -84,6 +84,11 @@ impl Checkout {
         let hpa =
             blocks(&zero).into_iter().find(|(_, _, text)| text.starts_with("apiVersion: autoscaling/v2")).unwrap().2;
         fs::write(folder.join("hpa.yaml"), hpa).unwrap();
+        let convert = fs::read_to_string(Path::new(ROOT).join("docs/convert.md")).unwrap();
+        for (name, start) in [("adapter.yaml", "# adapter.yaml"), ("hpas.yaml", "apiVersion: autoscaling/v2")] {
+            let block = blocks(&convert).into_iter().find(|(_, _, text)| text.starts_with(start)).unwrap().2;
+            fs::write(folder.join(name), block).unwrap();
+        }
         let mine = folder.join("manifests/overlays/mine");
         fs::create_dir(&mine).unwrap();
         fs::write(mine.join("metrics.yaml"), &config).unwrap();

@@ -17,7 +17,7 @@ jobs_total{namespace=\"shop\",service=\"web\"} 12
 ";
 
 /// Of no command line: a bug alone ends so.
-const BUGS: [(&str, &str); 4] = [("serve", "70"), ("check", "70"), ("get", "70"), ("certs", "70")];
+const BUGS: [(&str, &str); 5] = [("serve", "70"), ("check", "70"), ("get", "70"), ("certs", "70"), ("convert", "70")];
 
 /// The table of docs/cli.md, by its rows.
 fn table() -> Vec<Vec<String>> {
@@ -43,7 +43,7 @@ fn help_and_documents_list_the_same_exit_codes() {
         let listed: Vec<&str> = codes.split_whitespace().filter(is_code).collect();
         assert_eq!(listed, documented, "{command}");
     }
-    assert_eq!(table[0].len(), 6);
+    assert_eq!(table[0].len(), 7);
 }
 
 #[test]
@@ -56,6 +56,8 @@ fn each_exit_code_is_that_of_some_end() {
     let good = config(&format!("{source}  - {{name: queue_depth, object: services, source: app}}\n"));
     let broken = config(&format!("{source}  - {{name: queue_depth, object: services, source: nowhere}}\n"));
     let wrong = config("sources: [\n");
+    let convert = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/convert/prometheus-adapter/walkthrough");
+    let [adapter, hpas] = [".yaml", ".hpas.yaml"].map(|end| format!("{convert}{end}"));
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = other.local_addr().unwrap().to_string();
     let mut server = Server::with_config(&std::fs::read_to_string(&good).unwrap());
@@ -125,6 +127,22 @@ fn each_exit_code_is_that_of_some_end() {
         (&["certs"], 64, "expected either --out DIRECTORY or --secret NAME"),
         (&["certs", "--secret", "web-tls", "--ca-file", "/nowhere"], 66, "/nowhere: not found"),
         (&["certs", "--out", folder], 73, "tls.crt is there already"),
+        (
+            &["convert", "prometheus-adapter", &adapter, "--hpas", &hpas, "--prometheus", "http://prometheus"],
+            0,
+            "note: ",
+        ),
+        (&["convert", "prometheus-adapter", &adapter, "--hpas", &hpas], 64, "expected --prometheus URL"),
+        (
+            &["convert", "prometheus-adapter", &wrong, "--hpas", &hpas, "--prometheus", "http://prometheus"],
+            65,
+            "1 error: not everything is converted",
+        ),
+        (
+            &["convert", "prometheus-adapter", "/nowhere", "--hpas", &hpas, "--prometheus", "http://prometheus"],
+            66,
+            "/nowhere: not found",
+        ),
         (&["probe", &healthy], 0, ""),
         (&["probe", "http://example.com/readyz"], 64, "expected "),
         (&["probe", &unhealthy], 69, "/nowhere answered 404"),

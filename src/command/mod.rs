@@ -2,6 +2,7 @@
 
 pub(crate) mod certs;
 pub(crate) mod check;
+pub(crate) mod convert;
 mod event;
 pub(crate) mod get;
 mod kubernetes;

@@ -40,6 +40,23 @@ pub fn print(value: &Value) -> String {
     printer.into_text()
 }
 
+/// A text on one line, for a file that is written line by line.
+pub(crate) fn scalar(text: &str) -> String {
+    match scalar::style(text) {
+        Style::Plain => text.to_owned(),
+        Style::SingleQuoted => format!("'{}'", text.replace('\'', "''")),
+        Style::DoubleQuoted | Style::Literal => {
+            let escaped = text.chars().map(|c| match c {
+                '"' | '\\' => format!("\\{c}"),
+                '\n' => "\\n".to_owned(),
+                c if scalar::is_printable(c) => c.to_string(),
+                c => format!("\\U{:08X}", u32::from(c)),
+            });
+            format!("\"{}\"", escaped.collect::<String>())
+        }
+    }
+}
+
 /// `indent` is that of the list or mapping around it.
 fn node(printer: &mut Printer, value: &Value, indent: Option<usize>, place: Place) {
     let nested = indent.map_or(0, |indent| indent + INDENT);

@@ -114,7 +114,7 @@ impl Expr {
         }
     }
 
-    pub(super) fn children_mut(&mut self) -> &mut [Self] {
+    pub(crate) fn children_mut(&mut self) -> &mut [Self] {
         match self {
             Self::Number(_) | Self::Selector(_) => &mut [],
             Self::Aggregate(_, _, arguments) | Self::Call(_, arguments) => arguments,

@@ -8,6 +8,7 @@ Usage:
   metriclet check FILE           validate a configuration
   metriclet get PATH [OPTIONS]   answer one request and print the response
   metriclet certs [OPTIONS]      make certificates for HTTPS
+  metriclet convert ADAPTER …    convert another adapter's configuration
   metriclet probe [URL]          check a local server's health
 
 Options of serve:
@@ -156,6 +157,32 @@ Examples:
 
 Exit codes: 0 success, 64 usage error, 66 file not found, 70 internal error,
             73 cannot create a file
+";
+
+pub(super) const CONVERT: &str = "\
+Prints the configuration that replaces another adapter's; remarks go to stderr.
+
+Usage: metriclet convert prometheus-adapter FILE --hpas FILE --prometheus URL [OPTIONS]
+
+FILE is prometheus-adapter's configuration, or its ConfigMap. Metrics that the HPAs request are
+converted.
+
+Options:
+      --hpas FILE          HPAs in YAML, as kubectl get hpa -A -o yaml prints; may be repeated
+      --prometheus URL     the server: prometheus-adapter's --prometheus-url
+  -n, --namespace NAME     the namespace of HPAs that name none
+      --series FILE        names of series, a line each, or what Prometheus answers to
+                           /api/v1/label/__name__/values: for rules on series of many names
+  -h, --help               this text
+
+An error is what cannot be converted, and a warning what differs. HPAs stay as they are.
+
+Examples:
+  metriclet convert prometheus-adapter adapter.yaml --hpas hpas.yaml \\
+    --prometheus http://prometheus.monitoring.svc:9090 >metrics.yaml
+
+Exit codes: 0 success, 64 usage error, 65 something cannot be converted, 66 file not found,
+            70 internal error
 ";
 
 pub(super) const PROBE: &str = "\

@@ -5,6 +5,7 @@
 //! metriclet check FILE
 //! metriclet get PATH [-o table|json] [--wait DURATION] [ORIGIN] [-v]
 //! metriclet certs --out DIRECTORY [--renew] | --secret NAME …
+//! metriclet convert ADAPTER [FILE] [--hpas FILE] …
 //! metriclet probe [URL]
 //!
 //! ORIGIN = [--upstream URL [--describes OBJECT]] | [-c|--config FILE]
@@ -13,6 +14,7 @@
 
 mod access;
 mod certs;
+mod convert;
 mod flag;
 mod help;
 mod probe;
@@ -30,6 +32,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 pub(crate) use self::access::Access;
 pub(crate) use self::certs::{Certs, CertsOutput};
+pub(crate) use self::convert::{Convert, ConvertFrom};
 use self::flag::flags;
 use self::secure::SecureFlag;
 pub(crate) use self::secure::{Secure, TlsVersion, Tuning};
@@ -49,6 +52,8 @@ pub(crate) enum Command {
     Get(Get),
     /// Make certificates for the secure listener.
     Certs(Certs),
+    /// Print other adapters' configuration as Metriclet's.
+    Convert(Convert),
     /// Check the health of the server at this URL.
     Probe(String),
     /// Print a help text.
@@ -128,6 +133,8 @@ pub(crate) enum Topic {
     Get,
     /// `metriclet certs`.
     Certs,
+    /// `metriclet convert`.
+    Convert,
     /// `metriclet probe`.
     Probe,
 }
@@ -150,10 +157,13 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Usa
         Some("check") => Topic::Check,
         Some("get") => Topic::Get,
         Some("certs") => Topic::Certs,
+        Some("convert") => Topic::Convert,
         Some("probe") => Topic::Probe,
         Some(word) if !word.is_empty() && !word.starts_with('-') => {
-            let message =
-                format!("expected a command (serve, check, get, certs or probe), found {}", Escaped::new(word));
+            let message = format!(
+                "expected a command (serve, check, get, certs, convert or probe), found {}",
+                Escaped::new(word)
+            );
             return Err(UsageError { message, topic: Topic::All });
         }
         _ => Topic::All,
@@ -164,6 +174,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Usa
     let parser = Parser::from_args(args);
     let command = match topic {
         Topic::Certs => certs::read(parser).map(|certs| certs.map_or(Command::Help(topic), Command::Certs)),
+        Topic::Convert => convert::read(parser).map(|convert| convert.map_or(Command::Help(topic), Command::Convert)),
         Topic::Probe => probe::read(parser).map(|url| url.map_or(Command::Help(topic), Command::Probe)),
         _ => Arguments::read(topic, parser).and_then(|arguments| arguments.command(topic)),
     };
@@ -179,6 +190,7 @@ impl Topic {
             Self::Check => help::CHECK,
             Self::Get => help::GET,
             Self::Certs => help::CERTS,
+            Self::Convert => help::CONVERT,
             Self::Probe => help::PROBE,
         }
     }
@@ -231,7 +243,7 @@ impl Flag {
                 !matches!(self, Self::General(GeneralFlag::Output | GeneralFlag::Wait | GeneralFlag::Hpa))
             }
             Topic::Check => matches!(self, Self::General(GeneralFlag::Hpa)),
-            Topic::Certs | Topic::Probe => false,
+            Topic::Certs | Topic::Convert | Topic::Probe => false,
             Topic::Get => !matches!(self, Self::General(GeneralFlag::Listen | GeneralFlag::Hpa) | Self::Secure(_)),
         }
     }
@@ -245,6 +257,7 @@ impl fmt::Display for UsageError {
             Topic::Check => " check",
             Topic::Get => " get",
             Topic::Certs => " certs",
+            Topic::Convert => " convert",
             Topic::Probe => " probe",
         };
         write!(f, "{} (see metriclet{command} --help)", self.message)
@@ -335,7 +348,7 @@ impl Arguments {
         };
         let verbosity = self.verbosity;
         Ok(match topic {
-            Topic::All | Topic::Serve | Topic::Certs | Topic::Probe => {
+            Topic::All | Topic::Serve | Topic::Certs | Topic::Convert | Topic::Probe => {
                 let (secure, tuning) = self.secure.finish()?;
                 Command::Serve(Box::new(Serve {
                     listen: self.listen.unwrap_or(Listen::At(LISTEN)),

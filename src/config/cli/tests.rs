@@ -153,7 +153,10 @@ fn does_the_rest() {
 #[test]
 fn refuses() {
     for (line, expected) in [
-        ("sevre", r#"expected a command (serve, check, get, certs or probe), found "sevre" (see metriclet --help)"#),
+        (
+            "sevre",
+            r#"expected a command (serve, check, get, certs, convert or probe), found "sevre" (see metriclet --help)"#,
+        ),
         ("--nope", r#"unknown option "--nope" (see metriclet --help)"#),
         ("-x", r#"unknown option "-x" (see metriclet --help)"#),
         ("serve now", r#"expected no further argument, found "now" (see metriclet serve --help)"#),

@@ -15,30 +15,30 @@ const MEBIBYTE: u64 = 1024 * 1024;
 
 /// The problems of one part of the file.
 #[derive(Debug)]
-pub(super) struct Sink {
+pub(crate) struct Sink {
     part: Part,
     problems: Vec<Problem>,
 }
 
 impl Sink {
-    pub(super) fn new(part: Part) -> Self {
+    pub(crate) fn new(part: Part) -> Self {
         Self { part, problems: Vec::new() }
     }
 
-    pub(super) fn error(&mut self, span: Span, message: impl Into<String>) {
+    pub(crate) fn error(&mut self, span: Span, message: impl Into<String>) {
         self.push(span, Severity::Error, message.into());
     }
 
-    pub(super) fn warning(&mut self, span: Span, message: impl Into<String>) {
+    pub(crate) fn warning(&mut self, span: Span, message: impl Into<String>) {
         self.push(span, Severity::Warning, message.into());
     }
 
     /// The error that stands first in the file.
-    pub(super) fn first_error(&self) -> Option<&Problem> {
+    pub(crate) fn first_error(&self) -> Option<&Problem> {
         self.problems.iter().filter(|problem| problem.is_error()).min_by_key(|problem| problem.span)
     }
 
-    pub(super) fn into_problems(self) -> Vec<Problem> {
+    pub(crate) fn into_problems(self) -> Vec<Problem> {
         self.problems
     }
 
@@ -53,7 +53,7 @@ impl Sink {
 
 /// A mapping with a fixed set of keys. Readers return `None` for a key that is absent or wrong, and tell what is wrong.
 #[derive(Debug)]
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     home: Span,
     entries: Vec<(&'a Key, &'a Node)>,
     wrong: Vec<&'static str>,
@@ -61,7 +61,7 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Opens a mapping; `what` is its name in messages, `home` where a missing key is missed.
-    pub(super) fn open(node: &'a Node, home: Span, what: &str, known: &[&str], sink: &mut Sink) -> Option<Self> {
+    pub(crate) fn open(node: &'a Node, home: Span, what: &str, known: &[&str], sink: &mut Sink) -> Option<Self> {
         let YamlValue::Mapping(pairs) = &node.value else {
             sink.error(node.span, format!("{what}: expected a mapping, found {}", node.kind()));
             return None;
@@ -85,20 +85,20 @@ impl<'a> Fields<'a> {
     }
 
     /// Where the mapping itself stands.
-    pub(super) fn home(&self) -> Span {
+    pub(crate) fn home(&self) -> Span {
         self.home
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
+    pub(crate) fn has(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
 
-    pub(super) fn get(&self, key: &str) -> Option<&'a Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
         self.entries.iter().find(|(found, _)| found.text == key).map(|(_, value)| *value)
     }
 
     /// Where the value of a key stands, or would be looked for.
-    pub(super) fn span(&self, key: &str) -> Span {
+    pub(crate) fn span(&self, key: &str) -> Span {
         self.entries.iter().find(|(found, _)| found.text == key).map_or(self.home, |(found, value)| {
             // A value that spans lines, or is not there, is shown by its key.
             if value.span.width == 0 { found.span } else { value.span }
@@ -106,18 +106,18 @@ impl<'a> Fields<'a> {
     }
 
     /// An error about a key's value.
-    pub(super) fn fail(&mut self, key: &'static str, message: &str, sink: &mut Sink) {
+    pub(crate) fn fail(&mut self, key: &'static str, message: &str, sink: &mut Sink) {
         self.fail_at(key, self.span(key), message, sink);
     }
 
     /// An error about a place within a key's value.
-    pub(super) fn fail_at(&mut self, key: &'static str, span: Span, message: &str, sink: &mut Sink) {
+    pub(crate) fn fail_at(&mut self, key: &'static str, span: Span, message: &str, sink: &mut Sink) {
         self.wrong.push(key);
         sink.error(span, format!("{key}: {message}"));
     }
 
     /// What the cross-checks found; nothing about a key that could not be read in the first place.
-    pub(super) fn report(&self, findings: Vec<Finding>, sink: &mut Sink) {
+    pub(crate) fn report(&self, findings: Vec<Finding>, sink: &mut Sink) {
         for Finding { key, severity, message } in findings {
             if !self.wrong.contains(&key) {
                 sink.push(self.span(key), severity, format!("{key}: {message}"));
@@ -125,7 +125,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn require(&mut self, key: &'static str, sink: &mut Sink) -> Option<&'a Node> {
+    pub(crate) fn require(&mut self, key: &'static str, sink: &mut Sink) -> Option<&'a Node> {
         let node = self.get(key);
         if node.is_none() {
             self.fail(key, "required", sink);
@@ -133,7 +133,7 @@ impl<'a> Fields<'a> {
         node
     }
 
-    pub(super) fn text(&mut self, key: &'static str, sink: &mut Sink) -> Option<&'a str> {
+    pub(crate) fn text(&mut self, key: &'static str, sink: &mut Sink) -> Option<&'a str> {
         let node = self.get(key)?;
         let text = node.text();
         if text.is_none() {
@@ -147,13 +147,13 @@ impl<'a> Fields<'a> {
         text
     }
 
-    pub(super) fn required_text(&mut self, key: &'static str, sink: &mut Sink) -> Option<&'a str> {
+    pub(crate) fn required_text(&mut self, key: &'static str, sink: &mut Sink) -> Option<&'a str> {
         self.require(key, sink)?;
         self.text(key, sink)
     }
 
     /// A text that is not empty and holds no control characters, such as a file's name.
-    pub(super) fn line(&mut self, key: &'static str, sink: &mut Sink) -> Option<&'a str> {
+    pub(crate) fn line(&mut self, key: &'static str, sink: &mut Sink) -> Option<&'a str> {
         let text = self.text(key, sink)?;
         if text.is_empty() || text.chars().any(char::is_control) {
             self.fail(key, &format!("expected one line of text, found {}", Escaped::new(text)), sink);
@@ -162,12 +162,12 @@ impl<'a> Fields<'a> {
         Some(text)
     }
 
-    pub(super) fn path(&mut self, key: &'static str, sink: &mut Sink) -> Option<PathBuf> {
+    pub(crate) fn path(&mut self, key: &'static str, sink: &mut Sink) -> Option<PathBuf> {
         self.line(key, sink).map(PathBuf::from)
     }
 
     /// A duration from more than 0 (or 0 itself if `zero`) to `max`.
-    pub(super) fn duration(
+    pub(crate) fn duration(
         &mut self,
         key: &'static str,
         zero: bool,
@@ -185,7 +185,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A number of bytes from 1 to `max`, as a quantity: `64Mi`.
-    pub(super) fn bytes(&mut self, key: &'static str, max: u64, sink: &mut Sink) -> Option<u64> {
+    pub(crate) fn bytes(&mut self, key: &'static str, max: u64, sink: &mut Sink) -> Option<u64> {
         let text = self.text(key, sink)?;
         let bytes = quantity::parse(text).ok().filter(|bytes| bytes.fract() == 0.0);
         match bytes.filter(|bytes| (1.0..=max as f64).contains(bytes)) {
@@ -198,7 +198,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    pub(super) fn boolean(&mut self, key: &'static str, sink: &mut Sink) -> Option<bool> {
+    pub(crate) fn boolean(&mut self, key: &'static str, sink: &mut Sink) -> Option<bool> {
         let node = self.get(key)?;
         match &node.value {
             YamlValue::Scalar { text, quoted: false, .. } if text == "true" => Some(true),
@@ -215,7 +215,7 @@ impl<'a> Fields<'a> {
     }
 
     /// One of a few words.
-    pub(super) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)], sink: &mut Sink) -> Option<T> {
+    pub(crate) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)], sink: &mut Sink) -> Option<T> {
         let text = self.text(key, sink)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
         if found.is_none() {
@@ -231,7 +231,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Parses a duration from more than 0 (or 0 itself if `zero`) to `max`.
-pub(super) fn length(text: &str, zero: bool, max: Duration) -> Result<Duration, String> {
+pub(crate) fn length(text: &str, zero: bool, max: Duration) -> Result<Duration, String> {
     let duration = duration::parse(text).map_err(|error| error.to_string())?;
     if duration.is_zero() && !zero {
         return Err("expected more than 0".into());

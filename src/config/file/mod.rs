@@ -5,7 +5,7 @@
 
 mod external;
 mod fallback;
-mod fields;
+pub(crate) mod fields;
 mod identity;
 mod namespaces;
 mod oauth2;

@@ -1,0 +1,59 @@
+//! `metriclet convert`: prints other adapters' configuration as Metriclet's.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::{counted, exit, fail, origin, print, tell};
+use crate::config::cli::{Convert, ConvertFrom};
+use crate::config::limits::Limits;
+use crate::config::problem::Excerpts;
+use crate::convert::{Converted, Input, Known, prometheus_adapter};
+
+/// A file that was read.
+struct Given {
+    name: String,
+    bytes: Vec<u8>,
+}
+
+/// Runs the command.
+pub(crate) fn run(convert: &Convert, limits: &Limits) -> ExitCode {
+    let paths = convert.file.iter().chain(&convert.hpas).chain(&convert.series);
+    let given: Result<Vec<Given>, String> = paths.map(|path| given(path.as_path(), limits)).collect();
+    let given = match given {
+        Ok(given) => given,
+        Err(why) => return fail(exit::NO_INPUT, &why),
+    };
+    let converted = converted(convert, &given, limits);
+    for remark in &converted.remarks {
+        if let Some(Given { name, bytes }) = given.get(remark.input) {
+            let text = String::from_utf8_lossy(bytes);
+            tell(&Excerpts::new(name, &text).show(&remark.problem).trim_end());
+        }
+    }
+    converted.notes.iter().for_each(|note| tell(&format_args!("note: {note}")));
+    print(&converted.config);
+    match converted.remarks.iter().filter(|remark| remark.problem.is_error()).count() {
+        0 => ExitCode::SUCCESS,
+        errors => fail(exit::DATA, &format_args!("{}: not everything is converted", counted(errors, "error"))),
+    }
+}
+
+fn given(path: &Path, limits: &Limits) -> Result<Given, String> {
+    let name = path.display().to_string();
+    origin::read(path, limits).map(|bytes| Given { name, bytes })
+}
+
+fn converted(convert: &Convert, given: &[Given], limits: &Limits) -> Converted {
+    let inputs: Vec<Input<'_>> = given.iter().map(|Given { name, bytes }| Input { name, bytes }).collect();
+    let (files, series) = match convert.series {
+        Some(_) => inputs.split_last().map_or((&[][..], None), |(last, files)| (files, Some(last.bytes))),
+        None => (inputs.as_slice(), None),
+    };
+    let known = Known { prometheus: convert.prometheus.as_deref(), namespace: convert.namespace.as_deref(), series };
+    match (convert.from, files) {
+        (ConvertFrom::PrometheusAdapter, [config, hpas @ ..]) => {
+            prometheus_adapter::convert(*config, hpas, &known, limits)
+        }
+        (ConvertFrom::PrometheusAdapter, []) => Converted::default(),
+    }
+}

@@ -1,0 +1,167 @@
+//! The metrics that HPAs ask for.
+
+use super::Input;
+use super::remarks::{Place, Remarks};
+use crate::config::hpa::manifest::{self, Hpa, MetricKind};
+use crate::config::limits::Limits;
+use crate::kube::kinds;
+use crate::parse::dns;
+use crate::parse::escape::Escaped;
+use crate::parse::yaml::{self, Span};
+
+/// A metric of one kind of object, or an external one, and the HPAs that ask for it.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub(super) name: String,
+    /// `None` for an external metric.
+    pub(super) kind: Option<TargetKind>,
+    /// Where it is first asked for.
+    pub(super) place: Place,
+    /// `namespace/name`, fit for a message.
+    pub(super) hpas: Vec<String>,
+    pub(super) namespaces: Vec<String>,
+    /// Whether one of them has a `metric.selector`.
+    pub(super) selects: bool,
+}
+
+/// The kind of an object as an HPA names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TargetKind {
+    pub(super) kind: String,
+    /// Without a version; empty for the core group.
+    pub(super) group: String,
+    pub(super) api_version: String,
+    /// `pods`, `deployments.apps`, if it is built in.
+    pub(super) built_in: Option<&'static kinds::Kind>,
+}
+
+/// The metrics of all files, those of one kind and name together.
+pub(super) fn wanted(
+    inputs: &[Input<'_>],
+    first: usize,
+    namespace: Option<&str>,
+    limits: &Limits,
+    remarks: &mut Remarks,
+) -> Vec<Wanted> {
+    let mut wanted: Vec<Wanted> = Vec::new();
+    for (index, input) in inputs.iter().enumerate() {
+        each(*input, first + index, limits, remarks, |hpa, before, remarks| {
+            for lack in &hpa.lacks {
+                remarks.error(Place::new(first + index, before, lack.span), format!("expected {}", lack.expected));
+            }
+            let Some(namespace) = namespace_of(hpa, namespace, first + index, before, remarks) else { return };
+            let hpa_name = format!("{namespace}/{}", shown(hpa.name.unwrap_or_default()));
+            for metric in &hpa.metrics {
+                let kind = match metric.kind {
+                    MetricKind::Pods => Some(TargetKind::new("v1", "Pod")),
+                    MetricKind::Object { api_version, kind, .. } => Some(TargetKind::new(api_version, kind)),
+                    MetricKind::External => None,
+                };
+                let is_same = |other: &&mut Wanted| other.name == metric.name && other.kind == kind;
+                if wanted.iter_mut().find(is_same).is_none() {
+                    wanted.push(Wanted {
+                        name: metric.name.to_owned(),
+                        kind: kind.clone(),
+                        place: Place::new(first + index, before, metric.span),
+                        hpas: Vec::new(),
+                        namespaces: Vec::new(),
+                        selects: false,
+                    });
+                }
+                if let Some(same) = wanted.iter_mut().find(is_same) {
+                    add(&mut same.hpas, &hpa_name);
+                    add(&mut same.namespaces, &namespace);
+                    same.selects |= metric.selector.is_some();
+                }
+            }
+        });
+    }
+    wanted
+}
+
+/// Calls `visit` with each HPA of a file, and the number of lines before its document.
+pub(super) fn each(
+    input: Input<'_>,
+    index: usize,
+    limits: &Limits,
+    remarks: &mut Remarks,
+    mut visit: impl FnMut(&Hpa<'_>, usize, &mut Remarks),
+) {
+    let text = String::from_utf8_lossy(input.bytes);
+    let mut found = false;
+    for (before, document) in manifest::documents(&text) {
+        match yaml::parse(document, &manifest::limits(limits)) {
+            Ok(root) => {
+                for hpa in manifest::hpas(&root) {
+                    found = true;
+                    visit(&hpa, before, remarks);
+                }
+            }
+            Err(error) => {
+                found = true;
+                remarks.error(Place::new(index, before, error.span), error.message);
+            }
+        }
+    }
+    if !found {
+        let place = Place::new(index, 0, Span::START);
+        remarks.error(place, "expected a HorizontalPodAutoscaler of autoscaling/v2, found none");
+    }
+}
+
+/// The namespace of an HPA, unless nothing names it.
+pub(super) fn namespace_of(
+    hpa: &Hpa<'_>,
+    default: Option<&str>,
+    input: usize,
+    before: usize,
+    remarks: &mut Remarks,
+) -> Option<String> {
+    let place = Place::new(input, before, hpa.node.span);
+    match hpa.namespace.or(default) {
+        Some(namespace) if dns::is_label(namespace) => Some(namespace.to_owned()),
+        Some(namespace) => {
+            remarks
+                .error(place, format!("metadata.namespace: expected a namespace, found {}", Escaped::new(namespace)));
+            None
+        }
+        None => {
+            let name = shown(hpa.name.unwrap_or_default());
+            remarks.error(place, format!("HPA {name} has no metadata.namespace; --namespace NAME sets it"));
+            None
+        }
+    }
+}
+
+/// A name of Kubernetes as it is, anything else escaped.
+pub(super) fn shown(name: &str) -> String {
+    if dns::is_name(name) { name.to_owned() } else { Escaped::new(name).to_string() }
+}
+
+/// Adds what is not there yet.
+pub(super) fn add(list: &mut Vec<String>, item: &str) {
+    if !list.iter().any(|other| other == item) {
+        list.push(item.to_owned());
+    }
+}
+
+impl TargetKind {
+    pub(super) fn new(api_version: &str, kind: &str) -> Self {
+        let group = api_version.rsplit_once('/').map_or("", |(group, _)| group);
+        let of_group = |built_in: &&kinds::Kind| {
+            let own = built_in.api_version.rsplit_once('/').map_or("", |(group, _)| group);
+            built_in.kind == kind && own == group
+        };
+        let [kind_name, group_name, api_version] = [kind, group, api_version].map(str::to_owned);
+        Self { built_in: kinds::all().find(of_group), kind: kind_name, group: group_name, api_version }
+    }
+
+    /// Whether an HPA asks for all of them that it scales.
+    pub(super) fn is_pods(&self) -> bool {
+        self.built_in.is_some_and(|kind| kind.resource == "pods")
+    }
+
+    pub(super) fn is_namespaces(&self) -> bool {
+        self.built_in.is_some_and(|kind| kind.resource == "namespaces")
+    }
+}

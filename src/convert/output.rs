@@ -1,0 +1,127 @@
+//! The configuration that is written: sources and rules as text, read back before it is printed.
+
+use super::remarks::{Place, Remarks};
+use crate::config::file;
+use crate::config::limits::Limits;
+use crate::config::problem::Severity;
+use crate::kube::yaml::scalar;
+
+/// Sources and rules so far.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    sources: Vec<SourceText>,
+    rules: Vec<RuleText>,
+}
+
+/// The lines of a source.
+#[derive(Debug, PartialEq, Eq)]
+struct SourceText {
+    name: String,
+    lines: Vec<String>,
+}
+
+/// The lines of a rule.
+#[derive(Debug)]
+pub(super) struct RuleText {
+    /// What it was made of.
+    pub(super) place: Place,
+    /// The source that it uses.
+    pub(super) source: String,
+    pub(super) name: String,
+    /// What it came from, for a comment.
+    pub(super) comment: String,
+    pub(super) lines: Vec<String>,
+}
+
+/// `key: text`
+pub(super) fn line(key: &str, text: &str) -> String {
+    format!("{key}: {}", scalar(text))
+}
+
+/// `key: [text, text]`
+pub(super) fn list(key: &str, texts: &[String]) -> String {
+    // In a list of brackets, commas and brackets within need quotes, too.
+    let item = |text: &String| match text.contains(['[', ']', '{', '}', ',']) && !scalar(text).starts_with(['\'', '"'])
+    {
+        true => format!("'{text}'"),
+        false => scalar(text),
+    };
+    format!("{key}: [{}]", texts.iter().map(item).collect::<Vec<_>>().join(", "))
+}
+
+impl Output {
+    /// The name of a source with these lines: `name`, or that with a number where another source has it.
+    pub(super) fn source(&mut self, name: &str, lines: Vec<String>) -> String {
+        if let Some(same) = self.sources.iter().find(|source| source.lines == lines) {
+            return same.name.clone();
+        }
+        let is_taken = |name: &str| self.sources.iter().any(|source| source.name == name);
+        let numbered = (2..).map(|number| format!("{name}-{number}"));
+        let free = std::iter::once(name.to_owned()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default();
+        self.sources.push(SourceText { name: free.clone(), lines });
+        free
+    }
+
+    pub(super) fn rule(&mut self, rule: RuleText) {
+        self.rules.push(rule);
+    }
+
+    /// The whole text, without rules that would be refused; these become remarks.
+    pub(super) fn finish(mut self, from: &str, limits: &Limits, remarks: &mut Remarks) -> String {
+        loop {
+            self.sources.retain(|source| self.rules.iter().any(|rule| rule.source == source.name));
+            if self.rules.is_empty() {
+                return String::new();
+            }
+            let (text, starts) = self.text(from);
+            let loaded = file::load(text.as_bytes(), limits);
+            let mut refused: Vec<(usize, String)> = Vec::new();
+            for problem in loaded.problems.into_iter().filter(|problem| problem.severity == Severity::Error) {
+                let part = starts.iter().rposition(|start| *start <= problem.span.line).unwrap_or_default();
+                match part.checked_sub(self.sources.len()) {
+                    Some(rule) => refused.push((rule, problem.message)),
+                    // Of a source, and so of all rules that use it.
+                    None => {
+                        let name = self.sources.get(part).map(|source| source.name.as_str());
+                        let users = self.rules.iter().enumerate().filter(|(_, rule)| Some(&*rule.source) == name);
+                        refused.extend(users.map(|(index, _)| (index, problem.message.clone())));
+                    }
+                }
+            }
+            if refused.is_empty() {
+                return text;
+            }
+            for (index, message) in &refused {
+                if let Some(rule) = self.rules.get(*index) {
+                    let name = scalar(&rule.name);
+                    remarks.error(rule.place, format!("metric {name}: as a rule, this is refused: {message}"));
+                }
+            }
+            let mut index = 0;
+            self.rules.retain(|_| {
+                index += 1;
+                refused.iter().all(|(refused, _)| refused + 1 != index)
+            });
+        }
+    }
+
+    /// The text, and the line of each source and then of each rule.
+    fn text(&self, from: &str) -> (String, Vec<usize>) {
+        let mut lines = vec![format!("# Converted from {from} by metriclet convert.")];
+        let mut starts = Vec::new();
+        lines.push("sources:".to_owned());
+        for source in &self.sources {
+            starts.push(lines.len() + 1);
+            lines.push(format!("  {}:", scalar(&source.name)));
+            lines.extend(source.lines.iter().map(|line| format!("    {line}")));
+        }
+        lines.push("metrics:".to_owned());
+        for rule in &self.rules {
+            starts.push(lines.len() + 1);
+            lines.push(format!("  # {}", rule.comment.replace(char::is_control, " ")));
+            lines.push(format!("  - {}", line("name", &rule.name)));
+            lines.extend(rule.lines.iter().map(|line| format!("    {line}")));
+        }
+        (lines.join("\n") + "\n", starts)
+    }
+}

@@ -1,0 +1,122 @@
+//! `metriclet convert`: other adapters' configurations and HPAs in, and what the built binary prints for them. With
+//! `METRICLET_RECORD=1` that is recorded. What it prints always passes `metriclet check`.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{file, metriclet, run};
+
+/// The files of one adapter, below the tests' fixtures.
+fn folder(adapter: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/convert").join(adapter)
+}
+
+/// Runs a conversion in its folder: the exit code, stdout and stderr.
+fn convert(adapter: &str, arguments: &[&str]) -> (i32, String, String) {
+    let output = metriclet(&[&["convert", adapter], arguments].concat()).current_dir(folder(adapter)).output().unwrap();
+    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
+    (output.status.code().unwrap(), stdout, stderr)
+}
+
+/// Compares with what is recorded.
+fn is_recorded(adapter: &str, name: &str, found: &str) {
+    let path = folder(adapter).join(name);
+    if std::env::var_os("METRICLET_RECORD").is_some() {
+        fs::write(&path, found).unwrap();
+    }
+    assert_eq!(found, fs::read_to_string(&path).unwrap_or_default(), "{}", path.display());
+}
+
+/// What is printed is a good configuration.
+fn passes_check(config: &str, hpas: Option<&str>) {
+    let config = file("converted.yaml", config);
+    let mut arguments = vec!["check".to_owned(), config.to_str().unwrap().to_owned()];
+    let hpas = hpas.map(|hpas| file("converted-hpas.yaml", hpas));
+    arguments.extend(hpas.iter().flat_map(|hpas| ["--hpa".to_owned(), hpas.to_str().unwrap().to_owned()]));
+    let (code, _, stderr) = run(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(code, 0, "{stderr}");
+}
+
+#[test]
+fn converts_prometheus_adapter() {
+    let adapter = "prometheus-adapter";
+    for (name, more, code) in [
+        ("walkthrough", &[][..], 0),
+        ("defaults", &["--series", "defaults.series.txt"], 0),
+        ("external", &[], 0),
+        ("resource-metrics", &["--namespace", "shop"], 65),
+        ("refused", &[], 65),
+    ] {
+        let (config, hpas) = (format!("{name}.yaml"), format!("{name}.hpas.yaml"));
+        let url = "http://prometheus.monitoring.svc:9090";
+        let arguments = [&[config.as_str(), "--hpas", &hpas, "--prometheus", url], more].concat();
+        let (found, stdout, stderr) = convert(adapter, &arguments);
+        is_recorded(adapter, &format!("{name}.converted.yaml"), &stdout);
+        is_recorded(adapter, &format!("{name}.remarks.txt"), &stderr);
+        assert_eq!(found, code, "{name}: {stderr}");
+        if !stdout.is_empty() {
+            let hpas = fs::read_to_string(folder(adapter).join(hpas)).unwrap();
+            passes_check(&stdout, (code == 0).then_some(&hpas));
+        }
+    }
+}
+
+/// The rules that are for any series need to know which there are.
+#[test]
+fn does_not_guess_which_series_there_are() {
+    let url = "http://prometheus.monitoring.svc:9090";
+    let arguments = ["defaults.yaml", "--hpas", "defaults.hpas.yaml", "--prometheus", url];
+    let (code, stdout, stderr) = convert("prometheus-adapter", &arguments);
+    assert_eq!((code, stdout.as_str()), (65, ""));
+    assert!(stderr.contains("metric \"http_requests\": it is not clear what serves it: "), "{stderr}");
+    let json = r#"{"status":"success","data":["http_requests_total","queue_depth","jobs_total"]}"#;
+    let series = file("series.json", json);
+    let (code, stdout, stderr) =
+        convert("prometheus-adapter", &[&arguments[..], &["--series", series.to_str().unwrap()]].concat());
+    assert_eq!(code, 65);
+    assert!(stdout.contains("value: sum(rate(http_requests_total[5m]))"), "{stdout}");
+    assert!(stderr.contains("metric \"cpu_usage\": no rule serves it"), "{stderr}");
+    passes_check(&stdout, None);
+}
+
+#[test]
+fn says_what_it_cannot_read() {
+    let hpas = file("hpas.yaml", "apiVersion: v1\nkind: Service\n");
+    let hpas = hpas.to_str().unwrap();
+    for (config, expected) in [
+        ("rules: [", "bad.yaml:1:9: error: not YAML: "),
+        (
+            "rule: []",
+            "bad.yaml:1:1: error: prometheus-adapter's configuration: unknown key \"rule\"; did you mean rules?",
+        ),
+        ("rules: x", "bad.yaml:1:8: error: rules: expected a list, found text"),
+        ("rules:\n  - seriesQuery: up\n", "bad.yaml:2:5: error: metricsQuery: required"),
+        (
+            "rules:\n  - {seriesQuery: up, metricsQuery: 'sum(<<.Serie>>)'}\n",
+            "bad.yaml:2:42: error: metricsQuery: expected <<.Series>>, ",
+        ),
+        (
+            "rules:\n  - {seriesQuery: up, metricsQuery: 'sum(<<range .GroupBySlice>>)'}\n",
+            "bad.yaml:2:42: error: metricsQuery: expected <<.Series>>, ",
+        ),
+        (
+            "kind: ConfigMap\ndata: {a: b}\n",
+            "bad.yaml:1:1: error: expected a ConfigMap whose data has one file of YAML",
+        ),
+        (
+            "kind: ConfigMap\ndata:\n  a.yaml: |\n    rules:\n      - x\n",
+            "bad.yaml:5:9: error: rules[0]: expected a mapping",
+        ),
+        ("kind: ConfigMap\ndata:\n  a.yaml: \"rules: [x]\"\n", "bad.yaml:3:3: error: rules[0]: expected a mapping"),
+    ] {
+        let path = file("bad.yaml", config);
+        let arguments = [path.to_str().unwrap(), "--hpas", hpas, "--prometheus", "http://prometheus:9090"];
+        let (code, stdout, stderr) = convert("prometheus-adapter", &arguments);
+        assert_eq!((code, stdout.as_str()), (65, ""), "{config}");
+        assert!(stderr.contains(expected), "{config}: {stderr}");
+        assert!(stderr.contains("expected a HorizontalPodAutoscaler of autoscaling/v2, found none"), "{stderr}");
+    }
+}
