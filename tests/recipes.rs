@@ -250,6 +250,31 @@ fn recipes_have_one_shape() {
     }
 }
 
+/// Keys that none of the programs needs; docs/sources.md and docs/rules.md have examples of them.
+const OTHER_KEYS: [&str; 7] =
+    ["allowNegative", "certFile", "contentType", "dangerAllowLoopback", "keyFile", "labelSelector", "serverName"];
+
+/// A reader can find each key of docs/configuration.md in the rules of a program, except those above.
+#[test]
+fn every_key_has_a_recipe() {
+    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let reference = fs::read_to_string(reference).unwrap();
+    let (_, tables) = reference.split_once("\n## A source\n").unwrap();
+    let (tables, _) = tables.split_once("\n## Limits\n").unwrap();
+    let cells = tables.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    let keys = cells.flat_map(|cell| cell.split('`').step_by(2)).map(|key| key.split(':').next().unwrap());
+    let keys: BTreeSet<&str> = keys.filter(|key| !key.is_empty()).collect();
+    assert!(keys.len() > 40, "only {keys:?}");
+    let configs: Vec<String> = Recipe::all().into_iter().map(|recipe| recipe.config).collect();
+    let used: BTreeSet<&str> = configs
+        .iter()
+        .flat_map(|config| config.lines())
+        .filter_map(|line| line.trim().trim_start_matches("- ").split_once(':').map(|(key, _)| key))
+        .collect();
+    let unused: Vec<&str> = keys.difference(&used).copied().collect();
+    assert_eq!(unused, OTHER_KEYS);
+}
+
 /// The same rules on a program that runs; scripts/test-recipes calls this.
 #[test]
 #[ignore = "scripts/test-recipes starts the programs"]

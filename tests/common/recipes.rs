@@ -1,13 +1,16 @@
 //! The recipes of `docs/recipes`, and the pages in `tests/fixtures/pages` that real programs served for them.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde_json::Value;
+
 use super::documents::blocks;
 use super::file;
+use super::upstream::{read_body, read_head};
 
 /// One document.
 pub struct Recipe {
@@ -80,8 +83,8 @@ impl Recipe {
         .collect()
     }
 
-    /// The configuration with each source at another address; paths, queries and rules are as they were. Files of
-    /// credentials become files that are there.
+    /// The configuration with each source, and its proxy and token endpoint, at another address; paths, queries and
+    /// rules are as they were. Credential files become files that exist.
     pub fn at(&self, address: impl Fn(&str) -> SocketAddr) -> String {
         let mut name = "";
         let mut config = String::new();
@@ -91,7 +94,12 @@ impl Recipe {
             }
             let (key, rest) = line.split_once(": ").unwrap_or((line, ""));
             config += &match key {
-                "    url" | "    prometheus" => format!("{key}: {}", moved(value(rest), address(name))),
+                "    url" | "    prometheus" | "      tokenUrl" => {
+                    format!("{key}: {}", moved(value(rest), address(name)))
+                }
+                "    proxy" => format!("{key}: http://{}", address(name)),
+                // Pages are served without TLS.
+                _ if TLS_KEYS.contains(&key.trim()) => continue,
                 "    pods" => {
                     let (before, port) = rest.split_once("port: ").unwrap();
                     let (_, after) = port.split_at(port.find([',', '}']).unwrap());
@@ -109,6 +117,9 @@ impl Recipe {
         config
     }
 }
+
+/// Keys that a source at `http://` must not have.
+const TLS_KEYS: [&str; 4] = ["caFile", "certFile", "keyFile", "serverName"];
 
 /// Without a comment.
 fn value(text: &str) -> &str {
@@ -147,7 +158,8 @@ impl Fixture {
         };
         let told = |name: &str| read(name).unwrap_or_else(|error| panic!("{}/{name}: {error}", self.0.display()));
         let head = String::from_utf8(told("head")).unwrap().trim_end().replace('\n', "\r\n");
-        Page { head, body: told("page"), before: read("before").ok() }
+        let token = fs::read(self.0.join("token")).ok();
+        Page { head, body: told("page"), before: read("before").ok(), token }
     }
 
     /// Paths as `metriclet get` takes them, and the values.
@@ -170,30 +182,54 @@ pub struct Page {
     pub body: Vec<u8>,
     /// What it served a minute earlier, where values look back.
     pub before: Option<Vec<u8>>,
+    /// The response of the OAuth 2 server whose tokens the program requires.
+    token: Option<Vec<u8>>,
 }
 
 impl Page {
     /// Serves a body under the page's head.
     pub fn serve(&self, request: &str, body: &[u8], stream: &mut TcpStream) {
-        let posted = request.lines().find_map(|line| {
-            let (name, value) = line.split_once(": ")?;
-            name.eq_ignore_ascii_case("content-length").then(|| value.parse().unwrap())
-        });
-        stream.read_exact(&mut vec![0; posted.unwrap_or(0)]).unwrap();
-        let body = if request.starts_with("POST ") { evaluated_now(body) } else { body.to_vec() };
-        let _ = write!(stream, "{}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", self.head, body.len());
+        if request.starts_with("CONNECT ") {
+            // The program is its own proxy.
+            stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+            let Some(request) = read_head(stream) else { return };
+            return self.serve(&request, body, stream);
+        }
+        read_body(request, stream);
+        let (head, body) = match &self.token {
+            Some(token) if request.starts_with("POST ") => (self.head.as_str(), token.clone()),
+            Some(token) if !is_authorized(request, token) => ("HTTP/1.1 401 Unauthorized", Vec::new()),
+            _ => (self.head.as_str(), made_now(request, body)),
+        };
+        let _ = write!(stream, "{head}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
         let _ = stream.write_all(&body);
     }
 }
 
-/// A Prometheus server evaluates at the time of the query: `"value":[TIME,…]`.
-fn evaluated_now(body: &[u8]) -> Vec<u8> {
-    let text = std::str::from_utf8(body).unwrap();
+/// Whether a request has the token that was issued.
+fn is_authorized(request: &str, issued: &[u8]) -> bool {
+    let issued: Value = serde_json::from_slice(issued).unwrap();
+    let token = issued["access_token"].as_str().unwrap();
+    request.lines().any(|line| line.eq_ignore_ascii_case(&format!("authorization: Bearer {token}")))
+}
+
+/// The body with the times that the program would have written now: those at which a Prometheus server evaluated a
+/// query, and those of pushes.
+fn made_now(request: &str, body: &[u8]) -> Vec<u8> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let mut parts = text.split("\"value\":[");
-    let mut whole = parts.next().unwrap().to_owned();
-    for part in parts {
-        whole += &format!("\"value\":[{now}{}", &part[part.find(',').unwrap()..]);
+    if request.lines().next().is_some_and(|line| line.contains("/api/v1/query")) {
+        let text = std::str::from_utf8(body).unwrap();
+        let mut parts = text.split("\"value\":[");
+        let mut whole = parts.next().unwrap().to_owned();
+        for part in parts {
+            whole += &format!("\"value\":[{now}{}", &part[part.find(',').unwrap()..]);
+        }
+        return whole.into_bytes();
     }
-    whole.into_bytes()
+    let mut lines: Vec<Vec<u8>> = body.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
+    for line in lines.iter_mut().filter(|line| line.starts_with(b"push_time_seconds{")) {
+        line.truncate(line.iter().rposition(|byte| *byte == b' ').unwrap() + 1);
+        line.extend(now.to_string().bytes());
+    }
+    lines.join(&b'\n')
 }

@@ -32,4 +32,5 @@ END
 expected() {
     echo 'namespaces/shop/services/flower/celery_queue_length 10'
     echo 'namespaces/shop/services/flower/celery_executing_tasks 2'
+    echo 'namespaces/shop/deployments.apps/mail/celery_own_queue_length 10'
 }

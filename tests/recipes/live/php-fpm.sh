@@ -39,9 +39,12 @@ END
         background env SCRIPT_FILENAME="$here/slow.php" REQUEST_METHOD=GET cgi-fcgi -bind -connect "127.0.0.1:$app_port"
     done
     until_true sh -c "curl --silent --noproxy '*' '$page' | grep -q 'listen_queue 2'"
+    [ -z "$pages" ] || curl --silent --noproxy '*' --dump-header "$pages/php-fpm.json.head" \
+        --output "$pages/php-fpm.json.body" "http://127.0.0.1:$port/fpm-status?json"
 }
 
 expected() {
     echo 'namespaces/shop/pods/web-0/phpfpm_active_processes 3'
     echo 'namespaces/shop/pods/web-0/phpfpm_listen_queue 2'
+    echo 'namespaces/shop/pods/web-0/phpfpm_busy_percent 100'
 }

@@ -15,5 +15,4 @@ begin() {
 
 expected() {
     echo 'namespaces/shop/services/pushgateway/import_rows_pending 50'
-    echo 'namespaces/shop/services/pushgateway/import_last_push number'
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154
-# Nine messages in a queue, two of which a consumer holds.
+# Nine messages in a queue, two of which a consumer holds, and four in another.
 
 begin() {
     debian rabbitmq-server rabbitmq-server
@@ -35,12 +35,15 @@ channel = connection.channel()
 channel.queue_declare('orders', durable=True)
 for _ in range(9):
     channel.basic_publish('', 'orders', b'order')
+channel.queue_declare('mail', durable=True)
+for _ in range(4):
+    channel.basic_publish('', 'mail', b'mail')
 channel.basic_qos(prefetch_count=2)
 channel.basic_consume('orders', lambda *message: None)
 channel.start_consuming()
 "
     page="http://127.0.0.1:$metrics/metrics/detailed?family=queue_coarse_metrics"
-    until_true sh -c "curl --silent --noproxy '*' '$page' | grep -q 'queue_messages{.*} 9'"
+    until_true sh -c "curl --silent --noproxy '*' '$page' | grep -q 'queue_messages{.*orders.*} 9'"
     # The API has no counts of a queue until its first statistics.
     until_true sh -c "curl --silent --noproxy '*' --user metriclet:secret 'http://127.0.0.1:$http/api/queues/%2F/orders' |
         grep -q '\"messages\":9'"
@@ -48,6 +51,8 @@ channel.start_consuming()
 }
 
 expected() {
-    echo 'namespaces/shop/services/rabbitmq/rabbitmq_queue_messages 9'
+    echo 'namespaces/shop/deployments.apps/order-worker/rabbitmq_queue_messages 9'
+    echo 'namespaces/shop/deployments.apps/mail-worker/rabbitmq_queue_messages 4'
+    echo 'namespaces/shop/deployments.apps/bulk-mail-worker/rabbitmq_queue_messages 4'
     echo 'namespaces/shop/services/rabbitmq/rabbitmq_cluster_queue_messages 9'
 }

@@ -37,4 +37,5 @@ END
 expected() {
     echo 'namespaces/shop/services/sidekiq-web/sidekiq_queue_length 7'
     echo 'namespaces/shop/services/sidekiq-web/sidekiq_busy 2'
+    echo 'external/shop/sidekiq_queues?labelSelector=queue%3Dmail 7'
 }
