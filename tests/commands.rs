@@ -158,8 +158,7 @@ fn checks() {
             "{surprising}:2:48: warning: namespaces: \"*\" lets the program that serves this page scale objects of every \
              namespace\n  |\n2 |   app: {{url: 'http://app/metrics', namespaces: [\"*\"], single: true}}\n  \
              |                                                ^\n\
-             {surprising}:7:16: warning: onMissing: zero scales to the minimum when what feeds this page stops; error \
-             holds the replicas\n  |\n7 |     onMissing: zero\n  |                ^^^^\n"
+             {surprising}:7:16: warning: onMissing: zero scales to the minimum if the program that updates this page stops; error keeps the replicas\n  |\n7 |     onMissing: zero\n  |                ^^^^\n"
         )
     );
 

@@ -74,7 +74,7 @@ pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
             "dangerAllowLoopback",
             match source.is_open() {
                 true => "anyone who can name an object, or run a pod, can reach servers on this machine's loopback",
-                false => "without effect: the URL's host holds no placeholder",
+                false => "has no effect: the URL's host has no placeholder",
             },
         ));
     }
@@ -86,7 +86,8 @@ pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
         Placeholder::LabelSelector,
     ];
     if source.proxy.is_some() && source.is_open() {
-        let message = "a proxy looks up hosts itself, so the addresses of pods and of hosts with placeholders could not be checked";
+        let message = "a proxy looks up hosts itself, so the addresses of pods and of hosts with placeholders could \
+                       not be checked";
         findings.push(error("proxy", message));
     }
     if source.is_behind_a_service() {
@@ -140,9 +141,8 @@ fn query(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
         }
         (Value::QueryTemplate(written), None) => {
             if let Some(column) = written.by() {
-                let message = format!(
-                    "$by at column {column} has no meaning beside describes: or {{name}}, which tell one object"
-                );
+                let message =
+                    format!("$by at column {column} has no meaning with describes: or {{name}}, which name one object");
                 findings.push(error("value", message));
             }
         }
@@ -161,15 +161,16 @@ fn ranges(rule: &Rule, source: &Source, limits: &Limits, findings: &mut Vec<Find
     let Some(longest) = windows.iter().copied().max_by_key(|window| window.reach()) else { return };
     let Some(shortest) = Window::shortest(&windows) else { return };
     if !source.is_single() && !source.is_of_pods() {
-        let message =
-            format!("{longest} needs samples over time, which are there with pods:, prometheus: and single: sources");
+        let message = format!(
+            "{longest} needs samples over time, which only sources with pods:, prometheus: or single: true have"
+        );
         findings.push(error("value", message));
         return;
     }
     if source.refresh.is_some() {
         findings.push(error(
             "value",
-            "a value over time is sampled as often as it needs, which refresh: on the source excludes",
+            "a value over time is sampled at its own interval, so the source cannot have refresh:",
         ));
         return;
     }
@@ -220,7 +221,11 @@ fn shape(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
             };
             let paths = expr.parts().iter().map(|part| ("value", &part.path)).chain(items);
             for (key, _) in paths.filter(|(_, path)| path.compares_numbers()) {
-                findings.push(error(key, "a filter compares numbers, and all fields of CSV are text: compare with a string such as '5', by == or !="));
+                findings.push(error(
+                    key,
+                    "a filter compares numbers, and all fields of CSV are text: compare with a \
+                                          string such as '5', by == or !=",
+                ));
             }
         }
         (Value::Text(_), None) => {
@@ -251,7 +256,7 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
     if !object.namespaced && !is_namespace {
         if in_url {
             let message =
-                format!("the requests of source {name} hold {{namespace}}, and {resource} are in no namespace");
+                format!("the requests of source {name} contain {{namespace}}, but {resource} are cluster-scoped");
             findings.push(error("source", message));
         }
         let message =
@@ -261,7 +266,7 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
     }
     let namespaces = source.namespaces_of(rule);
     if *namespaces == Namespaces::Only(Vec::new()) {
-        let message = format!("source {name} needs namespaces: to say whose {resource} its page may describe");
+        let message = format!("source {name} needs namespaces:, the namespaces whose {resource} its page may describe");
         findings.push(error("source", message));
         return;
     }

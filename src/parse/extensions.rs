@@ -43,7 +43,7 @@ impl<'a> Extensions<'a> {
     /// Those of a certificate; there are none before version 3.
     ///
     /// # Errors
-    /// If one of those that are read is malformed, or if any is there twice.
+    /// If one of those that are read is malformed, or if any of them occurs twice.
     pub fn of(certificate: &Certificate<'a>) -> Result<Self> {
         let mut extensions = Self::default();
         let Some(list) = certificate.extensions else { return Ok(extensions) };

@@ -291,7 +291,7 @@ fn get_and_check_know_them() {
     assert!(traced.contains("object   {queue=\"mail\"}: found 103, answer 103"), "{traced}");
     let (code, _, warnings) = run(&["check", path]);
     assert_eq!(code, 0, "{warnings}");
-    assert!(warnings.contains("warning: namespaceLabel: none lets ops, web read what the page says of any namespace"));
+    assert!(warnings.contains("warning: namespaceLabel: none lets ops, web read the page's values of all namespaces"));
     let url = upstream.url();
     let (code, out, _) = run(&["get", "--upstream", &url, "external/shop/queue_lag"]);
     assert_eq!((code, out.lines().count()), (0, 4), "{out}");

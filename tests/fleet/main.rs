@@ -267,18 +267,17 @@ fn check_says_which_rules_have_pods() {
     assert_eq!(check(dcgm).0, 0);
     let (code, _, problems) = check(&config("pods: {port: 80}", "[services, ingresses.networking.k8s.io]", "sum(x)"));
     assert_eq!(code, 78);
-    let expected = "object: ingresses.networking.k8s.io select no pods, and source \"app\" has the pages of those that an object \
-                    selects; a fixed set of pods may describe other objects: pods: {namespace: shop, selector: app=web, port: metrics}";
+    let expected = "object: ingresses.networking.k8s.io select no pods, and source \"app\" scrapes the pods that an object selects; a fixed set of pods may describe other objects: pods: {namespace: shop, selector: app=web, port: metrics}";
     assert!(problems.contains(expected), "{problems}");
     let (code, _, problems) =
         check(&config("pods: {port: 80}", "pods", "sum(x)").replace("source: app", "source: app, minCoverage: 80%"));
     assert_eq!(code, 78);
-    assert!(problems.contains("minCoverage: is for pages of several pods that are joined"), "{problems}");
+    assert!(problems.contains("minCoverage: applies to joined pages of several pods"), "{problems}");
     let part = config("pods: {port: 80}", "services", "sum(x)").replace("source: app", "source: app, minCoverage: 80%");
     let (code, _, problems) = check(&part);
     assert_eq!(code, 0, "{problems}");
     assert!(
-        problems.contains("warning: minCoverage: less than 100% serves a value while pods do not answer"),
+        problems.contains("warning: minCoverage: below 100%, a value is served although some pods did not respond"),
         "{problems}"
     );
     for wrong in ["80", "0%", "101%", "-1%", "1.5%", "most"] {

@@ -320,7 +320,7 @@ fn one_metric_of_several_rules() {
         ),
         (
             [rule("x", "[{namespace: shop, name: a}, {namespace: shop, name: a}]"), String::new()],
-            "error: describes: a in namespace shop is there twice",
+            "error: describes: a in namespace shop occurs twice",
         ),
     ] {
         assert!(problems(&format!("{sources}{}", rules.concat())).contains(expected), "{rules:?}");
@@ -373,11 +373,11 @@ fn check_tells_what_does_not_go_together() {
         (r#", value: 'x{a="{name}"}', nameLabel: b"#, "error: nameLabel: {name} in the value already tells the object"),
         (
             r#", value: 'x{a="{namespace}"}', namespaceLabel: b"#,
-            "error: namespaceLabel: {namespace} in the value already tells the namespace",
+            "error: namespaceLabel: {namespace} in the value already identifies the namespace",
         ),
         (
             ", value: x, namePattern: '(?<namespace>a)(?<name>b)', namespaceLabel: none",
-            "error: namespaceLabel: namePattern already tells the namespace",
+            "error: namespaceLabel: namePattern already identifies the namespace",
         ),
         (
             ", value: x, namePattern: '(?<name>b)', describes: {namespace: shop, name: web}",
@@ -394,8 +394,7 @@ fn check_tells_what_does_not_go_together() {
         ),
         (
             r#", value: 'hits{route="/users/{name}"}'"#,
-            "warning: value: {name} after a / may be part of a route; it stands for what the request names unless it is \
-             written \\x7bname}",
+            "warning: value: {name} after a / may be part of a route, but it is a placeholder; write a literal one as \\x7bname}",
         ),
         (r#", value: 'q{a="{name}-jobs"}', namespaceLabel: b"#, ""),
     ] {
@@ -403,9 +402,10 @@ fn check_tells_what_does_not_go_together() {
     }
     let external = ", value: 'x{a=\"{name}\"}'";
     let config = config("http://127.0.0.1:1/", "", external).replace("object: services", "external: true");
-    assert_eq!(problems(&config), "error: value: holds {name}, and an external metric has no object");
+    assert_eq!(problems(&config), "error: value: contains {name}, but an external metric has no object");
     let nodes = config.replace("external: true", "object: nodes").replace("{name}", "{namespace}");
     assert!(
-        problems(&nodes).contains("error: value: nodes are in no namespace, and {namespace} in the value tells one")
+        problems(&nodes)
+            .contains("error: value: nodes are cluster-scoped, but {namespace} in the value identifies a namespace")
     );
 }

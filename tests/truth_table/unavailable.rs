@@ -110,11 +110,11 @@ fn it_is_warned_of_and_shown() {
     for (rule, expected) in [
         (
             "5",
-            "warning: onUnavailable: 5 is served while the source fails, which nobody measured; error holds the replicas",
+            "warning: onUnavailable: 5 is served while the source fails, although it was not measured; error keeps the replicas",
         ),
         (
             "last 5m",
-            "warning: onUnavailable: values of up to 5m ago are served while the source fails; error holds the replicas",
+            "warning: onUnavailable: values of up to 5m ago are served while the source fails; error keeps the replicas",
         ),
         ("-5", "error: onUnavailable: a negative number needs allowNegative: true beside it"),
         (

@@ -5,7 +5,7 @@ use crate::config::model::{Namespaces, Source, Target, is_secret};
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::url_template::Placeholder;
 
-/// Whether credentials go together, and reach nobody but their server.
+/// Whether credentials can be combined, and reach only their server.
 pub(super) fn check(source: &Source, findings: &mut Vec<Finding>) {
     let credentials = &source.credentials;
     match (&credentials.cert_file, &credentials.key_file) {
@@ -27,11 +27,14 @@ pub(super) fn check(source: &Source, findings: &mut Vec<Finding>) {
                 .push(error("oauth2", "excludes basic:, bearerTokenFile: and a header Authorization, which it sends"));
         }
         if !oauth2.is_https() {
-            findings.push(warning("oauth2", "the client's secret crosses the network in clear over http://"));
+            findings.push(warning("oauth2", "the client's secret crosses the network unencrypted over http://"));
         }
     }
     if credentials.headers.iter().any(|(name, value)| is_secret(name) && !value.is_file()) {
-        findings.push(warning("headers", "a credential stands in the configuration; {file: PATH} keeps it out"));
+        findings.push(warning(
+            "headers",
+            "a credential is part of the configuration; put it in a file and write {file: PATH}",
+        ));
     }
     if matches!(credentials.server_name, Some(CertificateName::Spiffe(_))) && credentials.ca_file.is_none() {
         findings.push(error("serverName", "a SPIFFE ID needs caFile: with the authorities of its trust domain"));
@@ -64,6 +67,6 @@ pub(super) fn check(source: &Source, findings: &mut Vec<Finding>) {
             Target::Pods(_) => "pods",
             Target::Prometheus(_) => "prometheus",
         };
-        findings.push(warning(key, "credentials cross the network in clear over http://"));
+        findings.push(warning(key, "credentials cross the network unencrypted over http://"));
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
             Namespaces::All => "every namespace".to_owned(),
             Namespaces::Only(names) => names.join(", "),
         };
-        let message = format!("none lets {readers} read what the page says of any namespace");
+        let message = format!("none lets {readers} read the page's values of all namespaces");
         findings.push(warning("namespaceLabel", message));
     }
     if !rule.is_external() {
@@ -30,19 +30,21 @@ pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     }
     if source.is_of_any_pods() {
         let message = format!(
-            "source {name} has the pages of any pods; an external metric needs a fixed set of them, such as {EXAMPLE}"
+            "source {name} scrapes the pods of each request; an external metric needs a fixed set of pods, such as \
+             {EXAMPLE}"
         );
         findings.push(error("source", message));
         return;
     }
     for (placeholder, written) in [(Placeholder::Name, "{name}"), (Placeholder::Resource, "{resource}")] {
         if source.uses(placeholder) {
-            let message = format!("the requests of source {name} hold {written}, and an external metric has no object");
+            let message =
+                format!("the requests of source {name} contain {written}, but an external metric has no object");
             findings.push(error("source", message));
         }
     }
     if *namespaces == Namespaces::Only(Vec::new()) {
-        let message = format!("required, as source {name} has none: the namespaces that may ask for this metric");
+        let message = format!("required, as source {name} has none: the namespaces that may request this metric");
         findings.push(error("namespaces", message));
     }
 }

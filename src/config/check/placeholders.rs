@@ -20,7 +20,7 @@ pub(super) fn check(rule: &Rule, findings: &mut Vec<Finding>) {
     let Some(placeholder) = route.map(Placeholder::as_str) else { return };
     let literal = placeholder.replace('{', "\\x7b");
     let message = format!(
-        "{placeholder} after a / may be part of a route; it stands for what the request names unless it is written {literal}"
+        "{placeholder} after a / may be part of a route, but it is a placeholder; write a literal one as {literal}"
     );
     findings.push(warning("value", message));
 }

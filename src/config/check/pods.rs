@@ -14,8 +14,8 @@ pub(super) fn object(object: &ObjectKind, source: &Source, findings: &mut Vec<Fi
     if resource != "pods" && (!object.namespaced || PodSelector::of(resource).is_none()) {
         let name = Escaped::new(&source.name);
         let message = format!(
-            "{resource} select no pods, and source {name} has the pages of those that an object selects; a fixed set of \
-             pods may describe other objects: {EXAMPLE}"
+            "{resource} select no pods, and source {name} scrapes the pods that an object selects; a fixed set of pods \
+             may describe other objects: {EXAMPLE}"
         );
         findings.push(error("object", message));
     }
@@ -29,8 +29,9 @@ pub(super) fn coverage(rule: &Rule, source: &Source, findings: &mut Vec<Finding>
     findings.push(match source.joins_pages_for(rule) {
         true => warning(
             "minCoverage",
-            "less than 100% serves a value while pods do not answer: a sum is then too low, and so are the replicas",
+            "below 100%, a value is served although some pods did not respond: a sum is then too low, and so are the \
+             replicas",
         ),
-        false => error("minCoverage", "is for pages of several pods that are joined, and this rule joins none"),
+        false => error("minCoverage", "applies to joined pages of several pods, and this rule joins none"),
     });
 }

@@ -1,4 +1,4 @@
-//! Warnings about values that nobody measured, or that may not be what the user meant.
+//! Warnings about values that were not measured, or that may not be what the user meant.
 
 use super::{Finding, error, warning};
 use crate::config::model::{OnMissing, OnNan, Rule, Source, Value};
@@ -11,8 +11,8 @@ use crate::promql::evaluate::makes_value_of_nothing;
 pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if let Value::Series(expr) = &rule.value {
         if makes_value_of_nothing(expr) {
-            let message =
-                "vector() or absent() is served, too, when what feeds this page stops; an error holds the replicas";
+            let message = "vector() or absent() has a value even if the program that updates this page has stopped; an \
+                           error would keep the replicas";
             findings.push(warning("value", message));
         }
         for name in expr.levels().into_iter().filter_map(|selector| selector.name.as_deref()) {
@@ -29,20 +29,22 @@ pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     }
     match rule.on_missing {
         OnMissing::Number(Milli(0)) => {
-            let message = "zero scales to the minimum when what feeds this page stops; error holds the replicas";
+            let message =
+                "zero scales to the minimum if the program that updates this page stops; error keeps the replicas";
             findings.push(warning("onMissing", message));
         }
         OnMissing::Number(value) if value < Milli(0) && !rule.allow_negative => {
             findings.push(error("onMissing", "a negative number needs allowNegative: true beside it"));
         }
         OnMissing::Number(value) => {
-            let message = format!("{value} is served, too, when what feeds this page stops; error holds the replicas");
+            let message =
+                format!("{value} is also served if the program that updates this page stops; error keeps the replicas");
             findings.push(warning("onMissing", message));
         }
         OnMissing::Error | OnMissing::Last(_) => {}
     }
     if rule.age_from.is_some() && (source.is_prometheus() || !matches!(rule.value, Value::Series(_))) {
-        let message = "is for series on pages; a Prometheus server can compare time() with them in value";
+        let message = "applies to series on pages only; for a Prometheus server, compare them with time() in value";
         findings.push(error("ageFrom", message));
     }
     match rule.on_unavailable {
@@ -50,20 +52,21 @@ pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
             findings.push(error("onUnavailable", "a negative number needs allowNegative: true beside it"));
         }
         OnMissing::Number(value) => {
-            let message =
-                format!("{value} is served while the source fails, which nobody measured; error holds the replicas");
+            let message = format!(
+                "{value} is served while the source fails, although it was not measured; error keeps the replicas"
+            );
             findings.push(warning("onUnavailable", message));
         }
         OnMissing::Last(age) => {
             let age = duration::format(age);
             let message =
-                format!("values of up to {age} ago are served while the source fails; error holds the replicas");
+                format!("values of up to {age} ago are served while the source fails; error keeps the replicas");
             findings.push(warning("onUnavailable", message));
         }
         OnMissing::Error => {}
     }
     if rule.on_nan == OnNan::Zero {
-        let message = "zero scales to the minimum on 0/0, which mostly means no data; error holds the replicas";
+        let message = "zero scales to the minimum on 0/0, which mostly means no data; error keeps the replicas";
         findings.push(warning("onNaN", message));
     }
     if rule.allow_negative {

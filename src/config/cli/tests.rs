@@ -205,7 +205,7 @@ fn refuses_objects() {
         ("web", "expected RESOURCE/NAMESPACE/NAME, or RESOURCE/NAME outside namespaces"),
         ("services/a/b/c", "expected RESOURCE/NAMESPACE/NAME, or RESOURCE/NAME outside namespaces"),
         ("services/web", "expected services/NAMESPACE/NAME"),
-        ("nodes/shop/n1", "expected nodes/NAME; nodes are in no namespace"),
+        ("nodes/shop/n1", "expected nodes/NAME; nodes are cluster-scoped"),
         ("services/shop/", "expected names between the slashes, found nothing"),
         ("services//web", "expected names between the slashes, found nothing"),
         ("deployment/shop/web", r#""deployment" is not a built-in resource; did you mean deployments.apps?"#),

@@ -113,7 +113,7 @@ pub(super) fn describes(text: &str) -> Result<Bound, String> {
         (true, Some(name)) => (Some(second), name),
         (false, None) => (None, second),
         (true, None) => return Err(wrong(format!("expected {resource}/NAMESPACE/NAME"))),
-        (false, Some(_)) => return Err(wrong(format!("expected {resource}/NAME; {resource} are in no namespace"))),
+        (false, Some(_)) => return Err(wrong(format!("expected {resource}/NAME; {resource} are cluster-scoped"))),
     };
     if name.is_empty() || namespace.as_deref() == Some("") {
         return Err(wrong("expected names between the slashes, found nothing".into()));

@@ -65,10 +65,10 @@ impl ExternalKeys {
             }
         }
         if value.uses(Placeholder::Name) {
-            wrong.push(("value", "holds {name}, and an external metric has no object"));
+            wrong.push(("value", "contains {name}, but an external metric has no object"));
         }
         if value.uses(Placeholder::Namespace) && fields.has("namespaceLabel") {
-            wrong.push(("namespaceLabel", "{namespace} in the value already tells the namespace"));
+            wrong.push(("namespaceLabel", "{namespace} in the value already identifies the namespace"));
         }
         match self.namespace_label.as_deref() {
             Some(NO_LABEL) if fields.has("namespaceFrom") => {
@@ -127,7 +127,7 @@ fn labels_from(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Vec
             let message = format!("expected a label name of letters, digits and _, found {shown}");
             fields.fail_at("labelsFrom", key.span, &message, sink);
         } else if labels.iter().any(|(name, _)| *name == key.text) {
-            fields.fail_at("labelsFrom", key.span, &format!("{shown} is there twice"), sink);
+            fields.fail_at("labelsFrom", key.span, &format!("{shown} occurs twice"), sink);
         } else if let Some(text) = node.text() {
             if text == KEY {
                 labels.push((key.text.clone(), ItemText::Key));

@@ -145,7 +145,7 @@ impl Keys {
                 None
             }
             Some(Some(_)) => {
-                fields.fail("describes", &format!("namespace: {} are in no namespace", kind.resource), sink);
+                fields.fail("describes", &format!("namespace: {} are cluster-scoped", kind.resource), sink);
                 None
             }
             None if self.describes.is_empty() => None,
@@ -247,11 +247,11 @@ fn consistent(
         [(tells_namespace, "namePattern"), (in_value(Placeholder::Namespace), "{namespace} in the value")]
     {
         for key in ["namespaceLabel", "namespaceFrom"].into_iter().filter(|key| is_told && fields.has(key)) {
-            wrong.push((key, format!("{by} already tells the namespace")));
+            wrong.push((key, format!("{by} already identifies the namespace")));
         }
         if let Some(first) = kinds.iter().find(|kind| is_told && !kind.namespaced && kind.resource != "namespaces") {
             let key = if by == "namePattern" { "namePattern" } else { "value" };
-            wrong.push((key, format!("{} are in no namespace, and {by} tells one", first.resource)));
+            wrong.push((key, format!("{} are cluster-scoped, but {by} identifies a namespace", first.resource)));
         }
     }
     if fields.has("items") {
@@ -271,11 +271,11 @@ fn consistent(
     if let Some(first) = kinds.first().filter(|_| kinds.iter().all(|kind| !kind.namespaced)) {
         for key in ["namespaceFrom", "namespaceLabel"] {
             if fields.has(key) {
-                wrong.push((key, format!("{} are in no namespace", first.resource)));
+                wrong.push((key, format!("{} are cluster-scoped", first.resource)));
             }
         }
         if matches!(value, Value::Text(expr) if expr.pattern.names_namespaces()) {
-            let message = format!("{} are in no namespace; leave out the group (?<namespace>…)", first.resource);
+            let message = format!("{} are cluster-scoped; leave out the group (?<namespace>…)", first.resource);
             wrong.push(("value", message));
         }
     }

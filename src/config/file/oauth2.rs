@@ -17,7 +17,7 @@ pub(super) fn read(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) ->
     let url = template("tokenUrl", &mut oauth2, limits, sink);
     let token_url = url.as_ref().and_then(|url| url.expand(&Values::default()).ok().filter(|_| !url.is_templated()));
     if url.is_some() && token_url.is_none() {
-        oauth2.fail("tokenUrl", "holds no placeholders: the secret is sent there", sink);
+        oauth2.fail("tokenUrl", "cannot have placeholders, because the secret is sent there", sink);
     }
     oauth2.require("clientId", sink);
     let client_id = oauth2.line("clientId", sink).map(str::to_owned);

@@ -37,7 +37,7 @@ pub(super) fn read(fields: &mut Fields<'_>, sink: &mut Sink) -> Objects {
     }
     for (index, (item, resource)) in resources.iter().enumerate() {
         if resources.iter().take(index).any(|(_, earlier)| earlier == resource) {
-            fields.fail_at("object", item.span, &format!("{} is there twice", Escaped::new(*resource)), sink);
+            fields.fail_at("object", item.span, &format!("{} occurs twice", Escaped::new(*resource)), sink);
         }
     }
     let custom = custom_kind(&resources, fields, sink);

@@ -79,7 +79,7 @@ pub(super) fn headers(fields: &mut Fields<'_>, sink: &mut Sink) -> Vec<(String, 
         if !is_token(name) {
             Some("is not a header name (RFC 9110)")
         } else if FORBIDDEN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
-            Some("is not for you to set")
+            Some("is set by Metriclet itself")
         } else if name.eq_ignore_ascii_case("content-type") {
             Some("is set by contentType:")
         } else {
@@ -90,7 +90,7 @@ pub(super) fn headers(fields: &mut Fields<'_>, sink: &mut Sink) -> Vec<(String, 
 
 /// `query`: names of parameters of the URL's query, and their values.
 pub(super) fn query(fields: &mut Fields<'_>, sink: &mut Sink) -> Vec<(String, Setting)> {
-    settings("query", fields, sink, |name| name.is_empty().then_some("is no name of a parameter"))
+    settings("query", fields, sink, |name| name.is_empty().then_some("is not a parameter name"))
 }
 
 /// A mapping of names to `{value: TEXT}` or `{file: PATH}`.
@@ -111,7 +111,7 @@ fn settings(
     for (key, node) in entries {
         let name = &key.text;
         let is_there = settings.iter().any(|(other, _)| other.eq_ignore_ascii_case(name));
-        if let Some(wrong) = wrong(name).or(is_there.then_some("is there twice")) {
+        if let Some(wrong) = wrong(name).or(is_there.then_some("occurs twice")) {
             fields.fail_at(of, key.span, &format!("{} {wrong}", Escaped::new(name)), sink);
         }
         if !matches!(node.value, YamlValue::Mapping(_)) {

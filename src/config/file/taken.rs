@@ -51,7 +51,7 @@ impl Taken {
         let describes = !described.is_empty();
         let mut seen = HashSet::new();
         if let Some(twice) = described.iter().find(|object| !seen.insert(*object)) {
-            fields.fail("describes", &format!("{twice} is there twice"), sink);
+            fields.fail("describes", &format!("{twice} occurs twice"), sink);
         }
         let keys = || resources.iter().map(|resource| (resource.clone(), name.to_owned()));
         let objects = || {

@@ -69,17 +69,20 @@ fn says_what_is_wrong() {
         ),
         (
             "source: pods",
-            "source: source \"pods\" has the pages of any pods; an external metric needs a fixed set of them, such as pods: \
+            "source: source \"pods\" scrapes the pods of each request; an external metric needs a fixed set of pods, such as pods: \
              {namespace: shop, selector: app=web, port: metrics}",
         ),
-        ("source: each", "source: the requests of source \"each\" hold {name}, and an external metric has no object"),
+        (
+            "source: each",
+            "source: the requests of source \"each\" contain {name}, but an external metric has no object",
+        ),
         (
             "source: kind",
-            "source: the requests of source \"kind\" hold {resource}, and an external metric has no object",
+            "source: the requests of source \"kind\" contain {resource}, but an external metric has no object",
         ),
         (
             "source: nobody",
-            "namespaces: required, as source \"nobody\" has none: the namespaces that may ask for this metric",
+            "namespaces: required, as source \"nobody\" has none: the namespaces that may request this metric",
         ),
         ("source: page, value: up, items: $.a", "items: needs a value that is a JSONPath"),
         ("source: page, labelsFrom: {a: $.b}", "labelsFrom: needs items: beside it"),
@@ -144,7 +147,7 @@ fn a_page_may_speak_of_any_namespace() {
     let Loaded { config, problems } =
         load(rule(", namespaceLabel: none, namespaces: [bank]").as_bytes(), &Limits::default());
     let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
-    assert_eq!(messages, ["namespaceLabel: none lets bank read what the page says of any namespace"]);
+    assert_eq!(messages, ["namespaceLabel: none lets bank read the page's values of all namespaces"]);
     assert!(matches!(&config.rules[0].identity, Identity::Labels { namespace: NamespaceLabels::Ignored, .. }));
     for (rest, expected) in [
         (", namespaces: [bank]", "namespaces: is for external: true and for namespaceLabel: none; "),

@@ -100,7 +100,7 @@ fn problems_of_rules() {
             ),
             (
                 "object: nodes, source: text, value: ^'/(?<namespace>a)(?<name>a)(?<value>b)/'",
-                "error: value: nodes are in no namespace; leave out the group (?<namespace>…)",
+                "error: value: nodes are cluster-scoped; leave out the group (?<namespace>…)",
             ),
             (
                 "SERVICES: text, value: '/(?<name>a)(?<value>b)/', nameLabel: ^x",

@@ -68,7 +68,7 @@ fn problems_of_credentials_on_open_sources() {
         with_source,
         &[(
             "bearerTokenFile: /t, url: ^'http://app/'",
-            "warning: url: credentials cross the network in clear over http://",
+            "warning: url: credentials cross the network unencrypted over http://",
         )],
     );
     assert_eq!(problems(&with_source(secret)), [format!("2:3: {open}")]);

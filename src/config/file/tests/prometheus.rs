@@ -117,7 +117,7 @@ fn problems_of_servers() {
             ),
             (
                 "prometheus: ^'http://p', bearerTokenFile: /x",
-                "warning: prometheus: credentials cross the network in clear over http://",
+                "warning: prometheus: credentials cross the network unencrypted over http://",
             ),
             ("prometheus: 'http://p', caFile: ^/x", "error: caFile: needs a URL with https://"),
         ],
@@ -165,7 +165,7 @@ fn problems_of_queries() {
             ),
             (
                 "object: services, source: prom, describes: {namespace: shop, name: web}, value: ^'stddev by ($by) (x{$matchers})'",
-                "error: value: $by at column 12 has no meaning beside describes: or {name}, which tell one object",
+                "error: value: $by at column 12 has no meaning with describes: or {name}, which name one object",
             ),
             (
                 "object: services, source: prom, describes: ^{namespace: bank, name: web}, value: x",

@@ -31,7 +31,7 @@ fn problems_of_rules() {
                 "error: object: \"widgets.example.com\" is not built in; add kind: and namespaced:",
             ),
             ("name: m, object: ^[], source: app", "error: object: expected at least one resource"),
-            ("name: m, object: [services, ^services], source: app", "error: object: \"services\" is there twice"),
+            ("name: m, object: [services, ^services], source: app", "error: object: \"services\" occurs twice"),
             (
                 "name: m, object: [^[a]], source: app",
                 "error: object: expected a resource such as services or deployments.apps, found a list",
@@ -74,11 +74,11 @@ fn problems_of_rules() {
             ("SERIES, onMissing: ^last 25h", "error: onMissing: expected at most 1d, found \"25h\""),
             (
                 "SERIES, onMissing: ^zero",
-                "warning: onMissing: zero scales to the minimum when what feeds this page stops; error holds the replicas",
+                "warning: onMissing: zero scales to the minimum if the program that updates this page stops; error keeps the replicas",
             ),
             (
                 "SERIES, onMissing: ^2.5",
-                "warning: onMissing: 2500m is served, too, when what feeds this page stops; error holds the replicas",
+                "warning: onMissing: 2500m is also served if the program that updates this page stops; error keeps the replicas",
             ),
             ("SERIES, onMissing: ^-1", "error: onMissing: a negative number needs allowNegative: true beside it"),
             (
@@ -91,7 +91,7 @@ fn problems_of_rules() {
             ),
             (
                 "SERIES, onNaN: ^zero",
-                "warning: onNaN: zero scales to the minimum on 0/0, which mostly means no data; error holds the replicas",
+                "warning: onNaN: zero scales to the minimum on 0/0, which mostly means no data; error keeps the replicas",
             ),
             (
                 "SERIES, allowNegative: ^true",
@@ -105,15 +105,15 @@ fn problems_of_rules() {
             ("SERIES, maxAge: ^0s", "error: maxAge: expected more than 0"),
             (
                 "SERIES, value: ^'sum(rate(jobs_total[1m30s]))'",
-                "error: value: [1m30s] needs samples over time, which are there with pods:, prometheus: and single: sources",
+                "error: value: [1m30s] needs samples over time, which only sources with pods:, prometheus: or single: true have",
             ),
             (
                 "SERIES, value: ^sum(jobs) or vector(0)",
-                "warning: value: vector() or absent() is served, too, when what feeds this page stops; an error holds the replicas",
+                "warning: value: vector() or absent() has a value even if the program that updates this page has stopped; an error would keep the replicas",
             ),
             (
                 "SERIES, value: ^'sum(jobs) - sum(jobs offset 1h)'",
-                "error: value: offset 1h needs samples over time, which are there with pods:, prometheus: and single: sources",
+                "error: value: offset 1h needs samples over time, which only sources with pods:, prometheus: or single: true have",
             ),
             (
                 "SERIES, value: ^count(jobs_total) * max(jobs_bucket) + jobs_count",
@@ -164,7 +164,7 @@ fn problems_of_rules() {
             ),
             (
                 "name: m, object: nodes, source: app, describes: ^{name: n, namespace: shop}",
-                "error: describes: namespace: nodes are in no namespace",
+                "error: describes: namespace: nodes are cluster-scoped",
             ),
             ("SERIES, nameFrom: ^$.a", "error: nameFrom: needs items: beside it"),
             (
@@ -177,11 +177,11 @@ fn problems_of_rules() {
             ),
             (
                 "name: m, object: nodes, source: app, namespaceLabel: ^x",
-                "error: namespaceLabel: nodes are in no namespace",
+                "error: namespaceLabel: nodes are cluster-scoped",
             ),
             (
                 "name: m, object: services, source: ^none",
-                "error: source: source \"none\" needs namespaces: to say whose services its page may describe",
+                "error: source: source \"none\" needs namespaces:, the namespaces whose services its page may describe",
             ),
             (
                 "name: m, object: services, source: ^each",

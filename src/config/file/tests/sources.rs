@@ -35,7 +35,7 @@ fn problems_of_sources() {
             ("URL, dangerAllowLoopback: ^yes", "error: dangerAllowLoopback: expected true or false, found \"yes\""),
             (
                 "URL, dangerAllowLoopback: ^true",
-                "warning: dangerAllowLoopback: without effect: the URL's host holds no placeholder",
+                "warning: dangerAllowLoopback: has no effect: the URL's host has no placeholder",
             ),
             ("URL, bearerTokenFile: ^''", "error: bearerTokenFile: expected one line of text, found \"\""),
             ("HTTPS, certFile: ^/c", "error: certFile: needs keyFile: beside it"),
@@ -54,9 +54,9 @@ fn problems_of_sources() {
                 "HTTPS, serverName: ^'spiffe://shop/web'",
                 "error: serverName: a SPIFFE ID needs caFile: with the authorities of its trust domain",
             ),
-            ("HTTPS, headers: {^Host: {file: /x}}", "error: headers: \"Host\" is not for you to set"),
+            ("HTTPS, headers: {^Host: {file: /x}}", "error: headers: \"Host\" is set by Metriclet itself"),
             ("HTTPS, headers: {^'a b': {file: /x}}", "error: headers: \"a b\" is not a header name (RFC 9110)"),
-            ("HTTPS, headers: {A: {file: /x}, ^a: {file: /x}}", "error: headers: \"a\" is there twice"),
+            ("HTTPS, headers: {A: {file: /x}, ^a: {file: /x}}", "error: headers: \"a\" occurs twice"),
             (
                 "HTTPS, headers: {A: ^/x}",
                 "error: headers: expected {value: TEXT} or {file: PATH} for \"A\", found text",
@@ -71,9 +71,9 @@ fn problems_of_sources() {
             ),
             (
                 "HTTPS, headers: ^{Authorization: {value: x}}",
-                "warning: headers: a credential stands in the configuration; {file: PATH} keeps it out",
+                "warning: headers: a credential is part of the configuration; put it in a file and write {file: PATH}",
             ),
-            ("HTTPS, query: {^'': {value: x}}", "error: query: \"\" is no name of a parameter"),
+            ("HTTPS, query: {^'': {value: x}}", "error: query: \"\" is not a parameter name"),
             (
                 "HTTPS, query: ^[a]",
                 "error: query: expected a mapping of names to {value: TEXT} or {file: PATH}, found a list",
@@ -82,7 +82,7 @@ fn problems_of_sources() {
             ("HTTPS, oauth2: ^{clientId: a, clientSecretFile: /s}", "error: tokenUrl: required"),
             (
                 "HTTPS, oauth2: {tokenUrl: ^'https://{name}/', clientId: a, clientSecretFile: /s}",
-                "error: tokenUrl: holds no placeholders: the secret is sent there",
+                "error: tokenUrl: cannot have placeholders, because the secret is sent there",
             ),
             (
                 "HTTPS, oauth2: {tokenUrl: 'https://t', clientId: a, clientSecretFile: /s, scopes: ^a}",
@@ -98,7 +98,7 @@ fn problems_of_sources() {
             ),
             (
                 "HTTPS, oauth2: ^{tokenUrl: 'http://t', clientId: a, clientSecretFile: /s}",
-                "warning: oauth2: the client's secret crosses the network in clear over http://",
+                "warning: oauth2: the client's secret crosses the network unencrypted over http://",
             ),
             ("HTTPS, params: ^{a: b}", "error: params: is for prometheus: sources; see query:"),
             ("HTTPS, proxy: ^'http://proxy'", "error: proxy: expected http://HOST:PORT"),
