@@ -183,11 +183,18 @@ def configuration(where, text):
     checked["configurations"] += 1
 
 
+def resources(rule):
+    """The resources that a rule describes, or "external"."""
+    if rule.get("external"):
+        return ["external"]
+    return [rule["object"]] if isinstance(rule["object"], str) else rule["object"]
+
+
 def recipe(path):
-    """The HPA asks for metrics that the rules of the same page serve."""
+    """The HPA requests metrics that the rules on the same page serve."""
     blocks = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```$", path.read_text(), re.M | re.S)]
     [rules] = [block["metrics"] for block in blocks if "metrics" in block]
-    served = {(resource, rule["name"]) for rule in rules for resource in ([rule["object"]] if isinstance(rule["object"], str) else rule["object"])}
+    served = {(resource, rule["name"]) for rule in rules for resource in resources(rule)}
     for hpa in [block for block in blocks if "kind" in block]:
         for metric in hpa["spec"]["metrics"]:
             kind = metric.get("object", {}).get("describedObject", {}).get("kind", "Pod")
