@@ -295,3 +295,22 @@ fn an_offset_sees_the_pods_of_then() {
         }
     }
 }
+
+/// One store holds the samples for all objects, so what a placeholder stands for is picked from it.
+#[test]
+fn placeholders_are_names_of_the_request() {
+    let world = service("", "sum(rate(requests_total{queue=\"{name}\",pod=~\"web-.\"}[1m]))");
+    world.kubernetes.put("/api/v1/namespaces/shop/services/mail", json!({"spec": {"selector": {"app": "web"}}}));
+    for tick in 0..3_usize {
+        for page in &world.pages {
+            let line =
+                |queue: &str, each: usize| format!("requests_total{{queue=\"{queue}\"}} {}\n", 1_000 + each * tick);
+            *page.lock().unwrap() = line("web", 15) + &line("mail", 45);
+        }
+        world.round(if tick > 0 { 15 } else { 0 }, tick + 1, "2 of 2 running pods answered");
+    }
+    let rate = |each: f64| 2.0 * rate_at(&[1_000.0, 1_000.0 + each, 1_000.0 + 2.0 * each], 30);
+    let expected = |name: &str, each| format!("{name} {} 30 {}", quantity(rate(each) as i64), time(30));
+    assert_eq!(world.shown(WEB), expected("web", 15.0));
+    assert_eq!(world.shown("services/mail/queue_depth"), expected("mail", 45.0));
+}
