@@ -135,7 +135,8 @@ impl Metrics {
             let subject = Subject { request, served: &served, kind: &kind, services: self.services() };
             let served = subject.bound()?;
             let subject = Subject { served: &served, ..subject };
-            answer::answer(&subject, patience, trace).or_else(|failure| unavailable::answer(&subject, failure, trace))
+            answer::answer(&subject, patience, trace)
+                .or_else(|failure| unavailable::answer(&subject, failure, patience, trace))
         };
         match <[Entry; 1]>::try_from(entries) {
             Ok([entry]) => answer(entry),

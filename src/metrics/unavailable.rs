@@ -1,25 +1,62 @@
-//! `onUnavailable`: what is answered for a named object whose source failed.
+//! `onUnavailable`: what is answered where the source failed.
 
 use super::failure::Failure;
 use super::judgement::Scrape;
 use super::request::MetricValues;
 use super::subject::Subject;
 use super::trace::Trace;
-use crate::parse::path::ObjectName;
+use super::wildcard;
+use crate::config::model::{DescribedObject, Identity, OnMissing, SelectorMode};
+use crate::parse::path::{MetricPath, ObjectName};
+use crate::parse::sort::sort;
+use crate::source::waiting::Patience;
 
-/// The value that the rule has for this case, or the failure. It stands for one object: which others there are, only the
-/// source knows.
-pub(super) fn answer(subject: &Subject<'_>, failure: Failure, trace: &mut Trace) -> Result<MetricValues, Failure> {
-    let (Failure::SourceFailed(_), ObjectName::One(name)) = (&failure, &subject.request.path.name) else {
+/// The values that the rule has for this case, or the failure.
+pub(super) fn answer(
+    subject: &Subject<'_>,
+    failure: Failure,
+    patience: Patience,
+    trace: &mut Trace,
+) -> Result<MetricValues, Failure> {
+    if subject.served.rule.on_unavailable == OnMissing::Error || !matches!(failure, Failure::SourceFailed(_)) {
         return Err(failure);
+    }
+    let names = match names(subject, patience) {
+        Err(wait @ Failure::WouldWait(_)) => return Err(wait),
+        names => names.unwrap_or_default(),
     };
     let now = subject.services.shared.clock().now().unix_millis;
-    match subject.unavailable(name, Scrape::of_page(now), trace) {
-        Some(value) => Ok(MetricValues {
-            items: vec![subject.item(name, value)],
-            selector: subject.metric_selector()?,
-            lasting: None,
-        }),
-        None => Err(failure),
+    let value = |name: String| {
+        let value = subject.unavailable(&name, Scrape::of_page(now), trace)?;
+        Some(subject.item(&name, value))
+    };
+    match names.into_iter().filter_map(value).collect::<Vec<_>>() {
+        items if items.is_empty() => Err(failure),
+        items => Ok(MetricValues { items, selector: subject.metric_selector()?, lasting: None }),
     }
+}
+
+/// The objects of the request, as far as something else than the source tells which there are: the request, the rule, or for
+/// pods, all of which an HPA asks for at once, the Kubernetes API.
+fn names(subject: &Subject<'_>, patience: Patience) -> Result<Vec<String>, Failure> {
+    let (MetricPath { namespace, name, .. }, rule) = (subject.request.path, &subject.served.rule);
+    let source = subject.served.upstream.source();
+    let is_narrowed = !subject.request.label_selector.is_everything();
+    Ok(match (&rule.identity, name) {
+        (Identity::Fixed(DescribedObject { namespace: own, name: described }), name) => {
+            let is_requested = match name {
+                ObjectName::One(name) => name == described,
+                ObjectName::All => !is_narrowed,
+            };
+            if is_requested && own == namespace { vec![described.clone()] } else { Vec::new() }
+        }
+        (_, ObjectName::One(name)) => vec![name.clone()],
+        (_, ObjectName::All) if subject.kind.resource != "pods" || source.is_of_any_pods() => Vec::new(),
+        (_, ObjectName::All) if is_narrowed && source.label_selector != SelectorMode::Kubernetes => Vec::new(),
+        (_, ObjectName::All) => {
+            let mut names: Vec<String> = wildcard::listed(subject, patience)?.into_iter().collect();
+            sort(&mut names);
+            names
+        }
+    })
 }

@@ -117,7 +117,7 @@ fn label_selection<T: Member>(
 }
 
 /// The names that the Kubernetes API lists for `labelSelector`.
-fn listed(subject: &Subject<'_>, patience: Patience) -> Result<HashSet<String>, Failure> {
+pub(super) fn listed(subject: &Subject<'_>, patience: Patience) -> Result<HashSet<String>, Failure> {
     let about = subject.about();
     let Some(objects) = subject.services.objects else {
         let source = &subject.served.upstream.source().name;

@@ -75,6 +75,56 @@ fn pods_that_do_not_answer_count_as_a_number() {
     assert_eq!(ask(", onUnavailable: 20"), ("web-0 3, web-1 20".to_owned(), "web-1 20".to_owned()));
 }
 
+/// A number is for the object that the rule describes, and for no other one of that kind.
+#[test]
+fn it_stands_for_the_described_object_alone() {
+    for rule in ["onUnavailable: 7", "onUnavailable: last 5m"] {
+        let (upstream, body) = Upstream::changing("x 7\n");
+        let rule = format!(", value: x, describes: {{namespace: shop, name: web}}, {rule}");
+        let server = server(&upstream, ", cache: 0s", &rule);
+        let ask = |object: &str| server.metric(&format!("namespaces/shop/services/{object}/queue_depth")).values();
+        assert_eq!(ask("web"), "web 7");
+        assert!(ask("db").starts_with("404 "), "{}", ask("db"));
+        BROKEN.clone_into(&mut body.lock().unwrap());
+        assert_eq!((ask("web"), ask("*")), ("web 7".to_owned(), "web 7".to_owned()), "{rule}");
+        assert!(ask("db").starts_with("503 "), "{}", ask("db"));
+        // Whether it has these labels is not known here.
+        let narrowed = server.metric("namespaces/shop/services/*/queue_depth?labelSelector=a%3Db").values();
+        assert!(narrowed.starts_with("503 "), "{narrowed}");
+    }
+}
+
+/// An HPA asks for all pods at once, wherever their values are from.
+#[test]
+fn it_stands_for_the_pods_that_the_kubernetes_api_lists() {
+    let good = "x{pod=\"web-0\"} 3\nx{pod=\"web-1\"} 4\nx{pod=\"db-0\"} 5\n";
+    let kubernetes = Kubernetes::start();
+    let db = pods::with(pods::named("db-0", "127.0.0.9"), "/metadata/labels", serde_json::json!({"app": "db"}));
+    kubernetes.set(PODS, vec![pod(0), pod(1), pod(2), db]);
+    for (rule, selected, all) in [
+        ("error", "503", "503"),
+        ("20", "web-0 20, web-1 20, web-2 20", "db-0 20, web-0 20, web-1 20, web-2 20"),
+        // What was never measured has no last value.
+        ("last 5m", "web-0 3, web-1 4", "db-0 5, web-0 3, web-1 4"),
+        ("last 1ms", "503", "503"),
+    ] {
+        let (upstream, body) = Upstream::changing(good);
+        let config = format!(
+            "sources:\n  app: {{url: '{}', namespaces: [shop], cache: 0s}}\nmetrics:\n  - {{name: queue_depth, object: pods, \
+             source: app, value: x, onUnavailable: {rule}}}\n",
+            upstream.url()
+        );
+        let server = pods::server(&kubernetes, &config);
+        let ask = || {
+            [pods::all(&server, "app%3Dweb"), pods::all(&server, "")]
+                .map(|answer| if answer.starts_with("503 ") { "503".to_owned() } else { answer })
+        };
+        assert_eq!(ask(), ["web-0 3, web-1 4", "db-0 5, web-0 3, web-1 4"]);
+        BROKEN.clone_into(&mut body.lock().unwrap());
+        assert_eq!(ask(), [selected, all], "{rule}");
+    }
+}
+
 #[test]
 fn external_answers_are_the_last_as_a_whole() {
     let (upstream, body) = Upstream::changing("lag{q=\"a\"} 3\nlag{q=\"b\"} 5\n");
