@@ -111,6 +111,7 @@ pub(crate) fn rule(rule: &Rule, source: &Source, limits: &Limits) -> Vec<Finding
     placeholders::check(rule, &mut findings);
     ranges(rule, source, limits, &mut findings);
     pods::coverage(rule, source, &mut findings);
+    pods::value(rule, source, &mut findings);
     surprises::check(rule, source, &mut findings);
     findings
 }

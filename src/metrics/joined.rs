@@ -53,7 +53,7 @@ impl JoinedPages {
         wait: Wait,
         trace: &mut Trace,
     ) -> Option<Self> {
-        let (mut joined, mut coverage) = (Vec::new(), Coverage::default());
+        let (mut readable, mut coverage) = (Vec::new(), Coverage::default());
         let (targets, skipped) = targets::pages(pods, of);
         let urls: Vec<String> = targets.iter().map(|(_, url)| url.clone()).collect();
         let pages = served.upstream.pages(&urls, &served.want, wait)?;
@@ -73,11 +73,23 @@ impl JoinedPages {
             };
             trace.record(|| Event::PodPage { pod: name(), url: at(), summary: page.summary() });
             match page_members::found(served, &page) {
-                Ok(_) => {
-                    coverage.answer();
-                    joined.push((page, TargetLabels::of(pod, &set.namespace, &url, of)));
+                Ok(members) => {
+                    let lack = members.lack(&served.rule);
+                    readable.push((lack, page, TargetLabels::of(pod, &set.namespace, &url, of)));
                 }
                 Err(why) => coverage.fail(&why),
+            }
+        }
+        // Where some pages have the value, those without it would be missing from a sum.
+        let is_there = readable.iter().any(|(lack, ..)| lack.is_none());
+        let mut joined = Vec::with_capacity(readable.len());
+        for (lack, page, target) in readable {
+            match lack.filter(|_| is_there) {
+                Some(why) => coverage.fail(&why),
+                None => {
+                    coverage.answer();
+                    joined.push((page, target));
+                }
             }
         }
         trace.record(|| Event::PodsJoined { count: coverage.count });

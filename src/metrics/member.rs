@@ -6,6 +6,7 @@ use super::outcome::Finding;
 use super::reason::{MissingReason, RefusalReason, not_by_name};
 use super::select::Describes;
 use crate::config::model::Value;
+use crate::parse::value::ValueAggregation;
 use crate::promql::evaluate::{Element, Labels, Times};
 use crate::source::page::{PageItem, Series};
 use crate::source::prometheus::Sample;
@@ -35,6 +36,12 @@ impl Member for Series {
 impl Member for PageItem {
     fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding {
         let part = |part: usize, aggregation| {
+            let ends = matches!(aggregation, Some(ValueAggregation::First | ValueAggregation::Last));
+            let has_values = |item: &&&Self| item.of_part(part).next().is_some();
+            // Pods are in no order.
+            if ends && served.joins_pages() && members.iter().filter(has_values).nth(1).is_some() {
+                return Finding::Unusable(RefusalReason::Several);
+            }
             let values: Vec<_> = members.iter().flat_map(|item| item.of_part(part)).collect();
             let is_empty = values.is_empty() && members.iter().any(|item| item.is_empty(part));
             evaluation::values(aggregation, &values, is_empty, scraped)

@@ -4,11 +4,12 @@ use super::active_rule::ActiveRule;
 use super::failure::{About, Failure};
 use super::judgement::Scrape;
 use super::outcome::Verdict;
+use super::reason::MissingReason;
 use super::select;
 use super::subject::Subject;
 use super::trace::{Event, Trace};
 use super::wildcard;
-use crate::config::model::{Target, Value};
+use crate::config::model::{Identity, Rule, Target, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::parse::sort;
 use crate::source::page::{Found, Page, PageItem, Series};
@@ -19,6 +20,21 @@ pub(super) enum PageMembers<'p> {
     Items(Vec<&'p PageItem>),
     Series(Vec<&'p Series>),
     Number(PageItem),
+}
+
+impl PageMembers<'_> {
+    /// Why a page of JSON, YAML, CSV or text that is about one thing has nothing for a part of the rule's value. Series come and
+    /// go with their labels, but such a page is that of another program, or of one that is not ready.
+    pub(super) fn lack(&self, rule: &Rule) -> Option<MissingReason> {
+        let Self::Items(items) = self else { return None };
+        let has = |part| items.iter().any(|item| item.is_empty(part) || item.of_part(part).next().is_some());
+        match (&rule.value, &rule.identity) {
+            (_, Identity::Items { .. } | Identity::External { items: Some(_), .. }) => None,
+            (Value::Json(expr), _) => (!(0..expr.parts().len()).all(has)).then_some(MissingReason::NoValue),
+            (Value::Text(expr), _) => (!expr.pattern.names_objects() && !has(0)).then_some(MissingReason::NoMatch),
+            _ => None,
+        }
+    }
 }
 
 /// The values of the objects that a page describes.

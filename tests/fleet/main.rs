@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod sets;
+mod values;
 
 use common::kubernetes::{Kubernetes, Reply};
 use common::pods::{PODS, bind, command, named, pod, server, serving, with};

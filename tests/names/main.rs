@@ -397,6 +397,16 @@ fn check_tells_what_does_not_go_together() {
             "warning: value: {name} after a / may be part of a route, but it is a placeholder; write a literal one as \\x7bname}",
         ),
         (r#", value: 'q{a="{name}-jobs"}', namespaceLabel: b"#, ""),
+        (
+            r#", value: 'sum(a{n="{namespace}"}) / sum(b{x="{name}"})'"#,
+            "warning: value: {namespace} tells the namespace, and b{x=\"{name}\"} has none, so it picks series of all \
+             namespaces; add it there, too",
+        ),
+        (r#", value: 'sum(a{n="{namespace}"}) / sum(b{n=~"{namespace}|x"})'"#, ""),
+        (
+            ", value: $.a, ageFrom: pushed, describes: {namespace: shop, name: web}",
+            "error: ageFrom: applies to series on pages only, and this value is not one of series",
+        ),
     ] {
         assert_eq!(check(rule), expected, "{rule}");
     }

@@ -4,11 +4,23 @@ use super::{Finding, warning};
 use crate::config::model::{Rule, Value};
 use crate::parse::url_template::Placeholder;
 use crate::parse::url_template::piece::Piece;
-use crate::promql::Matcher;
+use crate::promql::{Matcher, VectorSelector};
 
-/// Routes are templates, too: `/users/{name}`.
+/// Whether placeholders may mean something else than their author thinks. Routes are templates, too: `/users/{name}`.
 pub(super) fn check(rule: &Rule, findings: &mut Vec<Finding>) {
     let Value::Series(expr) = &rule.value else { return };
+    // What is told by one selector is not told of the series that others pick.
+    let namespace = Piece::Value(Placeholder::Namespace);
+    let tells =
+        |selector: &VectorSelector| selector.matchers.iter().any(|matcher| matcher.pieces().contains(&namespace));
+    if let Some(other) =
+        expr.selectors().find(|selector| !tells(selector)).filter(|_| expr.uses(Placeholder::Namespace))
+    {
+        let message = format!(
+            "{{namespace}} tells the namespace, and {other} has none, so it picks series of all namespaces; add it there, too"
+        );
+        findings.push(warning("value", message));
+    }
     let matchers = expr.selectors().flat_map(|selector| &selector.matchers);
     let route = matchers.map(Matcher::pieces).find_map(|pieces| match pieces {
         [Piece::Literal(text), rest @ ..] if text.starts_with('/') => rest.iter().find_map(|piece| match piece {

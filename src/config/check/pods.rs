@@ -1,9 +1,11 @@
 //! Checks of rules on sources of pods: which pods' pages a rule reads, and whether it joins them.
 
 use super::{Finding, error, warning};
-use crate::config::model::{ObjectKind, Rule, Source};
+use crate::config::model::{Identity, ObjectKind, Rule, Source, Value};
 use crate::kube::pod_selector::PodSelector;
 use crate::parse::escape::Escaped;
+use crate::parse::value::ValueAggregation;
+use crate::promql::{Expr, Function};
 
 /// A set of pods as it is written.
 pub(super) const EXAMPLE: &str = "pods: {namespace: shop, selector: app=web, port: metrics}";
@@ -34,4 +36,42 @@ pub(super) fn coverage(rule: &Rule, source: &Source, findings: &mut Vec<Finding>
         ),
         false => error("minCoverage", "applies to joined pages of several pods, and this rule joins none"),
     });
+}
+
+/// Whether the pages of several pods come to one number.
+pub(super) fn value(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
+    if !source.joins_pages_for(rule) {
+        return;
+    }
+    let aggregations: Vec<Option<ValueAggregation>> = match &rule.value {
+        Value::Json(expr) => expr.parts().iter().map(|part| part.aggregation).collect(),
+        Value::Text(expr) => vec![expr.aggregation],
+        _ => Vec::new(),
+    };
+    let ends = [ValueAggregation::First, ValueAggregation::Last];
+    if aggregations.iter().flatten().any(|aggregation| ends.contains(aggregation)) {
+        let message = "pods are in no order, so first() and last() are errors once several have values; use sum(), max(), \
+                       min() or avg()";
+        findings.push(warning("value", message));
+    }
+    let is_of_each = match &rule.value {
+        Value::Series(expr) => is_of_each(expr),
+        Value::Number => true,
+        _ => aggregations.contains(&None),
+    };
+    // What names objects, or labels, tells the values of a fixed set apart.
+    if rule.identity == Identity::Selected && is_of_each {
+        let message = "is one number for each pod, and an error once there are several pods; sum(), max(), min() or avg() \
+                       makes one of all";
+        findings.push(warning("value", message));
+    }
+}
+
+/// Whether an expression has a value for each pod, as it neither aggregates nor selects.
+fn is_of_each(expr: &Expr) -> bool {
+    match expr {
+        Expr::Selector(selector) => selector.matchers.is_empty(),
+        Expr::Aggregate(..) | Expr::Call(Function::Absent | Function::Scalar, _) => false,
+        _ => expr.children().iter().any(is_of_each),
+    }
 }

@@ -43,9 +43,11 @@ pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
         }
         OnMissing::Error | OnMissing::Last(_) => {}
     }
-    if rule.age_from.is_some() && (source.is_prometheus() || !matches!(rule.value, Value::Series(_))) {
+    if rule.age_from.is_some() && source.is_prometheus() {
         let message = "applies to series on pages only; for a Prometheus server, compare them with time() in value";
         findings.push(error("ageFrom", message));
+    } else if rule.age_from.is_some() && !matches!(rule.value, Value::Series(_)) {
+        findings.push(error("ageFrom", "applies to series on pages only, and this value is not one of series"));
     }
     match rule.on_unavailable {
         OnMissing::Number(value) if value < Milli(0) && !rule.allow_negative => {
