@@ -79,9 +79,16 @@ impl Refresher {
             return Some(Noted { key, rounds: task.rounds });
         }
         let most = self.limits.demands;
-        let of_source = state.tasks.keys().filter(|(other, _)| *other == key.0).count();
-        if state.tasks.len() >= most || of_source >= most.div_ceil(4) {
-            return None;
+        let mine = |(of, _): &(usize, Demand)| *of == key.0;
+        let of_source = state.tasks.keys().filter(|other| mine(other)).count();
+        let is_full = of_source >= most.div_ceil(4);
+        if is_full || state.tasks.len() >= most {
+            // What no HPA asks for any more makes room: one that asks for many names must not keep out all others.
+            let idle =
+                |task: &RefreshTask| !task.busy && now.saturating_duration_since(task.last_asked) >= self.limits.idle;
+            let idle = state.tasks.iter().filter(|(other, task)| idle(task) && (mine(other) || !is_full));
+            let idlest = idle.min_by_key(|(_, task)| task.last_asked).map(|(other, _)| other.clone())?;
+            state.tasks.remove(&idlest);
         }
         let of = Arc::downgrade(of);
         let task = RefreshTask { of, interval, due: now, last_asked: now, busy: false, rounds: 0 };
@@ -182,9 +189,11 @@ impl fmt::Debug for Refresher {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::mpsc::{self, Receiver, Sender};
 
     use super::*;
+    use crate::telemetry::clock::Now;
 
     const LONG: Duration = Duration::from_secs(60);
 
@@ -258,5 +267,32 @@ mod tests {
             assert_eq!(["a", "b", "c", "a"].map(|url| taken(of, url)), [true, true, false, true]);
         }
         assert!(!taken(&sources[4], "a"));
+    }
+
+    #[test]
+    fn what_nobody_asks_for_makes_room() {
+        let (begin, seconds) = (Instant::now(), Arc::new(AtomicU64::new(0)));
+        let told = seconds.clone();
+        let clock = Clock::told_by(move || Now {
+            monotonic: begin + Duration::from_secs(told.load(Ordering::SeqCst)),
+            unix_millis: 0,
+        });
+        let limits =
+            RefreshLimits { demands: 8, threads: 0, idle: Duration::from_secs(45), ..RefreshLimits::default() };
+        let refresher = Refresher::new(limits, clock, Arc::default());
+        let source = || -> Arc<dyn Refreshed> { Arc::new(Scripted(mpsc::channel().0, Mutex::new(mpsc::channel().1))) };
+        let (one, other) = (source(), source());
+        let asked = |of: &Arc<dyn Refreshed>, urls: &[&str]| -> Vec<bool> {
+            urls.iter().map(|url| refresher.ask(of, demand(url), LONG).is_some()).collect()
+        };
+        let after = |passed| seconds.store(passed, Ordering::SeqCst);
+        assert_eq!(asked(&one, &["a", "b", "c"]), [true, true, false]);
+        assert_eq!(asked(&other, &["a", "b"]), [true, true]);
+        after(44);
+        assert_eq!(asked(&one, &["b", "c"]), [true, false]);
+        after(45);
+        // The idle one of the same source goes, and no other.
+        assert_eq!(asked(&one, &["c", "a", "b"]), [true, false, true]);
+        assert_eq!(asked(&other, &["a", "b"]), [true, true]);
     }
 }
