@@ -112,6 +112,7 @@ pub(crate) fn rule(rule: &Rule, source: &Source, limits: &Limits) -> Vec<Finding
     ranges(rule, source, limits, &mut findings);
     pods::coverage(rule, source, &mut findings);
     pods::value(rule, source, &mut findings);
+    pods::at_once(rule, source, &mut findings);
     surprises::check(rule, source, &mut findings);
     findings
 }

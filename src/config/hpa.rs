@@ -4,7 +4,7 @@ pub(crate) mod manifest;
 
 use self::manifest::{Hpa, HpaLack, Metric, MetricKind, documents, hpas};
 use super::limits::Limits;
-use super::model::{Config, Pods, Rule, Source, Target};
+use super::model::{Config, Identity, Pods, Rule, Source, Target};
 use super::problem::{Part, Problem, Severity};
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::Placeholder;
@@ -39,15 +39,26 @@ pub fn check(file: &[u8], config: &Config, limits: &Limits) -> Vec<Problem> {
     findings.problems
 }
 
-/// The rule that serves a metric, if there is one.
-fn serves<'c>(metric: &Metric<'_>, config: &'c Config) -> Option<&'c Rule> {
-    config.rules.iter().find(|rule| match metric.kind {
+/// The rules that serve a metric for some object.
+fn rules<'c>(metric: &Metric<'_>, config: &'c Config) -> Vec<&'c Rule> {
+    let serves = |rule: &&Rule| match metric.kind {
         MetricKind::Pods => rule.name == metric.name && rule.objects.iter().any(|object| object.resource == "pods"),
         MetricKind::Object { kind, .. } => {
             rule.name == metric.name && rule.objects.iter().any(|object| object.kind == kind)
         }
         MetricKind::External => rule.is_external() && rule.name.eq_ignore_ascii_case(metric.name),
-    })
+    };
+    config.rules.iter().filter(serves).collect()
+}
+
+/// Whether a rule describes the object of a metric, for all that the file says.
+fn describes(rule: &Rule, metric: &Metric<'_>, hpa: &Hpa<'_>) -> bool {
+    match (&rule.identity, &metric.kind) {
+        (Identity::Fixed(object), MetricKind::Object { name, .. }) => {
+            object.name == *name && object.namespace.as_deref().is_none_or(|namespace| hpa.is_in(namespace))
+        }
+        _ => true,
+    }
 }
 
 struct Findings {
@@ -74,9 +85,13 @@ impl Findings {
 
     fn metric(&mut self, metric: &Metric<'_>, hpa: &Hpa<'_>, config: &Config) {
         let name = Escaped::new(metric.name);
-        let Some(rule) = serves(metric, config) else {
+        let rules = rules(metric, config);
+        let Some(rule) = rules.iter().find(|rule| describes(rule, metric, hpa)) else {
             if config.broken.iter().all(|broken| !broken.name.eq_ignore_ascii_case(metric.name)) {
                 let what = match metric.kind {
+                    MetricKind::Object { kind, name, .. } if !rules.is_empty() => {
+                        format!("that describes {} {}", Escaped::new(kind), Escaped::new(name))
+                    }
                     MetricKind::Pods => "for object: pods".to_owned(),
                     MetricKind::Object { kind, .. } => format!("for an object of kind {}", Escaped::new(kind)),
                     MetricKind::External => "with external: true".to_owned(),

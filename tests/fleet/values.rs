@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use super::*;
 
 /// Pods whose pages of this type the test can change.
+#[expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 fn changing(content_type: &'static str, pages: [&str; 2]) -> (u16, Vec<Upstream>, Vec<Arc<Mutex<String>>>) {
     let (port, listeners) = bind(2);
     let bodies: Vec<_> = pages.iter().map(|page| Arc::new(Mutex::new((*page).to_owned()))).collect();

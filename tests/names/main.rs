@@ -404,12 +404,28 @@ fn check_tells_what_does_not_go_together() {
         ),
         (r#", value: 'sum(a{n="{namespace}"}) / sum(b{n=~"{namespace}|x"})'"#, ""),
         (
+            ", value: sum(a) or vector(0)",
+            "warning: value: vector() or absent() gives no value to an object that no series names; onMissing: does",
+        ),
+        (
+            ", value: sum(a) or vector(0), describes: {namespace: shop, name: web}",
+            "warning: value: vector() or absent() has a value even if the program that updates this page has stopped; an error would keep the replicas",
+        ),
+        (
             ", value: $.a, ageFrom: pushed, describes: {namespace: shop, name: web}",
             "error: ageFrom: applies to series on pages only, and this value is not one of series",
         ),
     ] {
         assert_eq!(check(rule), expected, "{rule}");
     }
+    // An HPA of type Pods asks for all at once.
+    let one = "stands for one pod, and an HPA of type Pods requests all at once, which is then an error; use a label that names \
+               the pod, or a source with pods:";
+    let pods = |url: &str, value: &str| problems(&config(url, "", value).replace("object: services", "object: pods"));
+    assert_eq!(pods("http://127.0.0.1:1/", ", value: 'x{a=\"{name}\"}'"), format!("warning: value: {{name}} {one}"));
+    let of_urls = pods("http://127.0.0.1:1/{namespace}/{name}", ", value: x");
+    assert!(of_urls.contains(&format!("warning: source: {{name}} in its requests {one}")), "{of_urls}");
+    assert_eq!(pods("http://127.0.0.1:1/", ", value: x"), "");
     let external = ", value: 'x{a=\"{name}\"}'";
     let config = config("http://127.0.0.1:1/", "", external).replace("object: services", "external: true");
     assert_eq!(problems(&config), "error: value: contains {name}, but an external metric has no object");

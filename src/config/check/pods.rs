@@ -23,6 +23,25 @@ pub(super) fn object(object: &ObjectKind, source: &Source, findings: &mut Vec<Fi
     }
 }
 
+/// Whether all pods can be asked for at once, as an HPA does.
+pub(super) fn at_once(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
+    if source.is_of_any_pods() || rule.objects.iter().all(|object| object.resource != "pods") {
+        return;
+    }
+    let found = match rule.identity {
+        Identity::Url => Some(("source", "{name} in its requests")),
+        Identity::Value { .. } => Some(("value", "{name}")),
+        _ => None,
+    };
+    if let Some((key, found)) = found {
+        let message = format!(
+            "{found} stands for one pod, and an HPA of type Pods requests all at once, which is then an error; use a label \
+             that names the pod, or a source with pods:"
+        );
+        findings.push(warning(key, message));
+    }
+}
+
 /// Whether part of the pages is enough.
 pub(super) fn coverage(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if rule.min_coverage == 100 {

@@ -1,7 +1,7 @@
 //! Warnings about values that were not measured, or that may not be what the user meant.
 
 use super::{Finding, error, warning};
-use crate::config::model::{OnMissing, OnNan, Rule, Source, Value};
+use crate::config::model::{Identity, OnMissing, OnNan, Rule, Source, Value};
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 use crate::parse::quantity::Milli;
@@ -11,8 +11,15 @@ use crate::promql::evaluate::makes_value_of_nothing;
 pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if let Value::Series(expr) = &rule.value {
         if makes_value_of_nothing(expr) {
-            let message = "vector() or absent() has a value even if the program that updates this page has stopped; an \
-                           error would keep the replicas";
+            let message = match rule.identity {
+                Identity::Labels { .. } if !source.is_prometheus() => {
+                    "vector() or absent() gives no value to an object that no series names; onMissing: does"
+                }
+                _ => {
+                    "vector() or absent() has a value even if the program that updates this page has stopped; an error \
+                     would keep the replicas"
+                }
+            };
             findings.push(warning("value", message));
         }
         for name in expr.levels().into_iter().filter_map(|selector| selector.name.as_deref()) {

@@ -88,7 +88,7 @@ fn reads_a_whole_file() {
          namespaces: [shop, bank]\n    basic: {username: me, passwordFile: /etc/password}\n    \
          headers:\n      X-Api-Key: {file: /etc/key}\n    caFile: /etc/ca\n    certFile: /etc/cert\n    keyFile: /etc/key\n    \
          serverName: stats.example\nmetrics:\n  - name: depth\n    object: [services, deployments.apps]\n    source: exporter\n  \
-         - name: depth\n    object: pods\n    source: stats\n    value: sum($.queues[*].depth)\n    onMissing: last 2m\n    \
+         - name: depth\n    object: statefulsets.apps\n    source: stats\n    value: sum($.queues[*].depth)\n    onMissing: last 2m\n    \
          onNaN: missing\n    maxAge: 10m\n",
     );
     let [exporter, stats] = &config.sources[..] else { panic!("{config:?}") };

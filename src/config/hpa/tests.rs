@@ -13,6 +13,7 @@ sources:
   other: {pods: {namespace: mq, selector: app=web, port: 80}, namespaces: [shop]}
 metrics:
   - {name: depth, object: services, source: broker, value: $.depth, describes: {namespace: shop, name: web}}
+  - {name: depth, object: services, source: other, value: sum(x), describes: {namespace: shop, name: mail}}
   - {name: busy, object: services, source: self, value: sum(busy)}
   - {name: level, object: deployments.apps, source: each}
   - {name: load, object: pods, source: app}
@@ -82,10 +83,20 @@ fn finds_metrics_without_a_rule() {
         messages(&hpa(1, &unknown)),
         ["10:91: warning: metric \"dept\": there is no rule for an object of kind \"Service\""]
     );
-    let elsewhere = hpa(1, &object("Service", "web", "depth")).replace("namespace: shop", "namespace: bank");
+    let in_bank = |metric: &str| {
+        messages(&hpa(1, &object("Service", "web", metric)).replace("namespace: shop", "namespace: bank"))
+    };
     assert_eq!(
-        messages(&elsewhere),
-        ["10:91: warning: metric \"depth\": namespace \"bank\" is not among the namespaces of its rule or source"]
+        in_bank("busy"),
+        ["10:91: warning: metric \"busy\": namespace \"bank\" is not among the namespaces of its rule or source"]
+    );
+    // Each of two rules is for its own object.
+    let undescribed = "10:91: warning: metric \"depth\": there is no rule that describes \"Service\" \"web\"";
+    assert_eq!(in_bank("depth"), [undescribed]);
+    assert_eq!(messages(&hpa(0, &object("Service", "mail", "depth"))), Vec::<String>::new());
+    assert_eq!(
+        messages(&hpa(1, &object("Service", "db", "depth"))),
+        [undescribed.replace("web", "db").replace(":91", ":90")]
     );
     let list = "kind: List\nitems:\n  - kind: HorizontalPodAutoscaler\n    spec: {scaleTargetRef: {name: w}, metrics: [{type: \
                 External, external: {metric: {name: x}}}]}\n";

@@ -108,8 +108,12 @@ fn problems_of_rules() {
                 "error: value: [1m30s] needs samples over time, which only sources with pods:, prometheus: or single: true have",
             ),
             (
-                "SERIES, value: ^sum(jobs) or vector(0)",
+                "SERIES, value: ^sum(jobs) or vector(0), WEB",
                 "warning: value: vector() or absent() has a value even if the program that updates this page has stopped; an error would keep the replicas",
+            ),
+            (
+                "SERIES, value: ^sum(jobs) or vector(0)",
+                "warning: value: vector() or absent() gives no value to an object that no series names; onMissing: does",
             ),
             (
                 "SERIES, value: ^'sum(jobs) - sum(jobs offset 1h)'",
