@@ -8,7 +8,6 @@ use super::last::LastValues;
 use crate::config::limits::Limits;
 use crate::config::model::Rule;
 use crate::parse::duration::millis;
-use crate::parse::url_template::Placeholder;
 use crate::promql::matcher::BadRegex;
 use crate::promql::{Bindings, Window};
 use crate::source::page::Want;
@@ -27,6 +26,8 @@ pub struct ActiveRule {
     pub last: Option<Arc<LastValues>>,
     /// What was sampled, where its value looks back.
     pub sampling: Option<Sampling>,
+    /// Whether its value holds placeholders, so that each request has a copy of its own.
+    pub is_open: bool,
     /// The rule that this is a copy of, with names in the place of placeholders.
     pub template: Option<Arc<ActiveRule>>,
     /// Not configured: made for a metric of `--upstream`.
@@ -57,18 +58,17 @@ impl ActiveRule {
     /// # Errors
     /// If a regular expression becomes too large.
     pub fn bound(self: &Arc<Self>, bindings: &Bindings<'_>, regex_limit: usize) -> Result<Arc<Self>, BadRegex> {
-        let value = &self.rule.value;
-        let placeholders = [Placeholder::Name, Placeholder::Namespace, Placeholder::Metric];
-        if !placeholders.iter().any(|placeholder| value.uses(*placeholder)) {
+        if !self.is_open {
             return Ok(self.clone());
         }
         let bindings = Bindings { metric: Some(&self.rule.name), ..*bindings };
         Ok(Arc::new(Self {
-            rule: Rule { value: value.bind(&bindings, regex_limit)?, ..self.rule.clone() },
+            rule: Rule { value: self.rule.value.bind(&bindings, regex_limit)?, ..self.rule.clone() },
             upstream: self.upstream.clone(),
             want: self.want.clone(),
             last: self.last.clone(),
             sampling: self.sampling.clone(),
+            is_open: true,
             template: Some(self.configured().clone()),
             implicit: self.implicit,
         }))

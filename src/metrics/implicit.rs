@@ -70,6 +70,7 @@ fn active(metric: &str, objects: Vec<ObjectKind>, identity: Identity, upstream: 
         want,
         last: None,
         sampling: None,
+        is_open: false,
         template: None,
         implicit: true,
     })

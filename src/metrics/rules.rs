@@ -164,7 +164,9 @@ impl Rules {
             kept.unwrap_or_else(|| Arc::new(LastValues::new(limits.sampling.last_values)))
         });
         let sampling = same.and_then(|same| same.sampling.clone()).or_else(|| Sampling::of(&want, limits, budget));
-        let served = Arc::new(ActiveRule { rule, upstream, want, last, sampling, template: None, implicit: false });
+        let is_open = rule.value.is_open();
+        let served =
+            Arc::new(ActiveRule { rule, upstream, want, last, sampling, is_open, template: None, implicit: false });
         if served.rule.is_external() {
             self.insert_external(served.rule.name.clone(), ExternalEntry::Rule(served.clone()));
         }

@@ -231,6 +231,13 @@ impl Value {
         }
     }
 
+    /// Whether it holds any placeholder.
+    pub fn is_open(&self) -> bool {
+        [Placeholder::Name, Placeholder::Namespace, Placeholder::Metric]
+            .iter()
+            .any(|placeholder| self.uses(*placeholder))
+    }
+
     /// The same with what is known in the place of placeholders.
     ///
     /// # Errors
