@@ -23,6 +23,7 @@ fn command(parsed: Result<Command, UsageError>) -> ExitCode {
         Ok(Command::Serve(serve)) => command::serve::run(&serve, &limits, &clock),
         Ok(Command::Check(check)) => command::check::run(&check, &limits),
         Ok(Command::Get(get)) => command::get::run(&get, &limits, &clock),
+        Ok(Command::Explain(explain)) => command::explain::run(&explain, &limits, &clock),
         Ok(Command::Certs(certs)) => command::certs::run(&certs, &limits, &clock),
         Ok(Command::Convert(convert)) => command::convert::run(&convert, &limits),
         Ok(Command::Probe(url)) => command::probe::run(&url),

@@ -24,6 +24,28 @@ pub mod api {
         pub use crate::api::peer::Peer;
     }
 }
+pub mod autoscaling {
+    pub mod behavior {
+        pub use crate::autoscaling::behavior::{
+            Behavior, Direction, Limit, Policy, ScalingRules, SelectPolicy, Tolerances, highest, limited, lowest,
+            window,
+        };
+    }
+    pub mod calculator {
+        pub use crate::autoscaling::calculator::{
+            Basis, Filled, Kept, NoProposal, Phase, PodState, Proposal, Values, Workload, propose,
+        };
+    }
+    pub mod decision {
+        pub use crate::autoscaling::decision::{Decision, How, ZeroSupport, predict};
+    }
+    pub mod lack {
+        pub use crate::autoscaling::lack::HpaLack;
+    }
+    pub mod manifest {
+        pub use crate::autoscaling::manifest::{Hpa, MetricKind, MetricSpec, MetricTarget, ObjectRef, documents, hpas};
+    }
+}
 pub mod cache {
     pub use crate::cache::Wait;
 }
@@ -135,6 +157,9 @@ pub mod parse {
     pub mod pem {
         pub use crate::parse::pem::{certificates, private_key};
     }
+    pub mod decimal {
+        pub use crate::parse::decimal::Decimal;
+    }
     pub mod quantity {
         pub use crate::parse::quantity::{Milli, NotServable, QuantityError, parse};
     }
@@ -152,8 +177,8 @@ pub mod parse {
         pub use crate::parse::url_template::{Template, Values};
     }
     pub mod yaml {
-        pub use crate::parse::yaml::YamlLimits;
         pub use crate::parse::yaml::page::{YamlPageError, parse_page};
+        pub use crate::parse::yaml::{Key, Node, Span, YamlError, YamlErrorKind, YamlLimits, YamlValue, parse};
     }
 }
 pub mod promql {

@@ -1,10 +1,10 @@
 //! Metriclet serves any number from an HTTP endpoint as a Kubernetes custom or external metric.
 //!
 //! The layers, each using only those before it (a test checks the arrows):
-//! `parse` ← `promql` ← `kube` ← `config`, `telemetry` ← `cache`, `convert` ← `http` ← `source`, `kube_api` ← `metrics`, `conformance` ←
-//! `api` ← `server` ← `command` ← `app` ← `main`.
+//! `parse` ← `promql` ← `kube` ← `autoscaling` ← `config`, `telemetry` ← `cache`, `convert` ← `http` ← `source`, `kube_api` ←
+//! `metrics`, `conformance` ← `api` ← `server` ← `command` ← `app` ← `main`.
 //!
-//! - `parse`, `promql` and `kube` are pure: bytes or values in, values out, limits as arguments; no clock, log or I/O.
+//! - `parse`, `promql`, `kube` and `autoscaling` are pure: bytes or values in, values out, limits as arguments; no clock, log or I/O.
 //! - `config` holds the configuration and every limit and timeout; `telemetry` the program's own log and metrics.
 //! - `convert` reads other adapters' configurations; it is as pure as `parse`.
 //! - `cache` loads a value once for many callers; `http` is the outgoing HTTP client.
@@ -16,6 +16,7 @@
 
 mod api;
 mod app;
+mod autoscaling;
 mod cache;
 mod command;
 mod config;

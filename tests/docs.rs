@@ -54,10 +54,18 @@ fn expressions_parse() {
 
 #[test]
 fn flags_exist() {
-    let help =
-        ["--help", "serve --help", "check --help", "get --help", "certs --help", "convert --help", "probe --help"]
-            .map(|arguments| run(&arguments.split(' ').collect::<Vec<_>>()).1)
-            .concat();
+    let help = [
+        "--help",
+        "serve --help",
+        "check --help",
+        "get --help",
+        "explain --help",
+        "certs --help",
+        "convert --help",
+        "probe --help",
+    ]
+    .map(|arguments| run(&arguments.split(' ').collect::<Vec<_>>()).1)
+    .concat();
     let known: BTreeSet<&str> = flags(&help).collect();
     let mut seen = BTreeSet::new();
     for (path, text) in documents() {

@@ -19,7 +19,7 @@ use common::{Server, file, has, metriclet, run};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What is run otherwise than it stands there: with what is added to it, or not at all.
-const OTHERWISE: [(&str, Option<&str>, &str); 8] = [
+const OTHERWISE: [(&str, Option<&str>, &str); 9] = [
     ("scripts/test", None, "it runs this"),
     ("cargo build --release", None, "cargo has built just that, but for speed, before this is run"),
     ("scripts/fuzz", None, "it takes a quarter of an hour; scripts/test runs it for less"),
@@ -32,6 +32,7 @@ const OTHERWISE: [(&str, Option<&str>, &str); 8] = [
         "it needs a cluster; tests/cluster runs it with one",
     ),
     ("scripts/develop --once", Some("--dry-run"), "Kind needs Docker"),
+    ("metriclet explain hpa web -n shop", None, "it needs a cluster; tests/cluster runs it with one"),
 ];
 
 /// What the kube-apiserver's stand-in answers to a metric.
@@ -89,6 +90,9 @@ impl Checkout {
             let block = blocks(&convert).into_iter().find(|(_, _, text)| text.starts_with(start)).unwrap().2;
             fs::write(folder.join(name), block).unwrap();
         }
+        let explain = fs::read_to_string(Path::new(ROOT).join("docs/explain.md")).unwrap();
+        let hpa = blocks(&explain).into_iter().find(|(_, _, text)| text.starts_with("apiVersion: autoscaling/v2"));
+        fs::write(folder.join("web-hpa.yaml"), hpa.unwrap().2).unwrap();
         let mine = folder.join("manifests/overlays/mine");
         fs::create_dir(&mine).unwrap();
         fs::write(mine.join("metrics.yaml"), &config).unwrap();

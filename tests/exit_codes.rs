@@ -17,7 +17,8 @@ jobs_total{namespace=\"shop\",service=\"web\"} 12
 ";
 
 /// Of no command line: a bug alone ends so.
-const BUGS: [(&str, &str); 5] = [("serve", "70"), ("check", "70"), ("get", "70"), ("certs", "70"), ("convert", "70")];
+const BUGS: [(&str, &str); 6] =
+    [("serve", "70"), ("check", "70"), ("get", "70"), ("explain", "70"), ("certs", "70"), ("convert", "70")];
 
 /// The table of docs/cli.md, by its rows.
 fn table() -> Vec<Vec<String>> {
@@ -43,7 +44,7 @@ fn help_and_documents_list_the_same_exit_codes() {
         let listed: Vec<&str> = codes.split_whitespace().filter(is_code).collect();
         assert_eq!(listed, documented, "{command}");
     }
-    assert_eq!(table[0].len(), 7);
+    assert_eq!(table[0].len(), 8);
 }
 
 #[test]
@@ -70,6 +71,14 @@ fn each_exit_code_is_that_of_some_end() {
     let not_found = format!("{object}nope");
     let counter = format!("{object}jobs_total");
     let selector = format!("{depth}?labelSelector=a+b");
+    let hpa = "{kind: HorizontalPodAutoscaler, metadata: {namespace: shop}, spec: {scaleTargetRef: {name: w}, maxReplicas: 3, \
+               metrics: [{type: Object, object: {describedObject: {kind: Service, name: web}, metric: {name: queue_depth}, \
+               target: {type: AverageValue, averageValue: 1}}}]}}";
+    let hpa = file("hpa.yaml", hpa).to_str().unwrap().to_owned();
+    let kubeconfig = format!(
+        "{{current-context: c, contexts: [{{name: c, context: {{cluster: c}}}}], clusters: [{{name: c, cluster: {{server: 'http://{nobody}'}}}}]}}"
+    );
+    let kubeconfig = file("kubeconfig", &kubeconfig).to_str().unwrap().to_owned();
     let cases: &[(&[&str], i32, &str)] = &[
         (&["serve", "--listen", "off"], 64, "--listen off leaves nothing to serve on"),
         (&["serve", "--listen", &taken], 69, "Address already in use"),
@@ -123,6 +132,12 @@ fn each_exit_code_is_that_of_some_end() {
         ),
         (&["get", depth, "--config", &wrong], 78, "metrics.yaml:1:11: error: not YAML"),
         (&["get", depth, &by_name, "--kubeconfig", "/nowhere"], 78, "/nowhere: not found"),
+        (&["explain", "--hpa", &hpa, "--config", &good], 0, ""),
+        (&["explain", "hpa"], 64, "expected hpa NAME"),
+        (&["explain", "--hpa", &good, "--config", &good], 65, "expected a HorizontalPodAutoscaler"),
+        (&["explain", "--hpa", "/nowhere", "--config", &good], 66, "/nowhere: not found"),
+        (&["explain", "hpa", "web", "--kubeconfig", &kubeconfig], 69, "connect: connection refused"),
+        (&["explain", "--hpa", &hpa, "--config", &wrong], 78, "metrics.yaml:1:11: error: not YAML"),
         (&["certs", "--secret", "web-tls"], 0, "caBundle: "),
         (&["certs"], 64, "expected either --out DIRECTORY or --secret NAME"),
         (&["certs", "--secret", "web-tls", "--ca-file", "/nowhere"], 66, "/nowhere: not found"),

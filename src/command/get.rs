@@ -2,27 +2,22 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::ask::{ask, printable};
 use super::{exit, fail, kubernetes, origin, print, tell};
-use crate::api::message::{JSON, Reply, Request};
-use crate::api::{Answer, Api};
+use crate::api::Api;
+use crate::api::message::{JSON, Reply};
 use crate::config::cli::{Get, Output};
 use crate::config::limits::Limits;
 use crate::kube_api::kubeconfig::Reading;
-use crate::metrics::trace::{Event, Trace};
+use crate::metrics::trace::Event;
 use crate::parse::escape::Escaped;
 use crate::parse::path::{self, ApiPath, CUSTOM_METRICS, EXTERNAL_METRICS};
 use crate::source::error::SourceError;
-use crate::source::waiting::Patience;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
-
-/// Between two questions, with `--wait`.
-const MOMENT: Duration = Duration::from_millis(250);
 
 /// The most characters by which a column is aligned: one long label must not make every row that long.
 const WIDEST: usize = 80;
@@ -44,17 +39,7 @@ pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
         return stop;
     }
     let target = target(&get.path);
-    let until = Instant::now() + get.wait;
-    let (reply, trace) = loop {
-        let mut trace = Trace::on();
-        let reply = answer(&api, &target, limits, clock, &mut trace);
-        // Without a rule that can answer, as when it is invalid, nothing changes by waiting.
-        let has_rule = trace.events().iter().any(|event| matches!(event, Event::Rule { .. }));
-        if reply.code != 503 || !has_rule || Instant::now() >= until {
-            break (reply, trace);
-        }
-        thread::sleep(MOMENT.min(until.saturating_duration_since(Instant::now())));
-    };
+    let (reply, trace) = ask(&api, &target, get.wait, limits, clock);
     if get.verbosity > 0 {
         trace.events().iter().for_each(|event| tell(event));
     }
@@ -92,15 +77,6 @@ fn target(path: &str) -> String {
         _ if path.starts_with('/') => path.to_owned(),
         Some(external) => format!("/apis/{EXTERNAL_METRICS}/v1beta1/namespaces/{external}"),
         None => format!("/apis/{CUSTOM_METRICS}/v1beta2/{path}"),
-    }
-}
-
-fn answer(api: &Api, target: &str, limits: &Limits, clock: &Clock, trace: &mut Trace) -> Reply {
-    let (since, request) = (clock.now(), Request::get(target));
-    let patience = Patience::until(since.monotonic + limits.answer.deadline);
-    match api.answer(&request, patience, since, trace) {
-        Answer::Reply(reply) => reply,
-        Answer::WouldWait(waiting) => api.overloaded(&request, waiting, since),
     }
 }
 
@@ -162,12 +138,6 @@ fn external_table(items: &[Value]) -> String {
 
 fn text(item: &Value, pointer: &str) -> String {
     printable(item.pointer(pointer).and_then(Value::as_str).unwrap_or("-"))
-}
-
-/// Names of objects and labels may come from a page.
-fn printable(text: &str) -> String {
-    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    text.chars().map(shown).collect()
 }
 
 /// Aligned, but for cells that are too wide for it.

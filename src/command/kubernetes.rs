@@ -18,13 +18,28 @@ use crate::metrics::objects::Objects;
 /// # Errors
 /// What is wrong with the kubeconfig.
 pub(super) fn connect(kubeconfig: Option<&PathBuf>, by: Reading, api: &Api, limits: &Limits) -> Result<(), String> {
-    if let Some(client) = client(kubeconfig, by, api, limits)? {
+    connect_context(kubeconfig, None, by, api, limits).map(drop)
+}
+
+/// The same of another context of the kubeconfig than the current one; the client, to make more calls.
+///
+/// # Errors
+/// As for [`connect`].
+pub(super) fn connect_context(
+    kubeconfig: Option<&PathBuf>,
+    context: Option<&str>,
+    by: Reading,
+    api: &Api,
+    limits: &Limits,
+) -> Result<Option<Arc<Client>>, String> {
+    let client = client_of(kubeconfig, context, by, api, limits)?;
+    if let Some(client) = &client {
         if let (Some(path), Err(why)) = (kubeconfig, client.log_in()) {
             return Err(format!("kubeconfig {}: {why}", path.display()));
         }
-        api.metrics().set_objects(Objects::new(client, limits));
+        api.metrics().set_objects(Objects::new(client.clone(), limits));
     }
-    Ok(())
+    Ok(client)
 }
 
 /// A client of the Kubernetes API: by the kubeconfig, or else by the service account.
@@ -37,13 +52,23 @@ pub(super) fn client(
     api: &Api,
     limits: &Limits,
 ) -> Result<Option<Arc<Client>>, String> {
+    client_of(kubeconfig, None, by, api, limits)
+}
+
+fn client_of(
+    kubeconfig: Option<&PathBuf>,
+    context: Option<&str>,
+    by: Reading,
+    api: &Api,
+    limits: &Limits,
+) -> Result<Option<Arc<Client>>, String> {
     let target = match kubeconfig {
         Some(path) => {
             let wrong = |what: &dyn std::fmt::Display| format!("kubeconfig {}: {what}", path.display());
             let bytes = read(path, limits.config.bytes).map_err(|why| wrong(&why))?;
             let text = String::from_utf8(bytes).map_err(|_| wrong(&"expected UTF-8"))?;
             let directory = path.parent().unwrap_or(Path::new(""));
-            Some(kubeconfig::parse_context(&text, directory, None, by, limits).map_err(|why| wrong(&why))?)
+            Some(kubeconfig::parse_context(&text, directory, context, by, limits).map_err(|why| wrong(&why))?)
         }
         None => Target::in_cluster(|name| std::env::var(name).ok()),
     };

@@ -1,9 +1,11 @@
 //! The commands, one file for each, with the exit codes and the printing that they share.
 
+mod ask;
 pub(crate) mod certs;
 pub(crate) mod check;
 pub(crate) mod convert;
 mod event;
+pub(crate) mod explain;
 pub(crate) mod get;
 mod kubernetes;
 mod listeners;

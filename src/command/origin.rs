@@ -109,17 +109,25 @@ pub(crate) fn install_once(api: &Api, origin: &Origin, limits: &Limits) -> Resul
             Err(why) => Err(fail(exit::USAGE, &format_args!("--upstream: {why}"))),
         },
         Origin::File(path) => {
-            let text = read(path, limits).map_err(|why| fail(exit::NO_INPUT, &why))?;
-            let loaded = file::load(&text, limits);
-            for problem in loaded.problems.iter().filter(|problem| problem.is_error()) {
-                super::tell(&format_args!("{}:{problem}", path.display()));
-            }
-            if loaded.unattributed().is_some() {
-                return Err(ExitCode::from(exit::CONFIG));
-            }
-            api.metrics().install(loaded.config, None);
+            api.metrics().install(load_once(path, limits)?, None);
             Ok(())
         }
+    }
+}
+
+/// Loads a configuration file for one answer.
+///
+/// # Errors
+/// The exit code; the reason is printed.
+pub(crate) fn load_once(path: &Path, limits: &Limits) -> Result<Config, ExitCode> {
+    let text = read(path, limits).map_err(|why| fail(exit::NO_INPUT, &why))?;
+    let loaded = file::load(&text, limits);
+    for problem in loaded.problems.iter().filter(|problem| problem.is_error()) {
+        super::tell(&format_args!("{}:{problem}", path.display()));
+    }
+    match loaded.unattributed() {
+        Some(_) => Err(ExitCode::from(exit::CONFIG)),
+        None => Ok(loaded.config),
     }
 }
 

@@ -1,11 +1,11 @@
 //! HPAs beside a configuration: metrics that no rule serves, and workloads that would stay at zero replicas.
 
-pub(crate) mod manifest;
-
-use self::manifest::{Hpa, HpaLack, Metric, MetricKind, documents, hpas};
 use super::limits::Limits;
 use super::model::{Config, Identity, Pods, Rule, Source, Target};
 use super::problem::{Part, Problem, Severity};
+use crate::autoscaling::lack::HpaLack;
+use crate::autoscaling::manifest::{self, Hpa, MetricKind, MetricSpec, ObjectRef};
+use crate::autoscaling::question;
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::Placeholder;
 use crate::parse::yaml::{self, Span};
@@ -15,11 +15,11 @@ pub fn check(file: &[u8], config: &Config, limits: &Limits) -> Vec<Problem> {
     let text = String::from_utf8_lossy(file);
     let mut findings = Findings { problems: Vec::new(), before: 0 };
     let mut found = false;
-    for (before, document) in documents(&text) {
+    for (before, document) in manifest::documents(&text) {
         findings.before = before;
-        match yaml::parse(document, &manifest::limits(limits)) {
+        match yaml::parse(document, &limits.document()) {
             Ok(root) => {
-                for hpa in hpas(&root) {
+                for hpa in manifest::hpas(&root) {
                     found = true;
                     findings.hpa(&hpa, config);
                 }
@@ -39,23 +39,25 @@ pub fn check(file: &[u8], config: &Config, limits: &Limits) -> Vec<Problem> {
     findings.problems
 }
 
-/// The rules that serve a metric for some object.
-fn rules<'c>(metric: &Metric<'_>, config: &'c Config) -> Vec<&'c Rule> {
-    let serves = |rule: &&Rule| match metric.kind {
+/// The rules for a metric, in the order of the file: several where each describes objects of its own.
+pub(crate) fn rules<'c>(metric: &MetricSpec<'_>, config: &'c Config) -> Vec<&'c Rule> {
+    let is_it = |rule: &&Rule| match metric.kind {
         MetricKind::Pods => rule.name == metric.name && rule.objects.iter().any(|object| object.resource == "pods"),
-        MetricKind::Object { kind, .. } => {
+        MetricKind::Object(ObjectRef { kind, .. }) => {
             rule.name == metric.name && rule.objects.iter().any(|object| object.kind == kind)
         }
         MetricKind::External => rule.is_external() && rule.name.eq_ignore_ascii_case(metric.name),
+        MetricKind::Resource => false,
     };
-    config.rules.iter().filter(serves).collect()
+    config.rules.iter().filter(is_it).collect()
 }
 
-/// Whether a rule describes the object of a metric, for all that the file says.
-fn describes(rule: &Rule, metric: &Metric<'_>, hpa: &Hpa<'_>) -> bool {
-    match (&rule.identity, &metric.kind) {
-        (Identity::Fixed(object), MetricKind::Object { name, .. }) => {
-            object.name == *name && object.namespace.as_deref().is_none_or(|namespace| hpa.is_in(namespace))
+/// Whether a rule may describe the object of a metric, for all that the HPA says of its namespace.
+pub(crate) fn may_describe(rule: &Rule, metric: &MetricSpec<'_>, hpa: &Hpa<'_>) -> bool {
+    match (&rule.identity, metric.kind) {
+        (Identity::Fixed(described), MetricKind::Object(object)) => {
+            let is_here = described.namespace.as_deref().is_none_or(|namespace| hpa.is_in(namespace));
+            is_here && (described.name == object.name || question::is_namespace(&object))
         }
         _ => true,
     }
@@ -69,8 +71,7 @@ struct Findings {
 
 impl Findings {
     fn hpa(&mut self, hpa: &Hpa<'_>, config: &Config) {
-        let wakes = |metric: &Metric<'_>| !matches!(metric.kind, MetricKind::Pods);
-        if let Some(span) = hpa.zero.filter(|_| hpa.lacks.is_empty() && !hpa.metrics.iter().any(wakes)) {
+        if let Some(span) = hpa.zero.filter(|_| hpa.lacks.is_empty() && !hpa.can_wake()) {
             let message =
                 "minReplicas: 0 needs a metric of type Object or External; at zero there are no pods to measure";
             self.push(span, Severity::Warning, message.to_owned());
@@ -78,42 +79,11 @@ impl Findings {
         for HpaLack { span, expected } in &hpa.lacks {
             self.push(*span, Severity::Error, format!("expected {expected}"));
         }
-        for metric in &hpa.metrics {
-            self.metric(metric, hpa, config);
-        }
-    }
-
-    fn metric(&mut self, metric: &Metric<'_>, hpa: &Hpa<'_>, config: &Config) {
-        let name = Escaped::new(metric.name);
-        let rules = rules(metric, config);
-        let Some(rule) = rules.iter().find(|rule| describes(rule, metric, hpa)) else {
-            if config.broken.iter().all(|broken| !broken.name.eq_ignore_ascii_case(metric.name)) {
-                let what = match metric.kind {
-                    MetricKind::Object { kind, name, .. } if !rules.is_empty() => {
-                        format!("that describes {} {}", Escaped::new(kind), Escaped::new(name))
-                    }
-                    MetricKind::Pods => "for object: pods".to_owned(),
-                    MetricKind::Object { kind, .. } => format!("for an object of kind {}", Escaped::new(kind)),
-                    MetricKind::External => "with external: true".to_owned(),
-                };
-                self.push(metric.span, Severity::Warning, format!("metric {name}: there is no rule {what}"));
+        for metric in hpa.metrics.iter().filter(|metric| metric.kind != MetricKind::Resource) {
+            for message in metric_problems(metric, hpa, config) {
+                let message = format!("metric {}: {message}", Escaped::new(metric.name));
+                self.push(metric.span, Severity::Warning, message);
             }
-            return;
-        };
-        let Some(source) = config.sources.get(rule.source) else { return };
-        if let Some(namespace) = hpa.namespace.filter(|namespace| !source.namespaces_of(rule).allow(namespace)) {
-            let namespace = Escaped::new(namespace);
-            let message =
-                format!("metric {name}: namespace {namespace} is not among the namespaces of its rule or source");
-            self.push(metric.span, Severity::Warning, message);
-        }
-        if hpa.zero.is_some() && !matches!(metric.kind, MetricKind::Pods) && dies(source, metric, hpa) {
-            let message = format!(
-                "metric {name}: its source {} is the scaled workload itself: at zero replicas it is gone, the metric fails, \
-                 and the workload stays at zero",
-                Escaped::new(&source.name)
-            );
-            self.push(metric.span, Severity::Warning, message);
         }
     }
 
@@ -123,14 +93,52 @@ impl Findings {
     }
 }
 
+/// What is wrong with a metric beside a configuration; not for CPU and memory.
+pub(crate) fn metric_problems(metric: &MetricSpec<'_>, hpa: &Hpa<'_>, config: &Config) -> Vec<String> {
+    let all = rules(metric, config);
+    if all.is_empty() {
+        let what = match metric.kind {
+            MetricKind::Pods => "for object: pods".to_owned(),
+            MetricKind::Object(object) => format!("for an object of kind {}", Escaped::new(object.kind)),
+            MetricKind::External | MetricKind::Resource => "with external: true".to_owned(),
+        };
+        let is_broken = config.broken.iter().any(|broken| broken.name.eq_ignore_ascii_case(metric.name));
+        return if is_broken { Vec::new() } else { vec![format!("there is no rule {what}")] };
+    }
+    let with_sources = all.into_iter().filter_map(|rule| Some((rule, config.sources.get(rule.source)?)));
+    let allows = |rule: &Rule, source: &Source| {
+        hpa.namespace.is_none_or(|namespace| source.namespaces_of(rule).allow(namespace))
+    };
+    let allowed: Vec<_> = with_sources.filter(|(rule, source)| allows(rule, source)).collect();
+    if allowed.is_empty() {
+        let namespace = Escaped::new(hpa.namespace.unwrap_or_default());
+        return vec![format!("namespace {namespace} is not among the namespaces of its rule or source")];
+    }
+    let describing: Vec<_> = allowed.iter().filter(|(rule, _)| may_describe(rule, metric, hpa)).collect();
+    if let (true, MetricKind::Object(object)) = (describing.is_empty(), metric.kind) {
+        let [kind, name] = [object.kind, object.name].map(Escaped::new);
+        return vec![format!("none of its rules describes the object {name} of kind {kind}")];
+    }
+    let may_die = hpa.zero.is_some() && metric.kind.can_wake();
+    let dying = describing.iter().filter(|(_, source)| may_die && dies(source, metric, hpa)).map(|(_, source)| {
+        format!(
+            "its source {} is the scaled workload itself: at zero replicas it is gone, the metric fails, and the workload stays \
+             at zero",
+            Escaped::new(&source.name)
+        )
+    });
+    dying.collect()
+}
+
 /// Whether a source is gone with the pods of the workload: its host or the object that selects its pods has the workload's
 /// name, or a label of its pods.
-fn dies(source: &Source, metric: &Metric<'_>, hpa: &Hpa<'_>) -> bool {
-    let is_of_the_workload = || matches!(metric.kind, MetricKind::Object { name, .. } if Some(name) == hpa.target);
+fn dies(source: &Source, metric: &MetricSpec<'_>, hpa: &Hpa<'_>) -> bool {
+    let Some(workload) = hpa.target.map(|target| target.name) else { return false };
+    let is_of_the_workload = || matches!(metric.kind, MetricKind::Object(object) if object.name == workload);
     let url = match &source.target {
         Target::Pods(Pods { set: None, .. }) => return is_of_the_workload(),
         Target::Pods(Pods { set: Some(set), .. }) => {
-            let has_its_name = |label: &str| label.split_once('=').is_some_and(|(_, value)| Some(value) == hpa.target);
+            let has_its_name = |label: &str| label.split_once('=').is_some_and(|(_, value)| value == workload);
             return hpa.is_in(&set.namespace) && set.selector.split(',').any(has_its_name);
         }
         Target::Prometheus(_) => return false,
@@ -142,7 +150,7 @@ fn dies(source: &Source, metric: &Metric<'_>, hpa: &Hpa<'_>) -> bool {
     let Some(host) = url.fixed_host() else { return false };
     let mut labels = host.split('.');
     let (service, namespace) = (labels.next(), labels.next());
-    hpa.target.is_some() && service == hpa.target && namespace.is_some_and(|namespace| hpa.is_in(namespace))
+    service == Some(workload) && namespace.is_some_and(|namespace| hpa.is_in(namespace))
 }
 
 #[cfg(test)]

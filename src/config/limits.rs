@@ -21,6 +21,7 @@ macro_rules! limits {
     )*};
 }
 
+mod document;
 mod listeners;
 mod units;
 

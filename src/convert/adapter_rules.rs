@@ -5,8 +5,8 @@ use super::go_template::{self, TemplatePiece};
 use super::naming::{self, Naming};
 use super::remarks::{Place, Remarks};
 use super::resources::{Override, Resources};
+use crate::autoscaling::manifest;
 use crate::config::file::fields::{Fields, Sink};
-use crate::config::hpa::manifest;
 use crate::config::limits::{ExpressionLimits, Limits};
 use crate::config::problem::Part;
 use crate::parse::yaml::{self, Node, Span, YamlValue};
@@ -105,7 +105,7 @@ pub(super) fn read(config: Input<'_>, limits: &Limits, remarks: &mut Remarks) ->
 
 /// Parses the configuration, by itself or as the data of a ConfigMap.
 fn text_of<'a>(text: &'a str, limits: &Limits, remarks: &mut Remarks) -> Option<Text<'a>> {
-    let yaml_limits = manifest::limits(limits);
+    let yaml_limits = limits.document();
     let whole = Lines { input: 0, text, before: 0, indent: 0, whole: None };
     let parse = |text: &str, file: Lines<'a>, remarks: &mut Remarks| match yaml::parse(text, &yaml_limits) {
         Ok(root) => Some(root),
@@ -120,10 +120,10 @@ fn text_of<'a>(text: &'a str, limits: &Limits, remarks: &mut Remarks) -> Option<
         _ => (0, text),
     };
     let root = parse(document, Lines { before, ..whole }, remarks)?;
-    if manifest::text(&root, &["kind"]) != Some("ConfigMap") {
+    if root.text_at(&["kind"]) != Some("ConfigMap") {
         return Some(Text { root, file: Lines { before, ..whole } });
     }
-    let data = match manifest::get(&root, &["data"]).map(|node| &node.value) {
+    let data = match root.at(&["data"]).map(|node| &node.value) {
         Some(YamlValue::Mapping(entries)) => entries.as_slice(),
         _ => &[],
     };

@@ -2,7 +2,7 @@
 
 use super::Input;
 use super::remarks::{Place, Remarks};
-use crate::config::hpa::manifest::{self, Hpa, MetricKind};
+use crate::autoscaling::manifest::{self, Hpa, MetricKind};
 use crate::config::limits::Limits;
 use crate::kube::kinds;
 use crate::parse::dns;
@@ -54,8 +54,9 @@ pub(super) fn wanted(
             for metric in &hpa.metrics {
                 let kind = match metric.kind {
                     MetricKind::Pods => Some(TargetKind::new("v1", "Pod")),
-                    MetricKind::Object { api_version, kind, .. } => Some(TargetKind::new(api_version, kind)),
+                    MetricKind::Object(object) => Some(TargetKind::new(object.api_version, object.kind)),
                     MetricKind::External => None,
+                    MetricKind::Resource => continue,
                 };
                 let is_same = |other: &&mut Wanted| other.name == metric.name && other.kind == kind;
                 if wanted.iter_mut().find(is_same).is_none() {
@@ -71,7 +72,7 @@ pub(super) fn wanted(
                 if let Some(same) = wanted.iter_mut().find(is_same) {
                     add(&mut same.hpas, &hpa_name);
                     add(&mut same.namespaces, &namespace);
-                    same.selects |= metric.selector.is_some();
+                    same.selects |= !metric.selector.is_empty();
                 }
             }
         });
@@ -90,7 +91,7 @@ pub(super) fn each(
     let text = String::from_utf8_lossy(input.bytes);
     let mut found = false;
     for (before, document) in manifest::documents(&text) {
-        match yaml::parse(document, &manifest::limits(limits)) {
+        match yaml::parse(document, &limits.document()) {
             Ok(root) => {
                 for hpa in manifest::hpas(&root) {
                     found = true;
@@ -117,7 +118,7 @@ pub(super) fn namespace_of(
     before: usize,
     remarks: &mut Remarks,
 ) -> Option<String> {
-    let place = Place::new(input, before, hpa.node.span);
+    let place = Place::new(input, before, hpa.span);
     match hpa.namespace.or(default) {
         Some(namespace) if dns::is_label(namespace) => Some(namespace.to_owned()),
         Some(namespace) => {

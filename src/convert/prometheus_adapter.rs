@@ -68,8 +68,8 @@ fn names(bytes: &[u8], input: usize, limits: &Limits, remarks: &mut Remarks) -> 
         return Some(lines.map(str::to_owned).collect());
     }
     let place = |span| Place::new(input, 0, span);
-    match yaml::parse(&text, &crate::config::hpa::manifest::limits(limits)) {
-        Ok(root) => match crate::config::hpa::manifest::get(&root, &["data"]).map(|node| &node.value) {
+    match yaml::parse(&text, &limits.document()) {
+        Ok(root) => match root.at(&["data"]).map(|node| &node.value) {
             Some(YamlValue::Sequence(items)) => Some(items.iter().filter_map(Node::text).map(str::to_owned).collect()),
             _ => {
                 let message = "expected names of series, a line each, or the response of /api/v1/label/__name__/values";

@@ -30,6 +30,9 @@ pub struct Metadata {
     /// Only those that say where to scrape are kept.
     #[serde(deserialize_with = "scraped")]
     pub annotations: Annotations,
+    /// `ReplicaSet web-5d4f`: what controls it.
+    #[serde(rename = "ownerReferences", deserialize_with = "controller")]
+    pub owner: Option<String>,
 }
 
 /// `prometheus.io/*`
@@ -90,6 +93,9 @@ pub struct PodStatus {
     pub pod_ip: String,
     /// When the kubelet took it on.
     pub start_time: String,
+    /// Its condition `Ready`.
+    #[serde(rename = "conditions", deserialize_with = "ready")]
+    pub is_ready: bool,
     pub container_statuses: Vec<ContainerStatus>,
     /// One an init container, those among them that go on beside the others.
     pub init_container_statuses: Vec<ContainerStatus>,
@@ -184,6 +190,29 @@ fn scraped<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Annotations, D::
     })
 }
 
+/// An owner or a condition, as far as it matters.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Noted {
+    kind: String,
+    name: String,
+    controller: bool,
+    r#type: String,
+    status: String,
+}
+
+/// Keeps the owner that controls the object.
+fn controller<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let owners: Vec<Noted> = or_none(from)?;
+    Ok(owners.into_iter().find(|owner| owner.controller).map(|owner| format!("{} {}", owner.kind, owner.name)))
+}
+
+/// Keeps one condition.
+fn ready<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    let conditions: Vec<Noted> = or_none(from)?;
+    Ok(conditions.iter().any(|condition| condition.r#type == "Ready" && condition.status == "True"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -191,12 +220,12 @@ mod tests {
     #[test]
     fn reads_what_matters() {
         let list = br#"{"kind":"PodList","metadata":{"resourceVersion":"7","continue":"next"},"items":[{
-            "metadata":{"name":"web-0","uid":"u","labels":{"app":"web"},"annotations":{"prometheus.io/port":"9","x":"y"}},
+            "metadata":{"name":"web-0","uid":"u","ownerReferences":[{"kind":"Node","name":"n"},{"kind":"ReplicaSet","name":"web-5d","controller":true}],"labels":{"app":"web"},"annotations":{"prometheus.io/port":"9","x":"y"}},
             "spec":{"hostNetwork":true,"initContainers":[
                 {"name":"once","ports":[{"name":"metrics","containerPort":1}]},
                 {"name":"sidecar","restartPolicy":"Always","ports":[{"name":"proxy","containerPort":2}]}],
               "containers":[{"ports":[{"name":"metrics","protocol":"UDP","containerPort":3},{"name":"metrics","protocol":"TCP","containerPort":4}]}]},
-            "status":{"phase":"Running","podIP":"fd00::1","startTime":"2026-08-18T02:35:04Z",
+            "status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}],"podIP":"fd00::1","startTime":"2026-08-18T02:35:04Z",
               "containerStatuses":[{"restartCount":2}],"initContainerStatuses":[{"restartCount":0},{"restartCount":1}]}},
             {"metadata":{"name":"new","deletionTimestamp":"2026-08-18T02:35:04Z","annotations":null}}]}"#;
         let list: List<Pod> = serde_json::from_slice(list).unwrap();
@@ -207,7 +236,9 @@ mod tests {
         assert_eq!((web.metadata.annotations.port.as_deref(), &*web.status.phase), (Some("9"), "Running"));
         assert!(web.spec.host_network && new.metadata.deletion_timestamp.is_some());
         assert_eq!(web.incarnation(), "u@2026-08-18T02:35:04Z+3");
+        assert_eq!((web.metadata.owner.as_deref(), web.status.is_ready), (Some("ReplicaSet web-5d"), true));
         assert_eq!((new.address(), new.port("metrics")), (None, None));
+        assert_eq!((new.metadata.owner.as_deref(), new.status.is_ready), (None, false));
     }
 
     #[test]

@@ -105,6 +105,28 @@ impl Client {
         })
     }
 
+    /// The code and body of the answer to a GET, whichever they are, for a person's command.
+    ///
+    /// # Errors
+    /// If there is no answer in time.
+    pub(crate) fn look(&self, path: &str) -> Result<(u16, Vec<u8>), CallError> {
+        let fail = |failure| self.error("GET", failure);
+        let logged_in = self.session.logged_in().map_err(|why| fail(CallFailure::Login(why)))?;
+        let (most, timeout) = (self.limits.page.json as u64, self.limits.objects.timeout);
+        let url = format!("{}{path}", self.server());
+        let request = Request { url: &url, accept: JSON, body: RequestBody::None, timeout };
+        let answer = logged_in.http.exchange(&request, |response: &mut Response| {
+            let code = response.status();
+            let (mut limited, mut bytes) = (response.body()?.take(most + 1), Vec::new());
+            let read = limited.read_to_end(&mut bytes);
+            match limited.limit() {
+                0 => Err(FetchError::BodyTooLarge(most).into()),
+                _ => read.map(|_| (code, bytes)).map_err(|why| CallFailure::Answer(printable(&why))),
+            }
+        });
+        answer.map_err(fail)
+    }
+
     /// Lists objects; `read` is called again for each try.
     pub(super) fn list<T>(
         &self,

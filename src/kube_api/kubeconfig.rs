@@ -43,10 +43,8 @@ pub(crate) fn parse_context(
     by: Reading,
     limits: &Limits,
 ) -> Result<Target, String> {
-    let yaml_limits =
-        yaml::YamlLimits { bytes: limits.config.bytes, depth: limits.expression.depth, nodes: limits.config.nodes };
-    let root =
-        yaml::parse(text, &yaml_limits).map_err(|error| format!("line {}: {}", error.span.line, error.message))?;
+    let root = yaml::parse(text, &limits.document())
+        .map_err(|error| format!("line {}: {}", error.span.line, error.message))?;
     let context_name = context.map_or_else(|| required(&root, "current-context"), Ok)?;
     let context = named(&root, "contexts", "context", context_name)?;
     let cluster = named(&root, "clusters", "cluster", required(context, "cluster")?)?;

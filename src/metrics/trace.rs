@@ -125,13 +125,16 @@ impl Event {
             Self::Judged { .. } => "object",
         }
     }
-}
 
-/// One line, with its topic before it. Control characters are escaped, so that foreign text cannot reach a terminal
-/// raw.
-impl fmt::Display for Event {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let detail = match self {
+    /// What happened, on one line. Control characters are escaped, so that foreign text cannot reach a terminal raw.
+    pub fn text(&self) -> String {
+        let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+        self.detail().chars().map(shown).collect()
+    }
+
+    /// What happened, unescaped.
+    fn detail(&self) -> String {
+        match self {
             Self::Rule { metric, resource: Some(resource), value } => format!("{metric} of {resource}, value {value}"),
             Self::Rule { metric, resource: None, value } => format!("external metric {metric}, value {value}"),
             Self::Url { url } => url.clone(),
@@ -164,12 +167,14 @@ impl fmt::Display for Event {
                 format!("{object}: the source failed, answer {} by onUnavailable ({kind})", value.value)
             }
             Self::Judged { object, finding, verdict } => format!("{object}: found {finding}, answer {verdict}"),
-        };
-        write!(f, "{:<8} ", self.topic())?;
-        for c in detail.chars() {
-            if c.is_control() { write!(f, "{}", c.escape_default())? } else { fmt::Write::write_char(f, c)? }
         }
-        Ok(())
+    }
+}
+
+/// One line, with its topic before it.
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<8} {}", self.topic(), self.text())
     }
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod body_template;
 pub(crate) mod certificate;
 pub(crate) mod certificate_name;
 pub(crate) mod csv;
+pub(crate) mod decimal;
 pub(crate) mod dns;
 pub(crate) mod duration;
 pub(crate) mod escape;

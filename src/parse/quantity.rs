@@ -42,6 +42,13 @@ pub struct QuantityError {
     found: String,
 }
 
+impl QuantityError {
+    /// For this text.
+    pub(super) fn of(text: &str) -> Self {
+        Self { found: text.to_owned() }
+    }
+}
+
 impl Milli {
     /// The nearest number of thousandths, halves away from zero; but no number other than zero becomes zero.
     ///
@@ -84,7 +91,7 @@ fn thousandths(fraction: f64) -> i64 {
 /// # Errors
 /// If the text is no quantity, or one beyond the range of such floats.
 pub fn parse(text: &str) -> Result<f64, QuantityError> {
-    let fail = || QuantityError { found: text.to_owned() };
+    let fail = || QuantityError::of(text);
     if text.len() > LONGEST {
         return Err(fail());
     }

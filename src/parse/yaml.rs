@@ -34,7 +34,7 @@ pub struct Span {
 
 /// A value and where it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Node {
+pub struct Node {
     /// Where it stands.
     pub span: Span,
     /// What it is.
@@ -43,7 +43,7 @@ pub(crate) struct Node {
 
 /// What a node is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum YamlValue {
+pub enum YamlValue {
     /// Text, as yet of no type.
     Scalar {
         /// Unquoted and unfolded.
@@ -61,7 +61,7 @@ pub(crate) enum YamlValue {
 
 /// The key of a mapping's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Key {
+pub struct Key {
     /// Where it stands.
     pub span: Span,
     /// Unquoted.
@@ -70,7 +70,7 @@ pub(crate) struct Key {
 
 /// Why a text is not a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct YamlError {
+pub struct YamlError {
     /// Where.
     pub span: Span,
     pub kind: YamlErrorKind,
@@ -80,7 +80,7 @@ pub(crate) struct YamlError {
 
 /// What is wrong with a text, without its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum YamlErrorKind {
+pub enum YamlErrorKind {
     /// It is not YAML.
     Syntax,
     /// It has several documents.
@@ -95,7 +95,7 @@ pub(crate) enum YamlErrorKind {
 ///
 /// # Errors
 /// The first thing that is not YAML, not in the subset, or past a limit.
-pub(crate) fn parse(text: &str, limits: &YamlLimits) -> Result<Node, YamlError> {
+pub fn parse(text: &str, limits: &YamlLimits) -> Result<Node, YamlError> {
     if text.len() > limits.bytes {
         return Err(YamlError::limit(Span::START, format!("the file is longer than {} bytes", limits.bytes)));
     }
@@ -167,6 +167,28 @@ impl Node {
         match &self.value {
             YamlValue::Scalar { text, .. } if !self.is_null() => Some(text),
             _ => None,
+        }
+    }
+
+    /// What is under these keys, one within the other; nothing where it is absent or null.
+    pub(crate) fn at(&self, path: &[&str]) -> Option<&Self> {
+        let found = path.iter().try_fold(self, |node, key| match &node.value {
+            YamlValue::Mapping(entries) => entries.iter().find(|(found, _)| found.text == *key).map(|(_, value)| value),
+            _ => None,
+        });
+        found.filter(|node| !node.is_null())
+    }
+
+    /// The text under these keys.
+    pub(crate) fn text_at(&self, path: &[&str]) -> Option<&str> {
+        self.at(path).and_then(Self::text)
+    }
+
+    /// The list under these keys; empty where there is none.
+    pub(crate) fn items_at(&self, path: &[&str]) -> &[Self] {
+        match self.at(path).map(|node| &node.value) {
+            Some(YamlValue::Sequence(items)) => items,
+            _ => &[],
         }
     }
 

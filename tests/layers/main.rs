@@ -16,6 +16,7 @@ const LAYERS: &[&[&str]] = &[
     &["parse"],
     &["promql"],
     &["kube"],
+    &["autoscaling"],
     &["config", "telemetry"],
     &["cache", "convert"],
     &["http"],
@@ -62,7 +63,7 @@ fn problems(path: &str, text: &str) -> Vec<String> {
             Some(_) => problems.push(format!("{path}: uses crate::{used}, which stands to its right or beside it")),
         }
     }
-    if matches!(layer, "parse" | "promql" | "kube" | "convert") {
+    if matches!(layer, "parse" | "promql" | "kube" | "autoscaling" | "convert") {
         // Braces say the same in other words. (`core::net` has addresses only.)
         let used: Vec<String> = circles::uses(&code).iter().map(|path| path.join("::")).collect();
         let is_used = |word: &str| names(&code, word) || used.iter().any(|path| path.starts_with(word));

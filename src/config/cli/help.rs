@@ -7,6 +7,7 @@ Usage:
   metriclet [serve] [OPTIONS]    serve custom.metrics.k8s.io and external.metrics.k8s.io
   metriclet check FILE           validate a configuration
   metriclet get PATH [OPTIONS]   answer one request and print the response
+  metriclet explain hpa NAME     explain how an HPA comes to its replicas
   metriclet certs [OPTIONS]      make certificates for HTTPS
   metriclet convert ADAPTER …    convert another adapter's configuration
   metriclet probe [URL]          check a local server's health
@@ -129,6 +130,35 @@ Examples:
 
 Exit codes: 0 success, 64 usage error or 400, 65 no such metric or value (404),
             66 file not found, 69 unavailable (503), 70 internal error, 78 configuration error
+";
+
+pub(super) const EXPLAIN: &str = "\
+Explains how an HPA comes to its replicas: for each metric the request, the answer and where it comes
+from, then the HPA controller's arithmetic and its limits.
+
+Usage: metriclet explain hpa NAME [OPTIONS]
+       metriclet explain --hpa FILE --config FILE [OPTIONS]
+
+Options:
+  -n, --namespace NAME     the HPA's namespace [default]
+      --hpa FILE           HPAs in YAML, instead of one in the cluster
+  -c, --config FILE        sources and rules: requests are answered here, from fresh fetches, instead
+                           of by the server in the cluster
+      --replicas NUMBER    replicas that there are, all ready, instead of the workload's own
+  -l, --selector SELECTOR  labels of the workload's pods, for metrics of type Pods
+      --kubeconfig FILE    how to reach the Kubernetes API [$KUBECONFIG or ~/.kube/config, for hpa NAME]
+      --context NAME       context of the kubeconfig [the current one]
+  -o, --output FORMAT      table or json [table]
+      --wait DURATION      how long to retry while a response is 503 [0]
+  -v, --v[=LEVEL]          log more: -v, -vv, --v=2
+  -h, --help               this text
+
+Examples:
+  metriclet explain hpa web -n shop
+  metriclet explain --hpa hpa.yaml --config metrics.yaml --replicas 3
+
+Exit codes: 0 every metric has a value, 64 usage error, 65 a metric has none, 66 file not found,
+            69 Kubernetes API unavailable, 70 internal error, 78 configuration error
 ";
 
 pub(super) const CERTS: &str = "\

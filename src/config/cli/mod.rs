@@ -3,6 +3,7 @@
 //! ```text
 //! metriclet [serve] [--listen ADDRESS|off] [--tls-cert-file FILE --tls-private-key-file FILE …] [ORIGIN] [-v]
 //! metriclet check FILE
+//! metriclet explain hpa NAME | --hpa FILE [-n NAMESPACE] [-c|--config FILE] …
 //! metriclet get PATH [-o table|json] [--wait DURATION] [ORIGIN] [-v]
 //! metriclet certs --out DIRECTORY [--renew] | --secret NAME …
 //! metriclet convert ADAPTER [FILE] [--hpas FILE] …
@@ -15,6 +16,7 @@
 mod access;
 mod certs;
 mod convert;
+mod explain;
 mod flag;
 mod help;
 mod probe;
@@ -33,6 +35,7 @@ use lexopt::{Arg, Parser, ValueExt};
 pub(crate) use self::access::Access;
 pub(crate) use self::certs::{Certs, CertsOutput};
 pub(crate) use self::convert::{Convert, ConvertFrom};
+pub(crate) use self::explain::{Explain, ExplainSubject};
 use self::flag::flags;
 use self::secure::SecureFlag;
 pub(crate) use self::secure::{Secure, TlsVersion, Tuning};
@@ -50,6 +53,8 @@ pub(crate) enum Command {
     Check(Check),
     /// Answer one request and print the answer.
     Get(Get),
+    /// Say how HPAs come to their replicas.
+    Explain(Box<Explain>),
     /// Make certificates for the secure listener.
     Certs(Certs),
     /// Print other adapters' configuration as Metriclet's.
@@ -131,6 +136,8 @@ pub(crate) enum Topic {
     Check,
     /// `metriclet get`.
     Get,
+    /// `metriclet explain`.
+    Explain,
     /// `metriclet certs`.
     Certs,
     /// `metriclet convert`.
@@ -156,12 +163,13 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Usa
         Some("serve") => Topic::Serve,
         Some("check") => Topic::Check,
         Some("get") => Topic::Get,
+        Some("explain") => Topic::Explain,
         Some("certs") => Topic::Certs,
         Some("convert") => Topic::Convert,
         Some("probe") => Topic::Probe,
         Some(word) if !word.is_empty() && !word.starts_with('-') => {
             let message = format!(
-                "expected a command (serve, check, get, certs, convert or probe), found {}",
+                "expected a command (serve, check, get, explain, certs, convert or probe), found {}",
                 Escaped::new(word)
             );
             return Err(UsageError { message, topic: Topic::All });
@@ -175,6 +183,8 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Usa
     let command = match topic {
         Topic::Certs => certs::read(parser).map(|certs| certs.map_or(Command::Help(topic), Command::Certs)),
         Topic::Convert => convert::read(parser).map(|convert| convert.map_or(Command::Help(topic), Command::Convert)),
+        Topic::Explain => explain::read(parser)
+            .map(|explain| explain.map_or(Command::Help(topic), |it| Command::Explain(Box::new(it)))),
         Topic::Probe => probe::read(parser).map(|url| url.map_or(Command::Help(topic), Command::Probe)),
         _ => Arguments::read(topic, parser).and_then(|arguments| arguments.command(topic)),
     };
@@ -189,6 +199,7 @@ impl Topic {
             Self::Serve => help::SERVE,
             Self::Check => help::CHECK,
             Self::Get => help::GET,
+            Self::Explain => help::EXPLAIN,
             Self::Certs => help::CERTS,
             Self::Convert => help::CONVERT,
             Self::Probe => help::PROBE,
@@ -243,7 +254,7 @@ impl Flag {
                 !matches!(self, Self::General(GeneralFlag::Output | GeneralFlag::Wait | GeneralFlag::Hpa))
             }
             Topic::Check => matches!(self, Self::General(GeneralFlag::Hpa)),
-            Topic::Certs | Topic::Convert | Topic::Probe => false,
+            Topic::Certs | Topic::Convert | Topic::Explain | Topic::Probe => false,
             Topic::Get => !matches!(self, Self::General(GeneralFlag::Listen | GeneralFlag::Hpa) | Self::Secure(_)),
         }
     }
@@ -256,6 +267,7 @@ impl fmt::Display for UsageError {
             Topic::Serve => " serve",
             Topic::Check => " check",
             Topic::Get => " get",
+            Topic::Explain => " explain",
             Topic::Certs => " certs",
             Topic::Convert => " convert",
             Topic::Probe => " probe",
@@ -348,7 +360,7 @@ impl Arguments {
         };
         let verbosity = self.verbosity;
         Ok(match topic {
-            Topic::All | Topic::Serve | Topic::Certs | Topic::Convert | Topic::Probe => {
+            Topic::All | Topic::Serve | Topic::Certs | Topic::Convert | Topic::Explain | Topic::Probe => {
                 let (secure, tuning) = self.secure.finish()?;
                 Command::Serve(Box::new(Serve {
                     listen: self.listen.unwrap_or(Listen::At(LISTEN)),

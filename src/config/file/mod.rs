@@ -113,10 +113,7 @@ fn document(file: &[u8], limits: &Limits) -> Result<Node, YamlError> {
         let span = Span { line, column, width: 0 };
         YamlError { span, kind: YamlErrorKind::Syntax, message: "expected UTF-8, found another encoding".into() }
     })?;
-    yaml::parse(
-        text,
-        &yaml::YamlLimits { bytes: limits.config.bytes, depth: limits.expression.depth, nodes: limits.config.nodes },
-    )
+    yaml::parse(text, &limits.document())
 }
 
 fn read(root: &Node, limits: &Limits, loaded: &mut Loaded, sink: &mut Sink) {

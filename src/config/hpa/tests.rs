@@ -90,13 +90,12 @@ fn finds_metrics_without_a_rule() {
         in_bank("busy"),
         ["10:91: warning: metric \"busy\": namespace \"bank\" is not among the namespaces of its rule or source"]
     );
+    assert_eq!(in_bank("depth"), [in_bank("busy")[0].replace("busy", "depth")]);
     // Each of two rules is for its own object.
-    let undescribed = "10:91: warning: metric \"depth\": there is no rule that describes \"Service\" \"web\"";
-    assert_eq!(in_bank("depth"), [undescribed]);
     assert_eq!(messages(&hpa(0, &object("Service", "mail", "depth"))), Vec::<String>::new());
     assert_eq!(
         messages(&hpa(1, &object("Service", "db", "depth"))),
-        [undescribed.replace("web", "db").replace(":91", ":90")]
+        ["10:90: warning: metric \"depth\": none of its rules describes the object \"db\" of kind \"Service\""]
     );
     let list = "kind: List\nitems:\n  - kind: HorizontalPodAutoscaler\n    spec: {scaleTargetRef: {name: w}, metrics: [{type: \
                 External, external: {metric: {name: x}}}]}\n";
@@ -106,6 +105,40 @@ fn finds_metrics_without_a_rule() {
         ["1:1: error: expected a HorizontalPodAutoscaler of autoscaling/v2, found none"]
     );
     assert!(messages("---\na: [\n")[0].contains("error: "), "{:?}", messages("---\na: [\n"));
+}
+
+#[test]
+fn judges_every_rule_for_a_metric() {
+    let config = "\
+sources:
+  a: {url: 'http://a.mq.svc/q', format: json, namespaces: [shop]}
+  self: {url: 'http://web.shop.svc/q', format: json, namespaces: [shop, bank]}
+metrics:
+  - {name: depth, object: services, source: a, value: $.depth, describes: {namespace: shop, name: mail}}
+  - {name: depth, object: services, source: self, value: $.depth, describes: {namespace: shop, name: web}}
+  - {name: depth, object: services, source: self, value: $.depth, describes: {namespace: bank, name: web}}
+";
+    let config = file::load(config.as_bytes(), &Limits::default()).config;
+    let messages = |file: String| {
+        let found = check(file.as_bytes(), &config, &Limits::default());
+        found.iter().map(|problem| problem.message.clone()).collect::<Vec<_>>()
+    };
+    // The second rule describes it, and its source is the workload.
+    let of_itself = messages(hpa(0, &object("Service", "web", "depth")));
+    assert!(of_itself.len() == 1 && of_itself[0].contains("source \"self\" is the scaled workload"), "{of_itself:?}");
+    assert_eq!(messages(hpa(0, &object("Service", "mail", "depth"))), [""; 0]);
+    // A later rule's source allows the namespace, though the first one's does not.
+    let elsewhere = |metric: &str| hpa(1, metric).replace("namespace: shop", "namespace: bank");
+    assert_eq!(messages(elsewhere(&object("Service", "web", "depth"))), [""; 0]);
+    assert_eq!(
+        messages(hpa(1, &object("Service", "sms", "depth"))),
+        ["metric \"depth\": none of its rules describes the object \"sms\" of kind \"Service\""]
+    );
+    let nowhere = hpa(1, &object("Service", "web", "depth")).replace("namespace: shop", "namespace: nowhere");
+    assert_eq!(
+        messages(nowhere),
+        ["metric \"depth\": namespace \"nowhere\" is not among the namespaces of its rule or source"]
+    );
 }
 
 #[test]

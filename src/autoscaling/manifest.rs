@@ -1,0 +1,336 @@
+//! A HorizontalPodAutoscaler of `autoscaling/v2`, read from YAML or JSON, with the places of what it says.
+
+use std::fmt;
+
+use super::behavior::Behavior;
+use super::lack::HpaLack;
+use crate::parse::decimal::Decimal;
+use crate::parse::quantity::Milli;
+use crate::parse::yaml::{Node, Span, YamlValue};
+
+/// A HorizontalPodAutoscaler.
+#[derive(Clone, Debug)]
+pub struct Hpa<'a> {
+    pub name: Option<&'a str>,
+    /// `None` where `kubectl apply --namespace` says it.
+    pub namespace: Option<&'a str>,
+    /// The workload that it scales.
+    pub target: Option<ObjectRef<'a>>,
+    /// `minReplicas`, 1 by default.
+    pub min: i32,
+    /// `maxReplicas`, which must be there.
+    pub max: Option<i32>,
+    /// Where `minReplicas: 0` stands, if it does.
+    pub zero: Option<Span>,
+    pub metrics: Vec<MetricSpec<'a>>,
+    /// How fast it may scale, if it says so.
+    pub behavior: Option<Behavior>,
+    /// Its condition `ScaledToZero`, if it is read from a cluster that sets it.
+    pub scaled_to_zero: Option<bool>,
+    /// What the controller says of it, if it is read from a cluster.
+    pub status: HpaStatus<'a>,
+    /// Where it stands.
+    pub span: Span,
+    /// What it lacks.
+    pub lacks: Vec<HpaLack>,
+}
+
+/// `status`, as far as it is shown.
+#[derive(Clone, Debug, Default)]
+pub struct HpaStatus<'a> {
+    /// `desiredReplicas`
+    pub desired: Option<i32>,
+    pub conditions: Vec<Condition<'a>>,
+}
+
+/// A condition; prints as one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Condition<'a> {
+    pub kind: &'a str,
+    pub status: &'a str,
+    pub reason: &'a str,
+    pub message: &'a str,
+}
+
+/// A reference to an object in the HPA's namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ObjectRef<'a> {
+    /// `apps/v1`; that of the core group where nothing is said.
+    pub api_version: &'a str,
+    pub kind: &'a str,
+    pub name: &'a str,
+}
+
+/// One of the metrics of an HPA.
+#[derive(Clone, Debug)]
+pub struct MetricSpec<'a> {
+    pub kind: MetricKind<'a>,
+    /// Its name; of a resource, that one's: `cpu`.
+    pub name: &'a str,
+    /// Where its name stands.
+    pub span: Span,
+    /// Its label selector as text, unparsed; empty where it has none.
+    pub selector: String,
+    /// What it is compared with.
+    pub target: Result<MetricTarget, HpaLack>,
+    /// Where an object of another namespace is named, which the controller ignores.
+    pub other_namespace: Option<(Span, &'a str)>,
+}
+
+/// The type of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricKind<'a> {
+    Pods,
+    Object(ObjectRef<'a>),
+    External,
+    /// CPU or memory, which no adapter serves.
+    Resource,
+}
+
+/// The target of a metric, in thousandths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MetricTarget {
+    /// The value itself.
+    Value(Milli),
+    /// The value for each pod.
+    AverageValue(Milli),
+    /// A percentage of what pods request.
+    Utilization(i32),
+}
+
+/// The documents of a file that hold anything, each with the number of lines before it.
+pub fn documents(text: &str) -> Vec<(usize, &str)> {
+    let (mut documents, mut start, mut at, mut first) = (Vec::new(), 0, 0, 0);
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        // It begins the next document, which may go on behind it.
+        if line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) {
+            documents.push((first, text.get(start..at).unwrap_or_default()));
+            (start, first) = (at, number);
+        }
+        at += line.len();
+    }
+    documents.push((first, text.get(start..).unwrap_or_default()));
+    let is_blank = |line: &str| {
+        let line = line.strip_prefix("---").unwrap_or(line).trim();
+        line.is_empty() || line == "..." || line.starts_with('#')
+    };
+    documents.retain(|(_, document)| !document.lines().all(is_blank));
+    documents
+}
+
+/// The HPAs of a document, which may be a list.
+pub fn hpas(root: &Node) -> Vec<Hpa<'_>> {
+    match root.text_at(&["kind"]) {
+        Some("HorizontalPodAutoscaler") => vec![Hpa::read(root)],
+        Some(kind @ ("List" | "HorizontalPodAutoscalerList")) => {
+            let items = root.items_at(&["items"]).iter();
+            let is_hpa = |item: &&Node| item.text_at(&["kind"]).is_none_or(|kind| kind == "HorizontalPodAutoscaler");
+            items
+                .filter(|item| is_hpa(item) && (kind != "List" || item.at(&["kind"]).is_some()))
+                .map(Hpa::read)
+                .collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+impl<'a> Hpa<'a> {
+    /// Reads one.
+    pub fn read(root: &'a Node) -> Self {
+        let spec = |path: &[&str]| root.at(&[&["spec"], path].concat());
+        let min = spec(&["minReplicas"]);
+        // Its kind may be missing in a sketch.
+        let target = spec(&["scaleTargetRef"]).and_then(|node| {
+            let text = |key| node.text_at(&[key]).unwrap_or_default();
+            Some(ObjectRef { api_version: text("apiVersion"), kind: text("kind"), name: node.text_at(&["name"])? })
+        });
+        let (mut metrics, mut lacks) = (Vec::new(), Vec::new());
+        if target.is_none() {
+            lacks.push(HpaLack { span: root.span, expected: "spec.scaleTargetRef.name".to_owned() });
+        }
+        for node in root.items_at(&["spec", "metrics"]) {
+            match MetricSpec::read(node) {
+                Ok(metric) => metrics.push(metric),
+                Err(what) => lacks.push(what),
+            }
+        }
+        let integer = |node: Option<&Node>| node.and_then(Node::text).and_then(|text| text.parse().ok());
+        let behavior = match spec(&["behavior"]).map(Behavior::read) {
+            None => None,
+            Some(Ok(behavior)) => Some(behavior),
+            Some(Err(what)) => {
+                lacks.push(what);
+                None
+            }
+        };
+        let conditions: Vec<Condition<'_>> =
+            root.items_at(&["status", "conditions"]).iter().filter_map(Condition::read).collect();
+        let scaled_to_zero = conditions.iter().find(|it| it.kind == "ScaledToZero").map(|it| it.status == "True");
+        Self {
+            name: root.text_at(&["metadata", "name"]),
+            namespace: root.text_at(&["metadata", "namespace"]),
+            target,
+            min: integer(min).unwrap_or(1),
+            max: integer(spec(&["maxReplicas"])),
+            zero: min.filter(|node| node.text() == Some("0")).map(|node| node.span),
+            metrics,
+            behavior,
+            scaled_to_zero,
+            status: HpaStatus { desired: integer(root.at(&["status", "desiredReplicas"])), conditions },
+            span: root.span,
+            lacks,
+        }
+    }
+
+    /// Whether it is in this namespace, for all that it says.
+    pub fn is_in(&self, namespace: &str) -> bool {
+        self.namespace.is_none_or(|own| own == namespace)
+    }
+
+    /// Whether a metric can wake its workload at zero replicas.
+    pub fn can_wake(&self) -> bool {
+        self.metrics.iter().any(|metric| metric.kind.can_wake())
+    }
+}
+
+impl<'a> Condition<'a> {
+    fn read(node: &'a Node) -> Option<Self> {
+        let text = |key| node.text_at(&[key]).unwrap_or_default();
+        let kind = node.text_at(&["type"])?;
+        Some(Self { kind, status: text("status"), reason: text("reason"), message: text("message") })
+    }
+}
+
+impl fmt::Display for Condition<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, status, reason, message } = self;
+        write!(f, "{kind} {status}: {reason}: {message}")
+    }
+}
+
+impl<'a> ObjectRef<'a> {
+    fn read(node: &'a Node) -> Option<Self> {
+        let text = |key| node.text_at(&[key]);
+        Some(Self { api_version: text("apiVersion").unwrap_or("v1"), kind: text("kind")?, name: text("name")? })
+    }
+
+    /// The group of its kind: empty for core.
+    pub fn group(&self) -> &'a str {
+        self.api_version.rsplit_once('/').map_or("", |(group, _)| group)
+    }
+}
+
+impl MetricKind<'_> {
+    /// Whether there are values at zero replicas.
+    pub fn can_wake(self) -> bool {
+        matches!(self, Self::Object(_) | Self::External)
+    }
+
+    /// As an HPA has it; `ContainerResource` is told as a resource.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pods => "Pods",
+            Self::Object(_) => "Object",
+            Self::External => "External",
+            Self::Resource => "Resource",
+        }
+    }
+}
+
+impl<'a> MetricSpec<'a> {
+    fn read(node: &'a Node) -> Result<Self, HpaLack> {
+        let lacks = |span: Span, expected: String| HpaLack { span, expected };
+        let kind = node.at(&["type"]);
+        let (key, kind) = match kind.and_then(Node::text) {
+            Some("Pods") => ("pods", MetricKind::Pods),
+            Some("Object") => {
+                let object = node.at(&["object", "describedObject"]).and_then(ObjectRef::read);
+                let object = object.ok_or_else(|| {
+                    lacks(node.span, "object.describedObject with kind and name, as in autoscaling/v2".to_owned())
+                })?;
+                ("object", MetricKind::Object(object))
+            }
+            Some("External") => ("external", MetricKind::External),
+            Some("Resource") => ("resource", MetricKind::Resource),
+            Some("ContainerResource") => ("containerResource", MetricKind::Resource),
+            _ => {
+                let expected = "type: Pods, Object, External, Resource or ContainerResource".to_owned();
+                return Err(lacks(kind.map_or(node.span, |kind| kind.span), expected));
+            }
+        };
+        let (name, selector) = match kind {
+            MetricKind::Resource => (node.at(&[key, "name"]), None),
+            _ => (node.at(&[key, "metric", "name"]), node.at(&[key, "metric", "selector"])),
+        };
+        let target = node.at(&[key, "target"]);
+        let name = name.and_then(|name| Some((name.text()?, name.span)));
+        let (name, span) = match (name, kind) {
+            (Some(name), _) => name,
+            (None, MetricKind::Resource) => ("", node.span),
+            (None, _) => return Err(lacks(node.span, format!("{key}.metric.name, as in autoscaling/v2"))),
+        };
+        let other_namespace = node.at(&[key, "describedObject", "namespace"]);
+        Ok(Self {
+            kind,
+            name,
+            span,
+            selector: selector.map(selector_text).unwrap_or_default(),
+            target: MetricTarget::read(kind, target)
+                .ok_or_else(|| lacks(target.map_or(node.span, |target| target.span), expected_target(kind))),
+            other_namespace: other_namespace.and_then(|node| Some((node.span, node.text()?))),
+        })
+    }
+}
+
+/// The target that a metric of this type needs.
+fn expected_target(kind: MetricKind<'_>) -> String {
+    let fields = match kind {
+        MetricKind::Pods => "type: AverageValue and averageValue",
+        MetricKind::Object(_) | MetricKind::External => "type: Value and value, or type: AverageValue and averageValue",
+        MetricKind::Resource => "type: Utilization and averageUtilization, or type: AverageValue and averageValue",
+    };
+    format!("a target above zero with {fields}")
+}
+
+impl MetricTarget {
+    fn read(kind: MetricKind<'_>, node: Option<&Node>) -> Option<Self> {
+        let quantity = |key| {
+            let milli = Decimal::parse(node?.text_at(&[key])?).ok()?.milli();
+            (milli > Milli(0)).then_some(milli)
+        };
+        let value = || quantity("value").map(Self::Value);
+        let average = || quantity("averageValue").map(Self::AverageValue);
+        match (kind, node?.text_at(&["type"])) {
+            (MetricKind::Pods, _) => average(),
+            // The controller takes whichever is there, the average first.
+            (MetricKind::External, _) => average().or_else(value),
+            (MetricKind::Object(_), Some("Value")) => value(),
+            (MetricKind::Object(_), Some("AverageValue")) => average(),
+            (MetricKind::Object(_), _) => None,
+            (MetricKind::Resource, _) => {
+                let percent = || node?.text_at(&["averageUtilization"])?.parse().ok().map(Self::Utilization);
+                average().or_else(percent)
+            }
+        }
+    }
+}
+
+/// A LabelSelector as text.
+fn selector_text(node: &Node) -> String {
+    let mut parts = Vec::new();
+    if let Some(YamlValue::Mapping(labels)) = node.at(&["matchLabels"]).map(|node| &node.value) {
+        parts.extend(labels.iter().map(|(key, value)| format!("{}={}", key.text, value.text().unwrap_or_default())));
+    }
+    for expression in node.items_at(&["matchExpressions"]) {
+        let key = expression.text_at(&["key"]).unwrap_or_default();
+        let values: Vec<&str> = expression.items_at(&["values"]).iter().filter_map(Node::text).collect();
+        let list = values.join(",");
+        parts.push(match expression.text_at(&["operator"]) {
+            Some("In") => format!("{key} in ({list})"),
+            Some("NotIn") => format!("{key} notin ({list})"),
+            Some("DoesNotExist") => format!("!{key}"),
+            _ => key.to_owned(),
+        });
+    }
+    parts.join(",")
+}
