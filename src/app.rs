@@ -26,6 +26,7 @@ fn command(parsed: Result<Command, UsageError>) -> ExitCode {
         Ok(Command::Explain(explain)) => command::explain::run(&explain, &limits, &clock),
         Ok(Command::Certs(certs)) => command::certs::run(&certs, &limits, &clock),
         Ok(Command::Convert(convert)) => command::convert::run(&convert, &limits),
+        Ok(Command::Rbac(rbac)) => command::rbac::run(&rbac, &limits),
         Ok(Command::Probe(url)) => command::probe::run(&url),
         Ok(Command::Help(topic)) => command::print(topic.text()),
         Ok(Command::Version) => command::print(concat!("metriclet ", env!("CARGO_PKG_VERSION"), "\n")),

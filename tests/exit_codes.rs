@@ -17,8 +17,15 @@ jobs_total{namespace=\"shop\",service=\"web\"} 12
 ";
 
 /// Of no command line: a bug alone ends so.
-const BUGS: [(&str, &str); 6] =
-    [("serve", "70"), ("check", "70"), ("get", "70"), ("explain", "70"), ("certs", "70"), ("convert", "70")];
+const BUGS: [(&str, &str); 7] = [
+    ("serve", "70"),
+    ("check", "70"),
+    ("get", "70"),
+    ("explain", "70"),
+    ("certs", "70"),
+    ("convert", "70"),
+    ("rbac", "70"),
+];
 
 /// The table of docs/cli.md, by its rows.
 fn table() -> Vec<Vec<String>> {
@@ -44,7 +51,7 @@ fn help_and_documents_list_the_same_exit_codes() {
         let listed: Vec<&str> = codes.split_whitespace().filter(is_code).collect();
         assert_eq!(listed, documented, "{command}");
     }
-    assert_eq!(table[0].len(), 8);
+    assert_eq!(table[0].len(), 9);
 }
 
 #[test]
@@ -158,6 +165,10 @@ fn each_exit_code_is_that_of_some_end() {
             66,
             "/nowhere: not found",
         ),
+        (&["rbac", "--config", &good], 0, ""),
+        (&["rbac"], 64, "expected --config FILE"),
+        (&["rbac", "--config", "/nowhere"], 66, "/nowhere: not found"),
+        (&["rbac", "--config", &broken], 78, "unknown source \"nowhere\""),
         (&["probe", &healthy], 0, ""),
         (&["probe", "http://example.com/readyz"], 64, "expected "),
         (&["probe", &unhealthy], 69, "/nowhere answered 404"),

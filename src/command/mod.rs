@@ -11,6 +11,7 @@ mod kubernetes;
 mod listeners;
 pub(crate) mod origin;
 pub(crate) mod probe;
+pub(crate) mod rbac;
 pub(crate) mod serve;
 mod trust;
 

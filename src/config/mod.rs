@@ -9,4 +9,5 @@ pub(crate) mod limits;
 pub(crate) mod model;
 pub(crate) mod problem;
 pub(crate) mod read;
+pub(crate) mod rights;
 pub(crate) mod watch;

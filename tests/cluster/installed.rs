@@ -13,6 +13,7 @@ use crate::common::{Answer, Server, file, metriclet, run};
 use crate::direct;
 use crate::plane::Plane;
 use crate::process::{eventually, guarded};
+use crate::workload::answers_to_explain;
 
 pub const VERSIONS: [&str; 2] = ["v1beta1", "v1beta2"];
 
@@ -61,6 +62,7 @@ impl Installed {
 
     /// Starts it, and lets it find kube-apiserver at this address, or at another for SubjectAccessReviews.
     pub fn start_apart(plane: &Plane, config: &str, api: SocketAddr, reviews: Option<SocketAddr>) -> Self {
+        answers_to_explain();
         let log_begin = plane.log().len();
         let certificates = file("x", "").with_file_name("certs");
         let (code, _, stderr) = run(&["certs", "--out", certificates.to_str().unwrap()]);
@@ -156,13 +158,14 @@ impl Installed {
         self.counted(plane, "apiserver_request_total", &[format!("resource=\"{kind}\""), format!("code=\"{code}\"")])
     }
 
-    /// All metrics so far were sent as protobuf, so that is what the HPA controller has scaled on.
+    /// All metrics so far were sent as protobuf, so that is what the HPA controller has scaled on; but for those that
+    /// `metriclet explain` has read.
     pub fn answered_in_protobuf_only(&self, plane: &Plane) {
         let in_media_type = |name: &str| {
             self.counted(plane, "metriclet_metric_answers_total", &[format!("media_type=\"application/{name}\"")])
         };
         assert!(in_media_type("vnd.kubernetes.protobuf") > 0.0);
-        assert_eq!((in_media_type("json"), in_media_type("yaml")), (0.0, 0.0));
+        assert_eq!((in_media_type("json"), in_media_type("yaml")), (answers_to_explain().into(), 0.0));
     }
 
     /// The sum of a counter's series that have all of these labels.

@@ -15,7 +15,7 @@ pub struct Kubectl {
     program: PathBuf,
     /// What every call begins with.
     arguments: Vec<String>,
-    kubeconfig: PathBuf,
+    pub kubeconfig: PathBuf,
     home: PathBuf,
 }
 

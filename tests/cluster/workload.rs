@@ -1,15 +1,30 @@
 //! Deployments whose pods run nowhere: the test stands for kubelets and tells what became of them.
 
+use std::cell::Cell;
+
 use serde_json::{Value, json};
 
+use crate::common::{file, run};
 use crate::kubectl::Kubectl;
 use crate::process::eventually;
+
+thread_local! {
+    /// How many answers `metriclet explain` has had from the server of this moment.
+    static ANSWERS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// How many answers `metriclet explain` has had since this was last called.
+pub fn answers_to_explain() -> u32 {
+    ANSWERS.take()
+}
 
 /// A Deployment and the HPA that scales it, both of one name in a namespace.
 pub struct Workload<'a> {
     kubectl: &'a Kubectl,
     namespace: &'static str,
     name: &'static str,
+    /// The replicas that `metriclet explain` expected before there was an HPA, if all its metrics had values.
+    predicted: Option<u64>,
 }
 
 impl<'a> Workload<'a> {
@@ -26,16 +41,19 @@ impl<'a> Workload<'a> {
         min: u32,
         metrics: &[&Value],
     ) -> Self {
-        let workload = Self { kubectl, namespace, name };
+        let mut workload = Self { kubectl, namespace, name, predicted: None };
         kubectl.apply(&workload.deployment().to_string());
         workload.run_pods(2);
-        kubectl.apply(&workload.autoscaler(min, metrics).to_string());
+        let autoscaler = workload.autoscaler(min, metrics).to_string();
+        let (code, explained) = workload.explain(&["--hpa", file("hpa.json", &autoscaler).to_str().unwrap()]);
+        workload.predicted = explained["desiredReplicas"].as_u64().filter(|_| code == 0);
+        kubectl.apply(&autoscaler);
         workload
     }
 
     /// What the API server says of an HPA that may scale to zero.
     pub fn at_zero_is_taken(kubectl: &Kubectl, namespace: &'static str, metric: &Value) -> Result<String, String> {
-        let workload = Workload { kubectl, namespace, name: "zero" };
+        let workload = Workload { kubectl, namespace, name: "zero", predicted: None };
         kubectl.feed(&["apply", "--dry-run=server", "-f", "-"], &workload.autoscaler(0, &[metric]).to_string())
     }
 
@@ -126,7 +144,30 @@ impl<'a> Workload<'a> {
         self.kubectl.run(&["patch", "hpa", self.name, &self.in_namespace(), "--type=merge", &patch]).unwrap();
     }
 
-    /// Waits until the HPA has scaled to so many.
+    /// Waits until the HPA has scaled to so many, which `metriclet explain` said before, and agrees with.
+    pub fn begins_with(&self, replicas: u64) {
+        assert_eq!(self.predicted, Some(replicas), "{}", self.name);
+        self.reaches(replicas);
+    }
+
+    /// What `metriclet explain` says of the HPA: its exit code and document.
+    pub fn explained(&self) -> (i32, Value) {
+        self.explain(&["hpa", self.name])
+    }
+
+    fn explain(&self, of: &[&str]) -> (i32, Value) {
+        let kubeconfig = self.kubectl.kubeconfig.to_str().unwrap();
+        let how = ["-n", self.namespace, "--kubeconfig", kubeconfig, "-o", "json"];
+        let (code, printed, why) = run(&[&["explain"], of, &how].concat());
+        let mut document: Value = serde_json::from_str(&printed).unwrap_or_else(|_| panic!("{code} {printed} {why}"));
+        let explained = document["hpas"][0].take();
+        let metrics = explained["metrics"].as_array().unwrap().iter();
+        let answers = metrics.filter(|metric| metric["error"].is_null()).count();
+        ANSWERS.set(ANSWERS.get() + u32::try_from(answers).unwrap());
+        (code, explained)
+    }
+
+    /// Waits until the HPA has scaled to so many, and `metriclet explain` comes to that, too.
     pub fn reaches(&self, replicas: u64) {
         eventually("the HPA scales", || {
             let (active, why) = self.condition("ScalingActive");
@@ -136,6 +177,11 @@ impl<'a> Workload<'a> {
             } else {
                 Err(format!("{found} replicas instead of {replicas}, active {active}: {why}"))
             }
+        });
+        // The pods and the condition of the HPA follow a moment later.
+        eventually("metriclet explain agrees", || match self.explained() {
+            (_, explained) if explained["desiredReplicas"] == replicas => Ok(()),
+            (code, explained) => Err(format!("{code} {explained:#}")),
         });
     }
 

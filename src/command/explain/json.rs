@@ -27,7 +27,7 @@ fn account(account: &Account) -> Value {
         .iter()
         .map(|metric| {
             let steps = words::of_metric(metric, &account.facts.workload, account.tolerances);
-            self::metric(metric, lines(steps))
+            self::metric(metric, &lines(steps))
         })
         .collect();
     json!({
@@ -48,7 +48,7 @@ fn account(account: &Account) -> Value {
     })
 }
 
-fn metric(metric: &MetricAccount, steps: Vec<Value>) -> Value {
+fn metric(metric: &MetricAccount, steps: &[Value]) -> Value {
     let (kind, target) = match metric.target {
         Some(MetricTarget::Value(value)) => ("Value", value.to_string()),
         Some(MetricTarget::AverageValue(value)) => ("AverageValue", value.to_string()),

@@ -67,5 +67,5 @@ fn metric_lines(metric: &MetricAccount, account: &Account) -> Vec<Line> {
 }
 
 fn push(page: &mut String, (topic, text): &Line) {
-    page.push_str(&format!("\n  {topic:<TOPIC$} {}", printable(text)).trim_end());
+    page.push_str(format!("\n  {topic:<TOPIC$} {}", printable(text)).trim_end());
 }

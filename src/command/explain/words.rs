@@ -2,7 +2,7 @@
 
 use super::account::Account;
 use super::found::MetricAccount;
-use crate::autoscaling::behavior::{self, Direction, Limit, SelectPolicy, Tolerances};
+use crate::autoscaling::behavior::{self, Direction, Limit, ScalingRules, SelectPolicy, Tolerances};
 use crate::autoscaling::calculator::{Basis, Filled, Kept, NoProposal, Proposal, Values, Workload};
 use crate::autoscaling::decision::{How, ZeroSupport};
 use crate::autoscaling::manifest::MetricTarget;
@@ -216,7 +216,7 @@ fn over_time(account: &Account) -> Vec<Line> {
         Direction::Up => &behavior.up,
         Direction::Down => &behavior.down,
     });
-    let period = rules.map_or(0, |rules| rules.longest_period());
+    let period = rules.map_or(0, ScalingRules::longest_period);
     if period > SYNC {
         let text = "that is if the workload was not scaled within the last {}, the longest period of the policies";
         lines.push(("later", text.replace("{}", &seconds(period))));

@@ -10,8 +10,8 @@ use crate::parse::dns;
 use crate::parse::escape::Escaped;
 
 /// The Service, as the manifests name it.
-const SERVICE: &str = "custom-metrics-apiserver";
-const NAMESPACE: &str = "custom-metrics";
+pub(super) const SERVICE: &str = "custom-metrics-apiserver";
+pub(super) const NAMESPACE: &str = "custom-metrics";
 
 /// The default validity of certificates: a year.
 const DAYS: u32 = 365;
@@ -92,7 +92,7 @@ pub(super) fn read(mut parser: Parser) -> Result<Option<Certs>, String> {
 }
 
 /// A name of one DNS label, as Kubernetes wants for Services and namespaces.
-fn label(flag: &str, text: String) -> Result<String, String> {
+pub(super) fn label(flag: &str, text: String) -> Result<String, String> {
     match dns::is_label(&text) {
         true => Ok(text),
         false => Err(format!(

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use super::certs::label;
 use super::values::{Output, output, plain, set, text, verbosity, wait};
 use crate::parse::dns;
 use crate::parse::escape::Escaped;
@@ -114,12 +115,5 @@ fn name(operands: &[String]) -> Result<String, String> {
             let found = operands.join(" ");
             Err(format!("expected hpa NAME, or --hpa FILE, found {}", Escaped::new(&found)))
         }
-    }
-}
-
-fn label(flag: &str, text: String) -> Result<String, String> {
-    match dns::is_label(&text) {
-        true => Ok(text),
-        false => Err(format!("{flag}: expected the name of a namespace, found {}", Escaped::new(&text))),
     }
 }

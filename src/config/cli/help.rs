@@ -10,6 +10,7 @@ Usage:
   metriclet explain hpa NAME     explain how an HPA comes to its replicas
   metriclet certs [OPTIONS]      make certificates for HTTPS
   metriclet convert ADAPTER …    convert another adapter's configuration
+  metriclet rbac --config FILE   print the Roles that a configuration needs
   metriclet probe [URL]          check a local server's health
 
 Options of serve:
@@ -213,6 +214,25 @@ Examples:
 
 Exit codes: 0 success, 64 usage error, 65 something cannot be converted, 66 file not found,
             70 internal error
+";
+
+pub(super) const RBAC: &str = "\
+Prints the Roles and bindings that a configuration needs for the requests of HPAs, and nothing else.
+
+Usage: metriclet rbac --config FILE [OPTIONS]
+
+Options:
+  -c, --config FILE            sources and rules, in YAML
+      --service-account NAME   the service account that serves them [custom-metrics-apiserver]
+  -n, --namespace NAME         the service account's namespace [custom-metrics]
+  -h, --help                   this text
+
+A rule for all namespaces needs a ClusterRole; others need a Role in each namespace, which has to exist.
+
+Examples:
+  metriclet rbac --config metrics.yaml | kubectl apply -f -
+
+Exit codes: 0 success, 64 usage error, 66 file not found, 70 internal error, 78 configuration error
 ";
 
 pub(super) const PROBE: &str = "\

@@ -20,6 +20,7 @@ mod explain;
 mod flag;
 mod help;
 mod probe;
+mod rbac;
 mod secure;
 #[cfg(test)]
 mod tests;
@@ -37,6 +38,7 @@ pub(crate) use self::certs::{Certs, CertsOutput};
 pub(crate) use self::convert::{Convert, ConvertFrom};
 pub(crate) use self::explain::{Explain, ExplainSubject};
 use self::flag::flags;
+pub(crate) use self::rbac::Rbac;
 use self::secure::SecureFlag;
 pub(crate) use self::secure::{Secure, TlsVersion, Tuning};
 pub(crate) use self::values::{LISTEN, Listen, Output};
@@ -59,6 +61,8 @@ pub(crate) enum Command {
     Certs(Certs),
     /// Print other adapters' configuration as Metriclet's.
     Convert(Convert),
+    /// Print the Roles that a configuration needs.
+    Rbac(Rbac),
     /// Check the health of the server at this URL.
     Probe(String),
     /// Print a help text.
@@ -142,6 +146,8 @@ pub(crate) enum Topic {
     Certs,
     /// `metriclet convert`.
     Convert,
+    /// `metriclet rbac`.
+    Rbac,
     /// `metriclet probe`.
     Probe,
 }
@@ -166,10 +172,11 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Usa
         Some("explain") => Topic::Explain,
         Some("certs") => Topic::Certs,
         Some("convert") => Topic::Convert,
+        Some("rbac") => Topic::Rbac,
         Some("probe") => Topic::Probe,
         Some(word) if !word.is_empty() && !word.starts_with('-') => {
             let message = format!(
-                "expected a command (serve, check, get, explain, certs, convert or probe), found {}",
+                "expected a command (serve, check, get, explain, certs, convert, rbac or probe), found {}",
                 Escaped::new(word)
             );
             return Err(UsageError { message, topic: Topic::All });
@@ -185,6 +192,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Usa
         Topic::Convert => convert::read(parser).map(|convert| convert.map_or(Command::Help(topic), Command::Convert)),
         Topic::Explain => explain::read(parser)
             .map(|explain| explain.map_or(Command::Help(topic), |it| Command::Explain(Box::new(it)))),
+        Topic::Rbac => rbac::read(parser).map(|rbac| rbac.map_or(Command::Help(topic), Command::Rbac)),
         Topic::Probe => probe::read(parser).map(|url| url.map_or(Command::Help(topic), Command::Probe)),
         _ => Arguments::read(topic, parser).and_then(|arguments| arguments.command(topic)),
     };
@@ -202,6 +210,7 @@ impl Topic {
             Self::Explain => help::EXPLAIN,
             Self::Certs => help::CERTS,
             Self::Convert => help::CONVERT,
+            Self::Rbac => help::RBAC,
             Self::Probe => help::PROBE,
         }
     }
@@ -254,7 +263,7 @@ impl Flag {
                 !matches!(self, Self::General(GeneralFlag::Output | GeneralFlag::Wait | GeneralFlag::Hpa))
             }
             Topic::Check => matches!(self, Self::General(GeneralFlag::Hpa)),
-            Topic::Certs | Topic::Convert | Topic::Explain | Topic::Probe => false,
+            Topic::Certs | Topic::Convert | Topic::Explain | Topic::Rbac | Topic::Probe => false,
             Topic::Get => !matches!(self, Self::General(GeneralFlag::Listen | GeneralFlag::Hpa) | Self::Secure(_)),
         }
     }
@@ -270,6 +279,7 @@ impl fmt::Display for UsageError {
             Topic::Explain => " explain",
             Topic::Certs => " certs",
             Topic::Convert => " convert",
+            Topic::Rbac => " rbac",
             Topic::Probe => " probe",
         };
         write!(f, "{} (see metriclet{command} --help)", self.message)
@@ -360,7 +370,7 @@ impl Arguments {
         };
         let verbosity = self.verbosity;
         Ok(match topic {
-            Topic::All | Topic::Serve | Topic::Certs | Topic::Convert | Topic::Explain | Topic::Probe => {
+            Topic::All | Topic::Serve | Topic::Certs | Topic::Convert | Topic::Explain | Topic::Rbac | Topic::Probe => {
                 let (secure, tuning) = self.secure.finish()?;
                 Command::Serve(Box::new(Serve {
                     listen: self.listen.unwrap_or(Listen::At(LISTEN)),

@@ -8,6 +8,7 @@ mod conformance;
 mod discovery;
 mod fixture;
 mod production;
+mod rights;
 mod rotation;
 mod scaling;
 mod smuggling;
@@ -108,6 +109,12 @@ pub const ALL: &[Case] = &[
     Case {
         name: "kubectl commands for other APIs succeed while Metriclet runs, is stopped, or is removed; namespaces are deleted except while it is stopped",
         run: bystanders::nothing_else_suffers,
+        needs_controllers: true,
+        apart: false,
+    },
+    Case {
+        name: "The Roles that metriclet rbac prints are enough for each kind of rule, and none of their rules can be left out",
+        run: rights::are_the_least,
         needs_controllers: true,
         apart: false,
     },

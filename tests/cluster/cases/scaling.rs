@@ -90,7 +90,7 @@ pub fn to_the_right_count(plane: &mut Plane) {
     shows(queues(42));
     let object = Workload::start(&admin, NAMESPACE, "object", &of_a_queue());
     // 42 is 2.1 times the target, and two pods are ready: 4.2.
-    object.reaches(5);
+    object.begins_with(5);
     holds(&object, 5);
     // Now one is: 2.1.
     object.second_is_not_ready();
@@ -109,7 +109,7 @@ pub fn to_the_right_count(plane: &mut Plane) {
     }});
     let namespace = Workload::start(&admin, NAMESPACE, "namespace", &of_namespace);
     // 14 / 5.
-    namespace.reaches(3);
+    namespace.begins_with(3);
     holds(&namespace, 3);
     namespace.remove();
     installed.answered_in_protobuf_only(plane);
@@ -166,7 +166,7 @@ pub fn on_pods_of_their_own(plane: &mut Plane) {
         assert_eq!(workload.replicas(), replicas);
     };
     // (30 + 10) / 2 is twice the target: 2 × 2. The new ones are pending, not asked, and count as 0.
-    workload.reaches(4);
+    workload.begins_with(4);
     holds(4);
     // No server listens on the fourth: it is left out and counts as 0. The second is not ready and counts as ever:
     // (30 + 10 + 12) / 4 is 1.3 times the target, 5.2.
@@ -363,6 +363,9 @@ pub fn holds_without_a_source(plane: &mut Plane) {
         let ours = ours.strip_prefix("Error from server (ServiceUnavailable): ").unwrap_or_else(|| panic!("{ours}"));
         assert!(why.starts_with(reason) && why.ends_with(ours), "{why:?} does not end with {ours:?}");
         assert!(workload.described().contains(ours), "{}", workload.described());
+        let (code, explained) = workload.explained();
+        let (why_not, desired) = (&explained["metrics"][0]["error"]["message"], &explained["desiredReplicas"]);
+        assert_eq!((code, why_not, desired), (65, &json!(ours), &json!(5)));
         // Not written again for every sync that goes the same way.
         three_more(source);
         let version = workload.resource_version();

@@ -95,7 +95,7 @@ pub fn of_an_object(plane: &mut Plane) {
     shows(depth("25"));
     let workload = Workload::between(&admin, NAMESPACE, "object", 0, &[&of_a_queue()]);
     // 25 / 10.
-    workload.reaches(3);
+    workload.begins_with(3);
     shows(depth("0"));
     is_scaled_to_zero(&workload);
     // Served as 1m: any number above 0 wakes it.
@@ -118,6 +118,8 @@ pub fn of_an_object(plane: &mut Plane) {
         (active, why) if active == "False" && why.starts_with("ScalingDisabled") => Ok(()),
         (active, why) => Err(format!("{active} {why}")),
     });
+    let steps = workload.explained().1["steps"].to_string();
+    assert!(steps.contains("not this HPA scaled the workload to zero"), "{steps}");
     let asked = source.requests();
     assert_eq!(workload.replicas(), 0);
     workload.scale(1);
@@ -142,7 +144,7 @@ pub fn of_an_external_metric(plane: &mut Plane) {
     let min = u32::from(!scales_to_zero(plane, &admin));
     let workload = Workload::between(&admin, NAMESPACE, "external", min, &[&external()]);
     // (20 + 15) / 10.
-    workload.reaches(4);
+    workload.begins_with(4);
     shows(lag("0", "0"));
     if min == 0 {
         is_scaled_to_zero(&workload);

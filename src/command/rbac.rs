@@ -1,0 +1,80 @@
+//! `metriclet rbac`: prints the Roles that a configuration needs, and nothing else.
+
+use std::process::ExitCode;
+
+use super::{exit, fail, origin, print, tell};
+use crate::config::cli::Rbac;
+use crate::config::file;
+use crate::config::limits::Limits;
+use crate::config::rights::{self, Right};
+
+/// The name of each Role and each binding, as in the manifests.
+const NAME: &str = "custom-metrics-resource-reader";
+
+/// Runs the command.
+pub(crate) fn run(rbac: &Rbac, limits: &Limits) -> ExitCode {
+    let bytes = match origin::read(&rbac.config, limits) {
+        Ok(bytes) => bytes,
+        Err(why) => return fail(exit::NO_INPUT, &why),
+    };
+    let loaded = file::load(&bytes, limits);
+    let mut has_errors = false;
+    for problem in loaded.problems.iter().filter(|problem| problem.is_error()) {
+        tell(&format_args!("{}:{problem}", rbac.config.display()));
+        has_errors = true;
+    }
+    // A Role for what is left of a broken file would lack rights once it is mended.
+    if has_errors {
+        return ExitCode::from(exit::CONFIG);
+    }
+    print(&manifests(&rights::rights(&loaded.config), rbac))
+}
+
+/// A Role and its binding for each namespace, or a ClusterRole.
+fn manifests(rights: &[Right], rbac: &Rbac) -> String {
+    if rights.is_empty() {
+        return "# This configuration reads nothing from the Kubernetes API.\n".to_owned();
+    }
+    let mut documents: Vec<String> = Vec::new();
+    for of_namespace in rights.chunk_by(|a, b| a.namespace == b.namespace) {
+        let namespace = of_namespace.first().and_then(|right| right.namespace.as_deref());
+        documents.push(role(namespace, of_namespace));
+        documents.push(binding(namespace, rbac));
+    }
+    documents.join("---\n")
+}
+
+fn head(kind: &str, namespace: Option<&str>) -> String {
+    let kind = if namespace.is_none() { format!("Cluster{kind}") } else { kind.to_owned() };
+    let namespace = namespace.map_or_else(String::new, |namespace| format!("  namespace: {namespace}\n"));
+    format!(
+        "apiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\nmetadata:\n  name: {NAME}\n{namespace}  labels:\n    \
+         app.kubernetes.io/part-of: metriclet\n"
+    )
+}
+
+/// One rule for each group and verb.
+fn role(namespace: Option<&str>, rights: &[Right]) -> String {
+    let mut text = head("Role", namespace) + "rules:\n";
+    for same in rights.chunk_by(|a, b| (&a.group, a.verb) == (&b.group, b.verb)) {
+        let Some(first) = same.first() else { continue };
+        let resources: Vec<&str> = same.iter().map(|right| right.resource.as_str()).collect();
+        let group = if first.group.is_empty() { "\"\"" } else { &first.group };
+        text += &format!(
+            "  - apiGroups: [{group}]\n    resources: [{}]\n    verbs: [{}]\n",
+            resources.join(", "),
+            first.verb
+        );
+    }
+    text
+}
+
+fn binding(namespace: Option<&str>, rbac: &Rbac) -> String {
+    let kind = if namespace.is_none() { "ClusterRole" } else { "Role" };
+    let (account, of) = (&rbac.account, &rbac.namespace);
+    format!(
+        "{}roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: {kind}\n  name: {NAME}\nsubjects:\n  - kind: \
+         ServiceAccount\n    name: {account}\n    namespace: {of}\n",
+        head("RoleBinding", namespace)
+    )
+}
