@@ -154,6 +154,11 @@ pub mod parse {
     pub mod path {
         pub use crate::parse::path::{ApiPath, MetricPath, parse};
     }
+    pub mod peer_message {
+        pub use crate::parse::peer_message::{
+            PeerMessage, PeerMessageError, PeerMessageLimits, PeerObject, PeerRule, PeerSelection, PeerSeries,
+        };
+    }
     pub mod pem {
         pub use crate::parse::pem::{certificates, private_key};
     }

@@ -336,7 +336,7 @@ fn a_pod_finds_the_cluster_around_it() {
     command.env_remove("RUST_LOG").env("KUBERNETES_SERVICE_HOST", "localhost");
     command.env("KUBERNETES_SERVICE_PORT", kubernetes.address.port().to_string());
     let mut server = Server::spawn(command);
-    server.wait_for("trusted authorities have changed");
+    server.said("trusted authorities have changed");
     let sent = |path| kubernetes.calls(path).pop().unwrap().header("authorization").map(str::to_owned);
     assert_eq!(sent(CONFIG_MAP).as_deref(), Some("Bearer first"));
     let token = format!("/proc/{}/root{account}/token", server.pid());

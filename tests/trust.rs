@@ -61,7 +61,7 @@ fn no_header_counts_before_the_clients_authority_is_known() {
     let (authority, kubeconfig) = (file("proxies.crt", &FRONT_PROXIES.pem()), kubernetes.kubeconfig("{token: t}"));
     let [authority, kubeconfig] = [&authority, &kubeconfig].map(|path| path.to_str().unwrap());
     let mut secure = secure(&page(), &["--requestheader-client-ca-file", authority, "--kubeconfig", kubeconfig]);
-    secure.server.wait_for("cannot read extension-apiserver-authentication");
+    secure.server.said("cannot read extension-apiserver-authentication");
     let mut stream = connect(&secure, &FRONT_PROXIES.issue("any-client"));
     assert_eq!(as_master(&mut stream).code, 401);
     assert!(!secure.server.seen.iter().any(|line| line.contains("one authority signs")), "it is not known yet");
@@ -79,6 +79,6 @@ fn what_cannot_be_trusted_leaves_it_unready() {
     kubernetes.publish(published("garbage", &[], &CLIENTS.pem()));
     let kubeconfig = kubernetes.kubeconfig("{token: t}");
     let mut secure = secure(&page(), &["--kubeconfig", kubeconfig.to_str().unwrap()]);
-    secure.server.wait_for("requestheader-client-ca-file");
+    secure.server.said("requestheader-client-ca-file");
     assert_eq!(secure.client().get("/readyz").code, 500);
 }

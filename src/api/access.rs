@@ -110,7 +110,12 @@ impl Access {
             // API.
             _ if user.via == Via::Anonymous => no(),
             Some(
-                ApiPath::Metric(_) | ApiPath::External(_) | ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..),
+                ApiPath::Metric(_)
+                | ApiPath::External(_)
+                | ApiPath::Root
+                | ApiPath::OwnMetrics
+                | ApiPath::PeerSamples
+                | ApiPath::Health(..),
             ) => self.review(question, cost, wait, now),
             // Discovery, OpenAPI, and unknown paths: they hold no secret.
             _ if user.is_authenticated() => Ok(()),

@@ -100,6 +100,9 @@ impl Encoding {
 /// The aggregated form of discovery.
 pub(crate) const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
+/// What only the other replicas read.
+pub(crate) const BYTES: &str = "application/octet-stream";
+
 /// Plain text of health checks.
 pub(crate) const TEXT: &str = "text/plain; charset=utf-8";
 

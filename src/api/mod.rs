@@ -12,9 +12,11 @@ pub(crate) mod message;
 pub(crate) mod negotiate;
 mod openapi;
 pub(crate) mod peer;
+mod peer_samples;
 mod selectors;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use once_cell::sync::OnceCell;
 
@@ -51,6 +53,8 @@ pub struct Api {
     metrics: Metrics,
     kept: KeptReplies,
     health: Health,
+    /// Whether other replicas may have what is sampled.
+    shares: AtomicBool,
     auth: OnceCell<AuthFilter>,
     counters: Arc<Counters>,
     limits: Limits,
@@ -86,6 +90,7 @@ impl Api {
             metrics: Metrics::new(Shared::new(limits.clone(), clock.clone(), counters.clone())),
             kept: KeptReplies::new(limits),
             health: Health::default(),
+            shares: AtomicBool::new(false),
             auth: OnceCell::new(),
             counters,
             limits: limits.clone(),
@@ -140,7 +145,7 @@ impl Api {
         let query = query::parse(raw_query, self.limits.request.query);
         let pretty =
             negotiate::pretty(query.as_ref().ok().and_then(|query| query.pretty), request.header("User-Agent"));
-        let route = path.as_ref().map_or(Route::Other, counted_as);
+        let route = path.as_ref().map_or(Route::Other, Route::of);
         let authorized = self.authorize(request, path.as_ref().ok(), patience, self.clock.now());
         let result = match (&authorized, &path, &query) {
             (Err(Rejection::WouldWait(waiting)), ..) => Err(Stop::WouldWait(*waiting)),
@@ -195,7 +200,7 @@ impl Api {
     /// Counts a failure under the route of its request, so that alerts on failing metric requests see it.
     fn failed(&self, request: &Request<'_>, status: &Status, since: Now) -> Reply {
         let path = request.target.split('?').next().unwrap_or_default();
-        let route = path::parse(path, self.limits.request.path).as_ref().map_or(Route::Other, counted_as);
+        let route = path::parse(path, self.limits.request.path).as_ref().map_or(Route::Other, Route::of);
         let took = self.clock.now().monotonic.saturating_duration_since(since.monotonic);
         self.counters.request(route, status.code(), took);
         status_reply(status, status_encoding(request, false))
@@ -231,6 +236,7 @@ impl Api {
             ApiPath::UnknownInGroup => Err(Status::no_such_route().into()),
             ApiPath::Health(probe, check) => Ok(self.health.answer(*probe, check.as_deref(), query)),
             ApiPath::OwnMetrics => Ok(self.own_metrics()),
+            ApiPath::PeerSamples => self.peer_samples(query, request, patience),
             ApiPath::OpenApi(route) => self.openapi(route, query, request, pretty),
             ApiPath::VersionInfo => {
                 self.check(request, &[JSON], Transforms::Ignored)?;
@@ -377,19 +383,5 @@ fn status_reply(status: &Status, encoding: Encoding) -> Reply {
         // RFC 9110 §15.5.6 demands it.
         405 => reply.with_header("Allow", "GET"),
         _ => reply,
-    }
-}
-
-fn counted_as(path: &ApiPath) -> Route {
-    match path {
-        ApiPath::Metric(path) if path.namespace.is_some() || path.resource == "namespaces" => {
-            Route::Namespaced(path.version)
-        }
-        ApiPath::Metric(path) => Route::RootScoped(path.version),
-        ApiPath::External(_) => Route::External,
-        ApiPath::Groups | ApiPath::Group(_) | ApiPath::Resources(..) | ApiPath::OpenApi(_) => Route::Discovery,
-        ApiPath::Health(..) => Route::Health,
-        ApiPath::OwnMetrics => Route::OwnMetrics,
-        ApiPath::Root | ApiPath::VersionInfo | ApiPath::Unknown | ApiPath::UnknownInGroup => Route::Other,
     }
 }

@@ -62,16 +62,7 @@ fn client_of(
     api: &Api,
     limits: &Limits,
 ) -> Result<Option<Arc<Client>>, String> {
-    let target = match kubeconfig {
-        Some(path) => {
-            let wrong = |what: &dyn std::fmt::Display| format!("kubeconfig {}: {what}", path.display());
-            let bytes = read(path, limits.config.bytes).map_err(|why| wrong(&why))?;
-            let text = String::from_utf8(bytes).map_err(|_| wrong(&"expected UTF-8"))?;
-            let directory = path.parent().unwrap_or(Path::new(""));
-            Some(kubeconfig::parse_context(&text, directory, context, by, limits).map_err(|why| wrong(&why))?)
-        }
-        None => Target::in_cluster(|name| std::env::var(name).ok()),
-    };
+    let target = target_of(kubeconfig, context, by, limits)?;
     if target.as_ref().is_some_and(|target| target.credentials.insecure) {
         warn!(
             "insecure-skip-tls-verify: the certificate of the Kubernetes API is not verified, so a host on the way to it can grant itself access"
@@ -81,4 +72,30 @@ fn client_of(
         api.metrics().reserve(host, port);
     }
     Ok(target.map(|target| Arc::new(Client::new(target, limits, api.shared_counters()))))
+}
+
+/// The Kubernetes API, by the kubeconfig, or else by the service account.
+///
+/// # Errors
+/// What is wrong with the kubeconfig.
+pub(super) fn target(kubeconfig: Option<&PathBuf>, by: Reading, limits: &Limits) -> Result<Option<Target>, String> {
+    target_of(kubeconfig, None, by, limits)
+}
+
+fn target_of(
+    kubeconfig: Option<&PathBuf>,
+    context: Option<&str>,
+    by: Reading,
+    limits: &Limits,
+) -> Result<Option<Target>, String> {
+    Ok(match kubeconfig {
+        Some(path) => {
+            let wrong = |what: &dyn std::fmt::Display| format!("kubeconfig {}: {what}", path.display());
+            let bytes = read(path, limits.config.bytes).map_err(|why| wrong(&why))?;
+            let text = String::from_utf8(bytes).map_err(|_| wrong(&"expected UTF-8"))?;
+            let directory = path.parent().unwrap_or(Path::new(""));
+            Some(kubeconfig::parse_context(&text, directory, context, by, limits).map_err(|why| wrong(&why))?)
+        }
+        None => Target::in_cluster(|name| std::env::var(name).ok()),
+    })
 }

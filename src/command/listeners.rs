@@ -10,6 +10,7 @@ use log::{error, info, warn};
 
 use super::event::Event;
 use super::kubernetes;
+use super::peers::Peers;
 use super::trust::Follower;
 use crate::api::auth::AuthFilter;
 use crate::api::identity::Identity;
@@ -169,6 +170,14 @@ impl Followed {
         let certificate = Certificate::load(&flags.cert_file, &flags.key_file, now, limits)
             .map_err(|error| StartError::File(error.to_string()))?;
         auth(&flags.access, kubeconfig, api, limits)?;
+        if let Some(service) = &flags.peers {
+            match kubernetes::target(kubeconfig, Reading::Server, limits).map_err(StartError::File)? {
+                Some(target) => {
+                    Peers::new(service, target, api, limits).start().map_err(|failure| no_thread(&failure))?;
+                }
+                None => warn!("--peer-service needs the Kubernetes API: no samples are shared"),
+            }
+        }
         let secure = Secure::start(
             &flags.addresses,
             &certificate,
@@ -218,7 +227,11 @@ fn auth(flags: &Access, kubeconfig: Option<&PathBuf>, api: &Arc<Api>, limits: &L
             "no Kubernetes API is configured: over HTTPS front proxies get discovery only, and no client gets metrics"
         );
     }
-    follower.follow().map_err(|failure| StartError::System(format!("cannot start a thread: {failure}")))
+    follower.follow().map_err(|failure| no_thread(&failure))
+}
+
+fn no_thread(failure: &std::io::Error) -> StartError {
+    StartError::System(format!("cannot start a thread: {failure}"))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ pub(crate) mod get;
 mod kubernetes;
 mod listeners;
 pub(crate) mod origin;
+mod peers;
 pub(crate) mod probe;
 pub(crate) mod rbac;
 pub(crate) mod serve;

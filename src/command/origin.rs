@@ -14,6 +14,7 @@ use crate::config::model::Config;
 use crate::config::problem::Severity;
 use crate::config::read::{self as bounded, Unreadable};
 use crate::config::watch::Watched;
+use crate::parse::digest;
 
 /// A configuration that is in force, and the file it is read from, if any.
 #[derive(Debug)]
@@ -31,13 +32,15 @@ impl Live {
     pub(crate) fn start(api: &Api, origin: &Origin, limits: &Limits) -> Result<Self, ExitCode> {
         let Origin::File(path) = origin else {
             install_once(api, origin, limits)?;
+            api.health().set_configured();
             return Ok(Self { file: None, limits: limits.clone() });
         };
         let mut watched = Watched::new(path.clone());
         watched.changed();
         let live = Self { file: Some(watched), limits: limits.clone() };
         match live.load(path) {
-            Ok(loaded) => {
+            Ok((loaded, hash)) if loaded.unattributed().is_none() => in_force(api, path, loaded.config, hash),
+            Ok((loaded, _)) => {
                 let problem = loaded.unattributed().map(ToString::to_string);
                 api.metrics().install(loaded.config, problem);
             }
@@ -46,6 +49,7 @@ impl Live {
                 api.metrics().install(Config::default(), Some(why));
             }
         }
+        api.health().set_configured();
         Ok(live)
     }
 
@@ -64,11 +68,9 @@ impl Live {
         let path = &watched.path().to_owned();
         let counters = api.counters();
         match self.load(path) {
-            Ok(loaded) if loaded.unattributed().is_none() => {
-                let rules = loaded.config.written_rules();
-                api.metrics().install(loaded.config, None);
+            Ok((loaded, hash)) if loaded.unattributed().is_none() => {
                 counters.reloads_succeeded.increment();
-                info!("{}: loaded {}", path.display(), super::counted(rules, "rule"));
+                in_force(api, path, loaded.config, hash);
             }
             Ok(_) => {
                 counters.reloads_failed.increment();
@@ -81,17 +83,26 @@ impl Live {
         }
     }
 
-    /// Reads the file and logs its problems.
-    fn load(&self, path: &Path) -> Result<Loaded, String> {
-        let loaded = file::load(&read(path, &self.limits)?, &self.limits);
+    /// Reads the file and logs its problems. With the hash of it.
+    fn load(&self, path: &Path) -> Result<(Loaded, String), String> {
+        let text = read(path, &self.limits)?;
+        let loaded = file::load(&text, &self.limits);
         for problem in &loaded.problems {
             match problem.severity {
                 Severity::Error => error!("{}:{problem}", path.display()),
                 Severity::Warning => warn!("{}:{problem}", path.display()),
             }
         }
-        Ok(loaded)
+        Ok((loaded, digest::text(&text)))
     }
+}
+
+/// Puts the configuration of a file in force, and tells which it is.
+fn in_force(api: &Api, path: &Path, config: Config, hash: String) {
+    let rules = config.written_rules();
+    api.metrics().install(config, None);
+    info!("{}: loaded {}, {hash}", path.display(), super::counted(rules, "rule"));
+    api.counters().set_config(hash);
 }
 
 /// Puts a configuration in force for one answer.

@@ -49,6 +49,12 @@ pub(crate) fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     if let Err(failure) = signals::catch(move |signal| drop(to_main.send(Event::Signal(signal)))) {
         return fail(exit::SOFTWARE, &format_args!("cannot catch signals: {failure}"));
     }
+    // Whoever connects finds everything that is known beforehand: an answer of the first moment counts, too.
+    let start = |origin: &Origin| Live::start(&api, origin, limits);
+    let early = match (serve.origin != Origin::ByDefault).then(|| start(&serve.origin)).transpose() {
+        Ok(early) => early,
+        Err(stop) => return stop,
+    };
     let mut listeners = match Listeners::start(serve, &api, limits, clock, &events) {
         Ok(listeners) => listeners,
         Err(StartError::File(why)) => return fail(exit::CONFIG, &why),
@@ -56,11 +62,10 @@ pub(crate) fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     };
     let by_default = listeners.plain_address().filter(|_| serve.origin == Origin::ByDefault);
     let origin = by_default.map_or_else(|| serve.origin.clone(), own_page);
-    let mut live = match Live::start(&api, &origin, limits) {
+    let mut live = match early.map_or_else(|| start(&origin), Ok) {
         Ok(live) => live,
         Err(stop) => return stop,
     };
-    api.health().set_configured();
     listeners.announce();
     if let Some(address) = by_default {
         print(&welcome(address));

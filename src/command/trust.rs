@@ -45,7 +45,8 @@ struct Parts {
 }
 
 impl Follower {
-    /// Reads everything once. Files have to be good then; the Kubernetes API may come later.
+    /// Reads everything once, before anybody connects: the first probe should find it ready. Files have to be good then; the
+    /// Kubernetes API may answer later.
     ///
     /// # Errors
     /// What is wrong with a file.
@@ -63,9 +64,10 @@ impl Follower {
         let limits = limits.clone();
         let mut follower = Self { api, flags, limits, client, files, published: None, parts: None, failing: false };
         follower.install()?;
-        // Else it is the files alone, until the rest is known.
-        if follower.client.is_none() {
-            follower.api.health().set_trusted();
+        match follower.client {
+            None => follower.api.health().set_trusted(),
+            // Until it is known, the files count alone.
+            Some(_) => _ = follower.poll(follower.limits.review.timeout),
         }
         Ok(follower)
     }
@@ -74,12 +76,13 @@ impl Follower {
     pub(super) fn follow(mut self) -> std::io::Result<()> {
         thread::Builder::new().name("trust".to_owned()).spawn(move || {
             let mut retry = RETRY;
-            let mut due = Instant::now();
-            let mut read = due;
+            let mut read = Instant::now();
+            let mut due = read + if self.failing { retry } else { self.limits.trust.poll };
             loop {
                 if self.client.is_some() && Instant::now() >= due {
                     read = Instant::now();
-                    due = read + if self.poll() { self.limits.trust.poll } else { retry };
+                    let is_read = self.poll(self.limits.answer.deadline);
+                    due = read + if is_read { self.limits.trust.poll } else { retry };
                     retry = if self.failing { longer(retry, self.limits.trust.poll) } else { RETRY };
                 }
                 if self.rejected() {
@@ -107,10 +110,10 @@ impl Follower {
         }
     }
 
-    /// Reads the ConfigMap; whether that went well.
-    fn poll(&mut self) -> bool {
+    /// Reads the ConfigMap within this time; whether that went well.
+    fn poll(&mut self, longest: Duration) -> bool {
         let Some(client) = &self.client else { return true };
-        let outcome = match published(client, Instant::now() + self.limits.answer.deadline) {
+        let outcome = match published(client, Instant::now() + longest) {
             // Deleting it takes no trust away: an accident there must not shut the API server out.
             Ok(None) if self.published.as_ref().is_some_and(|before| *before != Published::default()) => {
                 Err("its ConfigMap is gone".to_owned())

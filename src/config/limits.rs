@@ -23,10 +23,13 @@ macro_rules! limits {
 
 mod document;
 mod listeners;
+mod sampling;
 mod units;
 
 pub use listeners::ConnectionLimits;
 pub(crate) use listeners::{PlainLimits, ShutdownLimits};
+pub(crate) use sampling::PeerLimits;
+pub use sampling::SamplingLimits;
 use units::{KIB, MIB, millis, secs};
 
 #[derive(Clone, Debug, Default)]
@@ -57,6 +60,8 @@ pub struct Limits {
     pub fetchers: FetcherLimits,
     /// Of samples kept over time.
     pub sampling: SamplingLimits,
+    /// Of what replicas share.
+    pub peers: PeerLimits,
     /// Of TokenReviews and SubjectAccessReviews.
     pub review: ReviewLimits,
     /// Of reading the authorities that the kube-apiserver publishes.
@@ -269,28 +274,6 @@ limits! {
         queue: usize = 8_192,
     }
 
-    /// Limits of samples kept over time.
-    SamplingLimits {
-        /// The longest interval between two samples. 15 s, an HPA sync; a short range is sampled four times as often as
-        /// it is long.
-        interval: Duration = secs(15),
-        /// How long sampling continues after the last request. 5 min: twenty HPA syncs.
-        linger: Duration = secs(300),
-        /// Threads. 4: each waits for one selection at a time. One is reserved for URLs, and one more for selections of
-        /// pods that answered quickly.
-        threads: usize = 4,
-        /// Selections. 1,024: one for each HPA; one namespace may use a quarter.
-        selections: usize = 1_024,
-        /// Series of one rule. 50,000: 2,000 pods with 25 each.
-        series: usize = 50_000,
-        /// Samples of one series. 12,288: one every 15 s for a day, and as many again from selections that overlap.
-        samples: usize = 12_288,
-        /// Bytes over all rules. 32 MiB: 100,000 series over a minute.
-        bytes: usize = 32 * MIB,
-        /// Objects whose last good value a rule with `onMissing: last` remembers. 1,024.
-        last_values: usize = 1_024,
-    }
-
     /// Limits of TokenReviews and SubjectAccessReviews.
     ReviewLimits {
         /// One call. 2 s: a healthy API server takes milliseconds, and a second try has to fit into an answer's 5 s.
@@ -382,19 +365,5 @@ impl FetchLimits {
             (true, false) => self.connect_tls,
             (false, false) => self.connect,
         }
-    }
-}
-
-impl SamplingLimits {
-    /// The interval at which a value over `range` is sampled.
-    pub fn interval_for(&self, range: Duration) -> Duration {
-        (range / 4).min(self.interval).max(millis(250))
-    }
-
-    /// Samples of one series that may be kept to look back over `range`, sampled at this interval: a few more than fit,
-    /// and twice as many, as overlapping selections sample the same objects out of step.
-    pub fn samples_for(range: Duration, interval: Duration) -> usize {
-        let kept = 2 * (range.as_millis() / interval.as_millis().max(1) + 2) + 1;
-        usize::try_from(kept).unwrap_or(usize::MAX)
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod aggregated_discovery;
 pub(crate) mod custom_metrics;
 pub(crate) mod discovery;
+pub(crate) mod endpoint_slice;
 pub(crate) mod external_metrics;
 pub(crate) mod kinds;
 pub(crate) mod meta;

@@ -5,6 +5,7 @@
 //! reads the one ConfigMap that every aggregated API server follows.
 
 pub(crate) mod client;
+pub(crate) mod endpoints;
 pub(crate) mod error;
 mod exec;
 pub(crate) mod kubeconfig;

@@ -62,17 +62,17 @@ pub(crate) fn names(
     Ok(named.into_iter().map(|object| object.metadata.name).collect())
 }
 
-struct Listing<'a> {
+pub(super) struct Listing<'a> {
     /// `/apis/apps/v1`
-    root: &'a str,
+    pub(super) root: &'a str,
     /// `deployments`
-    plural: &'a str,
-    accept: &'a str,
+    pub(super) plural: &'a str,
+    pub(super) accept: &'a str,
     /// What the answer may be.
-    kinds: [&'a str; 2],
+    pub(super) kinds: [&'a str; 2],
 }
 
-fn list<T: for<'de> Deserialize<'de>>(
+pub(super) fn list<T: for<'de> Deserialize<'de>>(
     client: &Client,
     listing: &Listing<'_>,
     selection: Selection<'_>,

@@ -15,7 +15,7 @@ pub struct PodCount {
     pub answered: usize,
     pub failed: usize,
     /// Whether some are about to run.
-    pending: bool,
+    pub pending: bool,
 }
 
 /// Of the pods whose pages are to be joined.

@@ -1,6 +1,7 @@
 //! Samples over time, for rules whose value looks back. The store is bounded: beyond its budget the rule fails, and no
 //! part of a sum is dropped.
 
+mod handover;
 mod snapshot;
 
 use std::collections::{HashMap, HashSet, VecDeque};

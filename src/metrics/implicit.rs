@@ -61,6 +61,7 @@ fn active(metric: &str, objects: Vec<ObjectKind>, identity: Identity, upstream: 
         min_coverage: 100,
         max_age: upstream.max_age(),
         line: 0,
+        definition: 0,
     };
     let number = upstream.source().uses(Placeholder::Metric) || !matches!(rule.identity, Identity::Labels { .. });
     let want = upstream.want_named(metric, number);

@@ -21,6 +21,7 @@ pub(crate) mod outcome;
 mod over_time;
 mod page_data;
 mod page_members;
+mod peers;
 mod pods;
 mod prometheus;
 pub(crate) mod reason;
@@ -41,6 +42,7 @@ mod url;
 mod wildcard;
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use crate::config::model::{Config, ObjectKind};
 use crate::kube::kinds;
@@ -55,6 +57,7 @@ use failure::{DescribedMetric, Failure};
 use history::SampleBudget;
 use objects::Objects;
 use once_cell::sync::OnceCell;
+use peers::{Instance, Sharing};
 pub(crate) use request::{ExternalRequest, ExternalValues, MetricRequest, MetricValues};
 use rules::{ExternalEntry, Rules};
 use scrape::Scraper;
@@ -72,6 +75,7 @@ pub struct Metrics {
     scraper: Arc<Scraper>,
     steady: Steady,
     budget: Arc<SampleBudget>,
+    instance: Instance,
 }
 
 impl Metrics {
@@ -88,7 +92,7 @@ impl Metrics {
         let budget = Arc::new(SampleBudget::new(shared.limits().sampling.bytes));
         let scraper = Scraper::new(shared.clone(), steady, sampler);
         let rules = RwLock::new(Arc::new(Rules::unread()));
-        Self { rules, shared, objects, scraper, steady, budget }
+        Self { rules, shared, objects, scraper, steady, budget, instance: Instance::new() }
     }
 
     /// Keeps a server from pods and placeholders in a host.
@@ -111,6 +115,7 @@ impl Metrics {
         let before = std::mem::replace(&mut *self.rules.write().unwrap_or_else(PoisonError::into_inner), rules.clone());
         self.scraper.move_tasks(|served| rules.successor(served));
         drop(before);
+        self.scraper.tell_news();
         self.shared.counters().retain_sources(|source| names.iter().any(|name| name == source));
     }
 
@@ -175,6 +180,17 @@ impl Metrics {
                 Err(Failure::NotFound(format!("{metric}: no rule is configured for it{hint}")))
             }
         }
+    }
+
+    /// What is sampled, to share it with other replicas.
+    pub fn sharing(&self) -> Sharing<'_> {
+        let Self { shared, scraper, steady, instance, .. } = self;
+        Sharing { rules: self.rules(), scraper, shared, steady: *steady, instance: *instance }
+    }
+
+    /// Waits until there may be something new to take over from other replicas; for so long at most.
+    pub fn wait_for_news(&self, longest: Duration) {
+        self.scraper.wait_for_news(longest);
     }
 
     fn services(&self) -> Services<'_> {

@@ -65,6 +65,8 @@ pub struct Rules {
     /// Names as they are written, by their lower case.
     external: HashMap<String, (String, ExternalEntry)>,
     implicit: Option<(Arc<Upstream>, ImplicitRules)>,
+    /// Rules that look back, by the hash of their definition.
+    sampled: HashMap<u64, Arc<ActiveRule>>,
     upstreams: Vec<Arc<Upstream>>,
     problem: Option<String>,
     broken: usize,
@@ -167,6 +169,9 @@ impl Rules {
         let is_open = rule.value.is_open();
         let served =
             Arc::new(ActiveRule { rule, upstream, want, last, sampling, is_open, template: None, implicit: false });
+        if served.sampling.is_some() {
+            self.sampled.insert(served.rule.definition, served.clone());
+        }
         if served.rule.is_external() {
             self.insert_external(served.rule.name.clone(), ExternalEntry::Rule(served.clone()));
         }
@@ -180,7 +185,7 @@ impl Rules {
     /// The same rule in this generation, if it did not change.
     fn same(&self, rule: &Rule, upstream: &Upstream) -> Option<&ActiveRule> {
         let old = self.active(rule)?;
-        let placeless = |rule: &Rule| Rule { line: 0, source: 0, ..rule.clone() };
+        let placeless = |rule: &Rule| Rule { line: 0, source: 0, definition: 0, ..rule.clone() };
         let same = old.upstream.source() == upstream.source() && placeless(&old.rule) == placeless(rule);
         same.then_some(&**old)
     }
@@ -204,6 +209,16 @@ impl Rules {
         let new = self.active(&old.rule)?;
         let (sampling, old) = (new.sampling.as_ref()?, old.sampling.as_ref()?);
         Arc::ptr_eq(&sampling.history, &old.history).then(|| new.clone())
+    }
+
+    /// Whether a rule looks back.
+    pub fn look_back(&self) -> bool {
+        !self.sampled.is_empty()
+    }
+
+    /// The rule that looks back and has this hash.
+    pub fn find_sampled(&self, definition: u64) -> Option<Arc<ActiveRule>> {
+        self.sampled.get(&definition).cloned()
     }
 
     fn insert_external(&mut self, metric: String, entry: ExternalEntry) {

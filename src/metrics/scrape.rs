@@ -1,6 +1,7 @@
 //! Sampling in the background, for rules whose value looks back: as often as the range needs, until a few minutes after
 //! the last request, by a few threads however many pods there are.
 
+mod peers;
 #[cfg(test)]
 mod tests;
 
@@ -30,10 +31,23 @@ pub(super) struct SampledSelection {
     pub(super) name: Option<String>,
 }
 
+/// When a selection was and will be sampled, as seen from one moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Schedule {
+    /// How long ago it was requested last.
+    pub(super) requested: Duration,
+    /// How long ago its first sample was taken.
+    pub(super) since: Duration,
+    /// How soon it is sampled again.
+    pub(super) due: Duration,
+}
+
 /// Samples what requests need.
 pub(super) struct Scraper {
     state: Mutex<State>,
     changed: Condvar,
+    /// Whether something is sampled that was not before, since this was last asked.
+    news: (Mutex<bool>, Condvar),
     shared: Arc<Shared>,
     steady: Steady,
     sampler: Sampler,
@@ -53,6 +67,8 @@ struct Task {
     interval: Duration,
     due: Instant,
     last_requested: Instant,
+    /// When its first sample was taken, here or by a peer.
+    since: Instant,
     /// A thread is sampling it.
     busy: bool,
     /// It lists and scrapes pods.
@@ -63,7 +79,14 @@ struct Task {
 
 impl Scraper {
     pub(super) fn new(shared: Arc<Shared>, steady: Steady, sampler: Sampler) -> Arc<Self> {
-        Arc::new(Self { state: Mutex::default(), changed: Condvar::new(), shared, steady, sampler })
+        Arc::new(Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            news: Default::default(),
+            shared,
+            steady,
+            sampler,
+        })
     }
 
     /// Samples this from now on, as it has been requested.
@@ -82,26 +105,30 @@ impl Scraper {
         if let Some(task) = state.tasks.get_mut(&key) {
             task.last_requested = now;
         } else {
-            let most = self.shared.limits().sampling.selections;
-            if state.tasks.len() >= most {
-                return Err(Bound::Selections(most));
-            }
-            let of_namespace = state.tasks.keys().filter(|(_, other)| other.namespace == key.1.namespace).count();
-            if key.1.namespace.is_some() && of_namespace >= most.div_ceil(4) {
-                return Err(Bound::OfNamespace(most.div_ceil(4)));
-            }
+            self.check_room(&state, &key.1)?;
             let (served, of_pods) = (Arc::downgrade(served), served.upstream.source().is_of_pods());
             state.tasks.insert(
                 key,
-                Task { served, interval, due: now, last_requested: now, busy: false, of_pods, slow: false },
+                Task { served, interval, due: now, last_requested: now, since: now, busy: false, of_pods, slow: false },
             );
             self.changed.notify_one();
+            self.tell_news();
         }
-        if !std::mem::replace(&mut state.started, true) {
-            drop(state);
-            self.start();
-        }
+        self.start_once(state);
         Ok(())
+    }
+
+    /// Whether another selection may be sampled.
+    fn check_room(&self, state: &State, selected: &SampledSelection) -> Result<(), Bound> {
+        let most = self.shared.limits().sampling.selections;
+        if state.tasks.len() >= most {
+            return Err(Bound::Selections(most));
+        }
+        let of_namespace = state.tasks.keys().filter(|(_, other)| other.namespace == selected.namespace).count();
+        match selected.namespace.is_some() && of_namespace >= most.div_ceil(4) {
+            true => Err(Bound::OfNamespace(most.div_ceil(4))),
+            false => Ok(()),
+        }
     }
 
     /// After a reload: sampling goes on for rules that keep their samples, whether or not a request comes soon.
@@ -123,7 +150,11 @@ impl Scraper {
         }
     }
 
-    fn start(self: &Arc<Self>) {
+    fn start_once(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        if std::mem::replace(&mut state.started, true) {
+            return;
+        }
+        drop(state);
         for number in 0..self.shared.limits().sampling.threads {
             // They end when the scraper is dropped.
             let scraper = Arc::downgrade(self);

@@ -94,6 +94,8 @@ pub enum ApiPath {
     Health(Probe, Option<String>),
     /// `/metrics`: our own.
     OwnMetrics,
+    /// `/peers/samples`: what is sampled over time, for other replicas.
+    PeerSamples,
     /// `/apis`
     Groups,
     /// `/apis/custom.metrics.k8s.io`
@@ -164,6 +166,7 @@ fn route(segments: &[&str]) -> Result<ApiPath, PathError> {
             ApiPath::OpenApi(OpenApi::Document(format!("apis/{group}/{version}")))
         }
         ["metrics"] => ApiPath::OwnMetrics,
+        ["peers", "samples"] => ApiPath::PeerSamples,
         ["apis"] => ApiPath::Groups,
         ["apis", group, ref rest @ ..] => match Group::parse(group) {
             Some(group) => in_group(group, rest)?,
@@ -340,6 +343,7 @@ impl fmt::Display for ApiPath {
             }
             Self::Health(probe, None) => write!(f, "/{}", probe.as_str()),
             Self::Health(probe, Some(check)) => write!(f, "/{}/{}", probe.as_str(), Encoded::in_segment(check)),
+            Self::PeerSamples => f.write_str("/peers/samples"),
             Self::OwnMetrics => f.write_str("/metrics"),
             Self::Groups => f.write_str("/apis"),
             Self::Group(group) => write!(f, "/apis/{}", group.as_str()),

@@ -23,6 +23,8 @@ pub struct Query {
     pub pretty: Option<bool>,
     /// `hash`: of the OpenAPI document that the client expects.
     pub hash: Option<String>,
+    /// `rule`: the rule whose samples a replica wants.
+    pub rule: Option<String>,
     /// `verbose`, with whatever value: health tells every check.
     pub verbose: bool,
     /// `exclude`: health checks that are not to count.
@@ -67,6 +69,7 @@ pub fn parse(raw: Option<&str>, max: usize) -> Result<Query, QueryError> {
             "metricLabelSelector" => first(&mut query.metric_label_selector, value),
             "fieldSelector" => first(&mut query.field_selector, value),
             "hash" => first(&mut query.hash, value),
+            "rule" => first(&mut query.rule, value),
             "pretty" => _ = query.pretty.get_or_insert_with(|| boolean(&value)),
             "watch" => _ = query.watch.get_or_insert_with(|| boolean(&value)),
             "verbose" => query.verbose = true,

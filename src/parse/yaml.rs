@@ -7,6 +7,7 @@
 pub(crate) mod page;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
@@ -41,8 +42,15 @@ pub struct Node {
     pub value: YamlValue,
 }
 
+/// By what it says, wherever it stands.
+impl Hash for Node {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.value.hash(state);
+    }
+}
+
 /// What a node is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum YamlValue {
     /// Text, as yet of no type.
     Scalar {
@@ -66,6 +74,12 @@ pub struct Key {
     pub span: Span,
     /// Unquoted.
     pub text: String,
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
+    }
 }
 
 /// Why a text is not a document.

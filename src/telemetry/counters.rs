@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::connections::Connections;
 pub(crate) use super::counter::Counter;
-use crate::parse::path::Version;
+use crate::parse::path::{ApiPath, Version};
 
 /// What a request was for, as far as counting goes: a closed set, so that no caller can make it grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,25 @@ impl Route {
         Self::OwnMetrics,
         Self::Other,
     ];
+
+    /// What a request for this path counts as.
+    pub fn of(path: &ApiPath) -> Self {
+        match path {
+            ApiPath::Metric(path) if path.namespace.is_some() || path.resource == "namespaces" => {
+                Self::Namespaced(path.version)
+            }
+            ApiPath::Metric(path) => Self::RootScoped(path.version),
+            ApiPath::External(_) => Self::External,
+            ApiPath::Groups | ApiPath::Group(_) | ApiPath::Resources(..) | ApiPath::OpenApi(_) => Self::Discovery,
+            ApiPath::Health(..) => Self::Health,
+            ApiPath::OwnMetrics => Self::OwnMetrics,
+            ApiPath::Root
+            | ApiPath::VersionInfo
+            | ApiPath::PeerSamples
+            | ApiPath::Unknown
+            | ApiPath::UnknownInGroup => Self::Other,
+        }
+    }
 }
 
 /// HTTP codes that we answer; anything else counts as the last, 500.
@@ -141,6 +160,8 @@ pub struct Counters {
     pub reloads_succeeded: Counter,
     /// Reloads of the configuration that were refused.
     pub reloads_failed: Counter,
+    /// The hash of the configuration file in force, if there is one.
+    config: Mutex<Option<String>>,
     /// Gauge: rules in the configuration that cannot be served.
     pub broken_rules: Counter,
     /// Gauge: requests waiting for a worker that may wait for a source.
@@ -209,6 +230,16 @@ impl Counters {
     pub fn sources(&self) -> Vec<(String, Arc<Fetches>)> {
         let fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
         fetches.iter().map(|(source, fetches)| (source.clone(), fetches.clone())).collect()
+    }
+
+    /// The configuration file with this hash is in force.
+    pub fn set_config(&self, hash: String) {
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Some(hash);
+    }
+
+    /// The hash of the configuration file in force.
+    pub fn config(&self) -> Option<String> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// An object was left out of an answer for `*`, and why.

@@ -30,6 +30,10 @@ pub(crate) fn page(counters: &Counters, process: &Process, started: Now, version
     for (outcome, counter) in [("failed", &counters.reloads_failed), ("succeeded", &counters.reloads_succeeded)] {
         page.sample("metriclet_config_reloads_total", &format_args!("{{outcome=\"{outcome}\"}}"), counter.get());
     }
+    if let Some(hash) = counters.config() {
+        page.family("metriclet_config_info", "gauge", "Always 1, with the hash of the configuration file in force.");
+        page.sample("metriclet_config_info", &format_args!("{{hash=\"{hash}\"}}"), 1);
+    }
     page.single("metriclet_broken_rules", "gauge", "Rules that cannot be served.", counters.broken_rules.get());
     page.single("metriclet_queued_requests", "gauge", "Requests waiting for a worker.", counters.queued.get());
     let overloaded = counters.overloaded.get();

@@ -178,7 +178,7 @@ impl Kubernetes {
     pub fn secure(&self, config: &str, args: &[&str]) -> Secure {
         let kubeconfig = self.kubeconfig("{token: own-token}");
         let mut secure = secure(config, &[&["--kubeconfig", kubeconfig.to_str().unwrap()], args].concat());
-        secure.server.wait_for("trusted authorities have changed");
+        secure.server.said("trusted authorities have changed");
         secure
     }
 }
@@ -305,6 +305,7 @@ impl State {
             };
         let kind = match call.header("accept") {
             Some(accept) if accept.contains("PartialObjectMetadataList") => "PartialObjectMetadataList",
+            _ if path.ends_with("/endpointslices") => "EndpointSliceList",
             _ => "PodList",
         };
         // As Go writes an empty list of metadata.

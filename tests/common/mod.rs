@@ -165,6 +165,12 @@ impl Server {
         }
     }
 
+    /// The first log line that holds `text`, from the start on; waits for it.
+    pub fn said(&mut self, text: &str) -> String {
+        let said = self.seen.iter().find(|line| line.contains(text)).cloned();
+        said.unwrap_or_else(|| self.wait_for(text))
+    }
+
     pub fn signal(&self, name: &str) {
         signal(self.pid(), name);
     }

@@ -304,7 +304,7 @@ fn ready_once_it_is_known_whom_to_trust() {
     let mut secure = secure(&config(), &["--kubeconfig", kubeconfig.to_str().unwrap()]);
     let client = secure.client();
     let cause = "cannot read extension-apiserver-authentication: ConfigMap extension-apiserver-authentication to ";
-    let line = secure.server.wait_for(cause);
+    let line = secure.server.said(cause);
     assert!(line.ends_with(&format!("{}: answered 503 ({{}})", kubernetes.url())), "{line}");
     let not_ready = client.get("/readyz");
     assert_eq!(not_ready.code, 500);

@@ -58,6 +58,10 @@ HTTPS; the first two enable it:
       --max-connections NUMBER         connections, at most half of them unverified [4096]
       --workers NUMBER                 acceptor threads, and as many connection threads [2]
       --shutdown-delay-duration TIME   how long to keep serving after SIGTERM [10s]
+      --peer-service NAMESPACE/NAME    share samples over time with the other replicas behind this
+                                       Service [off]
+      --peer-ca-file FILE              authorities of their serving certificate, PEM
+                                       [ca.crt beside --tls-cert-file]
 
 Authentication and authorization over HTTPS; the defaults come from the cluster's kube-apiserver:
       --authentication-kubeconfig FILE, --authorization-kubeconfig FILE

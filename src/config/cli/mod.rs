@@ -40,7 +40,7 @@ pub(crate) use self::explain::{Explain, ExplainSubject};
 use self::flag::flags;
 pub(crate) use self::rbac::Rbac;
 use self::secure::SecureFlag;
-pub(crate) use self::secure::{Secure, TlsVersion, Tuning};
+pub(crate) use self::secure::{Peers, Secure, TlsVersion, Tuning};
 pub(crate) use self::values::{LISTEN, Listen, Output};
 use self::values::{describes, listen, output, plain, set, text, verbosity, wait};
 use super::model::Bound;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::access::{Access, AccessFlag};
 use super::flag::flags;
 use super::values::set;
+use crate::parse::dns::is_label;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 
@@ -36,6 +37,17 @@ pub(crate) struct Secure {
     pub min_version: TlsVersion,
     /// How it authenticates and authorizes.
     pub access: Access,
+    /// The other replicas, if samples are shared with them.
+    pub peers: Option<Peers>,
+}
+
+/// The Service behind which the replicas are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Peers {
+    pub namespace: String,
+    pub service: String,
+    /// `--peer-ca-file`: authorities of their serving certificate, PEM; `ca.crt` beside our own unless given.
+    pub ca_file: PathBuf,
 }
 
 /// Limits that an operator may want otherwise.
@@ -57,6 +69,9 @@ pub(super) struct SecureArguments {
     cert_file: Option<PathBuf>,
     key_file: Option<PathBuf>,
     min_version: Option<TlsVersion>,
+    /// Namespace and name.
+    peer_service: Option<(String, String)>,
+    peer_ca_file: Option<PathBuf>,
     access: Access,
     tuning: Tuning,
 }
@@ -66,6 +81,8 @@ flags! {
     ListenerFlag {
         BindAddress = "bind-address",
         MaxConnections = "max-connections",
+        PeerCa = "peer-ca-file",
+        PeerService = "peer-service",
         SecurePort = "secure-port",
         ShutdownDelay = "shutdown-delay-duration",
         TlsCert = "tls-cert-file",
@@ -121,6 +138,12 @@ impl SecureArguments {
                 };
                 set(&mut self.min_version, version, name)
             }
+            ListenerFlag::PeerCa => set(&mut self.peer_ca_file, value.into(), name),
+            ListenerFlag::PeerService => {
+                let parts = value.split_once('/').filter(|(namespace, name)| is_label(namespace) && is_label(name));
+                let (namespace, service) = parts.ok_or_else(|| wrong("NAMESPACE/NAME"))?;
+                set(&mut self.peer_service, (namespace.to_owned(), service.to_owned()), name)
+            }
             ListenerFlag::ShutdownDelay => {
                 let delay = duration::parse(value).map_err(|error| format!("{name}: {error}"))?;
                 set(&mut self.tuning.shutdown_delay, delay, name)
@@ -140,11 +163,20 @@ impl SecureArguments {
         let asked = self.port.is_some()
             || self.bind.is_some()
             || self.min_version.is_some()
+            || self.peer_service.is_some()
             || self.access != Access::default();
         let (cert_file, key_file) = match (self.cert_file, self.key_file) {
             (Some(cert_file), Some(key_file)) => (cert_file, key_file),
-            (None, None) if !asked => return Ok((None, self.tuning)),
+            (None, None) if !asked && self.peer_ca_file.is_none() => return Ok((None, self.tuning)),
             _ => return Err("the secure listener needs both --tls-cert-file and --tls-private-key-file".into()),
+        };
+        let peers = match (self.peer_service, self.peer_ca_file) {
+            (None, Some(_)) => return Err("--peer-ca-file needs --peer-service".into()),
+            (None, None) => None,
+            (Some((namespace, service)), ca_file) => {
+                let ca_file = ca_file.unwrap_or_else(|| cert_file.with_file_name("ca.crt"));
+                Some(Peers { namespace, service, ca_file })
+            }
         };
         let port = self.port.unwrap_or(PORT);
         let any: [IpAddr; 2] = [Ipv6Addr::UNSPECIFIED.into(), Ipv4Addr::UNSPECIFIED.into()];
@@ -158,6 +190,7 @@ impl SecureArguments {
             key_file,
             min_version: self.min_version.unwrap_or_default(),
             access: self.access,
+            peers,
         };
         Ok((Some(secure), self.tuning))
     }

@@ -20,6 +20,7 @@ fn serves_securely() {
         key_file: "k".into(),
         min_version: TlsVersion::Tls12,
         access: Access::default(),
+        peers: None,
     };
     let tuning = Tuning { connections: Some(9), shutdown_delay: Some(Duration::from_secs(90)), workers: Some(3) };
     for (flags, secure, tuning) in [

@@ -28,6 +28,7 @@ use self::fields::{Fields, Sink};
 use super::limits::Limits;
 use super::model::{Bound, Config, Credentials, ImplicitRules, Method, Namespaces, SelectorMode, Source, Target};
 use super::problem::{Part, Problem, Severity};
+use crate::parse::digest;
 use crate::parse::escape::Escaped;
 use crate::parse::sort::sort_by;
 use crate::parse::url_template::{Placeholder, Template};
@@ -96,8 +97,8 @@ impl Loaded {
 /// What a rule can learn of the source that it names.
 #[derive(Debug)]
 enum Known {
-    /// Its place in [`Config::sources`].
-    Good(usize),
+    /// Its place in [`Config::sources`], and the hash of what is written.
+    Good(usize, u64),
     /// What is wrong with it.
     Broken(Problem),
 }
@@ -153,7 +154,7 @@ fn read_sources<'a>(entries: &'a [(Key, Node)], limits: &Limits, loaded: &mut Lo
         let known = match (sink.first_error(), source) {
             (None, Some(source)) => {
                 loaded.config.sources.push(source);
-                Known::Good(loaded.config.sources.len() - 1)
+                Known::Good(loaded.config.sources.len() - 1, digest::number(node))
             }
             (Some(problem), _) => Known::Broken(problem.clone()),
             // A source that cannot be read has a problem.

@@ -8,6 +8,7 @@ use crate::config::check;
 use crate::config::limits::{ExpressionLimits, Limits};
 use crate::config::model::{BrokenRule, Config, DescribedObject, Format, OnNan, Rule, Source, Value};
 use crate::config::problem::{Part, Problem, Severity};
+use crate::parse::digest;
 use crate::parse::escape::Escaped;
 use crate::parse::json::{self, JsonExpr};
 use crate::parse::regex::{self, RegexLimits, TextExpr};
@@ -92,6 +93,11 @@ pub(super) fn read<'a>(node: &'a Node, context: &Context<'_>, taken: &mut Taken)
         }
     }
     let problem = sink.first_error().or(draft.of_source.as_ref()).map(Problem::to_string);
+    if let Some((Known::Good(_, of_source), _)) = draft.source.and_then(|source| context.sources.get(source)) {
+        for (at, rule) in draft.rules.iter_mut().enumerate() {
+            rule.definition = digest::number(&(node, of_source, at));
+        }
+    }
     let (rules, broken) = match (problem, name) {
         (None, _) => (draft.rules, None),
         (Some(problem), Some(name)) => {
@@ -167,6 +173,7 @@ impl<'a> Draft<'a> {
                 age_from: age_from.clone(),
                 max_age,
                 line: fields.home().line,
+                definition: 0,
             }));
             for rule in &rules {
                 fields.report(check::rule(rule, source, limits), sink);
@@ -202,7 +209,7 @@ fn find_source<'a>(
     sink: &mut Sink,
 ) -> (Option<(usize, &'a Source)>, Option<Problem>) {
     match context.sources.get(name) {
-        Some((Known::Good(index), _)) => (context.config.sources.get(*index).map(|source| (*index, source)), None),
+        Some((Known::Good(index, _), _)) => (context.config.sources.get(*index).map(|source| (*index, source)), None),
         Some((Known::Broken(problem), _)) => {
             let message = format!("source {} is broken: {problem}", Escaped::new(name));
             let span = fields.span("source");

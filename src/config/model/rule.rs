@@ -46,6 +46,8 @@ pub struct Rule {
     pub max_age: Duration,
     /// Line in the file, from 1; 0 where there is none.
     pub line: usize,
+    /// The hash of the rule and its source as they are written, by which other replicas know it; 0 where there is no file.
+    pub definition: u64,
 }
 
 /// A rule that cannot be served; its metric answers 503 with the problem.

@@ -21,6 +21,8 @@ fn routes() {
         ("/version", ApiPath::VersionInfo),
         ("/version/", ApiPath::VersionInfo),
         ("/metrics", ApiPath::OwnMetrics),
+        ("/peers/samples", ApiPath::PeerSamples),
+        ("/peers", ApiPath::Unknown),
         ("/healthz", ApiPath::Health(Probe::Healthz, None)),
         ("/livez/", ApiPath::Health(Probe::Livez, None)),
         ("/readyz/config", ApiPath::Health(Probe::Readyz, Some("config".into()))),

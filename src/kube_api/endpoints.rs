@@ -1,0 +1,33 @@
+//! Where the pods of a Service are.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::client::Client;
+use super::error::CallError;
+use super::objects::{Listing, Selection, list};
+use crate::config::limits::Limits;
+use crate::kube::endpoint_slice::EndpointSlice;
+
+/// The addresses of the pods of a Service that serve.
+///
+/// # Errors
+/// If there is no answer by the deadline, or one that makes no sense.
+pub(crate) fn serving(
+    client: &Client,
+    namespace: &str,
+    service: &str,
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Vec<SocketAddr>, CallError> {
+    let label_selector = &format!("kubernetes.io/service-name={service}");
+    let selection = Selection { namespace: Some(namespace), label_selector, name: None };
+    let listing = Listing {
+        root: "/apis/discovery.k8s.io/v1",
+        plural: "endpointslices",
+        accept: "application/json",
+        kinds: ["EndpointSliceList"; 2],
+    };
+    let slices: Vec<EndpointSlice> = list(client, &listing, selection, limits, deadline)?;
+    Ok(slices.iter().flat_map(EndpointSlice::serving).collect())
+}

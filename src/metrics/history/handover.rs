@@ -1,0 +1,219 @@
+//! Samples on their way from one replica to another.
+
+use std::collections::VecDeque;
+
+use super::{OBJECT, Object, Ring, SAMPLE, SampleStore, ScrapeError, StoreState, TIME, cost};
+use crate::metrics::coverage::PodCount;
+use crate::parse::peer_message::{PeerObject, PeerSeries};
+use crate::promql::evaluate::{Labels, Sample};
+
+/// A series that a peer has seen, or has seen for longer.
+struct Addition {
+    labels: Labels,
+    seen: i64,
+    /// Oldest first, all older than what is there.
+    samples: Vec<Sample>,
+}
+
+impl SampleStore {
+    /// Lets `tell` read all that is stored, as ages at the time `now`. Of a rule that has had to drop samples it is nothing.
+    pub(crate) fn tell<T>(&self, now: i64, tell: impl FnOnce(Vec<PeerObject<'_>>) -> T) -> T {
+        let state = self.lock();
+        let objects = state.objects.iter().filter(|_| state.full.is_none());
+        tell(objects.map(|(name, object)| object.tell(name, now)).collect())
+    }
+
+    /// Takes over what a peer has of an object, as far as it is older than what is there: as a whole, or not at all if there
+    /// is no budget for it. `at` is when the peer told.
+    pub(crate) fn take_over(&self, object: &PeerObject<'_>, at: i64) {
+        let mut state = self.lock();
+        let StoreState { objects, series: count, labels: shared, .. } = &mut *state;
+        let (time, oldest) = (|age: i32| at.saturating_sub(age.into()), at.saturating_sub(self.keep));
+        let own = objects.get(object.name);
+        // What is sampled here is there now.
+        if own.is_some_and(|own| own.incarnation != object.incarnation) {
+            return;
+        }
+        let first = own.and_then(|own| own.times.front()).copied().unwrap_or(i64::MAX);
+        let times: Vec<i64> =
+            object.times.iter().map(|age| time(*age)).filter(|time| (oldest..first).contains(time)).collect();
+        let addition = |series: &PeerSeries<'_>| {
+            let labels = Labels::new(series.labels.iter().copied());
+            let ring = own.and_then(|own| own.series.get(&labels));
+            let first = ring.and_then(|ring| ring.samples.front()).map_or(i64::MAX, |sample| sample.at);
+            let samples = series.samples.iter().map(|(age, value)| Sample { at: time(*age), value: *value });
+            let samples: Vec<Sample> = samples.filter(|sample| (oldest..first).contains(&sample.at)).collect();
+            let new = if ring.is_none() { cost(&labels) } else { 0 };
+            let bytes = new + SAMPLE * samples.len();
+            (!samples.is_empty())
+                .then(|| (Addition { labels, seen: time(series.seen), samples }, bytes, ring.is_none()))
+        };
+        let additions: Vec<_> = object.series.iter().filter_map(addition).collect();
+        let known = if own.is_some() { 0 } else { OBJECT + object.name.len() + object.incarnation.len() };
+        let bytes = known + TIME * times.len() + additions.iter().map(|(_, bytes, _)| bytes).sum::<usize>();
+        let new = additions.iter().filter(|(_, _, is_new)| *is_new).count();
+        if *count + new > self.most_series || !self.budget.take(bytes) {
+            return;
+        }
+        *count += new;
+        let own = objects.entry(object.name.to_owned()).or_insert_with(|| Object {
+            incarnation: object.incarnation.to_owned(),
+            tried: time(object.tried),
+            // Until the next round says more.
+            scrape_error: object
+                .failed
+                .then(|| ScrapeError::NotWhole("another replica could not sample it".to_owned())),
+            pods: object.pods.map(|(answered, failed, pending)| PodCount {
+                answered: answered as usize,
+                failed: failed as usize,
+                pending,
+            }),
+            ..Object::default()
+        });
+        times.into_iter().rev().for_each(|time| own.times.push_front(time));
+        for (Addition { labels, seen, samples }, ..) in additions {
+            let labels = shared.get(&labels).cloned().unwrap_or(labels);
+            shared.insert(labels.clone());
+            let ring = own.series.entry(labels).or_insert(Ring { seen, samples: VecDeque::new() });
+            samples.into_iter().rev().for_each(|sample| ring.samples.push_front(sample));
+        }
+    }
+}
+
+impl Object {
+    fn tell<'a>(&'a self, name: &'a str, now: i64) -> PeerObject<'a> {
+        let age = |at: i64| i32::try_from(now.saturating_sub(at)).unwrap_or(i32::MAX);
+        let series = |(labels, ring): (&'a Labels, &Ring)| PeerSeries {
+            labels: labels.iter().collect(),
+            seen: age(ring.seen),
+            samples: ring.samples.iter().map(|sample| (age(sample.at), sample.value)).collect(),
+        };
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        PeerObject {
+            name,
+            incarnation: &self.incarnation,
+            tried: age(self.tried),
+            failed: self.scrape_error.is_some(),
+            pods: self.pods.map(|pods| (count(pods.answered), count(pods.failed), pods.pending)),
+            times: self.times.iter().map(|time| age(*time)).collect(),
+            series: self.series.iter().map(series).collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::metrics::history::{Lookup, RoundOutcome, SampleBudget, Snapshot};
+    use crate::parse::peer_message::{PeerMessage, PeerMessageLimits, PeerRule};
+    use crate::promql::NAME_LABEL;
+
+    /// How much later the other clock is.
+    const SHIFT: i64 = 1_000_000;
+
+    fn store(most_series: usize, budget: &Arc<SampleBudget>) -> SampleStore {
+        SampleStore::new(Duration::from_secs(60), Duration::from_secs(10), most_series, budget.clone())
+    }
+
+    fn observe(store: &SampleStore, incarnation: &str, at: i64, names: &[&str]) {
+        let samples = names.iter().map(|name| (Labels::new([(NAME_LABEL, *name)]), Sample { at, value: at as f64 }));
+        store.observe("web", incarnation, at, samples, &[], RoundOutcome::default());
+    }
+
+    /// One tells the other all it has, as bytes.
+    fn hand_over(from: &SampleStore, to: &SampleStore, now: i64) {
+        let bytes = from.tell(now, |objects| {
+            let rule = PeerRule { objects, ..PeerRule::default() };
+            PeerMessage { instance: 0, rules: vec![rule] }.print()
+        });
+        let limits = PeerMessageLimits { bytes: bytes.len(), entries: 100, labels: 1 };
+        let message = PeerMessage::parse(&bytes, &limits).unwrap();
+        message.rules[0].objects.iter().for_each(|object| to.take_over(object, now + SHIFT));
+    }
+
+    fn snapshot(store: &SampleStore, incarnation: &str) -> Option<Snapshot> {
+        let Lookup::Snapshot(mut snapshot) = store.lookup("web", incarnation) else { return None };
+        snapshot.series.sort_by_key(|kept| kept.series.labels.clone());
+        Some(snapshot)
+    }
+
+    /// By the clock of whoever takes it over.
+    fn shifted(mut snapshot: Snapshot) -> Snapshot {
+        snapshot.times.iter_mut().for_each(|time| *time += SHIFT);
+        for kept in &mut snapshot.series {
+            kept.seen += SHIFT;
+            kept.series.samples.iter_mut().for_each(|sample| sample.at += SHIFT);
+        }
+        snapshot
+    }
+
+    #[test]
+    fn one_that_has_nothing_has_the_same_then() {
+        let budgets = [(); 2].map(|()| Arc::new(SampleBudget::new(10_000)));
+        let [from, to] = budgets.each_ref().map(|budget| store(10, budget));
+        for at in [0, 10_000, 20_000] {
+            observe(&from, "1", at, if at == 20_000 { &["a"] } else { &["a", "b"] });
+        }
+        hand_over(&from, &to, 25_000);
+        assert_eq!(snapshot(&to, "1"), snapshot(&from, "1").map(shifted));
+        let taken = budgets.each_ref().map(|budget| budget.taken.load(Ordering::Relaxed));
+        assert_eq!(taken[0], taken[1]);
+        // Once more changes nothing, and neither does what came later.
+        hand_over(&from, &to, 25_000);
+        observe(&from, "1", 30_000, &["a", "c"]);
+        let before = snapshot(&to, "1");
+        observe(&to, "1", 30_000 + SHIFT, &["a", "c"]);
+        assert_ne!(snapshot(&to, "1"), before);
+        hand_over(&from, &to, 35_000);
+        let values = |snapshot: Option<Snapshot>| snapshot.map(|snapshot| snapshot.times.len());
+        assert_eq!((values(snapshot(&to, "1")), values(snapshot(&from, "1"))), (Some(4), Some(4)));
+        drop((from, to));
+        assert!(budgets.iter().all(|budget| budget.taken.load(Ordering::Relaxed) == 0));
+    }
+
+    #[test]
+    fn earlier_samples_come_before_own_ones() {
+        let budget = Arc::new(SampleBudget::new(10_000));
+        let (from, to) = (store(10, &budget), store(10, &budget));
+        for at in [0, 10_000, 20_000] {
+            observe(&from, "1", at, &["a", "b"]);
+        }
+        observe(&to, "1", 13_000 + SHIFT, &["a"]);
+        hand_over(&from, &to, 21_000);
+        let both = snapshot(&to, "1").unwrap();
+        assert_eq!(both.times, [0, 10_000, 13_000].map(|at| at + SHIFT));
+        let times =
+            |at: usize| both.series[at].series.samples.iter().map(|sample| sample.at - SHIFT).collect::<Vec<_>>();
+        assert_eq!((times(0), times(1)), (vec![0, 10_000, 13_000], vec![0, 10_000, 20_000]));
+        // What is too old is of no use to either.
+        let late = store(10, &budget);
+        hand_over(&from, &late, 95_000);
+        assert!(snapshot(&late, "1").unwrap().times.iter().all(|at| *at >= 15_000 + SHIFT));
+    }
+
+    #[test]
+    fn all_of_an_object_or_nothing() {
+        let budget = Arc::new(SampleBudget::new(10_000));
+        let from = store(10, &budget);
+        observe(&from, "1", 0, &["a", "b"]);
+        let few = store(1, &budget);
+        hand_over(&from, &few, 1_000);
+        assert_eq!(few.lookup("web", "1"), Lookup::Nothing);
+        let small = store(10, &Arc::new(SampleBudget::new(500)));
+        hand_over(&from, &small, 1_000);
+        assert_eq!(small.lookup("web", "1"), Lookup::Nothing);
+        // A pod that was replaced meanwhile.
+        let other = store(10, &budget);
+        observe(&other, "2", 500 + SHIFT, &["a"]);
+        hand_over(&from, &other, 1_000);
+        assert_eq!((snapshot(&other, "1"), snapshot(&other, "2").unwrap().times), (None, vec![500 + SHIFT]));
+        // One that had to drop samples tells none.
+        let full = store(1, &budget);
+        observe(&full, "1", 0, &["a", "b"]);
+        assert_eq!(full.tell(0, |objects| objects.len()), 0);
+    }
+}
