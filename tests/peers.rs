@@ -214,18 +214,11 @@ fn only_replicas_may_have_samples() {
     let forbidden = replica.get(PEERS, &bearer("other-token"));
     let message = "forbidden: User \"system:serviceaccount:shop:web\" cannot get path \"/peers/samples\"";
     assert_eq!((forbidden.code, forbidden.json()["message"].as_str()), (403, Some(message)));
-    let answer = |target: &str| {
-        let mut stream = replica.client.try_connect(HOST).unwrap();
-        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{}\r\n", bearer("own-token"));
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut bytes = Vec::new();
-        std::io::Read::read_to_end(&mut stream, &mut bytes).unwrap();
-        String::from_utf8_lossy(&bytes).into_owned()
-    };
-    let told = answer(PEERS);
-    assert!(told.starts_with("HTTP/1.1 200 ") && told.contains("\r\n\r\nmetriclet peer 1\n"), "{told}");
-    assert!(answer("/peers/samples?rule=x").starts_with("HTTP/1.1 400 "));
-    assert!(answer("/peers/samples?rule=0123456789abcdef").starts_with("HTTP/1.1 200 "));
+    let told = replica.get(PEERS, &bearer("own-token"));
+    assert!(told.code == 200 && told.bytes.starts_with(b"metriclet peer 1\n"), "{told:?}");
+    for (rule, code) in [("x", 400), ("0123456789abcdef", 200), ("", 400)] {
+        assert_eq!(replica.get(&format!("{PEERS}?rule={rule}"), &bearer("own-token")).code, code, "{rule}");
+    }
     assert_eq!(world.kubernetes.calls(ACCESS).len(), 2, "one review for each user");
     // Without the flag, and over the plain listener, there is no such path.
     let plain = Server::with_config(&world.config);

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::machine::Machine;
+use common::machine::{Machine, Outcome};
 use common::{file, run};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
@@ -205,6 +205,27 @@ fn deploy_says_why_it_stops() {
     let waiting = Machine::cluster().answer("wait *", "1", "").answer("get apiservice *conditions*", "0", why);
     let outcome = waiting.run("deploy", &[]);
     assert!(outcome.code == 69 && outcome.stderr.contains(why), "{}", outcome.stderr);
+}
+
+/// Each pod sees a changed ConfigMap at another time.
+#[test]
+fn deploy_waits_until_pods_have_loaded_a_changed_configuration() {
+    let config = "sources: {}\nmetrics: []";
+    let hash = "sha256:43bcb177a1289088a77efc382253085a43ce8ff29595d1aabc05598960e28579";
+    let machine = |before: &str| {
+        let machine = Machine::cluster()
+            .installed("QUJD")
+            .answer("create --dry-run=client*", "0", config)
+            .answer("*get configmap custom-metrics-config*", "0", before)
+            .answer("*get pods -l *", "0", "pod/a pod/b")
+            .answer("*logs pod/*", "0", &format!("metrics.yaml: loaded no rules, {hash}"));
+        machine.run("deploy", &[])
+    };
+    let read = |outcome: &Outcome| outcome.calls.iter().filter(|call| call.contains(" logs pod/")).count();
+    let outcome = machine("sources: {}");
+    assert_eq!((outcome.code, read(&outcome)), (0, 2), "{}{}", outcome.stdout, outcome.stderr);
+    let outcome = machine(config);
+    assert_eq!((outcome.code, read(&outcome)), (0, 0), "nothing has changed");
 }
 
 #[test]

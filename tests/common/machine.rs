@@ -31,7 +31,7 @@ impl Machine {
         for folder in ["bin", "answers", "tmp"] {
             fs::create_dir(home.join(folder)).unwrap();
         }
-        let common = "sh base64 cat cp cut date dirname env grep gzip head ls mktemp rm sed sha256sum tail tar touch tr uname wc find";
+        let common = "sh base64 cat cp cut date dirname env grep gzip head ls mktemp rm sed sha256sum sleep tail tar touch tr uname wc find";
         for tool in common.split(' ') {
             symlink(which(tool), home.join("bin").join(tool)).unwrap();
         }

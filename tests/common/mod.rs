@@ -102,9 +102,9 @@ pub struct Server {
 pub struct Answer {
     pub code: u16,
     pub headers: Vec<(String, String)>,
-    /// Empty if it is protobuf.
+    /// Empty if it is binary.
     pub body: String,
-    /// The same; protobuf, too.
+    /// The same; binary, too.
     pub bytes: Vec<u8>,
 }
 
@@ -278,7 +278,7 @@ impl Answer {
         let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
         let bytes = if chunked { unchunked(body) } else { body.to_vec() };
         let mut answer = Self { code, headers, body: String::new(), bytes };
-        if !answer.is_protobuf() {
+        if !answer.is_protobuf() && answer.header("content-type") != Some("application/octet-stream") {
             answer.body = String::from_utf8(answer.bytes.clone()).unwrap();
         }
         answer

@@ -8,6 +8,7 @@ mod conformance;
 mod discovery;
 mod fixture;
 mod production;
+mod replicas;
 mod rights;
 mod rotation;
 mod scaling;
@@ -49,6 +50,12 @@ pub const ALL: &[Case] = &[
     Case {
         name: "While kube-apiserver restarts, requests that need no review are served",
         run: availability::outlives_an_api_server,
+        needs_controllers: false,
+        apart: false,
+    },
+    Case {
+        name: "Two replicas share their samples: through a rollout, and while either is killed, neither says again that it gathers",
+        run: replicas::share_samples,
         needs_controllers: false,
         apart: false,
     },
