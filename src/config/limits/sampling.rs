@@ -42,7 +42,8 @@ limits! {
         bytes: usize = 16 * MIB,
         /// Peers. 8: more replicas have no use.
         count: usize = 8,
-        /// How much later a peer may have begun to sample a selection before its samples are taken over. 1 s.
+        /// How much earlier a peer must have begun to sample a selection for its samples to be taken over, or a quarter of an
+        /// interval. 1 s: messages take a little while.
         slack: Duration = secs(1),
     }
 }

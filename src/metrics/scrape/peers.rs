@@ -34,12 +34,13 @@ impl Scraper {
         let limits = self.shared.limits();
         let mut state = self.lock();
         let Some(task) = state.tasks.get_mut(&(Arc::as_ptr(served) as usize, selected.clone())) else {
-            return peers.requested < limits.sampling.linger;
+            return peers.requested < limits.sampling.linger && self.check_room(&state, selected).is_ok();
         };
         task.last_requested = task.last_requested.max(ago(at, peers.requested));
         // Earlier samples than those are of no use to either.
         let kept = served.sampling.as_ref().map_or(Duration::ZERO, Sampling::retention);
-        peers.since.min(kept) > at.saturating_duration_since(task.since).min(kept) + limits.peers.slack
+        let slack = limits.peers.slack.min(task.interval / 4);
+        peers.since.min(kept) > at.saturating_duration_since(task.since).min(kept) + slack
     }
 
     /// Samples what a peer samples, whose samples have been taken over: as long as requests come there, and when it does, so

@@ -160,6 +160,40 @@ fn has_room_for_so_many_selections() {
     assert_eq!(["a", "b"].map(|name| ask("park", name)), [Ok(()), Err(Bound::Selections(5))]);
 }
 
+/// Of two replicas the one that has samples for longer sets the pace.
+#[test]
+fn is_in_step_with_a_peer() {
+    let start = Clock::system().now();
+    let limits =
+        Limits { sampling: SamplingLimits { selections: 2, ..SamplingLimits::default() }, ..Limits::default() };
+    let shared = Arc::new(Shared::new(limits, Clock::told_by(move || start), Arc::default()));
+    let scraper = Scraper::new(shared.clone(), steady(&shared), Arc::new(|_, _, _| ()));
+    let (served, at, web) = (served(&shared), start.monotonic, selected("web"));
+    let schedule = |requested, since, due| {
+        let [requested, since, due] = [requested, since, due].map(Duration::from_millis);
+        Schedule { requested, since, due }
+    };
+    let peers = schedule(2_000, 1_000, 100);
+    assert!(!scraper.follow(&served, &web, schedule(300_000, 1_000, 100), at), "nobody asks there any more");
+    assert!(scraper.follow(&served, &web, peers, at));
+    scraper.join(&served, &web, peers, at);
+    let now = || scraper.scheduled().into_iter().map(|(_, _, schedule)| schedule).collect::<Vec<_>>();
+    assert_eq!(now(), [peers]);
+    // What both have had for about as long stays as it is, but for the latest request.
+    assert!(!scraper.follow(&served, &web, schedule(50, 1_050, 200), at));
+    assert_eq!(now(), [schedule(50, 1_000, 100)]);
+    assert!(scraper.follow(&served, &web, schedule(3_000, 1_500, 9_000), at));
+    scraper.join(&served, &web, schedule(3_000, 1_500, 9_000), at);
+    assert_eq!(now(), [schedule(50, 1_500, 250)], "no later than after an interval");
+    // Samples are kept for 1.75 s.
+    scraper.join(&served, &web, schedule(3_000, 1_800, 100), at);
+    assert!(!scraper.follow(&served, &web, schedule(3_000, 3_600_000, 100), at));
+    // There is room for one in a namespace.
+    assert!(!scraper.follow(&served, &selected("db"), peers, at));
+    scraper.join(&served, &selected("db"), peers, at);
+    assert_eq!(now().len(), 1);
+}
+
 #[test]
 fn goes_on_after_a_bug() {
     let counters = Arc::<Counters>::default();
