@@ -25,6 +25,7 @@ const OTHERWISE: [(&str, Option<&str>, &str); 9] = [
     ("scripts/fuzz", None, "it takes a quarter of an hour; scripts/test runs it for less"),
     ("scripts/fuzz path 600", None, "it takes ten minutes"),
     ("cargo +nightly fuzz run path fuzz/artifacts/path/crash-…", None, "there is no such crash"),
+    ("scripts/test-nodes", None, "it needs root, and half an hour"),
     ("scripts/image", Some("--dry-run"), "scripts/test-image builds it"),
     (
         "metriclet-conformance --kubeconfig ~/.kube/config --pods 'shop/queue_depth?app=web'",

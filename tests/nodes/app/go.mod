@@ -1,0 +1,3 @@
+module metriclet.invalid/nodes/app
+
+go 1.26.0

@@ -1,0 +1,145 @@
+"""What changes in a running cluster: the configuration, the certificate, the token."""
+
+import base64
+import json
+import os
+import ssl
+import time
+from datetime import datetime
+
+from metriclet import APISERVICES, NAME, NAMESPACE, RULES, TOKEN_SECONDS
+from process import Failure, run, until
+from watch import Watch
+
+SHOP = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/open_requests?labelSelector=app%3Dweb"
+# The kubelet updates files within its period of a minute, and the time that it may use a cached object.
+KUBELET = 180
+
+
+def configuration(context):
+    """An edit of the ConfigMap, which the kubelet brings by another symbolic link; and one with an error."""
+    metriclet = context.metriclet
+    links = _links(metriclet, "/etc/metriclet/..data")
+    with Watch(context.api, SHOP) as watch:
+        since = time.monotonic()
+        _edit(context, RULES + "  - {name: twice, object: pods, source: app, value: 2 * sum(open_requests)}\n")
+        for pod in metriclet.pods():
+            until(f"{pod} has loaded six rules", lambda name=pod: "loaded 6 rules" in metriclet.log(name), KUBELET)
+        took = time.monotonic() - since
+        if any(before == after for before, after in zip(links.values(), _links(metriclet, "/etc/metriclet/..data").values())):
+            raise Failure("expected that the kubelet has replaced the symbolic link ..data, found the one from before")
+        until("the new metric is served", lambda: metriclet.value("namespaces/shop/pods/*/twice?labelSelector=app%3Dweb"), 10)
+        _edit(context, RULES + "  - {name: wrong, object: pods, source: app, value: sum(}\n")
+        for pod in metriclet.pods():
+            until(f"{pod} says what is wrong", lambda name=pod: "wrong" in metriclet.log(name, "--tail=20"), KUBELET)
+        _edit(context, RULES)
+        for pod in metriclet.pods():
+            until(f"{pod} has loaded the old rules", lambda name=pod: "loaded 5 rules" in metriclet.log(name, "--since=3m").rsplit("wrong", 1)[-1], KUBELET)
+    return f"in force on both replicas {took:.0f} s after the edit; {watch.clean()}"
+
+
+def _links(metriclet, path):
+    return {pod: os.readlink(f"/proc/{pid}/root{path}") for pod, (pid, _) in sorted(metriclet.processes().items())}
+
+
+def _edit(context, rules):
+    patch = json.dumps({"data": {"metrics.yaml": rules}})
+    context.kubectl("-n", NAMESPACE, "patch", "configmap", "custom-metrics-config", "--type=merge", "-p", patch)
+
+
+def certificate(context):
+    """Renewed as cert-manager does it: all three files of the Secret at once, by the same authority."""
+    metriclet, folder = context.metriclet, context.metriclet.folder.parent / "renewal"
+    folder.mkdir()
+    authority = _authority(folder)
+    secret = context.api.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{NAME}-tls")
+    before = base64.b64decode(secret["data"]["ca.crt"]).decode()
+    with Watch(context.api, SHOP) as watch:
+        # Both authorities are trusted while the first certificate of the new one is on its way.
+        _trust(context, before + authority)
+        _renew(context, folder, authority, "first")
+        _trust(context, authority)
+        took = _renew(context, folder, authority, "second")
+    return f"served by both replicas {took:.0f} s after the Secret's update; {watch.clean()}"
+
+
+def _authority(folder):
+    run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+        f"{folder}/ca.key", "-out", f"{folder}/ca.crt", "-days", "30", "-subj", "/CN=custom-metrics-ca")
+    return (folder / "ca.crt").read_text()
+
+
+def _trust(context, bundle):
+    encoded = base64.b64encode(bundle.encode()).decode()
+    for apiservice in APISERVICES:
+        context.kubectl("patch", "apiservice", apiservice, "--type=merge", "-p", json.dumps({"spec": {"caBundle": encoded}}))
+
+
+def _renew(context, folder, authority, name):
+    """Updates the Secret, and returns how long it takes until every pod serves the new certificate."""
+    (folder / "names").write_text(f"subjectAltName=DNS:{NAME}.{NAMESPACE}.svc\nextendedKeyUsage=serverAuth\n")
+    run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{folder}/{name}.key",
+        "-out", f"{folder}/{name}.csr", "-subj", f"/CN={NAME}.{NAMESPACE}.svc")
+    run("openssl", "x509", "-req", "-in", f"{folder}/{name}.csr", "-CA", f"{folder}/ca.crt", "-CAkey", f"{folder}/ca.key",
+        "-CAcreateserial", "-days", "2", "-out", f"{folder}/{name}.crt", "-extfile", f"{folder}/names")
+    files = {"tls.crt": (folder / f"{name}.crt").read_text(), "tls.key": (folder / f"{name}.key").read_text(), "ca.crt": authority}
+    data = {file: base64.b64encode(text.encode()).decode() for file, text in files.items()}
+    since = time.monotonic()
+    context.kubectl("-n", NAMESPACE, "patch", "secret", f"{NAME}-tls", "--type=merge", "-p", json.dumps({"data": data}))
+    expected = ssl.PEM_cert_to_DER_cert(files["tls.crt"])
+    for pod in context.metriclet.pods().values():
+        def served(address=pod["status"]["podIP"]):
+            return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((address, 10250))) == expected
+        until(f"{pod['metadata']['name']} serves the {name} certificate", served, KUBELET, 1)
+    return time.monotonic() - since
+
+
+def token(context):
+    """The kubelet renews the token of the service account, and Metriclet uses the new one before the old one expires."""
+    metriclet = context.metriclet
+    pods = metriclet.pods()
+    first = {pod: _token_of(metriclet, pod) for pod in pods}
+    with Watch(context.api, SHOP) as watch:
+        for pod in pods:
+            until(f"the kubelet renews the token of {pod}", lambda name=pod: _token_of(metriclet, name) != first[name],
+                  TOKEN_SECONDS, 2)
+        renewed = {_id(_token_of(metriclet, pod)) for pod in pods}
+        used = until("Metriclet uses the new tokens", lambda: renewed <= _tokens_used(context) and renewed, 120, 2)
+        # Beyond the end of the old ones.
+        latest = max(map(_expires, first.values()))
+        time.sleep(max(0, latest - time.time() + 60))
+        stale = {_id(text) for text in first.values()} & _tokens_used(context, since=latest + 30)
+        if stale:
+            raise Failure("expected that the expired tokens are not used, found them in kube-apiserver's audit log")
+    return f"{len(used)} tokens renewed and used; {watch.clean()}"
+
+
+def _token_of(metriclet, pod):
+    pid, _ = metriclet.processes()[pod]
+    with open(f"/proc/{pid}/root/var/run/secrets/kubernetes.io/serviceaccount/token", encoding="ascii") as file:
+        return file.read()
+
+
+def _claims(text):
+    body = text.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+
+
+def _expires(text):
+    return _claims(text)["exp"]
+
+
+def _id(text):
+    return _claims(text)["jti"]
+
+
+def _tokens_used(context, since=0):
+    """The ids of the tokens with which Metriclet has come to kube-apiserver, by its audit log."""
+    used = set()
+    with open(context.cluster.plane.folder / "audit.log", encoding="utf-8") as log:
+        for event in map(json.loads, log):
+            at = datetime.fromisoformat(event["requestReceivedTimestamp"].replace("Z", "+00:00")).timestamp()
+            if at >= since:
+                used.update(value.removeprefix("JTI=") for value in event["user"].get("extra", {}).get(
+                    "authentication.kubernetes.io/credential-id", []))
+    return used

@@ -1,0 +1,71 @@
+"""Brings up a cluster with nodes, installs Metriclet, runs cases, and prints what they have shown.
+
+scripts/test-nodes calls it: main.py STATE IMAGE ARCHIVE BUSYBOX VERSION FAMILIES [CASE...]
+"""
+
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from cases import CASES
+from cluster import Cluster
+from metriclet import Metriclet
+from process import Failure
+from programs import Programs
+from report import Report
+from workload import Workload
+
+
+@dataclass
+class Context:
+    """What a case works with."""
+
+    cluster: Cluster
+    metriclet: Metriclet
+
+    @property
+    def api(self):
+        """Requests to kube-apiserver."""
+        return self.cluster.api
+
+    @property
+    def kubectl(self):
+        """kubectl, as an administrator."""
+        return self.cluster.kubectl
+
+
+def main(state, image, archive, busybox, version, families, *wanted):
+    """Returns the exit code."""
+    chosen = [case for case in CASES if not wanted or any(part in case.name for part in wanted)]
+    if not chosen:
+        print(f"no case has {' or '.join(wanted)} in its name; there are {', '.join(case.name for case in CASES)}", file=sys.stderr)
+        return 64
+    report = Report(version)
+    report.say("starting a control plane and two nodes")
+    cluster = Cluster(Path(state), Programs(Path(state), archive, busybox), [int(family) for family in families])
+    report.say("the nodes are ready")
+    metriclet = Metriclet(Path(state), cluster.plane, cluster.api, cluster.nodes, image)
+    context = Context(cluster, metriclet)
+    report.say("installing Metriclet with scripts/deploy")
+    metriclet.install()
+    shop = Workload(cluster, "shop")
+    shop.begin(2)
+    for case in chosen:
+        report.begin(case)
+        try:
+            metriclet.settle()
+            shown = case.run(context)
+            metriclet.settle()
+            report.passed(shown)
+        except (Failure, OSError, KeyError, IndexError, ValueError, AssertionError) as error:
+            report.failed(error, "" if isinstance(error, Failure) else traceback.format_exc())
+    return report.finish(Path(state))
+
+
+if __name__ == "__main__":
+    since = time.monotonic()
+    code = main(*sys.argv[1:])
+    print(f"in {time.monotonic() - since:.0f} s")
+    sys.exit(code)

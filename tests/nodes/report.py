@@ -1,0 +1,43 @@
+"""What the cases have shown: a line for each while they run, and a table at the end."""
+
+import time
+
+
+class Report:
+    """Of one run."""
+
+    def __init__(self, version):
+        self.version = version
+        self.begun = time.monotonic()
+        self.since = self.begun
+        self.case = None
+        self.rows = []
+        self.failures = 0
+
+    def say(self, what):
+        """A step, with the time since the start."""
+        print(f"[{time.monotonic() - self.begun:4.0f} s] {what}", flush=True)
+
+    def begin(self, case):
+        """A case begins."""
+        self.case, self.since = case, time.monotonic()
+        self.say(f"{case.name}: {case.title}")
+
+    def passed(self, shown):
+        """It has shown what it is to show, and measured this."""
+        self.rows.append((self.case, shown))
+        self.say(f"    passed in {time.monotonic() - self.since:.0f} s: {shown}")
+
+    def failed(self, error, details):
+        """It has not."""
+        self.failures += 1
+        self.say(f"    FAILED after {time.monotonic() - self.since:.0f} s: {error or type(error).__name__}\n{details}")
+
+    def finish(self, state):
+        """Prints the table, and writes it to a file; the exit code."""
+        lines = ["| Case | Shown | Seen |", "| -- | -- | -- |"]
+        lines += [f"| `{case.name}` | {case.title} | {shown} |" for case, shown in self.rows]
+        table = "\n".join(lines) + "\n"
+        (state / "results.md").write_text(table)
+        print(f"\nKubernetes {self.version}\n\n{table}\n{len(self.rows)} passed, {self.failures} failed", flush=True)
+        return 1 if self.failures else 0

@@ -1,0 +1,95 @@
+"""An app in a namespace of its own, the load on it, and an HPA that scales it."""
+
+import json
+import signal
+import urllib.request
+from pathlib import Path
+
+from process import Failure, background, end, until
+from programs import APP
+
+APP_OBJECTS = (Path(__file__).parent / "objects" / "app.yaml").read_text(encoding="utf-8")
+
+
+class Workload:
+    """The Deployments web and queue of a namespace; removed at the end of `with`."""
+
+    def __init__(self, cluster, namespace):
+        self.cluster, self.namespace = cluster, namespace
+        self.loads = []
+
+    def __enter__(self):
+        self.begin(1)
+        return self
+
+    def begin(self, replicas):
+        """Starts the pods."""
+        self.cluster.kubectl("apply", "-f", "-", stdin=APP_OBJECTS.replace("{namespace}", self.namespace).replace("{image}", APP))
+        if replicas > 1:
+            self.cluster.kubectl("-n", self.namespace, "scale", "deployment/web", f"--replicas={replicas}")
+        self.cluster.api.until_ready(self.namespace, "web", replicas)
+        self.cluster.api.until_ready(self.namespace, "queue", 1)
+
+    def __exit__(self, *_):
+        self.relieve()
+        self.cluster.kubectl("delete", "namespace", self.namespace, timeout=180)
+
+    def address(self, service):
+        """The address of a Service."""
+        return self.cluster.api.get(f"/api/v1/namespaces/{self.namespace}/services/{service}")["spec"]["clusterIP"]
+
+    def load(self, requests, milliseconds):
+        """Keeps so many requests open, each of which takes this long."""
+        log = self.cluster.state / f"load-{self.namespace}.log"
+        log.unlink(missing_ok=True)
+        url = f"http://{self.address('web')}:8080/work?ms={milliseconds}"
+        self.loads.append((background(log, self.cluster.programs.find("app"), "load", url, str(requests)), log))
+
+    def relieve(self):
+        """Ends the load, and says how many requests of it succeeded and failed."""
+        said = []
+        while self.loads:
+            process, log = self.loads.pop()
+            end(process.pid, signal.SIGTERM)
+            said.append(log.read_text().strip())
+        return "; ".join(said)
+
+    def set_jobs(self, number):
+        """Makes the queue say that it has so many jobs."""
+        with urllib.request.urlopen(f"http://{self.address('queue')}:8080/set?jobs={number}", timeout=10) as answer:
+            answer.read()
+
+    def scale_on(self, metric, minimum=1, maximum=8):
+        """An HPA on one metric, which scales down at once."""
+        self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps({
+            "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
+            "metadata": {"name": "web", "namespace": self.namespace},
+            "spec": {"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"},
+                     "minReplicas": minimum, "maxReplicas": maximum, "metrics": [metric],
+                     "behavior": {"scaleDown": {"stabilizationWindowSeconds": 10}}}}))
+
+    def reaches(self, replicas, timeout=150):
+        """Waits until the HPA wants so many replicas and they are ready."""
+        def probe():
+            path = f"/apis/autoscaling/v2/namespaces/{self.namespace}/horizontalpodautoscalers/web"
+            status = self.cluster.api.get(path).get("status", {})
+            if status.get("desiredReplicas") != replicas:
+                conditions = [f"{c['type']}={c['status']}: {c['message']}" for c in status.get("conditions", [])]
+                raise Failure(f"the HPA wants {status.get('desiredReplicas')} replicas; {'; '.join(conditions)}")
+            return True
+        until(f"the HPA in {self.namespace} wants {replicas} replicas", probe, timeout)
+        self.cluster.api.until_ready(self.namespace, "web", replicas)
+
+    def condition(self, kind):
+        """A condition of the HPA: its status and message."""
+        path = f"/apis/autoscaling/v2/namespaces/{self.namespace}/horizontalpodautoscalers/web"
+        found = {c["type"]: c for c in self.cluster.api.get(path)["status"].get("conditions", [])}
+        return found.get(kind, {}).get("status"), found.get(kind, {}).get("message")
+
+    def has_scaled_to_zero(self):
+        """Waits until no pod is left, and the HPA says that it is the cause."""
+        def probe():
+            found = self.cluster.api.get(f"/apis/apps/v1/namespaces/{self.namespace}/deployments/web")
+            return found["spec"]["replicas"] == 0 and found["status"].get("replicas", 0) == 0 and \
+                self.condition("ScaledToZero")[0] == "True"
+        until(f"{self.namespace}/web scales to zero", probe, 150)
