@@ -29,20 +29,18 @@ class Workload:
             self.cluster.kubectl("-n", self.namespace, "scale", "deployment/web", f"--replicas={replicas}")
         self.cluster.api.until_ready(self.namespace, "web", replicas)
         self.cluster.api.until_ready(self.namespace, "queue", 1)
+        for service in ("web", "queue"):
+            until(f"kube-proxy knows {self.namespace}/{service}", lambda name=service: self._ask(name, "healthz"), 60)
 
     def __exit__(self, *_):
         self.relieve()
         self.cluster.kubectl("delete", "namespace", self.namespace, timeout=180)
 
-    def address(self, service):
-        """The address of a Service."""
-        return self.cluster.api.get(f"/api/v1/namespaces/{self.namespace}/services/{service}")["spec"]["clusterIP"]
-
     def load(self, requests, milliseconds):
         """Keeps so many requests open, each of which takes this long."""
         log = self.cluster.state / f"load-{self.namespace}.log"
         log.unlink(missing_ok=True)
-        url = f"http://{self.address('web')}:8080/work?ms={milliseconds}"
+        url = f"http://{self._host('web')}:8080/work?ms={milliseconds}"
         self.loads.append((background(log, self.cluster.programs.find("app"), "load", url, str(requests)), log))
 
     def relieve(self):
@@ -56,8 +54,15 @@ class Workload:
 
     def set_jobs(self, number):
         """Makes the queue say that it has so many jobs."""
-        with urllib.request.urlopen(f"http://{self.address('queue')}:8080/set?jobs={number}", timeout=10) as answer:
-            answer.read()
+        self._ask("queue", f"set?jobs={number}")
+
+    def _ask(self, service, path):
+        with urllib.request.urlopen(f"http://{self._host(service)}:8080/{path}", timeout=10) as answer:
+            return answer.status == 200
+
+    def _host(self, service):
+        address = self.cluster.api.get(f"/api/v1/namespaces/{self.namespace}/services/{service}")["spec"]["clusterIP"]
+        return f"[{address}]" if ":" in address else address
 
     def scale_on(self, metric, minimum=1, maximum=8):
         """An HPA on one metric, which scales down at once."""
