@@ -70,6 +70,10 @@ class Metriclet:
         """Its pods, by name."""
         return self.api.pods(NAMESPACE, SELECTOR)
 
+    def restarts(self, pod):
+        """How often the kubelet has restarted its container."""
+        return self.pods()[pod]["status"]["containerStatuses"][0]["restartCount"]
+
     def settle(self, timeout=180):
         """Waits until all is well: both replicas are ready and the APIs available."""
         self.api.until_ready(NAMESPACE, NAME, 2, timeout)
