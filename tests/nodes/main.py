@@ -12,7 +12,7 @@ from pathlib import Path
 from cases import CASES
 from cluster import Cluster
 from metriclet import Metriclet
-from process import Failure
+from process import Failure, until
 from programs import Programs
 from report import Report
 from workload import Workload
@@ -35,6 +35,13 @@ class Context:
         """kubectl, as an administrator."""
         return self.cluster.kubectl
 
+    def settle(self):
+        """Waits until all is well: nodes, DNS, Metriclet and its APIs."""
+        for node in self.cluster.nodes:
+            until(f"{node.name} is ready", node.ready, 120)
+        self.api.until_ready("kube-system", "coredns", 2)
+        self.metriclet.settle()
+
 
 def main(state, image, archive, busybox, version, families, *wanted):
     """Returns the exit code."""
@@ -55,9 +62,9 @@ def main(state, image, archive, busybox, version, families, *wanted):
     for case in chosen:
         report.begin(case)
         try:
-            metriclet.settle()
+            context.settle()
             shown = case.run(context)
-            metriclet.settle()
+            context.settle()
             report.passed(shown)
         except (Failure, OSError, KeyError, IndexError, ValueError, AssertionError) as error:
             report.failed(error, "" if isinstance(error, Failure) else traceback.format_exc())

@@ -82,12 +82,15 @@ def programs(context):
 def reboot(context):
     """A node loses power, and is back after ten seconds."""
     node = context.cluster.nodes[1]
+    pod = next(pod for pod, (_, on) in context.metriclet.processes().items() if on is node)
+    before = context.metriclet.restarts(pod)
     with Watch(context.api, SHOP) as watch:
         node.machine.power_off()
         time.sleep(10)
         node.power_on()
         since = time.monotonic()
-        context.metriclet.settle()
+        until(f"{pod} runs again", lambda: context.metriclet.restarts(pod) > before, 180)
+        context.settle()
         took = time.monotonic() - since
     return f"its pod is ready {took:.0f} s after power is back; failed meanwhile: {watch.outage()}"
 
@@ -108,7 +111,7 @@ def power(context):
         after = watch.failed("the metric") - failed
     node.power_on()
     until(f"{node.name} is ready", node.ready, 120)
-    context.metriclet.settle()
+    context.settle()
     context.metriclet.spread()
     return f"NotReady after {noticed:.0f} s, evicted after {evicted:.0f} s and replaced on the other node; " \
         f"failed: {watch.outage()}, {after} of the latter after NotReady"

@@ -85,7 +85,7 @@ def zero(context):
             return why
         why = until("the HPA notices that the queue is gone", fails, 60)
         context.api.until_ready("zero", "web", 1)
-    return f"15 jobs: 2 replicas; none: 0; 1 job: 1. Without the page it stays, and the HPA says: {why.split('; ')[-1][:160]}"
+    return f"15 jobs: 2 replicas; none: 0; 1 job: 1. Without the page it stays, and the HPA says: “{why.split('metrics API: ')[-1]}”"
 
 
 def _object(api_version, kind, name, metric):

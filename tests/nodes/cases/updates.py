@@ -19,23 +19,34 @@ KUBELET = 180
 def configuration(context):
     """An edit of the ConfigMap, which the kubelet brings by another symbolic link; and one with an error."""
     metriclet = context.metriclet
-    links = _links(metriclet, "/etc/metriclet/..data")
+    path = "/etc/metriclet/..data"
+    links = _links(metriclet, path)
     with Watch(context.api, SHOP) as watch:
-        since = time.monotonic()
-        _edit(context, RULES + "  - {name: twice, object: pods, source: app, value: 2 * sum(open_requests)}\n")
-        for pod in metriclet.pods():
-            until(f"{pod} has loaded six rules", lambda name=pod: "loaded 6 rules" in metriclet.log(name), KUBELET)
-        took = time.monotonic() - since
-        if any(before == after for before, after in zip(links.values(), _links(metriclet, "/etc/metriclet/..data").values())):
-            raise Failure("expected that the kubelet has replaced the symbolic link ..data, found the one from before")
-        until("the new metric is served", lambda: metriclet.value("namespaces/shop/pods/*/twice?labelSelector=app%3Dweb"), 10)
-        _edit(context, RULES + "  - {name: wrong, object: pods, source: app, value: sum(}\n")
-        for pod in metriclet.pods():
-            until(f"{pod} says what is wrong", lambda name=pod: "wrong" in metriclet.log(name, "--tail=20"), KUBELET)
-        _edit(context, RULES)
-        for pod in metriclet.pods():
-            until(f"{pod} has loaded the old rules", lambda name=pod: "loaded 5 rules" in metriclet.log(name, "--since=3m").rsplit("wrong", 1)[-1], KUBELET)
-    return f"in force on both replicas {took:.0f} s after the edit; {watch.clean()}"
+        try:
+            since = time.monotonic()
+            _edit(context, RULES + "  - {name: twice, object: pods, source: app, value: 2 * sum(open_requests)}\n")
+            _until_logged(metriclet, "loaded 6 rules")
+            took = time.monotonic() - since
+            if set(links.values()) & set(_links(metriclet, path).values()):
+                raise Failure(f"expected that the kubelets have replaced the symbolic link {path}, found one from before")
+            until("the new metric is served", lambda: metriclet.value("namespaces/shop/pods/*/twice?labelSelector=app%3Dweb"), 10)
+            _edit(context, RULES + "  - {name: twice, object: pods, source: app, value: 2 * sum(}\n")
+            _until_logged(metriclet, "error: value: expected")
+            # The rule from before is still in force.
+            metriclet.value("namespaces/shop/pods/*/twice?labelSelector=app%3Dweb")
+        finally:
+            _edit(context, RULES)
+        _until_logged(metriclet, "loaded 5 rules")
+    return f"in force on both replicas {took:.0f} s after the edit; a rule with an error stays as it was; {watch.clean()}"
+
+
+def _until_logged(metriclet, text):
+    """Waits until the last thing that each pod says about its configuration is this."""
+    def last(pod):
+        lines = [line for line in metriclet.log(pod).splitlines() if " rules" in line or "error: " in line]
+        return text in lines[-1]
+    for pod in metriclet.pods():
+        until(f"{pod} says: {text}", lambda name=pod: last(name), KUBELET, 1)
 
 
 def _links(metriclet, path):
