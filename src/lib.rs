@@ -2,7 +2,7 @@
 //!
 //! The layers, each using only those before it (a test checks the arrows):
 //! `parse` ← `promql` ← `kube` ← `autoscaling` ← `config`, `telemetry` ← `cache`, `convert` ← `http` ← `source`, `kube_api` ←
-//! `metrics`, `conformance` ← `api` ← `server` ← `command` ← `app` ← `main`.
+//! `metrics`, `conformance` ← `status` ← `api` ← `server` ← `command` ← `app` ← `main`.
 //!
 //! - `parse`, `promql`, `kube` and `autoscaling` are pure: bytes or values in, values out, limits as arguments; no clock, log or I/O.
 //! - `config` holds the configuration and every limit and timeout; `telemetry` the program's own log and metrics.
@@ -11,6 +11,7 @@
 //! - `source` fetches pages from upstreams; `kube_api` beside it calls the Kubernetes API.
 //! - `metrics` turns a rule, objects and selectors into values, or tells why there are none.
 //! - `conformance` judges any server of these APIs; it is a program of its own, and uses nothing that serves them.
+//! - `status` remembers answers, and shows what the program is doing.
 //! - `api` takes one request to its reply; `server` owns sockets, workers and signals.
 //! - `command` has one file for each subcommand; `app` runs the one that the arguments name.
 
@@ -32,6 +33,7 @@ mod parse;
 mod promql;
 mod server;
 mod source;
+mod status;
 mod telemetry;
 
 pub use app::run;

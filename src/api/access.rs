@@ -97,9 +97,11 @@ impl Access {
         if user.is_of(MASTERS) {
             return Ok(());
         }
-        let access = match path.and_then(ApiPath::attributes) {
-            Some(attributes) => Accessed::Resource { attributes, verb: verb(method, attributes.name.is_some()) },
-            None => Accessed::Path { path: target, method },
+        let access = match (path.and_then(ApiPath::attributes), path) {
+            (Some(attributes), _) => Accessed::Resource { attributes, verb: verb(method, attributes.name.is_some()) },
+            // One permission for both formats.
+            (None, Some(ApiPath::Status(_))) => Accessed::Path { path: "/status", method },
+            (None, _) => Accessed::Path { path: target, method },
         };
         let question = Question { user: &user.info, via: user.via, access };
         let no = || Err(Forbidden { spec: question.spec(), reason: String::new() }.into());
@@ -115,6 +117,7 @@ impl Access {
                 | ApiPath::Root
                 | ApiPath::OwnMetrics
                 | ApiPath::PeerSamples
+                | ApiPath::Status(_)
                 | ApiPath::Health(..),
             ) => self.review(question, cost, wait, now),
             // Discovery, OpenAPI, and unknown paths: they hold no secret.

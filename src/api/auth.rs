@@ -11,6 +11,10 @@ use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::Now;
 use crate::telemetry::counters::{Attempts, Counters};
 
+/// The users that kube-controller-manager asks for metrics as: with a service account for each controller, and without.
+const HPA_CONTROLLERS: [&str; 2] =
+    ["system:serviceaccount:kube-system:horizontal-pod-autoscaler", "system:kube-controller-manager"];
+
 /// Authentication and authorization.
 #[derive(Debug)]
 pub struct AuthFilter {
@@ -26,7 +30,10 @@ pub enum Authorized {
     /// Its path is open to every client.
     Open,
     /// Its user may have it.
-    Granted,
+    Granted {
+        /// Whether the user is the HPA controller.
+        is_hpa_controller: bool,
+    },
 }
 
 /// Why a request is not answered.
@@ -79,7 +86,7 @@ impl AuthFilter {
             Via::Direct | Via::Anonymous => Waiting::DirectReviews,
         };
         match self.access.authorize(&user, request.method, target, path, patience.wait_for(waiting), now) {
-            Ok(()) => Ok(Authorized::Granted),
+            Ok(()) => Ok(Authorized::Granted { is_hpa_controller: HPA_CONTROLLERS.contains(&&*user.info.username) }),
             Err(AuthorizationError::WouldWait) => Err(Rejection::WouldWait(waiting)),
             Err(AuthorizationError::Forbidden(forbidden)) => Err(Rejection::Forbidden(forbidden)),
             Err(AuthorizationError::Unavailable(error)) => Err(Rejection::NotAuthorized(error)),
@@ -91,7 +98,7 @@ impl AuthFilter {
 pub(crate) fn count(outcome: &Result<Authorized, Rejection>, counters: &Counters) {
     let (authentication, authorization) = match outcome {
         Ok(Authorized::Open) | Err(Rejection::WouldWait(_)) => return,
-        Ok(Authorized::Granted) => (Attempts::SUCCESS, Some(Attempts::SUCCESS)),
+        Ok(Authorized::Granted { .. }) => (Attempts::SUCCESS, Some(Attempts::SUCCESS)),
         Err(Rejection::Unauthorized) => (Attempts::FAILURE, None),
         Err(Rejection::NotAuthenticated(_)) => (Attempts::ERROR, None),
         Err(Rejection::Forbidden(_)) => (Attempts::SUCCESS, Some(Attempts::FAILURE)),

@@ -72,6 +72,7 @@ impl Failures {
         let why = match waiting {
             Waiting::Source(_) => "too many requests are waiting for slow sources",
             Waiting::KubernetesLists => "too many requests are waiting for lists from the Kubernetes API",
+            Waiting::Status => "too many requests are waiting for the status page",
             Waiting::FrontProxyReviews | Waiting::DirectReviews => {
                 "too many requests are waiting for TokenReview or SubjectAccessReview"
             }

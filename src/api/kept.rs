@@ -8,10 +8,15 @@ use crate::cache::{Cache, Key, Loaded};
 use crate::config::limits::Limits;
 use crate::metrics::lasting::Lasting;
 use crate::metrics::rules::Rules;
+use crate::status::answers::AnsweredValue;
 use crate::telemetry::clock::Now;
 
-/// A reply, and how long it is the same.
-pub(super) type Answered = (Reply, Option<Lasting>);
+/// A reply, how long it is the same, and the values within.
+pub(super) struct Answered {
+    pub(super) reply: Reply,
+    pub(super) lasting: Option<Lasting>,
+    pub(super) value: AnsweredValue,
+}
 
 /// Replies by what was asked: the target of the request, which says all but the encoding.
 pub(super) struct KeptReplies {
@@ -45,7 +50,7 @@ impl KeptReplies {
         if let Some(kept) = self.get(&key, rules, now) {
             return Ok(Reply::new(200, encoding.media_type(), kept.body.clone()));
         }
-        let (reply, lasting) = answer()?;
+        let Answered { reply, lasting, .. } = answer()?;
         if let Some(lasting) = lasting {
             self.put(&key, &reply, lasting, rules, now);
         }

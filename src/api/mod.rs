@@ -14,6 +14,8 @@ mod openapi;
 pub(crate) mod peer;
 mod peer_samples;
 mod selectors;
+mod status_page;
+mod values;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -21,18 +23,16 @@ use std::sync::atomic::AtomicBool;
 use once_cell::sync::OnceCell;
 
 use crate::config::limits::Limits;
-use crate::kube::custom_metrics::MetricValueList;
-use crate::kube::external_metrics::ExternalMetricValueList;
 use crate::kube::status::Status;
-use crate::metrics::failure::Failure;
+use crate::metrics::Metrics;
 use crate::metrics::trace::Trace;
-use crate::metrics::{ExternalRequest, MetricRequest, Metrics};
 use crate::parse::head::HeadError;
-use crate::parse::path::{self, ApiPath, ExternalPath, Group, MetricPath, OpenApi};
+use crate::parse::path::{self, ApiPath, Group, OpenApi};
 use crate::parse::query::{self, Query};
-use crate::parse::selector::Selector;
 use crate::source::shared::Shared;
 use crate::source::waiting::{Patience, Waiting};
+use crate::status::answers::MetricClient;
+use crate::status::page::StatusPage;
 use crate::telemetry::clock::{Clock, Now};
 use crate::telemetry::connections::ClientClass;
 use crate::telemetry::counters::{Counters, Route};
@@ -41,7 +41,7 @@ use crate::telemetry::process::Process;
 use auth::{AuthFilter, Authorized, Rejection};
 use failure::Failures;
 use health::Health;
-use kept::{Answered, KeptReplies};
+use kept::KeptReplies;
 use message::{Encoding, JSON, Origin, Reply, Request};
 use negotiate::Transforms;
 use openapi::{Asked, NoDocument};
@@ -55,6 +55,7 @@ pub struct Api {
     health: Health,
     /// Whether other replicas may have what is sampled.
     shares: AtomicBool,
+    status: StatusPage,
     auth: OnceCell<AuthFilter>,
     counters: Arc<Counters>,
     limits: Limits,
@@ -76,6 +77,14 @@ enum Stop {
     WouldWait(Waiting),
 }
 
+/// What a route needs to know of a request beside its path.
+#[derive(Clone, Copy)]
+struct Asking {
+    client: MetricClient,
+    patience: Patience,
+    pretty: bool,
+}
+
 impl From<Status> for Stop {
     fn from(status: Status) -> Self {
         Self::Status(status)
@@ -91,6 +100,7 @@ impl Api {
             kept: KeptReplies::new(limits),
             health: Health::default(),
             shares: AtomicBool::new(false),
+            status: StatusPage::new(limits, clock.now()),
             auth: OnceCell::new(),
             counters,
             limits: limits.clone(),
@@ -109,6 +119,11 @@ impl Api {
         &self.health
     }
 
+    /// What its status page shows.
+    pub(crate) fn status(&self) -> &StatusPage {
+        &self.status
+    }
+
     /// Authenticates and authorizes requests over the network; until this is called all are refused. A second call
     /// changes nothing.
     pub fn set_auth(&self, auth: AuthFilter) {
@@ -124,6 +139,11 @@ impl Api {
     pub fn client_class(&self, peer: Option<&Peer>) -> ClientClass {
         let identity = self.auth.get().map(|auth| &auth.identity);
         identity.map_or(ClientClass::Unverified, |identity| identity.client_class(peer, self.clock.now()))
+    }
+
+    /// The time, by the clock that requests go by.
+    pub(crate) fn now(&self) -> Now {
+        self.clock.now()
     }
 
     pub fn counters(&self) -> &Counters {
@@ -152,11 +172,16 @@ impl Api {
             (Err(rejection), ..) => Err(self.failures().rejection(rejection).into()),
             (Ok(_), Err(error), _) => Err(self.failures().bad_request(error).into()),
             (Ok(_), _, Err(error)) => Err(self.failures().bad_request(error).into()),
-            (Ok(_), Ok(path), Ok(query)) => self.route(path, query, request, patience, pretty, trace),
+            (Ok(authorized), Ok(path), Ok(query)) => {
+                self.route(path, query, request, Asking { client: client(*authorized), patience, pretty }, trace)
+            }
         };
         let reply = match result {
             Ok(reply) => reply,
-            Err(Stop::Status(status)) => status_reply(&status, status_encoding(request, pretty)),
+            Err(Stop::Status(status)) => {
+                self.note_error(request.target, path.as_ref().ok(), &authorized, &status);
+                status_reply(&status, status_encoding(request, pretty))
+            }
             Err(Stop::WouldWait(waiting)) => return Answer::WouldWait(waiting),
         };
         auth::count(&authorized, &self.counters);
@@ -226,17 +251,17 @@ impl Api {
         path: &ApiPath,
         query: &Query,
         request: &Request<'_>,
-        patience: Patience,
-        pretty: bool,
+        asking: Asking,
         trace: &mut Trace,
     ) -> Result<Reply, Stop> {
+        let pretty = asking.pretty;
         match path {
             ApiPath::Root => Ok(discovery::root(200, pretty)),
             ApiPath::Unknown => Ok(discovery::root(404, pretty)),
             ApiPath::UnknownInGroup => Err(Status::no_such_route().into()),
             ApiPath::Health(probe, check) => Ok(self.health.answer(*probe, check.as_deref(), query)),
             ApiPath::OwnMetrics => Ok(self.own_metrics()),
-            ApiPath::PeerSamples => self.peer_samples(query, request, patience),
+            ApiPath::PeerSamples => self.peer_samples(query, request, asking.patience),
             ApiPath::OpenApi(route) => self.openapi(route, query, request, pretty),
             ApiPath::VersionInfo => {
                 self.check(request, &[JSON], Transforms::Ignored)?;
@@ -256,31 +281,8 @@ impl Api {
                     _ => discovery::groups(encoding),
                 })
             }
-            ApiPath::Metric(path) => {
-                let media_type = self.check(request, Encoding::OFFERED, Transforms::Refused)?;
-                let encoding = Encoding::new(media_type, pretty);
-                self.kept(request.target, encoding, trace, |trace| self.metric(path, query, patience, encoding, trace))
-            }
-            ApiPath::External(path) => {
-                let media_type = self.check(request, Encoding::OFFERED, Transforms::Refused)?;
-                let encoding = Encoding::new(media_type, pretty);
-                let answer = |trace: &mut Trace| self.external_metric(path, query, patience, encoding, trace);
-                self.kept(request.target, encoding, trace, answer)
-            }
-        }
-    }
-
-    /// A reply that is kept, or a new one; one that is traced is always new.
-    fn kept(
-        &self,
-        target: &str,
-        encoding: Encoding,
-        trace: &mut Trace,
-        answer: impl FnOnce(&mut Trace) -> Result<Answered, Stop>,
-    ) -> Result<Reply, Stop> {
-        match trace.is_on() {
-            true => answer(trace).map(|(reply, _)| reply),
-            false => self.kept.reply(target, encoding, &self.metrics.rules(), self.clock.now(), || answer(trace)),
+            ApiPath::Metric(_) | ApiPath::External(_) => self.values(path, query, request, asking, trace),
+            ApiPath::Status(format) => self.status_page(*format, request, asking),
         }
     }
 
@@ -291,54 +293,6 @@ impl Api {
         }
         let chosen = negotiate::negotiate(request.header("Accept"), offered, transforms);
         chosen.ok_or_else(|| self.failures().not_acceptable(offered))
-    }
-
-    fn metric(
-        &self,
-        path: &MetricPath,
-        query: &Query,
-        patience: Patience,
-        encoding: Encoding,
-        trace: &mut Trace,
-    ) -> Result<Answered, Stop> {
-        let label_selector = self.selector("labelSelector", query.label_selector.as_deref())?;
-        let metric_selector = self.selector("metricLabelSelector", query.metric_label_selector.as_deref())?;
-        selectors::check_field_selector(path, query, self.failures())?;
-        let ask = MetricRequest { path, label_selector: &label_selector, metric_selector: &metric_selector };
-        let answer = match self.metrics.answer(ask, patience, trace) {
-            Ok(answer) => answer,
-            Err(Failure::WouldWait(waiting)) => return Err(Stop::WouldWait(waiting)),
-            Err(failure) => return Err(self.failures().metric(&failure).into()),
-        };
-        let (selector, items) = (answer.selector.as_ref(), &answer.items);
-        let list = MetricValueList { version: path.version, metric: &path.metric, selector, items };
-        Ok((Reply::object(200, &list, encoding), answer.lasting))
-    }
-
-    fn external_metric(
-        &self,
-        path: &ExternalPath,
-        query: &Query,
-        patience: Patience,
-        encoding: Encoding,
-        trace: &mut Trace,
-    ) -> Result<Answered, Stop> {
-        if query.watch == Some(true) {
-            return Err(self.failures().watch().into());
-        }
-        let selector = self.selector("labelSelector", query.label_selector.as_deref())?;
-        let values = match self.metrics.answer_external(ExternalRequest { path, selector: &selector }, patience, trace)
-        {
-            Ok(values) => values,
-            Err(Failure::WouldWait(waiting)) => return Err(Stop::WouldWait(waiting)),
-            Err(failure) => return Err(self.failures().metric(&failure).into()),
-        };
-        let list = ExternalMetricValueList { metric: &values.metric, items: &values.items };
-        Ok((Reply::object(200, &list, encoding), values.lasting))
-    }
-
-    fn selector(&self, parameter: &str, text: Option<&str>) -> Result<Selector, Status> {
-        selectors::selector(parameter, text, &self.limits.request, self.failures())
     }
 
     fn openapi(&self, route: &OpenApi, query: &Query, request: &Request<'_>, pretty: bool) -> Result<Reply, Stop> {
@@ -383,5 +337,13 @@ fn status_reply(status: &Status, encoding: Encoding) -> Reply {
         // RFC 9110 §15.5.6 demands it.
         405 => reply.with_header("Allow", "GET"),
         _ => reply,
+    }
+}
+
+/// Who asks for metrics.
+fn client(authorized: Authorized) -> MetricClient {
+    match authorized {
+        Authorized::Granted { is_hpa_controller: true } => MetricClient::HpaController,
+        Authorized::Granted { .. } | Authorized::Open => MetricClient::Other,
     }
 }

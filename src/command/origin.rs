@@ -39,13 +39,16 @@ impl Live {
         watched.changed();
         let live = Self { file: Some(watched), limits: limits.clone() };
         match live.load(path) {
-            Ok((loaded, hash)) if loaded.unattributed().is_none() => in_force(api, path, loaded.config, hash),
+            Ok((loaded, hash)) if loaded.unattributed().is_none() => in_force(api, path, loaded, hash),
             Ok((loaded, _)) => {
                 let problem = loaded.unattributed().map(ToString::to_string);
+                let problems = loaded.problems.iter().map(ToString::to_string).collect();
+                api.status().configuration.rejected(&path.display().to_string(), problems);
                 api.metrics().install(loaded.config, problem);
             }
             Err(why) => {
                 error!("{why}");
+                api.status().configuration.rejected(&path.display().to_string(), vec![why.clone()]);
                 api.metrics().install(Config::default(), Some(why));
             }
         }
@@ -70,14 +73,17 @@ impl Live {
         match self.load(path) {
             Ok((loaded, hash)) if loaded.unattributed().is_none() => {
                 counters.reloads_succeeded.increment();
-                in_force(api, path, loaded.config, hash);
+                in_force(api, path, loaded, hash);
             }
-            Ok(_) => {
+            Ok((loaded, _)) => {
+                let problems = loaded.problems.iter().map(ToString::to_string).collect();
+                api.status().configuration.rejected(&path.display().to_string(), problems);
                 counters.reloads_failed.increment();
                 error!("{}: rejected; still using the previous configuration", path.display());
             }
             Err(why) => {
                 counters.reloads_failed.increment();
+                api.status().configuration.rejected(&path.display().to_string(), vec![why.clone()]);
                 error!("{why}; still using the previous configuration");
             }
         }
@@ -98,9 +104,10 @@ impl Live {
 }
 
 /// Puts the configuration of a file in force, and tells which it is.
-fn in_force(api: &Api, path: &Path, config: Config, hash: String) {
-    let rules = config.written_rules();
-    api.metrics().install(config, None);
+fn in_force(api: &Api, path: &Path, loaded: Loaded, hash: String) {
+    let rules = loaded.config.written_rules();
+    api.status().configuration.loaded(&path.display().to_string(), &loaded.problems, api.now());
+    api.metrics().install(loaded.config, None);
     info!("{}: loaded {}, {hash}", path.display(), super::counted(rules, "rule"));
     api.counters().set_config(hash);
 }

@@ -21,11 +21,14 @@ macro_rules! limits {
     )*};
 }
 
+mod answers;
 mod document;
 mod listeners;
 mod sampling;
 mod units;
 
+pub use answers::AnswerLimits;
+pub(crate) use answers::StatusLimits;
 pub use listeners::ConnectionLimits;
 pub(crate) use listeners::{PlainLimits, ShutdownLimits};
 pub(crate) use sampling::PeerLimits;
@@ -72,6 +75,8 @@ pub struct Limits {
     pub objects: ObjectLimits,
     /// Of an answer.
     pub answer: AnswerLimits,
+    /// Of the status page.
+    pub status: StatusLimits,
     /// Of the threads that answer.
     pub workers: WorkerLimits,
     /// Of the plain listener.
@@ -323,19 +328,6 @@ limits! {
         bytes: u64 = 64 * MIB as u64,
         /// Objects in one list. 5,000: a request for more lacks a selector.
         count: usize = 5_000,
-    }
-
-    AnswerLimits {
-        /// From a request to its answer, waiting included. 5 s; then the answer is 503.
-        deadline: Duration = secs(5),
-        /// Length of a Status message, which `kubectl describe hpa` prints unchanged. 512.
-        message: usize = 512,
-        /// Printed answers that are kept. 1,024: one for each rule, object or selector, and encoding that autoscalers ask for.
-        kept: usize = 1_024,
-        /// Bytes of them. 1 MiB: 1,000 answers about one object each.
-        kept_bytes: usize = MIB,
-        /// One of them. 64 KiB: an external metric of 300 values.
-        kept_reply: usize = 64 * 1024,
     }
 
     /// Limits of the threads that answer.

@@ -68,7 +68,7 @@ pub(crate) struct Status {
     api_version: &'static str,
     metadata: Empty,
     status: &'static str,
-    message: String,
+    pub(crate) message: String,
     reason: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Box<Details>>,

@@ -128,6 +128,12 @@ impl Entries {
         listed.filter(|(resource, metric, _)| seen.insert((*resource, *metric))).collect()
     }
 
+    /// Every metric, resource and object with its entry, in no order of metrics.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &str, Option<&DescribedObject>, &Entry)> {
+        let slots = self.by_metric.iter().flat_map(|(metric, slots)| slots.iter().map(move |slot| (metric, slot)));
+        slots.map(|(metric, slot)| (metric.as_str(), slot.resource.as_str(), slot.object.as_ref(), &slot.entry))
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.by_metric.is_empty()
     }

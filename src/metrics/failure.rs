@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::objects::Unlisted;
 use super::reason::{MissingReason, NotAGauge, RefusalReason};
-use crate::config::model::{DescribedObject, Identity, NamespaceLabels, Rule, Value};
+use crate::config::model::{DescribedObject, Identity, NamespaceLabels, Rule};
 use crate::parse::path::{ExternalPath, MetricPath, ObjectName};
 use crate::promql::VectorSelector;
 use crate::source::error::SourceError;
@@ -188,14 +188,7 @@ impl About<'_> {
 
     /// What of a page is the value, as text.
     pub(crate) fn value(&self) -> String {
-        match &self.rule.value {
-            Value::Series(expr) => expr.to_string(),
-            Value::QueryTemplate(template) => template.text().to_owned(),
-            Value::Json(expr) => expr.to_string(),
-            Value::Text(expr) => expr.to_string(),
-            Value::Number => "the number".to_owned(),
-            Value::Named(name) => name.clone(),
-        }
+        self.rule.value.to_string()
     }
 
     fn origin(&self) -> String {

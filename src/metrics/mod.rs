@@ -1,6 +1,6 @@
 //! From a rule, objects and selectors to values, or to the reason why there are none.
 
-mod active_rule;
+pub(crate) mod active_rule;
 mod answer;
 mod coverage;
 mod entries;
@@ -14,6 +14,7 @@ mod joined;
 mod judgement;
 pub(crate) mod last;
 pub(crate) mod lasting;
+pub(crate) mod listing;
 mod member;
 mod naming;
 pub(crate) mod objects;

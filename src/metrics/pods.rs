@@ -48,7 +48,7 @@ pub(super) fn answer(
         Some(sampling) => over_time::of_pods(subject, sampling, &targets, &mut tally, trace),
         None => of_pages(subject, &targets, &mut tally, patience, trace)?,
     }
-    tally.finish(subject)
+    tally.finish(subject, trace)
 }
 
 /// Scrapes these pods and judges each by its page.

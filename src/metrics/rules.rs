@@ -276,6 +276,20 @@ impl Rules {
         self.entries.listed()
     }
 
+    pub(super) fn entries(&self) -> &Entries {
+        &self.entries
+    }
+
+    /// Every external metric.
+    pub(super) fn external(&self) -> impl Iterator<Item = (&str, &ExternalEntry)> {
+        self.external.values().map(|(name, entry)| (name.as_str(), entry))
+    }
+
+    /// Every source.
+    pub(crate) fn upstreams(&self) -> &[Arc<Upstream>] {
+        &self.upstreams
+    }
+
     /// Whether a group has metrics; without any, both have. The cluster may have another server for the other one.
     pub fn uses(&self, group: Group) -> bool {
         let (custom, external) = (!self.entries.is_empty(), !self.external.is_empty());

@@ -4,6 +4,7 @@ use super::failure::Failure;
 use super::outcome::{Verdict, nothing_left};
 use super::subject::Subject;
 use super::targets::SkippedTarget;
+use super::trace::Trace;
 use crate::kube::custom_metrics::MetricValue;
 use crate::parse::path::ObjectName;
 use crate::source::error::SourceError;
@@ -21,14 +22,16 @@ pub(super) struct Tally {
 impl Tally {
     /// The values, or one reason why there is none; equal tallies give equal reasons. Counts the pods that are left
     /// out.
-    pub(super) fn finish(self, subject: &Subject<'_>) -> Result<Vec<MetricValue>, Failure> {
+    pub(super) fn finish(self, subject: &Subject<'_>, trace: &mut Trace) -> Result<Vec<MetricValue>, Failure> {
         let about = subject.about();
         if subject.request.path.name == ObjectName::All {
-            let counters = subject.services.shared.counters();
-            self.left_out.iter().for_each(|verdict| counters.left_out(verdict.as_str()));
-            self.failed.iter().for_each(|_| counters.left_out("pod_failed"));
-            self.unusable.iter().for_each(|_| counters.left_out("page_refused"));
-            self.skipped.iter().for_each(|reason| counters.left_out(reason.label()));
+            let reasons = self.left_out.iter().map(Verdict::as_str);
+            let reasons = reasons.chain(self.failed.iter().map(|_| "pod_failed"));
+            let reasons = reasons.chain(self.unusable.iter().map(|_| "page_refused"));
+            for reason in reasons.chain(self.skipped.iter().map(|reason| reason.label())) {
+                subject.services.shared.counters().left_out(reason);
+                trace.leave_out(reason);
+            }
         }
         if !self.items.is_empty() {
             return Ok(self.items);

@@ -12,9 +12,12 @@ use crate::source::error::SourceError;
 use crate::source::page::{PageSummary, Refusal};
 use crate::source::prometheus::QuerySummary;
 
-/// Collects the events of one evaluation; while it is off, nothing at no cost.
+/// Collects the events of one evaluation; while it is off, only what was left out.
 #[derive(Debug, Default)]
-pub struct Trace(Option<Vec<Event>>);
+pub struct Trace {
+    events: Option<Vec<Event>>,
+    left_out: Vec<(&'static str, u32)>,
+}
 
 /// One event. Texts hold what sources and callers sent, unescaped.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,29 +80,42 @@ pub enum Event {
 impl Trace {
     /// Records nothing.
     pub fn off() -> Self {
-        Self(None)
+        Self::default()
     }
 
     /// Records every event.
     pub fn on() -> Self {
-        Self(Some(Vec::new()))
+        Self { events: Some(Vec::new()), ..Self::default() }
     }
 
     /// Records an event if the trace is on.
     pub fn record(&mut self, event: impl FnOnce() -> Event) {
-        if let Some(events) = &mut self.0 {
+        if let Some(events) = &mut self.events {
             events.push(event());
         }
     }
 
     /// Whether events are recorded.
     pub fn is_on(&self) -> bool {
-        self.0.is_some()
+        self.events.is_some()
     }
 
     /// The events so far.
     pub fn events(&self) -> &[Event] {
-        self.0.as_deref().unwrap_or_default()
+        self.events.as_deref().unwrap_or_default()
+    }
+
+    /// An object was left out of the answer for this reason, one of a closed set.
+    pub fn leave_out(&mut self, reason: &'static str) {
+        match self.left_out.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => self.left_out.push((reason, 1)),
+        }
+    }
+
+    /// How many objects were left out, by reason.
+    pub fn left_out(&self) -> &[(&'static str, u32)] {
+        &self.left_out
     }
 }
 

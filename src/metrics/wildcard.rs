@@ -79,6 +79,7 @@ fn answer<T: Member>(
             Verdict::Serve(value) => items.push(subject.item(&name, value)),
             verdict => {
                 subject.services.shared.counters().left_out(verdict.as_str());
+                trace.leave_out(verdict.as_str());
                 left_out.push(verdict);
             }
         }

@@ -22,6 +22,13 @@ pub enum Probe {
     Readyz,
 }
 
+/// How the status is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusFormat {
+    Html,
+    Json,
+}
+
 /// Documents of OpenAPI.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenApi {
@@ -96,6 +103,8 @@ pub enum ApiPath {
     OwnMetrics,
     /// `/peers/samples`: what is sampled over time, for other replicas.
     PeerSamples,
+    /// `/status`, a page for people, and `/status.json`.
+    Status(StatusFormat),
     /// `/apis`
     Groups,
     /// `/apis/custom.metrics.k8s.io`
@@ -167,6 +176,8 @@ fn route(segments: &[&str]) -> Result<ApiPath, PathError> {
         }
         ["metrics"] => ApiPath::OwnMetrics,
         ["peers", "samples"] => ApiPath::PeerSamples,
+        ["status"] => ApiPath::Status(StatusFormat::Html),
+        ["status.json"] => ApiPath::Status(StatusFormat::Json),
         ["apis"] => ApiPath::Groups,
         ["apis", group, ref rest @ ..] => match Group::parse(group) {
             Some(group) => in_group(group, rest)?,
@@ -345,6 +356,8 @@ impl fmt::Display for ApiPath {
             Self::Health(probe, Some(check)) => write!(f, "/{}/{}", probe.as_str(), Encoded::in_segment(check)),
             Self::PeerSamples => f.write_str("/peers/samples"),
             Self::OwnMetrics => f.write_str("/metrics"),
+            Self::Status(StatusFormat::Html) => f.write_str("/status"),
+            Self::Status(StatusFormat::Json) => f.write_str("/status.json"),
             Self::Groups => f.write_str("/apis"),
             Self::Group(group) => write!(f, "/apis/{}", group.as_str()),
             Self::Resources(group, version) => write!(f, "/apis/{}/{}", group.as_str(), version.as_str()),

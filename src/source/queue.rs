@@ -16,6 +16,8 @@ where
     active_per_key: usize,
     queued_per_key: usize,
     joint: Option<Joint<K>>,
+    /// Keys of which one job runs at a time.
+    single: fn(K) -> bool,
     state: Mutex<QueueState<K, J>>,
     changed: Condvar,
 }
@@ -55,6 +57,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
             active_per_key: active_per_key.max(1),
             queued_per_key: queued_per_key.max(1),
             joint: None,
+            single: |_| false,
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
@@ -64,6 +67,12 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
     #[must_use]
     pub(crate) fn with_joint(self, joint: Joint<K>) -> Self {
         Self { joint: Some(joint), ..self }
+    }
+
+    /// Runs one job at a time of the keys that this says.
+    #[must_use]
+    pub(crate) fn with_single(self, single: fn(K) -> bool) -> Self {
+        Self { single, ..self }
     }
 
     /// Adds a job, or gives it back if the queue is closed or full, of jobs with this key, of its joint ones, or of all.
@@ -97,7 +106,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
             let QueueState { queue, active, closed } = &mut *state;
             let taken = self.joint.filter(|joint| joint.active <= joint.of(active));
             let may_run = |key: &K| {
-                active.get(key).is_none_or(|count| *count < self.active_per_key)
+                active.get(key).is_none_or(|count| *count < self.active_per_key && !(self.single)(*key))
                     && taken.is_none_or(|joint| !(joint.includes)(*key))
             };
             let free = queue.iter().position(|(key, ..)| may_run(key));

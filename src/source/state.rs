@@ -1,6 +1,7 @@
 //! The state of each URL of a source: last success, last error, and since when. The log tells changes once.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::error::SourceError;
 use super::turns::{FirstTurn, PageMark, Turns};
@@ -19,12 +20,24 @@ pub struct UrlState {
     pub last_fetch: i64,
     /// Its last successful fetch.
     pub last_success: Option<i64>,
+    /// What the last successful fetch brought.
+    pub last_page: Fetched,
     /// Its last failed fetch, and why it failed.
     pub last_error: Option<(i64, SourceError)>,
     /// Since when all its fetches have succeeded, or all have failed.
     pub since: i64,
     /// Whether processes take turns behind it.
     turns: Turns,
+}
+
+/// What a successful fetch brought.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fetched {
+    pub took: Duration,
+    /// Bytes of the body.
+    pub bytes: u64,
+    /// Samples in it, whether or not a rule uses them.
+    pub samples: u64,
 }
 
 /// What a fetch changed.
@@ -52,27 +65,29 @@ impl UrlStates {
     }
 
     /// Notes the outcome of a fetch.
-    pub fn note(&mut self, url: &str, now: i64, error: Option<&SourceError>) -> Change {
+    pub fn note(&mut self, url: &str, now: i64, fetched: Result<Fetched, &SourceError>) -> Change {
         let before = self.states.get(url).map(UrlState::is_failing);
         if before.is_none() {
             self.make_room();
             let turns = Turns::default();
-            let unknown = UrlState { last_fetch: now, last_success: None, last_error: None, since: now, turns };
+            let last_page = Fetched::default();
+            let unknown =
+                UrlState { last_fetch: now, last_success: None, last_page, last_error: None, since: now, turns };
             self.states.insert(url.to_owned(), unknown);
         }
         let Some(state) = self.states.get_mut(url) else { return Change::None };
         state.last_fetch = now;
-        let change = match (before, error) {
-            (Some(true), None) => Change::Recovered,
-            (None | Some(false), Some(_)) => Change::Failed,
+        let change = match (before, &fetched) {
+            (Some(true), Ok(_)) => Change::Recovered,
+            (None | Some(false), Err(_)) => Change::Failed,
             _ => Change::None,
         };
         if change != Change::None {
             state.since = now;
         }
-        match error {
-            None => state.last_success = Some(now),
-            Some(error) => {
+        match fetched {
+            Ok(page) => (state.last_success, state.last_page) = (Some(now), page),
+            Err(error) => {
                 state.last_error = Some((now, error.clone()));
                 // Of fetches within one millisecond the last one counts.
                 state.last_success = state.last_success.filter(|at| *at != now);
@@ -113,6 +128,7 @@ mod tests {
     fn tells_changes_of_each_url_once() {
         let mut states = UrlStates::new(8);
         let error = SourceError::Busy;
+        let page = Fetched { took: Duration::from_millis(7), bytes: 8, samples: 9 };
         for (now, url, error, expected) in [
             (1, "a", None, Change::None),
             (1, "b", Some(&error), Change::Failed),
@@ -123,11 +139,18 @@ mod tests {
             (4, "a", Some(&error), Change::Failed),
             (5, "a", Some(&error), Change::None),
         ] {
-            assert_eq!(states.note(url, now, error), expected, "{url} at {now}");
+            assert_eq!(states.note(url, now, error.map_or(Ok(page), Err)), expected, "{url} at {now}");
         }
         let state = states.iter().find(|(url, _)| *url == "a").unwrap().1.clone();
         let turns = Turns::default();
-        let expected = UrlState { last_fetch: 5, last_success: Some(2), last_error: Some((5, error)), since: 4, turns };
+        let expected = UrlState {
+            last_fetch: 5,
+            last_success: Some(2),
+            last_page: page,
+            last_error: Some((5, error)),
+            since: 4,
+            turns,
+        };
         assert_eq!(state, expected);
         assert!(state.is_failing());
     }
@@ -136,7 +159,7 @@ mod tests {
     fn forgets_what_was_fetched_longest_ago() {
         let mut states = UrlStates::new(4);
         for (now, url) in [(1, "a"), (2, "b"), (2, "c"), (2, "d"), (3, "a"), (4, "e")] {
-            states.note(url, now, None);
+            states.note(url, now, Ok(Fetched::default()));
         }
         let mut urls: Vec<&str> = states.iter().map(|(url, _)| url).collect();
         urls.sort_unstable();

@@ -17,7 +17,7 @@ use super::pool::{Gathered, Pool, Share};
 use super::prometheus::{self, InstantQuery, QueryResult};
 use super::refresh::Demand;
 use super::shared::{Pages, Shared};
-use super::state::{Change, UrlStates};
+use super::state::{Change, Fetched, UrlStates};
 use super::turns::FirstTurn;
 use super::wants::Wants;
 use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
@@ -82,6 +82,11 @@ impl Upstream {
         &self.source
     }
 
+    /// Its counters.
+    pub(crate) fn fetches(&self) -> &Fetches {
+        &self.counters
+    }
+
     /// Its place in the configuration, which tells those apart that wait for it.
     pub fn index(&self) -> usize {
         self.index
@@ -114,7 +119,7 @@ impl Upstream {
         let key = Key::of(&(self.index, request));
         let now = || self.shared.clock.now().monotonic;
         let get = |wait| self.pages.get(&key, now(), wait, covers, || self.load(&key, request, wait));
-        settled(match self.source.refresh {
+        self.settled(match self.source.refresh {
             None => get(wait),
             Some(interval) => self.refreshed(Demand::Page(request.clone()), interval, wait, || get(Wait::No))?,
         })
@@ -128,19 +133,22 @@ impl Upstream {
         let key = Key::of(query);
         let now = || self.shared.clock.now().monotonic;
         let get = |wait| self.answers.get(&key, now(), wait, |_| true, || self.load_query(query, wait));
-        settled(match self.source.refresh {
+        self.settled(match self.source.refresh {
             None => get(wait),
             Some(interval) => self.refreshed(Demand::Query(query.clone()), interval, wait, || get(Wait::No))?,
         })
     }
 
     fn load_query(&self, query: &InstantQuery, wait: Wait) -> Loaded<Result<Arc<QueryResult>, SourceError>> {
-        let time = self.time(wait);
+        let (time, since) = (self.time(wait), self.shared.clock.now().monotonic);
         let result = self.ask(query, time);
         let cut_by_caller = self.is_cut_by_caller(&result, time);
         // Each query has its own health: one that is refused says nothing about the others.
         let key = format!("{}#{}", query.url, query.promql);
-        let described = result.as_ref().map(|result| (result.bytes, || result.summary().to_string()));
+        let described = result.as_ref().map(|result| {
+            let fetched = self.fetched(since, result.bytes, result.summary().samples as u64);
+            (fetched, || result.summary().to_string())
+        });
         self.tell(&key, described, cut_by_caller);
         self.loaded(result, QueryResult::cost, query.url.len() + query.promql.len(), time)
     }
@@ -198,12 +206,14 @@ impl Upstream {
     }
 
     fn load(&self, key: &Key, request: &PageRequest, wait: Wait) -> Loaded<Result<Arc<Page>, SourceError>> {
-        let time = self.time(wait);
+        let (time, since) = (self.time(wait), self.shared.clock.now().monotonic);
         let wants = self.wants().all();
         let fetched = self.fetch(request, &wants, time);
         let cut_by_caller = self.is_cut_by_caller(&fetched, time);
         let key_text = request.key();
-        self.tell(&key_text, fetched.as_ref().map(|page| (page.bytes, || page.summary().to_string())), cut_by_caller);
+        let described =
+            fetched.as_ref().map(|page| (self.fetched(since, page.bytes, page.samples), || page.summary().to_string()));
+        self.tell(&key_text, described, cut_by_caller);
         if let Ok(page) = &fetched {
             self.note_turn(&key_text, page);
         }
@@ -218,6 +228,19 @@ impl Upstream {
             loaded.until = self.shared.clock.now().monotonic + self.shared.limits.cache.skip;
         }
         loaded
+    }
+
+    /// Counts what has an outcome; with the fetches, that tells how many requests the cache answered.
+    fn settled<T>(&self, outcome: Outcome<Result<Arc<T>, SourceError>>) -> Result<Arc<T>, SourceError> {
+        match outcome {
+            Outcome::Value(outcome) => {
+                self.counters.requests.increment();
+                (*outcome).clone()
+            }
+            Outcome::WouldWait => Err(SourceError::WouldWait),
+            Outcome::TimedOut => Err(SourceError::Busy),
+            Outcome::Panicked => Err(SourceError::Bug),
+        }
     }
 
     /// The time for a fetch: the source's `timeout`, or what is left of the caller's.
@@ -289,18 +312,18 @@ impl Upstream {
 
     /// Counts a fetch, and logs when a URL starts to fail or recovers. A fetch that its request's deadline cut short
     /// says nothing about the URL.
-    fn tell(&self, url: &str, fetched: Result<(u64, impl Fn() -> String), &SourceError>, cut_by_caller: bool) {
+    fn tell(&self, url: &str, fetched: Result<(Fetched, impl Fn() -> String), &SourceError>, cut_by_caller: bool) {
         let now = self.shared.clock.now().unix_millis;
         let change = match cut_by_caller {
             true => Change::None,
-            false => self.states().note(url, now, fetched.as_ref().err().copied()),
+            false => self.states().note(url, now, fetched.as_ref().map(|(page, _)| *page).map_err(|error| *error)),
         };
         // Of a thousand pods some are always failing.
         let change = if self.source.is_of_pods() { Change::None } else { change };
         match fetched {
-            Ok((bytes, describe)) => {
+            Ok((page, describe)) => {
                 self.counters.succeeded.increment();
-                self.counters.bytes.add(bytes);
+                self.counters.bytes.add(page.bytes);
                 debug!("source {}: {}", self.named(url), describe());
                 if change == Change::Recovered {
                     info!("source {}: answers again", self.named(url));
@@ -314,6 +337,11 @@ impl Upstream {
                 }
             }
         }
+    }
+
+    fn fetched(&self, since: Instant, bytes: u64, samples: u64) -> Fetched {
+        let took = self.shared.clock.now().monotonic.saturating_duration_since(since);
+        Fetched { took, bytes, samples }
     }
 
     /// Counts, and logs once, that processes with different pages take turns behind a URL.
@@ -368,15 +396,6 @@ impl Upstream {
 
     fn wants(&self) -> MutexGuard<'_, Wants> {
         self.wants.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn settled<T>(outcome: Outcome<Result<Arc<T>, SourceError>>) -> Result<Arc<T>, SourceError> {
-    match outcome {
-        Outcome::Value(outcome) => (*outcome).clone(),
-        Outcome::WouldWait => Err(SourceError::WouldWait),
-        Outcome::TimedOut => Err(SourceError::Busy),
-        Outcome::Panicked => Err(SourceError::Bug),
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Waiting {
     /// TokenReviews and SubjectAccessReviews for direct clients. Any client that can connect causes them, so they are
     /// kept apart from those for front proxies.
     DirectReviews,
+    /// The status page, of which one is made at a time.
+    Status,
 }
 
 /// What a request may wait for, and until when.
@@ -64,10 +66,15 @@ impl Patience {
 }
 
 impl Waiting {
+    /// Whether only one request at a time may occupy a worker for it.
+    pub(crate) fn is_single(self) -> bool {
+        self == Self::Status
+    }
+
     /// Whether the Kubernetes API is what it waits for.
     pub(crate) fn is_for_kubernetes(self) -> bool {
         match self {
-            Self::Source(_) => false,
+            Self::Source(_) | Self::Status => false,
             Self::KubernetesLists | Self::FrontProxyReviews | Self::DirectReviews => true,
         }
     }
@@ -78,6 +85,7 @@ impl Waiting {
             Self::KubernetesLists => 2,
             Self::FrontProxyReviews => 4,
             Self::DirectReviews => 8,
+            Self::Status => 16,
         }
     }
 }

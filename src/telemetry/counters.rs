@@ -23,13 +23,15 @@ pub enum Route {
     Health,
     /// `/metrics`.
     OwnMetrics,
+    /// `/status`, as HTML or JSON.
+    Status,
     /// `/version`, `/` and every path that is none.
     Other,
 }
 
 impl Route {
     /// All of them, in the order they are printed.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Namespaced(Version::V1Beta1),
         Self::Namespaced(Version::V1Beta2),
         Self::RootScoped(Version::V1Beta1),
@@ -38,6 +40,7 @@ impl Route {
         Self::Discovery,
         Self::Health,
         Self::OwnMetrics,
+        Self::Status,
         Self::Other,
     ];
 
@@ -52,6 +55,7 @@ impl Route {
             ApiPath::Groups | ApiPath::Group(_) | ApiPath::Resources(..) | ApiPath::OpenApi(_) => Self::Discovery,
             ApiPath::Health(..) => Self::Health,
             ApiPath::OwnMetrics => Self::OwnMetrics,
+            ApiPath::Status(_) => Self::Status,
             ApiPath::Root
             | ApiPath::VersionInfo
             | ApiPath::PeerSamples
@@ -88,6 +92,8 @@ pub struct Fetches {
     pub succeeded: Counter,
     /// Everything else.
     pub failed: Counter,
+    /// Requests for pages that had an outcome, fetched or cached.
+    pub requests: Counter,
     /// Bytes of pages.
     pub bytes: Counter,
     /// Pods whose pages were joined.
@@ -201,7 +207,7 @@ impl Counters {
 
     /// The requests of a route.
     pub fn requests(&self, route: Route) -> &Requests {
-        let [ns1, ns2, root1, root2, external, discovery, health, own, other] = &self.requests;
+        let [ns1, ns2, root1, root2, external, discovery, health, own, status, other] = &self.requests;
         match route {
             Route::Namespaced(Version::V1Beta1) => ns1,
             Route::Namespaced(Version::V1Beta2) => ns2,
@@ -211,6 +217,7 @@ impl Counters {
             Route::Discovery => discovery,
             Route::Health => health,
             Route::OwnMetrics => own,
+            Route::Status => status,
             Route::Other => other,
         }
     }

@@ -265,6 +265,7 @@ impl fmt::Display for RouteLabels {
             Route::Discovery => ("GET", none, "discovery", ""),
             Route::Health => ("GET", none, "health", ""),
             Route::OwnMetrics => ("GET", none, "metrics", ""),
+            Route::Status => ("GET", none, "status", ""),
             Route::Other => ("GET", none, "other", ""),
         };
         let subresource = if version.is_empty() { "" } else { "*" };

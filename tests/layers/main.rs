@@ -22,6 +22,7 @@ const LAYERS: &[&[&str]] = &[
     &["http"],
     &["source", "kube_api"],
     &["metrics", "conformance"],
+    &["status"],
     &["api"],
     &["server"],
     &["command"],

@@ -260,6 +260,20 @@ impl Value {
     }
 }
 
+/// As it is written in the configuration.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Series(expr) => expr.fmt(f),
+            Self::QueryTemplate(template) => f.write_str(template.text()),
+            Self::Json(expr) => expr.fmt(f),
+            Self::Text(expr) => expr.fmt(f),
+            Self::Number => f.write_str("the number"),
+            Self::Named(name) => f.write_str(name),
+        }
+    }
+}
+
 impl NamespaceLabels {
     /// The label that a query has: one.
     pub fn first(&self) -> Option<&String> {

@@ -23,6 +23,8 @@ fn routes() {
         ("/metrics", ApiPath::OwnMetrics),
         ("/peers/samples", ApiPath::PeerSamples),
         ("/peers", ApiPath::Unknown),
+        ("/status", ApiPath::Status(StatusFormat::Html)),
+        ("/status.json", ApiPath::Status(StatusFormat::Json)),
         ("/healthz", ApiPath::Health(Probe::Healthz, None)),
         ("/livez/", ApiPath::Health(Probe::Livez, None)),
         ("/readyz/config", ApiPath::Health(Probe::Readyz, Some("config".into()))),

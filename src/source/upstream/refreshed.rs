@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Upstream, settled};
+use super::Upstream;
 use crate::cache::{Key, Outcome, Wait};
 use crate::source::error::SourceError;
 use crate::source::refresh::{Demand, Refreshed};
@@ -37,10 +37,10 @@ impl Refreshed for Upstream {
         match demand {
             Demand::Page(request) => {
                 let key = Key::of(&(self.index, request));
-                settled(self.pages.reload(&key, now, || self.load(&key, request, Wait::No))).is_ok()
+                self.settled(self.pages.reload(&key, now, || self.load(&key, request, Wait::No))).is_ok()
             }
             Demand::Query(query) => {
-                settled(self.answers.reload(&Key::of(query), now, || self.load_query(query, Wait::No))).is_ok()
+                self.settled(self.answers.reload(&Key::of(query), now, || self.load_query(query, Wait::No))).is_ok()
             }
         }
     }

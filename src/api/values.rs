@@ -1,0 +1,113 @@
+//! Requests for metrics: from the path and the query to the list of values, which is remembered for the status page.
+
+use super::kept::Answered;
+use super::message::{Encoding, Reply, Request};
+use super::negotiate::Transforms;
+use super::{Api, Asking, Authorized, Rejection, Stop, client, selectors};
+use crate::kube::custom_metrics::MetricValueList;
+use crate::kube::external_metrics::ExternalMetricValueList;
+use crate::kube::status::Status;
+use crate::metrics::failure::Failure;
+use crate::metrics::trace::Trace;
+use crate::metrics::{ExternalRequest, MetricRequest};
+use crate::parse::path::{ApiPath, ExternalPath, MetricPath};
+use crate::parse::query::Query;
+use crate::parse::selector::Selector;
+use crate::status::answers::{AnsweredError, AnsweredValue};
+
+impl Api {
+    /// The values that a path asks for, as they were printed before or printed now.
+    pub(super) fn values(
+        &self,
+        path: &ApiPath,
+        query: &Query,
+        request: &Request<'_>,
+        asking: Asking,
+        trace: &mut Trace,
+    ) -> Result<Reply, Stop> {
+        let media_type = self.check(request, Encoding::OFFERED, Transforms::Refused)?;
+        let encoding = Encoding::new(media_type, asking.pretty);
+        let answer = |trace: &mut Trace| match path {
+            ApiPath::Metric(path) => self.metric(path, query, asking, encoding, trace),
+            ApiPath::External(path) => self.external_metric(path, query, asking, encoding, trace),
+            _ => Err(Status::no_such_route().into()),
+        };
+        // A reply that is traced is always new.
+        if trace.is_on() {
+            return answer(trace).map(|answered| answered.reply);
+        }
+        let now = self.clock.now();
+        self.status.answers.asked(request.target, asking.client, now);
+        self.kept.reply(request.target, encoding, &self.metrics.rules(), now, || {
+            let answered = answer(trace)?;
+            self.status.answers.served(request.target, asking.client, answered.value.clone(), self.clock.now());
+            Ok(answered)
+        })
+    }
+
+    /// Remembers the error of a request for a metric by a client that may have it.
+    pub(super) fn note_error(
+        &self,
+        target: &str,
+        path: Option<&ApiPath>,
+        authorized: &Result<Authorized, Rejection>,
+        status: &Status,
+    ) {
+        let (Some(ApiPath::Metric(_) | ApiPath::External(_)), Ok(authorized)) = (path, authorized) else { return };
+        let now = self.clock.now();
+        let error = AnsweredError { at: now.unix_millis, code: status.code(), message: status.message.clone() };
+        self.status.answers.failed(target, client(*authorized), error, now);
+    }
+
+    fn metric(
+        &self,
+        path: &MetricPath,
+        query: &Query,
+        asking: Asking,
+        encoding: Encoding,
+        trace: &mut Trace,
+    ) -> Result<Answered, Stop> {
+        let label_selector = self.selector("labelSelector", query.label_selector.as_deref())?;
+        let metric_selector = self.selector("metricLabelSelector", query.metric_label_selector.as_deref())?;
+        selectors::check_field_selector(path, query, self.failures())?;
+        let ask = MetricRequest { path, label_selector: &label_selector, metric_selector: &metric_selector };
+        let answer = match self.metrics.answer(ask, asking.patience, trace) {
+            Ok(answer) => answer,
+            Err(Failure::WouldWait(waiting)) => return Err(Stop::WouldWait(waiting)),
+            Err(failure) => return Err(self.failures().metric(&failure).into()),
+        };
+        let (selector, items) = (answer.selector.as_ref(), &answer.items);
+        let list = MetricValueList { version: path.version, metric: &path.metric, selector, items };
+        let reply = Reply::object(200, &list, encoding);
+        let value = AnsweredValue::average(items.iter().map(|item| (item.value, item.timestamp)), trace.left_out());
+        Ok(Answered { reply, lasting: answer.lasting, value })
+    }
+
+    fn external_metric(
+        &self,
+        path: &ExternalPath,
+        query: &Query,
+        asking: Asking,
+        encoding: Encoding,
+        trace: &mut Trace,
+    ) -> Result<Answered, Stop> {
+        if query.watch == Some(true) {
+            return Err(self.failures().watch().into());
+        }
+        let selector = self.selector("labelSelector", query.label_selector.as_deref())?;
+        let values =
+            match self.metrics.answer_external(ExternalRequest { path, selector: &selector }, asking.patience, trace) {
+                Ok(values) => values,
+                Err(Failure::WouldWait(waiting)) => return Err(Stop::WouldWait(waiting)),
+                Err(failure) => return Err(self.failures().metric(&failure).into()),
+            };
+        let list = ExternalMetricValueList { metric: &values.metric, items: &values.items };
+        let reply = Reply::object(200, &list, encoding);
+        let value = AnsweredValue::sum(values.items.iter().map(|item| (item.value, item.timestamp)));
+        Ok(Answered { reply, lasting: values.lasting, value })
+    }
+
+    fn selector(&self, parameter: &str, text: Option<&str>) -> Result<Selector, Status> {
+        selectors::selector(parameter, text, &self.limits.request, self.failures())
+    }
+}

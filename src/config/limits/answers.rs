@@ -1,0 +1,40 @@
+//! Limits of answers, and of what is remembered of them.
+
+use std::time::Duration;
+
+use super::units::{KIB, MIB, secs};
+
+limits! {
+    AnswerLimits {
+        /// From a request to its answer, waiting included. 5 s; then the answer is 503.
+        deadline: Duration = secs(5),
+        /// Length of a Status message, which `kubectl describe hpa` prints unchanged. 512.
+        message: usize = 512,
+        /// Printed answers that are kept. 1,024: one for each rule, object or selector, and encoding that autoscalers ask for.
+        kept: usize = 1_024,
+        /// Bytes of them. 1 MiB: 1,000 answers about one object each.
+        kept_bytes: usize = MIB,
+        /// One of them. 64 KiB: an external metric of 300 values.
+        kept_reply: usize = 64 * 1024,
+    }
+
+    /// Limits of the status page.
+    StatusLimits {
+        /// Requests whose answers are remembered. 512: with all their points they take 1.5 MB.
+        requests: usize = 512,
+        /// Points of each. 240: an hour, as the HPA controller asks every 15 s.
+        points: usize = 240,
+        /// What one point stands for. 15 s.
+        step: Duration = secs(15),
+        /// Target of a remembered request. 1 KiB: autoscalers ask with a selector of some labels.
+        target: usize = KIB,
+        /// How long a report serves further requests. 1 s: to make one takes some milliseconds.
+        cache: Duration = secs(1),
+        /// Characters of one text on the page. 512, as long as a message of an answer.
+        text: usize = 512,
+        /// Rules on the page. 200; all of them are in the JSON, and the filters find them.
+        rules: usize = 200,
+        /// Rows of one rule or one source on the page; all of them are in the JSON. 20.
+        rows: usize = 20,
+    }
+}

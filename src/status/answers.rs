@@ -1,0 +1,303 @@
+//! The answers to metric requests of the last hour: what was asked, who asked, the value or the error. Bounded in
+//! requests, points and bytes.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::config::limits::StatusLimits;
+use crate::kube::meta::Time;
+use crate::parse::quantity::Milli;
+use crate::parse::sort::sort_by;
+use crate::telemetry::clock::Now;
+
+/// Answers by the request's target.
+#[derive(Debug)]
+pub(crate) struct AnswerLog {
+    requests: Mutex<HashMap<String, Answers>>,
+    limits: StatusLimits,
+    began: Instant,
+}
+
+/// The answers to one target.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Answers {
+    /// Who asked last.
+    pub(crate) client: MetricClient,
+    /// When it was last asked for, Unix milliseconds.
+    pub(crate) asked: i64,
+    pub(crate) value: Option<AnsweredValue>,
+    pub(crate) error: Option<AnsweredError>,
+    history: History,
+}
+
+/// Who asks for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MetricClient {
+    /// The HPA controller, by its user name.
+    HpaController,
+    /// Another user, or any client on loopback.
+    Other,
+}
+
+/// The last values that were served.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct AnsweredValue {
+    /// Unix milliseconds.
+    pub(crate) at: i64,
+    /// The value; of several objects the average, of several external values the sum, as the HPA controller computes.
+    pub(crate) value: f64,
+    pub(crate) items: usize,
+    /// Objects that were left out, by reason.
+    pub(crate) left_out: Vec<(&'static str, u32)>,
+}
+
+/// The last error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AnsweredError {
+    /// Unix milliseconds.
+    pub(crate) at: i64,
+    /// HTTP status code.
+    pub(crate) code: u16,
+    /// As the client got it.
+    pub(crate) message: String,
+}
+
+/// What was answered in one step of the history.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) enum Point {
+    /// Nothing was asked.
+    #[default]
+    None,
+    /// The last value.
+    Value(f32),
+    /// The last answer was an error.
+    Error,
+}
+
+/// The points of the last steps, the newest last.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct History {
+    points: VecDeque<Point>,
+    /// The number of the newest step.
+    newest: u64,
+}
+
+impl AnswerLog {
+    pub(crate) fn new(limits: StatusLimits, now: Now) -> Self {
+        Self { requests: Mutex::default(), limits, began: now.monotonic }
+    }
+
+    /// The target was asked for; values follow only where they were computed.
+    pub(crate) fn asked(&self, target: &str, client: MetricClient, now: Now) {
+        if let Some(answers) = self.lock().get_mut(target) {
+            (answers.client, answers.asked) = (client, now.unix_millis);
+        }
+    }
+
+    /// Values were served.
+    pub(crate) fn served(&self, target: &str, client: MetricClient, value: AnsweredValue, now: Now) {
+        let point = Point::Value(value.value as f32);
+        self.note(target, client, point, now, |answers| {
+            answers.value = Some(value);
+            answers.error = None;
+        });
+    }
+
+    /// An error was served.
+    pub(crate) fn failed(&self, target: &str, client: MetricClient, error: AnsweredError, now: Now) {
+        self.note(target, client, Point::Error, now, |answers| answers.error = Some(error));
+    }
+
+    /// All targets of the last hour, in order, with their points: as many as there are steps, the newest last.
+    pub(crate) fn all(&self, now: Now) -> Vec<(String, Answers, Vec<Point>)> {
+        let step = self.step(now);
+        let since = now.unix_millis.saturating_sub(self.span().as_millis().try_into().unwrap_or(i64::MAX));
+        let requests = self.lock();
+        let recent = requests.iter().filter(|(_, answers)| answers.asked >= since);
+        let mut all: Vec<_> = recent
+            .map(|(target, answers)| {
+                let points = answers.history.up_to(step, self.limits.points);
+                (target.clone(), answers.clone(), points)
+            })
+            .collect();
+        drop(requests);
+        sort_by(&mut all, |(a, ..), (b, ..)| a.cmp(b));
+        all
+    }
+
+    /// How far the history goes back.
+    pub(crate) fn span(&self) -> Duration {
+        self.limits.step * u32::try_from(self.limits.points).unwrap_or(u32::MAX)
+    }
+
+    fn note(&self, target: &str, client: MetricClient, point: Point, now: Now, change: impl FnOnce(&mut Answers)) {
+        if target.len() > self.limits.target {
+            return;
+        }
+        let step = self.step(now);
+        let mut requests = self.lock();
+        if !requests.contains_key(target) {
+            self.make_room(&mut requests);
+        }
+        let new = || Answers { client, asked: 0, value: None, error: None, history: History::default() };
+        let answers = requests.entry(target.to_owned()).or_insert_with(new);
+        (answers.client, answers.asked) = (client, now.unix_millis);
+        answers.history.set(step, point, self.limits.points);
+        change(answers);
+    }
+
+    /// Forgets what was asked for longest ago, and what others asked for before what the HPA controller did.
+    fn make_room(&self, requests: &mut HashMap<String, Answers>) {
+        if requests.len() < self.limits.requests {
+            return;
+        }
+        let oldest = requests.iter().min_by_key(|(_, answers)| (answers.client, answers.asked));
+        if let Some(target) = oldest.map(|(target, _)| target.clone()) {
+            requests.remove(&target);
+        }
+    }
+
+    fn step(&self, now: Now) -> u64 {
+        let elapsed = now.monotonic.saturating_duration_since(self.began).as_millis();
+        u64::try_from(elapsed / self.limits.step.as_millis().max(1)).unwrap_or(u64::MAX)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Answers>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AnsweredValue {
+    /// Of objects: their average, which the HPA controller compares with its target.
+    pub(crate) fn average(items: impl Iterator<Item = (Milli, Time)>, left_out: &[(&'static str, u32)]) -> Self {
+        let sum = Self::sum(items);
+        Self { value: sum.value / sum.items.max(1) as f64, left_out: left_out.to_vec(), ..sum }
+    }
+
+    /// Of values of an external metric: their sum, likewise.
+    pub(crate) fn sum(items: impl Iterator<Item = (Milli, Time)>) -> Self {
+        let none = Self { at: i64::MAX, value: 0.0, items: 0, left_out: Vec::new() };
+        items.fold(none, |sum, (value, time)| Self {
+            at: sum.at.min(time.millis()),
+            value: sum.value + value.0 as f64 / 1000.0,
+            items: sum.items + 1,
+            ..sum
+        })
+    }
+}
+
+impl MetricClient {
+    /// In words.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::HpaController => "HPA controller",
+            Self::Other => "another client",
+        }
+    }
+}
+
+/// Others come first: they are forgotten first.
+impl Ord for MetricClient {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        let rank = |client: &Self| matches!(client, Self::HpaController);
+        rank(self).cmp(&rank(other))
+    }
+}
+
+impl PartialOrd for MetricClient {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl History {
+    fn set(&mut self, step: u64, point: Point, most: usize) {
+        let gap = usize::try_from(step.saturating_sub(self.newest)).unwrap_or(usize::MAX);
+        if self.points.is_empty() || gap >= most {
+            self.points.clear();
+            self.points.push_back(point);
+        } else {
+            self.points.extend(std::iter::repeat_n(Point::None, gap));
+            self.points.drain(..self.points.len().saturating_sub(most));
+            self.points.back_mut().into_iter().for_each(|newest| *newest = point);
+        }
+        self.newest = self.newest.max(step);
+    }
+
+    /// The points of the last `count` steps up to `step`.
+    fn up_to(&self, step: u64, count: usize) -> Vec<Point> {
+        let since = usize::try_from(step.saturating_sub(self.newest)).unwrap_or(usize::MAX).min(count);
+        let kept = self.points.len().min(count - since);
+        let mut points = vec![Point::None; count - since - kept];
+        points.extend(self.points.iter().skip(self.points.len() - kept));
+        points.extend(std::iter::repeat_n(Point::None, since));
+        points
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(now: Now, seconds: u64) -> Now {
+        let unix_millis = now.unix_millis + i64::try_from(seconds).unwrap() * 1000;
+        Now { monotonic: now.monotonic + Duration::from_secs(seconds), unix_millis }
+    }
+
+    fn log(requests: usize, points: usize) -> (AnswerLog, Now) {
+        let now = Now { monotonic: Instant::now(), unix_millis: 0 };
+        let limits = StatusLimits { requests, points, ..StatusLimits::default() };
+        (AnswerLog::new(limits, now), now)
+    }
+
+    fn value(value: f64) -> AnsweredValue {
+        AnsweredValue { at: 0, value, items: 1, left_out: Vec::new() }
+    }
+
+    #[test]
+    fn keeps_one_point_for_each_step() {
+        let (log, start) = log(8, 4);
+        let other = MetricClient::Other;
+        let error = AnsweredError { at: 0, code: 503, message: "no".to_owned() };
+        log.served("/a", other, value(1.0), at(start, 0));
+        log.served("/a", other, value(2.0), at(start, 14));
+        log.failed("/a", other, error, at(start, 15));
+        log.served("/a", other, value(3.0), at(start, 45));
+        let points = |seconds| log.all(at(start, seconds)).pop().map(|(.., points)| points).unwrap_or_default();
+        assert_eq!(points(45), [Point::Value(2.0), Point::Error, Point::None, Point::Value(3.0)]);
+        assert_eq!(points(75), [Point::None, Point::Value(3.0), Point::None, Point::None]);
+        assert_eq!(points(106), [], "it was not asked for within the hour");
+        log.served("/a", other, value(4.0), at(start, 200));
+        assert_eq!(points(200), [Point::None, Point::None, Point::None, Point::Value(4.0)]);
+    }
+
+    #[test]
+    fn forgets_what_other_clients_asked_first() {
+        let (log, start) = log(2, 4);
+        log.served("/hpa", MetricClient::HpaController, value(1.0), at(start, 0));
+        log.served("/other", MetricClient::Other, value(1.0), at(start, 1));
+        log.served("/new", MetricClient::Other, value(1.0), at(start, 2));
+        let targets = || log.all(at(start, 3)).into_iter().map(|(target, ..)| target).collect::<Vec<_>>();
+        assert_eq!(targets(), ["/hpa", "/new"]);
+        log.asked("/unknown", MetricClient::Other, at(start, 3));
+        log.served(&"/long".repeat(1_000), MetricClient::Other, value(1.0), at(start, 3));
+        assert_eq!(targets(), ["/hpa", "/new"]);
+    }
+
+    #[test]
+    fn a_value_ends_an_error() {
+        let (log, start) = log(2, 4);
+        let error = AnsweredError { at: 5, code: 404, message: "no".to_owned() };
+        log.served("/a", MetricClient::Other, value(1.0), at(start, 0));
+        log.failed("/a", MetricClient::HpaController, error.clone(), at(start, 1));
+        let last = |seconds| log.all(at(start, seconds)).pop().map(|(_, answers, _)| answers).unwrap();
+        let failing = last(1);
+        assert_eq!(
+            (failing.error, failing.value, failing.client),
+            (Some(error), Some(value(1.0)), MetricClient::HpaController)
+        );
+        log.served("/a", MetricClient::Other, value(2.0), at(start, 2));
+        assert_eq!(last(2).error, None);
+    }
+}

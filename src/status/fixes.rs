@@ -1,0 +1,73 @@
+//! The fix for an error message, from the tables of docs/troubleshooting.md, so that page and documentation agree.
+
+const DOCUMENT: &str = include_str!("../../docs/troubleshooting.md");
+
+/// Sections whose tables are about errors of metrics.
+const SECTIONS: [&str; 3] = ["404, NotFound", "503, ServiceUnavailable", "400, BadRequest"];
+
+/// Shorter parts of a message could be part of another one.
+const SHORTEST: usize = 10;
+
+/// The fix for a message, as Markdown: that of the row with the longest part of it.
+pub(super) fn fix(message: &str) -> Option<&'static str> {
+    let rows = SECTIONS.iter().flat_map(|section| rows(section));
+    let matches = rows.filter_map(|(messages, fix)| {
+        let longest = quoted(messages).filter_map(|quoted| matched(quoted, message)).max()?;
+        Some((longest, fix))
+    });
+    matches.max_by_key(|(longest, _)| *longest).map(|(_, fix)| fix)
+}
+
+/// The first and the last cell of each row of a section's tables.
+fn rows(section: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let starts = move |part: &&str| part.starts_with(section);
+    let text = DOCUMENT.split("\n## ").find(starts).unwrap_or_default();
+    text.lines().filter(|line| line.starts_with("| `")).filter_map(|line| {
+        let line = line.trim_matches(['|', ' ']);
+        let (messages, rest) = line.split_once(" | ")?;
+        Some((messages, rest.rsplit(" | ").next().unwrap_or(rest)))
+    })
+}
+
+/// The texts between backticks.
+fn quoted(cell: &'static str) -> impl Iterator<Item = &'static str> {
+    cell.split('`').skip(1).step_by(2)
+}
+
+/// How much of a message is in the table, where `…` stands for anything; none unless all of it is.
+fn matched(quoted: &str, message: &str) -> Option<usize> {
+    let mut rest = message;
+    let mut length = 0;
+    for part in quoted.split('…').map(|part| part.trim_matches([' ', ';', ','])).filter(|part| !part.is_empty()) {
+        rest = rest.split_once(part)?.1;
+        length += part.len();
+    }
+    (length >= SHORTEST).then_some(length)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_row_of_a_message() {
+        for (message, expected) in [
+            ("x of y: no rule is configured for it; there are rules for services", "write `services`, not `service`"),
+            ("x of y: no rule is configured for it", "look for `rejected;"),
+            ("the matching series on the page describe other objects; the rule takes", "compare the labels"),
+            ("y: several values match; wrap it in sum(), max(), min() or avg(); the", "an aggregation"),
+            ("labelSelector: no series carries the label \"app\"; they carry x", "select by one of the labels"),
+        ] {
+            let found = fix(message);
+            assert!(found.is_some_and(|fix| fix.starts_with(expected)), "{message}: {found:?}");
+        }
+        assert_eq!(fix("something else"), None);
+    }
+
+    #[test]
+    fn each_section_has_rows() {
+        for section in SECTIONS {
+            assert!(rows(section).count() >= 4, "{section}");
+        }
+    }
+}

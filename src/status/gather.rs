@@ -1,0 +1,202 @@
+//! Makes the report of what rules, sources and counters hold at this moment. It fetches nothing.
+
+use std::sync::Arc;
+
+use super::answers::{AnswerLog, Answers, Point};
+use super::fixes;
+use super::report::{Count, ErrorStatus, ProcessStatus, Report, RequestStatus, RuleStatus, SourceStatus, UrlStatus};
+use crate::config::model::{DescribedObject, Target};
+use crate::kube::meta::Time;
+use crate::metrics::active_rule::ActiveRule;
+use crate::metrics::listing::ListedRule;
+use crate::metrics::rules::Rules;
+use crate::parse::path::{self, ApiPath, ObjectName};
+use crate::parse::sort::sort_by;
+use crate::source::state::UrlState;
+use crate::source::upstream::Upstream;
+use crate::telemetry::clock::Now;
+use crate::telemetry::counters::Counters;
+use crate::telemetry::process::Process;
+
+const DAY: i64 = 24 * 60 * 60;
+
+/// The rules, sources and answers of this moment.
+pub(super) fn rules_and_sources(rules: &Rules, answers: &AnswerLog, max_path: usize, now: Now) -> Report {
+    let listed = rules.listing();
+    let mut statuses: Vec<RuleStatus> = listed.iter().map(rule).collect();
+    name(&mut statuses);
+    let mut unserved = Vec::new();
+    for (target, answers, points) in answers.all(now) {
+        let Ok(path) = path::parse(target.split('?').next().unwrap_or_default(), max_path) else { continue };
+        let request = request(target, &path, answers, points);
+        let serving = rules.of_path(&path);
+        let is_its = |rule: &ListedRule<'_>| match rule.served {
+            Some(served) => serving.iter().any(|one| Arc::ptr_eq(one, served)),
+            None => serving.is_empty() && is_about(rule, &path),
+        };
+        match statuses.iter_mut().zip(&listed).find(|(_, listed)| is_its(listed)) {
+            Some((status, _)) => status.requests.push(request),
+            None if serving.is_empty() => unserved.push(request),
+            None => {}
+        }
+    }
+    Report { rules: statuses, unserved, sources: rules.upstreams().iter().map(source).collect(), ..Report::default() }
+}
+
+/// The program itself.
+pub(super) fn process(counters: &Counters, started: Now, now: Now) -> ProcessStatus {
+    let process = Process::read();
+    let expires = i64::try_from(counters.connections.certificate_expires.get()).ok().filter(|expires| *expires != 0);
+    let count = |(name, count): (&str, u64)| Count { name: name.to_owned(), count };
+    let mut refused: Vec<Count> = counters.connections.refused().map(count).collect();
+    for (name, attempts) in [("authentication", &counters.authentication), ("authorization", &counters.authorization)] {
+        let [_, failed, unknown] = attempts.all();
+        refused.push(Count { name: format!("{name} failed"), count: failed });
+        refused.push(Count { name: format!("{name} not reviewed"), count: unknown });
+    }
+    refused.push(Count { name: "overloaded".to_owned(), count: counters.overloaded.get() });
+    refused.retain(|refused| refused.count > 0);
+    ProcessStatus {
+        version: env!("CARGO_PKG_VERSION"),
+        time: Some(Time::from_millis(now.unix_millis)),
+        started: Some(Time::from_millis(started.unix_millis)),
+        resident_bytes: process.resident_bytes,
+        threads: process.threads,
+        queued: counters.queued.get(),
+        connections: counters.connections.open().map(count).collect(),
+        refused,
+        certificate_expires: expires.map(Time),
+        certificate_days_left: expires.map(|expires| (expires - now.unix_millis / 1000).div_euclid(DAY)),
+    }
+}
+
+fn rule(listed: &ListedRule<'_>) -> RuleStatus {
+    let served: Option<&ActiveRule> = listed.served.map(|served| &**served);
+    let object = |object: &&DescribedObject| match &object.namespace {
+        Some(namespace) => format!("{namespace}/{}", object.name),
+        None => object.name.clone(),
+    };
+    let mut resources: Vec<String> = listed.resources.iter().map(|resource| (*resource).to_owned()).collect();
+    sort_by(&mut resources, String::cmp);
+    RuleStatus {
+        id: String::new(),
+        metric: listed.metric.to_owned(),
+        is_external: listed.is_external,
+        resources,
+        objects: listed.described.iter().map(object).collect(),
+        source: served.map(|served| served.upstream.source().name.clone()),
+        value: served.map(|served| served.rule.value.to_string()),
+        line: served.map(|served| served.rule.line).filter(|line| *line != 0),
+        problem: listed.problem.map(str::to_owned),
+        requests: Vec::new(),
+    }
+}
+
+/// Gives each rule a name for links: its metric, and a number from the second of a metric on.
+fn name(rules: &mut [RuleStatus]) {
+    let mut seen = std::collections::HashMap::<String, usize>::new();
+    for rule in rules {
+        let count = seen.entry(rule.metric.clone()).or_default();
+        *count += 1;
+        rule.id = if *count == 1 { rule.metric.clone() } else { format!("{}-{count}", rule.metric) };
+    }
+}
+
+/// Whether a broken rule is about what a path asks for.
+fn is_about(rule: &ListedRule<'_>, path: &ApiPath) -> bool {
+    match path {
+        ApiPath::Metric(path) => {
+            let is_of = |resource: &&str| **resource == path.resource;
+            rule.metric == path.metric && (rule.resources.is_empty() || rule.resources.iter().any(is_of))
+        }
+        ApiPath::External(path) => rule.is_external && rule.metric.eq_ignore_ascii_case(&path.metric),
+        _ => false,
+    }
+}
+
+fn request(target: String, path: &ApiPath, answers: Answers, history: Vec<Point>) -> RequestStatus {
+    let (namespace, object) = match path {
+        ApiPath::Metric(path) => {
+            let is_namespace = path.resource == "namespaces";
+            let namespace = if is_namespace { Some(path.name.as_str().to_owned()) } else { path.namespace.clone() };
+            let object = match &path.name {
+                ObjectName::All => format!("all {}", path.resource),
+                ObjectName::One(name) => format!("{}/{name}", path.resource),
+            };
+            (namespace, Some(object))
+        }
+        ApiPath::External(path) => (Some(path.namespace.clone()), None),
+        _ => (None, None),
+    };
+    let left_out = |(reason, count): &(&'static str, u32)| Count { name: (*reason).to_owned(), count: (*count).into() };
+    let value = answers.value.as_ref();
+    RequestStatus {
+        path: target,
+        namespace,
+        object,
+        client: answers.client.as_str(),
+        asked: Time::from_millis(answers.asked),
+        value: value.map(|value| value.value),
+        items: value.map_or(0, |value| value.items),
+        measured: value.map(|value| Time::from_millis(value.at)),
+        left_out: value.map(|value| value.left_out.iter().map(left_out).collect()).unwrap_or_default(),
+        error: answers.error.map(|error| ErrorStatus {
+            time: Time::from_millis(error.at),
+            code: Some(error.code),
+            fix: fixes::fix(&error.message),
+            message: error.message,
+        }),
+        history,
+    }
+}
+
+fn source(upstream: &Arc<Upstream>) -> SourceStatus {
+    let source = upstream.source();
+    let fetches = upstream.fetches();
+    let (succeeded, failed) = (fetches.succeeded.get(), fetches.failed.get());
+    let answered = fetches.pods_answered.get();
+    let shown = |name: &str| match name.split_once('#') {
+        Some((url, query)) if source.is_prometheus() => format!("{} {query}", plain(url)),
+        _ => plain(name).to_owned(),
+    };
+    let mut urls: Vec<UrlStatus> = upstream.states().iter().map(|(name, state)| url(shown(name), state)).collect();
+    // What fails comes first.
+    sort_by(&mut urls, |a, b| (!a.is_failing, &a.url).cmp(&(!b.is_failing, &b.url)));
+    SourceStatus {
+        name: source.name.clone(),
+        kind: match source.target {
+            Target::Url(_) => "page",
+            Target::Pods(_) => "pods",
+            Target::Prometheus(_) => "prometheus",
+        },
+        fetched: succeeded,
+        failed,
+        cached: fetches.requests.get().saturating_sub(succeeded + failed),
+        bytes: fetches.bytes.get(),
+        pods_answered: answered,
+        pods_joined: answered + fetches.pods_failed.get(),
+        urls,
+    }
+}
+
+/// A URL without query, which may hold a key.
+fn plain(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or_default()
+}
+
+fn url(url: String, state: &UrlState) -> UrlStatus {
+    let error = state.last_error.as_ref().filter(|_| state.is_failing()).map(|(at, error)| {
+        let message = error.to_string();
+        ErrorStatus { time: Time::from_millis(*at), code: None, fix: fixes::fix(&message), message }
+    });
+    UrlStatus {
+        url,
+        is_failing: state.is_failing(),
+        since: Time::from_millis(state.since),
+        last_success: state.last_success.map(Time::from_millis),
+        error,
+        milliseconds: u64::try_from(state.last_page.took.as_millis()).unwrap_or(u64::MAX),
+        bytes: state.last_page.bytes,
+        samples: state.last_page.samples,
+    }
+}

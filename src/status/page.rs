@@ -1,0 +1,79 @@
+//! The status page: a report, made at most once a second, and printed as HTML or JSON.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use once_cell::sync::OnceCell;
+use ring::digest;
+
+use super::answers::AnswerLog;
+use super::configuration::LoadedConfiguration;
+use super::gather;
+use super::html::{self, Page};
+use super::query::Filter;
+use super::report::Report;
+use crate::config::limits::Limits;
+use crate::metrics::rules::Rules;
+use crate::telemetry::clock::Now;
+use crate::telemetry::counters::Counters;
+
+/// What the status page shows, and how it is made.
+#[derive(Debug)]
+pub(crate) struct StatusPage {
+    pub(crate) answers: AnswerLog,
+    pub(crate) configuration: LoadedConfiguration,
+    started: Now,
+    limits: Limits,
+    /// The last report. Its lock is held while one is made, so that only one is made at a time.
+    report: Mutex<Option<(Now, Arc<Report>)>>,
+    policy: OnceCell<String>,
+}
+
+impl StatusPage {
+    pub(crate) fn new(limits: &Limits, started: Now) -> Self {
+        Self {
+            answers: AnswerLog::new(limits.status.clone(), started),
+            configuration: LoadedConfiguration::default(),
+            started,
+            limits: limits.clone(),
+            report: Mutex::default(),
+            policy: OnceCell::new(),
+        }
+    }
+
+    /// The report, no older than `cache` of its limits.
+    pub(crate) fn report(&self, rules: &Rules, counters: &Counters, now: Now) -> Arc<Report> {
+        let mut kept = self.report.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((made, report)) = &*kept
+            && now.monotonic.saturating_duration_since(made.monotonic) < self.limits.status.cache
+        {
+            return report.clone();
+        }
+        let mut report = gather::rules_and_sources(rules, &self.answers, self.limits.request.path, now);
+        report.process = gather::process(counters, self.started, now);
+        report.configuration = self.configuration.status();
+        let report = Arc::new(report);
+        *kept = Some((now, report.clone()));
+        report
+    }
+
+    /// The report as a page, filtered as the query says.
+    pub(crate) fn html(&self, report: &Report, query: Option<&str>) -> String {
+        let filter = Filter::parse(query.unwrap_or_default());
+        Page { report, filter: &filter, limits: &self.limits.status }.to_string()
+    }
+
+    /// The page's Content-Security-Policy: its own style and script, by their hashes, and nothing else.
+    pub(crate) fn policy(&self) -> &str {
+        let hash = |text: &str| STANDARD.encode(digest::digest(&digest::SHA256, text.as_bytes()));
+        self.policy.get_or_init(|| {
+            format!(
+                "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; connect-src 'self'; \
+                 form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+                hash(html::STYLE),
+                hash(html::SCRIPT)
+            )
+        })
+    }
+}

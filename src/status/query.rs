@@ -1,0 +1,48 @@
+//! The query of the status page: `namespace=shop`, `wrong=true`.
+
+use crate::parse::percent::{Plus, decode};
+
+/// What the page shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Filter {
+    /// Only what is about this namespace.
+    pub(super) namespace: Option<String>,
+    /// Only what something is wrong with.
+    pub(super) wrong: bool,
+}
+
+impl Filter {
+    /// Parses a query (WHATWG URL, `application/x-www-form-urlencoded`); parameters that it does not know, and values that
+    /// are no text, are ignored. The first value of a parameter counts.
+    pub(super) fn parse(query: &str) -> Self {
+        let mut filter = Self::default();
+        for (name, value) in query.split('&').rev().filter_map(|pair| pair.split_once('=')) {
+            let Ok(value) = decode(value, Plus::Blank) else { continue };
+            match name {
+                "namespace" => filter.namespace = Some(value).filter(|name| !name.is_empty()),
+                "wrong" => filter.wrong = value == "true",
+                _ => {}
+            }
+        }
+        filter
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_the_first_value_of_a_parameter() {
+        let of = |namespace: Option<&str>, wrong| Filter { namespace: namespace.map(str::to_owned), wrong };
+        for (query, expected) in [
+            ("", of(None, false)),
+            ("namespace=", of(None, false)),
+            ("namespace=shop&wrong=true", of(Some("shop"), true)),
+            ("namespace=a%20b&namespace=c", of(Some("a b"), false)),
+            ("namespace=%ff&x&y=z&wrong=1", of(None, false)),
+        ] {
+            assert_eq!(Filter::parse(query), expected, "{query}");
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The report: what the status page shows, and what `/status.json` holds. Times are RFC 3339 or Unix milliseconds as
+//! their names say; texts are as they came, unescaped.
+
+use serde::Serialize;
+
+use super::answers::Point;
+use crate::kube::meta::Time;
+
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Report {
+    pub(crate) process: ProcessStatus,
+    pub(crate) configuration: ConfigurationStatus,
+    pub(crate) rules: Vec<RuleStatus>,
+    /// Requests of the last hour that no rule serves.
+    pub(crate) unserved: Vec<RequestStatus>,
+    pub(crate) sources: Vec<SourceStatus>,
+}
+
+/// The program itself.
+#[derive(Clone, Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ProcessStatus {
+    pub(crate) version: &'static str,
+    pub(crate) time: Option<Time>,
+    pub(crate) started: Option<Time>,
+    pub(crate) resident_bytes: Option<u64>,
+    pub(crate) threads: Option<u64>,
+    /// Requests that wait for a worker.
+    pub(crate) queued: u64,
+    pub(crate) connections: Vec<Count>,
+    /// Requests and connections that were refused since the start, by reason.
+    pub(crate) refused: Vec<Count>,
+    /// When the serving certificate expires; none without HTTPS.
+    pub(crate) certificate_expires: Option<Time>,
+    pub(crate) certificate_days_left: Option<i64>,
+}
+
+/// A number of something.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Count {
+    pub(crate) name: String,
+    pub(crate) count: u64,
+}
+
+/// The configuration file.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ConfigurationStatus {
+    /// None with `--upstream`.
+    pub(crate) file: Option<String>,
+    /// When the configuration in force was loaded.
+    pub(crate) loaded: Option<Time>,
+    /// Whether a newer file was rejected, so that an older one is in force.
+    pub(crate) is_rejected: bool,
+    /// Problems of the file as it was last read, with line and column.
+    pub(crate) problems: Vec<String>,
+}
+
+/// A rule and what it served.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RuleStatus {
+    /// Unique, and the same after a reload that does not change the file's order of rules for a metric.
+    pub(crate) id: String,
+    pub(crate) metric: String,
+    pub(crate) is_external: bool,
+    pub(crate) resources: Vec<String>,
+    /// `namespace/name` of the objects that it names.
+    pub(crate) objects: Vec<String>,
+    pub(crate) source: Option<String>,
+    pub(crate) value: Option<String>,
+    /// Line in the file.
+    pub(crate) line: Option<usize>,
+    /// Why it is not served.
+    pub(crate) problem: Option<String>,
+    pub(crate) requests: Vec<RequestStatus>,
+}
+
+/// A request for a metric, and how it was answered.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct RequestStatus {
+    /// Path and query; `metriclet get` takes it.
+    pub(crate) path: String,
+    pub(crate) namespace: Option<String>,
+    /// What of the resource: a name, or `*`; none for an external metric.
+    pub(crate) object: Option<String>,
+    pub(crate) client: &'static str,
+    pub(crate) asked: Time,
+    pub(crate) value: Option<f64>,
+    pub(crate) items: usize,
+    pub(crate) measured: Option<Time>,
+    pub(crate) left_out: Vec<Count>,
+    pub(crate) error: Option<ErrorStatus>,
+    /// One for each 15 s of the last hour: a value, `null`, or `"error"`.
+    pub(crate) history: Vec<Point>,
+}
+
+/// An error as the HPA sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ErrorStatus {
+    pub(crate) time: Time,
+    pub(crate) code: Option<u16>,
+    pub(crate) message: String,
+    /// What to do about it, from docs/troubleshooting.md.
+    pub(crate) fix: Option<&'static str>,
+}
+
+/// A source and its URLs.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct SourceStatus {
+    pub(crate) name: String,
+    /// `page`, `pods` or `prometheus`.
+    pub(crate) kind: &'static str,
+    pub(crate) fetched: u64,
+    pub(crate) failed: u64,
+    /// Requests that its cache answered.
+    pub(crate) cached: u64,
+    pub(crate) bytes: u64,
+    /// Pods that answered, of those whose pages were joined.
+    pub(crate) pods_answered: u64,
+    pub(crate) pods_joined: u64,
+    pub(crate) urls: Vec<UrlStatus>,
+}
+
+/// How one URL has been doing.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct UrlStatus {
+    /// Without query, which may hold a key.
+    pub(crate) url: String,
+    pub(crate) is_failing: bool,
+    /// Since when all fetches succeed, or all fail.
+    pub(crate) since: Time,
+    pub(crate) last_success: Option<Time>,
+    pub(crate) error: Option<ErrorStatus>,
+    /// Of the last success.
+    pub(crate) milliseconds: u64,
+    pub(crate) bytes: u64,
+    pub(crate) samples: u64,
+}
+
+impl RequestStatus {
+    pub(crate) fn is_failing(&self) -> bool {
+        self.error.is_some()
+    }
+}
+
+impl RuleStatus {
+    /// Whether something is wrong with it.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.problem.is_some() || self.requests.iter().any(RequestStatus::is_failing)
+    }
+}
+
+impl SourceStatus {
+    /// Whether one of its URLs is failing.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.urls.iter().any(|url| url.is_failing)
+    }
+}
+
+impl Report {
+    /// How many rules, sources, requests without a rule, and parts of the program have something wrong with them.
+    pub(crate) fn failing(&self) -> usize {
+        let rules = self.rules.iter().filter(|rule| rule.is_failing()).count();
+        let sources = self.sources.iter().filter(|source| source.is_failing()).count();
+        let configuration = usize::from(self.configuration.is_rejected || !self.configuration.problems.is_empty());
+        rules + sources + self.unserved.len() + configuration
+    }
+}
+
+impl Serialize for Point {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::None => serializer.serialize_none(),
+            Self::Value(value) => serializer.serialize_f32(*value),
+            Self::Error => serializer.serialize_str("error"),
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! An hour of values as a small inline SVG.
+
+use std::fmt::{self, Write};
+
+use super::answers::Point;
+
+/// Columns: each stands for several points, so that a page of many rules stays small.
+const WIDTH: usize = 60;
+const HEIGHT: f32 = 20.0;
+
+/// Draws values from the least at the bottom to the greatest at the top; errors as marks below.
+pub(super) struct Sparkline<'a>(pub(super) &'a [Point]);
+
+impl fmt::Display for Sparkline<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let columns = columns(self.0);
+        let values = || columns.iter().filter_map(|column| column.value);
+        let (least, greatest) = values().fold((f32::MAX, f32::MIN), |(a, b), value| (a.min(value), b.max(value)));
+        let (mut line, mut errors) = (String::new(), String::new());
+        let mut is_drawing = false;
+        for (x, column) in columns.iter().enumerate() {
+            if column.is_error {
+                write!(errors, "M{x} 23h1")?;
+            }
+            let Some(value) = column.value else {
+                is_drawing = false;
+                continue;
+            };
+            let y = match greatest - least {
+                range if range > 0.0 && range.is_finite() => HEIGHT - (value - least) / range * HEIGHT,
+                _ => HEIGHT / 2.0,
+            };
+            match is_drawing {
+                true => write!(line, "L{x} {y:.0}")?,
+                // A point of its own is a dash.
+                false => write!(line, "M{x} {y:.0}h1")?,
+            }
+            is_drawing = true;
+        }
+        let label = Range(values().next().map(|_| (least, greatest)), errors.len());
+        write!(f, "<svg viewBox=\"0 0 60 24\" preserveAspectRatio=none role=img aria-label=\"{label}\">")?;
+        if !line.is_empty() {
+            write!(f, "<path d=\"{line}\"/>")?;
+        }
+        if !errors.is_empty() {
+            write!(f, "<path class=e d=\"{errors}\"/>")?;
+        }
+        f.write_str("</svg>")
+    }
+}
+
+/// What the drawing shows, in words.
+struct Range(Option<(f32, f32)>, usize);
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some((least, greatest)) if least == greatest => write!(f, "last hour: {least}")?,
+            Some((least, greatest)) => write!(f, "last hour: {least} to {greatest}")?,
+            None => f.write_str("last hour: no values")?,
+        }
+        if self.1 > 0 { f.write_str(", with errors") } else { Ok(()) }
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+struct Column {
+    value: Option<f32>,
+    is_error: bool,
+}
+
+/// The newest value of each column, and whether an error was served.
+fn columns(points: &[Point]) -> [Column; WIDTH] {
+    let mut columns = [Column::default(); WIDTH];
+    for (at, point) in points.iter().enumerate() {
+        let Some(column) = columns.get_mut(at * WIDTH / points.len()) else { continue };
+        match point {
+            Point::None => {}
+            Point::Value(value) => column.value = Some(*value),
+            Point::Error => column.is_error = true,
+        }
+    }
+    columns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_values_gaps_and_errors() {
+        let points = |values: &[(usize, Point)]| {
+            let mut points = vec![Point::None; 240];
+            values.iter().for_each(|(at, point)| points[*at] = *point);
+            points
+        };
+        for (values, expected) in [
+            (points(&[]), ["last hour: no values", "></svg>"]),
+            (points(&[(0, Point::Value(7.0))]), ["last hour: 7\"", "<path d=\"M0 10h1\"/>"]),
+            (
+                points(&[(0, Point::Value(0.0)), (4, Point::Value(10.0)), (236, Point::Value(5.0))]),
+                ["0 to 10\"", "M0 20h1L1 0M59 10h1"],
+            ),
+            (points(&[(239, Point::Error)]), ["no values, with errors", "<path class=e d=\"M59 23h1\"/>"]),
+        ] {
+            let drawn = Sparkline(&values).to_string();
+            assert!(expected.iter().all(|part| drawn.contains(part)), "{drawn}");
+        }
+    }
+}

@@ -1,0 +1,132 @@
+// Looks at the status page as people do, and compares it with /status.json.
+// Usage: node browser.mjs NODE_MODULES http://127.0.0.1:PORT
+// METRICLET_SCREENSHOTS=FOLDER keeps pictures.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+
+const [modules, origin] = process.argv.slice(2);
+const require = createRequire(`${modules}/`);
+const { chromium } = require("playwright-core");
+const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
+const pictures = process.env.METRICLET_SCREENSHOTS;
+const patience = 120_000;
+
+const browser = await chromium.launch({
+  executablePath: process.env.METRICLET_CHROMIUM ?? "/usr/bin/chromium",
+  args: ["--no-sandbox"],
+});
+
+/** A page that fails the test when it asks for something elsewhere, or logs an error, as of the security policy. */
+async function open(path, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  context.setDefaultTimeout(patience);
+  const page = await context.newPage();
+  page.on("request", (request) => assert.ok(request.url().startsWith(origin), request.url()));
+  page.on("console", (message) => assert.notEqual(message.type(), "error", message.text()));
+  page.on("dialog", () => assert.fail("markup ran"));
+  await page.goto(origin + path);
+  return page;
+}
+
+async function report() {
+  return (await fetch(`${origin}/status.json`)).json();
+}
+
+/** What the page shows of each rule. */
+function shown(page) {
+  return page.$$eval("article[id]", (articles) =>
+    articles.map((article) => ({
+      id: article.id.slice(2),
+      values: [...article.querySelectorAll("li")].map((row) => row.children[1].querySelector("b")?.textContent ?? null),
+      errors: [...article.querySelectorAll("li .e:not(path)")].map((error) => error.textContent),
+    })),
+  );
+}
+
+const expected = (rule) => ({
+  id: rule.id,
+  values: rule.requests.map(({ value }) => (value === null ? null : String(Math.round(value * 1000) / 1000))),
+  errors: rule.requests.filter(({ error }) => error).map(({ error }) => `${error.code} ${error.message}`),
+});
+
+const escaped = (text) => text.replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
+
+async function picture(page, name) {
+  if (pictures) await page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true });
+}
+
+async function accessible(page, what) {
+  // The page's policy allows no script but its own; the checker is put in from outside of it.
+  const session = await page.context().newCDPSession(page);
+  await session.send("Runtime.evaluate", { expression: axe });
+  const { result } = await session.send("Runtime.evaluate", {
+    expression: "axe.run().then(({ violations }) => JSON.stringify(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html.slice(0, 200))])))",
+    awaitPromise: true,
+  });
+  assert.equal(result.value, "[]", what);
+}
+
+// The same as the JSON, with and without JavaScript.
+for (const javaScriptEnabled of [true, false]) {
+  const page = await open("/status", { javaScriptEnabled });
+  const rules = (await report()).rules;
+  assert.deepEqual(await shown(page), rules.map(expected).map((rule) => ({ ...rule, errors: rule.errors.map(escaped) })));
+  assert.equal(await page.locator("main img, main script").count(), 0, "markup of others is text");
+  assert.ok((await page.locator("#rules").locator("..").innerText()).includes("<img src=x onerror=alert(1)>"));
+  await page.context().close();
+}
+
+// On a telephone, on a desk, in the dark, on paper.
+for (const [name, options] of Object.entries({
+  wide: {},
+  narrow: { viewport: { width: 320, height: 640 } },
+  dark: { colorScheme: "dark" },
+})) {
+  const page = await open("/status", options);
+  const [scroll, width] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  assert.ok(scroll <= width, `${name}: ${scroll} pixels of content in ${width}`);
+  await accessible(page, name);
+  await picture(page, name);
+  await page.context().close();
+}
+const background = async (colorScheme) => {
+  const page = await open("/status", { colorScheme });
+  const color = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  await page.context().close();
+  return color;
+};
+assert.notEqual(await background("dark"), await background("light"));
+const paper = await open("/status");
+await paper.emulateMedia({ media: "print" });
+assert.ok(await paper.locator("form").isHidden());
+await paper.context().close();
+
+// Filters, by keyboard alone; and a link to one rule.
+const page = await open("/status");
+await page.getByLabel("Namespace").focus();
+await page.keyboard.type("bank");
+await page.keyboard.press("Enter");
+await page.waitForURL(/namespace=bank/);
+assert.deepEqual((await shown(page)).map(({ id, values }) => [id, values]), [["depth", ["1"]]]);
+await page.goto(`${origin}/status`);
+await page.getByLabel("Problems only").check();
+await page.getByRole("button", { name: "Show" }).click();
+await page.waitForURL(/wrong=true/);
+const failing = (await report()).rules.filter(({ problem, requests }) => problem || requests.some(({ error }) => error));
+assert.deepEqual((await shown(page)).map(({ id }) => id), failing.map(({ id }) => id));
+await page.goto(`${origin}/status`);
+await page.getByRole("link", { name: "depth", exact: true }).click();
+assert.equal(await page.evaluate(() => document.querySelector(":target").id), "r-depth");
+
+// It refreshes itself where nobody reads with a cursor or a selection in it.
+await page.goto(`${origin}/status`);
+const before = (await shown(page)).find(({ id }) => id === "depth").values;
+await fetch(`${origin}/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/depth`);
+await page.waitForFunction((before) => {
+  const rows = [...document.querySelectorAll("#r-depth li")];
+  return rows.some((row, at) => (row.children[1].querySelector("b")?.textContent ?? null) !== before[at]);
+}, before);
+
+await browser.close();
