@@ -316,7 +316,8 @@ impl Api {
     }
 
     fn own_metrics(&self) -> Reply {
-        let page = exposition::page(&self.counters, &Process::read(), self.started, env!("CARGO_PKG_VERSION"));
+        let mut page = exposition::page(&self.counters, &Process::read(), self.started, env!("CARGO_PKG_VERSION"));
+        page += &self.status.failing_rules(self.clock.now());
         Reply::new(200, exposition::CONTENT_TYPE, page)
     }
 

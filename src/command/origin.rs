@@ -33,6 +33,7 @@ impl Live {
         let Origin::File(path) = origin else {
             install_once(api, origin, limits)?;
             api.health().set_configured();
+            api.counters().reload_successful.set(1);
             return Ok(Self { file: None, limits: limits.clone() });
         };
         let mut watched = Watched::new(path.clone());
@@ -42,13 +43,12 @@ impl Live {
             Ok((loaded, hash)) if loaded.unattributed().is_none() => in_force(api, path, loaded, hash),
             Ok((loaded, _)) => {
                 let problem = loaded.unattributed().map(ToString::to_string);
-                let problems = loaded.problems.iter().map(ToString::to_string).collect();
-                api.status().configuration.rejected(&path.display().to_string(), problems);
+                reject(api, path, loaded.problems.iter().map(ToString::to_string).collect());
                 api.metrics().install(loaded.config, problem);
             }
             Err(why) => {
                 error!("{why}");
-                api.status().configuration.rejected(&path.display().to_string(), vec![why.clone()]);
+                reject(api, path, vec![why.clone()]);
                 api.metrics().install(Config::default(), Some(why));
             }
         }
@@ -77,13 +77,13 @@ impl Live {
             }
             Ok((loaded, _)) => {
                 let problems = loaded.problems.iter().map(ToString::to_string).collect();
-                api.status().configuration.rejected(&path.display().to_string(), problems);
+                reject(api, path, problems);
                 counters.reloads_failed.increment();
                 error!("{}: rejected; still using the previous configuration", path.display());
             }
             Err(why) => {
                 counters.reloads_failed.increment();
-                api.status().configuration.rejected(&path.display().to_string(), vec![why.clone()]);
+                reject(api, path, vec![why.clone()]);
                 error!("{why}; still using the previous configuration");
             }
         }
@@ -107,9 +107,16 @@ impl Live {
 fn in_force(api: &Api, path: &Path, loaded: Loaded, hash: String) {
     let rules = loaded.config.written_rules();
     api.status().configuration.loaded(&path.display().to_string(), &loaded.problems, api.now());
+    api.counters().reload_successful.set(1);
     api.metrics().install(loaded.config, None);
     info!("{}: loaded {}, {hash}", path.display(), super::counted(rules, "rule"));
     api.counters().set_config(hash);
+}
+
+/// Shows on the status page, and counts, that a file cannot be used.
+fn reject(api: &Api, path: &Path, problems: Vec<String>) {
+    api.counters().reload_successful.set(0);
+    api.status().configuration.rejected(&path.display().to_string(), problems);
 }
 
 /// Puts a configuration in force for one answer.

@@ -1,4 +1,4 @@
-//! How the configuration file was read: set where it is loaded, shown on the status page.
+//! How the configuration file was read: set where it is loaded, shown on the status page and counted.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

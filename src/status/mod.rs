@@ -3,6 +3,7 @@
 
 pub(crate) mod answers;
 pub(crate) mod configuration;
+mod exposition;
 mod fixes;
 mod gather;
 mod html;

@@ -9,12 +9,14 @@ use ring::digest;
 
 use super::answers::AnswerLog;
 use super::configuration::LoadedConfiguration;
+use super::exposition;
 use super::gather;
 use super::html::{self, Page};
 use super::query::Filter;
 use super::report::Report;
 use crate::config::limits::Limits;
 use crate::metrics::rules::Rules;
+use crate::parse::duration::millis;
 use crate::telemetry::clock::Now;
 use crate::telemetry::counters::Counters;
 
@@ -56,6 +58,12 @@ impl StatusPage {
         let report = Arc::new(report);
         *kept = Some((now, report.clone()));
         report
+    }
+
+    /// Which rules fail, as lines of the metrics page.
+    pub(crate) fn failing_rules(&self, now: Now) -> String {
+        let since = now.unix_millis.saturating_sub(millis(self.limits.status.recent));
+        exposition::failing_rules(&self.answers.all(now), self.limits.request.path, since)
     }
 
     /// The report as a page, filtered as the query says.

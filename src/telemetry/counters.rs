@@ -168,6 +168,8 @@ pub struct Counters {
     pub reloads_failed: Counter,
     /// The hash of the configuration file in force, if there is one.
     config: Mutex<Option<String>>,
+    /// Gauge: 1 if the configuration file as it was last read is in use.
+    pub reload_successful: Counter,
     /// Gauge: rules in the configuration that cannot be served.
     pub broken_rules: Counter,
     /// Gauge: requests waiting for a worker that may wait for a source.

@@ -34,6 +34,12 @@ pub(crate) fn page(counters: &Counters, process: &Process, started: Now, version
         page.family("metriclet_config_info", "gauge", "Always 1, with the hash of the configuration file in force.");
         page.sample("metriclet_config_info", &format_args!("{{hash=\"{hash}\"}}"), 1);
     }
+    page.single(
+        "metriclet_config_last_reload_successful",
+        "gauge",
+        "Whether the configuration file as it was last read is in use.",
+        counters.reload_successful.get(),
+    );
     page.single("metriclet_broken_rules", "gauge", "Rules that cannot be served.", counters.broken_rules.get());
     page.single("metriclet_queued_requests", "gauge", "Requests waiting for a worker.", counters.queued.get());
     let overloaded = counters.overloaded.get();

@@ -28,6 +28,9 @@ limits! {
         step: Duration = secs(15),
         /// Target of a remembered request. 1 KiB: autoscalers ask with a selector of some labels.
         target: usize = KIB,
+        /// How long the last answer to a request tells whether its rule fails. 2 min: the HPA controller asks one replica
+        /// for a while, and then another.
+        recent: Duration = secs(120),
         /// How long a report serves further requests. 1 s: to make one takes some milliseconds.
         cache: Duration = secs(1),
         /// Characters of one text on the page. 512, as long as a message of an answer.
