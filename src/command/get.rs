@@ -1,4 +1,4 @@
-//! `metriclet get`: answers one path without a server, and prints the events on the way.
+//! `metriclet get`: answers one path without a server, and prints the events.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,12 +24,12 @@ const WIDEST: usize = 80;
 
 /// Runs the command.
 pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
-    // Events are printed here; log lines would say the same twice.
+    // Events are printed here; log lines would repeat them.
     log::start(get.verbosity.saturating_sub(1), true, clock.clone());
     let api = Arc::new(Api::unconfigured(limits, clock));
     let by = match std::env::var_os("KUBERNETES_SERVICE_HOST") {
         None => Reading::Person,
-        // Who can change the file had better not run programs in a pod.
+        // An editor of the file must not be able to run programs in a pod.
         Some(_) => Reading::Server,
     };
     if let Err(why) = kubernetes::connect(get.kubeconfig.as_ref(), by, &api, limits) {

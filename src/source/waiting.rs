@@ -40,7 +40,7 @@ impl Patience {
         Self { until: Some(deadline), kinds: u8::MAX }
     }
 
-    /// Waits until `deadline` for nothing yet.
+    /// Waits until `deadline`, but not yet for anything.
     pub fn by(deadline: Instant) -> Self {
         Self { until: Some(deadline), kinds: 0 }
     }
@@ -51,7 +51,7 @@ impl Patience {
         Self { kinds: self.kinds | waiting.bit(), ..self }
     }
 
-    /// Whether it waits for this.
+    /// Whether it may wait for this.
     pub fn includes(self, waiting: Waiting) -> bool {
         self.until.is_some() && self.kinds & waiting.bit() != 0
     }
@@ -71,7 +71,7 @@ impl Waiting {
         self == Self::Status
     }
 
-    /// Whether the Kubernetes API is what it waits for.
+    /// Whether it waits for the Kubernetes API.
     pub(crate) fn is_for_kubernetes(self) -> bool {
         match self {
             Self::Source(_) | Self::Status => false,

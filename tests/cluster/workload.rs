@@ -1,4 +1,4 @@
-//! Deployments whose pods run nowhere: the test stands for kubelets and tells what became of them.
+//! Deployments whose pods run nowhere: the test takes the role of kubelets and reports their status.
 
 use std::cell::Cell;
 
