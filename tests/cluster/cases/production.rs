@@ -264,12 +264,15 @@ fn as_the_documents_say(admin: &Kubectl) {
         "statefulsets.apps/scale [] [] [get]",
         "subjectaccessreviews.authorization.k8s.io [] [] [create]",
         "tokenreviews.authentication.k8s.io [] [] [create]",
+        "[/peers/samples] [] [get]",
     ];
+    let peers = "endpointslices.discovery.k8s.io [] [] [list]";
     let trust = "configmaps [] [extension-apiserver-authentication] [get list watch]";
     let expected = |lines: &[&str]| lines.iter().map(|&line| line.to_owned()).collect::<BTreeSet<_>>();
-    for namespace in ["custom-metrics", "shop", "default"] {
+    for namespace in ["shop", "default"] {
         assert_eq!(rights(admin, ACCOUNT, namespace), expected(&everywhere), "{namespace}");
     }
+    assert_eq!(rights(admin, ACCOUNT, "custom-metrics"), expected(&[&everywhere[..], &[peers]].concat()));
     assert_eq!(rights(admin, ACCOUNT, "kube-system"), expected(&[&everywhere[..], &[trust]].concat()));
     assert_eq!(rights(admin, PROMETHEUS, "default"), expected(&["[/metrics] [] [get]"]));
 
@@ -287,6 +290,7 @@ fn as_the_documents_say(admin: &Kubectl) {
         &["list", "services", "--all-namespaces"],
         &["get", "deployments.apps", "--all-namespaces"],
         &["update", "apiservices"],
+        &["list", "endpointslices.discovery.k8s.io", "--all-namespaces"],
         &["get", "/metrics"],
     ] {
         assert!(!may(ACCOUNT, question), "{question:?}");
