@@ -39,6 +39,8 @@ class Metriclet:
     def __init__(self, state, plane, api, nodes, image):
         self.folder = state / "overlay"
         self.plane, self.api, self.nodes, self.image = plane, api, nodes, image
+        # Those with which its pods have begun.
+        self.first_tokens = {}
 
     def overlay(self, rules=RULES, **more):
         """Writes an overlay on the production overlay, as docs/install.md says; the path."""
@@ -61,6 +63,7 @@ class Metriclet:
         """For all cases: two replicas, external metrics too, and tokens that are soon renewed."""
         token = [{"target": {"kind": "Deployment", "name": NAME}, "patch": json.dumps(short_lived_token())}]
         self.deploy(self.overlay(patches=token), "--external")
+        self.first_tokens = {pod: self.token(pod) for pod in self.pods()}
 
     def deploy(self, overlay, *arguments):
         """scripts/deploy, with the image of scripts/image."""
@@ -103,6 +106,12 @@ class Metriclet:
     def value(self, path):
         """The items of one answer through the aggregation layer."""
         return self.api.get(f"/apis/custom.metrics.k8s.io/v1beta2/{path}")["items"]
+
+    def token(self, pod):
+        """The token of the service account that the kubelet has mounted."""
+        pid, _ = self.processes()[pod]
+        with open(f"/proc/{pid}/root/var/run/secrets/kubernetes.io/serviceaccount/token", encoding="ascii") as file:
+            return file.read()
 
     def log(self, pod, *more):
         """What a pod has logged."""

@@ -37,7 +37,7 @@ class Report:
         """Prints the table, and writes it to a file; the exit code."""
         lines = ["| Case | Shown | Seen |", "| -- | -- | -- |"]
         lines += [f"| `{case.name}` | {case.title} | {shown} |" for case, shown in self.rows]
-        table = "\n".join(lines) + "\n"
+        table = f"On Kubernetes {self.version}:\n\n" + "\n".join(lines) + "\n"
         (state / "results.md").write_text(table)
-        print(f"\nKubernetes {self.version}\n\n{table}\n{len(self.rows)} passed, {self.failures} failed", flush=True)
+        print(f"\n{table}\n{len(self.rows)} passed, {self.failures} failed", flush=True)
         return 1 if self.failures else 0

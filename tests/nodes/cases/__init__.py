@@ -16,8 +16,8 @@ class Case:
 
 
 CASES = [
-    Case("install", "`scripts/deploy` installs the production overlay: probes pass, pods are confined as the manifests say, nothing "
-         "warns", installed.install),
+    Case("install", "`scripts/deploy` installs the production overlay: probes pass, pods are confined as the manifests say, and "
+         "nothing but the start of pods is in the events", installed.install),
     Case("hpa-pods", "An HPA of type Pods follows what the pods have open", scaling.pods_value),
     Case("hpa-rate", "An HPA of type Pods follows a rate over Metriclet's own samples", scaling.pods_rate),
     Case("hpa-deployment", "An HPA of type Object follows all pods of a Deployment as one number", scaling.deployment),

@@ -20,33 +20,32 @@ def configuration(context):
     """An edit of the ConfigMap, which the kubelet brings by another symbolic link; and one with an error."""
     metriclet = context.metriclet
     path = "/etc/metriclet/..data"
+    twice = "namespaces/shop/pods/*/twice?labelSelector=app%3Dweb"
+    rule = "  - {name: twice, object: pods, source: app, value: 2 * sum(open_requests)}\n"
     links = _links(metriclet, path)
+    said = {pod: len(metriclet.log(pod)) for pod in metriclet.pods()}
     with Watch(context.api, SHOP) as watch:
         try:
             since = time.monotonic()
-            _edit(context, RULES + "  - {name: twice, object: pods, source: app, value: 2 * sum(open_requests)}\n")
-            _until_logged(metriclet, "loaded 6 rules")
+            _edit(context, RULES + rule)
+            _until_logged(metriclet, said, "loaded 6 rules")
             took = time.monotonic() - since
             if set(links.values()) & set(_links(metriclet, path).values()):
                 raise Failure(f"expected that the kubelets have replaced the symbolic link {path}, found one from before")
-            until("the new metric is served", lambda: metriclet.value("namespaces/shop/pods/*/twice?labelSelector=app%3Dweb"), 10)
-            _edit(context, RULES + "  - {name: twice, object: pods, source: app, value: 2 * sum(}\n")
-            _until_logged(metriclet, "error: value: expected")
+            until("the new metric is served", lambda: metriclet.value(twice), 10)
+            _edit(context, RULES + rule.replace("open_requests)", ""))
+            _until_logged(metriclet, said, "error: value: expected")
             # The rule from before is still in force.
-            metriclet.value("namespaces/shop/pods/*/twice?labelSelector=app%3Dweb")
+            metriclet.value(twice)
         finally:
             _edit(context, RULES)
-        _until_logged(metriclet, "loaded 5 rules")
     return f"in force on both replicas {took:.0f} s after the edit; a rule with an error stays as it was; {watch.clean()}"
 
 
-def _until_logged(metriclet, text):
-    """Waits until the last thing that each pod says about its configuration is this."""
-    def last(pod):
-        lines = [line for line in metriclet.log(pod).splitlines() if " rules" in line or "error: " in line]
-        return text in lines[-1]
-    for pod in metriclet.pods():
-        until(f"{pod} says: {text}", lambda name=pod: last(name), KUBELET, 1)
+def _until_logged(metriclet, said, text):
+    """Waits until each pod has logged this, after what it had said before."""
+    for pod, length in said.items():
+        until(f"{pod} says: {text}", lambda name=pod, old=length: text in metriclet.log(name)[old:], KUBELET, 1)
 
 
 def _links(metriclet, path):
@@ -108,40 +107,27 @@ def _renew(context, folder, authority, name):
 def token(context):
     """The kubelet renews the token of the service account, and Metriclet uses the new one before the old one expires."""
     metriclet = context.metriclet
-    pods = metriclet.pods()
-    first = {pod: _token_of(metriclet, pod) for pod in pods}
+    first = {pod: text for pod, text in metriclet.first_tokens.items() if pod in metriclet.pods()}
+    if not first:
+        raise Failure("expected a pod from the installation, found none")
     with Watch(context.api, SHOP) as watch:
-        for pod in pods:
-            until(f"the kubelet renews the token of {pod}", lambda name=pod: _token_of(metriclet, name) != first[name],
+        for pod, text in first.items():
+            until(f"the kubelet renews the token of {pod}", lambda name=pod, old=text: metriclet.token(name) != old,
                   TOKEN_SECONDS, 2)
-        renewed = {_id(_token_of(metriclet, pod)) for pod in pods}
-        used = until("Metriclet uses the new tokens", lambda: renewed <= _tokens_used(context) and renewed, 120, 2)
         # Beyond the end of the old ones.
-        latest = max(map(_expires, first.values()))
-        time.sleep(max(0, latest - time.time() + 60))
-        stale = {_id(text) for text in first.values()} & _tokens_used(context, since=latest + 30)
-        if stale:
-            raise Failure("expected that the expired tokens are not used, found them in kube-apiserver's audit log")
-    return f"{len(used)} tokens renewed and used; {watch.clean()}"
-
-
-def _token_of(metriclet, pod):
-    pid, _ = metriclet.processes()[pod]
-    with open(f"/proc/{pid}/root/var/run/secrets/kubernetes.io/serviceaccount/token", encoding="ascii") as file:
-        return file.read()
+        latest = max(_claims(text)["exp"] for text in first.values())
+        time.sleep(max(0, latest + 60 - time.time()))
+        used = _tokens_used(context, since=latest + 30)
+    renewed = {_claims(metriclet.token(pod))["jti"] for pod in first}
+    if not used & renewed or used & {_claims(text)["jti"] for text in first.values()}:
+        raise Failure(f"tokens used after the first ones have expired: expected some of {renewed}, found {used}")
+    return f"{len(renewed)} tokens of ten minutes renewed, {len(used & renewed)} of them used since the first ones have expired; " \
+        f"{watch.clean()}"
 
 
 def _claims(text):
     body = text.split(".")[1]
     return json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-
-
-def _expires(text):
-    return _claims(text)["exp"]
-
-
-def _id(text):
-    return _claims(text)["jti"]
 
 
 def _tokens_used(context, since=0):
