@@ -33,6 +33,8 @@ class Watch:
         self.stopped.set()
         for thread in self.threads:
             thread.join(60)
+        for name, at, why in self.troubles[:20]:
+            print(f"         {name} failed after {at:.1f} s: {why}", flush=True)
 
     def _ask(self, name, probe):
         begun = time.monotonic()
