@@ -19,7 +19,7 @@ use common::{Server, file, has, metriclet, run};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What is run otherwise than it stands there: with what is added to it, or not at all.
-const OTHERWISE: [(&str, Option<&str>, &str); 9] = [
+const OTHERWISE: [(&str, Option<&str>, &str); 10] = [
     ("scripts/test", None, "it runs this"),
     ("cargo build --release", None, "cargo has built just that, but for speed, before this is run"),
     ("scripts/fuzz", None, "it takes a quarter of an hour; scripts/test runs it for less"),

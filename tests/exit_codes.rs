@@ -83,7 +83,7 @@ fn each_exit_code_is_that_of_some_end() {
                target: {type: AverageValue, averageValue: 1}}}]}}";
     let hpa = file("hpa.yaml", hpa).to_str().unwrap().to_owned();
     let kubeconfig = format!(
-        "{{current-context: c, contexts: [{{name: c, context: {{cluster: c}}}}], clusters: [{{name: c, cluster: {{server: 'http://{nobody}'}}}}]}}"
+        "{{current-context: c, contexts: [{{name: c, context: {{cluster: c}}}}], clusters: [{{name: c, cluster: {{server: 'http://{unused}'}}}}]}}"
     );
     let kubeconfig = file("kubeconfig", &kubeconfig).to_str().unwrap().to_owned();
     let cases: &[(&[&str], i32, &str)] = &[
