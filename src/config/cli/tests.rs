@@ -156,7 +156,7 @@ fn refuses() {
     for (line, expected) in [
         (
             "sevre",
-            r#"expected a command (serve, check, get, certs, convert or probe), found "sevre" (see metriclet --help)"#,
+            r#"expected a command (serve, check, get, explain, certs, convert, rbac or probe), found "sevre" (see metriclet --help)"#,
         ),
         ("--nope", r#"unknown option "--nope" (see metriclet --help)"#),
         ("-x", r#"unknown option "-x" (see metriclet --help)"#),
