@@ -63,6 +63,7 @@ fn flags_exist() {
         "certs --help",
         "convert --help",
         "probe --help",
+        "rbac --help",
     ]
     .map(|arguments| run(&arguments.split(' ').collect::<Vec<_>>()).1)
     .concat();
