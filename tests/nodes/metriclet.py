@@ -117,14 +117,6 @@ class Metriclet:
         """What a pod has logged."""
         return self.plane.kubectl("-n", NAMESPACE, "logs", pod, *more)
 
-    def own_metric(self, pod, name):
-        """A number of a pod's own /metrics, through kube-apiserver's proxy to the pod."""
-        page = self.plane.kubectl("get", "--raw", f"/api/v1/namespaces/{NAMESPACE}/pods/https:{pod}:10250/proxy/metrics")
-        numbers = [line.rsplit(" ", 1)[1] for line in page.splitlines() if line.split("{")[0].split(" ")[0] == name]
-        if not numbers:
-            raise Failure(f"{pod} has no metric {name}")
-        return sum(map(float, numbers))
-
     def events(self):
         """Warnings about it, as (reason, message)."""
         events = self.api.get(f"/api/v1/namespaces/{NAMESPACE}/events")["items"]

@@ -1,9 +1,8 @@
 """The control plane, on the machine of this process: etcd, kube-apiserver, its controllers, the scheduler and a kube-proxy."""
 
 import json
-import signal
 
-from process import background, end, run, until
+from process import background, run, until
 
 CONTROLLERS = (
     # HPAs and nodes act sooner than by default, so that tests end sooner; nothing else differs.
@@ -25,13 +24,12 @@ class Plane:
             *(f"IP:{address}" for address in network.all("kubernetes") + network.machines(network.CONTROL_PLANE))])
         certificates.issue("kubelet-client", "/O=system:masters/CN=kube-apiserver-kubelet-client")
         certificates.issue("front-proxy", "/CN=front-proxy-client", authority="front-proxy-ca")
-        self.started = {}
 
     def start(self):
         """Starts everything and waits until Services work."""
         self._background("etcd", f"--data-dir={self.folder}/etcd", "--listen-client-urls=http://127.0.0.1:2379",
                          "--advertise-client-urls=http://127.0.0.1:2379", "--listen-peer-urls=http://127.0.0.1:2380")
-        self.start_apiserver()
+        self._start_apiserver()
         path = self.certificates.path
         self._background("kube-controller-manager", "--kubeconfig=" + self.certificates.kubeconfig(
             "controllers", "/CN=system:kube-controller-manager"), "--use-service-account-credentials=true",
@@ -50,10 +48,10 @@ class Plane:
             "taints": [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]}}
         self.kubectl("create", "-f", "-", stdin=json.dumps(node))
         addresses = [{"type": "InternalIP", "address": a} for a in self.network.machines(self.network.CONTROL_PLANE)]
-        self.kubectl("patch", "node", "control-plane", "--subresource=status", "-p", json.dumps({"status": {"addresses": addresses}}))
+        status = json.dumps({"status": {"addresses": addresses}})
+        self.kubectl("patch", "node", "control-plane", "--subresource=status", "-p", status)
 
-    def start_apiserver(self, *more):
-        """Starts kube-apiserver, with more flags."""
+    def _start_apiserver(self):
         path, network = self.certificates.path, self.network
         (self.folder / "audit.yaml").write_text(json.dumps({
             "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
@@ -73,13 +71,8 @@ class Plane:
             "--requestheader-username-headers=X-Remote-User", f"--proxy-client-cert-file={path('front-proxy.crt')}",
             f"--proxy-client-key-file={path('front-proxy.key')}", f"--kubelet-client-certificate={path('kubelet-client.crt')}",
             f"--kubelet-client-key={path('kubelet-client.key')}", "--kubelet-preferred-address-types=InternalIP",
-            f"--audit-policy-file={self.folder}/audit.yaml", f"--audit-log-path={self.folder}/audit.log", *more)
+            f"--audit-policy-file={self.folder}/audit.yaml", f"--audit-log-path={self.folder}/audit.log")
         until("kube-apiserver is ready", lambda: self.kubectl("get", "--raw", "/readyz") == "ok", 120)
-
-    def restart_apiserver(self, *more):
-        """Ends kube-apiserver, and starts it with more flags."""
-        end(self.started["kube-apiserver"].pid, signal.SIGTERM, 90)
-        self.start_apiserver(*more)
 
     def proxy_configuration(self, folder, node, kubeconfig):
         """The configuration of a kube-proxy; the path."""
@@ -93,8 +86,7 @@ class Plane:
         return str(path)
 
     def _background(self, name, *flags):
-        log = self.folder / f"{name}.log"
-        self.started[name] = background(log, self.programs.find(name), *flags)
+        background(self.folder / f"{name}.log", self.programs.find(name), *flags)
 
     def kubectl(self, *arguments, **options):
         """kubectl, as an administrator."""

@@ -14,7 +14,8 @@ def run(*command, stdin=None, timeout=120, check=True, **options):
     """Runs a command and returns what it printed."""
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False, **options)
     if check and done.returncode != 0:
-        raise Failure(f"{' '.join(map(str, command))[:300]}: exit code {done.returncode}: {(done.stderr or done.stdout).strip()[-2000:]}")
+        said = (done.stderr or done.stdout).strip()[-2000:]
+        raise Failure(f"{' '.join(map(str, command))[:300]}: exit code {done.returncode}: {said}")
     return done.stdout
 
 

@@ -34,7 +34,8 @@ def develop(context):
     context.kubectl("delete", "-k", "manifests/samples")
     remove(context)
     metriclet.install()
-    return f"queue_depth {value}: {-(-int(value) // 3)} replicas of the sample; 12 after an edit of its page: 4; port 8443 of the node answers"
+    return f"queue_depth {value}: {-(-int(value) // 3)} replicas of the sample; 12 after an edit of its page: 4; " \
+        "port 8443 of the node answers"
 
 
 def remove(context):
@@ -42,6 +43,7 @@ def remove(context):
     context.metriclet.script("remove")
     until("the namespace is gone", lambda: context.api.ask(f"/api/v1/namespaces/{NAMESPACE}")[0] == 404, 120)
     label = "-l=app.kubernetes.io/part-of=metriclet"
-    left = context.kubectl("get", "apiservices,clusterroles,clusterrolebindings,roles,rolebindings,namespaces", "-A", label, "-o", "name")
+    kinds = "apiservices,clusterroles,clusterrolebindings,roles,rolebindings,namespaces"
+    left = context.kubectl("get", kinds, "-A", label, "-o", "name")
     if left.strip():
         raise Failure(f"expected nothing after scripts/remove, found {left}")

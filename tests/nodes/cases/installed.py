@@ -45,7 +45,8 @@ def harmless(event):
 
 def confined(pid):
     """What the kernel says about the process."""
-    status = dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines() if ":\t" in line)
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
     expect("user", status["Uid"].split(), ["65532"] * 4)
     expect("group", status["Gid"].split(), ["65532"] * 4)
     for capabilities in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
