@@ -96,8 +96,13 @@ impl Findings {
 /// What is wrong with a metric beside a configuration; not for CPU and memory.
 pub(crate) fn metric_problems(metric: &MetricSpec<'_>, hpa: &Hpa<'_>, config: &Config) -> Vec<String> {
     let all = rules(metric, config);
-    if all.is_empty() {
+    let describing = all.iter().filter(|rule| may_describe(rule, metric, hpa));
+    let describing: Vec<_> = describing.filter_map(|rule| Some((*rule, config.sources.get(rule.source)?))).collect();
+    if describing.is_empty() {
         let what = match metric.kind {
+            MetricKind::Object(object) if !all.is_empty() => {
+                format!("that describes {} {}", Escaped::new(object.kind), Escaped::new(object.name))
+            }
             MetricKind::Pods => "for object: pods".to_owned(),
             MetricKind::Object(object) => format!("for an object of kind {}", Escaped::new(object.kind)),
             MetricKind::External | MetricKind::Resource => "with external: true".to_owned(),
@@ -105,22 +110,16 @@ pub(crate) fn metric_problems(metric: &MetricSpec<'_>, hpa: &Hpa<'_>, config: &C
         let is_broken = config.broken.iter().any(|broken| broken.name.eq_ignore_ascii_case(metric.name));
         return if is_broken { Vec::new() } else { vec![format!("there is no rule {what}")] };
     }
-    let with_sources = all.into_iter().filter_map(|rule| Some((rule, config.sources.get(rule.source)?)));
-    let allows = |rule: &Rule, source: &Source| {
+    let allows = |(rule, source): &&(&Rule, &Source)| {
         hpa.namespace.is_none_or(|namespace| source.namespaces_of(rule).allow(namespace))
     };
-    let allowed: Vec<_> = with_sources.filter(|(rule, source)| allows(rule, source)).collect();
+    let allowed: Vec<_> = describing.iter().filter(allows).collect();
     if allowed.is_empty() {
         let namespace = Escaped::new(hpa.namespace.unwrap_or_default());
         return vec![format!("namespace {namespace} is not among the namespaces of its rule or source")];
     }
-    let describing: Vec<_> = allowed.iter().filter(|(rule, _)| may_describe(rule, metric, hpa)).collect();
-    if let (true, MetricKind::Object(object)) = (describing.is_empty(), metric.kind) {
-        let [kind, name] = [object.kind, object.name].map(Escaped::new);
-        return vec![format!("none of its rules describes the object {name} of kind {kind}")];
-    }
     let may_die = hpa.zero.is_some() && metric.kind.can_wake();
-    let dying = describing.iter().filter(|(_, source)| may_die && dies(source, metric, hpa)).map(|(_, source)| {
+    let dying = allowed.iter().filter(|(_, source)| may_die && dies(source, metric, hpa)).map(|(_, source)| {
         format!(
             "its source {} is the scaled workload itself: at zero replicas it is gone, the metric fails, and the workload stays \
              at zero",

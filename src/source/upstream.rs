@@ -1,12 +1,11 @@
 //! A source in use: its pages, fetched on request, and shared by all requests until they expire.
 
+mod fetched;
 mod refreshed;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-use log::{debug, info, warn};
 
 use super::error::SourceError;
 use super::fetch::Fetcher;
@@ -17,14 +16,12 @@ use super::pool::{Gathered, Pool, Share};
 use super::prometheus::{self, InstantQuery, QueryResult};
 use super::refresh::Demand;
 use super::shared::{Pages, Shared};
-use super::state::{Change, Fetched, UrlStates};
-use super::turns::FirstTurn;
+use super::state::UrlStates;
 use super::wants::Wants;
 use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
-use crate::config::model::{Format, Source, Target};
+use crate::config::model::{Format, Source};
 use crate::http::error::Phase;
 use crate::parse::duration::millis;
-use crate::parse::escape::Escaped;
 use crate::parse::sort::sort_by;
 use crate::promql::Window;
 use crate::telemetry::bug;
@@ -310,56 +307,6 @@ impl Upstream {
         })
     }
 
-    /// Counts a fetch, and logs when a URL starts to fail or recovers. A fetch that its request's deadline cut short
-    /// says nothing about the URL.
-    fn tell(&self, url: &str, fetched: Result<(Fetched, impl Fn() -> String), &SourceError>, cut_by_caller: bool) {
-        let now = self.shared.clock.now().unix_millis;
-        let change = match cut_by_caller {
-            true => Change::None,
-            false => self.states().note(url, now, fetched.as_ref().map(|(page, _)| *page).map_err(|error| *error)),
-        };
-        // Among a thousand pods, some always fail.
-        let change = if self.source.is_of_pods() { Change::None } else { change };
-        match fetched {
-            Ok((page, describe)) => {
-                self.counters.succeeded.increment();
-                self.counters.bytes.add(page.bytes);
-                debug!("source {}: {}", self.named(url), describe());
-                if change == Change::Recovered {
-                    info!("source {}: answers again", self.named(url));
-                }
-            }
-            Err(error) => {
-                self.counters.failed.increment();
-                match change {
-                    Change::Failed => warn!("source {}: {error}", self.named(url)),
-                    _ => debug!("source {}: {}", self.named(url), error.detail()),
-                }
-            }
-        }
-    }
-
-    fn fetched(&self, since: Instant, bytes: u64, samples: u64) -> Fetched {
-        let took = self.shared.clock.now().monotonic.saturating_duration_since(since);
-        Fetched { took, bytes, samples }
-    }
-
-    /// Counts, and logs once, that processes with different pages take turns behind a URL.
-    fn note_turn(&self, url: &str, page: &Page) {
-        if self.source.shared_url().is_none() {
-            return;
-        }
-        let Some(FirstTurn(is_first)) = self.states().note_page(url, page.mark()) else { return };
-        self.counters.turns.increment();
-        if is_first {
-            warn!(
-                "source {}: processes with different pages take turns behind its URL: scrape each with pods:, or set \
-                 single: false if the differences do not matter",
-                self.named(url)
-            );
-        }
-    }
-
     /// Whether a request's own deadline, rather than a limit of the fetch, ended it: there was less `time` than the
     /// source's timeout, and less than the phase in which it ended may take.
     fn is_cut_by_caller<T>(&self, fetched: &Result<T, SourceError>, time: Duration) -> bool {
@@ -374,19 +321,6 @@ impl Upstream {
             Some(Phase::Response | Phase::Body) => self.source.timeout,
         };
         time < self.source.timeout.min(longest)
-    }
-
-    /// The source's name for the log, with the page's path where it has several pages.
-    fn named(&self, url: &str) -> String {
-        let name = &self.source.name;
-        match &self.source.target {
-            Target::Url(template) if template.is_templated() => {
-                // A query may contain a key.
-                format!("{name} at {}", Escaped::new(url.split(['?', '#']).next().unwrap_or_default()))
-            }
-            Target::Pods(_) => format!("{name} at {}", Escaped::new(url.split(['?', '#']).next().unwrap_or_default())),
-            Target::Url(_) | Target::Prometheus(_) => name.clone(),
-        }
     }
 
     /// The state of each of its URLs.
