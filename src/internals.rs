@@ -82,6 +82,12 @@ pub mod convert {
     pub mod go_template {
         pub use crate::convert::go_template::{TemplateError, TemplatePiece, parse};
     }
+    pub mod keda {
+        pub use crate::convert::keda::convert;
+    }
+    pub mod kube_metrics_adapter {
+        pub use crate::convert::kube_metrics_adapter::convert;
+    }
     pub mod prometheus_adapter {
         pub use crate::convert::prometheus_adapter::convert;
     }

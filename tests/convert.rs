@@ -64,6 +64,42 @@ fn converts_prometheus_adapter() {
     }
 }
 
+/// What comes with HPAs: the configuration, the HPAs and the remarks are recorded.
+#[test]
+fn converts_kube_metrics_adapter_and_keda() {
+    let prometheus = ["--prometheus", "http://prometheus.monitoring.svc:9090"];
+    for (adapter, name, code) in [
+        ("kube-metrics-adapter", "walkthrough", 0),
+        ("kube-metrics-adapter", "refused", 65),
+        ("keda", "walkthrough", 0),
+        ("keda", "refused", 65),
+    ] {
+        let input = format!("{name}.yaml");
+        let written = file("hpas.yaml", "").with_file_name("written.yaml");
+        let hpas = ["--write-hpas", written.to_str().unwrap()];
+        let arguments = match adapter {
+            "keda" => [&[input.as_str()], &hpas[..]].concat(),
+            _ => [&["--hpas", &input], &hpas[..], &prometheus[..]].concat(),
+        };
+        let (found, stdout, stderr) = convert(adapter, &arguments);
+        is_recorded(adapter, &format!("{name}.converted.yaml"), &stdout);
+        is_recorded(adapter, &format!("{name}.remarks.txt"), &stderr);
+        assert_eq!(found, code, "{adapter} {name}: {stderr}");
+        let hpas = fs::read_to_string(&written).ok();
+        assert_eq!(
+            hpas.is_some(),
+            code == 0,
+            "{adapter} {name}: nothing is written of what is not converted as a whole"
+        );
+        if let Some(hpas) = hpas {
+            is_recorded(adapter, &format!("{name}.hpas.yaml"), &hpas);
+            passes_check(&stdout, Some(&hpas));
+            let (code, _, stderr) = convert(adapter, &arguments);
+            assert_eq!(code, 73, "{stderr}");
+        }
+    }
+}
+
 /// The rules that are for any series need to know which there are.
 #[test]
 fn does_not_guess_which_series_there_are() {

@@ -94,6 +94,10 @@ impl Checkout {
         let explain = fs::read_to_string(Path::new(ROOT).join("docs/explain.md")).unwrap();
         let hpa = blocks(&explain).into_iter().find(|(_, _, text)| text.starts_with("apiVersion: autoscaling/v2"));
         fs::write(folder.join("web-hpa.yaml"), hpa.unwrap().2).unwrap();
+        for (name, adapter) in [("old-hpas.yaml", "kube-metrics-adapter"), ("scaledobjects.yaml", "keda")] {
+            let fixture = format!("tests/fixtures/convert/{adapter}/walkthrough.yaml");
+            fs::copy(Path::new(ROOT).join(fixture), folder.join(name)).unwrap();
+        }
         let mine = folder.join("manifests/overlays/mine");
         fs::create_dir(&mine).unwrap();
         fs::write(mine.join("metrics.yaml"), &config).unwrap();

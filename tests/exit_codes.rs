@@ -66,6 +66,7 @@ fn each_exit_code_is_that_of_some_end() {
     let wrong = config("sources: [\n");
     let convert = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/convert/prometheus-adapter/walkthrough");
     let [adapter, hpas] = [".yaml", ".hpas.yaml"].map(|end| format!("{convert}{end}"));
+    let scaled = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/convert/keda/walkthrough.yaml").to_owned();
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = other.local_addr().unwrap().to_string();
     let mut server = Server::with_config(&std::fs::read_to_string(&good).unwrap());
@@ -169,6 +170,7 @@ fn each_exit_code_is_that_of_some_end() {
         (&["rbac"], 64, "expected --config FILE"),
         (&["rbac", "--config", "/nowhere"], 66, "/nowhere: not found"),
         (&["rbac", "--config", &broken], 78, "unknown source \"nowhere\""),
+        (&["convert", "keda", &scaled, "--write-hpas", &good], 73, "cannot create "),
         (&["probe", &healthy], 0, ""),
         (&["probe", "http://example.com/readyz"], 64, "expected "),
         (&["probe", &unhealthy], 69, "/nowhere answered 404"),

@@ -29,6 +29,8 @@ pub struct Hpa<'a> {
     pub scaled_to_zero: Option<bool>,
     /// What the controller says of it, if it is read from a cluster.
     pub status: HpaStatus<'a>,
+    /// All of it, as it is written.
+    pub node: &'a Node,
     /// Where it stands.
     pub span: Span,
     /// What it lacks.
@@ -69,6 +71,8 @@ pub struct MetricSpec<'a> {
     pub name: &'a str,
     /// Where its name stands.
     pub span: Span,
+    /// Its place in `spec.metrics`.
+    pub index: usize,
     /// Its label selector as text, unparsed; empty where it has none.
     pub selector: String,
     /// What it is compared with.
@@ -148,8 +152,8 @@ impl<'a> Hpa<'a> {
         if target.is_none() {
             lacks.push(HpaLack { span: root.span, expected: "spec.scaleTargetRef.name".to_owned() });
         }
-        for node in root.items_at(&["spec", "metrics"]) {
-            match MetricSpec::read(node) {
+        for (index, node) in root.items_at(&["spec", "metrics"]).iter().enumerate() {
+            match MetricSpec::read(node, index) {
                 Ok(metric) => metrics.push(metric),
                 Err(what) => lacks.push(what),
             }
@@ -177,6 +181,7 @@ impl<'a> Hpa<'a> {
             behavior,
             scaled_to_zero,
             status: HpaStatus { desired: integer(root.at(&["status", "desiredReplicas"])), conditions },
+            node: root,
             span: root.span,
             lacks,
         }
@@ -238,7 +243,7 @@ impl MetricKind<'_> {
 }
 
 impl<'a> MetricSpec<'a> {
-    fn read(node: &'a Node) -> Result<Self, HpaLack> {
+    fn read(node: &'a Node, index: usize) -> Result<Self, HpaLack> {
         let lacks = |span: Span, expected: String| HpaLack { span, expected };
         let kind = node.at(&["type"]);
         let (key, kind) = match kind.and_then(Node::text) {
@@ -274,6 +279,7 @@ impl<'a> MetricSpec<'a> {
             kind,
             name,
             span,
+            index,
             selector: selector.map(selector_text).unwrap_or_default(),
             target: MetricTarget::read(kind, target)
                 .ok_or_else(|| lacks(target.map_or(node.span, |target| target.span), expected_target(kind))),

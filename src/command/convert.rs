@@ -1,5 +1,7 @@
 //! `metriclet convert`: prints other adapters' configuration as Metriclet's.
 
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -7,7 +9,7 @@ use super::{counted, exit, fail, origin, print, tell};
 use crate::config::cli::{Convert, ConvertFrom};
 use crate::config::limits::Limits;
 use crate::config::problem::Excerpts;
-use crate::convert::{Converted, Input, Known, prometheus_adapter};
+use crate::convert::{Converted, Input, Known, keda, kube_metrics_adapter, prometheus_adapter};
 
 /// A file that was read.
 struct Given {
@@ -17,7 +19,7 @@ struct Given {
 
 /// Runs the command.
 pub(crate) fn run(convert: &Convert, limits: &Limits) -> ExitCode {
-    let paths = convert.file.iter().chain(&convert.hpas).chain(&convert.series);
+    let paths = convert.files.iter().chain(&convert.hpas).chain(&convert.series);
     let given: Result<Vec<Given>, String> = paths.map(|path| given(path.as_path(), limits)).collect();
     let given = match given {
         Ok(given) => given,
@@ -31,11 +33,25 @@ pub(crate) fn run(convert: &Convert, limits: &Limits) -> ExitCode {
         }
     }
     converted.notes.iter().for_each(|note| tell(&format_args!("note: {note}")));
+    match (&convert.write_hpas, converted.hpas.as_str()) {
+        (_, "") => {}
+        (Some(path), hpas) => {
+            if let Err(failure) = write(path, hpas) {
+                return fail(exit::CANNOT_CREATE, &format_args!("cannot create {}: {failure}", path.display()));
+            }
+        }
+        (None, _) => tell(&"note: --write-hpas FILE writes the HPAs that go with it"),
+    }
     print(&converted.config);
     match converted.remarks.iter().filter(|remark| remark.problem.is_error()).count() {
         0 => ExitCode::SUCCESS,
         errors => fail(exit::DATA, &format_args!("{}: not everything is converted", counted(errors, "error"))),
     }
+}
+
+/// Creates a file; one that is there stays.
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
 }
 
 fn given(path: &Path, limits: &Limits) -> Result<Given, String> {
@@ -55,5 +71,7 @@ fn converted(convert: &Convert, given: &[Given], limits: &Limits) -> Converted {
             prometheus_adapter::convert(*config, hpas, &known, limits)
         }
         (ConvertFrom::PrometheusAdapter, []) => Converted::default(),
+        (ConvertFrom::KubeMetricsAdapter, hpas) => kube_metrics_adapter::convert(hpas, &known, limits),
+        (ConvertFrom::Keda, files) => keda::convert(files, &known, limits),
     }
 }

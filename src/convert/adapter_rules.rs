@@ -3,14 +3,14 @@
 use super::Input;
 use super::go_template::{self, TemplatePiece};
 use super::naming::{self, Naming};
+use super::query;
 use super::remarks::{Place, Remarks};
 use super::resources::{Override, Resources};
 use crate::autoscaling::manifest;
 use crate::config::file::fields::{Fields, Sink};
-use crate::config::limits::{ExpressionLimits, Limits};
+use crate::config::limits::Limits;
 use crate::config::problem::Part;
 use crate::parse::yaml::{self, Node, Span, YamlValue};
-use crate::promql;
 
 const KEYS: &[&str] = &["rules", "externalRules", "resourceRules"];
 const RULE_KEYS: &[&str] = &["seriesQuery", "seriesFilters", "resources", "name", "metricsQuery"];
@@ -76,7 +76,7 @@ pub(super) fn read(config: Input<'_>, limits: &Limits, remarks: &mut Remarks) ->
             match fields.get(key).map(|node| (node, &node.value)) {
                 Some((_, YamlValue::Sequence(items))) => {
                     for (index, node) in items.iter().enumerate() {
-                        let rule = Reader { node, file, limits, index, is_external }.rule(&mut sink);
+                        let rule = RuleReader { node, file, limits, index, is_external }.rule(&mut sink);
                         rules.extend(rule);
                     }
                 }
@@ -159,7 +159,7 @@ impl Lines<'_> {
     }
 }
 
-struct Reader<'a> {
+struct RuleReader<'a> {
     node: &'a Node,
     file: Lines<'a>,
     limits: &'a Limits,
@@ -167,7 +167,7 @@ struct Reader<'a> {
     is_external: bool,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> RuleReader<'a> {
     fn rule(&self, sink: &mut Sink) -> Option<AdapterRule> {
         let node = self.node;
         let what = format!("{}[{}]", if self.is_external { "externalRules" } else { "rules" }, self.index);
@@ -197,9 +197,8 @@ impl<'a> Reader<'a> {
     }
 
     fn naming(&self, fields: &mut Fields<'a>, sink: &mut Sink) -> Option<Naming> {
-        let ExpressionLimits { bytes, depth, nodes, regex } = self.limits.expression;
         let query = fields.required_text("seriesQuery", sink)?;
-        let selector = match naming::selector(query, &promql::Limits { bytes, depth, nodes, regex }) {
+        let selector = match naming::selector(query, &query::limits(self.limits)) {
             Ok(selector) => Some(selector),
             Err((column, message)) => {
                 let within = fields.get("seriesQuery").and_then(|node| node.within(column));

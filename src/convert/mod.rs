@@ -4,8 +4,19 @@
 //! back before, so that `metriclet check` accepts it.
 
 mod adapter_rules;
+mod annotations;
+mod collected;
 pub(crate) mod go_template;
 mod hpas;
+mod json_value;
+pub(crate) mod keda;
+mod keda_auth;
+mod keda_metadata;
+mod keda_metrics_api;
+mod keda_prometheus;
+mod keda_triggers;
+pub(crate) mod kube_metrics_adapter;
+mod manifest;
 mod naming;
 mod output;
 pub(crate) mod prometheus_adapter;

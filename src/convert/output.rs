@@ -38,15 +38,18 @@ pub(super) fn line(key: &str, text: &str) -> String {
     format!("{key}: {}", scalar(text))
 }
 
+/// A text within braces or brackets, where commas and brackets need quotes, too.
+pub(super) fn flow(text: &str) -> String {
+    let written = scalar(text);
+    match written.starts_with(['\'', '"']) || !text.contains(['[', ']', '{', '}', ',']) {
+        true => written,
+        false => format!("'{}'", text.replace('\'', "''")),
+    }
+}
+
 /// `key: [text, text]`
 pub(super) fn list(key: &str, texts: &[String]) -> String {
-    // In a list of brackets, commas and brackets within need quotes, too.
-    let item = |text: &String| match text.contains(['[', ']', '{', '}', ',']) && !scalar(text).starts_with(['\'', '"'])
-    {
-        true => format!("'{text}'"),
-        false => scalar(text),
-    };
-    format!("{key}: [{}]", texts.iter().map(item).collect::<Vec<_>>().join(", "))
+    format!("{key}: [{}]", texts.iter().map(|text| flow(text)).collect::<Vec<_>>().join(", "))
 }
 
 impl Output {
@@ -66,8 +69,27 @@ impl Output {
         self.rules.push(rule);
     }
 
+    /// Adds a rule under the first of these names that is free, or uses one that is the same; returns its name.
+    pub(super) fn named(&mut self, names: &[String], rule: RuleText) -> String {
+        let is_same = |other: &&RuleText| other.lines == rule.lines && names.contains(&other.name);
+        if let Some(same) = self.rules.iter().find(is_same) {
+            return same.name.clone();
+        }
+        let is_free = |name: &&String| !self.rules.iter().any(|other| other.name.eq_ignore_ascii_case(name));
+        let numbered = (2..).map(|number| format!("{}-{number}", names.last().map_or("", String::as_str)));
+        let name = names.iter().find(is_free).cloned();
+        let name = name.or_else(|| numbered.into_iter().find(|name| is_free(&name))).unwrap_or_default();
+        self.rules.push(RuleText { name: name.clone(), ..rule });
+        name
+    }
+
+    /// Whether a rule of this name is still there.
+    pub(super) fn has_rule(&self, name: &str) -> bool {
+        self.rules.iter().any(|rule| rule.name == name)
+    }
+
     /// The whole text, without rules that would be refused; these become remarks.
-    pub(super) fn finish(mut self, from: &str, limits: &Limits, remarks: &mut Remarks) -> String {
+    pub(super) fn finish(&mut self, from: &str, limits: &Limits, remarks: &mut Remarks) -> String {
         loop {
             self.sources.retain(|source| self.rules.iter().any(|rule| rule.source == source.name));
             if self.rules.is_empty() {

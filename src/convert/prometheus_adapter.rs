@@ -4,11 +4,11 @@ use super::adapter_rules::{self, AdapterRule};
 use super::hpas::{self, TargetKind, Wanted};
 use super::naming::SeriesFound;
 use super::output::{Output, RuleText, line, list};
-use super::query::{QueryOf, ValueText};
+use super::query::{self, QueryOf, ValueText};
 use super::remarks::{Place, Remarks};
 use super::resources::ObjectLabel;
 use super::{Converted, Input, Known};
-use crate::config::limits::{ExpressionLimits, Limits};
+use crate::config::limits::Limits;
 use crate::kube::kinds;
 use crate::parse::escape::Escaped;
 use crate::parse::yaml::{self, Node, Span, YamlValue};
@@ -38,10 +38,9 @@ pub fn convert(config: Input<'_>, hpas: &[Input<'_>], known: &Known<'_>, limits:
         "prometheus",
         vec![line("prometheus", known.prometheus.unwrap_or_default()), list("namespaces", &namespaces)],
     );
-    let ExpressionLimits { bytes, depth, nodes, regex } = limits.expression;
-    let promql = promql::Limits { bytes, depth, nodes, regex };
+    let promql = query::limits(limits);
     if let Some(rules) = rules {
-        let mut converter = Converter {
+        let mut converter = RuleConverter {
             rules: &rules.rules,
             is_whole: rules.is_whole,
             series: series.as_deref(),
@@ -84,7 +83,7 @@ fn names(bytes: &[u8], input: usize, limits: &Limits, remarks: &mut Remarks) -> 
     }
 }
 
-struct Converter<'a> {
+struct RuleConverter<'a> {
     rules: &'a [AdapterRule],
     /// Whether all of them could be read.
     is_whole: bool,
@@ -94,7 +93,7 @@ struct Converter<'a> {
     remarks: &'a mut Remarks,
 }
 
-impl<'a> Converter<'a> {
+impl<'a> RuleConverter<'a> {
     /// The rule for a metric; `None` (and a remark) if there is none.
     fn rule(&mut self, wanted: &Wanted) -> Option<RuleText> {
         let (rule, series, label) = self.found(wanted)?;

@@ -6,6 +6,7 @@
 
 use super::go_template::TemplatePiece;
 use super::query_shape::{MARK, has_mark, is_marked, keeps, mixes, stripped};
+use crate::config::limits::{ExpressionLimits, Limits};
 use crate::promql::{self, Expr, QueryTemplate, Scope};
 
 /// What a query needs to know of its rule and of the requests.
@@ -174,7 +175,25 @@ impl QueryOf<'_> {
     }
 }
 
+/// The limits on a query.
+pub(super) fn limits(limits: &Limits) -> promql::Limits {
+    let ExpressionLimits { bytes, depth, nodes, regex } = limits.expression;
+    promql::Limits { bytes, depth, nodes, regex }
+}
+
+/// A query that another adapter sends as it is.
+///
+/// # Errors
+/// If it cannot be written otherwise.
+pub(super) fn verbatim(query: &str, limits: &Limits) -> Result<String, String> {
+    let query = without_placeholders(query.trim())?;
+    Ok(Expr::parse(&query, &self::limits(limits)).map_or(query, |expr| expr.to_string()))
+}
+
 /// A literal text in which Metriclet finds no placeholder.
+///
+/// # Errors
+/// If it cannot be written otherwise.
 fn without_placeholders(literal: &str) -> Result<String, String> {
     let mut text = literal.to_owned();
     for word in ["name", "namespace", "metric"] {

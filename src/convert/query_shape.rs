@@ -1,7 +1,7 @@
 //! What an expression does with the label that names objects, and with a matcher that stands for others.
 
 use crate::promql::ast::Side;
-use crate::promql::{Aggregation, BinaryOp, Expr, Function, Grouping, Matching, Type};
+use crate::promql::{self, Aggregation, BinaryOp, Expr, Function, Grouping, Matching, Type};
 
 /// The label of a matcher that stands for what is inserted there.
 pub(super) const MARK: &str = "__label_matchers__";
@@ -55,6 +55,35 @@ fn of_pair(matching: &Matching, label: &String, on_left: bool, on_right: bool) -
         (Some((Side::Right, taken)), _) => on_right || on_left && taken.contains(label),
         (None, Grouping::By(labels)) => labels.contains(label) && on_left && on_right,
         (None, Grouping::Without(labels)) => !labels.contains(label) && on_left && on_right,
+    }
+}
+
+/// Whether a query gives one element at most, as far as we know it.
+pub(super) fn is_single(query: &str, limits: &promql::Limits) -> bool {
+    // A number is one, too.
+    let parsed = Expr::parse(query, limits).or_else(|_| Expr::parse(&format!("vector({query})"), limits));
+    parsed.is_ok_and(|expr| has_no_labels(&expr))
+}
+
+fn has_no_labels(expr: &Expr) -> bool {
+    match expr {
+        Expr::Number(_) => true,
+        Expr::Selector(_) | Expr::Relabel(..) => false,
+        Expr::Aggregate(aggregation, grouping, _) => {
+            *grouping == Grouping::ALL && !matches!(aggregation, Aggregation::Topk | Aggregation::Bottomk)
+        }
+        Expr::Call(function, _) if drops_labels(*function) => true,
+        // A histogram's buckets become one.
+        Expr::Call(Function::HistogramQuantile, arguments) => {
+            let of_bounds = |grouping: &Grouping| matches!(grouping, Grouping::By(labels) if *labels == ["le"]);
+            arguments.iter().all(|argument| match argument {
+                Expr::Aggregate(_, grouping, _) => of_bounds(grouping),
+                other => has_no_labels(other),
+            })
+        }
+        Expr::Call(_, arguments) => arguments.iter().all(has_no_labels),
+        Expr::Negate(of) => has_no_labels(of),
+        Expr::Binary(_, _, operands) => operands.iter().all(has_no_labels),
     }
 }
 

@@ -197,27 +197,33 @@ Exit codes: 0 success, 64 usage error, 66 file not found, 70 internal error,
 pub(super) const CONVERT: &str = "\
 Prints the configuration that replaces another adapter's; remarks go to stderr.
 
-Usage: metriclet convert prometheus-adapter FILE --hpas FILE --prometheus URL [OPTIONS]
+Usage:
+  metriclet convert prometheus-adapter FILE --hpas FILE --prometheus URL [OPTIONS]
+  metriclet convert kube-metrics-adapter --hpas FILE [OPTIONS]
+  metriclet convert keda FILE... [OPTIONS]
 
-FILE is prometheus-adapter's configuration, or its ConfigMap. Metrics that the HPAs request are
-converted.
+FILE is prometheus-adapter's configuration or its ConfigMap, or ScaledObjects. What HPAs request, or
+ScaledObjects scale on, is converted.
 
 Options:
       --hpas FILE          HPAs in YAML, as kubectl get hpa -A -o yaml prints; may be repeated
-      --prometheus URL     the server: prometheus-adapter's --prometheus-url
-  -n, --namespace NAME     the namespace of HPAs that name none
+      --prometheus URL     the server, as in --prometheus-url or --prometheus-server of the adapter
+      --write-hpas FILE    create a file with the HPAs that go with the configuration: those without
+                           annotations of kube-metrics-adapter, or those in place of ScaledObjects
+  -n, --namespace NAME     the namespace of objects that name none
       --series FILE        names of series, a line each, or what Prometheus answers to
                            /api/v1/label/__name__/values: for rules on series of many names
   -h, --help               this text
 
-An error is what cannot be converted, and a warning what differs. HPAs stay as they are.
+An error is what cannot be converted, and a warning what differs. Nothing is guessed.
 
 Examples:
   metriclet convert prometheus-adapter adapter.yaml --hpas hpas.yaml \\
     --prometheus http://prometheus.monitoring.svc:9090 >metrics.yaml
+  metriclet convert keda scaledobjects.yaml --write-hpas hpas.yaml >metrics.yaml
 
 Exit codes: 0 success, 64 usage error, 65 something cannot be converted, 66 file not found,
-            70 internal error
+            70 internal error, 73 cannot create a file
 ";
 
 pub(super) const RBAC: &str = "\

@@ -1,0 +1,81 @@
+//! The annotations of kube-metrics-adapter on an HPA: `metric-config.TYPE.METRIC.COLLECTOR/KEY`.
+
+use super::remarks::{Place, Remarks};
+use crate::parse::escape::Escaped;
+use crate::parse::yaml::{Node, YamlValue};
+
+/// What its annotations start with.
+pub(super) const PREFIX: &str = "metric-config.";
+
+/// The annotations for one metric.
+#[derive(Debug)]
+pub(super) struct Annotated {
+    /// `pods`, `object`, or `external`.
+    pub(super) kind: &'static str,
+    pub(super) metric: String,
+    pub(super) collector: String,
+    pub(super) settings: Vec<Setting>,
+}
+
+/// A key and its value.
+#[derive(Clone, Debug)]
+pub(super) struct Setting {
+    pub(super) key: String,
+    pub(super) value: String,
+    pub(super) place: Place,
+}
+
+/// The annotations of an HPA, those of one metric together; `None` (and remarks) if one of them is none of these.
+pub(super) fn read(hpa: &Node, input: usize, before: usize, remarks: &mut Remarks) -> Option<Vec<Annotated>> {
+    let entries = match hpa.at(&["metadata", "annotations"]).map(|node| &node.value) {
+        Some(YamlValue::Mapping(entries)) => entries.as_slice(),
+        _ => &[],
+    };
+    let mut all: Vec<Annotated> = Vec::new();
+    let mut is_whole = true;
+    for (key, node) in entries.iter().filter(|(key, _)| key.text.starts_with(PREFIX)) {
+        let place = Place::new(input, before, key.span);
+        let Some((kind, metric, collector, setting)) = parts(&key.text) else {
+            let found = Escaped::new(&key.text);
+            remarks.error(place, format!("expected metric-config.TYPE.METRIC.COLLECTOR/KEY, found {found}"));
+            is_whole = false;
+            continue;
+        };
+        let setting = Setting {
+            key: setting.to_owned(),
+            value: node.text().unwrap_or_default().to_owned(),
+            place: Place::new(input, before, if node.span.width > 0 { node.span } else { key.span }),
+        };
+        match all.iter_mut().find(|other| other.kind == kind && other.metric == metric) {
+            Some(same) if same.collector == collector => same.settings.push(setting),
+            Some(other) => {
+                let message = format!(
+                    "metric {} already has the collector {}, and kube-metrics-adapter takes either",
+                    Escaped::new(metric),
+                    Escaped::new(&other.collector)
+                );
+                remarks.error(place, message);
+                is_whole = false;
+            }
+            None => {
+                let [metric, collector] = [metric, collector].map(str::to_owned);
+                all.push(Annotated { kind, metric, collector, settings: vec![setting] });
+            }
+        }
+    }
+    is_whole.then_some(all)
+}
+
+/// The type, the metric, the collector and the key.
+fn parts(key: &str) -> Option<(&'static str, &str, &str, &str)> {
+    let (names, setting) = key.strip_prefix(PREFIX)?.split_once('/')?;
+    let mut names = names.split('.');
+    let (kind, metric, collector) = (names.next()?, names.next()?, names.next()?);
+    let kind = match kind {
+        "pods" => "pods",
+        "object" => "object",
+        // So it is there, whatever stands here.
+        _ => "external",
+    };
+    (names.next().is_none() && !setting.contains('/')).then_some((kind, metric, collector, setting))
+}

@@ -1,0 +1,195 @@
+//! kube-metrics-adapter's annotations on HPAs, as rules and HPAs without them.
+
+use serde_json::Value;
+
+use super::annotations::{self, Annotated, Setting};
+use super::collected::{self, Collected, Settings};
+use super::hpas::{self, shown};
+use super::manifest::{self as written, documents, json, remove_annotations, strip};
+use super::output::{Output, RuleText, line};
+use super::remarks::{Place, Remarks};
+use super::{Converted, Input, Known};
+use crate::autoscaling::manifest::{Hpa, MetricKind, MetricSpec};
+use crate::config::limits::Limits;
+use crate::parse::escape::Escaped;
+use crate::parse::yaml::{Key, Node, YamlValue};
+
+const NOTES: &[&str] = &[
+    "kube-metrics-adapter collects values at intervals and serves the last for minutes; here they are fetched on request, and \
+     a value that cannot be fetched is an error",
+    "kube-metrics-adapter takes pods that are ready; here all that run count, and the HPA controller itself treats unready ones",
+    "kube-metrics-adapter cuts values to thousandths; here they are rounded, and what is not 0 never becomes 0",
+    "negative values are an error here without allowNegative: true",
+];
+
+/// Converts the annotations of the HPAs in `hpas`.
+pub fn convert(hpas: &[Input<'_>], known: &Known<'_>, limits: &Limits) -> Converted {
+    let mut remarks = Remarks::default();
+    let mut output = Output::default();
+    let mut objects: Vec<(Value, Vec<String>)> = Vec::new();
+    for (index, input) in hpas.iter().enumerate() {
+        hpas::each(*input, index, limits, &mut remarks, |hpa, before, remarks| {
+            let converter = HpaConverter { hpa, input: index, before, known, limits };
+            if let Some((object, rules)) = converter.hpa(&mut output, remarks) {
+                objects.push((object, rules));
+            }
+        });
+    }
+    let config = output.finish("kube-metrics-adapter's annotations", limits, &mut remarks);
+    let complete = objects.into_iter().filter(|(_, rules)| rules.iter().all(|name| output.has_rule(name)));
+    let objects: Vec<Value> = complete.map(|(object, _)| object).collect();
+    let notes = if config.is_empty() { Vec::new() } else { NOTES.to_vec() };
+    Converted { config, hpas: documents(&objects), remarks: remarks.into_sorted(), notes }
+}
+
+struct HpaConverter<'a> {
+    hpa: &'a Hpa<'a>,
+    input: usize,
+    before: usize,
+    known: &'a Known<'a>,
+    limits: &'a Limits,
+}
+
+impl HpaConverter<'_> {
+    /// The HPA without annotations, and the names of the rules for it; `None` (and remarks) if something of it cannot be
+    /// converted.
+    fn hpa(&self, output: &mut Output, remarks: &mut Remarks) -> Option<(Value, Vec<String>)> {
+        let (hpa, input, before) = (self.hpa, self.input, self.before);
+        for lack in &hpa.lacks {
+            remarks.error(Place::new(input, before, lack.span), format!("expected {}", lack.expected));
+        }
+        let namespace = hpas::namespace_of(hpa, self.known.namespace, input, before, remarks)?;
+        let mut annotated = annotations::read(hpa.node, input, before, remarks)?;
+        if !hpa.lacks.is_empty() {
+            return None;
+        }
+        let mut object = json(hpa.node);
+        let mut rules = Vec::new();
+        let mut is_whole = true;
+        for metric in hpa.metrics.iter().filter(|metric| metric.kind != MetricKind::Resource) {
+            match self.metric(metric, &namespace, &mut annotated, remarks) {
+                Some(collected) => {
+                    let name = self.rule(metric, &namespace, collected, output, remarks);
+                    rename(&mut object, metric.index, &name);
+                    rules.push(name);
+                }
+                None => is_whole = false,
+            }
+        }
+        for left in &annotated {
+            if let Some(setting) = left.settings.first() {
+                let message = format!("the HPA has no metric {} of this type", Escaped::new(&left.metric));
+                remarks.warning(setting.place, message);
+            }
+        }
+        if !is_whole {
+            return None;
+        }
+        strip(&mut object);
+        remove_annotations(&mut object, |key| key.starts_with(annotations::PREFIX));
+        if let Some(members) = object.as_object_mut() {
+            // The same fields.
+            members.insert("apiVersion".to_owned(), written::text("autoscaling/v2"));
+        }
+        if let Some(metadata) = written::member(&mut object, "metadata") {
+            metadata.insert("namespace".to_owned(), Value::String(namespace));
+        }
+        Some((object, rules))
+    }
+
+    /// What a metric is collected from.
+    fn metric(
+        &self,
+        metric: &MetricSpec<'_>,
+        namespace: &str,
+        annotated: &mut Vec<Annotated>,
+        remarks: &mut Remarks,
+    ) -> Option<Collected> {
+        let place = Place::new(self.input, self.before, metric.span);
+        let kind = match metric.kind {
+            MetricKind::Pods => "pods",
+            MetricKind::Object(_) => "object",
+            MetricKind::External | MetricKind::Resource => "external",
+        };
+        let found = annotated.iter().position(|other| other.kind == kind && other.metric == metric.name);
+        let own = found.map(|index| annotated.remove(index));
+        let written = self.hpa.node.items_at(&["spec", "metrics"]).get(metric.index);
+        let selector =
+            written.and_then(|node| node.at(&[kind, "metric", "selector"])).filter(|_| !metric.selector.is_empty());
+        let labels = match selector.map(|selector| self.labels(selector)) {
+            None => Vec::new(),
+            Some(Some(labels)) if kind != "pods" => labels,
+            Some(_) => {
+                let message = format!("metric {}: its selector cannot be converted", Escaped::new(metric.name));
+                remarks.error(place, message);
+                return None;
+            }
+        };
+        // Of an external metric the label `type` tells the collector, or once the name of the metric.
+        let labelled = labels.iter().find(|label| label.key == "type").map(|label| label.value.clone());
+        let collector = match (&own, kind) {
+            (_, "external") => labelled.unwrap_or_else(|| metric.name.to_owned()),
+            (Some(own), _) => own.collector.clone(),
+            (None, _) => String::new(),
+        };
+        // Annotations take precedence over labels.
+        let mut settings = own.map(|own| own.settings).unwrap_or_default();
+        for label in labels.into_iter().filter(|label| label.key != "type") {
+            if !settings.iter().any(|setting| setting.key == label.key) {
+                settings.push(label);
+            }
+        }
+        let settings = Settings { metric: metric.name, place, settings, known: self.known, limits: self.limits };
+        collected::collect(settings, metric.kind, namespace, &collector, remarks)
+    }
+
+    /// Adds the rule for a metric, under its name or, where that is taken, a longer one, which is returned.
+    fn rule(
+        &self,
+        metric: &MetricSpec<'_>,
+        namespace: &str,
+        collected: Collected,
+        output: &mut Output,
+        remarks: &mut Remarks,
+    ) -> String {
+        let hpa = self.hpa.name.unwrap_or_default();
+        let place = Place::new(self.input, self.before, metric.span);
+        let source = output.source(collected.source_name, collected.source);
+        let mut lines = collected.lines;
+        lines.insert(1, line("source", &source));
+        let wanted = collected.name.unwrap_or_else(|| metric.name.to_owned());
+        let names = [wanted.clone(), format!("{hpa}-{wanted}"), format!("{namespace}-{hpa}-{wanted}")];
+        let comment = format!("metric {} of HPA {namespace}/{}", shown(metric.name), shown(hpa));
+        let name = output.named(&names, RuleText { place, source, name: String::new(), comment, lines });
+        if name != metric.name {
+            let message =
+                format!("metric {}: the HPA that is written calls it {}", Escaped::new(metric.name), shown(&name));
+            remarks.warning(place, message);
+        }
+        name
+    }
+
+    /// The labels of a selector; `None` if it has anything else.
+    fn labels(&self, selector: &Node) -> Option<Vec<Setting>> {
+        let YamlValue::Mapping(entries) = &selector.value else { return None };
+        let [(key, labels)] = entries.as_slice() else { return None };
+        let YamlValue::Mapping(labels) = &labels.value else { return None };
+        let setting = |(key, node): &(Key, Node)| Setting {
+            key: key.text.clone(),
+            value: node.text().unwrap_or_default().to_owned(),
+            place: Place::new(self.input, self.before, node.span),
+        };
+        (key.text == "matchLabels").then(|| labels.iter().map(setting).collect())
+    }
+}
+
+/// Gives a metric its name in the HPA that is written, and takes away the selector, which was for the adapter.
+fn rename(object: &mut Value, index: usize, name: &str) {
+    for kind in ["pods", "object", "external"] {
+        let identifier = object.pointer_mut(&format!("/spec/metrics/{index}/{kind}/metric"));
+        if let Some(members) = identifier.and_then(Value::as_object_mut) {
+            members.insert("name".to_owned(), written::text(name));
+            members.remove("selector");
+        }
+    }
+}
