@@ -100,6 +100,28 @@ fn converts_kube_metrics_adapter_and_keda() {
     }
 }
 
+/// An HPA of a version without these fields is not taken for one that has them.
+#[test]
+fn takes_hpas_of_known_versions() {
+    let hpa = |version: &str| {
+        format!(
+            "apiVersion: autoscaling/{version}\nkind: HorizontalPodAutoscaler\nmetadata:\n  name: web\n  namespace: shop\n  \
+             annotations: {{metric-config.pods.rps.json-path/port: \"80\", metric-config.pods.rps.json-path/json-key: $.a}}\n\
+             spec: {{scaleTargetRef: {{name: web}}, metrics: [{{type: Pods, pods: {{metric: {{name: rps}}}}}}]}}\n"
+        )
+    };
+    for (version, code) in [("v2", 0), ("v2beta2", 0), ("v2beta1", 65), ("v1", 65)] {
+        let hpas = file("hpas.yaml", &hpa(version));
+        let (found, stdout, stderr) = convert("kube-metrics-adapter", &["--hpas", hpas.to_str().unwrap()]);
+        assert_eq!((found, stdout.is_empty()), (code, code != 0), "{version}: {stderr}");
+        assert_eq!(
+            stderr.contains("hpas.yaml:1:13: error: expected autoscaling/v2 or"),
+            code != 0,
+            "{version}: {stderr}"
+        );
+    }
+}
+
 /// The rules that are for any series need to know which there are.
 #[test]
 fn does_not_guess_which_series_there_are() {

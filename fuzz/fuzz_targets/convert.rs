@@ -36,7 +36,8 @@ fuzz_target!(|data: &[u8]| {
     let loaded = file::load(converted.config.as_bytes(), &limits);
     assert!(converted.config.is_empty() || !loaded.problems.iter().any(|problem| problem.is_error()));
     if !converted.hpas.is_empty() {
-        let found = hpa::check(converted.hpas.as_bytes(), &loaded.config, &limits);
+        // It may be longer than what it came from.
+        let found = hpa::check(converted.hpas.as_bytes(), &loaded.config, &Limits::default());
         assert!(!found.iter().any(|problem| problem.is_error()), "{found:?}\n{}", converted.hpas);
     }
 });

@@ -153,8 +153,11 @@ impl TargetKind {
             let own = built_in.api_version.rsplit_once('/').map_or("", |(group, _)| group);
             built_in.kind == kind && own == group
         };
-        let [kind_name, group_name, api_version] = [kind, group, api_version].map(str::to_owned);
-        Self { built_in: kinds::all().find(of_group), kind: kind_name, group: group_name, api_version }
+        let built_in = kinds::all().find(of_group);
+        // Of a built-in kind, versions are all the same.
+        let api_version = built_in.map_or(api_version, |built_in| built_in.api_version);
+        let [kind, group, api_version] = [kind, group, api_version].map(str::to_owned);
+        Self { built_in, kind, group, api_version }
     }
 
     /// Whether an HPA asks for all of them that it scales.

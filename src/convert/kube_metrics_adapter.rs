@@ -60,7 +60,14 @@ impl HpaConverter<'_> {
         }
         let namespace = hpas::namespace_of(hpa, self.known.namespace, input, before, remarks)?;
         let mut annotated = annotations::read(hpa.node, input, before, remarks)?;
-        if !hpa.lacks.is_empty() {
+        if !hpa.lacks.is_empty() || hpa.metrics.is_empty() && annotated.is_empty() {
+            return None;
+        }
+        let version = hpa.node.at(&["apiVersion"]);
+        if !matches!(version.and_then(Node::text), Some("autoscaling/v2" | "autoscaling/v2beta2")) {
+            let span = version.map_or(hpa.node.span, |version| version.span);
+            let message = "expected autoscaling/v2 or autoscaling/v2beta2; kubectl get hpa.v2.autoscaling prints it so";
+            remarks.error(Place::new(input, before, span), message);
             return None;
         }
         let mut object = json(hpa.node);
