@@ -69,7 +69,7 @@ pub mod config {
         pub use crate::config::model::Format;
     }
     pub mod problem {
-        pub use crate::config::problem::Excerpts;
+        pub use crate::config::problem::{Excerpts, Problem};
     }
 }
 pub mod conformance {

@@ -1,6 +1,6 @@
 //! `metriclet convert`: other adapters' configurations and HPAs in, and what the built binary prints for them. With
 //! `METRICLET_RECORD=1` that is recorded. What it prints always passes `metriclet check`.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;
 
@@ -8,6 +8,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{file, metriclet, run};
+use metriclet::internals::config::file::load;
+use metriclet::internals::config::hpa::check;
+use metriclet::internals::config::limits::Limits;
+use metriclet::internals::config::problem::Problem;
+use metriclet::internals::convert::{Input, Known, keda, kube_metrics_adapter, prometheus_adapter};
 
 /// The files of one adapter, below the tests' fixtures.
 fn folder(adapter: &str) -> PathBuf {
@@ -98,6 +103,129 @@ fn converts_kube_metrics_adapter_and_keda() {
             assert_eq!(code, 73, "{stderr}");
         }
     }
+}
+
+/// What damages a file: words that mean something in one of them, and what breaks YAML.
+const PIECES: [&str; 40] = [
+    "<<.Series>>",
+    "<<.LabelMatchers>>",
+    "<<.GroupBy>>",
+    "<<index .LabelValuesByName \"pod\">>",
+    "<<if .Series>>",
+    "<<",
+    ">>",
+    "{name}",
+    "{namespace}",
+    "$matchers",
+    "$by",
+    "$1",
+    "${1}",
+    "^(.*)$",
+    "(a|b)",
+    "pod",
+    "namespace",
+    "sum(x) by (pod)",
+    "scalar(sum(x))",
+    "vector(0)",
+    "x[5m:1m]",
+    "0",
+    "-1",
+    "1e400",
+    "NaN",
+    "true",
+    "null",
+    "\"",
+    "'",
+    "`",
+    ":",
+    "- ",
+    "  ",
+    "\n",
+    "{",
+    "}",
+    "[",
+    "]",
+    "#",
+    "\u{7f}é",
+];
+
+/// Random, and the same each time.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % bound.max(1) as u64).unwrap()
+    }
+
+    /// A text with a few words, lines or values put elsewhere.
+    fn damage(&mut self, text: &str) -> String {
+        let mut parts: Vec<String> =
+            text.split_inclusive([' ', '\n', ',', '(', ')', '"', '.']).map(str::to_owned).collect();
+        for _ in 0..=self.below(4) {
+            let (at, other) = (self.below(parts.len()), self.below(parts.len()));
+            match self.below(4) {
+                0 => drop(parts.remove(at)),
+                1 => parts[at] = parts[other].clone(),
+                2 => parts.insert(at, PIECES[self.below(PIECES.len())].to_owned()),
+                _ => parts.swap(at, other),
+            }
+        }
+        parts.concat()
+    }
+}
+
+/// Whatever the files hold, what comes of them is the same each time, says where it is about, and passes the check.
+#[test]
+fn damaged_files_give_good_configurations() {
+    let limits = Limits::default();
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let read = |adapter: &str, name: &str| fs::read_to_string(folder(adapter).join(name)).unwrap();
+    let mut converted_rules = 0;
+    for (adapter, names) in [
+        ("prometheus-adapter", &[&["walkthrough.yaml", "walkthrough.hpas.yaml"][..]][..]),
+        ("prometheus-adapter", &[&["external.yaml", "external.hpas.yaml"], &["refused.yaml", "refused.hpas.yaml"]]),
+        (
+            "prometheus-adapter",
+            &[&["defaults.yaml", "defaults.hpas.yaml"], &["resource-metrics.yaml", "resource-metrics.hpas.yaml"]],
+        ),
+        ("kube-metrics-adapter", &[&["walkthrough.yaml"], &["refused.yaml"]]),
+        ("keda", &[&["walkthrough.yaml"], &["refused.yaml"]]),
+    ] {
+        for names in names {
+            let texts: Vec<String> = names.iter().map(|name| read(adapter, name)).collect();
+            for _ in 0..60 {
+                let damaged: Vec<String> = texts.iter().map(|text| random.damage(text)).collect();
+                let files: Vec<Input<'_>> =
+                    damaged.iter().map(|text| Input { name: "file.yaml", bytes: text.as_bytes() }).collect();
+                let known = Known { prometheus: Some("http://prometheus:9090"), namespace: Some("shop"), series: None };
+                let convert = || match adapter {
+                    "prometheus-adapter" => prometheus_adapter::convert(files[0], &files[1..], &known, &limits),
+                    "kube-metrics-adapter" => kube_metrics_adapter::convert(&files, &known, &limits),
+                    _ => keda::convert(&files, &known, &limits),
+                };
+                let converted = convert();
+                assert_eq!(convert(), converted);
+                for remark in &converted.remarks {
+                    let lines = damaged[remark.input].lines().count() + 1;
+                    let problem = &remark.problem;
+                    assert!((1..=lines).contains(&problem.span.line) && problem.span.column > 0, "{problem}");
+                    assert!(!problem.message.chars().any(char::is_control), "{problem:?}");
+                }
+                let loaded = load(converted.config.as_bytes(), &limits);
+                let is_error = |problem: &Problem| problem.is_error();
+                assert!(converted.config.is_empty() || !loaded.problems.iter().any(is_error), "{}", converted.config);
+                converted_rules += loaded.config.rules.len();
+                if !converted.hpas.is_empty() {
+                    let found = check(converted.hpas.as_bytes(), &loaded.config, &limits);
+                    assert!(!found.iter().any(is_error), "{found:?} in {}", converted.hpas);
+                }
+            }
+        }
+    }
+    assert!(converted_rules > 200, "only {converted_rules} rules came out");
 }
 
 /// An HPA of a version without these fields is not taken for one that has them.
