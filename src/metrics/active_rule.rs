@@ -20,28 +20,28 @@ pub struct ActiveRule {
     pub rule: Rule,
     /// Where its pages come from.
     pub upstream: Arc<Upstream>,
-    /// What it wants of them.
+    /// The series or values that it reads from them.
     pub want: Want,
     /// Its last good values, with `onMissing: last`.
     pub last: Option<Arc<LastValues>>,
-    /// What was sampled, where its value looks back.
+    /// Its samples, if its value needs samples over time.
     pub sampling: Option<Sampling>,
-    /// Whether its value holds placeholders, so that each request has a copy of its own.
+    /// Whether its value has placeholders, so that each request has its own copy.
     pub is_open: bool,
-    /// The rule that this is a copy of, with names in the place of placeholders.
+    /// The rule that this is a copy of, with its placeholders expanded.
     pub template: Option<Arc<ActiveRule>>,
     /// Not configured: made for a metric of `--upstream`.
     pub implicit: bool,
 }
 
-/// What was sampled for a rule, and how it is sampled.
+/// The samples of a rule, and how they are taken.
 #[derive(Clone, Debug)]
 pub struct Sampling {
     /// The samples.
     pub history: Arc<SampleStore>,
     /// How far the value looks back, at most.
     pub range: Duration,
-    /// What each selector looks back, if it does.
+    /// The range and offset of each selector that has any.
     windows: Vec<Window>,
     /// How often it is sampled.
     pub interval: Duration,
@@ -53,7 +53,7 @@ impl ActiveRule {
         self.upstream.source().joins_pages_for(&self.rule)
     }
 
-    /// The rule with what is known in the place of placeholders.
+    /// The rule with its placeholders expanded.
     ///
     /// # Errors
     /// If a regular expression becomes too large.
@@ -79,14 +79,14 @@ impl ActiveRule {
         self.template.as_ref().unwrap_or(self)
     }
 
-    /// Whether it answers requests of a namespace; those about root-scoped objects always.
+    /// Whether it serves requests for a namespace; it always serves those for cluster-scoped objects.
     pub fn answers(&self, namespace: Option<&str>) -> bool {
         namespace.is_none_or(|namespace| self.upstream.source().namespaces_of(&self.rule).allow(namespace))
     }
 }
 
 impl Sampling {
-    /// Where a rule looks back.
+    /// The ranges and offsets of a rule.
     pub(super) fn of(want: &Want, limits: &Limits, budget: &Arc<SampleBudget>) -> Option<Self> {
         let windows: Vec<Window> = want.query.windows().collect();
         let longest = windows.iter().map(|window| window.reach()).max()?;
@@ -95,7 +95,7 @@ impl Sampling {
         Some(Self { history, range: longest, windows, interval })
     }
 
-    /// How long a sample is kept: a little longer than it is of use.
+    /// How long a sample is kept: a little longer than it is needed.
     pub fn retention(&self) -> Duration {
         self.range + 3 * self.interval
     }

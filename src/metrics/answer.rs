@@ -8,7 +8,7 @@ use super::{fleet, pods, prometheus, url};
 use crate::config::model::Target;
 use crate::source::waiting::Patience;
 
-/// The values that the request is for.
+/// The requested values.
 pub(super) fn answer(subject: &Subject<'_>, patience: Patience, trace: &mut Trace) -> Result<MetricValues, Failure> {
     trace.record(|| Event::Rule {
         metric: subject.served.rule.name.clone(),

@@ -6,47 +6,47 @@ use std::fmt;
 use super::targets::SkippedTarget;
 use crate::kube::pod::Pod;
 
-/// Kinds of failure that a message names.
+/// The number of kinds of failure that a message names.
 const NAMED: usize = 3;
 
-/// How many of the pods that run have answered.
+/// How many of the running pods responded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PodCount {
     pub answered: usize,
     pub failed: usize,
-    /// Whether some are about to run.
+    /// Whether some pods are pending.
     pending: bool,
 }
 
-/// Of the pods whose pages are to be joined.
+/// The coverage of the pods whose pages are joined.
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
     pub(super) count: PodCount,
-    /// Of failures, in words, each once.
+    /// The kinds of failure, as text, each once.
     kinds: BTreeSet<String>,
 }
 
 impl PodCount {
-    /// Whether there is no pod, not even one that is about to run.
+    /// Whether there is no pod, not even a pending one.
     pub(super) fn is_of_none(self) -> bool {
         self == Self::default()
     }
 }
 
 impl Coverage {
-    /// A pod that runs has answered.
+    /// Counts a running pod that responded.
     pub(super) fn answer(&mut self) {
         self.count.answered += 1;
     }
 
-    /// A pod that runs has not.
+    /// Counts a running pod that did not respond.
     pub(super) fn fail(&mut self, why: &dyn fmt::Display) {
         self.count.failed += 1;
         self.kinds.insert(why.to_string());
     }
 
-    /// A pod is not scraped. Those that are about to go or to come, and those that do not want to be scraped, are none
-    /// of which an answer is expected.
+    /// Records a pod that is not scraped. No response is expected of pods that are pending or terminating, or that are
+    /// annotated not to be scraped.
     pub(super) fn skip(&mut self, pod: &Pod, why: SkippedTarget) {
         match why {
             SkippedTarget::Terminating | SkippedTarget::NotToBeScraped => {}
@@ -57,10 +57,10 @@ impl Coverage {
         }
     }
 
-    /// Whether enough pods have answered for so many percent of them.
+    /// Whether at least this percentage of the running pods responded.
     ///
     /// # Errors
-    /// In words that hold no counts of pods.
+    /// The reason, without counts of pods.
     pub(super) fn check(&self, percent: u8) -> Result<(), String> {
         let Self { count: PodCount { answered, failed, pending }, kinds } = self;
         match (answered, failed) {

@@ -1,5 +1,5 @@
-//! What a configuration says of the metrics of objects, by metric and resource. Several rules may serve one metric for one
-//! resource, each for an object of its own.
+//! The entries of a configuration for metrics of objects, by metric and resource. Several rules may serve one metric
+//! for one resource, each for different objects.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -9,10 +9,10 @@ use crate::config::model::{DescribedObject, Identity, ObjectKind, Rule};
 use crate::kube::kinds;
 use crate::parse::path::{MetricPath, ObjectName};
 
-/// What the configuration says of one resource and metric.
+/// The entry for one resource and metric.
 #[derive(Clone, Debug)]
 pub enum Entry {
-    /// The rule, and the kind of object that it answers for.
+    /// The rule that serves it, and the kind of object.
     Rule(Arc<ActiveRule>, Arc<ObjectKind>),
     /// Not served, and why.
     Broken(String),
@@ -20,7 +20,7 @@ pub enum Entry {
     Unknown,
 }
 
-/// All that a configuration says of the metrics of objects.
+/// All entries of a configuration for metrics of objects.
 #[derive(Debug, Default)]
 pub(super) struct Entries {
     by_metric: HashMap<String, Vec<Slot>>,
@@ -28,9 +28,9 @@ pub(super) struct Entries {
 
 #[derive(Debug)]
 struct Slot {
-    /// Empty: any.
+    /// Empty for any resource.
     resource: String,
-    /// The object that it is for; `None`: any.
+    /// The object that it describes; `None` for any.
     object: Option<DescribedObject>,
     entry: Entry,
 }
@@ -49,7 +49,7 @@ impl Entries {
         self.by_metric.entry(metric.to_owned()).or_default().push(slot);
     }
 
-    /// Puts a broken rule in its place: what `before` served there goes on.
+    /// Adds a broken rule: its previous definition in `before`, if any, stays in use.
     pub(super) fn insert_broken(
         &mut self,
         resource: &str,
@@ -85,13 +85,13 @@ impl Entries {
         self.of(resource, metric).map(|slot| &slot.entry).next()
     }
 
-    /// The entry in the place of a rule.
+    /// The entry for a rule.
     pub(super) fn in_place_of(&self, rule: &Rule, kind: &ObjectKind) -> Option<&Entry> {
         let same = self.of(&kind.resource, &rule.name).find(|slot| slot.object.as_ref() == described(rule));
         same.map(|slot| &slot.entry).or_else(|| self.first(&kind.resource, &rule.name))
     }
 
-    /// The entries for the objects of a path, if there are several for its metric; all that are in its namespace for `*`.
+    /// The entries for the objects of a path, if its metric has several; for `*`, all entries of its namespace.
     pub(super) fn of_objects(&self, path: &MetricPath) -> Option<Vec<Entry>> {
         self.of(&path.resource, &path.metric).nth(1)?;
         let is_requested = |slot: &&Slot| match (&slot.object, &path.name) {
@@ -100,7 +100,7 @@ impl Entries {
             (Some(object), ObjectName::All) => object.namespace == path.namespace,
         };
         let all = || self.of(&path.resource, &path.metric).filter(is_requested);
-        // What is for any object is broken, and is asked only where no other rule describes this one.
+        // An entry for any object is a broken rule, and applies only if no other rule describes this object.
         let own = match path.name {
             ObjectName::One(_) => all().find(|slot| slot.object.is_some()),
             ObjectName::All => None,

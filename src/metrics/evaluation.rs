@@ -19,13 +19,13 @@ pub(super) fn series(expr: &Expr, series: &[&Series], scraped: i64, is_loose: bo
     }
 }
 
-/// The number that an expression makes of nothing, as with `vector()` or `absent()`.
+/// The number to which an expression evaluates without series, as with `vector()` or `absent()`.
 pub(super) fn of_nothing(value: &Value, scraped: i64) -> Option<Finding> {
     let Value::Series(expr) = value else { return None };
     Some(series(expr, &[], scraped, false)).filter(|finding| matches!(finding, Finding::Number(_)))
 }
 
-/// Why an expression leaves nothing of some series.
+/// Why an expression returns nothing for some series.
 pub(super) fn filtered(expr: &Expr, series: &[&Series]) -> MissingReason {
     let is_there = |selector: &VectorSelector| {
         series.iter().any(|series| selector.matches(series.name(), |label| series.label(label)))
@@ -33,7 +33,7 @@ pub(super) fn filtered(expr: &Expr, series: &[&Series]) -> MissingReason {
     MissingReason::left_nothing(expr, is_there, series.iter().any(|series| series.label("le").is_some()))
 }
 
-/// The number that series without an expression come to: they have to be one.
+/// The value without an expression: there must be exactly one series.
 pub(super) fn gauges(series: &[&Series], scraped: i64) -> Finding {
     one(&series.iter().map(|series| page_data::element(series, scraped)).collect::<Vec<_>>())
 }
@@ -83,8 +83,8 @@ pub(super) fn values(
     }
 }
 
-/// The value of an expression of JSONPaths. What is wrong with one part of it is wrong with the whole, and comes before
-/// what is missing of another.
+/// The value of an expression of JSONPaths. An error in one operand is an error of the whole expression, and takes
+/// precedence over a missing operand.
 pub(super) fn of_parts(expr: &JsonExpr, find: impl Fn(usize, Option<ValueAggregation>) -> Finding) -> Finding {
     let several = expr.parts().len() > 1;
     let (mut numbers, mut missing) = (Vec::with_capacity(expr.parts().len()), None);
@@ -111,7 +111,7 @@ pub(super) fn of_parts(expr: &JsonExpr, find: impl Fn(usize, Option<ValueAggrega
     }
 }
 
-/// The result for an object has to be one number.
+/// The result for an object must be one number.
 pub(super) fn one(elements: &[Element]) -> Finding {
     match elements {
         [] => Finding::Nothing(MissingReason::NoSeries),

@@ -1,5 +1,5 @@
-//! External metrics: values that belong to no object, each with its labels. The HPA controller adds them up, so an answer
-//! holds all of them, or is an error.
+//! External metrics: values that belong to no object, each with its labels. The HPA controller adds them up, so a
+//! response contains all of them or is an error.
 
 mod query;
 mod samples;
@@ -45,7 +45,7 @@ pub(super) struct ExternalSubject<'a> {
 type FoundValues = Result<Vec<(Labels, Finding)>, MissingReason>;
 
 impl ExternalSubject<'_> {
-    /// All values of the metric.
+    /// All values of the requested metric.
     pub(super) fn answer(&self, patience: Patience, trace: &mut Trace) -> Result<ExternalValues, Failure> {
         let about = self.about();
         trace.record(|| Event::Rule { metric: self.served.rule.name.clone(), resource: None, value: about.value() });
@@ -65,7 +65,7 @@ impl ExternalSubject<'_> {
         Ok(ExternalValues { metric: self.served.rule.name.clone(), items, lasting })
     }
 
-    /// What the rule has for a source that failed: one number, or the last answer as a whole.
+    /// The values by `onUnavailable`: one number, or the complete last response.
     fn unavailable(&self, failure: Failure, trace: &mut Trace) -> Result<Vec<ExternalMetricValue>, Failure> {
         if !matches!(failure, Failure::SourceFailed(_)) {
             return Err(failure);
@@ -98,12 +98,12 @@ impl ExternalSubject<'_> {
         }
     }
 
-    /// Under what a whole answer is remembered.
+    /// The key by which a complete response is remembered.
     fn answer_key(&self) -> ValueKey {
         ValueKey { object: self.memory_prefix(), selector: self.request.selector.to_string() }
     }
 
-    /// Remembers an answer of values that were all found.
+    /// Remembers a complete response.
     fn remember(&self, items: &[ExternalMetricValue]) {
         if let (Some(last), Some(age)) = (&self.served.last, self.served.rule.on_unavailable.remembers()) {
             let now = self.services.shared.clock().now().unix_millis;
@@ -143,7 +143,7 @@ impl ExternalSubject<'_> {
         Ok(items)
     }
 
-    /// Of the joined pages of pods.
+    /// The values from the joined pages of pods.
     fn of_pods(
         &self,
         of: &Pods,
@@ -168,7 +168,7 @@ impl ExternalSubject<'_> {
         About { metric, rule, source: &upstream.source().name, implicit: *implicit }
     }
 
-    /// The selector to apply to what a page holds: everything where the URL passes the request's own on.
+    /// The selector to apply to the page: one that selects everything if the URL passes the request's selector on.
     fn selector(&self) -> Selector {
         match self.served.upstream.source().label_selector {
             SelectorMode::Url => Selector::everything(),
@@ -176,7 +176,7 @@ impl ExternalSubject<'_> {
         }
     }
 
-    /// Those that the selector selects, and that are about no other namespace.
+    /// The members that the selector selects and that do not name another namespace.
     fn select<'m, T: Describes>(&self, members: impl IntoIterator<Item = &'m T>) -> Result<Vec<&'m T>, MissingReason> {
         let selector = self.selector();
         let mut reason = MissingReason::NoSeries;
@@ -193,7 +193,7 @@ impl ExternalSubject<'_> {
         if selected.is_empty() { Err(reason) } else { Ok(selected) }
     }
 
-    /// What names no namespace is of each that may ask.
+    /// A member without a namespace counts for every namespace that may request the metric.
     fn is_of_this_namespace(&self, member: &impl Describes) -> bool {
         let Identity::External { namespace: NamespaceLabels::First(labels), .. } = &self.served.rule.identity else {
             return true;
@@ -208,7 +208,7 @@ impl ExternalSubject<'_> {
         }
     }
 
-    /// Judges what was found. A value that may not be served makes the whole answer an error.
+    /// Judges the values that were found. One value that may not be served makes the whole response an error.
     fn items(
         &self,
         found: FoundValues,
@@ -234,7 +234,7 @@ impl ExternalSubject<'_> {
         if !items.is_empty() {
             self.remember(&items);
         }
-        // What was there before and is not there now; what is remembered too long ago is forgotten.
+        // Values of labels that are missing now; values that are too old are dropped.
         for labels in self.remembered().into_iter().filter(|labels| !seen.contains(labels)) {
             if let Verdict::Serve(value) = self.judge(&labels, Finding::Nothing(reason.clone()), scrape, trace) {
                 items.push(item(labels, value));
@@ -284,7 +284,7 @@ impl ExternalSubject<'_> {
     }
 }
 
-/// Whether the HPA controller can add the values up: its sum wraps around, and may then ask for no replicas, or for all.
+/// Whether the HPA controller can add the values up: an overflow of its sum could request no replicas, or all of them.
 fn has_sum(items: &[ExternalMetricValue]) -> bool {
     items.iter().try_fold(0_i64, |sum, item| sum.checked_add(item.value.0)).is_some()
 }

@@ -1,5 +1,5 @@
-//! Why a metric is not answered. The text becomes `Status.message`, which `kubectl describe hpa` shows and whose every
-//! change is a write to etcd. So it names causes, not ages, durations or counts, and holds no data from upstream but
+//! Why a metric cannot be served. The text becomes `Status.message`, which `kubectl describe hpa` shows. Each change of
+//! it is a write to etcd, so it names causes, not ages, durations or counts. It contains no data from upstream except
 //! label names.
 
 use std::fmt;
@@ -13,18 +13,18 @@ use crate::source::error::SourceError;
 use crate::source::waiting::Waiting;
 use metriclet_exposition::is_named_like_a_counter;
 
-/// Why a metric is not answered.
+/// Why a metric cannot be served.
 #[derive(Debug)]
 pub enum Failure {
-    /// The answer has to wait for this, and the caller does not wait for it.
+    /// The request has to wait for this, and the caller does not wait.
     WouldWait(Waiting),
-    /// The request cannot be honoured: 400.
+    /// The request is invalid or not supported: 400.
     BadRequest(String),
-    /// No rule, or nothing there: 404.
+    /// There is no rule or no value: 404.
     NotFound(String),
-    /// There may be something, but not now or not as configured: 503.
+    /// There may be a value, but not now or not as configured: 503.
     Unavailable(String),
-    /// Likewise, as the source failed: it gave no page, or none that can be read.
+    /// The source failed: it served no page, or one that cannot be read: 503.
     SourceFailed(String),
 }
 
@@ -42,12 +42,12 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Words failures about one rule and one request.
+/// Builds the messages of failures for one rule and one request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct About<'a> {
     /// The metric, and the objects or the namespace.
     pub metric: DescribedMetric<'a>,
-    /// The rule that answers.
+    /// The rule that serves the metric.
     pub rule: &'a Rule,
     /// The rule's source by name.
     pub source: &'a str,
@@ -56,7 +56,7 @@ pub(crate) struct About<'a> {
 }
 
 impl About<'_> {
-    /// Nothing is there for the object.
+    /// There is no value for the object.
     pub(crate) fn missing(&self, reason: &MissingReason) -> Failure {
         let hint = match reason {
             MissingReason::NoObjectLabel(_) if self.implicit => match self.metric {
@@ -80,7 +80,7 @@ impl About<'_> {
         Failure::NotFound(format!("{}: {reason}{hint}; {}", self.subject(), self.origin()))
     }
 
-    /// Something is there that cannot be served.
+    /// There is a value, but it cannot be served.
     pub(crate) fn refused(&self, reason: &RefusalReason) -> Failure {
         let hint = if self.implicit { self.rule_to_write(reason) } else { String::new() };
         Failure::Unavailable(format!("{}: {reason}{hint}; {}", self.subject(), self.origin()))
@@ -122,7 +122,7 @@ impl About<'_> {
         format!("; write a rule{place}: {{name: {metric}, {object}, source: {source}, value: '{value}'{describes}}}")
     }
 
-    /// The page as a whole has no answer for the rule.
+    /// The rule cannot use the page at all.
     pub(crate) fn page(&self, why: &dyn fmt::Display) -> Failure {
         Failure::Unavailable(format!("{}: {why}; {}", self.subject(), self.origin()))
     }
@@ -149,12 +149,12 @@ impl About<'_> {
         Failure::NotFound(format!("{}: {why}", self.subject()))
     }
 
-    /// No object has this name, or its kind does not tell which pods it has.
+    /// No object has this name, or its kind has no selector of pods.
     pub(crate) fn no_scale(&self) -> Failure {
         Failure::NotFound(format!("{}: there is no such object, or its kind has no scale subresource", self.subject()))
     }
 
-    /// The source gave no page.
+    /// The source served no page.
     pub(crate) fn source(&self, error: &SourceError) -> Failure {
         Failure::SourceFailed(format!("{}: source {} {error}", self.subject(), self.source))
     }
@@ -186,7 +186,7 @@ impl About<'_> {
         self.metric
     }
 
-    /// What of a page is the value, as text.
+    /// The text of the rule's value.
     pub(crate) fn value(&self) -> String {
         match &self.rule.value {
             Value::Series(expr) => expr.to_string(),
@@ -203,7 +203,7 @@ impl About<'_> {
     }
 }
 
-/// The metric of a request, in words: `queue_depth of services/web in namespace shop`.
+/// The metric of a request, as text: `queue_depth of services/web in namespace shop`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum DescribedMetric<'a> {
     Objects(&'a MetricPath),

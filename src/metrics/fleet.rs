@@ -1,5 +1,5 @@
-//! A rule on the joined pages of several pods: those that the object of a request selects, or a fixed set. It is evaluated
-//! once over the series of all of them, and answered if all pods that run have answered.
+//! A rule on the joined pages of several pods: those that the requested object selects, or a fixed set. It is evaluated
+//! once over the series of all of them, and has a value if all running pods responded.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -68,7 +68,7 @@ fn selected(subject: &Subject<'_>, patience: Patience, trace: &mut Trace) -> Res
     let objects = subject.services.cluster(&about)?;
     let selector = objects.selector(subject.kind, namespace, name, wait, now);
     let selector = selector.map_err(|unlisted| about.unlisted(&unlisted))?;
-    // What is not built in need not have the subresource.
+    // A kind that is not built in may lack the subresource.
     let is_sure = kinds::lookup(&subject.kind.resource).is_some();
     let selector = selector.ok_or_else(|| if is_sure { about.no_object() } else { about.no_scale() })?;
     if selector.is_empty() {
@@ -100,7 +100,7 @@ pub(super) fn scrape(
     Ok(joined)
 }
 
-/// What joined pages hold for a rule, within bounds.
+/// The series or values of joined pages for a rule, within limits.
 pub(super) fn members<'p>(
     joined: &'p JoinedPages,
     served: &ActiveRule,
@@ -116,7 +116,7 @@ pub(super) fn members<'p>(
     Ok(members)
 }
 
-/// The scrape of joined pages: as old as the oldest of them.
+/// The scrape of joined pages; its time is that of the oldest one.
 pub(super) fn of_pages<'p>(joined: &'p JoinedPages, served: &ActiveRule, services: Services<'_>) -> Scrape<'p> {
     let pages = || joined.pages.iter().map(|(page, _)| page);
     let oldest = pages().map(|page| page.at).min();
@@ -126,7 +126,7 @@ pub(super) fn of_pages<'p>(joined: &'p JoinedPages, served: &ActiveRule, service
     Scrape { unmatched: unmatched.unwrap_or_default(), is_of_none, ..Scrape::of_page(at) }
 }
 
-/// What was sampled of the pods of a set, if the last round of them was whole.
+/// The samples of the pods of a set, if their last round was complete.
 pub(super) fn samples(
     served: &Arc<ActiveRule>,
     about: &About<'_>,

@@ -1,5 +1,5 @@
-//! Samples over time, for rules whose value looks back. The store is bounded: beyond its budget the rule fails, and no
-//! part of a sum is dropped.
+//! Samples over time, for rules with ranges or offsets. The store is bounded: beyond its budget a rule fails; no part
+//! of a sum is dropped.
 
 mod snapshot;
 
@@ -26,9 +26,9 @@ pub struct SampleBudget {
 /// The sampling of one rule.
 #[derive(Debug)]
 pub struct SampleStore {
-    /// How long a sample is of use.
+    /// How long a sample is needed.
     keep: i64,
-    /// Samples closer to each other than this are not kept, which bounds how many there are of a series.
+    /// The minimum time between two stored samples, which bounds their number per series.
     apart: i64,
     most_series: usize,
     budget: Arc<SampleBudget>,
@@ -39,7 +39,7 @@ pub struct SampleStore {
 struct StoreState {
     objects: HashMap<String, Object>,
     series: usize,
-    /// Each set of labels once: pods of one kind mostly have the same.
+    /// Each set of labels once, because the pods of one workload mostly have the same.
     labels: HashSet<Labels>,
     /// The limit that was reached, and when.
     full: Option<(i64, Bound)>,
@@ -50,43 +50,43 @@ struct StoreState {
 struct Object {
     /// The pod incarnation: another pod may get the same name.
     incarnation: String,
-    /// When it was tried last.
+    /// When sampling was last attempted.
     tried: i64,
-    /// When it was sampled, as far as that is of use.
+    /// The times of its samples, as long as they are needed.
     times: VecDeque<i64>,
-    /// Why it was not, the last time.
+    /// Why the last attempt failed.
     scrape_error: Option<ScrapeError>,
-    /// What matched nothing on the last page.
+    /// The selectors that matched nothing on the last page.
     unmatched: Vec<Unmatched>,
-    /// Where it is several pods, how many of them answered the last time.
+    /// For joined pages, how many pods responded the last time.
     pods: Option<PodCount>,
     series: HashMap<Labels, Ring>,
 }
 
-/// What is known of samples at once with them: a look into the store sees either all of it or nothing.
+/// Facts about the samples that are stored together with them, so that a lookup sees all of them or nothing.
 #[derive(Debug, Default)]
 pub(crate) struct RoundOutcome {
-    /// Where they are of several pods, how many answered.
+    /// For joined pages, how many pods responded.
     pub(crate) pods: Option<PodCount>,
-    /// Why they are not all that should be there.
+    /// Why the samples are incomplete.
     pub(crate) error: Option<ScrapeError>,
 }
 
 /// The sampling of one series.
 #[derive(Debug)]
 struct Ring {
-    /// When it was on a page last.
+    /// When it last occurred on a page.
     seen: i64,
-    /// Oldest first, each later than the one before.
+    /// Oldest first, with strictly increasing times.
     samples: VecDeque<Sample>,
 }
 
-/// The result of a look into the store.
+/// The result of a lookup in the store.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Lookup {
     /// This.
     Snapshot(Snapshot),
-    /// Nothing of this object.
+    /// Nothing is stored for this object.
     Nothing,
     /// There is no budget for all of it.
     Full(Bound),
@@ -107,7 +107,7 @@ pub enum StoreSummary {
         span: i64,
         /// Series that are stored.
         series: usize,
-        /// Where the page is joined of those of several pods.
+        /// For joined pages, how many pods responded.
         pods: Option<PodCount>,
         /// Why the last scrape failed.
         scrape_error: Option<ScrapeError>,
@@ -115,7 +115,7 @@ pub enum StoreSummary {
 }
 
 impl SampleBudget {
-    /// For so many bytes.
+    /// Creates a budget of this many bytes.
     pub fn new(most: usize) -> Self {
         Self { most, taken: AtomicUsize::new(0) }
     }
@@ -131,15 +131,15 @@ impl SampleBudget {
 }
 
 impl SampleStore {
-    /// For a rule that looks back for so long, sampled this often.
+    /// Creates the store of a rule with this range and sampling interval.
     pub fn new(window: Duration, interval: Duration, most_series: usize, budget: Arc<SampleBudget>) -> Self {
         let (keep, apart) = (millis(window + 2 * interval), millis(interval / 2));
         Self { keep, apart, most_series, budget, state: Mutex::default() }
     }
 
-    /// Takes the samples that were on an object's page at one time, in milliseconds of a clock that is never set; a
-    /// sample may have its own time, and counts once however often it is seen. An object with another
-    /// incarnation is another object: between the two is a gap, not a change.
+    /// Stores the samples of an object's page at one time, in milliseconds of a monotonic clock. A sample may have its
+    /// own time, and is then stored only once. An object with another incarnation is another object: its samples do not
+    /// continue those of the previous one.
     pub(crate) fn observe(
         &self,
         object: &str,
@@ -154,7 +154,7 @@ impl SampleStore {
         let most = Bound::Bytes(self.budget.most);
         let Some(known) = self.object(objects, count, object, incarnation, at) else { return *full = Some((at, most)) };
         (known.pods, known.scrape_error) = (outcome.pods, outcome.error);
-        // The same page, or the page of a moment ago, seen by another selection.
+        // Another selection has just stored this page, or one from a moment ago.
         if known.times.back().is_some_and(|last| at < last.saturating_add(self.apart.max(1))) {
             return;
         }
@@ -163,7 +163,7 @@ impl SampleStore {
             return *full = Some((at, most));
         }
         known.times.push_back(at);
-        // Words alone: without a budget they are left out.
+        // Only needed for messages, so they are left out if the budget is used up.
         self.budget.give_back(bytes(&known.unmatched));
         known.unmatched = if self.budget.take(bytes(unmatched)) { unmatched.to_vec() } else { Vec::new() };
         for (labels, sample) in samples {
@@ -191,7 +191,7 @@ impl SampleStore {
         }
     }
 
-    /// Forgets what is of no use any more of an object.
+    /// Drops the samples of an object that are no longer needed.
     fn forget(&self, known: &mut Object, count: &mut usize, now: i64) {
         self.budget.give_back(known.forget(now - self.keep));
         let before = known.series.len();
@@ -205,7 +205,7 @@ impl SampleStore {
         *count -= before - known.series.len();
     }
 
-    /// Remembers why there were no samples of an object at one time.
+    /// Records why an object could not be sampled.
     pub fn fail(&self, object: &str, incarnation: &str, at: i64, scrape_error: ScrapeError) {
         let mut state = self.lock();
         let StoreState { objects, series: count, .. } = &mut *state;
@@ -215,7 +215,7 @@ impl SampleStore {
         }
     }
 
-    /// The object with this incarnation, from nothing if it had another one; `None` if there is no budget for it.
+    /// The object with this incarnation, emptied if it had another one; `None` if there is no budget for it.
     fn object<'o>(
         &self,
         objects: &'o mut HashMap<String, Object>,
@@ -242,7 +242,7 @@ impl SampleStore {
         Some(known)
     }
 
-    /// What is known of an object that has this incarnation.
+    /// The samples of an object with this incarnation.
     pub fn lookup(&self, object: &str, incarnation: &str) -> Lookup {
         let state = self.lock();
         if let Some((_, bound)) = state.full {
@@ -266,7 +266,7 @@ impl SampleStore {
         }
     }
 
-    /// Forgets objects that have not been sampled for as long as samples are of use.
+    /// Drops objects whose newest sample is no longer needed.
     pub fn prune(&self, now: i64) {
         let mut state = self.lock();
         let StoreState { objects, series, labels, full } = &mut *state;
@@ -279,7 +279,7 @@ impl SampleStore {
             stays
         });
         labels.retain(|labels| !labels.is_last());
-        // What had to be left out would be of no use any more.
+        // The samples that had to be left out would no longer be needed.
         if full.is_some_and(|(at, _)| at < now - self.keep) {
             *full = None;
         }
@@ -297,8 +297,8 @@ impl Drop for SampleStore {
     }
 }
 
-/// Bytes of memory that these take, roughly, with what a map or a queue adds: an object without anything, a series
-/// without its labels, a sample, the time of a page.
+/// Approximate memory, in bytes and with the overhead of maps and queues, of an object without series, a series without
+/// its labels, a sample, and the time of a page.
 const OBJECT: usize = 344;
 const SERIES: usize = 104;
 const SAMPLE: usize = 16;
@@ -319,7 +319,7 @@ impl Object {
         OBJECT + words + TIME * self.times.len() + series.sum::<usize>()
     }
 
-    /// Forgets what is older than this; the bytes of it.
+    /// Drops samples older than this, and returns their size in bytes.
     fn forget(&mut self, oldest: i64) -> usize {
         let mut forgotten = 0;
         while self.times.front().is_some_and(|at| *at < oldest) {
@@ -337,7 +337,7 @@ impl Object {
 }
 
 impl Lookup {
-    /// Its numbers, for people.
+    /// Its numbers, for messages.
     pub fn summary(&self) -> StoreSummary {
         match self {
             Self::Nothing => StoreSummary::NotSampled,

@@ -10,7 +10,7 @@ use crate::kube::kinds;
 use crate::parse::url_template::Placeholder;
 use crate::source::upstream::Upstream;
 
-/// The rule for a metric: the gauge of that name, for the objects its labels name.
+/// The rule for a metric: the gauge of that name, for the objects that its labels name.
 pub(super) fn rule(
     resource: &str,
     metric: &str,

@@ -1,4 +1,4 @@
-//! The pages of several pods, joined to one: each series gets the labels of its pod.
+//! The pages of several pods, joined into one: each series gets the labels of its pod.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -24,12 +24,12 @@ use crate::source::page::{Page, PageItem, Series};
 
 /// The pages of pods.
 pub(super) struct JoinedPages {
-    /// Those that can be used.
+    /// The usable pages.
     pub(super) pages: Vec<(Arc<Page>, TargetLabels)>,
     pub(super) coverage: Coverage,
 }
 
-/// What joined pages hold for a rule.
+/// The series or values of joined pages for a rule.
 pub(super) enum JoinedMembers<'p> {
     Series(Vec<JoinedSeries<'p>>),
     Items(Vec<Cow<'p, PageItem>>),
@@ -39,12 +39,12 @@ pub(super) enum JoinedMembers<'p> {
 pub(super) struct JoinedSeries<'p> {
     series: &'p Series,
     target: &'p TargetLabels,
-    /// When its page was made.
+    /// When its page was created.
     at: i64,
 }
 
 impl JoinedPages {
-    /// Scrapes these pods of a set. `None` if that takes a fetch, and the caller does not wait.
+    /// Scrapes these pods of a set. `None` if a fetch is needed and the caller does not wait.
     pub(super) fn scrape(
         served: &ActiveRule,
         pods: &[Pod],
@@ -96,7 +96,7 @@ impl JoinedPages {
         Some(Self { pages: joined, coverage })
     }
 
-    /// What they hold for a rule.
+    /// Their series or values for a rule.
     pub(super) fn members(&self, served: &ActiveRule, trace: &mut Trace) -> JoinedMembers<'_> {
         let (mut series, mut items) = (Vec::new(), Vec::new());
         for (page, target) in &self.pages {
@@ -121,7 +121,7 @@ impl JoinedPages {
 }
 
 impl JoinedMembers<'_> {
-    /// How many there are.
+    /// The number of series or values.
     pub(super) fn len(&self) -> usize {
         match self {
             Self::Series(series) => series.len(),
@@ -171,17 +171,17 @@ impl Member for JoinedSeries<'_> {
 pub(super) struct JoinedData<'a> {
     selectors: Vec<&'a VectorSelector>,
     series: &'a [&'a JoinedSeries<'a>],
-    /// Whether the labels of what it gives are of use.
+    /// Whether the labels of its series are needed.
     labels: bool,
 }
 
 impl<'a> JoinedData<'a> {
-    /// For a result whose labels are of use.
+    /// For an expression that needs the labels of its series.
     pub(super) fn new(expr: &'a Expr, series: &'a [&'a JoinedSeries<'a>]) -> Self {
         Self { selectors: expr.selectors().collect(), series, labels: true }
     }
 
-    /// Why the expression comes to nothing.
+    /// Why the expression returns nothing.
     pub(super) fn nothing(&self, expr: &Expr) -> MissingReason {
         let is_there = |selector: &VectorSelector| self.picked(selector).next().is_some();
         if !self.selectors.iter().any(|selector| is_there(selector)) {
@@ -208,7 +208,7 @@ impl Data for JoinedData<'_> {
         selector.into_iter().flat_map(|selector| self.picked(selector)).map(element).collect()
     }
 
-    /// Pages hold no earlier samples.
+    /// Pages have no earlier samples.
     fn range(&self, _: usize) -> Vec<SeriesOverTime> {
         Vec::new()
     }

@@ -1,4 +1,5 @@
-//! Turns what was found into the response, by the rule; good values are remembered for `onMissing: last`.
+//! Turns the value that was found into the response, by the settings of the rule; good values are remembered for
+//! `onMissing: last`.
 
 use super::active_rule::ActiveRule;
 use super::last::ValueKey;
@@ -9,22 +10,22 @@ use crate::config::model::{Identity, ItemText, OnMissing, Value};
 use crate::source::page::Unmatched;
 use crate::source::shared::Shared;
 
-/// The scrape that a finding comes from.
+/// The scrape that a value comes from.
 #[derive(Clone, Copy)]
 pub(super) struct Scrape<'a> {
     /// Unix milliseconds.
     pub(super) at: i64,
     /// The pod incarnation that served the page; empty for a page that is not a pod's.
     pub(super) incarnation: &'a str,
-    /// Whether what was not found is known not to exist, so that `onMissing` applies.
+    /// Whether a value that was not found is known to be absent, so that `onMissing` applies.
     pub(super) complete: bool,
-    /// Selectors of the rule that match nothing on the page, as far as it tells what may be meant.
+    /// Selectors of the rule that match nothing on the page, with suggestions.
     pub(super) unmatched: &'a [Unmatched],
-    /// Whether it is of pods, of which there are none.
+    /// Whether it is a scrape of pods, of which there are none.
     pub(super) is_of_none: bool,
 }
 
-/// Judges what was found for a rule.
+/// Judges the values that were found for a rule.
 #[derive(Clone, Copy)]
 pub(super) struct Judgement<'a> {
     pub(super) served: &'a ActiveRule,
@@ -33,14 +34,14 @@ pub(super) struct Judgement<'a> {
 }
 
 impl Scrape<'_> {
-    /// Of a page that was read at this time, whole.
+    /// The scrape of a complete page that was read at this time.
     pub(super) fn of_page(at: i64) -> Self {
         Self { at, incarnation: "", complete: true, unmatched: &[], is_of_none: false }
     }
 }
 
 impl Judgement<'_> {
-    /// Decides what is answered for what goes by the name `shown` in a trace, and is remembered by `key`.
+    /// Decides on the response for the object that a trace calls `shown` and that is remembered by `key`.
     pub(super) fn of(
         self,
         shown: &str,
@@ -72,7 +73,7 @@ impl Judgement<'_> {
         verdict
     }
 
-    /// What stands for a value whose source failed, if the rule has something.
+    /// The value by `onUnavailable`, if the rule has one.
     pub(super) fn unavailable(
         self,
         shown: &str,
@@ -86,14 +87,14 @@ impl Judgement<'_> {
         Some(value)
     }
 
-    /// Counts and records a value that stands for one whose source failed.
+    /// Counts and records a value that `onUnavailable` provides.
     pub(super) fn stands_in(self, shown: &str, value: ServedValue, trace: &mut Trace) {
         let kind = if self.served.rule.on_unavailable.remembers().is_some() { "last" } else { "number" };
         self.shared.counters().stood_in(kind);
         trace.record(|| Event::StoodIn { object: shown.to_owned(), value, kind });
     }
 
-    /// The reason in the terms of the rule and its source: text has no series, and a query has no page.
+    /// The reason in terms of the rule and its source: text has no series, and a query has no page.
     pub(super) fn worded(self, reason: MissingReason) -> MissingReason {
         let value = &self.served.rule.value;
         match reason {

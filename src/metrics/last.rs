@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use super::outcome::ServedValue;
 use crate::kube::external_metrics::ExternalMetricValue;
 
-/// Object by namespace and name, and the `metricLabelSelector` it was asked with.
+/// An object by namespace and name, and the `metricLabelSelector` of the request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ValueKey {
     /// `resource/namespace/name`.
@@ -15,13 +15,13 @@ pub struct ValueKey {
     pub selector: String,
 }
 
-/// Remembers up to a fixed number of values; at the bound no further object is remembered, so that none is forgotten
-/// while it still answers.
+/// Remembers up to a fixed number of values. When it is full, no further object is remembered, so that no value is
+/// dropped while it is still served.
 #[derive(Debug)]
 pub struct LastValues {
     max: usize,
     values: Mutex<HashMap<ValueKey, ServedValue>>,
-    /// Whole answers of external metrics: some of the values would be less than their sum.
+    /// Complete responses of external metrics, because a part of the values would have a smaller sum.
     answers: Mutex<HashMap<ValueKey, Vec<ExternalMetricValue>>>,
 }
 
@@ -36,7 +36,7 @@ impl LastValues {
         self.values.lock().unwrap_or_else(PoisonError::into_inner).get(key).copied()
     }
 
-    /// Remembers a value; those older than `oldest` (Unix milliseconds) make room first.
+    /// Remembers a value; when it is full, values older than `oldest` (Unix milliseconds) are dropped first.
     pub fn set(&self, key: ValueKey, value: ServedValue, oldest: i64) {
         let mut values = self.values.lock().unwrap_or_else(PoisonError::into_inner);
         if values.len() >= self.max && !values.contains_key(&key) {
@@ -47,13 +47,13 @@ impl LastValues {
         }
     }
 
-    /// The last whole answer.
+    /// The last complete response.
     pub fn answer(&self, key: &ValueKey) -> Option<Vec<ExternalMetricValue>> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
-    /// Remembers a whole answer, within the same bound for the values of all; those with a value older than `oldest` make
-    /// room first.
+    /// Remembers a complete response, within the same limit for the values of all responses; those with a value older
+    /// than `oldest` are dropped first.
     pub fn set_answer(&self, key: ValueKey, answer: Vec<ExternalMetricValue>, oldest: i64) {
         let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
         answers.remove(&key);

@@ -1,4 +1,4 @@
-//! How long an answer stays what it is, so that it can be kept as it was printed.
+//! How long a response stays valid, so that its serialized form can be cached.
 
 use std::time::Instant;
 
@@ -8,20 +8,20 @@ use crate::parse::duration::millis;
 use crate::source::page::Page;
 use crate::telemetry::clock::Now;
 
-/// The time for which a question has the same answer.
+/// The time for which a request has the same response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lasting {
-    /// Until its page is fetched anew.
+    /// Until its page is fetched again.
     pub(crate) until: Instant,
-    /// By the clock that timestamps go by, Unix milliseconds: when it was made, and the last moment at which none of its
-    /// values is too old. The clock may be set.
+    /// By the wall clock, in Unix milliseconds: when it was created, and the last moment at which none of its values is
+    /// too old. The clock may be set.
     from: i64,
     to: i64,
 }
 
 impl Lasting {
-    /// Of values that a page holds, with these timestamps in Unix milliseconds. `None` where something else than the page
-    /// may have a say in the next answer.
+    /// For values of a page, with these timestamps in Unix milliseconds. `None` if the next response may depend on
+    /// something other than the page.
     pub(super) fn of_page(
         served: &ActiveRule,
         page: &Page,
@@ -36,7 +36,7 @@ impl Lasting {
         Some(Self { until, from: now.unix_millis, to })
     }
 
-    /// Whether the answer is still the same.
+    /// Whether the response is still valid.
     pub(crate) fn holds(&self, now: Now) -> bool {
         now.monotonic < self.until && (self.from..=self.to).contains(&now.unix_millis)
     }

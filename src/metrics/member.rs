@@ -11,9 +11,10 @@ use crate::promql::evaluate::{Element, Labels, Times};
 use crate::source::page::{PageItem, Series};
 use crate::source::prometheus::Sample;
 
-/// What describes objects and can be evaluated: series, items of pages, and samples that a server has evaluated.
+/// A member of a page or result that describes an object and can be evaluated: a series, an item of a page, or a sample
+/// that a server has computed.
 pub(super) trait Member: Describes {
-    /// Whether the rule's expression is evaluated here, and may make a number of nothing.
+    /// Whether Metriclet evaluates the rule's expression, and the expression may have a value without series.
     const HAS_EXPRESSION: bool = false;
 
     fn evaluate(members: &[&Self], served: &ActiveRule, scraped: i64) -> Finding;
@@ -59,7 +60,7 @@ impl Member for PageItem {
 
 impl Member for Sample {
     fn evaluate(members: &[&Self], served: &ActiveRule, _: i64) -> Finding {
-        // The server does not tell over which time it has found samples.
+        // The server does not report the time span of the samples.
         let span = served.rule.value.range();
         let element = |sample: &&Self| Element {
             labels: Labels::default(),

@@ -1,4 +1,4 @@
-//! From a rule, objects and selectors to values, or to the reason why there are none.
+//! From a rule, objects and selectors to values, or to the reason why there is none.
 
 mod active_rule;
 mod answer;
@@ -91,18 +91,18 @@ impl Metrics {
         Self { rules, shared, objects, scraper, steady, budget }
     }
 
-    /// Keeps a server from pods and placeholders in a host.
+    /// Rejects the address of a server for pods and for hosts with placeholders.
     pub fn reserve(&self, host: &str, port: u16) {
         self.shared.reserved().add(host, port);
     }
 
-    /// Asks the Kubernetes API for objects from now on. A second call changes nothing.
+    /// Sets the client for lists of objects. A second call has no effect.
     pub fn set_objects(&self, objects: Objects) {
         let _ = self.objects.set(objects);
     }
 
-    /// Takes over a configuration. Where something was wrong with it as a whole, every metric that it does not serve
-    /// answers with that `problem`.
+    /// Installs a configuration. If the whole configuration has a `problem`, every metric that it does not serve
+    /// returns that.
     pub fn install(&self, config: Config, problem: Option<String>) {
         let names: Vec<String> = config.sources.iter().map(|source| source.name.clone()).collect();
         let rules = Rules::new(config, problem, &self.rules(), &self.shared, &self.budget);
@@ -114,7 +114,7 @@ impl Metrics {
         self.shared.counters().retain_sources(|source| names.iter().any(|name| name == source));
     }
 
-    /// The rules of this moment.
+    /// The current rules.
     pub fn rules(&self) -> Arc<Rules> {
         self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
