@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# What the scripts for clusters share; they set self, their own name, before they read it.
+# Shared by the scripts for clusters, which set self to their own name before they read it.
 # shellcheck disable=SC2034,SC2154 # they use what is set here
 
 group=custom.metrics.k8s.io
@@ -24,17 +24,17 @@ say() {
     printf '==> %s\n' "$1"
 }
 
-# need TOOL HOW: a program without which there is no point in starting.
+# need TOOL HOW: fails if a required program is missing.
 need() {
     command -v "$1" >/dev/null 2>&1 || fail 69 "$1 is missing, and nothing was changed: $2"
 }
 
-# kube ARGUMENTS: kubectl, on the cluster that was chosen.
+# kube ARGUMENTS: runs kubectl on the chosen cluster.
 kube() {
     kubectl ${context:+--context "$context"} "$@"
 }
 
-# change ARGUMENTS: what changes the cluster, unless it is only to be told.
+# change ARGUMENTS: runs a kubectl command that changes the cluster, or prints it in a dry run.
 change() {
     if [ "$dry_run" ]; then
         printf 'would run: kubectl%s\n' "$(printf ' %s' "$@" | cut -c 1-200)"
@@ -43,15 +43,16 @@ change() {
     fi
 }
 
-# cluster: a cluster that answers.
+# cluster: fails unless the cluster responds.
 cluster() {
     need kubectl "see https://kubernetes.io/docs/tasks/tools/"
     kube get --raw /version --request-timeout=10s >/dev/null ||
         fail 69 "no cluster answers${context:+ in context $context}, and nothing was changed; see kubectl cluster-info"
 }
 
-# owner APISERVICE: whose it is: "ours", or namespace/name of the Service to which it leads; nothing if there is none.
-# Other adapters use the same names, so that the label has to say the same. Assign it, as only then a failure ends the script.
+# owner APISERVICE: prints "ours", or namespace/name of its Service; nothing if it does not exist. Other adapters use
+# the same names, so the label is checked as well. Assign the output to a variable, because only then a failure ends the
+# script.
 owner() {
     found=$(kube get apiservice "$1" --ignore-not-found \
         -o jsonpath='{.spec.service.namespace}/{.spec.service.name} {.metadata.labels.app\.kubernetes\.io/part-of}') ||
@@ -62,7 +63,7 @@ owner() {
     esac
 }
 
-# part_of KIND NAME: "ours", or "another's"; nothing if there is none. Assign it, too.
+# part_of KIND NAME: prints "ours" or "another's"; nothing if it does not exist. Assign the output, too.
 part_of() {
     found=$(kube -n "$namespace" get "$1" "$2" --ignore-not-found \
         -o jsonpath='{.metadata.name} {.metadata.labels.app\.kubernetes\.io/part-of}') ||
@@ -74,12 +75,12 @@ part_of() {
     esac
 }
 
-# condition APISERVICE: whether it is available, and why not.
+# condition APISERVICE: prints whether it is available, and why not.
 condition() {
     kube get apiservice "$1" -o jsonpath='{range .status.conditions[?(@.type=="Available")]}{.status}: {.reason}: {.message}{end}' 2>&1
 }
 
-# find_metriclet: the program, wherever it is.
+# find_metriclet: finds the program.
 find_metriclet() {
     [ -z "${METRICLET-}" ] || [ -x "$METRICLET" ] || fail 69 "METRICLET: expected a program, found $METRICLET; nothing was changed"
     for metriclet in "${METRICLET-}" "$(command -v metriclet || true)" target/release/metriclet target/debug/metriclet; do
@@ -94,7 +95,7 @@ need_metriclet() {
         fail 69 "metriclet is missing, which makes the certificate, and nothing was changed: cargo install --locked --path ., or name it in METRICLET"
 }
 
-# workspace: a folder of our own, gone when we are.
+# workspace: a temporary folder, removed at the end.
 workspace() {
     umask 077
     work=$(cd -- "$(mktemp -d)" && pwd -P)
@@ -102,8 +103,8 @@ workspace() {
     trap 'exit 130' HUP INT TERM
 }
 
-# value FLAG COUNT VALUE: a flag that stands last lacks its value, as does one with an empty variable: it must not mean the
-# cluster that happens to be the current one.
+# value FLAG COUNT VALUE: rejects a flag without a value, or with an empty one: it must not select the current cluster
+# by accident.
 value() {
     { [ "$2" -gt 1 ] && [ "$3" ]; } || fail 64 "$1: expected a value; see --help"
 }
