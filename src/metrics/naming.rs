@@ -11,10 +11,10 @@ use crate::parse::name_pattern::NamePattern;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::url_template::Placeholder;
 
-/// Labels that name a namespace where the rule does not say: what a scrape has renamed comes first.
+/// The default labels that name a namespace; the one that a scrape has renamed comes first.
 static NAMESPACES: Lazy<[String; 2]> = Lazy::new(|| ["exported_namespace", "namespace"].map(str::to_owned));
 
-/// These labels, or those that are usual for namespaces.
+/// The given labels, or the default ones for namespaces.
 pub(super) fn namespaces(given: &[String]) -> &[String] {
     match given {
         [] => NAMESPACES.as_slice(),
@@ -86,7 +86,7 @@ impl<'a> Namer<'a> {
         self.served.rule.name_pattern.as_ref()
     }
 
-    /// Whether the namespace is where the name is, or unknown.
+    /// Whether the namespace is part of the name, or unknown.
     fn is_in_pattern(&self) -> bool {
         self.pattern().is_some_and(NamePattern::names_namespaces)
     }
@@ -112,7 +112,7 @@ impl<'a> Namer<'a> {
         Naming::Own { namespace, default_namespace, name, default_name: None, pattern }
     }
 
-    /// These labels, or those that are usual for the kind.
+    /// The given labels, or the default ones for the kind.
     fn names(&self, given: &'a [String]) -> Cow<'a, [String]> {
         match given {
             [] => Cow::Owned(select::default_labels(self.kind)),
@@ -120,8 +120,8 @@ impl<'a> Namer<'a> {
         }
     }
 
-    /// The namespace of what names none: the only one that the source describes, or the one its URL or query was made
-    /// for; by name, whatever is asked for.
+    /// The namespace of members that name none: the only one that the source describes, or the one in its URL or query;
+    /// for a named object, the requested one.
     fn default_namespace(&self) -> Option<&'a str> {
         let source = self.served.upstream.source();
         let asked = match &self.path.name {

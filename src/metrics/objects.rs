@@ -32,14 +32,14 @@ pub struct Objects {
 /// Why there is no list.
 #[derive(Debug)]
 pub enum Unlisted {
-    /// It has to be requested, and the caller does not wait.
+    /// A list must be requested, and the caller does not wait.
     WouldWait,
-    /// The Kubernetes API gave none; in words.
+    /// The Kubernetes API returned no list; the reason as text.
     Failed(String),
 }
 
 impl Objects {
-    /// Asks this client.
+    /// Creates lists that are requested with this client.
     pub fn new(client: Arc<Client>, limits: &Limits) -> Self {
         let cache = || Cache::new(limits.objects.cached, limits.objects.cached_bytes);
         Self {
@@ -92,7 +92,7 @@ impl Objects {
     /// The selector of an object's pods, as canonical text; `None` if there is no such object. Empty: it selects none.
     ///
     /// # Errors
-    /// Why it is not known.
+    /// Why the selector is not known.
     pub fn selector(
         &self,
         kind: &ObjectKind,
@@ -133,7 +133,7 @@ impl Objects {
             let (value, cost) = load(deadline);
             let cut_by_caller = deadline.saturating_duration_since(now) < self.limits.objects.timeout
                 && value.as_ref().is_err_and(CallError::is_timeout);
-            // A request that had little time left says nothing about the Kubernetes API.
+            // A failure because the request had little time left is not one of the Kubernetes API.
             if !cut_by_caller {
                 self.tell(verb, resource, of.namespace, value.as_ref().err());
             }
@@ -162,7 +162,7 @@ impl Objects {
             }
             return;
         };
-        // Beyond the bound failures are logged as those in between.
+        // Beyond the limit, failures are logged at debug level.
         let is_new = failing.len() < self.limits.objects.cached && failing.insert(key);
         match is_new {
             true => warn!("cannot {verb} {resource}{place}: {}", error.detail()),
@@ -171,7 +171,7 @@ impl Objects {
     }
 }
 
-/// A denial names the permission that is missing.
+/// For a denial, names the missing permission.
 fn failed(verb: &str, resource: &str, error: &CallError) -> String {
     match error.failure {
         CallFailure::Code(403, _) => {

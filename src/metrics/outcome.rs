@@ -1,4 +1,5 @@
-//! The truth table: what is answered for what was found. Never a silent zero, and never a refusal without its reason.
+//! The truth table: the response for each kind of value. There is never a silent zero, and never an error without a
+//! reason.
 //!
 //! | found for an object | answer for one named object | within `*` |
 //! |---|---|---|
@@ -21,13 +22,13 @@ use super::reason::{MissingReason, RefusalReason};
 use crate::config::model::{OnMissing, OnNan, Rule};
 use crate::parse::quantity::{Milli, NotServable};
 
-/// What the evaluation of a rule for one object came to.
+/// The result of the evaluation of a rule for one object.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
     Number(Number),
-    /// Nothing there.
+    /// No value.
     Nothing(MissingReason),
-    /// Something there that is no one number.
+    /// A value that is not exactly one number.
     Unusable(RefusalReason),
 }
 
@@ -36,11 +37,11 @@ pub enum Finding {
 pub struct Number {
     /// As evaluated.
     pub value: f64,
-    /// Unix milliseconds: of the oldest sample in it, or of the scrape where samples carry no time.
+    /// Unix milliseconds: of its oldest sample, or of the scrape if samples have no timestamps.
     pub at: i64,
-    /// Likewise of the newest.
+    /// The same for its newest sample.
     pub newest: i64,
-    /// Milliseconds that samples over time in it span, if there are any.
+    /// The time span of its samples in milliseconds, if it needs samples over time.
     pub span: Option<i64>,
 }
 
@@ -50,14 +51,14 @@ pub struct ServedValue {
     pub value: Milli,
     /// Unix milliseconds.
     pub at: i64,
-    /// Milliseconds that it was measured over, if it was.
+    /// The time span in milliseconds that it covers, if any.
     pub span: Option<i64>,
 }
 
-/// What is done with a finding.
+/// The decision on a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Answered.
+    /// Served.
     Serve(ServedValue),
     /// 404, or left out.
     Missing(MissingReason),
@@ -65,12 +66,12 @@ pub enum Verdict {
     Refuse(RefusalReason),
 }
 
-/// What a rule says about values that are not simply there.
+/// The settings of a rule for missing and unusual values.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Policy {
-    /// When nothing is there.
+    /// The response if there is no value.
     pub on_missing: OnMissing,
-    /// When the value is NaN.
+    /// The response if the value is NaN.
     pub on_nan: OnNan,
     /// Whether negative values are served.
     pub allow_negative: bool,
@@ -88,7 +89,7 @@ impl Policy {
     }
 }
 
-/// Judges what was found on a page that was scraped at `scraped`, at the time `now` (both Unix milliseconds); `last` is
+/// Judges a finding of a page that was scraped at `scraped`, at the time `now` (both in Unix milliseconds); `last` is
 /// the last value served for the object.
 pub(crate) fn judge(finding: Finding, policy: &Policy, scraped: i64, now: i64, last: Option<ServedValue>) -> Verdict {
     let reason = match finding {
@@ -116,8 +117,8 @@ pub(crate) fn judge(finding: Finding, policy: &Policy, scraped: i64, now: i64, l
     }
 }
 
-/// What stands for a value whose source failed, at the time `now`: only what the rule says, a number of now, or the last value
-/// with its own time.
+/// The value by `onUnavailable` at the time `now`: the configured number with this time, or the last value with its own
+/// time.
 pub(crate) fn judge_unavailable(policy: OnMissing, now: i64, last: Option<ServedValue>) -> Option<ServedValue> {
     match (policy, last) {
         (OnMissing::Number(value), _) => Some(ServedValue { value, at: now, span: None }),
@@ -131,8 +132,8 @@ fn older(a: i64, b: i64, by: Duration) -> bool {
     u128::try_from(i128::from(b) - i128::from(a)).is_ok_and(|age| age > by.as_millis())
 }
 
-/// What an answer for `*` without any item is: of all the reasons for which objects were left out, the one to name.
-/// Equal sets of reasons give the same one; a refusal comes before something missing.
+/// The reason for a response to `*` without items, chosen among the reasons for which objects were left out. Equal sets
+/// of reasons give the same one; an unusable value takes precedence over a missing one.
 pub(crate) fn nothing_left(left_out: impl IntoIterator<Item = Verdict>) -> Option<Verdict> {
     let (mut refused, mut missing) = (Vec::new(), Vec::new());
     for verdict in left_out {

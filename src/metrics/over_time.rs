@@ -1,4 +1,5 @@
-//! Values that look back: made of the samples that the scraper has taken of a page, or of the page of each pod.
+//! Values of rules with ranges or offsets, from the samples that the scraper has taken of a page, or of the page of
+//! each pod.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -78,7 +79,7 @@ pub(super) fn of_pods(
         let scrape = Scrape { incarnation: &incarnation, complete, unmatched, ..Scrape::of_page(at) };
         match (subject.judge(name, finding, scrape, trace), scrape_error) {
             (Verdict::Serve(value), _) => tally.items.push(subject.item(name, value)),
-            // The scrape error is why the samples do not suffice.
+            // The scrape error is the reason for too few samples.
             (_, Some(ScrapeError::Failed(error))) => match subject.unavailable(name, scrape, trace) {
                 Some(value) => tally.items.push(subject.item(name, value)),
                 None => tally.failed.push(error),
@@ -93,14 +94,14 @@ pub(super) fn of_pods(
 /// The samples of a source's only page.
 pub(super) struct PageSamples {
     pub(super) snapshot: Snapshot,
-    /// Unix milliseconds; `None` if that is too long ago to say that something is not there.
+    /// Unix milliseconds; `None` if that is too long ago to know that a value is missing.
     pub(super) sampled: Option<i64>,
-    /// Why the page was not sampled, the last time.
+    /// Why the last attempt to sample the page failed.
     pub(super) failure: Option<Failure>,
 }
 
 impl PageSamples {
-    /// The last time that the page was sampled.
+    /// When the page was last sampled.
     pub(super) fn scrape(&self) -> Scrape<'_> {
         let Self { snapshot, sampled, failure } = self;
         Scrape {
@@ -112,7 +113,7 @@ impl PageSamples {
     }
 }
 
-/// The samples of a source's only page, which span enough of what the rule looks back.
+/// The samples of a source's only page, if they span enough of the rule's ranges.
 pub(super) fn page_samples(
     served: &Arc<ActiveRule>,
     about: &About<'_>,
@@ -124,7 +125,7 @@ pub(super) fn page_samples(
     samples(served, about, services, sampling, everything, PAGE, trace)
 }
 
-/// The samples of a selection that are stored together, under this name.
+/// The samples of a selection that are stored together under this name.
 pub(super) fn samples(
     served: &Arc<ActiveRule>,
     about: &About<'_>,
@@ -197,7 +198,7 @@ pub(super) fn of_samples(
         series.iter().map(|stored| Sampled { stored, snapshot, subject, sampling }).collect();
     let members: Vec<&Sampled<'_>> = members.iter().collect();
     let answer = match &subject.request.path.name {
-        // The expression may make a number of nothing.
+        // The expression may have a value without series.
         ObjectName::One(name) if series.is_empty() && subject.is_given(name) => {
             let finding = of_snapshot(subject, sampling, snapshot.clone());
             subject.answer(name, subject.judge(name, finding, scrape, trace))
@@ -205,14 +206,14 @@ pub(super) fn of_samples(
         _ => wildcard::of_members(subject, &members, scrape, patience, trace),
     };
     match (answer, samples.failure) {
-        // The scrape error may be why the object was not found.
+        // The scrape error may be the reason that the object was not found.
         (Err(Failure::NotFound(_)), Some(scrape_error)) => Err(scrape_error),
         (answer, _) => answer,
     }
 }
 
-/// When an object was sampled last, Unix milliseconds; `None` if that is too long ago to say that something is not
-/// there.
+/// When an object was last sampled, in Unix milliseconds; `None` if that is too long ago to know that a value is
+/// missing.
 fn last_sampled(served: &ActiveRule, services: Services<'_>, snapshot: &Snapshot) -> Option<i64> {
     let now = services.shared.clock().now();
     let age = services.steady.at(now.monotonic).saturating_sub(*snapshot.times.last()?);
@@ -247,7 +248,7 @@ impl Member for Sampled<'_> {
         };
         let series: Vec<StoredSeries> = members.iter().map(|member| member.stored.clone()).collect();
         let Value::Series(expr) = &subject.served.rule.value else { return Finding::Unusable(RefusalReason::Several) };
-        // Each page is one process's own where pods are scraped.
+        // Each page of a pod belongs to one process.
         let is_shared = !subject.served.joins_pages();
         if is_shared && resets_often(expr, &series, subject.services.steady_now()) {
             return Finding::Unusable(RefusalReason::Resets);
@@ -261,7 +262,7 @@ impl Member for Sampled<'_> {
 }
 
 /// Whether a counter resets more than once within a range: then several processes may take turns, and their counters
-/// are not one.
+/// cannot be combined.
 pub(super) fn resets_often(expr: &Expr, series: &[StoredSeries], now: i64) -> bool {
     let resets = |series: &Series, window: Window| {
         let end = now.saturating_sub(millis(window.offset));
@@ -276,10 +277,10 @@ pub(super) fn resets_often(expr: &Expr, series: &[StoredSeries], now: i64) -> bo
     })
 }
 
-/// What takes samples for those of counters.
+/// The functions that treat samples as those of counters.
 const OF_COUNTERS: &[Function] = &[Function::Rate, Function::Increase, Function::Irate];
 
-/// What takes two samples of a series at least.
+/// The functions that need at least two samples of a series.
 pub(super) const OF_PAIRS: &[Function] =
     &[Function::Rate, Function::Increase, Function::Irate, Function::Delta, Function::Deriv];
 
@@ -301,7 +302,7 @@ fn of_snapshot(subject: &Subject<'_>, sampling: &Sampling, mut snapshot: Snapsho
     if !sampling.is_enough(&snapshot, steady) {
         return Finding::Unusable(RefusalReason::Gathering);
     }
-    // Samples are timed by a clock that is never set; what is served, by the other one.
+    // Samples have the time of the monotonic clock, responses that of the wall clock.
     let shift = now.unix_millis - steady;
     let nothing =
         |snapshot: &Snapshot| SnapshotData::new(expr, snapshot, shift).nothing(&within(expr, OF_PAIRS), steady);

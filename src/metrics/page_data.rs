@@ -13,7 +13,7 @@ pub(super) struct PageData<'a> {
     scraped: i64,
     /// Whether the expression looks at labels at all.
     labels: bool,
-    /// Whether the page was read for more than the selectors pick, as the rule has placeholders.
+    /// Whether the page has more series than the selectors pick, because the rule has placeholders.
     is_loose: bool,
 }
 
@@ -22,7 +22,7 @@ impl<'a> PageData<'a> {
         Self { labels: !is_plain(expr), ..Self::with_labels(expr, series, scraped, is_loose) }
     }
 
-    /// For a result whose labels are of use.
+    /// For an expression that needs the labels of its series.
     pub(super) fn with_labels(expr: &'a Expr, series: &'a [&'a PageSeries], scraped: i64, is_loose: bool) -> Self {
         Self { selectors: expr.selectors().collect(), series, scraped, labels: true, is_loose }
     }
@@ -31,7 +31,7 @@ impl<'a> PageData<'a> {
 impl Data for PageData<'_> {
     fn instant(&self, selector: usize, _: i64) -> Vec<Element> {
         let picked = |series: &&&PageSeries| match self.selectors.as_slice() {
-            // What they pick together is what the only one picks.
+            // With one selector, it picks all of these series.
             [_] if !self.is_loose => true,
             selectors => selectors
                 .get(selector)
@@ -44,13 +44,13 @@ impl Data for PageData<'_> {
         self.series.iter().filter(picked).map(element).collect()
     }
 
-    /// A page holds no earlier samples.
+    /// A page has no earlier samples.
     fn range(&self, _: usize) -> Vec<Series> {
         Vec::new()
     }
 }
 
-/// Whether the expression makes one number of some series, as most do: then it needs no labels.
+/// Whether the expression aggregates its series to one number, as most do, so that it needs no labels.
 pub(super) fn is_plain(expr: &Expr) -> bool {
     match expr {
         Expr::Selector(_) => true,

@@ -104,11 +104,11 @@ pub(super) fn page_members<'p>(
 /// What a page holds for a rule.
 ///
 /// # Errors
-/// Why the page has no answer for it, in words.
+/// Why the rule cannot use the page, as text.
 pub(super) fn found<'p>(served: &ActiveRule, page: &'p Page) -> Result<PageMembers<'p>, String> {
     match page.found(served.want.id) {
         None => Err("its page was read for other rules".to_owned()),
-        // Out of a cache: what it held then says nothing of what is there now, not even that something is missing.
+        // The page comes from a cache and is too old: it does not show the current values, nor that one is missing.
         Some(_) if page.age > served.rule.max_age => {
             Err("its page is older than maxAge allows, by its Age or Date header".to_owned())
         }
@@ -121,7 +121,7 @@ pub(super) fn found<'p>(served: &ActiveRule, page: &'p Page) -> Result<PageMembe
     }
 }
 
-/// Whether a label says that its series counts requests for metrics, as client libraries call it.
+/// Whether a label shows that its series counts requests for metrics, by the names that client libraries use.
 fn is_scrape(label: &str, value: &str, path: &str) -> bool {
     let labels = ["handler", "path", "uri", "route", "endpoint", "url", "http_route", "url_path", "target"];
     let plain = |path: &str| path.trim_matches('/').to_owned();
@@ -129,7 +129,7 @@ fn is_scrape(label: &str, value: &str, path: &str) -> bool {
     labels.contains(&label) && !value.is_empty() && (value == plain(path) || value == "metrics")
 }
 
-/// Records which series match, and counters among them that are taken for levels.
+/// Records which series match, and which of them are counters whose raw value is served.
 pub(super) fn record(served: &ActiveRule, series: &[&Series], trace: &mut Trace) {
     trace.record(|| {
         let types = sort::set(series.iter().filter_map(|series| series.kind().as_str()));

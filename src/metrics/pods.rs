@@ -43,7 +43,7 @@ pub(super) fn answer(
     let skipped = skipped.into_iter().map(|(_, reason)| reason).collect();
     let mut tally = Tally { skipped, ..Tally::default() };
     match &subject.served.sampling {
-        // A selection without pods is not sampled: a caller must not be able to use up the selections of others.
+        // A selection without pods is not sampled, so that a caller cannot use up the limit on selections.
         Some(_) if targets.is_empty() => {}
         Some(sampling) => over_time::of_pods(subject, sampling, &targets, &mut tally, trace),
         None => of_pages(subject, &targets, &mut tally, patience, trace)?,
@@ -87,7 +87,7 @@ fn of_pages(
             Ok(Verdict::Serve(value)) => tally.items.push(pod_subject.item(name, value)),
             Ok(verdict) => tally.left_out.push(verdict),
             Err(failure) => tally.unusable.push(match page.found(subject.served.want.id) {
-                // About all pods of the request: which pod it is changes with every rollout.
+                // The message does not name the pod, which changes with every rollout.
                 Some(Found::Refused(refusal)) => subject.about().page(refusal),
                 _ => failure,
             }),

@@ -1,5 +1,5 @@
-//! A rule on a server that evaluates PromQL: one query for all requested objects, narrowed to their namespace; a label
-//! of the result names the object.
+//! A rule on a server that evaluates PromQL: one query for all requested objects, restricted to their namespace; a
+//! label of the result names the object.
 
 use std::sync::Arc;
 
@@ -96,14 +96,14 @@ fn query(subject: &Subject<'_>) -> Result<InstantQuery, Failure> {
     })
 }
 
-/// What narrows the query; `None` where a regular expression would be too large.
+/// The matchers that restrict the query; `None` if a regular expression would be too large.
 fn matchers(subject: &Subject<'_>, namespace: Option<&String>, name: Option<&String>) -> Option<Vec<Matcher>> {
     let limit = subject.services.shared.limits().expression.regex;
     let path = subject.request.path;
     let mut matchers = Vec::new();
     match (namespace, name, path.namespace.as_deref()) {
         (Some(label), _, Some(asked)) => matchers.push(Matcher::new(label, MatchOp::Equal, asked, limit).ok()?),
-        // Namespace objects are named by a label, and the source may describe some of them only.
+        // A label names Namespace objects, and the source may describe only some of them.
         (_, Some(label), None) if subject.kind.resource == "namespaces" => {
             match (&path.name, &subject.served.upstream.source().namespaces) {
                 (ObjectName::One(asked), _) => matchers.push(Matcher::new(label, MatchOp::Equal, asked, limit).ok()?),
@@ -122,7 +122,8 @@ fn matchers(subject: &Subject<'_>, namespace: Option<&String>, name: Option<&Str
 /// What follows the name of a selector.
 pub(super) const TOO_MUCH: &str = "holds more values than one regular expression can";
 
-/// Puts a requirement of `metricLabelSelector` as Prometheus has it: there an empty value is no label at all.
+/// Converts a requirement of `metricLabelSelector` to matchers of Prometheus, where an empty value means that the label
+/// is missing.
 pub(super) fn narrow(requirement: &Requirement, limit: usize, matchers: &mut Vec<Matcher>) -> Option<()> {
     let label = select::plain(requirement.key());
     let values: Vec<String> = requirement.values().iter().filter(|value| !value.is_empty()).cloned().collect();
@@ -131,7 +132,7 @@ pub(super) fn narrow(requirement: &Requirement, limit: usize, matchers: &mut Vec
         Operator::Exists => matchers.push(absent(MatchOp::NotEqual)?),
         Operator::DoesNotExist => matchers.push(absent(MatchOp::Equal)?),
         Operator::Equals | Operator::DoubleEquals | Operator::In if values.is_empty() => {
-            // Nothing is both.
+            // No series satisfies both.
             matchers.extend([absent(MatchOp::Equal)?, absent(MatchOp::NotEqual)?]);
         }
         Operator::Equals | Operator::DoubleEquals | Operator::In => {
@@ -139,7 +140,7 @@ pub(super) fn narrow(requirement: &Requirement, limit: usize, matchers: &mut Vec
         }
         Operator::NotEquals | Operator::NotIn if values.is_empty() => {}
         Operator::NotEquals | Operator::NotIn => matchers.push(one_of(&label, false, &values, limit)?),
-        // Refused before; see `Subject::metric_selector`.
+        // Rejected before; see `Subject::metric_selector`.
         Operator::GreaterThan | Operator::LessThan => {}
     }
     Some(())

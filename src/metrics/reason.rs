@@ -1,4 +1,4 @@
-//! Why there is no value for an object, in words that become `Status.message`.
+//! Why there is no value for an object, as text for `Status.message`.
 
 use std::fmt;
 
@@ -8,18 +8,18 @@ use crate::promql::{Expr, Function, VectorSelector};
 use crate::source::page::Hint;
 use metriclet_exposition::{Kind, is_named_like_a_counter};
 
-/// Why nothing is there.
+/// Why a value is missing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum MissingReason {
     /// No series on the page matches the rule, or its JSONPath leads nowhere.
     NoSeries,
-    /// Likewise, and this may be meant.
+    /// The same, with suggestions.
     NoSeriesBut(Hint),
     /// There is no pod whose page could be read.
     NoPods,
     /// The JSONPath selects no value.
     NoValue,
-    /// Likewise, of an expression of several the one that this is.
+    /// The same for this JSONPath of an expression with several.
     NoPart(String),
     /// The regular expression matches nothing on the page.
     NoMatch,
@@ -27,15 +27,15 @@ pub enum MissingReason {
     EmptyContainer,
     /// Series match, none of them with the caller's `metricLabelSelector`.
     MetricSelector,
-    /// Likewise with the `labelSelector` of an external metric.
+    /// The same with the `labelSelector` of an external metric.
     LabelSelector,
-    /// What matches is about other namespaces.
+    /// What matches describes other namespaces.
     OtherNamespaces,
     /// Series match, none of them with a label that names an object; one of these would.
     NoObjectLabel(Vec<String>),
     /// Items of the page match, and this finds no name in any of them.
     NoItemName(String),
-    /// Likewise, as the rule's pattern for names matches none of these labels.
+    /// Series match, but the rule's `namePattern` matches none of these labels.
     NoPatternMatch(Vec<String>),
     /// Series match, all of them for other objects.
     OtherObjects,
@@ -43,14 +43,14 @@ pub enum MissingReason {
     OtherItems,
     /// A regular expression matches, and names other objects.
     OtherMatches,
-    /// A server that was asked has no result for it.
+    /// The Prometheus server has no result for it.
     NoResult,
-    /// Series match, but none that this selector of the expression wants, and so the expression leaves nothing. Something else
-    /// on the page may be meant.
+    /// Series match, but none of them this selector of the expression, so the expression returns nothing; with
+    /// suggestions.
     NoOperand(String, Option<Hint>),
-    /// Series match that are no buckets of a histogram, and a quantile of it is wanted.
+    /// Series match, but they are not the buckets of a histogram, as `histogram_quantile` needs them.
     NoBuckets,
-    /// Series match, and the expression leaves nothing of them.
+    /// Series match, but the expression returns nothing.
     Filtered,
     /// Series match, none of them sampled often enough for the expression.
     TooFewSamples,
@@ -65,13 +65,13 @@ pub enum MissingReason {
 /// Why a value that exists cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RefusalReason {
-    /// Several values, and the rule does not say how to make one of them.
+    /// There are several values, and the rule has no aggregation.
     Several,
     /// By name, only gauges and untyped series are served.
     NotAGauge(NotAGauge),
     /// A JSON value of another type.
     NotANumber(&'static str),
-    /// Likewise of an expression of several JSONPaths, by the text of one.
+    /// The same for this JSONPath of an expression with several.
     PartNotANumber(String, &'static str),
     /// The series of one object differ in a label that `labelSelector` selects by.
     MixedLabels,
@@ -80,25 +80,26 @@ pub enum RefusalReason {
     PositiveInfinity,
     /// -Inf.
     NegativeInfinity,
-    /// Beyond what an HPA can read.
+    /// Beyond the numbers that an HPA can read.
     OutOfRange,
-    /// Likewise the sum of an external metric's values, which an HPA adds up.
+    /// The same for the sum of an external metric's values, which an HPA adds up.
     SumOutOfRange,
     /// Below zero, which would drive an HPA to its minimum.
     Negative,
     /// The expression cannot be evaluated.
     Evaluation(EvalError),
-    /// The samples so far span less than half of what the value looks back over.
+    /// The samples so far span less than half of a range.
     Gathering,
-    /// More than is kept over time.
+    /// There are more samples over time than are kept.
     OverBudget(Bound),
-    /// As many selections are sampled as can be.
+    /// The maximum number of selections is being sampled.
     SelectionLimit(Bound),
     /// Counters of a page reset more than once within the range.
     Resets,
 }
 
-/// What a series is that is not served by name: its number only makes sense together with others or over time.
+/// The kind of a series that is not served by name, because its number only makes sense together with others or over
+/// time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum NotAGauge {
     Counter,
@@ -106,11 +107,11 @@ pub enum NotAGauge {
     NamedLikeACounter,
     Histogram,
     Summary,
-    /// Its labels are what it says.
+    /// Its labels are the information.
     Labels,
 }
 
-/// What a series of this name and type is, if it is not served by name.
+/// The kind of a series of this name and type, if it is not served by name.
 pub(crate) fn not_by_name(name: &str, kind: Kind) -> Option<NotAGauge> {
     match kind {
         Kind::Unknown if is_named_like_a_counter(name) => Some(NotAGauge::NamedLikeACounter),
@@ -123,8 +124,8 @@ pub(crate) fn not_by_name(name: &str, kind: Kind) -> Option<NotAGauge> {
 }
 
 impl MissingReason {
-    /// Why an expression leaves nothing, though some of its selectors pick series: `is_there` tells which do, `has_bounds`
-    /// whether any series has the label `le`.
+    /// Why an expression returns nothing, although some of its selectors pick series: `is_there` tells which ones,
+    /// `has_bounds` whether any series has the label `le`.
     pub(crate) fn left_nothing(expr: &Expr, is_there: impl Fn(&VectorSelector) -> bool, has_bounds: bool) -> Self {
         match expr.selectors().find(|selector| !is_there(selector)) {
             Some(selector) => Self::NoOperand(selector.to_string(), None),

@@ -18,7 +18,7 @@ pub struct MetricRequest<'a> {
     pub metric_selector: &'a Selector,
 }
 
-/// The values of a metric, and the selector to echo beside each.
+/// The values of a metric, and the selector that each item repeats.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MetricValues {
     /// One value for each object, at least one; exactly one for a named object.
@@ -32,7 +32,7 @@ pub struct MetricValues {
 /// A request for the values of an external metric.
 #[derive(Clone, Copy, Debug)]
 pub struct ExternalRequest<'a> {
-    /// The metric, and the namespace that asks.
+    /// The metric, and the requested namespace.
     pub path: &'a ExternalPath,
     /// `labelSelector`: selects values by their labels.
     pub selector: &'a Selector,
@@ -41,7 +41,7 @@ pub struct ExternalRequest<'a> {
 /// The values of an external metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExternalValues {
-    /// The metric's name as the rule has it; clients send it in lower case.
+    /// The metric's name as it is written in the rule; clients send it in lower case.
     pub metric: String,
     /// All of them, at least one.
     pub items: Vec<ExternalMetricValue>,

@@ -30,21 +30,21 @@ pub enum ExternalEntry {
     Unknown,
 }
 
-/// Which document: one of a closed set, so that [`Rules::printed`] is bounded.
+/// The kinds of documents: a closed set, so that [`Rules::printed`] is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PrintedKey {
-    /// All groups with all they have.
+    /// All groups with their versions and resources.
     Groups,
     /// The resources of one version of a group.
     Resources {
         group: Group,
         version: Version,
-        /// The media type that is printed.
+        /// The media type of the document.
         media_type: &'static str,
     },
 }
 
-/// A document as clients get it.
+/// A serialized document.
 #[derive(Debug)]
 pub struct Printed {
     pub body: Vec<u8>,
@@ -62,7 +62,7 @@ impl Printed {
 #[derive(Debug, Default)]
 pub struct Rules {
     entries: Entries,
-    /// Names as they are written, by their lower case.
+    /// Names as written in the configuration, by their lower-case form.
     external: HashMap<String, (String, ExternalEntry)>,
     implicit: Option<(Arc<Upstream>, ImplicitRules)>,
     upstreams: Vec<Arc<Upstream>>,
@@ -73,13 +73,13 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// Before the configuration has been read: an HPA must not be told now that its metric does not exist.
+    /// The state before the configuration has been read, in which an HPA must not get a 404.
     pub fn unread() -> Self {
         Self { problem: Some("the configuration is being read".to_owned()), ..Self::default() }
     }
 
-    /// Builds a generation. A broken rule that the one before served stays as it was; so do the last good values of
-    /// rules that did not change.
+    /// Builds a generation. A broken rule keeps its definition in the previous generation, and rules that did not
+    /// change keep their last good values.
     pub fn new(
         config: Config,
         problem: Option<String>,
@@ -94,7 +94,7 @@ impl Rules {
         for (index, source) in config.sources.iter().enumerate() {
             let number = source.uses(Placeholder::Metric);
             let mine = config.rules.iter().enumerate().filter(|(_, rule)| rule.source == index);
-            // Each rule on a server has its own query, and there is no page.
+            // Each rule on a Prometheus server has its own query, and there is no page.
             let query = |rule: &Rule| match source.is_prometheus() {
                 true => Query::Series { selectors: Vec::new(), or_number: false, age: None },
                 false if source.joins_pages_for(rule) => {
@@ -105,7 +105,7 @@ impl Rules {
             let mut wants: Vec<Want> = Vec::new();
             for (id, rule) in mine.clone() {
                 let query = query(rule);
-                // Rules that are one in the file look for the same.
+                // Copies of one rule in the file select the same series.
                 let same = wants.last().filter(|want| want.query == query).cloned();
                 wants.push(same.unwrap_or(Want { id: id as u64, query }));
             }
@@ -177,7 +177,7 @@ impl Rules {
         }
     }
 
-    /// The same rule in this generation, if it did not change.
+    /// The equal rule in this generation, if the rule did not change.
     fn same(&self, rule: &Rule, upstream: &Upstream) -> Option<&ActiveRule> {
         let old = self.active(rule)?;
         let placeless = |rule: &Rule| Rule { line: 0, source: 0, ..rule.clone() };
@@ -185,7 +185,7 @@ impl Rules {
         same.then_some(&**old)
     }
 
-    /// What this generation serves in the place of a rule.
+    /// The rule of this generation that corresponds to a rule.
     fn active(&self, rule: &Rule) -> Option<&Arc<ActiveRule>> {
         let Some(kind) = rule.objects.first() else {
             return match self.external.get(&rule.name.to_ascii_lowercase())? {
@@ -199,7 +199,7 @@ impl Rules {
         }
     }
 
-    /// The rule that goes on with the samples of one that was served before.
+    /// The rule that takes over the samples of a rule in the previous generation.
     pub fn successor(&self, old: &ActiveRule) -> Option<Arc<ActiveRule>> {
         let new = self.active(&old.rule)?;
         let (sampling, old) = (new.sampling.as_ref()?, old.sampling.as_ref()?);
@@ -210,7 +210,7 @@ impl Rules {
         self.external.insert(metric.to_ascii_lowercase(), (metric, entry));
     }
 
-    /// What the configuration says of a resource and metric.
+    /// The entry for a resource and metric.
     pub fn find(&self, resource: &str, metric: &str) -> Entry {
         match (self.entries.first(resource, metric), &self.implicit, &self.problem) {
             (Some(entry), _, _) => entry.clone(),
@@ -223,12 +223,12 @@ impl Rules {
         }
     }
 
-    /// What it says of the objects of a path: several entries where rules describe objects of their own.
+    /// The entries for the objects of a path: several if rules describe different objects.
     pub fn find_all(&self, path: &MetricPath) -> Vec<Entry> {
         self.entries.of_objects(path).unwrap_or_else(|| vec![self.find(&path.resource, &path.metric)])
     }
 
-    /// What the configuration says of an external metric, whose name clients send in lower case.
+    /// The entry for an external metric, whose name clients send in lower case.
     pub fn find_external(&self, metric: &str) -> ExternalEntry {
         match (self.external.get(&metric.to_ascii_lowercase()), &self.implicit, &self.problem) {
             (Some((_, entry)), _, _) => entry.clone(),
@@ -261,13 +261,14 @@ impl Rules {
         self.entries.listed()
     }
 
-    /// Whether a group has metrics; without any, both have. The cluster may have another server for the other one.
+    /// Whether a group is listed in discovery: if it has metrics, or if neither group has. Another server may serve the
+    /// other group.
     pub fn uses(&self, group: Group) -> bool {
         let (custom, external) = (!self.entries.is_empty(), !self.external.is_empty());
         self.implicit.is_some() || custom == external || custom == (group == Group::Custom)
     }
 
-    /// A document about these rules, printed once a generation: discovery is requested again and again, and stays the
+    /// A document about these rules, serialized once per generation, because discovery is requested often and stays the
     /// same.
     pub fn printed(&self, key: PrintedKey, print: impl FnOnce() -> Vec<u8>) -> Arc<Printed> {
         let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);

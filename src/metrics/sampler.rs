@@ -42,7 +42,7 @@ pub(super) fn sample(
 ) {
     let Some(sampling) = &served.sampling else { return };
     let round = Round { served, sampling, limits: shared.limits(), steady, now };
-    // No request waits: a round of thousands of pods has until the next one.
+    // No request waits, so a round of thousands of pods may take until the next one.
     let wait = Wait::Until(now + sampling.interval.max(shared.limits().answer.deadline));
     let of = match &served.upstream.source().target {
         Target::Pods(of) => of,
@@ -73,7 +73,7 @@ pub(super) fn sample(
     let (pods, _) = targets::pages(list.iter().flatten(), of);
     let urls: Vec<String> = pods.iter().map(|(_, url)| url.clone()).collect();
     for ((pod, url), page) in pods.iter().zip(served.upstream.pages(&urls, &served.want, wait).unwrap_or_default()) {
-        // Kept by the whole URL: a page at another URL is of another process, or another page.
+        // The key is the whole URL: another URL is another process or another page.
         round.keep(&object(pod, selected.namespace.as_deref()), url, page);
     }
 }
@@ -88,8 +88,8 @@ struct Round<'a> {
 }
 
 impl Round<'_> {
-    /// Stores the samples of several pods' pages together. A series goes on while pages have one with its labels, whatever
-    /// pods they are on, as for Prometheus.
+    /// Stores the samples of several pods' pages together. As in Prometheus, a series continues as long as any page has
+    /// a series with its labels.
     fn join(
         &self,
         list: &Result<Vec<Pod>, CallError>,
@@ -122,7 +122,7 @@ impl Round<'_> {
         self.sampling.history.observe(&group, &group, at, samples.filter(is_wanted), unmatched, outcome);
     }
 
-    /// Notes that a round of several pods is not whole.
+    /// Records that a round of several pods is incomplete.
     fn fail(&self, group: &str, why: String) {
         self.sampling.history.fail(group, group, self.steady.at(self.now), ScrapeError::NotWhole(why));
     }
@@ -140,7 +140,8 @@ impl Round<'_> {
         };
         let most = millis(self.limits.freshness.max_future);
         page.series(positions).filter_map(move |series| {
-            // How long before its page. A sample from the far future is dropped: it would hide all later ones.
+            // Its age relative to the page. A sample from the far future is dropped, because it would hide all later
+            // ones.
             let age = series.timestamp().map_or(0, |at| page.at.saturating_sub(at));
             let sample = Sample { at: taken.saturating_sub(age), value: series.value() };
             (age >= -most).then(|| (labels(series), sample))
@@ -176,19 +177,19 @@ impl Round<'_> {
     }
 }
 
-/// The name of pods that a selection selects, whose pages are joined, in a sample store.
+/// The name in a sample store of a selection of pods whose pages are joined.
 pub(super) fn group(selected: &SampledSelection) -> String {
     format!("{}?{}", selected.namespace.as_deref().unwrap_or_default(), selected.label_selector)
 }
 
-/// Counts pods whose pages were to be joined.
+/// Counts the pods whose pages were requested to be joined.
 pub(super) fn count(shared: &Shared, served: &ActiveRule, count: PodCount) {
     let counters = shared.counters().fetches(&served.upstream.source().name);
     counters.pods_answered.add(count.answered as u64);
     counters.pods_failed.add(count.failed as u64);
 }
 
-/// The name of a pod in a sample store.
+/// The name in a sample store of a pod.
 pub(super) fn object(pod: &Pod, namespace: Option<&str>) -> String {
     format!("{}/{}", namespace.unwrap_or_default(), pod.metadata.name)
 }

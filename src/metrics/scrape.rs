@@ -1,5 +1,5 @@
-//! Sampling in the background, for rules whose value looks back: as often as the range needs, until a few minutes after
-//! the last request, by a few threads however many pods there are.
+//! Sampling in the background, for rules with ranges or offsets: as often as the range needs, until a few minutes after
+//! the last request, on a fixed number of threads.
 
 #[cfg(test)]
 mod tests;
@@ -18,7 +18,7 @@ use crate::source::shared::Shared;
 use crate::telemetry::bug;
 use crate::telemetry::clock::Steady;
 
-/// What samples a rule for one selection; it is called on a thread of the scraper.
+/// Samples a rule for one selection; called on a thread of the scraper.
 pub(super) type Sampler = Arc<dyn Fn(&Arc<ActiveRule>, &SampledSelection, Instant) + Send + Sync>;
 
 /// A selection of a rule's objects.
@@ -41,9 +41,9 @@ pub(super) struct Scraper {
 
 #[derive(Default)]
 struct State {
-    /// By the rule's address, which it keeps for as long as it is served.
+    /// By the address of the rule, which does not change while the rule is served.
     tasks: HashMap<(usize, SampledSelection), Task>,
-    /// Rules that are not requested any more, and when their samples are of no use.
+    /// Rules that are no longer requested, and when their samples are no longer needed.
     expiring: HashMap<usize, (Weak<ActiveRule>, Instant)>,
     started: bool,
 }
@@ -57,7 +57,7 @@ struct Task {
     busy: bool,
     /// It lists and scrapes pods.
     of_pods: bool,
-    /// It took long the last time.
+    /// Its last round was slow.
     slow: bool,
 }
 
@@ -66,10 +66,10 @@ impl Scraper {
         Arc::new(Self { state: Mutex::default(), changed: Condvar::new(), shared, steady, sampler })
     }
 
-    /// Samples this from now on, as it has been requested.
+    /// Starts or continues sampling, because there was a request.
     ///
     /// # Errors
-    /// If there is no budget for it, of which one namespace has a quarter.
+    /// If the limit on selections is reached, of which one namespace has a quarter.
     pub(super) fn ask(
         self: &Arc<Self>,
         served: &Arc<ActiveRule>,
@@ -104,7 +104,7 @@ impl Scraper {
         Ok(())
     }
 
-    /// After a reload: sampling goes on for rules that keep their samples, whether or not a request comes soon.
+    /// Continues sampling after a reload for rules that keep their samples, without waiting for a request.
     pub(super) fn move_tasks(&self, successor: impl Fn(&ActiveRule) -> Option<Arc<ActiveRule>>) {
         let mut state = self.lock();
         let successors: Vec<_> = state
@@ -113,7 +113,7 @@ impl Scraper {
             .filter_map(|((_, selected), task)| {
                 let successor = successor(&*task.served.upgrade()?)?;
                 let key = (Arc::as_ptr(&successor) as usize, selected.clone());
-                // A round for the previous rule goes on to its end.
+                // A round for the previous rule is completed.
                 let due = if task.busy { task.due + task.interval } else { task.due };
                 Some((key, Task { served: Arc::downgrade(&successor), due, busy: false, ..*task }))
             })
@@ -138,7 +138,7 @@ impl Scraper {
         }
     }
 
-    /// Samples what is due, or waits a moment.
+    /// Runs a round that is due, or waits for one.
     fn step(&self) {
         const MOMENT: Duration = Duration::from_millis(500);
         let (now, linger) = (self.now(), self.shared.limits().sampling.linger);
@@ -163,7 +163,8 @@ impl Scraper {
             stays
         });
         let mut soon = MOMENT;
-        // A slow API server leaves a thread to pages of URLs, and slow pods leave one more to pods that are quick.
+        // One thread is reserved for pages of URLs, in case the API server is slow, and one more for pods that are not
+        // slow.
         let samplers = self.shared.limits().sampling.threads;
         let busy = |which: fn(&Task) -> bool| tasks.values().filter(|task| task.busy && which(task)).count();
         let full_of_pods = busy(|task| task.of_pods) + 1 >= samplers.max(2);
@@ -190,7 +191,7 @@ impl Scraper {
         if let Some(task) = self.lock().tasks.get_mut(&key) {
             task.busy = false;
             task.slow = took > task.interval / 4;
-            // From when it was due, so that samples keep their distance; but none is made up for.
+            // From the time when it was due, so that samples keep their distance; missed rounds are not repeated.
             let late = self.now().saturating_duration_since(task.due);
             if late > task.interval {
                 debug!("sampling {} is late", key.1.label_selector);
@@ -201,7 +202,7 @@ impl Scraper {
         self.changed.notify_one();
     }
 
-    /// Forgets objects that are not sampled any more.
+    /// Drops objects that are no longer sampled.
     fn prune(&self, served: &ActiveRule) {
         if let Some(sampling) = &served.sampling {
             sampling.history.prune(self.steady.at(self.now()));

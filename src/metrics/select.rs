@@ -1,4 +1,4 @@
-//! Sorts the members of a page by object.
+//! Assigns the members of a page to objects.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -15,22 +15,22 @@ use crate::source::prometheus::Sample;
 /// How a series or an item names its object.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Naming<'a> {
-    /// It need not: whatever is on the page describes this object.
+    /// It does not: everything on the page describes this object.
     Given {
         /// The object's name.
         name: &'a str,
     },
     /// By labels, or by members of a JSON item.
     Own {
-        /// Labels that name the namespace, the first one carried counting; none for root-scoped objects.
+        /// Labels that name the namespace, of which the first one present counts; none for cluster-scoped objects.
         namespace: Cow<'a, [String]>,
-        /// The namespace of what names none.
+        /// The namespace of members that name none.
         default_namespace: Option<&'a str>,
         /// Labels that name the object, likewise.
         name: Cow<'a, [String]>,
-        /// The name of what names none.
+        /// The name of members that name none.
         default_name: Option<&'a str>,
-        /// What of a name is the object's.
+        /// The pattern that extracts the object's name.
         pattern: Option<&'a NamePattern>,
     },
 }
@@ -38,25 +38,26 @@ pub(super) enum Naming<'a> {
 /// The members that a request wants.
 #[derive(Clone, Debug)]
 pub(super) struct Wanted<'a> {
-    /// `None` for root-scoped objects.
+    /// `None` for cluster-scoped objects.
     pub namespace: Option<&'a str>,
     /// `None` for `*`.
     pub name: Option<&'a str>,
     /// Applied to the labels of series before anything else.
     pub metric_selector: &'a Selector,
-    /// Selects objects by the labels of their series; everything if the request's selector is applied elsewhere.
+    /// Selects objects by the labels of their series; selects all of them if the request's selector is applied
+    /// elsewhere.
     pub label_selector: &'a Selector,
 }
 
-/// What describes one object: series, or items of a JSON page.
+/// The members that describe one object: series, or items of a JSON page.
 pub(super) type ObjectMembers<'p, T> = Result<Vec<&'p T>, RefusalReason>;
 
 /// What was found, by object name in order; or why nothing was.
 pub(super) type MembersByObject<'p, T> = Result<BTreeMap<String, ObjectMembers<'p, T>>, MissingReason>;
 
-/// Anything that may name the object it describes.
+/// A member that may name the object that it describes.
 pub(super) trait Describes {
-    /// A label, or `None` for what has none.
+    /// The value of a label, if the member has it.
     fn label(&self, _key: &str) -> Option<Cow<'_, str>> {
         None
     }
@@ -77,7 +78,7 @@ pub(super) trait Describes {
     }
 }
 
-/// Sorts what is on a page to objects and keeps those that are wanted.
+/// Assigns the members of a page to objects, and keeps the requested objects.
 pub(super) fn select<'p, T: Describes>(
     all: impl Iterator<Item = &'p T>,
     naming: &Naming<'_>,
@@ -116,7 +117,8 @@ pub(super) fn select<'p, T: Describes>(
     }
 }
 
-/// Keeps the objects whose members match the selector; where only some do, the object neither matches nor does not.
+/// Keeps the objects whose members all match the selector; an object of which only some members match is left out as
+/// ambiguous.
 fn by_labels<'p, T: Describes>(
     mut objects: BTreeMap<String, ObjectMembers<'p, T>>,
     selector: &Selector,
@@ -135,7 +137,7 @@ fn by_labels<'p, T: Describes>(
 }
 
 impl<'a> Naming<'a> {
-    /// Whether a page is about this object without naming it.
+    /// Whether a page describes this object without naming it.
     pub(super) fn gives(&self, namespace: Option<&str>, name: &str) -> bool {
         match self {
             Self::Given { .. } => true,
@@ -169,7 +171,7 @@ impl<'a> Naming<'a> {
     }
 }
 
-/// The namespace and the name that a text names, where it names both or the namespace is known.
+/// The namespace and the name in a text, if it contains both or the namespace is known.
 #[expect(clippy::type_complexity, reason = "a pair of borrowed texts, used once")]
 fn within<'m>(
     pattern: &NamePattern,
@@ -189,7 +191,8 @@ fn within<'m>(
     Some((space.or(namespace), Some(name)))
 }
 
-/// Keys of `selector` that no series carries, with the labels that they do carry; `None` where every key is known.
+/// Keys of `selector` that no series has as a label, with the labels that the series have; `None` if every key is
+/// known.
 pub(super) fn unknown_key<'s, T: Describes>(selector: &'s Selector, members: &[&T]) -> Option<(&'s str, Vec<String>)> {
     let mut keys = selector.requirements().iter().map(Requirement::key);
     let unknown = keys.find(|key| members.iter().all(|member| label_of(*member, key).is_none()))?;
@@ -199,7 +202,7 @@ pub(super) fn unknown_key<'s, T: Describes>(selector: &'s Selector, members: &[&
     Some((unknown, seen))
 }
 
-/// Labels that name objects of any built-in kind: a series that carries one does not describe its whole namespace.
+/// Whether a label names an object of a built-in kind: such a series does not describe its whole namespace.
 pub(super) fn names_an_object(series: &Series) -> bool {
     series.labels().iter().any(|(label, _)| {
         let label = label.strip_prefix("exported_").unwrap_or(&label);
@@ -207,7 +210,7 @@ pub(super) fn names_an_object(series: &Series) -> bool {
     })
 }
 
-/// The labels that name objects of a kind where the rule does not say: what a scrape has renamed comes first.
+/// The default labels that name objects of a kind; the one that a scrape has renamed comes first.
 pub(super) fn default_labels(kind: &ObjectKind) -> Vec<String> {
     kind.label.iter().flat_map(|label| [format!("exported_{label}"), label.clone()]).collect()
 }
@@ -231,12 +234,12 @@ pub(super) fn matches<T: Describes>(selector: &Selector, member: &T) -> bool {
     selector.matches(|key| labels.iter().find(|(name, _)| *name == key).and_then(|(_, value)| value.as_deref()))
 }
 
-/// With what Prometheus does not allow in a name made `_`.
+/// The name with `_` instead of characters that Prometheus does not allow.
 pub(super) fn plain(key: &str) -> String {
     key.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect()
 }
 
-/// The label that stands for a Kubernetes label key: itself, or with what Prometheus does not allow in a name made `_`.
+/// The label for a Kubernetes label key: itself, or with `_` instead of characters that Prometheus does not allow.
 fn label_of<'m, T: Describes>(member: &'m T, key: &str) -> Option<Cow<'m, str>> {
     member.label(key).or_else(|| {
         let plain = plain(key);
@@ -254,7 +257,7 @@ impl Describes for Series {
     }
 }
 
-/// The label of what a group `name` of a regular expression holds, where it names no object.
+/// The label for the group `name` of a regular expression, if it does not name an object.
 pub(super) const NAME_GROUP: &str = "name";
 
 impl Describes for PageItem {

@@ -1,10 +1,10 @@
-//! A metric that several rules serve for one resource: what each has for `*` is joined.
+//! A metric that several rules serve for one resource: their responses for `*` are joined.
 
 use super::failure::{DescribedMetric, Failure};
 use super::request::{MetricRequest, MetricValues};
 
-/// Joins the answers of rules. What one has not is left out, as of objects of one page; where one fails, all do, as a list
-/// of the others would pass for a whole one.
+/// Joins the responses of rules. Objects without a value are left out, as for one page. If one rule fails, so does the
+/// response, because the list of the others would look complete.
 pub(super) fn join(
     request: MetricRequest<'_>,
     answers: impl Iterator<Item = Result<MetricValues, Failure>>,

@@ -1,4 +1,5 @@
-//! A request with the rule and the kind that answer it: selects what describes an object, and judges what was found.
+//! A request with its rule and the kind of its objects: selects the members that describe an object, and judges their
+//! value.
 
 use std::sync::Arc;
 
@@ -30,7 +31,7 @@ use crate::source::shared::Shared;
 use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::Steady;
 
-/// A request with the rule and the kind that answer it.
+/// A request with its rule and the kind of its objects.
 #[derive(Clone, Copy)]
 pub(super) struct Subject<'a> {
     pub(super) request: MetricRequest<'a>,
@@ -39,7 +40,7 @@ pub(super) struct Subject<'a> {
     pub(super) services: Services<'a>,
 }
 
-/// What answers of every kind use.
+/// The parts that responses from every kind of source need.
 #[derive(Clone, Copy)]
 pub(super) struct Services<'a> {
     pub(super) shared: &'a Shared,
@@ -92,7 +93,7 @@ impl<'a> Subject<'a> {
         Subject { request: MetricRequest { path, ..self.request }, ..*self }
     }
 
-    /// The rule with the names of the request in the place of placeholders.
+    /// The rule with its placeholders expanded to the names of the request.
     pub(super) fn bound(&self) -> Result<Arc<ActiveRule>, Failure> {
         let MetricPath { namespace, resource, name, .. } = self.request.path;
         let (namespace, name) = match (&self.served.rule.identity, name) {
@@ -111,7 +112,7 @@ impl<'a> Subject<'a> {
         bound.map_err(|error| self.about().bad_request(&error))
     }
 
-    /// The object's namespace must be one that the source may describe, whatever its page says.
+    /// Rejects a namespace that the source may not describe, whatever its page contains.
     pub(super) fn check_namespace(&self) -> Result<(), Failure> {
         let namespace = match &self.request.path.name {
             ObjectName::One(name) if self.kind.resource == "namespaces" => Some(name.as_str()),
@@ -120,7 +121,7 @@ impl<'a> Subject<'a> {
         if self.served.answers(namespace) { Ok(()) } else { Err(self.about().foreign_namespace()) }
     }
 
-    /// `metricLabelSelector` as the answer echoes it; `None` without one.
+    /// `metricLabelSelector` as the response repeats it; `None` without one.
     pub(super) fn metric_selector(&self) -> Result<Option<LabelSelector>, Failure> {
         let selector = self.request.metric_selector;
         if selector.is_everything() {
@@ -139,10 +140,10 @@ impl<'a> Subject<'a> {
         }
     }
 
-    /// Sorts members to the objects that the request is for.
+    /// Assigns members to the requested objects.
     pub(super) fn select<'p, T: Member>(&self, members: &[&'p T], label_selector: &Selector) -> MembersByObject<'p, T> {
         let MetricPath { namespace, name, .. } = self.request.path;
-        // A query holds metricLabelSelector already.
+        // The query already contains metricLabelSelector.
         let everything = Selector::everything();
         let is_query = self.served.upstream.source().is_prometheus();
         let wanted = Wanted {
@@ -157,12 +158,12 @@ impl<'a> Subject<'a> {
         select(members.iter().copied(), &naming::of(self.request.path, self.served, self.kind), &wanted)
     }
 
-    /// Whether the page is about this object, whatever it holds.
+    /// Whether the page describes this object, whatever it contains.
     pub(super) fn is_given(&self, name: &str) -> bool {
         naming::of(self.request.path, self.served, self.kind).gives(self.request.path.namespace.as_deref(), name)
     }
 
-    /// The answer for a named object.
+    /// The response for a named object.
     pub(super) fn named<T: Member>(
         &self,
         name: &str,
@@ -203,17 +204,17 @@ impl<'a> Subject<'a> {
         self.judge(name, finding, scrape, trace)
     }
 
-    /// The reason in the terms of the rule and its source.
+    /// The reason in terms of the rule and its source.
     pub(super) fn worded(&self, reason: MissingReason, scrape: Scrape<'_>) -> MissingReason {
         self.judgement(scrape).worded(reason)
     }
 
-    /// Decides what is answered for one object, and remembers a good value for `onMissing: last`.
+    /// Decides on the response for one object, and remembers a good value for `onMissing: last`.
     pub(super) fn judge(&self, name: &str, finding: Finding, scrape: Scrape<'_>, trace: &mut Trace) -> Verdict {
         self.judgement(scrape).of(name, finding, || self.key(name, scrape), trace)
     }
 
-    /// What stands for one object whose source failed, if the rule has something.
+    /// The value by `onUnavailable` for one object, if the rule has one.
     pub(super) fn unavailable(&self, name: &str, scrape: Scrape<'_>, trace: &mut Trace) -> Option<ServedValue> {
         self.judgement(scrape).unavailable(name, || self.key(name, scrape), trace)
     }

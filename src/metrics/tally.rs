@@ -19,7 +19,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// The values, or one reason why there is none; equal tallies give equal reasons. Counts the pods that are left
+    /// The values, or one reason why there are none; equal tallies have equal reasons. Counts the pods that are left
     /// out.
     pub(super) fn finish(self, subject: &Subject<'_>) -> Result<Vec<MetricValue>, Failure> {
         let about = subject.about();

@@ -9,7 +9,7 @@ use crate::kube::pod::Pod;
 use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::Labels;
 
-/// What becomes of a page's own label that has such a name.
+/// The prefix of a page's own label that has such a name.
 const EXPORTED: &str = "exported_";
 
 /// The labels of one pod as a target, in order of their names.
@@ -22,7 +22,7 @@ pub(super) fn may_change(label: &str) -> bool {
 }
 
 impl TargetLabels {
-    /// Of a pod in a namespace whose page is at this URL.
+    /// The labels of a pod in a namespace, whose page is at this URL.
     pub(super) fn of(pod: &Pod, namespace: &str, url: &str, of: &Pods) -> Self {
         let number = authority(url).rsplit(':').next().and_then(|port| port.parse().ok());
         let container = pod.ports().find(|(_, port)| match &of.port {

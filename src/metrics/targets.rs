@@ -99,7 +99,7 @@ pub(super) fn plain(url: &str) -> &str {
 }
 
 impl SkippedTarget {
-    /// In words.
+    /// The reason as text.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::NotRunning => "it is not running",

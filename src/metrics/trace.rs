@@ -12,45 +12,45 @@ use crate::source::error::SourceError;
 use crate::source::page::{PageSummary, Refusal};
 use crate::source::prometheus::QuerySummary;
 
-/// Collects the events of one evaluation; while it is off, nothing at no cost.
+/// Collects the events of one evaluation; does nothing, without any cost, while it is off.
 #[derive(Debug, Default)]
 pub struct Trace(Option<Vec<Event>>);
 
-/// One event. Texts hold what sources and callers sent, unescaped.
+/// One event. Texts contain what sources and callers sent, unescaped.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// This rule answers.
+    /// This rule serves the request.
     Rule {
         metric: String,
         /// `None`: it is an external metric.
         resource: Option<String>,
         value: String,
     },
-    /// Its page is here.
+    /// The URL of the page.
     Url { url: String },
     /// The page was read.
     Page { summary: PageSummary },
     /// The page could not be fetched.
     FetchFailed { error: SourceError },
-    /// The page was read and has no answer for the rule.
+    /// The page was read, but the rule cannot use it.
     PageRefused { refusal: Refusal },
-    /// So many series of the page match the rule.
+    /// The number of series on the page that match the rule.
     SeriesMatched {
         count: usize,
-        /// The types of these series, as TYPE lines have them, each once; empty where none is declared.
+        /// The types of these series from TYPE lines, each once; empty if none is declared.
         types: Vec<&'static str>,
     },
     /// A series counts requests for metrics, Metriclet's own among them.
     OwnScrape { label: String, value: String },
-    /// A counter is taken for a level.
+    /// The raw value of a counter is served.
     CounterAsLevel { name: String },
-    /// `labelSelector` selects so many objects.
+    /// The number of objects that `labelSelector` selects.
     ObjectsSelected { count: usize },
-    /// The Kubernetes API lists so many pods for the request.
+    /// The number of pods that the Kubernetes API lists for the request.
     PodsSelected { count: usize },
     /// The object selects the pods that have these labels.
     PodSelector { selector: String },
-    /// So many of the pods whose pages are joined have answered.
+    /// How many of the pods whose pages are joined responded.
     PodsJoined { count: PodCount },
     /// The pod is not scraped.
     PodSkipped { pod: String, reason: SkippedTarget },
@@ -58,19 +58,19 @@ pub enum Event {
     PodPage { pod: String, url: String, summary: PageSummary },
     /// The page of a pod could not be fetched.
     PodFetchFailed { pod: String, url: String, error: SourceError },
-    /// The value looks back over samples.
+    /// The value needs samples over time.
     Range { range: Duration, interval: Duration },
-    /// What was sampled of the page.
+    /// The samples of the page.
     Samples { summary: StoreSummary },
-    /// What was sampled of a pod's page.
+    /// The samples of a pod's page.
     PodSamples { pod: String, url: String, summary: StoreSummary },
     /// The query that is sent.
     Query { query: String },
-    /// The query was answered.
+    /// The server responded to the query.
     QueryResult { summary: QuerySummary },
-    /// The source failed, and this is answered for an object.
+    /// The source failed, and this value is served for an object.
     StoodIn { object: String, value: ServedValue, kind: &'static str },
-    /// What was found for an object, and what is answered.
+    /// The value that was found for an object, and the value that is served.
     Judged { object: String, finding: Finding, verdict: Verdict },
 }
 
@@ -104,7 +104,7 @@ impl Trace {
 }
 
 impl Event {
-    /// What the event is about, in one word.
+    /// The topic of the event, in one word.
     pub fn topic(&self) -> &'static str {
         match self {
             Self::Rule { .. } => "rule",

@@ -1,4 +1,4 @@
-//! `onUnavailable`: what is answered where the source failed.
+//! `onUnavailable`: the values while the source fails.
 
 use super::failure::Failure;
 use super::judgement::Scrape;
@@ -36,8 +36,8 @@ pub(super) fn answer(
     }
 }
 
-/// The objects of the request, as far as something else than the source tells which there are: the request, the rule, or for
-/// pods, all of which an HPA asks for at once, the Kubernetes API.
+/// The requested objects, as far as they are known without the source: from the request, the rule or, for pods, which
+/// an HPA requests all at once, the Kubernetes API.
 fn names(subject: &Subject<'_>, patience: Patience) -> Result<Vec<String>, Failure> {
     let (MetricPath { namespace, name, .. }, rule) = (subject.request.path, &subject.served.rule);
     let source = subject.served.upstream.source();

@@ -16,7 +16,7 @@ use crate::source::page::Page;
 use crate::source::page_request::PageRequest;
 use crate::source::waiting::{Patience, Waiting};
 
-/// The values of the objects that the page describes; for a named object also how long they are the answer.
+/// The values of the objects that the page describes; for a named object also how long they stay valid.
 pub(super) fn answer(
     subject: &Subject<'_>,
     patience: Patience,
@@ -37,11 +37,11 @@ pub(super) fn answer(
     Ok(values)
 }
 
-/// Of a page that was fetched in the background too long ago. It says nothing of what is there now, not even that something
-/// is missing.
+/// The failure of a page that was fetched in the background too long ago: it does not show the current values, nor that
+/// one is missing.
 pub(super) const OUTLIVED: &str = "its last refresh is older than maxAge allows";
 
-/// The page that this requests.
+/// Fetches the page of this request.
 pub(super) fn fetch(
     served: &ActiveRule,
     about: &About<'_>,
@@ -64,7 +64,7 @@ pub(super) fn fetch(
     }
 }
 
-/// What the page for this request is requested with.
+/// The page request for this metric request.
 fn expand(subject: &Subject<'_>) -> Result<PageRequest, Failure> {
     let source = subject.served.upstream.source();
     let MetricPath { namespace, resource, name, metric, .. } = subject.request.path;

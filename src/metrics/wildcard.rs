@@ -1,4 +1,4 @@
-//! The answer for `*`: every object that `labelSelector` selects and the source describes.
+//! The response for `*`: every object that `labelSelector` selects and the source describes.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -24,11 +24,11 @@ enum LabelSelection {
     All,
     /// Those whose series match it.
     BySeries,
-    /// These, as the Kubernetes API lists them.
+    /// The given objects, as the Kubernetes API lists them.
     Names(HashSet<String>),
 }
 
-/// The values of those objects that the request is for: one by its name, or all that members describe.
+/// The values of the requested objects: one by its name, or all that members describe.
 pub(super) fn of_members<T: Member>(
     subject: &Subject<'_>,
     members: &[&T],

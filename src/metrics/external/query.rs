@@ -1,4 +1,4 @@
-//! External metrics of a server that evaluates PromQL: one query, narrowed to the namespace that asks.
+//! External metrics of a server that evaluates PromQL: one query, restricted to the requested namespace.
 
 use super::{ExternalSubject, values};
 use crate::config::model::{Identity, Value};
@@ -57,7 +57,7 @@ fn query(subject: &ExternalSubject<'_>) -> Result<InstantQuery, Failure> {
     Ok(InstantQuery { url, promql, lookback: rule.max_age, namespace: None, name: None, labels: true })
 }
 
-/// What narrows the query to the namespace that asks, and to `labelSelector`.
+/// The matchers that restrict the query to the requested namespace and to `labelSelector`.
 fn matchers(subject: &ExternalSubject<'_>) -> Result<Vec<Matcher>, Failure> {
     let about = subject.about();
     let limit = subject.services.shared.limits().expression.regex;
@@ -65,7 +65,7 @@ fn matchers(subject: &ExternalSubject<'_>) -> Result<Vec<Matcher>, Failure> {
     if let Identity::External { namespace, .. } = &subject.served.rule.identity
         && let Some(label) = namespace.first()
     {
-        // What has no such label is about every namespace that may ask.
+        // A series without this label counts for every namespace that may request the metric.
         let this = format!("{}|", regex_lite::escape(&subject.request.path.namespace));
         let matcher = Matcher::new(label, MatchOp::Regex, &this, limit);
         matchers.push(matcher.map_err(|error| about.page(&error))?);

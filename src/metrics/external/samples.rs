@@ -1,4 +1,5 @@
-//! External metrics that look back: made of the samples that the scraper has taken of the source's page, or of its pods.
+//! External metrics with ranges or offsets, from the samples that the scraper has taken of the source's page or of its
+//! pods.
 
 use std::borrow::Cow;
 
@@ -15,7 +16,7 @@ use crate::metrics::trace::Trace;
 use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::evaluate;
 
-/// The values that the expression makes of the samples.
+/// The values of the expression over the samples.
 pub(super) fn answer(
     subject: &ExternalSubject<'_>,
     mut samples: PageSamples,
@@ -28,16 +29,16 @@ pub(super) fn answer(
     };
     let now = services.shared.clock().now();
     let steady = services.steady.at(now.monotonic);
-    // Samples are timed by a clock that is never set; what is served, by the other one.
+    // Samples have the time of the monotonic clock, responses that of the wall clock.
     let shift = now.unix_millis - steady;
     let stored = std::mem::take(&mut snapshot.series);
     let (selected, reason) = match subject.select(&stored) {
         Ok(selected) => (selected, None),
-        // The expression may make a value of nothing.
+        // The expression may have a value without series.
         Err(reason) => (Vec::new(), Some(reason)),
     };
     snapshot.series = selected.into_iter().cloned().collect();
-    // Each page is one process's own where pods are scraped.
+    // Each page of a pod belongs to one process.
     let is_shared = !subject.served.joins_pages();
     if is_shared && over_time::resets_often(expr, &snapshot.series, steady) {
         return Err(about.refused(&RefusalReason::Resets));
@@ -55,7 +56,7 @@ pub(super) fn answer(
         Err(error) => return Err(about.refused(&RefusalReason::Evaluation(error))),
     };
     match (subject.items(found, samples.scrape(), trace), samples.failure) {
-        // The scrape error may be why nothing was found.
+        // The scrape error may be the reason that nothing was found.
         (Err(Failure::NotFound(_)), Some(failure)) => Err(failure),
         (answer, _) => answer,
     }

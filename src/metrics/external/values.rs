@@ -18,7 +18,7 @@ use crate::promql::evaluate::{Labels, evaluate};
 use crate::promql::{Expr, VectorSelector};
 use crate::source::page::{PageItem, Series};
 
-/// The values that a page of this time holds.
+/// The values of a page that was fetched at this time.
 pub(super) fn of_page(
     subject: &ExternalSubject<'_>,
     members: PageMembers<'_>,
@@ -34,7 +34,7 @@ pub(super) fn of_page(
 fn of_series(subject: &ExternalSubject<'_>, series: &[&Series], at: i64) -> Result<FoundValues, Failure> {
     let (selected, reason) = match subject.select(series.iter().copied()) {
         Ok(selected) => (selected, None),
-        // An expression may make a value of nothing.
+        // An expression may have a value without series.
         Err(reason) => (Vec::new(), Some(reason)),
     };
     let refuse = |reason: RefusalReason| Err(subject.about().refused(&reason));
@@ -57,7 +57,7 @@ fn of_series(subject: &ExternalSubject<'_>, series: &[&Series], at: i64) -> Resu
     }
 }
 
-/// The values that joined pages hold.
+/// The values of joined pages.
 pub(super) fn of_joined(
     subject: &ExternalSubject<'_>,
     members: &JoinedMembers<'_>,
@@ -109,8 +109,8 @@ fn of_items(subject: &ExternalSubject<'_>, items: &[&PageItem], at: i64) -> Resu
     Ok(Ok(by_labels.into_iter().map(value).collect()))
 }
 
-/// Whether values of a rule may have this label, as it is or as Prometheus writes it. Which of them have it depends on the
-/// page, and must not decide whether the selector is understood.
+/// Whether values of a rule may have this label, as it is or as Prometheus writes it. Whether a selector is valid must
+/// not depend on the labels that the current page has.
 fn gives(rule: &Rule, key: &str) -> bool {
     let is_key = |label: &str| label == key || label == select::plain(key);
     match (&rule.identity, &rule.value) {

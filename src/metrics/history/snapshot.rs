@@ -11,11 +11,11 @@ use crate::source::page::{Refusal, Unmatched};
 /// Why an object could not be sampled.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ScrapeError {
-    /// There was no page.
+    /// The page could not be fetched.
     Failed(SourceError),
-    /// There was one without an answer for the rule.
+    /// The rule could not use the page.
     Refused(Refusal),
-    /// Of several pods too few had one that can be used; in words.
+    /// Too few of several pods served a usable page; the reason as text.
     NotWhole(String),
 }
 
@@ -24,17 +24,17 @@ pub enum ScrapeError {
 pub struct Snapshot {
     /// When it was sampled, milliseconds, oldest first.
     pub times: Vec<i64>,
-    /// Why it was not, the last time.
+    /// Why the last attempt failed.
     pub scrape_error: Option<ScrapeError>,
-    /// Selectors of the rule that matched nothing on the last page, as far as it tells what may be meant.
+    /// Selectors of the rule that matched nothing on the last page, with suggestions.
     pub unmatched: Vec<Unmatched>,
-    /// Where it is several pods, how many of them answered the last time.
+    /// For joined pages, how many pods responded the last time.
     pub pods: Option<PodCount>,
-    /// Everything that was sampled and is of use.
+    /// All samples that are still needed.
     pub series: Vec<StoredSeries>,
 }
 
-/// A series, and when it was on a page last.
+/// A series, and when it last occurred on a page.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredSeries {
     /// Milliseconds; one of [`Snapshot::times`].
@@ -53,15 +53,15 @@ pub(crate) struct SnapshotData<'a> {
 }
 
 impl Snapshot {
-    /// How long the samples of the last `range` milliseconds before `end` span; `None` without any.
+    /// The time span of the samples in the last `range` milliseconds before `end`; `None` without any.
     pub fn span(&self, range: i64, end: i64) -> Option<i64> {
         let mut within = self.times.iter().filter(|at| **at > end.saturating_sub(range) && **at <= end);
         let first = within.next()?;
         Some(within.next_back().unwrap_or(first) - first)
     }
 
-    /// How old it is, where series may come and go with their pods: as old as the oldest of those that are there; those
-    /// that are gone are not out of date.
+    /// Its age if series come and go with their pods: that of the oldest current series; series that have ended do not
+    /// count.
     pub(crate) fn at(&self) -> Option<i64> {
         let last = self.times.last()?;
         let there = self.series.iter().filter(|kept| kept.seen == *last);
@@ -75,7 +75,7 @@ impl<'a> SnapshotData<'a> {
         Self { selectors: expr.selectors().collect(), expr, snapshot, shift }
     }
 
-    /// Why the expression comes to nothing at the time `now`; `pairs` are those of its selectors that take two samples.
+    /// Why the expression returns nothing at the time `now`; `pairs` are those of its selectors that need two samples.
     pub(crate) fn nothing(&self, pairs: &[&VectorSelector], now: i64) -> MissingReason {
         let is_pair = |selector: &VectorSelector, series: &Series| {
             let end = now.saturating_sub(millis(selector.offset));
@@ -110,7 +110,8 @@ pub(crate) fn picks(selector: &VectorSelector, series: &Series) -> bool {
 }
 
 impl Data for SnapshotData<'_> {
-    /// Of the last time before it that the object was sampled: what was not there then is not there.
+    /// The samples of the last time before it at which the object was sampled; a series that was not on that page is
+    /// missing.
     fn instant(&self, selector: usize, at: i64) -> Vec<Element> {
         let times = &self.snapshot.times;
         let Some(scraped) = times.iter().rev().find(|time| **time <= at) else { return Vec::new() };
