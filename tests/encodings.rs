@@ -2,7 +2,7 @@
 //! the types need no Go; here the recordings are compared with what the serializers print today, and more of our YAML with
 //! theirs. Without Go this is skipped.
 //!
-//! `METRICLET_RECORD=1 cargo test --test encodings` records anew.
+//! `METRICLET_RECORD=1 cargo test --test encodings` records it again.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;

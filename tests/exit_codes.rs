@@ -26,8 +26,8 @@ fn table() -> Vec<Vec<String>> {
     rows.map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
-/// An address of loopback that nobody listens on.
-fn nobody() -> String {
+/// A loopback address without a listener.
+fn unused_address() -> String {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
 }
 
@@ -49,7 +49,7 @@ fn help_and_documents_list_the_same_exit_codes() {
 #[test]
 fn each_exit_code_is_that_of_some_end() {
     let upstream = Upstream::text(PAGE);
-    let (by_name, nobody) = (format!("--upstream={}", upstream.url()), nobody());
+    let (by_name, unused) = (format!("--upstream={}", upstream.url()), unused_address());
     let config = |text: &str| file("metrics.yaml", text).to_str().unwrap().to_owned();
     let source =
         format!("sources:\n  app: {{url: '{}', namespaces: [shop], single: true}}\nmetrics:\n", upstream.url());
@@ -65,7 +65,7 @@ fn each_exit_code_is_that_of_some_end() {
     let folder = folder.parent().unwrap().to_str().unwrap();
     let (healthy, unhealthy) =
         (format!("http://{}/readyz", server.address), format!("http://{}/nowhere", server.address));
-    let (unavailable, down) = (format!("http://{nobody}/readyz"), format!("--upstream=http://{nobody}/"));
+    let (unavailable, down) = (format!("http://{unused}/readyz"), format!("--upstream=http://{unused}/"));
     let (depth, object) = ("namespaces/shop/services/web/queue_depth", "namespaces/shop/services/web/");
     let not_found = format!("{object}nope");
     let counter = format!("{object}jobs_total");

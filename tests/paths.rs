@@ -1,4 +1,4 @@
-//! Arbitrary paths: what is asked about is what is served, and nothing else is served unasked.
+//! Arbitrary paths: a response describes the requested objects and nothing else.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 mod common;

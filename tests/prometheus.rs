@@ -1,4 +1,4 @@
-//! Servers with Prometheus' API as sources: what they are asked, and what of their answers is taken.
+//! Servers with Prometheus' API as sources: the queries they get, and which of their results are accepted.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 #[path = "prometheus/answers.rs"]

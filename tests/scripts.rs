@@ -1,4 +1,4 @@
-//! The scripts for clusters, without a cluster: a kubectl that notes what it is told and answers as a test says.
+//! The scripts for clusters, without a cluster: a kubectl that records its calls and prints what a test sets.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 mod common;

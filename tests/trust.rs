@@ -1,4 +1,5 @@
-//! Whom the secure listener trusts while the Kubernetes API does not tell, or no longer.
+//! The authorities that the secure listener trusts before the Kubernetes API has published them, and during its
+//! outages.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;

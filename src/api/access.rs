@@ -1,5 +1,5 @@
-//! Authorization. Any authenticated user may use discovery; for metrics and all else the Kubernetes API reviews access,
-//! by the attributes that also route the request.
+//! Authorization. Any authenticated user may use discovery; for metrics and everything else the Kubernetes API reviews
+//! access, with the attributes that also route the request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,16 +30,16 @@ pub struct Access {
     limits: Limits,
 }
 
-/// What the Kubernetes API is asked, borrowed from the request: most answers are in the cache.
+/// The key of a review, borrowed from the request, because most reviews are in the cache.
 #[derive(Clone, Copy, Hash)]
 struct Question<'a> {
     user: &'a UserInfo,
-    /// Answers for users of a front proxy are kept for longer.
+    /// Reviews of users of a front proxy are cached for longer.
     via: Via,
     access: Accessed<'a>,
 }
 
-/// What access is asked for.
+/// The attributes of a request.
 #[derive(Clone, Copy, Hash)]
 enum Accessed<'a> {
     Resource { attributes: Attributes<'a>, verb: &'static str },
@@ -57,7 +57,7 @@ pub enum AuthorizationError {
     WouldWait,
 }
 
-/// A denial, in the words of Kubernetes.
+/// A denial, worded as in Kubernetes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forbidden {
     /// What was reviewed.
@@ -103,16 +103,16 @@ impl Access {
         };
         let question = Question { user: &user.info, via: user.via, access };
         let no = || Err(Forbidden { spec: question.spec(), reason: String::new() }.into());
-        // The texts that a caller controls are what a cached answer costs.
+        // The size of a cached review is that of the texts that a caller controls.
         let cost = 256 + size(&user.info) + target.len();
         match path {
-            // Open paths have been answered already, and an anonymous client must not cause calls to the Kubernetes
+            // Open paths have been served before this, and an anonymous client must not cause calls to the Kubernetes
             // API.
             _ if user.via == Via::Anonymous => no(),
             Some(
                 ApiPath::Metric(_) | ApiPath::External(_) | ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..),
             ) => self.review(question, cost, wait, now),
-            // Discovery, OpenAPI, and unknown paths: they hold no secret.
+            // Discovery, OpenAPI, and unknown paths: they contain no secrets.
             _ if user.is_authenticated() => Ok(()),
             _ => no(),
         }
@@ -238,7 +238,7 @@ impl fmt::Display for Forbidden {
     }
 }
 
-/// Text that a browser would not take for HTML, and a terminal not for commands.
+/// Text that neither a browser interprets as HTML nor a terminal as commands.
 struct Html<'a>(&'a str);
 
 impl fmt::Display for Html<'_> {

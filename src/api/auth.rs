@@ -1,4 +1,4 @@
-//! The auth filter: a request over the network is answered only if its client is authenticated and authorized.
+//! The auth filter: a request over the network is served only if its client is authenticated and authorized.
 
 use log::debug;
 
@@ -20,16 +20,16 @@ pub struct AuthFilter {
     pub access: Access,
 }
 
-/// Why a request is answered.
+/// Why a request is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Authorized {
     /// Its path is open to every client.
     Open,
-    /// Its user may have it.
+    /// Its user is authorized.
     Granted,
 }
 
-/// Why a request is not answered.
+/// Why a request is not served.
 #[derive(Debug)]
 pub enum Rejection {
     /// 401
@@ -40,7 +40,7 @@ pub enum Rejection {
     NotAuthenticated(String),
     /// 503: authorization failed for the reason given.
     NotAuthorized(String),
-    /// It takes a review to know, and the caller does not wait for it.
+    /// A review is needed, and the caller does not wait.
     WouldWait(Waiting),
 }
 
@@ -48,7 +48,7 @@ impl AuthFilter {
     /// Authenticates and authorizes a request. `path` is `None` where it is no path of the API.
     ///
     /// # Errors
-    /// Why it is not answered.
+    /// Why it is not served.
     pub fn authorize(
         &self,
         request: &Request<'_>,

@@ -34,7 +34,7 @@ pub(crate) fn root(code: u16, pretty: bool) -> Reply {
     Reply::json(code, &*ROOT, pretty)
 }
 
-/// `/version`, indented as everywhere.
+/// `/version`, indented as in other servers.
 pub(crate) fn version() -> Reply {
     Reply::json(200, &*VERSION, true)
 }
@@ -49,8 +49,8 @@ pub(crate) fn group(group: Group, encoding: Encoding) -> Reply {
     Reply::object(200, &ApiGroup::new(group), encoding)
 }
 
-/// `/apis` in the aggregated form, which holds the lists of all groups. kube-apiserver fetches it once a minute, and has it
-/// already unless the configuration has changed.
+/// `/apis` in the aggregated form, which contains the lists of all groups. kube-apiserver fetches it once a minute, and
+/// gets 304 unless the configuration has changed.
 pub(crate) fn aggregated(rules: &Rules, if_none_match: Option<&str>, pretty: bool) -> Reply {
     let print = |pretty| {
         let lists = Group::ALL.map(|group| (group, listed(group, of_group(group, rules))));

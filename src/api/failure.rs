@@ -21,7 +21,7 @@ impl Failures {
         self.status(Reason::BadRequest, why)
     }
 
-    /// 400, or 413 where it is for size: the request's head is not one that we take.
+    /// 400, or 413 if it is too large: the request's head is not accepted.
     pub(crate) fn head(self, error: &HeadError) -> Status {
         self.status(if error.too_large() { Reason::RequestEntityTooLarge } else { Reason::BadRequest }, error)
     }
@@ -50,7 +50,7 @@ impl Failures {
         }
     }
 
-    /// 405, in Kubernetes' own words.
+    /// 405, worded as in Kubernetes.
     pub(crate) fn method(self) -> Status {
         self.status(Reason::MethodNotAllowed, &"the server does not allow this method on the requested resource")
     }
@@ -61,7 +61,7 @@ impl Failures {
         self.status(Reason::MethodNotAllowed, &why)
     }
 
-    /// 406, in Kubernetes' own words.
+    /// 406, worded as in Kubernetes.
     pub(crate) fn not_acceptable(self, offered: &[&str]) -> Status {
         let why = format_args!("only the following media types are accepted: {}", offered.join(", "));
         self.status(Reason::NotAcceptable, &why)
@@ -84,7 +84,7 @@ impl Failures {
         self.status(Reason::InternalError, &"Internal error occurred: a bug in metriclet; its log says where")
     }
 
-    /// Whatever kept a metric from being answered.
+    /// Why a metric cannot be served.
     pub(crate) fn metric(self, failure: &Failure) -> Status {
         let reason = match failure {
             Failure::BadRequest(_) => Reason::BadRequest,

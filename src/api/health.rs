@@ -7,7 +7,7 @@ use crate::parse::escape::Escaped;
 use crate::parse::path::Probe;
 use crate::parse::query::Query;
 
-/// The facts that health checks report, set where they are known.
+/// The facts that health checks report, set by the code that knows them.
 #[derive(Debug, Default)]
 pub struct Health {
     configured: AtomicBool,
@@ -65,7 +65,7 @@ impl Health {
     }
 }
 
-/// `ok`, or a line a check and a last line that sums up; a failure always says which.
+/// `ok`, or one line per check and a summary; a failure always lists the checks.
 fn all(probe: Probe, checks: &[Check], query: &Query) -> Reply {
     let excluded = |name: &str| query.exclude.iter().any(|excluded| excluded == name);
     let passed = checks.iter().all(|(name, passes)| *passes || excluded(name));

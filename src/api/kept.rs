@@ -1,4 +1,4 @@
-//! Replies to metric requests, kept as they were printed for as long as they stay the same.
+//! A cache of serialized replies to metric requests, for as long as they stay valid.
 
 use std::fmt;
 use std::sync::{Arc, Weak};
@@ -10,10 +10,10 @@ use crate::metrics::lasting::Lasting;
 use crate::metrics::rules::Rules;
 use crate::telemetry::clock::Now;
 
-/// A reply, and how long it is the same.
+/// A reply, and how long it stays valid.
 pub(super) type Answered = (Reply, Option<Lasting>);
 
-/// Replies by what was asked: the target of the request, which says all but the encoding.
+/// Replies by the target of the request, which determines everything except the encoding.
 pub(super) struct KeptReplies {
     replies: Cache<KeptReply>,
     longest: usize,
@@ -22,7 +22,7 @@ pub(super) struct KeptReplies {
 struct KeptReply {
     body: Vec<u8>,
     lasting: Lasting,
-    /// The generation of the configuration that it is by.
+    /// The generation of the configuration that produced them.
     rules: Weak<Rules>,
 }
 
@@ -32,7 +32,7 @@ impl KeptReplies {
         Self { replies: Cache::new(limits.kept, limits.kept_bytes), longest: limits.kept_reply }
     }
 
-    /// The reply to a target as it was printed before, while it is the same; else as `answer` makes it.
+    /// The cached reply to a target, if it is still valid; otherwise that of `answer`.
     pub(super) fn reply<E>(
         &self,
         target: &str,

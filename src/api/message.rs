@@ -49,7 +49,7 @@ pub struct Reply {
     pub code: u16,
     /// The body's media type, with its parameters.
     pub media_type: &'static str,
-    /// Who may keep it (RFC 9111 §5.2.2).
+    /// Which caches may store it (RFC 9111 §5.2.2).
     pub cache_control: &'static str,
     /// Header fields of this reply alone; see [`Reply::headers`].
     pub extra_headers: Vec<(&'static str, String)>,
@@ -62,14 +62,14 @@ pub const JSON: &str = "application/json";
 /// `application/yaml`.
 pub const YAML: &str = "application/yaml";
 
-/// What the HPA controller prefers.
+/// The encoding that the HPA controller prefers.
 pub const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 
-/// How an object of Kubernetes' API is sent.
+/// The encodings of an object of the Kubernetes API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Encoding {
     Json {
-        /// Indented, for people.
+        /// Whether it is indented, for people.
         pretty: bool,
     },
     Yaml,
@@ -131,7 +131,7 @@ impl Reply {
             true => serde_json::to_writer_pretty(&mut body, value),
             false => serde_json::to_writer(&mut body, value),
         };
-        // Values of our own always print; were it otherwise, an empty body would be the honest answer.
+        // Serialization of our own values cannot fail; if it did, the body would be empty.
         if printed.is_err() {
             body.clear();
         }
@@ -155,12 +155,12 @@ impl Reply {
         self.with_header("ETag", etag).with_header("Vary", "Accept")
     }
 
-    /// The same for caches to keep as this says.
+    /// The same with this Cache-Control.
     pub fn cached(self, cache_control: &'static str) -> Self {
         Self { cache_control, ..self }
     }
 
-    /// That the client has the document already. The body is what it has: listeners send its length at most.
+    /// 304: the client already has the document. Listeners send the length of the body at most.
     pub fn not_modified(self) -> Self {
         Self { code: 304, ..self }
     }

@@ -1,5 +1,5 @@
-//! One request from its path to its reply: the route, authentication and authorization, then the metric's values, or a
-//! Status that says why there are none.
+//! One request from its path to its reply: routing, authentication and authorization, then the metric's values or a
+//! Status with the reason why there are none.
 
 pub(crate) mod access;
 pub(crate) mod auth;
@@ -62,11 +62,11 @@ pub struct Api {
 #[derive(Debug)]
 pub enum Answer {
     Reply(Reply),
-    /// None yet: the request has to wait for this, and the caller does not wait.
+    /// The request has to wait for this, and the caller does not wait.
     WouldWait(Waiting),
 }
 
-/// A route's result: a reply, or a Status; or neither yet.
+/// A route's result: a reply, a Status, or the need to wait.
 enum Stop {
     Status(Status),
     WouldWait(Waiting),
@@ -104,8 +104,8 @@ impl Api {
         &self.health
     }
 
-    /// Authenticates and authorizes requests over the network; until this is called all are refused. A second call
-    /// changes nothing.
+    /// Sets the filter that authenticates and authorizes requests over the network; without it all of them are
+    /// rejected. A second call has no effect.
     pub fn set_auth(&self, auth: AuthFilter) {
         let _ = self.auth.set(auth);
     }
@@ -125,7 +125,7 @@ impl Api {
         &self.counters
     }
 
-    /// The counters, to keep.
+    /// A shared reference to the counters.
     pub fn shared_counters(&self) -> Arc<Counters> {
         self.counters.clone()
     }
@@ -163,7 +163,7 @@ impl Api {
         Answer::Reply(reply)
     }
 
-    /// So many requests wait for a worker.
+    /// Sets the number of requests that wait for a worker.
     pub fn queued(&self, count: usize) {
         self.counters.queued.set(count as u64);
     }
@@ -174,13 +174,13 @@ impl Api {
         self.failed(request, &self.failures().overloaded(waiting), since)
     }
 
-    /// The reply to a request that ran into a bug.
+    /// The reply to a request that a bug in Metriclet aborted.
     pub fn bug(&self, request: &Request<'_>, since: Now) -> Reply {
         self.counters.panics.increment();
         self.failed(request, &self.failures().bug(), since)
     }
 
-    /// The reply to a request that the listener refuses.
+    /// The reply to a request that the listener rejects.
     pub fn refused(&self, request: &Request<'_>, why: &str, since: Now) -> Reply {
         self.failed(request, &self.failures().bad_request(&why), since)
     }
@@ -264,7 +264,7 @@ impl Api {
         }
     }
 
-    /// A reply that is kept, or a new one; one that is traced is always new.
+    /// A cached reply, or a new one; a traced one is always new.
     fn kept(
         &self,
         target: &str,
@@ -278,7 +278,7 @@ impl Api {
         }
     }
 
-    /// Only GET, and only for callers that take one of the media types `offered`; which one.
+    /// The media type of the reply. Only GET is allowed, and the caller must accept one of the media types `offered`.
     fn check<'o>(&self, request: &Request<'_>, offered: &[&'o str], transforms: Transforms) -> Result<&'o str, Status> {
         if request.method != "GET" {
             return Err(self.failures().method());
@@ -365,7 +365,7 @@ impl Api {
     }
 }
 
-/// How a Status is sent: as other objects are, and as JSON to callers that take none of their media types.
+/// The encoding of a Status: that of other objects, or JSON for callers that accept none of their media types.
 fn status_encoding(request: &Request<'_>, pretty: bool) -> Encoding {
     let chosen = negotiate::negotiate(request.header("Accept"), Encoding::OFFERED, Transforms::Refused);
     Encoding::new(chosen.unwrap_or(JSON), pretty)
@@ -374,7 +374,7 @@ fn status_encoding(request: &Request<'_>, pretty: bool) -> Encoding {
 fn status_reply(status: &Status, encoding: Encoding) -> Reply {
     let reply = Reply::object(status.code(), status, encoding);
     match status.code() {
-        // RFC 9110 §15.5.6 demands it.
+        // RFC 9110 §15.5.6 requires it.
         405 => reply.with_header("Allow", "GET"),
         _ => reply,
     }

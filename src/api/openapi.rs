@@ -1,5 +1,5 @@
-//! `/openapi/v2` and `/openapi/v3`: what the API answers, for people and their tools. The documents depend on nothing, so they
-//! are made beforehand: `scripts/openapi` prints them, and `tests/openapi` checks that they fit what is served.
+//! `/openapi/v2` and `/openapi/v3`: descriptions of the API. The documents do not depend on the configuration, so
+//! `scripts/openapi` generates them during development, and `tests/openapi` checks that they match the responses.
 
 use std::io::Read;
 
@@ -32,30 +32,30 @@ const EXPIRES: i64 = 365 * 24 * 60 * 60 * 1_000;
 
 /// One document in both encodings.
 struct Document {
-    /// As paths have it: `apis/custom.metrics.k8s.io/v1beta2`; that of version 2 has none, as there is but one.
+    /// As in paths: `apis/custom.metrics.k8s.io/v1beta2`; empty for version 2, which has only one document.
     name: String,
     json: Vec<u8>,
     protobuf: Vec<u8>,
-    /// That of JSON, for both. (Vary tells them apart.)
+    /// The hash of the JSON, used for both encodings. (Vary distinguishes them.)
     etag: String,
 }
 
-/// What a request asks of these routes beyond its path.
+/// The parts of a request to these routes other than its path.
 pub(super) struct Asked<'a> {
     pub accept: Option<&'a str>,
     pub if_none_match: Option<&'a str>,
     /// The hash that the list of documents gives.
     pub hash: Option<&'a str>,
-    /// The groups to list: kube-apiserver shows what is listed, even of a group that another server serves.
+    /// The groups to list: kube-apiserver publishes every listed document, even for a group that another server serves.
     pub groups: &'a [Group],
     pub unix_millis: i64,
 }
 
 /// Why there is no document.
 pub(super) enum NoDocument {
-    /// It is not requested in one of these media types, which there are.
+    /// The request accepts none of these media types, which are offered.
     NotAcceptable([&'static str; 3]),
-    /// There is none of that name.
+    /// There is no document of that name.
     NotFound,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn reply(route: &OpenApi, asked: &Asked<'_>) -> Result<Reply, NoDocum
         OpenApi::V2 => ("", V2),
         OpenApi::Document(name) => (name.as_str(), V3),
     };
-    // Kubernetes takes a wildcard here, unlike elsewhere.
+    // Kubernetes accepts a wildcard here, unlike elsewhere.
     let accept = asked.accept.map(|accept| accept.replace("application/*", "*/*"));
     let chosen = negotiate(accept.as_deref(), &media_types, Transforms::Ignored);
     let chosen = chosen.ok_or(NoDocument::NotAcceptable(media_types))?;
@@ -99,7 +99,7 @@ fn root(asked: &Asked<'_>) -> Reply {
     unless_known(Reply::new(200, JSON, body), &etag, asked)
 }
 
-/// The reply with this entity tag, or that the client has it.
+/// The reply with this entity tag, or 304 if the client has it.
 fn unless_known(reply: Reply, tag: &str, asked: &Asked<'_>) -> Reply {
     let reply = reply.tagged(tag);
     if asked.if_none_match.is_some_and(|header| etag::has(header, tag)) { reply.not_modified() } else { reply }

@@ -36,7 +36,7 @@ pub(super) struct Verified {
     pub(super) client: Option<Arc<UserInfo>>,
     /// Whether any trusted authority has signed it.
     pub(super) signed: bool,
-    /// The user whom the headers of a front proxy named last.
+    /// The last user in the headers of a front proxy.
     pub(super) named: Mutex<Option<Arc<NamedUser>>>,
 }
 

@@ -61,8 +61,8 @@ pub(crate) fn run(check: &Check, limits: &Limits) -> ExitCode {
     if errors > 0 { ExitCode::from(exit::CONFIG) } else { ExitCode::SUCCESS }
 }
 
-/// The sources whose hosts have several addresses, as a headless Service has. What cannot be looked up here may be in
-/// the cluster.
+/// The sources whose hosts have several addresses, as a headless Service has. A host that cannot be resolved here may
+/// exist in the cluster.
 fn replicated(config: &Config, limits: &Limits) -> Vec<String> {
     let resolver = Resolver::new(limits);
     let is_replicated = |host: &str| {
@@ -72,7 +72,7 @@ fn replicated(config: &Config, limits: &Limits) -> Vec<String> {
         version_4.max(addresses.len() - version_4) > 1
     };
     let hosts = config.sources.iter().filter_map(|source| {
-        // A proxy knows other hosts.
+        // The proxy resolves the host.
         let url = source.shared_url().filter(|_| !source.is_behind_a_service() && source.proxy.is_none())?;
         Some((source, url.fixed_host().filter(|host| !host.starts_with('['))?))
     });

@@ -1,4 +1,4 @@
-//! `metriclet get`: answers one path without a server, and prints the events on the way.
+//! `metriclet get`: answers one path without a server, and prints the events.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::source::waiting::Patience;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
 
-/// Between two questions, with `--wait`.
+/// The time between two attempts with `--wait`.
 const MOMENT: Duration = Duration::from_millis(250);
 
 /// The most characters by which a column is aligned: one long label must not make every row that long.
@@ -29,12 +29,12 @@ const WIDEST: usize = 80;
 
 /// Runs the command.
 pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
-    // Events are printed here; log lines would say the same twice.
+    // Events are printed here; log lines would repeat them.
     log::start(get.verbosity.saturating_sub(1), true, clock.clone());
     let api = Arc::new(Api::unconfigured(limits, clock));
     let by = match std::env::var_os("KUBERNETES_SERVICE_HOST") {
         None => Reading::Person,
-        // Who can change the file had better not run programs in a pod.
+        // An editor of the file must not be able to run programs in a pod.
         Some(_) => Reading::Server,
     };
     if let Err(why) = kubernetes::connect(get.kubeconfig.as_ref(), by, &api, limits) {
@@ -48,7 +48,7 @@ pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
     let (reply, trace) = loop {
         let mut trace = Trace::on();
         let reply = answer(&api, &target, limits, clock, &mut trace);
-        // Without a rule that can answer, as when it is invalid, nothing changes by waiting.
+        // Without a valid rule, waiting does not help.
         let has_rule = trace.events().iter().any(|event| matches!(event, Event::Rule { .. }));
         if reply.code != 503 || !has_rule || Instant::now() >= until {
             break (reply, trace);
@@ -104,7 +104,7 @@ fn answer(api: &Api, target: &str, limits: &Limits, clock: &Clock, trace: &mut T
     }
 }
 
-/// Whether a target is one of the paths that there are, whatever is found there.
+/// Whether a target is a known path, whether or not it has a value.
 fn is_known(target: &str, limits: &Limits) -> bool {
     let path = target.split('?').next().unwrap_or_default();
     !matches!(path::parse(path, limits.request.path), Ok(ApiPath::Unknown | ApiPath::UnknownInGroup))
@@ -170,7 +170,7 @@ fn printable(text: &str) -> String {
     text.chars().map(shown).collect()
 }
 
-/// Aligned, but for cells that are too wide for it.
+/// Aligned columns, except for cells that are too wide.
 fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {

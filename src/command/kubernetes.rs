@@ -13,7 +13,7 @@ use crate::kube_api::kubeconfig::{self, Reading};
 use crate::kube_api::target::Target;
 use crate::metrics::objects::Objects;
 
-/// Lets metrics list objects, if there is a Kubernetes API.
+/// Enables lists of objects, if there is a Kubernetes API.
 ///
 /// # Errors
 /// What is wrong with the kubeconfig.

@@ -35,7 +35,7 @@ pub(super) struct Listeners {
     pulse: Pulse,
 }
 
-/// When the loop that runs each second ran last.
+/// When the loop that runs every second last ran.
 struct Pulse(Instant);
 
 /// The secure listener and the files of its certificate.
@@ -44,11 +44,11 @@ struct Followed {
     files: certificates::Follower,
 }
 
-/// Why there are none.
+/// Why the listeners cannot start.
 pub(super) enum StartError {
-    /// A file that the flags name is not what it should be.
+    /// A file in the flags is invalid.
     File(String),
-    /// The system does not give what it takes.
+    /// The system refuses a resource.
     System(String),
 }
 
@@ -103,11 +103,11 @@ impl Listeners {
         }
     }
 
-    /// Looks after health and certificates.
+    /// Checks health, and reloads certificates.
     pub(super) fn tick(&mut self) {
         let alive = self.threads.workers().is_alive();
         let serving = self.secure.as_ref().is_none_or(|followed| followed.secure.is_alive());
-        // After the whole process stood still, no thread has had time for a sign of life yet.
+        // After the whole process was suspended, no thread has had time for a heartbeat yet.
         if !self.pulse.is_overdue(self.clock.now().monotonic, self.limits.workers.stall / 2) {
             self.api.health().set_stuck(!(alive && serving));
         }
@@ -116,7 +116,7 @@ impl Listeners {
         }
     }
 
-    /// Goes on for a while as one that leaves, then finishes what is under way. A second signal cuts the while short.
+    /// Keeps serving for the shutdown delay, then finishes the requests in progress. A second signal ends the delay.
     pub(super) fn stop(self, inbox: &Receiver<Event>) {
         let Self { api, limits, threads, plain, secure, .. } = self;
         api.health().set_stopping();
@@ -136,7 +136,7 @@ impl Listeners {
         }
         info!("stopping: finishing requests in progress");
         let deadline = Instant::now() + limits.shutdown.drain;
-        // Workers go last: listeners wait for their answers.
+        // Workers stop last, because listeners wait for their answers.
         let finished = [
             secure.is_none_or(|followed| followed.secure.stop(deadline)),
             plain.is_none_or(|plain| plain.stop(deadline)),
@@ -149,7 +149,7 @@ impl Listeners {
 }
 
 impl Pulse {
-    /// Whether the loop has not run for so long.
+    /// Whether the loop has not run for this long.
     fn is_overdue(&mut self, now: Instant, long: Duration) -> bool {
         now.saturating_duration_since(std::mem::replace(&mut self.0, now)) > long
     }

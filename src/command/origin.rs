@@ -15,7 +15,7 @@ use crate::config::problem::Severity;
 use crate::config::read::{self as bounded, Unreadable};
 use crate::config::watch::Watched;
 
-/// A configuration that is in force, and the file it is read from, if any.
+/// The current configuration, and its file, if any.
 #[derive(Debug)]
 pub(crate) struct Live {
     file: Option<Watched>,
@@ -23,8 +23,8 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Puts the configuration in force. A file that cannot be used is no reason not to start: discovery is served, and
-    /// every metric says what the problem is.
+    /// Installs the configuration. The server starts even if the file cannot be used: it serves discovery, and every
+    /// metric returns the problem.
     ///
     /// # Errors
     /// The exit code for flags that mean nothing; the reason is printed.
@@ -56,10 +56,10 @@ impl Live {
         }
     }
 
-    /// Reads the file again. What is in force stays so where the new one cannot be used.
+    /// Reads the file again. If it cannot be used, the current configuration stays.
     pub(crate) fn reload(&mut self, api: &Api) {
         let Some(watched) = &mut self.file else { return };
-        // A change that comes with a signal is read once.
+        // A change that comes together with a signal is read once.
         watched.changed();
         let path = &watched.path().to_owned();
         let counters = api.counters();
@@ -94,7 +94,7 @@ impl Live {
     }
 }
 
-/// Puts a configuration in force for one answer.
+/// Installs a configuration for one request.
 ///
 /// # Errors
 /// The exit code; the reason is printed.

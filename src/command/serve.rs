@@ -22,7 +22,7 @@ use crate::server::signals::{self, Signal};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
 
-/// How often the configuration file and the queue are looked at.
+/// How often the configuration file and the queue are checked.
 const TICK: Duration = Duration::from_secs(1);
 
 /// Runs the command.
@@ -77,7 +77,7 @@ pub(crate) fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     }
 }
 
-/// The limits, where flags do not say otherwise.
+/// The limits, with those that flags set.
 fn tuned(limits: &Limits, tuning: &Tuning) -> Limits {
     let mut limits = limits.clone();
     limits.connection.count = tuning.connections.unwrap_or(limits.connection.count);
@@ -100,7 +100,7 @@ fn wait(inbox: &Receiver<Event>, live: &mut Live, api: &Api, listeners: &mut Lis
     }
 }
 
-/// Our own page of metrics as the upstream, so that there is something to see without anything else.
+/// Metriclet's own metrics page as the upstream, for a first try without a source.
 fn own_page(address: SocketAddr) -> Origin {
     Origin::Upstream { url: format!("http://{address}/metrics"), describes: None }
 }

@@ -17,27 +17,27 @@ use crate::config::watch::Watched;
 use crate::kube_api::client::Client;
 use crate::kube_api::trust::{Published, published};
 
-/// How often files are looked at.
+/// How often files are checked.
 const TICK: Duration = Duration::from_secs(1);
 
 /// The first pause after the ConfigMap could not be read; each one after it is twice as long, up to the usual poll.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// Follows it all.
+/// Follows the files and the ConfigMap.
 pub(super) struct Follower {
     api: Arc<Api>,
     flags: Access,
     limits: Limits,
     client: Option<Arc<Client>>,
     files: Vec<Watched>,
-    /// The ConfigMap as it was read last; empty if there is none.
+    /// The ConfigMap when it was last read; empty if there is none.
     published: Option<Published>,
     /// The authorities that are trusted now, so that only changes are logged.
     parts: Option<Parts>,
     failing: bool,
 }
 
-/// What trust is made of.
+/// The sources of trusted authorities.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Parts {
     front_proxy: Option<FrontProxy>,
@@ -45,7 +45,7 @@ struct Parts {
 }
 
 impl Follower {
-    /// Reads everything once. Files have to be good then; the Kubernetes API may come later.
+    /// Reads everything once. Files must be valid then; the Kubernetes API may be reachable later.
     ///
     /// # Errors
     /// What is wrong with a file.
@@ -63,7 +63,7 @@ impl Follower {
         let limits = limits.clone();
         let mut follower = Self { api, flags, limits, client, files, published: None, parts: None, failing: false };
         follower.install()?;
-        // Else it is the files alone, until the rest is known.
+        // Otherwise only the files count until the ConfigMap is known.
         if follower.client.is_none() {
             follower.api.health().set_trusted();
         }
@@ -91,7 +91,7 @@ impl Follower {
         Ok(())
     }
 
-    /// Waits a moment; whether a certificate was not taken meanwhile.
+    /// Waits a moment; returns whether a certificate was rejected meanwhile.
     fn rejected(&self) -> bool {
         self.api.auth().is_some_and(|auth| auth.identity.wait_for_rejection(TICK))
     }
@@ -102,16 +102,16 @@ impl Follower {
             return;
         }
         match self.install() {
-            Ok(changed) => tell(changed),
+            Ok(changed) => log_change(changed),
             Err(why) => error!("{why}; the authorities before it stay trusted"),
         }
     }
 
-    /// Reads the ConfigMap; whether that went well.
+    /// Reads the ConfigMap; returns whether that succeeded.
     fn poll(&mut self) -> bool {
         let Some(client) = &self.client else { return true };
         let outcome = match published(client, Instant::now() + self.limits.answer.deadline) {
-            // Deleting it takes no trust away: an accident there must not shut the API server out.
+            // A deleted ConfigMap does not withdraw trust, so that an accident cannot lock kube-apiserver out.
             Ok(None) if self.published.as_ref().is_some_and(|before| *before != Published::default()) => {
                 Err("its ConfigMap is gone".to_owned())
             }
@@ -127,7 +127,7 @@ impl Follower {
                 match self.install() {
                     Ok(changed) => {
                         self.api.health().set_trusted();
-                        tell(changed);
+                        log_change(changed);
                     }
                     Err(why) => error!(
                         "authorities in extension-apiserver-authentication: {why}; the previous ones stay trusted"
@@ -144,7 +144,7 @@ impl Follower {
         }
     }
 
-    /// Joins files and ConfigMap; files win. Whether the trusted authorities changed.
+    /// Combines files and ConfigMap; files take precedence. Returns whether the trusted authorities changed.
     fn install(&mut self) -> Result<bool, String> {
         let (front_proxy, clients) = (self.front_proxy()?, self.clients()?);
         let parts = Parts { front_proxy: front_proxy.filter(|proxy| self.may_be_judged(proxy)), clients };
@@ -164,7 +164,7 @@ impl Follower {
         Ok(!first)
     }
 
-    /// Whether enough is known to tell front proxies from clients: by names, or by the authority of the clients.
+    /// Whether enough is known to distinguish front proxies from clients: by names, or by the authority of the clients.
     fn may_be_judged(&self, proxy: &FrontProxy) -> bool {
         !proxy.allowed_names.is_empty()
             || self.flags.client_ca_file.is_some()
@@ -213,14 +213,14 @@ fn longer(retry: Duration, longest: Duration) -> Duration {
     retry.saturating_mul(2).min(longest)
 }
 
-/// Logged once it is so: readers may rely on it.
-fn tell(changed: bool) {
+/// Logged when it is the case, because readers may rely on it.
+fn log_change(changed: bool) {
     if changed {
         info!("trusted authorities have changed");
     }
 }
 
-/// The pool of a text that the ConfigMap holds, if it holds one.
+/// The pool in a text of the ConfigMap, if it has one.
 fn text(pem: &str, key: &str) -> Result<Option<Pool>, String> {
     match pem.trim() {
         "" => Ok(None),

@@ -219,7 +219,7 @@ limits! {
         lifetime: Duration = secs(300),
         /// The longest lifetime. 24 h.
         max_lifetime: Duration = secs(24 * 60 * 60),
-        /// How long before its end a token is fetched anew, or a quarter of its lifetime. 30 s: clocks differ.
+        /// How long before it expires a token is replaced, or a quarter of its lifetime. 30 s: clocks differ.
         margin: Duration = secs(30),
         /// After a token was given up because a server did not take it, how long the next one is kept for all that. 10 s: a
         /// server that takes no token must not load the token's server.
@@ -244,7 +244,7 @@ limits! {
     RefreshLimits {
         /// The shortest `refresh`. 5 s, the default of `cache`: requests do as well by themselves.
         shortest: Duration = secs(5),
-        /// The longest `refresh`. 5 min: later nobody asks any more.
+        /// The longest `refresh`. 5 min, because refreshing ends that long after the last request.
         longest: Duration = secs(300),
         /// The longest `timeout` beside it. 10 s: no request waits for it.
         timeout: Duration = secs(10),

@@ -10,7 +10,7 @@ pub(crate) enum Level {
     Must,
     /// People and tools other than Kubernetes' own controllers notice.
     Should,
-    /// The Go library does so, and nobody depends on it.
+    /// The Go library does so, and no client depends on it.
     AsGo,
 }
 

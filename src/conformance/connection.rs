@@ -14,7 +14,7 @@ use crate::http::raw::{RawClient, RawRequest};
 use crate::http::resolve::Resolver;
 use crate::kube_api::target::Target;
 
-/// A token that nobody has.
+/// A token that no user has.
 const WRONG: &str = "metriclet-conformance";
 
 /// Makes a connection for each request.
@@ -30,7 +30,7 @@ impl Connection {
         let tls = target.server.starts_with("https://");
         let options = Options { reach: Reach::Anywhere, tls, keep_alive: false, gzip: false, proxy: None };
         let client = |credentials| RawClient::new(options.clone(), credentials, limits, resolver.clone());
-        // Whom the server trusts does not depend on who asks.
+        // The certificates to trust do not depend on the identity.
         let with = |bearer| Credentials {
             bearer,
             authorities: target.credentials.authorities.clone(),

@@ -26,7 +26,7 @@ pub(crate) struct Names {
     /// Where a selector is echoed, if anywhere.
     pub(crate) selector: Option<&'static str>,
     pub(crate) window: &'static str,
-    /// Members of the other version, which nobody reads in this one.
+    /// Members of the other version, which no client reads in this one.
     pub(crate) foreign: &'static [&'static str],
 }
 

@@ -78,7 +78,7 @@ fn once<S: Server>(session: &mut Session<S>, facts: &Facts, check: &Check) -> Fi
     };
     let mut ask = |request| match check.timing {
         Timing::Once | Timing::Last => session.ask(&request),
-        Timing::Repeated | Timing::Hooked(_) => session.ask_anew(&request),
+        Timing::Repeated | Timing::Hooked(_) => session.request_again(&request),
     };
     let mut exchanges: Vec<Exchange> = requests.into_iter().map(|request| (*ask(request)).clone()).collect();
     let further = (check.follow)(&exchanges);

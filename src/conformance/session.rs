@@ -32,12 +32,12 @@ impl<S: Server> Session<S> {
     pub(crate) fn ask(&mut self, request: &Request) -> Rc<Exchange> {
         match self.kept.get(request) {
             Some(kept) => kept.clone(),
-            None => self.ask_anew(request),
+            None => self.request_again(request),
         }
     }
 
     /// The answer as it is now.
-    pub(crate) fn ask_anew(&mut self, request: &Request) -> Rc<Exchange> {
+    pub(crate) fn request_again(&mut self, request: &Request) -> Rc<Exchange> {
         let exchange = Rc::new(Exchange { request: request.clone(), result: self.server.send(request) });
         self.note(&exchange);
         let length = exchange.result.as_ref().map_or(0, |response| response.body.len() as u64);
@@ -85,7 +85,7 @@ mod tests {
         let request = Request::get("/a");
         assert_eq!(number(session.ask(&request)).as_deref(), Some("1"));
         assert_eq!(number(session.ask(&request)).as_deref(), Some("1"));
-        assert_eq!(number(session.ask_anew(&request)).as_deref(), Some("2"));
+        assert_eq!(number(session.request_again(&request)).as_deref(), Some("2"));
         assert_eq!(number(session.ask(&request)).as_deref(), Some("2"));
         assert_eq!(number(session.ask(&Request::get("/b"))).as_deref(), Some("3"));
         assert_eq!(session.log().len(), 3);

@@ -12,7 +12,7 @@ pub(crate) enum Reach {
     Anywhere,
     /// Other machines, but not the Kubernetes API.
     Others,
-    /// Likewise, and loopback addresses.
+    /// The same, and loopback addresses.
     OthersAndLoopback,
 }
 
@@ -29,7 +29,7 @@ impl Reserved {
         }
     }
 
-    /// Whether one of them is there. One whose name cannot be resolved may be anywhere.
+    /// Whether one of them has this address. A server whose name cannot be resolved could have any address.
     fn are_at(&self, to: SocketAddr, resolver: &Resolver, time: LookupTime) -> bool {
         let servers: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         servers.iter().filter(|(_, port)| *port == to.port()).any(|(host, _)| {
@@ -62,8 +62,8 @@ impl Reach {
     }
 }
 
-/// Whether an address is one of this machine or pod: then what is sent to it comes from there. Nothing is sent for
-/// that.
+/// Whether an address belongs to this machine or pod: then it is the source address of packets to itself. No packet is
+/// sent to find out.
 fn is_own(ip: IpAddr) -> bool {
     let from = match ip {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
@@ -80,7 +80,7 @@ const LOOPBACK: &str = "loopback";
 
 const METADATA: &str = "cloud metadata";
 
-/// Says why `ip` is not an ordinary unicast address of another machine; `None` if it is one.
+/// The reason why `ip` is not an ordinary unicast address of another machine; `None` if it is one.
 ///
 /// A client that chooses a name in a URL's host must not reach services that trust this machine or its link: those on
 /// loopback, and a cloud's metadata service. IPv4 addresses embedded in IPv6 count as themselves.

@@ -27,7 +27,7 @@ const IDLE: usize = 3;
 /// The first bytes of an alert in any version of TLS.
 const TLS_ALERT: &[u8] = &[21, 3];
 
-/// How agents are made.
+/// The settings of an agent.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     /// The addresses that may be reached.
@@ -38,7 +38,7 @@ pub(crate) struct Options {
     pub keep_alive: bool,
     /// Whether compressed bodies are requested.
     pub gzip: bool,
-    /// What connects to the server; its address is not restricted.
+    /// The proxy, if any; its address is not restricted.
     pub proxy: Option<Proxy>,
 }
 
@@ -57,8 +57,8 @@ pub(super) fn new(
         .max_redirects_will_error(false)
         .max_idle_connections(idle)
         .max_idle_connections_per_host(idle)
-        // A proxy named by the environment would see every credential, and the address filter only its address. Ours has
-        // a connector of its own.
+        // A proxy from the environment would see every credential, and the address filter would check only the proxy's
+        // address. A configured proxy has its own connector.
         .proxy(None)
         .timeout_resolve(Some(limits.resolve.timeout))
         .timeout_connect(Some(limits.fetch.connecting(options.tls, options.proxy.is_some())))
@@ -123,7 +123,7 @@ impl Names {
     }
 }
 
-/// Stands between TCP and TLS.
+/// The connector between TCP and TLS.
 #[derive(Debug)]
 struct Connected;
 
@@ -136,7 +136,7 @@ impl<In: Transport> Connector<In> for Connected {
     }
 }
 
-/// Stands after TLS.
+/// The connector after TLS.
 #[derive(Debug)]
 struct Ready;
 
@@ -149,8 +149,8 @@ impl<In: Transport> Connector<In> for Ready {
     }
 }
 
-/// A connection that tells whether bytes were left when it was closed: then the length that the server gave was a
-/// lie, and what looks like a whole page may be the first half of one.
+/// A connection that records whether bytes were left when it was closed: then the declared length was wrong, and the
+/// page may be incomplete.
 #[derive(Debug)]
 struct Audited<T: Transport>(T);
 
@@ -160,7 +160,7 @@ impl<T: Transport> Transport for Audited<T> {
     }
 
     fn transmit_output(&mut self, amount: usize, timeout: NextTimeout) -> Result<(), Error> {
-        // A connection that was kept open has neither connected nor shaken hands.
+        // A reused connection has no phases for connecting and the handshake.
         enter(Phase::Response);
         self.0.transmit_output(amount, timeout)
     }

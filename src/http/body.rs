@@ -1,4 +1,4 @@
-//! The body of a response as it streams in: gzip is undone, and what broke it is remembered.
+//! The body of a response as it streams in: decodes gzip, and remembers what interrupted the transfer.
 
 use std::io::{self, BufRead, BufReader, Read};
 
@@ -8,7 +8,7 @@ use ureq::BodyReader;
 use super::error::FetchError;
 use super::progress;
 
-/// A body, read as its sender meant it.
+/// A body, decoded.
 pub(super) struct ResponseBody {
     coding: Coding,
     failure: Option<FetchError>,
@@ -37,7 +37,7 @@ impl ResponseBody {
         Self { coding, failure: None }
     }
 
-    /// Closes the connection, unless it is kept; gives what broke the body.
+    /// Closes the connection, unless it is reused; returns what interrupted the body.
     pub(super) fn end(self) -> Option<FetchError> {
         let Transfer { failure, .. } = match self.coding {
             Coding::Identity(transfer) => transfer,

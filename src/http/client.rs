@@ -52,7 +52,7 @@ pub(crate) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// The same with what is left of its time.
+    /// The same with the remaining time.
     fn until(&self, deadline: Instant) -> Self {
         Self { timeout: deadline.saturating_duration_since(Instant::now()), ..*self }
     }
@@ -69,7 +69,7 @@ pub(crate) enum RequestBody<'a> {
 }
 
 impl Client {
-    /// Connects to nothing yet.
+    /// Creates a client, without connecting.
     pub(crate) fn new(
         options: Options,
         credentials: Credentials,
@@ -81,7 +81,7 @@ impl Client {
         Self { options, secrets, limits, resolver, reserved, authenticated: Mutex::new(None), tokens: None }
     }
 
-    /// Sends tokens from there.
+    /// The same with tokens from this source.
     pub(crate) fn with_tokens(self, tokens: impl TokenSource + 'static) -> Self {
         Self { tokens: Some(Box::new(tokens)), ..self }
     }
@@ -124,7 +124,7 @@ impl Client {
         }
     }
 
-    /// The token of this moment, if one is sent.
+    /// The current token, if one is sent.
     fn token(&self, deadline: Instant) -> Result<Option<Token>, FetchError> {
         let left = deadline.saturating_duration_since(Instant::now());
         let token = self.tokens.as_ref().map(|tokens| tokens.token(left)).transpose()?;
@@ -188,7 +188,7 @@ impl Client {
         builder
     }
 
-    /// The agent for the credentials as they are now.
+    /// The agent for the current credentials.
     fn authenticated(&self) -> Result<Authenticated, FetchError> {
         let credentials = self.secrets.current()?;
         let mut authenticated = self.authenticated.lock().unwrap_or_else(PoisonError::into_inner);

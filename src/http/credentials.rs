@@ -48,13 +48,13 @@ pub struct Credentials {
     pub authorities: Option<Material>,
     /// PEM client certificate chain, and its private key.
     pub certificate: Option<(Material, Material)>,
-    /// What the server's certificate is for, if not the URL's host.
+    /// The name in the server's certificate, if it is not the URL's host.
     pub server_name: Option<CertificateName>,
     /// Skips the verification of the server's certificate.
     pub insecure: bool,
 }
 
-/// A credential that cannot be used. It prints without a byte of it.
+/// A credential that cannot be used. Its text does not contain the credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CredentialError {
     place: Place,
@@ -67,7 +67,7 @@ enum Place {
     File(PathBuf),
 }
 
-/// Credentials, loaded and remembered until a file changes.
+/// Credentials, loaded and cached until a file changes.
 pub(super) struct Secrets {
     credentials: Credentials,
     max_secret: usize,
@@ -85,28 +85,28 @@ struct Seen {
 pub(super) struct Current {
     /// Header fields to send, marked as sensitive.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    /// What is added to the query of the URL, encoded; it holds secrets.
+    /// The parameters to add to the query of the URL, encoded; they contain secrets.
     pub(super) query: String,
-    /// What is added to a form; it holds secrets.
+    /// The fields to add to a form; they contain secrets.
     pub(super) form: Vec<(String, String)>,
-    /// What is trusted, and the client certificate.
+    /// The trusted certificates, and the client certificate.
     pub(super) tls: Tls,
 }
 
 impl Secrets {
-    /// Reads nothing yet.
+    /// Creates credentials, without reading files.
     pub(super) fn new(credentials: Credentials, limits: &Limits) -> Self {
         let (max_secret, max_authorities) = (limits.config.secret, limits.config.certificates);
         Self { credentials, max_secret, max_authorities, seen: Mutex::new(None) }
     }
 
-    /// The credentials as the files have them now; the same `Arc` for as long as no file changes.
+    /// The current credentials; the same `Arc` as long as no file changes.
     ///
     /// # Errors
     /// If a file cannot be read or does not hold what it should.
     pub(super) fn current(&self) -> Result<Arc<Current>, CredentialError> {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        // Stamps come first: a file that changes while it is read has another stamp next time.
+        // Stamps are taken first, so that a file that changes while it is read has another stamp next time.
         let stamps: Vec<_> = self.credentials.files().map(|path| Stamp::of(path).ok()).collect();
         if let Some(seen) = seen.as_ref().filter(|seen| seen.stamps == stamps) {
             return seen.current.clone();
@@ -196,7 +196,7 @@ impl Secrets {
 }
 
 impl Credentials {
-    /// Every file that they name.
+    /// Every file that they are read from.
     fn files(&self) -> impl Iterator<Item = &PathBuf> {
         let Self { bearer, basic, form, headers, query, authorities, certificate, .. } = self;
         let single = [bearer.as_ref(), basic.as_ref().map(|(_, password)| password), authorities.as_ref()];

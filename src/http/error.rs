@@ -1,4 +1,4 @@
-//! Why an exchange failed, in which phase, and whose fault that is.
+//! Why an exchange failed, in which phase, and where the cause is.
 
 use std::fmt;
 use std::io;
@@ -31,31 +31,31 @@ pub enum Phase {
     Body,
 }
 
-/// Whose fault a failure is: where to look first.
+/// Where the cause of a failure is: where to look first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Our configuration or its files.
     Us,
-    /// The server answered, but not as HTTP or the caller demands.
+    /// The server's response: it violates HTTP, or is not the one that the caller needs.
     Peer,
     /// Names, routes and connections between the two.
     Network,
-    /// Something took too long.
+    /// A timeout.
     Slow,
 }
 
 /// Why there is no token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenError {
-    /// The exchange with the token's server failed.
+    /// The exchange with the authorization server failed.
     Fetch(FetchError),
-    /// It refused, with one of the known codes or another.
+    /// It returned an error, with one of the known codes or another.
     Refused {
         code: Option<&'static str>,
-        /// The code as it came.
+        /// The code as received.
         detail: String,
     },
-    /// It answered something else than a token.
+    /// Its response is not a token.
     Answer(&'static str),
 }
 
@@ -115,12 +115,12 @@ impl From<TokenError> for FetchError {
 
 /// A failed exchange.
 ///
-/// `Display` is fit for a `Status.message`: phase and cause in words that stay the same while the failure does, without
-/// bytes from the server. For the log there is [`FetchError::detail`].
+/// `Display` is suitable for a `Status.message`: phase and cause, in a text that does not change while the failure
+/// lasts, without bytes from the server. [`FetchError::detail`] is for the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FetchError {
-    /// The URL is none that can be fetched: not http or https, without host, or with a user in it.
+    /// The URL cannot be fetched: it is not http or https, has no host, or contains a user.
     Url(&'static str),
     /// A file with a credential could not be used.
     Credential(CredentialError),
@@ -129,7 +129,7 @@ pub enum FetchError {
         /// What the resolver said.
         detail: String,
     },
-    /// `limits.resolve.concurrent` other names were being looked up for all of the time there was.
+    /// `limits.resolve.concurrent` other lookups were in progress for the whole available time.
     LookupsBusy,
     /// The host comes from a request or is a pod, and all its addresses are of this kind, which must not be reached.
     Address(&'static str),
@@ -137,16 +137,16 @@ pub enum FetchError {
     Connect(io::ErrorKind),
     /// TLS failed, in the handshake or later.
     Tls {
-        /// In our words.
+        /// The cause.
         cause: &'static str,
-        /// What was found in the certificate, or the library's words; empty where the cause says it all.
+        /// Details from the certificate, or the library's message; empty if the cause is sufficient.
         detail: String,
     },
     /// There is no token.
     Token(Box<TokenError>),
     /// The proxy refused to connect; its status.
     Proxy(u16),
-    /// The time for this phase is over.
+    /// This phase timed out.
     Timeout(Phase),
     /// The connection ended or broke in this phase.
     Closed(Phase),
@@ -182,12 +182,12 @@ pub enum FetchError {
     },
     /// The body is longer than the cap that the caller gave, its value in bytes.
     BodyTooLarge(u64),
-    /// Bytes came after the end of the body: its length is a lie, so the page may be cut short.
+    /// Bytes followed the end of the body: its declared length is wrong, so the page may be incomplete.
     Excess,
 }
 
 impl FetchError {
-    /// Whose fault it is.
+    /// Where the cause is.
     pub fn fault(&self) -> Fault {
         match self {
             Self::Token(error) => error.fault(),
@@ -214,7 +214,8 @@ impl FetchError {
         matches!(self, Self::Connect(_) | Self::Timeout(Phase::Connect))
     }
 
-    /// Details for the log: foreign bytes, escaped and cut. They may change from one failure to the next.
+    /// Details for the log, with bytes from the server, escaped and truncated. They may change from one failure to the
+    /// next.
     pub fn detail(&self) -> Option<&str> {
         match self {
             Self::Token(error) => error.detail(),
@@ -321,7 +322,7 @@ impl From<CredentialError> for FetchError {
     }
 }
 
-/// Escapes and cuts a text from elsewhere.
+/// Escapes and truncates a text from a server.
 pub(crate) fn printable(said: &impl ToString) -> String {
     escaped(said.to_string().as_bytes(), SHOWN)
 }

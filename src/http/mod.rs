@@ -1,8 +1,8 @@
 //! The outgoing HTTP client, for sources and for the Kubernetes API.
 //!
-//! - [`client`] is one exchange; `agent` configures ureq, and `progress` tells which phase an exchange is in.
-//! - [`credentials`] reads secrets and certificates, again whenever their files change.
-//! - [`oauth2`] fetches a `token` where a server wants one.
+//! - [`client`] is one exchange; `agent` configures ureq, and `progress` records the phase of an exchange.
+//! - [`credentials`] reads secrets and certificates, and reads them again when their files change.
+//! - [`oauth2`] fetches a `token` if a server requires one.
 //! - `proxy` connects through a proxy.
 //! - `tls` makes TLS connections; `verifier` decides which certificates are trusted (`unverified`: any), and `refusal`
 //!   says why one is not.

@@ -14,20 +14,20 @@ use super::token::{Token, TokenSource};
 use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
 use crate::config::limits::{Limits, OAuth2Limits};
 
-/// Fetches tokens from one server; of callers that need one at the same time, one does.
+/// Fetches tokens from one server; concurrent callers share one token request.
 pub(crate) struct OAuth2 {
-    /// Authenticates itself to the server.
+    /// The client that authenticates to the server.
     client: Client,
     url: String,
-    /// What is posted, the secret excepted.
+    /// The form, without the secret.
     form: Vec<(&'static str, String)>,
     limits: OAuth2Limits,
     cache: Cache<Result<Token, FetchError>>,
-    /// Tokens fetched until then are not used any more.
+    /// Tokens that were fetched before this time are no longer used.
     rejected: Mutex<Option<Instant>>,
 }
 
-/// An answer (RFC 6749 §5.1, §5.2).
+/// A response (RFC 6749 §5.1, §5.2).
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
@@ -42,7 +42,7 @@ struct Answer {
 }
 
 impl OAuth2 {
-    /// Tokens from this URL for what the form says. Fetches nothing yet.
+    /// Creates the source of tokens from this URL, without fetching one.
     pub(crate) fn new(client: Client, url: String, form: Vec<(&'static str, String)>, limits: &Limits) -> Self {
         let limits = limits.oauth2.clone();
         Self { client, url, form, limits, cache: Cache::new(1, 1), rejected: Mutex::default() }
@@ -56,7 +56,7 @@ impl OAuth2 {
             Ok((token, lifetime)) => (Ok(token), lifetime),
             Err(error) => (Err(error), self.limits.failure_ttl),
         };
-        // A caller's own deadline says nothing about the server.
+        // A failure by the caller's own deadline is not one of the server.
         let cut_by_caller = longest < self.limits.timeout && value.as_ref().is_err_and(is_timeout);
         Loaded { value, until: now + ttl, cost: 1, shared: !cut_by_caller }
     }
@@ -68,7 +68,7 @@ impl OAuth2 {
             let status = response.status();
             let mut body = Vec::new();
             let read = response.body()?.take(self.limits.answer).read_to_end(&mut body);
-            // The exchange says how it failed.
+            // The exchange reports how it failed.
             read.map_err(|_| FetchError::Closed(Phase::Body))?;
             parse(status, &body, &self.limits).map_err(FetchError::from)
         });
@@ -99,7 +99,7 @@ impl TokenSource for OAuth2 {
         match &mut *rejected {
             // Another caller has rejected it; there may be a new one.
             Some(until) if token.fetched <= *until => true,
-            // A server that takes no token must not make us fetch one after the other.
+            // A server that accepts no token must not cause one token request after the other.
             Some(until) if until.elapsed() < self.limits.distrust => false,
             rejected => {
                 *rejected = Some(Instant::now());
@@ -137,7 +137,7 @@ fn parse(status: u16, body: &[u8], limits: &OAuth2Limits) -> Result<(Token, Dura
     };
     let lifetime = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()).unwrap_or(limits.lifetime);
     let lifetime = lifetime.min(limits.max_lifetime);
-    // It must not expire on its way.
+    // It must not expire before it arrives.
     let lifetime = lifetime.saturating_sub(limits.margin.min(lifetime / 4));
     Ok((Token { value, fetched: Instant::now() }, lifetime))
 }

@@ -1,4 +1,4 @@
-//! Asks a server on this machine for its health, for probes in an image that holds no other program.
+//! Requests the health of a server on this machine, for probes in an image without other programs.
 
 use std::time::Duration;
 
@@ -16,15 +16,15 @@ use super::unverified::Unverified;
 /// Less than the kubelet's own timeout, so that the message says more than "timed out".
 const TIMEOUT: Duration = Duration::from_millis(900);
 
-/// The most bytes of an answer that are of interest.
+/// The maximum number of bytes of a response that are read.
 const ANSWER: u64 = 4_096;
 
-/// Why there is no answer.
+/// Why there is no response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ProbeError {
     /// The URL is not on this machine; what was expected.
     Url(&'static str),
-    /// No server answers, or not in time.
+    /// No server responds in time.
     Unavailable(String),
 }
 

@@ -11,7 +11,7 @@ use super::error::{FetchError, Phase};
 #[derive(Debug)]
 struct Progress {
     phase: Phase,
-    /// Why there is no address; ureq's errors cannot carry it.
+    /// Why the host could not be resolved; ureq's errors cannot contain it.
     refused: Option<FetchError>,
     /// Whether bytes were left when the connection was closed.
     excess: bool,
@@ -33,7 +33,7 @@ pub(super) fn begin() {
     PROGRESS.set(Progress::BEGINNING);
 }
 
-/// The head is there, the body begins.
+/// The head has been received, and the body begins.
 pub(super) fn head_received() {
     enter(Phase::Body);
 }
@@ -65,14 +65,14 @@ pub(super) fn enter(phase: Phase) {
     PROGRESS.with_borrow_mut(|progress| progress.phase = phase);
 }
 
-/// The server answered the exchange on this thread in TLS, if it was asked without.
+/// Records that the server answered a request without TLS in TLS.
 pub(super) fn answered_in_tls() {
     PROGRESS.with_borrow_mut(|progress| progress.is_answered_in_tls = progress.phase == Phase::Response);
 }
 
-/// Notes whether bytes were left on a connection that is being closed.
+/// Records whether bytes were left on a connection that is being closed.
 pub(super) fn add_excess(left: bool) {
-    // The thread may be on its way out, and its locals gone.
+    // The thread may be ending, with its thread-local values already dropped.
     let _ = PROGRESS.try_with(|progress| {
         if let Ok(mut progress) = progress.try_borrow_mut() {
             progress.excess |= left;
@@ -80,7 +80,7 @@ pub(super) fn add_excess(left: bool) {
     });
 }
 
-/// Our words for ureq's error in this phase.
+/// Converts ureq's error in this phase.
 fn explain(error: Error, phase: Phase) -> FetchError {
     match error {
         Error::Timeout(_) => FetchError::Timeout(phase),

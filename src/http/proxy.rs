@@ -9,10 +9,10 @@ use super::error::FetchError;
 use super::progress::refuse;
 use super::tls::left;
 
-/// The longest head of a proxy's answer.
+/// The maximum size of the head of a proxy's response.
 const HEAD: usize = 16 * 1024;
 
-/// Asks the proxy that TCP has connected to for a connection to the URL's host.
+/// Requests a tunnel to the URL's host from the proxy at the other end of the TCP connection.
 #[derive(Debug)]
 pub(super) struct Tunnel {
     /// Whether there is a proxy.
@@ -42,7 +42,7 @@ impl<In: Transport> Connector<In> for Tunnel {
     }
 }
 
-/// What comes before the empty line.
+/// The bytes before the empty line.
 fn read_head(proxy: &mut impl Read) -> Result<Vec<u8>, Error> {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") && head.len() < HEAD {

@@ -1,5 +1,5 @@
-//! Exchanges whose requests say what their caller writes and nothing else, and whose responses come as they were sent:
-//! for checks of what a server makes of both.
+//! Exchanges whose requests contain only what the caller writes, and whose responses are returned as received, for
+//! checks of a server.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -16,8 +16,7 @@ use super::resolve::Resolver;
 use super::response::check_framing;
 use crate::config::limits::Limits;
 
-/// Sends requests with the same credentials, each on a connection of its own, so that no answer can be taken for
-/// another's.
+/// Sends requests with the same credentials, each on its own connection, so that responses cannot be confused.
 pub(crate) struct RawClient {
     options: Options,
     secrets: Secrets,
@@ -40,14 +39,14 @@ pub(crate) struct RawRequest<'a> {
     pub most: u64,
 }
 
-/// A response as it came.
+/// A response as received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RawResponse {
     /// The status code (RFC 9110 §15).
     pub status: u16,
-    /// Names in lower case. Bytes of values that are no UTF-8 are replaced.
+    /// Names in lower case. Bytes of values that are not UTF-8 are replaced.
     pub headers: Vec<(String, String)>,
-    /// Out of its chunks; a Content-Encoding is left as it is.
+    /// Without the chunked encoding, but with any Content-Encoding.
     pub body: Vec<u8>,
 }
 
@@ -105,7 +104,7 @@ impl RawClient {
             .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
         let mut body = Vec::new();
-        // One byte more than may be tells a body that is too long.
+        // One byte more than allowed reveals a body that is too long.
         let mut reader = response.into_body().into_reader().take(request.most + 1);
         reader.read_to_end(&mut body).map_err(|error| progress::failure(error.into()))?;
         match (reader.limit(), body) {

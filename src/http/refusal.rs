@@ -1,16 +1,16 @@
-//! Why TLS with a server failed, in our words. docs/troubleshooting.md lists them with their remedies.
+//! Why TLS with a server failed. docs/troubleshooting.md lists these messages with their fixes.
 
 use std::fmt;
 use std::sync::Arc;
 
 use rustls::{AlertDescription as Alert, CertificateError, Error, OtherError};
 
-/// A cause that rustls has no word for.
+/// A cause that rustls does not distinguish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Refusal {
-    /// In words that stay the same from one handshake to the next.
+    /// A text that does not change from one handshake to the next.
     pub(super) cause: &'static str,
-    /// For the log: what was found in the certificate, as it is there.
+    /// For the log: the text in the certificate, unescaped.
     pub(super) found: String,
 }
 
@@ -50,7 +50,7 @@ impl From<Refusal> for Error {
     }
 }
 
-/// The cause, and details for the log, which may hold bytes of the server.
+/// The cause, and details for the log, which may contain bytes from the server.
 pub(super) fn explain(error: &Error) -> (&'static str, String) {
     match error {
         Error::InvalidCertificate(CertificateError::Other(other)) => match other.0.downcast_ref::<Refusal>() {

@@ -37,7 +37,7 @@ pub(crate) struct LookupTime {
 struct LookupPermit(Arc<AtomicUsize>);
 
 impl Resolver {
-    /// One that knows nothing yet.
+    /// Creates one with an empty cache.
     pub(crate) fn new(limits: &Limits) -> Self {
         Self {
             // Each name counts for one, so both bounds are the same.

@@ -9,7 +9,7 @@ use ureq::http::header::{self, HeaderMap, HeaderValue};
 use super::body::ResponseBody;
 use super::error::FetchError;
 
-/// A response whose head has come.
+/// A response whose head has been received.
 pub(crate) struct Response {
     status: u16,
     content_type: Option<String>,
@@ -18,9 +18,9 @@ pub(crate) struct Response {
     length: Option<u64>,
     age: Option<Duration>,
     date: Option<SystemTime>,
-    /// Whether only the start of the body is of interest, however it breaks.
+    /// Whether only the start of the body is needed, even if the transfer is interrupted.
     pub(super) is_prefix: bool,
-    /// Why the body's length cannot be trusted, or its coding not be read.
+    /// Why the length of the body is ambiguous, or its coding is not supported.
     unreadable: Option<FetchError>,
     pub(super) body: ResponseBody,
 }
@@ -68,7 +68,7 @@ impl Response {
         self.age
     }
 
-    /// When it was made, by its origin's clock (RFC 9110 §6.6.1).
+    /// When it was created, by its origin's clock (RFC 9110 §6.6.1).
     pub(crate) fn date(&self) -> Option<SystemTime> {
         self.date
     }
@@ -90,8 +90,8 @@ impl Response {
         }
     }
 
-    /// At most `max` bytes from the start of the body of a refusal, as far as they come: the status counts, not the
-    /// body.
+    /// At most `max` bytes from the start of an error's body, or fewer if the transfer fails: the status matters, not
+    /// the body.
     pub(crate) fn prefix(&mut self, max: u64) -> Vec<u8> {
         self.is_prefix = true;
         let mut bytes = Vec::new();

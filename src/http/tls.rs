@@ -15,7 +15,7 @@ use ureq::unversioned::transport::{
     Buffers, ConnectionDetails, Connector, Either, LazyBuffers, NextTimeout, Transport, TransportAdapter,
 };
 
-/// How connections are made to a server.
+/// Makes TLS connections to a server.
 #[derive(Clone)]
 pub(super) struct Tls {
     config: Arc<ClientConfig>,
@@ -28,7 +28,7 @@ pub(super) struct TlsTransport {
     stream: StreamOwned<ClientConnection, TransportAdapter>,
 }
 
-/// A configuration that lacks its client certificate only.
+/// A configuration that still lacks its client certificate.
 ///
 /// # Errors
 /// If rustls does not take the combination, which it does.
@@ -40,7 +40,7 @@ pub(super) fn builder(
 }
 
 impl Tls {
-    /// With this name to ask for and to verify, if it is not the URL's host.
+    /// With this server name to send and verify, if it is not the URL's host.
     pub(super) fn new(mut config: ClientConfig, name: Option<ServerName<'static>>) -> Self {
         // A resumed session would carry a certificate past its end.
         config.resumption = Resumption::disabled();
@@ -81,7 +81,7 @@ fn host(details: &ConnectionDetails<'_>) -> Option<ServerName<'static>> {
     ServerName::try_from(host).ok().map(|name| name.to_owned())
 }
 
-/// What connecting has left of its time.
+/// The time that remains after connecting.
 pub(super) fn left(details: &ConnectionDetails<'_>) -> NextTimeout {
     let after = match (details.timeout.after, details.now, (details.current_time)()) {
         (Duration::Exact(all), Instant::Exact(start), Instant::Exact(now)) => {

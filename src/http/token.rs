@@ -1,4 +1,4 @@
-//! Tokens that have to be fetched.
+//! The interface of a source of tokens.
 
 use std::time::{Duration, Instant};
 
@@ -6,15 +6,15 @@ use ureq::http::HeaderValue;
 
 use super::error::FetchError;
 
-/// Gets tokens, and knows them for as long as they last.
+/// Fetches tokens, and caches them until they expire.
 pub(crate) trait TokenSource: Send + Sync {
-    /// The token of this moment, fetched within `time` if there is none.
+    /// The current token, fetched within `time` if there is none.
     ///
     /// # Errors
     /// If there is no token.
     fn token(&self, time: Duration) -> Result<Token, FetchError>;
 
-    /// A server did not take this token. Whether another one is worth a try.
+    /// Reports that a server rejected this token. Returns whether another one is worth a try.
     fn reject(&self, token: &Token) -> bool;
 }
 

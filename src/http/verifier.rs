@@ -1,10 +1,10 @@
-//! Which certificate of a server is trusted.
+//! Verifies the certificates of servers.
 //!
-//! First, one with a chain to an authority, as WebPKI verifies it (RFC 5280 §6). Failing that, one that `caFile` itself
-//! holds, byte for byte: such a certificate is pinned, and needs no chain. This is how curl, Go and Python trust the
-//! certificate that `openssl req -x509` writes, which is its own authority (CA:TRUE). In either case it must be within
-//! its validity, be for servers, and have the name that is expected (RFC 9525 §6), or the SPIFFE ID (X509-SVID §5); and
-//! the handshake must prove that the server holds its key.
+//! A certificate is trusted if it has a chain to an authority, as WebPKI verifies it (RFC 5280 §6), or if `caFile`
+//! contains it, byte for byte: such a certificate is pinned, and needs no chain. This is how curl, Go and Python trust
+//! the certificate that `openssl req -x509` writes, which is its own authority (CA:TRUE). In either case it must be
+//! within its validity period, be for servers, and have the expected name (RFC 9525 §6) or SPIFFE ID (X509-SVID §5);
+//! and the handshake must prove that the server has its key.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -38,12 +38,12 @@ pub(super) struct Verifier {
     roots: Arc<RootCertStore>,
     /// The certificates of `caFile`, each of which is trusted as a server's own.
     pinned: Vec<CertificateDer<'static>>,
-    /// What the certificate must be for instead of the host.
+    /// The name that the certificate must have instead of the host.
     spiffe_id: Option<SpiffeId>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-/// A server's own certificate, read.
+/// A server's own certificate, parsed.
 struct Own<'a> {
     certificate: Certificate<'a>,
     extensions: Extensions<'a>,
@@ -81,7 +81,7 @@ impl Verifier {
         }
     }
 
-    /// Whether the certificate is for the server that was meant.
+    /// Whether the certificate is for the intended server.
     fn verify_name(
         &self,
         own: Option<&Own<'_>>,
@@ -96,7 +96,7 @@ impl Verifier {
         }
     }
 
-    /// A closer cause than WebPKI's, if there is one.
+    /// A more specific cause than WebPKI's, if there is one.
     fn explain(&self, error: Error, own: &Own<'_>, intermediates: &[CertificateDer<'_>]) -> Error {
         match &error {
             Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::Other(_)) => {
@@ -127,7 +127,7 @@ impl ServerCertVerifier for Verifier {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        // What WebPKI can read and we cannot has no closer causes, and is not pinned.
+        // A certificate that WebPKI can parse and we cannot has no more specific cause, and is not pinned.
         let own = Own::read(end_entity);
         if let Some(own) = own.as_ref().filter(|own| own.certificate.version < 3) {
             return Err(Refusal::new(refusal::OLD_VERSION, format!("version {}", own.certificate.version)).into());
@@ -170,8 +170,8 @@ impl<'a> Own<'a> {
         Some(Self { certificate, extensions })
     }
 
-    /// What WebPKI verifies of a certificate beside its chain: the validity (RFC 5280 §4.1.2.5) and the purpose
-    /// (§4.2.1.12).
+    /// The parts of a certificate that WebPKI verifies in addition to its chain: the validity period (RFC 5280
+    /// §4.1.2.5) and the purpose (§4.2.1.12).
     fn verify_as_pinned(&self, now: UnixTime) -> Result<(), Error> {
         let Certificate { not_before, not_after, .. } = self.certificate;
         let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
@@ -187,7 +187,7 @@ impl<'a> Own<'a> {
         }
     }
 
-    /// X509-SVID §5.2, and that the ID is this one.
+    /// Whether it satisfies X509-SVID §5.2 and has this ID.
     fn verify_spiffe_id(&self, id: &SpiffeId) -> Result<(), Error> {
         let uris = self.uris();
         let refused = |cause| Err(Refusal::new(cause, listed(uris)).into());

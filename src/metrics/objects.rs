@@ -135,7 +135,7 @@ impl Objects {
                 && value.as_ref().is_err_and(CallError::is_timeout);
             // A failure because the request had little time left is not one of the Kubernetes API.
             if !cut_by_caller {
-                self.tell(verb, resource, of.namespace, value.as_ref().err());
+                self.log_change(verb, resource, of.namespace, value.as_ref().err());
             }
             let lasts = if value.is_ok() { self.limits.objects.ttl } else { self.limits.cache.failure_ttl };
             Loaded { value, until: Instant::now() + lasts, cost: cost + 256, shared: !cut_by_caller }
@@ -152,7 +152,7 @@ impl Objects {
         }
     }
 
-    fn tell(&self, verb: &str, resource: &str, namespace: Option<&str>, error: Option<&CallError>) {
+    fn log_change(&self, verb: &str, resource: &str, namespace: Option<&str>, error: Option<&CallError>) {
         let key = (resource.to_owned(), namespace.map(str::to_owned));
         let place = namespace.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);

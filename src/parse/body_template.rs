@@ -28,7 +28,7 @@ enum Syntax {
     Json,
     /// Percent-encoded.
     Form,
-    /// Nobody knows, so there are none.
+    /// The media type is unknown, so there are no placeholders.
     Other,
 }
 

@@ -1,9 +1,9 @@
-//! Sockets, workers and signals. The only layer in which a listener's own types appear: the API sees a
-//! [`Request`](crate::api::message::Request) and gives a [`Reply`](crate::api::message::Reply).
+//! Sockets, workers and signals. The types of a listener appear in this layer only: the API gets a
+//! [`Request`](crate::api::message::Request) and returns a [`Reply`](crate::api::message::Reply).
 //!
-//! A request is first answered from memory by a worker that never waits. Only if it has to wait does it move to the
-//! queue of the blocking workers, of which no source gets more than half: a slow source leaves the others, discovery
-//! and health alone.
+//! A worker that never waits first tries to answer a request from memory. A request that has to wait moves to the queue
+//! of the blocking workers, of which no source gets more than half, so that a slow source does not affect the others,
+//! discovery or health.
 
 pub(crate) mod plain;
 pub(crate) mod secure;

@@ -23,7 +23,7 @@ use crate::config::limits::PlainLimits;
 use crate::parse::escape::Escaped;
 use crate::source::queue::FairQueue;
 
-/// Requests whose body is to be read and thrown away, with their replies.
+/// Requests whose body must be read and discarded, with their replies.
 type Discards = FairQueue<(), (tiny_http::Request, Reply)>;
 
 /// A running plain listener.
@@ -48,13 +48,13 @@ impl Plain {
         self.listener.address()
     }
 
-    /// Accepts no more requests. Whether every one was answered, or handed to [`Workers`], by the deadline.
+    /// Stops accepting requests. Returns whether all were answered, or handed to [`Workers`], by the deadline.
     pub(crate) fn stop(&self, deadline: Instant) -> bool {
         self.listener.stop(deadline)
     }
 }
 
-/// Answers from memory, or lets a blocking worker answer.
+/// Answers from memory, or passes the request to a blocking worker.
 fn handle(request: tiny_http::Request, workers: &Arc<Workers>, discards: &Discards) {
     let since = workers.now();
     if let Err(why) = check(&request) {
@@ -80,7 +80,7 @@ impl Pending for tiny_http::Request {
     }
 }
 
-/// Replies to a request with a body. What is left of the body has to be read, as the next request follows it; that can
+/// Replies to a request with a body. The rest of the body must be read, because the next request follows it; that can
 /// take long, so other threads do it.
 fn discard(request: tiny_http::Request, reply: Reply, discards: &Discards) {
     let promised = request.body_length().unwrap_or_default();
@@ -102,7 +102,7 @@ fn start_discards(limits: &PlainLimits) -> io::Result<Arc<Discards>> {
         let (discards, most) = (discards.clone(), limits.discarded_body);
         spawn(&format!("plain-body-{number}"), move || {
             while let Some(((mut request, reply), _permit)) = discards.take() {
-                // Of a body with a length, tiny_http reads what is left.
+                // tiny_http reads the rest of a body with a length.
                 if request.body_length().is_none() {
                     let _ = io::copy(&mut request.as_reader().take(most), &mut io::sink());
                 }
@@ -125,10 +125,10 @@ fn with_request<T>(request: &tiny_http::Request, ask: impl FnOnce(&Request<'_>) 
     })
 }
 
-/// Refuses what a web page could send, and bodies, which no route takes.
+/// Rejects requests that a web page could send, and bodies, which no route accepts.
 fn check(request: &tiny_http::Request) -> Result<(), String> {
     let host = find(request, "Host");
-    // HTTP/1.0 knows no Host; where one is sent it counts.
+    // HTTP/1.0 has no Host header; if there is one, it is checked.
     if !host.map_or(*request.http_version() == tiny_http::HTTPVersion(1, 0), is_loopback) {
         let found = host.map_or_else(|| "none".to_owned(), |host| Escaped::new(host).to_string());
         return Err(format!("Host: expected a loopback name, as this listener serves loopback only; found {found}"));
@@ -136,7 +136,7 @@ fn check(request: &tiny_http::Request) -> Result<(), String> {
     if let Some(origin) = find(request, "Origin").filter(|origin| !is_loopback_origin(origin)) {
         return Err(format!("Origin: expected a loopback origin or none, found {}", Escaped::new(origin)));
     }
-    // What a page elsewhere loads or sends in the background; a link that a person follows is fine.
+    // Rejects background requests from other web sites, but not a link that a person follows.
     let cross_site = find(request, "Sec-Fetch-Site").is_some_and(|site| site != "same-origin" && site != "none");
     if cross_site && find(request, "Sec-Fetch-Mode") != Some("navigate") {
         return Err("expected a request from this machine, found one by a page of another site".to_owned());

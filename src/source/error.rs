@@ -1,4 +1,4 @@
-//! Why a source has no page, or no answer to a query.
+//! Why a source has no page, or no result of a query.
 
 use std::fmt;
 
@@ -8,36 +8,36 @@ use crate::parse::escape::Escaped;
 use crate::parse::lookalike::Lookalike;
 use metriclet_exposition::error::{PageError, PageErrorKind};
 
-/// What a page may be. Any text can be searched by regular expressions, be it HTML or XML.
+/// The formats of pages. Any text can be searched by regular expressions, including HTML and XML.
 const FORMATS: &str = "prometheus, openmetrics, json, yaml, csv, number, or text, which regular expressions read";
 
-/// Why a source has no page to offer.
+/// Why a source has no page.
 ///
-/// `Display` is fit for a `Status.message`, as that of [`FetchError`] is.
+/// Like that of [`FetchError`], `Display` is suitable for a `Status.message`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SourceError {
-    /// It takes a fetch to know, and the caller does not wait.
+    /// A fetch is needed, and the caller does not wait.
     WouldWait,
     /// Another caller's fetch of the same page takes longer than this caller waits.
     Busy,
-    /// One of many pages for which there was no time, after all that came before it.
+    /// There was no time for this one of many pages.
     Unreached,
-    /// As many other URLs as may be are fetched in the background.
+    /// The maximum number of URLs is being fetched in the background.
     TooManyRefreshed,
-    /// Other large pages that are held whole left no memory for this one.
+    /// Other large pages use the memory that this one needs.
     NoMemory,
-    /// A body of more bytes than are read of this source.
+    /// A body that exceeds the source's limit.
     TooLarge(u64),
     /// A bug in Metriclet ended the fetch.
     Bug,
     /// The fetch failed.
     Fetch(FetchError),
-    /// The Content-Type is not that of a known format; it, if there is one.
+    /// The Content-Type, if any, is not that of a known format.
     ContentType(Option<String>),
-    /// The body is no page.
+    /// The body is not a valid page.
     Page {
-        /// Our words for it.
+        /// The error.
         cause: String,
         /// With bytes from upstream, escaped.
         detail: String,
@@ -45,7 +45,7 @@ pub enum SourceError {
 }
 
 impl SourceError {
-    /// The phase in which time ran out.
+    /// The phase that timed out.
     pub fn timeout_phase(&self) -> Option<Phase> {
         match self {
             Self::Fetch(FetchError::Timeout(phase)) => Some(*phase),
@@ -58,7 +58,7 @@ impl SourceError {
         matches!(self, Self::Fetch(error) if error.is_unconnected())
     }
 
-    /// What else is known, for the log.
+    /// Details for the log.
     pub fn detail(&self) -> String {
         let detail = match self {
             Self::Fetch(error) => error.detail(),
@@ -149,7 +149,7 @@ impl From<BodyError> for SourceError {
 
 const PROMETHEUS: &str = "; the page looks like Prometheus text: set format: prometheus on the source";
 
-/// What a page may be instead that is malformed from its start, or has a type of the other text format.
+/// The likely format of a page that is malformed from its start, or has a type of the other text format.
 fn hint(error: &PageError) -> &'static str {
     let PageErrorKind::Syntax { expected, found } = &error.kind else { return "" };
     let json = "; the page looks like JSON: set format: json on the source";

@@ -16,8 +16,8 @@ use crate::http::oauth2::OAuth2;
 use crate::http::resolve::Resolver;
 use crate::parse::percent::Encoded;
 
-/// Fetches pages and query results of one source. No connection is kept: sources are fetched every few seconds, and a
-/// connection kept that long is as likely to be dead.
+/// Fetches pages and query results of one source. Connections are not reused: sources are fetched every few seconds,
+/// and an idle connection may be dead by then.
 #[derive(Debug)]
 pub(crate) struct Fetcher {
     client: Client,
@@ -32,21 +32,21 @@ pub(crate) struct Fetcher {
 pub(crate) struct Head {
     /// The Content-Type without its parameters, in lower case: `text/plain`.
     pub content_type: Option<String>,
-    /// The status of a refusal whose body may say why.
+    /// The status of an error whose body may contain the reason.
     pub refused: Option<u16>,
-    /// Whether a body that is read to its end is known to be whole.
+    /// Whether a body that was read to its end is known to be complete.
     pub delimited: bool,
     /// The length of the body, if it is known beforehand.
     pub length: Option<u64>,
     /// How long caches have kept the response, as they say.
     pub age: Option<Duration>,
-    /// When the response was made.
+    /// When the response was created.
     pub date: Option<SystemTime>,
 }
 
 impl Head {
-    /// How old the response was when it came (RFC 9111 §4.2.3). Its date counts only past `skew`, as two machines' clocks
-    /// differ.
+    /// The age of the response when it was received (RFC 9111 §4.2.3). Its date counts only beyond `skew`, because the
+    /// clocks of two machines differ.
     pub(crate) fn age_at(&self, unix_millis: i64, skew: Duration) -> Duration {
         let now = UNIX_EPOCH + Duration::from_millis(u64::try_from(unix_millis).unwrap_or(0));
         let apparent = self.date.and_then(|date| now.duration_since(date).ok()).filter(|age| *age > skew);
@@ -84,7 +84,7 @@ impl Fetcher {
         timeout: Duration,
         read: impl FnOnce(&Head, &mut dyn Read) -> Result<T, SourceError>,
     ) -> Result<T, SourceError> {
-        // Behind it stands whose page it is.
+        // The fragment identifies the pod.
         let url = page.url.split('#').next().unwrap_or_default();
         let body = match &page.body {
             None => RequestBody::None,
@@ -93,7 +93,7 @@ impl Fetcher {
         self.exchange(&Request { url, accept, body, timeout }, false, read)
     }
 
-    /// Sends a query by the source's method, likewise; `read` gets the body of a refusal too.
+    /// Sends a query in the same way, by the source's method; `read` also gets the body of an error.
     ///
     /// # Errors
     /// As for [`Fetcher::page`].
@@ -131,7 +131,7 @@ impl Fetcher {
     }
 }
 
-/// The status of a refusal whose body is of interest.
+/// The status of an error whose body is needed.
 fn refused(status: u16, location: Option<&str>, reads_refusals: bool) -> Result<Option<u16>, FetchError> {
     match status {
         200 => Ok(None),
@@ -141,7 +141,8 @@ fn refused(status: u16, location: Option<&str>, reads_refusals: bool) -> Result<
     }
 }
 
-/// What fetches the tokens of a source, through the same proxy. Its URL is written in the configuration.
+/// The source of tokens, through the same proxy. Its URL comes from the configuration, so its address is not
+/// restricted.
 fn tokens(of: &ClientCredentials, source: &Source, limits: &Limits, resolver: &Arc<Resolver>) -> OAuth2 {
     let options = Options {
         reach: Reach::Anywhere,

@@ -27,10 +27,10 @@ pub(super) fn accept(format: Option<Format>) -> &'static str {
     }
 }
 
-/// What a page is: as configured, or as its Content-Type says. `None` is text that may be a bare number.
+/// The format of a page: the configured one, or that of its Content-Type. `None` is text that may be a bare number.
 ///
 /// # Errors
-/// If neither tells.
+/// If neither determines it.
 pub(super) fn format(configured: Option<Format>, content_type: Option<&str>) -> Result<Option<Format>, SourceError> {
     match (configured, content_type) {
         (Some(format), _) => Ok(Some(format)),
@@ -55,7 +55,7 @@ pub(super) fn explained(error: SourceError, configured: Option<Format>, content_
     }
 }
 
-/// What a page is by its Content-Type, if that is not this format.
+/// The format of a page's Content-Type, if it is another one.
 fn other(than: Format, content_type: &str) -> Option<&'static str> {
     match format(None, Some(content_type)).ok()? {
         Some(found) if found != than => Some(page::name(found)),

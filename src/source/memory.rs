@@ -1,9 +1,9 @@
-//! The memory for large pages that are held whole, which all sources share.
+//! The memory budget for large pages that are held completely, shared by all sources.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Bytes that can be reserved; who finds too few waits.
+/// A budget of bytes; callers wait until enough are available.
 #[derive(Debug)]
 pub(super) struct MemoryBudget {
     bytes: u64,
@@ -23,7 +23,7 @@ impl MemoryBudget {
         Self { bytes, reserved: Mutex::new(0), released: Condvar::new() }
     }
 
-    /// Reserves bytes, or all there are if they are fewer; waits for them at most this long.
+    /// Reserves bytes, or the whole budget if it is smaller; waits for them at most this long.
     pub(super) fn reserve(&self, bytes: u64, wait: Duration) -> Option<Reservation<'_>> {
         let bytes = bytes.min(self.bytes);
         let (mut reserved, _) = self

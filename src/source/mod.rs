@@ -1,10 +1,10 @@
-//! Fetches pages from upstreams, and remembers them for a moment.
+//! Fetches pages from upstreams, and caches them briefly.
 //!
 //! - [`upstream`] is a source at work: its cache, its fetches, and the [`state`] of each URL.
 //! - [`fetch`] makes one request, a [`page_request`] or a query; [`page`] reduces a page while it streams in to what rules want of it.
-//! - `turns` tells whether processes with different pages are behind one URL.
+//! - `turns` detects different processes behind one URL.
 //! - `media` says which format is requested, and which one came; `memory` bounds large pages that are held whole.
-//! - `refresh` fetches in the background what is asked for.
+//! - `refresh` fetches requested pages in the background.
 //! - [`prometheus`] queries a server that evaluates PromQL itself.
 //! - `pool` has the threads that fetch the pages of pods, over a fair [`queue`]; [`waiting`] says what a request waits
 //!   for.

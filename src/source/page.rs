@@ -1,4 +1,4 @@
-//! A fetched page, reduced while it streams in to what rules want of it.
+//! A fetched page, reduced while it streams in to the series and values that rules use.
 
 mod age;
 mod csv;
@@ -39,29 +39,29 @@ use metriclet_exposition::{Kind, Labels, PageError, Sample};
 pub struct PageBody<'b> {
     /// Its bytes.
     pub reader: &'b mut dyn Read,
-    /// Whether its end is known to be that of the page, rather than of a connection that broke.
+    /// Whether its end is known to be that of the page, not that of an interrupted connection.
     pub delimited: bool,
-    /// The most bytes of it, if the source says so.
+    /// The source's `maxBytes`, if it is set.
     pub max_bytes: Option<u64>,
 }
 
-/// The numbers of a page, for people.
+/// The numbers of a page, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageSummary {
     /// As it was read.
     pub format: Format,
     /// The bytes of its body.
     pub bytes: u64,
-    /// Its samples, whether or not a rule wants them.
+    /// All of its samples, whether or not a rule uses them.
     pub samples: u64,
     /// How old it was when it came, out of a cache.
     pub age: Duration,
 }
 
-/// What is kept of a page.
+/// The kept part of a page.
 #[derive(Debug)]
 pub struct Page {
-    /// When it was made, Unix milliseconds: when it was fetched, less its age.
+    /// When it was created, in Unix milliseconds: the time of the fetch minus its age.
     pub at: i64,
     /// The same on the monotonic clock; `None` until the fetch sets it.
     pub taken: Option<Instant>,
@@ -69,13 +69,13 @@ pub struct Page {
     pub age: Duration,
     /// The bytes of its body.
     pub bytes: u64,
-    /// The samples on it, wanted or not.
+    /// The number of samples on it, used or not.
     pub samples: u64,
-    /// What it is.
+    /// Its format.
     pub format: Format,
-    /// For wants of which some selectors match nothing, what may be meant by them.
+    /// Suggestions for wants with selectors that match nothing.
     unmatched: Vec<(u64, Vec<Unmatched>)>,
-    /// `process_start_time_seconds`, in bits, if one process alone gives it.
+    /// `process_start_time_seconds` as bits, if the page has exactly one.
     process: Option<u64>,
     series: Vec<Series>,
     found: Vec<(u64, Found)>,
@@ -84,7 +84,7 @@ pub struct Page {
 /// A kept series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// Its name, and behind it its labels: there are thousands of these, and each allocation has its price.
+    /// Its name, followed by its labels: one allocation, because there are thousands of series.
     text: Box<str>,
     name: u32,
     value: f64,
@@ -92,15 +92,15 @@ pub struct Series {
     kind: Kind,
 }
 
-/// Why a body is no page.
+/// Why a body is not a valid page.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BodyError {
-    /// The transfer broke; the fetch says how.
+    /// The transfer was interrupted; the fetch reports how.
     Io(io::Error),
-    /// Text that is malformed.
+    /// Malformed text.
     Text(PageError),
-    /// Likewise, of a page that may be of another format.
+    /// The same for a page that may have another format.
     Misread(PageError, Lookalike),
     /// JSON that is malformed or too deep.
     Json(JsonPageError),
@@ -108,13 +108,13 @@ pub enum BodyError {
     Yaml(YamlPageError),
     /// CSV that is malformed.
     Csv(CsvPageError),
-    /// Lines of which the last may be cut off.
+    /// Lines, of which the last may be truncated.
     CutOff,
     /// Not one number.
     Number,
     /// Larger than this many bytes.
     TooLarge(u64),
-    /// Larger than any page that is held whole may be.
+    /// Larger than the limit for pages that are held completely.
     LargerThanAny(u64),
 }
 
@@ -122,7 +122,7 @@ impl Page {
     /// Reads a page to its end. `format` is what it is, or `None` for text that may be a bare number.
     ///
     /// # Errors
-    /// Whatever makes the page untrustworthy as a whole; what concerns one want only is its [`Found::Refused`].
+    /// Problems of the page as a whole; a problem of one want is its [`Found::Refused`].
     pub fn read(
         body: &mut PageBody<'_>,
         format: Option<Format>,
@@ -166,12 +166,12 @@ impl Page {
         }
     }
 
-    /// What the want of this id found; `None` if it was not among those the page was read for.
+    /// The result for the want with this id; `None` if the page was not read for it.
     pub fn found(&self, id: u64) -> Option<&Found> {
         self.found.iter().find(|(want, _)| *want == id).map(|(_, found)| found)
     }
 
-    /// Selectors of a want that match nothing, as far as the page tells what may be meant.
+    /// Selectors of a want that match nothing, with suggestions.
     pub(crate) fn unmatched(&self, id: u64) -> &[Unmatched] {
         self.unmatched.iter().find(|(want, _)| *want == id).map_or(&[], |(_, unmatched)| unmatched)
     }
@@ -186,7 +186,7 @@ impl Page {
         PageSummary { format: self.format, bytes: self.bytes, samples: self.samples, age: self.age }
     }
 
-    /// What tells it from the page of another process.
+    /// What distinguishes it from the page of another process.
     pub(crate) fn mark(&self) -> PageMark {
         let mut hasher = DefaultHasher::new();
         for series in &self.series {
@@ -198,7 +198,7 @@ impl Page {
         PageMark { process: self.process, content: hasher.finish() }
     }
 
-    /// Bytes of memory it holds, roughly.
+    /// Its approximate size in memory, in bytes.
     pub fn cost(&self) -> usize {
         let series: usize = self.series.iter().map(|series| size_of::<Series>() + series.text.len()).sum();
         let found: usize = self.found.iter().map(|(_, found)| size_of::<(u64, Found)>() + found.cost()).sum();
@@ -265,16 +265,16 @@ impl Series {
     }
 }
 
-/// How many bytes of a page are held at once, where it is not read as it streams in.
+/// The maximum size of a page that is held completely.
 pub(super) fn bytes_held(format: Option<Format>, max_bytes: Option<u64>, limits: &Limits) -> Option<u64> {
     format.is_some_and(Format::is_held).then(|| document::max_bytes(max_bytes, limits))
 }
 
-/// The last line at which a page of another format is found to be malformed: a header can be a comment to Prometheus.
+/// The last line at which a page of another format fails to parse: its header can be a comment in Prometheus text.
 const LAST_MISREAD: u64 = 3;
 
 impl BodyError {
-    /// The same with what the page looks like from its first bytes.
+    /// The same with the likely format from the page's first bytes.
     fn explained(self, head: &[u8]) -> Self {
         match self {
             Self::Text(error) if error.line <= LAST_MISREAD => match Lookalike::of(head) {

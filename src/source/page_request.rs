@@ -1,4 +1,4 @@
-//! What a page is requested with.
+//! The request for a page.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,12 +6,12 @@ use std::fmt;
 use crate::config::model::{Source, Target};
 use crate::parse::url_template::{ExpandError, Values};
 
-/// What a page is requested with, credentials excepted: one page for each.
+/// The request for a page, without credentials: the key of the cache.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct PageRequest {
-    /// Behind a `#` may stand whose page it is.
+    /// The fragment may identify the pod.
     pub url: String,
-    /// What is posted; without it, it is a GET.
+    /// The body of a POST; without it, it is a GET.
     pub body: Option<String>,
 }
 
@@ -24,7 +24,7 @@ impl PageRequest {
     /// The request of a source with a URL.
     ///
     /// # Errors
-    /// If a value is missing or does not fit where it would stand.
+    /// If a value of a placeholder is missing or not allowed in its place.
     pub(crate) fn expand(source: &Source, values: &Values<'_>) -> Result<Self, ExpandError> {
         let url = match &source.target {
             Target::Url(template) => template.expand(values)?,
@@ -34,7 +34,7 @@ impl PageRequest {
         Ok(Self { url, body })
     }
 
-    /// What tells it from others of its source.
+    /// What distinguishes it from other requests of its source.
     pub(super) fn key(&self) -> Cow<'_, str> {
         match &self.body {
             None => self.url.as_str().into(),
@@ -42,13 +42,13 @@ impl PageRequest {
         }
     }
 
-    /// The memory that it takes, roughly.
+    /// Its approximate size in memory.
     pub(super) fn cost(&self) -> usize {
         self.url.len() + self.body.as_ref().map_or(0, String::len)
     }
 }
 
-/// Method and URL: a body may hold secrets.
+/// Method and URL only, because a body may contain secrets.
 impl fmt::Display for PageRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let method = if self.body.is_some() { "POST " } else { "" };

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 use super::queue::FairQueue;
 use crate::config::limits::Limits;
 
-/// Something to do on a thread of the pool.
+/// A job for a thread of the pool.
 pub(super) type Job = Box<dyn FnOnce() + Send>;
 
-/// What a fetch counts as, for a fair share of the pool.
+/// The share of the pool that a fetch belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Share {
     /// One source's, by its index.
     Source(usize),
-    /// That of all targets whose last fetch failed, of whatever source.
+    /// The share of all targets whose last fetch failed, from any source.
     Failing,
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Pool {
     queue: FairQueue<Share, Job>,
 }
 
-/// Results by position, as they come in.
+/// Results by position, as they arrive.
 pub(super) struct Gathered<T> {
     results: Mutex<(Vec<Option<T>>, usize)>,
     more: Condvar,
@@ -56,13 +56,13 @@ impl Pool {
 }
 
 impl<T> Gathered<T> {
-    /// Room for so many results.
+    /// Creates room for this many results.
     pub(super) fn new(count: usize) -> Arc<Self> {
         let results = std::iter::repeat_with(|| None).take(count).collect();
         Arc::new(Self { results: Mutex::new((results, count)), more: Condvar::new() })
     }
 
-    /// The result at this position, once.
+    /// Takes the result at this position.
     pub(super) fn put(&self, at: usize, result: T) {
         let mut guard = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         let (results, missing) = &mut *guard;
@@ -75,7 +75,7 @@ impl<T> Gathered<T> {
         }
     }
 
-    /// All results, or those that are there after so long; each is handed out once.
+    /// Takes all results, or those that have arrived after this time.
     pub(super) fn wait(&self, longest: Duration) -> Vec<Option<T>> {
         let guard = self.results.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.more.wait_timeout_while(guard, longest, |(_, missing)| *missing > 0);

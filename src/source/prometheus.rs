@@ -1,4 +1,4 @@
-//! One query to a server with Prometheus' HTTP API, and its result, which must be complete.
+//! A query to a server with Prometheus' HTTP API, and its result, which must be complete.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,10 +17,10 @@ use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::Labels;
 use metriclet_exposition as exposition;
 
-/// The most of an answer that says why there is none.
+/// The maximum number of bytes read from an error response.
 const REFUSAL: u64 = 64 * 1024;
 
-/// A query, and the labels that its result is read for.
+/// A query, and the labels that are read from its result.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct InstantQuery {
     /// Where it is sent.
@@ -33,14 +33,14 @@ pub struct InstantQuery {
     pub namespace: Option<String>,
     /// The label that names an object.
     pub name: Option<String>,
-    /// Whether all labels of the result are of use.
+    /// Whether all labels of the result are needed.
     pub labels: bool,
 }
 
-/// An answer.
+/// A result.
 #[derive(Debug)]
 pub struct QueryResult {
-    /// When it came, Unix milliseconds.
+    /// When it was received, in Unix milliseconds.
     pub at: i64,
     /// The bytes of its body.
     pub bytes: u64,
@@ -48,7 +48,7 @@ pub struct QueryResult {
     pub samples: Vec<Sample>,
 }
 
-/// The numbers of a result, for people.
+/// The numbers of a result, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QuerySummary {
     /// The bytes of its body.
@@ -69,7 +69,7 @@ pub struct Sample {
     pub namespace: Option<Box<str>>,
     /// The value of the query's label.
     pub name: Option<Box<str>>,
-    /// All labels but its name, if the query asks for them.
+    /// All labels except its name, if the query needs them.
     pub labels: Labels,
     /// Any number.
     pub value: f64,
@@ -78,10 +78,10 @@ pub struct Sample {
 }
 
 impl InstantQuery {
-    /// Where queries about a namespace are sent.
+    /// The URL for queries about a namespace.
     ///
     /// # Errors
-    /// If the URL depends on the namespace, and there is none.
+    /// If the URL contains the namespace, and there is none.
     pub fn url_for(source: &Source, namespace: Option<&str>) -> Result<String, ExpandError> {
         match &source.target {
             Target::Prometheus(template) => template.expand(&Values { namespace, ..Values::default() }),
@@ -111,7 +111,7 @@ impl QueryResult {
     }
 }
 
-/// What an answer says of itself.
+/// The envelope of a response.
 #[derive(Debug, Deserialize)]
 struct Envelope {
     status: String,
@@ -121,7 +121,7 @@ struct Envelope {
     error: String,
     #[serde(default)]
     warnings: Option<Vec<String>>,
-    /// VictoriaMetrics' word for it.
+    /// The name of this field in VictoriaMetrics.
     #[serde(default, rename = "isPartial")]
     is_partial: bool,
     data: Option<Kind>,
@@ -133,7 +133,7 @@ struct Kind {
     result_type: String,
 }
 
-/// The same answer, once it is known to be a vector.
+/// The same response, when it is known to be a vector.
 #[derive(Debug, Deserialize)]
 struct Vector {
     data: Data,
@@ -153,7 +153,7 @@ struct Element {
     histogram: Option<IgnoredAny>,
 }
 
-/// The same answer, once it is known to be a scalar.
+/// The same response, when it is known to be a scalar.
 #[derive(Debug, Deserialize)]
 struct Scalar {
     data: ScalarData,
@@ -164,10 +164,10 @@ struct ScalarData {
     result: (f64, String),
 }
 
-/// Reads an answer to its end.
+/// Reads a response to its end.
 ///
 /// # Errors
-/// Unless it is a whole vector of numbers, or a scalar where one object is asked for.
+/// Unless it is a complete vector of numbers, or a scalar for a single object.
 pub(crate) fn read(
     body: &mut dyn Read,
     query: &InstantQuery,
@@ -227,7 +227,7 @@ pub(crate) fn read(
     Ok(QueryResult { at, bytes: bytes.len() as u64, samples: samples? })
 }
 
-/// Why a server answered another status than 200.
+/// Why a server returned a status other than 200.
 pub(crate) fn refused(status: u16, body: &mut dyn Read) -> SourceError {
     match take(body, REFUSAL).ok().and_then(|bytes| serde_json::from_slice::<Envelope>(&bytes).ok()) {
         Some(Envelope { status, error_type, error, .. }) if status == "error" => refusal(&error_type, &error),
@@ -260,7 +260,7 @@ fn millis(seconds: f64) -> i64 {
     (seconds * 1000.0).round() as i64
 }
 
-/// Our words for the kinds of errors that Prometheus knows.
+/// Messages for the types of Prometheus' errors.
 fn refusal(kind: &str, error: &str) -> SourceError {
     let cause = match kind {
         "bad_data" => "refused the query as malformed",

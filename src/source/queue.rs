@@ -1,5 +1,5 @@
-//! A queue of jobs for a pool of workers: bounded, in order, and fair among the causes that jobs wait for. Causes that
-//! fail together may have a bound in common.
+//! A queue of jobs for a pool of workers: bounded, in order, and fair among the things that jobs wait for. Things that
+//! fail together may share a limit.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
@@ -20,10 +20,10 @@ where
     changed: Condvar,
 }
 
-/// What jobs of several keys may take together.
+/// A shared limit for the jobs of several keys.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Joint<K> {
-    /// Whether it is about jobs with this key.
+    /// Whether it applies to jobs with this key.
     pub includes: fn(K) -> bool,
     pub queued: usize,
     pub active: usize,
@@ -60,13 +60,13 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         }
     }
 
-    /// Bounds some keys together, too.
+    /// Adds a shared limit for some keys.
     #[must_use]
     pub(crate) fn with_joint(self, joint: Joint<K>) -> Self {
         Self { joint: Some(joint), ..self }
     }
 
-    /// Adds a job, or gives it back if the queue is closed or full, of jobs with this key, of its joint ones, or of all.
+    /// Adds a job, or returns it if the queue is closed, or full for its key, for its shared limit, or as a whole.
     ///
     /// # Errors
     /// The job itself.
@@ -134,7 +134,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
 }
 
 impl<K: Copy> Joint<K> {
-    /// How many of the active jobs it is about.
+    /// The number of active jobs that it applies to.
     fn of(&self, active: &HashMap<K, usize>) -> usize {
         active.iter().filter(|(key, _)| (self.includes)(**key)).map(|(_, count)| count).sum()
     }
@@ -204,7 +204,7 @@ mod tests {
         let joint = Joint { includes: |key: char| key.is_lowercase(), queued: 5, active: 3 };
         let queue = FairQueue::new(8, 4, 2).with_joint(joint);
         let push = |key| queue.push(key, Instant::now(), key);
-        // Of one key as many as without it, of all together fewer.
+        // One key gets as many as without the limit, all keys together fewer.
         let pushed = ['a', 'a', 'a', 'b', 'b', 'c', 'X', 'X'].map(|key| push(key).is_ok());
         assert_eq!(pushed, [true, true, true, true, true, false, true, true]);
         let mut running: Vec<_> = (0..4).map(|_| queue.take().unwrap()).collect();

@@ -1,5 +1,5 @@
-//! Fetches in the background what is asked for again and again, so that a source that takes longer than a request may
-//! still answers one: until a few minutes after the last request, by a few threads however many URLs there are.
+//! Fetches requested pages in the background, so that sources may take longer than a request: until a few minutes after
+//! the last request, on a fixed number of threads.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -16,24 +16,24 @@ use crate::telemetry::bug;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::counters::Counters;
 
-/// What is fetched.
+/// The page or query to fetch.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Demand {
     Page(PageRequest),
     Query(InstantQuery),
 }
 
-/// What fetches it.
+/// Fetches for one source.
 pub(super) trait Refreshed: Send + Sync {
-    /// Fetches, and keeps what comes. Whether it succeeded.
+    /// Fetches, and stores the result. Returns whether it succeeded.
     fn refresh(&self, demand: &Demand) -> bool;
 }
 
-/// Refreshes what requests need.
+/// Refreshes the pages that requests need.
 pub(super) struct Refresher {
     state: Mutex<RefreshState>,
     changed: Condvar,
-    /// Wakes those that wait for the end of a fetch.
+    /// Wakes callers that wait for the end of a fetch.
     landed: Condvar,
     limits: RefreshLimits,
     clock: Clock,
@@ -42,7 +42,7 @@ pub(super) struct Refresher {
 
 #[derive(Default)]
 struct RefreshState {
-    /// By the address of what fetches, which it keeps for as long as it is there.
+    /// By the address of the source, which does not change while the source exists.
     tasks: HashMap<(usize, Demand), RefreshTask>,
     started: bool,
 }
@@ -57,7 +57,7 @@ struct RefreshTask {
     rounds: u64,
 }
 
-/// A demand that has been noted.
+/// A recorded request.
 pub(super) struct Noted {
     key: (usize, Demand),
     rounds: u64,
@@ -69,7 +69,7 @@ impl Refresher {
         Arc::new(Self { state: Mutex::default(), changed, landed, limits, clock, counters })
     }
 
-    /// Refreshes this from now on; `None` if there are too many already, of which one source has a quarter.
+    /// Starts or continues refreshing; `None` if the limit is reached, of which one source has a quarter.
     pub(super) fn ask(self: &Arc<Self>, of: &Arc<dyn Refreshed>, demand: Demand, interval: Duration) -> Option<Noted> {
         let now = self.now();
         let key = (Arc::as_ptr(of).cast::<()>() as usize, demand);
@@ -101,14 +101,14 @@ impl Refresher {
         Some(Noted { key, rounds: 0 })
     }
 
-    /// Returns once it has been fetched again since it was noted, or after so long.
+    /// Returns when it has been fetched after the request was recorded, or after this time.
     pub(super) fn wait(&self, noted: &Noted, longest: Duration) {
         let mut state = self.lock();
         if let Some(task) = state.tasks.get_mut(&noted.key)
             && !task.busy
             && task.rounds == noted.rounds
         {
-            // There is nothing to serve meanwhile.
+            // There is no page to serve in the meantime.
             task.due = self.now();
             self.changed.notify_one();
         }
@@ -132,7 +132,7 @@ impl Refresher {
         }
     }
 
-    /// Fetches what is due, or waits for that.
+    /// Fetches a page that is due, or waits for one.
     fn step(&self) {
         const IDLE: Duration = Duration::from_secs(60);
         let now = self.now();
@@ -228,7 +228,7 @@ mod tests {
         }
         refresher.wait(&noted, LONG);
         assert!(refresher.ask(&of, demand("a"), LONG).unwrap().rounds > noted.rounds);
-        // Nobody asks any more.
+        // There are no more requests.
         drop(end);
         let until = Instant::now() + LONG;
         while !refresher.lock().tasks.is_empty() {
@@ -239,7 +239,7 @@ mod tests {
 
     /// What failed, or is not there any more, is fetched as soon as somebody waits for it.
     #[test]
-    fn whoever_waits_gets_the_next_fetch() {
+    fn a_waiting_caller_gets_the_next_fetch() {
         let refresher = refresher(RefreshLimits::default());
         let ((began, begun), (end, ends)) = (mpsc::channel(), mpsc::channel());
         let of: Arc<dyn Refreshed> = Arc::new(Scripted(began, Mutex::new(ends)));

@@ -36,7 +36,7 @@ pub struct Shared {
 pub(crate) type Pages = Cache<Result<Arc<Page>, SourceError>>;
 
 impl Shared {
-    /// Everything that sources need beside their own configuration.
+    /// The state that sources need in addition to their own configuration.
     pub fn new(limits: Limits, clock: Clock, counters: Arc<Counters>) -> Self {
         let resolver = Arc::new(Resolver::new(&limits));
         let large_pages = MemoryBudget::new(limits.page.max_json as u64);

@@ -1,4 +1,4 @@
-//! The state of each URL of a source: last success, last error, and since when. The log tells changes once.
+//! The state of each URL of a source: last success, last error, and since when. Each change is logged once.
 
 use std::collections::HashMap;
 
@@ -6,14 +6,14 @@ use super::error::SourceError;
 use super::turns::{FirstTurn, PageMark, Turns};
 use crate::parse::sort::sort;
 
-/// States by URL. Bounded: URLs whose last fetch is oldest are forgotten first. A URL may hold a secret in its query.
+/// States by URL. Bounded: URLs whose last fetch is oldest are dropped first. The query of a URL may contain a secret.
 #[derive(Debug)]
 pub struct UrlStates {
     states: HashMap<String, UrlState>,
     max: usize,
 }
 
-/// How one URL has been doing. Times are Unix milliseconds.
+/// The state of one URL. Times are Unix milliseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UrlState {
     pub last_fetch: i64,
@@ -27,7 +27,7 @@ pub struct UrlState {
     turns: Turns,
 }
 
-/// What a fetch changed.
+/// The change by a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Nothing, or the first fetch succeeded.
@@ -51,7 +51,7 @@ impl UrlStates {
         Self { states: HashMap::new(), max }
     }
 
-    /// Notes the outcome of a fetch.
+    /// Records the outcome of a fetch.
     pub fn note(&mut self, url: &str, now: i64, error: Option<&SourceError>) -> Change {
         let before = self.states.get(url).map(UrlState::is_failing);
         if before.is_none() {
@@ -74,24 +74,25 @@ impl UrlStates {
             None => state.last_success = Some(now),
             Some(error) => {
                 state.last_error = Some((now, error.clone()));
-                // Of fetches within one millisecond the last one counts.
+                // If there are several fetches within one millisecond, the last one counts.
                 state.last_success = state.last_success.filter(|at| *at != now);
             }
         }
         change
     }
 
-    /// Notes a page of a URL whose fetch has been noted; says whether it shows that processes take turns behind it.
+    /// Records a page of a URL whose fetch has been recorded; returns whether it shows that processes take turns behind
+    /// it.
     pub(crate) fn note_page(&mut self, url: &str, mark: PageMark) -> Option<FirstTurn> {
         self.states.get_mut(url)?.turns.note(mark)
     }
 
-    /// Every URL that is remembered, in no order.
+    /// All URLs, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &UrlState)> {
         self.states.iter().map(|(url, state)| (url.as_str(), state))
     }
 
-    /// Forgets the older half, so that a scan is rare.
+    /// Drops the older half, so that scans are rare.
     fn make_room(&mut self) {
         if self.states.len() < self.max {
             return;

@@ -2,19 +2,19 @@
 
 use std::collections::HashSet;
 
-/// The most processes whose turns are told by what their pages hold, each seen twice.
+/// The maximum number of processes that can be distinguished by the content of their pages, each seen twice.
 const PROCESSES: usize = 4;
 
-/// What tells the page of one process from that of another.
+/// What distinguishes the page of one process from that of another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PageMark {
     /// `process_start_time_seconds`, in bits, if the page has one.
     pub process: Option<u64>,
-    /// A hash of what rules want of it, values included.
+    /// A hash of the parts that rules use, including values.
     pub content: u64,
 }
 
-/// The pages of a URL of late.
+/// The latest pages of a URL.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Turns {
     /// The newest last.
@@ -23,7 +23,7 @@ pub(crate) struct Turns {
 }
 
 impl Turns {
-    /// Notes a page; says whether it shows that processes take turns, and whether it is the first that does.
+    /// Records a page; returns whether it shows that processes take turns, and whether it is the first that does.
     pub(crate) fn note(&mut self, mark: PageMark) -> Option<FirstTurn> {
         let taken = match (self.recent.last(), mark.process) {
             // One that started earlier is no restart, and one that was there before neither.

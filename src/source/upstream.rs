@@ -1,4 +1,4 @@
-//! A source at work: its pages, fetched on request, and shared by all requests until they expire.
+//! A source in use: its pages, fetched on request, and shared by all requests until they expire.
 
 mod refreshed;
 
@@ -34,7 +34,7 @@ use crate::telemetry::counters::Fetches;
 pub struct Upstream {
     index: usize,
     source: Source,
-    /// How long a page answers: as the source says, but less where a rule samples more often.
+    /// How long a page is cached: the source's `cache`, but less if a rule is sampled more often.
     cache: Duration,
     fetcher: Fetcher,
     wants: Mutex<Wants>,
@@ -72,7 +72,7 @@ impl Upstream {
         self.states.clone()
     }
 
-    /// Until when a page answers, at least; `None` for one that was not fetched.
+    /// The earliest time at which a page expires; `None` for one that was not fetched.
     pub(crate) fn fresh_until(&self, page: &Page) -> Option<Instant> {
         Some(page.taken? + page.age + self.cache)
     }
@@ -82,7 +82,7 @@ impl Upstream {
         &self.source
     }
 
-    /// Its place in the configuration, which tells those apart that wait for it.
+    /// Its index in the configuration, by which waiting requests are counted.
     pub fn index(&self) -> usize {
         self.index
     }
@@ -92,7 +92,7 @@ impl Upstream {
         self.source.refresh.is_some() && self.shared.clock.now().unix_millis.saturating_sub(at) > millis(max_age)
     }
 
-    /// How old samples may be where no rule says.
+    /// The default of `maxAge`.
     pub fn max_age(&self) -> Duration {
         self.shared.limits.freshness.max_age
     }
@@ -103,10 +103,10 @@ impl Upstream {
         self.wants().named(name, number, self.shared.limits.page.requested_names)
     }
 
-    /// The page that this requests, read for `want`: from the cache, from another request's fetch, or by a fetch.
+    /// The page of this request, read for `want`: from the cache, from another request's fetch, or by a fetch.
     ///
     /// # Errors
-    /// Why there is no page; [`SourceError::WouldWait`] if it takes a fetch to know.
+    /// Why there is no page; [`SourceError::WouldWait`] if a fetch is needed.
     pub fn page(self: &Arc<Self>, request: &PageRequest, want: &Want, wait: Wait) -> Result<Arc<Page>, SourceError> {
         let covers = |outcome: &Result<Arc<Page>, SourceError>| {
             outcome.as_ref().map_or(true, |page| page.found(want.id).is_some())
@@ -120,10 +120,10 @@ impl Upstream {
         })
     }
 
-    /// What the server answers to a query: likewise.
+    /// The server's result of a query, in the same way.
     ///
     /// # Errors
-    /// Why there is no answer; [`SourceError::WouldWait`] if it takes a fetch to know.
+    /// Why there is no result; [`SourceError::WouldWait`] if a fetch is needed.
     pub fn query(self: &Arc<Self>, query: &InstantQuery, wait: Wait) -> Result<Arc<QueryResult>, SourceError> {
         let key = Key::of(query);
         let now = || self.shared.clock.now().monotonic;
@@ -138,16 +138,16 @@ impl Upstream {
         let time = self.time(wait);
         let result = self.ask(query, time);
         let cut_by_caller = self.is_cut_by_caller(&result, time);
-        // Each query has its own health: one that is refused says nothing about the others.
+        // Each query has its own state, because an error of one says nothing about the others.
         let key = format!("{}#{}", query.url, query.promql);
         let described = result.as_ref().map(|result| (result.bytes, || result.summary().to_string()));
-        self.tell(&key, described, cut_by_caller);
+        self.count_and_log(&key, described, cut_by_caller);
         self.loaded(result, QueryResult::cost, query.url.len() + query.promql.len(), time)
     }
 
-    /// The pages at all of `urls`, fetched side by side: as many at a time as there are threads for it. What is not
-    /// there when the caller's time is over is [`SourceError::Unreached`]. `None` if it takes a fetch, and the
-    /// caller does not wait.
+    /// The pages at all of `urls`, fetched concurrently, as many at a time as there are threads. A page that has not
+    /// arrived by the caller's deadline is [`SourceError::Unreached`]. `None` if a fetch is needed and the caller does
+    /// not wait.
     pub fn pages(
         self: &Arc<Self>,
         urls: &[String],
@@ -164,8 +164,8 @@ impl Upstream {
         let Ok(pool) = self.shared.pool.get_or_try_init(|| Pool::start(&self.shared.limits)) else {
             return Some(urls.iter().map(|_| Err(SourceError::Unreached)).collect());
         };
-        // Those that failed the last time come last, and wait in a queue of their own: where many hang, the others
-        // still have their turn.
+        // Targets that failed the last time come last and wait in their own queue, so that many hanging ones do not
+        // block the others.
         let key = |url: &str| Key::of(&(self.index, PageRequest::get(url)));
         let failed = |url: &String| self.pages.last(&key(url)).is_some_and(|page| page.is_err());
         let wanted = wanted.into_iter().filter_map(|at| urls.get(at).map(|url| (failed(url), at, url)));
@@ -186,7 +186,7 @@ impl Upstream {
                 gathered.put(place, Err(SourceError::Unreached));
             }
         }
-        // A moment is left for what comes after.
+        // Some time is reserved for the rest of the request.
         let left = deadline.saturating_duration_since(self.shared.clock.now().monotonic);
         let fetched = gathered.wait(left.saturating_sub(left / 10));
         for ((_, at, _), page) in wanted.into_iter().zip(fetched) {
@@ -203,14 +203,18 @@ impl Upstream {
         let fetched = self.fetch(request, &wants, time);
         let cut_by_caller = self.is_cut_by_caller(&fetched, time);
         let key_text = request.key();
-        self.tell(&key_text, fetched.as_ref().map(|page| (page.bytes, || page.summary().to_string())), cut_by_caller);
+        self.count_and_log(
+            &key_text,
+            fetched.as_ref().map(|page| (page.bytes, || page.summary().to_string())),
+            cut_by_caller,
+        );
         if let Ok(page) = &fetched {
             self.note_turn(&key_text, page);
         }
         let mut loaded = self.loaded(fetched, Page::cost, request.cost(), time);
         let is_unconnected =
             |outcome: &Result<Arc<Page>, SourceError>| outcome.as_ref().is_err_and(SourceError::is_unconnected);
-        // Of many targets some are dead, and each try keeps a fetcher from those that live.
+        // Some of many targets are dead, and each attempt keeps a thread from the live ones.
         if self.source.is_open()
             && is_unconnected(&loaded.value)
             && self.pages.last(key).is_some_and(|it| is_unconnected(&it))
@@ -220,7 +224,7 @@ impl Upstream {
         loaded
     }
 
-    /// The time for a fetch: the source's `timeout`, or what is left of the caller's.
+    /// The time for a fetch: the source's `timeout`, or the rest of the caller's.
     fn time(&self, wait: Wait) -> Duration {
         match wait {
             Wait::Until(deadline) => {
@@ -240,7 +244,7 @@ impl Upstream {
         let limits = &self.shared.limits;
         let (ttl, failure_ttl) = match self.source.refresh {
             None => (self.cache, self.cache.min(limits.cache.failure_ttl)),
-            // Until the next one has come, were it late by one.
+            // Until the next one arrives, even if one is missed.
             Some(interval) => (2 * interval + self.source.timeout, limits.refresh.retry + self.source.timeout),
         };
         let (ttl, cost) = match &fetched {
@@ -289,13 +293,13 @@ impl Upstream {
 
     /// Counts a fetch, and logs when a URL starts to fail or recovers. A fetch that its request's deadline cut short
     /// says nothing about the URL.
-    fn tell(&self, url: &str, fetched: Result<(u64, impl Fn() -> String), &SourceError>, cut_by_caller: bool) {
+    fn count_and_log(&self, url: &str, fetched: Result<(u64, impl Fn() -> String), &SourceError>, cut_by_caller: bool) {
         let now = self.shared.clock.now().unix_millis;
         let change = match cut_by_caller {
             true => Change::None,
             false => self.states().note(url, now, fetched.as_ref().err().copied()),
         };
-        // Of a thousand pods some are always failing.
+        // Among a thousand pods, some always fail.
         let change = if self.source.is_of_pods() { Change::None } else { change };
         match fetched {
             Ok((bytes, describe)) => {
@@ -353,7 +357,7 @@ impl Upstream {
         let name = &self.source.name;
         match &self.source.target {
             Target::Url(template) if template.is_templated() => {
-                // A query may hold a key.
+                // A query may contain a key.
                 format!("{name} at {}", Escaped::new(url.split(['?', '#']).next().unwrap_or_default()))
             }
             Target::Pods(_) => format!("{name} at {}", Escaped::new(url.split(['?', '#']).next().unwrap_or_default())),
@@ -361,7 +365,7 @@ impl Upstream {
         }
     }
 
-    /// How each of its URLs has been doing.
+    /// The state of each of its URLs.
     pub fn states(&self) -> MutexGuard<'_, UrlStates> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }

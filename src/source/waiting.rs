@@ -38,7 +38,7 @@ impl Patience {
         Self { until: Some(deadline), kinds: u8::MAX }
     }
 
-    /// Waits until `deadline` for nothing yet.
+    /// Waits until `deadline`, but not yet for anything.
     pub fn by(deadline: Instant) -> Self {
         Self { until: Some(deadline), kinds: 0 }
     }
@@ -49,7 +49,7 @@ impl Patience {
         Self { kinds: self.kinds | waiting.bit(), ..self }
     }
 
-    /// Whether it waits for this.
+    /// Whether it may wait for this.
     pub fn includes(self, waiting: Waiting) -> bool {
         self.until.is_some() && self.kinds & waiting.bit() != 0
     }
@@ -64,7 +64,7 @@ impl Patience {
 }
 
 impl Waiting {
-    /// Whether the Kubernetes API is what it waits for.
+    /// Whether it waits for the Kubernetes API.
     pub(crate) fn is_for_kubernetes(self) -> bool {
         match self {
             Self::Source(_) => false,

@@ -1,4 +1,4 @@
-//! What rules want of a source.
+//! The series and values that rules need from a source.
 
 use super::page::{Query, Want};
 

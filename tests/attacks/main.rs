@@ -95,7 +95,7 @@ fn forged_headers_are_worth_what_the_certificate_is() {
     assert_eq!(kubernetes.calls(ACCESS).len(), 1, "about the user alone");
 }
 
-/// Whatever the spelling, the user is the one whom the front proxy named first.
+/// Whatever the spelling, the user is the first one in the front proxy's headers.
 #[test]
 fn odd_headers_name_no_other_user() {
     let (kubernetes, secure) = start();

@@ -1,4 +1,4 @@
-//! The test adapter of the Go library, where the aggregation layer looks for it.
+//! The test adapter of the Go library, at the address of its APIServices.
 
 use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};

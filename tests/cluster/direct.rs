@@ -1,4 +1,4 @@
-//! Whatever bytes over TLS, as no well-behaved client would send them.
+//! Arbitrary bytes over TLS, as no well-behaved client would send them.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;

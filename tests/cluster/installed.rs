@@ -1,4 +1,4 @@
-//! Metriclet where the aggregation layer looks for it.
+//! Metriclet, at the address of its APIServices.
 
 use std::fs;
 use std::net::SocketAddr;

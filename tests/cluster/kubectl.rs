@@ -1,4 +1,4 @@
-//! kubectl, as people use it.
+//! kubectl, as users run it.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};

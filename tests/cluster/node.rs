@@ -1,4 +1,4 @@
-//! What a node would do with a Deployment of ours.
+//! Runs our Deployment as a node would.
 
 use std::fs;
 

@@ -26,7 +26,7 @@ pub struct Plane {
     pub authority: Authority,
     /// Signs certificates of front proxies.
     pub front_proxies: Authority,
-    /// Whom everything is allowed.
+    /// A user with full access.
     pub admin_identity: Identity,
     /// Where kube-apiserver listens.
     pub address: SocketAddr,
@@ -82,7 +82,7 @@ impl Plane {
         plane
     }
 
-    /// kubectl of one whom everything is allowed.
+    /// kubectl as a user with full access.
     pub fn admin(&self) -> Kubectl {
         self.kubectl("admin")
     }

@@ -1,4 +1,4 @@
-//! Looks at the APIServices and asks for discovery again and again.
+//! Checks the APIServices and requests discovery continuously.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct Seen {
     pub away: usize,
 }
 
-/// Whom it asks, and as whom.
+/// The server that it requests, and the user.
 struct Asked {
     address: SocketAddr,
     authority: String,

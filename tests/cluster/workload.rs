@@ -1,4 +1,4 @@
-//! Deployments whose pods run nowhere: the test stands for kubelets and tells what became of them.
+//! Deployments whose pods run nowhere: the test takes the role of kubelets and reports their status.
 
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ impl<'a> Workload<'a> {
     }
 
     /// What the API server says of an HPA that may scale to zero.
-    pub fn at_zero_is_taken(kubectl: &Kubectl, namespace: &'static str, metric: &Value) -> Result<String, String> {
+    pub fn accepts_zero(kubectl: &Kubectl, namespace: &'static str, metric: &Value) -> Result<String, String> {
         let workload = Workload { kubectl, namespace, name: "zero" };
         kubectl.feed(&["apply", "--dry-run=server", "-f", "-"], &workload.autoscaler(0, &[metric]).to_string())
     }

@@ -1,4 +1,4 @@
-//! What the documents hold.
+//! The blocks and commands of the documents.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! A Kubernetes API over TLS that answers as a test wants it to, well or badly, and remembers what it was asked.
+//! A Kubernetes API over TLS whose responses, good or bad, a test sets, and which records its requests.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -174,7 +174,7 @@ impl Kubernetes {
         file("kubeconfig", &text)
     }
 
-    /// A server that asks here, whom to trust included.
+    /// A server that uses this API, also for the trusted authorities.
     pub fn secure(&self, config: &str, args: &[&str]) -> Secure {
         let kubeconfig = self.kubeconfig("{token: own-token}");
         let mut secure = secure(config, &[&["--kubeconfig", kubeconfig.to_str().unwrap()], args].concat());

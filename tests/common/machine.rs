@@ -1,4 +1,4 @@
-//! A machine without a cluster: a kubectl that notes what it is told and answers as a test says.
+//! A machine without a cluster: a kubectl that records its calls and prints what a test sets.
 
 use std::fs;
 use std::os::unix::fs::symlink;

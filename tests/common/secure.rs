@@ -15,7 +15,7 @@ use super::tls::{Authority, Identity};
 use super::upstream::Upstream;
 use super::{Answer, PATIENCE, Server, file, metriclet};
 
-/// Whom clients trust, and whom the server trusts.
+/// The authorities that clients trust, and those that the server trusts.
 pub static SERVING: LazyLock<Authority> = LazyLock::new(|| Authority::new("serving"));
 pub static CLIENTS: LazyLock<Authority> = LazyLock::new(|| Authority::new("clients"));
 pub static FRONT_PROXIES: LazyLock<Authority> = LazyLock::new(|| Authority::new("front proxies"));

@@ -1,4 +1,4 @@
-//! What is answered for what was found: all values, or an error.
+//! The truth table of external metrics: all values, or an error.
 
 use super::common::upstream::Upstream;
 use super::{LAG, ask, server};

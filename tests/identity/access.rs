@@ -1,4 +1,4 @@
-//! What they may.
+//! Authorization.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Who asks and what they may, over real TLS, with a Kubernetes API that is asked about both.
+//! Authentication and authorization over real TLS, with a Kubernetes API that reviews both.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod access;

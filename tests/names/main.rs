@@ -1,4 +1,4 @@
-//! Whose value it is: names inside of longer labels, and placeholders in the values of labels.
+//! Which object a value belongs to: names inside longer labels, and placeholders in the values of labels.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 #[path = "../common/mod.rs"]

@@ -1,4 +1,4 @@
-//! Samples that cannot be had, and what is said of them.
+//! Samples that cannot be taken, and the messages about them.
 
 use super::*;
 

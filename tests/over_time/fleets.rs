@@ -83,7 +83,7 @@ fn a_restart_resets_and_a_pod_that_is_gone_leaves_with_the_range() {
     let mut before = f64::INFINITY;
     for tick in 0..first.len() {
         match tick {
-            // Another process now, whose counter begins anew: the same series to Prometheus.
+            // A new process, whose counter starts at zero: the same series to Prometheus.
             3 => world.kubernetes.set(PODS, vec![restarted.clone(), pod(1)]),
             // What a pod that is gone had counted leaves the range sample by sample.
             5 => {

@@ -121,7 +121,7 @@ fn a_namespace_without_rights_is_logged_once() {
 }
 
 #[test]
-fn a_list_that_is_forgotten_midway_begins_anew() {
+fn a_list_that_expires_midway_is_requested_again() {
     let (port, _pods) = numbers(3);
     let kubernetes = Kubernetes::start();
     kubernetes.set(PODS, (0..3).map(pod).collect());

@@ -1,4 +1,4 @@
-//! Metrics of pods: which pods are asked, where, and what becomes of those that do not answer.
+//! Metrics of pods: which pods are scraped, at which URL, and the response if some of them do not respond.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -1,4 +1,4 @@
-//! What of a server's answers is taken.
+//! Which results of a server are accepted.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! What a server is asked.
+//! The queries that a server gets.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! A server whose answers are written down, and which remembers what it was asked.
+//! A server with prepared responses, which records its requests.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;

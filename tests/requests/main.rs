@@ -1,4 +1,4 @@
-//! How the requests of a source look, beside their URL: method, body, headers and parameters, and who sees them.
+//! The requests to a source: method, body, headers and parameters, and where their secrets may appear.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 #[path = "../common/mod.rs"]

@@ -1,4 +1,4 @@
-//! Tokens that are fetched: once for all requests, anew when they end or are refused, and shown nowhere.
+//! OAuth 2 tokens: fetched once for all requests, fetched again when they expire or are rejected, and never shown.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -119,7 +119,7 @@ fn tokens_end_and_secrets_rotate() {
 
 /// A 401 gives the token up, once: a server that takes none does not load the one that issues them.
 #[test]
-fn a_refused_token_is_fetched_anew_once() {
+fn a_rejected_token_is_replaced_once() {
     let (issuer, taken) = (Issuer::start(3_600), tokens(&["t0ken-1"]));
     let upstream = protected(&taken);
     let source =

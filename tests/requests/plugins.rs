@@ -1,4 +1,4 @@
-//! Kubeconfigs of people: programs that make credentials, as those of clouds, and `kubectl proxy`.
+//! Kubeconfigs of users: programs for credentials, as in clouds, and `kubectl proxy`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -102,7 +102,7 @@ fn runs_a_program_for_a_token() {
     assert!(info["spec"]["cluster"]["certificate-authority-data"].as_str().unwrap().len() > 100);
 }
 
-/// A token that the server never took is not made anew.
+/// A token that the server has never accepted is not requested again.
 #[test]
 fn a_refused_token() {
     let kubernetes = kubernetes();

@@ -1,4 +1,4 @@
-//! POST, where it is written.
+//! Sources with `method: POST`.
 
 use crate::{Recorder, ask, get, line, serve, values};
 

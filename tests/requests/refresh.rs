@@ -1,4 +1,4 @@
-//! Sources that are fetched in the background, as they take longer than a request may.
+//! Sources with `refresh`, which are fetched in the background because they take longer than a request may.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex, mpsc};

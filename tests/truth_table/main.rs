@@ -1,4 +1,4 @@
-//! What is answered for what was found, row by row, as an HPA sees it.
+//! The truth table, row by row, as an HPA sees it.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod by_name;
@@ -353,7 +353,7 @@ fn a_star_with_nothing_left_is_404_if_nothing_failed_and_503_if_something_did() 
     let missing = |why: &str| missing(why).replace(SUBJECT, ALL);
     let unavailable = |why: &str| unavailable(why).replace(SUBJECT, ALL);
     assert_eq!(star("other 3\n", ""), missing("no series on the page matches"));
-    // Zero for whom? No object is known.
+    // There is no object to serve zero for.
     assert_eq!(star("other 3\n", ", onMissing: zero"), missing("no series on the page matches"));
     assert_eq!(
         star("queue_depth{namespace=\"bank\",service=\"web\"} 3\n", ""),

@@ -1,4 +1,4 @@
-//! `onUnavailable`: what is answered while the source fails, if the rule says so.
+//! `onUnavailable`: the response while the source fails.
 
 use super::common::kubernetes::Kubernetes;
 use super::common::pods::{self, PODS, bind, pod, serving};
@@ -59,7 +59,7 @@ fn the_last_value_keeps_its_time() {
 fn pods_that_do_not_answer_count_as_a_number() {
     let (port, mut listeners) = bind(2);
     let _answers = serving(listeners.remove(0), "queue_depth 3\n");
-    // Bound, and closed: nobody listens there.
+    // Bound and closed again, so nothing listens there.
     drop(listeners);
     let kubernetes = Kubernetes::start();
     kubernetes.set(PODS, vec![pod(0), pod(1)]);

@@ -39,8 +39,8 @@ pub(super) fn user(names: &RemoteHeaders, headers: &[Header<'_>]) -> Result<Opti
     Ok(Some(UserInfo { username: username.to_owned(), uid, groups, extra }))
 }
 
-/// The last user that a front proxy named on a connection, and the lines in which it did: one user's requests follow each
-/// other.
+/// The last user that a front proxy named on a connection, with its header lines, because consecutive requests are
+/// often from one user.
 #[derive(Debug)]
 pub(in crate::api) struct NamedUser {
     lines: Vec<(String, Vec<u8>)>,

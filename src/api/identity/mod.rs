@@ -44,7 +44,7 @@ pub struct Identity {
     limits: Limits,
 }
 
-/// What is kept of the answer to a TokenReview.
+/// The cached result of a TokenReview.
 struct Reviewed {
     /// `None` if the token is invalid.
     user: Option<Arc<UserInfo>>,
@@ -68,7 +68,7 @@ pub enum Via {
     FrontProxy,
     /// By its own certificate or token.
     Direct,
-    /// It was not.
+    /// It was not authenticated.
     Anonymous,
 }
 
@@ -77,7 +77,7 @@ pub enum Via {
 pub enum AuthenticationError {
     /// Its credentials are invalid: 401. The text is for the log alone.
     Unauthorized(String),
-    /// The Kubernetes API did not answer.
+    /// The Kubernetes API did not respond.
     Unavailable(CallError),
     /// The Kubernetes API has to be called, and the caller does not wait.
     WouldWait,
@@ -102,7 +102,7 @@ impl Identity {
         }
     }
 
-    /// Trusts these from now on, on open connections too.
+    /// Replaces the trusted authorities, also for open connections.
     pub fn install(&self, trust: Trust) {
         *self.trust.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(trust);
     }
@@ -157,7 +157,7 @@ impl Identity {
             }
             match &verified.client {
                 Some(info) if !info.username.is_empty() => return Ok(User { info: info.clone(), via: Via::Direct }),
-                // A client that presents a certificate does not mean to be anonymous.
+                // A client with an invalid certificate is not treated as anonymous.
                 _ => failed = failed.or(Some(UNTRUSTED)),
             }
         }
@@ -173,7 +173,7 @@ impl Identity {
         }
     }
 
-    /// Verifies a client's certificates, unless that has just been done with the same authorities.
+    /// Verifies a client's certificates, unless they have just been verified with the same authorities.
     fn verified(&self, trust: &Arc<Trust>, peer: &Peer, now: Now) -> Arc<Verified> {
         peer.verified(trust, now, || {
             let verified = verify(trust, &peer.chain, now);
@@ -223,7 +223,7 @@ impl Identity {
     }
 }
 
-/// Bytes that an answer takes, roughly.
+/// Approximate size of a cached result in bytes.
 fn cost(answer: &Result<Reviewed, CallError>) -> usize {
     answer.as_ref().ok().and_then(|answer| answer.user.as_deref()).map_or(0, size) + 128
 }
@@ -268,7 +268,7 @@ impl User {
     }
 }
 
-/// The user whom a front proxy names: the last one, or as read from the headers.
+/// The user in the headers of a front proxy: the last one, if the headers are the same, or as read from them.
 fn named(
     names: &RemoteHeaders,
     headers: &[Header<'_>],

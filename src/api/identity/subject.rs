@@ -7,10 +7,10 @@ use crate::parse::certificate::Certificate;
 
 const COMMON_NAME: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.3");
 const ORGANIZATION: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.4.10");
-/// Kubernetes' own, for the uid of a user.
+/// The object identifier that Kubernetes uses for the uid of a user.
 const UID: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.57683.2");
 
-/// What a certificate says of whose it is.
+/// The subject of a certificate.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Subject {
     /// CN, the last one; empty if there is none.
@@ -30,7 +30,7 @@ pub(super) fn subject(der: &[u8]) -> Option<Subject> {
         if !known {
             continue;
         }
-        // A name that could be read in several ways is no name.
+        // A name that could be read in several ways is rejected.
         let plain = matches!(value.tag(), Tag::Utf8String | Tag::PrintableString | Tag::Ia5String);
         let text = plain.then(|| std::str::from_utf8(value.value()).ok()).flatten()?.to_owned();
         match kind {

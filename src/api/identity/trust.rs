@@ -1,5 +1,5 @@
-//! Trusted authorities, in two pools: a certificate of one may name users in headers, a certificate of the other names
-//! its own user only.
+//! Trusted authorities, in two pools: a client with a certificate from one may name users in headers; a certificate
+//! from the other identifies only its own user.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct Trust {
 pub struct FrontProxy {
     /// Authorities that sign for front proxies.
     pub pool: Pool,
-    /// Common names that a front proxy may have; none: any.
+    /// Common names that a front proxy may have; any if empty.
     pub allowed_names: Vec<String>,
     /// Headers that it uses.
     pub headers: RemoteHeaders,
@@ -54,7 +54,7 @@ pub struct Pool {
     keys: Vec<Vec<u8>>,
 }
 
-/// Why a text is no pool of authorities.
+/// Why a text is not a pool of authorities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolError(&'static str);
 
@@ -99,7 +99,8 @@ impl Pool {
         Ok(Self { verifier, keys })
     }
 
-    /// Whether the chain, the client's own certificate first, leads here, is within its time, and is for clients.
+    /// Whether an authority of this pool has signed the chain, which starts with the client's own certificate, and
+    /// whether it is within its validity period and for clients.
     pub(super) fn signed(&self, chain: &[Vec<u8>], unix_millis: i64) -> bool {
         let since_1970 = Duration::from_millis(u64::try_from(unix_millis).unwrap_or_default());
         let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();

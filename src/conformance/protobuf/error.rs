@@ -21,7 +21,7 @@ pub enum ProtobufError {
     Twice(&'static str),
     /// A text that is not UTF-8.
     Encoding(&'static str),
-    /// An object of a kind that is read by nobody here.
+    /// An object of a kind that the suite does not read.
     Object(String, String),
 }
 

@@ -83,7 +83,7 @@ fn labels_are_kept_once_and_no_longer_than_they_are_of_use() {
 }
 
 #[test]
-fn another_owner_begins_anew() {
+fn another_owner_starts_without_samples() {
     let budget = Arc::new(SampleBudget::new(10_000));
     let history = history(10, &budget);
     observe(&history, "0", 1_000, "a", 7.0);

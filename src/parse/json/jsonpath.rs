@@ -142,7 +142,7 @@ fn affordable(path: &str) -> Result<(), (usize, String)> {
             b'.' if before == b'.' => descendants += 1,
             b',' => commas += 1,
             b'?' => filters = filters.or(Some(nesting)),
-            // Looked for anew for each item.
+            // It would be evaluated again for each item.
             b'$' if filters.is_some() => {
                 let rest = path.get(at + 1..).unwrap_or_default();
                 if ["..", "[*]", ".*"].iter().any(|many| rest.starts_with(many)) {

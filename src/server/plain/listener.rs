@@ -1,4 +1,4 @@
-//! tiny_http's accept loop, bounded in time and started again where it ends.
+//! tiny_http's accept loop, with timeouts, and restarted when it ends.
 //!
 //! tiny_http 0.12 has no timeouts, and its accept loop ends at the first error: out of descriptors, or of threads.
 //! Timeouts of the listening socket are inherited by accepted ones, so they bound every read and write of a connection.
@@ -21,7 +21,7 @@ use tiny_http::{Request, Server};
 use crate::config::limits::Limits;
 use crate::server::workers::{join, spawn};
 
-/// What is done with a request.
+/// Handles a request.
 type Handler = Arc<dyn Fn(Request) + Send + Sync>;
 
 /// Descriptors that have to be free before another server accepts: each of its connections takes two.
@@ -55,7 +55,7 @@ struct Generation {
 }
 
 enum Event {
-    /// The accept loop ended, and why.
+    /// Why the accept loop ended.
     Ended(String),
     Stop,
 }
@@ -182,7 +182,7 @@ impl Inner {
         }
     }
 
-    /// Tries until another server accepts; false if it is stopped meanwhile.
+    /// Retries until another server accepts; false if it is stopped meanwhile.
     fn replace(self: &Arc<Self>, why: &str, inbox: &Receiver<Event>) -> bool {
         warn!("plain listener: cannot accept connections: {why}; new connections wait");
         loop {

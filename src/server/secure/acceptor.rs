@@ -41,7 +41,7 @@ pub(super) struct Acceptor {
     inboxes: Vec<Arc<Inbox>>,
 }
 
-/// What acceptors see of each other.
+/// The state that acceptors share.
 #[derive(Debug)]
 pub(super) struct AcceptorHandle {
     handshakes: AtomicUsize,
@@ -50,7 +50,7 @@ pub(super) struct AcceptorHandle {
     waker: Waker,
 }
 
-/// The listening socket, as far as this worker goes.
+/// The state of the listening socket for this worker.
 struct Listener {
     socket: Arc<TcpListener>,
     state: Accepting,
@@ -59,9 +59,9 @@ struct Listener {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Accepting {
     Yes,
-    /// Files or memory ran out; until then.
+    /// Paused until then, because descriptors or memory ran out.
     Paused(Instant),
-    /// For good.
+    /// Closed permanently.
     No,
 }
 
@@ -85,7 +85,7 @@ impl Acceptor {
         self.acceptors = acceptors;
     }
 
-    /// Works until the server drains and every handshake has come to its end. `beat` tells that it is alive.
+    /// Runs until the server drains and every handshake has ended. `beat` records a heartbeat.
     pub(super) fn run(mut self, beat: impl Fn(Instant)) -> io::Result<()> {
         let mut ready: Vec<Ready> = Vec::new();
         let mut swept = self.shared.workers.now().monotonic;
@@ -122,14 +122,13 @@ impl Acceptor {
             match accept_with(&self.listener.socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(socket) => self.admit(TcpStream::from(socket), now),
                 Err(Errno::AGAIN) => {
-                    // Not before: while descriptors come and go it would be logged again and again.
+                    // Not before, because it would be logged repeatedly while descriptors come and go.
                     self.shared.accepting_again(|| info!("accepting connections again"));
                     return Ok(false);
                 }
                 // Another worker has stopped listening.
                 Err(Errno::INVAL) if self.shared.is_draining() => return Ok(false),
-                // The client is gone already, a signal came, or the network had something to say: accept(2) names
-                // these.
+                // The client has gone, a signal arrived, or the network reported an error: accept(2) lists these.
                 Err(
                     Errno::CONNABORTED
                     | Errno::INTR
@@ -192,7 +191,7 @@ impl Acceptor {
         }
     }
 
-    /// Ends the handshake that has been here longest.
+    /// Ends the oldest handshake.
     fn evict(&mut self) {
         if let Some(id) = self.handshakes.keys().next().copied() {
             self.end(id, HandshakeFailure::Evicted);
@@ -238,7 +237,7 @@ impl Acceptor {
         self.shared.counters().connections.handshake_failed(why);
     }
 
-    /// Ends what is overdue, and accepts again when the pause is over.
+    /// Ends overdue handshakes, and accepts again when the pause is over.
     fn sweep(&mut self, now: Instant) -> io::Result<()> {
         let limits = self.shared.workers.limits();
         let overdue = self.handshakes.iter().filter(|(_, connection)| connection.overdue(limits, now).is_some());
@@ -260,7 +259,7 @@ impl Acceptor {
         Ok(())
     }
 
-    /// The socket is left alone for a while: it would report itself ready again and again.
+    /// Pauses accepting, because the socket would be reported as ready repeatedly.
     fn pause(&mut self, errno: Errno, now: Instant) -> io::Result<()> {
         let pause = self.shared.workers.limits().connection.accept_pause;
         self.poller.forget(&self.listener.socket)?;
@@ -275,7 +274,8 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Accepts connections that wait already, then stops listening: later ones are refused at once, and go elsewhere.
+    /// Accepts waiting connections, then stops listening: later ones are refused at once, and clients connect
+    /// elsewhere.
     fn close(&mut self, now: Instant) -> io::Result<()> {
         if self.listener.state == Accepting::Yes {
             while self.accept(now)? {}

@@ -15,7 +15,7 @@ use crate::kube::meta::Time;
 use crate::parse::certificate::Certificate as X509;
 use crate::parse::pem::{self, PemError};
 
-/// A chain, its key, and until when it is valid.
+/// A chain, its key, and its expiry time.
 #[derive(Clone, Debug)]
 pub(crate) struct Certificate {
     key: Arc<CertifiedKey>,
@@ -29,7 +29,7 @@ pub(crate) struct CertificateError {
     what: String,
 }
 
-/// Two files that are looked at again and again.
+/// Two files that are checked regularly.
 #[derive(Debug)]
 pub(crate) struct Follower {
     certificate: Watched,
@@ -95,9 +95,9 @@ impl Follower {
         Self { certificate, key, limits: limits.clone(), failing: None }
     }
 
-    /// A new pair, or why there is none, returned once; `None` while nothing is new.
+    /// A new pair, or why it cannot be used, returned once; `None` if nothing has changed.
     pub(crate) fn follow(&mut self, now: i64) -> Option<Result<Certificate, CertificateError>> {
-        // Both are looked at, whatever the first one says.
+        // Both files are checked, even if the first one has changed.
         let changed = [self.certificate.changed(), self.key.changed()].contains(&true);
         if !changed && self.failing.is_none() {
             return None;

@@ -21,7 +21,7 @@ use crate::source::waiting::Waiting;
 use crate::telemetry::clock::Now;
 use crate::telemetry::connections::Ended;
 
-/// What other threads hand to one connection worker.
+/// Messages from other threads to one connection worker.
 #[derive(Debug)]
 pub(super) struct Inbox {
     messages: Mutex<Vec<Message>>,
@@ -55,7 +55,7 @@ pub(super) struct ConnectionLoop {
     inbox: Arc<Inbox>,
     connections: HashMap<u64, Parked>,
     next: u64,
-    /// Connections with more to do though their sockets are not ready.
+    /// Connections that have more to do although their sockets are not ready.
     again: Vec<u64>,
 }
 
@@ -131,7 +131,7 @@ impl ConnectionLoop {
         self.inbox.clone()
     }
 
-    /// Works until the server drains and nothing is under way. `beat` tells that it is alive.
+    /// Runs until the server drains and no request is in progress. `beat` records a heartbeat.
     pub(super) fn run(mut self, beat: impl Fn(Instant)) -> io::Result<()> {
         let mut ready: Vec<Ready> = Vec::new();
         let mut swept = self.shared.workers.now().monotonic;
@@ -183,7 +183,7 @@ impl ConnectionLoop {
         }
     }
 
-    /// Ends those unverified that have been as they are for longest.
+    /// Evicts the unverified connections whose phase began first.
     fn evict(&mut self, count: usize) {
         if count == 0 {
             return;
@@ -210,7 +210,7 @@ impl ConnectionLoop {
         self.with(id, now, Connection::turn);
     }
 
-    /// Gives a connection its turn and does what comes of it.
+    /// Gives a connection its turn and performs the next step.
     fn with(&mut self, id: u64, now: Now, turn: impl FnOnce(&mut Connection<TcpStream>, &Context<'_>) -> Turn) {
         // It may have ended before the reply for it came.
         let Some(parked) = self.connections.get_mut(&id) else { return };
@@ -244,7 +244,7 @@ impl ConnectionLoop {
         }
     }
 
-    /// Lets a blocking worker answer.
+    /// Passes the request to a blocking worker.
     fn hand_over(&self, id: u64, waiting: Waiting, since: Now) {
         let Some(parked) = self.connections.get(&id) else { return };
         let (head, peer) = parked.connection.request();
@@ -271,7 +271,7 @@ impl ConnectionLoop {
         }
     }
 
-    /// Ends idle connections in order; true once no connection is left, nor any on its way here.
+    /// Closes idle connections; true once no connection is left or about to arrive.
     fn drained(&mut self, now: Instant) -> bool {
         let idle = self.connections.iter().filter(|(_, parked)| parked.connection.is_quiet(now));
         let idle: Vec<u64> = idle.map(|(id, _)| *id).collect();

@@ -1,5 +1,5 @@
-//! HTTP/1 on one connection, without the connection: bytes in, requests out; replies in, bytes out, in the order in
-//! which the requests came. Once a request is refused no byte after it is looked at.
+//! HTTP/1 on one connection, without I/O: bytes in, requests out; replies in, bytes out, in the order of the requests.
+//! After a request has been rejected, no further byte is read.
 
 use std::cell::RefCell;
 use std::io::Write;
@@ -23,7 +23,7 @@ pub(super) struct H1Connection {
     last: bool,
 }
 
-/// What has to be remembered of a request until its reply.
+/// The facts about a request that its reply needs.
 #[derive(Clone, Copy, Debug)]
 struct UnderWay {
     /// Bytes of its head.
@@ -41,19 +41,19 @@ struct UnderWay {
 pub(super) enum Next<T> {
     /// More bytes are needed: the input is empty, or the beginning of a head.
     Input,
-    /// A request was complete, and this is what came of asking.
+    /// A request was complete; the result of `ask`.
     Asked(T),
     /// The request is refused; its reply is the last one.
     Refused(HeadError),
 }
 
 impl H1Connection {
-    /// Takes what came from the client.
+    /// Adds bytes from the client.
     pub(super) fn receive(&mut self, bytes: &[u8]) {
         self.input.extend_from_slice(bytes);
     }
 
-    /// Whether nothing has come of the next request.
+    /// Whether no byte of the next request has arrived.
     pub(super) fn is_idle(&self) -> bool {
         self.input.is_empty() && self.under_way.is_none() && self.unsent().is_empty()
     }
@@ -91,7 +91,7 @@ impl H1Connection {
         self.under_way.and_then(|under_way| self.input.get(..under_way.length)).unwrap_or_default().to_vec()
     }
 
-    /// Answers the request that is under way; afterwards the connection ends if `close`.
+    /// Answers the request in progress; the connection then ends if `close`.
     pub(super) fn reply(&mut self, reply: &Reply, close: bool, unix_millis: i64) {
         let Some(UnderWay { length, keep_alive, is_explicit, bodiless }) = self.under_way.take() else { return };
         self.last = close || !keep_alive;
@@ -113,12 +113,12 @@ impl H1Connection {
         }
     }
 
-    /// What is still to be sent.
+    /// The bytes that are still to be sent.
     pub(super) fn unsent(&self) -> &[u8] {
         self.output.get(self.sent..).unwrap_or_default()
     }
 
-    /// So many more bytes are sent.
+    /// Removes this many bytes, which have been sent.
     pub(super) fn sent(&mut self, count: usize) {
         self.sent += count;
         if self.sent >= self.output.len() {
@@ -155,7 +155,7 @@ fn request<'a>(head: &'a Head<'_>, peer: Option<&'a Peer>) -> Request<'a> {
     Request { method: head.method, target: head.target, headers: &head.headers, origin: Origin::Network(peer) }
 }
 
-/// What a head takes, at most and nearly so.
+/// The maximum size of a head, almost exactly.
 const HEAD: usize = 256;
 
 /// Status line and headers (RFC 9112 §4).
@@ -174,7 +174,7 @@ fn head_of(output: &mut Vec<u8>, reply: &Reply, connection: &str, unix_millis: i
     output.extend_from_slice(b"\r\n");
 }
 
-/// All that does not depend on the body.
+/// The part of the head that does not depend on the body.
 fn dated(output: &mut Vec<u8>, reply: &Reply, unix_millis: i64) {
     // Piece by piece, which takes a third of the time that formatting it all would.
     let _ = write!(output, "HTTP/1.1 {} {}\r\n", reply.code, phrase(reply.code));

@@ -108,7 +108,7 @@ impl Secure {
         let (shared, on_failure) = (self.shared.clone(), on_failure.clone());
         let name_of = name.to_owned();
         self.threads.push(spawn(name, move || {
-            // However it ends, by a bug as well: a worker that is missing must not go unnoticed.
+            // Also if it ends by a bug: a missing worker must not go unnoticed.
             let guard = ExitGuard { name: name_of, shared: shared.clone(), on_failure };
             if let Err(failure) = work(&|now| shared.beat(number, now)) {
                 error!("{} stopped: {failure}", guard.name);
@@ -122,7 +122,7 @@ impl Secure {
         self.address
     }
 
-    /// Uses another certificate for handshakes to come.
+    /// Uses another certificate for new handshakes.
     ///
     /// # Errors
     /// If rustls does not take it.
@@ -132,18 +132,18 @@ impl Secure {
         Ok(())
     }
 
-    /// Whether every worker gave a sign of life lately.
+    /// Whether every worker has recorded a heartbeat recently.
     pub(crate) fn is_alive(&self) -> bool {
         self.shared.is_alive()
     }
 
-    /// From now on every answer is its connection's last, so that clients go elsewhere.
+    /// Closes each connection after its next response, so that clients connect elsewhere.
     pub(crate) fn leave(&self) {
         self.shared.leave();
     }
 
-    /// Accepts no more, ends idle connections and finishes requests under way, until the deadline. Whether all were
-    /// finished.
+    /// Stops accepting, closes idle connections and finishes requests in progress, until the deadline. Returns whether
+    /// all were finished.
     pub(crate) fn stop(&self, deadline: Instant) -> bool {
         self.shared.drain();
         self.acceptors.iter().for_each(|handle| handle.wake());
@@ -152,7 +152,7 @@ impl Secure {
     }
 }
 
-/// Tells when a worker ends that should not.
+/// Reports a worker that ends unexpectedly.
 struct ExitGuard<F: Fn(String)> {
     name: String,
     shared: Arc<Shared>,

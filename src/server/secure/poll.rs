@@ -15,10 +15,10 @@ const EVENTS: usize = 256;
 /// Marks the events of a [`Waker`].
 const WOKEN: u64 = u64::MAX;
 
-/// What a connection waits for.
+/// The events that a connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Interest {
-    /// Nothing but the connection's end.
+    /// Only the end of the connection.
     Nothing,
     /// Bytes to read.
     Read,
@@ -26,7 +26,7 @@ pub(super) enum Interest {
     Write,
 }
 
-/// Something is ready.
+/// A descriptor is ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ready {
     /// As it was given to [`Poller::add`].

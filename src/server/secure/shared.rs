@@ -22,7 +22,7 @@ pub(super) struct Shared {
     acceptors: AtomicUsize,
     paused: AtomicBool,
     started: Instant,
-    /// When each worker last gave a sign of life, in milliseconds since the start.
+    /// When each worker last recorded a heartbeat, in milliseconds since the start.
     beats: Vec<AtomicU64>,
 }
 

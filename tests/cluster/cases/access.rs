@@ -1,4 +1,4 @@
-//! Who may ask for what.
+//! Authentication and authorization through kube-apiserver and directly.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use crate::installed::{Installed, VERSIONS, values};
 use crate::plane::{Plane, client};
 
 /// `alice`, the group `on-call` and the service account `reader` may get the metric `busy` of pods in `shop`; `other`
-/// may nothing.
+/// has no permissions.
 const ROLE: &str = "
 apiVersion: v1
 kind: Namespace
@@ -47,7 +47,7 @@ pub fn bearer(plane: &Plane, account: &str) -> String {
     format!("Authorization: Bearer {}\r\n", token.trim_end())
 }
 
-/// Makes the users and what they may.
+/// Creates the users and their permissions.
 pub fn grant(plane: &Plane) {
     plane.admin().apply(ROLE);
 }
@@ -85,10 +85,10 @@ pub fn through_the_api_server(plane: &mut Plane) {
             alice.raw(&elsewhere).unwrap_err(),
             r#"Error from server (Forbidden): pods.custom.metrics.k8s.io "*" is forbidden: User "alice" cannot get resource "pods/busy" in API group "custom.metrics.k8s.io" in the namespace "mail""#
         );
-        // What there is to ask for, all may know.
+        // Every user may use discovery.
         assert!(bob.raw(&format!("/apis/custom.metrics.k8s.io/{version}")).unwrap().contains("pods/busy"));
     }
-    // `kubectl auth can-i` knows no resources whose names hold a slash.
+    // `kubectl auth can-i` does not support resources whose names contain a slash.
     let may = |user: &str, subresource: &str| {
         let attributes = json!({
             "group": "custom.metrics.k8s.io", "namespace": "shop", "verb": "get",
@@ -105,8 +105,8 @@ pub fn through_the_api_server(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-/// A rule for each kind of request, as docs/access.md lists what it has to hold: the line's user may this, and nothing
-/// of the other lines.
+/// A rule for each kind of request, as docs/access.md lists them: the user of a line may send its request, and none of
+/// those in other lines.
 pub fn as_documented(plane: &mut Plane) {
     grant(plane);
     let source = source();
@@ -142,7 +142,7 @@ pub fn as_documented(plane: &mut Plane) {
         for user in 0..lines.len() {
             let headers = format!("Impersonate-User: documented-{user}\r\n");
             for (number, route) in routes.iter().enumerate() {
-                // Most of these metrics do not exist, of which only those who may ask hear.
+                // Most of these metrics do not exist, which only authorized users learn.
                 let answer = plane.ask(Some(&plane.admin_identity), &path(version, route), &headers);
                 assert_eq!(answer.code == 403, user != number, "{route} {headers} {answer:?}");
                 assert!(matches!(answer.code, 200 | 403 | 404), "{answer:?}");
@@ -152,7 +152,7 @@ pub fn as_documented(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-/// Both refuse, with the same Status.
+/// Both reject the request, with the same Status.
 fn refused_alike(plane: &Plane, installed: &Installed, target: &str, headers: &str) {
     let [theirs, ours] = [plane.ask(None, target, headers), installed.straight(None, target, headers)];
     let status = |answer: &Answer| -> Value { serde_json::from_str(&answer.body).unwrap() };
@@ -179,7 +179,7 @@ pub fn straight_at_the_listener(plane: &mut Plane) {
             for headers in [&other, "", wrong] {
                 refused_alike(plane, &installed, &path, headers);
             }
-            // A client certificate is as good as a token.
+            // A client certificate authenticates as a token does.
             let answer = installed.straight(Some(&plane.admin_identity), &path, "");
             assert_eq!((answer.code, values(&answer.body).as_str()), (200, expected), "{path}");
             assert_eq!(source.requests(), fetched + 1, "{path}");
@@ -212,10 +212,10 @@ pub fn forged_headers(plane: &mut Plane) {
     for (identity, headers, expected) in [
         (None, String::new(), forbidden("system:anonymous")),
         (None, other, forbidden("system:serviceaccount:shop:other")),
-        // Clients of the cluster speak for themselves, whatever they are called.
+        // Certificates of the cluster's client authority name their own user only, whatever their common name.
         (Some(client(&plane.authority, "eve", None)), String::new(), forbidden("eve")),
         (Some(client(&plane.authority, "front-proxy-client", None)), String::new(), forbidden("front-proxy-client")),
-        // Not every certificate of that authority makes a front proxy.
+        // Not every certificate of the front-proxy authority belongs to a front proxy.
         (Some(client(&plane.front_proxies, "someone-else", None)), String::new(), "Unauthorized".to_owned()),
         (Some(client(&untrusted, "front-proxy-client", None)), String::new(), "Unauthorized".to_owned()),
     ] {
@@ -223,11 +223,11 @@ pub fn forged_headers(plane: &mut Plane) {
         let status: Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(status["message"], expected, "{answer:?}");
         assert_eq!(answer.code, if expected == "Unauthorized" { 401 } else { 403 });
-        // Nor is the page of our own metrics for them.
+        // Metriclet's own metrics are not open to them, either.
         assert!(matches!(installed.straight(identity.as_ref(), "/metrics", FORGED).code, 401 | 403));
     }
     assert_eq!(source.requests(), 0);
-    // The same from one who may: it was not the request that was at fault.
+    // The same request from an authorized user succeeds, so it was valid.
     let proxy = client(&plane.front_proxies, "front-proxy-client", None);
     assert_eq!(values(&installed.straight(Some(&proxy), &target, FORGED).body), ROUTES[0].1);
     let answer = installed.straight(Some(&proxy), &target, "X-Remote-User: bob\r\n");

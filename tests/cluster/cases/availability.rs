@@ -1,4 +1,4 @@
-//! What the aggregation layer thinks of us.
+//! The availability of the APIServices, as the aggregation layer reports it.
 
 use std::fs;
 use std::io::Write;
@@ -21,10 +21,10 @@ use crate::process::eventually;
 use crate::relay::{Pace, Relay};
 use crate::watch::Watch;
 
-/// How long to pause between looks at the APIServices.
+/// The pause between two checks of the APIServices.
 const OFTEN: Duration = Duration::from_millis(100);
 
-/// It fetches discovery and OpenAPI once a minute, and finds nothing to complain of.
+/// kube-apiserver fetches discovery and OpenAPI once a minute, and logs no error.
 pub fn becomes_available(plane: &mut Plane) {
     let source = source();
     let mut installed = Installed::start(plane, &config(&source));
@@ -44,7 +44,7 @@ pub fn becomes_available(plane: &mut Plane) {
     while since.elapsed() < Duration::from_secs(60 * minutes) {
         thread::sleep(Duration::from_secs(1));
     }
-    // Once a minute it asks for discovery of all versions together, and for OpenAPI 2.0 of each.
+    // Once a minute it requests discovery of all versions together, and OpenAPI 2.0 of each.
     eventually("kube-apiserver has come back", || match installed.answered_with(plane, "discovery", 304) {
         count if count >= 3.0 * (minutes - 1) as f64 => Ok(()),
         count => Err(format!("{count} answers so far that nothing has changed")),
@@ -53,18 +53,18 @@ pub fn becomes_available(plane: &mut Plane) {
     assert!(seen.unavailable.is_empty() && seen.unserved.is_empty() && seen.away == 0, "{seen:#?}");
     assert_eq!(installed.complaints(plane), [""; 0]);
     assert_eq!(source.requests(), 0, "no metric was requested");
-    // Nor have we anything to complain of.
+    // Metriclet's log has no errors either.
     installed.server.signal("TERM");
     installed.server.wait_for("stopping: still answering");
     installed.server.signal("TERM");
     assert!(installed.server.wait().success());
     let complaints: Vec<_> = installed.server.seen.iter().filter(|line| !line.contains(" INFO ")).collect();
-    // It is about the rule for nodes, which only people and scripts request.
+    // The warning about the rule for nodes, which no HPA can request.
     let expected = "no HPA can request a metric of nodes";
     assert!(matches!(&*complaints, [line] if line.contains(expected)), "{complaints:#?}");
 }
 
-/// When each became available; it says so again if it was not for a while.
+/// When each APIService last became available.
 fn available_since(admin: &Kubectl) -> Vec<String> {
     let since = |service: String| {
         let condition = admin.get(&[&service])["status"]["conditions"][0].take();
@@ -74,7 +74,7 @@ fn available_since(admin: &Kubectl) -> Vec<String> {
     services().map(since).into()
 }
 
-/// Whatever happens around it, discovery answers.
+/// Discovery is served in every situation.
 pub fn stays_available(plane: &mut Plane) {
     let (gate, asked) = (Gate::default(), Arc::new(AtomicUsize::new(0)));
     let (door, counter) = (gate.clone(), asked.clone());
@@ -91,7 +91,7 @@ pub fn stays_available(plane: &mut Plane) {
     let admin = plane.admin();
     let since = available_since(&admin);
     let watch = Watch::start(plane, OFTEN);
-    // kube-apiserver looks once in half a minute, and whenever something about the APIService changes.
+    // kube-apiserver checks every half minute, and whenever the APIService changes.
     let look_again = |installed: &Installed, why: &str| {
         // Without what we look ourselves: rather too much before, and too little after.
         let ours = watch.served();
@@ -102,7 +102,7 @@ pub fn stays_available(plane: &mut Plane) {
         eventually("kube-apiserver has looked at both", || {
             let all = installed.answered(plane, "discovery");
             let now = all - watch.served() as f64;
-            // It looks five times at once.
+            // It sends five requests for one check.
             if now >= before + 10.0 { Ok(()) } else { Err(format!("{before} answers, now {now}")) }
         });
         assert_eq!(available_since(&admin), since, "{why}");
@@ -135,14 +135,14 @@ pub fn stays_available(plane: &mut Plane) {
     replace(&installed.config, &config(&upstream));
     installed.server.wait_for(": loaded ");
 
-    // The Kubernetes API does not answer us. Tokens and access cannot be reviewed; discovery needs neither.
+    // The Kubernetes API does not respond to Metriclet. Tokens and access cannot be reviewed; discovery needs neither.
     api.set_pace(Pace::Held);
     look_again(&installed, "the-kubernetes-api-hangs");
     let answer = installed.straight(None, &target, "Authorization: Bearer some-token\r\n");
     assert_eq!(answer.code, 503, "{answer:?}");
     api.set_pace(Pace::AtOnce);
 
-    // Access reviews are answered late: each user needs a review, and there are more users than workers.
+    // Access reviews are slow: each user needs one, and there are more users than workers.
     let busy = path("v1beta2", ROUTES[1].0);
     let as_one = |user: &str| {
         let headers = format!("Impersonate-User: {user}\r\nImpersonate-Group: on-call\r\n");
@@ -156,10 +156,10 @@ pub fn stays_available(plane: &mut Plane) {
         assert_eq!(values(&admin.raw(&busy).unwrap()), ROUTES[1].1, "no one need ask about an administrator");
         let answers: Vec<_> = callers.into_iter().map(|caller| caller.join().unwrap()).collect();
         assert!(answers.iter().all(|answer| answer.code == 503), "{answers:#?}");
-        // Others had to wait for these, and are told so.
+        // Other requests had to wait for these, and get an error that says so.
         assert!(answers.iter().any(|answer| answer.body.contains("SubjectAccessReview")), "{answers:#?}");
     });
-    // Late, but not too late. A connection is there already: what is late is the review alone.
+    // Slow, but in time. The connection is already open, so only the review is slow.
     let mut users = 0..;
     eventually("a late review is waited for", || {
         let mut next = || format!("patient-{}", users.next().unwrap());
@@ -174,7 +174,7 @@ pub fn stays_available(plane: &mut Plane) {
     look_again(&installed, "access-reviews-are-slow");
     reviews.set_pace(Pace::AtOnce);
 
-    // The new authority is made known first.
+    // First the new authority is added.
     let next = installed.certificates.with_file_name("next");
     fs::create_dir(&next).unwrap();
     for name in ["ca.crt", "tls.crt", "tls.key"] {
@@ -191,7 +191,7 @@ pub fn stays_available(plane: &mut Plane) {
     installed.server.wait_for("a new serving certificate is in use");
     look_again(&installed, "the-certificate-changes");
 
-    // It is rolled: the new one is ready, the Service leads there, the old one is told to end.
+    // A rollout: the new process is ready, the Service sends requests to it, and the old process gets SIGTERM.
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let load = scope.spawn(|| {
@@ -218,7 +218,7 @@ pub fn stays_available(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-/// Whom it trusts, it trusts on; what it cannot know, it does not guess.
+/// While kube-apiserver is away, known authorities stay trusted, and what needs a review is an error.
 pub fn outlives_an_api_server(plane: &mut Plane) {
     grant(plane);
     let source = source();
@@ -241,7 +241,7 @@ pub fn outlives_an_api_server(plane: &mut Plane) {
     let admin = plane.admin();
     let list = eventually("it is reached again", || admin.raw(target));
     assert_eq!(values(&list), ROUTES[0].1);
-    // A moment ago no review was possible.
+    // A failed review may have been just before this.
     let refused = eventually("it asks again", || match installed.straight(None, target, &token) {
         answer if answer.code == 503 => Err(answer.body),
         answer => Ok(answer),

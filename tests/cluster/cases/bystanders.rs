@@ -1,4 +1,4 @@
-//! Those who have nothing to do with us and notice when an API is ill.
+//! Effects of an unavailable API on unrelated kubectl commands and namespaces.
 
 use super::fixture::{ROUTES, config, path, source};
 use crate::installed::{Installed, VERSIONS, services};
@@ -22,7 +22,7 @@ pub fn in_many_groups(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-/// A namespace comes, is filled, and is to go.
+/// A namespace is created, filled and deleted.
 fn a_namespace_is_deleted(admin: &Kubectl, timeout: &str) -> Result<String, String> {
     admin.run(&["create", "namespace", "short-lived"]).unwrap();
     admin.run(&["create", "configmap", "some", "--namespace=short-lived"]).unwrap();
@@ -53,8 +53,7 @@ pub fn nothing_else_suffers(plane: &mut Plane) {
     admin.run(&["api-versions"]).unwrap();
     assert_eq!(admin.run(&["api-resources"]).unwrap(), resources);
     admin.run(&everything).unwrap();
-    // Kubernetes lets no namespace go while an API does not tell what might still be in it. It says whose fault that
-    // is.
+    // Kubernetes deletes no namespace while the discovery of an API fails. The namespace's condition names the API.
     a_namespace_is_deleted(&admin, "--wait=false").unwrap();
     let blamed = "--for=condition=NamespaceDeletionDiscoveryFailure";
     admin.run(&["wait", blamed, "--timeout=90s", "namespace/short-lived"]).unwrap();

@@ -74,7 +74,7 @@ fn by(plane: &Plane, chart: &Chart<'_>) {
     let [authority, made] = ["metriclet-ca", "metriclet-tls"].map(|name| chart.secret(name)["data"].take());
 
     let server = run_pod(plane, NAMESPACE, "deployment/metriclet");
-    // There is no network of pods: the name leads to this machine, and to the port that was free.
+    // There is no pod network: the name resolves to this machine, with a free port.
     let outside = json!({"spec": {"type": "ExternalName", "externalName": "localhost"}}).to_string();
     admin.run(&["patch", "service", "metriclet", NAMESPACE, "--patch", &outside]).unwrap();
     let port = format!("service.port={}", server.address.port());
@@ -97,7 +97,7 @@ fn by(plane: &Plane, chart: &Chart<'_>) {
         }
     }
 
-    // With other names it is made anew, by the same authority.
+    // With other names a new certificate is issued, by the same authority.
     chart.bring(&["upgrade"], &[&port, "replicas=1", "tls.clusterDomain=example.internal"]);
     available();
     let renewed = chart.secret("metriclet-tls")["data"].take();
@@ -105,7 +105,7 @@ fn by(plane: &Plane, chart: &Chart<'_>) {
     admin.tool(chart.helm, &["rollback", "metriclet", "2", NAMESPACE]).unwrap();
     available();
 
-    // Its pods are gone before the chart is: no hook waits for them.
+    // Its pods are gone before the chart is uninstalled: no hook waits for them.
     drop(server);
     admin.tool(chart.helm, &["uninstall", "metriclet", NAMESPACE]).unwrap();
     admin.run(&["delete", "namespace", "custom-metrics", "--timeout=90s"]).unwrap();

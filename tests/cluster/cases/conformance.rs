@@ -16,7 +16,7 @@ use crate::installed::Installed;
 use crate::plane::Plane;
 use crate::process::eventually;
 
-/// Users with just the permissions that a check is about, and pods for adapters that list them.
+/// Users that have only the permissions that a check needs, and pods for adapters that list them.
 const USERS_AND_PODS: &str = "
 apiVersion: v1
 kind: Namespace
@@ -71,7 +71,7 @@ metadata: {name: web-1, namespace: shop, labels: {app: web}}
 spec: {automountServiceAccountToken: false, containers: [{name: app, image: none}]}
 ";
 
-/// A metric for each route, but for that of a namespace.
+/// A metric for each route, except that of a namespace.
 const METRICS: [&str; 4] = [
     "--namespace=shop",
     "--object=namespaces/shop/services/web/queue_depth",
@@ -79,10 +79,10 @@ const METRICS: [&str; 4] = [
     "--root-scoped=nodes/worker-1/load",
 ];
 
-/// The verdict of each check, and what was found.
+/// The verdict and the finding of each check.
 type Report = BTreeMap<String, (String, String)>;
 
-/// A server, its certificates, and what the suite is told of it.
+/// A server, its certificates, and the options of the suite.
 struct Subject<'a> {
     plane: &'a Plane,
     address: SocketAddr,
@@ -132,8 +132,8 @@ impl Subject<'_> {
     }
 }
 
-/// Tells what was not checked.
-fn tell(server: &str, reports: &[Report; 2]) {
+/// Prints the skipped checks.
+fn print_skipped(server: &str, reports: &[Report; 2]) {
     for (way, report) in ["through kube-apiserver", "directly"].iter().zip(reports) {
         let skipped = report.iter().filter(|(_, (verdict, _))| verdict.ends_with("skipped"));
         let ids: Vec<_> = skipped.map(|(id, _)| id.as_str()).collect();
@@ -141,7 +141,7 @@ fn tell(server: &str, reports: &[Report; 2]) {
     }
 }
 
-/// What does not hold, with what was found.
+/// The failed checks, with their findings.
 fn failures<'r>(reports: impl IntoIterator<Item = &'r Report>) -> BTreeMap<String, String> {
     let rows = reports.into_iter().flatten();
     let failed = rows.filter(|(_, (verdict, _))| !verdict.ends_with("pass") && !verdict.ends_with("skipped"));
@@ -190,7 +190,7 @@ pub fn of_metriclet(plane: &mut Plane) {
         assert_eq!(report["selectors.valid"].0, "must pass", "{report:#?}");
         assert_eq!(report["values.fraction"].0, "must pass", "{report:#?}");
     }
-    tell("Metriclet", &reports);
+    print_skipped("Metriclet", &reports);
     let found = failures(&reports);
     assert!(found.values().all(|found| found.starts_with("as Go differs")), "{found:#?}");
     let undocumented: Vec<_> =
@@ -232,7 +232,7 @@ pub fn of_the_go_library(plane: &mut Plane) {
     };
     let reports = [subject.through_kube_apiserver(), subject.directly()];
     assert_eq!(reports[1]["protobuf.v1beta2"].0, "must pass", "{:#?}", reports[1]);
-    tell("The Go library", &reports);
+    print_skipped("The Go library", &reports);
     let found = failures(&reports);
     assert!(found.values().all(|found| found.starts_with("should fail")), "{found:#?}");
     let ids: BTreeSet<_> = found.keys().cloned().collect();

@@ -1,4 +1,4 @@
-//! What kube-apiserver tells its clients of our API, from our discovery and OpenAPI documents.
+//! The discovery and OpenAPI documents of the APIs, as kube-apiserver serves them to its clients.
 
 use serde_json::Value;
 
@@ -32,7 +32,7 @@ pub fn is_passed_on(plane: &mut Plane) {
         let listed = versions.iter().all(|version| version["freshness"] == "Current" && metrics(version) == METRICS);
         if names == ["v1beta2", "v1beta1"] && listed { Ok(()) } else { Err(ours.to_string()) }
     });
-    // Metrics of objects are no resources of their own, so kubectl lists external metrics alone.
+    // Metrics of objects are not resources by themselves, so kubectl lists external metrics only.
     let admin = plane.admin();
     let resources = admin.run(&["api-resources", "--no-headers"]).unwrap();
     let ours: Vec<_> = resources.lines().filter(|line| line.contains("metrics.k8s.io")).collect();
@@ -62,7 +62,7 @@ pub fn is_passed_on(plane: &mut Plane) {
     assert_eq!(source.requests(), 0, "no metric was requested");
 }
 
-/// What a version lists.
+/// The resources of a version.
 fn metrics(version: &Value) -> Vec<[&str; 3]> {
     let mut listed = Vec::new();
     for resource in version["resources"].as_array().into_iter().flatten() {

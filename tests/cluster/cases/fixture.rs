@@ -2,7 +2,7 @@
 
 use crate::common::upstream::Upstream;
 
-/// Each route below the version, as a client asks, and what it answers.
+/// A request for each route below the version, and its response.
 pub const ROUTES: [(&str, &str); 7] = [
     ("namespaces/shop/services/web/queue_depth", "web 42"),
     ("namespaces/shop/pods/*/busy?labelSelector=app%3Dweb", "web-0 3, web-1 5"),
@@ -13,7 +13,7 @@ pub const ROUTES: [(&str, &str); 7] = [
     ("namespaces/shop/services/*/queue_depth", "web 42"),
 ];
 
-/// What it says.
+/// Its content.
 pub const PAGE: &str = r#"queue_depth{service="web",namespace="shop"} 42
 busy{pod="web-0",namespace="shop",app="web"} 3
 busy{pod="web-1",namespace="shop",app="web"} 5
@@ -22,12 +22,12 @@ backlog{namespace="shop"} 7
 load{node="worker-1"} 1.5
 "#;
 
-/// Where the numbers come from.
+/// The source of the numbers.
 pub fn source() -> Upstream {
     Upstream::text(PAGE)
 }
 
-/// Rules for them.
+/// The rules.
 pub fn config(source: &Upstream) -> String {
     format!(
         "sources:
@@ -42,7 +42,7 @@ metrics:
     )
 }
 
-/// Path of a metric.
+/// The path of a metric.
 pub fn path(version: &str, route: &str) -> String {
     format!("/apis/custom.metrics.k8s.io/{version}/{route}")
 }

@@ -1,4 +1,4 @@
-//! What must hold. Each case asserts on what Kubernetes says.
+//! The cases. Each one checks what Kubernetes reports.
 
 mod access;
 mod availability;
@@ -15,9 +15,9 @@ mod zero;
 
 use crate::plane::Plane;
 
-/// One of them.
+/// A case.
 pub struct Case {
-    /// What holds.
+    /// The requirement, as README.md lists it.
     pub name: &'static str,
     pub run: fn(&mut Plane),
     /// Whether it needs controllers, which envtest does not have.

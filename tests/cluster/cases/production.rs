@@ -1,4 +1,4 @@
-//! The manifests as they are shipped, installed as docs/install.md tells and taken out by scripts/remove.
+//! The manifests as they are released, installed as in docs/install.md and removed by scripts/remove.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -22,8 +22,8 @@ const SECRET: &str = "custom-metrics-apiserver-tls";
 const ACCOUNT: &str = "system:serviceaccount:custom-metrics:custom-metrics-apiserver";
 const PROMETHEUS: &str = "system:serviceaccount:monitoring:prometheus-k8s";
 
-/// Objects of other owners: a workload with an HPA on our metrics, roles such as ours, the adapter to which one version
-/// goes over, and the Prometheus operator's kind of object.
+/// Objects of other owners: a workload with an HPA on our metrics, roles such as ours, the adapter that takes over one
+/// version, and the Prometheus operator's kind of object.
 const NEIGHBOURS: &str = "
 apiVersion: v1
 kind: Namespace
@@ -75,7 +75,7 @@ spec:
     schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
 ";
 
-/// Who may view `shop`, and whom docs/rbac.md takes for an example.
+/// Users with view access to `shop`, and the user in the example of docs/rbac.md.
 const USERS: &str = "
 apiVersion: rbac.authorization.k8s.io/v1
 kind: RoleBinding
@@ -119,7 +119,7 @@ pub fn comes_serves_and_goes(plane: &mut Plane) {
     };
     again();
     let server = run_pod(plane, NAMESPACE, "deployment/custom-metrics-apiserver");
-    // Nor is there a network of pods: the name leads to this machine, and to the port that was free.
+    // There is no pod network, either: the name resolves to this machine, with a free port.
     let outside = json!({"spec": {"type": "ExternalName", "externalName": "localhost"}}).to_string();
     admin.run(&["patch", "service", "custom-metrics-apiserver", NAMESPACE, "--patch", &outside]).unwrap();
     let port = json!({"spec": {"service": {"port": server.address.port()}}}).to_string();
@@ -142,7 +142,7 @@ pub fn comes_serves_and_goes(plane: &mut Plane) {
     };
     serves();
     as_the_documents_say(&admin);
-    // The script brings up to date what is there; and going back to kubectl alone loses nothing.
+    // The script upgrades the installation; applying the manifests with kubectl afterwards removes nothing.
     thread::scope(|scope| {
         let deploy = scope.spawn(|| admin.script("deploy", &[&mine]));
         while !deploy.is_finished() {
@@ -154,7 +154,7 @@ pub fn comes_serves_and_goes(plane: &mut Plane) {
     again();
     serves();
 
-    // Another adapter has one version from now on.
+    // Another adapter takes over one version.
     admin.run(&["delete", &services[0]]).unwrap();
     admin.apply(&theirs(server.address.port()).to_string());
     admin.run(&["wait", "--for=condition=Available", "--timeout=60s", &services[0]]).unwrap();
@@ -171,12 +171,12 @@ pub fn comes_serves_and_goes(plane: &mut Plane) {
     admin.run(&["delete", &services[0]]).unwrap();
     assert_eq!(everything(&admin), before);
     assert_eq!(admin.run(&["api-resources"]).unwrap(), resources);
-    // All goes well without a server from here on, that of namespaces too.
+    // From here on everything works without a server, including the deletion of namespaces.
     drop(server);
     admin.feed(&["delete", "--timeout=90s", "-f", "-"], NEIGHBOURS).unwrap();
 }
 
-/// With kubectl alone, as the documents tell; the bundle of the authority that was made.
+/// Installs with kubectl only, as documented; returns the bundle of the new authority.
 fn install(plane: &Plane) -> String {
     let admin = plane.admin();
     admin.run(&["apply", "-f", &format!("{ROOT}/manifests/base/namespace.yaml")]).unwrap();
@@ -192,11 +192,11 @@ fn install(plane: &Plane) -> String {
     bundle.to_owned()
 }
 
-/// An overlay on ours, with these rules and the components that grant something; where it is.
+/// Writes an overlay of ours with these rules and the components that grant permissions; returns its path.
 fn overlay(plane: &Plane, rules: &str) -> String {
     let folder = plane.file("overlay");
     fs::create_dir(&folder).unwrap();
-    // Folders are taken by relative path only.
+    // kustomize accepts folders by relative path only.
     let up = "../".repeat(folder.components().count() - 1);
     let manifests = format!("{}{}/manifests", up.trim_end_matches('/'), Path::new(ROOT).display());
     let components = ["aggregated-readers", "service-monitor"].map(|name| format!("{manifests}/components/{name}"));
@@ -227,12 +227,12 @@ fn theirs(port: u16) -> Value {
     })
 }
 
-/// Kind, namespace, name and UID of whatever we could touch.
+/// Kind, namespace, name and UID of all objects that the scripts could touch.
 fn everything(admin: &Kubectl) -> BTreeSet<String> {
     every("servicemonitors", admin)
 }
 
-/// The same of a cluster that has these kinds, too.
+/// The same for a cluster that also has these kinds.
 pub fn every(more: &str, admin: &Kubectl) -> BTreeSet<String> {
     let kinds = "apiservices,namespaces,clusterroles,clusterrolebindings,roles,rolebindings,serviceaccounts,configmaps,\
                  secrets,services,deployments,replicasets,pods,horizontalpodautoscalers,poddisruptionbudgets,\
@@ -243,7 +243,7 @@ pub fn every(more: &str, admin: &Kubectl) -> BTreeSet<String> {
     list.lines().map(str::to_owned).collect()
 }
 
-/// What a service account may in a namespace that one without any rights may not.
+/// The permissions of a service account in a namespace, without those that every account has.
 fn rights(admin: &Kubectl, account: &str, namespace: &str) -> BTreeSet<String> {
     let namespace = format!("--namespace={namespace}");
     let [theirs, default] = [account, "system:serviceaccount:custom-metrics:unbound"].map(|account| {
@@ -254,7 +254,7 @@ fn rights(admin: &Kubectl, account: &str, namespace: &str) -> BTreeSet<String> {
     theirs.difference(&default).cloned().collect()
 }
 
-/// What docs/rbac.md says of who may what is what Kubernetes says.
+/// The permissions in docs/rbac.md are those that Kubernetes reports.
 fn as_the_documents_say(admin: &Kubectl) {
     let everywhere = [
         "pods [] [] [list]",
@@ -295,11 +295,11 @@ fn as_the_documents_say(admin: &Kubectl) {
     let queue = path("v1beta2", ROUTES[0].0);
     let [busy, load] = [1, 4].map(|route: usize| path("v1beta2", ROUTES[route].0));
     let served = |user: &str, path: &str| admin.impersonating(user, &[]).raw(path).is_ok();
-    // The one metric that the example is about, which `kubectl auth can-i` does not know.
+    // The metric in the example, which `kubectl auth can-i` does not know.
     assert!(served("jane", &queue) && !served("jane", &busy));
     let metric = ["get", "services.custom.metrics.k8s.io", "--subresource=queue_depth", "--namespace=shop"];
     assert!(!may("jane", &metric));
-    // The component's rule comes to those who may view a namespace.
+    // The component's rule is aggregated to users with view access.
     eventually("it is part of the role", || if served("vera", &busy) { Ok(()) } else { Err(String::new()) });
     assert!(served("vera", &queue) && !served("vera", &load));
 }

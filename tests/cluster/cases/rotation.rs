@@ -13,8 +13,8 @@ use crate::process::eventually;
 
 const TRUST: [&str; 3] = ["configmaps", "extension-apiserver-authentication", "--namespace=kube-system"];
 
-/// In the order that an administrator has to take: both authorities are trusted, the certificate changes, the old
-/// authority goes.
+/// In the order that an administrator must follow: trust both authorities, change the certificate, remove the old
+/// authority.
 pub fn of_the_front_proxy(plane: &mut Plane) {
     let source = source();
     let installed = Installed::start(plane, &config(&source));
@@ -47,7 +47,7 @@ pub fn of_the_front_proxy(plane: &mut Plane) {
                 served.fetch_add(1, Ordering::SeqCst);
             }
         });
-        // So many more, so that none of them began before.
+        // Enough further requests that at least one started afterwards.
         let more = || {
             let enough = served.load(Ordering::SeqCst) + 20;
             eventually("requests are served", || {
@@ -70,7 +70,7 @@ pub fn of_the_front_proxy(plane: &mut Plane) {
             });
             more();
             plane.trust_front_proxies(&[&next]);
-            // kube-apiserver only ever adds to it; what is no longer to be trusted, people take out.
+            // kube-apiserver only adds authorities; people remove those that are no longer trusted.
             let patch = json!({"data": {"requestheader-client-ca-file": next.pem()}}).to_string();
             eventually("the old one is out of the ConfigMap", || {
                 admin.run(&[&["patch"], &TRUST[..], &["--patch", &patch]].concat())?;

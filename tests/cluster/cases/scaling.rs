@@ -1,4 +1,4 @@
-//! The real controller, on our numbers. Expected counts are computed by hand from how it computes.
+//! HPAs under the real controller. The expected replica counts are computed by hand with the controller's formula.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -36,13 +36,13 @@ fn with_namespace(admin: &Kubectl) {
     });
 }
 
-/// Waits until the controller has asked three times more; the last answer but one has been acted on by then.
+/// Waits until the controller has sent three more requests; it has then acted on the response before the last.
 fn three_more(source: &Upstream) {
     let enough = source.requests() + 3;
     eventually("the HPA asks again", || if source.requests() >= enough { Ok(()) } else { Err(String::new()) });
 }
 
-fn of_a_queue() -> Value {
+fn queue_metric() -> Value {
     json!({"type": "Object", "object": {
         "describedObject": {"apiVersion": "v1", "kind": "Service", "name": "web"},
         "metric": {"name": "queue_depth", "selector": {"matchLabels": {"queue": "mail"}}},
@@ -66,18 +66,19 @@ pub fn to_the_right_count(plane: &mut Plane) {
         let line = |(pod, value)| format!("jobs{{pod=\"{pod}\",namespace=\"{NAMESPACE}\",app=\"pods\"}} {value}\n");
         pods.iter().zip(values).map(line).collect::<String>()
     };
-    // Of another application; it must not be averaged in.
+    // A pod of another application, which must not count in the average.
     let other = format!("jobs{{pod=\"x\",namespace=\"{NAMESPACE}\",app=\"x\"}} 1e6\n");
     shows(jobs(&pods.run_pods(2), &["30", "10"]) + &other);
     // (30 + 10) / 2 is twice the target: 2 × 2.
     pods.reaches(4);
-    // The new ones are pending and count as 0: (30 + 10) / 4 is the target.
+    // The new pods are pending and count as 0: (30 + 10) / 4 is the target.
     holds(&pods, 4);
     // (30 + 10 + 12 + 8) / 4 is 1.5 times the target: 4 × 1.5.
     shows(jobs(&pods.run_pods(4), &["30", "10", "12", "8"]) + &other);
     pods.reaches(6);
     holds(&pods, 6);
-    // One has no number and is left out, so that it counts as 0: 70 / 6 is 1.17 times the target, and 6 × 1.17 is 7.
+    // One pod has no value and is left out, so the controller counts it as 0: 70 / 6 is 1.17 times the target, and 6 ×
+    // 1.17 is 7.
     shows(jobs(&pods.run_pods(6), &["30", "10", "12", "8", "10", "NaN"]) + &other);
     pods.reaches(7);
     pods.remove();
@@ -88,11 +89,11 @@ pub fn to_the_right_count(plane: &mut Plane) {
         )
     };
     shows(queues(42));
-    let object = Workload::start(&admin, NAMESPACE, "object", &of_a_queue());
+    let object = Workload::start(&admin, NAMESPACE, "object", &queue_metric());
     // 42 is 2.1 times the target, and two pods are ready: 4.2.
     object.reaches(5);
     holds(&object, 5);
-    // Now one is: 2.1.
+    // Now one pod is ready: 2.1.
     object.second_is_not_ready();
     object.reaches(3);
     holds(&object, 3);
@@ -116,8 +117,8 @@ pub fn to_the_right_count(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-/// Pods each on an address of its own, the first at 127.0.0.1, that serve what `page_of` says of each, or hang up if
-/// that is nothing; and the port that they share.
+/// Pods, each on its own address, the first at 127.0.0.1, that serve the page that `page_of` returns, or close the
+/// connection if it returns none; and the port that they share.
 fn pods(count: usize, page_of: impl Fn(usize) -> String + Clone + Send + Sync + 'static) -> (Vec<Upstream>, u16) {
     let mut port = 0;
     let start = |number: usize| {
@@ -151,7 +152,7 @@ fn per_pod(metric: &str) -> Value {
     }})
 }
 
-/// Each pod is asked for its own page.
+/// The page of each pod is scraped.
 pub fn on_pods_of_their_own(plane: &mut Plane) {
     let admin = plane.admin();
     with_namespace(&admin);
@@ -165,29 +166,29 @@ pub fn on_pods_of_their_own(plane: &mut Plane) {
         three_more(&pods[0]);
         assert_eq!(workload.replicas(), replicas);
     };
-    // (30 + 10) / 2 is twice the target: 2 × 2. The new ones are pending, not asked, and count as 0.
+    // (30 + 10) / 2 is twice the target: 2 × 2. The new pods are pending, are not scraped, and count as 0.
     workload.reaches(4);
     holds(4);
-    // No server listens on the fourth: it is left out and counts as 0. The second is not ready and counts as ever:
-    // (30 + 10 + 12) / 4 is 1.3 times the target, 5.2.
+    // No server listens on the fourth pod: it is left out and counts as 0. The second is not ready, but counts with its
+    // value: (30 + 10 + 12) / 4 is 1.3 times the target, 5.2.
     workload.second_is_not_ready();
     workload.run_pods(4);
     workload.reaches(6);
-    // To ask for fewer, those three that do not answer count as the target: (9 + 1 + 9 + 3 × 10) / 6 is 0.82 times the
-    // target, 4.9. Without them it would be 1.9.
+    // When scaling down, the three pods that do not respond count as being on target: (9 + 1 + 9 + 3 × 10) / 6 is 0.82
+    // times the target, 4.9. Without them it would be 1.9.
     workload.run_pods(6);
     holds(6);
     for (jobs, now) in jobs.iter().zip([9, 1, 9]) {
         jobs.store(now, Ordering::SeqCst);
     }
     workload.reaches(5);
-    // The one that was not ready is gone: (9 + 9 + 3 × 10) / 5 is 0.96 times the target.
+    // The pod that was not ready has gone: (9 + 9 + 3 × 10) / 5 is 0.96 times the target.
     holds(5);
     workload.remove();
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-/// Each pod counts, and its samples are our own.
+/// A rate for each pod, from Metriclet's own samples.
 pub fn on_a_rate(plane: &mut Plane) {
     let admin = plane.admin();
     with_namespace(&admin);
@@ -205,12 +206,12 @@ http_requests_total{{code=\"500\"}} {bad}
     let rate = r#"name: requests_per_second, value: 'sum(rate(http_requests_total{code!~"5.."}[12s]))'"#;
     let installed = Installed::start(plane, &of_pods(port, rate));
     let workload = Workload::start(&admin, NAMESPACE, "rate", &per_pod("requests_per_second"));
-    // Until its samples span half of the range a pod has no rate; then, as in Prometheus, it comes from below.
+    // A pod has no rate until its samples span half of the range; then, as in Prometheus, the rate is too low at first.
     // (25 + 12) / 2 is 1.85 times the target: 3.7.
     workload.reaches(4);
     three_more(&pods[0]);
     assert_eq!(workload.replicas(), 4);
-    // So it is with the new ones: (25 + 12 + 6 + 4) / 4 is 1.175 times the target, 4.7.
+    // The same applies to the new pods: (25 + 12 + 6 + 4) / 4 is 1.175 times the target, 4.7.
     workload.run_pods(4);
     workload.reaches(5);
     three_more(&pods[0]);
@@ -219,7 +220,7 @@ http_requests_total{{code=\"500\"}} {bad}
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-/// The buckets of all pods of a Deployment make one quantile.
+/// One quantile over the buckets of all pods of a Deployment.
 pub fn on_a_quantile_of_all_pods(plane: &mut Plane) {
     let admin = plane.admin();
     with_namespace(&admin);
@@ -230,7 +231,7 @@ pub fn on_a_quantile_of_all_pods(plane: &mut Plane) {
         if number == 5 && failing.load(Ordering::SeqCst) {
             return String::new();
         }
-        // Of a hundred requests each second the second pod answers twenty late, all others none.
+        // Each pod serves a hundred requests per second, of which the second pod is slow for twenty.
         let count = |each_second: f64| 1000.0 * each_second + each_second * began.elapsed().as_secs_f64();
         let [quick, all] = [if number == 1 { 80.0 } else { 100.0 }, 100.0].map(count);
         format!(
@@ -250,13 +251,14 @@ latency_bucket{{le=\"+Inf\"}} {all}
         "target": {"type": "Value", "value": "110m"},
     }});
     let workload = Workload::start(&admin, NAMESPACE, "fleet", &of_all);
-    // Of 200 requests 180 take up to 0.1 s, and the 190th 0.3 s, which is 2.7 times the target: 2 x 2.7. The mean of both
-    // pods' quantiles, 0.095 and 0.4, would ask for five.
+    // Of 200 requests, 180 take up to 0.1 s, and the 190th 0.3 s, which is 2.7 times the target: 2 x 2.7. The mean of
+    // both pods' quantiles, 0.095 and 0.4, would result in five.
     workload.reaches(6);
-    // The new ones are pending and not asked, and only those that are ready are multiplied.
+    // The new pods are pending and not scraped, and only ready pods are multiplied.
     three_more(&pods[0]);
     assert_eq!(workload.replicas(), 6);
-    // The new ones run, and count as soon as they have samples: of 600 requests 580 take up to 0.1 s, the 570th 0.098 s.
+    // The new pods are running, and count as soon as they have samples: of 600 requests, 580 take up to 0.1 s, and the
+    // 570th takes 0.098 s.
     workload.scales_down_late();
     workload.run_unready_pods(6);
     let path = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/{NAMESPACE}/deployments.apps/fleet/p95");
@@ -264,11 +266,11 @@ latency_bucket{{le=\"+Inf\"}} {all}
         let answer = admin.raw(&path)?;
         if values(&answer) == "fleet 99m" { Ok(()) } else { Err(answer) }
     });
-    // Once they are ready they are multiplied, too: 6 x 0.9.
+    // Once they are ready, they are multiplied, too: 6 x 0.9.
     workload.all_are_ready();
     three_more(&pods[5]);
     assert_eq!(workload.replicas(), 6);
-    // One of them fails. The others would go on with the same quantile, but that is not known.
+    // One of them fails. The quantile of the others might be the same, but Metriclet cannot know that.
     fails.store(true, Ordering::SeqCst);
     eventually("the HPA shows why", || match workload.condition("ScalingActive") {
         (active, why) if active == "False" && why.contains("not all running pods answered, 1 kind of failure: ") => {
@@ -283,7 +285,8 @@ latency_bucket{{le=\"+Inf\"}} {all}
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-/// The broker of another namespace names its own namespace and its queues after the workloads that empty them.
+/// The page of a broker in another namespace carries that namespace; its queues are named after the workloads that
+/// consume from them.
 pub fn on_a_queue_of_another_namespace(plane: &mut Plane) {
     let admin = plane.admin();
     with_namespace(&admin);
@@ -321,7 +324,7 @@ metrics:
     shows(12);
     workload.reaches(3);
     workload.remove();
-    // No other namespace may ask, not even that of the broker.
+    // No other namespace may request the metric, not even that of the broker.
     let path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/brokers/deployments.apps/mailer/queue_messages";
     let refused = admin.raw(path).unwrap_err();
     assert!(refused.starts_with("Error from server (NotFound): "), "{refused}");
@@ -345,7 +348,7 @@ pub fn holds_without_a_source(plane: &mut Plane) {
     let config = config(&queue).replacen("sources:\n", sources, 1) + metrics;
     let installed = Installed::start(plane, &config);
     let workloads = [
-        (Workload::start(&admin, NAMESPACE, "held", &of_a_queue()), &queue, "FailedGetObjectMetric"),
+        (Workload::start(&admin, NAMESPACE, "held", &queue_metric()), &queue, "FailedGetObjectMetric"),
         (Workload::start(&admin, NAMESPACE, "held-pods", &per_pod("jobs_each")), &pods[0], "FailedGetPodsMetric"),
     ];
     // 42 for the queue is 2.1 times the target, and so is 21 for each pod: 2 × 2.1.
@@ -363,7 +366,7 @@ pub fn holds_without_a_source(plane: &mut Plane) {
         let ours = ours.strip_prefix("Error from server (ServiceUnavailable): ").unwrap_or_else(|| panic!("{ours}"));
         assert!(why.starts_with(reason) && why.ends_with(ours), "{why:?} does not end with {ours:?}");
         assert!(workload.described().contains(ours), "{}", workload.described());
-        // Not written again for every sync that goes the same way.
+        // The status is not written again for every sync with the same result.
         three_more(source);
         let version = workload.resource_version();
         three_more(source);

@@ -1,5 +1,5 @@
-//! kube-apiserver forwards the body of a GET, on a connection that it keeps for the next caller. A server that took the
-//! body for a request would answer it, and the next caller would get that answer.
+//! kube-apiserver forwards the body of a GET, on a connection that it reuses for the next caller. A server that
+//! interpreted the body as a request would respond to it, and the next caller would get that response.
 
 use super::access::{bearer, grant};
 use super::fixture::{ROUTES, config, path, source};
@@ -22,18 +22,18 @@ pub fn in_the_body_of_a_get(plane: &mut Plane) {
     let plain = format!("{close}Content-Length: {length}\r\n\r\n{smuggled}");
     let expected = format!("{close}Expect: 100-continue\r\nContent-Length: {length}\r\n\r\n{smuggled}");
     let chunked = format!("{close}Transfer-Encoding: chunked\r\n\r\n{length:x}\r\n{smuggled}\r\n0\r\n\r\n");
-    // Where it is agreed to, what follows is passed on as it is.
+    // After an upgrade, bytes are forwarded unchanged.
     let upgraded = format!("Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n{smuggled}");
     for _ in 0..5 {
         for body in [&plain, &chunked, &expected, &upgraded] {
             let fetched = source.requests();
             let carrier = "GET /apis/custom.metrics.k8s.io/v1beta2 HTTP/1.1\r\nHost: localhost\r\n";
             let answer = plane.send(None, &format!("{carrier}{token}{body}"));
-            // kube-apiserver may ask for the body before that.
+            // kube-apiserver may request the body before that.
             let refused = matches!(answer.code, 400 | 413) || answer.body.starts_with("HTTP/1.1 400 ");
             assert!(refused, "{answer:?}");
             assert!(!answer.body.contains("MetricValueList"), "{answer:?}");
-            // Those whose connection it might have been.
+            // The next callers, which might get that connection.
             assert!(bob.raw("/apis/custom.metrics.k8s.io/v1beta2").unwrap().contains("APIResourceList"));
             assert_eq!(source.requests(), fetched);
             assert_eq!(values(&alice.raw(&busy).unwrap()), ROUTES[1].1);

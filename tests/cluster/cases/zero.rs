@@ -1,4 +1,4 @@
-//! To zero replicas and back, which the HPA controller does from Kubernetes 1.37 on.
+//! Scaling to zero replicas and back, which the HPA controller supports since Kubernetes 1.37.
 
 use serde_json::{Value, json};
 
@@ -24,7 +24,7 @@ metrics:
     )
 }
 
-fn of_a_queue() -> Value {
+fn queue_metric() -> Value {
     json!({"type": "Object", "object": {
         "describedObject": {"apiVersion": "v1", "kind": "Service", "name": "queue"},
         "metric": {"name": "queue_depth"},
@@ -48,7 +48,7 @@ fn per_pod() -> Value {
     }})
 }
 
-/// Metriclet on a page that changes, in a namespace of its own.
+/// Metriclet with a page that changes, and its own namespace.
 fn install(plane: &Plane) -> (Installed, Upstream, impl Fn(String)) {
     let admin = plane.admin();
     admin.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}"));
@@ -60,9 +60,9 @@ fn install(plane: &Plane) -> (Installed, Upstream, impl Fn(String)) {
     (installed, source, move |text| *body.lock().unwrap() = text)
 }
 
-/// Whether this Kubernetes scales to zero; one that does not must say so, as the documentation does.
+/// Whether this version of Kubernetes scales to zero; if not, it must reject the HPA, as documented.
 fn scales_to_zero(plane: &Plane, admin: &Kubectl) -> bool {
-    let taken = Workload::at_zero_is_taken(admin, NAMESPACE, &of_a_queue());
+    let taken = Workload::accepts_zero(admin, NAMESPACE, &queue_metric());
     let minor: u32 = plane.version.split('.').nth(1).unwrap().parse().unwrap();
     if minor < 37 {
         let why = taken.unwrap_err();
@@ -85,7 +85,7 @@ fn is_scaled_to_zero(workload: &Workload<'_>) {
     });
 }
 
-/// On the metric of an object.
+/// An HPA on the metric of an object.
 pub fn of_an_object(plane: &mut Plane) {
     let admin = plane.admin();
     let (installed, source, shows) = install(plane);
@@ -93,17 +93,17 @@ pub fn of_an_object(plane: &mut Plane) {
         return;
     }
     shows(depth("25"));
-    let workload = Workload::between(&admin, NAMESPACE, "object", 0, &[&of_a_queue()]);
+    let workload = Workload::between(&admin, NAMESPACE, "object", 0, &[&queue_metric()]);
     // 25 / 10.
     workload.reaches(3);
     shows(depth("0"));
     is_scaled_to_zero(&workload);
-    // Served as 1m: any number above 0 wakes it.
+    // Served as 1m: any number above 0 starts a pod.
     shows(depth("0.0004"));
     workload.reaches(1);
     shows(depth("0"));
     is_scaled_to_zero(&workload);
-    // While the metric errs, it stays at zero; then it comes back.
+    // While the metric fails, the workload stays at zero; then it is scaled up again.
     shows("other 1\n".to_owned());
     eventually("the HPA notices", || match workload.condition("ScalingActive") {
         (active, why) if active == "False" && why.starts_with("FailedGetObjectMetric") => Ok(()),
@@ -112,7 +112,7 @@ pub fn of_an_object(plane: &mut Plane) {
     assert_eq!(workload.replicas(), 0);
     shows(depth("42"));
     workload.reaches(5);
-    // Set to 0 by hand, it stays there.
+    // A workload that is scaled to 0 manually stays there.
     workload.scale(0);
     eventually("the HPA is disabled", || match workload.condition("ScalingActive") {
         (active, why) if active == "False" && why.starts_with("ScalingDisabled") => Ok(()),
@@ -127,7 +127,7 @@ pub fn of_an_object(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-/// On an external metric, all of whose values count.
+/// An HPA on an external metric, all of whose values count.
 pub fn of_an_external_metric(plane: &mut Plane) {
     let admin = plane.admin();
     let (installed, _source, shows) = install(plane);
@@ -163,7 +163,7 @@ pub fn of_an_external_metric(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-/// A metric of pods beside one of an object: at zero the second wakes it.
+/// An HPA on a metric of pods and one of an object: at zero replicas the second one starts the workload again.
 pub fn beside_a_metric_of_pods(plane: &mut Plane) {
     let admin = plane.admin();
     let (installed, _source, shows) = install(plane);
@@ -175,8 +175,8 @@ pub fn beside_a_metric_of_pods(plane: &mut Plane) {
         pods.iter().map(line).collect::<String>()
     };
     shows(depth("5"));
-    let workload = Workload::between(&admin, NAMESPACE, "both", 0, &[&per_pod(), &of_a_queue()]);
-    // Both count: (30 + 30) / 2 is three times the target.
+    let workload = Workload::between(&admin, NAMESPACE, "both", 0, &[&per_pod(), &queue_metric()]);
+    // Both pods count: (30 + 30) / 2 is three times the target.
     shows(depth("5") + &jobs(&workload.run_pods(2), 30));
     workload.reaches(6);
     shows(depth("0") + &jobs(&workload.run_pods(6), 0));

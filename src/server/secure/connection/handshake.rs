@@ -1,4 +1,4 @@
-//! The handshake of one connection, as far as its bytes go, and the answer to clients that do not speak TLS.
+//! The handshake of one connection, and the response to clients that do not speak TLS.
 
 use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use crate::server::secure::poll::Interest;
 use crate::server::secure::tls;
 use crate::telemetry::connections::HandshakeFailure;
 
-/// The answer to HTTP on an HTTPS port, as a client without TLS can read it.
+/// The response to HTTP on an HTTPS port, in plain HTTP.
 const PLAIN_HTTP: &[u8] =
     b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n\
     This port speaks HTTPS: write https:// instead of http://.\n";
 
-/// How a handshake stands.
+/// The state of a handshake.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::server::secure) enum Handshake {
     Park(Interest),
@@ -58,7 +58,7 @@ impl<S: Socket> Connection<S> {
         Handshake::Done
     }
 
-    /// What came is not TLS, or not as it should be: says so, as far as one write goes.
+    /// Responds to bytes that are not TLS, or to invalid TLS, with a single write.
     fn no_tls(&mut self) -> HandshakeFailure {
         let plain = self.first.is_some_and(|byte| byte.is_ascii_uppercase());
         if plain {

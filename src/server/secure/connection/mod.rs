@@ -1,5 +1,5 @@
-//! One connection over TLS: what it waits for, until when, and what it does then. It never blocks: the connection loop
-//! calls it when its socket is ready.
+//! One connection over TLS: its phases, deadlines and actions. It never blocks: the connection loop calls it when its
+//! socket is ready.
 
 pub(super) mod handshake;
 #[cfg(test)]
@@ -29,13 +29,13 @@ const READ: usize = 4_096;
 
 /// A socket that does not block.
 pub(super) trait Socket: Read + Write {
-    /// Says that nothing more will be sent.
+    /// Shuts down the sending side.
     fn finish(&self);
 }
 
 impl Socket for TcpStream {
     fn finish(&self) {
-        // It may be gone already.
+        // The peer may have gone already.
         let _ = self.shutdown(Shutdown::Write);
     }
 }
@@ -49,14 +49,14 @@ pub(super) struct Connection<S> {
     h1: H1Connection,
     /// The client's certificates, once it has proved to have the key.
     peer: Option<Arc<Peer>>,
-    /// Whether it proved so.
+    /// Whether it has proved that.
     proved: bool,
-    /// The first byte that came, which tells TLS from HTTP.
+    /// The first byte received, which distinguishes TLS from HTTP.
     first: Option<u8>,
     phase: Phase,
     /// When this phase began.
     since: Instant,
-    /// Whether a request was refused, which is why it ends.
+    /// Whether it ends because a request was rejected.
     refused: bool,
 }
 
@@ -64,9 +64,9 @@ pub(super) struct Connection<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Handshake,
-    /// Nothing has come of the next request.
+    /// No byte of the next request has arrived.
     Idle,
-    /// A part of a head has come.
+    /// A part of a head has arrived.
     Head,
     /// A worker is waiting for a source.
     Waiting,
@@ -75,7 +75,7 @@ enum Phase {
     Lingering(u64),
 }
 
-/// What is to happen with a connection that has had its turn.
+/// The next step for a connection after its turn.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Turn {
     /// Another one, when its socket is ready.
@@ -93,7 +93,7 @@ enum Stop {
     End(Ended),
 }
 
-/// What a connection needs of the outside while it has its turn.
+/// The environment of a connection during its turn.
 pub(super) struct Context<'a> {
     pub(super) limits: &'a Limits,
     pub(super) now: Now,
@@ -136,7 +136,8 @@ impl<S: Socket> Connection<S> {
         !self.proved && self.tls.peer_certificates().is_some()
     }
 
-    /// Since when a new connection could take its slot, if it could: an unverified client that is not being answered.
+    /// Since when it can be evicted for a new connection; `None` unless its client is unverified and no request is in
+    /// progress.
     pub(super) fn evictable_since(&self) -> Option<Instant> {
         (self.is_unverified() && self.phase != Phase::Waiting).then_some(self.since)
     }
@@ -146,8 +147,7 @@ impl<S: Socket> Connection<S> {
         self.slot.client_class() == ClientClass::Unverified
     }
 
-    /// Whether nothing is under way, nor has been lately: a client that sends the next request at once may have sent it
-    /// already.
+    /// Whether no request is in progress or was until recently, because the client may already have sent the next one.
     pub(super) fn is_quiet(&self, now: Instant) -> bool {
         self.phase == Phase::Idle && now.saturating_duration_since(self.since) > QUIET
     }
@@ -255,9 +255,9 @@ impl<S: Socket> Connection<S> {
         (self.phase, self.since) = (Phase::Idle, now.monotonic);
     }
 
-    /// Hands what came to the h1: what rustls holds already, else what one read of the socket brings, unless that is
-    /// known to be empty. It may bring nothing for us: not every record holds a byte, and a peer can send thousands a
-    /// head.
+    /// Passes received bytes to h1: those that rustls has already decrypted, otherwise those of one read of the socket,
+    /// unless it is known to be empty. A read may yield nothing: a record can be empty, and a peer can send thousands
+    /// of them per head.
     fn fill(&mut self, drained: &mut bool) -> Result<(), Stop> {
         let mut read = false;
         loop {
@@ -318,7 +318,7 @@ impl<S: Socket> Connection<S> {
         }
     }
 
-    /// Says that this was all, and lets the client take it in: to close with bytes unread could destroy the answer.
+    /// Shuts down the sending side and lingers, because closing with unread bytes could destroy the response.
     fn finish(&mut self, context: &Context<'_>) {
         self.tls.send_close_notify();
         let _ = self.tls.write_tls(&mut self.socket);
@@ -326,7 +326,7 @@ impl<S: Socket> Connection<S> {
         self.enter(Phase::Lingering(context.limits.connection.discarded_body), context.now.monotonic);
     }
 
-    /// Reads away what comes, unread, until the client closes too.
+    /// Discards received bytes until the client closes, too.
     fn linger(&mut self) -> Result<Turn, Ended> {
         let mut unread = [0; READ];
         loop {
@@ -351,7 +351,7 @@ impl<S: Socket> Connection<S> {
         let _ = self.tls.write_tls(&mut self.socket);
     }
 
-    /// Why its time is over, if it is.
+    /// Why it is overdue, if it is.
     pub(super) fn overdue(&self, limits: &Limits, now: Instant) -> Option<Ended> {
         let (longest, why) = match self.phase {
             Phase::Handshake => (limits.connection.handshake, Ended::Closed),
@@ -372,7 +372,7 @@ impl<S: Socket> Connection<S> {
 /// How often connections are checked whether they are [overdue](Connection::overdue).
 pub(super) const SWEEP: Duration = Duration::from_millis(250);
 
-/// How often a worker without connections gives a sign of life.
+/// How often a worker without connections records a heartbeat.
 pub(super) const IDLE: Duration = Duration::from_secs(1);
 
 /// How long a connection idles before it counts as quiet.
