@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[allow(dead_code, reason = "a test uses what it needs of it")]
 #[path = "../promql/prometheus.rs"]
 mod prometheus;
 
