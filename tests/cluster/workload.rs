@@ -52,7 +52,7 @@ impl<'a> Workload<'a> {
     }
 
     /// What the API server says of an HPA that may scale to zero.
-    pub fn at_zero_is_taken(kubectl: &Kubectl, namespace: &'static str, metric: &Value) -> Result<String, String> {
+    pub fn accepts_zero(kubectl: &Kubectl, namespace: &'static str, metric: &Value) -> Result<String, String> {
         let workload = Workload { kubectl, namespace, name: "zero", predicted: None };
         kubectl.feed(&["apply", "--dry-run=server", "-f", "-"], &workload.autoscaler(0, &[metric]).to_string())
     }
