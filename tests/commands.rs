@@ -48,8 +48,10 @@ fn helps() {
         (&["serve", "--help"], include_str!("fixtures/help/serve.txt")),
         (&["check", "--help"], include_str!("fixtures/help/check.txt")),
         (&["get", "--help"], include_str!("fixtures/help/get.txt")),
+        (&["explain", "--help"], include_str!("fixtures/help/explain.txt")),
         (&["certs", "--help"], include_str!("fixtures/help/certs.txt")),
         (&["convert", "--help"], include_str!("fixtures/help/convert.txt")),
+        (&["rbac", "--help"], include_str!("fixtures/help/rbac.txt")),
         (&["probe", "--help"], include_str!("fixtures/help/probe.txt")),
     ] {
         assert_eq!(run(arguments), (0, expected.to_owned(), String::new()), "{arguments:?}");
@@ -86,7 +88,7 @@ fn refuses_command_lines_that_mean_nothing() {
         (&["get", "--nope", "x"], "unknown option \"--nope\" (see metriclet get --help)".to_owned()),
         (
             &["srve"],
-            "expected a command (serve, check, get, certs, convert or probe), found \"srve\" (see metriclet --help)"
+            "expected a command (serve, check, get, explain, certs, convert, rbac or probe), found \"srve\" (see metriclet --help)"
                 .to_owned(),
         ),
         (&["serve", "x"], "expected no further argument, found \"x\" (see metriclet serve --help)".to_owned()),
