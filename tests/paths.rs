@@ -168,7 +168,9 @@ fn what_is_asked_about_is_what_is_served() {
                 assert!(known.code == 503 && body.contains("cannot authorize the request"), "{target}: {body}");
                 assert_eq!(path::parse(&derived(&metric), 64 << 10), Ok(ApiPath::Metric(metric)), "{target}");
             }
-            Ok(ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Health(..)) => assert_eq!(known.code, 503, "{target}"),
+            Ok(
+                ApiPath::Root | ApiPath::OwnMetrics | ApiPath::Status(_) | ApiPath::PeerSamples | ApiPath::Health(..),
+            ) => assert_eq!(known.code, 503, "{target}"),
             Ok(_) => assert!(matches!(known.code, 200 | 404 | 405), "{target}: {}", known.code),
             Err(_) => assert_eq!(known.code, 400, "{target}"),
         }
