@@ -261,7 +261,7 @@ limits! {
         timeout: Duration = secs(10),
         /// How long refreshing continues after the last request. 5 min: twenty HPA syncs.
         linger: Duration = secs(300),
-        /// How long nobody has asked for what makes room for another one. 45 s: three HPA syncs.
+        /// The time without a request after which a URL or query may make room for another. 45 s: three HPA syncs.
         idle: Duration = secs(45),
         /// How soon a failed fetch is repeated. 5 s: until then the answer is its error.
         retry: Duration = secs(5),

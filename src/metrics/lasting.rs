@@ -56,7 +56,7 @@ mod tests {
             lasting.holds(Now { monotonic: now.monotonic + Duration::from_secs(seconds), unix_millis })
         };
         assert!(at(0, 1_000) && at(2, 3_000) && at(4, 2_000));
-        assert!(!at(5, 2_000), "its page is fetched anew");
+        assert!(!at(5, 2_000), "its page is fetched again");
         assert!(!at(2, 3_001), "a value is too old");
         assert!(!at(0, 999), "the clock was set back, and a value may be of the future");
     }

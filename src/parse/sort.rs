@@ -1,4 +1,4 @@
-//! Sorting and maps in the size of one function. std's sorts are compiled anew for each type, at 6 KB each, and so is
+//! Sorting and maps in the size of one function. std's sorts are compiled again for each type, at 6 KB each, and so is
 //! `collect` into an ordered map, which sorts first. Where time matters more than that, use std's.
 
 use std::cmp::Ordering;

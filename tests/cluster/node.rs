@@ -41,7 +41,19 @@ pub fn run_pod(plane: &Plane, namespace: &str, deployment: &str) -> Server {
         args.iter_mut().for_each(|arg| *arg = arg.replace(&there, &here));
     }
     let port = format!("--secure-port={}", container["ports"][0]["containerPort"]);
-    let args: Vec<_> = args.iter().map(|arg| if *arg == port { "--secure-port=0" } else { arg }).collect();
+    // A pod has loopback for itself.
+    let plain = "--listen=127.0.0.1:8080";
+    assert!(args.iter().any(|arg| arg == plain), "{args:?}");
+    let own = |arg: &str| {
+        if arg == port {
+            "--secure-port=0"
+        } else if arg == plain {
+            "--listen=off"
+        } else {
+            return None;
+        }
+    };
+    let args: Vec<&str> = args.iter().map(|arg| own(arg).unwrap_or(arg)).collect();
     let token = admin.run(&["create", "token", spec["serviceAccountName"].as_str().unwrap(), namespace]).unwrap();
     let mut command = metriclet(&args);
     command.arg("--bind-address=127.0.0.1");

@@ -138,8 +138,8 @@ Exit codes: 0 success, 64 usage error or 400, 65 no such metric or value (404),
 ";
 
 pub(super) const EXPLAIN: &str = "\
-Explains how an HPA comes to its replicas: for each metric the request, the answer and where it comes
-from, then the HPA controller's arithmetic and its limits.
+Explains how an HPA comes to its replicas: for each metric the request, the answer and its source,
+then the HPA controller's arithmetic and its limits.
 
 Usage: metriclet explain hpa NAME [OPTIONS]
        metriclet explain --hpa FILE --config FILE [OPTIONS]
@@ -147,11 +147,12 @@ Usage: metriclet explain hpa NAME [OPTIONS]
 Options:
   -n, --namespace NAME     the HPA's namespace [default]
       --hpa FILE           HPAs in YAML, instead of one in the cluster
-  -c, --config FILE        sources and rules: requests are answered here, from fresh fetches, instead
-                           of by the server in the cluster
+  -c, --config FILE        sources and rules: requests are answered here, from fresh fetches, not by
+                           the server in the cluster
       --replicas NUMBER    replicas that there are, all ready, instead of the workload's own
   -l, --selector SELECTOR  labels of the workload's pods, for metrics of type Pods
-      --kubeconfig FILE    how to reach the Kubernetes API [$KUBECONFIG or ~/.kube/config, for hpa NAME]
+      --kubeconfig FILE    how to reach the Kubernetes API; for hpa NAME the default is $KUBECONFIG
+                           or ~/.kube/config
       --context NAME       context of the kubeconfig [the current one]
   -o, --output FORMAT      table or json [table]
       --wait DURATION      how long to retry while a response is 503 [0]
@@ -237,7 +238,8 @@ Options:
   -n, --namespace NAME         the service account's namespace [custom-metrics]
   -h, --help                   this text
 
-A rule for all namespaces needs a ClusterRole; others need a Role in each namespace, which has to exist.
+A rule for all namespaces needs a ClusterRole; others need a Role in each namespace.
+These namespaces must exist.
 
 Examples:
   metriclet rbac --config metrics.yaml | kubectl apply -f -

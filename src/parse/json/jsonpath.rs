@@ -146,7 +146,7 @@ fn affordable(path: &str) -> Result<(), (usize, String)> {
             b'$' if filters.is_some() => {
                 let rest = path.get(at + 1..).unwrap_or_default();
                 if ["..", "[*]", ".*"].iter().any(|many| rest.starts_with(many)) {
-                    let message = "expected one value at a $ inside of a filter, found .. or *, which is looked for anew for \
+                    let message = "expected one value at a $ inside of a filter, found .. or *, which would be searched again for \
                                    each item";
                     return Err((at, message.to_owned()));
                 }

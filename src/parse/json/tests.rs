@@ -72,7 +72,7 @@ fn refuses() {
         (
             "count($[?$..zz])",
             10,
-            "expected one value at a $ inside of a filter, found .. or *, which is looked for anew for each item (column 10)",
+            "expected one value at a $ inside of a filter, found .. or *, which would be searched again for each item (column 10)",
         ),
         ("$[0,1,2,3,4,5,6,7,8,9]", 20, "expected at most 8 commas in one path, found more (column 20)"),
     ] {
