@@ -44,16 +44,12 @@ pub fn run_pod(plane: &Plane, namespace: &str, deployment: &str) -> Server {
     // A pod has loopback for itself.
     let plain = "--listen=127.0.0.1:8080";
     assert!(args.iter().any(|arg| arg == plain), "{args:?}");
-    let own = |arg: &str| {
-        if arg == port {
-            "--secure-port=0"
-        } else if arg == plain {
-            "--listen=off"
-        } else {
-            return None;
-        }
-    };
-    let args: Vec<&str> = args.iter().map(|arg| own(arg).unwrap_or(arg)).collect();
+    let args = args.iter().map(|arg| match arg {
+        arg if *arg == port => "--secure-port=0",
+        arg if arg == plain => "--listen=off",
+        arg => arg.as_str(),
+    });
+    let args: Vec<&str> = args.collect();
     let token = admin.run(&["create", "token", spec["serviceAccountName"].as_str().unwrap(), namespace]).unwrap();
     let mut command = metriclet(&args);
     command.arg("--bind-address=127.0.0.1");
