@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use super::answers::Point;
 
 /// Columns: each stands for several points, so that a page of many rules stays small.
-const WIDTH: usize = 60;
+const WIDTH: usize = 30;
 const HEIGHT: f32 = 20.0;
 
 /// Draws values from the least at the bottom to the greatest at the top; errors as marks below.
@@ -16,29 +16,28 @@ impl fmt::Display for Sparkline<'_> {
         let columns = columns(self.0);
         let values = || columns.iter().filter_map(|column| column.value);
         let (least, greatest) = values().fold((f32::MAX, f32::MIN), |(a, b), value| (a.min(value), b.max(value)));
+        let height = |value: f32| match greatest - least {
+            range if range > 0.0 && range.is_finite() => (HEIGHT - (value - least) / range * HEIGHT).round() as i32,
+            _ => (HEIGHT / 2.0) as i32,
+        };
         let (mut line, mut errors) = (String::new(), String::new());
-        let mut is_drawing = false;
+        let mut before = None;
         for (x, column) in columns.iter().enumerate() {
             if column.is_error {
                 write!(errors, "M{x} 23h1")?;
             }
-            let Some(value) = column.value else {
-                is_drawing = false;
-                continue;
-            };
-            let y = match greatest - least {
-                range if range > 0.0 && range.is_finite() => HEIGHT - (value - least) / range * HEIGHT,
-                _ => HEIGHT / 2.0,
-            };
-            match is_drawing {
-                true => write!(line, "L{x} {y:.0}")?,
-                // A point of its own is a dash.
-                false => write!(line, "M{x} {y:.0}h1")?,
+            let y = column.value.map(height);
+            let is_alone = columns.get(x + 1).is_none_or(|next| next.value.is_none());
+            match (before, y) {
+                (Some(before), Some(y)) => write!(line, "l1 {}", y - before)?,
+                (None, Some(y)) if is_alone => write!(line, "M{x} {y}h1")?,
+                (None, Some(y)) => write!(line, "M{x} {y}")?,
+                (_, None) => {}
             }
-            is_drawing = true;
+            before = y;
         }
         let label = Range(values().next().map(|_| (least, greatest)), errors.len());
-        write!(f, "<svg viewBox=\"0 0 60 24\" preserveAspectRatio=none role=img aria-label=\"{label}\">")?;
+        write!(f, "<svg viewBox=\"0 0 30 24\" preserveAspectRatio=none role=img aria-label=\"{label}\">")?;
         if !line.is_empty() {
             write!(f, "<path d=\"{line}\"/>")?;
         }
@@ -98,13 +97,20 @@ mod tests {
             (points(&[]), ["last hour: no values", "></svg>"]),
             (points(&[(0, Point::Value(7.0))]), ["last hour: 7\"", "<path d=\"M0 10h1\"/>"]),
             (
-                points(&[(0, Point::Value(0.0)), (4, Point::Value(10.0)), (236, Point::Value(5.0))]),
-                ["0 to 10\"", "M0 20h1L1 0M59 10h1"],
+                points(&[(0, Point::Value(0.0)), (8, Point::Value(10.0)), (236, Point::Value(5.0))]),
+                ["0 to 10\"", "M0 20l1 -20M29 10h1"],
             ),
-            (points(&[(239, Point::Error)]), ["no values, with errors", "<path class=e d=\"M59 23h1\"/>"]),
+            (points(&[(239, Point::Error)]), ["no values, with errors", "<path class=e d=\"M29 23h1\"/>"]),
         ] {
             let drawn = Sparkline(&values).to_string();
             assert!(expected.iter().all(|part| drawn.contains(part)), "{drawn}");
         }
+    }
+
+    #[test]
+    fn an_hour_of_values_takes_little_room() {
+        let points: Vec<Point> = (0..240_u8).map(|at| Point::Value(f32::from(at.wrapping_mul(37)))).collect();
+        let drawn = Sparkline(&points).to_string();
+        assert!(drawn.len() < 300, "{}: {drawn}", drawn.len());
     }
 }
