@@ -49,7 +49,7 @@ pub(crate) fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     if let Err(failure) = signals::catch(move |signal| drop(to_main.send(Event::Signal(signal)))) {
         return fail(exit::SOFTWARE, &format_args!("cannot catch signals: {failure}"));
     }
-    // Whoever connects finds everything that is known beforehand: an answer of the first moment counts, too.
+    // A client that connects at once gets answers from the configuration and the authorities, too.
     let start = |origin: &Origin| Live::start(&api, origin, limits);
     let early = match (serve.origin != Origin::ByDefault).then(|| start(&serve.origin)).transpose() {
         Ok(early) => early,

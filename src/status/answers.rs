@@ -126,6 +126,15 @@ impl AnswerLog {
         all
     }
 
+    /// The targets that the HPA controller has asked for since a time, Unix milliseconds, and whether the last answer was
+    /// an error.
+    pub(crate) fn of_hpa_controller(&self, since: i64) -> Vec<(String, bool)> {
+        let requests = self.lock();
+        let asked = |answers: &Answers| answers.client == MetricClient::HpaController && answers.asked >= since;
+        let asked = requests.iter().filter(|(_, answers)| asked(answers));
+        asked.map(|(target, answers)| (target.clone(), answers.error.is_some())).collect()
+    }
+
     /// How far the history goes back.
     pub(crate) fn span(&self) -> Duration {
         self.limits.step * u32::try_from(self.limits.points).unwrap_or(u32::MAX)

@@ -3,37 +3,32 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use super::answers::{Answers, MetricClient, Point};
+use super::answers::AnswerLog;
 use crate::parse::path::{self, ApiPath};
+use crate::telemetry::exposition::Label;
 
 /// A gauge for each rule that the HPA controller has asked since a time, Unix milliseconds: 1 if the last answer to one of
 /// its requests was an error. Bounded as the requests are.
-pub(super) fn failing_rules(answers: &[(String, Answers, Vec<Point>)], max_path: usize, since: i64) -> String {
+pub(super) fn failing_rules(answers: &AnswerLog, max_path: usize, since: i64) -> String {
     let mut rules: BTreeMap<(String, String), bool> = BTreeMap::new();
-    let asked = |answers: &Answers| answers.client == MetricClient::HpaController && answers.asked >= since;
-    for (target, answers, _) in answers.iter().filter(|(_, answers, _)| asked(answers)) {
+    for (target, is_failing) in answers.of_hpa_controller(since) {
         let rule = match path::parse(target.split('?').next().unwrap_or_default(), max_path) {
             Ok(ApiPath::Metric(path)) => (path.metric, path.resource),
             Ok(ApiPath::External(path)) => (path.metric, "external".to_owned()),
             _ => continue,
         };
-        *rules.entry(rule).or_default() |= answers.error.is_some();
+        *rules.entry(rule).or_default() |= is_failing;
     }
     let mut lines =
         "# HELP metriclet_rule_failing Whether the HPA controller's last request for a rule's metric failed.\n\
                      # TYPE metriclet_rule_failing gauge\n"
             .to_owned();
     for ((metric, resource), is_failing) in rules {
-        let (metric, resource) = (label(&metric), label(&resource));
+        let (metric, resource) = (Label(&metric), Label(&resource));
         let failing = u8::from(is_failing);
         let _ = writeln!(lines, "metriclet_rule_failing{{metric=\"{metric}\",resource=\"{resource}\"}} {failing}");
     }
     lines
-}
-
-/// A label's value, escaped.
-fn label(text: &str) -> String {
-    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]
@@ -42,7 +37,7 @@ mod tests {
 
     use super::*;
     use crate::config::limits::StatusLimits;
-    use crate::status::answers::{AnswerLog, AnsweredError, AnsweredValue};
+    use crate::status::answers::{AnsweredError, AnsweredValue, MetricClient};
     use crate::telemetry::clock::Now;
 
     #[test]
@@ -59,7 +54,7 @@ mod tests {
         log.failed(&of("pods/*/others"), MetricClient::Other, error.clone(), now);
         log.failed("/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/%22mails", hpa, error, now);
         let lines = |since| {
-            let text = failing_rules(&log.all(now), 8192, since);
+            let text = failing_rules(&log, 8192, since);
             text.lines().skip(2).map(str::to_owned).collect::<Vec<_>>()
         };
         assert_eq!(

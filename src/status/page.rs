@@ -63,7 +63,7 @@ impl StatusPage {
     /// Which rules fail, as lines of the metrics page.
     pub(crate) fn failing_rules(&self, now: Now) -> String {
         let since = now.unix_millis.saturating_sub(millis(self.limits.status.recent));
-        exposition::failing_rules(&self.answers.all(now), self.limits.request.path, since)
+        exposition::failing_rules(&self.answers, self.limits.request.path, since)
     }
 
     /// The report as a page, filtered as the query says.

@@ -284,7 +284,7 @@ impl fmt::Display for RouteLabels {
 }
 
 /// A label value, escaped.
-struct Label<'a>(&'a str);
+pub(crate) struct Label<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Label<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

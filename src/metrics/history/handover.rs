@@ -141,7 +141,7 @@ mod tests {
         Some(snapshot)
     }
 
-    /// By the clock of whoever takes it over.
+    /// By the clock of the replica that takes it over.
     fn shifted(mut snapshot: Snapshot) -> Snapshot {
         snapshot.times.iter_mut().for_each(|time| *time += SHIFT);
         for kept in &mut snapshot.series {
