@@ -105,6 +105,31 @@ fn converts_kube_metrics_adapter_and_keda() {
     }
 }
 
+/// `kubectl get --raw` prints a typed list, whose items name neither their version nor their kind.
+#[test]
+fn a_typed_list_becomes_whole_hpas() {
+    let list = "\
+kind: HorizontalPodAutoscalerList
+apiVersion: autoscaling/v2
+items:
+  - apiVersion: autoscaling/v2
+    metadata: {name: web, namespace: shop, annotations: {metric-config.pods.load.json-path/json-key: $.load, \
+                metric-config.pods.load.json-path/port: '80'}}
+    spec:
+      scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}
+      maxReplicas: 3
+      metrics: [{type: Pods, pods: {metric: {name: load}, target: {type: AverageValue, averageValue: 9}}}]
+";
+    let written = file("hpas.yaml", "").with_file_name("written.yaml");
+    let list = file("list.yaml", list);
+    let arguments = ["--hpas", list.to_str().unwrap(), "--write-hpas", written.to_str().unwrap()];
+    let (code, stdout, stderr) = convert("kube-metrics-adapter", &arguments);
+    assert_eq!(code, 0, "{stderr}");
+    let hpas = fs::read_to_string(&written).unwrap();
+    assert!(hpas.contains("\nkind: HorizontalPodAutoscaler\n"), "{hpas}");
+    passes_check(&stdout, Some(&hpas));
+}
+
 /// What damages a file: words that mean something in one of them, and what breaks YAML.
 const PIECES: [&str; 40] = [
     "<<.Series>>",
@@ -235,7 +260,8 @@ fn takes_hpas_of_known_versions() {
         format!(
             "apiVersion: autoscaling/{version}\nkind: HorizontalPodAutoscaler\nmetadata:\n  name: web\n  namespace: shop\n  \
              annotations: {{metric-config.pods.rps.json-path/port: \"80\", metric-config.pods.rps.json-path/json-key: $.a}}\n\
-             spec: {{scaleTargetRef: {{name: web}}, metrics: [{{type: Pods, pods: {{metric: {{name: rps}}}}}}]}}\n"
+             spec: {{scaleTargetRef: {{name: web}}, maxReplicas: 3, metrics: [{{type: Pods, pods: {{metric: {{name: rps}}, target: \
+             {{averageValue: 9}}}}}}]}}\n"
         )
     };
     for (version, code) in [("v2", 0), ("v2beta2", 0), ("v2beta1", 65), ("v1", 65)] {

@@ -3,9 +3,9 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::internals::config::file;
 use metriclet::internals::config::limits::{ConfigLimits, Limits};
 use metriclet::internals::config::problem::Excerpts;
+use metriclet::internals::config::{file, hpa};
 use metriclet::internals::convert::{
     Converted, Input, Known, go_template, keda, kube_metrics_adapter, prometheus_adapter,
 };
@@ -35,6 +35,11 @@ fuzz_target!(|data: &[u8]| {
     }
     let loaded = file::load(converted.config.as_bytes(), &limits);
     assert!(converted.config.is_empty() || !loaded.problems.iter().any(|problem| problem.is_error()));
+    if !converted.hpas.is_empty() {
+        // It may be longer than what it came from.
+        let found = hpa::check(converted.hpas.as_bytes(), &loaded.config, &Limits::default());
+        assert!(!found.iter().any(|problem| problem.is_error()), "{found:?}\n{}", converted.hpas);
+    }
 });
 
 fn convert(which: u8, files: &[Input<'_>], limits: &Limits) -> Converted {

@@ -4,27 +4,31 @@
 use std::fmt::Write;
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::internals::parse::query;
+use metriclet::internals::parse::query::{self, Query};
 
 const MAX: usize = 1024;
 
 fuzz_target!(|raw: &str| {
     let Ok(parsed) = query::parse(Some(raw), MAX) else { return };
     assert!(raw.len() <= MAX && !raw.contains(';'));
+    // Every field by its name: a new parameter does not compile until it is written back here.
+    let Query { label_selector, metric_label_selector, field_selector, watch, pretty, hash, rule, verbose, exclude } =
+        &parsed;
     let mut pairs: Vec<(&str, &str)> = Vec::new();
     for (key, value) in [
-        ("labelSelector", &parsed.label_selector),
-        ("metricLabelSelector", &parsed.metric_label_selector),
-        ("fieldSelector", &parsed.field_selector),
-        ("hash", &parsed.hash),
+        ("labelSelector", label_selector),
+        ("metricLabelSelector", metric_label_selector),
+        ("fieldSelector", field_selector),
+        ("hash", hash),
+        ("rule", rule),
     ] {
         pairs.extend(value.as_deref().map(|value| (key, value)));
     }
-    for (key, value) in [("pretty", parsed.pretty), ("watch", parsed.watch)] {
+    for (key, value) in [("pretty", pretty), ("watch", watch)] {
         pairs.extend(value.map(|value| (key, if value { "true" } else { "false" })));
     }
-    pairs.extend(parsed.verbose.then_some(("verbose", "")));
-    pairs.extend(parsed.exclude.iter().map(|name| ("exclude", name.as_str())));
+    pairs.extend(verbose.then_some(("verbose", "")));
+    pairs.extend(exclude.iter().map(|name| ("exclude", name.as_str())));
     let mut encoded = String::from("timeout=5s");
     for (key, value) in pairs {
         let _ = write!(encoded, "&{key}=");

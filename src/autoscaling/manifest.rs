@@ -18,7 +18,7 @@ pub struct Hpa<'a> {
     pub target: Option<ObjectRef<'a>>,
     /// `minReplicas`, 1 by default.
     pub min: i32,
-    /// `maxReplicas`, which must be there.
+    /// `maxReplicas`, without which it lacks something.
     pub max: Option<i32>,
     /// Where `minReplicas: 0` stands, if it does.
     pub zero: Option<Span>,
@@ -159,6 +159,19 @@ impl<'a> Hpa<'a> {
             }
         }
         let integer = |node: Option<&Node>| node.and_then(Node::text).and_then(|text| text.parse().ok());
+        let (fewest, max) = (integer(min).unwrap_or(1), spec(&["maxReplicas"]));
+        if integer(max).is_none_or(|max| max < fewest.max(1)) {
+            let span = max.map_or(root.span, |node| node.span);
+            let expected = match fewest {
+                ..=1 => "spec.maxReplicas of 1 or more".to_owned(),
+                _ => format!("spec.maxReplicas of {fewest} (minReplicas) or more"),
+            };
+            lacks.push(HpaLack { span, expected });
+        }
+        if fewest < 0 {
+            let span = min.map_or(root.span, |node| node.span);
+            lacks.push(HpaLack { span, expected: "spec.minReplicas of 0 or more".to_owned() });
+        }
         let behavior = match spec(&["behavior"]).map(Behavior::read) {
             None => None,
             Some(Ok(behavior)) => Some(behavior),
@@ -174,8 +187,8 @@ impl<'a> Hpa<'a> {
             name: root.text_at(&["metadata", "name"]),
             namespace: root.text_at(&["metadata", "namespace"]),
             target,
-            min: integer(min).unwrap_or(1),
-            max: integer(spec(&["maxReplicas"])),
+            min: fewest,
+            max: integer(max),
             zero: min.filter(|node| node.text() == Some("0")).map(|node| node.span),
             metrics,
             behavior,

@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::hpas::shown;
 use super::keda_metadata::{Fallback, Target, TriggerContext};
 use super::keda_triggers::Trigger;
-use super::manifest::{documents, json, object, text};
+use super::manifest::{json, object, text};
 use super::output::{Output, RuleText, line};
 use super::remarks::{Place, Remarks};
+use super::written::{self, WrittenHpa};
 use super::{Converted, Input, Known};
 use crate::autoscaling::manifest;
 use crate::config::file::fields::{Fields, Sink};
@@ -48,7 +49,7 @@ const MAX_REPLICAS: u32 = 100;
 pub fn convert(files: &[Input<'_>], known: &Known<'_>, limits: &Limits) -> Converted {
     let mut remarks = Remarks::default();
     let mut output = Output::default();
-    let mut hpas: Vec<(Value, Vec<String>)> = Vec::new();
+    let mut written = Vec::new();
     for (input, file) in files.iter().enumerate() {
         let text = String::from_utf8_lossy(file.bytes);
         let mut found = false;
@@ -75,7 +76,8 @@ pub fn convert(files: &[Input<'_>], known: &Known<'_>, limits: &Limits) -> Conve
                     }
                 }
                 if let Some(scaled) = converted.filter(|_| is_good) {
-                    hpas.push(scaled.write(input, before, &mut output));
+                    let (object, rules) = scaled.write(input, before, &mut output);
+                    written.push(WrittenHpa { object, rules, place: Place::new(input, before, node.span) });
                 }
             }
         }
@@ -84,10 +86,9 @@ pub fn convert(files: &[Input<'_>], known: &Known<'_>, limits: &Limits) -> Conve
         }
     }
     let config = output.finish("KEDA's ScaledObjects", limits, &mut remarks);
-    let complete = hpas.into_iter().filter(|(_, rules)| rules.iter().all(|name| output.has_rule(name)));
-    let hpas: Vec<Value> = complete.map(|(hpa, _)| hpa).collect();
+    let hpas = written::print(written, &output, limits, &mut remarks);
     let notes = if hpas.is_empty() { Vec::new() } else { NOTES.to_vec() };
-    Converted { config, hpas: documents(&hpas), remarks: remarks.into_sorted(), notes }
+    Converted { config, hpas, remarks: remarks.into_sorted(), notes }
 }
 
 /// The ScaledObjects and ScaledJobs of a document, which may be a list.

@@ -5,9 +5,10 @@ use serde_json::Value;
 use super::annotations::{self, Annotated, Setting};
 use super::collected::{self, Collected, Settings};
 use super::hpas::{self, shown};
-use super::manifest::{self as written, documents, json, remove_annotations, strip};
+use super::manifest::{self, json, remove_annotations, strip};
 use super::output::{Output, RuleText, line};
 use super::remarks::{Place, Remarks};
+use super::written::{self, WrittenHpa};
 use super::{Converted, Input, Known};
 use crate::autoscaling::manifest::{Hpa, MetricKind, MetricSpec};
 use crate::config::limits::Limits;
@@ -26,20 +27,17 @@ const NOTES: &[&str] = &[
 pub fn convert(hpas: &[Input<'_>], known: &Known<'_>, limits: &Limits) -> Converted {
     let mut remarks = Remarks::default();
     let mut output = Output::default();
-    let mut objects: Vec<(Value, Vec<String>)> = Vec::new();
+    let mut written = Vec::new();
     for (index, input) in hpas.iter().enumerate() {
         hpas::each(*input, index, limits, &mut remarks, |hpa, before, remarks| {
             let converter = HpaConverter { hpa, input: index, before, known, limits };
-            if let Some((object, rules)) = converter.hpa(&mut output, remarks) {
-                objects.push((object, rules));
-            }
+            written.extend(converter.hpa(&mut output, remarks));
         });
     }
     let config = output.finish("kube-metrics-adapter's annotations", limits, &mut remarks);
-    let complete = objects.into_iter().filter(|(_, rules)| rules.iter().all(|name| output.has_rule(name)));
-    let objects: Vec<Value> = complete.map(|(object, _)| object).collect();
+    let hpas = written::print(written, &output, limits, &mut remarks);
     let notes = if config.is_empty() { Vec::new() } else { NOTES.to_vec() };
-    Converted { config, hpas: documents(&objects), remarks: remarks.into_sorted(), notes }
+    Converted { config, hpas, remarks: remarks.into_sorted(), notes }
 }
 
 struct HpaConverter<'a> {
@@ -51,9 +49,8 @@ struct HpaConverter<'a> {
 }
 
 impl HpaConverter<'_> {
-    /// The HPA without annotations, and the names of the rules for it; `None` (and remarks) if something of it cannot be
-    /// converted.
-    fn hpa(&self, output: &mut Output, remarks: &mut Remarks) -> Option<(Value, Vec<String>)> {
+    /// The HPA without annotations; `None` (and remarks) if something of it cannot be converted.
+    fn hpa(&self, output: &mut Output, remarks: &mut Remarks) -> Option<WrittenHpa> {
         let (hpa, input, before) = (self.hpa, self.input, self.before);
         for lack in &hpa.lacks {
             remarks.error(Place::new(input, before, lack.span), format!("expected {}", lack.expected));
@@ -96,12 +93,14 @@ impl HpaConverter<'_> {
         remove_annotations(&mut object, |key| key.starts_with(annotations::PREFIX));
         if let Some(members) = object.as_object_mut() {
             // The same fields.
-            members.insert("apiVersion".to_owned(), written::text("autoscaling/v2"));
+            members.insert("apiVersion".to_owned(), manifest::text("autoscaling/v2"));
+            // A typed list may leave it out of its items.
+            members.insert("kind".to_owned(), manifest::text("HorizontalPodAutoscaler"));
         }
-        if let Some(metadata) = written::member(&mut object, "metadata") {
+        if let Some(metadata) = manifest::member(&mut object, "metadata") {
             metadata.insert("namespace".to_owned(), Value::String(namespace));
         }
-        Some((object, rules))
+        Some(WrittenHpa { object, rules, place: Place::new(input, before, hpa.span) })
     }
 
     /// What a metric is collected from.
@@ -195,7 +194,7 @@ fn rename(object: &mut Value, index: usize, name: &str) {
     for kind in ["pods", "object", "external"] {
         let identifier = object.pointer_mut(&format!("/spec/metrics/{index}/{kind}/metric"));
         if let Some(members) = identifier.and_then(Value::as_object_mut) {
-            members.insert("name".to_owned(), written::text(name));
+            members.insert("name".to_owned(), manifest::text(name));
             members.remove("selector");
         }
     }

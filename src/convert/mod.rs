@@ -24,6 +24,7 @@ mod query;
 mod query_shape;
 mod remarks;
 mod resources;
+mod written;
 
 pub use self::remarks::Remark;
 

@@ -141,6 +141,7 @@ mod tests {
             ("pretty=1", Query { pretty: Some(true), ..none() }),
             ("pretty=False&pretty=true", Query { pretty: Some(false), ..none() }),
             ("verbose=false", Query { verbose: true, ..none() }),
+            ("rule=a&rule=b", Query { rule: some("a"), ..none() }),
             ("timeout=5s&watch=true&x", Query { watch: Some(true), ..none() }),
             ("watch=0", Query { watch: Some(false), ..none() }),
             ("watch&watch=False", Query { watch: Some(true), ..none() }),

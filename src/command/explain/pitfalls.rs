@@ -76,9 +76,6 @@ pub(super) fn of_metric(
 /// What is odd about an HPA as a whole.
 pub(super) fn of_hpa(hpa: &Hpa<'_>, facts: &Facts) -> Vec<String> {
     let mut warnings: Vec<String> = hpa.lacks.iter().map(|lack| format!("expected {}", lack.expected)).collect();
-    if hpa.max.is_none() {
-        warnings.push("expected spec.maxReplicas".to_owned());
-    }
     if hpa.metrics.is_empty() && hpa.lacks.is_empty() {
         warnings.push("without metrics, the HPA scales on 80 % of the CPU that pods request".to_owned());
     }

@@ -26,13 +26,15 @@ metrics:
 fn hpa(min: u32, metrics: &str) -> String {
     format!(
         "# HPAs\n---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {{name: web, namespace: shop}}\n\
-         spec:\n  scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}\n  minReplicas: {min}\n  metrics:\n{metrics}"
+         spec:\n  scaleTargetRef: {{apiVersion: apps/v1, kind: Deployment, name: web}}\n  minReplicas: {min}\n  metrics:\n{metrics}  \
+         maxReplicas: 9\n"
     )
 }
 
 fn object(kind: &str, name: &str, metric: &str) -> String {
     format!(
-        "    - {{type: Object, object: {{describedObject: {{kind: {kind}, name: {name}}}, metric: {{name: {metric}}}}}}}\n"
+        "    - {{type: Object, object: {{describedObject: {{kind: {kind}, name: {name}}}, metric: {{name: {metric}}}, \
+         target: {{type: Value, value: 9}}}}}}\n"
     )
 }
 
@@ -43,8 +45,8 @@ fn messages(file: &str) -> Vec<String> {
 
 #[test]
 fn finds_what_stays_at_zero() {
-    let pods = "    - {type: Pods, pods: {metric: {name: load}}}\n";
-    let external = "    - {type: External, external: {metric: {name: queue_lag}}}\n";
+    let pods = "    - {type: Pods, pods: {metric: {name: load}, target: {type: AverageValue, averageValue: 9}}}\n";
+    let external = "    - {type: External, external: {metric: {name: queue_lag}, target: {type: Value, value: 9}}}\n";
     let dies = |column: usize, metric: &str, source: &str| {
         format!(
             "10:{column}: warning: metric \"{metric}\": its source \"{source}\" is the scaled workload itself: at zero \
@@ -99,7 +101,7 @@ fn finds_metrics_without_a_rule() {
         [undescribed.replace("web", "db").replace(":91", ":90")]
     );
     let list = "kind: List\nitems:\n  - kind: HorizontalPodAutoscaler\n    spec: {scaleTargetRef: {name: w}, metrics: [{type: \
-                External, external: {metric: {name: x}}}]}\n";
+                External, external: {metric: {name: x}, target: {value: 9}}}], maxReplicas: 1}\n";
     assert_eq!(messages(list), ["4:92: warning: metric \"x\": there is no rule with external: true"]);
     assert_eq!(
         messages("kind: Service\n"),
@@ -144,7 +146,7 @@ fn finds_every_document() {
     let of = |metric: &str| {
         format!(
             "{{kind: HorizontalPodAutoscaler, spec: {{scaleTargetRef: {{name: w}}, metrics: [{{type: External, external: \
-             {{metric: {{name: {metric}}}}}}}]}}}}"
+             {{metric: {{name: {metric}}}, target: {{value: 9}}}}}}], maxReplicas: 1}}}}"
         )
     };
     let file = format!(
@@ -163,7 +165,7 @@ fn finds_every_document() {
     let unsaid = hpa(0, &object("Service", "web", "busy")).replace(", namespace: shop", "");
     assert_eq!(messages(&unsaid).len(), 1, "{:?}", messages(&unsaid));
     assert!(messages(&unsaid)[0].contains("is the scaled workload itself"), "{:?}", messages(&unsaid));
-    let list = "kind: HorizontalPodAutoscalerList\nitems: [{spec: {scaleTargetRef: {name: w}, metrics: [{type: External, external: {metric: {name: x}}}]}}]\n";
+    let list = "kind: HorizontalPodAutoscalerList\nitems: [{spec: {scaleTargetRef: {name: w}, metrics: [{type: External, external: {metric: {name: x}, target: {value: 9}}}], maxReplicas: 1}}]\n";
     assert_eq!(messages(list), ["2:97: warning: metric \"x\": there is no rule with external: true"]);
 }
 
@@ -190,7 +192,29 @@ fn leaves_nothing_out_in_silence() {
     ] {
         assert_eq!(messages(&hpa(0, &format!("    - {metric}\n"))), [expected], "{metric}");
     }
-    assert_eq!(messages(&hpa(1, "    - {type: Resource, resource: {name: cpu}}\n")), Vec::<String>::new());
+    let target = "type: AverageValue and averageValue";
+    for (metric, fields) in [
+        ("{type: Pods, pods: {metric: {name: load}, target: {type: Value, value: 1}}}", target.to_owned()),
+        (
+            "{type: External, external: {metric: {name: queue_lag}, target: {type: Value, value: 0}}}",
+            format!("type: Value and value, or {target}"),
+        ),
+        ("{type: Resource, resource: {name: cpu}}", format!("type: Utilization and averageUtilization, or {target}")),
+    ] {
+        let found = messages(&hpa(1, &format!("    - {metric}\n")));
+        let expected = format!("error: expected a target above zero with {fields}");
+        assert!(found.len() == 1 && found[0].ends_with(&expected), "{metric}: {found:?}");
+    }
+    let cpu = "    - {type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}\n";
+    assert_eq!(messages(&hpa(1, cpu)), Vec::<String>::new());
+    for (from, to, expected) in [
+        ("maxReplicas: 9", "", "3:1: error: expected spec.maxReplicas of 1 or more"),
+        ("maxReplicas: 9", "maxReplicas: 0", "11:16: error: expected spec.maxReplicas of 1 or more"),
+        ("minReplicas: 1", "minReplicas: 10", "11:16: error: expected spec.maxReplicas of 10 (minReplicas) or more"),
+        ("minReplicas: 1", "minReplicas: -1", "8:16: error: expected spec.minReplicas of 0 or more"),
+    ] {
+        assert_eq!(messages(&hpa(1, cpu).replace(from, to)), [expected], "{to}");
+    }
     let untargeted = hpa(1, "").replace("name: web}\n  minR", "nam: web}\n  minR");
     assert_eq!(messages(&untargeted), ["3:1: error: expected spec.scaleTargetRef.name"]);
 }
