@@ -14,6 +14,9 @@ class Api:
     def __init__(self, certificates, address, port=6443):
         self.context = ssl.create_default_context(cafile=certificates.path("ca.crt"))
         self.context.load_cert_chain(certificates.path("admin.crt"), certificates.path("admin.key"))
+        # For servers with certificates of other authorities, on the networks of the test.
+        self.unverified = ssl._create_unverified_context()
+        self.unverified.load_cert_chain(certificates.path("admin.crt"), certificates.path("admin.key"))
         self.address, self.port = address, port
         self.local = threading.local()
 
@@ -31,6 +34,16 @@ class Api:
             connection.close()
             self.local.connection = None
             raise OSError(str(error) or type(error).__name__) from error
+
+    def ask_at(self, address, port, path, timeout=15):
+        """The status and the body of one answer of another server."""
+        connection = http.client.HTTPSConnection(address, port, context=self.unverified, timeout=timeout)
+        try:
+            connection.request("GET", path, headers={"Accept": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
 
     def get(self, path):
         """An object."""

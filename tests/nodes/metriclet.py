@@ -107,6 +107,13 @@ class Metriclet:
         """The items of one answer through the aggregation layer."""
         return self.api.get(f"/apis/custom.metrics.k8s.io/v1beta2/{path}")["items"]
 
+    def ask(self, address, path):
+        """The items of one answer of the replica at this address, past the aggregation layer."""
+        status, body = self.api.ask_at(address, 10250, path)
+        if status != 200:
+            raise Failure(f"GET {path} of {address}: {status} {body[:500].decode(errors='replace')}")
+        return json.loads(body)["items"]
+
     def token(self, pod):
         """The token of the service account that the kubelet has mounted."""
         pid, _ = self.processes()[pod]

@@ -37,20 +37,24 @@ class Workload:
         self.cluster.kubectl("delete", "namespace", self.namespace, timeout=180)
 
     def load(self, requests, milliseconds):
-        """Keeps so many requests open, each of which takes this long."""
-        log = self.cluster.state / f"load-{self.namespace}.log"
+        """Keeps so many requests open, each of which takes this long; returns what `end` ends."""
+        log = self.cluster.state / f"load-{self.namespace}-{len(self.loads)}.log"
         log.unlink(missing_ok=True)
         url = f"http://{self._host('web')}:8080/work?ms={milliseconds}"
-        self.loads.append((background(log, self.cluster.programs.find("app"), "load", url, str(requests)), log))
+        load = (background(log, self.cluster.programs.find("app"), "load", url, str(requests)), log)
+        self.loads.append(load)
+        return load
+
+    def end(self, load):
+        """Ends one of the loads, and says how many requests of it succeeded and failed."""
+        self.loads.remove(load)
+        process, log = load
+        end(process.pid, signal.SIGTERM)
+        return log.read_text().strip()
 
     def relieve(self):
         """Ends the load, and says how many requests of it succeeded and failed."""
-        said = []
-        while self.loads:
-            process, log = self.loads.pop()
-            end(process.pid, signal.SIGTERM)
-            said.append(log.read_text().strip())
-        return "; ".join(said)
+        return "; ".join([self.end(load) for load in list(self.loads)])
 
     def set_jobs(self, number):
         """Makes the queue say that it has so many jobs."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Callable
 
-from cases import develop, failures, installed, policy, scaling, updates
+from cases import develop, failures, installed, policy, replicas, scaling, updates
 
 
 @dataclass
@@ -29,6 +29,8 @@ CASES = [
     Case("token", "The projected token is renewed, and used", updates.token),
     Case("rollout", "A rollout fails no request", failures.rollout),
     Case("killed", "The APIService stays available when a replica is killed", failures.killed),
+    Case("replicas", "Replicas share their samples: no answer lacks a rate again when replicas or nodes come and go, and both have "
+         "the same", replicas.share_samples),
     Case("hangs", "The APIService stays available when a replica hangs and ignores SIGTERM", failures.hangs),
     Case("restarts", "Restarts of the kubelet and containerd fail no request", failures.programs),
     Case("reboot", "The APIService stays available when a node reboots", failures.reboot),
