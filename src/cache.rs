@@ -187,6 +187,13 @@ impl<V: Send + Sync + 'static> Cache<V> {
         }
     }
 
+    /// When this value of `key` is too old, if it is the one that is kept.
+    pub fn kept_until(&self, key: &Key, value: &Arc<V>) -> Option<Instant> {
+        let state = self.store.lock();
+        let kept = state.slots.get(key.bytes())?.kept.as_ref()?;
+        std::ptr::addr_eq(Arc::as_ptr(&kept.value), Arc::as_ptr(value)).then_some(kept.until)
+    }
+
     /// The value that was kept last for `key`, if it is still there; it may be past its time.
     pub fn last(&self, key: &Key) -> Option<Arc<V>> {
         let value = self.store.lock().slots.get(key.bytes())?.kept.as_ref().map(|kept| kept.value.clone());

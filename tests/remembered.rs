@@ -7,9 +7,10 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::PATIENCE;
 use common::kubernetes::{ACCESS, Kubernetes, Reply, TOKENS};
+use common::pods::{self, PODS, bind, pod, serving};
 use common::upstream::{Gate, Upstream, page};
+use common::{PATIENCE, patient};
 use metriclet::internals::api::access::{Access, AuthorizationError};
 use metriclet::internals::api::auth::AuthFilter;
 use metriclet::internals::api::identity::{AuthenticationError, Identity, User, Via};
@@ -21,6 +22,7 @@ use metriclet::internals::config::limits::{FetchLimits, Limits, ReviewLimits};
 use metriclet::internals::kube::review::UserInfo;
 use metriclet::internals::kube_api::client::Client;
 use metriclet::internals::kube_api::kubeconfig;
+use metriclet::internals::metrics::objects::Objects;
 use metriclet::internals::metrics::trace::Trace;
 use metriclet::internals::metrics::{MetricRequest, Metrics};
 use metriclet::internals::parse::path::{self, ApiPath};
@@ -214,7 +216,8 @@ fn a_reply_is_kept_while_it_stays_the_same() {
         let text = format!(
             "sources:\n  app: {{url: '{}', namespaces: [shop], cache: {cache}}}\nmetrics:\n  \
              - {{name: load, object: services, source: app, maxAge: 30s, describes: {{namespace: shop, name: web}}}}\n  \
-             - {{name: queue, external: true, source: app, maxAge: 30s}}\n",
+             - {{name: queue, external: true, source: app, maxAge: 30s}}\n  \
+             - {{name: waiting, object: services, source: app, maxAge: 30s, value: queue, nameLabel: name}}\n",
             upstream.url()
         );
         let loaded = file::load(text.as_bytes(), &Limits::default());
@@ -240,6 +243,7 @@ fn a_reply_is_kept_while_it_stays_the_same() {
     for target in [
         "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/load",
         "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/queue?labelSelector=name%3Da",
+        "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/*/waiting",
     ] {
         let pretty = format!("{target}{}pretty=true", if target.contains('?') { "&" } else { "?" });
         let set = |monotonic: u64, unix: i64| {
@@ -266,4 +270,43 @@ fn a_reply_is_kept_while_it_stays_the_same() {
         set(30, 30);
         assert_eq!((ask(target), ask(&pretty)), ("3".into(), "3".into()), "a new page");
     }
+}
+
+/// A printed answer for pods is kept no longer than their list is.
+#[test]
+fn a_reply_for_pods_is_kept_while_their_list_is_the_same() {
+    let (port, listeners) = bind(2);
+    let pods: Vec<Upstream> =
+        (1..).zip(listeners).map(|(n, listener)| serving(listener, &format!("queue_depth {n}\n"))).collect();
+    let kubernetes = Kubernetes::start();
+    kubernetes.set(PODS, vec![pod(0)]);
+    let limits = patient(Limits::default());
+    let told = Arc::new(Mutex::new(Clock::system().now()));
+    let (start, clock) = (*told.lock().unwrap(), told.clone());
+    let api = Api::unconfigured(&limits, &Clock::told_by(move || *clock.lock().unwrap()));
+    api.metrics().set_objects(Objects::new(client(&kubernetes), &limits));
+    let text = pods::config(&format!("pods: {{port: {port}}}, cache: 10m"), "queue_depth");
+    api.metrics().install(file::load(text.as_bytes(), &limits).config, None);
+    let ask = |seconds: u64| {
+        let now = Now { monotonic: start.monotonic + Duration::from_secs(seconds), ..start };
+        *told.lock().unwrap() = now;
+        let target = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/queue_depth";
+        let patience = Patience::until(now.monotonic + PATIENCE);
+        let Answer::Reply(reply) = api.answer(&Request::get(target), patience, now, &mut Trace::off()) else {
+            panic!()
+        };
+        let list: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        list["items"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|item| item["value"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((ask(0), ask(1)), (vec!["1".to_owned()], vec!["1".to_owned()]));
+    let lists = kubernetes.calls(PODS).len();
+    kubernetes.set(PODS, vec![pod(0), pod(1)]);
+    assert_eq!((ask(1), kubernetes.calls(PODS).len()), (vec!["1".to_owned()], lists), "the list is remembered, too");
+    assert_eq!(ask(120), ["1", "2"], "a new list");
+    assert!(pods.iter().all(|pod| pod.requests() == 1), "of pages that are still the same");
 }

@@ -241,3 +241,15 @@ fn a_load_cut_short_counts_for_its_caller_alone() {
     });
     assert_eq!(seen(&cache, now, "a"), "a");
 }
+
+#[test]
+fn tells_until_when_a_value_is_kept() {
+    let (cache, now, key) = (Cache::new(8, 8), Instant::now(), Key::of("a"));
+    load(&cache, "a", now, SECOND, 1);
+    let kept = cache.kept(&key, now, any).unwrap();
+    assert_eq!(cache.kept_until(&key, &kept), Some(now + SECOND));
+    assert_eq!(cache.kept_until(&Key::of("b"), &kept), None);
+    assert_eq!(cache.kept_until(&key, &Arc::new(1)), None, "an equal value, but another one");
+    load(&cache, "a", now + SECOND, SECOND, 1);
+    assert_eq!(cache.kept_until(&key, &kept), None, "the one before");
+}

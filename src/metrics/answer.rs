@@ -21,7 +21,7 @@ pub(super) fn answer(subject: &Subject<'_>, patience: Patience, trace: &mut Trac
     let items = match &subject.served.upstream.source().target {
         Target::Url(_) => url::answer(subject, patience, &mut lasting, trace)?,
         Target::Pods(pods) if subject.served.joins_pages() => fleet::answer(subject, pods, patience, trace)?,
-        Target::Pods(pods) => pods::answer(subject, pods, patience, trace)?,
+        Target::Pods(pods) => pods::answer(subject, pods, patience, &mut lasting, trace)?,
         Target::Prometheus(_) => prometheus::answer(subject, patience, trace)?,
     };
     Ok(MetricValues { items, selector, lasting })

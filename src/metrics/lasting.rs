@@ -28,10 +28,19 @@ impl Lasting {
         times: impl Iterator<Item = i64>,
         now: Now,
     ) -> Option<Self> {
+        Self::of_values(served, served.upstream.fresh_until(page)?, times, now)
+    }
+
+    /// For values that are the same until this moment, as long as none of them is too old.
+    pub(super) fn of_values(
+        served: &ActiveRule,
+        until: Instant,
+        times: impl Iterator<Item = i64>,
+        now: Now,
+    ) -> Option<Self> {
         if served.rule.on_missing != OnMissing::Error || served.sampling.is_some() {
             return None;
         }
-        let until = served.upstream.fresh_until(page)?;
         let to = times.min()?.saturating_add(millis(served.rule.max_age));
         Some(Self { until, from: now.unix_millis, to })
     }

@@ -70,6 +70,11 @@ impl Objects {
         self.ask(&self.pods, "list", "pods", of, wait, now, load)
     }
 
+    /// Until when this list of the pods of a selection is the current one, if it is.
+    pub(super) fn pods_until(&self, of: Selection<'_>, list: &Arc<Result<Vec<Pod>, CallError>>) -> Option<Instant> {
+        self.pods.kept_until(&key("pods", of), list)
+    }
+
     /// The names of the objects of a selection.
     ///
     /// # Errors
@@ -124,7 +129,7 @@ impl Objects {
         now: Instant,
         load: impl FnOnce(Instant) -> (Result<T, CallError>, usize),
     ) -> Result<Arc<Result<T, CallError>>, Unlisted> {
-        let key = Key::of(&(resource, of.namespace, of.label_selector, of.name));
+        let key = key(resource, of);
         let deadline = match wait {
             Wait::No => now,
             Wait::Until(deadline) => deadline,
@@ -169,6 +174,10 @@ impl Objects {
             false => debug!("cannot {verb} {resource}{place}: {}", error.detail()),
         }
     }
+}
+
+fn key(resource: &str, of: Selection<'_>) -> Key {
+    Key::of(&(resource, of.namespace, of.label_selector, of.name))
 }
 
 /// For a denial, names the missing permission.

@@ -1,9 +1,10 @@
 //! A rule on a source of pods: lists the pods, scrapes the page of each, and judges each by its own page.
 
-use std::sync::Arc;
+use std::time::Instant;
 
 use super::failure::Failure;
 use super::judgement::Scrape;
+use super::lasting::Lasting;
 use super::outcome::Verdict;
 use super::subject::Subject;
 use super::tally::Tally;
@@ -13,21 +14,23 @@ use super::{over_time, page_members};
 use crate::config::model::Pods;
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
-use crate::kube_api::error::CallError;
 use crate::kube_api::objects::Selection;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::sort::sort_by;
 use crate::source::page::Found;
 use crate::source::waiting::{Patience, Waiting};
 
-/// The values of the pods that the request is for.
+/// The values of the pods that the request is for; if it has one from each pod, also how long these stay valid.
 pub(super) fn answer(
     subject: &Subject<'_>,
     of: &Pods,
     patience: Patience,
+    lasting: &mut Option<Lasting>,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
-    let listed = list(subject, patience)?;
+    let label_selector = subject.request.label_selector.to_string();
+    let selection = selection(subject.request.path, &label_selector);
+    let listed = subject.services.pods(selection, &subject.about(), patience)?;
     // A list by name is filtered again, whatever the API server sent.
     let is_requested = |pod: &&Pod| match &subject.request.path.name {
         ObjectName::All => true,
@@ -46,22 +49,32 @@ pub(super) fn answer(
         // A selection without pods is not sampled, so that a caller cannot use up the limit on selections.
         Some(_) if targets.is_empty() => {}
         Some(sampling) => over_time::of_pods(subject, sampling, &targets, &mut tally, trace),
-        None => of_pages(subject, &targets, &mut tally, patience, trace)?,
+        None => {
+            let until = of_pages(subject, &targets, &mut tally, patience, trace)?;
+            if let (Some(until), Some(list)) = (until, subject.services.pods_until(selection, &listed))
+                && tally.is_whole()
+            {
+                let times = tally.items.iter().map(|item| item.timestamp.millis());
+                *lasting =
+                    Lasting::of_values(subject.served, until.min(list), times, subject.services.shared.clock().now());
+            }
+        }
     }
     tally.finish(subject, trace)
 }
 
-/// Scrapes these pods and judges each by its page.
+/// Scrapes these pods and judges each by its page. Returns when the first of the pages is fetched again.
 fn of_pages(
     subject: &Subject<'_>,
     targets: &[(&Pod, String)],
     tally: &mut Tally,
     patience: Patience,
     trace: &mut Trace,
-) -> Result<(), Failure> {
+) -> Result<Option<Instant>, Failure> {
     let urls: Vec<String> = targets.iter().map(|(_, url)| url.clone()).collect();
     let upstream = &subject.served.upstream;
     let waiting = Waiting::Source(upstream.index());
+    let mut until: Option<Instant> = None;
     let pages = upstream.pages(&urls, &subject.served.want, patience.wait_for(waiting));
     for ((pod, url), page) in targets.iter().zip(pages.ok_or(Failure::WouldWait(waiting))?) {
         let (name, url) = (&pod.metadata.name, plain(url));
@@ -78,6 +91,9 @@ fn of_pages(
                 continue;
             }
         };
+        // One that was not fetched lasts no time.
+        let fresh = upstream.fresh_until(&page).unwrap_or(subject.services.shared.clock().now().monotonic);
+        until = Some(until.map_or(fresh, |until| until.min(fresh)));
         trace.record(|| Event::PodPage { pod: name.clone(), url: url.to_owned(), summary: page.summary() });
         let path = MetricPath { name: ObjectName::One(name.clone()), ..subject.request.path.clone() };
         let (pod_subject, incarnation) = (subject.of_path(&path), format!("#{}", pod.incarnation()));
@@ -93,16 +109,14 @@ fn of_pages(
             }),
         }
     }
-    Ok(())
+    Ok(until)
 }
 
-/// The pods of the request, as the Kubernetes API lists them.
-fn list(subject: &Subject<'_>, patience: Patience) -> Result<Arc<Result<Vec<Pod>, CallError>>, Failure> {
-    let MetricPath { namespace, name, .. } = subject.request.path;
-    let (name, label_selector) = match name {
-        ObjectName::All => (None, subject.request.label_selector.to_string()),
-        ObjectName::One(name) => (Some(name.as_str()), String::new()),
+/// The pods of the request: by name, or by its label selector.
+fn selection<'a>(path: &'a MetricPath, label_selector: &'a str) -> Selection<'a> {
+    let (name, label_selector) = match &path.name {
+        ObjectName::All => (None, label_selector),
+        ObjectName::One(name) => (Some(name.as_str()), ""),
     };
-    let selection = Selection { namespace: namespace.as_deref(), label_selector: &label_selector, name };
-    subject.services.pods(selection, &subject.about(), patience)
+    Selection { namespace: path.namespace.as_deref(), label_selector, name }
 }

@@ -72,10 +72,13 @@ pub(super) fn sample(
     }
     let (pods, _) = targets::pages(list.iter().flatten(), of);
     let urls: Vec<String> = pods.iter().map(|(_, url)| url.clone()).collect();
-    for ((pod, url), page) in pods.iter().zip(served.upstream.pages(&urls, &served.want, wait).unwrap_or_default()) {
-        // The key is the whole URL: another URL is another process or another page.
-        round.keep(&object(pod, selected.namespace.as_deref()), url, page);
-    }
+    // Each as it arrives, so that a slow pod does not delay the others.
+    served.upstream.each_page(&urls, &served.want, wait, &mut |at, page| {
+        if let Some((pod, url)) = pods.get(at) {
+            // The key is the whole URL: another URL is another process or another page.
+            round.keep(&object(pod, selected.namespace.as_deref()), url, page);
+        }
+    });
 }
 
 /// One round of sampling.

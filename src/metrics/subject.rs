@@ -2,6 +2,7 @@
 //! value.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::active_rule::ActiveRule;
 use super::evaluation;
@@ -71,6 +72,15 @@ impl Services<'_> {
     ) -> Result<Arc<Result<Vec<Pod>, CallError>>, Failure> {
         let (wait, now) = (patience.wait_for(Waiting::KubernetesLists), self.shared.clock().now().monotonic);
         self.cluster(about)?.pods(selection, wait, now).map_err(|unlisted| about.unlisted(&unlisted))
+    }
+
+    /// Until when this list of a selection's pods is the current one, if it is.
+    pub(super) fn pods_until(
+        &self,
+        selection: Selection<'_>,
+        list: &Arc<Result<Vec<Pod>, CallError>>,
+    ) -> Option<Instant> {
+        self.objects?.pods_until(selection, list)
     }
 }
 

@@ -20,6 +20,11 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    /// Whether each pod has a value.
+    pub(super) fn is_whole(&self) -> bool {
+        self.left_out.is_empty() && self.unusable.is_empty() && self.failed.is_empty() && self.skipped.is_empty()
+    }
+
     /// The values, or one reason why there are none; equal tallies have equal reasons. Counts the pods that are left
     /// out.
     pub(super) fn finish(self, subject: &Subject<'_>, trace: &mut Trace) -> Result<Vec<MetricValue>, Failure> {

@@ -8,6 +8,7 @@ use super::lasting::Lasting;
 use super::subject::Subject;
 use super::trace::{Event, Trace};
 use super::{over_time, page_members};
+use crate::config::model::SelectorMode;
 use crate::kube::custom_metrics::MetricValue;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::url_template::{Placeholder, Values};
@@ -16,7 +17,7 @@ use crate::source::page::Page;
 use crate::source::page_request::PageRequest;
 use crate::source::waiting::{Patience, Waiting};
 
-/// The values of the objects that the page describes; for a named object also how long they stay valid.
+/// The values of the objects that the page describes, and how long they stay valid if that depends on the page alone.
 pub(super) fn answer(
     subject: &Subject<'_>,
     patience: Patience,
@@ -30,7 +31,10 @@ pub(super) fn answer(
     }
     let page = fetch(subject.served, &subject.about(), &request, patience, trace)?;
     let values = page_members::answer(subject, &page, patience, trace)?;
-    if matches!(subject.request.path.name, ObjectName::One(_)) {
+    let is_listed = subject.request.path.name == ObjectName::All
+        && subject.served.upstream.source().label_selector == SelectorMode::Kubernetes
+        && !subject.request.label_selector.is_everything();
+    if !is_listed && trace.left_out().is_empty() {
         let times = values.iter().map(|value| value.timestamp.millis());
         *lasting = Lasting::of_page(subject.served, &page, times, subject.services.shared.clock().now());
     }

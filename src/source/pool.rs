@@ -2,9 +2,9 @@
 
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::queue::FairQueue;
 use crate::config::limits::Limits;
@@ -24,12 +24,6 @@ pub(super) enum Share {
 /// The pool; its threads end with the process.
 pub(super) struct Pool {
     queue: FairQueue<Share, Job>,
-}
-
-/// Results by position, as they arrive.
-pub(super) struct Gathered<T> {
-    results: Mutex<(Vec<Option<T>>, usize)>,
-    more: Condvar,
 }
 
 impl Pool {
@@ -55,35 +49,6 @@ impl Pool {
     }
 }
 
-impl<T> Gathered<T> {
-    /// Creates room for this many results.
-    pub(super) fn new(count: usize) -> Arc<Self> {
-        let results = std::iter::repeat_with(|| None).take(count).collect();
-        Arc::new(Self { results: Mutex::new((results, count)), more: Condvar::new() })
-    }
-
-    /// Takes the result at this position.
-    pub(super) fn put(&self, at: usize, result: T) {
-        let mut guard = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        let (results, missing) = &mut *guard;
-        if let Some(place @ None) = results.get_mut(at) {
-            *place = Some(result);
-            *missing -= 1;
-            if *missing == 0 {
-                self.more.notify_all();
-            }
-        }
-    }
-
-    /// Takes all results, or those that have arrived after this time.
-    pub(super) fn wait(&self, longest: Duration) -> Vec<Option<T>> {
-        let guard = self.results.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.more.wait_timeout_while(guard, longest, |(_, missing)| *missing > 0);
-        let (mut guard, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut guard.0)
-    }
-}
-
 impl fmt::Debug for Pool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Pool")
@@ -92,24 +57,36 @@ impl fmt::Debug for Pool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, mpsc};
+
     use super::*;
     use crate::config::limits::FetcherLimits;
 
     #[test]
-    fn gathers_what_comes_in_time() {
+    fn runs_what_finds_room() {
         let limits = Limits { fetchers: FetcherLimits { threads: 2, queue: 3 }, ..Limits::default() };
         let pool = Pool::start(&limits).unwrap();
-        let gathered = Gathered::new(3);
-        for at in 0..3 {
-            let gathered = gathered.clone();
-            assert!(pool.submit(Share::Source(at), Box::new(move || gathered.put(at, at * 10))));
+        let (sender, results) = mpsc::channel();
+        // Both threads are kept until the end.
+        let (release, gate) = mpsc::sync_channel::<()>(0);
+        let gate = Arc::new(Mutex::new(gate));
+        let submit = |number: usize| {
+            let (sender, gate) = (sender.clone(), gate.clone());
+            let job = move || {
+                let _ = gate.lock().unwrap().recv();
+                let _ = sender.send(number);
+            };
+            pool.submit(Share::Source(number), Box::new(job))
+        };
+        let mut waiting = 0;
+        // Two run, and three wait.
+        while waiting < 5 {
+            waiting += usize::from(submit(waiting));
         }
-        assert_eq!(gathered.wait(Duration::from_secs(60)), [Some(0), Some(10), Some(20)]);
-        let late = Gathered::new(2);
-        late.put(1, "there");
-        late.put(1, "twice");
-        assert_eq!(late.wait(Duration::ZERO), [None, Some("there")]);
-        late.put(0, "too late");
-        assert!(late.wait(Duration::ZERO).is_empty());
+        assert!(!submit(5));
+        drop(release);
+        let mut ran: Vec<usize> = (0..5).map(|_| results.recv().unwrap()).collect();
+        ran.sort_unstable();
+        assert_eq!(ran, [0, 1, 2, 3, 4]);
     }
 }

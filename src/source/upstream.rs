@@ -3,7 +3,9 @@
 mod fetched;
 mod refreshed;
 
+use std::collections::HashSet;
 use std::fmt;
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,7 +14,7 @@ use super::fetch::Fetcher;
 use super::media;
 use super::page::{self, Page, PageBody, Want};
 use super::page_request::PageRequest;
-use super::pool::{Gathered, Pool, Share};
+use super::pool::{Pool, Share};
 use super::prometheus::{self, InstantQuery, QueryResult};
 use super::refresh::Demand;
 use super::shared::{Pages, Shared};
@@ -150,56 +152,80 @@ impl Upstream {
         self.loaded(result, QueryResult::cost, query.url.len() + query.promql.len(), time)
     }
 
-    /// The pages at all of `urls`, fetched concurrently, as many at a time as there are threads. A page that has not
-    /// arrived by the caller's deadline is [`SourceError::Unreached`]. `None` if a fetch is needed and the caller does
-    /// not wait.
+    /// The pages at all of `urls`, in their order: [`Upstream::each_page`] as a whole. `None` if a fetch is needed and the
+    /// caller does not wait.
     pub fn pages(
         self: &Arc<Self>,
         urls: &[String],
         want: &Want,
         wait: Wait,
     ) -> Option<Vec<Result<Arc<Page>, SourceError>>> {
-        let mut pages: Vec<_> = urls.iter().map(|url| self.page(&PageRequest::get(url), want, Wait::No)).collect();
-        let missing = |page: &Result<Arc<Page>, SourceError>| matches!(page, Err(SourceError::WouldWait));
-        let wanted: Vec<usize> = (0..).zip(&pages).filter(|(_, page)| missing(page)).map(|(at, _)| at).collect();
-        if wanted.is_empty() {
-            return Some(pages);
-        }
-        let Wait::Until(deadline) = wait else { return None };
-        let Ok(pool) = self.shared.pool.get_or_try_init(|| Pool::start(&self.shared.limits)) else {
-            return Some(urls.iter().map(|_| Err(SourceError::Unreached)).collect());
-        };
-        // Targets that failed the last time come last and wait in their own queue, so that many hanging ones do not
-        // block the others.
-        let key = |url: &str| Key::of(&(self.index, PageRequest::get(url)));
-        let failed = |url: &String| self.pages.last(&key(url)).is_some_and(|page| page.is_err());
-        let wanted = wanted.into_iter().filter_map(|at| urls.get(at).map(|url| (failed(url), at, url)));
-        let mut wanted: Vec<(bool, usize, &String)> = wanted.collect();
-        sort_by(&mut wanted, |(a, ..), (b, ..)| a.cmp(b));
-        let gathered = Gathered::new(wanted.len());
-        for (place, &(failed, _, url)) in wanted.iter().enumerate() {
-            let share = if failed { Share::Failing } else { Share::Source(self.index) };
-            let (upstream, url, want, results) = (self.clone(), PageRequest::get(url), want.clone(), gathered.clone());
-            let fetch = move || {
-                if upstream.shared.clock.now().monotonic < deadline {
-                    let page = || upstream.page(&url, &want, Wait::Until(deadline));
-                    let page = bug::caught(&upstream.shared.counters, "fetching a page", page);
-                    results.put(place, page.unwrap_or(Err(SourceError::Bug)));
-                }
-            };
-            if !pool.submit(share, Box::new(fetch)) {
-                gathered.put(place, Err(SourceError::Unreached));
-            }
-        }
-        // Some time is reserved for the rest of the request.
-        let left = deadline.saturating_duration_since(self.shared.clock.now().monotonic);
-        let fetched = gathered.wait(left.saturating_sub(left / 10));
-        for ((_, at, _), page) in wanted.into_iter().zip(fetched) {
+        let mut pages: Vec<_> = urls.iter().map(|_| Err(SourceError::Unreached)).collect();
+        let mut put = |at: usize, page| {
             if let Some(place) = pages.get_mut(at) {
-                *place = page.unwrap_or(Err(SourceError::Unreached));
+                *place = page;
+            }
+        };
+        self.each_page(urls, want, wait, &mut put).then_some(pages)
+    }
+
+    /// Calls `found` with the position and the page of each of `urls` as they arrive: fetched concurrently, as many at a
+    /// time as there are threads. A page that has not arrived by the caller's deadline is [`SourceError::Unreached`].
+    /// False, after those that are cached, if a fetch is needed and the caller does not wait.
+    pub fn each_page(
+        self: &Arc<Self>,
+        urls: &[String],
+        want: &Want,
+        wait: Wait,
+        found: &mut dyn FnMut(usize, Result<Arc<Page>, SourceError>),
+    ) -> bool {
+        let mut wanted: Vec<(bool, usize, &String)> = Vec::new();
+        for (at, url) in urls.iter().enumerate() {
+            match self.page(&PageRequest::get(url), want, Wait::No) {
+                // Targets that failed the last time come last and wait in their own queue, so that many hanging ones do
+                // not block the others.
+                Err(SourceError::WouldWait) => wanted.push((self.has_failed(url), at, url)),
+                page => found(at, page),
             }
         }
-        Some(pages)
+        if wanted.is_empty() {
+            return true;
+        }
+        let Wait::Until(deadline) = wait else { return false };
+        sort_by(&mut wanted, |(a, ..), (b, ..)| a.cmp(b));
+        let (sender, arrived) = mpsc::channel();
+        if let Ok(pool) = self.shared.pool.get_or_try_init(|| Pool::start(&self.shared.limits)) {
+            for &(failed, at, url) in &wanted {
+                let share = if failed { Share::Failing } else { Share::Source(self.index) };
+                let (upstream, url, want, sender) = (self.clone(), PageRequest::get(url), want.clone(), sender.clone());
+                let fetch = move || {
+                    if upstream.shared.clock.now().monotonic < deadline {
+                        let page = || upstream.page(&url, &want, Wait::Until(deadline));
+                        let page = bug::caught(&upstream.shared.counters, "fetching a page", page);
+                        // After the deadline it is not received.
+                        let _ = sender.send((at, page.unwrap_or(Err(SourceError::Bug))));
+                    }
+                };
+                // A job that finds no room is dropped.
+                pool.submit(share, Box::new(fetch));
+            }
+        }
+        drop(sender);
+        let mut missing: HashSet<usize> = wanted.into_iter().map(|(_, at, _)| at).collect();
+        // Some time is reserved for the rest of the request.
+        let left = || deadline.saturating_duration_since(self.shared.clock.now().monotonic);
+        let reserve = left() / 10;
+        while let Ok((at, page)) = arrived.recv_timeout(left().saturating_sub(reserve)) {
+            missing.remove(&at);
+            found(at, page);
+        }
+        missing.into_iter().for_each(|at| found(at, Err(SourceError::Unreached)));
+        true
+    }
+
+    /// Whether the last fetch of this URL failed.
+    fn has_failed(&self, url: &str) -> bool {
+        self.pages.last(&Key::of(&(self.index, PageRequest::get(url)))).is_some_and(|page| page.is_err())
     }
 
     fn load(&self, key: &Key, request: &PageRequest, wait: Wait) -> Loaded<Result<Arc<Page>, SourceError>> {

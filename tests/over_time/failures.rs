@@ -175,6 +175,30 @@ fn pods_that_hang_have_a_queue_of_their_own() {
     drop(hanging);
 }
 
+/// The samples of a pod are there as soon as it has answered, whatever the others do.
+#[test]
+fn a_slow_pod_delays_the_samples_of_no_other() {
+    let fetch = FetchLimits { pod_timeout: Duration::from_secs(600), ..FetchLimits::default() };
+    let world = World::new(Limits { fetch, ..Limits::default() }, RATE);
+    let (gate, at) = (Gate::default(), address(2));
+    let closed = gate.clone();
+    let slow = TcpListener::bind((at, world.pods[0].address.port())).unwrap();
+    let _slow = Upstream::on(slow, move |_, stream| {
+        closed.wait();
+        text(stream, "requests_total 1\n");
+    });
+    world.kubernetes.set(PODS, vec![named("a-2", &at.to_string()), pod(0), pod(1)]);
+    world.sampled("queue_depth", [1, 1]);
+    let has_slow_one = |step: &String| step.starts_with("samples  a-2: ") && step.contains("sampled 1 times");
+    let (_, steps) = world.ask("queue_depth");
+    assert!(!steps.iter().any(has_slow_one), "{steps:?}");
+    gate.open();
+    eventually(|| match world.ask("queue_depth").1 {
+        steps if steps.iter().any(has_slow_one) => Ok(()),
+        steps => Err(format!("{steps:?}")),
+    });
+}
+
 /// What may be meant by a metric that no page has is known from the last one.
 #[test]
 fn names_that_may_be_meant() {

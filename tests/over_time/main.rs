@@ -21,7 +21,7 @@ use common::kubernetes::Kubernetes;
 use common::patient;
 use common::pods::{PODS, address, bind, config, named, pod, serving, text, with};
 use common::secure::eventually;
-use common::upstream::Upstream;
+use common::upstream::{Gate, Upstream};
 use metriclet::internals::api::message::Request;
 use metriclet::internals::api::{Answer, Api};
 use metriclet::internals::config::file;
