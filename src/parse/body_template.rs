@@ -1,5 +1,4 @@
-//! Bodies of requests with placeholders: `{"queue":"{name}"}`. Any other brace is text, as JSON and GraphQL are full of
-//! them.
+//! Request bodies with placeholders: `{"queue":"{name}"}`. Other braces are literal, because JSON and GraphQL use many.
 
 use std::fmt::Write as _;
 
@@ -9,7 +8,7 @@ use super::percent::Encoded;
 use super::url_template::piece::{Piece, TemplateError, error, literals};
 use super::url_template::{ExpandError, Placeholder, Values};
 
-/// JSON without a media type of its own (RFC 8259 §11).
+/// The media type of JSON (RFC 8259 §11).
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
@@ -21,10 +20,10 @@ pub struct BodyTemplate {
     syntax: Syntax,
 }
 
-/// How values of placeholders are written.
+/// How values of placeholders are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Syntax {
-    /// Escaped, within a string.
+    /// Escaped, within a JSON string.
     Json,
     /// Percent-encoded.
     Form,
@@ -33,10 +32,12 @@ enum Syntax {
 }
 
 impl BodyTemplate {
-    /// Parses `text`, of at most `max` bytes. Its media type is this, or else JSON if the text is that, or else a form.
+    /// Parses `text`, of at most `max` bytes. Without `media_type`, the type is JSON if the text is JSON, otherwise
+    /// form.
     ///
     /// # Errors
-    /// If a text that is to be JSON is none, or if a placeholder stands where its value could not be escaped.
+    /// If a text declared as JSON is not valid JSON, or if a placeholder is at a position where its value cannot be
+    /// escaped.
     pub fn parse(text: &str, media_type: Option<&str>, max: usize) -> Result<Self, TemplateError> {
         if text.len() > max {
             return Err(error(1, format!("expected a body of at most {max} bytes, found {}", text.len())));
@@ -72,22 +73,22 @@ impl BodyTemplate {
         Ok(Self { pieces, media_type: media_type.to_owned(), syntax })
     }
 
-    /// A body without content, which has no media type.
+    /// An empty body without a media type.
     pub fn empty() -> Self {
         Self { pieces: Vec::new(), media_type: String::new(), syntax: Syntax::Other }
     }
 
-    /// What the body is sent as.
+    /// The Content-Type to send.
     pub fn media_type(&self) -> &str {
         &self.media_type
     }
 
-    /// Whether the body holds this placeholder.
+    /// Whether the body contains this placeholder.
     pub fn uses(&self, placeholder: Placeholder) -> bool {
         self.pieces.contains(&Piece::Value(placeholder))
     }
 
-    /// The body for one request.
+    /// Returns the body for one request.
     ///
     /// # Errors
     /// If a value is missing.
@@ -115,7 +116,7 @@ impl BodyTemplate {
     }
 }
 
-/// Splits a text at the placeholders in it.
+/// Splits a text at its placeholders.
 fn split(text: &str) -> Vec<Piece> {
     let mut pieces = Vec::new();
     let (mut rest, mut from) = (text, 0);
@@ -138,7 +139,7 @@ fn split(text: &str) -> Vec<Piece> {
     pieces
 }
 
-/// Each placeholder must stand within a string, where its value can be escaped.
+/// Requires each placeholder to be within a string, where its value can be escaped.
 fn check_strings(pieces: &[Piece]) -> Result<(), TemplateError> {
     let (mut is_string, mut is_escaped) = (false, false);
     for piece in pieces {

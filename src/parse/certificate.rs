@@ -1,4 +1,5 @@
-//! Reads what rustls does not expose of an X.509 certificate (RFC 5280 §4.1). It does not verify the certificate.
+//! Reads fields of an X.509 certificate that rustls does not expose (RFC 5280 §4.1). It does not verify the
+//! certificate.
 
 use der::asn1::{AnyRef, GeneralizedTime, ObjectIdentifier, UtcTime};
 use der::{Decode, Reader, Result, SliceReader, Tag, TagNumber, Tagged};
@@ -6,18 +7,18 @@ use der::{Decode, Reader, Result, SliceReader, Tag, TagNumber, Tagged};
 /// rsaEncryption (RFC 3279 §2.3.1).
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-/// What is read.
+/// The fields of a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificate<'a> {
     /// Version 1, 2 or 3; only 3 has extensions.
     pub version: u8,
     /// Whether issuer and subject are the same, as in a self-signed certificate.
     pub is_self_issued: bool,
-    /// The first second of its validity, Unix.
+    /// The first second of the validity period, in Unix time.
     pub not_before: u64,
-    /// The last second of its validity, Unix.
+    /// The last second of the validity period, in Unix time.
     pub not_after: u64,
-    /// Attributes of the subject with their values, in their order.
+    /// Attributes of the subject with their values, in order.
     pub subject: Vec<(ObjectIdentifier, AnyRef<'a>)>,
     /// The subjectPublicKeyInfo.
     public_key: AnyRef<'a>,
@@ -26,10 +27,10 @@ pub struct Certificate<'a> {
 }
 
 impl<'a> Certificate<'a> {
-    /// Reads DER.
+    /// Parses DER.
     ///
     /// # Errors
-    /// If this is no certificate, or more than one.
+    /// If the bytes are not exactly one certificate.
     pub fn from_der(bytes: &'a [u8]) -> Result<Self> {
         let mut whole = inside(AnyRef::from_der(bytes)?, Tag::Sequence)?;
         let mut signed = inside(AnyRef::decode(&mut whole)?, Tag::Sequence)?;
@@ -74,7 +75,7 @@ fn rsa_bits(public_key: AnyRef<'_>) -> Option<usize> {
         return None;
     }
     let bits = AnyRef::decode(&mut key).ok()?;
-    // The first byte counts the unused bits at the end.
+    // The first byte is the number of unused bits at the end.
     let (_, key) = bits.value().split_first().filter(|_| bits.tag() == Tag::BitString)?;
     let mut numbers = inside(AnyRef::from_der(key).ok()?, Tag::Sequence).ok()?;
     let modulus = AnyRef::decode(&mut numbers).ok()?;
@@ -83,7 +84,7 @@ fn rsa_bits(public_key: AnyRef<'_>) -> Option<usize> {
     Some(digits.len() * 8 - digits.first()?.leading_zeros() as usize)
 }
 
-/// Certificates of version 1 leave it out, and 0 stands for it.
+/// Reads the version. Version 1 certificates omit it; this returns 0 for them.
 fn version(signed: &mut SliceReader<'_>) -> Result<u8> {
     if !signed.peek_tag()?.is_context_specific() {
         return Ok(1);
@@ -91,13 +92,13 @@ fn version(signed: &mut SliceReader<'_>) -> Result<u8> {
     Ok(u8::from_der(AnyRef::decode(signed)?.value())?.saturating_add(1))
 }
 
-/// The elements within one that bears this tag.
+/// The elements inside an element that has this tag.
 pub(super) fn inside(element: AnyRef<'_>, tag: Tag) -> Result<SliceReader<'_>> {
     element.tag().assert_eq(tag)?;
     SliceReader::new(element.value())
 }
 
-/// One of the two ways to write a time.
+/// Reads a UTCTime or a GeneralizedTime.
 fn seconds(reader: &mut SliceReader<'_>) -> Result<u64> {
     let time = match reader.peek_tag()? {
         Tag::UtcTime => UtcTime::decode(reader)?.to_unix_duration(),
@@ -118,7 +119,7 @@ mod tests {
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::OrganizationName, "o");
         params.distinguished_name.push(DnType::CommonName, "cn");
-        // One is a UTCTime, the other, from 2050 on, a GeneralizedTime.
+        // notBefore is a UTCTime; notAfter, from 2050 on, is a GeneralizedTime.
         params.not_before = date_time_ymd(2049, 12, 31);
         params.not_after = date_time_ymd(2050, 1, 1);
         let der = params.self_signed(&KeyPair::generate().unwrap()).unwrap().der().to_vec();

@@ -1,4 +1,4 @@
-//! The name that a server's certificate must be for: a host, or a SPIFFE ID.
+//! The name that a server's certificate must contain: a host, or a SPIFFE ID.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use super::escape::Escaped;
 /// The scheme of SPIFFE IDs.
 const SCHEME: &str = "spiffe://";
 
-/// SPIFFE-ID §2.3: the most bytes that every implementation supports.
+/// SPIFFE-ID §2.3: the maximum length in bytes that every implementation supports.
 const LONGEST_ID: usize = 2_048;
 
-/// SPIFFE-ID §2.1: the most bytes of a trust domain.
+/// SPIFFE-ID §2.1: the maximum length of a trust domain in bytes.
 const LONGEST_DOMAIN: usize = 255;
 
-/// What a certificate's subjectAltName is compared with.
+/// The name to compare with a certificate's subjectAltName.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateName {
     /// A DNS name or an address (RFC 9525 §6).
     Host(ServerName<'static>),
-    /// The one URI of an X509-SVID.
+    /// The only URI of an X509-SVID.
     Spiffe(SpiffeId),
 }
 
@@ -29,10 +29,10 @@ pub enum CertificateName {
 pub struct SpiffeId(String);
 
 impl CertificateName {
-    /// Reads what a user wrote.
+    /// Parses a configured name.
     ///
     /// # Errors
-    /// What was expected and found.
+    /// The message says what was expected and found.
     pub fn parse(text: &str) -> Result<Self, String> {
         let found = Escaped::new(text);
         if text.get(..SCHEME.len()).is_some_and(|start| start.eq_ignore_ascii_case(SCHEME)) {
@@ -48,7 +48,7 @@ impl CertificateName {
 }
 
 impl SpiffeId {
-    /// SPIFFE-ID §2, and a path, which X509-SVID §3.1 demands of a workload.
+    /// Parses an ID by SPIFFE-ID §2. The path is required: X509-SVID §3.1 demands one for workloads.
     fn parse(text: &str) -> Result<Self, &'static str> {
         let rest = text.strip_prefix(SCHEME).ok_or("spiffe:// in lower case")?;
         let (domain, path) = rest.split_once('/').ok_or("a path after the trust domain")?;
@@ -65,7 +65,7 @@ impl SpiffeId {
         if text.len() > LONGEST_ID { Err("at most 2048 bytes") } else { Ok(Self(text.to_owned())) }
     }
 
-    /// Whether a URI is this ID. It holds nothing that could be written in another way.
+    /// Whether a URI equals this ID. A byte comparison suffices, because an ID has only one spelling.
     pub fn is(&self, uri: &[u8]) -> bool {
         self.0.as_bytes() == uri
     }

@@ -1,13 +1,13 @@
-//! CSV pages (RFC 4180) with a header, read within limits as the JSON values that paths lead through: an array of objects, whose
-//! members are text. Usual libraries for CSV accept a quote that is never closed, so half a page would pass for a whole one; here
-//! it is an error, and so are rows that do not fit the header.
+//! CSV pages (RFC 4180) with a header. They are parsed, within limits, into the JSON values that JSONPaths read: an
+//! array of objects with string members. Common CSV libraries accept a quote that is never closed, so they would accept
+//! half a page as a complete one; here that is an error, as are rows that do not match the header.
 //!
 //! ```text
 //! page  = header *( line-end row ) [ line-end ]      row = field *( "," field )      line-end = LF | CR LF
 //! field = *( any but comma, quote, CR and LF ) | quote *( any but quote | quote quote ) quote
 //! ```
-//! Blank lines are skipped, and blanks around a field without quotes. Such a field that is empty is no member of its object. As
-//! HAProxy writes it, the header may start with `#`, and lines may end with a comma if the header does.
+//! Blank lines are skipped, and spaces around an unquoted field. An empty unquoted field adds no member to its object.
+//! As in HAProxy's CSV, the header may start with `#`, and lines may end with a comma if the header does.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -18,23 +18,23 @@ use serde_json::{Map, Value};
 use super::escape::Escaped;
 use super::json::page::object;
 
-/// The most columns. 4,096: HAProxy has a hundred.
+/// The maximum number of columns. 4,096: HAProxy has about a hundred.
 const COLUMNS: usize = 4_096;
 
-/// The bytes of a copied name that count as one value.
+/// The number of bytes of a copied name that count as one value.
 const NAME_BYTES: usize = 64;
 
-/// What a page may cost.
+/// Limits on a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CsvLimits {
     /// Objects and their members.
     pub values: usize,
 }
 
-/// Why a page is not CSV that we take.
+/// Why a page is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CsvPageError {
-    /// Where the record starts, from 1.
+    /// The line on which the record starts, from 1.
     line: usize,
     kind: CsvErrorKind,
 }
@@ -43,9 +43,9 @@ pub struct CsvPageError {
 enum CsvErrorKind {
     Encoding,
     NoHeader,
-    /// More fields in one record than this.
+    /// A record has more fields than this.
     TooManyFields(usize),
-    /// The header is one field, with semicolons or tabs in it.
+    /// The header is one field that contains semicolons or tabs.
     Separator,
     NameTwice(String),
     Fields {
@@ -62,17 +62,18 @@ enum CsvErrorKind {
 /// Parses a page.
 ///
 /// # Errors
-/// If it is not CSV in UTF-8, has no header or one with a name twice, has rows of another length, or passes the limit.
+/// If the page is not UTF-8 CSV, has no header, repeats a name in the header, has a row of another length, or exceeds
+/// the limit.
 pub fn parse_page(bytes: &[u8], limits: &CsvLimits) -> Result<Value, CsvPageError> {
     let text = str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or_default();
         let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
         CsvPageError { line, kind: CsvErrorKind::Encoding }
     })?;
-    // Spreadsheets write such a mark.
+    // Spreadsheets write a byte order mark.
     let mut records = Records { rest: text.strip_prefix('\u{feff}').unwrap_or(text), line: 1, most: COLUMNS };
     let columns = Columns::of(records.next()?)?;
-    // One more is enough to know that they do not fit, and another where lines end with a comma.
+    // One more field proves a mismatch; lines that end with a comma have another one.
     records.most = columns.names.len() + 2;
     let (mut rows, mut left) = (Vec::new(), limits.values);
     while let Some(record) = records.next()? {
@@ -115,7 +116,7 @@ impl<'t> Columns<'t> {
         Ok(Self { names, is_open })
     }
 
-    /// The values that a row counts for; its names are copied.
+    /// The number of values that a row counts as; each row has copies of the names.
     fn cost(&self, record: &Record<'_>) -> usize {
         let members = self.names.iter().zip(&record.fields).filter(|(_, field)| !field.is_empty());
         let (count, bytes) = members.fold((0, 0), |(count, bytes), (name, _)| (count + 1, bytes + name.len()));
@@ -148,17 +149,17 @@ struct Field<'t> {
 }
 
 impl Field<'_> {
-    /// Whether nothing was written, not even quotes.
+    /// Whether the field is empty and unquoted.
     fn is_empty(&self) -> bool {
         self.text.is_empty() && !self.quoted
     }
 }
 
-/// The records of a page, blank lines aside.
+/// The records of a page, without blank lines.
 struct Records<'t> {
     rest: &'t str,
     line: usize,
-    /// The most fields of one.
+    /// The maximum number of fields in a record.
     most: usize,
 }
 
@@ -189,21 +190,21 @@ impl<'t> Records<'t> {
             }
             match rest.chars().next() {
                 None => break,
-                // The line feed that the page lacks at its end.
+                // The page ends without the line feed.
                 Some('\r') if rest == "\r" => {
                     self.rest = "";
                     break;
                 }
                 Some('\r') => return Err(fail(CsvErrorKind::CarriageReturn)),
                 Some('"') => return Err(fail(CsvErrorKind::QuoteInside)),
-                // A field without quotes ends at one of those.
+                // Unquoted fields end only at these characters.
                 Some(other) => return Err(fail(CsvErrorKind::AfterQuote(other.to_string()))),
             }
         }
         Ok(Some(Record { line, fields }))
     }
 
-    /// Reads one field, and nothing of what follows it.
+    /// Reads one field, but not the separator after it.
     fn field(&mut self) -> Result<Field<'t>, CsvErrorKind> {
         let Some(inside) = self.rest.strip_prefix('"') else {
             let end = self.rest.find([',', '\n', '\r', '"']).unwrap_or(self.rest.len());
@@ -231,18 +232,18 @@ impl<'t> Records<'t> {
     }
 }
 
-/// What follows the line end that a text starts with.
+/// The text after the line end at its start.
 fn line_end(text: &str) -> Option<&str> {
     text.strip_prefix("\r\n").or_else(|| text.strip_prefix('\n'))
 }
 
 impl CsvPageError {
-    /// Whether it holds more values than may be.
+    /// Whether the page exceeds the limit on values.
     pub fn is_too_large(&self) -> bool {
         matches!(self.kind, CsvErrorKind::Values(_))
     }
 
-    /// What is wrong, without its place and the page's own bytes.
+    /// The error without its line and without bytes of the page.
     pub fn cause(&self) -> &'static str {
         match self.kind {
             CsvErrorKind::Encoding => "expected UTF-8, found another encoding",
@@ -300,11 +301,11 @@ mod tests {
             ("a,b\n1,2\r", json!([{"a": "1", "b": "2"}])),
             ("\u{feff}a\n1\n", json!([{"a": "1"}])),
             ("\n\na\n\n1\n\r\n2\n\n", json!([{"a": "1"}, {"a": "2"}])),
-            // As HAProxy writes it.
+            // As in HAProxy's CSV.
             ("# a,b,\n1,2,\n,,\n1,2\n", json!([{"a": "1", "b": "2"}, {}, {"a": "1", "b": "2"}])),
             ("#a,#b\n1,2\n", json!([{"a": "1", "#b": "2"}])),
             ("a,b\n,\n,2\n", json!([{}, {"b": "2"}])),
-            // Quotes make an empty field one that is there.
+            // A quoted empty field is present.
             ("a,b\n\"\",\"  \"\n", json!([{"a": "", "b": "  "}])),
             ("\"# a\",b c\n\"x,\"\"y\"\"\n\",é\n", json!([{"# a": "x,\"y\"\n", "b c": "é"}])),
             ("a, b\t\n 1 ,2 3 \n", json!([{"a": "1", "b": "2 3"}])),
@@ -320,7 +321,7 @@ mod tests {
         for (text, message) in [
             ("", "line 1: expected a header, found nothing"),
             ("\r\n", "line 1: expected a header, found nothing"),
-            // Names are copied into each row.
+            // Each row has copies of the names.
             (
                 &format!("{}\n1\n", "a".repeat(2_752)),
                 "line 2: expected at most 52 rows and fields that are not empty, found more",

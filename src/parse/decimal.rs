@@ -1,12 +1,12 @@
-//! Quantities read exactly, as the HPA controller reckons with them: thousandths in 64 bits, rounded away from zero, and the
-//! float that it makes of a tolerance.
+//! Quantities with exact arithmetic, as the HPA controller computes: thousandths in 64 bits, rounded away from zero,
+//! and the float to which it converts a tolerance.
 
 use super::quantity::{Milli, QuantityError};
 
-/// The most bytes of a quantity: the digits of the largest 64-bit numbers take a third of that.
+/// The maximum length of a quantity in bytes: about three times the digits of the largest 64-bit number.
 const LONGEST: usize = 64;
 
-/// Suffixes with their powers of ten and of two.
+/// Suffixes with their powers of ten and two.
 const SUFFIXES: [(&str, i32, u32); 16] = [
     ("", 0, 0),
     ("n", -9, 0),
@@ -34,10 +34,10 @@ pub struct Decimal {
 }
 
 impl Decimal {
-    /// Reads a quantity.
+    /// Parses a quantity.
     ///
     /// # Errors
-    /// If the text is none, or has more digits than any number in use.
+    /// If the text is not a quantity, or is too long.
     pub fn parse(text: &str) -> Result<Self, QuantityError> {
         Self::read(text).ok_or_else(|| QuantityError::of(text))
     }
@@ -62,7 +62,7 @@ impl Decimal {
         Some(Self { mantissa: if text.starts_with('-') { -size } else { size }, power }.shortened())
     }
 
-    /// Without zeros at the end of the mantissa.
+    /// Removes trailing zeros from the mantissa.
     fn shortened(mut self) -> Self {
         while self.mantissa != 0 && self.mantissa % 10 == 0 {
             self = Self { mantissa: self.mantissa / 10, power: self.power + 1 };
@@ -70,7 +70,7 @@ impl Decimal {
         self
     }
 
-    /// Thousandths, rounded away from zero, and the nearest there are beyond 64 bits.
+    /// The value in thousandths, rounded away from zero and clamped to 64 bits.
     pub fn milli(self) -> Milli {
         let Self { mut mantissa, mut power } = self;
         let mut inexact = false;
@@ -90,10 +90,10 @@ impl Decimal {
         Milli(i64::try_from(mantissa.clamp(bounds.0, bounds.1)).unwrap_or_default())
     }
 
-    /// The float that Go's client makes of its canonical text: an integer times a power of a thousand.
+    /// The float that Go's client computes from the canonical text: an integer times a power of a thousand.
     pub fn canonical_float(self) -> f64 {
         let Self { mut mantissa, mut power } = self;
-        // Finer than billionths are rounded up.
+        // Fractions below a billionth are rounded up.
         while power < -9 && mantissa != 0 {
             let rest = mantissa % 10;
             mantissa = mantissa / 10 + rest.signum();

@@ -1,11 +1,11 @@
-//! SHA-256 of bytes as text, and of values as a number that is the same in every process.
+//! SHA-256 digests: of bytes, as text, and of values, as a number that is the same in every process.
 
 use std::fmt::Write;
 use std::hash::{Hash, Hasher};
 
 use ring::digest::{Context, SHA256, digest};
 
-/// `sha256:` and the digest in hexadecimal, as Kubernetes writes it.
+/// `sha256:` and the digest in hexadecimal, as Kubernetes writes digests.
 pub(crate) fn text(bytes: &[u8]) -> String {
     let mut text = "sha256:".to_owned();
     for byte in digest(&SHA256, bytes).as_ref() {
@@ -15,7 +15,7 @@ pub(crate) fn text(bytes: &[u8]) -> String {
     text
 }
 
-/// The first eight bytes of the digest of a value.
+/// The first eight bytes of a value's digest.
 pub(crate) fn number(value: &impl Hash) -> u64 {
     let mut state = Sha256(Context::new(&SHA256));
     value.hash(&mut state);

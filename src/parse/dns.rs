@@ -1,17 +1,17 @@
 //! DNS names as Kubernetes writes them: RFC 1123, in lower case.
 
-/// Whether a text is one label, of at most 63 characters.
+/// Whether a text is a DNS label, of at most 63 characters.
 pub(crate) fn is_label(text: &str) -> bool {
     text.len() <= 63 && is_unbounded_label(text)
 }
 
-/// Whether a text is labels between dots, of at most 253 characters.
+/// Whether a text is a DNS name, of at most 253 characters.
 pub(crate) fn is_name(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_label)
 }
 
-/// Whether a text is a name as Kubernetes takes it before the slash of a label key: it bounds the whole, but not each
-/// label.
+/// Whether a text is valid as the prefix of a label key: Kubernetes limits the length of the prefix, but not that of
+/// each DNS label in it.
 pub(crate) fn is_subdomain(text: &str) -> bool {
     text.len() <= 253 && text.split('.').all(is_unbounded_label)
 }

@@ -28,7 +28,7 @@ pub struct DurationError {
     message: String,
 }
 
-/// In whole milliseconds; what is too long for them is cut to their end.
+/// Whole milliseconds, clamped to `i64::MAX`.
 pub(crate) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
@@ -36,7 +36,7 @@ pub(crate) fn millis(duration: Duration) -> i64 {
 /// Parses a duration.
 ///
 /// # Errors
-/// If a unit is missing, unknown, twice there or out of order, if a number is not whole, or if the sum passes 2^64 ms.
+/// If a unit is missing, unknown, repeated or out of order, if a number is not whole, or if the sum exceeds 2^64 ms.
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let fail = |what: &str| DurationError { message: format!("duration {}: {what}", Escaped::new(text)) };
     if text == "0" {
@@ -65,7 +65,7 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
         if !UNITS.iter().any(|(known, _)| *known == unit) {
             return Err(fail("expected the units ms, s, m, h, d, w or y"));
         }
-        // Units already passed are gone from the iterator.
+        // The iterator has already passed the larger units.
         let Some((_, millis)) = units.find(|(known, _)| *known == unit) else {
             return Err(fail("expected each unit once, the largest first"));
         };
@@ -80,7 +80,7 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
     Ok(Duration::from_millis(total))
 }
 
-/// The shortest text that [`parse`] gives back the same duration for; what is less than a millisecond is dropped.
+/// The shortest text that [`parse`] converts back to the same duration, rounded down to a millisecond.
 pub fn format(duration: Duration) -> String {
     let mut millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     let mut text = String::new();

@@ -1,3 +1,3 @@
-//! Makes foreign bytes fit for a message or a log line.
+//! Escapes untrusted bytes for messages and log lines.
 
 pub(crate) use metriclet_exposition::escape::{Escaped, escaped};

@@ -1,10 +1,10 @@
-//! Entity tags (RFC 9110 §8.8.3), and the header If-None-Match, by which a client names those that it has.
+//! Entity tags (RFC 9110 §8.8.3) and the header If-None-Match, in which a client lists the tags of its copies.
 
 use std::fmt::Write;
 
 use ring::digest;
 
-/// The strong tag of a document, quoted: its SHA-512 in upper-case hexadecimal, as Kubernetes' own servers send it.
+/// The strong tag of a document, quoted: its SHA-512 in upper-case hexadecimal, as Kubernetes' servers send it.
 pub(crate) fn of(document: &[u8]) -> String {
     let digest = digest::digest(&digest::SHA512, document);
     let mut tag = String::with_capacity(2 * digest::SHA512_OUTPUT_LEN + 2);
@@ -17,8 +17,8 @@ pub(crate) fn of(document: &[u8]) -> String {
     tag
 }
 
-/// Whether a client that sends this If-None-Match has the document with this tag (RFC 9110 §13.1.2). Weak tags count like
-/// strong ones, as they do for every GET. As in Go, nothing counts that follows a tag which cannot be read.
+/// Whether If-None-Match contains this tag (RFC 9110 §13.1.2). Weak tags match too, as in every GET. Like Go, this
+/// ignores everything after the first malformed tag.
 pub fn has(if_none_match: &str, tag: &str) -> bool {
     let mut rest = if_none_match;
     loop {
@@ -34,14 +34,14 @@ pub fn has(if_none_match: &str, tag: &str) -> bool {
     }
 }
 
-/// The tag at the beginning of the text, quoted and without the sign of a weak one, and what follows it.
+/// The tag at the start of the text, quoted and without `W/`, and the text after it.
 fn first(text: &str) -> Option<(&str, &str)> {
     let text = text.strip_prefix("W/").unwrap_or(text);
     let end = text.strip_prefix('"')?.find(|c: char| !is_inside(c))? + 1;
     text.get(end..)?.starts_with('"').then(|| text.split_at(end + 1))
 }
 
-/// Whether a tag may have this between its quotes.
+/// Whether this character may occur between a tag's quotes.
 fn is_inside(c: char) -> bool {
     c > ' ' && c != '"' && c != '\u{7f}'
 }
@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn tags_by_sha_512() {
-        // The second one is from FIPS 180-2, appendix C.1.
+        // The second document and its digest are from FIPS 180-2, appendix C.1.
         for (document, tag) in [
             (
                 "",

@@ -1,4 +1,4 @@
-//! What the extensions of a certificate say (RFC 5280 §4.2.1), as far as the verification of a server needs them.
+//! The extensions of a certificate (RFC 5280 §4.2.1) that the verification of a server needs.
 
 use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Decode, ErrorKind, Reader, Result, Tag, TagNumber, Tagged};
@@ -13,16 +13,16 @@ const EXTENDED_KEY_USAGE: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.5.2
 /// id-kp-serverAuth (§4.2.1.12).
 const SERVER_AUTH: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.5.5.7.3.1");
 
-/// keyCertSign and cRLSign, the bits 5 and 6 of keyUsage (§4.2.1.3), as the first byte has them.
+/// The bits 5 and 6 of keyUsage (§4.2.1.3), keyCertSign and cRLSign, in its first byte.
 const CERT_SIGN: u8 = 0b0000_0100;
 const CRL_SIGN: u8 = 0b0000_0010;
 
-/// The extensions that are read.
+/// The extensions that Metriclet reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extensions<'a> {
     /// `cA` of basicConstraints.
     pub is_authority: bool,
-    /// Whether extendedKeyUsage, if it is there, includes TLS servers.
+    /// Whether extendedKeyUsage includes TLS servers; `None` without extendedKeyUsage.
     pub is_for_servers: Option<bool>,
     /// The subjectAltName.
     pub names: Option<SubjectAltName<'a>>,
@@ -33,17 +33,17 @@ pub struct Extensions<'a> {
 /// A subjectAltName (§4.2.1.6).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubjectAltName<'a> {
-    /// Whether a DNS name or an address is among them.
+    /// Whether it contains a DNS name or an IP address.
     pub has_host: bool,
     /// The URIs.
     pub uris: Vec<&'a [u8]>,
 }
 
 impl<'a> Extensions<'a> {
-    /// Those of a certificate; there are none before version 3.
+    /// Reads the extensions of a certificate; before version 3 there are none.
     ///
     /// # Errors
-    /// If one of those that are read is malformed, or if any of them occurs twice.
+    /// If one of these extensions is malformed, or if any extension occurs twice.
     pub fn of(certificate: &Certificate<'a>) -> Result<Self> {
         let mut extensions = Self::default();
         let Some(list) = certificate.extensions else { return Ok(extensions) };
@@ -59,7 +59,7 @@ impl<'a> Extensions<'a> {
             let value = AnyRef::decode(&mut extension)?;
             value.tag().assert_eq(Tag::OctetString)?;
             extension.finish(())?;
-            // Which of the two would count?
+            // A second copy would be ambiguous.
             if seen.contains(&id.value()) {
                 return Err(ErrorKind::Value { tag: Tag::ObjectIdentifier }.into());
             }
@@ -78,7 +78,7 @@ impl<'a> Extensions<'a> {
         } else if id == KEY_USAGE.as_bytes() {
             let bits = AnyRef::from_der(value)?;
             bits.tag().assert_eq(Tag::BitString)?;
-            // The first byte counts the unused bits at the end.
+            // The first byte is the number of unused bits at the end.
             self.key_usage = Some(bits.value().get(1).copied().unwrap_or_default());
         } else if id == EXTENDED_KEY_USAGE.as_bytes() {
             let mut purposes = inside(AnyRef::from_der(value)?, Tag::Sequence)?;
@@ -93,12 +93,13 @@ impl<'a> Extensions<'a> {
         Ok(())
     }
 
-    /// Whether its key may verify signatures of certificates (§4.2.1.3, §4.2.1.9).
+    /// Whether the key may sign certificates (§4.2.1.3, §4.2.1.9).
     pub fn may_sign_certificates(&self) -> bool {
         self.is_authority && self.key_usage.is_none_or(|usage| usage & CERT_SIGN != 0)
     }
 
-    /// Whether it is, or claims to be, more than the certificate of a peer: X509-SVID §5.2 refuses each of these.
+    /// Whether the certificate has, or claims, rights beyond those of a leaf certificate. X509-SVID §5.2 forbids each
+    /// of these.
     pub fn has_rights_to_sign(&self) -> bool {
         self.is_authority || self.key_usage.is_some_and(|usage| usage & (CERT_SIGN | CRL_SIGN) != 0)
     }
@@ -111,7 +112,7 @@ impl<'a> SubjectAltName<'a> {
         while !list.is_finished() {
             let name = AnyRef::decode(&mut list)?;
             match name.tag() {
-                // dNSName and iPAddress.
+                // dNSName and iPAddress
                 Tag::ContextSpecific { constructed: false, number: TagNumber::N2 | TagNumber::N7 } => {
                     names.has_host = true;
                 }

@@ -1,9 +1,9 @@
-//! The API groups, and their versions.
+//! The API groups and their versions.
 
-/// Metrics of objects.
+/// The group of metrics of objects.
 pub(crate) const CUSTOM_METRICS: &str = "custom.metrics.k8s.io";
 
-/// Metrics that belong to no object of the cluster.
+/// The group of metrics without an object.
 pub(crate) const EXTERNAL_METRICS: &str = "external.metrics.k8s.io";
 
 /// An API group.
@@ -15,7 +15,7 @@ pub enum Group {
     External,
 }
 
-/// A version of a group; external metrics have `v1beta1` alone.
+/// A version of a group; external metrics have only `v1beta1`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
     /// `v1beta1`
@@ -25,10 +25,10 @@ pub enum Version {
 }
 
 impl Group {
-    /// All groups, in the order that discovery lists them.
+    /// All groups, in the order of discovery.
     pub(crate) const ALL: [Self; 2] = [Self::Custom, Self::External];
 
-    /// As paths and bodies have it.
+    /// The name in paths and bodies.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Custom => CUSTOM_METRICS,
@@ -36,7 +36,7 @@ impl Group {
         }
     }
 
-    /// Its versions, the preferred one first.
+    /// The group's versions, the preferred one first.
     pub(crate) fn versions(self) -> &'static [Version] {
         match self {
             Self::Custom => &[Version::V1Beta2, Version::V1Beta1],
@@ -50,7 +50,7 @@ impl Group {
 }
 
 impl Version {
-    /// As paths and bodies have it.
+    /// The name in paths and bodies.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::V1Beta1 => "v1beta1",

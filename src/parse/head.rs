@@ -1,8 +1,8 @@
-//! Heads of HTTP/1 requests (RFC 9112 §2 to §6), read strictly: whatever two readers could understand in two ways is
-//! refused, so that no second request can be smuggled past a proxy that reads it differently.
+//! A strict parser for HTTP/1 request heads (RFC 9112 §2 to §6). It rejects everything that two parsers could interpret
+//! differently, so that no second request can be smuggled past a proxy.
 //!
-//! A head is complete with its empty line. Lines end in CRLF and nothing else; a request has no body, so any sign of
-//! one is refused too.
+//! A head ends with an empty line. Only CRLF ends a line. A request has no body, so every sign of a body is rejected
+//! too.
 
 use std::fmt;
 
@@ -10,36 +10,36 @@ use memchr::memchr2_iter;
 
 use super::escape::Escaped;
 
-/// What a head may cost.
+/// Limits on a head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeadLimits {
-    /// Length up to and with the empty line, in bytes.
+    /// Length in bytes, including the empty line.
     pub bytes: usize,
-    /// Header lines.
+    /// Number of header lines.
     pub headers: usize,
 }
 
-/// A header line: its name as written, and its value without blanks around it.
+/// A header line: its name as written, and its value without surrounding spaces and tabs.
 pub(crate) type Header<'a> = (&'a str, &'a [u8]);
 
 /// A complete head.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Head<'a> {
-    /// `GET`.
+    /// The method, such as `GET`.
     pub method: &'a str,
-    /// Path and query: it starts with a slash.
+    /// Path and query; starts with a slash.
     pub target: &'a str,
-    /// In the order they were sent.
+    /// The headers in the order of the request.
     pub headers: Vec<Header<'a>>,
-    /// 0 for HTTP/1.0, else 1.
+    /// The minor version: 0 for HTTP/1.0, otherwise 1.
     pub minor: u8,
-    /// Whether the client wants the connection to stay open after the answer (RFC 9112 §9.3).
+    /// Whether the client wants the connection to stay open after the response (RFC 9112 §9.3).
     pub keep_alive: bool,
-    /// Bytes that the head takes, its empty line included.
+    /// The length of the head in bytes, including the empty line.
     pub length: usize,
 }
 
-/// Why a head is refused.
+/// Why a head is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HeadError {
@@ -47,30 +47,30 @@ pub enum HeadError {
     TooLong(usize),
     /// More header lines than this.
     TooManyHeaders(usize),
-    /// A CR without LF after it, or an LF without CR before it.
+    /// A CR without a following LF, or an LF without a preceding CR.
     LineEnd,
-    /// Against the grammar; what was expected.
+    /// A violation of the grammar; says what was expected.
     Syntax(&'static str),
-    /// Another version than HTTP/1.0 and HTTP/1.1.
+    /// A version other than HTTP/1.0 and HTTP/1.1.
     Version,
-    /// A target that is no path.
+    /// A target that is not a path.
     Target(String),
-    /// A header that a request for us never has, or has once.
+    /// A header that is forbidden, missing or repeated.
     Header(&'static str, &'static str),
     /// A body of this many bytes.
     Body(u64),
 }
 
-/// How many headers are read without allocating for them: more than any ordinary client sends.
+/// How many headers are parsed without an allocation: more than ordinary clients send.
 const FEW: usize = 64;
 
-/// Reads the head at the beginning of `input`; `None` if it is not complete yet. The first `seen` bytes were looked at
-/// before, and were not complete then: this makes feeding byte by byte linear.
+/// Parses the head at the start of `input`; `None` if it is still incomplete. The first `seen` bytes were already
+/// examined by an earlier call, so that parsing byte by byte takes linear time.
 ///
 /// # Errors
-/// If it can never become a head that is taken. What follows it must not be read as a request.
+/// If no further bytes can make this a valid head. The bytes after it must not be parsed as a request.
 pub fn parse(input: &[u8], seen: usize, limits: HeadLimits) -> Result<Option<Head<'_>>, HeadError> {
-    // What is past the limit never counts, so that it makes no difference how the bytes come.
+    // Ignores bytes beyond the limit, so that the result does not depend on how the bytes arrive.
     let input = input.get(..limits.bytes).unwrap_or(input);
     let from = seen.saturating_sub(3).min(input.len());
     let end = empty_line(input, from)?;
@@ -81,8 +81,8 @@ pub fn parse(input: &[u8], seen: usize, limits: HeadLimits) -> Result<Option<Hea
     }
 }
 
-/// The end of the first empty line. Up to there every CR is followed by an LF and every LF comes after a CR; the last byte
-/// may be a CR whose LF is still to come.
+/// The end of the first empty line. Before it, every CR must be followed by an LF, and every LF preceded by a CR; the
+/// last byte may be a CR whose LF has not arrived yet.
 fn empty_line(input: &[u8], from: usize) -> Result<Option<usize>, HeadError> {
     for at in memchr2_iter(b'\r', b'\n', input.get(from..).unwrap_or_default()).map(|at| from + at) {
         let (before, after) = (input.get(..at).unwrap_or_default(), input.get(at + 1));
@@ -99,7 +99,7 @@ fn empty_line(input: &[u8], from: usize) -> Result<Option<usize>, HeadError> {
 }
 
 fn read(head: &[u8], most: usize) -> Result<Head<'_>, HeadError> {
-    // Others pass over empty lines here, and to some of them one is the end of a head.
+    // Some parsers skip empty lines here; for others an empty line ends the head.
     if head.starts_with(b"\r") {
         return Err(HeadError::Syntax("a request line first"));
     }
@@ -113,7 +113,8 @@ fn read(head: &[u8], most: usize) -> Result<Head<'_>, HeadError> {
     }
 }
 
-/// The outer error is one of grammar, the inner one of meaning.
+/// Fills in the head. The outer error is a syntax error from httparse, the inner one a rejected version, target or
+/// header.
 fn fill<'a>(
     head: &'a [u8],
     headers: &mut [httparse::Header<'a>],
@@ -137,10 +138,10 @@ fn understand<'a>(request: &httparse::Request<'_, 'a>, length: usize) -> Result<
     Ok(Head { method, target, keep_alive: keeps_alive(&headers, minor), headers, minor, length })
 }
 
-/// Refuses the headers by which a request could have a body, turn into something else, or name two hosts.
+/// Rejects headers that announce a body, change the protocol, or name two hosts.
 ///
 /// # Errors
-/// The first of them.
+/// The first such header.
 pub(crate) fn check(headers: &[Header<'_>], minor: u8) -> Result<(), HeadError> {
     let (mut hosts, mut length) = (0, None);
     for (name, value) in headers {
@@ -165,14 +166,14 @@ pub(crate) fn check(headers: &[Header<'_>], minor: u8) -> Result<(), HeadError> 
     }
 }
 
-/// `1*DIGIT` (RFC 9110 §8.6), without sign or list.
+/// Parses `1*DIGIT` (RFC 9110 §8.6), without a sign or a list.
 fn digits(value: &[u8]) -> Result<u64, HeadError> {
     let plain = value.iter().all(u8::is_ascii_digit).then(|| std::str::from_utf8(value).ok()).flatten();
     let number = plain.and_then(|text| text.parse().ok());
     number.ok_or(HeadError::Header("Content-Length", "expected a number of bytes, found something else"))
 }
 
-/// HTTP/1.1 stays open unless told to close, HTTP/1.0 closes unless told to stay open.
+/// Whether the connection stays open: HTTP/1.1 unless told to close, HTTP/1.0 only if told to stay open.
 fn keeps_alive(headers: &[Header<'_>], minor: u8) -> bool {
     let connection = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Connection"));
     let options: Vec<&[u8]> =
@@ -193,7 +194,7 @@ fn explain(error: httparse::Error, most: usize) -> HeadError {
 }
 
 impl HeadError {
-    /// Whether the head exceeds a limit, rather than breaks the grammar.
+    /// Whether the head exceeds a limit, as opposed to violating the grammar.
     pub fn too_large(&self) -> bool {
         matches!(self, Self::TooLong(_) | Self::TooManyHeaders(_) | Self::Body(_))
     }

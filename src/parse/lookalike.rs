@@ -1,6 +1,6 @@
-//! What a page may be that is not the Prometheus text it was taken for.
+//! Recognizes pages in other formats that were taken for Prometheus text.
 
-/// What a page may be.
+/// The likely format of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookalike {
     /// CSV with a header.
@@ -10,18 +10,18 @@ pub enum Lookalike {
 }
 
 impl Lookalike {
-    /// What a page looks like that starts with `head`.
+    /// The likely format of a page that starts with `head`.
     pub fn of(head: &[u8]) -> Option<Self> {
         let head = String::from_utf8_lossy(head);
         let header = head.lines().next()?;
-        // The last name may be cut off.
+        // The last name may be incomplete.
         let names = header.strip_prefix('#').unwrap_or(header).split(',').map(|name| name.trim_matches([' ', '"']));
         let is_name = |name: &str| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
         if names.clone().count() > 2 && names.clone().all(is_name) && header.contains(|c: char| c.is_ascii_alphabetic())
         {
             return Some(Self::Csv);
         }
-        // Apache puts its host's name first.
+        // Apache's first line is its host name, so the first two lines are examined.
         let is_pair = |line: &str| {
             line.split_once(':').is_some_and(|(key, value)| {
                 key.starts_with(|c: char| c.is_ascii_alphabetic())

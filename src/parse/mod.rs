@@ -1,4 +1,5 @@
-//! Pure parsers: bytes in, values out, limits as arguments. No clock, log or I/O, and no panic on any input.
+//! Pure parsers: bytes in, values out, limits as arguments. They use no clock, log or I/O, and no input makes them
+//! panic.
 
 pub(crate) mod body_template;
 pub(crate) mod certificate;

@@ -1,14 +1,15 @@
-//! Names of objects inside of longer texts: `shop-web-80@kubernetes`, `outbound|80||web.shop.svc.cluster.local`, `shop/web`.
+//! Extracts the names of objects from longer texts: `shop-web-80@kubernetes`,
+//! `outbound|80||web.shop.svc.cluster.local`, `shop/web`.
 
 use regex_lite::{Regex, RegexBuilder};
 
 use super::escape::Escaped;
 
-/// The longest text that is searched. A name and a namespace have 316 bytes together.
+/// The maximum length of a searched text. A name and a namespace together have at most 316 bytes.
 const LONGEST: usize = 1_024;
 
-/// A regular expression for the whole of a text, whose groups are an object's name and namespace. Two are equal if their
-/// texts are.
+/// A regular expression that must match a whole text, with groups for an object's name and namespace. Patterns are
+/// equal if their texts are.
 #[derive(Clone, Debug)]
 pub struct NamePattern {
     text: String,
@@ -16,7 +17,7 @@ pub struct NamePattern {
     namespace: bool,
 }
 
-/// The object that a text names.
+/// The object named in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectInText<'t> {
     pub namespace: Option<&'t str>,
@@ -24,16 +25,16 @@ pub struct ObjectInText<'t> {
 }
 
 impl NamePattern {
-    /// Parses a regular expression of at most `compiled` bytes when it is compiled.
+    /// Parses a regular expression whose compiled size is at most `compiled` bytes.
     ///
     /// # Errors
-    /// If it is none, or has no group `name`, or a group of another name.
+    /// If the regular expression is invalid, has no group `name`, or has an unknown group.
     pub fn parse(text: &str, compiled: usize) -> Result<Self, String> {
         let compile = |pattern: &str| {
             let built = RegexBuilder::new(pattern).size_limit(compiled).build();
             built.map_err(|error| format!("expected a regular expression, found {}: {error}", Escaped::new(text)))
         };
-        // By itself first: "a)|(b" would otherwise close our own group.
+        // The pattern is compiled alone first: `a)|(b` would close the group that is added below.
         compile(text)?;
         let regex = compile(&format!("^(?s:{text})$"))?;
         let names: Vec<&str> = regex.capture_names().flatten().collect();
@@ -46,12 +47,12 @@ impl NamePattern {
         Ok(Self { text: text.to_owned(), namespace: names.contains(&"namespace"), regex })
     }
 
-    /// Whether it names namespaces.
+    /// Whether the pattern has a group for the namespace.
     pub fn names_namespaces(&self) -> bool {
         self.namespace
     }
 
-    /// The object that a text names; none where the pattern does not match the whole text.
+    /// The object named in a text; `None` if the pattern does not match the whole text.
     pub fn read<'t>(&self, text: &'t str) -> Option<ObjectInText<'t>> {
         let captures = self.regex.captures(text).filter(|_| text.len() <= LONGEST)?;
         let group = |name| captures.name(name).map(|found| found.as_str()).filter(|found| !found.is_empty());
@@ -97,7 +98,7 @@ mod tests {
             ("(?:(?<namespace>[^/]+)/)?(?<name>[^/]+)", "shop/web", Some((Some("shop"), "web"))),
             ("(?:(?<namespace>[^/]+)/)?(?<name>[^/]+)", "web", Some((None, "web"))),
             ("(?P<name>[a-z]+)(_(http|tcp))?", "web_http", Some((None, "web"))),
-            // The whole text, and no empty names.
+            // The pattern must match the whole text, and names must not be empty.
             ("(?<name>[a-z]+)", "web 1", None),
             ("(?<name>[a-z]*)-x", "-x", None),
             ("(?<name>a)|(?<namespace>b)", "b", None),

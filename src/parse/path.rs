@@ -1,8 +1,8 @@
-//! Request paths: which route, and of a metric route everything that it names. One parse gives the route and the
-//! attributes that authorization reviews, so the two cannot disagree.
+//! Request paths: the route and, for a metric route, its parameters. One parse returns the route and the attributes for
+//! authorization, so that the two cannot disagree.
 //!
-//! As Kubernetes does, the whole path is percent-decoded before it is split, so that `%2F` is a slash; slashes at the
-//! end are tolerated, empty segments within are not.
+//! As in Kubernetes, the whole path is percent-decoded before it is split, so that `%2F` is a slash; trailing slashes
+//! are ignored, and empty segments elsewhere are not.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ use super::percent::{DecodeError, Encoded, Plus, decode};
 /// A health endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Probe {
-    /// `healthz`, the old name of both.
+    /// `healthz`, the older name of the others.
     Healthz,
     /// `livez`
     Livez,
@@ -22,88 +22,86 @@ pub enum Probe {
     Readyz,
 }
 
-/// How the status is printed.
+/// The format of the status page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusFormat {
     Html,
     Json,
 }
 
-/// Documents of OpenAPI.
+/// OpenAPI documents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OpenApi {
     /// Swagger 2.0
     V2,
-    /// The list of documents of version 3.
+    /// The list of the documents of version 3.
     V3,
-    /// The one of version 3 about `apis/{group}/{version}`.
+    /// The document of version 3 for `apis/{group}/{version}`.
     Document(String),
 }
 
-/// Which objects of a resource.
+/// The requested objects of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ObjectName {
-    /// `*`: all that the label selector picks.
+    /// `*`: all objects that match the label selector.
     All,
-    /// The object of this name.
+    /// The object with this name.
     One(String),
 }
 
-/// A metric route.
+/// The route of a metric of objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetricPath {
-    /// The version of the API, which the answer repeats.
+    /// The API version, which the response repeats.
     pub version: Version,
-    /// `None` for root-scoped objects, which namespaces themselves are too.
+    /// `None` for cluster-scoped objects, including namespaces.
     pub namespace: Option<String>,
-    /// Plural resource with its group if that is not core: `pods`, `deployments.apps`.
+    /// Plural resource, with its group unless that is core: `pods`, `deployments.apps`.
     pub resource: String,
-    /// Which objects.
     pub name: ObjectName,
-    /// The metric's name.
     pub metric: String,
 }
 
 /// The route of an external metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalPath {
-    /// The namespace that asks: that of the HPA.
+    /// The namespace of the request, which is that of the HPA.
     pub namespace: String,
-    /// The metric's name, which clients send in lower case.
+    /// The metric's name; clients send it in lower case.
     pub metric: String,
 }
 
-/// What authorization asks about a metric route.
+/// The attributes of a metric route for authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Attributes<'a> {
     pub group: Group,
     pub version: Version,
-    /// `None`: cluster-wide.
+    /// `None` for cluster-wide access.
     pub namespace: Option<&'a str>,
-    /// `pods`, `metrics` for the metrics of a namespace itself, or the name of an external metric.
+    /// `pods`; `metrics` for a namespace's own metric; or the name of an external metric.
     pub resource: &'a str,
-    /// The metric's name, unless that is the name or resource already.
+    /// The metric's name, unless `name` or `resource` is the metric's name.
     pub subresource: Option<&'a str>,
-    /// The object's name or `*`, the metric's for those of a namespace itself, or `None` for external metrics.
+    /// The object's name or `*`; for a namespace's own metric, the metric's name; `None` for external metrics.
     pub name: Option<&'a str>,
 }
 
 /// A route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiPath {
-    /// `/` and `/index.html`: the paths that there are.
+    /// `/` and `/index.html`: the list of paths.
     Root,
     /// `/version`
     VersionInfo,
-    /// `/openapi/v2`, `/openapi/v3` and below
+    /// `/openapi/v2`, `/openapi/v3` and paths below
     OpenApi(OpenApi),
-    /// `/readyz` and the like, or one check of it: `/readyz/config`.
+    /// A health endpoint such as `/readyz`, or one check of it: `/readyz/config`.
     Health(Probe, Option<String>),
-    /// `/metrics`: our own.
+    /// `/metrics`: Metriclet's own metrics.
     OwnMetrics,
-    /// `/peers/samples`: what is sampled over time, for other replicas.
+    /// `/peers/samples`: samples over time, for other replicas.
     PeerSamples,
-    /// `/status`, a page for people, and `/status.json`.
+    /// `/status`, the status page, and `/status.json`.
     Status(StatusFormat),
     /// `/apis`
     Groups,
@@ -115,41 +113,41 @@ pub enum ApiPath {
     Metric(MetricPath),
     /// An external metric.
     External(ExternalPath),
-    /// Anything else below a group.
+    /// Any other path below a group.
     UnknownInGroup,
-    /// Anything else.
+    /// Any other path.
     Unknown,
 }
 
-/// Why a path is no path.
+/// Why a path is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PathError {
     /// Longer than this many bytes.
     TooLong(usize),
-    /// It does not start with a slash.
+    /// The path does not start with a slash.
     NotAbsolute,
-    /// A percent sign without two hexadecimal digits after it; these bytes.
+    /// A percent sign without two hexadecimal digits after it; contains these bytes.
     BadEscape(String),
-    /// Not UTF-8 once decoded.
+    /// The decoded path is not UTF-8.
     NotUtf8,
-    /// A control character once decoded.
+    /// The decoded path contains a control character.
     Control,
     /// A `.` or `..` segment.
     DotSegment,
-    /// A path below `/namespaces` that is neither about a namespace's own metric nor about objects in one.
+    /// A path below `/namespaces` that is neither a namespace's own metric nor a metric of objects in a namespace.
     Invalid,
 }
 
-/// Parses a path as it stands in the request line, without its query, of at most `max` bytes.
+/// Parses a path from the request line, without its query, of at most `max` bytes.
 ///
 /// # Errors
-/// If it is no path, or one that can name nothing: a client's mistake.
+/// If the path is malformed or cannot name anything, which is the client's mistake.
 pub fn parse(raw: &str, max: usize) -> Result<ApiPath, PathError> {
     if raw.len() > max {
         return Err(PathError::TooLong(max));
     }
-    // As Go does, on the raw path: an encoded slash does not make it absolute.
+    // Like Go, this checks the raw path: an encoded slash does not make a path absolute.
     let raw = raw.strip_prefix('/').ok_or(PathError::NotAbsolute)?;
     let path = decode(raw, Plus::Literal).map_err(|error| match error {
         DecodeError::Escape(found) => PathError::BadEscape(found),
@@ -192,7 +190,7 @@ fn route(segments: &[&str]) -> Result<ApiPath, PathError> {
     })
 }
 
-/// The segments below a group.
+/// Parses the segments below a group.
 fn in_group(group: Group, segments: &[&str]) -> Result<ApiPath, PathError> {
     let Some((version, rest)) = segments.split_first() else { return Ok(ApiPath::Group(group)) };
     let Some(version) = group.versions().iter().copied().find(|known| known.as_str() == *version) else {
@@ -209,13 +207,13 @@ fn in_group(group: Group, segments: &[&str]) -> Result<ApiPath, PathError> {
     })
 }
 
-/// Whether this cannot be the name of an external metric: in lower case, as clients send it, Kubernetes takes it for a
-/// subresource of the namespace.
+/// Whether a name cannot be that of an external metric: Kubernetes takes this lower-case path segment for a subresource
+/// of the namespace.
 pub(crate) fn is_reserved(metric: &str) -> bool {
     ["status", "finalize"].iter().any(|word| metric.eq_ignore_ascii_case(word))
 }
 
-/// The segments below a version of custom metrics.
+/// Parses the segments below a version of custom metrics.
 fn metric(version: Version, segments: &[&str]) -> Result<ApiPath, PathError> {
     let path = |namespace: Option<&str>, resource: &str, name: &str, metric: &str| {
         ApiPath::Metric(MetricPath {
@@ -227,7 +225,8 @@ fn metric(version: Version, segments: &[&str]) -> Result<ApiPath, PathError> {
         })
     };
     Ok(match *segments {
-        // A namespace's own metric; Kubernetes ignores a fifth segment there. There is no asking for all namespaces.
+        // A namespace's own metric; Kubernetes ignores a fifth segment there. Requests for all namespaces at once are
+        // invalid.
         ["namespaces", "*", ..] if segments.len() > 2 => return Err(PathError::Invalid),
         ["namespaces", namespace, "metrics", metric] | ["namespaces", namespace, "metrics", metric, _] => {
             path(None, "namespaces", namespace, metric)
@@ -240,7 +239,7 @@ fn metric(version: Version, segments: &[&str]) -> Result<ApiPath, PathError> {
 }
 
 impl Probe {
-    /// As paths have it.
+    /// The name in paths.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Healthz => "healthz",
@@ -265,7 +264,7 @@ impl ObjectName {
 }
 
 impl MetricPath {
-    /// What authorization asks about it.
+    /// The attributes for authorization.
     pub fn attributes(&self) -> Attributes<'_> {
         let (group, version) = (Group::Custom, self.version);
         match &self.name {
@@ -294,7 +293,7 @@ impl MetricPath {
 }
 
 impl ExternalPath {
-    /// What authorization asks about it: Kubernetes takes the metric for a resource of which a list is requested.
+    /// The attributes for authorization: to Kubernetes the metric is a resource, and the verb is list.
     fn attributes(&self) -> Attributes<'_> {
         Attributes {
             group: Group::External,
@@ -307,7 +306,7 @@ impl ExternalPath {
     }
 }
 
-/// The path below the version, percent-encoded; it parses to the same.
+/// Prints the path below the version, percent-encoded; it parses to the same value.
 impl fmt::Display for ExternalPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (namespace, metric) = (Encoded::in_segment(&self.namespace), Encoded::in_segment(&self.metric));
@@ -315,7 +314,7 @@ impl fmt::Display for ExternalPath {
     }
 }
 
-/// The path below the version, percent-encoded; it parses to the same.
+/// Prints the path below the version, percent-encoded; it parses to the same value.
 impl fmt::Display for MetricPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (name, metric) = (Encoded::in_segment(self.name.as_str()), Encoded::in_segment(&self.metric));
@@ -330,7 +329,7 @@ impl fmt::Display for MetricPath {
 }
 
 impl ApiPath {
-    /// What authorization asks about a metric; `None` for all other paths.
+    /// The attributes of a metric for authorization; `None` for all other paths.
     pub fn attributes(&self) -> Option<Attributes<'_>> {
         match self {
             Self::Metric(path) => Some(path.attributes()),
@@ -340,7 +339,7 @@ impl ApiPath {
     }
 }
 
-/// The path; what names no route prints as one that names none either.
+/// Prints the path. An unknown route prints as some path that is unknown too.
 impl fmt::Display for ApiPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,17 +1,18 @@
-//! What one replica tells another: which selections it samples, and the samples of one rule.
+//! Messages between replicas: the selections that a replica samples, and the samples of one rule.
 //!
-//! All times are ages in milliseconds before the message, as the clock of samples means nothing on another machine. Numbers
-//! are little-endian, texts and lists follow their length. A message has one form only: what parses prints as it was.
+//! All times are ages in milliseconds before the message, because the monotonic clock of samples is meaningless on
+//! another machine. Numbers are little-endian; texts and lists are preceded by their length. The encoding is canonical:
+//! a message that parses prints as the same bytes.
 
 use std::fmt;
 
-/// The first bytes of a message. Another version is not read: its replica counts as one that has nothing.
+/// The first bytes of a message. Messages of other versions are ignored, as if their replica had no samples.
 const VERSION: &[u8] = b"metriclet peer 1\n";
 
 /// A whole message.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PeerMessage<'a> {
-    /// Tells its process from all others.
+    /// Identifies the process of a replica.
     pub instance: u64,
     pub rules: Vec<PeerRule<'a>>,
 }
@@ -19,24 +20,24 @@ pub struct PeerMessage<'a> {
 /// What is sampled for one rule.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PeerRule<'a> {
-    /// The hash of the rule and its source as they are configured.
+    /// The hash of the rule and of its source, as configured.
     pub definition: u64,
     pub selections: Vec<PeerSelection<'a>>,
     /// The samples, if they were requested.
     pub objects: Vec<PeerObject<'a>>,
 }
 
-/// A selection of objects that is sampled.
+/// A sampled selection of objects.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PeerSelection<'a> {
     pub namespace: Option<&'a str>,
     pub label_selector: &'a str,
     pub name: Option<&'a str>,
-    /// How long ago it was requested.
+    /// The age of its last request.
     pub requested: i32,
-    /// How long ago its first sample was taken.
+    /// The age of its first sample.
     pub since: i32,
-    /// How soon it is sampled again.
+    /// The time until its next sample.
     pub due: i32,
 }
 
@@ -45,13 +46,13 @@ pub struct PeerSelection<'a> {
 pub struct PeerObject<'a> {
     pub name: &'a str,
     pub incarnation: &'a str,
-    /// How long ago it was tried last.
+    /// The age of the last attempt.
     pub tried: i32,
-    /// Whether that failed.
+    /// Whether the last attempt failed.
     pub failed: bool,
-    /// Where it is several pods: how many answered, how many failed, and whether some are about to run.
+    /// For an object of several pods: how many were scraped, how many failed, and whether some are about to run.
     pub pods: Option<(u32, u32, bool)>,
-    /// How long ago it was sampled, oldest first.
+    /// The ages of the samples, oldest first.
     pub times: Vec<i32>,
     pub series: Vec<PeerSeries<'a>>,
 }
@@ -61,32 +62,32 @@ pub struct PeerObject<'a> {
 pub struct PeerSeries<'a> {
     /// Names and values, sorted by name; no value is empty.
     pub labels: Vec<(&'a str, &'a str)>,
-    /// How long ago it was on a page last.
+    /// The age of the last page that contained it.
     pub seen: i32,
-    /// Age and value, oldest first. An age below zero is one of a timestamp in the future.
+    /// Age and value, oldest first. A timestamp in the future has a negative age.
     pub samples: Vec<(i32, f64)>,
 }
 
-/// Caps on a message.
+/// Limits on a message.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerMessageLimits {
     pub bytes: usize,
-    /// Rules, selections, and objects and series of a rule.
+    /// The number of rules, of selections, and of a rule's objects and series.
     pub entries: usize,
-    /// Labels of one series.
+    /// The number of labels of a series.
     pub labels: usize,
 }
 
-/// Why bytes are no message.
+/// Why bytes are not a valid message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerMessageError {
-    /// It does not begin as a message of this version does.
+    /// The message does not start with this version.
     Version,
-    /// It ends too early, or goes on after its end.
+    /// The message is truncated, or bytes follow its end.
     Length,
-    /// It is larger than a message may be, or has more of something.
+    /// The message exceeds a limit.
     Limit,
-    /// Not UTF-8.
+    /// A text is not UTF-8.
     Text,
     /// A flag that is neither 0 nor 1.
     Flag,
@@ -95,7 +96,7 @@ pub enum PeerMessageError {
 }
 
 impl PeerMessage<'_> {
-    /// As bytes.
+    /// Encodes the message.
     pub fn print(&self) -> Vec<u8> {
         let mut out = VERSION.to_vec();
         out.extend_from_slice(&self.instance.to_le_bytes());
@@ -138,7 +139,7 @@ fn print_object(out: &mut Vec<u8>, object: &PeerObject<'_>) {
     });
 }
 
-/// No list or text of ours is longer than 4 GiB; one that was would make a message that does not parse.
+/// Our lists and texts are shorter than 4 GiB; a longer one would make an invalid message.
 fn length(out: &mut Vec<u8>, length: usize) {
     out.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes());
 }
@@ -159,10 +160,10 @@ fn list<T>(out: &mut Vec<u8>, items: &[T], mut print: impl FnMut(&mut Vec<u8>, &
 }
 
 impl<'a> PeerMessage<'a> {
-    /// Reads a message.
+    /// Parses a message.
     ///
     /// # Errors
-    /// The first thing that no message of this version has.
+    /// The first part of the bytes that is invalid in this version.
     pub fn parse(bytes: &'a [u8], limits: &PeerMessageLimits) -> Result<Self, PeerMessageError> {
         if bytes.len() > limits.bytes {
             return Err(PeerMessageError::Limit);
@@ -182,7 +183,7 @@ impl<'a> PeerMessage<'a> {
     }
 }
 
-/// What is left to be read.
+/// The bytes that remain to be parsed.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
@@ -221,7 +222,7 @@ impl<'a> Rest<'a> {
         if self.flag()? { self.text().map(Some) } else { Ok(None) }
     }
 
-    /// Grows with what is there, not with the length that is announced.
+    /// Allocates by the items that are present, not by the announced length.
     fn list<T>(
         &mut self,
         most: usize,
@@ -250,7 +251,7 @@ impl<'a> Rest<'a> {
             true => Some((u32::from_le_bytes(self.array()?), u32::from_le_bytes(self.array()?), self.flag()?)),
             false => None,
         };
-        // As many as fit into the message: each takes a few bytes of it.
+        // Their number is bounded only by the length of the message: each takes several bytes.
         let times = self.list(limits.bytes, Self::age)?;
         let series = self.list(limits.entries, |rest| rest.series(limits))?;
         if !times.is_sorted_by(|earlier, later| earlier > later) || times.last().is_some_and(|last| *last < 0) {

@@ -6,27 +6,28 @@ use rustls::RootCertStore;
 use rustls::pki_types::pem::{Error, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Why a text does not hold what it should. It prints as words that fit behind the name of a file, without a byte of it.
+/// Why a text does not contain what was expected. It is printed after the name of a file, and contains no bytes of the
+/// file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PemError {
-    /// A block is cut short or no base64.
+    /// A block is truncated or is not base64.
     Malformed,
-    /// It is the binary form, without base64.
+    /// The text is DER, not PEM.
     Der,
-    /// There is no such block.
+    /// There is no certificate.
     NoCertificate,
-    /// There is no such block.
+    /// There is no private key.
     NoKey,
-    /// The key needs a password.
+    /// The key is encrypted.
     EncryptedKey,
-    /// A certificate's bytes are none (RFC 5280 §4.1).
+    /// A block is not an X.509 certificate (RFC 5280 §4.1).
     UnreadableCertificate,
 }
 
-/// The certificates in a text, in order, as DER; other PEM blocks are skipped.
+/// The certificates of a text, in order, as DER; other PEM blocks are skipped.
 ///
 /// # Errors
-/// If there is none, or one is malformed.
+/// If there is none, or if one is malformed.
 pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let certificates: Vec<_> =
         CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(|_| PemError::Malformed)?;
@@ -37,7 +38,7 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError
     }
 }
 
-/// The first private key in a text (PKCS#8, PKCS#1 or SEC1); other PEM blocks are skipped.
+/// The first private key of a text (PKCS#8, PKCS#1 or SEC1); other PEM blocks are skipped.
 ///
 /// # Errors
 /// If there is none, or it is malformed.
@@ -50,10 +51,10 @@ pub fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
     })
 }
 
-/// What rustls needs to know of these certificates as authorities; it does not ask whether they are.
+/// Converts certificates to trust anchors for rustls; it does not check that they are authorities.
 ///
 /// # Errors
-/// If one of them cannot be read.
+/// If one of them cannot be parsed.
 pub(crate) fn authorities(certificates: &[CertificateDer<'_>]) -> Result<RootCertStore, PemError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates {
@@ -62,12 +63,12 @@ pub(crate) fn authorities(certificates: &[CertificateDer<'_>]) -> Result<RootCer
     Ok(roots)
 }
 
-/// Whether this begins as a long SEQUENCE in DER, as certificates and keys do.
+/// Whether the bytes start with a long SEQUENCE in DER, as certificates and keys do.
 fn is_der(bytes: &[u8]) -> bool {
     matches!(bytes, [0x30, 0x81..=0x84, ..])
 }
 
-/// As PKCS#8 says it, or as PKCS#1 and SEC1 do (RFC 1421 §4.6.1.1).
+/// Whether the key is encrypted, as marked in PKCS#8, or in PKCS#1 and SEC1 (RFC 1421 §4.6.1.1).
 fn is_encrypted(pem: &[u8]) -> bool {
     let marks = [&b"-----BEGIN ENCRYPTED PRIVATE KEY-----"[..], b"Proc-Type: 4,ENCRYPTED"];
     pem.split(|byte| *byte == b'\n').any(|line| marks.iter().any(|mark| line.starts_with(mark)))

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What a plus sign means: itself in paths, a blank in queries.
+/// The meaning of a plus sign: itself in paths, a space in queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Plus {
     /// A plus sign.
@@ -14,7 +14,7 @@ pub(crate) enum Plus {
 /// Why a text cannot be percent-decoded.
 #[derive(Debug)]
 pub(crate) enum DecodeError {
-    /// The bytes from the percent sign on, three at most.
+    /// An invalid escape: at most three bytes from the percent sign on.
     Escape(String),
     /// The bytes are not UTF-8.
     NotUtf8,
@@ -23,7 +23,7 @@ pub(crate) enum DecodeError {
 /// Percent-decodes (RFC 3986 §2.1).
 ///
 /// # Errors
-/// At a percent sign without two hexadecimal digits, or where the result is not UTF-8.
+/// If a percent sign is not followed by two hexadecimal digits, or if the result is not UTF-8.
 pub(crate) fn decode(raw: &str, plus: Plus) -> Result<String, DecodeError> {
     let mut decoded = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();
@@ -53,21 +53,21 @@ fn hex(digit: u8) -> u8 {
     }
 }
 
-/// A text, percent-encoded when it is printed.
+/// A text that is percent-encoded when printed.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Encoded<'a> {
     text: &'a str,
-    /// Bytes that stay, beside letters and digits.
+    /// The bytes that are not encoded, in addition to letters and digits.
     kept: &'static [u8],
 }
 
 impl<'a> Encoded<'a> {
-    /// All but what may stand in a segment of a path is encoded (RFC 3986 §3.3).
+    /// Encodes every character that is not allowed in a path segment (RFC 3986 §3.3).
     pub(crate) fn in_segment(text: &'a str) -> Self {
         Self { text, kept: b"-._~!$&'()*+,;=:@" }
     }
 
-    /// All but unreserved characters is encoded (RFC 3986 §2.3).
+    /// Encodes every character that is not unreserved (RFC 3986 §2.3).
     pub(crate) fn unreserved(text: &'a str) -> Self {
         Self { text, kept: b"-._~" }
     }

@@ -1,5 +1,5 @@
-//! Kubernetes' quantities: numbers of at most three decimals as we serve them, and numbers with a suffix as others
-//! write them.
+//! Kubernetes quantities: those that Metriclet serves, with at most three decimals, and those that it reads, with any
+//! suffix.
 //!
 //! ```text
 //! quantity = [ "+" | "-" ] ( digits [ "." [ digits ] ] | "." digits ) [ suffix ]
@@ -11,7 +11,7 @@ use std::fmt;
 
 use super::escape::Escaped;
 
-/// The most bytes of a quantity: more digits mean nothing to a 64-bit float.
+/// The maximum length of a quantity in bytes; a 64-bit float cannot represent more digits.
 const LONGEST: usize = 64;
 
 /// Decimal suffixes and their powers of ten.
@@ -21,7 +21,7 @@ const DECIMAL: [(&str, i32); 10] =
 /// Binary suffixes and their powers of two.
 const BINARY: [(&str, i32); 6] = [("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50), ("Ei", 60)];
 
-/// Thousandths, the unit in which the HorizontalPodAutoscaler reckons; prints as a quantity in canonical form.
+/// A number of thousandths, the unit in which the HPA controller computes; prints as a quantity in canonical form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Milli(pub i64);
 
@@ -32,28 +32,28 @@ pub enum NotServable {
     NotANumber,
     /// An infinity.
     Infinite,
-    /// Beyond ±9223372036854775.807, where the autoscaler's arithmetic wraps around.
+    /// The number is beyond ±9223372036854775.807, where the HPA controller's arithmetic overflows.
     OutOfRange,
 }
 
-/// A text that is no quantity.
+/// A text that is not a quantity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuantityError {
     found: String,
 }
 
 impl QuantityError {
-    /// For this text.
+    /// The error for this text.
     pub(super) fn of(text: &str) -> Self {
         Self { found: text.to_owned() }
     }
 }
 
 impl Milli {
-    /// The nearest number of thousandths, halves away from zero; but no number other than zero becomes zero.
+    /// Rounds to the nearest thousandth, halves away from zero; a number other than zero never becomes zero.
     ///
     /// # Errors
-    /// If there is no such number.
+    /// If the number has no representation in thousandths.
     pub fn from_f64(value: f64) -> Result<Self, NotServable> {
         if value.is_nan() {
             return Err(NotServable::NotANumber);
@@ -62,11 +62,11 @@ impl Milli {
             return Err(NotServable::Infinite);
         }
         let size = value.abs();
-        // Past 2^53 there are no fractions; past this bound there are no thousandths in an i64.
+        // Numbers above 2^53 have no fraction; numbers above this bound do not fit into an i64 of thousandths.
         if size > 9_223_372_036_854_775.0 {
             return Err(NotServable::OutOfRange);
         }
-        // Both parts are exact, which the product of the whole by 1000 would not be.
+        // Both parts are exact, whereas the whole number times 1000 would not be.
         let (whole, fraction) = (size.trunc(), size.fract());
         let milli = (whole as i64).checked_mul(1_000).and_then(|milli| milli.checked_add(thousandths(fraction)));
         match milli.ok_or(NotServable::OutOfRange)? {
@@ -76,10 +76,10 @@ impl Milli {
     }
 }
 
-/// The nearest number of thousandths of a fraction from 0 to 1.
+/// Rounds a fraction from 0 to 1 to the nearest number of thousandths.
 fn thousandths(fraction: f64) -> i64 {
     let product = fraction * 1_000.0;
-    // What rounding the product lost decides where it seems to be just between two numbers.
+    // If the rounded product seems to lie halfway, the rounding error decides.
     let lost = fraction.mul_add(1_000.0, -product);
     let rest = product.fract();
     let up = rest > 0.5 || (rest == 0.5 && lost >= 0.0);
@@ -89,7 +89,7 @@ fn thousandths(fraction: f64) -> i64 {
 /// The 64-bit float nearest to a quantity.
 ///
 /// # Errors
-/// If the text is no quantity, or one beyond the range of such floats.
+/// If the text is not a quantity, or exceeds the range of 64-bit floats.
 pub fn parse(text: &str) -> Result<f64, QuantityError> {
     let fail = || QuantityError::of(text);
     if text.len() > LONGEST {
@@ -106,7 +106,7 @@ pub fn parse(text: &str) -> Result<f64, QuantityError> {
     let value = if let Some((_, power)) = DECIMAL.iter().find(|(known, _)| *known == suffix) {
         decimal(&power.to_string())
     } else if let Some((_, power)) = BINARY.iter().find(|(known, _)| *known == suffix) {
-        // A power of two takes no digits away.
+        // Multiplication by a power of two is exact.
         number.parse::<f64>().ok().map(|value| value * 2_f64.powi(*power))
     } else {
         let exponent = suffix.strip_prefix(['e', 'E']).ok_or_else(fail)?;
@@ -127,7 +127,7 @@ impl fmt::Display for Milli {
             mantissa /= 10;
             exponent += 1;
         }
-        // Back to a power that has a suffix: this undoes divisions from above, so it cannot overflow.
+        // Reduces the exponent to one that has a suffix. This reverses divisions above, so it cannot overflow.
         while exponent % 3 != 0 {
             mantissa *= 10;
             exponent -= 1;
@@ -174,7 +174,7 @@ mod tests {
             (f64::MIN_POSITIVE, Ok(1)),
             (0.0014999, Ok(1)),
             (0.0015, Ok(2)),
-            // Half a thousandth and a hair less: the product by 1000 rounds to the half.
+            // Slightly less than half a thousandth: the product with 1000 rounds to the half.
             (0.0024999999999999996, Ok(2)),
             (0.9995, Ok(1_000)),
             (1.0625, Ok(1_063)),
@@ -188,7 +188,7 @@ mod tests {
         ] {
             assert_eq!(Milli::from_f64(value), expected.map(Milli), "{value:?}");
         }
-        // Every thousandth is its own nearest.
+        // Every thousandth rounds to itself.
         for milli in (-20_000..20_000).chain(9_007_199_254_740..9_007_199_254_900) {
             assert_eq!(Milli::from_f64(milli as f64 / 1_000.0), Ok(Milli(milli)));
         }

@@ -1,47 +1,47 @@
-//! Query strings, as Go reads them: `application/x-www-form-urlencoded`, the first value of a key counting.
+//! Query strings, parsed as in Go: `application/x-www-form-urlencoded`, and the first value of a key counts.
 
 use std::fmt;
 
 use super::escape::Escaped;
 use super::percent::{DecodeError, Plus, decode};
 
-/// The most `exclude` parameters of one request: there are fewer checks.
+/// The maximum number of `exclude` parameters in a request: there are fewer health checks.
 const EXCLUDES: usize = 16;
 
-/// The parameters that have a meaning here; all others are ignored, as clients send more.
+/// The parameters that Metriclet uses; others are ignored, because clients send more.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
-    /// `labelSelector`: which objects.
+    /// `labelSelector`: selects objects.
     pub label_selector: Option<String>,
-    /// `metricLabelSelector`: which series.
+    /// `metricLabelSelector`: selects series.
     pub metric_label_selector: Option<String>,
-    /// `fieldSelector`: may only repeat the name in the path.
+    /// `fieldSelector`: allowed only if it repeats the name in the path.
     pub field_selector: Option<String>,
-    /// `watch`: whether changes are to follow.
+    /// `watch`: whether the client wants to follow changes.
     pub watch: Option<bool>,
-    /// `pretty`: whether JSON is to be indented.
+    /// `pretty`: whether to indent JSON.
     pub pretty: Option<bool>,
-    /// `hash`: of the OpenAPI document that the client expects.
+    /// `hash`: the hash of the OpenAPI document that the client expects.
     pub hash: Option<String>,
-    /// `rule`: the rule whose samples a replica wants.
+    /// `rule`: the rule whose samples another replica requests.
     pub rule: Option<String>,
-    /// `verbose`, with whatever value: health tells every check.
+    /// `verbose`, with any value: whether a health endpoint lists every check.
     pub verbose: bool,
-    /// `exclude`: health checks that are not to count.
+    /// `exclude`: health checks to ignore.
     pub exclude: Vec<String>,
 }
 
-/// Why a text is no query.
+/// Why a query is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum QueryError {
     /// Longer than this many bytes.
     TooLong(usize),
-    /// A percent sign without two hexadecimal digits after it; these bytes.
+    /// A percent sign without two hexadecimal digits after it; contains these bytes.
     BadEscape(String),
-    /// Not UTF-8 once decoded.
+    /// The decoded query is not UTF-8.
     NotUtf8,
-    /// A semicolon, which some read as `&` and some do not.
+    /// A semicolon, which some parsers treat as `&`.
     Semicolon,
     /// More than this many `exclude` parameters.
     TooManyExcludes(usize),
@@ -50,7 +50,7 @@ pub enum QueryError {
 /// Parses the text after the `?`, of at most `max` bytes.
 ///
 /// # Errors
-/// If any parameter, known or not, cannot be decoded: a selector that was cut or garbled must not pass as none.
+/// If any parameter, known or not, cannot be decoded: a truncated or garbled selector must not count as none.
 pub fn parse(raw: Option<&str>, max: usize) -> Result<Query, QueryError> {
     let raw = raw.unwrap_or_default();
     if raw.len() > max {
@@ -81,7 +81,7 @@ pub fn parse(raw: Option<&str>, max: usize) -> Result<Query, QueryError> {
     Ok(query)
 }
 
-/// A boolean parameter as Kubernetes converts it: all but `0` and `false` is true, even nothing.
+/// A boolean parameter, with Kubernetes' conversion: every value except `0` and `false` is true, even the empty one.
 fn boolean(value: &str) -> bool {
     !matches!(value.to_ascii_lowercase().as_str(), "0" | "false")
 }

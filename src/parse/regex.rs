@@ -3,8 +3,8 @@
 //! ```text
 //! argument = "/" regular expression "/"
 //! ```
-//! `^` and `$` stand for the ends of a line, be it LF or CRLF. A group is the number: the only one, or
-//! the one named `value`. Groups named `name` and `namespace` say whose number it is.
+//! `^` and `$` match at the ends of lines, which end in LF or CRLF. The number is in the only group, or in the group
+//! named `value`. The groups `name` and `namespace` identify the object that the number describes.
 
 use std::fmt;
 use std::ops::Range;
@@ -14,10 +14,10 @@ use regex_lite::{Captures, Regex, RegexBuilder};
 use super::escape::Escaped;
 use super::value::{self, ValueAggregation, ValueExprError};
 
-/// Patterns up to this length are searched for the place of an error: the library does not tell it.
+/// The maximum length of a pattern in which the position of an error is searched; the library does not report it.
 const SEARCHED: usize = 256;
 
-/// What an expression may cost.
+/// Limits on an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RegexLimits {
     /// Length of the text in bytes.
@@ -26,16 +26,16 @@ pub struct RegexLimits {
     pub compiled: usize,
 }
 
-/// A parsed expression; it prints as text that parses to the same.
+/// A parsed expression; its printed text parses to the same expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TextExpr {
-    /// What becomes of several values; without one there must be a single value.
+    /// How several values become one; `None` allows only a single value.
     pub aggregation: Option<ValueAggregation>,
-    /// What to look for.
+    /// The pattern to search for.
     pub pattern: Pattern,
 }
 
-/// A regular expression whose groups are the number and its object. Two are equal if their texts are.
+/// A regular expression with groups for the number and its object. Patterns are equal if their texts are.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
@@ -43,7 +43,7 @@ pub struct Pattern {
     groups: Groups,
 }
 
-/// The positions of the groups that have a meaning.
+/// The indices of the groups.
 #[derive(Clone, Copy, Debug)]
 struct Groups {
     value: usize,
@@ -51,7 +51,7 @@ struct Groups {
     namespace: Option<usize>,
 }
 
-/// What the groups of one match hold, without blanks around it; `None` for a group that took no part in the match.
+/// The content of the groups in one match, without surrounding spaces; `None` for a group that did not take part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TextMatch<'p> {
     pub value: Option<&'p str>,
@@ -63,7 +63,7 @@ impl TextExpr {
     /// Parses `text`.
     ///
     /// # Errors
-    /// If it is no regular expression between slashes, or its groups do not say which part is the number.
+    /// If the text is not a regular expression between slashes, or if its groups do not identify the number.
     pub fn parse(text: &str, limits: &RegexLimits) -> Result<Self, ValueExprError> {
         ValueExprError::if_longer(text, limits.bytes)?;
         let (aggregation, at) = value::argument(text, '/', "regular expression")?;
@@ -72,7 +72,7 @@ impl TextExpr {
 }
 
 impl Pattern {
-    /// Parses the pattern that stands there in `text`, slashes included, blanks around it aside.
+    /// Parses the pattern at this range of `text`, including its slashes, ignoring surrounding spaces.
     fn within(text: &str, at: Range<usize>, limits: &RegexLimits) -> Result<Self, ValueExprError> {
         let argument = text.get(at.clone()).unwrap_or_default();
         let opening = at.start + argument.len() - argument.trim_start().len();
@@ -101,17 +101,17 @@ impl Pattern {
         Ok(Self { text: pattern.to_owned(), regex, groups })
     }
 
-    /// Whether a group names the object.
+    /// Whether a group contains the object's name.
     pub fn names_objects(&self) -> bool {
         self.groups.name.is_some()
     }
 
-    /// Whether a group names the object's namespace.
+    /// Whether a group contains the object's namespace.
     pub fn names_namespaces(&self) -> bool {
         self.groups.namespace.is_some()
     }
 
-    /// What it matches on a page, from its start to its end and never twice in one place.
+    /// All non-overlapping matches on a page, in order.
     pub fn matches<'p>(&self, page: &'p str) -> impl Iterator<Item = TextMatch<'p>> {
         let Groups { value, name, namespace } = self.groups;
         self.regex.captures_iter(page).map(move |captures: Captures<'p>| {
@@ -122,7 +122,7 @@ impl Pattern {
 }
 
 impl Groups {
-    /// The meaning of each group, or the group that has none and what is wrong with it; 0 is the whole pattern.
+    /// Assigns the groups. An error is the index of a group, or 0 for the whole pattern, and a message.
     fn of(regex: &Regex) -> Result<Self, (usize, String)> {
         let (mut unnamed, mut value, mut name, mut namespace) = (None, None, None, None);
         for (at, group) in regex.capture_names().enumerate().skip(1) {
@@ -163,12 +163,12 @@ fn compile(pattern: &str, limit: usize) -> Result<Regex, String> {
     built.map_err(|error| error.to_string())
 }
 
-/// What the library says of a pattern that is too large as a whole, and of one with a group that is still open.
+/// The library's messages for a pattern that is too large, and for one with an unclosed group.
 const TOO_LARGE: &str = "compiled regex exceeded size limit";
 const OPEN_GROUP: &str = "found open group without closing ')'";
 
-/// The byte at which a pattern becomes wrong in the way that the message says: the end of the longest part before it that would
-/// be right, if only its groups were closed.
+/// The byte at which the pattern first causes this error: the end of its longest prefix that is valid or lacks only
+/// closing parentheses.
 fn place(pattern: &str, message: &str, limit: usize) -> usize {
     if pattern.len() > SEARCHED || message == TOO_LARGE {
         return 0;
@@ -181,7 +181,7 @@ fn place(pattern: &str, message: &str, limit: usize) -> usize {
     ends.into_iter().find(|end| pattern.get(..*end).is_some_and(is_right)).unwrap_or_default()
 }
 
-/// The byte at which a group of a pattern starts; that of the pattern if the two cannot be matched.
+/// The byte at which a group starts; the start of the pattern if the group cannot be located.
 fn group_start(pattern: &str, regex: &Regex, group: usize) -> usize {
     let (mut starts, mut in_class, mut escaped) = (Vec::new(), false, false);
     for (at, byte) in pattern.bytes().enumerate() {
@@ -203,7 +203,7 @@ fn group_start(pattern: &str, regex: &Regex, group: usize) -> usize {
     group.checked_sub(1).filter(|_| is_whole).and_then(|group| starts.get(group)).copied().unwrap_or_default()
 }
 
-/// Whether the text of a `value` is for text: it starts with a slash, or with an aggregation of something that does.
+/// Whether a `value` is a regular expression: it starts with a slash, or with an aggregation whose argument does.
 pub(crate) fn looks_like_regex(text: &str) -> bool {
     value::starts_with(text, '/')
 }

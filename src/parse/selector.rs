@@ -5,8 +5,8 @@
 //! requirement = key | "!" key | key ( "=" | "==" | "!=" ) [ value ] | key ( ">" | "<" ) integer
 //!             | key ( "in" | "notin" ) "(" [ value ] *( "," [ value ] ) ")"
 //! ```
-//! Blanks may stand between any two tokens; there are no quotes and no escapes. `in` and `notin` are operators only
-//! where an operator stands.
+//! Spaces are allowed between any two tokens; there are no quotes and no escapes. `in` and `notin` are operators only
+//! where the grammar expects an operator.
 
 mod lexer;
 mod parser;
@@ -17,19 +17,19 @@ use std::fmt;
 use super::escape::Escaped;
 use super::sort::sort_by;
 
-/// What a selector may cost.
+/// Limits on a selector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelectorLimits {
     /// Length of the text in bytes.
     pub bytes: usize,
-    /// Requirements, which are matched against every object.
+    /// The number of requirements, which are all matched against every object.
     pub requirements: usize,
 }
 
-/// A parsed selector: all its requirements must hold. It prints in Kubernetes' canonical form.
+/// A parsed selector; all its requirements must match. It prints in Kubernetes' canonical form.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selector {
-    /// In order of their keys, those of one key as written.
+    /// Sorted by key; requirements with the same key stay in the order of the text.
     requirements: Vec<Requirement>,
 }
 
@@ -38,34 +38,34 @@ pub struct Selector {
 pub struct Requirement {
     key: String,
     operator: Operator,
-    /// In order and each once.
+    /// Sorted, without duplicates.
     values: Vec<String>,
 }
 
-/// What is demanded of a label.
+/// The condition on a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operator {
-    /// `=`: it has this value.
+    /// `=`: the label has this value.
     Equals,
-    /// `==`: the same, and printed as it was written.
+    /// `==`: the same; printed as written.
     DoubleEquals,
-    /// `!=`: it is absent or has another value.
+    /// `!=`: the label is absent or has another value.
     NotEquals,
-    /// `in`: it has one of these values.
+    /// `in`: the label has one of these values.
     In,
-    /// `notin`: it is absent or has none of these values.
+    /// `notin`: the label is absent or has none of these values.
     NotIn,
-    /// It is there.
+    /// The label exists.
     Exists,
-    /// `!`: it is not there.
+    /// `!`: the label does not exist.
     DoesNotExist,
-    /// `>`: it is a larger integer.
+    /// `>`: the label is a larger integer.
     GreaterThan,
-    /// `<`: it is a smaller integer.
+    /// `<`: the label is a smaller integer.
     LessThan,
 }
 
-/// Why a text is no selector.
+/// Why a text is not a selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SelectorError {
@@ -73,11 +73,11 @@ pub enum SelectorError {
     TooLong(usize),
     /// More requirements than this.
     TooManyRequirements(usize),
-    /// Something else than the grammar demands.
+    /// A violation of the grammar.
     Syntax {
-        /// Where, in bytes from 0.
+        /// The position in bytes, from 0.
         at: usize,
-        /// What the grammar demands.
+        /// What the grammar expects.
         expected: &'static str,
         /// The token found; empty at the end.
         found: String,
@@ -88,7 +88,7 @@ impl Selector {
     /// Parses `text`.
     ///
     /// # Errors
-    /// If it is no selector; the message begins as Kubernetes' own does.
+    /// If the text is not a selector; the message starts like Kubernetes' own.
     pub fn parse(text: &str, limits: &SelectorLimits) -> Result<Self, SelectorError> {
         if text.len() > limits.bytes {
             return Err(SelectorError::TooLong(limits.bytes));
@@ -98,22 +98,22 @@ impl Selector {
         Ok(Self { requirements })
     }
 
-    /// The selector that everything matches.
+    /// A selector that matches everything.
     pub fn everything() -> Self {
         Self::default()
     }
 
-    /// Whether everything matches.
+    /// Whether the selector matches everything.
     pub fn is_everything(&self) -> bool {
         self.requirements.is_empty()
     }
 
-    /// Its requirements, in order of their keys.
+    /// The requirements, sorted by key.
     pub fn requirements(&self) -> &[Requirement] {
         &self.requirements
     }
 
-    /// Whether labels match; `label` gives the value of one, or `None` if it is absent.
+    /// Whether labels match; `label` returns the value of a label, or `None` if it is absent.
     pub fn matches<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
         self.requirements.iter().all(|requirement| requirement.matches(label(&requirement.key)))
     }
@@ -125,17 +125,17 @@ impl Requirement {
         &self.key
     }
 
-    /// What is demanded.
+    /// The condition.
     pub fn operator(&self) -> Operator {
         self.operator
     }
 
-    /// The values it is compared with, in order and each once.
+    /// The values for the comparison, sorted, without duplicates.
     pub fn values(&self) -> &[String] {
         &self.values
     }
 
-    /// Whether a label of this value, or its absence, will do.
+    /// Whether a label with this value, or without one, satisfies the requirement.
     pub fn matches(&self, label: Option<&str>) -> bool {
         let listed = |label: &str| self.values.binary_search_by(|value| value.as_str().cmp(label)).is_ok();
         match self.operator {
@@ -148,7 +148,7 @@ impl Requirement {
         }
     }
 
-    /// The label and the value as integers, if both are.
+    /// The label and the value as integers, if both are integers.
     fn compared(&self, label: Option<&str>) -> Option<(i64, i64)> {
         Some((label?.parse().ok()?, self.values.first()?.parse().ok()?))
     }

@@ -1,12 +1,12 @@
-//! How similar two names are.
+//! The similarity of names, for suggestions in messages.
 
-/// What joins the words of a name.
+/// The separators of words in a name.
 const SEPARATORS: [char; 3] = ['_', ':', '.'];
 
-/// The most bytes of a name that are compared: foreign text may be long, and the comparison is quadratic.
+/// The maximum number of bytes compared: untrusted names may be long, and the comparison is quadratic.
 const COMPARED: usize = 64;
 
-/// How far apart names are that differ by one word at an end; each further word adds one.
+/// The distance between names that differ by one word at an end; each further word adds one.
 const WORD: usize = 3;
 
 /// A name to compare with others.
@@ -24,15 +24,15 @@ impl<'a> Name<'a> {
         self.written
     }
 
-    /// How far a name that is there is from this one, which was meant, if it may be the same: equal but for case and
-    /// separators, a slip or two away, or longer or shorter by whole words at one end (`http_requests`,
-    /// `http_requests_total`). The smaller, the closer.
+    /// The distance of an existing name from this one, if it may be the name that was meant: equal except for case and
+    /// separators, one or two typing errors away, or with whole words more or fewer at one end (`http_requests`,
+    /// `http_requests_total`). Lower means more similar.
     pub(crate) fn closeness(&self, there: &Name<'_>) -> Option<usize> {
         if self.written.is_empty() || there.written.is_empty() || self.written == there.written {
             return None;
         }
         let slips = match self.folded.len() {
-            // Of two short names nothing shows that they are one.
+            // Short names that differ are usually unrelated.
             0..4 => 0,
             4..6 => 1,
             _ => 2,
@@ -41,28 +41,28 @@ impl<'a> Name<'a> {
     }
 }
 
-/// How far apart two names are if one is the other with more words in front or behind.
+/// The distance between two names if one is the other with more words at one end.
 fn more_words(a: &str, b: &str) -> Option<usize> {
     let (short, long) = if a.len() < b.len() { (a, b) } else { (b, a) };
     let rest = long.strip_prefix(short).or_else(|| long.strip_suffix(short))?;
     let is_end = rest.starts_with(SEPARATORS) || rest.ends_with(SEPARATORS);
-    // One word alone is shared by too many.
+    // Too many names share a single word.
     (is_end && short.contains(SEPARATORS)).then(|| WORD - 1 + rest.matches(SEPARATORS).count())
 }
 
-/// A name without case and separators.
+/// A name in lower case without separators.
 pub(crate) fn folded(word: &str) -> Vec<u8> {
     let bytes = word.bytes().filter(|byte| !matches!(byte, b'_' | b'-' | b':' | b'.'));
     bytes.take(COMPARED).map(|byte| byte.to_ascii_lowercase()).collect()
 }
 
-/// Insertions, deletions and replacements that turn one word into the other (Levenshtein), if they are not more than `most`.
+/// The Levenshtein distance of two words, if it is at most `most`.
 pub(crate) fn distance(a: &[u8], b: &[u8], most: usize) -> Option<usize> {
     if a.len().abs_diff(b.len()) > most {
         return None;
     }
-    // One row of the usual table: the distances of the beginning of `a` so far to every beginning of `b`. Only cells near the
-    // diagonal are computed: the others are more than `most`, and so is what they start with.
+    // One row of the usual table: the distances of the current prefix of `a` from every prefix of `b`. Only cells near
+    // the diagonal are computed; all other distances exceed `most`.
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {
         let start = (i + 1).saturating_sub(most).max(1);
@@ -115,7 +115,7 @@ mod tests {
         }
     }
 
-    /// By the definition.
+    /// Computes the distance by its definition.
     fn plain_distance(a: &[u8], b: &[u8]) -> usize {
         match (a, b) {
             ([], rest) | (rest, []) => rest.len(),

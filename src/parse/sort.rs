@@ -1,5 +1,5 @@
-//! Sorting and maps in the size of one function. std's sorts are compiled again for each type, at 6 KB each, and so is
-//! `collect` into an ordered map, which sorts first. Where time matters more than that, use std's.
+//! Sorting and maps with little code. The sorts of std are compiled again for each type, at 6 KB each, and so is
+//! `collect` into an ordered map, which sorts first. Where speed matters more, use std's.
 
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,26 +14,26 @@ pub(crate) fn sort_by<T>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) 
     }
 }
 
-/// Sorts by the items' own order.
+/// Sorts by the natural order.
 pub(crate) fn sort<T: Ord>(items: &mut [T]) {
     sort_by(items, Ord::cmp);
 }
 
-/// A map, without sorting first.
+/// Builds a map without sorting first.
 pub(crate) fn map<K: Ord, V>(entries: impl IntoIterator<Item = (K, V)>) -> BTreeMap<K, V> {
     let mut map = BTreeMap::new();
     map.extend(entries);
     map
 }
 
-/// A set, likewise.
+/// Builds a set without sorting first.
 pub(crate) fn set<T: Ord>(items: impl IntoIterator<Item = T>) -> BTreeSet<T> {
     let mut set = BTreeSet::new();
     set.extend(items);
     set
 }
 
-/// Which item comes first, second, and so on, by merging; `None` if they are in order as they are.
+/// The sorted order of the items' indices, by merge sort; `None` if they are already sorted.
 fn order(len: usize, is_after: &dyn Fn(usize, usize) -> bool) -> Option<Vec<usize>> {
     if (1..len).all(|at| !is_after(at - 1, at)) {
         return None;
@@ -63,7 +63,7 @@ fn order(len: usize, is_after: &dyn Fn(usize, usize) -> bool) -> Option<Vec<usiz
     Some(order)
 }
 
-/// Moves to each place the item that `order` names for it, cycle by cycle.
+/// Moves the items to their places in `order`, cycle by cycle.
 fn rearrange(mut order: Vec<usize>, swap: &mut dyn FnMut(usize, usize)) {
     for start in 0..order.len() {
         let mut place = start;
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn sorts_as_std_does() {
-        // A multiplicative generator is random enough, and the same everywhere.
+        // A multiplicative generator is random enough and reproducible.
         let mut state = 1_u64;
         let mut next = |below: u64| {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);

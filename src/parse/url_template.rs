@@ -4,7 +4,7 @@
 //! template = ( "http://" | "https://" ) host [ ":" port ] [ path ] [ "?" query ]
 //! host     = DNS-1123 labels, in which {name} and {namespace} may stand | "[" IPv6 address "]"
 //! ```
-//! In path and query any placeholder may stand, and its value is percent-encoded (RFC 3986, section 2).
+//! Path and query may contain any placeholder; its value is percent-encoded (RFC 3986, section 2).
 
 mod host;
 pub(crate) mod piece;
@@ -19,7 +19,7 @@ use super::dns::is_label;
 use super::escape::Escaped;
 use super::percent::Encoded;
 
-/// A parsed URL template; it prints as it was written.
+/// A parsed URL template; prints as it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     text: String,
@@ -31,32 +31,33 @@ pub struct Template {
     target: Vec<Piece>,
 }
 
-/// What placeholders stand for in one request.
+/// The values of placeholders in one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Values<'a> {
-    /// `None` for a root-scoped object.
+    /// `None` for a cluster-scoped object.
     pub namespace: Option<&'a str>,
     /// `services`, `deployments.apps`.
     pub resource: &'a str,
-    /// `None` if the request is for `*`.
+    /// `None` if the request is for all objects (`*`).
     pub name: Option<&'a str>,
     /// The metric's name.
     pub metric: &'a str,
-    /// Empty: every object.
+    /// Empty if the request selects every object.
     pub label_selector: &'a str,
 }
 
-/// Why there is no URL for one request.
+/// Why a template cannot be expanded for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExpandError {
-    /// The request has no value for this placeholder: it is for `*`, or for a root-scoped object.
+    /// The request has no value for this placeholder, because it is for all objects (`*`) or for a cluster-scoped
+    /// object.
     Missing(Placeholder),
-    /// The value of a placeholder of the host is not one DNS-1123 label.
+    /// The value of a placeholder in the host is not a DNS-1123 label.
     NotALabel(Placeholder, String),
-    /// The host or one of its labels grows too long.
+    /// The host or one of its labels is too long.
     HostTooLong,
-    /// A segment of the path becomes `.` or `..`.
+    /// A segment of the path is `.` or `..`.
     DotSegment,
 }
 
@@ -64,7 +65,7 @@ impl Template {
     /// Parses `text`, of at most `max` bytes.
     ///
     /// # Errors
-    /// If it is not a URL that we fetch, or if a placeholder is unknown or stands where it must not.
+    /// If the text is not a supported URL, or if a placeholder is unknown or not allowed at its position.
     pub fn parse(text: &str, max: usize) -> Result<Self, TemplateError> {
         if text.len() > max {
             return Err(error(1, format!("expected a URL of at most {max} bytes, found {}", text.len())));
@@ -98,12 +99,12 @@ impl Template {
         Ok(template)
     }
 
-    /// Whether the URL holds this placeholder.
+    /// Whether the URL contains this placeholder.
     pub fn uses(&self, placeholder: Placeholder) -> bool {
         self.host.iter().chain(&self.target).any(|piece| *piece == Piece::Value(placeholder))
     }
 
-    /// Whether the URL holds any placeholder.
+    /// Whether the URL contains any placeholder.
     pub fn is_templated(&self) -> bool {
         Placeholder::ALL.into_iter().any(|placeholder| self.uses(placeholder))
     }
@@ -113,7 +114,7 @@ impl Template {
         self.host.iter().any(|piece| matches!(piece, Piece::Value(_)))
     }
 
-    /// The host, unless it depends on the request; an IPv6 address is in brackets.
+    /// The host, unless it depends on the request; IPv6 addresses are in brackets.
     pub fn fixed_host(&self) -> Option<&str> {
         match self.host.as_slice() {
             [Piece::Literal(host)] => Some(host),
@@ -134,14 +135,14 @@ impl Template {
         }
     }
 
-    /// The port, if it is written.
+    /// The port, if the URL contains one.
     pub fn port(&self) -> Option<u16> {
         self.port.strip_prefix(':')?.parse().ok()
     }
 
-    /// Whether the host is the DNS name of a Kubernetes Service: `web.shop.svc`, `{name}.{namespace}.svc.cluster.local`, one
-    /// label, or two of which the second is `{namespace}` or one of these namespaces. A name of three labels before `.svc`
-    /// is that of a pod.
+    /// Whether the host is the DNS name of a Kubernetes Service: `web.shop.svc`,
+    /// `{name}.{namespace}.svc.cluster.local`, one label, or two labels of which the second is `{namespace}` or one of
+    /// these namespaces. Three labels before `.svc` are the name of a pod.
     pub fn is_of_a_service(&self, namespaces: &[String]) -> bool {
         let host = literals(&self.host);
         let labels: Vec<&str> = host.trim_end_matches('.').split('.').collect();
@@ -161,10 +162,10 @@ impl Template {
         self.https
     }
 
-    /// The URL for one request.
+    /// Returns the URL for one request.
     ///
     /// # Errors
-    /// If a value is missing or does not fit where it would stand.
+    /// If a value is missing or not allowed at its position.
     pub fn expand(&self, values: &Values<'_>) -> Result<String, ExpandError> {
         let mut host = String::new();
         for piece in &self.host {
@@ -238,10 +239,10 @@ impl fmt::Display for ExpandError {
 
 impl std::error::Error for ExpandError {}
 
-/// Refuses what no URL holds unencoded, and fragments, which are never sent.
+/// Rejects characters that must be encoded in a URL, and fragments, which are never sent.
 fn check_characters(text: &str) -> Result<(), TemplateError> {
     for (at, c) in text.char_indices() {
-        // All before is ASCII.
+        // All preceding characters are ASCII.
         let column = at + 1;
         match c {
             '#' => {
@@ -266,7 +267,7 @@ fn check_characters(text: &str) -> Result<(), TemplateError> {
     Ok(())
 }
 
-/// Whether servers or proxies would take a segment of the path for `.` or `..`.
+/// Whether servers or proxies would interpret a segment of the path as `.` or `..`.
 fn has_dot_segment(target: &str) -> bool {
     let path = target.split('?').next().unwrap_or_default();
     path.split('/').any(|segment| {
@@ -278,7 +279,7 @@ fn has_dot_segment(target: &str) -> bool {
     })
 }
 
-/// Shows only the scheme of the text: an invalid URL may hold a password.
+/// Shows only the scheme of the text, because an invalid URL may contain a password.
 fn no_scheme(text: &str) -> String {
     let is_scheme = |scheme: &&str| scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
     let found = match text.split_once("://").map(|(scheme, _)| scheme).filter(is_scheme) {

@@ -1,5 +1,5 @@
-//! What the languages of `value` for pages without series share: the functions that make one value of several, and errors that
-//! name a column.
+//! Common parts of the languages of `value` for pages without series: functions that aggregate several values, and
+//! errors with a column.
 //!
 //! ```text
 //! value = argument | op "(" argument ")"      op = "sum" | "avg" | "min" | "max" | "count" | "first" | "last"
@@ -16,18 +16,18 @@ pub enum ValueAggregation {
     Min,
     Max,
     Count,
-    /// The first that is a number.
+    /// The first number.
     First,
-    /// The last that is a number.
+    /// The last number.
     Last,
 }
 
 /// Why a text is not a value expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ValueExprError {
-    /// Where, in characters from 1.
+    /// The position in characters, from 1.
     pub column: usize,
-    /// The whole message; it names the column too.
+    /// The complete message, including the column.
     pub message: String,
 }
 
@@ -70,12 +70,12 @@ impl ValueExprError {
     }
 }
 
-/// Whether a text is an argument that starts with this character, or an aggregation of one.
+/// Whether a text is an argument that starts with this character, or an aggregation of such an argument.
 pub(super) fn starts_with(text: &str, first: char) -> bool {
     text.trim_start().starts_with(first) || aggregated(text, first).is_some()
 }
 
-/// The aggregation of a text, and where its argument stands, blanks included. `what` is the argument in words.
+/// The aggregation of a text, and the range of its argument, including spaces. Messages call the argument `what`.
 pub(super) fn argument(
     text: &str,
     first: char,
@@ -87,7 +87,7 @@ pub(super) fn argument(
     Ok((Some(aggregation), start..closed.ok_or_else(missing)?))
 }
 
-/// The aggregation that a text starts with, and where its argument begins.
+/// The aggregation at the start of a text, and the start of its argument.
 fn aggregated(text: &str, first: char) -> Option<(ValueAggregation, usize)> {
     let (word, rest) = text.split_once('(')?;
     let aggregation = ValueAggregation::from_word(word.trim())?;
@@ -112,7 +112,7 @@ mod tests {
             ("$.a", Ok((None, "$.a"))),
             (" sum ( $.a ) ", Ok((Some(ValueAggregation::Sum), " $.a "))),
             ("COUNT($.a)", Ok((Some(ValueAggregation::Count), "$.a"))),
-            // Whatever follows is for the argument's own parser.
+            // Whatever follows is left to the argument's parser.
             ("sum(/a/)", Ok((None, "sum(/a/)"))),
             ("rate($.a)", Ok((None, "rate($.a)"))),
             ("sum($.ä", Err("expected \")\" after the path, found the end (column 8)")),

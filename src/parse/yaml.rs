@@ -1,8 +1,8 @@
-//! YAML as a small tree that knows where everything stands, over the events of saphyr-parser.
+//! YAML as a small tree with positions, built from the events of saphyr-parser.
 //!
-//! A subset of YAML 1.2: one document, plain keys, no anchors, aliases or tags. Scalars stay text, so `no`, `1e3` and
-//! `0x10` mean what was written; the reader decides. Duplicate keys are kept: only the reader of a mapping knows which
-//! rule they break.
+//! It accepts a subset of YAML 1.2: one document, plain keys, no anchors, aliases or tags. Scalars remain text, so that
+//! `no`, `1e3` and `0x10` are not converted; the consumer decides on their types. Duplicate keys are kept, so that the
+//! consumer of a mapping can report them.
 
 pub(crate) mod page;
 
@@ -11,68 +11,66 @@ use std::hash::{Hash, Hasher};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError};
 
-/// Caps on a document.
+/// Limits on a document.
 #[derive(Clone, Copy, Debug)]
 pub struct YamlLimits {
-    /// Bytes of text.
+    /// The length of the text in bytes.
     pub bytes: usize,
     /// Nesting of sequences and mappings.
     pub depth: usize,
-    /// Keys and values altogether.
+    /// The total number of keys and values.
     pub nodes: usize,
 }
 
-/// A stretch of one line.
+/// A range within one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span {
     /// From 1.
     pub line: usize,
     /// From 1, in characters.
     pub column: usize,
-    /// In characters; 0 for what is not on this line alone.
+    /// In characters; 0 for a node that spans lines or is not verbatim.
     pub width: usize,
 }
 
-/// A value and where it starts.
+/// A value and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// Where it stands.
     pub span: Span,
-    /// What it is.
     pub value: YamlValue,
 }
 
-/// By what it says, wherever it stands.
+/// Hashes the content, not the position.
 impl Hash for Node {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.value.hash(state);
     }
 }
 
-/// What a node is.
+/// The content of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum YamlValue {
-    /// Text, as yet of no type.
+    /// Text without a type yet.
     Scalar {
-        /// Unquoted and unfolded.
+        /// Without quotes, escapes and folding.
         text: String,
-        /// Whether it was written in quotes or as a block, so that `"null"` is not nothing.
+        /// Whether it was quoted or a block scalar, so that `"null"` is not null.
         quoted: bool,
-        /// Whether the text stands in the file letter by letter, so that a column within it is one of the file.
+        /// Whether the text is in the file character by character, so that a column of the text is a column of the
+        /// file.
         verbatim: bool,
     },
     /// `[a, b]`, or lines that start with a dash.
     Sequence(Vec<Node>),
-    /// Keys and values in the order of the file, duplicates included.
+    /// Keys and values in the order of the file, including duplicates.
     Mapping(Vec<(Key, Node)>),
 }
 
-/// The key of a mapping's entry.
+/// The key of an entry in a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Where it stands.
     pub span: Span,
-    /// Unquoted.
+    /// Without quotes.
     pub text: String,
 }
 
@@ -85,30 +83,29 @@ impl Hash for Key {
 /// Why a text is not a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct YamlError {
-    /// Where.
     pub span: Span,
     pub kind: YamlErrorKind,
     /// Lower case, one line.
     pub message: String,
 }
 
-/// What is wrong with a text, without its place.
+/// The kind of error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum YamlErrorKind {
-    /// It is not YAML.
+    /// The text is not YAML.
     Syntax,
-    /// It has several documents.
+    /// The text has several documents.
     Documents,
-    /// It has anchors, aliases or tags.
+    /// The text has anchors, aliases or tags.
     Marks,
-    /// It passes a limit.
+    /// The text exceeds a limit.
     Limit,
 }
 
-/// Parses one document; an empty one is an empty plain scalar.
+/// Parses one document; an empty document is an empty plain scalar.
 ///
 /// # Errors
-/// The first thing that is not YAML, not in the subset, or past a limit.
+/// The first part that is not YAML, is outside the subset, or exceeds a limit.
 pub fn parse(text: &str, limits: &YamlLimits) -> Result<Node, YamlError> {
     if text.len() > limits.bytes {
         return Err(YamlError::limit(Span::START, format!("the file is longer than {} bytes", limits.bytes)));
@@ -160,7 +157,7 @@ impl Span {
 }
 
 impl Node {
-    /// What it is, for messages: "text", "nothing", "a list", "a mapping".
+    /// The type of a value for messages: "text", "nothing", "a list", "a mapping".
     pub(crate) fn kind(&self) -> &'static str {
         match &self.value {
             YamlValue::Scalar { .. } if self.is_null() => "nothing",
@@ -170,7 +167,7 @@ impl Node {
         }
     }
 
-    /// Whether nothing was written, or `null` in one of YAML's spellings.
+    /// Whether the value is empty, or `null` in one of YAML's spellings.
     pub(crate) fn is_null(&self) -> bool {
         matches!(&self.value, YamlValue::Scalar { text, quoted: false, .. }
             if matches!(text.as_str(), "" | "~" | "null" | "Null" | "NULL"))
@@ -184,7 +181,7 @@ impl Node {
         }
     }
 
-    /// What is under these keys, one within the other; nothing where it is absent or null.
+    /// The value at these nested keys; `None` if it is absent or null.
     pub(crate) fn at(&self, path: &[&str]) -> Option<&Self> {
         let found = path.iter().try_fold(self, |node, key| match &node.value {
             YamlValue::Mapping(entries) => entries.iter().find(|(found, _)| found.text == *key).map(|(_, value)| value),
@@ -193,12 +190,12 @@ impl Node {
         found.filter(|node| !node.is_null())
     }
 
-    /// The text under these keys.
+    /// The text at these nested keys.
     pub(crate) fn text_at(&self, path: &[&str]) -> Option<&str> {
         self.at(path).and_then(Self::text)
     }
 
-    /// The list under these keys; empty where there is none.
+    /// The list at these nested keys; empty if there is none.
     pub(crate) fn items_at(&self, path: &[&str]) -> &[Self] {
         match self.at(path).map(|node| &node.value) {
             Some(YamlValue::Sequence(items)) => items,
@@ -206,7 +203,7 @@ impl Node {
         }
     }
 
-    /// Where the character at `column` (from 1) of a scalar's text stands; `None` where the file writes it otherwise.
+    /// The position of the character at `column` (from 1) of a scalar's text; `None` if the text is not verbatim.
     pub(crate) fn within(&self, column: usize) -> Option<Span> {
         match &self.value {
             YamlValue::Scalar { quoted, verbatim: true, .. } => Some(Span {
@@ -237,7 +234,7 @@ impl fmt::Display for YamlError {
 
 impl std::error::Error for YamlError {}
 
-/// The tree while it grows: the sequences and mappings that are still open, each mapping with the key it waits to fill.
+/// The tree under construction: the open sequences and mappings, each mapping with the key whose value comes next.
 struct Builder<'a> {
     limits: &'a YamlLimits,
     nodes: usize,
@@ -252,7 +249,7 @@ impl Builder<'_> {
             *key = Some(Key { span, text });
             return Ok(());
         }
-        // The parser counts blanks and comments after a closing quote in, so it is the text that tells of escapes.
+        // The parser includes spaces and comments after a closing quote, so escapes are detected by their characters.
         let length = text.chars().count();
         let (verbatim, quotes) = match style {
             ScalarStyle::Plain => (span.width == length, 0),
@@ -283,7 +280,7 @@ impl Builder<'_> {
 
     fn close(&mut self) {
         if let Some((mut node, _)) = self.open.pop() {
-            // Most are short, and the room for more that they were given is more than they take.
+            // Most lists are short, and their spare capacity takes more memory than their items.
             match &mut node.value {
                 YamlValue::Sequence(items) => items.shrink_to_fit(),
                 YamlValue::Mapping(entries) => entries.shrink_to_fit(),
@@ -293,7 +290,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Puts a whole node where it belongs.
+    /// Adds a complete node to its parent.
     fn add(&mut self, node: Node) {
         match self.open.last_mut() {
             None => self.root = Some(node),
@@ -328,12 +325,12 @@ fn refuse_marks(span: Span, anchor: usize, tag: bool) -> Result<(), YamlError> {
     Err(YamlError { span, kind: YamlErrorKind::Marks, message: message.into() })
 }
 
-/// The parser's own words, and the quotes that are missing where those are the likely reason.
+/// The parser's message, with a hint at missing quotes where they are the likely cause.
 fn not_yaml(text: &str, error: &ScanError) -> YamlError {
     let mut span = Span::at(*error.marker());
     let line = match text.lines().nth(span.line - 1) {
         Some(line) => line,
-        // The end of the file is past its last line: what is missing is missing there.
+        // The end of the file is after its last line; the error is at the end of that line.
         None => {
             let (number, last) =
                 text.lines().enumerate().filter(|(_, line)| !line.is_empty()).last().unwrap_or_default();

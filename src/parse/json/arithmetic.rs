@@ -8,17 +8,17 @@ use crate::parse::value::ValueAggregation;
 /// One path of an expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonPart {
-    /// What becomes of several values; without one there must be a single value.
+    /// How several values become one; `None` allows only a single value.
     pub aggregation: Option<ValueAggregation>,
-    /// Where the values are.
+    /// The path to the values.
     pub path: Path,
 }
 
-/// What is computed.
+/// The arithmetic of an expression.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Operand {
     Number(f64),
-    /// By its place among the parts.
+    /// The index of a part.
     Part(usize),
     Negate(Box<Self>),
     Binary(Sign, Box<Self>, Box<Self>),
@@ -64,7 +64,7 @@ impl Operand {
     pub(super) fn print(&self, parts: &[JsonPart], f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(number) => {
-                // With an exponent where it is far from one.
+                // In exponent notation for very large and very small numbers.
                 let text = format!("{number:?}");
                 f.write_str(text.strip_suffix(".0").unwrap_or(&text))
             }
@@ -81,7 +81,7 @@ impl Operand {
                     Sign::Times => " * ",
                     Sign::Over => " / ",
                 })?;
-                // Operators of one level are evaluated from left to right.
+                // Operators of equal precedence are left-associative.
                 right.print_within(right.binds() <= self.binds(), parts, f)
             }
         }
@@ -96,7 +96,7 @@ impl Operand {
         f.write_str(")")
     }
 
-    /// How tightly its operator binds.
+    /// The precedence of the operator.
     fn binds(&self) -> u8 {
         match self {
             Self::Binary(Sign::Plus | Sign::Minus, ..) => 0,

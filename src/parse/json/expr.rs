@@ -1,4 +1,4 @@
-//! The expression language of `value` for JSON: JSONPaths, each optionally inside one aggregation, and arithmetic between
+//! The expression language of `value` for JSON: JSONPaths, each optionally inside one aggregation, and arithmetic on
 //! them.
 //!
 //! ```text
@@ -6,7 +6,8 @@
 //! product = factor { ( "*" | "/" ) factor }
 //! factor  = number | path | op "(" path ")" | "(" sum ")" | "-" factor
 //! ```
-//! A name after a dot goes on to the next blank, so that `$.in-use` is an error that says how to write it.
+//! A name after a dot extends to the next space, so that `$.in-use` is an error whose message says how to quote the
+//! name.
 
 use std::fmt;
 use std::ops::Range;
@@ -17,16 +18,16 @@ use super::segments::Quotes;
 use crate::parse::escape::Escaped;
 use crate::parse::value::{ValueAggregation, ValueExprError};
 
-/// The most paths of one expression. Pages are searched for each.
+/// The maximum number of paths in an expression; each path searches the page.
 const PARTS: usize = 16;
 
-/// The most numbers, paths and operators of one expression, which is evaluated by recursion.
+/// The maximum number of numbers, paths and operators in an expression, which is evaluated recursively.
 const NODES: usize = 64;
 
-/// The deepest nesting of parentheses and signs.
+/// The maximum nesting of parentheses and signs.
 const DEPTH: usize = 16;
 
-/// A parsed JSON expression; it prints as text that parses to the same.
+/// A parsed JSON expression; its printed text parses to the same expression.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JsonExpr {
     root: Operand,
@@ -37,7 +38,7 @@ impl JsonExpr {
     /// Parses `text`.
     ///
     /// # Errors
-    /// If it is no expression of JSONPaths, or one that costs too much.
+    /// If the text is not an expression of JSONPaths, or exceeds a limit.
     pub fn parse(text: &str, limits: &JsonLimits) -> Result<Self, ValueExprError> {
         ValueExprError::if_longer(text, limits.bytes)?;
         let mut parser = ExprParser { text, at: 0, parts: Vec::new(), nodes: 0 };
@@ -49,12 +50,12 @@ impl JsonExpr {
         }
     }
 
-    /// Its paths, in order.
+    /// The paths, in order.
     pub fn parts(&self) -> &[JsonPart] {
         &self.parts
     }
 
-    /// Its value, where its parts have these.
+    /// Computes the value from the values of the parts.
     pub(crate) fn value(&self, parts: &[f64]) -> f64 {
         self.root.value(parts)
     }
@@ -144,7 +145,7 @@ impl<'a> ExprParser<'a> {
     fn part(&mut self, aggregation: Option<ValueAggregation>, at: Range<usize>) -> Result<Operand, ValueExprError> {
         let path = Path::within(self.text, at.clone())?;
         self.at = at.end;
-        // What follows may have been meant as a part of it.
+        // The user may have meant the following characters as part of the path.
         if self.next().is_some_and(|c| !")+-*/".contains(c)) {
             let end = self.text.trim_end().len();
             let end = if aggregation.is_some() && self.text.trim_end().ends_with(')') { end - 1 } else { end };
@@ -183,7 +184,7 @@ impl<'a> ExprParser<'a> {
         Ok(Operand::Number(number))
     }
 
-    /// The end of the path that starts here.
+    /// The end of the path that starts at the current position.
     fn path_end(&self) -> usize {
         let text = self.rest();
         let mut end = 1;
@@ -225,7 +226,7 @@ impl<'a> ExprParser<'a> {
         }
     }
 
-    /// The next character that is no blank, which it moves to.
+    /// Skips whitespace and returns the next character without consuming it.
     fn next(&mut self) -> Option<char> {
         let rest = self.rest();
         self.at += rest.len() - rest.trim_start().len();
@@ -249,7 +250,7 @@ impl<'a> ExprParser<'a> {
     }
 }
 
-/// The length of the brackets that a text starts with, up to its end if they are not closed.
+/// The length of the brackets at the start of a text; that of the whole text if they are not closed.
 fn brackets(text: &str) -> usize {
     let (mut depth, mut quotes) = (0_usize, Quotes::default());
     for (at, byte) in text.bytes().enumerate() {
@@ -266,7 +267,7 @@ fn brackets(text: &str) -> usize {
     text.len()
 }
 
-/// The length of the dots that a text starts with, and of the name after them.
+/// The length of the dots at the start of a text and the name after them.
 fn member(text: &str) -> usize {
     let dots = text.len() - text.trim_start_matches('.').len();
     let name = text.get(dots..).unwrap_or_default();
@@ -285,8 +286,8 @@ fn member(text: &str) -> usize {
     dots + name.char_indices().find(|found| ends(*found)).map_or(name.len(), |(at, _)| at)
 }
 
-/// Whether the text of a `value` is for JSON: before the first `$` stands nothing but numbers, operators, parentheses and the
-/// names of aggregations.
+/// Whether a `value` is a JSON expression: only numbers, operators, parentheses and names of aggregations precede the
+/// first `$`.
 pub(crate) fn looks_like_json(text: &str) -> bool {
     let Some((before, _)) = text.split_once('$') else { return false };
     let is_known =

@@ -1,6 +1,7 @@
 //! One JSONPath (RFC 9535).
 //!
-//! It may hold two descendant segments (`..`) and eight commas: each multiplies what a query may visit.
+//! It may contain two descendant segments (`..`) and eight commas, because each multiplies the number of visited
+//! values.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,35 +13,35 @@ use super::segments::{self, Quotes};
 use crate::parse::escape::Escaped;
 use crate::parse::value::ValueExprError;
 
-/// The most `..` of one path.
+/// The maximum number of `..` in a path.
 const DESCENDANTS: usize = 2;
 
-/// The most commas of one path, whatever they separate.
+/// The maximum number of commas in a path, whatever they separate.
 const COMMAS: usize = 8;
 
-/// The deepest nesting of brackets and parentheses: the JSONPath parser descends into them.
+/// The maximum nesting of brackets and parentheses; the JSONPath parser is recursive.
 const NESTING: usize = 16;
 
-/// What an expression may cost.
+/// Limits on an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JsonLimits {
     /// Length of the text in bytes.
     pub bytes: usize,
 }
 
-/// A JSONPath with its own text. Two are equal if their texts are.
+/// A JSONPath and its text. Paths are equal if their texts are.
 #[derive(Clone, Debug)]
 pub struct Path {
     text: String,
     steps: Steps,
-    /// The paths to each container that it selects from, and to what is selected.
+    /// For each selection, the path to its container and the path to the selected values.
     selections: Vec<(JsonPath, JsonPath)>,
 }
 
 #[derive(Clone, Debug)]
 enum Steps {
     Parsed(JsonPath),
-    /// One member of the root, so that a name never goes through a parser.
+    /// One member of the root object; the name needs no parsing.
     Member(String),
 }
 
@@ -55,13 +56,13 @@ impl Path {
     /// Parses the text of a JSONPath.
     ///
     /// # Errors
-    /// If it is no JSONPath, or one that costs too much.
+    /// If the text is not a JSONPath, or exceeds a limit.
     pub fn parse(text: &str, limits: &JsonLimits) -> Result<Self, ValueExprError> {
         ValueExprError::if_longer(text, limits.bytes)?;
         Self::within(text, 0..text.len())
     }
 
-    /// Parses the path that stands there in `text`, blanks around it aside.
+    /// Parses the path at this range of `text`, ignoring surrounding whitespace.
     pub(super) fn within(text: &str, at: Range<usize>) -> Result<Self, ValueExprError> {
         let written = text.get(at.clone()).unwrap_or_default();
         let start = at.start + written.len() - written.trim_start().len();
@@ -72,7 +73,7 @@ impl Path {
         affordable(written).map_err(|(at, why)| ValueExprError::at(text, start + at, &why))?;
         let path = JsonPath::parse(written).map_err(|error| {
             let at = error.position();
-            // The library's own words are few: often just that it failed.
+            // The library's message is often only that parsing failed.
             let found = match written.get(at..).unwrap_or_default() {
                 "" => "the end".to_owned(),
                 rest => Escaped::new(rest).to_string(),
@@ -92,7 +93,7 @@ impl Path {
         Ok(Self { text: written.to_owned(), steps: Steps::Parsed(path), selections })
     }
 
-    /// The member `name` of the page's outermost object: `$['name']`.
+    /// The path of a member of the root object: `$['name']`.
     pub fn member(name: &str) -> Self {
         Self { text: format!("$['{name}']"), steps: Steps::Member(name.to_owned()), selections: Vec::new() }
     }
@@ -102,10 +103,10 @@ impl Path {
         segments::compares_numbers(&self.text)
     }
 
-    /// The values it leads to.
+    /// The values that the path selects.
     ///
     /// # Errors
-    /// If these are more than `max`.
+    /// If there are more than `max`.
     pub fn query<'v>(&self, value: &'v Value, max: usize) -> Result<Vec<&'v Value>, TooMany> {
         let found = match &self.steps {
             Steps::Parsed(path) => path.query(value).all(),
@@ -114,8 +115,8 @@ impl Path {
         if found.len() > max { Err(TooMany { max }) } else { Ok(found) }
     }
 
-    /// Whether the path leads to nothing because a container that exists holds nothing that it selects: `{"jobs": []}` for
-    /// `$.jobs[*]`. A member that is missing is no such container.
+    /// Whether the path selects nothing because an existing container has no matching elements, such as `{"jobs": []}`
+    /// for `$.jobs[*]`. A missing member is not such a container.
     pub fn selects_from_empty(&self, value: &Value) -> bool {
         let mut expected = 1;
         for (container, selected) in &self.selections {
@@ -132,7 +133,7 @@ impl Path {
     }
 }
 
-/// Counts what makes a path expensive, and sees that quotes are closed; says where something is wrong.
+/// Counts the expensive parts of a path and checks that quotes are closed; an error includes its position.
 fn affordable(path: &str) -> Result<(), (usize, String)> {
     let (mut descendants, mut commas, mut nesting) = (0, 0, 0_usize);
     let (mut before, mut quotes, mut filters) = (b' ', Quotes::default(), None);
@@ -142,7 +143,7 @@ fn affordable(path: &str) -> Result<(), (usize, String)> {
             b'.' if before == b'.' => descendants += 1,
             b',' => commas += 1,
             b'?' => filters = filters.or(Some(nesting)),
-            // It would be evaluated again for each item.
+            // The filter would evaluate this path again for each item.
             b'$' if filters.is_some() => {
                 let rest = path.get(at + 1..).unwrap_or_default();
                 if ["..", "[*]", ".*"].iter().any(|many| rest.starts_with(many)) {
@@ -164,7 +165,7 @@ fn affordable(path: &str) -> Result<(), (usize, String)> {
             }
         }
     }
-    // The library would panic on an escape that ends with the text.
+    // The library panics on an escape at the end of the text.
     if quotes.is_open() { Err((path.len(), "expected a closing quote, found the end".to_owned())) } else { Ok(()) }
 }
 

@@ -1,4 +1,4 @@
-//! JSON: its pages, JSONPaths (RFC 9535), and the expressions that are made of them.
+//! JSON pages, JSONPaths (RFC 9535), and expressions of JSONPaths.
 
 mod arithmetic;
 mod expr;
@@ -18,17 +18,17 @@ pub use jsonpath::JsonLimits;
 pub(crate) use jsonpath::Path;
 pub(crate) use page::{JsonPageError, PageLimits, parse_page};
 
-/// A value that is not a number, by its JSON type.
+/// A value that is not a number, described by its JSON type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NotANumber {
     /// `null`, `a boolean`, `a string that is not a number`, `an array` or `an object`.
     pub found: &'static str,
 }
 
-/// The number that a value is; `from_text` reads those written as strings (a decimal number, a quantity).
+/// Converts a value to a number; `from_text` parses strings (as a decimal number or a quantity).
 ///
 /// # Errors
-/// If it is no number.
+/// If the value is not a number.
 pub(crate) fn number(value: &Value, from_text: fn(&str) -> Option<f64>) -> Result<f64, NotANumber> {
     let (number, found) = match value {
         Value::Number(number) => (number.as_f64(), "a number out of range"),

@@ -1,4 +1,4 @@
-//! JSON pages, read within limits. A key that occurs twice in one object is an error.
+//! A parser for JSON pages with limits. Duplicate keys in an object are an error.
 
 use std::cell::Cell;
 use std::fmt;
@@ -8,36 +8,37 @@ use serde_json::{Map, Number, Value};
 
 use crate::parse::escape::Escaped;
 
-/// What a page may cost.
+/// Limits on a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PageLimits {
     /// Nesting of arrays and objects.
     pub depth: usize,
-    /// Values in all, arrays and objects included.
+    /// The total number of values, including arrays and objects.
     pub values: usize,
 }
 
-/// What a list that is not empty counts for besides its values.
+/// The cost of a list that is not empty, in addition to its values.
 const LIST: usize = 2;
 
-/// What an object counts for besides the values of its members, as so much memory goes with it: room for members comes by
-/// eleven, of which six are used if they come in order, and takes as much as eight values; a key takes as much as one.
+/// The cost of an object, in addition to the values of its members. It reflects memory use: space for members is
+/// allocated in blocks of eleven, of which six are used if keys arrive in order, and a block takes the memory of eight
+/// values; a key takes that of one.
 pub(crate) const fn object(members: usize) -> usize {
     8 * members.div_ceil(6) + members
 }
 
-/// Why a page is not JSON that we take.
+/// Why a page is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JsonPageError {
     message: String,
-    /// Whether it holds more values than may be.
+    /// Whether the page exceeds the limit on values.
     pub is_too_large: bool,
 }
 
 /// Parses a page.
 ///
 /// # Errors
-/// If a limit is passed, a key stands twice in one object, or the page is not JSON (RFC 8259).
+/// If the page exceeds a limit, has duplicate keys in an object, or is not JSON (RFC 8259).
 pub fn parse_page(bytes: &[u8], limits: &PageLimits) -> Result<Value, JsonPageError> {
     let left = Cell::new(limits.values);
     let mut json = serde_json::Deserializer::from_slice(bytes);
@@ -47,7 +48,7 @@ pub fn parse_page(bytes: &[u8], limits: &PageLimits) -> Result<Value, JsonPageEr
     page.map_err(|error| JsonPageError { message: error.to_string(), is_too_large: exceeded.get() })
 }
 
-/// Builds a value, and what is in it, out of what is left.
+/// Deserializes a value within the remaining budget.
 #[derive(Clone, Copy)]
 struct Budget<'a> {
     left: &'a Cell<usize>,
@@ -187,7 +188,7 @@ mod tests {
                 "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
                 "expected at most 32 values, found more at line 1 column 59",
             ),
-            // An object with a member counts for eleven, the list for three.
+            // An object with one member costs eleven, the list three.
             (r#"[{"a":1},{"a":1},{"a":1}]"#, "expected at most 32 values, found more at line 1 column 21"),
             ("NaN", "expected value at line 1 column 1"),
         ] {

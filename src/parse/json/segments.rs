@@ -1,10 +1,10 @@
-//! The segments of a JSONPath: which select from a container (wildcards, filters and slices), and how those that are
-//! written in another way are meant.
+//! The segments of a JSONPath: which of them select from a container (wildcards, filters and slices), and JSONPaths for
+//! paths in other notations.
 
 use serde_json_path::JsonPath;
 
-/// The ends of the parts of a path up to each container, and up to what is selected from it. `None` for a path with a
-/// descendant segment or a union, of which it is not known whether it found all that exists.
+/// The offsets in a path at which each container's path and its selection end. `None` for a path with a descendant
+/// segment or a union, because then it is unknown whether everything that exists was found.
 pub(super) fn selections(path: &str) -> Option<Vec<(usize, usize)>> {
     let mut selections = Vec::new();
     let mut at = path.find('$')? + 1;
@@ -37,8 +37,8 @@ pub(super) fn selections(path: &str) -> Option<Vec<(usize, usize)>> {
     Some(selections)
 }
 
-/// The path up to the member at which a parser stopped, with the member's name in quotes: names of other characters than
-/// letters, digits and `_`, or with a digit first, need them (RFC 9535 §2.5.1). `None` if something else is wrong.
+/// The path up to the member at which a parser stopped, with the member's name quoted: names that start with a digit or
+/// contain characters other than letters, digits and `_` need quotes (RFC 9535 §2.5.1). `None` for other errors.
 pub(super) fn quoted(path: &str, at: usize) -> Option<String> {
     let dot = path.get(..at)?.rfind('.')?;
     let (before, after) = (path.get(..dot)?, path.get(dot + 1..)?);
@@ -51,8 +51,9 @@ pub(super) fn quoted(path: &str, at: usize) -> Option<String> {
     (is_name && needs_quotes).then(|| format!("{before}{name}"))
 }
 
-/// The JSONPath of a path in the dotted style of GJSON, jq and JavaScript: `$.data.result[0]` for `data.result.0`,
-/// `.data.result[0]` and `data.result[0]`, and `count($.jobs[*])` for GJSON's `jobs.#`. `None` if the text is no such path.
+/// Converts a path in the dotted notation of GJSON, jq or JavaScript to a JSONPath: `data.result.0`, `.data.result[0]`
+/// and `data.result[0]` become `$.data.result[0]`, and GJSON's `jobs.#` becomes `count($.jobs[*])`. `None` if the text
+/// is not such a path.
 pub(crate) fn from_dots(text: &str) -> Option<String> {
     let is_word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
@@ -82,12 +83,12 @@ pub(crate) fn from_dots(text: &str) -> Option<String> {
     }
 }
 
-/// Whether a filter of a path compares with a number, or by order, which is that of numbers only between numbers.
+/// Whether a filter of a path compares with a number, or by order; only numbers are compared numerically.
 pub(super) fn compares_numbers(path: &str) -> bool {
     let (mut quotes, mut before) = (Quotes::default(), b' ');
     for (at, byte) in path.bytes().enumerate() {
         let is_operator = !quotes.holds(byte) && matches!(byte, b'<' | b'>' | b'=');
-        // The second byte of an operator was seen with its first, but for that of !=.
+        // An operator's second byte belongs to its first, except in `!=`.
         let is_new = !matches!(before, b'<' | b'>' | b'=');
         before = byte;
         if !is_operator || !is_new {
@@ -108,7 +109,7 @@ pub(super) fn compares_numbers(path: &str) -> bool {
     false
 }
 
-/// The string literals of a path (RFC 9535 §2.3.1.1), as it is read byte by byte.
+/// Tracks string literals (RFC 9535 §2.3.1.1) while a path is scanned byte by byte.
 #[derive(Default)]
 pub(super) struct Quotes {
     open: Option<u8>,
@@ -116,7 +117,7 @@ pub(super) struct Quotes {
 }
 
 impl Quotes {
-    /// Whether the next byte belongs to a string literal; its quotes do.
+    /// Whether the next byte belongs to a string literal, including its quotes.
     pub(super) fn holds(&mut self, byte: u8) -> bool {
         match (self.open, byte) {
             (Some(_), _) if self.escaped => self.escaped = false,
@@ -129,13 +130,13 @@ impl Quotes {
         true
     }
 
-    /// Whether a literal has no end so far.
+    /// Whether a literal is still open.
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()
     }
 }
 
-/// What is between the brackets that a text starts with, and where they end; `None` for a union or without an end.
+/// The content of the brackets at the start of a text, and where they end; `None` for a union or unclosed brackets.
 fn brackets(text: &str) -> Option<(&str, usize)> {
     let (mut depth, mut union, mut quotes) = (0, false, Quotes::default());
     for (at, byte) in text.bytes().enumerate() {

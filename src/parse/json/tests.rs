@@ -104,7 +104,7 @@ fn calculates() {
         ("1 + $.a * 2", &[3.0], 7.0),
         ("(1 + $.a) * 2", &[3.0], 8.0),
         ("-$.a * -2", &[3.0], 6.0),
-        // The same path is one part.
+        // A repeated path is one part.
         ("$.a * $.a", &[3.0], 9.0),
         ("$.a / $.b", &[1.0, 0.0], f64::INFINITY),
     ] {
@@ -114,7 +114,7 @@ fn calculates() {
     assert!(JsonExpr::parse("$.a / $.b", &LIMITS).unwrap().value(&[0.0, 0.0]).is_nan());
 }
 
-/// What an expression may cost.
+/// Limits on an expression.
 #[test]
 fn bounds_expressions() {
     let parse = |text: &str| JsonExpr::parse(text, &JsonLimits { bytes: 4_096 });

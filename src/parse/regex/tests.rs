@@ -6,7 +6,7 @@ fn parse(text: &str) -> Result<TextExpr, String> {
     TextExpr::parse(text, &LIMITS).map_err(|error| error.message)
 }
 
-/// The groups of each match, `-` for one that took no part.
+/// The groups of each match, `-` for a group that did not take part.
 fn matches(text: &str, page: &str) -> Vec<String> {
     let pattern = parse(text).unwrap().pattern;
     let show = |group: Option<&str>| group.unwrap_or("-").to_owned();
@@ -24,7 +24,7 @@ fn parses_and_prints() {
         (r"  /a (\d+)/ ", r"/a (\d+)/"),
         (r"SUM ( /a (\d+)/ )", r"sum(/a (\d+)/)"),
         (r"count(/(?:a|b)\((\d+)\)/)", r"count(/(?:a|b)\((\d+)\)/)"),
-        // Slashes inside need no backslash, and may have one.
+        // A slash within the pattern may be escaped, but need not be.
         (r"/a/b\/c (\d+)/", r"/a/b\/c (\d+)/"),
         (r"/(?<name>\w+)=(?P<value>\d+)/", r"/(?<name>\w+)=(?P<value>\d+)/"),
     ] {
@@ -90,7 +90,7 @@ fn matches_lines() {
     ] {
         let (lines, windows) = (matches(text, page), matches(text, &page.replace('\n', "\r\n")));
         assert_eq!(lines, found, "{text}");
-        // A line feed that is written out is one byte.
+        // A literal line feed is one byte.
         assert!(windows == found || text.contains(r"\n"), "{text}: {windows:?}");
     }
 }

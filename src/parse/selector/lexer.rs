@@ -1,15 +1,15 @@
-//! Tokens of a selector: special characters, and words.
+//! The tokens of a selector: special characters and words.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token<'a> {
     /// `,` `(` `)` `!` `=` `==` `!=` `>` `<`
     Special(&'a str),
-    /// A key, a value, or an operator in letters.
+    /// A key, a value, or one of the operators `in` and `notin`.
     Word(&'a str),
     End,
 }
 
-/// Takes tokens off the front of a text.
+/// Splits a text into tokens.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lexer<'a> {
     text: &'a str,
@@ -21,7 +21,7 @@ impl<'a> Lexer<'a> {
         Self { text, at: 0 }
     }
 
-    /// The next token and where it stands, in bytes from 0; nothing is taken.
+    /// The next token and its position in bytes, from 0, without consuming it.
     pub(super) fn peek(&self) -> (Token<'a>, usize) {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let word = rest.trim_start_matches(is_blank);
@@ -38,14 +38,14 @@ impl<'a> Lexer<'a> {
         (token, at)
     }
 
-    /// Takes the next token.
+    /// Consumes the next token.
     pub(super) fn next(&mut self) -> (Token<'a>, usize) {
         let (token, at) = self.peek();
         self.at = at + token.text().len();
         (token, at)
     }
 
-    /// Takes this special if it is next.
+    /// Consumes the next token if it is this special character.
     pub(super) fn take(&mut self, special: &str) -> bool {
         let found = self.peek().0 == Token::Special(special);
         if found {
@@ -56,7 +56,7 @@ impl<'a> Lexer<'a> {
 }
 
 impl<'a> Token<'a> {
-    /// As written; empty at the end.
+    /// The text as written; empty at the end.
     pub(super) fn text(self) -> &'a str {
         match self {
             Self::Special(text) | Self::Word(text) => text,

@@ -26,7 +26,7 @@ pub(super) fn parse(text: &str, max: usize) -> Result<Vec<Requirement>, Selector
     }
 }
 
-/// One requirement, and what may follow it.
+/// Parses one requirement; also returns what may follow it, for error messages.
 fn requirement(lexer: &mut Lexer<'_>) -> Result<(Requirement, &'static str), SelectorError> {
     const DONE: &str = "\",\" or the end";
     if lexer.take("!") {
@@ -63,7 +63,7 @@ fn key(lexer: &mut Lexer<'_>, expected: &'static str) -> Result<String, Selector
     }
 }
 
-/// A value, which may be left out where a comma or the end follows.
+/// Parses a value; it may be missing before a comma or the end.
 fn value(lexer: &mut Lexer<'_>) -> Result<String, SelectorError> {
     match lexer.peek() {
         (Token::End | Token::Special(","), _) => Ok(String::new()),
@@ -75,7 +75,7 @@ fn value(lexer: &mut Lexer<'_>) -> Result<String, SelectorError> {
     }
 }
 
-/// A label value that is also an integer: hence without a sign.
+/// Parses a label value that is an integer; label values have no sign.
 fn integer(lexer: &mut Lexer<'_>) -> Result<String, SelectorError> {
     match lexer.next() {
         (Token::Word(word), _) if is_value(word) && word.parse::<i64>().is_ok() => Ok(word.to_owned()),
@@ -83,7 +83,7 @@ fn integer(lexer: &mut Lexer<'_>) -> Result<String, SelectorError> {
     }
 }
 
-/// Values in parentheses, in order and each once.
+/// Parses values in parentheses; returns them sorted, without duplicates.
 fn set(lexer: &mut Lexer<'_>) -> Result<Vec<String>, SelectorError> {
     match lexer.next() {
         (Token::Special("("), _) => {}

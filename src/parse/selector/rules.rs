@@ -2,7 +2,7 @@
 
 use crate::parse::dns;
 
-/// `[prefix/]name`: a name as below, and a DNS subdomain in lower case of at most 253 bytes before it.
+/// `[prefix/]name`: a name, optionally preceded by a lower-case DNS subdomain of at most 253 bytes.
 pub(super) fn is_key(text: &str) -> bool {
     match text.split_once('/') {
         Some((prefix, name)) => dns::is_subdomain(prefix) && is_name(name),
@@ -10,12 +10,12 @@ pub(super) fn is_key(text: &str) -> bool {
     }
 }
 
-/// Empty, or as a name.
+/// Whether a text is empty or a valid name.
 pub(super) fn is_value(text: &str) -> bool {
     text.is_empty() || is_name(text)
 }
 
-/// At most 63 letters, digits, `-`, `_` and `.`, a letter or digit at both ends.
+/// At most 63 letters, digits, `-`, `_` and `.`; the first and last characters are letters or digits.
 fn is_name(text: &str) -> bool {
     let edge = |b: u8| b.is_ascii_alphanumeric();
     (1..=63).contains(&text.len())

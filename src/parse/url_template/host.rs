@@ -6,8 +6,8 @@ use super::piece::{Piece, Placeholder, TemplateError, error, literals, pieces};
 use crate::parse::dns;
 use crate::parse::escape::Escaped;
 
-/// Splits an authority into its host and its port, the latter with its colon or empty; `offset` characters stand
-/// before.
+/// Splits an authority into host and port. The port includes its colon, or is empty; `offset` characters precede the
+/// authority.
 pub(super) fn parse(authority: &str, offset: usize) -> Result<(Vec<Piece>, String), TemplateError> {
     let column = offset + 1;
     let end = match authority.rfind(']') {
@@ -49,12 +49,12 @@ pub(super) fn parse(authority: &str, offset: usize) -> Result<(Vec<Piece>, Strin
     Ok((pieces, port.to_owned()))
 }
 
-/// Whether a text is DNS labels between dots; a dot at the end keeps the resolver from trying search domains.
+/// Whether a text is a DNS name; a trailing dot prevents the resolver from trying search domains.
 pub(super) fn is_host(text: &str) -> bool {
     dns::is_name(text.strip_suffix('.').unwrap_or(text))
 }
 
-/// A placeholder that must not stand in a host.
+/// A placeholder that is not allowed in a host.
 fn misplaced(piece: &Piece) -> Option<Placeholder> {
     match piece {
         Piece::Literal(_) | Piece::Value(Placeholder::Name | Placeholder::Namespace) => None,
@@ -71,7 +71,7 @@ fn check_port(port: &str, offset: usize) -> Result<(), TemplateError> {
             Err(error(column, format!("expected a port or a path at column {column}, found {}", Escaped::new(port))))
         };
     };
-    // Digits alone: parse() would take a sign.
+    // Only digits: parse() would accept a sign.
     match digits.parse::<u16>() {
         Ok(1..) if digits.bytes().all(|b| b.is_ascii_digit()) => Ok(()),
         _ => {

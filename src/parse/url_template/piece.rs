@@ -4,14 +4,14 @@ use std::fmt;
 
 use crate::parse::escape::Escaped;
 
-/// What a URL may leave open.
+/// A placeholder in a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placeholder {
-    /// `{namespace}`: the described object's namespace.
+    /// `{namespace}`: the namespace of the described object.
     Namespace,
-    /// `{resource}`: its plural resource, with the group if that is not core.
+    /// `{resource}`: the object's plural resource, with its group unless that is core.
     Resource,
-    /// `{name}`: its name.
+    /// `{name}`: the object's name.
     Name,
     /// `{metric}`: the metric's name.
     Metric,
@@ -22,9 +22,9 @@ pub enum Placeholder {
 /// Why a text is not a URL template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateError {
-    /// Where, in characters from 1.
+    /// The position in characters, from 1.
     pub column: usize,
-    /// The whole message; it names the column too, and never shows a password.
+    /// The complete message, including the column; it never contains a password.
     pub message: String,
 }
 
@@ -36,10 +36,10 @@ pub(crate) enum Piece {
 }
 
 impl Placeholder {
-    /// All of them, in the order that messages list them.
+    /// All placeholders, in the order of messages.
     pub const ALL: [Self; 5] = [Self::Namespace, Self::Resource, Self::Name, Self::Metric, Self::LabelSelector];
 
-    /// As it is written, with its braces.
+    /// The placeholder as written, including braces.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Namespace => "{namespace}",
@@ -93,7 +93,7 @@ pub(super) fn pieces(text: &str, offset: usize) -> Result<Vec<Piece>, TemplateEr
     Ok(pieces)
 }
 
-/// A text in which each placeholder is something harmless, to check what is around them.
+/// A text with harmless values for placeholders, to validate the surrounding text.
 pub(crate) fn literals(pieces: &[Piece]) -> String {
     fn text(piece: &Piece) -> &str {
         match piece {

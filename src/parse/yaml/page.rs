@@ -1,5 +1,5 @@
-//! YAML pages, read within limits as the JSON values that paths lead through. Plain scalars are of the types of YAML's core
-//! schema (YAML 1.2.2 §10.3.2); a key that occurs twice in one mapping is an error.
+//! A parser for YAML pages with limits; it returns the JSON values that JSONPaths read. Plain scalars have the types of
+//! YAML's core schema (YAML 1.2.2 §10.3.2); duplicate keys in a mapping are an error.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Number, Value};
 use super::{Node, YamlError, YamlErrorKind, YamlLimits, YamlValue};
 use crate::parse::escape::Escaped;
 
-/// Why a page is not YAML that we take.
+/// Why a page is rejected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct YamlPageError {
     kind: YamlErrorKind,
@@ -18,7 +18,8 @@ pub struct YamlPageError {
 /// Parses a page.
 ///
 /// # Errors
-/// If it is not YAML in UTF-8, has several documents, anchors or tags, passes a limit, or has a key twice in one mapping.
+/// If the page is not YAML in UTF-8, has several documents, anchors or tags, exceeds a limit, or repeats a key in a
+/// mapping.
 pub fn parse_page(bytes: &[u8], limits: &YamlLimits) -> Result<Value, YamlPageError> {
     let text = str::from_utf8(bytes).map_err(|error| {
         let line =
@@ -28,9 +29,10 @@ pub fn parse_page(bytes: &[u8], limits: &YamlLimits) -> Result<Value, YamlPageEr
             detail: format!("line {line}: expected UTF-8, found another encoding"),
         }
     })?;
-    // Such a mark may start a stream (§5.2).
+    // A byte order mark may start a stream (§5.2).
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    // The library queues all of a flow collection before it gives the first event: each such byte is a token at least.
+    // The library queues the tokens of a whole flow collection before its first event; each of these bytes is at least
+    // one token.
     let tokens = bytes.iter().filter(|byte| b",[]{}?:".contains(byte)).count();
     if tokens > limits.nodes {
         let detail = format!("expected at most {} commas, brackets and colons, found {tokens}", limits.nodes);
@@ -62,13 +64,13 @@ fn value(node: Node) -> Result<Value, YamlPageError> {
     }
 }
 
-/// What a plain scalar is if it is not text; `Some(None)` is a number that nothing here can hold.
+/// The value of a plain scalar that is not text; `Some(None)` is a number that is out of range.
 fn plain(text: &str) -> Option<Option<Value>> {
     let special = match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
         "true" | "True" | "TRUE" => Value::Bool(true),
         "false" | "False" | "FALSE" => Value::Bool(false),
-        // As JSON pages write what JSON has no numbers for.
+        // Written as in JSON pages, which have no number for it.
         ".nan" | ".NaN" | ".NAN" => Value::String("NaN".to_owned()),
         ".inf" | ".Inf" | ".INF" | "+.inf" | "+.Inf" | "+.INF" => Value::String("Infinity".to_owned()),
         "-.inf" | "-.Inf" | "-.INF" => Value::String("-Infinity".to_owned()),
@@ -111,7 +113,7 @@ fn fail(line: usize, what: &str) -> YamlPageError {
 }
 
 impl YamlPageError {
-    /// What is wrong, without its place and the page's own bytes; it goes on after "answered".
+    /// The error without its position and without bytes of the page; it continues a sentence after "answered".
     pub fn cause(&self) -> &'static str {
         match self.kind {
             YamlErrorKind::Syntax => "malformed YAML",
@@ -128,7 +130,7 @@ impl From<YamlError> for YamlPageError {
     fn from(error: YamlError) -> Self {
         let YamlError { span, kind, message } = error;
         let message = match kind {
-            // The message is for those who write a configuration.
+            // The parser's message addresses authors of a configuration.
             YamlErrorKind::Marks => "expected neither anchors and aliases (&, *) nor tags (!), found one",
             _ => &message,
         };
@@ -202,7 +204,7 @@ mod tests {
             (".inf", json!("Infinity")),
             ("-.INF", json!("-Infinity")),
             (".NaN", json!("NaN")),
-            // Text, as in the core schema: some of it was more in YAML 1.1.
+            // Text in the core schema; YAML 1.1 converted some of it.
             ("yes", json!("yes")),
             ("nULL", json!("nULL")),
             ("1_000", json!("1_000")),
@@ -218,7 +220,7 @@ mod tests {
             ("1.5.2", json!("1.5.2")),
             ("inf", json!("inf")),
             ("NaN", json!("NaN")),
-            // Quotes make text.
+            // Quoted scalars are text.
             ("'3'", json!("3")),
             ("\".nan\"", json!(".nan")),
             ("''", json!("")),

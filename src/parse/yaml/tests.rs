@@ -2,7 +2,7 @@ use super::*;
 
 const LIMITS: YamlLimits = YamlLimits { bytes: 1_000, depth: 4, nodes: 20 };
 
-/// `line:column+width` before each key and value; `|` marks text that stands in the file letter by letter.
+/// `line:column+width` before each key and value; `|` marks verbatim text.
 fn show(node: &Node) -> String {
     let Span { line, column, width } = node.span;
     let value = match &node.value {
