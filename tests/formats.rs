@@ -158,8 +158,8 @@ fn yaml_is_read_like_json() {
     for (page, why) in [
         ("a: [1\n", "answered malformed YAML"),
         ("a: 1\na: 2\n", "answered malformed YAML"),
-        ("a: 1\n---\na: 2\n", "answered several YAML documents, of which one is expected"),
-        ("a: &b 1\n", "answered YAML with anchors, aliases or tags, which are not read"),
+        ("a: 1\n---\na: 2\n", "answered several YAML documents, expected one"),
+        ("a: &b 1\n", "answered YAML with anchors, aliases or tags, which are not supported"),
         (&format!("a: {}\n", "[".repeat(33)), too_much),
         (&"- 1\n".repeat(65_536), too_much),
         (&"#\n".repeat(524_289), "answered a body of more than 1048576 bytes; raise maxBytes: on the source"),

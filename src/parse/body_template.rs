@@ -48,7 +48,7 @@ impl BodyTemplate {
             (Some(media_type), _) => media_type,
             (None, Ok(_)) => JSON,
             (None, Err(why)) if text.trim_start().starts_with(['{', '[']) => {
-                return Err(error(1, format!("expected JSON, or contentType: beside it: {why}")));
+                return Err(error(1, format!("expected JSON, or contentType: for another format: {why}")));
             }
             (None, Err(_)) => FORM,
         };
@@ -60,13 +60,13 @@ impl BodyTemplate {
             _ => Syntax::Other,
         };
         if let (Syntax::Json, Err(why)) = (syntax, &json) {
-            return Err(error(1, format!("expected JSON, as its media type says: {why}")));
+            return Err(error(1, format!("expected JSON for this contentType: {why}")));
         }
         match syntax {
             Syntax::Json => check_strings(&pieces)?,
             Syntax::Form => {}
             Syntax::Other if pieces.iter().any(|piece| matches!(piece, Piece::Value(_))) => {
-                return Err(error(1, "placeholders are for bodies of JSON and forms".to_owned()));
+                return Err(error(1, "expected no placeholders, because the body is neither JSON nor a form".to_owned()));
             }
             Syntax::Other => {}
         }
@@ -155,7 +155,7 @@ fn check_strings(pieces: &[Piece]) -> Result<(), TemplateError> {
                 }
             }
             Piece::Value(placeholder) if !is_string || is_escaped => {
-                let message = format!("expected {} within a string of the JSON", placeholder.as_str());
+                let message = format!("expected {} within a JSON string", placeholder.as_str());
                 return Err(error(1, message));
             }
             Piece::Value(_) => {}
@@ -194,12 +194,12 @@ mod tests {
 
     #[test]
     fn refuses_what_it_could_not_escape() {
-        let outside = "expected {name} within a string of the JSON";
+        let outside = "expected {name} within a JSON string";
         for (text, media_type, why) in [
-            (r#"{"a":"{name}","b":{name}}"#, Some("application/json"), "expected JSON, as its media type says: "),
-            (r#"["\{name}"]"#, Some("application/json"), "expected JSON, as its media type says: "),
-            ("{ grid }", None, "expected JSON, or contentType: beside it: key must be a string"),
-            ("{name}", Some("text/plain"), "placeholders are for bodies of JSON and forms"),
+            (r#"{"a":"{name}","b":{name}}"#, Some("application/json"), "expected JSON for this contentType: "),
+            (r#"["\{name}"]"#, Some("application/json"), "expected JSON for this contentType: "),
+            ("{ grid }", None, "expected JSON, or contentType: for another format: key must be a string"),
+            ("{name}", Some("text/plain"), "expected no placeholders, because the body is neither JSON nor a form"),
             (&"x".repeat(81), None, "expected a body of at most 80 bytes, found 81"),
         ] {
             let error = parse(text, media_type).unwrap_err();

@@ -254,7 +254,7 @@ impl CsvPageError {
             CsvErrorKind::Fields { .. } => "expected as many fields in each row as in the header",
             CsvErrorKind::OpenQuote => "expected a closing quote, found the end",
             CsvErrorKind::AfterQuote(_) => "expected a comma or the end of the line after a closing quote",
-            CsvErrorKind::QuoteInside => "expected a field with a quote in it to be in quotes",
+            CsvErrorKind::QuoteInside => "expected quotes around a field that contains a quote",
             CsvErrorKind::CarriageReturn => "expected a line feed after a carriage return",
             CsvErrorKind::Values(_) => "expected at most as many fields as maxBytes: on the source allows",
         }
@@ -340,8 +340,8 @@ mod tests {
             ("a\n\"x\ny\"\n\"z\n1\n", "line 4: expected a closing quote, found the end"),
             ("a\n\"x\"y\n", "line 2: expected a comma or the end of the line after a closing quote, found \"y\""),
             ("a\n\"x\" \n", "line 2: expected a comma or the end of the line after a closing quote, found \" \""),
-            ("a\nx\"y\"\n", "line 2: expected a field with a quote in it to be in quotes"),
-            ("a\n \"y\"\n", "line 2: expected a field with a quote in it to be in quotes"),
+            ("a\nx\"y\"\n", "line 2: expected quotes around a field that contains a quote"),
+            ("a\n \"y\"\n", "line 2: expected quotes around a field that contains a quote"),
             ("a\rb\r", "line 1: expected a line feed after a carriage return"),
             (
                 "a,b\n1,2\n1,2\n1,2\n1,2\n1,2\n",

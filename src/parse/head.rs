@@ -186,7 +186,7 @@ fn explain(error: httparse::Error, most: usize) -> HeadError {
     HeadError::Syntax(match error {
         httparse::Error::TooManyHeaders => return HeadError::TooManyHeaders(most),
         httparse::Error::Version => return HeadError::Version,
-        httparse::Error::HeaderName => "header names of letters, digits and dashes, each with a colon right behind it",
+        httparse::Error::HeaderName => "header names of letters, digits and dashes, each directly followed by a colon",
         httparse::Error::HeaderValue => "header values without control characters",
         httparse::Error::Token => "a method and a target without control characters",
         _ => "lines that end in CRLF",
@@ -272,7 +272,7 @@ mod tests {
     fn refuses_what_two_readers_read_differently() {
         let none = "expected none, found one";
         let syntax = |expected| HeadError::Syntax(expected);
-        let name = syntax("header names of letters, digits and dashes, each with a colon right behind it");
+        let name = syntax("header names of letters, digits and dashes, each directly followed by a colon");
         for (lines, error) in [
             ("Host: a\r\nTransfer-Encoding: chunked", HeadError::Header("Transfer-Encoding", none)),
             ("Host: a\r\ntransfer-encoding:", HeadError::Header("Transfer-Encoding", none)),

@@ -372,12 +372,12 @@ impl fmt::Display for PathError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLong(max) => write!(f, "invalid request path: expected at most {max} bytes, found more"),
-            Self::NotAbsolute => f.write_str("invalid request path: expected a slash at its beginning"),
+            Self::NotAbsolute => f.write_str("invalid request path: expected a slash at the start"),
             Self::BadEscape(found) => {
                 let found = Escaped::new(found);
                 write!(f, "invalid request path: expected two hexadecimal digits after %, found {found}")
             }
-            Self::NotUtf8 => f.write_str("invalid request path: expected UTF-8 once decoded"),
+            Self::NotUtf8 => f.write_str("invalid request path: expected UTF-8 after decoding"),
             Self::Control => f.write_str("invalid request path: expected no control characters, found one"),
             Self::DotSegment => f.write_str("invalid request path: expected no . or .. segment, found one"),
             Self::Invalid => f.write_str(

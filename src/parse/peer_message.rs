@@ -280,8 +280,8 @@ impl fmt::Display for PeerMessageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Version => "expected a message of this version, found another one",
-            Self::Length => "expected a whole message, found one that ends elsewhere",
-            Self::Limit => "expected a smaller message",
+            Self::Length => "expected a complete message, found one of another length",
+            Self::Limit => "expected a message within the limits, found a larger one",
             Self::Text => "expected UTF-8, found another encoding",
             Self::Flag => "expected a flag of 0 or 1",
             Self::Order => "expected times and labels in order",

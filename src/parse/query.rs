@@ -101,7 +101,7 @@ impl fmt::Display for QueryError {
             Self::BadEscape(found) => {
                 write!(f, "expected two hexadecimal digits after %, found {}", Escaped::new(found))
             }
-            Self::NotUtf8 => f.write_str("expected UTF-8 once decoded"),
+            Self::NotUtf8 => f.write_str("expected UTF-8 after decoding"),
             Self::Semicolon => {
                 f.write_str("expected & between parameters, found a semicolon; write one in a value as %3B")
             }

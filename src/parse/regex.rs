@@ -134,7 +134,7 @@ impl Groups {
                     let other = Escaped::new(other);
                     return Err((at, format!("unknown group {other}; known are value, name and namespace")));
                 }
-                None if unnamed.is_some() => return Err((at, "expected one group, found a second one; write (?:…) for what is not the number, or name the groups (?<value>…) and (?<name>…)".to_owned())),
+                None if unnamed.is_some() => return Err((at, "expected one group, found a second one; write (?:…) for groups other than the number, or name the groups (?<value>…) and (?<name>…)".to_owned())),
                 None => unnamed = Some(at),
             }
         }
@@ -151,7 +151,7 @@ impl Groups {
             }
             _ if namespace.is_some() && name.is_none() => Err((
                 namespace.unwrap_or_default(),
-                "expected a group (?<name>…) beside the namespace, found none".to_owned(),
+                "expected a group (?<name>…) with (?<namespace>…), found none".to_owned(),
             )),
             (Some(value), _) | (None, Some(value)) => Ok(Self { value, name, namespace }),
         }

@@ -316,9 +316,9 @@ impl Builder<'_> {
 
 fn refuse_marks(span: Span, anchor: usize, tag: bool) -> Result<(), YamlError> {
     let message = if anchor != 0 {
-        "anchors and aliases (&, *) are refused: a short file of them can stand for an endless one; write the value out"
+        "anchors and aliases (&, *) are not supported, because a short file could expand without limit; repeat the value"
     } else if tag {
-        "tags (!) are refused: the type of every value is known; text that starts with ! must be quoted"
+        "tags (!) are not supported; text that starts with ! must be quoted"
     } else {
         return Ok(());
     };

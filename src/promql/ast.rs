@@ -5,93 +5,93 @@ use std::time::Duration;
 
 use super::{Aggregation, BinaryOp, Function, Matcher, NAME_LABEL};
 
-/// A parsed expression; it prints as canonical PromQL that parses to the same expression.
+/// A parsed expression; prints as canonical PromQL that parses to the same expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     /// A number.
     Number(Number),
-    /// The latest sample of each series that matches, or with a range all samples in it.
+    /// The latest sample of each matching series, or all samples in the range.
     Selector(VectorSelector),
-    /// One number for each group of what the last argument gives, or some elements of it.
+    /// An aggregation of the last argument: one number, or some elements, for each group.
     Aggregate(Aggregation, Grouping, Vec<Expr>),
-    /// A function, with as many arguments as it takes.
+    /// A function call with its arguments.
     Call(Function, Vec<Expr>),
     /// `label_replace`
     Relabel(Box<LabelReplace>, Box<Expr>),
     /// Unary minus.
     Negate(Box<Expr>),
-    /// What is on the left of an operator, and on its right.
+    /// A binary operation: the left and the right operand.
     Binary(BinaryOp, Matching, Box<[Expr; 2]>),
 }
 
-/// A number as written; unlike a float, NaN equals itself and 0 is not -0.
+/// A number as written; unlike in a float, NaN equals itself, and 0 differs from -0.
 #[derive(Clone, Copy, Debug)]
 pub struct Number(pub f64);
 
-/// How a label is made of another one.
+/// The arguments of `label_replace`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelReplace {
-    /// The label that is set.
+    /// The label to set.
     pub target: String,
-    /// What it is set to; `$1` is what the first group has found.
+    /// The label's new value; `$1` is the content of the first group.
     pub replacement: String,
-    /// The label that is read, and the regular expression that must match it.
+    /// The label to read, and the regular expression that must match it.
     pub source: Matcher,
 }
 
-/// How the elements of two vectors find each other.
+/// Vector matching: how elements of two vectors are paired.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matching {
-    /// `bool`: a comparison gives 1 or 0, and does not filter.
+    /// `bool`: a comparison returns 1 or 0 instead of filtering.
     pub bool: bool,
-    /// Which labels must agree: those in `on`, or all but those in `ignoring`.
+    /// The labels that must be equal: those in `on`, or all except those in `ignoring`.
     pub labels: Grouping,
-    /// The side that may have several elements for one of the other, and the labels that it takes from there.
+    /// The "many" side of a many-to-one match, and the labels to copy from the other side.
     pub group: Option<(Side, Vec<String>)>,
 }
 
-/// Of an operator.
+/// A side of an operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
-    /// Before it.
+    /// The left side.
     Left,
-    /// After it.
+    /// The right side.
     Right,
 }
 
-/// Which elements an aggregation takes together.
+/// The grouping of an aggregation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grouping {
-    /// Those that agree in these labels; all of them where there are none.
+    /// Elements with equal values of these labels; without labels, all elements.
     By(Vec<String>),
-    /// Those that agree in all but these labels and the name.
+    /// Elements whose labels are equal, except for these labels and the name.
     Without(Vec<String>),
 }
 
-/// Which series: a metric's name, matchers on labels, or both.
+/// A vector selector: a metric's name, matchers on labels, or both.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct VectorSelector {
-    /// The metric's name; `None` where only matchers tell.
+    /// The metric's name; `None` if the selector has only matchers.
     pub name: Option<String>,
-    /// All must match. A matcher on `__name__` is compared with the metric's name.
+    /// All of these must match. A matcher on `__name__` applies to the metric's name.
     pub matchers: Vec<Matcher>,
-    /// How far back samples are taken; `None` for the latest alone.
+    /// The range; `None` selects the latest sample.
     pub range: Option<Duration>,
-    /// How long ago the present is taken to be.
+    /// The offset: how far evaluation is shifted into the past.
     pub offset: Duration,
 }
 
-/// The time that samples are taken from.
+/// The period from which a selector takes samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// How long it is; zero for the latest sample in it.
+    /// The length of the period; zero for a selector without a range.
     pub range: Duration,
-    /// How long ago it ends.
+    /// The age of the end of the period.
     pub offset: Duration,
 }
 
 impl Expr {
-    /// The vector selectors inside, in the order they are written.
+    /// The vector selectors in the expression, in the order of the text.
     pub fn selectors(&self) -> impl Iterator<Item = &VectorSelector> {
         self.parts().filter_map(|part| match part {
             Self::Selector(selector) => Some(selector),
@@ -99,12 +99,12 @@ impl Expr {
         })
     }
 
-    /// Whether it calls this function anywhere.
+    /// Whether the expression contains a call of this function.
     pub fn calls(&self, function: Function) -> bool {
         self.parts().any(|part| matches!(part, Self::Call(called, _) if *called == function))
     }
 
-    /// Its operands or arguments, in the order they are written.
+    /// The operands or arguments, in the order of the text.
     pub fn children(&self) -> &[Self] {
         match self {
             Self::Number(_) | Self::Selector(_) => &[],
@@ -123,7 +123,7 @@ impl Expr {
         }
     }
 
-    /// The expression and all that are inside of it, in the order they are written.
+    /// The expression and all its descendants, in the order of the text.
     fn parts(&self) -> impl Iterator<Item = &Self> {
         let mut left = vec![self];
         std::iter::from_fn(move || {
@@ -141,12 +141,12 @@ impl PartialEq for Number {
 }
 
 impl Window {
-    /// How long ago it begins.
+    /// The age of the start of the period.
     pub fn reach(self) -> Duration {
         self.range + self.offset
     }
 
-    /// The shortest range among some, or the shortest offset where none has a range.
+    /// The shortest range of these windows, or the shortest offset if none has a range.
     pub fn shortest(windows: &[Self]) -> Option<Self> {
         let ranges = windows.iter().map(|window| window.range).filter(|range| !range.is_zero());
         match ranges.min() {
@@ -157,35 +157,35 @@ impl Window {
 }
 
 impl Grouping {
-    /// Everything is one group.
+    /// A grouping of all elements into one group.
     pub const ALL: Self = Self::By(Vec::new());
 }
 
 impl Default for Matching {
-    /// All labels must agree, and each element has one partner at most.
+    /// One-to-one matching on all labels.
     fn default() -> Self {
         Self { bool: false, labels: Grouping::Without(Vec::new()), group: None }
     }
 }
 
 impl VectorSelector {
-    /// The latest sample of one metric's series, whatever their labels.
+    /// A selector of the latest samples of a metric, with any labels.
     pub fn named(name: &str) -> Self {
         Self { name: Some(name.to_owned()), ..Self::default() }
     }
 
-    /// The time that it looks back, if it takes more than the present sample.
+    /// The period that the selector needs, unless it takes only the current sample.
     pub fn window(&self) -> Option<Window> {
         let window = Window { range: self.range.unwrap_or_default(), offset: self.offset };
         Some(window).filter(|window| !window.reach().is_zero())
     }
 
-    /// Whether a series of this metric matches; `get` gives its labels by name.
+    /// Whether a series of this metric matches; `get` returns the value of a label.
     pub fn matches<'a>(&self, name: &str, get: impl Fn(&str) -> Option<Cow<'a, str>>) -> bool {
         self.may_match(name, |label| Some(get(label).unwrap_or_default()))
     }
 
-    /// Whether a series of this metric may match; `get` gives the labels that are known of it.
+    /// Whether a series of this metric may match; `get` returns the value of a label, if it is known.
     pub fn may_match<'a>(&self, name: &str, get: impl Fn(&str) -> Option<Cow<'a, str>>) -> bool {
         self.name.as_deref().is_none_or(|wanted| wanted == name)
             && self.matchers.iter().all(|matcher| match matcher.label() {
@@ -194,12 +194,12 @@ impl VectorSelector {
             })
     }
 
-    /// Whether the metric's name is given twice, by itself and in a matcher.
+    /// Whether the selector names its metric twice, directly and in a matcher.
     pub(super) fn is_named_twice(&self) -> bool {
         self.name.is_some() && self.matchers.iter().any(|matcher| matcher.label() == NAME_LABEL)
     }
 
-    /// Whether a series without a name and without labels would match, and hence about every series.
+    /// Whether the selector matches nearly every series, because it matches one without a name and without labels.
     pub(super) fn takes_all(&self) -> bool {
         self.name.is_none() && self.matchers.iter().all(|matcher| matcher.matches("") || !matcher.pieces().is_empty())
     }

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-/// What follows the name of what is not evaluated here.
-pub(crate) const ELSEWHERE: &str = "; a prometheus source takes all of PromQL";
+/// The end of messages about parts of PromQL that are not supported here.
+pub(crate) const ELSEWHERE: &str = "; a prometheus source supports all of PromQL";
 
-/// Why a text is not an expression that we evaluate.
+/// Why a text is not a supported expression.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExpressionError {
-    /// Where, in characters from 1; one past the last where the text ends too early.
+    /// The position in characters, from 1; after the last character if the text ends too early.
     pub column: usize,
-    /// The whole message; it names the column too.
+    /// The complete message, including the column.
     pub message: String,
 }
 

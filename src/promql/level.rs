@@ -1,10 +1,10 @@
-//! Which samples an expression takes for levels: what a counter must never be taken for.
+//! Finds selectors whose samples are used as levels, which is wrong for counters.
 
 use super::{Aggregation, BinaryOp, Expr, Function, Matching, VectorSelector};
 
 impl Expr {
-    /// The selectors whose samples show in the value as they are: neither counted, nor compared over time or with each
-    /// other, nor made a quantile.
+    /// The selectors whose samples appear unchanged in the value: not counted, not compared over time or with each
+    /// other, and not reduced to a quantile.
     pub fn levels(&self) -> Vec<&VectorSelector> {
         match self {
             Self::Aggregate(Aggregation::Count, ..)
@@ -19,11 +19,12 @@ impl Expr {
             }
             Self::Binary(op, _, operands) => {
                 let [mut left, right] = operands.each_ref().map(Self::levels);
-                // What is on the right decides which series stay.
+                // The right operand only decides which series remain.
                 if matches!(op, BinaryOp::And | BinaryOp::Unless) {
                     return left;
                 }
-                // A ratio of counters stays within bounds, and what was put in less what was taken out is what is there.
+                // The ratio of two counters is bounded, and items added minus items removed is the number of items
+                // present.
                 if matches!(op, BinaryOp::Div | BinaryOp::Sub) && !left.is_empty() && !right.is_empty() {
                     return Vec::new();
                 }

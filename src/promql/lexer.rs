@@ -1,34 +1,34 @@
-//! Splits text into tokens as Prometheus does.
+//! Splits text into the tokens of PromQL, as Prometheus does.
 
 use std::fmt;
 
 use super::ExpressionError;
 use crate::parse::escape::Escaped;
 
-/// Words that Prometheus never takes for a metric's name.
+/// Words that Prometheus never accepts as a metric's name.
 const NOT_NAMES: [&str; 8] = ["inf", "nan", "atan2", "bool", "group_left", "group_right", "ignoring", "on"];
 
-/// Brackets, separators and operators, the longer of two with the same start first.
+/// Brackets, separators and operators; of two with the same start the longer is first.
 const SYMBOLS: [&str; 23] = [
     "=~", "==", "=", "!=", "!~", "<=", ">=", "<", ">", "(", ")", "{", "}", "[", "]", ",", "@", "+", "-", "*", "/", "%",
     "^",
 ];
 
-/// A token and where it stands.
+/// A token and its position.
 #[derive(Clone, Debug)]
 pub(super) struct Token<'a> {
     pub(super) kind: Kind<'a>,
-    /// In characters from 1.
+    /// In characters, from 1.
     pub(super) column: usize,
-    /// As it is written, quotes included.
+    /// The text as written, including quotes.
     pub(super) text: &'a str,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Kind<'a> {
-    /// A name or keyword; it may hold colons.
+    /// A name or keyword; it may contain colons.
     Word(&'a str),
-    /// A string literal's value.
+    /// The value of a string literal.
     String(String),
     /// The start of a number or duration.
     Number,
@@ -41,20 +41,20 @@ pub(super) enum Kind<'a> {
 /// Splits a text into tokens.
 pub(super) struct Lexer<'a> {
     rest: &'a str,
-    /// Of the first character of `rest`.
+    /// The column of the first character of `rest`.
     column: usize,
     variables: bool,
 }
 
-/// A text as a string literal in double quotes.
+/// Prints a text as a string literal in double quotes.
 pub(super) struct Quoted<'a>(pub(super) &'a str);
 
-/// Whether a label's name needs no quotes.
+/// Whether the name of a label needs no quotes.
 pub(super) fn is_identifier(text: &str) -> bool {
     is_metric_name_like(text) && !text.contains(':')
 }
 
-/// Whether a metric's name needs no quotes.
+/// Whether the name of a metric needs no quotes.
 pub(super) fn is_metric_name(text: &str) -> bool {
     is_metric_name_like(text) && !NOT_NAMES.iter().any(|word| word.eq_ignore_ascii_case(text))
 }
@@ -64,17 +64,17 @@ impl<'a> Lexer<'a> {
         Self { rest: text, column: 1, variables: false }
     }
 
-    /// One that takes [`Kind::Variable`] too, which PromQL does not have.
+    /// A lexer that also recognizes [`Kind::Variable`], which is not part of PromQL.
     pub(super) fn with_variables(text: &'a str) -> Self {
         Self { variables: true, ..Self::new(text) }
     }
 
-    /// What follows the last token.
+    /// The text after the last token.
     pub(super) fn rest(&self) -> &'a str {
         self.rest
     }
 
-    /// The next token; at the end of the text [`Kind::End`], again and again.
+    /// The next token; at the end of the text always [`Kind::End`].
     pub(super) fn next(&mut self) -> Result<Token<'a>, ExpressionError> {
         self.skip_blanks();
         let column = self.column;
@@ -104,7 +104,7 @@ impl<'a> Lexer<'a> {
         Err(error(column, format!("no expression holds the character {found} of column {column}")))
     }
 
-    /// What a number or duration is made of, the sign of its exponent included.
+    /// The characters of a number or duration, including the sign of its exponent.
     fn number(&mut self) -> &'a str {
         let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
         let end = |from: usize| self.rest.get(from..).and_then(|rest| rest.find(|c| !is_part(c)).map(|at| from + at));
@@ -121,7 +121,7 @@ impl<'a> Lexer<'a> {
     fn string(&mut self, quote: char) -> Result<(String, &'a str), ExpressionError> {
         let (start, start_column) = (self.rest, self.column);
         self.take(quote.len_utf8());
-        // Bytes, as two escapes may make one character.
+        // Bytes, because a character may be written as several escapes.
         let mut value = Vec::new();
         loop {
             let column = self.column;
@@ -147,7 +147,7 @@ impl<'a> Lexer<'a> {
         }
     }
 
-    /// Reads what follows a backslash, as in Go.
+    /// Parses the rest of an escape after the backslash, as in Go.
     fn escape(&mut self, quote: char, column: usize, value: &mut Vec<u8>) -> Result<(), ExpressionError> {
         let unknown = || error(column, format!("the escape at column {column} is not known to PromQL"));
         let c = self.rest.chars().next().ok_or_else(unknown)?;
@@ -180,7 +180,7 @@ impl<'a> Lexer<'a> {
         Ok(())
     }
 
-    /// Skips blanks, line ends and comments.
+    /// Skips whitespace and comments.
     fn skip_blanks(&mut self) {
         loop {
             self.take_while(|c| matches!(c, ' ' | '\t' | '\n' | '\r'));
@@ -195,7 +195,7 @@ impl<'a> Lexer<'a> {
         self.take(self.rest.find(|c| !wanted(c)).unwrap_or(self.rest.len()))
     }
 
-    /// Takes so many bytes, which end with a character.
+    /// Consumes this many bytes, which end at a character boundary.
     fn take(&mut self, bytes: usize) -> &'a str {
         let (taken, rest) = self.rest.split_at(bytes);
         self.column += taken.chars().count();

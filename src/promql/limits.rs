@@ -1,14 +1,14 @@
 //! Limits on an expression.
 
-/// What an expression may cost.
+/// Limits on an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Length of the text in bytes.
     pub bytes: usize,
     /// Nesting of parentheses, functions, aggregations and signs.
     pub depth: usize,
-    /// Numbers, selectors, functions, aggregations and operators in all.
+    /// Total number of numbers, selectors, functions, aggregations and operators.
     pub nodes: usize,
-    /// Compiled size of one regular expression in bytes.
+    /// Compiled size of a regular expression in bytes.
     pub regex: usize,
 }

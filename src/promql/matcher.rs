@@ -7,10 +7,10 @@ use regex_lite::{Captures, Regex, RegexBuilder};
 
 use crate::parse::url_template::piece::{Piece, literals};
 
-/// The label that stands for the metric's name.
+/// The label that represents the metric's name.
 pub const NAME_LABEL: &str = "__name__";
 
-/// One condition on one label. Two matchers are equal if label, operator and value are.
+/// A condition on one label. Matchers are equal if label, operator and value are.
 #[derive(Clone, Debug)]
 pub struct Matcher {
     label: String,
@@ -18,11 +18,11 @@ pub struct Matcher {
     value: String,
     /// For `=~` and `!~`; anchored at both ends.
     regex: Option<Regex>,
-    /// Where the value leaves something open; it matches nothing then.
+    /// The value's pieces if it contains placeholders; such a matcher matches nothing.
     pieces: Vec<Piece>,
 }
 
-/// How a label is compared.
+/// The comparison of a label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MatchOp {
     /// `=`
@@ -31,22 +31,22 @@ pub enum MatchOp {
     NotEqual,
     /// `=~`: the whole value matches a regular expression.
     Regex,
-    /// `!~`: it does not.
+    /// `!~`: the regular expression does not match the whole value.
     NotRegex,
 }
 
-/// A regular expression that does not compile, or compiles to more than the limit.
+/// A regular expression that is invalid, or whose compiled size exceeds the limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BadRegex {
     message: String,
 }
 
 impl Matcher {
-    /// A matcher; `regex_limit` caps the compiled size of a regular expression in bytes.
+    /// Creates a matcher; `regex_limit` limits the compiled size of a regular expression in bytes.
     ///
     /// # Errors
-    /// If the operator wants a regular expression and `value` is none that we take: RE2 as far as regex-lite goes,
-    /// hence without `\pL` and with `(?i)` for ASCII letters alone.
+    /// If the operator needs a regular expression and `value` is not a supported one. RE2 is supported as far as
+    /// regex-lite does: without `\pL`, and with `(?i)` for ASCII letters only.
     pub fn new(label: &str, op: MatchOp, value: &str, regex_limit: usize) -> Result<Self, BadRegex> {
         let regex = match op {
             MatchOp::Equal | MatchOp::NotEqual => None,
@@ -55,16 +55,16 @@ impl Matcher {
         Ok(Self { label: label.to_owned(), op, value: value.to_owned(), regex, pieces: Vec::new() })
     }
 
-    /// A matcher whose value holds placeholders.
+    /// Creates a matcher whose value contains placeholders.
     ///
     /// # Errors
-    /// Likewise, with something harmless in their places.
+    /// As for [`Self::new`], with harmless values in place of placeholders.
     pub(crate) fn open(label: &str, op: MatchOp, pieces: Vec<Piece>, regex_limit: usize) -> Result<Self, BadRegex> {
         let closed = Self::new(label, op, &literals(&pieces), regex_limit)?;
         Ok(Self { pieces, ..closed })
     }
 
-    /// The pieces of a value that leaves something open, else none.
+    /// The pieces of a value with placeholders; empty for other values.
     pub(crate) fn pieces(&self) -> &[Piece] {
         &self.pieces
     }
@@ -74,17 +74,17 @@ impl Matcher {
         &self.label
     }
 
-    /// How it is compared.
+    /// The operator.
     pub fn op(&self) -> MatchOp {
         self.op
     }
 
-    /// What it is compared with.
+    /// The value to compare with.
     pub fn value(&self) -> &str {
         &self.value
     }
 
-    /// Whether a label of this value matches; an absent label has the value `""`.
+    /// Whether a label with this value matches; an absent label has the value `""`.
     pub fn matches(&self, value: &str) -> bool {
         let same = match &self.regex {
             Some(regex) => regex.is_match(value),
@@ -93,12 +93,12 @@ impl Matcher {
         self.pieces.is_empty() && same == matches!(self.op, MatchOp::Equal | MatchOp::Regex)
     }
 
-    /// What the groups of a regular expression find in a value that it matches.
+    /// The groups of the regular expression in a value that it matches.
     pub(crate) fn captures<'v>(&self, value: &'v str) -> Option<Captures<'v>> {
         self.regex.as_ref()?.captures(value)
     }
 
-    /// Whether a series of this metric matches; `get` gives its labels by name.
+    /// Whether a series of this metric matches; `get` returns the value of a label.
     pub(crate) fn matches_series<'a>(&self, name: &str, get: impl Fn(&str) -> Option<Cow<'a, str>>) -> bool {
         match self.label.as_str() {
             NAME_LABEL => self.matches(name),
@@ -108,7 +108,7 @@ impl Matcher {
 }
 
 impl MatchOp {
-    /// As PromQL writes it.
+    /// The operator in PromQL.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Equal => "=",
@@ -135,22 +135,22 @@ impl fmt::Display for BadRegex {
 
 impl std::error::Error for BadRegex {}
 
-/// Compiles a regular expression that must match the whole of a value; `.` matches a line end, as in Prometheus.
+/// Compiles a regular expression that must match the whole value; `.` also matches a line end, as in Prometheus.
 fn anchored(pattern: &str, limit: usize) -> Result<Regex, BadRegex> {
     if has_word_edge(pattern) {
-        let message = r"\< and \> are not taken: in RE2 they stand for < and >, write these".to_owned();
+        let message = r"\< and \> are not supported: in RE2 they mean < and >, write these".to_owned();
         return Err(BadRegex { message });
     }
     let compile = |pattern: &str| {
         let built = RegexBuilder::new(pattern).size_limit(limit).build();
         built.map_err(|error| BadRegex { message: error.to_string() })
     };
-    // By itself first: "a)|(b" would otherwise close our own group.
+    // The pattern is compiled alone first: `a)|(b` would close the group that is added below.
     compile(pattern)?;
     compile(&format!("^(?s:{pattern})$"))
 }
 
-/// Whether a pattern holds `\<` or `\>`, which regex-lite takes for the edges of a word.
+/// Whether a pattern contains `\<` or `\>`, which match the edges of a word in regex-lite.
 fn has_word_edge(pattern: &str) -> bool {
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {
@@ -194,7 +194,7 @@ mod tests {
             ("(?x)a#", "found open group without closing ')'"),
             ("(?=a)", "look-around is not supported"),
             (r"\pL", "Unicode character classes are not supported"),
-            (r"\<a", r"\< and \> are not taken: in RE2 they stand for < and >, write these"),
+            (r"\<a", r"\< and \> are not supported: in RE2 they mean < and >, write these"),
         ] {
             assert_eq!(Matcher::new("l", MatchOp::Regex, pattern, LIMIT).unwrap_err().to_string(), message);
         }

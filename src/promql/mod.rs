@@ -1,4 +1,4 @@
-//! The expression language of `value` for Prometheus-shaped data, a subset of PromQL: parser, printer and evaluator.
+//! The expression language of `value` for data in Prometheus' model, a subset of PromQL: parser, printer and evaluator.
 //!
 //! ```text
 //! expr        = expr operator [ matching ] expr | ( "-" | "+" ) expr | "(" expr ")" | number | selector | call
@@ -20,8 +20,8 @@
 //! matcher     = label ( "=" | "!=" | "=~" | "!~" ) string     label = identifier | string
 //!             | string                                        the metric's name, as Prometheus 3 takes it
 //! ```
-//! Blanks, line ends and `#` comments may stand between any two tokens. What an expression gives, a number, one sample
-//! of each series or several, is checked here too. What else PromQL knows is refused by its name.
+//! Whitespace, line ends and `#` comments are allowed between any two tokens. The parser also checks types: number,
+//! instant vector or range vector. Other parts of PromQL are rejected by name.
 
 pub(crate) mod ast;
 mod error;
@@ -47,10 +47,10 @@ pub(crate) use scope::Scope;
 pub(crate) use template::QueryTemplate;
 
 impl Expr {
-    /// Parses `text`. What comes back gives one sample of each of any number of series: it is a [`Type::Vector`].
+    /// Parses `text` to an expression of type [`Type::Vector`]: one sample of each of any number of series.
     ///
     /// # Errors
-    /// At the first thing that is not PromQL, that is PromQL but not evaluated here, or that passes a limit.
+    /// The first part that is not PromQL, is not supported, or exceeds a limit.
     pub fn parse(text: &str, limits: &Limits) -> Result<Self, ExpressionError> {
         parser::parse(text, limits)
     }

@@ -1,6 +1,6 @@
-//! Operators, aggregations and functions: their words, and what they take and give.
+//! Operators, aggregations and functions: their keywords, parameters and result types.
 
-/// Enumerations of words.
+/// Defines enumerations of keywords.
 macro_rules! words {
     ($(#[$about:meta])* $name:ident: $($(#[$doc:meta])* $variant:ident = $word:literal,)*) => {
         $(#[$about])*
@@ -10,10 +10,10 @@ macro_rules! words {
         }
 
         impl $name {
-            /// All of them.
+            /// All variants.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
-            /// As PromQL writes it.
+            /// The keyword in PromQL.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $word,)*
@@ -29,55 +29,55 @@ macro_rules! words {
     };
 }
 
-/// What an expression gives.
+/// The type of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Type {
     /// A number.
     Scalar,
-    /// One sample of each series.
+    /// An instant vector: one sample of each series.
     Vector,
-    /// Several samples of each series.
+    /// A range vector: several samples of each series.
     Range,
 }
 
 words! {
-    /// What becomes of several elements.
+    /// An aggregation.
     Aggregation:
-    /// Their sum.
+    /// The sum.
     Sum = "sum",
-    /// Their arithmetic mean.
+    /// The arithmetic mean.
     Avg = "avg",
-    /// The smallest.
+    /// The minimum.
     Min = "min",
-    /// The largest.
+    /// The maximum.
     Max = "max",
-    /// How many there are.
+    /// The number of elements.
     Count = "count",
-    /// Their standard deviation.
+    /// The standard deviation.
     Stddev = "stddev",
-    /// The value that a share of them is at most.
+    /// The quantile given by the first argument.
     Quantile = "quantile",
-    /// As many of the largest as the first argument says, as they are.
+    /// The largest elements, unchanged; the first argument is their number.
     Topk = "topk",
-    /// Likewise of the smallest.
+    /// The smallest elements, unchanged; the first argument is their number.
     Bottomk = "bottomk",
 }
 
 words! {
     Function:
-    /// By how much a counter grows each second.
+    /// The increase of a counter per second.
     Rate = "rate",
-    /// By how much a counter grew.
+    /// The increase of a counter.
     Increase = "increase",
-    /// Of the last two samples of a counter.
+    /// The increase per second between the last two samples of a counter.
     Irate = "irate",
-    /// By how much a gauge changed.
+    /// The change of a gauge.
     Delta = "delta",
-    /// By how much a gauge changes each second, along the line that fits best.
+    /// The change of a gauge per second, by linear regression.
     Deriv = "deriv",
-    /// How often the value changed.
+    /// The number of changes of the value.
     Changes = "changes",
-    /// How often it became smaller.
+    /// The number of decreases of the value.
     Resets = "resets",
     /// The mean of the samples.
     AvgOverTime = "avg_over_time",
@@ -93,42 +93,42 @@ words! {
     LastOverTime = "last_over_time",
     /// The standard deviation of the samples.
     StddevOverTime = "stddev_over_time",
-    /// The value that a share of the samples is at most.
+    /// The quantile of the samples given by the first argument.
     QuantileOverTime = "quantile_over_time",
-    /// From the buckets of a classic histogram.
+    /// The quantile of a classic histogram, from its buckets.
     HistogramQuantile = "histogram_quantile",
-    /// Without its sign.
+    /// The absolute value.
     Abs = "abs",
-    /// The next integer above.
+    /// Rounds up to an integer.
     Ceil = "ceil",
-    /// The next integer below.
+    /// Rounds down to an integer.
     Floor = "floor",
-    /// To the nearest multiple of the second argument, by default 1.
+    /// Rounds to the nearest multiple of the second argument, by default 1.
     Round = "round",
-    /// Within two bounds.
+    /// Limits values to a range.
     Clamp = "clamp",
-    /// Within a lower bound.
+    /// Limits values from below.
     ClampMin = "clamp_min",
-    /// Within an upper bound.
+    /// Limits values from above.
     ClampMax = "clamp_max",
-    /// 1 if there is nothing.
+    /// 1 if the vector is empty.
     Absent = "absent",
-    /// A number as an element without labels.
+    /// Converts a number to an element without labels.
     Vector = "vector",
     /// The value of the only element.
     Scalar = "scalar",
-    /// The present, in Unix seconds.
+    /// The evaluation time in Unix seconds.
     Time = "time",
 }
 
 words! {
-    /// What stands between two operands, the tightest last.
+    /// A binary operator; the order is that of precedence, the highest last.
     BinaryOp:
-    /// What is on the left, and on the right what has no match there.
+    /// The left elements, and the right elements without a match on the left.
     Or = "or",
-    /// What is on the left and has a match on the right.
+    /// The left elements with a match on the right.
     And = "and",
-    /// What is on the left and has no match on the right.
+    /// The left elements without a match on the right.
     Unless = "unless",
     Equal = "==",
     NotEqual = "!=",
@@ -146,12 +146,12 @@ words! {
 }
 
 impl Aggregation {
-    /// The one that a word names; in PromQL keywords may be in capitals.
+    /// The aggregation with this keyword; keywords of PromQL may be in capitals.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|aggregation| aggregation.as_str().eq_ignore_ascii_case(word))
     }
 
-    /// What it takes.
+    /// The types of the parameters.
     pub fn parameters(self) -> &'static [Type] {
         match self {
             Self::Quantile | Self::Topk | Self::Bottomk => &[Type::Scalar, Type::Vector],
@@ -161,12 +161,12 @@ impl Aggregation {
 }
 
 impl Function {
-    /// The one of this name.
+    /// The function with this name.
     pub fn from_word(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|function| function.as_str() == word)
     }
 
-    /// What it takes, and how many of these may be left out at the end.
+    /// The types of the parameters, and how many may be omitted at the end.
     pub fn parameters(self) -> (&'static [Type], usize) {
         use Type::{Range, Scalar, Vector};
         match self {
@@ -182,29 +182,30 @@ impl Function {
         }
     }
 
-    /// A number, or one sample of each series.
+    /// The type of the result.
     pub fn gives(self) -> Type {
         if matches!(self, Self::Scalar | Self::Time) { Type::Scalar } else { Type::Vector }
     }
 }
 
 impl BinaryOp {
-    /// The one that a token writes; in PromQL keywords may be in capitals.
+    /// The operator with this keyword or symbol; keywords of PromQL may be in capitals.
     pub(super) fn from_word(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|op| op.as_str().eq_ignore_ascii_case(word))
     }
 
-    /// Whether it filters and leaves what it compares as it is.
+    /// Whether the operator is a comparison, which filters elements without changing them.
     pub fn is_comparison(self) -> bool {
         self.precedence() == 3
     }
 
-    /// Whether it is about elements, whatever their values.
+    /// Whether the operator is a set operator, which ignores values.
     pub fn is_set(self) -> bool {
         self.precedence() < 3
     }
 
-    /// The larger, the tighter it binds. All of them associate to the left, but for the tightest.
+    /// The precedence; higher binds tighter. All operators except the one with the highest precedence are
+    /// left-associative.
     pub(super) fn precedence(self) -> u8 {
         match self {
             Self::Or => 1,

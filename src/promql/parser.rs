@@ -1,4 +1,4 @@
-//! Parses tokens to an expression, by recursive descent of bounded depth.
+//! Parses tokens to an expression by recursive descent with limited depth.
 
 mod binary;
 mod call;
@@ -11,7 +11,7 @@ use super::lexer::{Kind, Lexer, Token, error, is_metric_name};
 use super::{Aggregation, BinaryOp, ELSEWHERE, Expr, ExpressionError, Limits, Number, Type};
 use crate::parse::escape::Escaped;
 
-/// Parses a whole text.
+/// Parses a complete text.
 pub(super) fn parse(text: &str, limits: &Limits) -> Result<Expr, ExpressionError> {
     if text.len() > limits.bytes {
         let message = format!("expected an expression of at most {} bytes, found {}", limits.bytes, text.len());
@@ -32,11 +32,11 @@ struct Parser<'a> {
     /// The first token not consumed yet.
     token: Token<'a>,
     limits: &'a Limits,
-    /// Of the expression so far.
+    /// The number of nodes so far.
     nodes: usize,
 }
 
-/// An expression, what it gives and where it starts.
+/// An expression, its type, and the column where it starts.
 struct Typed {
     expr: Expr,
     gives: Type,
@@ -44,7 +44,7 @@ struct Typed {
 }
 
 impl Typed {
-    /// Checks that it gives what is wanted of it.
+    /// Checks that the expression has the wanted type.
     fn of(self, wanted: Type) -> Result<Self, ExpressionError> {
         let Self { gives, column, .. } = self;
         if gives == wanted {
@@ -53,7 +53,7 @@ impl Typed {
         Err(error(column, format!("expected {} at column {column}, found {}", describe(wanted), describe(gives))))
     }
 
-    /// Checks that it is no range, with which only functions can do something.
+    /// Checks that the expression is not a range, which only functions accept.
     fn operand(self) -> Result<Self, ExpressionError> {
         if self.gives == Type::Range { self.of(Type::Vector) } else { Ok(self) }
     }
@@ -68,12 +68,12 @@ fn describe(kind: Type) -> &'static str {
 }
 
 impl<'a> Parser<'a> {
-    /// One expression, inside of so many parentheses and their like, up to where none could go on.
+    /// Parses an expression at this nesting depth, as far as it extends.
     fn expression(&mut self, depth: usize) -> Result<Typed, ExpressionError> {
         self.binary(depth, 0)
     }
 
-    /// Signs and their operand. Only `^` binds tighter.
+    /// Parses signs and their operand. Only `^` binds tighter.
     fn unary(&mut self, depth: usize) -> Result<Typed, ExpressionError> {
         let Token { column, .. } = self.token;
         let Kind::Symbol(sign @ ("+" | "-")) = self.token.kind else { return self.operand(depth) };
@@ -88,7 +88,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// One operand, and nothing that would go on with it but an operator that we take.
+    /// Parses one operand, and checks that only a supported operator can follow it.
     fn operand(&mut self, depth: usize) -> Result<Typed, ExpressionError> {
         let operand = match self.token.kind {
             Kind::Symbol("(") => self.parenthesised(depth)?,
@@ -102,7 +102,7 @@ impl<'a> Parser<'a> {
         Ok(operand)
     }
 
-    /// What starts with a word: a selector, a function, an aggregation, a number, or something that we refuse.
+    /// Parses what starts with a word: a selector, a function, an aggregation, a number, or something unsupported.
     fn named(&mut self, depth: usize) -> Result<Typed, ExpressionError> {
         let name = self.token.clone();
         let Token { text: word, column, .. } = name;
@@ -151,7 +151,7 @@ impl<'a> Parser<'a> {
         self.advance()
     }
 
-    /// Whether this keyword comes next; in PromQL keywords may be in capitals.
+    /// Whether this keyword is next; keywords of PromQL may be in capitals.
     fn is_word(&self, keyword: &str) -> bool {
         matches!(self.token.kind, Kind::Word(word) if word.eq_ignore_ascii_case(keyword))
     }
@@ -165,7 +165,7 @@ impl<'a> Parser<'a> {
         Err(error(column, message))
     }
 
-    /// Counts what was parsed.
+    /// Counts a node.
     fn node(&mut self, made: Typed) -> Result<Typed, ExpressionError> {
         self.nodes += 1;
         if self.nodes <= self.limits.nodes {
@@ -176,7 +176,7 @@ impl<'a> Parser<'a> {
         Err(error(column, format!("expected an expression of at most {most} parts, found more at column {column}")))
     }
 
-    /// Refuses by name what PromQL lets follow an expression.
+    /// Rejects, by name, unsupported parts of PromQL that may follow an expression.
     fn refuse_more(&self) -> Result<(), ExpressionError> {
         let Token { column, .. } = self.token;
         let what = match self.token.kind {
@@ -199,7 +199,7 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// The error that something else stands where the next token is.
+    /// The error for an unexpected token.
     fn expected(&self, what: &str) -> ExpressionError {
         let Token { column, text, .. } = self.token;
         let found = match self.token.kind {
@@ -211,5 +211,5 @@ impl<'a> Parser<'a> {
 }
 
 fn refused(what: &str, column: usize) -> ExpressionError {
-    error(column, format!("{what} at column {column} is not evaluated here{ELSEWHERE}"))
+    error(column, format!("{what} at column {column} is not supported here{ELSEWHERE}"))
 }

@@ -1,15 +1,15 @@
-//! Placeholders in the values of matchers: `{name}`, `{namespace}` and `{metric}` stand for what a request names. In the text
-//! of a string a brace can be written as `\x7b`, which starts no placeholder.
+//! Placeholders in the values of matchers: `{name}`, `{namespace}` and `{metric}` stand for the names in a request.
+//! `\x7b` in a string is a brace that does not start a placeholder.
 
 use super::ast::{Expr, VectorSelector};
 use super::lexer::{Kind, Lexer};
 use super::matcher::{BadRegex, MatchOp, Matcher};
 use crate::parse::url_template::piece::{Piece, Placeholder};
 
-/// Those that a label's value may hold.
+/// The placeholders allowed in the value of a label.
 pub(super) const KNOWN: [Placeholder; 3] = [Placeholder::Name, Placeholder::Namespace, Placeholder::Metric];
 
-/// What placeholders stand for; one without a value stays.
+/// The values of placeholders; a placeholder without a value remains.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Bindings<'a> {
     pub name: Option<&'a str>,
@@ -27,7 +27,7 @@ impl Bindings<'_> {
         }
     }
 
-    /// The pieces with what is known in the place of placeholders.
+    /// Replaces placeholders that have a value.
     pub(super) fn fill(&self, pieces: &[Piece], op: MatchOp) -> Vec<Piece> {
         let fill = |piece: &Piece| match piece {
             Piece::Value(placeholder) => self.get(*placeholder).map_or_else(
@@ -43,7 +43,7 @@ impl Bindings<'_> {
     }
 }
 
-/// The pieces of a string literal, quotes included, which the lexer has taken; nothing if it holds no placeholder.
+/// The pieces of a string literal, including its quotes; empty if it contains no placeholder.
 pub(super) fn pieces(literal: &str) -> Vec<Piece> {
     let Some(quote) = literal.chars().next() else { return Vec::new() };
     let Some(mut rest) = literal.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) else {
@@ -65,7 +65,7 @@ pub(super) fn pieces(literal: &str) -> Vec<Piece> {
     pieces
 }
 
-/// Part of a string literal, without its escapes.
+/// A part of a string literal, without its escapes.
 fn literal_piece(quote: char, text: &str) -> Option<Piece> {
     match Lexer::new(&format!("{quote}{text}{quote}")).next().ok()?.kind {
         Kind::String(text) if !text.is_empty() => Some(Piece::Literal(text)),
@@ -73,7 +73,7 @@ fn literal_piece(quote: char, text: &str) -> Option<Piece> {
     }
 }
 
-/// The first placeholder of a string literal, where none may stand, with what is wrong.
+/// The error for the first placeholder in a string literal that must not contain any.
 pub(super) fn misplaced(literal: &str, column: usize) -> Option<String> {
     let found = pieces(literal).into_iter().find_map(|piece| match piece {
         Piece::Value(placeholder) => Some(placeholder.as_str()),
@@ -81,11 +81,11 @@ pub(super) fn misplaced(literal: &str, column: usize) -> Option<String> {
     })?;
     let written = found.replace('{', "\\x7b");
     Some(format!(
-        "{found} in the string at column {column} is not in the value of a matcher; literally it is written {written}"
+        "{found} in the string at column {column} is not in the value of a matcher; write a literal one as {written}"
     ))
 }
 
-/// A text, unless something is still open.
+/// The text, unless a placeholder remains.
 pub(super) fn closed(pieces: &[Piece]) -> Option<String> {
     let text = |piece: &Piece| match piece {
         Piece::Literal(text) => Some(text.clone()),
@@ -95,16 +95,16 @@ pub(super) fn closed(pieces: &[Piece]) -> Option<String> {
 }
 
 impl Expr {
-    /// Whether the value of a matcher holds this placeholder.
+    /// Whether the value of a matcher contains this placeholder.
     pub(crate) fn uses(&self, placeholder: Placeholder) -> bool {
         let mut pieces = self.selectors().flat_map(|selector| &selector.matchers).flat_map(Matcher::pieces);
         pieces.any(|piece| *piece == Piece::Value(placeholder))
     }
 
-    /// The same expression with what is known in the place of placeholders.
+    /// The expression with values in place of placeholders.
     ///
     /// # Errors
-    /// If a regular expression becomes too large.
+    /// If the compiled size of a regular expression exceeds the limit.
     pub(crate) fn bind(&self, bindings: &Bindings<'_>, regex_limit: usize) -> Result<Self, BadRegex> {
         let mut bound = self.clone();
         bound.fill(bindings, regex_limit)?;
@@ -135,7 +135,8 @@ impl VectorSelector {
         Ok(Self { matchers: matchers?, ..self.clone() })
     }
 
-    /// The same without matchers that hold placeholders: it picks what may be picked once they are filled.
+    /// The expression without matchers that contain placeholders. It selects all series that may match once values are
+    /// known.
     pub(crate) fn loosened(&self) -> Self {
         let closed = self.matchers.iter().filter(|matcher| matcher.pieces().is_empty());
         Self { matchers: closed.cloned().collect(), ..self.clone() }
@@ -160,7 +161,7 @@ mod tests {
             (r#"{"q",x!="{metric}"}"#, r#"q{x!="m\""}"#),
             (r#"q{x="{{name}}{name"}"#, r#"q{x="{web}{name"}"#),
             (r#"q{x="a\\{name}\n"}"#, r#"q{x="a\\web\n"}"#),
-            // Not placeholders: an escaped brace, and other words.
+            // An escaped brace and other words are not placeholders.
             (r#"q{x="\x7bname}",y="{pod}"}"#, r#"q{x="\x7bname}",y="{pod}"}"#),
         ] {
             let expr = Expr::parse(text, &LIMITS).unwrap();
@@ -183,10 +184,10 @@ mod tests {
         assert!(!matches(&half));
         assert!(matches(&half.bind(&WEB, LIMITS.regex).unwrap()));
         assert_eq!(expr.selectors().next().unwrap().loosened().to_string(), "q");
-        // What the placeholder stands for may be anything, so that such a selector would take every series.
+        // The placeholder may have any value, so this selector would match every series.
         let error = Expr::parse(r#"{a="{name}"}"#, &LIMITS).unwrap_err();
         assert!(error.to_string().contains("would take every series"), "{error}");
         let error = Expr::parse(r#"q{a=~"({name}"}"#, &LIMITS).unwrap_err();
-        assert!(error.to_string().contains("is not taken"), "{error}");
+        assert!(error.to_string().contains("is not supported"), "{error}");
     }
 }

@@ -7,14 +7,14 @@ use super::{BinaryOp, Expr, Grouping, Matcher, Matching, Number, Side, VectorSel
 use crate::parse::duration;
 use crate::parse::url_template::piece::{Piece, Placeholder};
 
-/// Of the only operator that binds tighter than a sign.
+/// The precedence of `^`, the only operator that binds tighter than a sign.
 const POW: u8 = 6;
 
 impl Expr {
-    /// Writes it as an operand where only what binds at least so tightly stands without parentheses.
+    /// Prints the expression as an operand; it gets parentheses if its precedence is lower than `least`.
     fn write(&self, least: u8, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            // What has a sign binds as tight as a product, but may follow any operator.
+            // A signed number binds like a product, but may follow any operator.
             Self::Number(Number(number)) if least > POW && number.is_sign_negative() && !number.is_nan() => {
                 write!(f, "({self})")
             }
@@ -45,7 +45,7 @@ impl Expr {
             }
             Self::Binary(op, matching, operands) => {
                 let [left, right] = &**operands;
-                // All but the tightest associate to the left.
+                // All operators except `^` are left-associative.
                 let to_the_right = u8::from(*op == BinaryOp::Pow);
                 left.write(op.precedence() + to_the_right, f)?;
                 write!(f, " {op} {matching}")?;
@@ -66,7 +66,7 @@ impl Display for Number {
         match self.0 {
             number if number.is_nan() => f.write_str("NaN"),
             number if number.is_infinite() => f.write_str(if number > 0.0 { "Inf" } else { "-Inf" }),
-            // With an exponent where there would be many zeros.
+            // In exponent notation for very large and very small numbers.
             number => {
                 let text = format!("{number:?}");
                 f.write_str(text.strip_suffix(".0").unwrap_or(&text))
@@ -84,7 +84,7 @@ impl Display for Grouping {
     }
 }
 
-/// With a blank at its end, if there is anything.
+/// With a trailing space, unless it is empty.
 impl Display for Matching {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(if self.bool { "bool " } else { "" })?;
@@ -171,7 +171,7 @@ impl Display for Matcher {
     }
 }
 
-/// A label's name, in quotes where it needs them.
+/// The name of a label, quoted if necessary.
 pub(super) struct Name<'a>(pub(super) &'a str);
 
 impl Display for Name<'_> {

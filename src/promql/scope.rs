@@ -1,19 +1,19 @@
-//! The scope of a query: matchers and a label that narrow a parsed expression to the requested objects.
+//! The scope of a query: matchers and a label that restrict a parsed expression to the requested objects.
 
 use std::fmt;
 
 use super::{Expr, Function, Grouping, Matcher};
 
-/// What a query is narrowed by.
+/// The restrictions of a query.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scope {
-    /// For each selector.
+    /// Matchers to add to each selector.
     pub matchers: Vec<Matcher>,
-    /// For each aggregation: the label that tells objects apart, unless there is but one object.
+    /// The label that identifies objects, to add to each aggregation; `None` if there is only one object.
     pub by: Option<String>,
 }
 
-/// Why one query cannot evaluate an expression for many objects at once, each by itself.
+/// Why one query cannot evaluate an expression separately for each of many objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotPerObject {
     what: String,
@@ -21,11 +21,11 @@ pub struct NotPerObject {
 }
 
 impl Expr {
-    /// The same expression, evaluated for many objects at once: with the matchers in every selector, and the label in
-    /// the `by` of every aggregation and the `on` of every operator.
+    /// The expression for many objects at once: with the matchers in every selector, and the label in the `by` of every
+    /// aggregation and the `on` of every operator.
     ///
     /// # Errors
-    /// If a part of it takes the label away, or the series of all objects together.
+    /// If a part of the expression drops the label or mixes the series of all objects.
     pub fn inject(&self, scope: &Scope) -> Result<Self, NotPerObject> {
         let mut narrowed = self.clone();
         narrowed.narrow(scope)?;
@@ -46,7 +46,7 @@ impl Expr {
                     if !keep(&mut matching.labels, label) {
                         return refuse(matching.to_string().trim_end().to_owned(), TAKEN);
                     }
-                    // It is equal on both sides now, and must not be in both lists.
+                    // The label is now equal on both sides, and must not be in both lists.
                     if let (Grouping::By(_), Some((_, taken))) = (&matching.labels, &mut matching.group) {
                         taken.retain(|other| other != label);
                     }
@@ -54,7 +54,7 @@ impl Expr {
                 Self::Relabel(replace, _) if replace.target == *label => {
                     return refuse("label_replace()".to_owned(), "changes the label");
                 }
-                // The same for all objects.
+                // Without selectors, the number is the same for all objects.
                 Self::Call(Function::Scalar, of) if of.iter().all(|of| of.selectors().next().is_none()) => {
                     return Ok(());
                 }
@@ -74,12 +74,12 @@ impl Expr {
     }
 }
 
-const TAKEN: &str = "takes away the label";
+const TAKEN: &str = "drops the label";
 
-/// Makes a grouping keep a label; `false` if it names it as one to leave out.
+/// Adds a label to a grouping; `false` if the grouping drops it explicitly.
 fn keep(grouping: &mut Grouping, label: &String) -> bool {
     match grouping {
-        // All other labels stay, this one among them.
+        // The grouping keeps all other labels.
         Grouping::Without(labels) => return !labels.contains(label),
         Grouping::By(labels) if labels.contains(label) => {}
         Grouping::By(labels) => labels.push(label.clone()),
@@ -89,7 +89,7 @@ fn keep(grouping: &mut Grouping, label: &String) -> bool {
 
 impl fmt::Display for NotPerObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} that tells objects apart", self.what, self.why)
+        write!(f, "{} {} that identifies objects", self.what, self.why)
     }
 }
 
@@ -116,7 +116,7 @@ mod tests {
             (r#"up{a="b"}"#, r#"up{a="b",namespace="shop"}"#),
             (r#"{__name__=~"a|b"}"#, r#"{__name__=~"a|b",namespace="shop"}"#),
             (r#"{"a.b"}"#, r#"{"a.b",namespace="shop"}"#),
-            // Another namespace gives nothing.
+            // A selector of another namespace matches nothing.
             (r#"up{namespace="bank"}"#, r#"up{namespace="bank",namespace="shop"}"#),
             ("rate(a[1m])", r#"rate(a{namespace="shop"}[1m])"#),
             ("sum(a)", r#"sum by (pod) (a{namespace="shop"})"#),
@@ -181,21 +181,21 @@ mod tests {
     #[test]
     fn refuses_what_takes_the_label_away() {
         for (text, what) in [
-            ("sum without (pod) (a)", "sum without (pod) takes away"),
-            ("max(sum without (x, pod) (a)) + 1", "sum without (x, pod) takes away"),
-            ("1 - -abs(topk without (pod) (1, a))", "topk without (pod) takes away"),
-            ("a / ignoring (pod) b", "ignoring (pod) takes away"),
-            ("a and ignoring (x, pod) b", "ignoring (x, pod) takes away"),
-            ("a > bool ignoring (pod) group_left (x) b", "bool ignoring (pod) group_left (x) takes away"),
-            ("a / scalar(b)", "scalar() takes away"),
-            ("clamp_max(a, scalar(sum(b)))", "scalar() takes away"),
+            ("sum without (pod) (a)", "sum without (pod) drops"),
+            ("max(sum without (x, pod) (a)) + 1", "sum without (x, pod) drops"),
+            ("1 - -abs(topk without (pod) (1, a))", "topk without (pod) drops"),
+            ("a / ignoring (pod) b", "ignoring (pod) drops"),
+            ("a and ignoring (x, pod) b", "ignoring (x, pod) drops"),
+            ("a > bool ignoring (pod) group_left (x) b", "bool ignoring (pod) group_left (x) drops"),
+            ("a / scalar(b)", "scalar() drops"),
+            ("clamp_max(a, scalar(sum(b)))", "scalar() drops"),
             ("sum(a) or vector(0)", "vector() lacks"),
             ("vector(1)", "vector() lacks"),
             ("absent(a)", "absent() lacks"),
             ("label_replace(a, 'pod', '$1', 'x', '(.*)')", "label_replace() changes"),
         ] {
             let refused = Expr::parse(text, &LIMITS).unwrap().inject(&scope(&[], "pod")).unwrap_err();
-            assert_eq!(refused.to_string(), format!("{what} the label that tells objects apart"), "{text}");
+            assert_eq!(refused.to_string(), format!("{what} the label that identifies objects"), "{text}");
         }
     }
 }

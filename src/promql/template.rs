@@ -1,6 +1,6 @@
-//! Query templates: PromQL beyond the subset, in which the user has placed `$matchers` in the braces of each selector,
-//! and `$by` in the `by ( )` of each aggregation. A query that is about one object needs neither. The values of matchers may
-//! hold placeholders.
+//! Query templates: PromQL beyond the subset. The user has placed `$matchers` in the braces of each selector and `$by`
+//! in the `by ( )` of each aggregation. A query about one object needs neither. The values of matchers may contain
+//! placeholders.
 
 use super::lexer::{Kind, Lexer, Quoted, Token, error};
 use super::placeholder::{self, Bindings};
@@ -16,10 +16,10 @@ const BY: &str = "$by";
 /// Words that are never a metric.
 const KEYWORDS: [&str; 7] = ["bool", "on", "ignoring", "group_left", "group_right", "inf", "nan"];
 
-/// Words that are no metric after an operand.
+/// Words that are operators after an operand.
 const OPERATORS: [&str; 5] = ["and", "or", "unless", "atan2", "offset"];
 
-/// What may be followed by a list of labels.
+/// Words before a list of labels.
 const LISTS: [&str; 6] = ["by", "without", "on", "ignoring", "group_left", "group_right"];
 
 const AGGREGATIONS: [&str; 14] = [
@@ -39,19 +39,19 @@ const AGGREGATIONS: [&str; 14] = [
     "limit_ratio",
 ];
 
-/// A query that the server it is for understands, and we in part.
+/// A query that the Prometheus server parses completely, and Metriclet only in part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryTemplate {
     text: String,
-    /// What is replaced in `text`, in order.
+    /// The ranges of `text` to replace, in order.
     places: Vec<Place>,
-    /// Where the first aggregation stands that does not keep what `$by` says.
+    /// The column of the first aggregation that does not keep the labels of `$by`.
     mixes: Option<usize>,
-    /// Where the first `$by` stands.
+    /// The column of the first `$by`.
     by: Option<usize>,
 }
 
-/// A byte range of a text, and what stands there.
+/// A byte range of a text, and its content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Place {
     from: usize,
@@ -63,22 +63,22 @@ struct Place {
 enum Replaced {
     Matchers,
     By,
-    /// The value of a matcher, which holds placeholders.
+    /// The value of a matcher with placeholders.
     Value(MatchOp, Vec<Piece>),
 }
 
 impl QueryTemplate {
-    /// Whether a text is meant as one.
+    /// Whether a text is intended as a query template.
     pub fn is_meant(text: &str) -> bool {
         text.contains(MATCHERS) || text.contains(BY)
     }
 
-    /// Parses as much of `text` as it takes to know the places. `for_one`: it is about one object, so that a selector
-    /// needs no `$matchers`.
+    /// Parses `text` as far as necessary to find the ranges to replace. With `for_one`, the query is about one object,
+    /// so its selectors need no `$matchers`.
     ///
     /// # Errors
-    /// If a selector does not hold `$matchers` that needs it, one of the two stands elsewhere, or a bracket is not
-    /// closed.
+    /// If a selector lacks a required `$matchers`, if `$matchers` or `$by` is at a wrong position, or if a bracket is
+    /// not closed.
     pub fn parse(text: &str, for_one: bool, limits: &Limits) -> Result<Self, ExpressionError> {
         if text.len() > limits.bytes {
             let message = format!("expected an expression of at most {} bytes, found {}", limits.bytes, text.len());
@@ -91,7 +91,7 @@ impl QueryTemplate {
         Ok(Self { text: text.to_owned(), places, mixes, by })
     }
 
-    /// As it is written.
+    /// The text as written.
     pub fn text(&self) -> &str {
         &self.text
     }
@@ -106,12 +106,12 @@ impl QueryTemplate {
         self.by
     }
 
-    /// Whether matchers can be added to it.
+    /// Whether matchers can be added to the query.
     pub fn takes_matchers(&self) -> bool {
         self.places.iter().any(|place| place.what == Replaced::Matchers)
     }
 
-    /// Whether the value of a matcher holds this placeholder.
+    /// Whether the value of a matcher contains this placeholder.
     pub(crate) fn uses(&self, placeholder: Placeholder) -> bool {
         self.places.iter().any(|place| match &place.what {
             Replaced::Value(_, pieces) => pieces.contains(&Piece::Value(placeholder)),
@@ -119,7 +119,7 @@ impl QueryTemplate {
         })
     }
 
-    /// The same with what is known in the place of placeholders.
+    /// The query with values in place of placeholders.
     pub(crate) fn bind(&self, bindings: &Bindings<'_>) -> Self {
         let bound = |place: &Place| match &place.what {
             Replaced::Value(op, pieces) => Place { what: Replaced::Value(*op, bindings.fill(pieces, *op)), ..*place },
@@ -128,10 +128,10 @@ impl QueryTemplate {
         Self { places: self.places.iter().map(bound).collect(), ..self.clone() }
     }
 
-    /// The whole query.
+    /// The complete query.
     pub fn inject(&self, scope: &Scope) -> String {
         let matchers = match scope.matchers.as_slice() {
-            // True of every series; nothing at all could leave a comma too many.
+            // A matcher that is always true; an empty text could leave an extra comma.
             [] => r#"namespace=~".*""#.to_owned(),
             some => some.iter().map(Matcher::to_string).collect::<Vec<_>>().join(","),
         };
@@ -154,7 +154,7 @@ impl QueryTemplate {
     }
 }
 
-/// A token, and where it ends in the text.
+/// A token, and its end in the text.
 struct At<'a> {
     token: Token<'a>,
     end: usize,
@@ -200,7 +200,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// Notes a string that holds placeholders, which must be the value of a matcher.
+    /// Records a string with placeholders, which must be the value of a matcher.
     fn value(&mut self, at: usize) -> Result<(), ExpressionError> {
         let Some(At { token, end }) = self.tokens.get(at).filter(|at| matches!(at.token.kind, Kind::String(_))) else {
             return Ok(());
@@ -224,7 +224,7 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// A name outside of braces and lists.
+    /// Parses a name outside braces and lists; returns the index of the next token.
     fn word(&mut self, word: &str, at: usize) -> Result<usize, ExpressionError> {
         let grouped = |at: usize| matches!(self.kind(at), Some(Kind::Word(word)) if is_one_of(&LISTS[..2], word));
         if is_one_of(&AGGREGATIONS, word) && (self.is_symbol(at + 1, "(") || grouped(at + 1)) {
@@ -244,12 +244,13 @@ impl<'a> Scan<'a> {
         Ok(at + 1)
     }
 
-    /// From an opening brace to what follows the closing one.
+    /// Parses braces; returns the index of the token after the closing brace.
     fn braces(&mut self, open: usize) -> Result<usize, ExpressionError> {
         let close = self.find(open, "}")?;
         let inside = open + 1..close;
         let held = inside.clone().any(|at| matches!(self.kind(at), Some(Kind::Variable(_))));
-        // MetricsQL joins alternatives by it, and $matchers would narrow one of them. A label may have this name.
+        // MetricsQL uses `or` for alternatives, and $matchers would restrict only one of them. A label may have this
+        // name.
         let is_or = |word: &str| word.eq_ignore_ascii_case("or");
         let alternative = inside
             .clone()
@@ -257,7 +258,7 @@ impl<'a> Scan<'a> {
         if let Some(at) = alternative.filter(|_| held || !self.for_one) {
             let (column, word) = (self.column(at), self.tokens.get(at).map_or("or", |at| at.token.text));
             let message = format!(
-                "{word} inside of braces at column {column} is not supported: {MATCHERS} would narrow one alternative \
+                "{word} inside braces at column {column} is not supported: {MATCHERS} would restrict one alternative \
                  only; write a selector for each"
             );
             return Err(error(column, message));
@@ -274,7 +275,7 @@ impl<'a> Scan<'a> {
         Err(error(column, format!("expected {MATCHERS} in the braces at column {column}")))
     }
 
-    /// From a word before a list of labels to what follows the list.
+    /// Parses a list of labels after its keyword; returns the index of the token after the list.
     fn labels(&mut self, start: usize) -> Result<usize, ExpressionError> {
         let close = self.find(start, ")")?;
         let word = self.tokens.get(start).map_or("", |at| at.token.text);
@@ -296,7 +297,7 @@ impl<'a> Scan<'a> {
         Ok(close + 1)
     }
 
-    /// Notes a variable that must be `wanted`, between commas or the ends of what it stands in.
+    /// Records a variable, which must be `wanted` and be delimited by commas or by the ends of its list.
     fn place(&mut self, name: &str, wanted: &str, at: usize, close: usize) -> Result<(), ExpressionError> {
         let before = ["{", "(", ","].iter().any(|symbol| self.is_symbol(at - 1, symbol));
         let after = self.is_symbol(at + 1, ",") || at + 1 == close;
@@ -321,10 +322,10 @@ impl<'a> Scan<'a> {
                 return error(column, format!("expected {MATCHERS} or {BY} at column {column}, found {name}"));
             }
         };
-        error(column, format!("{name} at column {column} does not stand {place}"))
+        error(column, format!("{name} at column {column} is not {place}"))
     }
 
-    /// Whether the token before this ends an operand.
+    /// Whether the previous token ends an operand.
     fn ends_operand(&self, at: usize) -> bool {
         match at.checked_sub(1).and_then(|before| self.kind(before)) {
             Some(Kind::Symbol(symbol)) => [")", "}", "]"].contains(symbol),
@@ -334,7 +335,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// The parenthesis that closes the one here.
+    /// The parenthesis that closes this one.
     fn closing(&self, open: usize) -> Option<usize> {
         let mut depth = 0_usize;
         (open..self.tokens.len()).find(|&at| {
@@ -351,7 +352,7 @@ impl<'a> Scan<'a> {
 
     fn unclosed(&self, from: usize, symbol: &str) -> ExpressionError {
         let column = self.column(from);
-        error(column, format!("what opens at column {column} is not closed by {symbol}"))
+        error(column, format!("the bracket at column {column} is not closed by {symbol}"))
     }
 
     fn kind(&self, at: usize) -> Option<&Kind<'a>> {

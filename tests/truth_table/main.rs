@@ -146,7 +146,7 @@ fn expressions_combine_series_of_one_page() {
         (
             "sum(busy / on () size)",
             unavailable(
-                "several series right of an operator agree in the labels that match; name one metric, or aggregate first",
+                "several series right of an operator have the same matching labels; name one metric, or aggregate first",
             ),
         ),
         ("busy > 3", missing(nothing)),

@@ -89,7 +89,7 @@ impl<'a> ExprParser<'a> {
         let (first, start) = (self.next(), self.at);
         self.count()?;
         let deeper = || depth.checked_sub(1).ok_or(());
-        let too_deep = |()| ValueExprError::at(self.text, start, &format!("expected a nesting of at most {DEPTH}"));
+        let too_deep = |()| ValueExprError::at(self.text, start, &format!("expected at most {DEPTH} levels of nesting"));
         match first {
             Some('$') => self.part(None, self.at..self.path_end()),
             Some('(') => {
@@ -132,7 +132,7 @@ impl<'a> ExprParser<'a> {
         let part = self.part(Some(aggregation), self.at..self.path_end())?;
         if self.next().is_some_and(|c| c != ')') {
             let message = format!(
-                "expected \")\", found {}: arithmetic stands outside of {}()",
+                "expected \")\", found {}: write arithmetic outside of {}()",
                 Escaped::new(self.rest()),
                 aggregation.as_str()
             );

@@ -80,11 +80,11 @@ impl Path {
             };
             let hint = segments::quoted(written, at).map(|quoted| format!("; write {quoted}")).unwrap_or_default();
             let is_operator = !hint.is_empty() && found.contains(['+', '-', '*', '/']);
-            let hint = if is_operator { format!("{hint}, or blanks around an operator") } else { hint };
+            let hint = if is_operator { format!("{hint}, or spaces around an operator") } else { hint };
             ValueExprError::at(
                 text,
                 start + at,
-                &format!("expected a JSONPath (RFC 9535) to go on, found {found}{hint}"),
+                &format!("expected the JSONPath (RFC 9535) to continue, found {found}{hint}"),
             )
         })?;
         let part = |end: usize| JsonPath::parse(written.get(..end)?).ok();
@@ -147,8 +147,8 @@ fn affordable(path: &str) -> Result<(), (usize, String)> {
             b'$' if filters.is_some() => {
                 let rest = path.get(at + 1..).unwrap_or_default();
                 if ["..", "[*]", ".*"].iter().any(|many| rest.starts_with(many)) {
-                    let message = "expected one value at a $ inside of a filter, found .. or *, which would be searched again for \
-                                   each item";
+                    let message = "expected a path to one value after $ in a filter, found .. or *, which would search the page \
+                                   for each item";
                     return Err((at, message.to_owned()));
                 }
             }

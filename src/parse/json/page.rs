@@ -69,7 +69,7 @@ impl<'a> Budget<'a> {
 
     fn deeper<E: Error>(self) -> Result<Self, E> {
         let too_deep =
-            || E::custom(format_args!("expected a nesting of at most {}, found a deeper one", self.limits.depth));
+            || E::custom(format_args!("expected at most {} levels of nesting, found more", self.limits.depth));
         Ok(Self { depth: self.depth.checked_sub(1).ok_or_else(too_deep)?, ..self })
     }
 }
@@ -183,7 +183,7 @@ mod tests {
             ("[1,]", "trailing comma at line 1 column 4"),
             ("1e400", "number out of range at line 1 column 5"),
             (r#"{"a":1,"a":2}"#, r#"expected each key once, found "a" again at line 1 column 10"#),
-            ("[[[[]]]]", "expected a nesting of at most 3, found a deeper one at line 1 column 5"),
+            ("[[[[]]]]", "expected at most 3 levels of nesting, found more at line 1 column 5"),
             (
                 "[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]",
                 "expected at most 32 values, found more at line 1 column 59",

@@ -51,19 +51,19 @@ fn refuses() {
         ("($.a", 5, "expected \")\" after the expression, found the end (column 5)"),
         ("$.a +", 6, "expected a JSONPath, which starts with $, or a number, found the end (column 6)"),
         ("$.a / b", 7, "expected sum, avg, min, max, count, first or last of a JSONPath, found \"b\" (column 7)"),
-        ("sum($.a / 2)", 9, "expected \")\", found \"/ 2)\": arithmetic stands outside of sum() (column 9)"),
+        ("sum($.a / 2)", 9, "expected \")\", found \"/ 2)\": write arithmetic outside of sum() (column 9)"),
         ("1 + 2", 1, "expected a JSONPath, which starts with $ (column 1)"),
         ("2x * $.a", 2, "expected +, -, *, / or the end, found \"x * $.a\" (column 2)"),
         (
             "$.in-use",
             5,
-            "expected a JSONPath (RFC 9535) to go on, found \"-use\"; write $['in-use'], or blanks around an operator \
+            "expected the JSONPath (RFC 9535) to continue, found \"-use\"; write $['in-use'], or spaces around an operator \
              (column 5)",
         ),
         (
             "$.bytes/1024",
             8,
-            "expected a JSONPath (RFC 9535) to go on, found \"/1024\"; write $['bytes/1024'], or blanks around an \
+            "expected the JSONPath (RFC 9535) to continue, found \"/1024\"; write $['bytes/1024'], or spaces around an \
              operator (column 8)",
         ),
         ("é", 1, "expected a JSONPath, which starts with $ (column 1)"),
@@ -72,7 +72,7 @@ fn refuses() {
         (
             "count($[?$..zz])",
             10,
-            "expected one value at a $ inside of a filter, found .. or *, which would be searched again for each item (column 10)",
+            "expected a path to one value after $ in a filter, found .. or *, which would search the page for each item (column 10)",
         ),
         ("$[0,1,2,3,4,5,6,7,8,9]", 20, "expected at most 8 commas in one path, found more (column 20)"),
     ] {
@@ -88,7 +88,7 @@ fn refuses() {
             .starts_with("expected an expression of at most 128")
     );
     let error = JsonExpr::parse("sum($.a b)", &LIMITS).unwrap_err();
-    assert_eq!(error.message, "expected a JSONPath (RFC 9535) to go on, found \" b\"; write $['a b'] (column 8)");
+    assert_eq!(error.message, "expected the JSONPath (RFC 9535) to continue, found \" b\"; write $['a b'] (column 8)");
     for text in ["$.", "$.a b", "$[", "sum($.a).b)", "$.a\u{7f}"] {
         let error = JsonExpr::parse(text, &LIMITS).unwrap_err();
         assert!(error.column >= 2 && error.column <= text.chars().count() + 1, "{text}: {error:?}");
@@ -126,7 +126,7 @@ fn bounds_expressions() {
     assert!(parse(&format!("{}$.a{}", "(".repeat(16), ")".repeat(16))).is_ok());
     for deep in ["(", "-"] {
         let error = parse(&format!("{}$.a", deep.repeat(17))).unwrap_err();
-        assert!(error.message.starts_with("expected a nesting of at most 16"), "{error}");
+        assert!(error.message.starts_with("expected at most 16 levels of nesting"), "{error}");
     }
 }
 

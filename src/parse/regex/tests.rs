@@ -40,7 +40,7 @@ fn parses_and_prints() {
 
 #[test]
 fn refuses() {
-    let second = "expected one group, found a second one; write (?:…) for what is not the number, or name the groups \
+    let second = "expected one group, found a second one; write (?:…) for groups other than the number, or name the groups \
                   (?<value>…) and (?<name>…)";
     let other = "expected named groups only, found one without a name; write (?:…), or (?<value>…) if it is the number";
     let after = |found: &str| {
@@ -57,7 +57,7 @@ fn refuses() {
         (r"/\([(]ä(a) (?:b)(b)/", 17, second.to_owned()),
         ("/(a)(?<name>b)/", 2, other.to_owned()),
         ("/(?<name>b)(a)(?<value>c)/", 12, other.to_owned()),
-        ("/(?<value>a)(?<namespace>b)/", 13, "expected a group (?<name>…) beside the namespace, found none".to_owned()),
+        ("/(?<value>a)(?<namespace>b)/", 13, "expected a group (?<name>…) with (?<namespace>…), found none".to_owned()),
         ("/(?<value>a)(?<pod>b)/", 13, "unknown group \"pod\"; known are value, name and namespace".to_owned()),
         (r"/ab(cd\d/", 4, "found open group without closing ')'".to_owned()),
         (r"/a(b|\pL)/", 6, "Unicode character classes are not supported".to_owned()),

@@ -69,7 +69,7 @@ pub(super) fn pieces(text: &str, offset: usize) -> Result<Vec<Piece>, TemplateEr
         let Some(end) = from_brace.find('}').filter(|end| *end > 0) else {
             return Err(error(
                 column,
-                format!("the brace at column {column} has no other; write a literal one as %7B or %7D"),
+                format!("unmatched brace at column {column}; write a literal brace as %7B or %7D"),
             ));
         };
         let (written, after) = from_brace.split_at(end + 1);

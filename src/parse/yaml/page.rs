@@ -120,8 +120,8 @@ impl YamlPageError {
             YamlErrorKind::Limit => {
                 "YAML that is nested too deep, or has more values than maxBytes: on the source allows"
             }
-            YamlErrorKind::Documents => "several YAML documents, of which one is expected",
-            YamlErrorKind::Marks => "YAML with anchors, aliases or tags, which are not read",
+            YamlErrorKind::Documents => "several YAML documents, expected one",
+            YamlErrorKind::Marks => "YAML with anchors, aliases or tags, which are not supported",
         }
     }
 }
@@ -258,13 +258,13 @@ mod tests {
             ),
             (
                 "a: 1\n---\na: 2\n",
-                "several YAML documents, of which one is expected",
+                "several YAML documents, expected one",
                 "line 2, column 1: expected one document, found a second one (---)".to_owned(),
             ),
-            ("a: &b 1", "YAML with anchors, aliases or tags, which are not read", format!("line 1, column 4: {marks}")),
+            ("a: &b 1", "YAML with anchors, aliases or tags, which are not supported", format!("line 1, column 4: {marks}")),
             (
                 "a: !!int 1",
-                "YAML with anchors, aliases or tags, which are not read",
+                "YAML with anchors, aliases or tags, which are not supported",
                 format!("line 1, column 4: {marks}"),
             ),
         ] {

@@ -1,4 +1,4 @@
-//! Levels, calls and selectors of expressions.
+//! Tests of levels, calls and selectors of expressions.
 
 use super::super::Limits;
 use super::*;

@@ -1,11 +1,11 @@
-//! Aggregations: many elements to one, to one for each group, or to some of each group.
+//! Aggregations of elements into one value, one value for each group, or some elements of each group.
 
 use super::arithmetic::fold;
 use super::{Element, EvalError, LabelIndex, Labels, Times};
 use crate::parse::sort::sort_by;
 use crate::promql::{Aggregation, Grouping};
 
-/// Aggregates each group; groups come in the order of their first elements.
+/// Aggregates each group; groups are in the order of their first elements.
 pub(super) fn grouped(
     aggregation: Aggregation,
     parameter: f64,
@@ -41,14 +41,15 @@ pub(super) fn grouped(
     }
 }
 
-/// Aggregates as Prometheus does: nothing of nothing, NaN through sums, NaN last among minima and maxima.
+/// Aggregates as Prometheus does: no elements give no result, sums with NaN are NaN, and NaN is the last choice of
+/// `min` and `max`.
 pub(super) fn one(aggregation: Aggregation, parameter: f64, labels: Labels, members: &[Element]) -> Option<Element> {
     let times = members.iter().map(|member| member.times).reduce(Times::and)?;
     let values: Vec<f64> = members.iter().map(|member| member.value).collect();
     Some(Element { labels, value: fold(aggregation, parameter, &values), times })
 }
 
-/// How many elements a number means.
+/// Converts a number to a count of elements.
 fn count(number: f64) -> Result<usize, EvalError> {
     match number {
         _ if number < 1.0 => Ok(0),
@@ -57,8 +58,8 @@ fn count(number: f64) -> Result<usize, EvalError> {
     }
 }
 
-/// So many of the largest or smallest, NaN last. Of equal ones those whose labels come first, in whatever order they are
-/// on a page.
+/// The `count` largest or smallest elements, NaN last. Equal elements are ordered by their labels, so that the order on
+/// the page does not matter.
 fn first(mut members: Vec<Element>, count: usize, largest: bool) -> Vec<Element> {
     sort_by(&mut members, |a, b| {
         let order = a.value.is_nan().cmp(&b.value.is_nan());

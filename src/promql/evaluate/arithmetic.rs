@@ -1,12 +1,12 @@
-//! Sums, means, quantiles and extremes as Prometheus computes them.
+//! Sums, means, quantiles, minima and maxima as Prometheus computes them.
 
 use std::cmp::Ordering;
 
 use crate::parse::sort::sort_by;
 use crate::promql::Aggregation;
 
-/// Neumaier's compensated sum: what the larger of two summands swallows of the smaller is kept aside, so that their
-/// order does not show.
+/// A Neumaier sum: it accumulates rounding errors separately, so that the result does not depend on the order of the
+/// summands.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Sum {
     sum: f64,
@@ -31,12 +31,12 @@ impl Sum {
     }
 }
 
-/// What an aggregation makes of some numbers, whether they are of one time or of one series.
+/// Applies an aggregation to numbers, which are either the values of several series or the samples of one.
 pub(super) fn fold(aggregation: Aggregation, parameter: f64, values: &[f64]) -> f64 {
     match aggregation {
         Aggregation::Sum => sum(values, 1.0),
         Aggregation::Avg => mean(values),
-        // NaN only of nothing else.
+        // NaN only if all values are NaN.
         Aggregation::Min => values.iter().fold(f64::NAN, |a, b| if *b < a || a.is_nan() { *b } else { a }),
         Aggregation::Max => values.iter().fold(f64::NAN, |a, b| if *b > a || a.is_nan() { *b } else { a }),
         Aggregation::Stddev => deviation(values),
@@ -45,18 +45,18 @@ pub(super) fn fold(aggregation: Aggregation, parameter: f64, values: &[f64]) -> 
     }
 }
 
-/// The sum of the values, each divided by the divisor.
+/// The sum of the values after each is divided by the divisor.
 fn sum(values: &[f64], divisor: f64) -> f64 {
     let mut sum = Sum::default();
     values.iter().for_each(|value| sum.add(value / divisor));
     sum.total()
 }
 
-/// The arithmetic mean; NaN of nothing.
+/// The arithmetic mean; NaN if there are no values.
 fn mean(values: &[f64]) -> f64 {
     let count = values.len() as f64;
     match sum(values, 1.0) / count {
-        // The sum of large numbers may leave the range of doubles though their mean does not.
+        // The sum may exceed the range of doubles although the mean does not.
         mean if mean.is_infinite() => sum(values, count),
         mean => mean,
     }
@@ -74,7 +74,7 @@ fn deviation(values: &[f64]) -> f64 {
     (squares.total() / count).sqrt()
 }
 
-/// The value that a share of all is at most, between two of them in proportion; NaN counts as the smallest.
+/// The quantile `share` of the values, by linear interpolation; NaN counts as the smallest value.
 fn quantile(share: f64, values: &[f64]) -> f64 {
     if share < 0.0 {
         return f64::NEG_INFINITY;
@@ -86,13 +86,13 @@ fn quantile(share: f64, values: &[f64]) -> f64 {
     sort_by(&mut values, |a, b| b.is_nan().cmp(&a.is_nan()).then(a.partial_cmp(b).unwrap_or(Ordering::Equal)));
     let last = values.len().saturating_sub(1);
     let rank = share * last as f64;
-    // NaN becomes 0 as an index, and stays NaN as a weight.
+    // If the rank is NaN, the index is 0, and the weight is NaN.
     let (lower, weight) = (rank.floor() as usize, rank - rank.floor());
     let at = |index: usize| values.get(index.min(last)).copied().unwrap_or(f64::NAN);
     at(lower) * (1.0 - weight) + at(lower + 1) * weight
 }
 
-/// The larger of two, NaN if one is NaN, but for infinity, which is larger than that.
+/// The larger of two numbers. NaN if one is NaN, except that infinity is larger than NaN.
 pub(super) fn max(a: f64, b: f64) -> f64 {
     match () {
         () if a == f64::INFINITY || b == f64::INFINITY => f64::INFINITY,
@@ -101,7 +101,7 @@ pub(super) fn max(a: f64, b: f64) -> f64 {
     }
 }
 
-/// The smaller of two, likewise.
+/// The smaller of two numbers, with the same rules for NaN and infinity.
 pub(super) fn min(a: f64, b: f64) -> f64 {
     -max(-a, -b)
 }

@@ -17,8 +17,8 @@ pub(super) fn apply(op: BinaryOp, matching: &Matching, left: Value, right: Value
     Ok(Value::Vector(elements))
 }
 
-/// Each element with a number, which `sides` puts on its side. What a comparison leaves stays as it is, its name
-/// included.
+/// Applies an operator to each element and a number; `sides` puts the element and the number on their sides. Elements
+/// that pass a comparison remain unchanged, including their name.
 fn with(
     mut elements: Vec<Element>,
     op: BinaryOp,
@@ -38,7 +38,7 @@ fn with(
     map(elements, &|value| result(value).unwrap_or(f64::NAN))
 }
 
-/// Each element with the one on the other side that agrees in the labels that must.
+/// Applies an operator to each pair of elements whose matching labels are equal.
 fn match_up(
     op: BinaryOp,
     matching: &Matching,
@@ -48,7 +48,7 @@ fn match_up(
     if left.is_empty() || right.is_empty() {
         return Ok(Vec::new());
     }
-    // Where the right side may have several for one on the left, sides are swapped, but not what is computed.
+    // For group_right, the lists are swapped, but the operands are not.
     let swapped = matches!(matching.group, Some((Side::Right, _)));
     let (many, one) = if swapped { (right, left) } else { (left, right) };
     let (many_side, one_side) = if swapped { (Side::Right, Side::Left) } else { (Side::Left, Side::Right) };
@@ -89,7 +89,8 @@ fn match_up(
     distinct(results).map_err(|_| EvalError::SameResult)
 }
 
-/// By whether there is an element on the other side that agrees in the labels that must.
+/// Evaluates `and`, `or` and `unless`: elements are kept or dropped by whether the other side has an element with equal
+/// matching labels.
 fn combine(op: BinaryOp, matching: &Matching, mut left: Vec<Element>, mut right: Vec<Element>) -> Vec<Element> {
     let key = |element: &Element| element.labels.grouped(&matching.labels);
     let (mut there, mut times) = (LabelIndex::default(), Vec::<Times>::new());
@@ -115,7 +116,7 @@ fn combine(op: BinaryOp, matching: &Matching, mut left: Vec<Element>, mut right:
     left
 }
 
-/// The result; `None` where a comparison filters.
+/// Computes an operator; `None` if a comparison filters the element out.
 #[allow(clippy::float_cmp, reason = "it is what the operator means")]
 fn compute(op: BinaryOp, bool: bool, left: f64, right: f64) -> Option<f64> {
     let holds = match op {

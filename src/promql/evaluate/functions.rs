@@ -1,4 +1,4 @@
-//! Functions: of the samples in a range, of one sample of each series, and of numbers.
+//! Functions of the samples in a range, of one sample of each series, and of numbers.
 
 use super::arithmetic::{max, min};
 use super::{Element, EvalError, Evaluation, Labels, Series, Times, Value, age, distinct, histogram, map, window};
@@ -20,7 +20,7 @@ impl Evaluation<'_> {
                 Type::Range => samples = Some(self.range(argument)?),
             }
         }
-        // What is left out is the second argument of round().
+        // Only the second argument of round() can be omitted.
         let number = |index: usize| numbers.get(index).copied().unwrap_or(1.0);
         let mut elements = match function {
             Function::Time => return Ok(Value::Scalar(self.data.unix(self.now) as f64 / 1000.0, None)),
@@ -68,7 +68,7 @@ impl Evaluation<'_> {
     }
 }
 
-/// A function of each series' samples in the range. Only the last sample is still the metric itself and keeps its name.
+/// Applies a function to the samples of each series in the range. Only `last_over_time` keeps the metric's name.
 fn over(
     function: Function,
     parameter: f64,
@@ -87,14 +87,14 @@ fn over(
     distinct(series.into_iter().filter_map(element).collect())
 }
 
-/// To the nearest multiple, halves upwards. By its reciprocal, as Prometheus does it: tenths have fewer digits
-/// inverted.
+/// Rounds to the nearest multiple, halves upwards. Like Prometheus, it divides by the reciprocal, because the
+/// reciprocal of a value such as 0.1 needs fewer digits.
 fn round(value: f64, to: f64) -> f64 {
     let inverse = 1.0 / to;
     (value * inverse + 0.5).floor() / inverse
 }
 
-/// What is known of a series that is not there: labels with one matcher, which demands one value.
+/// The labels of the result of `absent`: those with exactly one matcher, an equality.
 fn absent(arguments: &[Expr]) -> Labels {
     let [Expr::Selector(selector)] = arguments else { return Labels::default() };
     let matchers = selector.matchers.iter().filter(|matcher| matcher.label() != NAME_LABEL);

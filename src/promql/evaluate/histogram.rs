@@ -5,20 +5,20 @@ use crate::parse::sort::sort_by;
 use crate::promql::NAME_LABEL;
 use metriclet_exposition as exposition;
 
-/// The label with a bucket's upper bound.
+/// The label with the upper bound of a bucket.
 const BOUND: &str = "le";
 
-/// Counts that differ by less, relatively, are the same count, summed in another order.
+/// Counts with a smaller relative difference are equal; they were summed in a different order.
 const TOLERANCE: f64 = 1e-12;
 
-/// How many observations are at most how large.
+/// A bucket: the number of observations up to its bound.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
     bound: f64,
     count: f64,
 }
 
-/// The quantile of each histogram. Elements that are no buckets are passed over.
+/// Computes the quantile of each histogram. Elements that are not buckets are ignored.
 pub(super) fn quantile(quantile: f64, elements: Vec<Element>) -> Result<Vec<Element>, EvalError> {
     let mut places = LabelIndex::default();
     let mut histograms: Vec<(Labels, Times, Vec<Bucket>)> = Vec::new();
@@ -40,7 +40,7 @@ pub(super) fn quantile(quantile: f64, elements: Vec<Element>) -> Result<Vec<Elem
     distinct(histograms.into_iter().map(element).collect())
 }
 
-/// By linear interpolation within the bucket that holds the quantile, whose observations are taken to be spread evenly.
+/// Interpolates linearly in the bucket that contains the quantile, as if its observations were evenly distributed.
 fn of_buckets(quantile: f64, mut buckets: Vec<Bucket>) -> f64 {
     match quantile {
         _ if quantile.is_nan() => return f64::NAN,
@@ -52,7 +52,7 @@ fn of_buckets(quantile: f64, mut buckets: Vec<Bucket>) -> f64 {
     if buckets.last().is_none_or(|last| last.bound != f64::INFINITY) {
         return f64::NAN;
     }
-    // Bounds may be the same number written in two ways.
+    // Bounds may be the same number in different spellings.
     buckets.dedup_by(|next, kept| {
         let same = next.bound == kept.bound;
         kept.count += if same { next.count } else { 0.0 };
@@ -78,8 +78,8 @@ fn of_buckets(quantile: f64, mut buckets: Vec<Bucket>) -> f64 {
     }
 }
 
-/// Makes counts grow from bucket to bucket, as they do where all are scraped at once: a lower one is raised, and a
-/// difference that is but rounding goes.
+/// Makes counts increase monotonically, as they do in a single scrape: raises counts that are too low, and removes
+/// differences due to rounding.
 fn straighten(buckets: &mut [Bucket]) {
     let mut buckets = buckets.iter_mut();
     let Some(mut before) = buckets.next().map(|first| first.count) else { return };
@@ -100,8 +100,8 @@ fn is_rounding(a: f64, b: f64) -> bool {
     difference / sum.min(f64::MAX) < TOLERANCE
 }
 
-/// The first bucket whose count reaches the rank. By hand, to find the same one as Prometheus among counts that are
-/// NaN.
+/// The first bucket whose count reaches the rank. This is the binary search of Prometheus, so that it finds the same
+/// bucket if counts are NaN.
 fn search(buckets: &[Bucket], rank: f64) -> usize {
     let (mut low, mut high) = (0, buckets.len());
     while low < high {

@@ -1,11 +1,11 @@
-//! Where sets of labels are in a list.
+//! Numbers sets of labels.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use super::Labels;
 
-/// Gives each set of labels a number, in the order they come, from 0 on.
+/// Assigns a number to each set of labels, in the order of insertion, from 0.
 #[derive(Default)]
 pub(super) struct LabelIndex(HashMap<Labels, usize>);
 

@@ -1,4 +1,4 @@
-//! Sets of labels that are cheap to keep, compare and hash.
+//! Sets of labels that are cheap to store, compare and hash.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::Arc;
 use crate::parse::sort::sort_by;
 use crate::promql::{Grouping, NAME_LABEL};
 
-/// Bytes that no UTF-8 text holds: they end a name and a value.
+/// These bytes do not occur in UTF-8; they mark the end of a name and of a value.
 const NAME_END: u8 = 0xfe;
 const VALUE_END: u8 = 0xff;
 
-/// Labels sorted by name, each name once, none empty; one allocation for all of them, which copies share.
+/// Labels sorted by unique names, without empty values; one allocation holds them all and is shared by copies.
 #[derive(Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Labels(Arc<[u8]>);
 
 impl Labels {
-    /// From labels in any order. Those without a value are the same as none; of two with the same name the first
+    /// Creates a set from labels in any order. Labels with an empty value are dropped; of duplicate names the first
     /// counts.
     pub fn new<N: AsRef<str>, V: AsRef<str>>(labels: impl IntoIterator<Item = (N, V)>) -> Self {
         let mut labels: Vec<(N, V)> = labels.into_iter().filter(|(_, value)| !value.as_ref().is_empty()).collect();
@@ -35,7 +35,7 @@ impl Labels {
         Self(bytes.into())
     }
 
-    /// Names and values, by name.
+    /// Names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.split(|byte| *byte == VALUE_END).filter_map(|label| {
             let mut parts =
@@ -49,22 +49,22 @@ impl Labels {
         self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
-    /// What they take.
+    /// The size in memory.
     pub fn bytes(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether no other copy exists.
+    /// Whether this is the only copy.
     pub fn is_last(&self) -> bool {
         Arc::strong_count(&self.0) == 1
     }
 
-    /// Those that are not named.
+    /// The labels except those with these names.
     pub fn without(&self, names: &[impl AsRef<str>]) -> Self {
         Self::sorted(self.iter().filter(|(name, _)| !has(names, name)))
     }
 
-    /// Those that a grouping keeps.
+    /// The labels that a grouping keeps.
     pub fn grouped(&self, grouping: &Grouping) -> Self {
         match grouping {
             Grouping::By(names) => self.only(names),
@@ -74,12 +74,12 @@ impl Labels {
         }
     }
 
-    /// With another value of one label; an empty one is none.
+    /// The labels with a different value of one label; an empty value removes it.
     pub fn with(&self, name: &str, value: &str) -> Self {
         Self::new(std::iter::once((name, value)).chain(self.iter().filter(|(other, _)| *other != name)))
     }
 
-    /// Those that are named.
+    /// The labels with these names.
     pub fn only(&self, names: &[impl AsRef<str>]) -> Self {
         Self::sorted(self.iter().filter(|(name, _)| has(names, name)))
     }
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(labels.only(&[""; 0]), Labels::default());
         assert_eq!(labels.with("b", "3"), Labels::new([("a", "é\u{0}\n"), ("b", "3")]));
         assert_eq!(labels.with("a", "").with("c", "4"), Labels::new([("b", "2"), ("c", "4")]));
-        // No two sets look the same inside.
+        // The encodings of different sets differ.
         assert_ne!(Labels::new([("a", "b"), ("c", "d")]), Labels::new([("a", "bc"), ("d", "d")]));
     }
 }

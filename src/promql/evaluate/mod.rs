@@ -1,7 +1,7 @@
-//! Evaluation: an expression and the samples of its selectors, to a vector.
+//! Evaluates an expression over the samples of its selectors, to a vector.
 //!
-//! What an expression gives is what Prometheus 3 gives for it: ranges are open to the left, sums are compensated,
-//! `rate` and its like extrapolate.
+//! Results equal those of Prometheus 3: ranges are open on the left, sums are compensated, and `rate` and similar
+//! functions extrapolate.
 
 mod aggregate;
 mod arithmetic;
@@ -20,87 +20,85 @@ use crate::promql::{Aggregation, Expr, NAME_LABEL, Side, Type, Window};
 use index::LabelIndex;
 pub use labels::Labels;
 
-/// Where the samples of an expression come from.
+/// The samples of an expression.
 pub trait Data {
-    /// The sample at the time `at` of each series that the n-th selector of the expression picks, counted from 0. It is
-    /// earlier than the present where the selector has an offset.
+    /// The sample at the time `at` of each series that matches the n-th selector of the expression, counted from 0.
+    /// With an offset, `at` is before the evaluation time.
     fn instant(&self, selector: usize, at: i64) -> Vec<Element>;
-    /// The samples of each such series, oldest first. Those outside of the selector's range do not count.
+    /// The samples of each matching series, oldest first. Samples outside the selector's range are ignored.
     fn range(&self, selector: usize) -> Vec<Series>;
-    /// A time in Unix milliseconds; not the same where samples are timed by another clock.
+    /// Converts a time to Unix milliseconds, if samples are timed by another clock.
     fn unix(&self, at: i64) -> i64 {
         at
     }
-    /// When it was seen last what is there and what is not.
+    /// The time of the latest observation, for values that come from the absence of series.
     fn seen(&self, now: i64) -> i64 {
         now
     }
 }
 
-/// One value of a vector.
+/// An element of a vector.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Element {
-    /// Its name among them, as `__name__`.
+    /// The labels, including the name as `__name__`.
     pub labels: Labels,
-    /// Any number.
     pub value: f64,
-    /// When what is in it was sampled.
+    /// The times of its samples.
     pub times: Times,
 }
 
-/// When the samples of a value were taken, in Unix milliseconds.
+/// The times of the samples of a value, in Unix milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
-    /// Of the series that was sampled the longest ago, its latest sample.
+    /// The latest sample of the series whose latest sample is oldest.
     pub at: i64,
-    /// Of all series, the latest sample.
+    /// The latest sample of all series.
     pub newest: i64,
-    /// Where samples over time are in it: milliseconds from the first to the last of them, the longest of all series.
+    /// For ranges: the milliseconds from the first to the last sample, of the series where that is longest.
     pub span: Option<i64>,
 }
 
-/// A series over time.
+/// A series with samples over time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// Its name among them, as `__name__`.
+    /// The labels, including the name as `__name__`.
     pub labels: Labels,
-    /// Oldest first.
+    /// The samples, oldest first.
     pub samples: Vec<Sample>,
 }
 
-/// A value at a time.
+/// A value with a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Sample {
     /// Unix milliseconds.
     pub at: i64,
-    /// Any number.
     pub value: f64,
 }
 
 /// Why an expression has no result for these samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EvalError {
-    /// Names are dropped, and then two elements have the same labels.
+    /// Two elements have the same labels after their names are dropped.
     SameLabels,
-    /// Two results have the same labels, after labels were changed or taken from the other side.
+    /// Two results have the same labels after labels were changed or copied from the other side.
     SameResult,
-    /// Elements on one side of an operator match the same one.
+    /// Several elements on this side of an operator match the same element.
     SeveralMatch(Side),
-    /// As many of the largest or smallest as no number says.
+    /// The first argument of `topk` or `bottomk` is not a number of elements.
     NotACount,
-    /// The expression is none that the parser gives.
+    /// The parser would not return this expression.
     IllTyped,
 }
 
 /// Evaluates an expression at the time `now`, in Unix milliseconds.
 ///
 /// # Errors
-/// Where Prometheus has no result for the samples either.
+/// If Prometheus would also fail to evaluate the expression over these samples.
 pub fn evaluate(expr: &Expr, data: &dyn Data, now: i64) -> Result<Vec<Element>, EvalError> {
     Evaluation { data, now, next: 0 }.vector(expr)
 }
 
-/// Whether an expression makes a value without any series.
+/// Whether an expression can have a value without any series.
 pub(crate) fn makes_value_of_nothing(expr: &Expr) -> bool {
     struct Nothing;
     impl Data for Nothing {
@@ -120,31 +118,31 @@ pub(crate) fn aggregate_all(aggregation: Aggregation, elements: &[Element]) -> O
     aggregate::one(aggregation, 0.0, Labels::default(), elements)
 }
 
-/// One expression being evaluated, from left to right.
+/// The evaluation of one expression, from left to right.
 struct Evaluation<'a> {
-    /// Of every kind, so that one copy of the code serves all.
+    /// A trait object, so that the code is compiled once for all implementations.
     data: &'a dyn Data,
     now: i64,
-    /// The number of selectors to the left.
+    /// The number of selectors evaluated so far.
     next: usize,
 }
 
-/// What a part of the expression gives. Ranges stay with the functions that take them.
+/// The value of a subexpression. Ranges are handled by the functions that take them.
 enum Value {
-    /// With the times of the samples that are in it, if any.
+    /// A number, with the times of the samples it was computed from, if any.
     Scalar(f64, Option<Times>),
     Vector(Vec<Element>),
 }
 
 impl Evaluation<'_> {
-    /// Children are evaluated in the order they are written, as selectors have their numbers by it.
+    /// Children are evaluated in the order of the text, because that numbers the selectors.
     fn value(&mut self, expr: &Expr) -> Result<Value, EvalError> {
         Ok(Value::Vector(match expr {
             Expr::Number(number) => return Ok(Value::Scalar(number.0, None)),
             Expr::Selector(selector) if selector.range.is_none() => {
                 let (number, offset) = (self.number(), millis(selector.offset));
                 let mut elements = self.data.instant(number, self.now.saturating_sub(offset));
-                // As fresh as they were then.
+                // Shifts the times by the offset, because an offset does not make samples stale.
                 for Element { times: Times { at, newest, .. }, .. } in &mut elements {
                     *at = at.saturating_add(offset);
                     *newest = newest.saturating_add(offset);
@@ -202,7 +200,7 @@ impl Evaluation<'_> {
         }
     }
 
-    /// The number of the selector that comes next.
+    /// The number of the next selector.
     fn number(&mut self) -> usize {
         let number = self.next;
         self.next += 1;
@@ -211,12 +209,12 @@ impl Evaluation<'_> {
 }
 
 impl Times {
-    /// Of one sample.
+    /// The times of a single sample.
     pub fn of(at: i64) -> Self {
         Self { at, newest: at, span: None }
     }
 
-    /// A whole is no fresher than its parts.
+    /// Combines the times of two operands; the result is as old as the older one.
     fn and(self, other: Self) -> Self {
         Self { at: self.at.min(other.at), newest: self.newest.max(other.newest), span: self.span.max(other.span) }
     }
@@ -229,14 +227,14 @@ impl Times {
     }
 }
 
-/// Makes elements no fresher than a number that is in them.
+/// Makes elements at least as old as a number used to compute them.
 fn age(elements: &mut [Element], times: Option<Times>) {
     for element in elements {
         element.times = times.map_or(element.times, |times| element.times.and(times));
     }
 }
 
-/// Changes values; what is not the metric any more does not have its name.
+/// Changes values and drops the name, because the result is no longer the metric.
 fn map(elements: Vec<Element>, change: &dyn Fn(f64) -> f64) -> Result<Vec<Element>, EvalError> {
     let changed = |element: Element| Element {
         labels: element.labels.without(&[NAME_LABEL]),
@@ -246,7 +244,7 @@ fn map(elements: Vec<Element>, change: &dyn Fn(f64) -> f64) -> Result<Vec<Elemen
     distinct(elements.into_iter().map(changed).collect())
 }
 
-/// Checks that labels tell elements apart.
+/// Checks that all elements have different labels.
 fn distinct(elements: Vec<Element>) -> Result<Vec<Element>, EvalError> {
     let mut seen = LabelIndex::default();
     let is_distinct = elements.iter().all(|element| seen.insert(element.labels.clone()).1);
@@ -267,11 +265,11 @@ impl fmt::Display for EvalError {
                 let side = if *side == Side::Left { "left" } else { "right" };
                 write!(
                     f,
-                    "several series {side} of an operator agree in the labels that match; name one metric, or aggregate first"
+                    "several series {side} of an operator have the same matching labels; name one metric, or aggregate first"
                 )
             }
-            Self::NotACount => f.write_str("the first argument of topk() or bottomk() is no count"),
-            Self::IllTyped => f.write_str("the value mixes numbers, series and ranges in a way that has no meaning"),
+            Self::NotACount => f.write_str("the first argument of topk() or bottomk() is not a valid number of series"),
+            Self::IllTyped => f.write_str("the value combines numbers, series and ranges in an invalid way"),
         }
     }
 }

@@ -1,11 +1,11 @@
-//! `label_replace`: a label made of another one.
+//! `label_replace`: sets a label from another one.
 
 use regex_lite::Captures;
 
 use super::{Element, EvalError, distinct};
 use crate::promql::LabelReplace;
 
-/// Sets the label of each element whose other label matches; the rest stays as it is.
+/// Sets the label of each element whose source label matches; other elements remain unchanged.
 pub(super) fn replace(replace: &LabelReplace, mut elements: Vec<Element>) -> Result<Vec<Element>, EvalError> {
     for Element { labels, .. } in &mut elements {
         let source = labels.get(replace.source.label()).unwrap_or_default();
@@ -17,8 +17,8 @@ pub(super) fn replace(replace: &LabelReplace, mut elements: Vec<Element>) -> Res
     distinct(elements).map_err(|_| EvalError::SameResult)
 }
 
-/// Puts what groups have found in the place of `$1`, `${1}`, `$name` and `${name}`, as Go does: a name is as long as it
-/// can be, a group that is not there is empty, and `$$` is `$`.
+/// Expands `$1`, `${1}`, `$name` and `${name}` as Go does: a name is as long as possible, an unknown group is empty,
+/// and `$$` is `$`.
 fn expand(template: &str, captures: &Captures<'_>) -> String {
     let mut text = String::new();
     let mut rest = template;
@@ -33,7 +33,7 @@ fn expand(template: &str, captures: &Captures<'_>) -> String {
                 text.push_str(group(name, captures));
                 end
             }
-            // Twice, or no name: it stands for itself.
+            // A repeated group name, or not a name: it stays as written.
             (twice, _) => {
                 text.push('$');
                 twice.unwrap_or(after)
@@ -43,7 +43,7 @@ fn expand(template: &str, captures: &Captures<'_>) -> String {
     text + rest
 }
 
-/// What a group has found. A number has no zero before it.
+/// The content of a group. A group's number has no leading zero.
 fn group<'a>(name: &str, captures: &Captures<'a>) -> &'a str {
     let is_number = name.bytes().all(|digit| digit.is_ascii_digit()) && (name == "0" || !name.starts_with('0'));
     let found = match name.parse() {

@@ -1,5 +1,5 @@
-//! Cases that a comparison with Prometheus (tests/promql) cannot cover: times, errors, and differences between its
-//! versions.
+//! Cases that the comparison with Prometheus (tests/promql) cannot cover: times, errors, and differences between
+//! Prometheus' versions.
 
 use super::*;
 use crate::promql::Limits;
@@ -7,7 +7,7 @@ use crate::promql::Limits;
 const NOW: i64 = 1_000_000;
 const LIMITS: Limits = Limits { bytes: 4096, depth: 32, nodes: 256, regex: 64 * 1024 };
 
-/// Series by name and labels; what is instant is their last sample.
+/// Series by name and labels; instant selectors get their last sample.
 struct Fixed<'a> {
     expr: &'a Expr,
     series: Vec<Series>,
@@ -55,12 +55,12 @@ fn ranges_are_open_to_the_left() {
 
 #[test]
 fn takes_the_gap_before_a_new_series_before_its_zero() {
-    // Samples are 10 s apart and begin 50 s after the window does, at a value that would have been 0 6 s before. Half a
-    // gap is less than that, and counts.
+    // Samples are 10 s apart and start 50 s after the window does, at a value that extrapolates to 0 at 6 s before.
+    // Half of the interval is less than that, and is the limit.
     let x = series(&[("__name__", "x")], &[(10, 6.0), (0, 16.0)]);
     let [rate] = values("rate(x[1m])", std::slice::from_ref(&x))[..] else { panic!() };
     assert!((rate - 15.0 / 60.0).abs() < 1e-12, "{rate}");
-    // Where it is more, the counter's zero is the limit.
+    // If it is more, the counter's zero is the limit.
     let x = series(&[("__name__", "x")], &[(10, 2.0), (0, 12.0)]);
     assert_eq!(values("increase(x[1m])", &[x]), [12.0]);
 }
@@ -129,7 +129,7 @@ fn times_are_of_the_samples() {
         ("z and on () {__name__=~'x|y'}", times(30, 5, None)),
         ("z unless on () y > 5", times(5, 5, None)),
         ("z > 8 or on () y", times(30, 30, None)),
-        // As fresh as it was then.
+        // As fresh as at that time.
         ("x offset 50s", times(0, 0, None)),
         ("x offset 45s", times(5, 5, None)),
         ("rate(x[1m] offset 40s)", times(10, 10, Some(40))),
@@ -167,7 +167,7 @@ fn refuses_what_labels_do_not_tell_apart() {
     assert_eq!(values("{__name__=~'x|y'} > {i='2',__name__='z'}", &all), [0.0; 0]);
 }
 
-/// Equal ones come in any order from a page, and from a map.
+/// Equal elements may arrive in any order, from a page and from a map.
 #[test]
 fn takes_the_first_labels_of_equal_elements() {
     let of = |i: &str, value: f64| series(&[("__name__", "x"), ("i", i)], &[(0, value)]);

@@ -1,10 +1,10 @@
-//! Functions of the samples in a range of time.
+//! Functions of the samples in a range.
 
 use super::Sample;
 use super::arithmetic::{Sum, fold};
 use crate::promql::{Aggregation, Function};
 
-/// The time between the first and the last sample that a value was made of, in Unix milliseconds.
+/// The times of the first and the last sample of a value, in Unix milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) first: i64,
@@ -16,13 +16,13 @@ impl Span {
         Some(Self { first: samples.first()?.at, last: samples.last()?.at })
     }
 
-    /// In milliseconds.
+    /// The length in milliseconds.
     pub(super) fn length(self) -> i64 {
         self.last.saturating_sub(self.first)
     }
 }
 
-/// The value of a function at the time `now`, if there are enough samples for one, and the span of these.
+/// The value of a function at the time `now`, and the span of its samples, if there are enough samples.
 pub(super) fn value(
     function: Function,
     parameter: f64,
@@ -58,13 +58,13 @@ pub(super) fn value(
     Some((value, span))
 }
 
-/// How many samples are so after the one before.
+/// The number of samples that satisfy the condition together with the previous sample.
 fn pairs(samples: &[Sample], is_so: fn(f64, f64) -> bool) -> f64 {
     samples.windows(2).filter(|pair| matches!(pair, [before, after] if is_so(before.value, after.value))).count() as f64
 }
 
-/// By how much a gauge changes each second, along the line with the least squares. Times are from the first sample on,
-/// as sums of large numbers would be less exact.
+/// The slope per second of a gauge, by least squares. Times are relative to the first sample, because sums of large
+/// numbers would be less exact.
 #[allow(clippy::float_cmp, reason = "values that are all the same are on a line, rounding aside")]
 fn slope(samples: &[Sample]) -> Option<f64> {
     let [first, _, ..] = samples else { return None };
@@ -91,19 +91,19 @@ fn within(samples: &[Sample], start: i64, end: i64) -> &[Sample] {
     samples.get(from..to).unwrap_or_default()
 }
 
-/// What is known of values between two samples.
+/// The assumption about values between two samples.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Growth {
-    /// It only grows, from zero; where it is lower than before, it was reset.
+    /// The value only increases, from zero; a lower value is a reset.
     OfCounter,
     OfGauge,
 }
 
-/// By how much the value changed in the whole range.
+/// The change of the value over the whole range.
 ///
-/// The samples span a part of it. Where the first or last is about as close to the edge as samples are to each other,
-/// the change is taken to go on to the edge; where not, the series began or ended there, and the change goes on for
-/// half the usual gap. A counter's change is not extended to before it was zero.
+/// The samples may span only a part of the range. If the first or last sample is closer to the edge than about one
+/// sample interval, the change is extrapolated to the edge; otherwise the series is assumed to start or end half an
+/// interval away. A counter is not extrapolated below zero.
 fn extrapolated(samples: &[Sample], range: i64, now: i64, growth: Growth) -> Option<f64> {
     let [first, .., last] = samples else { return None };
     let seconds = |from: i64, to: i64| to.saturating_sub(from) as f64 / 1000.0;
@@ -132,7 +132,7 @@ fn extrapolated(samples: &[Sample], range: i64, now: i64, growth: Growth) -> Opt
     Some(change * ((sampled + to_start + to_end) / sampled))
 }
 
-/// By how much a counter grows each second between two samples.
+/// The increase per second of a counter between the last two samples.
 fn instant_rate(samples: &[Sample]) -> Option<f64> {
     let [before, after] = samples else { return None };
     let seconds = after.at.saturating_sub(before.at) as f64 / 1000.0;

@@ -1,4 +1,4 @@
-//! Operators between two operands, and how these match.
+//! Binary operators and vector matching.
 
 use super::super::lexer::{Kind, Token, error};
 use super::super::{BinaryOp, Expr, ExpressionError, Grouping, Matching, Side, Type};
@@ -6,7 +6,7 @@ use super::{Parser, Typed};
 use crate::parse::escape::Escaped;
 
 impl Parser<'_> {
-    /// Operands with operators between them that bind at least so tightly.
+    /// Parses operands and the operators between them, of at least this precedence.
     pub(super) fn binary(&mut self, depth: usize, least: u8) -> Result<Typed, ExpressionError> {
         let mut left = self.unary(depth)?;
         while let Some(op) = self.operator()
@@ -26,7 +26,7 @@ impl Parser<'_> {
                 (Type::Vector, Type::Vector) => Type::Vector,
                 _ if op.is_set() || columns.is_some() => {
                     let (what, column) = match columns {
-                        Some(column) => ("what matches".to_owned(), column),
+                        Some(column) => ("vector matching".to_owned(), column),
                         None => (op.to_string(), column),
                     };
                     let message = format!("{what} at column {column} needs series on both sides, found a number");
@@ -34,8 +34,8 @@ impl Parser<'_> {
                 }
                 (Type::Scalar, Type::Scalar) if op.is_comparison() && !matching.bool => {
                     let message = format!(
-                        "{op} at column {column} compares two numbers, and there is no series to filter; {op} bool \
-                         gives 1 or 0"
+                        "{op} at column {column} compares two numbers, so there is no series to filter; write {op} \
+                         bool for 1 or 0"
                     );
                     return Err(error(column, message));
                 }
@@ -56,7 +56,7 @@ impl Parser<'_> {
         }
     }
 
-    /// What may stand between an operator and its right operand; and the column of `on` or `ignoring`.
+    /// Parses vector matching after an operator; also returns the column of `on` or `ignoring`.
     fn matching(&mut self, op: BinaryOp) -> Result<(Matching, Option<usize>), ExpressionError> {
         let mut matching = Matching::default();
         if self.is_word("bool") {
@@ -84,13 +84,13 @@ impl Parser<'_> {
         if let Some((word, side)) = side.into_iter().find(|(word, _)| self.is_word(word)) {
             let Token { column, .. } = self.token;
             if op.is_set() {
-                return Err(error(column, format!("{word} at column {column} does not go with {op}")));
+                return Err(error(column, format!("{word} at column {column} cannot be used with {op}")));
             }
             self.advance()?;
             let taken = if self.token.kind == Kind::Symbol("(") { self.labels()? } else { Vec::new() };
             if let Some(twice) = taken.iter().find(|label| on && labels.contains(label)) {
                 let twice = Escaped::new(twice);
-                let message = format!("{word} at column {column} takes the label {twice}, which is equal by on ( )");
+                let message = format!("{word} at column {column} copies the label {twice}, which on ( ) already matches");
                 return Err(error(column, message));
             }
             matching.group = Some((side, taken));

@@ -5,16 +5,16 @@ use super::super::placeholder;
 use super::super::{Aggregation, Expr, ExpressionError, Function, Grouping, LabelReplace, MatchOp, Type};
 use super::{Parser, Typed, refused};
 
-/// The function whose arguments are strings.
+/// The function with string arguments.
 const RELABEL: &str = "label_replace";
 
-/// Whether a word begins a grouping.
+/// Whether a word starts a grouping.
 pub(super) fn is_grouping(word: &str) -> bool {
     word.eq_ignore_ascii_case("by") || word.eq_ignore_ascii_case("without")
 }
 
 impl<'a> Parser<'a> {
-    /// What follows a function's name.
+    /// Parses a function call after the function's name.
     pub(super) fn call(&mut self, word: &str, column: usize, depth: usize) -> Result<Typed, ExpressionError> {
         if word == RELABEL {
             return self.relabelling(column, depth);
@@ -27,7 +27,7 @@ impl<'a> Parser<'a> {
         self.node(Typed { expr: Expr::Call(function, arguments), gives: function.gives(), column })
     }
 
-    /// What follows an aggregation's name.
+    /// Parses an aggregation after its keyword.
     pub(super) fn aggregation(
         &mut self,
         aggregation: Aggregation,
@@ -44,7 +44,7 @@ impl<'a> Parser<'a> {
         self.node(Typed { expr, gives: Type::Vector, column })
     }
 
-    /// Arguments in parentheses, of which so many may be left out at the end.
+    /// Parses arguments in parentheses, some of which may be omitted at the end.
     fn arguments(
         &mut self,
         of: &str,
@@ -74,7 +74,7 @@ impl<'a> Parser<'a> {
         self.advance()
     }
 
-    /// What follows `label_replace`.
+    /// Parses the arguments of `label_replace`.
     fn relabelling(&mut self, column: usize, depth: usize) -> Result<Typed, ExpressionError> {
         self.open(depth)?;
         let of = self.expression(depth + 1)?.of(Type::Vector)?.expr;
@@ -83,7 +83,7 @@ impl<'a> Parser<'a> {
             return Err(error(at, format!("expected a label name at column {at}, found an empty string")));
         }
         let (replacement, _) = self.string()?;
-        // Often empty, to set a label whatever the others are.
+        // Often empty, to set a label regardless of the others.
         let (source, _) = self.string()?;
         let (pattern, token) = self.string()?;
         let source = self.matcher_of(&source, MatchOp::Regex, &pattern, &token)?;
@@ -92,12 +92,12 @@ impl<'a> Parser<'a> {
         self.node(Typed { expr: Expr::Relabel(Box::new(replace), Box::new(of)), gives: Type::Vector, column })
     }
 
-    /// A comma and a string.
+    /// Parses a comma and a string.
     fn string(&mut self) -> Result<(String, Token<'a>), ExpressionError> {
         self.comma(RELABEL)?;
         let token = self.token.clone();
         let Kind::String(text) = &token.kind else { return Err(self.expected("a string")) };
-        // After a dollar it is a group of the regular expression.
+        // `${name}` is a group of the regular expression, not a placeholder.
         if let Some(message) = placeholder::misplaced(&token.text.replace("${", "$("), token.column) {
             return Err(error(token.column, message));
         }
@@ -105,7 +105,7 @@ impl<'a> Parser<'a> {
         Ok((text.clone(), token))
     }
 
-    /// `by` or `without` and their labels, if they come next.
+    /// Parses `by` or `without` and their labels, if present.
     fn grouping(&mut self) -> Result<Option<Grouping>, ExpressionError> {
         let Kind::Word(word) = self.token.kind else { return Ok(None) };
         if !is_grouping(word) {
@@ -123,7 +123,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Labels in parentheses.
+    /// Parses labels in parentheses.
     pub(super) fn labels(&mut self) -> Result<Vec<String>, ExpressionError> {
         if self.token.kind != Kind::Symbol("(") {
             return Err(self.expected("\"(\""));

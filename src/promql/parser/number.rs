@@ -1,4 +1,4 @@
-//! Number literals, as Prometheus reads them.
+//! Number literals, parsed as in Prometheus.
 
 use super::super::lexer::{Token, error};
 use super::super::{Expr, ExpressionError, Number, Type};
@@ -21,7 +21,7 @@ impl Parser<'_> {
     }
 }
 
-/// An integer in hexadecimal, in octal after a 0, or a decimal.
+/// A hexadecimal integer, an octal integer after a 0, or a decimal number.
 fn value(text: &str) -> Option<f64> {
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
         return i64::from_str_radix(digits, 16).ok().map(|number| number as f64);
@@ -29,7 +29,7 @@ fn value(text: &str) -> Option<f64> {
     if text.len() > 1 && text.starts_with('0') && text.bytes().all(|digit| matches!(digit, b'0'..=b'7')) {
         return i64::from_str_radix(text, 8).ok().map(|number| number as f64);
     }
-    // Rust and Prometheus read the same decimals, but for those that are too large: infinite here, an error there.
+    // Rust parses decimals as Prometheus does, except those that are out of range: infinite here, an error there.
     text.parse().ok().filter(|number: &f64| number.is_finite() || is_special(text))
 }
 

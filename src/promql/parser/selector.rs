@@ -9,11 +9,11 @@ use super::{Parser, Typed, refused};
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 
-/// Prometheus counts durations in nanoseconds of 63 bits.
+/// Prometheus stores durations as 63 bits of nanoseconds.
 const LONGEST: Duration = Duration::from_nanos(i64::MAX as u64);
 
 impl<'a> Parser<'a> {
-    /// What follows the name of a selector, if it has one.
+    /// Parses a selector after its name, if it has one.
     pub(super) fn selector(&mut self, name: Option<Token<'a>>) -> Result<Typed, ExpressionError> {
         let start = name.as_ref().map_or(self.token.column, |name| name.column);
         let mut selector = VectorSelector { name: name.map(|name| name.text.to_owned()), ..VectorSelector::default() };
@@ -47,7 +47,7 @@ impl<'a> Parser<'a> {
         self.node(Typed { expr: Expr::Selector(selector), gives, column: start })
     }
 
-    /// `"[" duration "]"`, if it comes next.
+    /// Parses `"[" duration "]"`, if present.
     fn range(&mut self) -> Result<Option<Duration>, ExpressionError> {
         if self.token.kind != Kind::Symbol("[") {
             return Ok(None);
@@ -63,7 +63,7 @@ impl<'a> Parser<'a> {
         Ok(Some(range))
     }
 
-    /// `"offset" duration`, if it comes next; zero without.
+    /// Parses `"offset" duration`, if present; otherwise the offset is zero.
     fn offset(&mut self) -> Result<Duration, ExpressionError> {
         if !self.is_word("offset") {
             return Ok(Duration::ZERO);
@@ -92,7 +92,7 @@ impl<'a> Parser<'a> {
         Ok(duration)
     }
 
-    /// One matcher, or the metric's name in quotes.
+    /// Parses a matcher, or the metric's name in quotes.
     fn matcher(&mut self, selector: &mut VectorSelector) -> Result<(), ExpressionError> {
         let start = self.token.column;
         let label = match &self.token.kind {
@@ -125,7 +125,7 @@ impl<'a> Parser<'a> {
         self.advance()
     }
 
-    /// A matcher whose value stands at a token.
+    /// Creates a matcher from the token of its value.
     pub(super) fn matcher_of(
         &self,
         label: &str,
@@ -140,7 +140,7 @@ impl<'a> Parser<'a> {
         };
         matcher.map_err(|bad| {
             let text = Escaped::new(text);
-            error(column, format!("the regular expression {text} at column {column} is not taken: {bad}"))
+            error(column, format!("the regular expression {text} at column {column} is not supported: {bad}"))
         })
     }
 }

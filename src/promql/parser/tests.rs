@@ -1,4 +1,4 @@
-//! Expressions that parse, their canonical text, and the messages of those that do not.
+//! Tests of valid expressions and their canonical text, and of error messages.
 
 use std::time::Duration;
 
@@ -147,7 +147,7 @@ fn names_what_it_does_not_evaluate() {
         ("'x'", 1, "a string"),
     ] {
         let message =
-            format!("{what} at column {column} is not evaluated here; a prometheus source takes all of PromQL");
+            format!("{what} at column {column} is not supported here; a prometheus source supports all of PromQL");
         assert_eq!(Expr::parse(text, &LIMITS), Err(error(column, message)), "{text}");
     }
 }
@@ -220,7 +220,7 @@ fn says_where_and_what_is_wrong() {
         (
             "x{a=~'(b'}",
             6,
-            r#"the regular expression "'(b'" at column 6 is not taken: found open group without closing ')'"#,
+            r#"the regular expression "'(b'" at column 6 is not supported: found open group without closing ')'"#,
         ),
         ("x[5]", 3, r#"duration "5": expected a unit after each number: ms, s, m, h, d, w or y, at column 3"#),
         ("x[5m1h]", 3, r#"duration "5m1h": expected each unit once, the largest first, at column 3"#),
@@ -236,19 +236,19 @@ fn says_where_and_what_is_wrong() {
         (
             "x > 1 < 2 + (1 == 2)",
             16,
-            "== at column 16 compares two numbers, and there is no series to filter; == bool gives 1 or 0",
+            "== at column 16 compares two numbers, so there is no series to filter; write == bool for 1 or 0",
         ),
         ("x + bool y", 5, "bool at column 5 does not follow a comparison"),
         ("x and bool y", 7, "bool at column 7 does not follow a comparison"),
         ("x and 1", 3, "and at column 3 needs series on both sides, found a number"),
         ("1 unless x", 3, "unless at column 3 needs series on both sides, found a number"),
-        ("x + on (a) 1", 5, "what matches at column 5 needs series on both sides, found a number"),
+        ("x + on (a) 1", 5, "vector matching at column 5 needs series on both sides, found a number"),
         ("x * group_left y", 5, "group_left at column 5 needs on ( ) or ignoring ( ) before it"),
-        ("x or on (a) group_right y", 13, "group_right at column 13 does not go with or"),
+        ("x or on (a) group_right y", 13, "group_right at column 13 cannot be used with or"),
         (
             "x * on (a) group_left (b, a) y",
             12,
-            r#"group_left at column 12 takes the label "a", which is equal by on ( )"#,
+            r#"group_left at column 12 copies the label "a", which on ( ) already matches"#,
         ),
         ("x * on y", 8, r#"expected "(" at column 8, found "y""#),
         ("x * on (a) ignoring (b) y", 12, "expected a metric at column 12, found the keyword ignoring"),
@@ -266,7 +266,7 @@ fn says_where_and_what_is_wrong() {
         (
             "label_replace(x, 'a', '', 'b', '(')",
             32,
-            r#"the regular expression "'('" at column 32 is not taken: found open group without closing ')'"#,
+            r#"the regular expression "'('" at column 32 is not supported: found open group without closing ')'"#,
         ),
         ("clamp(x, 1)", 11, r#"expected "," and another argument of clamp() at column 11, found ")""#),
         ("round(x, 1, 2)", 11, r#"expected ")" at column 11, found ",""#),

@@ -49,27 +49,27 @@ fn refuses_other_places() {
         ("sum by ($by) (by)", "expected $matchers in braces after \"by\" at column 15"),
         ("up{$matchers} + down{a=\"b\"}", "expected $matchers in the braces at column 21"),
         ("up{$matchers} + {a=\"$matchers\"}", "expected $matchers in the braces at column 17"),
-        ("up{a=$matchers}", "$matchers at column 6 does not stand among the matchers in the braces of a selector"),
-        ("up{a $matchers}", "$matchers at column 6 does not stand among the matchers in the braces of a selector"),
-        ("$matchers", "$matchers at column 1 does not stand among the matchers in the braces of a selector"),
-        ("up{$by}", "$by at column 4 does not stand among the labels of by ( ) or on ( )"),
-        ("sum without ($by) (x)", "$by at column 14 does not stand among the labels of by ( ) or on ( )"),
-        ("a{$matchers} + ignoring ($by) b", "$by at column 26 does not stand among the labels of by ( ) or on ( )"),
+        ("up{a=$matchers}", "$matchers at column 6 is not among the matchers in the braces of a selector"),
+        ("up{a $matchers}", "$matchers at column 6 is not among the matchers in the braces of a selector"),
+        ("$matchers", "$matchers at column 1 is not among the matchers in the braces of a selector"),
+        ("up{$by}", "$by at column 4 is not among the labels of by ( ) or on ( )"),
+        ("sum without ($by) (x)", "$by at column 14 is not among the labels of by ( ) or on ( )"),
+        ("a{$matchers} + ignoring ($by) b", "$by at column 26 is not among the labels of by ( ) or on ( )"),
         (
             "up{a=\"b\" or $matchers}",
-            "or inside of braces at column 10 is not supported: $matchers would narrow one alternative only; write a \
+            "or inside braces at column 10 is not supported: $matchers would restrict one alternative only; write a \
              selector for each",
         ),
         (
             "up{$matchers, a=\"b\" OR c=\"d\"}",
-            "OR inside of braces at column 21 is not supported: $matchers would narrow one alternative only; write a \
+            "OR inside braces at column 21 is not supported: $matchers would restrict one alternative only; write a \
              selector for each",
         ),
         ("up{$matcher}", "expected $matchers or $by at column 4, found \"$matcher\""),
-        ("up{$matchers", "what opens at column 3 is not closed by }"),
-        ("stddev(sum by ($by) (a{$matchers})", "what opens at column 7 is not closed by )"),
-        ("sum by ($by", "what opens at column 5 is not closed by )"),
-        ("a{$matchers}[5m", "what opens at column 13 is not closed by ]"),
+        ("up{$matchers", "the bracket at column 3 is not closed by }"),
+        ("stddev(sum by ($by) (a{$matchers})", "the bracket at column 7 is not closed by )"),
+        ("sum by ($by", "the bracket at column 5 is not closed by )"),
+        ("a{$matchers}[5m", "the bracket at column 13 is not closed by ]"),
     ] {
         let found = QueryTemplate::parse(text, false, &LIMITS).unwrap_err();
         assert_eq!(found.to_string(), message, "{text}");
@@ -110,13 +110,13 @@ fn a_query_about_one_object_needs_no_places() {
     let some = QueryTemplate::parse("a{$matchers} or vector(0) or b", true, &LIMITS).unwrap();
     assert!(some.takes_matchers());
     for (text, message) in [
-        ("sum(a", "what opens at column 4 is not closed by )"),
-        ("a{b=\"c\"", "what opens at column 2 is not closed by }"),
-        ("a[5m", "what opens at column 2 is not closed by ]"),
-        ("a{b=$matchers}", "$matchers at column 5 does not stand among the matchers in the braces of a selector"),
+        ("sum(a", "the bracket at column 4 is not closed by )"),
+        ("a{b=\"c\"", "the bracket at column 2 is not closed by }"),
+        ("a[5m", "the bracket at column 2 is not closed by ]"),
+        ("a{b=$matchers}", "$matchers at column 5 is not among the matchers in the braces of a selector"),
         (
             "a{b=\"c\" or $matchers}",
-            "or inside of braces at column 9 is not supported: $matchers would narrow one alternative only; write a \
+            "or inside braces at column 9 is not supported: $matchers would restrict one alternative only; write a \
              selector for each",
         ),
     ] {

@@ -104,7 +104,7 @@ fn says_what_is_wrong() {
         ),
         (
             "source: prom, value: 'group(x)'",
-            "value: group() at column 1 is not evaluated here; a query that the server evaluates needs {$matchers} after each metric, for the namespace \
+            "value: group() at column 1 is not supported here; a query that the server evaluates needs {$matchers} after each metric, for the namespace \
              that asks; with namespaceLabel: none it needs none",
         ),
         ("source: page, external: maybe", "rule \"M\": the key external is already on line 4"),

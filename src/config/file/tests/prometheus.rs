@@ -133,11 +133,11 @@ fn problems_of_queries() {
         &[
             (
                 "object: pods, source: prom, value: 'sum(x) / ^group(x)'",
-                &format!("error: value: group() at column 10 is not evaluated here; {places}"),
+                &format!("error: value: group() at column 10 is not supported here; {places}"),
             ),
             (
                 "object: services, source: prom, describes: {namespace: shop, name: web}, value: 'scalar(x) + time^('",
-                "error: value: what opens at column 17 is not closed by )",
+                "error: value: the bracket at column 17 is not closed by )",
             ),
             (
                 "object: pods, source: prom, value: 'stddev by ($by) (^x)'",
@@ -149,15 +149,15 @@ fn problems_of_queries() {
             ),
             (
                 "object: pods, source: prom, value: ^sum without (pod) (x)",
-                "error: value: sum without (pod) takes away the label that tells objects apart",
+                "error: value: sum without (pod) drops the label that identifies objects",
             ),
             (
                 "object: pods, source: prom, value: ^'x / scalar(sum(y))'",
-                "error: value: scalar() takes away the label that tells objects apart",
+                "error: value: scalar() drops the label that identifies objects",
             ),
             (
                 "object: pods, source: prom, value: ^sum(x) + vector(0)",
-                "error: value: vector() lacks the label that tells objects apart",
+                "error: value: vector() lacks the label that identifies objects",
             ),
             (
                 "object: pods, source: prom, value: ^$.x",

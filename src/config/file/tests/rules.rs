@@ -61,7 +61,7 @@ fn problems_of_rules() {
             ),
             (
                 "JSON, value: '$.active^ processes', WEB",
-                "error: value: expected a JSONPath (RFC 9535) to go on, found \" processes\"; write $['active processes'] (column 9)",
+                "error: value: expected the JSONPath (RFC 9535) to continue, found \" processes\"; write $['active processes'] (column 9)",
             ),
             (
                 "name: m, object: services, source: number, value: ^$.a, WEB",
@@ -173,7 +173,7 @@ fn problems_of_rules() {
             ("SERIES, nameFrom: ^$.a", "error: nameFrom: needs items: beside it"),
             (
                 "JSON, value: $.a, nameFrom: $.n, items: '$.q^['",
-                "error: items: expected a JSONPath (RFC 9535) to go on, found \"[\" (column 4)",
+                "error: items: expected the JSONPath (RFC 9535) to continue, found \"[\" (column 4)",
             ),
             (
                 "JSON, value: $.a, nameFrom: $.n, items: $.q, nameLabel: ^x",

@@ -113,11 +113,11 @@ fn problems_of_sources() {
             ),
             (
                 "HTTPS, method: POST, body: ^'{\"a\":{metric}}'",
-                "error: body: expected JSON, or contentType: beside it: expected value at line 1 column 6",
+                "error: body: expected JSON, or contentType: for another format: expected value at line 1 column 6",
             ),
             (
                 "HTTPS, method: POST, body: ^'{metric}', contentType: text/plain",
-                "error: body: placeholders are for bodies of JSON and forms",
+                "error: body: expected no placeholders, because the body is neither JSON nor a form",
             ),
             (
                 "HTTPS, basic: {username: ^'a:b', passwordFile: /x}",
