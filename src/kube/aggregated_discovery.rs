@@ -1,4 +1,4 @@
-//! `apidiscovery.k8s.io/v2` APIGroupDiscoveryList: all that the other discovery documents tell, in one.
+//! `apidiscovery.k8s.io/v2` APIGroupDiscoveryList: the content of all other discovery documents in one.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::discovery::ApiResource;
 use super::status::Empty;
 use crate::parse::path::{Group, Version};
 
-/// `GET /apis` for clients that ask for the aggregated form.
+/// `GET /apis` for clients that request aggregated discovery.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ApiGroupDiscoveryList<'a> {
@@ -18,7 +18,7 @@ pub(crate) struct ApiGroupDiscoveryList<'a> {
     items: Vec<ApiGroupDiscovery<'a>>,
 }
 
-/// A group with what is listed in each of its versions; see [`super::discovery::listed`].
+/// A group with the resources of each of its versions; see [`super::discovery::listed`].
 pub(crate) struct GroupResources<'a> {
     pub group: Group,
     pub resources: &'a [ApiResource],
@@ -30,7 +30,7 @@ struct ApiGroupDiscovery<'a> {
     versions: Vec<ApiVersionDiscovery<'a>>,
 }
 
-/// `meta/v1` ObjectMeta, the key that matters here.
+/// `meta/v1` ObjectMeta, reduced to the key in use.
 #[derive(Debug, Serialize)]
 struct GroupMeta {
     name: &'static str,
@@ -43,7 +43,7 @@ struct ApiVersionDiscovery<'a> {
     freshness: &'static str,
 }
 
-/// A resource, or what only stands for one: `pods` belong to another group, and have subresources in this one.
+/// A resource. It may belong to another group, like `pods`, and then has only subresources here.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ApiResourceDiscovery<'a> {
@@ -64,7 +64,7 @@ struct ApiSubresourceDiscovery<'a> {
     verbs: &'a [&'static str],
 }
 
-/// Empty for a resource that cannot be requested; without group and version it is of those of the list.
+/// Empty for a resource that cannot be requested. Without group and version, those of the list apply.
 #[derive(Debug, Default, Serialize)]
 struct GroupVersionKind {
     group: &'static str,
@@ -103,7 +103,7 @@ fn resources<'a>(of: &GroupResources<'a>, version: Version) -> Vec<ApiResourceDi
         let entry = resources.entry(resource).or_insert_with(|| ApiResourceDiscovery {
             resource,
             response_kind: GroupVersionKind::default(),
-            // Of all subresources: it comes from the resource's kind.
+            // The resource's kind determines the scope of all its subresources.
             scope: if listed.namespaced { "Namespaced" } else { "Cluster" },
             singular_resource: listed.singular_name,
             verbs: &[],

@@ -9,7 +9,7 @@ use super::status::Empty;
 use crate::parse::path::{CUSTOM_METRICS, Version};
 use crate::parse::quantity::Milli;
 
-/// The answer to a request for a metric.
+/// The response to a request for a metric of objects.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct MetricValueList<'a> {
     /// The requested version.
@@ -18,16 +18,16 @@ pub(crate) struct MetricValueList<'a> {
     pub metric: &'a str,
     /// The request's `metricLabelSelector`, echoed in every item.
     pub selector: Option<&'a LabelSelector>,
-    /// One value an object.
+    /// One value per object.
     pub items: &'a [MetricValue],
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct MetricValue {
     pub described_object: ObjectReference,
-    /// When it was measured: the sample's own time or the time of the scrape, never of the answer.
+    /// The time of measurement: the sample's timestamp or the time of the scrape, never that of the response.
     pub timestamp: Time,
-    /// Seconds that a rate covers.
+    /// The period of a rate in seconds.
     pub window_seconds: Option<i64>,
     /// The value in milli-units.
     pub value: Milli,
@@ -64,7 +64,8 @@ struct MetricIdentifier<'a> {
     selector: Option<&'a LabelSelector>,
 }
 
-/// The two versions differ in names only: `metricName`, `window` and `selector` became `metric` and `windowSeconds`.
+/// The versions differ in names only: v1beta1 has `metricName`, `window` and `selector`; v1beta2 has `metric` and
+/// `windowSeconds`.
 impl Serialize for Item<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (list, item) = (self.list, self.item);
@@ -150,7 +151,7 @@ mod tests {
         }
     }
 
-    /// Key order is no part of JSON, but readers and diffs are used to Kubernetes' own.
+    /// JSON objects are unordered, but readers and diffs expect Kubernetes' order.
     #[test]
     fn keeps_the_order_of_keys() {
         let items = [item("Pod", Some("default"), "web-0", Some(60), 1_500)];

@@ -63,7 +63,7 @@ pub(crate) struct RootPaths {
 }
 
 impl ApiGroupList {
-    /// All groups.
+    /// The list of all groups.
     pub(crate) fn new() -> Self {
         let group = |group| ApiGroup { kind: None, api_version: None, ..ApiGroup::new(group) };
         Self { kind: "APIGroupList", api_version: "v1", groups: Group::ALL.into_iter().map(group).collect() }
@@ -77,7 +77,7 @@ impl Default for ApiGroupList {
 }
 
 impl ApiGroup {
-    /// With all its versions.
+    /// The group with all its versions.
     pub(crate) fn new(group: Group) -> Self {
         let versions: Vec<_> = group.versions().iter().map(|&version| GroupVersion::new(group, version)).collect();
         let preferred = group.versions().first().copied().unwrap_or(Version::V1Beta1);
@@ -98,7 +98,7 @@ impl GroupVersion {
 }
 
 impl ApiResourceList {
-    /// The list of one version.
+    /// The resource list of one version.
     pub(crate) fn new(group: Group, version: Version, resources: Vec<ApiResource>) -> Self {
         let (group_version, resources) = (group_version(group, version), listed(group, resources));
         Self { kind: "APIResourceList", api_version: "v1", group_version, resources }
@@ -106,14 +106,14 @@ impl ApiResourceList {
 }
 
 impl ApiResource {
-    /// A metric of a resource. `namespaced` follows from the resource's kind alone: two entries of one resource that
-    /// differ in it would make the aggregator drop the whole version.
+    /// A metric of a resource. `namespaced` depends only on the resource's kind: if two entries of one resource
+    /// differed in it, the aggregator would drop the whole version.
     pub(crate) fn new(resource: &str, metric: &str, namespaced: bool) -> Self {
         let name = format!("{resource}/{metric}");
         Self { name, singular_name: "", namespaced, kind: "MetricValueList", verbs: ["get"] }
     }
 
-    /// An external metric, which clients take for a resource of its own.
+    /// An external metric; clients treat it as a resource.
     pub(crate) fn external(metric: &str) -> Self {
         let name = metric.to_owned();
         Self { name, singular_name: "", namespaced: true, kind: "ExternalMetricValueList", verbs: ["get"] }
@@ -121,7 +121,7 @@ impl ApiResource {
 }
 
 impl RootPaths {
-    /// Every path that holds no metric.
+    /// All paths except those of metrics.
     pub(crate) fn new() -> Self {
         let versions = |group: Group| {
             let path = format!("/apis/{}", group.as_str());
@@ -144,8 +144,8 @@ impl Default for RootPaths {
     }
 }
 
-/// What every form of discovery lists, each once. It is never empty: an empty list makes kubectl report a broken API, so one
-/// fixed placeholder stands in where configuration names no metric.
+/// The resources in every form of discovery, without duplicates. The list is never empty, because kubectl reports an
+/// empty one as a broken API: without configured metrics it contains a fixed placeholder.
 pub(crate) fn listed(group: Group, mut resources: Vec<ApiResource>) -> Vec<ApiResource> {
     if resources.is_empty() {
         resources.push(match group {
@@ -162,7 +162,7 @@ fn group_version(group: Group, version: Version) -> String {
     format!("{}/{}", group.as_str(), version.as_str())
 }
 
-/// Of the objects below, which are of `meta/v1`.
+/// The type of the `meta/v1` objects below.
 fn type_meta(kind: &'static str) -> TypeMeta {
     TypeMeta { kind, group: "", version: "v1" }
 }
@@ -219,7 +219,7 @@ impl Message for ApiResourceList {
     }
 }
 
-/// With what is never set: group, version and storageVersionHash.
+/// Includes the fields that are never set: group, version and storageVersionHash.
 impl Message for ApiResource {
     fn fields(&self, fields: &mut Fields) {
         fields.string(1, &self.name);
@@ -233,7 +233,7 @@ impl Message for ApiResource {
     }
 }
 
-/// `verbs`, a list of its own.
+/// `verbs`, which is a message of its own.
 struct Verbs<'a>(&'a [&'static str]);
 
 impl Message for Verbs<'_> {

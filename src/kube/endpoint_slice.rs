@@ -1,4 +1,4 @@
-//! The fields of an EndpointSlice that lead to the pods of a Service.
+//! The fields of an EndpointSlice that contain the addresses of a Service's pods.
 
 use core::net::{IpAddr, SocketAddr};
 
@@ -7,16 +7,16 @@ use serde::Deserialize;
 /// An EndpointSlice (`discovery.k8s.io/v1`).
 #[derive(Debug, Deserialize)]
 pub(crate) struct EndpointSlice {
-    /// `null` where there are none.
+    /// `null` if there are none.
     endpoints: Option<Vec<Endpoint>>,
-    /// Likewise.
+    /// `null` if there are none.
     ports: Option<Vec<EndpointPort>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Endpoint {
-    /// All of one pod.
+    /// All addresses belong to one pod.
     addresses: Vec<String>,
     conditions: Conditions,
 }
@@ -25,7 +25,7 @@ struct Endpoint {
 #[serde(default)]
 struct Conditions {
     ready: Option<bool>,
-    /// Whether it is ready or, if it terminates, would be.
+    /// Whether the pod is ready or, if it is terminating, would be.
     serving: Option<bool>,
 }
 
@@ -35,14 +35,14 @@ struct EndpointPort {
 }
 
 impl EndpointSlice {
-    /// Where the pods that serve are. The Service has one port.
+    /// The addresses of serving pods. The Service has one port.
     pub(crate) fn serving(&self) -> impl Iterator<Item = SocketAddr> {
         let port = self.ports.iter().flatten().find_map(|port| port.port);
         let serving = self.endpoints.iter().flatten().filter(|endpoint| {
             let Conditions { ready, serving } = endpoint.conditions;
             serving.or(ready).unwrap_or(true)
         });
-        // Names, of slices of the type FQDN, are no addresses.
+        // Slices of type FQDN contain names instead of addresses.
         let addresses = serving.filter_map(|endpoint| endpoint.addresses.first()?.parse::<IpAddr>().ok());
         addresses.filter_map(move |address| Some(SocketAddr::new(address, port?)))
     }

@@ -11,22 +11,22 @@ use super::status::Empty;
 use crate::parse::path::{EXTERNAL_METRICS, Version};
 use crate::parse::quantity::Milli;
 
-/// The answer to a request for an external metric.
+/// The response to a request for an external metric.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ExternalMetricValueList<'a> {
     /// The metric's name.
     pub metric: &'a str,
-    /// The values, all of which the HPA controller adds up.
+    /// The values; the HPA controller adds them up.
     pub items: &'a [ExternalMetricValue],
 }
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct ExternalMetricValue {
-    /// What tells the values apart.
+    /// The labels that identify the value.
     pub metric_labels: BTreeMap<String, String>,
-    /// When it was measured: the sample's own time or the time of the scrape, never of the answer.
+    /// The time of measurement: the sample's timestamp or the time of the scrape, never that of the response.
     pub timestamp: Time,
-    /// Seconds that a rate covers.
+    /// The period of a rate in seconds.
     pub window_seconds: Option<i64>,
     /// The value in milli-units.
     pub value: Milli,

@@ -1,33 +1,34 @@
 //! Kubernetes' built-in kinds, so that discovery needs no call to the API server.
 //!
-//! All of the core and apps groups (Kubernetes 1.36), and kinds of four more groups that HPAs use.
+//! The list contains all kinds of the core and apps groups (Kubernetes 1.36), and those of four more groups that HPAs
+//! use.
 
 /// A kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
-    /// Plural resource with its group if that is not core: `services`, `deployments.apps`.
+    /// Plural resource, with its group unless that is core: `services`, `deployments.apps`.
     pub resource: &'static str,
     /// `Service`, `Deployment`.
     pub kind: &'static str,
     /// `v1`, `apps/v1`.
     pub api_version: &'static str,
-    /// Whether its objects live in namespaces.
+    /// Whether the kind is namespaced.
     pub namespaced: bool,
-    /// `service`, `deployment`; also the label by which exporters name such an object.
+    /// `service`, `deployment`; also the label that exporters use for the object's name.
     pub singular: &'static str,
 }
 
-/// The kind of a resource written in full: `services`, `deployments.apps`.
+/// The kind of a fully qualified resource: `services`, `deployments.apps`.
 pub(crate) fn lookup(resource: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.resource == resource)
 }
 
-/// All of them.
+/// All kinds.
 pub(crate) fn all() -> impl Iterator<Item = &'static Kind> {
     KINDS.iter()
 }
 
-/// The kind that a singular, a kind's name, or a plural without its group or with another one may mean.
+/// The kind that was probably meant by a singular, a kind's name, or a plural with a missing or wrong group.
 pub(crate) fn suggest(written: &str) -> Option<&'static Kind> {
     let written = written.to_ascii_lowercase();
     let word = written.split('.').next().unwrap_or_default();
@@ -35,9 +36,9 @@ pub(crate) fn suggest(written: &str) -> Option<&'static Kind> {
 }
 
 impl Kind {
-    /// The label that names such an object on a page of metrics.
+    /// The label that names an object of this kind on a page of metrics.
     ///
-    /// A Job has none: `job` is the scrape job there.
+    /// A Job has none, because the label `job` is that of the scrape job.
     pub fn label(&self) -> Option<&'static str> {
         (self.kind != "Job").then_some(self.singular)
     }
@@ -135,7 +136,7 @@ mod tests {
         }
     }
 
-    /// Each api_version has the resource's group, and each kind the singular's letters.
+    /// Each api_version has the resource's group, and each kind has the letters of the singular.
     #[test]
     fn is_consistent() {
         for kind in KINDS {

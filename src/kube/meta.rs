@@ -1,4 +1,4 @@
-//! The types of `meta/v1` and `core/v1` that answers consist of.
+//! The types of `meta/v1` and `core/v1` in responses.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +9,7 @@ use super::protobuf::{Fields, Message};
 use crate::parse::quantity::Milli;
 use crate::parse::selector::{Operator, Selector};
 
-/// Seconds since 1970 UTC; as text RFC 3339 in whole seconds with `Z`.
+/// Seconds since 1970 UTC; prints as RFC 3339 in whole seconds with `Z`.
 ///
 /// ```
 /// use metriclet::internals::kube::meta::Time;
@@ -19,21 +19,21 @@ use crate::parse::selector::{Operator, Selector};
 pub struct Time(pub i64);
 
 impl Time {
-    /// The beginning of the year 1, which Kubernetes takes for no time.
+    /// The start of the year 1, which Kubernetes treats as unset.
     const NONE: Self = Self(-62_135_596_800);
 
-    /// From Unix milliseconds; the part of a second is dropped, as Kubernetes does.
+    /// Converts Unix milliseconds, rounding down to seconds as Kubernetes does.
     pub fn from_millis(millis: i64) -> Self {
         Self(millis.div_euclid(1000))
     }
 
-    /// In Unix milliseconds.
+    /// Unix milliseconds.
     pub(crate) fn millis(self) -> i64 {
         self.0.saturating_mul(1000)
     }
 }
 
-/// Days to a civil date by eras of 400 years (146,097 days), years beginning in March.
+/// Converts days to a civil date in eras of 400 years (146,097 days) of years that start in March.
 impl fmt::Display for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (days, second) = (self.0.div_euclid(86_400), self.0.rem_euclid(86_400));
@@ -50,7 +50,7 @@ impl fmt::Display for Time {
         if !(0..=9_999).contains(&year) {
             return write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z");
         }
-        // Every item of every answer has one: digit by digit it takes a tenth of what formatting does.
+        // Every item of every response has a timestamp; this takes a tenth of the time of formatting.
         let mut text = *b"0000-00-00T00:00:00Z";
         let (century, year) = (year / 100, year % 100);
         for (at, number) in [(0, century), (2, year), (5, month), (8, day), (11, hour), (14, minute), (17, second)] {
@@ -72,7 +72,7 @@ impl Serialize for Time {
     }
 }
 
-/// Of whole seconds the nanoseconds are zero.
+/// The nanoseconds are always zero.
 impl Message for Time {
     fn fields(&self, fields: &mut Fields) {
         if *self != Self::NONE {
@@ -89,13 +89,13 @@ impl Message for Milli {
     }
 }
 
-/// The object that a value describes (`core/v1` ObjectReference, the keys that matter here).
+/// The object that a value describes: a `core/v1` ObjectReference, reduced to the keys in use.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ObjectReference {
     /// `Pod`.
     pub kind: String,
-    /// Absent for root-scoped objects.
+    /// Absent for cluster-scoped objects.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// The object's name.
@@ -104,7 +104,7 @@ pub struct ObjectReference {
     pub api_version: String,
 }
 
-/// With the keys that do not matter here: uid, resourceVersion and fieldPath.
+/// Includes the keys that are never set: uid, resourceVersion and fieldPath.
 impl Message for ObjectReference {
     fn fields(&self, fields: &mut Fields) {
         fields.string(1, &self.kind);
@@ -117,14 +117,14 @@ impl Message for ObjectReference {
     }
 }
 
-/// `meta/v1` LabelSelector, in the form Kubernetes turns selector text into.
+/// `meta/v1` LabelSelector, in the form to which Kubernetes converts a selector's text.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LabelSelector {
-    /// Keys with the one value they must have.
+    /// The keys that must have exactly this value.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub match_labels: BTreeMap<String, String>,
-    /// Everything else.
+    /// All other requirements.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub match_expressions: Vec<LabelSelectorRequirement>,
 }
@@ -136,7 +136,7 @@ pub struct LabelSelectorRequirement {
     pub key: String,
     /// `In`, `NotIn`, `Exists` or `DoesNotExist`.
     pub operator: &'static str,
-    /// Empty for the last two.
+    /// Empty for `Exists` and `DoesNotExist`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<String>,
 }
@@ -159,10 +159,10 @@ impl Message for LabelSelectorRequirement {
 }
 
 impl LabelSelector {
-    /// The same selector as an object, or the key whose `>` or `<` an object cannot express.
+    /// Converts a selector to an object, which cannot express `>` and `<`.
     ///
     /// # Errors
-    /// The key of the first requirement by `>` or `<`.
+    /// The key of the first requirement with `>` or `<`.
     pub fn from_selector(selector: &Selector) -> Result<Self, &str> {
         let mut object = Self::default();
         for requirement in selector.requirements() {

@@ -1,4 +1,4 @@
-//! Kubernetes' API types as serde values. No I/O.
+//! Kubernetes' API types and their serialization. No I/O.
 
 pub(crate) mod aggregated_discovery;
 pub(crate) mod custom_metrics;

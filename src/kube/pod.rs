@@ -1,4 +1,4 @@
-//! The fields of a Pod that matter for scraping it, and the names of objects of any kind.
+//! The fields of a Pod that are needed to scrape it, and the metadata of any object.
 
 use core::net::IpAddr;
 use std::collections::BTreeMap;
@@ -11,9 +11,9 @@ use serde::Deserialize;
 pub struct Pod {
     /// Its name, uid and annotations.
     pub metadata: Metadata,
-    /// What it is to be.
+    /// The Pod's spec.
     pub spec: Spec,
-    /// How it is.
+    /// The Pod's status.
     pub status: PodStatus,
 }
 
@@ -21,21 +21,21 @@ pub struct Pod {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Metadata {
-    /// Its name, which another one may have after it.
+    /// The object's name. A later object may have the same name.
     pub name: String,
-    /// Its own for ever.
+    /// The object's uid, which is never reused.
     pub uid: String,
-    /// Set once it is to go.
+    /// Set while the object is being deleted.
     pub deletion_timestamp: Option<String>,
-    /// Only those that say where to scrape are kept.
+    /// Only the `prometheus.io/*` annotations for scraping are kept.
     #[serde(deserialize_with = "scraped")]
     pub annotations: Annotations,
-    /// `ReplicaSet web-5d4f`: what controls it.
+    /// The object's controller: `ReplicaSet web-5d4f`.
     #[serde(rename = "ownerReferences", deserialize_with = "controller")]
     pub owner: Option<String>,
 }
 
-/// `prometheus.io/*`
+/// The `prometheus.io/*` annotations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Annotations {
     /// `prometheus.io/scrape`
@@ -51,13 +51,13 @@ pub struct Annotations {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {
-    /// Where it runs; empty until that is decided.
+    /// The name of its node; empty until it is scheduled.
     pub node_name: String,
-    /// Whether it is on its node's own network.
+    /// Whether the pod uses its node's network.
     pub host_network: bool,
     /// In the order of the spec.
     pub containers: Vec<Container>,
-    /// Of which those count that go on beside the others.
+    /// Init containers; only sidecars (restartPolicy `Always`) matter here.
     pub init_containers: Vec<Container>,
 }
 
@@ -65,21 +65,20 @@ pub struct Spec {
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
     pub name: String,
-    /// `Always` makes an init container go on beside the others.
+    /// `Always` makes an init container a sidecar.
     pub restart_policy: Option<String>,
     /// In the order of the spec.
     pub ports: Vec<Port>,
 }
 
-/// A container's port.
+/// A port of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Port {
     /// May be empty.
     pub name: String,
-    /// `TCP` where nothing is said.
+    /// The default is `TCP`.
     pub protocol: String,
-    /// Its number.
     pub container_port: u16,
 }
 
@@ -88,28 +87,28 @@ pub struct Port {
 pub struct PodStatus {
     /// `Running`
     pub phase: String,
-    /// `podIP`; empty until it has one.
+    /// `podIP`; empty until assigned.
     #[serde(rename = "podIP")]
     pub pod_ip: String,
-    /// When the kubelet took it on.
+    /// The time at which the kubelet accepted the pod.
     pub start_time: String,
-    /// Its condition `Ready`.
+    /// Whether the condition `Ready` is true.
     #[serde(rename = "conditions", deserialize_with = "ready")]
     pub is_ready: bool,
     pub container_statuses: Vec<ContainerStatus>,
-    /// One an init container, those among them that go on beside the others.
+    /// The status of each init container, including sidecars.
     pub init_container_statuses: Vec<ContainerStatus>,
 }
 
-/// How a container is.
+/// The status of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerStatus {
-    /// How often it was started again.
+    /// The number of restarts.
     pub restart_count: u64,
 }
 
-/// Any object, by its metadata alone.
+/// Any object, reduced to its metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Named {
@@ -124,10 +123,10 @@ pub(crate) struct List<T> {
     /// `PodList`
     #[serde(default)]
     pub kind: String,
-    /// Where it goes on.
+    /// The metadata of the list, with the token for the next page.
     #[serde(default)]
     pub metadata: ListMetadata,
-    /// What is on it; `null`, as Go writes a list without any, is none.
+    /// The items; `null`, which Go writes for an empty list, means none.
     #[serde(default = "Vec::new", deserialize_with = "or_none")]
     pub items: Vec<T>,
 }
@@ -135,22 +134,22 @@ pub(crate) struct List<T> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct ListMetadata {
-    /// Asks for the next page; empty on the last one.
+    /// The token for the next page; empty on the last page.
     pub r#continue: String,
 }
 
 impl Pod {
-    /// Its address, if it has one that makes sense.
+    /// The pod's IP address, if it is valid.
     pub fn address(&self) -> Option<IpAddr> {
         self.status.pod_ip.parse().ok()
     }
 
-    /// The number of the port with this name: the first that speaks TCP, in the order of the spec.
+    /// The number of the port with this name: the first TCP port in the order of the spec.
     pub fn port(&self, name: &str) -> Option<u16> {
         self.ports().find(|(_, port)| port.name == name).map(|(_, port)| port.container_port)
     }
 
-    /// The ports that speak TCP with their containers, in the order of the spec.
+    /// The TCP ports with their containers, in the order of the spec.
     pub fn ports(&self) -> impl Iterator<Item = (&Container, &Port)> {
         let beside = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
         let containers = self.spec.init_containers.iter().filter(beside).chain(&self.spec.containers);
@@ -158,8 +157,8 @@ impl Pod {
         ports.filter(|(_, port)| port.protocol.is_empty() || port.protocol == "TCP")
     }
 
-    /// Tells it from another pod that has its name or address later, and from itself before a container was started
-    /// again.
+    /// An identifier that changes when a pod with the same name or address replaces this one, and when a container
+    /// restarts.
     pub fn incarnation(&self) -> String {
         let PodStatus { container_statuses, init_container_statuses, .. } = &self.status;
         let containers = container_statuses.iter().chain(init_container_statuses);
@@ -167,7 +166,7 @@ impl Pod {
         format!("{}@{}+{restarts}", self.metadata.uid, self.status.start_time)
     }
 
-    /// Bytes of memory it takes, roughly.
+    /// The approximate size in memory, in bytes.
     pub fn cost(&self) -> usize {
         let ports = |containers: &[Container]| containers.iter().map(|c| 112 + 80 * c.ports.len()).sum::<usize>();
         576 + ports(&self.spec.containers) + ports(&self.spec.init_containers)
@@ -178,7 +177,7 @@ fn or_none<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Re
     Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
-/// Keeps four annotations of many.
+/// Keeps the four annotations in use.
 fn scraped<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Annotations, D::Error> {
     let mut all = Option::<BTreeMap<String, String>>::deserialize(from)?.unwrap_or_default();
     let mut take = |name: &str| all.remove(name);
@@ -190,7 +189,7 @@ fn scraped<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Annotations, D::
     })
 }
 
-/// An owner or a condition, as far as it matters.
+/// An owner reference or a condition, reduced to the keys in use.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Noted {
@@ -201,13 +200,13 @@ struct Noted {
     status: String,
 }
 
-/// Keeps the owner that controls the object.
+/// Keeps the owner that is the controller.
 fn controller<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let owners: Vec<Noted> = or_none(from)?;
     Ok(owners.into_iter().find(|owner| owner.controller).map(|owner| format!("{} {}", owner.kind, owner.name)))
 }
 
-/// Keeps one condition.
+/// Keeps the condition `Ready`.
 fn ready<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     let conditions: Vec<Noted> = or_none(from)?;
     Ok(conditions.iter().any(|condition| condition.r#type == "Ready" && condition.status == "True"))

@@ -1,4 +1,4 @@
-//! How an object says which pods are its own.
+//! The selector with which an object selects its pods.
 
 use std::collections::BTreeMap;
 
@@ -7,15 +7,15 @@ use serde::de::DeserializeOwned;
 
 use super::kinds;
 
-/// Where an object's selector of pods is.
+/// The location of an object's pod selector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PodSelector {
-    /// `spec.selector` holds labels and their values.
+    /// `spec.selector` is a map of labels.
     Labels,
     /// `spec.selector` is a `LabelSelector`.
     LabelSelector,
-    /// `status.selector` of the scale subresource is a text. Unlike the object itself, it shows no pod template, which
-    /// may hold secrets.
+    /// `status.selector` of the scale subresource is a string. Unlike the object itself, this subresource does not
+    /// contain the pod template, which may contain secrets.
     Scale,
 }
 
@@ -30,7 +30,7 @@ struct SelectingObject<T> {
 #[serde(bound = "T: Default + DeserializeOwned", default)]
 struct SelectingSpec<T> {
     selector: Option<T>,
-    /// Of a Service.
+    /// The type of a Service.
     r#type: String,
 }
 
@@ -56,7 +56,7 @@ struct Expression {
 }
 
 impl PodSelector {
-    /// Where objects of a resource have it; `None` for kinds that have no pods.
+    /// The location for objects of a resource; `None` for kinds without pods.
     pub(crate) fn of(resource: &str) -> Option<Self> {
         match resource {
             "services" => Some(Self::Labels),
@@ -69,7 +69,7 @@ impl PodSelector {
         }
     }
 
-    /// The path below an object where it stands.
+    /// The subresource to request; empty for the object itself.
     pub(crate) fn subresource(self) -> &'static str {
         match self {
             Self::Labels | Self::LabelSelector => "",
@@ -84,7 +84,7 @@ impl PodSelector {
             Self::Labels => {
                 let SelectingSpec { selector, r#type } =
                     serde_json::from_slice::<SelectingObject<BTreeMap<String, String>>>(object).map_err(text)?.spec;
-                // Its selector, if any, is ignored.
+                // Kubernetes ignores the selector of such a Service.
                 let selector = selector.filter(|_| r#type != "ExternalName");
                 Ok(equalities(&selector.unwrap_or_default()).join(","))
             }
@@ -114,7 +114,7 @@ impl WrittenSelector {
                 "NotIn" => format!("{key} notin ({values})"),
                 "Exists" => key,
                 "DoesNotExist" => format!("!{key}"),
-                _ => return Err("matchExpressions: an unknown operator".to_owned()),
+                _ => return Err("matchExpressions: unknown operator".to_owned()),
             });
         }
         Ok(requirements.join(","))

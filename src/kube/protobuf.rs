@@ -1,5 +1,5 @@
-//! Protocol Buffers as Kubernetes' API servers write them (proto2): every field that is no pointer, even if it is empty, in the
-//! order of its number; in front stand four bytes and the object's kind.
+//! Protocol Buffers as Kubernetes' API servers encode them (proto2): every field that is not a pointer, even an empty
+//! one, in the order of field numbers, preceded by four magic bytes and the object's kind.
 
 #[cfg(test)]
 mod tests;
@@ -9,29 +9,29 @@ use std::fmt::{self, Display, Write};
 
 use serde::Serialize;
 
-/// What every object begins with.
+/// The magic bytes at the start of every object.
 const MAGIC: &[u8] = b"k8s\0";
 
-/// How a field is encoded.
+/// Wire types.
 const VARINT: u8 = 0;
 const LENGTH_DELIMITED: u8 = 2;
 
-/// The most bytes of a varint.
+/// The maximum length of a varint in bytes.
 const LONGEST_VARINT: usize = 10;
 
-/// A message: its fields.
+/// A message.
 pub trait Message {
-    /// Appends them.
+    /// Appends the message's fields.
     fn fields(&self, fields: &mut Fields);
 }
 
-/// An object that Kubernetes' API answers with: JSON and YAML by serde, protobuf by its fields.
+/// An object in responses of the Kubernetes API: serde serializes it as JSON and YAML, and its fields as protobuf.
 pub(crate) trait Object: Message + Serialize {
-    /// Its kind; protobuf has it outside of the object.
+    /// The object's kind, which protobuf encodes outside the object.
     fn type_meta(&self) -> TypeMeta;
 }
 
-/// Which object it is.
+/// The type of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TypeMeta {
     pub kind: &'static str,
@@ -40,18 +40,18 @@ pub(crate) struct TypeMeta {
     pub version: &'static str,
 }
 
-/// The fields of a message, as they are written.
+/// The encoded fields of a message.
 #[derive(Debug, Default)]
 pub struct Fields(Vec<u8>);
 
-/// An object in its envelope, a `runtime.Unknown`.
+/// Encodes an object in its envelope, a `runtime.Unknown`.
 pub(crate) fn encode(object: &impl Object) -> Vec<u8> {
-    // Room for the answer about one object, so that it is written in one go.
+    // Capacity for a response about one object without reallocation.
     let mut fields = Fields(Vec::with_capacity(512));
     fields.0.extend_from_slice(MAGIC);
     fields.message(1, &object.type_meta());
     fields.message(2, object);
-    // The encoding and the type of its content: those that are usual.
+    // The encoding and the content type, both empty for the defaults.
     fields.string(3, "");
     fields.string(4, "");
     fields.into_bytes()
@@ -67,59 +67,59 @@ impl Message for TypeMeta {
     }
 }
 
-/// The `metadata` of lists and Statuses, of which nothing is set.
+/// The `metadata` of lists and Statuses; no field is set.
 pub(crate) struct ListMeta;
 
 impl Message for ListMeta {
     fn fields(&self, fields: &mut Fields) {
-        // selfLink, resourceVersion and continue.
+        // selfLink, resourceVersion and continue
         for field in 1..=3 {
             fields.string(field, "");
         }
     }
 }
 
-/// Numbers of fields are below 16, so that number and encoding are one byte.
+/// Field numbers are below 16, so that a field number with its wire type is one byte.
 impl Fields {
-    /// A string field.
+    /// Appends a string.
     pub fn string(&mut self, field: u8, text: &str) {
         self.key(field, LENGTH_DELIMITED);
         self.varint(text.len() as u64);
         self.0.extend_from_slice(text.as_bytes());
     }
 
-    /// A string field of what a value prints.
+    /// Appends the printed text of a value as a string.
     pub fn text(&mut self, field: u8, value: &impl Display) {
         self.delimited(field, |fields| {
-            // Writing into memory cannot fail, and values of our own always print.
+            // Writing to memory cannot fail, and our types always print.
             let _ = write!(fields, "{value}");
         });
     }
 
-    /// An `int64` or `int32` field.
+    /// Appends an `int64` or `int32`.
     pub fn int(&mut self, field: u8, number: i64) {
         self.key(field, VARINT);
         self.varint(number as u64);
     }
 
-    /// A `bool` field.
+    /// Appends a `bool`.
     pub fn bool(&mut self, field: u8, value: bool) {
         self.int(field, i64::from(value));
     }
 
-    /// A field that is a message; one of the items of a repeated field.
+    /// Appends a message, which may be an item of a repeated field.
     pub fn message(&mut self, field: u8, message: &impl Message) {
         self.delimited(field, |fields| message.fields(fields));
     }
 
-    /// A repeated string field.
+    /// Appends a repeated string.
     pub fn strings(&mut self, field: u8, texts: &[impl AsRef<str>]) {
         for text in texts {
             self.string(field, text.as_ref());
         }
     }
 
-    /// A field of type `map<string, string>`: an entry each, sorted by their keys.
+    /// Appends a `map<string, string>`, sorted by keys.
     pub fn map(&mut self, field: u8, map: &BTreeMap<String, String>) {
         for (key, value) in map {
             self.delimited(field, |entry| {
@@ -129,13 +129,13 @@ impl Fields {
         }
     }
 
-    /// What has been written.
+    /// Returns the encoded bytes.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
 
-    /// A field with a length in front, which is known once it is written: most are shorter than 128 bytes, and room for one byte
-    /// is enough.
+    /// Appends a field that is preceded by its length, which is known only afterwards. Most fields are shorter than 128
+    /// bytes, so one byte is reserved for the length.
     #[inline]
     fn delimited(&mut self, field: u8, write: impl FnOnce(&mut Self)) {
         self.key(field, LENGTH_DELIMITED);
@@ -145,7 +145,7 @@ impl Fields {
         self.set_length(start);
     }
 
-    /// Sets the length of what begins at `start`, in front of which is room for one byte.
+    /// Sets the length of the content that begins at `start`; one byte is reserved before it.
     fn set_length(&mut self, start: usize) {
         let end = self.0.len();
         let (varint, length) = varint((end - start) as u64);
@@ -178,7 +178,8 @@ impl Write for Fields {
     }
 }
 
-/// A number in groups of seven bits, the lowest first, and how many there are; all but the last have the highest bit set.
+/// Encodes a number in groups of seven bits, the lowest first, all except the last with the highest bit set; also
+/// returns the number of bytes.
 fn varint(mut number: u64) -> ([u8; LONGEST_VARINT], usize) {
     let mut groups = [0; LONGEST_VARINT];
     let mut length = 0;

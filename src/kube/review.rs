@@ -1,33 +1,33 @@
-//! `authentication.k8s.io/v1` TokenReview and `authorization.k8s.io/v1` SubjectAccessReview: requests, and
-//! the parts of the answers that matter.
+//! `authentication.k8s.io/v1` TokenReview and `authorization.k8s.io/v1` SubjectAccessReview: the requests, and the
+//! parts of the responses that are used.
 
 use std::collections::BTreeMap;
 
 use serde::de::Error;
 use serde::{Deserialize, Serialize};
 
-/// A user, as Kubernetes describes one.
+/// A user in Kubernetes.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UserInfo {
     /// `system:serviceaccount:kube-system:horizontal-pod-autoscaler`
     pub username: String,
-    /// Tells users apart that have the same name at different times; may be empty.
+    /// Distinguishes users who have the same name at different times; may be empty.
     pub uid: String,
-    /// In the order of the source.
+    /// In the order of the authenticator.
     pub groups: Vec<String>,
-    /// Further attributes of the authenticator.
+    /// Additional attributes from the authenticator.
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
-/// The `spec` of a SubjectAccessReview: may this user do this?
+/// The `spec` of a SubjectAccessReview.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SubjectAccessReviewSpec {
-    /// Set for metrics.
+    /// Set for requests for metrics.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_attributes: Option<ResourceAttributes>,
-    /// Set for everything else.
+    /// Set for all other requests.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub non_resource_attributes: Option<NonResourceAttributes>,
     /// The user's name.
@@ -35,7 +35,7 @@ pub struct SubjectAccessReviewSpec {
     /// The user's groups.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// The user's further attributes.
+    /// The user's additional attributes.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub extra: BTreeMap<String, Vec<String>>,
     /// The user's uid.
@@ -43,10 +43,10 @@ pub struct SubjectAccessReviewSpec {
     pub uid: String,
 }
 
-/// A metric, as RBAC grants access to it.
+/// The resource attributes of a metric, to which RBAC rules apply.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct ResourceAttributes {
-    /// Empty for objects in no namespace.
+    /// Empty for cluster-scoped objects.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub namespace: String,
     /// `get`
@@ -65,7 +65,7 @@ pub struct ResourceAttributes {
     pub name: String,
 }
 
-/// A path.
+/// The attributes of a non-resource path.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct NonResourceAttributes {
     /// `/metrics`
@@ -80,7 +80,7 @@ pub struct NonResourceAttributes {
 pub struct SubjectAccessReviewStatus {
     /// Whether an authorizer allows it.
     pub allowed: bool,
-    /// Whether an authorizer denies it, whatever others allow.
+    /// Whether an authorizer denies it, which overrides other authorizers.
     pub denied: bool,
     /// The authorizer's reason.
     pub reason: String,
@@ -137,7 +137,7 @@ pub(crate) fn access_review(spec: &SubjectAccessReviewSpec) -> Vec<u8> {
 /// The `status` of a review of this kind.
 ///
 /// # Errors
-/// If the body is not such a review; serde's message says where.
+/// If the body is not a review of this kind; serde's message contains the position.
 pub(crate) fn status<T: for<'de> Deserialize<'de>>(body: &[u8], kind: &str) -> Result<T, serde_json::Error> {
     let review: Reviewed<T> = serde_json::from_slice(body)?;
     if review.kind == kind {
@@ -147,7 +147,7 @@ pub(crate) fn status<T: for<'de> Deserialize<'de>>(body: &[u8], kind: &str) -> R
     }
 }
 
-/// Values of our own always print.
+/// Serialization of our types cannot fail.
 fn body(review: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(review).unwrap_or_default()
 }

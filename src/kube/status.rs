@@ -1,29 +1,29 @@
-//! `meta/v1` Status: the body of every error, shown to users word for word by `kubectl describe hpa`.
+//! `meta/v1` Status: the body of every error. `kubectl describe hpa` shows it to users verbatim.
 
 use serde::Serialize;
 
 use super::protobuf::{Fields, ListMeta, Message, Object, TypeMeta};
 
-/// Why a request failed, as Kubernetes classifies it.
+/// The reason for a failed request, in Kubernetes' classification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reason {
-    /// 400: the request cannot be understood.
+    /// 400: the request is malformed.
     BadRequest,
     /// 401: the request's credentials are invalid.
     Unauthorized,
-    /// 403: understood, and refused.
+    /// 403: the user is not allowed to make the request.
     Forbidden,
     /// 404: no such route, metric or value.
     NotFound,
     /// 405: only GET is served.
     MethodNotAllowed,
-    /// 406: the caller takes nothing that we speak.
+    /// 406: the client accepts none of the supported media types.
     NotAcceptable,
-    /// 413: a body, or a head longer than we read.
+    /// 413: the request has a body, or its head is too long.
     RequestEntityTooLarge,
     /// 500: a bug in Metriclet.
     InternalError,
-    /// 503: the source, the configuration or the queue does not allow an honest answer now.
+    /// 503: the state of the source, the configuration or the queue does not allow a correct response now.
     ServiceUnavailable,
 }
 
@@ -43,7 +43,7 @@ impl Reason {
         }
     }
 
-    /// The name in `reason`.
+    /// The value of `reason`.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::BadRequest => "BadRequest",
@@ -59,8 +59,8 @@ impl Reason {
     }
 }
 
-/// A failure, as it is sent. Never with `retryAfterSeconds`: client-go would sleep inside one of the HPA
-/// controller's five workers.
+/// A failure. It never has `retryAfterSeconds`, because client-go would then sleep in one of the HPA controller's five
+/// workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Status {
@@ -75,7 +75,7 @@ pub(crate) struct Status {
     code: u16,
 }
 
-/// What a failure is about; nothing where there is nothing more to say.
+/// The details of a failure; empty if there are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct Details {
     /// The object's name.
@@ -112,7 +112,7 @@ impl Message for Status {
     }
 }
 
-/// Without causes, and with the two that are never set: retryAfterSeconds and uid.
+/// Without causes; includes the fields that are never set: retryAfterSeconds and uid.
 impl Message for Details {
     fn fields(&self, fields: &mut Fields) {
         fields.string(1, &self.name);
@@ -124,7 +124,8 @@ impl Message for Details {
 }
 
 impl Status {
-    /// A failure for `reason` with a message of at most `max` bytes, cut at a character with `…`.
+    /// A failure for `reason`. The message is truncated to `max` bytes, at a character boundary, and ends with `…`
+    /// then.
     pub(crate) fn failure(reason: Reason, message: &str, max: usize) -> Self {
         Self {
             kind: "Status",
@@ -138,13 +139,13 @@ impl Status {
         }
     }
 
-    /// The 404 of a path below our group that is no route, in Kubernetes' own words.
+    /// The 404 for a path below our groups that is not a route, with Kubernetes' message.
     pub(crate) fn no_such_route() -> Self {
         let message = "the server could not find the requested resource";
         Self { details: Some(Box::default()), ..Self::failure(Reason::NotFound, message, usize::MAX) }
     }
 
-    /// The same with details.
+    /// Adds details.
     #[must_use]
     pub(crate) fn about(self, details: Details) -> Self {
         Self { details: Some(Box::new(details)), ..self }

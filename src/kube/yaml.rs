@@ -1,8 +1,8 @@
-//! YAML as Kubernetes' API servers print it: from the JSON of an object, keys sorted, by the rules of Go's yaml.v2, which
-//! wraps text at 80 columns and quotes what YAML 1.1 would not read as text.
+//! YAML as Kubernetes' API servers print it: from the JSON of an object, with sorted keys, by the rules of Go's
+//! yaml.v2. That library wraps text at 80 columns, and quotes text that YAML 1.1 would convert to another type.
 //!
-//! Where what that library prints is not read back as the same by others, or by itself, this one has quotes: line and paragraph
-//! separators, the key `<<`, and text that is a number beyond 64 bits.
+//! In a few cases other libraries, or yaml.v2 itself, read yaml.v2's output as a different value. This printer adds
+//! quotes there: for line and paragraph separators, the key `<<`, and text that is a number beyond 64 bits.
 
 mod plain;
 mod printer;
@@ -17,22 +17,22 @@ use serde_json::{Map, Value};
 use printer::{INDENT, Printer};
 use scalar::Style;
 
-/// The most bytes of a key that stands before a colon; a longer one stands after a question mark.
+/// The maximum length in bytes of a key that is written before a colon; a longer key is written after a question mark.
 const SIMPLE_KEY: usize = 128;
 
-/// What breaks lines in YAML 1.1.
+/// The line breaks of YAML 1.1.
 const LINE_BREAKS: [char; 5] = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
 
-/// Where a value stands.
+/// The position of a value.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// After a dash, or alone.
+    /// After a dash, or the whole document.
     Item,
     /// After a key.
     Member,
 }
 
-/// A document.
+/// Prints a document.
 pub fn print(value: &Value) -> String {
     let mut printer = Printer::new();
     node(&mut printer, value, None, Place::Item);
@@ -40,7 +40,7 @@ pub fn print(value: &Value) -> String {
     printer.into_text()
 }
 
-/// A text on one line, for a file that is written line by line.
+/// Prints a text on one line.
 pub(crate) fn scalar(text: &str) -> String {
     match scalar::style(text) {
         Style::Plain => text.to_owned(),
@@ -57,10 +57,10 @@ pub(crate) fn scalar(text: &str) -> String {
     }
 }
 
-/// `indent` is that of the list or mapping around it.
+/// Prints a node; `indent` is the indentation of its parent.
 fn node(printer: &mut Printer, value: &Value, indent: Option<usize>, place: Place) {
     let nested = indent.map_or(0, |indent| indent + INDENT);
-    // Also where there is nothing around it.
+    // Applies also without a parent.
     let wrap = indent.unwrap_or_default() + INDENT;
     match value {
         Value::Null => printer.word("null"),
@@ -71,7 +71,7 @@ fn node(printer: &mut Printer, value: &Value, indent: Option<usize>, place: Plac
         Value::Array(items) if items.is_empty() => printer.word("[]"),
         Value::Object(members) if members.is_empty() => printer.word("{}"),
         Value::Array(items) => {
-            // The dashes of a list stand below its key, unless that is a long one.
+            // The dashes of a list are in the column of its key, unless the key is a long one.
             let below_key = place == Place::Member && !printer.is_in_indentation();
             let nested = indent.filter(|_| below_key).unwrap_or(nested);
             for item in items {
@@ -98,7 +98,7 @@ fn write_key(printer: &mut Printer, key: &str, indent: usize) {
         printer.mark(":");
     } else {
         let style = match key {
-            // Plain, it would stand for the members of another mapping.
+            // Without quotes, `<<` would merge another mapping.
             "<<" => Style::DoubleQuoted,
             _ => scalar::style(key),
         };
@@ -106,7 +106,8 @@ fn write_key(printer: &mut Printer, key: &str, indent: usize) {
     }
 }
 
-/// In that library's order, which is none for some keys (`a9`, `a10`, `a1b`): hence not by a sort of Rust's, which may panic then.
+/// Sorts keys in the order of yaml.v2. That order is cyclic for some keys (`a9`, `a10`, `a1b`), for which Rust's sort
+/// may panic.
 fn sorted(members: &Map<String, Value>) -> Vec<(&str, &Value)> {
     let mut sorted: Vec<(&str, &Value)> = Vec::with_capacity(members.len());
     for (key, value) in members {
@@ -116,7 +117,8 @@ fn sorted(members: &Map<String, Value>) -> Vec<(&str, &Value)> {
     sorted
 }
 
-/// Letters come last, and numbers by their value; rare ones of other scripts than that library's may count as letters here.
+/// Compares keys: letters come last, and digits are compared as numbers. Rare letters of other scripts may be
+/// classified differently than in yaml.v2.
 fn order(left: &str, right: &str) -> Ordering {
     let Some(((at, l), r)) = left.char_indices().zip(right.chars()).find(|((_, l), r)| l != r) else {
         return left.len().cmp(&right.len());
@@ -129,7 +131,7 @@ fn order(left: &str, right: &str) -> Ordering {
     }
     let (common, left) = left.split_at(at);
     let right = right.get(at..).unwrap_or_default();
-    // A zero that goes on with a number is one of its digits.
+    // A zero within a number is one of its digits.
     let goes_on = common.chars().rev().take_while(char::is_ascii_digit).any(|digit| digit != '0');
     let begun = i64::from((l == '0' || r == '0') && goes_on);
     let number = |text: &str| {

@@ -9,7 +9,7 @@ use crate::kube::status::{Details, Reason, Status};
 use crate::parse::path::{Group, Version};
 use crate::parse::quantity::Milli;
 
-/// What Kubernetes' own serializers print.
+/// The output of Kubernetes' own serializers.
 const RECORDED: &str = include_str!("../../../tests/fixtures/encodings.jsonl");
 
 #[test]
@@ -19,7 +19,7 @@ fn writes_what_kubernetes_writes() {
         let line: Value = serde_json::from_str(line).unwrap();
         let text = |key: &str| line[key].as_str().unwrap();
         let name = text("name");
-        // Go escapes these three, as JSON may.
+        // Go escapes these three characters, which JSON allows.
         let json = text("json").replace("\\u003c", "<").replace("\\u003e", ">").replace("\\u0026", "&");
         let object = serde_json::from_str(&json).unwrap();
         let Some((our_json, our_protobuf)) = encodings(name, &object) else {
@@ -33,7 +33,7 @@ fn writes_what_kubernetes_writes() {
     assert_eq!((written, without), (97, vec!["status: causes".to_owned()]));
 }
 
-/// What we print of the same object; `None` if we never send such a one.
+/// Our encodings of the same object; `None` if Metriclet never sends such an object.
 fn encodings(name: &str, object: &Value) -> Option<(String, Vec<u8>)> {
     fn both(object: &impl Object) -> Option<(String, Vec<u8>)> {
         Some((serde_json::to_string(object).unwrap(), encode(object)))
@@ -152,7 +152,7 @@ fn labels(map: &Value) -> BTreeMap<String, String> {
     entries.map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned())).collect()
 }
 
-/// The time that prints so: later ones print text that is greater.
+/// Finds the time that prints as this text by bisection; later times print as greater texts.
 fn time(text: &Value) -> Time {
     let first = Time(-62_135_596_800);
     let Some(text) = text.as_str() else { return first };
@@ -184,7 +184,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// A message within messages, with a text of this length.
+/// A message nested in messages, around a text of this length.
 struct Nested(usize, usize);
 
 impl Message for Nested {
@@ -196,7 +196,7 @@ impl Message for Nested {
     }
 }
 
-/// Lengths of one byte to four, each around the place where another one begins.
+/// Lengths of one to four bytes, around each value at which the length grows by a byte.
 #[test]
 fn writes_lengths() {
     for length in [0, 2, 120, 122, 124, 126, 128, 130, 16_376, 16_380, 16_384, 16_388, 2_097_148, 2_097_152] {
@@ -219,7 +219,7 @@ fn writes_lengths() {
     }
 }
 
-/// Takes a field off `rest` that must be this one.
+/// Consumes a field, which must be this one, from the start of `rest`.
 fn delimited<'a>(rest: &mut &'a [u8], field: u8) -> &'a [u8] {
     assert_eq!(rest[0], field << 3 | 2);
     *rest = &rest[1..];

@@ -1,6 +1,6 @@
-//! What a plain scalar means: text, or one of the other types of YAML 1.1, as far as Go's yaml.v2 knows them.
+//! The type of a plain scalar: text, or one of the other types of YAML 1.1 that Go's yaml.v2 supports.
 
-/// What stands for nothing, a truth value or no number.
+/// The words for null, booleans and NaN.
 const WORDS: &[&str] = &[
     "", "~", "null", "Null", "NULL", "y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON", "n", "N",
     "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF", ".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF",
@@ -22,7 +22,7 @@ pub(super) fn is_text(text: &str) -> bool {
     }
 }
 
-/// As Go reads integers: octal with `0` or `0o`, hexadecimal with `0x`, binary with `0b`.
+/// Whether the text is an integer in Go: octal with `0` or `0o`, hexadecimal with `0x`, binary with `0b`.
 fn is_integer(text: &str) -> bool {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let prefixed = |prefixes: [&str; 2]| prefixes.iter().find_map(|prefix| unsigned.strip_prefix(prefix));
@@ -35,7 +35,7 @@ fn is_integer(text: &str) -> bool {
     } else {
         (10, unsigned)
     };
-    // By accident a sign may also stand after this prefix.
+    // yaml.v2 accidentally accepts a sign after this prefix.
     let digits = match text.starts_with("0b") {
         true => digits.strip_prefix(['+', '-']).unwrap_or(digits),
         false => digits,
@@ -44,11 +44,11 @@ fn is_integer(text: &str) -> bool {
 }
 
 fn is_float(text: &str) -> bool {
-    // Words such as `inf` are none here.
+    // Go's words such as `inf` are not numbers here.
     text.bytes().all(|byte| byte.is_ascii_digit() || b"+-.eE".contains(&byte)) && text.parse::<f64>().is_ok()
 }
 
-/// Whether each underscore has a digit on both sides.
+/// Whether each underscore is between two digits.
 fn separates_digits(text: &str) -> bool {
     let parts: Vec<&str> = text.split('_').collect();
     let is_digit = |c: char| c.is_ascii_digit();
@@ -57,7 +57,8 @@ fn separates_digits(text: &str) -> bool {
         .all(|pair| matches!(pair, [left, right] if left.ends_with(is_digit) && right.starts_with(is_digit)))
 }
 
-/// A number to the base of 60, such as `1:30` or `12:30:45.5`: in YAML 1.1, and for others than Go.
+/// Whether the text is a base-60 number, such as `1:30` or `12:30:45.5`: a type of YAML 1.1 that other libraries
+/// support.
 fn is_sexagesimal(text: &str) -> bool {
     let Some((first, mut rest)) = text.strip_prefix(['+', '-']).unwrap_or(text).split_once(':') else { return false };
     let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
@@ -71,7 +72,8 @@ fn is_sexagesimal(text: &str) -> bool {
     first.starts_with(|c: char| c.is_ascii_digit()) && is_digits(first) && rest.split(':').all(is_below_60)
 }
 
-/// `2026-08-18`, `2026-8-18 2:35:4.5`, `2026-08-18T02:35:04Z`, `2026-08-18t02:35:04+02:00`.
+/// Whether the text is a timestamp: `2026-08-18`, `2026-8-18 2:35:4.5`, `2026-08-18T02:35:04Z`,
+/// `2026-08-18t02:35:04+02:00`.
 fn is_timestamp(text: &str) -> bool {
     let mut rest = text.as_bytes();
     is_date(&mut rest).is_some()
@@ -136,7 +138,7 @@ fn skip(rest: &mut &[u8], byte: u8) -> Option<()> {
     Some(())
 }
 
-/// One digit or two.
+/// Parses one or two digits.
 fn number(rest: &mut &[u8], allowed: std::ops::RangeInclusive<u8>) -> Option<u8> {
     let digits = rest.iter().take(2).take_while(|byte| byte.is_ascii_digit()).count();
     let (number, after) = rest.split_at_checked(digits).filter(|(number, _)| !number.is_empty())?;

@@ -1,20 +1,20 @@
-//! Lines of YAML: where words may stand, and how scalars are written in each style.
+//! Prints lines of YAML: the positions of words, and scalars in each style.
 
 use super::scalar::{self, Style};
 
-/// A line is wrapped at the first space beyond this column.
+/// Lines are wrapped at the first space beyond this column.
 const WIDTH: usize = 80;
 
-/// Spaces by which what is nested is indented.
+/// The indentation of a nested node, in spaces.
 pub(super) const INDENT: usize = 2;
 
 pub(super) struct Printer {
     text: String,
-    /// In characters.
+    /// The column in characters.
     column: usize,
     /// Whether a word may follow without a space.
     is_after_space: bool,
-    /// Whether the line so far is indentation, dashes and question marks included.
+    /// Whether the line so far is only indentation, including dashes and question marks.
     is_in_indentation: bool,
 }
 
@@ -31,7 +31,7 @@ impl Printer {
         self.is_in_indentation
     }
 
-    /// Goes to a column, on the next line unless there is nothing here.
+    /// Moves to a column, on a new line unless the current one is still empty there.
     pub(super) fn indent(&mut self, indent: usize) {
         let is_beyond = self.column > indent || (self.column == indent && !self.is_after_space);
         if !self.is_in_indentation || is_beyond {
@@ -43,28 +43,28 @@ impl Printer {
         (self.is_after_space, self.is_in_indentation) = (true, true);
     }
 
-    /// A dash, question mark or colon that counts as indentation.
+    /// Prints a dash, question mark or colon that counts as indentation.
     pub(super) fn mark(&mut self, mark: &str) {
         let is_in_indentation = self.is_in_indentation;
         self.word(mark);
         self.is_in_indentation = is_in_indentation;
     }
 
-    /// A word as it is.
+    /// Prints a word.
     pub(super) fn word(&mut self, word: &str) {
         self.space();
         word.chars().for_each(|c| self.put(c));
         (self.is_after_space, self.is_in_indentation) = (false, false);
     }
 
-    /// A key and its colon, on one line.
+    /// Prints a key and its colon on one line.
     pub(super) fn key(&mut self, key: &str, style: Style) {
         self.write(key, style, None);
         self.put(':');
         (self.is_after_space, self.is_in_indentation) = (false, false);
     }
 
-    /// A scalar; the lines after its first are indented by `indent`.
+    /// Prints a scalar; lines after the first are indented by `indent`.
     pub(super) fn scalar(&mut self, text: &str, style: Style, indent: usize) {
         self.write(text, style, Some(indent));
     }
@@ -83,7 +83,7 @@ impl Printer {
                 self.double_quoted(text, indent);
                 self.put('"');
             }
-            // Its last line break is part of it.
+            // A literal block ends with its last line break.
             Style::Literal => return self.literal(text, indent.unwrap_or_default()),
         }
         (self.is_after_space, self.is_in_indentation) = (false, false);
@@ -130,7 +130,7 @@ impl Printer {
             match indent {
                 Some(indent) if may_wrap => {
                     self.wrap(indent);
-                    // The first of several spaces is the wrap itself.
+                    // The line break replaces the first of several spaces.
                     if rest.as_str().starts_with(' ') {
                         self.put('\\');
                     }
@@ -172,14 +172,14 @@ impl Printer {
         escape.chars().for_each(|c| self.put(c));
     }
 
-    /// Lines as they are, below a bar.
+    /// Prints a literal block.
     fn literal(&mut self, text: &str, indent: usize) {
         self.put('|');
         if text.starts_with([' ', '\n']) {
-            // How much of the first line is indentation.
+            // The indentation indicator: the first line starts with spaces.
             self.put('2');
         }
-        // Which of its last line breaks are part of it: none, all, or one, which needs no mark.
+        // The chomping indicator for trailing line breaks: `-` for none, `+` for several; one needs no indicator.
         match text.strip_suffix('\n') {
             None => self.put('-'),
             Some(before) if before.is_empty() || before.ends_with('\n') => self.put('+'),

@@ -1,4 +1,4 @@
-//! How a string is printed: plain if that has the same meaning, else in the simplest quotes that preserve it.
+//! Chooses the style of a string: plain if that preserves its meaning, otherwise the simplest quotes that do.
 
 use super::plain;
 
@@ -8,7 +8,7 @@ pub(super) enum Style {
     Plain,
     SingleQuoted,
     DoubleQuoted,
-    /// Lines below a bar.
+    /// A literal block after `|`.
     Literal,
 }
 
@@ -16,7 +16,7 @@ pub(super) enum Style {
 pub(super) fn style(text: &str) -> Style {
     let needs_escapes = text.chars().any(|c| !is_printable(c));
     if text.contains('\n') {
-        // A line cannot end with a space there, nor can the text.
+        // In a literal block, neither a line nor the text can end with a space.
         let space_before_end = text.contains(" \n") || text.ends_with(' ');
         return if needs_escapes || space_before_end { Style::DoubleQuoted } else { Style::Literal };
     }
@@ -29,8 +29,8 @@ pub(super) fn style(text: &str) -> Style {
     }
 }
 
-/// Whether a character may stand there as it is: all that YAML allows but tabs, other line breaks than line feeds, and, as that
-/// library reckons, what is beyond the basic plane.
+/// Whether a character needs no escape: all characters of YAML except tabs, line breaks other than line feeds and, as
+/// in yaml.v2, characters beyond the basic multilingual plane.
 pub(super) fn is_printable(c: char) -> bool {
     match c {
         '\u{2028}' | '\u{2029}' | '\u{feff}' => false,
@@ -39,7 +39,7 @@ pub(super) fn is_printable(c: char) -> bool {
     }
 }
 
-/// Whether a text without line breaks holds what begins something else: a list, a mapping, a comment, a document.
+/// Whether a text without line breaks contains the start of another node: a list, a mapping, a comment, a document.
 fn has_indicator(text: &str) -> bool {
     let begins_alone = text.strip_prefix(['?', ':', '-']).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
     text.starts_with(['#', ',', '[', ']', '{', '}', '&', '*', '!', '|', '>', '\'', '"', '%', '@', '`'])

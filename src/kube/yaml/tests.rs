@@ -32,7 +32,7 @@ fn prints_objects_as_kubernetes_does() {
     assert_eq!(count, 98);
 }
 
-/// Where that library prints what is not read back as the same everywhere.
+/// Cases in which yaml.v2's output is not read as the same value everywhere.
 #[test]
 fn quotes_more_than_kubernetes_does() {
     let beyond_64_bits = format!("0b{}", "1".repeat(65));
@@ -65,7 +65,7 @@ fn nests_lists_and_mappings() {
     }
 }
 
-/// `a9` < `a10` < `a1b` < `a9`: any order will do.
+/// `a9` < `a10` < `a1b` < `a9`: any order is acceptable.
 #[test]
 fn takes_keys_that_have_no_order() {
     let keys: Map<String, Value> = (0..40)
