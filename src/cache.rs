@@ -1,9 +1,9 @@
-//! A bounded cache in which many callers of one key cause one load.
+//! A bounded cache in which concurrent callers of one key share one load.
 //!
-//! It serves no expired value, it does not hold its lock during a load, and time is an argument: the only time it
-//! measures itself is how long a caller has waited.
+//! It never returns an expired value, except by [`Cache::last`], and does not hold its lock during a load. Times are
+//! arguments; it only measures how long a caller waits.
 //!
-//! All of it but the thin [`Cache`] is one type, whatever the keys and values, so that it is compiled once.
+//! Except for the thin [`Cache`], the implementation is a single type for all keys and values, so it is compiled once.
 
 mod key;
 #[cfg(test)]
@@ -18,10 +18,10 @@ use std::time::{Duration, Instant};
 pub(crate) use self::key::Key;
 use crate::parse::sort::sort;
 
-/// How long a value stays past its time, for [`Cache::last`].
+/// How long a value is kept after it expires, for [`Cache::last`].
 const STALE: Duration = Duration::from_secs(60);
 
-/// Values by key, each for its own time; failed loads too, if `V` is a `Result`.
+/// Values by key, each with its own expiry. If `V` is a `Result`, failed loads are cached too.
 #[derive(Debug)]
 pub struct Cache<V> {
     store: Store,
@@ -31,10 +31,10 @@ pub struct Cache<V> {
 /// A value of any type.
 type AnyValue = dyn Any + Send + Sync;
 
-/// Looks whether a value covers what a caller wants.
+/// Whether a cached value covers the needs of a caller.
 type Covers<'c> = &'c dyn Fn(&AnyValue) -> bool;
 
-/// Loads a value; `None` if it is called a second time.
+/// Loads a value; `None` if called a second time.
 type Load<'l> = &'l mut dyn FnMut() -> Option<Loaded<Arc<AnyValue>>>;
 
 #[derive(Debug)]
@@ -47,9 +47,10 @@ struct Store {
 /// How long a caller waits for another caller's load, and whether it may load itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// It does not wait: only a kept value counts.
+    /// The caller does not wait and does not load: only a cached value counts.
     No,
-    /// Until then, in the time of `now`. Loads itself if no other caller does, however long that takes.
+    /// The caller waits until this time, on the clock of `now`. If no other caller is loading, it loads, however long
+    /// that takes.
     Until(Instant),
 }
 
@@ -58,21 +59,21 @@ pub enum Wait {
 pub struct Loaded<V> {
     /// The value, shared by all callers that waited for it.
     pub value: V,
-    /// When it is too old for later callers.
+    /// The expiry of the value for later callers.
     pub until: Instant,
-    /// What it counts against the cache's bound; bytes, say.
+    /// The cost of the value against the cache's limit, for example in bytes.
     pub cost: usize,
-    /// Whether it is kept, and counts for the callers that waited for it. No, where the loading caller's own deadline
-    /// cut the load short: that says nothing to a caller that has more time, which then loads itself.
+    /// Whether to cache the value and return it to waiting callers. It is false if the loading caller's own deadline
+    /// cut the load short: a caller with more time should load again.
     pub shared: bool,
 }
 
 /// The result for a caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome<V: ?Sized> {
-    /// A value: in the cache, loaded by another caller meanwhile, or by this one.
+    /// A value: cached, loaded by another caller meanwhile, or loaded by this caller.
     Value(Arc<V>),
-    /// It takes a load to know, and the caller does not wait.
+    /// A load is necessary, and the caller does not wait.
     WouldWait,
     /// Another caller's load takes longer than this caller waits.
     TimedOut,
@@ -83,16 +84,16 @@ pub enum Outcome<V: ?Sized> {
 #[derive(Debug)]
 struct CacheState {
     slots: HashMap<Box<[u8]>, Slot>,
-    /// Slots with a kept value, and what these cost.
+    /// The number of slots with a cached value, and the total cost of these.
     entries: usize,
     cost: usize,
-    /// Counts uses; tells which entry was used last.
+    /// A counter of uses, to find the least recently used entry.
     tick: u64,
-    /// When values past their time were dropped last.
+    /// The time of the last removal of expired values.
     swept: Option<Instant>,
 }
 
-/// A kept value, a load under way, or both.
+/// A cached value, a load in progress, or both.
 #[derive(Debug)]
 struct Slot {
     kept: Option<Kept>,
@@ -107,7 +108,7 @@ struct Kept {
     used: u64,
 }
 
-/// A load under way, and the callers that wait for it.
+/// A load in progress, and the callers that wait for it.
 #[derive(Debug)]
 struct Flight {
     landed: Mutex<Option<Landed>>,
@@ -117,12 +118,12 @@ struct Flight {
 #[derive(Clone, Debug)]
 enum Landed {
     Value(Arc<AnyValue>),
-    /// There is a value, for the loading caller alone.
+    /// The value is only for the loading caller.
     Private,
     Panicked,
 }
 
-/// What a look into the state says to do.
+/// The next step, determined from the state.
 enum Step {
     Hit(Arc<AnyValue>),
     Join(Arc<Flight>),
@@ -130,17 +131,17 @@ enum Step {
 }
 
 impl<V: Send + Sync + 'static> Cache<V> {
-    /// An empty cache for at most so many values of at most so much cost together.
+    /// Creates an empty cache with limits on the number of values and on their total cost.
     pub fn new(max_entries: usize, max_cost: usize) -> Self {
         let state = CacheState { slots: HashMap::new(), entries: 0, cost: 0, tick: 0, swept: None };
         Self { store: Store { state: Mutex::new(state), max_entries, max_cost }, holds: PhantomData }
     }
 
-    /// The value for `key`: kept and fresh at `now`, else from a load that is under way, else from `load`.
+    /// The value for `key`: a cached one that is fresh at `now`, that of a load in progress, or that of `load`.
     ///
-    /// A value that does not `covers` what the caller wants is passed over; what the caller's own `load` brought is
-    /// handed over unseen. `covers` is called under the cache's lock: it must be quick, and leave the cache alone.
-    /// `load` is called without the lock, but must not get the same key.
+    /// A cached value that `covers` rejects is ignored; the value of the caller's own `load` is returned unchecked.
+    /// `covers` is called under the cache's lock, so it must be quick and must not use the cache. `load` is called
+    /// without the lock, but must not get the same key.
     pub fn get(
         &self,
         key: &Key,
@@ -156,7 +157,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         };
         let covers = |value: &AnyValue| value.downcast_ref().is_some_and(&covers);
         match self.store.get(key, now, wait, &covers, &mut load_any) {
-            // It holds nothing of another type.
+            // The cache contains no values of other types.
             Outcome::Value(value) => value.downcast().map_or(Outcome::Panicked, Outcome::Value),
             Outcome::WouldWait => Outcome::WouldWait,
             Outcome::TimedOut => Outcome::TimedOut,
@@ -164,7 +165,7 @@ impl<V: Send + Sync + 'static> Cache<V> {
         }
     }
 
-    /// The value that is kept for `key`, if it is fresh at `now` and `covers` what the caller wants.
+    /// The cached value for `key`, if it is fresh at `now` and `covers` accepts it.
     pub fn kept(&self, key: &Key, now: Instant, covers: impl Fn(&V) -> bool) -> Option<Arc<V>> {
         let covers = |value: &AnyValue| value.downcast_ref().is_some_and(&covers);
         match self.store.step(key, now, Wait::No, &covers) {
@@ -173,28 +174,29 @@ impl<V: Send + Sync + 'static> Cache<V> {
         }
     }
 
-    /// Keeps a value that was made without [`Cache::get`]; not while one is being loaded.
+    /// Caches a value made without [`Cache::get`], unless a load for the key is in progress.
     pub fn put(&self, key: &Key, now: Instant, loaded: Loaded<V>) {
         self.get(key, now, Wait::Until(now), |_| false, || loaded);
     }
 
-    /// Loads a value in place of what is kept for `key`, which answers meanwhile; nothing if a load is under way.
+    /// Replaces the value for `key` by a load, during which the previous value is still returned; does nothing if a
+    /// load is in progress.
     pub fn reload(&self, key: &Key, now: Instant, load: impl FnOnce() -> Loaded<V>) -> Outcome<V> {
-        // A load is what it takes to have what covers nothing.
+        // A `covers` that accepts nothing forces a load.
         match self.store.is_loading(key) {
             true => Outcome::WouldWait,
             false => self.get(key, now, Wait::Until(now), |_| false, load),
         }
     }
 
-    /// When this value of `key` is too old, if it is the one that is kept.
+    /// When this value expires, if it is the one cached for `key`.
     pub fn kept_until(&self, key: &Key, value: &Arc<V>) -> Option<Instant> {
         let state = self.store.lock();
         let kept = state.slots.get(key.bytes())?.kept.as_ref()?;
         std::ptr::addr_eq(Arc::as_ptr(&kept.value), Arc::as_ptr(value)).then_some(kept.until)
     }
 
-    /// The value that was kept last for `key`, if it is still there; it may be past its time.
+    /// The value last cached for `key`, if it is still present; it may have expired.
     pub fn last(&self, key: &Key) -> Option<Arc<V>> {
         let value = self.store.lock().slots.get(key.bytes())?.kept.as_ref().map(|kept| kept.value.clone());
         value?.downcast().ok()
@@ -227,7 +229,7 @@ impl Store {
         }
     }
 
-    /// `None`: only a load can tell, and the caller does not wait.
+    /// Returns `None` if a load is necessary and the caller does not wait.
     fn step(&self, key: &Key, now: Instant, wait: Wait, covers: Covers<'_>) -> Option<Step> {
         let mut state = self.lock();
         state.tick += 1;
@@ -266,7 +268,7 @@ impl Store {
 }
 
 impl CacheState {
-    /// Puts what was loaded in place of what is kept for `key`, if there is room for it.
+    /// Replaces the cached value for `key` by the loaded one, if there is room for it.
     fn keep(&mut self, key: &Key, now: Instant, loaded: &Loaded<Arc<AnyValue>>, max_entries: usize, max_cost: usize) {
         let Some(slot) = self.slots.get_mut(key.bytes()) else { return };
         if let Some(old) = slot.kept.take() {
@@ -290,7 +292,7 @@ impl CacheState {
         }
     }
 
-    /// Drops values that are long past their time: those of deleted pods, for example, which are not requested again.
+    /// Removes values that expired long ago, such as those of deleted pods, which are not requested again.
     fn sweep(&mut self, now: Instant) {
         if self.swept.is_some_and(|swept| now.saturating_duration_since(swept) < STALE) {
             return;
@@ -308,8 +310,8 @@ impl CacheState {
         (self.entries, self.cost) = (entries, cost);
     }
 
-    /// Drops expired values, then those used longest ago, until no more than so much is left; none that is
-    /// being loaded again.
+    /// Removes expired values, then the least recently used, until the limits are met; values that are being reloaded
+    /// are kept.
     fn make_room(&mut self, now: Instant, entries: usize, cost: usize) {
         if self.entries <= entries && self.cost <= cost {
             return;
@@ -340,7 +342,7 @@ impl CacheState {
 }
 
 impl Flight {
-    /// `None` if the load takes longer than this.
+    /// Waits for the load; `None` if it takes longer than this.
     fn wait(&self, longest: Duration) -> Option<Landed> {
         let (landed, _) = self
             .wake
@@ -355,13 +357,14 @@ impl Flight {
     }
 }
 
-/// Ends a flight however its load ends: the cache forgets the flight and keeps the value, and waiting callers wake up.
+/// Finishes a flight on every outcome of its load: the cache removes the flight and keeps the value, and waiting
+/// callers wake up.
 struct Landing<'a> {
     store: &'a Store,
     key: &'a Key,
     now: Instant,
     flight: Arc<Flight>,
-    /// `None` when the load panicked.
+    /// `None` if the load panicked.
     loaded: Option<Loaded<Arc<AnyValue>>>,
 }
 
@@ -386,7 +389,7 @@ impl Drop for Landing<'_> {
     }
 }
 
-/// A panic elsewhere leaves nothing half done under these locks.
+/// A panic elsewhere does not leave inconsistent state under these locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -166,7 +166,7 @@ fn knows_what_holds_at_zero() {
     let mut by_hand = hpa(0, &json!([external()]));
     by_hand["status"] = json!({"conditions": [{"type": "ScaledToZero", "status": "False"}]});
     let by_hand = at_zero(&by_hand);
-    assert!(by_hand["steps"].to_string().contains("not this HPA scaled the workload to zero"), "{by_hand:#}");
+    assert!(by_hand["steps"].to_string().contains("the HPA did not scale the workload to zero itself"), "{by_hand:#}");
     assert_eq!(by_hand["desiredReplicas"], json!(0));
 }
 
@@ -177,10 +177,10 @@ fn warns_of_what_commonly_goes_wrong() {
     let mut elsewhere = object("Service", "web", "queue_depth", ("AverageValue", "20"));
     elsewhere["object"]["describedObject"]["namespace"] = json!("bank");
     for (metric, code, words) in [
-        (object("Service", "web", "queue_depth", ("Value", "20")), 0, "a target of type Value multiplies the pods"),
-        (elsewhere, 0, "\"bank\" is ignored, and the HPA's own namespace is asked"),
+        (object("Service", "web", "queue_depth", ("Value", "20")), 0, "a target of type Value multiplies the replicas"),
+        (elsewhere, 0, "\"bank\" is ignored, and the HPA's own namespace is used"),
         (object("Node", "n1", "load", ("Value", "2")), 65, "Node is cluster-scoped"),
-        (object("Namespace", "bank", "backlog", ("AverageValue", "2")), 65, "always asks for the HPA's own"),
+        (object("Namespace", "bank", "backlog", ("AverageValue", "2")), 65, "always requests the HPA's own"),
         (external(), 0, "clients send this name in lower case, \"queue_lag\""),
         (
             object("Deployment", "web", "queue_depth", ("AverageValue", "2")),
@@ -196,7 +196,7 @@ fn warns_of_what_commonly_goes_wrong() {
     let beyond = object("Service", "web", "queue_depth", ("AverageValue", "1n"));
     let big = Upstream::text("queue_depth{service=\"web\",namespace=\"shop\",queue=\"mail\"} 4e6\n");
     let (_, found) = explained(&self::config(&big), &hpa(1, &json!([beyond])), &[]);
-    assert!(found["metrics"][0]["warnings"].to_string().contains("beyond 32 bits"), "{found:#}");
+    assert!(found["metrics"][0]["warnings"].to_string().contains("exceeds 32 bits"), "{found:#}");
 }
 
 #[test]
@@ -222,5 +222,5 @@ fn says_what_it_lacks() {
     }
     let (code, stdout, _) = run(&["explain", "--hpa", good, "-c", &config]);
     assert_eq!(code, 65);
-    assert!(stdout.contains("no value  the labels of the workload's pods are not known: --selector"), "{stdout}");
+    assert!(stdout.contains("no value  the labels of the workload's pods are unknown: use --selector"), "{stdout}");
 }

@@ -1,16 +1,16 @@
-//! How far and how fast an HPA may scale: `minReplicas`, `maxReplicas`, `behavior`, and the controller's own defaults.
+//! How far and how fast an HPA may scale: `minReplicas`, `maxReplicas`, `behavior`, and the controller's defaults.
 
 use super::lack::HpaLack;
 use crate::parse::decimal::Decimal;
 use crate::parse::yaml::Node;
 
-/// `--horizontal-pod-autoscaler-tolerance` by default.
+/// The default of `--horizontal-pod-autoscaler-tolerance`.
 const TOLERANCE: f64 = 0.1;
 
-/// `--horizontal-pod-autoscaler-downscale-stabilization` by default, in seconds.
+/// The default of `--horizontal-pod-autoscaler-downscale-stabilization` in seconds.
 const DOWNSCALE_WINDOW: u32 = 300;
 
-/// The period of the default policies in seconds; no limit applies without a behavior, so it is one sync.
+/// The period of the default policies in seconds: one sync, because there is no limit without a behavior.
 const PERIOD: u32 = 15;
 
 /// `spec.behavior`.
@@ -31,28 +31,28 @@ pub struct ScalingRules {
     pub tolerance: Option<f64>,
 }
 
-/// Which of several policies applies.
+/// The selection among several policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SelectPolicy {
-    /// The one that allows the largest change.
+    /// The policy with the largest change.
     Max,
-    /// The one that allows the smallest change.
+    /// The policy with the smallest change.
     Min,
     /// No change in this direction.
     Disabled,
 }
 
-/// How much may change within a period.
+/// A limit on the change within a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// A percentage of the replicas, or else a number of pods.
+    /// Whether the value is a percentage of the replicas, not a number of pods.
     pub is_percent: bool,
     pub value: i32,
     /// `periodSeconds`.
     pub period: u32,
 }
 
-/// By how much a ratio may differ from 1 and change nothing.
+/// The deviation of a ratio from 1 within which replicas remain unchanged.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tolerances {
     pub up: f64,
@@ -66,22 +66,22 @@ pub enum Direction {
     Down,
 }
 
-/// What keeps the replicas from what the metrics ask for.
+/// A limit that overrides the recommendation of the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
     /// `minReplicas`.
     Min,
     /// `maxReplicas`.
     Max,
-    /// How much may change at once.
+    /// The limit on the change in one sync.
     Rate(Direction),
 }
 
 impl Behavior {
-    /// Reads it.
+    /// Parses `spec.behavior`.
     ///
     /// # Errors
-    /// Of what is not understood, the first and its place.
+    /// The first invalid field and its position.
     pub fn read(node: &Node) -> Result<Self, HpaLack> {
         let quarter = |is_percent, value| Policy { is_percent, value, period: PERIOD };
         Ok(Self {
@@ -128,7 +128,7 @@ impl ScalingRules {
         Ok(Self { window, select, policies, tolerance })
     }
 
-    /// Which of the policies' limits applies, `larger` telling whether the larger number is the larger change.
+    /// The limit that applies; `larger` says whether the larger number is the larger change.
     fn selected(&self, limits: impl Iterator<Item = i32>, current: i32, larger: bool) -> i32 {
         let limit = match (self.select, larger) {
             (SelectPolicy::Disabled, _) => Some(current),
@@ -138,7 +138,7 @@ impl ScalingRules {
         limit.unwrap_or(current)
     }
 
-    /// The longest period of its policies, in seconds.
+    /// The longest period of the policies, in seconds.
     pub fn longest_period(&self) -> u32 {
         self.policies.iter().map(|policy| policy.period).max().unwrap_or_default()
     }
@@ -155,7 +155,7 @@ impl Policy {
         Some(Self { is_percent, value, period: node.text_at(&["periodSeconds"])?.parse().ok()? })
     }
 
-    /// The most replicas that it allows.
+    /// The maximum number of replicas after a sync.
     fn highest(&self, current: i32) -> i32 {
         match self.is_percent {
             true => (f64::from(current) * (1.0 + f64::from(self.value) / 100.0)).ceil() as i32,
@@ -163,7 +163,7 @@ impl Policy {
         }
     }
 
-    /// The fewest replicas that it allows.
+    /// The minimum number of replicas after a sync.
     fn lowest(&self, current: i32) -> i32 {
         match self.is_percent {
             true => (f64::from(current) * (1.0 - f64::from(self.value) / 100.0)) as i32,
@@ -173,19 +173,19 @@ impl Policy {
 }
 
 impl Tolerances {
-    /// Those of an HPA.
+    /// The tolerances of an HPA.
     pub fn of(behavior: Option<&Behavior>) -> Self {
         let of = |rules: Option<&ScalingRules>| rules.and_then(|rules| rules.tolerance).unwrap_or(TOLERANCE);
         Self { up: of(behavior.map(|behavior| &behavior.up)), down: of(behavior.map(|behavior| &behavior.down)) }
     }
 
-    /// Whether a ratio changes nothing.
+    /// Whether a ratio is within the tolerance.
     pub fn allow(self, ratio: f64) -> bool {
         1.0 - self.down <= ratio && ratio <= 1.0 + self.up
     }
 }
 
-/// For how many seconds a change in a direction waits for the recommendations of the past.
+/// The stabilization window of a direction, in seconds.
 pub fn window(behavior: Option<&Behavior>, direction: Direction) -> u32 {
     match (behavior, direction) {
         (None, Direction::Up) => 0,
@@ -194,7 +194,7 @@ pub fn window(behavior: Option<&Behavior>, direction: Direction) -> u32 {
     }
 }
 
-/// The most replicas to scale up to at once, if the workload was not scaled within the periods of the policies.
+/// The maximum number of replicas after one sync, if the workload was not scaled within the periods of the policies.
 pub fn highest(behavior: Option<&Behavior>, current: i32) -> i32 {
     match behavior {
         None => current.saturating_mul(2).max(4),
@@ -205,7 +205,7 @@ pub fn highest(behavior: Option<&Behavior>, current: i32) -> i32 {
     }
 }
 
-/// The fewest replicas to scale down to at once, likewise.
+/// The minimum number of replicas after one sync, under the same condition.
 pub fn lowest(behavior: Option<&Behavior>, current: i32) -> i32 {
     behavior.map_or(0, |behavior| {
         let limits = behavior.down.policies.iter().map(|policy| policy.lowest(current));
@@ -213,10 +213,10 @@ pub fn lowest(behavior: Option<&Behavior>, current: i32) -> i32 {
     })
 }
 
-/// The replicas after a sync, and what they are limited by.
+/// The replicas after a sync, and the limit that applied.
 pub fn limited(behavior: Option<&Behavior>, min: i32, max: i32, current: i32, desired: i32) -> (i32, Option<Limit>) {
     let (highest, lowest) = (highest(behavior, current), lowest(behavior, current));
-    // With a behavior, who changes nothing is not limited by anything.
+    // With a behavior, no limit applies to unchanged replicas.
     let (is_up, is_down) = match behavior {
         None => (true, true),
         Some(_) => (desired > current, desired < current),

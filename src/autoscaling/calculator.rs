@@ -1,5 +1,5 @@
-//! Replicas from the values of one metric, as the HPA controller computes them: values are thousandths in 64 bits, ratios are
-//! floats, and every ratio within the tolerance of 1 changes nothing.
+//! Computes replicas from the values of one metric as the HPA controller does: values are thousandths in 64 bits,
+//! ratios are floats, and a ratio within the tolerance of 1 changes nothing.
 
 use std::collections::BTreeMap;
 
@@ -7,25 +7,25 @@ use super::behavior::Tolerances;
 use super::manifest::{MetricKind, MetricTarget};
 use crate::parse::quantity::Milli;
 
-/// What is scaled, as it is now.
+/// The current state of the scaled workload.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Workload {
-    /// `spec.replicas` of its scale.
+    /// `spec.replicas` of the scale subresource.
     pub replicas: i32,
-    /// `status.replicas` of its scale: what is there, wanted or not.
+    /// `status.replicas` of the scale subresource: the number of existing pods.
     pub present: i32,
-    /// The pods that its selector selects.
+    /// The pods that match the workload's selector.
     pub pods: Vec<PodState>,
 }
 
-/// A pod, as far as the controller looks at it.
+/// The state of a pod, as far as the controller uses it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodState {
     pub name: String,
     pub phase: Phase,
-    /// Whether it is to go.
+    /// Whether the pod is being deleted.
     pub is_leaving: bool,
-    /// Its condition `Ready`.
+    /// Whether the condition `Ready` is true.
     pub is_ready: bool,
 }
 
@@ -36,12 +36,12 @@ pub enum Phase {
     #[default]
     Running,
     Failed,
-    /// `Succeeded`, `Unknown`.
+    /// `Succeeded` or `Unknown`.
     Other,
 }
 
 impl Phase {
-    /// The phase of this name.
+    /// The phase with this name.
     pub fn named(name: &str) -> Self {
         match name {
             "Pending" => Self::Pending,
@@ -55,84 +55,84 @@ impl Phase {
 /// The values of a metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Values {
-    /// Of pods, by their names.
+    /// The values of pods, by name.
     Pods(Vec<(String, Milli)>),
-    /// Of an object.
+    /// The value of an object.
     Object(Milli),
-    /// Of an external metric, which are added up.
+    /// The values of an external metric, which are added up.
     External(Vec<Milli>),
 }
 
-/// What a metric asks for, and how that came about.
+/// The replicas that a metric asks for, and how they are computed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Proposal {
     pub replicas: i32,
-    /// What is compared with the target: the value, the sum, or the average of the pods.
+    /// The number compared with the target: the value, the sum, or the average of the pods.
     pub usage: Milli,
-    /// How much the usage is of what the target allows.
+    /// The usage divided by the target.
     pub ratio: f64,
-    /// What the replicas are made of.
+    /// The calculation of the replicas.
     pub basis: Basis,
-    /// Why they stay, if they do.
+    /// Why the replicas remain unchanged, if they do.
     pub kept: Option<Kept>,
-    /// Whether the number is beyond 32 bits, where the controller's own result depends on its processor.
+    /// Whether the number exceeds 32 bits; the controller's result then depends on its CPU.
     pub is_beyond: bool,
 }
 
-/// What the replicas are made of.
+/// The calculation of the replicas.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Basis {
-    /// The ratio is multiplied by the pods that are ready.
+    /// The ratio times the number of ready pods.
     Ready(usize),
-    /// The value is divided by the target.
+    /// The value divided by the target.
     Division,
-    /// At zero replicas, the ratio is the number.
+    /// At zero replicas: the ratio itself.
     Zero,
-    /// The ratio is multiplied by the pods that have a value.
+    /// The ratio times the number of pods with a value.
     Pods(usize),
-    /// Likewise, after pods without a value or not yet running were given one.
+    /// The ratio times the number of pods, after pods without a value or not yet running were assigned one.
     Filled(Filled),
 }
 
-/// Pods that were given a value, and what came of it.
+/// Pods that were assigned a value, and the result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Filled {
-    /// Without a value.
+    /// Pods without a value.
     pub missing: Vec<String>,
-    /// What these were given, if the ratio was not 1.
+    /// The value assigned to these pods, if the ratio was not 1.
     pub missing_value: Option<Milli>,
-    /// Pending: they count as 0 to scale up, and not at all else.
+    /// Pending pods: they count as 0 for scaling up, and are ignored otherwise.
     pub pending: Vec<String>,
-    /// How many are counted in the end.
+    /// The number of pods in the calculation.
     pub counted: usize,
-    /// The ratio with them.
+    /// The ratio including these pods.
     pub ratio: f64,
 }
 
-/// Why the replicas stay as they are.
+/// Why the replicas remain unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kept {
     /// The ratio is within the tolerance.
     Tolerance,
-    /// With the pods that were given a value, it would be the other direction.
+    /// Including the pods with an assigned value, the ratio points in the other direction.
     Direction,
 }
 
-/// Why a metric asks for nothing.
+/// Why a metric makes no proposal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoProposal {
-    /// The workload's selector selects no pods.
+    /// The workload's selector matches no pods.
     NoPods,
-    /// None of the pods that count has a value.
+    /// No pod in the calculation has a value.
     NoValues,
-    /// The type of its target is not for such metrics.
+    /// The type of the target does not apply to such metrics.
     NoTarget,
 }
 
-/// What a metric asks for.
+/// The replicas that a metric asks for.
 ///
 /// # Errors
-/// Why the controller cannot use it.
+/// Why the controller cannot use the metric.
 pub fn propose(
     kind: MetricKind<'_>,
     target: MetricTarget,
@@ -160,7 +160,7 @@ pub fn propose(
     }
 }
 
-/// The sum of an external metric's values: once it is beyond 64 bits, the largest number.
+/// The sum of an external metric's values; on overflow, the largest number.
 fn sum(values: &[Milli]) -> Milli {
     let added = |sum: i64, value: i64| match value > 0 && sum > i64::MAX - value {
         true => Err(i64::MAX),
@@ -169,7 +169,7 @@ fn sum(values: &[Milli]) -> Milli {
     sum_by(values, added)
 }
 
-/// The same for a target of type AverageValue, where the controller takes any sum below zero for such an overflow.
+/// The sum for a target of type AverageValue, where the controller treats every negative sum as an overflow.
 fn sum_without_negatives(values: &[Milli]) -> Milli {
     let added = |sum: i64, value| Some(sum.wrapping_add(value)).filter(|sum| *sum >= 0).ok_or(i64::MAX);
     sum_by(values, added)
@@ -179,7 +179,7 @@ fn sum_by(values: &[Milli], added: impl Fn(i64, i64) -> Result<i64, i64>) -> Mil
     Milli(values.iter().try_fold(0, |sum, value| added(sum, value.0)).unwrap_or_else(|beyond| beyond))
 }
 
-/// A target of type Value: the ratio is multiplied by the pods that are ready, or is the number itself at zero.
+/// A target of type Value: the ratio is multiplied by the ready pods or, at zero replicas, is the result itself.
 fn by_ratio(value: Milli, target: Milli, workload: &Workload, tolerances: Tolerances) -> Result<Proposal, NoProposal> {
     let ratio = value.0 as f64 / target.0 as f64;
     let proposal = |replicas: f64, basis, kept| Proposal {
@@ -203,7 +203,7 @@ fn by_ratio(value: Milli, target: Milli, workload: &Workload, tolerances: Tolera
     Ok(proposal((ratio * ready as f64).ceil(), Basis::Ready(ready), None))
 }
 
-/// A target of type AverageValue for a metric that is not of pods: the value is divided by it.
+/// A target of type AverageValue for a metric that does not describe pods: the value is divided by the target.
 fn by_division(value: Milli, target: Milli, workload: &Workload, tolerances: Tolerances) -> Proposal {
     let ratio = value.0 as f64 / (target.0 as f64 * f64::from(workload.present));
     let is_kept = tolerances.allow(ratio);
@@ -218,7 +218,7 @@ fn by_division(value: Milli, target: Milli, workload: &Workload, tolerances: Tol
     }
 }
 
-/// A metric of pods: the average of those that count.
+/// A metric of pods: the average of the pods in the calculation.
 fn of_pods(
     values: &[(String, Milli)],
     target: Milli,
@@ -228,7 +228,7 @@ fn of_pods(
     if workload.pods.is_empty() {
         return Err(NoProposal::NoPods);
     }
-    // Values of pods that the selector does not select are averaged in, too, as the controller does not look for them.
+    // The average includes values of pods that do not match the selector, because the controller does not check that.
     let mut averaged: BTreeMap<&str, i64> = values.iter().map(|(pod, value)| (pod.as_str(), value.0)).collect();
     let (mut pending, mut missing, mut counted) = (Vec::new(), Vec::new(), 0_usize);
     for pod in &workload.pods {
@@ -299,7 +299,7 @@ fn of_pods(
     })
 }
 
-/// Whether a number of replicas does not fit into the controller's 32 bits.
+/// Whether a number of replicas exceeds the controller's 32 bits.
 fn is_beyond(replicas: f64) -> bool {
     !(f64::from(i32::MIN)..=f64::from(i32::MAX)).contains(&replicas)
 }

@@ -1,55 +1,56 @@
-//! From what each metric asks for to the replicas that the controller sets.
+//! Computes the replicas that the controller sets from the proposals of all metrics.
 
 use super::behavior::{self, Limit, Tolerances};
 use super::calculator::{self, NoProposal, Proposal, Values, Workload};
 use super::manifest::{Hpa, MetricKind};
 
-/// What a metric contributes.
+/// The contribution of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Vote {
-    /// It asks for so many replicas.
+    /// The metric asks for this number of replicas.
     Replicas(i32),
-    /// The controller cannot use it.
+    /// The controller cannot use the metric.
     Failed,
-    /// It is not known here, as it is CPU or memory.
+    /// The value is unknown here, because it is CPU or memory.
     Unknown,
 }
 
-/// What a sync of the controller does.
+/// The result of one sync of the controller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// The replicas that it sets, if no recommendation of the past holds it back.
+    /// The replicas that it sets, unless an earlier recommendation within the stabilization window prevents that.
     pub replicas: i32,
     pub how: How,
 }
 
-/// How the replicas came about.
+/// How the replicas were determined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// At zero, where it did not scale to: it does nothing.
+    /// The workload is at zero, but the HPA did not scale it there: the HPA does nothing.
     Disabled,
-    /// More than `maxReplicas`: no metric is looked at.
+    /// More replicas than `maxReplicas`: metrics are ignored.
     AboveMax,
-    /// Fewer than `minReplicas`: likewise.
+    /// Fewer replicas than `minReplicas`: metrics are ignored.
     BelowMin,
-    /// A metric fails, and no other asks for more than there are: nothing changes.
+    /// A metric failed, and no other asks for more replicas: nothing changes.
     Failed,
-    /// No metric is known.
+    /// No metric has a known value.
     Unknown,
-    /// The highest vote, of this metric.
+    /// The proposal of this metric, which is the highest.
     Metric { index: usize, asked: i32, limit: Option<Limit> },
 }
 
-/// How a cluster scales to zero.
+/// The cluster's support for scaling to zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ZeroSupport {
-    /// Kubernetes 1.37 and newer: the condition `ScaledToZero` says whether the HPA itself did so.
+    /// Kubernetes 1.37 and newer: the condition `ScaledToZero` says whether the HPA itself scaled to zero.
     Condition,
-    /// Older: with a feature gate, whatever stands at zero with `minReplicas: 0` is scaled.
+    /// Older versions with a feature gate: every workload at zero with `minReplicas: 0` is scaled.
     Gate,
 }
 
-/// What each metric asks for, if it has values, and what a sync makes of it. `values` has those of each metric.
+/// The proposal of each metric that has values, and the decision of a sync. `values` contains the values of each
+/// metric.
 pub fn predict(
     hpa: &Hpa<'_>,
     workload: &Workload,
@@ -76,7 +77,7 @@ pub fn predict(
     (proposals, decision)
 }
 
-/// What a sync does with these votes, one for each metric.
+/// The decision of a sync with these votes, one per metric.
 fn decide(hpa: &Hpa<'_>, workload: &Workload, votes: &[Vote], zero: ZeroSupport) -> Decision {
     let (min, max, current) = (hpa.min, hpa.max.unwrap_or(i32::MAX), workload.replicas);
     let was_scaled = zero == ZeroSupport::Condition && hpa.scaled_to_zero == Some(true);

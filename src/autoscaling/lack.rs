@@ -1,8 +1,8 @@
-//! What an HPA does not say, or not as it has to.
+//! Missing and invalid fields of an HPA.
 
 use crate::parse::yaml::Span;
 
-/// What an HPA lacks, and where.
+/// A missing or invalid field, and its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HpaLack {
     pub span: Span,

@@ -1,4 +1,4 @@
-//! A HorizontalPodAutoscaler of `autoscaling/v2`, read from YAML or JSON, with the places of what it says.
+//! A HorizontalPodAutoscaler of `autoscaling/v2`, parsed from YAML or JSON, with the positions of its fields.
 
 use std::fmt;
 
@@ -12,32 +12,32 @@ use crate::parse::yaml::{Node, Span, YamlValue};
 #[derive(Clone, Debug)]
 pub struct Hpa<'a> {
     pub name: Option<&'a str>,
-    /// `None` where `kubectl apply --namespace` says it.
+    /// `None` if `kubectl apply --namespace` sets it.
     pub namespace: Option<&'a str>,
     /// The workload that it scales.
     pub target: Option<ObjectRef<'a>>,
-    /// `minReplicas`, 1 by default.
+    /// `minReplicas`, by default 1.
     pub min: i32,
-    /// `maxReplicas`, without which it lacks something.
+    /// `maxReplicas`; `None` if it is missing or invalid.
     pub max: Option<i32>,
-    /// Where `minReplicas: 0` stands, if it does.
+    /// The position of `minReplicas: 0`, if present.
     pub zero: Option<Span>,
     pub metrics: Vec<MetricSpec<'a>>,
-    /// How fast it may scale, if it says so.
+    /// `behavior`, if present.
     pub behavior: Option<Behavior>,
-    /// Its condition `ScaledToZero`, if it is read from a cluster that sets it.
+    /// Whether the condition `ScaledToZero` is true; only on an HPA from a cluster that sets it.
     pub scaled_to_zero: Option<bool>,
-    /// What the controller says of it, if it is read from a cluster.
+    /// The status from the controller; only on an HPA from a cluster.
     pub status: HpaStatus<'a>,
-    /// All of it, as it is written.
+    /// The complete document.
     pub node: &'a Node,
-    /// Where it stands.
+    /// The position of the HPA.
     pub span: Span,
-    /// What it lacks.
+    /// Missing and invalid fields.
     pub lacks: Vec<HpaLack>,
 }
 
-/// `status`, as far as it is shown.
+/// The parts of `status` that are displayed.
 #[derive(Clone, Debug, Default)]
 pub struct HpaStatus<'a> {
     /// `desiredReplicas`
@@ -57,27 +57,27 @@ pub struct Condition<'a> {
 /// A reference to an object in the HPA's namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ObjectRef<'a> {
-    /// `apps/v1`; that of the core group where nothing is said.
+    /// `apps/v1`; empty for the core group.
     pub api_version: &'a str,
     pub kind: &'a str,
     pub name: &'a str,
 }
 
-/// One of the metrics of an HPA.
+/// A metric of an HPA.
 #[derive(Clone, Debug)]
 pub struct MetricSpec<'a> {
     pub kind: MetricKind<'a>,
-    /// Its name; of a resource, that one's: `cpu`.
+    /// The metric's name, or the name of a resource: `cpu`.
     pub name: &'a str,
-    /// Where its name stands.
+    /// The position of the name.
     pub span: Span,
-    /// Its place in `spec.metrics`.
+    /// The index in `spec.metrics`.
     pub index: usize,
-    /// Its label selector as text, unparsed; empty where it has none.
+    /// The label selector as unparsed text; may be empty.
     pub selector: String,
-    /// What it is compared with.
+    /// The target of the metric.
     pub target: Result<MetricTarget, HpaLack>,
-    /// Where an object of another namespace is named, which the controller ignores.
+    /// The position and name of an object's namespace, if it is another one; the controller ignores it.
     pub other_namespace: Option<(Span, &'a str)>,
 }
 
@@ -87,7 +87,7 @@ pub enum MetricKind<'a> {
     Pods,
     Object(ObjectRef<'a>),
     External,
-    /// CPU or memory, which no adapter serves.
+    /// CPU or memory, which adapters do not serve.
     Resource,
 }
 
@@ -98,15 +98,15 @@ pub enum MetricTarget {
     Value(Milli),
     /// The value for each pod.
     AverageValue(Milli),
-    /// A percentage of what pods request.
+    /// A percentage of the pods' resource requests.
     Utilization(i32),
 }
 
-/// The documents of a file that hold anything, each with the number of lines before it.
+/// The non-empty documents of a file, each with the number of lines before it.
 pub fn documents(text: &str) -> Vec<(usize, &str)> {
     let (mut documents, mut start, mut at, mut first) = (Vec::new(), 0, 0, 0);
     for (number, line) in text.split_inclusive('\n').enumerate() {
-        // It begins the next document, which may go on behind it.
+        // This line starts the next document, whose content may follow on the same line.
         if line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace)) {
             documents.push((first, text.get(start..at).unwrap_or_default()));
             (start, first) = (at, number);
@@ -122,7 +122,7 @@ pub fn documents(text: &str) -> Vec<(usize, &str)> {
     documents
 }
 
-/// The HPAs of a document, which may be a list.
+/// The HPAs in a document, which may be a list.
 pub fn hpas(root: &Node) -> Vec<Hpa<'_>> {
     match root.text_at(&["kind"]) {
         Some("HorizontalPodAutoscaler") => vec![Hpa::read(root)],
@@ -139,11 +139,11 @@ pub fn hpas(root: &Node) -> Vec<Hpa<'_>> {
 }
 
 impl<'a> Hpa<'a> {
-    /// Reads one.
+    /// Parses an HPA.
     pub fn read(root: &'a Node) -> Self {
         let spec = |path: &[&str]| root.at(&[&["spec"], path].concat());
         let min = spec(&["minReplicas"]);
-        // Its kind may be missing in a sketch.
+        // The kind may be missing in a draft.
         let target = spec(&["scaleTargetRef"]).and_then(|node| {
             let text = |key| node.text_at(&[key]).unwrap_or_default();
             Some(ObjectRef { api_version: text("apiVersion"), kind: text("kind"), name: node.text_at(&["name"])? })
@@ -200,12 +200,12 @@ impl<'a> Hpa<'a> {
         }
     }
 
-    /// Whether it is in this namespace, for all that it says.
+    /// Whether the HPA may be in this namespace.
     pub fn is_in(&self, namespace: &str) -> bool {
         self.namespace.is_none_or(|own| own == namespace)
     }
 
-    /// Whether a metric can wake its workload at zero replicas.
+    /// Whether a metric can scale the workload up from zero replicas.
     pub fn can_wake(&self) -> bool {
         self.metrics.iter().any(|metric| metric.kind.can_wake())
     }
@@ -232,19 +232,19 @@ impl<'a> ObjectRef<'a> {
         Some(Self { api_version: text("apiVersion").unwrap_or("v1"), kind: text("kind")?, name: text("name")? })
     }
 
-    /// The group of its kind: empty for core.
+    /// The API group of the kind; empty for core.
     pub fn group(&self) -> &'a str {
         self.api_version.rsplit_once('/').map_or("", |(group, _)| group)
     }
 }
 
 impl MetricKind<'_> {
-    /// Whether there are values at zero replicas.
+    /// Whether such a metric has values at zero replicas.
     pub fn can_wake(self) -> bool {
         matches!(self, Self::Object(_) | Self::External)
     }
 
-    /// As an HPA has it; `ContainerResource` is told as a resource.
+    /// The type in an HPA; `ContainerResource` is reported as `Resource`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pods => "Pods",
@@ -301,7 +301,7 @@ impl<'a> MetricSpec<'a> {
     }
 }
 
-/// The target that a metric of this type needs.
+/// The target required for a metric of this type.
 fn expected_target(kind: MetricKind<'_>) -> String {
     let fields = match kind {
         MetricKind::Pods => "type: AverageValue and averageValue",
@@ -321,7 +321,7 @@ impl MetricTarget {
         let average = || quantity("averageValue").map(Self::AverageValue);
         match (kind, node?.text_at(&["type"])) {
             (MetricKind::Pods, _) => average(),
-            // The controller takes whichever is there, the average first.
+            // The controller uses whichever is present, averageValue first.
             (MetricKind::External, _) => average().or_else(value),
             (MetricKind::Object(_), Some("Value")) => value(),
             (MetricKind::Object(_), Some("AverageValue")) => average(),
@@ -334,7 +334,7 @@ impl MetricTarget {
     }
 }
 
-/// A LabelSelector as text.
+/// Prints a LabelSelector as text.
 fn selector_text(node: &Node) -> String {
     let mut parts = Vec::new();
     if let Some(YamlValue::Mapping(labels)) = node.at(&["matchLabels"]).map(|node| &node.value) {

@@ -1,9 +1,10 @@
-//! What Kubernetes' HPA controller does with values: from a HorizontalPodAutoscaler, the pods and the values to replicas.
+//! The calculations of Kubernetes' HPA controller: from a HorizontalPodAutoscaler, its pods and metric values to
+//! replicas.
 //!
-//! As pure as `parse`. The arithmetic is the controller's own, thousandths in 64 bits and ratios in floats; it is compared with
-//! what Kubernetes' controller decides (`tests/autoscaling.rs`). [`manifest`] reads HPAs, [`question`] knows the path that the
-//! controller requests, [`calculator`] makes replicas of one metric's values, [`behavior`] limits them, and [`decision`] makes
-//! one number of all metrics.
+//! This layer is as pure as `parse`. Its arithmetic is the controller's: thousandths in 64 bits, and ratios in floats.
+//! `tests/autoscaling.rs` compares results with the decisions of Kubernetes' controller. [`manifest`] parses HPAs,
+//! [`question`] builds the path of the controller's request, [`calculator`] computes replicas from one metric's values,
+//! [`behavior`] limits them, and [`decision`] combines all metrics.
 
 pub(crate) mod behavior;
 pub(crate) mod calculator;

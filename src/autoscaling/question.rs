@@ -1,15 +1,15 @@
-//! The path that the HPA controller requests for a metric, letter by letter as Go's client writes it.
+//! Builds the path of the HPA controller's request for a metric, exactly as Go's client encodes it.
 
 use super::manifest::{MetricKind, MetricSpec, ObjectRef};
 use crate::kube::kinds;
 use crate::parse::path::{CUSTOM_METRICS, EXTERNAL_METRICS};
 use crate::parse::percent::Encoded;
 
-/// The version of custom metrics that is preferred where both are registered.
+/// The preferred version of custom metrics if both are registered.
 pub(crate) const PREFERRED: &str = "v1beta2";
 
-/// The path for a metric of an HPA in `namespace`; `None` for CPU and memory. `resource` is that of a described object, and
-/// `pods` the selector of the workload's pods; selectors are canonical.
+/// The path for a metric of an HPA in `namespace`; `None` for CPU and memory. `resource` is the resource of a described
+/// object, `pods` the selector for the workload's pods; selectors are in canonical form.
 pub(crate) fn path(
     metric: &MetricSpec<'_>,
     version: &str,
@@ -18,7 +18,7 @@ pub(crate) fn path(
     pods: &str,
     metric_selector: &str,
 ) -> Option<String> {
-    // Go's client writes resources in lower case, and an external metric is one.
+    // Go's client sends resources in lower case, and to it an external metric is a resource.
     let (namespace, resource) = (Encoded::in_segment(namespace), resource.to_lowercase());
     let resource = Encoded::in_segment(&resource);
     let name = Encoded::in_segment(metric.name);
@@ -29,7 +29,7 @@ pub(crate) fn path(
             let query = [("labelSelector", pods), ("metricLabelSelector", metric_selector)];
             format!("{custom}/pods/*/{name}{}", query_string(&query))
         }
-        // The controller leaves out the namespace's own name: it is the HPA's.
+        // The controller omits the name of a namespace, because it is the HPA's own.
         MetricKind::Object(object) if is_namespace(&object) => {
             format!("{custom}/metrics/{name}{}", query_string(&[("metricLabelSelector", metric_selector)]))
         }
@@ -46,18 +46,18 @@ pub(crate) fn path(
     })
 }
 
-/// Whether an object is the namespace.
+/// Whether an object is a namespace.
 pub(crate) fn is_namespace(object: &ObjectRef<'_>) -> bool {
     object.kind == "Namespace" && object.group().is_empty()
 }
 
-/// The resource of a built-in kind: `services`, `deployments.apps`.
+/// The built-in kind of an object: `services`, `deployments.apps`.
 pub(crate) fn builtin(object: &ObjectRef<'_>) -> Option<&'static kinds::Kind> {
     let group_of = |kind: &kinds::Kind| kind.api_version.rsplit_once('/').map_or("", |(group, _)| group);
     kinds::all().find(|kind| kind.kind == object.kind && group_of(kind) == object.group())
 }
 
-/// As Go writes a query; empty values are left out.
+/// Encodes a query as Go does, without empty values.
 fn query_string(pairs: &[(&str, &str)]) -> String {
     let mut query = String::new();
     for (key, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {

@@ -1,21 +1,21 @@
-//! Keys of caches: the bytes of a value, so that a borrowed form of it finds the same as the owned one.
+//! Keys of caches: the bytes of a value's hash input, so that borrowed and owned forms of a value have the same key.
 
 use std::hash::{Hash, Hasher};
 
-/// The key of a value in a [`Cache`](super::Cache). All keys of one cache are made of the same fields.
+/// The key of a value in a [`Cache`](super::Cache). All keys of one cache are made from the same fields.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Key(Vec<u8>);
 
 impl Key {
-    /// The key of what hashes like this. Equal keys are of equal values: std ends texts by a byte that no text holds, tells
-    /// the length of lists, and the variant of what has variants.
+    /// The key of a hashable value. Equal keys imply equal values: std ends strings with a byte that no string
+    /// contains, and hashes the length of lists and the discriminant of enums.
     pub fn of(value: &(impl Hash + ?Sized)) -> Self {
         let mut bytes = Bytes(Vec::with_capacity(USUAL));
         value.hash(&mut bytes);
         Self(bytes.0)
     }
 
-    /// Bytes of memory that it takes.
+    /// The size in memory, in bytes.
     pub fn cost(&self) -> usize {
         self.0.len()
     }
@@ -25,10 +25,10 @@ impl Key {
     }
 }
 
-/// More than most keys take.
+/// More than the length of most keys.
 const USUAL: usize = 256;
 
-/// Takes down what is to be hashed.
+/// Records the bytes to be hashed.
 struct Bytes(Vec<u8>);
 
 impl Hasher for Bytes {
@@ -41,7 +41,7 @@ impl Hasher for Bytes {
         self.0.push(byte);
     }
 
-    /// Lengths and variants, in one byte where they fit: copies of eight bytes are calls.
+    /// Lengths and discriminants take one byte if they fit, because copies of eight bytes are function calls.
     #[inline(always)]
     fn write_usize(&mut self, number: usize) {
         match u8::try_from(number) {

@@ -16,7 +16,7 @@ fn never() -> Loaded<u32> {
     panic!("must not load")
 }
 
-/// What a caller that only looks sees of each key.
+/// The cached value of each key.
 fn seen(cache: &Cache<u32>, now: Instant, keys: &str) -> String {
     let key = |key: &str| match cache.get(&Key::of(key), now, Wait::No, any, never) {
         Outcome::Value(_) => key.to_string(),
@@ -31,9 +31,9 @@ fn load(cache: &Cache<u32>, key: &'static str, now: Instant, ttl: Duration, cost
     assert_eq!(cache.get(&Key::of(key), now, Wait::Until(now), any, loaded), Outcome::Value(Arc::new(1)));
 }
 
-/// Waits until a caller besides this one waits for a flight.
+/// Waits until another caller waits for a flight.
 fn until_waiting(cache: &Cache<u32>, key: &'static str, callers: usize) {
-    // The cache, the loading caller and each waiting caller hold the flight.
+    // The flight is held by the cache, by the loading caller and by each waiting caller.
     while cache.store.lock().slots[Key::of(key).bytes()].flight.as_ref().map_or(0, Arc::strong_count) < 2 + callers {
         thread::yield_now();
     }
@@ -63,7 +63,7 @@ fn passes_over_what_does_not_cover() {
     assert_eq!(cache.get(&Key::of("a"), now, Wait::No, odd, never), Outcome::Value(Arc::new(1)));
     assert_eq!(cache.get(&Key::of("a"), now, Wait::No, even, never), Outcome::WouldWait);
     let nested = || {
-        // A caller that is content with the kept value does not wait for this load.
+        // A caller that accepts the cached value does not wait for this load.
         assert_eq!(cache.get(&Key::of("a"), now, Wait::Until(now), odd, never), Outcome::Value(Arc::new(1)));
         assert_eq!(cache.get(&Key::of("a"), now, Wait::No, even, never), Outcome::WouldWait);
         Loaded { value: 2, until: now + SECOND, cost: 1, shared: true }
@@ -201,7 +201,7 @@ fn wakes_those_who_wait_for_a_load_that_panics() {
     load(&cache, "a", later, SECOND, 1);
 }
 
-/// The pages of deleted pods are not requested again.
+/// Pages of deleted pods are not requested again.
 #[test]
 fn drops_what_is_long_past_its_time() {
     let (cache, now) = (Cache::new(100, 100), Instant::now());

@@ -10,28 +10,28 @@ pub(crate) const JSON: &str = "application/json";
 pub(crate) const PROTOBUF: &str = "application/vnd.kubernetes.protobuf";
 pub(crate) const YAML: &str = "application/yaml";
 
-/// The most characters of a foreign text that a finding shows.
+/// The maximum number of characters of untrusted text in a finding.
 const SHOWN: usize = 80;
 
-/// A foreign text, fit for a table.
+/// Untrusted text, escaped and truncated for a table.
 pub(crate) fn shown(text: &str) -> String {
     format!("\"{}\"", escaped(text.as_bytes(), SHOWN))
 }
 
-/// A foreign value, fit for a table.
+/// An untrusted value, escaped and truncated for a table.
 pub(crate) fn shown_value(value: Option<&Value>) -> String {
     match value {
         None => "none".to_owned(),
         Some(Value::String(text)) => shown(text),
-        // Its own quotes stay legible; control characters are escaped by JSON already.
+        // JSON already escapes control characters; quotes remain readable.
         Some(value) => escaped(value.to_string().as_bytes(), SHOWN).replace("\\\"", "\""),
     }
 }
 
-/// A JSON object, by its Content-Type too.
+/// Parses a JSON object; the Content-Type must also be JSON.
 ///
 /// # Errors
-/// What it is instead.
+/// A description of what was found instead.
 pub(crate) fn json(response: &Response) -> Result<Value, String> {
     let media_type = response.media_type();
     if media_type != JSON {
@@ -41,21 +41,21 @@ pub(crate) fn json(response: &Response) -> Result<Value, String> {
     object(&response.body)
 }
 
-/// An object in one of the two formats that Kubernetes' clients read.
+/// Parses an object in JSON or protobuf, the formats of Kubernetes' clients.
 ///
 /// # Errors
-/// What it is instead.
+/// A description of what was found instead.
 pub(crate) fn any(response: &Response) -> Result<Value, String> {
     match response.media_type() == PROTOBUF {
-        true => protobuf::decode(&response.body).map_err(|error| format!("no protobuf: {error}")),
+        true => protobuf::decode(&response.body).map_err(|error| format!("invalid protobuf: {error}")),
         false => json(response),
     }
 }
 
-/// A JSON object.
+/// Parses a JSON object.
 ///
 /// # Errors
-/// What it is instead.
+/// A description of what was found instead.
 pub(crate) fn object(body: &[u8]) -> Result<Value, String> {
     match serde_json::from_slice(body) {
         Ok(value @ Value::Object(_)) => Ok(value),
@@ -67,10 +67,10 @@ pub(crate) fn object(body: &[u8]) -> Result<Value, String> {
     }
 }
 
-/// Whether a member is this text.
+/// Checks that a member is this string.
 ///
 /// # Errors
-/// What it is instead.
+/// A description of what was found instead.
 pub(crate) fn expect_text(object: &Value, pointer: &str, expected: &str) -> Result<(), String> {
     let found = object.pointer(pointer);
     match found.and_then(Value::as_str) == Some(expected) {
@@ -79,27 +79,27 @@ pub(crate) fn expect_text(object: &Value, pointer: &str, expected: &str) -> Resu
     }
 }
 
-/// A member that has to be a text, and not an empty one.
+/// Returns a member that must be a non-empty string.
 ///
 /// # Errors
-/// What it is instead.
+/// A description of what was found instead.
 pub(crate) fn text<'v>(object: &'v Value, pointer: &str) -> Result<&'v str, String> {
     let found = object.pointer(pointer);
     let text = found.and_then(Value::as_str).filter(|text| !text.is_empty());
-    text.ok_or_else(|| format!("expected {} to be a text, found {}", name(pointer), shown_value(found)))
+    text.ok_or_else(|| format!("expected {} to be a string, found {}", name(pointer), shown_value(found)))
 }
 
-/// A member that has to be a list.
+/// Returns a member that must be a list.
 ///
 /// # Errors
-/// What it is instead.
+/// A description of what was found instead.
 pub(crate) fn list<'v>(object: &'v Value, pointer: &str) -> Result<&'v [Value], String> {
     let found = object.pointer(pointer);
     let list = found.and_then(Value::as_array).map(Vec::as_slice);
     list.ok_or_else(|| format!("expected {} to be a list, found {}", name(pointer), shown_value(found)))
 }
 
-/// `/describedObject/name` as people write it: `describedObject.name`.
+/// Converts the pointer `/describedObject/name` to `describedObject.name` for messages.
 fn name(pointer: &str) -> String {
     pointer.trim_start_matches('/').replace('/', ".")
 }

@@ -1,58 +1,58 @@
-//! A check: what is asked, and what is made of the answers. Both are pure, so that a recorded exchange can be judged again.
+//! A check plans requests and judges the responses. Both steps are pure, so a recorded exchange can be judged again.
 
 use super::exchange::{Exchange, Request, Response};
 use super::facts::Facts;
 
-/// How much depends on it.
+/// The importance of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
-    /// A client of Kubernetes fails, or acts on a wrong number, without it.
+    /// Without it, a Kubernetes client fails or acts on a wrong number.
     Must,
-    /// People and tools other than Kubernetes' own controllers notice.
+    /// Users and tools other than Kubernetes' controllers notice its absence.
     Should,
-    /// The Go library does so, and no client depends on it.
+    /// The Go library behaves like this, but no client depends on it.
     AsGo,
 }
 
-/// What came of a check.
+/// The result of a check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Finding {
-    /// It holds; what was found.
+    /// The check passed; describes what was found.
     Holds(String),
-    /// It does not; what was found.
+    /// The check failed; describes what was found.
     Fails(String),
-    /// Nothing can be said; why.
+    /// The check could not be made; explains why.
     Skipped(String),
 }
 
-/// The requests of a check, or why there are none.
+/// The requests of a check, or the reason why it is skipped.
 pub(crate) type Plan = Result<Vec<Request>, String>;
 
 /// One check.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Check {
-    /// `area.name`; it stays the same from one version to the next.
+    /// `area.name`; stable across versions.
     pub(crate) id: &'static str,
     pub(crate) level: Level,
-    /// What clients need, in a sentence.
+    /// The requirement of clients, as a sentence.
     pub(crate) need: &'static str,
     pub(crate) plan: fn(&Facts) -> Plan,
-    /// Requests that the first answers call for.
+    /// Further requests that depend on the first responses.
     pub(crate) follow: fn(&[Exchange]) -> Vec<Request>,
     pub(crate) judge: fn(&Facts, &[Exchange]) -> Finding,
     pub(crate) timing: Timing,
 }
 
-/// When a check is made.
+/// When a check runs, and how often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Timing {
-    /// Once; answers that are there already are used again.
+    /// Once; responses to earlier requests are reused.
     Once,
-    /// Again if it does not hold, as the value may have changed between two answers.
+    /// Again if it fails, because the value may have changed between two responses.
     Repeated,
-    /// After the hook has set this value, until it is served.
+    /// After the hook has set this value, repeatedly until it is served.
     Hooked(&'static str),
-    /// When all others are done, over all that was exchanged.
+    /// After all other checks, over all exchanges.
     Last,
 }
 
@@ -95,12 +95,12 @@ impl Check {
     }
 }
 
-/// Holds if each answer passes; tells of the first that does not.
+/// Passes if every response passes; otherwise describes the first that does not.
 pub(crate) fn every(exchanges: &[Exchange], passes: impl Fn(&Request, &Response) -> Result<(), String>) -> Finding {
     let mut failures = exchanges.iter().filter_map(|exchange| {
         let passed = match &exchange.result {
             Ok(response) => passes(&exchange.request, response),
-            Err(why) => Err(format!("no answer: {why}")),
+            Err(why) => Err(format!("no response: {why}")),
         };
         passed.err().map(|why| format!("{}: {why}", exchange.request))
     });
@@ -113,7 +113,7 @@ pub(crate) fn every(exchanges: &[Exchange], passes: impl Fn(&Request, &Response)
     }
 }
 
-/// `200 application/json (3), 404 application/json`: the answers, in the order in which they came.
+/// Summarizes the responses in order: `200 application/json (3), 404 application/json`.
 pub(crate) fn summary(exchanges: &[Exchange]) -> String {
     let mut kinds: Vec<(String, usize)> = Vec::new();
     for exchange in exchanges {
@@ -127,7 +127,7 @@ pub(crate) fn summary(exchanges: &[Exchange]) -> String {
     texts.collect::<Vec<_>>().join(", ")
 }
 
-/// Whether the status is the one that is expected.
+/// Checks the HTTP status.
 pub(crate) fn expect(response: &Response, status: u16) -> Result<(), String> {
     match response.status == status {
         true => Ok(()),
@@ -154,6 +154,6 @@ mod tests {
         let fails = |why: &str| Finding::Fails(why.to_owned());
         assert_eq!(judge(&[200, 200]), Finding::Holds("200 (2)".to_owned()));
         assert_eq!(judge(&[200, 404]), fails("GET /404: expected 200, found 404"));
-        assert_eq!(judge(&[0, 404, 200]), fails("GET /0: no answer: timeout (and 1 more)"));
+        assert_eq!(judge(&[0, 404, 200]), fails("GET /0: no response: timeout (and 1 more)"));
     }
 }

@@ -14,7 +14,7 @@ use crate::kube_api::target::Target;
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::escape::Escaped;
 
-/// What to do.
+/// The command to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     Check(Box<Options>),
@@ -23,7 +23,7 @@ pub(crate) enum Command {
     Version,
 }
 
-/// Which server to check, and how.
+/// The server to check, and the options.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Options {
     pub(crate) server: Place,
@@ -32,21 +32,21 @@ pub(crate) struct Options {
     pub(crate) external: Vec<ExternalTarget>,
     pub(crate) hook: Option<String>,
     pub(crate) as_nobody: bool,
-    /// Identities beside the one that asks, and their tokens.
+    /// Additional identities and their tokens.
     pub(crate) tokens: Vec<(Identity, Material)>,
     pub(crate) output: Output,
-    /// Beginnings of the IDs of checks.
+    /// Prefixes of the IDs of checks to run.
     pub(crate) wanted: Vec<String>,
 }
 
-/// Where the server is.
+/// The address of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Kubeconfig { file: PathBuf, context: Option<String> },
     Address(Box<Target>),
 }
 
-/// The flags that make up [`Place`].
+/// The flags for [`Place`].
 #[derive(Default)]
 struct Parts {
     kubeconfig: Option<PathBuf>,
@@ -59,10 +59,10 @@ struct Parts {
     token: Option<PathBuf>,
 }
 
-/// Reads the arguments after the program's name.
+/// Parses the arguments after the program's name.
 ///
 /// # Errors
-/// What is wrong with them.
+/// A description of the invalid argument.
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, String> {
     let mut parser = Parser::from_args(args);
     let mut parts = Parts::default();
@@ -104,7 +104,7 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Str
 }
 
 impl Parts {
-    /// Takes the value of a flag of these; whether it is one.
+    /// Reads the value of a flag of this group; `false` if the flag belongs to another group.
     fn take(&mut self, name: &str, parser: &mut Parser) -> Result<bool, String> {
         let path = |parser: &mut Parser| parser.value().map(PathBuf::from).map_err(plain);
         match name {
@@ -135,7 +135,7 @@ impl Parts {
             }
             (Some(_), Some(_), _) => return Err("--kubeconfig and --server exclude each other".to_owned()),
             (None, Some(_), Some(_)) => return Err("--context belongs to --kubeconfig".to_owned()),
-            (None, None, _) => return Err("say which server to check: --kubeconfig FILE or --server URL".to_owned()),
+            (None, None, _) => return Err("expected --kubeconfig FILE or --server URL".to_owned()),
         };
         let server = server.trim_end_matches('/').to_owned();
         check_server(&server, of_server)?;
@@ -156,7 +156,7 @@ impl Parts {
     }
 }
 
-/// `https://HOST[:PORT]`, or `http://` on this machine, over which no credential is sent.
+/// Accepts `https://HOST[:PORT]`, or `http://` with a loopback address and without credentials.
 fn check_server(server: &str, has_credentials: bool) -> Result<(), String> {
     let expected =
         || format!("--server: expected https://HOST:PORT, or http://127.0.0.1:PORT, found {}", Escaped::new(server));
@@ -166,7 +166,7 @@ fn check_server(server: &str, has_credentials: bool) -> Result<(), String> {
     }
     match scheme {
         "https" => Ok(()),
-        "http" if has_credentials => Err("--server: http:// takes no credentials".to_owned()),
+        "http" if has_credentials => Err("--server: credentials are not sent over http://".to_owned()),
         "http" => {
             let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
             let host = host.trim_start_matches('[').trim_end_matches(']');
@@ -178,7 +178,7 @@ fn check_server(server: &str, has_credentials: bool) -> Result<(), String> {
 }
 
 impl Options {
-    /// Takes the value of a flag that names a metric or an identity; whether it is one.
+    /// Reads the value of a flag for a metric or an identity; `false` if it is another flag.
     fn take(&mut self, name: &str, parser: &mut Parser) -> Result<bool, String> {
         let wrong = |why: String| format!("--{name}: {why}");
         let custom = |path: &str| CustomTarget::parse(path).map_err(wrong);

@@ -1,4 +1,4 @@
-//! The server over HTTP, as each identity.
+//! Sends requests over HTTP with the credentials of each identity.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,23 +14,23 @@ use crate::http::raw::{RawClient, RawRequest};
 use crate::http::resolve::Resolver;
 use crate::kube_api::target::Target;
 
-/// A token that no user has.
+/// An invalid token.
 const WRONG: &str = "metriclet-conformance";
 
-/// Makes a connection for each request.
+/// Opens a connection for each request.
 pub(crate) struct Connection {
     server: String,
     clients: HashMap<Identity, RawClient>,
 }
 
 impl Connection {
-    /// Connects to nothing yet. `tokens` are further identities.
+    /// Creates a client without connecting. `tokens` are those of additional identities.
     pub(crate) fn new(target: &Target, tokens: &[(Identity, Material)], limits: &Limits) -> Self {
         let resolver = Arc::new(Resolver::new(limits));
         let tls = target.server.starts_with("https://");
         let options = Options { reach: Reach::Anywhere, tls, keep_alive: false, gzip: false, proxy: None };
         let client = |credentials| RawClient::new(options.clone(), credentials, limits, resolver.clone());
-        // The certificates to trust do not depend on the identity.
+        // The trusted certificates are the same for all identities.
         let with = |bearer| Credentials {
             bearer,
             authorities: target.credentials.authorities.clone(),
@@ -51,7 +51,7 @@ impl Connection {
 
 impl Server for Connection {
     fn send(&mut self, request: &Request) -> Result<Response, String> {
-        let client = self.clients.get(&request.identity).ok_or("this identity is not given")?;
+        let client = self.clients.get(&request.identity).ok_or("there are no credentials for this identity")?;
         let url = format!("{}{}", self.server, request.target);
         let headers: Vec<_> = request.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let raw = RawRequest {

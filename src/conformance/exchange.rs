@@ -1,21 +1,21 @@
-//! A request of the suite and what came back.
+//! A request of the suite and its response.
 
 use std::fmt;
 
-/// Who asks.
+/// The user of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Identity {
-    /// The one that the command line names.
+    /// The identity given on the command line.
     Given,
-    /// Without credentials.
+    /// No credentials.
     Nobody,
-    /// With a token that is none.
+    /// An invalid token.
     WrongToken,
-    /// Known, without any right.
+    /// A user without permissions.
     Unauthorized,
-    /// May get custom metrics, and nothing else.
+    /// A user who may only get custom metrics.
     CustomReader,
-    /// May list external metrics, and nothing else.
+    /// A user who may only list external metrics.
     ExternalReader,
 }
 
@@ -23,7 +23,7 @@ pub(crate) enum Identity {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Request {
     pub(crate) method: &'static str,
-    /// Path and query as they are sent.
+    /// Path and query, encoded.
     pub(crate) target: String,
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) identity: Identity,
@@ -33,12 +33,12 @@ pub(crate) struct Request {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Response {
     pub(crate) status: u16,
-    /// Names in lower case.
+    /// Names are in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-/// Both, or why there is no response.
+/// A request, and its response or the error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Exchange {
     pub(crate) request: Request,
@@ -46,7 +46,7 @@ pub(crate) struct Exchange {
 }
 
 impl Request {
-    /// A GET of the identity that the command line names, without Accept.
+    /// A GET request of the given identity, without Accept.
     pub(crate) fn get(target: impl Into<String>) -> Self {
         Self { method: "GET", target: target.into(), headers: Vec::new(), identity: Identity::Given }
     }
@@ -78,7 +78,7 @@ impl Request {
     }
 }
 
-/// As a person would write it down.
+/// Prints the request for messages.
 impl fmt::Display for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.method, self.target)?;
@@ -97,12 +97,12 @@ impl fmt::Display for Request {
 }
 
 impl Response {
-    /// The value of a header field; the first, if there are several.
+    /// The value of the first header with this name.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// The Content-Type without its parameters, in lower case; empty if there is none.
+    /// The Content-Type without parameters, in lower case; empty if it is missing.
     pub(crate) fn media_type(&self) -> String {
         let value = self.header("content-type").unwrap_or_default();
         value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
@@ -116,7 +116,7 @@ impl Response {
     }
 }
 
-/// `200 application/json`
+/// Prints `200 application/json`.
 impl fmt::Display for Response {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.status)?;

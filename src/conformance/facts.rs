@@ -1,41 +1,41 @@
-//! What is known about the server before it is judged: what it serves, and which metrics have values.
+//! Facts about the server that are collected before the checks: its APIs, and metrics with values.
 
 use super::target::{CustomTarget, ExternalTarget};
 
-/// How the server is reached.
+/// The path of requests to the server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Through {
-    /// Through the aggregation layer of kube-apiserver, which answers some paths itself.
+    /// Through the aggregation layer of kube-apiserver, which handles some paths itself.
     KubeApiserver,
     #[default]
     Directly,
 }
 
-/// What is known.
+/// The facts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
     pub(crate) through: Through,
-    /// Whether credentials matter: over `http://` there are none.
+    /// Whether the server uses TLS; over `http://` there are no credentials.
     pub(crate) is_tls: bool,
-    /// Versions of the Custom Metrics API that discovery has.
+    /// The served versions of the Custom Metrics API.
     pub(crate) versions: Vec<&'static str>,
-    /// Whether discovery has the External Metrics API.
+    /// Whether the External Metrics API is served.
     pub(crate) serves_external: bool,
     /// Metrics of single objects.
     pub(crate) named: Vec<CustomTarget>,
-    /// Metrics of all objects that a selector picks.
+    /// Metrics of all objects that match a selector.
     pub(crate) wildcards: Vec<CustomTarget>,
     pub(crate) external: Vec<ExternalTarget>,
-    /// The namespace of requests for what does not exist.
+    /// The namespace for requests for nonexistent metrics.
     pub(crate) namespace: String,
-    /// Identities beside the one that asks.
+    /// Whether there are credentials for these identities.
     pub(crate) has_nobody: bool,
     pub(crate) has_unauthorized: bool,
     pub(crate) has_custom_reader: bool,
     pub(crate) has_external_reader: bool,
     /// The value that the hook has set.
     pub(crate) hooked: Option<&'static str>,
-    /// Whether there is a hook.
+    /// Whether a hook is configured.
     pub(crate) has_hook: bool,
 }
 
@@ -46,15 +46,15 @@ const NO_WILDCARD: &str = "no metric of several objects is known: name one with 
 const NO_EXTERNAL_METRIC: &str = "no external metric is known: name one with --external";
 
 impl Facts {
-    /// The versions of the Custom Metrics API.
+    /// The served versions of the Custom Metrics API.
     ///
     /// # Errors
-    /// If it is not served.
+    /// If the API is not served.
     pub(crate) fn versions(&self) -> Result<&[&'static str], String> {
         if self.versions.is_empty() { Err(NO_CUSTOM.to_owned()) } else { Ok(&self.versions) }
     }
 
-    /// One version, the newest.
+    /// The newest served version.
     ///
     /// # Errors
     /// If the API is not served.
@@ -65,7 +65,7 @@ impl Facts {
     /// Metrics of single objects.
     ///
     /// # Errors
-    /// If none is known.
+    /// If there are none.
     pub(crate) fn named(&self) -> Result<&[CustomTarget], String> {
         self.versions()?;
         if self.named.is_empty() { Err(NO_NAMED.to_owned()) } else { Ok(&self.named) }
@@ -74,7 +74,7 @@ impl Facts {
     /// Metrics of several objects.
     ///
     /// # Errors
-    /// If none is known.
+    /// If there are none.
     pub(crate) fn wildcards(&self) -> Result<&[CustomTarget], String> {
         self.versions()?;
         if self.wildcards.is_empty() { Err(NO_WILDCARD.to_owned()) } else { Ok(&self.wildcards) }
@@ -83,7 +83,7 @@ impl Facts {
     /// External metrics.
     ///
     /// # Errors
-    /// If none is known.
+    /// If there are none.
     pub(crate) fn external(&self) -> Result<&[ExternalTarget], String> {
         match (self.serves_external, self.external.is_empty()) {
             (false, _) => Err(NO_EXTERNAL.to_owned()),
@@ -92,10 +92,10 @@ impl Facts {
         }
     }
 
-    /// That the server itself answers, rather than kube-apiserver in its place.
+    /// Checks that the server itself handles a path, not kube-apiserver.
     ///
     /// # Errors
-    /// If kube-apiserver does.
+    /// If kube-apiserver handles it.
     pub(crate) fn directly(&self) -> Result<(), String> {
         match self.through {
             Through::Directly => Ok(()),
@@ -103,7 +103,7 @@ impl Facts {
         }
     }
 
-    /// A path with a metric if there is one, else discovery: for what does not depend on metrics.
+    /// The path of a metric or, if none is known, of discovery: for checks that do not depend on metrics.
     ///
     /// # Errors
     /// If the server serves nothing.

@@ -1,11 +1,11 @@
-//! The command that sets a value, so that what is served can be compared with it.
+//! A shell command that sets a value, so that the served value can be compared with it.
 
 use std::process::{Command, Stdio};
 
-/// Lets a shell command set a value.
+/// Runs the shell command to set a value.
 ///
 /// # Errors
-/// If it cannot, as its exit code says.
+/// If the command cannot be run, or its exit code is not 0.
 pub(crate) fn set(hook: &str, value: &str) -> Result<(), String> {
     let mut command = Command::new("sh");
     command.arg("-c").arg(hook).env("METRICLET_VALUE", value).stdin(Stdio::null()).stdout(Stdio::null());

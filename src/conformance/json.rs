@@ -1,9 +1,9 @@
-//! JSON values compared as Kubernetes' clients see them.
+//! Compares JSON values as Kubernetes' clients see them.
 
 use serde_json::Value;
 
-/// The same without members that say nothing: null, empty texts, empty lists and empty objects. Clients take a missing
-/// member for its zero value.
+/// Removes members that are null, empty strings, empty lists or empty objects. Clients treat a missing member as its
+/// zero value.
 pub(crate) fn pruned(value: &Value) -> Value {
     match value {
         Value::Object(members) => members

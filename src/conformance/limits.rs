@@ -1,42 +1,44 @@
-//! What the suite takes of a server's time and of this machine's memory, and how often it asks.
+//! Limits on time, memory and requests.
 
 use std::time::Duration;
 
-/// The longest time for one answer. 15 s: kube-apiserver gives discovery 5 s, and nobody waits for a metric longer than
-/// an HPA's sync period of 15 s.
+/// The timeout of a response. 15 s: kube-apiserver allows 5 s for discovery, and a metric must arrive within an HPA's
+/// sync period of 15 s.
 pub(crate) const ANSWER: Duration = Duration::from_secs(15);
 
-/// The longest body. 16 MiB: a list of 50,000 pods has 15 MB.
+/// The maximum length of a body. 16 MiB: a list of 50,000 pods has 15 MB.
 pub(crate) const BODY: u64 = 16 * 1024 * 1024;
 
-/// The longest body after gzip is undone, against bombs.
+/// The maximum length of a decompressed body, as protection from gzip bombs.
 pub(crate) const INFLATED: u64 = 4 * BODY;
 
-/// Attempts of a check that compares answers, as the value may change between the two.
+/// The attempts of a check that compares responses, because the value may change between them.
 pub(crate) const ATTEMPTS: usize = 5;
 
-/// Between two such attempts.
+/// The pause between two attempts.
 pub(crate) const PAUSE: Duration = Duration::from_millis(500);
 
-/// How long a value that the hook has set may take to be served. 60 s: adapters cache, and scrape at intervals.
+/// The time until a value set by the hook must be served. 60 s: adapters cache, and scrape at intervals.
 pub(crate) const SETTLE: Duration = Duration::from_secs(60);
 
-/// Metrics of discovery that are tried, where none is named. 16: one that has values is enough, and each is asked for.
+/// The number of metrics from discovery to try if none is given. 16: one with values suffices, and each costs a
+/// request.
 pub(crate) const TRIED: usize = 16;
 
-/// Metrics of each kind that are checked, at most. 16: each costs several requests.
+/// The maximum number of metrics of each kind to check. 16: each costs several requests.
 pub(crate) const TARGETS: usize = 16;
 
-/// The longest YAML that is compared with JSON, and its values: a suite needs no more to tell.
+/// The maximum length and number of values of YAML to compare with JSON; larger documents are not needed.
 pub(crate) const YAML: usize = 1024 * 1024;
 pub(crate) const YAML_NODES: usize = 131_072;
 
-/// Answers that are kept to be judged again. 64 MiB: all of those that are judged twice, of the largest lists too.
+/// The size of responses kept to be judged again. 64 MiB: enough for all that are judged twice, including the largest
+/// lists.
 pub(crate) const KEPT: u64 = 4 * BODY;
 
-/// Exchanges that are noted for the checks over all of them. 10,000: twenty times what a run has.
+/// The maximum number of exchanges kept for the checks over all of them. 10,000: twenty times those of a run.
 pub(crate) const EXCHANGES: usize = 10_000;
 
-/// What is noted of the body of an error, and of a good answer, in bytes. 64 KiB: a Status has a few hundred.
+/// The number of bytes kept of the body of an error, and of a successful response. 64 KiB: a Status has a few hundred.
 pub(crate) const NOTED: usize = 64 * 1024;
 pub(crate) const NOTED_GOOD: usize = 64;

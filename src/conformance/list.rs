@@ -1,4 +1,4 @@
-//! Lists of metrics, in either API and version.
+//! Lists of metrics in either API and version.
 
 use std::collections::BTreeMap;
 
@@ -8,14 +8,14 @@ use super::body;
 use super::exchange::{Request, Response};
 use super::quantity::{self, Quantity};
 
-/// A list that was asked for at a path of the API.
+/// A list, and the path of its request.
 #[derive(Clone, Debug)]
 pub(crate) struct List {
     pub(crate) object: Value,
     pub(crate) names: &'static Names,
 }
 
-/// What members are called in a version.
+/// The names of members in a version.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Names {
     /// `custom.metrics.k8s.io/v1beta1`
@@ -23,10 +23,10 @@ pub(crate) struct Names {
     pub(crate) kind: &'static str,
     /// Pointers within an item.
     pub(crate) metric: &'static str,
-    /// Where a selector is echoed, if anywhere.
+    /// The pointer to the echoed selector, if the version has one.
     pub(crate) selector: Option<&'static str>,
     pub(crate) window: &'static str,
-    /// Members of the other version, which no client reads in this one.
+    /// Members of the other version, which clients ignore in this one.
     pub(crate) foreign: &'static [&'static str],
 }
 
@@ -58,10 +58,10 @@ const NAMES: [Names; 3] = [
 ];
 
 impl List {
-    /// Reads a list.
+    /// Parses a list.
     ///
     /// # Errors
-    /// If the answer is none.
+    /// If the response is not a list.
     pub(crate) fn read(request: &Request, response: &Response) -> Result<Self, String> {
         if response.status != 200 {
             return Err(format!("expected 200, found {response}"));
@@ -69,22 +69,22 @@ impl List {
         let below = request.path().strip_prefix("/apis/").unwrap_or_default();
         let names =
             NAMES.iter().find(|names| below.strip_prefix(names.api_version).is_some_and(|rest| rest.starts_with('/')));
-        let names = names.ok_or("the path is none of a metric")?;
+        let names = names.ok_or("the path is not that of a metric")?;
         Ok(Self { object: body::any(response)?, names })
     }
 
-    /// Its items.
+    /// The items.
     ///
     /// # Errors
-    /// If they are missing, or null.
+    /// If `items` is missing or null.
     pub(crate) fn items(&self) -> Result<&[Value], String> {
         body::list(&self.object, "/items")
     }
 
-    /// Its items, of which there has to be one at least.
+    /// The items, at least one.
     ///
     /// # Errors
-    /// If there is none.
+    /// If there are none.
     pub(crate) fn some_items(&self) -> Result<&[Value], String> {
         match self.items()? {
             [] => Err("expected items, found an empty list".to_owned()),
@@ -92,7 +92,7 @@ impl List {
         }
     }
 
-    /// The value of each item, by what it is of: object, or labels of an external metric.
+    /// The value of each item, by its object or by the labels of an external metric.
     ///
     /// # Errors
     /// If an item has no value.
@@ -112,12 +112,12 @@ impl List {
 /// The value of an item.
 ///
 /// # Errors
-/// If it is no quantity.
+/// If it is not a quantity.
 pub(crate) fn value(item: &Value) -> Result<Quantity, String> {
     let found = item.get("value");
     let text = match found {
         Some(Value::String(text)) => text.trim().to_owned(),
-        // Clients read a bare number, too.
+        // Clients accept a number, too.
         Some(Value::Number(number)) => number.to_string(),
         _ => String::new(),
     };

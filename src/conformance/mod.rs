@@ -1,4 +1,5 @@
-//! `metriclet-conformance`: asks a server of the two metrics APIs what Kubernetes' clients ask, and judges its answers.
+//! `metriclet-conformance` sends a server of the metrics APIs the requests of Kubernetes' clients, and judges its
+//! responses.
 //!
 //! - [`exchange`] is a request and its response; [`body`], [`list`], [`status`] and [`protobuf`] read what is in one.
 //! - [`check`] is one check, and `checks` has all of them: each plans requests and judges the exchanges, and is pure.
@@ -48,13 +49,13 @@ use crate::config::read::read;
 use crate::kube_api::kubeconfig::{self, Reading};
 use crate::kube_api::target::Target;
 
-/// A must does not hold.
+/// The exit code if a required check fails.
 const NOT_CONFORMANT: u8 = 1;
 
 /// Runs the program with the arguments after its name.
 pub fn run(args: impl Iterator<Item = OsString>) -> ExitCode {
     let command = cli::parse(args);
-    // The message of a panic is on stderr already.
+    // The panic's message is already on stderr.
     catch_unwind(AssertUnwindSafe(|| execute(command))).unwrap_or(ExitCode::from(exit::SOFTWARE))
 }
 
@@ -87,7 +88,7 @@ fn judge(options: &Options) -> ExitCode {
     let pause = || thread::sleep(limits::PAUSE);
     let rows = runner::run(&mut session, &facts, Means { hook, pause: &pause }, &options.wanted);
     if rows.is_empty() {
-        return fail(exit::USAGE, &"no check has an ID that begins so (see metriclet-conformance --list)");
+        return fail(exit::USAGE, &"no check has an ID with this prefix (see metriclet-conformance --list)");
     }
     let report = match options.output {
         Output::Table => report::table(&target.server, &facts, &rows),
@@ -108,7 +109,7 @@ fn target(place: &Place, limits: &Limits) -> Result<Target, String> {
     kubeconfig::parse_context(&text, directory, context, Reading::Server, limits).map_err(|why| wrong(&why))
 }
 
-/// Prints to stdout; a closed pipe is no error.
+/// Prints to stdout; a closed pipe is not an error.
 fn print(text: &str, code: ExitCode) -> ExitCode {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -1,10 +1,10 @@
-//! Quantities read exactly, digit by digit, as Kubernetes' own package reads them: what the HPA makes of one, and how it is
-//! written canonically. Metriclet's own reader gives a float, which is not fit to judge others by.
+//! Parses quantities exactly, digit by digit, as Kubernetes' own package does: the value that the HPA controller uses,
+//! and the canonical text. Metriclet's own parser returns a float, which is too imprecise to judge servers.
 
-/// The longest text: the digits of the largest 64-bit numbers take a third of that.
+/// The maximum length of a text: about three times the digits of the largest 64-bit number.
 const LONGEST: usize = 64;
 
-/// Decimal suffixes by their powers of ten.
+/// Decimal suffixes and their powers of ten.
 const DECIMAL: [(&str, i32); 10] =
     [("n", -9), ("u", -6), ("m", -3), ("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
 
@@ -13,13 +13,13 @@ const BINARY: [&str; 6] = ["Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 /// A quantity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Quantity {
-    /// Thousandths, rounded away from zero, as the HPA reckons; `None` beyond 64 bits, where it wraps around.
+    /// Thousandths, rounded away from zero like in the HPA controller; `None` beyond 64 bits, where that overflows.
     pub(crate) milli: Option<i64>,
-    /// The canonical text, where it is of the decimal family; the others are printed as they were read.
+    /// The canonical text of a decimal quantity; others are printed as they were parsed.
     pub(crate) canonical: Option<String>,
 }
 
-/// Reads a quantity; `None` if the text is none.
+/// Parses a quantity; `None` if the text is not one.
 pub(crate) fn read(text: &str) -> Option<Quantity> {
     if text.len() > LONGEST {
         return None;
@@ -28,7 +28,7 @@ pub(crate) fn read(text: &str) -> Option<Quantity> {
     let end = unsigned.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(unsigned.len());
     let (number, suffix) = unsigned.split_at(end);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    // A point or a sign alone is zero to Kubernetes.
+    // To Kubernetes a lone point or sign is zero.
     let is_sign = unsigned.len() < text.len() && suffix.is_empty();
     if fraction.contains('.') || (number.is_empty() && !is_sign) {
         return None;
@@ -38,7 +38,7 @@ pub(crate) fn read(text: &str) -> Option<Quantity> {
     let digits = digits.trim_start_matches('0');
     let places = i32::try_from(fraction.len()).ok()?;
     let negative = text.starts_with('-');
-    // More digits than that are beyond every bound, or below a billionth.
+    // More digits are beyond every bound, or below a billionth.
     let Ok(mantissa) = (if digits.is_empty() { Ok(0) } else { digits.parse::<i128>() }) else {
         return Some(Quantity { milli: None, canonical: None });
     };
@@ -57,7 +57,7 @@ pub(crate) fn read(text: &str) -> Option<Quantity> {
     Some(Quantity { milli: milli.and_then(|milli| milli.try_into().ok()), canonical })
 }
 
-/// What a suffix multiplies by.
+/// The factor of a suffix.
 #[derive(Clone, Copy)]
 enum Scale {
     Ten(i32),
@@ -82,7 +82,7 @@ impl Scale {
     }
 }
 
-/// `mantissa` × 10^`power`, not negative.
+/// A non-negative number, `mantissa` × 10^`power`.
 #[derive(Clone, Copy)]
 struct Decimal {
     mantissa: i128,
@@ -90,7 +90,7 @@ struct Decimal {
 }
 
 impl Decimal {
-    /// In units of 10^`unit`, rounded up.
+    /// The number in units of 10^`unit`, rounded up.
     fn rounded(self, unit: i32) -> Option<i128> {
         if self.mantissa == 0 {
             return Some(0);
@@ -98,7 +98,7 @@ impl Decimal {
         let shift = self.power - unit;
         match u32::try_from(shift) {
             Ok(up) => 10_i128.checked_pow(up).and_then(|factor| self.mantissa.checked_mul(factor)),
-            // Below one unit, so it is rounded up to one, if the power is too large to be a divisor.
+            // If the power is too large for a divisor, the number is less than one unit and is rounded up to one.
             Err(_) => Some(
                 10_i128
                     .checked_pow(shift.unsigned_abs())
@@ -107,8 +107,8 @@ impl Decimal {
         }
     }
 
-    /// Kubernetes' canonical text of a DecimalSI: the largest suffix that keeps the mantissa whole. `None` beyond the
-    /// largest suffix.
+    /// Kubernetes' canonical text of a DecimalSI, with the largest suffix that keeps the mantissa whole. `None` beyond
+    /// the largest suffix.
     fn canonical(self, negative: bool) -> Option<String> {
         let mut mantissa = self.rounded(-9)?;
         if mantissa == 0 {
@@ -154,13 +154,13 @@ mod tests {
             let text: String = serde_json::from_str(row[0]).unwrap();
             let quantity = read(&text);
             assert_eq!(quantity.is_some(), row[1] == "ok", "{row:?}");
-            // Kubernetes' own number wraps around beyond 64 bits, where ours says so.
-            // So does it with more digits than 64 bits hold.
+            // Kubernetes' number overflows beyond 64 bits, and if the text has more digits than 64 bits hold; ours
+            // reports that.
             let digits = row.get(3).unwrap_or(&"0").trim_end_matches(|c: char| c.is_ascii_alphabetic());
             let fits = digits.parse::<i64>().is_ok();
             if let Some(milli) = quantity.and_then(|quantity| quantity.milli).filter(|_| fits) {
                 let theirs: i64 = row[2].parse().unwrap();
-                // It rounds some negative numbers towards zero, and beyond.
+                // Kubernetes rounds some negative numbers towards zero, and beyond.
                 let tolerated = if milli < 0 { 2 } else { 0 };
                 assert!(milli.abs_diff(theirs) <= tolerated, "{row:?} {milli}");
             }

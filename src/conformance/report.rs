@@ -1,4 +1,4 @@
-//! What was found, as a table for people or as JSON.
+//! The report: a table for people, or JSON.
 
 use serde_json::{Value, json};
 
@@ -6,12 +6,12 @@ use super::check::{Check, Finding, Level};
 use super::facts::{Facts, Through};
 use super::runner::Row;
 
-/// What a row says in a word.
+/// The result in a row of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Pass,
     Fail,
-    /// It is not as the Go library does it, which is no fault.
+    /// The server behaves differently from the Go library, which is allowed.
     Differs,
     Skipped,
 }
@@ -51,12 +51,12 @@ fn level(check: &Check) -> &'static str {
     }
 }
 
-/// Whether no must fails.
+/// Whether no required check fails.
 pub(crate) fn is_conformant(rows: &[Row]) -> bool {
     !rows.iter().any(|row| row.check.level == Level::Must && row.verdict() == Verdict::Fail)
 }
 
-/// The whole report as a table.
+/// Prints the report as a table.
 pub(crate) fn table(server: &str, facts: &Facts, rows: &[Row]) -> String {
     let mut cells = vec![["VERDICT", "LEVEL", "CHECK", "NEEDED", "FOUND"].map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
@@ -65,7 +65,7 @@ pub(crate) fn table(server: &str, facts: &Facts, rows: &[Row]) -> String {
     format!("{}\n{}\n{}", heading(server, facts), columns(&cells), counts(rows))
 }
 
-/// The whole report as JSON.
+/// Prints the report as JSON.
 pub(crate) fn json(server: &str, facts: &Facts, rows: &[Row]) -> String {
     let row = |row: &Row| {
         json!({
@@ -85,7 +85,7 @@ pub(crate) fn json(server: &str, facts: &Facts, rows: &[Row]) -> String {
     format!("{report:#}\n")
 }
 
-/// Every check there is.
+/// Lists all checks.
 pub(crate) fn list(checks: impl Iterator<Item = &'static Check>) -> String {
     let mut cells = vec![["CHECK", "LEVEL", "NEEDED"].map(str::to_owned)];
     cells.extend(checks.map(|check| [check.id, level(check), check.need].map(str::to_owned)));
@@ -137,10 +137,10 @@ fn counts(rows: &[Row]) -> String {
     )
 }
 
-/// The most characters by which a column is aligned. What was found may be longer.
+/// The maximum width to which a column is aligned, in characters; findings may be longer.
 const WIDEST: usize = 200;
 
-/// Aligned; the last column has no end.
+/// Aligns the columns, except the last.
 fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {

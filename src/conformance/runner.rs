@@ -1,4 +1,4 @@
-//! Runs the checks, one after the other.
+//! Runs the checks one after the other.
 
 use super::check::{Check, Finding, Timing};
 use super::checks;
@@ -7,17 +7,17 @@ use super::facts::Facts;
 use super::limits;
 use super::session::{Server, Session};
 
-/// A check, and what came of it.
+/// A check and its result.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) check: &'static Check,
     pub(crate) finding: Finding,
 }
 
-/// Sets a value; an error says why it cannot.
+/// Sets a value; an error says why that failed.
 pub(crate) type Hook<'a> = dyn Fn(&str) -> Result<(), String> + 'a;
 
-/// What checks need beside the server.
+/// What checks need in addition to the server.
 #[derive(Clone, Copy)]
 pub(crate) struct Means<'a> {
     /// Sets a value.
@@ -26,13 +26,13 @@ pub(crate) struct Means<'a> {
     pub(crate) pause: &'a dyn Fn(),
 }
 
-/// Makes the checks that are wanted; `wanted` are beginnings of their IDs, and none stands for all.
+/// Runs the checks whose IDs start with one of `wanted`, or all checks if it is empty.
 pub(crate) fn run<S: Server>(session: &mut Session<S>, facts: &Facts, means: Means<'_>, wanted: &[String]) -> Vec<Row> {
     let is_wanted =
         |check: &&Check| wanted.is_empty() || wanted.iter().any(|start| check.id.starts_with(start.as_str()));
     let chosen: Vec<_> = checks::all().filter(is_wanted).collect();
     let mut rows: Vec<Option<Row>> = chosen.iter().map(|_| None).collect();
-    // Those over all that was exchanged come last, and are printed where they belong.
+    // Checks over all exchanges run last, but are reported in order.
     for last in [false, true] {
         for (check, row) in chosen.iter().zip(&mut rows) {
             if (check.timing == Timing::Last) == last {

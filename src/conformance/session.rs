@@ -1,4 +1,4 @@
-//! Sends requests, keeps the answers, and notes all that was exchanged.
+//! Sends requests, caches responses, and records all exchanges.
 
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -6,16 +6,16 @@ use std::rc::Rc;
 use super::exchange::{Exchange, Request, Response};
 use super::limits;
 
-/// What answers requests.
+/// A server that responds to requests.
 pub(crate) trait Server {
-    /// The answer.
+    /// Sends a request and returns the response.
     ///
     /// # Errors
-    /// Why there is none.
+    /// Why there is no response.
     fn send(&mut self, request: &Request) -> Result<Response, String>;
 }
 
-/// A conversation with a server.
+/// The session with a server.
 pub(crate) struct Session<S> {
     server: S,
     kept: HashMap<Request, Rc<Exchange>>,
@@ -28,7 +28,7 @@ impl<S: Server> Session<S> {
         Self { server, kept: HashMap::new(), kept_bytes: 0, log: Vec::new() }
     }
 
-    /// The answer, which may be there from before.
+    /// The response, which may be cached.
     pub(crate) fn ask(&mut self, request: &Request) -> Rc<Exchange> {
         match self.kept.get(request) {
             Some(kept) => kept.clone(),
@@ -36,7 +36,7 @@ impl<S: Server> Session<S> {
         }
     }
 
-    /// The answer as it is now.
+    /// A fresh response.
     pub(crate) fn request_again(&mut self, request: &Request) -> Rc<Exchange> {
         let exchange = Rc::new(Exchange { request: request.clone(), result: self.server.send(request) });
         self.note(&exchange);
@@ -48,7 +48,7 @@ impl<S: Server> Session<S> {
         exchange
     }
 
-    /// All that was exchanged; of good answers the start.
+    /// All exchanges; bodies of successful responses are truncated.
     pub(crate) fn log(&self) -> &[Exchange] {
         &self.log
     }

@@ -5,10 +5,10 @@ use serde_json::Value;
 use super::body;
 use super::exchange::Response;
 
-/// Whether an error is a Status that clients show as it is, for this reason.
+/// Checks that an error is a Status that clients can display, with this reason.
 ///
 /// # Errors
-/// What is wrong with it.
+/// A description of the fault.
 pub(crate) fn check(response: &Response, reason: &str) -> Result<(), String> {
     let status = body::any(response)?;
     for (pointer, expected) in [("/kind", "Status"), ("/apiVersion", "v1"), ("/status", "Failure"), ("/reason", reason)]
@@ -60,7 +60,7 @@ mod tests {
             (GOOD.replace(r#""apiVersion":"v1","#, ""), r#"expected apiVersion "v1", found none"#),
             (GOOD.replace("Failure", "Success"), r#"expected status "Failure", found "Success""#),
             (GOOD.replace("NotFound", ""), r#"expected reason "NotFound", found """#),
-            (GOOD.replace(r#""message":"m""#, r#""message":"""#), r#"expected message to be a text, found """#),
+            (GOOD.replace(r#""message":"m""#, r#""message":"""#), r#"expected message to be a string, found """#),
             (GOOD.replace("404", "500"), "expected code 404, found 500"),
             (GOOD.replace("404", r#""404""#), r#"expected code 404, found "404""#),
             (GOOD.replace(r#""metadata":{}"#, r#""items":[]"#), "expected no items, found some in an error"),

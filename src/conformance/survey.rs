@@ -1,4 +1,4 @@
-//! Learns what a server serves, before it is judged.
+//! Collects facts about a server before the checks.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use super::list::List;
 use super::session::{Server, Session};
 use super::target::{CUSTOM, CustomTarget, EXTERNAL, ExternalTarget, Shape};
 
-/// What there is to know.
+/// Collects the facts.
 ///
 /// # Errors
 /// Why the server cannot be reached.
@@ -48,7 +48,8 @@ pub(crate) fn survey<S: Server>(session: &mut Session<S>, options: &Options, is_
     if options.custom.is_empty() {
         try_listed(session, &mut facts);
     }
-    // Checks of selectors take the first: pods, as the HPA selects no others, best with a selector that is known.
+    // Checks of selectors use the first metric: preferably of pods, because the HPA selects only pods, and with a known
+    // selector.
     facts.wildcards.sort_by_key(|target| (target.selector.is_empty(), target.resource != "pods"));
     if facts.named.is_empty() {
         facts.named = single_objects(session, &facts);
@@ -59,13 +60,13 @@ pub(crate) fn survey<S: Server>(session: &mut Session<S>, options: &Options, is_
     Ok(facts)
 }
 
-/// Whether that is an answer to `/api`, which no other server has.
+/// Whether this is a response to `/api`, which only kube-apiserver serves.
 fn is_kube_apiserver(response: &Response) -> bool {
     let api = body::json(response);
     response.status == 200 && api.is_ok_and(|api| body::expect_text(&api, "/kind", "APIVersions").is_ok())
 }
 
-/// The names of the resources that a version lists.
+/// The names of the resources in the list of a version.
 fn listed<S: Server>(session: &mut Session<S>, group_version: &str) -> Vec<(String, bool)> {
     let answer = session.ask(&Request::get(format!("/apis/{group_version}")));
     let list = answer.result.as_ref().ok().and_then(|response| body::json(response).ok()).unwrap_or_default();
@@ -85,7 +86,7 @@ fn has_items<S: Server>(session: &mut Session<S>, target: String) -> Option<List
     list.some_items().is_ok().then_some(list)
 }
 
-/// Tries what discovery lists, in the namespace that is named.
+/// Tries the metrics in discovery, in the given namespace.
 fn try_listed<S: Server>(session: &mut Session<S>, facts: &mut Facts) {
     let Some(version) = facts.versions.last().copied() else { return };
     for (name, namespaced) in listed(session, &format!("{CUSTOM}/{version}")) {
@@ -104,7 +105,7 @@ fn try_listed<S: Server>(session: &mut Session<S>, facts: &mut Facts) {
     }
 }
 
-/// Of each metric of several objects, that of the first one.
+/// For each metric of several objects, the metric of its first object.
 fn single_objects<S: Server>(session: &mut Session<S>, facts: &Facts) -> Vec<CustomTarget> {
     let Some(version) = facts.versions.last().copied() else { return Vec::new() };
     let first = |target: &CustomTarget| {

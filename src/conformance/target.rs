@@ -1,4 +1,4 @@
-//! Metrics that the suite asks for, as the command line names them, and the paths to them.
+//! Metrics that the suite requests, as given on the command line, and their paths.
 
 use std::fmt;
 
@@ -8,17 +8,17 @@ use crate::parse::percent::Encoded;
 pub(crate) const CUSTOM: &str = "custom.metrics.k8s.io";
 pub(crate) const EXTERNAL: &str = "external.metrics.k8s.io";
 
-/// A metric that does not exist, of an object that does not either.
+/// The name of a nonexistent metric and of a nonexistent object.
 pub(crate) const NOWHERE: &str = "metriclet-conformance-none";
 
-/// What a metric of the Custom Metrics API is of.
+/// The scope of a metric of the Custom Metrics API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Shape {
-    /// An object in a namespace.
+    /// A metric of an object in a namespace.
     Namespaced,
-    /// An object in no namespace.
+    /// A metric of a cluster-scoped object.
     RootScoped,
-    /// A namespace.
+    /// A metric of a namespace itself.
     Namespace,
 }
 
@@ -26,14 +26,14 @@ pub(crate) enum Shape {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CustomTarget {
     pub(crate) shape: Shape,
-    /// Empty for objects in no namespace.
+    /// Empty for cluster-scoped objects.
     pub(crate) namespace: String,
     /// `pods`, `deployments.apps`
     pub(crate) resource: String,
-    /// `*` for all that the selector picks.
+    /// `*` for all objects that match the selector.
     pub(crate) name: String,
     pub(crate) metric: String,
-    /// The label selector of the objects; empty for none.
+    /// The label selector for objects; may be empty.
     pub(crate) selector: String,
 }
 
@@ -42,7 +42,7 @@ pub(crate) struct CustomTarget {
 pub(crate) struct ExternalTarget {
     pub(crate) namespace: String,
     pub(crate) metric: String,
-    /// The selector of the metric's labels; empty for none.
+    /// The selector for labels of the metric; may be empty.
     pub(crate) selector: String,
 }
 
@@ -50,7 +50,7 @@ impl CustomTarget {
     /// `namespaces/NAMESPACE/RESOURCE/NAME/METRIC`, `namespaces/NAMESPACE/metrics/METRIC` or `RESOURCE/NAME/METRIC`.
     ///
     /// # Errors
-    /// If the text is none of these.
+    /// If the text has another form.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (path, selector) = text.split_once('?').unwrap_or((text, ""));
         let parts: Vec<&str> = path.split('/').collect();
@@ -80,12 +80,12 @@ impl CustomTarget {
         Ok(Self { shape, namespace, resource, name, metric, selector })
     }
 
-    /// Whether it is of all objects that a selector picks.
+    /// Whether it names all objects that match a selector.
     pub(crate) fn is_wildcard(&self) -> bool {
         self.name == "*"
     }
 
-    /// The path, with `*` as clients send it, and without a query.
+    /// The path without a query, with `*` encoded as by clients.
     pub(crate) fn path(&self, version: &str) -> String {
         let [namespace, resource, metric] =
             [&self.namespace, &self.resource, &self.metric].map(|text| Encoded::in_segment(text));
@@ -103,7 +103,7 @@ impl CustomTarget {
         with_selector(self.path(version), "labelSelector", &self.selector)
     }
 
-    /// The same of another metric, which is nowhere.
+    /// The path with the name of a nonexistent metric.
     pub(crate) fn unknown(&self) -> Self {
         Self { metric: NOWHERE.to_owned(), ..self.clone() }
     }
@@ -113,7 +113,7 @@ impl ExternalTarget {
     /// `NAMESPACE/METRIC[?SELECTOR]`
     ///
     /// # Errors
-    /// If the text is none.
+    /// If the text has another form.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let (path, selector) = text.split_once('?').unwrap_or((text, ""));
         match path.split_once('/') {
@@ -125,7 +125,7 @@ impl ExternalTarget {
         }
     }
 
-    /// The path, in lower case as the HPA sends it, and without a query.
+    /// The path without a query, in lower case as the HPA sends it.
     pub(crate) fn path(&self) -> String {
         let metric = self.metric.to_lowercase();
         let (namespace, metric) = (Encoded::in_segment(&self.namespace), Encoded::in_segment(&metric));
@@ -138,7 +138,7 @@ impl ExternalTarget {
     }
 }
 
-/// A path with a selector, encoded as the aggregator does.
+/// A path with a selector, encoded like in the aggregator.
 pub(crate) fn with_selector(path: String, parameter: &str, selector: &str) -> String {
     match selector {
         "" => path,
@@ -149,7 +149,7 @@ pub(crate) fn with_selector(path: String, parameter: &str, selector: &str) -> St
     }
 }
 
-/// Encoded for a query as `url.Values.Encode` does, blanks as plus signs.
+/// Encodes a query value like `url.Values.Encode`, with spaces as plus signs.
 fn form(text: &str) -> String {
     Encoded::unreserved(text).to_string().replace("%20", "+")
 }

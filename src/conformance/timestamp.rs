@@ -1,18 +1,18 @@
-//! RFC 3339, as Kubernetes writes times: UTC, whole seconds, `Z`.
+//! Timestamps in RFC 3339, in Kubernetes' form: UTC, whole seconds, `Z`.
 
-/// Why a text is no such time.
+/// Why a text is not such a timestamp.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum TimestampError {
-    /// No RFC 3339 at all, which makes clients refuse the whole list.
+    /// The text is not RFC 3339, so clients reject the whole list.
     Unreadable,
-    /// An offset or a fraction of a second, which clients read.
+    /// The text has an offset or a fraction of a second, which clients accept.
     Unusual,
 }
 
-/// Whether a text is a time as Kubernetes writes it.
+/// Checks that a text is a timestamp in Kubernetes' form.
 ///
 /// # Errors
-/// How it is not.
+/// The deviation.
 pub(crate) fn check(text: &str) -> Result<(), TimestampError> {
     let (date_time, rest) = text.split_at_checked(19).ok_or(TimestampError::Unreadable)?;
     if !is_date_time(date_time.as_bytes()) {

@@ -138,7 +138,7 @@ impl Workers {
     fn ask(&self, request: &Request<'_>, patience: Patience, since: Now) -> Answer {
         let answer = || self.api.answer(request, patience, since, &mut Trace::off());
         catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| {
-            error!("a bug: panicked while answering a request; the line above says where");
+            error!("a bug: panicked while answering a request; see the line above");
             Answer::Reply(self.api.bug(request, since))
         })
     }

@@ -1,4 +1,4 @@
-//! Catches a bug in one piece of work, so that its thread goes on.
+//! Catches panics in a unit of work, so that its thread continues.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -6,12 +6,12 @@ use log::error;
 
 use super::counters::Counters;
 
-/// What `work` gives; `None` if it panics, which is counted.
+/// Runs `work`; returns `None` and counts a bug if it panics.
 pub(crate) fn caught<T>(counters: &Counters, doing: &str, work: impl FnOnce() -> T) -> Option<T> {
     catch_unwind(AssertUnwindSafe(work))
         .inspect_err(|_| {
             counters.panics.increment();
-            error!("a bug: panicked while {doing}; the line above says where");
+            error!("a bug: panicked while {doing}; see the line above");
         })
         .ok()
 }

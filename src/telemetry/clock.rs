@@ -1,4 +1,4 @@
-//! Time as a value that is passed in, so that tests and fuzzing can set it.
+//! Time as an argument, so that tests and fuzzing can set it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,47 +6,47 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::parse::duration::millis;
 
-/// One moment on both clocks: deadlines and ages go by the monotonic one, timestamps by the other.
+/// One moment on both clocks: the monotonic one for deadlines and ages, the other for timestamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Now {
-    /// Never goes back.
+    /// Never decreases.
     pub monotonic: Instant,
     /// Milliseconds since 1970 UTC.
     pub unix_millis: i64,
 }
 
-/// Tells the time.
+/// A clock.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> Now + Send + Sync>);
 
 impl Clock {
-    /// The machine's own.
+    /// The machine's clocks.
     pub fn system() -> Self {
         Self(Arc::new(|| Now { monotonic: Instant::now(), unix_millis: unix_millis(SystemTime::now()) }))
     }
 
-    /// Whatever `tell` says.
+    /// A clock that returns the times of `tell`.
     pub fn told_by(tell: impl Fn() -> Now + Send + Sync + 'static) -> Self {
         Self(Arc::new(tell))
     }
 
-    /// The time.
+    /// The current time.
     pub fn now(&self) -> Now {
         (self.0)()
     }
 }
 
-/// Unix milliseconds as if the clock had not been set since this was made: for comparing times.
+/// Unix milliseconds as if the clock had not been set since this value was created: for comparisons.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Steady(Now);
 
 impl Steady {
-    /// The same as the clock now.
+    /// Starts with the current time.
     pub(crate) fn new(now: Now) -> Self {
         Self(now)
     }
 
-    /// What it shows at a moment.
+    /// The time at a moment.
     pub(crate) fn at(&self, moment: Instant) -> i64 {
         let Self(Now { monotonic, unix_millis }) = *self;
         let after = millis(moment.saturating_duration_since(monotonic));
@@ -60,16 +60,16 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// The last second that HTTP can write, of the year 9999.
+/// The last second of the year 9999, the maximum in HTTP.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// A time as HTTP writes it (RFC 9110 §5.6.7).
+/// A date in HTTP's format (RFC 9110 §5.6.7).
 pub(crate) fn http_date(unix_millis: i64) -> String {
     let second = u64::try_from(unix_millis.div_euclid(1_000)).unwrap_or_default().min(LAST_SECOND);
     httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(second))
 }
 
-/// Milliseconds since 1970 UTC; times before that, or beyond 292 million years, are cut to the ends.
+/// Milliseconds since 1970 UTC, clamped to the time from 1970 to 292 million years later.
 fn unix_millis(time: SystemTime) -> i64 {
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => millis(since),

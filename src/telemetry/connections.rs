@@ -1,92 +1,92 @@
-//! Counters of the secure listener. Every reason is one of a closed set, so that no peer can make the page grow.
+//! Counters of the secure listener. Reasons are enumerations, so no peer can create time series.
 
 use super::counter::Counter;
 
-/// The class of a client; it decides which slots the client may take, not what it may read.
+/// The class of a client; it determines the slots that the client may use, not its permissions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ClientClass {
     /// No certificate, or one that no trusted authority has signed.
     Unverified,
-    /// A certificate that the authority for clients has signed.
+    /// A certificate signed by the authority for clients.
     Verified,
-    /// A certificate that the authority for front proxies has signed.
+    /// A certificate signed by the authority for front proxies.
     FrontProxy,
 }
 
-/// Why a connection was turned away before it was served.
+/// Why a connection was rejected before a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// All slots are taken.
+    /// All slots are in use.
     Full,
-    /// The free slots are kept for front proxies.
+    /// The free slots are reserved for front proxies.
     Reserved,
 }
 
-/// Why a handshake came to nothing.
+/// Why a handshake failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HandshakeFailure {
-    /// The client went away.
+    /// The client closed the connection.
     Closed,
     /// A new connection took its slot.
     Evicted,
     /// HTTP without TLS.
     PlainHttp,
-    /// It took too long.
+    /// The handshake took too long.
     Timeout,
-    /// The bytes are not TLS, or no common version or cipher.
+    /// The bytes are not TLS, or there is no common version or cipher.
     Tls,
 }
 
-/// Why a connection that was served has ended.
+/// Why a served connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// By the client, or after its last answer.
+    /// The client closed it, or its last response was sent.
     Closed,
-    /// Broken by the network, or by bytes that are no TLS.
+    /// A network error, or bytes that are not TLS.
     Broken,
     /// A new connection took its slot.
     Evicted,
     /// A request head took too long.
     HeadTimeout,
-    /// It idled for too long.
+    /// It was idle for too long.
     Idle,
-    /// A request was refused for its form.
+    /// A request was malformed.
     Refused,
-    /// By us, as we stop.
+    /// Metriclet is stopping.
     Stopping,
-    /// Too much waits for clients that do not read.
+    /// The client does not read, and too many unsent bytes are queued.
     Unread,
-    /// The client took too long to read an answer.
+    /// The client took too long to read a response.
     WriteTimeout,
 }
 
-/// Everything that is counted of the secure listener.
+/// All counters of the secure listener.
 #[derive(Debug, Default)]
 pub struct Connections {
-    /// Accepted so far.
+    /// Connections accepted.
     pub accepted: Counter,
     refused: [Counter; Refused::ALL.len()],
     handshakes_failed: [Counter; HandshakeFailure::ALL.len()],
     ended: [Counter; Ended::ALL.len()],
-    /// Gauges: open now, by class.
+    /// Gauges: open connections, by class.
     pub open: [Counter; ClientClass::ALL.len()],
-    /// Client certificates set aside, as their key was not proved to be the client's.
+    /// Client certificates ignored because the client did not prove possession of the key.
     pub unproven_certificates: Counter,
-    /// Times that accepting paused because descriptors or memory ran out.
+    /// Pauses of accepting because descriptors or memory ran out.
     pub accept_pauses: Counter,
-    /// Gauge: when the serving certificate ends, Unix seconds; 0 without a secure listener.
+    /// Gauge: expiry of the serving certificate, Unix seconds; 0 without a secure listener.
     pub certificate_expires: Counter,
-    /// New serving certificates taken over.
+    /// New serving certificates in use.
     pub certificates_loaded: Counter,
-    /// New serving certificates that were refused.
+    /// New serving certificates rejected.
     pub certificates_refused: Counter,
 }
 
 impl ClientClass {
-    /// All of them, in the order they are printed.
+    /// All classes, in the order of the page.
     pub const ALL: [Self; 3] = [Self::Unverified, Self::Verified, Self::FrontProxy];
 
-    /// As a label.
+    /// The value of the label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unverified => "unverified",
@@ -97,10 +97,10 @@ impl ClientClass {
 }
 
 impl Refused {
-    /// All of them, in the order they are printed.
+    /// All reasons, in the order of the page.
     pub const ALL: [Self; 2] = [Self::Full, Self::Reserved];
 
-    /// As a label.
+    /// The value of the label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Full => "full",
@@ -110,10 +110,10 @@ impl Refused {
 }
 
 impl HandshakeFailure {
-    /// All of them, in the order they are printed.
+    /// All reasons, in the order of the page.
     pub const ALL: [Self; 5] = [Self::Closed, Self::Evicted, Self::PlainHttp, Self::Timeout, Self::Tls];
 
-    /// As a label.
+    /// The value of the label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Closed => "closed",
@@ -126,7 +126,7 @@ impl HandshakeFailure {
 }
 
 impl Ended {
-    /// All of them, in the order they are printed.
+    /// All reasons, in the order of the page.
     pub const ALL: [Self; 9] = [
         Self::Broken,
         Self::Closed,
@@ -139,7 +139,7 @@ impl Ended {
         Self::WriteTimeout,
     ];
 
-    /// As a label.
+    /// The value of the label.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Broken => "broken",
@@ -156,7 +156,7 @@ impl Ended {
 }
 
 impl Connections {
-    /// One connection turned away.
+    /// Counts a rejected connection.
     pub fn refuse(&self, why: Refused) {
         count(&Refused::ALL, &self.refused, why);
     }
@@ -165,27 +165,27 @@ impl Connections {
         count(&HandshakeFailure::ALL, &self.handshakes_failed, why);
     }
 
-    /// One connection ended.
+    /// Counts a connection that ended.
     pub fn end(&self, why: Ended) {
         count(&Ended::ALL, &self.ended, why);
     }
 
-    /// Connections turned away, by reason.
+    /// Rejected connections, by reason.
     pub fn refused(&self) -> impl Iterator<Item = (&'static str, u64)> {
         Refused::ALL.iter().map(|why| why.as_str()).zip(self.refused.iter().map(Counter::get))
     }
 
-    /// Handshakes failed, by reason.
+    /// Failed handshakes, by reason.
     pub fn handshakes_failed(&self) -> impl Iterator<Item = (&'static str, u64)> {
         HandshakeFailure::ALL.iter().map(|why| why.as_str()).zip(self.handshakes_failed.iter().map(Counter::get))
     }
 
-    /// Connections ended, by reason.
+    /// Ended connections, by reason.
     pub fn ended(&self) -> impl Iterator<Item = (&'static str, u64)> {
         Ended::ALL.iter().map(|why| why.as_str()).zip(self.ended.iter().map(Counter::get))
     }
 
-    /// Connections open now, by class.
+    /// Open connections, by class.
     pub fn open(&self) -> impl Iterator<Item = (&'static str, u64)> {
         ClientClass::ALL.iter().map(|client_class| client_class.as_str()).zip(self.open.iter().map(Counter::get))
     }

@@ -1,4 +1,4 @@
-//! Counters: atomics, named here and printed by [`super::exposition`].
+//! The program's counters: atomics, defined here and printed by [`super::exposition`].
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,12 +8,12 @@ use super::connections::Connections;
 pub(crate) use super::counter::Counter;
 use crate::parse::path::{ApiPath, Version};
 
-/// What a request was for, as far as counting goes: a closed set, so that no caller can make it grow.
+/// The route of a request, for counting: an enumeration, so no caller can create time series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Route {
     /// A metric of objects in a namespace, `/namespaces/{ns}/…` of this version.
     Namespaced(Version),
-    /// A metric of root-scoped objects of this version.
+    /// A metric of cluster-scoped objects of this version.
     RootScoped(Version),
     /// An external metric.
     External,
@@ -25,12 +25,12 @@ pub enum Route {
     OwnMetrics,
     /// `/status`, as HTML or JSON.
     Status,
-    /// `/version`, `/` and every path that is none.
+    /// `/version`, `/` and every unknown path.
     Other,
 }
 
 impl Route {
-    /// All of them, in the order they are printed.
+    /// All routes, in the order of the page.
     pub const ALL: [Self; 10] = [
         Self::Namespaced(Version::V1Beta1),
         Self::Namespaced(Version::V1Beta2),
@@ -44,7 +44,7 @@ impl Route {
         Self::Other,
     ];
 
-    /// What a request for this path counts as.
+    /// The route of a path.
     pub fn of(path: &ApiPath) -> Self {
         match path {
             ApiPath::Metric(path) if path.namespace.is_some() || path.resource == "namespaces" => {
@@ -65,7 +65,7 @@ impl Route {
     }
 }
 
-/// HTTP codes that we answer; anything else counts as the last, 500.
+/// The HTTP status codes that Metriclet sends; any other code counts as the last, 500.
 pub(crate) const CODES: [u16; 13] = [200, 301, 304, 400, 401, 403, 404, 405, 406, 413, 503, 504, 500];
 
 /// Media types of metrics; JSON, the last, is the default.
@@ -77,30 +77,30 @@ pub(crate) const BUCKETS: [f64; 9] = [0.0001, 0.0005, 0.001, 0.005, 0.025, 0.1, 
 /// Requests of one route.
 #[derive(Debug, Default)]
 pub struct Requests {
-    /// By position in [`CODES`].
+    /// Indexed like [`CODES`].
     pub codes: [Counter; CODES.len()],
-    /// By position in [`BUCKETS`], each request in one; the slower ones in none.
+    /// Indexed like [`BUCKETS`]; each request counts in one, or in none if it took longer.
     pub buckets: [Counter; BUCKETS.len()],
-    /// Their durations in microseconds.
+    /// The sum of durations in microseconds.
     pub micros: Counter,
 }
 
-/// Fetches of one source.
+/// Fetches from one source.
 #[derive(Debug, Default)]
 pub struct Fetches {
-    /// Pages read to their end.
+    /// Pages read completely.
     pub succeeded: Counter,
-    /// Everything else.
+    /// Failed fetches.
     pub failed: Counter,
-    /// Requests for pages that had an outcome, fetched or cached.
+    /// Requests for pages with an outcome, fetched or cached.
     pub requests: Counter,
     /// Bytes of pages.
     pub bytes: Counter,
     /// Pods whose pages were joined.
     pub pods_answered: Counter,
-    /// Pods that run, and whose pages were missing then.
+    /// Running pods whose pages were missing in a join.
     pub pods_failed: Counter,
-    /// Pages that show that processes with different pages take turns behind a URL.
+    /// Pages that show that several processes with different pages respond at one URL.
     pub turns: Counter,
 }
 
@@ -111,74 +111,74 @@ pub struct Calls {
     failed: Counter,
 }
 
-/// Codes of the Kubernetes API; anything else counts as the last, 500.
+/// Status codes of the Kubernetes API; any other code counts as the last, 500.
 const CALL_CODES: [u16; 6] = [200, 401, 403, 404, 429, 500];
 
 impl Calls {
-    /// One call answered with this code, or not at all.
+    /// Counts a call with this status code, or one without a response.
     pub fn count(&self, code: Option<u16>) {
         let Some(code) = code else { return self.failed.increment() };
         let at = CALL_CODES.iter().position(|&known| known == code).unwrap_or(CALL_CODES.len() - 1);
         self.codes.get(at).into_iter().for_each(Counter::increment);
     }
 
-    /// Calls by code; without one they are called `<error>`, as in Go's servers.
+    /// Calls by code; those without a response have the code `<error>`, as in Go's servers.
     pub fn all(&self) -> impl Iterator<Item = (String, u64)> {
         let codes = CALL_CODES.iter().map(ToString::to_string).zip(self.codes.iter().map(Counter::get));
         codes.chain([("<error>".to_owned(), self.failed.get())])
     }
 }
 
-/// Attempts at something, by how they ended.
+/// Attempts, by outcome.
 #[derive(Debug, Default)]
 pub struct Attempts([Counter; 3]);
 
 impl Attempts {
-    /// It came off, or it was allowed.
+    /// The attempt succeeded, or the request was allowed.
     pub const SUCCESS: usize = 0;
-    /// It did not, or it was not.
+    /// The attempt failed, or the request was denied.
     pub const FAILURE: usize = 1;
-    /// It could not be reviewed.
+    /// The review failed.
     pub const ERROR: usize = 2;
 
-    /// One attempt ended so.
+    /// Counts an attempt with this outcome.
     pub fn count(&self, how: usize) {
         self.0.get(how).into_iter().for_each(Counter::increment);
     }
 
-    /// All of them, in the order of the constants.
+    /// All outcomes, in the order of the constants.
     pub fn all(&self) -> [u64; 3] {
         self.0.each_ref().map(Counter::get)
     }
 }
 
-/// Everything that is counted. Sources come and go with the configuration; the rest is fixed.
+/// All counters. Sources change with the configuration; the rest is fixed.
 #[derive(Debug, Default)]
 pub struct Counters {
     requests: [Requests; Route::ALL.len()],
-    /// Answers with values, by position in [`ENCODINGS`].
+    /// Responses with values, indexed like [`ENCODINGS`].
     pub(super) encodings: [Counter; ENCODINGS.len()],
     fetches: Mutex<BTreeMap<String, Arc<Fetches>>>,
     left_out: Mutex<BTreeMap<&'static str, u64>>,
-    /// Values that stand for those of sources that failed: the last ones, and numbers.
+    /// Values served while a source failed: last values, and configured numbers.
     stood_in: Mutex<BTreeMap<&'static str, u64>>,
-    /// Reloads of the configuration that were taken over.
+    /// Reloads of the configuration that succeeded.
     pub reloads_succeeded: Counter,
-    /// Reloads of the configuration that were refused.
+    /// Reloads of the configuration that were rejected.
     pub reloads_failed: Counter,
-    /// The hash of the configuration file in force, if there is one.
+    /// The hash of the configuration file in use, if there is one.
     config: Mutex<Option<String>>,
-    /// Gauge: 1 if the configuration file as it was last read is in use.
+    /// Gauge: 1 if the latest version of the configuration file is in use.
     pub reload_successful: Counter,
     /// Gauge: rules in the configuration that cannot be served.
     pub broken_rules: Counter,
-    /// Gauge: requests waiting for a worker that may wait for a source.
+    /// Gauge: requests waiting for a blocking worker.
     pub queued: Counter,
-    /// Requests refused because that queue was full or took too long.
+    /// Requests rejected because that queue was full or the wait too long.
     pub overloaded: Counter,
-    /// Bugs, each of which ended one piece of work: a request answered 500, a fetch, a round of samples.
+    /// Bugs, each of which ended one unit of work: a request with response 500, a fetch, a round of samples.
     pub panics: Counter,
-    /// The secure listener's.
+    /// Counters of the secure listener.
     pub connections: Connections,
     /// Attempts to authenticate a request.
     pub authentication: Attempts,
@@ -191,7 +191,7 @@ pub struct Counters {
 }
 
 impl Counters {
-    /// One request answered.
+    /// Counts a request.
     pub fn request(&self, route: Route, code: u16, took: Duration) {
         let requests = self.requests(route);
         let at = CODES.iter().position(|&known| known == code).unwrap_or(CODES.len() - 1);
@@ -201,7 +201,7 @@ impl Counters {
         requests.micros.add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
     }
 
-    /// One answer with values, in this media type.
+    /// Counts a response with values in this media type.
     pub fn encoding(&self, media_type: &str) {
         let at = ENCODINGS.iter().position(|&known| known == media_type).unwrap_or(ENCODINGS.len() - 1);
         self.encodings.get(at).into_iter().for_each(Counter::increment);
@@ -224,50 +224,50 @@ impl Counters {
         }
     }
 
-    /// The counters of a source, the same ones for the same name.
+    /// The counters of a source; the same name always has the same counters.
     pub fn fetches(&self, source: &str) -> Arc<Fetches> {
         let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
         fetches.entry(source.to_owned()).or_default().clone()
     }
 
-    /// Forgets sources that no configuration holds any more.
+    /// Removes sources that are in no configuration any more.
     pub fn retain_sources(&self, keep: impl Fn(&str) -> bool) {
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|source, _| keep(source));
     }
 
-    /// All sources with their counters.
+    /// All sources and their counters.
     pub fn sources(&self) -> Vec<(String, Arc<Fetches>)> {
         let fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
         fetches.iter().map(|(source, fetches)| (source.clone(), fetches.clone())).collect()
     }
 
-    /// The configuration file with this hash is in force.
+    /// Sets the hash of the configuration file in use.
     pub fn set_config(&self, hash: String) {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Some(hash);
     }
 
-    /// The hash of the configuration file in force.
+    /// The hash of the configuration file in use.
     pub fn config(&self) -> Option<String> {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// An object was left out of an answer for `*`, and why.
+    /// Counts an object that was left out of a response for `*`.
     pub fn left_out(&self, reason: &'static str) {
         *self.left_out.lock().unwrap_or_else(PoisonError::into_inner).entry(reason).or_default() += 1;
     }
 
-    /// Values that stood for others so far, by kind.
+    /// Values served while a source failed, by kind.
     pub fn all_stood_in(&self) -> Vec<(&'static str, u64)> {
         let stood_in = self.stood_in.lock().unwrap_or_else(PoisonError::into_inner);
         stood_in.iter().map(|(&kind, &count)| (kind, count)).collect()
     }
 
-    /// A value stands for one whose source failed.
+    /// Counts a value that was served while its source failed.
     pub fn stood_in(&self, kind: &'static str) {
         *self.stood_in.lock().unwrap_or_else(PoisonError::into_inner).entry(kind).or_default() += 1;
     }
 
-    /// Objects left out so far, by reason.
+    /// Objects left out, by reason.
     pub fn all_left_out(&self) -> Vec<(&'static str, u64)> {
         let left_out = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
         left_out.iter().map(|(&reason, &count)| (reason, count)).collect()

@@ -1,4 +1,4 @@
-//! The program's own `/metrics` page, Prometheus text 0.0.4. Metrics that other adapters have too share their names.
+//! Metriclet's own `/metrics` page, Prometheus text 0.0.4. Metrics that other adapters also have use the same names.
 
 use std::fmt::{self, Write};
 
@@ -37,7 +37,7 @@ pub(crate) fn page(counters: &Counters, process: &Process, started: Now, version
     page.single(
         "metriclet_config_last_reload_successful",
         "gauge",
-        "Whether the configuration file as it was last read is in use.",
+        "Whether the latest version of the configuration file is in use.",
         counters.reload_successful.get(),
     );
     page.single("metriclet_broken_rules", "gauge", "Rules that cannot be served.", counters.broken_rules.get());
@@ -83,7 +83,7 @@ impl Page {
     }
 
     fn requests(&mut self, counters: &Counters) {
-        self.family("apiserver_request_total", "counter", "Requests answered, by route and code.");
+        self.family("apiserver_request_total", "counter", "Requests, by route and code.");
         for route in Route::ALL {
             for (code, counter) in CODES.iter().zip(&counters.requests(route).codes) {
                 if counter.get() > 0 {
@@ -92,12 +92,12 @@ impl Page {
                 }
             }
         }
-        self.family("apiserver_request_duration_seconds", "histogram", "Time from a request's head to its answer.");
+        self.family("apiserver_request_duration_seconds", "histogram", "Time from a request's head to its response.");
         for route in Route::ALL {
             self.durations(route, counters.requests(route));
         }
         let name = "metriclet_metric_answers_total";
-        self.family(name, "counter", "Answers with values of metrics, by media type.");
+        self.family(name, "counter", "Responses with values of metrics, by media type.");
         for (media_type, counter) in ENCODINGS.iter().zip(&counters.encodings) {
             self.sample(name, &format_args!("{{media_type=\"{media_type}\"}}"), counter.get());
         }
@@ -134,7 +134,7 @@ impl Page {
             let labels = format_args!("{{source=\"{}\"}}", Label(source)).to_string();
             self.sample("metriclet_fetched_bytes_total", &labels, fetches.bytes.get());
         }
-        let help = "Running pods whose pages were wanted to be joined, by outcome.";
+        let help = "Running pods whose pages were requested to be joined, by outcome.";
         self.family("metriclet_joined_pods_total", "counter", help);
         for (source, fetches) in &sources {
             for (outcome, counter) in [("failed", &fetches.pods_failed), ("succeeded", &fetches.pods_answered)] {
@@ -255,7 +255,7 @@ impl Page {
     }
 }
 
-/// The labels by which Go's API servers count a request.
+/// The labels with which Go's API servers count requests.
 struct RouteLabels(Route);
 
 impl fmt::Display for RouteLabels {
@@ -283,7 +283,7 @@ impl fmt::Display for RouteLabels {
     }
 }
 
-/// A label value, escaped.
+/// An escaped label value.
 pub(crate) struct Label<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Label<'_> {

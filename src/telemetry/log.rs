@@ -1,13 +1,13 @@
 //! Log lines on stderr: `2026-08-18T02:35:04Z WARN  source exporter: …`.
 //!
-//! What each level may reveal:
+//! Contents by level:
 //! - `error`, `warn`, `info`: names from the configuration, listening addresses, causes. Never paths of requests, bytes
-//!   from upstream, or anything secret.
+//!   from upstream, or secrets.
 //! - `debug`: also hosts and status codes of upstreams, routes and codes of requests.
-//! - `trace`: also whole URLs and paths, with selectors. Never header values, credentials or bodies.
+//! - `trace`: also complete URLs and paths, with selectors. Never header values, credentials or bodies.
 //!
-//! Libraries log from `warn` on unless RUST_LOG sets more, and never at `trace`, where ureq shows every byte it
-//! sends. rustls does from `error` on: it warns of what peers send, and any client could fill the log.
+//! Libraries log from `warn` on unless RUST_LOG sets more, and never at `trace`, where ureq logs every byte that it
+//! sends. rustls logs from `error` on, because it warns about bytes from peers, so any client could fill the log.
 
 use std::io::Write;
 
@@ -17,8 +17,8 @@ use log::{Level, LevelFilter};
 use super::clock::Clock;
 use crate::kube::meta::Time;
 
-/// Starts logging to stderr: `RUST_LOG` decides if set, else `verbosity` (0 info, 1 debug, 2 trace).
-/// A second call changes nothing.
+/// Starts logging to stderr, by `RUST_LOG` if set, otherwise by `verbosity` (0 info, 1 debug, 2 trace). A second call
+/// changes nothing.
 pub(crate) fn start(verbosity: u8, quiet: bool, clock: Clock) {
     let level = match verbosity {
         0 if quiet => LevelFilter::Error,
@@ -31,12 +31,12 @@ pub(crate) fn start(verbosity: u8, quiet: bool, clock: Clock) {
     let filter = std::env::var_os(DEFAULT_FILTER_ENV).unwrap_or_default();
     if !filter.is_empty() {
         builder.parse_env(Env::default());
-        // Where its own trace lines would be shown, ureq shows the queries of URLs at debug, which may hold secrets.
+        // If trace is enabled for ureq, its debug lines contain the queries of URLs, which may contain secrets.
         if filter.to_string_lossy().to_ascii_lowercase().contains("trace") {
             builder.filter_module("ureq", LevelFilter::Debug);
         }
     } else {
-        // Libraries below us log requests in full at debug.
+        // Libraries log complete requests at debug.
         builder.filter_level(LevelFilter::Warn).filter_module("metriclet", level);
         builder.filter_module("rustls", LevelFilter::Error);
     }

@@ -1,4 +1,4 @@
-//! The program's own counters, metrics page and log; and the clock.
+//! The program's counters, metrics page and log; and the clock.
 
 pub(crate) mod bug;
 pub(crate) mod clock;

@@ -1,8 +1,8 @@
-//! CPU, memory, threads and files of the process, from `/proc/self`; unreadable ones are left out.
+//! CPU, memory, threads and files of the process, from `/proc/self`; unreadable values are omitted.
 
 use std::fs;
 
-/// Figures under the names that every Prometheus client library gives them.
+/// Values with the names that every Prometheus client library uses.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Process {
     /// User and system time, seconds.
@@ -17,18 +17,18 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// As they are now.
+    /// Reads the current values.
     pub(crate) fn read() -> Self {
         let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
         let open_fds = fs::read_dir("/proc/self/fd").ok().map(|entries| entries.count() as u64);
         Self { open_fds, ..Self::from_stat(&stat, rustix::param::clock_ticks_per_second(), rustix::param::page_size()) }
     }
 
-    /// From the text of `/proc/self/stat` (proc(5)): fields are counted after the command's closing parenthesis, as
-    /// the command itself may hold spaces.
+    /// Parses the text of `/proc/self/stat` (proc(5)). Fields are counted after the command's closing parenthesis,
+    /// because the command may contain spaces.
     fn from_stat(stat: &str, ticks_per_second: u64, page_size: usize) -> Self {
         let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
-        // Field 3 (state) is the first one here.
+        // The first of these is field 3 (state).
         let field = |number: usize| fields.get(number - 3).and_then(|field| field.parse::<u64>().ok());
         let ticks = field(14).zip(field(15)).map(|(user, system)| user.saturating_add(system));
         Self {

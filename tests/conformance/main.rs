@@ -282,9 +282,9 @@ fn says_why_it_cannot_check() {
         (
             &[][..],
             64,
-            "say which server to check: --kubeconfig FILE or --server URL (see metriclet-conformance --help)",
+            "expected --kubeconfig FILE or --server URL (see metriclet-conformance --help)",
         ),
-        (&[&here, "nothing"], 64, "no check has an ID that begins so (see metriclet-conformance --list)"),
+        (&[&here, "nothing"], 64, "no check has an ID with this prefix (see metriclet-conformance --list)"),
         (&[&gone], 69, "connect: connection refused"),
         (&["--kubeconfig=/nowhere"], 78, "kubeconfig /nowhere: not found"),
         (&[&kubeconfig], 78, "contexts: expected an entry with a context and the name \"c\", found none"),

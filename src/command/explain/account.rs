@@ -1,4 +1,5 @@
-//! From an HPA to all that is found of it: each metric's request and answer, what the controller makes of it, and what is odd.
+//! Collects the account of an HPA: the request and response for each metric, the controller's calculation, and
+//! warnings.
 
 use serde_json::Value;
 
@@ -14,7 +15,7 @@ use crate::parse::decimal::Decimal;
 use crate::parse::quantity::Milli;
 use crate::parse::selector::Selector;
 
-/// All that is found of an HPA.
+/// The account of an HPA.
 pub(super) struct Account {
     pub name: String,
     pub facts: Facts,
@@ -26,12 +27,12 @@ pub(super) struct Account {
     pub behavior: Option<Behavior>,
     pub metrics: Vec<MetricAccount>,
     pub decision: Decision,
-    /// What is odd about the HPA as a whole.
+    /// Warnings about the HPA as a whole.
     pub warnings: Vec<String>,
 }
 
 impl Account {
-    /// Finds out all of it.
+    /// Collects the account.
     pub(super) fn new(hpa: &Hpa<'_>, mut facts: Facts, config: Option<&ConfigFile>, answers: &dyn Answers) -> Self {
         let tolerances = Tolerances::of(hpa.behavior.as_ref());
         let mut metrics: Vec<MetricAccount> =
@@ -62,7 +63,7 @@ impl Account {
         }
     }
 
-    /// Whether every metric that an adapter serves has a value.
+    /// Whether every metric from an adapter has a value.
     pub(super) fn has_all_values(&self) -> bool {
         self.metrics.iter().all(|metric| metric.values.is_none() || matches!(metric.proposal, Some(Ok(_))))
     }
@@ -116,7 +117,7 @@ impl MetricAccount {
     }
 }
 
-/// The path that the controller asks, or why it asks none.
+/// The path of the controller's request, or the reason why it makes none.
 fn path(spec: &MetricSpec<'_>, facts: &Facts, answers: &dyn Answers) -> Result<String, String> {
     let canonical = |what: &str, text: &str| match Selector::parse(text, &facts.selector_limits) {
         Ok(selector) => Ok(selector.to_string()),
@@ -127,7 +128,7 @@ fn path(spec: &MetricSpec<'_>, facts: &Facts, answers: &dyn Answers) -> Result<S
         MetricKind::Object(object) => match question::builtin(&object) {
             Some(kind) => kind.resource.to_owned(),
             None => answers.resource(&object).map(|(resource, _)| resource).ok_or_else(|| {
-                format!("no resource is known of the kind {} in the API group {:?}", object.kind, object.group())
+                format!("unknown kind {} in the API group {:?}", object.kind, object.group())
             })?,
         },
         _ => String::new(),
@@ -135,7 +136,7 @@ fn path(spec: &MetricSpec<'_>, facts: &Facts, answers: &dyn Answers) -> Result<S
     let pods = match (spec.kind, &facts.selector) {
         (MetricKind::Pods, Some(selector)) => canonical("selector", selector)?,
         (MetricKind::Pods, None) => {
-            return Err("the labels of the workload's pods are not known: --selector app=web gives them".to_owned());
+            return Err("the labels of the workload's pods are unknown: use --selector, such as --selector app=web".to_owned());
         }
         _ => String::new(),
     };
@@ -143,7 +144,7 @@ fn path(spec: &MetricSpec<'_>, facts: &Facts, answers: &dyn Answers) -> Result<S
     path.ok_or_else(|| "no adapter serves it".to_owned())
 }
 
-/// The values in an answer, as the controller's client takes them.
+/// The values in a response, as the controller's client interprets them.
 fn values(kind: MetricKind<'_>, answered: &Answered) -> Result<Values, Refused> {
     let refused = |message: String| Refused { code: answered.code, message };
     if answered.code == 0 {
@@ -175,7 +176,7 @@ fn values(kind: MetricKind<'_>, answered: &Answered) -> Result<Values, Refused> 
     }
 }
 
-/// Pods where the real ones are not known: all of them ready, with the names of those that have values.
+/// If the real pods are unknown, assumes ready pods with the names in the values.
 fn assume_pods(workload: &mut Workload, metrics: &[MetricAccount]) {
     let of_pods = metrics.iter().find_map(|metric| match &metric.values {
         Some(Ok(Values::Pods(values))) => Some(values.as_slice()),

@@ -1,4 +1,4 @@
-//! What a cluster knows: HPAs, scales, pods, APIServices, the configuration of the server in it, and its answers.
+//! The state of a cluster: HPAs, scales, pods, APIServices, the configuration of the server in it, and responses.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,10 +18,10 @@ use crate::kube_api::objects::{self, Selection};
 use crate::parse::path::CUSTOM_METRICS;
 use crate::parse::percent::Encoded;
 
-/// The ConfigMap of the manifests, and the key of the configuration in it.
+/// The ConfigMap of the manifests, and the key of its configuration.
 const CONFIG_MAP: (&str, &str) = ("custom-metrics-config", "metrics.yaml");
 
-/// Kubernetes' minor version that scales to zero by the condition `ScaledToZero`.
+/// The minor version of Kubernetes that scales to zero with the condition `ScaledToZero`.
 const SCALES_TO_ZERO: u32 = 37;
 
 /// A cluster.
@@ -34,7 +34,7 @@ pub(super) struct Cluster<'a> {
 pub(super) struct Scaled {
     pub workload: Workload,
     pub selector: String,
-    /// Pods that the selector selects and another workload controls.
+    /// Pods that match the selector, but are controlled by another workload.
     pub strangers: Vec<String>,
 }
 
@@ -43,7 +43,7 @@ impl<'a> Cluster<'a> {
         Self { client, limits }
     }
 
-    /// An object, as JSON; `None` if there is none.
+    /// An object as JSON; `None` if it does not exist.
     ///
     /// # Errors
     /// Why it cannot be read.
@@ -60,7 +60,7 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// An HPA, as JSON without what servers note about its fields.
+    /// An HPA as JSON, without managedFields and annotations.
     ///
     /// # Errors
     /// Why it cannot be read.
@@ -77,19 +77,19 @@ impl<'a> Cluster<'a> {
         Ok(hpa.map(|hpa| hpa.to_string()))
     }
 
-    /// The workload that an HPA scales.
+    /// The workload of an HPA.
     ///
     /// # Errors
     /// Why it cannot be read.
     pub(super) fn scaled(&self, namespace: &str, target: &ObjectRef<'_>) -> Result<Scaled, String> {
         let (resource, _) = match question::builtin(target) {
             Some(kind) => (kind.resource.to_owned(), true),
-            None => self.resource(target).ok_or_else(|| format!("the API server knows no kind {}", target.kind))?,
+            None => self.resource(target).ok_or_else(|| format!("the API server has no kind {}", target.kind))?,
         };
         let plural = resource.split('.').next().unwrap_or_default();
         let (root, name) = (root(target.api_version), Encoded::in_segment(target.name));
         let path = format!("{root}/namespaces/{namespace}/{plural}/{name}/scale");
-        let scale = self.object(&path)?.ok_or_else(|| format!("there is no {} {}", target.kind, target.name))?;
+        let scale = self.object(&path)?.ok_or_else(|| format!("{} {} does not exist", target.kind, target.name))?;
         let count =
             |pointer| scale.pointer(pointer).and_then(Value::as_i64).and_then(|count| i32::try_from(count).ok());
         let selector = scale.pointer("/status/selector").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -127,7 +127,7 @@ impl<'a> Cluster<'a> {
         Ok(Scaled { workload, selector, strangers })
     }
 
-    /// How it scales to zero, by its version.
+    /// The support for scaling to zero in the cluster's version.
     pub(super) fn zero(&self) -> ZeroSupport {
         let version = self.object("/version").ok().flatten().unwrap_or_default();
         let minor = version.get("minor").and_then(Value::as_str).unwrap_or_default();
@@ -138,7 +138,7 @@ impl<'a> Cluster<'a> {
         }
     }
 
-    /// The configuration of the server in the cluster, if it is Metriclet's by its manifests and may be read.
+    /// The configuration of the server in the cluster, if it was installed from Metriclet's manifests and may be read.
     pub(super) fn config(&self) -> Option<ConfigFile> {
         let service = self.api_service(CUSTOM_METRICS, question::PREFERRED).ok().flatten()?;
         let namespace = service.pointer("/spec/service/namespace")?.as_str()?;
@@ -153,14 +153,14 @@ impl<'a> Cluster<'a> {
         self.object(&format!("/apis/apiregistration.k8s.io/v1/apiservices/{version}.{group}"))
     }
 
-    /// Who answers a path.
+    /// The server of a path.
     fn server(&self, path: &str) -> Option<String> {
         let mut segments = path.split('/').skip(2);
         let (group, version) = (segments.next()?, segments.next()?);
         let name = format!("{version}.{group}");
         let service = match self.api_service(group, version) {
             Ok(Some(service)) => service,
-            Ok(None) => return Some(format!("nobody: there is no APIService {name}")),
+            Ok(None) => return Some(format!("no server: APIService {name} does not exist")),
             Err(why) => return Some(format!("APIService {name}: {why}")),
         };
         let text = |pointer| service.pointer(pointer).and_then(Value::as_str);
@@ -176,7 +176,7 @@ impl<'a> Cluster<'a> {
             "True" => "available".to_owned(),
             _ => format!("not available: {} {}", text("reason"), text("message")),
         };
-        Some(format!("{of} by APIService {name}, {state}"))
+        Some(format!("{of}, through APIService {name}, {state}"))
     }
 }
 

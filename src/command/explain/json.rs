@@ -1,4 +1,4 @@
-//! Accounts for programs.
+//! Prints accounts as JSON.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Answers from a configuration that is loaded here, with the events on the way.
+//! Responses from a configuration that is loaded into this process, with the events of each request.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use crate::command::{ask, origin};
 use crate::config::limits::Limits;
 use crate::telemetry::clock::Clock;
 
-/// A configuration in force.
+/// A loaded configuration.
 pub(super) struct Local<'a> {
     pub api: Arc<Api>,
     pub file: ConfigFile,
@@ -26,7 +26,7 @@ impl<'a> Local<'a> {
     /// Loads a file.
     ///
     /// # Errors
-    /// The exit code; the reason is printed.
+    /// The exit code; the error is already printed.
     pub(super) fn load(
         api: Arc<Api>,
         path: &Path,

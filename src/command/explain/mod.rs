@@ -1,7 +1,9 @@
-//! `metriclet explain`: how an HPA comes to its replicas, from the request for each metric to the controller's arithmetic.
+//! `metriclet explain`: shows how an HPA's replicas are determined, from the request for each metric to the
+//! controller's calculation.
 //!
-//! [`local`] and [`cluster`] answer the requests, [`account`] collects what is [`found`] of one HPA, [`pitfalls`] knows what commonly
-//! goes wrong, [`words`] tells the arithmetic, and [`text`] and [`json`] print.
+//! [`local`] and [`cluster`] respond to the requests, [`account`] collects the facts in [`found`] about one HPA,
+//! [`pitfalls`] detects common mistakes, [`words`] describes the calculation, and [`text`] and [`json`] print the
+//! account.
 
 mod account;
 mod cluster;
@@ -34,12 +36,12 @@ use crate::parse::yaml::{self, Node};
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
 
-/// The namespace where nothing says another.
+/// The default namespace.
 const DEFAULT: &str = "default";
 
 /// Runs the command.
 pub(crate) fn run(explain: &Explain, limits: &Limits, clock: &Clock) -> ExitCode {
-    // The account shows the events; log lines would say the same twice.
+    // The account contains the events; log lines would repeat them.
     log::start(explain.verbosity.saturating_sub(1), true, clock.clone());
     match accounts(explain, limits, clock) {
         Ok(accounts) => {
@@ -55,7 +57,7 @@ pub(crate) fn run(explain: &Explain, limits: &Limits, clock: &Clock) -> ExitCode
     }
 }
 
-/// An exit code, whose reason is printed.
+/// An exit code; the error is already printed.
 type Stop = ExitCode;
 
 fn accounts(explain: &Explain, limits: &Limits, clock: &Clock) -> Result<Vec<Account>, Stop> {
@@ -77,7 +79,7 @@ fn accounts(explain: &Explain, limits: &Limits, clock: &Clock) -> Result<Vec<Acc
             ("the API server's answer".to_owned(), found.ok_or_else(|| fail(exit::DATA, &none))?)
         }
         (ExplainSubject::Named(_), None) => {
-            let why = "no kubeconfig is found: --kubeconfig FILE, $KUBECONFIG or ~/.kube/config";
+            let why = "no kubeconfig found: use --kubeconfig FILE, $KUBECONFIG or ~/.kube/config";
             return Err(fail(exit::USAGE, &why));
         }
     };
@@ -99,13 +101,13 @@ fn accounts(explain: &Explain, limits: &Limits, clock: &Clock) -> Result<Vec<Acc
         match (&local, &cluster) {
             (Some(local), _) => Ok(Account::new(&hpa, facts, config, local)),
             (None, Some(cluster)) => Ok(Account::new(&hpa, facts, config, cluster)),
-            (None, None) => Err(fail(exit::USAGE, &"nobody is there to answer: --config FILE or --kubeconfig FILE")),
+            (None, None) => Err(fail(exit::USAGE, &"expected --config FILE or --kubeconfig FILE")),
         }
     };
     hpas.iter().map(account).collect()
 }
 
-/// The cluster, if there is to be one: for an HPA that is named there is, and for a file with `--kubeconfig`.
+/// The cluster, if one is needed: for a named HPA, and for a file with `--kubeconfig`.
 fn connect<'a>(explain: &Explain, api: &Api, limits: &'a Limits) -> Result<Option<Cluster<'a>>, Stop> {
     let is_inside = env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     let found = || {
@@ -119,14 +121,14 @@ fn connect<'a>(explain: &Explain, api: &Api, limits: &'a Limits) -> Result<Optio
         (ExplainSubject::Named(_), None) => found(),
         (ExplainSubject::File(_), None) => return Ok(None),
     };
-    // Who can change the file had better not run programs in a pod.
+    // Inside a pod, a kubeconfig must not start programs: users who can change the file could run commands there.
     let by = if is_inside { Reading::Server } else { Reading::Person };
     let client = kubernetes::connect_context(kubeconfig.as_ref(), explain.context.as_deref(), by, api, limits);
     let client = client.map_err(|why| fail(exit::CONFIG, &why))?;
     Ok(client.map(|client| Cluster::new(client, limits)))
 }
 
-/// What is known of an HPA's workload.
+/// Collects the facts about an HPA's workload.
 fn facts(
     explain: &Explain,
     hpa: &mut Hpa<'_>,
@@ -154,7 +156,7 @@ fn facts(
         let scaled = cluster.scaled(namespace, target).map_err(|why| fail(exit::UNAVAILABLE, &why))?;
         if !scaled.strangers.is_empty() {
             facts.warnings.push(format!(
-                "the workload's selector {} also selects pods of others, whose numbers the controller takes for the workload's: {}",
+                "the workload's selector {} also selects other pods, which the controller counts as the workload's: {}",
                 scaled.selector,
                 words::listed(scaled.strangers.into_iter())
             ));
@@ -166,9 +168,9 @@ fn facts(
     if let Some(replicas) = explain.replicas.or((!facts.has_pods).then_some(hpa.min.max(1))) {
         facts.workload = Workload { replicas, present: replicas, pods: Vec::new() };
         facts.has_pods = false;
-        let how = if explain.replicas.is_some() { "--replicas" } else { "assumed; --replicas says another number" };
+        let how = if explain.replicas.is_some() { "--replicas" } else { "assumed; use --replicas to change it" };
         facts.assumption = Some(how.to_owned());
-        // At zero it is as if the HPA had scaled there.
+        // At zero, assumes that the HPA scaled the workload there.
         hpa.scaled_to_zero = hpa.scaled_to_zero.or(Some(hpa.zero.is_some()));
     }
     if matches!(explain.subject, ExplainSubject::Named(_)) {
@@ -178,7 +180,7 @@ fn facts(
     Ok(facts)
 }
 
-/// The documents of a file; a problem with its line.
+/// The documents of a file; an error includes its line.
 fn roots(text: &str, limits: &Limits) -> Result<Vec<Node>, String> {
     let parse = |(before, document): (usize, &str)| {
         yaml::parse(document, &limits.document())

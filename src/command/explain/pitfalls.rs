@@ -1,4 +1,4 @@
-//! What commonly goes wrong with HPAs on metrics of adapters.
+//! Common mistakes in HPAs on metrics from adapters.
 
 use super::found::{Answers, Facts, MetricAccount};
 use crate::autoscaling::calculator::{Basis, NoProposal};
@@ -6,10 +6,10 @@ use crate::autoscaling::manifest::{Hpa, MetricKind, MetricSpec, MetricTarget};
 use crate::autoscaling::question;
 use crate::parse::escape::Escaped;
 
-/// Words in names of metrics that stand for work that waits: it is shared by all pods, whatever their number.
+/// Words in metric names that indicate waiting work, which all pods share regardless of their number.
 const BACKLOGS: [&str; 9] = ["queue", "backlog", "lag", "depth", "pending", "waiting", "messages", "jobs", "unacked"];
 
-/// What is odd about a metric.
+/// Warnings about a metric.
 pub(super) fn of_metric(
     spec: &MetricSpec<'_>,
     hpa: &Hpa<'_>,
@@ -22,14 +22,14 @@ pub(super) fn of_metric(
         && BACKLOGS.iter().any(|word| name.contains(word))
     {
         warnings.push(
-            "a target of type Value multiplies the pods, so while a queue is long they are multiplied again at each sync; with \
-             AverageValue, the replicas are value / averageValue"
+            "a target of type Value multiplies the replicas, so a long queue multiplies them again at each sync; with AverageValue, \
+             the replicas are value / averageValue"
                 .to_owned(),
         );
     }
     if let Some((_, other)) = spec.other_namespace.filter(|(_, other)| !hpa.is_in(other)) {
         warnings.push(format!(
-            "describedObject has no namespace in autoscaling/v2: {} is ignored, and the HPA's own namespace is asked",
+            "describedObject has no namespace in autoscaling/v2: {} is ignored, and the HPA's own namespace is used",
             Escaped::new(other)
         ));
     }
@@ -40,27 +40,27 @@ pub(super) fn of_metric(
         };
         if is_namespaced == Some(false) {
             warnings.push(format!(
-                "{} is cluster-scoped, and an HPA asks for every object within its own namespace, so this metric cannot be \
-                 served; a rule with external: true can serve the number",
+                "{} is cluster-scoped, but an HPA requests every object in its own namespace, so this metric cannot be served; a \
+                 rule with external: true can serve the number",
                 object.kind
             ));
         }
         if question::is_namespace(&object) && hpa.namespace.is_some_and(|namespace| namespace != object.name) {
             warnings.push(format!(
-                "of a Namespace the controller always asks for the HPA's own, not for {}",
+                "for a Namespace, the controller always requests the HPA's own, not {}",
                 Escaped::new(object.name)
             ));
         }
     }
     if spec.kind == MetricKind::External && spec.name != spec.name.to_lowercase() {
         warnings.push(format!(
-            "clients send this name in lower case, {}: a Role has to name it so, and another adapter may not find it",
+            "clients send this name in lower case, {}: a Role must contain that name, and other adapters may not find the metric",
             Escaped::new(&spec.name.to_lowercase())
         ));
     }
     match &account.proposal {
         Some(Ok(proposal)) if proposal.is_beyond => warnings.push(
-            "the number of replicas is beyond 32 bits, and what the controller makes of it depends on its processor: on amd64 it \
+            "the number of replicas exceeds 32 bits, so the controller's result depends on its CPU: on amd64 it \
              may scale down"
                 .to_owned(),
         ),
@@ -73,7 +73,7 @@ pub(super) fn of_metric(
     warnings
 }
 
-/// What is odd about an HPA as a whole.
+/// Warnings about an HPA as a whole.
 pub(super) fn of_hpa(hpa: &Hpa<'_>, facts: &Facts) -> Vec<String> {
     let mut warnings: Vec<String> = hpa.lacks.iter().map(|lack| format!("expected {}", lack.expected)).collect();
     if hpa.metrics.is_empty() && hpa.lacks.is_empty() {

@@ -1,4 +1,4 @@
-//! An account for people: a paragraph for each metric, each line with its topic as `get -v` prints events.
+//! Prints an account as text: a paragraph for each metric, and a topic for each line, as in the events of `get -v`.
 
 use super::account::Account;
 use super::found::MetricAccount;
@@ -9,7 +9,7 @@ use crate::command::ask::printable;
 /// The width of a topic.
 const TOPIC: usize = 9;
 
-/// The account.
+/// Prints the account.
 pub(super) fn page(account: &Account) -> String {
     let mut page = heading(account);
     for metric in &account.metrics {
@@ -36,7 +36,7 @@ fn heading(account: &Account) -> String {
     ))
 }
 
-/// `queue_depth of Service web, target value 20`
+/// The heading of a metric: `queue_depth of Service web, target value 20`.
 fn title(metric: &MetricAccount) -> String {
     let of = if metric.object.is_empty() { String::new() } else { format!(" of {}", metric.object) };
     let target = match metric.target {

@@ -1,4 +1,4 @@
-//! The controller's arithmetic in words, a line for each step.
+//! Describes the controller's calculation, one line per step.
 
 use super::account::Account;
 use super::found::MetricAccount;
@@ -10,13 +10,13 @@ use crate::command::counted;
 use crate::parse::duration;
 use crate::parse::quantity::Milli;
 
-/// A line, with its topic.
+/// A line with its topic.
 pub(super) type Line = (&'static str, String);
 
-/// The controller syncs so often by default, in seconds.
+/// The controller's default sync period in seconds.
 const SYNC: u32 = 15;
 
-/// How a metric comes to its replicas.
+/// The calculation of the replicas for a metric.
 pub(super) fn of_metric(metric: &MetricAccount, workload: &Workload, tolerances: Tolerances) -> Vec<Line> {
     let mut lines = Vec::new();
     match &metric.values {
@@ -37,7 +37,7 @@ pub(super) fn of_metric(metric: &MetricAccount, workload: &Workload, tolerances:
     match (&metric.proposal, metric.target) {
         (Some(Ok(proposal)), Some(target)) => lines.extend(arithmetic(proposal, target, workload, tolerances)),
         (Some(Err(why)), _) => lines.push(("replicas", format!("none: {}", no_proposal(*why)))),
-        _ => lines.push(("replicas", "none: the target is not understood".to_owned())),
+        _ => lines.push(("replicas", "none: the target is invalid".to_owned())),
     }
     lines
 }
@@ -46,7 +46,7 @@ fn no_proposal(why: NoProposal) -> &'static str {
     match why {
         NoProposal::NoPods => "the workload's selector selects no pods",
         NoProposal::NoValues => "none of the pods that count has a value",
-        NoProposal::NoTarget => "its target is not of a type for such metrics",
+        NoProposal::NoTarget => "the type of its target does not apply to such metrics",
     }
 }
 
@@ -110,7 +110,7 @@ fn arithmetic(proposal: &Proposal, target: MetricTarget, workload: &Workload, to
     }
 }
 
-/// Which pods count although they have no value.
+/// Pods that count although they have no value.
 fn fill(filled: &Filled, ratio: f64) -> Vec<Line> {
     let mut lines = Vec::new();
     if !filled.missing.is_empty() {
@@ -129,25 +129,25 @@ fn fill(filled: &Filled, ratio: f64) -> Vec<Line> {
     lines
 }
 
-/// How the HPA comes to its replicas.
+/// The calculation of the replicas for the HPA.
 pub(super) fn of_hpa(account: &Account) -> Vec<Line> {
     let (decision, current) = (account.decision, account.facts.workload.replicas);
     let max = account.max.unwrap_or_default();
     let mut lines = Vec::new();
     let why = match decision.how {
         How::Disabled => disabled(account),
-        How::AboveMax => format!("there are {current}, more than maxReplicas: no metric is looked at"),
-        How::BelowMin => format!("there are {current}, fewer than minReplicas: no metric is looked at"),
+        How::AboveMax => format!("there are {current}, more than maxReplicas: metrics are ignored"),
+        How::BelowMin => format!("there are {current}, fewer than minReplicas: metrics are ignored"),
         How::Failed if account.metrics.len() > 1 => {
-            "they stay: a metric has no value, and no other asks for more".to_owned()
+            "unchanged: a metric has no value, and no other asks for more".to_owned()
         }
-        How::Failed => "they stay: the metric has no value".to_owned(),
-        How::Unknown => "not known: no metric is one that an adapter serves".to_owned(),
+        How::Failed => "unchanged: the metric has no value".to_owned(),
+        How::Unknown => "unknown: adapters serve none of the metrics".to_owned(),
         How::Metric { index, asked, limit } => {
             let name = account.metrics.get(index).map_or("", |metric| metric.name.as_str());
             let asks = format!("{name} asks for {asked}");
             match limit {
-                None if account.metrics.len() > 1 => format!("{asks}, the most of all metrics"),
+                None if account.metrics.len() > 1 => format!("{asks}, the highest number of all metrics"),
                 None => asks,
                 Some(Limit::Min) => format!("{asks}; minReplicas is {}", account.min),
                 Some(Limit::Max) => format!("{asks}; maxReplicas is {max}"),
@@ -157,7 +157,7 @@ pub(super) fn of_hpa(account: &Account) -> Vec<Line> {
     };
     lines.push(("desired", format!("{}: {why}", counted_replicas(decision.replicas))));
     if account.metrics.iter().any(|metric| metric.values.is_none()) && decision.how != How::Unknown {
-        lines.push(("at least", "CPU and memory may ask for more: the most of all metrics counts".to_owned()));
+        lines.push(("at least", "CPU and memory may ask for more: the highest number of all metrics counts".to_owned()));
     }
     if let How::Metric { .. } = decision.how {
         lines.extend(over_time(account));
@@ -165,7 +165,7 @@ pub(super) fn of_hpa(account: &Account) -> Vec<Line> {
     lines
 }
 
-/// What stops at zero.
+/// Why scaling is disabled at zero.
 fn disabled(account: &Account) -> String {
     let unscaled = "scaling is disabled at zero";
     match (account.facts.zero, account.min) {
@@ -174,13 +174,13 @@ fn disabled(account: &Account) -> String {
             format!("{unscaled}: no metric of type Object or External can wake the workload")
         }
         (ZeroSupport::Condition, _) => format!(
-            "{unscaled}: not this HPA scaled the workload to zero (its condition ScaledToZero is not True), so it leaves it there; \
-             kubectl scale --replicas=1 gives it back"
+            "{unscaled}: the HPA did not scale the workload to zero itself (its condition ScaledToZero is not True), so it does \
+             not scale it up; kubectl scale --replicas=1 returns it to the HPA"
         ),
     }
 }
 
-/// What a direction's policies allow.
+/// The limit from the policies of a direction.
 fn rate(account: &Account, direction: Direction, replicas: i32) -> String {
     let rules = account.behavior.as_ref().map(|behavior| match direction {
         Direction::Up => (&behavior.up, "scaleUp"),
@@ -189,11 +189,11 @@ fn rate(account: &Account, direction: Direction, replicas: i32) -> String {
     match rules {
         Some((rules, name)) if rules.select == SelectPolicy::Disabled => format!("{name} is disabled"),
         Some((_, name)) => format!("the policies of {name} allow {replicas} at once"),
-        None => "a sync goes no further than twice the replicas, or 4".to_owned(),
+        None => "one sync sets at most twice the replicas, or 4".to_owned(),
     }
 }
 
-/// What the past may change about it.
+/// Limits from earlier recommendations and changes.
 fn over_time(account: &Account) -> Vec<Line> {
     let (replicas, current) = (account.decision.replicas, account.facts.workload.replicas);
     let How::Metric { asked, .. } = account.decision.how else { return Vec::new() };
@@ -205,9 +205,9 @@ fn over_time(account: &Account) -> Vec<Line> {
     let window = behavior::window(account.behavior.as_ref(), direction);
     if window > 0 {
         let text = match direction {
-            Direction::Up => "the lowest recommendation of the last {} counts, so they rise once none of them is lower",
+            Direction::Up => "the lowest recommendation of the last {} counts, so replicas increase once none is lower",
             Direction::Down => {
-                "the highest recommendation of the last {} counts, so they fall once none of them is higher"
+                "the highest recommendation of the last {} counts, so replicas decrease once none is higher"
             }
         };
         lines.push(("later", text.replace("{}", &seconds(window))));
@@ -218,7 +218,7 @@ fn over_time(account: &Account) -> Vec<Line> {
     });
     let period = rules.map_or(0, ScalingRules::longest_period);
     if period > SYNC {
-        let text = "that is if the workload was not scaled within the last {}, the longest period of the policies";
+        let text = "this assumes that the workload was not scaled within the last {}, the longest period of the policies";
         lines.push(("later", text.replace("{}", &seconds(period))));
     }
     lines
@@ -233,7 +233,7 @@ pub(super) fn counted_replicas(count: i32) -> String {
     format!("{count} replica{}", if count == 1 { "" } else { "s" })
 }
 
-/// Some of them, and how many more.
+/// The first items, and the number of further ones.
 pub(super) fn listed(items: impl Iterator<Item = String>) -> String {
     const SHOWN: usize = 10;
     let items: Vec<String> = items.collect();
@@ -245,12 +245,12 @@ pub(super) fn listed(items: impl Iterator<Item = String>) -> String {
     }
 }
 
-/// `, so 5`, unless that is what it says.
+/// `, so 5`, unless the number is already whole.
 fn rounded(number: f64) -> String {
     if number.fract() == 0.0 { String::new() } else { format!(", so {}", number.ceil() as i64) }
 }
 
-/// At most four decimals.
+/// A number with at most four decimals.
 pub(super) fn number(value: f64) -> String {
     let text = format!("{value:.4}");
     match text.contains('.') {

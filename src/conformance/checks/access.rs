@@ -1,4 +1,4 @@
-//! Authentication and authorization, for the identities on the command line.
+//! Authentication and authorization of the identities on the command line.
 
 use super::external;
 use super::routes::{all, nowhere};
@@ -108,12 +108,12 @@ pub(super) const CHECKS: &[Check] = &[
 
 fn with_identity(facts: &Facts, is_given: bool, flag: &str) -> Result<(), String> {
     if !facts.is_tls {
-        return Err("over http:// nobody is authenticated".to_owned());
+        return Err("http:// has no authentication".to_owned());
     }
     if is_given { Ok(()) } else { Err(format!("{flag} is not given")) }
 }
 
-/// What is there, what is not, and what is no GET.
+/// Requests for an existing metric, for a nonexistent one, and with another method than GET.
 fn protected(facts: &Facts, identity: Identity) -> Plan {
     facts.directly()?;
     match identity {
@@ -143,7 +143,7 @@ fn explained(response: &Response) -> Result<(), String> {
     }
 }
 
-/// Answered in this group, and forbidden in the other.
+/// Checks that requests to this group succeed, and those to the other are forbidden.
 fn only(group: &str, request: &Request, response: &Response) -> Result<(), String> {
     expect(response, if request.path().starts_with(&format!("/apis/{group}/")) { 200 } else { 403 })
 }

@@ -1,4 +1,4 @@
-//! Aggregated discovery: one document of all groups, which the aggregation layer asks for first.
+//! Aggregated discovery: one document of all groups, which the aggregation layer requests first.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::conformance::check::{Check, Finding, every, expect};
 use crate::conformance::exchange::{Exchange, Request, Response};
 use crate::conformance::facts::Facts;
 
-/// What the aggregation layer accepts.
+/// The Accept header of the aggregation layer.
 const ACCEPT: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 const FALLS_BACK: &str = "the server falls back to plain discovery";
@@ -60,7 +60,7 @@ pub(super) const CHECKS: &[Check] = &[
         |facts| facts.directly().map(|()| vec![aggregated()]),
         |_, exchanges| match exchanges {
             [_, again] => every(std::slice::from_ref(again), |_, response| not_modified(response)),
-            _ => Finding::Skipped("there is no ETag to ask with".to_owned()),
+            _ => Finding::Skipped("there is no ETag for a conditional request".to_owned()),
         },
     )
     .then(with_etag),
@@ -80,7 +80,7 @@ fn aggregated() -> Request {
     Request::get("/apis").accepting(ACCEPT)
 }
 
-/// Whether the server says that it sends what was asked for.
+/// Whether the Content-Type declares aggregated discovery.
 fn claims(response: &Response) -> bool {
     response.status == 200
         && [("g", "apidiscovery.k8s.io"), ("v", "v2"), ("as", "APIGroupDiscoveryList")]
@@ -114,7 +114,7 @@ fn shape(list: &Value) -> Result<(), String> {
         for version in body::list(group, "/versions")? {
             let label = format!("{}/{}", body::shown(name), body::shown(body::text(version, "/version")?));
             let Some(resources) = version.get("resources").filter(|resources| !resources.is_null()) else { continue };
-            for resource in resources.as_array().ok_or_else(|| format!("{label}: resources is no list"))? {
+            for resource in resources.as_array().ok_or_else(|| format!("{label}: resources is not a list"))? {
                 resource_shape(resource).map_err(|why| format!("{label}: {why}"))?;
             }
         }
@@ -135,14 +135,14 @@ fn resource_shape(resource: &Value) -> Result<(), String> {
     };
     for subresource in subresources {
         body::text(subresource, "/subresource").map_err(wrong)?;
-        // Without one client-go drops it.
+        // client-go drops a subresource without a responseKind.
         body::text(subresource, "/responseKind/kind").map_err(wrong)?;
         body::list(subresource, "/verbs").map_err(wrong)?;
     }
     Ok(())
 }
 
-/// `GROUP/VERSION NAME` of every resource, as plain discovery names them.
+/// `GROUP/VERSION NAME` of every resource, with the names of plain discovery.
 fn names(list: &Value) -> BTreeSet<String> {
     let items = |value: &Value, member: &str| value.get(member).and_then(Value::as_array).cloned().unwrap_or_default();
     let text =

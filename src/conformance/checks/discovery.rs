@@ -1,4 +1,4 @@
-//! Discovery: what the server says it serves.
+//! Discovery: the groups, versions and resources that the server declares.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -90,7 +90,7 @@ fn candidates() -> impl Iterator<Item = String> {
         .map(|(group, version)| format!("/apis/{group}/{version}"))
 }
 
-/// A request for each version that is served.
+/// A request for each served version.
 pub(super) fn group_versions(facts: &Facts) -> Plan {
     let custom = facts.versions.iter().map(|version| format!("/apis/{CUSTOM}/{version}"));
     let external = facts.serves_external.then(|| format!("/apis/{EXTERNAL}/v1beta1"));
@@ -118,7 +118,7 @@ fn available(response: &Response) -> Result<(), String> {
     }
 }
 
-/// An APIResourceList of the group and version in the path.
+/// Checks an APIResourceList of the group and version in the path.
 fn list(request: &Request, response: &Response) -> Result<(), String> {
     expect(response, 200)?;
     let list = body::json(response)?;
@@ -190,7 +190,7 @@ fn verbs(response: &Response) -> Result<(), String> {
     Ok(())
 }
 
-/// An APIGroup with a preferred version that is among its versions, and that discovery has.
+/// Checks an APIGroup: its preferred version must be one of its versions, and be served.
 fn group(facts: &Facts, group: &Value) -> Result<(), String> {
     body::expect_text(group, "/kind", "APIGroup")?;
     body::expect_text(group, "/apiVersion", "v1")?;
@@ -215,7 +215,7 @@ fn group_lists(facts: &Facts, group: &Value) -> Result<(), String> {
     let listed = listed(group)?;
     match facts.versions.iter().find(|version| !listed.iter().any(|known| known == *version)) {
         None => Ok(()),
-        Some(version) => Err(format!("{version} is served and not listed")),
+        Some(version) => Err(format!("{version} is served but not listed")),
     }
 }
 
@@ -225,7 +225,7 @@ fn groups(facts: &Facts, list: &Value) -> Result<(), String> {
     let wanted = [(CUSTOM, !facts.versions.is_empty()), (EXTERNAL, facts.serves_external)];
     for (name, _) in wanted.into_iter().filter(|(_, is_served)| *is_served) {
         if !groups.iter().any(|group| group.get("name").and_then(Value::as_str) == Some(name)) {
-            return Err(format!("{name} is served and not listed"));
+            return Err(format!("{name} is served but not listed"));
         }
     }
     Ok(())

@@ -147,7 +147,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
 ];
 
-/// The namespace for what does not exist.
+/// The namespace for requests for nonexistent metrics.
 fn served(facts: &Facts) -> Result<&str, String> {
     if facts.serves_external { Ok(&facts.namespace) } else { Err(NO_EXTERNAL.to_owned()) }
 }
@@ -182,11 +182,11 @@ fn labels(item: &Value) -> Result<(), String> {
     match item.get("metricLabels") {
         None | Some(Value::Null) => Ok(()),
         Some(Value::Object(labels)) if labels.values().all(Value::is_string) => Ok(()),
-        found => Err(format!("expected metricLabels to be texts, found {}", body::shown_value(found))),
+        found => Err(format!("expected metricLabels to be strings, found {}", body::shown_value(found))),
     }
 }
 
-/// For checks of both APIs.
+/// Requests for checks of both APIs.
 pub(super) fn requests(facts: &Facts) -> Vec<Request> {
     facts.external.iter().map(ask).collect()
 }

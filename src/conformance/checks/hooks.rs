@@ -1,4 +1,4 @@
-//! Values that a hook has set, and that the server has to serve.
+//! Values that a hook has set and that the server must serve.
 
 use super::items::each;
 use super::routes::first;

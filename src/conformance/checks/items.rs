@@ -1,4 +1,4 @@
-//! Items of lists.
+//! The items of lists.
 
 use serde_json::Value;
 
@@ -95,7 +95,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
 ];
 
-/// Holds if each item of each list passes.
+/// Passes if every item of every list passes.
 pub(super) fn each(exchanges: &[Exchange], passes: impl Fn(&Request, &List, &Value) -> Result<(), String>) -> Finding {
     every(exchanges, |request: &Request, response: &Response| {
         let list = List::read(request, response)?;
@@ -105,7 +105,7 @@ pub(super) fn each(exchanges: &[Exchange], passes: impl Fn(&Request, &List, &Val
     })
 }
 
-/// The metric that a request is for.
+/// The metric of a request.
 fn asked<'f>(facts: &'f Facts, request: &Request) -> Option<&'f CustomTarget> {
     let of = |target: &&CustomTarget| facts.versions.iter().any(|version| request.path() == target.path(version));
     facts.named.iter().chain(&facts.wildcards).find(of)
@@ -165,12 +165,12 @@ pub(super) fn canonical(item: &Value) -> Result<(), String> {
     }
 }
 
-/// How a timestamp is written; null and none stand for no time at all.
+/// The timestamp as written; null and a missing one mean unset.
 fn written(item: &Value) -> Result<Option<&str>, String> {
     match item.get("timestamp") {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        other => Err(format!("expected timestamp to be a text, found {}", body::shown_value(other))),
+        other => Err(format!("expected timestamp to be a string, found {}", body::shown_value(other))),
     }
 }
 
@@ -197,7 +197,7 @@ pub(super) fn window(list: &List, item: &Value) -> Result<(), String> {
 pub(super) fn foreign(list: &List, item: &Value) -> Result<(), String> {
     match list.names.foreign.iter().find(|key| item.get(**key).is_some()) {
         None => Ok(()),
-        Some(key) => Err(format!("{key} is no key of {}", list.names.api_version)),
+        Some(key) => Err(format!("{key} is not a key of {}", list.names.api_version)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Lists of metrics as a whole.
+//! Complete lists of metrics.
 
 use std::collections::BTreeSet;
 
@@ -74,13 +74,13 @@ fn unique(request: &Request, response: &Response) -> Result<(), String> {
     for item in List::read(request, response)?.items()? {
         let name = body::text(item, "/describedObject/name")?;
         if !seen.insert(name.to_owned()) {
-            return Err(format!("{} comes twice", body::shown(name)));
+            return Err(format!("{} occurs twice", body::shown(name)));
         }
     }
     Ok(())
 }
 
-/// The first half of the answers is of one version, the other half the same metrics in the other version.
+/// The first half of the responses are metrics in one version, the second half the same metrics in the other version.
 fn agree(exchanges: &[Exchange]) -> Finding {
     let (first, second) = exchanges.split_at(exchanges.len() / 2);
     let read = |exchange: &Exchange| {
@@ -94,7 +94,7 @@ fn agree(exchanges: &[Exchange]) -> Finding {
             (_, Err(why)) => return Finding::Fails(format!("{}: {why}", other.request)),
         };
         if left.keys().ne(right.keys()) {
-            let why = format!("{} and {} are of other objects", one.request, other.request);
+            let why = format!("{} and {} describe different objects", one.request, other.request);
             return Finding::Fails(why);
         }
         if let Some((name, _)) =

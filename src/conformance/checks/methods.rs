@@ -1,4 +1,4 @@
-//! Methods other than GET. They go to a metric that does not exist, so that nothing can be changed.
+//! Methods other than GET. Their requests name a nonexistent metric, so that nothing can be changed.
 
 use super::routes::nowhere;
 use crate::conformance::check::{Check, Plan, every, expect};

@@ -1,4 +1,4 @@
-//! The checks, a file for each area.
+//! The checks, one file per area.
 
 mod access;
 mod aggregated;
@@ -18,7 +18,7 @@ mod statuses;
 
 use super::check::Check;
 
-/// All of them, in the order in which they are printed.
+/// All checks, in the order of the report.
 pub(crate) fn all() -> impl Iterator<Item = &'static Check> {
     let areas = [
         discovery::CHECKS,

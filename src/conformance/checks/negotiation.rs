@@ -1,4 +1,4 @@
-//! Content negotiation: which formats are accepted, and which one is returned.
+//! Content negotiation: the accepted and returned formats.
 
 use std::io::Read;
 
@@ -16,7 +16,7 @@ use crate::conformance::status;
 use crate::parse::yaml::YamlLimits;
 use crate::parse::yaml::page::parse_page;
 
-/// kubectl, where it prints a table.
+/// The Accept header of kubectl when it prints a table.
 const KUBECTL: &str = "application/json;as=Table;v=v1;g=meta.k8s.io,\
                        application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
 
@@ -173,7 +173,7 @@ fn lists(_: &Facts, exchanges: &[Exchange]) -> Finding {
     })
 }
 
-/// Timestamps of items go on while they are compared.
+/// Removes timestamps, which may change between two responses.
 fn without_times(value: &Value) -> Value {
     let mut value = pruned(value);
     for item in value.get_mut("items").and_then(Value::as_array_mut).into_iter().flatten() {
@@ -184,7 +184,7 @@ fn without_times(value: &Value) -> Value {
     value
 }
 
-/// Whether the second answer says the same as the first, in the format that was asked for, unless that is not served.
+/// Whether the second response has the same content as the first, in the requested format, unless that is not served.
 pub(super) fn same(exchanges: &[Exchange], media_type: &str, read: impl Fn(&[u8]) -> Result<Value, String>) -> Finding {
     let [plain, other] = exchanges else { return Finding::Skipped("there is nothing to compare".to_owned()) };
     let (Ok(first), Ok(second)) = (&plain.result, &other.result) else { return every(exchanges, |_, _| Ok(())) };
@@ -198,7 +198,7 @@ pub(super) fn same(exchanges: &[Exchange], media_type: &str, read: impl Fn(&[u8]
     match compared {
         Err(why) => Finding::Fails(format!("{}: {why}", other.request)),
         Ok((one, two)) if without_times(&one) == without_times(&two) => Finding::Holds(format!("{second}, the same")),
-        Ok(_) => Finding::Fails(format!("{} says something else than {}", other.request, plain.request)),
+        Ok(_) => Finding::Fails(format!("{} has different content than {}", other.request, plain.request)),
     }
 }
 
@@ -230,6 +230,6 @@ fn gzip(_: &Facts, exchanges: &[Exchange]) -> Finding {
 fn inflated(bytes: &[u8]) -> Result<Value, String> {
     let mut whole = Vec::new();
     let read = GzDecoder::new(bytes).take(limits::INFLATED).read_to_end(&mut whole);
-    read.map_err(|error| format!("no gzip: {error}"))?;
+    read.map_err(|error| format!("invalid gzip: {error}"))?;
     body::object(&whole)
 }

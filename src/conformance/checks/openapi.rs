@@ -1,4 +1,4 @@
-//! OpenAPI, which the aggregation layer reads every minute.
+//! OpenAPI documents, which the aggregation layer reads every minute.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use crate::conformance::body;
 use crate::conformance::check::{Check, Finding, every, expect};
 use crate::conformance::exchange::{Exchange, Request, Response};
 
-/// Documents of version 3 that are read, at most.
+/// The maximum number of documents of version 3 to read.
 const DOCUMENTS: usize = 4;
 
 pub(super) const CHECKS: &[Check] = &[
@@ -31,7 +31,7 @@ pub(super) const CHECKS: &[Check] = &[
     .then(|exchanges| named(exchanges).into_iter().map(Request::get).collect()),
 ];
 
-/// 404, or an object with this member.
+/// Expects 404, or an object with this member.
 fn document(response: &Response, member: &str) -> Result<(), String> {
     if response.status == 404 {
         return Ok(());
@@ -40,7 +40,7 @@ fn document(response: &Response, member: &str) -> Result<(), String> {
     body::text(&body::json(response)?, member).map(|_| ())
 }
 
-/// The documents that are named: where they are.
+/// The paths of the listed documents.
 fn paths(response: &Response) -> Result<Vec<String>, String> {
     if response.status == 404 {
         return Ok(Vec::new());
@@ -60,7 +60,7 @@ fn named(exchanges: &[Exchange]) -> Vec<String> {
 
 fn documents(_: &crate::conformance::facts::Facts, exchanges: &[Exchange]) -> Finding {
     match exchanges.get(1..).unwrap_or_default() {
-        [] => Finding::Skipped("no document is named".to_owned()),
+        [] => Finding::Skipped("no document is listed".to_owned()),
         documents => every(documents, |_, response| {
             expect(response, 200)?;
             body::text(&body::json(response)?, "/openapi").map(|_| ())

@@ -1,4 +1,4 @@
-//! Kubernetes' protobuf, which the HPA asks for first, where the server claims to speak it.
+//! Kubernetes' protobuf, the HPA controller's preferred format, if the server serves it.
 
 use super::external;
 use super::negotiation::same;
@@ -10,7 +10,7 @@ use crate::conformance::facts::Facts;
 use crate::conformance::protobuf::decode;
 use crate::conformance::status;
 
-/// What the HPA accepts.
+/// The Accept header of the HPA controller.
 const HPA: &str = "application/vnd.kubernetes.protobuf, */*";
 
 pub(super) const CHECKS: &[Check] = &[
@@ -75,11 +75,11 @@ fn in_both(facts: &Facts, version: &str) -> Plan {
     Ok(first(facts, targets)?.filter(of_version).flat_map(|request| pair(&request)).collect())
 }
 
-/// The same in JSON and in protobuf.
+/// The same request for JSON and for protobuf.
 fn pair(request: &Request) -> [Request; 2] {
     [JSON, PROTOBUF].map(|media_type| Request::get(request.target.clone()).accepting(media_type))
 }
 
 fn both(_: &Facts, exchanges: &[Exchange]) -> Finding {
-    same(exchanges, PROTOBUF, |bytes| decode(bytes).map_err(|error| format!("no protobuf: {error}")))
+    same(exchanges, PROTOBUF, |bytes| decode(bytes).map_err(|error| format!("invalid protobuf: {error}")))
 }

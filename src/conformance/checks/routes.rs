@@ -1,4 +1,4 @@
-//! Routes of the Custom Metrics API, and how paths are understood.
+//! The routes of the Custom Metrics API, and the decoding of paths.
 
 use crate::conformance::body;
 use crate::conformance::check::{Check, Finding, Plan, every, expect};
@@ -143,13 +143,13 @@ fn bare(request: Request) -> Request {
     Request { target: request.target.replace("%2A", "*"), ..request }
 }
 
-/// With another query parameter.
+/// Adds a query parameter.
 pub(super) fn more(request: &Request, query: &str) -> Request {
     let sign = if request.target.contains('?') { '&' } else { '?' };
     Request { target: format!("{}{sign}{query}", request.target), ..request.clone() }
 }
 
-/// With the first letter of the metric's name as `%XX`.
+/// Percent-encodes the first letter of the metric's name.
 fn encoded(request: Request) -> Request {
     let (path, query) = request.target.split_once('?').map_or((&*request.target, ""), |(path, query)| (path, query));
     let (before, metric) = path.rsplit_once('/').unwrap_or(("", path));
@@ -189,7 +189,7 @@ fn client_error(response: &Response) -> Result<(), String> {
     }
 }
 
-/// A metric that does not exist, of an object that does not either.
+/// A nonexistent metric of a nonexistent object.
 pub(super) fn nowhere(facts: &Facts) -> CustomTarget {
     CustomTarget {
         shape: Shape::Namespaced,

@@ -1,4 +1,4 @@
-//! Label selectors: which are understood, which are refused, and that they select.
+//! Label selectors: valid ones are accepted and applied, invalid ones are rejected.
 
 use super::routes::{all, first, more};
 use crate::conformance::body;
@@ -9,7 +9,7 @@ use crate::conformance::list::List;
 use crate::conformance::status;
 use crate::conformance::target::{CustomTarget, with_selector};
 
-/// Selectors that Kubernetes prints, and others that it reads.
+/// Selectors in Kubernetes' canonical form, and others that it accepts.
 pub(super) const VALID: &[&str] = &[
     "a",
     "!a",
@@ -40,7 +40,7 @@ pub(super) const VALID: &[&str] = &[
     " a = b , ! c ",
 ];
 
-/// Texts that Kubernetes refuses.
+/// Texts that Kubernetes rejects.
 pub(super) const INVALID: &[&str] = &[
     ",",
     "a,",
@@ -94,7 +94,7 @@ pub(super) const INVALID: &[&str] = &[
     "a=b&c",
 ];
 
-/// A selector that Kubernetes reads, by a label that nothing carries.
+/// A valid selector on a label that no object has.
 pub(super) const UNKNOWN: &str = "metriclet-conformance-none=x";
 
 pub(super) const CHECKS: &[Check] = &[
@@ -225,7 +225,7 @@ pub(super) const CHECKS: &[Check] = &[
     ),
 ];
 
-/// A metric, best of a single object.
+/// Metrics, preferably of a single object.
 fn targets(facts: &Facts) -> Result<&[CustomTarget], String> {
     if facts.named.is_empty() && !facts.wildcards.is_empty() { facts.wildcards() } else { facts.named() }
 }
@@ -244,7 +244,8 @@ fn with_each(facts: &Facts, targets: &[CustomTarget], parameter: &str, selectors
     Ok(first.flat_map(|target| selectors.iter().map(|selector| ask(target, selector))).collect())
 }
 
-/// A list, or no such metric or value; but neither the selector's fault nor a bug.
+/// Expects a list, or an error because the metric or value does not exist; neither a rejected selector nor a server
+/// error.
 pub(super) fn understood(response: &Response) -> Result<(), String> {
     match response.status {
         200 | 404 | 503 => Ok(()),
@@ -257,7 +258,7 @@ pub(super) fn refused(response: &Response) -> Result<(), String> {
     status::check(response, "BadRequest")
 }
 
-/// An empty list or an error.
+/// Expects an empty list or an error.
 pub(super) fn nothing(request: &Request, response: &Response) -> Result<(), String> {
     if response.status != 200 {
         return Ok(());
@@ -268,15 +269,15 @@ pub(super) fn nothing(request: &Request, response: &Response) -> Result<(), Stri
     }
 }
 
-/// Judges all but the first answer, which is to [`UNKNOWN`]. A server that refuses labels which nothing carries answers
-/// 400 to that, and to other selectors for the same reason, so that they tell nothing.
+/// Judges all responses except the first, which is to [`UNKNOWN`]. A server that rejects unknown labels returns 400 for
+/// that and, for the same reason, for other selectors, so the check is skipped.
 pub(super) fn unless_unknown_is_refused(
     exchanges: &[Exchange],
     passes: impl Fn(&Request, &Response) -> Result<(), String>,
 ) -> Finding {
     match exchanges.split_first() {
         Some((Exchange { result: Ok(response), .. }, _)) if response.status == 400 => {
-            Finding::Skipped("the server refuses labels that nothing carries".to_owned())
+            Finding::Skipped("the server rejects labels that no object has".to_owned())
         }
         Some((_, others)) => every(others, passes),
         None => every(exchanges, passes),

@@ -1,4 +1,4 @@
-//! Health, version, and paths beside the APIs.
+//! Health, version, and paths outside the APIs.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::conformance::check::{Check, every, expect};
 use crate::conformance::exchange::{Request, Response};
 use crate::conformance::target::NOWHERE;
 
-/// Where kubelets ask.
+/// The paths of kubelet probes.
 pub(super) const PROBES: [&str; 3] = ["/healthz", "/livez", "/readyz"];
 
 pub(super) const CHECKS: &[Check] = &[

@@ -1,4 +1,4 @@
-//! Errors: a missing value is an error, and errors have the right shape.
+//! Errors: a missing value must be an error, and errors must be Statuses.
 
 use super::routes::{ask, nowhere};
 use crate::conformance::body;
@@ -8,10 +8,10 @@ use crate::conformance::facts::Facts;
 use crate::conformance::status;
 use crate::conformance::target::{CustomTarget, NOWHERE};
 
-/// The longest Retry-After, in seconds: client-go sleeps for it in one of the HPA controller's few workers.
+/// The maximum Retry-After in seconds: client-go sleeps that long in one of the HPA controller's few workers.
 const LONGEST: u64 = 2;
 
-/// What no message should hold: traces, addresses and pages of proxies.
+/// Text that no message may contain: stack traces, addresses and error pages of proxies.
 const LEAKS: &[&str] =
     &["goroutine ", "panic:", "panicked at", "Traceback (most recent", "\tat ", "<html", ".go:", ".rs:", "Bearer "];
 

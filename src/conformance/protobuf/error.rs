@@ -4,36 +4,36 @@ use std::fmt;
 
 use crate::parse::escape::Escaped;
 
-/// Why bytes are no such object.
+/// Why bytes are not an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProtobufError {
-    /// It does not begin with `k8s\0`.
+    /// The bytes do not start with `k8s\0`.
     Magic,
-    /// It ends within a field.
+    /// The bytes end within a field.
     CutShort,
-    /// A varint of more than 64 bits.
+    /// A varint has more than 64 bits.
     Varint,
     /// A wire type that Kubernetes does not use.
     WireType(u64),
-    /// A field of another wire type than its own.
+    /// A field has the wrong wire type.
     Type(&'static str),
-    /// A field that may stand there once and stands there twice.
+    /// A field occurs twice that may occur once.
     Twice(&'static str),
-    /// A text that is not UTF-8.
+    /// A string is not UTF-8.
     Encoding(&'static str),
-    /// An object of a kind that the suite does not read.
+    /// The object is of a kind that the suite does not decode.
     Object(String, String),
 }
 
 impl fmt::Display for ProtobufError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Magic => f.write_str(r"expected k8s\0 at the beginning, found something else"),
+            Self::Magic => f.write_str(r"expected k8s\0 at the start, found something else"),
             Self::CutShort => f.write_str("ends within a field"),
             Self::Varint => f.write_str("expected a varint of 64 bits, found a longer one"),
             Self::WireType(found) => write!(f, "expected wire type 0 or 2, found {found}"),
             Self::Type(field) => write!(f, "{field} has another wire type than expected"),
-            Self::Twice(field) => write!(f, "{field} stands there twice"),
+            Self::Twice(field) => write!(f, "{field} occurs twice"),
             Self::Encoding(field) => write!(f, "{field} is not UTF-8"),
             Self::Object(api_version, kind) => write!(
                 f,

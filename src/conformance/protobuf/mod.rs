@@ -1,7 +1,8 @@
-//! Lists of metrics and Statuses in `application/vnd.kubernetes.protobuf`, as the JSON objects that they stand for.
+//! Decodes lists of metrics and Statuses from `application/vnd.kubernetes.protobuf` to the corresponding JSON objects.
 //!
-//! Written from the published messages, and apart from what Metriclet serves: a suite that shared the encoder's tables
-//! would share its mistakes. It allocates in proportion to its input, and nests as deeply as the messages do.
+//! It is written from the published messages and independent of what Metriclet serves: a suite that shared the
+//! encoder's tables would share its mistakes. It allocates in proportion to its input, and its recursion is limited by
+//! the messages.
 
 mod error;
 mod schema;
@@ -16,13 +17,13 @@ use self::schema::{ENTRY, Field, Kind, Message, RAW, TEXT, TIME, UNKNOWN};
 use self::wire::{Fields, Wire};
 use crate::kube::meta::Time;
 
-/// What such a body begins with.
+/// The magic bytes at the start of an object.
 const MAGIC: &[u8] = b"k8s\0";
 
 /// Decodes an object.
 ///
 /// # Errors
-/// If it is no list of metrics and no Status.
+/// If it is neither a list of metrics nor a Status.
 pub fn decode(bytes: &[u8]) -> Result<Value, ProtobufError> {
     let envelope = bytes.strip_prefix(MAGIC).ok_or(ProtobufError::Magic)?;
     let mut about = message(envelope, UNKNOWN)?;
@@ -40,7 +41,7 @@ pub fn decode(bytes: &[u8]) -> Result<Value, ProtobufError> {
     Ok(Value::Object(object))
 }
 
-/// The fields that are there. Unknown ones are passed over, as every reader does.
+/// Decodes the known fields. Like every decoder, it skips unknown ones.
 fn message(bytes: &[u8], fields: Message) -> Result<Map<String, Value>, ProtobufError> {
     let mut object = Map::new();
     for found in Fields(bytes) {
@@ -54,7 +55,7 @@ fn message(bytes: &[u8], fields: Message) -> Result<Map<String, Value>, Protobuf
 fn add(object: &mut Map<String, Value>, field: &Field, wire: Wire<'_>) -> Result<(), ProtobufError> {
     let name = field.name;
     let value = match (field.kind, wire) {
-        // JSON leaves it out.
+        // JSON omits it.
         (Kind::Integer, Wire::Varint(0)) if name == "retryAfterSeconds" => return Ok(()),
         (Kind::Integer, Wire::Varint(number)) => Value::from(number.cast_signed()),
         (Kind::Text, Wire::Bytes(text)) => text_of(text, name)?.into(),
@@ -90,7 +91,7 @@ fn text_of(bytes: &[u8], name: &'static str) -> Result<String, ProtobufError> {
     std::str::from_utf8(bytes).map(str::to_owned).map_err(|_| ProtobufError::Encoding(name))
 }
 
-/// The time without a value is an empty message; the first second of 1970 has a zero.
+/// An unset time is an empty message; the first second of 1970 has an explicit zero.
 fn time(fields: &Map<String, Value>) -> Value {
     if fields.is_empty() {
         return Value::Null;

@@ -1,4 +1,4 @@
-//! The messages: `k8s.io/metrics`, `meta/v1`, `core/v1` and `resource`, each field with its number and its name in JSON.
+//! The messages of `k8s.io/metrics`, `meta/v1`, `core/v1` and `resource`: the number and the JSON name of each field.
 
 /// A message.
 pub(super) type Message = &'static [Field];
@@ -9,21 +9,21 @@ pub(super) struct Field {
     pub(super) number: u64,
     pub(super) name: &'static str,
     pub(super) kind: Kind,
-    /// Whether it may stand there more than once.
+    /// Whether the field is repeated.
     pub(super) is_list: bool,
 }
 
-/// What a field is, and so how JSON shows it.
+/// The type of a field, which determines its JSON.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Kind {
     Text,
     Integer,
     Message(Message),
-    /// A Quantity: JSON has its text.
+    /// A Quantity: its text in JSON.
     Quantity,
-    /// A Time: JSON has RFC 3339, or null for none.
+    /// A Time: RFC 3339 in JSON, or null if unset.
     Time,
-    /// An entry of a map from text to text.
+    /// An entry of a map from string to string.
     Entry,
 }
 
@@ -35,7 +35,7 @@ const fn many(number: u64, name: &'static str, kind: Kind) -> Field {
     Field { number, name, kind, is_list: true }
 }
 
-/// The envelope `runtime.Unknown`; `raw` is the object itself.
+/// The envelope `runtime.Unknown`; `raw` contains the object.
 pub(super) const UNKNOWN: Message = &[
     one(1, "typeMeta", Kind::Message(&[one(1, "apiVersion", Kind::Text), one(2, "kind", Kind::Text)])),
     one(3, "contentEncoding", Kind::Text),
@@ -45,7 +45,7 @@ pub(super) const UNKNOWN: Message = &[
 /// The field `raw` of [`UNKNOWN`].
 pub(super) const RAW: u64 = 2;
 
-/// Of a Quantity and of an entry of a map.
+/// The messages Quantity and map entry.
 pub(super) const TEXT: Message = &[one(1, "string", Kind::Text)];
 pub(super) const ENTRY: Message = &[one(1, "key", Kind::Text), one(2, "value", Kind::Text)];
 pub(super) const TIME: Message = &[one(1, "seconds", Kind::Integer), one(2, "nanos", Kind::Integer)];
@@ -133,7 +133,7 @@ const STATUS: Message = &[
     one(6, "code", Kind::Integer),
 ];
 
-/// The message of an object.
+/// The message of a kind.
 pub(super) fn of(api_version: &str, kind: &str) -> Option<Message> {
     Some(match (api_version, kind) {
         ("custom.metrics.k8s.io/v1beta1", "MetricValueList") => &V1BETA1,

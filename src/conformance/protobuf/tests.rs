@@ -56,7 +56,7 @@ fn says_what_is_wrong() {
     }
 }
 
-/// The bytes of an object, by the same tables: for a server that a test needs.
+/// Encodes an object by the same tables, for a server in tests.
 pub(in crate::conformance) fn encode(object: &Value) -> Vec<u8> {
     let text = |key: &str| object[key].as_str().unwrap();
     let type_meta = serde_json::json!({"apiVersion": text("apiVersion"), "kind": text("kind")});
@@ -85,7 +85,7 @@ fn one(field: &Field, value: &Value) -> Vec<u8> {
         Kind::Message(message) => delimited(field.number, &fields(value, message)),
         Kind::Entry => delimited(field.number, &fields(value, ENTRY)),
         Kind::Quantity => delimited(field.number, &fields(&serde_json::json!({"string": value}), TEXT)),
-        // One time is enough for a test.
+        // Tests use only one time.
         Kind::Time => {
             assert_eq!(value, "2026-08-18T02:35:04Z");
             delimited(field.number, &fields(&serde_json::json!({"seconds": 1_787_020_504, "nanos": 0}), TIME))

@@ -1,16 +1,16 @@
-//! The wire format of Protocol Buffers, as far as Kubernetes' messages use it: varints, and fields of a length.
+//! The part of Protocol Buffers' wire format that Kubernetes' messages use: varints and length-delimited fields.
 
 use super::error::ProtobufError;
 
-/// What a field holds.
+/// The value of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wire<'a> {
     Varint(u64),
-    /// A text, or a message within this one.
+    /// A string or a nested message.
     Bytes(&'a [u8]),
 }
 
-/// The fields of a message, in the order in which they stand.
+/// The fields of a message, in order.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fields<'a>(pub(super) &'a [u8]);
 
@@ -45,14 +45,14 @@ impl<'a> Fields<'a> {
         Ok((tag >> 3, wire))
     }
 
-    /// Seven bits in each byte, the lowest first; at most ten bytes.
+    /// Decodes seven bits per byte, the lowest first, from at most ten bytes.
     fn varint(&mut self) -> Result<u64, ProtobufError> {
         let mut value = 0;
         for shift in (0..64).step_by(7) {
             let (byte, rest) = self.0.split_first().ok_or(ProtobufError::CutShort)?;
             self.0 = rest;
             let bits = u64::from(byte & 0x7f);
-            // The tenth byte has room for one bit.
+            // The tenth byte has room for only one bit.
             if shift == 63 && bits > 1 {
                 return Err(ProtobufError::Varint);
             }

@@ -1,13 +1,13 @@
-//! What servers do wrong: for each check a change of good answers that makes it fail.
+//! Faults of servers: for each check, a change of correct responses that makes it fail.
 #![allow(clippy::semicolon_if_nothing_returned, reason = "a table of expressions, however they are formatted")]
 
 use crate::conformance::body::PROTOBUF;
 use crate::conformance::exchange::{Identity, Request, Response};
 
-/// A change of an answer.
+/// A change of a response.
 type Fault = fn(&Request, &mut Response);
 
-/// The ID of a check, and what makes it fail.
+/// The ID of a check, and the change that makes it fail.
 pub(super) const ALL: &[(&str, Fault)] = &[
     ("discovery.served", |request, response| at(request, "/apis/", response, |it| it.status = 503)),
     ("discovery.available", |request, response| {
@@ -261,14 +261,14 @@ pub(super) const ALL: &[(&str, Fault)] = &[
     ("values.zero", |request, response| below(request, "services/web/q", response, |it| *it = empty())),
 ];
 
-/// Where a target ends so, or is it.
+/// Applies a change if a target equals this text or ends with it.
 fn at(request: &Request, end: &str, response: &mut Response, change: impl Fn(&mut Response)) {
     if request.target.ends_with(end) || end == "/apis/" {
         change(response);
     }
 }
 
-/// Where a metric's target has this.
+/// Applies a change if a metric's target contains this text.
 fn below(request: &Request, part: &str, response: &mut Response, change: impl Fn(&mut Response)) {
     if request.target.contains("k8s.io/v1beta") && request.target.contains(part) {
         change(response);
@@ -293,7 +293,7 @@ fn accepting(request: &Request, part: &str, response: &mut Response, change: imp
     }
 }
 
-/// Another text in the place of one.
+/// Replaces a text by another.
 fn swap(response: &mut Response, from: &str, to: &str) {
     if let Ok(text) = String::from_utf8(response.body.clone()) {
         response.body = text.replace(from, to).into_bytes();
@@ -313,7 +313,7 @@ fn as_text(response: &mut Response) {
     set(response, "content-type", "text/plain");
 }
 
-/// A Status, of whatever reason.
+/// A Status with this code.
 fn status(code: u16) -> Response {
     let body = format!(
         r#"{{"kind":"Status","apiVersion":"v1","metadata":{{}},"status":"Failure","message":"m","reason":"R","code":{code}}}"#
@@ -325,7 +325,7 @@ fn status(code: u16) -> Response {
     }
 }
 
-/// What proxies send.
+/// The error page of a proxy.
 fn page(code: u16) -> Response {
     let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
     Response { status: code, headers, body: b"<html><body>not here</body></html>".to_vec() }
@@ -338,7 +338,7 @@ fn empty() -> Response {
     response
 }
 
-/// A list with an item, in which nothing else matters.
+/// A minimal list with an item.
 fn list(_: &Request) -> Response {
     let mut response = status(200);
     response.body = br#"{"kind":"MetricValueList","metadata":{},"items":[{"value":"1"}]}"#.to_vec();
@@ -350,7 +350,7 @@ fn doubled(response: &mut Response) {
     if let Some((before, item)) = text.split_once("\"items\":[") {
         let item = item.split("]").next().unwrap();
         response.body = format!("{before}\"items\":[{item},{item}],\"metadata\":{{}}}}").into_bytes();
-        // The rest of the object came after the items.
+        // Removes the members that would follow the items.
         swap(response, "\"apiVersion\":\"custom.metrics.k8s.io/v1beta2\",\"items\"", "\"items\"");
     }
 }
@@ -363,7 +363,7 @@ fn null_items(response: &mut Response) {
     }
 }
 
-/// Another digit in a value in protobuf.
+/// Changes a digit of a value in protobuf.
 fn other_digit(response: &mut Response) {
     if response.media_type() == PROTOBUF {
         response.body.iter_mut().filter(|byte| **byte == b'4').for_each(|byte| *byte = b'5');

@@ -1,4 +1,4 @@
-//! A server in memory that does all that the suite asks for, as the reference of its tests.
+//! A server in memory that passes all checks: the reference for the suite's tests.
 
 use std::io::Write as _;
 
@@ -17,11 +17,11 @@ use crate::parse::selector::{Selector, SelectorLimits};
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 const TIME: &str = "2026-08-18T02:35:04Z";
 
-/// The server, what it does otherwise, and whether kube-apiserver stands before it.
+/// The server, its deviations, and whether kube-apiserver is in front of it.
 pub(super) struct Good {
     pub(super) mutation: fn(&Request, &mut Response),
     pub(super) is_aggregated: bool,
-    /// What the first object is at.
+    /// The value of the first object.
     pub(super) value: std::rc::Rc<std::cell::Cell<&'static str>>,
 }
 
@@ -77,7 +77,7 @@ fn has_header(request: &Request, wanted: &str, value: &str) -> bool {
     request.headers.iter().any(|(name, found)| *name == wanted && found == value)
 }
 
-/// In the format that is accepted.
+/// Encodes an object in the accepted format.
 fn rendered(object: &Value, request: &Request) -> Response {
     if object["kind"] == "APIGroupDiscoveryList" {
         if has_header(request, "if-none-match", "\"1\"") {
@@ -89,7 +89,7 @@ fn rendered(object: &Value, request: &Request) -> Response {
     }
     let mut response = json_response(200, object, request);
     match media_type(request) {
-        // JSON is YAML.
+        // JSON is valid YAML.
         Some(YAML) => response.headers = vec![header("content-type", YAML)],
         Some(PROTOBUF) if object.get("items").is_some() => {
             response = Response { headers: vec![header("content-type", PROTOBUF)], body: encode(object), ..response };
@@ -121,7 +121,7 @@ fn not_found() -> Failure {
     (404, "NotFound", "the server could not find the requested resource".to_owned())
 }
 
-/// Who may do what: everybody is known, but for those without credentials.
+/// Authorizes users: everyone except those without credentials is authenticated.
 fn access(request: &Request, segments: &[&str]) -> Result<(), Failure> {
     let forbidden = || {
         let message = "pods.custom.metrics.k8s.io \"*\" is forbidden: User \"u\" cannot get resource \"pods/q\"";
@@ -190,7 +190,7 @@ fn route(request: &Request, first_value: &str) -> Result<Value, Failure> {
     }
 }
 
-/// Parameters as they were sent.
+/// The parameters as sent.
 struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -218,7 +218,7 @@ fn group(name: &str, versions: &[&str]) -> Value {
     json!({"kind": "APIGroup", "apiVersion": "v1", "name": name, "versions": versions, "preferredVersion": versions[0]})
 }
 
-/// Name, whether it is namespaced.
+/// Name, and whether it is namespaced.
 const CUSTOM: [(&str, &str, bool); 4] =
     [("services", "q", true), ("pods", "q", true), ("namespaces", "q", false), ("nodes", "q", false)];
 

@@ -1,4 +1,4 @@
-//! The whole suite against a server in memory: a good one passes, and of each fault the right row tells.
+//! Runs the suite against a server in memory: a correct one passes, and each fault fails the expected check.
 
 mod faults;
 mod good;
@@ -17,7 +17,7 @@ use super::session::Session;
 use super::survey::survey;
 use super::{checks, facts::Facts};
 
-/// Everything that can be named.
+/// Flags for all metrics and identities.
 const ALL: &[&str] = &[
     "--server=https://server",
     "--namespace=shop",
@@ -40,7 +40,7 @@ fn options(arguments: &[&str]) -> Options {
     }
 }
 
-/// Runs the checks whose IDs begin so.
+/// Runs the checks whose IDs start with these prefixes.
 fn run(mutation: fn(&Request, &mut Response), is_aggregated: bool, arguments: &[&str]) -> (Facts, Vec<Row>) {
     let options = options(arguments);
     let value = Rc::new(Cell::new("42"));
@@ -74,7 +74,7 @@ fn skipped(rows: &[Row]) -> Vec<&'static str> {
 fn a_good_server_passes() {
     let (facts, rows) = run(|_, _| {}, false, ALL);
     assert_eq!(failures(&rows), [""; 0]);
-    // Nobody calls a metric in two ways here, and the Allow header is left out.
+    // No metric here has two names, and the Allow header is omitted.
     assert_eq!(skipped(&rows), [""; 0]);
     assert!(report::is_conformant(&rows));
     let table = report::table("https://server", &facts, &rows);
@@ -130,7 +130,7 @@ fn of_each_fault_the_right_row_tells() {
     for (id, mutation) in faults::ALL {
         let check = checks::all().find(|check| check.id == *id).unwrap_or_else(|| panic!("no check {id}"));
         let mut arguments = ALL.to_vec();
-        // Those over all that was exchanged need the others.
+        // Checks over all exchanges need the other checks.
         if check.timing != Timing::Last {
             arguments.push(id);
         }
@@ -170,14 +170,14 @@ fn a_hook_that_fails_fails_its_rows() {
 fn reads_the_command_line() {
     let refused = |arguments: &[&str]| cli::parse(arguments.iter().map(OsString::from)).unwrap_err();
     for (arguments, why) in [
-        (&[][..], "say which server to check: --kubeconfig FILE or --server URL"),
+        (&[][..], "expected --kubeconfig FILE or --server URL"),
         (&["--server=ftp://a"], r#"--server: expected https://HOST:PORT, or http://127.0.0.1:PORT, found "ftp://a""#),
         (&["--server=http://a"], r#"--server: expected https://HOST:PORT, or http://127.0.0.1:PORT, found "http://a""#),
         (
             &["--server=https://a/b"],
             r#"--server: expected https://HOST:PORT, or http://127.0.0.1:PORT, found "https://a/b""#,
         ),
-        (&["--server=http://[::1]:1", "--token-file=t"], "--server: http:// takes no credentials"),
+        (&["--server=http://[::1]:1", "--token-file=t"], "--server: credentials are not sent over http://"),
         (&["--server=https://a", "--kubeconfig=k"], "--kubeconfig and --server exclude each other"),
         (&["--server=https://a", "--context=k"], "--context belongs to --kubeconfig"),
         (&["--server=https://a", "--cert-file=c"], "--cert-file and --key-file belong together"),

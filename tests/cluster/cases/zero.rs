@@ -119,7 +119,7 @@ pub fn of_an_object(plane: &mut Plane) {
         (active, why) => Err(format!("{active} {why}")),
     });
     let steps = workload.explained().1["steps"].to_string();
-    assert!(steps.contains("not this HPA scaled the workload to zero"), "{steps}");
+    assert!(steps.contains("the HPA did not scale the workload to zero itself"), "{steps}");
     let asked = source.requests();
     assert_eq!(workload.replicas(), 0);
     workload.scale(1);
