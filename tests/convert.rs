@@ -283,7 +283,7 @@ fn does_not_guess_which_series_there_are() {
     let arguments = ["defaults.yaml", "--hpas", "defaults.hpas.yaml", "--prometheus", url];
     let (code, stdout, stderr) = convert("prometheus-adapter", &arguments);
     assert_eq!((code, stdout.as_str()), (65, ""));
-    assert!(stderr.contains("metric \"http_requests\": it is not clear what serves it: "), "{stderr}");
+    assert!(stderr.contains("metric \"http_requests\": several rules or series may serve it: "), "{stderr}");
     let json = r#"{"status":"success","data":["http_requests_total","queue_depth","jobs_total"]}"#;
     let series = file("series.json", json);
     let (code, stdout, stderr) =

@@ -1,4 +1,4 @@
-//! The rules of prometheus-adapter's configuration.
+//! Parses the rules in prometheus-adapter's configuration.
 
 use super::Input;
 use super::go_template::{self, TemplatePiece};
@@ -24,17 +24,17 @@ pub(super) struct AdapterRule {
     pub(super) naming: Naming,
     pub(super) resources: Resources,
     pub(super) query: Vec<TemplatePiece>,
-    /// Where `seriesQuery` stands.
+    /// The position of `seriesQuery`.
     pub(super) series_place: Place,
-    /// Where `metricsQuery` stands.
+    /// The position of `metricsQuery`.
     pub(super) query_place: Place,
 }
 
-/// The rules that could be read.
+/// The rules that could be parsed.
 #[derive(Debug)]
 pub(super) struct AdapterRules {
     pub(super) rules: Vec<AdapterRule>,
-    /// Whether these are all.
+    /// Whether all rules could be parsed.
     pub(super) is_whole: bool,
 }
 
@@ -46,13 +46,13 @@ impl AdapterRule {
     }
 }
 
-/// A text with a configuration, which may be a ConfigMap's.
+/// The text of a configuration, from a file or from a ConfigMap in it.
 struct Text<'a> {
     root: Node,
     file: Lines<'a>,
 }
 
-/// Where the lines of a text stand in its file.
+/// Converts positions in a text to positions in its file.
 #[derive(Clone, Copy)]
 struct Lines<'a> {
     input: usize,
@@ -60,11 +60,11 @@ struct Lines<'a> {
     text: &'a str,
     before: usize,
     indent: usize,
-    /// Where all of it is said to be, if its lines are not those of the file.
+    /// The position to report for the whole text, if its lines are not verbatim in the file.
     whole: Option<Span>,
 }
 
-/// Reads the rules; `None` (and remarks) if the text is none that could be read. A rule that cannot be read is left out.
+/// Parses the rules; `None` (and remarks) if the text is invalid. A rule that is invalid is omitted.
 pub(super) fn read(config: Input<'_>, limits: &Limits, remarks: &mut Remarks) -> Option<AdapterRules> {
     let text = String::from_utf8_lossy(config.bytes);
     let Text { root, file } = text_of(&text, limits, remarks)?;
@@ -103,7 +103,7 @@ pub(super) fn read(config: Input<'_>, limits: &Limits, remarks: &mut Remarks) ->
     Some(AdapterRules { rules, is_whole })
 }
 
-/// Parses the configuration, by itself or as the data of a ConfigMap.
+/// The configuration in a file, either the file itself or the data of a ConfigMap.
 fn text_of<'a>(text: &'a str, limits: &Limits, remarks: &mut Remarks) -> Option<Text<'a>> {
     let yaml_limits = limits.document();
     let whole = Lines { input: 0, text, before: 0, indent: 0, whole: None };
@@ -114,7 +114,7 @@ fn text_of<'a>(text: &'a str, limits: &Limits, remarks: &mut Remarks) -> Option<
             None
         }
     };
-    // A manifest may begin with ---.
+    // A manifest may start with ---.
     let (before, document) = match manifest::documents(text).as_slice() {
         [(before, document)] => (*before, *document),
         _ => (0, text),
@@ -141,7 +141,7 @@ fn text_of<'a>(text: &'a str, limits: &Limits, remarks: &mut Remarks) -> Option<
 }
 
 impl Lines<'_> {
-    /// Of a text that stands as a block below its key, if it does.
+    /// The lines of a text that is a block scalar below its key, if it is one.
     fn of_block(self, key: Span, inner: &str) -> Self {
         let first = inner.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
         let skipped = inner.lines().take_while(|line| line.trim().is_empty()).count();
@@ -284,7 +284,7 @@ impl<'a> RuleReader<'a> {
         Some(Resources { overrides, template, namespaced })
     }
 
-    /// A template whose fields are known by these names.
+    /// Parses a template that may contain only these fields.
     fn template(
         &self,
         key: &str,
@@ -333,7 +333,7 @@ fn optional<'a>(fields: &mut Fields<'a>, key: &'static str, sink: &mut Sink) -> 
     }
 }
 
-/// What `metricsQuery` may insert.
+/// Checks the fields in `metricsQuery`.
 fn is_of_queries(names: &[&str]) -> Result<(), &'static str> {
     match names {
         ["Series" | "LabelMatchers" | "GroupBy"] | ["GroupBySlice", "0"] | ["LabelValuesByName", _] => Ok(()),
@@ -344,7 +344,7 @@ fn is_of_queries(names: &[&str]) -> Result<(), &'static str> {
     }
 }
 
-/// What the template of a label may insert.
+/// Checks the fields in the template of a label.
 fn is_of_resources(names: &[&str]) -> Result<(), &'static str> {
     match names {
         ["Resource" | "Group"] => Ok(()),

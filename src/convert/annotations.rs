@@ -1,10 +1,10 @@
-//! The annotations of kube-metrics-adapter on an HPA: `metric-config.TYPE.METRIC.COLLECTOR/KEY`.
+//! Parses kube-metrics-adapter's annotations on an HPA: `metric-config.TYPE.METRIC.COLLECTOR/KEY`.
 
 use super::remarks::{Place, Remarks};
 use crate::parse::escape::Escaped;
 use crate::parse::yaml::{Node, YamlValue};
 
-/// What its annotations start with.
+/// The prefix of the annotations.
 pub(super) const PREFIX: &str = "metric-config.";
 
 /// The annotations for one metric.
@@ -17,7 +17,7 @@ pub(super) struct Annotated {
     pub(super) settings: Vec<Setting>,
 }
 
-/// A key and its value.
+/// A setting: a key and its value.
 #[derive(Clone, Debug)]
 pub(super) struct Setting {
     pub(super) key: String,
@@ -25,7 +25,7 @@ pub(super) struct Setting {
     pub(super) place: Place,
 }
 
-/// The annotations of an HPA, those of one metric together; `None` (and remarks) if one of them is none of these.
+/// The annotations of an HPA, grouped by metric; `None` (and remarks) if an annotation with the prefix is invalid.
 pub(super) fn read(hpa: &Node, input: usize, before: usize, remarks: &mut Remarks) -> Option<Vec<Annotated>> {
     let entries = match hpa.at(&["metadata", "annotations"]).map(|node| &node.value) {
         Some(YamlValue::Mapping(entries)) => entries.as_slice(),
@@ -50,7 +50,7 @@ pub(super) fn read(hpa: &Node, input: usize, before: usize, remarks: &mut Remark
             Some(same) if same.collector == collector => same.settings.push(setting),
             Some(other) => {
                 let message = format!(
-                    "metric {} already has the collector {}, and kube-metrics-adapter takes either",
+                    "metric {} already has the collector {}, and kube-metrics-adapter may use either",
                     Escaped::new(metric),
                     Escaped::new(&other.collector)
                 );
@@ -66,7 +66,7 @@ pub(super) fn read(hpa: &Node, input: usize, before: usize, remarks: &mut Remark
     is_whole.then_some(all)
 }
 
-/// The type, the metric, the collector and the key.
+/// The type, the metric, the collector and the key of an annotation.
 fn parts(key: &str) -> Option<(&'static str, &str, &str, &str)> {
     let (names, setting) = key.strip_prefix(PREFIX)?.split_once('/')?;
     let mut names = names.split('.');
@@ -74,7 +74,7 @@ fn parts(key: &str) -> Option<(&'static str, &str, &str, &str)> {
     let kind = match kind {
         "pods" => "pods",
         "object" => "object",
-        // So it is there, whatever stands here.
+        // kube-metrics-adapter, too, treats every other type as external.
         _ => "external",
     };
     (names.next().is_none() && !setting.contains('/')).then_some((kind, metric, collector, setting))

@@ -1,4 +1,4 @@
-//! What kube-metrics-adapter's collectors collect a metric from: JSON of pods or of a URL, or a Prometheus server.
+//! Converts kube-metrics-adapter's collectors: JSON of pods or of a URL, or a Prometheus server.
 
 use super::Known;
 use super::annotations::Setting;
@@ -13,7 +13,7 @@ use crate::kube::kinds;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 
-/// The settings for a metric, which collectors take.
+/// The settings for a metric; collectors remove those that they use.
 #[derive(Debug)]
 pub(super) struct Settings<'a> {
     pub(super) metric: &'a str,
@@ -28,13 +28,13 @@ pub(super) struct Settings<'a> {
 pub(super) struct Collected {
     pub(super) source_name: &'static str,
     pub(super) source: Vec<String>,
-    /// The rule's keys but for its name and source.
+    /// The rule's keys, except its name and source.
     pub(super) lines: Vec<String>,
-    /// The name of the metric, if it cannot stay.
+    /// The name of the metric, if it has to change.
     pub(super) name: Option<String>,
 }
 
-/// Why a metric cannot be collected, and where that stands.
+/// The position of a metric that cannot be converted, and the reason.
 type Failure = (Place, String);
 
 /// The source and the rule for a metric; `None` (and a remark) if it cannot be converted.
@@ -52,7 +52,7 @@ pub(super) fn collect(
         (MetricKind::Object(object), "prometheus") => {
             settings.object_query(namespace, (object.api_version, object.kind, object.name))
         }
-        (_, "") => Err((settings.place, "no annotation of kube-metrics-adapter is for it".to_owned())),
+        (_, "") => Err((settings.place, "kube-metrics-adapter has no annotation for it".to_owned())),
         (_, other) => Err((settings.place, format!("the collector {} cannot be converted", Escaped::new(other)))),
     };
     let metric = Escaped::new(settings.metric);
@@ -70,16 +70,16 @@ pub(super) fn collect(
             "min-pod-ready-age" => {
                 remarks.warning(
                     setting.place,
-                    format!("metric {metric}: min-pod-ready-age has no equal; young pods count"),
+                    format!("metric {metric}: min-pod-ready-age has no equivalent; new pods count"),
                 );
             }
             "connect-timeout" => remarks.warning(
                 setting.place,
-                format!("metric {metric}: connect-timeout has no equal; connecting may take 500ms"),
+                format!("metric {metric}: connect-timeout has no equivalent; the limit here is 500ms"),
             ),
             _ if collected.is_ok() => {
                 is_known = false;
-                fail((setting.place, format!("the setting {key} is not known")), remarks);
+                fail((setting.place, format!("unknown setting {key}")), remarks);
             }
             _ => {}
         }
@@ -103,7 +103,7 @@ impl Settings<'_> {
         self.take(key).ok_or_else(|| (self.place, format!("the setting {key} is missing")))
     }
 
-    /// JSON of each pod.
+    /// A metric from the JSON of each pod.
     fn pods(&mut self, remarks: &mut Remarks) -> Result<Collected, Failure> {
         let value = self.json_value(remarks)?;
         let (port, path) = (self.required("port")?, self.take("path"));
@@ -124,7 +124,7 @@ impl Settings<'_> {
         Ok(Collected { source_name: "pods", source, lines, name: None })
     }
 
-    /// JSON of a URL.
+    /// A metric from the JSON of a URL.
     fn http(&mut self, namespace: &str, remarks: &mut Remarks) -> Result<Collected, Failure> {
         let value = self.json_value(remarks)?;
         let endpoint = self.required("endpoint")?;
@@ -135,7 +135,7 @@ impl Settings<'_> {
         Ok(Collected { source_name: "http", source, lines, name: None })
     }
 
-    /// `json-key` or `json-eval`, with `aggregator`.
+    /// The value from `json-key` or `json-eval`, with `aggregator`.
     fn json_value(&mut self, remarks: &mut Remarks) -> Result<String, Failure> {
         let (key, eval, aggregator) = (self.take("json-key"), self.take("json-eval"), self.take("aggregator"));
         if let Some(aggregator) = aggregator.as_ref().filter(|own| !["avg", "max", "min", "sum"].contains(&&*own.value))
@@ -150,7 +150,7 @@ impl Settings<'_> {
         };
         if word.is_some() && is_singular(&written.value) {
             let message = format!(
-                "metric {}: the aggregator is for the items of a list, which the page must have there",
+                "metric {}: the aggregator applies to the items of a list, so the page must have a list at this path",
                 Escaped::new(self.metric)
             );
             remarks.warning(written.place, message);
@@ -159,7 +159,7 @@ impl Settings<'_> {
         value.map_err(|why| (written.place, format!("{}: {why}", written.key)))
     }
 
-    /// `timeout` of a source, for `request-timeout`.
+    /// The `timeout` of a source, from `request-timeout`.
     fn timeout(&mut self, remarks: &mut Remarks) -> Result<Option<String>, Failure> {
         let Some(setting) = self.take("request-timeout") else { return Ok(None) };
         let longest = self.limits.fetch.max_timeout;
@@ -168,7 +168,7 @@ impl Settings<'_> {
             Ok(timeout) if timeout <= longest => Ok(Some(line("timeout", &duration::format(timeout)))),
             Ok(_) => {
                 let longest = duration::format(longest);
-                let message = format!("metric {}: a fetch may take {longest} at most", Escaped::new(self.metric));
+                let message = format!("metric {}: request-timeout: the maximum here is {longest}", Escaped::new(self.metric));
                 remarks.warning(setting.place, message);
                 Ok(Some(line("timeout", &longest)))
             }
@@ -186,7 +186,7 @@ impl Settings<'_> {
         };
         if let Some(alias) = self.take("prometheus-server-alias") {
             let found = Escaped::new(&alias.value);
-            let why = format!("prometheus-server-alias: the URL of {found} is not here; write it as prometheus-server");
+            let why = format!("prometheus-server-alias: the URL of {found} is unknown; set it as prometheus-server");
             return Err((alias.place, why));
         }
         let server = self.take("prometheus-server").map(|server| server.value);
@@ -194,8 +194,8 @@ impl Settings<'_> {
         let value = query::verbatim(&query.value, self.limits).map_err(|why| (query.place, why))?;
         if !is_single(&value, &query::limits(self.limits)) {
             let message = format!(
-                "metric {}: of several elements kube-metrics-adapter takes the first, and here the HPA adds all of them up; \
-                 aggregate them",
+                "metric {}: kube-metrics-adapter uses the first of several elements, but here the HPA adds them up; aggregate \
+                 them",
                 Escaped::new(self.metric)
             );
             remarks.warning(query.place, message);
@@ -222,7 +222,7 @@ impl Settings<'_> {
         let is_it = |known: &&kinds::Kind| known.kind == kind && group(known.api_version) == group(api_version);
         let Some(known) = kinds::all().find(is_it) else {
             let found = Escaped::new(kind);
-            return Err((self.place, format!("the resource of kind {found} is not known; use type: External")));
+            return Err((self.place, format!("the resource of kind {found} is unknown; use type: External")));
         };
         let source = self.server(None, namespace)?;
         let value = query::verbatim(&query.value, self.limits).map_err(|why| (query.place, why))?;
@@ -240,7 +240,7 @@ impl Settings<'_> {
         let Some(url) = url else {
             return Err((
                 self.place,
-                "the server is not known: --prometheus URL, as --prometheus-server there".to_owned(),
+                "the Prometheus server is unknown; use --prometheus URL with the value of --prometheus-server".to_owned(),
             ));
         };
         Ok(vec![line("prometheus", &url), list("namespaces", &[namespace.to_owned()])])

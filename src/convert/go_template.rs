@@ -1,11 +1,11 @@
-//! The Go templates that other adapters' configurations hold, as far as they insert what is known by name.
+//! Parses Go templates in other adapters' configurations, which may only insert known fields.
 //!
 //! ```text
 //! template = { text | "<<" [ "- " ] action [ " -" ] ">>" }
 //! action   = field | "index" field ( string | number ) | "(" action ")" | comment
 //! field    = "." name { "." name }
 //! ```
-//! Anything else of Go's templates is refused at its place.
+//! Everything else in Go's templates is rejected with its position.
 
 use crate::parse::escape::Escaped;
 
@@ -15,25 +15,25 @@ const CLOSE: &str = ">>";
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TemplatePiece {
-    /// As it stands there.
+    /// Literal text.
     Text(String),
-    /// What a name stands for: `["Series"]`, `["LabelValuesByName", "pod"]`, `["GroupBySlice", "0"]`.
+    /// The path of a field: `["Series"]`, `["LabelValuesByName", "pod"]`, `["GroupBySlice", "0"]`.
     Field(Vec<String>),
 }
 
-/// Why a text is no template that we know.
+/// Why a text is not a supported template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateError {
-    /// Where, in bytes.
+    /// The position in bytes.
     pub at: usize,
-    /// What stands there.
+    /// The text at the position.
     pub found: String,
 }
 
-/// The pieces of a template.
+/// Parses a template.
 ///
 /// # Errors
-/// The first action that inserts nothing known, or is not closed.
+/// The first action that is not the insertion of a field, or is not closed.
 pub fn parse(text: &str) -> Result<Vec<TemplatePiece>, TemplateError> {
     let mut pieces: Vec<TemplatePiece> = Vec::new();
     let (mut rest, mut trims) = (text, false);
@@ -68,7 +68,7 @@ pub fn parse(text: &str) -> Result<Vec<TemplatePiece>, TemplateError> {
     }
 }
 
-/// Where an action ends: a string or a comment in it may hold what closes it.
+/// The end of an action; its strings and comments may contain the closing delimiter.
 fn end_of(text: &str) -> Option<usize> {
     let mut quote = None;
     let mut escaped = false;
@@ -86,7 +86,7 @@ fn end_of(text: &str) -> Option<usize> {
     None
 }
 
-/// The field that an action inserts, `Some(None)` for a comment.
+/// The field that an action inserts; `Some(None)` for a comment.
 fn action(text: &str) -> Option<Option<Vec<String>>> {
     if text.starts_with("/*") && text.ends_with("*/") && text.len() >= 4 {
         return Some(None);
@@ -149,7 +149,7 @@ mod tests {
             ("<< .Series >>", "[Series]"),
             ("<<\n.Series\t>>", "[Series]"),
             ("a <<- .Series ->> b", "a[Series]b"),
-            // A sign, as there is no blank beside it: no action.
+            // A sign without a space is part of the field, not a trim marker.
             ("a <<-.Series>> b", "2: \"-.Series\""),
             (r#"<<index .LabelValuesByName "pod">>"#, "[LabelValuesByName pod]"),
             (r#"<<index .LabelValuesByName "a>>b">>"#, "[LabelValuesByName a>>b]"),

@@ -1,4 +1,4 @@
-//! The metrics that HPAs ask for.
+//! The metrics in HPAs.
 
 use super::Input;
 use super::remarks::{Place, Remarks};
@@ -9,33 +9,33 @@ use crate::parse::dns;
 use crate::parse::escape::Escaped;
 use crate::parse::yaml::{self, Span};
 
-/// A metric of one kind of object, or an external one, and the HPAs that ask for it.
+/// A metric of one kind of object, or an external metric, and the HPAs that use it.
 #[derive(Debug)]
 pub(super) struct Wanted {
     pub(super) name: String,
     /// `None` for an external metric.
     pub(super) kind: Option<TargetKind>,
-    /// Where it is first asked for.
+    /// The position of its first use.
     pub(super) place: Place,
-    /// `namespace/name`, fit for a message.
+    /// `namespace/name`, escaped for messages.
     pub(super) hpas: Vec<String>,
     pub(super) namespaces: Vec<String>,
-    /// Whether one of them has a `metric.selector`.
+    /// Whether an HPA has a `metric.selector` for it.
     pub(super) selects: bool,
 }
 
-/// The kind of an object as an HPA names it.
+/// The kind of an object in an HPA.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TargetKind {
     pub(super) kind: String,
-    /// Without a version; empty for the core group.
+    /// The API group without a version; empty for the core group.
     pub(super) group: String,
     pub(super) api_version: String,
-    /// `pods`, `deployments.apps`, if it is built in.
+    /// The built-in kind with its resource, such as `pods` or `deployments.apps`.
     pub(super) built_in: Option<&'static kinds::Kind>,
 }
 
-/// The metrics of all files, those of one kind and name together.
+/// The metrics of all HPAs in these files, merged by kind and name.
 pub(super) fn wanted(
     inputs: &[Input<'_>],
     first: usize,
@@ -80,7 +80,7 @@ pub(super) fn wanted(
     wanted
 }
 
-/// Calls `visit` with each HPA of a file, and the number of lines before its document.
+/// Calls `visit` with each HPA of a file and the number of lines before its document.
 pub(super) fn each(
     input: Input<'_>,
     index: usize,
@@ -110,7 +110,7 @@ pub(super) fn each(
     }
 }
 
-/// The namespace of an HPA, unless nothing names it.
+/// The namespace of an HPA, or the default one; `None` (and a remark) without either.
 pub(super) fn namespace_of(
     hpa: &Hpa<'_>,
     default: Option<&str>,
@@ -134,12 +134,12 @@ pub(super) fn namespace_of(
     }
 }
 
-/// A name of Kubernetes as it is, anything else escaped.
+/// A valid Kubernetes name as written, any other text escaped.
 pub(super) fn shown(name: &str) -> String {
     if dns::is_name(name) { name.to_owned() } else { Escaped::new(name).to_string() }
 }
 
-/// Adds what is not there yet.
+/// Adds an item that is not in the list yet.
 pub(super) fn add(list: &mut Vec<String>, item: &str) {
     if !list.iter().any(|other| other == item) {
         list.push(item.to_owned());
@@ -154,13 +154,13 @@ impl TargetKind {
             built_in.kind == kind && own == group
         };
         let built_in = kinds::all().find(of_group);
-        // Of a built-in kind, versions are all the same.
+        // All versions of a built-in kind are equivalent.
         let api_version = built_in.map_or(api_version, |built_in| built_in.api_version);
         let [kind, group, api_version] = [kind, group, api_version].map(str::to_owned);
         Self { built_in, kind, group, api_version }
     }
 
-    /// Whether an HPA asks for all of them that it scales.
+    /// Whether the kind is Pod; an HPA requests such a metric for all its pods at once.
     pub(super) fn is_pods(&self) -> bool {
         self.built_in.is_some_and(|kind| kind.resource == "pods")
     }

@@ -1,31 +1,31 @@
-//! The paths into JSON of other adapters as JSONPaths of RFC 9535.
+//! Converts other adapters' paths into JSON to JSONPaths of RFC 9535.
 
 use crate::config::limits::Limits;
 use crate::parse::escape::Escaped;
 use crate::parse::json::{JsonExpr, JsonLimits};
 
-/// A JSONPath or an expression of JSONPaths, which may have dashes in the names after dots.
+/// A JSONPath or an expression of JSONPaths, which may contain names with dashes after dots.
 ///
 /// # Errors
-/// If it is none that we know.
+/// If the text is not a supported path.
 pub(super) fn of_path(written: &str, aggregator: Option<&str>, limits: &Limits) -> Result<String, String> {
     let path = with_quotes(written.trim()).unwrap_or_else(|| written.trim().to_owned());
     let value = match aggregator {
         None => path,
-        // Of a list itself, there its items are taken.
+        // The adapter aggregates the items of a list.
         Some(aggregator) if is_singular(&path) => format!("{aggregator}({path}[*])"),
         Some(aggregator) => format!("{aggregator}({path})"),
     };
     checked(value, limits)
 }
 
-/// Whether a path selects one value at most.
+/// Whether a path selects at most one value.
 pub(super) fn is_singular(path: &str) -> bool {
     !path.contains(['*', '?', ':', ',']) && !path.contains("..")
 }
 
 /// # Errors
-/// If it is no expression of JSONPaths.
+/// If the text is not an expression of JSONPaths.
 pub(super) fn checked(value: String, limits: &Limits) -> Result<String, String> {
     match JsonExpr::parse(&value, &JsonLimits { bytes: limits.expression.bytes }) {
         Ok(_) => Ok(value),
@@ -40,7 +40,7 @@ fn with_quotes(path: &str) -> Option<String> {
         !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
     };
     let needs_quotes = |name: &str| name.contains('-') && !name.starts_with(|c: char| c.is_ascii_digit());
-    // Each with what stands in brackets behind it.
+    // Each name with the brackets after it.
     let names: Vec<(&str, &str)> =
         names.split('.').map(|part| part.split_at(part.find('[').unwrap_or(part.len()))).collect();
     let is_known = |(name, rest): &(&str, &str)| is_plain(name) && matches!(*rest, "" | "[*]");
@@ -54,18 +54,19 @@ fn with_quotes(path: &str) -> Option<String> {
     Some(format!("${}", names.iter().map(part).collect::<String>()))
 }
 
-/// The JSONPath of a path of GJSON: names between dots, where a number is an index or a name, and `#` at the end counts.
+/// The JSONPath of a GJSON path: names between dots, where a number is an index or a name, and a final `#` counts
+/// items.
 ///
 /// # Errors
-/// If it holds anything else that means something there.
+/// If the path contains other GJSON syntax.
 pub(super) fn of_gjson(path: &str, limits: &Limits) -> Result<String, String> {
     of_dots(path, limits, true)
 }
 
-/// The JSONPath of names between dots, all of them those of members.
+/// The JSONPath of member names between dots.
 ///
 /// # Errors
-/// If it holds anything that is not plainly a name.
+/// If the path contains anything that is not clearly a name.
 pub(super) fn of_members(path: &str, limits: &Limits) -> Result<String, String> {
     of_dots(path, limits, false)
 }
@@ -84,7 +85,7 @@ fn of_dots(path: &str, limits: &Limits, has_lists: bool) -> Result<String, Strin
         }
         let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if has_lists && name.bytes().all(|byte| byte.is_ascii_digit()) {
-            // Of a list by its index, of an object by its name.
+            // An index of a list, or a member of an object.
             written += &format!("[{name},'{name}']");
         } else if is_word && !name.starts_with(|c: char| c.is_ascii_digit()) {
             written += &format!(".{name}");

@@ -1,4 +1,4 @@
-//! KEDA's ScaledObjects, as rules and HPAs.
+//! Converts KEDA's ScaledObjects to rules and HPAs.
 
 use serde_json::Value;
 
@@ -40,12 +40,12 @@ const SPEC: &[&str] = &[
 
 /// The default of `cooldownPeriod`, and of an HPA's `stabilizationWindowSeconds` for scaling down.
 const COOLDOWN: u32 = 300;
-/// The longest `stabilizationWindowSeconds`.
+/// The maximum of `stabilizationWindowSeconds`.
 const LONGEST_WINDOW: u32 = 3_600;
 /// The default of `maxReplicaCount`.
 const MAX_REPLICAS: u32 = 100;
 
-/// Converts the ScaledObjects of files.
+/// Converts the ScaledObjects in files.
 pub fn convert(files: &[Input<'_>], known: &Known<'_>, limits: &Limits) -> Converted {
     let mut remarks = Remarks::default();
     let mut output = Output::default();
@@ -91,7 +91,7 @@ pub fn convert(files: &[Input<'_>], known: &Known<'_>, limits: &Limits) -> Conve
     Converted { config, hpas, remarks: remarks.into_sorted(), notes }
 }
 
-/// The ScaledObjects and ScaledJobs of a document, which may be a list.
+/// The ScaledObjects and ScaledJobs in a document, which may be a list.
 fn scaled(root: &Node) -> Vec<&Node> {
     let is_scaled = |node: &&Node| matches!(node.text_at(&["kind"]), Some("ScaledObject" | "ScaledJob"));
     match root.text_at(&["kind"]) {
@@ -106,7 +106,7 @@ struct ScaledObject<'a> {
     limits: &'a Limits,
 }
 
-/// What becomes of a ScaledObject.
+/// A parsed ScaledObject.
 struct Scaled {
     name: String,
     hpa_name: String,
@@ -127,7 +127,7 @@ impl<'a> ScaledObject<'a> {
             return None;
         };
         if node.text_at(&["kind"]) == Some("ScaledJob") {
-            sink.error(node.span, format!("ScaledJob {name}: an HPA scales no Jobs; keep KEDA for it"));
+            sink.error(node.span, format!("ScaledJob {name}: an HPA cannot scale Jobs; keep KEDA for it"));
             return None;
         }
         let namespace = node.text_at(&["metadata", "namespace"]).or(self.known.namespace);
@@ -149,7 +149,7 @@ impl<'a> ScaledObject<'a> {
         }
         for key in ["pollingInterval", "initialCooldownPeriod"] {
             if spec.has(key) {
-                sink.warning(spec.span(key), format!("{key}: an HPA has nothing like it"));
+                sink.warning(spec.span(key), format!("{key}: an HPA has no equivalent"));
             }
         }
         let (hpa_name, behavior) = self.advanced(&mut spec, min, sink)?;
@@ -181,12 +181,12 @@ impl<'a> ScaledObject<'a> {
         Some(Scaled { name, hpa_name, namespace, target: target?, min, max, behavior, triggers: read })
     }
 
-    /// Annotations that pause it.
+    /// Reports annotations that pause it.
     fn annotations(&self, name: &str, sink: &mut Sink) {
         let annotations = self.node.at(&["metadata", "annotations"]);
         let Some(YamlValue::Mapping(entries)) = annotations.map(|node| &node.value) else { return };
         for (key, _) in entries.iter().filter(|(key, _)| key.text.starts_with("autoscaling.keda.sh/paused")) {
-            sink.error(key.span, format!("ScaledObject {name} is paused, and an HPA cannot be"));
+            sink.error(key.span, format!("ScaledObject {name} is paused, but an HPA cannot be paused"));
         }
     }
 
@@ -199,12 +199,12 @@ impl<'a> ScaledObject<'a> {
             let mut advanced = Fields::open(node, spec.span("advanced"), "advanced", &keys, sink)?;
             if advanced.has("scalingModifiers") {
                 let message =
-                    "a formula over several triggers has no equal; an HPA takes the metric that needs most replicas";
+                    "a formula over several triggers has no equivalent; an HPA uses the metric that needs the most replicas";
                 advanced.fail("scalingModifiers", message, sink);
             }
             if advanced.has("restoreToOriginalReplicaCount") {
                 let key = "restoreToOriginalReplicaCount";
-                sink.warning(advanced.span(key), format!("{key}: the replicas stay when an HPA is deleted"));
+                sink.warning(advanced.span(key), format!("{key}: replicas remain unchanged when an HPA is deleted"));
             }
             if let Some(node) = advanced.get("horizontalPodAutoscalerConfig") {
                 let home = advanced.span("horizontalPodAutoscalerConfig");
@@ -221,7 +221,7 @@ impl<'a> ScaledObject<'a> {
         if window < cooldown {
             sink.warning(
                 spec.span("cooldownPeriod"),
-                format!("cooldownPeriod: an HPA waits for {LONGEST_WINDOW}s at most"),
+                format!("cooldownPeriod: an HPA waits at most {LONGEST_WINDOW}s"),
             );
         }
         let mut all = behavior.unwrap_or_else(|| object([]));
@@ -229,12 +229,12 @@ impl<'a> ScaledObject<'a> {
             let down = members.entry("scaleDown").or_insert_with(|| object([]));
             if let Some(down) = down.as_object_mut() {
                 if down.contains_key("stabilizationWindowSeconds") {
-                    let message = "cooldownPeriod: scaleDown.stabilizationWindowSeconds of behavior is kept; it is for every \
-                                   scaling down, the last replica's too";
+                    let message = "cooldownPeriod: scaleDown.stabilizationWindowSeconds of behavior is kept; it applies to every \
+                                   scale-down, including that of the last replica";
                     sink.warning(spec.span("cooldownPeriod"), message);
                 } else {
-                    let message = "cooldownPeriod: as stabilizationWindowSeconds it is for every scaling down, not the last \
-                                   replica's alone";
+                    let message = "cooldownPeriod becomes stabilizationWindowSeconds, which applies to every scale-down, not only that of \
+                                   the last replica";
                     sink.warning(spec.span("cooldownPeriod"), message);
                     down.insert("stabilizationWindowSeconds".to_owned(), Value::from(window));
                 }
@@ -244,7 +244,7 @@ impl<'a> ScaledObject<'a> {
     }
 }
 
-/// The replicas while a trigger fails; `Some(None)` where they stay as they are.
+/// The replicas while a trigger fails; `Some(None)` if they remain unchanged.
 fn fallback(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Option<Fallback>> {
     let Some(node) = spec.get("fallback") else { return Some(None) };
     let keys = ["failureThreshold", "replicas", "behavior"];
@@ -253,15 +253,15 @@ fn fallback(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Option<Fallback>> 
     number("failureThreshold", &mut fallback, sink)?;
     match fallback.text("behavior", sink) {
         None | Some("static") => {}
-        // So an HPA does without a value.
+        // This is what an HPA does without a value.
         Some("currentReplicas") => return Some(None),
         Some(other) => {
             let message =
-                format!("expected static or currentReplicas, found {}, which has no equal", Escaped::new(other));
+                format!("expected static or currentReplicas, found {}, which has no equivalent", Escaped::new(other));
             fallback.fail("behavior", &message, sink);
         }
     }
-    let message = "fallback: onUnavailable serves it from the first failure on, not after failureThreshold of them";
+    let message = "fallback: onUnavailable serves it from the first failure on, not after failureThreshold failures";
     sink.warning(spec.span("fallback"), message);
     let Some(replicas) = replicas else {
         fallback.fail("replicas", "required", sink);
@@ -270,7 +270,7 @@ fn fallback(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Option<Fallback>> 
     Some(Some(Fallback { replicas }))
 }
 
-/// `scaleTargetRef` of the HPA.
+/// The HPA's `scaleTargetRef`.
 fn target(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Value> {
     let node = spec.require("scaleTargetRef", sink)?;
     let keys = ["apiVersion", "kind", "name", "envSourceContainerName"];
@@ -281,20 +281,20 @@ fn target(spec: &mut Fields<'_>, sink: &mut Sink) -> Option<Value> {
     Some(object([("apiVersion", text(api_version)), ("kind", text(kind)), ("name", text(name))]))
 }
 
-/// A count; `None` (and a problem) if it is none, `Some(None)` if it is not there.
+/// A count; `None` (and a problem) if it is invalid, `Some(None)` if it is missing.
 fn number(key: &'static str, fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Option<u32>> {
     let Some(node) = fields.get(key) else { return Some(None) };
     match node.text().and_then(|text| text.parse().ok()) {
         Some(number) => Some(Some(number)),
         None => {
-            fields.fail(key, "expected a number from 0 on", sink);
+            fields.fail(key, "expected a number of 0 or more", sink);
             None
         }
     }
 }
 
 impl Scaled {
-    /// Adds the rules; returns the HPA and their names.
+    /// Adds the rules; returns the HPA and the names of the rules.
     fn write(self, input: usize, before: usize, output: &mut Output) -> (Value, Vec<String>) {
         let Self { name, hpa_name, namespace, target, min, max, behavior, triggers } = self;
         let (mut metrics, mut rules) = (Vec::new(), Vec::new());
@@ -333,7 +333,7 @@ impl Scaled {
     }
 }
 
-/// A metric of an HPA: of a Service, or an external one.
+/// A metric in an HPA: of a Service, or an external one.
 fn metric(name: &str, service: Option<&str>, target: Target) -> Value {
     let Target { is_average, value } = target;
     let (kind, key) = if is_average { ("AverageValue", "averageValue") } else { ("Value", "value") };

@@ -1,4 +1,4 @@
-//! What to write on a source for a TriggerAuthentication of KEDA.
+//! Settings on a source that replace a TriggerAuthentication of KEDA.
 
 use crate::parse::escape::Escaped;
 

@@ -1,4 +1,4 @@
-//! The metadata of KEDA's triggers, as far as several kinds of them have the same.
+//! The metadata that several of KEDA's triggers have in common.
 
 use std::time::Duration;
 
@@ -9,34 +9,34 @@ use crate::parse::duration;
 use crate::parse::escape::Escaped;
 use crate::parse::quantity::Milli;
 
-/// A source, a rule, and what the HPA wants of it.
+/// A source, a rule, and the metric's target in the HPA.
 #[derive(Debug)]
 pub(super) struct TriggerRule {
     pub(super) name: String,
     pub(super) comment: String,
     pub(super) source_name: &'static str,
     pub(super) source: Vec<String>,
-    /// The keys but for name and source; the first says whose metric it is.
+    /// The rule's keys except name and source; the first one declares the metric's object.
     pub(super) lines: Vec<String>,
-    /// The Service whose metric it is, unless it is external.
+    /// The Service that the metric describes; `None` for an external metric.
     pub(super) service: Option<String>,
     pub(super) target: Target,
 }
 
-/// The replicas while a trigger fails: `fallback`.
+/// The replicas while a trigger fails, from `fallback`.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Fallback {
     pub(super) replicas: u32,
 }
 
-/// The target of an HPA's metric.
+/// The target of a metric in an HPA.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Target {
     pub(super) is_average: bool,
     pub(super) value: Milli,
 }
 
-/// What triggers are read with.
+/// What the conversion of a trigger depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TriggerContext<'a> {
     pub(super) namespace: &'a str,
@@ -51,7 +51,7 @@ pub(super) struct MetadataReader<'a, 'c> {
     pub(super) metadata: Fields<'a>,
     pub(super) context: &'c TriggerContext<'c>,
     pub(super) is_average: bool,
-    /// From where on the first replica is started, if that is not 0.
+    /// The value above which KEDA starts the first replica, if it is not 0.
     pub(super) activation: Option<f64>,
 }
 
@@ -60,13 +60,13 @@ impl<'a> MetadataReader<'a, '_> {
         self.metadata.text(key, sink)
     }
 
-    /// A number that is not negative.
+    /// A non-negative number.
     pub(super) fn number(&mut self, key: &'static str, sink: &mut Sink) -> Option<f64> {
         let text = self.metadata.text(key, sink)?;
         let number = text.parse::<f64>().ok().filter(|number| number.is_finite() && *number >= 0.0);
         if number.is_none() {
             let found = Escaped::new(text);
-            self.metadata.fail(key, &format!("expected a number from 0 on, found {found}"), sink);
+            self.metadata.fail(key, &format!("expected a number of 0 or more, found {found}"), sink);
         }
         number
     }
@@ -88,7 +88,7 @@ impl<'a> MetadataReader<'a, '_> {
     pub(super) fn target(&mut self, key: &'static str, activation: &'static str, sink: &mut Sink) -> Option<Target> {
         self.metadata.require(key, sink)?;
         let number = self.number(key, sink)?;
-        // At one replica and more, KEDA leaves it to the HPA.
+        // KEDA uses it only at zero replicas; otherwise the HPA decides.
         self.activation = self.number(activation, sink).filter(|number| *number > 0.0 && self.context.min == 0);
         match Milli::from_f64(number) {
             Ok(value) if value > Milli(0) => Some(Target { is_average: self.is_average, value }),
@@ -110,14 +110,14 @@ impl<'a> MetadataReader<'a, '_> {
         TriggerRule { name: String::new(), comment: String::new(), source_name, source, lines, service, target }
     }
 
-    /// What both kinds of source have.
+    /// The settings that both kinds of source have.
     pub(super) fn connection(&mut self, sink: &mut Sink) -> Vec<String> {
         let mut lines = Vec::new();
         if let Some(millis) = self.number("timeout", sink) {
             let longest = self.context.limits.fetch.max_timeout;
             let wanted = Duration::from_millis(millis as u64);
             if wanted > longest {
-                let message = format!("timeout: a fetch may take {} at most", duration::format(longest));
+                let message = format!("timeout: the maximum here is {}", duration::format(longest));
                 sink.warning(self.metadata.span("timeout"), message);
             }
             if !wanted.is_zero() {
@@ -133,7 +133,7 @@ impl<'a> MetadataReader<'a, '_> {
         lines
     }
 
-    /// `onUnavailable`, and `onMissing` where that is a failure there.
+    /// Adds `onUnavailable`, and `onMissing` if a missing value is a failure in KEDA.
     pub(super) fn fallback(&self, target: Target, missing_fails: bool, lines: &mut Vec<String>) {
         let Some(Fallback { replicas }) = self.context.fallback else { return };
         let Some(value) = target.value.0.checked_mul(i64::from(replicas)).map(Milli) else { return };
@@ -143,7 +143,7 @@ impl<'a> MetadataReader<'a, '_> {
         }
     }
 
-    /// `a=b,c=d`
+    /// Parses `a=b,c=d`.
     pub(super) fn pairs(&mut self, key: &'static str, sink: &mut Sink) -> Vec<(String, String)> {
         let Some(text) = self.metadata.text(key, sink) else { return Vec::new() };
         let pair = |pair: &str| {

@@ -1,4 +1,4 @@
-//! KEDA's trigger `metrics-api`: a value on a page, or on those of a Service's pods.
+//! KEDA's trigger `metrics-api`: a value on a page, or on the pages of a Service's pods.
 
 use super::json_value::{of_gjson, of_members};
 use super::keda_metadata::{MetadataReader, TriggerRule};
@@ -33,7 +33,7 @@ impl MetadataReader<'_, '_> {
         let location = self.metadata.required_text("valueLocation", sink)?;
         let target = self.target("targetValue", "activationTargetValue", sink)?;
         if self.activation.is_some() {
-            let message = "an HPA starts the first replica at any value above 0, and a page has no such comparison";
+            let message = "an HPA starts the first replica at any value above 0, and a value from a page cannot be compared with it";
             self.metadata.fail("activationTargetValue", message, sink);
         }
         let format = self.optional("format", sink).unwrap_or("json");
@@ -56,7 +56,7 @@ impl MetadataReader<'_, '_> {
         };
         if format == "prometheus" {
             let message =
-                "valueLocation: of several series KEDA takes the first, and here the HPA adds them up; aggregate them";
+                "valueLocation: KEDA uses the first of several series, but here the HPA adds them up; aggregate them";
             sink.warning(self.metadata.span("valueLocation"), message);
         }
         let (mut source, mut lines, mut service) = (Vec::new(), Vec::new(), None);
@@ -89,7 +89,7 @@ impl MetadataReader<'_, '_> {
         Some(self.rule("metrics-api", source, lines, service, target))
     }
 
-    /// The Service in a URL, and the pods that it selects as a source.
+    /// The Service in a URL, and a source of the pods that it selects.
     fn service_pods(&mut self, url: &str, sink: &mut Sink) -> Option<(String, String)> {
         let parsed = url.split_once("://").and_then(|(scheme, rest)| {
             let (host, path) =
@@ -109,8 +109,8 @@ impl MetadataReader<'_, '_> {
             self.metadata.fail("url", message, sink);
             return None;
         }
-        let message = "aggregateFromKubeServiceEndpoints: the metric becomes one of the Service; pods that run count, ready or \
-                       not, and all must answer";
+        let message = "aggregateFromKubeServiceEndpoints: the metric becomes one of the Service; all running pods count, ready or \
+                       not, and all must respond";
         sink.warning(self.metadata.span("aggregateFromKubeServiceEndpoints"), message);
         let path = if path.is_empty() { "/" } else { &path };
         let pods = format!("pods: {{port: {}, path: {}, scheme: {}}}", flow(port), flow(path), flow(scheme));
@@ -118,13 +118,13 @@ impl MetadataReader<'_, '_> {
     }
 }
 
-/// The series that `valueLocation` selects, where only equality counts.
+/// The series selected by `valueLocation`, which may only compare with `=`.
 fn of_series(location: &str, limits: &Limits) -> Result<String, String> {
     match Expr::parse(location, &query::limits(limits)) {
         Ok(Expr::Selector(selector)) if selector.window().is_none() => {
             match selector.matchers.iter().all(|matcher| matcher.op() == MatchOp::Equal) {
                 true => Ok(Expr::Selector(selector).to_string()),
-                false => Err("KEDA compares labels by equality whatever stands there; write =".to_owned()),
+                false => Err("KEDA treats every operator as =; write =".to_owned()),
             }
         }
         Ok(_) => Err("expected a selector such as queue_depth{queue=\"mail\"}".to_owned()),

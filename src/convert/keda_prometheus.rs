@@ -1,4 +1,4 @@
-//! KEDA's trigger `prometheus`: a query to a server.
+//! KEDA's trigger `prometheus`: a query to a Prometheus server.
 
 use super::keda_metadata::{MetadataReader, TriggerRule};
 use super::output::{flow, line, list};
@@ -39,7 +39,7 @@ impl MetadataReader<'_, '_> {
         };
         if !is_single(&value, &query::limits(self.context.limits)) {
             let message =
-                "query: of several elements KEDA makes an error, and here the HPA adds them up; aggregate them";
+                "query: KEDA fails on several elements, but here the HPA adds them up; aggregate them";
             sink.warning(self.metadata.span("query"), message);
         }
         let mut lines = vec!["external: true".to_owned()];
@@ -49,7 +49,7 @@ impl MetadataReader<'_, '_> {
                                be a comparison";
                 self.metadata.fail("activationThreshold", message, sink);
             }
-            // What is not above it counts as nothing.
+            // Values up to the activation threshold count as no result.
             value = format!("({value}) > {activation}");
         }
         value = Expr::parse(&value, &query::limits(self.context.limits)).map_or(value, |expr| expr.to_string());

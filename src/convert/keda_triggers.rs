@@ -1,4 +1,4 @@
-//! The triggers of KEDA's ScaledObjects: Prometheus servers, APIs with metrics, CPU and memory.
+//! The triggers of KEDA's ScaledObjects that can be converted: Prometheus servers, metrics APIs, CPU and memory.
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use crate::parse::yaml::Node;
 
 const KEYS: &[&str] = &["type", "name", "useCachedMetrics", "metadata", "authenticationRef", "metricType"];
 
-/// A trigger, as a rule or as a metric of CPU or memory.
+/// A trigger, converted to a rule or to a metric of CPU or memory.
 #[derive(Debug)]
 pub(super) struct Trigger {
     pub(super) rule: Option<TriggerRule>,
@@ -19,13 +19,13 @@ pub(super) struct Trigger {
 }
 
 impl Trigger {
-    /// Reads a trigger; `None` (and a problem) if it cannot be converted.
+    /// Converts a trigger; `None` (and a problem) if that is not possible.
     pub(super) fn read(node: &Node, index: usize, context: &TriggerContext<'_>, sink: &mut Sink) -> Option<Self> {
         let what = format!("triggers[{index}]");
         let mut fields = Fields::open(node, node.span, &what, KEYS, sink)?;
         let kind = fields.required_text("type", sink)?;
         if fields.boolean("useCachedMetrics", sink) == Some(true) {
-            sink.warning(fields.span("useCachedMetrics"), "useCachedMetrics: cache: on the source is for that");
+            sink.warning(fields.span("useCachedMetrics"), "useCachedMetrics: use cache: on the source instead");
         }
         let is_average = match fields.text("metricType", sink) {
             None | Some("AverageValue") => Some(true),
@@ -39,7 +39,7 @@ impl Trigger {
             "metrics-api" => keda_metrics_api::KEYS,
             "cpu" | "memory" => &["type", "value", "containerName"],
             _ => {
-                let message = format!("trigger {} has no equal here; keep KEDA for it", Escaped::new(kind));
+                let message = format!("trigger {} has no equivalent here; keep KEDA for it", Escaped::new(kind));
                 fields.fail("type", &message, sink);
                 return None;
             }
@@ -54,7 +54,7 @@ impl Trigger {
             return None;
         };
         if !is_average && context.fallback.is_some() {
-            fields.fail("metricType", "fallback counts replicas, which goes with AverageValue only", sink);
+            fields.fail("metricType", "fallback is a number of replicas, which is possible with AverageValue only", sink);
         }
         let name = match fields.text("name", sink) {
             Some(name) => name.to_ascii_lowercase(),

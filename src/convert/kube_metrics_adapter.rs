@@ -1,4 +1,4 @@
-//! kube-metrics-adapter's annotations on HPAs, as rules and HPAs without them.
+//! Converts kube-metrics-adapter's annotations on HPAs to rules, and to HPAs without these annotations.
 
 use serde_json::Value;
 
@@ -18,8 +18,8 @@ use crate::parse::yaml::{Key, Node, YamlValue};
 const NOTES: &[&str] = &[
     "kube-metrics-adapter collects values at intervals and serves the last for minutes; here they are fetched on request, and \
      a value that cannot be fetched is an error",
-    "kube-metrics-adapter takes pods that are ready; here all that run count, and the HPA controller itself treats unready ones",
-    "kube-metrics-adapter cuts values to thousandths; here they are rounded, and what is not 0 never becomes 0",
+    "kube-metrics-adapter uses ready pods; here all running pods count, and the HPA controller itself handles unready ones",
+    "kube-metrics-adapter truncates values to thousandths; here they are rounded, and no other value becomes 0",
     "negative values are an error here without allowNegative: true",
 ];
 
@@ -49,7 +49,7 @@ struct HpaConverter<'a> {
 }
 
 impl HpaConverter<'_> {
-    /// The HPA without annotations; `None` (and remarks) if something of it cannot be converted.
+    /// The HPA without the annotations; `None` (and remarks) if a part of it cannot be converted.
     fn hpa(&self, output: &mut Output, remarks: &mut Remarks) -> Option<WrittenHpa> {
         let (hpa, input, before) = (self.hpa, self.input, self.before);
         for lack in &hpa.lacks {
@@ -63,7 +63,7 @@ impl HpaConverter<'_> {
         let version = hpa.node.at(&["apiVersion"]);
         if !matches!(version.and_then(Node::text), Some("autoscaling/v2" | "autoscaling/v2beta2")) {
             let span = version.map_or(hpa.node.span, |version| version.span);
-            let message = "expected autoscaling/v2 or autoscaling/v2beta2; kubectl get hpa.v2.autoscaling prints it so";
+            let message = "expected autoscaling/v2 or autoscaling/v2beta2; kubectl get hpa.v2.autoscaling prints autoscaling/v2";
             remarks.error(Place::new(input, before, span), message);
             return None;
         }
@@ -92,9 +92,9 @@ impl HpaConverter<'_> {
         strip(&mut object);
         remove_annotations(&mut object, |key| key.starts_with(annotations::PREFIX));
         if let Some(members) = object.as_object_mut() {
-            // The same fields.
+            // Both versions have the same fields.
             members.insert("apiVersion".to_owned(), manifest::text("autoscaling/v2"));
-            // A typed list may leave it out of its items.
+            // The items of a typed list may lack it.
             members.insert("kind".to_owned(), manifest::text("HorizontalPodAutoscaler"));
         }
         if let Some(metadata) = manifest::member(&mut object, "metadata") {
@@ -103,7 +103,7 @@ impl HpaConverter<'_> {
         Some(WrittenHpa { object, rules, place: Place::new(input, before, hpa.span) })
     }
 
-    /// What a metric is collected from.
+    /// The source and rule of a metric.
     fn metric(
         &self,
         metric: &MetricSpec<'_>,
@@ -131,7 +131,7 @@ impl HpaConverter<'_> {
                 return None;
             }
         };
-        // Of an external metric the label `type` tells the collector, or once the name of the metric.
+        // The collector of an external metric is in the label `type` or, in old versions, is the metric's name.
         let labelled = labels.iter().find(|label| label.key == "type").map(|label| label.value.clone());
         let collector = match (&own, kind) {
             (_, "external") => labelled.unwrap_or_else(|| metric.name.to_owned()),
@@ -149,7 +149,7 @@ impl HpaConverter<'_> {
         collected::collect(settings, metric.kind, namespace, &collector, remarks)
     }
 
-    /// Adds the rule for a metric, under its name or, where that is taken, a longer one, which is returned.
+    /// Adds the rule for a metric and returns its name: the metric's own or, if that is taken, a longer one.
     fn rule(
         &self,
         metric: &MetricSpec<'_>,
@@ -169,13 +169,13 @@ impl HpaConverter<'_> {
         let name = output.named(&names, RuleText { place, source, name: String::new(), comment, lines });
         if name != metric.name {
             let message =
-                format!("metric {}: the HPA that is written calls it {}", Escaped::new(metric.name), shown(&name));
+                format!("metric {}: its name in the new HPA is {}", Escaped::new(metric.name), shown(&name));
             remarks.warning(place, message);
         }
         name
     }
 
-    /// The labels of a selector; `None` if it has anything else.
+    /// The labels of a selector; `None` if it contains anything else.
     fn labels(&self, selector: &Node) -> Option<Vec<Setting>> {
         let YamlValue::Mapping(entries) = &selector.value else { return None };
         let [(key, labels)] = entries.as_slice() else { return None };
@@ -189,7 +189,7 @@ impl HpaConverter<'_> {
     }
 }
 
-/// Gives a metric its name in the HPA that is written, and takes away the selector, which was for the adapter.
+/// Sets the metric's name in the new HPA, and removes the selector, which was for the adapter.
 fn rename(object: &mut Value, index: usize, name: &str) {
     for kind in ["pods", "object", "external"] {
         let identifier = object.pointer_mut(&format!("/spec/metrics/{index}/{kind}/metric"));

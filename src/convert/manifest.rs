@@ -1,15 +1,15 @@
-//! HPAs that are written: the nodes of a manifest as JSON, which prints as Kubernetes prints YAML.
+//! The HPAs in the output: nodes of a manifest as JSON, which is printed in the YAML style of Kubernetes.
 
 use serde_json::{Map, Number, Value};
 
 use crate::kube::yaml;
 use crate::parse::yaml::{Node, YamlValue};
 
-/// What the API server adds to an object.
+/// Keys that the API server adds to an object.
 const OF_THE_SERVER: &[&str] =
     &["creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"];
 
-/// The annotation in which `kubectl apply` keeps an object.
+/// The annotation in which `kubectl apply` stores an object.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A mapping.
@@ -17,12 +17,12 @@ pub(super) fn object<const N: usize>(members: [(&str, Value); N]) -> Value {
     Value::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect())
 }
 
-/// A text.
+/// A string.
 pub(super) fn text(text: &str) -> Value {
     Value::String(text.to_owned())
 }
 
-/// A node with the types that YAML gives to plain scalars.
+/// Converts a node, with YAML's types for plain scalars.
 pub(super) fn json(node: &Node) -> Value {
     match &node.value {
         YamlValue::Scalar { .. } if node.is_null() => Value::Null,
@@ -48,7 +48,7 @@ fn plain(text: &str) -> Value {
     }
 }
 
-/// Takes out what the API server and `kubectl apply` have added to an object.
+/// Removes what the API server and `kubectl apply` have added to an object.
 pub(super) fn strip(object: &mut Value) {
     if let Some(members) = object.as_object_mut() {
         members.remove("status");
@@ -61,7 +61,7 @@ pub(super) fn strip(object: &mut Value) {
     remove_annotations(object, |key| key == LAST_APPLIED);
 }
 
-/// Takes out annotations, and the mapping of them if it is empty then.
+/// Removes annotations, and the map of annotations if it is then empty.
 pub(super) fn remove_annotations(object: &mut Value, is_removed: impl Fn(&str) -> bool) {
     let Some(metadata) = member(object, "metadata") else { return };
     let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) else { return };
@@ -71,12 +71,12 @@ pub(super) fn remove_annotations(object: &mut Value, is_removed: impl Fn(&str) -
     }
 }
 
-/// A member of an object that is a mapping.
+/// A member of an object, if it is a mapping.
 pub(super) fn member<'a>(object: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Value>> {
     object.get_mut(key)?.as_object_mut()
 }
 
-/// Documents of YAML.
+/// Prints objects as YAML documents.
 pub(super) fn documents(objects: &[Value]) -> String {
     objects.iter().map(yaml::print).collect::<Vec<_>>().join("---\n")
 }

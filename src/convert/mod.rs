@@ -1,7 +1,7 @@
-//! Other adapters' configuration as Metriclet's: texts in, a text and remarks out.
+//! Converts other adapters' configurations to Metriclet's: texts in, a text and remarks out.
 //!
-//! What has no equal here is refused by its name and place, and what differs is said. Every text that comes out is read
-//! back before, so that `metriclet check` accepts it.
+//! What has no equivalent is rejected with its name and position, and differences are reported. All output is parsed
+//! again, so that `metriclet check` accepts it.
 
 mod adapter_rules;
 mod annotations;
@@ -28,33 +28,33 @@ mod written;
 
 pub use self::remarks::Remark;
 
-/// A file that was given.
+/// An input file.
 #[derive(Clone, Copy, Debug)]
 pub struct Input<'a> {
-    /// As messages name it.
+    /// The name for messages.
     pub name: &'a str,
     pub bytes: &'a [u8],
 }
 
-/// What came of the files.
+/// The result of a conversion.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Converted {
     /// The configuration; empty if there is nothing to serve.
     pub config: String,
-    /// HPAs that replace those that were given; empty if these stay as they are.
+    /// HPAs that replace those in the input; empty if these can remain unchanged.
     pub hpas: String,
     pub remarks: Vec<Remark>,
-    /// How the values differ in general.
+    /// General differences of the values.
     pub notes: Vec<&'static str>,
 }
 
-/// What is known beside the files.
+/// Information that is not in the files.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Known<'a> {
     /// The URL of the Prometheus server.
     pub prometheus: Option<&'a str>,
-    /// The namespace of HPAs that name none.
+    /// The namespace of HPAs without one.
     pub namespace: Option<&'a str>,
-    /// The names of series that the server has: one on each line, or a response of `/api/v1/label/__name__/values`.
+    /// The names of the server's series: one per line, or a response of `/api/v1/label/__name__/values`.
     pub series: Option<&'a [u8]>,
 }

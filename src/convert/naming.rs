@@ -1,16 +1,17 @@
-//! The names that prometheus-adapter gives metrics: which series a rule is for, and what `name` makes of a series' name.
+//! prometheus-adapter's names of metrics: the series that a rule selects, and the names that `name` derives from
+//! theirs.
 
 use regex_lite::{Captures, Regex, RegexBuilder};
 
 use crate::config::limits::Limits;
 use crate::promql::{self, Expr, MatchOp, NAME_LABEL, VectorSelector};
 
-/// The names of a rule.
+/// The naming part of a rule.
 #[derive(Debug)]
 pub(super) struct Naming {
     /// `seriesQuery`
     pub(super) selector: VectorSelector,
-    /// `seriesFilters`: whether the expression must be found in a name, or must not.
+    /// `seriesFilters`: the expression, and whether it must match or must not match.
     pub(super) filters: Vec<(Regex, bool)>,
     /// `name.matches`
     matches: Regex,
@@ -19,20 +20,20 @@ pub(super) struct Naming {
     template: String,
 }
 
-/// The series that a metric's name may stand for.
+/// The series behind a metric's name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum SeriesFound {
-    /// These; none if the rule does not serve the metric.
+    /// Exactly these; none if the rule does not serve the metric.
     Named(Vec<String>),
-    /// That one, and other names would become the same metric.
+    /// This series, but series of other names would also become this metric.
     Likely(String),
-    /// It cannot be told without a list of series.
+    /// The series are unknown without a list of the server's series.
     Unknown,
 }
 
 impl Naming {
     /// # Errors
-    /// The key that is to blame, and why.
+    /// The invalid key and the reason.
     pub(super) fn new(
         selector: VectorSelector,
         filters: Vec<(Regex, bool)>,
@@ -55,7 +56,7 @@ impl Naming {
         Ok(Self { selector, filters, matches: regex, written: written.to_owned(), template: template.to_owned() })
     }
 
-    /// The series that become the metric of this name, among `known` if these are known.
+    /// The series that become the metric of this name, from `known` if given.
     pub(super) fn series_of(&self, metric: &str, known: Option<&[String]>) -> SeriesFound {
         let becomes = |series: &&str| self.is_for(series) && self.metric_of(series).as_deref() == Some(metric);
         if let Some(name) = self.exact() {
@@ -79,14 +80,14 @@ impl Naming {
         }
     }
 
-    /// What `seriesQuery` wants of labels, but for that they are there.
+    /// The conditions of `seriesQuery` on labels, except on their existence.
     pub(super) fn matchers_of_labels(&self) -> impl Iterator<Item = String> {
         let is_there = |matcher: &&promql::Matcher| matcher.op() == MatchOp::NotEqual && matcher.value().is_empty();
         let of_labels = self.selector.matchers.iter().filter(|matcher| matcher.label() != NAME_LABEL);
         of_labels.filter(move |matcher| !is_there(matcher)).map(ToString::to_string)
     }
 
-    /// The one name that the rule is for.
+    /// The only name that the rule selects.
     fn exact(&self) -> Option<&str> {
         let in_matcher = || {
             let named = |matcher: &&promql::Matcher| matcher.label() == NAME_LABEL && matcher.op() == MatchOp::Equal;
@@ -95,7 +96,7 @@ impl Naming {
         self.selector.name.as_deref().or_else(in_matcher)
     }
 
-    /// Whether a series of this name passes `seriesQuery` and the filters.
+    /// Whether a series of this name matches `seriesQuery` and the filters.
     fn is_for(&self, series: &str) -> bool {
         let of_name = self.selector.matchers.iter().filter(|matcher| matcher.label() == NAME_LABEL);
         self.selector.name.as_deref().is_none_or(|name| name == series)
@@ -103,13 +104,13 @@ impl Naming {
             && self.filters.iter().all(|(regex, wanted)| regex.is_match(series) == *wanted)
     }
 
-    /// The metric's name that a series gets.
+    /// The name of the metric for a series.
     fn metric_of(&self, series: &str) -> Option<String> {
         Some(expand(&self.template, &self.matches.captures(series)?))
     }
 
-    /// The series of a metric's name and whether it is the only one, if `as` and `matches` are simple enough to tell;
-    /// `Some(None)` if there is none.
+    /// The series behind a metric's name and whether it is the only one, if `as` and `matches` are simple enough to
+    /// invert; `Some(None)` if there is none.
     fn inverted(&self, metric: &str) -> Option<Option<(String, bool)>> {
         let (before, group, after) = only_group(&self.template)?;
         let Some(inner) = metric.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)) else {
@@ -124,7 +125,7 @@ impl Naming {
     }
 }
 
-/// Compiles a regular expression of Go, which must be found anywhere.
+/// Compiles a regular expression of Go, which is not anchored.
 pub(super) fn regex(text: &str, limits: &Limits) -> Result<Regex, String> {
     let too_long = || format!("expected at most {} bytes, found {}", limits.expression.bytes, text.len());
     if text.len() > limits.expression.bytes {
@@ -134,7 +135,7 @@ pub(super) fn regex(text: &str, limits: &Limits) -> Result<Regex, String> {
     built.map_err(|error| format!("expected a regular expression without Unicode classes: {error}"))
 }
 
-/// What Go's `Regexp.Expand` makes of a template: a name is as long as it can be, and `$$` is a dollar.
+/// Expands a template like Go's `Regexp.Expand`: a name is as long as possible, and `$$` is a dollar sign.
 fn expand(template: &str, captures: &Captures<'_>) -> String {
     let mut text = String::new();
     let mut rest = template;
@@ -154,14 +155,14 @@ fn expand(template: &str, captures: &Captures<'_>) -> String {
                 text.push_str(found.map_or("", |found| found.as_str()));
                 rest = after.get(length..).unwrap_or_default();
             }
-            // What names nothing stays.
+            // A dollar sign without a name remains.
             None => text.push('$'),
         }
     }
     text + rest
 }
 
-/// The name after a dollar, and what it takes with its braces.
+/// The name after a dollar sign, and the length including its braces.
 fn reference(after: &str) -> Option<(&str, usize)> {
     if after.starts_with('$') {
         return Some(("$", 1));
@@ -180,7 +181,7 @@ fn reference(after: &str) -> Option<(&str, usize)> {
     (!name.is_empty() && name.chars().all(is_word)).then_some((name, length))
 }
 
-/// A template with one reference: what stands before, its name, and what stands after.
+/// A template with one reference: the text before it, its name, and the text after it.
 fn only_group(template: &str) -> Option<(&str, &str, &str)> {
     let (before, after) = template.split_once('$')?;
     let (name, length) = reference(after)?;
@@ -188,12 +189,12 @@ fn only_group(template: &str) -> Option<(&str, &str, &str)> {
     (!rest.contains('$') && name != "$").then_some((before, name, rest))
 }
 
-/// A regular expression of literal text around at most one group without alternatives.
+/// The structure of a regular expression with literal text around at most one group without alternatives.
 struct Shape {
     before: String,
     group: Option<()>,
     after: String,
-    /// Whether a name that it matches can hold nothing else.
+    /// Whether it matches only complete names.
     is_whole: bool,
 }
 
@@ -216,7 +217,7 @@ impl Shape {
             None => (rest, None),
         };
         let Some(group) = group else {
-            // A name with one way to be written, if it is whole.
+            // Without a group, the expression is a literal text.
             literal(before)?;
             return Some(Self { before: String::new(), group: None, after: String::new(), is_whole: starts && ends });
         };
@@ -225,7 +226,7 @@ impl Shape {
         if group.contains(['(', '|', '?']) {
             return None;
         }
-        // What is greedy goes to the ends of a name.
+        // Greedy parts extend to the ends of a name.
         let is_whole = (starts || before.is_empty() && is_any(group)) && (ends || after.is_empty() && is_any(group));
         Some(Self { before, group: Some(()), after, is_whole })
     }
@@ -245,10 +246,10 @@ fn literal(pattern: &str) -> Option<String> {
     Some(text)
 }
 
-/// `seriesQuery`, a selector.
+/// Parses `seriesQuery`.
 ///
 /// # Errors
-/// Why it is none.
+/// Why it is not a selector.
 pub(super) fn selector(text: &str, limits: &promql::Limits) -> Result<VectorSelector, (usize, String)> {
     match Expr::parse(text, limits) {
         Ok(Expr::Selector(selector)) if selector.window().is_none() => Ok(selector),
@@ -277,7 +278,7 @@ mod tests {
             ("^(.*)_total$", "", "a_total", Some("a")),
             ("^(.*)_total$", "", "a_sum", None),
             ("^(.*)_total$", "${1}_per_second", "a_total", Some("a_per_second")),
-            // A name is as long as it can be, and there is no such group.
+            // The name is as long as possible, and no such group exists.
             ("^(.*)_total$", "$1_per_second", "a_total", Some("")),
             ("^(.*)_total$", "$1-per-second", "a_total", Some("a-per-second")),
             ("(?P<what>.*)_total", "x_${what}$$", "a_total", Some("x_a$")),

@@ -1,4 +1,4 @@
-//! The configuration that is written: sources and rules as text, read back before it is printed.
+//! The configuration in the output: sources and rules as text, parsed again before they are printed.
 
 use super::remarks::{Place, Remarks};
 use crate::config::file;
@@ -6,29 +6,29 @@ use crate::config::limits::Limits;
 use crate::config::problem::Severity;
 use crate::kube::yaml::scalar;
 
-/// Sources and rules so far.
+/// The sources and rules so far.
 #[derive(Debug, Default)]
 pub(super) struct Output {
     sources: Vec<SourceText>,
     rules: Vec<RuleText>,
 }
 
-/// The lines of a source.
+/// A source: its name and lines.
 #[derive(Debug, PartialEq, Eq)]
 struct SourceText {
     name: String,
     lines: Vec<String>,
 }
 
-/// The lines of a rule.
+/// A rule: its name and lines.
 #[derive(Debug)]
 pub(super) struct RuleText {
-    /// What it was made of.
+    /// The position of its origin in the input.
     pub(super) place: Place,
-    /// The source that it uses.
+    /// The name of its source.
     pub(super) source: String,
     pub(super) name: String,
-    /// What it came from, for a comment.
+    /// A comment about its origin.
     pub(super) comment: String,
     pub(super) lines: Vec<String>,
 }
@@ -38,7 +38,7 @@ pub(super) fn line(key: &str, text: &str) -> String {
     format!("{key}: {}", scalar(text))
 }
 
-/// A text within braces or brackets, where commas and brackets need quotes, too.
+/// A text within braces or brackets, where commas and brackets need quotes.
 pub(super) fn flow(text: &str) -> String {
     let written = scalar(text);
     match written.starts_with(['\'', '"']) || !text.contains(['[', ']', '{', '}', ',']) {
@@ -53,7 +53,7 @@ pub(super) fn list(key: &str, texts: &[String]) -> String {
 }
 
 impl Output {
-    /// The name of a source with these lines: `name`, or that with a number where another source has it.
+    /// The name of the source with these lines: `name`, with a number appended if another source has that name.
     pub(super) fn source(&mut self, name: &str, lines: Vec<String>) -> String {
         if let Some(same) = self.sources.iter().find(|source| source.lines == lines) {
             return same.name.clone();
@@ -69,7 +69,7 @@ impl Output {
         self.rules.push(rule);
     }
 
-    /// Adds a rule under the first of these names that is free, or uses one that is the same; returns its name.
+    /// Adds a rule under the first of these names that is free, or reuses an identical rule; returns its name.
     pub(super) fn named(&mut self, names: &[String], rule: RuleText) -> String {
         let is_same = |other: &&RuleText| other.lines == rule.lines && names.contains(&other.name);
         if let Some(same) = self.rules.iter().find(is_same) {
@@ -83,12 +83,12 @@ impl Output {
         name
     }
 
-    /// Whether a rule of this name is still there.
+    /// Whether the output contains a rule of this name.
     pub(super) fn has_rule(&self, name: &str) -> bool {
         self.rules.iter().any(|rule| rule.name == name)
     }
 
-    /// The whole text, without rules that would be refused; these become remarks.
+    /// The complete text without invalid rules, which become remarks.
     pub(super) fn finish(&mut self, from: &str, limits: &Limits, remarks: &mut Remarks) -> String {
         loop {
             self.sources.retain(|source| self.rules.iter().any(|rule| rule.source == source.name));
@@ -102,7 +102,7 @@ impl Output {
                 let part = starts.iter().rposition(|start| *start <= problem.span.line).unwrap_or_default();
                 match part.checked_sub(self.sources.len()) {
                     Some(rule) => refused.push((rule, problem.message)),
-                    // Of a source, and so of all rules that use it.
+                    // The error is in a source, so all rules on that source are invalid.
                     None => {
                         let name = self.sources.get(part).map(|source| source.name.as_str());
                         let users = self.rules.iter().enumerate().filter(|(_, rule)| Some(&*rule.source) == name);
@@ -127,7 +127,7 @@ impl Output {
         }
     }
 
-    /// The text, and the line of each source and then of each rule.
+    /// The text, and the line of each source and of each rule.
     fn text(&self, from: &str) -> (String, Vec<usize>) {
         let mut lines = vec![format!("# Converted from {from} by metriclet convert.")];
         let mut starts = Vec::new();

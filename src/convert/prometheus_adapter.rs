@@ -1,4 +1,4 @@
-//! prometheus-adapter's configuration, and the HPAs that use it, as rules on a Prometheus server.
+//! Converts prometheus-adapter's configuration, for the metrics of given HPAs, to rules on a Prometheus server.
 
 use super::adapter_rules::{self, AdapterRule};
 use super::hpas::{self, TargetKind, Wanted};
@@ -16,16 +16,16 @@ use crate::promql;
 
 const NOTES: &[&str] = &[
     "prometheus-adapter serves NaN as 0 for objects; here it is an error, and onNaN: zero on a rule serves 0",
-    "prometheus-adapter cuts values to thousandths; here they are rounded, and what is not 0 never becomes 0",
+    "prometheus-adapter truncates values to thousandths; here they are rounded, and no other value becomes 0",
     "prometheus-adapter serves negative values; here they are an error without allowNegative: true",
-    "prometheus-adapter lists metrics whose series exist, after the relist interval; here the rules alone say what is listed",
+    "prometheus-adapter lists metrics whose series exist, after the relist interval; here the list depends on the rules only",
     "a series that has ended is served for maxAge (2m) here, and for the server's lookback delta (5m) by prometheus-adapter",
 ];
 
-/// Names that a message lists of candidates.
+/// The maximum number of candidates in a message.
 const LISTED: usize = 4;
 
-/// Converts the configuration `config` for what the HPAs in `hpas` use.
+/// Converts the rules in `config` that the HPAs in `hpas` use.
 pub fn convert(config: Input<'_>, hpas: &[Input<'_>], known: &Known<'_>, limits: &Limits) -> Converted {
     let mut remarks = Remarks::default();
     let rules = adapter_rules::read(config, limits, &mut remarks);
@@ -59,7 +59,7 @@ pub fn convert(config: Input<'_>, hpas: &[Input<'_>], known: &Known<'_>, limits:
     Converted { config, hpas: String::new(), remarks: remarks.into_sorted(), notes }
 }
 
-/// The names of series: a line each, or the JSON of a Prometheus server's answer.
+/// The names of series: one per line, or the JSON response of a Prometheus server.
 fn names(bytes: &[u8], input: usize, limits: &Limits, remarks: &mut Remarks) -> Option<Vec<String>> {
     let text = String::from_utf8_lossy(bytes);
     if !text.trim_start().starts_with('{') {
@@ -85,7 +85,7 @@ fn names(bytes: &[u8], input: usize, limits: &Limits, remarks: &mut Remarks) -> 
 
 struct RuleConverter<'a> {
     rules: &'a [AdapterRule],
-    /// Whether all of them could be read.
+    /// Whether all rules could be parsed.
     is_whole: bool,
     series: Option<&'a [String]>,
     source: String,
@@ -133,21 +133,21 @@ impl<'a> RuleConverter<'a> {
         };
         for matcher in rule.naming.matchers_of_labels().filter(|matcher| !value.value.contains(matcher.as_str())) {
             let message = format!(
-                "seriesQuery: {matcher} chooses among names only, there and here; the values of metric {name} include other \
+                "seriesQuery: {matcher} only selects names, as in prometheus-adapter; the values of metric {name} include other \
                  series"
             );
             self.remarks.warning(rule.series_place, message);
         }
         if value.is_bare {
             let message = format!(
-                "metricsQuery, for metric {name}: of several series for one object prometheus-adapter takes one of them, \
-                 and here they are an error; aggregate them"
+                "metricsQuery, for metric {name}: if an object has several series, prometheus-adapter uses one of them, \
+                 but here that is an error; aggregate them"
             );
             self.remarks.warning(rule.query_place, message);
         }
         if value.is_told && wanted.kind.as_ref().is_some_and(TargetKind::is_pods) {
             let message = format!(
-                "metricsQuery, for metric {name}: a selector lacks <<.LabelMatchers>>, so each pod takes a query"
+                "metricsQuery, for metric {name}: a selector lacks <<.LabelMatchers>>, so each pod needs its own query"
             );
             self.remarks.warning(rule.query_place, message);
         }
@@ -156,7 +156,7 @@ impl<'a> RuleConverter<'a> {
         Some(RuleText { place: wanted.place, source: self.source.clone(), name: wanted.name.clone(), comment, lines })
     }
 
-    /// The rule that serves a metric, the series, and the label of its objects.
+    /// prometheus-adapter's rule that serves a metric, the series, and the label that identifies objects.
     fn found(&mut self, wanted: &Wanted) -> Option<(&'a AdapterRule, String, Option<ObjectLabel>)> {
         let name = Escaped::new(&wanted.name);
         let mut found: Vec<(&'a AdapterRule, String, bool, Option<ObjectLabel>)> = Vec::new();
@@ -167,7 +167,7 @@ impl<'a> RuleConverter<'a> {
                 Some(Ok(Some(label))) => Some(label),
                 Some(Ok(None)) => continue,
                 Some(Err(why)) => {
-                    // Only where it may be about this metric.
+                    // Only if the rule may serve this metric.
                     if rule.naming.series_of(&wanted.name, self.series) != SeriesFound::Named(Vec::new()) {
                         reasons.push(format!("{}: {why}", rule.key()));
                     }
@@ -181,7 +181,7 @@ impl<'a> RuleConverter<'a> {
                 SeriesFound::Likely(series) => found.push((rule, series, false, label)),
                 SeriesFound::Unknown => {
                     reasons
-                        .push(format!("{}: its series cannot be told from name; --series FILE lists them", rule.key()));
+                        .push(format!("{}: its series cannot be derived from name; list the series with --series FILE", rule.key()));
                 }
             }
         }
@@ -190,8 +190,8 @@ impl<'a> RuleConverter<'a> {
                 let (rule, series, is_only, label) = found.pop()?;
                 if !is_only {
                     let message = format!(
-                        "metric {name}: taken from series {}; name.matches also matches others, and --series FILE tells \
-                         which there are",
+                        "metric {name}: uses series {}; name.matches also matches others, so list the existing series \
+                         with --series FILE",
                         Escaped::new(&series)
                     );
                     self.remarks.warning(wanted.place, message);
@@ -208,10 +208,10 @@ impl<'a> RuleConverter<'a> {
                 let all: Vec<String> = named.chain(reasons).collect();
                 let more = if all.len() > LISTED { ", and others" } else { "" };
                 let hint = match self.series {
-                    None if found.len() > 1 => "; --series FILE tells which series there are",
+                    None if found.len() > 1 => "; list the existing series with --series FILE",
                     _ => "",
                 };
-                let may = if all.len() > 1 { "it is not clear what serves it: " } else { "" };
+                let may = if all.len() > 1 { "several rules or series may serve it: " } else { "" };
                 format!("{may}{}{more}{hint}", all.iter().take(LISTED).cloned().collect::<Vec<_>>().join(", "))
             }
         };
@@ -220,7 +220,7 @@ impl<'a> RuleConverter<'a> {
     }
 }
 
-/// ` for objects of kind Service`
+/// Returns ` for objects of kind Service`.
 fn of(wanted: &Wanted) -> String {
     match &wanted.kind {
         Some(kind) => format!(" for objects of kind {}", Escaped::new(&kind.kind)),

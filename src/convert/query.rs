@@ -1,41 +1,41 @@
-//! prometheus-adapter's `metricsQuery` as the value of a rule.
+//! Converts prometheus-adapter's `metricsQuery` to the value of a rule.
 //!
-//! There the query of a request holds the names of its objects. Here it is written for one object, and Metriclet adds what
-//! tells objects apart to every selector and aggregation. Where that is not the same, because a selector stands without
-//! `<<.LabelMatchers>>`, the value names the object itself, by `{name}` and `{namespace}`.
+//! prometheus-adapter inserts the names of the requested objects. In Metriclet the value describes one object, and
+//! Metriclet adds the object's label to every selector and aggregation. If that gives a different result, because a
+//! selector lacks `<<.LabelMatchers>>`, the value names the object itself with `{name}` and `{namespace}`.
 
 use super::go_template::TemplatePiece;
 use super::query_shape::{MARK, has_mark, is_marked, keeps, mixes, stripped};
 use crate::config::limits::{ExpressionLimits, Limits};
 use crate::promql::{self, Expr, QueryTemplate, Scope};
 
-/// What a query needs to know of its rule and of the requests.
+/// What the conversion of a query needs to know about its rule and the requests.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct QueryOf<'a> {
     pub(super) pieces: &'a [TemplatePiece],
     pub(super) series: &'a str,
-    /// The label that names the namespace; `None` where none narrows the query.
+    /// The label of the namespace; `None` if queries are not restricted to a namespace.
     pub(super) namespace_label: Option<&'a str>,
     /// Whether a request may have a `metric.selector`.
     pub(super) selects: bool,
     pub(super) limits: &'a promql::Limits,
 }
 
-/// A value, and what tells its object.
+/// A value, and how it is restricted to its object.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct ValueText {
     pub(super) value: String,
-    /// Whether the value itself names the namespace that asks (and the object, if there is one).
+    /// Whether the value itself names the requesting namespace and, if there is one, the object.
     pub(super) is_told: bool,
-    /// Whether series that no aggregation joins may be several for one object.
+    /// Whether one object may have several series that no aggregation combines.
     pub(super) is_bare: bool,
 }
 
 impl QueryOf<'_> {
-    /// For objects that this label names; `many` if a request may be for several.
+    /// The value for objects with this label; `many` if a request may be for several objects.
     ///
     /// # Errors
-    /// Why there is no value that is the same.
+    /// Why there is no equivalent value.
     pub(super) fn of_objects(&self, label: &str, many: bool) -> Result<ValueText, String> {
         let label = label.to_owned();
         let told = |value| ValueText { value, is_told: true, is_bare: false };
@@ -56,19 +56,19 @@ impl QueryOf<'_> {
                     if many {
                         let why = error.to_string();
                         let why = why.strip_suffix(promql::ELSEWHERE).unwrap_or(&why);
-                        return Err(format!("cannot tell whether it keeps pods apart: {why}"));
+                        return Err(format!("cannot determine whether it keeps pods separate: {why}"));
                     }
                 }
             }
         } else if many {
             return Err(
-                "<<.LabelValuesByName>> holds the names of all pods, joined by |, where several are asked for; \
-                        use <<.LabelMatchers>>"
+                "<<.LabelValuesByName>> contains the names of all requested pods, joined by |; use \
+                        <<.LabelMatchers>>"
                     .to_owned(),
             );
         }
         let Some(namespace_label) = self.namespace_label else {
-            return Err("a selector without <<.LabelMatchers>> has no equal for Namespaces".to_owned());
+            return Err("a selector without <<.LabelMatchers>> has no equivalent for Namespaces".to_owned());
         };
         let value_of = |name: &str| match name {
             name if name == label => Some("{name}"),
@@ -79,15 +79,15 @@ impl QueryOf<'_> {
         let matchers = if self.selects { format!("$matchers,{own}") } else { own };
         let value = self.expand(&matchers, &label, value_of)?;
         if !["{name}", "{namespace}"].iter().all(|placeholder| value.contains(placeholder)) {
-            return Err("no selector holds <<.LabelMatchers>>, so the namespace does not narrow it".to_owned());
+            return Err("no selector contains <<.LabelMatchers>>, so the query is not restricted to the namespace".to_owned());
         }
         Ok(told(value))
     }
 
-    /// For an external metric.
+    /// The value for an external metric.
     ///
     /// # Errors
-    /// Why there is no value that is the same.
+    /// Why there is no equivalent value.
     pub(super) fn of_external(&self) -> Result<ValueText, String> {
         let has_matchers = self.names().any(|name| name == "LabelMatchers");
         let is_told = self.namespace_label.is_some() && (has_matchers || self.values().next().is_some());
@@ -111,7 +111,7 @@ impl QueryOf<'_> {
         Ok(ValueText { value, is_told, is_bare: false })
     }
 
-    /// The expression for one object, if Metriclet makes of it what prometheus-adapter asks.
+    /// The expression for one object, if Metriclet's scoping makes it equivalent to prometheus-adapter's query.
     fn plain(&self, expr: &Expr, label: &String, many: bool) -> Result<Option<ValueText>, String> {
         if !keeps(expr, label) {
             return Err(format!(
@@ -120,14 +120,14 @@ impl QueryOf<'_> {
         }
         if many && mixes(expr, label) {
             return Err(format!(
-                "an aggregation without {label} joins all pods that are asked for at once; add by (<<.GroupBy>>)"
+                "an aggregation without {label} combines all requested pods; add by (<<.GroupBy>>)"
             ));
         }
         let plain = stripped(expr, label);
         let scope = Scope { matchers: Vec::new(), by: Some(label.clone()) };
         if !is_marked(expr) || plain.inject(&scope).is_err() {
             if !has_mark(expr) {
-                return Err("no selector holds <<.LabelMatchers>>, so the namespace does not narrow it".to_owned());
+                return Err("no selector contains <<.LabelMatchers>>, so the query is not restricted to the namespace".to_owned());
             }
             return Ok(None);
         }
@@ -135,7 +135,7 @@ impl QueryOf<'_> {
         Ok(Some(ValueText { value: plain.to_string(), is_told: false, is_bare }))
     }
 
-    /// The first names of what the template inserts.
+    /// The first name of each field in the template.
     fn names(&self) -> impl Iterator<Item = &str> {
         self.pieces.iter().filter_map(|piece| match piece {
             TemplatePiece::Field(names) => names.first().map(String::as_str),
@@ -143,12 +143,12 @@ impl QueryOf<'_> {
         })
     }
 
-    /// The values of labels that it inserts.
+    /// The labels whose values the template inserts.
     fn values(&self) -> impl Iterator<Item = &str> {
         self.names().filter(|name| *name == "LabelValuesByName")
     }
 
-    /// The text with these for matchers, for the labels to group by, and for the value of a label.
+    /// Expands the template with these matchers, grouping labels, and values of labels.
     fn expand<'v>(&self, matchers: &str, by: &str, value: impl Fn(&str) -> Option<&'v str>) -> Result<String, String> {
         let mut text = String::new();
         for piece in self.pieces {
@@ -163,10 +163,10 @@ impl QueryOf<'_> {
                         ["GroupBySlice", "0"] if !by.is_empty() => text.push_str(by),
                         ["LabelValuesByName", label] => match value(label) {
                             Some(value) => text.push_str(value),
-                            None => return Err(format!("the value of label {label} is not known before a request")),
+                            None => return Err(format!("the value of label {label} is unknown before a request")),
                         },
-                        // Refused before.
-                        _ => return Err(format!("<<.{}>> stands for nothing here", names.join("."))),
+                        // Rejected by the parser of the template.
+                        _ => return Err(format!("<<.{}>> is not supported here", names.join("."))),
                     }
                 }
             }
@@ -181,19 +181,19 @@ pub(super) fn limits(limits: &Limits) -> promql::Limits {
     promql::Limits { bytes, depth, nodes, regex }
 }
 
-/// A query that another adapter sends as it is.
+/// A query that the other adapter sends unchanged.
 ///
 /// # Errors
-/// If it cannot be written otherwise.
+/// If a placeholder cannot be avoided.
 pub(super) fn verbatim(query: &str, limits: &Limits) -> Result<String, String> {
     let query = without_placeholders(query.trim())?;
     Ok(Expr::parse(&query, &self::limits(limits)).map_or(query, |expr| expr.to_string()))
 }
 
-/// A literal text in which Metriclet finds no placeholder.
+/// A string literal in which Metriclet recognizes no placeholder.
 ///
 /// # Errors
-/// If it cannot be written otherwise.
+/// If a placeholder cannot be avoided.
 fn without_placeholders(literal: &str) -> Result<String, String> {
     let mut text = literal.to_owned();
     for word in ["name", "namespace", "metric"] {
@@ -244,16 +244,16 @@ mod tests {
             ),
             ("<<.Series>>{<<.LabelMatchers>>}", true, "bare: x_total".to_owned()),
             ("sum(a{<<.LabelMatchers>>,r=\"/{name}\"}) by (pod)", true, "sum(a{r=\"/\\x7bname}\"})".to_owned()),
-            // What prometheus-adapter itself does not serve, or not for several.
+            // Queries that prometheus-adapter itself cannot serve, or not for several objects.
             ("sum(<<.Series>>{<<.LabelMatchers>>})", false, none("its result lacks the label pod")),
             ("count(cheddar)", false, none("its result lacks the label pod")),
-            ("sum(x) by (<<.GroupBy>>)", true, none("no selector holds <<.LabelMatchers>>")),
+            ("sum(x) by (<<.GroupBy>>)", true, none("no selector contains <<.LabelMatchers>>")),
             (
                 "sum(a{<<.LabelMatchers>>}) by (<<.GroupBy>>) / scalar(sum(b{<<.LabelMatchers>>}))",
                 true,
-                none("an aggregation without pod joins all pods"),
+                none("an aggregation without pod combines all requested pods"),
             ),
-            // For one object it is the same.
+            // For one object the result is the same.
             (
                 "sum(a{<<.LabelMatchers>>}) by (<<.GroupBy>>) / scalar(sum(b))",
                 false,
@@ -272,9 +272,9 @@ mod tests {
             (
                 "sum(a{pod=~\"<<.LabelValuesByName.pod>>\"}) by (pod)",
                 true,
-                none("<<.LabelValuesByName>> holds the names"),
+                none("<<.LabelValuesByName>> contains the names"),
             ),
-            ("sum(a{q=\"<<.LabelValuesByName.q>>\"}) by (pod)", false, none("the value of label q is not known")),
+            ("sum(a{q=\"<<.LabelValuesByName.q>>\"}) by (pod)", false, none("the value of label q is unknown")),
             // Beyond the subset of PromQL.
             (
                 "max_over_time(sum by (<<.GroupBy>>) (a{<<.LabelMatchers>>})[10m:1m])",
@@ -284,7 +284,7 @@ mod tests {
             (
                 "max_over_time(sum(a{<<.LabelMatchers>>})[10m:1m])",
                 true,
-                none("cannot tell whether it keeps pods apart"),
+                none("cannot determine whether it keeps pods separate"),
             ),
         ] {
             let pieces = go_template::parse(text).unwrap();
@@ -321,7 +321,7 @@ mod tests {
                 "sum(b) by (<<index .GroupBySlice 0>>)",
                 true,
                 false,
-                "error: <<.GroupBySlice.0>> stands for nothing here",
+                "error: <<.GroupBySlice.0>> is not supported here",
             ),
         ] {
             let pieces = go_template::parse(text).unwrap();

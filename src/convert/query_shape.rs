@@ -1,17 +1,17 @@
-//! What an expression does with the label that names objects, and with a matcher that stands for others.
+//! How an expression treats the label of objects, and a matcher that marks inserted matchers.
 
 use crate::promql::ast::Side;
 use crate::promql::{self, Aggregation, BinaryOp, Expr, Function, Grouping, Matching, Type};
 
-/// The label of a matcher that stands for what is inserted there.
+/// The label of a matcher that marks the position of inserted matchers.
 pub(super) const MARK: &str = "__label_matchers__";
 
-/// Whether all selectors hold the mark.
+/// Whether all selectors contain the mark.
 pub(super) fn is_marked(expr: &Expr) -> bool {
     expr.selectors().all(|selector| selector.matchers.iter().any(|matcher| matcher.label() == MARK))
 }
 
-/// Whether one of them does.
+/// Whether any selector contains the mark.
 pub(super) fn has_mark(expr: &Expr) -> bool {
     expr.selectors().any(|selector| selector.matchers.iter().any(|matcher| matcher.label() == MARK))
 }
@@ -23,7 +23,7 @@ pub(super) fn keeps(expr: &Expr, label: &String) -> bool {
         Expr::Selector(_) => true,
         Expr::Aggregate(aggregation, grouping, arguments) => {
             let is_kept = match grouping {
-                // They choose among elements, which keep their labels.
+                // They select elements, whose labels remain.
                 _ if matches!(aggregation, Aggregation::Topk | Aggregation::Bottomk) => true,
                 Grouping::By(labels) => labels.contains(label),
                 Grouping::Without(labels) => !labels.contains(label),
@@ -48,7 +48,7 @@ pub(super) fn keeps(expr: &Expr, label: &String) -> bool {
     }
 }
 
-/// Whether an element that two of them make has the label.
+/// Whether the result of a pair of elements has the label.
 fn of_pair(matching: &Matching, label: &String, on_left: bool, on_right: bool) -> bool {
     match (&matching.group, &matching.labels) {
         (Some((Side::Left, taken)), _) => on_left || on_right && taken.contains(label),
@@ -58,9 +58,9 @@ fn of_pair(matching: &Matching, label: &String, on_left: bool, on_right: bool) -
     }
 }
 
-/// Whether a query gives one element at most, as far as we know it.
+/// Whether the result of a query certainly has at most one element.
 pub(super) fn is_single(query: &str, limits: &promql::Limits) -> bool {
-    // A number is one, too.
+    // A number is one element, too.
     let parsed = Expr::parse(query, limits).or_else(|_| Expr::parse(&format!("vector({query})"), limits));
     parsed.is_ok_and(|expr| has_no_labels(&expr))
 }
@@ -73,7 +73,7 @@ fn has_no_labels(expr: &Expr) -> bool {
             *grouping == Grouping::ALL && !matches!(aggregation, Aggregation::Topk | Aggregation::Bottomk)
         }
         Expr::Call(function, _) if drops_labels(*function) => true,
-        // A histogram's buckets become one.
+        // The buckets of a histogram become one element.
         Expr::Call(Function::HistogramQuantile, arguments) => {
             let of_bounds = |grouping: &Grouping| matches!(grouping, Grouping::By(labels) if *labels == ["le"]);
             arguments.iter().all(|argument| match argument {
@@ -101,7 +101,7 @@ fn is_number(expr: &Expr) -> bool {
     }
 }
 
-/// Whether something adds up series of different objects: an aggregation over marked selectors that drops the label.
+/// Whether an aggregation over marked selectors drops the label, and so combines series of different objects.
 pub(super) fn mixes(expr: &Expr, label: &String) -> bool {
     let drops = match expr {
         Expr::Aggregate(_, Grouping::By(labels), _) => !labels.contains(label),
@@ -112,7 +112,7 @@ pub(super) fn mixes(expr: &Expr, label: &String) -> bool {
     drops && has_mark(expr) || expr.children().iter().any(|child| mixes(child, label))
 }
 
-/// The same expression without the mark, and without the label where it is one of those that stay: Metriclet adds it.
+/// The expression without the mark, and without the label in groupings: Metriclet adds it.
 pub(super) fn stripped(expr: &Expr, label: &String) -> Expr {
     let mut stripped = expr.clone();
     strip(&mut stripped, label);

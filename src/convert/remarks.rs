@@ -1,43 +1,43 @@
-//! What is said about the files that were given.
+//! Remarks about the input files.
 
 use crate::config::problem::{Part, Problem, Severity};
 use crate::parse::yaml::Span;
 
-/// Something about a place in one of the files: an error, if that was not converted, or a warning.
+/// A remark about a position in an input file: an error if that part was not converted, otherwise a warning.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remark {
-    /// Which file, in the order they were given.
+    /// The index of the file.
     pub input: usize,
     pub problem: Problem,
 }
 
-/// A place in one of the files.
+/// A position in an input file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) input: usize,
     pub(super) span: Span,
 }
 
-/// Remarks, in the order they are found.
+/// Remarks in the order of discovery.
 #[derive(Debug, Default)]
 pub(super) struct Remarks {
     remarks: Vec<Remark>,
 }
 
 impl Place {
-    /// In a document that stands behind so many lines of its file.
+    /// A position in a document that starts after this many lines of its file.
     pub(super) fn new(input: usize, before: usize, span: Span) -> Self {
         Self { input, span: Span { line: span.line + before, ..span } }
     }
 }
 
 impl Remarks {
-    /// Something is not converted.
+    /// Reports a part that is not converted.
     pub(super) fn error(&mut self, place: Place, message: impl Into<String>) {
         self.push(place, Severity::Error, message.into());
     }
 
-    /// Something is converted, and differs.
+    /// Reports a part that is converted with a difference.
     pub(super) fn warning(&mut self, place: Place, message: impl Into<String>) {
         self.push(place, Severity::Warning, message.into());
     }

@@ -1,4 +1,4 @@
-//! The labels that name objects for prometheus-adapter: `resources` of a rule.
+//! The labels that identify objects for prometheus-adapter: `resources` of a rule.
 
 use super::go_template::TemplatePiece;
 use super::hpas::TargetKind;
@@ -8,11 +8,11 @@ use super::hpas::TargetKind;
 pub(super) struct Resources {
     pub(super) overrides: Vec<Override>,
     pub(super) template: Option<Vec<TemplatePiece>>,
-    /// Of external rules: whether the namespace that asks narrows the query.
+    /// For external rules: whether the query is restricted to the requesting namespace.
     pub(super) namespaced: bool,
 }
 
-/// A label, and the resource of the objects that it names.
+/// A label, and the resource of the objects that it identifies.
 #[derive(Debug)]
 pub(super) struct Override {
     pub(super) label: String,
@@ -20,7 +20,7 @@ pub(super) struct Override {
     pub(super) resource: String,
 }
 
-/// How objects of a kind are named.
+/// The label that identifies objects of a kind, and their resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ObjectLabel {
     pub(super) label: String,
@@ -29,10 +29,10 @@ pub(super) struct ObjectLabel {
 }
 
 impl Resources {
-    /// The label that names objects of a kind; `None` if there is none.
+    /// The label that identifies objects of a kind; `None` if there is none.
     ///
     /// # Errors
-    /// If it cannot be told.
+    /// If it cannot be determined.
     pub(super) fn label(&self, kind: &TargetKind) -> Result<Option<ObjectLabel>, String> {
         let mut found: Vec<(&Override, Option<String>)> = Vec::new();
         for over in &self.overrides {
@@ -44,18 +44,18 @@ impl Resources {
             [] => self.templated(kind),
             [(over, Some(resource))] => Ok(Some(ObjectLabel { label: over.label.clone(), resource: resource.clone() })),
             [(over, None)] => Err(format!(
-                "the plural of {} is not known; write it in resources.overrides, such as {}",
+                "the plural of {} is unknown; set it in resources.overrides, such as {}",
                 over.resource,
                 plural(&over.resource)
             )),
             [(first, _), (second, _), ..] => Err(format!(
-                "both labels {} and {} name objects of kind {}, and prometheus-adapter takes either",
+                "both labels {} and {} identify objects of kind {}, and prometheus-adapter may use either",
                 first.label, second.label, kind.kind
             )),
         }
     }
 
-    /// The label of a namespace.
+    /// The label of the namespace.
     pub(super) fn namespace_label(&self) -> Result<Option<String>, String> {
         Ok(self.label(&TargetKind::new("v1", "Namespace"))?.map(|found| found.label))
     }
@@ -64,7 +64,7 @@ impl Resources {
         let Some(template) = &self.template else { return Ok(None) };
         let Some(built_in) = kind.built_in else {
             return Err(format!(
-                "the resource of kind {} is not known; name it in resources.overrides by its plural",
+                "the resource of kind {} is unknown; set its plural in resources.overrides",
                 kind.kind
             ));
         };
@@ -84,8 +84,8 @@ impl Resources {
 }
 
 impl Override {
-    /// The resource if it is that of this kind, `Some(None)` if its plural is not known. The group may be left out, or
-    /// shortened.
+    /// The resource if it belongs to this kind; `Some(None)` if its plural is unknown. The group may be missing or
+    /// abbreviated.
     fn names(&self, kind: &TargetKind) -> Option<Option<String>> {
         let (singular, written) = (kind.kind.to_ascii_lowercase(), self.resource.to_ascii_lowercase());
         if !kind.group.starts_with(&self.group) {
@@ -106,7 +106,7 @@ impl Override {
     }
 }
 
-/// The usual plural of a kind's name.
+/// The regular plural of a kind's name.
 fn plural(singular: &str) -> String {
     match singular.as_bytes() {
         [.., b's' | b'x'] | [.., b'c' | b's', b'h'] => format!("{singular}es"),
@@ -146,20 +146,20 @@ mod tests {
                 &custom,
                 "kafka.io/v1",
                 "Topic",
-                "the plural of topic is not known; write it in resources.overrides, such as topics",
+                "the plural of topic is unknown; set it in resources.overrides, such as topics",
             ),
             (
                 &custom,
                 "kafka.io/v1",
                 "Queue",
-                "the resource of kind Queue is not known; name it in resources.overrides by its plural",
+                "the resource of kind Queue is unknown; set its plural in resources.overrides",
             ),
-            // Not one of today's groups.
+            // Not one of the built-in groups.
             (
                 &custom,
                 "extensions/v1beta1",
                 "Ingress",
-                "the resource of kind Ingress is not known; name it in resources.overrides by its plural",
+                "the resource of kind Ingress is unknown; set its plural in resources.overrides",
             ),
         ] {
             let found = match resources.label(&TargetKind::new(api_version, kind)) {
@@ -170,6 +170,6 @@ mod tests {
             assert_eq!(found, expected, "{kind}");
         }
         let twice = resources(&[("a", "", "pod"), ("b", "", "pods")], "");
-        assert!(twice.label(&TargetKind::new("v1", "Pod")).unwrap_err().contains("takes either"));
+        assert!(twice.label(&TargetKind::new("v1", "Pod")).unwrap_err().contains("may use either"));
     }
 }

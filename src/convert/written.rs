@@ -1,4 +1,4 @@
-//! The HPAs that are written: read back before they are printed, as the configuration is.
+//! The HPAs in the output, parsed again before they are printed, like the configuration.
 
 use serde_json::Value;
 
@@ -10,18 +10,18 @@ use crate::config::limits::Limits;
 use crate::kube::yaml as kubernetes_yaml;
 use crate::parse::yaml;
 
-/// An HPA that is to be written.
+/// An HPA in the output.
 #[derive(Debug)]
 pub(super) struct WrittenHpa {
     pub(super) object: Value,
     /// The names of the rules that serve its metrics.
     pub(super) rules: Vec<String>,
-    /// What it was made of.
+    /// The position of its origin in the input.
     pub(super) place: Place,
 }
 
-/// Documents of the HPAs whose rules are all in `output`. One that lacks what `metriclet check --hpa` demands becomes
-/// remarks instead.
+/// Prints the HPAs whose rules are all in `output`. An HPA that `metriclet check --hpa` would reject becomes remarks
+/// instead.
 pub(super) fn print(hpas: Vec<WrittenHpa>, output: &Output, limits: &Limits, remarks: &mut Remarks) -> String {
     let mut objects = Vec::new();
     for hpa in hpas.into_iter().filter(|hpa| hpa.rules.iter().all(|name| output.has_rule(name))) {
@@ -30,13 +30,13 @@ pub(super) fn print(hpas: Vec<WrittenHpa>, output: &Output, limits: &Limits, rem
             objects.push(hpa.object);
         }
         for lack in lacks {
-            remarks.error(hpa.place, format!("as an HPA, this is refused: {lack}"));
+            remarks.error(hpa.place, format!("the resulting HPA would be invalid: {lack}"));
         }
     }
     documents(&objects)
 }
 
-/// What an HPA lacks once it is printed.
+/// The problems of an HPA after printing.
 fn lacks(object: &Value, limits: &Limits) -> Vec<String> {
     let text = kubernetes_yaml::print(object);
     let root = match yaml::parse(&text, &limits.document()) {
