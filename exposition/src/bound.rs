@@ -1,13 +1,14 @@
-//! The bounds of buckets and quantiles, written one way: `le="1"` and `le="1.0"` are one bucket.
+//! Bounds of buckets and quantiles in one spelling: `le="1"` and `le="1.0"` are the same bucket.
 //!
-//! Prometheus 3 rewrites the labels `le` and `quantile` as OpenMetrics prints numbers when it scrapes a page, in the samples that
-//! follow a TYPE line that says histogram or summary, whatever their names are. So a matcher means the same here and there.
+//! When Prometheus 3 scrapes a page, it rewrites the labels `le` and `quantile` in OpenMetrics' number format, in
+//! samples after a TYPE line of a histogram or summary, whatever their names. Doing the same gives matchers the same
+//! meaning as in Prometheus.
 
 use super::family::Kind;
 use super::go_float;
 use super::labels::Labels;
 
-/// The labels' text with its bound rewritten; `None` where it stays as it is. `declared`: the type declared last.
+/// The labels' text with its bound rewritten; `None` if it is unchanged. `declared` is the type declared last.
 #[inline]
 pub(super) fn rewritten(declared: Kind, labels: &Labels<'_>) -> Option<String> {
     match declared {
@@ -23,7 +24,7 @@ fn with_canonical(name: &str, labels: &Labels<'_>) -> Option<String> {
     (canonical != written).then(|| labels.with(name, &canonical))
 }
 
-/// A number as OpenMetrics prints it: as Go's `%g` does, and `.0` behind what would look like an integer.
+/// A number in OpenMetrics' format: like Go's `%g`, with `.0` appended to what looks like an integer.
 fn openmetrics(number: f64) -> String {
     if number.is_nan() {
         return "NaN".to_owned();

@@ -1,56 +1,56 @@
-//! Why a page is malformed, and where.
+//! Why and where a page is malformed.
 
 use std::fmt;
 
 use crate::escape::Escaped;
 
-/// The most bytes of a page that an error keeps: one more than a message shows, so that it shows there was more.
+/// The maximum number of bytes of a page in an error: one more than a message shows, so that a message can show that
+/// text was cut off.
 const FOUND: usize = 65;
 
 const CARRIAGE_RETURN: &str = "expected a line feed alone at the end of the line, found a carriage return before it";
 const MISSING_EOF: &str = "expected \"# EOF\" at the end, found none: the page is cut off, or it is not OpenMetrics";
 
-/// A malformed page: nothing read from it may be used.
+/// A malformed page: nothing parsed from it may be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageError {
-    /// From 1.
+    /// The line, from 1.
     pub line: u64,
     /// Column in bytes, from 1.
     pub column: u64,
-    /// What is wrong there.
+    /// The kind of error.
     pub kind: PageErrorKind,
 }
 
-/// What is wrong with a page.
+/// The kind of error in a page.
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PageErrorKind {
-    /// The text does not follow the format's grammar.
+    /// A violation of the format's grammar.
     Syntax {
-        /// What the format demands there, in words.
+        /// A description of what the grammar expects.
         expected: &'static str,
-        /// The bytes found instead, up to the next blank and 65 at most; empty at the end of the line.
+        /// The bytes found instead, up to the next space and at most 65; empty at the end of the line.
         found: Box<[u8]>,
     },
     /// The line ends with a carriage return.
     CarriageReturn,
-    /// A line is longer than [`ExpositionLimits::line`](super::ExpositionLimits::line), and its metric's name is not at
-    /// its beginning.
+    /// A line is longer than [`ExpositionLimits::line`](super::ExpositionLimits::line), and does not start with its
+    /// metric's name.
     LineTooLong {
-        /// That limit, in bytes.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// A page of Prometheus text does not end with a line feed: its last number may have lost digits.
+    /// A page of Prometheus text does not end with a line feed, so its last number may be incomplete.
     CutOff,
     /// A page of OpenMetrics ends without `# EOF`.
     MissingEof,
-    /// A page of OpenMetrics goes on after `# EOF`.
+    /// A page of OpenMetrics continues after `# EOF`.
     AfterEof,
 }
 
 impl PageErrorKind {
-    /// What is wrong, without its place and the page's own bytes: the same text for the same mistake wherever it
-    /// stands.
+    /// The error without its position and without bytes of the page: the same mistake has the same text everywhere.
     pub fn cause(&self) -> String {
         match self {
             Self::Syntax { expected, .. } => format!("expected {expected}"),
@@ -79,7 +79,7 @@ impl fmt::Display for PageError {
             PageErrorKind::CarriageReturn => f.write_str(CARRIAGE_RETURN),
             PageErrorKind::LineTooLong { .. } => f.write_str(&kind.cause()),
             PageErrorKind::CutOff => {
-                write!(f, "expected a line feed, found that the page ends in the middle of line {line}")
+                write!(f, "expected a line feed, found the end of the page in the middle of line {line}")
             }
             PageErrorKind::MissingEof => f.write_str(MISSING_EOF),
             PageErrorKind::AfterEof => write!(f, "expected nothing after \"# EOF\", found more of the page"),
@@ -89,22 +89,22 @@ impl fmt::Display for PageError {
 
 impl std::error::Error for PageError {}
 
-/// What is wrong with one line, before anyone knows its number.
+/// An error in one line, whose number is not known yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// Bytes of the line that were left where the fault was found.
+    /// The number of bytes from the error to the end of the line.
     left: usize,
     expected: &'static str,
 }
 
 impl Fault {
-    /// `rest`, the end of the line, does not begin with what was expected.
+    /// The error that `rest`, the end of the line, does not start with what was expected.
     #[cold]
     pub(super) fn expected(expected: &'static str, rest: &str) -> Self {
         Self { left: rest.len(), expected }
     }
 
-    /// Places the fault in its page.
+    /// Adds the position in the page.
     #[cold]
     pub(super) fn at(self, line: &[u8], number: u64) -> PageError {
         let offset = line.len().saturating_sub(self.left);
@@ -113,11 +113,11 @@ impl Fault {
     }
 }
 
-/// A syntax error that shows the token, or the blanks, at the beginning of `rest`.
+/// A syntax error that shows the token, or the spaces, at the start of `rest`.
 #[cold]
 pub(super) fn syntax(expected: &'static str, rest: &[u8]) -> PageErrorKind {
     let blank = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n');
-    // Unless the carriage return is all that is wrong, another token follows the wrong one.
+    // Unless the carriage return is the only error, another token follows the wrong one.
     let line = rest.strip_suffix(b"\n").unwrap_or(rest);
     let other_format = matches!(line.first(), Some(b'{' | b'[' | b'<'));
     if line.ends_with(b"\r") && !line.trim_ascii().iter().any(blank) && !other_format {

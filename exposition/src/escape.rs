@@ -1,16 +1,17 @@
-//! Makes foreign bytes fit for a message or a log line.
+//! Escapes untrusted bytes for messages and log lines.
 
 use std::fmt::{self, Write};
 
-/// The most characters of a foreign text that a message shows.
+/// The maximum number of characters of untrusted text in a message.
 const SHOWN: usize = 64;
 
-/// Shows foreign bytes in quotes: printable UTF-8 as it is, all other bytes as `\n` or `\xNN`, cut after 64 characters.
+/// Prints untrusted bytes in quotes: printable UTF-8 unchanged, all other bytes as `\n` or `\xNN`, truncated after 64
+/// characters.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(&'a [u8]);
 
 impl<'a> Escaped<'a> {
-    /// Wraps any bytes; nothing is copied.
+    /// Wraps bytes without copying them.
     pub fn new(bytes: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
         Self(bytes.as_ref())
     }
@@ -26,7 +27,7 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Foreign bytes without quotes, for the detail of a log line, cut after `max` characters.
+/// Untrusted bytes without quotes, for the detail of a log line, truncated after `max` characters.
 pub fn escaped(bytes: &[u8], max: usize) -> String {
     let mut text = String::new();
     // Writing to memory cannot fail.
@@ -34,7 +35,7 @@ pub fn escaped(bytes: &[u8], max: usize) -> String {
     text
 }
 
-/// Writes at most `max` characters; whether these were all. A byte that is no character counts as one.
+/// Writes at most `max` characters; returns whether these were all. An invalid byte counts as one character.
 fn escape(bytes: &[u8], max: usize, to: &mut impl Write) -> Result<bool, fmt::Error> {
     let mut left = max;
     for chunk in bytes.utf8_chunks() {
@@ -56,8 +57,8 @@ fn escape(bytes: &[u8], max: usize, to: &mut impl Write) -> Result<bool, fmt::Er
     Ok(true)
 }
 
-/// Whether a character shows as itself: not a control or format character, which could reorder or hide its neighbours,
-/// nor a mark that combines with the one before it.
+/// Whether a character is printed unchanged: not a control or format character, which could reorder or hide its
+/// neighbours, nor a combining mark.
 fn is_printable(c: char) -> bool {
     matches!(c, ' '..='~') || !c.is_ascii() && c.escape_debug().eq([c])
 }
@@ -77,7 +78,7 @@ mod tests {
             (b"a\r\n\tb", r#""a\r\n\tb""#),
             ("é 日本".as_bytes(), r#""é 日本""#),
             (b"a\xc3\xffb", r#""a\xc3\xffb""#),
-            // C1 control, right-to-left override, zero-width space, line separator, combining acute accent.
+            // C1 control, right-to-left override, zero-width space, line separator, combining acute accent
             ("\u{9b}\u{202e}\u{200b}".as_bytes(), r#""\xc2\x9b\xe2\x80\xae\xe2\x80\x8b""#),
             ("\u{2028}e\u{301}".as_bytes(), r#""\xe2\x80\xa8e\xcc\x81""#),
             (long.as_bytes(), &format!("\"{}…\"", "x".repeat(64))),

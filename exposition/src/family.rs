@@ -6,24 +6,24 @@ pub enum Kind {
     /// Not declared, or declared `unknown` (`untyped` in 0.0.4).
     #[default]
     Unknown,
-    /// A value that goes up and down.
+    /// A value that can increase and decrease.
     Gauge,
-    /// A value that only goes up until its process restarts.
+    /// A value that only increases until its process restarts.
     Counter,
-    /// Counters by upper bound: `_bucket`, `_sum`, `_count`.
+    /// A histogram: counters by upper bound. `_bucket`, `_sum`, `_count`.
     Histogram,
-    /// As a histogram, but of what is the case now: `_bucket`, `_gsum`, `_gcount`. OpenMetrics only.
+    /// A histogram of current values: `_bucket`, `_gsum`, `_gcount`. OpenMetrics only.
     GaugeHistogram,
-    /// Quantiles under the bare name, `_sum` and `_count`.
+    /// A summary: quantiles without a suffix, `_sum` and `_count`.
     Summary,
-    /// Text in labels, the value is 1. OpenMetrics only.
+    /// Text in labels; the value is 1. OpenMetrics only.
     Info,
-    /// One series a state, each 0 or 1. OpenMetrics only.
+    /// One series per state, with the value 0 or 1. OpenMetrics only.
     StateSet,
 }
 
 impl Kind {
-    /// Whether a series of this type only grows.
+    /// Whether a series of this type only increases.
     pub fn is_counter(self, series: &str) -> bool {
         match self {
             Self::Counter | Self::Histogram => true,
@@ -32,7 +32,7 @@ impl Kind {
         }
     }
 
-    /// As a TYPE line has it; `None` if none has declared it.
+    /// The type in a TYPE line; `None` if none was declared.
     pub fn as_str(self) -> Option<&'static str> {
         Some(match self {
             Self::Unknown => return None,
@@ -46,7 +46,7 @@ impl Kind {
         })
     }
 
-    /// What may follow the family's name in the name of one of its series, besides nothing.
+    /// The suffixes of the family's series; the family's name without a suffix is always allowed.
     fn suffixes(self) -> &'static [&'static str] {
         match self {
             Self::Unknown | Self::Gauge | Self::StateSet => &[],
@@ -59,12 +59,12 @@ impl Kind {
     }
 }
 
-/// Whether a series is a counter by its name's ending, which is all there is to tell one without a type.
+/// Whether the suffix of a series' name is that of a counter, for series without a type.
 pub fn is_named_like_a_counter(name: &str) -> bool {
     ["_total", "_count", "_sum", "_bucket"].iter().any(|suffix| name.ends_with(suffix))
 }
 
-/// The family declared last. Families are not interleaved in either format, so one is enough.
+/// The family declared last; neither format allows families to be interleaved.
 #[derive(Debug, Default)]
 pub(super) struct Family {
     name: String,
@@ -72,7 +72,7 @@ pub(super) struct Family {
 }
 
 impl Family {
-    /// Starts the next family.
+    /// Starts a family.
     pub(super) fn declare(&mut self, name: &str, kind: Kind) {
         self.name.clear();
         self.name.push_str(name);
@@ -84,7 +84,7 @@ impl Family {
         self.kind
     }
 
-    /// The type of a series with this name.
+    /// The type of the series with this name.
     pub(super) fn kind_of(&self, series: &str) -> Kind {
         match series.strip_prefix(self.name.as_str()) {
             Some(suffix) if suffix.is_empty() || self.kind.suffixes().contains(&suffix) => self.kind,

@@ -1,17 +1,18 @@
-//! The formats, and the limits on their parts.
+//! The formats, and limits on pages.
 
-/// The two text formats, told apart by the Content-Type.
+/// The two text formats, which differ in their Content-Type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
-    /// `text/plain; version=0.0.4`, and what everything else is taken for.
+    /// `text/plain; version=0.0.4`, and every other Content-Type.
     Prometheus,
     /// `application/openmetrics-text; version=1.0.0`
     OpenMetrics,
 }
 
-/// Caps on what a page may hold.
+/// Limits on a page.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpositionLimits {
-    /// Bytes of one line that are read, its line feed not counted; of a longer one the metric's name and the labels therein.
+    /// The number of bytes of a line that are parsed, without the line feed; of a longer line, the metric's name and
+    /// the complete labels within the limit.
     pub line: usize,
 }

@@ -1,9 +1,9 @@
-//! Numbers as Go's `ParseFloat` reads them: besides those of the formats, hexadecimals and underscores between digits.
-//! Prometheus reads the bounds of buckets and quantiles by it.
+//! Numbers in the syntax of Go's `ParseFloat`: in addition to the formats' numbers, it accepts hexadecimal numbers, and
+//! underscores between digits. Prometheus parses the bounds of buckets and quantiles with it.
 
 use super::number::Number;
 
-/// The number that all of a text is; `None` if it is none, or too large for 64 bits.
+/// The number of a whole text; `None` if it is not a number, or too large for 64 bits.
 #[inline]
 pub(super) fn parse(text: &str) -> Option<f64> {
     match Number::read(text) {
@@ -25,7 +25,7 @@ fn unusual(text: &str) -> Option<f64> {
     Some(if text.starts_with('-') { -value } else { value })
 }
 
-/// The text without its underscores, if there are any, all of them between digits.
+/// The text without its underscores, all of which must be between digits; `None` otherwise.
 fn joined(text: &str, is_digit: impl Fn(&u8) -> bool) -> Option<String> {
     let bytes = text.as_bytes();
     let is_between = |at: usize| {
@@ -35,11 +35,11 @@ fn joined(text: &str, is_digit: impl Fn(&u8) -> bool) -> Option<String> {
     text.bytes().enumerate().all(|(at, byte)| byte != b'_' || is_between(at)).then(|| text.replace('_', ""))
 }
 
-/// `digits [ "." digits ] "p" [ sign ] digits`, without a sign in front.
+/// Parses `digits [ "." digits ] "p" [ sign ] digits`, without a leading sign.
 fn hexadecimal(text: &str) -> Option<f64> {
     let (mantissa, power) = text.split_once(['p', 'P'])?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    // One zero stands for the prefix.
+    // The leading zero replaces the prefix.
     if whole.len() + fraction.len() < 2 {
         return None;
     }
@@ -51,7 +51,7 @@ fn hexadecimal(text: &str) -> Option<f64> {
             bits = bits << 4 | digit;
             exponent -= if is_fraction { 4 } else { 0 };
         } else {
-            // Too far behind to be seen in 64 bits, but for a tie.
+            // The digit is beyond 64 bits, and matters only for a tie.
             bits |= u64::from(digit != 0);
             exponent += if is_fraction { 0 } else { 4 };
         }
@@ -59,7 +59,7 @@ fn hexadecimal(text: &str) -> Option<f64> {
     rounded(bits, exponent)
 }
 
-/// A decimal, held at ±10,000 as Go does: far past any float.
+/// A decimal integer, clamped to ±10,000 as in Go: far beyond every float.
 fn signed(text: &str) -> Option<i64> {
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -69,14 +69,14 @@ fn signed(text: &str) -> Option<i64> {
     Some(if text.starts_with('-') { -value } else { value })
 }
 
-/// The float nearest to `bits` × 2^`exponent`, of two equally near ones the even one.
+/// The float nearest to `bits` × 2^`exponent`; ties round to even.
 fn rounded(bits: u64, exponent: i64) -> Option<f64> {
     if bits == 0 {
         return Some(0.0);
     }
     let zeros = i64::from(bits.leading_zeros());
     let bits = u128::from(bits << zeros);
-    // The exponent of the last bit that is kept: of 53, or of those that a number so small has.
+    // The exponent of the last bit that is kept: of 53 bits, or fewer for subnormal numbers.
     let last = (exponent - zeros + 11).max(-1074);
     let dropped = last - (exponent - zeros);
     if dropped > 64 {
@@ -123,7 +123,7 @@ mod tests {
             ("0x.00000000000000000000001p92", 1.0),
             ("0x0p0", 0.0),
             ("0x0p99999", 0.0),
-            // Ties go to the even one, and the last bit decides.
+            // Ties round to even, and the last bit breaks a tie.
             ("0x1.fffffffffffff7p0", 1.999_999_999_999_999_8),
             ("0x1.fffffffffffff8p0", 2.0),
             ("0x1.00000000000008p0", 1.0),

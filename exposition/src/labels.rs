@@ -1,4 +1,4 @@
-//! The labels of a series: checked once, then read from the page's own bytes as often as wanted.
+//! The labels of a series: validated once, then parsed from the page's bytes on demand.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -9,52 +9,52 @@ use super::error::Fault;
 use super::format::Format;
 use super::scan;
 
-/// Labels whose names are compared one by one. 64, twice what exporters use; past that a set is kept, so that a series
-/// with thousands does not take the square of their number.
+/// Up to this number of labels, names are compared one by one. 64, twice what exporters use; above it a set prevents
+/// quadratic time.
 const FEW: usize = 64;
 
-/// The labels of one sample, as the page wrote them.
+/// The labels of a sample, as text of the page.
 ///
-/// A label whose value is empty is the same as none, in both formats: it is not shown.
+/// In both formats, a label with an empty value is equivalent to no label, and is skipped.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Labels<'a> {
-    /// What stands between the braces, already checked. A quoted metric name may be among it.
+    /// The validated text between the braces. It may contain a quoted metric name.
     raw: &'a str,
 }
 
-/// What an opening brace leads to.
+/// The parsed content of braces.
 pub(super) struct Braces<'a> {
     pub(super) labels: Labels<'a>,
-    /// The metric's name, if it stands among the labels: quoted, and still escaped.
+    /// The metric's name if it is quoted among the labels; still escaped.
     pub(super) metric: Option<&'a str>,
-    /// What follows the closing brace.
+    /// The text after the closing brace.
     pub(super) rest: &'a str,
 }
 
 impl<'a> Labels<'a> {
-    /// The labels whose text, what [`Labels::raw`] gave once, was kept aside. Of other text it takes the labels up to where
-    /// there is none that is whole.
+    /// Labels from text that [`Labels::raw`] returned before. Of any other text, it uses the labels up to the first
+    /// invalid one.
     pub fn checked(raw: &'a str) -> Self {
         Self { raw }
     }
 
-    /// Their text as the page wrote it, without braces.
+    /// The text of the labels as in the page, without braces.
     pub fn raw(&self) -> &'a str {
         self.raw
     }
 
-    /// Unescaped names and values in the page's order. Every name comes once.
+    /// Unescaped names and values in the page's order. Names are unique.
     pub fn iter(&self) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> + use<'a> {
         written(self.raw).filter(|label| !label.value.is_empty()).map(|label| (label.name(), unescape(label.value)))
     }
 
-    /// The unescaped value of one label; nothing if there is no such label or its value is empty.
+    /// The unescaped value of a label; `None` if the label does not exist or its value is empty.
     pub fn get(&self, name: &str) -> Option<Cow<'a, str>> {
         let label = written(self.raw).find(|label| label.is_named(name))?;
         (!label.value.is_empty()).then(|| unescape(label.value))
     }
 
-    /// Their text with another value of one label, which needs no escaping.
+    /// The text with a different value of one label; the value must not need escaping.
     pub(super) fn with(&self, name: &str, value: &str) -> String {
         let Some(label) = written(self.raw).find(|label| label.is_named(name)) else { return self.raw.to_owned() };
         let at = label.value.as_ptr().addr() - self.raw.as_ptr().addr();
@@ -62,7 +62,7 @@ impl<'a> Labels<'a> {
         [before, value, after.get(label.value.len()..).unwrap_or_default()].concat()
     }
 
-    /// Checks what stands between braces, at the beginning of `text`, which follows the opening one.
+    /// Validates the content of braces at the start of `text`, which follows the opening brace.
     #[inline]
     pub(super) fn read(text: &'a str, format: Format) -> Result<Braces<'a>, Fault> {
         let mut names = Names::default();
@@ -89,7 +89,7 @@ impl<'a> Labels<'a> {
         Ok(Braces::closed(text, metric, rest))
     }
 
-    /// The same with a set of the names.
+    /// Validates the content with a set of the names.
     #[cold]
     fn read_many(text: &'a str, format: Format) -> Result<Braces<'a>, Fault> {
         let mut names = HashSet::new();
@@ -111,7 +111,7 @@ impl<'a> Labels<'a> {
 }
 
 impl<'a> Braces<'a> {
-    /// What `text` holds up to a closing brace, with which `rest` begins.
+    /// The content of `text` up to a closing brace, with which `rest` starts.
     #[inline(always)]
     fn closed(text: &'a str, metric: Option<&'a str>, rest: &'a str) -> Self {
         let raw = text.get(..text.len() - rest.len()).unwrap_or_default();
@@ -119,7 +119,7 @@ impl<'a> Braces<'a> {
     }
 }
 
-/// What follows a label: after a comma the next one, or the closing brace.
+/// The text after a label: the next label after a comma, or the closing brace.
 #[inline(always)]
 fn separated(rest: &str, format: Format) -> Result<&str, Fault> {
     let rest = format.blanks(rest);
@@ -142,17 +142,16 @@ fn duplicate(before: &str) -> Fault {
     Fault::expected("a label name that this series does not have yet", before)
 }
 
-/// One label, still escaped.
+/// A label; name and value are still escaped.
 struct Label<'a> {
     name: &'a str,
-    /// Whether its name was quoted, and may hold escapes.
+    /// Whether the name was quoted, and may contain escapes.
     is_quoted: bool,
     value: &'a str,
 }
 
 impl<'a> Label<'a> {
-    /// Reads what follows a label's name. `before` is the text from the name on.
-    // Most of every page is read here.
+    /// Parses a label after its name. `before` is the text from the name on. This is the hottest path of the parser.
     #[inline(always)]
     fn read(
         name: &'a str,
@@ -183,10 +182,10 @@ impl<'a> Label<'a> {
     }
 }
 
-/// What may stand between braces.
+/// An item between braces.
 enum Item<'a> {
     Label(Label<'a>),
-    /// A metric's name in quotes, still escaped.
+    /// A quoted metric name, still escaped.
     Metric(&'a str),
 }
 
@@ -201,7 +200,7 @@ impl<'a> Item<'a> {
         }
     }
 
-    /// Reads what does not begin with a plain name.
+    /// Parses an item that does not start with an unquoted name.
     #[cold]
     fn read_quoted(text: &'a str, format: Format) -> Result<(Self, &'a str), Fault> {
         let (name, rest) = quoted_name(text, "a label name or \"}\"")?;
@@ -213,7 +212,7 @@ impl<'a> Item<'a> {
     }
 }
 
-/// Reads a name in double quotes; gives it still escaped.
+/// Parses a name in double quotes; returns it still escaped.
 #[cold]
 pub(super) fn quoted_name<'a>(text: &'a str, expected: &'static str) -> Result<(&'a str, &'a str), Fault> {
     let quoted = text.strip_prefix('"').ok_or_else(|| Fault::expected(expected, text))?;
@@ -221,7 +220,7 @@ pub(super) fn quoted_name<'a>(text: &'a str, expected: &'static str) -> Result<(
     if name.is_empty() { Err(Fault::expected("a name between the quotes", text)) } else { Ok((name, rest)) }
 }
 
-/// What precedes and what follows a closing quote.
+/// The text before and after a closing quote.
 #[inline(always)]
 fn until_quote(text: &str) -> Result<(&str, &str), Fault> {
     let end = closing_quote(text.as_bytes()).ok_or_else(|| Fault::expected("a closing quote in the same line", ""))?;
@@ -229,7 +228,7 @@ fn until_quote(text: &str) -> Result<(&str, &str), Fault> {
     Ok((inside, rest.get(1..).unwrap_or_default()))
 }
 
-/// The labels of text that was checked. The lenient format reads what either has let pass.
+/// The labels of validated text. The more lenient format accepts what either has validated.
 fn written(mut text: &str) -> impl Iterator<Item = Label<'_>> {
     std::iter::from_fn(move || {
         loop {
@@ -248,7 +247,7 @@ fn written(mut text: &str) -> impl Iterator<Item = Label<'_>> {
     })
 }
 
-/// Where the quote stands that is not escaped.
+/// The position of the first unescaped quote.
 #[inline(always)]
 fn closing_quote(text: &[u8]) -> Option<usize> {
     let mut from = 0;
@@ -261,9 +260,9 @@ fn closing_quote(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// `\n`, `\"` and `\\` for what they stand for; any other backslash is itself, as in Prometheus.
+/// Replaces `\n`, `\"` and `\\`; any other backslash is literal, as in Prometheus.
 pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
-    // Most are short: no call is worth its while.
+    // Most texts are short, so this avoids a function call.
     if !raw.as_bytes().contains(&b'\\') {
         return Cow::Borrowed(raw);
     }
@@ -286,7 +285,7 @@ pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// A set of names that may say it has seen one when it has not.
+/// A set of names that may report false positives.
 #[derive(Default)]
 struct Names(u64);
 
@@ -306,7 +305,7 @@ impl Names {
     }
 }
 
-/// Whether one of the labels of `text` before `rest`, its end, has the name of this one.
+/// Whether one of the labels between `text` and its end `rest` has the same name.
 #[cold]
 fn has(text: &str, rest: &str, label: &Label<'_>) -> bool {
     let before = text.get(..text.len() - rest.len()).unwrap_or_default();

@@ -10,20 +10,20 @@
 //!              labels = "{" [label *("," label) [","]] "}"      label = (name | quoted) "=" quoted   (0.0.4: blanks around each)
 //!              quoted = DQUOTE text DQUOTE                      a name after TYPE, HELP and UNIT may be quoted, too
 //! ```
-//! The text is UTF-8, in every line; a label's text escapes line feed, quote and backslash as `\n`, `\"` and `\\`, and
-//! any other backslash stands for itself. Numbers are those of Go's `ParseFloat` without hexadecimals and underscores;
-//! bounds of buckets and quantiles are numbers with them, too.
-//! Timestamps are integer milliseconds in 0.0.4 and seconds, as a number, in OpenMetrics.
+//! The text is UTF-8 in every line. Label values escape line feed, quote and backslash as `\n`, `\"` and `\\`; any
+//! other backslash is literal. Numbers have the syntax of Go's `ParseFloat` without hexadecimals and underscores;
+//! bounds of buckets and quantiles also allow those. Timestamps are integer milliseconds in 0.0.4, and numbers of
+//! seconds in OpenMetrics.
 //!
-//! Where the specifications are silent this does what Prometheus does: a comma may end the labels, `}` needs no blank
-//! before the value in 0.0.4, and CRLF is refused (a carriage return belongs to the token before it). It is stricter
-//! where Prometheus reads a number that may not be the one that was sent, or forgives by accident: a page must end as
-//! its format says, so one that was cut off is never read; labels need commas between them, names a blank after them,
-//! and a quoted text may not run over the end of its line.
+//! Where the specifications are silent, this parser follows Prometheus: a comma may end the labels, `}` needs no space
+//! before the value in 0.0.4, and CRLF is rejected (a carriage return belongs to the token before it). It is stricter
+//! where Prometheus may read a different number than was sent, or accepts an error by accident: a page must end as its
+//! format requires, so a truncated page is rejected; labels need commas between them, names need a space after them,
+//! and a quoted text must end on its line.
 //!
-//! Memory is constant: a line that is not yet whole, up to its limit, and the name of the family last declared. Of a
-//! longer line the metric's name is read and the labels that are whole within the limit: the sink learns of them, and
-//! the page goes on.
+//! Memory is constant: an incomplete line up to its limit, and the name of the family declared last. Of a longer line,
+//! the metric's name and the complete labels within the limit are parsed and reported to the sink, and parsing
+//! continues.
 
 mod bound;
 pub mod error;
@@ -48,7 +48,7 @@ pub use labels::Labels;
 pub use parser::Parser;
 pub use sink::{Sample, Sink};
 
-/// The number that a whole text is, as a sample's value is written.
+/// The number of a whole text, in the syntax of sample values.
 pub fn value(text: &str) -> Option<f64> {
     number::Number::read(text).filter(|(_, rest)| rest.is_empty()).map(|(number, _)| number.value())
 }

@@ -1,4 +1,4 @@
-//! Lines that begin with `#`: comments, metadata of a family, and the end of an OpenMetrics page.
+//! Lines that start with `#`: comments, metadata of a family, and the end of an OpenMetrics page.
 
 use std::borrow::Cow;
 
@@ -8,19 +8,19 @@ use super::format::Format;
 use super::labels::{quoted_name, unescape};
 use super::scan;
 
-/// What such a line means to the lines after it.
+/// The effect of such a line on the following lines.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Metadata<'a> {
-    /// A family's type.
+    /// The type of a family.
     Type { name: Cow<'a, str>, kind: Kind },
     /// `# EOF`
     End,
-    /// A comment, a help text or a unit: checked, of no consequence.
+    /// A comment, a help text or a unit: validated and ignored.
     Nothing,
 }
 
 impl<'a> Metadata<'a> {
-    /// Reads a whole line, which begins with `#`.
+    /// Parses a complete line, which starts with `#`.
     pub(super) fn read(text: &'a str, format: Format) -> Result<Self, Fault> {
         match format {
             Format::Prometheus => prometheus(text),
@@ -53,15 +53,15 @@ fn prometheus(text: &str) -> Result<Metadata<'_>, Fault> {
     Ok(Metadata::Type { name, kind })
 }
 
-/// The four bytes that may be HELP or TYPE, and what follows them. As in Prometheus these are words only with a blank on both
-/// sides; all else is a comment.
+/// The four bytes that may be HELP or TYPE, and the text after them. As in Prometheus, they count only with a space on
+/// both sides; otherwise the line is a comment.
 #[inline]
 fn word(text: &str) -> Option<(&str, &str)> {
     let (word, rest) = after_blanks(scan::after(text, b'#')?)?.split_at_checked(4)?;
     Some((word, after_blanks(rest)?))
 }
 
-/// The text after at least one blank.
+/// The text after at least one space or tab.
 #[inline(always)]
 fn after_blanks(text: &str) -> Option<&str> {
     matches!(text.as_bytes().first(), Some(b' ' | b'\t')).then(|| scan::blanks(text))
@@ -92,7 +92,7 @@ fn openmetrics(text: &str) -> Result<Metadata<'_>, Fault> {
     Err(Fault::expected("\"# TYPE \", \"# HELP \", \"# UNIT \" or \"# EOF\"", text))
 }
 
-/// Reads a metric name, in quotes or without.
+/// Parses a metric name, quoted or not.
 fn metric_name<'a>(text: &'a str, expected: &'static str) -> Result<(Cow<'a, str>, &'a str), Fault> {
     match scan::metric_name(text) {
         Some((name, rest)) => Ok((Cow::Borrowed(name), rest)),
@@ -100,7 +100,7 @@ fn metric_name<'a>(text: &'a str, expected: &'static str) -> Result<(Cow<'a, str
     }
 }
 
-/// Reads a metric name and the space after it.
+/// Parses a metric name and the space after it.
 fn named<'a>(text: &'a str, expected: &'static str) -> Result<(Cow<'a, str>, &'a str), Fault> {
     let (name, rest) = metric_name(text, expected)?;
     let rest = scan::after(rest, b' ').ok_or_else(|| Fault::expected("a space after the metric name", rest))?;

@@ -1,10 +1,10 @@
-//! Numbers as Go's `ParseFloat` reads them and both formats allow them: decimals, `Inf`, `Infinity` and `NaN` in any
-//! case, no hexadecimals, no underscores, no sign before NaN, and nothing too large for 64 bits.
+//! Numbers in the part of the syntax of Go's `ParseFloat` that both formats allow: decimals, `Inf`, `Infinity` and
+//! `NaN` in any case; no hexadecimals, underscores, sign before NaN, or numbers too large for 64 bits.
 
 use super::scan;
 
-/// Every integer up to this one is a float, and so is every power of ten in [`POWERS`]: one multiplication or division
-/// of the two rounds once, so it is exact to the last bit (Clinger's fast path).
+/// Every integer up to this one, and every power of ten in [`POWERS`], is exactly a float. So one multiplication or
+/// division of the two rounds only once, and the result is exact to the last bit (Clinger's fast path).
 const EXACT: u64 = 1 << 53;
 
 const POWERS: [f64; 23] = [
@@ -12,25 +12,25 @@ const POWERS: [f64; 23] = [
     1e21, 1e22,
 ];
 
-/// A number that was checked but not yet converted.
+/// A number that is validated but not yet converted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Number<'a>(Form<'a>);
 
 #[derive(Clone, Copy, Debug)]
 enum Form<'a> {
-    /// ±digits × 10^exponent, where the digits fit.
+    /// ±digits × 10^exponent, if the digits fit.
     Short {
         negative: bool,
         digits: u64,
         exponent: i32,
     },
-    /// Left to the standard library, which finds the nearest float for any decimal.
+    /// Left to the standard library, which finds the nearest float for every decimal.
     Long(&'a str),
     Special(f64),
 }
 
 impl<'a> Number<'a> {
-    /// Reads the longest number at the beginning of the text; gives back the rest.
+    /// Parses the longest number at the start of the text; returns the rest.
     #[inline]
     pub(super) fn read(text: &'a str) -> Option<(Self, &'a str)> {
         let (negative, unsigned) = sign(text);
@@ -48,14 +48,14 @@ impl<'a> Number<'a> {
                 let value = if exponent < 0 { digits as f64 / power } else { digits as f64 * power };
                 if negative { -value } else { value }
             }
-            // OK because what was read is a subset of what parse takes.
+            // OK because the validated syntax is a subset of what parse accepts.
             Form::Long(text) => text.parse().unwrap_or(f64::NAN),
             Form::Special(value) => value,
         }
     }
 }
 
-/// Whether the text begins with a minus sign, and what follows its sign if it has one.
+/// Whether the text starts with a minus sign, and the text after its sign, if any.
 #[inline(always)]
 fn sign(text: &str) -> (bool, &str) {
     match scan::after(text, b'-') {
@@ -96,7 +96,7 @@ fn decimal<'a>(text: &'a str, negative: bool, unsigned: &'a str) -> Option<(Numb
     Some((Number(Form::Long(read)), rest))
 }
 
-/// Reads decimal digits onto a number; past 19 in all it wraps, and the caller counts.
+/// Appends decimal digits to a number; it wraps after 19 digits, which the caller counts.
 #[inline(always)]
 fn digits(mut number: u64, text: &str) -> (u64, &str) {
     let mut length = 0;
@@ -107,7 +107,7 @@ fn digits(mut number: u64, text: &str) -> (u64, &str) {
     (number, text.get(length..).unwrap_or_default())
 }
 
-/// Reads `[+-]digits`, held at ±10,000 as Go does: far past any float.
+/// Parses `[+-]digits`, clamped to ±10,000 as in Go: far beyond every float.
 fn exponent(text: &str) -> Option<(i32, &str)> {
     let (negative, unsigned) = sign(text);
     let length = unsigned.bytes().take_while(u8::is_ascii_digit).count();

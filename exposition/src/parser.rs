@@ -1,4 +1,4 @@
-//! Splits chunks into lines. Of a page, only an incomplete line is kept.
+//! Splits chunks into lines. Only an incomplete line is buffered.
 
 use memchr::{memchr, memchr_iter, memrchr};
 
@@ -11,7 +11,7 @@ use super::metadata::Metadata;
 use super::sample::{Line, beginning_of};
 use super::sink::{Sample, Sink};
 
-/// Reads one page, chunk by chunk. How it is cut into chunks makes no difference.
+/// Parses one page, chunk by chunk. The sizes of chunks do not affect the result.
 ///
 /// ```
 /// use metriclet_exposition::{ExpositionLimits, Format, Labels, Parser, Sample, Sink};
@@ -40,9 +40,9 @@ use super::sink::{Sample, Sink};
 pub struct Parser {
     format: Format,
     limits: ExpositionLimits,
-    /// The beginning of a line whose end has not come yet; at most `limits.line` bytes.
+    /// The start of a line whose end has not arrived yet; at most `limits.line` bytes.
     carried: Vec<u8>,
-    /// The line that has begun is too long to be read: its rest is skipped.
+    /// The current line is too long: the rest of it is skipped.
     skipping: bool,
     family: Family,
     summary: Summary,
@@ -51,19 +51,19 @@ pub struct Parser {
     failed: Option<PageError>,
 }
 
-/// What a whole page held.
+/// The size of a complete page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
-    /// Bytes fed.
+    /// Number of bytes.
     pub bytes: u64,
-    /// Lines, of whatever sort.
+    /// Number of lines of every kind.
     pub lines: u64,
-    /// Samples, wanted or not.
+    /// Number of samples, wanted or not.
     pub samples: u64,
 }
 
 impl Parser {
-    /// A parser at the beginning of a page.
+    /// A parser at the start of a page.
     pub fn new(format: Format, limits: ExpositionLimits) -> Self {
         Self {
             format,
@@ -77,10 +77,10 @@ impl Parser {
         }
     }
 
-    /// Reads the next bytes of the page, of any number, and hands over the samples they complete.
+    /// Parses the next bytes of the page, of any number, and passes the samples that they complete to the sink.
     ///
     /// # Errors
-    /// The first malformed line. The page stays refused: every further call gives the same error.
+    /// The first malformed line. The page remains rejected: every further call returns the same error.
     pub fn feed(&mut self, chunk: &[u8], sink: &mut dyn Sink) -> Result<(), PageError> {
         if let Some(error) = &self.failed {
             return Err(error.clone());
@@ -89,8 +89,8 @@ impl Parser {
         self.chunk(chunk, sink).inspect_err(|error| self.failed = Some(error.clone()))
     }
 
-    /// Reads the rest of a page of Prometheus text that is known to be whole as its last line, though no line feed ends
-    /// it, as Prometheus does.
+    /// Parses the last line of a page of Prometheus text that has no line feed, but is known to be complete, as
+    /// Prometheus does.
     ///
     /// # Errors
     /// As for [`feed`](Self::feed).
@@ -104,11 +104,11 @@ impl Parser {
         Ok(())
     }
 
-    /// Ends the page.
+    /// Finishes the page.
     ///
     /// # Errors
-    /// What [`feed`](Self::feed) gave, or that the page does not end as its format demands: with a line feed in
-    /// Prometheus text (an empty page is fine), with `# EOF` and nothing after it in OpenMetrics.
+    /// The error of [`feed`](Self::feed), or a page that does not end as its format requires: with a line feed in
+    /// Prometheus text (an empty page is valid), with `# EOF` and nothing after it in OpenMetrics.
     pub fn finish(mut self) -> Result<Summary, PageError> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -155,7 +155,7 @@ impl Parser {
         self.carry(tail, sink)
     }
 
-    /// Keeps the beginning of a line until its end comes, or skips it once it is too long.
+    /// Buffers the start of a line until its end arrives, or skips the line once it is too long.
     fn carry(&mut self, tail: &[u8], sink: &mut dyn Sink) -> Result<(), PageError> {
         if tail.is_empty() || self.skipping {
             return Ok(());
@@ -171,9 +171,9 @@ impl Parser {
         Ok(())
     }
 
-    /// Reads whole lines.
+    /// Parses complete lines.
     fn block(&mut self, mut block: &[u8], sink: &mut dyn Sink) -> Result<(), PageError> {
-        // One check of many lines at once costs next to nothing; what is cut out of valid UTF-8 needs no further check.
+        // Validating many lines at once costs almost nothing; slices of valid UTF-8 need no further check.
         loop {
             let error = match std::str::from_utf8(block) {
                 Ok(text) => return self.lines(text, sink),
@@ -260,7 +260,7 @@ impl Parser {
         sink.sample(&Sample { name, labels, value: value.value(), timestamp, kind });
     }
 
-    /// Tells the sink of the sample on a line that is too long, of which this is the beginning at least.
+    /// Reports the sample on a line that is too long, given at least the start of the line.
     #[cold]
     fn too_long(&mut self, line: &[u8], sink: &mut dyn Sink) -> Result<(), PageError> {
         let limit = self.limits.line;
@@ -287,7 +287,7 @@ impl Parser {
         Ok(())
     }
 
-    /// Whether there may be another line at all.
+    /// Whether another line is allowed.
     #[inline(always)]
     fn admit(&self) -> Result<(), PageError> {
         if self.ended {

@@ -1,4 +1,4 @@
-//! One line that holds a sample.
+//! Parses a line with a sample.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::labels::{Braces, Labels, quoted_name, unescape};
 use super::number::Number;
 use super::scan;
 
-/// A line whose every part was checked; its value is converted only if it is wanted.
+/// A validated line; its value is converted only if it is wanted.
 pub(super) struct Line<'a> {
     pub(super) name: &'a str,
     pub(super) labels: Labels<'a>,
@@ -17,7 +17,7 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    /// Reads a whole line, from its first character, which is neither blank nor a brace.
+    /// Parses a complete line from its first character, which is neither a space nor a brace.
     #[inline]
     pub(super) fn read(text: &'a str, format: Format) -> Result<Self, Fault> {
         let (name, rest) = scan::metric_name(text).ok_or_else(|| Fault::expected("a metric name", text))?;
@@ -34,12 +34,13 @@ impl<'a> Line<'a> {
         Self::end(name, labels, rest, format)
     }
 
-    /// Reads a whole line that begins with a brace: the metric's name stands in quotes among the labels. It stays escaped.
+    /// Parses a complete line that starts with a brace: the metric's name is quoted among the labels. It remains
+    /// escaped.
     #[cold]
     pub(super) fn read_quoted(text: &'a str, format: Format) -> Result<Self, Fault> {
         let wrong = || Fault::expected("a metric name", text);
         let inside = text.strip_prefix('{').ok_or_else(wrong)?;
-        // What does not begin as such a series does is no series at all: JSON, perhaps.
+        // A line with another start is not a series, but perhaps JSON.
         let braces = Labels::read(inside, format);
         let Braces { labels, metric, rest } =
             braces.map_err(|fault| if beginning_of(text, format).is_some() { fault } else { wrong() })?;
@@ -58,7 +59,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The name of the sample that a line holds, of which no more than its beginning is there, and its labels up to there.
+/// The name of the sample on a line of which only the start is available, and the labels up to there.
 #[cold]
 pub(super) fn beginning_of(text: &str, format: Format) -> Option<(Cow<'_, str>, Labels<'_>)> {
     match scan::metric_name(text) {
@@ -75,7 +76,7 @@ pub(super) fn beginning_of(text: &str, format: Format) -> Option<(Cow<'_, str>, 
     }
 }
 
-/// The text after what separates two tokens: one space in OpenMetrics, any blanks in 0.0.4.
+/// The text after a separator: one space in OpenMetrics, any spaces and tabs in 0.0.4.
 #[inline(always)]
 fn gap<'a>(text: &'a str, format: Format, required: bool, expected: &'static str) -> Result<&'a str, Fault> {
     let after = match format {
@@ -90,7 +91,7 @@ fn number<'a>(text: &'a str, format: Format, expected: &'static str) -> Result<(
     Number::read(text).filter(|(_, rest)| format.ends_token(rest)).ok_or_else(|| Fault::expected(expected, text))
 }
 
-/// The rest of a line after the value: a timestamp in integer milliseconds, or nothing.
+/// Parses the rest of a line after the value: a timestamp in integer milliseconds, or nothing.
 #[inline]
 fn prometheus_timestamp(text: &str) -> Result<Option<i64>, Fault> {
     let text = scan::blanks(text);
@@ -104,8 +105,8 @@ fn prometheus_timestamp(text: &str) -> Result<Option<i64>, Fault> {
     if rest.is_empty() { Ok(Some(timestamp)) } else { Err(Fault::expected("the end of the line", rest)) }
 }
 
-/// The rest of a line after the value: a timestamp in seconds, an exemplar, both or neither. The exemplar is only
-/// checked.
+/// Parses the rest of a line after the value: a timestamp in seconds, an exemplar, both or neither. The exemplar is
+/// only validated.
 fn openmetrics_end(text: &str) -> Result<Option<i64>, Fault> {
     let (timestamp, rest) = match scan::after(text, b' ') {
         Some(after) if !after.starts_with('#') => seconds(after).map(|(timestamp, rest)| (Some(timestamp), rest))?,
@@ -129,7 +130,7 @@ fn openmetrics_end(text: &str) -> Result<Option<i64>, Fault> {
     if rest.is_empty() { Ok(timestamp) } else { Err(Fault::expected("the end of the line", rest)) }
 }
 
-/// Reads a timestamp in seconds; gives it back to the nearest millisecond.
+/// Parses a timestamp in seconds; returns it rounded to milliseconds.
 fn seconds(text: &str) -> Result<(i64, &str), Fault> {
     const EXPECTED: &str = "a timestamp in seconds";
     let (seconds, rest) = number(text, Format::OpenMetrics, EXPECTED)?;
@@ -140,5 +141,5 @@ fn seconds(text: &str) -> Result<(i64, &str), Fault> {
     Ok((milliseconds as i64, rest))
 }
 
-/// 2^63: the first float past the integers of 64 bits.
+/// 2^63: the first float beyond 64-bit integers.
 const MILLISECONDS: f64 = 9_223_372_036_854_775_808.0;

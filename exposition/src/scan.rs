@@ -1,9 +1,9 @@
-//! The tokens of both grammars. Each function takes text, and returns what it read and the rest.
+//! The tokens of both grammars. Each function takes text, and returns a token and the rest.
 
 use super::format::Format;
 
 impl Format {
-    /// The text after the blanks that may separate tokens: any in 0.0.4, none in OpenMetrics.
+    /// The text after optional separators between tokens: spaces and tabs in 0.0.4, nothing in OpenMetrics.
     #[inline(always)]
     pub(super) fn blanks(self, text: &str) -> &str {
         match self {
@@ -12,7 +12,7 @@ impl Format {
         }
     }
 
-    /// Whether a token has ended before `rest`.
+    /// Whether a token ends before `rest`.
     #[inline(always)]
     pub(super) fn ends_token(self, rest: &str) -> bool {
         match rest.as_bytes().first() {
@@ -23,7 +23,7 @@ impl Format {
     }
 }
 
-/// The text after any spaces and tabs.
+/// The text after spaces and tabs.
 #[inline(always)]
 pub(super) fn blanks(mut text: &str) -> &str {
     while let Some(b' ' | b'\t') = text.as_bytes().first() {
@@ -32,8 +32,8 @@ pub(super) fn blanks(mut text: &str) -> &str {
     text
 }
 
-/// The text after this byte of ASCII, if it begins with it.
-// Each `str::strip_prefix` is a call at the level that the program is optimised at, and decodes characters.
+/// The text after this ASCII byte, if it starts with it. `str::strip_prefix` would be a function call that decodes
+/// characters at the program's optimisation level.
 #[inline(always)]
 pub(super) fn after(text: &str, byte: u8) -> Option<&str> {
     if text.as_bytes().first() == Some(&byte) { text.get(1..) } else { None }
@@ -44,7 +44,7 @@ pub(super) fn metric_name(text: &str) -> Option<(&str, &str)> {
     name(text, METRIC)
 }
 
-/// Whether a metric's name is at the beginning of the text, however long.
+/// Whether the text starts with a metric name of any length.
 #[inline(always)]
 pub(super) fn begins_metric_name(text: &str) -> bool {
     text.as_bytes().first().is_some_and(|first| is(*first, METRIC) && !first.is_ascii_digit())
@@ -68,7 +68,7 @@ fn name(text: &str, class: u8) -> Option<(&str, &str)> {
     text.split_at_checked(length)
 }
 
-/// Bytes of metric names and of label names.
+/// Classes of bytes: in metric names, and in label names.
 const METRIC: u8 = 1;
 const LABEL: u8 = 2;
 

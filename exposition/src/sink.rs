@@ -1,32 +1,32 @@
-//! The sink that a page is read into, sample by sample.
+//! The sink that receives the samples of a page.
 
 use super::family::Kind;
 use super::labels::Labels;
 
-/// One sample, borrowed from the page; good for the one call it is passed to.
+/// A sample, borrowed from the page for the duration of one call.
 #[derive(Clone, Copy, Debug)]
 pub struct Sample<'a> {
-    /// The name as written, suffix included: `http_requests_total`.
+    /// The name as written, including its suffix: `http_requests_total`.
     pub name: &'a str,
     pub labels: Labels<'a>,
-    /// Its value; NaN and the infinities are values too.
+    /// The value, which may be NaN or infinite.
     pub value: f64,
-    /// When it was taken, if the page says so: Unix time in milliseconds.
+    /// The timestamp, if the page contains one, in Unix milliseconds.
     pub timestamp: Option<i64>,
-    /// The type of the family it belongs to.
+    /// The type of the sample's family.
     pub kind: Kind,
 }
 
-/// What a page is read into.
+/// A receiver of samples.
 pub trait Sink {
-    /// Whether samples of this name are wanted. Asked once for every sample; those refused are checked but not
-    /// converted.
+    /// Whether samples of this name are wanted. Called once for every sample; others are validated but not converted.
     fn wants(&mut self, name: &str) -> bool;
 
-    /// Learns of a sample whose line is longer than is read: its name, and the labels that are whole in what is read. There
-    /// may be more.
+    /// Receives the name of a sample whose line exceeds the limit, and the complete labels within the limit. There may
+    /// be more.
     fn too_long(&mut self, name: &str, labels: Labels<'_>);
 
-    /// Takes one sample that was wanted. The page may still turn out to be malformed further down: then all are void.
+    /// Receives a wanted sample. The page may still turn out to be malformed further down; then all its samples are
+    /// void.
     fn sample(&mut self, sample: &Sample<'_>);
 }

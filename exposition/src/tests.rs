@@ -1,4 +1,4 @@
-//! Whole pages: what each format accepts and rejects, however the page is split.
+//! Complete pages: what each format accepts and rejects, for every division into chunks.
 
 mod openmetrics;
 mod prometheus;
@@ -15,7 +15,7 @@ const PAGES: [(Format, &str); 2] = [
 ];
 const NODE: &str = include_str!("../../tests/fixtures/pages/node_exporter.txt");
 
-/// Records samples, one line each.
+/// Records samples, one per line.
 struct Notes {
     wants: fn(&str) -> bool,
     text: String,
@@ -62,7 +62,7 @@ fn read_chunks<'a>(
     parser.finish().map(|summary| (summary, notes.text)).map_err(|error| error.to_string())
 }
 
-/// Reads a page in one chunk; checks that one byte at a time, or wanting nothing, comes to the same.
+/// Parses a page in one chunk; checks that the result is the same byte by byte, and without wanted samples.
 fn read(format: Format, page: &[u8]) -> Result<String, String> {
     let whole = read_chunks(format, [page], |_| true);
     assert_eq!(read_chunks(format, page.chunks(1), |_| true), whole, "{}", page.escape_ascii());
@@ -76,7 +76,7 @@ fn read(format: Format, page: &[u8]) -> Result<String, String> {
     whole.map(|(_, notes)| notes)
 }
 
-/// Each page is read as the one sample given.
+/// Asserts that each page contains this one sample.
 fn assert_reads(format: Format, table: &[(&str, &str)]) {
     let end = if format == Format::OpenMetrics { "# EOF\n" } else { "" };
     for (page, sample) in table {
@@ -85,7 +85,7 @@ fn assert_reads(format: Format, table: &[(&str, &str)]) {
     }
 }
 
-/// Each page is refused with this message.
+/// Asserts that each page is rejected with this message.
 fn assert_refuses(format: Format, table: &[(&[u8], &str)]) {
     for (page, message) in table {
         assert_eq!(read(format, page), Err((*message).to_owned()), "{}", page.escape_ascii());
@@ -203,7 +203,7 @@ fn a_line_has_its_limit() {
     }
 }
 
-/// Wherever the limit cuts the line, the labels are those of the whole line, as far as they go.
+/// Wherever the limit cuts the line, the labels are the first ones of the complete line.
 #[test]
 fn of_a_long_line_whole_labels_are_known() {
     let line = r#"b{a="x\\",le="1","c.d"="\"}",e="",f="\\\"", g = "é",} 1"#;
@@ -226,7 +226,7 @@ fn of_a_long_line_whole_labels_are_known() {
     assert_eq!(seen.len(), 6, "{seen:?}");
 }
 
-/// In time that grows with their number, not its square: the second half would take minutes otherwise.
+/// The time must be linear in the number of labels: if it were quadratic, the second half would take minutes.
 #[test]
 fn a_series_may_have_thousands_of_labels() {
     let labels: Vec<String> = (0..40_000).map(|at| format!("l{at:05}=\"{at}\"")).collect();

@@ -72,12 +72,12 @@ fn reads_metadata() {
                 "Histogram a_bucket le=\"1.0\" quantile=\"1\" 1",
             ),
             ("# TYPE a summary\na{le=\"1\",quantile=\"1\"} 1", "Summary a le=\"1\" quantile=\"1.0\" 1"),
-            // By the last TYPE line, whichever name it gives, as Prometheus has it.
+            // The last TYPE line counts, whichever name it declares, as in Prometheus.
             ("# TYPE a histogram\nb{le=\"1\"} 1", "Unknown b le=\"1.0\" 1"),
             ("# TYPE a histogram\n# TYPE b gauge\na{le=\"1\"} 1", "Unknown a le=\"1\" 1"),
             ("a_bucket{le=\"1\"} 1", "Unknown a_bucket le=\"1\" 1"),
             ("# TYPE a gauge\n# HELP b c\nb 1", "Unknown b 1"),
-            // Comments, as Prometheus has it.
+            // Comments, as in Prometheus.
             ("#TYPE a counter\na 1", "Unknown a 1"),
             ("# type a counter\na 1", "Unknown a 1"),
             ("# TYPEa counter\na 1", "Unknown a 1"),
@@ -260,10 +260,10 @@ fn refuses_a_page_without_its_end() {
     assert_refuses(
         Format::Prometheus,
         &[
-            (b"a", "line 1, column 2: expected a line feed, found that the page ends in the middle of line 1"),
-            (b"a 1\nb 123", "line 2, column 6: expected a line feed, found that the page ends in the middle of line 2"),
-            (b"a 1\n ", "line 2, column 2: expected a line feed, found that the page ends in the middle of line 2"),
-            (b"# EOF", "line 1, column 6: expected a line feed, found that the page ends in the middle of line 1"),
+            (b"a", "line 1, column 2: expected a line feed, found the end of the page in the middle of line 1"),
+            (b"a 1\nb 123", "line 2, column 6: expected a line feed, found the end of the page in the middle of line 2"),
+            (b"a 1\n ", "line 2, column 2: expected a line feed, found the end of the page in the middle of line 2"),
+            (b"# EOF", "line 1, column 6: expected a line feed, found the end of the page in the middle of line 1"),
         ],
     );
 }
