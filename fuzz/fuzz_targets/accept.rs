@@ -1,4 +1,5 @@
-//! Accept headers: what is chosen is what a slow reading of the rules chooses, and no clause that takes nothing matters.
+//! Accept headers: the chosen media type equals that of a slow implementation of the rules, and clauses that accept
+//! nothing have no effect.
 #![no_main]
 
 use std::collections::BTreeSet;
@@ -15,21 +16,21 @@ fuzz_target!(|accept: &str| {
         assert!(chosen.is_none_or(|chosen| OFFERED.contains(&chosen)), "{chosen:?}");
         assert_eq!(chosen, by_the_rules(accept, transforms), "{accept:?}");
         if !accept.trim().is_empty() {
-            // The least wanted of what was not asked for yet, and nothing at all.
+            // The least wanted of the types not requested yet, and types that accept nothing.
             for nothing in ["image/png", "application/json;q=0", "*/*;q=0", ";;=,", ""] {
                 assert_eq!(negotiate(Some(&format!("{accept},{nothing}")), &OFFERED, transforms), chosen, "{nothing}");
             }
             let all = format!("{accept},*/*;q=0.0015");
             assert!(negotiate(Some(&all), &OFFERED, transforms).is_some());
         }
-        // Capitals mean the same, but for parameters.
+        // Case is insignificant, except in parameters.
         if !accept.contains(';') {
             assert_eq!(negotiate(Some(&accept.to_ascii_uppercase()), &OFFERED, transforms), chosen);
         }
     }
 });
 
-/// Looks through all clauses for each quality, and for each kind of clause.
+/// Searches all clauses for each quality, and for each kind of clause.
 fn by_the_rules(accept: &str, transforms: Transforms) -> Option<&'static str> {
     if accept.trim().is_empty() {
         return Some(JSON);
@@ -67,7 +68,7 @@ fn by_the_rules(accept: &str, transforms: Transforms) -> Option<&'static str> {
     None
 }
 
-/// Media type in lower case, quality in thousandths, whether it asks for a transform.
+/// The media type in lower case, the quality in thousandths, and whether the clause requests a transform.
 fn clause(text: &str) -> (String, u16, bool) {
     let mut parts = text.split(';').map(str::trim);
     let media_type = parts.next().unwrap_or_default().to_ascii_lowercase();

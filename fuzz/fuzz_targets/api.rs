@@ -1,5 +1,5 @@
-//! The whole API with any bytes for a request line and headers, and a clock that stands still: always a reply, of the
-//! right shape, and the same each time. No source is ever asked: nothing waits here.
+//! The whole API with arbitrary bytes for request line and headers, and a constant clock: always a reply of the right
+//! shape, and the same reply each time. No source is fetched, because no request waits here.
 #![no_main]
 
 use std::sync::LazyLock;

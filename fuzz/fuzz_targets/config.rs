@@ -1,4 +1,4 @@
-//! Configuration files, and files of HPAs: always an answer, the same each time, with places that are in the file.
+//! Configuration files and files of HPAs: always a result, the same each time, with positions within the file.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -14,7 +14,7 @@ fuzz_target!(|data: &[u8]| {
     let loaded = file::load(data, &limits);
     assert_eq!(file::load(data, &limits), loaded);
     let text = String::from_utf8_lossy(data);
-    // What is missed at the end of a file may be missed on the line after it.
+    // An error at the end of a file may be reported on the line after it.
     let lines = text.replace("\r\n", "\n").split(['\n', '\r']).count() + 1;
     let excerpts = Excerpts::new("config.yaml", &text);
     for problem in &loaded.problems {
@@ -26,7 +26,7 @@ fuzz_target!(|data: &[u8]| {
     for rule in &loaded.config.rules {
         assert!(rule.source < loaded.config.sources.len() && rule.is_external() == rule.objects.is_empty());
     }
-    // The same text as the file of HPAs.
+    // The same text as a file of HPAs.
     for problem in hpa::check(data, &loaded.config, &limits) {
         assert!(problem.span.line >= 1 && problem.span.line <= lines && problem.span.column >= 1, "{problem}");
         assert!(!problem.message.chars().any(char::is_control), "{problem:?}");

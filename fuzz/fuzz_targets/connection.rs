@@ -1,5 +1,5 @@
-//! A whole connection, from the handshake to its end, over a stream that is cut anywhere: the client gets the same
-//! bytes however they are cut, never an answer after a refusal, and never more answers than it made requests.
+//! A whole connection, from the handshake to its end, over a stream that is split anywhere: the client receives the
+//! same bytes for every split, no response after a rejection, and never more responses than it sent requests.
 #![no_main]
 
 use std::sync::{Arc, LazyLock};
@@ -38,7 +38,7 @@ static SETUP: LazyLock<Setup> = LazyLock::new(|| {
     Setup { key: Arc::new(pair), client: Arc::new(client), limits, now: beginning() }
 });
 
-/// Everything that the client receives, how the connection ended, and how many requests and refusals there were.
+/// All bytes that the client receives, how the connection ended, and the numbers of requests and rejections.
 fn conversation(records: &[&[u8]], cuts: &[usize]) -> (Vec<u8>, String, usize, usize) {
     let mut conversation = Conversation::new(&SETUP, records, cuts);
     conversation.close();
@@ -55,7 +55,7 @@ fuzz_target!(|input: (u8, &[u8], &[u8])| {
     let cuts: Vec<_> = cuts.iter().map(|cut| usize::from(*cut)).collect();
     assert_eq!(conversation(&records, &cuts), whole);
     let (received, _, requests, refusals) = whole;
-    // No body holds an end of line, so that these are the lines of heads.
+    // Bodies contain no line ends, so these are the lines of heads.
     let received = String::from_utf8(received).expect("text");
     let count = |line: &str| received.split("\r\n").filter(|found| found.ends_with(line)).count();
     assert_eq!(count("HTTP/1.1 200 OK"), requests);
@@ -64,6 +64,6 @@ fuzz_target!(|input: (u8, &[u8], &[u8])| {
     let after = received.split_once("Connection: close\r\n").map(|(_, after)| after);
     assert!(refusals == 0 || after.is_some());
     assert!(after.is_none_or(|after| !after.contains("\r\nDate: ")), "an answer after the last one");
-    // As many at most as there are ends of heads in what was sent.
+    // At most the number of ends of heads in the sent bytes.
     assert!(requests <= bytes.windows(4).filter(|window| window == b"\r\n\r\n").count());
 });

@@ -1,5 +1,5 @@
-//! Other adapters' configurations: always an answer, the same each time, with places that are in the files; and what comes
-//! out passes the check.
+//! Other adapters' configurations: conversion never panics, its result is the same each time, remarks have positions
+//! within the input files, and the converted configuration and HPAs pass `metriclet check`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,7 +10,7 @@ use metriclet::internals::convert::{
     Converted, Input, Known, go_template, keda, kube_metrics_adapter, prometheus_adapter,
 };
 
-/// Stands between the files.
+/// Separates the files.
 const BETWEEN: &str = "\n===\n";
 
 fuzz_target!(|data: &[u8]| {
@@ -36,7 +36,7 @@ fuzz_target!(|data: &[u8]| {
     let loaded = file::load(converted.config.as_bytes(), &limits);
     assert!(converted.config.is_empty() || !loaded.problems.iter().any(|problem| problem.is_error()));
     if !converted.hpas.is_empty() {
-        // It may be longer than what it came from.
+        // The output may be longer than the input.
         let found = hpa::check(converted.hpas.as_bytes(), &loaded.config, &Limits::default());
         assert!(!found.iter().any(|problem| problem.is_error()), "{found:?}\n{}", converted.hpas);
     }
@@ -56,7 +56,7 @@ fn convert(which: u8, files: &[Input<'_>], limits: &Limits) -> Converted {
     }
 }
 
-/// A template's pieces hold its text, in order.
+/// The text and the names of a template's pieces occur in its text, in order.
 fn template(text: &str) {
     match go_template::parse(text) {
         Ok(pieces) => {

@@ -1,4 +1,5 @@
-//! CSV pages: what was read is read again from a page that is printed of it, within the limit, whatever the line ends.
+//! CSV pages: a parsed page can be printed and parsed again with the same result, within the limit, with every kind of
+//! line end.
 #![no_main]
 
 use std::collections::BTreeSet;
@@ -23,7 +24,7 @@ fuzz_target!(|data: &[u8]| {
         return;
     }
     let quoted = |text: &str| format!("\"{}\",", text.replace('"', "\"\""));
-    // The comma at the end of each line tells an empty field from a blank line.
+    // A comma at the end of each line distinguishes an empty field from a blank line.
     let mut printed = names.iter().map(|name| quoted(name)).collect::<String>() + "\n";
     for row in &rows {
         let field = |name: &&String| row.get(*name).and_then(Value::as_str).map_or(",".to_owned(), quoted);

@@ -1,4 +1,4 @@
-//! Durations: what is printed parses to the same.
+//! Durations: the printed text parses to the same duration.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

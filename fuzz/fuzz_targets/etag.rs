@@ -1,4 +1,5 @@
-//! If-None-Match: agrees with a reader that knows one tag at a time, and finds every tag of a list that is made of good ones.
+//! If-None-Match: the result equals that of a reference for single tags, and every tag in a list of valid tags is
+//! found.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -15,7 +16,7 @@ fuzz_target!(|input: (&str, &str)| {
     }
 });
 
-/// The same by bytes (RFC 9110 §8.8.3 and §13.1.2).
+/// The reference, byte by byte (RFC 9110 §8.8.3 and §13.1.2).
 fn reference(header: &str, tag: &str) -> bool {
     let bytes = header.as_bytes();
     let mut at = 0;
@@ -37,7 +38,7 @@ fn reference(header: &str, tag: &str) -> bool {
     false
 }
 
-/// Whether all of it is one tag.
+/// Whether the whole text is one tag.
 fn is_tag(text: &str) -> bool {
     let inside = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
     inside.is_some_and(|inside| inside.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x7e | 0x80..)))

@@ -1,5 +1,5 @@
-//! Evaluation of any expression over any samples: an answer or an error, no larger than what its selectors and numbers
-//! give together, and the same for the expression's printed text.
+//! Evaluation of any expression over any samples: a result or an error, no larger than what its selectors and numbers
+//! allow, and the same for the expression's printed text.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -39,12 +39,12 @@ impl Data for Seen<'_> {
     }
 }
 
-/// Eleven bytes a sample: its series, its time, its value.
+/// Eleven bytes per sample: its series, its time, its value.
 fn series(bytes: &[u8]) -> Vec<Series> {
     let mut all: BTreeMap<Labels, Vec<Sample>> = BTreeMap::new();
     for chunk in bytes.chunks_exact(11) {
         let (of, at) = (usize::from(chunk[0]), i64::from(i16::from_be_bytes([chunk[1], chunk[2]])));
-        // Far away, for once.
+        // One value stands for a time far away.
         let at = if at == i64::from(i16::MIN) { i64::MIN } else { NOW + at * 50 };
         let labels = [
             (NAME_LABEL, ["a", "b", "h_bucket"][of % 3]),
@@ -77,7 +77,7 @@ fuzz_target!(|input: &[u8]| {
     // NaN equals itself only as text.
     assert_eq!(format!("{result:?}"), format!("{:?}", run(&printed, &series)), "{text}");
     let Ok(elements) = result else { return };
-    // Each function without series gives one element at most.
+    // A function without series returns at most one element.
     assert!(elements.len() <= expr.selectors().count() * series.len() + LIMITS.nodes, "{text}");
     let mut labels: Vec<_> = elements.iter().map(|element| &element.labels).collect();
     labels.sort();

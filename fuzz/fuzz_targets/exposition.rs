@@ -1,4 +1,4 @@
-//! Pages of metrics: cut anywhere they read the same, what is not wanted changes nothing, and caps hold.
+//! Pages of metrics: the result does not depend on chunks or on unwanted samples, and limits hold.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,4 +1,4 @@
-//! Expressions: what is printed parses to the same, and limits hold.
+//! Expressions: the printed text parses to the same expression, and limits hold.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -11,7 +11,7 @@ fuzz_target!(|text: &str| {
         Ok(expr) => {
             assert!(text.len() <= LIMITS.bytes);
             let printed = expr.to_string();
-            // Escapes may make it longer than it was; nothing makes it deeper, nor of more parts.
+            // Escapes may make it longer than the input, but neither deeper nor with more nodes.
             let roomy = Limits { bytes: 8 * LIMITS.bytes, ..LIMITS };
             assert_eq!(Expr::parse(&printed, &roomy).as_ref(), Ok(&expr), "{printed}");
             assert!(expr.selectors().count() <= LIMITS.nodes, "{printed}");

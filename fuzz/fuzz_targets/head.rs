@@ -1,5 +1,5 @@
-//! Heads of requests: whatever is accepted means the same to httparse and to a reader written here for that purpose,
-//! and it makes no difference how the bytes come.
+//! Request heads: every accepted head has the same meaning for httparse and for a reference parser in this file, and
+//! the division of the bytes into chunks does not matter.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,7 +10,7 @@ const LIMITS: HeadLimits = HeadLimits { bytes: 1_024, headers: 16 };
 fuzz_target!(|input: (&[u8], u8)| {
     let (bytes, step) = input;
     let whole = head::parse(bytes, 0, LIMITS);
-    // However much of it has been looked at before, as long as it was not complete then.
+    // For every number of already examined bytes, as long as the head was incomplete then.
     let (mut seen, mut given) = (0, 0);
     let in_pieces = loop {
         let result = head::parse(&bytes[..given], seen, LIMITS);
@@ -23,7 +23,7 @@ fuzz_target!(|input: (&[u8], u8)| {
     match &whole {
         Ok(Some(head)) => {
             assert!(head.length <= LIMITS.bytes && head.headers.len() <= LIMITS.headers);
-            // What follows the head does not matter to it.
+            // The bytes after the head do not matter.
             assert_eq!(head::parse(&bytes[..head.length], 0, LIMITS), whole);
             same_as_httparse(bytes, head);
             assert_eq!(reference(bytes).as_ref(), Some(head), "{bytes:?}");
@@ -31,7 +31,7 @@ fuzz_target!(|input: (&[u8], u8)| {
         Ok(None) => assert!(bytes.len() < LIMITS.bytes && find(bytes, b"\r\n\r\n").is_none()),
         Err(error) => {
             assert!(!error.to_string().chars().any(char::is_control), "{error}");
-            // Only what the one reader has against it may be refused.
+            // A rejected head must violate a rule of the reference.
             if !matches!(error, HeadError::TooLong(_)) && bytes.len() < LIMITS.bytes {
                 assert_eq!(reference(bytes), None, "{error}: {bytes:?}");
             }
@@ -49,7 +49,7 @@ fn same_as_httparse(bytes: &[u8], head: &Head<'_>) {
     assert_eq!(headers, head.headers);
 }
 
-/// A plain reading of RFC 9112 and of what is never taken: line by line, each part as the grammar has it.
+/// A direct implementation of RFC 9112 and of the additional restrictions: line by line, each part by its grammar.
 fn reference(bytes: &[u8]) -> Option<Head<'_>> {
     let end = find(bytes, b"\r\n\r\n")?;
     let mut lines = Vec::new();

@@ -1,4 +1,5 @@
-//! JSON: paths print what they parse from; pages agree with serde_json but for budgets and keys that stand twice.
+//! JSON: paths print as text that parses to the same path; pages equal those of serde_json, except for limits and
+//! duplicate keys.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -21,7 +22,7 @@ fuzz_target!(|data: &[u8]| {
     match JsonExpr::parse(text, &limits) {
         Ok(expr) => {
             let printed = expr.to_string();
-            // Printed with blanks it may be longer.
+            // With spaces the printed text may be longer.
             let limits = JsonLimits { bytes: 1_024 };
             assert_eq!(JsonExpr::parse(&printed, &limits).as_ref(), Ok(&expr), "{printed}");
             if let Ok(page) = page {

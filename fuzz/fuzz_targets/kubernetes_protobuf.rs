@@ -1,11 +1,11 @@
-//! Any bytes as an object in Kubernetes' protobuf: never a panic, and an object that is not larger than its bytes allow.
+//! Arbitrary bytes as an object in Kubernetes' protobuf: no panic, and no object larger than its bytes allow.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use metriclet::internals::conformance::protobuf::decode;
 use serde_json::Value;
 
-/// Values within a value, and how deeply they nest.
+/// The number of values within a value, and their depth.
 fn size(value: &Value) -> (usize, usize) {
     let within: Vec<_> = match value {
         Value::Array(items) => items.iter().map(size).collect(),
@@ -20,7 +20,7 @@ fuzz_target!(|bytes: &[u8]| {
     match decode(bytes) {
         Ok(object) => {
             let (count, depth) = size(&object);
-            // Kind and version come from a few bytes; every other value has a tag at least.
+            // Kind and version come from a few bytes; every other value takes at least a tag.
             assert!(count <= bytes.len() && depth <= 9, "{count} values, {depth} deep: {object}");
             assert!(object["kind"].is_string() && object["apiVersion"].is_string());
         }

@@ -1,4 +1,4 @@
-//! Paths: what is printed parses to the same, and authorization is asked about exactly what is served.
+//! Paths: the printed path parses to the same path, and authorization reviews exactly what is served.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -10,7 +10,7 @@ fuzz_target!(|raw: &str| {
     let Ok(parsed) = path::parse(raw, MAX) else { return };
     assert!(raw.len() <= MAX && raw.starts_with('/'));
     let printed = parsed.to_string();
-    // Percent-encoding makes a path three times as long at most.
+    // Percent-encoding makes a path at most three times as long.
     assert_eq!(path::parse(&printed, 4 * MAX).as_ref(), Ok(&parsed), "{printed}");
     let Some(asked) = parsed.attributes() else { return };
     for text in [Some(asked.resource), asked.namespace, asked.subresource, asked.name].into_iter().flatten() {

@@ -1,5 +1,5 @@
-//! Messages of replicas: what parses prints as it was, one form for one meaning, and what is read is no more than the input
-//! holds.
+//! Messages of replicas: a parsed message prints as the same bytes, because the encoding is canonical, and its size is
+//! limited by the input.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
     }
 });
 
-/// Bytes that a rule takes in a message, at least.
+/// The minimum number of bytes of a rule in a message.
 fn size(rule: &PeerRule<'_>) -> usize {
     let objects = rule.objects.iter().map(|object| {
         let series = object.series.iter().map(|series| 8 * series.labels.len() + 12 * series.samples.len());

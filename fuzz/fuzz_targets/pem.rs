@@ -1,4 +1,4 @@
-//! PEM: blocks of base64 in any text. What is read can be written as PEM again and reads as the same.
+//! PEM: blocks of base64 in any text. Parsed blocks can be written as PEM again and parse to the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

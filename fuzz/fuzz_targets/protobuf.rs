@@ -1,4 +1,4 @@
-//! Messages of any fields: what was written is read back by a decoder that knows nothing of the writer, to the last byte.
+//! Messages with any fields: a decoder that is independent of the encoder reads back all values, to the last byte.
 #![no_main]
 
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use metriclet::internals::kube::protobuf::{Fields, Message};
 #[derive(Arbitrary, Debug)]
 struct Any(Vec<(Number, Value)>);
 
-/// Of a field, 1 to 15.
+/// The number of a field, 1 to 15.
 #[derive(Arbitrary, Clone, Copy, Debug)]
 struct Number(u8);
 
@@ -19,7 +19,7 @@ enum Value {
     Int(i64),
     Bool(bool),
     String(String),
-    /// Many times the same, so that lengths of several bytes occur.
+    /// A repeated character, so that lengths take several bytes.
     Long(char, u16),
     Text(i64),
     Strings(Vec<String>),
@@ -64,7 +64,7 @@ fuzz_target!(|message: Any| {
     assert!(rest.is_empty(), "{message:?}");
 });
 
-/// Takes the fields of the message off `rest`.
+/// Consumes the fields of the message from `rest`.
 fn expect(message: &Any, rest: &mut &[u8]) {
     for (number, value) in &message.0 {
         let number = number.get();
@@ -109,7 +109,7 @@ fn varint(rest: &mut &[u8], number: u8) -> u64 {
     number_from(rest)
 }
 
-/// A number in the fewest bytes.
+/// A number, which must have the minimum number of bytes.
 fn number_from(rest: &mut &[u8]) -> u64 {
     let length = rest.iter().position(|byte| byte & 0x80 == 0).expect("an end") + 1;
     let (groups, after) = rest.split_at(length);

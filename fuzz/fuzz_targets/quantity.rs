@@ -1,4 +1,4 @@
-//! Quantities: thousandths are the nearest by exact arithmetic, and their text reads back as the same number.
+//! Quantities: thousandths are the nearest ones by exact arithmetic, and their text parses to the same number.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -40,7 +40,7 @@ fn check(value: f64) {
     }
 }
 
-/// The nearest float to so many thousandths.
+/// The float nearest to this number of thousandths.
 fn exact(milli: i64) -> f64 {
     format!("{milli}e-3").parse().expect("a number")
 }

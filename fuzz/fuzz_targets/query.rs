@@ -1,4 +1,4 @@
-//! Queries: what is encoded the slow way parses to the same; garbage before a parameter never changes it silently.
+//! Queries: a simple encoding parses to the same query; garbage before a parameter never changes it silently.
 #![no_main]
 
 use std::fmt::Write;
@@ -11,7 +11,7 @@ const MAX: usize = 1024;
 fuzz_target!(|raw: &str| {
     let Ok(parsed) = query::parse(Some(raw), MAX) else { return };
     assert!(raw.len() <= MAX && !raw.contains(';'));
-    // Every field by its name: a new parameter does not compile until it is written back here.
+    // Lists every field, so that a new parameter does not compile until this encodes it.
     let Query { label_selector, metric_label_selector, field_selector, watch, pretty, hash, rule, verbose, exclude } =
         &parsed;
     let mut pairs: Vec<(&str, &str)> = Vec::new();
@@ -35,7 +35,7 @@ fuzz_target!(|raw: &str| {
         for byte in value.bytes() {
             let _ = write!(encoded, "%{byte:02x}");
         }
-        // A second value never counts.
+        // Only the first value of a key counts.
         if !matches!(key, "exclude" | "verbose") {
             let _ = write!(encoded, "&{key}=x");
         }

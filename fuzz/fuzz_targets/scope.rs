@@ -1,6 +1,6 @@
-//! Queries: what is narrowed to a namespace is still an expression, and every selector of it carries the namespace.
+//! Queries: a query restricted to a namespace is still an expression, and every selector in it has the namespace's matcher.
 //!
-//! The first line is what the namespace is called, which is not checked here; what follows is the expression.
+//! The first line of the input is the name of the namespace, which is not checked here; the rest is the expression.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -12,7 +12,7 @@ fuzz_target!(|input: &str| {
     let (namespace, text) = input.split_once('\n').unwrap_or(("shop", input));
     let matcher = Matcher::new("namespace", MatchOp::Equal, namespace, LIMITS.regex).expect("no regular expression");
     let scope = Scope { matchers: vec![matcher.clone()], by: Some("pod".to_owned()) };
-    // Each of forty selectors takes the namespace, each byte of which may become four.
+    // Each of forty selectors gets the namespace, each byte of which may become four.
     let roomy = Limits { bytes: 64 * 1024 + 256 * namespace.len(), ..LIMITS };
     let narrowed = |expr: &Expr| expr.selectors().all(|selector| selector.matchers.contains(&matcher));
 
@@ -35,7 +35,7 @@ fuzz_target!(|input: &str| {
     }
     if let Ok(written) = QueryTemplate::parse(text, false, &LIMITS) {
         let printed = written.inject(&scope);
-        // What of it is in our own part of PromQL can be looked at.
+        // If it is in the supported subset of PromQL, its structure is checked.
         if let Ok(expr) = Expr::parse(&printed, &roomy) {
             assert!(narrowed(&expr), "{printed}");
             assert!(written.mixes().is_some() || keeps_but_without(&expr), "{printed}");
@@ -43,7 +43,7 @@ fuzz_target!(|input: &str| {
     }
 });
 
-/// Whether every part keeps the label that tells pods apart.
+/// Whether every part keeps the label that identifies pods.
 fn keeps(expr: &Expr) -> bool {
     let keeps_label = |grouping: &Grouping| match grouping {
         Grouping::By(labels) => labels.iter().any(|label| label == "pod"),
@@ -54,15 +54,15 @@ fn keeps(expr: &Expr) -> bool {
         Expr::Binary(_, matching, _) if !keeps_label(&matching.labels) => return false,
         Expr::Relabel(replace, _) if replace.target == "pod" => return false,
         Expr::Call(Function::Vector | Function::Absent, _) => return false,
-        // The same for all pods.
+        // The number is the same for all pods.
         Expr::Call(Function::Scalar, _) => return expr.selectors().next().is_none(),
         _ => {}
     }
     expr.children().iter().all(keeps)
 }
 
-/// Whether each aggregation does, but what is taken away by name, or where operators match, is for the server's answer
-/// to show.
+/// Whether each aggregation keeps the label. Labels that `without`, `ignoring` and matching drop show only in the
+/// server's response.
 fn keeps_but_without(expr: &Expr) -> bool {
     let taken = match expr {
         Expr::Aggregate(_, Grouping::By(labels), _) => labels.iter().all(|label| label != "pod"),

@@ -1,4 +1,4 @@
-//! Label selectors: the canonical text is stable, and matching agrees with a slow reading of that text.
+//! Label selectors: the canonical text is stable, and matching agrees with a slow interpretation of that text.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -21,7 +21,7 @@ fuzz_target!(|text: &str| {
     }
 });
 
-/// Whether a label of this value satisfies one requirement, read from its canonical text.
+/// Whether a label with this value satisfies one requirement, interpreted from its canonical text.
 fn oracle(requirement: &str, label: Option<&str>) -> bool {
     let listed = |list: &str| label.is_some_and(|label| list.split(',').any(|value| value == label));
     let integers = |value: &str| Some((label?.parse::<i64>().ok()?, value.parse::<i64>().ok()?));

@@ -1,4 +1,5 @@
-//! Regular expressions for text: they print what they parse from, errors have a place, and matches are parts of the page.
+//! Regular expressions for text: the printed text parses to the same expression, errors have a position, and matches
+//! are parts of the page.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -18,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
             assert_eq!(TextExpr::parse(&printed, &LIMITS).as_ref(), Ok(&expr), "{printed}");
             let pattern = &expr.pattern;
             assert!(pattern.names_objects() || !pattern.names_namespaces());
-            // A match begins behind the one before it, even if it is empty.
+            // A match starts after the previous one, even if it is empty.
             let most = page.chars().count() + 1;
             let mut count = 0;
             for found in pattern.matches(&page) {

@@ -1,4 +1,4 @@
-//! URL templates: they print as written, and no value of a placeholder leaves its place.
+//! URL templates: they print as written, and no value of a placeholder affects other parts of the URL.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -31,7 +31,7 @@ fuzz_target!(|input: (&str, &str, &str)| {
         assert!(written.starts_with(authority), "{url}");
     }
     assert!(!authority.is_empty() && !authority.contains(['?', '%', '\\', '@']), "{url}");
-    // As many slashes and question marks as were written: values have theirs encoded.
+    // The numbers of slashes and question marks are those of the template, because values are encoded.
     let literal = Placeholder::ALL.iter().fold(text.to_owned(), |text, known| text.replace(known.as_str(), ""));
     let literal = literal.split_once("://").expect("a scheme").1;
     let added = usize::from(!literal.contains('/') || literal.find('?') < literal.find('/'));

@@ -1,4 +1,5 @@
-//! YAML pages: JSON is YAML, so what was read is read again from the JSON that is printed of it, and JSON pages are read alike.
+//! YAML pages: a parsed page printed as JSON parses to the same page, because JSON is YAML; and JSON pages equal YAML
+//! pages.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -24,8 +25,8 @@ fuzz_target!(|data: &[u8]| {
     assert!(again.as_ref().is_ok_and(|again| same(again, &page)), "{printed}: {again:?}");
 });
 
-/// Whether two values are equal, numbers by their value but for the last bits, which serde_json may get wrong: YAML's `-0` is a
-/// whole number.
+/// Whether two values are equal; numbers may differ in the last bits, which serde_json may get wrong: in YAML, `-0` is
+/// an integer.
 fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => {

@@ -1,4 +1,4 @@
-//! YAML of any JSON value without fractions: our reader of YAML pages reads the same value.
+//! YAML of any JSON value without fractions: our YAML parser parses it to the same value.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -9,7 +9,7 @@ use serde_json::Value;
 const LIMITS: YamlLimits = YamlLimits { bytes: 1 << 20, depth: 128, nodes: 1 << 16 };
 
 fuzz_target!(|json: &str| {
-    // A text in its own right, and whatever the input is JSON of.
+    // The input as a string and, if it is JSON, as the value.
     let mut values = vec![Value::from(json), serde_json::json!({json: [json], "k": {json: json}})];
     values.extend(serde_json::from_str::<Value>(json).ok().filter(is_plain));
     for value in values {
@@ -20,7 +20,7 @@ fuzz_target!(|json: &str| {
     }
 });
 
-/// Whether our reader takes it: it keeps numbers to floats, and has its own limits.
+/// Whether all numbers survive the round trip: our parser reads others than 64-bit integers as floats.
 fn is_plain(value: &Value) -> bool {
     match value {
         Value::Number(number) => number.is_i64(),

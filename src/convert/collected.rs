@@ -168,7 +168,8 @@ impl Settings<'_> {
             Ok(timeout) if timeout <= longest => Ok(Some(line("timeout", &duration::format(timeout)))),
             Ok(_) => {
                 let longest = duration::format(longest);
-                let message = format!("metric {}: request-timeout: the maximum here is {longest}", Escaped::new(self.metric));
+                let message =
+                    format!("metric {}: request-timeout: the maximum here is {longest}", Escaped::new(self.metric));
                 remarks.warning(setting.place, message);
                 Ok(Some(line("timeout", &longest)))
             }
@@ -240,7 +241,8 @@ impl Settings<'_> {
         let Some(url) = url else {
             return Err((
                 self.place,
-                "the Prometheus server is unknown; use --prometheus URL with the value of --prometheus-server".to_owned(),
+                "the Prometheus server is unknown; use --prometheus URL with the value of --prometheus-server"
+                    .to_owned(),
             ));
         };
         Ok(vec![line("prometheus", &url), list("namespaces", &[namespace.to_owned()])])

@@ -198,8 +198,7 @@ impl<'a> ScaledObject<'a> {
             let keys = ["horizontalPodAutoscalerConfig", "restoreToOriginalReplicaCount", "scalingModifiers"];
             let mut advanced = Fields::open(node, spec.span("advanced"), "advanced", &keys, sink)?;
             if advanced.has("scalingModifiers") {
-                let message =
-                    "a formula over several triggers has no equivalent; an HPA uses the metric that needs the most replicas";
+                let message = "a formula over several triggers has no equivalent; an HPA uses the metric that needs the most replicas";
                 advanced.fail("scalingModifiers", message, sink);
             }
             if advanced.has("restoreToOriginalReplicaCount") {

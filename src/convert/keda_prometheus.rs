@@ -38,8 +38,7 @@ impl MetadataReader<'_, '_> {
             }
         };
         if !is_single(&value, &query::limits(self.context.limits)) {
-            let message =
-                "query: KEDA fails on several elements, but here the HPA adds them up; aggregate them";
+            let message = "query: KEDA fails on several elements, but here the HPA adds them up; aggregate them";
             sink.warning(self.metadata.span("query"), message);
         }
         let mut lines = vec!["external: true".to_owned()];

@@ -54,7 +54,11 @@ impl Trigger {
             return None;
         };
         if !is_average && context.fallback.is_some() {
-            fields.fail("metricType", "fallback is a number of replicas, which is possible with AverageValue only", sink);
+            fields.fail(
+                "metricType",
+                "fallback is a number of replicas, which is possible with AverageValue only",
+                sink,
+            );
         }
         let name = match fields.text("name", sink) {
             Some(name) => name.to_ascii_lowercase(),

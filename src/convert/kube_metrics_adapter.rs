@@ -63,7 +63,8 @@ impl HpaConverter<'_> {
         let version = hpa.node.at(&["apiVersion"]);
         if !matches!(version.and_then(Node::text), Some("autoscaling/v2" | "autoscaling/v2beta2")) {
             let span = version.map_or(hpa.node.span, |version| version.span);
-            let message = "expected autoscaling/v2 or autoscaling/v2beta2; kubectl get hpa.v2.autoscaling prints autoscaling/v2";
+            let message =
+                "expected autoscaling/v2 or autoscaling/v2beta2; kubectl get hpa.v2.autoscaling prints autoscaling/v2";
             remarks.error(Place::new(input, before, span), message);
             return None;
         }
@@ -168,8 +169,7 @@ impl HpaConverter<'_> {
         let comment = format!("metric {} of HPA {namespace}/{}", shown(metric.name), shown(hpa));
         let name = output.named(&names, RuleText { place, source, name: String::new(), comment, lines });
         if name != metric.name {
-            let message =
-                format!("metric {}: its name in the new HPA is {}", Escaped::new(metric.name), shown(&name));
+            let message = format!("metric {}: its name in the new HPA is {}", Escaped::new(metric.name), shown(&name));
             remarks.warning(place, message);
         }
         name

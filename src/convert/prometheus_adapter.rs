@@ -180,8 +180,10 @@ impl<'a> RuleConverter<'a> {
                 }
                 SeriesFound::Likely(series) => found.push((rule, series, false, label)),
                 SeriesFound::Unknown => {
-                    reasons
-                        .push(format!("{}: its series cannot be derived from name; list the series with --series FILE", rule.key()));
+                    reasons.push(format!(
+                        "{}: its series cannot be derived from name; list the series with --series FILE",
+                        rule.key()
+                    ));
                 }
             }
         }

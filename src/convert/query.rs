@@ -61,11 +61,9 @@ impl QueryOf<'_> {
                 }
             }
         } else if many {
-            return Err(
-                "<<.LabelValuesByName>> contains the names of all requested pods, joined by |; use \
+            return Err("<<.LabelValuesByName>> contains the names of all requested pods, joined by |; use \
                         <<.LabelMatchers>>"
-                    .to_owned(),
-            );
+                .to_owned());
         }
         let Some(namespace_label) = self.namespace_label else {
             return Err("a selector without <<.LabelMatchers>> has no equivalent for Namespaces".to_owned());
@@ -79,7 +77,9 @@ impl QueryOf<'_> {
         let matchers = if self.selects { format!("$matchers,{own}") } else { own };
         let value = self.expand(&matchers, &label, value_of)?;
         if !["{name}", "{namespace}"].iter().all(|placeholder| value.contains(placeholder)) {
-            return Err("no selector contains <<.LabelMatchers>>, so the query is not restricted to the namespace".to_owned());
+            return Err(
+                "no selector contains <<.LabelMatchers>>, so the query is not restricted to the namespace".to_owned()
+            );
         }
         Ok(told(value))
     }
@@ -119,15 +119,14 @@ impl QueryOf<'_> {
             ));
         }
         if many && mixes(expr, label) {
-            return Err(format!(
-                "an aggregation without {label} combines all requested pods; add by (<<.GroupBy>>)"
-            ));
+            return Err(format!("an aggregation without {label} combines all requested pods; add by (<<.GroupBy>>)"));
         }
         let plain = stripped(expr, label);
         let scope = Scope { matchers: Vec::new(), by: Some(label.clone()) };
         if !is_marked(expr) || plain.inject(&scope).is_err() {
             if !has_mark(expr) {
-                return Err("no selector contains <<.LabelMatchers>>, so the query is not restricted to the namespace".to_owned());
+                return Err("no selector contains <<.LabelMatchers>>, so the query is not restricted to the namespace"
+                    .to_owned());
             }
             return Ok(None);
         }
@@ -317,12 +316,7 @@ mod tests {
             ("sum(a{<<.LabelMatchers>>}) / sum(b)", true, false, "sum(a{ns=\"{namespace}\"}) / sum(b)"),
             ("scalar(sum(b))", true, false, "scalar(sum(b))"),
             ("sum(b)", true, true, "error: an HPA has a metric.selector"),
-            (
-                "sum(b) by (<<index .GroupBySlice 0>>)",
-                true,
-                false,
-                "error: <<.GroupBySlice.0>> is not supported here",
-            ),
+            ("sum(b) by (<<index .GroupBySlice 0>>)", true, false, "error: <<.GroupBySlice.0>> is not supported here"),
         ] {
             let pieces = go_template::parse(text).unwrap();
             let of = query(&pieces, selects);

@@ -66,7 +66,10 @@ impl BodyTemplate {
             Syntax::Json => check_strings(&pieces)?,
             Syntax::Form => {}
             Syntax::Other if pieces.iter().any(|piece| matches!(piece, Piece::Value(_))) => {
-                return Err(error(1, "expected no placeholders, because the body is neither JSON nor a form".to_owned()));
+                return Err(error(
+                    1,
+                    "expected no placeholders, because the body is neither JSON nor a form".to_owned(),
+                ));
             }
             Syntax::Other => {}
         }

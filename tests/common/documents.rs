@@ -1,9 +1,9 @@
-//! The blocks and commands of the documents.
+//! Code blocks and commands in the documentation.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// README.md and its like, and everything in `docs/` and `docs/recipes/`.
+/// README.md and similar files, and all documents in `docs/` and `docs/recipes/`.
 pub fn documents() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let files =
@@ -27,7 +27,7 @@ pub fn blocks(text: &str) -> Vec<(usize, &str, String)> {
     blocks
 }
 
-/// What a document tells to type into a shell, and what it shows as the answer: line, command, answer.
+/// The shell commands in a document and their documented output: line, command, output.
 pub fn commands(text: &str) -> Vec<(usize, String, String)> {
     let mut commands: Vec<(usize, String, String)> = Vec::new();
     for (fence, language, block) in
@@ -37,7 +37,7 @@ pub fn commands(text: &str) -> Vec<(usize, String, String)> {
             let command = if language == "sh" { Some(line) } else { line.strip_prefix("$ ") };
             match (command, commands.last_mut()) {
                 (Some(command), _) => {
-                    // Without what is said about it.
+                    // Without the trailing comment.
                     let command = command.split_once("  #").map_or(command, |(command, _)| command);
                     commands.push((number, command.trim_end().to_owned(), String::new()));
                 }
@@ -49,7 +49,7 @@ pub fn commands(text: &str) -> Vec<(usize, String, String)> {
     commands
 }
 
-/// Words such as `--config`, wherever they stand.
+/// Words such as `--config`, anywhere in the text.
 pub fn flags(text: &str) -> impl Iterator<Item = &str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     words.filter(|word| word.len() > 2 && word.starts_with("--") && !word.starts_with("---"))

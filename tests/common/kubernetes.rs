@@ -1,4 +1,4 @@
-//! A Kubernetes API over TLS whose responses, good or bad, a test sets, and which records its requests.
+//! A Kubernetes API over TLS. A test sets its responses, valid or not; the API records its requests.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -17,48 +17,48 @@ use super::tls::Authority;
 use super::upstream::{Gate, read_head};
 use super::{Server, file, metriclet};
 
-/// Signs the API server's certificate and those of its own clients.
+/// Signs the certificates of the API server and of its own clients.
 pub static KUBERNETES: LazyLock<Authority> = LazyLock::new(|| Authority::new("kubernetes"));
 
 pub const TOKENS: &str = "/apis/authentication.k8s.io/v1/tokenreviews";
 pub const ACCESS: &str = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
 pub const CONFIG_MAP: &str = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
 
-/// An API server on a free port of 127.0.0.1. Its threads end with the test's process.
+/// An API server on a free port of 127.0.0.1. Its threads end with the test process.
 #[derive(Clone)]
 pub struct Kubernetes {
     pub address: SocketAddr,
     state: Arc<State>,
 }
 
-/// One request to it.
+/// A request to the API server.
 #[derive(Clone, Debug)]
 pub struct Call {
     pub method: String,
     pub path: String,
-    /// Names in lower case.
+    /// Names are in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
-    /// The client's own certificate, if it has one.
+    /// The client's certificate, if it presented one.
     pub certificate: Option<CertificateDer<'static>>,
-    /// Which connection it came over.
+    /// The number of the connection.
     pub connection: usize,
 }
 
-/// What it does with a request.
+/// The server's reaction to a request.
 #[derive(Clone)]
 pub enum Reply {
-    /// What a good API server does.
+    /// The response of a correct API server.
     Good,
-    /// This code and body.
+    /// This status code and body.
     Say(u16, String),
-    /// These bytes, head included, and hang up.
+    /// These bytes including the head, then the end of the connection.
     Raw(String),
-    /// These bytes, and nothing more until the gate is open.
+    /// These bytes; the connection stays open until the gate opens.
     Stuck(String, Gate),
-    /// Hang up.
+    /// The end of the connection.
     Drop,
-    /// What a good one does, once the gate is open.
+    /// The response of a correct API server, after the gate opens.
     Late(Gate),
 }
 
@@ -72,14 +72,14 @@ struct State {
     config_map: Mutex<BTreeMap<String, String>>,
     tokens: Mutex<BTreeMap<String, Value>>,
     policy: Mutex<Policy>,
-    /// By the path of their list.
+    /// By the path of the list.
     objects: Mutex<BTreeMap<String, Vec<Value>>>,
-    /// By their own path.
+    /// By the path of the object.
     singles: Mutex<BTreeMap<String, Value>>,
 }
 
 impl Kubernetes {
-    /// One that publishes the usual authorities, knows no token, and allows everything.
+    /// Starts a server that publishes the usual authorities, accepts no token, and allows every request.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -103,12 +103,12 @@ impl Kubernetes {
         kubernetes
     }
 
-    /// From now on it does this.
+    /// Sets the reaction to all requests from now on.
     pub fn script(&self, script: impl FnMut(&Call) -> Reply + Send + 'static) {
         *lock(&self.state.script) = Box::new(script);
     }
 
-    /// From now on it does these, one after the other, with calls of this path; else what is good.
+    /// Sets the reactions to the next requests for this path; later requests get the correct response.
     pub fn does(&self, path: &'static str, replies: impl IntoIterator<Item = Reply, IntoIter: Send + 'static>) {
         let mut replies = replies.into_iter();
         self.script(move |call| match call.path == path {
@@ -117,12 +117,12 @@ impl Kubernetes {
         });
     }
 
-    /// The `status` of a SubjectAccessReview, by its `spec`.
+    /// Sets the `status` of a SubjectAccessReview, computed from its `spec`.
     pub fn policy(&self, policy: impl Fn(&Value) -> Value + Send + 'static) {
         *lock(&self.state.policy) = Box::new(policy);
     }
 
-    /// The token's user; `null`: it is not valid any more.
+    /// Sets the user of a token; `null` makes the token invalid.
     pub fn token(&self, token: &str, user: Value) {
         lock(&self.state.tokens).insert(token.to_owned(), user);
     }
@@ -135,17 +135,17 @@ impl Kubernetes {
         lock(&self.state.calls).iter().filter(|call| call.path == path).cloned().collect()
     }
 
-    /// The objects of a list, such as `/api/v1/namespaces/shop/pods`, are these from now on.
+    /// Sets the objects of a list, such as `/api/v1/namespaces/shop/pods`.
     pub fn set(&self, path: &str, objects: Vec<Value>) {
         lock(&self.state.objects).insert(path.to_owned(), objects);
     }
 
-    /// The object at a path, such as `/api/v1/namespaces/shop/services/web`, is this one from now on.
+    /// Sets the object at a path, such as `/api/v1/namespaces/shop/services/web`.
     pub fn put(&self, path: &str, object: Value) {
         lock(&self.state.singles).insert(path.to_owned(), object);
     }
 
-    /// The calls for a list, whatever their query.
+    /// The requests for a list, with any query.
     pub fn lists(&self, path: &str) -> Vec<Call> {
         let of = |call: &&Call| call.path.split('?').next() == Some(path);
         lock(&self.state.calls).iter().filter(of).cloned().collect()
@@ -161,7 +161,7 @@ impl Kubernetes {
         format!("https://localhost:{}", self.address.port())
     }
 
-    /// The path of a kubeconfig whose user has these credentials (YAML, in one line).
+    /// Writes a kubeconfig whose user has these credentials (YAML in one line); returns its path.
     pub fn kubeconfig(&self, user: &str) -> PathBuf {
         let ca = file("kubernetes.crt", &KUBERNETES.pem());
         let text = format!(
@@ -174,7 +174,7 @@ impl Kubernetes {
         file("kubeconfig", &text)
     }
 
-    /// A server that uses this API, also for the trusted authorities.
+    /// Starts a server that uses this API, also for the trusted authorities.
     pub fn secure(&self, config: &str, args: &[&str]) -> Secure {
         let kubeconfig = self.kubeconfig("{token: own-token}");
         let mut secure = secure(config, &[&["--kubeconfig", kubeconfig.to_str().unwrap()], args].concat());
@@ -183,7 +183,7 @@ impl Kubernetes {
     }
 }
 
-/// A server that trusts no authority but those in its further arguments.
+/// Starts a server that trusts only the authorities in its further arguments.
 pub fn secure(config: &str, args: &[&str]) -> Secure {
     let identity = SERVING.issue("localhost");
     let (cert, key) = (file("tls.crt", &identity.chain), file("tls.key", &identity.key));
@@ -194,7 +194,7 @@ pub fn secure(config: &str, args: &[&str]) -> Secure {
     Secure { server: Server::spawn(command), cert, key }
 }
 
-/// What the ConfigMap holds.
+/// The data of the ConfigMap with authorities.
 pub fn published(front_proxy_ca: &str, names: &[&str], client_ca: &str) -> BTreeMap<String, String> {
     let one = |name: &str| json!([name]).to_string();
     [
@@ -213,7 +213,7 @@ pub fn published(front_proxy_ca: &str, names: &[&str], client_ca: &str) -> BTree
 impl State {
     fn serve(&self, mut socket: TcpStream, connection: usize) {
         let mut tls = ServerConnection::new(self.tls.clone()).unwrap();
-        // A client that does not like our certificate hangs up.
+        // A client that rejects our certificate closes the connection.
         while tls.is_handshaking() {
             if tls.complete_io(&mut socket).is_err() {
                 return;
@@ -278,7 +278,7 @@ impl State {
 }
 
 impl State {
-    /// A list, or a page of it, as whole objects or by their metadata.
+    /// A list or a page of it, with complete objects or only their metadata.
     fn list(&self, call: &Call) -> Value {
         let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
         let query: BTreeMap<&str, String> = query
@@ -308,13 +308,13 @@ impl State {
             _ if path.ends_with("/endpointslices") => "EndpointSliceList",
             _ => "PodList",
         };
-        // As Go writes an empty list of metadata.
+        // As Go encodes an empty list of metadata.
         let items = if items.is_empty() && kind != "PodList" { Value::Null } else { Value::Array(items) };
         json!({"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": "7", "continue": next}, "items": items})
     }
 }
 
-/// Whether an object's labels match a selector of `key=value` and `key in (…)`.
+/// Whether an object's labels match a selector with `key=value` and `key in (…)`.
 fn labelled(object: &Value, selector: &str) -> bool {
     let label = |key: &str| object["metadata"]["labels"][key].as_str().unwrap_or_default().to_owned();
     let mut rest = selector;
@@ -367,7 +367,7 @@ impl Call {
     }
 }
 
-/// Takes a client certificate of its own authority where there is one.
+/// The server's TLS configuration; client certificates of its own authority are optional.
 fn tls() -> Arc<ServerConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(KUBERNETES.roots()), provider.clone())
@@ -380,18 +380,18 @@ fn tls() -> Arc<ServerConfig> {
     Arc::new(builder.with_single_cert(identity.certificates(), identity.private_key()).unwrap())
 }
 
-/// A test that fails must not fail the threads of its servers too.
+/// A failing test must not make the threads of its servers panic too.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whatever a client of the secure listener asks.
+/// Sends a request to the secure listener.
 pub fn ask(stream: &mut (impl Read + Write), method: &str, target: &str, headers: &str) -> super::Answer {
     stream.write_all(format!("{method} {target} HTTP/1.1\r\nHost: a\r\n{headers}\r\n").as_bytes()).unwrap();
     super::secure::read_answer(stream).unwrap()
 }
 
-/// Waits until this many calls of a path have come.
+/// Waits until this many requests for a path have arrived.
 pub fn arrived(kubernetes: &Kubernetes, path: &str, count: usize) {
     eventually(|| match kubernetes.calls(path).len() {
         now if now >= count => Ok(()),

@@ -1,4 +1,4 @@
-//! A machine without a cluster: a kubectl that records its calls and prints what a test sets.
+//! A machine without a cluster: a stand-in for kubectl records its calls and prints what a test sets.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -10,18 +10,18 @@ use super::file;
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// A machine of its own: nothing in PATH but common tools and the stand-ins.
+/// An isolated machine: PATH contains only common tools and the stand-ins.
 pub struct Machine {
     pub home: PathBuf,
     answers: usize,
 }
 
-/// What a script did.
+/// The result of a script.
 pub struct Outcome {
     pub code: i32,
     pub stdout: String,
     pub stderr: String,
-    /// Every call, in order.
+    /// All calls, in order.
     pub calls: Vec<String>,
 }
 
@@ -41,12 +41,12 @@ impl Machine {
         Self { home, answers: 0 }
     }
 
-    /// A cluster with an empty answer to everything that is not told.
+    /// A cluster that answers every call with nothing, unless [`Self::answer`] sets a response.
     pub fn cluster() -> Self {
         Self::new(&["kubectl"])
     }
 
-    /// What to answer calls of this pattern; the first that fits counts.
+    /// Sets the output for calls that match this pattern; the first match counts.
     pub fn answer(mut self, pattern: &str, code: &str, text: &str) -> Self {
         let path = self.home.join("answers").join(format!("{:02}", self.answers));
         fs::write(path, format!("{pattern}\n{code}\n{text}")).unwrap();
@@ -54,7 +54,7 @@ impl Machine {
         self
     }
 
-    /// An installed Metriclet, available, with this authority.
+    /// Sets the outputs of an installed, available Metriclet with this authority.
     pub fn installed(self, authority: &str) -> Self {
         self.answer("get apiservice *service.namespace*", "0", "custom-metrics/custom-metrics-apiserver metriclet")
             .answer("get apiservice *conditions*", "0", "True: Passed: all checks passed")
@@ -63,7 +63,8 @@ impl Machine {
             .answer("*get * *part-of*", "0", "custom-metrics metriclet")
     }
 
-    /// The call of this number, counted from 1, ends with this code, or the script and it by this signal.
+    /// The call with this number, counted from 1, ends with this exit code, or this signal ends the script and the
+    /// call.
     pub fn stopped_at(self, number: usize, how: &str) -> Self {
         fs::write(self.home.join("stop"), format!("{number} {how}\n")).unwrap();
         self
@@ -71,7 +72,7 @@ impl Machine {
 
     /// Runs one of the project's scripts to its end.
     pub fn run(&self, script: &str, arguments: &[&str]) -> Outcome {
-        // Signals that the parent of the tests ignores, as nohup does, are ignored by a shell for good.
+        // A shell ignores signals for good that the tests' parent ignores, as nohup does.
         let mut command = Command::new(which("env"));
         command.arg("--default-signal=INT,TERM,HUP").arg(Path::new(ROOT).join("scripts").join(script));
         self.outcome(command.args(arguments))
@@ -91,7 +92,7 @@ impl Machine {
             .env("STUB", &self.home)
             .env("METRICLET", env!("CARGO_BIN_EXE_metriclet"))
             .env("REAL_KUBECTL", which("kubectl"))
-            // A signal to the whole group, as from a terminal, is not for the test as well.
+            // A signal to the whole group, as from a terminal, must not reach the test.
             .process_group(0)
             .output()
             .unwrap();
@@ -112,7 +113,7 @@ impl Machine {
 }
 
 impl Outcome {
-    /// What it changed.
+    /// The calls that changed something.
     pub fn changes(&self) -> Vec<String> {
         changes(&self.calls)
     }
@@ -123,7 +124,7 @@ impl Outcome {
     }
 }
 
-/// Calls that change something, or wait for that; without the folders of files and what is patched.
+/// Calls that change something or wait for a change; without the folders of files and the content of patches.
 pub fn changes(calls: &[String]) -> Vec<String> {
     let verbs = [" apply ", " patch ", " delete ", " rollout ", " wait ", " create ", " replace "];
     let idle = [" auth can-i ", " --dry-run="];

@@ -1,4 +1,4 @@
-//! The built binary under test, and upstreams that do what no good server would.
+//! The built binary under test, and upstreams, valid or not.
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each test file uses its part of this module")]
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
@@ -24,11 +24,11 @@ use std::time::{Duration, Instant};
 use metriclet::internals::config::limits::{FetchLimits, Limits, ObjectLimits};
 use serde_json::Value;
 
-/// Far longer than anything takes; only a test that fails waits so long.
+/// Much longer than any operation takes: only a failing test waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// The same limits with a minute wherever the default is a second or so for a fetch: a test that is not about the time a
-/// fetch takes passes on a busy machine too.
+/// These limits with a minute in place of defaults of about a second for a fetch, so that tests of other properties
+/// pass on a busy machine.
 pub fn patient(limits: Limits) -> Limits {
     let minute = Duration::from_secs(60);
     let defaults = Limits::default();
@@ -45,7 +45,7 @@ pub fn patient(limits: Limits) -> Limits {
     Limits { fetch, objects, ..limits }
 }
 
-/// The program, with arguments.
+/// A command that runs the program with these arguments.
 pub fn metriclet(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_metriclet"));
     command.args(args).env_remove("RUST_LOG").env_remove("KUBERNETES_SERVICE_HOST").stdin(Stdio::null());
@@ -59,7 +59,7 @@ pub fn run(args: &[&str]) -> (i32, String, String) {
     (status.code().unwrap(), text(stdout), text(stderr))
 }
 
-/// Whether there is such a program; it may be missing, but not where everything is tested.
+/// Whether this program is installed; it may be missing, except where everything must be tested.
 pub fn has(program: &str) -> bool {
     let found = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
     if !found {
@@ -69,7 +69,7 @@ pub fn has(program: &str) -> bool {
     found
 }
 
-/// A file of its own for each call.
+/// Creates a new file for each call.
 pub fn file(name: &str, content: &str) -> PathBuf {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -80,46 +80,46 @@ pub fn file(name: &str, content: &str) -> PathBuf {
     path
 }
 
-/// Puts another file in the place of one, whole from the first moment on, as a mounted Secret or ConfigMap changes.
+/// Replaces a file atomically, as a mounted Secret or ConfigMap changes.
 pub fn replace(path: &Path, content: &str) {
     let next = path.with_extension("next");
     std::fs::write(&next, content).unwrap();
     std::fs::rename(&next, path).unwrap();
 }
 
-/// A server under test; it ends with this value.
+/// A server under test; it is stopped when this value is dropped.
 pub struct Server {
     child: Child,
     pub address: SocketAddr,
-    /// What it prints.
+    /// The server's stdout.
     pub printed: BufReader<ChildStdout>,
     log: Receiver<String>,
     pub seen: Vec<String>,
 }
 
-/// What came back.
+/// The response of a server.
 #[derive(Debug)]
 pub struct Answer {
     pub code: u16,
     pub headers: Vec<(String, String)>,
-    /// Empty if it is binary.
+    /// Empty if the body is binary.
     pub body: String,
-    /// The same; binary, too.
+    /// The body as bytes.
     pub bytes: Vec<u8>,
 }
 
 impl Server {
-    /// Starts the server on a free port with these further arguments.
+    /// Starts the server on a free port with these additional arguments.
     pub fn start(args: &[&str]) -> Self {
         Self::spawn(metriclet(&[&["--listen", "127.0.0.1:0"], args].concat()))
     }
 
-    /// Starts it with a configuration file.
+    /// Starts the server with a configuration file.
     pub fn with_config(config: &str) -> Self {
         Self::start(&["--config", file("metrics.yaml", config).to_str().unwrap()])
     }
 
-    /// Starts a command that runs the server, and waits until it listens.
+    /// Runs a command that starts the server, and waits until the server listens.
     pub fn spawn(mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (to, log) = mpsc::channel();
@@ -137,12 +137,12 @@ impl Server {
         self.child.id()
     }
 
-    /// How many threads it has.
+    /// The number of threads.
     pub fn threads(&self) -> usize {
         self.count("task")
     }
 
-    /// How many descriptors it has open.
+    /// The number of open file descriptors.
     pub fn descriptors(&self) -> usize {
         self.count("fd")
     }
@@ -151,7 +151,7 @@ impl Server {
         std::fs::read_dir(format!("/proc/{}/{directory}", self.pid())).unwrap().count()
     }
 
-    /// Waits for a log line that holds `text`.
+    /// Waits for the next log line that contains `text`.
     pub fn wait_for(&mut self, text: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -165,7 +165,7 @@ impl Server {
         }
     }
 
-    /// The first log line that holds `text`, from the start on; waits for it.
+    /// Waits for a log line that contains `text`; returns the first one since the start.
     pub fn said(&mut self, text: &str) -> String {
         let said = self.seen.iter().find(|line| line.contains(text)).cloned();
         said.unwrap_or_else(|| self.wait_for(text))
@@ -175,7 +175,7 @@ impl Server {
         signal(self.pid(), name);
     }
 
-    /// Waits for the end, and for all that it had to say.
+    /// Waits for the end of the server and of its output.
     pub fn wait(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -188,22 +188,22 @@ impl Server {
         }
     }
 
-    /// GETs a path.
+    /// Sends a GET request.
     pub fn get(&self, target: &str) -> Answer {
         self.request("GET", target, "")
     }
 
-    /// A request with further header lines, each ended by CRLF, on a connection of its own.
+    /// Sends a request with additional header lines, each ended by CRLF, on a new connection.
     pub fn request(&self, method: &str, target: &str, headers: &str) -> Answer {
         self.raw(&format!("{method} {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{headers}\r\n", self.address))
     }
 
-    /// Whatever bytes; reads to the end of the connection.
+    /// Sends arbitrary bytes; reads to the end of the connection.
     pub fn raw(&self, request: &str) -> Answer {
         Answer::read(self.send(request))
     }
 
-    /// Whatever bytes, without waiting for the answer.
+    /// Sends arbitrary bytes without waiting for the response.
     pub fn send(&self, request: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -211,18 +211,18 @@ impl Server {
         stream
     }
 
-    /// Asks for a metric without waiting for the answer.
+    /// Requests a metric without waiting for the response.
     pub fn ask(&self, path: &str) -> TcpStream {
         let path = format!("/apis/custom.metrics.k8s.io/v1beta2/{path}");
         self.send(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address))
     }
 
-    /// GETs a metric: what follows the version.
+    /// Requests a metric by the path after the version.
     pub fn metric(&self, path: &str) -> Answer {
         self.get(&format!("/apis/custom.metrics.k8s.io/v1beta2/{path}"))
     }
 
-    /// A value of our own `/metrics`.
+    /// A value from the server's own `/metrics`.
     pub fn own(&self, series: &str) -> f64 {
         let page = self.get("/metrics").body;
         let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
@@ -243,7 +243,7 @@ pub fn signal(pid: u32, name: &str) {
     assert!(sent.success());
 }
 
-/// What is in chunks.
+/// Decodes a chunked body.
 fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
     let mut whole = Vec::new();
     loop {
@@ -259,7 +259,7 @@ fn unchunked(mut bytes: &[u8]) -> Vec<u8> {
 }
 
 impl Answer {
-    /// Reads to the end of the connection.
+    /// Reads a response to the end of the connection.
     pub fn read(mut stream: impl Read) -> Self {
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).unwrap();
@@ -297,7 +297,7 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap()
     }
 
-    /// `503 ServiceUnavailable: message` of a Status whose every other field is as it must be.
+    /// Prints a Status as `503 ServiceUnavailable: message`, after checking all its other fields.
     pub fn status(&self) -> String {
         if self.is_protobuf() {
             return protobuf::status(&self.bytes);
@@ -308,7 +308,7 @@ impl Answer {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
             "message": message, "reason": reason, "code": self.code,
         });
-        // Kubernetes' words for a path that is no route come with empty details.
+        // Kubernetes' own message for an unknown route comes with empty details.
         if message == "the server could not find the requested resource" {
             whole["details"] = serde_json::json!({});
         }
@@ -317,7 +317,7 @@ impl Answer {
         format!("{} {reason}: {message}", self.code)
     }
 
-    /// `name value, …` of a list of values; or the Status.
+    /// Prints a list of values as `name value, …`, or the Status.
     pub fn values(&self) -> String {
         if self.code != 200 {
             return self.status();

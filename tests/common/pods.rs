@@ -1,4 +1,4 @@
-//! Pods: HTTP servers on addresses of 127.0.0.0/8 with one port, and a Kubernetes API that lists them.
+//! Pods: HTTP servers on addresses in 127.0.0.0/8 with the same port, and a Kubernetes API that lists them.
 
 use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use super::{Server, file, metriclet};
 
 pub const PODS: &str = "/api/v1/namespaces/shop/pods";
 
-/// Listeners on as many addresses from 127.0.0.2 on, all on one port that was free, and that port.
+/// Listeners on this number of addresses, from 127.0.0.2 on, all on the same free port; and that port.
 pub fn bind(count: u8) -> (u16, Vec<TcpListener>) {
     for _ in 0..50 {
         let first = TcpListener::bind((address(0), 0)).unwrap();
@@ -25,12 +25,12 @@ pub fn bind(count: u8) -> (u16, Vec<TcpListener>) {
     panic!("no port is free on {count} addresses")
 }
 
-/// The address of a pod by its number.
+/// The address of the pod with this number.
 pub fn address(number: u8) -> IpAddr {
     Ipv4Addr::new(127, 0, 0, number + 2).into()
 }
 
-/// Prometheus text.
+/// Sends Prometheus text.
 pub fn text(stream: &mut TcpStream, body: &str) {
     let _ = stream.write_all(&page("text/plain; version=0.0.4", body));
 }
@@ -41,7 +41,7 @@ pub fn serving(listener: TcpListener, body: &str) -> Upstream {
     Upstream::on(listener, move |_, stream| text(stream, &body))
 }
 
-/// A running pod `web-{number}` of the app `web`, at the address of that number.
+/// The running pod `web-{number}` of the app `web`, at the address for that number.
 pub fn pod(number: u8) -> Value {
     named(&format!("web-{number}"), &address(number).to_string())
 }
@@ -55,14 +55,14 @@ pub fn named(name: &str, ip: &str) -> Value {
     })
 }
 
-/// The same with something else at a JSON pointer; what leads there must be there.
+/// Replaces the value at a JSON pointer, whose parent must exist.
 pub fn with(mut pod: Value, at: &str, value: Value) -> Value {
     let (parent, key) = at.rsplit_once('/').unwrap();
     pod.pointer_mut(parent).unwrap()[key] = value;
     pod
 }
 
-/// One rule `queue_depth` of pods on a source with these settings.
+/// A configuration with the rule `queue_depth` on pods, and a source with these settings.
 pub fn config(source: &str, value: &str) -> String {
     format!(
         "sources:\n  app: {{{source}, dangerAllowLoopback: true}}\nmetrics:\n  \
@@ -70,7 +70,7 @@ pub fn config(source: &str, value: &str) -> String {
     )
 }
 
-/// `serve` or `get` with a configuration, and this Kubernetes API.
+/// A command that runs `serve` or `get` with a configuration and this Kubernetes API.
 pub fn command(kubernetes: &Kubernetes, config: &str, args: &[&str]) -> Command {
     let mut command = metriclet(args);
     command.arg("--config").arg(file("metrics.yaml", config));
@@ -78,14 +78,14 @@ pub fn command(kubernetes: &Kubernetes, config: &str, args: &[&str]) -> Command 
     command
 }
 
-/// `serve`. A source without a timeout of its own gets the longest one: the default for pods, a second, may be too short on a
+/// Starts `serve`. A source without a timeout gets the maximum: the default for pods, a second, may be too short on a
 /// busy machine.
 pub fn server(kubernetes: &Kubernetes, config: &str) -> Server {
     let patient = config.replacen("app: {", "app: {timeout: 4s, ", usize::from(!config.contains("timeout:")));
     Server::spawn(command(kubernetes, &patient, &["--listen", "127.0.0.1:0"]))
 }
 
-/// `queue_depth` of all pods that a label selector picks.
+/// Requests `queue_depth` of all pods that match a label selector.
 pub fn all(server: &Server, selector: &str) -> String {
     server.metric(&format!("namespaces/shop/pods/*/queue_depth?labelSelector={selector}")).values()
 }

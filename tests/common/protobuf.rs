@@ -1,6 +1,6 @@
-//! Protocol Buffers, read without knowing what they mean.
+//! Decodes Protocol Buffers without a schema.
 
-/// The fields of a message in their order: their numbers, and what they hold.
+/// The fields of a message in order: their numbers and values.
 pub struct Message<'a>(Vec<(u64, Field<'a>)>);
 
 enum Field<'a> {
@@ -57,7 +57,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// An object of Kubernetes' API out of its envelope: apiVersion, kind and the object.
+/// Decodes an object of the Kubernetes API from its envelope: apiVersion, kind and the object.
 pub fn object(bytes: &[u8]) -> (String, String, Message<'_>) {
     let envelope = Message::read(bytes.strip_prefix(b"k8s\0").unwrap());
     let of = envelope.message(1);
@@ -65,14 +65,14 @@ pub fn object(bytes: &[u8]) -> (String, String, Message<'_>) {
     (of.text(1).to_owned(), of.text(2).to_owned(), envelope.message(2))
 }
 
-/// `503 ServiceUnavailable: message` of a Status.
+/// Prints a Status as `503 ServiceUnavailable: message`.
 pub fn status(bytes: &[u8]) -> String {
     let (version, kind, status) = object(bytes);
     assert_eq!((version.as_str(), kind.as_str(), status.text(2)), ("v1", "Status", "Failure"));
     format!("{} {}: {}", status.number(6), status.text(4), status.text(3))
 }
 
-/// `name value, …` of a MetricValueList.
+/// Prints a MetricValueList as `name value, …`.
 pub fn values(bytes: &[u8]) -> String {
     let (_, kind, list) = object(bytes);
     assert_eq!(kind, "MetricValueList");

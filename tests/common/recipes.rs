@@ -1,4 +1,4 @@
-//! The recipes of `docs/recipes`, and the pages in `tests/fixtures/pages` that real programs served for them.
+//! The recipes in `docs/recipes`, and the pages in `tests/fixtures/pages` that real programs served for them.
 
 use std::fs;
 use std::io::Write;
@@ -12,16 +12,16 @@ use super::documents::blocks;
 use super::file;
 use super::upstream::{read_body, read_head};
 
-/// One document.
+/// A recipe.
 pub struct Recipe {
-    /// The program, as the file is named.
+    /// The program, which is the name of the file.
     pub name: String,
     pub text: String,
-    /// Its configuration, as it stands there.
+    /// The configuration in the recipe.
     pub config: String,
 }
 
-/// What a source of a configuration asks.
+/// What a source of a configuration requests.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
     Url,
@@ -56,7 +56,7 @@ impl Recipe {
         self.config.lines().filter_map(|line| line.strip_prefix("  - name: ")).map(value).collect()
     }
 
-    /// The names of its sources, and what they ask.
+    /// The names and kinds of its sources.
     pub fn sources(&self) -> Vec<(&str, Kind)> {
         let mut sources = Vec::new();
         let mut name = "";
@@ -72,7 +72,7 @@ impl Recipe {
         sources
     }
 
-    /// Namespace, label and its value of each fixed set of pods.
+    /// Namespace, label and label value of each fixed set of pods.
     pub fn pod_sets(&self) -> Vec<(&str, &str, &str)> {
         let sets = self.config.lines().filter_map(|line| line.strip_prefix("    pods: {namespace: "));
         sets.map(|set| {
@@ -83,8 +83,8 @@ impl Recipe {
         .collect()
     }
 
-    /// The configuration with each source, and its proxy and token endpoint, at another address; paths, queries and
-    /// rules are as they were. Credential files become files that exist.
+    /// The configuration with other addresses for each source, its proxy and its token endpoint; paths, queries and
+    /// rules remain unchanged. Credential files are replaced by existing files.
     pub fn at(&self, address: impl Fn(&str) -> SocketAddr) -> String {
         let mut name = "";
         let mut config = String::new();
@@ -118,15 +118,15 @@ impl Recipe {
     }
 }
 
-/// Keys that a source at `http://` must not have.
+/// Keys that are invalid on a source with `http://`.
 const TLS_KEYS: [&str; 4] = ["caFile", "certFile", "keyFile", "serverName"];
 
-/// Without a comment.
+/// The value without a comment.
 fn value(text: &str) -> &str {
     text.split(" #").next().unwrap().trim()
 }
 
-/// A URL at another address. What a placeholder in the host would say goes into the query.
+/// Replaces the address in a URL. The value of a placeholder in the host is moved to the query.
 fn moved(url: &str, address: SocketAddr) -> String {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap();
     let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
@@ -138,7 +138,7 @@ fn moved(url: &str, address: SocketAddr) -> String {
     format!("http://{address}{path}{query}")
 }
 
-/// The folder of a program's pages.
+/// The folder with a program's pages.
 pub struct Fixture(PathBuf);
 
 impl Fixture {
@@ -150,7 +150,7 @@ impl Fixture {
         Self(Self::folder().join(recipe))
     }
 
-    /// What serves a source: `page` for all of them, or `SOURCE.page` for one.
+    /// The page for a source: `SOURCE.page` if it exists, otherwise `page`.
     pub fn page(&self, source: &str) -> Page {
         let read = |name: &str| {
             let own = self.0.join(format!("{source}.{name}"));
@@ -162,35 +162,35 @@ impl Fixture {
         Page { head, body: told("page"), before: read("before").ok(), token }
     }
 
-    /// Paths as `metriclet get` takes them, and the values.
+    /// Paths as arguments of `metriclet get`, and the expected values.
     pub fn expected(&self) -> Vec<(String, String)> {
         expected(&self.0.join("expected"))
     }
 }
 
-/// Lines of a path and a value; those that begin with `#` are comments.
+/// Lines of a path and a value; lines that start with `#` are comments.
 pub fn expected(path: &Path) -> Vec<(String, String)> {
     let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines.map(|line| line.split_once(' ').map(|(path, value)| (path.to_owned(), value.to_owned())).unwrap()).collect()
 }
 
-/// What a program served.
+/// A page that a program served.
 #[derive(Clone)]
 pub struct Page {
     head: String,
     pub body: Vec<u8>,
-    /// What it served a minute earlier, where values look back.
+    /// The page a minute earlier, for values over time.
     pub before: Option<Vec<u8>>,
-    /// The response of the OAuth 2 server whose tokens the program requires.
+    /// The response of the OAuth 2 server, if the program requires tokens.
     token: Option<Vec<u8>>,
 }
 
 impl Page {
-    /// Serves a body under the page's head.
+    /// Serves a body with the page's head.
     pub fn serve(&self, request: &str, body: &[u8], stream: &mut TcpStream) {
         if request.starts_with("CONNECT ") {
-            // The program is its own proxy.
+            // The program acts as its own proxy.
             stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
             let Some(request) = read_head(stream) else { return };
             return self.serve(&request, body, stream);
@@ -206,15 +206,15 @@ impl Page {
     }
 }
 
-/// Whether a request has the token that was issued.
+/// Whether a request contains the issued token.
 fn is_authorized(request: &str, issued: &[u8]) -> bool {
     let issued: Value = serde_json::from_slice(issued).unwrap();
     let token = issued["access_token"].as_str().unwrap();
     request.lines().any(|line| line.eq_ignore_ascii_case(&format!("authorization: Bearer {token}")))
 }
 
-/// The body with the times that the program would have written now: those at which a Prometheus server evaluated a
-/// query, and those of pushes.
+/// The body with current times in place of recorded ones: those of a Prometheus server's evaluation, and those of
+/// pushes.
 fn made_now(request: &str, body: &[u8]) -> Vec<u8> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     if request.lines().next().is_some_and(|line| line.contains("/api/v1/query")) {

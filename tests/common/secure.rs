@@ -1,4 +1,4 @@
-//! The secure listener under test, and clients that speak TLS to it.
+//! The secure listener under test, and TLS clients for it.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -22,10 +22,10 @@ pub static FRONT_PROXIES: LazyLock<Authority> = LazyLock::new(|| Authority::new(
 
 pub const DISCOVERY: &str = "/apis/custom.metrics.k8s.io/v1beta2";
 pub const METRIC: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/a";
-/// Header lines of one who says to be of system:masters.
+/// Headers that claim membership of system:masters.
 pub const MASTER: &str = "X-Remote-User: root\r\nX-Remote-Group: system:masters\r\n";
 
-/// A server that listens for HTTPS only.
+/// A server that listens only for HTTPS.
 pub struct Secure {
     pub server: Server,
     pub cert: PathBuf,
@@ -34,14 +34,14 @@ pub struct Secure {
 
 pub type Stream = StreamOwned<ClientConnection, TcpStream>;
 
-/// Makes connections to one server.
+/// Opens connections to a server.
 #[derive(Clone)]
 pub struct Client {
     address: SocketAddr,
     config: Arc<ClientConfig>,
 }
 
-/// What a process holds; a fault must leave it as it was.
+/// The resources of a process, which a failure must not leak.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Held {
     pub files: usize,
@@ -49,7 +49,7 @@ pub struct Held {
 }
 
 impl Secure {
-    /// One metric of one page.
+    /// Starts a server with one metric from one page.
     pub fn start(args: &[&str]) -> Self {
         Self::with_config(&config(&Upstream::text("a 1\n")), args)
     }
@@ -65,7 +65,7 @@ impl Secure {
         let mut command = metriclet(&["--listen", "off", "--bind-address", "127.0.0.1", "--secure-port", "0"]);
         command.arg("--tls-cert-file").arg(&cert).arg("--tls-private-key-file").arg(&key);
         command.arg("--client-ca-file").arg(clients).arg("--requestheader-client-ca-file").arg(front_proxies);
-        // Who may ask what is tested elsewhere.
+        // Authorization is tested elsewhere.
         command.arg("--authorization-always-allow-paths=/*").arg("--config").arg(config).args(args);
         Self { server: Server::spawn(command), cert, key }
     }
@@ -75,7 +75,7 @@ impl Secure {
         self.client_of(client_config(None))
     }
 
-    /// A client of the authority for clients.
+    /// A client with a certificate of the authority for clients.
     pub fn known_client(&self) -> Client {
         self.client_of(client_config(Some(&CLIENTS.issue("client"))))
     }
@@ -84,14 +84,14 @@ impl Secure {
         Client::new(self.server.address, config)
     }
 
-    /// Whatever bytes, without TLS.
+    /// A connection without TLS, for arbitrary bytes.
     pub fn tcp(&self) -> TcpStream {
         let stream = TcpStream::connect(self.server.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream
     }
 
-    /// A value of our own page of metrics.
+    /// A value from the server's own metrics page.
     pub fn own(&self, series: &str) -> f64 {
         own(&self.client().get("/metrics").body, series)
     }
@@ -102,14 +102,14 @@ impl Secure {
         Held { files: count("fd"), threads: count("task") }
     }
 
-    /// Bytes of the resident set.
+    /// The resident set in bytes.
     pub fn resident(&self) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.server.pid())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
         line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1_024
     }
 
-    /// Waits until the process holds again what it held before.
+    /// Waits until the process has released all resources acquired since `before`.
     pub fn back_to(&self, before: &Held) {
         eventually(|| match self.held() {
             now if now == *before => Ok(()),
@@ -119,12 +119,12 @@ impl Secure {
 }
 
 impl Client {
-    /// Of any server.
+    /// A client of any server.
     pub fn new(address: SocketAddr, config: ClientConfig) -> Self {
         Self { address, config: Arc::new(config) }
     }
 
-    /// A connection whose handshake is done.
+    /// A connection after the handshake.
     pub fn connect(&self) -> Stream {
         self.try_connect("localhost").unwrap()
     }
@@ -144,7 +144,7 @@ impl Client {
         Ok(StreamOwned::new(tls, socket))
     }
 
-    /// GETs a path on a connection of its own.
+    /// Sends a GET request on a new connection.
     pub fn get(&self, target: &str) -> Answer {
         self.try_get(target).unwrap()
     }
@@ -157,7 +157,7 @@ impl Client {
         Ok(Answer::parse(&answer))
     }
 
-    /// Sends bytes, and reads to the end of the connection, which has to be an orderly one.
+    /// Sends bytes, and reads to the end of the connection, which must be an orderly one.
     pub fn converse(&self, request: &str) -> String {
         let mut stream = self.connect();
         stream.write_all(request.as_bytes()).unwrap();
@@ -184,7 +184,7 @@ pub fn trusting(roots: RootCertStore, identity: Option<&Identity>) -> ClientConf
     config
 }
 
-/// One rule for one page.
+/// A configuration with one rule for one page.
 pub fn config(upstream: &Upstream) -> String {
     let url = upstream.url();
     format!(
@@ -193,20 +193,20 @@ pub fn config(upstream: &Upstream) -> String {
     )
 }
 
-/// A page that is fetched once, so that nothing but who asks is tested.
+/// A configuration whose page is fetched only once, so that a test covers only authentication and authorization.
 pub fn page() -> String {
     config(&Upstream::text("a 1\n"))
         .replace("namespaces", "cache: 1h, namespaces")
         .replace("describes", "maxAge: 1h, describes")
 }
 
-/// Asks and leaves the connection open.
+/// Sends a GET request and leaves the connection open.
 pub fn get(stream: &mut (impl Read + Write), target: &str) -> Answer {
     stream.write_all(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes()).unwrap();
     read_answer(stream).unwrap()
 }
 
-/// One answer of several on a connection.
+/// Reads one of several responses on a connection.
 pub fn read_answer(stream: &mut impl Read) -> io::Result<Answer> {
     let mut answer = Vec::new();
     let mut byte = [0];
@@ -231,13 +231,13 @@ pub fn read_to_end(stream: &mut impl Read) -> String {
     String::from_utf8(received).unwrap()
 }
 
-/// A value of a page of metrics.
+/// A value from a metrics page.
 pub fn own(page: &str, series: &str) -> f64 {
     let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
     line.unwrap_or_else(|| panic!("no {series} in {page}")).parse().unwrap()
 }
 
-/// Looks again and again until it is so.
+/// Repeats `look` until it succeeds.
 pub fn eventually<T>(mut look: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + 2 * PATIENCE;
     loop {

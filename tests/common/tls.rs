@@ -1,4 +1,4 @@
-//! Authorities, certificates, and an HTTPS server whose identity can change while it runs.
+//! Authorities, certificates, and an HTTPS server whose certificate can change while it runs.
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -15,32 +15,32 @@ use rustls::{HandshakeKind, RootCertStore, ServerConfig, ServerConnection, Strea
 
 use super::upstream::read_head;
 
-/// Signs certificates.
+/// A certificate authority.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
-/// A certificate and what it was signed with, its own first; and its key. PEM.
+/// A certificate chain, the leaf first, and its key, in PEM.
 #[derive(Clone)]
 pub struct Identity {
     pub chain: String,
     pub key: String,
 }
 
-/// An HTTPS server on a free port of 127.0.0.1. Its thread ends with the test's process.
+/// An HTTPS server on a free port of 127.0.0.1. Its thread ends with the test process.
 pub struct TlsUpstream {
     pub address: SocketAddr,
     config: Arc<Mutex<Arc<ServerConfig>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
 }
 
-/// A request to it.
+/// A request to the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// The name that the client sent for the choice of a certificate (SNI).
+    /// The server name that the client sent (SNI).
     pub server_name: Option<String>,
-    /// Whether the client resumed a session, without a look at the certificate.
+    /// Whether the client resumed a session, without verifying the certificate again.
     pub is_resumed: bool,
     pub head: String,
 }
@@ -52,7 +52,7 @@ impl Authority {
         Self { issuer: Issuer::new(params, key), pem }
     }
 
-    /// An authority that this one has signed.
+    /// An intermediate authority signed by this one.
     pub fn intermediate(&self, name: &str) -> Self {
         let (params, key) = (authority(name), KeyPair::generate().unwrap());
         let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
@@ -63,7 +63,7 @@ impl Authority {
         self.pem.clone()
     }
 
-    /// Its own key.
+    /// The authority's own key.
     pub fn key(&self) -> String {
         self.issuer.key().serialize_pem()
     }
@@ -74,12 +74,12 @@ impl Authority {
         roots
     }
 
-    /// A certificate for a host, or a client of that name.
+    /// A certificate for a host, or for a client with this name.
     pub fn issue(&self, name: &str) -> Identity {
         self.issue_with(name, &KeyPair::generate().unwrap(), |_| {})
     }
 
-    /// One that is otherwise than usual.
+    /// A certificate with changed parameters.
     pub fn issue_with(&self, name: &str, key: &KeyPair, change: impl FnOnce(&mut CertificateParams)) -> Identity {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -107,12 +107,12 @@ impl Identity {
 }
 
 impl TlsUpstream {
-    /// Always answers with these bytes, head included.
+    /// Always sends these bytes, including the head.
     pub fn start(identity: &Identity, clients: Option<&Authority>, answer: Vec<u8>) -> Self {
         Self::with_config(config(identity, clients), answer)
     }
 
-    /// The same with any configuration.
+    /// Starts the server with any TLS configuration.
     pub fn with_config(config: Arc<ServerConfig>, answer: Vec<u8>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
@@ -124,7 +124,7 @@ impl TlsUpstream {
                 let mut stream = StreamOwned::new(connection, stream.unwrap());
                 let (answer, requests) = (answer.clone(), requests.clone());
                 thread::spawn(move || {
-                    // A client that does not like our certificate hangs up.
+                    // A client that rejects our certificate closes the connection.
                     if let Some(head) = read_head(&mut stream) {
                         let server_name = stream.conn.server_name().map(str::to_owned);
                         let is_resumed = stream.conn.handshake_kind() == Some(HandshakeKind::Resumed);
@@ -143,13 +143,13 @@ impl TlsUpstream {
         self.asked.lock().unwrap().clone()
     }
 
-    /// From now on this identity, and clients of this authority only.
+    /// From now on uses this certificate, and accepts clients of this authority only.
     pub fn change(&self, identity: &Identity, clients: Option<&Authority>) {
         *self.config.lock().unwrap() = config(identity, clients);
     }
 }
 
-/// A server that presents what it is given, whether or not the key belongs to the certificate, in one version of TLS.
+/// A configuration with this certificate and key, which need not match, in one version of TLS.
 pub fn presenting(identity: &Identity, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
     let provider = rustls::crypto::ring::default_provider();
     let key = provider.key_provider.load_private_key(identity.private_key()).unwrap();
@@ -172,7 +172,7 @@ fn config(identity: &Identity, clients: Option<&Authority>) -> Arc<ServerConfig>
     Arc::new(builder.with_single_cert(identity.certificates(), identity.private_key()).unwrap())
 }
 
-/// What `openssl` prints, which makes what no library wants to make.
+/// The output of `openssl`, which creates certificates that libraries refuse to create.
 pub fn openssl(args: &[&str]) -> String {
     let output = Command::new("openssl").args(args).output().unwrap_or_else(|why| panic!("openssl: {why}"));
     assert!(output.status.success(), "openssl {args:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -1,4 +1,4 @@
-//! HTTP servers for one test each, good or bad.
+//! HTTP servers for a single test, valid or not.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,14 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
-/// A server on a free port. Its thread ends with the test's process.
+/// A server on a free port. Its thread ends with the test process.
 pub struct Upstream {
     pub address: SocketAddr,
     requests: Arc<AtomicUsize>,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
-/// A door that a handler can wait at.
+/// A gate at which a handler can wait.
 #[derive(Clone, Default)]
 pub struct Gate(Arc<(Mutex<bool>, Condvar)>);
 
@@ -23,7 +23,7 @@ impl Gate {
         self.0.1.notify_all();
     }
 
-    /// Returns once the door is open.
+    /// Waits until the gate opens.
     pub fn wait(&self) {
         let open = self.0.0.lock().unwrap();
         drop(self.0.1.wait_while(open, |open| !*open).unwrap());
@@ -31,17 +31,17 @@ impl Gate {
 }
 
 impl Upstream {
-    /// Hands each connection, its head read already, to `handle`; the connection ends with it.
+    /// Passes each connection to `handle` after reading the request's head; the connection ends when it returns.
     pub fn start(handle: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
         Self::at("127.0.0.1:0", handle)
     }
 
-    /// The same at some address.
+    /// Starts the server at an address.
     pub fn at(address: &str, handle: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
         Self::on(TcpListener::bind(address).unwrap(), handle)
     }
 
-    /// The same on a listener that exists already.
+    /// Starts the server on an existing listener.
     pub fn on(listener: TcpListener, handle: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().unwrap();
         let (requests, heads) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(Vec::new())));
@@ -61,18 +61,18 @@ impl Upstream {
         Self { address, requests, heads }
     }
 
-    /// Always answers with these bytes, head included.
+    /// Always sends these bytes, including the head.
     pub fn raw(answer: impl Into<Vec<u8>>) -> Self {
         let answer = answer.into();
         Self::start(move |_, stream| drop(stream.write_all(&answer)))
     }
 
-    /// Always answers 200 with this page.
+    /// Always responds 200 with this page.
     pub fn page(content_type: &str, body: &str) -> Self {
         Self::raw(page(content_type, body))
     }
 
-    /// Prometheus text.
+    /// Always responds with this Prometheus text.
     pub fn text(body: &str) -> Self {
         Self::page("text/plain; version=0.0.4", body)
     }
@@ -96,19 +96,19 @@ impl Upstream {
         self.requests.load(Ordering::SeqCst)
     }
 
-    /// Request heads so far.
+    /// The heads of all requests so far.
     pub fn heads(&self) -> Vec<String> {
         self.heads.lock().unwrap().clone()
     }
 }
 
-/// A whole answer.
+/// A complete response.
 pub fn page(content_type: &str, body: &str) -> Vec<u8> {
     let length = body.len();
     format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n{body}").into_bytes()
 }
 
-/// The body that follows a head with its length.
+/// Reads the body after a head with its length.
 pub fn read_body(head: &str, stream: &mut impl Read) -> String {
     let length = head.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;

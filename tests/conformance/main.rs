@@ -279,11 +279,7 @@ fn says_why_it_cannot_check() {
     let server = Server::with_config(&config(&Upstream::text(PAGE)));
     let here = format!("--server=http://{}", server.address);
     for (arguments, code, why) in [
-        (
-            &[][..],
-            64,
-            "expected --kubeconfig FILE or --server URL (see metriclet-conformance --help)",
-        ),
+        (&[][..], 64, "expected --kubeconfig FILE or --server URL (see metriclet-conformance --help)"),
         (&[&here, "nothing"], 64, "no check has an ID with this prefix (see metriclet-conformance --list)"),
         (&[&gone], 69, "connect: connection refused"),
         (&["--kubeconfig=/nowhere"], 78, "kubeconfig /nowhere: not found"),

@@ -1,4 +1,4 @@
-"""Requests to kube-apiserver, as an administrator: sooner answered than by kubectl."""
+"""Requests to kube-apiserver as an administrator, faster than with kubectl."""
 
 import http.client
 import json
@@ -9,19 +9,19 @@ from process import Failure, until
 
 
 class Api:
-    """A client, with a connection for each thread."""
+    """A client with one connection per thread."""
 
     def __init__(self, certificates, address, port=6443):
         self.context = ssl.create_default_context(cafile=certificates.path("ca.crt"))
         self.context.load_cert_chain(certificates.path("admin.crt"), certificates.path("admin.key"))
-        # For servers with certificates of other authorities, on the networks of the test.
+        # For other servers in the test's networks, whose certificates other authorities have signed.
         self.unverified = ssl._create_unverified_context()
         self.unverified.load_cert_chain(certificates.path("admin.crt"), certificates.path("admin.key"))
         self.address, self.port = address, port
         self.local = threading.local()
 
     def ask(self, path, timeout=15):
-        """The status and the body of one answer; raises OSError where there is none."""
+        """The status and the body of a response; raises OSError without a response."""
         connection = getattr(self.local, "connection", None)
         if connection is None:
             connection = http.client.HTTPSConnection(self.address, self.port, context=self.context, timeout=timeout)
@@ -36,7 +36,7 @@ class Api:
             raise OSError(str(error) or type(error).__name__) from error
 
     def ask_at(self, address, port, path, timeout=15):
-        """The status and the body of one answer of another server."""
+        """The status and the body of a response from another server."""
         connection = http.client.HTTPSConnection(address, port, context=self.unverified, timeout=timeout)
         try:
             connection.request("GET", path, headers={"Accept": "application/json"})
@@ -46,7 +46,7 @@ class Api:
             connection.close()
 
     def get(self, path):
-        """An object."""
+        """Reads an object."""
         status, body = self.ask(path)
         if status != 200:
             raise Failure(f"GET {path}: {status} {body[:500].decode(errors='replace')}")
@@ -59,14 +59,14 @@ class Api:
         return {pod["metadata"]["name"]: pod for pod in pods}
 
     def available(self, apiservice):
-        """The condition of an APIService: whether it is available, and why not."""
+        """Whether an APIService is available, and the reason."""
         status = self.get(f"/apis/apiregistration.k8s.io/v1/apiservices/{apiservice}").get("status", {})
         conditions = {condition["type"]: condition for condition in status.get("conditions", [])}
         found = conditions.get("Available", {})
         return found.get("status") == "True", f"{found.get('reason')}: {found.get('message')}"
 
     def until_ready(self, namespace, deployment, replicas, timeout=120):
-        """Waits until so many replicas, and no others, are up to date and ready."""
+        """Waits until exactly this number of replicas are up to date and ready."""
         def probe():
             found = self.get(f"/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}")
             status = found.get("status", {})

@@ -1,13 +1,13 @@
 #!/bin/sh
-# tests/nodes/build.sh newest|older: what nodes consist of, besides what scripts/controlplane and scripts/image build. Prints the
-# folders with the programs, separated by colons, like PATH. Everything is built or unpacked once, outside the tree; nothing is
-# installed on this machine.
+# tests/nodes/build.sh newest|older: builds or unpacks the programs of nodes that scripts/controlplane and scripts/image do not
+# build. Prints the folders with the programs, separated by colons, like PATH. Each program is built only once, outside the tree;
+# nothing is installed on this machine.
 set -eu
 cd -- "$(dirname -- "$0")"
 here=$PWD
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/metriclet
 containerd=2.4.2
-# The newest that Go's proxy has.
+# The newest version on Go's module proxy.
 kube_router=2.1.0
 debian='runc containernetworking-plugins nftables iptables ipset conntrack busybox-static libnftables1 libnftnl11 libmnl0
 libxtables12 libip4tc2 libip6tc2 libjansson4 libnetfilter-conntrack3 libnfnetlink0 libipset13'
@@ -15,7 +15,7 @@ libxtables12 libip4tc2 libip6tc2 libjansson4 libnetfilter-conntrack3 libnfnetlin
 mkdir -p "$cache"
 export CGO_ENABLED=0
 
-# once FOLDER WHAT FUNCTION: makes a folder in the cache with a function that fills the folder $new. Complete from the first moment,
+# once FOLDER WHAT FUNCTION: creates a folder in the cache with a function that fills $new. The folder appears only when complete,
 # even if another build runs.
 once() {
     folder=$cache/$1
@@ -30,12 +30,12 @@ once() {
     mv -T "$new" "$folder" 2>/dev/null || rm -rf "$new"
 }
 
-# sum FILE...: a name for what they contain.
+# sum FILE...: a checksum of their content.
 sum() {
     cat "$@" | cksum | cut -d ' ' -f 1
 }
 
-# The module's own go.sum pins what it is built from, so that the version stands for it.
+# The module's go.sum pins its dependencies, so the version identifies the build.
 containerd() {
     commands=github.com/containerd/containerd/v2/cmd
     GOBIN=$new go install -trimpath -ldflags "-s -w -X github.com/containerd/containerd/v2/version.Version=v$containerd" \
@@ -56,7 +56,7 @@ coredns() {
     go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$new/coredns" .
 }
 
-# The bridge plugin enforces no NetworkPolicy; this does.
+# Enforces NetworkPolicies, which the bridge plugin does not.
 kube_router() {
     GOBIN=$new go install -trimpath -ldflags '-s -w' "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router@v$kube_router"
 }
@@ -67,7 +67,7 @@ app() {
     go build -trimpath -buildvcs=false -ldflags '-s -w' -o "$new/app" .
 }
 
-# debian: packages, unpacked. Their programs find their libraries through a script of the same name.
+# debian: unpacked packages. A script with the name of each program sets its library path.
 debian() {
     mkdir "$new/packages" "$new/root" "$new/cni"
     cd "$new/packages"
@@ -87,7 +87,7 @@ debian() {
     done
 }
 
-# wrap NAME COMMAND: a program of the unpacked packages.
+# wrap NAME COMMAND: a program from the unpacked packages.
 wrap() {
     printf '#!/bin/sh\nexport LD_LIBRARY_PATH=%s XTABLES_LIBDIR=%s/xtables\nexec %s/root/usr/sbin/%s "$@"\n' \
         "$libraries" "$libraries" "$folder" "$2" >"$new/$1"

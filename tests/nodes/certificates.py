@@ -7,7 +7,7 @@ from process import run
 
 
 class Certificates:
-    """Everything of it is in one folder."""
+    """The certificates, all in one folder."""
 
     def __init__(self, folder, server):
         self.folder = folder
@@ -20,14 +20,14 @@ class Certificates:
         run("openssl", "rsa", "-in", self.path("accounts.key"), "-pubout", "-out", self.path("accounts.pub"))
 
     def path(self, name):
-        """A file of the folder."""
+        """The path of a file in the folder."""
         return str(self.folder / name)
 
     def _key(self, name):
         return ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.path(f"{name}.key"))
 
     def issue(self, name, subject, authority="ca", names=()):
-        """A certificate for a client, or for a server of these names."""
+        """Issues a certificate for a client, or for a server with these names."""
         usage = f"extendedKeyUsage=serverAuth\nsubjectAltName={','.join(names)}" if names else "extendedKeyUsage=clientAuth"
         Path(self.path(f"{name}.ext")).write_text(usage)
         run("openssl", "req", *self._key(name), "-out", self.path(f"{name}.csr"), "-subj", subject)
@@ -36,7 +36,7 @@ class Certificates:
             "-extfile", self.path(f"{name}.ext"))
 
     def kubeconfig(self, name, subject):
-        """A kubeconfig with a certificate of its own; the path."""
+        """Writes a kubeconfig with a new certificate; returns its path."""
         self.issue(name, subject)
         path = self.folder / f"{name}.kubeconfig"
         path.write_text(json.dumps({

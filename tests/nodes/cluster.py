@@ -15,7 +15,7 @@ DNS = (Path(__file__).parent / "objects" / "dns.yaml").read_text(encoding="utf-8
 
 
 class Cluster:
-    """It is up once it is made."""
+    """A cluster, which is running after construction."""
 
     def __init__(self, state, programs, families=(4, 6), nodes=2):
         self.state, self.programs = state, programs
@@ -35,5 +35,5 @@ class Cluster:
         self.api.until_ready("kube-system", "coredns", 2)
 
     def node(self, name):
-        """A node by its name."""
+        """The node with this name."""
         return next(node for node in self.nodes if node.name == name)

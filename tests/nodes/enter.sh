@@ -3,6 +3,6 @@
 set -eu
 folder=$1
 shift
-# Before the cgroups' namespace is entered: a process from outside it would be seen as in the cgroup /.. .
+# Before entering the cgroup namespace: a process that joins a cgroup from inside would appear in the cgroup /.. .
 while read -r group; do echo $$ >"$group/cgroup.procs"; done <"$folder/cgroups"
 exec nsenter --target "$(cat "$folder/init")" --mount --net --uts --ipc --cgroup --pid -- "$@"

@@ -1,4 +1,4 @@
-"""A machine of its own: namespaces and cgroups that end with its first process."""
+"""A simulated machine: namespaces and cgroups that end with its first process."""
 
 import os
 import signal
@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 
 
 class Machine:
-    """What machine.sh makes; enter.sh runs commands on it."""
+    """A machine made by machine.sh; enter.sh runs commands on it."""
 
     def __init__(self, state, name):
         self.name = name
@@ -18,7 +18,7 @@ class Machine:
         self.folder.mkdir()
 
     def start(self, programs):
-        """Powers it on. Its disk is as it was."""
+        """Powers the machine on. Its disk keeps its content."""
         (self.folder / "init").unlink(missing_ok=True)
         self._remove_cgroups()
         background(self.folder / "machine.log", HERE / "machine.sh", self.folder, self.name, programs.find("app"))
@@ -26,24 +26,24 @@ class Machine:
 
     @property
     def init(self):
-        """Its first process, as seen from here."""
+        """The machine's first process, by its PID here."""
         return int((self.folder / "init").read_text())
 
     def power_off(self):
-        """Kills everything on it at once."""
+        """Kills all processes of the machine at once."""
         end(self.init, signal.SIGKILL)
 
     def run(self, *command, **options):
-        """Runs a command on it."""
+        """Runs a command on the machine."""
         return run(HERE / "enter.sh", self.folder, *command, **options)
 
     def background(self, name, *command, **options):
-        """Starts a command on it."""
+        """Starts a command on the machine."""
         return background(self.folder / f"{name}.log", HERE / "enter.sh", self.folder, *command, **options)
 
     def processes(self, name):
-        """Its processes of this name, in any of its pods, as (pid, environment)."""
-        # A pod has namespaces of its own, but a path below the machine's in the tree of cgroups.
+        """Processes with this name on the machine, including its pods, as (pid, environment)."""
+        # Pods have their own namespaces, but their cgroups are below the machine's.
         for pid, environment in processes(name):
             try:
                 groups = Path(f"/proc/{pid}/cgroup").read_text(encoding="utf-8")
@@ -53,13 +53,13 @@ class Machine:
                 yield pid, environment
 
     def end(self, name, number=signal.SIGTERM):
-        """Ends its own process of this name, none in a pod."""
+        """Ends the machine's own processes with this name, not those in pods."""
         for pid, _ in self.processes(name):
             if os.readlink(f"/proc/{pid}/ns/pid") == os.readlink(f"/proc/{self.init}/ns/pid"):
                 end(pid, number)
 
     def _remove_cgroups(self):
-        # A kernel that starts has none. Those of pods that were killed would cost the kubelet seconds each.
+        # A kernel that boots has no cgroups; for those of killed pods, the kubelet would take seconds each.
         listing = self.folder / "cgroups"
         for group in listing.read_text().split() if listing.exists() else []:
             run("find", group, "-depth", "-type", "d", "-exec", "rmdir", "{}", "+", check=False)

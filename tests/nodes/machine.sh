@@ -1,19 +1,20 @@
 #!/bin/sh
-# tests/nodes/machine.sh FOLDER NAME PAUSE: a machine of its own, in namespaces of its own, and in cgroups below the one we are in.
-# Its state is in FOLDER: its first process in `init`, its cgroups in `cgroups`, its disk in `disk`. It ends with its first process.
+# tests/nodes/machine.sh FOLDER NAME PAUSE: creates a simulated machine with its own namespaces, and cgroups below the current
+# ones. FOLDER contains its state: its first process in `init`, its cgroups in `cgroups`, its disk in `disk`. It ends with its
+# first process.
 set -eu
 folder=$1 name=$2 pause=$3
 
 if [ "${4-}" != inside ]; then
     mkdir -p "$folder/disk"
     : >"$folder/cgroups"
-    # In all hierarchies of cgroup v1, as what is moved out of one is not counted there any more.
+    # In all hierarchies of cgroup v1, because a process that leaves a hierarchy's cgroup is no longer counted there.
     while IFS=: read -r number controllers path; do
         [ "$number" != 0 ] || continue
         group=/sys/fs/cgroup/${controllers#name=}${path%/}/$METRICLET_NODES/$name
         mkdir -p "$group"
         if [ "$controllers" = cpuset ]; then
-            # A group without processors takes no process.
+            # A cpuset without CPUs accepts no process.
             above=$group/../..
             for of in "$group/.." "$group"; do
                 for what in cpuset.cpus cpuset.mems; do cat "$above/$what" >"$of/$what"; done
@@ -26,10 +27,10 @@ if [ "${4-}" != inside ]; then
         sh "$0" "$folder" "$name" "$pause" inside
 fi
 
-# By the name that it has outside, as /proc is still from there.
+# The PID outside, because /proc is still the outer one.
 read -r pid _ </proc/self/stat
 hostname "$name"
-# Nothing but the folder of this run can be written to: what a node leaves behind, it leaves there.
+# Only the folder of this run is writable, so a node leaves files only there.
 mount --bind "$folder/.." "$folder/.."
 mount -o remount,bind,ro /
 mount -t proc proc /proc
@@ -41,7 +42,7 @@ while IFS=: read -r number controllers _; do
     mount -t cgroup -o "$(case $controllers in name=*) echo "none,$controllers" ;; *) echo "$controllers" ;; esac)" \
         cgroup "/sys/fs/cgroup/${controllers#name=}"
 done </proc/self/cgroup
-# The kubelet wants these for the whole kernel. It is only shown that they are so.
+# The kubelet requires these settings of the whole kernel. Only the values in the files are changed, not the kernel's.
 for setting in vm/overcommit_memory=1 kernel/panic=10 kernel/panic_on_oops=1; do
     file=$folder/$(basename "${setting%=*}")
     echo "${setting#*=}" >"$file"

@@ -1,4 +1,4 @@
-"""Brings up a cluster with nodes, installs Metriclet, runs cases, and prints what they have shown.
+"""Starts a cluster with nodes, installs Metriclet, runs cases, and prints their results.
 
 scripts/test-nodes calls it: main.py STATE IMAGE ARCHIVE BUSYBOX VERSION FAMILIES [CASE...]
 """
@@ -20,23 +20,23 @@ from workload import Workload
 
 @dataclass
 class Context:
-    """What a case works with."""
+    """The context of a case."""
 
     cluster: Cluster
     metriclet: Metriclet
 
     @property
     def api(self):
-        """Requests to kube-apiserver."""
+        """The client for kube-apiserver."""
         return self.cluster.api
 
     @property
     def kubectl(self):
-        """kubectl, as an administrator."""
+        """Runs kubectl as an administrator."""
         return self.cluster.kubectl
 
     def settle(self):
-        """Waits until all is well: nodes, DNS, Metriclet and its APIs."""
+        """Waits until nodes, DNS, Metriclet and its APIs are ready."""
         for node in self.cluster.nodes:
             until(f"{node.name} is ready", node.ready, 120)
         self.api.until_ready("kube-system", "coredns", 2)
@@ -44,10 +44,10 @@ class Context:
 
 
 def main(state, image, archive, busybox, version, families, *wanted):
-    """Returns the exit code."""
+    """Runs the cases; returns the exit code."""
     chosen = [case for case in CASES if not wanted or any(part in case.name for part in wanted)]
     if not chosen:
-        print(f"no case has {' or '.join(wanted)} in its name; there are {', '.join(case.name for case in CASES)}", file=sys.stderr)
+        print(f"no case has {' or '.join(wanted)} in its name; the cases are {', '.join(case.name for case in CASES)}", file=sys.stderr)
         return 64
     report = Report(version)
     report.say("starting a control plane and two nodes")

@@ -1,4 +1,4 @@
-"""Addresses, in both families: a network of the machines, one of the pods with a part for each node, and the Services."""
+"""Addresses in both families: a network of machines, a network of pods with a subnet for each node, and the Services."""
 
 from process import run
 
@@ -11,12 +11,12 @@ FAMILIES = {
 
 
 class Network:
-    """A switch on the control plane's machine, which is this process' network namespace, and a cable to each node."""
+    """A bridge on the control plane's machine, which is the network namespace of this process, and a link to each node."""
 
     CONTROL_PLANE = 100
 
     def __init__(self, order):
-        """The families in this order: the first one is the primary one."""
+        """Sets the order of the families: the first is the primary one."""
         self.families = [FAMILIES[family] for family in order]
         self.order = order
         run("ip", "link", "set", "lo", "up")
@@ -25,7 +25,7 @@ class Network:
         for family in self.families:
             run("ip", "address", "add", f"{self.machine(family, self.CONTROL_PLANE)}/{family['length']}", "dev", "switch",
                 *self._at_once(family))
-            # Services have no machine: kube-proxy rewrites their addresses, but only of packets that have a route.
+            # kube-proxy rewrites the addresses of Services, but only in packets that have a route.
             run("ip", "route", "add", family["services"], "dev", "switch")
         for setting in ("ipv4/ip_forward", "ipv6/conf/all/forwarding"):
             with open(f"/proc/sys/net/{setting}", "w", encoding="ascii") as file:
@@ -33,7 +33,7 @@ class Network:
 
     @staticmethod
     def _at_once(family):
-        # Without detection of duplicate addresses, which takes seconds.
+        # Without duplicate address detection, which takes seconds.
         return ("nodad",) if family is FAMILIES[6] else ()
 
     @staticmethod
@@ -50,7 +50,7 @@ class Network:
         return [family[what] for family in self.families]
 
     def connect(self, machine, number):
-        """Plugs in a node. Packets between the nodes' pods pass the control plane's machine."""
+        """Connects a node. Packets between the nodes' pods pass through the control plane's machine."""
         run("ip", "link", "add", f"to-{machine.name}", "type", "veth", "peer", "name", "eth0", "netns", str(machine.init))
         run("ip", "link", "set", f"to-{machine.name}", "master", "switch", "up")
         machine.run("ip", "link", "set", "eth0", "up")

@@ -1,4 +1,4 @@
-"""A node: containerd, the kubelet and a kube-proxy on a machine of its own."""
+"""A node: containerd, the kubelet and a kube-proxy on a machine."""
 
 import json
 
@@ -17,7 +17,7 @@ state = "/run/containerd"
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
   sandbox = "{pause}"
 [plugins.'io.containerd.cri.v1.runtime']
-  # Scores cannot be lowered without CAP_SYS_RESOURCE, which root may lack.
+  # Lowering scores needs CAP_SYS_RESOURCE, which root may lack.
   restrict_oom_score_adj = true
 [plugins.'io.containerd.cri.v1.runtime'.cni]
   bin_dirs = ["{plugins}"]
@@ -31,7 +31,7 @@ state = "/run/containerd"
 
 
 class Node:
-    """One of them, by its number."""
+    """A node with this number."""
 
     def __init__(self, machine, number, plane):
         self.machine, self.number, self.plane = machine, number, plane
@@ -64,12 +64,12 @@ class Node:
             "authorization": {"mode": "Webhook"},
             "clusterDomain": "cluster.local", "clusterDNS": self.network.all("dns")[:1],
             "resolvConf": f"{self.folder}/resolv.conf",
-            # The disk is this machine's own, and may well be full.
+            # The disk is that of the real machine, and may be almost full.
             "evictionHard": {"memory.available": "100Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
             "imageGCHighThresholdPercent": 100, "imageGCLowThresholdPercent": 99}))
 
     def power_on(self):
-        """Starts the machine, with the disk that it has, and everything on it."""
+        """Starts the machine with its existing disk, and all programs on it."""
         self.machine.start(self.programs)
         self.network.connect(self.machine, self.number)
         self.start_containerd()
@@ -79,7 +79,7 @@ class Node:
         self.machine.background("kube-proxy", self.programs.find("kube-proxy"), f"--config={self.proxy}")
 
     def start_containerd(self):
-        """Starts containerd, and waits until it answers."""
+        """Starts containerd, and waits until it responds."""
         self.machine.background("containerd", self.programs.find("containerd"), "--config", f"{self.folder}/containerd.toml")
         until(f"containerd on {self.name}", lambda: self.ctr("version"), 60)
 
@@ -91,12 +91,12 @@ class Node:
             "--root-dir=/var/lib/kubelet", "--cert-dir=/var/lib/kubelet/pki", "--v=2")
 
     def ctr(self, *arguments):
-        """containerd's own client."""
+        """Runs containerd's client."""
         return self.machine.run(self.programs.find("ctr"), "--address", "/run/containerd/containerd.sock",
                                 "--namespace", "k8s.io", *arguments)
 
     def ready(self):
-        """Whether the kubelet says that it is ready."""
+        """Whether the kubelet reports the node as ready."""
         status = self.plane.kubectl(
             "get", "node", self.name, "-o", 'jsonpath={.status.conditions[?(@.type=="Ready")].status}')
         if status != "True":

@@ -1,18 +1,18 @@
-"""The control plane, on the machine of this process: etcd, kube-apiserver, its controllers, the scheduler and a kube-proxy."""
+"""The control plane on the machine of this process: etcd, kube-apiserver, the controllers, the scheduler and a kube-proxy."""
 
 import json
 
 from process import background, run, until
 
 CONTROLLERS = (
-    # HPAs and nodes act sooner than by default, so that tests end sooner; nothing else differs.
+    # HPAs and nodes react faster than by default, so that tests take less time; everything else is the default.
     "--horizontal-pod-autoscaler-sync-period=5s",
     "--horizontal-pod-autoscaler-initial-readiness-delay=5s",
 )
 
 
 class Plane:
-    """Its processes, and the certificates that it has signed."""
+    """The control plane's processes, and the certificates that it has signed."""
 
     def __init__(self, state, programs, network, certificates):
         self.folder = state / "control-plane"
@@ -43,7 +43,7 @@ class Plane:
         until("the control plane's kube-proxy works", lambda: run(self.programs.find("nft"), "list", "table", "ip", "kube-proxy"))
 
     def _node_of_the_control_plane(self):
-        # Without a kubelet, as nothing is to run there; its kube-proxy waits for it.
+        # A Node without a kubelet, because no pods run here; kube-proxy waits for its Node.
         node = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "control-plane"}, "spec": {
             "taints": [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]}}
         self.kubectl("create", "-f", "-", stdin=json.dumps(node))
@@ -55,7 +55,7 @@ class Plane:
         path, network = self.certificates.path, self.network
         (self.folder / "audit.yaml").write_text(json.dumps({
             "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"],
-            # What Metriclet does, and nothing else.
+            # Metriclet's requests only.
             "rules": [{"level": "Metadata", "users": ["system:serviceaccount:custom-metrics:custom-metrics-apiserver"]},
                       {"level": "None"}]}))
         self._background(
@@ -75,13 +75,13 @@ class Plane:
         until("kube-apiserver is ready", lambda: self.kubectl("get", "--raw", "/readyz") == "ok", 120)
 
     def proxy_configuration(self, folder, node, kubeconfig):
-        """The configuration of a kube-proxy; the path."""
+        """Writes the configuration of a kube-proxy; returns its path."""
         path = folder / "kube-proxy.json"
         path.write_text(json.dumps({
             "apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration", "mode": "nftables",
             "hostnameOverride": node, "clientConnection": {"kubeconfig": kubeconfig},
             "clusterCIDR": ",".join(self.network.all("all pods")),
-            # Settings of the whole kernel stay as they are.
+            # Does not change settings of the whole kernel.
             "conntrack": {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}}))
         return str(path)
 
@@ -89,5 +89,5 @@ class Plane:
         background(self.folder / f"{name}.log", self.programs.find(name), *flags)
 
     def kubectl(self, *arguments, **options):
-        """kubectl, as an administrator."""
+        """Runs kubectl as an administrator."""
         return run(self.programs.find("kubectl"), "--kubeconfig", self.kubeconfig, *arguments, **options)

@@ -7,7 +7,7 @@ import time
 
 
 class Failure(Exception):
-    """What was expected and found instead."""
+    """A failure: what was expected and what was found."""
 
 
 def run(*command, stdin=None, timeout=120, check=True, **options):
@@ -42,7 +42,7 @@ def until(what, probe, timeout=60, every=0.2):
 
 
 def processes(name):
-    """Processes of this name, as (pid, environment)."""
+    """Processes with this name, as (pid, environment)."""
     for entry in filter(str.isdigit, os.listdir("/proc")):
         try:
             with open(f"/proc/{entry}/comm", encoding="utf-8") as comm, open(f"/proc/{entry}/environ", "rb") as environ:
@@ -51,11 +51,11 @@ def processes(name):
                 pairs = (item.split("=", 1) for item in environ.read().decode(errors="replace").split("\0") if "=" in item)
                 yield int(entry), dict(pairs)
         except OSError:
-            continue  # it has ended meanwhile
+            continue  # the process has ended meanwhile
 
 
 def end(pid, number=signal.SIGTERM, timeout=30):
-    """Ends a process and waits until it is gone."""
+    """Ends a process and waits until it has ended."""
 
     def gone():
         try:

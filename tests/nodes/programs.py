@@ -1,4 +1,4 @@
-"""The programs and images that nodes are made of; scripts/test-nodes has built them."""
+"""The programs and images of the nodes, which scripts/test-nodes has built."""
 
 import hashlib
 import io
@@ -16,7 +16,7 @@ COREDNS = "localhost/metriclet-nodes/coredns:1"
 
 
 class Programs:
-    """Where they are, and archives of images that hold them."""
+    """The paths of programs, and archives of images with them."""
 
     def __init__(self, state, metriclet_archive, busybox_name):
         self.images = state / "images"
@@ -30,14 +30,14 @@ class Programs:
 
     @staticmethod
     def find(name):
-        """The path of a program, or of a folder of plugins."""
+        """The path of a program or of a folder of plugins."""
         for folder in os.environ["PATH"].split(":"):
             if (path := Path(folder) / name).exists():
                 return str(path)
         raise Failure(f"{name} is not in {os.environ['PATH']}")
 
     def _archive(self, file, name, entrypoint, files):
-        """An OCI image layout of one layer, in a tar archive."""
+        """Writes an OCI image with one layer to a tar archive."""
         blobs = {}
 
         def blob(kind, data):

@@ -7,7 +7,7 @@ BEGIN, END = "<!-- scripts/test-nodes --record writes this table -->\n\n", "<!--
 
 
 def main(table, document):
-    """Replaces what is between the two comments."""
+    """Replaces the text between the two comments."""
     before, rest = document.read_text(encoding="utf-8").split(BEGIN)
     document.write_text(before + BEGIN + table.read_text(encoding="utf-8") + "\n" + END + rest.split(END, 1)[1], encoding="utf-8")
 

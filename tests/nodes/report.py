@@ -1,10 +1,10 @@
-"""What the cases have shown: a line for each while they run, and a table at the end."""
+"""The results of the cases: lines during the run, and a table at the end."""
 
 import time
 
 
 class Report:
-    """Of one run."""
+    """The report of one run."""
 
     def __init__(self, version):
         self.version = version
@@ -15,27 +15,27 @@ class Report:
         self.failures = 0
 
     def say(self, what):
-        """A step, with the time since the start."""
+        """Prints a step with the time since the start."""
         print(f"[{time.monotonic() - self.begun:4.0f} s] {what}", flush=True)
 
     def begin(self, case):
-        """A case begins."""
+        """Reports the start of a case."""
         self.case, self.since = case, time.monotonic()
         self.say(f"{case.name}: {case.title}")
 
     def passed(self, shown):
-        """It has shown what it is to show, and measured this."""
+        """Reports the success of the current case, with its measurements."""
         self.rows.append((self.case, shown))
         self.say(f"    passed in {time.monotonic() - self.since:.0f} s: {shown}")
 
     def failed(self, error, details):
-        """It has not."""
+        """Reports the failure of the current case."""
         self.failures += 1
         self.say(f"    FAILED after {time.monotonic() - self.since:.0f} s: {error or type(error).__name__}\n{details}")
 
     def finish(self, state):
-        """Prints the table, and writes it to a file; the exit code."""
-        lines = ["| Case | Shown | Seen |", "| -- | -- | -- |"]
+        """Prints the table and writes it to a file; returns the exit code."""
+        lines = ["| Case | Check | Result |", "| -- | -- | -- |"]
         lines += [f"| `{case.name}` | {case.title} | {shown} |" for case, shown in self.rows]
         table = f"On Kubernetes {self.version}:\n\n" + "\n".join(lines) + "\n"
         (state / "results.md").write_text(table)

@@ -1,4 +1,4 @@
-"""What the aggregation layer says ten times a second, while something happens."""
+"""Observes the aggregation layer ten times a second during a case."""
 
 import json
 import threading
@@ -12,7 +12,7 @@ PERIOD = 0.1
 
 
 class Watch:
-    """Asks for the APIService's condition, for discovery and for a metric, in a thread each, until the end of `with`."""
+    """Requests the APIService's condition, discovery and a metric, each in its own thread, until the end of `with`."""
 
     def __init__(self, api, metric):
         self.api = api
@@ -65,18 +65,18 @@ class Watch:
             return f"{status} {body[:200].decode(errors='replace')}"
 
     def failed(self, name):
-        """How many of those requests failed."""
+        """The number of failed requests of this kind."""
         return sum(1 for failed, _, _ in self.troubles if failed == name)
 
     def clean(self):
-        """Fails if anything has failed; else says how much was asked."""
+        """Fails if any request failed; otherwise returns a summary."""
         if self.troubles:
             shown = "\n".join(f"  {name} after {at:.1f} s: {why}" for name, at, why in self.troubles[:10])
             raise Failure(f"{len(self.troubles)} of {sum(self.asked.values())} requests failed:\n{shown}")
         return f"{sum(self.asked.values())} requests, none failed; slowest {max(self.slowest.values()):.2f} s"
 
     def outage(self):
-        """Fails if the APIService was ever unavailable or discovery failed; else says how many requests failed."""
+        """Fails if the APIService was ever unavailable; otherwise returns the number of failed requests."""
         if bad := [trouble for trouble in self.troubles if trouble[0] == "the APIService"]:
             raise Failure(f"the APIService was unavailable: {bad[0][2]}, {len(bad)} of {self.asked['the APIService']} times")
         return ", ".join(f"{self.failed(name)} of {self.asked[name]} requests for {name}" for name in ("discovery", "the metric"))

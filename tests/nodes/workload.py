@@ -1,4 +1,4 @@
-"""An app in a namespace of its own, the load on it, and an HPA that scales it."""
+"""An app in its own namespace, the load on it, and an HPA that scales it."""
 
 import json
 import signal
@@ -12,7 +12,7 @@ APP_OBJECTS = (Path(__file__).parent / "objects" / "app.yaml").read_text(encodin
 
 
 class Workload:
-    """The Deployments web and queue of a namespace; removed at the end of `with`."""
+    """The Deployments web and queue in a namespace; removed at the end of `with`."""
 
     def __init__(self, cluster, namespace):
         self.cluster, self.namespace = cluster, namespace
@@ -30,14 +30,14 @@ class Workload:
         self.cluster.api.until_ready(self.namespace, "web", replicas)
         self.cluster.api.until_ready(self.namespace, "queue", 1)
         for service in ("web", "queue"):
-            until(f"kube-proxy knows {self.namespace}/{service}", lambda name=service: self._ask(name, "healthz"), 60)
+            until(f"kube-proxy has {self.namespace}/{service}", lambda name=service: self._ask(name, "healthz"), 60)
 
     def __exit__(self, *_):
         self.relieve()
         self.cluster.kubectl("delete", "namespace", self.namespace, timeout=180)
 
     def load(self, requests, milliseconds):
-        """Keeps so many requests open, each of which takes this long; returns what `end` ends."""
+        """Keeps this number of requests open, each of this duration; returns the load for `end`."""
         log = self.cluster.state / f"load-{self.namespace}-{len(self.loads)}.log"
         log.unlink(missing_ok=True)
         url = f"http://{self._host('web')}:8080/work?ms={milliseconds}"
@@ -46,18 +46,18 @@ class Workload:
         return load
 
     def end(self, load):
-        """Ends one of the loads, and says how many requests of it succeeded and failed."""
+        """Ends one load; returns the numbers of its successful and failed requests."""
         self.loads.remove(load)
         process, log = load
         end(process.pid, signal.SIGTERM)
         return log.read_text().strip()
 
     def relieve(self):
-        """Ends the load, and says how many requests of it succeeded and failed."""
+        """Ends all loads; returns the numbers of their successful and failed requests."""
         return "; ".join([self.end(load) for load in list(self.loads)])
 
     def set_jobs(self, number):
-        """Makes the queue say that it has so many jobs."""
+        """Sets the number of jobs in the queue."""
         self._ask("queue", f"set?jobs={number}")
 
     def _ask(self, service, path):
@@ -69,7 +69,7 @@ class Workload:
         return f"[{address}]" if ":" in address else address
 
     def scale_on(self, metric, minimum=1, maximum=8):
-        """An HPA on one metric, which scales down at once."""
+        """Creates an HPA on one metric, which scales down immediately."""
         self.cluster.kubectl("apply", "-f", "-", stdin=json.dumps({
             "apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler",
             "metadata": {"name": "web", "namespace": self.namespace},
@@ -78,7 +78,7 @@ class Workload:
                      "behavior": {"scaleDown": {"stabilizationWindowSeconds": 10}}}}))
 
     def reaches(self, replicas, timeout=150):
-        """Waits until the HPA wants so many replicas and they are ready."""
+        """Waits until the HPA wants this number of replicas and they are ready."""
         def probe():
             path = f"/apis/autoscaling/v2/namespaces/{self.namespace}/horizontalpodautoscalers/web"
             status = self.cluster.api.get(path).get("status", {})
@@ -96,7 +96,7 @@ class Workload:
         return found.get(kind, {}).get("status"), found.get(kind, {}).get("message")
 
     def has_scaled_to_zero(self):
-        """Waits until no pod is left, and the HPA says that it is the cause."""
+        """Waits until no pod remains, and the HPA has the condition ScaledToZero."""
         def probe():
             found = self.cluster.api.get(f"/apis/apps/v1/namespaces/{self.namespace}/deployments/web")
             return found["spec"]["replicas"] == 0 and found["status"].get("replicas", 0) == 0 and \

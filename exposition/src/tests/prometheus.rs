@@ -261,7 +261,10 @@ fn refuses_a_page_without_its_end() {
         Format::Prometheus,
         &[
             (b"a", "line 1, column 2: expected a line feed, found the end of the page in the middle of line 1"),
-            (b"a 1\nb 123", "line 2, column 6: expected a line feed, found the end of the page in the middle of line 2"),
+            (
+                b"a 1\nb 123",
+                "line 2, column 6: expected a line feed, found the end of the page in the middle of line 2",
+            ),
             (b"a 1\n ", "line 2, column 2: expected a line feed, found the end of the page in the middle of line 2"),
             (b"# EOF", "line 1, column 6: expected a line feed, found the end of the page in the middle of line 1"),
         ],

@@ -127,16 +127,19 @@ fn path(spec: &MetricSpec<'_>, facts: &Facts, answers: &dyn Answers) -> Result<S
     let resource = match spec.kind {
         MetricKind::Object(object) => match question::builtin(&object) {
             Some(kind) => kind.resource.to_owned(),
-            None => answers.resource(&object).map(|(resource, _)| resource).ok_or_else(|| {
-                format!("unknown kind {} in the API group {:?}", object.kind, object.group())
-            })?,
+            None => answers
+                .resource(&object)
+                .map(|(resource, _)| resource)
+                .ok_or_else(|| format!("unknown kind {} in the API group {:?}", object.kind, object.group()))?,
         },
         _ => String::new(),
     };
     let pods = match (spec.kind, &facts.selector) {
         (MetricKind::Pods, Some(selector)) => canonical("selector", selector)?,
         (MetricKind::Pods, None) => {
-            return Err("the labels of the workload's pods are unknown: use --selector, such as --selector app=web".to_owned());
+            return Err(
+                "the labels of the workload's pods are unknown: use --selector, such as --selector app=web".to_owned()
+            );
         }
         _ => String::new(),
     };

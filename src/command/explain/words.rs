@@ -157,7 +157,8 @@ pub(super) fn of_hpa(account: &Account) -> Vec<Line> {
     };
     lines.push(("desired", format!("{}: {why}", counted_replicas(decision.replicas))));
     if account.metrics.iter().any(|metric| metric.values.is_none()) && decision.how != How::Unknown {
-        lines.push(("at least", "CPU and memory may ask for more: the highest number of all metrics counts".to_owned()));
+        lines
+            .push(("at least", "CPU and memory may ask for more: the highest number of all metrics counts".to_owned()));
     }
     if let How::Metric { .. } = decision.how {
         lines.extend(over_time(account));
@@ -218,7 +219,8 @@ fn over_time(account: &Account) -> Vec<Line> {
     });
     let period = rules.map_or(0, ScalingRules::longest_period);
     if period > SYNC {
-        let text = "this assumes that the workload was not scaled within the last {}, the longest period of the policies";
+        let text =
+            "this assumes that the workload was not scaled within the last {}, the longest period of the policies";
         lines.push(("later", text.replace("{}", &seconds(period))));
     }
     lines

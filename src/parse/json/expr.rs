@@ -89,7 +89,8 @@ impl<'a> ExprParser<'a> {
         let (first, start) = (self.next(), self.at);
         self.count()?;
         let deeper = || depth.checked_sub(1).ok_or(());
-        let too_deep = |()| ValueExprError::at(self.text, start, &format!("expected at most {DEPTH} levels of nesting"));
+        let too_deep =
+            |()| ValueExprError::at(self.text, start, &format!("expected at most {DEPTH} levels of nesting"));
         match first {
             Some('$') => self.part(None, self.at..self.path_end()),
             Some('(') => {

@@ -261,7 +261,11 @@ mod tests {
                 "several YAML documents, expected one",
                 "line 2, column 1: expected one document, found a second one (---)".to_owned(),
             ),
-            ("a: &b 1", "YAML with anchors, aliases or tags, which are not supported", format!("line 1, column 4: {marks}")),
+            (
+                "a: &b 1",
+                "YAML with anchors, aliases or tags, which are not supported",
+                format!("line 1, column 4: {marks}"),
+            ),
             (
                 "a: !!int 1",
                 "YAML with anchors, aliases or tags, which are not supported",

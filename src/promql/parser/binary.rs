@@ -90,7 +90,8 @@ impl Parser<'_> {
             let taken = if self.token.kind == Kind::Symbol("(") { self.labels()? } else { Vec::new() };
             if let Some(twice) = taken.iter().find(|label| on && labels.contains(label)) {
                 let twice = Escaped::new(twice);
-                let message = format!("{word} at column {column} copies the label {twice}, which on ( ) already matches");
+                let message =
+                    format!("{word} at column {column} copies the label {twice}, which on ( ) already matches");
                 return Err(error(column, message));
             }
             matching.group = Some((side, taken));

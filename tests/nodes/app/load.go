@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// load keeps count requests open until SIGTERM, each on a connection of its own, so that the Service chooses a pod for each; and
-// tells how many succeeded and failed.
+// load keeps count requests open until SIGTERM, each on its own connection, so that the Service chooses a pod for each; then it
+// prints the numbers of successful and failed requests.
 func load(url string, count int) string {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()

@@ -1,4 +1,4 @@
-// The programs that the tests on nodes need in pods and beside them:
+// The programs for pods and load in the tests on nodes:
 //
 //	app pause           holds the namespaces of a pod, as its first process
 //	app serve           serves work and metrics on port 8080

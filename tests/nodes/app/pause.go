@@ -6,7 +6,7 @@ import (
 	"syscall"
 )
 
-// pause waits for SIGTERM, and reaps the processes that are left to the first one of a namespace.
+// pause waits for SIGTERM, and reaps orphaned processes, which a namespace reparents to its first one.
 func pause() {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGCHLD)

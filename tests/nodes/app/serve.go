@@ -12,14 +12,14 @@ import (
 	"time"
 )
 
-// Kube-proxies learn within this time that a pod is terminating.
+// The time within which kube-proxies learn that a pod is terminating.
 const drain = 2 * time.Second
 
-// serve answers until SIGTERM:
+// serve handles these paths until SIGTERM:
 //
-//	/work?ms=N    after N milliseconds
-//	/set?jobs=N   and sets the gauge jobs
-//	/metrics      the requests that are open and that began, and the jobs
+//	/work?ms=N    responds after N milliseconds
+//	/set?jobs=N   sets the gauge jobs
+//	/metrics      open and started requests, and jobs
 func serve(ignoreSigterm bool) error {
 	var open, begun, jobs atomic.Int64
 	mux := http.NewServeMux()

@@ -1,4 +1,4 @@
-"""What scripts/develop installs, on a node that is not Kind's."""
+"""The installation by scripts/develop, on a node that is not Kind's."""
 
 import json
 import ssl
@@ -11,7 +11,7 @@ OVERLAY = "manifests/overlays/develop"
 
 
 def develop(context):
-    """The overlay develop: a host port, the sample app and its HPA. Before and after, scripts/remove leaves nothing."""
+    """The overlay develop: a host port, the sample app and its HPA. Runs scripts/remove before and after."""
     metriclet = context.metriclet
     remove(context)
     metriclet.deploy(OVERLAY)
@@ -19,7 +19,7 @@ def develop(context):
     context.api.until_ready("default", "sample-queue", 1)
     answer = json.loads(metriclet.script("query", "namespaces/default/services/sample/queue_depth"))
     value = answer["items"][0]["value"]
-    # A pod for every three jobs.
+    # One replica per three jobs.
     context.api.until_ready("default", "sample", -(-int(value) // 3))
     pod = next(iter(metriclet.pods().values()))
     address = pod["status"]["hostIP"]
@@ -35,11 +35,11 @@ def develop(context):
     remove(context)
     metriclet.install()
     return f"queue_depth {value}: {-(-int(value) // 3)} replicas of the sample; 12 after an edit of its page: 4; " \
-        "port 8443 of the node answers"
+        "port 8443 of the node responds"
 
 
 def remove(context):
-    """scripts/remove, after which nothing of Metriclet is left."""
+    """Runs scripts/remove, and checks that no objects of Metriclet remain."""
     context.metriclet.script("remove")
     until("the namespace is gone", lambda: context.api.ask(f"/api/v1/namespaces/{NAMESPACE}")[0] == 404, 120)
     label = "-l=app.kubernetes.io/part-of=metriclet"

@@ -1,4 +1,4 @@
-"""What fails: pods, nodes, the programs of nodes, DNS."""
+"""Failures of pods, nodes, programs of nodes, and DNS."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def rollout(context):
 
 
 def killed(context):
-    """Each process is killed in turn; the kubelet starts another one in the same pod."""
+    """Kills each process in turn; the kubelet starts another one in the same pod."""
     took = []
     with Watch(context.api, SHOP) as watch:
         for pod, (pid, _) in context.metriclet.processes().items():
@@ -41,7 +41,7 @@ def killed(context):
 
 
 def hangs(context):
-    """One process stands still, and ignores SIGTERM: the kubelet finds that out and kills it."""
+    """Stops a process, so that it also ignores SIGTERM: the kubelet detects that and kills it."""
     pod, (pid, _) = next(iter(context.metriclet.processes().items()))
     with Watch(context.api, SHOP) as watch:
         os.kill(pid, signal.SIGSTOP)
@@ -61,7 +61,7 @@ def _ready(pod):
 
 
 def programs(context):
-    """The kubelet and containerd of both nodes restart; pods go on."""
+    """Restarts the kubelet and containerd on both nodes; pods continue to run."""
     before = {pod: pid for pod, (pid, _) in context.metriclet.processes().items()}
     with Watch(context.api, SHOP) as watch:
         for node in context.cluster.nodes:
@@ -75,12 +75,12 @@ def programs(context):
         shown = watch.clean()
     after = {pod: pid for pod, (pid, _) in context.metriclet.processes().items()}
     if after != before:
-        raise Failure(f"expected the processes from before, {before}, found {after}")
+        raise Failure(f"expected the same processes as before, {before}, found {after}")
     return shown
 
 
 def reboot(context):
-    """A node loses power, and is back after ten seconds."""
+    """A node loses power for ten seconds."""
     node = context.cluster.nodes[1]
     pod = next(pod for pod, (_, on) in context.metriclet.processes().items() if on is node)
     before = context.metriclet.restarts(pod)
@@ -92,7 +92,7 @@ def reboot(context):
         until(f"{pod} runs again", lambda: context.metriclet.restarts(pod) > before, 180)
         context.settle()
         took = time.monotonic() - since
-    return f"its pod is ready {took:.0f} s after power is back; failed meanwhile: {watch.outage()}"
+    return f"its pod is ready {took:.0f} s after power-on; failed meanwhile: {watch.outage()}"
 
 
 def power(context):
@@ -125,7 +125,7 @@ def _is_ready(node):
 
 
 def dns(context):
-    """Without DNS, pods are still scraped, and a source with a name says what is wrong."""
+    """Without DNS, pods are still scraped, and a source with a host name reports the cause."""
     path = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/jobs"
     context.api.get(path)
     with Watch(context.api, SHOP) as watch:

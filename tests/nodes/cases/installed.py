@@ -1,4 +1,4 @@
-"""What scripts/deploy has installed, as the kubelets see it."""
+"""The installation by scripts/deploy, as the kubelets report it."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,7 @@ from process import Failure
 
 
 def install(context):
-    """The pods are ready, on different nodes, confined as the manifests say, and small; nothing warns of anything."""
+    """The pods are ready, on different nodes, confined as in the manifests, and small; there are no unexpected warnings."""
     metriclet = context.metriclet
     pods = metriclet.pods()
     nodes = {pod["spec"]["nodeName"] for pod in pods.values()}
@@ -27,24 +27,24 @@ def install(context):
     expect("warnings", [event for event in metriclet.events() if not harmless(event)], [])
     for apiservice in ("v1beta1", "v1beta2"):
         context.api.get(f"/apis/custom.metrics.k8s.io/{apiservice}")
-    return f"working set {' and '.join(f'{size / 2**20:.1f} MiB' for size in sorted(sizes))} by the kubelets' cAdvisor"
+    return f"working set {' and '.join(f'{size / 2**20:.1f} MiB' for size in sorted(sizes))} in the kubelets' cAdvisor"
 
 
 def expect(what, found, expected):
-    """Compares."""
+    """Fails if the values differ."""
     if found != expected:
         raise Failure(f"{what}: expected {expected!r}, found {found!r}")
 
 
 def harmless(event):
-    """What docs/troubleshooting.md says is to be expected, once, while a pod starts."""
+    """Whether docs/troubleshooting.md describes the warning as expected once while a pod starts."""
     reason, message = event
     return (reason == "Unhealthy" and message.startswith("Readiness probe failed")) or \
         (reason == "FailedMount" and "failed to sync" in message and "cache" in message)
 
 
 def confined(pid):
-    """What the kernel says about the process."""
+    """Checks the security attributes of a process in the kernel."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     status = dict(line.split(":\t", 1) for line in lines if ":\t" in line)
     expect("user", status["Uid"].split(), ["65532"] * 4)
@@ -52,12 +52,12 @@ def confined(pid):
     for capabilities in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
         expect(capabilities, int(status[capabilities], 16), 0)
     expect("NoNewPrivs", status["NoNewPrivs"], "1")
-    # 2: a filter, which is that of RuntimeDefault.
+    # 2: a seccomp filter, which is RuntimeDefault's.
     expect("Seccomp", status["Seccomp"], "2")
 
 
 def mounted(pid):
-    """Its root is read-only; token, authority, configuration and certificate are mounted."""
+    """The root is read-only; token, authority, configuration and certificate are mounted."""
     mounts = [line.split() for line in Path(f"/proc/{pid}/mountinfo").read_text(encoding="utf-8").splitlines()]
     options = {mount[4]: mount[5].split(",") for mount in mounts}
     for path in ("/", "/etc/metriclet", "/etc/metriclet-tls", "/var/run/secrets/kubernetes.io/serviceaccount"):
@@ -74,7 +74,7 @@ def mounted(pid):
 
 
 def resident(context, pod, node):
-    """The working set of Metriclet's container, as the kubelet reports it."""
+    """The working set of Metriclet's container, as reported by the kubelet."""
     summary = context.api.get(f"/api/v1/nodes/{node.name}/proxy/stats/summary")
     found = next(stats for stats in summary["pods"] if stats["podRef"] == {**stats["podRef"], "name": pod, "namespace": NAMESPACE})
     return next(c["memory"]["workingSetBytes"] for c in found["containers"] if c["name"] == "metriclet" and NAME in pod)

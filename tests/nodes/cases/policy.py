@@ -18,14 +18,14 @@ ALLOW = {**DENY, "spec": {**DENY["spec"], "ingress": [{
 
 
 def enforced(context):
-    """The policy of the manifests lets through what Metriclet needs, and nothing else; one in front of pods is seen in the error."""
+    """The manifests' policy allows only the traffic that Metriclet needs; a policy that isolates pods results in an error."""
     address = context.cluster.network.machines(context.cluster.network.CONTROL_PLANE)[0]
     if ":" in address:
-        return "not with IPv6: kube-router refers to sets of addresses there that it has not made"
+        return "not supported with IPv6: kube-router refers to address sets that it has not created"
     with socket.create_server((address, 0)) as server:
         port = server.getsockname()[1]
         if not _connects(context, address, port):
-            raise Failure(f"expected a connection from Metriclet's pod to {address}:{port}, as nothing is enforced yet; found none")
+            raise Failure(f"expected a connection from Metriclet's pod to {address}:{port}, because no policy is enforced yet; found none")
         for node in context.cluster.nodes:
             _start(node)
         until("the policy is enforced", lambda: not _connects(context, address, port), 90, 1)
@@ -42,7 +42,7 @@ def enforced(context):
     context.kubectl("apply", "-f", "-", stdin=json.dumps(ALLOW))
     until("Metriclet can scrape the pods", lambda: context.api.get(SHOP), 90, 1)
     context.kubectl("-n", "shop", "delete", "networkpolicy", "web")
-    return f"with the manifests' policy: {shown}; with one that keeps Metriclet from pods: “{said}”"
+    return f"with the manifests' policy: {shown}; with a policy that isolates the pods: “{said}”"
 
 
 def _start(node):
@@ -53,7 +53,7 @@ def _start(node):
 
 
 def _connects(context, address, port):
-    """Whether a process in the network of each of Metriclet's pods can connect."""
+    """Whether a process in the network namespace of each of Metriclet's pods can connect."""
     found = set()
     for pid, _ in context.metriclet.processes().values():
         code = f"import socket; socket.create_connection(({address!r}, {port}), 2)"

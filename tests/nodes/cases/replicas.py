@@ -1,4 +1,4 @@
-"""Two replicas, one memory: a rate while replicas come and go."""
+"""Two replicas share samples: a rate while replicas start and stop."""
 
 import os
 import signal
@@ -11,16 +11,16 @@ from workload import Workload
 
 NAMESPACE_OF_APP = "replicas"
 RATE = f"/apis/custom.metrics.k8s.io/v1beta2/namespaces/{NAMESPACE_OF_APP}/pods/*/requests_per_second?labelSelector=app%3Dweb"
-# The range of the rule in seconds, and how often Metriclet samples it: four times.
+# The range of the rule in seconds, and the interval of samples, a quarter of the range.
 RANGE = 30
 INTERVAL = RANGE / 4
-# Requests that are open all the time, and how long each takes.
+# The number of requests that are always open, and the duration of each.
 LOAD = 20
 MILLISECONDS = 100
 
 
 def share_samples(context):
-    """Once there is a rate, there is one whatever happens to replicas, and all replicas have the same."""
+    """Once there is a rate, every response has one while replicas change, and all replicas have the same rate."""
     with Workload(context.cluster, NAMESPACE_OF_APP) as workload:
         workload.load(LOAD, MILLISECONDS)
         until("there is a rate", lambda: context.metriclet.value(RATE.split("v1beta2/")[1]), 60)
@@ -30,11 +30,11 @@ def share_samples(context):
         context.metriclet.spread()
         time.sleep(RANGE / 2)
         apart = max(apart, _apart(context, workload))
-    return f"{'; '.join(shown)}; two replicas were {apart:.0%} apart at most while the load changed"
+    return f"{'; '.join(shown)}; two replicas differed by at most {apart:.0%} while the load changed"
 
 
 def _replaced(context):
-    """Replicas are rolled out, killed, and changed in number."""
+    """Rolls out, kills and scales replicas."""
     metriclet = context.metriclet
     with Watch(context.api, RATE) as watch:
         before = set(metriclet.pods())
@@ -57,7 +57,7 @@ def _replaced(context):
 
 
 def _lost(context):
-    """The node without the scaled pod loses power, and is back once half of the range has passed."""
+    """The node without the scaled pod loses power, and is back after half of the range."""
     app = next(iter(context.api.pods(NAMESPACE_OF_APP, "app=web").values()))
     node = next(node for node in context.cluster.nodes if node.name != app["spec"]["nodeName"])
     lost = next(pod for pod, (_, on) in context.metriclet.processes().items() if on is node)
@@ -77,22 +77,21 @@ def _is_ready(pod):
 
 
 def _never_without(watch):
-    """Fails if any replica that answered had no rate; says how many requests reached no replica."""
+    """Fails if any replica responded without a rate; returns the number of requests that reached no replica."""
     name = "the metric"
     lacking = [why for failed, _, why in watch.troubles if failed == name and _is_of_replica(why)]
     if lacking:
-        raise Failure(f"{len(lacking)} of {watch.asked[name]} requests got no rate: {lacking[0]}")
-    return f"of {watch.asked[name]} requests, {watch.failed(name)} reached no replica, and each other one got a rate"
+        raise Failure(f"{len(lacking)} of {watch.asked[name]} requests returned no rate: {lacking[0]}")
+    return f"of {watch.asked[name]} requests, {watch.failed(name)} reached no replica, and all others returned a rate"
 
 
 def _is_of_replica(trouble):
-    """Whether a replica has answered: not kube-apiserver, which reached none, nor this client, which waited too long."""
+    """Whether a replica responded, as opposed to an error of kube-apiserver or a timeout of this client."""
     return trouble[:1].isdigit() and not any(said in trouble for said in ("error trying to reach service", "service unavailable"))
 
 
 def _apart(context, workload):
-    """Doubles the load for a while, and asks both replicas meanwhile: they are one sample apart at most. Returns how far they
-    are, as a part of the highest rate."""
+    """Doubles the load for a while and requests the rate from both replicas: they may differ by one sample. Returns the ratio."""
     addresses = [pod["status"]["podIP"] for pod in context.metriclet.pods().values()]
     highest, farthest = 0.0, 0.0
     more = workload.load(LOAD, MILLISECONDS)
@@ -102,7 +101,7 @@ def _apart(context, workload):
         highest, farthest = max(highest, *rates), max(farthest, max(rates) - min(rates))
         time.sleep(0.5)
     workload.end(more)
-    # What the additional load of one interval adds to the rate; and the same again, as the load is not even.
+    # The increase of the rate by the additional load of one interval, times two, because the load is uneven.
     sample = 2 * LOAD * 1000 / MILLISECONDS * INTERVAL / RANGE
     if farthest > sample:
         raise Failure(f"expected rates of two replicas within {sample:.0f}/s, found {farthest:.1f}/s")

@@ -1,11 +1,11 @@
-"""HPAs of each type on real pods, up and down."""
+"""HPAs of each type on real pods, scaling up and down."""
 
 from process import Failure, until
 from workload import Workload
 
 
 def pods_value(context):
-    """One replica for every ten requests that the pods have open."""
+    """One replica per ten open requests of the pods."""
     with Workload(context.cluster, "value") as workload:
         workload.scale_on({"type": "Pods", "pods": {
             "metric": {"name": "open_requests"}, "target": {"type": "AverageValue", "averageValue": "10"}}})
@@ -17,7 +17,7 @@ def pods_value(context):
 
 
 def pods_rate(context):
-    """One replica for every twenty requests per second, by Metriclet's own samples."""
+    """One replica per twenty requests per second, from Metriclet's own samples."""
     with Workload(context.cluster, "rate") as workload:
         workload.scale_on({"type": "Pods", "pods": {
             "metric": {"name": "requests_per_second"}, "target": {"type": "AverageValue", "averageValue": "20"}}})
@@ -29,7 +29,7 @@ def pods_rate(context):
 
 
 def deployment(context):
-    """All pods of a Deployment as one number."""
+    """One number for all pods of a Deployment."""
     with Workload(context.cluster, "fleet") as workload:
         workload.scale_on(_object("apps/v1", "Deployment", "web", "all_open_requests"))
         workload.load(24, 1000)
@@ -51,7 +51,7 @@ def page(context):
 
 
 def external(context):
-    """A number of a broker that is no object of the cluster."""
+    """A metric of a broker, without an object in the cluster."""
     with Workload(context.cluster, "external") as workload:
         workload.scale_on({"type": "External", "external": {
             "metric": {"name": "jobs_elsewhere", "selector": {"matchLabels": {"queue": "mail"}}},
@@ -64,9 +64,9 @@ def external(context):
 
 
 def zero(context):
-    """To zero replicas, and back."""
+    """Scales to zero replicas and back."""
     if int(context.api.get("/version")["minor"]) < 37:
-        return "not in this version of Kubernetes"
+        return "not supported by this version of Kubernetes"
     with Workload(context.cluster, "zero") as workload:
         workload.scale_on(_object("v1", "Service", "web", "jobs"), minimum=0)
         workload.set_jobs(15)
@@ -75,7 +75,7 @@ def zero(context):
         workload.has_scaled_to_zero()
         workload.set_jobs(1)
         workload.reaches(1)
-        # The page is gone, not 0: the HPA keeps what it has.
+        # The page is missing instead of 0: the HPA keeps its replicas.
         context.kubectl("-n", "zero", "scale", "deployment/queue", "--replicas=0")
 
         def fails():
@@ -85,7 +85,7 @@ def zero(context):
             return why
         why = until("the HPA notices that the queue is gone", fails, 60)
         context.api.until_ready("zero", "web", 1)
-    return f"15 jobs: 2 replicas; none: 0; 1 job: 1. Without the page it stays, and the HPA says: “{why.split('metrics API: ')[-1]}”"
+    return f"15 jobs: 2 replicas; none: 0; 1 job: 1. Without the page replicas remain unchanged, and the HPA says: “{why.split('metrics API: ')[-1]}”"
 
 
 def _object(api_version, kind, name, metric):

@@ -1,4 +1,4 @@
-"""What changes in a running cluster: the configuration, the certificate, the token."""
+"""Changes in a running cluster: of the configuration, the certificate and the token."""
 
 import base64
 import json
@@ -12,12 +12,12 @@ from process import Failure, run, until
 from watch import Watch
 
 SHOP = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/open_requests?labelSelector=app%3Dweb"
-# The kubelet updates files within its period of a minute, and the time that it may use a cached object.
+# The kubelet updates files within its sync period of a minute plus the time for which it may use a cached object.
 KUBELET = 180
 
 
 def configuration(context):
-    """An edit of the ConfigMap, which the kubelet brings by another symbolic link; and one with an error."""
+    """Edits the ConfigMap, which the kubelet replaces by a symbolic link; then makes an edit with an error."""
     metriclet = context.metriclet
     path = "/etc/metriclet/..data"
     twice = "namespaces/shop/pods/*/twice?labelSelector=app%3Dweb"
@@ -31,19 +31,19 @@ def configuration(context):
             _until_logged(metriclet, said, "loaded 6 rules")
             took = time.monotonic() - since
             if set(links.values()) & set(_links(metriclet, path).values()):
-                raise Failure(f"expected that the kubelets have replaced the symbolic link {path}, found one from before")
+                raise Failure(f"expected a new target of the symbolic link {path}, found the previous one")
             until("the new metric is served", lambda: metriclet.value(twice), 10)
             _edit(context, RULES + rule.replace("open_requests)", ""))
             _until_logged(metriclet, said, "error: value: expected")
-            # The rule from before is still in force.
+            # The previous rule is still in use.
             metriclet.value(twice)
         finally:
             _edit(context, RULES)
-    return f"in force on both replicas {took:.0f} s after the edit; a rule with an error stays as it was; {watch.clean()}"
+    return f"used by both replicas {took:.0f} s after the edit; a rule with an error keeps its previous definition; {watch.clean()}"
 
 
 def _until_logged(metriclet, said, text):
-    """Waits until each pod has logged this, after what it had said before."""
+    """Waits until each pod has logged this text after its earlier output."""
     for pod, length in said.items():
         until(f"{pod} says: {text}", lambda name=pod, old=length: text in metriclet.log(name)[old:], KUBELET, 1)
 
@@ -58,14 +58,14 @@ def _edit(context, rules):
 
 
 def certificate(context):
-    """Renewed as cert-manager does it: all three files of the Secret at once, by the same authority."""
+    """Renews the certificate like cert-manager: all three files of the Secret at once, signed by the same authority."""
     metriclet, folder = context.metriclet, context.metriclet.folder.parent / "renewal"
     folder.mkdir()
     authority = _authority(folder)
     secret = context.api.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{NAME}-tls")
     before = base64.b64decode(secret["data"]["ca.crt"]).decode()
     with Watch(context.api, SHOP) as watch:
-        # Both authorities are trusted while the first certificate of the new one is on its way.
+        # Both authorities are trusted until the first certificate of the new one is served.
         _trust(context, before + authority)
         _renew(context, folder, authority, "first")
         _trust(context, authority)
@@ -86,7 +86,7 @@ def _trust(context, bundle):
 
 
 def _renew(context, folder, authority, name):
-    """Updates the Secret, and returns how long it takes until every pod serves the new certificate."""
+    """Updates the Secret, and returns the time until every pod serves the new certificate."""
     (folder / "names").write_text(f"subjectAltName=DNS:{NAME}.{NAMESPACE}.svc\nextendedKeyUsage=serverAuth\n")
     run("openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", f"{folder}/{name}.key",
         "-out", f"{folder}/{name}.csr", "-subj", f"/CN={NAME}.{NAMESPACE}.svc")
@@ -114,7 +114,7 @@ def token(context):
         for pod, text in first.items():
             until(f"the kubelet renews the token of {pod}", lambda name=pod, old=text: metriclet.token(name) != old,
                   TOKEN_SECONDS, 2)
-        # Beyond the end of the old ones.
+        # After the expiry of the old ones.
         latest = max(_claims(text)["exp"] for text in first.values())
         time.sleep(max(0, latest + 60 - time.time()))
         used = _tokens_used(context, since=latest + 30)
@@ -131,7 +131,7 @@ def _claims(text):
 
 
 def _tokens_used(context, since=0):
-    """The ids of the tokens with which Metriclet has come to kube-apiserver, by its audit log."""
+    """The ids of the tokens in Metriclet's requests, from the audit log of kube-apiserver."""
     used = set()
     with open(context.cluster.plane.folder / "audit.log", encoding="utf-8") as log:
         for event in map(json.loads, log):

@@ -13,7 +13,7 @@ import (
 )
 
 func main() {
-	// The order in which a query passes them.
+	// The order in which plugins handle a query.
 	dnsserver.Directives = []string{"health", "ready", "errors", "cache", "loadbalance", "kubernetes"}
 	coremain.Run()
 }

@@ -1,5 +1,5 @@
-// The parts of Kubernetes that run on a node, and the scheduler, as one
-// binary: one link instead of three. The name it is started under says which.
+// The parts of Kubernetes that run on a node, and the scheduler, as one binary: one link instead of three. The name under which
+// it is started selects the part.
 package main
 
 import (
