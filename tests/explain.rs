@@ -128,8 +128,8 @@ fn knows_behavior_and_its_tolerances() {
     for (behavior, replicas, desired, words) in [
         // 42 / (20 × 2) is 1.05, and 2.1 is 3.
         (json!(null), "2", 2, "within the tolerance from 0.9 to 1.1"),
-        (json!({"scaleUp": {"tolerance": "0.04"}}), "2", 3, "beyond the tolerance from 0.9 to 1.04"),
-        (json!({"scaleDown": {"tolerance": "0.5"}}), "5", 3, "beyond the tolerance from 0.5 to 1.1"),
+        (json!({"scaleUp": {"tolerance": "0.04"}}), "2", 3, "outside the tolerance from 0.9 to 1.04"),
+        (json!({"scaleDown": {"tolerance": "0.5"}}), "5", 3, "outside the tolerance from 0.5 to 1.1"),
         (json!({"scaleDown": {"selectPolicy": "Disabled"}}), "5", 5, "scaleDown is disabled"),
         (
             json!({"scaleDown": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}}),

@@ -2,7 +2,7 @@
 
 pub(super) const TEXT: &str = "\
 Tests whether a server of custom.metrics.k8s.io or external.metrics.k8s.io responds as Kubernetes'
-clients need it, through kube-apiserver or directly, and prints a table. It works with any server,
+clients require, through kube-apiserver or directly, and prints a table. It works with any server,
 and changes nothing on it.
 
 Usage: metriclet-conformance --kubeconfig FILE | --server URL [OPTIONS] [CHECK...]
@@ -19,9 +19,9 @@ Server:
       --key-file FILE          its private key, PEM
       --token-file FILE        bearer token
 
-Metrics that have values; all but --namespace and --hook may be repeated. Without them, the metrics
-that discovery lists are tried in one namespace.
-      --namespace NAMESPACE    where metrics are tried, and where no values are expected [default]
+Metrics with values; all options except --namespace and --hook may be repeated. By default, the
+metrics in discovery are tried in one namespace.
+      --namespace NAMESPACE    the namespace of tried metrics, and of unknown ones [default]
       --object PATH            namespaces/NAMESPACE/RESOURCE/NAME/METRIC
       --pods PODS              NAMESPACE/METRIC[?SELECTOR], of the selected pods
       --root-scoped PATH       RESOURCE/NAME/METRIC, of a cluster-scoped object
@@ -30,8 +30,8 @@ that discovery lists are tried in one namespace.
       --hook COMMAND           a shell command that sets the first --object or, without one, the
                                first --external to the number in METRICLET_VALUE
 
-Identities, each of which adds checks:
-      --as-nobody                        also try without credentials, and with a wrong token
+Identities; each adds checks:
+      --as-nobody                        also without credentials, and with an invalid token
       --unauthorized-token-file FILE     token of a user without permissions
       --custom-reader-token-file FILE    token of a user who may only get these custom metrics
       --external-reader-token-file FILE  token of a user who may only list these external metrics
@@ -46,6 +46,6 @@ Examples:
   metriclet-conformance --kubeconfig ~/.kube/config --pods 'shop/queue_depth?app=web'
   metriclet-conformance --server http://127.0.0.1:8080 --namespace shop
 
-Exit codes: 0 every must passes, 1 a must fails, 64 usage error, 69 no response from the server,
-            70 internal error, 78 the kubeconfig cannot be used
+Exit codes: 0 all required checks pass, 1 a required check fails, 64 usage error,
+            69 no response from the server, 70 internal error, 78 the kubeconfig cannot be used
 ";

@@ -60,7 +60,7 @@ pub(crate) fn scalar(text: &str) -> String {
 /// Prints a node; `indent` is the indentation of its parent.
 fn node(printer: &mut Printer, value: &Value, indent: Option<usize>, place: Place) {
     let nested = indent.map_or(0, |indent| indent + INDENT);
-    // Applies also without a parent.
+    // Wrapped lines are indented at the top level, too.
     let wrap = indent.unwrap_or_default() + INDENT;
     match value {
         Value::Null => printer.word("null"),

@@ -56,10 +56,10 @@ fn arithmetic(proposal: &Proposal, target: MetricTarget, workload: &Workload, to
     let (low, high) = (number(1.0 - tolerances.down), number(1.0 + tolerances.up));
     let band = |is_kept| match is_kept {
         true => format!(", within the tolerance from {low} to {high}"),
-        false => format!(", beyond the tolerance from {low} to {high}"),
+        false => format!(", outside the tolerance from {low} to {high}"),
     };
     let is_tolerated = proposal.kept == Some(Kept::Tolerance);
-    let stays = |current: i32| ("replicas", format!("stay {current}"));
+    let stays = |current: i32| ("replicas", format!("unchanged: {current}"));
     let product = |ratio: f64, pods: usize, of: &str| {
         let product = ratio * pods as f64;
         ("replicas", format!("{} × {} = {}{}", number(ratio), counted(pods, of), number(product), rounded(product)))
@@ -97,7 +97,7 @@ fn arithmetic(proposal: &Proposal, target: MetricTarget, workload: &Workload, to
             let second = number(filled.ratio);
             let kept = proposal.kept.map(|kept| match kept {
                 Kept::Tolerance => band(true),
-                Kept::Direction => ", which would scale the other way".to_owned(),
+                Kept::Direction => ", which would scale in the other direction".to_owned(),
             });
             let pods = counted(filled.counted, "pod");
             lines.push(("ratio", format!("with {pods}: {second}{}", kept.unwrap_or_else(|| band(false)))));

@@ -1,5 +1,5 @@
 //! Faults of servers: for each check, a change of correct responses that makes it fail.
-#![allow(clippy::semicolon_if_nothing_returned, reason = "a table of expressions, however they are formatted")]
+#![allow(clippy::semicolon_if_nothing_returned, reason = "a table of expressions is exempt from the usual format")]
 
 use crate::conformance::body::PROTOBUF;
 use crate::conformance::exchange::{Identity, Request, Response};

@@ -117,7 +117,7 @@ fn combine(op: BinaryOp, matching: &Matching, mut left: Vec<Element>, mut right:
 }
 
 /// Computes an operator; `None` if a comparison filters the element out.
-#[allow(clippy::float_cmp, reason = "it is what the operator means")]
+#[allow(clippy::float_cmp, reason = "the operator compares exactly")]
 fn compute(op: BinaryOp, bool: bool, left: f64, right: f64) -> Option<f64> {
     let holds = match op {
         BinaryOp::Add => return Some(left + right),

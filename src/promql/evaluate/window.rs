@@ -65,7 +65,7 @@ fn pairs(samples: &[Sample], is_so: fn(f64, f64) -> bool) -> f64 {
 
 /// The slope per second of a gauge, by least squares. Times are relative to the first sample, because sums of large
 /// numbers would be less exact.
-#[allow(clippy::float_cmp, reason = "values that are all the same are on a line, rounding aside")]
+#[allow(clippy::float_cmp, reason = "equal values have slope 0, without rounding errors")]
 fn slope(samples: &[Sample]) -> Option<f64> {
     let [first, _, ..] = samples else { return None };
     if samples.iter().all(|sample| sample.value == first.value) {
