@@ -135,7 +135,7 @@ fn knows_behavior_and_its_tolerances() {
             json!({"scaleDown": {"policies": [{"type": "Pods", "value": 1, "periodSeconds": 60}]}}),
             "5",
             4,
-            "if the workload was not scaled within the last 1m",
+            "assumes that the workload was not scaled within the last 1m",
         ),
         (json!({"scaleUp": {"stabilizationWindowSeconds": 90}}), "1", 3, "the lowest recommendation of the last 1m30s"),
         (json!(null), "5", 3, "the highest recommendation of the last 5m"),
