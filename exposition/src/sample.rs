@@ -25,7 +25,7 @@ impl<'a> Line<'a> {
             Some(inside) => {
                 let Braces { labels, metric, rest } = Labels::read(inside, format)?;
                 if metric.is_some() {
-                    return Err(Fault::expected("labels alone, as the metric name precedes them", inside));
+                    return Err(Fault::expected("labels only, because the metric name precedes them", inside));
                 }
                 (labels, gap(rest, format, false, "a space before the value")?)
             }

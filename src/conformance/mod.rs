@@ -1,10 +1,10 @@
 //! `metriclet-conformance` sends a server of the metrics APIs the requests of Kubernetes' clients, and judges its
 //! responses.
 //!
-//! - [`exchange`] is a request and its response; [`body`], [`list`], [`status`] and [`protobuf`] read what is in one.
-//! - [`check`] is one check, and `checks` has all of them: each plans requests and judges the exchanges, and is pure.
-//! - [`survey`] learns what the server serves, as [`facts`]; [`session`] sends, over a [`connection`]; [`runner`] makes the
-//!   checks one after the other, with a [`hook`] that sets values; [`report`] prints what was found.
+//! - [`exchange`] is a request and its response, which [`body`], [`list`], [`status`] and [`protobuf`] parse.
+//! - [`check`] is a check, and `checks` contains all checks; each plans requests and judges exchanges, and is pure.
+//! - [`survey`] collects [`facts`] about the server; [`session`] sends requests over a [`connection`]; [`runner`] runs
+//!   the checks in order, with a [`hook`] that sets values; [`report`] prints the results.
 
 mod body;
 mod check;

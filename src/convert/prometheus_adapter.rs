@@ -71,7 +71,8 @@ fn names(bytes: &[u8], input: usize, limits: &Limits, remarks: &mut Remarks) -> 
         Ok(root) => match root.at(&["data"]).map(|node| &node.value) {
             Some(YamlValue::Sequence(items)) => Some(items.iter().filter_map(Node::text).map(str::to_owned).collect()),
             _ => {
-                let message = "expected names of series, a line each, or the response of /api/v1/label/__name__/values";
+                let message =
+                    "expected names of series, one per line, or the response of /api/v1/label/__name__/values";
                 remarks.error(place(Span::START), message);
                 None
             }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! template = ( "http://" | "https://" ) host [ ":" port ] [ path ] [ "?" query ]
-//! host     = DNS-1123 labels, in which {name} and {namespace} may stand | "[" IPv6 address "]"
+//! host     = DNS-1123 labels, which may contain {name} and {namespace} | "[" IPv6 address "]"
 //! ```
 //! Path and query may contain any placeholder; its value is percent-encoded (RFC 3986, section 2).
 

@@ -18,7 +18,7 @@
 //! selector    = ( name [ "{" matchers "}" ] | "{" matchers "}" ) [ "[" duration "]" ] [ "offset" duration ]
 //! matchers    = [ matcher { "," matcher } [ "," ] ]
 //! matcher     = label ( "=" | "!=" | "=~" | "!~" ) string     label = identifier | string
-//!             | string                                        the metric's name, as Prometheus 3 takes it
+//!             | string                                        the metric's name, as in Prometheus 3
 //! ```
 //! Whitespace, line ends and `#` comments are allowed between any two tokens. The parser also checks types: number,
 //! instant vector or range vector. Other parts of PromQL are rejected by name.

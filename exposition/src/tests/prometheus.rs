@@ -112,7 +112,7 @@ fn refuses_malformed_lines() {
             (b"\"a.b\" 1\n", r#"line 1, column 1: expected a metric name, found "\"a.b\"""#),
             (
                 b"a{\"b\"} 1\n",
-                r#"line 1, column 3: expected labels alone, as the metric name precedes them, found "\"b\"}""#,
+                r#"line 1, column 3: expected labels only, because the metric name precedes them, found "\"b\"}""#,
             ),
             (b"a\n", r#"line 1, column 2: expected "{" or a space after the metric name, found the end of the line"#),
             (b"a.b 1\n", r#"line 1, column 2: expected "{" or a space after the metric name, found ".b""#),
