@@ -54,6 +54,22 @@ impl<'a> Labels<'a> {
         (!label.value.is_empty()).then(|| unescape(label.value))
     }
 
+    /// The unescaped value of the first of these labels that the series has with a value that is not empty.
+    pub fn first_of(&self, names: &[String]) -> Option<Cow<'a, str>> {
+        let mut found: Option<(usize, Label<'a>)> = None;
+        for label in written(self.raw).filter(|label| !label.value.is_empty()) {
+            // Only a name before the one that was found.
+            let before = found.as_ref().map_or(names.len(), |(place, _)| *place);
+            if let Some(place) = names.iter().take(before).position(|name| label.is_named(name)) {
+                found = Some((place, label));
+                if place == 0 {
+                    break;
+                }
+            }
+        }
+        found.map(|(_, label)| unescape(label.value))
+    }
+
     /// The text with a different value of one label; the value must not need escaping.
     pub(super) fn with(&self, name: &str, value: &str) -> String {
         let Some(label) = written(self.raw).find(|label| label.is_named(name)) else { return self.raw.to_owned() };
@@ -229,22 +245,33 @@ fn until_quote(text: &str) -> Result<(&str, &str), Fault> {
 }
 
 /// The labels of validated text. The more lenient format accepts what either has validated.
-fn written(mut text: &str) -> impl Iterator<Item = Label<'_>> {
-    std::iter::from_fn(move || {
+// A type with a name, so that its code is this crate's, optimized for speed.
+struct Written<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Iterator for Written<'a> {
+    type Item = Label<'a>;
+
+    fn next(&mut self) -> Option<Label<'a>> {
         loop {
-            while let Some(b' ' | b'\t' | b',') = text.as_bytes().first() {
-                text = text.get(1..).unwrap_or_default();
+            while let Some(b' ' | b'\t' | b',') = self.rest.as_bytes().first() {
+                self.rest = self.rest.get(1..).unwrap_or_default();
             }
-            if text.is_empty() {
+            if self.rest.is_empty() {
                 return None;
             }
             let item;
-            (item, text) = Item::read(text, Format::Prometheus).ok()?;
+            (item, self.rest) = Item::read(self.rest, Format::Prometheus).ok()?;
             if let Item::Label(label) = item {
                 return Some(label);
             }
         }
-    })
+    }
+}
+
+fn written(text: &str) -> Written<'_> {
+    Written { rest: text }
 }
 
 /// The position of the first unescaped quote.
@@ -311,4 +338,32 @@ fn has(text: &str, rest: &str, label: &Label<'_>) -> bool {
     let before = text.get(..text.len() - rest.len()).unwrap_or_default();
     let name = label.name();
     written(before).any(|other| other.is_named(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_first_of_several_names() {
+        let labels = Labels::checked(r#"b="2", a="1",empty="",quoted="a\"b","d.e"="5""#);
+        let first = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            labels.first_of(&names).map(Cow::into_owned)
+        };
+        for (names, expected) in [
+            (&["a", "b"][..], Some("1")),
+            (&["b", "a"], Some("2")),
+            (&["x", "b"], Some("2")),
+            (&["empty", "a"], Some("1")),
+            (&["d.e"], Some("5")),
+            (&["quoted", "b"], Some("a\"b")),
+            (&["empty", "x"], None),
+            (&[], None),
+        ] {
+            assert_eq!(first(names).as_deref(), expected, "{names:?}");
+            let each = names.iter().find_map(|name| labels.get(name));
+            assert_eq!(first(names).as_deref(), each.as_deref(), "{names:?}");
+        }
+    }
 }

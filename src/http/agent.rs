@@ -63,6 +63,8 @@ pub(super) fn new(
         .timeout_resolve(Some(limits.resolve.timeout))
         .timeout_connect(Some(limits.fetch.connecting(options.tls, options.proxy.is_some())))
         .max_response_header_size(limits.fetch.response_head)
+        // Bodies go through it piece by piece; a head must fit, with a byte that shows that it is too long.
+        .input_buffer_size(limits.fetch.response_head + 1)
         .user_agent(concat!("metriclet/", env!("CARGO_PKG_VERSION")))
         .build();
     let tunnel = Tunnel { is_used: options.proxy.is_some() };

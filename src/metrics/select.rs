@@ -62,6 +62,11 @@ pub(super) trait Describes {
         None
     }
 
+    /// The value of the first of these labels that the member has.
+    fn first_label(&self, keys: &[String]) -> Option<Cow<'_, str>> {
+        keys.iter().find_map(|key| self.label(key))
+    }
+
     /// The names of all its labels.
     fn labels(&self) -> Vec<Cow<'_, str>> {
         Vec::new()
@@ -157,9 +162,8 @@ impl<'a> Naming<'a> {
         match self {
             Self::Given { name } => Some((wanted_namespace.map(Cow::Borrowed), Cow::Borrowed(*name))),
             Self::Own { namespace, default_namespace, name, default_name, pattern } => {
-                let first = |labels: &[String]| labels.iter().find_map(|label| member.label(label));
-                let space = member.own_namespace().map(Cow::Borrowed).or_else(|| first(namespace));
-                let name = member.own_name().map(Cow::Borrowed).or_else(|| first(name));
+                let space = member.own_namespace().map(Cow::Borrowed).or_else(|| member.first_label(namespace));
+                let name = member.own_name().map(Cow::Borrowed).or_else(|| member.first_label(name));
                 let (space, name) = match (pattern, name) {
                     (Some(pattern), Some(text)) => within(pattern, &text, space)?,
                     (_, name) => (space, name),
@@ -250,6 +254,10 @@ fn label_of<'m, T: Describes>(member: &'m T, key: &str) -> Option<Cow<'m, str>> 
 impl Describes for Series {
     fn label(&self, key: &str) -> Option<Cow<'_, str>> {
         Self::label(self, key)
+    }
+
+    fn first_label(&self, keys: &[String]) -> Option<Cow<'_, str>> {
+        Self::labels(self).first_of(keys)
     }
 
     fn labels(&self) -> Vec<Cow<'_, str>> {

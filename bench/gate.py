@@ -1,0 +1,176 @@
+"""Instructions of twelve operations of Metriclet, counted by callgrind, beside those of another binary or of the last release.
+
+    gate.py BINARY OTHER            fails if OTHER takes more than 5 % more instructions than BINARY for any operation
+    gate.py bench/gate.json BINARY  the same, beside the counts of the last release
+    gate.py --record BINARY         prints these counts
+
+Counts do not depend on how fast or how busy the machine is, only on the binary: so compare binaries of `scripts/static`, which
+are linked against musl. Each operation is counted in two runs with a different number of requests, whose difference leaves out
+the start.
+"""
+
+import http.client
+import http.server
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+
+MOST = 1.05
+FEW, MANY = 40, 240
+API = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop"
+TEXT = "# TYPE queue_depth gauge\n" + "".join(
+    f'queue_depth{{service="s{n // 4}",state="{n % 4}",zone="eu-west-1"}} {n}.5\n' for n in range(200))
+BUCKETS = "# TYPE seconds histogram\n" + "".join(
+    f'seconds_bucket{{handler="h{n % 5}",le="{n // 5 / 10}"}} {n}\n' for n in range(100)) + "".join(
+    f'seconds_bucket{{handler="h{n}",le="+Inf"}} {100 + n}\n' for n in range(5))
+DOCUMENT = json.dumps({"queues": [{"name": f"q{n}", "messages": n, "consumers": 2} for n in range(100)], "version": "1"})
+PAGES = {"/text": ("text/plain; version=0.0.4", TEXT), "/buckets": ("text/plain; version=0.0.4", BUCKETS),
+         "/json": ("application/json", DOCUMENT)}
+CONFIG = """
+sources:
+  cached: {{url: 'http://127.0.0.1:{port}/text', namespaces: [shop], cache: 10m}}
+  buckets: {{url: 'http://127.0.0.1:{port}/buckets', namespaces: [shop], cache: 10m}}
+  text: {{url: 'http://127.0.0.1:{port}/text', namespaces: [shop], cache: 0s}}
+  json: {{url: 'http://127.0.0.1:{port}/json', namespaces: [shop], format: json, cache: 0s}}
+metrics:
+  - {{name: queue_depth, object: services, source: cached, value: sum(queue_depth), maxAge: 10m}}
+  - {{name: depth_elsewhere, external: true, source: cached, value: 'sum by (service) (queue_depth)', maxAge: 10m}}
+  - {{name: p95, object: services, source: buckets, describes: {{namespace: shop, name: web}}, maxAge: 10m,
+     value: 'histogram_quantile(0.95, sum by (le) (seconds_bucket))', onMissing: last 10m}}
+  - {{name: fetched_text, object: services, source: text, value: sum(queue_depth)}}
+  - {{name: fetched_json, object: services, source: json, describes: {{namespace: shop, name: web}}, value: 'sum($.queues[*].messages)'}}
+"""
+REQUESTS = {
+    "an object's metric, kept": f"{API}/services/s7/queue_depth",
+    "all objects of a page": f"{API}/services/*/queue_depth",
+    "an external metric": "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/depth_elsewhere?labelSelector=service%3Ds7",
+    "an expression over 105 series": f"{API}/services/web/p95",
+    "a fetch of 200 series": f"{API}/services/s7/fetched_text",
+    "a fetch of JSON": f"{API}/services/web/fetched_json",
+    "an unknown metric": f"{API}/services/web/unknown",
+    "discovery": "/apis/custom.metrics.k8s.io/v1beta2",
+    "OpenAPI": "/openapi/v3/apis/custom.metrics.k8s.io/v1beta2",
+    "Metriclet's own metrics": "/metrics",
+    "the status page": "/status",
+}
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    """The source."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        media_type, body = PAGES[self.path]
+        self.send_response(200)
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+
+class Gate:
+    """Counts, with a source and a folder of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        source = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+        threading.Thread(target=source.serve_forever, daemon=True).start()
+        self.config = os.path.join(folder, "metrics.yaml")
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(CONFIG.format(port=source.server_port))
+        self.rules = os.path.join(folder, "rules.yaml")
+        with open(self.rules, "w", encoding="utf-8") as file:
+            file.write("sources:\n  app: {pods: {port: 80}}\nmetrics:\n")
+            file.writelines(
+                f"  - {{name: m{n}, object: pods, source: app, value: 'sum(rate(a{n}{{code=~\"5..\"}}[1m]))'}}\n" for n in range(200))
+
+    def counts(self, binary):
+        """Instructions of each operation."""
+        counts = {name: self._request(binary, path) for name, path in REQUESTS.items()}
+        counts["check of 200 rules"] = self._run(binary, ["check", self.rules])
+        return counts
+
+    def _request(self, binary, path):
+        few, many = (self._served(binary, path, number) for number in (FEW, MANY))
+        return (many - few) // (MANY - FEW)
+
+    def _served(self, binary, path, requests):
+        output = os.path.join(self.folder, "callgrind.out")
+        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", binary, "--listen=127.0.0.1:0",
+                   "--config", self.config]
+        environment = {**os.environ, "RUST_LOG": "info"}
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:
+            said = []
+            port = None
+            for line in server.stderr:
+                said.append(line)
+                if found := re.search(r"listening on (?:http://)?127\.0\.0\.1:(\d+)", line):
+                    port = int(found[1])
+                    break
+            if port is None:
+                raise SystemExit(f"{binary} does not listen:\n{''.join(said)}")
+            threading.Thread(target=server.stderr.read, daemon=True).start()
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            for _ in range(requests):
+                connection.request("GET", path, headers={"Accept": "application/json, */*"})
+                answer = connection.getresponse()
+                body = answer.read()
+                if answer.status not in (200, 404):
+                    raise SystemExit(f"GET {path}: {answer.status} {body[:300]}")
+            connection.close()
+            server.terminate()
+        return _summary(output)
+
+    def _run(self, binary, arguments):
+        output = os.path.join(self.folder, "callgrind.out")
+        subprocess.run(["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}", binary, *arguments],
+                       check=True, capture_output=True)
+        return _summary(output)
+
+
+def _summary(output):
+    with open(output, encoding="utf-8") as file:
+        found = [int(line.split()[1]) for line in file if line.startswith(("summary:", "totals:"))]
+    if not found:
+        raise SystemExit(f"{output} has no counts")
+    os.remove(output)
+    return found[0]
+
+
+def main(arguments):
+    """Returns the exit code."""
+    if len(arguments) != 2 or arguments[0] in ("-h", "--help"):
+        print(__doc__, file=sys.stderr)
+        return 64
+    before, binary = arguments
+    with tempfile.TemporaryDirectory() as folder:
+        gate = Gate(folder)
+        if before == "--record":
+            print(json.dumps(gate.counts(binary), indent=2))
+            return 0
+        if before.endswith(".json"):
+            with open(before, encoding="utf-8") as file:
+                old = json.load(file)
+        else:
+            old = gate.counts(before)
+        new = gate.counts(binary)
+    print("| Instructions of | Before | After | Ratio |\n| -- | -- | -- | -- |")
+    for name, count in new.items():
+        ratio = f"{count / old[name]:.2f}" if name in old else "–"
+        print(f"| {name} | {old[name]:,} | {count:,} | {ratio} |" if name in old else f"| {name} | – | {count:,} | – |")
+    slower = [name for name, count in new.items() if name in old and count > MOST * old[name]]
+    if slower:
+        print(f"more than {MOST - 1:.0%} more instructions: {', '.join(slower)}", file=sys.stderr)
+    return 1 if slower else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
