@@ -4,6 +4,7 @@
 //! `0x10` mean what was written; the reader decides. Duplicate keys are kept: only the reader of a mapping knows which
 //! rule they break.
 
+mod from_json;
 pub(crate) mod page;
 
 use std::fmt;

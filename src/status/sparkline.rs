@@ -22,16 +22,24 @@ impl fmt::Display for Sparkline<'_> {
         };
         let (mut line, mut errors) = (String::new(), String::new());
         let mut before = None;
+        let mut was_error = false;
+        // Further numbers of a step need no letter, and a minus needs no space before it.
         for (x, column) in columns.iter().enumerate() {
-            if column.is_error {
-                write!(errors, "M{x} 23h1")?;
+            match (was_error, column.is_error) {
+                (true, true) => errors.push_str(" 1"),
+                (false, true) => write!(errors, "M{x} 23h1")?,
+                (_, false) => {}
             }
+            was_error = column.is_error;
             let y = column.value.map(height);
             let is_alone = columns.get(x + 1).is_none_or(|next| next.value.is_none());
             match (before, y) {
-                (Some(before), Some(y)) => write!(line, "l1 {}", y - before)?,
+                (Some(before), Some(y)) => {
+                    let (step, is_first) = (y - before, line.ends_with('l'));
+                    write!(line, "{}1{}{step}", if is_first { "" } else { " " }, if step < 0 { "" } else { " " })?;
+                }
                 (None, Some(y)) if is_alone => write!(line, "M{x} {y}h1")?,
-                (None, Some(y)) => write!(line, "M{x} {y}")?,
+                (None, Some(y)) => write!(line, "M{x} {y}l")?,
                 (_, None) => {}
             }
             before = y;
@@ -98,7 +106,20 @@ mod tests {
             (points(&[(0, Point::Value(7.0))]), ["last hour: 7\"", "<path d=\"M0 10h1\"/>"]),
             (
                 points(&[(0, Point::Value(0.0)), (8, Point::Value(10.0)), (236, Point::Value(5.0))]),
-                ["0 to 10\"", "M0 20l1 -20M29 10h1"],
+                ["0 to 10\"", "M0 20l1-20M29 10h1"],
+            ),
+            (
+                points(&[
+                    (0, Point::Value(0.0)),
+                    (8, Point::Value(9.0)),
+                    (16, Point::Value(9.0)),
+                    (24, Point::Value(0.0)),
+                ]),
+                ["0 to 9\"", "<path d=\"M0 20l1-20 1 0 1 20\"/>"],
+            ),
+            (
+                points(&[(0, Point::Error), (8, Point::Error), (232, Point::Error)]),
+                ["no values, with errors", "<path class=e d=\"M0 23h1 1M29 23h1\"/>"],
             ),
             (points(&[(239, Point::Error)]), ["no values, with errors", "<path class=e d=\"M29 23h1\"/>"]),
         ] {
@@ -111,6 +132,6 @@ mod tests {
     fn an_hour_of_values_takes_little_room() {
         let points: Vec<Point> = (0..240_u8).map(|at| Point::Value(f32::from(at.wrapping_mul(37)))).collect();
         let drawn = Sparkline(&points).to_string();
-        assert!(drawn.len() < 300, "{}: {drawn}", drawn.len());
+        assert!(drawn.len() < 250, "{}: {drawn}", drawn.len());
     }
 }
