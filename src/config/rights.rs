@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_status_page_lists_hpas_everywhere() {
-        assert_eq!(lines("metrics: []\n", true), ["*: list horizontalpodautoscalers.autoscaling"]);
-        assert!(lines("metrics: []\n", false).is_empty());
+        assert_eq!(lines("sources: {}\nmetrics: []\n", true), ["*: list horizontalpodautoscalers.autoscaling"]);
+        assert!(lines("sources: {}\nmetrics: []\n", false).is_empty());
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::query::Filter;
 use super::report::{ErrorStatus, Report, RequestStatus, RuleStatus, SourceStatus, UrlStatus};
 use super::sparkline::Sparkline;
-use super::text::{Bytes, Counts, HtmlText, Markdown, Number, Problems};
+use super::text::{Bytes, Counts, HtmlText, Markdown, Number, OfDay, Problems};
 use crate::config::limits::StatusLimits;
 use crate::parse::path::{CUSTOM_METRICS, EXTERNAL_METRICS};
 use crate::parse::percent::Encoded;
@@ -165,18 +165,19 @@ impl Page<'_> {
             write!(f, "<b>{}</b> ", self.text(object))?;
         }
         if let Some(namespace) = &request.namespace {
-            write!(f, "<small>in</small> {} ", self.text(namespace))?;
+            write!(f, "in {}", self.text(namespace))?;
         }
-        write!(f, "<small>for {}</small></span><span>", request.client)?;
+        f.write_str("</span><span>")?;
         if let Some(value) = request.value {
             write!(f, "<b>{}</b>", Number(value))?;
             if request.items != 1 {
                 write!(f, " <small>of {}</small>", request.items)?;
             }
         }
-        write!(f, "</span>{}<p><small>asked {}", Sparkline(&request.history), request.asked)?;
+        let (asked, client) = (request.asked, request.client);
+        write!(f, "</span>{}<p><small>asked {asked} by {client}", Sparkline(&request.history))?;
         if let Some(measured) = request.measured {
-            write!(f, ", value of {measured}")?;
+            write!(f, ", value of {}", OfDay { time: measured, day: asked })?;
         }
         f.write_str("</small>")?;
         if !request.left_out.is_empty() {

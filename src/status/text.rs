@@ -4,6 +4,7 @@
 use std::fmt::{self, Write};
 
 use super::report::Count;
+use crate::kube::meta::Time;
 
 /// Text for an element or a quoted attribute, cut where it is too long. Control characters, and those that turn the
 /// direction of text, are shown as their code.
@@ -105,6 +106,35 @@ impl fmt::Display for Bytes {
             bytes @ 0..1_024 => write!(f, "{bytes} B"),
             bytes @ 1_024..1_048_576 => write!(f, "{} KiB", bytes >> 10),
             bytes => write!(f, "{} MiB", bytes >> 20),
+        }
+    }
+}
+
+/// A time, without its date on this day.
+pub(super) struct OfDay {
+    pub(super) time: Time,
+    pub(super) day: Time,
+}
+
+impl fmt::Display for OfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [time, day] = [self.time, self.day].map(|time| time.to_string());
+        match (time.split_once('T'), day.split_once('T')) {
+            (Some((date, time)), Some((day, _))) if date == day => f.write_str(time),
+            _ => f.write_str(&time),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_another_day_have_a_date() {
+        let day = Time(1_790_000_000);
+        for (time, expected) in [(1_790_000_001, "14:13:21Z"), (1_789_913_600, "2026-09-20T14:13:20Z")] {
+            assert_eq!(OfDay { time: Time(time), day }.to_string(), expected);
         }
     }
 }
