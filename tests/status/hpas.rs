@@ -91,7 +91,7 @@ fn each_metric_has_its_rule_or_none() {
     let found: Vec<_> =
         hpas["items"].as_array().unwrap().iter().map(|hpa| (hpa["name"].as_str().unwrap(), rules(hpa))).collect();
     let row = |name: &str, rule: Value, problem: Value| (json!(name), rule, problem);
-    let elsewhere = json!("namespace bank is not among the namespaces of its rule or source");
+    let elsewhere = json!("namespace \"bank\" is not among the namespaces of its rule or source");
     let none = json!("there is no rule for object: pods");
     assert_eq!(
         found,
