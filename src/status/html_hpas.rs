@@ -77,14 +77,14 @@ impl Page<'_> {
         }
         f.write_str("</small></span><span>")?;
         match metric.current {
-            Some(current) => write!(f, "<b>{}</b>", Number(current))?,
-            None => f.write_str("<small>no value</small>")?,
+            Some(current) => write!(f, "<b>{}</b> <small>", Number(current))?,
+            None => f.write_str("<small>no value, ")?,
         }
-        if let Some(target) = metric.target {
-            let per_pod = if metric.is_average { " per pod" } else { "" };
-            write!(f, " <small>target {}{per_pod}</small>", Number(target))?;
+        match metric.target {
+            Some(target) => write!(f, "target {}{}", Number(target), if metric.is_average { " per pod" } else { "" })?,
+            None => f.write_str("no target")?,
         }
-        f.write_str("</span>")?;
+        f.write_str("</small></span>")?;
         match &metric.problem {
             Some(problem) => write!(f, "<p class=e>no rule serves it: {}", self.text(problem)),
             None => Ok(()),

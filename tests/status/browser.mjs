@@ -80,7 +80,7 @@ const expectedHpa = (hpa) => ({
   metrics: hpa.metrics.map(({ name, rule, target, isAverage, current, problem }) => ({
     name: escaped(name),
     rule,
-    values: `${current ?? "no value"} target ${target}${isAverage ? " per pod" : ""}`,
+    values: `${current ?? "no value,"} target ${target}${isAverage ? " per pod" : ""}`,
     problem: problem && `no rule serves it: ${problem}`,
   })),
   conditions: hpa.conditions.map(

@@ -134,7 +134,7 @@ fn each_metric_has_its_rule_or_none() {
     for part in [
         "<a href=\"/status#r-depth\">depth</a>",
         "<b>42</b> <small>target 10</small>",
-        "<small>target 1.5 per pod</small>",
+        "<small>no value, target 1.5 per pod</small>",
         "no rule serves it: there is no rule for object: pods",
         "Deployment/good: 3 replicas, 4 desired, 1 to 10 allowed",
         "<p class=e>ScalingActive False: FailedGetPodsMetric: unable to get metric jbos",

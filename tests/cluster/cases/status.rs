@@ -23,7 +23,7 @@ pub fn shows_hpas(plane: &mut Plane) {
     let installed = Installed::start(
         plane,
         &format!(
-            "sources:\n  page: {{url: '{}', namespaces: [{NAMESPACE}], namespaceLabel: none, cache: 0s}}\nmetrics:\n  - {{name: \
+            "sources:\n  page: {{url: '{}', namespaces: [{NAMESPACE}], cache: 0s}}\nmetrics:\n  - {{name: \
              queue_depth, object: services, source: page}}\n",
             source.url()
         ),
@@ -77,11 +77,11 @@ pub fn shows_hpas(plane: &mut Plane) {
         (&json!(2), &json!(2), &json!(20))
     );
     assert_eq!(bad["metrics"][0]["rule"], Value::Null);
-    assert_eq!(bad["metrics"][0]["problem"], "there is no rule for an object of kind Service");
+    assert_eq!(bad["metrics"][0]["problem"], "there is no rule for an object of kind \"Service\"");
     assert_eq!(condition(&bad, "ScalingActive")["reason"], "FailedGetObjectMetric");
     let page = installed.straight(Some(&plane.admin_identity), "/status", "").body;
     assert!(page.contains("<a href=\"/status#r-queue_depth\">queue_depth</a>"), "{page}");
-    assert!(page.contains("no rule serves it: there is no rule for an object of kind Service"), "{page}");
+    assert!(page.contains("no rule serves it: there is no rule for an object of kind &quot;Service&quot;"), "{page}");
 
     admin.feed(&["delete", "-f", "-"], &component).unwrap();
     is_missing();
