@@ -182,7 +182,8 @@ impl Serialize for Point {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::None => serializer.serialize_none(),
-            Self::Value(value) => serializer.serialize_f32(*value),
+            // In thousandths, as values are served.
+            Self::Value(value) => serializer.serialize_f64((f64::from(*value) * 1000.0).round() / 1000.0),
             Self::Error => serializer.serialize_str("error"),
         }
     }

@@ -3,6 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::answers::Point;
+use super::text::Number;
 
 /// Columns: each stands for several points, so that a page of many rules stays small.
 const WIDTH: usize = 24;
@@ -56,14 +57,18 @@ impl fmt::Display for Sparkline<'_> {
     }
 }
 
+fn number(value: f32) -> Number {
+    Number(value.into())
+}
+
 /// What the drawing shows, in words.
 struct Range(Option<(f32, f32)>, usize);
 
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some((least, greatest)) if least == greatest => write!(f, "last hour: {least}")?,
-            Some((least, greatest)) => write!(f, "last hour: {least} to {greatest}")?,
+            Some((least, greatest)) if least == greatest => write!(f, "last hour: {}", number(least))?,
+            Some((least, greatest)) => write!(f, "last hour: {} to {}", number(least), number(greatest))?,
             None => f.write_str("last hour: no values")?,
         }
         if self.1 > 0 { f.write_str(", with errors") } else { Ok(()) }
