@@ -25,7 +25,7 @@ TWINS = {
     "production": [AVAILABLE],
     "base": [],
     "cert-manager": [AVAILABLE, "external-metrics", "cert-manager"],
-    "monitored": [AVAILABLE, "service-monitor", "aggregated-readers"],
+    "monitored": [AVAILABLE, "service-monitor", "aggregated-readers", "hpa-reader"],
     "develop": [AVAILABLE],
 }
 # What Helm adds to labels and selectors, and what only scripts/deploy reads.

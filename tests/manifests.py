@@ -222,7 +222,7 @@ def rights(items):
 def main():
     components = sorted(path.parent.name for path in (MANIFESTS / "components").glob("*/kustomization.yaml"))
     folders = {path.parent: "develop" in path.parent.name for path in MANIFESTS.glob("overlays/*/kustomization.yaml")}
-    expect(len(components) == 7 and len(folders) == 2, f"found {components} and {list(folders)}")
+    expect(len(components) == 8 and len(folders) == 2, f"found {components} and {list(folders)}")
     everything = []
     with tempfile.TemporaryDirectory(dir=os.environ["METRICLET_WORK"]) as work:
         to = os.path.relpath(MANIFESTS, pathlib.Path(work).resolve() / "x")

@@ -7,6 +7,7 @@ use super::peer::Peer;
 use crate::kube::protobuf::{self, Object};
 use crate::kube::yaml;
 use crate::parse::head::Header;
+use crate::parse::json::indent;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -130,13 +131,12 @@ impl Reply {
     pub fn json(code: u16, value: &impl Serialize, pretty: bool) -> Self {
         // Room for the answer about one object, so that it is written in one go.
         let mut body = Vec::with_capacity(1024);
-        let printed = match pretty {
-            true => serde_json::to_writer_pretty(&mut body, value),
-            false => serde_json::to_writer(&mut body, value),
-        };
         // Serialization of our own values cannot fail; if it did, the body would be empty.
-        if printed.is_err() {
+        if serde_json::to_writer(&mut body, value).is_err() {
             body.clear();
+        }
+        if pretty {
+            body = indent(&body);
         }
         body.push(b'\n');
         Self::new(code, JSON, body)

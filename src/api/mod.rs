@@ -281,7 +281,11 @@ impl Api {
                     _ => discovery::groups(encoding),
                 })
             }
-            ApiPath::Metric(_) | ApiPath::External(_) => self.values(path, query, request, asking, trace),
+            ApiPath::Metric(path) => self
+                .values(request, asking, trace, &|encoding, trace| self.metric(path, query, asking, encoding, trace)),
+            ApiPath::External(path) => self.values(request, asking, trace, &|encoding, trace| {
+                self.external_metric(path, query, asking, encoding, trace)
+            }),
             ApiPath::Status(format) => self.status_page(*format, request, asking),
         }
     }

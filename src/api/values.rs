@@ -16,30 +16,24 @@ use crate::parse::selector::Selector;
 use crate::status::answers::{AnsweredError, AnsweredValue};
 
 impl Api {
-    /// The values that a path asks for, as they were printed before or printed now.
+    /// The reply to a request for metrics, as it was printed before, or as `answer` prints it now.
     pub(super) fn values(
         &self,
-        path: &ApiPath,
-        query: &Query,
         request: &Request<'_>,
         asking: Asking,
         trace: &mut Trace,
+        answer: &dyn Fn(Encoding, &mut Trace) -> Result<Answered, Stop>,
     ) -> Result<Reply, Stop> {
         let media_type = self.check(request, Encoding::OFFERED, Transforms::Refused)?;
         let encoding = Encoding::new(media_type, asking.pretty);
-        let answer = |trace: &mut Trace| match path {
-            ApiPath::Metric(path) => self.metric(path, query, asking, encoding, trace),
-            ApiPath::External(path) => self.external_metric(path, query, asking, encoding, trace),
-            _ => Err(Status::no_such_route().into()),
-        };
         // A reply that is traced is always new.
         if trace.is_on() {
-            return answer(trace).map(|answered| answered.reply);
+            return answer(encoding, trace).map(|answered| answered.reply);
         }
         let now = self.clock.now();
         self.status.answers.asked(request.target, asking.client, now);
         self.kept.reply(request.target, encoding, &self.metrics.rules(), now, || {
-            let answered = answer(trace)?;
+            let answered = answer(encoding, trace)?;
             self.status.answers.served(request.target, asking.client, answered.value.clone(), self.clock.now());
             Ok(answered)
         })
@@ -59,7 +53,7 @@ impl Api {
         self.status.answers.failed(target, client(*authorized), error, now);
     }
 
-    fn metric(
+    pub(super) fn metric(
         &self,
         path: &MetricPath,
         query: &Query,
@@ -83,7 +77,7 @@ impl Api {
         Ok(Answered { reply, lasting: answer.lasting, value })
     }
 
-    fn external_metric(
+    pub(super) fn external_metric(
         &self,
         path: &ExternalPath,
         query: &Query,

@@ -40,6 +40,8 @@ pub struct Hpa<'a> {
 /// The parts of `status` that are displayed.
 #[derive(Clone, Debug, Default)]
 pub struct HpaStatus<'a> {
+    /// `currentReplicas`
+    pub current: Option<i32>,
     /// `desiredReplicas`
     pub desired: Option<i32>,
     pub conditions: Vec<Condition<'a>>,
@@ -182,6 +184,8 @@ impl<'a> Hpa<'a> {
         };
         let conditions: Vec<Condition<'_>> =
             root.items_at(&["status", "conditions"]).iter().filter_map(Condition::read).collect();
+        let replicas = |key| integer(root.at(&["status", key]));
+        let (current, desired) = (replicas("currentReplicas"), replicas("desiredReplicas"));
         let scaled_to_zero = conditions.iter().find(|it| it.kind == "ScaledToZero").map(|it| it.status == "True");
         Self {
             name: root.text_at(&["metadata", "name"]),
@@ -193,7 +197,7 @@ impl<'a> Hpa<'a> {
             metrics,
             behavior,
             scaled_to_zero,
-            status: HpaStatus { desired: integer(root.at(&["status", "desiredReplicas"])), conditions },
+            status: HpaStatus { current, desired, conditions },
             node: root,
             span: root.span,
             lacks,
@@ -203,6 +207,22 @@ impl<'a> Hpa<'a> {
     /// Whether the HPA may be in this namespace.
     pub fn is_in(&self, namespace: &str) -> bool {
         self.namespace.is_none_or(|own| own == namespace)
+    }
+
+    /// The value of a metric that the controller compared with its target last. `status.currentMetrics` has the order of
+    /// `spec.metrics`, and an empty element for each metric without a value.
+    pub fn current(&self, metric: &MetricSpec<'_>) -> Option<Milli> {
+        let (key, kind) = (metric.kind.key(), metric.kind.name());
+        let status = self.node.items_at(&["status", "currentMetrics"]).get(metric.index)?;
+        let is_its = status.text_at(&["type"]) == Some(kind);
+        let is_named = status.text_at(&[key, "metric", "name"]) == Some(metric.name);
+        let field = match metric.target.as_ref().ok()? {
+            MetricTarget::Value(_) => "value",
+            MetricTarget::AverageValue(_) => "averageValue",
+            MetricTarget::Utilization(_) => return None,
+        };
+        let text = status.text_at(&[key, "current", field]).filter(|_| is_its && is_named)?;
+        Some(Decimal::parse(text).ok()?.milli())
     }
 
     /// Whether a metric can scale the workload up from zero replicas.
@@ -251,6 +271,16 @@ impl MetricKind<'_> {
             Self::Object(_) => "Object",
             Self::External => "External",
             Self::Resource => "Resource",
+        }
+    }
+
+    /// The field that describes it.
+    fn key(self) -> &'static str {
+        match self {
+            Self::Pods => "pods",
+            Self::Object(_) => "object",
+            Self::External => "external",
+            Self::Resource => "resource",
         }
     }
 }

@@ -38,6 +38,7 @@ pub(super) fn connect_context(
             return Err(format!("kubeconfig {}: {why}", path.display()));
         }
         api.metrics().set_objects(Objects::new(client.clone(), limits));
+        api.status().set_client(client.clone());
     }
     Ok(client)
 }

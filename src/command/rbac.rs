@@ -27,7 +27,7 @@ pub(crate) fn run(rbac: &Rbac, limits: &Limits) -> ExitCode {
     if has_errors {
         return ExitCode::from(exit::CONFIG);
     }
-    print(&manifests(&rights::rights(&loaded.config), rbac))
+    print(&manifests(&rights::rights(&loaded.config, rbac.hpas), rbac))
 }
 
 /// A Role and its binding for each namespace, or a ClusterRole.

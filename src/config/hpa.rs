@@ -41,26 +41,61 @@ pub fn check(file: &[u8], config: &Config, limits: &Limits) -> Vec<Problem> {
 
 /// The rules for a metric, in the order of the file: several where each describes objects of its own.
 pub(crate) fn rules<'c>(metric: &MetricSpec<'_>, config: &'c Config) -> Vec<&'c Rule> {
-    let is_it = |rule: &&Rule| match metric.kind {
-        MetricKind::Pods => rule.name == metric.name && rule.objects.iter().any(|object| object.resource == "pods"),
+    config.rules.iter().filter(|rule| is_for(rule, metric.kind, metric.name)).collect()
+}
+
+/// Whether a rule is for metrics of this type and name.
+fn is_for(rule: &Rule, kind: MetricKind<'_>, name: &str) -> bool {
+    match kind {
+        MetricKind::Pods => rule.name == name && rule.objects.iter().any(|object| object.resource == "pods"),
         MetricKind::Object(ObjectRef { kind, .. }) => {
-            rule.name == metric.name && rule.objects.iter().any(|object| object.kind == kind)
+            rule.name == name && rule.objects.iter().any(|object| object.kind == kind)
         }
-        MetricKind::External => rule.is_external() && rule.name.eq_ignore_ascii_case(metric.name),
+        MetricKind::External => rule.is_external() && rule.name.eq_ignore_ascii_case(name),
         MetricKind::Resource => false,
-    };
-    config.rules.iter().filter(is_it).collect()
+    }
 }
 
 /// Whether a rule may describe the object of a metric, for all that the HPA says of its namespace.
-pub(crate) fn may_describe(rule: &Rule, metric: &MetricSpec<'_>, hpa: &Hpa<'_>) -> bool {
-    match (&rule.identity, metric.kind) {
+pub(crate) fn may_describe(rule: &Rule, kind: MetricKind<'_>, namespace: Option<&str>) -> bool {
+    match (&rule.identity, kind) {
         (Identity::Fixed(described), MetricKind::Object(object)) => {
-            let is_here = described.namespace.as_deref().is_none_or(|namespace| hpa.is_in(namespace));
+            let is_here = described.namespace.as_deref().is_none_or(|own| namespace.is_none_or(|of| of == own));
             is_here && (described.name == object.name || question::is_namespace(&object))
         }
         _ => true,
     }
+}
+
+/// Of some rules and their sources, the places of those that serve a metric to an HPA in this namespace; or why none does.
+pub(crate) fn serving(
+    kind: MetricKind<'_>,
+    name: &str,
+    namespace: Option<&str>,
+    rules: &[(&Rule, &Source)],
+) -> Result<Vec<usize>, String> {
+    let all = rules.iter().enumerate().filter(|(_, (rule, _))| is_for(rule, kind, name));
+    let all: Vec<_> = all.map(|(place, (rule, source))| (place, *rule, *source)).collect();
+    let describing: Vec<_> = all.iter().filter(|(_, rule, _)| may_describe(rule, kind, namespace)).collect();
+    if describing.is_empty() {
+        let what = match kind {
+            MetricKind::Object(object) if !all.is_empty() => {
+                format!("that describes {} {}", Escaped::new(object.kind), Escaped::new(object.name))
+            }
+            MetricKind::Pods => "for object: pods".to_owned(),
+            MetricKind::Object(object) => format!("for an object of kind {}", Escaped::new(object.kind)),
+            MetricKind::External | MetricKind::Resource => "with external: true".to_owned(),
+        };
+        return Err(format!("there is no rule {what}"));
+    }
+    let allows = |rule: &Rule, source: &Source| namespace.is_none_or(|of| source.namespaces_of(rule).allow(of));
+    let allowed = describing.into_iter().filter(|(_, rule, source)| allows(rule, source));
+    let allowed: Vec<usize> = allowed.map(|(place, ..)| *place).collect();
+    if allowed.is_empty() {
+        let namespace = Escaped::new(namespace.unwrap_or_default());
+        return Err(format!("namespace {namespace} is not among the namespaces of its rule or source"));
+    }
+    Ok(allowed)
 }
 
 struct Findings {
@@ -96,31 +131,17 @@ impl Findings {
 
 /// What is wrong with a metric beside a configuration; not for CPU and memory.
 pub(crate) fn metric_problems(metric: &MetricSpec<'_>, hpa: &Hpa<'_>, config: &Config) -> Vec<String> {
-    let all = rules(metric, config);
-    let describing = all.iter().filter(|rule| may_describe(rule, metric, hpa));
-    let describing: Vec<_> = describing.filter_map(|rule| Some((*rule, config.sources.get(rule.source)?))).collect();
-    if describing.is_empty() {
-        let what = match metric.kind {
-            MetricKind::Object(object) if !all.is_empty() => {
-                format!("that describes {} {}", Escaped::new(object.kind), Escaped::new(object.name))
-            }
-            MetricKind::Pods => "for object: pods".to_owned(),
-            MetricKind::Object(object) => format!("for an object of kind {}", Escaped::new(object.kind)),
-            MetricKind::External | MetricKind::Resource => "with external: true".to_owned(),
-        };
-        let is_broken = config.broken.iter().any(|broken| broken.name.eq_ignore_ascii_case(metric.name));
-        return if is_broken { Vec::new() } else { vec![format!("there is no rule {what}")] };
-    }
-    let allows = |(rule, source): &&(&Rule, &Source)| {
-        hpa.namespace.is_none_or(|namespace| source.namespaces_of(rule).allow(namespace))
+    let rules = config.rules.iter().filter_map(|rule| Some((rule, config.sources.get(rule.source)?)));
+    let all: Vec<(&Rule, &Source)> = rules.collect();
+    let allowed = match serving(metric.kind, metric.name, hpa.namespace, &all) {
+        Ok(allowed) => allowed.into_iter().filter_map(|place| all.get(place)),
+        Err(why) => {
+            let is_broken = config.broken.iter().any(|broken| broken.name.eq_ignore_ascii_case(metric.name));
+            return if is_broken { Vec::new() } else { vec![why] };
+        }
     };
-    let allowed: Vec<_> = describing.iter().filter(allows).collect();
-    if allowed.is_empty() {
-        let namespace = Escaped::new(hpa.namespace.unwrap_or_default());
-        return vec![format!("namespace {namespace} is not among the namespaces of its rule or source")];
-    }
     let may_die = hpa.zero.is_some() && metric.kind.can_wake();
-    let dying = allowed.iter().filter(|(_, source)| may_die && dies(source, metric, hpa)).map(|(_, source)| {
+    let dying = allowed.filter(|(_, source)| may_die && dies(source, metric, hpa)).map(|(_, source)| {
         format!(
             "its source {} is the scaled workload itself: at zero replicas it is gone, the metric fails, and the workload stays \
              at zero",

@@ -17,9 +17,14 @@ pub(crate) struct Right {
     pub verb: &'static str,
 }
 
-/// The rights that the rules of a configuration need for the requests of HPAs, each once and in order.
-pub(crate) fn rights(config: &Config) -> Vec<Right> {
+/// The rights that the rules of a configuration need for the requests of HPAs, each once and in order; and that to list
+/// HPAs, if the status page is to show them.
+pub(crate) fn rights(config: &Config, hpas: bool) -> Vec<Right> {
     let mut rights = Vec::new();
+    if hpas {
+        let (group, resource) = ("autoscaling".to_owned(), "horizontalpodautoscalers".to_owned());
+        rights.push(Right { namespace: None, group, resource, verb: "list" });
+    }
     for rule in &config.rules {
         if let Some(source) = config.sources.get(rule.source) {
             of_rule(rule, source, &mut rights);
@@ -71,7 +76,7 @@ mod tests {
     use crate::config::limits::Limits;
 
     /// The rights of a configuration, a line each.
-    fn lines(config: &str) -> Vec<String> {
+    fn lines(config: &str, hpas: bool) -> Vec<String> {
         let loaded = file::load(config.as_bytes(), &Limits::default());
         assert!(loaded.problems.iter().all(|problem| !problem.is_error()), "{:?}", loaded.problems);
         let line = |right: Right| {
@@ -79,7 +84,7 @@ mod tests {
             let namespace = namespace.unwrap_or_else(|| "*".to_owned());
             format!("{namespace}: {verb} {resource}{}{group}", if group.is_empty() { "" } else { "." })
         };
-        rights(&loaded.config).into_iter().map(line).collect()
+        rights(&loaded.config, hpas).into_iter().map(line).collect()
     }
 
     #[test]
@@ -108,12 +113,18 @@ mod tests {
                  {{pods: {{port: 80}}, namespaces: ['*']}}\n  mine: {{pods: {{namespace: mq, selector: app=web, port: 80}}, \
                  namespaces: [shop]}}\nmetrics: [{rules}]\n"
             );
-            let found = lines(&config);
+            let found = lines(&config, false);
             let mut expected: Vec<String> = expected.iter().map(|line| (*line).to_owned()).collect();
             expected.sort();
             let mut found_sorted = found.clone();
             found_sorted.sort();
             assert_eq!(found_sorted, expected, "{rules}");
         }
+    }
+
+    #[test]
+    fn the_status_page_lists_hpas_everywhere() {
+        assert_eq!(lines("sources: {}\nmetrics: []\n", true), ["*: list horizontalpodautoscalers.autoscaling"]);
+        assert!(lines("sources: {}\nmetrics: []\n", false).is_empty());
     }
 }

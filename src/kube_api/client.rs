@@ -33,6 +33,9 @@ pub struct Client {
     counters: Arc<Counters>,
 }
 
+/// Reads the body of an answer; called again for each try. Not generic, so that a call is compiled once for all kinds of answers.
+type ReadAnswer<'r> = &'r mut dyn FnMut(&mut dyn Read) -> Result<(), String>;
+
 struct Call<'a> {
     name: &'static str,
     path: &'a str,
@@ -163,13 +166,19 @@ impl Client {
         &self,
         call: &Call<'_>,
         deadline: Instant,
-        read: &impl Fn(&mut dyn Read) -> Result<T, String>,
+        read: &dyn Fn(&mut dyn Read) -> Result<T, String>,
     ) -> Result<T, CallError> {
+        let mut answer = None;
+        self.try_until(call, deadline, &mut |body| read(body).map(|read| answer = Some(read)))?;
+        answer.ok_or_else(|| self.too_slow(call.name))
+    }
+
+    fn try_until(&self, call: &Call<'_>, deadline: Instant, read: ReadAnswer<'_>) -> Result<(), CallError> {
         let mut pause = BACK_OFF;
         let mut cause: Option<CallError> = None;
         loop {
             let error = match self.once(call, deadline, read) {
-                Ok(answer) => return Ok(answer),
+                Ok(()) => return Ok(()),
                 // The last try has little time: its timeout says less than what failed before it.
                 Err(error) if error.is_timeout() => cause.take().unwrap_or(error),
                 Err(error) => error,
@@ -183,12 +192,7 @@ impl Client {
         }
     }
 
-    fn once<T>(
-        &self,
-        call: &Call<'_>,
-        deadline: Instant,
-        read: &impl Fn(&mut dyn Read) -> Result<T, String>,
-    ) -> Result<T, CallError> {
+    fn once(&self, call: &Call<'_>, deadline: Instant, read: ReadAnswer<'_>) -> Result<(), CallError> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(self.error(call.name, CallFailure::Timeout));
@@ -205,12 +209,7 @@ impl Client {
         outcome.map_err(|failure| self.error(call.name, failure))
     }
 
-    fn send<T>(
-        &self,
-        call: &Call<'_>,
-        timeout: Duration,
-        read: &impl Fn(&mut dyn Read) -> Result<T, String>,
-    ) -> Result<T, CallFailure> {
+    fn send(&self, call: &Call<'_>, timeout: Duration, read: ReadAnswer<'_>) -> Result<(), CallFailure> {
         let logged_in = self.session.logged_in().map_err(CallFailure::Login)?;
         let outcome = self.exchange(&logged_in.http, call, timeout, read);
         let is_refused = matches!(outcome, Err(CallFailure::Code(401, _)));
@@ -221,13 +220,13 @@ impl Client {
         self.exchange(&logged_in.http, call, timeout, read)
     }
 
-    fn exchange<T>(
+    fn exchange(
         &self,
         http: &HttpClient,
         call: &Call<'_>,
         timeout: Duration,
-        read: &impl Fn(&mut dyn Read) -> Result<T, String>,
-    ) -> Result<T, CallFailure> {
+        read: ReadAnswer<'_>,
+    ) -> Result<(), CallFailure> {
         let url = format!("{}{}", self.server(), call.path);
         let body = call.body.map_or(RequestBody::None, |body| RequestBody::Bytes(JSON, body));
         let request = Request { url: &url, accept: call.accept, body, timeout };

@@ -27,7 +27,8 @@ pub(crate) fn serving(
         plural: "endpointslices",
         accept: "application/json",
         kinds: ["EndpointSliceList"; 2],
+        most: limits.objects.count,
     };
-    let slices: Vec<EndpointSlice> = list(client, &listing, selection, limits, deadline)?;
+    let slices: Vec<EndpointSlice> = list(client, &listing, selection, deadline)?;
     Ok(slices.iter().flat_map(EndpointSlice::serving).collect())
 }

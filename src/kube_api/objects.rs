@@ -39,8 +39,9 @@ pub(crate) fn pods(
     limits: &Limits,
     deadline: Instant,
 ) -> Result<Vec<Pod>, CallError> {
-    let listing = Listing { root: "/api/v1", plural: "pods", accept: "application/json", kinds: ["PodList"; 2] };
-    list(client, &listing, selection, limits, deadline)
+    let (root, plural, accept) = ("/api/v1", "pods", "application/json");
+    let listing = Listing { root, plural, accept, kinds: ["PodList"; 2], most: limits.objects.count };
+    list(client, &listing, selection, deadline)
 }
 
 /// The names of the objects of a selection.
@@ -57,9 +58,26 @@ pub(crate) fn names(
     let root = if kind.api_version.contains('/') { "/apis/" } else { "/api/" };
     let plural = kind.resource.split('.').next().unwrap_or_default();
     let (root, whole) = (format!("{root}{}", kind.api_version), format!("{}List", kind.kind));
-    let listing = Listing { root: &root, plural, accept: METADATA, kinds: ["PartialObjectMetadataList", &whole] };
-    let named: Vec<Named> = list(client, &listing, selection, limits, deadline)?;
+    let kinds = ["PartialObjectMetadataList", &whole];
+    let listing = Listing { root: &root, plural, accept: METADATA, kinds, most: limits.objects.count };
+    let named: Vec<Named> = list(client, &listing, selection, deadline)?;
     Ok(named.into_iter().map(|object| object.metadata.name).collect())
+}
+
+/// The HorizontalPodAutoscalers of all namespaces, as `T` reads them.
+///
+/// # Errors
+/// If there is no answer by the deadline, or it is longer than `limits.objects.bytes`.
+pub(crate) fn hpas<T: for<'de> Deserialize<'de>>(
+    client: &Client,
+    limits: &Limits,
+    deadline: Instant,
+) -> Result<Vec<T>, CallError> {
+    let kinds = ["HorizontalPodAutoscalerList"; 2];
+    let (root, plural) = ("/apis/autoscaling/v2", "horizontalpodautoscalers");
+    let listing = Listing { root, plural, accept: "application/json", kinds, most: limits.status.hpas_listed };
+    let all = Selection { namespace: None, label_selector: "", name: None };
+    list(client, &listing, all, deadline)
 }
 
 pub(super) struct Listing<'a> {
@@ -70,28 +88,44 @@ pub(super) struct Listing<'a> {
     pub(super) accept: &'a str,
     /// What the answer may be.
     pub(super) kinds: [&'a str; 2],
+    /// How many objects are taken.
+    pub(super) most: usize,
 }
 
-pub(super) fn list<T: for<'de> Deserialize<'de>>(
-    client: &Client,
-    listing: &Listing<'_>,
-    selection: Selection<'_>,
-    limits: &Limits,
-    deadline: Instant,
-) -> Result<Vec<T>, CallError> {
-    let Listing { root, plural, accept, kinds } = listing;
-    let mut path = (*root).to_owned();
+/// The path of the first page of a list.
+fn path(listing: &Listing<'_>, selection: Selection<'_>) -> String {
+    let mut path = listing.root.to_owned();
     if let Some(namespace) = selection.namespace {
         let _ = write!(path, "/namespaces/{}", Encoded::unreserved(namespace));
     }
     // From the API server's cache: lists must cost it little, and a moment's delay does not matter.
-    let _ = write!(path, "/{plural}?resourceVersion=0&limit={PAGE}");
+    let _ = write!(path, "/{}?resourceVersion=0&limit={PAGE}", listing.plural);
     if !selection.label_selector.is_empty() {
         let _ = write!(path, "&labelSelector={}", Encoded::unreserved(selection.label_selector));
     }
     if let Some(name) = selection.name {
         let _ = write!(path, "&fieldSelector=metadata.name%3D{}", Encoded::unreserved(name));
     }
+    path
+}
+
+/// The error for a list of more objects than are taken.
+fn too_many(client: &Client, listing: &Listing<'_>, selection: Selection<'_>) -> CallError {
+    let Listing { plural, most, .. } = listing;
+    let can_narrow = selection.namespace.is_some() || !selection.label_selector.is_empty();
+    let hint = if can_narrow { "; narrow the selector" } else { "" };
+    let failure = CallFailure::TooMany(format!("more than {most} {plural}{hint}"));
+    CallError { call: "list", to: client.server().to_owned(), failure }
+}
+
+pub(super) fn list<T: for<'de> Deserialize<'de>>(
+    client: &Client,
+    listing: &Listing<'_>,
+    selection: Selection<'_>,
+    deadline: Instant,
+) -> Result<Vec<T>, CallError> {
+    let Listing { accept, kinds, most, .. } = listing;
+    let path = path(listing, selection);
     let mut all: Vec<T> = Vec::new();
     let mut from = String::new();
     let mut again = true;
@@ -115,9 +149,8 @@ pub(super) fn list<T: for<'de> Deserialize<'de>>(
             return Err(client.unexpected("list", &format!("expected a {}, found a {}", kinds[0], list.kind)));
         }
         all.extend(list.items);
-        if all.len() > limits.objects.count {
-            let why = format!("more than {} {plural}; narrow the selector", limits.objects.count);
-            return Err(CallError { call: "list", to: client.server().to_owned(), failure: CallFailure::TooMany(why) });
+        if all.len() > *most {
+            return Err(too_many(client, listing, selection));
         }
         from = list.metadata.r#continue;
         if from.is_empty() {

@@ -256,6 +256,11 @@ impl Rules {
         }
     }
 
+    /// Whether metrics that no rule names are served, too.
+    pub(crate) fn serves_unlisted(&self) -> bool {
+        self.implicit.is_some()
+    }
+
     /// Whether a rule serves an external metric of this name.
     pub fn has_external(&self, metric: &str) -> bool {
         self.external.contains_key(&metric.to_ascii_lowercase())

@@ -4,6 +4,7 @@
 //! `no`, `1e3` and `0x10` are not converted; the consumer decides on their types. Duplicate keys are kept, so that the
 //! consumer of a mapping can report them.
 
+mod from_json;
 pub(crate) mod page;
 
 use std::fmt;

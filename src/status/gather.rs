@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::answers::{AnswerLog, Answers, Point};
 use super::fixes;
+use super::hpa_lister::HpaList;
 use super::report::{Count, ErrorStatus, ProcessStatus, Report, RequestStatus, RuleStatus, SourceStatus, UrlStatus};
+use super::served_hpas::ServedHpas;
+use crate::config::limits::Limits;
 use crate::config::model::{DescribedObject, Target};
 use crate::kube::meta::Time;
 use crate::metrics::active_rule::ActiveRule;
@@ -20,14 +23,22 @@ use crate::telemetry::process::Process;
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// The rules, sources and answers of this moment.
-pub(super) fn rules_and_sources(rules: &Rules, answers: &AnswerLog, max_path: usize, now: Now) -> Report {
+/// The rules, sources, answers and HPAs of this moment.
+pub(super) fn rules_and_sources(
+    rules: &Rules,
+    answers: &AnswerLog,
+    hpas: Option<Option<&HpaList>>,
+    limits: &Limits,
+    now: Now,
+) -> Report {
     let listed = rules.listing();
     let mut statuses: Vec<RuleStatus> = listed.iter().map(rule).collect();
     name(&mut statuses);
     let mut unserved = Vec::new();
     for (target, answers, points) in answers.all(now) {
-        let Ok(path) = path::parse(target.split('?').next().unwrap_or_default(), max_path) else { continue };
+        let Ok(path) = path::parse(target.split('?').next().unwrap_or_default(), limits.request.path) else {
+            continue;
+        };
         let request = request(target, &path, answers, points);
         let serving = rules.of_path(&path);
         let is_its = |rule: &ListedRule<'_>| match rule.served {
@@ -40,7 +51,10 @@ pub(super) fn rules_and_sources(rules: &Rules, answers: &AnswerLog, max_path: us
             None => {}
         }
     }
-    Report { rules: statuses, unserved, sources: rules.upstreams().iter().map(source).collect(), ..Report::default() }
+    let hpas =
+        hpas.map(|list| ServedHpas::new(&listed, &statuses, rules.serves_unlisted()).of(list, limits.status.hpas));
+    let sources = rules.upstreams().iter().map(source).collect();
+    Report { rules: statuses, unserved, hpas, sources, ..Report::default() }
 }
 
 /// The program itself.

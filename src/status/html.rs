@@ -1,11 +1,13 @@
-//! The report as one HTML page. Everything from outside is escaped, and isolated from the direction of the text around.
+//! The report as one HTML page.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use super::query::Filter;
-use super::report::{Count, ErrorStatus, Report, RequestStatus, RuleStatus, SourceStatus, UrlStatus};
+use super::report::{ErrorStatus, Report, RequestStatus, RuleStatus, SourceStatus, UrlStatus};
 use super::sparkline::Sparkline;
+use super::text::{Bytes, Counts, HtmlText, Markdown, Number, OfDay, Problems};
 use crate::config::limits::StatusLimits;
+use crate::parse::path::{CUSTOM_METRICS, EXTERNAL_METRICS};
 use crate::parse::percent::Encoded;
 
 pub(super) const STYLE: &str = include_str!("page.css");
@@ -31,6 +33,7 @@ impl fmt::Display for Page<'_> {
         f.write_str("<main>")?;
         self.configuration(f)?;
         self.rules(f)?;
+        self.hpas(f)?;
         self.unserved(f)?;
         self.sources(f)?;
         self.process(f)?;
@@ -55,9 +58,10 @@ impl Page<'_> {
     fn form(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Filter { namespace, wrong } = self.filter;
         let checked = if *wrong { " checked" } else { "" };
+        let hpas = if self.report.hpas.is_some() { "<a href=#hpas>HPAs</a>" } else { "" };
         write!(
             f,
-            "<nav aria-label=Sections><a href=#rules>Rules</a><a href=#sources>Sources</a><a href=#process>Process</a>\
+            "<nav aria-label=Sections><a href=#rules>Rules</a>{hpas}<a href=#sources>Sources</a><a href=#process>Process</a>\
              <a href=/status.json>JSON</a></nav><form role=search aria-label=Filter><label>Namespace <input name=namespace value=\"{}\"></label>\
              <label><input type=checkbox name=wrong value=true{checked}> Problems only</label><button>Show</button></form>",
             self.text(namespace.as_deref().unwrap_or_default())
@@ -161,18 +165,19 @@ impl Page<'_> {
             write!(f, "<b>{}</b> ", self.text(object))?;
         }
         if let Some(namespace) = &request.namespace {
-            write!(f, "<small>in</small> {} ", self.text(namespace))?;
+            write!(f, "in {}", self.text(namespace))?;
         }
-        write!(f, "<small>for {}</small></span><span>", request.client)?;
+        f.write_str("</span><span>")?;
         if let Some(value) = request.value {
             write!(f, "<b>{}</b>", Number(value))?;
             if request.items != 1 {
                 write!(f, " <small>of {}</small>", request.items)?;
             }
         }
-        write!(f, "</span>{}<p><small>asked {}", Sparkline(&request.history), request.asked)?;
+        let (asked, client) = (request.asked, request.client);
+        write!(f, "</span>{}<p><small>asked {asked} by {client}", Sparkline(&request.history))?;
         if let Some(measured) = request.measured {
-            write!(f, ", value of {measured}")?;
+            write!(f, ", value of {}", OfDay { time: measured, day: asked })?;
         }
         f.write_str("</small>")?;
         if !request.left_out.is_empty() {
@@ -181,7 +186,8 @@ impl Page<'_> {
         if let Some(error) = &request.error {
             self.error(f, error)?;
         }
-        write!(f, "<p><code>metriclet get -v '{}'</code>", self.text(&request.path.replace('\'', "%27")))
+        let path = abbreviated(&request.path).replace('\'', "%27");
+        write!(f, "<p><code>metriclet get -v '{}'</code>", self.text(&path))
     }
 
     fn error(&self, f: &mut fmt::Formatter<'_>, error: &ErrorStatus) -> fmt::Result {
@@ -254,7 +260,7 @@ impl Page<'_> {
     }
 
     /// Says that there are more rows than are shown.
-    fn more(&self, f: &mut fmt::Formatter<'_>, count: usize) -> fmt::Result {
+    pub(super) fn more(&self, f: &mut fmt::Formatter<'_>, count: usize) -> fmt::Result {
         match count.saturating_sub(self.limits.rows) {
             0 => Ok(()),
             more => write!(f, "<p>{more} more in the JSON"),
@@ -266,107 +272,78 @@ impl Page<'_> {
             && self.filter.namespace.as_ref().is_none_or(|namespace| request.namespace.as_ref() == Some(namespace))
     }
 
-    fn text<'t>(&self, text: &'t str) -> HtmlText<'t> {
+    pub(super) fn text<'t>(&self, text: &'t str) -> HtmlText<'t> {
         HtmlText { text, longest: self.limits.text }
     }
 }
 
-/// Text for an element or a quoted attribute, cut where it is too long. Control characters, and those that turn the
-/// direction of text, are shown as their code.
-struct HtmlText<'a> {
-    text: &'a str,
-    longest: usize,
+/// A path as `metriclet get` takes it, too.
+fn abbreviated(path: &str) -> String {
+    let after = |group: &str, version: &str| path.strip_prefix("/apis/")?.strip_prefix(group)?.strip_prefix(version);
+    let external = after(EXTERNAL_METRICS, "/v1beta1/namespaces/").map(|rest| format!("external/{rest}"));
+    external.or_else(|| after(CUSTOM_METRICS, "/v1beta2/").map(str::to_owned)).unwrap_or_else(|| path.to_owned())
 }
 
-impl fmt::Display for HtmlText<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, c) in self.text.chars().enumerate() {
-            if at == self.longest {
-                return f.write_char('…');
-            }
-            match c {
-                '&' => f.write_str("&amp;")?,
-                '<' => f.write_str("&lt;")?,
-                '>' => f.write_str("&gt;")?,
-                '"' => f.write_str("&quot;")?,
-                '\'' => f.write_str("&#39;")?,
-                '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-                    write!(f, "{}", c.escape_unicode())?;
-                }
-                c if c.is_control() => write!(f, "{}", c.escape_default())?,
-                c => f.write_char(c)?,
-            }
-        }
-        Ok(())
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kube::meta::Time;
+    use crate::status::answers::Point;
 
-/// A cell of our own documentation: code between backticks, and the text of links.
-struct Markdown<'a>(&'a str);
-
-impl fmt::Display for Markdown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = |text| HtmlText { text, longest: usize::MAX };
-        for (at, part) in self.0.split('`').enumerate() {
-            if at % 2 == 1 {
-                write!(f, "<code>{}</code>", text(part))?;
-                continue;
-            }
-            for (at, part) in part.split('[').enumerate() {
-                match part.split_once("](").and_then(|(name, rest)| Some((name, rest.split_once(')')?.1))) {
-                    Some((name, rest)) if at > 0 => write!(f, "{}{}", text(name), text(rest))?,
-                    _ => write!(f, "{}", text(part))?,
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-struct Problems(usize);
-
-impl fmt::Display for Problems {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0 => f.write_str("no problems"),
-            1 => f.write_str("1 problem"),
-            count => write!(f, "{count} problems"),
+    #[test]
+    fn abbreviates_what_the_command_completes() {
+        for (path, expected) in [
+            (
+                "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/a?labelSelector=b",
+                "namespaces/shop/pods/*/a?labelSelector=b",
+            ),
+            ("/apis/custom.metrics.k8s.io/v1beta1/nodes/a/b", "/apis/custom.metrics.k8s.io/v1beta1/nodes/a/b"),
+            ("/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/a", "external/shop/a"),
+            ("/apis/custom.metrics.k8s.io.v1beta2/", "/apis/custom.metrics.k8s.io.v1beta2/"),
+        ] {
+            assert_eq!(abbreviated(path), expected);
         }
     }
-}
 
-struct Counts<'a>(&'a [Count]);
-
-impl fmt::Display for Counts<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("none");
+    /// A rule that was requested all the time within the last hour.
+    fn rule(number: u8) -> RuleStatus {
+        let metric = format!("http_requests_per_second_{number}");
+        let (namespace, object) = (format!("team-{number}"), "services/checkout-frontend");
+        let points =
+            (0..240_u16).map(|at| Point::Value(f32::from(at.wrapping_mul(37 + u16::from(number)) % 1_000) / 8.0));
+        let request = RequestStatus {
+            path: format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/{namespace}/{object}/{metric}"),
+            namespace: Some(namespace),
+            object: Some(object.to_owned()),
+            client: "HPA controller",
+            asked: Time(1_790_000_000),
+            value: Some(1_234.567),
+            items: 1,
+            measured: Some(Time(1_790_000_000)),
+            left_out: Vec::new(),
+            error: None,
+            history: points.collect(),
+        };
+        RuleStatus {
+            id: metric.clone(),
+            metric,
+            is_external: false,
+            resources: vec!["services".to_owned()],
+            objects: Vec::new(),
+            source: Some("prometheus".to_owned()),
+            value: Some("sum(rate(http_requests_total{code!~\"5..\"}[2m]))".to_owned()),
+            line: Some(100),
+            problem: None,
+            requests: vec![request],
         }
-        for (at, Count { name, count }) in self.0.iter().enumerate() {
-            write!(f, "{}{count} {}", if at == 0 { "" } else { ", " }, name.replace('_', " "))?;
-        }
-        Ok(())
     }
-}
 
-/// A value with at most three digits after the point, as it is served.
-struct Number(f64);
-
-impl fmt::Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = format!("{:.3}", self.0);
-        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
-    }
-}
-
-struct Bytes(u64);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            bytes @ 0..1_024 => write!(f, "{bytes} B"),
-            bytes @ 1_024..1_048_576 => write!(f, "{} KiB", bytes >> 10),
-            bytes => write!(f, "{} MiB", bytes >> 20),
-        }
+    #[test]
+    fn fifty_rules_with_full_curves_fit_into_40_kilobytes() {
+        let report = Report { rules: (0..50).map(rule).collect(), ..Report::default() };
+        let (filter, limits) = (Filter::default(), StatusLimits::default());
+        let page = Page { report: &report, filter: &filter, limits: &limits }.to_string();
+        assert_eq!(page.matches("<path d=").count(), 50);
+        assert!(page.len() < 40_000, "{} bytes", page.len());
     }
 }

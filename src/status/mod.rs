@@ -4,10 +4,16 @@
 pub(crate) mod answers;
 pub(crate) mod configuration;
 mod exposition;
+mod fix_table;
 mod fixes;
 mod gather;
+mod hpa;
+mod hpa_lister;
 mod html;
+mod html_hpas;
 pub(crate) mod page;
 mod query;
 mod report;
+mod served_hpas;
 mod sparkline;
+mod text;

@@ -11,10 +11,12 @@ use super::answers::AnswerLog;
 use super::configuration::LoadedConfiguration;
 use super::exposition;
 use super::gather;
+use super::hpa_lister::HpaLister;
 use super::html::{self, Page};
 use super::query::Filter;
 use super::report::Report;
 use crate::config::limits::Limits;
+use crate::kube_api::client::Client;
 use crate::metrics::rules::Rules;
 use crate::parse::duration::millis;
 use crate::telemetry::clock::Now;
@@ -25,6 +27,7 @@ use crate::telemetry::counters::Counters;
 pub(crate) struct StatusPage {
     pub(crate) answers: AnswerLog,
     pub(crate) configuration: LoadedConfiguration,
+    hpas: OnceCell<Arc<HpaLister>>,
     started: Now,
     limits: Limits,
     /// The last report. Its lock is held while one is made, so that only one is made at a time.
@@ -37,11 +40,17 @@ impl StatusPage {
         Self {
             answers: AnswerLog::new(limits.status.clone(), started),
             configuration: LoadedConfiguration::default(),
+            hpas: OnceCell::new(),
             started,
             limits: limits.clone(),
             report: Mutex::default(),
             policy: OnceCell::new(),
         }
+    }
+
+    /// Sets the client that HPAs are listed with. A second call has no effect.
+    pub(crate) fn set_client(&self, client: Arc<Client>) {
+        let _ = self.hpas.set(Arc::new(HpaLister::new(client, &self.limits)));
     }
 
     /// The report, no older than `cache` of its limits.
@@ -52,7 +61,9 @@ impl StatusPage {
         {
             return report.clone();
         }
-        let mut report = gather::rules_and_sources(rules, &self.answers, self.limits.request.path, now);
+        let hpas = self.hpas.get().map(|lister| lister.list(now));
+        let mut report =
+            gather::rules_and_sources(rules, &self.answers, hpas.as_ref().map(Option::as_deref), &self.limits, now);
         report.process = gather::process(counters, self.started, now);
         report.configuration = self.configuration.status();
         let report = Arc::new(report);

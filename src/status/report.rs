@@ -4,6 +4,7 @@
 use serde::Serialize;
 
 use super::answers::Point;
+use super::hpa::HpasStatus;
 use crate::kube::meta::Time;
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -14,6 +15,8 @@ pub(crate) struct Report {
     pub(crate) rules: Vec<RuleStatus>,
     /// Requests of the last hour that no rule serves.
     pub(crate) unserved: Vec<RequestStatus>,
+    /// The HPAs of the cluster; none without a Kubernetes API.
+    pub(crate) hpas: Option<HpasStatus>,
     pub(crate) sources: Vec<SourceStatus>,
 }
 
@@ -165,12 +168,13 @@ impl SourceStatus {
 }
 
 impl Report {
-    /// How many rules, sources, requests without a rule, and parts of the program have something wrong with them.
+    /// How many rules, HPAs, sources, requests without a rule, and parts of the program have something wrong with them.
     pub(crate) fn failing(&self) -> usize {
         let rules = self.rules.iter().filter(|rule| rule.is_failing()).count();
         let sources = self.sources.iter().filter(|source| source.is_failing()).count();
         let configuration = usize::from(self.configuration.is_rejected || !self.configuration.problems.is_empty());
-        rules + sources + self.unserved.len() + configuration
+        let hpas = self.hpas.as_ref().map_or(0, |hpas| hpas.wrong);
+        rules + hpas + sources + self.unserved.len() + configuration
     }
 }
 
@@ -178,7 +182,8 @@ impl Serialize for Point {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::None => serializer.serialize_none(),
-            Self::Value(value) => serializer.serialize_f32(*value),
+            // In thousandths, as values are served.
+            Self::Value(value) => serializer.serialize_f64((f64::from(*value) * 1000.0).round() / 1000.0),
             Self::Error => serializer.serialize_str("error"),
         }
     }

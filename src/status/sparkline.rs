@@ -1,11 +1,12 @@
-//! An hour of values as a small inline SVG.
+//! An hour of values as a small inline SVG, which page.css stretches to its width.
 
 use std::fmt::{self, Write};
 
 use super::answers::Point;
+use super::text::Number;
 
 /// Columns: each stands for several points, so that a page of many rules stays small.
-const WIDTH: usize = 30;
+const WIDTH: usize = 24;
 const HEIGHT: f32 = 20.0;
 
 /// Draws values from the least at the bottom to the greatest at the top; errors as marks below.
@@ -22,22 +23,30 @@ impl fmt::Display for Sparkline<'_> {
         };
         let (mut line, mut errors) = (String::new(), String::new());
         let mut before = None;
+        let mut was_error = false;
+        // Further numbers of a step need no letter, and a minus needs no space before it.
         for (x, column) in columns.iter().enumerate() {
-            if column.is_error {
-                write!(errors, "M{x} 23h1")?;
+            match (was_error, column.is_error) {
+                (true, true) => errors.push_str(" 1"),
+                (false, true) => write!(errors, "M{x} 23h1")?,
+                (_, false) => {}
             }
+            was_error = column.is_error;
             let y = column.value.map(height);
             let is_alone = columns.get(x + 1).is_none_or(|next| next.value.is_none());
             match (before, y) {
-                (Some(before), Some(y)) => write!(line, "l1 {}", y - before)?,
+                (Some(before), Some(y)) => {
+                    let (step, is_first) = (y - before, line.ends_with('l'));
+                    write!(line, "{}1{}{step}", if is_first { "" } else { " " }, if step < 0 { "" } else { " " })?;
+                }
                 (None, Some(y)) if is_alone => write!(line, "M{x} {y}h1")?,
-                (None, Some(y)) => write!(line, "M{x} {y}")?,
+                (None, Some(y)) => write!(line, "M{x} {y}l")?,
                 (_, None) => {}
             }
             before = y;
         }
         let label = Range(values().next().map(|_| (least, greatest)), errors.len());
-        write!(f, "<svg viewBox=\"0 0 30 24\" preserveAspectRatio=none role=img aria-label=\"{label}\">")?;
+        write!(f, "<svg role=img aria-label=\"{label}\">")?;
         if !line.is_empty() {
             write!(f, "<path d=\"{line}\"/>")?;
         }
@@ -48,14 +57,18 @@ impl fmt::Display for Sparkline<'_> {
     }
 }
 
+fn number(value: f32) -> Number {
+    Number(value.into())
+}
+
 /// What the drawing shows, in words.
 struct Range(Option<(f32, f32)>, usize);
 
 impl fmt::Display for Range {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some((least, greatest)) if least == greatest => write!(f, "last hour: {least}")?,
-            Some((least, greatest)) => write!(f, "last hour: {least} to {greatest}")?,
+            Some((least, greatest)) if least == greatest => write!(f, "last hour: {}", number(least))?,
+            Some((least, greatest)) => write!(f, "last hour: {} to {}", number(least), number(greatest))?,
             None => f.write_str("last hour: no values")?,
         }
         if self.1 > 0 { f.write_str(", with errors") } else { Ok(()) }
@@ -97,10 +110,22 @@ mod tests {
             (points(&[]), ["last hour: no values", "></svg>"]),
             (points(&[(0, Point::Value(7.0))]), ["last hour: 7\"", "<path d=\"M0 10h1\"/>"]),
             (
-                points(&[(0, Point::Value(0.0)), (8, Point::Value(10.0)), (236, Point::Value(5.0))]),
-                ["0 to 10\"", "M0 20l1 -20M29 10h1"],
+                points(&[(0, Point::Value(0.0)), (10, Point::Value(10.0)), (236, Point::Value(5.0))]),
+                ["0 to 10\"", "M0 20l1-20M23 10h1"],
             ),
-            (points(&[(239, Point::Error)]), ["no values, with errors", "<path class=e d=\"M29 23h1\"/>"]),
+            (
+                points(&[
+                    (0, Point::Value(0.0)),
+                    (10, Point::Value(9.0)),
+                    (20, Point::Value(9.0)),
+                    (30, Point::Value(0.0)),
+                ]),
+                ["0 to 9\"", "<path d=\"M0 20l1-20 1 0 1 20\"/>"],
+            ),
+            (
+                points(&[(0, Point::Error), (10, Point::Error), (239, Point::Error)]),
+                ["no values, with errors", "<path class=e d=\"M0 23h1 1M23 23h1\"/>"],
+            ),
         ] {
             let drawn = Sparkline(&values).to_string();
             assert!(expected.iter().all(|part| drawn.contains(part)), "{drawn}");
@@ -111,6 +136,6 @@ mod tests {
     fn an_hour_of_values_takes_little_room() {
         let points: Vec<Point> = (0..240_u8).map(|at| Point::Value(f32::from(at.wrapping_mul(37)))).collect();
         let drawn = Sparkline(&points).to_string();
-        assert!(drawn.len() < 300, "{}: {drawn}", drawn.len());
+        assert!(drawn.len() < 200, "{}: {drawn}", drawn.len());
     }
 }

@@ -306,6 +306,7 @@ impl State {
         let kind = match call.header("accept") {
             Some(accept) if accept.contains("PartialObjectMetadataList") => "PartialObjectMetadataList",
             _ if path.ends_with("/endpointslices") => "EndpointSliceList",
+            _ if path.ends_with("/horizontalpodautoscalers") => "HorizontalPodAutoscalerList",
             _ => "PodList",
         };
         // As Go encodes an empty list of metadata.

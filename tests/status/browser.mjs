@@ -36,7 +36,7 @@ async function report() {
 
 /** What the page shows of each rule. */
 function shown(page) {
-  return page.$$eval("article[id]", (articles) =>
+  return page.$$eval("article[id^=r-]", (articles) =>
     articles.map((article) => ({
       id: article.id.slice(2),
       values: [...article.querySelectorAll("li")].map((row) => row.children[1].querySelector("b")?.textContent ?? null),
@@ -49,6 +49,43 @@ const expected = (rule) => ({
   id: rule.id,
   values: rule.requests.map(({ value }) => (value === null ? null : String(Math.round(value * 1000) / 1000))),
   errors: rule.requests.filter(({ error }) => error).map(({ error }) => `${error.code} ${error.message}`),
+});
+
+/** What it shows of each HPA. */
+function shownHpas(page) {
+  return page.$$eval("article[id^=h-]", (articles) =>
+    articles.map((article) => ({
+      id: article.id.slice(2),
+      replicas: article.querySelector("p").textContent,
+      metrics: [...article.querySelectorAll("li")].map((row) => ({
+        name: row.children[0].firstElementChild.textContent,
+        rule: row.querySelector("a")?.hash.slice(3) ?? null,
+        values: row.children[1].textContent,
+        problem: row.querySelector(".e")?.textContent ?? null,
+      })),
+      conditions: [...article.querySelectorAll("ul ~ p")].map((line) => line.textContent),
+    })),
+  );
+}
+
+const shortened = (text) => (text.length > 512 ? `${text.slice(0, 512)}…` : text);
+
+const expectedHpa = (hpa) => ({
+  id: `${hpa.namespace}/${hpa.name}`,
+  replicas:
+    `${hpa.target.kind}/${hpa.target.name}: ` +
+    (hpa.currentReplicas === null ? "" : `${hpa.currentReplicas} replicas, `) +
+    (hpa.desiredReplicas === null ? "" : `${hpa.desiredReplicas} desired, `) +
+    `${hpa.minReplicas} to ${hpa.maxReplicas} allowed`,
+  metrics: hpa.metrics.map(({ name, rule, target, isAverage, current, problem }) => ({
+    name: escaped(name),
+    rule,
+    values: `${current ?? "no value,"} target ${target}${isAverage ? " per pod" : ""}`,
+    problem: problem && `no rule serves it: ${problem}`,
+  })),
+  conditions: hpa.conditions.map(
+    ({ type, status, reason, message }) => `${type} ${status}: ${reason}: ${escaped(shortened(message))}`,
+  ),
 });
 
 const escaped = (text) => text.replace(/[\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu, (c) => `\\u{${c.codePointAt(0).toString(16)}}`);
@@ -71,7 +108,9 @@ async function accessible(page, what) {
 // The same as the JSON, with and without JavaScript.
 for (const javaScriptEnabled of [true, false]) {
   const page = await open("/status", { javaScriptEnabled });
-  const rules = (await report()).rules;
+  const { rules, hpas } = await report();
+  assert.equal(hpas.items.length, 2);
+  assert.deepEqual(await shownHpas(page), hpas.items.map(expectedHpa));
   assert.deepEqual(await shown(page), rules.map(expected).map((rule) => ({ ...rule, errors: rule.errors.map(escaped) })));
   assert.equal(await page.locator("main img, main script").count(), 0, "markup of others is text");
   assert.ok((await page.locator("#rules").locator("..").innerText()).includes("<img src=x onerror=alert(1)>"));
@@ -110,15 +149,23 @@ await page.keyboard.type("bank");
 await page.keyboard.press("Enter");
 await page.waitForURL(/namespace=bank/);
 assert.deepEqual((await shown(page)).map(({ id, values }) => [id, values]), [["depth", ["1"]]]);
+assert.deepEqual((await shownHpas(page)).map(({ id }) => id), ["bank/web"]);
 await page.goto(`${origin}/status`);
 await page.getByLabel("Problems only").check();
 await page.getByRole("button", { name: "Show" }).click();
 await page.waitForURL(/wrong=true/);
 const failing = (await report()).rules.filter(({ problem, requests }) => problem || requests.some(({ error }) => error));
 assert.deepEqual((await shown(page)).map(({ id }) => id), failing.map(({ id }) => id));
-await page.goto(`${origin}/status`);
-await page.getByRole("link", { name: "depth", exact: true }).click();
+assert.deepEqual((await shownHpas(page)).map(({ id }) => id), ["shop/web"]);
+// The rule of an HPA is on the page without filters; from there, the link stays on it.
+await page.locator("article[id^=h-]").getByRole("link", { name: "depth", exact: true }).click();
+await page.waitForURL(/\/status#r-depth$/);
 assert.equal(await page.evaluate(() => document.querySelector(":target").id), "r-depth");
+await page.goto(`${origin}/status`);
+await page.locator("#r-depth").getByRole("link").click();
+assert.equal(await page.evaluate(() => document.querySelector(":target").id), "r-depth");
+await page.getByRole("link", { name: "shop/web" }).click();
+assert.equal(await page.evaluate(() => document.querySelector(":target").id), "h-shop/web");
 
 // It refreshes itself where nobody reads with a cursor or a selection in it.
 await page.goto(`${origin}/status`);

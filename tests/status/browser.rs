@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::common::Server;
+use serde_json::json;
+
+use super::common::kubernetes::Kubernetes;
 use super::common::upstream::{Upstream, page};
-use super::config;
+use super::hpas::{self, condition, external, hpa, object};
 
 /// Whether the machine can run it; in CI it has to.
 fn has_browser(modules: &Path) -> bool {
@@ -45,7 +47,19 @@ fn is_what_the_json_says_and_accessible() {
         );
         let _ = stream.write_all(&page("text/plain", &text));
     });
-    let server = Server::with_config(&config(&source.url()));
+    let kubernetes = Kubernetes::start();
+    let markup = "<img src=x onerror=alert(1)>\u{202e}";
+    let status = json!({
+        "currentReplicas": 3, "desiredReplicas": 4,
+        "currentMetrics": [{"type": "Object", "object": {"metric": {"name": "depth"}, "current": {"value": "42500m"}}}],
+        "conditions": [condition("ScalingActive", "False", "FailedGetExternalMetric", &markup.repeat(40))],
+    });
+    let hpas = vec![
+        hpa("bank", "web", &json!([object("depth", "10")]), &json!({})),
+        hpa("shop", "web", &json!([object("depth", "10"), external("mails"), external(markup)]), &status),
+    ];
+    let server = hpas::server(&kubernetes, &source, hpas);
+    hpas::listed(&server);
     for path in [
         "shop/services/web/depth",
         "bank/services/web/depth",

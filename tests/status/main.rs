@@ -4,11 +4,12 @@
 mod browser;
 #[path = "../common/mod.rs"]
 mod common;
+mod hpas;
 
 use common::kubernetes::{Kubernetes, ask};
 use common::secure::METRIC;
 use common::upstream::Upstream;
-use common::{Server, file, replace};
+use common::{Server, file, replace, run};
 use serde_json::{Value, json};
 
 fn config(url: &str) -> String {
@@ -100,11 +101,10 @@ fn html_says_the_same_and_is_filtered() {
         "<b class=e>4 problems</b>",
         "<a href=\"#r-depth\">depth</a>",
         "<b>42</b>",
-        "metriclet get -v &#39;/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/depth&#39;",
+        "<code>metriclet get -v 'namespaces/shop/services/web/depth'</code>",
         "Fix: ",
     ] {
-        let part = part.replace("&#39;", "'");
-        assert!(all.contains(&part), "{part} is not in {all}");
+        assert!(all.contains(part), "{part} is not in {all}");
     }
     let bank = page("?namespace=bank");
     assert!(
@@ -114,6 +114,24 @@ fn html_says_the_same_and_is_filtered() {
     let wrong = page("?wrong=true");
     assert!(wrong.contains("id=\"r-gone\"") && !wrong.contains("id=\"r-depth\""), "{wrong}");
     assert!(page("?namespace=%22%3E%3Cscript%3E").contains("value=\"&quot;&gt;&lt;script&gt;\""));
+}
+
+#[test]
+fn the_command_of_a_request_repeats_it() {
+    let source = Upstream::text(PAGE);
+    let text = config(&source.url());
+    let server = Server::with_config(&text);
+    server.metric("namespaces/shop/services/web/depth");
+    server.get("/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/mails");
+    let page = server.get("/status").body;
+    let commands: Vec<&str> =
+        page.split("<code>metriclet get -v '").skip(1).map(|rest| rest.split('\'').next().unwrap()).collect();
+    assert_eq!(commands, ["namespaces/shop/services/web/depth", "external/shop/mails"]);
+    let config = file("metrics.yaml", &text);
+    for path in commands {
+        let (code, said, why) = run(&["get", "-v", path, "--config", config.to_str().unwrap()]);
+        assert_eq!(code, 0, "{path}: {said}{why}");
+    }
 }
 
 #[test]

@@ -87,7 +87,7 @@ pub(super) struct ConfigFile {
 impl ConfigFile {
     /// The position of the rule for a metric, and its source.
     pub(super) fn place(&self, spec: &MetricSpec<'_>, hpa: &Hpa<'_>) -> Option<String> {
-        let rule = rules(spec, &self.config).into_iter().find(|rule| may_describe(rule, spec, hpa))?;
+        let rule = rules(spec, &self.config).into_iter().find(|rule| may_describe(rule, spec.kind, hpa.namespace))?;
         let source = self.config.sources.get(rule.source)?;
         Some(format!("source {} ({}:{})", source.name, self.name, rule.line))
     }

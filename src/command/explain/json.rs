@@ -8,11 +8,13 @@ use super::words;
 use crate::autoscaling::calculator::Values;
 use crate::autoscaling::decision::How;
 use crate::autoscaling::manifest::MetricTarget;
+use crate::parse::json::indent;
 
 /// All accounts as one document.
 pub(super) fn document(accounts: &[Account]) -> String {
     let accounts: Vec<Value> = accounts.iter().map(account).collect();
-    serde_json::to_string_pretty(&json!({"hpas": accounts})).unwrap_or_default()
+    let document = json!({"hpas": accounts}).to_string();
+    String::from_utf8(indent(document.as_bytes())).unwrap_or_default()
 }
 
 fn account(account: &Account) -> Value {

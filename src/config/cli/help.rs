@@ -236,6 +236,7 @@ Options:
   -c, --config FILE            sources and rules, in YAML
       --service-account NAME   the service account that serves them [custom-metrics-apiserver]
   -n, --namespace NAME         the service account's namespace [custom-metrics]
+      --hpas                   also the right to list HPAs, for the status page
   -h, --help                   this text
 
 A rule for all namespaces needs a ClusterRole; others need a Role in each namespace.

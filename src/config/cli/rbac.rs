@@ -16,11 +16,13 @@ pub(crate) struct Rbac {
     pub account: String,
     /// The service account's namespace.
     pub namespace: String,
+    /// Whether the status page is to show HPAs.
+    pub hpas: bool,
 }
 
 /// Reads the arguments of `rbac`; `None` is `--help`.
 pub(super) fn read(mut parser: Parser) -> Result<Option<Rbac>, String> {
-    let (mut config, mut account, mut namespace) = (None, None, None);
+    let (mut config, mut account, mut namespace, mut hpas) = (None, None, None, false);
     while let Some(arg) = parser.next().map_err(plain)? {
         match arg {
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
@@ -33,6 +35,7 @@ pub(super) fn read(mut parser: Parser) -> Result<Option<Rbac>, String> {
             Arg::Short('n') | Arg::Long("namespace") => {
                 set(&mut namespace, label("--namespace", text(&mut parser)?)?, "--namespace")?;
             }
+            Arg::Long("hpas") => hpas = true,
             other => return Err(plain(other.unexpected())),
         }
     }
@@ -40,5 +43,6 @@ pub(super) fn read(mut parser: Parser) -> Result<Option<Rbac>, String> {
         config: config.ok_or("expected --config FILE")?,
         account: account.unwrap_or_else(|| SERVICE.to_owned()),
         namespace: namespace.unwrap_or_else(|| NAMESPACE.to_owned()),
+        hpas,
     }))
 }

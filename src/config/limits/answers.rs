@@ -39,5 +39,17 @@ limits! {
         rules: usize = 200,
         /// Rows of one rule or one source on the page; all of them are in the JSON. 20.
         rows: usize = 20,
+        /// How often HPAs are listed at most, while somebody looks at the page. 15 s, as the HPA controller changes them.
+        hpa_interval: Duration = secs(15),
+        /// How long the page waits for a list of HPAs. 1 s; a later one is on the next page.
+        hpa_wait: Duration = secs(1),
+        /// HPAs in one list, those on CPU and memory included. 50,000: of these next to nothing is kept.
+        hpas_listed: usize = 50_000,
+        /// HPAs on custom and external metrics that are kept of it, until the next list. 5,000: they take 5 MB.
+        hpas_kept: usize = 5_000,
+        /// HPAs in the JSON. 1,000; those with something wrong come first.
+        hpas: usize = 1_000,
+        /// HPAs on the page. 50; the filters find the others.
+        hpas_on_page: usize = 50,
     }
 }

@@ -2,6 +2,7 @@
 
 mod arithmetic;
 mod expr;
+mod indent;
 mod jsonpath;
 pub(crate) mod page;
 pub(crate) mod segments;
@@ -14,6 +15,7 @@ use serde_json::Value;
 
 pub use expr::JsonExpr;
 pub(crate) use expr::looks_like_json;
+pub(crate) use indent::indent;
 pub use jsonpath::JsonLimits;
 pub(crate) use jsonpath::Path;
 pub(crate) use page::{JsonPageError, PageLimits, parse_page};

@@ -13,6 +13,7 @@ mod rights;
 mod rotation;
 mod scaling;
 mod smuggling;
+mod status;
 mod zero;
 
 use crate::plane::Plane;
@@ -182,6 +183,12 @@ pub const ALL: &[Case] = &[
     Case {
         name: "An HPA on a Pods metric beside an Object metric scales to zero and back",
         run: zero::beside_a_metric_of_pods,
+        needs_controllers: true,
+        apart: false,
+    },
+    Case {
+        name: "The status page shows HPAs as the HPA controller reports them, each metric with its rule; without the component hpa-reader it names that",
+        run: status::shows_hpas,
         needs_controllers: true,
         apart: false,
     },

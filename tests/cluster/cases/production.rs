@@ -199,7 +199,8 @@ fn overlay(plane: &Plane, rules: &str) -> String {
     // kustomize accepts folders by relative path only.
     let up = "../".repeat(folder.components().count() - 1);
     let manifests = format!("{}{}/manifests", up.trim_end_matches('/'), Path::new(ROOT).display());
-    let components = ["aggregated-readers", "service-monitor"].map(|name| format!("{manifests}/components/{name}"));
+    let components =
+        ["aggregated-readers", "service-monitor", "hpa-reader"].map(|name| format!("{manifests}/components/{name}"));
     let kustomization = json!({
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",
@@ -262,6 +263,7 @@ fn as_the_documents_say(admin: &Kubectl) {
         "deployments.apps/scale [] [] [get]",
         "replicasets.apps/scale [] [] [get]",
         "statefulsets.apps/scale [] [] [get]",
+        "horizontalpodautoscalers.autoscaling [] [] [list]",
         "subjectaccessreviews.authorization.k8s.io [] [] [create]",
         "tokenreviews.authentication.k8s.io [] [] [create]",
         "[/peers/samples] [] [get]",

@@ -1,0 +1,80 @@
+//! Which rules serve the metrics of HPAs.
+
+use std::collections::HashMap;
+
+use super::hpa::{HpaMetricStatus, HpasStatus};
+use super::hpa_lister::HpaList;
+use super::report::RuleStatus;
+use crate::autoscaling::manifest::MetricKind;
+use crate::config::hpa;
+use crate::config::model::{Rule, Source};
+use crate::metrics::listing::ListedRule;
+use crate::parse::sort::sort_by;
+
+/// The rules of the report, by the names of their metrics.
+pub(super) struct ServedHpas<'r> {
+    listed: &'r [ListedRule<'r>],
+    /// The same rules in the report.
+    statuses: &'r [RuleStatus],
+    by_name: HashMap<String, Vec<usize>>,
+    /// Whether metrics without a rule are served, too.
+    serves_all: bool,
+}
+
+impl<'r> ServedHpas<'r> {
+    pub(super) fn new(listed: &'r [ListedRule<'r>], statuses: &'r [RuleStatus], serves_all: bool) -> Self {
+        let mut by_name = HashMap::<String, Vec<usize>>::new();
+        for (place, rule) in listed.iter().enumerate() {
+            by_name.entry(rule.metric.to_ascii_lowercase()).or_default().push(place);
+        }
+        Self { listed, statuses, by_name, serves_all }
+    }
+
+    /// The HPAs of a list with their rules: `most` at most, those with something wrong first.
+    pub(super) fn of(&self, list: Option<&HpaList>, most: usize) -> HpasStatus {
+        let Some(list) = list else {
+            let problem = Some("HPAs are being listed".to_owned());
+            return HpasStatus { problem, ..HpasStatus::default() };
+        };
+        let listed = Some(list.at);
+        let hpas = match &list.hpas {
+            Ok(hpas) => hpas,
+            Err(why) => return HpasStatus { listed, problem: Some(why.clone()), ..HpasStatus::default() },
+        };
+        let mut items = hpas.clone();
+        for hpa in &mut items {
+            for metric in &mut hpa.metrics {
+                let (rule, problem) = self.rule(metric, &hpa.namespace);
+                metric.rule = rule.and_then(|place| self.statuses.get(place)).map(|rule| rule.id.clone());
+                metric.problem = problem;
+            }
+        }
+        let wrong = items.iter().filter(|hpa| hpa.is_failing()).count();
+        sort_by(&mut items, |a, b| b.is_failing().cmp(&a.is_failing()));
+        let left_out = list.left_out + items.len().saturating_sub(most);
+        items.truncate(most);
+        HpasStatus { listed, problem: None, wrong, left_out, items }
+    }
+
+    /// The place of the rule that serves a metric, and why none does.
+    fn rule(&self, metric: &HpaMetricStatus, namespace: &str) -> (Option<usize>, Option<String>) {
+        let named = self.by_name.get(&metric.name.to_ascii_lowercase()).map(Vec::as_slice).unwrap_or_default();
+        let named = || named.iter().filter_map(|place| Some((*place, self.listed.get(*place)?)));
+        let served: Vec<_> = named().filter_map(|(place, rule)| Some((place, rule.served?))).collect();
+        let rules: Vec<(&Rule, &Source)> =
+            served.iter().map(|(_, served)| (&served.rule, served.upstream.source())).collect();
+        let kind = metric.metric_kind();
+        match hpa::serving(kind, &metric.name, Some(namespace), &rules) {
+            Ok(places) => (places.first().and_then(|place| served.get(*place)).map(|(place, _)| *place), None),
+            Err(_) if self.serves_all => (None, None),
+            Err(why) => {
+                let is_external = kind == MetricKind::External;
+                let broken = named().find(|(_, rule)| rule.served.is_none() && rule.is_external == is_external);
+                match broken {
+                    Some((place, _)) => (Some(place), Some("its rule is broken".to_owned())),
+                    None => (None, Some(why)),
+                }
+            }
+        }
+    }
+}

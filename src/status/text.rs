@@ -1,0 +1,140 @@
+//! Texts and numbers as the page prints them. Everything from outside is escaped, and isolated from the direction of the text
+//! around.
+
+use std::fmt::{self, Write};
+
+use super::report::Count;
+use crate::kube::meta::Time;
+
+/// Text for an element or a quoted attribute, cut where it is too long. Control characters, and those that turn the
+/// direction of text, are shown as their code.
+pub(super) struct HtmlText<'a> {
+    pub(super) text: &'a str,
+    /// Characters that are shown.
+    pub(super) longest: usize,
+}
+
+impl fmt::Display for HtmlText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, c) in self.text.chars().enumerate() {
+            if at == self.longest {
+                return f.write_char('…');
+            }
+            match c {
+                '&' => f.write_str("&amp;")?,
+                '<' => f.write_str("&lt;")?,
+                '>' => f.write_str("&gt;")?,
+                '"' => f.write_str("&quot;")?,
+                '\'' => f.write_str("&#39;")?,
+                '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                    write!(f, "{}", c.escape_unicode())?;
+                }
+                c if c.is_control() => write!(f, "{}", c.escape_default())?,
+                c => f.write_char(c)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A cell of our own documentation: code between backticks, and the text of links.
+pub(super) struct Markdown<'a>(pub(super) &'a str);
+
+impl fmt::Display for Markdown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = |text| HtmlText { text, longest: usize::MAX };
+        for (at, part) in self.0.split('`').enumerate() {
+            if at % 2 == 1 {
+                write!(f, "<code>{}</code>", text(part))?;
+                continue;
+            }
+            for (at, part) in part.split('[').enumerate() {
+                match part.split_once("](").and_then(|(name, rest)| Some((name, rest.split_once(')')?.1))) {
+                    Some((name, rest)) if at > 0 => write!(f, "{}{}", text(name), text(rest))?,
+                    _ => write!(f, "{}", text(part))?,
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many problems there are, in words.
+pub(super) struct Problems(pub(super) usize);
+
+impl fmt::Display for Problems {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => f.write_str("no problems"),
+            1 => f.write_str("1 problem"),
+            count => write!(f, "{count} problems"),
+        }
+    }
+}
+
+/// Counts with their names, separated by commas.
+pub(super) struct Counts<'a>(pub(super) &'a [Count]);
+
+impl fmt::Display for Counts<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        for (at, Count { name, count }) in self.0.iter().enumerate() {
+            write!(f, "{}{count} {}", if at == 0 { "" } else { ", " }, name.replace('_', " "))?;
+        }
+        Ok(())
+    }
+}
+
+/// A value with at most three digits after the point, as it is served.
+pub(super) struct Number(pub(super) f64);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{:.3}", self.0);
+        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+/// A size in its greatest unit.
+pub(super) struct Bytes(pub(super) u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes @ 0..1_024 => write!(f, "{bytes} B"),
+            bytes @ 1_024..1_048_576 => write!(f, "{} KiB", bytes >> 10),
+            bytes => write!(f, "{} MiB", bytes >> 20),
+        }
+    }
+}
+
+/// A time, without its date on this day.
+pub(super) struct OfDay {
+    pub(super) time: Time,
+    pub(super) day: Time,
+}
+
+impl fmt::Display for OfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [time, day] = [self.time, self.day].map(|time| time.to_string());
+        match (time.split_once('T'), day.split_once('T')) {
+            (Some((date, time)), Some((day, _))) if date == day => f.write_str(time),
+            _ => f.write_str(&time),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_another_day_have_a_date() {
+        let day = Time(1_790_000_000);
+        for (time, expected) in [(1_790_000_001, "14:13:21Z"), (1_789_913_600, "2026-09-20T14:13:20Z")] {
+            assert_eq!(OfDay { time: Time(time), day }.to_string(), expected);
+        }
+    }
+}
