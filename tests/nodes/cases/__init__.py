@@ -1,4 +1,5 @@
-"""What is tested on nodes. Each case is a function that returns what it has seen, and leaves all as it was."""
+"""What is tested on nodes. Each case is a function that returns what it has seen, and leaves all as it was; or
+raises DoesNotApply, where the cluster is one on which it can show nothing."""
 
 from dataclasses import dataclass
 from typing import Callable

@@ -6,7 +6,7 @@ import sys
 import time
 
 from metriclet import NAMESPACE
-from process import Failure, run, until
+from process import DoesNotApply, Failure, run, until
 from watch import Watch
 
 SHOP = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/open_requests?labelSelector=app%3Dweb"
@@ -21,7 +21,7 @@ def enforced(context):
     """The policy of the manifests lets through what Metriclet needs, and nothing else; one in front of pods is seen in the error."""
     address = context.cluster.network.machines(context.cluster.network.CONTROL_PLANE)[0]
     if ":" in address:
-        return "not with IPv6: kube-router refers to sets of addresses there that it has not made"
+        raise DoesNotApply("kube-router fails with IPv6, as it refers to sets of addresses that it has not made")
     with socket.create_server((address, 0)) as server:
         port = server.getsockname()[1]
         if not _connects(context, address, port):
