@@ -103,10 +103,8 @@ fn drops_authorities_that_have_ended() {
 #[test]
 fn replaces_at_once_what_nobody_takes() {
     let expired = Made::at_day(366);
-    let mixed = Made {
-        identity: Identity { key: Made::at_day(1).identity.key, ..Made::at_day(2).identity },
-        ..Made::at_day(2)
-    };
+    let good = Made::at_day(2);
+    let mixed = Made { identity: Identity { key: Made::at_day(2).identity.key, ..good.identity }, ..good };
     for made in [expired, mixed] {
         let world = World::new(&made);
         let before = world.stored();
@@ -319,6 +317,15 @@ fn leaves_alone_what_is_not_ours() {
         world.objects.put(SECRET, foreign);
         untouched(&world.renew(&[]), "not renewed, as metriclet certs did not make the authority in ca.crt");
     }
+    let own = Made::by("company-ca", 340);
+    let mut mixed = good.clone();
+    mixed["data"]["tls.crt"] = encoded(&own.identity.chain).into();
+    mixed["data"]["tls.key"] = encoded(&own.identity.key).into();
+    world.objects.put(SECRET, mixed);
+    untouched(&world.renew(&[]), "not renewed, as the authority in ca.crt did not sign the certificate");
+    world.objects.put(SECRET, good.clone());
+    world.objects.put(&service(SERVICES[1]), api_service("custom-metrics", "garbage"));
+    world.fails(&format!("the caBundle of APIService {} holds no certificate (PEM)", SERVICES[1]));
     // Another adapter's APIService, and one that verifies nobody.
     world.objects.put(SECRET, good);
     world.objects.put(&service(EXTERNAL), api_service("keda", &ours.authority.pem()));

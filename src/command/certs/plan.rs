@@ -83,6 +83,12 @@ impl Pair {
         (begins <= now && now <= ends && verifies(&der, trusted, now)).then_some(Usable { der, ends })
     }
 
+    /// Whether one of these has signed its certificate, as far as that can be read: garbage is nobody's.
+    pub(super) fn is_signed_by(&self, trusted: &[Authority]) -> bool {
+        let chain = parse::pem::certificates(&self.certificate).unwrap_or_default();
+        chain.first().is_none_or(|own| Certificate::from_der(own).is_err() || verifies(own, trusted, self.ends()))
+    }
+
     /// The names and addresses that its certificate is for, as far as it can be read.
     pub(super) fn names(&self) -> Vec<String> {
         let chain = parse::pem::certificates(&self.certificate).unwrap_or_default();
@@ -251,6 +257,20 @@ mod tests {
         }
         assert_eq!(pair(&made(0)).names(), ["web.shop.svc"]);
         assert_eq!(Pair { certificate: b"?".to_vec(), key: Vec::new() }.names(), [""; 0]);
+    }
+
+    #[test]
+    fn knows_whose_a_certificate_is() {
+        let (first, other) = (made(0), made(100));
+        let garbage = Pair { certificate: b"?".to_vec(), key: Vec::new() };
+        for (pair, by, expected) in [
+            (pair(&first), vec![&first], true),
+            (pair(&first), vec![&other, &first], true),
+            (pair(&first), vec![&other], false),
+            (garbage, vec![&other], true),
+        ] {
+            assert_eq!(pair.is_signed_by(&trusted(&by)), expected);
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ use crate::kube_api::client::Client;
 use crate::kube_api::error::{CallError, CallFailure};
 use crate::kube_api::stored::Stored;
 use crate::parse::duration::millis;
+use crate::parse::pem::PemError;
 use crate::telemetry::clock::Clock;
 
 /// The APIServices that may lead to us.
@@ -38,12 +39,21 @@ const NEXT_SINCE: &str = "metriclet.github.io/next-since";
 /// Why nothing more was done.
 enum RenewError {
     /// An object could not be read or changed: the verb, its resource, its name, and why.
-    Call(&'static str, &'static str, String, CallError),
+    Call(&'static str, &'static str, String, Box<CallError>),
     NoSecret(String),
     NoApiService(String),
+    /// The `caBundle` of an APIService cannot be read.
+    Bundle(&'static str, PemError),
     Issue(IssueError),
     /// Other clients changed an object in each try.
     Contended(u32),
+}
+
+/// An APIService that leads to us.
+struct ApiService {
+    name: &'static str,
+    stored: Stored,
+    bundle: Vec<Authority>,
 }
 
 /// What runs.
@@ -77,7 +87,7 @@ pub(crate) fn run(renewal: &Renewal, limits: &Limits, clock: &Clock) -> ExitCode
     for _ in 0..limits.renewal.attempts {
         match run.once() {
             // Changed since it was read, or deleted: what there is now decides.
-            Err(RenewError::Call("patch", .., CallError { failure: CallFailure::Code(404 | 409, _), .. })) => {}
+            Err(why) if why.is_outdated() => {}
             Ok(report) => return print(&report),
             Err(why @ RenewError::Issue(_)) => return fail(exit::SOFTWARE, &why),
             Err(why) => return fail(exit::UNAVAILABLE, &why),
@@ -100,6 +110,10 @@ impl Run<'_> {
         if !trusted.first().is_some_and(Authority::is_ours) {
             return Ok(format!("{place}: not renewed, as metriclet certs did not make the authority in ca.crt\n"));
         }
+        let served = pair(&secret, "tls");
+        if !served.is_signed_by(&trusted) {
+            return Ok(format!("{place}: not renewed, as the authority in ca.crt did not sign the certificate\n"));
+        }
         let services = self.services()?;
         if services.is_empty() {
             return Err(RenewError::NoApiService(format!("{namespace}/{service}")));
@@ -107,13 +121,13 @@ impl Run<'_> {
         // A right that is missing shows on the first day, and before anything is changed.
         let deadline = self.deadline();
         secret.may_change(self.client, deadline).map_err(|error| self.failed("patch", "secrets", name, error))?;
-        for (name, service, _) in &services {
-            let may = service.may_change(self.client, self.deadline());
+        for ApiService { name, stored, .. } in &services {
+            let may = stored.may_change(self.client, self.deadline());
             may.map_err(|error| self.failed("patch", "apiservices", name, error))?;
         }
 
         let found = Found {
-            pair: pair(&secret, "tls"),
+            pair: served,
             next: Some(pair(&secret, "next")).filter(|next| !next.certificate.is_empty() || !next.key.is_empty()).map(
                 |next| {
                     let since = secret.text(&format!("/metadata/annotations/{}", NEXT_SINCE.replace('/', "~1")));
@@ -121,7 +135,7 @@ impl Run<'_> {
                 },
             ),
             trusted,
-            bundles: services.iter().map(|(.., bundle)| bundle.clone()).collect(),
+            bundles: services.iter().map(|service| service.bundle.clone()).collect(),
         };
         let step = found.step(self.timing);
         let made = match step {
@@ -144,34 +158,32 @@ impl Run<'_> {
         Ok(report)
     }
 
-    /// The APIServices that lead to the Service and verify it, with their names and bundles.
-    fn services(&self) -> Result<Vec<(&'static str, Stored, Vec<Authority>)>, RenewError> {
+    /// The APIServices that lead to the Service and verify it.
+    fn services(&self) -> Result<Vec<ApiService>, RenewError> {
         let mut services = Vec::new();
         for name in API_SERVICES {
             let path = format!("/apis/apiregistration.k8s.io/v1/apiservices/{name}");
-            let Some(service) = self.read("apiservices", name, path)? else { continue };
-            let leads_to = (service.text("/spec/service/namespace"), service.text("/spec/service/name"));
-            let verifies = service.content.pointer("/spec/insecureSkipTLSVerify") != Some(&Value::Bool(true));
+            let Some(stored) = self.read("apiservices", name, path)? else { continue };
+            let leads_to = (stored.text("/spec/service/namespace"), stored.text("/spec/service/name"));
+            let verifies = stored.content.pointer("/spec/insecureSkipTLSVerify") != Some(&Value::Bool(true));
             if leads_to == (&self.renewal.namespace, &self.renewal.service) && verifies {
-                let bundle = STANDARD.decode(service.text("/spec/caBundle")).unwrap_or_default();
-                let bundle = authorities(&bundle).unwrap_or_default();
-                services.push((name, service, bundle));
+                let text = STANDARD.decode(stored.text("/spec/caBundle")).unwrap_or_default();
+                let bundle = if text.is_empty() { Ok(Vec::new()) } else { authorities(&text) };
+                // It would be lost.
+                let bundle = bundle.map_err(|why| RenewError::Bundle(name, why))?;
+                services.push(ApiService { name, stored, bundle });
             }
         }
         Ok(services)
     }
 
     /// Brings each `caBundle` in line; what was changed.
-    fn trust(
-        &self,
-        trusted: &[Authority],
-        services: &[(&'static str, Stored, Vec<Authority>)],
-    ) -> Result<String, RenewError> {
+    fn trust(&self, trusted: &[Authority], services: &[ApiService]) -> Result<String, RenewError> {
         let mut report = String::new();
-        for (name, service, bundle_before) in services {
-            let Some(wanted) = bundle_with(trusted, bundle_before, self.timing.now) else { continue };
+        for ApiService { name, stored, bundle: before } in services {
+            let Some(wanted) = bundle_with(trusted, before, self.timing.now) else { continue };
             let fields = json!({"spec": {"caBundle": STANDARD.encode(bundle(&wanted))}});
-            let changed = service.change(self.client, fields, self.deadline());
+            let changed = stored.change(self.client, fields, self.deadline());
             changed.map_err(|error| self.failed("patch", "apiservices", name, error))?;
             report += &format!("APIService {name}: caBundle holds {}\n", counted(wanted.len(), "certificate"));
         }
@@ -188,7 +200,7 @@ impl Run<'_> {
             "secrets" => format!("{name} in namespace {}", self.renewal.namespace),
             _ => name.to_owned(),
         };
-        RenewError::Call(verb, resource, name, error)
+        RenewError::Call(verb, resource, name, Box::new(error))
     }
 
     fn deadline(&self) -> Instant {
@@ -271,22 +283,35 @@ fn pair_of(issued: &Issued) -> Pair {
     Pair { certificate: issued.certificate.clone().into_bytes(), key: issued.key.clone().into_bytes() }
 }
 
+impl RenewError {
+    /// Whether an object has been changed or deleted since it was read.
+    fn is_outdated(&self) -> bool {
+        match self {
+            Self::Call("patch", .., error) => matches!(error.failure, CallFailure::Code(404 | 409, _)),
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for RenewError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Call(verb, resource, name, CallError { failure: CallFailure::Code(403, _), .. }) => {
-                write!(
-                    f,
-                    "cannot {verb} {resource} {name}: RBAC does not grant Metriclet the verb {verb} on {resource} {name}"
-                )
+            Self::Call(verb, resource, name, error) => {
+                write!(f, "cannot {verb} {resource} {name}: ")?;
+                match error.failure {
+                    CallFailure::Code(403, _) => {
+                        write!(f, "RBAC does not grant Metriclet the verb {verb} on {resource} {name}")
+                    }
+                    _ => f.write_str(&error.detail()),
+                }
             }
-            Self::Call(verb, resource, name, error) => write!(f, "cannot {verb} {resource} {name}: {}", error.detail()),
             Self::NoSecret(place) => {
                 write!(f, "{place} does not exist; scripts/deploy or metriclet certs --secret makes it")
             }
             Self::NoApiService(service) => {
                 write!(f, "no APIService that verifies certificates leads to the Service {service}")
             }
+            Self::Bundle(name, why) => write!(f, "the caBundle of APIService {name} {why}"),
             Self::Issue(error) => write!(f, "cannot issue a certificate: {error}"),
             Self::Contended(attempts) => {
                 write!(f, "other clients changed the Secret or an APIService in {attempts} tries")

@@ -57,7 +57,7 @@ pub(super) fn read(mut parser: Parser) -> Result<Option<Renewal>, String> {
             Arg::Long("name") => names.push(name(text(&mut parser)?)?),
             Arg::Long("days") => set(&mut valid, days(&text(&mut parser)?)?, "--days")?,
             Arg::Long("renew-before") => {
-                set(&mut renew_before, time("--renew-before", &mut parser)?, "--renew-before")?
+                set(&mut renew_before, time("--renew-before", &mut parser)?, "--renew-before")?;
             }
             Arg::Long("settle") => set(&mut settle, time("--settle", &mut parser)?, "--settle")?,
             Arg::Long("kubeconfig") => {
