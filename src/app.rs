@@ -25,6 +25,7 @@ fn command(parsed: Result<Command, UsageError>) -> ExitCode {
         Ok(Command::Get(get)) => command::get::run(&get, &limits, &clock),
         Ok(Command::Explain(explain)) => command::explain::run(&explain, &limits, &clock),
         Ok(Command::Certs(certs)) => command::certs::run(&certs, &limits, &clock),
+        Ok(Command::Renew(renewal)) => command::certs::renew::run(&renewal, &limits, &clock),
         Ok(Command::Convert(convert)) => command::convert::run(&convert, &limits),
         Ok(Command::Rbac(rbac)) => command::rbac::run(&rbac, &limits),
         Ok(Command::Probe(url)) => command::probe::run(&url),

@@ -22,10 +22,10 @@ KUBERNETES = ["1.35", "1.37"]
 # Files of values, and what renders the same: components on manifests/base.
 AVAILABLE = "high-availability"
 TWINS = {
-    "production": [AVAILABLE],
+    "production": [AVAILABLE, "certificate-renewal"],
     "base": [],
     "cert-manager": [AVAILABLE, "external-metrics", "cert-manager"],
-    "monitored": [AVAILABLE, "service-monitor", "aggregated-readers", "hpa-reader"],
+    "monitored": [AVAILABLE, "certificate-renewal", "external-metrics", "service-monitor", "aggregated-readers", "hpa-reader"],
     "develop": [AVAILABLE],
 }
 # What Helm adds to labels and selectors, and what only scripts/deploy reads.
@@ -143,8 +143,12 @@ def objects(where, items):
     pods = [item["spec"] for item in items if item["kind"] == "Deployment"]
     expect(len(pods) == 1, f"{where}: {len(pods)} Deployments")
     template = pods[0]["template"]["metadata"]["labels"]
+    jobs = [item["spec"]["jobTemplate"]["spec"]["template"]["metadata"]["labels"] for item in items if item["kind"] == "CronJob"]
+    policies = [item["spec"]["podSelector"]["matchLabels"] for item in items if item["kind"] == "NetworkPolicy"]
+    expect(all(len([labels for labels in [template, *jobs] if policy.items() <= labels.items()]) == 1 for policy in policies), f"{where}: a NetworkPolicy selects none or both")
     chosen = [item["spec"]["selector"] for item in items if item["kind"] == "Service"]
-    chosen += [item["spec"].get("selector", item["spec"].get("podSelector"))["matchLabels"] for item in items if item["kind"] in ["Deployment", "PodDisruptionBudget", "NetworkPolicy"]]
+    expect(not any(selector.items() <= labels.items() for selector in chosen for labels in jobs), f"{where}: the Service selects pods of a CronJob")
+    chosen += [item["spec"]["selector"]["matchLabels"] for item in items if item["kind"] in ["Deployment", "PodDisruptionBudget"]]
     chosen += [constraint["labelSelector"]["matchLabels"] for constraint in pods[0]["template"]["spec"].get("topologySpreadConstraints", [])]
     expect(all(selector.items() <= template.items() for selector in chosen), f"{where}: a selector does not select the pods")
 
@@ -177,6 +181,7 @@ def refuses():
         ({"tls": {"type": "existingSecret"}}, "tls.existingSecret.name"),
         ({"tls": {"type": "cert-manager", "certManager": {"existingIssuer": {"enabled": True}}}}, "existingIssuer.name"),
         ({"apiService": {"insecureSkipTLSVerify": True}}, "insecureSkipTLSVerify"),
+        ({"tls": {"metriclet": {"renewal": {"before": "a month"}}}}, "before"),
         ({"podDisruptionBudget": {"minAvailable": 1}}, "podDisruptionBudget"),
         ({"image": {"digest": "latest"}}, "digest"),
         ({"replicas": "two"}, "replicas"),

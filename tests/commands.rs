@@ -50,6 +50,7 @@ fn helps() {
         (&["get", "--help"], include_str!("fixtures/help/get.txt")),
         (&["explain", "--help"], include_str!("fixtures/help/explain.txt")),
         (&["certs", "--help"], include_str!("fixtures/help/certs.txt")),
+        (&["certs", "renew", "--help"], include_str!("fixtures/help/certs-renew.txt")),
         (&["convert", "--help"], include_str!("fixtures/help/convert.txt")),
         (&["rbac", "--help"], include_str!("fixtures/help/rbac.txt")),
         (&["probe", "--help"], include_str!("fixtures/help/probe.txt")),

@@ -61,6 +61,7 @@ fn flags_exist() {
         "get --help",
         "explain --help",
         "certs --help",
+        "certs renew --help",
         "convert --help",
         "probe --help",
         "rbac --help",

@@ -19,7 +19,7 @@ use common::{Server, file, has, metriclet, run};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// What is run otherwise than it stands there: with what is added to it, or not at all.
-const OTHERWISE: [(&str, Option<&str>, &str); 10] = [
+const OTHERWISE: [(&str, Option<&str>, &str); 11] = [
     ("scripts/test", None, "it runs this"),
     ("cargo build --release", None, "cargo has built just that, but for speed, before this is run"),
     ("scripts/fuzz", None, "it takes a quarter of an hour; scripts/test runs it for less"),
@@ -34,6 +34,7 @@ const OTHERWISE: [(&str, Option<&str>, &str); 10] = [
     ),
     ("scripts/develop --once", Some("--dry-run"), "Kind needs Docker"),
     ("metriclet explain hpa web -n shop", None, "it needs a cluster; tests/cluster runs it with one"),
+    ("metriclet certs renew --renew-before 90d", None, "it needs a cluster; tests/renewal runs it with one"),
 ];
 
 /// What the kube-apiserver's stand-in answers to a metric.

@@ -6,8 +6,11 @@ mod common;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 
+use common::kubernetes::Kubernetes;
+use common::objects::Objects;
 use common::upstream::Upstream;
 use common::{Server, file, run};
+use serde_json::json;
 
 const PAGE: &str = "\
 # TYPE queue_depth gauge
@@ -17,12 +20,13 @@ jobs_total{namespace=\"shop\",service=\"web\"} 12
 ";
 
 /// Of no command line: a bug alone ends so.
-const BUGS: [(&str, &str); 7] = [
+const BUGS: [(&str, &str); 8] = [
     ("serve", "70"),
     ("check", "70"),
     ("get", "70"),
     ("explain", "70"),
     ("certs", "70"),
+    ("certs renew", "70"),
     ("convert", "70"),
     ("rbac", "70"),
 ];
@@ -45,13 +49,14 @@ fn help_and_documents_list_the_same_exit_codes() {
     for (column, command) in table[0].iter().enumerate().skip(1) {
         let documented: Vec<&str> =
             table[2..].iter().filter(|row| !row[column].is_empty()).map(|row| row[0].as_str()).collect();
-        let help = run(&[command, "--help"]).1;
+        let words: Vec<_> = command.split(' ').chain(["--help"]).collect();
+        let help = run(&words).1;
         let codes = help.split("Exit codes: ").nth(1).unwrap();
         let is_code = |word: &&str| !word.is_empty() && word.len() <= 2 && word.chars().all(|c| c.is_ascii_digit());
         let listed: Vec<&str> = codes.split_whitespace().filter(is_code).collect();
         assert_eq!(listed, documented, "{command}");
     }
-    assert_eq!(table[0].len(), 9);
+    assert_eq!(table[0].len(), 10);
 }
 
 #[test]
@@ -87,6 +92,12 @@ fn each_exit_code_is_that_of_some_end() {
         "{{current-context: c, contexts: [{{name: c, context: {{cluster: c}}}}], clusters: [{{name: c, cluster: {{server: 'http://{unused}'}}}}]}}"
     );
     let kubeconfig = file("kubeconfig", &kubeconfig).to_str().unwrap().to_owned();
+    let (kubernetes, objects) = (Kubernetes::start(), Objects::default());
+    let annotations = json!({"cert-manager.io/certificate-name": "web"});
+    let secret = "/api/v1/namespaces/custom-metrics/secrets/custom-metrics-apiserver-tls";
+    objects.put(secret, json!({"metadata": {"annotations": annotations}}));
+    kubernetes.script(move |call| objects.answer(call));
+    let cluster = kubernetes.kubeconfig("{token: t}").to_str().unwrap().to_owned();
     let cases: &[(&[&str], i32, &str)] = &[
         (&["serve", "--listen", "off"], 64, "--listen off leaves nothing to serve on"),
         (&["serve", "--listen", &taken], 69, "Address already in use"),
@@ -150,6 +161,10 @@ fn each_exit_code_is_that_of_some_end() {
         (&["certs"], 64, "expected either --out DIRECTORY or --secret NAME"),
         (&["certs", "--secret", "web-tls", "--ca-file", "/nowhere"], 66, "/nowhere: not found"),
         (&["certs", "--out", folder], 73, "tls.crt is there already"),
+        (&["certs", "renew", "--kubeconfig", &cluster], 0, ""),
+        (&["certs", "renew", "--days", "7"], 64, "--renew-before: expected less than the 7 days of --days"),
+        (&["certs", "renew", "--kubeconfig", &kubeconfig], 69, "connect: connection refused"),
+        (&["certs", "renew", "--kubeconfig", "/nowhere"], 78, "/nowhere: not found"),
         (
             &["convert", "prometheus-adapter", &adapter, "--hpas", &hpas, "--prometheus", "http://prometheus"],
             0,
@@ -181,7 +196,8 @@ fn each_exit_code_is_that_of_some_end() {
         let (found, _, stderr) = run(arguments);
         assert_eq!(found, *code, "{arguments:?}: {stderr}");
         assert!(stderr.contains(why) && stderr.is_empty() == why.is_empty(), "{arguments:?}: {stderr}");
-        provoked.insert((arguments[0].to_owned(), code.to_string()));
+        let command = if arguments.starts_with(&["certs", "renew"]) { "certs renew" } else { arguments[0] };
+        provoked.insert((command.to_owned(), code.to_string()));
     }
     server.signal("TERM");
     assert_eq!(server.wait().code(), Some(0));

@@ -1,5 +1,6 @@
 //! The client of the Kubernetes API that commands use: by a kubeconfig, or by the pod's service account.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -75,6 +76,24 @@ fn client_of(
     Ok(target.map(|target| Arc::new(Client::new(target, limits, api.shared_counters()))))
 }
 
+/// Whether this runs in a pod, where nobody is who could log in.
+pub(super) fn is_inside() -> bool {
+    env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+}
+
+/// The kubeconfig that `kubectl` would use, for a person's command; in a pod only one that is named.
+pub(super) fn usual_kubeconfig() -> Option<PathBuf> {
+    let listed = env::var_os("KUBECONFIG").filter(|list| !list.is_empty());
+    let first = listed.and_then(|list| env::split_paths(&list).next());
+    let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".kube/config"));
+    first.or_else(|| home().filter(|path| !is_inside() && path.exists()))
+}
+
+/// How a command of a person reads a kubeconfig: who can change the file had better not run programs in a pod.
+pub(super) fn reading() -> Reading {
+    if is_inside() { Reading::Server } else { Reading::Person }
+}
+
 /// The Kubernetes API, by the kubeconfig, or else by the service account.
 ///
 /// # Errors
@@ -83,7 +102,11 @@ pub(super) fn target(kubeconfig: Option<&PathBuf>, by: Reading, limits: &Limits)
     target_of(kubeconfig, None, by, limits)
 }
 
-fn target_of(
+/// The same of another context of the kubeconfig than the current one.
+///
+/// # Errors
+/// What is wrong with the kubeconfig.
+pub(super) fn target_of(
     kubeconfig: Option<&PathBuf>,
     context: Option<&str>,
     by: Reading,
@@ -97,6 +120,6 @@ fn target_of(
             let directory = path.parent().unwrap_or(Path::new(""));
             Some(kubeconfig::parse_context(&text, directory, context, by, limits).map_err(|why| wrong(&why))?)
         }
-        None => Target::in_cluster(|name| std::env::var(name).ok()),
+        None => Target::in_cluster(|name| env::var(name).ok()),
     })
 }

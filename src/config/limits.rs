@@ -73,6 +73,8 @@ pub struct Limits {
     pub exec: ExecLimits,
     /// Of lists of objects.
     pub objects: ObjectLimits,
+    /// Of the renewal of the serving certificate.
+    pub renewal: RenewalLimits,
     /// Of an answer.
     pub answer: AnswerLimits,
     /// Of the status page.
@@ -328,6 +330,17 @@ limits! {
         bytes: u64 = 64 * MIB as u64,
         /// Objects in one list. 5,000: a request for more lacks a selector.
         count: usize = 5_000,
+    }
+
+    /// Limits of the renewal of the serving certificate.
+    RenewalLimits {
+        /// One read or write of an object, with what has to be repeated. 30 s: nobody waits for it, and an API server that
+        /// restarts is back by then.
+        call: Duration = secs(30),
+        /// How often a run begins anew as another client has changed an object. 5: two runs at once take two.
+        attempts: u32 = 5,
+        /// Default of `--settle`. 10 min: kubelets update mounted Secrets within two, kube-apiservers see a change at once.
+        settle: Duration = secs(600),
     }
 
     /// Limits of the threads that answer.

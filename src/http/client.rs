@@ -45,7 +45,7 @@ pub(crate) struct Request<'a> {
     pub url: &'a str,
     /// The Accept header.
     pub accept: &'a str,
-    /// A GET without a body, or a POST with one.
+    /// A GET without a body, or a POST or PATCH with one.
     pub body: RequestBody<'a>,
     /// The longest time until the end of the response.
     pub timeout: Duration,
@@ -66,6 +66,8 @@ pub(crate) enum RequestBody<'a> {
     Form(&'a [(&'a str, String)]),
     /// Of this media type.
     Bytes(&'a str, &'a [u8]),
+    /// A change of this media type: it is a PATCH.
+    Patch(&'a str, &'a [u8]),
 }
 
 impl Client {
@@ -154,6 +156,9 @@ impl Client {
             RequestBody::Bytes("", bytes) => self.headed(agent.post(uri), request, credentials, token).send(bytes),
             RequestBody::Bytes(media_type, bytes) => {
                 self.headed(agent.post(uri), request, credentials, token).content_type(media_type).send(bytes)
+            }
+            RequestBody::Patch(media_type, bytes) => {
+                self.headed(agent.patch(uri), request, credentials, token).content_type(media_type).send(bytes)
             }
         };
         let response = Response::new(response.map_err(progress::failure)?, self.options.gzip);

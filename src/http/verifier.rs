@@ -204,7 +204,7 @@ impl<'a> Own<'a> {
     fn why_no_host(&self) -> Option<Refusal> {
         match &self.extensions.names {
             None => Some(Refusal::new(refusal::NO_NAMES, "")),
-            Some(names) if !names.has_host && !names.uris.is_empty() => {
+            Some(names) if names.hosts.is_empty() && !names.uris.is_empty() => {
                 Some(Refusal::new(refusal::SPIFFE_ONLY, listed(&names.uris)))
             }
             Some(_) => None,

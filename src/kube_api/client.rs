@@ -22,6 +22,9 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 /// The media type of most answers.
 const JSON: &str = "application/json";
 
+/// The media type of a change that is written as what is to be different (RFC 7396).
+const MERGE_PATCH: &str = "application/merge-patch+json";
+
 /// The most bytes of a refusal that are read for the log.
 const REFUSAL: u64 = 256;
 
@@ -40,8 +43,7 @@ struct Call<'a> {
     name: &'static str,
     path: &'a str,
     accept: &'a str,
-    /// The body of a POST; without one it is a GET.
-    body: Option<&'a [u8]>,
+    body: RequestBody<'a>,
     /// The most bytes of an answer, and the most time for one.
     most: u64,
     longest: Duration,
@@ -101,7 +103,7 @@ impl Client {
     /// The answer to a GET.
     pub(super) fn get(&self, name: &'static str, path: &str, deadline: Instant) -> Result<Vec<u8>, CallError> {
         let (most, longest) = (self.limits.page.json as u64, self.limits.review.timeout);
-        let call = Call { name, path, accept: JSON, body: None, most, longest, counted: None };
+        let call = Call { name, path, accept: JSON, body: RequestBody::None, most, longest, counted: None };
         self.call(&call, deadline, &|body: &mut dyn Read| {
             let mut bytes = Vec::new();
             body.read_to_end(&mut bytes).map(|_| bytes).map_err(|error| error.to_string())
@@ -130,6 +132,23 @@ impl Client {
         answer.map_err(fail)
     }
 
+    /// Changes an object by a merge patch. A try whose answer is lost is repeated, so the patch must bear the same twice, or
+    /// name the version that it is for.
+    pub(super) fn patch(
+        &self,
+        name: &'static str,
+        path: &str,
+        patch: &[u8],
+        deadline: Instant,
+    ) -> Result<(), CallError> {
+        let (most, longest) = (self.limits.page.json as u64, self.limits.review.timeout);
+        let body = RequestBody::Patch(MERGE_PATCH, patch);
+        let call = Call { name, path, accept: JSON, body, most, longest, counted: None };
+        self.call(&call, deadline, &|body: &mut dyn Read| {
+            std::io::copy(body, &mut std::io::sink()).map(drop).map_err(|error| error.to_string())
+        })
+    }
+
     /// Lists objects; `read` is called again for each try.
     pub(super) fn list<T>(
         &self,
@@ -139,13 +158,13 @@ impl Client {
         read: impl Fn(&mut dyn Read) -> Result<T, String>,
     ) -> Result<T, CallError> {
         let (most, longest) = (self.limits.objects.bytes, self.limits.objects.timeout);
-        let call = Call { name: "list", path, accept, body: None, most, longest, counted: None };
+        let call = Call { name: "list", path, accept, body: RequestBody::None, most, longest, counted: None };
         self.call(&call, deadline, &read)
     }
 
     fn post<'a>(&self, name: &'static str, path: &'a str, body: &'a [u8], counted: Option<&'a Calls>) -> Call<'a> {
         let (most, longest) = (self.limits.page.json as u64, self.limits.review.timeout);
-        Call { name, path, accept: JSON, body: Some(body), most, longest, counted }
+        Call { name, path, accept: JSON, body: RequestBody::Bytes(JSON, body), most, longest, counted }
     }
 
     /// The error for an answer of another shape.
@@ -228,8 +247,7 @@ impl Client {
         read: ReadAnswer<'_>,
     ) -> Result<(), CallFailure> {
         let url = format!("{}{}", self.server(), call.path);
-        let body = call.body.map_or(RequestBody::None, |body| RequestBody::Bytes(JSON, body));
-        let request = Request { url: &url, accept: call.accept, body, timeout };
+        let request = Request { url: &url, accept: call.accept, body: call.body, timeout };
         http.exchange(&request, |response: &mut Response| match response.status() {
             200 | 201 => {
                 let body = response.body()?;

@@ -2,7 +2,7 @@
 //!
 //! [`kubeconfig`] and [`target`] tell its address and the credentials for it, which `exec` may have to fetch for a `session`;
 //! [`client`] makes the calls; [`trust`]
-//! reads the one ConfigMap that every aggregated API server follows.
+//! reads the one ConfigMap that every aggregated API server follows; [`stored`] reads and changes single objects.
 
 pub(crate) mod client;
 pub(crate) mod endpoints;
@@ -12,5 +12,6 @@ pub(crate) mod kubeconfig;
 pub(crate) mod objects;
 pub(crate) mod selectors;
 mod session;
+pub(crate) mod stored;
 pub(crate) mod target;
 pub(crate) mod trust;

@@ -33,10 +33,19 @@ pub struct Extensions<'a> {
 /// A subjectAltName (§4.2.1.6).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SubjectAltName<'a> {
-    /// Whether it contains a DNS name or an IP address.
-    pub has_host: bool,
+    /// The DNS names and addresses.
+    pub hosts: Vec<Host<'a>>,
     /// The URIs.
     pub uris: Vec<&'a [u8]>,
+}
+
+/// A host in a subjectAltName.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Host<'a> {
+    /// dNSName.
+    Name(&'a [u8]),
+    /// iPAddress, of 4 or 16 bytes if it is one.
+    Address(&'a [u8]),
 }
 
 impl<'a> Extensions<'a> {
@@ -112,9 +121,11 @@ impl<'a> SubjectAltName<'a> {
         while !list.is_finished() {
             let name = AnyRef::decode(&mut list)?;
             match name.tag() {
-                // dNSName and iPAddress
-                Tag::ContextSpecific { constructed: false, number: TagNumber::N2 | TagNumber::N7 } => {
-                    names.has_host = true;
+                Tag::ContextSpecific { constructed: false, number: TagNumber::N2 } => {
+                    names.hosts.push(Host::Name(name.value()));
+                }
+                Tag::ContextSpecific { constructed: false, number: TagNumber::N7 } => {
+                    names.hosts.push(Host::Address(name.value()));
                 }
                 Tag::ContextSpecific { constructed: false, number: TagNumber::N6 } => names.uris.push(name.value()),
                 _ => {}
@@ -180,14 +191,14 @@ mod tests {
         let uri = |text: &str| SanType::URI(text.try_into().unwrap());
         let (host, address) = (SanType::DnsName("web".try_into().unwrap()), SanType::IpAddress([10, 0, 0, 1].into()));
         let mail = SanType::Rfc822Name("a@b".try_into().unwrap());
-        for (names, has_host, uris) in [
-            (vec![host], true, vec![]),
-            (vec![address, mail.clone()], true, vec![]),
-            (vec![uri("spiffe://a/b"), mail, uri("c:d")], false, vec![&b"spiffe://a/b"[..], b"c:d"]),
+        for (names, hosts, uris) in [
+            (vec![host], vec![Host::Name(b"web")], vec![]),
+            (vec![address, mail.clone()], vec![Host::Address(&[10, 0, 0, 1])], vec![]),
+            (vec![uri("spiffe://a/b"), mail, uri("c:d")], vec![], vec![&b"spiffe://a/b"[..], b"c:d"]),
         ] {
             let der = der(|params| params.subject_alt_names = names.clone());
             let extensions = Extensions::of(&Certificate::from_der(&der).unwrap()).unwrap();
-            assert_eq!(extensions.names, Some(SubjectAltName { has_host, uris }), "{names:?}");
+            assert_eq!(extensions.names, Some(SubjectAltName { hosts, uris }), "{names:?}");
         }
         let der = der(|_| {});
         assert_eq!(Extensions::of(&Certificate::from_der(&der).unwrap()).unwrap().names, None);

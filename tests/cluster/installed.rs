@@ -122,7 +122,12 @@ impl Installed {
 
     /// Another one like it, which is ready.
     pub fn another(&self) -> Server {
-        let server = serve(&self.config, &self.certificates, &self.account);
+        self.another_with(&self.certificates)
+    }
+
+    /// The same with its certificate in another folder.
+    pub fn another_with(&self, certificates: &Path) -> Server {
+        let server = serve(&self.config, certificates, &self.account);
         let ready = format!("https://{}/readyz", server.address);
         eventually("it is ready", || match run(&["probe", &ready]) {
             (0, _, _) => Ok(()),

@@ -5,6 +5,7 @@
 pub mod documents;
 pub mod kubernetes;
 pub mod machine;
+pub mod objects;
 pub mod pods;
 pub mod protobuf;
 pub mod recipes;

@@ -47,7 +47,13 @@ pub struct Asked {
 
 impl Authority {
     pub fn new(name: &str) -> Self {
-        let (params, key) = (authority(name), KeyPair::generate().unwrap());
+        Self::with(name, |_| {})
+    }
+
+    /// One that is otherwise than usual.
+    pub fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
+        let (mut params, key) = (authority(name), KeyPair::generate().unwrap());
+        change(&mut params);
         let pem = params.self_signed(&key).unwrap().pem();
         Self { issuer: Issuer::new(params, key), pem }
     }

@@ -12,7 +12,7 @@ from pathlib import Path
 from cases import CASES
 from cluster import Cluster
 from metriclet import Metriclet
-from process import Failure, until
+from process import DoesNotApply, Failure, until
 from programs import Programs
 from report import Report
 from workload import Workload
@@ -66,6 +66,8 @@ def main(state, image, archive, busybox, version, families, *wanted):
             shown = case.run(context)
             context.settle()
             report.passed(shown)
+        except DoesNotApply as why:
+            report.does_not_apply(why)
         except (Failure, OSError, KeyError, IndexError, ValueError, AssertionError) as error:
             report.failed(error, "" if isinstance(error, Failure) else traceback.format_exc())
     return report.finish(Path(state))

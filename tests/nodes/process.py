@@ -10,6 +10,10 @@ class Failure(Exception):
     """A failure: what was expected and what was found."""
 
 
+class DoesNotApply(Exception):
+    """Why a case can show nothing on this cluster."""
+
+
 def run(*command, stdin=None, timeout=120, check=True, **options):
     """Runs a command and returns what it printed."""
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False, **options)

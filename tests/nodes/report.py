@@ -13,6 +13,7 @@ class Report:
         self.case = None
         self.rows = []
         self.failures = 0
+        self.inapplicable = 0
 
     def say(self, what):
         """Prints a step with the time since the start."""
@@ -28,6 +29,12 @@ class Report:
         self.rows.append((self.case, shown))
         self.say(f"    passed in {time.monotonic() - self.since:.0f} s: {shown}")
 
+    def does_not_apply(self, why):
+        """It shows nothing on this cluster."""
+        self.inapplicable += 1
+        self.rows.append((self.case, f"does not apply: {why}"))
+        self.say(f"    does not apply: {why}")
+
     def failed(self, error, details):
         """Reports the failure of the current case."""
         self.failures += 1
@@ -39,5 +46,6 @@ class Report:
         lines += [f"| `{case.name}` | {case.title} | {shown} |" for case, shown in self.rows]
         table = f"On Kubernetes {self.version}:\n\n" + "\n".join(lines) + "\n"
         (state / "results.md").write_text(table)
-        print(f"\n{table}\n{len(self.rows)} passed, {self.failures} failed", flush=True)
+        passed, others = len(self.rows) - self.inapplicable, self.inapplicable
+        print(f"\n{table}\n{passed} passed, {self.failures} failed, {others} did not apply", flush=True)
         return 1 if self.failures else 0

@@ -16,6 +16,9 @@ use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 const SKEW: i64 = 3_600;
 const DAY: i64 = 86_400;
 
+/// How the name of each authority begins; the time at which it was made follows.
+pub(super) const AUTHORITY: &str = "metriclet-ca-";
+
 /// RFC 5280's bound on a common name.
 const COMMON_NAME: usize = 64;
 
@@ -53,7 +56,7 @@ type Result<T> = std::result::Result<T, IssueError>;
 pub(super) fn issue(names: &[String], days: u32, now: i64) -> Result<Issued> {
     let validity = sequence(&[&time(now - SKEW)?, &time(now + i64::from(days) * DAY)?])?;
     // Distinct names keep verifiers from confusing one authority with the next while both are trusted.
-    let authority = common_name(&format!("metriclet-ca-{now}"))?;
+    let authority = common_name(&format!("{AUTHORITY}{now}"))?;
     let authority_key = Key::generate()?;
     // May sign certificates and lists of revoked ones, and no further authorities.
     let of_authority = [

@@ -1,7 +1,12 @@
 //! `metriclet certs`: makes a certificate for the secure listener, and the authority that kube-apiserver has to trust,
 //! as files or as a Secret. Renewed ones keep the previous authority trusted.
+//!
+//! [`issue`] makes both. [`renew`] renews what is in a cluster, by the steps of [`plan`], which verifies by [`authority`].
 
+mod authority;
 mod issue;
+mod plan;
+pub(crate) mod renew;
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -9,13 +14,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use self::issue::{Issued, issue, pem};
+use self::authority::{Authority, authorities, bundle};
+use self::issue::{Issued, issue};
 use super::{exit, fail, print, tell};
 use crate::config::cli::{Certs, CertsOutput};
 use crate::config::limits::Limits;
 use crate::config::read::read;
-use crate::parse;
-use crate::parse::certificate::Certificate;
 use crate::telemetry::clock::Clock;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -32,16 +36,16 @@ pub(crate) fn run(certs: &Certs, limits: &Limits, clock: &Clock) -> ExitCode {
     };
     let mut kept = Vec::new();
     for file in certs.ca_file.iter().chain(&old) {
-        match authorities(file, now, limits) {
+        match lasting(file, now, limits) {
             Ok(authorities) => kept.extend(authorities),
             Err(why) => return fail(exit::NO_INPUT, &format_args!("{}: {why}", file.display())),
         }
     }
-    let issued = match issue(&names(certs), certs.days, now) {
+    let issued = match issue(&names(&certs.service, &certs.namespace, &certs.names), certs.days, now) {
         Ok(issued) => issued,
         Err(failure) => return fail(exit::SOFTWARE, &format_args!("cannot issue a certificate: {failure}")),
     };
-    let bundle = issued.ca.clone() + &kept.iter().take(KEPT).map(String::as_str).collect::<String>();
+    let bundle = issued.ca.clone() + &bundle(kept.iter().take(KEPT));
     match &certs.output {
         CertsOutput::Secret(name) => {
             tell(&format_args!("caBundle: {}", STANDARD.encode(&bundle)));
@@ -55,16 +59,15 @@ pub(crate) fn run(certs: &Certs, limits: &Limits, clock: &Clock) -> ExitCode {
 }
 
 /// What the certificate is for: the name that the kube-apiserver verifies comes first.
-fn names(certs: &Certs) -> Vec<String> {
-    let Certs { service, namespace, .. } = certs;
+fn names(service: &str, namespace: &str, more: &[String]) -> Vec<String> {
     let of_service = [
         format!("{service}.{namespace}.svc"),
         format!("{service}.{namespace}.svc.cluster.local"),
         format!("{service}.{namespace}"),
-        service.clone(),
+        service.to_owned(),
     ];
     let mut names: Vec<String> = Vec::new();
-    for name in of_service.into_iter().chain(certs.names.iter().cloned()) {
+    for name in of_service.into_iter().chain(more.iter().cloned()) {
         if !names.contains(&name) {
             names.push(name);
         }
@@ -72,22 +75,12 @@ fn names(certs: &Certs) -> Vec<String> {
     names
 }
 
-/// The certificates of a file that are valid still, PEM each, in their order.
-fn authorities(path: &Path, now: i64, limits: &Limits) -> Result<Vec<String>, String> {
+/// The authorities in a file that have not ended, in their order.
+fn lasting(path: &Path, now: i64, limits: &Limits) -> Result<Vec<Authority>, String> {
     let text = read(path, limits.config.certificates).map_err(|why| why.to_string())?;
-    let mut kept = Vec::new();
-    let certificates = parse::pem::certificates(&text).map_err(|why| why.to_string())?;
-    // Only what others will take as an authority, too.
-    parse::pem::authorities(&certificates).map_err(|why| why.to_string())?;
-    for certificate in certificates {
-        let read =
-            Certificate::from_der(&certificate).map_err(|_| parse::pem::PemError::UnreadableCertificate.to_string());
-        let ends = read?.not_after;
-        if i64::try_from(ends).is_ok_and(|ends| ends > now) {
-            kept.push(pem("CERTIFICATE", &certificate));
-        }
-    }
-    Ok(kept)
+    let mut authorities = authorities(&text).map_err(|why| why.to_string())?;
+    authorities.retain(|authority| authority.lasts(now));
+    Ok(authorities)
 }
 
 /// Writes the files: first the authorities, last the certificate that they sign.

@@ -14,8 +14,6 @@ mod pitfalls;
 mod text;
 mod words;
 
-use std::env;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -30,7 +28,6 @@ use crate::autoscaling::decision::ZeroSupport;
 use crate::autoscaling::manifest::{self, Condition, Hpa};
 use crate::config::cli::{Explain, ExplainSubject, Output};
 use crate::config::limits::Limits;
-use crate::kube_api::kubeconfig::Reading;
 use crate::parse::selector::SelectorLimits;
 use crate::parse::yaml::{self, Node};
 use crate::telemetry::clock::Clock;
@@ -109,20 +106,12 @@ fn accounts(explain: &Explain, limits: &Limits, clock: &Clock) -> Result<Vec<Acc
 
 /// The cluster, if one is needed: for a named HPA, and for a file with `--kubeconfig`.
 fn connect<'a>(explain: &Explain, api: &Api, limits: &'a Limits) -> Result<Option<Cluster<'a>>, Stop> {
-    let is_inside = env::var_os("KUBERNETES_SERVICE_HOST").is_some();
-    let found = || {
-        let listed = env::var_os("KUBECONFIG").filter(|list| !list.is_empty());
-        let first = listed.and_then(|list| env::split_paths(&list).next());
-        let home = || Some(PathBuf::from(env::var_os("HOME")?).join(".kube/config"));
-        first.or_else(|| home().filter(|path| !is_inside && path.exists()))
-    };
     let kubeconfig = match (&explain.subject, &explain.kubeconfig) {
         (_, Some(path)) => Some(path.clone()),
-        (ExplainSubject::Named(_), None) => found(),
+        (ExplainSubject::Named(_), None) => kubernetes::usual_kubeconfig(),
         (ExplainSubject::File(_), None) => return Ok(None),
     };
-    // Inside a pod, a kubeconfig must not start programs: users who can change the file could run commands there.
-    let by = if is_inside { Reading::Server } else { Reading::Person };
+    let by = kubernetes::reading();
     let client = kubernetes::connect_context(kubeconfig.as_ref(), explain.context.as_deref(), by, api, limits);
     let client = client.map_err(|why| fail(exit::CONFIG, &why))?;
     Ok(client.map(|client| Cluster::new(client, limits)))

@@ -14,7 +14,7 @@ pub(super) const SERVICE: &str = "custom-metrics-apiserver";
 pub(super) const NAMESPACE: &str = "custom-metrics";
 
 /// The default validity of certificates: a year.
-const DAYS: u32 = 365;
+pub(super) const DAYS: u32 = 365;
 
 /// `metriclet certs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ pub(crate) enum CertsOutput {
 
 /// Reads the arguments of `certs`; `None` is `--help`.
 pub(super) fn read(mut parser: Parser) -> Result<Option<Certs>, String> {
-    let (mut service, mut namespace, mut days, mut directory) = (None, None, None, None);
+    let (mut service, mut namespace, mut valid, mut directory) = (None, None, None, None);
     let (mut secret, mut ca_file, mut names, mut renew) = (None, None, Vec::new(), false);
     while let Some(arg) = parser.next().map_err(plain)? {
         match arg {
@@ -57,13 +57,7 @@ pub(super) fn read(mut parser: Parser) -> Result<Option<Certs>, String> {
             Arg::Long("service") => set(&mut service, label("--service", text(&mut parser)?)?, "--service")?,
             Arg::Long("namespace") => set(&mut namespace, label("--namespace", text(&mut parser)?)?, "--namespace")?,
             Arg::Long("name") => names.push(name(text(&mut parser)?)?),
-            Arg::Long("days") => {
-                let text = text(&mut parser)?;
-                let number = text.parse().ok().filter(|days| (1..=3_650).contains(days));
-                let number =
-                    number.ok_or_else(|| format!("--days: expected 1 to 3650, found {}", Escaped::new(&text)))?;
-                set(&mut days, number, "--days")?;
-            }
+            Arg::Long("days") => set(&mut valid, days(&text(&mut parser)?)?, "--days")?,
             Arg::Long("out") => set(&mut directory, PathBuf::from(parser.value().map_err(plain)?), "--out")?,
             Arg::Long("secret") => set(&mut secret, label("--secret", text(&mut parser)?)?, "--secret")?,
             Arg::Long("ca-file") => set(&mut ca_file, PathBuf::from(parser.value().map_err(plain)?), "--ca-file")?,
@@ -85,10 +79,16 @@ pub(super) fn read(mut parser: Parser) -> Result<Option<Certs>, String> {
         service: service.unwrap_or_else(|| SERVICE.to_owned()),
         namespace: namespace.unwrap_or_else(|| NAMESPACE.to_owned()),
         names,
-        days: days.unwrap_or(DAYS),
+        days: valid.unwrap_or(DAYS),
         output,
         ca_file,
     }))
+}
+
+/// How many days a certificate is valid.
+pub(super) fn days(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|days| (1..=3_650).contains(days));
+    number.ok_or_else(|| format!("--days: expected 1 to 3650, found {}", Escaped::new(text)))
 }
 
 /// A name of one DNS label, as Kubernetes wants for Services and namespaces.
@@ -103,7 +103,7 @@ pub(super) fn label(flag: &str, text: String) -> Result<String, String> {
 }
 
 /// A DNS name, with `*` for its first label if need be, or an IP address.
-fn name(text: String) -> Result<String, String> {
+pub(super) fn name(text: String) -> Result<String, String> {
     match text.parse::<IpAddr>().is_ok() || dns::is_name(text.strip_prefix("*.").unwrap_or(&text)) {
         true => Ok(text),
         false => Err(format!("--name: expected a DNS name or an IP address, found {}", Escaped::new(&text))),

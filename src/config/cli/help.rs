@@ -170,7 +170,9 @@ Exit codes: 0 every metric has a value, 64 usage error, 65 a metric has none, 66
 pub(super) const CERTS: &str = "\
 Makes a certificate for the secure listener, and the authority for the APIService's caBundle.
 
-Usage: metriclet certs --out DIRECTORY [--renew] | --secret NAME
+Usage:
+  metriclet certs --out DIRECTORY [--renew] | --secret NAME
+  metriclet certs renew [OPTIONS]    renew the certificate in a cluster, see its --help
 
 Options:
       --out DIRECTORY     write tls.crt, tls.key and ca.crt there; print the caBundle
@@ -184,7 +186,8 @@ Options:
   -h, --help              this text
 
 The authority's key is not kept: each renewal creates a new authority. To renew without a gap, first
-update the APIService's caBundle (the new and the old authority), then the server's files.
+update the APIService's caBundle (the new and the old authority), then the server's files. In a
+cluster, metriclet certs renew does both.
 
 Examples:
   metriclet certs --out certs --name localhost --name 127.0.0.1
@@ -193,6 +196,43 @@ Examples:
 
 Exit codes: 0 success, 64 usage error, 66 file not found, 70 internal error,
             73 cannot create a file
+";
+
+pub(super) const RENEW: &str = "\
+Renews the serving certificate in a cluster, step by step: each run does what is due, or nothing.
+Run it daily, as the component certificate-renewal does. It may be interrupted, or run several times
+at once.
+
+Usage: metriclet certs renew [OPTIONS]
+
+Options:
+      --secret NAME         the Secret with the certificate [custom-metrics-apiserver-tls]
+      --service NAME        the Service that it is for [custom-metrics-apiserver]
+      --namespace NAME      the namespace of both [custom-metrics]
+      --name NAME           a further DNS name or IP address; may be repeated. It keeps those it has
+      --days DAYS           validity of a new certificate in days [365]
+      --renew-before TIME   how long before its end to renew it [30d]
+      --settle TIME         how long replicas and kube-apiservers may take to notice a change [10m]
+      --kubeconfig FILE     how to reach the Kubernetes API [the pod's service account, or outside a
+                            cluster $KUBECONFIG or ~/.kube/config]
+      --context NAME        the kubeconfig's context [its current one]
+  -h, --help                this text
+
+Steps:
+  1. adds the authority of the next certificate to ca.crt in the Secret and to the caBundle of the
+     APIServices, which still hold the old one
+  2. in a run at least --settle later: replaces tls.crt and tls.key
+  3. in a run after the old authority's end: removes it
+
+No authority's key is kept. A certificate that has expired is replaced at once. One by cert-manager,
+or by another authority, is left alone. Each run also checks its permissions, by a dry run.
+
+Examples:
+  metriclet certs renew
+  metriclet certs renew --renew-before 90d --context production
+
+Exit codes: 0 success or nothing to do, 64 usage error, 69 not possible now, 70 internal error,
+            78 configuration error
 ";
 
 pub(super) const CONVERT: &str = "\

@@ -6,6 +6,7 @@
 //! metriclet explain hpa NAME | --hpa FILE [-n NAMESPACE] [-c|--config FILE] …
 //! metriclet get PATH [-o table|json] [--wait DURATION] [ORIGIN] [-v]
 //! metriclet certs --out DIRECTORY [--renew] | --secret NAME …
+//! metriclet certs renew …
 //! metriclet convert ADAPTER [FILE] [--hpas FILE] …
 //! metriclet probe [URL]
 //!
@@ -21,9 +22,11 @@ mod flag;
 mod help;
 mod probe;
 mod rbac;
+mod renewal;
 mod secure;
 #[cfg(test)]
 mod tests;
+mod topic;
 pub(crate) mod values;
 
 use std::ffi::OsString;
@@ -39,8 +42,10 @@ pub(crate) use self::convert::{Convert, ConvertFrom};
 pub(crate) use self::explain::{Explain, ExplainSubject};
 use self::flag::flags;
 pub(crate) use self::rbac::Rbac;
+pub(crate) use self::renewal::Renewal;
 use self::secure::SecureFlag;
 pub(crate) use self::secure::{Peers, Secure, TlsVersion, Tuning};
+pub(crate) use self::topic::Topic;
 pub(crate) use self::values::{LISTEN, Listen, Output};
 use self::values::{describes, listen, output, plain, set, text, verbosity, wait};
 use super::model::Bound;
@@ -59,6 +64,8 @@ pub(crate) enum Command {
     Explain(Box<Explain>),
     /// Make certificates for the secure listener.
     Certs(Certs),
+    /// Renew the certificate in a cluster.
+    Renew(Box<Renewal>),
     /// Print other adapters' configuration as Metriclet's.
     Convert(Convert),
     /// Print the Roles that a configuration needs.
@@ -129,29 +136,6 @@ pub(crate) enum Origin {
     File(PathBuf),
 }
 
-/// What a help text is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Topic {
-    /// All commands.
-    All,
-    /// `metriclet serve`.
-    Serve,
-    /// `metriclet check`.
-    Check,
-    /// `metriclet get`.
-    Get,
-    /// `metriclet explain`.
-    Explain,
-    /// `metriclet certs`.
-    Certs,
-    /// `metriclet convert`.
-    Convert,
-    /// `metriclet rbac`.
-    Rbac,
-    /// `metriclet probe`.
-    Probe,
-}
-
 /// An invalid command line (exit code 64).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UsageError {
@@ -165,30 +149,28 @@ pub(crate) struct UsageError {
 /// The first argument that is not in the grammar above.
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut args = args.peekable();
-    let topic = match args.peek().map(|first| first.to_string_lossy()).as_deref() {
-        Some("serve") => Topic::Serve,
-        Some("check") => Topic::Check,
-        Some("get") => Topic::Get,
-        Some("explain") => Topic::Explain,
-        Some("certs") => Topic::Certs,
-        Some("convert") => Topic::Convert,
-        Some("rbac") => Topic::Rbac,
-        Some("probe") => Topic::Probe,
-        Some(word) if !word.is_empty() && !word.starts_with('-') => {
+    let mut topic = match args.peek().map(|first| first.to_string_lossy()).as_deref() {
+        Some(word) if !word.is_empty() && !word.starts_with('-') => Topic::named(word).ok_or_else(|| {
             let message = format!(
                 "expected a command (serve, check, get, explain, certs, convert, rbac or probe), found {}",
                 Escaped::new(word)
             );
-            return Err(UsageError { message, topic: Topic::All });
-        }
+            UsageError { message, topic: Topic::All }
+        })?,
         _ => Topic::All,
     };
     if topic != Topic::All {
         args.next();
     }
-    let parser = Parser::from_args(args);
+    let mut parser = Parser::from_args(args);
+    if topic == Topic::Certs && renewal::is_next(&mut parser) {
+        topic = Topic::Renew;
+    }
     let command = match topic {
         Topic::Certs => certs::read(parser).map(|certs| certs.map_or(Command::Help(topic), Command::Certs)),
+        Topic::Renew => {
+            renewal::read(parser).map(|renewal| renewal.map_or(Command::Help(topic), |it| Command::Renew(Box::new(it))))
+        }
         Topic::Convert => convert::read(parser).map(|convert| convert.map_or(Command::Help(topic), Command::Convert)),
         Topic::Explain => explain::read(parser)
             .map(|explain| explain.map_or(Command::Help(topic), |it| Command::Explain(Box::new(it)))),
@@ -197,23 +179,6 @@ pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, Usa
         _ => Arguments::read(topic, parser).and_then(|arguments| arguments.command(topic)),
     };
     command.map_err(|message| UsageError { message, topic })
-}
-
-impl Topic {
-    /// The help text, with a newline at the end.
-    pub(crate) fn text(self) -> &'static str {
-        match self {
-            Self::All => help::ALL,
-            Self::Serve => help::SERVE,
-            Self::Check => help::CHECK,
-            Self::Get => help::GET,
-            Self::Explain => help::EXPLAIN,
-            Self::Certs => help::CERTS,
-            Self::Convert => help::CONVERT,
-            Self::Rbac => help::RBAC,
-            Self::Probe => help::PROBE,
-        }
-    }
 }
 
 flags! {
@@ -263,7 +228,7 @@ impl Flag {
                 !matches!(self, Self::General(GeneralFlag::Output | GeneralFlag::Wait | GeneralFlag::Hpa))
             }
             Topic::Check => matches!(self, Self::General(GeneralFlag::Hpa)),
-            Topic::Certs | Topic::Convert | Topic::Explain | Topic::Rbac | Topic::Probe => false,
+            Topic::Certs | Topic::Renew | Topic::Convert | Topic::Explain | Topic::Rbac | Topic::Probe => false,
             Topic::Get => !matches!(self, Self::General(GeneralFlag::Listen | GeneralFlag::Hpa) | Self::Secure(_)),
         }
     }
@@ -271,17 +236,7 @@ impl Flag {
 
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let command = match self.topic {
-            Topic::All => "",
-            Topic::Serve => " serve",
-            Topic::Check => " check",
-            Topic::Get => " get",
-            Topic::Explain => " explain",
-            Topic::Certs => " certs",
-            Topic::Convert => " convert",
-            Topic::Rbac => " rbac",
-            Topic::Probe => " probe",
-        };
+        let command = self.topic.command();
         write!(f, "{} (see metriclet{command} --help)", self.message)
     }
 }
@@ -370,17 +325,6 @@ impl Arguments {
         };
         let verbosity = self.verbosity;
         Ok(match topic {
-            Topic::All | Topic::Serve | Topic::Certs | Topic::Convert | Topic::Explain | Topic::Rbac | Topic::Probe => {
-                let (secure, tuning) = self.secure.finish()?;
-                Command::Serve(Box::new(Serve {
-                    listen: self.listen.unwrap_or(Listen::At(LISTEN)),
-                    secure,
-                    tuning,
-                    kubeconfig: self.kubeconfig,
-                    origin,
-                    verbosity,
-                }))
-            }
             Topic::Check => {
                 let file = self.operand.ok_or("expected a file to check")?.into();
                 Command::Check(Check { file, hpa: self.hpa })
@@ -391,6 +335,17 @@ impl Arguments {
                 let (kubeconfig, output) = (self.kubeconfig, self.output.unwrap_or_default());
                 let wait = self.wait.unwrap_or_default();
                 Command::Get(Get { path, kubeconfig, origin, output, wait, verbosity })
+            }
+            _ => {
+                let (secure, tuning) = self.secure.finish()?;
+                Command::Serve(Box::new(Serve {
+                    listen: self.listen.unwrap_or(Listen::At(LISTEN)),
+                    secure,
+                    tuning,
+                    kubeconfig: self.kubeconfig,
+                    origin,
+                    verbosity,
+                }))
             }
         })
     }

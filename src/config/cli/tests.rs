@@ -290,6 +290,50 @@ fn makes_certificates() {
 }
 
 #[test]
+fn renews_certificates() {
+    let usual = Renewal {
+        secret: "custom-metrics-apiserver-tls".into(),
+        service: "custom-metrics-apiserver".into(),
+        namespace: "custom-metrics".into(),
+        names: Vec::new(),
+        days: 365,
+        renew_before: Duration::from_secs(30 * 86_400),
+        settle: None,
+        kubeconfig: None,
+        context: None,
+    };
+    let of_all = Renewal {
+        secret: "t".into(),
+        service: "s".into(),
+        namespace: "n".into(),
+        names: vec!["a.example".into()],
+        days: 90,
+        renew_before: Duration::from_secs(720 * 3_600),
+        settle: Some(Duration::ZERO),
+        kubeconfig: Some("k".into()),
+        context: Some("c".into()),
+    };
+    let flags = "--secret t --service s --namespace n --name a.example --days 90 --renew-before 720h --settle 0s \
+                 --kubeconfig k --context c";
+    for (line, expected) in [("", usual), (flags, of_all)] {
+        assert_eq!(read(&format!("certs renew {line}")), Ok(Command::Renew(Box::new(expected))), "{line}");
+    }
+    assert_eq!(read("certs renew --help"), Ok(Command::Help(Topic::Renew)));
+    for (line, message) in [
+        ("--out d", r#"unknown option "--out""#),
+        ("renew", r#"expected no further argument, found "renew""#),
+        ("--days 30", "--renew-before: expected less than the 30 days of --days, found 2592000 s"),
+        ("--renew-before 365d", "--renew-before: expected less than the 365 days of --days, found 31536000 s"),
+        ("--settle soon", r#"--settle: duration "soon": expected a whole number before each unit"#),
+    ] {
+        let found = read(&format!("certs renew {line}"));
+        assert_eq!(found, Err(format!("{message} (see metriclet certs renew --help)")), "{line}");
+    }
+    let after = "expected no further argument, found \"renew\" (see metriclet certs --help)";
+    assert_eq!(read("certs --out d renew"), Err(after.to_owned()));
+}
+
+#[test]
 fn probes() {
     assert_eq!(read("probe"), Ok(Command::Probe("https://127.0.0.1:10250/readyz".into())));
     assert_eq!(read("probe http://localhost:8080/livez"), Ok(Command::Probe("http://localhost:8080/livez".into())));

@@ -8,6 +8,7 @@ mod conformance;
 mod discovery;
 mod fixture;
 mod production;
+mod renewal;
 mod replicas;
 mod rights;
 mod rotation;
@@ -47,6 +48,12 @@ pub const ALL: &[Case] = &[
         run: availability::stays_available,
         needs_controllers: false,
         apart: false,
+    },
+    Case {
+        name: "The certificate is renewed, from before its end until after it, with the rights of the CronJob's account, none of which can be left out: both APIs stay Available, HPAs keep their replicas, and caBundle holds both authorities while they overlap",
+        run: renewal::of_the_serving_certificate,
+        needs_controllers: true,
+        apart: true,
     },
     Case {
         name: "While kube-apiserver restarts, requests that need no review are served",

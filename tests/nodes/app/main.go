@@ -16,7 +16,7 @@ func main() {
 	case len(arguments) == 1 && arguments[0] == "pause":
 		pause()
 	case len(arguments) == 1 && arguments[0] == "serve":
-		if err := serve(os.Getenv("IGNORE_SIGTERM") != ""); err != nil {
+		if err := serve(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

@@ -20,7 +20,7 @@ const drain = 2 * time.Second
 //	/work?ms=N    responds after N milliseconds
 //	/set?jobs=N   sets the gauge jobs
 //	/metrics      open and started requests, and jobs
-func serve(ignoreSigterm bool) error {
+func serve() error {
 	var open, begun, jobs atomic.Int64
 	mux := http.NewServeMux()
 	mux.HandleFunc("/healthz", func(http.ResponseWriter, *http.Request) {})
@@ -58,8 +58,7 @@ func serve(ignoreSigterm bool) error {
 	signal.Notify(stop, syscall.SIGTERM)
 	stopped := make(chan error, 1)
 	go func() {
-		for <-stop; ignoreSigterm; <-stop {
-		}
+		<-stop
 		time.Sleep(drain)
 		deadline, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		defer cancel()

@@ -1,4 +1,5 @@
-"""The cases on nodes. Each case is a function that returns its result, and restores the initial state."""
+"""The cases on nodes. Each case is a function that returns its result, and restores the initial state; or raises DoesNotApply in
+a cluster in which it cannot show anything."""
 
 from dataclasses import dataclass
 from typing import Callable

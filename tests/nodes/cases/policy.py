@@ -6,7 +6,7 @@ import sys
 import time
 
 from metriclet import NAMESPACE
-from process import Failure, run, until
+from process import DoesNotApply, Failure, run, until
 from watch import Watch
 
 SHOP = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/open_requests?labelSelector=app%3Dweb"
@@ -21,7 +21,7 @@ def enforced(context):
     """The manifests' policy allows only the traffic that Metriclet needs; a policy that isolates pods results in an error."""
     address = context.cluster.network.machines(context.cluster.network.CONTROL_PLANE)[0]
     if ":" in address:
-        return "not supported with IPv6: kube-router refers to address sets that it has not created"
+        raise DoesNotApply("kube-router fails with IPv6, as it refers to sets of addresses that it has not made")
     with socket.create_server((address, 0)) as server:
         port = server.getsockname()[1]
         if not _connects(context, address, port):

@@ -1,0 +1,321 @@
+//! `metriclet certs renew`: renews the certificate in a cluster. Each run reads what there is, makes one step of the
+//! [`plan`](super::plan), and brings each `caBundle` in line with the Secret.
+
+use std::fmt;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+
+use super::authority::{Authority, authorities, bundle};
+use super::issue::{IssueError, Issued, issue};
+use super::names;
+use super::plan::{Found, Pair, Step, Timing, bundle_with};
+use crate::command::{counted, exit, fail, kubernetes, print};
+use crate::config::cli::Renewal;
+use crate::config::limits::Limits;
+use crate::kube::meta::Time;
+use crate::kube_api::client::Client;
+use crate::kube_api::error::{CallError, CallFailure};
+use crate::kube_api::stored::Stored;
+use crate::parse::duration::millis;
+use crate::parse::pem::PemError;
+use crate::telemetry::clock::Clock;
+
+/// The APIServices that may lead to us.
+const API_SERVICES: [&str; 3] =
+    ["v1beta1.custom.metrics.k8s.io", "v1beta2.custom.metrics.k8s.io", "v1beta1.external.metrics.k8s.io"];
+
+/// Says that cert-manager renews the Secret.
+const CERT_MANAGER: &str = "/metadata/annotations/cert-manager.io~1certificate-name";
+/// When the certificate was installed; scripts/certs reads it, too.
+const RENEWED: &str = "metriclet.github.io/renewed";
+/// Since when the next certificate's authority is in `ca.crt`.
+const NEXT_SINCE: &str = "metriclet.github.io/next-since";
+
+/// Why nothing more was done.
+enum RenewError {
+    /// An object could not be read or changed: the verb, its resource, its name, and why.
+    Call(&'static str, &'static str, String, Box<CallError>),
+    NoSecret(String),
+    NoApiService(String),
+    /// The `caBundle` of an APIService cannot be read.
+    Bundle(&'static str, PemError),
+    Issue(IssueError),
+    /// Other clients changed an object in each try.
+    Contended(u32),
+}
+
+/// An APIService that leads to us.
+struct ApiService {
+    name: &'static str,
+    stored: Stored,
+    bundle: Vec<Authority>,
+}
+
+/// What runs.
+struct Run<'a> {
+    renewal: &'a Renewal,
+    limits: &'a Limits,
+    client: &'a Client,
+    timing: Timing,
+}
+
+/// Runs the command.
+pub(crate) fn run(renewal: &Renewal, limits: &Limits, clock: &Clock) -> ExitCode {
+    let kubeconfig = renewal.kubeconfig.clone().or_else(kubernetes::usual_kubeconfig);
+    let by = kubernetes::reading();
+    let target = match kubernetes::target_of(kubeconfig.as_ref(), renewal.context.as_deref(), by, limits) {
+        Ok(Some(target)) => target,
+        Ok(None) => {
+            let why = "no kubeconfig is found: --kubeconfig FILE, $KUBECONFIG or ~/.kube/config";
+            return fail(exit::USAGE, &why);
+        }
+        Err(why) => return fail(exit::CONFIG, &why),
+    };
+    let client = Client::new(target, limits, Arc::default());
+    let settle = renewal.settle.unwrap_or(limits.renewal.settle);
+    let timing = Timing {
+        now: clock.now().unix_millis.div_euclid(1_000),
+        renew_before: millis(renewal.renew_before) / 1_000,
+        settle: millis(settle) / 1_000,
+    };
+    let run = Run { renewal, limits, client: &client, timing };
+    for _ in 0..limits.renewal.attempts {
+        match run.once() {
+            // Changed since it was read, or deleted: what there is now decides.
+            Err(why) if why.is_outdated() => {}
+            Ok(report) => return print(&report),
+            Err(why @ RenewError::Issue(_)) => return fail(exit::SOFTWARE, &why),
+            Err(why) => return fail(exit::UNAVAILABLE, &why),
+        }
+    }
+    fail(exit::UNAVAILABLE, &RenewError::Contended(limits.renewal.attempts))
+}
+
+impl Run<'_> {
+    /// Reads, decides and changes; what was done.
+    fn once(&self) -> Result<String, RenewError> {
+        let Renewal { secret: name, service, namespace, names: more, days, .. } = self.renewal;
+        let (now, place) = (self.timing.now, format!("Secret {namespace}/{name}"));
+        let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
+        let secret = self.read("secrets", name, path)?.ok_or_else(|| RenewError::NoSecret(place.clone()))?;
+        if !secret.text(CERT_MANAGER).is_empty() {
+            return Ok(format!("{place}: it belongs to cert-manager, which renews it\n"));
+        }
+        let trusted = authorities(&data(&secret, "ca.crt")).unwrap_or_default();
+        if !trusted.first().is_some_and(Authority::is_ours) {
+            return Ok(format!("{place}: not renewed, as metriclet certs did not make the authority in ca.crt\n"));
+        }
+        let served = pair(&secret, "tls");
+        if !served.is_signed_by(&trusted) {
+            return Ok(format!("{place}: not renewed, as the authority in ca.crt did not sign the certificate\n"));
+        }
+        let services = self.services()?;
+        if services.is_empty() {
+            return Err(RenewError::NoApiService(format!("{namespace}/{service}")));
+        }
+        // A right that is missing shows on the first day, and before anything is changed.
+        let deadline = self.deadline();
+        secret.may_change(self.client, deadline).map_err(|error| self.failed("patch", "secrets", name, error))?;
+        for ApiService { name, stored, .. } in &services {
+            let may = stored.may_change(self.client, self.deadline());
+            may.map_err(|error| self.failed("patch", "apiservices", name, error))?;
+        }
+
+        let found = Found {
+            pair: served,
+            next: Some(pair(&secret, "next")).filter(|next| !next.certificate.is_empty() || !next.key.is_empty()).map(
+                |next| {
+                    let since = secret.text(&format!("/metadata/annotations/{}", NEXT_SINCE.replace('/', "~1")));
+                    (next, since.parse().unwrap_or_default())
+                },
+            ),
+            trusted,
+            bundles: services.iter().map(|service| service.bundle.clone()).collect(),
+        };
+        let step = found.step(self.timing);
+        let made = match step {
+            Step::Announce(_) | Step::Replace => {
+                let more: Vec<String> = more.iter().cloned().chain(found.pair.names()).collect();
+                Some(issue(&names(service, namespace, &more), *days, now).map_err(RenewError::Issue)?)
+            }
+            _ => None,
+        };
+        let authority = made.as_ref().and_then(|made| authorities(made.ca.as_bytes()).ok()?.pop());
+        let trusted = found.trusted_after(step, authority, now);
+        let mut report = format!("{place}: {}\n", self.told(step, &found, made.as_ref()));
+        // A server may still have a certificate that works: its successor is trusted before it is served.
+        let first = if step == Step::Replace { self.trust(&trusted, &services)? } else { String::new() };
+        if let Some(fields) = fields(step, &found, &trusted, made.as_ref(), now) {
+            let changed = secret.change(self.client, fields, self.deadline());
+            changed.map_err(|error| self.failed("patch", "secrets", name, error))?;
+        }
+        report += &if step == Step::Replace { first } else { self.trust(&trusted, &services)? };
+        Ok(report)
+    }
+
+    /// The APIServices that lead to the Service and verify it.
+    fn services(&self) -> Result<Vec<ApiService>, RenewError> {
+        let mut services = Vec::new();
+        for name in API_SERVICES {
+            let path = format!("/apis/apiregistration.k8s.io/v1/apiservices/{name}");
+            let Some(stored) = self.read("apiservices", name, path)? else { continue };
+            let leads_to = (stored.text("/spec/service/namespace"), stored.text("/spec/service/name"));
+            let verifies = stored.content.pointer("/spec/insecureSkipTLSVerify") != Some(&Value::Bool(true));
+            if leads_to == (&self.renewal.namespace, &self.renewal.service) && verifies {
+                let text = STANDARD.decode(stored.text("/spec/caBundle")).unwrap_or_default();
+                let bundle = if text.is_empty() { Ok(Vec::new()) } else { authorities(&text) };
+                // It would be lost.
+                let bundle = bundle.map_err(|why| RenewError::Bundle(name, why))?;
+                services.push(ApiService { name, stored, bundle });
+            }
+        }
+        Ok(services)
+    }
+
+    /// Brings each `caBundle` in line; what was changed.
+    fn trust(&self, trusted: &[Authority], services: &[ApiService]) -> Result<String, RenewError> {
+        let mut report = String::new();
+        for ApiService { name, stored, bundle: before } in services {
+            let Some(wanted) = bundle_with(trusted, before, self.timing.now) else { continue };
+            let fields = json!({"spec": {"caBundle": STANDARD.encode(bundle(&wanted))}});
+            let changed = stored.change(self.client, fields, self.deadline());
+            changed.map_err(|error| self.failed("patch", "apiservices", name, error))?;
+            report += &format!("APIService {name}: caBundle holds {}\n", counted(wanted.len(), "certificate"));
+        }
+        Ok(report)
+    }
+
+    fn read(&self, resource: &'static str, name: &str, path: String) -> Result<Option<Stored>, RenewError> {
+        let read = Stored::read(self.client, path, self.deadline());
+        read.map_err(|error| self.failed("get", resource, name, error))
+    }
+
+    fn failed(&self, verb: &'static str, resource: &'static str, name: &str, error: CallError) -> RenewError {
+        let name = match resource {
+            "secrets" => format!("{name} in namespace {}", self.renewal.namespace),
+            _ => name.to_owned(),
+        };
+        RenewError::Call(verb, resource, name, Box::new(error))
+    }
+
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.limits.renewal.call
+    }
+
+    /// What a step does, in words.
+    fn told(&self, step: Step, found: &Found, made: Option<&Issued>) -> String {
+        let Timing { now, renew_before, settle } = self.timing;
+        let next = found.next.as_ref().map_or(0, |(next, _)| next.ends());
+        let since = found.next.as_ref().map_or(now, |(_, since)| *since);
+        let made = made.map_or(0, |made| pair_of(made).ends());
+        match step {
+            Step::Keep(ends) => {
+                format!("valid until {}, to be renewed from {} on", Time(ends), Time(ends - renew_before))
+            }
+            Step::Drop(ends) => format!("valid until {}, so the next certificate is removed", Time(ends)),
+            Step::Announce(ends) => format!(
+                "valid until {}; ca.crt holds the authority of the next certificate, which a run from {} on installs",
+                Time(ends),
+                Time(now + settle)
+            ),
+            Step::Wait(ends) => format!(
+                "valid until {}; a run from {} on installs the next certificate",
+                Time(ends),
+                Time(now.max(since + settle))
+            ),
+            Step::Install => format!("installed the next certificate, valid until {}", Time(next)),
+            Step::Replace => {
+                format!("the certificate could not be used, and one that is valid until {} replaces it", Time(made))
+            }
+        }
+    }
+}
+
+/// What a step changes in the Secret.
+fn fields(step: Step, found: &Found, trusted: &[Authority], made: Option<&Issued>, now: i64) -> Option<Value> {
+    let mut data = Map::new();
+    let mut annotations = Map::new();
+    let mut put = |name: &str, pair: Option<&Pair>| {
+        let encoded = |text: &[u8]| STANDARD.encode(text).into();
+        data.insert(format!("{name}.crt"), pair.map_or(Value::Null, |pair| encoded(&pair.certificate)));
+        data.insert(format!("{name}.key"), pair.map_or(Value::Null, |pair| encoded(&pair.key)));
+    };
+    let made = made.map(pair_of);
+    match step {
+        Step::Keep(_) | Step::Wait(_) if trusted == found.trusted => return None,
+        Step::Keep(_) | Step::Wait(_) => {}
+        Step::Announce(_) => {
+            put("next", made.as_ref());
+            annotations.insert(NEXT_SINCE.to_owned(), now.to_string().into());
+        }
+        Step::Drop(_) | Step::Install | Step::Replace => {
+            if step == Step::Install {
+                put("tls", found.next.as_ref().map(|(next, _)| next));
+            } else if step == Step::Replace {
+                put("tls", made.as_ref());
+            }
+            put("next", None);
+            annotations.insert(NEXT_SINCE.to_owned(), Value::Null);
+            if !matches!(step, Step::Drop(_)) {
+                annotations.insert(RENEWED.to_owned(), now.to_string().into());
+            }
+        }
+    }
+    data.insert("ca.crt".to_owned(), STANDARD.encode(bundle(trusted)).into());
+    Some(json!({"metadata": {"annotations": annotations}, "data": data}))
+}
+
+/// A file of the Secret.
+fn data(secret: &Stored, name: &str) -> Vec<u8> {
+    STANDARD.decode(secret.text(&format!("/data/{name}"))).unwrap_or_default()
+}
+
+fn pair(secret: &Stored, name: &str) -> Pair {
+    Pair { certificate: data(secret, &format!("{name}.crt")), key: data(secret, &format!("{name}.key")) }
+}
+
+fn pair_of(issued: &Issued) -> Pair {
+    Pair { certificate: issued.certificate.clone().into_bytes(), key: issued.key.clone().into_bytes() }
+}
+
+impl RenewError {
+    /// Whether an object has been changed or deleted since it was read.
+    fn is_outdated(&self) -> bool {
+        match self {
+            Self::Call("patch", .., error) => matches!(error.failure, CallFailure::Code(404 | 409, _)),
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for RenewError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call(verb, resource, name, error) => {
+                write!(f, "cannot {verb} {resource} {name}: ")?;
+                match error.failure {
+                    CallFailure::Code(403, _) => {
+                        write!(f, "RBAC does not grant Metriclet the verb {verb} on {resource} {name}")
+                    }
+                    _ => f.write_str(&error.detail()),
+                }
+            }
+            Self::NoSecret(place) => {
+                write!(f, "{place} does not exist; scripts/deploy or metriclet certs --secret makes it")
+            }
+            Self::NoApiService(service) => {
+                write!(f, "no APIService that verifies certificates leads to the Service {service}")
+            }
+            Self::Bundle(name, why) => write!(f, "the caBundle of APIService {name} {why}"),
+            Self::Issue(error) => write!(f, "cannot issue a certificate: {error}"),
+            Self::Contended(attempts) => {
+                write!(f, "other clients changed the Secret or an APIService in {attempts} tries")
+            }
+        }
+    }
+}
