@@ -7,6 +7,7 @@ use crate::autoscaling::lack::HpaLack;
 use crate::autoscaling::manifest::{self, Hpa, MetricKind, MetricSpec, ObjectRef};
 use crate::autoscaling::question;
 use crate::parse::escape::Escaped;
+use crate::parse::path::Group;
 use crate::parse::url_template::Placeholder;
 use crate::parse::yaml::{self, Span};
 
@@ -98,6 +99,11 @@ pub(crate) fn metric_problems(metric: &MetricSpec<'_>, hpa: &Hpa<'_>, config: &C
     let all = rules(metric, config);
     let describing = all.iter().filter(|rule| may_describe(rule, metric, hpa));
     let describing: Vec<_> = describing.filter_map(|rule| Some((*rule, config.sources.get(rule.source)?))).collect();
+    let group = if metric.kind == MetricKind::External { Group::External } else { Group::Custom };
+    let is_forwarded = config.forward.as_ref().is_some_and(|forward| forward.covers(group, metric.name));
+    if describing.is_empty() && is_forwarded {
+        return Vec::new();
+    }
     if describing.is_empty() {
         let what = match metric.kind {
             MetricKind::Object(object) if !all.is_empty() => {
@@ -114,6 +120,9 @@ pub(crate) fn metric_problems(metric: &MetricSpec<'_>, hpa: &Hpa<'_>, config: &C
         hpa.namespace.is_none_or(|namespace| source.namespaces_of(rule).allow(namespace))
     };
     let allowed: Vec<_> = describing.iter().filter(allows).collect();
+    if allowed.is_empty() && is_forwarded {
+        return Vec::new();
+    }
     if allowed.is_empty() {
         let namespace = Escaped::new(hpa.namespace.unwrap_or_default());
         return vec![format!("namespace {namespace} is not among the namespaces of its rule or source")];

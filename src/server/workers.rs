@@ -61,7 +61,7 @@ impl Workers {
             queued: limits.workers.kubernetes_queue,
             active: limits.workers.kubernetes,
         };
-        let queue = FairQueue::new(queue, queue / 2, blocking / 2).with_joint(joint).with_single(Waiting::is_single);
+        let queue = FairQueue::new(queue, queue / 2, blocking / 2).with_joint(joint).with_share(Waiting::share);
         let workers = Arc::new(Self { api, queue, limits: limits.clone(), clock });
         let mut threads = Vec::new();
         for number in 0..blocking {

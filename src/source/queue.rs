@@ -16,8 +16,8 @@ where
     active_per_key: usize,
     queued_per_key: usize,
     joint: Option<Joint<K>>,
-    /// Keys of which one job runs at a time.
-    single: fn(K) -> bool,
+    /// How many jobs with a key run at a time, of `active_per_key`.
+    share: fn(K, usize) -> usize,
     state: Mutex<QueueState<K, J>>,
     changed: Condvar,
 }
@@ -57,7 +57,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
             active_per_key: active_per_key.max(1),
             queued_per_key: queued_per_key.max(1),
             joint: None,
-            single: |_| false,
+            share: |_, most| most,
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
@@ -69,10 +69,10 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         Self { joint: Some(joint), ..self }
     }
 
-    /// Runs one job at a time of the keys that this says.
+    /// Runs as many jobs with a key at a time as this makes of the usual number, but at least one.
     #[must_use]
-    pub(crate) fn with_single(self, single: fn(K) -> bool) -> Self {
-        Self { single, ..self }
+    pub(crate) fn with_share(self, share: fn(K, usize) -> usize) -> Self {
+        Self { share, ..self }
     }
 
     /// Adds a job, or returns it if the queue is closed, or full for its key, for its shared limit, or as a whole.
@@ -106,7 +106,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
             let QueueState { queue, active, closed } = &mut *state;
             let taken = self.joint.filter(|joint| joint.active <= joint.of(active));
             let may_run = |key: &K| {
-                active.get(key).is_none_or(|count| *count < self.active_per_key && !(self.single)(*key))
+                active.get(key).is_none_or(|count| *count < (self.share)(*key, self.active_per_key))
                     && taken.is_none_or(|joint| !(joint.includes)(*key))
             };
             let free = queue.iter().position(|(key, ..)| may_run(key));

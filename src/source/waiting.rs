@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::cache::Wait;
+use crate::parse::path::Group;
 
 /// What a request waits for. Requests that wait for the same share a bounded part of the blocking workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +19,8 @@ pub enum Waiting {
     DirectReviews,
     /// The status page, of which one is made at a time.
     Status,
+    /// Another adapter of this group.
+    Forwarded(Group),
 }
 
 /// What a request may wait for, and until when.
@@ -66,15 +69,20 @@ impl Patience {
 }
 
 impl Waiting {
-    /// Whether only one request at a time may occupy a worker for it.
-    pub(crate) fn is_single(self) -> bool {
-        self == Self::Status
+    /// How many workers requests may occupy for it, of those that one source may occupy.
+    pub(crate) fn share(self, most: usize) -> usize {
+        match self {
+            Self::Status => 1,
+            // Both adapters together are like one source.
+            Self::Forwarded(_) => most / 2,
+            _ => most,
+        }
     }
 
     /// Whether it waits for the Kubernetes API.
     pub(crate) fn is_for_kubernetes(self) -> bool {
         match self {
-            Self::Source(_) | Self::Status => false,
+            Self::Source(_) | Self::Status | Self::Forwarded(_) => false,
             Self::KubernetesLists | Self::FrontProxyReviews | Self::DirectReviews => true,
         }
     }
@@ -86,6 +94,8 @@ impl Waiting {
             Self::FrontProxyReviews => 4,
             Self::DirectReviews => 8,
             Self::Status => 16,
+            Self::Forwarded(Group::Custom) => 32,
+            Self::Forwarded(Group::External) => 64,
         }
     }
 }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use super::adapters;
 use super::answers::{AnswerLog, Answers, Point};
 use super::fixes;
-use super::report::{Count, ErrorStatus, ProcessStatus, Report, RequestStatus, RuleStatus, SourceStatus, UrlStatus};
+use super::report::{
+    AdapterStatus, Count, ErrorStatus, ProcessStatus, Report, RequestStatus, RuleStatus, SourceStatus, UrlStatus,
+};
 use crate::config::model::{DescribedObject, Target};
 use crate::kube::meta::Time;
 use crate::metrics::active_rule::ActiveRule;
@@ -26,9 +29,15 @@ pub(super) fn rules_and_sources(rules: &Rules, answers: &AnswerLog, max_path: us
     let mut statuses: Vec<RuleStatus> = listed.iter().map(rule).collect();
     name(&mut statuses);
     let mut unserved = Vec::new();
+    let mut adapters: Vec<AdapterStatus> = adapters::all(rules);
     for (target, answers, points) in answers.all(now) {
         let Ok(path) = path::parse(target.split('?').next().unwrap_or_default(), max_path) else { continue };
         let request = request(target, &path, answers, points);
+        if let Some(group) = rules.forwards_to(&path) {
+            let adapter = adapters.iter_mut().find(|adapter| adapter.group == group.as_str());
+            adapter.into_iter().for_each(|adapter| adapter.requests.push(request.clone()));
+            continue;
+        }
         let serving = rules.of_path(&path);
         let is_its = |rule: &ListedRule<'_>| match rule.served {
             Some(served) => serving.iter().any(|one| Arc::ptr_eq(one, served)),
@@ -40,7 +49,8 @@ pub(super) fn rules_and_sources(rules: &Rules, answers: &AnswerLog, max_path: us
             None => {}
         }
     }
-    Report { rules: statuses, unserved, sources: rules.upstreams().iter().map(source).collect(), ..Report::default() }
+    let sources = rules.upstreams().iter().map(source).collect();
+    Report { rules: statuses, unserved, adapters, sources, ..Report::default() }
 }
 
 /// The program itself.
@@ -88,6 +98,7 @@ fn rule(listed: &ListedRule<'_>) -> RuleStatus {
         value: served.map(|served| served.rule.value.to_string()),
         line: served.map(|served| served.rule.line).filter(|line| *line != 0),
         problem: listed.problem.map(str::to_owned),
+        shadow: None,
         requests: Vec::new(),
     }
 }

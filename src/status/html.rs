@@ -32,6 +32,7 @@ impl fmt::Display for Page<'_> {
         self.configuration(f)?;
         self.rules(f)?;
         self.unserved(f)?;
+        self.report.adapters.iter().try_for_each(|adapter| self.adapter(f, adapter))?;
         self.sources(f)?;
         self.process(f)?;
         write!(f, "</main><script>{SCRIPT}</script>")
@@ -120,6 +121,7 @@ impl Page<'_> {
         if let Some(problem) = &rule.problem {
             write!(f, "<p class=e>{}", self.text(problem))?;
         }
+        rule.shadow.iter().try_for_each(|shadow| self.shadow(f, shadow))?;
         let requests = || rule.requests.iter().filter(|request| self.shows(request));
         match requests().count() {
             0 => f.write_str("<p><small>not requested within the last hour</small>")?,
@@ -322,6 +324,8 @@ impl fmt::Display for Markdown<'_> {
         Ok(())
     }
 }
+
+mod adapters;
 
 struct Problems(usize);
 

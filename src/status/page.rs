@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use once_cell::sync::OnceCell;
 use ring::digest;
 
+use super::adapters;
 use super::answers::AnswerLog;
 use super::configuration::LoadedConfiguration;
 use super::exposition;
@@ -15,6 +16,7 @@ use super::html::{self, Page};
 use super::query::Filter;
 use super::report::Report;
 use crate::config::limits::Limits;
+use crate::forward::shadow_log::ShadowLog;
 use crate::metrics::rules::Rules;
 use crate::parse::duration::millis;
 use crate::telemetry::clock::Now;
@@ -45,7 +47,7 @@ impl StatusPage {
     }
 
     /// The report, no older than `cache` of its limits.
-    pub(crate) fn report(&self, rules: &Rules, counters: &Counters, now: Now) -> Arc<Report> {
+    pub(crate) fn report(&self, rules: &Rules, shadows: &ShadowLog, counters: &Counters, now: Now) -> Arc<Report> {
         let mut kept = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((made, report)) = &*kept
             && now.monotonic.saturating_duration_since(made.monotonic) < self.limits.status.cache
@@ -53,6 +55,7 @@ impl StatusPage {
             return report.clone();
         }
         let mut report = gather::rules_and_sources(rules, &self.answers, self.limits.request.path, now);
+        adapters::add_shadows(&mut report.rules, shadows, now);
         report.process = gather::process(counters, self.started, now);
         report.configuration = self.configuration.status();
         let report = Arc::new(report);

@@ -7,6 +7,7 @@ mod chart;
 mod conformance;
 mod discovery;
 mod fixture;
+mod migration;
 mod production;
 mod replicas;
 mod rights;
@@ -182,6 +183,12 @@ pub const ALL: &[Case] = &[
     Case {
         name: "An HPA on a Pods metric beside an Object metric scales to zero and back",
         run: zero::beside_a_metric_of_pods,
+        needs_controllers: true,
+        apart: false,
+    },
+    Case {
+        name: "While Metriclet takes the place of another adapter, by forwarding, shadowing and switching its metrics, all APIServices stay Available and no HPA is without a value",
+        run: migration::from_another_adapter,
         needs_controllers: true,
         apart: false,
     },
