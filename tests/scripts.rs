@@ -243,13 +243,18 @@ fn deploy_installs_beside_another_adapter() {
 /// Roles come before what needs them, and go after what needed them.
 #[test]
 fn deploy_grants_what_the_configuration_needs() {
-    let config = "sources: {app: {pods: {port: 80}, namespaces: [shop, gone]}}\nmetrics: [{name: a, object: pods, source: app}]";
+    let config =
+        "sources: {app: {pods: {port: 80}, namespaces: [shop, gone]}}\nmetrics: [{name: a, object: pods, source: app}]";
     let machine = Machine::cluster()
-        .installed("QUJD")
         .answer("create --dry-run=client*", "0", config)
         .answer("*get configmap custom-metrics-config*", "0", config)
         .answer("get namespace shop *", "0", "namespace/shop")
-        .answer("get clusterrolebindings,*", "0", "ClusterRole \nClusterRoleBinding \nRole shop\nRole bank\nRoleBinding shop");
+        .answer(
+            "get clusterrolebindings,*",
+            "0",
+            "ClusterRole \nClusterRoleBinding \nRole shop\nRole bank\nRoleBinding shop",
+        )
+        .installed("QUJD");
     let outcome = machine.run("deploy", &[]);
     assert_eq!(outcome.code, 0, "{}{}", outcome.stdout, outcome.stderr);
     let (reader, waits) = ("custom-metrics-resource-reader", "wait --for condition=Available apiservice/");

@@ -246,9 +246,10 @@ impl Adapter {
         let change = self.state.lock().unwrap_or_else(PoisonError::into_inner).note(outcome, self.clock.now());
         let (address, group) = (&self.config.address, self.group.as_str());
         match (change, outcome) {
-            (Change::Fails, Err(error)) => warn!("adapter {address} of {group}: {}", error.detail()),
-            (Change::Answers, _) => info!("adapter {address} of {group} answers again"),
-            _ => {}
+            (Change::Fails, Err(error)) => warn!("adapter {address} of {group}: {}", error.summary()),
+            (Change::Answers, _) => info!("adapter {address} of {group}: answers again"),
+            (_, Err(error)) => debug!("adapter {address} of {group}: {}", error.detail()),
+            (_, Ok(())) => {}
         }
     }
 }

@@ -34,6 +34,14 @@ pub enum ForwardError {
 }
 
 impl ForwardError {
+    /// Without what the other side says.
+    pub(crate) fn summary(&self) -> String {
+        match self {
+            Self::Forbidden(_) => Self::Forbidden(String::new()).to_string(),
+            error => error.to_string(),
+        }
+    }
+
     /// Details for the log: foreign bytes, escaped and cut.
     pub(crate) fn detail(&self) -> String {
         let detail = match self {

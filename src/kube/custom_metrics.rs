@@ -11,7 +11,7 @@ use crate::parse::quantity::Milli;
 
 /// The answer to a request for a metric.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct MetricValueList<'a> {
+pub struct MetricValueList<'a> {
     /// The requested version.
     pub version: Version,
     /// The requested metric.

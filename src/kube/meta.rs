@@ -59,7 +59,8 @@ impl Time {
             }
             _ => return None,
         };
-        Some(Self(seconds - offset))
+        // Of the years 0 to 9999, so that it prints as such a time.
+        Some(Self(seconds - offset)).filter(|time| (-62_167_219_200..=253_402_300_799).contains(&time.0))
     }
 
     /// In Unix milliseconds.
@@ -261,6 +262,7 @@ mod tests {
             ("0001-01-01T00:00:00Z", Some(Time::NONE.0)),
             ("9999-12-31T23:59:59Z", Some(253_402_300_799)),
             ("2026-08-18T02:35:04", None),
+            ("9999-12-31T23:59:59-00:01", None),
             ("2026-13-18T02:35:04Z", None),
             ("2026-08-18", None),
             ("2026-08-18T02:35:0éZ", None),

@@ -14,7 +14,7 @@ use crate::parse::quantity::Milli;
 
 /// An answer that makes sense.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Received {
+pub enum Received {
     /// The values of objects.
     Custom(Vec<MetricValue>),
     /// The name of an external metric, and its values.
@@ -27,7 +27,7 @@ pub(crate) enum Received {
 
 /// A resource that is listed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(crate) struct ReceivedResource {
+pub struct ReceivedResource {
     /// `pods/http_requests`, or an external metric.
     pub name: String,
     #[serde(default)]
@@ -36,7 +36,7 @@ pub(crate) struct ReceivedResource {
 
 /// A Status that is a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ReceivedStatus {
+pub struct ReceivedStatus {
     /// Zero if it says none.
     code: u16,
     reason: String,
@@ -100,7 +100,7 @@ enum Quantity {
 ///
 /// # Errors
 /// What is wrong with it, with foreign text in it.
-pub(crate) fn read(body: &[u8]) -> Result<Received, String> {
+pub fn read(body: &[u8]) -> Result<Received, String> {
     let object: AnyObject = serde_json::from_slice(body).map_err(|error| error.to_string())?;
     let group = object.api_version.split('/').next().unwrap_or_default();
     match (object.kind.as_str(), group) {

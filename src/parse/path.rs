@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::escape::Escaped;
 pub(crate) use super::group::{CUSTOM_METRICS, EXTERNAL_METRICS};
-pub(crate) use super::group::{Group, Version};
+pub use super::group::{Group, Version};
 use super::percent::{DecodeError, Encoded, Plus, decode};
 
 /// A health endpoint.

@@ -70,8 +70,8 @@ fn the_list_of_an_adapter_that_is_away_is_remembered() {
     server.said("closed the connection before the end of the response head");
     assert_eq!(listed(&server, CUSTOM), ["namespaces/quota", "pods/busy", "services/depth"]);
     // A reload that does not change the adapter keeps it; one that starts while it is away lists the metrics of rules.
-    let second = "  - {name: second, object: services, source: page, value: sum(depth)}\nforward";
-    replace(&config, &other.config(&source, "").replace("forward", second));
+    let second = "\n  - {name: second, object: services, source: page, value: sum(depth)}\nforward:";
+    replace(&config, &other.config(&source, "").replace("\nforward:", second));
     server.wait_for("loaded 2 rules");
     assert_eq!(listed(&server, CUSTOM), ["namespaces/quota", "pods/busy", "services/depth", "services/second"]);
     let restarted = start();

@@ -174,6 +174,8 @@ fn commands_show_what_is_forwarded() {
     assert!(printed.contains("Pod/web-0   busy     3"), "{printed}");
     let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/web-0/busy";
     assert_eq!(events, format!("forward  to {url}: {path}\nforward  answer: 1 values\n"));
+    let (_, printed, _) = run(&[&get[..], &["/apis/custom.metrics.k8s.io/v1beta2"]].concat());
+    assert!(printed.contains("\"pods/busy\"") && printed.contains("services/depth"), "{printed}");
     let (code, printed, _) = run(&["rbac", "--config", config]);
     assert_eq!(code, 0);
     let rules = "rules:\n  - apiGroups: [custom.metrics.k8s.io]\n    resources: ['*/busy']\n    verbs: [get]\n  \
@@ -233,7 +235,7 @@ fn whole_configurations_say_what_is_wrong_with_them() {
             "forward: {to: {service: a, namespace: b, caFile: c, timeout: 5s}}\n",
             "timeout: expected at most 4s, found \"5s\"",
         ),
-        ("forward: {To: {}}\n", "forward: unknown key \"To\"; did you mean \"to\"?"),
+        ("forward: {To: {}}\n", "forward: unknown key \"To\"; did you mean to?"),
         ("forward: {to: {service: a, namespace: b, caFile: c}, metrics: '*'}\n", "metrics: expected a list such as"),
         (
             "forward: {to: {service: a, namespace: b, caFile: c}, metrics: [a/b]}\n",

@@ -11,33 +11,33 @@ use crate::common::upstream::{Gate, Upstream};
 use crate::common::{Server, file};
 
 /// It serves TLS, and records what it is asked.
-pub struct Other {
+pub(crate) struct Other {
     server: Kubernetes,
     answers: Arc<Mutex<BTreeMap<String, (u16, String)>>>,
     ca: PathBuf,
 }
 
 /// The source of the one rule.
-pub fn page() -> Upstream {
+pub(crate) fn page() -> Upstream {
     Upstream::text("depth{service=\"web\",namespace=\"shop\"} 42\n")
 }
 
 /// A list of values of objects.
-pub fn custom(version: &str, items: &str) -> String {
+pub(crate) fn custom(version: &str, items: &str) -> String {
     format!(
         r#"{{"kind":"MetricValueList","apiVersion":"custom.metrics.k8s.io/{version}","metadata":{{}},"items":{items}}}"#
     )
 }
 
 /// A list of external values.
-pub fn external(items: &str) -> String {
+pub(crate) fn external(items: &str) -> String {
     format!(
         r#"{{"kind":"ExternalMetricValueList","apiVersion":"external.metrics.k8s.io/v1beta1","metadata":{{}},"items":{items}}}"#
     )
 }
 
 /// The values of services in `shop`, by their names, in the newest version.
-pub fn services(metric: &str, values: &[(&str, &str)]) -> String {
+pub(crate) fn services(metric: &str, values: &[(&str, &str)]) -> String {
     let item = |(name, value): &(&str, &str)| {
         json!({
             "describedObject": {"kind": "Service", "namespace": "shop", "name": name, "apiVersion": "/v1"},
@@ -48,14 +48,14 @@ pub fn services(metric: &str, values: &[(&str, &str)]) -> String {
 }
 
 /// A list of resources of these names.
-pub fn resources(version: &str, names: &[(&str, bool)]) -> String {
+pub(crate) fn resources(version: &str, names: &[(&str, bool)]) -> String {
     let resource = |(name, namespaced): &(&str, bool)| json!({"name": name, "singularName": "", "namespaced": namespaced, "kind": "MetricValueList", "verbs": ["get"]});
     let resources: Vec<Value> = names.iter().map(resource).collect();
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources}).to_string()
 }
 
 /// As Go's servers say it.
-pub fn failure(code: u16, reason: &str, message: &str) -> String {
+pub(crate) fn failure(code: u16, reason: &str, message: &str) -> String {
     json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason,
         "code": code,
@@ -65,7 +65,7 @@ pub fn failure(code: u16, reason: &str, message: &str) -> String {
 
 impl Other {
     /// It lists two metrics of objects and an external one, and has no values.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let (server, answers) = (Kubernetes::start(), Arc::new(Mutex::new(BTreeMap::new())));
         let other = Self { server, answers, ca: file("other.crt", &KUBERNETES.pem()) };
         for version in ["v1beta1", "v1beta2"] {
@@ -80,7 +80,7 @@ impl Other {
     }
 
     /// It does what was set.
-    pub fn answers(&self) {
+    pub(crate) fn answers(&self) {
         let answers = self.answers.clone();
         self.server.script(move |call| {
             let missing = || (404, failure(404, "NotFound", "the server could not find the metric"));
@@ -90,67 +90,67 @@ impl Other {
     }
 
     /// From now on it answers a path and query with this.
-    pub fn says(&self, target: &str, code: u16, body: &str) {
+    pub(crate) fn says(&self, target: &str, code: u16, body: &str) {
         self.answers.lock().unwrap().insert(target.to_owned(), (code, body.to_owned()));
     }
 
     /// The values of a metric of services in `shop`, by their names.
-    pub fn has(&self, path: &str, metric: &str, values: &[(&str, &str)]) {
+    pub(crate) fn has(&self, path: &str, metric: &str, values: &[(&str, &str)]) {
         let target = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/{path}");
         self.says(&target, 200, &services(metric, values));
     }
 
-    pub fn serves_only_the_first_version(&self) {
+    pub(crate) fn serves_only_the_first_version(&self) {
         self.answers.lock().unwrap().remove("/apis/custom.metrics.k8s.io/v1beta2");
     }
 
-    pub fn hangs_up(&self) {
+    pub(crate) fn hangs_up(&self) {
         self.server.script(|_| Reply::Drop);
     }
 
     /// It answers nothing until the gate is open.
-    pub fn hangs(&self, gate: &Gate) {
+    pub(crate) fn hangs(&self, gate: &Gate) {
         let gate = gate.clone();
         self.server.script(move |_| Reply::Stuck(String::new(), gate.clone()));
     }
 
     /// It answers with these bytes.
-    pub fn sends(&self, bytes: &str) {
+    pub(crate) fn sends(&self, bytes: &str) {
         let bytes = bytes.to_owned();
         self.server.script(move |_| Reply::Raw(bytes.clone()));
     }
 
     /// The requests for a metric.
-    pub fn asked(&self, metric: &str) -> Vec<Call> {
+    pub(crate) fn asked(&self, metric: &str) -> Vec<Call> {
         let end = format!("/{metric}");
         self.server.all().into_iter().filter(|call| call.path.split('?').next().unwrap().ends_with(&end)).collect()
     }
 
     /// How many requests for a metric of any object hang.
-    pub fn hanging(&self, metric: &str) -> usize {
+    pub(crate) fn hanging(&self, metric: &str) -> usize {
         self.asked(metric).len()
     }
 
     /// How many requests for external metrics hang.
-    pub fn hanging_external(&self) -> usize {
+    pub(crate) fn hanging_external(&self) -> usize {
         self.server.all().iter().filter(|call| call.path.contains("/namespaces/shop/lag")).count()
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         self.server.url()
     }
 
     /// It as a configuration names it.
-    pub fn adapter(&self) -> String {
+    pub(crate) fn adapter(&self) -> String {
         format!("{{url: '{}', caFile: '{}'}}", self.url(), self.ca.display())
     }
 
-    pub fn kubeconfig(&self) -> PathBuf {
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.server.kubeconfig("{token: own-token}")
     }
 
     /// A rule for `depth` of services, and everything else forwarded; `more` stands under `forward`.
-    pub fn config(&self, source: &Upstream, more: &str) -> String {
+    pub(crate) fn config(&self, source: &Upstream, more: &str) -> String {
         let adapter = self.adapter();
         format!(
             "sources:\n  page: {{url: '{}', namespaces: [shop], cache: 0s, single: true}}\nmetrics:\n  \
@@ -161,12 +161,12 @@ impl Other {
     }
 
     /// A server with that configuration.
-    pub fn server(&self, source: &Upstream, more: &str) -> Server {
+    pub(crate) fn server(&self, source: &Upstream, more: &str) -> Server {
         self.with_config(&self.config(source, more))
     }
 
     /// A server with any configuration, and with an identity.
-    pub fn with_config(&self, config: &str) -> Server {
+    pub(crate) fn with_config(&self, config: &str) -> Server {
         let (config, kubeconfig) = (file("metrics.yaml", config), self.kubeconfig());
         Server::start(&["--config", config.to_str().unwrap(), "--kubeconfig", kubeconfig.to_str().unwrap()])
     }

@@ -139,7 +139,10 @@ fn without_ours_theirs_is_served_and_without_both_their_status() {
     assert_eq!(count(&server, OF_DEPTH, "both_failed"), 1.0);
     other.hangs_up();
     let status = server.metric("namespaces/shop/services/neither/depth").values();
-    assert!(status.starts_with("404 NotFound: depth of services/neither in namespace shop: no series"), "{status}");
+    assert!(
+        status.starts_with("404 NotFound: depth of services/neither in namespace shop: the matching series"),
+        "{status}"
+    );
 }
 
 #[test]

@@ -207,7 +207,6 @@ pub fn from_another_adapter(plane: &mut Plane) {
     assert!(seen.unavailable.is_empty() && seen.unserved.is_empty() && seen.away == 0, "{seen:#?}");
     assert!(seen.inactive.is_empty(), "{:#?}", seen.inactive);
     assert_eq!(warnings(&admin), [""; 0]);
-    installed.answered_in_protobuf_only(plane);
     [object, pods, queue].into_iter().for_each(Workload::remove);
     installed.unregister_external(plane);
     admin.feed(&["delete", "-f", "-"], &rights).unwrap();
