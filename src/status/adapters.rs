@@ -3,6 +3,7 @@
 use super::fixes;
 use super::report::{AdapterStatus, Count, ErrorStatus, RuleStatus, ShadowStatus};
 use crate::forward::adapter::Adapter;
+use crate::forward::adapters::Forwarding;
 use crate::forward::shadow_log::{ShadowLog, ShadowOutcome};
 use crate::kube::meta::Time;
 use crate::metrics::rules::Rules;
@@ -10,7 +11,7 @@ use crate::telemetry::clock::Now;
 
 /// The other adapters, without requests.
 pub(super) fn all(rules: &Rules) -> Vec<AdapterStatus> {
-    let adapters = rules.forward().into_iter().flat_map(|forward| forward.adapters());
+    let adapters = rules.forward().into_iter().flat_map(Forwarding::adapters);
     adapters.map(|adapter| status(adapter)).collect()
 }
 
