@@ -16,10 +16,17 @@ where
     active_per_key: usize,
     queued_per_key: usize,
     joint: Option<Joint<K>>,
-    /// How many jobs with a key run at a time, of `active_per_key`.
-    share: fn(K, usize) -> usize,
+    /// What a key has of `active_per_key` and of `queued_per_key`.
+    share: QueueShare<K>,
     state: Mutex<QueueState<K, J>>,
     changed: Condvar,
+}
+
+/// How much of the usual limits a key has; at least one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueShare<K> {
+    pub queued: fn(K, usize) -> usize,
+    pub active: fn(K, usize) -> usize,
 }
 
 /// A shared limit for the jobs of several keys.
@@ -57,7 +64,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
             active_per_key: active_per_key.max(1),
             queued_per_key: queued_per_key.max(1),
             joint: None,
-            share: |_, most| most,
+            share: QueueShare { queued: |_, most| most, active: |_, most| most },
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
@@ -69,9 +76,9 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         Self { joint: Some(joint), ..self }
     }
 
-    /// Runs as many jobs with a key at a time as this makes of the usual number, but at least one.
+    /// Gives some keys less than the usual.
     #[must_use]
-    pub(crate) fn with_share(self, share: fn(K, usize) -> usize) -> Self {
+    pub(crate) fn with_share(self, share: QueueShare<K>) -> Self {
         Self { share, ..self }
     }
 
@@ -85,7 +92,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
             return Err(job);
         }
         let queued = |counts: &dyn Fn(K) -> bool| state.queue.iter().filter(|(queued, ..)| counts(*queued)).count();
-        if queued(&|queued| queued == key) >= self.queued_per_key {
+        if queued(&|queued| queued == key) >= (self.share.queued)(key, self.queued_per_key).max(1) {
             return Err(job);
         }
         if let Some(Joint { includes, queued: most, .. }) = self.joint
@@ -106,7 +113,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
             let QueueState { queue, active, closed } = &mut *state;
             let taken = self.joint.filter(|joint| joint.active <= joint.of(active));
             let may_run = |key: &K| {
-                active.get(key).is_none_or(|count| *count < (self.share)(*key, self.active_per_key))
+                active.get(key).is_none_or(|count| *count < (self.share.active)(*key, self.active_per_key).max(1))
                     && taken.is_none_or(|joint| !(joint.includes)(*key))
             };
             let free = queue.iter().position(|(key, ..)| may_run(key));
@@ -206,6 +213,19 @@ mod tests {
         assert_eq!(queue.take().map(|(job, ..)| job), Some(1));
         assert!(queue.take().is_none());
         assert_eq!(queue.oldest(now), Duration::ZERO);
+    }
+
+    #[test]
+    fn some_keys_have_less() {
+        let half = |key: char, most| if key == 'a' { most / 2 } else { most };
+        let queue = FairQueue::new(16, 4, 2).with_share(QueueShare { queued: half, active: half });
+        let push = |key| queue.push(key, Instant::now(), key).is_ok();
+        assert_eq!(['a', 'a', 'a', 'b', 'b', 'b'].map(push), [true, true, false, true, true, true]);
+        let running: Vec<_> = (0..3).map(|_| queue.take().unwrap()).collect();
+        assert_eq!(running.iter().map(|(job, _)| *job).collect::<String>(), "abb", "one of a, two of b");
+        let none = FairQueue::new(4, 1, 1).with_share(QueueShare { queued: |_, _| 0, active: |_, _| 0 });
+        none.push('a', Instant::now(), 'a').unwrap();
+        assert_eq!(none.take().unwrap().0, 'a', "at least one");
     }
 
     #[test]

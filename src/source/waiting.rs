@@ -70,9 +70,13 @@ impl Patience {
 
 impl Waiting {
     /// How many workers requests may occupy for it, of those that one source may occupy.
-    pub(crate) fn share(self, most: usize) -> usize {
+    pub(crate) fn active(self, most: usize) -> usize {
+        if self == Self::Status { 1 } else { self.queued(most) }
+    }
+
+    /// How many requests may be queued for it, of those for one source.
+    pub(crate) fn queued(self, most: usize) -> usize {
         match self {
-            Self::Status => 1,
             // Both adapters together are like one source.
             Self::Forwarded(_) => most / 2,
             _ => most,
@@ -103,6 +107,18 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_adapters_together_are_like_one_source() {
+        for (waiting, active, queued) in [
+            (Waiting::Source(3), 8, 512),
+            (Waiting::Forwarded(Group::Custom), 4, 256),
+            (Waiting::Forwarded(Group::External), 4, 256),
+            (Waiting::Status, 1, 512),
+        ] {
+            assert_eq!((waiting.active(8), waiting.queued(512)), (active, queued), "{waiting:?}");
+        }
+    }
 
     #[test]
     fn waits_for_what_it_includes() {
