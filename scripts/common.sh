@@ -10,6 +10,8 @@ external_apiservice=v1beta1.external.metrics.k8s.io
 namespace=custom-metrics
 service=custom-metrics-apiserver
 secret=custom-metrics-apiserver-tls
+# The roles by which Metriclet reads objects, and their bindings.
+reader=custom-metrics-resource-reader
 
 context=
 dry_run=

@@ -93,11 +93,20 @@ pub mod convert {
     }
 }
 pub mod kube {
+    pub mod custom_metrics {
+        pub use crate::kube::custom_metrics::MetricValueList;
+    }
+    pub mod external_metrics {
+        pub use crate::kube::external_metrics::ExternalMetricValueList;
+    }
     pub mod meta {
         pub use crate::kube::meta::Time;
     }
     pub mod protobuf {
         pub use crate::kube::protobuf::{Fields, Message};
+    }
+    pub mod received {
+        pub use crate::kube::received::{Received, ReceivedResource, ReceivedStatus, read};
     }
     pub mod review {
         pub use crate::kube::review::{TokenReviewStatus, UserInfo};
@@ -158,7 +167,7 @@ pub mod parse {
         pub use crate::parse::json::{JsonExpr, JsonLimits};
     }
     pub mod path {
-        pub use crate::parse::path::{ApiPath, MetricPath, parse};
+        pub use crate::parse::path::{ApiPath, MetricPath, Version, parse};
     }
     pub mod peer_message {
         pub use crate::parse::peer_message::{

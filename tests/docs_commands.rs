@@ -92,6 +92,9 @@ impl Checkout {
             let block = blocks(&convert).into_iter().find(|(_, _, text)| text.starts_with(start)).unwrap().2;
             fs::write(folder.join(name), block).unwrap();
         }
+        let migrate = fs::read_to_string(Path::new(ROOT).join("docs/migrate.md")).unwrap();
+        let forward = blocks(&migrate).into_iter().find(|(_, _, text)| text.starts_with("# metrics.yaml")).unwrap().2;
+        fs::write(folder.join("forward.yaml"), forward).unwrap();
         let explain = fs::read_to_string(Path::new(ROOT).join("docs/explain.md")).unwrap();
         let hpa = blocks(&explain).into_iter().find(|(_, _, text)| text.starts_with("apiVersion: autoscaling/v2"));
         fs::write(folder.join("web-hpa.yaml"), hpa.unwrap().2).unwrap();

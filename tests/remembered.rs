@@ -160,7 +160,12 @@ fn a_deadline_cuts_a_fetch_short_for_its_own_request_alone() {
     let Ok(ApiPath::Metric(path)) = path::parse(path, 1_024) else { panic!("{path}") };
     let ask = |time: Duration| {
         let everything = Selector::everything();
-        let ask = MetricRequest { path: &path, label_selector: &everything, metric_selector: &everything };
+        let ask = MetricRequest {
+            path: &path,
+            label_selector: &everything,
+            metric_selector: &everything,
+            is_forwarded: false,
+        };
         let answer = metrics.answer(ask, Patience::until(Instant::now() + time), &mut Trace::off());
         answer.map(|answer| answer.items.len()).map_err(|failure| failure.to_string())
     };

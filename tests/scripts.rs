@@ -229,6 +229,56 @@ fn deploy_waits_until_pods_have_loaded_a_changed_configuration() {
 }
 
 #[test]
+fn deploy_installs_beside_another_adapter() {
+    let other = || Machine::cluster().answer("get apiservice *", "0", "monitoring/prometheus-adapter");
+    let outcome = other().run("deploy", &["--beside"]);
+    let expected = [NEW[0], NEW[1], NEW[2], NEW[7]].map(str::to_owned).to_vec();
+    assert_eq!((outcome.code, outcome.changes()), (0, expected), "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("installed beside"), "{}", outcome.stdout);
+    other().run("deploy", &["--beside", "--take-over"]).refused(64, "--beside leaves the APIServices");
+    let outcome = other().answer("*rollout status*", "1", "").run("deploy", &["--beside"]);
+    assert!(outcome.code == 69 && outcome.stderr.contains("the new pods are not ready"), "{}", outcome.stderr);
+}
+
+/// Roles come before what needs them, and go after what needed them.
+#[test]
+fn deploy_grants_what_the_configuration_needs() {
+    let config =
+        "sources: {app: {pods: {port: 80}, namespaces: [shop, gone]}}\nmetrics: [{name: a, object: pods, source: app}]";
+    let machine = Machine::cluster()
+        .answer("create --dry-run=client*", "0", config)
+        .answer("*get configmap custom-metrics-config*", "0", config)
+        .answer("get namespace shop *", "0", "namespace/shop")
+        .answer(
+            "get clusterrolebindings,*",
+            "0",
+            "ClusterRole \nClusterRoleBinding \nRole shop\nRole bank\nRoleBinding shop",
+        )
+        .installed("QUJD");
+    let outcome = machine.run("deploy", &[]);
+    assert_eq!(outcome.code, 0, "{}{}", outcome.stdout, outcome.stderr);
+    let (reader, waits) = ("custom-metrics-resource-reader", "wait --for condition=Available apiservice/");
+    let of = |version: &str| format!("{waits}{version}.custom.metrics.k8s.io --timeout 120s");
+    let expected = [
+        NEW[0].to_owned(),
+        "apply -f rights.yaml".to_owned(),
+        "apply -f all.yaml -l metriclet.github.io/apply notin (first,last,without-rbac)".to_owned(),
+        NEW[7].to_owned(),
+        NEW[4].to_owned(),
+        of("v1beta1"),
+        of("v1beta2"),
+        format!("delete ClusterRole {reader} --ignore-not-found"),
+        format!("delete ClusterRoleBinding {reader} --ignore-not-found"),
+        format!("delete Role {reader} -n bank --ignore-not-found"),
+    ];
+    assert_eq!(outcome.changes(), expected);
+    let rights = machine.applied("rights.yaml");
+    assert!(rights.contains("  namespace: shop\n") && !rights.contains("  namespace: gone\n"), "{rights}");
+    assert_eq!(rights.matches("kind: Role").count(), 3, "a Role, its binding, and what that refers to: {rights}");
+    assert!(outcome.stdout.contains("namespace gone is missing"), "{}", outcome.stdout);
+}
+
+#[test]
 fn deploy_leaves_certificates_to_cert_manager() {
     let overlay = Path::new(ROOT).join("manifests/components/cert-manager");
     let to = overlay.strip_prefix("/").unwrap().display().to_string();

@@ -145,7 +145,7 @@ fn keeps_the_last_good_configuration() {
                 "1:1: error: sources: required",
                 "1:1: error: the file: unknown key \"source\"; did you mean sources?",
                 "4:41: error: source: unknown source \"app\"",
-                "5:1: error: the file: unknown key \"more\"; known are sources, metrics",
+                "5:1: error: the file: unknown key \"more\"; known are sources, metrics, forward, shadow",
             ],
         ),
     ]

@@ -1,5 +1,7 @@
 //! Discovery, `/version` and `/`: from memory and configuration alone, never from a source.
 
+use std::collections::{HashMap, HashSet};
+
 use once_cell::sync::Lazy;
 use serde::Serialize;
 
@@ -49,15 +51,25 @@ pub(crate) fn group(group: Group, encoding: Encoding) -> Reply {
     Reply::object(200, &ApiGroup::new(group), encoding)
 }
 
+/// What is listed of the rules, and of other adapters.
+#[derive(Clone, Copy)]
+pub(crate) struct Listing<'a> {
+    pub(crate) rules: &'a Rules,
+    /// Whether what other adapters list counts. It does not for another Metriclet, which would list what this one has from
+    /// it.
+    pub(crate) is_merged: bool,
+}
+
 /// `/apis` in the aggregated form, which contains the lists of all groups. kube-apiserver fetches it once a minute, and
-/// gets 304 unless the configuration has changed.
-pub(crate) fn aggregated(rules: &Rules, if_none_match: Option<&str>, pretty: bool) -> Reply {
+/// gets 304 unless the configuration has changed, or what another adapter lists.
+pub(crate) fn aggregated(listing: Listing<'_>, if_none_match: Option<&str>, pretty: bool) -> Reply {
     let print = |pretty| {
-        let lists = Group::ALL.map(|group| (group, listed(group, of_group(group, rules))));
+        let lists = Group::ALL.map(|group| (group, listed(group, listing.of_group(group))));
         let groups = lists.each_ref().map(|(group, resources)| GroupResources { group: *group, resources });
         Reply::json(200, &ApiGroupDiscoveryList::new(&groups), pretty).body
     };
-    let printed = rules.printed(PrintedKey::Groups, || print(false));
+    let generation = Group::ALL.map(|group| listing.generation(group)).into_iter().fold(0, u64::max);
+    let printed = listing.rules.printed(PrintedKey::Groups, generation, || print(false));
     // As in Kubernetes, an indented document has the tag of the other one, and tags are compared as text.
     let body = if pretty { print(true) } else { printed.body.clone() };
     let reply = Reply::new(200, AGGREGATED, body).cached("public").tagged(printed.etag());
@@ -65,21 +77,65 @@ pub(crate) fn aggregated(rules: &Rules, if_none_match: Option<&str>, pretty: boo
 }
 
 /// `/apis/{group}/{version}`: every metric that is configured, whether or not it can be served now.
-pub(crate) fn resources(group: Group, version: Version, rules: &Rules, encoding: Encoding) -> Reply {
-    let print = || Reply::object(200, &ApiResourceList::new(group, version, of_group(group, rules)), encoding);
+pub(crate) fn resources(group: Group, version: Version, listing: Listing<'_>, encoding: Encoding) -> Reply {
+    let print = || Reply::object(200, &ApiResourceList::new(group, version, listing.of_group(group)), encoding);
     if encoding == (Encoding::Json { pretty: true }) {
         return print();
     }
     let media_type = encoding.media_type();
     let key = PrintedKey::Resources { group, version, media_type };
-    Reply::new(200, media_type, rules.printed(key, || print().body).body.as_slice())
+    let printed = listing.rules.printed(key, listing.generation(group), || print().body);
+    Reply::new(200, media_type, printed.body.as_slice())
 }
 
-/// The metrics of a group.
-fn of_group(group: Group, rules: &Rules) -> Vec<ApiResource> {
-    let of_object = |(resource, metric, namespaced): (&str, &str, bool)| ApiResource::new(resource, metric, namespaced);
-    match group {
-        Group::Custom => rules.listed().into_iter().map(of_object).collect(),
-        Group::External => rules.external_names().map(ApiResource::external).collect(),
+impl Listing<'_> {
+    /// The metrics of a group: those of rules, and those that another adapter lists and that are forwarded.
+    fn of_group(self, group: Group) -> Vec<ApiResource> {
+        let mut metrics: Vec<ApiResource> = match group {
+            Group::Custom => {
+                let of_object =
+                    |(resource, metric, namespaced): (&str, &str, bool)| ApiResource::new(resource, metric, namespaced);
+                self.rules.listed().into_iter().map(of_object).collect()
+            }
+            Group::External => self.rules.external_names().map(ApiResource::external).collect(),
+        };
+        let forward = self.rules.forward().filter(|_| self.is_merged);
+        let Some((listed, is_forwarded)) = forward.and_then(|forward| forward.listed(group)) else { return metrics };
+        let theirs = listed.metrics().iter().filter(|listed| is_forwarded(&listed.metric));
+        match group {
+            Group::Custom => {
+                // One resource with two scopes would make the aggregator drop the whole version.
+                let mut scopes: HashMap<&str, bool> = HashMap::new();
+                let ours: HashSet<(&str, &str)> = self
+                    .rules
+                    .listed()
+                    .into_iter()
+                    .map(|(resource, metric, namespaced)| {
+                        scopes.insert(resource, namespaced);
+                        (resource, metric)
+                    })
+                    .collect();
+                metrics.extend(theirs.filter_map(|listed| {
+                    let (resource, metric) = (listed.resource.as_str(), listed.metric.as_str());
+                    let namespaced = *scopes.entry(resource).or_insert(listed.namespaced);
+                    (!ours.contains(&(resource, metric))).then(|| ApiResource::new(resource, metric, namespaced))
+                }));
+            }
+            Group::External => {
+                let is_ours = |metric: &str| self.rules.has_external(metric);
+                metrics.extend(
+                    theirs
+                        .filter(|listed| !is_ours(&listed.metric))
+                        .map(|listed| ApiResource::external(&listed.metric)),
+                );
+            }
+        }
+        metrics
+    }
+
+    /// The generation of what another adapter lists of a group; 0 where that does not count.
+    fn generation(self, group: Group) -> u64 {
+        let forward = self.rules.forward().filter(|_| self.is_merged);
+        forward.and_then(|forward| Some(forward.adapter(group)?.listed().generation())).unwrap_or_default()
     }
 }

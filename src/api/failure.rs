@@ -34,7 +34,7 @@ impl Failures {
                 let details = match &forbidden.spec.resource_attributes {
                     Some(of) => {
                         let (name, group, kind) = (of.name.clone(), of.group.clone(), of.resource.clone());
-                        Details { name, group, kind }
+                        Details { name, group, kind, ..Details::default() }
                     }
                     None => Details::default(),
                 };
@@ -73,6 +73,7 @@ impl Failures {
             Waiting::Source(_) => "too many requests are waiting for slow sources",
             Waiting::KubernetesLists => "too many requests are waiting for lists from the Kubernetes API",
             Waiting::Status => "too many requests are waiting for the status page",
+            Waiting::Forwarded(_) => "too many requests are waiting for the adapter that forward: names",
             Waiting::FrontProxyReviews | Waiting::DirectReviews => {
                 "too many requests are waiting for TokenReview or SubjectAccessReview"
             }
@@ -88,6 +89,8 @@ impl Failures {
     /// Why a metric cannot be served.
     pub(crate) fn metric(self, failure: &Failure) -> Status {
         let reason = match failure {
+            // As it came.
+            Failure::Answered(status) => return (**status).clone(),
             Failure::BadRequest(_) => Reason::BadRequest,
             Failure::NotFound(_) => Reason::NotFound,
             Failure::Unavailable(_) | Failure::SourceFailed(_) | Failure::WouldWait(_) => Reason::ServiceUnavailable,

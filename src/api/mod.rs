@@ -23,6 +23,7 @@ use std::sync::atomic::AtomicBool;
 use once_cell::sync::OnceCell;
 
 use crate::config::limits::Limits;
+use crate::forward::adapter::{VIA, VIA_METRICLET};
 use crate::kube::status::Status;
 use crate::metrics::Metrics;
 use crate::metrics::trace::Trace;
@@ -39,6 +40,7 @@ use crate::telemetry::counters::{Counters, Route};
 use crate::telemetry::exposition;
 use crate::telemetry::process::Process;
 use auth::{AuthFilter, Authorized, Rejection};
+use discovery::Listing;
 use failure::Failures;
 use health::Health;
 use kept::KeptReplies;
@@ -83,6 +85,8 @@ struct Asking {
     client: MetricClient,
     patience: Patience,
     pretty: bool,
+    /// Whether another Metriclet has forwarded it.
+    is_forwarded: bool,
 }
 
 impl From<Status> for Stop {
@@ -173,7 +177,9 @@ impl Api {
             (Ok(_), Err(error), _) => Err(self.failures().bad_request(error).into()),
             (Ok(_), _, Err(error)) => Err(self.failures().bad_request(error).into()),
             (Ok(authorized), Ok(path), Ok(query)) => {
-                self.route(path, query, request, Asking { client: client(*authorized), patience, pretty }, trace)
+                let is_forwarded = is_forwarded(request);
+                let asking = Asking { client: client(*authorized), patience, pretty, is_forwarded };
+                self.route(path, query, request, asking, trace)
             }
         };
         let reply = match result {
@@ -268,7 +274,9 @@ impl Api {
                 Ok(discovery::version())
             }
             ApiPath::Groups if request.method == "GET" && negotiate::asks_for_aggregated(request.header("Accept")) => {
-                Ok(discovery::aggregated(&self.metrics.rules(), request.header("If-None-Match"), pretty))
+                let (rules, is_merged) = (self.metrics.rules(), !asking.is_forwarded);
+                let listing = Listing { rules: &rules, is_merged };
+                Ok(discovery::aggregated(listing, request.header("If-None-Match"), pretty))
             }
             ApiPath::Groups | ApiPath::Group(_) | ApiPath::Resources(..) => {
                 let media_type = self.check(request, Encoding::OFFERED, Transforms::Ignored)?;
@@ -276,7 +284,8 @@ impl Api {
                 Ok(match path {
                     ApiPath::Group(group) => discovery::group(*group, encoding),
                     ApiPath::Resources(group, version) => {
-                        discovery::resources(*group, *version, &self.metrics.rules(), encoding)
+                        let (rules, is_merged) = (self.metrics.rules(), !asking.is_forwarded);
+                        discovery::resources(*group, *version, Listing { rules: &rules, is_merged }, encoding)
                     }
                     _ => discovery::groups(encoding),
                 })
@@ -322,6 +331,7 @@ impl Api {
     fn own_metrics(&self) -> Reply {
         let mut page = exposition::page(&self.counters, &Process::read(), self.started, env!("CARGO_PKG_VERSION"));
         page += &self.status.failing_rules(self.clock.now());
+        page += &self.metrics.adapters().shadows.exposition(self.clock.now());
         Reply::new(200, exposition::CONTENT_TYPE, page)
     }
 
@@ -343,6 +353,12 @@ fn status_reply(status: &Status, encoding: Encoding) -> Reply {
         405 => reply.with_header("Allow", "GET"),
         _ => reply,
     }
+}
+
+/// Whether another Metriclet has forwarded a request (RFC 9110 §7.6.3).
+fn is_forwarded(request: &Request<'_>) -> bool {
+    let via = request.header(VIA).unwrap_or_default();
+    via.split(',').any(|intermediary| intermediary.trim() == VIA_METRICLET)
 }
 
 /// Who asks for metrics.

@@ -23,7 +23,10 @@ impl Api {
         if !asking.patience.includes(Waiting::Status) {
             return Err(Stop::WouldWait(Waiting::Status));
         }
-        let report = self.status.report(&self.metrics.rules(), &self.counters, self.clock.now());
+        let report = {
+            let shadows = &self.metrics.adapters().shadows;
+            self.status.report(&self.metrics.rules(), shadows, &self.counters, self.clock.now())
+        };
         Ok(match format {
             StatusFormat::Json => Reply::json(200, &*report, asking.pretty),
             StatusFormat::Html => {

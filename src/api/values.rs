@@ -64,7 +64,12 @@ impl Api {
         let label_selector = self.selector("labelSelector", query.label_selector.as_deref())?;
         let metric_selector = self.selector("metricLabelSelector", query.metric_label_selector.as_deref())?;
         selectors::check_field_selector(path, query, self.failures())?;
-        let ask = MetricRequest { path, label_selector: &label_selector, metric_selector: &metric_selector };
+        let ask = MetricRequest {
+            path,
+            label_selector: &label_selector,
+            metric_selector: &metric_selector,
+            is_forwarded: asking.is_forwarded,
+        };
         let answer = match self.metrics.answer(ask, asking.patience, trace) {
             Ok(answer) => answer,
             Err(Failure::WouldWait(waiting)) => return Err(Stop::WouldWait(waiting)),
@@ -89,12 +94,12 @@ impl Api {
             return Err(self.failures().watch().into());
         }
         let selector = self.selector("labelSelector", query.label_selector.as_deref())?;
-        let values =
-            match self.metrics.answer_external(ExternalRequest { path, selector: &selector }, asking.patience, trace) {
-                Ok(values) => values,
-                Err(Failure::WouldWait(waiting)) => return Err(Stop::WouldWait(waiting)),
-                Err(failure) => return Err(self.failures().metric(&failure).into()),
-            };
+        let ask = ExternalRequest { path, selector: &selector, is_forwarded: asking.is_forwarded };
+        let values = match self.metrics.answer_external(ask, asking.patience, trace) {
+            Ok(values) => values,
+            Err(Failure::WouldWait(waiting)) => return Err(Stop::WouldWait(waiting)),
+            Err(failure) => return Err(self.failures().metric(&failure).into()),
+        };
         let list = ExternalMetricValueList { metric: &values.metric, items: &values.items };
         let reply = Reply::object(200, &list, encoding);
         let value = AnsweredValue::sum(values.items.iter().map(|item| (item.value, item.timestamp)));

@@ -20,7 +20,7 @@ pub(super) fn ask(api: &Api, target: &str, wait: Duration, limits: &Limits, cloc
         let mut trace = Trace::on();
         let reply = answer(api, target, limits, clock, &mut trace);
         // Without a rule that can answer, as when it is invalid, nothing changes by waiting.
-        let has_rule = trace.events().iter().any(|event| matches!(event, Event::Rule { .. }));
+        let has_rule = trace.events().iter().any(|event| matches!(event, Event::Rule { .. } | Event::Forwarded { .. }));
         if reply.code != 503 || !has_rule || Instant::now() >= until {
             return (reply, trace);
         }

@@ -1,5 +1,6 @@
 //! `metriclet check`: prints all problems of a configuration.
 
+use std::fmt::Write;
 use std::process::ExitCode;
 
 use super::{counted, exit, fail, origin, print, tell};
@@ -12,6 +13,9 @@ use crate::config::model::Config;
 use crate::config::problem::{Excerpts, Severity};
 use crate::http::resolve::{LookupTime, Resolver};
 use crate::parse::escape::Escaped;
+use crate::parse::glob::NameGlob;
+use crate::parse::path::Group;
+use crate::parse::sort;
 
 /// The most hosts whose addresses are looked up.
 const LOOKED_UP: usize = 16;
@@ -51,14 +55,31 @@ pub(crate) fn run(check: &Check, limits: &Limits) -> ExitCode {
     let count = |severity| problems.iter().filter(|problem| problem.severity == severity).count();
     let (errors, warnings) = (count(Severity::Error), count(Severity::Warning) + replicated.len());
     let (rules, sources) = (loaded.config.written_rules(), loaded.config.sources.len());
-    let good = format!("{} on {}", counted(rules, "rule"), counted(sources, "source"));
+    let good = format!("{} on {}{}", counted(rules, "rule"), counted(sources, "source"), forwarded(&loaded.config));
     let found = format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"));
     print(&match (errors, rules) {
         (0, _) => format!("{name}: {good}; {found}\n"),
-        (_, 0) => format!("{name}: {found}; nothing is left to serve\n"),
+        (_, 0) if loaded.config.forward.is_none() => format!("{name}: {found}; nothing is left to serve\n"),
         _ => format!("{name}: {found}; what is left serves {good}\n"),
     });
     if errors > 0 { ExitCode::from(exit::CONFIG) } else { ExitCode::SUCCESS }
+}
+
+/// `, 2 of them shadowed; forwards other metrics to monitoring/prometheus-adapter`
+fn forwarded(config: &Config) -> String {
+    let Some(forward) = &config.forward else { return String::new() };
+    let shadowed = sort::set(config.rules.iter().filter(|rule| rule.shadow).map(|rule| rule.line)).len();
+    let mut text = if shadowed > 0 { format!(", {shadowed} shadowed") } else { String::new() };
+    let names: Vec<&str> = forward.metrics.iter().map(NameGlob::as_str).collect();
+    let of_names = if names == ["*"] { String::new() } else { format!(" {}", Escaped::new(&names.join(", "))) };
+    for (at, (group, adapter)) in forward.adapters().enumerate() {
+        let (verb, what) = match group {
+            Group::Custom => ("; forwards", "other metrics"),
+            Group::External => (if at == 0 { "; forwards" } else { "," }, "other external metrics"),
+        };
+        let _ = write!(text, "{verb} {what}{of_names} to {}", adapter.address);
+    }
+    text
 }
 
 /// The sources whose hosts have several addresses, as a headless Service has. A host that cannot be resolved here may

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::ask::{ask, printable};
+use super::discovery::Discovery;
 use super::{exit, fail, kubernetes, origin, print, tell};
 use crate::api::Api;
 use crate::api::message::{JSON, Reply};
@@ -39,6 +40,10 @@ pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
         return stop;
     }
     let target = target(&get.path);
+    if is_list(&target, limits) {
+        // What other adapters list belongs to it.
+        let _ = Discovery::start(&api, limits);
+    }
     let (reply, trace) = ask(&api, &target, get.wait, limits, clock);
     if get.verbosity > 0 {
         trace.events().iter().for_each(|event| tell(event));
@@ -84,6 +89,12 @@ fn target(path: &str) -> String {
 fn is_known(target: &str, limits: &Limits) -> bool {
     let path = target.split('?').next().unwrap_or_default();
     !matches!(path::parse(path, limits.request.path), Ok(ApiPath::Unknown | ApiPath::UnknownInGroup))
+}
+
+/// Whether a target is one of discovery.
+fn is_list(target: &str, limits: &Limits) -> bool {
+    let path = target.split('?').next().unwrap_or_default();
+    matches!(path::parse(path, limits.request.path), Ok(ApiPath::Groups | ApiPath::Resources(..)))
 }
 
 fn exit_code(code: u16) -> u8 {

@@ -73,6 +73,9 @@ fn client_of(
     if let Some((host, port)) = target.as_ref().map(Target::address) {
         api.metrics().reserve(host, port);
     }
+    if let Some(target) = &target {
+        api.metrics().adapters().set_identity(target.credentials.clone());
+    }
     Ok(target.map(|target| Arc::new(Client::new(target, limits, api.shared_counters()))))
 }
 

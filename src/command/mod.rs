@@ -4,6 +4,7 @@ mod ask;
 pub(crate) mod certs;
 pub(crate) mod check;
 pub(crate) mod convert;
+mod discovery;
 mod event;
 pub(crate) mod explain;
 pub(crate) mod get;

@@ -53,20 +53,37 @@ fn head(kind: &str, namespace: Option<&str>) -> String {
     )
 }
 
-/// One rule for each group and verb.
+/// One rule for each group and verb, and for what is granted by name.
 fn role(namespace: Option<&str>, rights: &[Right]) -> String {
     let mut text = head("Role", namespace) + "rules:\n";
-    for same in rights.chunk_by(|a, b| (&a.group, a.verb) == (&b.group, b.verb)) {
+    let key = |right: &Right| (right.group.clone(), right.verb, right.name.as_ref().map(|_| right.resource.clone()));
+    for same in rights.chunk_by(|a, b| key(a) == key(b)) {
         let Some(first) = same.first() else { continue };
-        let resources: Vec<&str> = same.iter().map(|right| right.resource.as_str()).collect();
+        let mut resources: Vec<String> = same.iter().map(|right| quoted(&right.resource)).collect();
+        resources.dedup();
         let group = if first.group.is_empty() { "\"\"" } else { &first.group };
-        text += &format!(
-            "  - apiGroups: [{group}]\n    resources: [{}]\n    verbs: [{}]\n",
-            resources.join(", "),
-            first.verb
-        );
+        text += &format!("  - apiGroups: [{group}]\n    resources: [{}]\n", resources.join(", "));
+        let names: Vec<String> = same.iter().filter_map(|right| right.name.as_deref()).map(quoted).collect();
+        if !names.is_empty() {
+            text += &format!("    resourceNames: [{}]\n", names.join(", "));
+        }
+        text += &format!("    verbs: [{}]\n", first.verb);
     }
     text
+}
+
+/// A name as YAML takes it for text.
+fn quoted(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_lowercase() || matches!(c, '.' | '-' | '/');
+    match name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_plain) && !is_word(name) {
+        true => name.to_owned(),
+        false => format!("'{}'", name.replace('\'', "''")),
+    }
+}
+
+/// Whether YAML 1.1, which kubectl reads, takes a word for something else than text.
+fn is_word(name: &str) -> bool {
+    ["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&name)
 }
 
 fn binding(namespace: Option<&str>, rbac: &Rbac) -> String {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ::log::error;
 
+use super::discovery::Discovery;
 use super::event::Event;
 use super::kubernetes;
 use super::listeners::{Listeners, StartError};
@@ -49,12 +50,16 @@ pub(crate) fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     if let Err(failure) = signals::catch(move |signal| drop(to_main.send(Event::Signal(signal)))) {
         return fail(exit::SOFTWARE, &format_args!("cannot catch signals: {failure}"));
     }
+    if let Some(peers) = serve.secure.as_ref().and_then(|secure| secure.peers.as_ref()) {
+        api.metrics().adapters().set_own_service(&peers.namespace, &peers.service);
+    }
     // A client that connects at once gets answers from the configuration and the authorities, too.
     let start = |origin: &Origin| Live::start(&api, origin, limits);
     let early = match (serve.origin != Origin::ByDefault).then(|| start(&serve.origin)).transpose() {
         Ok(early) => early,
         Err(stop) => return stop,
     };
+    let mut discovery = Discovery::start(&api, limits);
     let mut listeners = match Listeners::start(serve, &api, limits, clock, &events) {
         Ok(listeners) => listeners,
         Err(StartError::File(why)) => return fail(exit::CONFIG, &why),
@@ -70,7 +75,7 @@ pub(crate) fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     if let Some(address) = by_default {
         print(&welcome(address));
     }
-    match wait(&inbox, &mut live, &api, &mut listeners) {
+    match wait(&inbox, &mut live, &mut discovery, &api, &mut listeners) {
         Some(why) => {
             error!("{why}");
             ExitCode::from(exit::UNAVAILABLE)
@@ -92,7 +97,13 @@ fn tuned(limits: &Limits, tuning: &Tuning) -> Limits {
 }
 
 /// Checks listeners and configuration until a signal, or until a listener fails, which is logged.
-fn wait(inbox: &Receiver<Event>, live: &mut Live, api: &Api, listeners: &mut Listeners) -> Option<String> {
+fn wait(
+    inbox: &Receiver<Event>,
+    live: &mut Live,
+    discovery: &mut Discovery,
+    api: &Api,
+    listeners: &mut Listeners,
+) -> Option<String> {
     loop {
         match inbox.recv_timeout(TICK) {
             Ok(Event::Signal(Signal::Stop)) => return None,
@@ -102,6 +113,7 @@ fn wait(inbox: &Receiver<Event>, live: &mut Live, api: &Api, listeners: &mut Lis
             Err(RecvTimeoutError::Disconnected) => return Some("the event channel closed".to_owned()),
         }
         listeners.tick();
+        discovery.tick(api);
     }
 }
 

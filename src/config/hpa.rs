@@ -7,6 +7,7 @@ use crate::autoscaling::lack::HpaLack;
 use crate::autoscaling::manifest::{self, Hpa, MetricKind, MetricSpec, ObjectRef};
 use crate::autoscaling::question;
 use crate::parse::escape::Escaped;
+use crate::parse::path::Group;
 use crate::parse::url_template::Placeholder;
 use crate::parse::yaml::{self, Span};
 
@@ -98,6 +99,14 @@ pub(crate) fn serving(
     Ok(allowed)
 }
 
+/// The group of the API from which the HPA controller requests metrics of this type.
+pub(crate) fn group(kind: MetricKind<'_>) -> Group {
+    match kind {
+        MetricKind::External => Group::External,
+        MetricKind::Pods | MetricKind::Object(_) | MetricKind::Resource => Group::Custom,
+    }
+}
+
 struct Findings {
     problems: Vec<Problem>,
     /// Lines before the document.
@@ -135,6 +144,9 @@ pub(crate) fn metric_problems(metric: &MetricSpec<'_>, hpa: &Hpa<'_>, config: &C
     let all: Vec<(&Rule, &Source)> = rules.collect();
     let allowed = match serving(metric.kind, metric.name, hpa.namespace, &all) {
         Ok(allowed) => allowed.into_iter().filter_map(|place| all.get(place)),
+        Err(_) if config.forward.as_ref().is_some_and(|forward| forward.covers(group(metric.kind), metric.name)) => {
+            return Vec::new();
+        }
         Err(why) => {
             let is_broken = config.broken.iter().any(|broken| broken.name.eq_ignore_ascii_case(metric.name));
             return if is_broken { Vec::new() } else { vec![why] };

@@ -23,12 +23,14 @@ macro_rules! limits {
 
 mod answers;
 mod document;
+mod forward;
 mod listeners;
 mod sampling;
 mod units;
 
 pub use answers::AnswerLimits;
 pub(crate) use answers::StatusLimits;
+pub(crate) use forward::{ForwardLimits, ShadowLimits};
 pub use listeners::ConnectionLimits;
 pub(crate) use listeners::{PlainLimits, ShutdownLimits};
 pub(crate) use sampling::PeerLimits;
@@ -65,6 +67,10 @@ pub struct Limits {
     pub sampling: SamplingLimits,
     /// Of what replicas share.
     pub peers: PeerLimits,
+    /// Of requests to other adapters.
+    pub forward: ForwardLimits,
+    /// Of comparing their values with those of rules.
+    pub shadow: ShadowLimits,
     /// Of TokenReviews and SubjectAccessReviews.
     pub review: ReviewLimits,
     /// Of reading the authorities that the kube-apiserver publishes.

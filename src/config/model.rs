@@ -1,5 +1,6 @@
 //! The configuration as the rest of the program uses it: sources and rules, parsed and checked.
 
+mod forward;
 mod namespaces;
 mod oauth2;
 mod request;
@@ -13,6 +14,7 @@ use crate::parse::certificate_name::CertificateName;
 use crate::parse::sort;
 use crate::parse::url_template::{Placeholder, Template};
 
+pub(crate) use self::forward::{AdapterAddress, Forward, OtherAdapter};
 pub(crate) use self::namespaces::Namespaces;
 pub(crate) use self::oauth2::{ClientAuth, ClientCredentials};
 pub(crate) use self::request::{Method, Proxy, Setting};
@@ -32,6 +34,8 @@ pub struct Config {
     pub broken: Vec<BrokenRule>,
     /// Whether any metric name is served from source 0 under its own name (`--upstream`, without a file).
     pub implicit: Option<ImplicitRules>,
+    /// Where requests go that no rule serves.
+    pub forward: Option<Forward>,
 }
 
 impl Config {

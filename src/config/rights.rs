@@ -1,7 +1,9 @@
 //! What a configuration needs of the Kubernetes API, so that a Role grants that and nothing else.
 
-use super::model::{Config, Identity, Namespaces, ObjectKind, Rule, SelectorMode, Source};
+use super::model::{Config, Forward, Identity, Namespaces, ObjectKind, Rule, SelectorMode, Source};
 use crate::kube::pod_selector::PodSelector;
+use crate::parse::glob::NameGlob;
+use crate::parse::path::{CUSTOM_METRICS, EXTERNAL_METRICS, Group};
 use crate::parse::sort;
 
 /// A right to read objects.
@@ -15,34 +17,67 @@ pub(crate) struct Right {
     pub resource: String,
     /// `list` or `get`.
     pub verb: &'static str,
+    /// The one object, or a namespace's own metric; `None`: all.
+    pub name: Option<String>,
 }
 
-/// The rights that the rules of a configuration need for the requests of HPAs, each once and in order; and that to list
-/// HPAs, if the status page is to show them.
+/// The rights that the rules of a configuration need for the requests of HPAs, and those that other adapters ask of
+/// Metriclet, each once and in order; and that to list HPAs, if the status page is to show them.
 pub(crate) fn rights(config: &Config, hpas: bool) -> Vec<Right> {
     let mut rights = Vec::new();
     if hpas {
         let (group, resource) = ("autoscaling".to_owned(), "horizontalpodautoscalers".to_owned());
-        rights.push(Right { namespace: None, group, resource, verb: "list" });
+        rights.push(Right { namespace: None, group, resource, verb: "list", name: None });
     }
     for rule in &config.rules {
         if let Some(source) = config.sources.get(rule.source) {
             of_rule(rule, source, &mut rights);
+            if rule.shadow {
+                of_shadow(rule, source, &mut rights);
+            }
         }
     }
+    if let Some(forward) = &config.forward {
+        of_forward(forward, &mut rights);
+    }
     let all = sort::set(rights);
-    // What is granted everywhere need not be granted in a namespace.
-    let is_everywhere = |right: &Right| all.contains(&Right { namespace: None, ..right.clone() });
-    all.iter().filter(|right| right.namespace.is_none() || !is_everywhere(right)).cloned().collect()
+    // What is granted everywhere need not be granted in a namespace, and what is granted of everything not for one thing.
+    let has = |right: Right| all.contains(&right);
+    let is_granted_by_another = |right: &Right| {
+        let everything = Right { namespace: None, resource: EVERYTHING.to_owned(), name: None, ..right.clone() };
+        (right.namespace.is_some() && has(Right { namespace: None, ..right.clone() }))
+            || (right.resource != EVERYTHING && has(everything))
+    };
+    all.iter().filter(|right| !is_granted_by_another(right)).cloned().collect()
 }
 
-fn of_rule(rule: &Rule, source: &Source, rights: &mut Vec<Right>) {
-    let mut add = |namespaces: &Namespaces, group: &str, resource: String, verb| {
-        let right = |namespace| Right { namespace, group: group.to_owned(), resource: resource.clone(), verb };
+/// Every resource of a group.
+const EVERYTHING: &str = "*";
+
+/// A right that is the same in each of some namespaces.
+struct Readable<'a> {
+    group: &'a str,
+    resource: String,
+    verb: &'static str,
+    name: Option<String>,
+}
+
+impl Readable<'_> {
+    fn in_each(&self, namespaces: &Namespaces, rights: &mut Vec<Right>) {
+        let Self { group, resource, verb, name } = self;
+        let (group, resource, name) = ((*group).to_owned(), resource.clone(), name.clone());
+        let one = Right { namespace: None, group, resource, verb, name };
+        let right = |namespace| Right { namespace, ..one.clone() };
         match namespaces {
             Namespaces::All => rights.push(right(None)),
             Namespaces::Only(names) => rights.extend(names.iter().map(|name| right(Some(name.clone())))),
         }
+    }
+}
+
+fn of_rule(rule: &Rule, source: &Source, rights: &mut Vec<Right>) {
+    let mut add = |namespaces: &Namespaces, group: &str, resource: String, verb| {
+        Readable { group, resource, verb, name: None }.in_each(namespaces, rights);
     };
     let asking = source.namespaces_of(rule);
     if let Some(set) = source.pod_set() {
@@ -59,6 +94,49 @@ fn of_rule(rule: &Rule, source: &Source, rights: &mut Vec<Right>) {
     let has_pods = rule.objects.iter().any(|object| object.resource == "pods");
     if has_pods && source.label_selector == SelectorMode::Kubernetes {
         add(asking, "", "pods".to_owned(), "list");
+    }
+}
+
+/// What another adapter asks of Metriclet for the metric of a rule.
+fn of_shadow(rule: &Rule, source: &Source, rights: &mut Vec<Right>) {
+    let asking = source.namespaces_of(rule);
+    if rule.is_external() {
+        let (group, resource) = (EXTERNAL_METRICS, rule.name.to_ascii_lowercase());
+        return Readable { group, resource, verb: "list", name: None }.in_each(asking, rights);
+    }
+    for object in &rule.objects {
+        let is_namespace = object.resource == "namespaces";
+        let (resource, name) = match is_namespace {
+            true => ("metrics".to_owned(), Some(rule.name.clone())),
+            false => (format!("{}/{}", object.resource, rule.name), None),
+        };
+        let namespaces = if object.namespaced || is_namespace { asking } else { &Namespaces::All };
+        Readable { group: CUSTOM_METRICS, resource, verb: "get", name }.in_each(namespaces, rights);
+    }
+}
+
+/// What other adapters ask of Metriclet for what no rule serves. RBAC knows no patterns.
+fn of_forward(forward: &Forward, rights: &mut Vec<Right>) {
+    let is_literal = forward.metrics.iter().all(NameGlob::is_literal);
+    for (group, _) in forward.adapters() {
+        let verb = if group == Group::Custom { "get" } else { "list" };
+        let mut add = |resource: String, name| {
+            Readable { group: group.as_str(), resource, verb, name }.in_each(&Namespaces::All, rights);
+        };
+        if !is_literal {
+            add(EVERYTHING.to_owned(), None);
+            continue;
+        }
+        for metric in forward.metrics.iter().map(NameGlob::as_str) {
+            match group {
+                Group::Custom => {
+                    // Of objects of every resource; and of namespaces themselves.
+                    add(format!("*/{metric}"), None);
+                    add("metrics".to_owned(), Some(metric.to_owned()));
+                }
+                Group::External => add(metric.to_ascii_lowercase(), None),
+            }
+        }
     }
 }
 
@@ -80,9 +158,10 @@ mod tests {
         let loaded = file::load(config.as_bytes(), &Limits::default());
         assert!(loaded.problems.iter().all(|problem| !problem.is_error()), "{:?}", loaded.problems);
         let line = |right: Right| {
-            let Right { namespace, group, resource, verb } = right;
+            let Right { namespace, group, resource, verb, name } = right;
             let namespace = namespace.unwrap_or_else(|| "*".to_owned());
-            format!("{namespace}: {verb} {resource}{}{group}", if group.is_empty() { "" } else { "." })
+            let name = name.map(|name| format!(" {name}")).unwrap_or_default();
+            format!("{namespace}: {verb} {resource}{}{group}{name}", if group.is_empty() { "" } else { "." })
         };
         rights(&loaded.config, hpas).into_iter().map(line).collect()
     }
@@ -126,5 +205,50 @@ mod tests {
     fn the_status_page_lists_hpas_everywhere() {
         assert_eq!(lines("sources: {}\nmetrics: []\n", true), ["*: list horizontalpodautoscalers.autoscaling"]);
         assert!(lines("sources: {}\nmetrics: []\n", false).is_empty());
+    }
+
+    #[test]
+    fn needs_what_other_adapters_ask() {
+        let adapter = "{service: a, namespace: b, caFile: /ca.crt}";
+        let sources = "sources:\n  page: {url: 'http://a.mq.svc/q', namespaces: [shop]}\n";
+        let rule = "{name: Lag, external: true, source: page, value: sum(lag)}";
+        for (text, expected) in [
+            (format!("forward: {{to: {adapter}}}\n"), &["*: get *.custom.metrics.k8s.io"][..]),
+            (
+                format!("forward: {{to: {adapter}, external: {adapter}, metrics: [a_*, b]}}\n"),
+                &["*: get *.custom.metrics.k8s.io", "*: list *.external.metrics.k8s.io"],
+            ),
+            (
+                format!("forward: {{to: {adapter}, external: {adapter}, metrics: [Busy]}}\n"),
+                &[
+                    "*: get */Busy.custom.metrics.k8s.io",
+                    "*: get metrics.custom.metrics.k8s.io Busy",
+                    "*: list busy.external.metrics.k8s.io",
+                ],
+            ),
+            (
+                format!(
+                    "{sources}forward: {{to: {adapter}, external: {adapter}, metrics: [x]}}\nshadow: true\nmetrics:\n  - \
+                     {rule}\n  - {{name: busy, object: [services, namespaces, nodes], source: page}}\n"
+                ),
+                &[
+                    "*: get */x.custom.metrics.k8s.io",
+                    "*: get metrics.custom.metrics.k8s.io x",
+                    "*: get nodes/busy.custom.metrics.k8s.io",
+                    "*: list x.external.metrics.k8s.io",
+                    "shop: get metrics.custom.metrics.k8s.io busy",
+                    "shop: get services/busy.custom.metrics.k8s.io",
+                    "shop: list lag.external.metrics.k8s.io",
+                ],
+            ),
+            (
+                format!("{sources}forward: {{external: {adapter}}}\nshadow: true\nmetrics: [{rule}]\n"),
+                &["*: list *.external.metrics.k8s.io"],
+            ),
+        ] {
+            let mut found = lines(&text, false);
+            found.sort();
+            assert_eq!(found, expected, "{text}");
+        }
     }
 }

@@ -11,7 +11,7 @@ use crate::parse::quantity::Milli;
 
 /// The response to a request for a metric of objects.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct MetricValueList<'a> {
+pub struct MetricValueList<'a> {
     /// The requested version.
     pub version: Version,
     /// The requested metric.

@@ -13,7 +13,7 @@ use crate::parse::quantity::Milli;
 
 /// The response to a request for an external metric.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct ExternalMetricValueList<'a> {
+pub struct ExternalMetricValueList<'a> {
     /// The metric's name.
     pub metric: &'a str,
     /// The values; the HPA controller adds them up.

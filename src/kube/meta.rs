@@ -20,11 +20,47 @@ pub struct Time(pub i64);
 
 impl Time {
     /// The start of the year 1, which Kubernetes treats as unset.
-    const NONE: Self = Self(-62_135_596_800);
+    pub(crate) const NONE: Self = Self(-62_135_596_800);
 
     /// Converts Unix milliseconds, rounding down to seconds as Kubernetes does.
     pub fn from_millis(millis: i64) -> Self {
         Self(millis.div_euclid(1000))
+    }
+
+    /// A time of RFC 3339; fractions of a second are dropped.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number = |from: usize, to: usize| {
+            let digits = text.get(from..to).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
+            digits.parse::<i64>().ok()
+        };
+        let (date, clock) = (text.get(..10)?, text.get(10..19)?);
+        let is_shaped = date.bytes().enumerate().all(|(at, byte)| matches!(at, 4 | 7) == (byte == b'-'))
+            && clock.starts_with(['T', 't', ' '])
+            && clock.get(3..4) == Some(":")
+            && clock.get(6..7) == Some(":");
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        if !is_shaped || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+            return None;
+        }
+        // Days since 1970, counted from March, so that leap days come last.
+        let (years, months) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+        let leap_days = years.div_euclid(4) - years.div_euclid(100) + years.div_euclid(400);
+        let days = years * 365 + leap_days + (months * 153 + 2) / 5 + day - 1 - 719_468;
+        let seconds = days * 86_400 + number(11, 13)? * 3_600 + number(14, 16)? * 60 + number(17, 19)?;
+        let rest = text.get(19..)?;
+        let zone = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
+        let offset = match (zone, zone.split_at_checked(1)) {
+            ("Z" | "z", _) => 0,
+            (_, Some((sign @ ("+" | "-"), offset))) => {
+                let (hours, minutes) = offset.split_once(':')?;
+                let (hours, minutes) = (hours.parse::<u8>().ok()?, minutes.parse::<u8>().ok()?);
+                let seconds = i64::from(hours) * 3_600 + i64::from(minutes) * 60;
+                if sign == "+" { seconds } else { -seconds }
+            }
+            _ => return None,
+        };
+        // Of the years 0 to 9999, so that it prints as such a time.
+        Some(Self(seconds - offset)).filter(|time| (-62_167_219_200..=253_402_300_799).contains(&time.0))
     }
 
     /// Unix milliseconds.
@@ -213,6 +249,28 @@ mod tests {
         }
         assert_eq!(Time::from_millis(-1), Time(-1));
         assert_eq!(Time::from_millis(1_999), Time(1));
+    }
+
+    #[test]
+    fn reads_times() {
+        for (text, seconds) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2000-02-29T00:00:00z", Some(951_782_400)),
+            ("2026-08-18T02:35:04.987654321Z", Some(1_787_020_504)),
+            ("2026-08-18T04:35:04+02:00", Some(1_787_020_504)),
+            ("2026-08-17 21:05:04-05:30", Some(1_787_020_504)),
+            ("0001-01-01T00:00:00Z", Some(Time::NONE.0)),
+            ("9999-12-31T23:59:59Z", Some(253_402_300_799)),
+            ("2026-08-18T02:35:04", None),
+            ("9999-12-31T23:59:59-00:01", None),
+            ("2026-13-18T02:35:04Z", None),
+            ("2026-08-18", None),
+            ("2026-08-18T02:35:0éZ", None),
+            ("2026-08-18T02:35:04+2", None),
+            ("", None),
+        ] {
+            assert_eq!(Time::parse(text), seconds.map(Time), "{text}");
+        }
     }
 
     #[test]

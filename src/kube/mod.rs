@@ -10,6 +10,7 @@ pub(crate) mod meta;
 pub(crate) mod pod;
 pub(crate) mod pod_selector;
 pub(crate) mod protobuf;
+pub(crate) mod received;
 pub(crate) mod review;
 pub(crate) mod status;
 pub(crate) mod yaml;

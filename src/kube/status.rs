@@ -1,6 +1,8 @@
 //! `meta/v1` Status: the body of every error. `kubectl describe hpa` shows it to users verbatim.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 use super::protobuf::{Fields, ListMeta, Message, Object, TypeMeta};
 
@@ -59,24 +61,25 @@ impl Reason {
     }
 }
 
-/// A failure. It never has `retryAfterSeconds`, because client-go would then sleep in one of the HPA controller's five
-/// workers.
+/// A failure. Those of Metriclet never have `retryAfterSeconds`, because client-go would then sleep in one of the HPA
+/// controller's five workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Status {
+pub struct Status {
     kind: &'static str,
     api_version: &'static str,
     metadata: Empty,
     status: &'static str,
     pub(crate) message: String,
-    reason: &'static str,
+    reason: Cow<'static, str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<Box<Details>>,
     code: u16,
 }
 
 /// The details of a failure; empty if there are none.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
 pub(crate) struct Details {
     /// The object's name.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -87,6 +90,30 @@ pub(crate) struct Details {
     /// The resource.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub kind: String,
+    /// The rest is only in what another server said.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub uid: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub causes: Vec<Cause>,
+    #[serde(skip_serializing_if = "is_zero")]
+    pub retry_after_seconds: i32,
+}
+
+/// One of several things that are wrong.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Cause {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub message: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub field: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+fn is_zero(seconds: &i32) -> bool {
+    *seconds == 0
 }
 
 /// `{}`.
@@ -104,7 +131,7 @@ impl Message for Status {
         fields.message(1, &ListMeta);
         fields.string(2, self.status);
         fields.string(3, &self.message);
-        fields.string(4, self.reason);
+        fields.string(4, &self.reason);
         if let Some(details) = self.details.as_deref() {
             fields.message(5, details);
         }
@@ -112,14 +139,24 @@ impl Message for Status {
     }
 }
 
-/// Without causes; includes the fields that are never set: retryAfterSeconds and uid.
 impl Message for Details {
     fn fields(&self, fields: &mut Fields) {
         fields.string(1, &self.name);
         fields.string(2, &self.group);
         fields.string(3, &self.kind);
-        fields.int(5, 0);
-        fields.string(6, "");
+        for cause in &self.causes {
+            fields.message(4, cause);
+        }
+        fields.int(5, i64::from(self.retry_after_seconds));
+        fields.string(6, &self.uid);
+    }
+}
+
+impl Message for Cause {
+    fn fields(&self, fields: &mut Fields) {
+        fields.string(1, &self.reason);
+        fields.string(2, &self.message);
+        fields.string(3, &self.field);
     }
 }
 
@@ -133,9 +170,23 @@ impl Status {
             metadata: Empty {},
             status: "Failure",
             message: cut(message, max),
-            reason: reason.as_str(),
+            reason: reason.as_str().into(),
             details: None,
             code: reason.code(),
+        }
+    }
+
+    /// A failure as another server has it.
+    pub(crate) fn received(code: u16, reason: String, message: String, details: Option<Details>) -> Self {
+        Self {
+            kind: "Status",
+            api_version: "v1",
+            metadata: Empty {},
+            status: "Failure",
+            message,
+            reason: reason.into(),
+            details: details.map(Box::new),
+            code,
         }
     }
 

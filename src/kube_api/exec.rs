@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::limits::ExecLimits;
 use crate::http::credentials::{Credentials, Material};
+use crate::kube::meta::Time;
 use crate::parse::escape::Escaped;
 
 /// How often an ending program is looked at.
@@ -211,37 +212,10 @@ fn parse(output: &[u8], version: ExecVersion) -> Result<Issued, &'static str> {
     Ok(Issued { bearer, certificate, expires })
 }
 
-/// A time of RFC 3339; fractions of a second are cut off.
+/// A time of RFC 3339 since 1970.
 fn time(text: &str) -> Option<SystemTime> {
-    let number = |from: usize, to: usize| {
-        let digits = text.get(from..to).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))?;
-        digits.parse::<i64>().ok()
-    };
-    let (date, clock) = (text.get(..10)?, text.get(10..19)?);
-    let is_shaped = date.bytes().enumerate().all(|(at, byte)| matches!(at, 4 | 7) == (byte == b'-'))
-        && clock.starts_with(['T', 't', ' '])
-        && clock.get(3..4) == Some(":")
-        && clock.get(6..7) == Some(":");
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    if !is_shaped || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
-        return None;
-    }
-    // Days since 1970, counted from March, so that leap days come last.
-    let (years, months) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = years * 365 + years / 4 - years / 100 + years / 400 + (months * 153 + 2) / 5 + day - 1 - 719_468;
-    let seconds = days * 86_400 + number(11, 13)? * 3_600 + number(14, 16)? * 60 + number(17, 19)?;
-    let rest = text.get(19..)?;
-    let zone = rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit());
-    let offset = match (zone, zone.split_at_checked(1)) {
-        ("Z" | "z", _) => 0,
-        (_, Some((sign @ ("+" | "-"), offset))) => {
-            let (hours, minutes) = offset.split_once(':')?;
-            let seconds = hours.parse::<u8>().ok()? as i64 * 3_600 + minutes.parse::<u8>().ok()? as i64 * 60;
-            if sign == "+" { seconds } else { -seconds }
-        }
-        _ => return None,
-    };
-    Some(UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds - offset).ok()?))
+    let Time(seconds) = Time::parse(text)?;
+    Some(UNIX_EPOCH + Duration::from_secs(u64::try_from(seconds).ok()?))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::fmt;
 use super::objects::Unlisted;
 use super::reason::{MissingReason, NotAGauge, RefusalReason};
 use crate::config::model::{DescribedObject, Identity, NamespaceLabels, Rule};
+use crate::kube::status::Status;
 use crate::parse::path::{ExternalPath, MetricPath, ObjectName};
 use crate::promql::VectorSelector;
 use crate::source::error::SourceError;
@@ -26,6 +27,8 @@ pub enum Failure {
     Unavailable(String),
     /// The source failed: it served no page, or one that cannot be read: 503.
     SourceFailed(String),
+    /// Another adapter says why there is no value.
+    Answered(Box<Status>),
 }
 
 impl fmt::Display for Failure {
@@ -36,6 +39,7 @@ impl fmt::Display for Failure {
             | Self::NotFound(message)
             | Self::Unavailable(message)
             | Self::SourceFailed(message) => f.write_str(message),
+            Self::Answered(status) => f.write_str(&status.message),
         }
     }
 }

@@ -59,6 +59,7 @@ fn active(metric: &str, objects: Vec<ObjectKind>, identity: Identity, upstream: 
         on_nan: OnNan::Error,
         allow_negative: false,
         min_coverage: 100,
+        shadow: false,
         max_age: upstream.max_age(),
         line: 0,
         definition: 0,

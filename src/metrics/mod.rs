@@ -2,12 +2,14 @@
 
 pub(crate) mod active_rule;
 mod answer;
+mod answering;
 mod coverage;
 mod entries;
 mod evaluation;
 mod external;
 pub(crate) mod failure;
 mod fleet;
+mod forwarding;
 pub(crate) mod history;
 mod implicit;
 mod joined;
@@ -33,6 +35,7 @@ mod sampler;
 mod scrape;
 mod select;
 mod several;
+mod shadow;
 mod subject;
 mod tally;
 mod target_labels;
@@ -45,24 +48,22 @@ mod wildcard;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use crate::config::model::{Config, ObjectKind};
-use crate::kube::kinds;
-use crate::parse::path::MetricPath;
-use crate::promql::Bindings;
+use crate::config::model::Config;
+use crate::forward::adapters::Adapters;
+use crate::parse::path::Group;
 use crate::source::shared::Shared;
 use crate::source::waiting::Patience;
-use active_rule::ActiveRule;
-use entries::Entry;
-use external::ExternalSubject;
-use failure::{DescribedMetric, Failure};
+use answering::Answering;
+use failure::Failure;
+use forwarding::Serving;
 use history::SampleBudget;
 use objects::Objects;
 use once_cell::sync::OnceCell;
 use peers::{Instance, Sharing};
 pub(crate) use request::{ExternalRequest, ExternalValues, MetricRequest, MetricValues};
-use rules::{ExternalEntry, Rules};
+use rules::Rules;
 use scrape::Scraper;
-use subject::{Services, Subject};
+use shadow::Comparer;
 use trace::Trace;
 
 use crate::telemetry::clock::Steady;
@@ -71,10 +72,9 @@ use crate::telemetry::clock::Steady;
 #[derive(Debug)]
 pub struct Metrics {
     rules: RwLock<Arc<Rules>>,
-    shared: Arc<Shared>,
-    objects: Arc<OnceCell<Objects>>,
-    scraper: Arc<Scraper>,
-    steady: Steady,
+    answering: Answering,
+    adapters: Arc<Adapters>,
+    comparer: Comparer,
     budget: Arc<SampleBudget>,
     instance: Instance,
 }
@@ -93,31 +93,45 @@ impl Metrics {
         let budget = Arc::new(SampleBudget::new(shared.limits().sampling.bytes));
         let scraper = Scraper::new(shared.clone(), steady, sampler);
         let rules = RwLock::new(Arc::new(Rules::unread()));
-        Self { rules, shared, objects, scraper, steady, budget, instance: Instance::new() }
+        let adapters = Adapters::new(shared.limits(), shared.clock(), shared.shared_counters());
+        let answering = Answering { shared, objects, scraper, steady };
+        let adapters = Arc::new(adapters);
+        let comparer = Comparer::new(answering.clone(), adapters.clone());
+        Self { rules, answering, adapters, comparer, budget, instance: Instance::new() }
     }
 
     /// Rejects the address of a server for pods and for hosts with placeholders.
     pub fn reserve(&self, host: &str, port: u16) {
-        self.shared.reserved().add(host, port);
+        self.answering.shared.reserved().add(host, port);
     }
 
     /// Sets the client for lists of objects. A second call has no effect.
     pub fn set_objects(&self, objects: Objects) {
-        let _ = self.objects.set(objects);
+        let _ = self.answering.objects.set(objects);
+    }
+
+    /// What other adapters share.
+    pub(crate) fn adapters(&self) -> &Adapters {
+        &self.adapters
     }
 
     /// Installs a configuration. If the whole configuration has a `problem`, every metric that it does not serve
     /// returns that.
     pub fn install(&self, config: Config, problem: Option<String>) {
+        let shared = &self.answering.shared;
         let names: Vec<String> = config.sources.iter().map(|source| source.name.clone()).collect();
-        let rules = Rules::new(config, problem, &self.rules(), &self.shared, &self.budget);
-        self.shared.counters().broken_rules.set(rules.broken() as u64);
+        let before = self.rules();
+        let forward = config.forward.as_ref().map(|forward| self.adapters.of(forward, before.forward()));
+        let rules = Rules::new(config, problem, &before, shared, &self.budget).forwarding(forward);
+        shared.counters().broken_rules.set(rules.broken() as u64);
+        self.adapters.shadows.retain(|metric, resource| rules.is_shadowed(metric, resource));
         let rules = Arc::new(rules);
-        let before = std::mem::replace(&mut *self.rules.write().unwrap_or_else(PoisonError::into_inner), rules.clone());
-        self.scraper.move_tasks(|served| rules.successor(served));
         drop(before);
-        self.scraper.tell_news();
-        self.shared.counters().retain_sources(|source| names.iter().any(|name| name == source));
+        let before = std::mem::replace(&mut *self.rules.write().unwrap_or_else(PoisonError::into_inner), rules.clone());
+        self.answering.scraper.move_tasks(|served| rules.successor(served));
+        drop(before);
+        self.answering.scraper.tell_news();
+        shared.counters().retain_sources(|source| names.iter().any(|name| name == source));
     }
 
     /// The current rules.
@@ -135,18 +149,13 @@ impl Metrics {
         patience: Patience,
         trace: &mut Trace,
     ) -> Result<MetricValues, Failure> {
-        let entries = self.rules().find_all(request.path);
-        let mut answer = |entry| {
-            let (served, kind) = self.rule(request.path, entry)?;
-            let subject = Subject { request, served: &served, kind: &kind, services: self.services() };
-            let served = subject.bound()?;
-            let subject = Subject { served: &served, ..subject };
-            answer::answer(&subject, patience, trace)
-                .or_else(|failure| unavailable::answer(&subject, failure, patience, trace))
-        };
-        match <[Entry; 1]>::try_from(entries) {
-            Ok([entry]) => answer(entry),
-            Err(entries) => several::join(request, entries.into_iter().map(answer)),
+        let rules = self.rules();
+        let entries = rules.find_all(request.path);
+        match rules.serving(request, &entries) {
+            Serving::Rules => self.answering.objects(&rules, entries, request, patience, trace),
+            Serving::Loop => Err(forwarding::leads_back(Group::Custom, &request.path.metric)),
+            Serving::Adapter(adapter) => forwarding::objects(&adapter, request, false, patience, trace),
+            Serving::Shadowed(adapter) => self.comparer.objects(&adapter, &rules, request, patience, trace),
         }
     }
 
@@ -160,73 +169,23 @@ impl Metrics {
         patience: Patience,
         trace: &mut Trace,
     ) -> Result<ExternalValues, Failure> {
-        let metric = DescribedMetric::External(request.path);
         let rules = self.rules();
-        match rules.find_external(&request.path.metric) {
-            ExternalEntry::Rule(served) => {
-                let bindings = Bindings { namespace: Some(&request.path.namespace), ..Bindings::default() };
-                let served = served.bound(&bindings, self.shared.limits().expression.regex);
-                let served = served.map_err(|error| Failure::BadRequest(format!("{metric}: {error}")))?;
-                ExternalSubject { request, served: &served, services: self.services() }.answer(patience, trace)
-            }
-            ExternalEntry::Broken(problem) => Err(Failure::Unavailable(format!("{metric}: {problem}"))),
-            ExternalEntry::Unknown => {
-                let hint = match rules.resources_of(&request.path.metric).as_slice() {
-                    [] => String::new(),
-                    resources => format!(
-                        "; there are rules for {}, which an HPA asks for by type Pods or Object",
-                        resources.join(", ")
-                    ),
-                };
-                Err(Failure::NotFound(format!("{metric}: no rule is configured for it{hint}")))
-            }
+        match rules.serving_external(request) {
+            Serving::Rules => self.answering.external(&rules, request, patience, trace),
+            Serving::Loop => Err(forwarding::leads_back(Group::External, &request.path.metric)),
+            Serving::Adapter(adapter) => forwarding::external(&adapter, request, false, patience, trace),
+            Serving::Shadowed(adapter) => self.comparer.external(&adapter, &rules, request, patience, trace),
         }
     }
 
     /// What is sampled, to share it with other replicas.
     pub fn sharing(&self) -> Sharing<'_> {
-        let Self { shared, scraper, steady, instance, .. } = self;
-        Sharing { rules: self.rules(), scraper, shared, steady: *steady, instance: *instance }
+        let Answering { shared, scraper, steady, .. } = &self.answering;
+        Sharing { rules: self.rules(), scraper, shared, steady: *steady, instance: self.instance }
     }
 
     /// Waits until there may be something new to take over from other replicas; for so long at most.
     pub fn wait_for_news(&self, longest: Duration) {
-        self.scraper.wait_for_news(longest);
-    }
-
-    fn services(&self) -> Services<'_> {
-        Services { shared: &self.shared, objects: self.objects.get(), scraper: &self.scraper, steady: self.steady }
-    }
-
-    fn rule(&self, path: &MetricPath, entry: Entry) -> Result<(Arc<ActiveRule>, Arc<ObjectKind>), Failure> {
-        let rules = self.rules();
-        match entry {
-            Entry::Rule(served, kind) if kind.namespaced == path.namespace.is_some() => Ok((served, kind)),
-            Entry::Rule(_, kind) => Err(Failure::NotFound(format!(
-                "{}: {} are {}",
-                DescribedMetric::Objects(path),
-                kind.resource,
-                if kind.namespaced { "in namespaces, and the path names none" } else { "not in namespaces" }
-            ))),
-            Entry::Broken(problem) => {
-                Err(Failure::Unavailable(format!("{}: {problem}", DescribedMetric::Objects(path))))
-            }
-            Entry::Unknown => {
-                let hint = match (rules.resources_of(&path.metric).as_slice(), kinds::suggest(&path.resource)) {
-                    ([], _) if rules.has_external(&path.metric) => {
-                        "; there is an external metric of this name, which an HPA asks for by type External".to_owned()
-                    }
-                    ([], Some(plural)) if plural.resource != path.resource => {
-                        format!("; the resource may be meant as {}", plural.resource)
-                    }
-                    ([], _) => String::new(),
-                    (resources, _) => format!("; there are rules for {}", resources.join(", ")),
-                };
-                Err(Failure::NotFound(format!(
-                    "{}: no rule is configured for it{hint}",
-                    DescribedMetric::Objects(path)
-                )))
-            }
-        }
+        self.answering.scraper.wait_for_news(longest);
     }
 }

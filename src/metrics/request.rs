@@ -16,6 +16,8 @@ pub struct MetricRequest<'a> {
     pub label_selector: &'a Selector,
     /// `metricLabelSelector`: selects series.
     pub metric_selector: &'a Selector,
+    /// Whether another Metriclet has forwarded it; then it is not forwarded again.
+    pub is_forwarded: bool,
 }
 
 /// The values of a metric, and the selector that each item repeats.
@@ -36,6 +38,8 @@ pub struct ExternalRequest<'a> {
     pub path: &'a ExternalPath,
     /// `labelSelector`: selects values by their labels.
     pub selector: &'a Selector,
+    /// Whether another Metriclet has forwarded it; then it is not forwarded again.
+    pub is_forwarded: bool,
 }
 
 /// The values of an external metric.

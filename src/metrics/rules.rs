@@ -13,6 +13,7 @@ use super::last::LastValues;
 use super::target_labels;
 use crate::config::limits::Limits;
 use crate::config::model::{Config, ImplicitRules, Rule};
+use crate::forward::adapters::Forwarding;
 use crate::parse::etag;
 use crate::parse::path::{Group, MetricPath, Version};
 use crate::parse::url_template::Placeholder;
@@ -70,8 +71,9 @@ pub struct Rules {
     upstreams: Vec<Arc<Upstream>>,
     problem: Option<String>,
     broken: usize,
+    forward: Option<Forwarding>,
     /// See [`Rules::printed`].
-    printed: Mutex<HashMap<PrintedKey, Arc<Printed>>>,
+    printed: Mutex<HashMap<PrintedKey, (u64, Arc<Printed>)>>,
 }
 
 impl Rules {
@@ -185,7 +187,7 @@ impl Rules {
     /// The equal rule in this generation, if the rule did not change.
     fn same(&self, rule: &Rule, upstream: &Upstream) -> Option<&ActiveRule> {
         let old = self.active(rule)?;
-        let placeless = |rule: &Rule| Rule { line: 0, source: 0, definition: 0, ..rule.clone() };
+        let placeless = |rule: &Rule| Rule { line: 0, source: 0, definition: 0, shadow: false, ..rule.clone() };
         let same = old.upstream.source() == upstream.source() && placeless(&old.rule) == placeless(rule);
         same.then_some(&**old)
     }
@@ -295,19 +297,52 @@ impl Rules {
         &self.upstreams
     }
 
+    /// The same, with other adapters for what no rule serves.
+    #[must_use]
+    pub(super) fn forwarding(self, forward: Option<Forwarding>) -> Self {
+        Self { forward, ..self }
+    }
+
+    /// The other adapters.
+    pub fn forward(&self) -> Option<&Forwarding> {
+        self.forward.as_ref()
+    }
+
+    /// Whether a rule for a metric of a resource, which is empty for external metrics, is shadowed.
+    pub(super) fn is_shadowed(&self, metric: &str, resource: &str) -> bool {
+        match resource {
+            "" => matches!(self.external.get(&metric.to_ascii_lowercase()),
+                Some((_, ExternalEntry::Rule(served))) if served.rule.shadow),
+            _ => self.entries.all().any(|(name, of, _, entry)| {
+                name == metric && of == resource && matches!(entry, Entry::Rule(served, _) if served.rule.shadow)
+            }),
+        }
+    }
+
+    /// The name of an external metric as it is configured, or else as it was requested.
+    pub(super) fn external_name<'a>(&'a self, metric: &'a str) -> &'a str {
+        self.external.get(&metric.to_ascii_lowercase()).map_or(metric, |(name, _)| name)
+    }
+
     /// Whether a group is listed in discovery: if it has metrics, or if neither group has. Another server may serve the
     /// other group.
     pub fn uses(&self, group: Group) -> bool {
-        let (custom, external) = (!self.entries.is_empty(), !self.external.is_empty());
+        let forwards = |group| self.forward.as_ref().is_some_and(|forward| forward.adapter(group).is_some());
+        let custom = !self.entries.is_empty() || forwards(Group::Custom);
+        let external = !self.external.is_empty() || forwards(Group::External);
         self.implicit.is_some() || custom == external || custom == (group == Group::Custom)
     }
 
-    /// A document about these rules, serialized once per generation, because discovery is requested often and stays the
-    /// same.
-    pub fn printed(&self, key: PrintedKey, print: impl FnOnce() -> Vec<u8>) -> Arc<Printed> {
+    /// A document about these rules, serialized once per generation of them and of what other adapters list, because
+    /// discovery is requested often and stays the same.
+    pub fn printed(&self, key: PrintedKey, listed: u64, print: impl FnOnce() -> Vec<u8>) -> Arc<Printed> {
         let mut printed = self.printed.lock().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Printed { body: print(), etag: OnceCell::new() });
-        printed.entry(key).or_insert_with(new).clone()
+        if let Some((_, known)) = printed.get(&key).filter(|(of, _)| *of == listed) {
+            return known.clone();
+        }
+        let new = Arc::new(Printed { body: print(), etag: OnceCell::new() });
+        printed.insert(key, (listed, new.clone()));
+        new
     }
 
     /// The number of rules that cannot be served as written.

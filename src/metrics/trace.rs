@@ -7,6 +7,7 @@ use super::coverage::PodCount;
 use super::history::StoreSummary;
 use super::outcome::{Finding, ServedValue, Verdict};
 use super::targets::SkippedTarget;
+use crate::forward::shadow_log::ShadowOutcome;
 use crate::parse::duration;
 use crate::source::error::SourceError;
 use crate::source::page::{PageSummary, Refusal};
@@ -73,6 +74,12 @@ pub enum Event {
     QueryResult { summary: QuerySummary },
     /// The source failed, and this value is served for an object.
     StoodIn { object: String, value: ServedValue, kind: &'static str },
+    /// The request goes to another adapter, as no rule serves it or as its rule is shadowed.
+    Forwarded { to: String, path: String },
+    /// What the other adapter answered, or why it did not.
+    ForwardAnswer { answer: String },
+    /// How the rule's values compare with those of the other adapter.
+    Shadow { outcome: ShadowOutcome, ratio: Option<f64>, error: Option<String> },
     /// The value that was found for an object, and the value that is served.
     Judged { object: String, finding: Finding, verdict: Verdict },
 }
@@ -137,6 +144,8 @@ impl Event {
             Self::Samples { .. } | Self::PodSamples { .. } => "samples",
             Self::Query { .. } => "query",
             Self::QueryResult { .. } => "answer",
+            Self::Forwarded { .. } | Self::ForwardAnswer { .. } => "forward",
+            Self::Shadow { .. } => "shadow",
             Self::StoodIn { .. } => "instead",
             Self::Judged { .. } => "object",
         }
@@ -179,6 +188,13 @@ impl Event {
             Self::Samples { summary } => summary.to_string(),
             Self::PodSamples { pod, url, summary } => format!("{pod}: {url}, {summary}"),
             Self::Query { query } => query.clone(),
+            Self::Forwarded { to, path } => format!("to {to}: {path}"),
+            Self::ForwardAnswer { answer } => format!("answer: {answer}"),
+            Self::Shadow { outcome, ratio, error } => {
+                let ratio = ratio.map(|ratio| format!(", difference {ratio:.4}")).unwrap_or_default();
+                let error = error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+                format!("{}{ratio}{error}", outcome.as_str().replace('_', " "))
+            }
             Self::StoodIn { object, value, kind } => {
                 format!("{object}: the source failed, answer {} by onUnavailable ({kind})", value.value)
             }

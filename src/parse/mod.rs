@@ -12,6 +12,7 @@ pub(crate) mod duration;
 pub(crate) mod escape;
 pub(crate) mod etag;
 pub(crate) mod extensions;
+pub(crate) mod glob;
 mod group;
 pub(crate) mod head;
 pub(crate) mod json;

@@ -7,8 +7,9 @@
 use std::fmt;
 
 use super::escape::Escaped;
+pub(crate) use super::group::Group;
+pub use super::group::Version;
 pub(crate) use super::group::{CUSTOM_METRICS, EXTERNAL_METRICS};
-pub(crate) use super::group::{Group, Version};
 use super::percent::{DecodeError, Encoded, Plus, decode};
 
 /// A health endpoint.

@@ -13,7 +13,7 @@ use crate::api::message::{Reply, Request};
 use crate::api::{Answer, Api};
 use crate::config::limits::{Limits, WorkerLimits};
 use crate::metrics::trace::Trace;
-use crate::source::queue::{FairQueue, Joint};
+use crate::source::queue::{FairQueue, Joint, QueueShare};
 use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::{Clock, Now};
 
@@ -61,7 +61,8 @@ impl Workers {
             queued: limits.workers.kubernetes_queue,
             active: limits.workers.kubernetes,
         };
-        let queue = FairQueue::new(queue, queue / 2, blocking / 2).with_joint(joint).with_single(Waiting::is_single);
+        let share = QueueShare { queued: Waiting::queued, active: Waiting::active };
+        let queue = FairQueue::new(queue, queue / 2, blocking / 2).with_joint(joint).with_share(share);
         let workers = Arc::new(Self { api, queue, limits: limits.clone(), clock });
         let mut threads = Vec::new();
         for number in 0..blocking {

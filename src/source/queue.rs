@@ -16,10 +16,17 @@ where
     active_per_key: usize,
     queued_per_key: usize,
     joint: Option<Joint<K>>,
-    /// Keys of which one job runs at a time.
-    single: fn(K) -> bool,
+    /// What a key has of `active_per_key` and of `queued_per_key`.
+    share: QueueShare<K>,
     state: Mutex<QueueState<K, J>>,
     changed: Condvar,
+}
+
+/// How much of the usual limits a key has; at least one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct QueueShare<K> {
+    pub queued: fn(K, usize) -> usize,
+    pub active: fn(K, usize) -> usize,
 }
 
 /// A shared limit for the jobs of several keys.
@@ -57,7 +64,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
             active_per_key: active_per_key.max(1),
             queued_per_key: queued_per_key.max(1),
             joint: None,
-            single: |_| false,
+            share: QueueShare { queued: |_, most| most, active: |_, most| most },
             state: Mutex::new(state),
             changed: Condvar::new(),
         }
@@ -69,10 +76,10 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
         Self { joint: Some(joint), ..self }
     }
 
-    /// Runs one job at a time of the keys that this says.
+    /// Gives some keys less than the usual.
     #[must_use]
-    pub(crate) fn with_single(self, single: fn(K) -> bool) -> Self {
-        Self { single, ..self }
+    pub(crate) fn with_share(self, share: QueueShare<K>) -> Self {
+        Self { share, ..self }
     }
 
     /// Adds a job, or returns it if the queue is closed, or full for its key, for its shared limit, or as a whole.
@@ -85,7 +92,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
             return Err(job);
         }
         let queued = |counts: &dyn Fn(K) -> bool| state.queue.iter().filter(|(queued, ..)| counts(*queued)).count();
-        if queued(&|queued| queued == key) >= self.queued_per_key {
+        if queued(&|queued| queued == key) >= (self.share.queued)(key, self.queued_per_key).max(1) {
             return Err(job);
         }
         if let Some(Joint { includes, queued: most, .. }) = self.joint
@@ -106,7 +113,7 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
             let QueueState { queue, active, closed } = &mut *state;
             let taken = self.joint.filter(|joint| joint.active <= joint.of(active));
             let may_run = |key: &K| {
-                active.get(key).is_none_or(|count| *count < self.active_per_key && !(self.single)(*key))
+                active.get(key).is_none_or(|count| *count < (self.share.active)(*key, self.active_per_key).max(1))
                     && taken.is_none_or(|joint| !(joint.includes)(*key))
             };
             let free = queue.iter().position(|(key, ..)| may_run(key));
@@ -206,6 +213,19 @@ mod tests {
         assert_eq!(queue.take().map(|(job, ..)| job), Some(1));
         assert!(queue.take().is_none());
         assert_eq!(queue.oldest(now), Duration::ZERO);
+    }
+
+    #[test]
+    fn some_keys_have_less() {
+        let half = |key: char, most| if key == 'a' { most / 2 } else { most };
+        let queue = FairQueue::new(16, 4, 2).with_share(QueueShare { queued: half, active: half });
+        let push = |key| queue.push(key, Instant::now(), key).is_ok();
+        assert_eq!(['a', 'a', 'a', 'b', 'b', 'b'].map(push), [true, true, false, true, true, true]);
+        let running: Vec<_> = (0..3).map(|_| queue.take().unwrap()).collect();
+        assert_eq!(running.iter().map(|(job, _)| *job).collect::<String>(), "abb", "one of a, two of b");
+        let none = FairQueue::new(4, 1, 1).with_share(QueueShare { queued: |_, _| 0, active: |_, _| 0 });
+        none.push('a', Instant::now(), 'a').unwrap();
+        assert_eq!(none.take().unwrap().0, 'a', "at least one");
     }
 
     #[test]

@@ -68,6 +68,11 @@ impl Shared {
         &self.counters
     }
 
+    /// A shared reference to the counters.
+    pub(crate) fn shared_counters(&self) -> Arc<Counters> {
+        self.counters.clone()
+    }
+
     /// The servers that only a URL without placeholders may reach.
     pub fn reserved(&self) -> &Reserved {
         &self.reserved

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use crate::cache::Wait;
+use crate::parse::path::Group;
 
 /// What a request waits for. Requests that wait for the same share a bounded part of the blocking workers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +19,8 @@ pub enum Waiting {
     DirectReviews,
     /// The status page, of which one is made at a time.
     Status,
+    /// Another adapter of this group.
+    Forwarded(Group),
 }
 
 /// What a request may wait for, and until when.
@@ -66,15 +69,24 @@ impl Patience {
 }
 
 impl Waiting {
-    /// Whether only one request at a time may occupy a worker for it.
-    pub(crate) fn is_single(self) -> bool {
-        self == Self::Status
+    /// How many workers requests may occupy for it, of those that one source may occupy.
+    pub(crate) fn active(self, most: usize) -> usize {
+        if self == Self::Status { 1 } else { self.queued(most) }
+    }
+
+    /// How many requests may be queued for it, of those for one source.
+    pub(crate) fn queued(self, most: usize) -> usize {
+        match self {
+            // Both adapters together are like one source.
+            Self::Forwarded(_) => most / 2,
+            _ => most,
+        }
     }
 
     /// Whether it waits for the Kubernetes API.
     pub(crate) fn is_for_kubernetes(self) -> bool {
         match self {
-            Self::Source(_) | Self::Status => false,
+            Self::Source(_) | Self::Status | Self::Forwarded(_) => false,
             Self::KubernetesLists | Self::FrontProxyReviews | Self::DirectReviews => true,
         }
     }
@@ -86,6 +98,8 @@ impl Waiting {
             Self::FrontProxyReviews => 4,
             Self::DirectReviews => 8,
             Self::Status => 16,
+            Self::Forwarded(Group::Custom) => 32,
+            Self::Forwarded(Group::External) => 64,
         }
     }
 }
@@ -93,6 +107,18 @@ impl Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn other_adapters_together_are_like_one_source() {
+        for (waiting, active, queued) in [
+            (Waiting::Source(3), 8, 512),
+            (Waiting::Forwarded(Group::Custom), 4, 256),
+            (Waiting::Forwarded(Group::External), 4, 256),
+            (Waiting::Status, 1, 512),
+        ] {
+            assert_eq!((waiting.active(8), waiting.queued(512)), (active, queued), "{waiting:?}");
+        }
+    }
 
     #[test]
     fn waits_for_what_it_includes() {

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use super::adapters;
 use super::answers::{AnswerLog, Answers, Point};
 use super::fixes;
 use super::hpa_lister::HpaList;
-use super::report::{Count, ErrorStatus, ProcessStatus, Report, RequestStatus, RuleStatus, SourceStatus, UrlStatus};
+use super::report::{
+    AdapterStatus, Count, ErrorStatus, ProcessStatus, Report, RequestStatus, RuleStatus, SourceStatus, UrlStatus,
+};
 use super::served_hpas::ServedHpas;
 use crate::config::limits::Limits;
 use crate::config::model::{DescribedObject, Target};
@@ -35,11 +38,17 @@ pub(super) fn rules_and_sources(
     let mut statuses: Vec<RuleStatus> = listed.iter().map(rule).collect();
     name(&mut statuses);
     let mut unserved = Vec::new();
+    let mut adapters: Vec<AdapterStatus> = adapters::all(rules);
     for (target, answers, points) in answers.all(now) {
         let Ok(path) = path::parse(target.split('?').next().unwrap_or_default(), limits.request.path) else {
             continue;
         };
         let request = request(target, &path, answers, points);
+        if let Some(group) = rules.forwards_to(&path) {
+            let adapter = adapters.iter_mut().find(|adapter| adapter.group == group.as_str());
+            adapter.into_iter().for_each(|adapter| adapter.requests.push(request.clone()));
+            continue;
+        }
         let serving = rules.of_path(&path);
         let is_its = |rule: &ListedRule<'_>| match rule.served {
             Some(served) => serving.iter().any(|one| Arc::ptr_eq(one, served)),
@@ -51,10 +60,9 @@ pub(super) fn rules_and_sources(
             None => {}
         }
     }
-    let hpas =
-        hpas.map(|list| ServedHpas::new(&listed, &statuses, rules.serves_unlisted()).of(list, limits.status.hpas));
+    let hpas = hpas.map(|list| ServedHpas::new(rules, &listed, &statuses).of(list, limits.status.hpas));
     let sources = rules.upstreams().iter().map(source).collect();
-    Report { rules: statuses, unserved, hpas, sources, ..Report::default() }
+    Report { rules: statuses, unserved, hpas, adapters, sources, ..Report::default() }
 }
 
 /// The program itself.
@@ -102,6 +110,7 @@ fn rule(listed: &ListedRule<'_>) -> RuleStatus {
         value: served.map(|served| served.rule.value.to_string()),
         line: served.map(|served| served.rule.line).filter(|line| *line != 0),
         problem: listed.problem.map(str::to_owned),
+        shadow: None,
         requests: Vec::new(),
     }
 }

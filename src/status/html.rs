@@ -35,6 +35,7 @@ impl fmt::Display for Page<'_> {
         self.rules(f)?;
         self.hpas(f)?;
         self.unserved(f)?;
+        self.report.adapters.iter().try_for_each(|adapter| self.adapter(f, adapter))?;
         self.sources(f)?;
         self.process(f)?;
         write!(f, "</main><script>{SCRIPT}</script>")
@@ -124,6 +125,7 @@ impl Page<'_> {
         if let Some(problem) = &rule.problem {
             write!(f, "<p class=e>{}", self.text(problem))?;
         }
+        rule.shadow.iter().try_for_each(|shadow| self.shadow(f, shadow))?;
         let requests = || rule.requests.iter().filter(|request| self.shows(request));
         match requests().count() {
             0 => f.write_str("<p><small>not requested within the last hour</small>")?,
@@ -142,7 +144,7 @@ impl Page<'_> {
         f.write_str("</article></section>")
     }
 
-    fn requests<'r>(
+    pub(super) fn requests<'r>(
         &self,
         f: &mut fmt::Formatter<'_>,
         requests: impl Iterator<Item = &'r RequestStatus>,
@@ -190,7 +192,7 @@ impl Page<'_> {
         write!(f, "<p><code>metriclet get -v '{}'</code>", self.text(&path))
     }
 
-    fn error(&self, f: &mut fmt::Formatter<'_>, error: &ErrorStatus) -> fmt::Result {
+    pub(super) fn error(&self, f: &mut fmt::Formatter<'_>, error: &ErrorStatus) -> fmt::Result {
         f.write_str("<p class=e>")?;
         if let Some(code) = error.code {
             write!(f, "{code} ")?;
@@ -267,7 +269,7 @@ impl Page<'_> {
         }
     }
 
-    fn shows(&self, request: &RequestStatus) -> bool {
+    pub(super) fn shows(&self, request: &RequestStatus) -> bool {
         (!self.filter.wrong || request.is_failing())
             && self.filter.namespace.as_ref().is_none_or(|namespace| request.namespace.as_ref() == Some(namespace))
     }
@@ -334,6 +336,7 @@ mod tests {
             value: Some("sum(rate(http_requests_total{code!~\"5..\"}[2m]))".to_owned()),
             line: Some(100),
             problem: None,
+            shadow: None,
             requests: vec![request],
         }
     }

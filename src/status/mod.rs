@@ -1,6 +1,7 @@
 //! What the program is doing, for people: the answers of the last hour, the state of sources and rules, as one report
 //! that is printed as HTML or JSON.
 
+mod adapters;
 pub(crate) mod answers;
 pub(crate) mod configuration;
 mod exposition;
@@ -10,6 +11,7 @@ mod gather;
 mod hpa;
 mod hpa_lister;
 mod html;
+mod html_adapters;
 mod html_hpas;
 pub(crate) mod page;
 mod query;

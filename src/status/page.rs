@@ -7,6 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use once_cell::sync::OnceCell;
 use ring::digest;
 
+use super::adapters;
 use super::answers::AnswerLog;
 use super::configuration::LoadedConfiguration;
 use super::exposition;
@@ -16,6 +17,7 @@ use super::html::{self, Page};
 use super::query::Filter;
 use super::report::Report;
 use crate::config::limits::Limits;
+use crate::forward::shadow_log::ShadowLog;
 use crate::kube_api::client::Client;
 use crate::metrics::rules::Rules;
 use crate::parse::duration::millis;
@@ -54,7 +56,7 @@ impl StatusPage {
     }
 
     /// The report, no older than `cache` of its limits.
-    pub(crate) fn report(&self, rules: &Rules, counters: &Counters, now: Now) -> Arc<Report> {
+    pub(crate) fn report(&self, rules: &Rules, shadows: &ShadowLog, counters: &Counters, now: Now) -> Arc<Report> {
         let mut kept = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((made, report)) = &*kept
             && now.monotonic.saturating_duration_since(made.monotonic) < self.limits.status.cache
@@ -64,6 +66,7 @@ impl StatusPage {
         let hpas = self.hpas.get().map(|lister| lister.list(now));
         let mut report =
             gather::rules_and_sources(rules, &self.answers, hpas.as_ref().map(Option::as_deref), &self.limits, now);
+        adapters::add_shadows(&mut report.rules, shadows, now);
         report.process = gather::process(counters, self.started, now);
         report.configuration = self.configuration.status();
         let report = Arc::new(report);

@@ -17,6 +17,8 @@ pub(crate) struct Report {
     pub(crate) unserved: Vec<RequestStatus>,
     /// The HPAs of the cluster; none without a Kubernetes API.
     pub(crate) hpas: Option<HpasStatus>,
+    /// Other adapters.
+    pub(crate) adapters: Vec<AdapterStatus>,
     pub(crate) sources: Vec<SourceStatus>,
 }
 
@@ -78,6 +80,40 @@ pub(crate) struct RuleStatus {
     pub(crate) line: Option<usize>,
     /// Why it is not served.
     pub(crate) problem: Option<String>,
+    /// How another adapter's values compare, which are served in place of the rule's.
+    pub(crate) shadow: Option<ShadowStatus>,
+    pub(crate) requests: Vec<RequestStatus>,
+}
+
+/// How a rule compares with another adapter, since the start.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct ShadowStatus {
+    /// The largest relative difference of the last one or two minutes.
+    pub(crate) difference: Option<f64>,
+    /// Requests by how they ended.
+    pub(crate) outcomes: Vec<Count>,
+    /// Why the rule had no value the last time, if it had none.
+    pub(crate) error: Option<String>,
+}
+
+/// Another adapter, and the requests of the last hour that went to it alone.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct AdapterStatus {
+    /// `monitoring/prometheus-adapter`, or a URL.
+    pub(crate) name: String,
+    /// `custom.metrics.k8s.io`
+    pub(crate) group: &'static str,
+    /// Metrics that it lists.
+    pub(crate) metrics: usize,
+    pub(crate) is_failing: bool,
+    /// Since when all requests to it were answered, or none.
+    pub(crate) since: Option<Time>,
+    pub(crate) last_answer: Option<Time>,
+    pub(crate) error: Option<ErrorStatus>,
+    /// Requests for metrics since the start, by code.
+    pub(crate) codes: Vec<Count>,
     pub(crate) requests: Vec<RequestStatus>,
 }
 
@@ -156,7 +192,16 @@ impl RequestStatus {
 impl RuleStatus {
     /// Whether something is wrong with it.
     pub(crate) fn is_failing(&self) -> bool {
-        self.problem.is_some() || self.requests.iter().any(RequestStatus::is_failing)
+        self.problem.is_some()
+            || self.requests.iter().any(RequestStatus::is_failing)
+            || self.shadow.as_ref().is_some_and(|shadow| shadow.error.is_some())
+    }
+}
+
+impl AdapterStatus {
+    /// Whether something is wrong with it.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.is_failing || self.requests.iter().any(RequestStatus::is_failing)
     }
 }
 
@@ -174,7 +219,8 @@ impl Report {
         let sources = self.sources.iter().filter(|source| source.is_failing()).count();
         let configuration = usize::from(self.configuration.is_rejected || !self.configuration.problems.is_empty());
         let hpas = self.hpas.as_ref().map_or(0, |hpas| hpas.wrong);
-        rules + hpas + sources + self.unserved.len() + configuration
+        let adapters = self.adapters.iter().filter(|adapter| adapter.is_failing()).count();
+        rules + hpas + sources + adapters + self.unserved.len() + configuration
     }
 }
 

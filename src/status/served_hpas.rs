@@ -8,7 +8,9 @@ use super::report::RuleStatus;
 use crate::autoscaling::manifest::MetricKind;
 use crate::config::hpa;
 use crate::config::model::{Rule, Source};
+use crate::forward::adapters::Forwarding;
 use crate::metrics::listing::ListedRule;
+use crate::metrics::rules::Rules;
 use crate::parse::sort::sort_by;
 
 /// The rules of the report, by the names of their metrics.
@@ -19,15 +21,17 @@ pub(super) struct ServedHpas<'r> {
     by_name: HashMap<String, Vec<usize>>,
     /// Whether metrics without a rule are served, too.
     serves_all: bool,
+    /// The other adapters, which may serve metrics without a rule.
+    forward: Option<&'r Forwarding>,
 }
 
 impl<'r> ServedHpas<'r> {
-    pub(super) fn new(listed: &'r [ListedRule<'r>], statuses: &'r [RuleStatus], serves_all: bool) -> Self {
+    pub(super) fn new(rules: &'r Rules, listed: &'r [ListedRule<'r>], statuses: &'r [RuleStatus]) -> Self {
         let mut by_name = HashMap::<String, Vec<usize>>::new();
         for (place, rule) in listed.iter().enumerate() {
             by_name.entry(rule.metric.to_ascii_lowercase()).or_default().push(place);
         }
-        Self { listed, statuses, by_name, serves_all }
+        Self { listed, statuses, by_name, serves_all: rules.serves_unlisted(), forward: rules.forward() }
     }
 
     /// The HPAs of a list with their rules: `most` at most, those with something wrong first.
@@ -66,7 +70,7 @@ impl<'r> ServedHpas<'r> {
         let kind = metric.metric_kind();
         match hpa::serving(kind, &metric.name, Some(namespace), &rules) {
             Ok(places) => (places.first().and_then(|place| served.get(*place)).map(|(place, _)| *place), None),
-            Err(_) if self.serves_all => (None, None),
+            Err(_) if self.serves_all || self.is_forwarded(kind, &metric.name) => (None, None),
             Err(why) => {
                 let is_external = kind == MetricKind::External;
                 let broken = named().find(|(_, rule)| rule.served.is_none() && rule.is_external == is_external);
@@ -76,5 +80,8 @@ impl<'r> ServedHpas<'r> {
                 }
             }
         }
+    }
+    fn is_forwarded(&self, kind: MetricKind<'_>, metric: &str) -> bool {
+        self.forward.is_some_and(|forward| forward.of_metric(hpa::group(kind), metric).is_some())
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::connections::Connections;
 pub(crate) use super::counter::Counter;
-use crate::parse::path::{ApiPath, Version};
+use crate::parse::path::{ApiPath, Group, Version};
 
 /// The route of a request, for counting: an enumeration, so no caller can create time series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +188,8 @@ pub struct Counters {
     pub token_reviews: Calls,
     /// SubjectAccessReviews.
     pub access_reviews: Calls,
+    /// Requests for metrics to other adapters: of objects, and external ones.
+    forwarded: [Calls; 2],
 }
 
 impl Counters {
@@ -221,6 +223,15 @@ impl Counters {
             Route::OwnMetrics => own,
             Route::Status => status,
             Route::Other => other,
+        }
+    }
+
+    /// Requests for metrics of a group to another adapter.
+    pub fn forwarded(&self, group: Group) -> &Calls {
+        let [custom, external] = &self.forwarded;
+        match group {
+            Group::Custom => custom,
+            Group::External => external,
         }
     }
 

@@ -55,6 +55,7 @@ pub(crate) fn page(counters: &Counters, process: &Process, started: Now, version
         "Bugs, each of which ended one request or fetch.",
         counters.panics.get(),
     );
+    page.forwarded(counters);
     page.connections(&counters.connections);
     page.access(counters);
     page.process(process, started);
@@ -147,6 +148,16 @@ impl Page {
         for (source, fetches) in &sources {
             let labels = format_args!("{{source=\"{}\"}}", Label(source)).to_string();
             self.sample("metriclet_alternating_pages_total", &labels, fetches.turns.get());
+        }
+    }
+
+    fn forwarded(&mut self, counters: &Counters) {
+        let name = "metriclet_forwarded_requests_total";
+        self.family(name, "counter", "Requests for metrics to other adapters, by code.");
+        for group in Group::ALL {
+            for (code, count) in counters.forwarded(group).all().filter(|(_, count)| *count > 0) {
+                self.sample(name, &format_args!("{{group=\"{}\",code=\"{code}\"}}", group.as_str()), count);
+            }
         }
     }
 

@@ -28,7 +28,8 @@ pub struct Adapter {
     /// Certificate and key that it serves with, and who signed them.
     pub certificates: PathBuf,
     admin: crate::kubectl::Kubectl,
-    _process: Process,
+    /// Gone once others have taken over its APIServices.
+    process: Option<Process>,
 }
 
 impl Adapter {
@@ -72,13 +73,30 @@ impl Adapter {
             // The proxy follows the condition a moment later.
             eventually("discovery through kube-apiserver", || admin.raw(&format!("/apis/{group}/{version}")));
         }
-        Self { address, values, certificates, admin, _process: process }
+        Self { address, values, certificates, admin, process: Some(process) }
+    }
+}
+
+impl Adapter {
+    /// Writes a value, such as that of `namespaces/shop/services/web/queue_depth`.
+    pub fn write(&self, path: &str, value: &str) {
+        let (url, value) = (format!("{}/{path}", self.values), format!("\"{value}\""));
+        let flags = ["--silent", "--show-error", "--fail", "--noproxy", "*", "-H", "Content-Type: application/json"];
+        let written = Command::new("curl").args(flags).args(["-d", &value, &url]).output().unwrap();
+        assert!(written.status.success(), "{path}: {}", String::from_utf8_lossy(&written.stderr));
+    }
+
+    /// Ends it; its APIServices are another's by now, and stay.
+    pub fn retire(mut self) {
+        self.process = None;
     }
 }
 
 impl Drop for Adapter {
     fn drop(&mut self) {
-        remove(&self.admin);
+        if self.process.is_some() {
+            remove(&self.admin);
+        }
     }
 }
 

@@ -113,6 +113,16 @@ impl Installed {
         plane.admin().run(&["delete", "apiservices/v1beta1.external.metrics.k8s.io"]).unwrap();
     }
 
+    /// Makes the APIServices of another adapter lead here, external metrics included; none is deleted.
+    pub fn take_over(&self, plane: &Plane) {
+        let port = self.server.address.port();
+        let bundle = STANDARD.encode(self.authority());
+        let mut manifests =
+            VERSIONS.map(|version| api_service("custom.metrics.k8s.io", version, port, &bundle)).concat();
+        manifests += &api_service("external.metrics.k8s.io", "v1beta1", port, &bundle);
+        plane.admin().apply(&manifests);
+    }
+
     /// Says where it is, and who signs for it (PEM).
     pub fn publish(&self, plane: &Plane, address: SocketAddr, bundle: &[u8]) {
         let bundle = STANDARD.encode(bundle);

@@ -29,6 +29,8 @@ pub struct Seen {
     pub unavailable: Vec<String>,
     /// Discovery through kube-apiserver that was not served.
     pub unserved: Vec<String>,
+    /// HPAs that had no value for one of their metrics.
+    pub inactive: Vec<String>,
     /// How often kube-apiserver itself did not answer.
     pub away: usize,
 }
@@ -43,6 +45,17 @@ struct Asked {
 impl Watch {
     /// Begins to look, with this pause in between.
     pub fn start(plane: &Plane, pause: Duration) -> Self {
+        let custom = VERSIONS.map(|version| ("custom.metrics.k8s.io", version));
+        Self::over(plane, pause, custom.to_vec(), None)
+    }
+
+    /// Begins to look at these groups and versions, and at the HPAs of a namespace.
+    pub fn over(
+        plane: &Plane,
+        pause: Duration,
+        versions: Vec<(&'static str, &'static str)>,
+        hpas: Option<&'static str>,
+    ) -> Self {
         let asked =
             Asked { address: plane.address, authority: plane.authority.pem(), identity: plane.admin_identity.clone() };
         let (done, served) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -50,7 +63,8 @@ impl Watch {
         let thread = thread::spawn(move || {
             let mut seen = Seen::default();
             while !told.load(Ordering::SeqCst) {
-                VERSIONS.iter().for_each(|version| asked.look(version, &mut seen, &count));
+                versions.iter().for_each(|(group, version)| asked.look(group, version, &mut seen, &count));
+                hpas.iter().for_each(|namespace| asked.look_at_hpas(namespace, &mut seen));
                 thread::sleep(pause);
             }
             seen
@@ -77,8 +91,8 @@ impl Drop for Watch {
 }
 
 impl Asked {
-    fn look(&self, version: &str, seen: &mut Seen, served: &AtomicUsize) {
-        let service = format!("/apis/apiregistration.k8s.io/v1/apiservices/{version}.custom.metrics.k8s.io");
+    fn look(&self, group: &str, version: &str, seen: &mut Seen, served: &AtomicUsize) {
+        let service = format!("/apis/apiregistration.k8s.io/v1/apiservices/{version}.{group}");
         // It may answer, and not be up to it yet.
         let Some(answer) = self.get(&service).filter(|answer| answer.code == 200) else {
             seen.away += 1;
@@ -88,14 +102,30 @@ impl Asked {
         let service: Value = serde_json::from_str(&answer.body).unwrap();
         let conditions = service["status"]["conditions"].as_array().cloned().unwrap_or_default();
         if !conditions.iter().any(|condition| condition["type"] == "Available" && condition["status"] == "True") {
-            seen.unavailable.push(format!("{version}: {conditions:?}"));
+            seen.unavailable.push(format!("{version}.{group}: {conditions:?}"));
         }
-        match self.get(&format!("/apis/custom.metrics.k8s.io/{version}")) {
+        match self.get(&format!("/apis/{group}/{version}")) {
             Some(answer) if answer.code == 200 => {
                 served.fetch_add(1, Ordering::SeqCst);
             }
-            Some(answer) => seen.unserved.push(format!("{version}: {answer:?}")),
+            Some(answer) => seen.unserved.push(format!("{version}.{group}: {answer:?}")),
             None => seen.away += 1,
+        }
+    }
+
+    fn look_at_hpas(&self, namespace: &str, seen: &mut Seen) {
+        let list = format!("/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers");
+        let Some(answer) = self.get(&list).filter(|answer| answer.code == 200) else {
+            seen.away += 1;
+            return;
+        };
+        let list: Value = serde_json::from_str(&answer.body).unwrap();
+        for hpa in list["items"].as_array().unwrap() {
+            let conditions = hpa["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            let active = conditions.iter().find(|condition| condition["type"] == "ScalingActive");
+            if active.is_none_or(|active| active["status"] != "True") {
+                seen.inactive.push(format!("{}: {conditions:?}", hpa["metadata"]["name"]));
+            }
         }
     }
 

@@ -135,6 +135,11 @@ impl Kubernetes {
         lock(&self.state.calls).iter().filter(|call| call.path == path).cloned().collect()
     }
 
+    /// All calls.
+    pub fn all(&self) -> Vec<Call> {
+        lock(&self.state.calls).clone()
+    }
+
     /// Sets the objects of a list, such as `/api/v1/namespaces/shop/pods`.
     pub fn set(&self, path: &str, objects: Vec<Value>) {
         lock(&self.state.objects).insert(path.to_owned(), objects);

@@ -20,7 +20,7 @@ const LAYERS: &[&[&str]] = &[
     &["config", "telemetry"],
     &["cache", "convert"],
     &["http"],
-    &["source", "kube_api"],
+    &["source", "kube_api", "forward"],
     &["metrics", "conformance"],
     &["status"],
     &["api"],

@@ -6,6 +6,7 @@
 mod external;
 mod fallback;
 pub(crate) mod fields;
+mod forward;
 mod identity;
 mod namespaces;
 mod oauth2;
@@ -33,6 +34,9 @@ use crate::parse::escape::Escaped;
 use crate::parse::sort::sort_by;
 use crate::parse::url_template::{Placeholder, Template};
 use crate::parse::yaml::{self, Key, Node, Span, YamlError, YamlErrorKind, YamlValue};
+
+/// The keys of the file.
+const KEYS: &[&str] = &["sources", "metrics", "forward", "shadow"];
 
 /// A configuration as far as it could be read, and what is wrong with the rest.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -118,11 +122,22 @@ fn document(file: &[u8], limits: &Limits) -> Result<Node, YamlError> {
 }
 
 fn read(root: &Node, limits: &Limits, loaded: &mut Loaded, sink: &mut Sink) {
-    let Some(mut top) = Fields::open(root, root.span, "the file", &["sources", "metrics"], sink) else {
+    let Some(mut top) = Fields::open(root, root.span, "the file", KEYS, sink) else {
         return;
     };
+    loaded.config.forward = forward::read(&mut top, limits, sink);
+    let shadow = top.boolean("shadow", sink).unwrap_or_default();
+    if shadow && !top.has("forward") {
+        top.fail("shadow", "needs forward:, the adapter to compare with", sink);
+    }
+    // Where all is forwarded, there may be nothing else.
+    let mut section = |key, sink: &mut Sink| match top.has("forward") {
+        true => top.get(key),
+        false => top.require(key, sink),
+    };
+    let (of_sources, of_metrics) = (section("sources", sink), section("metrics", sink));
     let mut sources = Sources::new();
-    match top.require("sources", sink).map(|node| &node.value) {
+    match of_sources.map(|node| &node.value) {
         Some(YamlValue::Mapping(entries)) if entries.len() <= limits.config.rules => {
             sources = read_sources(entries, limits, loaded);
         }
@@ -130,12 +145,12 @@ fn read(root: &Node, limits: &Limits, loaded: &mut Loaded, sink: &mut Sink) {
         Some(_) => top.fail("sources", "expected a mapping of names to sources", sink),
         None => {}
     }
-    match top.require("metrics", sink).map(|node| &node.value) {
+    match of_metrics.map(|node| &node.value) {
         Some(YamlValue::Sequence(items)) if items.len() <= limits.config.rules => {
-            if items.is_empty() {
+            if items.is_empty() && !top.has("forward") {
                 sink.warning(top.span("metrics"), "metrics: no rules, so no metric is served");
             }
-            read_rules(items, &sources, limits, loaded);
+            read_rules(items, &sources, shadow, limits, loaded);
         }
         Some(YamlValue::Sequence(_)) => top.fail("metrics", &format!("more than {} rules", limits.config.rules), sink),
         Some(_) => top.fail("metrics", "expected a list of rules", sink),
@@ -166,11 +181,11 @@ fn read_sources<'a>(entries: &'a [(Key, Node)], limits: &Limits, loaded: &mut Lo
     sources
 }
 
-fn read_rules(items: &[Node], sources: &Sources<'_>, limits: &Limits, loaded: &mut Loaded) {
+fn read_rules(items: &[Node], sources: &Sources<'_>, shadow: bool, limits: &Limits, loaded: &mut Loaded) {
     let mut used = HashSet::new();
     let mut taken = taken::Taken::default();
     for node in items {
-        let context = rule::Context { sources, config: &loaded.config, limits };
+        let context = rule::Context { sources, config: &loaded.config, limits, shadow };
         let rule::Outcome { rules, broken, source, problems } = rule::read(node, &context, &mut taken);
         loaded.config.rules.extend(rules);
         loaded.config.broken.extend(broken);

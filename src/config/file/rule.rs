@@ -3,7 +3,7 @@
 use super::fields::{Fields, Sink};
 use super::identity::{self, Group, NO_LABEL};
 use super::taken::{Served, Taken};
-use super::{Known, Sources, external, fallback, namespaces, objects, path_segment, suggest};
+use super::{Known, Sources, external, fallback, forward, namespaces, objects, path_segment, suggest};
 use crate::config::check;
 use crate::config::limits::{ExpressionLimits, Limits};
 use crate::config::model::{BrokenRule, Config, DescribedObject, Format, OnNan, Rule, Source, Value};
@@ -41,6 +41,7 @@ const KEYS: &[&str] = &[
     "maxAge",
     "ageFrom",
     "minCoverage",
+    "shadow",
 ];
 
 /// What makes a query about several objects of what cannot be rewritten.
@@ -57,6 +58,8 @@ pub(super) struct Context<'a> {
     pub(super) sources: &'a Sources<'a>,
     pub(super) config: &'a Config,
     pub(super) limits: &'a Limits,
+    /// Whether rules are shadowed that do not say.
+    pub(super) shadow: bool,
 }
 
 /// What became of a rule.
@@ -143,6 +146,7 @@ impl<'a> Draft<'a> {
             fields.duration("maxAge", false, limits.config.duration, sink).unwrap_or(limits.freshness.max_age);
         let age_from = fallback::age_from(fields, limits, sink);
         let min_coverage = min_coverage(fields, sink).unwrap_or(100);
+        let shadow = forward::shadow(fields, is_external, context.config.forward.as_ref(), context.shadow, sink);
 
         let mut rules = Vec::new();
         if let (Some((index, source)), Some(value)) = (source, value) {
@@ -172,6 +176,7 @@ impl<'a> Draft<'a> {
                 min_coverage,
                 age_from: age_from.clone(),
                 max_age,
+                shadow,
                 line: fields.home().line,
                 definition: 0,
             }));

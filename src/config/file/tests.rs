@@ -168,7 +168,7 @@ fn problems_of_the_whole_file() {
         ),
         (
             "sources: {}\nmetrics: []\nrules: []\n",
-            "3:1: error: the file: unknown key \"rules\"; known are sources, metrics",
+            "3:1: error: the file: unknown key \"rules\"; known are sources, metrics, forward, shadow",
         ),
         ("sources: {}\nmetrics:\n  - 5\n", "3:5: error: rule: expected a mapping, found text"),
         (

@@ -44,6 +44,8 @@ pub struct Rule {
     pub age_from: Option<VectorSelector>,
     /// Samples with an older timestamp count as missing.
     pub max_age: Duration,
+    /// Whether another adapter's value is served in place of the rule's, and both are compared.
+    pub shadow: bool,
     /// Line in the file, from 1; 0 where there is none.
     pub line: usize,
     /// The hash of the rule and its source as they are written, by which other replicas know it; 0 where there is no file.

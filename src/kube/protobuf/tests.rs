@@ -72,7 +72,12 @@ fn encodings(name: &str, object: &Value) -> Option<(String, Vec<u8>)> {
                 return None;
             }
             let text = |key| details.get(key).map_or("", |text| text.as_str().unwrap()).to_owned();
-            both(&status.about(Details { name: text("name"), group: text("group"), kind: text("kind") }))
+            both(&status.about(Details {
+                name: text("name"),
+                group: text("group"),
+                kind: text("kind"),
+                ..Details::default()
+            }))
         }
         "APIGroupList" => both(&ApiGroupList::new()),
         "APIGroup" => both(&ApiGroup::new(group(&object["name"]))),

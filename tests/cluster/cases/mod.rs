@@ -7,6 +7,7 @@ mod chart;
 mod conformance;
 mod discovery;
 mod fixture;
+mod migration;
 mod production;
 mod renewal;
 mod replicas;
@@ -196,6 +197,12 @@ pub const ALL: &[Case] = &[
     Case {
         name: "The status page shows HPAs as the HPA controller reports them, each metric with its rule; without the component hpa-reader it names that",
         run: status::shows_hpas,
+        needs_controllers: true,
+        apart: false,
+    },
+    Case {
+        name: "While Metriclet takes the place of another adapter, by forwarding, shadowing and switching its metrics, all APIServices stay Available and no HPA is without a value",
+        run: migration::from_another_adapter,
         needs_controllers: true,
         apart: false,
     },

@@ -1,0 +1,109 @@
+//! What another adapter lists in discovery.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::kube::received::ReceivedResource;
+use crate::parse::path::{Group, Version};
+use crate::parse::sort::sort;
+
+/// The metrics of an adapter, and the version that it serves them in.
+#[derive(Debug)]
+pub struct Listed {
+    /// In order, each once.
+    metrics: Vec<ListedMetric>,
+    pub(super) version: Version,
+    /// Different for each list that there ever was.
+    generation: u64,
+}
+
+/// A metric that an adapter lists.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ListedMetric {
+    /// `pods`; empty for an external metric.
+    pub resource: String,
+    pub metric: String,
+    pub namespaced: bool,
+}
+
+impl Listed {
+    /// What an adapter lists in a version of its group. Names that no path can have are left out.
+    pub(super) fn new(group: Group, version: Version, resources: Vec<ReceivedResource>) -> Self {
+        let is_name = |name: &str| !name.is_empty() && !name.contains('/') && !name.chars().any(char::is_control);
+        let metric = |ReceivedResource { name, namespaced }: ReceivedResource| {
+            let (resource, metric) = match group {
+                Group::Custom => name.split_once('/').filter(|(resource, _)| is_name(resource))?,
+                Group::External => ("", name.as_str()),
+            };
+            let (resource, metric) = (resource.to_owned(), Some(metric).filter(|metric| is_name(metric))?.to_owned());
+            Some(ListedMetric { resource, metric, namespaced })
+        };
+        let mut metrics: Vec<ListedMetric> = resources.into_iter().filter_map(metric).collect();
+        sort(&mut metrics);
+        let mut seen = HashSet::new();
+        let is_first: Vec<bool> =
+            metrics.iter().map(|listed| seen.insert((&listed.resource, &listed.metric))).collect();
+        let mut is_first = is_first.into_iter();
+        metrics.retain(|_| is_first.next().unwrap_or_default());
+        Self { metrics, version, generation: next() }
+    }
+
+    /// The metrics, in order.
+    pub fn metrics(&self) -> &[ListedMetric] {
+        &self.metrics
+    }
+
+    /// Different for each list that there ever was.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Whether another list says the same.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.metrics == other.metrics && self.version == other.version
+    }
+}
+
+/// Before an adapter has been asked. Every adapter serves the first version.
+impl Default for Listed {
+    fn default() -> Self {
+        Self { metrics: Vec::new(), version: Version::V1Beta1, generation: next() }
+    }
+}
+
+fn next() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_names_of_metrics() {
+        let received = |name: &str, namespaced| ReceivedResource { name: name.to_owned(), namespaced };
+        let all = vec![
+            received("pods/b", true),
+            received("pods/a", true),
+            received("pods/b", true),
+            received("pods/b", false),
+            received("metrics", true),
+            received("/a", true),
+            received("pods/", true),
+            received("pods/a/b", true),
+            received("pods/a\n", true),
+            received("namespaces/quota", false),
+        ];
+        let names = |listed: &Listed| {
+            let name = |metric: &ListedMetric| format!("{} {} {}", metric.resource, metric.metric, metric.namespaced);
+            listed.metrics().iter().map(name).collect::<Vec<_>>()
+        };
+        let custom = Listed::new(Group::Custom, Version::V1Beta2, all.clone());
+        assert_eq!(names(&custom), ["namespaces quota false", "pods a true", "pods b false"]);
+        let external = Listed::new(Group::External, Version::V1Beta1, all);
+        assert_eq!(names(&external), [" metrics true"]);
+        let again = Listed::new(Group::External, Version::V1Beta1, vec![received("metrics", true)]);
+        assert!(external.is_same(&again) && !custom.is_same(&again) && external.generation() != again.generation());
+    }
+}

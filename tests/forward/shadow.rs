@@ -1,0 +1,179 @@
+//! Rules with `shadow`: the other adapter's value is served, the rule's is compared with it.
+
+use crate::common::Server;
+use crate::common::secure::eventually;
+use crate::common::upstream::{Gate, Upstream};
+use crate::common::{file, run};
+use crate::other::{Other, external, failure};
+
+const DEPTH: &str = "namespaces/shop/services/web/depth";
+const ALL: &str = "namespaces/shop/services/*/depth";
+
+fn source(web: &str) -> Upstream {
+    Upstream::text(&format!(
+        "depth{{service=\"web\",namespace=\"shop\"}} {web}\ndepth{{service=\"api\",namespace=\"shop\"}} 8\n\
+         lag{{queue=\"a\"}} 5\nlag{{queue=\"b\"}} 10\n"
+    ))
+}
+
+/// One rule of each group; `more` ends the first rule.
+fn config(other: &Other, source: &Upstream, more: &str) -> String {
+    let adapter = other.adapter();
+    format!(
+        "sources:\n  page: {{url: '{}', namespaces: [shop], cache: 0s, single: true}}\nmetrics:\n  \
+         - {{name: depth, object: services, source: page, value: sum(depth){more}}}\n  \
+         - {{name: Lag, external: true, source: page, value: lag}}\n\
+         forward: {{to: {adapter}, external: {adapter}}}\n",
+        source.url()
+    )
+}
+
+fn count(server: &Server, metric: &str, outcome: &str) -> f64 {
+    let series = format!("metriclet_shadow_requests_total{{{metric},outcome=\"{outcome}\"}}");
+    let page = server.get("/metrics").body;
+    page.lines().find_map(|line| line.strip_prefix(&series)?.trim().parse().ok()).unwrap_or_default()
+}
+
+fn counted(server: &Server, metric: &str, outcome: &str) {
+    eventually(|| match count(server, metric, outcome) {
+        0.0 => Err(server.get("/metrics").body),
+        _ => Ok(()),
+    });
+}
+
+fn difference(server: &Server, metric: &str) -> f64 {
+    server.own(&format!("metriclet_shadow_difference_ratio{{{metric}}}"))
+}
+
+const OF_DEPTH: &str = "metric=\"depth\",resource=\"services\"";
+const OF_LAG: &str = "metric=\"Lag\",resource=\"external\"";
+
+#[test]
+fn serves_theirs_and_exports_the_difference() {
+    let other = Other::start();
+    other.has("web/depth", "depth", &[("web", "50")]);
+    let source = source("40");
+    let server = other.with_config(&config(&other, &source, ", shadow: true"));
+    assert_eq!(server.metric(DEPTH).values(), "web 50");
+    counted(&server, OF_DEPTH, "compared");
+    assert_eq!(difference(&server, OF_DEPTH), 0.2);
+    let report = server.get("/status.json").json();
+    assert_eq!(report["rules"][0]["shadow"]["difference"], 0.2, "{report}");
+    let html = server.get("/status").body;
+    assert!(html.contains("shadowed: 1 compared, largest difference 20.00%"), "{html}");
+}
+
+#[test]
+fn compares_each_object_of_a_list() {
+    let other = Other::start();
+    other.has("*/depth", "depth", &[("web", "42"), ("api", "10")]);
+    let source = source("42");
+    let server = other.with_config(&config(&other, &source, ", shadow: true"));
+    assert_eq!(server.metric(ALL).values(), "web 42, api 10", "in their order");
+    counted(&server, OF_DEPTH, "compared");
+    assert_eq!(difference(&server, OF_DEPTH), 0.2);
+    other.has("*/depth?labelSelector=app%3Dx", "depth", &[("web", "42"), ("gone", "10")]);
+    let config =
+        config(&other, &source, ", shadow: true").replace("single: true", "labelSelector: labels, single: true");
+    let server = other.with_config(&config);
+    server.metric(&format!("{ALL}?labelSelector=app%3Dx"));
+    counted(&server, OF_DEPTH, "ours_failed");
+    let report = server.get("/status.json").json();
+    let error = &report["rules"][0]["shadow"]["error"];
+    assert!(error.as_str().unwrap().contains("no series carries the label \"app\""), "{report}");
+    other.has("*/depth", "depth", &[("web", "42"), ("gone", "10")]);
+    let server = other.with_config(&config);
+    server.metric(ALL);
+    counted(&server, OF_DEPTH, "objects_differ");
+    assert_eq!(difference(&server, OF_DEPTH), 0.0);
+}
+
+/// The key beside `forward:` is for all rules of a group with an adapter, and a rule may say otherwise.
+#[test]
+fn external_values_are_compared_by_their_sum() {
+    let other = Other::start();
+    let path = "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/lag";
+    other.says(path, 200, &external(r#"[{"metricName":"lag","metricLabels":{},"timestamp":null,"value":"20"}]"#));
+    let source = source("1");
+    let server = other.with_config(&(config(&other, &source, ", shadow: false") + "shadow: true\n"));
+    let list = server.get(path).json();
+    assert_eq!((list["items"].as_array().unwrap().len(), &list["items"][0]["value"]), (1, &"20".into()));
+    counted(&server, OF_LAG, "compared");
+    assert_eq!(difference(&server, OF_LAG), 0.25);
+    assert_eq!(server.metric(DEPTH).values(), "web 1");
+    assert!(other.asked("depth").is_empty());
+}
+
+#[test]
+fn without_theirs_ours_is_served() {
+    let other = Other::start();
+    let source = source("40");
+    let config = config(&other, &source, ", shadow: true");
+    let server = other.with_config(&config);
+    assert_eq!(server.metric(DEPTH).values(), "web 40");
+    assert_eq!(count(&server, OF_DEPTH, "theirs_failed"), 1.0);
+    other.hangs_up();
+    let server = other.with_config(&config);
+    for _ in 0..3 {
+        assert_eq!(server.metric(DEPTH).values(), "web 40");
+    }
+    assert_eq!(count(&server, OF_DEPTH, "theirs_failed"), 3.0);
+    let gate = Gate::default();
+    other.hangs(&gate);
+    let server = other.with_config(&config);
+    assert_eq!(server.metric(DEPTH).values(), "web 40");
+    gate.open();
+}
+
+#[test]
+fn without_ours_theirs_is_served_and_without_both_their_status() {
+    let other = Other::start();
+    other.has("none/depth", "depth", &[("none", "7")]);
+    let source = source("40");
+    let server = other.with_config(&config(&other, &source, ", shadow: true"));
+    assert_eq!(server.metric("namespaces/shop/services/none/depth").values(), "none 7");
+    counted(&server, OF_DEPTH, "ours_failed");
+    let both = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/both/depth";
+    other.says(both, 404, &failure(404, "NotFound", "theirs"));
+    assert_eq!(server.get(both).values(), "404 NotFound: theirs");
+    assert_eq!(count(&server, OF_DEPTH, "both_failed"), 1.0);
+    other.hangs_up();
+    let status = server.metric("namespaces/shop/services/neither/depth").values();
+    assert!(
+        status.starts_with("404 NotFound: depth of services/neither in namespace shop: the matching series"),
+        "{status}"
+    );
+}
+
+#[test]
+fn a_rule_that_is_switched_is_compared_no_more() {
+    let other = Other::start();
+    other.has("web/depth", "depth", &[("web", "50")]);
+    let source = source("40");
+    let path = file("metrics.yaml", &config(&other, &source, ", shadow: true"));
+    let kubeconfig = other.kubeconfig();
+    let mut server = Server::start(&["--config", path.to_str().unwrap(), "--kubeconfig", kubeconfig.to_str().unwrap()]);
+    assert_eq!(server.metric(DEPTH).values(), "web 50");
+    counted(&server, OF_DEPTH, "compared");
+    crate::common::replace(&path, &config(&other, &source, ""));
+    server.said("loaded 2 rules");
+    server.wait_for("loaded 2 rules");
+    assert_eq!(server.metric(DEPTH).values(), "web 40");
+    assert!(!server.get("/metrics").body.contains("metriclet_shadow"));
+}
+
+#[test]
+fn get_shows_the_comparison() {
+    let other = Other::start();
+    let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/services/web/depth";
+    let items = r#"[{"describedObject":{"kind":"Service","namespace":"shop","name":"web","apiVersion":"/v1"},"metricName":"depth","timestamp":"2026-08-18T02:35:04Z","value":"50","selector":null}]"#;
+    other.says(path, 200, &crate::other::custom("v1beta1", items));
+    let source = source("40");
+    let (config, kubeconfig) = (file("metrics.yaml", &config(&other, &source, ", shadow: true")), other.kubeconfig());
+    let (config, kubeconfig) = (config.to_str().unwrap(), kubeconfig.to_str().unwrap());
+    let (code, printed, events) = run(&["get", "-v", "--config", config, "--kubeconfig", kubeconfig, DEPTH]);
+    assert!(code == 0 && printed.contains("Service/web   depth    50"), "{printed} {events}");
+    assert!(events.contains("\nshadow   compared, difference 0.2000\n"), "{events}");
+    let (_, printed, _) = run(&["check", config]);
+    assert!(printed.contains("2 rules on 1 source, 1 shadowed; forwards other metrics to"), "{printed}");
+}
