@@ -148,7 +148,8 @@ impl World {
                 let key = PrivateKeyDer::from_pem_slice(file(&secrets[1], "tls.key").as_bytes()).unwrap();
                 let chain = vec![CertificateDer::from_pem_slice(file(&secrets[1], "tls.crt").as_bytes()).unwrap()];
                 let provider = rustls::crypto::ring::default_provider();
-                rustls::sign::CertifiedKey::from_der(chain, key, &provider).expect("a pair is never mixed");
+                let pair = rustls::sign::CertifiedKey::from_der(chain, key, &provider);
+                assert!(pair.is_ok(), "a pair is mixed");
             } else {
                 bundles.insert(path, bundle(&object));
             }

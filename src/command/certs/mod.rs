@@ -1,7 +1,7 @@
 //! `metriclet certs`: makes a certificate for the secure listener, and the authority that kube-apiserver has to trust,
 //! as files or as a Secret. Renewed ones keep the previous authority trusted.
 //!
-//! [`issue`] makes both. [`renew`] renews what is in a cluster, by the steps of [`plan`], which verifies by [`authority`].
+//! [`issue`](mod@issue) makes both. [`renew`] renews what is in a cluster, by the steps of [`plan`], which verifies by [`authority`].
 
 mod authority;
 mod issue;

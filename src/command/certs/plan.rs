@@ -146,7 +146,10 @@ impl Found {
             next.is_some_and(|next| next.usable(std::slice::from_ref(authority), now).is_some())
         };
         // The one whose certificate is served comes first.
-        trusted.sort_by_key(|authority| !signs(authority));
+        if let Some(at) = trusted.iter().position(signs) {
+            let signer = trusted.remove(at);
+            trusted.insert(0, signer);
+        }
         match (step, made) {
             (Step::Replace, Some(made)) => trusted.insert(0, made),
             (_, made) => trusted.extend(made),
