@@ -1,12 +1,12 @@
-"""Instructions of twelve operations of Metriclet, counted by callgrind, beside those of another binary or of the last release.
+"""Instructions of twelve operations of Metriclet, counted by callgrind, compared with those of another binary or with recorded counts.
 
-    gate.py BINARY OTHER            fails if OTHER takes more than 5 % more instructions than BINARY for any operation
-    gate.py bench/gate.json BINARY  the same, beside the counts of the last release
-    gate.py --record BINARY         prints these counts
+    gate.py BEFORE AFTER            two binaries; fails if AFTER takes more than 5 % more instructions for any operation
+    gate.py bench/gate.json BINARY  the same, compared with recorded counts
+    gate.py --record BINARY         prints such counts
 
-Counts do not depend on how fast or how busy the machine is, only on the binary: so compare binaries of `scripts/static`, which
-are linked against musl. Each operation is counted in two runs with a different number of requests, whose difference leaves out
-the start.
+The counts depend on the binary and on the vector units of the processor, not on how fast or busy the machine is. Compare
+binaries of `scripts/static`, which are linked against musl. Each operation is counted in two runs with a different number of
+requests; their difference leaves out the start.
 """
 
 import http.client
@@ -45,7 +45,7 @@ metrics:
   - {{name: fetched_json, object: services, source: json, describes: {{namespace: shop, name: web}}, value: 'sum($.queues[*].messages)'}}
 """
 REQUESTS = {
-    "an object's metric, kept": f"{API}/services/s7/queue_depth",
+    "one object of a page": f"{API}/services/s7/queue_depth",
     "all objects of a page": f"{API}/services/*/queue_depth",
     "an external metric": "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/depth_elsewhere?labelSelector=service%3Ds7",
     "an expression over 105 series": f"{API}/services/web/p95",
@@ -164,8 +164,8 @@ def main(arguments):
         new = gate.counts(binary)
     print("| Instructions of | Before | After | Ratio |\n| -- | -- | -- | -- |")
     for name, count in new.items():
-        ratio = f"{count / old[name]:.2f}" if name in old else "–"
-        print(f"| {name} | {old[name]:,} | {count:,} | {ratio} |" if name in old else f"| {name} | – | {count:,} | – |")
+        before, ratio = (f"{old[name]:,}", f"{count / old[name]:.2f}") if name in old else ("–", "–")
+        print(f"| {name} | {before} | {count:,} | {ratio} |")
     slower = [name for name, count in new.items() if name in old and count > MOST * old[name]]
     if slower:
         print(f"more than {MOST - 1:.0%} more instructions: {', '.join(slower)}", file=sys.stderr)
