@@ -184,7 +184,7 @@ pub mod parse {
         pub use crate::parse::quantity::{Milli, NotServable, QuantityError, parse};
     }
     pub mod query {
-        pub use crate::parse::query::parse;
+        pub use crate::parse::query::{Query, parse};
     }
     pub mod regex {
         pub use crate::parse::regex::{Pattern, RegexLimits, TextExpr, TextMatch};

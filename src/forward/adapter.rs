@@ -29,11 +29,18 @@ pub(crate) const VIA: &str = "Via";
 /// Its value.
 pub(crate) const VIA_METRICLET: &str = "1.1 metriclet";
 
-/// Bytes that a value takes in memory, roughly.
+/// Bytes that a value takes in memory, roughly, beside its texts.
 const VALUE: usize = 256;
 
-/// An answer, and the code that it came with.
-pub(crate) type AdapterAnswer = (u16, Received);
+/// An answer.
+#[derive(Debug)]
+pub(crate) struct AdapterAnswer {
+    /// The code of the response.
+    pub(crate) code: u16,
+    pub(crate) received: Received,
+    /// The length of its body.
+    bytes: usize,
+}
 
 /// Another adapter of one group.
 #[derive(Debug)]
@@ -141,11 +148,12 @@ impl Adapter {
         let load = || {
             let answer = self.fetch(path, time, limits.answer);
             let is_cut = time < full && matches!(answer, Err(ForwardError::Fetch(FetchError::Timeout(_))));
-            self.counters().count(answer.as_ref().map(|(code, _)| *code).ok());
-            if !is_cut {
+            self.counters().count(answer.as_ref().map(|answer| answer.code).ok());
+            // What is wrong with one metric says nothing about the others.
+            if !is_cut && answer.as_ref().err().is_none_or(ForwardError::is_outage) {
                 self.note(answer.as_ref().map(|_| ()));
             }
-            let cost = path.len() + answer.as_ref().map_or(VALUE, |(_, received)| cost(received));
+            let cost = path.len() + answer.as_ref().map_or(VALUE, AdapterAnswer::cost);
             Loaded {
                 value: answer.map(Arc::new),
                 until: self.clock.now().monotonic + limits.cached_for,
@@ -184,22 +192,22 @@ impl Adapter {
 
     /// Its list in the newest version that it serves.
     fn list(&self, deadline: Instant) -> Result<Listed, ForwardError> {
-        let mut refused = ForwardError::Code(404);
         for &version in self.group.versions() {
             let path = format!("/apis/{}/{}", self.group.as_str(), version.as_str());
             let time = deadline.saturating_duration_since(self.clock.now().monotonic).min(self.config.timeout);
-            match self.fetch(&path, time, self.limits.forward.discovery) {
-                Ok((200, Received::Resources(resources))) if resources.len() > self.limits.forward.metrics => {
-                    return Err(ForwardError::TooMany(self.limits.forward.metrics));
+            match self.fetch(&path, time, self.limits.forward.discovery)? {
+                AdapterAnswer { code: 200, received: Received::Resources(resources), .. } => {
+                    return match resources.len() > self.limits.forward.metrics {
+                        true => Err(ForwardError::TooMany(self.limits.forward.metrics)),
+                        false => Ok(Listed::new(self.group, version, resources)),
+                    };
                 }
-                Ok((200, Received::Resources(resources))) => return Ok(Listed::new(self.group, version, resources)),
                 // It does not serve this version.
-                Ok((404, _)) | Err(ForwardError::Code(404)) => refused = ForwardError::Code(404),
-                Ok((code, _)) => return Err(ForwardError::Code(code)),
-                Err(error) => return Err(error),
+                AdapterAnswer { code: 404, .. } => {}
+                AdapterAnswer { code, .. } => return Err(ForwardError::Code(code)),
             }
         }
-        Err(refused)
+        Err(ForwardError::Code(404))
     }
 
     fn fetch(&self, path: &str, time: Duration, most: u64) -> Result<AdapterAnswer, ForwardError> {
@@ -219,15 +227,21 @@ impl Adapter {
                 Ok(_) => {}
                 Err(_) => return Err(FetchError::Closed(Phase::Body).into()),
             }
-            let received = received::read(&bytes);
+            let (received, bytes) = (received::read(&bytes), bytes.len());
+            let answer = |received| Ok(AdapterAnswer { code, received, bytes });
             match (code, received) {
                 // About Metriclet, not about the caller.
                 (401, _) => Err(ForwardError::Unauthorized),
                 (403, received) => Err(ForwardError::Forbidden(message(received))),
                 (200, Ok(Received::Failure(_))) => Err(ForwardError::Answer("a Status with the code 200".to_owned())),
-                (200, Ok(received)) => Ok((code, received)),
+                (200, Ok(received @ (Received::Custom(..) | Received::External(..))))
+                    if received.values() > self.limits.forward.values =>
+                {
+                    Err(ForwardError::Answer(format!("more than {} values", self.limits.forward.values)))
+                }
+                (200, Ok(received)) => answer(received),
                 (200, Err(why)) => Err(ForwardError::Answer(printable(&why))),
-                (400..=599, Ok(Received::Failure(status))) => Ok((code, Received::Failure(status))),
+                (400..=599, Ok(Received::Failure(status))) => answer(Received::Failure(status)),
                 _ => Err(ForwardError::Code(code)),
             }
         })
@@ -240,9 +254,6 @@ impl Adapter {
 
     /// Notes how a request ended, and logs what changes.
     fn note(&self, outcome: Result<(), &ForwardError>) {
-        if outcome.is_err_and(|error| !error.is_outage()) {
-            return;
-        }
         let change = self.state.lock().unwrap_or_else(PoisonError::into_inner).note(outcome, self.clock.now());
         let (address, group) = (&self.config.address, self.group.as_str());
         match (change, outcome) {
@@ -275,15 +286,9 @@ fn message(received: Result<Received, String>) -> String {
     }
 }
 
-/// Bytes of memory, roughly.
-fn cost(received: &Received) -> usize {
-    match received {
-        Received::Custom(items) => VALUE * (items.len() + 1),
-        Received::External(_, items) => {
-            let labels = items.iter().flat_map(|item| &item.metric_labels);
-            VALUE * (items.len() + 1) + labels.map(|(name, value)| name.len() + value.len()).sum::<usize>()
-        }
-        Received::Resources(resources) => VALUE * (resources.len() + 1),
-        Received::Failure(status) => VALUE + status.message.len(),
+impl AdapterAnswer {
+    /// Bytes of memory, roughly: its texts are no longer than its body.
+    fn cost(&self) -> usize {
+        self.bytes + VALUE * (self.received.values() + 1)
     }
 }

@@ -29,11 +29,12 @@ pub(crate) fn of_objects(ours: &[MetricValue], theirs: &[MetricValue]) -> Differ
     Difference { ratio: both.into_iter().reduce(f64::max), is_of_same_objects }
 }
 
-/// Compares the sums, as the HPA controller adds the values up, and labels are each adapter's own.
+/// Compares the sums, as the HPA controller adds the values up, and labels are each adapter's own. No values are not the
+/// same as some.
 pub(crate) fn of_external(ours: &[ExternalMetricValue], theirs: &[ExternalMetricValue]) -> Difference {
     let sum = |values: &[ExternalMetricValue]| values.iter().map(|value| i128::from(value.value.0)).sum::<i128>();
     let ratio = (!ours.is_empty() && !theirs.is_empty()).then(|| ratio(sum(ours), sum(theirs)));
-    Difference { ratio, is_of_same_objects: true }
+    Difference { ratio, is_of_same_objects: ours.is_empty() == theirs.is_empty() }
 }
 
 /// The difference of two numbers relative to the one that is further from zero: 0 if they are equal, 1 if just one of them

@@ -52,9 +52,9 @@ impl ForwardError {
         detail.map_or_else(|| self.to_string(), |detail| format!("{self} ({detail})"))
     }
 
-    /// Whether the adapter itself is to blame, rather than a request or the time for it.
+    /// Whether the adapter is away or accepts no request, rather than having no answer to this one.
     pub(crate) fn is_outage(&self) -> bool {
-        !matches!(self, Self::WouldWait | Self::Busy | Self::Bug | Self::Away)
+        matches!(self, Self::Own | Self::Fetch(_) | Self::Unauthorized | Self::Code(502..=504))
     }
 }
 

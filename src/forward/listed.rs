@@ -7,6 +7,9 @@ use crate::kube::received::ReceivedResource;
 use crate::parse::path::{Group, Version};
 use crate::parse::sort::sort;
 
+/// The most bytes of a name: as of a Kubernetes object.
+const LONGEST_NAME: usize = 253;
+
 /// The metrics of an adapter, and the version that it serves them in.
 #[derive(Debug)]
 pub struct Listed {
@@ -29,7 +32,13 @@ pub struct ListedMetric {
 impl Listed {
     /// What an adapter lists in a version of its group. Names that no path can have are left out.
     pub(super) fn new(group: Group, version: Version, resources: Vec<ReceivedResource>) -> Self {
-        let is_name = |name: &str| !name.is_empty() && !name.contains('/') && !name.chars().any(char::is_control);
+        let is_odd = |c: char| {
+            c.is_control()
+                || matches!(c, '/' | '%' | '*' | '?' | '#' | '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        };
+        let is_name = |name: &str| {
+            !name.is_empty() && name.len() <= LONGEST_NAME && !matches!(name, "." | "..") && !name.contains(is_odd)
+        };
         let metric = |ReceivedResource { name, namespaced }: ReceivedResource| {
             let (resource, metric) = match group {
                 Group::Custom => name.split_once('/').filter(|(resource, _)| is_name(resource))?,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::protobuf::{Fields, Message};
 use crate::parse::quantity::Milli;
@@ -223,6 +223,11 @@ impl LabelSelector {
         }
         Ok(object)
     }
+}
+
+/// `null`, as Go reads it: nothing.
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
+    Option::deserialize(from).map(Option::unwrap_or_default)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::custom_metrics::MetricValue;
 use super::external_metrics::ExternalMetricValue;
-use super::meta::{ObjectReference, Time};
+use super::meta::{ObjectReference, Time, or_default};
 use super::status::{Details, Status};
 use crate::parse::decimal::Decimal;
 use crate::parse::path::{CUSTOM_METRICS, EXTERNAL_METRICS};
@@ -15,9 +15,9 @@ use crate::parse::quantity::Milli;
 /// An answer that makes sense.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Received {
-    /// The values of objects.
-    Custom(Vec<MetricValue>),
-    /// The name of an external metric, and its values.
+    /// The name of a metric of objects, if there are values, and these.
+    Custom(Option<String>, Vec<MetricValue>),
+    /// The same for an external metric.
     External(Option<String>, Vec<ExternalMetricValue>),
     /// The resources of a version of a group.
     Resources(Vec<ReceivedResource>),
@@ -34,11 +34,9 @@ pub struct ReceivedResource {
     pub namespaced: bool,
 }
 
-/// A Status that is a failure.
+/// A Status that is a failure. Its code is not read: that of the response counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReceivedStatus {
-    /// Zero if it says none.
-    code: u16,
     reason: String,
     /// Why, in words.
     pub message: String,
@@ -54,21 +52,21 @@ struct AnyObject {
     items: Option<Vec<AnyValue>>,
     resources: Option<Vec<ReceivedResource>>,
     status: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     message: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     reason: String,
     details: Option<Details>,
-    #[serde(default)]
-    code: u16,
 }
 
-/// A value in either group and version. The name of a metric of objects is not read: the request has it.
+/// A value in either group and version.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AnyValue {
     described_object: Option<AnyReference>,
     metric_name: Option<String>,
+    /// The name of an object's metric in `v1beta2`.
+    metric: Option<AnyMetric>,
     metric_labels: Option<BTreeMap<String, String>>,
     timestamp: Option<String>,
     /// The name of the next key in `v1beta1`.
@@ -78,13 +76,18 @@ struct AnyValue {
 }
 
 #[derive(Deserialize)]
+struct AnyMetric {
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AnyReference {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     kind: String,
     namespace: Option<String>,
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     api_version: String,
 }
 
@@ -105,29 +108,59 @@ pub fn read(body: &[u8]) -> Result<Received, String> {
     let group = object.api_version.split('/').next().unwrap_or_default();
     match (object.kind.as_str(), group) {
         ("MetricValueList", CUSTOM_METRICS) => {
-            object.values().map(AnyValue::custom).collect::<Result<_, _>>().map(Received::Custom)
+            let name = object.metric(|a, b| a == b)?;
+            let values = object.values().map(AnyValue::custom).collect::<Result<_, _>>()?;
+            Ok(Received::Custom(name, values))
         }
         ("ExternalMetricValueList", EXTERNAL_METRICS) => {
-            let name = object.items.as_ref().and_then(|items| items.first()?.metric_name.clone());
+            // Clients send these names in lower case.
+            let name = object.metric(str::eq_ignore_ascii_case)?;
             let values = object.values().map(AnyValue::external).collect::<Result<_, _>>()?;
             Ok(Received::External(name, values))
         }
         ("APIResourceList", _) => Ok(Received::Resources(object.resources.unwrap_or_default())),
         ("Status", "v1") if object.status.as_deref() == Some("Failure") => {
-            let AnyObject { code, reason, message, details, .. } = object;
-            Ok(Received::Failure(Box::new(ReceivedStatus { code, reason, message, details })))
+            let AnyObject { reason, message, details, .. } = object;
+            Ok(Received::Failure(Box::new(ReceivedStatus { reason, message, details })))
         }
         (kind, _) => Err(format!("expected a list of values or resources, or a Status, found {kind}")),
     }
 }
 
+impl Received {
+    /// The number of values or resources.
+    pub(crate) fn values(&self) -> usize {
+        match self {
+            Self::Custom(_, items) => items.len(),
+            Self::External(_, items) => items.len(),
+            Self::Resources(resources) => resources.len(),
+            Self::Failure(_) => 0,
+        }
+    }
+}
+
 impl AnyObject {
+    /// The name of the metric, which all items have.
+    fn metric(&self, is_same: impl Fn(&str, &str) -> bool) -> Result<Option<String>, String> {
+        let mut names = self.items.iter().flatten().filter_map(AnyValue::name);
+        let Some(first) = names.next() else { return Ok(None) };
+        match names.find(|name| !is_same(first, name)) {
+            Some(other) => Err(format!("expected values of one metric, found {first} and {other}")),
+            None => Ok(Some(first.to_owned())),
+        }
+    }
+
     fn values(self) -> impl Iterator<Item = AnyValue> {
         self.items.unwrap_or_default().into_iter()
     }
 }
 
 impl AnyValue {
+    fn name(&self) -> Option<&str> {
+        let nested = || self.metric.as_ref().and_then(|metric| metric.name.as_deref());
+        self.metric_name.as_deref().or_else(nested)
+    }
+
     fn custom(self) -> Result<MetricValue, String> {
         let (timestamp, window_seconds, value) = self.measured()?;
         let of = self.described_object.ok_or("expected describedObject in each item, found none")?;
@@ -153,14 +186,17 @@ impl AnyValue {
             Quantity::Number(number) => Decimal::parse(&number.to_string()),
         };
         let value = value.map_err(|error| error.to_string())?.milli();
+        // That is where numbers end up that are larger.
+        if matches!(value, Milli(i64::MAX | i64::MIN)) {
+            return Err("expected a value within ±9223372036854775.807, found one beyond".to_owned());
+        }
         Ok((timestamp, self.window_seconds.or(self.window), value))
     }
 }
 
 impl ReceivedStatus {
-    /// The Status to pass on, with this code where it has none of its own.
+    /// The Status to pass on, with the code of the response.
     pub(crate) fn pass_on(&self, code: u16) -> Status {
-        let code = if self.code == 0 { code } else { self.code };
         Status::received(code, self.reason.clone(), self.message.clone(), self.details.clone())
     }
 }
@@ -199,11 +235,11 @@ mod tests {
             ),
         ] {
             let found = list(&format!("custom.metrics.k8s.io/{version}"), "MetricValueList", &format!("[{item}]"));
-            assert_eq!(found, Ok(Received::Custom(vec![expected])), "{version}");
+            assert_eq!(found, Ok(Received::Custom(Some("busy".into()), vec![expected])), "{version}");
         }
         for items in ["null", "[]"] {
             let found = list("custom.metrics.k8s.io/v1beta2", "MetricValueList", items);
-            assert_eq!(found, Ok(Received::Custom(Vec::new())));
+            assert_eq!(found, Ok(Received::Custom(None, Vec::new())));
         }
     }
 
@@ -232,10 +268,15 @@ mod tests {
         assert_eq!(read(resources.as_bytes()), Ok(Received::Resources(vec![expected])));
         let status = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"no","reason":"InternalError","details":{"causes":[{"message":"why"}],"retryAfterSeconds":1},"code":500}"#;
         let Ok(Received::Failure(found)) = read(status.as_bytes()) else { panic!() };
-        assert_eq!(serde_json::to_string(&found.pass_on(503)).unwrap(), status);
-        let without = r#"{"kind":"Status","apiVersion":"v1","status":"Failure"}"#;
-        let Ok(Received::Failure(found)) = read(without.as_bytes()) else { panic!() };
-        assert_eq!(found.pass_on(404).code(), 404);
+        assert_eq!(serde_json::to_string(&found.pass_on(500)).unwrap(), status);
+        for text in [
+            r#"{"kind":"Status","apiVersion":"v1","status":"Failure"}"#,
+            r#"{"kind":"Status","apiVersion":"v1","status":"Failure","code":200}"#,
+            r#"{"kind":"Status","apiVersion":"v1","status":"Failure","message":null,"reason":null,"details":{"name":null,"causes":null},"code":100}"#,
+        ] {
+            let Ok(Received::Failure(found)) = read(text.as_bytes()) else { panic!("{text}") };
+            assert_eq!(found.pass_on(404).code(), 404, "{text}");
+        }
     }
 
     #[test]
@@ -247,6 +288,8 @@ mod tests {
             r#"{"describedObject":{"name":"a"},"timestamp":"today","value":"1"}"#,
             r#"{"timestamp":"2026-08-18T02:35:04Z","value":"1"}"#,
             r#"{"describedObject":{"name":"a"},"value":"1","value":"2"}"#,
+            r#"{"describedObject":{"name":"a"},"value":"1e30"}"#,
+            r#"{"describedObject":{"name":"a"},"metric":{"name":"a"},"value":"1"},{"describedObject":{"name":"b"},"metric":{"name":"b"},"value":"1"}"#,
         ] {
             assert!(custom(item).is_err(), "{item}");
         }

@@ -9,6 +9,7 @@ use super::rules::{ExternalEntry, Rules};
 use super::trace::{Event, Trace};
 use crate::forward::adapter::{Adapter, AdapterAnswer};
 use crate::forward::error::ForwardError;
+use crate::kube::custom_metrics::MetricValue;
 use crate::kube::meta::LabelSelector;
 use crate::kube::received::Received;
 use crate::parse::path::{ApiPath, ExternalPath, Group, MetricPath, ObjectName};
@@ -114,8 +115,10 @@ pub(super) fn objects(
     let selectors = [("labelSelector", request.label_selector), ("metricLabelSelector", request.metric_selector)];
     let path = adapter.path(request.path) + &query(&selectors);
     let metric = DescribedMetric::Objects(request.path);
-    match &answer(adapter, &path, metric, is_shadowed, patience, trace)?.1 {
-        Received::Custom(items) => {
+    match &answer(adapter, &path, metric, is_shadowed, patience, trace)?.received {
+        Received::Custom(name, items) => {
+            check(adapter, metric, name.as_deref().is_none_or(|name| name == request.path.metric), "another metric")?;
+            check(adapter, metric, items.iter().all(|item| is_of(item, request.path)), "another object")?;
             let selector = Some(request.metric_selector).filter(|selector| !selector.is_everything());
             let selector = selector.and_then(|selector| LabelSelector::from_selector(selector).ok());
             Ok(MetricValues { items: items.clone(), selector, lasting: None })
@@ -134,8 +137,10 @@ pub(super) fn external(
 ) -> Result<ExternalValues, Failure> {
     let path = adapter.path(request.path) + &query(&[("labelSelector", request.selector)]);
     let metric = DescribedMetric::External(request.path);
-    match &answer(adapter, &path, metric, is_shadowed, patience, trace)?.1 {
+    match &answer(adapter, &path, metric, is_shadowed, patience, trace)?.received {
         Received::External(name, items) => {
+            let is_its = name.as_deref().is_none_or(|name| name.eq_ignore_ascii_case(&request.path.metric));
+            check(adapter, metric, is_its, "another metric")?;
             let metric = name.clone().unwrap_or_else(|| request.path.metric.clone());
             Ok(ExternalValues { metric, items: items.clone(), lasting: None })
         }
@@ -174,7 +179,9 @@ fn answer(
             Err(Failure::Unavailable(format!("{metric}: adapter {} {error}{why}", adapter.config().address)))
         }
         Ok(answer) => match &*answer {
-            (code, Received::Failure(status)) => Err(Failure::Answered(Box::new(status.pass_on(*code)))),
+            AdapterAnswer { code, received: Received::Failure(status), .. } => {
+                Err(Failure::Answered(Box::new(status.pass_on(*code))))
+            }
             _ => Ok(answer),
         },
     }
@@ -186,12 +193,32 @@ fn unexpected(adapter: &Adapter, metric: DescribedMetric<'_>, _: &Received) -> F
 }
 
 /// What was answered, for people.
-fn shown((code, received): &AdapterAnswer) -> String {
+fn shown(AdapterAnswer { code, received, .. }: &AdapterAnswer) -> String {
     match received {
-        Received::Custom(items) => format!("{} values", items.len()),
-        Received::External(_, items) => format!("{} values", items.len()),
-        Received::Resources(resources) => format!("{} resources", resources.len()),
         Received::Failure(status) => format!("{code}: {}", status.message),
+        values => match values.values() {
+            1 => "1 value".to_owned(),
+            count => format!("{count} values"),
+        },
+    }
+}
+
+/// Whether a value is one of those that were requested. The namespace may be left out.
+fn is_of(item: &MetricValue, path: &MetricPath) -> bool {
+    let object = &item.described_object;
+    let is_named = match &path.name {
+        ObjectName::One(name) => object.name == *name,
+        ObjectName::All => true,
+    };
+    is_named && object.namespace.as_ref().is_none_or(|of| path.namespace.as_ref().is_none_or(|own| of == own))
+}
+
+/// Refuses values that were not requested: the caller's rights on them were not reviewed.
+fn check(adapter: &Adapter, metric: DescribedMetric<'_>, is_its: bool, what: &str) -> Result<(), Failure> {
+    let address = &adapter.config().address;
+    match is_its {
+        true => Ok(()),
+        false => Err(Failure::Unavailable(format!("{metric}: adapter {address} answered with values of {what}"))),
     }
 }
 

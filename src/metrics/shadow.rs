@@ -1,6 +1,8 @@
 //! Rules with `shadow`: another adapter's values are served, and the rule's are computed beside and compared with them, by
 //! threads of their own, so that no request waits for that. If the other adapter has no value, the rule's is served.
 
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -28,6 +30,14 @@ type Comparison = Box<dyn FnOnce() + Send>;
 pub(super) struct Comparer {
     judge: Judge,
     queue: OnceCell<SyncSender<Comparison>>,
+    /// The values of all comparisons that wait.
+    values: Arc<AtomicUsize>,
+}
+
+/// So many values wait, until this is dropped.
+struct Held {
+    values: usize,
+    of: Arc<AtomicUsize>,
 }
 
 /// What a comparison needs.
@@ -42,7 +52,7 @@ type ShadowKey<'a> = (&'a str, &'a str);
 
 impl Comparer {
     pub(super) fn new(answering: Answering, adapters: Arc<Adapters>) -> Self {
-        Self { judge: Judge { answering, adapters }, queue: OnceCell::new() }
+        Self { judge: Judge { answering, adapters }, queue: OnceCell::new(), values: Arc::default() }
     }
 
     /// The values of objects.
@@ -61,6 +71,9 @@ impl Comparer {
             self.judge.answering.objects(rules, entries, request, patience, trace)
         };
         match theirs {
+            Ok(theirs) if theirs.items.is_empty() => {
+                self.instead(key, no_values(adapter), |trace| of_rules(patience, trace), trace)
+            }
             Ok(theirs) if trace.is_on() => {
                 let ours = of_rules(patience, trace);
                 self.judge.compare(key, &ours, |ours| difference::of_objects(&ours.items, &theirs.items), trace);
@@ -70,7 +83,7 @@ impl Comparer {
                 let (judge, rules, served) = (self.judge.clone(), rules.clone(), theirs.items.clone());
                 let (path, label_selector, metric_selector) =
                     (request.path.clone(), request.label_selector.clone(), request.metric_selector.clone());
-                self.later(key, move || {
+                self.later(key, theirs.items.len(), move || {
                     let (label_selector, metric_selector) = (&label_selector, &metric_selector);
                     let request = MetricRequest { path: &path, label_selector, metric_selector, is_forwarded: false };
                     let (entries, trace) = (rules.find_all(&path), &mut Trace::off());
@@ -98,6 +111,9 @@ impl Comparer {
         let key = (key.0.as_str(), key.1);
         let of_rules = |patience, trace: &mut Trace| self.judge.answering.external(rules, request, patience, trace);
         match theirs {
+            Ok(theirs) if theirs.items.is_empty() => {
+                self.instead(key, no_values(adapter), |trace| of_rules(patience, trace), trace)
+            }
             Ok(theirs) if trace.is_on() => {
                 let ours = of_rules(patience, trace);
                 self.judge.compare(key, &ours, |ours| difference::of_external(&ours.items, &theirs.items), trace);
@@ -106,7 +122,7 @@ impl Comparer {
             Ok(theirs) => {
                 let (judge, rules, served) = (self.judge.clone(), rules.clone(), theirs.items.clone());
                 let (path, selector, name) = (request.path.clone(), request.selector.clone(), key.0.to_owned());
-                self.later(key, move || {
+                self.later(key, theirs.items.len(), move || {
                     let request = ExternalRequest { path: &path, selector: &selector, is_forwarded: false };
                     let trace = &mut Trace::off();
                     let ours = judge.answering.external(&rules, request, judge.patience(), trace);
@@ -145,9 +161,18 @@ impl Comparer {
     }
 
     /// Lets another thread compare, unless too many comparisons wait.
-    fn later(&self, key: ShadowKey<'_>, comparison: impl FnOnce() + Send + 'static) {
+    fn later(&self, key: ShadowKey<'_>, values: usize, comparison: impl FnOnce() + Send + 'static) {
+        let most = self.judge.answering.shared.limits().shadow.values;
+        let held = Held::take(&self.values, values, most);
         let queue = self.queue.get_or_try_init(|| self.start());
-        if !queue.is_ok_and(|queue| queue.try_send(Box::new(comparison)).is_ok()) {
+        let queued = held.zip(queue.ok()).is_some_and(|(held, queue)| {
+            let comparison = move || {
+                comparison();
+                drop(held);
+            };
+            queue.try_send(Box::new(comparison)).is_ok()
+        });
+        if !queued {
             self.judge.note(key, ShadowOutcome::Skipped, None, None, &mut Trace::off());
         }
     }
@@ -172,6 +197,25 @@ impl Comparer {
 /// One thread waits for the next comparison, the others wait for their turn.
 fn next(waiting: &Mutex<Receiver<Comparison>>) -> Option<Comparison> {
     waiting.lock().unwrap_or_else(PoisonError::into_inner).recv().ok()
+}
+
+impl Held {
+    fn take(of: &Arc<AtomicUsize>, values: usize, most: usize) -> Option<Self> {
+        let more = |held: usize| held.checked_add(values).filter(|held| *held <= most);
+        of.fetch_update(Relaxed, Relaxed, more).ok()?;
+        Some(Self { values, of: of.clone() })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.of.fetch_sub(self.values, Relaxed);
+    }
+}
+
+/// An answer without values is none for an HPA.
+fn no_values(adapter: &Adapter) -> Failure {
+    Failure::Unavailable(format!("adapter {} answered without values", adapter.config().address))
 }
 
 impl Judge {

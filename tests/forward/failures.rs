@@ -8,7 +8,7 @@ use crate::PROTOBUF;
 use crate::common::Answer;
 use crate::common::secure::eventually;
 use crate::common::upstream::Gate;
-use crate::other::{Other, failure, page};
+use crate::other::{Other, custom, failure, page};
 
 const PATH: &str = "namespaces/shop/pods/web-0/busy";
 const ABOUT: &str = "503 ServiceUnavailable: busy of pods/web-0 in namespace shop: adapter ";
@@ -27,6 +27,50 @@ fn a_status_comes_through_as_it_is() {
     assert_eq!(answer.header("retry-after"), None);
     let answer = server.request("GET", &target, PROTOBUF);
     assert_eq!(answer.status(), "500 InternalError: Internal error occurred: unable to fetch metrics");
+}
+
+/// The code of the response counts, whatever a Status says: some codes would end a connection, or have no body.
+#[test]
+fn the_code_of_a_status_is_that_of_its_response() {
+    let other = Other::start();
+    let source = page();
+    let server = other.server(&source, "");
+    for code in [1, 100, 101, 200, 204, 304, 401, 403, 65_535] {
+        let path = format!("namespaces/shop/pods/web-{code}/busy");
+        other.says(&format!("/apis/custom.metrics.k8s.io/v1beta2/{path}"), 500, &failure(code, "InternalError", "no"));
+        assert_eq!(server.metric(&path).values(), "500 InternalError: no", "{code}");
+    }
+}
+
+/// A caller's rights on other values were not reviewed.
+#[test]
+fn values_that_were_not_requested_are_refused() {
+    let other = Other::start();
+    let source = page();
+    let item = |namespace: &str, name: &str, metric: &str| {
+        format!(
+            r#"{{"describedObject":{{"kind":"Pod","namespace":"{namespace}","name":"{name}","apiVersion":"/v1"}},"metric":{{"name":"{metric}","selector":null}},"timestamp":"2026-08-18T02:35:04Z","value":"7"}}"#
+        )
+    };
+    let list = |items: &[String]| custom("v1beta2", &format!("[{}]", items.join(",")));
+    let target = format!("/apis/custom.metrics.k8s.io/v1beta2/{PATH}");
+    for (items, expected) in [
+        (vec![item("bank", "web-0", "busy")], "answered with values of another object"),
+        (vec![item("shop", "web-1", "busy")], "answered with values of another object"),
+        (vec![item("shop", "web-0", "secret")], "answered with values of another metric"),
+        (
+            vec![item("shop", "web-0", "busy"), item("shop", "web-0", "secret")],
+            "answered something that is no list of this API, and no Status; no rule serves it, so it is forwarded",
+        ),
+        (
+            vec![item("shop", "web-0", "busy"); 10_001],
+            "answered something that is no list of this API, and no Status; no rule serves it, so it is forwarded",
+        ),
+    ] {
+        other.says(&target, 200, &list(&items));
+        let server = other.server(&source, "");
+        assert_eq!(server.metric(PATH).values(), format!("{ABOUT}{} {expected}", other.url()));
+    }
 }
 
 #[test]

@@ -173,7 +173,7 @@ fn commands_show_what_is_forwarded() {
     assert_eq!(code, 0, "{events}");
     assert!(printed.contains("Pod/web-0   busy     3"), "{printed}");
     let path = "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/pods/web-0/busy";
-    assert_eq!(events, format!("forward  to {url}: {path}\nforward  answer: 1 values\n"));
+    assert_eq!(events, format!("forward  to {url}: {path}\nforward  answer: 1 value\n"));
     let (_, printed, _) = run(&[&get[..], &["/apis/custom.metrics.k8s.io/v1beta2"]].concat());
     assert!(printed.contains("\"pods/busy\"") && printed.contains("services/depth"), "{printed}");
     let (code, printed, _) = run(&["rbac", "--config", config]);

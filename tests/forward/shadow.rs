@@ -125,6 +125,60 @@ fn without_theirs_ours_is_served() {
     gate.open();
 }
 
+/// An HPA cannot do anything with a list of nothing.
+#[test]
+fn an_answer_without_values_is_none() {
+    let other = Other::start();
+    let source = source("40");
+    let server = other.with_config(&(config(&other, &source, ", shadow: true") + "shadow: true\n"));
+    other.has("web/depth", "depth", &[]);
+    assert_eq!(server.metric(DEPTH).values(), "web 40");
+    assert_eq!(count(&server, OF_DEPTH, "theirs_failed"), 1.0);
+    let path = "/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/lag";
+    other.says(path, 200, &external("[]"));
+    assert_eq!(server.get(path).json()["items"].as_array().unwrap().len(), 2);
+    assert_eq!(count(&server, OF_LAG, "theirs_failed"), 1.0);
+}
+
+/// One metric that another adapter refuses does not take the others from it.
+#[test]
+fn a_metric_that_is_refused_is_no_outage() {
+    let other = Other::start();
+    other.has("web/depth", "depth", &[("web", "50")]);
+    let refused = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/api/depth";
+    other.says(refused, 403, &failure(403, "Forbidden", "no"));
+    let source = source("40");
+    let server = other.with_config(&config(&other, &source, ", shadow: true"));
+    for target in ["api", "db", "api"] {
+        server.metric(&format!("namespaces/shop/services/{target}/depth"));
+    }
+    assert_eq!(count(&server, OF_DEPTH, "theirs_failed") + count(&server, OF_DEPTH, "both_failed"), 3.0);
+    assert_eq!(server.metric(DEPTH).values(), "web 50");
+}
+
+/// What cannot be read could mean either: such rules serve nothing, and the others go on.
+#[test]
+fn a_rule_that_may_be_shadowed_serves_nothing_by_mistake() {
+    let other = Other::start();
+    other.has("web/depth", "depth", &[("web", "50")]);
+    let source = source("40");
+    for (more, wrong, of_depth) in
+        [("", "shadow: yes\n", "expected true or false"), (", shadow: true", "", "unknown key \"metric\"")]
+    {
+        let config = config(&other, &source, more) + wrong;
+        let config =
+            if wrong.is_empty() { config.replace("forward: {to", "forward: {metric: [only], to") } else { config };
+        let server = other.with_config(&config);
+        let answer = server.metric(DEPTH).values();
+        assert!(answer.starts_with("503 ") && answer.contains(of_depth), "{answer}");
+        let missing = server.metric("namespaces/shop/pods/web-0/busy").values();
+        assert!(missing.contains("the configuration is invalid"), "{missing}");
+        assert!(other.asked("busy").is_empty());
+    }
+    let config = config(&other, &source, ", shadow: false").replace("forward: {to", "forward: {metric: [only], to");
+    assert_eq!(other.with_config(&config).metric(DEPTH).values(), "web 40");
+}
+
 #[test]
 fn without_ours_theirs_is_served_and_without_both_their_status() {
     let other = Other::start();

@@ -18,11 +18,12 @@ const MEBIBYTE: u64 = 1024 * 1024;
 pub(crate) struct Sink {
     part: Part,
     problems: Vec<Problem>,
+    repeated: Option<Problem>,
 }
 
 impl Sink {
     pub(crate) fn new(part: Part) -> Self {
-        Self { part, problems: Vec::new() }
+        Self { part, problems: Vec::new(), repeated: None }
     }
 
     pub(crate) fn error(&mut self, span: Span, message: impl Into<String>) {
@@ -35,7 +36,18 @@ impl Sink {
 
     /// The error that stands first in the file.
     pub(crate) fn first_error(&self) -> Option<&Problem> {
-        self.problems.iter().filter(|problem| problem.is_error()).min_by_key(|problem| problem.span)
+        let own = self.problems.iter().filter(|problem| problem.is_error()).min_by_key(|problem| problem.span);
+        own.or(self.repeated.as_ref())
+    }
+
+    /// The problems of another sink, too.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.problems.extend(other.problems);
+    }
+
+    /// A problem that was told already, elsewhere: it counts as the first error here, and is not told again.
+    pub(crate) fn repeat(&mut self, problem: &Problem) {
+        self.repeated = Some(problem.clone());
     }
 
     pub(crate) fn into_problems(self) -> Vec<Problem> {

@@ -4,6 +4,7 @@ use super::fields::{Fields, Sink};
 use super::template::template;
 use crate::config::limits::Limits;
 use crate::config::model::{AdapterAddress, Forward, OtherAdapter};
+use crate::config::problem::{Part, Problem};
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::dns;
 use crate::parse::escape::Escaped;
@@ -19,8 +20,38 @@ const ADAPTER_KEYS: &[&str] =
 /// The port of an adapter's Service, unless it is written.
 const HTTPS: u16 = 443;
 
+/// What a file says of other adapters.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Forwarding {
+    /// `forward`; none if anything in it is wrong, as it could mean more or fewer metrics.
+    pub(super) forward: Option<Forward>,
+    /// Whether rules are shadowed that do not say.
+    pub(super) shadow: bool,
+    /// What is wrong with `forward` or `shadow`. Rules that may be shadowed are broken then, rather than served.
+    pub(super) problem: Option<Problem>,
+}
+
+impl Forwarding {
+    pub(super) fn read(top: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Self {
+        if !top.has("forward") {
+            if top.boolean("shadow", sink) == Some(true) {
+                top.fail("shadow", "needs forward:, the adapter to compare with", sink);
+            }
+            return Self::default();
+        }
+        let mut own = Sink::new(Part::File);
+        let forward = read(top, limits, &mut own);
+        let shadow = top.boolean("shadow", &mut own);
+        let is_unreadable = top.has("shadow") && shadow.is_none();
+        let problem = own.first_error().cloned();
+        sink.extend(own);
+        let forward = forward.filter(|_| problem.is_none());
+        Self { forward, shadow: shadow.unwrap_or(is_unreadable), problem }
+    }
+}
+
 /// Reads `forward`, if it is there.
-pub(super) fn read(top: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Forward> {
+fn read(top: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Forward> {
     let node = top.get("forward")?;
     let mut fields = Fields::open(node, top.span("forward"), "forward", KEYS, sink)?;
     if !fields.has("to") && !fields.has("external") {
@@ -145,22 +176,25 @@ fn address(adapter: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option
     Some(AdapterAddress::Service { namespace: namespace?, name: name?, port })
 }
 
-/// Whether a rule is shadowed: as it says, else as the file does for all whose group has another adapter.
-pub(super) fn shadow(
-    fields: &mut Fields<'_>,
-    is_external: bool,
-    forward: Option<&Forward>,
-    of_all: bool,
-    sink: &mut Sink,
-) -> bool {
+/// Whether a rule is shadowed: as it says, else as the file does for all whose group has another adapter. If that cannot be
+/// known, as `forward` is wrong, the rule is broken by the problem of `forward`.
+pub(super) fn shadow(fields: &mut Fields<'_>, is_external: bool, of_file: &Forwarding, sink: &mut Sink) -> bool {
+    let Forwarding { forward, shadow: of_all, problem } = of_file;
+    if let Some(problem) = problem {
+        let shadow = fields.boolean("shadow", sink).unwrap_or(*of_all);
+        if shadow {
+            sink.repeat(problem);
+        }
+        return shadow;
+    }
     let (group, key) = if is_external { (Group::External, "external") } else { (Group::Custom, "to") };
-    let has_adapter = forward.is_some_and(|forward| forward.adapter(group).is_some());
+    let has_adapter = forward.as_ref().is_some_and(|forward| forward.adapter(group).is_some());
     match fields.boolean("shadow", sink) {
         Some(true) if !has_adapter => {
             fields.fail("shadow", &format!("needs forward: with {key}:, the adapter to compare with"), sink);
             false
         }
         Some(shadow) => shadow,
-        None => of_all && has_adapter,
+        None => *of_all && has_adapter,
     }
 }

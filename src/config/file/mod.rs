@@ -125,11 +125,8 @@ fn read(root: &Node, limits: &Limits, loaded: &mut Loaded, sink: &mut Sink) {
     let Some(mut top) = Fields::open(root, root.span, "the file", KEYS, sink) else {
         return;
     };
-    loaded.config.forward = forward::read(&mut top, limits, sink);
-    let shadow = top.boolean("shadow", sink).unwrap_or_default();
-    if shadow && !top.has("forward") {
-        top.fail("shadow", "needs forward:, the adapter to compare with", sink);
-    }
+    let forwarding = forward::Forwarding::read(&mut top, limits, sink);
+    loaded.config.forward.clone_from(&forwarding.forward);
     // Where all is forwarded, there may be nothing else.
     let mut section = |key, sink: &mut Sink| match top.has("forward") {
         true => top.get(key),
@@ -150,7 +147,11 @@ fn read(root: &Node, limits: &Limits, loaded: &mut Loaded, sink: &mut Sink) {
             if items.is_empty() && !top.has("forward") {
                 sink.warning(top.span("metrics"), "metrics: no rules, so no metric is served");
             }
-            read_rules(items, &sources, shadow, limits, loaded);
+            read_rules(items, &sources, &forwarding, limits, loaded);
+            if forwarding.shadow && forwarding.problem.is_none() && !loaded.config.rules.iter().any(|rule| rule.shadow)
+            {
+                sink.warning(top.span("shadow"), "shadow: no rule is shadowed");
+            }
         }
         Some(YamlValue::Sequence(_)) => top.fail("metrics", &format!("more than {} rules", limits.config.rules), sink),
         Some(_) => top.fail("metrics", "expected a list of rules", sink),
@@ -181,11 +182,17 @@ fn read_sources<'a>(entries: &'a [(Key, Node)], limits: &Limits, loaded: &mut Lo
     sources
 }
 
-fn read_rules(items: &[Node], sources: &Sources<'_>, shadow: bool, limits: &Limits, loaded: &mut Loaded) {
+fn read_rules(
+    items: &[Node],
+    sources: &Sources<'_>,
+    forwarding: &forward::Forwarding,
+    limits: &Limits,
+    loaded: &mut Loaded,
+) {
     let mut used = HashSet::new();
     let mut taken = taken::Taken::default();
     for node in items {
-        let context = rule::Context { sources, config: &loaded.config, limits, shadow };
+        let context = rule::Context { sources, config: &loaded.config, limits, forwarding };
         let rule::Outcome { rules, broken, source, problems } = rule::read(node, &context, &mut taken);
         loaded.config.rules.extend(rules);
         loaded.config.broken.extend(broken);

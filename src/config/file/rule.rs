@@ -58,8 +58,7 @@ pub(super) struct Context<'a> {
     pub(super) sources: &'a Sources<'a>,
     pub(super) config: &'a Config,
     pub(super) limits: &'a Limits,
-    /// Whether rules are shadowed that do not say.
-    pub(super) shadow: bool,
+    pub(super) forwarding: &'a forward::Forwarding,
 }
 
 /// What became of a rule.
@@ -146,7 +145,7 @@ impl<'a> Draft<'a> {
             fields.duration("maxAge", false, limits.config.duration, sink).unwrap_or(limits.freshness.max_age);
         let age_from = fallback::age_from(fields, limits, sink);
         let min_coverage = min_coverage(fields, sink).unwrap_or(100);
-        let shadow = forward::shadow(fields, is_external, context.config.forward.as_ref(), context.shadow, sink);
+        let shadow = forward::shadow(fields, is_external, context.forwarding, sink);
 
         let mut rules = Vec::new();
         if let (Some((index, source)), Some(value)) = (source, value) {

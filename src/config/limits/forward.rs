@@ -9,6 +9,8 @@ limits! {
     ForwardLimits {
         /// A list of values, held whole. 4 MiB: 10,000 pods.
         answer: u64 = 4 * MIB as u64,
+        /// Values of one answer. 10,000: more pods than an HPA scales.
+        values: usize = 10_000,
         /// Any other answer: a Status, or something unexpected. 64 KiB.
         refusal: u64 = 64 * KIB as u64,
         /// A list of resources, held whole. 16 MiB: 100,000 metrics of one kind of object.
@@ -44,6 +46,8 @@ limits! {
         /// Comparisons that wait for a thread. 256: one for each HPA of a large cluster; beyond that they are counted as
         /// skipped.
         queue: usize = 256,
+        /// Values of other adapters that wait for comparison, all together. 50,000, some 12 MB.
+        values: usize = 50_000,
         /// The time for a rule's value. 4 s, the longest timeout of a source.
         deadline: Duration = secs(4),
         /// Metrics and resources that are counted. 1,024: each takes six series.
