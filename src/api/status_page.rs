@@ -25,7 +25,7 @@ impl Api {
         }
         let report = {
             let shadows = &self.metrics.adapters().shadows;
-            self.status.report(&self.metrics.rules(), shadows, &self.counters, self.clock.now())
+            self.status.report(&self.metrics.rules(), shadows, &self.counters, &self.clock)
         };
         Ok(match format {
             StatusFormat::Json => Reply::json(200, &*report, asking.pretty),

@@ -149,15 +149,16 @@ impl Client {
         })
     }
 
-    /// Lists objects; `read` is called again for each try.
+    /// Lists objects; `read` is called again for each try, and each takes `longest` at most.
     pub(super) fn list<T>(
         &self,
         path: &str,
         accept: &str,
+        longest: Duration,
         deadline: Instant,
         read: impl Fn(&mut dyn Read) -> Result<T, String>,
     ) -> Result<T, CallError> {
-        let (most, longest) = (self.limits.objects.bytes, self.limits.objects.timeout);
+        let most = self.limits.objects.bytes;
         let call = Call { name: "list", path, accept, body: RequestBody::None, most, longest, counted: None };
         self.call(&call, deadline, &read)
     }

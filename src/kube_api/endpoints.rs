@@ -27,6 +27,7 @@ pub(crate) fn serving(
         plural: "endpointslices",
         accept: "application/json",
         kinds: ["EndpointSliceList"; 2],
+        longest: limits.objects.timeout,
         most: limits.objects.count,
     };
     let slices: Vec<EndpointSlice> = list(client, &listing, selection, deadline)?;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 use std::io::Read;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 
@@ -40,7 +40,14 @@ pub(crate) fn pods(
     deadline: Instant,
 ) -> Result<Vec<Pod>, CallError> {
     let (root, plural, accept) = ("/api/v1", "pods", "application/json");
-    let listing = Listing { root, plural, accept, kinds: ["PodList"; 2], most: limits.objects.count };
+    let listing = Listing {
+        root,
+        plural,
+        accept,
+        kinds: ["PodList"; 2],
+        longest: limits.objects.timeout,
+        most: limits.objects.count,
+    };
     list(client, &listing, selection, deadline)
 }
 
@@ -59,7 +66,14 @@ pub(crate) fn names(
     let plural = kind.resource.split('.').next().unwrap_or_default();
     let (root, whole) = (format!("{root}{}", kind.api_version), format!("{}List", kind.kind));
     let kinds = ["PartialObjectMetadataList", &whole];
-    let listing = Listing { root: &root, plural, accept: METADATA, kinds, most: limits.objects.count };
+    let listing = Listing {
+        root: &root,
+        plural,
+        accept: METADATA,
+        kinds,
+        longest: limits.objects.timeout,
+        most: limits.objects.count,
+    };
     let named: Vec<Named> = list(client, &listing, selection, deadline)?;
     Ok(named.into_iter().map(|object| object.metadata.name).collect())
 }
@@ -75,7 +89,8 @@ pub(crate) fn hpas<T: for<'de> Deserialize<'de>>(
 ) -> Result<Vec<T>, CallError> {
     let kinds = ["HorizontalPodAutoscalerList"; 2];
     let (root, plural) = ("/apis/autoscaling/v2", "horizontalpodautoscalers");
-    let listing = Listing { root, plural, accept: "application/json", kinds, most: limits.status.hpas_listed };
+    let (longest, most) = (limits.status.hpa_timeout, limits.status.hpas_listed);
+    let listing = Listing { root, plural, accept: "application/json", kinds, longest, most };
     let all = Selection { namespace: None, label_selector: "", name: None };
     list(client, &listing, all, deadline)
 }
@@ -88,6 +103,8 @@ pub(super) struct Listing<'a> {
     pub(super) accept: &'a str,
     /// What the answer may be.
     pub(super) kinds: [&'a str; 2],
+    /// The time for one page.
+    pub(super) longest: Duration,
     /// How many objects are taken.
     pub(super) most: usize,
 }
@@ -124,7 +141,7 @@ pub(super) fn list<T: for<'de> Deserialize<'de>>(
     selection: Selection<'_>,
     deadline: Instant,
 ) -> Result<Vec<T>, CallError> {
-    let Listing { accept, kinds, most, .. } = listing;
+    let Listing { accept, kinds, longest, most, .. } = listing;
     let path = path(listing, selection);
     let mut all: Vec<T> = Vec::new();
     let mut from = String::new();
@@ -135,7 +152,7 @@ pub(super) fn list<T: for<'de> Deserialize<'de>>(
         let read = |body: &mut dyn Read| {
             serde_json::from_reader::<_, List<T>>(std::io::BufReader::new(body)).map_err(|error| error.to_string())
         };
-        let list = match client.list(&page, accept, deadline, read) {
+        let list = match client.list(&page, accept, *longest, deadline, read) {
             // The rest of that list is forgotten already: so it is requested again, once.
             Err(CallError { failure: CallFailure::Code(410, _), .. }) if !from.is_empty() && again => {
                 again = false;

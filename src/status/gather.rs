@@ -6,11 +6,12 @@ use super::adapters;
 use super::answers::{AnswerLog, Answers, Point};
 use super::fixes;
 use super::hpa_lister::HpaList;
+use super::ids;
 use super::report::{
     AdapterStatus, Count, ErrorStatus, ProcessStatus, Report, RequestStatus, RuleStatus, SourceStatus, UrlStatus,
 };
 use super::served_hpas::ServedHpas;
-use crate::config::limits::Limits;
+use crate::config::limits::{Limits, StatusLimits};
 use crate::config::model::{DescribedObject, Target};
 use crate::kube::meta::Time;
 use crate::metrics::active_rule::ActiveRule;
@@ -30,13 +31,14 @@ const DAY: i64 = 24 * 60 * 60;
 pub(super) fn rules_and_sources(
     rules: &Rules,
     answers: &AnswerLog,
-    hpas: Option<Option<&HpaList>>,
+    hpas: Option<&HpaList>,
     limits: &Limits,
     now: Now,
 ) -> Report {
     let listed = rules.listing();
     let mut statuses: Vec<RuleStatus> = listed.iter().map(rule).collect();
-    name(&mut statuses);
+    let ids = ids::ids(&listed.iter().map(|rule| rule.metric).collect::<Vec<_>>());
+    statuses.iter_mut().zip(ids).for_each(|(status, id)| status.id = id);
     let mut unserved = Vec::new();
     let mut adapters: Vec<AdapterStatus> = adapters::all(rules);
     for (target, answers, points) in answers.all(now) {
@@ -66,9 +68,10 @@ pub(super) fn rules_and_sources(
 }
 
 /// The program itself.
-pub(super) fn process(counters: &Counters, started: Now, now: Now) -> ProcessStatus {
+pub(super) fn process(counters: &Counters, started: Now, limits: &StatusLimits, now: Now) -> ProcessStatus {
     let process = Process::read();
     let expires = i64::try_from(counters.connections.certificate_expires.get()).ok().filter(|expires| *expires != 0);
+    let days_left = expires.map(|expires| (expires - now.unix_millis / 1000).div_euclid(DAY));
     let count = |(name, count): (&str, u64)| Count { name: name.to_owned(), count };
     let mut refused: Vec<Count> = counters.connections.refused().map(count).collect();
     for (name, attempts) in [("authentication", &counters.authentication), ("authorization", &counters.authorization)] {
@@ -88,7 +91,8 @@ pub(super) fn process(counters: &Counters, started: Now, now: Now) -> ProcessSta
         connections: counters.connections.open().map(count).collect(),
         refused,
         certificate_expires: expires.map(Time),
-        certificate_days_left: expires.map(|expires| (expires - now.unix_millis / 1000).div_euclid(DAY)),
+        certificate_days_left: days_left,
+        is_certificate_expiring: days_left.is_some_and(|days| days < limits.certificate_days),
     }
 }
 
@@ -112,16 +116,6 @@ fn rule(listed: &ListedRule<'_>) -> RuleStatus {
         problem: listed.problem.map(str::to_owned),
         shadow: None,
         requests: Vec::new(),
-    }
-}
-
-/// Gives each rule a name for links: its metric, and a number from the second of a metric on.
-fn name(rules: &mut [RuleStatus]) {
-    let mut seen = std::collections::HashMap::<String, usize>::new();
-    for rule in rules {
-        let count = seen.entry(rule.metric.clone()).or_default();
-        *count += 1;
-        rule.id = if *count == 1 { rule.metric.clone() } else { format!("{}-{count}", rule.metric) };
     }
 }
 
@@ -221,5 +215,33 @@ fn url(url: String, state: &UrlState) -> UrlStatus {
         milliseconds: u64::try_from(state.last_page.took.as_millis()).unwrap_or(u64::MAX),
         bytes: state.last_page.bytes,
         samples: state.last_page.samples,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_expires_soon_is_a_problem() {
+        let limits = StatusLimits::default();
+        let alerts = include_str!("../../manifests/components/monitoring/prometheus-rule.yaml");
+        let alert = format!(
+            "metriclet_serving_certificate_expiration_timestamp_seconds > 0) - time() < {} * 24 * 60 * 60",
+            limits.certificate_days
+        );
+        assert!(alerts.contains(&alert), "no alert has {alert}");
+        let counters = Counters::default();
+        let now = Now { monotonic: Instant::now(), unix_millis: 1_790_000_000_000 };
+        let soon = 1_790_000_000 + 14 * 24 * 60 * 60;
+        for (expires, days, failing) in
+            [(0, None, 0), (soon, Some(14), 0), (soon - 1, Some(13), 1), (1_789_999_999, Some(-1), 1)]
+        {
+            counters.connections.certificate_expires.set(expires);
+            let report = Report { process: process(&counters, now, &limits, now), ..Report::default() };
+            assert_eq!((report.process.certificate_days_left, report.failing()), (days, failing), "{expires}");
+        }
     }
 }

@@ -12,9 +12,9 @@ use crate::parse::yaml::Node;
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct HpasStatus {
-    /// When they were listed.
+    /// When they were listed; none without a list.
     pub(crate) listed: Option<Time>,
-    /// Why there is no list.
+    /// Why there is no list, or no newer one.
     pub(crate) problem: Option<String>,
     /// How many have something wrong with them, of all that were listed.
     pub(crate) wrong: usize,

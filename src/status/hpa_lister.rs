@@ -4,11 +4,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::hpa::{HpaStatus, ListedHpa};
 use crate::config::limits::Limits;
-use crate::kube::meta::Time;
 use crate::kube_api::client::Client;
 use crate::kube_api::error::{CallError, CallFailure};
 use crate::kube_api::objects;
@@ -28,19 +27,27 @@ pub(super) struct HpaLister {
     ended: Condvar,
 }
 
-/// A list.
-#[derive(Debug)]
+/// What is known of the HPAs.
+#[derive(Clone, Debug, Default)]
 pub(super) struct HpaList {
-    pub(super) at: Time,
-    /// Or why there is none.
-    pub(super) hpas: Result<Vec<HpaStatus>, String>,
+    /// The last list that succeeded.
+    pub(super) last: Option<Arc<ListedHpas>>,
+    /// Why the last list failed, if it did.
+    pub(super) problem: Option<String>,
+}
+
+/// The HPAs of one list.
+#[derive(Debug)]
+pub(super) struct ListedHpas {
+    pub(super) at: Now,
+    pub(super) hpas: Vec<HpaStatus>,
     /// How many are left out.
     pub(super) left_out: usize,
 }
 
 #[derive(Debug, Default)]
 struct Listing {
-    last: Option<Arc<HpaList>>,
+    list: HpaList,
     /// When the last list was requested.
     began: Option<Instant>,
     is_running: bool,
@@ -52,8 +59,9 @@ impl HpaLister {
         Self { client, limits: limits.clone(), listing: Mutex::default(), ended: Condvar::new() }
     }
 
-    /// The last list. If it is older than the interval, a new one is requested, and waited for, though not for long.
-    pub(super) fn list(self: &Arc<Self>, now: Now) -> Option<Arc<HpaList>> {
+    /// The last list, unless it is too old. If it is older than the interval, a new one is requested, and waited for, though
+    /// not for long.
+    pub(super) fn list(self: &Arc<Self>, now: Now) -> HpaList {
         let limits = &self.limits.status;
         let mut listing = self.lock();
         let is_recent = |began| now.monotonic.saturating_duration_since(began) < limits.hpa_interval;
@@ -64,36 +72,31 @@ impl HpaLister {
         }
         let waited = self.ended.wait_timeout_while(listing, limits.hpa_wait, |listing| listing.is_running);
         let (listing, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        listing.last.clone()
+        listing.list.clone().within(limits.hpa_age, now)
     }
 
     fn run(&self, now: Now) {
         let list = catch_unwind(AssertUnwindSafe(|| self.request(now)));
         let mut listing = self.lock();
         listing.is_running = false;
-        listing.last = list.ok().map(Arc::new).or(listing.last.take());
+        if let Ok(listed) = list {
+            listing.list.update(listed);
+        }
         drop(listing);
         self.ended.notify_all();
     }
 
-    fn request(&self, now: Now) -> HpaList {
-        let deadline = Instant::now() + self.limits.objects.timeout;
+    fn request(&self, now: Now) -> Result<ListedHpas, CallError> {
+        let deadline = Instant::now() + self.limits.status.hpa_timeout;
         let listed = objects::hpas::<ListedHpa>(&self.client, &self.limits, deadline);
-        let at = Time::from_millis(now.unix_millis);
-        match listed {
-            Ok(listed) => {
-                let mut hpas: Vec<HpaStatus> =
-                    listed.into_iter().filter_map(|ListedHpa(hpa)| hpa.map(|hpa| *hpa)).collect();
-                let left_out = hpas.len().saturating_sub(self.limits.status.hpas_kept);
-                if left_out > 0 {
-                    sort_by(&mut hpas, |a, b| b.is_failing().cmp(&a.is_failing()));
-                    hpas.truncate(self.limits.status.hpas_kept);
-                    hpas.shrink_to_fit();
-                }
-                HpaList { at, hpas: Ok(hpas), left_out }
-            }
-            Err(error) => HpaList { at, hpas: Err(why(&error)), left_out: 0 },
+        let mut hpas: Vec<HpaStatus> = listed?.into_iter().filter_map(|ListedHpa(hpa)| hpa.map(|hpa| *hpa)).collect();
+        let left_out = hpas.len().saturating_sub(self.limits.status.hpas_kept);
+        if left_out > 0 {
+            sort_by(&mut hpas, |a, b| b.is_failing().cmp(&a.is_failing()));
+            hpas.truncate(self.limits.status.hpas_kept);
+            hpas.shrink_to_fit();
         }
+        Ok(ListedHpas { at: now, hpas, left_out })
     }
 
     fn lock(&self) -> MutexGuard<'_, Listing> {
@@ -101,9 +104,61 @@ impl HpaLister {
     }
 }
 
+impl HpaList {
+    /// Takes over what a list came to. The last one that succeeded stays beside an error, but not without the right to it.
+    fn update(&mut self, listed: Result<ListedHpas, CallError>) {
+        match listed {
+            Ok(listed) => *self = Self { last: Some(Arc::new(listed)), problem: None },
+            Err(error) => {
+                if matches!(error.failure, CallFailure::Code(403, _)) {
+                    self.last = None;
+                }
+                self.problem = Some(why(&error));
+            }
+        }
+    }
+
+    /// Without HPAs that were listed longer ago.
+    fn within(mut self, age: Duration, now: Now) -> Self {
+        self.last = self.last.filter(|listed| now.monotonic.saturating_duration_since(listed.at.monotonic) <= age);
+        self
+    }
+}
+
 fn why(error: &CallError) -> String {
     match error.failure {
         CallFailure::Code(403, _) => NOT_GRANTED.to_owned(),
         _ => format!("cannot list horizontalpodautoscalers: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_list_stays_beside_an_error_for_a_while() {
+        let start = Now { monotonic: Instant::now(), unix_millis: 0 };
+        let after = |seconds| Now { monotonic: start.monotonic + Duration::from_secs(seconds), ..start };
+        let good = |at| Ok(ListedHpas { at, hpas: Vec::new(), left_out: 7 });
+        let fail = |failure| Err(CallError { call: "list", to: "https://kubernetes".to_owned(), failure });
+        let age = Duration::from_secs(300);
+        let shown = |list: &HpaList, now| {
+            let HpaList { last, problem } = list.clone().within(age, now);
+            (last.map(|listed| listed.left_out), problem.is_some())
+        };
+        let mut list = HpaList::default();
+        assert_eq!(shown(&list, start), (None, false));
+        list.update(fail(CallFailure::Timeout));
+        assert_eq!(shown(&list, start), (None, true));
+        list.update(good(start));
+        assert_eq!(shown(&list, after(15)), (Some(7), false));
+        list.update(fail(CallFailure::Timeout));
+        assert_eq!([300, 301].map(|age| shown(&list, after(age))), [(Some(7), true), (None, true)]);
+        list.update(good(after(301)));
+        assert_eq!(shown(&list, after(302)), (Some(7), false));
+        list.update(fail(CallFailure::Code(403, String::new())));
+        assert_eq!(shown(&list, after(302)), (None, true), "the right was withdrawn");
+        assert_eq!(list.problem.as_deref(), Some(NOT_GRANTED));
     }
 }

@@ -111,7 +111,7 @@ impl Page<'_> {
             false => f.write_str(&rule.resources.join(", "))?,
         }
         if let Some(source) = &rule.source {
-            write!(f, " from {}", self.text(source))?;
+            write!(f, " from <bdi>{}</bdi>", self.text(source))?;
         }
         if let Some(line) = rule.line {
             write!(f, ", line {line}")?;
@@ -256,7 +256,8 @@ impl Page<'_> {
         row("Connections", &Counts(&process.connections))?;
         row("Refused since the start", &Counts(&process.refused))?;
         if let (Some(expires), Some(days)) = (process.certificate_expires, process.certificate_days_left) {
-            row("Certificate", &format_args!("expires {expires}, {days} days left"))?;
+            let class = if process.is_certificate_expiring { " class=e" } else { "" };
+            write!(f, "<dt>Certificate<dd{class}>expires {expires}, {days} days left")?;
         }
         f.write_str("</dl></section>")
     }
@@ -291,6 +292,7 @@ mod tests {
     use super::*;
     use crate::kube::meta::Time;
     use crate::status::answers::Point;
+    use crate::status::hpa::HpasStatus;
 
     #[test]
     fn abbreviates_what_the_command_completes() {
@@ -338,6 +340,44 @@ mod tests {
             problem: None,
             shadow: None,
             requests: vec![request],
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_expires_soon_is_marked() {
+        for (is_certificate_expiring, expected) in [
+            (false, "<dt>Certificate<dd>expires 2026-09-21T14:13:20Z, 9 days left"),
+            (true, "<dt>Certificate<dd class=e>expires 2026-09-21T14:13:20Z, 9 days left"),
+        ] {
+            let mut report = Report::default();
+            report.process.certificate_expires = Some(Time(1_790_000_000));
+            report.process.certificate_days_left = Some(9);
+            report.process.is_certificate_expiring = is_certificate_expiring;
+            let (filter, limits) = (Filter::default(), StatusLimits::default());
+            let page = Page { report: &report, filter: &filter, limits: &limits }.to_string();
+            assert!(page.contains(expected), "{page}");
+        }
+    }
+
+    #[test]
+    fn hpas_are_shown_beside_the_error_of_a_newer_list() {
+        let page = |listed, problem: Option<&str>, query| {
+            let problem = problem.map(str::to_owned);
+            let hpas = Some(HpasStatus { listed, problem, left_out: 7, ..HpasStatus::default() });
+            let (report, filter) = (Report { hpas, ..Report::default() }, Filter::parse(query));
+            let page = Page { report: &report, filter: &filter, limits: &StatusLimits::default() }.to_string();
+            page.split("<h2 id=hpas>HPAs</h2>").nth(1).unwrap().split("</section>").next().unwrap().to_owned()
+        };
+        let listed = Some(Time(1_790_000_000));
+        let as_of = "<p><small>as of 2026-09-21T14:13:20Z</small>";
+        let left_out = "<p>7 more are left out.";
+        for (found, expected) in [
+            (page(None, Some("no <right>"), ""), "<p>no &lt;right&gt;".to_owned()),
+            (page(listed, Some("late"), ""), format!("<p>late{as_of}<p>No HPA to show.{left_out}")),
+            (page(listed, None, "wrong=true"), format!("{as_of}<p>No HPA matches the filters.{left_out}")),
+            (page(listed, None, "namespace=shop"), format!("{as_of}<p>No HPA matches the filters.{left_out}")),
+        ] {
+            assert_eq!(found, expected);
         }
     }
 

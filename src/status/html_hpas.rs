@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::hpa::{HpaMetricStatus, HpaStatus, HpasStatus, ObjectStatus};
 use super::html::Page;
+use super::query::Filter;
 use super::text::Number;
 use crate::parse::percent::Encoded;
 
@@ -12,15 +13,15 @@ impl Page<'_> {
         let Some(HpasStatus { listed, problem, left_out, items, .. }) = &self.report.hpas else { return Ok(()) };
         f.write_str("<section aria-labelledby=hpas><h2 id=hpas>HPAs</h2>")?;
         if let Some(problem) = problem {
-            return write!(f, "<p>{}</section>", self.text(problem));
+            write!(f, "<p>{}", self.text(problem))?;
         }
-        if let Some(listed) = listed {
-            write!(f, "<p><small>as of {listed}</small>")?;
-        }
+        let Some(listed) = listed else { return f.write_str("</section>") };
+        write!(f, "<p><small>as of {listed}</small>")?;
         let shown = || items.iter().filter(|hpa| self.shows_hpa(hpa));
         shown().take(self.limits.hpas_on_page).try_for_each(|hpa| self.hpa(f, hpa))?;
         match shown().count() {
-            0 => f.write_str("<p>No HPA to show.")?,
+            0 if *self.filter == Filter::default() => f.write_str("<p>No HPA to show.")?,
+            0 => f.write_str("<p>No HPA matches the filters.")?,
             count if count > self.limits.hpas_on_page => {
                 write!(f, "<p>{} more: use the filters, or the JSON.", count - self.limits.hpas_on_page)?;
             }
@@ -38,7 +39,7 @@ impl Page<'_> {
         let (link, id, text) = (Encoded::unreserved(&id), self.text(&id), self.text(&text));
         write!(f, "<article id=\"{id}\"><h3><a href=\"#{link}\">{text}</a></h3><p>")?;
         if let Some(ObjectStatus { kind, name, .. }) = target {
-            write!(f, "{}/{}: ", self.text(kind), self.text(name))?;
+            write!(f, "<bdi>{}/{}</bdi>: ", self.text(kind), self.text(name))?;
         }
         if let Some(current) = hpa.current_replicas {
             write!(f, "{current} replicas, ")?;
@@ -69,7 +70,7 @@ impl Page<'_> {
             None => write!(f, "<b>{name}</b>")?,
         }
         if !metric.selector.is_empty() {
-            write!(f, " {}", self.text(&metric.selector))?;
+            write!(f, " <bdi>{}</bdi>", self.text(&metric.selector))?;
         }
         write!(f, " <small>{}", metric.kind)?;
         if let Some(ObjectStatus { kind, name, .. }) = &metric.object {

@@ -13,6 +13,7 @@ mod hpa_lister;
 mod html;
 mod html_adapters;
 mod html_hpas;
+mod ids;
 pub(crate) mod page;
 mod query;
 mod report;

@@ -21,7 +21,7 @@ use crate::forward::shadow_log::ShadowLog;
 use crate::kube_api::client::Client;
 use crate::metrics::rules::Rules;
 use crate::parse::duration::millis;
-use crate::telemetry::clock::Now;
+use crate::telemetry::clock::{Clock, Now};
 use crate::telemetry::counters::Counters;
 
 /// What the status page shows, and how it is made.
@@ -32,7 +32,7 @@ pub(crate) struct StatusPage {
     hpas: OnceCell<Arc<HpaLister>>,
     started: Now,
     limits: Limits,
-    /// The last report. Its lock is held while one is made, so that only one is made at a time.
+    /// The last report, and when it was complete. Its lock is held while one is made, so that only one is made at a time.
     report: Mutex<Option<(Now, Arc<Report>)>>,
     policy: OnceCell<String>,
 }
@@ -56,21 +56,31 @@ impl StatusPage {
     }
 
     /// The report, no older than `cache` of its limits.
-    pub(crate) fn report(&self, rules: &Rules, shadows: &ShadowLog, counters: &Counters, now: Now) -> Arc<Report> {
+    pub(crate) fn report(&self, rules: &Rules, shadows: &ShadowLog, counters: &Counters, clock: &Clock) -> Arc<Report> {
+        self.remembered(clock, || self.make(rules, shadows, counters, clock))
+    }
+
+    /// The last report, or a new one. Requests that waited while it was made take it, too, however long that took.
+    fn remembered(&self, clock: &Clock, make: impl FnOnce() -> Report) -> Arc<Report> {
         let mut kept = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((made, report)) = &*kept
-            && now.monotonic.saturating_duration_since(made.monotonic) < self.limits.status.cache
+            && clock.now().monotonic.saturating_duration_since(made.monotonic) < self.limits.status.cache
         {
             return report.clone();
         }
-        let hpas = self.hpas.get().map(|lister| lister.list(now));
-        let mut report =
-            gather::rules_and_sources(rules, &self.answers, hpas.as_ref().map(Option::as_deref), &self.limits, now);
+        let report = Arc::new(make());
+        *kept = Some((clock.now(), report.clone()));
+        report
+    }
+
+    fn make(&self, rules: &Rules, shadows: &ShadowLog, counters: &Counters, clock: &Clock) -> Report {
+        let hpas = self.hpas.get().map(|lister| lister.list(clock.now()));
+        // After waiting for HPAs.
+        let now = clock.now();
+        let mut report = gather::rules_and_sources(rules, &self.answers, hpas.as_ref(), &self.limits, now);
         adapters::add_shadows(&mut report.rules, shadows, now);
-        report.process = gather::process(counters, self.started, now);
+        report.process = gather::process(counters, self.started, &self.limits.status, now);
         report.configuration = self.configuration.status();
-        let report = Arc::new(report);
-        *kept = Some((now, report.clone()));
         report
     }
 
@@ -97,5 +107,36 @@ impl StatusPage {
                 hash(html::SCRIPT)
             )
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_report_is_remembered_from_when_it_is_complete() {
+        let start = Now { monotonic: Instant::now(), unix_millis: 0 };
+        let passed = Arc::new(Mutex::new(Duration::ZERO));
+        let told = passed.clone();
+        let clock = Clock::told_by(move || Now { monotonic: start.monotonic + *told.lock().unwrap(), unix_millis: 0 });
+        let page = StatusPage::new(&Limits::default(), start);
+        let pass = |millis| *passed.lock().unwrap() += Duration::from_millis(millis);
+        let made = Mutex::new(0);
+        let get = || {
+            page.remembered(&clock, || {
+                *made.lock().unwrap() += 1;
+                pass(1_500);
+                Report::default()
+            })
+        };
+        let first = get();
+        for (wait, reports) in [(0, 1), (999, 1), (1, 2), (999, 2)] {
+            pass(wait);
+            let report = get();
+            assert_eq!((*made.lock().unwrap(), Arc::ptr_eq(&first, &report)), (reports, reports == 1), "{wait}");
+        }
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct ProcessStatus {
     /// When the serving certificate expires; none without HTTPS.
     pub(crate) certificate_expires: Option<Time>,
     pub(crate) certificate_days_left: Option<i64>,
+    /// Whether these are too few.
+    pub(crate) is_certificate_expiring: bool,
 }
 
 /// A number of something.
@@ -220,7 +222,8 @@ impl Report {
         let configuration = usize::from(self.configuration.is_rejected || !self.configuration.problems.is_empty());
         let hpas = self.hpas.as_ref().map_or(0, |hpas| hpas.wrong);
         let adapters = self.adapters.iter().filter(|adapter| adapter.is_failing()).count();
-        rules + hpas + sources + adapters + self.unserved.len() + configuration
+        let certificate = usize::from(self.process.is_certificate_expiring);
+        rules + hpas + sources + adapters + self.unserved.len() + configuration + certificate
     }
 }
 

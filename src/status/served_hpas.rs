@@ -9,6 +9,7 @@ use crate::autoscaling::manifest::MetricKind;
 use crate::config::hpa;
 use crate::config::model::{Rule, Source};
 use crate::forward::adapters::Forwarding;
+use crate::kube::meta::Time;
 use crate::metrics::listing::ListedRule;
 use crate::metrics::rules::Rules;
 use crate::parse::sort::sort_by;
@@ -35,17 +36,14 @@ impl<'r> ServedHpas<'r> {
     }
 
     /// The HPAs of a list with their rules: `most` at most, those with something wrong first.
-    pub(super) fn of(&self, list: Option<&HpaList>, most: usize) -> HpasStatus {
-        let Some(list) = list else {
-            let problem = Some("HPAs are being listed".to_owned());
+    pub(super) fn of(&self, list: &HpaList, most: usize) -> HpasStatus {
+        let problem = list.problem.clone();
+        let Some(list) = &list.last else {
+            let problem = problem.or_else(|| Some("HPAs are being listed".to_owned()));
             return HpasStatus { problem, ..HpasStatus::default() };
         };
-        let listed = Some(list.at);
-        let hpas = match &list.hpas {
-            Ok(hpas) => hpas,
-            Err(why) => return HpasStatus { listed, problem: Some(why.clone()), ..HpasStatus::default() },
-        };
-        let mut items = hpas.clone();
+        let listed = Some(Time::from_millis(list.at.unix_millis));
+        let mut items = list.hpas.clone();
         for hpa in &mut items {
             for metric in &mut hpa.metrics {
                 let (rule, problem) = self.rule(metric, &hpa.namespace);
@@ -57,7 +55,7 @@ impl<'r> ServedHpas<'r> {
         sort_by(&mut items, |a, b| b.is_failing().cmp(&a.is_failing()));
         let left_out = list.left_out + items.len().saturating_sub(most);
         items.truncate(most);
-        HpasStatus { listed, problem: None, wrong, left_out, items }
+        HpasStatus { listed, problem, wrong, left_out, items }
     }
 
     /// The place of the rule that serves a metric, and why none does.

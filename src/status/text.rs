@@ -6,8 +6,8 @@ use std::fmt::{self, Write};
 use super::report::Count;
 use crate::kube::meta::Time;
 
-/// Text for an element or a quoted attribute, cut where it is too long. Control characters, and those that turn the
-/// direction of text, are shown as their code.
+/// Text for an element or a quoted attribute, cut where it is too long. Control characters, and those that cannot be seen or
+/// turn the direction of text, are shown as their code.
 pub(super) struct HtmlText<'a> {
     pub(super) text: &'a str,
     /// Characters that are shown.
@@ -26,7 +26,13 @@ impl fmt::Display for HtmlText<'_> {
                 '>' => f.write_str("&gt;")?,
                 '"' => f.write_str("&quot;")?,
                 '\'' => f.write_str("&#39;")?,
-                '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                '\u{61c}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2066}'..='\u{2069}'
+                | '\u{feff}' => {
                     write!(f, "{}", c.escape_unicode())?;
                 }
                 c if c.is_control() => write!(f, "{}", c.escape_default())?,
@@ -129,6 +135,22 @@ impl fmt::Display for OfDay {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shows_what_cannot_be_seen_as_its_code() {
+        let hidden = "\u{61c}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}\u{feff}";
+        for c in hidden.chars() {
+            let text = format!("a{c}b");
+            let shown = HtmlText { text: &text, longest: 3 }.to_string();
+            assert_eq!(shown, format!("a\\u{{{:x}}}b", u32::from(c)));
+        }
+        // Letters of a language from right to left, a joined emoji, and a control character.
+        for (text, expected) in
+            [("שלום", "שלום"), ("\u{1f469}\u{200d}\u{1f680}", "\u{1f469}\u{200d}\u{1f680}"), ("\u{7}", "\\u{7}")]
+        {
+            assert_eq!(HtmlText { text, longest: 9 }.to_string(), expected);
+        }
+    }
 
     #[test]
     fn times_of_another_day_have_a_date() {

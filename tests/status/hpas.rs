@@ -136,7 +136,7 @@ fn each_metric_has_its_rule_or_none() {
         "<b>42</b> <small>target 10</small>",
         "<small>no value, target 1.5 per pod</small>",
         "no rule serves it: there is no rule for object: pods",
-        "Deployment/good: 3 replicas, 4 desired, 1 to 10 allowed",
+        "<bdi>Deployment/good</bdi>: 3 replicas, 4 desired, 1 to 10 allowed",
         "<p class=e>ScalingActive False: FailedGetPodsMetric: unable to get metric jbos",
         "<p>ScalingActive True: ValidMetricFound: the HPA was able to &lt;compute&gt; it",
     ] {

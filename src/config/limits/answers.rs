@@ -41,6 +41,11 @@ limits! {
         rows: usize = 20,
         /// How often HPAs are listed at most, while somebody looks at the page. 15 s, as the HPA controller changes them.
         hpa_interval: Duration = secs(15),
+        /// One list of HPAs. 30 s: no request waits for it, and 10,000 HPAs are 31 MB.
+        hpa_timeout: Duration = secs(30),
+        /// How long the last list is shown while newer ones fail. 5 min: longer than a kube-apiserver takes to restart, and
+        /// replicas change within it.
+        hpa_age: Duration = secs(300),
         /// How long the page waits for a list of HPAs. 1 s; a later one is on the next page.
         hpa_wait: Duration = secs(1),
         /// HPAs in one list, those on CPU and memory included. 50,000: of these next to nothing is kept.
@@ -51,5 +56,8 @@ limits! {
         hpas: usize = 1_000,
         /// HPAs on the page. 50; the filters find the others.
         hpas_on_page: usize = 50,
+        /// Days until the serving certificate expires, below which that is a problem. 14: as the alert
+        /// `MetricletCertificateExpiring`, and time enough to renew it by hand.
+        certificate_days: i64 = 14,
     }
 }
