@@ -129,6 +129,15 @@ fn deploy_keeps_the_certificate_that_is_there() {
     assert_eq!((outcome.code, outcome.changes()), (0, expected.iter().map(ToString::to_string).collect()));
     let all = machine.applied("all.yaml");
     assert_eq!(bundles(&all), ["QUJD", "QUJD"]);
+    // Renewed while the pods rolled out.
+    let machine = Machine::cluster().answer("*get secret *jsonpath={.data.ca*", "0", "QUJDREVG").installed("QUJD");
+    let outcome = machine.run("deploy", &[]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_eq!(bundles(&machine.applied("all.yaml")), ["QUJDREVG", "QUJDREVG"]);
+    let deleted = Machine::cluster().answer("*get secret *jsonpath={.data.ca*", "0", "").installed("QUJD");
+    let outcome = deleted.run("deploy", &[]);
+    assert!(outcome.code == 65 && outcome.stderr.contains("the APIServices are as they were"), "{}", outcome.stderr);
+    assert!(!outcome.changes().iter().any(|change| change.contains("apply=last")), "{:?}", outcome.changes());
     assert!(all.contains("image: localhost:5000/metriclet:1.2.3\n") && !all.contains("image: ghcr.io/metriclet"));
 }
 
@@ -341,17 +350,21 @@ fn certs_trusts_the_new_authority_before_it_is_used() {
         "wait --for condition=Available apiservice/v1beta2.custom.metrics.k8s.io --timeout 60s",
         "wait --for condition=Available apiservice/v1beta1.external.metrics.k8s.io --timeout 60s",
         "apply --server-side --force-conflicts -f renewed.yaml",
+        "-n custom-metrics patch secret custom-metrics-apiserver-tls",
     ];
     assert_eq!((outcome.code, outcome.changes()), (0, expected.map(str::to_owned).to_vec()), "{}", outcome.stderr);
     let renewed = machine.applied("renewed.yaml");
     let bundle = renewed.lines().find_map(|line| line.trim().strip_prefix("ca.crt: ")).unwrap();
+    let prepared = outcome.calls.last().unwrap();
+    let nothing = r#"{"metadata":{"annotations":{"metriclet.github.io/next-since":null}},"data":{"next.crt":null,"next.key":null}}"#;
+    assert!(prepared.ends_with(nothing), "a pair that was prepared may have leaked, too: {prepared}");
     let patch = outcome.calls.iter().find(|call| call.contains(" patch ")).unwrap();
     assert!(patch.contains(bundle) && bundle.len() > authority.len(), "old and new are trusted: {patch}");
     assert!(renewed.contains("metriclet.github.io/renewed:"), "{renewed}");
 
     // One that is not available may be so because of its certificate.
     let ended = Machine::cluster().answer("get apiservice *conditions*", "0", "False: FailedDiscoveryCheck: expired");
-    assert_eq!(ended.installed(&authority).run("certs", &[]).changes().len(), 4);
+    assert_eq!(ended.installed(&authority).run("certs", &[]).changes().len(), 5);
     // One that becomes so keeps the certificate it has.
     let broken = Machine::cluster().answer("wait *", "1", "").installed(&authority).run("certs", &[]);
     assert!(broken.code == 69 && !broken.changes().iter().any(|change| change.contains("renewed.yaml")));
@@ -366,7 +379,13 @@ fn certs_trusts_the_new_authority_before_it_is_used() {
     renewed("").run("certs", &["--drop-old"]).refused(69, "was not renewed");
     renewed("99999999999").run("certs", &["--drop-old"]).refused(75, "may not have taken it over yet");
     let outcome = renewed("1000000000").run("certs", &["--drop-old"]);
-    assert_eq!((outcome.code, outcome.changes().len()), (0, 4), "{}", outcome.stderr);
+    let expected = [
+        "-n custom-metrics patch secret custom-metrics-apiserver-tls",
+        "patch apiservice v1beta1.custom.metrics.k8s.io",
+        "patch apiservice v1beta2.custom.metrics.k8s.io",
+        "patch apiservice v1beta1.external.metrics.k8s.io",
+    ];
+    assert_eq!((outcome.code, outcome.changes()), (0, expected.map(str::to_owned).to_vec()), "{}", outcome.stderr);
 }
 
 #[test]

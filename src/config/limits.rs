@@ -347,6 +347,9 @@ limits! {
         attempts: u32 = 5,
         /// Default of `--settle`. 10 min: kubelets update mounted Secrets within two, kube-apiservers see a change at once.
         settle: Duration = secs(600),
+        /// How far this clock and the API server's may be apart. 5 min: far less than the hour by which a certificate begins
+        /// before it is made, and more than synchronized clocks differ.
+        skew: Duration = secs(300),
     }
 
     /// Limits of the threads that answer.

@@ -2,8 +2,9 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use serde::Deserialize;
 
@@ -34,6 +35,8 @@ pub struct Client {
     session: Session,
     limits: Limits,
     counters: Arc<Counters>,
+    /// The `Date` of the last answer, Unix; 0 if there was none.
+    server_time: AtomicI64,
 }
 
 /// Reads the body of an answer; called again for each try. Not generic, so that a call is compiled once for all kinds of answers.
@@ -53,7 +56,7 @@ struct Call<'a> {
 impl Client {
     /// For this API server; makes no call yet.
     pub fn new(target: Target, limits: &Limits, counters: Arc<Counters>) -> Self {
-        Self { session: Session::new(target, limits), limits: limits.clone(), counters }
+        Self { session: Session::new(target, limits), limits: limits.clone(), counters, server_time: AtomicI64::new(0) }
     }
 
     /// Makes sure that there are credentials, for which a program may have to run.
@@ -67,6 +70,11 @@ impl Client {
     /// The URL of the server.
     pub fn server(&self) -> &str {
         self.session.server()
+    }
+
+    /// The server's clock at its last answer, in Unix seconds, if that told it.
+    pub(crate) fn server_time(&self) -> Option<i64> {
+        Some(self.server_time.load(Ordering::Relaxed)).filter(|time| *time != 0)
     }
 
     /// Reviews a bearer token.
@@ -249,20 +257,25 @@ impl Client {
     ) -> Result<(), CallFailure> {
         let url = format!("{}{}", self.server(), call.path);
         let request = Request { url: &url, accept: call.accept, body: call.body, timeout };
-        http.exchange(&request, |response: &mut Response| match response.status() {
-            200 | 201 => {
-                let body = response.body()?;
-                // One byte more than may be tells a body that is too long.
-                let mut limited = body.take(call.most + 1);
-                let read = read(&mut limited);
-                match limited.limit() {
-                    0 => Err(FetchError::BodyTooLarge(call.most).into()),
-                    _ => read.map_err(|why| CallFailure::Answer(printable(&why))),
+        http.exchange(&request, |response: &mut Response| {
+            let time = response.date().and_then(|date| date.duration_since(UNIX_EPOCH).ok());
+            let time = time.map_or(0, |since| since.as_secs().try_into().unwrap_or_default());
+            self.server_time.store(time, Ordering::Relaxed);
+            match response.status() {
+                200 | 201 => {
+                    let body = response.body()?;
+                    // One byte more than may be tells a body that is too long.
+                    let mut limited = body.take(call.most + 1);
+                    let read = read(&mut limited);
+                    match limited.limit() {
+                        0 => Err(FetchError::BodyTooLarge(call.most).into()),
+                        _ => read.map_err(|why| CallFailure::Answer(printable(&why))),
+                    }
                 }
-            }
-            code => {
-                let text = response.prefix(REFUSAL);
-                Err(CallFailure::Code(code, printable(&String::from_utf8_lossy(&text))))
+                code => {
+                    let text = response.prefix(REFUSAL);
+                    Err(CallFailure::Code(code, printable(&String::from_utf8_lossy(&text))))
+                }
             }
         })
     }

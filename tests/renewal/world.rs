@@ -108,10 +108,30 @@ impl World {
         stdout
     }
 
+    /// Runs it, after or beside a run that has not come to its end.
+    pub fn attempt(&self) {
+        let (code, stdout, stderr) = run(&self.arguments(&["--settle=0s"]));
+        assert!(code == 0 || (code == 69 && stderr.contains(" had lost the next authority; ")), "{stdout}{stderr}");
+    }
+
     /// Runs it, and it fails with this message.
     pub fn fails(&self, why: &str) {
         let (code, stdout, stderr) = run(&self.arguments(&["--settle=0s"]));
         assert_eq!((code, stdout.as_str(), stderr.as_str()), (69, "", &*format!("metriclet: {why}\n")));
+    }
+
+    /// Runs it: what it has changed, and the message with which it fails nevertheless.
+    pub fn warns(&self, more: &[&str]) -> (String, String) {
+        let (code, stdout, stderr) = run(&self.arguments(more));
+        assert_eq!(code, 69, "{stdout}{stderr}");
+        (stdout, stderr)
+    }
+
+    /// Sets or removes an annotation of the Secret.
+    pub fn annotate(&self, name: &str, value: &Value) {
+        let mut secret = self.objects.get(SECRET);
+        secret["metadata"]["annotations"][name] = value.clone();
+        self.objects.put(SECRET, secret);
     }
 
     /// What was stored since, by its path.

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::authority::{Authority, authorities, bundle};
 use super::issue::{IssueError, Issued, issue};
 use super::names;
-use super::plan::{Found, Pair, Step, Timing, bundle_with};
+use super::plan::{Found, Lost, Pair, Step, Timing, bundle_with};
 use crate::command::{counted, exit, fail, kubernetes, print};
 use crate::config::cli::Renewal;
 use crate::config::limits::Limits;
@@ -41,7 +41,14 @@ enum RenewError {
     /// An object could not be read or changed: the verb, its resource, its name, and why.
     Call(&'static str, &'static str, String, Box<CallError>),
     NoSecret(String),
-    NoApiService(String),
+    /// What leads to this Service verifies nobody.
+    Unverified(String),
+    /// The `ca.crt` of this Secret cannot be read.
+    Authority(String, PemError),
+    /// This clock, and the API server's, in Unix seconds.
+    Clock(i64, i64),
+    /// The `caBundle` of these APIServices had lost this.
+    Lost(String, Lost),
     /// The `caBundle` of an APIService cannot be read.
     Bundle(&'static str, PemError),
     Issue(IssueError),
@@ -56,11 +63,18 @@ struct ApiService {
     bundle: Vec<Authority>,
 }
 
+/// What a run did, and what it has found to be wrong, although it did it.
+struct Done {
+    report: String,
+    lost: Option<RenewError>,
+}
+
 /// What runs.
 struct Run<'a> {
     renewal: &'a Renewal,
     limits: &'a Limits,
     client: &'a Client,
+    clock: &'a Clock,
     timing: Timing,
 }
 
@@ -78,17 +92,17 @@ pub(crate) fn run(renewal: &Renewal, limits: &Limits, clock: &Clock) -> ExitCode
     };
     let client = Client::new(target, limits, Arc::default());
     let settle = renewal.settle.unwrap_or(limits.renewal.settle);
-    let timing = Timing {
-        now: clock.now().unix_millis.div_euclid(1_000),
-        renew_before: millis(renewal.renew_before) / 1_000,
-        settle: millis(settle) / 1_000,
-    };
-    let run = Run { renewal, limits, client: &client, timing };
+    let timing =
+        Timing { now: unix(clock), renew_before: millis(renewal.renew_before) / 1_000, settle: millis(settle) / 1_000 };
+    let run = Run { renewal, limits, client: &client, clock, timing };
     for _ in 0..limits.renewal.attempts {
         match run.once() {
             // Changed since it was read, or deleted: what there is now decides.
             Err(why) if why.is_outdated() => {}
-            Ok(report) => return print(&report),
+            Ok(Done { report, lost }) => {
+                let printed = print(&report);
+                return lost.map_or(printed, |why| fail(exit::UNAVAILABLE, &why));
+            }
             Err(why @ RenewError::Issue(_)) => return fail(exit::SOFTWARE, &why),
             Err(why) => return fail(exit::UNAVAILABLE, &why),
         }
@@ -98,26 +112,25 @@ pub(crate) fn run(renewal: &Renewal, limits: &Limits, clock: &Clock) -> ExitCode
 
 impl Run<'_> {
     /// Reads, decides and changes; what was done.
-    fn once(&self) -> Result<String, RenewError> {
+    fn once(&self) -> Result<Done, RenewError> {
         let Renewal { secret: name, service, namespace, names: more, days, .. } = self.renewal;
         let (now, place) = (self.timing.now, format!("Secret {namespace}/{name}"));
         let path = format!("/api/v1/namespaces/{namespace}/secrets/{name}");
         let secret = self.read("secrets", name, path)?.ok_or_else(|| RenewError::NoSecret(place.clone()))?;
+        self.check_clock()?;
         if !secret.text(CERT_MANAGER).is_empty() {
-            return Ok(format!("{place}: it belongs to cert-manager, which renews it\n"));
+            return Ok(Done::nothing(&place, "it belongs to cert-manager, which renews it"));
         }
-        let trusted = authorities(&data(&secret, "ca.crt")).unwrap_or_default();
+        let trusted = authorities(&data(&secret, "ca.crt")).map_err(|why| RenewError::Authority(place.clone(), why))?;
         if !trusted.first().is_some_and(Authority::is_ours) {
-            return Ok(format!("{place}: not renewed, as metriclet certs did not make the authority in ca.crt\n"));
+            let why = "not renewed, as metriclet certs did not make the authority in ca.crt";
+            return Ok(Done::nothing(&place, why));
         }
         let served = pair(&secret, "tls");
         if !served.is_signed_by(&trusted) {
-            return Ok(format!("{place}: not renewed, as the authority in ca.crt did not sign the certificate\n"));
+            return Ok(Done::nothing(&place, "not renewed, as the authority in ca.crt did not sign the certificate"));
         }
         let services = self.services()?;
-        if services.is_empty() {
-            return Err(RenewError::NoApiService(format!("{namespace}/{service}")));
-        }
         // A right that is missing shows on the first day, and before anything is changed.
         let deadline = self.deadline();
         secret.may_change(self.client, deadline).map_err(|error| self.failed("patch", "secrets", name, error))?;
@@ -128,16 +141,14 @@ impl Run<'_> {
 
         let found = Found {
             pair: served,
-            next: Some(pair(&secret, "next")).filter(|next| !next.certificate.is_empty() || !next.key.is_empty()).map(
-                |next| {
-                    let since = secret.text(&format!("/metadata/annotations/{}", NEXT_SINCE.replace('/', "~1")));
-                    (next, since.parse().unwrap_or_default())
-                },
-            ),
+            next: Some(pair(&secret, "next"))
+                .filter(|next| !next.certificate.is_empty() || !next.key.is_empty())
+                .map(|next| (next, annotation(&secret, NEXT_SINCE).parse().ok())),
             trusted,
             bundles: services.iter().map(|service| service.bundle.clone()).collect(),
         };
         let step = found.step(self.timing);
+        let lost = self.lost(step, &found, &services, !annotation(&secret, RENEWED).is_empty());
         let made = match step {
             Step::Announce(_) | Step::Replace => {
                 let more: Vec<String> = more.iter().cloned().chain(found.pair.names()).collect();
@@ -149,39 +160,69 @@ impl Run<'_> {
         let trusted = found.trusted_after(step, authority, now);
         let mut report = format!("{place}: {}\n", self.told(step, &found, made.as_ref()));
         // A server may still have a certificate that works: its successor is trusted before it is served.
-        let first = if step == Step::Replace { self.trust(&trusted, &services)? } else { String::new() };
+        let first = if step == Step::Replace { self.trust(step, &trusted, &services)? } else { String::new() };
         if let Some(fields) = fields(step, &found, &trusted, made.as_ref(), now) {
             let changed = secret.change(self.client, fields, self.deadline());
             changed.map_err(|error| self.failed("patch", "secrets", name, error))?;
         }
-        report += &if step == Step::Replace { first } else { self.trust(&trusted, &services)? };
-        Ok(report)
+        report += &if step == Step::Replace { first } else { self.trust(step, &trusted, &services)? };
+        if services.is_empty() {
+            report += "no APIService leads here yet\n";
+        }
+        Ok(Done { report, lost })
+    }
+
+    /// Compares the clocks, as a clock that is wrong takes good certificates for bad ones, and makes bad ones.
+    fn check_clock(&self) -> Result<(), RenewError> {
+        let Some(theirs) = self.client.server_time() else { return Ok(()) };
+        let ours = unix(self.clock);
+        match ours.abs_diff(theirs) > self.limits.renewal.skew.as_secs() {
+            true => Err(RenewError::Clock(ours, theirs)),
+            false => Ok(()),
+        }
+    }
+
+    /// What APIServices have lost, as happens if another tool sets their `caBundle`.
+    fn lost(&self, step: Step, found: &Found, services: &[ApiService], was_renewed: bool) -> Option<RenewError> {
+        let lost = |what| {
+            let has_lost = |it: &&ApiService| found.lost(&it.bundle, step, self.timing, was_renewed) == Some(what);
+            let names: Vec<_> = services.iter().filter(has_lost).map(|service| service.name).collect();
+            (!names.is_empty()).then(|| RenewError::Lost(names.join(", "), what))
+        };
+        lost(Lost::Served).or_else(|| lost(Lost::Next))
     }
 
     /// The APIServices that lead to the Service and verify it.
     fn services(&self) -> Result<Vec<ApiService>, RenewError> {
-        let mut services = Vec::new();
+        let Renewal { service, namespace, .. } = self.renewal;
+        let (mut services, mut is_unverified) = (Vec::new(), false);
         for name in API_SERVICES {
             let path = format!("/apis/apiregistration.k8s.io/v1/apiservices/{name}");
             let Some(stored) = self.read("apiservices", name, path)? else { continue };
-            let leads_to = (stored.text("/spec/service/namespace"), stored.text("/spec/service/name"));
-            let verifies = stored.content.pointer("/spec/insecureSkipTLSVerify") != Some(&Value::Bool(true));
-            if leads_to == (&self.renewal.namespace, &self.renewal.service) && verifies {
-                let text = STANDARD.decode(stored.text("/spec/caBundle")).unwrap_or_default();
-                let bundle = if text.is_empty() { Ok(Vec::new()) } else { authorities(&text) };
-                // It would be lost.
-                let bundle = bundle.map_err(|why| RenewError::Bundle(name, why))?;
-                services.push(ApiService { name, stored, bundle });
+            if (stored.text("/spec/service/namespace"), stored.text("/spec/service/name")) != (namespace, service) {
+                continue;
             }
+            if stored.content.pointer("/spec/insecureSkipTLSVerify") == Some(&Value::Bool(true)) {
+                is_unverified = true;
+                continue;
+            }
+            let text = STANDARD.decode(stored.text("/spec/caBundle")).unwrap_or_default();
+            let bundle = if text.is_empty() { Ok(Vec::new()) } else { authorities(&text) };
+            // It would be lost.
+            let bundle = bundle.map_err(|why| RenewError::Bundle(name, why))?;
+            services.push(ApiService { name, stored, bundle });
         }
-        Ok(services)
+        match services.is_empty() && is_unverified {
+            true => Err(RenewError::Unverified(format!("{namespace}/{service}"))),
+            false => Ok(services),
+        }
     }
 
     /// Brings each `caBundle` in line; what was changed.
-    fn trust(&self, trusted: &[Authority], services: &[ApiService]) -> Result<String, RenewError> {
+    fn trust(&self, step: Step, trusted: &[Authority], services: &[ApiService]) -> Result<String, RenewError> {
         let mut report = String::new();
         for ApiService { name, stored, bundle: before } in services {
-            let Some(wanted) = bundle_with(trusted, before, self.timing.now) else { continue };
+            let Some(wanted) = bundle_with(trusted, before, step, self.timing.now) else { continue };
             let fields = json!({"spec": {"caBundle": STANDARD.encode(bundle(&wanted))}});
             let changed = stored.change(self.client, fields, self.deadline());
             changed.map_err(|error| self.failed("patch", "apiservices", name, error))?;
@@ -211,7 +252,6 @@ impl Run<'_> {
     fn told(&self, step: Step, found: &Found, made: Option<&Issued>) -> String {
         let Timing { now, renew_before, settle } = self.timing;
         let next = found.next.as_ref().map_or(0, |(next, _)| next.ends());
-        let since = found.next.as_ref().map_or(now, |(_, since)| *since);
         let made = made.map_or(0, |made| pair_of(made).ends());
         match step {
             Step::Keep(ends) => {
@@ -223,7 +263,7 @@ impl Run<'_> {
                 Time(ends),
                 Time(now + settle)
             ),
-            Step::Wait(ends) => format!(
+            Step::Wait(ends, since) => format!(
                 "valid until {}; a run from {} on installs the next certificate",
                 Time(ends),
                 Time(now.max(since + settle))
@@ -247,8 +287,11 @@ fn fields(step: Step, found: &Found, trusted: &[Authority], made: Option<&Issued
     };
     let made = made.map(pair_of);
     match step {
-        Step::Keep(_) | Step::Wait(_) if trusted == found.trusted => return None,
-        Step::Keep(_) | Step::Wait(_) => {}
+        Step::Wait(_, since) if found.next.as_ref().is_none_or(|(_, before)| *before != Some(since)) => {
+            annotations.insert(NEXT_SINCE.to_owned(), since.to_string().into());
+        }
+        Step::Keep(_) | Step::Wait(..) if trusted == found.trusted => return None,
+        Step::Keep(_) | Step::Wait(..) => {}
         Step::Announce(_) => {
             put("next", made.as_ref());
             annotations.insert(NEXT_SINCE.to_owned(), now.to_string().into());
@@ -270,6 +313,15 @@ fn fields(step: Step, found: &Found, trusted: &[Authority], made: Option<&Issued
     Some(json!({"metadata": {"annotations": annotations}, "data": data}))
 }
 
+fn annotation<'a>(secret: &'a Stored, name: &str) -> &'a str {
+    secret.text(&format!("/metadata/annotations/{}", name.replace('/', "~1")))
+}
+
+/// The time in Unix seconds.
+fn unix(clock: &Clock) -> i64 {
+    clock.now().unix_millis.div_euclid(1_000)
+}
+
 /// A file of the Secret.
 fn data(secret: &Stored, name: &str) -> Vec<u8> {
     STANDARD.decode(secret.text(&format!("/data/{name}"))).unwrap_or_default()
@@ -281,6 +333,12 @@ fn pair(secret: &Stored, name: &str) -> Pair {
 
 fn pair_of(issued: &Issued) -> Pair {
     Pair { certificate: issued.certificate.clone().into_bytes(), key: issued.key.clone().into_bytes() }
+}
+
+impl Done {
+    fn nothing(place: &str, why: &str) -> Self {
+        Self { report: format!("{place}: {why}\n"), lost: None }
+    }
 }
 
 impl RenewError {
@@ -308,7 +366,19 @@ impl fmt::Display for RenewError {
             Self::NoSecret(place) => {
                 write!(f, "{place} does not exist; scripts/deploy or metriclet certs --secret makes it")
             }
-            Self::NoApiService(service) => {
+            Self::Authority(place, why) => write!(f, "{place}: ca.crt {why}"),
+            Self::Clock(ours, theirs) => {
+                write!(f, "this clock differs from the API server's by {} s", ours.abs_diff(*theirs))
+            }
+            Self::Lost(names, what) => {
+                let what = match what {
+                    Lost::Served => "the authority of the certificate that is served",
+                    Lost::Next => "the next authority",
+                };
+                write!(f, "the caBundle of APIService {names} had lost {what}")?;
+                f.write_str("; does another tool (Argo CD, Flux, Helm) set it?")
+            }
+            Self::Unverified(service) => {
                 write!(f, "no APIService that verifies certificates leads to the Service {service}")
             }
             Self::Bundle(name, why) => write!(f, "the caBundle of APIService {name} {why}"),

@@ -209,9 +209,9 @@ Options:
       --secret NAME         the Secret with the certificate [custom-metrics-apiserver-tls]
       --service NAME        the Service that it is for [custom-metrics-apiserver]
       --namespace NAME      the namespace of both [custom-metrics]
-      --name NAME           a further DNS name or IP address; may be repeated. It keeps those it has
+      --name NAME           a further DNS name or IP address; may be repeated
       --days DAYS           validity of a new certificate in days [365]
-      --renew-before TIME   how long before its end to renew it [30d]
+      --renew-before TIME   how long before its end to renew it [30d, or a third of --days if that is less]
       --settle TIME         how long replicas and kube-apiservers may take to notice a change [10m]
       --kubeconfig FILE     how to reach the Kubernetes API [the pod's service account, or outside a
                             cluster $KUBECONFIG or ~/.kube/config]
@@ -224,8 +224,10 @@ Steps:
   2. in a run at least --settle later: replaces tls.crt and tls.key
   3. in a run after the old authority's end: removes it
 
-No authority's key is kept. A certificate that has expired is replaced at once. One by cert-manager,
-or by another authority, is left alone. Each run also checks its permissions, by a dry run.
+The next certificate keeps the current names; --name adds to them (no renewal is started for it).
+No authority's key is kept. A certificate that has expired is replaced at once. A certificate from
+cert-manager or another authority is left alone. Each run also checks its permissions, by a dry run,
+and that this clock is within 5 minutes of the API server's.
 
 Examples:
   metriclet certs renew

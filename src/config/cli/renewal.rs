@@ -13,7 +13,7 @@ use crate::parse::duration;
 const SECRET: &str = "custom-metrics-apiserver-tls";
 
 /// The default time between the renewal and the end of a certificate: a month, so that a run that fails leaves time for the
-/// alert and for the person whom it calls.
+/// alert and for the person whom it calls. Of a certificate of fewer than 90 days, its last third.
 const RENEW_BEFORE: Duration = Duration::from_secs(30 * 86_400);
 
 /// `metriclet certs renew`.
@@ -67,7 +67,9 @@ pub(super) fn read(mut parser: Parser) -> Result<Option<Renewal>, String> {
             other => return Err(plain(other.unexpected())),
         }
     }
-    let (days, renew_before) = (valid.unwrap_or(DAYS), renew_before.unwrap_or(RENEW_BEFORE));
+    let days = valid.unwrap_or(DAYS);
+    let renew_before =
+        renew_before.unwrap_or_else(|| RENEW_BEFORE.min(Duration::from_secs(u64::from(days) * 86_400 / 3)));
     // Each run would renew what the one before has renewed.
     if renew_before.as_secs() >= u64::from(days) * 86_400 {
         return Err(format!(

@@ -315,14 +315,22 @@ fn renews_certificates() {
     };
     let flags = "--secret t --service s --namespace n --name a.example --days 90 --renew-before 720h --settle 0s \
                  --kubeconfig k --context c";
-    for (line, expected) in [("", usual), (flags, of_all)] {
+    let of_days =
+        |days: u32, hours: u64| Renewal { days, renew_before: Duration::from_secs(hours * 3_600), ..usual.clone() };
+    for (line, expected) in [
+        ("--days 90", of_days(90, 720)),
+        ("--days 20", of_days(20, 160)),
+        ("--days 1", of_days(1, 8)),
+        ("", usual.clone()),
+        (flags, of_all),
+    ] {
         assert_eq!(read(&format!("certs renew {line}")), Ok(Command::Renew(Box::new(expected))), "{line}");
     }
     assert_eq!(read("certs renew --help"), Ok(Command::Help(Topic::Renew)));
     for (line, message) in [
         ("--out d", r#"unknown option "--out""#),
         ("renew", r#"expected no further argument, found "renew""#),
-        ("--days 30", "--renew-before: expected less than the 30 days of --days, found 2592000 s"),
+        ("--days 30 --renew-before 30d", "--renew-before: expected less than the 30 days of --days, found 2592000 s"),
         ("--renew-before 365d", "--renew-before: expected less than the 365 days of --days, found 31536000 s"),
         ("--settle soon", r#"--settle: duration "soon": expected a whole number before each unit"#),
     ] {
