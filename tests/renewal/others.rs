@@ -38,7 +38,9 @@ fn a_reverted_bundle_fails_and_stops_the_renewal() {
     world.was_never_interrupted();
 
     for reverted in [first.authority.pem(), String::new()] {
-        SERVICES.map(|name| world.objects.put(&service(name), api_service("custom-metrics", &reverted)));
+        for name in SERVICES {
+            world.objects.put(&service(name), api_service("custom-metrics", &reverted));
+        }
         let (told, why) = world.warns(&[]);
         let what = "the authority of the certificate that is served";
         let names = SERVICES.join(", ");
