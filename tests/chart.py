@@ -182,7 +182,7 @@ def refuses():
         ({"tls": {"type": "cert-manager", "certManager": {"existingIssuer": {"enabled": True}}}}, "existingIssuer.name"),
         ({"apiService": {"insecureSkipTLSVerify": True}}, "insecureSkipTLSVerify"),
         ({"tls": {"metriclet": {"renewal": {"before": "a month"}}}}, "before"),
-        ({"tls": {"type": "metriclet"}, "apiService": {"caBundle": "PEM"}}, "apiService.caBundle: leave it empty"),
+        ({"tls": {"type": "metriclet"}, "apiService": {"caBundle": "-----BEGIN CERTIFICATE-----"}}, "apiService.caBundle: leave it empty"),
         ({"podDisruptionBudget": {"minAvailable": 1}}, "podDisruptionBudget"),
         ({"image": {"digest": "latest"}}, "digest"),
         ({"replicas": "two"}, "replicas"),

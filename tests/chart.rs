@@ -58,7 +58,7 @@ fn the_chart_renders_what_the_overlays_do() {
         assert_eq!(count("rendered"), Some(8), "{said}");
         assert!(count("objects") > Some(80) && count("compared") > Some(50), "{said}");
         assert!(
-            count("configurations") == Some(7) && count("documented") > Some(20) && count("refused") == Some(13),
+            count("configurations") == Some(7) && count("documented") > Some(20) && count("refused") == Some(14),
             "{said}"
         );
     }

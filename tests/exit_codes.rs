@@ -162,7 +162,11 @@ fn each_exit_code_is_that_of_some_end() {
         (&["certs", "--secret", "web-tls", "--ca-file", "/nowhere"], 66, "/nowhere: not found"),
         (&["certs", "--out", folder], 73, "tls.crt is there already"),
         (&["certs", "renew", "--kubeconfig", &cluster], 0, ""),
-        (&["certs", "renew", "--days", "7"], 64, "--renew-before: expected less than the 7 days of --days"),
+        (
+            &["certs", "renew", "--days", "7", "--renew-before", "7d"],
+            64,
+            "--renew-before: expected less than the 7 days of --days",
+        ),
         (&["certs", "renew", "--kubeconfig", &kubeconfig], 69, "connect: connection refused"),
         (&["certs", "renew", "--kubeconfig", "/nowhere"], 78, "/nowhere: not found"),
         (

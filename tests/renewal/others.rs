@@ -20,8 +20,8 @@ fn a_reverted_bundle_fails_and_stops_the_renewal() {
     let world = World::new(&first);
     world.renew(&[]);
     for _ in 0..2 {
-        // A day later, the tool has reverted it.
-        world.annotate(SINCE, &(now() - 86_400).to_string().into());
+        // When it has been announced for long enough, the tool has reverted it.
+        world.annotate(SINCE, &(now() - 1_800).to_string().into());
         let old = first.authority.pem();
         world.objects.put(&service(SERVICES[1]), api_service("custom-metrics", &old));
         let (told, why) = world.warns(&[]);
@@ -33,12 +33,14 @@ fn a_reverted_bundle_fails_and_stops_the_renewal() {
         assert!(world.renew(&[]).contains(" on installs the next certificate\n"));
         assert_eq!(world.secret("tls.crt"), first.identity.chain);
     }
-    world.annotate(SINCE, &(now() - 86_400).to_string().into());
+    world.annotate(SINCE, &(now() - 1_800).to_string().into());
     assert!(world.renew(&[]).contains(": installed the next certificate"));
     world.was_never_interrupted();
 
     for reverted in [first.authority.pem(), String::new()] {
-        SERVICES.map(|name| world.objects.put(&service(name), api_service("custom-metrics", &reverted)));
+        for name in SERVICES {
+            world.objects.put(&service(name), api_service("custom-metrics", &reverted));
+        }
         let (told, why) = world.warns(&[]);
         let what = "the authority of the certificate that is served";
         let names = SERVICES.join(", ");

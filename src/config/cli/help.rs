@@ -211,7 +211,7 @@ Options:
       --namespace NAME      the namespace of both [custom-metrics]
       --name NAME           a further DNS name or IP address; may be repeated
       --days DAYS           validity of a new certificate in days [365]
-      --renew-before TIME   how long before its end to renew it [30d, or a third of --days if that is less]
+      --renew-before TIME   how long before its end to renew it [30d, at most a third of --days]
       --settle TIME         how long replicas and kube-apiservers may take to notice a change [10m]
       --kubeconfig FILE     how to reach the Kubernetes API [the pod's service account, or outside a
                             cluster $KUBECONFIG or ~/.kube/config]
