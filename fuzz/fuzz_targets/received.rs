@@ -9,11 +9,12 @@ use metriclet::internals::parse::path::Version;
 
 fuzz_target!(|bytes: &[u8]| {
     match read(bytes) {
-        Ok(Received::Custom(items)) => {
+        Ok(Received::Custom(_, items)) => {
+            let name = (!items.is_empty()).then(|| "m".to_owned());
             for version in [Version::V1Beta1, Version::V1Beta2] {
                 let list = MetricValueList { version, metric: "m", selector: None, items: &items };
                 let printed = serde_json::to_vec(&list).unwrap();
-                assert_eq!(read(&printed), Ok(Received::Custom(items.clone())));
+                assert_eq!(read(&printed), Ok(Received::Custom(name.clone(), items.clone())));
             }
         }
         Ok(Received::External(_, items)) => {
