@@ -225,6 +225,11 @@ impl<'a> Hpa<'a> {
         Some(Decimal::parse(text).ok()?.milli())
     }
 
+    /// What it lacks, and what the targets of its metrics lack.
+    pub(crate) fn all_lacks(&self) -> impl Iterator<Item = &HpaLack> {
+        self.lacks.iter().chain(self.metrics.iter().filter_map(|metric| metric.target.as_ref().err()))
+    }
+
     /// Whether a metric can scale the workload up from zero replicas.
     pub fn can_wake(&self) -> bool {
         self.metrics.iter().any(|metric| metric.kind.can_wake())

@@ -120,8 +120,7 @@ impl Findings {
                 "minReplicas: 0 needs a metric of type Object or External; at zero there are no pods to measure";
             self.push(span, Severity::Warning, message.to_owned());
         }
-        let targets = hpa.metrics.iter().filter_map(|metric| metric.target.as_ref().err());
-        for HpaLack { span, expected } in hpa.lacks.iter().chain(targets) {
+        for HpaLack { span, expected } in hpa.all_lacks() {
             self.push(*span, Severity::Error, format!("expected {expected}"));
         }
         for metric in hpa.metrics.iter().filter(|metric| metric.kind != MetricKind::Resource) {

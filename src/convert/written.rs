@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::manifest::documents;
 use super::output::Output;
 use super::remarks::{Place, Remarks};
-use crate::autoscaling::manifest;
+use crate::autoscaling::manifest::{self, Hpa};
 use crate::config::limits::Limits;
 use crate::kube::yaml as kubernetes_yaml;
 use crate::parse::yaml;
@@ -43,10 +43,6 @@ fn lacks(object: &Value, limits: &Limits) -> Vec<String> {
         Ok(root) => root,
         Err(error) => return vec![error.message],
     };
-    let mut lacks = Vec::new();
-    for hpa in manifest::hpas(&root) {
-        let targets = hpa.metrics.iter().filter_map(|metric| metric.target.as_ref().err());
-        lacks.extend(hpa.lacks.iter().chain(targets).map(|lack| format!("expected {}", lack.expected)));
-    }
-    lacks
+    let hpas = manifest::hpas(&root);
+    hpas.iter().flat_map(Hpa::all_lacks).map(|lack| format!("expected {}", lack.expected)).collect()
 }

@@ -123,7 +123,7 @@ pub(super) fn objects(
             let selector = selector.and_then(|selector| LabelSelector::from_selector(selector).ok());
             Ok(MetricValues { items: items.clone(), selector, lasting: None })
         }
-        other => Err(unexpected(adapter, metric, other)),
+        _ => Err(unexpected(adapter, metric)),
     }
 }
 
@@ -144,7 +144,7 @@ pub(super) fn external(
             let metric = name.clone().unwrap_or_else(|| request.path.metric.clone());
             Ok(ExternalValues { metric, items: items.clone(), lasting: None })
         }
-        other => Err(unexpected(adapter, metric, other)),
+        _ => Err(unexpected(adapter, metric)),
     }
 }
 
@@ -187,7 +187,7 @@ fn answer(
     }
 }
 
-fn unexpected(adapter: &Adapter, metric: DescribedMetric<'_>, _: &Received) -> Failure {
+fn unexpected(adapter: &Adapter, metric: DescribedMetric<'_>) -> Failure {
     let error = ForwardError::Answer(String::new());
     Failure::Unavailable(format!("{metric}: adapter {} {error}", adapter.config().address))
 }

@@ -65,15 +65,13 @@ impl Comparer {
         trace: &mut Trace,
     ) -> Result<MetricValues, Failure> {
         let theirs = forwarding::objects(adapter, request, true, patience, trace);
+        let theirs = theirs.and_then(|theirs| with_values(adapter, theirs.items.is_empty()).map(|()| theirs));
         let key = (request.path.metric.as_str(), request.path.resource.as_str());
         let of_rules = |patience, trace: &mut Trace| {
             let entries = rules.find_all(request.path);
             self.judge.answering.objects(rules, entries, request, patience, trace)
         };
         match theirs {
-            Ok(theirs) if theirs.items.is_empty() => {
-                self.instead(key, no_values(adapter), |trace| of_rules(patience, trace), trace)
-            }
             Ok(theirs) if trace.is_on() => {
                 let ours = of_rules(patience, trace);
                 self.judge.compare(key, &ours, |ours| difference::of_objects(&ours.items, &theirs.items), trace);
@@ -107,13 +105,11 @@ impl Comparer {
         trace: &mut Trace,
     ) -> Result<ExternalValues, Failure> {
         let theirs = forwarding::external(adapter, request, true, patience, trace);
+        let theirs = theirs.and_then(|theirs| with_values(adapter, theirs.items.is_empty()).map(|()| theirs));
         let key = (rules.external_name(&request.path.metric).to_owned(), "");
         let key = (key.0.as_str(), key.1);
         let of_rules = |patience, trace: &mut Trace| self.judge.answering.external(rules, request, patience, trace);
         match theirs {
-            Ok(theirs) if theirs.items.is_empty() => {
-                self.instead(key, no_values(adapter), |trace| of_rules(patience, trace), trace)
-            }
             Ok(theirs) if trace.is_on() => {
                 let ours = of_rules(patience, trace);
                 self.judge.compare(key, &ours, |ours| difference::of_external(&ours.items, &theirs.items), trace);
@@ -213,9 +209,10 @@ impl Drop for Held {
     }
 }
 
-/// An answer without values is none for an HPA.
-fn no_values(adapter: &Adapter) -> Failure {
-    Failure::Unavailable(format!("adapter {} answered without values", adapter.config().address))
+/// An answer without values is a failure, because an HPA cannot use it.
+fn with_values(adapter: &Adapter, is_empty: bool) -> Result<(), Failure> {
+    let address = &adapter.config().address;
+    if is_empty { Err(Failure::Unavailable(format!("adapter {address} answered without values"))) } else { Ok(()) }
 }
 
 impl Judge {
