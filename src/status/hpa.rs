@@ -167,7 +167,7 @@ impl ConditionStatus {
         Self { kind, status, reason, message }
     }
 
-    /// Whether it keeps the HPA from scaling. `ScalingDisabled` means that somebody has set the replicas to 0.
+    /// Whether it keeps the HPA from scaling. `ScalingDisabled` means that the replicas were set to 0 by hand.
     pub(crate) fn is_failing(&self) -> bool {
         matches!(&*self.kind, "AbleToScale" | "ScalingActive")
             && self.status == "False"

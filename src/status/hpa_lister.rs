@@ -1,4 +1,4 @@
-//! Lists the HPAs of the cluster while somebody looks at the status page: in a thread of its own, so that a slow Kubernetes API
+//! Lists the HPAs of the cluster while the status page is open: in a thread of its own, so that a slow Kubernetes API
 //! delays the page by a second at most, and no metric at all.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
