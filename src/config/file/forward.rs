@@ -34,6 +34,11 @@ pub(super) struct Forwarding {
 impl Forwarding {
     pub(super) fn read(top: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Self {
         if !top.has("forward") {
+            // The key may be misspelt; the rules' errors would be of the same cause.
+            if let Some(problem) = sink.first_error().cloned() {
+                let shadow = top.boolean("shadow", sink).unwrap_or_default();
+                return Self { forward: None, shadow, problem: Some(problem) };
+            }
             if top.boolean("shadow", sink) == Some(true) {
                 top.fail("shadow", "needs forward:, the adapter to compare with", sink);
             }

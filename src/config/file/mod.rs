@@ -127,8 +127,9 @@ fn read(root: &Node, limits: &Limits, loaded: &mut Loaded, sink: &mut Sink) {
     };
     let forwarding = forward::Forwarding::read(&mut top, limits, sink);
     loaded.config.forward.clone_from(&forwarding.forward);
-    // Where all is forwarded, there may be nothing else.
-    let mut section = |key, sink: &mut Sink| match top.has("forward") {
+    // Where all is forwarded, there may be nothing else. After an error, such as a misspelt key, nothing is missing for certain.
+    let may_be_absent = top.has("forward") || sink.first_error().is_some();
+    let mut section = |key, sink: &mut Sink| match may_be_absent {
         true => top.get(key),
         false => top.require(key, sink),
     };

@@ -184,6 +184,29 @@ fn problems_of_the_whole_file() {
 }
 
 #[test]
+fn a_misspelt_key_is_the_only_error() {
+    let rules = "[{name: m, external: true, source: p, value: q, shadow: true}]";
+    for (file, expected) in [
+        (
+            format!(
+                "sources: {{p: {{url: 'http://a/', namespaces: [c], single: true}}}}\nforwards: {{}}\nmetrics: {rules}\nshadow: true\n"
+            ),
+            "2:1: error: the file: unknown key \"forwards\"; did you mean forward?",
+        ),
+        ("source: {}\nmetrics: []\n".to_owned(), "1:1: error: the file: unknown key \"source\"; did you mean sources?"),
+    ] {
+        let errors: Vec<String> = problems(&file).into_iter().filter(|problem| problem.contains("error")).collect();
+        assert_eq!(errors, [expected], "{file}");
+    }
+    // The rule is broken, not served without its comparison.
+    let file = format!(
+        "sources: {{p: {{url: 'http://a/', namespaces: [c], single: true}}}}\nforwards: {{}}\nmetrics: {rules}\n"
+    );
+    let Loaded { config, .. } = load(file.as_bytes(), &Limits::default());
+    assert_eq!((config.rules.len(), config.broken.len()), (0, 1));
+}
+
+#[test]
 fn each_part_fails_alone() {
     let file = "sources:\n  bad: {url: 5, timeout: x}\n  good: {url: 'http://10.0.0.1/', namespaces: [shop]}\n  idle: {url: 'http://10.0.0.2/'}\n\
                 metrics:\n  - {name: a, object: services, source: bad}\n  - {name: b, object: services, source: good}\n  \
