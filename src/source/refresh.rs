@@ -210,15 +210,26 @@ mod tests {
         Demand::Page(PageRequest::get(url))
     }
 
+    /// The system's clock, and the milliseconds by which it is ahead.
+    fn clock_ahead() -> (Clock, Arc<AtomicU64>) {
+        let ahead = Arc::new(AtomicU64::new(0));
+        let told = ahead.clone();
+        let clock = Clock::told_by(move || Now {
+            monotonic: Instant::now() + Duration::from_millis(told.load(Ordering::SeqCst)),
+            unix_millis: 0,
+        });
+        (clock, ahead)
+    }
+
     fn refresher(limits: RefreshLimits) -> Arc<Refresher> {
         Refresher::new(limits, Clock::system(), Arc::default())
     }
 
     #[test]
-    fn fetches_again_and_again_while_somebody_asks() {
-        let linger = Duration::from_millis(200);
-        let limits = RefreshLimits { linger, retry: Duration::from_millis(1), ..RefreshLimits::default() };
-        let refresher = refresher(limits);
+    fn fetches_repeatedly_until_requests_end() {
+        let limits = RefreshLimits { linger: LONG, retry: Duration::from_millis(1), ..RefreshLimits::default() };
+        let (clock, ahead) = clock_ahead();
+        let refresher = Refresher::new(limits, clock, Arc::default());
         let ((began, begun), (end, ends)) = (mpsc::channel(), mpsc::channel());
         let of: Arc<dyn Refreshed> = Arc::new(Scripted(began, Mutex::new(ends)));
         let noted = refresher.ask(&of, demand("a"), Duration::from_millis(1)).unwrap();
@@ -229,6 +240,7 @@ mod tests {
         refresher.wait(&noted, LONG);
         assert!(refresher.ask(&of, demand("a"), LONG).unwrap().rounds > noted.rounds);
         // There are no more requests.
+        ahead.store(u64::try_from(LONG.as_millis()).unwrap(), Ordering::SeqCst);
         drop(end);
         let until = Instant::now() + LONG;
         while !refresher.lock().tasks.is_empty() {
