@@ -7,16 +7,27 @@ use crate::config::limits::{Limits, SamplingLimits};
 use crate::metrics::entries::Entry;
 use crate::metrics::history::{Lookup, RoundOutcome, SampleBudget};
 use crate::metrics::rules::Rules;
+use crate::parse::duration::millis;
 use crate::telemetry::clock::{Clock, Now};
 use crate::telemetry::counters::Counters;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 const INTERVAL: Duration = Duration::from_millis(5);
-/// Longer than a busy machine keeps a thread waiting, as a task that is not sampled within it ends.
-const LINGER: Duration = Duration::from_secs(1);
 
-fn shared(limits: Limits) -> Arc<Shared> {
-    Arc::new(Shared::new(limits, Clock::system(), Arc::default()))
+/// With the system's clock, and the seconds by which it is ahead.
+fn shared_ahead(limits: Limits) -> (Arc<Shared>, Arc<AtomicU32>) {
+    let ahead = Arc::new(AtomicU32::new(0));
+    let (clock, told) = (Clock::system(), ahead.clone());
+    let clock = Clock::told_by(move || {
+        let (now, ahead) = (clock.now(), Duration::from_secs(told.load(Relaxed).into()));
+        Now { monotonic: now.monotonic + ahead, unix_millis: now.unix_millis + millis(ahead) }
+    });
+    (Arc::new(Shared::new(limits, clock, Arc::default())), ahead)
+}
+
+/// After the time for which sampling continues without requests.
+fn pass_linger(shared: &Shared, ahead: &AtomicU32) {
+    ahead.fetch_add(u32::try_from(shared.limits().sampling.linger.as_secs()).unwrap() + 1, Relaxed);
 }
 
 fn served(shared: &Arc<Shared>) -> Arc<ActiveRule> {
@@ -42,10 +53,7 @@ fn selected(name: &str) -> SampledSelection {
 
 #[test]
 fn samples_while_requests_come_and_no_longer() {
-    let shared = shared(Limits {
-        sampling: SamplingLimits { linger: LINGER, ..SamplingLimits::default() },
-        ..Limits::default()
-    });
+    let (shared, ahead) = shared_ahead(Limits::default());
     let (to, sampled) = mpsc::channel();
     let sampler: Sampler = Arc::new(move |_, selected, _| _ = to.send(selected.clone()));
     let scraper = Scraper::new(shared.clone(), steady(&shared), sampler);
@@ -55,6 +63,7 @@ fn samples_while_requests_come_and_no_longer() {
         assert_eq!(sampled.recv_timeout(PATIENCE).unwrap(), selected("web"));
     }
     // No request comes any more: the task ends, and with it the samples.
+    pass_linger(&shared, &ahead);
     while !scraper.lock().tasks.is_empty() {
         thread::yield_now();
     }
@@ -71,10 +80,7 @@ fn samples_while_requests_come_and_no_longer() {
 
 #[test]
 fn forgets_what_is_not_requested_any_more() {
-    let shared = shared(Limits {
-        sampling: SamplingLimits { linger: LINGER, ..SamplingLimits::default() },
-        ..Limits::default()
-    });
+    let (shared, ahead) = shared_ahead(Limits::default());
     let (to, sampled) = mpsc::channel();
     let when = steady(&shared);
     let sampler: Sampler = Arc::new(move |served, selected, now| {
@@ -88,9 +94,12 @@ fn forgets_what_is_not_requested_any_more() {
     sampled.recv_timeout(PATIENCE).unwrap();
     let history = &served.sampling.as_ref().unwrap().history;
     assert_ne!(history.lookup("shop/web", "1"), Lookup::Nothing);
+    pass_linger(&shared, &ahead);
     let began = Instant::now();
     while history.lookup("shop/web", "1") != Lookup::Nothing {
         assert!(began.elapsed() < PATIENCE, "what was sampled stays for good");
+        // Samples are needed for some time after the last request.
+        ahead.fetch_add(1, Relaxed);
         thread::yield_now();
     }
     assert!(scraper.lock().tasks.is_empty());
@@ -144,8 +153,8 @@ fn what_is_slow_leaves_a_thread_to_others() {
 
 #[test]
 fn has_room_for_so_many_selections() {
-    let shared =
-        shared(Limits { sampling: SamplingLimits { selections: 5, ..SamplingLimits::default() }, ..Limits::default() });
+    let sampling = SamplingLimits { selections: 5, ..SamplingLimits::default() };
+    let (shared, _) = shared_ahead(Limits { sampling, ..Limits::default() });
     let scraper = Scraper::new(shared.clone(), steady(&shared), Arc::new(|_, _, _| ()));
     let served = served(&shared);
     let ask = |namespace: &str, name| {
