@@ -77,8 +77,8 @@ fn lines<'a, 'h>(
 
 /// Whether lines of this name tell who a user is.
 fn names_users(names: &RemoteHeaders, line: &str) -> bool {
-    for known in [&names.username, &names.group, &names.uid] {
-        for name in known {
+    for known in &[&names.username, &names.group, &names.uid] {
+        for name in *known {
             if is_named(line, name) {
                 return true;
             }
