@@ -105,8 +105,6 @@ impl Access {
         };
         let question = Question { user: &user.info, via: user.via, access };
         let no = || Err(Forbidden { spec: question.spec(), reason: String::new() }.into());
-        // The size of a cached review is that of the texts that a caller controls.
-        let cost = 256 + size(&user.info) + target.len();
         match path {
             // Open paths have been served before this, and an anonymous client must not cause calls to the Kubernetes
             // API.
@@ -119,14 +117,14 @@ impl Access {
                 | ApiPath::PeerSamples
                 | ApiPath::Status(_)
                 | ApiPath::Health(..),
-            ) => self.review(question, cost, wait, now),
+            ) => self.review(question, target, wait, now),
             // Discovery, OpenAPI, and unknown paths: they contain no secrets.
             _ if user.is_authenticated() => Ok(()),
             _ => no(),
         }
     }
 
-    fn review(&self, question: Question<'_>, cost: usize, wait: Wait, now: Now) -> Result<(), AuthorizationError> {
+    fn review(&self, question: Question<'_>, target: &str, wait: Wait, now: Now) -> Result<(), AuthorizationError> {
         let Some(reviewer) = &self.reviewer else {
             return Err(AuthorizationError::Unavailable("SubjectAccessReview needs the Kubernetes API".to_owned()));
         };
@@ -144,6 +142,8 @@ impl Access {
                 Ok(_) => self.limits.review.ttl,
                 Err(_) => Duration::ZERO,
             };
+            // The size of a cached review is that of the texts that a caller controls.
+            let cost = 256 + size(question.user) + target.len();
             let lasts = if cost > self.limits.review.cacheable { Duration::ZERO } else { lasts };
             let cut_by_caller = deadline.saturating_duration_since(now.monotonic) < self.limits.review.timeout
                 && value.as_ref().is_err_and(CallError::is_timeout);

@@ -7,6 +7,7 @@ use super::identity::{AuthenticationError, Identity, Via};
 use super::message::Request;
 use super::peer::Peer;
 use crate::parse::path::ApiPath;
+use crate::parse::query;
 use crate::source::waiting::{Patience, Waiting};
 use crate::telemetry::clock::Now;
 use crate::telemetry::counters::{Attempts, Counters};
@@ -64,7 +65,7 @@ impl AuthFilter {
         patience: Patience,
         now: Now,
     ) -> Result<Authorized, Rejection> {
-        let target = request.target.split('?').next().unwrap_or_default();
+        let (target, _) = query::split(request.target);
         if self.access.is_always_allowed(target) {
             return Ok(Authorized::Open);
         }

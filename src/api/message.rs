@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::peer::Peer;
 use crate::kube::protobuf::{self, Object};
 use crate::kube::yaml;
-use crate::parse::head::Header;
+use crate::parse::head::{Header, is_named};
 use crate::parse::json::indent;
 
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +38,7 @@ impl<'a> Request<'a> {
 
     /// The first header line of this name, if its value is UTF-8.
     pub fn header(&self, name: &str) -> Option<&'a str> {
-        let line = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        let line = self.headers.iter().find(|(line, _)| is_named(line, name));
         line.and_then(|(_, value)| std::str::from_utf8(value).ok())
     }
 }

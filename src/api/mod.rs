@@ -84,6 +84,7 @@ enum Stop {
 struct Asking {
     client: MetricClient,
     patience: Patience,
+    now: Now,
     pretty: bool,
     /// Whether another Metriclet has forwarded it.
     is_forwarded: bool,
@@ -161,16 +162,14 @@ impl Api {
 
     /// Answers a request, waiting only as `patience` allows. `since` is when it came in.
     pub fn answer(&self, request: &Request<'_>, patience: Patience, since: Now, trace: &mut Trace) -> Answer {
-        let (raw_path, raw_query) = match request.target.split_once('?') {
-            Some((path, query)) => (path, Some(query)),
-            None => (request.target, None),
-        };
+        let (raw_path, raw_query) = query::split(request.target);
         let path = path::parse(raw_path, self.limits.request.path);
         let query = query::parse(raw_query, self.limits.request.query);
         let pretty =
             negotiate::pretty(query.as_ref().ok().and_then(|query| query.pretty), request.header("User-Agent"));
         let route = path.as_ref().map_or(Route::Other, Route::of);
-        let authorized = self.authorize(request, path.as_ref().ok(), patience, self.clock.now());
+        let now = self.clock.now();
+        let authorized = self.authorize(request, path.as_ref().ok(), patience, now);
         let result = match (&authorized, &path, &query) {
             (Err(Rejection::WouldWait(waiting)), ..) => Err(Stop::WouldWait(*waiting)),
             (Err(rejection), ..) => Err(self.failures().rejection(rejection).into()),
@@ -178,7 +177,7 @@ impl Api {
             (Ok(_), _, Err(error)) => Err(self.failures().bad_request(error).into()),
             (Ok(authorized), Ok(path), Ok(query)) => {
                 let is_forwarded = is_forwarded(request);
-                let asking = Asking { client: client(*authorized), patience, pretty, is_forwarded };
+                let asking = Asking { client: client(*authorized), patience, now, pretty, is_forwarded };
                 self.route(path, query, request, asking, trace)
             }
         };
@@ -230,7 +229,7 @@ impl Api {
 
     /// Counts a failure under the route of its request, so that alerts on failing metric requests see it.
     fn failed(&self, request: &Request<'_>, status: &Status, since: Now) -> Reply {
-        let path = request.target.split('?').next().unwrap_or_default();
+        let (path, _) = query::split(request.target);
         let route = path::parse(path, self.limits.request.path).as_ref().map_or(Route::Other, Route::of);
         let took = self.clock.now().monotonic.saturating_duration_since(since.monotonic);
         self.counters.request(route, status.code(), took);
@@ -357,8 +356,8 @@ fn status_reply(status: &Status, encoding: Encoding) -> Reply {
 
 /// Whether another Metriclet has forwarded a request (RFC 9110 §7.6.3).
 fn is_forwarded(request: &Request<'_>) -> bool {
-    let via = request.header(VIA).unwrap_or_default();
-    via.split(',').any(|intermediary| intermediary.trim() == VIA_METRICLET)
+    let through = |via: &str| via.split(',').any(|intermediary| intermediary.trim() == VIA_METRICLET);
+    request.header(VIA).is_some_and(through)
 }
 
 /// Who asks for metrics.

@@ -2,7 +2,10 @@
 
 use std::cmp::Reverse;
 
+use memchr::memchr;
+
 use super::message::{AGGREGATED, JSON};
+use crate::parse::bytes::split_at;
 use crate::parse::sort::sort_by;
 
 /// How to treat a clause with a transform, such as `as=Table`.
@@ -31,11 +34,17 @@ pub fn negotiate<'o>(accept: Option<&str>, offered: &[&'o str], transforms: Tran
     let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else { return offered.first().copied() };
     let named =
         |media_type: &str| offered.iter().copied().find(|offer| essence(offer).eq_ignore_ascii_case(media_type));
-    // Without parameters clauses are all alike, and one that names a media type comes before wildcards.
-    if !accept.contains(';')
-        && let Some(offer) = accept.split(',').find_map(|clause| named(clause.trim()))
-    {
-        return Some(offer);
+    // Without parameters clauses are all alike, and one that names a media type comes before wildcards. Most callers name
+    // the one that they want first.
+    if memchr(b';', accept.as_bytes()).is_none() {
+        let first = split_at(accept, b',').map_or(accept, |(first, _)| first);
+        let is_first = |offer: &&&str| **offer == first;
+        if let Some(offer) = offered.iter().find(is_first).copied() {
+            return Some(offer);
+        }
+        if let Some(offer) = accept.split(',').find_map(|clause| named(clause.trim())) {
+            return Some(offer);
+        }
     }
     let mut clauses = clauses(accept);
     if !clauses.iter().any(|clause| clause.media_type == "*/*" || named(clause.media_type).is_some()) {

@@ -30,9 +30,8 @@ impl Api {
         if trace.is_on() {
             return answer(encoding, trace).map(|answered| answered.reply);
         }
-        let now = self.clock.now();
-        self.status.answers.asked(request.target, asking.client, now);
-        self.kept.reply(request.target, encoding, &self.metrics.rules(), now, || {
+        self.status.answers.asked(request.target, asking.client, asking.now);
+        self.kept.reply(request.target, encoding, &self.metrics.rules(), asking.now, || {
             let answered = answer(encoding, trace)?;
             self.status.answers.served(request.target, asking.client, answered.value.clone(), self.clock.now());
             Ok(answered)

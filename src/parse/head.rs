@@ -5,8 +5,9 @@
 //! too.
 
 use std::fmt;
+use std::mem::MaybeUninit;
 
-use memchr::memchr2_iter;
+use memchr::memchr_iter;
 
 use super::escape::Escaped;
 
@@ -21,6 +22,12 @@ pub struct HeadLimits {
 
 /// A header line: its name as written, and its value without surrounding spaces and tabs.
 pub(crate) type Header<'a> = (&'a str, &'a [u8]);
+
+/// Whether a line has this name, in any case (RFC 9110 §5.1). Each line is compared with many names, and most differ in length.
+#[inline(always)]
+pub(crate) fn is_named(line: &str, name: &str) -> bool {
+    line.len() == name.len() && line.eq_ignore_ascii_case(name)
+}
 
 /// A complete head.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +79,15 @@ const FEW: usize = 64;
 pub fn parse(input: &[u8], seen: usize, limits: HeadLimits) -> Result<Option<Head<'_>>, HeadError> {
     // Ignores bytes beyond the limit, so that the result does not depend on how the bytes arrive.
     let input = input.get(..limits.bytes).unwrap_or(input);
+    // Nearly always one head has arrived, and nothing else. Line ends need no search then: as httparse takes no CR alone, so many
+    // LFs as CRs are one after each.
+    if seen == 0
+        && let [.., b'\r', b'\n', b'\r', b'\n'] = input
+        && memchr_iter(b'\n', input).count() == memchr_iter(b'\r', input).count()
+        && let Ok(head) = read(input, limits.headers)
+    {
+        return Ok(Some(head));
+    }
     let from = seen.saturating_sub(3).min(input.len());
     let end = empty_line(input, from)?;
     match end.and_then(|end| input.get(..end)) {
@@ -84,18 +100,24 @@ pub fn parse(input: &[u8], seen: usize, limits: HeadLimits) -> Result<Option<Hea
 /// The end of the first empty line. Before it, every CR must be followed by an LF, and every LF preceded by a CR; the
 /// last byte may be a CR whose LF has not arrived yet.
 fn empty_line(input: &[u8], from: usize) -> Result<Option<usize>, HeadError> {
-    for at in memchr2_iter(b'\r', b'\n', input.get(from..).unwrap_or_default()).map(|at| from + at) {
-        let (before, after) = (input.get(..at).unwrap_or_default(), input.get(at + 1));
-        let fits = match input.get(at) {
-            Some(b'\r') => after.is_none_or(|after| *after == b'\n'),
-            _ if before.ends_with(b"\r\n\r") => return Ok(Some(at + 1)),
-            _ => before.ends_with(b"\r"),
-        };
-        if !fits {
-            return Err(HeadError::LineEnd);
+    let mut end = None;
+    // How many CRs belong to an LF after them.
+    let mut ended = 0;
+    for at in memchr_iter(b'\n', input.get(from..).unwrap_or_default()) {
+        ended += usize::from(at > 0);
+        match input.get(..from + at) {
+            Some([.., b'\r', b'\n', b'\r']) => {
+                end = Some(from + at + 1);
+                break;
+            }
+            Some([.., b'\r']) => {}
+            _ => return Err(HeadError::LineEnd),
         }
     }
-    Ok(None)
+    let searched = input.get(from..end.unwrap_or(input.len())).unwrap_or_default();
+    ended += usize::from(searched.last() == Some(&b'\r'));
+    // As each LF has its CR, a CR without an LF is one too many. The crate counts bytes by vector units.
+    if memchr_iter(b'\r', searched).count() == ended { Ok(end) } else { Err(HeadError::LineEnd) }
 }
 
 fn read(head: &[u8], most: usize) -> Result<Head<'_>, HeadError> {
@@ -103,10 +125,10 @@ fn read(head: &[u8], most: usize) -> Result<Head<'_>, HeadError> {
     if head.starts_with(b"\r") {
         return Err(HeadError::Syntax("a request line first"));
     }
-    let mut few = [httparse::EMPTY_HEADER; FEW];
+    let mut few = [const { MaybeUninit::uninit() }; FEW];
     match fill(head, few.get_mut(..most.min(FEW)).unwrap_or_default()) {
         Err(httparse::Error::TooManyHeaders) if most > FEW => {
-            let mut many = vec![httparse::EMPTY_HEADER; most];
+            let mut many = vec![MaybeUninit::uninit(); most];
             fill(head, &mut many).map_err(|error| explain(error, most))?
         }
         read => read.map_err(|error| explain(error, most))?,
@@ -117,10 +139,10 @@ fn read(head: &[u8], most: usize) -> Result<Head<'_>, HeadError> {
 /// header.
 fn fill<'a>(
     head: &'a [u8],
-    headers: &mut [httparse::Header<'a>],
+    headers: &mut [MaybeUninit<httparse::Header<'a>>],
 ) -> Result<Result<Head<'a>, HeadError>, httparse::Error> {
-    let mut request = httparse::Request::new(headers);
-    Ok(match request.parse(head)? {
+    let mut request = httparse::Request::new(&mut []);
+    Ok(match request.parse_with_uninit_headers(head, headers)? {
         httparse::Status::Complete(length) if length == head.len() => understand(&request, length),
         _ => Err(HeadError::Syntax("one empty line, at the end")),
     })
@@ -145,16 +167,14 @@ fn understand<'a>(request: &httparse::Request<'_, 'a>, length: usize) -> Result<
 pub(crate) fn check(headers: &[Header<'_>], minor: u8) -> Result<(), HeadError> {
     let (mut hosts, mut length) = (0, None);
     for (name, value) in headers {
-        let is = |known: &str| name.eq_ignore_ascii_case(known);
-        if is("Transfer-Encoding") {
-            return Err(HeadError::Header("Transfer-Encoding", "expected none, found one"));
-        } else if is("Upgrade") {
-            return Err(HeadError::Header("Upgrade", "expected none, found one"));
-        } else if is("Expect") {
-            return Err(HeadError::Header("Expect", "expected none, found one"));
-        } else if is("Host") {
+        for forbidden in &["Transfer-Encoding", "Upgrade", "Expect"] {
+            if is_named(name, forbidden) {
+                return Err(HeadError::Header(forbidden, "expected none, found one"));
+            }
+        }
+        if is_named(name, "Host") {
             hosts += 1;
-        } else if is("Content-Length") && length.replace(digits(value)?).is_some() {
+        } else if is_named(name, "Content-Length") && length.replace(digits(value)?).is_some() {
             return Err(HeadError::Header("Content-Length", "expected one at most, found several"));
         }
     }
@@ -175,7 +195,7 @@ fn digits(value: &[u8]) -> Result<u64, HeadError> {
 
 /// Whether the connection stays open: HTTP/1.1 unless told to close, HTTP/1.0 only if told to stay open.
 fn keeps_alive(headers: &[Header<'_>], minor: u8) -> bool {
-    let connection = headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("Connection"));
+    let connection = headers.iter().filter(|(name, _)| is_named(name, "Connection"));
     let options: Vec<&[u8]> =
         connection.flat_map(|(_, value)| value.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii).collect();
     let has = |known: &[u8]| options.iter().any(|option| option.eq_ignore_ascii_case(known));
@@ -294,6 +314,8 @@ mod tests {
             ("Host: a\r\nX: \0", syntax("header values without control characters")),
             ("Host: a\nX: b", HeadError::LineEnd),
             ("Host: a\rX: b", HeadError::LineEnd),
+            ("Host: a\nX: b\rY: c", HeadError::LineEnd),
+            ("Host: a\r\nX:\r y\nZ: b", HeadError::LineEnd),
             ("A: b\r\nC: d\r\nE: f\r\nG: h\r\nHost: a", HeadError::TooManyHeaders(4)),
             (&format!("Host: {}", "a".repeat(200)), HeadError::TooLong(200)),
         ] {

@@ -2,6 +2,7 @@
 //! panic.
 
 pub(crate) mod body_template;
+pub(crate) mod bytes;
 pub(crate) mod certificate;
 pub(crate) mod certificate_name;
 pub(crate) mod csv;

@@ -4,13 +4,16 @@
 //! As in Kubernetes, the whole path is percent-decoded before it is split, so that `%2F` is a slash; trailing slashes
 //! are ignored, and empty segments elsewhere are not.
 
+mod error;
+
 use std::fmt;
 
-use super::escape::Escaped;
+pub(crate) use self::error::PathError;
+use super::bytes::split_at;
 pub(crate) use super::group::Group;
 pub use super::group::Version;
 pub(crate) use super::group::{CUSTOM_METRICS, EXTERNAL_METRICS};
-use super::percent::{DecodeError, Encoded, Plus, decode};
+use super::percent::{DecodeError, Encoded, Plus, decode, is_plain};
 
 /// A health endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,26 +123,6 @@ pub enum ApiPath {
     Unknown,
 }
 
-/// Why a path is rejected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PathError {
-    /// Longer than this many bytes.
-    TooLong(usize),
-    /// The path does not start with a slash.
-    NotAbsolute,
-    /// A percent sign without two hexadecimal digits after it; contains these bytes.
-    BadEscape(String),
-    /// The decoded path is not UTF-8.
-    NotUtf8,
-    /// The decoded path contains a control character.
-    Control,
-    /// A `.` or `..` segment.
-    DotSegment,
-    /// A path below `/namespaces` that is neither a namespace's own metric nor a metric of objects in a namespace.
-    Invalid,
-}
-
 /// Parses a path from the request line, without its query, of at most `max` bytes.
 ///
 /// # Errors
@@ -150,6 +133,9 @@ pub fn parse(raw: &str, max: usize) -> Result<ApiPath, PathError> {
     }
     // Like Go, this checks the raw path: an encoded slash does not make a path absolute.
     let raw = raw.strip_prefix('/').ok_or(PathError::NotAbsolute)?;
+    if is_plain(raw) {
+        return decoded(raw);
+    }
     let path = decode(raw, Plus::Literal).map_err(|error| match error {
         DecodeError::Escape(found) => PathError::BadEscape(found),
         DecodeError::NotUtf8 => PathError::NotUtf8,
@@ -157,12 +143,25 @@ pub fn parse(raw: &str, max: usize) -> Result<ApiPath, PathError> {
     if path.chars().any(char::is_control) {
         return Err(PathError::Control);
     }
-    let segments: Vec<&str> = path.trim_end_matches('/').split('/').collect();
+    decoded(&path)
+}
+
+fn decoded(path: &str) -> Result<ApiPath, PathError> {
+    let path = path.trim_end_matches('/');
+    let (mut segments, mut rest) = (Vec::with_capacity(LONGEST), path);
+    while let Some((segment, after)) = split_at(rest, b'/') {
+        segments.push(segment);
+        rest = after;
+    }
+    segments.push(rest);
     if segments.iter().any(|segment| matches!(*segment, "." | "..")) {
         return Err(PathError::DotSegment);
     }
     route(&segments)
 }
+
+/// Segments of the longest route.
+const LONGEST: usize = 9;
 
 fn route(segments: &[&str]) -> Result<ApiPath, PathError> {
     Ok(match *segments {
@@ -368,28 +367,6 @@ impl fmt::Display for ApiPath {
         }
     }
 }
-
-impl fmt::Display for PathError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong(max) => write!(f, "invalid request path: expected at most {max} bytes, found more"),
-            Self::NotAbsolute => f.write_str("invalid request path: expected a slash at the start"),
-            Self::BadEscape(found) => {
-                let found = Escaped::new(found);
-                write!(f, "invalid request path: expected two hexadecimal digits after %, found {found}")
-            }
-            Self::NotUtf8 => f.write_str("invalid request path: expected UTF-8 after decoding"),
-            Self::Control => f.write_str("invalid request path: expected no control characters, found one"),
-            Self::DotSegment => f.write_str("invalid request path: expected no . or .. segment, found one"),
-            Self::Invalid => f.write_str(
-                "invalid request path: expected /namespaces/NAMESPACE/metrics/METRIC or \
-                 /namespaces/NAMESPACE/RESOURCE/NAME/METRIC",
-            ),
-        }
-    }
-}
-
-impl std::error::Error for PathError {}
 
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,15 @@ pub(crate) enum DecodeError {
     NotUtf8,
 }
 
+/// Whether a path is the same when decoded and contains neither spaces nor control characters, as most are.
+pub(crate) fn is_plain(path: &str) -> bool {
+    let mut is_plain = true;
+    for byte in path.as_bytes() {
+        is_plain &= matches!(byte, b'!'..=b'~') & (*byte != b'%');
+    }
+    is_plain
+}
+
 /// Percent-decodes (RFC 3986 §2.1).
 ///
 /// # Errors
@@ -95,5 +104,11 @@ mod tests {
             assert_eq!(decode(&encoded.to_string(), Plus::Literal).unwrap(), text);
         }
         assert_eq!(decode("a+b", Plus::Blank).unwrap(), "a b");
+    }
+
+    #[test]
+    fn knows_what_decodes_to_itself() {
+        assert!(["", "apis/a+b;c~!", "-._"].into_iter().all(is_plain));
+        assert!(["%41", "a b", "a\tb", "\u{e9}", "a\u{7f}", "\u{85}"].into_iter().all(|path| !is_plain(path)));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::bytes::split_at;
 use super::escape::Escaped;
 use super::percent::{DecodeError, Plus, decode};
 
@@ -45,6 +46,14 @@ pub enum QueryError {
     Semicolon,
     /// More than this many `exclude` parameters.
     TooManyExcludes(usize),
+}
+
+/// The path and the query of a request's target, the latter without its question mark.
+pub(crate) fn split(target: &str) -> (&str, Option<&str>) {
+    match split_at(target, b'?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (target, None),
+    }
 }
 
 /// Parses the text after the `?`, of at most `max` bytes.

@@ -29,7 +29,9 @@ impl Server {
                 return Err(format!("{} ended before it listened; it said: {said}", name.display()).into());
             }
             said.push_str(&line);
-            if let Some((_, address)) = line.trim_end().split_once("listening on https://") {
+            // The second is what programs of the Kubernetes API's library say.
+            let said = ["listening on https://", "Serving securely on "].iter();
+            if let Some((_, address)) = said.filter_map(|words| line.trim_end().split_once(words)).next() {
                 break address.parse()?;
             }
         };

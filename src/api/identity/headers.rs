@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::trust::RemoteHeaders;
 use crate::kube::review::UserInfo;
-use crate::parse::head::Header;
+use crate::parse::head::{Header, is_named};
 use crate::parse::percent::{self, Plus};
 
 /// Reads the user; `None` if no header names one.
@@ -55,9 +55,15 @@ impl NamedUser {
 
     /// Whether these headers name the same user, in the same lines; `names` must be those that it was read by.
     pub(super) fn is_in(&self, names: &RemoteHeaders, headers: &[Header<'_>]) -> bool {
-        lines(names, headers)
-            .map(|(name, value)| (*name, *value))
-            .eq(self.lines.iter().map(|(name, value)| (name.as_str(), value.as_slice())))
+        let mut known = self.lines.as_slice();
+        for (line, value) in headers {
+            match known {
+                [(first, same), after @ ..] if first == line && same == value => known = after,
+                _ if names_users(names, line) => return false,
+                _ => {}
+            }
+        }
+        known.is_empty()
     }
 }
 
@@ -66,10 +72,19 @@ fn lines<'a, 'h>(
     names: &'a RemoteHeaders,
     headers: &'a [Header<'h>],
 ) -> impl Iterator<Item = &'a Header<'h>> + use<'a, 'h> {
-    headers.iter().filter(|(line, _)| {
-        [&names.username, &names.group, &names.uid].into_iter().flatten().any(|name| line.eq_ignore_ascii_case(name))
-            || names.extra_prefix.iter().any(|prefix| strip_prefix(line, prefix).is_some())
-    })
+    headers.iter().filter(|(line, _)| names_users(names, line))
+}
+
+/// Whether lines of this name tell who a user is.
+fn names_users(names: &RemoteHeaders, line: &str) -> bool {
+    for known in &[&names.username, &names.group, &names.uid] {
+        for name in *known {
+            if is_named(line, name) {
+                return true;
+            }
+        }
+    }
+    names.extra_prefix.iter().any(|prefix| strip_prefix(line, prefix).is_some())
 }
 
 /// A header value that is not UTF-8.
@@ -91,7 +106,7 @@ fn values<'a, 'h>(
     name: &'a str,
     headers: &'a [Header<'h>],
 ) -> impl Iterator<Item = Result<&'h str, NotUtf8>> + use<'a, 'h> {
-    headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| text(value))
+    headers.iter().filter(move |(line, _)| is_named(line, name)).map(|(_, value)| text(value))
 }
 
 fn text(value: &[u8]) -> Result<&str, NotUtf8> {

@@ -32,13 +32,19 @@ pub(super) struct Acceptor {
     poller: Poller,
     listener: Listener,
     /// By number, in order of acceptance.
-    handshakes: BTreeMap<u64, Box<Connection<TcpStream>>>,
+    handshakes: BTreeMap<u64, ParkedHandshake>,
     next: u64,
     own: Arc<AcceptorHandle>,
     /// All acceptors, this one among them.
     acceptors: Vec<Arc<AcceptorHandle>>,
     /// Connection workers.
     inboxes: Vec<Arc<Inbox>>,
+}
+
+/// A handshake, and what it waits for.
+struct ParkedHandshake {
+    connection: Box<Connection<TcpStream>>,
+    interest: Interest,
 }
 
 /// The state that acceptors share.
@@ -168,7 +174,8 @@ impl Acceptor {
         if let Err(failure) = self.poller.add(&socket, id, Interest::Read) {
             return warn!("cannot watch a connection: {failure}");
         }
-        self.handshakes.insert(id, Box::new(Connection::new(socket, tls, slot, now)));
+        let connection = Box::new(Connection::new(socket, tls, slot, now));
+        self.handshakes.insert(id, ParkedHandshake { connection, interest: Interest::Read });
         if self.shared.slots.is_crowded() {
             self.make_room();
         }
@@ -200,9 +207,11 @@ impl Acceptor {
     }
 
     fn continue_handshake(&mut self, id: u64, now: Instant) {
-        let Some(connection) = self.handshakes.get_mut(&id) else { return };
+        let Some(ParkedHandshake { connection, interest: parked }) = self.handshakes.get_mut(&id) else { return };
         match connection.handshake(now) {
+            Handshake::Park(interest) if interest == *parked => {}
             Handshake::Park(interest) => {
+                *parked = interest;
                 if let Err(failure) = self.poller.change(connection.socket(), id, interest) {
                     debug!("cannot watch a connection: {failure}");
                     self.end(id, HandshakeFailure::Closed);
@@ -215,7 +224,7 @@ impl Acceptor {
 
     /// Classifies the client, and passes the connection to the worker with the fewest.
     fn dispatch(&mut self, id: u64) {
-        let Some(mut connection) = self.handshakes.remove(&id) else { return };
+        let Some(ParkedHandshake { mut connection, .. }) = self.handshakes.remove(&id) else { return };
         let counters = &self.shared.counters().connections;
         if connection.is_unproven() {
             counters.unproven_certificates.increment();
@@ -240,7 +249,7 @@ impl Acceptor {
     /// Ends overdue handshakes, and accepts again when the pause is over.
     fn sweep(&mut self, now: Instant) -> io::Result<()> {
         let limits = self.shared.workers.limits();
-        let overdue = self.handshakes.iter().filter(|(_, connection)| connection.overdue(limits, now).is_some());
+        let overdue = self.handshakes.iter().filter(|(_, parked)| parked.connection.overdue(limits, now).is_some());
         for id in overdue.map(|(id, _)| *id).collect::<Vec<_>>() {
             self.end(id, HandshakeFailure::Timeout);
         }

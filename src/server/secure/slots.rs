@@ -114,6 +114,10 @@ impl Slot {
 
     /// Notes how many bytes the client has not read. Whether they fit into the bound over all connections.
     pub(super) fn holds(&mut self, bytes: usize) -> bool {
+        // Nearly always, and an atomic of all connections is not to be written for it.
+        if bytes == 0 && self.unread == 0 {
+            return true;
+        }
         let before = self.slots.unread.fetch_add(bytes, Ordering::Relaxed);
         let held = std::mem::replace(&mut self.unread, bytes);
         self.slots.unread.fetch_sub(held, Ordering::Relaxed);

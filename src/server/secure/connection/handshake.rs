@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::{Connection, Phase, Socket, Stop};
+use super::{Connection, Phase, READ, Socket, Stop};
 use crate::api::peer::Peer;
 use crate::server::secure::poll::Interest;
 use crate::server::secure::tls;
@@ -26,6 +26,7 @@ pub(in crate::server::secure) enum Handshake {
 impl<S: Socket> Connection<S> {
     /// Continues the handshake until it blocks.
     pub(in crate::server::secure) fn handshake(&mut self, now: Instant) -> Handshake {
+        let mut drained = false;
         loop {
             if self.tls.wants_write() {
                 match self.write_tls() {
@@ -37,10 +38,14 @@ impl<S: Socket> Connection<S> {
             if !self.tls.is_handshaking() {
                 break;
             }
+            // The next read would only tell that nothing has arrived yet.
+            if drained {
+                return Handshake::Park(Interest::Read);
+            }
             let read = self.tls.read_tls(&mut Sniffed { socket: &mut self.socket, first: &mut self.first });
             match read {
                 Ok(0) => return Handshake::Failed(HandshakeFailure::Closed),
-                Ok(_) => {}
+                Ok(count) => drained = count < READ,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Handshake::Park(Interest::Read),
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(_) => return Handshake::Failed(HandshakeFailure::Closed),
