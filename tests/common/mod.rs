@@ -6,6 +6,7 @@ pub mod documents;
 pub mod kubernetes;
 pub mod machine;
 pub mod objects;
+pub mod pod_history;
 pub mod pods;
 pub mod protobuf;
 pub mod recipes;
