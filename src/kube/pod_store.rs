@@ -165,3 +165,6 @@ impl PartialEq for ByName {
         self.cmp(other) == Ordering::Equal
     }
 }
+
+#[cfg(test)]
+mod tests;

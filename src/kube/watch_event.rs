@@ -19,9 +19,9 @@ pub enum WatchEvent {
     Error(u16),
 }
 
-/// The kind of an event.
+/// An event, reduced to its type.
 #[derive(Deserialize)]
-struct Kind<'a> {
+struct EventType<'a> {
     #[serde(borrow)]
     r#type: std::borrow::Cow<'a, str>,
 }
@@ -43,7 +43,7 @@ impl WatchEvent {
     /// # Errors
     /// What is wrong with it, with text of the line.
     pub fn parse(line: &[u8]) -> Result<Self, String> {
-        let Kind { r#type } = read(line)?;
+        let EventType { r#type } = read(line)?;
         let named = || -> Result<Named, String> { holding(line) };
         match &*r#type {
             "ADDED" | "MODIFIED" => {

@@ -52,7 +52,12 @@ impl PodSelections {
                     known.pods = Arc::new(Ok(pods.into()));
                 }
             }
-            return Some(known.pods.clone());
+            let pods = known.pods.clone();
+            if self.selected > limits.selected {
+                self.selected -= length(&pods);
+                self.known.remove(&key);
+            }
+            return Some(pods);
         }
         let selector = parse()?;
         let pods: SelectedPods = Arc::new(Ok(store.select(&selector, of.name).into()));

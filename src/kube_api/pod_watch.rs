@@ -199,3 +199,6 @@ impl State {
         has_caught_up && is_fresh
     }
 }
+
+#[cfg(test)]
+mod tests;

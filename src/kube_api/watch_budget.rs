@@ -57,3 +57,20 @@ impl Drop for WatchShare {
         self.take(0, 0);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_shared_and_given_back() {
+        let budget = WatchBudget::new(&WatchLimits { pods: 10, bytes: 100, ..WatchLimits::default() });
+        let (mut one, mut other) = (budget.share(), budget.share());
+        assert!(one.take(6, 60) && other.take(4, 40));
+        assert_eq!((one.free_pods(), other.free_pods()), (6, 4));
+        assert!(!one.take(7, 60) && !one.take(6, 61) && one.take(6, 60));
+        drop(other);
+        assert_eq!(one.free_pods(), 10);
+        assert!(one.take(10, 100));
+    }
+}
