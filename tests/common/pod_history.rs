@@ -87,14 +87,14 @@ impl PodHistory {
                 let version = state.next();
                 object["metadata"]["resourceVersion"] = version.to_string().into();
                 let kind = if known.is_some() { "MODIFIED" } else { "ADDED" };
-                state.push(path, version, kind, object.clone());
+                state.push(path, version, kind, object);
             }
         }
         for gone in old.into_values() {
             let version = state.next();
             let mut object = gone.clone();
             object["metadata"]["resourceVersion"] = version.to_string().into();
-            state.push(path, version, "DELETED", object);
+            state.push(path, version, "DELETED", &object);
         }
         drop(state);
         self.changed.notify_all();
@@ -130,12 +130,12 @@ impl PodHistory {
     /// Serves a watch to its end. Whether the connection can be used again.
     pub fn serve(&self, path: &str, query: &BTreeMap<&str, String>, stream: &mut impl Write) -> io::Result<bool> {
         let text = |key: &str| query.get(key).map_or("", String::as_str);
-        let seconds = text("timeoutSeconds").parse().expect("timeoutSeconds");
+        let seconds = text("timeoutSeconds").parse().unwrap();
         let end = Instant::now() + Duration::from_secs(seconds);
         let bookmark_at = end.checked_sub(BEFORE_THE_END).unwrap_or(end);
         let name = text("fieldSelector").strip_prefix("metadata.name=");
         let mut state = self.lock();
-        let (mut from, cut) = (text("resourceVersion").parse::<u64>().expect("resourceVersion"), state.cut);
+        let (mut from, cut) = (text("resourceVersion").parse::<u64>().unwrap(), state.cut);
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")?;
         stream.flush()?;
         if from == 0 {
@@ -195,7 +195,7 @@ impl State {
         self.version
     }
 
-    fn push(&mut self, path: &str, version: u64, kind: &str, object: Value) {
+    fn push(&mut self, path: &str, version: u64, kind: &str, object: &Value) {
         let event = json!({"type": kind, "object": object});
         self.changes.push(Change { version, path: path.to_owned(), event });
     }

@@ -99,7 +99,7 @@ fn does_not_go_on_after_events_that_it_cannot_read() {
         kubernetes.history().cut();
         eventually(|| match whole_lists(&kubernetes) > lists {
             true => Ok(()),
-            false => Err(format!("no list after {:.40}", lines)),
+            false => Err(format!("no list after {lines:.40}")),
         });
         kubernetes.set(PODS, vec![pod(1), pod(2)]);
         becomes(&server, "app%3Dweb", "web-1 1, web-2 2");

@@ -84,7 +84,7 @@ pub fn follows_pods(plane: &mut Plane) {
     run_pod(&admin, 0, "web");
     run_pod(&admin, 1, "web");
     run_pod(&admin, 2, "db");
-    let mut server = start(&plane.file("admin.kubeconfig"));
+    let server = start(&plane.file("admin.kubeconfig"));
     assert_eq!(ask(&server), "web-0 0, web-1 1");
     is_current(&server);
     let listed = || server.own("metriclet_pod_selections_total{from=\"list\"}");
