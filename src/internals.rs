@@ -102,14 +102,26 @@ pub mod kube {
     pub mod meta {
         pub use crate::kube::meta::Time;
     }
+    pub mod pod_pool {
+        pub use crate::kube::pod_pool::PodPool;
+    }
+    pub mod pod_store {
+        pub use crate::kube::pod_store::PodStore;
+    }
     pub mod protobuf {
         pub use crate::kube::protobuf::{Fields, Message};
     }
     pub mod received {
         pub use crate::kube::received::{Received, ReceivedResource, ReceivedStatus, read};
     }
+    pub mod resource_version {
+        pub use crate::kube::resource_version::ResourceVersion;
+    }
     pub mod review {
         pub use crate::kube::review::{TokenReviewStatus, UserInfo};
+    }
+    pub mod watch_event {
+        pub use crate::kube::watch_event::WatchEvent;
     }
     pub mod yaml {
         pub use crate::kube::yaml::print;

@@ -53,21 +53,35 @@ fn head(kind: &str, namespace: Option<&str>) -> String {
     )
 }
 
-/// One rule for each group and verb, and for what is granted by name.
+/// What may be done to a resource.
+struct Grant<'r> {
+    first: &'r Right,
+    verbs: Vec<&'static str>,
+}
+
+/// One rule for each group and verbs, and for what is granted by name.
 fn role(namespace: Option<&str>, rights: &[Right]) -> String {
     let mut text = head("Role", namespace) + "rules:\n";
-    let key = |right: &Right| (right.group.clone(), right.verb, right.name.as_ref().map(|_| right.resource.clone()));
-    for same in rights.chunk_by(|a, b| key(a) == key(b)) {
-        let Some(first) = same.first() else { continue };
-        let mut resources: Vec<String> = same.iter().map(|right| quoted(&right.resource)).collect();
+    let of = |right: &Right| (right.group.clone(), right.resource.clone(), right.name.clone());
+    let grants = rights.chunk_by(|a, b| of(a) == of(b)).filter_map(|same| {
+        let verbs = same.iter().map(|right| right.verb).collect();
+        Some(Grant { first: same.first()?, verbs })
+    });
+    let grants: Vec<Grant<'_>> = grants.collect();
+    let key = |Grant { first, verbs }: &Grant<'_>| {
+        (first.group.clone(), verbs.clone(), first.name.as_ref().map(|_| first.resource.clone()))
+    };
+    for same in grants.chunk_by(|a, b| key(a) == key(b)) {
+        let Some(Grant { first, verbs }) = same.first() else { continue };
+        let mut resources: Vec<String> = same.iter().map(|grant| quoted(&grant.first.resource)).collect();
         resources.dedup();
         let group = if first.group.is_empty() { "\"\"" } else { &first.group };
         text += &format!("  - apiGroups: [{group}]\n    resources: [{}]\n", resources.join(", "));
-        let names: Vec<String> = same.iter().filter_map(|right| right.name.as_deref()).map(quoted).collect();
+        let names: Vec<String> = same.iter().filter_map(|grant| grant.first.name.as_deref()).map(quoted).collect();
         if !names.is_empty() {
             text += &format!("    resourceNames: [{}]\n", names.join(", "));
         }
-        text += &format!("    verbs: [{}]\n", first.verb);
+        text += &format!("    verbs: [{}]\n", verbs.join(", "));
     }
     text
 }

@@ -45,6 +45,7 @@ pub(crate) fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     if let Err(why) = kubernetes::connect(serve.kubeconfig.as_ref(), Reading::Server, &api, limits) {
         return fail(exit::CONFIG, &why);
     }
+    api.metrics().watch_pods();
     let (events, inbox) = mpsc::channel();
     let to_main = events.clone();
     if let Err(failure) = signals::catch(move |signal| drop(to_main.send(Event::Signal(signal)))) {

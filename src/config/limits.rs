@@ -27,6 +27,7 @@ mod forward;
 mod listeners;
 mod sampling;
 mod units;
+mod watching;
 
 pub use answers::AnswerLimits;
 pub(crate) use answers::StatusLimits;
@@ -36,6 +37,7 @@ pub(crate) use listeners::{PlainLimits, ShutdownLimits};
 pub(crate) use sampling::PeerLimits;
 pub use sampling::SamplingLimits;
 use units::{KIB, MIB, millis, secs};
+pub(crate) use watching::WatchLimits;
 
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
@@ -79,6 +81,8 @@ pub struct Limits {
     pub exec: ExecLimits,
     /// Of lists of objects.
     pub objects: ObjectLimits,
+    /// Of watches of pods.
+    pub watch: WatchLimits,
     /// Of the renewal of the serving certificate.
     pub renewal: RenewalLimits,
     /// Of an answer.

@@ -15,7 +15,7 @@ pub(crate) struct Right {
     pub group: String,
     /// `pods`, `deployments/scale`
     pub resource: String,
-    /// `list` or `get`.
+    /// `list`, `watch` or `get`.
     pub verb: &'static str,
     /// The one object, or a namespace's own metric; `None`: all.
     pub name: Option<String>,
@@ -79,21 +79,24 @@ fn of_rule(rule: &Rule, source: &Source, rights: &mut Vec<Right>) {
     let mut add = |namespaces: &Namespaces, group: &str, resource: String, verb| {
         Readable { group, resource, verb, name: None }.in_each(namespaces, rights);
     };
+    let mut add_pods = |namespaces: &Namespaces| {
+        ["list", "watch"].into_iter().for_each(|verb| add(namespaces, "", "pods".to_owned(), verb));
+    };
     let asking = source.namespaces_of(rule);
     if let Some(set) = source.pod_set() {
-        add(&Namespaces::Only(vec![set.namespace.clone()]), "", "pods".to_owned(), "list");
+        add_pods(&Namespaces::Only(vec![set.namespace.clone()]));
     } else if source.is_of_any_pods() {
-        add(asking, "", "pods".to_owned(), "list");
+        add_pods(asking);
+    }
+    // An HPA's metric of type Pods comes with the selector of the pods.
+    let has_pods = rule.objects.iter().any(|object| object.resource == "pods");
+    if has_pods && source.label_selector == SelectorMode::Kubernetes {
+        add_pods(asking);
     }
     if rule.identity == Identity::Selected {
         for (group, resource) in rule.objects.iter().filter_map(selector_of) {
             add(asking, group, resource, "get");
         }
-    }
-    // An HPA's metric of type Pods comes with the selector of the pods, which the Kubernetes API evaluates.
-    let has_pods = rule.objects.iter().any(|object| object.resource == "pods");
-    if has_pods && source.label_selector == SelectorMode::Kubernetes {
-        add(asking, "", "pods".to_owned(), "list");
     }
 }
 
@@ -171,20 +174,34 @@ mod tests {
         for (rules, expected) in [
             ("{name: a, object: services, source: page}", &[][..]),
             ("{name: a, external: true, source: page, value: sum(a)}", &[]),
-            ("{name: a, object: pods, source: page}", &["bank: list pods", "shop: list pods"]),
+            (
+                "{name: a, object: pods, source: page}",
+                &["bank: list pods", "bank: watch pods", "shop: list pods", "shop: watch pods"],
+            ),
             ("{name: a, object: pods, source: labels}", &[]),
-            ("{name: a, object: pods, source: app}", &["shop: list pods"]),
-            ("{name: a, object: services, source: app}", &["shop: list pods", "shop: get services"]),
+            ("{name: a, object: pods, source: app}", &["shop: list pods", "shop: watch pods"]),
+            (
+                "{name: a, object: services, source: app}",
+                &["shop: list pods", "shop: watch pods", "shop: get services"],
+            ),
             (
                 "{name: a, object: [deployments.apps, daemonsets.apps], source: app}",
-                &["shop: list pods", "shop: get daemonsets.apps", "shop: get deployments/scale.apps"],
+                &[
+                    "shop: list pods",
+                    "shop: watch pods",
+                    "shop: get daemonsets.apps",
+                    "shop: get deployments/scale.apps",
+                ],
             ),
             (
                 "{name: a, object: rollouts.argoproj.io, kind: Rollout, apiVersion: argoproj.io/v1alpha1, namespaced: true, source: app}",
-                &["shop: list pods", "shop: get rollouts/scale.argoproj.io"],
+                &["shop: list pods", "shop: watch pods", "shop: get rollouts/scale.argoproj.io"],
             ),
-            ("{name: a, object: services, source: mine}", &["mq: list pods"]),
-            ("{name: a, object: pods, source: everywhere}, {name: b, object: pods, source: app}", &["*: list pods"]),
+            ("{name: a, object: services, source: mine}", &["mq: list pods", "mq: watch pods"]),
+            (
+                "{name: a, object: pods, source: everywhere}, {name: b, object: pods, source: app}",
+                &["*: list pods", "*: watch pods"],
+            ),
         ] {
             let config = format!(
                 "sources:\n  page: {{url: 'http://a.mq.svc/q', namespaces: [shop, bank]}}\n  labels: {{url: 'http://a.mq.svc/q', \

@@ -1,251 +1,256 @@
-//! The fields of a Pod that are needed to scrape it, and the metadata of any object.
+//! A Pod in few bytes: what is needed to scrape it, with what pods of one workload have in common kept once.
 
 use core::net::IpAddr;
-use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
-use serde::Deserialize;
+use super::pod_labels::PodLabels;
+use super::pod_object::{Annotations, Container, PodObject};
 
-/// A Pod (`core/v1`).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+/// A Pod. A `PodPool` makes one of a [`PodObject`].
+#[derive(Clone, PartialEq, Eq)]
 pub struct Pod {
-    /// Its name, uid and annotations.
-    pub metadata: Metadata,
-    /// The Pod's spec.
-    pub spec: Spec,
-    /// The Pod's status.
-    pub status: PodStatus,
+    /// Name, uid and start time, without anything between them.
+    text: Box<str>,
+    name_end: u32,
+    uid_end: u32,
+    restarts: u32,
+    address: Option<IpAddr>,
+    phase: PodPhase,
+    is_ready: bool,
+    is_terminating: bool,
+    node: Arc<str>,
+    labels: PodLabels,
+    template: Arc<PodTemplate>,
 }
 
-/// `metadata` of any object.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Metadata {
-    /// The object's name. A later object may have the same name.
-    pub name: String,
-    /// The object's uid, which is never reused.
-    pub uid: String,
-    /// Set while the object is being deleted.
-    pub deletion_timestamp: Option<String>,
-    /// Only the `prometheus.io/*` annotations for scraping are kept.
-    #[serde(deserialize_with = "scraped")]
-    pub annotations: Annotations,
-    /// The object's controller: `ReplicaSet web-5d4f`.
-    #[serde(rename = "ownerReferences", deserialize_with = "controller")]
-    pub owner: Option<String>,
+/// `status.phase` of a Pod.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PodPhase {
+    Pending,
+    Running,
+    Succeeded,
+    Failed,
+    /// Any other, and none.
+    Unknown,
 }
 
-/// The `prometheus.io/*` annotations.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Annotations {
-    /// `prometheus.io/scrape`
-    pub scrape: Option<String>,
-    /// `prometheus.io/port`
-    pub port: Option<String>,
-    /// `prometheus.io/path`
-    pub path: Option<String>,
-    /// `prometheus.io/scheme`
-    pub scheme: Option<String>,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Spec {
-    /// The name of its node; empty until it is scheduled.
-    pub node_name: String,
-    /// Whether the pod uses its node's network.
-    pub host_network: bool,
+/// What pods have of the template of their workload.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct PodTemplate {
+    annotations: Annotations,
+    /// `ReplicaSet web-5d4f`
+    owner: Option<Box<str>>,
+    host_network: bool,
     /// In the order of the spec.
-    pub containers: Vec<Container>,
-    /// Init containers; only sidecars (restartPolicy `Always`) matter here.
-    pub init_containers: Vec<Container>,
+    ports: Box<[PodPort]>,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Container {
-    pub name: String,
-    /// `Always` makes an init container a sidecar.
-    pub restart_policy: Option<String>,
-    /// In the order of the spec.
-    pub ports: Vec<Port>,
-}
-
-/// A port of a container.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Port {
+/// A TCP port of a container.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PodPort {
+    /// The name of its container.
+    pub container: Box<str>,
     /// May be empty.
-    pub name: String,
-    /// The default is `TCP`.
-    pub protocol: String,
-    pub container_port: u16,
+    pub name: Box<str>,
+    pub number: u16,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct PodStatus {
-    /// `Running`
-    pub phase: String,
-    /// `podIP`; empty until assigned.
-    #[serde(rename = "podIP")]
-    pub pod_ip: String,
-    /// The time at which the kubelet accepted the pod.
-    pub start_time: String,
-    /// Whether the condition `Ready` is true.
-    #[serde(rename = "conditions", deserialize_with = "ready")]
-    pub is_ready: bool,
-    pub container_statuses: Vec<ContainerStatus>,
-    /// The status of each init container, including sidecars.
-    pub init_container_statuses: Vec<ContainerStatus>,
-}
-
-/// The status of a container.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ContainerStatus {
-    /// The number of restarts.
-    pub restart_count: u64,
-}
-
-/// Any object, reduced to its metadata.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-pub(crate) struct Named {
-    /// Its name, uid and annotations.
-    pub metadata: Metadata,
-}
-
-/// A list, or one page of it.
-#[derive(Debug, Deserialize)]
-#[serde(bound = "T: Deserialize<'de>")]
-pub(crate) struct List<T> {
-    /// `PodList`
-    #[serde(default)]
-    pub kind: String,
-    /// The metadata of the list, with the token for the next page.
-    #[serde(default)]
-    pub metadata: ListMetadata,
-    /// The items; `null`, which Go writes for an empty list, means none.
-    #[serde(default = "Vec::new", deserialize_with = "or_none")]
-    pub items: Vec<T>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct ListMetadata {
-    /// The token for the next page; empty on the last page.
-    pub r#continue: String,
+/// The parts of a pod that others may have, too.
+pub(super) struct SharedParts {
+    pub(super) node: Arc<str>,
+    pub(super) labels: PodLabels,
+    pub(super) template: Arc<PodTemplate>,
 }
 
 impl Pod {
-    /// The pod's IP address, if it is valid.
+    /// Reduces an object, apart from what it shares.
+    pub(super) fn new(object: &PodObject, parts: SharedParts) -> Self {
+        let PodObject { metadata, status, .. } = object;
+        let text = [&*metadata.name, &metadata.uid, &status.start_time].concat();
+        let end = |length: usize| u32::try_from(length).unwrap_or(u32::MAX);
+        let containers = status.container_statuses.iter().chain(&status.init_container_statuses);
+        let restarts = containers.fold(0, |sum: u64, container| sum.saturating_add(container.restart_count));
+        let SharedParts { node, labels, template } = parts;
+        Self {
+            text: text.into(),
+            name_end: end(metadata.name.len()),
+            uid_end: end(metadata.name.len() + metadata.uid.len()),
+            restarts: u32::try_from(restarts).unwrap_or(u32::MAX),
+            address: status.pod_ip.parse().ok(),
+            phase: PodPhase::named(&status.phase),
+            is_ready: status.is_ready,
+            is_terminating: metadata.deletion_timestamp.is_some(),
+            node,
+            labels,
+            template,
+        }
+    }
+
+    /// Its name. A later pod may have the same.
+    pub fn name(&self) -> &str {
+        self.text.get(..self.name_end as usize).unwrap_or_default()
+    }
+
+    /// Its IP address, if it has a valid one.
     pub fn address(&self) -> Option<IpAddr> {
-        self.status.pod_ip.parse().ok()
+        self.address
     }
 
-    /// The number of the port with this name: the first TCP port in the order of the spec.
+    /// Its phase.
+    pub fn phase(&self) -> PodPhase {
+        self.phase
+    }
+
+    /// Whether its condition `Ready` is true.
+    pub fn is_ready(&self) -> bool {
+        self.is_ready
+    }
+
+    /// Whether it is being deleted.
+    pub fn is_terminating(&self) -> bool {
+        self.is_terminating
+    }
+
+    /// The name of its node; empty until it is scheduled.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Its labels.
+    pub fn labels(&self) -> &PodLabels {
+        &self.labels
+    }
+
+    /// Its annotations about scraping.
+    pub fn annotations(&self) -> &Annotations {
+        &self.template.annotations
+    }
+
+    /// Its controller: `ReplicaSet web-5d4f`.
+    pub fn owner(&self) -> Option<&str> {
+        self.template.owner.as_deref()
+    }
+
+    /// Whether it uses its node's network.
+    pub fn is_on_host_network(&self) -> bool {
+        self.template.host_network
+    }
+
+    /// The TCP ports of its containers and sidecars, in the order of the spec.
+    pub fn ports(&self) -> &[PodPort] {
+        &self.template.ports
+    }
+
+    /// The number of the port with this name: the first one in the order of the spec.
     pub fn port(&self, name: &str) -> Option<u16> {
-        self.ports().find(|(_, port)| port.name == name).map(|(_, port)| port.container_port)
-    }
-
-    /// The TCP ports with their containers, in the order of the spec.
-    pub fn ports(&self) -> impl Iterator<Item = (&Container, &Port)> {
-        let beside = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
-        let containers = self.spec.init_containers.iter().filter(beside).chain(&self.spec.containers);
-        let ports = containers.flat_map(|container| container.ports.iter().map(move |port| (container, port)));
-        ports.filter(|(_, port)| port.protocol.is_empty() || port.protocol == "TCP")
+        self.ports().iter().find(|port| &*port.name == name).map(|port| port.number)
     }
 
     /// An identifier that changes when a pod with the same name or address replaces this one, and when a container
     /// restarts.
     pub fn incarnation(&self) -> String {
-        let PodStatus { container_statuses, init_container_statuses, .. } = &self.status;
-        let containers = container_statuses.iter().chain(init_container_statuses);
-        let restarts = containers.fold(0, |sum: u64, container| sum.saturating_add(container.restart_count));
-        format!("{}@{}+{restarts}", self.metadata.uid, self.status.start_time)
+        let uid = self.text.get(self.name_end as usize..self.uid_end as usize).unwrap_or_default();
+        let start = self.text.get(self.uid_end as usize..).unwrap_or_default();
+        format!("{uid}@{start}+{}", self.restarts)
     }
 
-    /// The approximate size in memory, in bytes.
+    /// Its size in memory, in bytes, with the allocator's headers and without what it shares.
     pub fn cost(&self) -> usize {
-        let ports = |containers: &[Container]| containers.iter().map(|c| 112 + 80 * c.ports.len()).sum::<usize>();
-        576 + ports(&self.spec.containers) + ports(&self.spec.init_containers)
+        // A header of two words, and rounding, for the Arc around it and for its text.
+        size_of::<Self>() + self.text.len() + 16 + 2 * 16 + 2 * 8
     }
 }
 
-fn or_none<'de, D: serde::Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Result<Vec<T>, D::Error> {
-    Option::deserialize(from).map(Option::unwrap_or_default)
+impl PodPhase {
+    fn named(phase: &str) -> Self {
+        match phase {
+            "Pending" => Self::Pending,
+            "Running" => Self::Running,
+            "Succeeded" => Self::Succeeded,
+            "Failed" => Self::Failed,
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The phase as Kubernetes writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::Running => "Running",
+            Self::Succeeded => "Succeeded",
+            Self::Failed => "Failed",
+            Self::Unknown => "Unknown",
+        }
+    }
 }
 
-/// Keeps the four annotations in use.
-fn scraped<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Annotations, D::Error> {
-    let mut all = Option::<BTreeMap<String, String>>::deserialize(from)?.unwrap_or_default();
-    let mut take = |name: &str| all.remove(name);
-    Ok(Annotations {
-        scrape: take("prometheus.io/scrape"),
-        port: take("prometheus.io/port"),
-        path: take("prometheus.io/path"),
-        scheme: take("prometheus.io/scheme"),
-    })
+impl PodTemplate {
+    pub(super) fn of(object: &mut PodObject) -> Self {
+        let beside = |container: &&Container| container.restart_policy.as_deref() == Some("Always");
+        let spec = &object.spec;
+        let containers = spec.init_containers.iter().filter(beside).chain(&spec.containers);
+        let ports = containers.flat_map(|container| {
+            let tcp = container.ports.iter().filter(|port| port.protocol.is_empty() || port.protocol == "TCP");
+            tcp.map(|port| PodPort {
+                container: (*container.name).into(),
+                name: (*port.name).into(),
+                number: port.container_port,
+            })
+        });
+        Self {
+            ports: ports.collect(),
+            host_network: spec.host_network,
+            annotations: std::mem::take(&mut object.metadata.annotations),
+            owner: object.metadata.owner.take().map(String::into_boxed_str),
+        }
+    }
+
+    /// Its approximate size in memory, in bytes.
+    pub(super) fn cost(&self) -> usize {
+        let ports = self.ports.iter().map(|port| size_of::<PodPort>() + port.container.len() + port.name.len() + 32);
+        let Annotations { scrape, port, path, scheme } = &self.annotations;
+        let texts = [scrape, port, path, scheme].map(|text| text.as_ref().map_or(0, |text| text.len() + 16));
+        let owner = self.owner.as_ref().map_or(0, |owner| owner.len() + 16);
+        size_of::<Self>() + 32 + owner + texts.iter().sum::<usize>() + ports.sum::<usize>()
+    }
 }
 
-/// An owner reference or a condition, reduced to the keys in use.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Noted {
-    kind: String,
-    name: String,
-    controller: bool,
-    r#type: String,
-    status: String,
-}
-
-/// Keeps the owner that is the controller.
-fn controller<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
-    let owners: Vec<Noted> = or_none(from)?;
-    Ok(owners.into_iter().find(|owner| owner.controller).map(|owner| format!("{} {}", owner.kind, owner.name)))
-}
-
-/// Keeps the condition `Ready`.
-fn ready<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
-    let conditions: Vec<Noted> = or_none(from)?;
-    Ok(conditions.iter().any(|condition| condition.r#type == "Ready" && condition.status == "True"))
+impl fmt::Debug for Pod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pod({} {} {})", self.name(), self.incarnation(), self.phase.as_str())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kube::pod_object::List;
 
     #[test]
     fn reads_what_matters() {
         let list = br#"{"kind":"PodList","metadata":{"resourceVersion":"7","continue":"next"},"items":[{
-            "metadata":{"name":"web-0","uid":"u","ownerReferences":[{"kind":"Node","name":"n"},{"kind":"ReplicaSet","name":"web-5d","controller":true}],"labels":{"app":"web"},"annotations":{"prometheus.io/port":"9","x":"y"}},
-            "spec":{"hostNetwork":true,"initContainers":[
+            "metadata":{"name":"web-0","uid":"u","resourceVersion":"5","ownerReferences":[{"kind":"Node","name":"n"},{"kind":"ReplicaSet","name":"web-5d","controller":true}],"labels":{"app":"web"},"annotations":{"prometheus.io/port":"9","x":"y"}},
+            "spec":{"hostNetwork":true,"nodeName":"n1","initContainers":[
                 {"name":"once","ports":[{"name":"metrics","containerPort":1}]},
                 {"name":"sidecar","restartPolicy":"Always","ports":[{"name":"proxy","containerPort":2}]}],
               "containers":[{"ports":[{"name":"metrics","protocol":"UDP","containerPort":3},{"name":"metrics","protocol":"TCP","containerPort":4}]}]},
             "status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}],"podIP":"fd00::1","startTime":"2026-08-18T02:35:04Z",
               "containerStatuses":[{"restartCount":2}],"initContainerStatuses":[{"restartCount":0},{"restartCount":1}]}},
-            {"metadata":{"name":"new","deletionTimestamp":"2026-08-18T02:35:04Z","annotations":null}}]}"#;
-        let list: List<Pod> = serde_json::from_slice(list).unwrap();
-        let [web, new] = &list.items[..] else { panic!("{list:?}") };
-        assert_eq!(list.metadata.r#continue, "next");
+            {"metadata":{"name":"new","deletionTimestamp":"2026-08-18T02:35:04Z","annotations":null,"labels":null}}]}"#;
+        let list: List<PodObject> = serde_json::from_slice(list).unwrap();
+        assert_eq!((&*list.metadata.r#continue, &*list.metadata.resource_version), ("next", "7"));
+        let pods: Vec<Pod> = list.items.into_iter().map(Pod::from).collect();
+        let [web, new] = &pods[..] else { panic!("{pods:?}") };
+        assert_eq!((web.name(), new.name()), ("web-0", "new"));
         assert_eq!(web.address(), Some("fd00::1".parse().unwrap()));
         assert_eq!((web.port("metrics"), web.port("proxy"), web.port("x")), (Some(4), Some(2), None));
-        assert_eq!((web.metadata.annotations.port.as_deref(), &*web.status.phase), (Some("9"), "Running"));
-        assert!(web.spec.host_network && new.metadata.deletion_timestamp.is_some());
-        assert_eq!(web.incarnation(), "u@2026-08-18T02:35:04Z+3");
-        assert_eq!((web.metadata.owner.as_deref(), web.status.is_ready), (Some("ReplicaSet web-5d"), true));
-        assert_eq!((new.address(), new.port("metrics")), (None, None));
-        assert_eq!((new.metadata.owner.as_deref(), new.status.is_ready), (None, false));
-    }
-
-    #[test]
-    fn takes_a_list_without_items() {
-        for text in [r#"{"kind":"PartialObjectMetadataList","items":null}"#, r#"{"kind":"PartialObjectMetadataList"}"#]
-        {
-            let list: List<Named> = serde_json::from_str(text).unwrap();
-            assert_eq!((&*list.kind, list.items.len()), ("PartialObjectMetadataList", 0));
-        }
+        assert_eq!((web.annotations().port.as_deref(), web.phase()), (Some("9"), PodPhase::Running));
+        assert!(web.is_on_host_network() && new.is_terminating() && !web.is_terminating());
+        assert_eq!((web.incarnation(), new.incarnation()), ("u@2026-08-18T02:35:04Z+3".into(), "@+0".into()));
+        assert_eq!((web.owner(), web.is_ready(), web.node()), (Some("ReplicaSet web-5d"), true, "n1"));
+        assert_eq!((web.labels().get("app"), new.labels().get("app")), (Some("web"), None));
+        assert_eq!((new.address(), new.port("metrics"), new.phase()), (None, None, PodPhase::Unknown));
+        assert_eq!((new.owner(), new.is_ready(), new.node()), (None, false, ""));
     }
 }

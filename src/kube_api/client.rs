@@ -67,6 +67,11 @@ impl Client {
         self.session.logged_in().map(drop)
     }
 
+    /// What is counted.
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     /// The URL of the server.
     pub fn server(&self) -> &str {
         self.session.server()
@@ -162,13 +167,25 @@ impl Client {
         &self,
         path: &str,
         accept: &str,
+        most: u64,
         longest: Duration,
         deadline: Instant,
         read: impl Fn(&mut dyn Read) -> Result<T, String>,
     ) -> Result<T, CallError> {
-        let most = self.limits.objects.bytes;
         let call = Call { name: "list", path, accept, body: RequestBody::None, most, longest, counted: None };
         self.call(&call, deadline, &read)
+    }
+
+    /// Reads a stream of events, for so long and so many bytes at most. It is not tried again.
+    pub(super) fn watch(
+        &self,
+        path: &str,
+        most: u64,
+        longest: Duration,
+        read: ReadAnswer<'_>,
+    ) -> Result<(), CallError> {
+        let call = Call { name: "watch", path, accept: JSON, body: RequestBody::None, most, longest, counted: None };
+        self.once(&call, Instant::now() + longest, read)
     }
 
     fn post<'a>(&self, name: &'static str, path: &'a str, body: &'a [u8], counted: Option<&'a Calls>) -> Call<'a> {

@@ -29,6 +29,9 @@ pub(crate) fn serving(
         kinds: ["EndpointSliceList"; 2],
         longest: limits.objects.timeout,
         most: limits.objects.count,
+        bytes: limits.objects.bytes,
+        since: None,
+        is_paged: true,
     };
     let slices: Vec<EndpointSlice> = list(client, &listing, selection, deadline)?;
     Ok(slices.iter().flat_map(EndpointSlice::serving).collect())

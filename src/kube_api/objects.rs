@@ -8,9 +8,13 @@ use serde::Deserialize;
 
 use super::client::Client;
 use super::error::{CallError, CallFailure};
-use crate::config::limits::Limits;
+use crate::config::limits::{Limits, WatchLimits};
 use crate::config::model::ObjectKind;
-use crate::kube::pod::{List, Named, Pod};
+use crate::kube::pod::Pod;
+use crate::kube::pod_list::PodList;
+use crate::kube::pod_object::{List, Named, PodObject};
+use crate::kube::pod_pool::PodPool;
+use crate::kube::resource_version::ResourceVersion;
 use crate::parse::percent::Encoded;
 
 /// Objects of one page of a list.
@@ -29,26 +33,99 @@ pub struct Selection<'a> {
     pub name: Option<&'a str>,
 }
 
-/// The pods of a selection.
+/// Objects as they were listed.
+pub(crate) struct Listed<T> {
+    pub(crate) items: T,
+    /// The state of the cluster that they are of; `None` if the API server did not give it as a number.
+    pub(crate) version: Option<ResourceVersion>,
+}
+
+/// The pods of a selection, in a state that is not older than `since`.
 ///
 /// # Errors
 /// If there is no answer by the deadline, or there are more than `limits.objects.count`.
 pub(crate) fn pods(
     client: &Client,
     selection: Selection<'_>,
+    since: Option<ResourceVersion>,
     limits: &Limits,
     deadline: Instant,
-) -> Result<Vec<Pod>, CallError> {
-    let (root, plural, accept) = ("/api/v1", "pods", "application/json");
+) -> Result<Listed<PodList>, CallError> {
     let listing = Listing {
-        root,
-        plural,
-        accept,
-        kinds: ["PodList"; 2],
         longest: limits.objects.timeout,
         most: limits.objects.count,
+        bytes: limits.objects.bytes,
+        since,
+        is_paged: since.is_none(),
+        ..PODS
     };
-    list(client, &listing, selection, deadline)
+    let Listed { items, version } = pooled(client, &listing, selection, &mut PodPool::default(), deadline)?;
+    Ok(Listed { items: items.into_iter().collect(), version })
+}
+
+/// All pods of a namespace, for a watch, in a state that is not older than `since`.
+///
+/// # Errors
+/// If there is no answer in time, or there are more than `most`.
+pub(super) fn all_pods(
+    client: &Client,
+    namespace: &str,
+    since: Option<ResourceVersion>,
+    most: usize,
+    limits: &WatchLimits,
+    pool: &mut PodPool,
+) -> Result<Listed<Vec<Pod>>, CallError> {
+    let (longest, bytes) = (limits.list_timeout, limits.list_bytes);
+    let listing = Listing { longest, most, bytes, since, ..PODS };
+    let selection = Selection { namespace: Some(namespace), label_selector: "", name: None };
+    pooled(client, &listing, selection, pool, Instant::now() + limits.list_timeout)
+}
+
+/// Lists of pods, without their limits.
+const PODS: Listing<'static> = Listing {
+    root: "/api/v1",
+    plural: "pods",
+    accept: "application/json",
+    kinds: ["PodList"; 2],
+    longest: Duration::ZERO,
+    most: 0,
+    bytes: 0,
+    since: None,
+    is_paged: true,
+};
+
+/// The version of the newest state of the pods of a namespace, by a list of one.
+///
+/// # Errors
+/// If there is no answer in time.
+pub(super) fn newest_version(
+    client: &Client,
+    namespace: &str,
+    limits: &WatchLimits,
+) -> Result<Option<ResourceVersion>, CallError> {
+    let path = format!("/api/v1/namespaces/{}/pods?limit=1", Encoded::unreserved(namespace));
+    let read = |body: &mut dyn Read| {
+        let list = serde_json::from_reader::<_, List<serde::de::IgnoredAny>>(std::io::BufReader::new(body));
+        list.map_err(|error| error.to_string())
+    };
+    let (most, longest) = (limits.event as u64, limits.margin);
+    let list = client.list(&path, METADATA, most, longest, Instant::now() + longest, read)?;
+    Ok(ResourceVersion::parse(&list.metadata.resource_version))
+}
+
+/// Page by page, as an object takes ten times the memory of a pod.
+fn pooled(
+    client: &Client,
+    listing: &Listing<'_>,
+    selection: Selection<'_>,
+    pool: &mut PodPool,
+    deadline: Instant,
+) -> Result<Listed<Vec<Pod>>, CallError> {
+    let mut keep = |objects: Vec<PodObject>, pods: &mut Vec<Pod>| {
+        pods.extend(objects.into_iter().map(|object| pool.pod(object)));
+    };
+    let (items, version) = pages(client, listing, selection, deadline, &mut keep)?;
+    Ok(Listed { items, version: ResourceVersion::parse(&version) })
 }
 
 /// The names of the objects of a selection.
@@ -59,9 +136,10 @@ pub(crate) fn names(
     client: &Client,
     kind: &ObjectKind,
     selection: Selection<'_>,
+    since: Option<ResourceVersion>,
     limits: &Limits,
     deadline: Instant,
-) -> Result<Vec<String>, CallError> {
+) -> Result<Listed<Vec<String>>, CallError> {
     let root = if kind.api_version.contains('/') { "/apis/" } else { "/api/" };
     let plural = kind.resource.split('.').next().unwrap_or_default();
     let (root, whole) = (format!("{root}{}", kind.api_version), format!("{}List", kind.kind));
@@ -73,9 +151,15 @@ pub(crate) fn names(
         kinds,
         longest: limits.objects.timeout,
         most: limits.objects.count,
+        bytes: limits.objects.bytes,
+        since,
+        is_paged: since.is_none(),
     };
-    let named: Vec<Named> = list(client, &listing, selection, deadline)?;
-    Ok(named.into_iter().map(|object| object.metadata.name).collect())
+    let mut keep = |objects: Vec<Named>, names: &mut Vec<String>| {
+        names.extend(objects.into_iter().map(|object| object.metadata.name));
+    };
+    let (items, version) = pages(client, &listing, selection, deadline, &mut keep)?;
+    Ok(Listed { items, version: ResourceVersion::parse(&version) })
 }
 
 /// The HorizontalPodAutoscalers of all namespaces, as `T` reads them.
@@ -90,7 +174,8 @@ pub(crate) fn hpas<T: for<'de> Deserialize<'de>>(
     let kinds = ["HorizontalPodAutoscalerList"; 2];
     let (root, plural) = ("/apis/autoscaling/v2", "horizontalpodautoscalers");
     let (longest, most) = (limits.status.hpa_timeout, limits.status.hpas_listed);
-    let listing = Listing { root, plural, accept: "application/json", kinds, longest, most };
+    let bytes = limits.objects.bytes;
+    let listing = Listing { root, plural, kinds, longest, most, bytes, ..PODS };
     let all = Selection { namespace: None, label_selector: "", name: None };
     list(client, &listing, all, deadline)
 }
@@ -107,16 +192,30 @@ pub(super) struct Listing<'a> {
     pub(super) longest: Duration,
     /// How many objects are taken.
     pub(super) most: usize,
+    /// The most bytes of one page.
+    pub(super) bytes: u64,
+    /// The state that the list must not be older than; `None`: any, from the API server's cache, as lists must cost it little,
+    /// and a moment's delay does not matter.
+    pub(super) since: Option<ResourceVersion>,
+    /// Whether it may come page by page. Before Kubernetes 1.34, kube-apiserver takes a page that must not be older than some
+    /// state from etcd, and the whole list from its cache.
+    pub(super) is_paged: bool,
 }
 
-/// The path of the first page of a list.
-fn path(listing: &Listing<'_>, selection: Selection<'_>) -> String {
+/// The path of the first page of a list, or of a further one, which is of the version of the first.
+fn path(listing: &Listing<'_>, selection: Selection<'_>, is_first: bool) -> String {
     let mut path = listing.root.to_owned();
     if let Some(namespace) = selection.namespace {
         let _ = write!(path, "/namespaces/{}", Encoded::unreserved(namespace));
     }
-    // From the API server's cache: lists must cost it little, and a moment's delay does not matter.
-    let _ = write!(path, "/{}?resourceVersion=0&limit={PAGE}", listing.plural);
+    let _ = write!(path, "/{}?", listing.plural);
+    let _ = match listing.since.filter(|_| is_first) {
+        Some(version) => write!(path, "resourceVersion={version}&resourceVersionMatch=NotOlderThan"),
+        None => write!(path, "resourceVersion=0"),
+    };
+    if listing.is_paged {
+        let _ = write!(path, "&limit={PAGE}");
+    }
     if !selection.label_selector.is_empty() {
         let _ = write!(path, "&labelSelector={}", Encoded::unreserved(selection.label_selector));
     }
@@ -141,18 +240,31 @@ pub(super) fn list<T: for<'de> Deserialize<'de>>(
     selection: Selection<'_>,
     deadline: Instant,
 ) -> Result<Vec<T>, CallError> {
-    let Listing { accept, kinds, longest, most, .. } = listing;
-    let path = path(listing, selection);
-    let mut all: Vec<T> = Vec::new();
+    let mut keep = |mut page: Vec<T>, all: &mut Vec<T>| all.append(&mut page);
+    pages(client, listing, selection, deadline, &mut keep).map(|(all, _)| all)
+}
+
+/// What `keep` keeps of each page of objects, and the version of the list.
+fn pages<T: for<'de> Deserialize<'de>, U>(
+    client: &Client,
+    listing: &Listing<'_>,
+    selection: Selection<'_>,
+    deadline: Instant,
+    keep: &mut dyn FnMut(Vec<T>, &mut Vec<U>),
+) -> Result<(Vec<U>, String), CallError> {
+    let Listing { accept, kinds, longest, most, bytes, .. } = listing;
+    let mut all: Vec<U> = Vec::new();
     let mut from = String::new();
     let mut again = true;
     loop {
-        let page =
-            if from.is_empty() { path.clone() } else { format!("{path}&continue={}", Encoded::unreserved(&from)) };
+        let mut page = path(listing, selection, from.is_empty());
+        if !from.is_empty() {
+            let _ = write!(page, "&continue={}", Encoded::unreserved(&from));
+        }
         let read = |body: &mut dyn Read| {
             serde_json::from_reader::<_, List<T>>(std::io::BufReader::new(body)).map_err(|error| error.to_string())
         };
-        let list = match client.list(&page, accept, *longest, deadline, read) {
+        let list = match client.list(&page, accept, *bytes, *longest, deadline, read) {
             // The rest of that list is forgotten already: so it is requested again, once.
             Err(CallError { failure: CallFailure::Code(410, _), .. }) if !from.is_empty() && again => {
                 again = false;
@@ -165,13 +277,13 @@ pub(super) fn list<T: for<'de> Deserialize<'de>>(
         if !kinds.contains(&&*list.kind) {
             return Err(client.unexpected("list", &format!("expected a {}, found a {}", kinds[0], list.kind)));
         }
-        all.extend(list.items);
+        keep(list.items, &mut all);
         if all.len() > *most {
             return Err(too_many(client, listing, selection));
         }
         from = list.metadata.r#continue;
         if from.is_empty() {
-            return Ok(all);
+            return Ok((all, list.metadata.resource_version));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::targets::SkippedTarget;
-use crate::kube::pod::Pod;
+use crate::kube::pod::{Pod, PodPhase};
 
 /// The number of kinds of failure that a message names.
 const NAMED: usize = 3;
@@ -51,7 +51,7 @@ impl Coverage {
         match why {
             SkippedTarget::Terminating | SkippedTarget::NotToBeScraped => {}
             SkippedTarget::NotRunning => {
-                self.count.pending |= !matches!(pod.status.phase.as_str(), "Succeeded" | "Failed");
+                self.count.pending |= !matches!(pod.phase(), PodPhase::Succeeded | PodPhase::Failed);
             }
             _ => self.fail(&why.as_str()),
         }
@@ -95,6 +95,7 @@ impl fmt::Display for PodCount {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kube::pod_object::{PodObject, PodStatus};
 
     fn coverage(answered: usize, failures: &[&str]) -> Coverage {
         let mut coverage = Coverage::default();
@@ -122,9 +123,8 @@ mod tests {
     #[test]
     fn pods_that_come_and_go_are_not_expected_to_answer() {
         let in_phase = |phase: &str| {
-            let mut pod = Pod::default();
-            pod.status.phase = phase.to_owned();
-            pod
+            let status = PodStatus { phase: phase.to_owned(), ..PodStatus::default() };
+            Pod::from(PodObject { status, ..PodObject::default() })
         };
         let after = |skipped: &[(&str, SkippedTarget)]| {
             let mut coverage = Coverage::default();

@@ -19,6 +19,8 @@ use super::wildcard;
 use crate::config::model::{PodSet, Pods};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::kinds;
+use crate::kube::pod::Pod;
+use crate::kube::pod_list::PodList;
 use crate::kube_api::objects::Selection;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::source::page::PageItem;
@@ -90,10 +92,10 @@ pub(super) fn scrape(
 ) -> Result<JoinedPages, Failure> {
     let selection = Selection { namespace: Some(&set.namespace), label_selector: &set.selector, name: None };
     let listed = services.pods(selection, about, patience)?;
-    let pods = listed.as_ref().as_ref().map_or(&[][..], Vec::as_slice);
-    trace.record(|| Event::PodsSelected { count: pods.len() });
+    let pods: Vec<&Pod> = listed.iter().flat_map(PodList::iter).collect();
+    trace.record(|| Event::PodsSelected { count: pods.len(), origin: services.pods_origin(selection) });
     let waiting = Waiting::Source(served.upstream.index());
-    let joined = JoinedPages::scrape(served, pods, set, of, patience.wait_for(waiting), trace);
+    let joined = JoinedPages::scrape(served, &pods, set, of, patience.wait_for(waiting), trace);
     let joined = joined.ok_or(Failure::WouldWait(waiting))?;
     sampler::count(services.shared, served, joined.coverage.count);
     joined.coverage.check(served.rule.min_coverage).map_err(|why| about.incomplete(&why))?;

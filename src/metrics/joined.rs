@@ -47,22 +47,22 @@ impl JoinedPages {
     /// Scrapes these pods of a set. `None` if a fetch is needed and the caller does not wait.
     pub(super) fn scrape(
         served: &ActiveRule,
-        pods: &[Pod],
+        pods: &[&Pod],
         set: &PodSet,
         of: &Pods,
         wait: Wait,
         trace: &mut Trace,
     ) -> Option<Self> {
         let (mut readable, mut coverage) = (Vec::new(), Coverage::default());
-        let (targets, skipped) = targets::pages(pods, of);
+        let (targets, skipped) = targets::pages(pods.iter().copied(), of);
         let urls: Vec<String> = targets.iter().map(|(_, url)| url.clone()).collect();
         let pages = served.upstream.pages(&urls, &served.want, wait)?;
         for (pod, reason) in skipped {
-            trace.record(|| Event::PodSkipped { pod: pod.metadata.name.clone(), reason });
+            trace.record(|| Event::PodSkipped { pod: pod.name().to_owned(), reason });
             coverage.skip(pod, reason);
         }
         for ((pod, url), page) in targets.into_iter().zip(pages) {
-            let (name, at) = (|| pod.metadata.name.clone(), || plain(&url).to_owned());
+            let (name, at) = (|| pod.name().to_owned(), || plain(&url).to_owned());
             let page = match page {
                 Ok(page) => page,
                 Err(error) => {

@@ -110,6 +110,14 @@ impl Metrics {
         let _ = self.answering.objects.set(objects);
     }
 
+    /// Watches pods from now on, instead of listing them again and again. For a process that stays.
+    pub fn watch_pods(&self) {
+        let shared = &self.answering.shared;
+        if let Some(objects) = self.answering.objects.get() {
+            objects.watch(shared.clock().clone(), shared.shared_counters());
+        }
+    }
+
     /// What other adapters share.
     pub(crate) fn adapters(&self) -> &Adapters {
         &self.adapters

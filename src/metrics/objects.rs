@@ -1,30 +1,39 @@
 //! Lists of objects: requested from the Kubernetes API when a metric request needs one, cached for a moment, and loaded
-//! once for all requests that need the same.
+//! once for all requests that need the same. Pods come from a watch of their namespace while that is current.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use log::{debug, info, warn};
+use once_cell::sync::OnceCell;
 
 use crate::cache::{Cache, Key, Loaded, Outcome, Wait};
 use crate::config::limits::Limits;
 use crate::config::model::ObjectKind;
 use crate::kube::pod::Pod;
+use crate::kube::pod_list::PodList;
 use crate::kube::pod_selector::PodSelector;
+use crate::kube::resource_version::ResourceVersion;
 use crate::kube_api::client::Client;
 use crate::kube_api::error::{CallError, CallFailure};
-use crate::kube_api::objects::{self, Selection};
+use crate::kube_api::objects::{self, Listed, Selection};
+use crate::kube_api::pod_selections::SelectedPods;
+use crate::kube_api::pod_watches::PodWatches;
 use crate::kube_api::selectors;
+use crate::telemetry::clock::Clock;
+use crate::telemetry::counters::Counters;
 
 /// Lists of objects.
 #[derive(Debug)]
 pub struct Objects {
     client: Arc<Client>,
-    pods: Cache<Result<Vec<Pod>, CallError>>,
+    pods: Cache<Result<PodList, CallError>>,
     names: Cache<Result<Vec<String>, CallError>>,
     selectors: Cache<Result<Option<String>, CallError>>,
     limits: Limits,
+    /// Only a server has watches: other commands need one list.
+    watches: OnceCell<PodWatches>,
     /// Resources and namespaces whose last list failed, so that only changes are logged.
     failing: Mutex<BTreeSet<(String, Option<String>)>>,
 }
@@ -48,31 +57,71 @@ impl Objects {
             names: Cache::new(limits.objects.cached, limits.objects.cached_bytes),
             selectors: Cache::new(limits.objects.cached, limits.objects.cached_bytes),
             limits: limits.clone(),
+            watches: OnceCell::new(),
             failing: Mutex::default(),
         }
+    }
+
+    /// Watches the pods of namespaces in use from now on. A second call has no effect.
+    pub(super) fn watch(&self, clock: Clock, counters: Arc<Counters>) {
+        let _ = self.watches.set(PodWatches::new(self.client.clone(), clock, &self.limits, counters));
     }
 
     /// The pods of a selection.
     ///
     /// # Errors
     /// Why there is no list.
-    pub fn pods(
-        &self,
-        of: Selection<'_>,
-        wait: Wait,
-        now: Instant,
-    ) -> Result<Arc<Result<Vec<Pod>, CallError>>, Unlisted> {
+    pub fn pods(&self, of: Selection<'_>, wait: Wait, now: Instant) -> Result<SelectedPods, Unlisted> {
+        if let Some(pods) = self.watched(of, now) {
+            return Ok(pods);
+        }
         let load = |deadline| {
-            let value = objects::pods(&self.client, of, &self.limits, deadline);
+            let value = self.listed(of, |since| objects::pods(&self.client, of, since, &self.limits, deadline));
             let cost = value.as_ref().map_or(0, |pods| pods.iter().map(Pod::cost).sum());
             (value, cost)
         };
         self.ask(&self.pods, "list", "pods", of, wait, now, load)
     }
 
-    /// Until when this list of the pods of a selection is the current one, if it is.
-    pub(super) fn pods_until(&self, of: Selection<'_>, list: &Arc<Result<Vec<Pod>, CallError>>) -> Option<Instant> {
-        self.pods.kept_until(&key("pods", of), list)
+    /// The pods of a selection, if a watch knows them.
+    fn watched(&self, of: Selection<'_>, now: Instant) -> Option<SelectedPods> {
+        let pods = self.watches.get()?.pods(of, now)?;
+        self.client.counters().pod_watches.watched.increment();
+        Some(pods)
+    }
+
+    /// Makes a list of pods, which is not older than those before it, and has their namespace watched.
+    fn listed<T>(
+        &self,
+        of: Selection<'_>,
+        list: impl FnOnce(Option<ResourceVersion>) -> Result<Listed<T>, CallError>,
+    ) -> Result<T, CallError> {
+        self.client.counters().pod_watches.listed.increment();
+        let Some(watches) = self.watches.get() else { return list(None).map(|listed| listed.items) };
+        let since = watches.since(of);
+        let listed = list(since).inspect_err(|error| {
+            // The API server has an earlier state than the one that was known.
+            if since.is_some() && matches!(error.failure, CallFailure::Code(504, _)) {
+                watches.forget(of);
+            }
+        })?;
+        watches.listed(of, listed.version, Instant::now());
+        Ok(listed.items)
+    }
+
+    /// Until when this list of the pods of a selection is the current one, if it is. That of a watch may change at any moment,
+    /// and is looked at again as soon as another list would be.
+    pub(super) fn pods_until(&self, of: Selection<'_>, list: &SelectedPods, now: Instant) -> Option<Instant> {
+        let watched = self.watches.get().and_then(|watches| watches.pods(of, now));
+        match watched {
+            Some(watched) => Arc::ptr_eq(&watched, list).then(|| now + self.limits.objects.ttl),
+            None => self.pods.kept_until(&key("pods", of), list),
+        }
+    }
+
+    /// How long ago the watch of a namespace heard of the Kubernetes API; `None` if its pods are listed.
+    pub(super) fn watch_age(&self, of: Selection<'_>, now: Instant) -> Option<Duration> {
+        self.watches.get()?.age(of, now)
     }
 
     /// The names of the objects of a selection.
@@ -86,8 +135,14 @@ impl Objects {
         wait: Wait,
         now: Instant,
     ) -> Result<Arc<Result<Vec<String>, CallError>>, Unlisted> {
+        let is_of_pods = kind.resource == "pods";
+        if let Some(pods) = is_of_pods.then(|| self.watched(of, now)).flatten() {
+            let names = pods.iter().flat_map(PodList::iter).map(|pod| pod.name().to_owned());
+            return Ok(Arc::new(Ok(names.collect())));
+        }
         let load = |deadline| {
-            let value = objects::names(&self.client, kind, of, &self.limits, deadline);
+            let list = |since| objects::names(&self.client, kind, of, since, &self.limits, deadline);
+            let value = if is_of_pods { self.listed(of, list) } else { list(None).map(|listed| listed.items) };
             let cost = value.as_ref().map_or(0, |names| names.iter().map(|name| name.len() + 24).sum());
             (value, cost)
         };

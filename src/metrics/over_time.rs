@@ -47,7 +47,7 @@ pub(super) fn of_pods(
     let refused = subject.services.scraper.ask(subject.served.configured(), selection, sampling.interval).err();
     trace.record(|| Event::Range { range: sampling.range, interval: sampling.interval });
     for (pod, url) in targets {
-        let path = MetricPath { name: ObjectName::One(pod.metadata.name.clone()), ..subject.request.path.clone() };
+        let path = MetricPath { name: ObjectName::One(pod.name().to_owned()), ..subject.request.path.clone() };
         let served = match subject.of_path(&path).bound() {
             Ok(served) => served,
             Err(failure) => {
@@ -56,10 +56,10 @@ pub(super) fn of_pods(
             }
         };
         let subject = &Subject { served: &served, ..*subject };
-        let (name, incarnation) = (&pod.metadata.name, format!("#{}", pod.incarnation()));
+        let (name, incarnation) = (pod.name(), format!("#{}", pod.incarnation()));
         let lookup = sampling.history.lookup(&object(pod, namespace), url);
         trace.record(|| {
-            let (pod, url, summary) = (name.clone(), plain(url).to_owned(), lookup.summary());
+            let (pod, url, summary) = (name.to_owned(), plain(url).to_owned(), lookup.summary());
             Event::PodSamples { pod, url, summary }
         });
         let (mut scrape_error, mut sampled, mut unmatched) = (None, None, Vec::new());

@@ -14,6 +14,7 @@ use super::{over_time, page_members};
 use crate::config::model::Pods;
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
+use crate::kube::pod_list::PodList;
 use crate::kube_api::objects::Selection;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::sort::sort_by;
@@ -34,15 +35,15 @@ pub(super) fn answer(
     // A list by name is filtered again, whatever the API server sent.
     let is_requested = |pod: &&Pod| match &subject.request.path.name {
         ObjectName::All => true,
-        ObjectName::One(name) => pod.metadata.name == *name,
+        ObjectName::One(name) => pod.name() == *name,
     };
-    let pods: Vec<&Pod> = listed.iter().flatten().filter(is_requested).collect();
-    trace.record(|| Event::PodsSelected { count: pods.len() });
+    let pods: Vec<&Pod> = listed.iter().flat_map(PodList::iter).filter(is_requested).collect();
+    trace.record(|| Event::PodsSelected { count: pods.len(), origin: subject.services.pods_origin(selection) });
     let (mut targets, skipped) = pages(pods, of);
     for (pod, reason) in &skipped {
-        trace.record(|| Event::PodSkipped { pod: pod.metadata.name.clone(), reason: *reason });
+        trace.record(|| Event::PodSkipped { pod: pod.name().to_owned(), reason: *reason });
     }
-    sort_by(&mut targets, |(a, _), (b, _)| a.metadata.name.cmp(&b.metadata.name));
+    sort_by(&mut targets, |(a, _), (b, _)| a.name().cmp(b.name()));
     let skipped = skipped.into_iter().map(|(_, reason)| reason).collect();
     let mut tally = Tally { skipped, ..Tally::default() };
     match &subject.served.sampling {
@@ -77,11 +78,15 @@ fn of_pages(
     let mut until: Option<Instant> = None;
     let pages = upstream.pages(&urls, &subject.served.want, patience.wait_for(waiting));
     for ((pod, url), page) in targets.iter().zip(pages.ok_or(Failure::WouldWait(waiting))?) {
-        let (name, url) = (&pod.metadata.name, plain(url));
+        let (name, url) = (pod.name(), plain(url));
         let page = match page {
             Ok(page) => page,
             Err(error) => {
-                trace.record(|| Event::PodFetchFailed { pod: name.clone(), url: url.to_owned(), error: error.clone() });
+                trace.record(|| Event::PodFetchFailed {
+                    pod: name.to_owned(),
+                    url: url.to_owned(),
+                    error: error.clone(),
+                });
                 let incarnation = format!("#{}", pod.incarnation());
                 let scrape = Scrape { incarnation: &incarnation, ..Scrape::of_page(0) };
                 match subject.unavailable(name, scrape, trace) {
@@ -94,8 +99,8 @@ fn of_pages(
         // One that was not fetched lasts no time.
         let fresh = upstream.fresh_until(&page).unwrap_or(subject.services.shared.clock().now().monotonic);
         until = Some(until.map_or(fresh, |until| until.min(fresh)));
-        trace.record(|| Event::PodPage { pod: name.clone(), url: url.to_owned(), summary: page.summary() });
-        let path = MetricPath { name: ObjectName::One(name.clone()), ..subject.request.path.clone() };
+        trace.record(|| Event::PodPage { pod: name.to_owned(), url: url.to_owned(), summary: page.summary() });
+        let path = MetricPath { name: ObjectName::One(name.to_owned()), ..subject.request.path.clone() };
         let (pod_subject, incarnation) = (subject.of_path(&path), format!("#{}", pod.incarnation()));
         let served = pod_subject.bound()?;
         let pod_subject = Subject { served: &served, ..pod_subject };

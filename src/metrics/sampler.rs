@@ -16,6 +16,7 @@ use crate::cache::Wait;
 use crate::config::limits::Limits;
 use crate::config::model::{PodSet, Pods, Target, Value};
 use crate::kube::pod::Pod;
+use crate::kube::pod_list::PodList;
 use crate::kube_api::error::CallError;
 use crate::kube_api::objects::Selection;
 use crate::parse::duration::millis;
@@ -70,7 +71,7 @@ pub(super) fn sample(
     if served.joins_pages() {
         return round.join(&list, selected, of, wait, shared);
     }
-    let (pods, _) = targets::pages(list.iter().flatten(), of);
+    let (pods, _) = targets::pages(list.iter().flat_map(PodList::iter), of);
     let urls: Vec<String> = pods.iter().map(|(_, url)| url.clone()).collect();
     // Each as it arrives, so that a slow pod does not delay the others.
     served.upstream.each_page(&urls, &served.want, wait, &mut |at, page| {
@@ -95,17 +96,18 @@ impl Round<'_> {
     /// a series with its labels.
     fn join(
         &self,
-        list: &Result<Vec<Pod>, CallError>,
+        list: &Result<PodList, CallError>,
         selected: &SampledSelection,
         of: &Pods,
         wait: Wait,
         shared: &Shared,
     ) {
         let Value::Series(expr) = &self.served.rule.value else { return };
-        let (group, pods) = (group(selected), list.as_ref().map_or(&[][..], Vec::as_slice));
+        let group = group(selected);
+        let pods: Vec<&Pod> = list.iter().flat_map(PodList::iter).collect();
         let namespace = selected.namespace.clone().unwrap_or_default();
         let set = PodSet { namespace, selector: selected.label_selector.clone() };
-        let Some(joined) = JoinedPages::scrape(self.served, pods, &set, of, wait, &mut Trace::off()) else { return };
+        let Some(joined) = JoinedPages::scrape(self.served, &pods, &set, of, wait, &mut Trace::off()) else { return };
         // One store is for the objects of all requests, so what placeholders stand for is picked later.
         let selectors: Vec<VectorSelector> = expr.selectors().map(VectorSelector::loosened).collect();
         let is_wanted = |(labels, _): &(Labels, Sample)| {
@@ -194,5 +196,5 @@ pub(super) fn count(shared: &Shared, served: &ActiveRule, count: PodCount) {
 
 /// The name in a sample store of a pod.
 pub(super) fn object(pod: &Pod, namespace: Option<&str>) -> String {
-    format!("{}/{}", namespace.unwrap_or_default(), pod.metadata.name)
+    format!("{}/{}", namespace.unwrap_or_default(), pod.name())
 }

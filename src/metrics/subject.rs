@@ -17,13 +17,12 @@ use super::reason::MissingReason;
 use super::request::MetricRequest;
 use super::scrape::Scraper;
 use super::select::{MembersByObject, Wanted, select};
-use super::trace::Trace;
+use super::trace::{PodsOrigin, Trace};
 use crate::config::model::{DescribedObject, Identity, ObjectKind, Value};
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::meta::{LabelSelector, ObjectReference, Time};
-use crate::kube::pod::Pod;
-use crate::kube_api::error::CallError;
 use crate::kube_api::objects::Selection;
+use crate::kube_api::pod_selections::SelectedPods;
 use crate::parse::escape::Escaped;
 use crate::parse::path::{MetricPath, ObjectName};
 use crate::parse::selector::Selector;
@@ -69,18 +68,20 @@ impl Services<'_> {
         selection: Selection<'_>,
         about: &About<'_>,
         patience: Patience,
-    ) -> Result<Arc<Result<Vec<Pod>, CallError>>, Failure> {
+    ) -> Result<SelectedPods, Failure> {
         let (wait, now) = (patience.wait_for(Waiting::KubernetesLists), self.shared.clock().now().monotonic);
         self.cluster(about)?.pods(selection, wait, now).map_err(|unlisted| about.unlisted(&unlisted))
     }
 
     /// Until when this list of a selection's pods is the current one, if it is.
-    pub(super) fn pods_until(
-        &self,
-        selection: Selection<'_>,
-        list: &Arc<Result<Vec<Pod>, CallError>>,
-    ) -> Option<Instant> {
-        self.objects?.pods_until(selection, list)
+    pub(super) fn pods_until(&self, selection: Selection<'_>, list: &SelectedPods) -> Option<Instant> {
+        self.objects?.pods_until(selection, list, self.shared.clock().now().monotonic)
+    }
+
+    /// Where pods that were selected come from.
+    pub(super) fn pods_origin(&self, selection: Selection<'_>) -> PodsOrigin {
+        let age = self.objects.and_then(|objects| objects.watch_age(selection, self.shared.clock().now().monotonic));
+        age.map_or(PodsOrigin::List, PodsOrigin::Watch)
     }
 }
 

@@ -25,17 +25,17 @@ impl TargetLabels {
     /// The labels of a pod in a namespace, whose page is at this URL.
     pub(super) fn of(pod: &Pod, namespace: &str, url: &str, of: &Pods) -> Self {
         let number = authority(url).rsplit(':').next().and_then(|port| port.parse().ok());
-        let container = pod.ports().find(|(_, port)| match &of.port {
-            PodPort::Name(name) => port.name == *name,
-            PodPort::Number(_) | PodPort::Annotations => Some(port.container_port) == number,
+        let port = pod.ports().iter().find(|port| match &of.port {
+            PodPort::Name(name) => *port.name == **name,
+            PodPort::Number(_) | PodPort::Annotations => Some(port.number) == number,
         });
-        let container = container.map(|(container, _)| container.name.as_str()).unwrap_or_default();
+        let container = port.map(|port| &*port.container).unwrap_or_default();
         let labels = [
             ("container", container),
             ("instance", authority(url)),
             ("namespace", namespace),
-            ("node", &pod.spec.node_name),
-            ("pod", &pod.metadata.name),
+            ("node", pod.node()),
+            ("pod", pod.name()),
         ];
         let there = labels.into_iter().filter(|(_, value)| !value.is_empty());
         Self(there.map(|(name, value)| (name, value.to_owned())).collect())
@@ -82,11 +82,14 @@ impl TargetLabels {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kube::pod_object::PodObject;
 
-    fn pod() -> Pod {
-        let json = r#"{"metadata":{"name":"web-0"},"spec":{"nodeName":"n1","containers":[{"name":"proxy"},
+    fn pod(node: &str) -> Pod {
+        let json = r#"{"metadata":{"name":"web-0"},"spec":{"containers":[{"name":"proxy"},
             {"name":"app","ports":[{"name":"metrics","containerPort":80}]}]}}"#;
-        serde_json::from_str(json).unwrap()
+        let mut object: PodObject = serde_json::from_str(json).unwrap();
+        object.spec.node_name = node.to_owned();
+        object.into()
     }
 
     fn pods(port: PodPort) -> Pods {
@@ -102,15 +105,13 @@ mod tests {
     #[test]
     fn are_those_of_service_discovery() {
         let by_name = pods(PodPort::Name("metrics".to_owned()));
-        let target = TargetLabels::of(&pod(), "shop", "http://10.0.0.1:80/m#u", &by_name);
+        let target = TargetLabels::of(&pod("n1"), "shop", "http://10.0.0.1:80/m#u", &by_name);
         assert_eq!(
             join(&target, &[]),
             "__name__=up container=app instance=10.0.0.1:80 namespace=shop node=n1 pod=web-0"
         );
         let by_number = pods(PodPort::Number(81));
-        let mut new = pod();
-        new.spec.node_name.clear();
-        let target = TargetLabels::of(&new, "shop", "https://[fd00::1]:81/m#u", &by_number);
+        let target = TargetLabels::of(&pod(""), "shop", "https://[fd00::1]:81/m#u", &by_number);
         assert_eq!(join(&target, &[]), "__name__=up instance=[fd00::1]:81 namespace=shop pod=web-0");
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use crate::config::model::{PodPort, Pods};
-use crate::kube::pod::Pod;
+use crate::kube::pod::{Pod, PodPhase};
 
 /// Why a pod is not scraped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,17 +53,17 @@ pub(super) fn pages<'p>(
 
 /// The URL of a pod's page. Its fragment is the pod's incarnation: another pod may get the same address later.
 fn page(pod: &Pod, of: &Pods) -> Result<String, SkippedTarget> {
-    if pod.metadata.deletion_timestamp.is_some() {
+    if pod.is_terminating() {
         return Err(SkippedTarget::Terminating);
     }
-    if pod.status.phase != "Running" {
+    if pod.phase() != PodPhase::Running {
         return Err(SkippedTarget::NotRunning);
     }
-    if pod.spec.host_network && !of.host_network {
+    if pod.is_on_host_network() && !of.host_network {
         return Err(SkippedTarget::HostNetwork);
     }
     let address = pod.address().ok_or(SkippedTarget::NoAddress)?;
-    let annotations = &pod.metadata.annotations;
+    let annotations = pod.annotations();
     let by_annotations = of.port == PodPort::Annotations;
     if by_annotations && annotations.scrape.as_deref() == Some("false") {
         return Err(SkippedTarget::NotToBeScraped);
@@ -130,9 +130,9 @@ impl SkippedTarget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kube::pod::Annotations;
+    use crate::kube::pod_object::{Annotations, PodObject};
 
-    fn pod() -> Pod {
+    fn object() -> PodObject {
         let json = r#"{"metadata":{"name":"web-0","uid":"u","annotations":{"prometheus.io/port":"81","prometheus.io/path":"/m",
             "prometheus.io/scheme":"https"}},"spec":{"containers":[{"ports":[{"name":"metrics","containerPort":80}]}]},
             "status":{"phase":"Running","podIP":"10.0.0.1","startTime":"t"}}"#;
@@ -150,25 +150,25 @@ mod tests {
             (PodPort::Name("metrics".into()), "http://10.0.0.1:80/metrics#u@t+0"),
             (PodPort::Annotations, "https://10.0.0.1:81/m#u@t+0"),
         ] {
-            assert_eq!(page(&pod(), &pods(port)).as_deref(), Ok(url));
+            assert_eq!(page(&object().into(), &pods(port)).as_deref(), Ok(url));
         }
-        let mut six = pod();
+        let mut six = object();
         six.status.pod_ip = "fd00::1".to_owned();
-        assert_eq!(page(&six, &pods(PodPort::Number(9))).as_deref(), Ok("http://[fd00::1]:9/metrics#u@t+0"));
+        assert_eq!(page(&six.into(), &pods(PodPort::Number(9))).as_deref(), Ok("http://[fd00::1]:9/metrics#u@t+0"));
     }
 
     #[test]
     fn skips_pods_that_share_an_address() {
         let named = |name: &str, ip: &str| {
-            let mut pod = pod();
+            let mut pod = object();
             (pod.metadata.name, pod.metadata.uid, pod.status.pod_ip) = (name.into(), name.into(), ip.into());
-            pod
+            Pod::from(pod)
         };
         let all = [named("a", "10.0.0.1"), named("b", "10.0.0.2"), named("c", "10.0.0.1")];
         let (targets, skipped) = pages(&all, &pods(PodPort::Number(9)));
-        assert_eq!(targets.iter().map(|(pod, _)| &*pod.metadata.name).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(targets.iter().map(|(pod, _)| pod.name()).collect::<Vec<_>>(), ["b"]);
         assert_eq!(
-            skipped.iter().map(|(pod, why)| (&*pod.metadata.name, *why)).collect::<Vec<_>>(),
+            skipped.iter().map(|(pod, why)| (pod.name(), *why)).collect::<Vec<_>>(),
             [("a", SkippedTarget::SameAddress), ("c", SkippedTarget::SameAddress)]
         );
     }
@@ -176,8 +176,9 @@ mod tests {
     #[test]
     fn annotations_choose_pods() {
         let with = |annotations: Annotations| {
-            let mut pod = pod();
+            let mut pod = object();
             pod.metadata.annotations = Annotations { port: Some("81".to_owned()), ..annotations };
+            let pod = Pod::from(pod);
             [PodPort::Annotations, PodPort::Number(9)].map(|port| page(&pod, &pods(port)).is_ok())
         };
         let scrape = |text: &str| with(Annotations { scrape: Some(text.to_owned()), ..Annotations::default() });
@@ -191,13 +192,13 @@ mod tests {
 
     #[test]
     fn skips_pods_that_cannot_answer() {
-        let changed = |change: fn(&mut Pod)| {
-            let mut pod = pod();
+        let changed = |change: fn(&mut PodObject)| {
+            let mut pod = object();
             change(&mut pod);
-            page(&pod, &pods(PodPort::Name("metrics".into())))
+            page(&pod.into(), &pods(PodPort::Name("metrics".into())))
         };
         for (change, why) in [
-            ((|pod| pod.status.phase = "Pending".to_owned()) as fn(&mut Pod), SkippedTarget::NotRunning),
+            ((|pod| pod.status.phase = "Pending".to_owned()) as fn(&mut PodObject), SkippedTarget::NotRunning),
             (|pod| pod.metadata.deletion_timestamp = Some("t".to_owned()), SkippedTarget::Terminating),
             (|pod| pod.status.pod_ip.clear(), SkippedTarget::NoAddress),
             (|pod| pod.spec.containers.clear(), SkippedTarget::NoPort),
@@ -206,8 +207,8 @@ mod tests {
             assert_eq!(changed(change), Err(why));
         }
         let on_node = Pods { host_network: true, ..pods(PodPort::Number(9)) };
-        let mut node = pod();
+        let mut node = object();
         node.spec.host_network = true;
-        assert!(page(&node, &on_node).is_ok());
+        assert!(page(&node.into(), &on_node).is_ok());
     }
 }

@@ -50,8 +50,8 @@ pub enum Event {
     CounterAsLevel { name: String },
     /// The number of objects that `labelSelector` selects.
     ObjectsSelected { count: usize },
-    /// The number of pods that the Kubernetes API lists for the request.
-    PodsSelected { count: usize },
+    /// The number of pods that are selected for the request, and where they come from.
+    PodsSelected { count: usize, origin: PodsOrigin },
     /// The object selects the pods that have these labels.
     PodSelector { selector: String },
     /// How many of the pods whose pages are joined responded.
@@ -82,6 +82,15 @@ pub enum Event {
     Shadow { outcome: ShadowOutcome, ratio: Option<f64>, error: Option<String> },
     /// The value that was found for an object, and the value that is served.
     Judged { object: String, finding: Finding, verdict: Verdict },
+}
+
+/// Where pods that are selected come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PodsOrigin {
+    /// A list of the Kubernetes API.
+    List,
+    /// The watch of their namespace, which received something so long ago.
+    Watch(Duration),
 }
 
 impl Trace {
@@ -176,7 +185,10 @@ impl Event {
                 format!("{name} is a counter (TYPE): it only grows, and so would the replicas; use its rate()")
             }
             Self::ObjectsSelected { count } => format!("labelSelector selects {count}"),
-            Self::PodsSelected { count } => format!("{count} are selected"),
+            Self::PodsSelected { count, origin: PodsOrigin::List } => format!("{count} are selected"),
+            Self::PodsSelected { count, origin: PodsOrigin::Watch(age) } => {
+                format!("{count} are selected, by a watch that was last heard of {} ago", duration::format(*age))
+            }
             Self::PodSelector { selector } => format!("selected by {selector}"),
             Self::PodsJoined { count } => count.to_string(),
             Self::PodSkipped { pod, reason } => format!("{pod}: not scraped: {}", reason.as_str()),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::connections::Connections;
 pub(crate) use super::counter::Counter;
+use super::pod_watches::PodWatches;
 use crate::parse::path::{ApiPath, Group, Version};
 
 /// The route of a request, for counting: an enumeration, so no caller can create time series.
@@ -188,6 +189,8 @@ pub struct Counters {
     pub token_reviews: Calls,
     /// SubjectAccessReviews.
     pub access_reviews: Calls,
+    /// Watches of pods.
+    pub pod_watches: PodWatches,
     /// Requests for metrics to other adapters: of objects, and external ones.
     forwarded: [Calls; 2],
 }

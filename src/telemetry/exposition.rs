@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use super::clock::Now;
 use super::connections::Connections;
 use super::counters::{BUCKETS, CODES, Counter, Counters, ENCODINGS, Requests, Route};
+use super::pod_watches::{PodWatchGauges, PodWatches};
 use super::process::Process;
 use crate::parse::path::{Group, Version};
 
@@ -55,6 +56,7 @@ pub(crate) fn page(counters: &Counters, process: &Process, started: Now, version
         "Bugs, each of which ended one request or fetch.",
         counters.panics.get(),
     );
+    page.pod_watches(&counters.pod_watches);
     page.forwarded(counters);
     page.connections(&counters.connections);
     page.access(counters);
@@ -157,6 +159,45 @@ impl Page {
         for group in Group::ALL {
             for (code, count) in counters.forwarded(group).all().filter(|(_, count)| *count > 0) {
                 self.sample(name, &format_args!("{{group=\"{}\",code=\"{code}\"}}", group.as_str()), count);
+            }
+        }
+    }
+
+    fn pod_watches(&mut self, watches: &PodWatches) {
+        let name = "metriclet_pod_selections_total";
+        self.family(name, "counter", "Selections of pods that were answered, by where the pods come from.");
+        for (from, counter) in [("list", &watches.listed), ("watch", &watches.watched)] {
+            self.sample(name, &format_args!("{{from=\"{from}\"}}"), counter.get());
+        }
+        let all = watches.all();
+        let name = "metriclet_pod_watch_state";
+        self.family(name, "gauge", "Always 1, with the state of the watch of the pods of a namespace.");
+        for (namespace, gauges) in &all {
+            let standing = gauges.standing().as_str();
+            self.sample(name, &format_args!("{{namespace=\"{}\",state=\"{standing}\"}}", Label(namespace)), 1);
+        }
+        let name = "metriclet_pod_watch_last_contact_timestamp_seconds";
+        self.family(name, "gauge", "When a watch last received something, Unix time; 0 before.");
+        for (namespace, gauges) in &all {
+            let seconds = gauges.contact() as f64 / 1000.0;
+            self.sample(name, &format_args!("{{namespace=\"{}\"}}", Label(namespace)), seconds);
+        }
+        for (name, kind, help, of) in [
+            (
+                "metriclet_pod_watch_pods",
+                "gauge",
+                "Pods that a watch keeps.",
+                (|of| &of.pods) as fn(&PodWatchGauges) -> &Counter,
+            ),
+            ("metriclet_pod_watch_bytes", "gauge", "Size of the pods that a watch keeps.", |of| &of.bytes),
+            ("metriclet_pod_watch_events_total", "counter", "Events that a watch received.", |of| &of.events),
+            ("metriclet_pod_watch_lists_total", "counter", "Lists of its whole namespace that a watch made.", |of| {
+                &of.lists
+            }),
+        ] {
+            self.family(name, kind, help);
+            for (namespace, gauges) in &all {
+                self.sample(name, &format_args!("{{namespace=\"{}\"}}", Label(namespace)), of(gauges).get());
             }
         }
     }

@@ -7,4 +7,5 @@ pub(crate) mod counter;
 pub(crate) mod counters;
 pub(crate) mod exposition;
 pub(crate) mod log;
+pub(crate) mod pod_watches;
 pub(crate) mod process;

@@ -245,7 +245,7 @@ apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRole
 metadata: {name: account-pods}
 rules:
-- {apiGroups: [''], resources: [pods], verbs: [list]}
+- {apiGroups: [''], resources: [pods], verbs: [list, watch]}
 - {apiGroups: [apps], resources: [deployments/scale], verbs: [get]}
 ---
 apiVersion: rbac.authorization.k8s.io/v1

@@ -2,7 +2,8 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -90,6 +91,26 @@ impl Plane {
     /// Ends kube-apiserver.
     pub fn stop_apiserver(&mut self) {
         self.apiserver = None;
+    }
+
+    /// Has etcd forget all but the newest state.
+    pub fn compact_etcd(&self) {
+        let address: SocketAddr = self.etcd_url.trim_start_matches("http://").parse().unwrap();
+        let post = |path: &str, body: String| -> serde_json::Value {
+            let mut stream = TcpStream::connect(address).unwrap();
+            let length = body.len();
+            let head =
+                format!("POST {path} HTTP/1.1\r\nHost: etcd\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+            stream.write_all((head + &body).as_bytes()).unwrap();
+            let mut answer = Vec::new();
+            stream.read_to_end(&mut answer).unwrap();
+            let answer = Answer::parse(&answer);
+            assert_eq!(answer.code, 200, "{}", answer.body);
+            serde_json::from_str(&answer.body).unwrap()
+        };
+        let found = post("/v3/kv/range", json!({"key": "AA==", "limit": "1"}).to_string());
+        let revision = found["header"]["revision"].as_str().unwrap();
+        post("/v3/kv/compaction", json!({"revision": revision, "physical": true}).to_string());
     }
 
     /// Whether pods come and HPAs scale.

@@ -12,6 +12,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::{Value, json};
 
+use super::pod_history::PodHistory;
 use super::secure::{CLIENTS, FRONT_PROXIES, SERVING, Secure, eventually};
 use super::tls::Authority;
 use super::upstream::{Gate, read_head};
@@ -74,6 +75,7 @@ struct State {
     policy: Mutex<Policy>,
     /// By the path of the list.
     objects: Mutex<BTreeMap<String, Vec<Value>>>,
+    history: PodHistory,
     /// By the path of the object.
     singles: Mutex<BTreeMap<String, Value>>,
 }
@@ -91,6 +93,7 @@ impl Kubernetes {
             tokens: Mutex::default(),
             policy: Mutex::new(Box::new(|_| json!({"allowed": true}))),
             objects: Mutex::default(),
+            history: PodHistory::default(),
             singles: Mutex::default(),
         });
         let kubernetes = Self { address, state: state.clone() };
@@ -142,7 +145,21 @@ impl Kubernetes {
 
     /// Sets the objects of a list, such as `/api/v1/namespaces/shop/pods`.
     pub fn set(&self, path: &str, objects: Vec<Value>) {
-        lock(&self.state.objects).insert(path.to_owned(), objects);
+        let mut all = lock(&self.state.objects);
+        let before = all.get(path).map_or(&[][..], Vec::as_slice);
+        let after = self.state.history.replace(path, before, objects);
+        all.insert(path.to_owned(), after);
+    }
+
+    /// The changes of the objects of lists, and the watches of them, which are not granted at first.
+    pub fn history(&self) -> &PodHistory {
+        &self.state.history
+    }
+
+    /// The requests for watches of a list.
+    pub fn watches(&self, path: &str) -> Vec<Call> {
+        let of = |call: &&Call| call.path.split('?').next() == Some(path) && call.is_watch();
+        lock(&self.state.calls).iter().filter(of).cloned().collect()
     }
 
     /// Sets the object at a path, such as `/api/v1/namespaces/shop/services/web`.
@@ -152,7 +169,7 @@ impl Kubernetes {
 
     /// The requests for a list, with any query.
     pub fn lists(&self, path: &str) -> Vec<Call> {
-        let of = |call: &&Call| call.path.split('?').next() == Some(path);
+        let of = |call: &&Call| call.path.split('?').next() == Some(path) && !call.is_watch();
         lock(&self.state.calls).iter().filter(of).cloned().collect()
     }
 
@@ -231,6 +248,13 @@ impl State {
             lock(&self.calls).push(call.clone());
             let reply = (lock(&self.script))(&call);
             let bytes = match reply {
+                Reply::Good if call.is_watch() && self.history.is_granted() => {
+                    let (path, query) = call.parts();
+                    match self.history.serve(path, &query, &mut stream) {
+                        Ok(true) => continue,
+                        _ => return,
+                    }
+                }
                 Reply::Good => self.good(&call),
                 Reply::Late(gate) => {
                     gate.wait();
@@ -272,6 +296,9 @@ impl State {
                 let data = &*lock(&self.config_map);
                 (200, json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {}, "data": data}))
             }
+            ("GET", _) if call.is_watch() => {
+                (403, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 403}))
+            }
             ("GET", path) if lock(&self.singles).contains_key(path) => (200, lock(&self.singles)[path].clone()),
             ("GET", path) if lock(&self.objects).contains_key(path.split('?').next().unwrap()) => {
                 (200, self.list(call))
@@ -285,12 +312,7 @@ impl State {
 impl State {
     /// A list or a page of it, with complete objects or only their metadata.
     fn list(&self, call: &Call) -> Value {
-        let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
-        let query: BTreeMap<&str, String> = query
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .map(|(key, value)| (key, decoded(value)))
-            .collect();
+        let (path, query) = call.parts();
         let text = |key: &str| query.get(key).map_or("", String::as_str);
         let objects = lock(&self.objects);
         let metadata = |object: &Value, key: &str| object["metadata"][key].as_str().unwrap_or_default().to_owned();
@@ -314,9 +336,10 @@ impl State {
             _ if path.ends_with("/horizontalpodautoscalers") => "HorizontalPodAutoscalerList",
             _ => "PodList",
         };
+        let version = self.history.version().to_string();
         // As Go encodes an empty list of metadata.
         let items = if items.is_empty() && kind != "PodList" { Value::Null } else { Value::Array(items) };
-        json!({"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": "7", "continue": next}, "items": items})
+        json!({"kind": kind, "apiVersion": "v1", "metadata": {"resourceVersion": version, "continue": next}, "items": items})
     }
 }
 
@@ -368,6 +391,17 @@ fn read(stream: &mut impl Read, connection: usize) -> Option<Call> {
 }
 
 impl Call {
+    /// The path, and the parameters of its query.
+    fn parts(&self) -> (&str, BTreeMap<&str, String>) {
+        let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
+        let pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+        (path, pairs.map(|(key, value)| (key, decoded(value))).collect())
+    }
+
+    pub fn is_watch(&self) -> bool {
+        self.parts().1.get("watch").is_some_and(|value| value == "true")
+    }
+
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }

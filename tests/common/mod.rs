@@ -6,6 +6,7 @@ pub mod documents;
 pub mod kubernetes;
 pub mod machine;
 pub mod objects;
+pub mod pod_history;
 pub mod pods;
 pub mod protobuf;
 pub mod recipes;
@@ -225,9 +226,14 @@ impl Server {
 
     /// A value from the server's own `/metrics`.
     pub fn own(&self, series: &str) -> f64 {
+        self.own_if_any(series).unwrap_or_else(|| panic!("no {series} in {}", self.get("/metrics").body))
+    }
+
+    /// The same of a series that may not be there.
+    pub fn own_if_any(&self, series: &str) -> Option<f64> {
         let page = self.get("/metrics").body;
-        let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {series} in {page}")).parse().unwrap()
+        let line = page.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '))?;
+        Some(line.parse().unwrap())
     }
 }
 

@@ -13,6 +13,8 @@ use crate::autoscaling::question;
 use crate::command::ask::printable;
 use crate::config::file;
 use crate::config::limits::Limits;
+use crate::kube::pod::Pod;
+use crate::kube::pod_list::PodList;
 use crate::kube_api::client::Client;
 use crate::kube_api::objects::{self, Selection};
 use crate::parse::path::CUSTOM_METRICS;
@@ -96,8 +98,11 @@ impl<'a> Cluster<'a> {
         let deadline = Instant::now() + self.limits.objects.timeout * 2;
         let selection = Selection { namespace: Some(namespace), label_selector: &selector, name: None };
         let pods = match selector.is_empty() {
-            true => Vec::new(),
-            false => objects::pods(&self.client, selection, self.limits, deadline).map_err(|error| error.detail())?,
+            true => PodList::default(),
+            false => {
+                let listed = objects::pods(&self.client, selection, None, self.limits, deadline);
+                listed.map_err(|error| error.detail())?.items
+            }
         };
         let is_strange = |owner: &str| match target.kind {
             "Deployment" => {
@@ -107,22 +112,22 @@ impl<'a> Cluster<'a> {
             "ReplicaSet" | "StatefulSet" => owner != format!("{} {}", target.kind, target.name),
             _ => false,
         };
-        let strangers = pods.iter().filter(|pod| pod.metadata.owner.as_deref().is_none_or(is_strange));
-        let strangers = strangers.map(|pod| match &pod.metadata.owner {
-            Some(owner) => format!("{} of {owner}", pod.metadata.name),
-            None => pod.metadata.name.clone(),
+        let strangers = pods.iter().filter(|pod| pod.owner().is_none_or(is_strange));
+        let strangers = strangers.map(|pod| match pod.owner() {
+            Some(owner) => format!("{} of {owner}", pod.name()),
+            None => pod.name().to_owned(),
         });
         let strangers = strangers.collect();
-        let state = |pod: crate::kube::pod::Pod| PodState {
-            phase: Phase::named(&pod.status.phase),
-            is_leaving: pod.metadata.deletion_timestamp.is_some(),
-            is_ready: pod.status.is_ready,
-            name: pod.metadata.name,
+        let state = |pod: &Pod| PodState {
+            phase: Phase::named(pod.phase().as_str()),
+            is_leaving: pod.is_terminating(),
+            is_ready: pod.is_ready(),
+            name: pod.name().to_owned(),
         };
         let workload = Workload {
             replicas: count("/spec/replicas").unwrap_or_default(),
             present: count("/status/replicas").unwrap_or_default(),
-            pods: pods.into_iter().map(state).collect(),
+            pods: pods.iter().map(state).collect(),
         };
         Ok(Scaled { workload, selector, strangers })
     }

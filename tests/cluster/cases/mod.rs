@@ -8,6 +8,7 @@ mod conformance;
 mod discovery;
 mod fixture;
 mod migration;
+mod pod_watch;
 mod production;
 mod renewal;
 mod replicas;
@@ -61,6 +62,12 @@ pub const ALL: &[Case] = &[
         run: availability::outlives_an_api_server,
         needs_controllers: false,
         apart: false,
+    },
+    Case {
+        name: "The watch of pods follows every change without a list; it answers no longer than its bound while kube-apiserver is stopped, and goes on after restarts and a compaction; without the verb, pods are listed",
+        run: pod_watch::follows_pods,
+        needs_controllers: false,
+        apart: true,
     },
     Case {
         name: "Two replicas share their samples: through a rollout, and while either is killed, neither says again that it gathers",

@@ -258,7 +258,7 @@ fn rights(admin: &Kubectl, account: &str, namespace: &str) -> BTreeSet<String> {
 /// The permissions in docs/rbac.md are those that Kubernetes reports.
 fn as_the_documents_say(admin: &Kubectl) {
     let everywhere = [
-        "pods [] [] [list]",
+        "pods [] [] [list watch]",
         "services [] [] [get]",
         "deployments.apps/scale [] [] [get]",
         "replicasets.apps/scale [] [] [get]",

@@ -1,0 +1,170 @@
+//! The pods of a namespace, kept up to date by the events of a watch.
+
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::pod::Pod;
+use super::pod_labels::PodLabels;
+use super::resource_version::ResourceVersion;
+use crate::parse::selector::Selector;
+
+/// Pods by name, in the state of a version.
+#[derive(Debug)]
+pub struct PodStore {
+    pods: BTreeSet<ByName>,
+    version: ResourceVersion,
+    /// Grows with each change of a pod: while it is the same, so is every selection.
+    changes: u64,
+    cost: usize,
+}
+
+/// A pod, ordered by its name alone.
+#[derive(Clone, Debug)]
+struct ByName(Arc<Pod>);
+
+impl PodStore {
+    /// The pods of a list of this version.
+    pub fn new(pods: impl IntoIterator<Item = Pod>, version: ResourceVersion) -> Self {
+        let mut store = Self { pods: BTreeSet::new(), version, changes: 0, cost: 0 };
+        pods.into_iter().for_each(|pod| store.put(pod));
+        store
+    }
+
+    /// Takes over the pods of a later list. Those that are the same stay where they are in memory.
+    pub fn replace(&mut self, pods: impl IntoIterator<Item = Pod>, version: ResourceVersion) {
+        let before = std::mem::take(&mut self.pods);
+        self.cost = 0;
+        for pod in pods {
+            match before.get(pod.name()) {
+                Some(known) if *known.0 == pod => self.insert(known.0.clone()),
+                _ => {
+                    self.changes += 1;
+                    self.insert(Arc::new(pod));
+                }
+            }
+        }
+        self.changes += u64::from(before.iter().any(|known| !self.pods.contains(known)));
+        self.version = version;
+    }
+
+    /// A pod was created or changed, at this version. Events of versions that the store has already seen are ignored, so that
+    /// it never shows an earlier state. Whether it was a later one.
+    pub fn apply(&mut self, pod: Pod, version: ResourceVersion) -> bool {
+        let is_later = self.reach(version);
+        if is_later {
+            self.put(pod);
+        }
+        is_later
+    }
+
+    /// A pod was deleted, at this version. Whether it was a later one.
+    pub fn delete(&mut self, name: &str, version: ResourceVersion) -> bool {
+        let is_later = self.reach(version);
+        if is_later && let Some(ByName(pod)) = self.pods.take(name) {
+            self.changes += 1;
+            self.cost -= pod.cost();
+        }
+        is_later
+    }
+
+    /// There are no further changes up to this version. Whether it is later than what the store has seen.
+    pub fn reach(&mut self, version: ResourceVersion) -> bool {
+        let is_later = self.version < version;
+        self.version = self.version.max(version);
+        is_later
+    }
+
+    fn put(&mut self, pod: Pod) {
+        if self.pods.get(pod.name()).is_none_or(|ByName(known)| **known != pod) {
+            self.changes += 1;
+            self.insert(Arc::new(pod));
+        }
+    }
+
+    fn insert(&mut self, pod: Arc<Pod>) {
+        self.cost += pod.cost();
+        if let Some(ByName(before)) = self.pods.replace(ByName(pod)) {
+            self.cost -= before.cost();
+        }
+    }
+
+    /// The pods that match, in order of their names, as kube-apiserver lists them.
+    pub fn select(&self, selector: &Selector, name: Option<&str>) -> Vec<Arc<Pod>> {
+        if let Some(name) = name {
+            let pod = self.pods.get(name).filter(|ByName(pod)| selector.matches(|key| pod.labels().get(key)));
+            return pod.map(|ByName(pod)| pod.clone()).into_iter().collect();
+        }
+        // Pods of one workload follow each other and share their labels.
+        let mut last: Option<(&PodLabels, bool)> = None;
+        let mut selected = Vec::new();
+        for ByName(pod) in &self.pods {
+            let labels = pod.labels();
+            let matches = match last {
+                Some((known, matches)) if known.is_same(labels) => matches,
+                _ => selector.matches(|key| labels.get(key)),
+            };
+            last = Some((labels, matches));
+            if matches {
+                selected.push(pod.clone());
+            }
+        }
+        selected
+    }
+
+    /// The version of its state.
+    pub fn version(&self) -> ResourceVersion {
+        self.version
+    }
+
+    /// A number that grows with each change of a pod.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// The number of pods.
+    pub fn len(&self) -> usize {
+        self.pods.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.pods.is_empty()
+    }
+
+    /// Its size in memory, in bytes, without what pods share.
+    pub fn cost(&self) -> usize {
+        // A leaf of a B-tree is half full at least.
+        self.cost + self.pods.len() * 2 * size_of::<ByName>()
+    }
+}
+
+impl Borrow<str> for ByName {
+    fn borrow(&self) -> &str {
+        self.0.name()
+    }
+}
+
+impl Ord for ByName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.name().cmp(other.0.name())
+    }
+}
+
+impl PartialOrd for ByName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Eq for ByName {}
+
+impl PartialEq for ByName {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+#[cfg(test)]
+mod tests;

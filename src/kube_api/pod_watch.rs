@@ -1,0 +1,204 @@
+//! What the watch of a namespace knows of its pods, and for how long that may be served.
+
+use std::sync::Arc;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::objects::Selection;
+use super::pod_selections::{PodSelections, SelectedPods};
+use crate::config::limits::WatchLimits;
+use crate::kube::pod::Pod;
+use crate::kube::pod_store::PodStore;
+use crate::kube::resource_version::ResourceVersion;
+use crate::parse::selector::Selector;
+use crate::telemetry::pod_watches::{PodWatchGauges, WatchStanding};
+
+/// A watch. Its own thread writes; those that answer requests read.
+#[derive(Debug)]
+pub(super) struct PodWatch {
+    pub(super) namespace: String,
+    pub(super) gauges: Arc<PodWatchGauges>,
+    limits: WatchLimits,
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    /// `None` until the first list, and after what makes it worthless.
+    store: Option<PodStore>,
+    /// When something was last received.
+    heard: Instant,
+    link: Link,
+    /// The newest state that a request has seen in a list. An HPA must not see an earlier one afterwards.
+    seen: Option<ResourceVersion>,
+    /// When pods were last asked for.
+    asked: Instant,
+    selections: PodSelections,
+    is_closed: bool,
+}
+
+/// The connection for the store's changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Link {
+    /// There was none yet.
+    New,
+    Open,
+    /// It has gone, at this moment.
+    Lost(Instant),
+}
+
+impl PodWatch {
+    pub(super) fn new(namespace: &str, gauges: Arc<PodWatchGauges>, limits: &WatchLimits, now: Instant) -> Self {
+        let state = State {
+            store: None,
+            heard: now,
+            link: Link::New,
+            seen: None,
+            asked: now,
+            selections: PodSelections::default(),
+            is_closed: false,
+        };
+        let (namespace, limits) = (namespace.to_owned(), limits.clone());
+        Self { namespace, gauges, limits, state: Mutex::new(state), wake: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pods of a selection, if they are known and current.
+    pub(super) fn pods(
+        &self,
+        of: Selection<'_>,
+        parse: impl FnOnce() -> Option<Selector>,
+        now: Instant,
+    ) -> Option<SelectedPods> {
+        let mut state = self.lock();
+        state.asked = state.asked.max(now);
+        let is_current = state.is_current(&self.limits, now);
+        let State { store, selections, .. } = &mut *state;
+        selections.pods(store.as_ref().filter(|_| is_current)?, of, parse, &self.limits, now)
+    }
+
+    /// How long ago something was last received, if its pods are current.
+    pub(super) fn age(&self, now: Instant) -> Option<Duration> {
+        let state = self.lock();
+        state.is_current(&self.limits, now).then(|| now.saturating_duration_since(state.heard))
+    }
+
+    /// A request has seen a list of this version.
+    pub(super) fn see(&self, version: ResourceVersion) {
+        let mut state = self.lock();
+        state.seen = state.seen.max(Some(version));
+    }
+
+    /// The newest state that requests may have seen.
+    pub(super) fn newest(&self) -> Option<ResourceVersion> {
+        let state = self.lock();
+        state.seen.max(state.store.as_ref().map(PodStore::version))
+    }
+
+    /// Forgets everything: the API server has lost the versions that were known, as after a restored backup.
+    pub(super) fn forget(&self) {
+        let mut state = self.lock();
+        (state.store, state.seen, state.link) = (None, None, Link::New);
+    }
+
+    /// The version to go on from, and whether requests have seen a later one.
+    pub(super) fn resume(&self) -> Option<(ResourceVersion, bool)> {
+        let state = self.lock();
+        let version = state.store.as_ref()?.version();
+        Some((version, state.seen > Some(version)))
+    }
+
+    /// The whole namespace was listed.
+    pub(super) fn fill(&self, pods: Vec<Pod>, version: ResourceVersion, now: Instant) {
+        let mut state = self.lock();
+        match &mut state.store {
+            Some(store) => store.replace(pods, version),
+            none => *none = Some(PodStore::new(pods, version)),
+        }
+        state.heard = now;
+    }
+
+    /// The connection is there, or has gone.
+    pub(super) fn connect(&self, is_connected: bool, now: Instant) {
+        let mut state = self.lock();
+        match (is_connected, state.link) {
+            (true, _) => (state.link, state.heard) = (Link::Open, now),
+            (false, Link::Open) => state.link = Link::Lost(now),
+            (false, Link::New | Link::Lost(_)) => {}
+        }
+    }
+
+    /// An event was received: changes the store, if there is one. What `change` returns.
+    pub(super) fn change<T>(&self, now: Instant, change: impl FnOnce(&mut PodStore) -> T) -> Option<T> {
+        let mut state = self.lock();
+        state.heard = now;
+        state.store.as_mut().map(change)
+    }
+
+    /// The number of pods, and their size in bytes.
+    pub(super) fn size(&self) -> (usize, usize) {
+        self.lock().store.as_ref().map_or((0, 0), |store| (store.len(), store.cost()))
+    }
+
+    /// Drops the pods; lists answer.
+    pub(super) fn drop_store(&self) {
+        let mut state = self.lock();
+        // Lists must not be older than what was served.
+        let version = state.store.take().map(|store| store.version());
+        state.link = Link::New;
+        state.seen = state.seen.max(version);
+        state.selections = PodSelections::default();
+    }
+
+    /// Tells what becomes of questions now.
+    pub(super) fn tell(&self, now: Instant) {
+        let state = self.lock();
+        let standing = match (&state.store, state.link) {
+            (Some(_), _) if state.is_current(&self.limits, now) => WatchStanding::Current,
+            (None, _) | (Some(_), Link::New | Link::Open) => WatchStanding::Starting,
+            (Some(_), Link::Lost(_)) => WatchStanding::Broken,
+        };
+        self.gauges.set_standing(standing);
+    }
+
+    /// Whether it has ended, or has not been asked for long enough to end.
+    pub(super) fn is_over(&self, now: Instant) -> bool {
+        let state = self.lock();
+        state.is_closed || now.saturating_duration_since(state.asked) >= self.limits.linger
+    }
+
+    /// Ends it.
+    pub(super) fn close(&self) {
+        self.lock().is_closed = true;
+        self.wake.notify_all();
+    }
+
+    /// Waits for so long, or until it is ended.
+    pub(super) fn pause(&self, pause: Duration) {
+        let state = self.lock();
+        let waited = self.wake.wait_timeout_while(state, pause, |state| !state.is_closed);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl State {
+    /// Whether requests may be answered from the store.
+    fn is_current(&self, limits: &WatchLimits, now: Instant) -> bool {
+        let until = self.heard + limits.silence();
+        let is_fresh = match self.link {
+            Link::New => false,
+            Link::Open => now < until,
+            Link::Lost(lost) => now < until.min(lost + limits.broken),
+        };
+        // Of what a request has seen in a list, the store may still lack something.
+        let has_caught_up = self.store.as_ref().is_some_and(|store| self.seen <= Some(store.version()));
+        has_caught_up && is_fresh
+    }
+}
+
+#[cfg(test)]
+mod tests;

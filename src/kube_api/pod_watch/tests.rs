@@ -1,0 +1,153 @@
+use super::*;
+use crate::kube::pod_object::{Metadata, PodObject};
+
+fn version(number: u64) -> ResourceVersion {
+    ResourceVersion::parse(&number.to_string()).unwrap()
+}
+
+fn pod(name: &str) -> Pod {
+    let metadata = Metadata { name: name.to_owned(), ..Metadata::default() };
+    Pod::from(PodObject { metadata, ..PodObject::default() })
+}
+
+fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A watch, and the moment at which it begins.
+fn watch() -> (PodWatch, Instant) {
+    let now = Instant::now();
+    (PodWatch::new("shop", Arc::default(), &WatchLimits::default(), now), now)
+}
+
+const ALL: Selection<'static> = Selection { namespace: Some("shop"), label_selector: "", name: None };
+
+fn pods(watch: &PodWatch, at: Instant) -> Option<SelectedPods> {
+    watch.pods(ALL, || Some(Selector::everything()), at)
+}
+
+fn standing(watch: &PodWatch, at: Instant) -> WatchStanding {
+    watch.tell(at);
+    watch.gauges.standing()
+}
+
+/// One that is connected, with a pod of version 10.
+fn current() -> (PodWatch, Instant) {
+    let (watch, now) = watch();
+    watch.fill(vec![pod("a")], version(10), now);
+    watch.connect(true, now);
+    (watch, now)
+}
+
+#[test]
+fn answers_when_it_is_connected() {
+    let (watch, now) = watch();
+    assert!(pods(&watch, now).is_none() && watch.resume().is_none());
+    watch.fill(vec![pod("a")], version(10), now);
+    assert!(pods(&watch, now).is_none(), "nothing follows the list yet");
+    watch.connect(false, now);
+    assert!(pods(&watch, now).is_none() && standing(&watch, now) == WatchStanding::Starting);
+    watch.connect(true, now);
+    assert!(pods(&watch, now).is_some() && standing(&watch, now) == WatchStanding::Current);
+    assert_eq!(watch.resume(), Some((version(10), false)));
+}
+
+#[test]
+fn answers_for_a_bounded_time_after_the_last_contact() {
+    let limits = WatchLimits::default();
+    assert_eq!((limits.silence(), limits.broken), (secs(35), secs(10)), "docs/sources.md says so");
+    let (watch, now) = current();
+    // Silence.
+    assert!(pods(&watch, now + secs(34)).is_some() && pods(&watch, now + secs(35)).is_none());
+    assert_eq!(watch.age(now + secs(34)), Some(secs(34)));
+    watch.change(now + secs(20), |_| ());
+    assert!(pods(&watch, now + secs(54)).is_some() && pods(&watch, now + secs(55)).is_none());
+    // A lost connection; that others fail as well makes no difference.
+    watch.connect(false, now + secs(21));
+    watch.connect(false, now + secs(29));
+    assert!(pods(&watch, now + secs(30)).is_some() && pods(&watch, now + secs(31)).is_none());
+    assert_eq!(standing(&watch, now + secs(30)), WatchStanding::Current);
+    assert_eq!(standing(&watch, now + secs(31)), WatchStanding::Broken);
+    assert_eq!(watch.age(now + secs(31)), None);
+    watch.connect(true, now + secs(40));
+    assert!(pods(&watch, now + secs(40)).is_some());
+    // Both: silence does not become younger by the end of the connection.
+    watch.connect(false, now + secs(74));
+    assert!(pods(&watch, now + secs(74)).is_some() && pods(&watch, now + secs(75)).is_none());
+}
+
+#[test]
+fn shows_nothing_that_is_older_than_a_list() {
+    let (watch, now) = current();
+    watch.see(version(12));
+    watch.see(version(11));
+    assert!(pods(&watch, now).is_none(), "a request has seen version 12");
+    assert_eq!((watch.resume(), watch.newest()), (Some((version(10), true)), Some(version(12))));
+    watch.change(now, |store| store.apply(pod("b"), version(11)));
+    assert!(pods(&watch, now).is_none() && standing(&watch, now) == WatchStanding::Starting);
+    watch.change(now, |store| store.reach(version(12)));
+    assert!(pods(&watch, now).is_some());
+    assert_eq!((watch.resume(), watch.newest()), (Some((version(12), false)), Some(version(12))));
+    // What it has shown counts for lists after it.
+    watch.drop_store();
+    assert_eq!((pods(&watch, now), watch.newest()), (None, Some(version(12))));
+    watch.forget();
+    assert_eq!(watch.newest(), None);
+}
+
+#[test]
+fn a_selection_is_the_same_list_while_its_pods_are() {
+    let (watch, now) = current();
+    let first = pods(&watch, now).unwrap();
+    let again = pods(&watch, now).unwrap();
+    assert!(Arc::ptr_eq(&first, &again));
+    let named = Selection { name: Some("a"), ..ALL };
+    let one = |watch: &PodWatch| watch.pods(named, || Some(Selector::everything()), now).unwrap();
+    let before = one(&watch);
+    watch.change(now, |store| store.apply(pod("b"), version(11)));
+    assert!(!Arc::ptr_eq(&first, &pods(&watch, now).unwrap()));
+    assert!(Arc::ptr_eq(&before, &one(&watch)), "another pod has changed");
+    // Nor does the same list again make a difference.
+    let with_both = pods(&watch, now).unwrap();
+    watch.fill(vec![pod("a"), pod("b")], version(20), now);
+    assert!(Arc::ptr_eq(&with_both, &pods(&watch, now).unwrap()));
+}
+
+#[test]
+fn a_selector_that_cannot_be_read_is_left_to_lists() {
+    let (watch, now) = current();
+    assert!(watch.pods(ALL, || None, now).is_none());
+    assert!(pods(&watch, now).is_some());
+}
+
+#[test]
+fn ends_when_it_is_not_asked() {
+    let (watch, now) = current();
+    assert!(!watch.is_over(now + secs(299)) && watch.is_over(now + secs(300)));
+    pods(&watch, now + secs(200));
+    assert!(!watch.is_over(now + secs(499)) && watch.is_over(now + secs(500)));
+    watch.close();
+    assert!(watch.is_over(now));
+    // It does not wait then.
+    watch.pause(secs(1_000));
+}
+
+#[test]
+fn keeps_a_bounded_number_of_selections() {
+    let now = Instant::now();
+    let limits = WatchLimits { selections: 2, selected: 3, ..WatchLimits::default() };
+    let watch = PodWatch::new("shop", Arc::default(), &limits, now);
+    watch.fill(["a", "b"].map(pod).to_vec(), version(10), now);
+    watch.connect(true, now);
+    let of = |name, at| watch.pods(Selection { name, ..ALL }, || Some(Selector::everything()), now + secs(at)).unwrap();
+    let (a, b) = (of(Some("a"), 0), of(Some("b"), 1));
+    assert!(Arc::ptr_eq(&a, &of(Some("a"), 2)));
+    // The third pushes out the one that was used longest ago.
+    let both = of(None, 3);
+    assert!(!Arc::ptr_eq(&b, &of(Some("b"), 4)), "it is evaluated again");
+    assert!(Arc::ptr_eq(&both, &of(None, 5)));
+    // A selection of more pods than may be kept is answered all the same.
+    watch.change(now, |store| store.apply(pod("c"), version(11)));
+    watch.change(now, |store| store.apply(pod("d"), version(12)));
+    assert_eq!(of(None, 6).as_ref().as_ref().unwrap().len(), 4);
+}

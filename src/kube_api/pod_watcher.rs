@@ -1,0 +1,331 @@
+//! The thread of one watch: lists the pods of its namespace, and follows their changes in one exchange after another.
+
+use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{debug, info, warn};
+
+use super::client::Client;
+use super::error::{CallError, CallFailure};
+use super::objects::{self, Listed};
+use super::pod_watch::PodWatch;
+use super::watch_budget::WatchShare;
+use crate::config::limits::WatchLimits;
+use crate::http::error::FetchError;
+use crate::kube::pod_pool::PodPool;
+use crate::kube::resource_version::ResourceVersion;
+use crate::kube::watch_event::WatchEvent;
+use crate::parse::percent::Encoded;
+use crate::telemetry::bug::caught;
+use crate::telemetry::clock::Clock;
+use crate::telemetry::pod_watches::WatchStanding;
+
+/// What a watch's thread has.
+pub(super) struct PodWatcher {
+    pub(super) watch: Arc<PodWatch>,
+    pub(super) client: Arc<Client>,
+    pub(super) clock: Clock,
+    pub(super) limits: WatchLimits,
+    pub(super) share: WatchShare,
+    pool: PodPool,
+    /// Whether the API server has taken a watch.
+    is_granted: bool,
+    /// Whether the events after the last version cannot be had.
+    must_list: bool,
+    /// Steps that have failed in a row.
+    failures: u32,
+    /// Whether the failure has been logged.
+    is_logged: bool,
+}
+
+/// Why a step failed.
+enum Trouble {
+    /// The connection or the API server: it goes on from the last version.
+    Interrupted(String),
+    /// What follows the last version cannot be had: it starts anew by a list.
+    Lost(String),
+    /// The API server's versions are earlier than those known.
+    Regressed(String),
+    /// It is not tried again for long.
+    Refused(WatchStanding, String),
+}
+
+impl PodWatcher {
+    pub(super) fn new(
+        watch: Arc<PodWatch>,
+        client: Arc<Client>,
+        clock: Clock,
+        limits: WatchLimits,
+        share: WatchShare,
+    ) -> Self {
+        Self {
+            watch,
+            client,
+            clock,
+            limits,
+            share,
+            pool: PodPool::default(),
+            is_granted: false,
+            must_list: false,
+            failures: 0,
+            is_logged: false,
+        }
+    }
+
+    /// Runs until nothing has been asked for long, or it is closed.
+    pub(super) fn run(&mut self) {
+        while !self.watch.is_over(self.clock.now().monotonic) {
+            let client = self.client.clone();
+            let bug = || Err(Trouble::Lost("a bug".to_owned()));
+            let outcome = caught(client.counters(), "watching pods", || self.step()).unwrap_or_else(bug);
+            self.watch.connect(false, self.clock.now().monotonic);
+            self.watch.tell(self.clock.now().monotonic);
+            let pause = match outcome {
+                Ok(()) => {
+                    self.succeeded();
+                    continue;
+                }
+                Err(Trouble::Refused(standing, why)) => {
+                    self.give_up(standing, &why);
+                    self.limits.retry
+                }
+                Err(Trouble::Interrupted(why)) => self.failed(&why),
+                Err(Trouble::Lost(why)) => {
+                    self.must_list = true;
+                    self.failed(&why)
+                }
+                Err(Trouble::Regressed(why)) => {
+                    self.watch.forget();
+                    self.failed(&why)
+                }
+            };
+            self.watch.pause(pause);
+        }
+        debug!("watches the pods of namespace {} no more", self.watch.namespace);
+    }
+
+    /// One exchange, after a list if that is necessary.
+    fn step(&mut self) -> Result<(), Trouble> {
+        if !self.is_granted {
+            self.try_once()?;
+        }
+        let (from, is_behind) = match self.watch.resume().filter(|_| !self.must_list) {
+            Some(known) => known,
+            None => (self.list()?, true),
+        };
+        // The bookmark at the end of the exchange shows that nothing is missing of what lists have shown.
+        let wanted = if is_behind { self.limits.first_exchange } else { self.limits.exchange };
+        self.follow(from, wanted)
+    }
+
+    /// Watches a pod that cannot exist, for a second: without the right to watch, a list of a whole namespace would be for nothing.
+    fn try_once(&mut self) -> Result<(), Trouble> {
+        let (second, limits) = (Duration::from_secs(1), &self.limits);
+        let path = format!("{}&fieldSelector=metadata.name%3D-", self.path("0", second));
+        let called = self.client.watch(&path, limits.list_bytes, second + limits.margin, &mut |body| {
+            let _ = std::io::copy(body, &mut std::io::sink());
+            Ok(())
+        });
+        called.map_err(|error| trouble(&error, "watch", 0))?;
+        self.is_granted = true;
+        Ok(())
+    }
+
+    /// The path of a watch from a version on, for so long.
+    fn path(&self, from: impl std::fmt::Display, wanted: Duration) -> String {
+        format!(
+            "/api/v1/namespaces/{}/pods?watch=true&allowWatchBookmarks=true&resourceVersion={from}&timeoutSeconds={}",
+            Encoded::unreserved(&self.watch.namespace),
+            wanted.as_secs()
+        )
+    }
+
+    fn list(&mut self) -> Result<ResourceVersion, Trouble> {
+        let (since, most) = (self.watch.newest(), self.share.free_pods());
+        let namespace = &self.watch.namespace;
+        let listed = objects::all_pods(&self.client, namespace, since, most, &self.limits, &mut self.pool);
+        self.watch.gauges.lists.increment();
+        let Listed { items, version } = listed.map_err(|error| trouble(&error, "list", most))?;
+        let Some(version) = version else {
+            return Err(Trouble::Refused(
+                WatchStanding::Unversioned,
+                "expected a resourceVersion that is a number".into(),
+            ));
+        };
+        if since > Some(version) {
+            return Err(Trouble::Regressed("answered a list of an earlier version than was asked for".to_owned()));
+        }
+        let now = self.clock.now();
+        self.watch.fill(items, version, now.monotonic);
+        self.watch.gauges.hear(now.unix_millis);
+        self.must_list = false;
+        self.account()?;
+        Ok(version)
+    }
+
+    /// Follows changes from a version on, for so long.
+    fn follow(&mut self, from: ResourceVersion, wanted: Duration) -> Result<(), Trouble> {
+        let path = self.path(from, wanted);
+        let (client, longest, most) = (self.client.clone(), wanted + self.limits.margin, self.limits.list_bytes);
+        let began = self.clock.now().monotonic;
+        let before = self.watch.gauges.events.get();
+        let mut outcome = Ok(());
+        let called = client.watch(&path, most, longest, &mut |body| {
+            outcome = self.read(body);
+            Ok(())
+        });
+        outcome?;
+        called.map_err(|error| trouble(&error, "watch", 0))?;
+        let took = self.clock.now().monotonic.saturating_duration_since(began);
+        match took < self.limits.first_exchange / 5 {
+            // An API server, or what is in between, that ends each exchange at once.
+            true => Err(Trouble::Interrupted("the exchange ended at once".to_owned())),
+            // Without a bookmark, a kube-apiserver whose etcd was restored from a backup looks like one without changes: it sends
+            // none before it has reached the version once more.
+            false if self.watch.gauges.events.get() == before => self.check(from),
+            false => Ok(()),
+        }
+    }
+
+    /// Checks that the API server still has the version that is known.
+    fn check(&self, known: ResourceVersion) -> Result<(), Trouble> {
+        let newest = objects::newest_version(&self.client, &self.watch.namespace, &self.limits);
+        match newest.map_err(|error| trouble(&error, "list", 0))? {
+            Some(newest) if newest >= known => Ok(()),
+            _ => Err(Trouble::Regressed(format!("expected version {known} or a later one"))),
+        }
+    }
+
+    /// Reads events to the end of an exchange.
+    fn read(&mut self, body: &mut dyn Read) -> Result<(), Trouble> {
+        self.hear();
+        self.watch.connect(true, self.clock.now().monotonic);
+        self.watch.tell(self.clock.now().monotonic);
+        let mut lines = BufReader::with_capacity(self.limits.buffer, body);
+        let (mut line, most) = (Vec::new(), self.limits.event as u64 + 1);
+        loop {
+            line.clear();
+            // What interrupted the transfer is known to the exchange.
+            if lines.by_ref().take(most).read_until(b'\n', &mut line).is_err() || line.is_empty() {
+                return Ok(());
+            }
+            if line.last() != Some(&b'\n') {
+                return Err(match line.len() as u64 == most {
+                    true => Trouble::Lost(format!(
+                        "expected an event of at most {} bytes, found a longer one",
+                        self.limits.event
+                    )),
+                    false => Trouble::Interrupted("the exchange ended within an event".to_owned()),
+                });
+            }
+            if !line.trim_ascii().is_empty() {
+                let event = WatchEvent::parse(&line).map_err(Trouble::Lost)?;
+                self.hear();
+                self.apply(event)?;
+            }
+            // One long event must not keep its memory.
+            if line.capacity() > 8 * self.limits.buffer {
+                line = Vec::new();
+            }
+        }
+    }
+
+    fn hear(&self) {
+        self.watch.gauges.hear(self.clock.now().unix_millis);
+    }
+
+    fn apply(&mut self, event: WatchEvent) -> Result<(), Trouble> {
+        self.watch.gauges.events.increment();
+        let now = self.clock.now().monotonic;
+        let is_bookmark = matches!(event, WatchEvent::Bookmark(_));
+        let later = match event {
+            WatchEvent::Applied(object, version) => {
+                let pod = self.pool.pod(*object);
+                self.watch.change(now, |store| store.apply(pod, version))
+            }
+            WatchEvent::Deleted(name, version) => self.watch.change(now, |store| store.delete(&name, version)),
+            WatchEvent::Bookmark(version) => {
+                self.watch.change(now, |store| store.version() == version || store.reach(version))
+            }
+            WatchEvent::Error(410) => return Err(Trouble::Lost("answered 410: the version is too old".to_owned())),
+            WatchEvent::Error(code) => return Err(Trouble::Lost(format!("answered an event with the code {code}"))),
+        };
+        if later == Some(false) {
+            return Err(Trouble::Regressed("answered with a version that is earlier than one before".to_owned()));
+        }
+        if is_bookmark {
+            self.watch.tell(now);
+        }
+        self.account()
+    }
+
+    /// Checks that the pods fit into what all watches may use.
+    fn account(&mut self) -> Result<(), Trouble> {
+        let (pods, bytes) = self.watch.size();
+        let bytes = bytes + self.pool.cost();
+        self.watch.gauges.pods.set(pods as u64);
+        self.watch.gauges.bytes.set(bytes as u64);
+        match self.share.take(pods, bytes) {
+            true => Ok(()),
+            false => Err(too_large(self.limits.pods)),
+        }
+    }
+
+    fn give_up(&mut self, standing: WatchStanding, why: &str) {
+        self.watch.drop_store();
+        self.is_granted = false;
+        self.pool = PodPool::default();
+        self.share.take(0, 0);
+        self.watch.gauges.pods.set(0);
+        self.watch.gauges.bytes.set(0);
+        self.watch.gauges.set_standing(standing);
+        let namespace = &self.watch.namespace;
+        if !self.is_logged {
+            warn!("cannot watch pods in namespace {namespace}: {why}; they are listed for each request instead");
+        }
+        self.is_logged = true;
+    }
+
+    fn succeeded(&mut self) {
+        if self.is_logged {
+            info!("watches pods in namespace {} again", self.watch.namespace);
+        }
+        (self.failures, self.is_logged) = (0, false);
+    }
+
+    /// How long to wait before the next step.
+    fn failed(&mut self, why: &str) -> Duration {
+        self.failures += 1;
+        let namespace = &self.watch.namespace;
+        // Connections end now and then; what lasts is worth a line.
+        match self.failures == 3 && !self.is_logged {
+            true => warn!("cannot watch pods in namespace {namespace}: {why}"),
+            false => debug!("the watch of pods in namespace {namespace} was interrupted: {why}"),
+        }
+        self.is_logged |= self.failures == 3;
+        let doubled = self.limits.back_off * 2_u32.saturating_pow(self.failures.min(10) - 1);
+        doubled.min(self.limits.longest_back_off)
+    }
+}
+
+fn too_large(most: usize) -> Trouble {
+    Trouble::Refused(
+        WatchStanding::TooLarge,
+        format!("more than {most} pods in all namespaces in use, or too many bytes"),
+    )
+}
+
+fn trouble(error: &CallError, verb: &str, most: usize) -> Trouble {
+    match &error.failure {
+        CallFailure::Code(403, _) => {
+            Trouble::Refused(WatchStanding::Denied, format!("RBAC does not grant Metriclet the verb {verb} on pods"))
+        }
+        CallFailure::TooMany(_) => too_large(most),
+        CallFailure::Exchange(FetchError::BodyTooLarge(_)) if verb == "list" => too_large(most),
+        CallFailure::Code(410, _) => Trouble::Lost(error.detail()),
+        // "Too large resource version": the API server has an earlier state than the one that is known.
+        CallFailure::Code(504, _) if verb == "list" => Trouble::Regressed(error.detail()),
+        _ => Trouble::Interrupted(error.detail()),
+    }
+}

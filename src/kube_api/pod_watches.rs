@@ -1,0 +1,151 @@
+//! The watches of pods, one for each namespace in use.
+//!
+//! A watch begins with the first list of pods that a request needs in its namespace, beside which it makes a list of all pods
+//! there; meanwhile, and whenever it is not current, requests are answered by lists of their own. A request never sees an
+//! earlier state than one before it: of lists the newest version is kept, below which a watch is not used, and a list after a
+//! watch must not be older than that.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use log::warn;
+
+use super::client::Client;
+use super::objects::Selection;
+use super::pod_selections::SelectedPods;
+use super::pod_watch::PodWatch;
+use super::pod_watcher::PodWatcher;
+use super::watch_budget::WatchBudget;
+use crate::config::limits::Limits;
+use crate::kube::resource_version::ResourceVersion;
+use crate::parse::selector::{Selector, SelectorLimits};
+use crate::telemetry::clock::Clock;
+use crate::telemetry::counters::Counters;
+
+/// The stack of a watch's thread: events are parsed on it.
+const STACK: usize = 512 * 1024;
+
+/// The watches. Dropping them ends their threads.
+pub(crate) struct PodWatches(Arc<Inner>);
+
+struct Inner {
+    client: Arc<Client>,
+    clock: Clock,
+    limits: Limits,
+    counters: Arc<Counters>,
+    budget: Arc<WatchBudget>,
+    watches: Mutex<BTreeMap<String, Arc<PodWatch>>>,
+    /// Whether it has been logged that there are too many.
+    is_full: AtomicBool,
+}
+
+impl PodWatches {
+    /// Watches nothing yet.
+    pub(crate) fn new(client: Arc<Client>, clock: Clock, limits: &Limits, counters: Arc<Counters>) -> Self {
+        let (limits, budget) = (limits.clone(), WatchBudget::new(&limits.watch));
+        let (watches, is_full) = (Mutex::default(), AtomicBool::new(false));
+        Self(Arc::new(Inner { client, clock, limits, counters, budget, watches, is_full }))
+    }
+
+    /// The pods of a selection, if a watch knows them.
+    pub(crate) fn pods(&self, of: Selection<'_>, now: Instant) -> Option<SelectedPods> {
+        let limits = &self.0.limits.request;
+        let limits = SelectorLimits { bytes: limits.selector, requirements: limits.selector_requirements };
+        // What cannot be parsed here is left to kube-apiserver.
+        self.of(of)?.pods(of, || Selector::parse(of.label_selector, &limits).ok(), now)
+    }
+
+    /// How long ago the watch of a namespace heard of the Kubernetes API, if its pods are current.
+    pub(crate) fn age(&self, of: Selection<'_>, now: Instant) -> Option<Duration> {
+        self.of(of)?.age(now)
+    }
+
+    /// The state that a list must not be older than.
+    pub(crate) fn since(&self, of: Selection<'_>) -> Option<ResourceVersion> {
+        self.of(of)?.newest()
+    }
+
+    /// A request was answered by a list of this version: its namespace is in use.
+    pub(crate) fn listed(&self, of: Selection<'_>, version: Option<ResourceVersion>, now: Instant) {
+        let (Some(namespace), Some(version)) = (of.namespace, version) else { return };
+        let inner = &self.0;
+        let mut watches = inner.lock();
+        if let Some(watch) = watches.get(namespace) {
+            return watch.see(version);
+        }
+        if watches.len() >= inner.limits.watch.namespaces {
+            return inner.tell_full();
+        }
+        let gauges = inner.counters.pod_watches.begin(namespace);
+        let watch = Arc::new(PodWatch::new(namespace, gauges, &inner.limits.watch, now));
+        watch.see(version);
+        match inner.start(&watch) {
+            Ok(()) => drop(watches.insert(namespace.to_owned(), watch)),
+            Err(failure) => {
+                inner.counters.pod_watches.end(namespace);
+                warn!("cannot start a thread that watches pods: {failure}; they are listed for each request instead");
+            }
+        }
+    }
+
+    /// The API server does not know the versions that were known, as after a restored backup.
+    pub(crate) fn forget(&self, of: Selection<'_>) {
+        self.of(of).iter().for_each(|watch| watch.forget());
+    }
+
+    fn of(&self, of: Selection<'_>) -> Option<Arc<PodWatch>> {
+        self.0.lock().get(of.namespace?).cloned()
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<PodWatch>>> {
+        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start(self: &Arc<Self>, watch: &Arc<PodWatch>) -> io::Result<()> {
+        let (weak, watch) = (Arc::downgrade(self), watch.clone());
+        let limits = self.limits.watch.clone();
+        let share = self.budget.share();
+        let mut watcher = PodWatcher::new(watch.clone(), self.client.clone(), self.clock.clone(), limits, share);
+        let name = "watch".to_owned();
+        let clock = self.clock.clone();
+        let spawned = thread::Builder::new().name(name).stack_size(STACK).spawn(move || {
+            loop {
+                watcher.run();
+                let Some(inner) = weak.upgrade() else { return };
+                let mut watches = inner.lock();
+                // A request may have asked meanwhile.
+                if watch.is_over(clock.now().monotonic) {
+                    watches.remove(&watch.namespace);
+                    inner.counters.pod_watches.end(&watch.namespace);
+                    return;
+                }
+            }
+        });
+        spawned.map(drop)
+    }
+
+    fn tell_full(&self) {
+        if !self.is_full.swap(true, Ordering::Relaxed) {
+            let most = self.limits.watch.namespaces;
+            warn!("pods of more than {most} namespaces are in use; those of further ones are listed for each request");
+        }
+    }
+}
+
+impl Drop for PodWatches {
+    fn drop(&mut self) {
+        self.0.lock().values().for_each(|watch| watch.close());
+    }
+}
+
+impl std::fmt::Debug for PodWatches {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PodWatches")
+    }
+}

@@ -1,0 +1,76 @@
+//! The pods and bytes that all watches together may keep.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::config::limits::WatchLimits;
+
+/// What all watches use.
+#[derive(Debug)]
+pub(super) struct WatchBudget {
+    most: Usage,
+    used: Mutex<Usage>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Usage {
+    pods: usize,
+    bytes: usize,
+}
+
+/// What one watch uses. It is given back when this is dropped.
+#[derive(Debug)]
+pub(super) struct WatchShare {
+    of: Arc<WatchBudget>,
+    own: Usage,
+}
+
+impl WatchBudget {
+    pub(super) fn new(limits: &WatchLimits) -> Arc<Self> {
+        let most = Usage { pods: limits.pods, bytes: limits.bytes };
+        Arc::new(Self { most, used: Mutex::default() })
+    }
+
+    pub(super) fn share(self: &Arc<Self>) -> WatchShare {
+        WatchShare { of: self.clone(), own: Usage::default() }
+    }
+}
+
+impl WatchShare {
+    /// Replaces what it uses. Whether that fits.
+    pub(super) fn take(&mut self, pods: usize, bytes: usize) -> bool {
+        let mut used = self.of.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.pods = used.pods - self.own.pods + pods;
+        used.bytes = used.bytes - self.own.bytes + bytes;
+        self.own = Usage { pods, bytes };
+        used.pods <= self.of.most.pods && used.bytes <= self.of.most.bytes
+    }
+
+    /// The most pods that it may have, as things are.
+    pub(super) fn free_pods(&self) -> usize {
+        let used = self.of.used.lock().unwrap_or_else(PoisonError::into_inner);
+        self.of.most.pods.saturating_sub(used.pods - self.own.pods)
+    }
+}
+
+impl Drop for WatchShare {
+    fn drop(&mut self) {
+        self.take(0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_shared_and_given_back() {
+        let budget = WatchBudget::new(&WatchLimits { pods: 10, bytes: 100, ..WatchLimits::default() });
+        let (mut one, mut other) = (budget.share(), budget.share());
+        assert!(one.take(6, 60) && other.take(4, 40));
+        assert_eq!((one.free_pods(), other.free_pods()), (6, 4));
+        assert!(!one.take(7, 60) && !one.take(6, 61) && one.take(6, 60));
+        drop(other);
+        assert_eq!(one.free_pods(), 10);
+        assert!(one.take(10, 100));
+    }
+}

@@ -1,0 +1,196 @@
+//! Watches that end, break, lie or are silent.
+
+use super::*;
+
+/// A server whose answers come from the watch of two pods.
+struct Watched {
+    kubernetes: Kubernetes,
+    server: Server,
+    _pods: Vec<Upstream>,
+}
+
+fn start() -> Watched {
+    let (port, pods) = numbers(4);
+    let kubernetes = Kubernetes::start();
+    kubernetes.history().grant(true);
+    kubernetes.set(PODS, vec![pod(0), pod(1)]);
+    let server = server(&kubernetes, &rules(port));
+    assert_eq!(all(&server, "app%3Dweb"), "web-0 0, web-1 1");
+    watched(&server);
+    Watched { kubernetes, server, _pods: pods }
+}
+
+/// The whole lists of watches, which have no selector.
+fn whole_lists(kubernetes: &Kubernetes) -> usize {
+    kubernetes.lists(PODS).iter().filter(|call| !call.path.contains("Selector")).count()
+}
+
+/// The answer to a watch: these lines in one chunk, and the end of the body.
+fn stream(lines: &str) -> Reply {
+    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    Reply::Raw(format!("{head}{:x}\r\n{lines}\r\n0\r\n\r\n", lines.len()))
+}
+
+/// Has this be the next answer to a watch.
+fn next_watch(kubernetes: &Kubernetes, reply: Reply) {
+    let mut reply = Some(reply);
+    kubernetes.script(move |call| match call.is_watch() {
+        true => reply.take().unwrap_or(Reply::Good),
+        false => Reply::Good,
+    });
+}
+
+#[test]
+fn goes_on_where_it_was_cut() {
+    let Watched { kubernetes, server, _pods } = start();
+    let lists = whole_lists(&kubernetes);
+    for round in 0..3 {
+        let watches = kubernetes.watches(PODS).len();
+        kubernetes.history().cut();
+        // It changes before the watch is there again.
+        kubernetes.set(PODS, vec![pod(0), pod(1), pod(2 + round % 2)]);
+        let number = 2 + round % 2;
+        becomes(&server, "app%3Dweb", &format!("web-0 0, web-1 1, web-{number} {number}"));
+        assert!(kubernetes.watches(PODS).len() > watches);
+    }
+    assert_eq!(whole_lists(&kubernetes), lists, "no list is needed");
+    assert_eq!(counted(&server, "metriclet_pod_selections_total{from=\"list\"}"), 1.0, "nor for a request");
+}
+
+#[test]
+fn begins_anew_when_its_version_is_too_old() {
+    let expired = json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": 410});
+    for reply in [None, Some(Reply::Say(410, expired.to_string()))] {
+        let Watched { kubernetes, server, _pods } = start();
+        let lists = whole_lists(&kubernetes);
+        let by_event = reply.is_none();
+        if let Some(reply) = reply {
+            next_watch(&kubernetes, reply);
+        }
+        kubernetes.set(PODS, vec![pod(1), pod(2)]);
+        if by_event {
+            kubernetes.history().compact();
+        }
+        kubernetes.history().cut();
+        becomes(&server, "app%3Dweb", "web-1 1, web-2 2");
+        eventually(|| match whole_lists(&kubernetes) {
+            now if now == lists + 1 => Ok(()),
+            now => Err(format!("{now} lists, by event: {by_event}")),
+        });
+        kubernetes.set(PODS, vec![pod(2), pod(3)]);
+        becomes(&server, "app%3Dweb", "web-2 2, web-3 3");
+        assert_eq!(counted(&server, "metriclet_pod_selections_total{from=\"list\"}"), 1.0, "by event: {by_event}");
+    }
+}
+
+#[test]
+fn does_not_go_on_after_events_that_it_cannot_read() {
+    let failure = json!({"type": "ERROR", "object": {"kind": "Status", "status": "Failure", "code": 500}});
+    for lines in [
+        format!("{failure}\n"),
+        "{\"type\":\"ADDED\",\"object\":7}\n".to_owned(),
+        "{\"type\":\"ADDED\",\"object\":{\"metadata\":{\"name\":\"web-3\"}}}\n".to_owned(),
+        "garbage\n".to_owned(),
+        format!("{}\n", " ".repeat(5 << 20)),
+    ] {
+        let Watched { kubernetes, server, _pods } = start();
+        let lists = whole_lists(&kubernetes);
+        next_watch(&kubernetes, stream(&lines));
+        kubernetes.history().cut();
+        eventually(|| match whole_lists(&kubernetes) > lists {
+            true => Ok(()),
+            false => Err(format!("no list after {lines:.40}")),
+        });
+        kubernetes.set(PODS, vec![pod(1), pod(2)]);
+        becomes(&server, "app%3Dweb", "web-1 1, web-2 2");
+        watched(&server);
+    }
+}
+
+#[test]
+fn an_exchange_that_ends_within_an_event_is_continued() {
+    let Watched { kubernetes, server, _pods } = start();
+    let lists = whole_lists(&kubernetes);
+    next_watch(&kubernetes, stream("{\"type\":\"ADDED\",\"object\":{\"metadata\":"));
+    kubernetes.history().cut();
+    kubernetes.set(PODS, vec![pod(1), pod(2)]);
+    becomes(&server, "app%3Dweb", "web-1 1, web-2 2");
+    assert_eq!(whole_lists(&kubernetes), lists);
+}
+
+#[test]
+fn a_restored_backup_is_found() {
+    let Watched { kubernetes, server, _pods } = start();
+    let lists = whole_lists(&kubernetes);
+    (0..5).for_each(|_| kubernetes.history().advance());
+    // The bookmark at the end of the first exchange tells of these versions; the next exchange begins with the last.
+    let newest = format!("resourceVersion={}&", kubernetes.history().version());
+    eventually(|| match kubernetes.watches(PODS).iter().any(|call| call.path.contains(&newest)) {
+        true => Ok(()),
+        false => Err(format!("no watch from {newest}")),
+    });
+    kubernetes.history().restore(8);
+    kubernetes.history().cut();
+    kubernetes.set(PODS, vec![pod(1)]);
+    let first = kubernetes.history().version();
+    assert!(!newest.contains(&first.to_string()));
+    // Versions go on from the earlier one, so the watch receives none of these changes: without a bookmark it looks.
+    becomes(&server, "app%3Dweb", "web-1 1");
+    assert!(whole_lists(&kubernetes) > lists);
+}
+
+/// A kube-apiserver that is gone: answers go on for some seconds, and end with the reason.
+#[test]
+fn a_watch_that_stays_broken_answers_nothing() {
+    let Watched { kubernetes, mut server, _pods } = start();
+    kubernetes.script(|call| match call.path.starts_with(PODS) {
+        true => Reply::Drop,
+        false => Reply::Good,
+    });
+    kubernetes.history().cut();
+    assert_eq!(all(&server, "app%3Dweb"), "web-0 0, web-1 1", "for a moment it counts");
+    let failure = format!(
+        "503 ServiceUnavailable: queue_depth of all pods in namespace shop: cannot list pods: list to {}: ",
+        kubernetes.url()
+    );
+    eventually(|| match all(&server, "app%3Dweb") {
+        found if found.starts_with(&failure) => Ok(()),
+        found => Err(found),
+    });
+    server.said("cannot watch pods in namespace shop: ");
+    assert_eq!(counted(&server, "metriclet_pod_watch_state{namespace=\"shop\",state=\"broken\"}"), 1.0);
+    // It changes while it cannot be seen.
+    kubernetes.set(PODS, vec![pod(1), pod(2)]);
+    kubernetes.script(|_| Reply::Good);
+    becomes(&server, "app%3Dweb", "web-1 1, web-2 2");
+    watched(&server);
+    let lists = kubernetes.lists(PODS).len();
+    kubernetes.set(PODS, vec![pod(2)]);
+    becomes(&server, "app%3Dweb", "web-2 2");
+    assert_eq!(kubernetes.lists(PODS).len(), lists);
+}
+
+/// A list that is read while the watch cannot go on is not older than what the watch has shown.
+#[test]
+fn lists_are_not_older_than_the_watch() {
+    let Watched { kubernetes, server, _pods } = start();
+    kubernetes.set(PODS, vec![pod(0), pod(1), pod(2)]);
+    becomes(&server, "app%3Dweb", "web-0 0, web-1 1, web-2 2");
+    let version = kubernetes.history().version();
+    let gate = Gate::default();
+    let closed = gate.clone();
+    kubernetes.script(move |call| match call.is_watch() {
+        true => Reply::Stuck(String::new(), closed.clone()),
+        false => Reply::Good,
+    });
+    kubernetes.history().cut();
+    let since = format!("?resourceVersion={version}&resourceVersionMatch=NotOlderThan&labelSelector=");
+    eventually(|| {
+        all(&server, "app%3Dweb");
+        match kubernetes.lists(PODS).iter().any(|call| call.path.contains(&since)) {
+            true => Ok(()),
+            false => Err(format!("no list since {version}: {:#?}", kubernetes.lists(PODS))),
+        }
+    });
+    gate.open();
+}
