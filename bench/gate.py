@@ -89,7 +89,7 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 
 class Gate:
-    """Counts, with a source and a folder of its own."""
+    """Counts instructions, with its own source and folder."""
 
     def __init__(self, folder):
         self.folder = folder

@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # Shared by the scripts for clusters, which set self to their own name before they read it.
-# shellcheck disable=SC2034,SC2154 # they use what is set here
+# shellcheck disable=SC2034,SC2154 # they use these variables
 
 group=custom.metrics.k8s.io
 versions='v1beta1 v1beta2'
@@ -16,7 +16,7 @@ reader=custom-metrics-resource-reader
 context=
 dry_run=
 
-# fail CODE MESSAGE: exit codes are those of sysexits(3), as Metriclet's own.
+# fail CODE MESSAGE: exit codes are those of sysexits(3), like Metriclet's.
 fail() {
     printf '%s: %s\n' "$self" "$2" >&2
     exit "$1"
@@ -94,7 +94,7 @@ find_metriclet() {
 # need_metriclet: for the certificate.
 need_metriclet() {
     find_metriclet ||
-        fail 69 "metriclet is missing, which makes the certificate, and nothing was changed: cargo install --locked --path ., or name it in METRICLET"
+        fail 69 "metriclet, which makes the certificate, is missing, and nothing was changed: cargo install --locked --path ., or name it in METRICLET"
 }
 
 # workspace: a temporary folder, removed at the end.

@@ -9,8 +9,8 @@
 //! - `convert` reads other adapters' configurations; it is as pure as `parse`.
 //! - `cache` loads a value once for many callers; `http` is the outgoing HTTP client.
 //! - `source` fetches pages from upstreams; `kube_api` beside it calls the Kubernetes API, and `forward` other adapters.
-//! - `metrics` turns a rule, objects and selectors into values, or tells why there are none.
-//! - `conformance` judges any server of these APIs; it is a program of its own, and uses nothing that serves them.
+//! - `metrics` turns a rule, objects and selectors into values, or into the reason why there are none.
+//! - `conformance` judges any server of these APIs; it is a separate program, and uses no code that serves them.
 //! - `status` remembers answers, and shows what the program is doing.
 //! - `api` takes one request to its reply; `server` owns sockets, workers and signals.
 //! - `command` has one file for each subcommand; `app` runs the one that the arguments name.

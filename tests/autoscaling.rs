@@ -47,7 +47,7 @@ fn values(values: &Value) -> Option<Values> {
     }
 }
 
-/// What the controller says it did, in its own words.
+/// The controller's own messages.
 fn reasons(how: How) -> (&'static str, &'static str) {
     match how {
         How::Disabled => ("ScalingDisabled", ""),
@@ -78,7 +78,7 @@ fn basis(basis: &Basis) -> &'static str {
     }
 }
 
-/// Compares with every line, and tells how often each reason was met.
+/// Compares every line, and counts the reasons.
 fn compare(lines: &str, zero: ZeroSupport) {
     let limits = YamlLimits { bytes: 1 << 20, depth: 32, nodes: 1 << 16 };
     let mut met = BTreeMap::<String, usize>::new();
@@ -97,7 +97,7 @@ fn compare(lines: &str, zero: ZeroSupport) {
             "{proposals:?} {decision:?}: {line}"
         );
         let text = |key: &str| case[key].as_str().unwrap_or_default();
-        // Which metric failed first, is not told.
+        // The controller does not report which metric failed first.
         let active = if text("active").starts_with("FailedGet") { "Failed" } else { text("active") };
         assert_eq!(reasons(decision.how), (active, text("limited")), "{decision:?}: {line}");
         let of_metrics = proposals.iter().flatten().map(|proposal| match proposal {
@@ -113,11 +113,11 @@ fn compare(lines: &str, zero: ZeroSupport) {
 }
 
 #[test]
-fn decides_as_the_controller_did() {
+fn decides_as_recorded() {
     compare(&fs::read_to_string(GOLDEN).unwrap(), ZeroSupport::Condition);
 }
 
-/// What the controller of one of the modules decides now.
+/// The current decisions of the controller in one of the modules.
 fn decided(module: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/controlplane");
     let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("replicas-{module}"));
@@ -131,12 +131,12 @@ fn decided(module: &str) -> String {
 
 #[test]
 #[ignore = "needs Go, which builds Kubernetes' controller"]
-fn the_controller_decides_as_it_did() {
+fn the_controller_decides_as_recorded() {
     let newest = decided("go.mod");
     if std::env::var_os("METRICLET_WRITE").is_some() {
         fs::write(GOLDEN, &newest).unwrap();
     }
-    assert!(newest == fs::read_to_string(GOLDEN).unwrap(), "METRICLET_WRITE=1 writes it anew");
+    assert!(newest == fs::read_to_string(GOLDEN).unwrap(), "METRICLET_WRITE=1 writes it again");
     compare(&newest, ZeroSupport::Condition);
     compare(&decided("older.mod"), ZeroSupport::Gate);
 }

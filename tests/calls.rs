@@ -1,4 +1,4 @@
-//! Calls to the Kubernetes API: credentials, failures in words, and second tries.
+//! Calls to the Kubernetes API: credentials, error messages, and retries.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -22,7 +22,7 @@ use metriclet::internals::kube_api::client::Client;
 use metriclet::internals::kube_api::kubeconfig;
 use serde_json::json;
 
-/// A client of a kubeconfig that is patient, since what is tested is not the machine.
+/// A client of a kubeconfig with long timeouts, so that a busy machine does not fail the test.
 fn client(kubeconfig: &Path) -> Client {
     let limits = Limits {
         fetch: FetchLimits { connect_tls: PATIENCE, ..FetchLimits::default() },
@@ -37,8 +37,8 @@ fn client_with(path: &Path, limits: &Limits) -> Client {
     Client::new(kubeconfig::parse(&text, path.parent().unwrap(), limits).unwrap(), limits, Arc::default())
 }
 
-/// Asks about a token: whose it is, or why that is not known, with and without what only a log may show.
-fn whose(client: &Client, time: Duration) -> Result<String, (String, String)> {
+/// Reviews a token: returns its user, or the error with and without the details for the log.
+fn review(client: &Client, time: Duration) -> Result<String, (String, String)> {
     match client.token_review("t", Instant::now() + time) {
         Ok(answer) => Ok(answer.user.username),
         Err(error) => Err((error.to_string(), error.detail())),
@@ -70,7 +70,7 @@ fn credentials_of_every_kind_are_sent() {
         ("{}".to_owned(), None, false),
     ] {
         let client = client(&kubernetes.kubeconfig(&user));
-        assert_eq!(whose(&client, PATIENCE), Ok("u".to_owned()), "{user}");
+        assert_eq!(review(&client, PATIENCE), Ok("u".to_owned()), "{user}");
         let call = kubernetes.calls(TOKENS).pop().unwrap();
         assert_eq!(call.header("authorization"), authorization, "{user}");
         let expected = certificate.then(|| identity.certificates().remove(0));
@@ -85,33 +85,36 @@ fn connections_stay_open_and_files_are_read_again() {
     let token = file("token", "one");
     let client = client(&kubernetes.kubeconfig(&format!("{{tokenFile: '{}'}}", token.display())));
     for _ in 0..3 {
-        assert_eq!(whose(&client, PATIENCE), Ok("u".to_owned()));
+        assert_eq!(review(&client, PATIENCE), Ok("u".to_owned()));
     }
     replace(&token, "the second");
-    assert_eq!(whose(&client, PATIENCE), Ok("u".to_owned()));
+    assert_eq!(review(&client, PATIENCE), Ok("u".to_owned()));
     let calls = kubernetes.calls(TOKENS);
     let sent: Vec<_> = calls.iter().filter_map(|call| call.header("authorization")).collect();
     assert_eq!(sent, ["Bearer one", "Bearer one", "Bearer one", "Bearer the second"]);
     assert!(calls[..3].iter().all(|call| call.connection == calls[0].connection));
-    // One that cannot be used is told, and nothing is sent without it.
+    // An unusable file is reported, and no call is made without it.
     for (content, why) in [(" \n", "empty"), ("a\nb", "holds characters that no header may hold")] {
         replace(&token, content);
         let told = format!("TokenReview to {}: Metriclet's credentials cannot be used", kubernetes.url());
         let detail = format!("{told} (credential file {}: {why})", token.display());
-        assert_eq!(whose(&client, PATIENCE), Err((told, detail)));
+        assert_eq!(review(&client, PATIENCE), Err((told, detail)));
     }
     std::fs::remove_file(&token).unwrap();
     assert!(
-        whose(&client, PATIENCE).unwrap_err().1.ends_with(&format!("(credential file {}: not found)", token.display()))
+        review(&client, PATIENCE)
+            .unwrap_err()
+            .1
+            .ends_with(&format!("(credential file {}: not found)", token.display()))
     );
     assert_eq!(kubernetes.calls(TOKENS).len(), 4);
     replace(&token, "third");
-    assert_eq!(whose(&client, PATIENCE), Ok("u".to_owned()));
+    assert_eq!(review(&client, PATIENCE), Ok("u".to_owned()));
 }
 
-/// What may be better in a moment is tried again; what is not is told at once.
+/// Temporary failures are retried; others are reported at once.
 #[test]
-fn calls_are_tried_again() {
+fn calls_are_retried() {
     let say = |code, body: &str| Reply::Say(code, body.to_owned());
     let busy = "HTTP/1.1 429 X\r\nRetry-After: 1\r\nContent-Length: 4\r\n\r\nbusy";
     for (what, replies, calls) in [
@@ -126,20 +129,20 @@ fn calls_are_tried_again() {
         let kubernetes = start();
         kubernetes.does(TOKENS, replies);
         let client = client(&kubernetes.kubeconfig("{token: own}"));
-        assert_eq!(whose(&client, PATIENCE), Ok("u".to_owned()), "{what}");
+        assert_eq!(review(&client, PATIENCE), Ok("u".to_owned()), "{what}");
         assert_eq!(kubernetes.calls(TOKENS).len(), calls, "{what}");
     }
 }
 
 #[test]
-fn failures_say_which_call_to_where_and_what_came_back() {
+fn errors_name_the_call_the_server_and_the_response() {
     let kubernetes = start();
     let client = client(&kubernetes.kubeconfig("{token: own}"));
     let call = format!("TokenReview to {}: ", kubernetes.url());
     let forever = || std::iter::repeat_n(Reply::Say(500, "b\u{1b}d".to_owned()), 1_000);
     kubernetes.does(TOKENS, forever());
     let told = format!("{call}answered 500");
-    assert_eq!(whose(&client, Duration::from_secs(4)), Err((told.clone(), format!("{told} (b\\x1bd)"))),);
+    assert_eq!(review(&client, Duration::from_secs(4)), Err((told.clone(), format!("{told} (b\\x1bd)"))),);
     assert!(kubernetes.calls(TOKENS).len() > 1);
     for (code, why) in [
         (400, "answered 400"),
@@ -150,32 +153,32 @@ fn failures_say_which_call_to_where_and_what_came_back() {
         let before = kubernetes.calls(TOKENS).len();
         kubernetes.does(TOKENS, [Reply::Say(code, "x".repeat(1_000))]);
         let told = format!("{call}{why}");
-        assert_eq!(whose(&client, PATIENCE), Err((told.clone(), format!("{told} ({})", "x".repeat(256)))));
+        assert_eq!(review(&client, PATIENCE), Err((told.clone(), format!("{told} ({})", "x".repeat(256)))));
         assert_eq!(kubernetes.calls(TOKENS).len(), before + 1, "{code} is not tried again");
     }
     let gate = Gate::default();
     kubernetes.does(TOKENS, std::iter::repeat_n(Reply::Late(gate.clone()), 1_000));
-    assert_eq!(whose(&client, Duration::from_secs(2)).unwrap_err().0, format!("{call}timeout"));
-    assert_eq!(whose(&client, Duration::ZERO).unwrap_err().0, format!("{call}timeout"));
-    // What does not end in time is told so; what does not end at all is nonsense.
+    assert_eq!(review(&client, Duration::from_secs(2)).unwrap_err().0, format!("{call}timeout"));
+    assert_eq!(review(&client, Duration::ZERO).unwrap_err().0, format!("{call}timeout"));
+    // A slow response is a timeout; an endless one is malformed.
     let too_large = "answered a body of more than 1048576 bytes";
     for (length, time, why) in [(80, Duration::from_secs(2), "timeout"), (8 << 20, PATIENCE, too_large)] {
         let start = "x".repeat(length / 2);
         let reply = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{{\"kind\":\"{start}");
         kubernetes.does(TOKENS, std::iter::repeat_n(Reply::Stuck(reply, gate.clone()), 1_000));
-        assert_eq!(whose(&client, time).unwrap_err().0, format!("{call}{why}"));
+        assert_eq!(review(&client, time).unwrap_err().0, format!("{call}{why}"));
     }
     gate.open();
 
-    // A refusal counts by its status, however its body breaks.
+    // An error counts by its status code, even if its body is truncated.
     let before = kubernetes.calls(TOKENS).len();
     let broken = "HTTP/1.1 403 Forbidden\r\nContent-Length: 99\r\n\r\nhalf".to_owned();
     kubernetes.does(TOKENS, [Reply::Raw(broken)]);
     let told = format!("{call}answered 403: Metriclet's service account lacks the permission");
-    assert_eq!(whose(&client, PATIENCE), Err((told.clone(), format!("{told} (half)"))));
+    assert_eq!(review(&client, PATIENCE), Err((told.clone(), format!("{told} (half)"))));
     assert_eq!(kubernetes.calls(TOKENS).len(), before + 1, "a refusal is not tried again");
 
-    // Another authority, or none: not a byte is sent.
+    // An unknown authority, or none: no byte is sent.
     let before = kubernetes.calls(TOKENS).len();
     let (other, namesake) = (&*SERVING, &Authority::new("kubernetes"));
     for (authority, why) in [
@@ -189,12 +192,12 @@ fn failures_say_which_call_to_where_and_what_came_back() {
         let to = from + text[from..].find("'}").unwrap();
         replace(&path, &format!("{}certificate-authority: '{}{}", &text[..from], ca.display(), &text[to..]));
         let client = self::client(&path);
-        let error = whose(&client, PATIENCE).unwrap_err();
+        let error = review(&client, PATIENCE).unwrap_err();
         assert_eq!(error.0, format!("{call}tls: the server's certificate is {why}"), "{}", error.1);
     }
     assert_eq!(kubernetes.calls(TOKENS).len(), before);
 
-    // No server at all.
+    // No server.
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let path = file(
         "kubeconfig",
@@ -203,12 +206,12 @@ fn failures_say_which_call_to_where_and_what_came_back() {
          clusters: [{{name: k, cluster: {{server: 'https://{gone}'}}}}]\n"
         ),
     );
-    let error = whose(&self::client(&path), Duration::from_secs(1)).unwrap_err();
+    let error = review(&self::client(&path), Duration::from_secs(1)).unwrap_err();
     assert_eq!(error.0, format!("TokenReview to https://{gone}: connect: connection refused"));
 }
 
 #[test]
-fn a_certificate_for_another_name_needs_to_be_told_which() {
+fn a_certificate_for_another_name_needs_tls_server_name() {
     let kubernetes = start();
     let with = |insert: &str| {
         let path = kubernetes.kubeconfig("{token: own}");
@@ -216,7 +219,7 @@ fn a_certificate_for_another_name_needs_to_be_told_which() {
         let text =
             text.replace("https://localhost", "https://127.0.0.1").replace("{server", &format!("{{{insert}server"));
         replace(&path, &text);
-        whose(&client(&path), PATIENCE)
+        review(&client(&path), PATIENCE)
     };
     let told =
         format!("TokenReview to https://{}: tls: the server's certificate is for other names", kubernetes.address);
@@ -226,9 +229,9 @@ fn a_certificate_for_another_name_needs_to_be_told_which() {
     assert_eq!(with("tls-server-name: elsewhere, ").unwrap_err().0, told);
 }
 
-/// The whole answer arrives.
+/// The complete response is read.
 #[test]
-fn answers_are_read_whole() {
+fn responses_are_read_completely() {
     let kubernetes = start();
     kubernetes.token("t", json!({"username": "u", "uid": "7", "groups": ["a", "b"], "extra": {"k": ["v"]}}));
     let client = client(&kubernetes.kubeconfig("{}"));
@@ -242,9 +245,9 @@ fn answers_are_read_whole() {
     assert_eq!(answer, TokenReviewStatus { authenticated: true, user, error: String::new() });
 }
 
-/// A kubeconfig that cannot be used is wrong configuration, told at the start.
+/// An unusable kubeconfig is a configuration error, reported at the start.
 #[test]
-fn a_kubeconfig_that_cannot_be_used_is_told_at_the_start() {
+fn an_invalid_kubeconfig_is_reported_at_the_start() {
     let identity = SERVING.issue("localhost");
     let (cert, key) = (file("tls.crt", &identity.chain), file("tls.key", &identity.key));
     let kubernetes = start();
@@ -310,17 +313,17 @@ fn a_kubeconfig_that_cannot_be_used_is_told_at_the_start() {
     assert!(told.contains(&format!("kubeconfig {}: not found", missing.display())), "{told}");
 }
 
-/// As a pod has it: two variables, and the files of its service account, which change.
+/// The environment of a pod: two variables, and the files of its service account, which change.
 #[test]
-fn a_pod_finds_the_cluster_around_it() {
+fn a_pod_uses_its_service_account() {
     let kubernetes = start();
     let serving = SERVING.issue("localhost");
     let [cert, key, ca] = [("tls.crt", &serving.chain), ("tls.key", &serving.key), ("ca.crt", &KUBERNETES.pem())]
         .map(|(name, content)| file(name, content));
-    // A file system of its own, in which /var/run is ours.
+    // A separate mount namespace, in which /var/run is ours.
     let unshare = Command::new("unshare").args(["--mount", "mount", "-t", "tmpfs", "none", "/run"]).output();
     if !unshare.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: it takes root and unshare to give a process files of its own");
+        eprintln!("skipped: a mount namespace needs root and unshare");
         return;
     }
     let account = "/run/secrets/kubernetes.io/serviceaccount";

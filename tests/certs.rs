@@ -1,4 +1,4 @@
-//! `metriclet certs` and `metriclet probe`: what they write holds up before a strict verifier.
+//! `metriclet certs` and `metriclet probe`: a strict verifier accepts the certificates.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -19,12 +19,12 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 const SERVICE: &str = "custom-metrics-apiserver.custom-metrics.svc";
 
-/// A directory of its own, not there yet.
+/// The path of a new directory, not created yet.
 fn directory() -> PathBuf {
     file("x", "").with_file_name("certs")
 }
 
-/// What a client says that trusts `bundle` alone.
+/// The result of a client that trusts only `bundle`.
 fn verified(bundle: &[u8], certificate: &[u8], name: &str) -> Result<(), String> {
     let mut roots = RootCertStore::empty();
     CertificateDer::pem_slice_iter(bundle).for_each(|authority| roots.add(authority.unwrap()).unwrap());
@@ -40,7 +40,7 @@ fn read(directory: &Path, name: &str) -> Vec<u8> {
 }
 
 #[test]
-fn issues_files_that_hold_up() {
+fn issues_valid_certificates() {
     let directory = directory();
     let out = directory.to_str().unwrap();
     let arguments = ["certs", "--out", out, "--name", "localhost", "--name", "127.0.0.1"];
@@ -56,10 +56,10 @@ fn issues_files_that_hold_up() {
     let mode = |name| fs::metadata(directory.join(name)).unwrap().permissions().mode() & 0o777;
     assert_eq!(["ca.crt", "tls.crt", "tls.key"].map(mode), [0o644, 0o644, 0o600]);
 
-    // A second time nothing is touched.
+    // A second run changes nothing.
     let (code, _, stderr) = run(&arguments);
     assert_eq!((code, read(&directory, "tls.crt")), (73, certificate));
-    let why = "ca.crt is there already; --renew replaces it and keeps its authority trusted";
+    let why = "ca.crt already exists; --renew replaces it and keeps its authority trusted";
     assert_eq!(stderr, format!("metriclet: {out}/{why}\n"));
 }
 
@@ -76,13 +76,13 @@ fn renews_with_an_overlap() {
         assert_ne!(old, new);
         assert_eq!((verified(&bundle, &old, SERVICE), verified(&bundle, &new, SERVICE)), (Ok(()), Ok(())));
         let authorities = CertificateDer::pem_slice_iter(&bundle).count();
-        assert_eq!(authorities, rotation.min(4), "the bundle does not grow for ever");
+        assert_eq!(authorities, rotation.min(4), "the bundle is bounded");
     }
     assert!(
         verified(&first_bundle, &read(&directory, "tls.crt"), SERVICE).is_err(),
-        "each renewal has its own authority"
+        "each renewal has a new authority"
     );
-    assert!(verified(&read(&directory, "ca.crt"), &first, SERVICE).is_err(), "the first authority is forgotten by now");
+    assert!(verified(&read(&directory, "ca.crt"), &first, SERVICE).is_err(), "the first authority has been removed");
     assert_eq!(fs::read_dir(&directory).unwrap().count(), 3);
 }
 
@@ -102,13 +102,17 @@ fn prints_a_secret() {
         "apiVersion: v1\nkind: Secret\nmetadata:\n  name: web-tls\n  namespace: shop\ntype: kubernetes.io/tls\ndata:\n"
     ));
     assert_eq!(verified(&data("ca.crt"), &data("tls.crt"), "web.shop.svc"), Ok(()));
-    assert_eq!(verified(&data("ca.crt"), &read(&directory, "tls.crt"), SERVICE), Ok(()), "the old one stays trusted");
+    assert_eq!(
+        verified(&data("ca.crt"), &read(&directory, "tls.crt"), SERVICE),
+        Ok(()),
+        "the old authority stays trusted"
+    );
     assert!(data("tls.key").starts_with(b"-----BEGIN PRIVATE KEY-----"));
     assert_eq!(stderr, format!("caBundle: {}\n", STANDARD.encode(data("ca.crt"))));
 }
 
 #[test]
-fn says_what_is_wrong() {
+fn reports_errors() {
     let garbage = file("ca.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     let garbage = garbage.to_str().unwrap();
     for (arguments, code, why) in [
@@ -140,7 +144,7 @@ fn probes_a_server() {
     assert_eq!(run(&["probe", &ready]), (0, String::new(), String::new()));
     assert_eq!(run(&["probe", &nowhere]), (69, String::new(), format!("metriclet: {nowhere} answered 403\n")));
     server.signal("TERM");
-    server.wait_for("still answering");
+    server.wait_for("still serving");
     let why = r#"answered 500: "[-]shutdown failed: reason withheld""#;
     assert_eq!(run(&["probe", &ready]), (69, String::new(), format!("metriclet: {ready} {why}\n")));
     assert_eq!(run(&["probe", &live]).0, 0);

@@ -1,4 +1,4 @@
-"""Renders the chart and checks what comes out; tests/chart.rs says what of it failed.
+"""Renders the chart and checks the output; tests/chart.rs reports failures.
 
 HELM is the helm to be tested. Prints one line for each problem.
 """
@@ -19,7 +19,7 @@ import yaml
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CHART = ROOT / "manifests/chart"
 KUBERNETES = ["1.35", "1.37"]
-# Files of values, and what renders the same: components on manifests/base.
+# Files of values, and the components on manifests/base with the same result.
 AVAILABLE = "high-availability"
 TWINS = {
     "production": [AVAILABLE, "certificate-renewal"],
@@ -28,7 +28,7 @@ TWINS = {
     "monitored": [AVAILABLE, "certificate-renewal", "external-metrics", "service-monitor", "aggregated-readers", "hpa-reader"],
     "develop": [AVAILABLE],
 }
-# What Helm adds to labels and selectors, and what only scripts/deploy reads.
+# Labels that Helm adds, and labels that only scripts/deploy reads.
 OF_HELM = ["helm.sh/chart", "app.kubernetes.io/instance", "app.kubernetes.io/version", "app.kubernetes.io/managed-by"]
 OF_SCRIPTS = ["metriclet.github.io/apply"]
 FOREIGN = ["cert-manager.io/v1", "monitoring.coreos.com/v1"]
@@ -60,7 +60,7 @@ def name_of(item):
 
 
 def without(labels, item):
-    """The same without these labels, wherever there are labels; the configuration as what it says."""
+    """The object without these labels, and with a parsed configuration."""
     if isinstance(item, dict):
         return {key: without(labels, value) for key, value in item.items() if key not in labels}
     if isinstance(item, list):
@@ -93,7 +93,7 @@ def compare(where, rendered, built):
     chart = {name_of(item): plain(item) for item in rendered}
     overlay = {name_of(item): plain(item) for item in built if item["kind"] != "Namespace"}
     if where == "develop":
-        # Made by Helm, where scripts/deploy makes them.
+        # Created by Helm instead of scripts/deploy.
         certificates(where, chart)
         for item in chart.values():
             if item["kind"] == "APIService":
@@ -111,7 +111,7 @@ def compare(where, rendered, built):
 
 
 def certificates(where, chart):
-    """Every APIService trusts the authority, which has signed the certificate for the Service."""
+    """Every APIService trusts the authority that signed the Service's certificate."""
     signer, used = (chart["Secret", "custom-metrics", name]["data"] for name in ["custom-metrics-ca", "custom-metrics-apiserver-tls"])
     bundles = {item["spec"]["caBundle"] for item in chart.values() if item["kind"] == "APIService"}
     expect(bundles == {signer["tls.crt"]} == {used["ca.crt"]}, f"{where}: the APIServices trust another authority")
@@ -154,7 +154,7 @@ def objects(where, items):
 
 
 def nulls(where, value, path=""):
-    """GitOps would see such a field as missing, and as a difference each time."""
+    """GitOps tools would report such a field as a permanent difference."""
     expect(value is not None, f"{where}: {path} is null")
     for key, below in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else []:
         nulls(where, below, f"{path}.{key}")
@@ -196,7 +196,7 @@ def refuses():
 
 
 def documented(work):
-    """The schema knows every key that the documents use; all of them at once, as each run of Helm takes a while."""
+    """The schema has every key in the documents; in one run, because each run of Helm takes a while."""
     whole = {"sources": {}, "metrics": []}
     for path in sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("docs/recipes/*.md"), ROOT / "README.md"]):
         for text in re.findall(r"^```yaml\n(.*?)^```$", path.read_text(), re.M | re.S):
@@ -239,7 +239,7 @@ def main():
                 built = run("kubectl", "kustomize", folder)
             expect(built.returncode == 0, f"{where}: {built.stderr}")
             compare(where, items, documents(built.stdout))
-    # Notes are rendered by an installation only; with Helm 4 a dry run needs no cluster.
+    # Only an installation renders notes; with Helm 4, a dry run needs no cluster.
     fourth = run(helm, "version", "--short").stdout.startswith("v4")
     for path in files if fourth else []:
         done = run(helm, "install", "metriclet", CHART, "--dry-run=client", "--namespace", "custom-metrics", "--values", path)

@@ -1,4 +1,4 @@
-//! The Helm chart: what it renders, against Kubernetes' schemas and what kustomize builds of the same choices.
+//! The Helm chart: its output, compared with Kubernetes' schemas and with kustomize's output for the same choices.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 use std::process::Command;
@@ -47,7 +47,7 @@ fn the_chart_renders_what_the_overlays_do() {
             .env("HELM", helm)
             .env("METRICLET", env!("CARGO_BIN_EXE_metriclet"))
             .env("METRICLET_WORK", env!("CARGO_TARGET_TMPDIR"))
-            // What a user of this machine has configured is not to be tested.
+            // The configuration of this machine's user is not part of the test.
             .env("KUBECONFIG", "/dev/null")
             .output()
             .unwrap();

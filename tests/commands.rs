@@ -1,4 +1,4 @@
-//! The built binary's commands: what they print and how they end.
+//! The built binary's commands: output and exit codes.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -27,7 +27,7 @@ fn config(upstream: &Upstream) -> String {
     file("metrics.yaml", &config).to_str().unwrap().to_owned()
 }
 
-/// Replaces what differs from run to run.
+/// Masks parts that differ between runs.
 fn masked(text: &str, upstream: &Upstream) -> String {
     let text = text.replace(&upstream.address.to_string(), "ADDRESS");
     let digits = |c: char| if c.is_ascii_digit() { '0' } else { c };
@@ -41,7 +41,7 @@ fn masked(text: &str, upstream: &Upstream) -> String {
 }
 
 #[test]
-fn helps() {
+fn prints_help() {
     for (arguments, expected) in [
         (&["--help"][..], include_str!("fixtures/help/metriclet.txt")),
         (&["-h"], include_str!("fixtures/help/metriclet.txt")),
@@ -64,14 +64,14 @@ fn helps() {
 }
 
 #[test]
-fn tells_its_version() {
+fn prints_its_version() {
     for arguments in [&["--version"][..], &["-V"], &["get", "--version"]] {
         let expected = concat!("metriclet ", env!("CARGO_PKG_VERSION"), "\n");
         assert_eq!(run(arguments), (0, expected.to_owned(), String::new()), "{arguments:?}");
     }
 }
 
-/// A closed pipe is no error.
+/// A closed pipe is not an error.
 #[test]
 fn prints_into_closed_pipes() {
     let mut child = metriclet(&["--help"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -82,7 +82,7 @@ fn prints_into_closed_pipes() {
 }
 
 #[test]
-fn refuses_command_lines_that_mean_nothing() {
+fn rejects_invalid_command_lines() {
     let wide = "the plain listener has no authentication and binds to loopback only; for network access use --tls-cert-file and --tls-private-key-file";
     for (arguments, why) in [
         (&["--nope"][..], "unknown option \"--nope\" (see metriclet --help)".to_owned()),
@@ -95,7 +95,7 @@ fn refuses_command_lines_that_mean_nothing() {
         (&["serve", "x"], "expected no further argument, found \"x\" (see metriclet serve --help)".to_owned()),
         (&["check"], "expected a file to check (see metriclet check --help)".to_owned()),
         (&["--config"], "--config needs a value (see metriclet --help)".to_owned()),
-        (&["get", "nodes/n1/load"], "say where the values come from: --upstream URL or --config FILE".to_owned()),
+        (&["get", "nodes/n1/load"], "expected --upstream URL or --config FILE".to_owned()),
         (
             &["--listen", "0.0.0.0:8080"],
             format!("--listen: \"0.0.0.0:8080\" is not a loopback address; {wide} (see metriclet --help)"),
@@ -112,7 +112,7 @@ fn refuses_command_lines_that_mean_nothing() {
         ),
         (
             &["--listen", "off"],
-            "--listen off leaves nothing to serve on; HTTPS needs --tls-cert-file and --tls-private-key-file"
+            "--listen off disables the only listener; HTTPS needs --tls-cert-file and --tls-private-key-file"
                 .to_owned(),
         ),
         (
@@ -124,17 +124,17 @@ fn refuses_command_lines_that_mean_nothing() {
     }
 }
 
-/// In a cluster Metriclet's own page is not served by default.
+/// In a cluster, Metriclet's own page is not served by default.
 #[test]
-fn asks_what_to_serve_in_a_cluster() {
+fn needs_a_configuration_in_a_cluster() {
     let output = metriclet(&[]).env("KUBERNETES_SERVICE_HOST", "10.0.0.1").output().unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(64));
-    assert_eq!(stderr, "metriclet: in a cluster, say what to serve: --config FILE or --upstream URL\n");
+    assert_eq!(stderr, "metriclet: in a cluster, serve needs --config FILE or --upstream URL\n");
 }
 
 #[test]
-fn checks() {
+fn checks_a_configuration() {
     let good = file(
         "good.yaml",
         "sources:\n  app: {url: 'http://10.0.0.1/metrics', namespaces: [shop]}\nmetrics:\n  \
@@ -173,7 +173,7 @@ fn checks() {
     let broken = broken.to_str().unwrap();
     let (code, stdout, stderr) = run(&["check", broken]);
     assert_eq!(code, 78);
-    assert_eq!(stdout, format!("{broken}: 5 errors, no warnings; nothing is left to serve\n"));
+    assert_eq!(stdout, format!("{broken}: 5 errors, no warnings; nothing can be served\n"));
     let half = file(
         "half.yaml",
         "sources: {app: {url: 'http://10.0.0.1/', namespaces: [shop]}}\nmetrics:\n  - {name: a, object: services, source: app}\n  \
@@ -204,7 +204,7 @@ fn checks() {
 fn gets_a_table() {
     let upstream = Upstream::text(PAGE);
     let config = config(&upstream);
-    // The shorthand, the whole path, and the flag first.
+    // The abbreviated path, the complete path, and the flag first.
     for arguments in [
         ["get", "namespaces/shop/services/*/queue_depth", "--config", &config],
         ["get", "/apis/custom.metrics.k8s.io/v1beta1/namespaces/shop/services/%2A/queue_depth", "-c", &config],
@@ -230,7 +230,7 @@ fn gets_json() {
     let list: serde_json::Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!(list["apiVersion"], "custom.metrics.k8s.io/v1beta2");
     assert_eq!(list["items"][0]["value"], "3");
-    // A refusal is JSON too, and the exit code tells.
+    // An error is also JSON, and shown by the exit code.
     let (code, stdout, _) =
         run(&["get", "--output=json", "namespaces/shop/services/web/nope", "--upstream", &upstream.url()]);
     let status: serde_json::Value = serde_json::from_str(&stdout).unwrap();
@@ -238,7 +238,7 @@ fn gets_json() {
 }
 
 #[test]
-fn shows_the_steps() {
+fn shows_events() {
     let upstream = Upstream::text(PAGE);
     let (code, _, stderr) =
         run(&["get", "-v", "namespaces/shop/services/web/queue_depth", "--config", &config(&upstream)]);
@@ -258,7 +258,7 @@ fn shows_the_steps() {
     );
 }
 
-/// The page's TYPE tells a counter, whatever its name; a name that ends like one does not make a gauge one.
+/// The page's TYPE determines counters, not the suffix of a name.
 #[test]
 fn warns_of_counters_by_their_type() {
     let upstream = Upstream::text(
@@ -299,7 +299,7 @@ fn warns_of_counters_by_their_type() {
 }
 
 #[test]
-fn says_more_when_asked_to() {
+fn logs_more_with_v() {
     let upstream = Upstream::text(PAGE);
     for (level, flag, told) in [
         (None, None, false),
@@ -335,9 +335,9 @@ fn check_counts_rules_as_they_are_written() {
     assert!(printed.ends_with(": 1 rule on 1 source; no errors, no warnings\n"), "{printed}");
 }
 
-/// The rule that a message prints for a series of `--upstream` is one.
+/// The rule that a message suggests for a series of `--upstream` is valid.
 #[test]
-fn the_rule_to_write_passes_check() {
+fn the_suggested_rule_passes_check() {
     let upstream = Upstream::text(
         "# TYPE x_total counter\nx_total 3\n# TYPE \"jobs.done\" counter\n{\"jobs.done\"} 5\n{\"it's_total\"} 6\n\
          # TYPE h histogram\nh_bucket{le=\"+Inf\"} 3\nh_count 3\n",
@@ -359,9 +359,9 @@ fn the_rule_to_write_passes_check() {
     }
 }
 
-/// Waiting does not mend a rule.
+/// Waiting does not fix a rule.
 #[test]
-fn get_waits_for_no_invalid_rule() {
+fn get_does_not_wait_for_an_invalid_rule() {
     let config = "sources:\n  app: {url: 'http://127.0.0.1:1/', namespaces: [shop]}\nmetrics:\n  \
                   - {name: a, object: services, source: app, value: 'sum('}\n";
     let config = file("metrics.yaml", config);

@@ -1,5 +1,5 @@
-//! `metriclet convert`: other adapters' configurations and HPAs in, and what the built binary prints for them. With
-//! `METRICLET_RECORD=1` that is recorded. What it prints always passes `metriclet check`.
+//! `metriclet convert`: the built binary's output for other adapters' configurations and HPAs. `METRICLET_RECORD=1` records
+//! it. The output always passes `metriclet check`.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -14,7 +14,7 @@ use metriclet::internals::config::limits::Limits;
 use metriclet::internals::config::problem::Problem;
 use metriclet::internals::convert::{Input, Known, keda, kube_metrics_adapter, prometheus_adapter};
 
-/// The files of one adapter, below the tests' fixtures.
+/// The fixtures of one adapter.
 fn folder(adapter: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/convert").join(adapter)
 }
@@ -26,7 +26,7 @@ fn convert(adapter: &str, arguments: &[&str]) -> (i32, String, String) {
     (output.status.code().unwrap(), stdout, stderr)
 }
 
-/// Compares with what is recorded.
+/// Compares with the recorded output.
 fn is_recorded(adapter: &str, name: &str, found: &str) {
     let path = folder(adapter).join(name);
     if std::env::var_os("METRICLET_RECORD").is_some() {
@@ -35,7 +35,7 @@ fn is_recorded(adapter: &str, name: &str, found: &str) {
     assert_eq!(found, fs::read_to_string(&path).unwrap_or_default(), "{}", path.display());
 }
 
-/// What is printed is a good configuration.
+/// The output is a valid configuration.
 fn passes_check(config: &str, hpas: Option<&str>) {
     let config = file("converted.yaml", config);
     let mut arguments = vec!["check".to_owned(), config.to_str().unwrap().to_owned()];
@@ -69,7 +69,7 @@ fn converts_prometheus_adapter() {
     }
 }
 
-/// What comes with HPAs: the configuration, the HPAs and the remarks are recorded.
+/// Conversions that write HPAs: the configuration, the HPAs and the remarks are recorded.
 #[test]
 fn converts_kube_metrics_adapter_and_keda() {
     let prometheus = ["--prometheus", "http://prometheus.monitoring.svc:9090"];
@@ -91,11 +91,7 @@ fn converts_kube_metrics_adapter_and_keda() {
         is_recorded(adapter, &format!("{name}.remarks.txt"), &stderr);
         assert_eq!(found, code, "{adapter} {name}: {stderr}");
         let hpas = fs::read_to_string(&written).ok();
-        assert_eq!(
-            hpas.is_some(),
-            code == 0,
-            "{adapter} {name}: nothing is written of what is not converted as a whole"
-        );
+        assert_eq!(hpas.is_some(), code == 0, "{adapter} {name}: no HPA is written unless it is converted completely");
         if let Some(hpas) = hpas {
             is_recorded(adapter, &format!("{name}.hpas.yaml"), &hpas);
             passes_check(&stdout, Some(&hpas));
@@ -107,7 +103,7 @@ fn converts_kube_metrics_adapter_and_keda() {
 
 /// `kubectl get --raw` prints a typed list, whose items name neither their version nor their kind.
 #[test]
-fn a_typed_list_becomes_whole_hpas() {
+fn a_typed_list_becomes_complete_hpas() {
     let list = "\
 kind: HorizontalPodAutoscalerList
 apiVersion: autoscaling/v2
@@ -130,7 +126,7 @@ items:
     passes_check(&stdout, Some(&hpas));
 }
 
-/// What damages a file: words that mean something in one of them, and what breaks YAML.
+/// Texts that damage a file: keywords of the formats, and YAML syntax.
 const PIECES: [&str; 40] = [
     "<<.Series>>",
     "<<.LabelMatchers>>",
@@ -174,7 +170,7 @@ const PIECES: [&str; 40] = [
     "\u{7f}é",
 ];
 
-/// Random, and the same each time.
+/// Pseudorandom numbers with a fixed seed.
 struct Random(u64);
 
 impl Random {
@@ -185,7 +181,7 @@ impl Random {
         usize::try_from(self.0 % bound.max(1) as u64).unwrap()
     }
 
-    /// A text with a few words, lines or values put elsewhere.
+    /// A text with a few words, lines or values replaced or moved.
     fn damage(&mut self, text: &str) -> String {
         let mut parts: Vec<String> =
             text.split_inclusive([' ', '\n', ',', '(', ')', '"', '.']).map(str::to_owned).collect();
@@ -202,9 +198,9 @@ impl Random {
     }
 }
 
-/// Whatever the files hold, what comes of them is the same each time, says where it is about, and passes the check.
+/// For any files, the output is reproducible, remarks have positions, and the configuration passes the check.
 #[test]
-fn damaged_files_give_good_configurations() {
+fn damaged_files_result_in_valid_configurations() {
     let limits = Limits::default();
     let mut random = Random(0x2545_f491_4f6c_dd1d);
     let read = |adapter: &str, name: &str| fs::read_to_string(folder(adapter).join(name)).unwrap();
@@ -250,12 +246,12 @@ fn damaged_files_give_good_configurations() {
             }
         }
     }
-    assert!(converted_rules > 200, "only {converted_rules} rules came out");
+    assert!(converted_rules > 200, "only {converted_rules} rules converted");
 }
 
-/// An HPA of a version without these fields is not taken for one that has them.
+/// HPAs of versions without these fields are rejected.
 #[test]
-fn takes_hpas_of_known_versions() {
+fn accepts_hpas_of_known_versions() {
     let hpa = |version: &str| {
         format!(
             "apiVersion: autoscaling/{version}\nkind: HorizontalPodAutoscaler\nmetadata:\n  name: web\n  namespace: shop\n  \
@@ -276,9 +272,9 @@ fn takes_hpas_of_known_versions() {
     }
 }
 
-/// The rules that are for any series need to know which there are.
+/// Rules for any series need the list of series.
 #[test]
-fn does_not_guess_which_series_there_are() {
+fn does_not_guess_series() {
     let url = "http://prometheus.monitoring.svc:9090";
     let arguments = ["defaults.yaml", "--hpas", "defaults.hpas.yaml", "--prometheus", url];
     let (code, stdout, stderr) = convert("prometheus-adapter", &arguments);
@@ -295,7 +291,7 @@ fn does_not_guess_which_series_there_are() {
 }
 
 #[test]
-fn says_what_it_cannot_read() {
+fn reports_unreadable_files() {
     let hpas = file("hpas.yaml", "apiVersion: v1\nkind: Service\n");
     let hpas = hpas.to_str().unwrap();
     for (config, expected) in [

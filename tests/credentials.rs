@@ -7,7 +7,7 @@ use common::tls::{Authority, TlsUpstream};
 use common::upstream::{Upstream, page};
 use common::{Server, file, metriclet, replace, run};
 
-/// One page an object, so that no answer comes from the cache.
+/// A page for each object, so that no page is cached.
 fn server(url: &str, credentials: &str) -> Server {
     Server::with_config(&format!(
         "sources:\n  app: {{url: '{url}/{{name}}', namespaces: [shop], format: number, {credentials}}}\nmetrics:\n  \
@@ -63,7 +63,7 @@ fn secrets_in_headers_are_read_again() {
 }
 
 #[test]
-fn files_that_cannot_be_used_are_named_without_their_content() {
+fn errors_name_files_without_their_content() {
     let upstream = Upstream::raw(number());
     let token = file("token", "good");
     let server = server(&format!("http://{}", upstream.address), &format!("bearerTokenFile: '{}'", token.display()));
@@ -118,7 +118,7 @@ fn the_client_certificate_is_read_again() {
     assert_eq!(ask(&server, "d"), "d 3");
 }
 
-/// The level decides how much is said; nothing secret is said at any.
+/// No log level shows secrets.
 #[test]
 fn never_logs_secrets() {
     const SECRETS: [&str; 4] = ["tok3n-of-the-bearer", "passw0rd", "k3y-in-a-header", "Y2FsbGVy"];
@@ -147,11 +147,11 @@ fn never_logs_secrets() {
         for secret in SECRETS.into_iter().chain([BASE64]) {
             assert!(!text.contains(secret), "{what}: {secret} in {text}");
         }
-        // A dump of bytes, wrapped or in hexadecimal, would begin a secret somewhere.
+        // A wrapped or hexadecimal dump would contain at least the start of a secret.
         for piece in ["tok3n", "746f 6b33", "746f6b33", "passw", "k3y-in", "bWU6c"] {
             assert!(!text.contains(piece), "{what}: {piece} in {text}");
         }
-        // The name of a counter is no header.
+        // The name of a counter is not a header.
         let rest = text.to_ascii_lowercase().replace("authorization_attempts_total", "");
         assert!(!rest.contains("authorization"), "{what}: {text}");
     };
@@ -172,7 +172,7 @@ fn never_logs_secrets() {
         server.wait_for("stopping");
         assert!(server.wait().success());
         let log = server.seen.join("\n");
-        assert!(log.contains("source bearer: Prometheus text"), "the level says more: {log}");
+        assert!(log.contains("source bearer: Prometheus text"), "the level logs more: {log}");
         clean(&log, level);
     }
     let heads = upstream.heads().join("\n").to_ascii_lowercase();

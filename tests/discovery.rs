@@ -1,4 +1,4 @@
-//! What clients can learn of the API: discovery in its aggregated form, and OpenAPI.
+//! Aggregated discovery and OpenAPI.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -20,7 +20,7 @@ const V3_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v3.v1.0+pro
 const PAGE: &str = "queue_depth{namespace=\"shop\",service=\"web\",verb=\"GET\"} 3\nload{node=\"n1\"} 0.25\n\
                     quota{namespace=\"shop\"} 12\n";
 
-/// A metric of each kind, as clients ask for them.
+/// A metric of each kind, as clients request them.
 const METRICS: [&str; 7] = [
     "custom.metrics.k8s.io/v1beta1/namespaces/shop/services/web/queue_depth?metricLabelSelector=verb%3DGET",
     "custom.metrics.k8s.io/v1beta1/nodes/n1/load",
@@ -46,7 +46,7 @@ fn ask(server: &Server, target: &str, accept: &str, headers: &str) -> Answer {
     let mut stream = server.send(&format!("{head}Accept: {accept}\r\n{headers}\r\n"));
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
-    // Protobuf is no text, and is looked at elsewhere.
+    // Protobuf is not text, and is tested elsewhere.
     Answer::parse(String::from_utf8_lossy(&answer).as_bytes())
 }
 
@@ -55,7 +55,7 @@ fn if_none_match(answer: &Answer) -> String {
 }
 
 #[test]
-fn discovers_all_at_once() {
+fn serves_aggregated_discovery() {
     let upstream = Upstream::text(PAGE);
     let path = file("metrics.yaml", &config(&upstream));
     let mut server = Server::start(&["--config", path.to_str().unwrap()]);
@@ -93,7 +93,7 @@ fn discovers_all_at_once() {
     });
     assert_eq!(serde_json::from_str::<Value>(&answer.body).unwrap(), expected);
 
-    // It is known until the configuration changes.
+    // The ETag is valid until the configuration changes.
     let known = if_none_match(&answer);
     let again = ask(&server, "/apis", AGGREGATED, &known);
     assert_eq!((again.code, again.body.as_str()), (304, ""));
@@ -108,9 +108,9 @@ fn discovers_all_at_once() {
     server.wait_for(": loaded ");
     let changed = ask(&server, "/apis", AGGREGATED, &known);
     assert!(changed.code == 200 && changed.body.contains("budget"), "{changed:?}");
-    assert_eq!(upstream.requests(), 0, "discovery never asks a source");
+    assert_eq!(upstream.requests(), 0, "discovery never requests a source");
 
-    // Who does not ask for this form gets the older one.
+    // Other Accept headers get the older form.
     let beta = AGGREGATED.replace("v2", "v2beta1");
     for accept in ["application/json", "*/*", &beta, &format!("{beta},application/json"), "application/json;as=Table"] {
         assert_eq!(ask(&server, "/apis", accept, &known).json()["kind"], "APIGroupList", "{accept}");
@@ -125,9 +125,9 @@ fn discovers_all_at_once() {
     assert_eq!((counted(200), counted(304)), (12.0, 1.0));
 }
 
-/// Without Content-Length, which a client of HTTP/2 behind a proxy would wait for.
+/// Without Content-Length, because an HTTP/2 client behind a proxy would wait for the body.
 #[test]
-fn the_secure_listener_says_that_a_document_is_known() {
+fn the_secure_listener_answers_conditional_requests() {
     let secure = Secure::start(&[]);
     let mut stream = secure.known_client().connect();
     for target in ["/apis", "/openapi/v2", "/openapi/v3/apis/custom.metrics.k8s.io/v1beta1"] {
@@ -142,10 +142,10 @@ fn the_secure_listener_says_that_a_document_is_known() {
         let again = ask(&if_none_match(&answer));
         assert_eq!((again.code, again.header("content-length"), again.body.as_str()), (304, None, ""), "{target}");
     }
-    assert_eq!(get(&mut stream, "/livez").body, "ok", "the next answer follows at once");
+    assert_eq!(get(&mut stream, "/livez").body, "ok", "the next response follows at once");
 }
 
-/// The names of the documents of version 3, and where they are.
+/// The names of the documents of version 3, and their paths.
 fn listed(server: &Server) -> Vec<(String, String)> {
     let list = server.get("/openapi/v3").json();
     let paths = list["paths"].as_object().unwrap().iter();
@@ -165,7 +165,7 @@ fn serves_openapi_to_caches() {
             "apis/external.metrics.k8s.io/v1beta1"
         ]
     );
-    // Of groups without metrics, which another server may serve, nothing is listed; unless there are none at all.
+    // Groups without metrics are not listed, because another server may serve them, unless there are no metrics at all.
     let external = "sources: {}\nmetrics: [{name: lag, external: true, source: none}]\n";
     for (config, expected) in [
         (config(&Upstream::text(PAGE)).replace("external: true", "object: pods").as_str(), &names[..2]),
@@ -254,7 +254,7 @@ fn references(document: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// What an object has that its definition does not know, and the other way round what it lacks.
+/// The members of an object that are missing from its definition, and the required ones that are missing from the object.
 fn differences(definitions: &Value, schema: &Value, value: &Value, at: &str, found: &mut Vec<String>) {
     let definition = schema["$ref"].as_str().or_else(|| schema["allOf"][0]["$ref"].as_str());
     let schema = definition.map_or(schema, |name| &definitions[name.rsplit('/').next().unwrap()]);
@@ -296,7 +296,7 @@ fn openapi_describes_what_is_served() {
         let is_defined = |name: &String| document.pointer(name.trim_start_matches('#')).is_some();
         assert!(used.len() >= 8 && used.iter().all(is_defined), "{used:?}");
         for path in document["paths"].as_object().unwrap().keys() {
-            // None of these objects is there, but the routes are.
+            // None of these objects exists, but the routes do.
             let target = path.replace(['{', '}'], "");
             let answer = server.get(&target);
             let no_route = "the server could not find the requested resource";
@@ -329,7 +329,7 @@ fn openapi_describes_what_is_served() {
     }
 }
 
-/// By Kubernetes' own libraries, which also say that the documents are as scripts/openapi makes them.
+/// Kubernetes' own libraries read the documents, and confirm that they are those of scripts/openapi.
 #[test]
 fn kubernetes_reads_openapi() {
     if !has("go") {

@@ -1,4 +1,4 @@
-//! What the documents say is true: their configurations pass `metriclet check`, their flags and links exist.
+//! The documentation is correct: its configurations pass `metriclet check`, its flags and links exist.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -12,20 +12,20 @@ use common::{file, run};
 use metriclet::internals::promql::{self, Expr};
 
 #[test]
-fn configurations_are_good() {
+fn configurations_are_valid() {
     let mut checked = 0;
     for (path, text) in documents() {
         let blocks = blocks(&text).into_iter().filter(|(_, language, _)| *language == "yaml");
-        // Objects of Kubernetes are for tests/manifests.py.
+        // tests/manifests.py checks Kubernetes objects.
         for (line, _, config) in blocks.filter(|(_, _, text)| !text.starts_with("apiVersion:")) {
-            // The chart's values hold one, indented.
+            // The chart's values contain an indented configuration.
             let config = match config.strip_prefix("# values.yaml\nconfig:\n  ") {
                 Some(values) => values.replace("\n  ", "\n"),
                 None => config,
             };
             assert!(
                 config.starts_with("sources:") || config.starts_with("# metrics.yaml"),
-                "{}:{line}: a configuration starts with sources: or # metrics.yaml; other YAML needs a test of its own",
+                "{}:{line}: a configuration starts with sources: or # metrics.yaml; other YAML needs a separate test",
                 path.display()
             );
             let (code, _, problems) = run(&["check", file("metrics.yaml", &config).to_str().unwrap()]);
@@ -82,7 +82,7 @@ fn flags_exist() {
         }
     }
     for flag in ["--config", "--upstream", "--describes", "--listen", "--output"] {
-        assert!(seen.contains(flag), "no document tells of {flag}");
+        assert!(seen.contains(flag), "no document describes {flag}");
     }
 }
 
@@ -115,7 +115,7 @@ fn readme_lists_the_cases_under_a_control_plane() {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     let mut followed = 0;
     for (path, text) in documents() {
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
@@ -137,16 +137,16 @@ fn links_lead_somewhere() {
     assert!(followed >= 20, "only {followed} links found");
 }
 
-/// As GitHub makes them: lower case, spaces to dashes, other punctuation dropped.
+/// GitHub's anchors: lower case, dashes for spaces, no other punctuation.
 fn heading_anchor(line: &str) -> String {
     let heading = line.trim_start_matches('#').trim().to_lowercase();
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }
 
-/// Each key that a file may hold is in the reference.
+/// The reference contains each key of the configuration file.
 #[test]
-fn reference_names_every_key() {
+fn the_reference_lists_every_key() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let reference = fs::read_to_string(root.join("docs/configuration.md")).unwrap();
     let mut keys = 0;
@@ -161,7 +161,7 @@ fn reference_names_every_key() {
     assert!(keys >= 30, "only {keys} keys found");
 }
 
-/// What GitHub runs for us is named by its content, and may write only where a job says so.
+/// GitHub's actions are pinned by hash, and have write permissions only if a job declares them.
 #[test]
 fn workflows_are_pinned() {
     let mut uses = 0;

@@ -1,5 +1,5 @@
-//! Every command that a document tells to type is run as it stands there, in a checkout of its own whose cluster is a
-//! stand-in; or it is listed here, with the reason why not.
+//! Every documented command runs as written, in a separate checkout with a stand-in for the cluster; or it is listed here
+//! with the reason why it does not run.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -18,13 +18,13 @@ use common::{Server, file, has, metriclet, run};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// What is run otherwise than it stands there: with what is added to it, or not at all.
+/// Commands that run with additional arguments, or not at all.
 const OTHERWISE: [(&str, Option<&str>, &str); 11] = [
     ("scripts/test", None, "it runs this"),
     ("cargo build --release", None, "cargo has built just that, but for speed, before this is run"),
     ("scripts/fuzz", None, "it takes a quarter of an hour; scripts/test runs it for less"),
     ("scripts/fuzz path 600", None, "it takes ten minutes"),
-    ("cargo +nightly fuzz run path fuzz/artifacts/path/crash-…", None, "there is no such crash"),
+    ("cargo +nightly fuzz run path fuzz/artifacts/path/crash-…", None, "the crash does not exist"),
     ("scripts/test-nodes", None, "it needs root, and half an hour"),
     ("scripts/image", Some("--dry-run"), "scripts/test-image builds it"),
     (
@@ -37,15 +37,15 @@ const OTHERWISE: [(&str, Option<&str>, &str); 11] = [
     ("metriclet certs renew --renew-before 90d", None, "it needs a cluster; tests/renewal runs it with one"),
 ];
 
-/// What the kube-apiserver's stand-in answers to a metric.
+/// The response of kube-apiserver's stand-in to a request for a metric.
 const LIST: &str = r#"{"kind":"MetricValueList"}"#;
 
-/// As a reader has it who has done what README.md says: two pages, rules on them, and a cluster with Metriclet.
+/// The state after the steps of README.md: two pages, rules on them, and a cluster with Metriclet.
 struct Checkout {
     machine: Machine,
     folder: PathBuf,
     upstream: Upstream,
-    /// What `cargo run` has started.
+    /// The processes that `cargo run` has started.
     server: Option<Server>,
 }
 
@@ -74,12 +74,12 @@ impl Checkout {
         for name in ["scripts", "Cargo.toml", "src"] {
             symlink(Path::new(ROOT).join(name), folder.join(name)).unwrap();
         }
-        // It is written to.
+        // Commands write to it.
         let copied = Command::new("cp").arg("-R").arg(Path::new(ROOT).join("manifests")).arg(&folder).status().unwrap();
         assert!(copied.success());
         let config = block("# metrics.yaml").replace("localhost:9100", &upstream.address.to_string());
         fs::write(folder.join("metrics.yaml"), &config).unwrap();
-        // Without what is said about it, and with a slip.
+        // Without comments, and with a typing error.
         let bare: Vec<_> = config.lines().filter_map(|line| line.split("#").next()).map(str::trim_end).collect();
         let bad = bare.join("\n").trim_start().replace("namespaces:", "namespace:");
         fs::write(folder.join("bad.yaml"), bad).unwrap();
@@ -111,7 +111,7 @@ impl Checkout {
         Self { machine, folder, upstream, server: None }
     }
 
-    /// With the addresses of this run.
+    /// Replaces addresses by those of this run.
     fn here(&self, command: &str) -> String {
         command.replace("localhost:9100", &self.upstream.address.to_string())
     }
@@ -135,7 +135,7 @@ impl Checkout {
         }
     }
 
-    /// The line that the server printed, and what is shown of its answer.
+    /// Runs the command that the server printed, and returns the documented part of the response.
     fn ask(&mut self, url: &str, shown: &str) {
         let server = self.server.as_mut().unwrap();
         let url = url.replace("127.0.0.1:8080", &server.address.to_string());
@@ -152,7 +152,7 @@ impl Checkout {
         }
     }
 
-    /// Starts a server and asks it for what its page or file has.
+    /// Starts a server and requests a metric of its page or file.
     fn serve(&self, words: &[&str]) {
         let words: Vec<String> = words.iter().skip(1).map(|word| self.here(word)).collect();
         let mut command = metriclet(&words.iter().map(String::as_str).collect::<Vec<_>>());
@@ -165,7 +165,7 @@ impl Checkout {
         assert_eq!(server.metric(&format!("namespaces/shop/services/web/{metric}")).values(), value);
     }
 
-    /// Judges a server of the rules that the checkout has.
+    /// Runs the conformance suite against a server with the checkout's rules.
     fn judge(&self, words: &[&str]) {
         let config = self.folder.join("metrics.yaml");
         let server = Server::start(&["--config", config.to_str().unwrap()]);
@@ -176,7 +176,7 @@ impl Checkout {
         assert!(output.status.success() && report.contains(", 0 must fail, "), "{report}");
     }
 
-    /// Runs what ends by itself, and compares what it says with what is shown, but for the time of day.
+    /// Runs a command that ends by itself, and compares its output with the documented one, except for times.
     fn shell(&self, command: &str, shown: &str) {
         let outcome = self.machine.shell(&self.folder, &self.here(command));
         let said = format!("{}{}", outcome.stderr, outcome.stdout);
@@ -192,7 +192,7 @@ impl Checkout {
         if command.starts_with("kubectl") {
             let called = outcome.calls.last().unwrap();
             assert!(!command.contains("caBundle") || called.contains(r#""caBundle":"LS0t"#), "{called}");
-            // The stand-in takes anything; kubectl itself knows these flags.
+            // The stand-in accepts any flag; these are flags of kubectl itself.
             let command = self.here(command);
             let own = command.split_once(' ').unwrap().1.split(" -- ").next().unwrap();
             let real = format!("{} {own} --help", which("kubectl").display());
@@ -203,12 +203,12 @@ impl Checkout {
 }
 
 #[test]
-fn commands_do_what_they_say() {
+fn commands_print_the_documented_output() {
     let mut met = BTreeSet::new();
     let mut tried = 0;
     for (path, text) in documents() {
         for (line, language, _) in blocks(&text) {
-            // A shell by another name would be passed over.
+            // A block with another name for the shell would be skipped.
             let known = ["sh", "console", "yaml", "text", "promql"].contains(&language);
             assert!(known, "{}:{line}: a block of {language:?}", path.display());
         }
@@ -235,10 +235,10 @@ fn commands_do_what_they_say() {
         }
     }
     assert!(tried >= 30, "only {tried} commands tried");
-    assert_eq!(met.len(), OTHERWISE.len(), "not in any document any more: all but {met:?}");
+    assert_eq!(met.len(), OTHERWISE.len(), "some commands are no longer documented: only {met:?} are");
 }
 
-/// Without its sum( ), the rule that README.md shows gets the message that it shows.
+/// Without its sum(), the rule in README.md gets the documented message.
 #[test]
 fn readme_shows_the_message() {
     let readme = fs::read_to_string(Path::new(ROOT).join("README.md")).unwrap();
@@ -251,7 +251,7 @@ fn readme_shows_the_message() {
     assert_eq!(checkout.machine.shell(&checkout.folder, ask).stderr, message);
 }
 
-/// Scripts that the documents name are there, and know the flags.
+/// Documented scripts exist, and accept the documented flags.
 #[test]
 fn scripts_and_their_flags_exist() {
     let mut named = 0;
@@ -272,7 +272,7 @@ fn scripts_and_their_flags_exist() {
     assert!(named >= 30, "only {named} found");
 }
 
-/// Each word that is a timestamp becomes the same.
+/// Replaces each timestamp by the same word.
 fn without_times(text: &str) -> String {
     let is_time = |word: &str| word.len() == 20 && word.ends_with('Z') && word.starts_with("20");
     let line = |line: &str| {
@@ -281,12 +281,12 @@ fn without_times(text: &str) -> String {
     text.lines().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Without the two fields that are different each time, but for how they are written.
+/// Masks the two fields that differ in each run; their formats remain.
 fn without_values(json: &str) -> String {
     let line = |line: &str| match line.split_once("\": \"") {
         Some((name, value)) if ["timestamp", "value"].contains(&name.trim().trim_start_matches('"')) => {
             let mut shape: Vec<char> = value.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-            // The number may have more digits or fewer, and a number of whole thousands has a suffix.
+            // The number of digits varies, and a multiple of a thousand has a suffix.
             shape.retain(|c| !"kM".contains(*c));
             shape.dedup();
             format!("{name}: {}", shape.iter().collect::<String>())

@@ -1,6 +1,6 @@
 //! Protobuf, YAML and JSON as Kubernetes' own serializers print them. They are recorded in `tests/fixtures`, so that tests of
-//! the types need no Go; here the recordings are compared with what the serializers print today, and more of our YAML with
-//! theirs. Without Go this is skipped.
+//! the types need no Go; this test compares the recordings with the serializers' current output, and more of our YAML with
+//! theirs. Without Go it is skipped.
 //!
 //! `METRICLET_RECORD=1 cargo test --test encodings` records it again.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
@@ -48,17 +48,17 @@ fn is_recorded_as_kubernetes_prints_it() {
     }
 }
 
-/// What texts are made of: pieces that mean something in YAML.
+/// The pieces of generated texts, which have a meaning in YAML.
 const PIECES: &str = "a Z 0 1 9 07 12 60 _ . , - + : e E x o b T t # ' \" \\ ? ! & * [ ] { } | > % @ ` = < ~ / ; ü ✓ 😀 \u{a0} \u{1} \t \r \
                       true No y null .inf --- ... 2026-08-18 02:35:04 0x 0b 1e";
 const SPACED: [&str; 5] = [" ", "  ", "\n", "word word ", "a long stretch of text without end "];
 
-/// Random, and the same each time; and the pieces of texts.
+/// Pseudorandom numbers with a fixed seed, and the pieces of texts.
 struct Random(u64, Vec<&'static str>);
 
 impl Random {
     fn below(&mut self, bound: usize) -> usize {
-        // Knuth's multiplier; the upper half is what looks random.
+        // Knuth's multiplier; the upper half is pseudorandom.
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % bound
     }
@@ -68,7 +68,7 @@ impl Random {
         self.1[at]
     }
 
-    /// None that only ours quotes.
+    /// A text that both serializers quote in the same way.
     fn text(&mut self) -> String {
         loop {
             let pieces = [1, 2, 3, 4, 6, 12, 24][self.below(7)];
@@ -90,7 +90,7 @@ impl Random {
             2 => json!(self.below(1 << 31) as i64 - (1 << 30)),
             3..=5 => Value::String(self.text()),
             6 => (0..self.below(4)).map(|_| self.value(depth - 1)).collect(),
-            // One key: the order of several is not always the same there.
+            // One key, because Go's order of several keys varies.
             _ => (0..self.below(2)).map(|_| (self.text(), self.value(depth - 1))).collect(),
         }
     }

@@ -19,7 +19,7 @@ queue_depth{namespace=\"shop\",service=\"web\"} 3
 jobs_total{namespace=\"shop\",service=\"web\"} 12
 ";
 
-/// Of no command line: a bug alone ends so.
+/// The code that only a bug causes.
 const BUGS: [(&str, &str); 8] = [
     ("serve", "70"),
     ("check", "70"),
@@ -60,7 +60,7 @@ fn help_and_documents_list_the_same_exit_codes() {
 }
 
 #[test]
-fn each_exit_code_is_that_of_some_end() {
+fn each_exit_code_occurs() {
     let upstream = Upstream::text(PAGE);
     let (by_name, unused) = (format!("--upstream={}", upstream.url()), unused_address());
     let config = |text: &str| file("metrics.yaml", text).to_str().unwrap().to_owned();
@@ -99,7 +99,7 @@ fn each_exit_code_is_that_of_some_end() {
     kubernetes.script(move |call| objects.answer(call));
     let cluster = kubernetes.kubeconfig("{token: t}").to_str().unwrap().to_owned();
     let cases: &[(&[&str], i32, &str)] = &[
-        (&["serve", "--listen", "off"], 64, "--listen off leaves nothing to serve on"),
+        (&["serve", "--listen", "off"], 64, "--listen off disables the only listener"),
         (&["serve", "--listen", &taken], 69, "Address already in use"),
         (&["serve", "--listen", "127.0.0.1:0", "--kubeconfig", "/nowhere"], 78, "/nowhere: not found"),
         (
@@ -122,7 +122,7 @@ fn each_exit_code_is_that_of_some_end() {
         (&["check", "/nowhere"], 66, "cannot read configuration /nowhere: not found"),
         (&["check", &broken], 78, "unknown source \"nowhere\""),
         (&["get", depth, &by_name], 0, ""),
-        (&["get", depth], 64, "say where the values come from"),
+        (&["get", depth], 64, "expected --upstream URL or --config FILE"),
         (&["get", &selector, &by_name], 64, "BadRequest (400): "),
         (&["get", "namespaces/shop/queue_depth", &by_name], 64, "BadRequest (400): invalid request path"),
         (&["get", &not_found, &by_name], 65, "NotFound (404): "),
@@ -160,7 +160,7 @@ fn each_exit_code_is_that_of_some_end() {
         (&["certs", "--secret", "web-tls"], 0, "caBundle: "),
         (&["certs"], 64, "expected either --out DIRECTORY or --secret NAME"),
         (&["certs", "--secret", "web-tls", "--ca-file", "/nowhere"], 66, "/nowhere: not found"),
-        (&["certs", "--out", folder], 73, "tls.crt is there already"),
+        (&["certs", "--out", folder], 73, "tls.crt already exists"),
         (&["certs", "renew", "--kubeconfig", &cluster], 0, ""),
         (
             &["certs", "renew", "--days", "7", "--renew-before", "7d"],

@@ -1,4 +1,4 @@
-//! `metriclet explain`: HPAs from files and from a cluster, and what commonly goes wrong with them.
+//! `metriclet explain`: HPAs from files and from a cluster, and common mistakes.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -71,7 +71,7 @@ fn external() -> Value {
     }})
 }
 
-/// Code and document of a run on a file.
+/// Exit code and document of a run on a file.
 fn explained(config: &str, hpa: &Value, more: &[&str]) -> (i32, Value) {
     let path = file("hpa.yaml", &hpa.to_string());
     let arguments = ["explain", "--hpa", path.to_str().unwrap(), "--config", config, "-o", "json"];
@@ -86,7 +86,7 @@ fn texts(list: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn asks_what_the_controller_asks_and_computes_what_it_computes() {
+fn requests_and_computes_like_the_controller() {
     let source = Upstream::text(PAGE);
     let config = config(&source);
     let metrics = json!([object("Service", "web", "queue_depth", ("Value", "20")), pods(), external(), {"type": "Resource", "resource":
@@ -107,7 +107,7 @@ fn asks_what_the_controller_asks_and_computes_what_it_computes() {
         ]
     );
     let replicas: Vec<&Value> = found["metrics"].as_array().unwrap().iter().map(|metric| &metric["replicas"]).collect();
-    // 2.1 × 3; (30 + 10 + 0) / 10; (42 + 8) / 10; not known.
+    // 2.1 × 3; (30 + 10 + 0) / 10; (42 + 8) / 10; unknown.
     assert_eq!(replicas, [&json!(7), &json!(4), &json!(5), &Value::Null]);
     // Twice the replicas at most.
     assert_eq!((&found["recommendation"], &found["desiredReplicas"]), (&json!(7), &json!(6)));
@@ -119,9 +119,9 @@ fn asks_what_the_controller_asks_and_computes_what_it_computes() {
     assert!(rule.starts_with("source page (") && rule.ends_with("metrics.yaml:6)"), "{rule}");
 }
 
-/// `behavior` says how much is too little, and how fast is too fast.
+/// `behavior` sets tolerances and policies.
 #[test]
-fn knows_behavior_and_its_tolerances() {
+fn applies_behavior_and_tolerances() {
     let source = Upstream::text(PAGE);
     let config = config(&source);
     let of_queue = json!([object("Service", "web", "queue_depth", ("AverageValue", "20"))]);
@@ -151,7 +151,7 @@ fn knows_behavior_and_its_tolerances() {
 }
 
 #[test]
-fn knows_what_holds_at_zero() {
+fn explains_scaling_from_zero() {
     let source = Upstream::text(PAGE);
     let config = config(&source);
     let at_zero = |hpa: &Value| explained(&config, hpa, &["--replicas=0", "-l", "app=web"]).1;
@@ -171,7 +171,7 @@ fn knows_what_holds_at_zero() {
 }
 
 #[test]
-fn warns_of_what_commonly_goes_wrong() {
+fn warns_of_common_mistakes() {
     let source = Upstream::text(PAGE);
     let config = config(&source);
     let mut elsewhere = object("Service", "web", "queue_depth", ("AverageValue", "20"));
@@ -200,7 +200,7 @@ fn warns_of_what_commonly_goes_wrong() {
 }
 
 #[test]
-fn says_what_it_lacks() {
+fn reports_missing_arguments_and_objects() {
     let source = Upstream::text(PAGE);
     let config = config(&source);
     let good = file("hpa.yaml", &hpa(1, &json!([pods()])).to_string());
@@ -210,7 +210,7 @@ fn says_what_it_lacks() {
     for (arguments, code, why) in [
         (&["explain"][..], 64, "expected hpa NAME, or --hpa FILE"),
         (&["explain", "pod", "web"], 64, "expected hpa NAME, or --hpa FILE, found \"pod web\""),
-        (&["explain", "hpa", "web", "--hpa", good], 64, "--hpa takes the place of the HPA's name"),
+        (&["explain", "hpa", "web", "--hpa", good], 64, "--hpa and the HPA's name exclude each other"),
         (&["explain", "--hpa", good], 64, "--hpa needs --config FILE"),
         (&["explain", "--hpa", good, "-c", &config, "--replicas=-1"], 64, "--replicas: expected a number"),
         (&["explain", "--hpa", "/nowhere", "-c", &config], 66, "/nowhere: not found"),

@@ -25,7 +25,7 @@ fn config(upstream: &Upstream, source: &str, rule: &[&str]) -> String {
     )
 }
 
-/// What the rule answers for services/web, without what all such messages start with.
+/// The rule's value for services/web, or its message without the common start.
 fn ask(upstream: &Upstream, source: &str, value: &str) -> String {
     ask_for(upstream, source, &[&format!("value: {value}"), WEB], "web")
 }
@@ -112,7 +112,7 @@ fn objects_in_text() {
     }
     let sum = r"value: 'sum(/^(?<namespace>\w+)\/(?<name>\w*): (?<value>.*)$/)'";
     assert_eq!(ask_for(&upstream, ", format: text", &[sum], "two"), "two 3");
-    // Without a group for it, the namespace is the source's only one.
+    // Without a group for the namespace, it is the source's only one.
     let names = r"value: '/^\w+\/(?<name>\w*): (?<value>.*)$/'";
     assert_eq!(ask_for(&upstream, ", format: text", &[names], "db"), "db 1500m");
     let none = r"value: '/^(?<name>\w*)=(?<value>.*)$/'";
@@ -204,7 +204,7 @@ fn csv_is_a_list_of_rows() {
     }
 }
 
-/// The end of the connection is the end of the page only if its last line is whole.
+/// The end of the connection is the end of the page only if its last line is complete.
 #[test]
 fn pages_that_may_be_cut_off() {
     let why = "503 ServiceUnavailable: source app answered a page without a line feed at its end, which may be cut off: \
@@ -219,7 +219,7 @@ fn pages_that_may_be_cut_off() {
     }
 }
 
-/// Under text/plain these are taken for Prometheus text, and the message tells what they look like.
+/// As text/plain, these pages are parsed as Prometheus text, and the message names the probable format.
 #[test]
 fn pages_without_their_format() {
     let key_value = "; the page looks like lines of keys and values: set format: text on the source and write a regular \

@@ -1,4 +1,4 @@
-//! Every row of what Kubernetes itself says about quantities and label selectors.
+//! Recorded results of Kubernetes' own parsers of quantities and label selectors.
 
 use metriclet::internals::parse::quantity::{self, Milli};
 use metriclet::internals::parse::selector::{Selector, SelectorLimits};
@@ -19,18 +19,18 @@ fn prints_thousandths_as_kubernetes_does() {
     assert_eq!(count, 233);
 }
 
-/// Negative numbers with more than nine decimals: Kubernetes cuts the rest off and then adds one to the digits.
+/// Negative numbers with more than nine decimals: Kubernetes truncates them and then adds one to the digits.
 const KUBERNETES_ERRS: [&str; 5] =
     ["-8890944608.142120360", "-954.522116933886n", "-6900.1228070Ti", "-1.52998419566Pi", "-2.43314708438"];
 
-/// Kubernetes rounds to thousandths away from zero and lets them wrap around; we keep the nearest float.
+/// Kubernetes rounds to thousandths away from zero, with overflow; we keep the nearest float.
 #[test]
 fn reads_quantities_as_kubernetes_does() {
     let (mut read, mut refused, mut wrapped) = (0, 0, 0);
     for row in rows(include_str!("fixtures/quantity-parse.tsv")) {
         let text: String = serde_json::from_str(row[0]).unwrap();
         let found = quantity::parse(&text);
-        // No digit at all is zero to Kubernetes, by mistake; and 1e400 is more than a float can be.
+        // Kubernetes accepts a text without digits as zero, by mistake; 1e400 exceeds the range of a float.
         if row[1] == "error" || text == "1e400" || !text.contains(|c: char| c.is_ascii_digit()) {
             assert!(found.is_err(), "{text:?}: {found:?}");
             refused += 1;

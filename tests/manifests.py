@@ -1,4 +1,4 @@
-"""Builds combinations of the components and checks what comes out; tests/manifests.rs says what of it failed.
+"""Builds combinations of the components and checks the output; tests/manifests.rs reports failures.
 
 Kubernetes' own JSON schemas come with the package kubernetes-validate. Prints one line for each problem.
 """
@@ -17,10 +17,10 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 MANIFESTS = ROOT / "manifests"
-# The oldest and the newest Kubernetes that is meant.
+# The oldest and the newest supported Kubernetes.
 KUBERNETES = ["1.30", "1.37"]
 VERSION = re.search(r'^version = "(.+)"', (ROOT / "Cargo.toml").read_text(), re.M)[1]
-# Not Kubernetes' own, so without a schema there: the fields that may stand in spec.
+# Kinds of other projects, without a schema: the allowed fields of spec.
 FOREIGN = {
     ("cert-manager.io/v1", "Issuer"): {"selfSigned", "ca"},
     ("cert-manager.io/v1", "Certificate"): {
@@ -29,7 +29,7 @@ FOREIGN = {
     ("monitoring.coreos.com/v1", "ServiceMonitor"): {"selector", "endpoints"},
     ("monitoring.coreos.com/v1", "PrometheusRule"): {"groups"},
 }
-# libyaml's, which takes a tenth of the time.
+# libyaml's loader, which takes a tenth of the time.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 problems = []
 checked = {"builds": 0, "objects": 0, "configurations": 0, "documented": 0, "recipes": 0}
@@ -86,7 +86,7 @@ def images(where, item):
 
 
 def template(item):
-    """The pods that an object makes; nothing for other objects."""
+    """The pod template of an object; none for other objects."""
     spec = item.get("spec", {})
     return spec.get("jobTemplate", {}).get("spec", spec).get("template", {})
 
@@ -96,7 +96,7 @@ def fits(selector, labels):
 
 
 def references(where, items):
-    """Selectors find pods, ports have the names they are called by, accounts and files exist."""
+    """Selectors match pods, named ports, accounts and files exist."""
     of = lambda kind: [item for item in items if item["kind"] == kind]
     names = {(item["kind"], item["metadata"].get("namespace"), item["metadata"]["name"]) for item in items}
     expect(len(names) == len(items), f"{where}: two objects have one name")
@@ -137,7 +137,7 @@ def references(where, items):
 
 
 def metriclet(where, items, develop):
-    """What is particular to Metriclet's own objects."""
+    """Checks of Metriclet's own objects."""
     of = lambda kind: {item["metadata"]["name"]: item for item in items if item["kind"] == kind}
     [namespace] = of("Namespace").values()
     expect(namespace["metadata"]["name"] == "custom-metrics", f"{where}: namespace {namespace['metadata']['name']}")
@@ -152,7 +152,7 @@ def metriclet(where, items, develop):
         expect(str(pathlib.PurePath(flags[flag]).parent) in mounted, f"{where}: --{flag} is not in a mounted folder")
     for probe, path in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")]:
         expect(container[probe]["httpGet"] == {"scheme": "HTTPS", "port": "https", "path": path}, f"{where}: {probe}")
-    # Ten seconds of serving on, ten for what is under way: limits.rs.
+    # Ten seconds of further serving, and ten for requests in progress: limits.rs.
     delay = int(flags["shutdown-delay-duration"].removesuffix("s"))
     expect(spec["terminationGracePeriodSeconds"] > delay + 10, f"{where}: the grace period ends before shutdown does")
     rolling = deployment["spec"]["strategy"]["rollingUpdate"]
@@ -167,7 +167,7 @@ def metriclet(where, items, develop):
         it = item["spec"]
         expect(name == f"{it['version']}.{it['group']}", f"{where}: {name}")
         expect(it["service"] == {"namespace": "custom-metrics", "name": "custom-metrics-apiserver", "port": 443}, f"{where}: {name} leads elsewhere")
-        expect("insecureSkipTLSVerify" not in it and it.get("caBundle", "x"), f"{where}: {name} trusts anybody")
+        expect("insecureSkipTLSVerify" not in it and it.get("caBundle", "x"), f"{where}: {name} skips verification")
     renewal(where, items)
     injected = ["cert-manager.io/inject-ca-from" in it["metadata"].get("annotations", {}) for it in services.values()]
     certificates = of("Certificate")
@@ -186,7 +186,7 @@ def metriclet(where, items, develop):
 
 
 def renewal(where, items):
-    """The CronJob may change the Secret that the pods mount, and the APIServices there are, and nothing else."""
+    """The CronJob may change only the Secret that the pods mount, and the APIServices."""
     of = lambda kind: {item["metadata"]["name"]: item for item in items if item["kind"] == kind}
     jobs = of("CronJob")
     expect(bool(jobs) == ("certificate-renewal" in str(where) or where == "production"), f"{where}: CronJobs {list(jobs)}")
@@ -217,7 +217,7 @@ def resources(rule):
 
 
 def recipe(path):
-    """The HPA requests metrics that the rules on the same page serve."""
+    """The HPA requests metrics of the rules on the same page."""
     blocks = [yaml.safe_load(text) for text in re.findall(r"^```yaml\n(.*?)^```$", path.read_text(), re.M | re.S)]
     [rules] = [block["metrics"] for block in blocks if "metrics" in block]
     served = {(resource, rule["name"]) for rule in rules for resource in resources(rule)}
@@ -231,7 +231,7 @@ def recipe(path):
 
 
 def rights(items):
-    """One line for each right and each binding, as docs/rbac.md lists them."""
+    """One line for each right and each binding, as in docs/rbac.md."""
     for item in items:
         kind, name = item["kind"], item["metadata"]["name"]
         if kind in ["ClusterRole", "Role"]:
@@ -252,7 +252,7 @@ def main():
     everything = []
     with tempfile.TemporaryDirectory(dir=os.environ["METRICLET_WORK"]) as work:
         to = os.path.relpath(MANIFESTS, pathlib.Path(work).resolve() / "x")
-        # Each pair of components, with no other and with all others but one: what only three together break is not looked for.
+        # Each pair of components, alone and with all others but one; faults of only three together are not covered.
         for count in (0, 1, 2, len(components) - 1, len(components)):
             for chosen in itertools.combinations(components, count):
                 folder = pathlib.Path(work, "+".join(("base",) + chosen))

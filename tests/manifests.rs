@@ -1,4 +1,4 @@
-//! The manifests in every combination, against Kubernetes' schemas and what the documents say of them.
+//! The manifests in every combination, checked against Kubernetes' schemas and the documentation.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::Value;
 
 #[test]
-fn manifests_are_what_they_should_be() {
+fn manifests_are_valid() {
     let python = std::env::var_os("METRICLET_PYTHON").unwrap_or_else(|| "python3".into());
     let runs = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
     let kubectl = runs(Command::new("kubectl").args(["kustomize", "--help"]));

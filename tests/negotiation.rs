@@ -1,4 +1,4 @@
-//! JSON, YAML and protobuf: what the Accept header chooses, for answers and errors alike.
+//! JSON, YAML and protobuf: the choice by the Accept header, for values and errors.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -34,7 +34,7 @@ fn ask(server: &Server, method: &str, path: &str, accept: &str) -> Answer {
     server.request(method, path, &format!("Accept: {accept}\r\n"))
 }
 
-/// The bytes that Kubernetes' serializers print of an object.
+/// The recorded bytes of Kubernetes' serializers for an object.
 fn recorded(name: &str) -> Vec<u8> {
     let lines = include_str!("fixtures/encodings.jsonl").lines();
     let object = lines.map(|line| serde_json::from_str::<Value>(line).unwrap()).find(|line| line["name"] == name);
@@ -69,7 +69,7 @@ fn every_object_has_three_encodings() {
         let json = ask(&server, method, &path, JSON);
         let yaml = ask(&server, method, &path, YAML);
         let protobuf = ask(&server, method, &path, PROTOBUF);
-        // Indentation is for JSON alone.
+        // Only JSON is indented.
         let headers = format!("Accept: {YAML}\r\nUser-Agent: curl/8.5.0\r\n");
         assert_eq!(server.request(method, &path, &headers).body, yaml.body, "{path}");
         for (answer, media_type) in [(&json, JSON), (&yaml, YAML), (&protobuf, PROTOBUF)] {
@@ -101,7 +101,7 @@ fn every_object_has_three_encodings() {
 }
 
 #[test]
-fn writes_the_bytes_of_kubernetes() {
+fn writes_the_same_bytes_as_kubernetes() {
     let (server, _upstream) = server();
     for (method, path, name) in [
         ("GET", "/apis".to_owned(), "discovery: groups"),
@@ -143,7 +143,7 @@ fn the_accept_header_chooses() {
         let error = ask(&server, "GET", &missing, accept);
         assert_eq!(error.header("content-type"), expected.or(Some(JSON)), "{accept}");
     }
-    // What has one encoding is sent in that one.
+    // Responses with a single encoding are sent in it.
     for path in ["/version", "/openapi/v2"] {
         assert_eq!(ask(&server, "GET", path, "application/yaml, */*").header("content-type"), Some(JSON), "{path}");
         let refused = ask(&server, "GET", path, YAML);

@@ -31,7 +31,7 @@ def thousandths(value):
 for family in text_string_to_metric_families(sys.stdin.buffer.read().decode("utf-8")):
     for sample in family.samples:
         labels = dict(sample.labels)
-        # As Prometheus 3 writes it when it scrapes the page.
+        # Prometheus 3's notation in a scraped page.
         if family.type == "summary" and "quantile" in labels:
             labels["quantile"] = floatToGoString(labels["quantile"])
         series = {

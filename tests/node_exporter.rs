@@ -1,4 +1,4 @@
-//! A real exporter's page: every value as Prometheus' own Python parser reads it from the same bytes.
+//! A real exporter's page: every value is the one that Prometheus' own Python parser reads from the same bytes.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -15,7 +15,7 @@ use serde::Deserialize;
 
 const EXPORTER: &str = "prometheus-node-exporter";
 
-/// A series as the reference reads it.
+/// A series as read by the reference.
 #[derive(Debug, Deserialize)]
 struct Series {
     name: String,
@@ -38,7 +38,7 @@ fn python() -> Command {
     Command::new(std::env::var_os("METRICLET_PYTHON").unwrap_or_else(|| "python3".into()))
 }
 
-/// What is not on this machine.
+/// The missing programs.
 fn lacking() -> Option<&'static str> {
     let works = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
     if !works(Command::new(EXPORTER).arg("--version")) {
@@ -81,7 +81,7 @@ fn fetch(address: SocketAddr) -> String {
 fn reference(page: &str) -> Vec<Series> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/node_exporter.py");
     let mut child = python().arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    // The script reads everything before it prints anything.
+    // The script reads its whole input before it prints.
     child.stdin.take().unwrap().write_all(page.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success());
@@ -89,7 +89,7 @@ fn reference(page: &str) -> Vec<Series> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// A selector for this series alone: labels that only others of its name carry are empty here.
+/// A selector for only this series: labels that only other series of its name have must be empty.
 fn selector(series: &Series, labels: &BTreeSet<&str>) -> String {
     let matcher = |label: &&str| {
         let value = series.labels.get(*label).map_or("", String::as_str);
@@ -116,7 +116,7 @@ fn thousandths(quantity: &str) -> String {
 }
 
 #[test]
-fn every_value_is_as_prometheus_reads_it() {
+fn every_value_is_that_of_prometheus() {
     if let Some(lacking) = lacking() {
         assert!(std::env::var_os("CI").is_none(), "this machine lacks {lacking}");
         println!("skipped: this machine lacks {lacking}");
@@ -155,7 +155,7 @@ fn every_value_is_as_prometheus_reads_it() {
         };
         assert!(answer.starts_with("503 ") && answer.contains(refusal), "{series:?}: {answer}");
     }
-    assert!(served > 300, "an exporter has more to say than {served} values");
+    assert!(served > 300, "expected more than {served} values from an exporter");
     println!("{served} values are the same, {} are refused as they must be", compared.len() - served);
 }
 

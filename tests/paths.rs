@@ -19,7 +19,7 @@ use metriclet::internals::telemetry::clock::Clock;
 
 const PATHS: usize = 50_000;
 
-/// Numbers that look random, and are the same each time (xorshift).
+/// Pseudorandom numbers with a fixed seed (xorshift).
 struct Numbers(u64);
 
 impl Numbers {
@@ -92,7 +92,7 @@ impl Numbers {
             "/index.html",
             "/api/v1",
         ];
-        // Half of them could well be good.
+        // Half of them are probably valid.
         let odd = self.below(2) == 0;
         let [starts, segments] = if odd { [&STARTS[..], &SEGMENTS] } else { [&STARTS[..2], &SEGMENTS[..10]] };
         let mut path = self.one_of(starts).to_owned();
@@ -125,11 +125,11 @@ fn api() -> (Api, Peer) {
 fn ask(api: &Api, request: Request<'_>) -> Reply {
     match api.answer(&request, Patience::NONE, Clock::system().now(), &mut Trace::off()) {
         Answer::Reply(reply) => reply,
-        Answer::WouldWait(_) => panic!("{request:?} waits, though there is nothing to wait for"),
+        Answer::WouldWait(_) => panic!("{request:?} waits, although nothing needs to be fetched"),
     }
 }
 
-/// The path that these attributes are about, every byte of it escaped.
+/// The path for these attributes, with every byte escaped.
 fn derived(path: &MetricPath) -> String {
     let of = path.attributes();
     let escaped = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
@@ -142,7 +142,7 @@ fn derived(path: &MetricPath) -> String {
 }
 
 #[test]
-fn what_is_asked_about_is_what_is_served() {
+fn the_authorized_path_is_the_served_path() {
     let (api, peer) = api();
     let mut numbers = Numbers(0x2026_1124);
     let (mut metrics, mut open) = (0, 0);
@@ -163,7 +163,7 @@ fn what_is_asked_about_is_what_is_served() {
         match parsed {
             Ok(ApiPath::Metric(metric)) => {
                 metrics += 1;
-                // It is the access that could not be granted, not a metric that could not be had.
+                // The error is about authorization, not about the metric.
                 let body = String::from_utf8(known.body).unwrap();
                 assert!(known.code == 503 && body.contains("cannot authorize the request"), "{target}: {body}");
                 assert_eq!(path::parse(&derived(&metric), 64 << 10), Ok(ApiPath::Metric(metric)), "{target}");

@@ -1,4 +1,4 @@
-//! Several replicas, each a process of its own: what one has sampled, the others have too.
+//! Several replicas, each a separate process, share their samples.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -23,13 +23,13 @@ const METRIC: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/servic
 const PEERS: &str = "/peers/samples";
 const ACCOUNT: &str = "system:serviceaccount:custom-metrics:custom-metrics-apiserver";
 
-/// Long enough that replicas have told each other what is requested before half of it has passed.
+/// Long enough for replicas to share the requested selections before half of it has passed.
 const RANGE: &str = "40s";
 
-/// What all replicas present.
+/// The certificate of all replicas.
 static IDENTITY: LazyLock<Identity> = LazyLock::new(|| SERVING.issue(HOST));
 
-/// A cluster with a workload whose counter grows by ten a second.
+/// A cluster with a workload whose counter grows by ten per second.
 struct World {
     kubernetes: Kubernetes,
     app: Upstream,
@@ -61,7 +61,7 @@ impl World {
         Self { kubernetes, app, config, certificates, slices: Arc::default() }
     }
 
-    /// Starts a replica, which finds those that are behind the Service so far.
+    /// Starts a replica, which finds the current replicas of the Service.
     fn replica(&self) -> Replica {
         self.replica_with(&self.config)
     }
@@ -73,14 +73,14 @@ impl World {
         command.arg("--tls-private-key-file").arg(self.certificates.join("tls.key"));
         command.arg("--kubeconfig").arg(kubeconfig).arg("--config").arg(file("metrics.yaml", config));
         command.args(["--peer-service", "custom-metrics/custom-metrics-apiserver"]);
-        // Who may have metrics is tested elsewhere.
+        // Authorization is tested elsewhere.
         command.args(["--authorization-always-allow-paths", "/apis/*,/readyz,/metrics"]);
         let server = Server::spawn(command);
         let client = Client::new(server.address, trusting(SERVING.roots(), None));
         Replica { server, client }
     }
 
-    /// The Service leads to these.
+    /// Sets the replicas of the Service.
     fn serves(&self, addresses: &[SocketAddr]) {
         *self.slices.lock().unwrap() = addresses.to_vec();
         self.kubernetes.set(SLICES, addresses.iter().map(slice).collect());
@@ -138,45 +138,45 @@ impl Replica {
     }
 }
 
-/// The counter's rate, as far as clocks and the machine allow.
+/// Checks the counter's rate, with a tolerance for clocks and a busy machine.
 fn assert_rate(rate: &Result<f64, String>) {
     let rate = rate.as_ref().unwrap_or_else(|why| panic!("{why}"));
     assert!((5.0..20.0).contains(rate), "{rate}");
 }
 
-/// No matter which of them is asked, and which of them goes.
+/// For requests to any of the replicas, while any of them stops.
 #[test]
-fn samples_outlive_every_replica() {
+fn samples_survive_the_replacement_of_every_replica() {
     let world = World::new(RANGE);
     let first = world.replica();
     world.serves(&[first.address()]);
     assert!(first.rate().unwrap_err().contains("gathering"));
     first.wait_for_rate();
-    // A rollout: the new one has everything from the first request on.
+    // A rollout: the new replica has all samples from its first request on.
     let second = world.replica();
     assert_rate(&second.rate());
     world.serves(&[first.address(), second.address()]);
-    // The first one is killed: the second was in step.
+    // The first replica is killed; the second has the same samples.
     drop(first);
     world.serves(&[second.address()]);
     for _ in 0..50 {
         assert_rate(&second.rate());
         thread::sleep(Duration::from_millis(100));
     }
-    // And gives it to two more.
+    // It shares them with two more replicas.
     let (third, fourth) = (world.replica(), world.replica());
     world.serves(&[second.address(), third.address(), fourth.address()]);
     for replica in [&third, &fourth] {
         assert_rate(&replica.rate());
     }
-    // Back to one, which nobody has asked so often.
+    // Back to one replica, which had few requests.
     drop((second, third));
     assert_rate(&fourth.rate());
 }
 
-/// What is requested of one replica alone, the other samples as well.
+/// A selection that is requested from only one replica is sampled by the other, too.
 #[test]
-fn a_request_of_one_counts_for_both() {
+fn a_request_to_one_replica_counts_for_both() {
     let world = World::new(RANGE);
     let (asked, other) = (world.replica(), world.replica());
     world.serves(&[asked.address(), other.address()]);
@@ -188,16 +188,16 @@ fn a_request_of_one_counts_for_both() {
     assert!(fetched >= 1.0, "it fetches itself");
 }
 
-/// One that is asked for what only the other has sampled asks the other.
+/// A replica gets missing samples of a requested selection from the other.
 #[test]
-fn a_request_of_the_other_is_answered_from_both() {
+fn a_request_to_the_other_replica_uses_samples_of_both() {
     let world = World::new("20s");
     let first = world.replica();
     first.wait_for_rate();
     let second = world.replica();
-    assert!(second.rate().unwrap_err().contains("gathering"), "it did not know of the first");
+    assert!(second.rate().unwrap_err().contains("gathering"), "it did not know the first selection");
     world.serves(&[first.address(), second.address()]);
-    // It asks again at once for what is new, else within ten seconds.
+    // It polls at once for a new selection, otherwise within ten seconds.
     let start = Instant::now();
     second.wait_for_rate();
     let requests = world.app.requests();
@@ -205,7 +205,7 @@ fn a_request_of_the_other_is_answered_from_both() {
 }
 
 #[test]
-fn only_replicas_may_have_samples() {
+fn only_replicas_may_read_samples() {
     let world = World::new(RANGE);
     let replica = world.replica();
     let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");
@@ -220,12 +220,12 @@ fn only_replicas_may_have_samples() {
         assert_eq!(replica.get(&format!("{PEERS}?rule={rule}"), &bearer("own-token")).code, code, "{rule}");
     }
     assert_eq!(world.kubernetes.calls(ACCESS).len(), 2, "one review for each user");
-    // Without the flag, and over the plain listener, there is no such path.
+    // Without the flag, and on the plain listener, the path does not exist.
     let plain = Server::with_config(&world.config);
     assert_eq!(plain.get(PEERS).code, 404);
 }
 
-/// Rules that are written otherwise are others, and their samples mean something else.
+/// A rule with another text is another rule, and its samples are not shared.
 #[test]
 fn another_rule_has_other_samples() {
     let world = World::new("20s");
@@ -234,13 +234,13 @@ fn another_rule_has_other_samples() {
     first.wait_for_rate();
     let other = world.replica_with(&world.config.replace("sum(rate", "max(rate"));
     assert!(other.rate().unwrap_err().contains("gathering"));
-    let same = world.replica_with(&format!("# A comment is no difference.\n{}", world.config));
+    let same = world.replica_with(&format!("# A comment makes no difference.\n{}", world.config));
     assert_rate(&same.rate());
 }
 
-/// Whatever is behind the Service, a replica starts soon and does its own work.
+/// Whatever the Service's endpoints do, a replica starts quickly and samples by itself.
 #[test]
-fn peers_that_do_not_behave_cost_little() {
+fn misbehaving_peers_cost_little() {
     let world = World::new("4s");
     let answer = |body: &[u8]| {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());

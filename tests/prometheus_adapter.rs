@@ -1,5 +1,5 @@
-//! `metriclet convert prometheus-adapter` against prometheus-adapter itself: both are asked what the HPAs of our fixtures ask,
-//! over the same Prometheus, and give the same values to a thousandth.
+//! `metriclet convert prometheus-adapter` compared with prometheus-adapter itself: for the requests of the fixtures' HPAs, over
+//! the same Prometheus, both return the same values to a thousandth.
 //!
 //! `cargo test --test prometheus_adapter -- --ignored` runs it, with Go, which fetches and builds prometheus-adapter, and with
 //! Debian's prometheus. Without one of them it is skipped.
@@ -26,10 +26,10 @@ use server::{Prometheus, lacking};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// What differs by rounding, on purpose.
+/// The intended difference by rounding.
 const THOUSANDTH: f64 = 0.001_000_1;
 
-/// A fixture, what its HPAs ask, and series: labels, the first value, and the growth in each second.
+/// A fixture, the requests of its HPAs, and series: labels, first value, and growth per second.
 struct Case {
     name: &'static str,
     more: &'static [&'static str],
@@ -101,7 +101,7 @@ const CASES: [Case; 3] = [
             ("queue_consumer_lag namespace=shop name=orders partition=1", 4.5, 0.0),
             ("queue_consumer_lag namespace=shop name=mail", 1.0, 0.0),
             ("queue_consumer_lag namespace=bank name=orders", 100.0, 0.0),
-            // Of no namespace, and so of none there.
+            // Without a namespace.
             ("queue_consumer_lag name=lost", 1000.0, 0.0),
             ("queue_depth namespace=queue name=orders topic=a", 12.0, 0.0),
             ("queue_depth namespace=queue name=orders topic=b", 0.5, 0.0),
@@ -122,7 +122,7 @@ const CASES: [Case; 3] = [
     },
 ];
 
-/// Builds prometheus-adapter; `None` if that, or Prometheus, cannot be had.
+/// Builds prometheus-adapter; `None` if it cannot be built, or Prometheus is missing.
 fn adapter() -> Option<PathBuf> {
     let lacks = if common::has("go") { lacking() } else { Some("go") };
     if let Some(lacks) = lacks {
@@ -137,7 +137,7 @@ fn adapter() -> Option<PathBuf> {
     Some(program)
 }
 
-/// Half an hour of samples around now, so that rates are the same whenever they are asked for.
+/// Half an hour of samples around the current time, so that rates do not depend on the time of the request.
 fn series(&(labels, first, growth): &(&str, f64, f64)) -> Series {
     let now = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();
     let (name, labels) = labels.split_once(' ').unwrap();
@@ -147,7 +147,7 @@ fn series(&(labels, first, growth): &(&str, f64, f64)) -> Series {
     Series { labels, samples: (-1_200..600).step_by(15).map(sample).collect() }
 }
 
-/// What kube-apiserver says of its resources, and of the pods that carry `app=web`.
+/// kube-apiserver's list of resources, and the pods with `app=web`.
 fn kubernetes() -> Kubernetes {
     let kubernetes = Kubernetes::start();
     let resource = |name: &str, singular: &str, kind: &str, namespaced: bool| json!({"name": name, "singularName": singular, "kind": kind, "namespaced": namespaced, "verbs": ["get", "list"]});
@@ -177,7 +177,7 @@ fn kubernetes() -> Kubernetes {
     ]
     .map(|(path, body)| (path, body.to_string()))
     .into();
-    // It is asked with a timeout.
+    // prometheus-adapter sends a timeout.
     kubernetes.script(move |call| match known.get(call.path.split('?').next().unwrap()) {
         Some(body) => Reply::Say(200, body.clone()),
         None => Reply::Good,
@@ -202,7 +202,7 @@ impl Adapter {
     fn start(program: &Path, config: &Path, prometheus: &str, kubeconfig: &Path) -> Self {
         let identity = SERVING.issue("localhost");
         let (cert, key) = (file("tls.crt", &identity.chain), file("tls.key", &identity.key));
-        // It takes no port 0; nobody else has this one right now.
+        // It does not support port 0; this port is currently free.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let flag = |name: &str, path: &Path| format!("--{name}={}", path.display());
         let process = Command::new(program)
@@ -219,7 +219,7 @@ impl Adapter {
         Self { process, client: Client::new(SocketAddr::from(([127, 0, 0, 1], port)), client_config(None)) }
     }
 
-    /// What it answers, once it listens and has listed its metrics.
+    /// Its response, once it listens and has listed its metrics.
     fn get(&mut self, path: &str) -> Answer {
         let mut answer = None;
         let (client, process) = (&self.client, &mut self.process);

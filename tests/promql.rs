@@ -1,4 +1,4 @@
-//! Expressions give what Prometheus gives: the same series into both, the same questions to both.
+//! Expressions have the same results as in Prometheus, for the same series and times.
 //!
 //! Needs Prometheus and its promtool, of Debian 12 (2.42) or later; METRICLET_PROMETHEUS names another than that in
 //! PATH.
@@ -20,16 +20,16 @@ use metriclet::internals::promql::{self, Expr};
 use pages::Random;
 use prometheus::{Answer, Prometheus};
 
-/// For how long Prometheus takes the last sample of a series for its present value.
+/// Prometheus' lookback: for how long the last sample of a series is its current value.
 const LOOKBACK: i64 = 5 * 60 * 1000;
 
-/// As far as two computations of the same number may differ.
+/// The tolerance between two computations of the same number.
 const TOLERANCE: f64 = 1e-9;
 
-/// Expressions made up beside those written down.
-const MADE_UP: usize = 1_500;
+/// The number of generated expressions, in addition to the listed ones.
+const GENERATED: usize = 1_500;
 
-/// All series, as an expression sees them at a time.
+/// All series at a time, as data for an expression.
 struct Seen<'a> {
     expr: &'a Expr,
     series: &'a [Series],
@@ -59,7 +59,7 @@ impl Data for Seen<'_> {
 }
 
 #[test]
-fn gives_what_prometheus_gives() {
+fn evaluates_like_prometheus() {
     if let Some(lacking) = prometheus::lacking() {
         assert!(std::env::var_os("CI").is_none(), "this machine lacks {lacking}");
         println!("skipped: this machine lacks {lacking}");
@@ -70,8 +70,8 @@ fn gives_what_prometheus_gives() {
     let mut random = Random::new(7);
     let mut texts = expressions::written();
     let written = texts.len();
-    assert!(written >= 150, "only {written} expressions are written down");
-    texts.extend((0..MADE_UP).map(|_| expressions::made_up(&mut random)));
+    assert!(written >= 150, "only {written} expressions are listed");
+    texts.extend((0..GENERATED).map(|_| expressions::generated(&mut random)));
     let (mut numbers, mut empty, mut errors, mut passed_over, mut wrong) = (0, 0, 0, 0, Vec::new());
     for text in &texts {
         let expr = parse(text);
@@ -106,7 +106,7 @@ fn gives_what_prometheus_gives() {
         prometheus.major
     );
     println!("{told}");
-    // What is generated says something.
+    // Enough generated expressions have results.
     assert!(
         numbers > 5_000 && errors > 0 && empty * 4 < asked && errors * 4 < asked && passed_over * 8 < asked,
         "{told}"
@@ -119,7 +119,7 @@ fn parse(text: &str) -> Expr {
     Expr::parse(text, &limits).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
-/// Says how two answers differ. Which of its own errors Prometheus gives is its own business.
+/// Describes the difference of two results. Errors are not compared by their message.
 fn compare(theirs: &Answer, ours: &Answer) -> Result<(), String> {
     let (theirs, ours) = match (theirs, ours) {
         (Err(_), Err(_)) => return Ok(()),

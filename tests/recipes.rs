@@ -1,8 +1,8 @@
 //! Every recipe of `docs/recipes` gives the expected values on a page of the program; `tests/fixtures/pages/README.md` says how
 //! each was made.
 //!
-//! Values of one page come from the built binary. Those that look back come from the same API with a clock that the
-//! test turns between the program's two pages.
+//! Values of one page come from the built binary. Values over time come from the same API with a clock that the test sets
+//! between the program's two pages.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -36,8 +36,8 @@ use metriclet::internals::telemetry::clock::{Clock, Now};
 use serde_json::{Value, json};
 
 #[test]
-fn each_recipe_gives_its_values() {
-    // One thread each, as all of them mostly wait.
+fn each_recipe_serves_its_values() {
+    // One thread each, because most of the time is spent waiting.
     let recipes = Recipe::all();
     assert!(recipes.len() >= 2, "only {} recipes found", recipes.len());
     thread::scope(|scope| {
@@ -49,7 +49,7 @@ fn each_recipe_gives_its_values() {
     });
 }
 
-/// Asks for each value of a recipe.
+/// Requests each value of a recipe.
 fn try_out(recipe: &Recipe) {
     let fixture = Fixture::of(&recipe.name);
     let served = Served::start(recipe, &fixture);
@@ -144,7 +144,7 @@ impl Served {
     }
 }
 
-/// The API whose clock the test turns.
+/// The API with a clock that the test sets.
 struct OverTime<'a> {
     api: Api,
     clock: Clock,
@@ -156,7 +156,7 @@ struct OverTime<'a> {
 impl<'a> OverTime<'a> {
     fn new(config: &str, kubeconfig: &PathBuf, served: &'a Served) -> Self {
         let (limits, millis) = (patient(Limits::default()), Arc::new(AtomicU64::new(0)));
-        // Ahead, so that no call to the Kubernetes API is late by it.
+        // Ahead, so that no call to the Kubernetes API exceeds its deadline.
         let (base, told) = (Instant::now() + Duration::from_secs(3600), millis.clone());
         let clock = Clock::told_by(move || {
             let millis = told.load(Ordering::SeqCst);
@@ -175,7 +175,7 @@ impl<'a> OverTime<'a> {
     }
 
     /// The value once the range is full: the first sample is of the earlier page, all others of the later one. The clock
-    /// never moves by more than the interval at which the page is sampled, lest a sample be left out as too late.
+    /// never moves by more than the sampling interval, so that no sample is skipped as too late.
     fn value(&self, target: &str) -> String {
         self.served.earlier.store(true, Ordering::SeqCst);
         self.sampled(target, 1);
@@ -189,12 +189,12 @@ impl<'a> OverTime<'a> {
             self.sampled(target, time + 1);
         }
         let found = value(&self.ask(target).0);
-        // As long after the last request as no sample is kept.
+        // So long after the last request that no sample is kept.
         self.millis.fetch_add(24 * 3_600_000, Ordering::SeqCst);
         found
     }
 
-    /// Waits until the page has been sampled so often.
+    /// Waits until the page has been sampled this often.
     fn sampled(&self, target: &str, times: u64) {
         eventually(|| {
             let (body, steps) = self.ask(target);
@@ -204,7 +204,7 @@ impl<'a> OverTime<'a> {
         });
     }
 
-    /// The answer, and the steps to it.
+    /// The response, and the events.
     fn ask(&self, target: &str) -> (String, Vec<String>) {
         let (now, mut trace) = (self.clock.now(), Trace::on());
         let target = format!("/apis/custom.metrics.k8s.io/v1beta2/{target}");
@@ -215,9 +215,9 @@ impl<'a> OverTime<'a> {
     }
 }
 
-/// Recipes are alike: the same headings, a configuration and an HPA, a line in the index, pages and where they are from.
+/// All recipes have the same headings, a configuration and an HPA, a line in the index, and pages with their origin.
 #[test]
-fn recipes_have_one_shape() {
+fn recipes_have_the_same_structure() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let index = fs::read_to_string(root.join("docs/recipes/README.md")).unwrap();
     let origins = fs::read_to_string(Fixture::folder().join("README.md")).unwrap();
@@ -238,7 +238,7 @@ fn recipes_have_one_shape() {
     }
     let listed = index.lines().filter(|line| line.starts_with("| [")).count();
     assert_eq!(listed, names.len(), "docs/recipes/README.md lists others");
-    // Other tests have pages there too, without values that are expected of them.
+    // Other tests have pages in this folder, too, without expected values.
     let folders = fs::read_dir(Fixture::folder()).unwrap().map(|entry| entry.unwrap());
     let folders = folders.filter(|entry| entry.path().join("expected").exists());
     let folders: BTreeSet<String> = folders.map(|entry| entry.file_name().into_string().unwrap()).collect();
@@ -250,7 +250,7 @@ fn recipes_have_one_shape() {
     }
 }
 
-/// Keys that none of the programs needs; docs/sources.md, docs/rules.md and docs/migrate.md have examples of them.
+/// Keys that no recipe needs; docs/sources.md, docs/rules.md and docs/migrate.md have examples of them.
 const OTHER_KEYS: [&str; 8] = [
     "allowNegative",
     "certFile",
@@ -262,13 +262,13 @@ const OTHER_KEYS: [&str; 8] = [
     "shadow",
 ];
 
-/// A reader can find each key of docs/configuration.md in the rules of a program, except those above.
+/// Every key of docs/configuration.md occurs in a recipe, except those above.
 #[test]
 fn every_key_has_a_recipe() {
     let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
     let reference = fs::read_to_string(reference).unwrap();
     let (_, tables) = reference.split_once("\n## A source\n").unwrap();
-    // Those of other adapters are in docs/migrate.md.
+    // Keys of other adapters are in docs/migrate.md.
     let (tables, _) = tables.split_once("\n## Other adapters\n").unwrap();
     let cells = tables.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
     let keys = cells.flat_map(|cell| cell.split('`').step_by(2)).map(|key| key.split(':').next().unwrap());
@@ -284,7 +284,7 @@ fn every_key_has_a_recipe() {
     assert_eq!(unused, OTHER_KEYS);
 }
 
-/// The same rules on a program that runs; scripts/test-recipes calls this.
+/// The same rules on a running program; scripts/test-recipes calls this.
 #[test]
 #[ignore = "scripts/test-recipes starts the programs"]
 fn live() {

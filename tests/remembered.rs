@@ -1,4 +1,4 @@
-//! How long answers of the Kubernetes API are remembered, by a clock that the test sets.
+//! How long reviews and replies are cached, with a clock that the test sets.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -46,13 +46,13 @@ fn client(kubernetes: &Kubernetes) -> Arc<Client> {
     Arc::new(Client::new(target, &limits, Arc::default()))
 }
 
-/// So much later. An answer that is remembered for 10 s since it came must be there after 9 and gone after 11.
+/// A later time. A review that is cached for 10 s must be cached after 9 s and expired after 11 s.
 fn later(start: Instant, seconds: u64) -> Now {
     Now { monotonic: start + Duration::from_secs(seconds), ..Clock::system().now() }
 }
 
 #[test]
-fn access_is_remembered_for_as_long_as_it_may_be() {
+fn access_reviews_are_cached_for_their_ttl() {
     let kubernetes = Kubernetes::start();
     let access = Access::new(Some(client(&kubernetes)), Vec::new(), &Limits::default());
     let parsed = path::parse(METRIC, 1_024).unwrap();
@@ -86,11 +86,11 @@ fn access_is_remembered_for_as_long_as_it_may_be() {
             assert!(authorized.is_ok() || matches!(authorized, Err(AuthorizationError::Forbidden(_))));
             assert_eq!(calls(), before + expected, "{user} {via:?} after {seconds} s");
         }
-        // However long the call took, it is over by then.
+        // It has expired by then, however long the call took.
         let _ = check(user, via, later(Instant::now(), remembered + 1));
         assert_eq!(calls(), before + 2, "{user} {via:?}");
     }
-    // A failure is not remembered, nor is a longer question than is worth it.
+    // A failure is not cached, nor is a review that is too large.
     let denied = |_: &_| Reply::Say(403, "{}".to_owned());
     kubernetes.script(denied);
     let before = calls();
@@ -106,7 +106,7 @@ fn access_is_remembered_for_as_long_as_it_may_be() {
 }
 
 #[test]
-fn tokens_are_remembered_for_seconds() {
+fn token_reviews_are_cached_for_seconds() {
     let kubernetes = Kubernetes::start();
     let identity = Identity::new(Some(client(&kubernetes)), &Limits::default());
     kubernetes.token("good", json!({"username": "u"}));
@@ -134,12 +134,12 @@ fn tokens_are_remembered_for_seconds() {
     let start = Instant::now();
     assert!(who("good", later(start, 0)).is_ok());
     kubernetes.token("good", json!(null));
-    assert!(who("good", later(Instant::now(), 40)).is_err(), "what was revoked ends");
+    assert!(who("good", later(Instant::now(), 40)).is_err(), "a revoked token expires");
 }
 
-/// A request that has little time left gives up by its deadline, and leaves the source to requests that have more.
+/// A request with little time left ends at its deadline, and requests with more time fetch again.
 #[test]
-fn a_deadline_cuts_a_fetch_short_for_its_own_request_alone() {
+fn a_fetch_cut_short_by_a_deadline_is_not_cached() {
     let gate = Gate::default();
     let held = gate.clone();
     let upstream = Upstream::start(move |_, stream| {
@@ -169,16 +169,16 @@ fn a_deadline_cuts_a_fetch_short_for_its_own_request_alone() {
         let answer = metrics.answer(ask, Patience::until(Instant::now() + time), &mut Trace::off());
         answer.map(|answer| answer.items.len()).map_err(|failure| failure.to_string())
     };
-    // The upstream answers nothing, so only the request's own deadline can end this before the source's timeout.
+    // The upstream does not respond, so only the request's own deadline can end this before the source's timeout.
     let hurried = ask(Duration::from_millis(50)).unwrap_err();
     assert!(hurried.contains("timeout: "), "{hurried}");
     gate.open();
-    assert_eq!(ask(PATIENCE), Ok(1), "the failure is not kept");
-    assert_eq!((ask(PATIENCE), upstream.requests()), (Ok(1), 2), "the page is");
+    assert_eq!(ask(PATIENCE), Ok(1), "the failure is not cached");
+    assert_eq!((ask(PATIENCE), upstream.requests()), (Ok(1), 2), "the page is cached");
 }
 
-/// A request that has queued for most of its time has the rest of it for a review, and its timeout is not that of
-/// others.
+/// A request that has queued for most of its time has only the rest for a review, and its timeout does not affect other
+/// requests.
 #[test]
 fn a_queued_request_reviews_within_the_rest_of_its_time() {
     let kubernetes = Kubernetes::start();
@@ -213,9 +213,9 @@ fn a_queued_request_reviews_within_the_rest_of_its_time() {
     });
 }
 
-/// A printed answer is kept no longer than its page, its value and the configuration hold.
+/// A printed reply is cached only as long as its page, its value and the configuration are valid.
 #[test]
-fn a_reply_is_kept_while_it_stays_the_same() {
+fn a_reply_is_cached_while_its_page_is() {
     let (upstream, page) = Upstream::changing("load 1\nqueue{name=\"a\"} 1\n");
     let config = |cache: &str| {
         let text = format!(
@@ -262,11 +262,11 @@ fn a_reply_is_kept_while_it_stays_the_same() {
         assert_eq!((ask(target), ask(target), ask(&pretty)), ("1".into(), "1".into(), "1".into()));
         put(2);
         set(13, 13);
-        assert_eq!((ask(target), ask(&pretty)), ("1".into(), "1".into()), "as its page");
+        assert_eq!((ask(target), ask(&pretty)), ("1".into(), "1".into()), "cached with its page");
         set(13, 31);
         assert_eq!(ask(target), "404", "the clock was set forward, and the value is too old");
         set(13, -31);
-        assert_eq!(ask(target), "404", "the clock was set back, and the value is of the future");
+        assert_eq!(ask(target), "404", "the clock was set back, and the value is in the future");
         set(13, 13);
         assert_eq!(ask(target), "1");
         api.metrics().install(config("15s"), None);
@@ -277,9 +277,9 @@ fn a_reply_is_kept_while_it_stays_the_same() {
     }
 }
 
-/// A printed answer for pods is kept no longer than their list is.
+/// A printed reply for pods is cached only as long as their list.
 #[test]
-fn a_reply_for_pods_is_kept_while_their_list_is_the_same() {
+fn a_reply_for_pods_is_cached_while_their_list_is() {
     let (port, listeners) = bind(2);
     let pods: Vec<Upstream> =
         (1..).zip(listeners).map(|(n, listener)| serving(listener, &format!("queue_depth {n}\n"))).collect();
@@ -311,7 +311,7 @@ fn a_reply_for_pods_is_kept_while_their_list_is_the_same() {
     assert_eq!((ask(0), ask(1)), (vec!["1".to_owned()], vec!["1".to_owned()]));
     let lists = kubernetes.calls(PODS).len();
     kubernetes.set(PODS, vec![pod(0), pod(1)]);
-    assert_eq!((ask(1), kubernetes.calls(PODS).len()), (vec!["1".to_owned()], lists), "the list is remembered, too");
+    assert_eq!((ask(1), kubernetes.calls(PODS).len()), (vec!["1".to_owned()], lists), "the list is cached, too");
     assert_eq!(ask(120), ["1", "2"], "a new list");
-    assert!(pods.iter().all(|pod| pod.requests() == 1), "of pages that are still the same");
+    assert!(pods.iter().all(|pod| pod.requests() == 1), "the pages are still the same");
 }

@@ -31,7 +31,7 @@ const NEW: [&str; 8] = [
 ];
 
 #[test]
-fn every_script_explains_itself() {
+fn every_script_has_help() {
     let mut scripts = 0;
     for entry in fs::read_dir(Path::new(ROOT).join("scripts")).unwrap() {
         let path = entry.unwrap().path();
@@ -49,7 +49,7 @@ fn every_script_explains_itself() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_tools_are_named() {
     for script in ["deploy", "query", "remove", "certs"] {
         Machine::new(&[]).run(script, &[]).refused(69, "kubectl is missing");
         let silent = Machine::cluster().answer("get --raw*", "1", "");
@@ -77,7 +77,7 @@ fn wrong_arguments_change_nothing() {
         ("deploy", &["manifests/overlays/develop", "manifests/overlays/production"], 64, "Usage"),
         ("deploy", &[""], 66, "expected a folder"),
         ("deploy", &["manifests/samples"], 65, "expected an overlay of manifests/base"),
-        // As a variable that is not set: it must not mean the current context.
+        // An empty value, as from an unset variable, must not mean the current context.
         ("deploy", &["--context", ""], 64, "--context: expected a value"),
         ("remove", &["--context", ""], 64, "--context: expected a value"),
         ("certs", &["--context"], 64, "--context: expected a value"),
@@ -86,26 +86,26 @@ fn wrong_arguments_change_nothing() {
         ("query", &["namespaces/a/metrics/b", "namespaces/a/metrics/c"], 64, "Usage"),
         ("image", &["--max-bytes", "3M"], 64, "expected a number, found 3M"),
     ] {
-        // certs takes what is no certificate for none.
+        // certs rejects a file that is not a certificate.
         let certified = Machine::cluster().installed("QkVHSU4gQ0VSVElGSUNBVEU=");
         let outcome = if script == "certs" { &certified } else { &machine }.run(script, arguments);
         outcome.refused(code, why);
     }
-    // A folder with something else in it is not replaced.
+    // A folder with other content is not replaced.
     let precious = file("precious", "");
     machine.run("image", &["--out", precious.parent().unwrap().to_str().unwrap()]).refused(73, "found something else");
     assert!(precious.exists());
 }
 
 #[test]
-fn deploy_refuses_what_the_cluster_would() {
+fn deploy_rejects_what_the_cluster_would() {
     let unknown = Machine::cluster().answer("create --dry-run=client*", "1", "");
-    unknown.run("deploy", &[]).refused(65, "the cluster does not know what manifests/overlays/production needs");
+    unknown.run("deploy", &[]).refused(65, "the cluster lacks kinds that manifests/overlays/production needs");
     let broken = Machine::cluster().answer("create --dry-run=client*", "0", "sources: {}\nmetric: []\n");
     broken.run("deploy", &[]).refused(65, "metrics.yaml:2:1: error: the file: unknown key \"metric\"");
     let refused = Machine::cluster().installed("QUJD").answer("apply --dry-run=server*", "1", "");
-    refused.run("deploy", &[]).refused(65, "the cluster does not take manifests/overlays/production");
-    // A certificate from elsewhere is not replaced, though its authority is not known.
+    refused.run("deploy", &[]).refused(65, "the cluster rejects manifests/overlays/production");
+    // A foreign certificate is not replaced, although its authority is unknown.
     let alone = Machine::cluster().answer("*get secret *name*ca?.crt*", "0", "custom-metrics-apiserver-tls ");
     alone.run("deploy", &[]).refused(65, "expected the authority of its certificate in ca.crt, found none");
 }
@@ -121,10 +121,10 @@ fn deploy_registers_the_api_last() {
 }
 
 #[test]
-fn deploy_keeps_the_certificate_that_is_there() {
+fn deploy_keeps_the_existing_certificate() {
     let machine = Machine::cluster().installed("QUJD");
     let outcome = machine.run("deploy", &["manifests/overlays/develop", "--image", "localhost:5000/metriclet:1.2.3"]);
-    // All pods are new before the APIServices are brought up to date.
+    // All pods are updated before the APIServices.
     let expected = [NEW[0], NEW[2], NEW[7], NEW[4], NEW[5], NEW[6]];
     assert_eq!((outcome.code, outcome.changes()), (0, expected.iter().map(ToString::to_string).collect()));
     let all = machine.applied("all.yaml");
@@ -142,7 +142,7 @@ fn deploy_keeps_the_certificate_that_is_there() {
 }
 
 #[test]
-fn deploy_only_tells_with_dry_run() {
+fn deploy_only_reports_with_dry_run() {
     let outcome = Machine::cluster().run("deploy", &["--dry-run", "--context", "elsewhere"]);
     assert_eq!((outcome.code, outcome.changes()), (0, Vec::new()), "{}", outcome.stderr);
     assert_eq!(outcome.stdout.matches("would run: kubectl").count(), NEW.len(), "{}", outcome.stdout);
@@ -153,16 +153,16 @@ fn deploy_only_tells_with_dry_run() {
 #[test]
 fn deploy_leaves_another_adapter_alone() {
     let other = || Machine::cluster().answer("get apiservice v1beta1*", "0", "monitoring/prometheus-adapter");
-    other().run("deploy", &[]).refused(77, "leads to the Service monitoring/prometheus-adapter");
+    other().run("deploy", &[]).refused(77, "refers to the Service monitoring/prometheus-adapter");
     let local = Machine::cluster().answer("get apiservice v1beta2*", "0", "/");
     local.run("deploy", &[]).refused(77, "v1beta2");
-    // One that has our names.
+    // Another adapter with the same names.
     let twin = || Machine::cluster().answer("*get deployment *part-of*", "0", "custom-metrics-apiserver ");
     twin()
         .run("deploy", &["--take-over"])
         .refused(77, "the deployment custom-metrics/custom-metrics-apiserver is another");
     let registered = twin().answer("get apiservice *", "0", "custom-metrics/custom-metrics-apiserver ");
-    registered.run("certs", &[]).refused(69, "no APIService leads to Metriclet");
+    registered.run("certs", &[]).refused(69, "no APIService refers to Metriclet");
     let removed = registered.run("remove", &[]);
     assert!(!removed.changes().iter().any(|change| change.contains("apiservice")), "{:?}", removed.changes());
     let namespace = Machine::cluster().answer("*get namespace *part-of*", "0", "custom-metrics ");
@@ -188,16 +188,16 @@ fn deploy_registers_external_metrics_on_demand() {
     assert!(manifests.contains("  name: v1beta1.external.metrics.k8s.io\n"), "{manifests}");
     assert_eq!(bundles(&manifests).len(), 3);
     let keda = || Machine::cluster().answer(&format!("get apiservice {EXTERNAL}*"), "0", "keda/keda-metrics-apiserver");
-    keda().run("deploy", &["--external"]).refused(77, "leads to the Service keda/keda-metrics-apiserver");
+    keda().run("deploy", &["--external"]).refused(77, "refers to the Service keda/keda-metrics-apiserver");
     assert_eq!(keda().run("deploy", &[]).changes(), NEW);
 }
 
 #[test]
-fn deploy_says_why_it_stops() {
+fn deploy_reports_why_it_stops() {
     let outcome = Machine::cluster().installed("QUJD").answer("*rollout status*", "1", "").run("deploy", &[]);
     assert!(outcome.stderr.contains("rollout undo deployment/custom-metrics-apiserver"), "{}", outcome.stderr);
     assert!(!outcome.changes().contains(&NEW[4].to_owned()), "{:?}", outcome.changes());
-    // For the first time one pod suffices to serve.
+    // In a first installation, one ready pod is sufficient.
     let outcome = Machine::cluster().answer("*wait *readyReplicas*", "1", "").run("deploy", &[]);
     assert_eq!((outcome.code, outcome.changes()), (69, NEW[..4].iter().map(ToString::to_string).collect()));
     assert!(outcome.stderr.contains("no pod is ready"), "{}", outcome.stderr);
@@ -209,14 +209,14 @@ fn deploy_says_why_it_stops() {
         "{}",
         outcome.stderr
     );
-    // And one that is registered, but not available, says why.
+    // The conditions of an unavailable APIService are printed.
     let why = "False: FailedDiscoveryCheck: x509: certificate signed by unknown authority";
     let waiting = Machine::cluster().answer("wait *", "1", "").answer("get apiservice *conditions*", "0", why);
     let outcome = waiting.run("deploy", &[]);
     assert!(outcome.code == 69 && outcome.stderr.contains(why), "{}", outcome.stderr);
 }
 
-/// Each pod sees a changed ConfigMap at another time.
+/// Pods notice a changed ConfigMap at different times.
 #[test]
 fn deploy_waits_until_pods_have_loaded_a_changed_configuration() {
     let config = "sources: {}\nmetrics: []";
@@ -249,7 +249,7 @@ fn deploy_installs_beside_another_adapter() {
     assert!(outcome.code == 69 && outcome.stderr.contains("the new pods are not ready"), "{}", outcome.stderr);
 }
 
-/// Roles come before what needs them, and go after what needed them.
+/// Roles are created before the objects that need them, and deleted after them.
 #[test]
 fn deploy_grants_what_the_configuration_needs() {
     let config =
@@ -307,7 +307,7 @@ fn deploy_leaves_certificates_to_cert_manager() {
 }
 
 #[test]
-fn remove_takes_the_api_services_first_and_only_ours() {
+fn remove_deletes_our_api_services_first() {
     let outcome = Machine::cluster().installed("").run("remove", &[]);
     let ours = [APISERVICES[0], APISERVICES[1], EXTERNAL].map(|name| format!(" apiservice/{name}")).concat();
     let first = format!("delete --ignore-not-found{ours}");
@@ -320,7 +320,7 @@ fn remove_takes_the_api_services_first_and_only_ours() {
     let outcome = shared.run("remove", &[]);
     assert_eq!(outcome.changes()[0], format!("delete --ignore-not-found apiservice/{}", APISERVICES[1]));
     assert!(
-        outcome.stdout.contains("stays: it leads to the Service monitoring/prometheus-adapter"),
+        outcome.stdout.contains("stays: it refers to the Service monitoring/prometheus-adapter"),
         "{}",
         outcome.stdout
     );
@@ -357,19 +357,19 @@ fn certs_trusts_the_new_authority_before_it_is_used() {
     let bundle = renewed.lines().find_map(|line| line.trim().strip_prefix("ca.crt: ")).unwrap();
     let prepared = outcome.calls.last().unwrap();
     let nothing = r#"{"metadata":{"annotations":{"metriclet.github.io/next-since":null}},"data":{"next.crt":null,"next.key":null}}"#;
-    assert!(prepared.ends_with(nothing), "a pair that was prepared may have leaked, too: {prepared}");
+    assert!(prepared.ends_with(nothing), "a prepared pair may have leaked, too: {prepared}");
     let patch = outcome.calls.iter().find(|call| call.contains(" patch ")).unwrap();
     assert!(patch.contains(bundle) && bundle.len() > authority.len(), "old and new are trusted: {patch}");
     assert!(renewed.contains("metriclet.github.io/renewed:"), "{renewed}");
 
-    // One that is not available may be so because of its certificate.
+    // An unavailable APIService may have an invalid certificate, so this is not an error.
     let ended = Machine::cluster().answer("get apiservice *conditions*", "0", "False: FailedDiscoveryCheck: expired");
     assert_eq!(ended.installed(&authority).run("certs", &[]).changes().len(), 5);
-    // One that becomes so keeps the certificate it has.
+    // If it becomes unavailable, the current certificate stays.
     let broken = Machine::cluster().answer("wait *", "1", "").installed(&authority).run("certs", &[]);
     assert!(broken.code == 69 && !broken.changes().iter().any(|change| change.contains("renewed.yaml")));
 
-    Machine::cluster().run("certs", &[]).refused(69, "no APIService leads to Metriclet");
+    Machine::cluster().run("certs", &[]).refused(69, "no APIService refers to Metriclet");
     let other = Machine::cluster().answer("*get secret *certificate-name*", "0", "custom-metrics-apiserver");
     other.installed(&authority).run("certs", &[]).refused(77, "belongs to cert-manager");
     let empty = Machine::cluster().installed("");
@@ -377,7 +377,7 @@ fn certs_trusts_the_new_authority_before_it_is_used() {
 
     let renewed = |when: &str| Machine::cluster().answer("*get secret *renewed*", "0", when).installed(&authority);
     renewed("").run("certs", &["--drop-old"]).refused(69, "was not renewed");
-    renewed("99999999999").run("certs", &["--drop-old"]).refused(75, "may not have taken it over yet");
+    renewed("99999999999").run("certs", &["--drop-old"]).refused(75, "may not use it yet");
     let outcome = renewed("1000000000").run("certs", &["--drop-old"]);
     let expected = [
         "-n custom-metrics patch secret custom-metrics-apiserver-tls",
@@ -389,7 +389,7 @@ fn certs_trusts_the_new_authority_before_it_is_used() {
 }
 
 #[test]
-fn query_asks_as_an_hpa_does() {
+fn query_requests_like_an_hpa() {
     let machine = Machine::cluster();
     let asked = |arguments: &[&str]| machine.run("query", arguments).calls.pop().unwrap();
     let root = "kubectl get --raw /apis/custom.metrics.k8s.io";

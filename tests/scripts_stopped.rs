@@ -1,5 +1,5 @@
-//! The scripts that change a cluster, stopped at each of their calls in turn: nothing is changed after that one, and
-//! nothing is left lying about.
+//! The scripts that change a cluster, stopped at each of their calls in turn: they change nothing afterwards, and leave no
+//! temporary files.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -24,7 +24,7 @@ fn stopped(script: &str, arguments: &[&str], machine: impl Fn() -> Machine) {
     }
 }
 
-/// An authority's certificate, as a Secret holds it.
+/// An authority's certificate, encoded as in a Secret.
 fn authority() -> String {
     let folder = file("x", "").with_file_name("certs");
     assert_eq!(run(&["certs", "--out", folder.to_str().unwrap()]).0, 0);

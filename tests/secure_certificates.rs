@@ -1,4 +1,4 @@
-//! The serving certificate changes while the server runs: as a pair or not at all, and no client notices.
+//! The serving certificate changes while the server runs: completely or not at all, and no connection fails.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -12,16 +12,16 @@ use common::tls::Identity;
 use rcgen::{KeyPair, date_time_ymd};
 
 const IN_USE: &str = "a new serving certificate is in use";
-const KEPT: &str = "the one before it stays in use";
+const KEPT: &str = "the previous one stays in use";
 
 fn install(secure: &Secure, identity: &Identity) {
     replace(&secure.cert, &identity.chain);
     replace(&secure.key, &identity.key);
 }
 
-/// Has the server look at its files now, and returns when it has.
+/// Makes the server check its files now, and returns after the check.
 fn look(secure: &mut Secure) {
-    // It looks after having read the configuration, so that the second reading comes after the first look.
+    // It checks the files after it has read the configuration, so the second reading follows the first check.
     for _ in 0..2 {
         secure.server.signal("HUP");
         secure.server.wait_for(": loaded ");
@@ -45,7 +45,7 @@ fn a_hundred_changes_fail_no_client() {
             let (done, answered) = (&done, &answered);
             scope.spawn(move || {
                 while !done.load(Ordering::Relaxed) {
-                    // Two on one connection, with a change between them perhaps.
+                    // Two requests on one connection, possibly with a change between them.
                     let mut stream = client.connect();
                     for _ in 0..2 {
                         assert_eq!(get(&mut stream, "/livez").body, "ok");
@@ -68,12 +68,12 @@ fn a_hundred_changes_fail_no_client() {
     let reloads =
         |outcome| own(&page, &format!("metriclet_serving_certificate_reloads_total{{outcome=\"{outcome}\"}}"));
     assert_eq!((reloads("succeeded"), reloads("failed")), (100.0, 0.0));
-    assert_eq!(get(&mut old, "/livez").body, "ok", "the connection from before is still there");
+    assert_eq!(get(&mut old, "/livez").body, "ok", "the earlier connection is still open");
     assert_eq!(told(&secure, KEPT), 0);
 }
 
 #[test]
-fn a_bad_pair_leaves_the_good_one() {
+fn an_invalid_pair_leaves_the_valid_one() {
     let mut secure = Secure::start(&[]);
     let first = secure.client().connect().conn.peer_certificates().unwrap().to_vec();
     let good = SERVING.issue("localhost");
@@ -91,7 +91,7 @@ fn a_bad_pair_leaves_the_good_one() {
     ];
     for (number, (identity, why)) in bad.iter().enumerate() {
         install(&secure, identity);
-        // However often it is looked at, it is told once.
+        // Repeated checks log the error only once.
         for _ in 0..4 {
             look(&mut secure);
         }
@@ -109,6 +109,6 @@ fn a_bad_pair_leaves_the_good_one() {
     look(&mut secure);
     assert_eq!(told(&secure, IN_USE), 1);
     assert_eq!(secure.client().connect().conn.peer_certificates().unwrap(), good.certificates());
-    // Its end is on the page: rcgen's, as nothing else was said, is the year 4096.
+    // The metrics page has its expiry, which is the year 4096 by rcgen's default.
     assert!(secure.own("metriclet_serving_certificate_expiration_timestamp_seconds") > 6.0e10);
 }

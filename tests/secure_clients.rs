@@ -1,4 +1,4 @@
-//! The clients that people have: curl, openssl and Python's ssl.
+//! Common clients: curl, openssl and Python's ssl.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -9,7 +9,7 @@ use std::process::Command;
 use common::secure::{CLIENTS, METRIC, SERVING, Secure};
 use common::{file, has};
 
-/// Files as such programs want them: the authority of servers, and a client's certificate and key.
+/// Files for these programs: the authority of servers, and a client's certificate and key.
 struct Files {
     ca: PathBuf,
     cert: PathBuf,
@@ -25,7 +25,7 @@ fn files() -> Files {
     }
 }
 
-/// What a program prints that has to end well.
+/// The output of a program, which must succeed.
 fn printed(command: &mut Command) -> String {
     let output = command.output().unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -52,12 +52,12 @@ fn curl_is_answered() {
     let [cert, key] = [&cert, &key].map(|path| path.to_str().unwrap());
     let metric = curl(&["--cert", cert, "--key", key], &url(METRIC));
     assert!(metric.contains("\"value\": \"1\""), "{metric}");
-    // Two on one connection: the second one says that it reused the connection.
+    // Two requests on one connection: the second one reports that it reused the connection.
     let twice = ["--write-out", " %{http_code} %{num_connects}\n", &url("/livez")];
     assert_eq!(curl(&twice, &url("/livez")), "ok 200 1\nok 200 0\n");
     let head = curl(&["--head"], &url("/livez"));
     assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
-    // It asks before it sends a body.
+    // It sends Expect: 100-continue before a body.
     let code = ["--write-out", "%{http_code}", "--output", "/dev/null"];
     for (more, expected) in [
         (&["--data", "x"][..], "413"),
@@ -92,7 +92,7 @@ fn openssl_is_answered() {
                 assert!(said.contains(expected), "{version}: no {expected} in {said}");
             }
             assert!(said.contains("\r\n\r\nok"), "{said}");
-            // It prints these where it was given some.
+            // It prints these if the server sent them.
             assert!(!said.contains("TLS session ticket:"), "{said}");
         }
     }

@@ -1,4 +1,4 @@
-//! HTTP on the secure listener: what keeps a connection open, what ends it, and that nothing after a refusal is read.
+//! HTTP on the secure listener: connection reuse and closing, and no requests after a rejection.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -8,12 +8,12 @@ use std::io::{Read, Write};
 use common::Answer;
 use common::secure::{DISCOVERY, METRIC, Secure, get, read_answer, read_to_end};
 
-/// Asks where the path answers with itself: `no check "X"`.
+/// Requests a path whose response contains its name: `no check "X"`.
 fn named(name: &str) -> String {
     format!("GET /livez/{name} HTTP/1.1\r\nHost: a\r\n\r\n")
 }
 
-/// Of all answers within.
+/// The status codes of all responses in a text.
 fn codes(received: &str) -> Vec<u16> {
     let mut rest = received.as_bytes();
     std::iter::from_fn(|| (!rest.is_empty()).then(|| read_answer(&mut rest).unwrap().code)).collect()
@@ -35,7 +35,7 @@ fn keeps_the_connection() {
 fn answers_pipelined_requests_in_order() {
     let secure = Secure::start(&[]);
     let mut stream = secure.client().connect();
-    // More than are answered in one turn; those for the metric have to wait for its source first.
+    // More than are answered in one turn; the requests for the metric first wait for its source.
     let metric = format!("GET {METRIC} HTTP/1.1\r\nHost: a\r\n\r\n");
     let requests: String = (0..100).map(|n| named(&n.to_string()) + if n % 20 == 0 { &metric } else { "" }).collect();
     stream.write_all(requests.as_bytes()).unwrap();
@@ -63,7 +63,7 @@ fn requests_come_in_pieces() {
 }
 
 #[test]
-fn ends_when_asked() {
+fn closes_on_request() {
     let secure = Secure::start(&[]);
     let client = secure.client();
     for (request, connection, answers) in [
@@ -94,14 +94,13 @@ fn answers_head_without_a_body() {
     }
     let answer = Answer::parse(&head);
     assert_eq!((answer.code, answer.header("content-length")), (200, Some(length.as_str())));
-    // What follows is the next answer, not a body.
+    // The next bytes are the next response, not a body.
     assert_eq!(get(&mut stream, "/livez").body, "ok");
 }
 
-/// Everything that two readers could read differently, followed by a request that must never be answered; in one
-/// record, in two, and in many.
+/// Ambiguous requests, followed by a request that must never be answered; in one record, in two, and in many.
 #[test]
-fn nothing_is_read_after_a_refusal() {
+fn nothing_is_read_after_a_rejection() {
     let secure = Secure::start(&[]);
     let smuggled = named("smuggled");
     let length = smuggled.len();
@@ -140,7 +139,7 @@ fn nothing_is_read_after_a_refusal() {
         for length in [whole.len(), request.len(), whole.len().div_ceil(100)] {
             let mut stream = client.connect();
             for piece in whole.as_bytes().chunks(length) {
-                // It may be closed already.
+                // The connection may already be closed.
                 if stream.write_all(piece).and_then(|()| stream.flush()).is_err() {
                     break;
                 }
@@ -157,7 +156,7 @@ fn nothing_is_read_after_a_refusal() {
 }
 
 #[test]
-fn a_known_client_may_say_more() {
+fn a_verified_client_may_send_a_larger_head() {
     let secure = Secure::start(&[]);
     let lines = |count: usize| "X-Remote-Group: some-group-of-ordinary-length\r\n".repeat(count);
     let client = secure.known_client();
@@ -169,12 +168,12 @@ fn a_known_client_may_say_more() {
     let long = "a".repeat(128 * 1_024);
     let received = client.converse(&format!("GET /livez HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"));
     assert_eq!(codes(&received), [413]);
-    // The last one that an unverified client may send.
+    // The largest that an unverified client may send.
     let request = format!("GET /livez HTTP/1.1\r\nHost: a\r\n{}Connection: close\r\n\r\n", lines(62));
     assert_eq!(codes(&secure.client().converse(&request)), [200]);
 }
 
-/// It is a path that cannot be, not a head that cannot: the connection goes on.
+/// The path is invalid, not the head, so the connection stays open.
 #[test]
 fn an_encoded_nul_is_a_bad_path() {
     let secure = Secure::start(&[]);
@@ -185,7 +184,7 @@ fn an_encoded_nul_is_a_bad_path() {
 }
 
 #[test]
-fn plain_http_is_told() {
+fn plain_http_gets_an_explanation() {
     let secure = Secure::start(&[]);
     let more = format!("X: {}\r\n", "a".repeat(12 * 1_024));
     for more in ["", &more] {
@@ -211,9 +210,9 @@ fn sni_is_not_the_host() {
     }
 }
 
-/// The client says that it will send no more, and still reads.
+/// The client closes its sending side, and still reads.
 #[test]
-fn answers_a_client_that_has_finished() {
+fn answers_a_half_closed_connection() {
     let secure = Secure::start(&[]);
     let mut stream = secure.client().connect();
     stream.write_all((named("a") + &named("b")).as_bytes()).unwrap();

@@ -1,4 +1,4 @@
-//! Thousands of bad clients, and one good one that must not notice.
+//! Thousands of misbehaving clients, and a correct one that must not notice.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -18,26 +18,26 @@ use common::secure::{
 use common::upstream::{Gate, Upstream, page};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Connections of each kind of bad client.
+/// The number of connections of each kind of misbehaving client.
 const MANY: usize = 2_000;
 
 const PODS: &str = "/api/v1/namespaces/shop/pods";
 
-/// A server, what it holds when nothing goes on, and a good client's connection to it.
+/// A server, its idle resources, and a correct client's connection to it.
 fn start(args: &[&str]) -> (Secure, Held, Stream) {
-    // This process needs as many files as all bad clients together; the server inherits it.
+    // This process needs as many files as all misbehaving clients together; the server inherits the limit.
     let maximum = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
-    // A machine that is busy with all this may not get to ask the source in time; what is tested are connections.
+    // A busy machine may not fetch from the source in time; this test covers only connections.
     let page = config(&Upstream::text("a 1\n")).replace("namespaces", "cache: 10m, namespaces");
     let secure = Secure::with_config(&page, args);
     let mut good = secure.known_client().connect();
-    // Whatever is made at the first use is made.
+    // Lazily created resources exist from now on.
     for path in ["/livez", METRIC, DISCOVERY, "/metrics"] {
         assert_eq!(get(&mut good, path).code, 200, "{path}");
     }
     let mut held = secure.held();
-    // The connection to the upstream ends by itself.
+    // The connection to the upstream closes by itself.
     eventually(|| {
         let now = secure.held();
         let same = now == held;
@@ -47,7 +47,7 @@ fn start(args: &[&str]) -> (Secure, Held, Stream) {
     (secure, held, good)
 }
 
-/// The good client on its open connection, and on a new one; what it may get wrong is nothing.
+/// The correct client gets correct responses on its open connection and on a new one.
 fn is_served(secure: &Secure, good: &mut Stream, client: &Client) {
     for _ in 0..20 {
         assert_eq!(get(good, DISCOVERY).code, 200);
@@ -57,19 +57,19 @@ fn is_served(secure: &Secure, good: &mut Stream, client: &Client) {
     assert!(secure.server.pid() > 0);
 }
 
-/// Back where it was, with every worker alive.
+/// All resources are released, and every worker is alive.
 fn is_over(secure: &Secure, held: &Held, resident: u64, good: &mut Stream) {
     secure.back_to(held);
     let page = get(good, "/metrics").body;
     assert_eq!(own(&page, "metriclet_panics_total"), 0.0);
     assert_eq!(own(&page, "metriclet_connections_open{client=\"unverified\"}"), 0.0);
     assert_eq!(get(good, "/livez").code, 200);
-    // What an allocator keeps of thousands of connections, and no more.
+    // At most the allocator's overhead for thousands of connections.
     let now = secure.resident();
     assert!(now < resident + (48 << 20), "{resident} bytes before, {now} after");
 }
 
-/// The sockets of bad clients that are closed by now, to the last one.
+/// Waits until the server has closed all connections of the misbehaving clients.
 fn all_ended(sockets: Vec<TcpStream>) {
     for mut socket in sockets {
         match socket.read_to_end(&mut Vec::new()) {
@@ -90,21 +90,21 @@ fn many(address: SocketAddr, mut each: impl FnMut(&mut TcpStream)) -> Vec<TcpStr
 }
 
 #[test]
-fn slow_handshakes_leave_the_rest_alone() {
+fn slow_handshakes_delay_no_other_client() {
     let (secure, held, mut good) = start(&[]);
     let (resident, client) = (secure.resident(), secure.known_client());
     let slow = many(secure.server.address, |socket| socket.write_all(b"\x16\x03\x01\x02\x00\x01").unwrap());
     is_served(&secure, &mut good, &client);
-    // None has been turned away: all were there until their time was over.
+    // None was rejected: all stayed until their deadline.
     all_ended(slow);
     let timeouts = own(&get(&mut good, "/metrics").body, "metriclet_tls_handshake_failures_total{reason=\"timeout\"}");
     assert_eq!(timeouts, MANY as f64);
     is_over(&secure, &held, resident, &mut good);
 }
 
-/// More of them than there are places: the oldest go, and who is known has places of its own.
+/// More of them than slots: the oldest are evicted, and verified clients have their own slots.
 #[test]
-fn unverified_clients_take_half_of_the_slots_only() {
+fn unverified_clients_get_at_most_half_of_the_slots() {
     let (secure, held, mut good) = start(&["--max-connections", "400"]);
     let (resident, client) = (secure.resident(), secure.known_client());
     let slow = many(secure.server.address, |_| {});
@@ -119,7 +119,7 @@ fn unverified_clients_take_half_of_the_slots_only() {
     is_over(&secure, &held, resident, &mut good);
 }
 
-/// Handshakes are made by as many threads as there are, since it is the servers' work that is tested.
+/// Opens connections on several threads, because the test is about the server's work.
 fn unverified(secure: &Secure, count: usize, request: &[u8]) -> Vec<TcpStream> {
     let client = secure.client();
     let sockets = Mutex::new(Vec::new());
@@ -129,7 +129,7 @@ fn unverified(secure: &Secure, count: usize, request: &[u8]) -> Vec<TcpStream> {
             scope.spawn(|| {
                 while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok() {
                     let mut stream = client.connect();
-                    // It may be ended before it has said everything.
+                    // The connection may be closed before everything is sent.
                     let _ = stream.write_all(request);
                     sockets.lock().unwrap().push(stream.sock);
                 }
@@ -140,7 +140,7 @@ fn unverified(secure: &Secure, count: usize, request: &[u8]) -> Vec<TcpStream> {
 }
 
 #[test]
-fn slow_heads_leave_the_rest_alone() {
+fn slow_heads_delay_no_other_client() {
     let (secure, held, mut good) = start(&[]);
     let (resident, client) = (secure.resident(), secure.known_client());
     let slow = unverified(&secure, MANY, b"GET /livez HTTP/1.1\r\nHost: a\r\nX: ");
@@ -151,16 +151,16 @@ fn slow_heads_leave_the_rest_alone() {
     is_over(&secure, &held, resident, &mut good);
 }
 
-/// They ask and do not read; some ask for more than the network holds, so that it waits here. That is bounded, and so
-/// is their time.
+/// They send requests and do not read; some request more than the network buffers, so the server queues it. The queue and
+/// the time are bounded.
 #[test]
-fn slow_readers_leave_the_rest_alone() {
+fn slow_readers_delay_no_other_client() {
     const GREEDY: usize = 20;
     let (secure, held, mut good) = start(&[]);
     let (resident, client) = (secure.resident(), secure.known_client());
     let ask = |count| "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".repeat(count);
     let slow = unverified(&secure, MANY - GREEDY, ask(1).as_bytes());
-    // A reply of megabytes each, and requests of less than what the network holds.
+    // Responses of megabytes, and requests that fit the network's buffers.
     let greedy = unverified(&secure, GREEDY, ask(1_000).as_bytes());
     is_served(&secure, &mut good, &client);
     let most = secure.resident();
@@ -178,7 +178,7 @@ fn slow_readers_leave_the_rest_alone() {
 }
 
 #[test]
-fn thousands_that_come_and_go_leave_nothing() {
+fn thousands_of_connections_leave_no_resources_behind() {
     let (secure, held, mut good) = start(&[]);
     let (resident, client) = (secure.resident(), secure.known_client());
     for _ in 0..10_000 {
@@ -192,9 +192,9 @@ fn thousands_that_come_and_go_leave_nothing() {
     is_over(&secure, &held, resident, &mut good);
 }
 
-/// Without files to be had, those who come wait; it is said once, and over when it is over.
+/// Without free descriptors, new connections wait; this is logged once, and ends when descriptors are free.
 #[test]
-fn running_out_of_files_passes() {
+fn recovers_from_running_out_of_files() {
     const TOLD: &str = "cannot accept connections: ";
     let (mut secure, held, mut good) = start(&[]);
     let limit = |files: usize| {
@@ -206,7 +206,7 @@ fn running_out_of_files_passes() {
     let address = secure.server.address;
     let mut crowd: Vec<_> = (0..100).map(|_| TcpStream::connect(address).unwrap()).collect();
     secure.server.wait_for(TOLD);
-    // Some go, so that some of those who wait get in, and files run out once more; that is no news.
+    // Some connections close, so some waiting ones are accepted, and descriptors run out again, which is not logged again.
     for _ in 0..5 {
         crowd.drain(..4);
         let pauses = own(&get(&mut good, "/metrics").body, "metriclet_accept_pauses_total");
@@ -224,7 +224,7 @@ fn running_out_of_files_passes() {
     assert_eq!((told(TOLD), told("accepting connections again")), (1, 1), "{:#?}", secure.server.seen);
 }
 
-/// An upstream that keeps every request waiting.
+/// An upstream that does not respond.
 fn hanging() -> (Upstream, Gate) {
     let gate = Gate::default();
     let door = gate.clone();
@@ -236,7 +236,7 @@ fn hanging() -> (Upstream, Gate) {
 }
 
 #[test]
-fn hanging_sources_leave_discovery_alone() {
+fn hanging_sources_do_not_delay_discovery() {
     let hanging: Vec<_> = (0..4).map(|_| hanging()).collect();
     let mut config = "sources:\n".to_owned();
     for (n, (upstream, _)) in hanging.iter().enumerate() {
@@ -281,7 +281,7 @@ fn hanging_sources_leave_discovery_alone() {
 
 /// Lists, reviews for front proxies and reviews for direct clients hang together, and leave workers for a source.
 #[test]
-fn a_hanging_kubernetes_api_leaves_sources_alone() {
+fn a_hanging_kubernetes_api_does_not_delay_sources() {
     const EACH: usize = 12;
     let source = Upstream::text("a 1\n");
     let config = config(&source).replace("namespaces", "cache: 0s, namespaces").replace(
@@ -317,7 +317,7 @@ fn a_hanging_kubernetes_api_leaves_sources_alone() {
     for stream in &waiting {
         stream.sock.set_nonblocking(true).unwrap();
         let answered = stream.sock.peek(&mut [0]);
-        assert_eq!(answered.unwrap_err().kind(), ErrorKind::WouldBlock, "none of them had to make room");
+        assert_eq!(answered.unwrap_err().kind(), ErrorKind::WouldBlock, "none was evicted");
         stream.sock.set_nonblocking(false).unwrap();
     }
     assert_eq!(source.requests(), 1);
@@ -328,7 +328,7 @@ fn a_hanging_kubernetes_api_leaves_sources_alone() {
     }
 }
 
-/// Told to stop, it says so, serves on, and every request that it took gets its answer.
+/// After a signal, the server logs that it stops, keeps serving, and answers every request that it has received.
 #[test]
 fn stopping_loses_no_request() {
     let (mut secure, _, mut good) = start(&["--shutdown-delay-duration", "2s"]);
@@ -338,7 +338,7 @@ fn stopping_loses_no_request() {
     thread::scope(|scope| {
         for _ in 0..8 {
             scope.spawn(|| {
-                // Until it cannot be connected to any more, which is only right once it is stopping.
+                // Until connections are refused, which may happen only after the signal.
                 while let Ok(mut stream) = client.try_connect("localhost") {
                     loop {
                         let request = format!("GET {METRIC} HTTP/1.1\r\nHost: a\r\n\r\n");
@@ -359,7 +359,7 @@ fn stopping_loses_no_request() {
         eventually(|| if answered.load(Ordering::Relaxed) > 200 { Ok(()) } else { Err("no load".to_owned()) });
         stopping.store(true, Ordering::SeqCst);
         secure.server.signal("TERM");
-        secure.server.wait_for("stopping: still answering");
+        secure.server.wait_for("stopping: still serving");
         let ready = get(&mut good, "/readyz");
         assert_eq!((ready.code, ready.header("connection")), (500, Some("close")));
         assert_eq!(client.get("/livez").code, 200);
@@ -372,10 +372,10 @@ fn stopping_loses_no_request() {
 
 #[test]
 fn a_second_signal_cuts_the_delay_short() {
-    // Far longer than this test waits.
+    // Much longer than this test waits.
     let (mut secure, _, mut good) = start(&["--shutdown-delay-duration", "10m"]);
     secure.server.signal("TERM");
-    secure.server.wait_for("stopping: still answering");
+    secure.server.wait_for("stopping: still serving");
     assert_eq!(get(&mut good, "/livez").code, 200);
     secure.server.signal("TERM");
     assert_eq!(secure.server.wait().code(), Some(0));

@@ -10,9 +10,9 @@ use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
 
 #[test]
-fn names_that_are_addresses_are_taken_in_silence() {
+fn addresses_as_sni_are_not_logged() {
     let mut secure = Secure::start(&["--shutdown-delay-duration", "0s"]);
-    // An address where a name should be, as curl without its checks and wrk send it.
+    // An address instead of a name, as sent by wrk and by curl without its checks.
     let (name, address) = (b"127-0-0-1", b"127.0.0.1");
     let server = ServerName::try_from("127-0-0-1").unwrap();
     let mut hello = Vec::new();
@@ -23,7 +23,7 @@ fn names_that_are_addresses_are_taken_in_silence() {
     stream.write_all(&hello).unwrap();
     let mut answer = [0; 1];
     stream.read_exact(&mut answer).unwrap();
-    assert_eq!(answer, [22], "a handshake goes on");
+    assert_eq!(answer, [22], "a handshake continues");
     drop(stream);
     secure.server.signal("TERM");
     assert!(secure.server.wait().success());

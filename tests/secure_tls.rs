@@ -1,4 +1,4 @@
-//! TLS on the secure listener: versions, keys, certificates of servers and of clients, and peers that break it.
+//! TLS on the secure listener: versions, keys, certificates of servers and of clients, and invalid peers.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -29,7 +29,7 @@ fn speaks_both_versions_and_resumes_neither() {
         let mut config = only(version);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let client = secure.client_of(config);
-        // The second one would resume, were there anything to resume.
+        // The second connection would resume a session if the server offered it.
         for _ in 0..2 {
             let mut stream = client.connect();
             assert_eq!(get(&mut stream, DISCOVERY).code, 200);
@@ -56,7 +56,7 @@ fn refuses_versions_below_the_lowest() {
     assert_eq!(secure.own("metriclet_tls_handshake_failures_total{reason=\"tls\"}"), 1.0);
 }
 
-/// A key by `openssl genpkey`, as PKCS#8.
+/// A PKCS#8 key from `openssl genpkey`.
 fn key(args: &[&str]) -> String {
     openssl(&[&["genpkey"], args].concat())
 }
@@ -66,7 +66,7 @@ const P256: [&str; 4] = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-25
 const P384: [&str; 4] = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"];
 
 #[test]
-fn takes_keys_of_every_common_form() {
+fn accepts_keys_in_every_common_format() {
     let page = config(&Upstream::text("a 1\n"));
     for (kind, traditional) in [(&RSA, "rsa"), (&P256, "ec"), (&P384, "ec")] {
         let pkcs8 = key(kind);
@@ -88,7 +88,7 @@ fn takes_keys_of_every_common_form() {
 }
 
 #[test]
-fn serves_the_chain_whole() {
+fn serves_the_complete_chain() {
     let (first, second) = (SERVING.intermediate("first"), SERVING.intermediate("second"));
     let mut identity = first.issue("localhost");
     identity.chain += &(first.pem() + &second.pem());
@@ -98,9 +98,9 @@ fn serves_the_chain_whole() {
     assert_eq!(identity.certificates().len(), 3);
 }
 
-/// At the start there is no pair to go on with, so that it says why and ends.
+/// At the start there is no previous pair, so the server reports the error and exits.
 #[test]
-fn files_that_are_no_pair_are_named() {
+fn mismatched_files_are_named() {
     let good = SERVING.issue("localhost");
     let dated = |from, to| {
         SERVING.issue_with("localhost", &KeyPair::generate().unwrap(), |params| {
@@ -170,8 +170,8 @@ fn files_that_are_no_pair_are_named() {
 
 const P521: [&str; 4] = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-521"];
 
-/// A client certificate by openssl, which still makes what others have given up.
-fn odd(key: String, extensions: &str, more: &[&str]) -> Identity {
+/// A client certificate from openssl, which creates certificates that other libraries no longer support.
+fn client_certificate(key: String, extensions: &str, more: &[&str]) -> Identity {
     let (key_file, extensions) = (file("client.key", &key), file("extensions", extensions));
     let (ca, ca_key) = (file("ca.crt", &CLIENTS.pem()), file("ca.key", &CLIENTS.key()));
     let [key_path, extensions, ca, ca_key] = [&key_file, &extensions, &ca, &ca_key].map(|path| path.to_str().unwrap());
@@ -185,9 +185,9 @@ fn odd(key: String, extensions: &str, more: &[&str]) -> Identity {
     Identity { chain: openssl(&args), key }
 }
 
-/// What a client gets that presents this, by openssl, which presents anything: how many of each client_class there are
-/// meanwhile, and how many certificates were set aside for want of a proof.
-fn standings(secure: &Secure, identity: Option<&Identity>, version: &str) -> ([f64; 3], f64) {
+/// Connects with openssl and this certificate; returns the number of connections of each class, and the number of
+/// certificates that were ignored because the client did not prove possession of the key.
+fn connection_classes(secure: &Secure, identity: Option<&Identity>, version: &str) -> ([f64; 3], f64) {
     let address = secure.server.address.to_string();
     let mut command = std::process::Command::new("openssl");
     command.args(["s_client", "-quiet", "-connect", &address, version, "-cipher", "DEFAULT@SECLEVEL=0"]);
@@ -204,7 +204,7 @@ fn standings(secure: &Secure, identity: Option<&Identity>, version: &str) -> ([f
     (open, own(&page, "metriclet_unproven_client_certificates_total"))
 }
 
-/// No certificate kills a handshake: the client may have a bearer token instead.
+/// No client certificate fails a handshake: the client may have a bearer token instead.
 #[test]
 fn every_client_certificate_gets_an_answer() {
     let fresh = || KeyPair::generate().unwrap();
@@ -222,7 +222,7 @@ fn every_client_certificate_gets_an_answer() {
     let between = CLIENTS.intermediate("between");
     let mut chain = between.issue("client");
     chain.chain += &between.pem();
-    let version_1 = odd(key(&P256), "", &[]);
+    let version_1 = client_certificate(key(&P256), "", &[]);
     let path = file("client.crt", &version_1.chain);
     let text = openssl(&["x509", "-noout", "-text", "-in", path.to_str().unwrap()]);
     assert!(text.contains("Version: 1 "), "{text}");
@@ -238,14 +238,14 @@ fn every_client_certificate_gets_an_answer() {
         ("of another authority", Some(Authority::new("another").issue("client")), unverified),
         ("self-signed", Some(self_signed), unverified),
         ("version 1", Some(version_1), unverified),
-        ("P-521", Some(odd(key(&P521), extensions, &[])), unverified),
-        ("SHA-1", Some(odd(key(&P256), extensions, &["-sha1"])), unverified),
+        ("P-521", Some(client_certificate(key(&P521), extensions, &[])), unverified),
+        ("SHA-1", Some(client_certificate(key(&P256), extensions, &["-sha1"])), unverified),
         (
             "RSA of 1024 bits",
-            Some(odd(key(&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"]), extensions, &[])),
+            Some(client_certificate(key(&["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"]), extensions, &[])),
             unverified,
         ),
-        ("RSA of 2048 bits", Some(odd(key(&RSA), extensions, &[])), client),
+        ("RSA of 2048 bits", Some(client_certificate(key(&RSA), extensions, &[])), client),
         ("without a usage", Some(CLIENTS.issue("client")), client),
         (
             "of a server",
@@ -256,18 +256,18 @@ fn every_client_certificate_gets_an_answer() {
         ("not yet valid", Some(early), unverified),
     ] {
         for version in ["-tls1_2", "-tls1_3"] {
-            // The one before may not have gone yet.
-            eventually(|| match standings(&secure, identity.as_ref(), version) {
+            // The previous connection may not be closed yet.
+            eventually(|| match connection_classes(&secure, identity.as_ref(), version) {
                 (open, _) if open == expected => Ok(()),
                 (open, _) => Err(format!("{name}, {version}: {open:?}, expected {expected:?}")),
             });
         }
     }
-    assert!(standings(&secure, None, "-tls1_3").1 > 0.0, "certificates were presented, and set aside");
+    assert!(connection_classes(&secure, None, "-tls1_3").1 > 0.0, "certificates were presented and ignored");
 }
 
 #[test]
-fn what_is_no_tls_ends_alone() {
+fn bytes_that_are_not_tls_end_only_their_connection() {
     let secure = Secure::start(&[]);
     let mut witness = secure.known_client().connect();
     assert_eq!(get(&mut witness, "/livez").code, 200);
@@ -311,7 +311,7 @@ fn what_is_no_tls_ends_alone() {
             now => Err(format!("{now} failures, {failures} before {bytes:?}")),
         });
     }
-    // Broken once it is open: half a record, a record that was changed, and an end without a word.
+    // Broken after the handshake: half a record, a changed record, and an end without close_notify.
     for (bytes, cut) in [
         (&b"\x17\x03\x03\x01\x00half"[..], true),
         (b"\x17\x03\x03\x00\x20changed-changed-changed-changed!", false),
@@ -332,9 +332,9 @@ fn what_is_no_tls_ends_alone() {
     assert_eq!(own(&get(&mut witness, "/metrics").body, "metriclet_panics_total"), 0.0);
 }
 
-/// A client that is gone before it has read its answer, so that the network says so while we still send.
+/// A client that disconnects before it has read its response, so the server gets a reset while it still sends.
 #[test]
-fn a_reset_in_mid_answer_ends_alone() {
+fn a_reset_during_a_response_ends_only_its_connection() {
     let secure = Secure::start(&[]);
     let mut witness = secure.known_client().connect();
     assert_eq!(get(&mut witness, "/livez").code, 200);
@@ -343,7 +343,7 @@ fn a_reset_in_mid_answer_ends_alone() {
     for _ in 0..20 {
         let mut stream = secure.client().connect();
         stream.write_all(requests.as_bytes()).unwrap();
-        // The first bytes are here, unread: to close now is to reset.
+        // The first bytes have arrived and are unread, so closing sends a reset.
         assert!(stream.sock.peek(&mut [0]).unwrap() > 0);
         drop(stream);
     }

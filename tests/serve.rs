@@ -18,7 +18,7 @@ const WEB: &str = "namespaces/shop/services/web";
 const FORCE: &str = ": loaded ";
 const KEPT: &str = "still using the previous configuration";
 
-/// A configuration of these rules, each a name and the end of its line.
+/// A configuration with these rules, each a name and the rest of its line.
 fn config(upstream: &Upstream, rules: &[(&str, &str)]) -> String {
     let rules = rules.iter().map(|(name, rest)| {
         format!(
@@ -29,7 +29,7 @@ fn config(upstream: &Upstream, rules: &[(&str, &str)]) -> String {
     format!("sources:\n  app: {{url: '{url}', namespaces: [shop]}}\nmetrics:\n{}", rules.collect::<String>())
 }
 
-/// An upstream whose every answer waits at a gate, and what tells of each arrival.
+/// An upstream whose responses wait at a gate, and a channel that reports each request.
 fn gated(body: &'static str) -> (Upstream, Gate, Receiver<()>) {
     let gate = Gate::default();
     let (door, (arrive, arrivals)) = (gate.clone(), mpsc::channel());
@@ -49,7 +49,7 @@ fn value(server: &Server, metric: &str) -> String {
     server.metric(&format!("{WEB}/{metric}")).values()
 }
 
-/// Without arguments Metriclet shows itself, and the line that it prints works.
+/// Without arguments Metriclet serves its own metrics, and the printed command works.
 #[test]
 fn starts_without_arguments() {
     let mut server = Server::start(&[]);
@@ -78,7 +78,7 @@ fn follows_the_file() {
     assert_eq!((value(&server, "a"), value(&server, "b")), ("web 1".to_owned(), "web 2".to_owned()));
     let discovered = server.get("/apis/custom.metrics.k8s.io/v1beta2").body;
     assert!(discovered.contains("services/a") && discovered.contains("services/b"), "{discovered}");
-    // Gone for a moment, as while an editor saves it.
+    // Missing for a moment, as while an editor saves it.
     fs::remove_file(&path).unwrap();
     server.wait_for(KEPT);
     assert_eq!(value(&server, "b"), "web 2");
@@ -87,7 +87,7 @@ fn follows_the_file() {
     assert!(value(&server, "a").starts_with("404 "));
 }
 
-/// A ConfigMap in a pod: the file is a link into a directory that is itself a link, and that one is swapped.
+/// A ConfigMap in a pod: the file is a link into a directory that is itself a link, which is swapped.
 #[test]
 fn follows_a_mounted_config_map() {
     let upstream = Upstream::text("a 1\nb 2\n");
@@ -117,7 +117,7 @@ fn reads_again_on_sighup() {
     let upstream = Upstream::text("a 1\n");
     let path = file("metrics.yaml", &config(&upstream, &[("a", "")]));
     let mut server = start(&path);
-    // Whether the file changed or not.
+    // Even if the file is unchanged.
     for reloads in [1.0, 2.0] {
         server.signal("HUP");
         server.wait_for(&format!("{FORCE}1 rule"));
@@ -127,7 +127,7 @@ fn reads_again_on_sighup() {
 }
 
 #[test]
-fn keeps_the_last_good_configuration() {
+fn keeps_the_last_valid_configuration() {
     let upstream = Upstream::text("a 1\n");
     let good = config(&upstream, &[("a", "")]);
     let path = file("metrics.yaml", &good);
@@ -139,7 +139,7 @@ fn keeps_the_last_good_configuration() {
         ),
         (String::new(), &["1:1: error: the file: expected a mapping, found nothing"]),
         (
-            // All at once, each where it stands.
+            // All problems, each with its position.
             good.replace("sources:", "source:") + "more: 1\n",
             &[
                 "1:1: error: sources: required",
@@ -179,8 +179,8 @@ fn a_bad_rule_fails_alone() {
     assert!(server.seen.iter().any(|line| line.contains(why)), "{:#?}", server.seen);
     assert_eq!(server.own("metriclet_broken_rules"), 1.0);
     let discovered = server.get("/apis/custom.metrics.k8s.io/v1beta2").body;
-    assert!(discovered.contains("services/b"), "what is configured is listed: {discovered}");
-    // Mended, then broken again: what it was stays in force.
+    assert!(discovered.contains("services/b"), "configured metrics are listed: {discovered}");
+    // Fixed, then broken again: the previous rule stays in use.
     replace(&path, &config(&upstream, &[("a", ""), ("b", ""), ("c", "")]));
     server.wait_for(FORCE);
     assert_eq!(values(&server), ["web 1", "web 2", "web 3"]);
@@ -189,7 +189,7 @@ fn a_bad_rule_fails_alone() {
     server.wait_for("error: onNaN: expected error, missing or zero, found \"perhaps\"");
     server.wait_for(FORCE);
     assert_eq!(values(&server), ["web 1", "web 2", "web 3"]);
-    assert_eq!(server.own("metriclet_broken_rules"), 1.0, "served in its old form, it is broken all the same");
+    assert_eq!(server.own("metriclet_broken_rules"), 1.0, "it counts as broken, although its previous form is served");
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn a_file_broken_at_start_still_serves_discovery() {
 }
 
 #[test]
-fn a_taken_port_is_told() {
+fn a_port_in_use_is_reported() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let why = format!("metriclet: cannot listen on {address}: Address already in use (os error 98)\n");
@@ -239,7 +239,7 @@ fn a_taken_port_is_told() {
 #[test]
 fn a_listener_without_descriptors_recovers() {
     let program = metriclet(&[]);
-    // A connection takes two files; one of these limits leaves room for one of them.
+    // A connection takes two descriptors; one of these limits leaves only one free.
     for limit in [32, 33] {
         let mut command = Command::new("sh");
         let script = format!("ulimit -n {limit} && exec \"$0\" --listen 127.0.0.1:0");
@@ -252,7 +252,7 @@ fn a_listener_without_descriptors_recovers() {
             assert!(line.contains("Too many open files"), "{line}");
             drop(held);
             server.wait_for("plain listener: accepting connections again");
-            // Connections that are being closed may hold the last descriptors for a moment.
+            // Closing connections may use the last descriptors for a moment.
             let livez = || {
                 let mut stream = TcpStream::connect(server.address)?;
                 stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
@@ -282,7 +282,7 @@ fn a_hundred_callers_make_one_request() {
 }
 
 #[test]
-fn a_hanging_source_leaves_the_rest_alone() {
+fn a_hanging_source_delays_no_other_request() {
     let (hanging, gate, arrivals) = gated("5");
     let good = Upstream::text("b 2\n");
     let config = format!(
@@ -292,9 +292,9 @@ fn a_hanging_source_leaves_the_rest_alone() {
         good.url()
     );
     let server = Server::with_config(&config);
-    // More callers, each of a page of its own, than there are workers.
+    // More callers, each with a separate page, than there are workers.
     let callers: Vec<_> = (0..40).map(|n| server.ask(&format!("namespaces/shop/services/s{n}/a"))).collect();
-    // As many as one source may hold are on their way there.
+    // The maximum for one source is waiting.
     for _ in 0..8 {
         arrivals.recv_timeout(PATIENCE).unwrap();
     }
@@ -304,7 +304,7 @@ fn a_hanging_source_leaves_the_rest_alone() {
             assert_eq!(server.get(path).code, 200, "{path}");
         }
     }
-    assert!(arrivals.try_recv().is_err(), "one source holds half of the workers at most");
+    assert!(arrivals.try_recv().is_err(), "one source occupies at most half of the workers");
     gate.open();
     for (n, caller) in callers.into_iter().enumerate() {
         assert_eq!(Answer::read(caller).values(), format!("s{n} 5"));
@@ -312,7 +312,7 @@ fn a_hanging_source_leaves_the_rest_alone() {
     assert_eq!(good.requests(), 20, "without a cache each request is a fetch");
 }
 
-/// A request that waits when the signal comes gets its answer, and the process ends well.
+/// A request that waits at the time of the signal gets its response, and the process ends successfully.
 fn stops(mut server: Server, pid: u32, gate: &Gate, arrivals: &Receiver<()>, name: &str) {
     let caller = server.ask(&format!("{WEB}/a"));
     arrivals.recv_timeout(PATIENCE).unwrap();
@@ -325,13 +325,13 @@ fn stops(mut server: Server, pid: u32, gate: &Gate, arrivals: &Receiver<()>, nam
 }
 
 #[test]
-fn signals_let_it_finish() {
+fn signals_finish_requests_in_progress() {
     for name in ["TERM", "INT"] {
         let (upstream, gate, arrivals) = gated("a 7\n");
         let server = Server::with_config(&config(&upstream, &[("a", "")]));
         let pid = server.pid();
         stops(server, pid, &gate, &arrivals, name);
-        // With nothing under way too.
+        // Also without requests in progress.
         let mut idle = Server::with_config(&config(&upstream, &[("a", "")]));
         idle.signal(name);
         assert_eq!(idle.wait().code(), Some(0), "{name}");
@@ -339,9 +339,9 @@ fn signals_let_it_finish() {
     }
 }
 
-/// In a container it is process 1, for which the kernel has no default actions.
+/// In a container the server is process 1, for which signals have no default actions.
 #[test]
-fn signals_let_it_finish_as_process_one() {
+fn signals_work_as_process_one() {
     const UNSHARE: [&str; 4] = ["--pid", "--fork", "--mount-proc", "--kill-child"];
     if !Command::new("unshare").args(UNSHARE).arg("true").output().is_ok_and(|output| output.status.success()) {
         println!("skipped: a process namespace needs unshare, and the right to use it");
@@ -366,13 +366,13 @@ fn signals_let_it_finish_as_process_one() {
 
 /// Requests that time out in the queue count under their own resource, so that an alert on metric requests sees them.
 #[test]
-fn overload_counts_as_what_was_requested() {
+fn overload_is_counted_under_the_requested_route() {
     let (hanging, gate, arrivals) = gated("5");
     let source =
         format!("{{url: 'http://{}/{{name}}', namespaces: [shop], timeout: 4s, format: number}}", hanging.address);
     let rule = "{name: a, object: services, source: slow}";
     let server = Server::with_config(&format!("sources:\n  slow: {source}\nmetrics:\n  - {rule}\n"));
-    // The queue holds 512 requests for one source, beside the eight that are being answered.
+    // The queue has room for 512 requests for one source, in addition to the eight in progress.
     let callers: Vec<_> = (0..600).map(|n| server.ask(&format!("namespaces/shop/services/s{n}/a"))).collect();
     arrivals.recv_timeout(PATIENCE).unwrap();
     let counted = || {

@@ -1,4 +1,4 @@
-//! Pages of metrics as Prometheus 3's own parser reads them: on every page that both read, the samples are the same.
+//! Compares the page parser with Prometheus 3's own parser: on every page that both accept, the samples are the same.
 //!
 //! `cargo test --test textparse -- --ignored` runs it, with Go, which fetches Prometheus' module.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
@@ -12,10 +12,10 @@ use std::process::Command;
 
 use metriclet::internals::parse::exposition::{ExpositionLimits, Format, Labels, Parser, Sample, Sink};
 
-/// Damaged versions of each page, besides the page itself.
+/// The number of damaged versions of each page, in addition to the page itself.
 const DAMAGED: u32 = 300;
 
-/// What damages a page: bytes that mean something in the formats. Not NUL, at which Prometheus takes a page to end.
+/// Bytes that damage a page: those with a meaning in the formats. Not NUL, which ends the page in Prometheus.
 const BYTES: &[u8] = b" \t\n\"\\{},=#_:.1e-+aN\xff";
 
 /// Bounds of buckets that Prometheus reads as Go's `ParseFloat` does, or leaves as they are.
@@ -62,7 +62,7 @@ const BOUNDS: [&str; 40] = [
     "0x1.000000000000080000000001p0",
 ];
 
-/// The samples of a page, a line each; nothing if it is refused.
+/// The samples of a page, one per line; empty if it is rejected.
 #[derive(Default)]
 struct Samples(String);
 
@@ -100,7 +100,7 @@ fn read(format: Format, page: &[u8]) -> Option<String> {
     Some(samples.0)
 }
 
-/// The pages among the fixtures that are of this format.
+/// The fixtures in this format.
 fn pages(format: Format) -> Vec<Vec<u8>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/pages");
     let mut pages = Vec::new();
@@ -128,7 +128,7 @@ fn pages(format: Format) -> Vec<Vec<u8>> {
     pages
 }
 
-/// The same page with one byte replaced, at a place that looks random and is always the same.
+/// The page with one byte replaced at a pseudorandom position.
 fn damaged(page: &[u8], seed: u32) -> Vec<u8> {
     let random = seed.wrapping_mul(2_654_435_761).rotate_left(13).wrapping_mul(2_246_822_519);
     let mut page = page.to_vec();
@@ -158,7 +158,7 @@ fn reference() -> PathBuf {
 
 #[test]
 #[ignore = "needs Go, and fetches the module of Prometheus"]
-fn reads_what_prometheus_reads() {
+fn parses_like_prometheus() {
     let reference = reference();
     let folder = common::file("page", "");
     let folder = folder.parent().unwrap();

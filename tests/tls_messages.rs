@@ -1,4 +1,4 @@
-//! Each row of docs/troubleshooting.md about TLS, by a server that has what the row is about.
+//! Each row of docs/troubleshooting.md about TLS, caused by a server with that problem.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -22,7 +22,7 @@ const LONG_ENOUGH: &str =
 
 const ID: &str = "spiffe://cluster.local/ns/shop/sa/web";
 
-/// The cause of the failure, as the Status has it: the whole message after the source.
+/// The cause of the failure in the Status: the message after the source.
 fn cause(url: &str, more: &str) -> String {
     let config = format!(
         "sources:\n  s: {{url: '{url}', namespaces: [shop], format: number{more}}}\n\
@@ -35,7 +35,7 @@ fn cause(url: &str, more: &str) -> String {
     told.strip_prefix(start).unwrap_or_else(|| panic!("{told}")).trim_end().to_owned()
 }
 
-/// The causes that the document lists, from its table about TLS.
+/// The causes in the document's table about TLS.
 fn documented() -> BTreeSet<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/troubleshooting.md");
     let text = std::fs::read_to_string(path).unwrap();
@@ -55,7 +55,7 @@ impl OpenSsl {
         let (cert, key) = (file("tls.crt", &identity.chain), file("tls.key", &identity.key));
         let mut command = Command::new("openssl");
         command.args(["s_server", "-accept", "127.0.0.1:0", "-naccept", "1", "-cert"]).arg(cert).arg("-key").arg(key);
-        // It ends with its input.
+        // It ends at the end of its input.
         let mut child = command.args(more).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let address = lines.find_map(|line| line.strip_prefix("ACCEPT ")?.parse().ok()).unwrap();
@@ -71,7 +71,7 @@ impl Drop for OpenSsl {
     }
 }
 
-/// A server that answers the first bytes of each client with these, and ends.
+/// A server that responds to the first bytes of each client with these bytes, and closes.
 fn raw(answer: &'static [u8]) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -81,7 +81,7 @@ fn raw(answer: &'static [u8]) -> SocketAddr {
             assert!(stream.read(&mut [0; 16_384]).unwrap() > 0);
             stream.write_all(answer).unwrap();
             let _ = stream.shutdown(Shutdown::Write);
-            // Whatever else it sends is read, for a reset would overtake the answer.
+            // Reads the rest, because a reset would discard the response.
             let _ = stream.read_to_end(&mut Vec::new());
         }
     });
@@ -99,7 +99,7 @@ fn genpkey(args: &[&str]) -> String {
 const P256: [&str; 4] = ["-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256"];
 const RSA_1024: [&str; 4] = ["-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:1024"];
 
-/// A certificate for 127.0.0.1 by openssl, which makes what no library makes any more.
+/// A certificate for 127.0.0.1 from openssl, which creates certificates that libraries no longer support.
 fn by_openssl(authority: &Authority, key: String, is_version_3: bool, more: &[&str]) -> Identity {
     let (ca, ca_key) = (file("ca.crt", &authority.pem()), file("ca.key", &authority.key()));
     let (own_key, extensions) = (file("tls.key", &key), file("extensions", "subjectAltName = IP:127.0.0.1\n"));
@@ -110,7 +110,7 @@ fn by_openssl(authority: &Authority, key: String, is_version_3: bool, more: &[&s
     Identity { chain: openssl(&[&sign[..], extended, more].concat()), key }
 }
 
-/// The cases of certificates: what is presented and what else is configured, with the cause.
+/// The cases of certificates: the presented certificate, the configuration, and the cause.
 fn certificates(authority: &Authority) -> Vec<(Identity, &'static str, &'static str)> {
     let issued = |change: &dyn Fn(&mut CertificateParams)| authority.issue_with("127.0.0.1", &key(), change);
     let uris = |uris: &'static [&'static str]| {
@@ -173,7 +173,7 @@ fn certificates(authority: &Authority) -> Vec<(Identity, &'static str, &'static 
 }
 
 #[test]
-fn every_row_is_what_the_program_says() {
+fn every_documented_message_occurs() {
     let authority = Authority::new("ca");
     let ca = file("ca.pem", &authority.pem());
     let trusting = format!(", caFile: '{}'", ca.display());
@@ -225,7 +225,7 @@ fn every_row_is_what_the_program_says() {
     assert_eq!(seen, documented());
 }
 
-/// rustls calls the signature of such an authority a wrong one.
+/// rustls reports the signature of such an authority as invalid.
 #[test]
 fn a_short_key_of_the_authority_is_named_too() {
     let ca_key = file("ca.key", &genpkey(&RSA_1024));
@@ -245,7 +245,7 @@ fn a_short_key_of_the_authority_is_named_too() {
     assert_eq!(cause, LONG_ENOUGH);
 }
 
-/// A server that speaks TLS 1.1, and does not know how a client offers more than one version (RFC 8446 §4.2.1).
+/// A TLS 1.1 server that does not know the extension supported_versions (RFC 8446 §4.2.1).
 #[test]
 fn an_old_hello_is_named_too() {
     // ServerHello: version 1.1, random, no session, TLS_RSA_WITH_AES_128_CBC_SHA, no compression.
@@ -254,11 +254,11 @@ fn an_old_hello_is_named_too() {
     assert_eq!(cause(&format!("https://{}/", raw(hello)), ""), "tls: the server speaks neither TLS 1.2 nor 1.3");
 }
 
-/// One that says nothing, and one that says too little at a time for the handshake to end.
+/// A server that sends nothing, and one that sends too slowly for the handshake to end.
 #[test]
 fn a_slow_handshake_is_bounded() {
     let trickle = |stream: &mut TcpStream| {
-        // A record of 16 KiB, which would take minutes.
+        // A record of 16 KiB would take minutes.
         let _ = stream.write_all(b"\x16\x03\x03\x40\x00\x02");
         while stream.write_all(b"\x00").is_ok() {
             thread::sleep(Duration::from_millis(20));
@@ -273,9 +273,9 @@ fn a_slow_handshake_is_bounded() {
     }
 }
 
-/// Plain HTTP stays what it was.
+/// Errors of plain HTTP are not reported as TLS.
 #[test]
-fn what_only_begins_like_tls_is_not_called_tls() {
+fn bytes_that_only_start_like_tls_are_not_called_tls() {
     let plain = Upstream::raw(b"\x15\x04\x00\x00\x02\x02\x28".to_vec());
     assert_eq!(cause(&format!("http://{}/", plain.address), ""), "answered something that is not HTTP/1");
 }

@@ -1,5 +1,4 @@
-//! The authorities that the secure listener trusts before the Kubernetes API has published them, and during its
-//! outages.
+//! The authorities that the secure listener trusts before the Kubernetes API publishes them, and during its outages.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -16,11 +15,11 @@ fn connect(secure: &Secure, identity: &Identity) -> Stream {
     secure.client_of(client_config(Some(identity))).connect()
 }
 
-fn as_master(stream: &mut Stream) -> Answer {
+fn ask_as_master(stream: &mut Stream) -> Answer {
     ask(stream, "GET", METRIC, MASTER)
 }
 
-/// Says that there is no ConfigMap, until told otherwise.
+/// Responds that the ConfigMap does not exist, until the test changes that.
 fn without_config_map(kubernetes: &Kubernetes) -> Arc<AtomicBool> {
     let gone = Arc::new(AtomicBool::new(true));
     let is_gone = gone.clone();
@@ -32,26 +31,26 @@ fn without_config_map(kubernetes: &Kubernetes) -> Arc<AtomicBool> {
 }
 
 #[test]
-fn a_config_map_that_is_deleted_takes_no_trust_away() {
+fn deleting_the_config_map_revokes_no_trust() {
     let kubernetes = Kubernetes::start();
     let mut secure = kubernetes.secure(&page(), &[]);
     let mut stream = connect(&secure, &FRONT_PROXIES.issue("front-proxy-client"));
-    assert_eq!(as_master(&mut stream).values(), "web 1");
+    assert_eq!(ask_as_master(&mut stream).values(), "web 1");
     let gone = without_config_map(&kubernetes);
-    // An untrusted certificate has it read again.
-    assert_eq!(as_master(&mut connect(&secure, &Authority::new("doubt").issue("doubt"))).code, 401);
-    secure.server.wait_for("cannot read extension-apiserver-authentication: its ConfigMap is gone");
-    assert_eq!(as_master(&mut stream).values(), "web 1");
+    // An untrusted certificate triggers another read.
+    assert_eq!(ask_as_master(&mut connect(&secure, &Authority::new("doubt").issue("doubt"))).code, 401);
+    secure.server.wait_for("cannot read extension-apiserver-authentication: the ConfigMap does not exist any more");
+    assert_eq!(ask_as_master(&mut stream).values(), "web 1");
     let next = Authority::new("next");
     kubernetes.publish(published(&next.pem(), &[], &CLIENTS.pem()));
     gone.store(false, Ordering::Relaxed);
     secure.server.wait_for("trusted authorities have changed");
-    assert_eq!(as_master(&mut stream).code, 401);
+    assert_eq!(ask_as_master(&mut stream).code, 401);
 }
 
-/// With one authority for both and no names, every client's certificate would do.
+/// With one authority for both and no allowed names, every client's certificate would be accepted.
 #[test]
-fn no_header_counts_before_the_clients_authority_is_known() {
+fn user_headers_are_ignored_until_the_client_authority_is_known() {
     let kubernetes = Kubernetes::start();
     let told = Arc::new(AtomicBool::new(false));
     let tells = told.clone();
@@ -64,18 +63,18 @@ fn no_header_counts_before_the_clients_authority_is_known() {
     let mut secure = secure(&page(), &["--requestheader-client-ca-file", authority, "--kubeconfig", kubeconfig]);
     secure.server.said("cannot read extension-apiserver-authentication");
     let mut stream = connect(&secure, &FRONT_PROXIES.issue("any-client"));
-    assert_eq!(as_master(&mut stream).code, 401);
+    assert_eq!(ask_as_master(&mut stream).code, 401);
     assert!(!secure.server.seen.iter().any(|line| line.contains("one authority signs")), "it is not known yet");
     told.store(true, Ordering::Relaxed);
-    eventually(|| match as_master(&mut stream) {
+    eventually(|| match ask_as_master(&mut stream) {
         answer if answer.code == 200 => Ok(()),
         answer => Err(format!("{answer:?}")),
     });
 }
 
-/// Ready means that kube-apiserver is let in.
+/// Ready means that kube-apiserver is trusted.
 #[test]
-fn what_cannot_be_trusted_leaves_it_unready() {
+fn untrusted_authorities_leave_it_unready() {
     let kubernetes = Kubernetes::start();
     kubernetes.publish(published("garbage", &[], &CLIENTS.pem()));
     let kubeconfig = kubernetes.kubeconfig("{token: t}");

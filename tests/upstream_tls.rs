@@ -1,4 +1,4 @@
-//! TLS with upstreams: which certificates of servers are trusted, over real connections in both versions of TLS.
+//! TLS with upstreams: trusted certificates of servers, over real connections in both versions of TLS.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod common;
@@ -24,7 +24,7 @@ const EXPIRED: &str = "tls: the server's certificate has expired";
 
 const ID: &str = "spiffe://cluster.local/ns/shop/sa/web";
 
-/// What `openssl req -x509` makes of its defaults: an authority (CA:TRUE) that serves with its own certificate.
+/// The default of `openssl req -x509`: an authority (CA:TRUE) that serves with its own certificate.
 fn by_openssl(more: &[&str]) -> Identity {
     let key = file("tls.key", "");
     let args = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2", "-keyout"];
@@ -43,7 +43,7 @@ fn self_signed(params: &CertificateParams, key: &KeyPair) -> Identity {
     Identity { chain: params.self_signed(key).unwrap().pem(), key: key.serialize_pem() }
 }
 
-/// The value that is served, or the cause why none is.
+/// The served value, or the cause of the failure.
 fn value(address: SocketAddr, trusted: &str, more: &str) -> String {
     let ca = file("ca.pem", trusted);
     let config = format!(
@@ -63,7 +63,7 @@ fn number() -> Vec<u8> {
     page("text/plain", "3")
 }
 
-/// A server with this certificate and key in each version, and what comes of it.
+/// The result with a server with this certificate and key, in each version of TLS.
 fn outcomes(identity: &Identity, trusted: &str, more: &str) -> [String; 2] {
     [&TLS12, &TLS13].map(|version| {
         let upstream = TlsUpstream::with_config(presenting(identity, version), number());
@@ -76,7 +76,7 @@ fn both(outcome: &str) -> [String; 2] {
 }
 
 #[test]
-fn a_certificate_in_ca_file_is_trusted_itself() {
+fn a_server_certificate_in_ca_file_is_trusted() {
     let named = ["-addext", "subjectAltName=IP:127.0.0.1"];
     let authority = by_openssl(&named);
     let end_entity = by_openssl(&[&named[..], &["-addext", "basicConstraints=CA:FALSE"]].concat());
@@ -93,7 +93,7 @@ fn a_certificate_in_ca_file_is_trusted_itself() {
         &KeyPair::generate().unwrap(),
     );
     assert_eq!(outcomes(&old, &old.chain, ""), both(EXPIRED));
-    // One whose authority is unknown is as good as one without.
+    // A certificate of an unknown authority is trusted in the same way.
     let issued = Authority::new("elsewhere").issue("127.0.0.1");
     assert_eq!(outcomes(&issued, &issued.chain, ""), both("3"));
 }
@@ -107,7 +107,7 @@ fn a_copied_certificate_proves_nothing() {
 }
 
 #[test]
-fn another_certificate_of_the_same_key_is_another() {
+fn another_certificate_with_the_same_key_is_not_trusted() {
     for is_ca in [IsCa::NoCa, IsCa::ExplicitNoCa, IsCa::Ca(BasicConstraints::Unconstrained)] {
         let key = KeyPair::generate().unwrap();
         let [first, second] = [1, 2].map(|serial: u64| {
@@ -121,7 +121,7 @@ fn another_certificate_of_the_same_key_is_another() {
 }
 
 #[test]
-fn a_trusted_certificate_signs_for_others_only_as_an_authority() {
+fn a_trusted_certificate_that_is_not_an_authority_signs_no_others() {
     for (is_ca, expected) in [
         (IsCa::NoCa, UNKNOWN_ISSUER),
         (IsCa::ExplicitNoCa, UNKNOWN_ISSUER),
@@ -192,7 +192,7 @@ fn a_spiffe_id_is_verified_instead_of_the_host() {
     assert_eq!(outcome(&elsewhere), both(namesake));
 }
 
-/// Pods are reached by address, which their certificates do not name.
+/// Pods are scraped by address, which their certificates do not contain.
 #[test]
 fn pods_with_spiffe_ids_are_scraped() {
     let authority = Authority::new("mesh");
@@ -215,11 +215,11 @@ fn pods_with_spiffe_ids_are_scraped() {
     let (code, printed, told) = run(&[&args[..], &["namespaces/shop/pods/*/m"]].concat());
     assert_eq!(code, 0, "{told}");
     assert!(printed.contains("Pod/web-1"), "{printed}");
-    assert_eq!(upstream.asked()[0].server_name, None, "an address is no name to ask for");
+    assert_eq!(upstream.asked()[0].server_name, None, "an address is not sent as SNI");
 }
 
 #[test]
-fn the_kubernetes_api_is_trusted_likewise() {
+fn the_kubernetes_api_is_verified_the_same_way() {
     let [own, other] = [1, 2].map(|_| by_openssl(&["-addext", "subjectAltName=IP:127.0.0.1"]));
     let pod = Upstream::text("m 3\n");
     let list = json!({"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [named("web-1", "127.0.0.1")]});

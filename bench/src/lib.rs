@@ -1,4 +1,4 @@
-//! What the measurements share: a Metriclet to measure, an upstream for it, and numbers from many runs.
+//! Helpers of the measurements: a Metriclet to measure, an upstream for it, and statistics.
 
 use std::error::Error;
 use std::ffi::OsStr;
@@ -10,13 +10,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// Whatever went wrong.
+/// Any error.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The metric that every measurement asks for.
+/// The metric that every measurement requests.
 pub const PATH: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/queue_depth";
 
-/// The entry of a measurement of pods, `NAME BINARY [PODSxSERIES...]`: each case has a directory while it is measured.
+/// The entry point of a measurement of pods, `NAME BINARY [PODSxSERIES...]`: each case has a temporary directory.
 pub fn of_pods(name: &str, cases: &[&str], measure: impl Fn(&str, &Path, usize, usize) -> Result<()>) -> Result<()> {
     let mut arguments = std::env::args().skip(1);
     let binary = arguments.next().ok_or_else(|| format!("usage: {name} BINARY [PODSxSERIES...]"))?;
@@ -33,10 +33,10 @@ pub fn of_pods(name: &str, cases: &[&str], measure: impl Fn(&str, &Path, usize, 
     Ok(())
 }
 
-/// A Metriclet at work; killed when this is dropped.
+/// A running Metriclet; killed when this is dropped.
 pub struct Metriclet {
     child: Child,
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
     config: PathBuf,
 }
@@ -51,7 +51,7 @@ impl Metriclet {
         Self::with(binary, &text, &[])
     }
 
-    /// Starts `binary` on a free port with this configuration and further arguments.
+    /// Starts `binary` on a free port with this configuration and additional arguments.
     pub fn with(binary: &str, text: &str, args: &[&OsStr]) -> Result<Self> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -76,23 +76,23 @@ impl Metriclet {
                 break address.parse()?;
             }
         };
-        // Whatever else it logs must not fill the pipe.
+        // Reads the rest of the log, so that the pipe does not fill up.
         thread::spawn(move || io::copy(&mut log, &mut io::stderr()));
         Ok(Self { child, address, config })
     }
 
-    /// Its number.
+    /// Its PID.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Resident memory now and at its highest, in bytes.
+    /// The current and peak RSS, in bytes.
     pub fn memory(&self) -> Result<(u64, u64)> {
         memory(self.pid())
     }
 }
 
-/// Resident memory of a process now and at its highest, in bytes.
+/// The current and peak RSS of a process, in bytes.
 pub fn memory(pid: u32) -> Result<(u64, u64)> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let field = |name: &str| -> Result<u64> {
@@ -111,10 +111,10 @@ impl Drop for Metriclet {
     }
 }
 
-/// The processor time that a process has taken so far, in seconds.
+/// The CPU time of a process so far, in seconds.
 pub fn cpu_time(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // After the name, which may hold anything but ends in the last parenthesis: 14 and 15 are user and system ticks.
+    // The name may contain any characters, and ends at the last parenthesis: fields 14 and 15 are user and system ticks.
     let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
     let ticks =
         fields.split_ascii_whitespace().skip(11).take(2).map(str::parse::<u64>).sum::<std::result::Result<u64, _>>()?;
@@ -148,7 +148,7 @@ pub fn upstream(page: Vec<u8>) -> Result<SocketAddr> {
     Ok(address)
 }
 
-/// A page with the wanted series first and others after it, of at most `size` bytes and nearly that.
+/// A page of almost `size` bytes, with the rule's series first.
 pub fn page(size: usize) -> Vec<u8> {
     let mut page = String::from("# TYPE queue_depth gauge\nqueue_depth{namespace=\"shop\",service=\"web\"} 12.5\n");
     for number in 0u64.. {
@@ -162,10 +162,10 @@ pub fn page(size: usize) -> Vec<u8> {
     page.into_bytes()
 }
 
-/// GETs a path; the answer's code and body.
+/// Requests a path; returns the status code and body.
 pub fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
     let mut stream = TcpStream::connect(address)?;
-    // Answers to HTTP/1.0 do not come in chunks.
+    // Responses to HTTP/1.0 are not chunked.
     write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
@@ -174,13 +174,13 @@ pub fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
     Ok((code, body.to_owned()))
 }
 
-/// The least, the median and the greatest.
+/// The minimum, the median and the maximum.
 pub fn spread(mut numbers: Vec<f64>) -> [f64; 3] {
     numbers.sort_by(f64::total_cmp);
     [0, numbers.len() / 2, numbers.len() - 1].map(|at| numbers[at])
 }
 
-/// `median (least–greatest)` with so many decimals.
+/// `median (minimum–maximum)` with this number of decimals.
 pub fn show(numbers: &[f64], decimals: usize) -> String {
     let [low, middle, high] = spread(numbers.to_vec());
     format!("{middle:.decimals$} ({low:.decimals$}–{high:.decimals$})")

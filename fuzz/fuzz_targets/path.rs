@@ -27,7 +27,7 @@ fuzz_target!(|raw: &str| {
             );
             return assert_eq!((asked.subresource, asked.name), (None, None));
         }
-        other => panic!("authorization is asked about {other}"),
+        other => panic!("unexpected authorization attributes: {other}"),
     };
     match asked.subresource {
         Some(subresource) => {

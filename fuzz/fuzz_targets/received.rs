@@ -1,4 +1,4 @@
-//! Answers of other adapters: what is read and printed again reads as the same.
+//! Answers of other adapters: a parsed answer can be printed and parsed again with the same result.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

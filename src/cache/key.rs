@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_apart_what_differs() {
+    fn differs_for_different_values() {
         let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
         assert_eq!(Key::of(&(7, "a")), Key::of(&(7, "a".to_owned())));
         assert_eq!(Key::of(&texts(&["a", "b"])), Key::of(&["a", "b"][..]));

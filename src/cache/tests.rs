@@ -40,7 +40,7 @@ fn until_waiting(cache: &Cache<u32>, key: &'static str, callers: usize) {
 }
 
 #[test]
-fn serves_until_the_time_is_over() {
+fn serves_a_value_until_it_expires() {
     let (cache, now) = (Cache::new(8, 8), Instant::now());
     assert_eq!(cache.get(&Key::of("a"), now, Wait::No, any, never), Outcome::WouldWait);
     load(&cache, "a", now, SECOND, 1);
@@ -55,7 +55,7 @@ fn serves_until_the_time_is_over() {
 }
 
 #[test]
-fn passes_over_what_does_not_cover() {
+fn skips_values_that_do_not_cover() {
     let (cache, now) = (Cache::new(8, 8), Instant::now());
     load(&cache, "a", now, SECOND, 1);
     let odd = |value: &u32| value % 2 == 1;
@@ -73,12 +73,12 @@ fn passes_over_what_does_not_cover() {
 }
 
 #[test]
-fn evicts_the_expired_then_the_longest_unused() {
+fn evicts_expired_then_least_recently_used() {
     for (name, max_entries, max_cost, costs, cost, expected) in [
         ("room", 4, 9, [1, 1, 1], 1, "abcd"),
         ("entries: the expired one", 3, 9, [1, 1, 1], 1, "-bcd"),
         ("cost: the expired one is enough", 9, 5, [2, 1, 1], 2, "-bcd"),
-        ("cost: the longest unused too", 9, 5, [2, 1, 1], 4, "-b-d"),
+        ("cost: the least recently used too", 9, 5, [2, 1, 1], 4, "-b-d"),
         ("cost: all", 9, 5, [1, 1, 1], 5, "---d"),
         ("cost: never fits", 9, 5, [1, 1, 1], 6, "abc-"),
         ("no entries", 0, 5, [1, 1, 1], 1, "----"),
@@ -100,7 +100,7 @@ fn evicts_the_expired_then_the_longest_unused() {
 }
 
 #[test]
-fn keeps_nothing_where_all_is_being_loaded() {
+fn keeps_nothing_while_everything_is_loading() {
     let (cache, now) = (Cache::new(1, 9), Instant::now());
     load(&cache, "a", now, SECOND, 1);
     let nested = || {
@@ -135,7 +135,7 @@ fn loads_once_for_a_hundred_callers() {
 }
 
 #[test]
-fn loads_once_more_for_those_whom_it_does_not_cover() {
+fn loads_again_for_callers_it_does_not_cover() {
     let (cache, now, loads) = (Cache::new(8, 8), Instant::now(), AtomicUsize::new(0));
     let second = || {
         loads.fetch_add(1, Ordering::Relaxed);
@@ -174,7 +174,7 @@ fn gives_up_waiting_in_time() {
 }
 
 #[test]
-fn wakes_those_who_wait_for_a_load_that_panics() {
+fn wakes_callers_when_a_load_panics() {
     let (cache, now) = (Cache::new(8, 8), Instant::now());
     load(&cache, "a", now, SECOND, 1);
     let later = now + SECOND;
@@ -196,20 +196,20 @@ fn wakes_those_who_wait_for_a_load_that_panics() {
     assert_eq!(
         cache.get(&Key::of("a"), now, Wait::No, any, never),
         Outcome::Value(Arc::new(1)),
-        "the old one is still there"
+        "the old value is still cached"
     );
     load(&cache, "a", later, SECOND, 1);
 }
 
 /// Pages of deleted pods are not requested again.
 #[test]
-fn drops_what_is_long_past_its_time() {
+fn drops_values_that_expired_long_ago() {
     let (cache, now) = (Cache::new(100, 100), Instant::now());
     load(&cache, "a", now, SECOND, 3);
     load(&cache, "b", now, 3 * STALE, 2);
     let soon = now + STALE;
     load(&cache, "c", soon, SECOND, 1);
-    assert!(cache.last(&Key::of("a")).is_some(), "it stays for a while");
+    assert!(cache.last(&Key::of("a")).is_some(), "an expired value stays for a while");
     load(&cache, "d", soon + STALE, SECOND, 1);
     assert_eq!(cache.last(&Key::of("a")), None);
     assert_eq!(seen(&cache, soon + STALE, "abcd"), "-b-d");
@@ -218,11 +218,11 @@ fn drops_what_is_long_past_its_time() {
 }
 
 #[test]
-fn a_load_cut_short_counts_for_its_caller_alone() {
+fn a_load_cut_short_is_for_its_caller_only() {
     let (cache, now) = (Cache::new(8, 8), Instant::now());
     let cut_by_caller = || Loaded { value: 1, until: now + LONG, cost: 1, shared: false };
     assert_eq!(cache.get(&Key::of("a"), now, Wait::Until(now), any, cut_by_caller), Outcome::Value(Arc::new(1)));
-    assert_eq!(seen(&cache, now, "a"), "-", "it is not kept");
+    assert_eq!(seen(&cache, now, "a"), "-", "the value is not cached");
     let waits = Barrier::new(2);
     thread::scope(|scope| {
         let cut_by_caller = scope.spawn(|| {
@@ -243,13 +243,13 @@ fn a_load_cut_short_counts_for_its_caller_alone() {
 }
 
 #[test]
-fn tells_until_when_a_value_is_kept() {
+fn returns_the_expiry_of_a_value() {
     let (cache, now, key) = (Cache::new(8, 8), Instant::now(), Key::of("a"));
     load(&cache, "a", now, SECOND, 1);
     let kept = cache.kept(&key, now, any).unwrap();
     assert_eq!(cache.kept_until(&key, &kept), Some(now + SECOND));
     assert_eq!(cache.kept_until(&Key::of("b"), &kept), None);
-    assert_eq!(cache.kept_until(&key, &Arc::new(1)), None, "an equal value, but another one");
+    assert_eq!(cache.kept_until(&key, &Arc::new(1)), None, "an equal but different value");
     load(&cache, "a", now + SECOND, SECOND, 1);
-    assert_eq!(cache.kept_until(&key, &kept), None, "the one before");
+    assert_eq!(cache.kept_until(&key, &kept), None, "the previous value");
 }

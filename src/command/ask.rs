@@ -1,4 +1,4 @@
-//! One request to a configuration that is loaded here, as `get` and `explain` make it.
+//! Answers a request from a configuration in this process, for `get` and `explain`.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,21 +10,21 @@ use crate::metrics::trace::{Event, Trace};
 use crate::source::waiting::Patience;
 use crate::telemetry::clock::Clock;
 
-/// Between two questions, with `--wait`.
-const MOMENT: Duration = Duration::from_millis(250);
+/// The time between two requests with `--wait`.
+const RETRY_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Requests a target, and again for so long while the answer is 503.
+/// Requests a target, and retries for up to `wait` while the answer is 503.
 pub(super) fn ask(api: &Api, target: &str, wait: Duration, limits: &Limits, clock: &Clock) -> (Reply, Trace) {
     let until = Instant::now() + wait;
     loop {
         let mut trace = Trace::on();
         let reply = answer(api, target, limits, clock, &mut trace);
-        // Without a rule that can answer, as when it is invalid, nothing changes by waiting.
+        // If no rule can answer, as when the rule is invalid, a retry cannot succeed.
         let has_rule = trace.events().iter().any(|event| matches!(event, Event::Rule { .. } | Event::Forwarded { .. }));
         if reply.code != 503 || !has_rule || Instant::now() >= until {
             return (reply, trace);
         }
-        thread::sleep(MOMENT.min(until.saturating_duration_since(Instant::now())));
+        thread::sleep(RETRY_INTERVAL.min(until.saturating_duration_since(Instant::now())));
     }
 }
 
@@ -37,7 +37,7 @@ fn answer(api: &Api, target: &str, limits: &Limits, clock: &Clock, trace: &mut T
     }
 }
 
-/// Names of objects and labels may come from a page: control characters are escaped.
+/// Escapes control characters, because names of objects and labels may come from a page.
 pub(super) fn printable(text: &str) -> String {
     let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(shown).collect()

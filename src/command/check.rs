@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use super::{counted, exit, fail, origin, print, tell};
-use crate::config::check::TAKE_TURNS;
+use super::{counted, eprint, exit, fail, origin, print};
+use crate::config::check::REPLICAS_HINT;
 use crate::config::cli::Check;
 use crate::config::file;
 use crate::config::hpa;
@@ -17,7 +17,7 @@ use crate::parse::glob::NameGlob;
 use crate::parse::path::Group;
 use crate::parse::sort;
 
-/// The most hosts whose addresses are looked up.
+/// The maximum number of hosts to look up.
 const LOOKED_UP: usize = 16;
 
 /// Runs the command.
@@ -31,12 +31,12 @@ pub(crate) fn run(check: &Check, limits: &Limits) -> ExitCode {
     let text = String::from_utf8_lossy(&bytes);
     let excerpts = Excerpts::new(&name, &text);
     for problem in &loaded.problems {
-        tell(&excerpts.show(problem).trim_end());
+        eprint(&excerpts.show(problem).trim_end());
     }
     let replicated = replicated(&loaded.config, limits);
     for source in &replicated {
-        tell(&format!(
-            "{name}: warning: source {}: the host of its url resolves to several addresses{TAKE_TURNS}",
+        eprint(&format!(
+            "{name}: warning: source {}: the host of its url resolves to several addresses{REPLICAS_HINT}",
             Escaped::new(source)
         ));
     }
@@ -49,7 +49,7 @@ pub(crate) fn run(check: &Check, limits: &Limits) -> ExitCode {
         let (name, text) = (hpa.display().to_string(), String::from_utf8_lossy(&bytes));
         let excerpts = Excerpts::new(&name, &text);
         let found = hpa::check(&bytes, &loaded.config, limits);
-        found.iter().for_each(|problem| tell(&excerpts.show(problem).trim_end()));
+        found.iter().for_each(|problem| eprint(&excerpts.show(problem).trim_end()));
         problems.extend(found);
     }
     let count = |severity| problems.iter().filter(|problem| problem.severity == severity).count();
@@ -59,7 +59,7 @@ pub(crate) fn run(check: &Check, limits: &Limits) -> ExitCode {
     let found = format!("{}, {}", counted(errors, "error"), counted(warnings, "warning"));
     print(&match (errors, rules) {
         (0, _) => format!("{name}: {good}; {found}\n"),
-        (_, 0) if loaded.config.forward.is_none() => format!("{name}: {found}; nothing is left to serve\n"),
+        (_, 0) if loaded.config.forward.is_none() => format!("{name}: {found}; nothing can be served\n"),
         _ => format!("{name}: {found}; what is left serves {good}\n"),
     });
     if errors > 0 { ExitCode::from(exit::CONFIG) } else { ExitCode::SUCCESS }
@@ -97,7 +97,7 @@ fn replicated(config: &Config, limits: &Limits) -> Vec<String> {
         let url = source.shared_url().filter(|_| !source.is_behind_a_service() && source.proxy.is_none())?;
         Some((source, url.fixed_host().filter(|host| !host.starts_with('['))?))
     });
-    // Each may take a second to look up.
+    // Each lookup may take a second.
     let looked_up = hosts.take(LOOKED_UP).filter(|(_, host)| is_replicated(host));
     looked_up.map(|(source, _)| source.name.clone()).collect()
 }

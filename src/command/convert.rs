@@ -1,17 +1,17 @@
-//! `metriclet convert`: prints other adapters' configuration as Metriclet's.
+//! `metriclet convert`: converts another adapter's configuration to Metriclet's.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use super::{counted, exit, fail, origin, print, tell};
+use super::{counted, eprint, exit, fail, origin, print};
 use crate::config::cli::{Convert, ConvertFrom};
 use crate::config::limits::Limits;
 use crate::config::problem::Excerpts;
 use crate::convert::{Converted, Input, Known, keda, kube_metrics_adapter, prometheus_adapter};
 
-/// A file that was read.
+/// A file's name and text.
 struct Given {
     name: String,
     bytes: Vec<u8>,
@@ -29,10 +29,10 @@ pub(crate) fn run(convert: &Convert, limits: &Limits) -> ExitCode {
     for remark in &converted.remarks {
         if let Some(Given { name, bytes }) = given.get(remark.input) {
             let text = String::from_utf8_lossy(bytes);
-            tell(&Excerpts::new(name, &text).show(&remark.problem).trim_end());
+            eprint(&Excerpts::new(name, &text).show(&remark.problem).trim_end());
         }
     }
-    converted.notes.iter().for_each(|note| tell(&format_args!("note: {note}")));
+    converted.notes.iter().for_each(|note| eprint(&format_args!("note: {note}")));
     match (&convert.write_hpas, converted.hpas.as_str()) {
         (_, "") => {}
         (Some(path), hpas) => {
@@ -40,7 +40,7 @@ pub(crate) fn run(convert: &Convert, limits: &Limits) -> ExitCode {
                 return fail(exit::CANNOT_CREATE, &format_args!("cannot create {}: {failure}", path.display()));
             }
         }
-        (None, _) => tell(&"note: --write-hpas FILE writes the HPAs that go with it"),
+        (None, _) => eprint(&"note: --write-hpas FILE writes the HPAs that go with it"),
     }
     print(&converted.config);
     match converted.remarks.iter().filter(|remark| remark.problem.is_error()).count() {
@@ -49,7 +49,7 @@ pub(crate) fn run(convert: &Convert, limits: &Limits) -> ExitCode {
     }
 }
 
-/// Creates a file; one that is there stays.
+/// Creates a file; fails if it exists.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     OpenOptions::new().write(true).create_new(true).open(path)?.write_all(text.as_bytes())
 }

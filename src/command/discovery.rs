@@ -1,4 +1,4 @@
-//! Follows what other adapters list, so that discovery always answers from memory.
+//! Requests the lists of other adapters in the background, so that discovery always answers from memory.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -10,20 +10,20 @@ use crate::api::Api;
 use crate::config::limits::{ForwardLimits, Limits};
 use crate::forward::adapter::Adapter;
 
-/// Requests lists when they are due, in a thread that ends with them.
+/// Requests the lists that are due, in a thread for each round.
 pub(super) struct Discovery {
     limits: ForwardLimits,
     lists: Arc<Lists>,
     running: Option<JoinHandle<()>>,
 }
 
-/// When the list of each adapter is due; one for each group at most.
+/// When the list of each adapter is due; at most one adapter for each group.
 #[derive(Default)]
 struct Lists(Mutex<Vec<(Arc<Adapter>, Instant)>>);
 
 impl Discovery {
-    /// Requests the lists for the first time, and waits for them for a while: whoever lists metrics must not see fewer of
-    /// them after a restart.
+    /// Requests the lists for the first time, and waits for them for a limited time, so that discovery is complete after a
+    /// restart.
     pub(super) fn start(api: &Api, limits: &Limits) -> Self {
         let (limits, lists) = (limits.forward.clone(), Arc::new(Lists::default()));
         let until = Instant::now() + limits.start;

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::ask::{ask, printable};
 use super::discovery::Discovery;
-use super::{exit, fail, kubernetes, origin, print, tell};
+use super::{eprint, exit, fail, kubernetes, origin, print};
 use crate::api::Api;
 use crate::api::message::{JSON, Reply};
 use crate::config::cli::{Get, Output};
@@ -20,7 +20,7 @@ use crate::source::error::SourceError;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::log;
 
-/// The most characters by which a column is aligned: one long label must not make every row that long.
+/// The maximum width of a column: one long label must not widen every row.
 const WIDEST: usize = 80;
 
 /// Runs the command.
@@ -30,7 +30,7 @@ pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
     let api = Arc::new(Api::unconfigured(limits, clock));
     let by = match std::env::var_os("KUBERNETES_SERVICE_HOST") {
         None => Reading::Person,
-        // An editor of the file must not be able to run programs in a pod.
+        // In a pod, the kubeconfig must not be able to run programs.
         Some(_) => Reading::Server,
     };
     if let Err(why) = kubernetes::connect(get.kubeconfig.as_ref(), by, &api, limits) {
@@ -41,24 +41,24 @@ pub(crate) fn run(get: &Get, limits: &Limits, clock: &Clock) -> ExitCode {
     }
     let target = target(&get.path);
     if is_list(&target, limits) {
-        // What other adapters list belongs to it.
+        // Discovery includes the lists of other adapters.
         let _ = Discovery::start(&api, limits);
     }
     let (reply, trace) = ask(&api, &target, get.wait, limits, clock);
     if get.verbosity > 0 {
-        trace.events().iter().for_each(|event| tell(event));
+        trace.events().iter().for_each(|event| eprint(event));
     }
     if reply.code == 503
         && get.wait.is_zero()
         && trace.events().iter().any(|event| matches!(event, Event::Range { .. }))
     {
-        tell(
-            &"metriclet: this value is made of samples over time, which begin now; --wait 2m keeps asking for so long",
-        );
+        eprint(&"metriclet: this value needs samples over time, which start now; use --wait 2m to wait for them");
     }
     let is_refreshed = |event: &Event| matches!(event, Event::FetchFailed { error: SourceError::Busy });
     if reply.code == 503 && get.wait.is_zero() && trace.events().iter().any(is_refreshed) {
-        tell(&"metriclet: this source is fetched in the background (refresh:); --wait 20s keeps asking for so long");
+        eprint(
+            &"metriclet: this source is fetched in the background (refresh:); use --wait 20s to wait for the first page",
+        );
     }
     match (reply.code, get.output) {
         (200, Output::Table) if reply.media_type == JSON => print(&table(&reply.body)),
@@ -85,13 +85,13 @@ fn target(path: &str) -> String {
     }
 }
 
-/// Whether a target is one of the paths that there are, whatever is found there.
+/// Whether a target is a path of the API, whether or not it has a value.
 fn is_known(target: &str, limits: &Limits) -> bool {
     let path = target.split('?').next().unwrap_or_default();
     !matches!(path::parse(path, limits.request.path), Ok(ApiPath::Unknown | ApiPath::UnknownInGroup))
 }
 
-/// Whether a target is one of discovery.
+/// Whether a target is a discovery path.
 fn is_list(target: &str, limits: &Limits) -> bool {
     let path = target.split('?').next().unwrap_or_default();
     matches!(path::parse(path, limits.request.path), Ok(ApiPath::Groups | ApiPath::Resources(..)))
@@ -115,7 +115,7 @@ fn refusal(reply: &Reply) -> String {
     }
 }
 
-/// The values in aligned columns; other lists as they are.
+/// Prints values in aligned columns, and other responses unchanged.
 fn table(body: &[u8]) -> String {
     let list: Value = serde_json::from_slice(body).unwrap_or_default();
     let Some(items) = list.get("items").and_then(Value::as_array) else {
@@ -151,7 +151,7 @@ fn text(item: &Value, pointer: &str) -> String {
     printable(item.pointer(pointer).and_then(Value::as_str).unwrap_or("-"))
 }
 
-/// Aligned, but for cells that are too wide for it.
+/// Aligns columns, except for cells that are too wide.
 fn columns<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [0; N];
     for row in rows {

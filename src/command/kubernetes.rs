@@ -1,4 +1,4 @@
-//! The client of the Kubernetes API that commands use: by a kubeconfig, or by the pod's service account.
+//! The commands' client of the Kubernetes API, with a kubeconfig or the pod's service account.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -17,12 +17,12 @@ use crate::metrics::objects::Objects;
 /// Enables lists of objects, if there is a Kubernetes API.
 ///
 /// # Errors
-/// What is wrong with the kubeconfig.
+/// The problem of the kubeconfig.
 pub(super) fn connect(kubeconfig: Option<&PathBuf>, by: Reading, api: &Api, limits: &Limits) -> Result<(), String> {
     connect_context(kubeconfig, None, by, api, limits).map(drop)
 }
 
-/// The same of another context of the kubeconfig than the current one; the client, to make more calls.
+/// Like [`connect`], with another context of the kubeconfig; returns the client for further calls.
 ///
 /// # Errors
 /// As for [`connect`].
@@ -44,10 +44,10 @@ pub(super) fn connect_context(
     Ok(client)
 }
 
-/// A client of the Kubernetes API: by the kubeconfig, or else by the service account.
+/// A client of the Kubernetes API, with the kubeconfig or else the service account.
 ///
 /// # Errors
-/// What is wrong with the kubeconfig.
+/// The problem of the kubeconfig.
 pub(super) fn client(
     kubeconfig: Option<&PathBuf>,
     by: Reading,
@@ -79,12 +79,12 @@ fn client_of(
     Ok(target.map(|target| Arc::new(Client::new(target, limits, api.shared_counters()))))
 }
 
-/// Whether this runs in a pod, where nobody is who could log in.
+/// Whether the process runs in a pod, where no user can log in.
 pub(super) fn is_inside() -> bool {
     env::var_os("KUBERNETES_SERVICE_HOST").is_some()
 }
 
-/// The kubeconfig that `kubectl` would use, for a person's command; in a pod only one that is named.
+/// The kubeconfig that `kubectl` would use; in a pod, only that in `$KUBECONFIG`.
 pub(super) fn usual_kubeconfig() -> Option<PathBuf> {
     let listed = env::var_os("KUBECONFIG").filter(|list| !list.is_empty());
     let first = listed.and_then(|list| env::split_paths(&list).next());
@@ -92,23 +92,23 @@ pub(super) fn usual_kubeconfig() -> Option<PathBuf> {
     first.or_else(|| home().filter(|path| !is_inside() && path.exists()))
 }
 
-/// How a command of a person reads a kubeconfig: who can change the file had better not run programs in a pod.
+/// How interactive commands read a kubeconfig: in a pod, it must not run programs, because others may be able to change it.
 pub(super) fn reading() -> Reading {
     if is_inside() { Reading::Server } else { Reading::Person }
 }
 
-/// The Kubernetes API, by the kubeconfig, or else by the service account.
+/// The Kubernetes API, with the kubeconfig or else the service account.
 ///
 /// # Errors
-/// What is wrong with the kubeconfig.
+/// The problem of the kubeconfig.
 pub(super) fn target(kubeconfig: Option<&PathBuf>, by: Reading, limits: &Limits) -> Result<Option<Target>, String> {
     target_of(kubeconfig, None, by, limits)
 }
 
-/// The same of another context of the kubeconfig than the current one.
+/// Like [`target`], with another context of the kubeconfig.
 ///
 /// # Errors
-/// What is wrong with the kubeconfig.
+/// The problem of the kubeconfig.
 pub(super) fn target_of(
     kubeconfig: Option<&PathBuf>,
     context: Option<&str>,

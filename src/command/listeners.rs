@@ -25,7 +25,7 @@ use crate::server::signals::Signal;
 use crate::server::workers::{Threads, Workers};
 use crate::telemetry::clock::Clock;
 
-/// Everything that listens, and the workers behind it.
+/// The listeners and the workers that they share.
 pub(super) struct Listeners {
     api: Arc<Api>,
     limits: Limits,
@@ -49,7 +49,7 @@ struct Followed {
 pub(super) enum StartError {
     /// A file in the flags is invalid.
     File(String),
-    /// The system refuses a resource.
+    /// The system denied a resource.
     System(String),
 }
 
@@ -73,7 +73,7 @@ impl Listeners {
                 Some(Followed::start(flags, kubeconfig, api, &threads.workers(), on_failure("secure"))?)
             }
             None => {
-                // No request comes over the network.
+                // Requests come only from this machine.
                 api.health().set_trusted();
                 None
             }
@@ -89,12 +89,12 @@ impl Listeners {
         Ok(Self { api, limits, clock, threads, plain, secure, pulse })
     }
 
-    /// Where the plain listener is.
+    /// The address of the plain listener.
     pub(super) fn plain_address(&self) -> Option<SocketAddr> {
         self.plain.as_ref().map(Plain::address)
     }
 
-    /// Where the listeners are, for people.
+    /// Logs the addresses of the listeners.
     pub(super) fn announce(&self) {
         if let Some(plain) = &self.plain {
             info!("listening on http://{}", plain.address());
@@ -108,7 +108,7 @@ impl Listeners {
     pub(super) fn tick(&mut self) {
         let alive = self.threads.workers().is_alive();
         let serving = self.secure.as_ref().is_none_or(|followed| followed.secure.is_alive());
-        // After the whole process was suspended, no thread has had time for a heartbeat yet.
+        // After the process was suspended, the threads need time for a heartbeat.
         if !self.pulse.is_overdue(self.clock.now().monotonic, self.limits.workers.stall / 2) {
             self.api.health().set_stuck(!(alive && serving));
         }
@@ -123,7 +123,7 @@ impl Listeners {
         api.health().set_stopping();
         if let Some(Followed { secure, .. }) = secure.as_ref().filter(|_| !limits.shutdown.delay.is_zero()) {
             secure.leave();
-            info!("stopping: still answering, so that clients go elsewhere");
+            info!("stopping: still serving while clients move to other replicas");
             let until = Instant::now() + limits.shutdown.delay;
             loop {
                 match inbox.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -137,7 +137,7 @@ impl Listeners {
         }
         info!("stopping: finishing requests in progress");
         let deadline = Instant::now() + limits.shutdown.drain;
-        // Workers stop last, because listeners wait for their answers.
+        // The workers stop last, because listeners wait for their answers.
         let finished = [
             secure.is_none_or(|followed| followed.secure.stop(deadline)),
             plain.is_none_or(|plain| plain.stop(deadline)),
@@ -150,7 +150,7 @@ impl Listeners {
 }
 
 impl Pulse {
-    /// Whether the loop has not run for this long.
+    /// Whether the loop has not run for longer than `long`.
     fn is_overdue(&mut self, now: Instant, long: Duration) -> bool {
         now.saturating_duration_since(std::mem::replace(&mut self.0, now)) > long
     }
@@ -202,17 +202,17 @@ impl Followed {
                     info!("a new serving certificate is in use");
                     counters.certificates_loaded.increment();
                 }
-                Err(failure) => error!("a bug: no TLS with a certificate that was checked: {failure}"),
+                Err(failure) => error!("a bug: a verified certificate does not work for TLS: {failure}"),
             },
             Some(Err(why)) => {
-                error!("serving certificate: {why}; the one before it stays in use");
+                error!("serving certificate: {why}; the previous one stays in use");
                 counters.certificates_refused.increment();
             }
         }
     }
 }
 
-/// Sets up authentication and authorization for the network, and follows the trusted authorities.
+/// Sets up authentication and authorization for the secure listener, and follows the trusted authorities.
 fn auth(flags: &Access, kubeconfig: Option<&PathBuf>, api: &Arc<Api>, limits: &Limits) -> Result<(), StartError> {
     let client = |own: &Option<PathBuf>| kubernetes::client(own.as_ref().or(kubeconfig), Reading::Server, api, limits);
     let authentication = client(&flags.authentication_kubeconfig).map_err(StartError::File)?;
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_a_process_that_stood_still() {
+    fn detects_a_suspended_process() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut pulse = Pulse(start);

@@ -1,4 +1,4 @@
-//! The commands, one file for each, with the exit codes and the printing that they share.
+//! The commands, one file each, and the functions that they share for printing and exit codes.
 
 mod ask;
 pub(crate) mod certs;
@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 pub use crate::config::exit;
 
-/// Prints to stdout; a closed pipe is no error.
+/// Prints to stdout; a closed pipe is not an error.
 pub(crate) fn print(text: &str) -> ExitCode {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
@@ -32,12 +32,12 @@ pub(crate) fn print(text: &str) -> ExitCode {
 
 /// Prints one line to stderr and ends with `code`.
 pub(crate) fn fail(code: u8, why: &dyn Display) -> ExitCode {
-    tell(&format_args!("metriclet: {why}"));
+    eprint(&format_args!("metriclet: {why}"));
     ExitCode::from(code)
 }
 
 /// Prints one line to stderr.
-pub(crate) fn tell(line: &dyn Display) {
+pub(crate) fn eprint(line: &dyn Display) {
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 

@@ -24,11 +24,11 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    /// Installs the configuration. The server starts even if the file cannot be used: it serves discovery, and every
-    /// metric returns the problem.
+    /// Installs the configuration. The server starts even if the file is invalid: it serves discovery, and requests for
+    /// metrics get the problem.
     ///
     /// # Errors
-    /// The exit code for flags that mean nothing; the reason is printed.
+    /// The exit code for invalid flags; the reason is printed.
     pub(crate) fn start(api: &Api, origin: &Origin, limits: &Limits) -> Result<Self, ExitCode> {
         let Origin::File(path) = origin else {
             install_once(api, origin, limits)?;
@@ -40,7 +40,7 @@ impl Live {
         watched.changed();
         let live = Self { file: Some(watched), limits: limits.clone() };
         match live.load(path) {
-            Ok((loaded, hash)) if loaded.unattributed().is_none() => in_force(api, path, loaded, hash),
+            Ok((loaded, hash)) if loaded.unattributed().is_none() => put_in_use(api, path, loaded, hash),
             Ok((loaded, _)) => {
                 let problem = loaded.unattributed().map(ToString::to_string);
                 reject(api, path, loaded.problems.iter().map(ToString::to_string).collect());
@@ -63,17 +63,17 @@ impl Live {
         }
     }
 
-    /// Reads the file again. If it cannot be used, the current configuration stays.
+    /// Reads the file again. If it is invalid, the current configuration stays in use.
     pub(crate) fn reload(&mut self, api: &Api) {
         let Some(watched) = &mut self.file else { return };
-        // A change that comes together with a signal is read once.
+        // If the file changes at the time of the signal, it is read only once.
         watched.changed();
         let path = &watched.path().to_owned();
         let counters = api.counters();
         match self.load(path) {
             Ok((loaded, hash)) if loaded.unattributed().is_none() => {
                 counters.reloads_succeeded.increment();
-                in_force(api, path, loaded, hash);
+                put_in_use(api, path, loaded, hash);
             }
             Ok((loaded, _)) => {
                 let problems = loaded.problems.iter().map(ToString::to_string).collect();
@@ -89,7 +89,7 @@ impl Live {
         }
     }
 
-    /// Reads the file and logs its problems. With the hash of it.
+    /// Reads the file and logs its problems; returns it with its hash.
     fn load(&self, path: &Path) -> Result<(Loaded, String), String> {
         let text = read(path, &self.limits)?;
         let loaded = file::load(&text, &self.limits);
@@ -103,8 +103,8 @@ impl Live {
     }
 }
 
-/// Puts the configuration of a file in force, and tells which it is.
-fn in_force(api: &Api, path: &Path, loaded: Loaded, hash: String) {
+/// Puts the configuration of a file in use, and logs it.
+fn put_in_use(api: &Api, path: &Path, loaded: Loaded, hash: String) {
     let rules = loaded.config.written_rules();
     api.status().configuration.loaded(&path.display().to_string(), &loaded.problems, api.now());
     api.counters().reload_successful.set(1);
@@ -113,7 +113,7 @@ fn in_force(api: &Api, path: &Path, loaded: Loaded, hash: String) {
     api.counters().set_config(hash);
 }
 
-/// Shows on the status page, and counts, that a file cannot be used.
+/// Records that a file was rejected, for the status page and the counters.
 fn reject(api: &Api, path: &Path, problems: Vec<String>) {
     api.counters().reload_successful.set(0);
     api.status().configuration.rejected(&path.display().to_string(), problems);
@@ -125,7 +125,7 @@ fn reject(api: &Api, path: &Path, problems: Vec<String>) {
 /// The exit code; the reason is printed.
 pub(crate) fn install_once(api: &Api, origin: &Origin, limits: &Limits) -> Result<(), ExitCode> {
     match origin {
-        Origin::ByDefault => Err(fail(exit::USAGE, &"say where the values come from: --upstream URL or --config FILE")),
+        Origin::ByDefault => Err(fail(exit::USAGE, &"expected --upstream URL or --config FILE")),
         Origin::Upstream { url, describes } => match file::simple(url, describes.clone(), limits) {
             Ok(config) => {
                 api.metrics().install(config, None);
@@ -140,7 +140,7 @@ pub(crate) fn install_once(api: &Api, origin: &Origin, limits: &Limits) -> Resul
     }
 }
 
-/// Loads a configuration file for one answer.
+/// Loads a configuration file for one request.
 ///
 /// # Errors
 /// The exit code; the reason is printed.
@@ -148,7 +148,7 @@ pub(crate) fn load_once(path: &Path, limits: &Limits) -> Result<Config, ExitCode
     let text = read(path, limits).map_err(|why| fail(exit::NO_INPUT, &why))?;
     let loaded = file::load(&text, limits);
     for problem in loaded.problems.iter().filter(|problem| problem.is_error()) {
-        super::tell(&format_args!("{}:{problem}", path.display()));
+        super::eprint(&format_args!("{}:{problem}", path.display()));
     }
     match loaded.unattributed() {
         Some(_) => Err(ExitCode::from(exit::CONFIG)),
@@ -178,7 +178,7 @@ mod tests {
     use crate::telemetry::clock::Clock;
 
     #[test]
-    fn reads_a_change_that_comes_with_a_signal_once() {
+    fn reads_a_change_and_a_signal_once() {
         let path = std::env::temp_dir().join(format!("metriclet-origin-{}.yaml", std::process::id()));
         fs::write(&path, "sources: {}\nmetrics: []\n").unwrap();
         let limits = Limits::default();

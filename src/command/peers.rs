@@ -1,5 +1,5 @@
-//! Shares samples over time with the other replicas: takes over what one that starts lacks, and goes on with what is
-//! requested of them.
+//! Shares samples over time among replicas: takes over the samples of the others, and samples the selections that are
+//! requested from them.
 
 use std::io::Read;
 use std::net::SocketAddr;
@@ -22,21 +22,21 @@ use crate::kube_api::endpoints;
 use crate::kube_api::target::Target;
 use crate::parse::certificate_name::CertificateName;
 
-/// Asks the other replicas again and again.
+/// Polls the other replicas.
 pub(super) struct Peers {
     api: Arc<Api>,
     client: Client,
     http: HttpClient,
     service: cli::Peers,
     limits: Limits,
-    /// Where this process was found among the replicas.
+    /// The address of this process among the replicas.
     own: Option<SocketAddr>,
     failing: bool,
 }
 
 impl Peers {
-    /// Connects to nothing yet. The replicas know each other as the Kubernetes API knows them: by the token of the service
-    /// account, or by a client certificate; and by the serving certificate, which is for the Service.
+    /// Makes no connection yet. The replicas authenticate to each other as to the Kubernetes API, by the token of the service
+    /// account or a client certificate, and verify the serving certificate, which is for the Service.
     pub(super) fn new(service: &cli::Peers, target: Target, api: &Arc<Api>, limits: &Limits) -> Self {
         let Credentials { bearer, certificate, .. } = target.credentials.clone();
         let credentials = Credentials {
@@ -53,7 +53,7 @@ impl Peers {
         Self { api, client, http, service, limits, own: None, failing: false }
     }
 
-    /// Takes over what there is, and goes on with that until the process ends.
+    /// Makes the first round, and then one in each interval until the process ends.
     pub(super) fn start(mut self) -> std::io::Result<()> {
         self.api.share();
         self.round(Instant::now() + self.limits.peers.start);
@@ -67,7 +67,7 @@ impl Peers {
         Ok(())
     }
 
-    /// Asks each of them once.
+    /// Polls each replica once.
     fn round(&mut self, until: Instant) {
         if !self.api.metrics().sharing().looks_back() {
             return;
@@ -76,17 +76,19 @@ impl Peers {
         let deadline = until.min(Instant::now() + self.limits.peers.timeout);
         let found = match endpoints::serving(&self.client, namespace, service, &self.limits, deadline) {
             Ok(found) => found,
-            Err(failure) => return self.tell(Err(format!("cannot list the EndpointSlices: {}", failure.detail()))),
+            Err(failure) => {
+                return self.log_outcome(Err(format!("cannot list the EndpointSlices: {}", failure.detail())));
+            }
         };
         let own = self.own;
         let mut outcome = Ok(());
         for peer in found.into_iter().filter(|peer| Some(*peer) != own).take(self.limits.peers.count) {
             outcome = outcome.and(self.ask(peer, until).map_err(|why| format!("{peer}: {why}")));
         }
-        self.tell(outcome);
+        self.log_outcome(outcome);
     }
 
-    /// Asks one which selections it samples, and for the samples that are lacking here.
+    /// Requests a replica's selections, and the samples that are missing here.
     fn ask(&mut self, peer: SocketAddr, until: Instant) -> Result<(), String> {
         let get = |query: &str| self.get(peer, query, until).map_err(|error| error.to_string());
         let (bytes, at) = get("")?;
@@ -104,14 +106,14 @@ impl Peers {
         Ok(())
     }
 
-    /// A message, and when it was made.
+    /// A message, and the time at which it was made.
     fn get(&self, peer: SocketAddr, query: &str, until: Instant) -> Result<(Vec<u8>, Instant), FetchError> {
         let url = &format!("https://{peer}/peers/samples{query}");
         let timeout = until.saturating_duration_since(Instant::now()).min(self.limits.peers.timeout);
         let request = Request { url, accept: "application/octet-stream", body: RequestBody::None, timeout };
         let most = self.limits.peers.bytes as u64;
         self.http.exchange(&request, |response: &mut Response| {
-            // Whatever takes long after that, the ages in it are of now.
+            // The ages in the message are relative to this time.
             let at = Instant::now();
             if response.status() != 200 {
                 return Err(FetchError::Status(response.status()));
@@ -126,8 +128,8 @@ impl Peers {
         })
     }
 
-    /// Logs what changes.
-    fn tell(&mut self, outcome: Result<(), String>) {
+    /// Logs changes of the outcome.
+    fn log_outcome(&mut self, outcome: Result<(), String>) {
         match outcome {
             Ok(()) if std::mem::take(&mut self.failing) => info!("shares samples with all other replicas again"),
             Ok(()) => {}

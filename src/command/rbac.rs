@@ -1,8 +1,8 @@
-//! `metriclet rbac`: prints the Roles that a configuration needs, and nothing else.
+//! `metriclet rbac`: prints the Roles that a configuration needs.
 
 use std::process::ExitCode;
 
-use super::{exit, fail, origin, print, tell};
+use super::{eprint, exit, fail, origin, print};
 use crate::config::cli::Rbac;
 use crate::config::file;
 use crate::config::limits::Limits;
@@ -20,10 +20,10 @@ pub(crate) fn run(rbac: &Rbac, limits: &Limits) -> ExitCode {
     let loaded = file::load(&bytes, limits);
     let mut has_errors = false;
     for problem in loaded.problems.iter().filter(|problem| problem.is_error()) {
-        tell(&format_args!("{}:{problem}", rbac.config.display()));
+        eprint(&format_args!("{}:{problem}", rbac.config.display()));
         has_errors = true;
     }
-    // A Role for what is left of a broken file would lack rights once it is mended.
+    // A Role for the valid part of a file would be insufficient once the rest is fixed.
     if has_errors {
         return ExitCode::from(exit::CONFIG);
     }
@@ -86,7 +86,7 @@ fn role(namespace: Option<&str>, rights: &[Right]) -> String {
     text
 }
 
-/// A name as YAML takes it for text.
+/// Quotes a name that YAML would not read as text.
 fn quoted(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_lowercase() || matches!(c, '.' | '-' | '/');
     match name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(is_plain) && !is_word(name) {
@@ -95,7 +95,7 @@ fn quoted(name: &str) -> String {
     }
 }
 
-/// Whether YAML 1.1, which kubectl reads, takes a word for something else than text.
+/// Whether YAML 1.1, which kubectl reads, gives a word another type than text.
 fn is_word(name: &str) -> bool {
     ["null", "true", "false", "yes", "no", "on", "off", "y", "n"].contains(&name)
 }

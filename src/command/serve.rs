@@ -32,13 +32,13 @@ pub(crate) fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     if serve.listen == Listen::Off && serve.secure.is_none() {
         return fail(
             exit::USAGE,
-            &"--listen off leaves nothing to serve on; HTTPS needs --tls-cert-file and --tls-private-key-file",
+            &"--listen off disables the only listener; HTTPS needs --tls-cert-file and --tls-private-key-file",
         );
     }
     let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
     if serve.origin == Origin::ByDefault && (in_cluster || serve.listen == Listen::Off) {
         let place = if in_cluster { "in a cluster" } else { "with --listen off" };
-        return fail(exit::USAGE, &format_args!("{place}, say what to serve: --config FILE or --upstream URL"));
+        return fail(exit::USAGE, &format_args!("{place}, serve needs --config FILE or --upstream URL"));
     }
     let limits = &tuned(limits, &serve.tuning);
     let api = Arc::new(Api::unconfigured(limits, clock));
@@ -54,7 +54,7 @@ pub(crate) fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     if let Some(peers) = serve.secure.as_ref().and_then(|secure| secure.peers.as_ref()) {
         api.metrics().adapters().set_own_service(&peers.namespace, &peers.service);
     }
-    // A client that connects at once gets answers from the configuration and the authorities, too.
+    // The configuration and the authorities are loaded before clients can connect.
     let start = |origin: &Origin| Live::start(&api, origin, limits);
     let early = match (serve.origin != Origin::ByDefault).then(|| start(&serve.origin)).transpose() {
         Ok(early) => early,
@@ -88,7 +88,7 @@ pub(crate) fn run(serve: &Serve, limits: &Limits, clock: &Clock) -> ExitCode {
     }
 }
 
-/// The limits, with those that flags set.
+/// The limits, changed by flags.
 fn tuned(limits: &Limits, tuning: &Tuning) -> Limits {
     let mut limits = limits.clone();
     limits.connection.count = tuning.connections.unwrap_or(limits.connection.count);

@@ -1,5 +1,5 @@
-//! Follows the authorities that the secure listener trusts: the files that flags name, else the ConfigMap in which
-//! kube-apiserver publishes its own.
+//! Follows the authorities that the secure listener trusts: the files in flags, or else the ConfigMap in which
+//! kube-apiserver publishes its authorities.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::kube_api::trust::{Published, published};
 /// How often files are checked.
 const TICK: Duration = Duration::from_secs(1);
 
-/// The first pause after the ConfigMap could not be read; each one after it is twice as long, up to the usual poll.
+/// The first pause after the ConfigMap could not be read; each further pause is twice as long, up to the usual interval.
 const RETRY: Duration = Duration::from_secs(1);
 
 /// Follows the files and the ConfigMap.
@@ -30,9 +30,9 @@ pub(super) struct Follower {
     limits: Limits,
     client: Option<Arc<Client>>,
     files: Vec<Watched>,
-    /// The ConfigMap when it was last read; empty if there is none.
+    /// The ConfigMap as last read; empty if there is none.
     published: Option<Published>,
-    /// The authorities that are trusted now, so that only changes are logged.
+    /// The currently trusted authorities, so that only changes are logged.
     parts: Option<Parts>,
     failing: bool,
 }
@@ -45,10 +45,10 @@ struct Parts {
 }
 
 impl Follower {
-    /// Reads everything once. Files must be valid then; the Kubernetes API may be reachable later.
+    /// Reads everything once. Files must be valid; the Kubernetes API may still be unreachable.
     ///
     /// # Errors
-    /// What is wrong with a file.
+    /// The problem of a file.
     pub(super) fn start(
         api: Arc<Api>,
         flags: Access,
@@ -65,7 +65,7 @@ impl Follower {
         follower.install()?;
         match follower.client {
             None => follower.api.health().set_trusted(),
-            // Until it is known, the files count alone.
+            // Until the ConfigMap is read, only the files count.
             Some(_) => _ = follower.poll(follower.limits.review.timeout),
         }
         Ok(follower)
@@ -82,40 +82,40 @@ impl Follower {
                     read = Instant::now();
                     let is_read = self.poll(self.limits.answer.deadline);
                     due = read + if is_read { self.limits.trust.poll } else { retry };
-                    retry = if self.failing { longer(retry, self.limits.trust.poll) } else { RETRY };
+                    retry = if self.failing { next_pause(retry, self.limits.trust.poll) } else { RETRY };
                 }
                 if self.rejected() {
                     due = due.min(read + self.limits.trust.retry);
                 }
-                self.look_at_files();
+                self.check_files();
             }
         })?;
         Ok(())
     }
 
-    /// Waits a moment; returns whether a certificate was rejected meanwhile.
+    /// Waits for a tick; returns whether a certificate was rejected meanwhile.
     fn rejected(&self) -> bool {
         self.api.auth().is_some_and(|auth| auth.identity.wait_for_rejection(TICK))
     }
 
-    fn look_at_files(&mut self) {
+    fn check_files(&mut self) {
         let changed: Vec<bool> = self.files.iter_mut().map(Watched::changed).collect();
         if !changed.contains(&true) {
             return;
         }
         match self.install() {
             Ok(changed) => log_change(changed),
-            Err(why) => error!("{why}; the authorities before it stay trusted"),
+            Err(why) => error!("{why}; the previous authorities stay trusted"),
         }
     }
 
-    /// Reads the ConfigMap within this time; whether that went well.
+    /// Reads the ConfigMap within this time; returns whether that succeeded.
     fn poll(&mut self, longest: Duration) -> bool {
         let Some(client) = &self.client else { return true };
         let outcome = match published(client, Instant::now() + longest) {
-            // Deleting it takes no trust away: an accident there must not shut the API server out.
+            // Deleting the ConfigMap revokes no trust: an accidental deletion must not lock out kube-apiserver.
             Ok(None) if self.published.as_ref().is_some_and(|before| *before != Published::default()) => {
-                Err("its ConfigMap is gone".to_owned())
+                Err("the ConfigMap does not exist any more".to_owned())
             }
             Ok(published) => Ok(published.unwrap_or_default()),
             Err(failure) => Err(failure.detail().to_string()),
@@ -123,7 +123,7 @@ impl Follower {
         match outcome {
             Ok(published) => {
                 if std::mem::take(&mut self.failing) {
-                    info!("reads extension-apiserver-authentication again");
+                    info!("extension-apiserver-authentication can be read again");
                 }
                 self.published = Some(published);
                 match self.install() {
@@ -149,7 +149,7 @@ impl Follower {
     /// Combines files and ConfigMap; files take precedence. Returns whether the trusted authorities changed.
     fn install(&mut self) -> Result<bool, String> {
         let (front_proxy, clients) = (self.front_proxy()?, self.clients()?);
-        let parts = Parts { front_proxy: front_proxy.filter(|proxy| self.may_be_judged(proxy)), clients };
+        let parts = Parts { front_proxy: front_proxy.filter(|proxy| self.is_distinguishable(proxy)), clients };
         if self.parts.as_ref() == Some(&parts) {
             return Ok(false);
         }
@@ -158,16 +158,17 @@ impl Follower {
         let (trust, open) = Trust::new(parts.front_proxy, parts.clients);
         if open {
             warn!(
-                "one authority signs for front proxies and for clients, and no names of front proxies are given: no \
-                 front proxy is trusted, as every client could act as one; set --requestheader-allowed-names of the kube-apiserver"
+                "one authority signs for front proxies and for clients, and no names of front proxies are configured: \
+                 no front proxy is trusted, because every client could act as one; set --requestheader-allowed-names \
+                 of the kube-apiserver"
             );
         }
         auth.identity.install(trust);
         Ok(!first)
     }
 
-    /// Whether enough is known to distinguish front proxies from clients: by names, or by the authority of the clients.
-    fn may_be_judged(&self, proxy: &FrontProxy) -> bool {
+    /// Whether front proxies can be distinguished from clients, by names or by the authority of the clients.
+    fn is_distinguishable(&self, proxy: &FrontProxy) -> bool {
         !proxy.allowed_names.is_empty()
             || self.flags.client_ca_file.is_some()
             || self.published.is_some()
@@ -210,19 +211,19 @@ impl Follower {
     }
 }
 
-/// The pause after the next failure. An outage may last for days.
-fn longer(retry: Duration, longest: Duration) -> Duration {
+/// The pause after the next failure; the maximum matters in long outages.
+fn next_pause(retry: Duration, longest: Duration) -> Duration {
     retry.saturating_mul(2).min(longest)
 }
 
-/// Logged when it is the case, because readers may rely on it.
+/// Logs a change of the trusted authorities.
 fn log_change(changed: bool) {
     if changed {
         info!("trusted authorities have changed");
     }
 }
 
-/// The pool in a text of the ConfigMap, if it has one.
+/// The pool in a key of the ConfigMap, if present.
 fn text(pem: &str, key: &str) -> Result<Option<Pool>, String> {
     match pem.trim() {
         "" => Ok(None),
@@ -238,7 +239,7 @@ mod tests {
     fn pauses_grow_to_the_usual_poll_and_no_further() {
         let poll = Duration::from_secs(60);
         let mut pauses: Vec<_> =
-            std::iter::successors(Some(RETRY), |pause| Some(longer(*pause, poll))).take(10_000).collect();
+            std::iter::successors(Some(RETRY), |pause| Some(next_pause(*pause, poll))).take(10_000).collect();
         assert_eq!(pauses.pop(), Some(poll));
         assert_eq!(pauses[..8].iter().map(Duration::as_secs).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 60, 60]);
     }

@@ -1,4 +1,4 @@
-//! Checks across keys and rules: errors for contradictions, warnings for what may surprise.
+//! Checks across keys and rules: errors for contradictions, warnings for likely surprises.
 
 mod credentials;
 mod external;
@@ -20,19 +20,19 @@ use crate::promql::{Scope, VectorSelector, Window};
 
 const MEBIBYTE: u64 = 1024 * 1024;
 
-/// What follows a URL that several processes may serve.
-pub(crate) const TAKE_TURNS: &str = ", so each fetch may reach another replica: use pods: if their pages differ; single: true \
-                                     says that there is one, single: false that all serve the same page";
+/// The end of a message about a URL that several processes may serve.
+pub(crate) const REPLICAS_HINT: &str = ", so each fetch may reach another replica: use pods: if their pages differ, \
+                                     single: true if there is only one, single: false if all serve the same page";
 
 /// The default period of the HPA controller.
 const HPA_SYNC: Duration = Duration::from_secs(15);
 
-/// Something wrong with a source or rule, and the key that is to blame.
+/// A problem of a source or rule, and the key that causes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Finding {
-    /// As the file has it: `certFile`.
+    /// The key as written in the file: `certFile`.
     pub key: &'static str,
-    /// Whether it stops the source or rule from being served.
+    /// Whether the source or rule cannot be served.
     pub severity: Severity,
     /// Lower case, one line, without the key.
     pub message: String,
@@ -48,14 +48,15 @@ pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
     if source.format.is_some_and(Format::is_held) && source.max_bytes.is_some_and(|bytes| bytes > most) {
         let found = source.max_bytes.unwrap_or_default();
         let message = format!(
-            "expected at most {}Mi with format: {}, whose pages are held whole in memory; found {found}",
+            "expected at most {}Mi with format: {}, whose pages are held in memory; found {found}",
             most / MEBIBYTE,
             source.format.map_or("json", word)
         );
         findings.push(error("maxBytes", message));
     }
     credentials::check(source, &mut findings);
-    // Pods speak of themselves and of what selects them; a server says of a series what it scraped it from.
+    // A pod's page describes only that pod and the objects that select it; a Prometheus server labels each series with its
+    // target.
     if source.namespaces == Namespaces::All && !source.is_of_any_pods() && !source.is_prometheus() {
         findings.push(warning(
             "namespaces",
@@ -63,7 +64,7 @@ pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
         ));
     }
     if source.cache > HPA_SYNC {
-        findings.push(warning("cache", "longer than the 15s between two HPA syncs, which then sees stale values"));
+        findings.push(warning("cache", "longer than the 15s between two HPA syncs, so an HPA may see stale values"));
     }
     if let Some(refresh) = source.refresh.filter(|refresh| *refresh < limits.refresh.shortest) {
         let [least, found] = [limits.refresh.shortest, refresh].map(duration::format);
@@ -86,12 +87,12 @@ pub(crate) fn source(source: &Source, limits: &Limits) -> Vec<Finding> {
         Placeholder::LabelSelector,
     ];
     if source.proxy.is_some() && source.is_open() {
-        let message = "a proxy looks up hosts itself, so the addresses of pods and of hosts with placeholders could \
-                       not be checked";
+        let message =
+            "a proxy resolves hosts itself, so the addresses of pods and of hosts with placeholders cannot be checked";
         findings.push(error("proxy", message));
     }
     if source.is_behind_a_service() {
-        findings.push(warning("url", format!("the host is a Service{TAKE_TURNS}")));
+        findings.push(warning("url", format!("the host is a Service{REPLICAS_HINT}")));
     }
     if source.is_single() && (source.is_of_pods() || placeholders.iter().any(|placeholder| source.uses(*placeholder))) {
         findings.push(error("single", "is for one process behind a URL without placeholders; remove it"));
@@ -117,7 +118,7 @@ pub(crate) fn rule(rule: &Rule, source: &Source, limits: &Limits) -> Vec<Finding
     findings
 }
 
-/// Whether one query can answer for all objects, with a label that names each.
+/// Checks that one query can return the values of all objects, with a label that names each.
 fn query(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if !source.is_prometheus() {
         if let Value::QueryTemplate(_) = rule.value {
@@ -149,11 +150,11 @@ fn query(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
             }
         }
         (Value::Series(_), None) => {}
-        _ => findings.push(error("value", format!("source {} takes PromQL", Escaped::new(&source.name)))),
+        _ => findings.push(error("value", format!("source {} requires PromQL", Escaped::new(&source.name)))),
     }
 }
 
-/// A range needs what its source served before, which is kept of pods: behind a URL several processes may take turns.
+/// A range needs earlier samples of one process. Those of pods are kept; behind a URL, several processes may alternate.
 fn ranges(rule: &Rule, source: &Source, limits: &Limits, findings: &mut Vec<Finding>) {
     let Value::Series(expr) = &rule.value else { return };
     if source.is_prometheus() {
@@ -179,7 +180,7 @@ fn ranges(rule: &Rule, source: &Source, limits: &Limits, findings: &mut Vec<Find
     let interval = limits.sampling.interval_for(shortest.reach());
     if !shortest.range.is_zero() && shortest.range < 2 * interval {
         let interval = duration::format(interval);
-        let message = format!("{shortest} never holds two samples, which are taken every {interval} at most");
+        let message = format!("{shortest} never contains two samples, which are taken at most every {interval}");
         findings.push(error("value", message));
     }
     let (samples, most) = (SamplingLimits::samples_for(longest.reach(), interval), limits.sampling.samples);
@@ -201,7 +202,7 @@ fn warning(key: &'static str, message: impl Into<String>) -> Finding {
     Finding { key, severity: Severity::Warning, message: message.into() }
 }
 
-/// Whether the value can be read from such a page.
+/// Checks that the value can be read from a page in this format.
 fn shape(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     let name = Escaped::new(&source.name);
     match (&rule.value, source.format) {
@@ -241,12 +242,12 @@ fn shape(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     }
     if source.label_selector == SelectorMode::Labels && !matches!(rule.value, Value::Series(_) | Value::Named(_)) {
         let message =
-            format!("labelSelector: labels of source {name} needs series with labels, which this value is not");
+            format!("labelSelector: labels of source {name} needs series with labels, and this value has none");
         findings.push(error("source", message));
     }
 }
 
-/// Whether it is clear whose value a page holds, and whether the page may speak of them.
+/// Checks that a value identifies its object, and that the page may describe that object.
 fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     let name = Escaped::new(&source.name);
     let resource = &object.resource;
@@ -294,7 +295,7 @@ fn scope(object: &ObjectKind, rule: &Rule, source: &Source, findings: &mut Vec<F
     }
 }
 
-/// A format as the file has it.
+/// A format as written in the file.
 fn word(format: Format) -> &'static str {
     match format {
         Format::Prometheus => "prometheus",

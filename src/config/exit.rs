@@ -1,4 +1,4 @@
-//! Exit codes, by sysexits(3).
+//! Exit codes, as in sysexits(3).
 
 /// A usage error.
 pub const USAGE: u8 = 64;

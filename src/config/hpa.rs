@@ -1,4 +1,4 @@
-//! HPAs beside a configuration: metrics that no rule serves, and workloads that would stay at zero replicas.
+//! Checks HPAs against a configuration: metrics that no rule serves, and workloads that would stay at zero replicas.
 
 use super::limits::Limits;
 use super::model::{Config, Identity, Pods, Rule, Source, Target};
@@ -11,7 +11,7 @@ use crate::parse::path::Group;
 use crate::parse::url_template::Placeholder;
 use crate::parse::yaml::{self, Span};
 
-/// What is wrong with the HPAs in a file of one or more documents.
+/// The problems of the HPAs in a file of one or more documents.
 pub fn check(file: &[u8], config: &Config, limits: &Limits) -> Vec<Problem> {
     let text = String::from_utf8_lossy(file);
     let mut findings = Findings { problems: Vec::new(), before: 0 };
@@ -40,7 +40,7 @@ pub fn check(file: &[u8], config: &Config, limits: &Limits) -> Vec<Problem> {
     findings.problems
 }
 
-/// The rules for a metric, in the order of the file: several where each describes objects of its own.
+/// The rules for a metric, in the order of the file: several if they list different objects.
 pub(crate) fn rules<'c>(metric: &MetricSpec<'_>, config: &'c Config) -> Vec<&'c Rule> {
     config.rules.iter().filter(|rule| is_for(rule, metric.kind, metric.name)).collect()
 }
@@ -57,7 +57,7 @@ fn is_for(rule: &Rule, kind: MetricKind<'_>, name: &str) -> bool {
     }
 }
 
-/// Whether a rule may describe the object of a metric, for all that the HPA says of its namespace.
+/// Whether a rule may describe the object of a metric, as far as the HPA's namespace is known.
 pub(crate) fn may_describe(rule: &Rule, kind: MetricKind<'_>, namespace: Option<&str>) -> bool {
     match (&rule.identity, kind) {
         (Identity::Fixed(described), MetricKind::Object(object)) => {
@@ -68,7 +68,7 @@ pub(crate) fn may_describe(rule: &Rule, kind: MetricKind<'_>, namespace: Option<
     }
 }
 
-/// Of some rules and their sources, the places of those that serve a metric to an HPA in this namespace; or why none does.
+/// The positions of the rules that serve a metric to an HPA in this namespace, or the reason why none does.
 pub(crate) fn serving(
     kind: MetricKind<'_>,
     name: &str,
@@ -109,7 +109,7 @@ pub(crate) fn group(kind: MetricKind<'_>) -> Group {
 
 struct Findings {
     problems: Vec<Problem>,
-    /// Lines before the document.
+    /// The number of lines before the document.
     before: usize,
 }
 
@@ -137,7 +137,7 @@ impl Findings {
     }
 }
 
-/// What is wrong with a metric beside a configuration; not for CPU and memory.
+/// The problems of a metric with a configuration; none for CPU and memory.
 pub(crate) fn metric_problems(metric: &MetricSpec<'_>, hpa: &Hpa<'_>, config: &Config) -> Vec<String> {
     let rules = config.rules.iter().filter_map(|rule| Some((rule, config.sources.get(rule.source)?)));
     let all: Vec<(&Rule, &Source)> = rules.collect();
@@ -151,20 +151,20 @@ pub(crate) fn metric_problems(metric: &MetricSpec<'_>, hpa: &Hpa<'_>, config: &C
             return if is_broken { Vec::new() } else { vec![why] };
         }
     };
-    let may_die = hpa.zero.is_some() && metric.kind.can_wake();
-    let dying = allowed.filter(|(_, source)| may_die && dies(source, metric, hpa)).map(|(_, source)| {
+    let may_disappear = hpa.zero.is_some() && metric.kind.can_wake();
+    let disappearing = allowed.filter(|(_, source)| may_disappear && disappears(source, metric, hpa)).map(|(_, source)| {
         format!(
             "its source {} is the scaled workload itself: at zero replicas it is gone, the metric fails, and the workload stays \
              at zero",
             Escaped::new(&source.name)
         )
     });
-    dying.collect()
+    disappearing.collect()
 }
 
-/// Whether a source is gone with the pods of the workload: its host or the object that selects its pods has the workload's
-/// name, or a label of its pods.
-fn dies(source: &Source, metric: &MetricSpec<'_>, hpa: &Hpa<'_>) -> bool {
+/// Whether a source disappears with the pods of the workload: its host, or the object that selects its pods, has the name of
+/// the workload or a label of its pods.
+fn disappears(source: &Source, metric: &MetricSpec<'_>, hpa: &Hpa<'_>) -> bool {
     let Some(workload) = hpa.target.map(|target| target.name) else { return false };
     let is_of_the_workload = || matches!(metric.kind, MetricKind::Object(object) if object.name == workload);
     let url = match &source.target {

@@ -39,70 +39,43 @@ pub use sampling::SamplingLimits;
 use units::{KIB, MIB, millis, secs};
 pub(crate) use watching::WatchLimits;
 
+/// All limits; each group is documented at its type.
 #[derive(Clone, Debug, Default)]
 pub struct Limits {
-    /// Of a metric request.
     pub request: RequestLimits,
-    /// Of the configuration file and the files it names.
     pub config: ConfigLimits,
-    /// Of one PromQL, JSONPath or regular expression.
     pub expression: ExpressionLimits,
-    /// Of one page of metrics.
     pub page: PageLimits,
-    /// Of the answers of one Prometheus server.
     pub prometheus: PrometheusLimits,
-    /// Of the cache of pages.
     pub cache: CacheLimits,
-    /// Of the age of samples.
     pub freshness: FreshnessLimits,
-    /// Of one fetch.
     pub fetch: FetchLimits,
-    /// Of tokens that are fetched.
     pub oauth2: OAuth2Limits,
-    /// Of host name look-ups.
     pub resolve: ResolveLimits,
-    /// Of sources that are fetched in the background.
     pub refresh: RefreshLimits,
-    /// Of the threads that fetch pods' pages.
     pub fetchers: FetcherLimits,
-    /// Of samples kept over time.
     pub sampling: SamplingLimits,
-    /// Of what replicas share.
     pub peers: PeerLimits,
-    /// Of requests to other adapters.
     pub forward: ForwardLimits,
-    /// Of comparing their values with those of rules.
     pub shadow: ShadowLimits,
-    /// Of TokenReviews and SubjectAccessReviews.
     pub review: ReviewLimits,
-    /// Of reading the authorities that the kube-apiserver publishes.
     pub trust: TrustLimits,
-    /// Of programs that a kubeconfig names for credentials.
     pub exec: ExecLimits,
-    /// Of lists of objects.
     pub objects: ObjectLimits,
-    /// Of watches of pods.
     pub watch: WatchLimits,
-    /// Of the renewal of the serving certificate.
     pub renewal: RenewalLimits,
-    /// Of an answer.
     pub answer: AnswerLimits,
-    /// Of the status page.
     pub status: StatusLimits,
-    /// Of the threads that answer.
     pub workers: WorkerLimits,
-    /// Of the plain listener.
     pub plain: PlainLimits,
-    /// Of the connections of the secure listener.
     pub connection: ConnectionLimits,
-    /// Of shutting down.
     pub shutdown: ShutdownLimits,
 }
 
 limits! {
     /// Limits of a metric request.
     RequestLimits {
-        /// 8 KiB: a namespace, name and metric of 253 bytes each, percent-encoded, with room to spare.
+        /// 8 KiB: more than a namespace, name and metric of 253 bytes each, percent-encoded.
         path: usize = 8 * KIB,
         /// 16 KiB: selectors with hundreds of values still pass.
         query: usize = 16 * KIB,
@@ -122,9 +95,9 @@ limits! {
         url: usize = 4 * KIB,
         /// Body of a source's requests. 16 KiB: it is written by hand.
         body: usize = 16 * KIB,
-        /// The longest `cache`, `maxAge` and `onMissing: last`. 24 h: an older value says nothing about the present.
+        /// The longest `cache`, `maxAge` and `onMissing: last`. 24 h: an older value is irrelevant to scaling.
         duration: Duration = secs(24 * 60 * 60),
-        /// Sources or rules. 10,000: more come from a broken generator.
+        /// Sources or rules. 10,000: a file with more comes from a broken generator.
         rules: usize = 10_000,
         /// A file with a token, password or private key. 64 KiB.
         secret: usize = 64 * KIB,
@@ -136,7 +109,7 @@ limits! {
     ExpressionLimits {
         /// 4 KiB: an expression is written by hand and fits on a screen.
         bytes: usize = 4 * KIB,
-        /// Nesting, of JSON pages and YAML too. 32: nothing real is deeper, and recursion stays shallow.
+        /// Nesting, also of JSON pages and YAML. 32: real documents are not deeper, and recursion stays shallow.
         depth: usize = 32,
         /// Numbers, selectors, functions and operators. 256: each is a step of the evaluation.
         nodes: usize = 256,
@@ -146,19 +119,19 @@ limits! {
 
     /// Limits of one page of metrics.
     PageLimits {
-        /// A text page, unless `maxBytes` says otherwise. 16 MiB: most exporters serve less than one.
+        /// A text page, unless `maxBytes` is set. 16 MiB: most exporters serve less than one.
         bytes: u64 = 16 * MIB as u64,
-        /// The largest `maxBytes`. 512 MiB: kube-state-metrics serves up to 150 MB, and a page of series is not held in memory.
+        /// The largest `maxBytes`. 512 MiB: kube-state-metrics serves up to 150 MB, and a page of series is parsed as a stream.
         max_bytes: u64 = 512 * MIB as u64,
-        /// A line that a rule reads, the only part of a text page that is held whole. 256 KiB: some labels hold a whole
+        /// A line that a rule reads, the only part of a text page that is buffered. 256 KiB: some labels contain a complete
         /// SQL statement. Longer lines of other metrics are skipped.
         line: usize = 256 * KIB,
         /// Labels of a series that a rule keeps. 64, twice what exporters are known to use.
         labels: usize = 64,
-        /// A page of JSON, YAML, CSV or text for regular expressions, unless `maxBytes` says otherwise. 1 MiB: it is held
-        /// whole, unlike series. Larger ones share `max_json`.
+        /// A page of JSON, YAML, CSV or text for regular expressions, unless `maxBytes` is set. 1 MiB: the whole page is in
+        /// memory, unlike a page of series. Larger ones share `max_json`.
         json: usize = MIB,
-        /// The largest of these pages, and what all of them may take that are read at once. 64 MiB: with their values
+        /// The largest of these pages, and the total of those that are read at the same time. 64 MiB: with their values
         /// they take 1 GB of memory at most.
         max_json: usize = 64 * MIB,
         /// The largest page of text for regular expressions. 4 MiB: a search takes up to a second for each, and cannot be
@@ -166,13 +139,13 @@ limits! {
         max_text: usize = 4 * MIB,
         /// Compiled size of a regular expression for text. 16 KiB, as the time of a search grows with it.
         pattern: usize = 16 * KIB,
-        /// Bytes of the limit for each value that a page of JSON, YAML or CSV may hold. 4, so 262,144 values in 1 MiB:
-        /// each takes about 70 bytes once parsed, and an object counts for several.
+        /// Bytes of a page's limit for each value of JSON, YAML or CSV. 4, so 262,144 values in 1 MiB: a parsed value takes
+        /// about 70 bytes, and an object counts as several.
         json_bytes_per_value: usize = 4,
-        /// Searching a page for the matches of all regular expressions, looked at after each match. 1 s: a page of 1 MiB
-        /// takes 60 ms for an ordinary one, unless each match takes a look at all that follows it.
+        /// Time to search a page for the matches of all regular expressions, checked after each match. 1 s: a common expression
+        /// takes 60 ms on a page of 1 MiB, unless each match scans the rest of the page.
         search: Duration = secs(1),
-        /// Series that one rule keeps. 10,000: a rule that wants more lacks a matcher.
+        /// Series that one rule keeps. 10,000: a rule with more series needs another matcher.
         kept_series: usize = 10_000,
         /// Names and labels kept of one page. 4 MiB.
         kept_bytes: usize = 4 * MIB,
@@ -182,7 +155,7 @@ limits! {
 
     /// Limits of the answers of one Prometheus server.
     PrometheusLimits {
-        /// One answer, held whole. 4 MiB: 10,000 series of 400 bytes.
+        /// One response, held in memory. 4 MiB: 10,000 series of 400 bytes.
         bytes: usize = 4 * MIB,
         /// Cached answers. 1,024: one for each rule, namespace and metricLabelSelector.
         cached: usize = 1_024,
@@ -192,9 +165,9 @@ limits! {
 
     /// Limits of the cache of pages, which all sources share.
     CacheLimits {
-        /// 4,096: one for each object of templated URLs.
+        /// Pages. 4,096: one for each object of templated URLs.
         pages: usize = 4_096,
-        /// 32 MiB: the memory limit of a small pod less everything else.
+        /// Bytes. 32 MiB: what a small pod's memory limit leaves for the cache.
         bytes: usize = 32 * MIB,
         /// Default of a source's `cache`. 5 s: at most three fetches for each HPA sync of 15 s.
         ttl: Duration = secs(5),
@@ -222,32 +195,32 @@ limits! {
         pod_timeout: Duration = secs(1),
         /// The longest `timeout`. 4 s: it has to fit into an answer's 5 s.
         max_timeout: Duration = secs(4),
-        /// TCP connection. 500 ms: inside a cluster it takes one.
+        /// TCP connection. 500 ms: inside a cluster it takes 1 ms.
         connect: Duration = millis(500),
         /// TCP connection and TLS handshake. 1 s.
         connect_tls: Duration = secs(1),
-        /// Likewise through a proxy. 2 s: it connects in turn, and mostly to far away.
+        /// Likewise through a proxy. 2 s: the proxy also has to connect, usually to a distant host.
         connect_proxy: Duration = secs(2),
         /// Response head. 64 KiB.
         response_head: usize = 64 * KIB,
     }
 
-    /// Limits of tokens that are fetched.
+    /// Limits of OAuth 2 tokens.
     OAuth2Limits {
-        /// Fetching one. 2 s: the fetch that needs it has to fit into its own timeout.
+        /// One token request. 2 s: the fetch that needs the token must finish within its own timeout.
         timeout: Duration = secs(2),
         /// How long a failure is remembered. 5 s: each HPA sync may try again.
         failure_ttl: Duration = secs(5),
-        /// The lifetime of a token that does not tell. 5 min.
+        /// The lifetime of a token without `expires_in`. 5 min.
         lifetime: Duration = secs(300),
         /// The longest lifetime. 24 h.
         max_lifetime: Duration = secs(24 * 60 * 60),
         /// How long before it expires a token is replaced, or a quarter of its lifetime. 30 s: clocks differ.
         margin: Duration = secs(30),
-        /// After a token was given up because a server did not take it, how long the next one is kept for all that. 10 s: a
-        /// server that takes no token must not load the token's server.
+        /// How long after a source rejected a token the next one is used even if it is rejected, too. 10 s: a source that
+        /// rejects every token must not overload the token's server.
         distrust: Duration = secs(10),
-        /// An answer. 64 KiB: a token that names many groups takes some.
+        /// A response. 64 KiB: a token with many groups is several KiB long.
         answer: u64 = 64 * KIB as u64,
     }
 
@@ -259,13 +232,13 @@ limits! {
         concurrent: usize = 8,
         /// Host names whose addresses are cached. 1,024.
         cached: usize = 1_024,
-        /// How long addresses are cached. 30 s: a Service's address stays, a pod's changes with a rollout.
+        /// How long addresses are cached. 30 s: a Service keeps its address, and a pod's changes with a rollout.
         ttl: Duration = secs(30),
     }
 
     /// Limits of sources that are fetched in the background.
     RefreshLimits {
-        /// The shortest `refresh`. 5 s, the default of `cache`: requests do as well by themselves.
+        /// The shortest `refresh`. 5 s, the default of `cache`: a shorter interval is no better than a fetch for each request.
         shortest: Duration = secs(5),
         /// The longest `refresh`. 5 min, because refreshing ends that long after the last request.
         longest: Duration = secs(300),
@@ -275,7 +248,7 @@ limits! {
         linger: Duration = secs(300),
         /// The time without a request after which a URL or query may make room for another. 45 s: three HPA syncs.
         idle: Duration = secs(45),
-        /// How soon a failed fetch is repeated. 5 s: until then the answer is its error.
+        /// How soon a failed fetch is repeated. 5 s: until then requests get its error.
         retry: Duration = secs(5),
         /// Threads. 8; one source may occupy half of them.
         threads: usize = 8,
@@ -306,7 +279,7 @@ limits! {
         /// How long an allowed access is cached for a front proxy's users. 5 min: the front proxy has just authorized
         /// the same request.
         front_proxy_ttl: Duration = secs(300),
-        /// The largest SubjectAccessReview that is cached. 32 KiB.
+        /// The largest cached SubjectAccessReview. 32 KiB.
         cacheable: usize = 32 * KIB,
     }
 
@@ -320,9 +293,9 @@ limits! {
 
     /// Limits of programs that a kubeconfig names for credentials.
     ExecLimits {
-        /// One run. 1 min: it may have a person log in.
+        /// One run. 1 min: a user may have to log in.
         timeout: Duration = secs(60),
-        /// What it prints. 1 MiB.
+        /// Its output. 1 MiB.
         output: u64 = MIB as u64,
     }
 
@@ -338,45 +311,45 @@ limits! {
         cached_bytes: usize = 8 * MIB,
         /// One list as the Kubernetes API sends it. 64 MiB, read as a stream: 5,000 pods of 10 KiB.
         bytes: u64 = 64 * MIB as u64,
-        /// Objects in one list. 5,000: a request for more lacks a selector.
+        /// Objects in one list. 5,000: a request for more needs a selector.
         count: usize = 5_000,
     }
 
     /// Limits of the renewal of the serving certificate.
     RenewalLimits {
-        /// One read or write of an object, with what has to be repeated. 30 s: nobody waits for it, and an API server that
-        /// restarts is back by then.
+        /// One read or write of an object, with retries. 30 s: no request waits for it, and an API server restarts in less
+        /// time.
         call: Duration = secs(30),
-        /// How often a run begins anew as another client has changed an object. 5: two runs at once take two.
+        /// How often a run starts over because another client has changed an object. 5: two simultaneous runs need two.
         attempts: u32 = 5,
         /// Default of `--settle`. 10 min: kubelets update mounted Secrets within two, kube-apiservers see a change at once.
         settle: Duration = secs(600),
-        /// How far this clock and the API server's may be apart. 5 min: far less than the hour by which a certificate begins
-        /// before it is made, and more than synchronized clocks differ.
+        /// The largest difference between this clock and the API server's. 5 min: much less than the hour by which a certificate
+        /// is backdated, and more than synchronized clocks differ.
         skew: Duration = secs(300),
     }
 
-    /// Limits of the threads that answer.
+    /// Limits of the threads that answer requests.
     WorkerLimits {
-        /// Of each kind that never waits: acceptors, and connection workers. 2: one for each core of a small machine.
+        /// Acceptors, and as many connection workers, which never wait. 2: one for each core of a small machine.
         fast: usize = 2,
-        /// Those that wait for sources and the Kubernetes API. 16; one source may occupy half of them.
+        /// Blocking workers, which wait for sources and the Kubernetes API. 16; one source may occupy half of them.
         blocking: usize = 16,
-        /// Those that wait for the Kubernetes API, which one outage makes hang for lists and both kinds of reviews. 12:
-        /// 4 are left for sources, whose users need no review, or have one cached.
+        /// Blocking workers that wait for the Kubernetes API; in an outage, lists and both kinds of reviews hang together. 12:
+        /// 4 are left for sources, for requests that need no review or whose review is cached.
         kubernetes: usize = 12,
         /// Requests waiting for a blocking worker. 1,024, half of them for one source; beyond that the answer is 503 at
         /// once.
         queue: usize = 1_024,
-        /// Requests that wait for the Kubernetes API among these. 768, the same part as of the workers.
+        /// Requests that wait for the Kubernetes API among these. 768, the same share as of the workers.
         kubernetes_queue: usize = 768,
-        /// How long a fast worker may be silent before liveness fails. 10 s.
+        /// How long a thread that never waits may be without a heartbeat before liveness fails. 10 s.
         stall: Duration = secs(10),
     }
 }
 
 impl FetchLimits {
-    /// The time for a connection that can be used.
+    /// The time to establish a connection, with its TLS handshake and proxy.
     pub(crate) fn connecting(&self, tls: bool, proxy: bool) -> Duration {
         match (tls, proxy) {
             (_, true) => self.connect_proxy,

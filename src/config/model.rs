@@ -26,36 +26,36 @@ pub(crate) use self::rule::{
 /// A whole configuration. Broken rules are kept beside valid ones, so that each fails alone.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Config {
-    /// Sources by position; a [`Rule`] names one by its index.
+    /// Sources; a [`Rule`] refers to one by its index.
     pub sources: Vec<Source>,
     /// Rules that can be served.
     pub rules: Vec<Rule>,
-    /// Rules that cannot, and why.
+    /// Rules that cannot be served, with the reason.
     pub broken: Vec<BrokenRule>,
-    /// Whether any metric name is served from source 0 under its own name (`--upstream`, without a file).
+    /// Set with `--upstream`: every metric of source 0 is served under its own name.
     pub implicit: Option<ImplicitRules>,
-    /// Where requests go that no rule serves.
+    /// The other adapters, which serve requests that no rule serves.
     pub forward: Option<Forward>,
 }
 
 impl Config {
-    /// How many rules were written: one for several kinds of objects is held as several.
+    /// The number of rules in the file: one for several kinds of objects is stored as several.
     pub fn written_rules(&self) -> usize {
         sort::set(self.rules.iter().map(|rule| (rule.line, &rule.name))).len()
     }
 }
 
-/// The simple case, `--upstream URL`: each gauge or untyped series under its own name.
+/// The rules of `--upstream URL`: each gauge or untyped series under its own name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImplicitRules {
-    /// `--describes RESOURCE/NAMESPACE/NAME`: the one object that every series describes.
+    /// `--describes RESOURCE/NAMESPACE/NAME`: the object that every series describes.
     pub describes: Option<Bound>,
 }
 
-/// One object that something is bound to by configuration.
+/// An object in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bound {
-    /// Plural resource with its group if that is not core: `services`, `deployments.apps`.
+    /// The plural resource, with its group unless that is core: `services`, `deployments.apps`.
     pub resource: String,
     /// `None` for a root-scoped object such as a node.
     pub namespace: Option<String>,
@@ -68,84 +68,84 @@ pub struct Bound {
 pub struct Source {
     /// The key under `sources:`; `upstream` for `--upstream`.
     pub name: String,
-    /// Where the pages are.
+    /// The location of the pages.
     pub target: Target,
-    /// What a page is; `None`: as its Content-Type says.
+    /// The format of a page; `None`: as in its Content-Type.
     pub format: Option<Format>,
-    /// The most bytes of a page; `None`: as many as its format has by default.
+    /// The maximum size of a page; `None`: the default of its format.
     pub max_bytes: Option<u64>,
-    /// The compression that is requested.
+    /// The compression to request.
     pub compression: Option<Compression>,
-    /// Whose objects a page may describe.
+    /// The namespaces whose objects a page may describe.
     pub namespaces: Namespaces,
-    /// The whole time for one fetch.
+    /// The total time for one fetch.
     pub timeout: Duration,
-    /// How long a page answers further requests.
+    /// How long a page is cached.
     pub cache: Duration,
-    /// How often it is fetched in the background, while somebody asks.
+    /// The interval of fetches in the background, while there are requests.
     pub refresh: Option<Duration>,
-    /// How `labelSelector` is honoured for `*`.
+    /// How `labelSelector` is applied in requests for `*`.
     pub label_selector: SelectorMode,
-    /// Credentials to send, and authorities to trust.
+    /// Credentials and trusted authorities.
     pub credentials: Credentials,
-    /// Lets a URL whose host holds a placeholder reach loopback addresses.
+    /// Whether a URL whose host contains a placeholder may reach loopback addresses.
     pub danger_allow_loopback: bool,
-    /// Whether one process alone is behind a URL, so that its counters can be followed over time; `None` if the user
-    /// does not say.
+    /// Whether a single process serves the URL, so that its counters can be sampled over time; `None` if the user
+    /// has not set it.
     pub single: Option<bool>,
-    /// How pages or results are requested.
+    /// The method of requests.
     pub method: Method,
-    /// What is posted for a page.
+    /// The body of a POST.
     pub body: Option<BodyTemplate>,
-    /// What connects to the server.
+    /// The proxy that connects to the server.
     pub proxy: Option<Proxy>,
 }
 
-/// Where the pages of a source are.
+/// The location of a source's pages.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Target {
-    /// At a URL, which may depend on the request.
+    /// A URL, which may depend on the request.
     Url(Template),
-    /// On pods.
+    /// Pods.
     Pods(Pods),
-    /// A server that evaluates queries, with Prometheus' HTTP API: the URL of queries. Its query may hold `{namespace}`.
+    /// A server that evaluates queries, with Prometheus' HTTP API: the URL of queries. Its query string may contain `{namespace}`.
     Prometheus(Template),
 }
 
-/// Which pods have pages, and where on them.
+/// The pods to scrape, with port and path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pods {
-    /// The pods whose pages are joined for every rule; `None`: a rule's objects say which.
+    /// The pods whose pages are joined for every rule; `None`: those of a rule's objects.
     pub set: Option<PodSet>,
     pub port: PodPort,
     /// `/metrics`
     pub path: String,
-    /// Whether it is behind HTTPS.
+    /// Whether pages are requested over HTTPS.
     pub https: bool,
-    /// Whether pods on the host network are scraped, where another process may have the port.
+    /// Whether pods on the host network are scraped, where another process may use the port.
     pub host_network: bool,
 }
 
-/// Pods of one namespace that a label selector selects.
+/// The pods in one namespace that match a label selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodSet {
     pub namespace: String,
-    /// Canonical text; never empty.
+    /// The canonical text of the selector; never empty.
     pub selector: String,
 }
 
 /// The port of a pod's page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PodPort {
-    /// This one.
+    /// A port number.
     Number(u16),
-    /// The container's port of this name.
+    /// The name of a container's port.
     Name(String),
-    /// As the annotations `prometheus.io/port`, `prometheus.io/path` and `prometheus.io/scheme` say.
+    /// From the annotations `prometheus.io/port`, `prometheus.io/path` and `prometheus.io/scheme`.
     Annotations,
 }
 
-/// What a page of a source is.
+/// The format of a source's pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Prometheus text 0.0.4.
@@ -165,48 +165,48 @@ pub enum Format {
 }
 
 impl Format {
-    /// Whether a page of it is held whole, rather than read as it streams in.
+    /// Whether the whole page is held in memory, rather than parsed as it streams in.
     pub fn is_held(self) -> bool {
         matches!(self, Self::Json | Self::Yaml | Self::Csv | Self::Text)
     }
 }
 
-/// How pages may be compressed.
+/// The compression of pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compression {
     /// RFC 1952.
     Gzip,
 }
 
-/// How a source honours `labelSelector` in requests for `*`.
+/// How a source applies `labelSelector` in requests for `*`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SelectorMode {
-    /// By listing the objects through the Kubernetes API.
+    /// To the objects, as listed by the Kubernetes API.
     #[default]
     Kubernetes,
-    /// Against the labels of the series themselves.
+    /// To the labels of the series.
     Labels,
-    /// Passed on in the URL, which holds `{labelSelector}`.
+    /// By passing it on in the request, which contains `{labelSelector}`.
     Url,
 }
 
-/// Credentials of a source; the values are read from files, again whenever these change.
+/// Credentials of a source; secrets are in files, which are read again when they change.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Credentials {
     pub bearer_token_file: Option<PathBuf>,
     /// Basic authentication.
     pub basic: Option<Basic>,
-    /// A token that is fetched.
+    /// A token fetched from an OAuth 2 server.
     pub oauth2: Option<ClientCredentials>,
-    /// Names of header fields, and their values.
+    /// Header fields: names and values.
     pub headers: Vec<(String, Setting)>,
-    /// Parameters of the URL's query, and their values.
+    /// Parameters of the URL's query: names and values.
     pub query: Vec<(String, Setting)>,
-    /// PEM bundle that replaces the built-in roots.
+    /// A PEM bundle that replaces the built-in roots.
     pub ca_file: Option<PathBuf>,
-    /// PEM client certificate chain.
+    /// The PEM client certificate chain.
     pub cert_file: Option<PathBuf>,
-    /// PEM private key of the client certificate.
+    /// The PEM private key of the client certificate.
     pub key_file: Option<PathBuf>,
     /// The name in the server's certificate, if it is not the URL's host.
     pub server_name: Option<CertificateName>,
@@ -215,19 +215,19 @@ pub struct Credentials {
 /// Basic authentication (RFC 7617).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Basic {
-    /// Written in the configuration.
+    /// The user name.
     pub username: String,
     pub password_file: PathBuf,
 }
 
 impl Source {
-    /// Whether the URL or the body depends on this of a request.
+    /// Whether the URL or the body contains this placeholder.
     pub fn uses(&self, placeholder: Placeholder) -> bool {
         matches!(&self.target, Target::Url(url) if url.uses(placeholder))
             || self.body.as_ref().is_some_and(|body| body.uses(placeholder))
     }
 
-    /// Whether others choose the address: by an object's name, or by a pod's address.
+    /// Whether other users can influence the address: by an object's name, or by a pod's address.
     pub fn is_open(&self) -> bool {
         match &self.target {
             Target::Url(url) => url.host_is_templated(),
@@ -236,7 +236,7 @@ impl Source {
         }
     }
 
-    /// Whether TLS is spoken, always or sometimes.
+    /// Whether TLS is used, for all requests or some.
     pub fn is_https(&self) -> bool {
         match &self.target {
             Target::Url(url) | Target::Prometheus(url) => url.is_https(),
@@ -244,12 +244,12 @@ impl Source {
         }
     }
 
-    /// Whether one process alone is behind its URL.
+    /// Whether a single process serves its URL.
     pub fn is_single(&self) -> bool {
         self.single == Some(true)
     }
 
-    /// Whether its pages are behind a Service, for all that the user says.
+    /// Whether its host is a Service, unless the user has set `single`.
     pub fn is_behind_a_service(&self) -> bool {
         let namespaces = match &self.namespaces {
             Namespaces::All => &[][..],
@@ -258,7 +258,7 @@ impl Source {
         self.shared_url().is_some_and(|url| url.is_of_a_service(namespaces))
     }
 
-    /// The URL of its pages, if processes may take turns behind it for all that the user says.
+    /// The URL of its pages, if several processes may alternate behind it and the user has not set `single`.
     pub fn shared_url(&self) -> Option<&Template> {
         match &self.target {
             Target::Url(url) if self.single.is_none() => Some(url),
@@ -266,7 +266,7 @@ impl Source {
         }
     }
 
-    /// The namespaces whose requests a rule on it answers.
+    /// The namespaces whose requests a rule on this source answers.
     pub fn namespaces_of<'a>(&'a self, rule: &'a Rule) -> &'a Namespaces {
         rule.namespaces.as_ref().unwrap_or(&self.namespaces)
     }
@@ -276,12 +276,12 @@ impl Source {
         matches!(self.target, Target::Pods(_))
     }
 
-    /// Whether its pages are at a URL.
+    /// Whether its pages have a URL.
     pub fn is_url(&self) -> bool {
         matches!(self.target, Target::Url(_))
     }
 
-    /// Whether the objects of a rule say which pods have its pages.
+    /// Whether the objects of a rule determine which pods are scraped.
     pub fn is_of_any_pods(&self) -> bool {
         matches!(self.target, Target::Pods(Pods { set: None, .. }))
     }
@@ -294,18 +294,18 @@ impl Source {
         }
     }
 
-    /// Whether a rule on it is evaluated over the joined pages of several pods.
+    /// Whether a rule on this source is evaluated over the joined pages of several pods.
     pub fn joins_pages_for(&self, rule: &Rule) -> bool {
         self.pod_set().is_some() || rule.identity == Identity::Selected
     }
 
-    /// Whether it is a server that evaluates queries.
+    /// Whether it is a server with Prometheus' HTTP API.
     pub fn is_prometheus(&self) -> bool {
         matches!(self.target, Target::Prometheus(_))
     }
 }
 
-/// Whether a header field holds a credential (RFC 9110 §11.6.2, RFC 6265 §4.2).
+/// Whether a header field contains a credential (RFC 9110 §11.6.2, RFC 6265 §4.2).
 pub(crate) fn is_secret(header: &str) -> bool {
     ["authorization", "cookie"].iter().any(|secret| header.eq_ignore_ascii_case(secret))
 }
@@ -323,7 +323,7 @@ impl Credentials {
     }
 }
 
-/// Names which credentials there are, never what is in them.
+/// Prints which credentials are set, never their values.
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credentials").field("secret", &self.secret()).finish_non_exhaustive()

@@ -7,41 +7,41 @@ use crate::parse::yaml::Span;
 /// The most columns of a line that an excerpt shows: it fits a terminal with room for the line number.
 const SHOWN: usize = 100;
 
-/// One thing wrong with a configuration file.
+/// A problem of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// Where: a line and column of the file, each from 1.
+    /// The line and column in the file, each from 1.
     pub span: Span,
-    /// Whether something cannot be served because of it.
+    /// Error or warning.
     pub severity: Severity,
-    /// What it belongs to, and so what breaks.
+    /// The part of the file that has the problem.
     pub part: Part,
     /// Lower case, one line, foreign bytes escaped.
     pub message: String,
 }
 
-/// How bad a problem is.
+/// The severity of a problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
-    /// What it belongs to cannot be served.
+    /// The part with the problem cannot be served.
     Error,
-    /// It works, and will surprise.
+    /// The part is served, with a likely surprise.
     Warning,
 }
 
-/// What a problem belongs to.
+/// A part of a configuration file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// The file as a whole: nothing tells which rules an error here concerns.
+    /// The file as a whole: it is unknown which rules an error concerns.
     File,
-    /// The source of this name, and every rule that uses it.
+    /// The source with this name, and every rule that uses it.
     Source(String),
-    /// The rule for the metric of this name.
+    /// The rule for the metric with this name.
     Rule(String),
 }
 
 impl Problem {
-    /// Whether something cannot be served because of it.
+    /// Error or warning.
     pub fn is_error(&self) -> bool {
         self.severity == Severity::Error
     }
@@ -63,7 +63,7 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Quotes a file's lines under the problems with them, as compilers do:
+/// Quotes the line of a file below each problem, as compilers do:
 ///
 /// ```text
 /// metrics.yaml:4:5: error: unknown key "urll"; did you mean "url"?
@@ -78,14 +78,14 @@ pub struct Excerpts<'a> {
 }
 
 impl<'a> Excerpts<'a> {
-    /// Over the text of a file and its name, as messages are to give it.
+    /// Prints excerpts of `text`; messages contain `name`.
     pub fn new(name: &'a str, text: &'a str) -> Self {
         // Lines as YAML counts them: a carriage return alone ends one, too.
         let lines = text.split('\n').flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'));
         Self { name, lines: lines.collect() }
     }
 
-    /// The problem with the line it is about, without one at the end where that line is empty; ends in a newline.
+    /// The problem with its line, unless that is empty; ends in a newline.
     pub fn show(&self, problem: &Problem) -> String {
         let Span { line, column, width } = problem.span;
         let head = format!("{}:{problem}\n", self.name);
@@ -106,12 +106,12 @@ impl<'a> Excerpts<'a> {
     }
 }
 
-/// The part of a line around a column (from 1), fit for a terminal, and how many characters of it stand before that
+/// The part of a line around a column (from 1) that fits a terminal, and the number of its characters before that
 /// column.
 fn cut(line: &str, column: usize) -> (String, usize) {
     let length = line.chars().count();
     let column = column.saturating_sub(1).min(length);
-    // A long line is shown from a third of the excerpt before the place on.
+    // The excerpt of a long line starts a third of its length before the column.
     let skipped = if length <= SHOWN { 0 } else { column.saturating_sub(SHOWN / 3) };
     let (start, before) = if skipped == 0 { ("", column) } else { ("…", column - skipped + 1) };
     let end = if length - skipped > SHOWN { "…" } else { "" };
@@ -119,7 +119,7 @@ fn cut(line: &str, column: usize) -> (String, usize) {
     (format!("{start}{shown}{end}"), before)
 }
 
-/// One column each, and nothing that moves the cursor or turns the direction of writing.
+/// Replaces characters that do not take one column, move the cursor or change the direction of text.
 fn printable(c: char) -> char {
     match c {
         '\t' => ' ',
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn prints() {
+    fn prints_position_and_severity() {
         let warning = Problem { severity: Severity::Warning, ..problem(12, 5, 3) };
         assert_eq!(warning.to_string(), "12:5: warning: expected a duration");
         assert!(!warning.is_unattributed());
@@ -157,15 +157,15 @@ mod tests {
         for (text, problem, shown) in [
             ("a: 1\n  timeout: x\n", problem(2, 12, 1), "2 |   timeout: x\n  |            ^\n"),
             ("timeout: 2sx\n", problem(1, 10, 3), "1 | timeout: 2sx\n  |          ^^^\n"),
-            // Wider than the line; past its end; a width of none.
+            // Wider than the line; past its end; a width of 0.
             ("timeout: 2sx\n", problem(1, 10, 99), "1 | timeout: 2sx\n  |          ^^^\n"),
             ("timeout:\n", problem(1, 40, 0), "1 | timeout:\n  |         ^\n"),
             // Characters that would move the cursor.
             ("\ta:\u{1b}[31m é\u{202e}", problem(1, 2, 1), "1 |  a:\u{fffd}[31m é\u{fffd}\n  |  ^\n"),
-            // Whatever ends lines; an empty one counts.
+            // All line ends; empty lines count.
             ("a: 1\r\n\r\rb: 2\rc: 3\n", problem(4, 1, 1), "4 | b: 2\n  | ^\n"),
             ("a: 1\r\n\r\rb: 2\rc: 3\n", problem(5, 4, 1), "5 | c: 3\n  |    ^\n"),
-            // Lines that are not there or empty.
+            // Missing or empty lines.
             ("a: 1\n\n", problem(2, 1, 0), ""),
             ("", problem(1, 1, 0), ""),
             ("a: 1", problem(7, 1, 0), ""),

@@ -1,29 +1,29 @@
-//! Small files, read whole and within a bound.
+//! Reads small files completely, up to a limit.
 
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
 
-/// Why a file was not read, in words that follow its name.
+/// Why a file was not read; printed after its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unreadable {
-    /// There is none.
+    /// It does not exist.
     Missing,
-    /// We lack the permission.
+    /// Metriclet has no permission to read it.
     Forbidden,
-    /// It is larger than it may be.
+    /// It exceeds the limit.
     TooLarge,
-    /// It is a directory, a pipe or a device: reading it might never end.
+    /// It is a directory, a pipe or a device, which may block or never end.
     NoFile,
-    /// Anything else.
+    /// Another I/O error.
     Other,
 }
 
 /// The bytes of a file of at most `max` bytes.
 ///
 /// # Errors
-/// If it cannot be read, or is larger.
+/// If it cannot be read or is larger.
 pub(crate) fn read(path: &Path, max: usize) -> Result<Vec<u8>, Unreadable> {
     let mut bytes = Vec::new();
     // Opening a pipe waits for a writer.
@@ -41,7 +41,7 @@ pub(crate) fn read(path: &Path, max: usize) -> Result<Vec<u8>, Unreadable> {
 }
 
 impl Unreadable {
-    /// In words.
+    /// The message.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Missing => "not found",

@@ -1,4 +1,4 @@
-//! What a configuration needs of the Kubernetes API, so that a Role grants that and nothing else.
+//! The rights that a configuration needs in the Kubernetes API, so that a Role grants no others.
 
 use super::model::{Config, Forward, Identity, Namespaces, ObjectKind, Rule, SelectorMode, Source};
 use crate::kube::pod_selector::PodSelector;
@@ -6,23 +6,23 @@ use crate::parse::glob::NameGlob;
 use crate::parse::path::{CUSTOM_METRICS, EXTERNAL_METRICS, Group};
 use crate::parse::sort;
 
-/// A right to read objects.
+/// A right to read objects or metrics.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Right {
-    /// `None`: in every namespace.
+    /// `None`: all namespaces.
     pub namespace: Option<String>,
-    /// Empty for core.
+    /// Empty for the core group.
     pub group: String,
     /// `pods`, `deployments/scale`
     pub resource: String,
     /// `list`, `watch` or `get`.
     pub verb: &'static str,
-    /// The one object, or a namespace's own metric; `None`: all.
+    /// A single object, or a metric of the namespace itself; `None`: all.
     pub name: Option<String>,
 }
 
-/// The rights that the rules of a configuration need for the requests of HPAs, and those that other adapters ask of
-/// Metriclet, each once and in order; and that to list HPAs, if the status page is to show them.
+/// The rights that a configuration needs for the requests of HPAs, including those that other adapters require of
+/// Metriclet, sorted and without duplicates; with `hpas`, also the right to list HPAs, for the status page.
 pub(crate) fn rights(config: &Config, hpas: bool) -> Vec<Right> {
     let mut rights = Vec::new();
     if hpas {
@@ -41,7 +41,7 @@ pub(crate) fn rights(config: &Config, hpas: bool) -> Vec<Right> {
         of_forward(forward, &mut rights);
     }
     let all = sort::set(rights);
-    // What is granted everywhere need not be granted in a namespace, and what is granted of everything not for one thing.
+    // A right in all namespaces makes that in one of them redundant, and a right to all resources that to one of them.
     let has = |right: Right| all.contains(&right);
     let is_granted_by_another = |right: &Right| {
         let everything = Right { namespace: None, resource: EVERYTHING.to_owned(), name: None, ..right.clone() };
@@ -54,7 +54,7 @@ pub(crate) fn rights(config: &Config, hpas: bool) -> Vec<Right> {
 /// Every resource of a group.
 const EVERYTHING: &str = "*";
 
-/// A right that is the same in each of some namespaces.
+/// A right that is needed in several namespaces.
 struct Readable<'a> {
     group: &'a str,
     resource: String,
@@ -88,7 +88,7 @@ fn of_rule(rule: &Rule, source: &Source, rights: &mut Vec<Right>) {
     } else if source.is_of_any_pods() {
         add_pods(asking);
     }
-    // An HPA's metric of type Pods comes with the selector of the pods.
+    // A request for an HPA's metric of type Pods contains the selector of the pods, which is evaluated against their labels.
     let has_pods = rule.objects.iter().any(|object| object.resource == "pods");
     if has_pods && source.label_selector == SelectorMode::Kubernetes {
         add_pods(asking);
@@ -100,7 +100,7 @@ fn of_rule(rule: &Rule, source: &Source, rights: &mut Vec<Right>) {
     }
 }
 
-/// What another adapter asks of Metriclet for the metric of a rule.
+/// The rights that another adapter requires of Metriclet for the metric of a rule.
 fn of_shadow(rule: &Rule, source: &Source, rights: &mut Vec<Right>) {
     let asking = source.namespaces_of(rule);
     if rule.is_external() {
@@ -118,7 +118,7 @@ fn of_shadow(rule: &Rule, source: &Source, rights: &mut Vec<Right>) {
     }
 }
 
-/// What other adapters ask of Metriclet for what no rule serves. RBAC knows no patterns.
+/// The rights that other adapters require of Metriclet for metrics without a rule. RBAC has no patterns.
 fn of_forward(forward: &Forward, rights: &mut Vec<Right>) {
     let is_literal = forward.metrics.iter().all(NameGlob::is_literal);
     for (group, _) in forward.adapters() {
@@ -133,7 +133,7 @@ fn of_forward(forward: &Forward, rights: &mut Vec<Right>) {
         for metric in forward.metrics.iter().map(NameGlob::as_str) {
             match group {
                 Group::Custom => {
-                    // Of objects of every resource; and of namespaces themselves.
+                    // Of objects of every resource, and of namespaces themselves.
                     add(format!("*/{metric}"), None);
                     add("metrics".to_owned(), Some(metric.to_owned()));
                 }
@@ -143,7 +143,7 @@ fn of_forward(forward: &Forward, rights: &mut Vec<Right>) {
     }
 }
 
-/// The group and the resource that show which pods an object selects.
+/// The group and resource that contain the pod selector of an object.
 fn selector_of(kind: &ObjectKind) -> Option<(&str, String)> {
     let place = PodSelector::of(&kind.resource)?;
     let (plural, group) = kind.resource.split_once('.').unwrap_or((&kind.resource, ""));
@@ -156,7 +156,7 @@ mod tests {
     use crate::config::file;
     use crate::config::limits::Limits;
 
-    /// The rights of a configuration, a line each.
+    /// The rights of a configuration, one per line.
     fn lines(config: &str, hpas: bool) -> Vec<String> {
         let loaded = file::load(config.as_bytes(), &Limits::default());
         assert!(loaded.problems.iter().all(|problem| !problem.is_error()), "{:?}", loaded.problems);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn needs_what_rules_read() {
+    fn grants_what_rules_read() {
         for (rules, expected) in [
             ("{name: a, object: services, source: page}", &[][..]),
             ("{name: a, external: true, source: page, value: sum(a)}", &[]),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn needs_what_other_adapters_ask() {
+    fn grants_what_other_adapters_require() {
         let adapter = "{service: a, namespace: b, caFile: /ca.crt}";
         let sources = "sources:\n  page: {url: 'http://a.mq.svc/q', namespaces: [shop]}\n";
         let rule = "{name: Lag, external: true, source: page, value: sum(lag)}";

@@ -1,12 +1,12 @@
-//! Notices that a file changed by its `stat`: this follows the symbolic links that Kubernetes swaps under a mounted
-//! ConfigMap, and needs no inotify watches.
+//! Detects changes of a file by `stat`, which follows the symbolic links that Kubernetes swaps in a mounted ConfigMap,
+//! and needs no inotify watches.
 
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// What tells one version of a file from the next; any write changes the ctime at least.
+/// Identifies a version of a file; every write changes at least the ctime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stamp {
     device: u64,
@@ -20,7 +20,7 @@ impl Stamp {
     /// The stamp of the file behind `path`.
     ///
     /// # Errors
-    /// If there is none, or it may not be looked at.
+    /// If it does not exist or `stat` is not permitted.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let file = fs::metadata(path)?;
         Ok(Self {
@@ -33,7 +33,7 @@ impl Stamp {
     }
 }
 
-/// A file that is looked at again and again.
+/// A file that is checked for changes.
 #[derive(Debug)]
 pub(crate) struct Watched {
     path: PathBuf,
@@ -41,7 +41,7 @@ pub(crate) struct Watched {
 }
 
 impl Watched {
-    /// A file not yet looked at.
+    /// A file that has not been checked yet.
     pub(crate) fn new(path: PathBuf) -> Self {
         Self { path, seen: None }
     }
@@ -50,7 +50,7 @@ impl Watched {
         &self.path
     }
 
-    /// Whether it changed, appeared or vanished since this was last asked.
+    /// Whether it was changed, created or deleted since the last call.
     pub(crate) fn changed(&mut self) -> bool {
         let now = Stamp::of(&self.path).ok();
         std::mem::replace(&mut self.seen, now) != now

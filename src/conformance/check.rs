@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_of_the_first_failure() {
+    fn describes_the_first_failure() {
         let judge = |statuses: &[u16]| {
             let exchanges: Vec<_> = statuses.iter().map(|status| exchange(*status)).collect();
             every(&exchanges, |_, response| expect(response, 200))

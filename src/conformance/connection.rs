@@ -41,7 +41,7 @@ impl Connection {
         let wrong = Material::Inline("token", WRONG.as_bytes().to_vec());
         let mut clients = HashMap::from([
             (Identity::Given, client(target.credentials.clone())),
-            (Identity::Nobody, client(with(None))),
+            (Identity::Unauthenticated, client(with(None))),
             (Identity::WrongToken, client(with(Some(wrong)))),
         ]);
         clients.extend(tokens.iter().map(|(identity, token)| (*identity, client(with(Some(token.clone()))))));

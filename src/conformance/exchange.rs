@@ -8,7 +8,7 @@ pub(crate) enum Identity {
     /// The identity given on the command line.
     Given,
     /// No credentials.
-    Nobody,
+    Unauthenticated,
     /// An invalid token.
     WrongToken,
     /// A user without permissions.
@@ -87,7 +87,7 @@ impl fmt::Display for Request {
         }
         f.write_str(match self.identity {
             Identity::Given => "",
-            Identity::Nobody => ", without credentials",
+            Identity::Unauthenticated => ", without credentials",
             Identity::WrongToken => ", with a wrong token",
             Identity::Unauthorized => ", as the unauthorized user",
             Identity::CustomReader => ", as the reader of custom metrics",
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn prints_requests() {
-        let request = Request::get("/apis").with_method("HEAD").accepting("*/*").of(Identity::Nobody);
+        let request = Request::get("/apis").with_method("HEAD").accepting("*/*").of(Identity::Unauthenticated);
         assert_eq!(request.to_string(), "HEAD /apis, accept: */*, without credentials");
     }
 }

@@ -29,7 +29,7 @@ pub(crate) struct Facts {
     /// The namespace for requests for nonexistent metrics.
     pub(crate) namespace: String,
     /// Whether there are credentials for these identities.
-    pub(crate) has_nobody: bool,
+    pub(crate) has_unauthenticated: bool,
     pub(crate) has_unauthorized: bool,
     pub(crate) has_custom_reader: bool,
     pub(crate) has_external_reader: bool,

@@ -31,7 +31,7 @@ metrics in discovery are tried in one namespace.
                                first --external to the number in METRICLET_VALUE
 
 Identities; each adds checks:
-      --as-nobody                        also without credentials, and with an invalid token
+      --unauthenticated                  also without credentials, and with an invalid token
       --unauthorized-token-file FILE     token of a user without permissions
       --custom-reader-token-file FILE    token of a user who may only get these custom metrics
       --external-reader-token-file FILE  token of a user who may only list these external metrics

@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prunes_what_says_nothing() {
+    fn prunes_empty_members() {
         let whole = json!({"a": {"b": [], "c": ""}, "d": null, "e": 0, "f": false, "g": [{}, {"h": "i", "j": {}}]});
         assert_eq!(pruned(&whole), json!({"e": 0, "f": false, "g": [{}, {"h": "i"}]}));
     }

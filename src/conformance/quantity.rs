@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn takes_what_kubernetes_prints_as_canonical() {
+    fn accepts_kubernetes_canonical_texts() {
         let mut read_rows = 0;
         for row in rows(FROM_MILLI) {
             let quantity = read(row[1]).unwrap();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_kubernetes_reads() {
+    fn agrees_with_kubernetes_parser() {
         let mut read_rows = 0;
         for row in rows(PARSED) {
             let text: String = serde_json::from_str(row[0]).unwrap();
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_canonical_from_other_texts() {
+    fn recognizes_canonical_texts() {
         for (text, canonical) in [
             ("1.5", Some("1500m")),
             ("1500m", Some("1500m")),

@@ -17,7 +17,7 @@ pub(crate) struct Row {
 /// Sets a value; an error says why that failed.
 pub(crate) type Hook<'a> = dyn Fn(&str) -> Result<(), String> + 'a;
 
-/// What checks need in addition to the server.
+/// The means that checks need in addition to the server.
 #[derive(Clone, Copy)]
 pub(crate) struct Means<'a> {
     /// Sets a value.

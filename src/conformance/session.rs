@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn asks_once_unless_told_otherwise() {
+    fn caches_responses() {
         let mut session = Session::new(Counting(0));
         let number = |exchange: Rc<Exchange>| exchange.result.clone().unwrap().header("n").map(str::to_owned);
         let request = Request::get("/a");

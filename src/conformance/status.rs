@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_a_status_from_others() {
+    fn accepts_only_statuses() {
         assert_eq!(judged("application/json", GOOD), Ok(()));
         let details = GOOD.replace(r#""code""#, r#""details":{},"code""#);
         assert_eq!(judged("application/json", &details), Ok(()));

@@ -38,7 +38,7 @@ pub(crate) fn survey<S: Server>(session: &mut Session<S>, options: &Options, is_
         wildcards,
         external: options.external.clone(),
         namespace: options.namespace.clone(),
-        has_nobody: options.as_nobody,
+        has_unauthenticated: options.unauthenticated,
         has_unauthorized: has(Identity::Unauthorized),
         has_custom_reader: has(Identity::CustomReader),
         has_external_reader: has(Identity::ExternalReader),

@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_times() {
+    fn checks_timestamps() {
         use TimestampError::{Unreadable, Unusual};
         for (text, expected) in [
             ("2026-08-18T02:35:04Z", Ok(())),

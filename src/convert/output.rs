@@ -116,7 +116,7 @@ impl Output {
             for (index, message) in &refused {
                 if let Some(rule) = self.rules.get(*index) {
                     let name = scalar(&rule.name);
-                    remarks.error(rule.place, format!("metric {name}: as a rule, this is refused: {message}"));
+                    remarks.error(rule.place, format!("metric {name}: the converted rule would be invalid: {message}"));
                 }
             }
             let mut index = 0;

@@ -146,7 +146,7 @@ impl<'a> RuleConverter<'a> {
             );
             self.remarks.warning(rule.query_place, message);
         }
-        if value.is_told && wanted.kind.as_ref().is_some_and(TargetKind::is_pods) {
+        if value.is_bound && wanted.kind.as_ref().is_some_and(TargetKind::is_pods) {
             let message = format!(
                 "metricsQuery, for metric {name}: a selector lacks <<.LabelMatchers>>, so each pod needs its own query"
             );
@@ -250,7 +250,7 @@ fn lines(
             lines.extend([line("source", source), line("value", &value.value)]);
             let default = kinds::lookup(resource)
                 .map_or_else(|| Some(kind.kind.to_ascii_lowercase()), |built_in| built_in.label().map(str::to_owned));
-            if !value.is_told {
+            if !value.is_bound {
                 lines.extend(
                     namespace_label.filter(|label| *label != "namespace").map(|label| line("namespaceLabel", label)),
                 );
@@ -261,7 +261,7 @@ fn lines(
         }
         _ => {
             lines.extend(["external: true".to_owned(), line("source", source), line("value", &value.value)]);
-            if !value.is_told {
+            if !value.is_bound {
                 lines.extend(["namespaceLabel: none".to_owned(), list("namespaces", &wanted.namespaces)]);
             }
         }

@@ -26,7 +26,7 @@ pub(super) struct QueryOf<'a> {
 pub(super) struct ValueText {
     pub(super) value: String,
     /// Whether the value itself names the requesting namespace and, if there is one, the object.
-    pub(super) is_told: bool,
+    pub(super) is_bound: bool,
     /// Whether one object may have several series that no aggregation combines.
     pub(super) is_bare: bool,
 }
@@ -38,7 +38,7 @@ impl QueryOf<'_> {
     /// Why there is no equivalent value.
     pub(super) fn of_objects(&self, label: &str, many: bool) -> Result<ValueText, String> {
         let label = label.to_owned();
-        let told = |value| ValueText { value, is_told: true, is_bare: false };
+        let bound = |value| ValueText { value, is_bound: true, is_bare: false };
         if self.values().next().is_none() {
             let marked = self.expand(&format!("{MARK}=\"\""), &label, |_| None)?;
             match Expr::parse(&marked, self.limits) {
@@ -51,7 +51,7 @@ impl QueryOf<'_> {
                     let template = self.expand("$matchers", "$by", |_| None)?;
                     let parsed = QueryTemplate::parse(&template, false, self.limits);
                     if parsed.is_ok_and(|parsed| parsed.mixes().is_none()) {
-                        return Ok(ValueText { value: template, is_told: false, is_bare: false });
+                        return Ok(ValueText { value: template, is_bound: false, is_bare: false });
                     }
                     if many {
                         let why = error.to_string();
@@ -81,7 +81,7 @@ impl QueryOf<'_> {
                 "no selector contains <<.LabelMatchers>>, so the query is not restricted to the namespace".to_owned()
             );
         }
-        Ok(told(value))
+        Ok(bound(value))
     }
 
     /// The value for an external metric.
@@ -90,12 +90,12 @@ impl QueryOf<'_> {
     /// Why there is no equivalent value.
     pub(super) fn of_external(&self) -> Result<ValueText, String> {
         let has_matchers = self.names().any(|name| name == "LabelMatchers");
-        let is_told = self.namespace_label.is_some() && (has_matchers || self.values().next().is_some());
+        let is_bound = self.namespace_label.is_some() && (has_matchers || self.values().next().is_some());
         if self.selects && !has_matchers {
             return Err("an HPA has a metric.selector, which has no effect without <<.LabelMatchers>>".to_owned());
         }
         let own = match self.namespace_label {
-            Some(label) if is_told => format!("{label}=\"{{namespace}}\""),
+            Some(label) if is_bound => format!("{label}=\"{{namespace}}\""),
             _ => String::new(),
         };
         let value_of = |name: &str| Some("{namespace}").filter(|_| Some(name) == self.namespace_label);
@@ -108,7 +108,7 @@ impl QueryOf<'_> {
         };
         let value = self.expand(&matchers, "", value_of)?;
         let value = Expr::parse(&value, self.limits).map_or(value, |expr| expr.to_string());
-        Ok(ValueText { value, is_told, is_bare: false })
+        Ok(ValueText { value, is_bound, is_bare: false })
     }
 
     /// The expression for one object, if Metriclet's scoping makes it equivalent to prometheus-adapter's query.
@@ -131,7 +131,7 @@ impl QueryOf<'_> {
             return Ok(None);
         }
         let is_bare = !plain.children().iter().chain([&plain]).any(|part| matches!(part, Expr::Aggregate(..)));
-        Ok(Some(ValueText { value: plain.to_string(), is_told: false, is_bare }))
+        Ok(Some(ValueText { value: plain.to_string(), is_bound: false, is_bare }))
     }
 
     /// The first name of each field in the template.
@@ -256,17 +256,17 @@ mod tests {
             (
                 "sum(a{<<.LabelMatchers>>}) by (<<.GroupBy>>) / scalar(sum(b))",
                 false,
-                "told: sum(a{ns=\"{namespace}\",pod=\"{name}\"}) by (pod) / scalar(sum(b))".to_owned(),
+                "bound: sum(a{ns=\"{namespace}\",pod=\"{name}\"}) by (pod) / scalar(sum(b))".to_owned(),
             ),
             (
                 "sum(a{<<.LabelMatchers>>}) by (<<.GroupBy>>) / scalar(sum(b))",
                 true,
-                "told: sum(a{ns=\"{namespace}\",pod=\"{name}\"}) by (pod) / scalar(sum(b))".to_owned(),
+                "bound: sum(a{ns=\"{namespace}\",pod=\"{name}\"}) by (pod) / scalar(sum(b))".to_owned(),
             ),
             (
                 "sum(a{ns=\"<<index .LabelValuesByName \"ns\">>\",pod=~\"<<.LabelValuesByName.pod>>\"}) by (pod)",
                 false,
-                "told: sum(a{ns=\"{namespace}\",pod=~\"{name}\"}) by (pod)".to_owned(),
+                "bound: sum(a{ns=\"{namespace}\",pod=~\"{name}\"}) by (pod)".to_owned(),
             ),
             (
                 "sum(a{pod=~\"<<.LabelValuesByName.pod>>\"}) by (pod)",
@@ -288,7 +288,7 @@ mod tests {
         ] {
             let pieces = go_template::parse(text).unwrap();
             let found = match query(&pieces, false).of_objects("pod", many) {
-                Ok(ValueText { value, is_told: true, .. }) => format!("told: {value}"),
+                Ok(ValueText { value, is_bound: true, .. }) => format!("bound: {value}"),
                 Ok(ValueText { value, is_bare: true, .. }) => format!("bare: {value}"),
                 Ok(ValueText { value, .. }) => value,
                 Err(why) => none(&why),

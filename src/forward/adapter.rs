@@ -1,4 +1,4 @@
-//! One other adapter: requests to it, what it lists, and how it does.
+//! Another adapter: requests to it, its list of metrics, and its state.
 
 use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -23,16 +23,16 @@ use crate::parse::path::Group;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::counters::{Calls, Counters};
 
-/// The header field by which a Metriclet tells that a request comes from another one (RFC 9110 §7.6.3).
+/// The header field that identifies requests from another Metriclet (RFC 9110 §7.6.3).
 pub(crate) const VIA: &str = "Via";
 
-/// Its value.
+/// The value of `Via`.
 pub(crate) const VIA_METRICLET: &str = "1.1 metriclet";
 
-/// Bytes that a value takes in memory, roughly, beside its texts.
+/// The approximate size of a value in memory, without its texts.
 const VALUE: usize = 256;
 
-/// An answer.
+/// A response of another adapter.
 #[derive(Debug)]
 pub(crate) struct AdapterAnswer {
     /// The code of the response.
@@ -59,7 +59,7 @@ pub struct Adapter {
     counters: Arc<Counters>,
 }
 
-/// What an adapter is made with beside its configuration.
+/// The dependencies of an adapter, except its configuration.
 pub(super) struct Parts<'a> {
     pub(super) is_own: bool,
     pub(super) identity: Option<&'a Credentials>,
@@ -72,7 +72,7 @@ pub(super) struct Parts<'a> {
 impl Adapter {
     pub(super) fn new(group: Group, config: &OtherAdapter, parts: &Parts<'_>) -> Self {
         let limits = parts.limits;
-        // Never what a caller sent: its rights were reviewed before.
+        // Metriclet's own credentials, never the caller's, whose rights were reviewed before.
         let (bearer, certificate) =
             parts.identity.map(|own| (own.bearer.clone(), own.certificate.clone())).unwrap_or_default();
         let credentials = Credentials {
@@ -100,7 +100,7 @@ impl Adapter {
         }
     }
 
-    /// As configured.
+    /// Its configuration.
     pub fn config(&self) -> &OtherAdapter {
         &self.config
     }
@@ -110,12 +110,12 @@ impl Adapter {
         self.group
     }
 
-    /// What it lists, as far as is known.
+    /// Its list of metrics, as far as known.
     pub fn listed(&self) -> Arc<Listed> {
         self.listed.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How it does.
+    /// Its state.
     pub fn state(&self) -> AdapterState {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -125,15 +125,15 @@ impl Adapter {
         self.counters.forwarded(self.group)
     }
 
-    /// Its path of a metric: in the version that it serves, with what follows the version.
+    /// The path of a metric, in the version that the adapter serves; `below` is the part after the version.
     pub(crate) fn path(&self, below: &dyn std::fmt::Display) -> String {
         format!("/apis/{}/{}/{below}", self.group.as_str(), self.listed().version.as_str())
     }
 
-    /// Its answer to a request. With a rule beside it (`is_shadowed`) it is not asked while it is away, and has less time.
+    /// Its answer to a request. For a shadowed rule (`is_shadowed`), it has less time, and is skipped while it is away.
     ///
     /// # Errors
-    /// Why there is no answer. A Status that it answers with is an answer.
+    /// Why there is no answer. A Status is an answer.
     pub(crate) fn ask(&self, path: &str, is_shadowed: bool, wait: Wait) -> Result<Arc<AdapterAnswer>, ForwardError> {
         let now = self.clock.now().monotonic;
         if is_shadowed && self.is_away(now) {
@@ -149,7 +149,7 @@ impl Adapter {
             let answer = self.fetch(path, time, limits.answer);
             let is_cut = time < full && matches!(answer, Err(ForwardError::Fetch(FetchError::Timeout(_))));
             self.counters().count(answer.as_ref().map(|answer| answer.code).ok());
-            // What is wrong with one metric says nothing about the others.
+            // An error of one metric does not affect the adapter's state.
             if !is_cut && answer.as_ref().err().is_none_or(ForwardError::is_outage) {
                 self.note(answer.as_ref().map(|_| ()));
             }
@@ -161,7 +161,7 @@ impl Adapter {
                 shared: !is_cut,
             }
         };
-        // Who waits for another caller's request does so for as long as for a request of its own.
+        // A caller waits for another caller's request for as long as for its own.
         let wait = match wait {
             Wait::Until(deadline) => Wait::Until(deadline.min(now + full + limits.margin)),
             Wait::No => Wait::No,
@@ -174,7 +174,7 @@ impl Adapter {
         }
     }
 
-    /// Requests what it lists; the list before stays in use if that fails.
+    /// Requests its list of metrics; the previous list stays in use if that fails.
     ///
     /// # Errors
     /// Why there is no list.
@@ -202,7 +202,7 @@ impl Adapter {
                         false => Ok(Listed::new(self.group, version, resources)),
                     };
                 }
-                // It does not serve this version.
+                // The adapter does not serve this version.
                 AdapterAnswer { code: 404, .. } => {}
                 AdapterAnswer { code, .. } => return Err(ForwardError::Code(code)),
             }
@@ -230,7 +230,7 @@ impl Adapter {
             let (received, bytes) = (received::read(&bytes), bytes.len());
             let answer = |received| Ok(AdapterAnswer { code, received, bytes });
             match (code, received) {
-                // About Metriclet, not about the caller.
+                // These concern Metriclet's rights, not the caller's.
                 (401, _) => Err(ForwardError::Unauthorized),
                 (403, received) => Err(ForwardError::Forbidden(message(received))),
                 (200, Ok(Received::Failure(_))) => Err(ForwardError::Answer("a Status with the code 200".to_owned())),
@@ -252,7 +252,7 @@ impl Adapter {
         away.is_some_and(|since| now.saturating_duration_since(since) < self.limits.forward.skip)
     }
 
-    /// Notes how a request ended, and logs what changes.
+    /// Records the outcome of a request, and logs changes of the state.
     fn note(&self, outcome: Result<(), &ForwardError>) {
         let change = self.state.lock().unwrap_or_else(PoisonError::into_inner).note(outcome, self.clock.now());
         let (address, group) = (&self.config.address, self.group.as_str());
@@ -265,7 +265,7 @@ impl Adapter {
     }
 }
 
-/// A Service's certificate is for its name, whatever name it is found by.
+/// The name to verify: a Service's certificate is for the Service's name.
 fn name_of(config: &OtherAdapter) -> Option<CertificateName> {
     use crate::config::model::AdapterAddress::{Service, Url};
 
@@ -275,7 +275,7 @@ fn name_of(config: &OtherAdapter) -> Option<CertificateName> {
     }
 }
 
-/// What a Status says.
+/// The message of a Status.
 fn message(received: Result<Received, String>) -> String {
     match received {
         Ok(Received::Failure(status)) => {
@@ -287,7 +287,7 @@ fn message(received: Result<Received, String>) -> String {
 }
 
 impl AdapterAnswer {
-    /// Bytes of memory, roughly: its texts are no longer than its body.
+    /// The approximate size in memory: the texts are not longer than the body.
     fn cost(&self) -> usize {
         self.bytes + VALUE * (self.received.values() + 1)
     }

@@ -1,4 +1,4 @@
-//! The other adapters of a configuration, and what they have in common.
+//! The other adapters of a configuration, and their shared state.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -15,10 +15,10 @@ use crate::parse::path::Group;
 use crate::telemetry::clock::Clock;
 use crate::telemetry::counters::Counters;
 
-/// What all other adapters share, over all generations of the configuration.
+/// The state that all other adapters share, across generations of the configuration.
 #[derive(Debug)]
 pub(crate) struct Adapters {
-    /// What Metriclet proves its identity with.
+    /// Metriclet's own credentials.
     identity: OnceCell<Credentials>,
     /// Metriclet's own Service: its namespace and name.
     own: Mutex<Option<(String, String)>>,
@@ -26,7 +26,7 @@ pub(crate) struct Adapters {
     limits: Limits,
     clock: Clock,
     counters: Arc<Counters>,
-    /// How rules that are shadowed compare.
+    /// The comparisons of shadowed rules.
     pub(crate) shadows: ShadowLog,
 }
 
@@ -39,7 +39,7 @@ pub struct Forwarding {
 }
 
 impl Adapters {
-    /// Without an identity.
+    /// Without credentials.
     pub(crate) fn new(limits: &Limits, clock: &Clock, counters: Arc<Counters>) -> Self {
         Self {
             identity: OnceCell::new(),
@@ -52,7 +52,7 @@ impl Adapters {
         }
     }
 
-    /// Sets what Metriclet proves its identity with. A second call has no effect.
+    /// Sets Metriclet's own credentials. A second call has no effect.
     pub(crate) fn set_identity(&self, identity: Credentials) {
         let _ = self.identity.set(identity);
     }
@@ -62,7 +62,7 @@ impl Adapters {
         *self.own.lock().unwrap_or_else(PoisonError::into_inner) = Some((namespace.to_owned(), name.to_owned()));
     }
 
-    /// The other adapters of a configuration. One that was there `before` is the same, with what it lists.
+    /// The other adapters of a configuration. An adapter that was also in the previous one keeps its state.
     pub(crate) fn of(&self, config: &Forward, before: Option<&Forwarding>) -> Forwarding {
         let adapter = |group| {
             let wanted = config.adapter(group)?;
@@ -107,7 +107,7 @@ impl Forwarding {
         self.adapter(group).filter(|_| self.config.covers(group, metric))
     }
 
-    /// What is listed of a group: the list, and whether a metric of a name is forwarded.
+    /// The list of a group's metrics, and a function that decides whether a metric name is forwarded.
     pub fn listed(&self, group: Group) -> Option<(Arc<Listed>, impl Fn(&str) -> bool)> {
         Some((self.adapter(group)?.listed(), move |metric: &str| self.config.covers(group, metric)))
     }

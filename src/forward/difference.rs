@@ -1,4 +1,4 @@
-//! How far the values of two adapters are apart.
+//! The differences between the values of two adapters.
 
 use std::collections::HashMap;
 
@@ -6,13 +6,13 @@ use crate::kube::custom_metrics::MetricValue;
 use crate::kube::external_metrics::ExternalMetricValue;
 use crate::parse::quantity::Milli;
 
-/// How the answers of two adapters to one request compare.
+/// The comparison of two adapters' answers to one request.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Difference {
-    /// The largest relative difference of one object; of external metrics that of the sums. `None` if no object has a
+    /// The largest relative difference of an object; for external metrics that of the sums. `None` if no object has a
     /// value in both answers.
     pub(crate) ratio: Option<f64>,
-    /// Whether both answers are about the same objects.
+    /// Whether both answers contain the same objects.
     pub(crate) is_of_same_objects: bool,
 }
 
@@ -29,16 +29,16 @@ pub(crate) fn of_objects(ours: &[MetricValue], theirs: &[MetricValue]) -> Differ
     Difference { ratio: both.into_iter().reduce(f64::max), is_of_same_objects }
 }
 
-/// Compares the sums, as the HPA controller adds the values up, and labels are each adapter's own. No values are not the
-/// same as some.
+/// Compares the sums, because the HPA controller adds the values up, and adapters use different labels. An answer without
+/// values differs from one with values.
 pub(crate) fn of_external(ours: &[ExternalMetricValue], theirs: &[ExternalMetricValue]) -> Difference {
     let sum = |values: &[ExternalMetricValue]| values.iter().map(|value| i128::from(value.value.0)).sum::<i128>();
     let ratio = (!ours.is_empty() && !theirs.is_empty()).then(|| ratio(sum(ours), sum(theirs)));
     Difference { ratio, is_of_same_objects: ours.is_empty() == theirs.is_empty() }
 }
 
-/// The difference of two numbers relative to the one that is further from zero: 0 if they are equal, 1 if just one of them
-/// is zero, up to 2 if their signs differ.
+/// The difference of two numbers relative to the one with the larger absolute value: 0 if they are equal, 1 if only one is
+/// zero, up to 2 if their signs differ.
 fn ratio(a: impl Into<i128>, b: impl Into<i128>) -> f64 {
     let (a, b) = (a.into() as f64, b.into() as f64);
     let size = a.abs().max(b.abs());

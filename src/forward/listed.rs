@@ -1,4 +1,4 @@
-//! What another adapter lists in discovery.
+//! The metrics in another adapter's discovery.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,16 +7,16 @@ use crate::kube::received::ReceivedResource;
 use crate::parse::path::{Group, Version};
 use crate::parse::sort::sort;
 
-/// The most bytes of a name: as of a Kubernetes object.
+/// The maximum length of a name, as for Kubernetes objects.
 const LONGEST_NAME: usize = 253;
 
-/// The metrics of an adapter, and the version that it serves them in.
+/// The metrics of an adapter, and the API version in which it serves them.
 #[derive(Debug)]
 pub struct Listed {
-    /// In order, each once.
+    /// Sorted, without duplicates.
     metrics: Vec<ListedMetric>,
     pub(super) version: Version,
-    /// Different for each list that there ever was.
+    /// Unique for each list.
     generation: u64,
 }
 
@@ -30,7 +30,7 @@ pub struct ListedMetric {
 }
 
 impl Listed {
-    /// What an adapter lists in a version of its group. Names that no path can have are left out.
+    /// The list in a version of a group. Names that cannot occur in a path are left out.
     pub(super) fn new(group: Group, version: Version, resources: Vec<ReceivedResource>) -> Self {
         let is_odd = |c: char| {
             c.is_control()
@@ -57,7 +57,7 @@ impl Listed {
         Self { metrics, version, generation: next() }
     }
 
-    /// The metrics, in order.
+    /// The metrics, sorted.
     pub fn metrics(&self) -> &[ListedMetric] {
         &self.metrics
     }
@@ -67,13 +67,13 @@ impl Listed {
         self.generation
     }
 
-    /// Whether another list says the same.
+    /// Whether another list has the same content.
     pub(super) fn is_same(&self, other: &Self) -> bool {
         self.metrics == other.metrics && self.version == other.version
     }
 }
 
-/// Before an adapter has been asked. Every adapter serves the first version.
+/// The list before the first request. Every adapter serves the first version.
 impl Default for Listed {
     fn default() -> Self {
         Self { metrics: Vec::new(), version: Version::V1Beta1, generation: next() }

@@ -1,8 +1,8 @@
-//! Other adapters of the same APIs, which serve what no rule does.
+//! Other adapters of the same APIs, which serve metrics without a rule.
 //!
-//! - [`adapter`] makes requests to one, with Metriclet's own identity, and remembers what it lists and how it does.
-//! - [`adapters`] makes them by the configuration; [`error`] says why one has no answer.
-//! - [`difference`] compares its values with a rule's, and [`shadow_log`] counts that.
+//! - [`adapter`] makes requests to one adapter, with Metriclet's own identity, and keeps its list of metrics and its state.
+//! - [`adapters`] creates them from the configuration; [`error`] lists the reasons for missing answers.
+//! - [`difference`] compares an adapter's values with a rule's, and [`shadow_log`] counts the outcomes.
 
 pub(crate) mod adapter;
 pub(crate) mod adapters;

@@ -1,4 +1,4 @@
-//! How the values of rules compare with those of another adapter, by metric and resource.
+//! Comparisons of rules with another adapter, by metric and resource.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -9,20 +9,20 @@ use crate::config::limits::ShadowLimits;
 use crate::telemetry::clock::Now;
 use crate::telemetry::exposition::Label;
 
-/// How a request for a metric of a rule with `shadow` ended.
+/// The outcome of a request for a shadowed metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ShadowOutcome {
     /// Both have values for the same objects.
     Compared,
     /// Both have values, but not for the same objects.
     ObjectsDiffer,
-    /// The rule has none, and that of the other adapter is served.
+    /// The rule has no value, and that of the other adapter is served.
     OursFailed,
-    /// The other adapter has none, and that of the rule is served.
+    /// The other adapter has no value, and that of the rule is served.
     TheirsFailed,
-    /// Neither has one.
+    /// Neither has a value.
     BothFailed,
-    /// That of the other adapter is served; too many others waited to be compared.
+    /// The other adapter's value is served, and not compared because the queue was full.
     Skipped,
 }
 
@@ -45,15 +45,15 @@ impl ShadowOutcome {
 /// The comparisons of one metric of a resource.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct ShadowCounts {
-    /// By position in [`ShadowOutcome::ALL`].
+    /// Indexed like [`ShadowOutcome::ALL`].
     pub(crate) outcomes: [u64; ShadowOutcome::ALL.len()],
-    /// The largest differences of the last windows: the number of each, and the difference.
+    /// The largest differences of the last windows: the number of the window, and the difference.
     windows: [Option<(u128, f64)>; 2],
-    /// Why the rule had no value the last time, if it had none.
+    /// The rule's error in the last comparison, if any.
     pub(crate) error: Option<String>,
 }
 
-/// Comparisons by metric and resource, which is empty for external metrics. Bounded: what is beyond is not counted.
+/// Comparisons by metric and resource, which is empty for external metrics. Bounded: further metrics are not counted.
 #[derive(Debug)]
 pub(crate) struct ShadowLog {
     limits: ShadowLimits,
@@ -66,7 +66,7 @@ impl ShadowLog {
         Self { limits, began: Mutex::default(), metrics: Mutex::default() }
     }
 
-    /// Notes how a request ended: with the largest difference, and with the error of the rule.
+    /// Records the outcome of a request, with the largest difference and the rule's error.
     pub(crate) fn note(
         &self,
         (metric, resource): (&str, &str),
@@ -92,12 +92,12 @@ impl ShadowLog {
         }
     }
 
-    /// Forgets metrics that are not shadowed any more.
+    /// Removes metrics that are no longer shadowed.
     pub(crate) fn retain(&self, keep: impl Fn(&str, &str) -> bool) {
         self.lock().retain(|(metric, resource), _| keep(metric, resource));
     }
 
-    /// All of them, each with the largest difference of the last one or two windows.
+    /// All comparisons, each with the largest difference of the last one or two windows.
     pub(crate) fn all(&self, now: Now) -> Vec<(String, String, ShadowCounts, Option<f64>)> {
         let number = self.window(now);
         let metrics = self.lock();
@@ -107,7 +107,7 @@ impl ShadowLog {
         all.collect()
     }
 
-    /// As lines of the metrics page; nothing if nothing is shadowed.
+    /// The lines for the metrics page; empty without shadowed metrics.
     pub(crate) fn exposition(&self, now: Now) -> String {
         let all = self.all(now);
         let mut lines = String::new();
@@ -143,7 +143,7 @@ impl ShadowLog {
         lines
     }
 
-    /// The number of the window that a time is in.
+    /// The number of the window that contains a time.
     fn window(&self, now: Now) -> u128 {
         let mut began = self.began.lock().unwrap_or_else(PoisonError::into_inner);
         let since = now.monotonic.saturating_duration_since(*began.get_or_insert(now.monotonic));
@@ -167,7 +167,7 @@ impl ShadowCounts {
         }
     }
 
-    /// The largest difference of this window and the one before it.
+    /// The largest difference of this window and the previous one.
     fn difference(&self, number: u128) -> Option<f64> {
         let recent = self.windows.iter().flatten().filter(|(known, _)| *known + 1 >= number);
         recent.map(|(_, ratio)| *ratio).reduce(f64::max)
@@ -192,7 +192,7 @@ mod tests {
         note(2, 0.2);
         assert_eq!(difference(3), Some(0.5));
         note(61, 0.3);
-        assert_eq!(difference(62), Some(0.5), "of the window before");
+        assert_eq!(difference(62), Some(0.5), "the difference of the previous window");
         note(121, 0.1);
         assert_eq!(difference(122), Some(0.3));
         assert_eq!(difference(239), Some(0.1));

@@ -1,25 +1,25 @@
-//! How another adapter does: its last answer, its last failure, and since when.
+//! The state of another adapter: its last answer, its last failure, and since when.
 
 use std::time::Instant;
 
 use super::error::ForwardError;
 use crate::telemetry::clock::Now;
 
-/// After so many failures in a row it is away.
+/// The number of failures in a row after which an adapter is away.
 const FAILURES: u32 = 2;
 
-/// How an adapter does. Times without a type are Unix milliseconds.
+/// The state of an adapter. Integer times are Unix milliseconds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct AdapterState {
     pub last_answer: Option<i64>,
     pub last_error: Option<(i64, ForwardError)>,
-    /// Since when all requests were answered, or none.
+    /// Since when all requests have succeeded, or all have failed.
     pub since: Option<i64>,
     failures: u32,
     failed: Option<Instant>,
 }
 
-/// What a request changed.
+/// The change that a request caused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Nothing,
@@ -33,7 +33,7 @@ impl AdapterState {
         self.failures > 0
     }
 
-    /// Since when it is away, if it is.
+    /// Since when it has been away, if it is.
     pub(super) fn away(&self) -> Option<Instant> {
         self.failed.filter(|_| self.failures >= FAILURES)
     }

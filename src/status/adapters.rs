@@ -1,4 +1,4 @@
-//! Other adapters, and how rules compare with them.
+//! The state of other adapters, and their comparisons with rules.
 
 use super::fixes;
 use super::report::{AdapterStatus, Count, ErrorStatus, RuleStatus, ShadowStatus};
@@ -9,7 +9,7 @@ use crate::kube::meta::Time;
 use crate::metrics::rules::Rules;
 use crate::telemetry::clock::Now;
 
-/// The other adapters, without requests.
+/// The other adapters, without their requests.
 pub(super) fn all(rules: &Rules) -> Vec<AdapterStatus> {
     let adapters = rules.forward().into_iter().flat_map(Forwarding::adapters);
     adapters.map(|adapter| status(adapter)).collect()
@@ -35,7 +35,7 @@ fn status(adapter: &Adapter) -> AdapterStatus {
     }
 }
 
-/// Adds to rules how they compare: to one rule for each metric and resource.
+/// Adds comparisons to rules: to one rule for each metric and resource.
 pub(super) fn add_shadows(rules: &mut [RuleStatus], shadows: &ShadowLog, now: Now) {
     for (metric, resource, counts, difference) in shadows.all(now) {
         let is_its = |rule: &&mut RuleStatus| {

@@ -1,5 +1,4 @@
-//! The answers to metric requests of the last hour: what was asked, who asked, the value or the error. Bounded in
-//! requests, points and bytes.
+//! The metric requests of the last hour with their clients, and values or errors. Bounded in requests, points and bytes.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,7 +10,7 @@ use crate::parse::quantity::Milli;
 use crate::parse::sort::sort_by;
 use crate::telemetry::clock::Now;
 
-/// Answers by the request's target.
+/// Answers by request target.
 #[derive(Debug)]
 pub(crate) struct AnswerLog {
     requests: Mutex<HashMap<String, Answers>>,
@@ -22,16 +21,16 @@ pub(crate) struct AnswerLog {
 /// The answers to one target.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Answers {
-    /// Who asked last.
+    /// The client of the last request.
     pub(crate) client: MetricClient,
-    /// When it was last asked for, Unix milliseconds.
+    /// The time of the last request, Unix milliseconds.
     pub(crate) asked: i64,
     pub(crate) value: Option<AnsweredValue>,
     pub(crate) error: Option<AnsweredError>,
     history: History,
 }
 
-/// Who asks for metrics.
+/// A client that requests metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MetricClient {
     /// The HPA controller, by its user name.
@@ -45,7 +44,7 @@ pub(crate) enum MetricClient {
 pub(crate) struct AnsweredValue {
     /// Unix milliseconds.
     pub(crate) at: i64,
-    /// The value; of several objects the average, of several external values the sum, as the HPA controller computes.
+    /// The value; the average of several objects or the sum of several external values, as in the HPA controller.
     pub(crate) value: f64,
     pub(crate) items: usize,
     /// Objects that were left out, by reason.
@@ -59,14 +58,14 @@ pub(crate) struct AnsweredError {
     pub(crate) at: i64,
     /// HTTP status code.
     pub(crate) code: u16,
-    /// As the client got it.
+    /// The message that the client received.
     pub(crate) message: String,
 }
 
-/// What was answered in one step of the history.
+/// The answer in one step of the history.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) enum Point {
-    /// Nothing was asked.
+    /// There was no request.
     #[default]
     None,
     /// The last value.
@@ -88,14 +87,14 @@ impl AnswerLog {
         Self { requests: Mutex::default(), limits, began: now.monotonic }
     }
 
-    /// The target was asked for; values follow only where they were computed.
+    /// Records a request; its values are recorded only if they were computed.
     pub(crate) fn asked(&self, target: &str, client: MetricClient, now: Now) {
         if let Some(answers) = self.lock().get_mut(target) {
             (answers.client, answers.asked) = (client, now.unix_millis);
         }
     }
 
-    /// Values were served.
+    /// Records served values.
     pub(crate) fn served(&self, target: &str, client: MetricClient, value: AnsweredValue, now: Now) {
         let point = Point::Value(value.value as f32);
         self.note(target, client, point, now, |answers| {
@@ -104,12 +103,12 @@ impl AnswerLog {
         });
     }
 
-    /// An error was served.
+    /// Records a served error.
     pub(crate) fn failed(&self, target: &str, client: MetricClient, error: AnsweredError, now: Now) {
         self.note(target, client, Point::Error, now, |answers| answers.error = Some(error));
     }
 
-    /// All targets of the last hour, in order, with their points: as many as there are steps, the newest last.
+    /// All targets of the last hour, sorted, with one point for each step, the newest last.
     pub(crate) fn all(&self, now: Now) -> Vec<(String, Answers, Vec<Point>)> {
         let step = self.step(now);
         let since = now.unix_millis.saturating_sub(self.span().as_millis().try_into().unwrap_or(i64::MAX));
@@ -126,7 +125,7 @@ impl AnswerLog {
         all
     }
 
-    /// The targets that the HPA controller has asked for since a time, Unix milliseconds, and whether the last answer was
+    /// The targets that the HPA controller has requested since a time, Unix milliseconds, and whether the last answer was
     /// an error.
     pub(crate) fn of_hpa_controller(&self, since: i64) -> Vec<(String, bool)> {
         let requests = self.lock();
@@ -135,7 +134,7 @@ impl AnswerLog {
         asked.map(|(target, answers)| (target.clone(), answers.error.is_some())).collect()
     }
 
-    /// How far the history goes back.
+    /// The length of the history.
     pub(crate) fn span(&self) -> Duration {
         self.limits.step * u32::try_from(self.limits.points).unwrap_or(u32::MAX)
     }
@@ -156,7 +155,8 @@ impl AnswerLog {
         change(answers);
     }
 
-    /// Forgets what was asked for longest ago, and what others asked for before what the HPA controller did.
+    /// Removes the target that was requested longest ago; targets of other clients are removed before those of the HPA
+    /// controller.
     fn make_room(&self, requests: &mut HashMap<String, Answers>) {
         if requests.len() < self.limits.requests {
             return;
@@ -178,13 +178,13 @@ impl AnswerLog {
 }
 
 impl AnsweredValue {
-    /// Of objects: their average, which the HPA controller compares with its target.
+    /// The average of objects, which the HPA controller compares with its target.
     pub(crate) fn average(items: impl Iterator<Item = (Milli, Time)>, left_out: &[(&'static str, u32)]) -> Self {
         let sum = Self::sum(items);
         Self { value: sum.value / sum.items.max(1) as f64, left_out: left_out.to_vec(), ..sum }
     }
 
-    /// Of values of an external metric: their sum, likewise.
+    /// The sum of an external metric's values, which the HPA controller compares with its target.
     pub(crate) fn sum(items: impl Iterator<Item = (Milli, Time)>) -> Self {
         let none = Self { at: i64::MAX, value: 0.0, items: 0, left_out: Vec::new() };
         items.fold(none, |sum, (value, time)| Self {
@@ -197,7 +197,7 @@ impl AnsweredValue {
 }
 
 impl MetricClient {
-    /// In words.
+    /// The name on the page.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::HpaController => "HPA controller",
@@ -206,7 +206,7 @@ impl MetricClient {
     }
 }
 
-/// Others come first: they are forgotten first.
+/// Other clients come first, because their requests are removed first.
 impl Ord for MetricClient {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         let rank = |client: &Self| matches!(client, Self::HpaController);
@@ -276,13 +276,13 @@ mod tests {
         let points = |seconds| log.all(at(start, seconds)).pop().map(|(.., points)| points).unwrap_or_default();
         assert_eq!(points(45), [Point::Value(2.0), Point::Error, Point::None, Point::Value(3.0)]);
         assert_eq!(points(75), [Point::None, Point::Value(3.0), Point::None, Point::None]);
-        assert_eq!(points(106), [], "it was not asked for within the hour");
+        assert_eq!(points(106), [], "it was not requested within the hour");
         log.served("/a", other, value(4.0), at(start, 200));
         assert_eq!(points(200), [Point::None, Point::None, Point::None, Point::Value(4.0)]);
     }
 
     #[test]
-    fn forgets_what_other_clients_asked_first() {
+    fn removes_requests_of_other_clients_first() {
         let (log, start) = log(2, 4);
         log.served("/hpa", MetricClient::HpaController, value(1.0), at(start, 0));
         log.served("/other", MetricClient::Other, value(1.0), at(start, 1));

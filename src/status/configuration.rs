@@ -1,4 +1,4 @@
-//! How the configuration file was read: set where it is loaded, shown on the status page and counted.
+//! The state of the configuration file, set when it is loaded, for the status page and counters.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -7,12 +7,12 @@ use crate::config::problem::Problem;
 use crate::kube::meta::Time;
 use crate::telemetry::clock::Now;
 
-/// How the configuration was loaded.
+/// The outcome of loading the configuration.
 #[derive(Debug, Default)]
 pub(crate) struct LoadedConfiguration(Mutex<ConfigurationStatus>);
 
 impl LoadedConfiguration {
-    /// A file was read and is in force.
+    /// Records that a file was loaded.
     pub(crate) fn loaded(&self, file: &str, problems: &[Problem], now: Now) {
         *self.lock() = ConfigurationStatus {
             file: Some(file.to_owned()),
@@ -22,7 +22,7 @@ impl LoadedConfiguration {
         };
     }
 
-    /// A file could not be used; what was in force before, if anything, stays so.
+    /// Records that a file was rejected; a previous configuration stays in use.
     pub(crate) fn rejected(&self, file: &str, problems: Vec<String>) {
         let mut status = self.lock();
         status.file = Some(file.to_owned());

@@ -1,4 +1,4 @@
-//! Whether rules fail, as metrics for alerts.
+//! Metrics about failing rules, for alerts.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,8 +7,8 @@ use super::answers::AnswerLog;
 use crate::parse::path::{self, ApiPath};
 use crate::telemetry::exposition::Label;
 
-/// A gauge for each rule that the HPA controller has asked since a time, Unix milliseconds: 1 if the last answer to one of
-/// its requests was an error. Bounded as the requests are.
+/// A gauge for each rule whose metric the HPA controller has requested since a time, Unix milliseconds: 1 if the last answer
+/// to one of these requests was an error. Bounded like the requests.
 pub(super) fn failing_rules(answers: &AnswerLog, max_path: usize, since: i64) -> String {
     let mut rules: BTreeMap<(String, String), bool> = BTreeMap::new();
     for (target, is_failing) in answers.of_hpa_controller(since) {
@@ -41,7 +41,7 @@ mod tests {
     use crate::telemetry::clock::Now;
 
     #[test]
-    fn a_rule_fails_with_one_of_its_requests() {
+    fn a_rule_fails_if_one_of_its_requests_fails() {
         let now = Now { monotonic: Instant::now(), unix_millis: 1_000_000 };
         let log = AnswerLog::new(StatusLimits::default(), now);
         let value = AnsweredValue { at: 0, value: 1.0, items: 1, left_out: Vec::new() };

@@ -1,14 +1,14 @@
-//! The tables of docs/troubleshooting.md about errors of metrics, reduced by the compiler to the cells that are shown, so that
-//! the binary holds no more of the document.
+//! The tables of docs/troubleshooting.md about metric errors, reduced at compile time to the cells that the page shows, so
+//! that the binary does not contain the whole document.
 
 #![expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which stops at an index out of bounds")]
 
 const DOCUMENT: &[u8] = include_bytes!("../../docs/troubleshooting.md");
 
-/// The sections with these tables.
+/// The sections that contain these tables.
 const SECTIONS: [&[u8]; 3] = [b"## 404, NotFound", b"## 503, ServiceUnavailable", b"## 400, BadRequest"];
 
-/// A line for the first cell of each row, and one for its last cell.
+/// Two lines for each row: its first and its last cell.
 pub(super) const TABLE: &str = match str::from_utf8(&CELLS) {
     Ok(text) => text,
     Err(_) => "",
@@ -26,7 +26,7 @@ static CELLS: [u8; EXTRACTED.length] = {
     cells
 };
 
-/// Bytes of which the first ones count.
+/// A buffer and the number of its bytes in use.
 struct Extracted {
     bytes: [u8; DOCUMENT.len()],
     length: usize,
@@ -53,7 +53,7 @@ impl Extracted {
         extracted
     }
 
-    /// Adds the first and the last cell of a row, which has two or three of them.
+    /// Adds the first and the last cell of a row, which has two or three cells.
     const fn with_row(self, text: &[u8], start: usize, end: usize) -> Self {
         let mut first_end = start + 2;
         while !is_at(text, first_end, b" | ") {
@@ -79,7 +79,7 @@ impl Extracted {
     }
 }
 
-/// Whether a part of the text begins like this.
+/// Whether the text contains `part` at this position.
 const fn is_at(text: &[u8], at: usize, part: &[u8]) -> bool {
     let mut matched = 0;
     while matched < part.len() && at + matched < text.len() && text[at + matched] == part[matched] {

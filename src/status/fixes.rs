@@ -2,10 +2,10 @@
 
 use super::fix_table::TABLE;
 
-/// Shorter parts of a message could be part of another one.
+/// The minimum length of a quoted part: shorter ones could match other messages.
 const SHORTEST: usize = 10;
 
-/// The fix for a message, as Markdown: that of the row with the longest part of it.
+/// The fix for a message, as Markdown, from the row with the longest matching part.
 pub(super) fn fix(message: &str) -> Option<&'static str> {
     let matches = rows().filter_map(|(messages, fix)| {
         let longest = quoted(messages).filter_map(|quoted| matched(quoted, message)).max()?;
@@ -25,7 +25,7 @@ fn quoted(cell: &'static str) -> impl Iterator<Item = &'static str> {
     cell.split('`').skip(1).step_by(2)
 }
 
-/// How much of a message is in the table, where `…` stands for anything; none unless all of it is.
+/// The length of the match of a quoted part in a message, where `…` matches anything; none if a piece of it does not match.
 fn matched(quoted: &str, message: &str) -> Option<usize> {
     let mut rest = message;
     let mut length = 0;

@@ -1,4 +1,4 @@
-//! Makes the report of what rules, sources and counters hold at this moment. It fetches nothing.
+//! Makes the report from the current state of rules, sources and counters, without a fetch.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ use crate::telemetry::process::Process;
 
 const DAY: i64 = 24 * 60 * 60;
 
-/// The rules, sources, answers and HPAs of this moment.
+/// The current rules, sources, answers and HPAs.
 pub(super) fn rules_and_sources(
     rules: &Rules,
     answers: &AnswerLog,
@@ -67,7 +67,7 @@ pub(super) fn rules_and_sources(
     Report { rules: statuses, unserved, hpas, adapters, sources, ..Report::default() }
 }
 
-/// The program itself.
+/// The state of the process.
 pub(super) fn process(counters: &Counters, started: Now, limits: &StatusLimits, now: Now) -> ProcessStatus {
     let process = Process::read();
     let expires = i64::try_from(counters.connections.certificate_expires.get()).ok().filter(|expires| *expires != 0);
@@ -119,7 +119,7 @@ fn rule(listed: &ListedRule<'_>) -> RuleStatus {
     }
 }
 
-/// Whether a broken rule is about what a path asks for.
+/// Whether a broken rule is for the metric in a path.
 fn is_about(rule: &ListedRule<'_>, path: &ApiPath) -> bool {
     match path {
         ApiPath::Metric(path) => {
@@ -177,7 +177,7 @@ fn source(upstream: &Arc<Upstream>) -> SourceStatus {
         _ => plain(name).to_owned(),
     };
     let mut urls: Vec<UrlStatus> = upstream.states().iter().map(|(name, state)| url(shown(name), state)).collect();
-    // What fails comes first.
+    // Failing URLs come first.
     sort_by(&mut urls, |a, b| (!a.is_failing, &a.url).cmp(&(!b.is_failing, &b.url)));
     SourceStatus {
         name: source.name.clone(),
@@ -196,7 +196,7 @@ fn source(upstream: &Arc<Upstream>) -> SourceStatus {
     }
 }
 
-/// A URL without query, which may hold a key.
+/// A URL without its query, which may contain a key.
 fn plain(url: &str) -> &str {
     url.split(['?', '#']).next().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! A HorizontalPodAutoscaler as the status page shows it, read from the Kubernetes API.
+//! HorizontalPodAutoscalers for the status page, read from the Kubernetes API.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -8,17 +8,17 @@ use crate::kube::meta::Time;
 use crate::parse::quantity::Milli;
 use crate::parse::yaml::Node;
 
-/// The HPAs on custom and external metrics; those with something wrong come first.
+/// The HPAs on custom and external metrics; those with problems come first.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct HpasStatus {
-    /// When they were listed; none without a list.
+    /// The time of the list; none without a list.
     pub(crate) listed: Option<Time>,
-    /// Why there is no list, or no newer one.
+    /// Why there is no list, or no recent one.
     pub(crate) problem: Option<String>,
-    /// How many have something wrong with them, of all that were listed.
+    /// The number of HPAs with problems, of all that were listed.
     pub(crate) wrong: usize,
-    /// How many are left out because there are too many.
+    /// The number of HPAs that are left out because there are too many.
     pub(crate) left_out: usize,
     pub(crate) items: Vec<HpaStatus>,
 }
@@ -28,13 +28,13 @@ pub(crate) struct HpasStatus {
 pub(crate) struct HpaStatus {
     pub(crate) namespace: String,
     pub(crate) name: String,
-    /// The workload that it scales.
+    /// The scaled workload.
     pub(crate) target: Option<ObjectStatus>,
     pub(crate) min_replicas: i32,
     pub(crate) max_replicas: Option<i32>,
     pub(crate) current_replicas: Option<i32>,
     pub(crate) desired_replicas: Option<i32>,
-    /// Without CPU and memory.
+    /// The metrics, without CPU and memory.
     pub(crate) metrics: Vec<HpaMetricStatus>,
     pub(crate) conditions: Vec<ConditionStatus>,
 }
@@ -51,9 +51,9 @@ pub(crate) struct HpaMetricStatus {
     /// The label selector of the metric; empty without one.
     pub(crate) selector: String,
     pub(crate) target: Option<f64>,
-    /// Whether the target is a value for each pod.
+    /// Whether the target is an average per pod.
     pub(crate) is_average: bool,
-    /// The value that the HPA controller compared with the target last.
+    /// The value that the HPA controller last compared with the target.
     pub(crate) current: Option<f64>,
     /// The `id` of the rule that serves it.
     pub(crate) rule: Option<String>,
@@ -79,13 +79,13 @@ pub(crate) struct ConditionStatus {
     pub(crate) message: String,
 }
 
-/// An item of a list of HPAs; nothing is kept of those on CPU and memory alone.
+/// An item of a list of HPAs; `None` for an HPA on CPU and memory only.
 pub(super) struct ListedHpa(pub(super) Option<Box<HpaStatus>>);
 
 impl<'de> Deserialize<'de> for ListedHpa {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut value = Value::deserialize(deserializer)?;
-        // More than half of an object.
+        // These are more than half of an object.
         if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.remove("managedFields");
             metadata.remove("annotations");
@@ -114,7 +114,7 @@ impl HpaStatus {
         })
     }
 
-    /// Whether something is wrong with it.
+    /// Whether it has a problem.
     pub(crate) fn is_failing(&self) -> bool {
         self.metrics.iter().any(|metric| metric.problem.is_some())
             || self.conditions.iter().any(ConditionStatus::is_failing)
@@ -143,7 +143,7 @@ impl HpaMetricStatus {
         }
     }
 
-    /// Its type, as rules are found by it.
+    /// Its type, to find its rule.
     pub(super) fn metric_kind(&self) -> MetricKind<'_> {
         match &self.object {
             Some(ObjectStatus { api_version, kind, name }) => MetricKind::Object(ObjectRef { api_version, kind, name }),
@@ -167,7 +167,7 @@ impl ConditionStatus {
         Self { kind, status, reason, message }
     }
 
-    /// Whether it keeps the HPA from scaling. `ScalingDisabled` means that the replicas were set to 0 by hand.
+    /// Whether it prevents scaling. `ScalingDisabled` means that a user has set the replicas to 0.
     pub(crate) fn is_failing(&self) -> bool {
         matches!(&*self.kind, "AbleToScale" | "ScalingActive")
             && self.status == "False"
@@ -218,7 +218,7 @@ mod tests {
                 {"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": 5}}},
                 {"type": "Object", "object": {"metric": {"name": "depth"}, "current": {"value": "2"}}},
                 {"type": ""},
-                // The one that was there before.
+                // The previous one.
                 {"type": "Pods", "pods": {"metric": {"name": "others"}, "current": {"averageValue": "7"}}},
             ],
         });
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn conditions_tell_what_is_wrong() {
+    fn conditions_show_problems() {
         for (kind, status, reason, expected) in [
             ("ScalingActive", "True", "ValidMetricFound", false),
             ("ScalingActive", "False", "FailedGetObjectMetric", true),

@@ -1,5 +1,5 @@
-//! Lists the HPAs of the cluster while the status page is open: in a thread of its own, so that a slow Kubernetes API
-//! delays the page by a second at most, and no metric at all.
+//! Lists the HPAs of the cluster while the status page is open, in a separate thread, so that a slow Kubernetes API delays
+//! the page by at most a second, and no metrics.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -14,7 +14,7 @@ use crate::kube_api::objects;
 use crate::parse::sort::sort_by;
 use crate::telemetry::clock::Now;
 
-/// What to do where the list is not granted.
+/// The message if RBAC does not allow the list.
 const NOT_GRANTED: &str = "RBAC does not grant Metriclet the verb list on horizontalpodautoscalers: add the component \
                            manifests/components/hpa-reader, or set rbac.hpaReader in the chart";
 
@@ -27,12 +27,12 @@ pub(super) struct HpaLister {
     ended: Condvar,
 }
 
-/// What is known of the HPAs.
+/// The last list of HPAs, and the last error.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HpaList {
     /// The last list that succeeded.
     pub(super) last: Option<Arc<ListedHpas>>,
-    /// Why the last list failed, if it did.
+    /// The error of the last request, if it failed.
     pub(super) problem: Option<String>,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct HpaList {
 pub(super) struct ListedHpas {
     pub(super) at: Now,
     pub(super) hpas: Vec<HpaStatus>,
-    /// How many are left out.
+    /// The number of HPAs that are left out.
     pub(super) left_out: usize,
 }
 
@@ -54,13 +54,13 @@ struct Listing {
 }
 
 impl HpaLister {
-    /// Requests nothing yet.
+    /// Makes no request yet.
     pub(super) fn new(client: Arc<Client>, limits: &Limits) -> Self {
         Self { client, limits: limits.clone(), listing: Mutex::default(), ended: Condvar::new() }
     }
 
-    /// The last list, unless it is too old. If it is older than the interval, a new one is requested, and waited for, though
-    /// not for long.
+    /// The last list, unless it is too old. If it is older than the interval, this requests a new list and waits for it for a
+    /// limited time.
     pub(super) fn list(self: &Arc<Self>, now: Now) -> HpaList {
         let limits = &self.limits.status;
         let mut listing = self.lock();
@@ -105,7 +105,7 @@ impl HpaLister {
 }
 
 impl HpaList {
-    /// Takes over what a list came to. The last one that succeeded stays beside an error, but not without the right to it.
+    /// Stores the result of a request. After an error, the previous list stays, unless the error is a denied permission.
     fn update(&mut self, listed: Result<ListedHpas, CallError>) {
         match listed {
             Ok(listed) => *self = Self { last: Some(Arc::new(listed)), problem: None },
@@ -118,7 +118,7 @@ impl HpaList {
         }
     }
 
-    /// Without HPAs that were listed longer ago.
+    /// Removes a list that is older than `age`.
     fn within(mut self, age: Duration, now: Now) -> Self {
         self.last = self.last.filter(|listed| now.monotonic.saturating_duration_since(listed.at.monotonic) <= age);
         self

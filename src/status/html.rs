@@ -52,7 +52,7 @@ impl Page<'_> {
             write!(f, " · <time>{time}</time>")?;
         }
         f.write_str(
-            " <span id=offline class=e role=status hidden>· does not answer; this is the last state</span></header>",
+            " <span id=offline class=e role=status hidden>· does not respond; this is the last state</span></header>",
         )
     }
 
@@ -262,7 +262,7 @@ impl Page<'_> {
         f.write_str("</dl></section>")
     }
 
-    /// Says that there are more rows than are shown.
+    /// Prints the number of rows that are not shown.
     pub(super) fn more(&self, f: &mut fmt::Formatter<'_>, count: usize) -> fmt::Result {
         match count.saturating_sub(self.limits.rows) {
             0 => Ok(()),
@@ -280,7 +280,7 @@ impl Page<'_> {
     }
 }
 
-/// A path as `metriclet get` takes it, too.
+/// The abbreviated path that `metriclet get` accepts.
 fn abbreviated(path: &str) -> String {
     let after = |group: &str, version: &str| path.strip_prefix("/apis/")?.strip_prefix(group)?.strip_prefix(version);
     let external = after(EXTERNAL_METRICS, "/v1beta1/namespaces/").map(|rest| format!("external/{rest}"));
@@ -295,7 +295,7 @@ mod tests {
     use crate::status::hpa::HpasStatus;
 
     #[test]
-    fn abbreviates_what_the_command_completes() {
+    fn abbreviates_paths_for_the_command() {
         for (path, expected) in [
             (
                 "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/a?labelSelector=b",
@@ -309,7 +309,7 @@ mod tests {
         }
     }
 
-    /// A rule that was requested all the time within the last hour.
+    /// A rule with requests during the whole last hour.
     fn rule(number: u8) -> RuleStatus {
         let metric = format!("http_requests_per_second_{number}");
         let (namespace, object) = (format!("team-{number}"), "services/checkout-frontend");

@@ -1,4 +1,4 @@
-//! Other adapters on the page, and how rules compare with them.
+//! Other adapters on the page, and their comparisons with rules.
 
 use std::fmt::{self, Write};
 

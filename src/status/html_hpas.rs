@@ -1,4 +1,4 @@
-//! The section of the HPAs.
+//! The HPA section of the page.
 
 use std::fmt;
 
@@ -65,7 +65,7 @@ impl Page<'_> {
         f.write_str("<li><span>")?;
         let is_shown = |id: &&String| self.report.rules.iter().take(self.limits.rules).any(|rule| rule.id == **id);
         match metric.rule.as_ref().filter(is_shown) {
-            // On a page without filters, where the rule is.
+            // The link removes the filters, which may hide the rule.
             Some(id) => write!(f, "<a href=\"/status#r-{}\">{name}</a>", Encoded::unreserved(id))?,
             None => write!(f, "<b>{name}</b>")?,
         }

@@ -1,9 +1,9 @@
-//! Names of rules for links.
+//! Identifiers of rules for links.
 
 use std::collections::{HashMap, HashSet};
 
-/// One name for each rule, by the metrics of all rules: the metric, and from its second rule on also the next number that
-/// does not make it the name of another rule.
+/// A unique identifier for each rule: its metric, followed from the second rule of a metric on by the next number that
+/// makes it unique.
 pub(super) fn ids<'m>(metrics: &[&'m str]) -> Vec<String> {
     let mut taken: HashSet<String> = metrics.iter().map(|metric| (*metric).to_owned()).collect();
     let mut counts = HashMap::<&'m str, usize>::new();

@@ -1,5 +1,5 @@
-//! What the program is doing, for people: the answers of the last hour, the state of sources and rules, as one report
-//! that is printed as HTML or JSON.
+//! The status page: the answers of the last hour and the state of sources and rules, as a report that is printed as HTML
+//! or JSON.
 
 mod adapters;
 pub(crate) mod answers;

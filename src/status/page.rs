@@ -24,7 +24,7 @@ use crate::parse::duration::millis;
 use crate::telemetry::clock::{Clock, Now};
 use crate::telemetry::counters::Counters;
 
-/// What the status page shows, and how it is made.
+/// The state of the status page.
 #[derive(Debug)]
 pub(crate) struct StatusPage {
     pub(crate) answers: AnswerLog,
@@ -32,7 +32,7 @@ pub(crate) struct StatusPage {
     hpas: OnceCell<Arc<HpaLister>>,
     started: Now,
     limits: Limits,
-    /// The last report, and when it was complete. Its lock is held while one is made, so that only one is made at a time.
+    /// The last report, and when it was complete. The lock is held while a report is made, so only one is made at a time.
     report: Mutex<Option<(Now, Arc<Report>)>>,
     policy: OnceCell<String>,
 }
@@ -50,7 +50,7 @@ impl StatusPage {
         }
     }
 
-    /// Sets the client that HPAs are listed with. A second call has no effect.
+    /// Sets the client that lists HPAs. A second call has no effect.
     pub(crate) fn set_client(&self, client: Arc<Client>) {
         let _ = self.hpas.set(Arc::new(HpaLister::new(client, &self.limits)));
     }
@@ -60,7 +60,7 @@ impl StatusPage {
         self.remembered(clock, || self.make(rules, shadows, counters, clock))
     }
 
-    /// The last report, or a new one. Requests that waited while it was made take it, too, however long that took.
+    /// The last report, or a new one. Requests that waited while a report was made use it, too, however long that took.
     fn remembered(&self, clock: &Clock, make: impl FnOnce() -> Report) -> Arc<Report> {
         let mut kept = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((made, report)) = &*kept
@@ -75,7 +75,7 @@ impl StatusPage {
 
     fn make(&self, rules: &Rules, shadows: &ShadowLog, counters: &Counters, clock: &Clock) -> Report {
         let hpas = self.hpas.get().map(|lister| lister.list(clock.now()));
-        // After waiting for HPAs.
+        // The time after the wait for HPAs.
         let now = clock.now();
         let mut report = gather::rules_and_sources(rules, &self.answers, hpas.as_ref(), &self.limits, now);
         adapters::add_shadows(&mut report.rules, shadows, now);
@@ -84,13 +84,13 @@ impl StatusPage {
         report
     }
 
-    /// Which rules fail, as lines of the metrics page.
+    /// Metrics about failing rules, as lines for the metrics page.
     pub(crate) fn failing_rules(&self, now: Now) -> String {
         let since = now.unix_millis.saturating_sub(millis(self.limits.status.recent));
         exposition::failing_rules(&self.answers, self.limits.request.path, since)
     }
 
-    /// The report as a page, filtered as the query says.
+    /// The report as HTML, filtered by the query.
     pub(crate) fn html(&self, report: &Report, query: Option<&str>) -> String {
         let filter = Filter::parse(query.unwrap_or_default());
         Page { report, filter: &filter, limits: &self.limits.status }.to_string()

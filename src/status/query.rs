@@ -2,18 +2,18 @@
 
 use crate::parse::percent::{Plus, decode};
 
-/// What the page shows.
+/// The filters of the page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Filter {
-    /// Only what is about this namespace.
+    /// Only entries for this namespace.
     pub(super) namespace: Option<String>,
-    /// Only what something is wrong with.
+    /// Only entries with problems.
     pub(super) wrong: bool,
 }
 
 impl Filter {
-    /// Parses a query (WHATWG URL, `application/x-www-form-urlencoded`); parameters that it does not know, and values that
-    /// are no text, are ignored. The first value of a parameter counts.
+    /// Parses a query (WHATWG URL, `application/x-www-form-urlencoded`); unknown parameters, and values that are not UTF-8,
+    /// are ignored. The first value of a parameter counts.
     pub(super) fn parse(query: &str) -> Self {
         let mut filter = Self::default();
         for (name, value) in query.split('&').rev().filter_map(|pair| pair.split_once('=')) {

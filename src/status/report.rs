@@ -1,5 +1,5 @@
-//! The report: what the status page shows, and what `/status.json` holds. Times are RFC 3339 or Unix milliseconds as
-//! their names say; texts are as they came, unescaped.
+//! The report: the content of the status page and of `/status.json`. Times are RFC 3339 or Unix milliseconds,
+//! depending on their names; texts are unescaped.
 
 use serde::Serialize;
 
@@ -22,7 +22,7 @@ pub(crate) struct Report {
     pub(crate) sources: Vec<SourceStatus>,
 }
 
-/// The program itself.
+/// The process.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ProcessStatus {
@@ -31,19 +31,19 @@ pub(crate) struct ProcessStatus {
     pub(crate) started: Option<Time>,
     pub(crate) resident_bytes: Option<u64>,
     pub(crate) threads: Option<u64>,
-    /// Requests that wait for a worker.
+    /// Requests waiting for a worker.
     pub(crate) queued: u64,
     pub(crate) connections: Vec<Count>,
-    /// Requests and connections that were refused since the start, by reason.
+    /// Requests and connections rejected since the start, by reason.
     pub(crate) refused: Vec<Count>,
-    /// When the serving certificate expires; none without HTTPS.
+    /// The expiry of the serving certificate; none without HTTPS.
     pub(crate) certificate_expires: Option<Time>,
     pub(crate) certificate_days_left: Option<i64>,
-    /// Whether these are too few.
+    /// Whether the certificate expires soon.
     pub(crate) is_certificate_expiring: bool,
 }
 
-/// A number of something.
+/// A named count.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Count {
@@ -57,24 +57,24 @@ pub(crate) struct Count {
 pub(crate) struct ConfigurationStatus {
     /// None with `--upstream`.
     pub(crate) file: Option<String>,
-    /// When the configuration in force was loaded.
+    /// When the configuration in use was loaded.
     pub(crate) loaded: Option<Time>,
-    /// Whether a newer file was rejected, so that an older one is in force.
+    /// Whether a newer file was rejected, so that the previous configuration is in use.
     pub(crate) is_rejected: bool,
-    /// Problems of the file as it was last read, with line and column.
+    /// Problems of the file as last read, with line and column.
     pub(crate) problems: Vec<String>,
 }
 
-/// A rule and what it served.
+/// A rule and its requests.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RuleStatus {
-    /// Unique, and the same after a reload that does not change the file's order of rules for a metric.
+    /// Unique, and stable across reloads that keep the order of the rules for a metric.
     pub(crate) id: String,
     pub(crate) metric: String,
     pub(crate) is_external: bool,
     pub(crate) resources: Vec<String>,
-    /// `namespace/name` of the objects that it names.
+    /// `namespace/name` of the objects that it lists.
     pub(crate) objects: Vec<String>,
     pub(crate) source: Option<String>,
     pub(crate) value: Option<String>,
@@ -82,24 +82,24 @@ pub(crate) struct RuleStatus {
     pub(crate) line: Option<usize>,
     /// Why it is not served.
     pub(crate) problem: Option<String>,
-    /// How another adapter's values compare, which are served in place of the rule's.
+    /// The comparison with another adapter, whose values are served instead of the rule's.
     pub(crate) shadow: Option<ShadowStatus>,
     pub(crate) requests: Vec<RequestStatus>,
 }
 
-/// How a rule compares with another adapter, since the start.
+/// The comparison of a rule with another adapter, since the start.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ShadowStatus {
-    /// The largest relative difference of the last one or two minutes.
+    /// The largest relative difference in the last one or two minutes.
     pub(crate) difference: Option<f64>,
-    /// Requests by how they ended.
+    /// Requests by outcome.
     pub(crate) outcomes: Vec<Count>,
-    /// Why the rule had no value the last time, if it had none.
+    /// The rule's error in the last comparison, if any.
     pub(crate) error: Option<String>,
 }
 
-/// Another adapter, and the requests of the last hour that went to it alone.
+/// Another adapter, and the requests of the last hour that only it served.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AdapterStatus {
@@ -107,26 +107,26 @@ pub(crate) struct AdapterStatus {
     pub(crate) name: String,
     /// `custom.metrics.k8s.io`
     pub(crate) group: &'static str,
-    /// Metrics that it lists.
+    /// The number of metrics that it lists.
     pub(crate) metrics: usize,
     pub(crate) is_failing: bool,
-    /// Since when all requests to it were answered, or none.
+    /// Since when all requests to it have succeeded, or all have failed.
     pub(crate) since: Option<Time>,
     pub(crate) last_answer: Option<Time>,
     pub(crate) error: Option<ErrorStatus>,
-    /// Requests for metrics since the start, by code.
+    /// Requests for metrics since the start, by status code.
     pub(crate) codes: Vec<Count>,
     pub(crate) requests: Vec<RequestStatus>,
 }
 
-/// A request for a metric, and how it was answered.
+/// A request for a metric, and its answers.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct RequestStatus {
-    /// Path and query; `metriclet get` takes it.
+    /// Path and query, as for `metriclet get`.
     pub(crate) path: String,
     pub(crate) namespace: Option<String>,
-    /// What of the resource: a name, or `*`; none for an external metric.
+    /// The object's name, or `*`; none for an external metric.
     pub(crate) object: Option<String>,
     pub(crate) client: &'static str,
     pub(crate) asked: Time,
@@ -135,18 +135,18 @@ pub(crate) struct RequestStatus {
     pub(crate) measured: Option<Time>,
     pub(crate) left_out: Vec<Count>,
     pub(crate) error: Option<ErrorStatus>,
-    /// One for each 15 s of the last hour: a value, `null`, or `"error"`.
+    /// One point for each 15 s of the last hour: a value, `null`, or `"error"`.
     pub(crate) history: Vec<Point>,
 }
 
-/// An error as the HPA sees it.
+/// An error in the HPA's view.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ErrorStatus {
     pub(crate) time: Time,
     pub(crate) code: Option<u16>,
     pub(crate) message: String,
-    /// What to do about it, from docs/troubleshooting.md.
+    /// The fix from docs/troubleshooting.md.
     pub(crate) fix: Option<&'static str>,
 }
 
@@ -159,23 +159,23 @@ pub(crate) struct SourceStatus {
     pub(crate) kind: &'static str,
     pub(crate) fetched: u64,
     pub(crate) failed: u64,
-    /// Requests that its cache answered.
+    /// Requests answered from its cache.
     pub(crate) cached: u64,
     pub(crate) bytes: u64,
-    /// Pods that answered, of those whose pages were joined.
+    /// Pods that responded, of those whose pages were joined.
     pub(crate) pods_answered: u64,
     pub(crate) pods_joined: u64,
     pub(crate) urls: Vec<UrlStatus>,
 }
 
-/// How one URL has been doing.
+/// The state of a URL.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct UrlStatus {
-    /// Without query, which may hold a key.
+    /// The URL without its query, which may contain a key.
     pub(crate) url: String,
     pub(crate) is_failing: bool,
-    /// Since when all fetches succeed, or all fail.
+    /// Since when all fetches have succeeded, or all have failed.
     pub(crate) since: Time,
     pub(crate) last_success: Option<Time>,
     pub(crate) error: Option<ErrorStatus>,
@@ -215,7 +215,7 @@ impl SourceStatus {
 }
 
 impl Report {
-    /// How many rules, HPAs, sources, requests without a rule, and parts of the program have something wrong with them.
+    /// The number of rules, HPAs, sources, requests without a rule, and parts of the process with problems.
     pub(crate) fn failing(&self) -> usize {
         let rules = self.rules.iter().filter(|rule| rule.is_failing()).count();
         let sources = self.sources.iter().filter(|source| source.is_failing()).count();
@@ -231,7 +231,7 @@ impl Serialize for Point {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::None => serializer.serialize_none(),
-            // In thousandths, as values are served.
+            // In thousandths, like served values.
             Self::Value(value) => serializer.serialize_f64((f64::from(*value) * 1000.0).round() / 1000.0),
             Self::Error => serializer.serialize_str("error"),
         }

@@ -1,4 +1,4 @@
-//! Which rules serve the metrics of HPAs.
+//! The rules that serve the metrics of HPAs.
 
 use std::collections::HashMap;
 
@@ -14,13 +14,13 @@ use crate::metrics::listing::ListedRule;
 use crate::metrics::rules::Rules;
 use crate::parse::sort::sort_by;
 
-/// The rules of the report, by the names of their metrics.
+/// The rules of the report, by metric name.
 pub(super) struct ServedHpas<'r> {
     listed: &'r [ListedRule<'r>],
     /// The same rules in the report.
     statuses: &'r [RuleStatus],
     by_name: HashMap<String, Vec<usize>>,
-    /// Whether metrics without a rule are served, too.
+    /// Whether metrics without a rule are served.
     serves_all: bool,
     /// The other adapters, which may serve metrics without a rule.
     forward: Option<&'r Forwarding>,
@@ -35,7 +35,7 @@ impl<'r> ServedHpas<'r> {
         Self { listed, statuses, by_name, serves_all: rules.serves_unlisted(), forward: rules.forward() }
     }
 
-    /// The HPAs of a list with their rules: `most` at most, those with something wrong first.
+    /// The HPAs of a list with their rules: at most `most`, those with problems first.
     pub(super) fn of(&self, list: &HpaList, most: usize) -> HpasStatus {
         let problem = list.problem.clone();
         let Some(list) = &list.last else {
@@ -58,7 +58,7 @@ impl<'r> ServedHpas<'r> {
         HpasStatus { listed, problem, wrong, left_out, items }
     }
 
-    /// The place of the rule that serves a metric, and why none does.
+    /// The index of the rule that serves a metric, and why none does.
     fn rule(&self, metric: &HpaMetricStatus, namespace: &str) -> (Option<usize>, Option<String>) {
         let named = self.by_name.get(&metric.name.to_ascii_lowercase()).map(Vec::as_slice).unwrap_or_default();
         let named = || named.iter().filter_map(|place| Some((*place, self.listed.get(*place)?)));

@@ -1,15 +1,15 @@
-//! An hour of values as a small inline SVG, which page.css stretches to its width.
+//! An hour of values as a small inline SVG, which page.css scales to its width.
 
 use std::fmt::{self, Write};
 
 use super::answers::Point;
 use super::text::Number;
 
-/// Columns: each stands for several points, so that a page of many rules stays small.
+/// The number of columns: each combines several points, so that a page of many rules stays small.
 const WIDTH: usize = 24;
 const HEIGHT: f32 = 20.0;
 
-/// Draws values from the least at the bottom to the greatest at the top; errors as marks below.
+/// Draws values from the minimum at the bottom to the maximum at the top, and errors as marks below.
 pub(super) struct Sparkline<'a>(pub(super) &'a [Point]);
 
 impl fmt::Display for Sparkline<'_> {
@@ -24,7 +24,7 @@ impl fmt::Display for Sparkline<'_> {
         let (mut line, mut errors) = (String::new(), String::new());
         let mut before = None;
         let mut was_error = false;
-        // Further numbers of a step need no letter, and a minus needs no space before it.
+        // SVG allows repeated steps without the letter, and a minus without a space before it.
         for (x, column) in columns.iter().enumerate() {
             match (was_error, column.is_error) {
                 (true, true) => errors.push_str(" 1"),
@@ -61,7 +61,7 @@ fn number(value: f32) -> Number {
     Number(value.into())
 }
 
-/// What the drawing shows, in words.
+/// The text alternative of the drawing.
 struct Range(Option<(f32, f32)>, usize);
 
 impl fmt::Display for Range {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_of_values_takes_little_room() {
+    fn an_hour_of_values_is_small() {
         let points: Vec<Point> = (0..240_u8).map(|at| Point::Value(f32::from(at.wrapping_mul(37)))).collect();
         let drawn = Sparkline(&points).to_string();
         assert!(drawn.len() < 200, "{}: {drawn}", drawn.len());

@@ -1,16 +1,15 @@
-//! Texts and numbers as the page prints them. Everything from outside is escaped, and isolated from the direction of the text
-//! around.
+//! Prints texts and numbers for the page. Foreign text is escaped, and isolated from the direction of the surrounding text.
 
 use std::fmt::{self, Write};
 
 use super::report::Count;
 use crate::kube::meta::Time;
 
-/// Text for an element or a quoted attribute, cut where it is too long. Control characters, and those that cannot be seen or
-/// turn the direction of text, are shown as their code.
+/// Text for an element or a quoted attribute, cut if it is too long. Control characters, invisible characters and those that
+/// change the direction of text are shown as their codes.
 pub(super) struct HtmlText<'a> {
     pub(super) text: &'a str,
-    /// Characters that are shown.
+    /// The maximum number of characters.
     pub(super) longest: usize,
 }
 
@@ -43,7 +42,7 @@ impl fmt::Display for HtmlText<'_> {
     }
 }
 
-/// A cell of our own documentation: code between backticks, and the text of links.
+/// A cell of our own documentation: supports code between backticks, and the text of links.
 pub(super) struct Markdown<'a>(pub(super) &'a str);
 
 impl fmt::Display for Markdown<'_> {
@@ -65,7 +64,7 @@ impl fmt::Display for Markdown<'_> {
     }
 }
 
-/// How many problems there are, in words.
+/// The number of problems, as text.
 pub(super) struct Problems(pub(super) usize);
 
 impl fmt::Display for Problems {
@@ -93,7 +92,7 @@ impl fmt::Display for Counts<'_> {
     }
 }
 
-/// A value with at most three digits after the point, as it is served.
+/// A value with at most three decimals, like served values.
 pub(super) struct Number(pub(super) f64);
 
 impl fmt::Display for Number {
@@ -103,7 +102,7 @@ impl fmt::Display for Number {
     }
 }
 
-/// A size in its greatest unit.
+/// A size in its largest unit.
 pub(super) struct Bytes(pub(super) u64);
 
 impl fmt::Display for Bytes {
@@ -116,7 +115,7 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// A time, without its date on this day.
+/// A time; without the date if that is the same as `day`'s.
 pub(super) struct OfDay {
     pub(super) time: Time,
     pub(super) day: Time,
@@ -137,14 +136,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shows_what_cannot_be_seen_as_its_code() {
+    fn shows_invisible_characters_as_codes() {
         let hidden = "\u{61c}\u{200b}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2066}\u{2069}\u{feff}";
         for c in hidden.chars() {
             let text = format!("a{c}b");
             let shown = HtmlText { text: &text, longest: 3 }.to_string();
             assert_eq!(shown, format!("a\\u{{{:x}}}b", u32::from(c)));
         }
-        // Letters of a language from right to left, a joined emoji, and a control character.
+        // Letters of a right-to-left script, a joined emoji, and a control character.
         for (text, expected) in
             [("שלום", "שלום"), ("\u{1f469}\u{200d}\u{1f680}", "\u{1f469}\u{200d}\u{1f680}"), ("\u{7}", "\\u{7}")]
         {

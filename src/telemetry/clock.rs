@@ -25,9 +25,9 @@ impl Clock {
         Self(Arc::new(|| Now { monotonic: Instant::now(), unix_millis: unix_millis(SystemTime::now()) }))
     }
 
-    /// A clock that returns the times of `tell`.
-    pub fn told_by(tell: impl Fn() -> Now + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+    /// A clock that returns the times of `time`.
+    pub fn told_by(time: impl Fn() -> Now + Send + Sync + 'static) -> Self {
+        Self(Arc::new(time))
     }
 
     /// The current time.

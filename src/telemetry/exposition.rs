@@ -32,7 +32,7 @@ pub(crate) fn page(counters: &Counters, process: &Process, started: Now, version
         page.sample("metriclet_config_reloads_total", &format_args!("{{outcome=\"{outcome}\"}}"), counter.get());
     }
     if let Some(hash) = counters.config() {
-        page.family("metriclet_config_info", "gauge", "Always 1, with the hash of the configuration file in force.");
+        page.family("metriclet_config_info", "gauge", "Always 1, with the hash of the configuration file in use.");
         page.sample("metriclet_config_info", &format_args!("{{hash=\"{hash}\"}}"), 1);
     }
     page.single(
@@ -145,7 +145,7 @@ impl Page {
                 self.sample("metriclet_joined_pods_total", &labels, counter.get());
             }
         }
-        let help = "Pages that alternate with other pages of their URL, as those of several replicas do.";
+        let help = "Pages that show that several replicas alternate behind one URL.";
         self.family("metriclet_alternating_pages_total", "counter", help);
         for (source, fetches) in &sources {
             let labels = format_args!("{{source=\"{}\"}}", Label(source)).to_string();
@@ -230,7 +230,7 @@ impl Page {
             (
                 "metriclet_unproven_client_certificates_total",
                 "counter",
-                "Client certificates ignored because the client did not prove to have the key.",
+                "Client certificates ignored because the client did not prove possession of the key.",
                 &connections.unproven_certificates,
             ),
             (

@@ -1,4 +1,4 @@
-//! Shapes and codes of the API, as Kubernetes' clients see them.
+//! The objects and status codes of the API.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 #[path = "../common/mod.rs"]
@@ -42,7 +42,7 @@ fn server() -> (Server, Upstream) {
 }
 
 #[test]
-fn discovers() {
+fn serves_discovery() {
     let (server, upstream) = server();
     let version = |name: &str| json!({"groupVersion": format!("custom.metrics.k8s.io/{name}"), "version": name});
     let group = json!({
@@ -68,7 +68,7 @@ fn discovers() {
         });
         assert_eq!(server.get(&format!("/apis/custom.metrics.k8s.io/{version}")).json(), expected);
     }
-    assert_eq!(upstream.requests(), 0, "discovery never asks a source");
+    assert_eq!(upstream.requests(), 0, "discovery never requests a source");
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn routes_and_codes() {
     ] {
         assert_eq!(server.request(method, &path, headers).values(), expected, "{method} {path}");
     }
-    // Kubernetes answers HEAD as any other method that is not GET; there is no body to it.
+    // Kubernetes treats HEAD like every other method except GET; the response has no body.
     let head = server.request("HEAD", &format!("{V2}/nodes/n1/load"), "");
     assert_eq!((head.code, head.body.as_str()), (405, ""));
     let allow =
@@ -247,7 +247,7 @@ fn answers_have_the_shape_of_their_version() {
 }
 
 #[test]
-fn indents_for_people() {
+fn indents_json_for_browsers_and_curl() {
     let (server, _upstream) = server();
     let indented =
         |query: &str, headers: &str| server.request("GET", &format!("/apis{query}"), headers).body.contains("\n  \"");
@@ -258,7 +258,7 @@ fn indents_for_people() {
 }
 
 #[test]
-fn paths_besides() {
+fn serves_paths_outside_the_apis() {
     let (server, _upstream) = server();
     let root = server.get("/");
     assert_eq!(root.code, 200);
@@ -283,9 +283,9 @@ fn paths_besides() {
     assert!(server.own(HEALTH_REQUESTS) >= 5.0);
 }
 
-/// Requests that a real kube-apiserver made of a server like this one.
+/// Requests that a real kube-apiserver sent to such a server.
 #[test]
-fn answers_the_aggregator() {
+fn answers_recorded_requests_of_the_aggregator() {
     let upstream =
         Upstream::text("http_requests{namespace=\"default\",pod=\"web-0\"} 5\nqueue{namespace=\"default\"} 7\n");
     let server = Server::start(&["--upstream", &upstream.url()]);
@@ -317,7 +317,7 @@ fn answers_the_aggregator() {
                 | "/openapi/v3",
             ) => &[200],
             ("GET", path) if path.contains("external.metrics") => &[404],
-            // Its pods and services are not on our page, or no Kubernetes API can honour the selector here.
+            // Its pods and services are not on our page, or the selector needs a Kubernetes API.
             _ => &[200, 400, 404],
         };
         assert!(expected.contains(&answer.code), "{method} {target}: {answer:?}");

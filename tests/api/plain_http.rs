@@ -1,9 +1,9 @@
-//! HTTP on the plain listener: what is refused, and what no other client feels.
+//! HTTP on the plain listener: rejected requests, and isolation of clients.
 
 use super::*;
 
 #[test]
-fn refuses_what_could_be_smuggled() {
+fn rejects_ambiguous_framing() {
     let (server, _upstream) = server();
     let body = server.request("GET", "/apis", "Content-Length: 5\r\n\r\nhello");
     assert_eq!(body.code, 400, "{body:?}");
@@ -23,11 +23,11 @@ fn refuses_what_could_be_smuggled() {
     assert_eq!(server.get("/livez").code, 200);
 }
 
-/// A client that promises a body and sends none delays no other client, and costs no memory.
+/// A client that announces a body and sends none delays no other client, and costs no memory.
 #[test]
-fn promised_bodies_delay_no_other_client() {
-    // The last ones are more than there is memory, or than an allocation may be. tiny_http has four threads to begin
-    // with; so many connections at most are sure to be served at once.
+fn unsent_bodies_delay_no_other_client() {
+    // The last lengths exceed the memory or the maximum of an allocation. tiny_http starts with four threads, so only four
+    // connections are certain to be served at once.
     for lengths in [["5000", "16777217", "90000000"], ["9000000000000", "9223372036854775807", "18446744073709551615"]]
     {
         let mut server = server().0;
@@ -46,7 +46,7 @@ fn promised_bodies_delay_no_other_client() {
     }
 }
 
-/// Asks on a connection that stays open.
+/// Sends a request on a connection that stays open.
 fn is_alive(connection: &mut TcpStream) {
     connection.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut answer = Vec::new();
@@ -59,7 +59,7 @@ fn is_alive(connection: &mut TcpStream) {
     assert!(answer.starts_with(b"HTTP/1.1 200 "), "{:?}", String::from_utf8_lossy(&answer));
 }
 
-/// However long a body is, what is within it is no request.
+/// A body of any length is not parsed as a request.
 #[test]
 fn reads_bodies_to_their_end() {
     let server = server().0;
@@ -78,9 +78,9 @@ fn reads_bodies_to_their_end() {
     }
 }
 
-/// Clients that promise a body and leave cost nothing once they have left, however many come.
+/// Any number of clients that announce a body and disconnect cost nothing afterwards.
 #[test]
-fn clients_that_leave_give_back_what_they_took() {
+fn disconnected_clients_release_their_resources() {
     let server = server().0;
     let before = (server.threads(), server.descriptors());
     for round in 0..10 {
@@ -92,15 +92,15 @@ fn clients_that_leave_give_back_what_they_took() {
     }
     eventually(|| {
         let now = (server.threads(), server.descriptors());
-        // tiny_http's own threads end some seconds after their last connection.
+        // tiny_http's own threads end a few seconds after their last connection.
         if now.0 <= before.0 + 4 && now.1 <= before.1 { Ok(()) } else { Err(format!("{before:?} became {now:?}")) }
     });
     assert_eq!(server.get("/livez").code, 200);
 }
 
-/// A web page on another site reaches loopback ports; it gets no answer, and no source is fetched for it.
+/// A web page of another site can reach loopback ports; it gets no response, and no source is fetched for it.
 #[test]
-fn pages_of_other_sites_get_nothing() {
+fn pages_of_other_sites_are_rejected() {
     let (server, _upstream) = server();
     for headers in [
         "Origin: https://evil.example\r\n",

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn ten_thousand_users_fit() {
+fn ten_thousand_users_fit_into_the_caches() {
     const USERS: usize = 10_000;
     let (kubernetes, secure) = start();
     let ask_as = |number: usize, stream: &mut Stream| {
@@ -28,25 +28,25 @@ fn ten_thousand_users_fit() {
         }
     });
     assert_eq!(kubernetes.calls(ACCESS).len(), USERS);
-    // The last is remembered, the first is not.
+    // The last review is cached, the first is not.
     ask_as(USERS - 1, &mut first);
     assert_eq!(kubernetes.calls(ACCESS).len(), USERS);
     ask_as(0, &mut first);
     assert_eq!(kubernetes.calls(ACCESS).len(), USERS + 1);
-    // 4 MiB of answers, and what an allocator makes of them and of 20 threads; unbounded it would be 60 MiB more.
+    // 4 MiB of answers, and the allocator's overhead for them and for 20 threads; an unbounded cache would take 60 MiB more.
     let grown = secure.resident().saturating_sub(before);
     assert!(grown < 40 << 20, "grown by {grown} bytes");
 }
 
-/// As kube-apiserver rotates it: both are trusted for a while. No valid client is rejected, and no other one accepted.
+/// The rotation as by kube-apiserver: both authorities are trusted for a while. Only valid clients are accepted.
 #[test]
-fn the_front_proxies_authority_changes_under_load() {
+fn the_front_proxy_authority_changes_under_load() {
     let kubernetes = Kubernetes::start();
     let (old, new) = (Authority::new("old"), Authority::new("new"));
     kubernetes.publish(published(&old.pem(), &[PROXY], &CLIENTS.pem()));
     let mut secure = kubernetes.secure(&page(), &[]);
     let (by_old, by_new) = (client(&secure, &old.issue(PROXY)), client(&secure, &new.issue(PROXY)));
-    // What each may expect: `None` while it changes.
+    // The expected result of each client: `None` while it changes.
     let (old_may, new_may) = (Expected::new(true), Expected::new(false));
     let (done, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let address = secure.server.address;
@@ -76,8 +76,8 @@ fn the_front_proxies_authority_changes_under_load() {
             let changing = |expected: &Expected, to| (expected.now() != Some(to)).then(|| expected.set(None));
             let _ = (changing(&old_may, old), changing(&new_may, new));
             kubernetes.publish(published(&authorities, &[PROXY], &CLIENTS.pem()));
-            // In the last step no load has a certificate that is not taken yet.
-            doubt(&secure);
+            // In the last step no client has a certificate that is not trusted yet.
+            present_untrusted(&secure);
             secure.server.wait_for("trusted authorities have changed");
             old_may.set(Some(old));
             new_may.set(Some(new));
@@ -96,7 +96,7 @@ fn the_front_proxies_authority_changes_under_load() {
     assert_eq!(own(&page, "apiserver_tls_handshake_errors_total"), 0.0);
 }
 
-/// What a client may expect of its next answer.
+/// The expected result of a client's next request.
 struct Expected(AtomicUsize);
 
 impl Expected {
@@ -115,7 +115,7 @@ impl Expected {
 
 /// An unread answer stays on its own connection.
 #[test]
-fn answers_stay_with_who_asked() {
+fn each_client_gets_its_own_answers() {
     let (kubernetes, secure) = start();
     kubernetes.policy(|spec| json!({"allowed": spec["user"] == "good"}));
     let mut streams = [proxy(&secure), proxy(&secure)];

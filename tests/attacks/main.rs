@@ -36,7 +36,7 @@ fn proxy(secure: &Secure) -> Stream {
     client(secure, &FRONT_PROXIES.issue(PROXY)).connect()
 }
 
-/// A certificate of this authority that is otherwise than usual.
+/// A certificate of this authority with changed parameters.
 fn issue(authority: &Authority, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Identity {
     authority.issue_with(name, &KeyPair::generate().unwrap(), |params| {
         params.distinguished_name.remove(DnType::CommonName);
@@ -52,9 +52,9 @@ fn by_itself(name: &str) -> Identity {
     Identity { chain: params.self_signed(&key).unwrap().pem(), key: key.serialize_pem() }
 }
 
-/// Each says to be of system:masters, which is never asked about.
+/// Each client claims to be in system:masters, which needs no review.
 #[test]
-fn forged_headers_are_worth_what_the_certificate_is() {
+fn user_headers_need_a_front_proxy_certificate() {
     let (kubernetes, secure) = start();
     kubernetes.policy(|_| json!({"allowed": false}));
     let step = FRONT_PROXIES.intermediate("step");
@@ -92,12 +92,12 @@ fn forged_headers_are_worth_what_the_certificate_is() {
             assert_eq!(client.get("/readyz").body, "ok", "{what}");
         }
     }
-    assert_eq!(kubernetes.calls(ACCESS).len(), 1, "about the user alone");
+    assert_eq!(kubernetes.calls(ACCESS).len(), 1, "a review for the user only");
 }
 
-/// Whatever the spelling, the user is the first one in the front proxy's headers.
+/// In any spelling, the user is the first one in the front proxy's headers.
 #[test]
-fn odd_headers_name_no_other_user() {
+fn malformed_headers_name_no_other_user() {
     let (kubernetes, secure) = start();
     let mut stream = proxy(&secure);
     let u = json!({"user": "u", "groups": ["system:authenticated"]});
@@ -114,7 +114,7 @@ fn odd_headers_name_no_other_user() {
         ("X-Remote-User: \u{ff}\r\n", Some(&json!({"user": "\u{ff}", "groups": ["system:authenticated"]}))),
     ] {
         let before = kubernetes.calls(ACCESS).len();
-        // Another metric each time, so that no answer is remembered.
+        // Another metric each time, so that no review is cached.
         let path = format!("{METRIC}{before}-{}", headers.len());
         let answer = ask(&mut stream, "GET", &path, headers);
         match spec {
@@ -130,7 +130,7 @@ fn odd_headers_name_no_other_user() {
             }
         }
     }
-    // What is no header at all ends the connection, and what follows is not read.
+    // An invalid header ends the connection, and the following bytes are not read.
     for headers in ["X-Remote-User : root\r\n", " X-Remote-User: root\r\n", "X-Remote-User: u\r\n root\r\n"] {
         let mut stream = proxy(&secure);
         let request = format!("GET {METRIC} HTTP/1.1\r\nHost: a\r\nX-Remote-Group: system:masters\r\n{headers}\r\n");
@@ -157,9 +157,9 @@ fn one_authority_for_both_needs_allowed_names() {
     let mut kept = named.connect();
     let answer = ask(&mut kept, "GET", METRIC, MASTER);
     assert!(answer.code == 403 && answer.body.contains(PROXY), "{answer:?}");
-    // With names, those may; and a certificate that is not taken has the change noticed.
+    // With allowed names, front proxies are accepted; a rejected certificate triggers a check of the ConfigMap.
     kubernetes.publish(published(&both, &[PROXY], &both));
-    doubt(&secure);
+    present_untrusted(&secure);
     secure.server.wait_for("trusted authorities have changed");
     assert_eq!(ask(&mut kept, "GET", METRIC, MASTER).values(), "web 1");
     let answer = ask(&mut user.connect(), "GET", METRIC, MASTER);
@@ -167,12 +167,12 @@ fn one_authority_for_both_needs_allowed_names() {
 }
 
 /// Presents a certificate of an untrusted authority.
-fn doubt(secure: &Secure) {
+fn present_untrusted(secure: &Secure) {
     assert_eq!(client(secure, &by_itself("doubt")).get(DISCOVERY).code, 401);
 }
 
 #[test]
-fn an_authority_that_was_withdrawn_ends_open_connections() {
+fn removing_an_authority_ends_open_connections() {
     let next = Authority::new("next");
     let (proxies, clients) = (file("proxies.crt", &FRONT_PROXIES.pem()), file("clients.crt", &CLIENTS.pem()));
     let kubernetes = Kubernetes::start();
@@ -184,9 +184,9 @@ fn an_authority_that_was_withdrawn_ends_open_connections() {
     let (mut by_proxy, mut by_user) = (proxy(&secure), client(&secure, &CLIENTS.issue("jane")).connect());
     assert_eq!(ask(&mut by_proxy, "GET", METRIC, MASTER).values(), "web 1");
     assert_eq!(ask(&mut by_user, "GET", METRIC, "").values(), "web 1");
-    // What is no authority changes nothing.
+    // An invalid authority changes nothing.
     replace(&clients, "garbage");
-    secure.server.wait_for("the authorities before it stay trusted");
+    secure.server.wait_for("the previous authorities stay trusted");
     assert_eq!(ask(&mut by_user, "GET", METRIC, "").values(), "web 1");
     replace(&clients, &CLIENTS.pem());
     replace(&proxies, &next.pem());
@@ -201,9 +201,9 @@ fn an_authority_that_was_withdrawn_ends_open_connections() {
 }
 
 #[test]
-fn a_certificate_ends_in_the_middle_of_a_connection() {
+fn a_certificate_expires_during_a_connection() {
     let (_kubernetes, secure) = start();
-    // A busy machine may take longer than such a certificate is valid to connect with it; then the next one is.
+    // On a busy machine, such a certificate may expire before the connection is open; then the next one is used.
     for seconds in [4, 12, 36] {
         let ends = SystemTime::now() + Duration::from_secs(seconds);
         let brief = issue(&FRONT_PROXIES, PROXY, |params| params.not_after = ends.into());
@@ -217,18 +217,18 @@ fn a_certificate_ends_in_the_middle_of_a_connection() {
             answer if answer.code == 401 => Ok(()),
             answer => Err(format!("{answer:?}")),
         });
-        assert!(SystemTime::now() >= ends, "not before its time");
+        assert!(SystemTime::now() >= ends, "not before it expires");
         return;
     }
     panic!("no certificate was valid for long enough");
 }
 
-/// For the time that an answer is remembered, and no longer.
+/// The token is accepted while its review is cached, and not longer.
 #[test]
-fn a_token_that_was_revoked_lives_on_for_seconds() {
+fn a_revoked_token_stays_cached_for_seconds() {
     let (kubernetes, secure) = start();
     let mut stream = secure.client().connect();
-    // A busy machine may take longer between two requests than a review is cached; then the next token may not.
+    // On a busy machine, a review may expire between two requests; then the next token is used.
     for token in ["a", "b", "c", "d"] {
         let (start, before) = (Instant::now(), kubernetes.calls(TOKENS).len());
         kubernetes.token(token, json!({"username": "sa"}));
@@ -259,18 +259,18 @@ fn sizes_are_bounded() {
         let mut stream = client.connect();
         stream.write_all(with_token(too_long).as_bytes()).unwrap();
         assert_eq!(read_answer(&mut stream).unwrap().code, 413);
-        // Of a megabyte it does not hear the end: it has answered, and hangs up.
+        // The server responds before it has read the whole megabyte, and closes the connection.
         let mut stream = client.connect();
         let _ = stream.write_all(with_token(1 << 20).as_bytes());
         assert_eq!(read_answer(&mut stream).map_or(413, |answer| answer.code), 413);
     }
     assert_eq!(kubernetes.calls(TOKENS).len(), 0);
-    // As long as a head may be, it is a token like any other.
+    // A token of the maximum length of a head is accepted.
     kubernetes.token(&"t".repeat(15 << 10), json!({"username": "long"}));
     let header = format!("Authorization: Bearer {}\r\n", "t".repeat(15 << 10));
     assert_eq!(ask(&mut secure.client().connect(), "GET", METRIC, &header).values(), "web 1");
     assert_eq!(kubernetes.calls(TOKENS).len(), 1);
-    // Five hundred groups come through a front proxy, and through no other client.
+    // Five hundred groups are accepted from a front proxy, and from no other client.
     let groups: Vec<String> = (0..500).map(|number| format!("group-{number:0200}")).collect();
     let lines: String = groups.iter().map(|group| format!("X-Remote-Group: {group}\r\n")).collect();
     assert!(lines.len() > 100 << 10);
@@ -280,7 +280,7 @@ fn sizes_are_bounded() {
     }
     let asked = kubernetes.asked().pop().unwrap();
     assert_eq!(asked["groups"].as_array().unwrap()[..500], groups.iter().map(|group| json!(group)).collect::<Vec<_>>());
-    // Too long to be remembered: asked each time.
+    // Too large for the cache, so each request is reviewed.
     assert_eq!(kubernetes.asked().iter().filter(|spec| spec["user"] == "u").count(), 2);
     let mut unverified = secure.client().connect();
     let _ = unverified.write_all(format!("GET {METRIC} HTTP/1.1\r\nHost: a\r\n{lines}\r\n").as_bytes());

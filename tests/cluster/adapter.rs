@@ -12,28 +12,28 @@ use crate::common::{file, run};
 use crate::plane::Plane;
 use crate::process::{Process, eventually};
 
-/// Its versions, by group.
+/// Its API versions, by group.
 const SERVED: [(&str, &str); 3] = [
     ("custom.metrics.k8s.io", "v1beta1"),
     ("custom.metrics.k8s.io", "v1beta2"),
     ("external.metrics.k8s.io", "v1beta1"),
 ];
 
-/// It ends with this value, and its APIServices go.
+/// It ends with this value, and its APIServices are deleted.
 pub struct Adapter {
-    /// Where it serves.
+    /// Its port.
     pub address: SocketAddr,
-    /// Where values are written: `http://127.0.0.1:NNN/write-metrics`
+    /// The URL for writing values: `http://127.0.0.1:NNN/write-metrics`
     pub values: String,
-    /// Certificate and key that it serves with, and who signed them.
+    /// The serving certificate and key, and their authority.
     pub certificates: PathBuf,
     admin: crate::kubectl::Kubectl,
-    /// Gone once others have taken over its APIServices.
+    /// Empty once another adapter has taken over its APIServices.
     process: Option<Process>,
 }
 
 impl Adapter {
-    /// Starts it and waits until the aggregation layer is content.
+    /// Starts it and waits until its APIServices are available.
     pub fn start(plane: &Plane, program: &Path) -> Self {
         let admin = plane.admin();
         remove(&admin);
@@ -41,7 +41,7 @@ impl Adapter {
         let certificates = file("x", "").with_file_name("certs");
         let (code, _, stderr) = run(&["certs", "--out", certificates.to_str().unwrap()]);
         assert_eq!(code, 0, "{stderr}");
-        // It takes no port 0.
+        // It does not support port 0.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let kubeconfig = plane.file("admin.kubeconfig");
         let mut command = Command::new(program);
@@ -70,7 +70,7 @@ impl Adapter {
             let service = format!("apiservices/{version}.{group}");
             let available = ["wait", "--for=condition=Available", "--timeout=60s", &service];
             admin.run(&available).unwrap_or_else(|why| panic!("{why}: {}", admin.get(&[&service])["status"]));
-            // The proxy follows the condition a moment later.
+            // The proxy follows the condition with a delay.
             eventually("discovery through kube-apiserver", || admin.raw(&format!("/apis/{group}/{version}")));
         }
         Self { address, values, certificates, admin, process: Some(process) }
@@ -86,7 +86,7 @@ impl Adapter {
         assert!(written.status.success(), "{path}: {}", String::from_utf8_lossy(&written.stderr));
     }
 
-    /// Ends it; its APIServices are another's by now, and stay.
+    /// Stops it; another adapter has taken over its APIServices, so they stay.
     pub fn retire(mut self) {
         self.process = None;
     }

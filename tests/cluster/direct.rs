@@ -1,4 +1,4 @@
-//! Arbitrary bytes over TLS, as no well-behaved client would send them.
+//! Arbitrary bytes over TLS.
 
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -11,12 +11,12 @@ use crate::common::Answer;
 use crate::common::secure::{Client, trusting};
 use crate::common::tls::Identity;
 
-/// Sends this to a server that one of these authorities (PEM) vouches for, and reads to the end of the connection.
+/// Sends bytes to a server whose certificate one of these authorities (PEM) signed, and reads to the end of the connection.
 pub fn ask(address: SocketAddr, name: &str, authorities: &[u8], client: Option<&Identity>, request: &str) -> Answer {
     try_ask(address, name, authorities, client, request).unwrap()
 }
 
-/// The same of one that may not be there.
+/// Like [`ask`], for a server that may be unreachable.
 pub fn try_ask(
     address: SocketAddr,
     name: &str,

@@ -17,21 +17,21 @@ use crate::workload::answers_to_explain;
 
 pub const VERSIONS: [&str; 2] = ["v1beta1", "v1beta2"];
 
-/// A Metriclet behind both APIServices; it ends with this value, they stay.
+/// A Metriclet behind both APIServices; it ends with this value, and the APIServices stay.
 pub struct Installed {
     pub server: Server,
     pub config: PathBuf,
-    /// Certificate and key that it serves with, and who signed them.
+    /// The serving certificate and key, and their authority.
     pub certificates: PathBuf,
     account: Account,
-    /// Where in kube-apiserver's log it may be spoken of.
+    /// The start of the relevant part of kube-apiserver's log.
     log_begin: usize,
 }
 
 /// Kubeconfigs of its service account.
 struct Account {
     kubeconfig: PathBuf,
-    /// Another one for SubjectAccessReviews.
+    /// The kubeconfig for SubjectAccessReviews.
     authorization: Option<PathBuf>,
 }
 
@@ -53,15 +53,15 @@ fn serve(config: &Path, certificates: &Path, account: &Account) -> Server {
 }
 
 impl Installed {
-    /// Starts it and waits until the aggregation layer is content.
+    /// Starts it and waits until its APIServices are available.
     pub fn start(plane: &Plane, config: &str) -> Self {
-        let mut installed = Self::start_apart(plane, config, plane.address, None);
+        let mut installed = Self::start_with_addresses(plane, config, plane.address, None);
         installed.register(plane, installed.server.address);
         installed
     }
 
-    /// Starts it, and lets it find kube-apiserver at this address, or at another for SubjectAccessReviews.
-    pub fn start_apart(plane: &Plane, config: &str, api: SocketAddr, reviews: Option<SocketAddr>) -> Self {
+    /// Starts it with this address of kube-apiserver, and another address for SubjectAccessReviews.
+    pub fn start_with_addresses(plane: &Plane, config: &str, api: SocketAddr, reviews: Option<SocketAddr>) -> Self {
         answers_to_explain();
         let log_begin = plane.log().len();
         let certificates = file("x", "").with_file_name("certs");
@@ -73,11 +73,11 @@ impl Installed {
         Self { server, config, certificates, account, log_begin }
     }
 
-    /// Makes the aggregation layer look for it at a port of this machine, and waits until it is content.
+    /// Registers the APIServices at a port of this machine, and waits until they are available.
     pub fn register(&mut self, plane: &Plane, address: SocketAddr) {
         let admin = plane.admin();
         let services = services();
-        // What is said about the one before must not be taken for this one.
+        // The conditions of the previous server must not be mistaken for those of this one.
         let another =
             !admin.run(&["delete", "--ignore-not-found", &services[0], &services[1]]).unwrap().trim().is_empty();
         admin.apply(SERVICE);
@@ -86,19 +86,19 @@ impl Installed {
             let available = ["wait", "--for=condition=Available", "--timeout=60s", &service];
             admin.run(&available).unwrap_or_else(|why| panic!("{why}: {}", admin.get(&[&service])["status"]));
         }
-        // The proxy follows the condition a moment later.
+        // The proxy follows the condition with a delay.
         for version in VERSIONS {
             eventually("discovery through kube-apiserver", || {
                 admin.raw(&format!("/apis/custom.metrics.k8s.io/{version}"))
             });
         }
-        // Until then its log may complain that the one before is gone.
+        // Until then its log may contain errors about the previous server.
         if another {
             self.log_begin = plane.log().len();
         }
     }
 
-    /// Registers external metrics, too, and waits until the aggregation layer is content.
+    /// Registers external metrics, too, and waits until their APIService is available.
     pub fn register_external(&self, plane: &Plane) {
         let admin = plane.admin();
         let bundle = STANDARD.encode(self.authority());
@@ -108,13 +108,13 @@ impl Installed {
         eventually("discovery through kube-apiserver", || admin.raw("/apis/external.metrics.k8s.io/v1beta1"));
     }
 
-    /// Takes external metrics out of the aggregation layer.
+    /// Deletes the APIService of external metrics.
     pub fn unregister_external(&self, plane: &Plane) {
         plane.admin().run(&["delete", "apiservices/v1beta1.external.metrics.k8s.io"]).unwrap();
     }
 
-    /// Makes the APIServices of another adapter lead here, external metrics included; none is deleted.
-    pub fn take_over(&self, plane: &Plane) {
+    /// Changes the APIServices of another adapter to refer to this server, external metrics included, without deleting any.
+    pub fn redirect_api_services(&self, plane: &Plane) {
         let port = self.server.address.port();
         let bundle = STANDARD.encode(self.authority());
         let mut manifests =
@@ -123,19 +123,19 @@ impl Installed {
         plane.admin().apply(&manifests);
     }
 
-    /// Says where it is, and who signs for it (PEM).
+    /// Sets its address and its authority (PEM).
     pub fn publish(&self, plane: &Plane, address: SocketAddr, bundle: &[u8]) {
         let bundle = STANDARD.encode(bundle);
         let manifests = VERSIONS.map(|version| api_service("custom.metrics.k8s.io", version, address.port(), &bundle));
         plane.admin().apply(&manifests.concat());
     }
 
-    /// Another one like it, which is ready.
+    /// Starts another one like it, and waits until it is ready.
     pub fn another(&self) -> Server {
         self.another_with(&self.certificates)
     }
 
-    /// The same with its certificate in another folder.
+    /// Like [`Self::another`], with the certificate in another folder.
     pub fn another_with(&self, certificates: &Path) -> Server {
         let server = serve(&self.config, certificates, &self.account);
         let ready = format!("https://{}/readyz", server.address);
@@ -146,13 +146,13 @@ impl Installed {
         server
     }
 
-    /// Who signed what it serves with (PEM).
+    /// The authority of its serving certificate (PEM).
     fn authority(&self) -> Vec<u8> {
         fs::read(self.certificates.join("ca.crt")).unwrap()
     }
 
-    /// Asks the listener itself, past kube-apiserver; `headers` are lines ended by CRLF.
-    pub fn straight(&self, client: Option<&Identity>, target: &str, headers: &str) -> Answer {
+    /// Sends a request directly to the listener; `headers` are lines ended by CRLF.
+    pub fn ask_directly(&self, client: Option<&Identity>, target: &str, headers: &str) -> Answer {
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
         direct::ask(
             self.server.address,
@@ -163,17 +163,17 @@ impl Installed {
         )
     }
 
-    /// How often requests of a kind, such as `discovery`, were answered well.
+    /// The number of successful requests of a kind, such as `discovery`.
     pub fn answered(&self, plane: &Plane, kind: &str) -> f64 {
         self.answered_with(plane, kind, 200)
     }
 
-    /// How often they were answered with this code.
+    /// The number of requests of a kind with this status code.
     pub fn answered_with(&self, plane: &Plane, kind: &str, code: u16) -> f64 {
         self.counted(plane, "apiserver_request_total", &[format!("resource=\"{kind}\""), format!("code=\"{code}\"")])
     }
 
-    /// All metrics so far were sent as protobuf, so that is what the HPA controller has scaled on; but for those that
+    /// Checks that all metrics were sent as protobuf, so the HPA controller has scaled on it; except those that
     /// `metriclet explain` has read.
     pub fn answered_in_protobuf_only(&self, plane: &Plane) {
         let in_media_type = |name: &str| {
@@ -183,15 +183,15 @@ impl Installed {
         assert_eq!((in_media_type("json"), in_media_type("yaml")), (answers_to_explain().into(), 0.0));
     }
 
-    /// The sum of a counter's series that have all of these labels.
+    /// The sum of a counter's series with all of these labels.
     fn counted(&self, plane: &Plane, name: &str, labels: &[String]) -> f64 {
-        let page = self.straight(Some(&plane.admin_identity), "/metrics", "").body;
+        let page = self.ask_directly(Some(&plane.admin_identity), "/metrics", "").body;
         let series = page.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('{')?.split_once("} "));
         let those = series.filter(|(found, _)| labels.iter().all(|label| found.contains(label)));
         those.map(|(_, count)| count.parse::<f64>().unwrap()).sum()
     }
 
-    /// Lines of kube-apiserver's log since then that complain of us.
+    /// The errors about this server in kube-apiserver's log since then.
     pub fn complaints(&self, plane: &Plane) -> Vec<String> {
         let log = plane.log();
         let is_about_us =
@@ -199,7 +199,7 @@ impl Installed {
         let about_us = log[self.log_begin..].lines().filter(is_about_us);
         let troubles = ["openapi", "discovery", "unavailable", "bad gateway", "failed", "error"];
         let bad = |line: &&str| line.starts_with('E') || troubles.iter().any(|word| line.to_lowercase().contains(word));
-        // On a busy machine the removal of an earlier installation is handled late.
+        // On a busy machine kube-apiserver handles the removal of an earlier installation late.
         let over = |line: &&str| line.contains("action for item") && line.contains("Nothing (removed from the queue)");
         about_us.filter(bad).filter(|line| !over(line)).map(str::to_owned).collect()
     }
@@ -214,7 +214,7 @@ pub fn values(list: &str) -> String {
     list["items"].as_array().unwrap().iter().map(text).collect::<Vec<_>>().join(", ")
 }
 
-/// Metriclet's own service account, with no more rights than the documents ask for: kubeconfigs.
+/// Kubeconfigs of Metriclet's service account, which has only the documented rights.
 fn account(plane: &Plane, api: SocketAddr, reviews: Option<SocketAddr>) -> Account {
     let admin = plane.admin();
     admin.apply(ACCOUNT);
@@ -261,7 +261,7 @@ roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: extension-apise
 subjects: [{kind: ServiceAccount, name: metriclet, namespace: custom-metrics}]
 ";
 
-/// There are no nodes and so no network of pods: the name leads to this machine.
+/// There is no pod network, so the Service's name resolves to this machine.
 const SERVICE: &str = "
 apiVersion: v1
 kind: Service

@@ -1,4 +1,4 @@
-//! kubectl, as users run it.
+//! Runs kubectl.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,11 +9,11 @@ use serde_json::Value;
 
 use crate::process::guarded;
 
-/// kubectl as some user.
+/// kubectl with the kubeconfig of a user.
 #[derive(Clone)]
 pub struct Kubectl {
     program: PathBuf,
-    /// What every call begins with.
+    /// The first arguments of every call.
     arguments: Vec<String>,
     pub kubeconfig: PathBuf,
     home: PathBuf,
@@ -25,7 +25,7 @@ impl Kubectl {
         Self { program, arguments, kubeconfig: kubeconfig.to_owned(), home: kubeconfig.with_file_name("home") }
     }
 
-    /// In the place of another user, of these groups.
+    /// Impersonates a user with these groups.
     pub fn impersonating(&self, user: &str, groups: &[String]) -> Self {
         let mut other = self.clone();
         other.arguments.push(format!("--as={user}"));
@@ -33,9 +33,9 @@ impl Kubectl {
         other
     }
 
-    /// What it prints; or what it says is wrong.
+    /// Returns its output, or its error message.
     pub fn run(&self, arguments: &[&str]) -> Result<String, String> {
-        self.feed(arguments, "")
+        self.run_with_input(arguments, "")
     }
 
     /// Gets a path.
@@ -49,19 +49,19 @@ impl Kubectl {
         serde_json::from_str(&object).unwrap()
     }
 
-    /// Makes manifests (YAML or JSON) so.
+    /// Applies manifests (YAML or JSON).
     pub fn apply(&self, manifests: &str) {
-        self.feed(&["apply", "-f", "-"], manifests).unwrap();
+        self.run_with_input(&["apply", "-f", "-"], manifests).unwrap();
     }
 
-    /// The same, with something to read.
-    pub fn feed(&self, arguments: &[&str], input: &str) -> Result<String, String> {
+    /// Like [`Self::run`], with input.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Result<String, String> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).args(arguments);
         self.output(command, input)
     }
 
-    /// What one of our scripts prints that finds this kubectl; or what it says is wrong.
+    /// Runs one of the project's scripts with this kubectl; returns its output, or its error message.
     pub fn script(&self, name: &str, arguments: &[&str]) -> Result<String, String> {
         let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name));
         let path = env::var_os("PATH").unwrap();
@@ -71,7 +71,7 @@ impl Kubectl {
         self.output(command, "")
     }
 
-    /// What another program prints that finds the same cluster; or what it says is wrong.
+    /// Runs another program with the same cluster; returns its output, or its error message.
     pub fn tool(&self, program: &Path, arguments: &[&str]) -> Result<String, String> {
         let mut command = Command::new(program);
         command.args(arguments).env("KUBECONFIG", &self.kubeconfig);

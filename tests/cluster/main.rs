@@ -1,5 +1,5 @@
-//! Metriclet under a real Kubernetes control plane. `scripts/test-cluster` runs this; by itself it has no control plane
-//! to run against and says so.
+//! Metriclet under a real Kubernetes control plane. `scripts/test-cluster` runs this; without a control plane, it is
+//! skipped.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its case")]
 #![allow(missing_docs, unreachable_pub, reason = "nothing outside uses it")]
 
@@ -26,19 +26,19 @@ use std::{env, fmt, fs, thread};
 use cases::Case;
 use plane::Plane;
 
-/// What came of a case.
+/// The result of a case.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
     Held,
     Failed,
-    /// There are no controllers, and it needs them.
+    /// Skipped, because the case needs controllers.
     Skipped,
 }
 
-// Its own main: cases share a control plane, which ends however they end.
+// A separate main function, because the cases share a control plane, which must be stopped in any case.
 fn main() -> ExitCode {
     let Some(programs) = env::var_os("METRICLET_KUBE_BIN").map(PathBuf::from) else {
-        println!("skipped: there is no control plane to run under; scripts/test-cluster brings one");
+        println!("skipped: there is no control plane; scripts/test-cluster starts one");
         return ExitCode::SUCCESS;
     };
     let wanted: Vec<_> = env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
@@ -60,8 +60,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Runs the cases, all but those that need one to themselves under one control plane, and tells of them; whether all is
-/// well.
+/// Runs and reports the cases; those that do not need a separate control plane share one. Returns whether all passed.
 fn run_all(programs: &Path, folder: &Path, cases: &[&Case]) -> bool {
     let began = Instant::now();
     let mut plane = Plane::start(programs, folder);
@@ -92,7 +91,7 @@ fn run_all(programs: &Path, folder: &Path, cases: &[&Case]) -> bool {
     !outcomes.contains(&Outcome::Failed) && (!skipped || !all_must_run)
 }
 
-/// Runs a case, and tells of it.
+/// Runs and reports a case.
 fn try_case(case: &Case, plane: &mut Plane) -> Outcome {
     let since = Instant::now();
     let outcome = if case.needs_controllers && !plane.has_controllers() {

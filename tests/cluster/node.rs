@@ -1,4 +1,4 @@
-//! Runs our Deployment as a node would.
+//! Runs our Deployment like a node.
 
 use std::fs;
 
@@ -10,8 +10,8 @@ use crate::common::{Server, file, metriclet, run};
 use crate::plane::Plane;
 use crate::process::{eventually, guarded};
 
-/// Runs what the pods of a Deployment say, once, with the volumes and the service account that they name, and tells
-/// that all of them are ready when this one is.
+/// Runs the container of a Deployment's pods once, with their volumes and service account, and reports all pods as ready
+/// when it is.
 pub fn run_pod(plane: &Plane, namespace: &str, deployment: &str) -> Server {
     let admin = plane.admin();
     let deployed = admin.get(&[deployment, namespace]);
@@ -19,7 +19,7 @@ pub fn run_pod(plane: &Plane, namespace: &str, deployment: &str) -> Server {
     let labels = deployed["spec"]["selector"]["matchLabels"].as_object().unwrap();
     let selector: Vec<_> = labels.iter().map(|(key, value)| format!("{key}={}", value.as_str().unwrap())).collect();
     let selector = format!("--selector={}", selector.join(","));
-    let pods = eventually("all pods are admitted", || {
+    let pods = eventually("all pods are created", || {
         let pods = admin.get(&["pods", namespace, &selector])["items"].take();
         let count = pods.as_array().unwrap().len() as u64;
         if count >= wanted { Ok(pods) } else { Err(format!("{count} of {wanted}")) }
@@ -41,7 +41,7 @@ pub fn run_pod(plane: &Plane, namespace: &str, deployment: &str) -> Server {
         args.iter_mut().for_each(|arg| *arg = arg.replace(&there, &here));
     }
     let port = format!("--secure-port={}", container["ports"][0]["containerPort"]);
-    // A pod has loopback for itself.
+    // A pod has its own loopback interface.
     let plain = "--listen=127.0.0.1:8080";
     assert!(args.iter().any(|arg| arg == plain), "{args:?}");
     let args = args.iter().map(|arg| match arg {
@@ -73,7 +73,7 @@ pub fn run_pod(plane: &Plane, namespace: &str, deployment: &str) -> Server {
     server
 }
 
-/// What a ConfigMap or Secret holds; nothing of other volumes.
+/// The content of a ConfigMap or Secret; empty for other volumes.
 fn files(plane: &Plane, namespace: &str, volume: &Value) -> Option<Vec<(String, Vec<u8>)>> {
     let (kind, name) = match (&volume["configMap"]["name"], &volume["secret"]["secretName"]) {
         (Value::String(name), _) => ("configmap", name),

@@ -16,10 +16,10 @@ use crate::direct;
 use crate::kubectl::Kubectl;
 use crate::process::{Process, eventually};
 
-/// As what kube-controller-manager presents itself.
+/// The user name of kube-controller-manager.
 const CONTROLLERS: &str = "system:kube-controller-manager";
 
-/// It ends with this value.
+/// A running control plane; it ends with this value.
 pub struct Plane {
     folder: PathBuf,
     programs: PathBuf,
@@ -29,7 +29,7 @@ pub struct Plane {
     pub front_proxies: Authority,
     /// A user with full access.
     pub admin_identity: Identity,
-    /// Where kube-apiserver listens.
+    /// The address of kube-apiserver.
     pub address: SocketAddr,
     /// `v1.37.2`
     pub version: String,
@@ -39,13 +39,13 @@ pub struct Plane {
     etcd_url: String,
 }
 
-/// Two ports that are free right now.
+/// Two free ports.
 fn free_ports() -> [u16; 2] {
     let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
     listeners.map(|listener| listener.local_addr().unwrap().port())
 }
 
-/// A certificate for a client of this name, in this group; what the API server takes as user and groups.
+/// A client certificate with this user name and group.
 pub fn client(authority: &Authority, name: &str, group: Option<&str>) -> Identity {
     authority.issue_with(name, &KeyPair::generate().unwrap(), |params| {
         params.subject_alt_names.clear();
@@ -57,7 +57,7 @@ pub fn client(authority: &Authority, name: &str, group: Option<&str>) -> Identit
 }
 
 impl Plane {
-    /// Starts one and waits until it serves.
+    /// Starts a control plane and waits until it serves.
     pub fn start(programs: &Path, folder: &Path) -> Self {
         let [etcd_port, port] = free_ports();
         let authority = Authority::new("cluster");
@@ -88,7 +88,7 @@ impl Plane {
         self.kubectl("admin")
     }
 
-    /// Ends kube-apiserver.
+    /// Stops kube-apiserver.
     pub fn stop_apiserver(&mut self) {
         self.apiserver = None;
     }
@@ -113,7 +113,7 @@ impl Plane {
         post("/v3/kv/compaction", json!({"revision": revision, "physical": true}).to_string());
     }
 
-    /// Whether pods come and HPAs scale.
+    /// Whether there are controllers, so that pods are created and HPAs scale.
     pub fn has_controllers(&self) -> bool {
         self.controllers.is_some()
     }
@@ -123,36 +123,36 @@ impl Plane {
         self.folder.join(name)
     }
 
-    /// What kube-apiserver has said so far.
+    /// The log of kube-apiserver.
     pub fn log(&self) -> String {
         fs::read_to_string(self.file("kube-apiserver.log")).unwrap()
     }
 
-    /// Asks kube-apiserver; `headers` are lines ended by CRLF.
+    /// Sends a request to kube-apiserver; `headers` are lines ended by CRLF.
     pub fn ask(&self, client: Option<&Identity>, target: &str, headers: &str) -> Answer {
         let request = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
         self.send(client, &request)
     }
 
-    /// Sends kube-apiserver whatever bytes.
+    /// Sends arbitrary bytes to kube-apiserver.
     pub fn send(&self, client: Option<&Identity>, request: &str) -> Answer {
         direct::ask(self.address, "localhost", self.authority.pem().as_bytes(), client, request)
     }
 
-    /// A kubeconfig whose user is this token's, for kube-apiserver at this address.
+    /// A kubeconfig with this token, for kube-apiserver at this address.
     pub fn token_config(&self, name: &str, server: SocketAddr, token: &str) -> PathBuf {
         self.kubeconfig(name, server, &json!({"token": token}))
     }
 
-    /// Sets the front proxies of kube-apiserver; it reads the file again by itself.
+    /// Sets the front-proxy authorities of kube-apiserver, which reads the file again.
     pub fn trust_front_proxies(&self, authorities: &[&Authority]) {
         let bundle: String = authorities.iter().map(|authority| authority.pem()).collect();
         replace(&self.file("front-proxy-ca.crt"), &bundle);
     }
 
-    /// Who speaks for others from now on; kube-apiserver reads the file again by itself.
+    /// Sets the front-proxy certificate of kube-apiserver, which reads the file again.
     pub fn change_front_proxy(&self, identity: &Identity) {
-        // Key and certificate that do not match for a moment are passed over.
+        // A key and certificate that do not match are ignored.
         replace(&self.file("front-proxy-client.key"), &identity.key);
         replace(&self.file("front-proxy-client.crt"), &identity.chain);
     }
@@ -221,7 +221,7 @@ impl Plane {
                 &format!("--listen-client-urls={url}"),
                 &format!("--advertise-client-urls={url}"),
                 &format!("--listen-peer-urls={peers}"),
-                // Nothing here outlives the run.
+                // The data is not needed after the run.
                 "--unsafe-no-fsync",
                 "--log-level=warn",
             ],
@@ -247,7 +247,7 @@ impl Plane {
             "--requestheader-extra-headers-prefix=X-Remote-Extra-".to_owned(),
             "--proxy-client-cert-file=front-proxy-client.crt".to_owned(),
             "--proxy-client-key-file=front-proxy-client.key".to_owned(),
-            // At this level it tells of certificates that it has read again.
+            // At this level it logs that it has read certificates again.
             "--v=2".to_owned(),
             "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
             "--service-account-key-file=service-accounts.pub".to_owned(),
@@ -262,7 +262,7 @@ impl Plane {
         });
     }
 
-    /// Those that HPAs and roles need, where the program is there: envtest has none.
+    /// Starts the controllers that HPAs and roles need, if the program is available: envtest has none.
     fn start_controllers(&mut self) {
         const WANTED: &str = "horizontal-pod-autoscaler-controller,deployment-controller,replicaset-controller,\
                               serviceaccount-controller,namespace-controller,garbage-collector-controller,\
@@ -275,7 +275,7 @@ impl Plane {
             &format!("--controllers={WANTED}"),
             "--secure-port=0",
             "--leader-elect=false",
-            // Each controller is its own service account, with its own rights, as in a cluster.
+            // Each controller has a separate service account with its own rights, as in a cluster.
             "--use-service-account-credentials=true",
             "--service-account-private-key-file=service-accounts.key",
             "--root-ca-file=ca.crt",
@@ -287,7 +287,7 @@ impl Plane {
 
 impl Drop for Plane {
     fn drop(&mut self) {
-        // Who asks first, who is asked last.
+        // Clients first, servers last.
         self.controllers = None;
         self.apiserver = None;
         self.etcd = None;

@@ -1,4 +1,4 @@
-//! Processes that end with this one, whatever ends it.
+//! Processes that end with this one, however it ends.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -11,17 +11,17 @@ use signal_hook::iterator::Signals;
 
 use crate::common::signal;
 
-/// Far longer than anything takes, with other builds beside it on two cores; only a case that fails waits so long.
+/// Much longer than any operation takes on two busy cores; only a failing case waits this long.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// A program that runs until this value goes; what it says is in its log.
+/// A program that runs until this value is dropped; its output is in its log.
 pub struct Process {
     child: Child,
     pub log: PathBuf,
 }
 
 impl Process {
-    /// Starts it; a second of the same name goes on in the log of the first.
+    /// Starts the program; a second one with the same name appends to the log of the first.
     pub fn start(command: Command, name: &str, logs: &Path) -> Self {
         let log = logs.join(format!("{name}.log"));
         let file = File::options().create(true).append(true).open(&log).unwrap();
@@ -48,8 +48,8 @@ impl Drop for Process {
     }
 }
 
-/// The same command, killed by the kernel if we are: even SIGKILL leaves nothing behind. Where util-linux is missing,
-/// what we can catch has to do.
+/// The same command, which the kernel kills if the test is killed, even by SIGKILL. Without util-linux, only signals that
+/// can be caught end it.
 pub fn guarded(command: Command) -> Command {
     if !Command::new("setpriv").args(["--pdeathsig", "KILL", "true"]).output().is_ok_and(|ran| ran.status.success()) {
         return command;
@@ -68,7 +68,7 @@ pub fn guarded(command: Command) -> Command {
     guarded
 }
 
-/// On Ctrl-C and its like: ends what we have started and takes the folder away.
+/// On SIGINT and similar signals, ends all started processes and removes the folder.
 pub fn end_on_signals(folder: PathBuf) {
     let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).unwrap();
     thread::spawn(move || {
@@ -81,14 +81,14 @@ pub fn end_on_signals(folder: PathBuf) {
     });
 }
 
-/// Processes whose parent is this one were started by it.
+/// The child processes of this process.
 fn children() -> Vec<u32> {
     let threads = fs::read_dir("/proc/self/task").unwrap().flatten();
     let lists = threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
     lists.flat_map(|list| list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()).collect()
 }
 
-/// Tries until it works. Other programs do not tell us when they are ready.
+/// Repeats an attempt until it succeeds, for programs that do not report when they are ready.
 pub fn eventually<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -1,4 +1,4 @@
-//! One address in front of servers that change, as a Service is; or one that can be made slow, or hang.
+//! A TCP relay in front of changing servers, like a Service, which can also delay or hold back data.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -6,18 +6,18 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
-/// How what clients say comes to the server.
+/// How the relay forwards data of clients to the server.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub enum Pace {
     #[default]
     AtOnce,
-    /// So much later.
+    /// With a delay.
     Slow(Duration),
-    /// Not until there is another pace.
+    /// Not until the pace changes.
     Held,
 }
 
-/// The pace, and how often something was kept back.
+/// The pace, and the number of times that data was held back.
 #[derive(Default)]
 struct Gate {
     pace: Mutex<(Pace, usize)>,
@@ -40,7 +40,7 @@ impl Relay {
         thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
-                // One that is gone refuses, and so do we.
+                // If the server refuses connections, the relay closes them.
                 let Ok(server) = TcpStream::connect(*target.lock().unwrap()) else { continue };
                 for (from, to, gate) in [(&client, &server, gate.clone()), (&server, &client, Arc::default())] {
                     let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
@@ -51,19 +51,19 @@ impl Relay {
         relay
     }
 
-    /// Where new connections lead from now on.
+    /// Sets the server for new connections.
     pub fn point(&self, target: SocketAddr) {
         *self.target.lock().unwrap() = target;
     }
 
-    /// How what clients say comes to the server from now on.
+    /// Sets the pace from now on.
     pub fn set_pace(&self, pace: Pace) {
         self.gate.pace.lock().unwrap().0 = pace;
         self.gate.changed.notify_all();
     }
 
-    /// How often something was kept back so far.
-    pub fn kept_back(&self) -> usize {
+    /// The number of times that data was held back so far.
+    pub fn held_back(&self) -> usize {
         self.gate.pace.lock().unwrap().1
     }
 }

@@ -14,28 +14,28 @@ use crate::direct::try_ask;
 use crate::installed::VERSIONS;
 use crate::plane::Plane;
 
-/// Looks until this value goes.
+/// Checks until this value is dropped.
 pub struct Watch {
     done: Arc<AtomicBool>,
     served: Arc<AtomicUsize>,
     thread: Option<JoinHandle<Seen>>,
 }
 
-/// What it saw.
+/// The results of the checks.
 #[derive(Debug, Default)]
 pub struct Seen {
     pub looks: usize,
-    /// APIServices that were not available.
+    /// APIServices that were unavailable.
     pub unavailable: Vec<String>,
-    /// Discovery through kube-apiserver that was not served.
+    /// Failed requests for discovery through kube-apiserver.
     pub unserved: Vec<String>,
     /// HPAs that had no value for one of their metrics.
     pub inactive: Vec<String>,
-    /// How often kube-apiserver itself did not answer.
+    /// The number of times that kube-apiserver itself did not respond.
     pub away: usize,
 }
 
-/// The server that it requests, and the user.
+/// The requested server, and the user.
 struct Asked {
     address: SocketAddr,
     authority: String,
@@ -43,13 +43,13 @@ struct Asked {
 }
 
 impl Watch {
-    /// Begins to look, with this pause in between.
+    /// Starts to check, with this pause between two checks.
     pub fn start(plane: &Plane, pause: Duration) -> Self {
         let custom = VERSIONS.map(|version| ("custom.metrics.k8s.io", version));
         Self::over(plane, pause, custom.to_vec(), None)
     }
 
-    /// Begins to look at these groups and versions, and at the HPAs of a namespace.
+    /// Starts to check these groups and versions, and the HPAs of a namespace.
     pub fn over(
         plane: &Plane,
         pause: Duration,
@@ -64,7 +64,7 @@ impl Watch {
             let mut seen = Seen::default();
             while !told.load(Ordering::SeqCst) {
                 versions.iter().for_each(|(group, version)| asked.look(group, version, &mut seen, &count));
-                hpas.iter().for_each(|namespace| asked.look_at_hpas(namespace, &mut seen));
+                hpas.iter().for_each(|namespace| asked.check_hpas(namespace, &mut seen));
                 thread::sleep(pause);
             }
             seen
@@ -72,12 +72,12 @@ impl Watch {
         Self { done, served, thread: Some(thread) }
     }
 
-    /// How often it was served discovery so far.
+    /// The number of successful requests for discovery so far.
     pub fn served(&self) -> usize {
         self.served.load(Ordering::SeqCst)
     }
 
-    /// Ends.
+    /// Stops checking, and returns the results.
     pub fn end(mut self) -> Seen {
         self.done.store(true, Ordering::SeqCst);
         self.thread.take().unwrap().join().unwrap()
@@ -93,7 +93,7 @@ impl Drop for Watch {
 impl Asked {
     fn look(&self, group: &str, version: &str, seen: &mut Seen, served: &AtomicUsize) {
         let service = format!("/apis/apiregistration.k8s.io/v1/apiservices/{version}.{group}");
-        // It may answer, and not be up to it yet.
+        // It may respond before it is ready.
         let Some(answer) = self.get(&service).filter(|answer| answer.code == 200) else {
             seen.away += 1;
             return;
@@ -113,7 +113,7 @@ impl Asked {
         }
     }
 
-    fn look_at_hpas(&self, namespace: &str, seen: &mut Seen) {
+    fn check_hpas(&self, namespace: &str, seen: &mut Seen) {
         let list = format!("/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers");
         let Some(answer) = self.get(&list).filter(|answer| answer.code == 200) else {
             seen.away += 1;

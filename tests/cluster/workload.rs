@@ -1,4 +1,4 @@
-//! Deployments whose pods run nowhere: the test takes the role of kubelets and reports their status.
+//! Deployments without nodes: the test takes the role of kubelets and reports the status of pods.
 
 use std::cell::Cell;
 
@@ -9,16 +9,16 @@ use crate::kubectl::Kubectl;
 use crate::process::eventually;
 
 thread_local! {
-    /// How many answers `metriclet explain` has had from the server of this moment.
+    /// The number of responses that `metriclet explain` has had from the current server.
     static ANSWERS: Cell<u32> = const { Cell::new(0) };
 }
 
-/// How many answers `metriclet explain` has had since this was last called.
+/// The number of responses that `metriclet explain` has had since the last call.
 pub fn answers_to_explain() -> u32 {
     ANSWERS.take()
 }
 
-/// A Deployment and the HPA that scales it, both of one name in a namespace.
+/// A Deployment and its HPA, with the same name, in a namespace.
 pub struct Workload<'a> {
     kubectl: &'a Kubectl,
     namespace: &'static str,
@@ -28,12 +28,12 @@ pub struct Workload<'a> {
 }
 
 impl<'a> Workload<'a> {
-    /// Two pods that run, and an HPA with this metric.
+    /// Two running pods, and an HPA with this metric.
     pub fn start(kubectl: &'a Kubectl, namespace: &'static str, name: &'static str, metric: &Value) -> Self {
         Self::between(kubectl, namespace, name, 1, &[metric])
     }
 
-    /// The same with these metrics, and so many replicas at least.
+    /// Like [`Self::start`], with these metrics and this minimum of replicas.
     pub fn between(
         kubectl: &'a Kubectl,
         namespace: &'static str,
@@ -51,13 +51,14 @@ impl<'a> Workload<'a> {
         workload
     }
 
-    /// What the API server says of an HPA that may scale to zero.
+    /// The API server's response to an HPA with minReplicas 0.
     pub fn accepts_zero(kubectl: &Kubectl, namespace: &'static str, metric: &Value) -> Result<String, String> {
         let workload = Workload { kubectl, namespace, name: "zero", predicted: None };
-        kubectl.feed(&["apply", "--dry-run=server", "-f", "-"], &workload.autoscaler(0, &[metric]).to_string())
+        kubectl
+            .run_with_input(&["apply", "--dry-run=server", "-f", "-"], &workload.autoscaler(0, &[metric]).to_string())
     }
 
-    /// As someone does by hand.
+    /// Scales manually.
     pub fn scale(&self, replicas: u32) {
         let of = format!("deployment/{}", self.name);
         self.kubectl.run(&["scale", &of, &self.in_namespace(), &format!("--replicas={replicas}")]).unwrap();
@@ -96,19 +97,19 @@ impl<'a> Workload<'a> {
         })
     }
 
-    /// Makes all its pods run, once there are so many: the first at 127.0.0.1, the next at 127.0.0.2 and so on; their
-    /// names in that order. Those that run already stay where they are.
+    /// Reports all pods as running, once there are this many: the first at 127.0.0.1, the next at 127.0.0.2 and so on; returns
+    /// their names in that order. Running pods keep their addresses.
     pub fn run_pods(&self, count: usize) -> Vec<String> {
         self.run_pods_that_are(true, count)
     }
 
-    /// The same, but the new ones do not pass their probes yet.
+    /// Like [`Self::run_pods`], with new pods that are not ready yet.
     pub fn run_unready_pods(&self, count: usize) -> Vec<String> {
         self.run_pods_that_are(false, count)
     }
 
     fn run_pods_that_are(&self, ready: bool, count: usize) -> Vec<String> {
-        let pods = eventually("the pods are there", || match self.pods() {
+        let pods = eventually("the pods exist", || match self.pods() {
             pods if pods.len() == count => Ok(pods),
             pods => Err(format!("{} of {count}", pods.len())),
         });
@@ -125,32 +126,32 @@ impl<'a> Workload<'a> {
         names
     }
 
-    /// The second of those that run no longer passes its probe.
+    /// Reports the second running pod as not ready.
     pub fn second_is_not_ready(&self) {
         self.patch_status(&running(&self.pods())[1], &json!({"conditions": [ready_condition(false)]}));
     }
 
-    /// All that run pass their probes.
+    /// Reports all running pods as ready.
     pub fn all_are_ready(&self) {
         for pod in running(&self.pods()) {
             self.patch_status(&pod, &json!({"conditions": [ready_condition(true)]}));
         }
     }
 
-    /// From now on the HPA scales down to the highest of the last five minutes' recommendations, as is its default.
+    /// From now on the HPA scales down to the highest recommendation of the last five minutes, as by default.
     pub fn scales_down_late(&self) {
         let patch = json!({"spec": {"behavior": {"scaleDown": {"stabilizationWindowSeconds": 300}}}});
         let patch = format!("--patch={patch}");
         self.kubectl.run(&["patch", "hpa", self.name, &self.in_namespace(), "--type=merge", &patch]).unwrap();
     }
 
-    /// Waits until the HPA has scaled to so many, which `metriclet explain` said before, and agrees with.
+    /// Waits until the HPA has scaled to this number, which `metriclet explain` predicted, and still computes.
     pub fn begins_with(&self, replicas: u64) {
         assert_eq!(self.predicted, Some(replicas), "{}", self.name);
         self.reaches(replicas);
     }
 
-    /// What `metriclet explain` says of the HPA: its exit code and document.
+    /// The exit code and document of `metriclet explain` for the HPA.
     pub fn explained(&self) -> (i32, Value) {
         self.explain(&["hpa", self.name])
     }
@@ -167,7 +168,7 @@ impl<'a> Workload<'a> {
         (code, explained)
     }
 
-    /// Waits until the HPA has scaled to so many, and `metriclet explain` comes to that, too.
+    /// Waits until the HPA has scaled to this number, and `metriclet explain` computes it, too.
     pub fn reaches(&self, replicas: u64) {
         eventually("the HPA scales", || {
             let (active, why) = self.condition("ScalingActive");
@@ -178,14 +179,14 @@ impl<'a> Workload<'a> {
                 Err(format!("{found} replicas instead of {replicas}, active {active}: {why}"))
             }
         });
-        // The pods and the condition of the HPA follow a moment later.
+        // The pods and the condition of the HPA follow with a delay.
         eventually("metriclet explain agrees", || match self.explained() {
             (_, explained) if explained["desiredReplicas"] == replicas => Ok(()),
             (code, explained) => Err(format!("{code} {explained:#}")),
         });
     }
 
-    /// What the HPA wants of the Deployment.
+    /// The replicas in the Deployment's spec.
     pub fn replicas(&self) -> u64 {
         self.object("deployment")["spec"]["replicas"].as_u64().unwrap()
     }
@@ -199,17 +200,17 @@ impl<'a> Workload<'a> {
         (text("status"), format!("{}: {}", text("reason"), text("message")))
     }
 
-    /// Changes with each write to it.
+    /// The resourceVersion, which changes with each write.
     pub fn resource_version(&self) -> String {
         self.object("hpa")["metadata"]["resourceVersion"].as_str().unwrap().to_owned()
     }
 
-    /// What people see.
+    /// The output of kubectl describe.
     pub fn described(&self) -> String {
         self.kubectl.run(&["describe", "hpa", self.name, &self.in_namespace()]).unwrap()
     }
 
-    /// No more of it.
+    /// Deletes the Deployment and the HPA.
     pub fn remove(self) {
         let objects = [format!("hpa/{}", self.name), format!("deployment/{}", self.name)];
         self.kubectl.run(&["delete", "--wait=false", &objects[0], &objects[1], &self.in_namespace()]).unwrap();
@@ -246,7 +247,7 @@ fn name(pod: &Value) -> String {
     pod["metadata"]["name"].as_str().unwrap().to_owned()
 }
 
-/// Names of those that run, by their addresses: ages are told in seconds, and may be the same.
+/// The names of running pods, by address, because several may have the same age in seconds.
 fn running(pods: &[Value]) -> Vec<String> {
     let mut running: Vec<_> = pods.iter().filter(|pod| pod["status"]["phase"] == "Running").collect();
     running.sort_by_key(|pod| pod["status"]["podIP"].as_str());

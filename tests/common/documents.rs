@@ -42,7 +42,7 @@ pub fn commands(text: &str) -> Vec<(usize, String, String)> {
                     commands.push((number, command.trim_end().to_owned(), String::new()));
                 }
                 (None, Some((_, _, answer))) => *answer += &format!("{line}\n"),
-                (None, None) => panic!("line {number}: an answer to nothing"),
+                (None, None) => panic!("line {number}: output without a command"),
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Objects of a Kubernetes API that clients read and change by merge patches, as kube-apiserver stores them: each change makes
-//! another resourceVersion, and one for an older version is a conflict.
+//! Objects of a Kubernetes API that clients read and change by merge patches, with kube-apiserver's semantics: each change
+//! creates a new resourceVersion, and a change of an older version is a conflict.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::kubernetes::{Call, Reply};
 
-/// The objects, and what has become of them.
+/// The objects and their history.
 #[derive(Clone, Default)]
 pub struct Objects(Arc<Mutex<State>>);
 
@@ -29,7 +29,7 @@ impl Objects {
         state.objects.insert(path.to_owned(), object);
     }
 
-    /// The object now; `null` if there is none.
+    /// The current object; `null` if there is none.
     pub fn get(&self, path: &str) -> Value {
         self.0.lock().unwrap().objects.get(path).cloned().unwrap_or_default()
     }
@@ -39,12 +39,12 @@ impl Objects {
         self.0.lock().unwrap().objects.remove(path);
     }
 
-    /// Each object that was stored, with its path, in their order.
+    /// Every stored object with its path, in order.
     pub fn history(&self) -> Vec<(String, Value)> {
         self.0.lock().unwrap().history.clone()
     }
 
-    /// What a good API server does with a GET or PATCH.
+    /// The response of a correct API server to a GET or PATCH.
     pub fn answer(&self, call: &Call) -> Reply {
         let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
         let found = self.get(path);

@@ -50,7 +50,7 @@ impl Authority {
         Self::with(name, |_| {})
     }
 
-    /// One that is otherwise than usual.
+    /// An authority with changed parameters.
     pub fn with(name: &str, change: impl FnOnce(&mut CertificateParams)) -> Self {
         let (mut params, key) = (authority(name), KeyPair::generate().unwrap());
         change(&mut params);
@@ -149,7 +149,7 @@ impl TlsUpstream {
         self.asked.lock().unwrap().clone()
     }
 
-    /// From now on uses this certificate, and accepts clients of this authority only.
+    /// From now on uses this certificate, and accepts only clients of this authority.
     pub fn change(&self, identity: &Identity, clients: Option<&Authority>) {
         *self.config.lock().unwrap() = config(identity, clients);
     }

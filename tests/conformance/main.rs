@@ -1,4 +1,4 @@
-//! `metriclet-conformance` as people run it: against Metriclet, and against servers that do one thing wrong.
+//! `metriclet-conformance` against Metriclet, and against servers with one fault each.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 #[path = "../common/mod.rs"]
@@ -76,7 +76,7 @@ fn text(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// The checks of which docs/conformance.md says that Metriclet differs.
+/// The checks in which Metriclet differs according to docs/conformance.md.
 fn explained() -> BTreeSet<String> {
     let document = text("docs/conformance.md");
     let (_, section) = document.split_once("\n## Where Metriclet differs\n").unwrap();
@@ -104,7 +104,7 @@ fn metrics_are_found_by_discovery() {
         assert!(table.lines().nth(1).unwrap().contains(metric), "{table}");
     }
     assert!(table.contains("\npass     must    routes.root-scoped") && !table.contains("discovery.served"), "{table}");
-    // Where nothing has values, that is told, and the rest is checked.
+    // If no metric has values, that is reported, and the other checks run.
     let (_, report) = report(&format!("http://{}", server.address), &[]);
     let row = report["checks"].as_array().unwrap().iter().find(|row| row["id"] == "routes.object").unwrap();
     assert_eq!(
@@ -133,12 +133,12 @@ fn values_are_set_by_a_hook() {
     assert_eq!(found, "the hook could not set 7: exit status: 3");
 }
 
-/// Over TLS, with tokens of four users, as a Kubernetes API reviews them.
+/// Over TLS, with tokens of four users, which a Kubernetes API reviews.
 #[test]
-fn identities_are_told_apart() {
+fn identities_are_distinguished() {
     let kubernetes = Kubernetes::start();
     let user = |name: &str| json!({"username": name, "groups": ["system:authenticated"]});
-    for name in ["admin", "nobody", "reader"] {
+    for name in ["admin", "guest", "reader"] {
         kubernetes.token(&format!("token-of-{name}"), user(name));
     }
     kubernetes.policy(|spec| match (spec["user"].as_str(), spec["resourceAttributes"]["group"].as_str()) {
@@ -156,25 +156,25 @@ fn identities_are_told_apart() {
         format!("--ca-file={}", authority.display()),
         "--server-name=localhost".to_owned(),
         format!("--token-file={}", token("admin")),
-        format!("--unauthorized-token-file={}", token("nobody")),
+        format!("--unauthorized-token-file={}", token("guest")),
         format!("--custom-reader-token-file={}", token("reader")),
-        "--as-nobody".to_owned(),
+        "--unauthenticated".to_owned(),
     ];
     let arguments: Vec<_> = arguments.iter().map(String::as_str).chain(METRICS).collect();
     let (conforms, report) = report(&format!("https://{}", secure.server.address), &arguments);
     assert!(conforms && rows(&report, "fail").is_empty(), "{report:#}");
     let passed = rows(&report, "pass");
-    for id in ["access.nobody", "access.wrong-token", "access.forged", "access.forbidden", "access.custom"] {
+    for id in ["access.unauthenticated", "access.wrong-token", "access.forged", "access.forbidden", "access.custom"] {
         assert!(passed.iter().any(|passed| passed == id), "{id}: {report:#}");
     }
-    // All that can differ is asked here, so that nothing else is explained.
+    // All checks that can differ run here, so the documented list is complete.
     assert_eq!(rows(&report, "differs").into_iter().collect::<BTreeSet<_>>(), explained());
 }
 
-/// A change of an answer: request line and head, head and body of the answer.
+/// A change of a response: request line and head, head and body of the response.
 type Fault = fn(&str, &mut Vec<(String, String)>, &mut String);
 
-/// Metriclet, with something changed on the way back.
+/// Metriclet behind a proxy that changes responses.
 fn broken(server: SocketAddr, fault: Fault) -> Upstream {
     Upstream::start(move |head, stream| {
         let mut to = std::net::TcpStream::connect(server).unwrap();
@@ -190,20 +190,20 @@ fn broken(server: SocketAddr, fault: Fault) -> Upstream {
         for (name, value) in &headers {
             answer += &format!("{name}: {value}\r\n");
         }
-        // Protobuf is no text; an answer to HEAD has no body.
+        // Protobuf is not text; a response to HEAD has no body.
         let body = if body == before { bytes } else { body.into_bytes() };
         answer += &format!("Content-Length: {}\r\n\r\n", body.len());
         let _ = stream.write_all(&[answer.into_bytes(), body].concat());
     })
 }
 
-/// Sets the status, which is the last of the headers here.
+/// Sets the status in the head.
 fn set_status(headers: &mut [(String, String)], status: &str) {
     headers.last_mut().unwrap().1 = status.to_owned();
 }
 
 #[test]
-fn of_each_fault_the_right_row_tells() {
+fn each_fault_fails_its_check() {
     const FAULTS: [(&str, bool, Fault); 14] = [
         ("lists.kind", true, |_, _, body| *body = body.replace(r#""kind":"MetricValueList","#, "")),
         ("lists.items", true, |line, _, body| {
@@ -262,7 +262,7 @@ fn of_each_fault_the_right_row_tells() {
     let server = Server::with_config(&config(&Upstream::text(PAGE)));
     for (id, is_must, fault) in FAULTS {
         let relay = broken(server.address, fault);
-        // What is asked over all that was exchanged needs something that was.
+        // Checks over all exchanges need other checks.
         let wanted = [id, "routes", "statuses.not-found"];
         let (conforms, report) = report(&format!("http://{}", relay.address), &[&METRICS[..], &wanted].concat());
         assert!(rows(&report, "fail").iter().any(|failed| failed == id), "{id}: {report:#}");
@@ -271,7 +271,7 @@ fn of_each_fault_the_right_row_tells() {
 }
 
 #[test]
-fn says_why_it_cannot_check() {
+fn reports_why_it_cannot_check() {
     let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let gone = format!("--server=http://{gone}");
     let kubeconfig = file("kubeconfig", "current-context: c\n");
@@ -297,7 +297,7 @@ fn says_why_it_cannot_check() {
 }
 
 #[test]
-fn helps() {
+fn prints_help() {
     let (code, help, _) = conformance(&["--help"]);
     assert_eq!((code, help.as_str()), (0, include_str!("../fixtures/help/metriclet-conformance.txt")));
     assert!(help.lines().all(|line| line.chars().count() <= 100 && line.trim_end() == line), "{help}");

@@ -1,8 +1,8 @@
 // Prints objects of the API as Kubernetes' own serializers encode them.
 //
 //	encodings objects   a line for each object of objects.go: {"name", "json", "yaml", "protobuf"}, the last in hexadecimal
-//	encodings texts     a line for each text of texts.go: {"text", "value", "key"}, YAML in which it is a value, or a key
-//	encodings yaml      reads documents of JSON, one a line, and prints the YAML of each, as JSON text
+//	encodings texts     a line for each text of texts.go: {"text", "value", "key"}, YAML with the text as a value and as a key
+//	encodings yaml      reads JSON documents, one per line, and prints the YAML of each, as a JSON string
 package main
 
 import (
@@ -21,7 +21,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// An object, and the version in which it is sent.
+// An object, and its API version.
 type object struct {
 	name    string
 	version schema.GroupVersion
@@ -58,7 +58,7 @@ func main() {
 	}
 }
 
-// Encodings by what a server does: it converts to the version, sets kind and apiVersion, and serializes.
+// Encodes like a server: converts to the version, sets kind and apiVersion, and serializes.
 func encodings(o object) map[string]string {
 	scheme := runtime.NewScheme()
 	custom.Install(scheme)

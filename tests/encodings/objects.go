@@ -23,7 +23,7 @@ var (
 	v1 = schema.GroupVersion{Version: "v1"}
 	at = metav1.Unix(1787020504, 0)
 
-	// Longer than one byte of a length holds, and than two.
+	// Lengths that need two bytes, and three.
 	long   = strings.Repeat("queue depth, ", 12)
 	longer = strings.Repeat("longer than it should be/", 660)
 )
@@ -55,7 +55,7 @@ func when(seconds int64) custom_metrics.MetricValue {
 	return item
 }
 
-// Each list in both versions. Its items are of one metric and one selector, as one request is.
+// Each list in both versions. Its items have the same metric and selector, as in a response.
 func customLists() []object {
 	var all []object
 	add := func(name, metric string, selector *metav1.LabelSelector, items ...custom_metrics.MetricValue) {
@@ -168,7 +168,7 @@ func statuses() []object {
 	add("a large head", "the request's head is too large", metav1.StatusReasonRequestEntityTooLarge, 413, nil)
 	add("other scripts", "größe: erwartet „✓“ 😀 <a&b>", metav1.StatusReasonServiceUnavailable, 503, nil)
 	add("a long message", long+long+long, metav1.StatusReasonServiceUnavailable, 503, nil)
-	// Ours never have these.
+	// Metriclet never sends these.
 	add("causes", "Internal error occurred: x", metav1.StatusReasonInternalError, 500, &metav1.StatusDetails{
 		UID: "u", RetryAfterSeconds: 1,
 		Causes: []metav1.StatusCause{{Type: metav1.CauseTypeUnexpectedServerResponse, Message: "x: y", Field: "f"}}})

@@ -2,7 +2,7 @@ package main
 
 import "strings"
 
-// Texts that YAML could take for something else, and ones that it has to wrap, quote or escape.
+// Texts that YAML could read as another type, and texts that it must wrap, quote or escape.
 func texts() []string {
 	all := strings.Split(`a|web-0|http_requests|größe|✓|1|0|-1|+1|01|08|0o17|0O17|0o8|0x1F|0X1f|0xg|0b1|0B1|0b2|0b+1|0b-1|-0b1|-0b-1|+0b1|1_000|_1|1_|0x_1|-0x1|`+
 		`1.5|1.|.5|.|..|...|....|+.5|-.5|-.|+|-|--|---|---a|--- a|1e3|1E3|1e+3|1e-3|1e|e3|1e1.5|.5e3|.e3|._5|.5_0|1.5e3|1.5.2|1e-999|`+

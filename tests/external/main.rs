@@ -1,4 +1,4 @@
-//! External metrics: values with labels, of each kind of source, for the namespace that asks.
+//! External metrics: values with labels, of each kind of source, for the requesting namespace.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 #[path = "../common/mod.rs"]
@@ -40,7 +40,7 @@ fn server(upstream: &Upstream, source: &str, rule: &str) -> Server {
     ))
 }
 
-/// `{labels} value, …` of an answer to this namespace; or the Status.
+/// `{labels} value, …` of a response for this namespace, or the Status.
 fn ask(server: &Server, namespace: &str, query: &str) -> String {
     let answer = server.get(&format!("{EXTERNAL}/namespaces/{namespace}/queue_lag{query}"));
     if answer.code != 200 {
@@ -86,7 +86,7 @@ fn each_series_of_the_result_is_a_value() {
 }
 
 #[test]
-fn namespaces_say_who_may_ask() {
+fn namespaces_restrict_requests() {
     let upstream = Upstream::text(LAG);
     let foreign =
         "404 NotFound: this namespace may not ask for it; namespaces: of the rule, or of its source, says which may";
@@ -121,7 +121,7 @@ fn label_selectors_select_before_aggregation() {
 }
 
 #[test]
-fn names_have_no_case() {
+fn names_ignore_case() {
     let upstream = Upstream::text("Queue_Lag 3\n");
     let server = server(&upstream, ", namespaces: [shop]", "");
     for name in ["Queue_Lag", "queue_lag", "QUEUE_LAG"] {
@@ -141,7 +141,7 @@ fn items_have_labels() {
         ask(&all, "shop", "?labelSelector=team%3Dshop"),
         "400 BadRequest: labelSelector: no value has the label \"team\"; labelsFrom: beside items: gives labels"
     );
-    // What the rule gives is known, whether or not some value has it now.
+    // The labels that the rule sets are known, even if no value has them now.
     assert_eq!(ask(&all, "shop", "?labelSelector=%21shard"), "{queue=mail} 8, {queue=sms} 4");
     let optional = rule.replace("$.shard", "$.absent");
     let optional = server(&upstream, ", namespaces: [shop]", &format!("{optional}, onMissing: zero"));
@@ -191,7 +191,7 @@ fn urls_are_expanded() {
 }
 
 #[test]
-fn a_query_is_narrowed() {
+fn a_query_is_scoped_to_the_namespace() {
     let elements = [(r#""__name__":"queue_lag","queue":"mail","namespace":"shop""#, "3"), (r#""queue":"sms""#, "4.5")];
     let vector = || Scripted::vector(&elements);
     let scalar = || {
@@ -234,7 +234,7 @@ fn a_query_is_narrowed() {
 }
 
 #[test]
-fn discovery_lists_them() {
+fn discovery_lists_external_metrics() {
     let upstream = Upstream::text(LAG);
     let server = server(&upstream, ", namespaces: [shop]", "");
     let resources = server.get(EXTERNAL).json();
@@ -250,7 +250,7 @@ fn discovery_lists_them() {
 }
 
 #[test]
-fn other_paths_are_none() {
+fn other_paths_are_not_found() {
     let upstream = Upstream::text(LAG);
     let server = server(&upstream, ", namespaces: [shop]", "");
     let no_route = "404 NotFound: the server could not find the requested resource";
@@ -274,7 +274,7 @@ fn other_paths_are_none() {
 }
 
 #[test]
-fn get_and_check_know_them() {
+fn get_and_check_support_external_metrics() {
     let upstream = Upstream::text(LAG);
     let config = format!(
         "sources:\n  app: {{url: '{}', namespaces: [shop]}}\nmetrics:\n  - {{name: lag, external: true, source: app, \

@@ -44,7 +44,7 @@ fn one_bad_value_is_an_error() {
 }
 
 #[test]
-fn what_is_missing_can_be_zero() {
+fn a_missing_value_can_be_zero() {
     let rule = ", value: sum by (queue) (queue_lag), onMissing: zero, onNaN: zero";
     for (page, expected) in [
         ("", "{} 0"),
@@ -57,7 +57,7 @@ fn what_is_missing_can_be_zero() {
 }
 
 #[test]
-fn an_expression_may_make_a_value_of_nothing() {
+fn an_expression_may_produce_a_value_without_series() {
     for (value, page, expected) in [
         ("sum(queue_lag) or vector(0)", "other 1\n", "{} 0"),
         ("sum(queue_lag) or vector(0)", LAG, "{} 14500m"),
@@ -94,7 +94,7 @@ fn values_are_remembered_by_their_labels() {
 }
 
 #[test]
-fn a_counter_is_no_level_by_name() {
+fn warns_of_counters_by_name() {
     let upstream = Upstream::text("# TYPE queue_lag counter\nqueue_lag 3\n");
     let named = super::common::run(&["get", "--upstream", &upstream.url(), "external/shop/queue_lag"]);
     assert_eq!(named.0, 69, "{named:?}");

@@ -1,4 +1,4 @@
-//! The pages of several pods as one: of those that an object selects, and of a fixed set.
+//! Joined pages of several pods: those that an object selects, and a fixed set.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -32,7 +32,7 @@ fn cluster() -> Kubernetes {
     kubernetes
 }
 
-/// The refusal of `queue_depth` of an object.
+/// The error for `queue_depth` of an object.
 fn refusal(code: &str, object: &str, why: &str, value: &str) -> String {
     format!("{code}: queue_depth of {object} in namespace shop: {why}; the rule takes {value} from source app")
 }
@@ -78,7 +78,7 @@ fn one_number_of_all_pods_that_an_object_selects() {
     for kind in ["daemonsets.apps", "jobs.batch"] {
         assert_eq!(of(&server, &format!("{kind}/web")), "web 44", "{kind}");
     }
-    // Each pod's own page, by the same rule.
+    // Each pod's own page, with the same rule.
     assert_eq!(of(&server, "pods/*"), "web-0 11, web-1 22, web-2 33, web-3 44");
     assert!(pods.iter().all(|pod| pod.requests() == 1), "a page is fetched once for all objects");
     let narrowed =
@@ -148,7 +148,7 @@ fn series_have_the_labels_of_service_discovery() {
 }
 
 #[test]
-fn an_answer_is_whole_or_an_error() {
+fn an_answer_is_complete_or_an_error() {
     let (port, listeners) = bind(5);
     let mut listeners = listeners.into_iter();
     let good: Vec<Upstream> = (0..3).map(|_| serving(listeners.next().unwrap(), "queue_depth 2\n")).collect();
@@ -168,7 +168,7 @@ fn an_answer_is_whole_or_an_error() {
         of(&server(&kubernetes, &text), "services/web")
     };
     let unavailable = |why: &str| refusal("503 ServiceUnavailable", "services/web", why, "sum(queue_depth)");
-    // Those that come and go are not missed.
+    // Pods that start or terminate are not required.
     assert_eq!(ask(pods(0..3), ""), "web 6");
     assert_eq!(
         ask(pods(0..4), ""),
@@ -181,7 +181,7 @@ fn an_answer_is_whole_or_an_error() {
     let message = ask([pods(0..3), vec![no_port]].concat(), "");
     let why = "it uses the host network; set hostNetwork: true to allow that";
     assert_eq!(message, unavailable(&format!("not all running pods answered, 1 kind of failure: {why}")));
-    // Less is enough where the rule says so.
+    // The rule may accept a lower coverage.
     assert_eq!(ask(pods(0..4), ", minCoverage: 75%"), "web 6");
     assert_eq!(
         ask(pods(0..4), ", minCoverage: 76%"),
@@ -191,7 +191,7 @@ fn an_answer_is_whole_or_an_error() {
         ask(pods(3..4), ", minCoverage: 1%"),
         unavailable("less than 1% of the running pods answered, 1 kind of failure: connect: connection refused")
     );
-    // Without any, there is nothing; or not yet.
+    // Without pods, there is no value, or not yet.
     let nothing =
         refusal("404 NotFound", "services/web", "no pod is selected that runs or is about to", "sum(queue_depth)");
     assert_eq!(ask(vec![gone.clone(), done.clone()], ""), nothing);
@@ -230,7 +230,7 @@ fn a_slow_pod_fails_the_answer_and_get_says_so() {
 }
 
 #[test]
-fn what_the_kubernetes_api_refuses_is_named() {
+fn errors_of_the_kubernetes_api_are_reported() {
     let (port, listeners) = bind(1);
     let _pods: Vec<Upstream> = listeners.into_iter().map(|listener| serving(listener, "queue_depth 1\n")).collect();
     let kubernetes = cluster();
@@ -260,9 +260,9 @@ fn what_the_kubernetes_api_refuses_is_named() {
 }
 
 #[test]
-fn check_says_which_rules_have_pods() {
+fn check_reports_rules_without_pods() {
     let check = |text: &str| run(&["check", file("metrics.yaml", text).to_str().unwrap()]);
-    // One number for a Service, of the pods behind it.
+    // One number for a Service, from its pods.
     let dcgm = "sources:\n  dcgm:\n    pods: {port: 18600}\nmetrics:\n  - name: gpu_util\n    object: services\n    \
                 source: dcgm\n    value: max(DCGM_FI_DEV_GPU_UTIL)\n";
     assert_eq!(check(dcgm).0, 0);

@@ -4,7 +4,7 @@ use super::*;
 
 const MONITORING: &str = "/api/v1/namespaces/gpu-operator/pods";
 
-/// Two exporters in the namespace `gpu-operator`, whose pages speak of pods elsewhere.
+/// Two exporters in the namespace `gpu-operator`, whose pages describe pods in other namespaces.
 fn exporters(pages: [&str; 2]) -> (Kubernetes, u16, Vec<Upstream>) {
     let (port, listeners) = bind(2);
     let pods = listeners.into_iter().zip(pages).map(|(listener, page)| serving(listener, page)).collect();
@@ -29,7 +29,7 @@ fn pages_of_a_set_describe_other_objects() {
     let ask = |path: &str| server.metric(&format!("namespaces/{path}/queue_depth")).values();
     assert_eq!(ask("ml/pods/*"), "train-0 95, train-1 70");
     assert_eq!(ask("ml/pods/train-0"), "train-0 95", "of both pages");
-    // What names no pod is of the exporter itself, in its own namespace.
+    // Series that name no pod describe the exporter itself, in its own namespace.
     assert_eq!(ask("gpu-operator/pods/*"), "web-0 1");
     assert_eq!(
         ask("hr/pods/train-0"),
@@ -42,7 +42,7 @@ fn pages_of_a_set_describe_other_objects() {
 }
 
 #[test]
-fn a_set_speaks_of_its_own_namespace_unless_it_is_told_otherwise() {
+fn a_set_describes_its_own_namespace_by_default() {
     let (kubernetes, port, _pods) = exporters([
         "depth{service=\"web\"} 1\ndepth{service=\"web\",namespace=\"shop\"} 100\n",
         "depth{service=\"web\"} 2\n",
@@ -61,7 +61,7 @@ fn a_set_speaks_of_its_own_namespace_unless_it_is_told_otherwise() {
     let text = config(&source(port, ", namespaces: [shop]"), "services", "sum(depth)");
     let text = text.replace("source: app", "source: app, namespaceLabel: none");
     assert_eq!(of(&server(&kubernetes, &text), "shop"), "web 103");
-    // One object by configuration.
+    // One object in the configuration.
     let text = config(&source(port, ", namespaces: [shop]"), "services", "max(depth)");
     let text = text.replace("source: app", "source: app, describes: {namespace: shop, name: web}");
     assert_eq!(of(&server(&kubernetes, &text), "shop"), "web 100");
@@ -96,7 +96,7 @@ fn external_metrics_of_a_set() {
         ask("value: 'sum by (pod, exported_namespace) (depth)', namespaceLabel: none", "shop"),
         "{\"pod\":\"web-0\"} 1, {\"exported_namespace\":\"shop\",\"pod\":\"web-0\"} 5, {\"pod\":\"web-1\"} 2"
     );
-    // A pod that does not answer fails it.
+    // A pod that does not respond is an error.
     let listed = with(named("dead", "127.0.0.78"), "/metadata/labels", json!({"app": "dcgm"}));
     kubernetes.set(MONITORING, vec![with(pod(0), "/metadata/labels", json!({"app": "dcgm"})), listed]);
     assert_eq!(
@@ -145,7 +145,7 @@ fn pages_of_other_formats_are_joined_too() {
 }
 
 #[test]
-fn says_what_a_set_is() {
+fn rejects_invalid_sets() {
     let check = |pods: &str, rest: &str| {
         let text = config(&format!("pods: {{{pods}, port: 80}}"), "services", "sum(x)")
             .replace("source: app", &format!("source: app{rest}"));
@@ -153,17 +153,13 @@ fn says_what_a_set_is() {
         (code, problems)
     };
     for (pods, rest, expected) in [
-        ("namespace: shop", "", "selector: a fixed set of pods has namespace: and selector:, other pods have neither"),
-        (
-            "selector: app=web",
-            "",
-            "namespace: a fixed set of pods has namespace: and selector:, other pods have neither",
-        ),
+        ("namespace: shop", "", "selector: required: a fixed set of pods has both namespace: and selector:"),
+        ("selector: app=web", "", "namespace: required: a fixed set of pods has both namespace: and selector:"),
         ("namespace: Shop, selector: app=web", "", "namespace: expected a namespace, found \"Shop\""),
         (
             "namespace: shop, selector: ' '",
             "",
-            "selector: expected a label selector such as app=web, found one of everything",
+            "selector: expected a label selector such as app=web, found one that selects all pods",
         ),
         ("namespace: shop, selector: 'app in'", "", "selector: unable to parse requirement"),
         (

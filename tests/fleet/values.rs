@@ -1,4 +1,4 @@
-//! What `value` may say over joined pages: names of the request, and values of JSON and text that each page has to have.
+//! `value` over joined pages: placeholders, and values of JSON and text, which each page must have.
 
 use std::sync::{Arc, Mutex};
 
@@ -54,7 +54,7 @@ fn placeholders_are_names_of_the_request() {
 
 /// A sum of the other pages would be less than that of all.
 #[test]
-fn a_page_without_the_value_is_no_answer() {
+fn a_page_without_the_value_counts_as_no_response() {
     for (content_type, format, value, good, other) in [
         ("application/json", "json", "sum($.depth)", "{\"depth\":5}", "{\"status\":\"starting\"}"),
         ("application/json", "json", "sum($.depth) + sum($.of)", "{\"depth\":5,\"of\":0}", "{\"depth\":5}"),
@@ -79,7 +79,7 @@ fn a_page_without_the_value_is_no_answer() {
             assert_eq!(ask(rule), refused("not all running pods answered"), "{value}");
         }
         assert_eq!(ask(", minCoverage: 50%"), "web 5", "{value}");
-        // Where no page has it, it is missing.
+        // If no page has the value, it is missing.
         other.clone_into(&mut bodies[0].lock().unwrap());
         assert_eq!(ask(", onMissing: zero"), "web 0", "{value}");
         for body in &bodies {
@@ -87,7 +87,7 @@ fn a_page_without_the_value_is_no_answer() {
         }
         assert_eq!(ask(""), "web 10", "{value}");
     }
-    // Nothing in a container is 0.
+    // An empty container is 0.
     let (port, _pods, _bodies) = changing("application/json", ["{\"jobs\":[1,2]}", "{\"jobs\":[]}"]);
     let kubernetes = cluster();
     kubernetes.set(PODS, vec![pod(0), pod(1)]);
@@ -96,7 +96,7 @@ fn a_page_without_the_value_is_no_answer() {
 }
 
 #[test]
-fn no_pod_is_the_first_or_the_last() {
+fn first_and_last_do_not_apply_to_pods() {
     let (port, _pods, _bodies) = changing("application/json", ["{\"points\":[3,null]}", "{\"points\":[null,4]}"]);
     let kubernetes = cluster();
     kubernetes.set(PODS, vec![pod(0), pod(1)]);
@@ -116,8 +116,8 @@ fn check_warns_of_values_that_several_pods_turn_into_errors() {
         problems
     };
     let (ends, each) = (
-        "warning: value: pods are in no order, so first() and last() are errors",
-        "warning: value: is one number for each pod",
+        "warning: value: pods have no order, so first() and last() are errors",
+        "warning: value: has one number for each pod",
     );
     let (pods, set) = ("pods: {port: 80}", "pods: {namespace: shop, selector: app=web, port: 80}");
     for (source, value, expected) in [
@@ -130,7 +130,7 @@ fn check_warns_of_values_that_several_pods_turn_into_errors() {
         (pods, "depth{leader=\"true\"}", [false, false]),
         (pods, "histogram_quantile(0.9, sum by (le) (depth_bucket))", [false, false]),
         (pods, "scalar(depth) + absent(other)", [false, false]),
-        // Labels tell the values of a set apart.
+        // Labels distinguish the values of a set.
         (set, "depth", [false, false]),
     ] {
         let problems = problems(source, value);

@@ -1,4 +1,4 @@
-//! What another adapter lists is listed beside the metrics of rules, and stays so while it is away.
+//! Another adapter's metrics are listed in addition to those of rules, even while it is unreachable.
 
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ fn a_name_is_listed_once_and_a_resource_has_one_scope() {
 }
 
 #[test]
-fn the_list_of_an_adapter_that_is_away_is_remembered() {
+fn the_list_of_an_unreachable_adapter_stays() {
     let other = Other::start();
     let source = page();
     let config = file("metrics.yaml", &other.config(&source, ""));
@@ -69,7 +69,7 @@ fn the_list_of_an_adapter_that_is_away_is_remembered() {
     assert_eq!(server.metric("namespaces/shop/pods/web-0/busy").code, 503);
     server.said("closed the connection before the end of the response head");
     assert_eq!(listed(&server, CUSTOM), ["namespaces/quota", "pods/busy", "services/depth"]);
-    // A reload that does not change the adapter keeps it; one that starts while it is away lists the metrics of rules.
+    // A reload with the same adapter keeps its list; a server that starts while it is away lists the metrics of rules.
     let second = "\n  - {name: second, object: services, source: page, value: sum(depth)}\nforward:";
     replace(&config, &other.config(&source, "").replace("\nforward:", second));
     server.wait_for("loaded 2 rules");
@@ -85,7 +85,7 @@ fn the_list_of_an_adapter_that_is_away_is_remembered() {
 
 /// kube-apiserver gets 304 until the list changes.
 #[test]
-fn the_tag_of_aggregated_discovery_follows_the_other_list() {
+fn the_etag_depends_on_the_other_list() {
     let other = Other::start();
     let source = page();
     let config = file("metrics.yaml", &other.config(&source, ""));
@@ -96,7 +96,7 @@ fn the_tag_of_aggregated_discovery_follows_the_other_list() {
     assert_eq!(ask(&tag).code, 304);
     let version = "custom.metrics.k8s.io/v1beta2";
     other.says(&format!("/apis/{version}"), 200, &resources(version, &[("pods/new", true)]));
-    // An adapter with another key is another one, and is asked at once.
+    // An adapter with changed settings is a new one, and its list is requested at once.
     let changed = other.config(&source, "").replace("forward: {to: {", "forward: {to: {timeout: 2s, ");
     replace(&config, &changed);
     eventually(|| match ask(&tag) {
@@ -117,7 +117,7 @@ fn other_lists_are_bounded_and_must_be_lists() {
     ] {
         other.says(CUSTOM, 200, body);
         let mut server = other.server(&source, "");
-        server.said("answered something that is no list of this API, and no Status");
+        server.said("answered neither with a list of this API nor with a Status");
         assert_eq!(listed(&server, CUSTOM), ["services/depth"]);
     }
     let many: Vec<String> = (0..100_001).map(|number| format!("pods/m{number}")).collect();

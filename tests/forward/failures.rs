@@ -1,4 +1,4 @@
-//! What comes back while another adapter fails, and that nothing else does.
+//! Responses while another adapter fails.
 
 use std::net::TcpStream;
 
@@ -15,7 +15,7 @@ const ABOUT: &str = "503 ServiceUnavailable: busy of pods/web-0 in namespace sho
 const FORWARDED: &str = "; no rule serves it, so it is forwarded";
 
 #[test]
-fn a_status_comes_through_as_it_is() {
+fn a_status_is_passed_on_unchanged() {
     let other = Other::start();
     let source = page();
     let server = other.server(&source, "");
@@ -29,7 +29,7 @@ fn a_status_comes_through_as_it_is() {
     assert_eq!(answer.status(), "500 InternalError: Internal error occurred: unable to fetch metrics");
 }
 
-/// The code of the response counts, whatever a Status says: some codes would end a connection, or have no body.
+/// The status code of the response counts, not that in a Status: some codes end a connection, or have no body.
 #[test]
 fn the_code_of_a_status_is_that_of_its_response() {
     let other = Other::start();
@@ -60,11 +60,11 @@ fn values_that_were_not_requested_are_refused() {
         (vec![item("shop", "web-0", "secret")], "answered with values of another metric"),
         (
             vec![item("shop", "web-0", "busy"), item("shop", "web-0", "secret")],
-            "answered something that is no list of this API, and no Status; no rule serves it, so it is forwarded",
+            "answered neither with a list of this API nor with a Status; no rule serves it, so it is forwarded",
         ),
         (
             vec![item("shop", "web-0", "busy"); 10_001],
-            "answered something that is no list of this API, and no Status; no rule serves it, so it is forwarded",
+            "answered neither with a list of this API nor with a Status; no rule serves it, so it is forwarded",
         ),
     ] {
         other.says(&target, 200, &list(&items));
@@ -74,7 +74,7 @@ fn values_that_were_not_requested_are_refused() {
 }
 
 #[test]
-fn refusals_of_metriclet_itself_say_so() {
+fn missing_rights_of_metriclet_are_reported_as_such() {
     let source = page();
     let target = format!("/apis/custom.metrics.k8s.io/v1beta2/{PATH}");
     for (code, body, expected) in [
@@ -91,8 +91,8 @@ fn refusals_of_metriclet_itself_say_so() {
         ),
         (404, "404 page not found".to_owned(), "answered 404 without a Status"),
         (302, String::new(), "answered 302 without a Status"),
-        (200, "{}".to_owned(), "answered something that is no list of this API, and no Status"),
-        (200, failure(404, "NotFound", "no"), "answered something that is no list of this API, and no Status"),
+        (200, "{}".to_owned(), "answered neither with a list of this API nor with a Status"),
+        (200, failure(404, "NotFound", "no"), "answered neither with a list of this API nor with a Status"),
     ] {
         let other = Other::start();
         let server = other.server(&source, "");
@@ -132,9 +132,9 @@ fn answers_are_bounded_in_bytes() {
     }
 }
 
-/// As many requests as there are workers hang at the other adapter, and rules are served at once.
+/// As many requests as there are workers wait for the other adapter, and rules are served at once.
 #[test]
-fn an_adapter_that_hangs_blocks_nothing_of_ours() {
+fn a_hanging_adapter_does_not_block_rules() {
     let other = Other::start();
     let source = page();
     let server = other.server(&source, "");
@@ -148,7 +148,7 @@ fn an_adapter_that_hangs_blocks_nothing_of_ours() {
             server.send(&format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", server.address))
         })
         .collect();
-    // As many as may hang at once: a quarter of the workers for each.
+    // The maximum of waiting requests: a quarter of the workers for each group.
     eventually(|| match (other.hanging("busy"), other.hanging_external()) {
         (4, 4) => Ok(()),
         other => Err(format!("{other:?}")),

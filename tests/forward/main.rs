@@ -1,4 +1,4 @@
-//! Requests that no rule serves go to another adapter: what it is asked, what comes back, and what its failures touch.
+//! Requests that no rule serves go to another adapter: the forwarded requests, the responses, and the effects of failures.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 #[path = "../common/mod.rs"]
@@ -19,7 +19,7 @@ const YAML: &str = "Accept: application/yaml\r\n";
 const PROTOBUF: &str = "Accept: application/vnd.kubernetes.protobuf\r\n";
 
 #[test]
-fn values_come_in_the_version_and_encoding_that_is_asked_for() {
+fn values_are_served_in_the_requested_version_and_encoding() {
     let other = Other::start();
     let items = r#"[{"describedObject":{"kind":"Pod","namespace":"shop","name":"web-0","apiVersion":"/v1"},"metric":{"name":"busy","selector":null},"timestamp":"2026-08-18T02:35:04Z","windowSeconds":60,"value":"1500m"}]"#;
     other.says(
@@ -44,7 +44,7 @@ fn values_come_in_the_version_and_encoding_that_is_asked_for() {
     assert_eq!((&item["metricName"], &item["window"]), (&json!("busy"), &json!(60)));
     assert!(metric("v1beta2", YAML).body.contains("value: 1500m"));
     assert_eq!(metric("v1beta2", PROTOBUF).values(), "web-0 1500m");
-    // A rule wins, whatever the other adapter has.
+    // A rule takes precedence over the other adapter.
     assert_eq!(server.metric("namespaces/shop/services/web/depth").values(), "web 42");
     assert!(other.asked("depth").is_empty());
     let counted = r#"metriclet_forwarded_requests_total{group="custom.metrics.k8s.io",code="200"}"#;
@@ -52,7 +52,7 @@ fn values_come_in_the_version_and_encoding_that_is_asked_for() {
 }
 
 #[test]
-fn an_adapter_is_asked_in_a_version_that_it_serves() {
+fn an_adapter_is_requested_in_a_version_that_it_serves() {
     let other = Other::start();
     other.serves_only_the_first_version();
     other.says(
@@ -72,7 +72,7 @@ fn an_adapter_is_asked_in_a_version_that_it_serves() {
 }
 
 #[test]
-fn external_values_are_forwarded_to_an_adapter_of_their_own() {
+fn external_metrics_have_a_separate_adapter() {
     let other = Other::start();
     let items = r#"[{"metricName":"s0-Lag","metricLabels":{},"timestamp":"2026-08-18T02:35:04Z","value":"1Ki"}]"#;
     let path =
@@ -82,7 +82,7 @@ fn external_values_are_forwarded_to_an_adapter_of_their_own() {
     let server = other.server(&source, "");
     let list = server.get(path).json();
     assert_eq!((&list["items"][0]["metricName"], &list["items"][0]["value"]), (&json!("s0-Lag"), &json!("1024")));
-    // What only one group forwards.
+    // Only one group is forwarded.
     let config = format!("forward: {{external: {}}}\n", other.adapter());
     let server = other.with_config(&config);
     assert_eq!(server.get(path).code, 200);
@@ -100,7 +100,11 @@ fn only_names_that_are_listed_are_forwarded() {
     assert_eq!((other.asked("http_requests").len(), other.asked("busy").len()), (1, 1));
     assert!(other.asked("busier").is_empty());
     let external = server.get("/apis/external.metrics.k8s.io/v1beta1/namespaces/shop/HTTP_Errors");
-    assert_eq!((external.code, other.asked("HTTP_Errors").len()), (404, 1), "clients send these in lower case");
+    assert_eq!(
+        (external.code, other.asked("HTTP_Errors").len()),
+        (404, 1),
+        "clients send external names in lower case"
+    );
 }
 
 #[test]
@@ -126,9 +130,9 @@ fn namespaces_and_objects_that_no_rule_serves_are_forwarded() {
     assert_eq!((other.asked("depth").len(), other.asked("lag").len()), (2, 1));
 }
 
-/// The caller's rights are reviewed first, and none of its headers go on.
+/// The caller's rights are reviewed first, and none of its headers are forwarded.
 #[test]
-fn identity_is_our_own_after_our_own_authorization() {
+fn requests_are_authorized_and_sent_with_our_own_identity() {
     let (other, kubernetes) = (Other::start(), Kubernetes::start());
     kubernetes.token("jane-token", json!({"username": "jane", "groups": ["system:authenticated"]}));
     kubernetes.policy(|spec| json!({"allowed": spec["resourceAttributes"]["namespace"] == "shop"}));
@@ -201,14 +205,14 @@ fn the_status_page_shows_other_adapters() {
     other.hangs_up();
     server.metric("namespaces/shop/pods/web-1/busy");
     let report = server.get("/status.json").json();
-    // A report serves others for a second.
+    // A report is cached for a second.
     let failing = || server.get("/status.json").json()["adapters"][0]["error"]["message"].clone();
     let message = "closed the connection before the end of the response head";
     common::secure::eventually(|| if failing() == message { Ok(()) } else { Err(report.to_string()) });
 }
 
 #[test]
-fn whole_configurations_say_what_is_wrong_with_them() {
+fn problems_of_forward_break_the_configuration() {
     for (config, expected) in [
         (
             "forward: {}\n",
@@ -261,7 +265,7 @@ fn whole_configurations_say_what_is_wrong_with_them() {
     assert!(code == 78 && problems.contains("shadow: needs forward: with external:"), "{problems}");
 }
 
-/// A server that does not know of the other adapter's Service is not asked by it either.
+/// Two servers that forward to each other do not loop.
 #[test]
 fn a_request_is_forwarded_once() {
     let other = Other::start();
@@ -293,12 +297,11 @@ fn nothing_is_forwarded_to_our_own_service() {
     let answer = ask(&mut stream, "GET", path, "Authorization: Bearer master-token\r\n").values();
     assert_eq!(
         answer,
-        "503 ServiceUnavailable: busy of pods/a in namespace shop: adapter metrics/adapter not asked, as it is Metriclet's \
-         own Service; forward: needs that of another adapter; no rule serves it, so it is forwarded"
+        "503 ServiceUnavailable: busy of pods/a in namespace shop: adapter metrics/adapter not requested, because it is Metriclet's own Service; forward: needs that of another adapter; no rule serves it, so it is forwarded"
     );
 }
 
-/// A rule that is broken is not in the way of what served its metric before.
+/// A broken rule does not replace the adapter that served its metric before.
 #[test]
 fn metrics_of_broken_rules_are_forwarded() {
     let other = Other::start();

@@ -1,4 +1,4 @@
-//! Another adapter, whose answers a test sets.
+//! Another adapter, whose responses a test sets.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,14 +10,14 @@ use crate::common::kubernetes::{Call, KUBERNETES, Kubernetes, Reply};
 use crate::common::upstream::{Gate, Upstream};
 use crate::common::{Server, file};
 
-/// It serves TLS, and records what it is asked.
+/// It serves TLS, and records its requests.
 pub(crate) struct Other {
     server: Kubernetes,
     answers: Arc<Mutex<BTreeMap<String, (u16, String)>>>,
     ca: PathBuf,
 }
 
-/// The source of the one rule.
+/// The source of the rule.
 pub(crate) fn page() -> Upstream {
     Upstream::text("depth{service=\"web\",namespace=\"shop\"} 42\n")
 }
@@ -36,7 +36,7 @@ pub(crate) fn external(items: &str) -> String {
     )
 }
 
-/// The values of services in `shop`, by their names, in the newest version.
+/// The values of services in `shop`, by name, in the newest version.
 pub(crate) fn services(metric: &str, values: &[(&str, &str)]) -> String {
     let item = |(name, value): &(&str, &str)| {
         json!({
@@ -47,14 +47,14 @@ pub(crate) fn services(metric: &str, values: &[(&str, &str)]) -> String {
     custom("v1beta2", &Value::Array(values.iter().map(item).collect()).to_string())
 }
 
-/// A list of resources of these names.
+/// A list of resources with these names.
 pub(crate) fn resources(version: &str, names: &[(&str, bool)]) -> String {
     let resource = |(name, namespaced): &(&str, bool)| json!({"name": name, "singularName": "", "namespaced": namespaced, "kind": "MetricValueList", "verbs": ["get"]});
     let resources: Vec<Value> = names.iter().map(resource).collect();
     json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": resources}).to_string()
 }
 
-/// As Go's servers say it.
+/// A Status, as from Go's servers.
 pub(crate) fn failure(code: u16, reason: &str, message: &str) -> String {
     json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": message, "reason": reason,
@@ -64,7 +64,7 @@ pub(crate) fn failure(code: u16, reason: &str, message: &str) -> String {
 }
 
 impl Other {
-    /// It lists two metrics of objects and an external one, and has no values.
+    /// Starts an adapter that lists two metrics of objects and an external one, and has no values.
     pub(crate) fn start() -> Self {
         let (server, answers) = (Kubernetes::start(), Arc::new(Mutex::new(BTreeMap::new())));
         let other = Self { server, answers, ca: file("other.crt", &KUBERNETES.pem()) };
@@ -79,7 +79,7 @@ impl Other {
         other
     }
 
-    /// It does what was set.
+    /// Starts an adapter with these responses.
     pub(crate) fn answers(&self) {
         let answers = self.answers.clone();
         self.server.script(move |call| {
@@ -89,12 +89,12 @@ impl Other {
         });
     }
 
-    /// From now on it answers a path and query with this.
+    /// Sets the response for a path and query.
     pub(crate) fn says(&self, target: &str, code: u16, body: &str) {
         self.answers.lock().unwrap().insert(target.to_owned(), (code, body.to_owned()));
     }
 
-    /// The values of a metric of services in `shop`, by their names.
+    /// Sets the values of a metric of services in `shop`, by name.
     pub(crate) fn has(&self, path: &str, metric: &str, values: &[(&str, &str)]) {
         let target = format!("/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/{path}");
         self.says(&target, 200, &services(metric, values));
@@ -108,13 +108,13 @@ impl Other {
         self.server.script(|_| Reply::Drop);
     }
 
-    /// It answers nothing until the gate is open.
+    /// Delays responses until the gate opens.
     pub(crate) fn hangs(&self, gate: &Gate) {
         let gate = gate.clone();
         self.server.script(move |_| Reply::Stuck(String::new(), gate.clone()));
     }
 
-    /// It answers with these bytes.
+    /// Responds with these bytes.
     pub(crate) fn sends(&self, bytes: &str) {
         let bytes = bytes.to_owned();
         self.server.script(move |_| Reply::Raw(bytes.clone()));
@@ -126,12 +126,12 @@ impl Other {
         self.server.all().into_iter().filter(|call| call.path.split('?').next().unwrap().ends_with(&end)).collect()
     }
 
-    /// How many requests for a metric of any object hang.
+    /// The number of waiting requests for metrics of objects.
     pub(crate) fn hanging(&self, metric: &str) -> usize {
         self.asked(metric).len()
     }
 
-    /// How many requests for external metrics hang.
+    /// The number of waiting requests for external metrics.
     pub(crate) fn hanging_external(&self) -> usize {
         self.server.all().iter().filter(|call| call.path.contains("/namespaces/shop/lag")).count()
     }
@@ -140,7 +140,7 @@ impl Other {
         self.server.url()
     }
 
-    /// It as a configuration names it.
+    /// Its entry in a configuration.
     pub(crate) fn adapter(&self) -> String {
         format!("{{url: '{}', caFile: '{}'}}", self.url(), self.ca.display())
     }
@@ -149,7 +149,7 @@ impl Other {
         self.server.kubeconfig("{token: own-token}")
     }
 
-    /// A rule for `depth` of services, and everything else forwarded; `more` stands under `forward`.
+    /// A rule for `depth` of services; other metrics are forwarded. `more` is added to `forward`.
     pub(crate) fn config(&self, source: &Upstream, more: &str) -> String {
         let adapter = self.adapter();
         format!(
@@ -165,7 +165,7 @@ impl Other {
         self.with_config(&self.config(source, more))
     }
 
-    /// A server with any configuration, and with an identity.
+    /// A server with a configuration and an identity.
     pub(crate) fn with_config(&self, config: &str) -> Server {
         let (config, kubeconfig) = (file("metrics.yaml", config), self.kubeconfig());
         Server::start(&["--config", config.to_str().unwrap(), "--kubeconfig", kubeconfig.to_str().unwrap()])

@@ -1,4 +1,4 @@
-//! Rules with `shadow`: the other adapter's value is served, the rule's is compared with it.
+//! Rules with `shadow`: the other adapter's value is served, and compared with the rule's.
 
 use crate::common::Server;
 use crate::common::secure::eventually;
@@ -16,7 +16,7 @@ fn source(web: &str) -> Upstream {
     ))
 }
 
-/// One rule of each group; `more` ends the first rule.
+/// One rule of each group; `more` is added to the first rule.
 fn config(other: &Other, source: &Upstream, more: &str) -> String {
     let adapter = other.adapter();
     format!(
@@ -49,7 +49,7 @@ const OF_DEPTH: &str = "metric=\"depth\",resource=\"services\"";
 const OF_LAG: &str = "metric=\"Lag\",resource=\"external\"";
 
 #[test]
-fn serves_theirs_and_exports_the_difference() {
+fn serves_the_adapters_value_and_exports_the_difference() {
     let other = Other::start();
     other.has("web/depth", "depth", &[("web", "50")]);
     let source = source("40");
@@ -69,7 +69,7 @@ fn compares_each_object_of_a_list() {
     other.has("*/depth", "depth", &[("web", "42"), ("api", "10")]);
     let source = source("42");
     let server = other.with_config(&config(&other, &source, ", shadow: true"));
-    assert_eq!(server.metric(ALL).values(), "web 42, api 10", "in their order");
+    assert_eq!(server.metric(ALL).values(), "web 42, api 10", "in the order of the list");
     counted(&server, OF_DEPTH, "compared");
     assert_eq!(difference(&server, OF_DEPTH), 0.2);
     other.has("*/depth?labelSelector=app%3Dx", "depth", &[("web", "42"), ("gone", "10")]);
@@ -88,7 +88,7 @@ fn compares_each_object_of_a_list() {
     assert_eq!(difference(&server, OF_DEPTH), 0.0);
 }
 
-/// The key beside `forward:` is for all rules of a group with an adapter, and a rule may say otherwise.
+/// The top-level `shadow` applies to all rules of a group with an adapter; a rule may override it.
 #[test]
 fn external_values_are_compared_by_their_sum() {
     let other = Other::start();
@@ -105,7 +105,7 @@ fn external_values_are_compared_by_their_sum() {
 }
 
 #[test]
-fn without_theirs_ours_is_served() {
+fn serves_the_rules_value_if_the_adapter_fails() {
     let other = Other::start();
     let source = source("40");
     let config = config(&other, &source, ", shadow: true");
@@ -125,9 +125,9 @@ fn without_theirs_ours_is_served() {
     gate.open();
 }
 
-/// An HPA cannot do anything with a list of nothing.
+/// An HPA cannot use an empty list.
 #[test]
-fn an_answer_without_values_is_none() {
+fn an_empty_answer_counts_as_missing() {
     let other = Other::start();
     let source = source("40");
     let server = other.with_config(&(config(&other, &source, ", shadow: true") + "shadow: true\n"));
@@ -140,9 +140,9 @@ fn an_answer_without_values_is_none() {
     assert_eq!(count(&server, OF_LAG, "theirs_failed"), 1.0);
 }
 
-/// One metric that another adapter refuses does not take the others from it.
+/// An error for one metric does not affect the adapter's other metrics.
 #[test]
-fn a_metric_that_is_refused_is_no_outage() {
+fn a_rejected_metric_is_not_an_outage() {
     let other = Other::start();
     other.has("web/depth", "depth", &[("web", "50")]);
     let refused = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/api/depth";
@@ -156,9 +156,9 @@ fn a_metric_that_is_refused_is_no_outage() {
     assert_eq!(server.metric(DEPTH).values(), "web 50");
 }
 
-/// What cannot be read could mean either: such rules serve nothing, and the others go on.
+/// If `shadow` cannot be read, the affected rules are not served, and the others are.
 #[test]
-fn a_rule_that_may_be_shadowed_serves_nothing_by_mistake() {
+fn a_rule_that_may_be_shadowed_is_not_served_by_mistake() {
     let other = Other::start();
     other.has("web/depth", "depth", &[("web", "50")]);
     let source = source("40");
@@ -180,7 +180,7 @@ fn a_rule_that_may_be_shadowed_serves_nothing_by_mistake() {
 }
 
 #[test]
-fn without_ours_theirs_is_served_and_without_both_their_status() {
+fn serves_the_adapters_value_or_status_if_the_rule_fails() {
     let other = Other::start();
     other.has("none/depth", "depth", &[("none", "7")]);
     let source = source("40");
@@ -200,7 +200,7 @@ fn without_ours_theirs_is_served_and_without_both_their_status() {
 }
 
 #[test]
-fn a_rule_that_is_switched_is_compared_no_more() {
+fn a_rule_without_shadow_is_no_longer_compared() {
     let other = Other::start();
     other.has("web/depth", "depth", &[("web", "50")]);
     let source = source("40");

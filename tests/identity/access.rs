@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// What is asked about each route and method.
+/// The attributes for each route and method.
 #[test]
-fn questions_have_kubernetes_attributes() {
+fn reviews_have_kubernetes_attributes() {
     let (kubernetes, secure) = start(&[]);
     kubernetes.policy(|_| json!({"allowed": false, "reason": "as told"}));
     let mut stream = front_proxy(&secure).connect();
@@ -89,13 +89,13 @@ fn questions_have_kubernetes_attributes() {
         assert!(common::secure::read_to_end(&mut stream).starts_with("HTTP/1.1 403 "), "{method}");
         assert_eq!(kubernetes.asked().pop().unwrap()["resourceAttributes"]["verb"], verb, "{method}");
     }
-    // Who may, is told that there is no such method.
+    // An authorized user gets 405.
     kubernetes.policy(|_| json!({"allowed": true}));
     assert_eq!(ask(&mut stream, "DELETE", METRIC, &by("other")).code, 405);
 }
 
 #[test]
-fn open_paths_can_be_chosen() {
+fn always_allowed_paths_can_be_configured() {
     let (kubernetes, secure) = start(&["--authorization-always-allow-paths", "/metrics,/readyz/*"]);
     let client = secure.client();
     for (path, code) in [("/metrics", 200), ("/readyz/trust", 200), ("/readyz", 403), ("/livez", 403), (METRIC, 403)] {
@@ -104,9 +104,9 @@ fn open_paths_can_be_chosen() {
     assert_eq!(kubernetes.calls(ACCESS).len(), 0);
 }
 
-/// Fifty at once cause one call each; the second round none.
+/// Fifty simultaneous requests cause one call of each kind; the second round causes none.
 #[test]
-fn callers_share_answers() {
+fn callers_share_reviews() {
     let (kubernetes, secure) = start(&[]);
     kubernetes.token("good", json!({"username": "sa"}));
     let gate = Gate::default();
@@ -147,7 +147,7 @@ fn callers_share_answers() {
     }
 }
 
-/// During an outage of the Kubernetes API, the aggregator's own requests are answered, and nothing else is.
+/// During an outage of the Kubernetes API, only the aggregator's own requests are answered.
 #[test]
 fn an_outage_leaves_discovery_and_grants_nothing() {
     let (kubernetes, secure) = start(&[]);
@@ -185,7 +185,7 @@ fn an_outage_leaves_discovery_and_grants_nothing() {
         let status = common::secure::read_answer(stream).unwrap().status();
         assert!(status == full || status == [&may, &who][number % 2].as_str(), "{status}");
     }
-    // It is over as soon as it is over.
+    // The outage has no effect after its end.
     hanging.open();
     kubernetes.script(|_| Reply::Good);
     assert_eq!(ask(&mut aggregator, "GET", METRIC, &by("user-0")).values(), "web 1");
@@ -195,9 +195,9 @@ fn an_outage_leaves_discovery_and_grants_nothing() {
     assert!(own(&page, "apiserver_delegated_authz_request_total{code=\"<error>\"}") >= 1.0);
 }
 
-/// A reply that is no answer authorizes no request.
+/// An invalid response authorizes no request.
 #[test]
-fn lies_grant_nothing() {
+fn invalid_reviews_grant_nothing() {
     let (kubernetes, secure) = start(&[]);
     let mut proxy = front_proxy(&secure).connect();
     let mut direct = secure.client().connect();
@@ -229,7 +229,7 @@ fn lies_grant_nothing() {
         let what = "503 ServiceUnavailable: cannot authenticate the request: TokenReview";
         assert_eq!(answer.status(), format!("{what} to {server}: {why}"), "{number}");
     }
-    // A no beside a yes is a no.
+    // `denied` overrides `allowed`.
     kubernetes.script(|_| Reply::Good);
     kubernetes.policy(|_| json!({"allowed": true, "denied": true, "reason": "<no>"}));
     let answer = ask(&mut proxy, "GET", "/metrics", &by("u"));

@@ -1,4 +1,4 @@
-//! Authentication and authorization over real TLS, with a Kubernetes API that reviews both.
+//! Authentication and authorization over TLS, with a Kubernetes API for reviews.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod access;
@@ -28,7 +28,7 @@ a{namespace=\"shop\",service=\"web\"} 1
 load{node=\"n1\"} 0.25
 ";
 
-/// Its metrics, one for each kind of route.
+/// A metric for each kind of route.
 fn config() -> String {
     let url = Upstream::text(PAGE).url();
     format!(
@@ -58,16 +58,16 @@ fn token(token: &str) -> String {
     format!("Authorization: Bearer {token}\r\n")
 }
 
-/// The message of a 403, its details checked.
+/// The message of a 403, after checking its details.
 fn forbidden(answer: &Answer, details: &Value) -> String {
     let status = answer.json();
     assert_eq!((answer.code, &status["reason"], &status["details"]), (403, &json!("Forbidden"), details), "{status}");
     status["message"].as_str().unwrap().to_owned()
 }
 
-/// Every distinct request that a real aggregator has sent.
+/// Every distinct recorded request of a real aggregator.
 #[test]
-fn a_real_aggregator_is_understood() {
+fn requests_of_a_real_aggregator_are_accepted() {
     let (kubernetes, secure) = start(&[]);
     let client = front_proxy(&secure);
     let requests = include_str!("../fixtures/aggregator-requests.jsonl");
@@ -105,7 +105,7 @@ fn a_real_aggregator_is_understood() {
         match target.split(['?', '/']).next_back().unwrap() {
             _ if method == "DELETE" => assert_eq!(answer.code, 405),
             _ if target.contains("/pods/%2A/qps") => {
-                // kubectl's has another selector, which no series has a label for.
+                // kubectl's request has another selector, on a label that no series has.
                 let odd = target.contains("x+in+");
                 assert_eq!(answer.code, if odd { 400 } else { 200 }, "{line}: {answer:?}");
                 if !odd {
@@ -141,7 +141,7 @@ fn a_real_aggregator_is_understood() {
 }
 
 #[test]
-fn users_come_with_all_that_the_front_proxy_says() {
+fn users_have_the_attributes_from_the_front_proxy() {
     let (kubernetes, secure) = start(&[]);
     let mut stream = front_proxy(&secure).connect();
     let headers = "x-remote-user: first\r\nX-Remote-User: second\r\nX-REMOTE-GROUP: b\r\nX-Remote-Group: a, c\r\n\
@@ -156,8 +156,8 @@ fn users_come_with_all_that_the_front_proxy_says() {
         "extra": {"scopes": ["s1", "s2"], "example.org/pod name": ["p"]},
     });
     assert_eq!(spec, expected);
-    assert_eq!(kubernetes.calls(TOKENS).len(), 0, "the first that succeeds counts");
-    // One who is known not to be known stays so, and gets no discovery.
+    assert_eq!(kubernetes.calls(TOKENS).len(), 0, "the first successful authentication counts");
+    // A rejected token is cached, and gets no discovery.
     let unknown = "X-Remote-User: system:anonymous\r\nX-Remote-Group: system:unauthenticated\r\n";
     assert_eq!(ask(&mut stream, "GET", METRIC, unknown).values(), "web 1");
     assert_eq!(kubernetes.asked().pop().unwrap()["groups"], json!(["system:unauthenticated"]));
@@ -166,7 +166,7 @@ fn users_come_with_all_that_the_front_proxy_says() {
 }
 
 #[test]
-fn certificates_of_users_name_them() {
+fn client_certificates_identify_users() {
     let (kubernetes, secure) = start(&[]);
     let identity = CLIENTS.issue_with("jane", &KeyPair::generate().unwrap(), |params| {
         params.distinguished_name.push(DnType::OrganizationName, "dev");
@@ -175,7 +175,7 @@ fn certificates_of_users_name_them() {
     let hash = digest::digest(&digest::SHA256, &identity.certificates()[0]);
     let hash: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let mut stream = secure.client_of(client_config(Some(&identity))).connect();
-    // What it says of others is not heard.
+    // Its headers about other users are ignored.
     assert_eq!(ask(&mut stream, "GET", METRIC, &(by("root") + "X-Remote-Group: system:masters\r\n")).values(), "web 1");
     let mut spec = kubernetes.asked().pop().unwrap();
     spec.as_object_mut().unwrap().remove("resourceAttributes");
@@ -206,19 +206,19 @@ fn tokens_are_reviewed() {
     let expected = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": "good"}});
     assert_eq!(review, expected);
     assert_eq!(kubernetes.calls(TOKENS)[0].header("authorization"), Some("Bearer own-token"));
-    // The scheme in any case, the same token: no second review.
+    // The scheme is case-insensitive, so the same token needs no second review.
     for scheme in ["bearer", "BEARER", "Bearer  "] {
         assert_eq!(ask(&mut stream, "GET", METRIC, &format!("authorization: {scheme} good\r\n")).values(), "web 1");
     }
     assert_eq!((kubernetes.calls(TOKENS).len(), kubernetes.calls(ACCESS).len()), (1, 1));
     assert_eq!(ask(&mut stream, "GET", METRIC, &token("master")).values(), "web 1");
     assert_eq!((kubernetes.calls(TOKENS).len(), kubernetes.calls(ACCESS).len()), (2, 1));
-    // A no is remembered too.
+    // A rejection is cached, too.
     for _ in 0..3 {
         assert_eq!(ask(&mut stream, "GET", METRIC, &token("bad")).status(), "401 Unauthorized: Unauthorized");
     }
     assert_eq!(kubernetes.calls(TOKENS).len(), 3);
-    // Not so where the API server could not tell.
+    // An error of the API server is not cached.
     let wrong = json!({"kind": "TokenReview", "status": {"authenticated": false, "error": "etcd is slow"}}).to_string();
     kubernetes.does(TOKENS, [Reply::Say(201, wrong)]);
     kubernetes.token("later", json!({"username": "l"}));
@@ -231,7 +231,7 @@ fn tokens_are_reviewed() {
 }
 
 #[test]
-fn unverified_clients_get_open_paths_only() {
+fn unverified_clients_get_only_always_allowed_paths() {
     let (kubernetes, secure) = start(&[]);
     let mut stream = secure.client().connect();
     for path in ["/healthz", "/livez", "/readyz", "/readyz?verbose"] {
@@ -254,11 +254,11 @@ fn unverified_clients_get_open_paths_only() {
         let message = forbidden(&ask(&mut stream, "GET", path, &forged), &details);
         assert!(message.contains("forbidden: User \"system:anonymous\" cannot get "), "{path}: {message}");
     }
-    assert_eq!((kubernetes.calls(TOKENS).len(), kubernetes.calls(ACCESS).len()), (0, 0), "nor do they make us ask");
+    assert_eq!((kubernetes.calls(TOKENS).len(), kubernetes.calls(ACCESS).len()), (0, 0), "no review is made for them");
 }
 
 #[test]
-fn nothing_secret_is_told() {
+fn responses_and_logs_contain_no_secrets() {
     let (kubernetes, secure) = start(&["-vvv"]);
     let mut secure = secure;
     let identity = CLIENTS.issue("jane");
@@ -266,7 +266,7 @@ fn nothing_secret_is_told() {
     let mut direct = secure.client().connect();
     let mut answers = String::new();
     for value in ["good-s3cret", "bad-s3cret", "odd \u{1}s3cret", "x-s3cret y"] {
-        answers += &format!("{:?}", ask_loosely(&secure, &token(value)));
+        answers += &format!("{:?}", ask_with_headers(&secure, &token(value)));
     }
     for reply in [Reply::Say(500, "own-token good-s3cret".into()), Reply::Say(200, "own-token".into()), Reply::Drop] {
         kubernetes.script(move |_| reply.clone());
@@ -291,13 +291,13 @@ fn nothing_secret_is_told() {
     }
 }
 
-fn ask_loosely(secure: &Secure, headers: &str) -> Answer {
+fn ask_with_headers(secure: &Secure, headers: &str) -> Answer {
     let request = format!("GET {METRIC} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{headers}\r\n");
     Answer::parse(secure.client().converse(&request).as_bytes())
 }
 
 #[test]
-fn ready_once_it_is_known_whom_to_trust() {
+fn ready_once_the_authorities_are_known() {
     let kubernetes = Kubernetes::start();
     kubernetes.script(|_| Reply::Say(503, "{}".into()));
     let kubeconfig = kubernetes.kubeconfig("{token: t}");
@@ -320,7 +320,7 @@ fn ready_once_it_is_known_whom_to_trust() {
     });
     let mut stream = proxy.connect();
     assert_eq!(ask(&mut stream, "GET", DISCOVERY, &by("u")).code, 200);
-    // An outage changes nothing: an untrusted certificate causes another look, and the authorities stay.
+    // An outage changes nothing: an untrusted certificate causes another check, and the authorities stay.
     let calls = kubernetes.calls(common::kubernetes::CONFIG_MAP).len();
     kubernetes.script(|_| Reply::Drop);
     let doubtful = secure.client_of(client_config(Some(&common::tls::Authority::new("untrusted").issue("x"))));
@@ -331,9 +331,9 @@ fn ready_once_it_is_known_whom_to_trust() {
     assert_eq!(client.get("/readyz").body, "ok");
 }
 
-/// The header names and the allowed names may be others, and come from flags where the authority does.
+/// Header names and allowed names can be configured; with the authority's flag, they come from flags, too.
 #[test]
-fn files_win() {
+fn files_take_precedence() {
     let (ca, clients) = (file("proxies.crt", &CLIENTS.pem()), file("clients.crt", &FRONT_PROXIES.pem()));
     let kubernetes = Kubernetes::start();
     let kubeconfig = kubernetes.kubeconfig("{token: t}");

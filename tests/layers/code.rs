@@ -44,7 +44,7 @@ fn without_tests(code: &str) -> String {
     let mut rest = code;
     while let Some((before, after)) = rest.split_once("#[cfg(test)]") {
         kept.push_str(before);
-        // Up to the end of the item: its semicolon, or the brace that closes its first one.
+        // Up to the end of the item: its semicolon, or the brace that closes its first brace.
         let mut depth = 0;
         let end = after.char_indices().find(|(_, c)| {
             depth += i32::from(*c == '{') - i32::from(*c == '}');

@@ -1,9 +1,9 @@
-//! Rules that the compiler does not check: which layer may use which, what a layer may touch, no circles between the
-//! files of a layer, and no type name twice within one.
+//! Rules that the compiler does not check: which layers and crates a layer may use, no cycles between the files of a layer,
+//! and unique type names in a layer.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
-mod circles;
 mod code;
+mod cycles;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -30,11 +30,11 @@ const LAYERS: &[&[&str]] = &[
     &["main", "bin", "lib", "internals"],
 ];
 
-/// What a pure layer cannot be without ceasing to be pure.
+/// Paths that a pure layer must not use.
 const IMPURE: &[&str] =
     &["std::fs", "std::io", "std::net", "std::thread", "std::env", "std::process", "Instant", "SystemTime", "log::"];
 
-/// Crates that only some layers know.
+/// Crates that only some layers may use.
 const OWNERS: &[(&str, &[&str])] = &[
     ("ureq", &["http"]),
     ("tiny_http", &["server"]),
@@ -42,10 +42,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("rustls", &["parse", "http", "api", "server", "command"]),
 ];
 
-/// Lines of one file. One that says several things is asking to be two.
+/// The maximum lines of a file. A longer one probably has several purposes.
 const LONGEST: usize = 400;
 
-/// What is wrong with one file; `path` is below `src`.
+/// The violations in a file; `path` is relative to `src`.
 fn problems(path: &str, text: &str) -> Vec<String> {
     let mut problems = Vec::new();
     if text.lines().count() > LONGEST {
@@ -59,14 +59,14 @@ fn problems(path: &str, text: &str) -> Vec<String> {
     let code = code(text);
     for used in crate_paths(&code) {
         match self::place(&used) {
-            None => problems.push(format!("{path}: uses crate::{used}, which is no layer")),
+            None => problems.push(format!("{path}: uses crate::{used}, which is not a layer")),
             Some(other) if other < place || used == layer => {}
-            Some(_) => problems.push(format!("{path}: uses crate::{used}, which stands to its right or beside it")),
+            Some(_) => problems.push(format!("{path}: uses crate::{used}, which is not to its left")),
         }
     }
     if matches!(layer, "parse" | "promql" | "kube" | "autoscaling" | "convert") {
-        // Braces say the same in other words. (`core::net` has addresses only.)
-        let used: Vec<String> = circles::uses(&code).iter().map(|path| path.join("::")).collect();
+        // Braces are another notation. (`core::net` contains only addresses.)
+        let used: Vec<String> = cycles::uses(&code).iter().map(|path| path.join("::")).collect();
         let is_used = |word: &str| names(&code, word) || used.iter().any(|path| path.starts_with(word));
         for word in IMPURE.iter().filter(|word| is_used(word)) {
             problems.push(format!("{path}: uses {word}, and {layer} is pure"));
@@ -111,7 +111,7 @@ fn crate_paths(code: &str) -> Vec<String> {
     found
 }
 
-/// Whether `word` stands in the code by itself, not at the end of a longer name or path.
+/// Whether `word` occurs in the code, not as the end of a longer name or path.
 fn names(code: &str, word: &str) -> bool {
     code.match_indices(word).any(|(at, _)| {
         let before = code[..at].chars().next_back();
@@ -157,12 +157,16 @@ fn layers_use_only_those_before_them() {
     }
     wrong.sort();
     assert!(wrong.is_empty(), "{wrong:#?}");
-    assert!(sources.len() > 50 && arrows > 100, "{} files, {arrows} arrows: is this the right place?", sources.len());
+    assert!(
+        sources.len() > 50 && arrows > 100,
+        "{} files, {arrows} uses found: is this the right folder?",
+        sources.len()
+    );
 }
 
 #[test]
-fn sees_what_is_wrong() {
-    let right = "stands to its right or beside it";
+fn finds_violations() {
+    let right = "is not to its left";
     for (path, text, expected) in [
         (
             "parse/a.rs",
@@ -187,7 +191,7 @@ fn sees_what_is_wrong() {
             "pub(crate) use crate::config::x;",
             vec![format!("telemetry/a.rs: uses crate::config, which {right}")],
         ),
-        ("api/mod.rs", "use crate::util::x;", vec!["api/mod.rs: uses crate::util, which is no layer".to_owned()]),
+        ("api/mod.rs", "use crate::util::x;", vec!["api/mod.rs: uses crate::util, which is not a layer".to_owned()]),
         ("util.rs", "", vec!["util.rs: util is in no layer".to_owned()]),
         (
             "parse/a.rs",
@@ -229,7 +233,7 @@ fn sees_what_is_wrong() {
     ] {
         assert_eq!(problems(path, text), expected, "{path}: {text}");
     }
-    // What stands after a module of tests is looked at.
+    // Code after a module of tests is checked.
     let text = "#[cfg(test)]\nmod tests { fn f() { { } } }\nuse crate::api::x;";
     assert_eq!(problems("parse/a.rs", text), [format!("parse/a.rs: uses crate::api, which {right}")]);
 }

@@ -43,7 +43,7 @@ fn lacks() -> bool {
 }
 
 #[test]
-fn alerts_fire_on_what_hurts() {
+fn alerts_fire() {
     if lacks() {
         return;
     }
@@ -69,7 +69,7 @@ fn alerts_fire_on_what_hurts() {
 /// Metrics that other programs serve.
 const OF_OTHERS: [&str; 2] = ["aggregator_unavailable_apiservice", "up"];
 
-/// Series that are there from the first event on.
+/// Series that exist from the first event on.
 const LATER: [&str; 5] = [
     "metriclet_objects_left_out_total",
     "metriclet_joined_pods_total",

@@ -1,4 +1,4 @@
-//! Which object a value belongs to: names inside longer labels, and placeholders in the values of labels.
+//! The objects of values: names within longer labels, and placeholders in the values of labels.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 #[path = "../common/mod.rs"]
@@ -45,14 +45,14 @@ fn text(body: &str) -> String {
     url("text/plain; version=0.0.4", body)
 }
 
-/// The answer for services/NAME of a namespace, without what all such messages start with.
+/// The value for services/NAME in a namespace, or the message without the common start.
 fn ask(server: &Server, namespace: &str, name: &str) -> String {
     let answer = server.metric(&format!("namespaces/{namespace}/services/{name}/m")).values();
     let of = if name == "*" { "all services".to_owned() } else { format!("services/{name}") };
     answer.replace(&format!("m of {of} in namespace {namespace}: "), "")
 }
 
-/// What `check` says of a configuration, without the places.
+/// The problems that `check` prints, without positions.
 fn problems(config: &str) -> String {
     let (_, _, errors) = run(&["check", file("metrics.yaml", config).to_str().unwrap()]);
     let lines = errors.lines().filter_map(|line| {
@@ -63,7 +63,7 @@ fn problems(config: &str) -> String {
 }
 
 #[test]
-fn names_inside_of_labels() {
+fn names_within_labels() {
     let rule = ", value: sum(traefik_service_open_connections), \
                 namePattern: '(?<namespace>shop|bank)-(?<name>.+)-\\d+@kubernetes'";
     let server = server(&text(TRAEFIK), "", rule);
@@ -93,9 +93,9 @@ fn traefik(rule: &str) -> Server {
     server(&text(TRAEFIK), "", rule)
 }
 
-/// Without a group for the namespace it is that of the label, of the source, or of the request.
+/// Without a group for the namespace, it is that of the label, of the source, or of the request.
 #[test]
-fn a_pattern_may_leave_the_namespace_to_the_label() {
+fn a_pattern_without_namespace_uses_the_label() {
     let page = "up_tasks{job=\"web:80\",namespace=\"shop\"} 3\nup_tasks{job=\"web:80\",namespace=\"bank\"} 4\n\
                 up_tasks{job=\"db:1\"} 5\n";
     let rule = |more: &str| format!(", value: max(up_tasks), nameLabel: job, namePattern: '(?<name>.+):\\d+'{more}");
@@ -103,14 +103,14 @@ fn a_pattern_may_leave_the_namespace_to_the_label() {
     assert_eq!((ask(&of_label, "shop", "*"), ask(&of_label, "bank", "*")), ("web 3".to_owned(), "web 4".to_owned()));
     let ignored = server(&text(page), "", &rule(", namespaceLabel: none"));
     assert_eq!(ask(&ignored, "shop", "*"), "db 5, web 4");
-    // OpenTelemetry's job: the namespace is there or not.
+    // OpenTelemetry's job, with or without a namespace.
     let page = "tasks{job=\"shop/web\"} 3\ntasks{job=\"web\"} 5\n";
     let rule = ", value: max(tasks), nameLabel: job, namePattern: '(?:(?<namespace>[^/]+)/)?(?<name>.+)'";
     assert_eq!(ask(&server(&text(page), "", rule), "shop", "*"), "web 3");
 }
 
 #[test]
-fn names_inside_of_items() {
+fn names_within_items() {
     let page =
         r#"[{"svname": "shop_web_http", "n": 3}, {"svname": "bank_web_http", "n": 4}, {"svname": "stats", "n": 9}]"#;
     let rule = ", value: $.n, items: '$[*]', nameFrom: $.svname, namePattern: '(?<namespace>[^_]+)_(?<name>.+)_http'";
@@ -153,19 +153,19 @@ fn placeholders_in_label_values() {
         let server = traefik(&format!(", value: '{rule}'{describes}"));
         assert_eq!(ask(&server, namespace, name), expected, "{rule}");
     }
-    // What a name holds is never part of a regular expression.
+    // A name is never interpreted as a regular expression.
     let page = "q{queue=\"a.b-jobs\"} 3\nq{queue=\"aXb-jobs\"} 5\n";
     for op in ["=", "=~"] {
         let rule = format!(", value: 'sum(q{{queue{op}\"{{name}}-jobs\"}})', namespaceLabel: none, namespaces: [shop]");
         assert_eq!(ask(&server(&text(page), "", &rule), "shop", "a.b"), "a.b 3", "{op}");
     }
-    // A brace that is escaped is one of a label.
+    // An escaped brace is part of the label.
     let page = "hits{route=\"/users/{name}\",service=\"web\",namespace=\"shop\"} 3\n";
     let literal = server(&text(page), "", r#", value: "max(hits{route='/users/\\x7bname}'})""#);
     assert_eq!(ask(&literal, "shop", "web"), "web 3");
 }
 
-/// The namespace is the label's, unless the value holds it.
+/// The namespace is that of the label, unless the value contains it.
 #[test]
 fn placeholders_beside_labels() {
     let page = "q{queue=\"web-jobs\",namespace=\"shop\"} 3\nq{queue=\"web-jobs\",namespace=\"bank\"} 5\n\
@@ -219,7 +219,7 @@ fn placeholders_and_patterns_in_queries() {
             r#"sum(open{service="shop-web-80@kubernetes"})"#,
         ),
         ("value: 'sum(open{queue=~\"{name}-.*\"})'", r#"sum(open{queue=~"web-.*",namespace="shop"})"#),
-        // Past our own part of PromQL: it needs no places where it names its object.
+        // Beyond the supported subset of PromQL: a query that names its object needs no `$matchers` or `$by`.
         (
             "value: 'topk(1, open{ns=~\"{namespace}\",service=\"{name}\"} offset 5m)'",
             r#"topk(1, open{ns=~"shop",service="web"} offset 5m)"#,
@@ -228,7 +228,7 @@ fn placeholders_and_patterns_in_queries() {
     ] {
         assert_eq!(ask(&[("", "3")], rule, "shop/services/web"), ("web 3".to_owned(), query.to_owned()), "{rule}");
     }
-    // What a namespace has to do with it is said where nothing is found.
+    // The message for a missing value mentions the namespace.
     let (answer, _) = ask(&[], "value: sum(open), nameLabel: queue", "shop/services/web");
     assert_eq!(
         answer,
@@ -238,7 +238,7 @@ fn placeholders_and_patterns_in_queries() {
 }
 
 #[test]
-fn external_metrics_are_told_the_namespace_that_asks() {
+fn external_metrics_know_the_requesting_namespace() {
     let page = "lag{team=\"shop-eu\",namespace=\"kafka\"} 3\nlag{team=\"bank-eu\",namespace=\"kafka\"} 5\n";
     let config = format!(
         "sources:\n  app: {{url: '{}', namespaces: [shop, bank]}}\nmetrics:\n  - {{name: m, external: true, source: app, \
@@ -252,7 +252,7 @@ fn external_metrics_are_told_the_namespace_that_asks() {
     }
 }
 
-/// Several rules for one metric: each describes objects of its own.
+/// Several rules for one metric, each for different objects.
 #[test]
 fn one_metric_of_several_rules() {
     let page =
@@ -287,7 +287,7 @@ fn one_metric_of_several_rules() {
     // Discovery has it once.
     let list = server.get("/apis/custom.metrics.k8s.io/v1beta2").json();
     assert_eq!(list["resources"].as_array().unwrap().len(), 1, "{list}");
-    // Where a source fails, a list of what the others have would pass for a whole one.
+    // If a source fails, the list of the other values would seem complete.
     let broken = format!(
         "{config}  - {{name: m, object: services, source: down, value: x, describes: {{namespace: shop, name: down}}}}\n"
     );
@@ -300,7 +300,7 @@ fn one_metric_of_several_rules() {
         ask(&server, "shop", "*")
     );
     assert_eq!((ask(&server, "shop", "mail"), ask(&server, "bank", "*")), ("mail 5".to_owned(), "a 8, b 8".to_owned()));
-    // A rule that is broken breaks its own object.
+    // A broken rule affects only its own object.
     let server = Server::with_config(&config.replace("sum(nosuch)", "sum(nosuch"));
     assert_eq!(ask(&server, "shop", "mail"), "mail 5");
     assert!(ask(&server, "shop", "none").starts_with("503 ServiceUnavailable: its rule is invalid: 6:"));
@@ -310,12 +310,12 @@ fn one_metric_of_several_rules() {
                 rule("x", "{namespace: shop, name: a}"),
                 rule("y", "[{namespace: bank, name: a}, {namespace: shop, name: a}]"),
             ],
-            "error: describes: a in namespace shop has this metric by the rule on line 4 already",
+            "error: describes: a in namespace shop already has this metric from the rule on line 4",
         ),
         ([rule("x", "{namespace: shop, name: a}"), rule("y", "[]")], "error: describes: expected at least one object"),
         (
             [rule("x", "{namespace: shop, name: a}"), rule("y", "a").replace(", describes: a", "")],
-            "error: name: \"services\" already has this metric by the rule on line 4; several rules may serve it if each has \
+            "error: name: \"services\" already has this metric from the rule on line 4; several rules may serve it if each has \
              describes:",
         ),
         (
@@ -367,10 +367,13 @@ fn names_of_items() {
 }
 
 #[test]
-fn check_tells_what_does_not_go_together() {
+fn check_rejects_conflicting_keys() {
     let check = |rule: &str| problems(&config("http://127.0.0.1:1/", "", rule));
     for (rule, expected) in [
-        (r#", value: 'x{a="{name}"}', nameLabel: b"#, "error: nameLabel: {name} in the value already tells the object"),
+        (
+            r#", value: 'x{a="{name}"}', nameLabel: b"#,
+            "error: nameLabel: {name} in the value already identifies the object",
+        ),
         (
             r#", value: 'x{a="{namespace}"}', namespaceLabel: b"#,
             "error: namespaceLabel: {namespace} in the value already identifies the namespace",
@@ -381,7 +384,7 @@ fn check_tells_what_does_not_go_together() {
         ),
         (
             ", value: x, namePattern: '(?<name>b)', describes: {namespace: shop, name: web}",
-            "error: namePattern: describes: already tells the object",
+            "error: namePattern: describes: already identifies the object",
         ),
         (
             ", value: x, namePattern: web",
@@ -389,8 +392,7 @@ fn check_tells_what_does_not_go_together() {
         ),
         (
             ", value: \"$['{name}'].depth\", describes: {namespace: shop, name: web}",
-            "error: value: {name} stands for a name in the values of labels alone; use items: and nameFrom:, and \
-             literally it is written \\u007bname}",
+            "error: value: {name} is a placeholder only in the values of labels; use items: and nameFrom:; a literal one is written \\u007bname}",
         ),
         (
             r#", value: 'hits{route="/users/{name}"}'"#,
@@ -399,13 +401,12 @@ fn check_tells_what_does_not_go_together() {
         (r#", value: 'q{a="{name}-jobs"}', namespaceLabel: b"#, ""),
         (
             r#", value: 'sum(a{n="{namespace}"}) / sum(b{x="{name}"})'"#,
-            "warning: value: {namespace} tells the namespace, and b{x=\"{name}\"} has none, so it picks series of all \
-             namespaces; add it there, too",
+            "warning: value: {namespace} restricts the namespace, and b{x=\"{name}\"} does not contain it, so it selects series of all namespaces; add it there, too",
         ),
         (r#", value: 'sum(a{n="{namespace}"}) / sum(b{n=~"{namespace}|x"})'"#, ""),
         (
             ", value: sum(a) or vector(0)",
-            "warning: value: vector() or absent() gives no value to an object that no series names; onMissing: does",
+            "warning: value: vector() or absent() gives no value to an object without series; use onMissing:",
         ),
         (
             ", value: sum(a) or vector(0), describes: {namespace: shop, name: web}",
@@ -418,8 +419,8 @@ fn check_tells_what_does_not_go_together() {
     ] {
         assert_eq!(check(rule), expected, "{rule}");
     }
-    // An HPA of type Pods asks for all at once.
-    let one = "stands for one pod, and an HPA of type Pods requests all at once, which is then an error; use a label that names \
+    // An HPA of type Pods requests all pods at once.
+    let one = "identifies one pod, and an HPA of type Pods requests all pods at once, which is then an error; use a label that names \
                the pod, or a source with pods:";
     let pods = |url: &str, value: &str| problems(&config(url, "", value).replace("object: services", "object: pods"));
     assert_eq!(pods("http://127.0.0.1:1/", ", value: 'x{a=\"{name}\"}'"), format!("warning: value: {{name}} {one}"));

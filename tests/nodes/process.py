@@ -11,7 +11,7 @@ class Failure(Exception):
 
 
 class DoesNotApply(Exception):
-    """Why a case can show nothing on this cluster."""
+    """The reason why a case does not apply to this cluster."""
 
 
 def run(*command, stdin=None, timeout=120, check=True, **options):

@@ -30,7 +30,7 @@ class Report:
         self.say(f"    passed in {time.monotonic() - self.since:.0f} s: {shown}")
 
     def does_not_apply(self, why):
-        """It shows nothing on this cluster."""
+        """Reports that the current case does not apply."""
         self.inapplicable += 1
         self.rows.append((self.case, f"does not apply: {why}"))
         self.say(f"    does not apply: {why}")

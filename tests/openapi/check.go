@@ -21,7 +21,7 @@ import (
 	"k8s.io/kube-openapi/pkg/validation/validate"
 )
 
-// check compares what is served with what is generated, reads it as clients do, and validates answers by it.
+// check compares the served documents with the generated ones, reads them like clients, and validates responses with them.
 func check(url string, paths []string) {
 	listed := handler3.OpenAPIV3Discovery{}
 	must(json.Unmarshal(get(url+"/openapi/v3", ""), &listed))
@@ -72,7 +72,7 @@ func check(url string, paths []string) {
 	fmt.Printf("%d documents and %d answers\n", len(readers), len(paths))
 }
 
-// get fetches with the media type, of which none stands for no header.
+// get requests a URL with this Accept header, or without one if it is empty.
 func get(url, accept string) []byte {
 	request, err := http.NewRequest("GET", url, nil)
 	must(err)
@@ -90,7 +90,7 @@ func get(url, accept string) []byte {
 	return body
 }
 
-// same reads a document, in which nothing may be lost.
+// same reads a document, and fails if anything is lost.
 func same(document []byte, into any) {
 	must(json.Unmarshal(document, into))
 	if again := marshal(into); !bytes.Equal(again, document) {
@@ -98,7 +98,7 @@ func same(document []byte, into any) {
 	}
 }
 
-// aggregate does what kube-apiserver does with the documents of two servers that describe the same types.
+// aggregate merges the documents of two servers that describe the same types, like kube-apiserver.
 func aggregate(v2 *spec.Swagger) {
 	whole := &spec.Swagger{}
 	must(json.Unmarshal(marshal(v2), whole))
@@ -118,7 +118,7 @@ func aggregate(v2 *spec.Swagger) {
 	}
 }
 
-// answer validates what is served at a metric's path, in the two ways that there are, and that damage is noticed.
+// answer validates the response at a metric's path, with both validators, and checks that they detect damage.
 func answer(url string, v2 *spec.Swagger, readers []models.Models) {
 	body := get(url, "application/json")
 	read := func() map[string]any {
@@ -163,7 +163,7 @@ func answer(url string, v2 *spec.Swagger, readers []models.Models) {
 	}
 }
 
-// definition finds a definition as kubectl does.
+// definition finds a definition like kubectl.
 func definition(v2 *spec.Swagger, group, version, kind string) string {
 	for name, schema := range v2.Definitions {
 		kinds, _ := schema.Extensions["x-kubernetes-group-version-kind"].([]any)
@@ -178,7 +178,7 @@ func definition(v2 *spec.Swagger, group, version, kind string) string {
 	return ""
 }
 
-// inline puts definitions in place of references to them, which this validator does not follow.
+// inline replaces references by definitions, because this validator does not follow references.
 func inline(v2 *spec.Swagger, schema *spec.Schema) *spec.Schema {
 	if reference := schema.Ref.String(); reference != "" {
 		found, known := v2.Definitions[strings.TrimPrefix(reference, "#/definitions/")]
@@ -198,7 +198,7 @@ func inline(v2 *spec.Swagger, schema *spec.Schema) *spec.Schema {
 	return &inlined
 }
 
-// withoutNulls drops what is null, which Kubernetes' servers send for what is absent.
+// withoutNulls removes members that are null, which Kubernetes' servers send for absent values.
 func withoutNulls(value any) any {
 	switch value := value.(type) {
 	case map[string]any:

@@ -19,7 +19,7 @@ const (
 	meta            = "io.k8s.apimachinery.pkg.apis.meta.v1."
 )
 
-// version is one version of a group with its routes, all of which answer with the same list.
+// version is one version of a group with its routes, all of which return the same list.
 type version struct {
 	group, version string
 	// pkg and list are the package and kind of the list's definition.
@@ -39,17 +39,17 @@ var versions = []version{
 	{"external.metrics.k8s.io", "v1beta1", externalMetrics, "ExternalMetricValueList", externalRoutes, externalQueries},
 }
 
-// What Metriclet prints answers in.
+// The media types of Metriclet's responses.
 var mediaTypes = []string{"application/json"}
 
-// document is what is served at one path, or below it for all of version 3.
+// document is the document at a path, or those of version 3 below it.
 type document struct {
 	// name is empty for version 2, which has one document.
 	name string
 	json []byte
 }
 
-// documents makes all of them.
+// documents creates all documents.
 func documents() []document {
 	v2 := swagger()
 	all := []document{{"", marshal(v2)}}
@@ -61,7 +61,7 @@ func documents() []document {
 	return all
 }
 
-// swagger is the document of version 2, about everything.
+// swagger is the document of version 2, which describes the whole API.
 func swagger() *spec.Swagger {
 	paths := map[string]spec.PathItem{
 		"/apis/": pathItem("apis", "getAPIVersions", "List the groups.", meta+"APIGroupList", nil),
@@ -124,8 +124,8 @@ func parameter(in, name string) spec.Parameter {
 	}
 }
 
-// definitions are those of Kubernetes that the roots need, described in our own words, and without defaults, which readers of
-// answers do not need.
+// definitions are Kubernetes' definitions that the roots need, with our own descriptions, and without defaults, which responses
+// do not need.
 func definitions(roots []string) spec.Definitions {
 	ref := func(name string) spec.Ref { return spec.MustCreateRef("#/definitions/" + name) }
 	known := custom.GetOpenAPIDefinitions(ref)
@@ -165,7 +165,7 @@ func definitions(roots []string) spec.Definitions {
 
 func described(name string, definition common.OpenAPIDefinition) spec.Schema {
 	schema := definition.Schema
-	// A Quantity is a number to version 3 too, but none that is printed.
+	// In version 3, a Quantity may also be a number, which Metriclet never sends.
 	if v2, found := schema.Extensions[common.ExtensionV2Schema].(spec.Schema); found {
 		schema = v2
 	}
@@ -199,7 +199,7 @@ func marshal(document any) []byte {
 	return bytes
 }
 
-// unused are the descriptions of what there is not.
+// unused returns descriptions without a definition.
 func unused(definitions spec.Definitions) []string {
 	known := map[string]bool{}
 	for name, schema := range definitions {

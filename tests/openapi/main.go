@@ -1,7 +1,7 @@
-// Makes the OpenAPI documents of Metriclet, and checks those that it serves with Kubernetes' own libraries.
+// Generates Metriclet's OpenAPI documents, and checks the served ones with Kubernetes' own libraries.
 //
-//	openapi generate           prints the documents, as src/api/openapi.rs reads them
-//	openapi check URL PATH...  checks what is served at the URL, and that answers at these paths are as described
+//	openapi generate           prints the documents in the format of src/api/openapi.rs
+//	openapi check URL PATH...  checks the documents at the URL, and the responses at these paths
 package main
 
 import (
@@ -37,7 +37,7 @@ func generate(out io.Writer) {
 		must(binary.Write(&whole, binary.LittleEndian, uint32(len(part))))
 		whole.Write(part)
 	}
-	// What is alike stands together: it is smaller then.
+	// Similar documents are adjacent, for better compression.
 	for _, document := range documents() {
 		write([]byte(document.name))
 		write(document.json)
@@ -52,7 +52,7 @@ func generate(out io.Writer) {
 	must(writer.Close())
 }
 
-// protobuf encodes a document as Kubernetes' servers do.
+// protobuf encodes a document like Kubernetes' servers.
 func protobuf(document document) []byte {
 	encode := openapi3.ToV3ProtoBinary
 	if document.name == "" {

@@ -1,5 +1,5 @@
-//! Rates over several pods, one of which restarts, one leaves and one joins, beside those of a Prometheus that has the same
-//! samples at the same times.
+//! Rates over several pods, one of which restarts, one is deleted and one is added, compared with those of a Prometheus that
+//! has the same samples at the same times.
 
 use std::collections::BTreeMap;
 
@@ -30,7 +30,7 @@ const AFTER: u64 = 1;
 
 const TICKS: usize = 14;
 
-/// What a pod's page has, by name and labels, in the pod's own tick.
+/// The series of a pod's page in a tick of the pod.
 fn page(pod: u64, tick: u64) -> Vec<(&'static str, &'static str, &'static str, f64)> {
     let (pod, tick) = (pod as f64, tick as f64);
     let wave = 1_000.0 * tick * (3.0 + pod) + 37.0 * (tick * (1.0 + pod)).sin().abs();
@@ -44,7 +44,7 @@ fn page(pod: u64, tick: u64) -> Vec<(&'static str, &'static str, &'static str, f
     ]
 }
 
-/// Pods 0 and 1 are there from the beginning. Pod 0 restarts at tick 4, pod 1 leaves at tick 6, pod 2 joins at tick 8.
+/// Pods 0 and 1 exist from the start. Pod 0 restarts at tick 4, pod 1 is deleted at tick 6, pod 2 is added at tick 8.
 fn own_tick(pod: u64, tick: u64) -> Option<u64> {
     match pod {
         0 => Some(if tick < 4 { 7 + tick } else { tick - 4 }),
@@ -54,7 +54,7 @@ fn own_tick(pod: u64, tick: u64) -> Option<u64> {
 }
 
 #[test]
-fn rates_over_pods_are_those_of_prometheus() {
+fn rates_over_pods_equal_those_of_prometheus() {
     if let Some(lacking) = lacking() {
         assert!(std::env::var_os("CI").is_none(), "this machine lacks {lacking}");
         println!("skipped: this machine lacks {lacking}");
@@ -115,7 +115,7 @@ fn rates_over_pods_are_those_of_prometheus() {
         let ended = format!("{count} of {count} running pods answered");
         let at = time(i64::try_from(tick * TICK).unwrap());
         for (number, value) in VALUES.iter().enumerate() {
-            // Samples are kept for the range and two intervals more.
+            // Samples are kept for the range and two more intervals.
             let most = if value.contains("[2m]") { 11 } else { 7 };
             let sampled = format!("samples  sampled {} times over", (tick + 1).min(most));
             eventually(|| {
@@ -141,7 +141,7 @@ fn rates_over_pods_are_those_of_prometheus() {
             (Ok(items), [(_, theirs)]) => {
                 let text = items[0]["value"].as_str().unwrap().to_owned();
                 let ours = quantity::parse(&text).unwrap();
-                // Answers are to the nearest milli.
+                // Values are rounded to the nearest milli.
                 assert!((ours - theirs).abs() <= 0.000_51, "{value} at {at}: {ours}, not {theirs}");
             }
             (Err(_), []) => {}

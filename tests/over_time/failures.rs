@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn pods_that_cannot_be_sampled_say_why() {
+fn reports_why_pods_cannot_be_sampled() {
     let world = World::new(Limits::default(), RATE);
     for page in &world.pages {
         *page.lock().unwrap() = "requests_total{ 1\n".to_owned();
@@ -21,14 +21,14 @@ fn pods_that_cannot_be_sampled_say_why() {
     }
     world.advance(15);
     says(&message(&format!("the page has one series twice; the rule takes {RATE} from source app")));
-    // A reason is forgotten once there is a page again.
+    // An error is cleared by the next page.
     world.serve([1.0; 2]);
     world.advance(15);
     says(&gathering("queue_depth"));
 }
 
 #[test]
-fn at_the_bound_a_rule_errs() {
+fn a_rule_over_its_budget_fails() {
     let world = World::new(
         Limits { sampling: SamplingLimits { series: 1, ..SamplingLimits::default() }, ..Limits::default() },
         RATE,
@@ -43,8 +43,8 @@ fn at_the_bound_a_rule_errs() {
     });
 }
 
-/// Each try of a dead pod keeps a fetcher from the others. After two it is left alone for a while, and then tried
-/// again.
+/// Each attempt to fetch from a dead pod occupies a fetcher. After two attempts the pod is skipped for a while, and then
+/// tried again.
 #[test]
 fn pods_that_refuse_connections_are_skipped_for_a_while() {
     let world = World::new(Limits::default(), "sum(requests_total)");
@@ -64,9 +64,9 @@ fn pods_that_refuse_connections_are_skipped_for_a_while() {
     assert_eq!(shown(), ["web-0 7", "web-1 7", "web-2 8"]);
 }
 
-/// What is not on the last page need not be missing where there is no later one.
+/// A series that is not on the last page is not missing if later fetches failed.
 #[test]
-fn nothing_is_missing_from_a_page_that_is_not_there() {
+fn a_failed_page_does_not_count_as_missing_series() {
     let world = World::new(Limits::default(), RATE);
     let zero = config(&world.source, RATE).replace("'}", "', onMissing: zero}");
     world.install(&zero);
@@ -84,7 +84,7 @@ fn nothing_is_missing_from_a_page_that_is_not_there() {
     }
     world.advance(4);
     let at = time(30);
-    assert_eq!(world.shown(metric), format!("web-0 0 null {at}, web-1 0 null {at}"), "as of when it was sampled");
+    assert_eq!(world.shown(metric), format!("web-0 0 null {at}, web-1 0 null {at}"), "the time is that of the sample");
     for body in &world.pages {
         *body.lock().unwrap() = "not a page\n".to_owned();
     }
@@ -121,9 +121,9 @@ fn nothing_is_missing_from_a_page_that_is_not_there() {
     });
 }
 
-/// Pods that accept connections and say nothing take all the time there is, each time.
+/// Pods that accept connections and never respond take the whole timeout each time.
 #[test]
-fn pods_that_hang_come_after_the_others() {
+fn hanging_pods_are_fetched_last() {
     let limits = Limits {
         fetchers: FetcherLimits { threads: 2, ..FetcherLimits::default() },
         fetch: FetchLimits { pod_timeout: Duration::from_millis(100), ..FetchLimits::default() },
@@ -144,9 +144,9 @@ fn pods_that_hang_come_after_the_others() {
     drop(hanging);
 }
 
-/// Nor does what still waits for those that hang keep the others waiting.
+/// Fetches that wait for hanging pods do not delay those of other pods.
 #[test]
-fn pods_that_hang_have_a_queue_of_their_own() {
+fn hanging_pods_have_a_separate_queue() {
     let limits = Limits {
         fetchers: FetcherLimits { threads: 2, ..FetcherLimits::default() },
         fetch: FetchLimits { pod_timeout: Duration::from_secs(60), ..FetchLimits::default() },
@@ -156,8 +156,8 @@ fn pods_that_hang_have_a_queue_of_their_own() {
     let world = World::new(limits, "sum(requests_total)");
     world.serve([7.0; 2]);
     world.kubernetes.set(PODS, vec![named("a-2", &address(2).to_string()), pod(0), pod(1)]);
-    // On a busy machine the second attempt finds the page of the first in the cache; behind those that hang it never
-    // comes.
+    // On a busy machine the second attempt finds the page of the first in the cache; behind hanging pods it would never
+    // arrive.
     let both_are_served = || {
         eventually(|| {
             let shown = world.shown("queue_depth");
@@ -168,14 +168,14 @@ fn pods_that_hang_have_a_queue_of_their_own() {
     both_are_served();
     let hanging = TcpListener::bind((address(2), world.pods[0].address.port())).unwrap();
     for _ in 1..3 {
-        // The one before is still under way.
+        // The previous round is still running.
         world.advance(6);
         both_are_served();
     }
     drop(hanging);
 }
 
-/// The samples of a pod are there as soon as it has answered, whatever the others do.
+/// The samples of a pod are stored as soon as it has responded, regardless of other pods.
 #[test]
 fn a_slow_pod_delays_the_samples_of_no_other() {
     let fetch = FetchLimits { pod_timeout: Duration::from_secs(600), ..FetchLimits::default() };
@@ -199,9 +199,9 @@ fn a_slow_pod_delays_the_samples_of_no_other() {
     });
 }
 
-/// What may be meant by a metric that no page has is known from the last one.
+/// Suggestions for a metric that no page has come from the last page.
 #[test]
-fn names_that_may_be_meant() {
+fn suggests_similar_names() {
     for (value, why) in [
         ("sum(rate(request_total[1m]))", "no series on the page matches; did you mean requests_total?"),
         (

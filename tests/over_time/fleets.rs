@@ -1,4 +1,4 @@
-//! Values of several pods over time: what Prometheus makes of their samples together.
+//! Values of several pods over time: equal to those of Prometheus for the same samples.
 
 use super::*;
 use crate::common::kubernetes::Reply;
@@ -16,7 +16,7 @@ fn service(extra: &str, value: &str) -> World {
 }
 
 impl World {
-    /// A round of samples after so many seconds, the number-th since the first request.
+    /// Takes a round of samples after this many seconds; `number` counts rounds since the first request.
     fn round(&self, seconds: u64, number: usize, ended: &str) {
         self.advance(seconds);
         self.shown(WEB);
@@ -54,8 +54,7 @@ fn one_rate_of_all_pods() {
     assert!(world.pods.iter().all(|pod| pod.requests() == 5), "one fetch a tick");
 }
 
-/// What Prometheus makes of samples by second, over the minute before `now`, in milli: `extrapolatedRate` in
-/// promql/functions.go.
+/// Prometheus' rate of samples over the minute before `now`, in milli: `extrapolatedRate` in promql/functions.go.
 fn rate_of(samples: &[(i64, f64)], now: i64) -> f64 {
     let within: Vec<_> = samples.iter().filter(|(at, _)| *at > now - 60 && *at <= now).collect();
     let [(first_at, first), .., (last_at, last)] = within[..] else { return 0.0 };
@@ -68,14 +67,14 @@ fn rate_of(samples: &[(i64, f64)], now: i64) -> f64 {
     increase * (covered / sampled) / 60.0 * 1_000.0
 }
 
-/// The same of samples every 15 s from the first second on.
+/// The same for samples every 15 s from the first second on.
 fn rate_at(samples: &[f64], now: i64) -> f64 {
     let samples: Vec<_> = samples.iter().enumerate().map(|(n, value)| (15 * n as i64, *value)).collect();
     rate_of(&samples, now)
 }
 
 #[test]
-fn a_restart_resets_and_a_pod_that_is_gone_leaves_with_the_range() {
+fn a_restart_is_a_reset_and_samples_of_a_deleted_pod_leave_the_range() {
     let world = service("", RATE);
     let restarted = with(pod(0), "/status/containerStatuses", json!([{"restartCount": 1}]));
     let first = [1_000.0, 1_030.0, 1_060.0, 10.0, 40.0, 70.0, 100.0, 130.0, 160.0];
@@ -83,9 +82,9 @@ fn a_restart_resets_and_a_pod_that_is_gone_leaves_with_the_range() {
     let mut before = f64::INFINITY;
     for tick in 0..first.len() {
         match tick {
-            // A new process, whose counter starts at zero: the same series to Prometheus.
+            // A new process, whose counter starts at zero: for Prometheus the same series.
             3 => world.kubernetes.set(PODS, vec![restarted.clone(), pod(1)]),
-            // What a pod that is gone had counted leaves the range sample by sample.
+            // The samples of a deleted pod leave the range one by one.
             5 => {
                 let gone = with(pod(1), "/metadata/deletionTimestamp", json!("2026-08-18T02:35:04Z"));
                 world.kubernetes.set(PODS, vec![restarted.clone(), gone]);
@@ -107,7 +106,7 @@ fn a_restart_resets_and_a_pod_that_is_gone_leaves_with_the_range() {
         }
         before = expected;
     }
-    assert_eq!(world.pods[1].requests(), 5, "a pod that is going is not scraped");
+    assert_eq!(world.pods[1].requests(), 5, "a terminating pod is not scraped");
 }
 
 #[test]
@@ -118,7 +117,7 @@ fn a_pod_of_the_same_name_counts_from_its_second_sample() {
         world.serve([100.0 + 15.0 * tick as f64; 2]);
         world.round(if tick > 0 { 15 } else { 0 }, tick + 1, both);
     }
-    // Replaced, at another address: a series of its own.
+    // A replacement at another address is a new series.
     let listener = TcpListener::bind((address(7), world.pods[0].address.port())).unwrap();
     let body = Arc::new(Mutex::new(String::new()));
     let current = body.clone();
@@ -144,7 +143,7 @@ fn a_pod_of_the_same_name_counts_from_its_second_sample() {
 }
 
 #[test]
-fn a_round_is_whole_or_an_error() {
+fn a_round_is_complete_or_an_error() {
     let world = service("", RATE);
     for tick in 0..3_usize {
         world.serve([10.0 * tick as f64; 2]);
@@ -173,7 +172,7 @@ fn a_round_is_whole_or_an_error() {
     world.kubernetes.set(PODS, vec![with(pod(0), "/status/phase", json!("Pending"))]);
     world.advance(15);
     says("none of the pods is running yet");
-    // Half is enough where the rule says so.
+    // The rule may accept half of the pods.
     let world = service(", minCoverage: 50%", RATE);
     for tick in 0..3_usize {
         world.serve([10.0 * tick as f64; 2]);
@@ -184,7 +183,7 @@ fn a_round_is_whole_or_an_error() {
 }
 
 #[test]
-fn levels_are_of_the_pods_that_are_there() {
+fn gauges_are_of_existing_pods() {
     let world = service("", "sum(requests_total) + sum(increase(requests_total[1m])) * 0");
     for tick in 0..3_usize {
         world.serve([10.0; 2]);
@@ -202,9 +201,9 @@ fn levels_are_of_the_pods_that_are_there() {
     );
 }
 
-/// What a pod that is gone had counted is in the range, and out of date for no rule.
+/// The samples of a deleted pod stay in the range, and are not stale for any rule.
 #[test]
-fn a_pod_that_is_gone_makes_nothing_stale() {
+fn a_deleted_pod_makes_no_value_stale() {
     let world = service("", "sum(increase(requests_total[5m]))");
     for tick in 0..21_usize {
         let pods = if tick < 11 { vec![pod(0), pod(1)] } else { vec![pod(0)] };
@@ -213,13 +212,13 @@ fn a_pod_that_is_gone_makes_nothing_stale() {
         world.serve([10.0 * tick as f64; 2]);
         world.round(if tick > 0 { 15 } else { 0 }, tick + 1, &format!("{count} of {count} running pods answered"));
     }
-    // Both pods' increase: of the one that is there, and of the one that went two and a half minutes ago.
+    // The increase of both pods, one of which was deleted two and a half minutes ago.
     let value: f64 = world.shown(WEB).split(' ').nth(1).unwrap().parse().unwrap();
     assert!(value > 200.0, "{value}");
 }
 
 #[test]
-fn a_fixed_set_over_time_speaks_of_other_objects_and_of_none() {
+fn a_fixed_set_over_time_serves_other_objects_and_external_metrics() {
     let world = World::new(Limits::default(), RATE);
     let port = world.pods[0].address.port();
     let set = format!("pods: {{namespace: ingress, selector: app=web, port: {port}}}, namespaces: [shop]");
@@ -262,7 +261,7 @@ fn a_fixed_set_over_time_speaks_of_other_objects_and_of_none() {
             both => Err(format!("{both:?}")),
         });
     }
-    // Both pods together: 1 + 3 a second, and five times as many; known of 30 s and extrapolated to 37.5 of 60 s.
+    // Both pods together: 1 + 3 per second, and five times as many; known for 30 s and extrapolated to 37.5 of 60 s.
     assert_eq!(world.shown(all), format!("mail 12500m 30 {0}, web 2500m 30 {0}", time(30)));
     let (values, steps) = of_external();
     assert_eq!(values, "\"mail\" \"12500m\", \"web\" \"2500m\"", "{steps:?}");
@@ -275,10 +274,10 @@ fn a_fixed_set_over_time_speaks_of_other_objects_and_of_none() {
     });
 }
 
-/// A pod counts as long as it was there then, and not as long as its samples are kept.
+/// A pod counts if it existed at that time, not as long as its samples are kept.
 #[test]
-fn an_offset_sees_the_pods_of_then() {
-    // Sampled every 15 s, as often as the clock moves: one that moves on within a round makes it fail.
+fn an_offset_uses_the_pods_of_that_time() {
+    // Sampled every 15 s, like the steps of the clock: a step within a round would fail it.
     let world = service("", "sum(requests_total offset 1m)");
     let there: Vec<[f64; 2]> = (1..11).map(|n| [f64::from(n), if n < 4 { f64::from(n * 10) } else { 0.0 }]).collect();
     for (tick, values) in there.iter().enumerate() {
@@ -286,7 +285,7 @@ fn an_offset_sees_the_pods_of_then() {
         let ended = format!("{0} of {0} running pods answered", pods.len());
         world.kubernetes.set(PODS, pods);
         world.serve(*values);
-        // Samples are kept for the offset and two intervals more.
+        // Samples are kept for the offset and two more intervals.
         world.round(if tick > 0 { 15 } else { 0 }, (tick + 1).min(7), &ended);
         if tick > 4 {
             let then: f64 = there[tick - 4].iter().sum();
@@ -296,7 +295,7 @@ fn an_offset_sees_the_pods_of_then() {
     }
 }
 
-/// One store holds the samples for all objects, so what a placeholder stands for is picked from it.
+/// One store contains the samples for all objects, so placeholders select from it.
 #[test]
 fn placeholders_are_names_of_the_request() {
     let world = service("", "sum(rate(requests_total{queue=\"{name}\",pod=~\"web-.\"}[1m]))");

@@ -1,5 +1,4 @@
-//! Values of pods over time, by a clock that the test turns: what is served is what Prometheus makes of the same
-//! samples.
+//! Values of pods over time, with a clock that the test sets: they equal those of Prometheus for the same samples.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod beside_prometheus;
@@ -35,11 +34,11 @@ use metriclet::internals::telemetry::clock::{Clock, Now};
 use serde_json::{Value, json};
 
 const RATE: &str = "sum(rate(requests_total[1m]))";
-/// Unix milliseconds at the test's beginning.
+/// Unix milliseconds at the start of the test.
 const BEGIN: i64 = 1_790_000_000_000;
 const PATH: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/";
 
-/// Two pods, web-0 and web-1, and what asks them.
+/// Two pods, web-0 and web-1, and the API that scrapes them.
 struct World {
     api: Api,
     kubernetes: Kubernetes,
@@ -67,7 +66,7 @@ impl World {
         let kubernetes = Kubernetes::start();
         kubernetes.set(PODS, vec![pod(0), pod(1)]);
         let millis = Arc::new(AtomicU64::new(0));
-        // An hour ahead, so that no call to the Kubernetes API is late by it however long the test takes.
+        // An hour ahead, so that no call to the Kubernetes API exceeds its deadline, however long the test takes.
         let (base, told) = (Instant::now() + Duration::from_secs(3600), millis.clone());
         let clock = Clock::told_by(move || {
             let millis = told.load(Ordering::SeqCst);
@@ -94,10 +93,10 @@ impl World {
         self.api.metrics().install(loaded.config, None);
     }
 
-    /// The items, or the message; and the steps to it.
+    /// The items or the message, and the events.
     fn ask(&self, metric: &str) -> (Result<Vec<Value>, String>, Vec<String>) {
         let (now, mut trace) = (self.clock.now(), Trace::on());
-        // Of all pods, unless said otherwise.
+        // All pods by default.
         let target = if metric.contains('/') { format!("{PATH}{metric}") } else { format!("{PATH}pods/*/{metric}") };
         let wait = Patience::until(now.monotonic + self.limits.answer.deadline);
         let Answer::Reply(reply) = self.api.answer(&Request::get(&target), wait, now, &mut trace) else { panic!() };
@@ -138,7 +137,7 @@ impl World {
         self.millis.fetch_add(seconds * 1_000, Ordering::SeqCst);
     }
 
-    /// Waits until both pods have been sampled so often, as far as samples are kept.
+    /// Waits until both pods have this many samples, as far as samples are kept.
     fn sampled(&self, metric: &str, times: [usize; 2]) {
         eventually(|| {
             let (_, steps) = self.ask(metric);
@@ -158,13 +157,13 @@ fn gathering(metric: &str) -> String {
     )
 }
 
-/// What Prometheus documents for `rate` over a minute that ends with the last of samples every 15 s, in milli.
+/// Prometheus' documented result of `rate` over a minute that ends with the last of samples every 15 s, in milli.
 fn rate(samples: &[f64]) -> i64 {
     let (first, last) = (samples[0], samples[samples.len() - 1]);
     let resets: f64 = samples.windows(2).filter(|pair| pair[1] < pair[0]).map(|pair| pair[0]).sum();
     let increase = last - first + resets;
     let sampled = 15.0 * (samples.len() - 1) as f64;
-    // Closer to the edge than 1.1 of the usual distance: up to the edge; else half of that distance.
+    // Extrapolated to the edge if it is closer than 1.1 of the usual distance; otherwise by half of that distance.
     let to_start = 60.0 - sampled;
     let to_start = if to_start < 15.0 * 1.1 { to_start } else { 7.5 };
     let to_zero = if increase > 0.0 && first >= 0.0 { sampled * (first / increase) } else { f64::INFINITY };
@@ -179,15 +178,15 @@ fn quantity(milli: i64) -> String {
 fn time(second: i64) -> String {
     let unix = BEGIN / 1_000 + second;
     let day = unix.rem_euclid(86_400);
-    // The test lasts minutes, all on one day.
+    // The test covers minutes of one day.
     format!("2026-09-21T{:02}:{:02}:{:02}Z", day / 3_600, day / 60 % 60, day % 60)
 }
 
 #[test]
-fn rates_are_what_prometheus_makes_of_the_samples() {
+fn rates_equal_those_of_prometheus() {
     let world = World::new(Limits::default(), RATE);
     let metric = "queue_depth";
-    // The first grows steadily, and its process restarts within; the second grows by fits.
+    // The first grows steadily, and its counter resets; the second grows unevenly.
     let first = [100.0, 130.0, 160.0, 190.0, 220.0, 10.0, 40.0];
     let second = [3.0, 3.0, 50.0, 51.0, 51.0, 51.5, 900.25];
     for tick in 0..first.len() {
@@ -195,7 +194,7 @@ fn rates_are_what_prometheus_makes_of_the_samples() {
         if tick > 0 {
             world.advance(15);
         }
-        // Pods are sampled while requests come.
+        // Pods are sampled while there are requests.
         world.shown(metric);
         world.sampled(metric, [tick + 1; 2]);
         let shown = world.shown(metric);
@@ -203,7 +202,7 @@ fn rates_are_what_prometheus_makes_of_the_samples() {
             assert_eq!(shown, gathering(metric), "at {tick}");
             continue;
         }
-        // The range is open to its left: what is a minute old does not count.
+        // The range is left-open: a sample that is exactly a minute old does not count.
         let from = (tick + 1).saturating_sub(4);
         let (window, at) = (15 * (tick - from), time(15 * tick as i64));
         let expected =
@@ -214,7 +213,7 @@ fn rates_are_what_prometheus_makes_of_the_samples() {
 }
 
 #[test]
-fn a_restart_is_a_gap_and_a_pod_begins_with_nothing() {
+fn a_restart_is_a_gap_and_a_pod_starts_without_samples() {
     let world = World::new(Limits::default(), RATE);
     let metric = "queue_depth";
     for tick in 0..3_u32 {
@@ -225,7 +224,7 @@ fn a_restart_is_a_gap_and_a_pod_begins_with_nothing() {
     }
     let name = |shown: &str| shown.split(", ").filter_map(|item| item.split(' ').next()).collect::<Vec<_>>().join(" ");
     assert_eq!(name(&world.shown(metric)), "web-0 web-1");
-    // web-0 is another process now, and has counted to a million already.
+    // web-0 is a new process, whose counter is already a million.
     world.kubernetes.set(PODS, vec![with(pod(0), "/status/containerStatuses", json!([{"restartCount": 1}])), pod(1)]);
     for tick in 1..3_usize {
         world.serve([1e6 + tick as f64, 1_060.0 + 30.0 * tick as f64]);
@@ -240,13 +239,13 @@ fn a_restart_is_a_gap_and_a_pod_begins_with_nothing() {
     world.sampled(metric, [3, 6]);
     let expected = quantity(rate(&[1e6 + 1.0, 1e6 + 2.0, 1e6 + 3.0]));
     assert!(world.shown(metric).starts_with(&format!("web-0 {expected} 30 ")), "{}", world.shown(metric));
-    // Long after the last request, earlier samples are of no use, and no rate spans the gap.
+    // Long after the last request, earlier samples are not used, and no rate spans the gap.
     world.advance(900);
     assert_eq!(world.shown(metric), gathering(metric));
 }
 
 #[test]
-fn rules_share_pages_and_keep_their_past_over_a_reload() {
+fn rules_share_pages_and_keep_samples_across_a_reload() {
     let world = World::new(Limits::default(), RATE);
     let two = config(&world.source, RATE)
         + "  - {name: other, object: pods, source: app, value: 'sum(increase(requests_total[1m]))'}\n";
@@ -271,9 +270,9 @@ fn rules_share_pages_and_keep_their_past_over_a_reload() {
     assert!(other.contains("gathering"), "{other}");
 }
 
-/// The next question may come later than a short range forgives.
+/// The next request may come later than a short range allows.
 #[test]
-fn sampling_goes_on_over_a_reload() {
+fn sampling_continues_across_a_reload() {
     let world = World::new(Limits::default(), RATE);
     world.serve([1.0; 2]);
     world.shown("queue_depth");
@@ -317,7 +316,7 @@ fn a_single_process_behind_a_url_is_sampled_too() {
     assert_eq!(world.shown(all), format!("{db}, {web}"));
     assert_eq!(world.shown("services/web/queue_depth"), web);
     assert!(world.shown("services/mute/queue_depth").contains("describe other objects"));
-    // One restart is one; another process in turns with the first looks like many.
+    // One restart counts as one reset; two alternating processes look like many.
     tick(3, 5.0, 1_060.0);
     let web = format!("web {} 45 {}", quantity(rate(&[10.0, 11.0, 100.0, 5.0])), time(45));
     assert_eq!(world.shown("services/web/queue_depth"), web);
@@ -332,9 +331,9 @@ fn a_single_process_behind_a_url_is_sampled_too() {
     assert!(world.shown(all).starts_with("db 2 45 "), "{}", world.shown(all));
 }
 
-/// A page that is not kept up to date any more looks like any other but for its timestamps.
+/// A page that is no longer updated differs only in its timestamps.
 #[test]
-fn samples_count_for_the_times_they_say() {
+fn samples_have_the_timestamps_of_their_page() {
     let world = World::new(Limits::default(), RATE);
     for tick in 0..4_i64 {
         let now = BEGIN + 15_000 * tick;
@@ -351,15 +350,15 @@ fn samples_count_for_the_times_they_say() {
             if there { Ok(()) } else { Err(format!("not{times}: {steps:?}")) }
         });
     }
-    // The first was taken more than a minute before, and web-1's at none of these times. 2 a second, for what is left
-    // of the minute: from half a gap before the first of the others to half a gap after the last.
+    // The first sample is more than a minute old, and web-1 has none at these times. 2 per second for the rest of the
+    // minute: from half a gap before the first of the other samples to half a gap after the last.
     let value = quantity((60.0 * (30.0 + 10.0 + 7.5) / 30.0 / 60.0 * 1_000.0_f64).round() as i64);
     assert_eq!(world.shown("queue_depth"), format!("web-0 {value} 30 {}", time(25)));
 }
 
-/// Addresses are given to other pods, and annotations lead elsewhere: the samples there are another process' ones.
+/// If an address is reused or annotations change, the samples are those of another process.
 #[test]
-fn another_address_is_another_past() {
+fn a_new_address_starts_without_samples() {
     let world = World::new(Limits::default(), RATE);
     let metric = "queue_depth";
     for tick in 0..3_u32 {
@@ -381,7 +380,7 @@ fn another_address_is_another_past() {
 }
 
 #[test]
-fn an_offset_needs_samples_that_reach_back_to_it() {
+fn an_offset_needs_samples_of_that_time() {
     let world = World::new(Limits::default(), "sum(requests_total) - sum(requests_total offset 1m)");
     let rule = |name: &str, value: &str| format!("  - {{name: {name}, object: pods, source: app, value: '{value}'}}\n");
     let two = config(&world.source, "sum(requests_total) - sum(requests_total offset 1m)")
@@ -395,7 +394,7 @@ fn an_offset_needs_samples_that_reach_back_to_it() {
         for metric in ["queue_depth", "age", "none"] {
             world.shown(metric);
         }
-        // A minute and two intervals are kept.
+        // Samples are kept for a minute and two intervals.
         for metric in ["queue_depth", "age", "none"] {
             world.sampled(metric, [tick as usize + 1; 2]);
         }
@@ -415,9 +414,9 @@ fn an_offset_needs_samples_that_reach_back_to_it() {
     assert_eq!(world.shown("none"), format!("web-0 7 null {at}, web-1 7 null {at}"));
 }
 
-/// After a gap there are samples enough for the long range, and too few for the short one.
+/// After a gap there are enough samples for the long range, and too few for the short one.
 #[test]
-fn each_range_needs_its_half() {
+fn samples_must_span_half_of_each_range() {
     let value = "sum(rate(requests_total[1m])) / sum(rate(requests_total[2m]))";
     let world = World::new(Limits::default(), value);
     let metric = "queue_depth";

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn selectors_of_other_kinds_go_by_names() {
+fn selectors_of_other_kinds_select_by_name() {
     let page = Upstream::text(
         "queue_depth{service=\"web\"} 1\nqueue_depth{service=\"db\"} 2\nqueue_depth{service=\"gone\"} 3\n",
     );
@@ -30,7 +30,7 @@ fn selectors_of_other_kinds_go_by_names() {
         ask("tier%3Dnone"),
         "404 NotFound: queue_depth of all services in namespace shop: the matching series on the page describe other objects; \
          the rule takes queue_depth from source app",
-        "a list of nothing is null"
+        "an empty list is null"
     );
     kubernetes.script(|_| Reply::Say(403, "{}".to_owned()));
     assert_eq!(
@@ -40,7 +40,7 @@ fn selectors_of_other_kinds_go_by_names() {
 }
 
 #[test]
-fn an_api_server_that_lies_is_not_believed() {
+fn invalid_lists_are_rejected() {
     let (port, _pods) = numbers(3);
     let kubernetes = Kubernetes::start();
     kubernetes.set(PODS, (0..3).map(pod).collect());
@@ -48,7 +48,7 @@ fn an_api_server_that_lies_is_not_believed() {
     let list = |kind: &str, items: Vec<serde_json::Value>| {
         Reply::Say(200, json!({"kind": kind, "apiVersion": "v1", "metadata": {}, "items": items}).to_string())
     };
-    // It ignores which pod was asked for.
+    // It ignores the requested name.
     let every_pod = list("PodList", (0..3).map(pod).collect());
     kubernetes.script(move |_| every_pod.clone());
     assert_eq!(one(&server, "web-1"), "web-1 1");
@@ -74,18 +74,18 @@ fn an_api_server_that_lies_is_not_believed() {
     ];
     for (number, (reply, expected)) in answers.into_iter().enumerate() {
         kubernetes.script(move |_| reply.clone());
-        // A selector of its own is a list that is not cached.
+        // A new selector causes a list that is not cached.
         assert_eq!(all(&server, &format!("n%3D{number}")), expected);
     }
-    // Once, whatever it was.
+    // Logged once, for any failure.
     server.wait_for("WARN  cannot list pods in namespace shop: list to ");
-    // It stumbles once.
+    // It fails once.
     let mut answers = vec![Reply::Drop, Reply::Say(500, "{}".to_owned())].into_iter();
     kubernetes.script(move |_| answers.next().unwrap_or(Reply::Good));
     assert_eq!(all(&server, "app%3Dweb"), "web-0 0, web-1 1, web-2 2");
     server.wait_for("the Kubernetes API lists pods in namespace shop again");
     assert_eq!(server.seen.iter().filter(|line| line.contains("cannot list pods in")).count(), 1, "{:#?}", server.seen);
-    // It does not answer at all.
+    // It does not respond.
     let gate = Gate::default();
     let closed = gate.clone();
     kubernetes.script(move |_| Reply::Late(closed.clone()));
@@ -104,7 +104,7 @@ fn a_namespace_without_rights_is_logged_once() {
         false => Reply::Good,
     });
     let mut server = server(&kubernetes, &config(&format!("cache: 0s, pods: {{port: {port}}}"), "queue_depth"));
-    // Selectors of their own, so that no list is cached.
+    // New selectors, so that no list is cached.
     for selector in ["", "app%3Dweb", "app%20in%20(web)"] {
         assert_eq!(all(&server, selector), "web-0 0");
         let bank = server.metric(&format!("namespaces/bank/pods/*/queue_depth?labelSelector={selector}"));
@@ -121,7 +121,7 @@ fn a_namespace_without_rights_is_logged_once() {
 }
 
 #[test]
-fn a_list_that_expires_midway_is_requested_again() {
+fn an_expired_list_is_requested_again() {
     let (port, _pods) = numbers(3);
     let kubernetes = Kubernetes::start();
     kubernetes.set(PODS, (0..3).map(pod).collect());
@@ -158,9 +158,9 @@ fn without_a_kubernetes_api_there_are_no_pods() {
     assert!(said.contains("pods need the Kubernetes API; outside a cluster name one with --kubeconfig"), "{said}");
 }
 
-/// Lists that hang are the Kubernetes API's doing: other rules of the same source answer meanwhile.
+/// Hanging lists count against the Kubernetes API: other rules of the same source are served meanwhile.
 #[test]
-fn lists_that_hang_leave_their_source_alone() {
+fn hanging_lists_do_not_block_their_source() {
     let (port, _pods) = numbers(1);
     let page = Upstream::text("load 7\n");
     let kubernetes = Kubernetes::start();
@@ -183,7 +183,7 @@ fn lists_that_hang_leave_their_source_alone() {
         count.fetch_add(1, Ordering::SeqCst);
         Reply::Late(held.clone())
     });
-    // More lists, each with a selector of its own, than there are workers.
+    // More lists, each with another selector, than there are workers.
     let path = |n| format!("namespaces/shop/pods/*/queue_depth?labelSelector=app%20in%20(web,x{n})");
     let callers: Vec<_> = (0..40).map(|n| server.ask(&path(n))).collect();
     eventually(|| match lists.load(Ordering::SeqCst) {
@@ -193,7 +193,7 @@ fn lists_that_hang_leave_their_source_alone() {
     for _ in 0..10 {
         assert_eq!(server.metric("namespaces/shop/services/web/load").values(), "web 7");
     }
-    assert_eq!(lists.load(Ordering::SeqCst), 8, "lists hold half of the workers at most");
+    assert_eq!(lists.load(Ordering::SeqCst), 8, "lists occupy at most half of the workers");
     gate.open();
     drop(callers);
 }

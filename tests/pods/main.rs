@@ -27,7 +27,7 @@ fn numbers(count: u8) -> (u16, Vec<Upstream>) {
 }
 
 #[test]
-fn each_pod_speaks_of_itself_alone() {
+fn each_page_describes_only_its_pod() {
     let (port, listeners) = bind(4);
     // Each page claims to describe its neighbour, and objects of another namespace.
     let pods: Vec<Upstream> = (0..)
@@ -45,7 +45,7 @@ fn each_pod_speaks_of_itself_alone() {
     kubernetes.set(PODS, vec![pod(0), pod(1), pod(2), db]);
     let server = server(&kubernetes, &config(&format!("pods: {{port: {port}}}"), "queue_depth"));
     assert_eq!(all(&server, "app%3Dweb"), "web-0 0, web-1 1, web-2 2");
-    assert_eq!(pods[3].requests(), 0, "a selector is honoured before any pod is scraped");
+    assert_eq!(pods[3].requests(), 0, "a selector is applied before any pod is scraped");
     assert_eq!(all(&server, "app%20in%20(db,web)"), "web-0 0, web-1 1, web-2 2, web-3 3");
     assert_eq!(one(&server, "web-2"), "web-2 2");
     assert_eq!(
@@ -129,7 +129,7 @@ fn pods_that_cannot_answer_are_left_out() {
     }
     let source = format!("pods: {{port: {port}, hostNetwork: true}}");
     assert_eq!(all(&server(&kubernetes, &config(&source, "queue_depth")), ""), "web-0 0, web-1 1");
-    // No pod at all is left.
+    // No pod is left.
     kubernetes.set(PODS, vec![host, pending]);
     let none = server(&kubernetes, &config(&format!("pods: {{port: {port}}}"), "queue_depth"));
     assert_eq!(all(&none, ""), about("x", "it is not running").replace("pods/x", "all pods"));
@@ -161,7 +161,7 @@ fn pods_that_fail_are_left_out() {
     assert_eq!(server.own("metriclet_objects_left_out_total{reason=\"several_series\"}"), 1.0);
     let about = "503 ServiceUnavailable: queue_depth of pods/web-1 in namespace shop: source app";
     assert_eq!(one(&server, "web-1"), format!("{about} connect: connection refused"));
-    // Without any that answers, the reason is told; always the same one.
+    // If no pod responds, the message has a reason, always the same one.
     kubernetes.set(PODS, (1..7).map(pod).collect());
     assert_eq!(
         all(&server, "app%3Dweb"),
@@ -171,7 +171,7 @@ fn pods_that_fail_are_left_out() {
 }
 
 #[test]
-fn another_pod_never_gets_what_was_of_the_one_before() {
+fn a_new_pod_never_gets_values_of_the_previous_one() {
     let (port, mut listeners) = bind(1);
     let body = Arc::new(std::sync::Mutex::new("queue_depth 1\n".to_owned()));
     let current = body.clone();
@@ -182,7 +182,7 @@ fn another_pod_never_gets_what_was_of_the_one_before() {
     let last = config(&source, "queue_depth").replace("value:", "onMissing: last 1h, value:");
     let server = server(&kubernetes, &last);
     assert_eq!(all(&server, ""), "web-0 1");
-    // Restarted: another process serves the page. Each selector is a list of its own, none of them remembered.
+    // Restarted: another process serves the page. Each selector is a new list, so none is cached.
     *body.lock().unwrap() = "queue_depth 2\n".to_owned();
     kubernetes.set(PODS, vec![with(pod(0), "/status/containerStatuses", json!([{"restartCount": 1}]))]);
     assert_eq!(all(&server, "app%3Dweb"), "web-0 2");
@@ -190,7 +190,7 @@ fn another_pod_never_gets_what_was_of_the_one_before() {
     *body.lock().unwrap() = "queue_depth 3\n".to_owned();
     kubernetes.set(PODS, vec![with(pod(0), "/metadata/uid", json!("another"))]);
     assert_eq!(all(&server, "app%20in%20(web)"), "web-0 3");
-    // And by one that says nothing, whose last value is none of its own.
+    // Then by a pod without a value, which must not get the last value of the previous pod.
     *body.lock().unwrap() = "other 4\n".to_owned();
     kubernetes.set(PODS, vec![with(pod(0), "/metadata/uid", json!("a third"))]);
     let missing = "404 NotFound: queue_depth of all pods in namespace shop: no series on the page matches; the rule takes \
@@ -199,7 +199,7 @@ fn another_pod_never_gets_what_was_of_the_one_before() {
 }
 
 #[test]
-fn loopback_and_credentials_take_a_word() {
+fn loopback_and_credentials_need_permission_in_the_configuration() {
     let (port, pods) = numbers(1);
     let kubernetes = Kubernetes::start();
     kubernetes.set(PODS, vec![pod(0)]);
@@ -210,7 +210,7 @@ fn loopback_and_credentials_take_a_word() {
         format!("{REFUSED} resolve: host has a loopback address, not allowed for pod IPs or templated hosts")
     );
     assert_eq!(pods[0].requests(), 0);
-    // Whatever else is allowed, no URL leads to the Kubernetes API.
+    // The Kubernetes API is never allowed as a target.
     kubernetes.set(PODS, vec![named("k", "127.0.0.1"), with(pod(0), "/status/podIP", json!("169.254.169.254"))]);
     let port_of_api = format!("pods: {{port: {}}}", kubernetes.address.port());
     let curious = server(&kubernetes, &config(&port_of_api, "queue_depth"));
@@ -226,7 +226,10 @@ fn loopback_and_credentials_take_a_word() {
     let open = config(&token, "queue_depth");
     let (code, _, problems) = run(&["check", file("metrics.yaml", &open).to_str().unwrap()]);
     assert_eq!(code, 78);
-    assert!(problems.contains("pods get credentials only with the namespaces listed"), "{problems}");
+    assert!(
+        problems.contains("pods and URLs with placeholders get credentials only if namespaces: lists each namespace"),
+        "{problems}"
+    );
     let listed = server(&kubernetes, &config(&format!("namespaces: [shop], {token}"), "queue_depth"));
     assert_eq!(all(&listed, ""), "web-0 0");
     assert!(pods[0].heads()[0].contains("uthorization: Bearer secret-token\r\n"), "{:?}", pods[0].heads());
@@ -238,9 +241,9 @@ fn loopback_and_credentials_take_a_word() {
 }
 
 #[test]
-fn a_thousand_pods_on_few_threads_and_once_for_all() {
+fn a_thousand_pods_are_fetched_once_on_few_threads() {
     const COUNT: usize = 1000;
-    // There are not as many addresses on one port.
+    // One port does not have that many addresses.
     let groups: Vec<_> = (0..4).map(|_| numbers(250)).collect();
     let kubernetes = Kubernetes::start();
     let place = |n: usize| u8::try_from(n % 250).unwrap();
@@ -252,7 +255,7 @@ fn a_thousand_pods_on_few_threads_and_once_for_all() {
     kubernetes.set(PODS, (0..COUNT).map(pod).collect());
     let source = "cache: 1h, timeout: 4s, pods: {port: annotations}";
     let server = server(&kubernetes, &config(source, "queue_depth"));
-    // Those of connections come and go with how busy the machine is.
+    // The number of connection threads depends on the machine's load.
     let fetchers = || {
         let threads = std::fs::read_dir(format!("/proc/{}/task", server.pid())).unwrap();
         let name = |thread: std::fs::DirEntry| std::fs::read_to_string(thread.path().join("comm")).unwrap_or_default();
@@ -260,14 +263,14 @@ fn a_thousand_pods_on_few_threads_and_once_for_all() {
     };
     let path = "namespaces/shop/pods/*/queue_depth";
     let expected = (0..COUNT).map(|n| format!("web-{n:04} {}", place(n))).collect::<Vec<_>>().join(", ");
-    // A machine that is busy may not fetch them all within one answer; the rest is fetched within the next.
+    // A busy machine may not fetch them all for one response; the rest is fetched for the next.
     eventually(|| {
         let both = [server.ask(path), server.ask(path)];
         let answers = both.map(|stream| Answer::read(stream).values());
         assert!((1..=16).contains(&fetchers()), "{} threads fetch", fetchers());
         if answers.iter().all(|answer| *answer == expected) { Ok(()) } else { Err("some are left out".to_owned()) }
     });
-    // A fetch that the machine was too busy for is repeated; one that succeeded is not.
+    // Fetches that timed out are repeated; successful ones are not.
     let fetched = server.own("metriclet_fetches_total{source=\"app\",outcome=\"succeeded\"}");
     assert_eq!(fetched, COUNT as f64, "one page a pod, for all requests");
     let calls = kubernetes.lists(PODS);
@@ -295,7 +298,7 @@ fn get_shows_pods_and_waits_for_values_over_time() {
     };
     let (code, _, said) = get(&[]);
     assert_eq!(code, 69);
-    assert!(said.contains("gathering: its samples") && said.contains("--wait 2m keeps asking"), "{said}");
+    assert!(said.contains("gathering: its samples") && said.contains("use --wait 2m"), "{said}");
     let (code, printed, said) = get(&["-v", "-o", "json", "--wait", "1m"]);
     assert_eq!(code, 0, "{said}");
     let list: serde_json::Value = serde_json::from_str(&printed).unwrap();
@@ -315,9 +318,9 @@ fn get_shows_pods_and_waits_for_values_over_time() {
     }
 }
 
-/// Which of a hundred pods it is changes with every rollout, and each change of a message is a write to etcd.
+/// The failing pod changes with every rollout, and each change of a message is a write to etcd.
 #[test]
-fn a_reason_names_no_pod_unless_it_was_asked_for() {
+fn an_error_names_a_pod_only_if_it_was_requested() {
     let (port, listeners) = bind(2);
     let twice = "queue_depth 1\nqueue_depth 2\n";
     let _pods: Vec<Upstream> = listeners.into_iter().map(|listener| serving(listener, twice)).collect();

@@ -1,4 +1,4 @@
-//! Which results of a server are accepted.
+//! Accepted and rejected results of a server.
 
 use std::io::Write;
 
@@ -12,7 +12,7 @@ fn ask(server: &Server) -> String {
     server.metric("namespaces/shop/pods/web-1/hits").values()
 }
 
-/// What is answered for one pod, by a rule with these further keys.
+/// The response for one pod, with a rule with these additional keys.
 fn answer(prometheus: &Scripted, rule: &str) -> String {
     ask(&prometheus.with_rule("", &format!("object: pods, value: sum(a){rule}")))
 }
@@ -46,14 +46,14 @@ fn numbers_are_judged_by_the_truth_table() {
 }
 
 #[test]
-fn nothing_is_never_a_number() {
+fn an_empty_result_is_not_a_number() {
     let missing = |why: &str| {
         format!("404 NotFound: hits of pods/web-1 in namespace shop: {why}; the rule takes sum(a) from source prom")
     };
     let nothing = missing("the query returned no result for it with namespace=\"shop\"");
     assert_eq!(answer(&Scripted::vector(&[]), ""), nothing);
     assert_eq!(answer(&Scripted::vector(&[("\"pod\":\"web-2\"", "1")]), ""), nothing);
-    // What a lying server says of another namespace.
+    // A result for another namespace, which the query excludes.
     assert_eq!(answer(&Scripted::vector(&[("\"pod\":\"web-1\",\"namespace\":\"bank\"", "1")]), ""), nothing);
     let nameless = missing("no matching series on the page has a label pod to name an object");
     assert_eq!(answer(&Scripted::vector(&[("\"instance\":\"web-1\"", "1"), ("\"pod\":\"\"", "1")]), ""), nameless);
@@ -65,7 +65,7 @@ fn nothing_is_never_a_number() {
 }
 
 #[test]
-fn doubtful_answers_are_none() {
+fn invalid_results_are_rejected() {
     let success = |rest: &str| format!("{{\"status\":\"success\",{rest}}}");
     let empty = "\"data\":{\"resultType\":\"vector\",\"result\":[]}";
     for (code, body, why) in [
@@ -118,7 +118,7 @@ fn doubtful_answers_are_none() {
         (302, String::new(), "answered 302, and redirects are not followed"),
     ] {
         let prometheus = Scripted::says(code, &body);
-        // Not even where the rule takes nothing for zero.
+        // Not even with onMissing: zero.
         let found = answer(&prometheus, ", onMissing: zero");
         assert_eq!(found, failed(why), "{code} {}", &body[..body.len().min(200)]);
         assert!(!found.contains("sesame"));
@@ -128,7 +128,7 @@ fn doubtful_answers_are_none() {
 }
 
 #[test]
-fn what_a_server_says_is_in_the_log_alone() {
+fn server_errors_are_only_logged() {
     let said = "{\"status\":\"error\",\"errorType\":\"execution\",\"error\":\"too many \\u001b[1m samples\"}";
     let prometheus = Scripted::says(422, said);
     let file = crate::common::file("metrics.yaml", &config(&prometheus.url(), ", cache: 0s", "object: pods"));

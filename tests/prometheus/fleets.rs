@@ -1,4 +1,4 @@
-//! Pages of several pods, joined by us, and scraped by a real Prometheus with the labels of service discovery.
+//! Pages of several pods, joined by Metriclet, and scraped by a real Prometheus with the labels of service discovery.
 
 use std::fmt::Write;
 

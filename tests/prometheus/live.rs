@@ -1,4 +1,4 @@
-//! The same rules through pods that are scraped by us, and through a real Prometheus that scrapes the same pods.
+//! The same rules through Metriclet's own scrapes of pods, and through a real Prometheus that scrapes the same pods.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::common::{Server, file};
 use crate::scripted::now;
 use crate::server::{Prometheus, lacking};
 
-/// Values whose every part lies on the page of a pod.
+/// Values whose parts are all on a single pod's page.
 const BOTH: &[&str] = &[
     "queue_depth{queue=\"a\"}",
     "sum(queue_depth)",
@@ -46,7 +46,7 @@ const BOTH: &[&str] = &[
     "sum(nothing)",
 ];
 
-/// What only the server can evaluate, and what gives the same.
+/// Values that only the server can evaluate, and equivalent ones.
 const WRITTEN: &[(&str, &str)] = &[
     ("topk by ($by) (1, queue_depth{$matchers})", "max(queue_depth)"),
     ("quantile by ($by) (0.5, queue_depth{$matchers})", "avg(queue_depth)"),
@@ -88,7 +88,7 @@ fn the_same_value_through_pods_and_through_prometheus() {
     for (name, upstream) in &pods {
         let address = upstream.address;
         writeln!(scrapes, "  - {{targets: ['{address}'], labels: {{namespace: shop, pod: {name}}}}}").unwrap();
-        // A pod of the same name in another namespace.
+        // A pod with the same name in another namespace.
         writeln!(scrapes, "  - {{targets: ['{address}'], labels: {{namespace: bank, pod: {name}}}}}").unwrap();
     }
     let prometheus = Prometheus::scraping(&scrapes);
@@ -133,7 +133,7 @@ fn the_same_value_through_pods_and_through_prometheus() {
 }
 
 #[test]
-fn what_is_older_than_max_age_is_not_there() {
+fn samples_older_than_max_age_are_missing() {
     if lacks() {
         return;
     }
@@ -151,7 +151,7 @@ fn what_is_older_than_max_age_is_not_there() {
     let server = Server::with_config(&config);
     let ask = |rule: &str| server.metric(&format!("namespaces/shop/pods/web-1/{rule}")).values();
     assert_eq!(ask("old"), "web-1 7");
-    // What came before version 3 does not know how far to look.
+    // Versions before 3 ignore the lookback parameter.
     let young = if prometheus.major < 3 {
         "web-1 7"
     } else {
@@ -165,7 +165,7 @@ fn what_is_older_than_max_age_is_not_there() {
     );
 }
 
-/// Says why there is no test where there is none.
+/// Prints why the test is skipped, if it is.
 pub(crate) fn lacks() -> bool {
     let lacking = lacking();
     if let Some(lacking) = lacking {

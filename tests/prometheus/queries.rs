@@ -1,4 +1,4 @@
-//! The queries that a server gets.
+//! The queries sent to a server.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use crate::scripted::{Scripted, config};
 const PODS: &[(&str, &str)] = &[("\"pod\":\"web-1\"", "1.5"), ("\"pod\":\"web-2\"", "3"), ("\"pod\":\"db-1\"", "7")];
 
 #[test]
-fn one_query_answers_for_all_objects() {
+fn one_query_returns_all_objects() {
     let prometheus = Scripted::vector(PODS);
     let password = file("password", "swordfish\n");
     let tenant = file("tenant", "acme\n");
@@ -75,7 +75,7 @@ fn epoch(time: &str) -> i64 {
 }
 
 #[test]
-fn the_metric_label_selector_goes_into_every_selector() {
+fn the_metric_label_selector_is_added_to_every_selector() {
     let prometheus = Scripted::vector(PODS);
     let server = prometheus.with_rule("", "object: pods, value: 'sum(a) / sum(b)'");
     let selector = "?metricLabelSelector=verb%20in%20%28GET%2CP.T%29%2Capp.kubernetes.io%2Fname%2C%21old";
@@ -153,7 +153,7 @@ fn each_kind_of_object_has_its_query() {
 }
 
 #[test]
-fn a_query_about_one_object_may_give_a_scalar_and_takes_matchers_where_it_has_a_place() {
+fn a_query_about_one_object_may_return_a_scalar_and_may_contain_matchers() {
     let scalar = r#"{"status":"success","data":{"resultType":"scalar","result":[TIME,"3"]}}"#;
     let prometheus = Scripted::says(200, &scalar.replace("TIME", &(crate::scripted::now() / 1000).to_string()));
     let rule = "object: services, describes: {namespace: shop, name: web}, value: ";
@@ -171,7 +171,7 @@ fn a_query_about_one_object_may_give_a_scalar_and_takes_matchers_where_it_has_a_
 }
 
 #[test]
-fn the_label_selector_is_honoured_by_the_kubernetes_api() {
+fn the_kubernetes_api_evaluates_the_label_selector() {
     let kubernetes = Kubernetes::start();
     kubernetes.script(|call| {
         let names: &[&str] = match call.path.as_str() {
@@ -193,6 +193,6 @@ fn the_label_selector_is_honoured_by_the_kubernetes_api() {
         "404 NotFound: hits of all pods in namespace shop: the query returned no result for it with namespace=\"shop\"; the rule takes sum(a) from \
          source prom"
     );
-    // Pods' names are in no query.
+    // Queries do not contain names of pods.
     assert!(prometheus.queries().iter().all(|query| query == r#"sum by (pod) (a{namespace="shop"})"#));
 }

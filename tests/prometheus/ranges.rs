@@ -1,6 +1,5 @@
-//! The same rules over time through pods that we sample, and through a real Prometheus that scrapes the same pods. The
-//! two look at different moments: so the pages are such that the moments do not matter, or a tolerance says by how
-//! much.
+//! The same rules over time through Metriclet's samples of pods, and through a real Prometheus that scrapes the same pods. The
+//! two scrape at different times, so the values do not depend on the times, or are compared with a tolerance.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
@@ -20,18 +19,18 @@ use crate::common::{PATIENCE, Server};
 use crate::live::lacks;
 use crate::server::Prometheus;
 
-/// What the value of a pod is, by its number from 1 on.
+/// The expected value of a pod, by its number from 1 on.
 enum Is {
-    /// This, whenever there is one.
+    /// Always this value, if there is one.
     Always(fn(f64) -> f64),
-    /// Within these bounds, whenever there is one.
+    /// Always within these bounds, if there is a value.
     Between(fn(f64) -> [f64; 2]),
-    /// This within 5 %, once the samples fill the range and the machine has served and scraped in time for that long.
+    /// This value within 5 %, once the samples fill the range and the machine has served and scraped in time for that long.
     InTime(fn(f64) -> f64),
 }
 
 const RULES: &[(&str, Is)] = &[
-    // What stays the same does so at all times.
+    // Constant values.
     ("max_over_time(depth{queue=\"a\"}[8s])", Is::Always(|pod| pod)),
     ("sum(min_over_time(depth[8s]))", Is::Always(|pod| 2.0 * pod + 0.5)),
     ("max by (queue) (avg_over_time(depth{queue=~\"b|x\"}[8s])) * 2", Is::Always(|pod| 2.0 * pod + 1.0)),
@@ -44,17 +43,17 @@ const RULES: &[(&str, Is)] = &[
     ("max_over_time(depth{queue=\"a\"}[8s] offset 2s) or nothing", Is::Always(|pod| pod)),
     ("sum(requests_total) - sum(requests_total offset 8s)", Is::InTime(|_| 64_000.0)),
     ("sum(increase(still_total[8s])) + max(still_total)", Is::Always(|pod| 40.0 * pod)),
-    // Counters of one page that grow in proportion were sampled and are extrapolated alike.
+    // Counters of one page that grow in proportion are sampled and extrapolated in the same way.
     ("sum(rate(requests_total{code=~\"5..\"}[8s])) / sum(rate(requests_total[8s]))", Is::Always(|pod| pod / 8.0)),
     (
         "histogram_quantile(0.6, sum by (le) (rate(latency_bucket[8s])))",
         Is::Always(|pod| 0.1 + 0.9 * (0.6 * 9.0 - pod) / (7.0 - pod)),
     ),
-    // From each page to the next the counter grows by 1,000, and every third time from nothing.
+    // From each page to the next the counter grows by 1,000; every third time it starts from 0.
     ("sum(irate(reborn_total[8s])) / sum(irate(pages_total[8s]))", Is::Always(|_| 1_000.0)),
     ("max_over_time(reborn_total[8s]) - min_over_time(reborn_total[8s])", Is::InTime(|_| 2_000.0)),
-    // Where it begins with 1,000 it is extrapolated back by one gap, as before that it was 0; the other one by 1.1 at
-    // most.
+    // If it starts with 1,000 it is extrapolated back by one gap, because it was 0 before that; the other end by at most
+    // 1.1.
     ("sum(rate(reborn_total[8s])) / sum(rate(pages_total[8s]))", Is::Between(|_| [950.0, 1_000.0])),
     ("sum(rate(requests_total[8s]))", Is::InTime(|_| 8_000.0)),
     ("sum(increase(requests_total{code=\"500\"}[8s]))", Is::InTime(|pod| 8_000.0 * pod)),
@@ -67,12 +66,12 @@ const COUNT: u8 = 3;
 fn serving(listener: TcpListener, pod: u32) {
     let (start, scrapes) = (Instant::now(), Mutex::new(HashMap::<String, u32>::new()));
     Upstream::on(listener, move |head, stream| {
-        // Each scraper, and each rule, sees steps of its own.
+        // Each scraper and each rule sees separate steps.
         let of = |line: &&str| line.starts_with("GET ") || line.to_ascii_lowercase().starts_with("user-agent: ");
         let who: String = head.lines().filter(of).collect();
         let mut scrapes = scrapes.lock().unwrap();
         let scrape = scrapes.entry(who).and_modify(|scrape| *scrape += 1).or_insert(1);
-        // Long since 0, so that nothing near it matters.
+        // Far from 0, so that extrapolation to zero has no effect.
         let millis = 1_000_000 + start.elapsed().as_millis();
         text(stream, &page(pod.into(), *scrape, millis));
     });
@@ -93,7 +92,7 @@ fn page(pod: u128, scrape: u32, millis: u128) -> String {
     )
 }
 
-/// Both rules for each value: through pods, each with a source of its own, and through the server.
+/// Both rules for each value: through pods, each with a separate source, and through the server.
 fn config(port: u16, prometheus: &Prometheus) -> String {
     let mut sources =
         format!("sources:\n  prom: {{prometheus: '{}', namespaces: [shop], cache: 0s}}\n", prometheus.url());
@@ -108,7 +107,7 @@ fn config(port: u16, prometheus: &Prometheus) -> String {
     sources + &rules
 }
 
-/// The values that there are, by pod, or why there is none.
+/// The values by pod, or the error.
 fn ask(server: &Server, rule: &str) -> Result<BTreeMap<String, f64>, String> {
     let answer = server.metric(&format!("namespaces/shop/pods/*/{rule}"));
     let shown = answer.values();
@@ -123,7 +122,7 @@ fn ask(server: &Server, rule: &str) -> Result<BTreeMap<String, f64>, String> {
     Ok(shown.split(", ").map(one).collect())
 }
 
-/// Waits until every pod has its value through a rule, and takes no other one meanwhile.
+/// Waits until every pod has its value through a rule; any other value fails the test.
 fn has(server: &Server, rule: &str, value: &str, is: &Is) {
     let deadline = Instant::now() + 2 * PATIENCE;
     loop {
@@ -132,7 +131,7 @@ fn has(server: &Server, rule: &str, value: &str, is: &Is) {
         for (name, found) in found.iter().flatten() {
             let number = f64::from(1 + name.strip_prefix("web-").unwrap().parse::<u8>().unwrap());
             let (near, strict) = match is {
-                // As answers are to the nearest milli.
+                // Values are rounded to the nearest milli.
                 Is::Always(expected) => ((found - expected(number)).abs() < 0.0005, true),
                 Is::Between(bounds) => (*found >= bounds(number)[0] && *found <= bounds(number)[1], true),
                 Is::InTime(expected) => ((found / expected(number) - 1.0).abs() < 0.05, false),
@@ -179,7 +178,7 @@ fn the_same_value_over_time_through_pods_and_through_prometheus() {
         has(&server, &name("app", at), value, is);
     }
 
-    // A process that is known to be another one begins with nothing here, and there goes on from where its counter is.
+    // A new process starts without samples in Metriclet; in Prometheus its counter continues the series.
     let at = RULES.iter().position(|(value, _)| value.contains("irate")).unwrap();
     let (value, is) = &RULES[at];
     let again = with(pod(1), "/status/containerStatuses", json!([{"restartCount": 1}]));

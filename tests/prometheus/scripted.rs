@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use crate::common::Server;
 use crate::common::upstream::Upstream;
 
-/// What was posted, by name.
+/// The posted parameters, by name.
 pub(crate) type Form = Vec<(String, String)>;
 
 pub(crate) struct Scripted {
@@ -16,7 +16,7 @@ pub(crate) struct Scripted {
 }
 
 impl Scripted {
-    /// Does this with each connection, its request read already.
+    /// Passes each connection to `handle` after reading the request.
     pub(crate) fn start(handle: impl Fn(&mut TcpStream) + Send + Sync + 'static) -> Self {
         let forms = Arc::new(Mutex::new(Vec::new()));
         let asked = forms.clone();
@@ -33,7 +33,7 @@ impl Scripted {
         Self { upstream, forms }
     }
 
-    /// Always answers with this code and body.
+    /// Always responds with this code and body.
     pub(crate) fn says(code: u16, body: &str) -> Self {
         let length = body.len();
         let answer =
@@ -41,7 +41,7 @@ impl Scripted {
         Self::start(move |stream| drop(stream.write_all(answer.as_bytes())))
     }
 
-    /// Always answers with these elements, at this moment: labels as JSON has them, and values.
+    /// Always responds with these elements at the current time: labels as JSON, and values.
     pub(crate) fn vector(elements: &[(&str, &str)]) -> Self {
         let element = |(labels, value): &(&str, &str)| {
             format!("{{\"metric\":{{{labels}}},\"value\":[{}.5,\"{value}\"]}}", now() / 1000)
@@ -54,7 +54,7 @@ impl Scripted {
         format!("http://{}", self.upstream.address)
     }
 
-    /// A server of ours with rules on it; what continues the source and the rule are YAML flow mappings.
+    /// A Metriclet with a rule on this server; `source` and `rule` continue YAML flow mappings.
     pub(crate) fn with_rule(&self, source: &str, rule: &str) -> Server {
         Server::with_config(&config(&self.url(), source, rule))
     }
@@ -63,12 +63,12 @@ impl Scripted {
         self.upstream.heads()
     }
 
-    /// What was posted.
+    /// The posted forms.
     pub(crate) fn forms(&self) -> Vec<Form> {
         self.forms.lock().unwrap().clone()
     }
 
-    /// The queries among it.
+    /// The posted queries.
     pub(crate) fn queries(&self) -> Vec<String> {
         self.forms().into_iter().map(|form| form[0].1.clone()).collect()
     }
@@ -81,7 +81,7 @@ pub(crate) fn config(url: &str, source: &str, rule: &str) -> String {
     )
 }
 
-/// The body of an answer with these elements.
+/// The body of a response with these elements.
 pub(crate) fn vector(elements: &str) -> String {
     format!("{{\"status\":\"success\",\"data\":{{\"resultType\":\"vector\",\"result\":[{elements}]}}}}")
 }

@@ -1,8 +1,8 @@
-//! Expressions to compare: some written down, one for each thing that can go wrong, and some made up.
+//! Expressions to compare: a list with one for each possible mistake, and generated ones.
 
 use super::pages::Random;
 
-/// Of samples over time.
+/// Functions of samples over time.
 const OVER_TIME: [&str; 14] = [
     "rate",
     "increase",
@@ -26,7 +26,7 @@ const AGGREGATIONS: [&str; 6] = ["sum", "avg", "min", "max", "count", "stddev"];
 
 const REGEXES: &[&str] = &["(.*)", "(w)eb-.|(d)b-.", "", ".+", "(.+)_(.+)", "[0-9]+", "(?i)WEB-(?P<x>.)"];
 
-/// One line each.
+/// One expression per line.
 const WRITTEN: &str = r#"
 http_requests_total
 http_requests_total{code="200"}
@@ -429,7 +429,7 @@ changes(temperature[5m] offset 5m)
 avg_over_time(queue_depth[1m] offset 30s) or queue_depth
 "#;
 
-/// All that are written down, and every function of a range with every length.
+/// All listed expressions, and every function of a range with every length.
 pub(crate) fn written() -> Vec<String> {
     let lines = WRITTEN.lines().filter(|line| !line.is_empty()).map(str::to_owned);
     let functions = OVER_TIME.iter().flat_map(|function| RANGES.iter().map(move |range| (function, range)));
@@ -439,12 +439,12 @@ pub(crate) fn written() -> Vec<String> {
     lines.chain(ranges).collect()
 }
 
-/// An expression of some operators.
-pub(crate) fn made_up(random: &mut Random) -> String {
+/// A generated expression of a few operators.
+pub(crate) fn generated(random: &mut Random) -> String {
     vector(random, 3)
 }
 
-/// Whatever gives one sample of each series. Functions that jump stand around what both compute to the last bit alone.
+/// An instant vector. Discontinuous functions are applied only to values that both compute exactly.
 fn vector(random: &mut Random, depth: u64) -> String {
     if depth == 0 {
         return exact(random);
@@ -462,7 +462,7 @@ fn vector(random: &mut Random, depth: u64) -> String {
             format!("({}) {op} {}({})", vector(random, depth), matching(random), vector(random, depth))
         }
         13 => match random.below(6) {
-            // Values that are no integers may differ in their last bit, which a remainder shows.
+            // Non-integers may differ in their last bit, which a remainder amplifies.
             0 => format!("{} % {}", exact(random), number(random)),
             1 => format!("({}) ^ {}", vector(random, depth), random.of(&["2", "0.5", "-1", "0", "3", "NaN", "-Inf"])),
             2 => format!("absent({})", exact(random)),
@@ -478,7 +478,7 @@ fn vector(random: &mut Random, depth: u64) -> String {
             format!("label_replace({of}, \"{target}\", \"{text}\", \"{source}\", \"{regex}\")")
         }
         15 => match random.below(4) {
-            // Which of several equal ones is taken is up to their order.
+            // The choice among equal values depends on their order.
             0 => format!("max({} by ({}) (1, {}))", random.of(&["topk", "bottomk"]), labels(random), exact(random)),
             1 => format!("sum({}({}, {}))", random.of(&["topk", "bottomk"]), random.below(8), exact(random)),
             2 => {
@@ -532,7 +532,7 @@ fn vector(random: &mut Random, depth: u64) -> String {
     }
 }
 
-/// Samples as they are, and their sums: quarters, or no numbers at all.
+/// Samples and their sums, which are exact: quarters, NaN and infinities.
 fn exact(random: &mut Random) -> String {
     match random.below(4) {
         0 => format!("sum by ({}) ({})", labels(random), selector(random)),
@@ -559,7 +559,7 @@ fn set(random: &mut Random) -> String {
     }
 }
 
-/// How two vectors match, with a blank at its end.
+/// A vector matching clause with a trailing space.
 fn matching(random: &mut Random) -> String {
     let labels = match random.below(4) {
         0 => return String::new(),

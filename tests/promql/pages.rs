@@ -1,19 +1,19 @@
-//! Half an hour of scrapes of some pods: counters that reset, gaps, pods that come and go, NaN and infinity.
+//! Half an hour of scrapes of several pods: counter resets, gaps, new and deleted pods, NaN and infinity.
 
 use metriclet::internals::promql::NAME_LABEL;
 use metriclet::internals::promql::evaluate::{Labels, Sample, Series};
 
-/// When the scrapes begin, in Unix milliseconds.
+/// The start of the scrapes in Unix milliseconds.
 const START: i64 = 1_790_000_000_000;
 
-/// When expressions are evaluated. Samples stand at eighths of a second, which a float of seconds holds exactly, so
-/// that none is as old as a range is long: there versions of Prometheus differ.
+/// The times of evaluation. Samples are at eighths of a second, which floats of seconds represent exactly, so that none is
+/// exactly as old as a range is long, where versions of Prometheus differ.
 pub(crate) const TIMES: [i64; 4] = [START + 301_050, START + 887_350, START + 1_205_650, START + 1_770_850];
 
 const INTERVAL: i64 = 15_000;
 const SCRAPES: i64 = 120;
 
-/// The same numbers every time.
+/// Pseudorandom numbers with a fixed seed.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -44,7 +44,7 @@ pub(crate) fn series() -> Vec<Series> {
     let mut random = Random::new(1);
     let mut all = Vec::new();
     for (number, pod) in ["web-a", "web-b", "web-c", "web-d", "web-e", "db-0"].into_iter().enumerate() {
-        // Some come late, some go early.
+        // Some series start late, some end early.
         let life = match number {
             3 => 0..70,
             4 => 64..SCRAPES,
@@ -67,7 +67,7 @@ pub(crate) fn series() -> Vec<Series> {
             &["0.1", "0.5", "1", "2.5", "+Inf"],
             life.clone(),
         ));
-        // Without a bucket for all, and one whose lowest bounds are below zero; one bound is written in two ways.
+        // A histogram without an +Inf bucket, and one with negative bounds; one bound is written in two ways.
         all.extend(histogram(&mut random, "no_inf_bucket", pod, &["0.1", "0.5", "1"], life.clone()));
         all.extend(histogram(
             &mut random,
@@ -82,7 +82,7 @@ pub(crate) fn series() -> Vec<Series> {
         &[("le", "+Inf")],
         gauge(&mut random, &scrapes(&mut Random::new(2), 0..SCRAPES), Odd::Nothing),
     ));
-    // Counts that are no histogram's: neither growing from bucket to bucket, nor always numbers.
+    // Invalid histograms: counts that are not monotonic, or not numbers.
     for le in ["1", "2", "4", "8", "+Inf"] {
         let scrapes = scrapes(&mut random, 0..SCRAPES);
         all.push(made("odd_bucket", &[("le", le)], gauge(&mut random, &scrapes, Odd::Nothing)));
@@ -95,13 +95,13 @@ fn made(name: &str, labels: &[(&str, &str)], samples: Vec<Sample>) -> Series {
     Series { labels: Labels::new(name.chain(labels.iter().copied())), samples }
 }
 
-/// When scrapes succeed, and whether there was a gap before.
+/// The times of successful scrapes, and whether a gap precedes each.
 fn scrapes(random: &mut Random, life: std::ops::Range<i64>) -> Vec<(i64, bool)> {
     let mut times = Vec::new();
     let (mut missing, mut gap) = (0, false);
     for scrape in life {
         if missing == 0 && random.one_in(25) {
-            // Up to seven minutes: longer than the lookback.
+            // Gaps of up to seven minutes: longer than the lookback.
             let longest = if random.one_in(3) { 28 } else { 5 };
             missing = 1 + random.below(longest);
         }
@@ -116,8 +116,8 @@ fn scrapes(random: &mut Random, life: std::ops::Range<i64>) -> Vec<(i64, bool)> 
     times
 }
 
-/// Quarters add up exactly in any order. What is young is near zero and what is old is far from it: where a counter was
-/// zero between half a gap and a whole one before its first sample, versions of Prometheus differ.
+/// Quarters add up exactly in any order. New counters are near zero and old ones far from it, because versions of Prometheus
+/// differ for a counter that was zero between half a gap and a whole gap before its first sample.
 fn counter(random: &mut Random, scrapes: &[(i64, bool)], young: bool) -> Vec<Sample> {
     let mut value = if young { 0.25 } else { 5_000.0 + random.below(5_000) as f64 };
     let busy = 1 + random.below(200);
@@ -156,7 +156,7 @@ fn gauge(random: &mut Random, scrapes: &[(i64, bool)], odd: Odd) -> Vec<Sample> 
     scrapes.iter().map(sample).collect()
 }
 
-/// Buckets that are scraped together, without gaps, and reset together.
+/// Buckets with the same scrape times, without gaps, and with the same resets.
 fn histogram(random: &mut Random, name: &str, pod: &str, bounds: &[&str], life: std::ops::Range<i64>) -> Vec<Series> {
     let mut counts = vec![0.0; bounds.len()];
     let mut samples = vec![Vec::new(); bounds.len()];

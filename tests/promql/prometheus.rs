@@ -1,4 +1,4 @@
-//! A Prometheus of our own, over blocks that promtool made of our series.
+//! A Prometheus server over blocks that promtool created from the test's series.
 
 use std::ffi::OsString;
 use std::fmt::Write;
@@ -13,15 +13,15 @@ use metriclet::internals::promql::NAME_LABEL;
 use metriclet::internals::promql::evaluate::{Labels, Series};
 use serde_json::Value;
 
-/// Far longer than it takes to start; only a test that fails waits so long.
+/// Much longer than it takes to start; only a failing test waits this long.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Labels and values, or why there are none.
+/// Labels and values, or the error.
 pub(crate) type Answer = Result<Vec<(Labels, f64)>, String>;
 
-/// Ends with this value.
+/// A running server; it ends with this value.
 pub(crate) struct Prometheus {
-    /// Of its version.
+    /// The major version.
     pub(crate) major: u32,
     process: Child,
     address: String,
@@ -33,7 +33,7 @@ fn program() -> OsString {
     std::env::var_os("METRICLET_PROMETHEUS").unwrap_or_else(|| "prometheus".into())
 }
 
-/// What the test cannot do without, and is not there.
+/// The missing programs.
 pub(crate) fn lacking() -> Option<&'static str> {
     let there = |program: OsString| {
         let silent = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
@@ -63,7 +63,7 @@ fn major() -> u32 {
 }
 
 impl Prometheus {
-    /// Starts one that holds these series.
+    /// Starts a server with these series.
     pub(crate) fn start(series: &[Series]) -> Self {
         let directory = directory();
         let (page, data) = (directory.join("page"), directory.join("data"));
@@ -74,7 +74,7 @@ impl Prometheus {
         Self::over(directory, "global: {}\n")
     }
 
-    /// Starts one that scrapes as its configuration says.
+    /// Starts a server with this scrape configuration.
     pub(crate) fn scraping(config: &str) -> Self {
         Self::over(directory(), config)
     }
@@ -92,9 +92,9 @@ impl Prometheus {
             .unwrap();
         let log = BufReader::new(process.stderr.take().unwrap());
         let (send, receive) = mpsc::channel();
-        // Reads on to the end, lest the pipe fills up.
+        // Reads to the end, so that the pipe does not fill up.
         std::thread::spawn(move || {
-            // The two may come in either order.
+            // The two lines may come in either order.
             let (mut address, mut ready) = (None, false);
             for line in log.lines().map_while(Result::ok) {
                 if let Some((_, rest)) = line.split_once("Listening on") {
@@ -119,14 +119,14 @@ impl Prometheus {
         format!("http://{}", self.address)
     }
 
-    /// What an expression gives at a time in Unix milliseconds.
+    /// The result of an expression at a time in Unix milliseconds.
     pub(crate) fn ask(&self, query: &str, now: i64) -> Answer {
         let url = format!("{}/api/v1/query", self.url());
         let time = format!("{}.{:03}", now / 1000, now % 1000);
         let mut response = self.agent.post(&url).send_form([("query", query), ("time", &time)]).unwrap();
         let body: Value = serde_json::from_str(&response.body_mut().read_to_string().unwrap()).unwrap();
         if body["status"] != "success" {
-            // What does not parse is a mistake of the test.
+            // A parse error is a mistake in the test.
             assert_ne!(body["errorType"], "bad_data", "{query}: {body}");
             return Err(body["error"].to_string());
         }

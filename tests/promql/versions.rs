@@ -1,4 +1,4 @@
-//! Where versions of Prometheus before 3 and since differ.
+//! Differences between Prometheus 3 and earlier versions.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use metriclet::internals::promql::{Aggregation, Expr, Function, NAME_LABEL, Vect
 
 use crate::Seen;
 
-/// Whether the value of an expression depends on the version. One case is where a series begins in the range, and would
-/// have been zero between half a gap and 1.1 gaps before its first sample: before 3 the change is extended to that zero,
-/// since then by half a gap. The other is the deviation of one number that is not finite: before 3 it is 0, since then
-/// NaN.
+/// Whether the value of an expression depends on the version. One case is a series that starts in the range, and would
+/// have been zero between half a gap and 1.1 gaps before its first sample: versions before 3 extrapolate to that zero,
+/// later ones by half a gap. The other case is the deviation of a single number that is not finite: 0 before version 3,
+/// NaN since then.
 pub(crate) fn differ(expr: &Expr, series: &[Series], now: i64) -> bool {
     match expr {
         Expr::Call(Function::Rate | Function::Increase, arguments) => {

@@ -1,5 +1,5 @@
-//! `metriclet certs renew` with a Kubernetes API that stores what it changes: whatever happens, each certificate that a
-//! replica may serve is trusted by kube-apiserver and by the other replicas.
+//! `metriclet certs renew` with a Kubernetes API that stores changes: in every situation, kube-apiserver and the other
+//! replicas trust each certificate that a replica may serve.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 #![allow(missing_docs, unreachable_pub, reason = "nothing outside uses it")]
 
@@ -21,17 +21,17 @@ use common::{PATIENCE, metriclet, run};
 use serde_json::json;
 use world::{EXTERNAL, HOST, Made, SECRET, SERVICES, World, api_service, encoded, service, verified};
 
-/// Read, all permissions checked, and changed: the Secret and both APIServices; there is no third.
+/// The calls of a run: the Secret and both APIServices are read, their permissions checked, and changed; there is no third.
 const CALLS: usize = 4 + 3 + 3;
 
 #[test]
-fn does_nothing_before_its_time() {
+fn does_nothing_before_it_is_due() {
     for day in [0, 300, 334] {
         let world = World::new(&Made::at_day(day));
         let before = world.stored();
         let told = world.renew(&[]);
         assert!(told.starts_with("Secret custom-metrics/custom-metrics-apiserver-tls: valid until 2"), "{told}");
-        assert!(told.contains(", to be renewed from 2") && told.lines().count() == 1, "{told}");
+        assert!(told.contains(", renewal starts on 2") && told.lines().count() == 1, "{told}");
         assert_eq!(world.changes(before), [""; 0], "day {day}");
     }
 }
@@ -45,12 +45,12 @@ fn renews_in_steps() {
         let told = world.renew(&[]);
         assert!(told.contains("; ca.crt holds the authority of the next certificate, which a run from 2"), "{told}");
         for name in SERVICES {
-            assert!(told.contains(&format!("\nAPIService {name}: caBundle holds 2 certificates\n")), "{told}");
+            assert!(told.contains(&format!("\nAPIService {name}: caBundle contains 2 certificates\n")), "{told}");
         }
         assert_eq!(world.changes(before), ["custom-metrics-apiserver-tls", SERVICES[0], SERVICES[1]]);
         assert_eq!((world.secret("tls.crt"), world.trusted()), (first.identity.chain.clone(), vec![2, 2, 2]));
 
-        // Replicas may not know of it yet.
+        // Replicas may not have noticed it yet.
         before = world.stored();
         let told = world.renew(&[]);
         assert!(told.contains("; a run from 2") && told.contains(" on installs the next certificate\n"), "{told}");
@@ -66,35 +66,35 @@ fn renews_in_steps() {
         );
         let newest = world.secret("ca.crt").split_inclusive("-----END CERTIFICATE-----\n").next().unwrap().to_owned();
         for host in [HOST, &format!("{HOST}.cluster.local"), "metrics.example.com", "10.0.0.1"] {
-            assert!(verified(&newest, &next, host), "{host}: its authority comes first, and names stay");
+            assert!(verified(&newest, &next, host), "{host}: its authority is the first, and names stay");
         }
         let secret = world.objects.get(SECRET);
         assert_eq!((&secret["metadata"]["labels"], &secret["type"]), (&json!({"a": "b"}), &json!("kubernetes.io/tls")));
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
         let renewed: u64 =
             secret["metadata"]["annotations"]["metriclet.github.io/renewed"].as_str().unwrap().parse().unwrap();
-        assert!(now - renewed < PATIENCE.as_secs(), "scripts/certs --drop-old goes by it");
+        assert!(now - renewed < PATIENCE.as_secs(), "scripts/certs --drop-old uses it");
         assert_eq!(secret["metadata"]["annotations"].as_object().unwrap().len(), 1, "{secret}");
 
         before = world.stored();
         world.renew(&[]);
-        assert_eq!(world.changes(before), [""; 0], "the old authority stays until it ends");
+        assert_eq!(world.changes(before), [""; 0], "the old authority stays until it expires");
         world.was_never_interrupted();
     }
 }
 
 #[test]
-fn drops_authorities_that_have_ended() {
+fn removes_expired_authorities() {
     let (old, new) = (Made::at_day(366), Made::by("metriclet-ca-2", 31));
     let world = World::new(&new);
     let both = new.authority.pem() + &old.authority.pem();
     world.put(&new, &both, &both);
     let before = world.stored();
     let told = world.renew(&[]);
-    assert!(told.contains("caBundle holds 1 certificate\n"), "{told}");
+    assert!(told.contains("caBundle contains 1 certificate\n"), "{told}");
     assert_eq!((world.changes(before).len(), world.trusted()), (3, vec![1, 1, 1]));
     assert_eq!((world.secret("ca.crt"), world.secret("tls.crt")), (new.authority.pem(), new.identity.chain.clone()));
-    // What somebody else has put into a caBundle stays.
+    // Foreign authorities in a caBundle stay.
     let foreign = Authority::new("foreign");
     world.objects.put(&service(SERVICES[0]), api_service("custom-metrics", &(both + &foreign.pem())));
     world.renew(&[]);
@@ -102,7 +102,7 @@ fn drops_authorities_that_have_ended() {
 }
 
 #[test]
-fn replaces_at_once_what_nobody_takes() {
+fn replaces_an_unusable_certificate_at_once() {
     let expired = Made::at_day(366);
     let good = Made::at_day(2);
     let mixed = Made { identity: Identity { key: Made::at_day(2).identity.key, ..good.identity }, ..good };
@@ -110,21 +110,21 @@ fn replaces_at_once_what_nobody_takes() {
         let world = World::new(&made);
         let before = world.stored();
         let told = world.renew(&[]);
-        assert!(told.contains("the certificate could not be used, and one that is valid until 2"), "{told}");
-        // A server may go on with what it has loaded before, so the APIServices come first.
+        assert!(told.contains("replaced an unusable certificate by one that is valid until 2"), "{told}");
+        // Servers may still use the previous certificate, so the APIServices are updated first.
         assert_eq!(world.changes(before), [SERVICES[0], SERVICES[1], "custom-metrics-apiserver-tls"]);
         for trusted in [world.secret("ca.crt"), world.bundle(SERVICES[0]), world.bundle(SERVICES[1])] {
             assert!(verified(&trusted, &world.secret("tls.crt"), HOST));
         }
         assert_eq!(world.trusted(), [2; 3], "the clock may be wrong");
-        // Then the authority that has ended goes.
+        // Then the expired authority is removed.
         world.renew(&[]);
         assert_eq!(world.trusted(), [left; 3]);
         let before = world.stored();
         world.renew(&[]);
         assert_eq!(world.changes(before), [""; 0]);
     }
-    // One whose successor is announced already gets that.
+    // If the next certificate is already announced, it is installed.
     let (expired, next) = (Made::at_day(366), Made::by("metriclet-ca-2", 1));
     let world = World::new(&expired);
     let both = expired.authority.pem() + &next.authority.pem();
@@ -139,10 +139,10 @@ fn replaces_at_once_what_nobody_takes() {
     assert_eq!(world.trusted(), [1; 3]);
 }
 
-/// A run that is killed at any of its calls, before or after the API server has done what it was asked for, is taken up by the
-/// next ones.
+/// If a run is killed at any of its calls, before or after the API server has handled it, the next runs continue the
+/// renewal.
 #[test]
-fn an_interrupted_run_is_taken_up() {
+fn an_interrupted_run_is_continued() {
     let mut calls_of_runs = Vec::new();
     for (runs, is_done) in (1..=2).flat_map(|runs| [(runs, false), (runs, true)]) {
         let mut number = 0;
@@ -172,7 +172,7 @@ fn an_interrupted_run_is_taken_up() {
                 out.read_to_string(&mut told).unwrap();
                 let _ = ended.send(told);
             });
-            // Either it waits for this call, or it has made all that it makes.
+            // The run either waits for this call, or has ended.
             let was_stuck = loop {
                 if arrival.try_recv().is_ok() {
                     break true;
@@ -189,8 +189,8 @@ fn an_interrupted_run_is_taken_up() {
                 break;
             }
             world.behave();
-            // One run repeats the step, the next makes the other. Without a time to settle, a run cannot tell an interrupted
-            // one from another tool.
+            // One run repeats the step, and the next one takes the following step. With --settle 0, a run cannot distinguish an
+            // interrupted run from another tool.
             for _ in 0..3 {
                 world.attempt();
             }
@@ -211,8 +211,8 @@ fn an_interrupted_run_is_taken_up() {
 }
 
 #[test]
-fn a_conflict_begins_anew() {
-    // Somebody else changes what is about to be changed: first the Secret, then an APIService.
+fn a_conflict_restarts_the_run() {
+    // Another client changes an object before the run does: first the Secret, then an APIService.
     for changed in [SECRET.to_owned(), service(SERVICES[1])] {
         let world = World::new(&Made::at_day(340));
         let (objects, mut others) = (world.objects.clone(), 1);
@@ -243,7 +243,7 @@ fn a_conflict_begins_anew() {
 }
 
 #[test]
-fn several_runs_at_once_do_what_one_does() {
+fn several_runs_at_once_have_the_effect_of_one() {
     for day in [340, 366] {
         for _ in 0..5 {
             let world = World::new(&Made::at_day(day));
@@ -252,7 +252,7 @@ fn several_runs_at_once_do_what_one_does() {
                     .map(|_| metriclet(&world.arguments(&["--settle=0s"])).stdout(Stdio::null()).spawn().unwrap())
                     .collect();
                 for mut run in runs {
-                    // Without a time to settle, it cannot tell a run that is at work from another tool.
+                    // With --settle 0, it cannot distinguish a concurrent run from another tool.
                     let code = run.wait().unwrap().code();
                     assert!(matches!(code, Some(0 | 69)), "{code:?}");
                 }
@@ -260,7 +260,7 @@ fn several_runs_at_once_do_what_one_does() {
             world.renew(&["--settle=0s"]);
             let settled = world.stored();
             let told = world.renew(&["--settle=0s"]);
-            assert!(told.contains(", to be renewed from 2"), "{told}");
+            assert!(told.contains(", renewal starts on 2"), "{told}");
             assert_eq!((world.stored(), world.secret("next.crt").len()), (settled, 0));
             for trusted in [world.secret("ca.crt"), world.bundle(SERVICES[0]), world.bundle(SERVICES[1])] {
                 assert!(verified(&trusted, &world.secret("tls.crt"), HOST));
@@ -274,7 +274,7 @@ fn several_runs_at_once_do_what_one_does() {
 }
 
 #[test]
-fn says_which_right_is_missing_before_it_changes_anything() {
+fn reports_missing_rights_before_any_change() {
     let secret = "secrets custom-metrics-apiserver-tls in namespace custom-metrics";
     let [first, second] = SERVICES.map(|name| format!("apiservices {name}"));
     let external = format!("apiservices {EXTERNAL}");
@@ -287,7 +287,7 @@ fn says_which_right_is_missing_before_it_changes_anything() {
         ("GET", service(EXTERNAL), &external),
         ("PATCH", service(EXTERNAL), &external),
     ] {
-        // Whether or not there is something to do.
+        // With and without a due renewal.
         for day in [0, 340, 366] {
             let made = Made::at_day(day);
             let world = World::new(&made);
@@ -308,7 +308,7 @@ fn says_which_right_is_missing_before_it_changes_anything() {
 }
 
 #[test]
-fn leaves_alone_what_is_not_ours() {
+fn leaves_foreign_objects_unchanged() {
     let place = "Secret custom-metrics/custom-metrics-apiserver-tls";
     let ours = Made::at_day(340);
     let world = World::new(&ours);
@@ -324,7 +324,7 @@ fn leaves_alone_what_is_not_ours() {
     let mut foreign = good.clone();
     foreign["data"]["ca.crt"] = encoded(&Made::by("company-ca", 340).authority.pem()).into();
     world.objects.put(SECRET, foreign);
-    untouched(&world.renew(&[]), "not renewed, as metriclet certs did not make the authority in ca.crt");
+    untouched(&world.renew(&[]), "not renewed, because metriclet certs did not make the authority in ca.crt");
     let bad_block = ours.authority.pem() + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     for (text, why) in [
         ("", "holds no certificate (PEM)"),
@@ -341,11 +341,11 @@ fn leaves_alone_what_is_not_ours() {
     mixed["data"]["tls.crt"] = encoded(&own.identity.chain).into();
     mixed["data"]["tls.key"] = encoded(&own.identity.key).into();
     world.objects.put(SECRET, mixed);
-    untouched(&world.renew(&[]), "not renewed, as the authority in ca.crt did not sign the certificate");
+    untouched(&world.renew(&[]), "not renewed, because the authority in ca.crt did not sign the certificate");
     world.objects.put(SECRET, good.clone());
     world.objects.put(&service(SERVICES[1]), api_service("custom-metrics", "garbage"));
     world.fails(&format!("the caBundle of APIService {} holds no certificate (PEM)", SERVICES[1]));
-    // Another adapter's APIService, and one that verifies nobody.
+    // Another adapter's APIService, and one that skips verification.
     world.objects.put(SECRET, good);
     world.objects.put(&service(EXTERNAL), api_service("keda", &ours.authority.pem()));
     let mut unverified = api_service("custom-metrics", "");
@@ -357,16 +357,19 @@ fn leaves_alone_what_is_not_ours() {
     world.objects.put(&service(SERVICES[0]), theirs.clone());
     let leading = service(SERVICES[1]);
     let service = "custom-metrics/custom-metrics-apiserver";
-    world.fails(&format!("no APIService that verifies certificates leads to the Service {service}"));
+    world.fails(&format!("no APIService that verifies certificates refers to the Service {service}"));
     world.objects.put(&leading, theirs);
     let told = world.renew(&["--settle=0s"]);
-    assert!(told.contains("installed the next") && told.ends_with("\nno APIService leads here yet\n"), "{told}");
+    assert!(
+        told.contains("installed the next") && told.ends_with("\nno APIService refers to this Service yet\n"),
+        "{told}"
+    );
     world.objects.delete(SECRET);
-    world.fails(&format!("{place} does not exist; scripts/deploy or metriclet certs --secret makes it"));
+    world.fails(&format!("{place} does not exist; scripts/deploy or metriclet certs --secret creates it"));
 }
 
 #[test]
-fn says_why_the_api_cannot_be_used() {
+fn reports_errors_of_the_api() {
     let world = World::new(&Made::at_day(340));
     let server = world.kubernetes.url();
     let resource = "secrets custom-metrics-apiserver-tls in namespace custom-metrics";

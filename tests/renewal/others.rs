@@ -1,4 +1,4 @@
-//! What other tools, other clocks and people do to a renewal.
+//! Effects of other tools, wrong clocks and manual changes on a renewal.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -20,16 +20,16 @@ fn a_reverted_bundle_fails_and_stops_the_renewal() {
     let world = World::new(&first);
     world.renew(&[]);
     for _ in 0..2 {
-        // When it has been announced for long enough, the tool has reverted it.
+        // By the time of installation, the tool has reverted the caBundle.
         world.annotate(SINCE, &(now() - 1_800).to_string().into());
         let old = first.authority.pem();
         world.objects.put(&service(SERVICES[1]), api_service("custom-metrics", &old));
         let (told, why) = world.warns(&[]);
-        let lost = format!("metriclet: the caBundle of APIService {} had lost the next authority{ASKS}", SERVICES[1]);
+        let lost = format!("metriclet: the caBundle of APIService {} lost the next authority{ASKS}", SERVICES[1]);
         assert_eq!(why, lost);
-        assert!(told.ends_with(&format!("\nAPIService {}: caBundle holds 2 certificates\n", SERVICES[1])), "{told}");
+        assert!(told.ends_with(&format!("\nAPIService {}: caBundle contains 2 certificates\n", SERVICES[1])), "{told}");
         assert_eq!((world.secret("tls.crt"), world.trusted()), (first.identity.chain.clone(), vec![2; 3]));
-        // The Job tries again, and the tool may yet do so, too.
+        // The Job retries, and the tool may revert it again.
         assert!(world.renew(&[]).contains(" on installs the next certificate\n"));
         assert_eq!(world.secret("tls.crt"), first.identity.chain);
     }
@@ -42,9 +42,9 @@ fn a_reverted_bundle_fails_and_stops_the_renewal() {
             world.objects.put(&service(name), api_service("custom-metrics", &reverted));
         }
         let (told, why) = world.warns(&[]);
-        let what = "the authority of the certificate that is served";
+        let what = "the authority of the certificate in use";
         let names = SERVICES.join(", ");
-        assert_eq!(why, format!("metriclet: the caBundle of APIService {names} had lost {what}{ASKS}"));
+        assert_eq!(why, format!("metriclet: the caBundle of APIService {names} lost {what}{ASKS}"));
         assert!(told.lines().count() == 3 && world.trusted() == [2; 3], "{told}");
         world.renew(&[]);
     }
@@ -60,7 +60,7 @@ fn a_new_bundle_is_filled() {
 }
 
 #[test]
-fn a_renewal_that_nobody_knows_the_begin_of_begins_now() {
+fn a_renewal_without_a_start_time_starts_now() {
     let first = Made::at_day(340);
     for garbled in [json!(null), json!("soon"), json!("99999999999"), json!("-1"), json!("0")] {
         let world = World::new(&first);
@@ -80,7 +80,7 @@ fn a_renewal_that_nobody_knows_the_begin_of_begins_now() {
 }
 
 #[test]
-fn another_clock_changes_nothing() {
+fn a_wrong_clock_changes_nothing() {
     for (day, ahead, is_wrong) in
         [(0, 0, false), (340, -400, true), (366, 31_536_000, true), (0, 400, true), (0, 200, false)]
     {

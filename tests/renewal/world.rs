@@ -1,4 +1,4 @@
-//! A cluster in which Metriclet is installed: a Kubernetes API that stores what it changes.
+//! A cluster with Metriclet: a Kubernetes API that stores changes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -34,7 +34,7 @@ pub fn encoded(text: &str) -> String {
     STANDARD.encode(text)
 }
 
-/// An authority and its certificate for the Service, of a year, of which so many days are over.
+/// An authority and its certificate for the Service, valid for a year from `day` days ago.
 pub struct Made {
     pub authority: Authority,
     pub identity: Identity,
@@ -61,7 +61,7 @@ impl Made {
     }
 }
 
-/// A cluster in which Metriclet is installed.
+/// A cluster with Metriclet.
 pub struct World {
     pub kubernetes: Kubernetes,
     pub objects: Objects,
@@ -69,7 +69,7 @@ pub struct World {
 }
 
 impl World {
-    /// With this certificate, whose authority everyone trusts.
+    /// Installed with this certificate, whose authority is trusted everywhere.
     pub fn new(made: &Made) -> Self {
         let kubernetes = Kubernetes::start();
         let kubeconfig = kubernetes.kubeconfig("{token: t}");
@@ -91,7 +91,7 @@ impl World {
         }
     }
 
-    /// From now on the API server does what a good one does.
+    /// From now on the API server behaves correctly.
     pub fn behave(&self) {
         let objects = self.objects.clone();
         self.kubernetes.script(move |call| objects.answer(call));
@@ -101,26 +101,26 @@ impl World {
         [&["certs", "renew", "--kubeconfig", self.kubeconfig.to_str().unwrap()], more].concat()
     }
 
-    /// Runs it to its end: what it says.
+    /// Runs the command successfully, and returns its output.
     pub fn renew(&self, more: &[&str]) -> String {
         let (code, stdout, stderr) = run(&self.arguments(more));
         assert_eq!((code, stderr.as_str()), (0, ""), "{stdout}");
         stdout
     }
 
-    /// Runs it, after or beside a run that has not come to its end.
+    /// Runs the command after or during an unfinished run.
     pub fn attempt(&self) {
         let (code, stdout, stderr) = run(&self.arguments(&["--settle=0s"]));
-        assert!(code == 0 || (code == 69 && stderr.contains(" had lost the next authority; ")), "{stdout}{stderr}");
+        assert!(code == 0 || (code == 69 && stderr.contains(" lost the next authority; ")), "{stdout}{stderr}");
     }
 
-    /// Runs it, and it fails with this message.
+    /// Runs the command, which must fail with this message.
     pub fn fails(&self, why: &str) {
         let (code, stdout, stderr) = run(&self.arguments(&["--settle=0s"]));
         assert_eq!((code, stdout.as_str(), stderr.as_str()), (69, "", &*format!("metriclet: {why}\n")));
     }
 
-    /// Runs it: what it has changed, and the message with which it fails nevertheless.
+    /// Runs the command, which reports changes and fails with a message.
     pub fn warns(&self, more: &[&str]) -> (String, String) {
         let (code, stdout, stderr) = run(&self.arguments(more));
         assert_eq!(code, 69, "{stdout}{stderr}");
@@ -134,7 +134,7 @@ impl World {
         self.objects.put(SECRET, secret);
     }
 
-    /// What was stored since, by its path.
+    /// The paths of objects stored since the last call.
     pub fn changes(&self, since: usize) -> Vec<String> {
         self.objects.history()[since..].iter().map(|(path, _)| path.rsplit('/').next().unwrap().to_owned()).collect()
     }
@@ -151,14 +151,14 @@ impl World {
         bundle(&self.objects.get(&service(name)))
     }
 
-    /// How many authorities there are in `ca.crt` and in each `caBundle`.
+    /// The number of authorities in `ca.crt` and in each `caBundle`.
     pub fn trusted(&self) -> Vec<usize> {
         let texts = [self.secret("ca.crt"), self.bundle(SERVICES[0]), self.bundle(SERVICES[1])];
         texts.iter().map(|text| CertificateDer::pem_slice_iter(text.as_bytes()).count()).collect()
     }
 
-    /// In each state that there was, what any replica may serve is trusted by all: the certificate of that state and of the one
-    /// before, as nodes learn of a Secret at different times.
+    /// In each stored state, every certificate that a replica may serve is trusted everywhere: that of the state and of the
+    /// previous one, because nodes notice a changed Secret at different times.
     pub fn was_never_interrupted(&self) {
         let mut bundles: BTreeMap<String, String> = BTreeMap::new();
         let mut secrets: [Value; 2] = [Value::Null, Value::Null];
@@ -199,7 +199,7 @@ fn bundle(service: &Value) -> String {
     String::from_utf8(STANDARD.decode(service["spec"]["caBundle"].as_str().unwrap()).unwrap()).unwrap()
 }
 
-/// Whether a client that trusts these authorities takes the certificate for this host.
+/// Whether a client that trusts these authorities accepts the certificate for this host.
 pub fn verified(trusted: &str, certificate: &str, host: &str) -> bool {
     let mut roots = RootCertStore::empty();
     CertificateDer::pem_slice_iter(trusted.as_bytes()).for_each(|authority| roots.add(authority.unwrap()).unwrap());

@@ -17,14 +17,14 @@ use std::sync::{Arc, Mutex};
 use common::upstream::{Upstream, page, read_body};
 use common::{Server, file};
 
-/// A server that remembers heads and bodies of requests.
+/// A server that records heads and bodies of requests.
 struct Recorder {
     upstream: Upstream,
     requests: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl Recorder {
-    /// Answers each request, given its body, with this page.
+    /// Responds to each request with a page that depends on its body.
     fn start(content_type: &'static str, answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let requests = Arc::new(Mutex::new(Vec::new()));
         let seen = requests.clone();
@@ -78,7 +78,7 @@ fn ask(server: &Server, namespace: &str, name: &str) -> String {
     server.metric(&format!("namespaces/{namespace}/services/{name}/depth")).values()
 }
 
-/// What `get -vv` prints, both streams.
+/// The output of `get -vv`, both streams.
 fn get(source: &str, rule: &str, name: &str) -> String {
     let config = file("metrics.yaml", &config(source, rule));
     let path = format!("namespaces/shop/services/{name}/depth");

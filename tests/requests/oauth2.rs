@@ -10,7 +10,7 @@ use crate::{ask, get, serve, values};
 
 const WEB: &str = ", describes: {namespace: shop, name: web}";
 
-/// A server whose tokens are numbered, each good for so many seconds.
+/// A server with numbered tokens, each valid for this many seconds.
 struct Issuer {
     upstream: Upstream,
     forms: Arc<Mutex<Vec<String>>>,
@@ -34,7 +34,7 @@ impl Issuer {
         Self { upstream, forms }
     }
 
-    /// `oauth2`, with more keys.
+    /// `oauth2` with additional keys.
     fn key(&self, more: &str) -> String {
         let secret = file("secret", "s3cret+/ \n");
         format!(
@@ -45,7 +45,7 @@ impl Issuer {
     }
 }
 
-/// A server that takes these tokens.
+/// A server that accepts these tokens.
 fn protected(taken: &Arc<Mutex<Vec<String>>>) -> Upstream {
     let taken = taken.clone();
     Upstream::start(move |head, stream| {
@@ -62,9 +62,9 @@ fn tokens(tokens: &[&str]) -> Arc<Mutex<Vec<String>>> {
     Arc::new(Mutex::new(tokens.iter().map(|token| (*token).to_owned()).collect()))
 }
 
-/// The client authenticates itself by HTTP Basic, and asks once for as long as the token lasts.
+/// The client authenticates itself by HTTP Basic, and requests one token until it expires.
 #[test]
-fn one_token_serves_until_its_end() {
+fn one_token_is_used_until_it_expires() {
     let (issuer, upstream) = (Issuer::start(3_600), protected(&tokens(&["t0ken-1"])));
     let oauth2 = issuer.key(", scopes: [metrics.read, 'a:b'], audience: https://queue");
     let server = serve(
@@ -80,7 +80,7 @@ fn one_token_serves_until_its_end() {
     );
     let head = &issuer.upstream.heads()[0];
     assert!(head.starts_with("POST /token?x=y HTTP/1.1"), "{head}");
-    // "my%20app:s3cret%2B%2F": encoded as in a form, before it is base64.
+    // "my%20app:s3cret%2B%2F": form encoding before base64.
     assert_eq!(values(head, "authorization"), ["Basic bXklMjBhcHA6czNjcmV0JTJCJTJG"]);
 }
 
@@ -95,9 +95,9 @@ fn the_secret_may_be_in_the_body() {
     assert_eq!(values(&issuer.upstream.heads()[0], "authorization"), [""; 0]);
 }
 
-/// A token that is over at once is fetched for each request, with the secret that is there then.
+/// A token that expires at once is fetched for each request, with the current secret.
 #[test]
-fn tokens_end_and_secrets_rotate() {
+fn tokens_expire_and_secrets_rotate() {
     let issuer = Issuer::start(0);
     let upstream = protected(&tokens(&["t0ken-1", "t0ken-2"]));
     let secret = file("rotating", "one");
@@ -117,7 +117,7 @@ fn tokens_end_and_secrets_rotate() {
     assert_eq!(sent, ["Basic YTpvbmU=", "Basic YTp0d28="]);
 }
 
-/// A 401 gives the token up, once: a server that takes none does not load the one that issues them.
+/// A 401 discards the token once: a source that rejects all tokens does not overload their issuer.
 #[test]
 fn a_rejected_token_is_replaced_once() {
     let (issuer, taken) = (Issuer::start(3_600), tokens(&["t0ken-1"]));
@@ -136,7 +136,7 @@ fn a_rejected_token_is_replaced_once() {
     assert_eq!(issuer.upstream.requests(), 2);
 }
 
-/// Requests that come while a token is fetched wait for it.
+/// Requests that arrive while a token is fetched wait for it.
 #[test]
 fn one_fetch_at_a_time() {
     let gate = Gate::default();
@@ -160,7 +160,7 @@ fn one_fetch_at_a_time() {
     assert_eq!(issuer.upstream.requests(), 1);
 }
 
-/// What the token's server says is told by its code alone, remembered, and holds no secret.
+/// Errors of the token's server are cached, and reported by their code only, without secrets.
 #[test]
 fn failures() {
     let refuse = |status: u16, body: &str| {

@@ -1,4 +1,4 @@
-//! Kubeconfigs of users: programs for credentials, as in clouds, and `kubectl proxy`.
+//! Kubeconfigs of users: credential plugins, as for cloud providers, and `kubectl proxy`.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::common::{file, metriclet};
 const SERVICES: &str = "/api/v1/namespaces/shop/services";
 const V1BETA1: &str = "apiVersion: client.authentication.k8s.io/v1beta1";
 
-/// A program, which adds a line to a log beside it each time that it runs.
+/// A program that adds a line to a log for each run.
 struct Plugin {
     path: PathBuf,
     log: PathBuf,
@@ -30,7 +30,7 @@ impl Plugin {
         Self { path, log }
     }
 
-    /// One that prints this `status`, whose `RUNS` becomes the number of the run.
+    /// A program that prints this `status`, in which `RUNS` is replaced by the number of the run.
     fn printing(status: &Value) -> Self {
         let printed =
             json!({"apiVersion": "client.authentication.k8s.io/v1beta1", "kind": "ExecCredential", "status": status});
@@ -55,7 +55,7 @@ impl Plugin {
     }
 }
 
-/// Runs `get` for the services that a label selects.
+/// Runs `get` for services with a label selector.
 fn get(kubeconfig: &Path, in_cluster: bool) -> Output {
     let upstream = Upstream::raw(page("text/plain", "depth{service=\"web\"} 3\ndepth{service=\"mail\"} 4\n"));
     let config = file("metrics.yaml", &crate::config(&format!("url: '{}', namespaces: [shop]", upstream.url()), ""));
@@ -102,9 +102,9 @@ fn runs_a_program_for_a_token() {
     assert!(info["spec"]["cluster"]["certificate-authority-data"].as_str().unwrap().len() > 100);
 }
 
-/// A token that the server has never accepted is not requested again.
+/// If the server has never accepted a token, the program is not run again.
 #[test]
-fn a_refused_token() {
+fn a_rejected_token() {
     let kubernetes = kubernetes();
     kubernetes.script(|call| match call.path.starts_with(SERVICES) {
         true => Reply::Say(401, String::new()),
@@ -137,9 +137,9 @@ fn failures_of_programs() {
     assert_eq!(kubernetes.lists(SERVICES).len(), 0);
 }
 
-/// A server runs none, and no command in a pod does.
+/// A server never runs a program, nor does a command in a pod.
 #[test]
-fn only_people_run_programs() {
+fn only_interactive_commands_run_programs() {
     let kubernetes = kubernetes();
     let plugin = Plugin::printing(&json!({"token": "t"}));
     let kubeconfig = kubernetes.kubeconfig(&plugin.user(""));
@@ -152,7 +152,7 @@ fn only_people_run_programs() {
     assert!(plugin.runs().is_empty());
 }
 
-/// `kubectl proxy` speaks plain HTTP, on this machine.
+/// `kubectl proxy` serves plain HTTP on this machine.
 #[test]
 fn by_kubectl_proxy() {
     let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1", "metadata": {},

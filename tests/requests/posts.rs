@@ -6,7 +6,7 @@ const WEB: &str = ", describes: {namespace: shop, name: web}";
 
 const ANSWER: &str = r#"{"data":{"grid":{"sessionQueueSize":5}}}"#;
 
-/// GraphQL, as Selenium Grid speaks it: its braces are no placeholders.
+/// GraphQL, as for Selenium Grid: its braces are not placeholders.
 #[test]
 fn graphql() {
     let upstream = Recorder::start("application/json", |_| ANSWER.to_owned());
@@ -24,7 +24,7 @@ fn graphql() {
     assert!(printed.contains("POST http://") && !printed.contains("sessionQueueSize }"), "{printed}");
 }
 
-/// Each object has its own body, and its own page in the cache.
+/// Each object has a separate body, and a separate page in the cache.
 #[test]
 fn placeholders_are_escaped() {
     for (body, contents, expected) in [
@@ -47,7 +47,7 @@ fn placeholders_are_escaped() {
     }
 }
 
-/// As a Prometheus server refuses methods, with the reason in the body, a page may not.
+/// The body of an error status is not read as a page, unlike that of a Prometheus server.
 #[test]
 fn refusals_are_failures() {
     let answer = "HTTP/1.1 405 X\r\nContent-Length: 1\r\nAllow: GET\r\n\r\n3";

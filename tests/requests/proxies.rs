@@ -11,7 +11,7 @@ use crate::{Recorder, ask, get, line, serve, values};
 
 const WEB: &str = ", describes: {namespace: shop, name: web}";
 
-/// A proxy that connects every tunnel to one server, as if it were the host that is asked for.
+/// A proxy that connects every tunnel to the same server, whatever host is requested.
 fn proxy(to: std::net::SocketAddr) -> Upstream {
     Upstream::start(move |_, client| {
         let mut server = TcpStream::connect(to).unwrap();
@@ -25,7 +25,7 @@ fn proxy(to: std::net::SocketAddr) -> Upstream {
     })
 }
 
-/// The proxy looks up the host, which is unknown here, and sees no request.
+/// The proxy resolves the host, which is unknown here, and sees no request.
 #[test]
 fn tunnels() {
     let upstream = Recorder::start("text/plain", |_| "3".to_owned());
@@ -41,7 +41,7 @@ fn tunnels() {
     assert_eq!((line(&head), values(&head, "host")), ("GET /depth HTTP/1.1", vec!["queue.invalid:8080"]));
 }
 
-/// TLS is spoken with the server, whose certificate is for the host of the URL.
+/// TLS is end to end with the server, whose certificate is for the host of the URL.
 #[test]
 fn tunnels_of_tls() {
     let authority = Authority::new("a");

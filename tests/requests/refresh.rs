@@ -11,7 +11,7 @@ use crate::{ask, get, serve};
 const WEB: &str = ", describes: {namespace: shop, name: web}";
 const REFRESH: &str = "format: number, timeout: 10s, refresh: 5s";
 
-/// What a server answers, one after the other, each when it is told.
+/// A server that sends the responses in order, each when the test releases it.
 fn scripted() -> (Upstream, mpsc::Receiver<()>, mpsc::Sender<Vec<u8>>) {
     let ((arrived, arrivals), (answer, answers)) = (mpsc::channel(), mpsc::channel::<Vec<u8>>());
     let answers = Arc::new(Mutex::new(answers));
@@ -28,7 +28,7 @@ fn number(value: &str) -> Vec<u8> {
     page("text/plain", value)
 }
 
-/// Asks until there is another answer than this.
+/// Repeats the request until the response differs from this one.
 fn after(server: &crate::common::Server, before: &str) -> String {
     let until = Instant::now() + PATIENCE;
     loop {
@@ -41,10 +41,10 @@ fn after(server: &crate::common::Server, before: &str) -> String {
     }
 }
 
-/// A fetch outlives the request that it began for, and the next ones are answered at once, also while a refresh is under
-/// way; what it brings takes the place of what was there, be it a page or a failure.
+/// A fetch outlives the request that started it, and later requests are answered at once, even during a refresh; its result,
+/// a page or a failure, replaces the previous one.
 #[test]
-fn answers_from_what_the_background_brings() {
+fn answers_from_pages_fetched_in_the_background() {
     let (upstream, arrivals, answer) = scripted();
     let server = serve(&format!("url: 'http://{}', {REFRESH}", upstream.address), WEB);
     let busy = "503 ServiceUnavailable: depth of services/web in namespace shop: source app timeout: waiting for a fetch of \
@@ -71,7 +71,7 @@ fn answers_from_what_the_background_brings() {
     assert_eq!(upstream.requests(), 4);
 }
 
-/// Queries, too; each namespace has its own.
+/// Queries are refreshed, too; each namespace has its own.
 #[test]
 fn queries() {
     let upstream = crate::Recorder::start("application/json", |_| {
@@ -87,10 +87,10 @@ fn queries() {
     assert_eq!(upstream.requests().len(), 2);
 }
 
-/// `get` says what to do about a fetch that takes longer than it waits.
+/// `get` suggests `--wait` for a slow fetch.
 #[test]
-fn get_hints_at_waiting() {
+fn get_suggests_waiting() {
     let (upstream, _arrivals, _answer) = scripted();
     let printed = get(&format!("url: 'http://{}', {REFRESH}", upstream.address), WEB, "web");
-    assert!(printed.contains("--wait 20s keeps asking"), "{printed}");
+    assert!(printed.contains("use --wait 20s"), "{printed}");
 }

@@ -7,8 +7,8 @@ use crate::{ask, get, line, serve, values};
 
 const RESULT: &str = r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{"service":"web"},"value":[1700000000,"3"]}]}}"#;
 
-/// As kube-rbac-proxy in front of OpenShift's Thanos does, it reads the namespace from the query of the URL; the rest is
-/// a form.
+/// Like kube-rbac-proxy in front of OpenShift's Thanos, the server reads the namespace from the URL's query; the other
+/// parameters are in the form.
 #[test]
 fn parameters_are_in_the_url() {
     let upstream = crate::Recorder::start("application/json", |_| fresh());
@@ -28,7 +28,7 @@ fn parameters_are_in_the_url() {
 }
 
 #[test]
-fn servers_that_take_get_only() {
+fn servers_that_accept_only_get() {
     let upstream = Upstream::start(|head, stream| {
         let _ = read_body(head, stream);
         let body = fresh();
@@ -49,9 +49,9 @@ fn servers_that_take_get_only() {
     assert_eq!(values(&head, "content-length"), [""; 0]);
 }
 
-/// A refusal says why in its body, by either method.
+/// Errors have a reason in their body, with either method.
 #[test]
-fn refusals_by_get_are_read() {
+fn errors_of_get_requests_are_read() {
     let answer = r#"{"status":"error","errorType":"bad_data","error":"x"}"#;
     let upstream = Upstream::raw(format!("HTTP/1.1 400 X\r\nContent-Length: {}\r\n\r\n{answer}", answer.len()));
     let server = serve(&format!("prometheus: 'http://{}', method: GET", upstream.address), ", value: x");

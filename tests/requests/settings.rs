@@ -6,7 +6,7 @@ use crate::{Recorder, ask, get, line, serve, values};
 const WEB: &str = ", describes: {namespace: shop, name: web}";
 
 #[test]
-fn headers_stand_in_the_configuration() {
+fn headers_are_set_in_the_configuration() {
     let upstream = Recorder::start("application/json", |_| r#"{"depth":1}"#.to_owned());
     let source = format!(
         "url: '{}', headers: {{Origin: {{value: http://localhost}}, X-Scope-OrgID: {{value: team-a}}, \
@@ -25,7 +25,7 @@ fn headers_stand_in_the_configuration() {
     }
 }
 
-/// A key in the query comes from a file, follows its rotation, and is seen by the server alone.
+/// A key in the query comes from a file, follows its rotation, and only the server sees it.
 #[test]
 fn keys_in_queries() {
     let upstream = Recorder::start("text/plain", |_| "3".to_owned());
@@ -48,9 +48,9 @@ fn keys_in_queries() {
     assert!(!server.seen.iter().any(|line| line.contains("s3cret") || line.contains("n3xt")), "{:#?}", server.seen);
 }
 
-/// Nor do libraries print a key, however much they are to print.
+/// Libraries print no key either, at any log level.
 #[test]
-fn no_level_of_the_log_shows_a_key() {
+fn no_log_level_shows_a_key() {
     let upstream = Recorder::start("text/plain", |_| "3".to_owned());
     let key = file("key", "s3cret");
     let query = format!("query: {{api_key: {{file: '{}'}}}}", key.display());

@@ -1,6 +1,6 @@
-// Looks at the status page as people do, and compares it with /status.json.
+// Opens the status page in a browser, and compares it with /status.json.
 // Usage: node browser.mjs NODE_MODULES http://127.0.0.1:PORT
-// METRICLET_SCREENSHOTS=FOLDER keeps pictures.
+// METRICLET_SCREENSHOTS=FOLDER saves screenshots.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -95,7 +95,7 @@ async function picture(page, name) {
 }
 
 async function accessible(page, what) {
-  // The page's policy allows no script but its own; the checker is put in from outside of it.
+  // The page's policy allows only its own script; the checker is injected by the browser.
   const session = await page.context().newCDPSession(page);
   await session.send("Runtime.evaluate", { expression: axe });
   const { result } = await session.send("Runtime.evaluate", {
@@ -117,7 +117,7 @@ for (const javaScriptEnabled of [true, false]) {
   await page.context().close();
 }
 
-// On a telephone, on a desk, in the dark, on paper.
+// Small and large viewports, dark mode, and print.
 for (const [name, options] of Object.entries({
   wide: {},
   narrow: { viewport: { width: 320, height: 640 } },
@@ -142,7 +142,7 @@ await paper.emulateMedia({ media: "print" });
 assert.ok(await paper.locator("form").isHidden());
 await paper.context().close();
 
-// Filters, by keyboard alone; and a link to one rule.
+// Filters, with the keyboard only; and a link to a rule.
 const page = await open("/status");
 await page.getByLabel("Namespace").focus();
 await page.keyboard.type("bank");
@@ -157,7 +157,7 @@ await page.waitForURL(/wrong=true/);
 const failing = (await report()).rules.filter(({ problem, requests }) => problem || requests.some(({ error }) => error));
 assert.deepEqual((await shown(page)).map(({ id }) => id), failing.map(({ id }) => id));
 assert.deepEqual((await shownHpas(page)).map(({ id }) => id), ["shop/web"]);
-// The rule of an HPA is on the page without filters; from there, the link stays on it.
+// The link to an HPA's rule opens the page without filters; on that page, the link is local.
 await page.locator("article[id^=h-]").getByRole("link", { name: "depth", exact: true }).click();
 await page.waitForURL(/\/status#r-depth$/);
 assert.equal(await page.evaluate(() => document.querySelector(":target").id), "r-depth");
@@ -167,7 +167,7 @@ assert.equal(await page.evaluate(() => document.querySelector(":target").id), "r
 await page.getByRole("link", { name: "shop/web" }).click();
 assert.equal(await page.evaluate(() => document.querySelector(":target").id), "h-shop/web");
 
-// It refreshes itself where nobody reads with a cursor or a selection in it.
+// The page refreshes itself unless it has the focus or a selection.
 await page.goto(`${origin}/status`);
 const before = (await shown(page)).find(({ id }) => id === "depth").values;
 await fetch(`${origin}/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/depth`);

@@ -11,7 +11,7 @@ use super::common::kubernetes::Kubernetes;
 use super::common::upstream::{Upstream, page};
 use super::hpas::{self, condition, external, hpa, object};
 
-/// Whether the machine can run it; in CI it has to.
+/// Whether a browser is available; in CI it must be.
 fn has_browser(modules: &Path) -> bool {
     let runs =
         |program: &str| Command::new(program).arg("--version").output().is_ok_and(|output| output.status.success());
@@ -30,14 +30,14 @@ fn has_browser(modules: &Path) -> bool {
 }
 
 #[test]
-fn is_what_the_json_says_and_accessible() {
+fn matches_the_json_and_is_accessible() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let modules = std::env::var_os("METRICLET_NODE_MODULES")
         .map_or_else(|| root.join("target/tools/node/node_modules"), Into::into);
     if !has_browser(&modules) {
         return;
     }
-    // Each scrape finds one job more, so that a refreshed page differs.
+    // Each scrape returns one more job, so that a refreshed page differs.
     let scrapes = AtomicU32::new(40);
     let source = Upstream::start(move |_, stream| {
         let count = scrapes.fetch_add(1, Ordering::SeqCst);
@@ -66,7 +66,7 @@ fn is_what_the_json_says_and_accessible() {
         "shop/pods/*/jobs",
         "shop/services/web/gone",
         "shop/services/web/broken",
-        // Markup, 240 characters of it, and text that runs from right to left.
+        // 240 characters of markup, and right-to-left text.
         "shop/services/%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E/depth",
         &format!("shop/services/{}/depth", "%3Cscript%3E".repeat(30)),
         "shop/services/%D7%A9%D7%9C%D7%95%D7%9D%E2%80%AE/depth",

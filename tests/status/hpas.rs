@@ -12,7 +12,7 @@ use super::{PAGE, config};
 
 const LIST: &str = "/apis/autoscaling/v2/horizontalpodautoscalers";
 
-/// An HPA that scales the Deployment of its name, by these metrics.
+/// An HPA with these metrics for the Deployment with its name.
 pub(super) fn hpa(namespace: &str, name: &str, metrics: &Value, status: &Value) -> Value {
     json!({
         "metadata": {"name": name, "namespace": namespace, "managedFields": [{"manager": "kubectl"}]},
@@ -42,7 +42,7 @@ pub(super) fn condition(kind: &str, status: &str, reason: &str, message: &str) -
     json!({"type": kind, "status": status, "reason": reason, "message": message})
 }
 
-/// A server with the page's rules, that may list these HPAs.
+/// A server with the page's rules, and the right to list these HPAs.
 pub(super) fn server(kubernetes: &Kubernetes, source: &Upstream, hpas: Vec<Value>) -> Server {
     kubernetes.set(LIST, hpas);
     let config = file("metrics.yaml", &config(&source.url()));
@@ -59,7 +59,7 @@ pub(super) fn listed(server: &Server) -> Value {
 }
 
 #[test]
-fn each_metric_has_its_rule_or_none() {
+fn each_metric_links_to_its_rule() {
     let (kubernetes, source) = (Kubernetes::start(), Upstream::text(PAGE));
     let cpu = json!({"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}});
     let pods = json!({"type": "Pods", "pods": {"metric": {"name": "jbos"}, "target": {"type": "AverageValue", "averageValue": "3"}}});
@@ -79,7 +79,7 @@ fn each_metric_has_its_rule_or_none() {
     let server = server(&kubernetes, &source, hpas);
     let began = Instant::now();
     server.metric("namespaces/shop/services/web/depth");
-    assert!(kubernetes.lists(LIST).is_empty(), "nobody looks at the page");
+    assert!(kubernetes.lists(LIST).is_empty(), "HPAs are listed only while the page is open");
 
     let hpas = listed(&server);
     let rules = |hpa: &Value| {
@@ -143,7 +143,7 @@ fn each_metric_has_its_rule_or_none() {
         assert!(all.contains(part), "{part} is not in {all}");
     }
     let lists = kubernetes.lists(LIST).len() as u64;
-    assert!(lists <= 1 + began.elapsed().as_secs() / 15, "{lists} lists, however often somebody looks");
+    assert!(lists <= 1 + began.elapsed().as_secs() / 15, "{lists} lists, regardless of the number of requests");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_kubernetes_api_that_hangs_delays_no_metric() {
 }
 
 #[test]
-fn a_thousand_and_more_leave_the_page_small() {
+fn the_page_stays_small_with_a_thousand_hpas() {
     let (kubernetes, source) = (Kubernetes::start(), Upstream::text(PAGE));
     let metric = |n: u32| json!([object(if n % 400 == 399 { "none" } else { "depth" }, "10")]);
     let hpas = (0..1_200).map(|n| hpa("shop", &format!("web-{n:04}"), &metric(n), &json!({"currentReplicas": 2})));

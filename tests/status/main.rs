@@ -1,4 +1,4 @@
-//! The status page and its JSON: what they show of answers, sources and the configuration, and to whom.
+//! The status page and its JSON: answers, sources and the configuration, and authorization.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a helper that fails fails its test")]
 
 mod browser;
@@ -48,7 +48,7 @@ fn newest(request: &Value) -> &Value {
 }
 
 #[test]
-fn shows_what_was_answered() {
+fn shows_answers() {
     let source = Upstream::text(PAGE);
     let server = Server::with_config(&config(&source.url()));
     for path in ["services/web/depth", "pods/*/jobs", "services/web/gone", "services/web/broken", "services/web/none"] {
@@ -81,7 +81,7 @@ fn shows_what_was_answered() {
 
     let dead = report["sources"].as_array().unwrap().iter().find(|source| source["name"] == "dead").unwrap();
     assert_eq!((&dead["failed"], &dead["urls"][0]["isFailing"]), (&json!(1), &json!(true)));
-    assert_eq!(dead["urls"][0]["url"], "http://127.0.0.1:9/metrics", "a query may hold a key");
+    assert_eq!(dead["urls"][0]["url"], "http://127.0.0.1:9/metrics", "a query may contain a key");
     let page = report["sources"].as_array().unwrap().iter().find(|source| source["name"] == "page").unwrap();
     assert_eq!((&page["urls"][0]["samples"], &page["fetched"]), (&json!(5), &json!(3)));
     assert_eq!(report["configuration"]["problems"].as_array().unwrap().len(), 1);
@@ -89,7 +89,7 @@ fn shows_what_was_answered() {
 }
 
 #[test]
-fn html_says_the_same_and_is_filtered() {
+fn html_matches_the_json_and_is_filtered() {
     let source = Upstream::text(PAGE);
     let server = Server::with_config(&config(&source.url()));
     for path in ["shop/services/web/depth", "bank/services/web/depth", "shop/services/web/gone"] {
@@ -184,7 +184,7 @@ fn a_rejected_file_is_shown() {
 }
 
 #[test]
-fn over_the_network_it_takes_a_permission() {
+fn needs_a_permission_over_the_network() {
     let kubernetes = Kubernetes::start();
     let source = Upstream::text("a{service=\"web\",namespace=\"shop\"} 1\n");
     let rules = format!(

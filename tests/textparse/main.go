@@ -1,4 +1,4 @@
-// Prints the samples of pages as Prometheus' own parser reads them: textparse openmetrics|prometheus PAGE...
+// Prints the samples that Prometheus' own parser reads from pages: textparse openmetrics|prometheus PAGE...
 package main
 
 import (
@@ -54,7 +54,7 @@ func main() {
 				}
 			})
 			sort.Strings(parts)
-			// Blanks before a name are part of it to this parser, and to the format they are nothing.
+			// This parser reads blanks before a name as part of it; in the format they have no meaning.
 			t := "-"
 			if ts != nil {
 				t = strconv.FormatInt(*ts, 10)

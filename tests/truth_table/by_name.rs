@@ -1,8 +1,8 @@
-//! Series served by their own name.
+//! Series served under their own names.
 
 use super::*;
 
-/// `--upstream`: gauges under their own names, and the rule to write for the rest.
+/// `--upstream`: gauges under their own names, and suggested rules for other series.
 #[test]
 fn by_name() {
     let upstream = Upstream::text(

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What a rule on a JSON page answers for services/web.
+/// The response of a rule on a JSON page for services/web.
 fn ask_json(page: &str, rule: &str) -> String {
     let upstream = Upstream::page("application/json", page);
     let rule = format!(", describes: {{namespace: shop, name: web}}{rule}");
@@ -44,7 +44,10 @@ fn json_values() {
     assert_eq!(ask_json("{}", ", value: $.a"), nothing);
     assert_eq!(ask_json("[]", ", value: $.a"), nothing);
     assert_eq!(ask_json("{}", ", value: $.a, onMissing: zero"), "web 0");
-    assert!(ask_json("{\"a\": null}", ", value: $.a, onMissing: zero").starts_with("503 "), "null is not nothing");
+    assert!(
+        ask_json("{\"a\": null}", ", value: $.a, onMissing: zero").starts_with("503 "),
+        "null is not a missing value"
+    );
 }
 
 #[test]
@@ -63,7 +66,7 @@ fn json_aggregates() {
     }
     let several = ask_json(page, ", value: '$.queues[*].depth'");
     assert!(several.contains("several values match; wrap it in sum(), max(), min() or avg()"), "{several}");
-    // One part that is no number spoils the sum.
+    // One part that is not a number is an error of the sum.
     let mixed = ask_json("{\"queues\": [{\"depth\": 3}, {\"depth\": null}]}", ", value: 'sum($.queues[*].depth)'");
     assert!(mixed.contains("expected a number, found null"), "{mixed}");
     // Values of any type can be counted.
@@ -72,13 +75,13 @@ fn json_aggregates() {
     for (value, expected) in [
         ("count($.runners[?@.busy == true])", "web 1"),
         ("count($.runners[*].id)", "web 1"),
-        // An empty container that exists is a measured 0; it has no maximum.
+        // An empty container that exists is 0; it has no maximum.
         ("count($.runners[?@.busy == 7])", "web 0"),
         ("count($.none[*])", "web 0"),
         ("sum($.none[*].depth)", "web 0"),
         ("max($.none[*].depth)", empty),
         ("$.none[*]", empty),
-        // What is missing is no empty container.
+        // A missing container is not an empty one.
         ("count($.jobs[*])", "the JSONPath selects nothing on the page"),
         ("sum($.no[*])", "the JSONPath selects nothing on the page"),
         ("sum($.runners[*].jobs[*])", "the JSONPath selects nothing on the page"),
@@ -90,7 +93,7 @@ fn json_aggregates() {
     }
 }
 
-/// Shares and differences of what a page holds, each part of which is one number.
+/// Ratios and differences, whose parts are single numbers.
 #[test]
 fn json_arithmetic() {
     let page = r#"{"busy workers": 1, "all workers": 5, "none": 0, "idle": [], "text": "no", "jobs": [{"n": 4}, {"n": 8}],
@@ -115,7 +118,7 @@ fn json_arithmetic() {
         ("$.none / $.text", 503, "expected a number from $.text, found a string that is not a number"),
         ("$.none / $.jobs[*].n", 503, "several values match; wrap it in sum(), max(), min() or avg()"),
         ("$.none / $.nosuch", 404, "$.nosuch selects nothing on the page"),
-        // What is wrong comes before what is missing, which onMissing may stand in for.
+        // An error takes precedence over a missing part, which onMissing may replace.
         ("$.nosuch / $.text", 503, "expected a number from $.text, found a string that is not a number"),
         ("last($.nulls[*][0])", 503, "expected a number, found null"),
         (
@@ -130,13 +133,13 @@ fn json_arithmetic() {
     assert_eq!(ask_json(page, ", value: $.none / $.none, onNaN: zero"), "web 0");
     assert_eq!(ask_json(page, ", value: $.none / $.nosuch, onMissing: 3"), "web 3");
     assert!(ask_json(page, ", value: $.nosuch / $.text, onMissing: 3").starts_with("503 "));
-    // One part is there, and the other is what the page itself says is wrong.
+    // One part exists, and the page reports an error for the other.
     let error = r#"{"used": 3, "status": 500, "error": "overloaded"}"#;
     let answer = ask_json(error, ", value: $.used / $.size");
     assert!(answer.contains("the page itself reports an error, status 500"), "{answer}");
 }
 
-/// Items of one object are its parts together.
+/// Items of the same object are combined.
 #[test]
 fn json_arithmetic_of_items() {
     let page = r#"[{"name": "web", "used": 2, "size": 4}, {"name": "web", "used": 1, "size": 8},
@@ -149,7 +152,7 @@ fn json_arithmetic_of_items() {
     assert!(ask("none").contains("the value is NaN"), "{}", ask("none"));
 }
 
-/// An error inside of an answer with status 200, as Jolokia has it, is not a value that is missing.
+/// An error within a response with status 200, as from Jolokia, is not a missing value.
 #[test]
 fn json_errors() {
     let error = r#"{"error_type":"javax.management.InstanceNotFoundException","error":"no such bean","status":404}"#;
@@ -157,7 +160,7 @@ fn json_errors() {
         (error.to_owned(), "$.value", Some(404)),
         (format!("[{error}, {{\"value\": 3, \"status\": 200}}]"), "$[0].value", Some(404)),
         (format!("[{error}, {{\"value\": 3, \"status\": 200}}]"), "$[1].value", Some(0)),
-        // A sum of what is left would be a part of it.
+        // A sum of the other items would be incomplete.
         (format!("[{error}, {{\"value\": 3, \"status\": 200}}]"), "sum($[*].value)", Some(404)),
         (r#"{"status": 503, "error": "overloaded"}"#.to_owned(), "sum($.depths[*])", Some(503)),
         (r#"{"errors": [{"message": "x"}], "data": null}"#.to_owned(), "$.data.depth", None),

@@ -1,4 +1,4 @@
-//! The truth table, row by row, as an HPA sees it.
+//! The truth table, row by row, in the HPA's view.
 #![allow(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 mod by_name;
@@ -24,7 +24,7 @@ fn server(upstream: &Upstream, source: &str, rule: &str) -> Server {
     ))
 }
 
-/// What one rule answers for services/web, given a page.
+/// The response of a rule for services/web, for a page.
 fn ask(page: &str, rule: &str) -> String {
     let upstream = Upstream::text(page);
     server(&upstream, "", rule).metric("namespaces/shop/services/web/queue_depth").values()
@@ -42,7 +42,7 @@ fn missing(why: &str) -> String {
     format!("404 NotFound: {SUBJECT}: {why}; {ORIGIN}")
 }
 
-/// Milliseconds since 1970, so much before or after now.
+/// Milliseconds since 1970, with an offset from the current time.
 fn at(seconds: i64) -> i64 {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     now.as_millis() as i64 + seconds * 1000
@@ -81,7 +81,7 @@ fn zero_is_zero() {
 }
 
 #[test]
-fn nothing_is_404_with_what_was_looked_for_and_seen() {
+fn a_missing_series_is_404_with_the_expected_and_found_names() {
     for (page, why) in [
         ("", "no series on the page matches"),
         ("other 3\n", "no series on the page matches"),
@@ -105,7 +105,7 @@ fn nothing_is_404_with_what_was_looked_for_and_seen() {
     );
 }
 
-/// One page answers all selectors of an expression, which is evaluated over the series of one object.
+/// All selectors of an expression read one page, and the expression is evaluated over the series of one object.
 #[test]
 fn expressions_combine_series_of_one_page() {
     let series = |name: &str, labels: &str, value: u32| format!("{name}{{namespace=\"shop\",{labels}}} {value}\n");
@@ -158,9 +158,9 @@ fn expressions_combine_series_of_one_page() {
     }
 }
 
-/// Where the page is the object's own, whatever it holds.
+/// If the page describes only the object.
 #[test]
-fn an_expression_may_make_a_value_of_nothing() {
+fn an_expression_may_produce_a_value_without_series() {
     let web = ", describes: {namespace: shop, name: web}, value: ";
     for (value, answer) in [
         ("sum(busy) or vector(7)", "web 7".to_owned()),
@@ -171,7 +171,7 @@ fn an_expression_may_make_a_value_of_nothing() {
         let answer = answer.replace("takes queue_depth", &format!("takes {value}"));
         assert_eq!(ask("other 3\n", &format!("{web}'{value}'")), answer, "{value}");
     }
-    // Not of an object that the page would have to name.
+    // Not for an object that the page must name.
     let value = "sum(busy) or vector(7)";
     let answer = missing("no series on the page matches").replace("takes queue_depth", &format!("takes {value}"));
     assert_eq!(ask("other 3\n", &format!(", value: '{value}'")), answer);
@@ -183,7 +183,7 @@ fn an_expression_may_make_a_value_of_nothing() {
 }
 
 #[test]
-fn nothing_is_zero_only_where_the_rule_says_so_and_the_page_is_good() {
+fn a_missing_value_is_zero_only_with_on_missing_and_a_valid_page() {
     assert_eq!(ask("other 3\n", ", onMissing: zero"), "web 0");
     assert_eq!(ask("other 3\n", ", onMissing: 0"), "web 0");
     assert_eq!(ask("other 3\n", ", onMissing: 5"), "web 5");
@@ -197,7 +197,7 @@ fn nothing_is_zero_only_where_the_rule_says_so_and_the_page_is_good() {
 }
 
 #[test]
-fn the_last_good_value_keeps_its_own_time() {
+fn the_last_valid_value_keeps_its_timestamp() {
     let scraped = at(-30) / 1000 * 1000;
     let (upstream, page) = Upstream::changing(&format!(
         "queue_depth{{service=\"web\"}} 3 {scraped}\nqueue_depth{{service=\"old\"}} 4 {}\n",
@@ -210,13 +210,14 @@ fn the_last_good_value_keeps_its_own_time() {
     *page.lock().unwrap() = "other 3\n".to_owned();
     assert_eq!(list("web").values(), "web 3");
     assert_eq!(list("web").json()["items"][0]["timestamp"], first["items"][0]["timestamp"]);
-    // Within `*` too; what never was there, or is too old by now, is not.
+    // Also for `*`; a value that never existed or is too old is not served.
     assert_eq!(list("*").values(), "web 3");
     assert_eq!(list("old").values(), missing("no series on the page matches").replace("/web", "/old"));
     assert_eq!(list("db").values(), missing("no series on the page matches").replace("/web", "/db"));
 }
 
-/// What Prometheus made of an exporter's own label comes before the label that it set itself; the rule comes first.
+/// An exporter's own label, renamed by Prometheus, takes precedence over the label that Prometheus set; the rule's label
+/// comes first.
 #[test]
 fn labels_name_the_object() {
     let page = "queue_depth{exported_namespace=\"shop\",namespace=\"monitoring\",exported_service=\"web\",service=\"x\"} 3\n\
@@ -246,17 +247,17 @@ fn several_series_need_an_aggregation() {
     ] {
         assert_eq!(ask(page, &format!(", value: '{value}'")), format!("web {quantity}"), "{value}");
     }
-    // `onMissing` is not about this.
+    // `onMissing` does not apply.
     assert!(ask(page, ", onMissing: zero").starts_with("503 "));
 }
 
 #[test]
-fn one_series_twice_is_refused() {
+fn duplicate_series_are_rejected() {
     assert_eq!(ask(&(web("3") + &web("3")), ""), unavailable("the page has one series twice"));
 }
 
 #[test]
-fn nan_is_what_on_nan_says() {
+fn nan_follows_on_nan() {
     assert_eq!(ask(&web("NaN"), ""), unavailable("the value is NaN; onNaN can turn it into missing or zero"));
     assert_eq!(ask(&web("NaN"), ", onNaN: error"), ask(&web("NaN"), ""));
     assert_eq!(ask(&web("NaN"), ", onNaN: missing"), missing("the value is NaN, which counts as missing (onNaN)"));
@@ -265,7 +266,7 @@ fn nan_is_what_on_nan_says() {
 }
 
 #[test]
-fn infinite_out_of_range_and_negative_are_refused() {
+fn infinite_out_of_range_and_negative_values_are_rejected() {
     let beyond = "the value is out of range: beyond ±9223372036854775.807";
     for (value, why) in [
         ("+Inf", "the value is +Inf"),
@@ -281,7 +282,7 @@ fn infinite_out_of_range_and_negative_are_refused() {
 }
 
 #[test]
-fn old_and_future_samples_are_as_nothing() {
+fn old_and_future_samples_count_as_missing() {
     let stale = missing("the sample is older than maxAge allows");
     let future = missing("the sample's timestamp lies in the future; compare the clocks");
     let aged = |seconds: i64| web(&format!("3 {}", at(seconds)));
@@ -292,7 +293,7 @@ fn old_and_future_samples_are_as_nothing() {
     assert_eq!(ask(&aged(25), ""), "web 3");
     assert_eq!(ask(&aged(90), ""), future);
     assert_eq!(ask(&aged(-130), ", onMissing: zero"), "web 0");
-    // A sum is no fresher than its oldest part.
+    // A sum is as old as its oldest part.
     let sum = |old: i64, new: i64| {
         let page = format!(
             "queue_depth{{service=\"web\",a=\"1\"}} 3 {}\nqueue_depth{{service=\"web\",a=\"2\"}} 4 {}\n",
@@ -318,7 +319,7 @@ fn items_carry_the_time_of_their_samples() {
 }
 
 #[test]
-fn a_star_leaves_out_and_counts() {
+fn a_wildcard_leaves_out_and_counts() {
     let page = format!(
         "queue_depth{{service=\"good\"}} 3\nqueue_depth{{service=\"zero\"}} 0\nqueue_depth{{service=\"nan\"}} NaN\n\
          queue_depth{{service=\"inf\"}} +Inf\nqueue_depth{{service=\"ninf\"}} -Inf\nqueue_depth{{service=\"far\"}} 1e300\n\
@@ -345,7 +346,7 @@ fn a_star_leaves_out_and_counts() {
 }
 
 #[test]
-fn a_star_with_nothing_left_is_404_if_nothing_failed_and_503_if_something_did() {
+fn an_empty_wildcard_is_404_or_503_after_a_failure() {
     let star = |page: &str, rule: &str| {
         let upstream = Upstream::text(page);
         server(&upstream, "", rule).metric("namespaces/shop/services/*/queue_depth").values()
@@ -353,7 +354,7 @@ fn a_star_with_nothing_left_is_404_if_nothing_failed_and_503_if_something_did() 
     let missing = |why: &str| missing(why).replace(SUBJECT, ALL);
     let unavailable = |why: &str| unavailable(why).replace(SUBJECT, ALL);
     assert_eq!(star("other 3\n", ""), missing("no series on the page matches"));
-    // There is no object to serve zero for.
+    // There is no object that could get zero.
     assert_eq!(star("other 3\n", ", onMissing: zero"), missing("no series on the page matches"));
     assert_eq!(
         star("queue_depth{namespace=\"bank\",service=\"web\"} 3\n", ""),
@@ -365,7 +366,7 @@ fn a_star_with_nothing_left_is_404_if_nothing_failed_and_503_if_something_did() 
     assert_eq!(star(&web("NaN"), ""), unavailable("the value is NaN; onNaN can turn it into missing or zero"));
     assert_eq!(star(&web("NaN"), ", onNaN: missing"), missing("the value is NaN, which counts as missing (onNaN)"));
     assert_eq!(star(&web("NaN"), ", onNaN: zero"), "web 0");
-    // A shared source that fails, fails for all.
+    // A failure of a shared source affects all objects.
     let down = Upstream::raw("HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n");
     assert_eq!(
         server(&down, "", "").metric("namespaces/shop/services/*/queue_depth").values(),
@@ -373,7 +374,7 @@ fn a_star_with_nothing_left_is_404_if_nothing_failed_and_503_if_something_did() 
     );
 }
 
-/// Each placeholder, percent-encoded where it stands.
+/// Each placeholder, percent-encoded for its position.
 #[test]
 fn templates() {
     let upstream = Upstream::text("queue_depth{service=\"web\"} 3\nqueue_depth{service=\"db\"} 4\n");

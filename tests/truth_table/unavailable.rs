@@ -5,7 +5,7 @@ use super::common::pods::{self, PODS, bind, pod, serving};
 use super::common::{file, run};
 use super::*;
 
-/// What makes a page one that cannot be read.
+/// A text that makes a page malformed.
 const BROKEN: &str = "queue_depth{ 3\n";
 
 fn ask_web(server: &Server) -> String {
@@ -13,12 +13,12 @@ fn ask_web(server: &Server) -> String {
 }
 
 #[test]
-fn a_failing_source_is_an_error_unless_the_rule_says_otherwise() {
+fn a_failing_source_is_an_error_without_on_unavailable() {
     let page = format!("{}queue_depth{{namespace=\"shop\",service=\"db\"}} 5\n", web("3"));
     for (rule, expected) in [
         ("", None),
         (", onUnavailable: error", None),
-        // A page that was read has something missing; one that was not has nothing to say.
+        // `onMissing` applies only to pages that were read.
         (", onMissing: 7", None),
         (", onUnavailable: 7", Some("web 7")),
         (", onUnavailable: 0", Some("web 0")),
@@ -34,7 +34,7 @@ fn a_failing_source_is_an_error_unless_the_rule_says_otherwise() {
             Some(expected) => assert_eq!(answer, expected, "{rule}"),
             None => assert!(answer.starts_with(&format!("503 ServiceUnavailable: {SUBJECT}: source app ")), "{answer}"),
         }
-        // Which objects there are, only the page knows.
+        // Only the page lists the objects.
         let all = server.metric("namespaces/shop/services/*/queue_depth").values();
         assert!(all.starts_with("503 "), "{all}");
         let counted = ["last", "number"].map(|kind| {
@@ -46,7 +46,7 @@ fn a_failing_source_is_an_error_unless_the_rule_says_otherwise() {
 }
 
 #[test]
-fn the_last_value_keeps_its_time() {
+fn the_last_value_keeps_its_timestamp() {
     let (upstream, body) = Upstream::changing(&format!("{} {}\n", web("3").trim_end(), at(-60)));
     let server = server(&upstream, ", cache: 0s", ", onUnavailable: last 5m");
     let time = || server.metric("namespaces/shop/services/web/queue_depth").json()["items"][0]["timestamp"].clone();
@@ -56,10 +56,10 @@ fn the_last_value_keeps_its_time() {
 }
 
 #[test]
-fn pods_that_do_not_answer_count_as_a_number() {
+fn pods_that_do_not_respond_count_as_a_number() {
     let (port, mut listeners) = bind(2);
     let _answers = serving(listeners.remove(0), "queue_depth 3\n");
-    // Bound and closed again, so nothing listens there.
+    // Bound and closed again, so no server listens there.
     drop(listeners);
     let kubernetes = Kubernetes::start();
     kubernetes.set(PODS, vec![pod(0), pod(1)]);
@@ -75,9 +75,9 @@ fn pods_that_do_not_answer_count_as_a_number() {
     assert_eq!(ask(", onUnavailable: 20"), ("web-0 3, web-1 20".to_owned(), "web-1 20".to_owned()));
 }
 
-/// A number is for the object that the rule describes, and for no other one of that kind.
+/// A number is only for the described object, not for others of the same kind.
 #[test]
-fn it_stands_for_the_described_object_alone() {
+fn it_is_served_only_for_the_described_object() {
     for rule in ["onUnavailable: 7", "onUnavailable: last 5m"] {
         let (upstream, body) = Upstream::changing("x 7\n");
         let rule = format!(", value: x, describes: {{namespace: shop, name: web}}, {rule}");
@@ -88,15 +88,15 @@ fn it_stands_for_the_described_object_alone() {
         BROKEN.clone_into(&mut body.lock().unwrap());
         assert_eq!((ask("web"), ask("*")), ("web 7".to_owned(), "web 7".to_owned()), "{rule}");
         assert!(ask("db").starts_with("503 "), "{}", ask("db"));
-        // Whether it has these labels is not known here.
+        // Its labels are unknown here.
         let narrowed = server.metric("namespaces/shop/services/*/queue_depth?labelSelector=a%3Db").values();
         assert!(narrowed.starts_with("503 "), "{narrowed}");
     }
 }
 
-/// An HPA asks for all pods at once, wherever their values are from.
+/// An HPA requests all pods at once, for any source.
 #[test]
-fn it_stands_for_the_pods_that_the_kubernetes_api_lists() {
+fn it_is_served_for_the_listed_pods() {
     let good = "x{pod=\"web-0\"} 3\nx{pod=\"web-1\"} 4\nx{pod=\"db-0\"} 5\n";
     let kubernetes = Kubernetes::start();
     let db = pods::with(pods::named("db-0", "127.0.0.9"), "/metadata/labels", serde_json::json!({"app": "db"}));
@@ -104,7 +104,7 @@ fn it_stands_for_the_pods_that_the_kubernetes_api_lists() {
     for (rule, selected, all) in [
         ("error", "503", "503"),
         ("20", "web-0 20, web-1 20, web-2 20", "db-0 20, web-0 20, web-1 20, web-2 20"),
-        // What was never measured has no last value.
+        // An object without a measurement has no last value.
         ("last 5m", "web-0 3, web-1 4", "db-0 5, web-0 3, web-1 4"),
         ("last 1ms", "503", "503"),
     ] {
@@ -126,7 +126,7 @@ fn it_stands_for_the_pods_that_the_kubernetes_api_lists() {
 }
 
 #[test]
-fn external_answers_are_the_last_as_a_whole() {
+fn the_last_external_answer_is_served_completely() {
     let (upstream, body) = Upstream::changing("lag{q=\"a\"} 3\nlag{q=\"b\"} 5\n");
     let start = |rule: &str| {
         Server::with_config(&format!(
@@ -142,7 +142,7 @@ fn external_answers_are_the_last_as_a_whole() {
     };
     let servers = ["", ", onUnavailable: last 5m", ", onUnavailable: 9"].map(start);
     assert_eq!(servers.each_ref().map(ask), ["3 5", "3 5", "3 5"]);
-    // What is gone by the last answer is gone.
+    // Values missing from the last answer are not served.
     "lag{q=\"b\"} 6\n".clone_into(&mut body.lock().unwrap());
     assert_eq!(servers.each_ref().map(ask), ["6", "6", "6"]);
     BROKEN.clone_into(&mut body.lock().unwrap());
@@ -150,7 +150,7 @@ fn external_answers_are_the_last_as_a_whole() {
 }
 
 #[test]
-fn it_is_warned_of_and_shown() {
+fn check_warns_and_get_shows_it() {
     let config = |rule: &str| {
         format!(
             "sources:\n  app: {{url: 'http://127.0.0.1:1/', namespaces: [shop]}}\nmetrics:\n  - {{name: m, object: services, \
@@ -166,7 +166,7 @@ fn it_is_warned_of_and_shown() {
             "last 5m",
             "warning: onUnavailable: values of up to 5m ago are served while the source fails; error keeps the replicas",
         ),
-        ("-5", "error: onUnavailable: a negative number needs allowNegative: true beside it"),
+        ("-5", "error: onUnavailable: a negative number requires allowNegative: true"),
         (
             "zero",
             "error: onUnavailable: expected error, a number, or last and a duration, such as last 5m, found \"zero\"",
@@ -181,9 +181,9 @@ fn it_is_warned_of_and_shown() {
     assert!(shown.contains("instead  web: the source failed, answer 5 by onUnavailable (number)"), "{shown}");
 }
 
-/// What was pushed long ago is missing, as if the page gave it a time.
+/// Values pushed long ago count as missing, as if the page had timestamps.
 #[test]
-fn what_a_dead_job_pushed_goes_missing() {
+fn values_pushed_by_a_dead_job_go_missing() {
     let page = |rule: &str, pushed: &[(&str, i64)]| {
         let line = |(job, age): &(&str, i64)| {
             format!(
@@ -200,7 +200,7 @@ fn what_a_dead_job_pushed_goes_missing() {
     assert_eq!(page(from, &[("nightly", 100)]), "web 900");
     assert!(page(from, &[("nightly", 200)]).contains("the sample is older than maxAge allows"));
     assert_eq!(page(&format!("{from}, maxAge: 10m"), &[("nightly", 200)]), "web 900");
-    // A sum is no fresher than its oldest part.
+    // A sum is as old as its oldest part.
     assert!(page(from, &[("nightly", 100), ("hourly", 200)]).starts_with("404 "));
     assert_eq!(page(&format!("{from}, onMissing: 0"), &[("nightly", 200)]), "web 0");
     let unknown = "batch_backlog{job=\"a\"} 1\npush_time_seconds{job=\"b\"} 1\n";

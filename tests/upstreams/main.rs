@@ -1,4 +1,4 @@
-//! Every way in which an upstream can fail, and the exact Status that each gives.
+//! Failures of upstreams, and the exact Status of each.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -18,7 +18,7 @@ use common::{Server, run};
 
 const GOOD: &str = "queue_depth 3\n";
 
-/// What a rule on this source answers, within the longest timeout that there is.
+/// The response of a rule on this source, with the longest timeout.
 fn ask(source: &str) -> String {
     ask_within(source, "4s")
 }
@@ -38,7 +38,7 @@ fn fails(source: &str, why: &str) {
     fails_within(source, "4s", why);
 }
 
-/// For sources that never answer: a short timeout is all that the test waits for.
+/// For sources that never respond: with a short timeout, for which the test waits.
 fn times_out(source: &str, phase: &str) {
     fails_within(source, "400ms", &format!("timeout: {phase}"));
 }
@@ -59,7 +59,7 @@ fn headed(head: &str, body: &str) -> Upstream {
 }
 
 #[test]
-fn good() {
+fn a_good_server() {
     assert_eq!(ask(&Upstream::text(GOOD).url()), "web 3");
 }
 
@@ -74,7 +74,7 @@ fn ended_by_closing() {
     assert_eq!(ask(&headed("", GOOD).url()), "web 3");
 }
 
-/// A page without a line feed at its end is whole where a length or chunks say so, as to Prometheus.
+/// A page without a final line feed is complete if its length or chunks show that, as in Prometheus.
 #[test]
 fn without_a_last_line_feed() {
     assert_eq!(ask(&Upstream::text("queue_depth 3").url()), "web 3");
@@ -104,7 +104,7 @@ fn huge() {
     assert_eq!(ask(&format!("{}\n    maxBytes: 17Mi", huge.url())), "web 3");
 }
 
-/// What others have put on a page is of no consequence.
+/// Large series of other metrics on a page have no effect.
 #[test]
 fn large_series_of_other_metrics() {
     let labels: Vec<String> = (0..90).map(|at| format!("l{at}=\"v\"")).collect();
@@ -189,7 +189,7 @@ fn never_answering() {
 
 #[test]
 fn never_accepting() {
-    // The kernel completes handshakes up to the backlog, so the silence is after connecting.
+    // The kernel completes handshakes up to the backlog, so connecting succeeds.
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     times_out(&format!("http://{}/", listener.local_addr().unwrap()), "receive response");
 }
@@ -253,7 +253,7 @@ fn gzip_unasked() {
     assert!(head.contains("accept-encoding: identity\r\n"), "{head}");
 }
 
-/// `compression: gzip` requests it, and reads what comes: compressed or not, but never half of it.
+/// `compression: gzip` requests gzip, and accepts compressed and uncompressed pages, but no truncated ones.
 #[test]
 fn gzip_requested() {
     let gzip = |text: &str| {
@@ -278,13 +278,13 @@ fn gzip_requested() {
     for body in [&whole[..whole.len() - 1], &whole[..whole.len() / 2], b"\x1f", GOOD.as_bytes(), &two] {
         fails(&with_gzip(&upstream(body.to_vec())), not_gzip);
     }
-    // A small cap: to inflate megabytes in an unoptimized build may take longer than the source's timeout.
+    // A small limit, because inflating megabytes in an unoptimized build may exceed the source's timeout.
     let zeros = upstream(gzip(&"# 0\n".repeat(64 << 10)));
     let capped = with_gzip(&zeros) + "\n    maxBytes: 64Ki";
     fails(&capped, "answered a body of more than 65536 bytes; raise maxBytes: on the source");
 }
 
-/// A page out of a cache is as old as its Age header says, or its Date.
+/// The age of a page from a cache comes from its Age or Date header.
 #[test]
 fn out_of_a_cache() {
     assert_eq!(ask(&headed("Age: 119\r\n", GOOD).url()), "web 3");
@@ -349,7 +349,7 @@ fn not_http() {
 }
 
 #[test]
-fn special_address_behind_a_placeholder() {
+fn special_addresses_behind_a_placeholder() {
     let config = "sources:\n  app: {url: 'http://{name}:1/', namespaces: [shop]}\nmetrics:\n  \
                   - {name: queue_depth, object: services, source: app}\n";
     let server = Server::with_config(config);

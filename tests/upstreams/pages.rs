@@ -1,4 +1,4 @@
-//! Pages that came whole, and are not what the source or a rule says.
+//! Complete pages that do not match the source or a rule.
 
 use super::*;
 
@@ -18,7 +18,7 @@ fn no_metrics_at_all() {
     );
 }
 
-/// JSON has a smaller limit, and its own largest one.
+/// JSON has smaller limits.
 #[test]
 fn large_json() {
     let list = |length: usize| {
@@ -71,7 +71,7 @@ fn pages_of_another_format() {
     }
 }
 
-/// A source's format that contradicts the page is the first thing to look at.
+/// A message points out a format that contradicts the page.
 #[test]
 fn formats_that_contradict_the_page() {
     let prometheus = "# a comment\nqueue_depth 3\n";
@@ -123,7 +123,7 @@ fn formats_that_contradict_the_page() {
     }
 }
 
-/// A rule without a value, and `--describes`, take a page that is one number for the value of the one object.
+/// For a rule without a value, and with `--describes`, a page that is a single number is the value.
 #[test]
 fn bare_numbers_without_a_format() {
     let number = Upstream::text("42");
@@ -131,7 +131,7 @@ fn bare_numbers_without_a_format() {
     let path = "namespaces/shop/services/web/backlog";
     let (code, out, said) = run(&["get", path, "--upstream", &number.url(), "--describes", "services/shop/web"]);
     assert!(code == 0 && out.contains(" 42 "), "{out}{said}");
-    // Without a length or a line feed, more digits may have been on their way.
+    // Without a length or a line feed, digits may be missing.
     assert_eq!(ask(&headed("", "42\n").url()), "web 42");
     refused(
         &headed("", "42"),
@@ -142,9 +142,9 @@ fn bare_numbers_without_a_format() {
     assert!(said.contains("its page is a bare number, which has no name"), "{said}");
 }
 
-/// Where a name matches nothing, the nearest ones on the page are named; and so is an operand that has no series.
+/// If a name matches nothing, the message suggests similar names on the page, and names an operand without series.
 #[test]
-fn names_that_may_be_meant() {
+fn suggests_similar_names() {
     let page = Upstream::text(
         "# TYPE a gauge\na 1\n{\"queue.depths\"} 3\nvllm_waiting{queue=\"a\"} 2\nhttp_requests_total 9\n\
          http_requests_in_flight 1\n",
@@ -200,9 +200,9 @@ fn names_that_may_be_meant() {
     }
 }
 
-/// Replicas behind one URL serve their own pages in turn: the start of their processes tells, or the same two pages do.
+/// Alternating pages of replicas behind one URL are recognized by their process start times, or because two pages repeat.
 #[test]
-fn pages_of_replicas_in_turn() {
+fn alternating_pages_of_replicas() {
     let starts = ["process_start_time_seconds 1\nqueue_depth 80\n", "process_start_time_seconds 2\nqueue_depth 20\n"];
     let without = ["queue_depth 80\n", "queue_depth 20\n"];
     for (pages, single, counted) in
@@ -231,7 +231,7 @@ fn pages_of_replicas_in_turn() {
     }
 }
 
-/// Pages of one template fail and recover each for itself, and the log tells each change once.
+/// Pages of one template fail and recover separately, and each change is logged once.
 #[test]
 fn each_page_of_a_template_has_its_own_state() {
     let upstream = Upstream::start(|head, stream| {

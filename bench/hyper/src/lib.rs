@@ -1,5 +1,5 @@
-//! What the measurements of the secure listener share: servers as child processes, certificates, clients, load by wrk,
-//! and numbers from many runs.
+//! Helpers of the measurements of the secure listener: servers as child processes, certificates, clients, load by wrk, and
+//! statistics.
 
 use std::error::Error;
 
@@ -7,17 +7,17 @@ pub mod server;
 pub mod tls;
 pub mod wrk;
 
-/// Whatever went wrong.
+/// Any error.
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// The middle one.
+/// The median.
 pub fn median(numbers: &[f64]) -> f64 {
     let mut numbers = numbers.to_vec();
     numbers.sort_by(f64::total_cmp);
     numbers[numbers.len() / 2]
 }
 
-/// `median (least–greatest)` with so many decimals.
+/// `median (minimum–maximum)` with this number of decimals.
 pub fn show(numbers: &[f64], decimals: usize) -> String {
     let low = numbers.iter().copied().fold(f64::INFINITY, f64::min);
     let high = numbers.iter().copied().fold(f64::NEG_INFINITY, f64::max);

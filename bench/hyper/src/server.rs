@@ -8,15 +8,15 @@ use std::thread;
 
 use crate::Result;
 
-/// A server at work; killed when this is dropped.
+/// A running server; killed when this is dropped.
 pub struct Server {
     child: Child,
-    /// Where it listens.
+    /// Its address.
     pub address: SocketAddr,
 }
 
 impl Server {
-    /// Starts it, and waits until it says on stderr where it listens.
+    /// Starts a server, and waits until it prints its address on stderr.
     pub fn start(command: &mut Command) -> Result<Self> {
         let name = command.get_program().to_owned();
         let child = command.stderr(Stdio::piped()).spawn();
@@ -35,7 +35,7 @@ impl Server {
                 break address.parse()?;
             }
         };
-        // Whatever else it says must not fill the pipe.
+        // Reads the rest, so that the pipe does not fill up.
         thread::spawn(move || io::copy(&mut log, &mut io::stderr()));
         Ok(Self { child, address })
     }
@@ -48,10 +48,10 @@ impl Server {
         Ok(kib * 1024.0 / 1e6)
     }
 
-    /// Processor time taken so far, in seconds.
+    /// CPU time so far, in seconds.
     pub fn cpu_time(&self) -> Result<f64> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // After the name, which may hold anything but ends in the last parenthesis: user and system ticks are 14 and
+        // The name may contain any characters, and ends at the last parenthesis: user and system ticks are fields 14 and
         // 15.
         let (_, fields) = stat.rsplit_once(')').ok_or("no name in stat")?;
         let mut ticks = 0;

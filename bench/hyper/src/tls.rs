@@ -15,16 +15,16 @@ use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 use crate::Result;
 
-/// An authority, a server's and a client's certificate of it, in a directory that goes when this is dropped.
+/// An authority with a server's and a client's certificate, in a directory that is removed when this is dropped.
 pub struct Certificates {
     directory: PathBuf,
 }
 
-/// A connection whose answers can be read.
+/// A client connection.
 pub struct Client(BufReader<StreamOwned<ClientConnection, TcpStream>>);
 
 impl Certificates {
-    /// Makes them.
+    /// Creates the certificates.
     pub fn new() -> Result<Self> {
         let directory = std::env::temp_dir().join(format!("metriclet-bench-{}", std::process::id()));
         fs::create_dir_all(&directory)?;
@@ -43,12 +43,12 @@ impl Certificates {
         Ok(this)
     }
 
-    /// A file in the directory: `ca.crt`, `server.crt`, `server.key`, or one to be written.
+    /// The path of a file in the directory: `ca.crt`, `server.crt`, `server.key`, or a new one.
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
-    /// How clients make handshakes, with the client's certificate or without.
+    /// The TLS configuration of clients, with or without the client's certificate.
     pub fn client(&self, certificate: bool) -> Result<Arc<ClientConfig>> {
         let mut roots = RootCertStore::empty();
         for root in certificates(&self.path("ca.crt"))? {
@@ -85,7 +85,7 @@ pub fn key(path: &Path) -> Result<PrivateKeyDer<'static>> {
 }
 
 impl Client {
-    /// Connects and makes the handshake.
+    /// Connects and performs the handshake.
     pub fn connect(address: SocketAddr, config: &Arc<ClientConfig>) -> Result<Self> {
         let socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
@@ -95,23 +95,23 @@ impl Client {
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
         }
-        // Lines are short, and thousands of these idle.
+        // Lines are short, and thousands of these buffers are idle.
         Ok(Self(BufReader::with_capacity(512, stream)))
     }
 
-    /// Sends a GET.
+    /// Sends a GET request.
     pub fn send(&mut self, path: &str) -> Result<()> {
         self.send_with(path, "")
     }
 
-    /// Sends one with further header lines, each ended by CRLF.
+    /// Sends a GET request with additional header lines, each ended by CRLF.
     pub fn send_with(&mut self, path: &str, headers: &str) -> Result<()> {
         let stream = self.0.get_mut();
         stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n").as_bytes())?;
         Ok(stream.flush()?)
     }
 
-    /// Reads an answer: its code and body.
+    /// Reads a response: its status code and body.
     pub fn receive(&mut self) -> Result<(u16, Vec<u8>)> {
         let mut line = String::new();
         self.0.read_line(&mut line)?;
@@ -133,12 +133,12 @@ impl Client {
         Ok((code, body))
     }
 
-    /// GETs a path that has to be answered with 200.
+    /// Requests a path; the response must be 200.
     pub fn get(&mut self, path: &str) -> Result<Vec<u8>> {
         self.get_with(path, "")
     }
 
-    /// Likewise, with further header lines.
+    /// Like [`Self::get`], with additional header lines.
     pub fn get_with(&mut self, path: &str, headers: &str) -> Result<Vec<u8>> {
         self.send_with(path, headers)?;
         match self.receive()? {
@@ -147,7 +147,7 @@ impl Client {
         }
     }
 
-    /// Whether nothing has come that was not read.
+    /// Whether all received bytes have been read.
     pub fn is_waiting(&self) -> Result<bool> {
         let socket = &self.0.get_ref().sock;
         socket.set_nonblocking(true)?;

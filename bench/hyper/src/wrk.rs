@@ -5,18 +5,18 @@ use std::process::Command;
 use crate::Result;
 use crate::server::Server;
 
-/// What one run of wrk found.
+/// The result of one run of wrk.
 #[derive(Clone, Copy)]
 pub struct Run {
-    /// Answers a second.
+    /// Responses per second.
     pub rate: f64,
     /// Milliseconds.
     pub p99: f64,
-    /// Microseconds of processor time that the server took for one answer.
+    /// The server's CPU time for one response, in microseconds.
     pub cost: f64,
 }
 
-/// Asks for a path over so many connections; each answer is its connection's last if `close`.
+/// Requests a path over this number of connections, with a new connection for each request if `close`.
 pub fn run(server: &Server, path: &str, connections: usize, seconds: u32, close: bool) -> Result<Run> {
     let mut command = Command::new("wrk");
     command.args(["--latency", "--threads", &connections.min(2).to_string()]);

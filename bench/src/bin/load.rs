@@ -1,5 +1,5 @@
-//! How many cached answers a second: `load BINARY`. wrk over 32 connections that stay open, in turns against Metriclet
-//! and against tiny_http with the same answer as a constant and as many threads.
+//! Cached responses per second: `load BINARY`. wrk over 32 open connections, alternating between Metriclet and tiny_http with
+//! the same response as a constant and as many threads.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::Command;
@@ -44,7 +44,7 @@ struct Run {
     rate: f64,
     /// Milliseconds.
     p99: f64,
-    /// Microseconds of processor time that the server took for one answer.
+    /// The server's CPU time for one response, in microseconds.
     cost: f64,
 }
 
@@ -76,7 +76,7 @@ fn milliseconds(text: &str) -> Result<f64> {
     Err(format!("expected a time, found {text}").into())
 }
 
-/// tiny_http as Metriclet uses it, without Metriclet.
+/// tiny_http with Metriclet's settings, without Metriclet.
 fn constant(body: String) -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     rustix::net::sockopt::set_tcp_nodelay(&listener, true)?;

@@ -1,4 +1,4 @@
-//! How much memory it takes: `memory BINARY`. Idle, and while a page is fetched again and again, never cached.
+//! Memory use: `memory BINARY`. Idle, and while an uncached page is fetched repeatedly.
 
 use metriclet_bench::{Metriclet, PATH, Result, get, page, show, upstream};
 
@@ -9,7 +9,7 @@ const MB: f64 = 1e6;
 fn main() -> Result<()> {
     let binary = std::env::args().nth(1).ok_or("usage: memory BINARY")?;
     let mut idle = Vec::new();
-    // The largest page that is read at all is 16 MiB.
+    // The maximum size of a page is 16 MiB.
     for (name, size) in [("16 KiB", 16 * 1024), ("16 MiB", 16 * 1024 * 1024)] {
         let page = page(size);
         let bytes = page.len();

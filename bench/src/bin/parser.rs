@@ -1,5 +1,5 @@
-//! How fast a page of metrics is read: `parser PAGE`, a file in Prometheus text. Prints MB/s of page: the median of
-//! many rounds, in each of which every reader has its turn, so that whatever else the machine does meets all of them.
+//! The speed of reading a page of metrics: `parser PAGE`, a file in Prometheus text. Prints MB/s: the median of many rounds
+//! of all readers, so that other load on the machine affects all of them.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use metriclet::internals::promql::{self, Expr};
 use metriclet::internals::source::page::{Found, Page, PageBody, Query, Want};
 
 const ROUNDS: usize = 51;
-/// Each turn reads the page as often as fits in this time, so that the clock's own cost does not show.
+/// Each turn reads the page repeatedly for this time, so that the cost of the clock is negligible.
 const TURN: Duration = Duration::from_millis(20);
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,12 +24,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{} bytes, {} lines, {} samples", text.len(), text.lines().count(), page.samples);
     assert_eq!((count(&read(&text, &one, &limits), &one), count(&page, &all) as u64), (1, page.samples));
 
-    // Two as a fetch reads a page, from its bytes to what a rule keeps of it; the other parser keeps all there is.
+    // Two readers do what a fetch does, from the bytes to the series that a rule keeps; the other parser keeps all series.
     let readers: [(&str, &dyn Fn()); 4] = [
         ("one series wanted", &|| drop(black_box(read(black_box(&text), &one, &limits)))),
         ("all series read", &|| _ = black_box(parse(black_box(&text), &limits))),
         ("all series kept", &|| drop(black_box(read(black_box(&text), &all, &limits)))),
-        ("prometheus-parse", &|| drop(black_box(rival(black_box(&text))))),
+        ("prometheus-parse", &|| drop(black_box(other_parser(black_box(&text))))),
     ];
     let mut speeds = readers.map(|_| Vec::new());
     for _ in 0..ROUNDS {
@@ -37,16 +37,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             speeds.push(text.len() as f64 * per_second(reader) / 1e6);
         }
     }
-    let [.., rival] = &speeds;
+    let [.., other_parser] = &speeds;
     for ((name, _), speeds) in readers.iter().zip(&speeds) {
-        let ratios = speeds.iter().zip(rival).map(|(ours, rival)| ours / rival).collect();
+        let ratios = speeds.iter().zip(other_parser).map(|(ours, other_parser)| ours / other_parser).collect();
         let ([low, middle, high], [_, ratio, _]) = (spread(speeds.clone()), spread(ratios));
         println!("{name:18} {middle:6.0} MB/s ({low:.0}–{high:.0})  {ratio:5.1} × prometheus-parse");
     }
     Ok(())
 }
 
-/// How often `work` can be done in a second.
+/// The rate of `work` per second.
 fn per_second(work: &dyn Fn()) -> f64 {
     let start = Instant::now();
     let mut times = 0;
@@ -57,7 +57,7 @@ fn per_second(work: &dyn Fn()) -> f64 {
     f64::from(times) / start.elapsed().as_secs_f64()
 }
 
-/// The tenth, the half and the nine tenths.
+/// The 10th percentile, the median and the 90th percentile.
 fn spread(mut numbers: Vec<f64>) -> [f64; 3] {
     numbers.sort_by(f64::total_cmp);
     [1, 5, 9].map(|tenths| numbers[numbers.len() * tenths / 10])
@@ -85,7 +85,7 @@ fn count(page: &Page, wants: &[Want; 1]) -> usize {
     }
 }
 
-/// The parser alone: every label and value is looked at, nothing is kept.
+/// Only the parser: every label and value is read, nothing is kept.
 fn parse(text: &str, limits: &Limits) -> Everything {
     let mut everything = Everything(0);
     let mut parser = Parser::new(Syntax::Prometheus, ExpositionLimits { line: limits.page.line });
@@ -109,7 +109,7 @@ impl Sink for Everything {
     }
 }
 
-fn rival(text: &str) -> prometheus_parse::Scrape {
+fn other_parser(text: &str) -> prometheus_parse::Scrape {
     let scrape = prometheus_parse::Scrape::parse(text.lines().map(|line| Ok(line.to_owned())));
     scrape.unwrap_or_else(|error| panic!("reading the page with prometheus-parse: {error}"))
 }

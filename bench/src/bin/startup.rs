@@ -1,4 +1,4 @@
-//! How soon it answers: `startup BINARY`. From before it is spawned to the end of the first answer, over many runs.
+//! The startup time: `startup BINARY`. From the spawn to the end of the first response, over many runs.
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ fn main() -> Result<()> {
     let binary = std::env::args().nth(1).ok_or("usage: startup BINARY")?;
     let mut times = Vec::new();
     for _ in 0..RUNS {
-        // Free a moment ago, and no other program is likely to take it meanwhile.
+        // A port that was free just before; no other program is likely to use it meanwhile.
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let mut command = Command::new(&binary);
         command

@@ -15,7 +15,7 @@
 {{- end }}
 {{- end }}
 
-{{- /* What the names of further objects begin with: custom-metrics-config beside custom-metrics-apiserver. */}}
+{{- /* The prefix of other objects' names: custom-metrics-config for custom-metrics-apiserver. */}}
 {{- define "metriclet.prefix" -}}
 {{- include "metriclet.fullname" . | trimSuffix "-apiserver" }}
 {{- end }}

@@ -1,4 +1,4 @@
-//! The authorities in a bundle, as `ca.crt` and `caBundle` hold them.
+//! The authorities in a bundle, such as `ca.crt` and `caBundle`.
 
 use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::crypto::ring;
@@ -14,7 +14,7 @@ use crate::parse::pem::PemError;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Authority {
     der: CertificateDer<'static>,
-    /// The last second of its validity, Unix.
+    /// The last second of its validity, in Unix seconds.
     ends: i64,
     is_ours: bool,
 }
@@ -22,7 +22,7 @@ pub(super) struct Authority {
 /// Reads a bundle.
 ///
 /// # Errors
-/// If there is no certificate, or one that others will not take as an authority.
+/// If there is no certificate, or one that clients do not accept as an authority.
 pub(super) fn authorities(bundle: &[u8]) -> Result<Vec<Authority>, PemError> {
     let certificates = parse::pem::certificates(bundle)?;
     parse::pem::authorities(&certificates)?;
@@ -34,12 +34,12 @@ pub(super) fn bundle<'a>(authorities: impl IntoIterator<Item = &'a Authority>) -
     authorities.into_iter().map(|authority| pem("CERTIFICATE", &authority.der)).collect()
 }
 
-/// Whether a client that trusts these takes this certificate of a server.
+/// Whether a client that trusts these authorities accepts this server certificate.
 pub(super) fn verifies(own: &CertificateDer<'_>, trusted: &[Authority], now: i64) -> bool {
-    // WebPKI does not ask whether a trust anchor has ended; kube-apiserver does.
-    let lasting: Vec<_> =
-        trusted.iter().filter(|authority| authority.lasts(now)).map(|authority| authority.der.clone()).collect();
-    let (Ok(own), Ok(roots)) = (ParsedCertificate::try_from(own), parse::pem::authorities(&lasting)) else {
+    // WebPKI does not check whether a trust anchor has expired; kube-apiserver does.
+    let unexpired: Vec<_> =
+        trusted.iter().filter(|authority| authority.is_unexpired(now)).map(|authority| authority.der.clone()).collect();
+    let (Ok(own), Ok(roots)) = (ParsedCertificate::try_from(own), parse::pem::authorities(&unexpired)) else {
         return false;
     };
     let now = UnixTime::since_unix_epoch(std::time::Duration::from_secs(u64::try_from(now).unwrap_or_default()));
@@ -55,8 +55,8 @@ impl Authority {
         Ok(Self { der, ends, is_ours })
     }
 
-    /// Whether it has not ended.
-    pub(super) fn lasts(&self, now: i64) -> bool {
+    /// Whether it has not expired.
+    pub(super) fn is_unexpired(&self, now: i64) -> bool {
         self.ends >= now
     }
 

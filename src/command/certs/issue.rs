@@ -12,14 +12,14 @@ use ring::digest::{SHA256, digest};
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair};
 
-/// How long before now certificates begin, as the clocks of two machines differ, in seconds.
+/// How many seconds certificates are backdated, because the clocks of machines differ.
 const SKEW: i64 = 3_600;
 const DAY: i64 = 86_400;
 
-/// How the name of each authority begins; the time at which it was made follows.
+/// The prefix of each authority's name; the time of its creation follows.
 pub(super) const AUTHORITY: &str = "metriclet-ca-";
 
-/// RFC 5280's bound on a common name.
+/// The maximum length of a common name (RFC 5280).
 const COMMON_NAME: usize = 64;
 
 const fn oid(text: &str) -> ObjectIdentifier {
@@ -36,29 +36,29 @@ pub(super) struct Issued {
     pub(super) key: String,
 }
 
-/// Why there is no certificate.
+/// Why no certificate was issued.
 #[derive(Debug)]
 pub(super) enum IssueError {
-    /// Something cannot stand in a certificate: a date, most likely.
+    /// A value cannot be encoded in a certificate, probably a date.
     Encoding(der::Error),
     /// A name is not ASCII.
     Name,
-    /// There is no randomness.
+    /// The system has no randomness.
     Random,
 }
 
 type Result<T> = std::result::Result<T, IssueError>;
 
-/// Issues a certificate for these names, valid for so many days from `now`.
+/// Issues a certificate for these names, valid for `days` from `now`.
 ///
 /// # Errors
-/// If a name or a date cannot stand in a certificate, or the system has no randomness.
+/// If a name or date cannot be encoded in a certificate, or the system has no randomness.
 pub(super) fn issue(names: &[String], days: u32, now: i64) -> Result<Issued> {
     let validity = sequence(&[&time(now - SKEW)?, &time(now + i64::from(days) * DAY)?])?;
     // Distinct names keep verifiers from confusing one authority with the next while both are trusted.
     let authority = common_name(&format!("{AUTHORITY}{now}"))?;
     let authority_key = Key::generate()?;
-    // May sign certificates and lists of revoked ones, and no further authorities.
+    // keyCertSign and cRLSign; path length 0.
     let of_authority = [
         extension("2.5.29.15", true, &bits(1, &[0b0000_0110])?)?,
         extension("2.5.29.14", false, &element(Tag::OctetString, &[authority_key.id()])?)?,
@@ -73,7 +73,7 @@ pub(super) fn issue(names: &[String], days: u32, now: i64) -> Result<Issued> {
     let key = Key::generate()?;
     let first: String = names.first().map(|name| name.chars().take(COMMON_NAME).collect()).unwrap_or_default();
     let alternative = names.iter().map(|name| alternative(name)).collect::<Result<Vec<_>>>()?;
-    // For signatures, and for servers.
+    // digitalSignature, serverAuth.
     let of_server = [
         extension("2.5.29.35", false, &sequence(&[&element(context(0, false), &[authority_key.id()])?])?)?,
         extension("2.5.29.17", false, &sequence(&[&alternative.concat()])?)?,
@@ -88,10 +88,10 @@ pub(super) fn issue(names: &[String], days: u32, now: i64) -> Result<Issued> {
     })
 }
 
-/// PEM of DER.
+/// Converts DER to PEM.
 pub(super) fn pem(label: &str, der: &[u8]) -> String {
     let mut pem = format!("-----BEGIN {label}-----\n");
-    // These become 64 characters.
+    // 48 bytes become 64 characters.
     for line in der.chunks(48) {
         STANDARD.encode_string(line, &mut pem);
         pem.push('\n');
@@ -99,7 +99,7 @@ pub(super) fn pem(label: &str, der: &[u8]) -> String {
     pem + &format!("-----END {label}-----\n")
 }
 
-/// A key on P-256, which every client takes.
+/// A key on P-256, which every client supports.
 struct Key {
     pkcs8: Vec<u8>,
     pair: EcdsaKeyPair,
@@ -119,13 +119,13 @@ impl Key {
         Ok(Self { pkcs8: pkcs8.as_ref().to_vec(), pair, public, digest })
     }
 
-    /// The key's own identifier, and its certificate's serial number, for which 20 bytes are the most.
+    /// The key's identifier, also used as its certificate's serial number, which has at most 20 bytes.
     fn id(&self) -> &[u8] {
         self.digest.as_ref().get(..20).unwrap_or_default()
     }
 }
 
-/// A certificate of version 3, signed.
+/// A signed certificate, version 3.
 fn certificate(
     issuer: &[u8],
     issuer_key: &Key,
@@ -135,7 +135,7 @@ fn certificate(
     extensions: &[Vec<u8>],
 ) -> Result<Vec<u8>> {
     let version = element(context(0, true), &[&element(Tag::Integer, &[&[2]])?])?;
-    // A first byte that is neither negative nor to be left out.
+    // The first byte must not be negative or redundant.
     let serial = element(Tag::Integer, &[&[1], key.id().get(1..).unwrap_or_default()])?;
     let algorithm = sequence(&[&oid("1.2.840.10045.4.3.2").to_der()?])?;
     let extensions = element(context(3, true), &[&sequence(&[&extensions.concat()])?])?;
@@ -144,13 +144,13 @@ fn certificate(
     sequence(&[&signed, &algorithm, &bits(0, signature.as_ref())?])
 }
 
-/// A name that is a common name alone.
+/// A distinguished name with only a common name.
 fn common_name(text: &str) -> Result<Vec<u8>> {
     let attribute = sequence(&[&oid("2.5.4.3").to_der()?, &element(Tag::Utf8String, &[text.as_bytes()])?])?;
     sequence(&[&element(Tag::Set, &[&attribute])?])
 }
 
-/// A name that the certificate is for.
+/// A subject alternative name.
 fn alternative(name: &str) -> Result<Vec<u8>> {
     match name.parse() {
         Ok(IpAddr::V4(address)) => element(context(7, false), &[&address.octets()]),
@@ -165,7 +165,7 @@ fn extension(kind: &str, critical: bool, value: &[u8]) -> Result<Vec<u8>> {
     sequence(&[&oid(kind).to_der()?, &critical, &element(Tag::OctetString, &[value])?])
 }
 
-/// A time: of two digits for the year until 2049, of four from then on.
+/// A time: UTCTime until 2049, GeneralizedTime after that.
 fn time(unix: i64) -> Result<Vec<u8>> {
     let since = Duration::from_secs(u64::try_from(unix).unwrap_or_default());
     let time = DateTime::from_unix_duration(since)?;
@@ -187,7 +187,7 @@ fn context(number: u8, constructed: bool) -> Tag {
     Tag::ContextSpecific { constructed, number: TagNumber::new(number) }
 }
 
-/// An element with this tag, whose content are the parts.
+/// An element with this tag and the concatenated parts as its content.
 fn element(tag: Tag, parts: &[&[u8]]) -> Result<Vec<u8>> {
     Ok(AnyRef::new(tag, &parts.concat())?.to_der()?)
 }
@@ -217,8 +217,8 @@ mod tests {
     use crate::parse::certificate::Certificate;
 
     #[test]
-    fn begins_and_ends_when_it_should() {
-        // The first of them within the years of a UTCTime, the second across their end, the third beyond.
+    fn has_the_requested_validity() {
+        // Within the range of UTCTime, across its end, and beyond it.
         for now in [1_800_000_000, 2_524_600_000, 4_000_000_000] {
             let issued = issue(&["a.example".to_owned()], 30, now).unwrap();
             for pem in [issued.ca, issued.certificate] {

@@ -1,7 +1,8 @@
-//! `metriclet certs`: makes a certificate for the secure listener, and the authority that kube-apiserver has to trust,
-//! as files or as a Secret. Renewed ones keep the previous authority trusted.
+//! `metriclet certs`: makes a certificate for the secure listener, and the authority that kube-apiserver must trust,
+//! as files or as a Secret. A renewal keeps the previous authority trusted.
 //!
-//! [`issue`](mod@issue) makes both. [`renew`] renews what is in a cluster, by the steps of [`plan`], which verifies by [`authority`].
+//! [`issue`](mod@issue) makes both. [`renew`] renews the certificate in a cluster by the steps of [`plan`]; [`authority`]
+//! verifies.
 
 mod authority;
 mod issue;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use self::authority::{Authority, authorities, bundle};
 use self::issue::{Issued, issue};
-use super::{exit, fail, print, tell};
+use super::{eprint, exit, fail, print};
 use crate::config::cli::{Certs, CertsOutput};
 use crate::config::limits::Limits;
 use crate::config::read::read;
@@ -24,7 +25,7 @@ use crate::telemetry::clock::Clock;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// Authorities before the new one that stay trusted: those of the last few rotations, should these overlap.
+/// The number of previous authorities that stay trusted, in case rotations overlap.
 const KEPT: usize = 3;
 
 /// Runs the command.
@@ -36,7 +37,7 @@ pub(crate) fn run(certs: &Certs, limits: &Limits, clock: &Clock) -> ExitCode {
     };
     let mut kept = Vec::new();
     for file in certs.ca_file.iter().chain(&old) {
-        match lasting(file, now, limits) {
+        match unexpired(file, now, limits) {
             Ok(authorities) => kept.extend(authorities),
             Err(why) => return fail(exit::NO_INPUT, &format_args!("{}: {why}", file.display())),
         }
@@ -48,7 +49,7 @@ pub(crate) fn run(certs: &Certs, limits: &Limits, clock: &Clock) -> ExitCode {
     let bundle = issued.ca.clone() + &bundle(kept.iter().take(KEPT));
     match &certs.output {
         CertsOutput::Secret(name) => {
-            tell(&format_args!("caBundle: {}", STANDARD.encode(&bundle)));
+            eprint(&format_args!("caBundle: {}", STANDARD.encode(&bundle)));
             print(&secret(name, &certs.namespace, &issued, &bundle))
         }
         CertsOutput::Directory { path, renew } => match write(path, *renew, &issued, &bundle) {
@@ -58,7 +59,7 @@ pub(crate) fn run(certs: &Certs, limits: &Limits, clock: &Clock) -> ExitCode {
     }
 }
 
-/// What the certificate is for: the name that the kube-apiserver verifies comes first.
+/// The names of the certificate; the name that kube-apiserver verifies is the first.
 fn names(service: &str, namespace: &str, more: &[String]) -> Vec<String> {
     let of_service = [
         format!("{service}.{namespace}.svc"),
@@ -75,24 +76,21 @@ fn names(service: &str, namespace: &str, more: &[String]) -> Vec<String> {
     names
 }
 
-/// The authorities in a file that have not ended, in their order.
-fn lasting(path: &Path, now: i64, limits: &Limits) -> Result<Vec<Authority>, String> {
+/// The authorities in a file that have not expired, in their order.
+fn unexpired(path: &Path, now: i64, limits: &Limits) -> Result<Vec<Authority>, String> {
     let text = read(path, limits.config.certificates).map_err(|why| why.to_string())?;
     let mut authorities = authorities(&text).map_err(|why| why.to_string())?;
-    authorities.retain(|authority| authority.lasts(now));
+    authorities.retain(|authority| authority.is_unexpired(now));
     Ok(authorities)
 }
 
-/// Writes the files: first the authorities, last the certificate that they sign.
+/// Writes the files: the authorities first, the certificate last.
 fn write(directory: &Path, renew: bool, issued: &Issued, bundle: &str) -> Result<(), String> {
     fs::create_dir_all(directory).map_err(|failure| format!("cannot create {}: {failure}", directory.display()))?;
     let files = [("ca.crt", bundle, 0o644), ("tls.key", &issued.key, 0o600), ("tls.crt", &issued.certificate, 0o644)];
     if let Some((name, ..)) = files.iter().find(|(name, ..)| !renew && directory.join(name).exists()) {
         let path = directory.join(name);
-        return Err(format!(
-            "{} is there already; --renew replaces it and keeps its authority trusted",
-            path.display()
-        ));
+        return Err(format!("{} already exists; --renew replaces it and keeps its authority trusted", path.display()));
     }
     for (name, text, mode) in files {
         let path = directory.join(name);
@@ -101,7 +99,7 @@ fn write(directory: &Path, renew: bool, issued: &Issued, bundle: &str) -> Result
     Ok(())
 }
 
-/// Replaces a file at once: no reader sees half of it.
+/// Replaces a file atomically.
 fn replace(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let next = path.with_extension("next");
     let _ = fs::remove_file(&next);

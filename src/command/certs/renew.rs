@@ -1,5 +1,5 @@
-//! `metriclet certs renew`: renews the certificate in a cluster. Each run reads what there is, makes one step of the
-//! [`plan`](super::plan), and brings each `caBundle` in line with the Secret.
+//! `metriclet certs renew`: renews the certificate in a cluster. Each run reads the current state, takes one step of the
+//! [`plan`](super::plan), and updates each `caBundle` from the Secret.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -25,51 +25,51 @@ use crate::parse::duration::millis;
 use crate::parse::pem::PemError;
 use crate::telemetry::clock::Clock;
 
-/// The APIServices that may lead to us.
+/// The APIServices that may refer to Metriclet.
 const API_SERVICES: [&str; 3] =
     ["v1beta1.custom.metrics.k8s.io", "v1beta2.custom.metrics.k8s.io", "v1beta1.external.metrics.k8s.io"];
 
-/// Says that cert-manager renews the Secret.
+/// The annotation of Secrets that cert-manager renews.
 const CERT_MANAGER: &str = "/metadata/annotations/cert-manager.io~1certificate-name";
-/// When the certificate was installed; scripts/certs reads it, too.
+/// When the certificate was installed; also read by scripts/certs.
 const RENEWED: &str = "metriclet.github.io/renewed";
-/// Since when the next certificate's authority is in `ca.crt`.
+/// Since when the next certificate's authority has been in `ca.crt`.
 const NEXT_SINCE: &str = "metriclet.github.io/next-since";
 
-/// Why nothing more was done.
+/// Why a run ended.
 enum RenewError {
-    /// An object could not be read or changed: the verb, its resource, its name, and why.
+    /// An object could not be read or changed: the verb, the resource, the name and the reason.
     Call(&'static str, &'static str, String, Box<CallError>),
     NoSecret(String),
-    /// What leads to this Service verifies nobody.
+    /// Every APIService for this Service skips verification.
     Unverified(String),
     /// The `ca.crt` of this Secret cannot be read.
     Authority(String, PemError),
-    /// This clock, and the API server's, in Unix seconds.
+    /// This clock's time and the API server's, in Unix seconds.
     Clock(i64, i64),
-    /// The `caBundle` of these APIServices had lost this.
+    /// An authority was missing from the `caBundle` of these APIServices.
     Lost(String, Lost),
     /// The `caBundle` of an APIService cannot be read.
     Bundle(&'static str, PemError),
     Issue(IssueError),
-    /// Other clients changed an object in each try.
+    /// Other clients changed an object in each attempt.
     Contended(u32),
 }
 
-/// An APIService that leads to us.
+/// An APIService that refers to Metriclet's Service.
 struct ApiService {
     name: &'static str,
     stored: Stored,
     bundle: Vec<Authority>,
 }
 
-/// What a run did, and what it has found to be wrong, although it did it.
+/// The result of a run, and a problem that it found but that did not prevent it.
 struct Done {
     report: String,
     lost: Option<RenewError>,
 }
 
-/// What runs.
+/// A run.
 struct Run<'a> {
     renewal: &'a Renewal,
     limits: &'a Limits,
@@ -85,7 +85,7 @@ pub(crate) fn run(renewal: &Renewal, limits: &Limits, clock: &Clock) -> ExitCode
     let target = match kubernetes::target_of(kubeconfig.as_ref(), renewal.context.as_deref(), by, limits) {
         Ok(Some(target)) => target,
         Ok(None) => {
-            let why = "no kubeconfig is found: --kubeconfig FILE, $KUBECONFIG or ~/.kube/config";
+            let why = "no kubeconfig found: use --kubeconfig FILE, $KUBECONFIG or ~/.kube/config";
             return fail(exit::USAGE, &why);
         }
         Err(why) => return fail(exit::CONFIG, &why),
@@ -97,7 +97,7 @@ pub(crate) fn run(renewal: &Renewal, limits: &Limits, clock: &Clock) -> ExitCode
     let run = Run { renewal, limits, client: &client, clock, timing };
     for _ in 0..limits.renewal.attempts {
         match run.once() {
-            // Changed since it was read, or deleted: what there is now decides.
+            // The object was changed or deleted since it was read, so the run starts over.
             Err(why) if why.is_outdated() => {}
             Ok(Done { report, lost }) => {
                 let printed = print(&report);
@@ -111,7 +111,7 @@ pub(crate) fn run(renewal: &Renewal, limits: &Limits, clock: &Clock) -> ExitCode
 }
 
 impl Run<'_> {
-    /// Reads, decides and changes; what was done.
+    /// Reads the state, takes the next step, and returns the result.
     fn once(&self) -> Result<Done, RenewError> {
         let Renewal { secret: name, service, namespace, names: more, days, .. } = self.renewal;
         let (now, place) = (self.timing.now, format!("Secret {namespace}/{name}"));
@@ -123,15 +123,18 @@ impl Run<'_> {
         }
         let trusted = authorities(&data(&secret, "ca.crt")).map_err(|why| RenewError::Authority(place.clone(), why))?;
         if !trusted.first().is_some_and(Authority::is_ours) {
-            let why = "not renewed, as metriclet certs did not make the authority in ca.crt";
+            let why = "not renewed, because metriclet certs did not make the authority in ca.crt";
             return Ok(Done::nothing(&place, why));
         }
         let served = pair(&secret, "tls");
         if !served.is_signed_by(&trusted) {
-            return Ok(Done::nothing(&place, "not renewed, as the authority in ca.crt did not sign the certificate"));
+            return Ok(Done::nothing(
+                &place,
+                "not renewed, because the authority in ca.crt did not sign the certificate",
+            ));
         }
         let services = self.services()?;
-        // A right that is missing shows on the first day, and before anything is changed.
+        // Checks the rights in every run, and before any change.
         let deadline = self.deadline();
         secret.may_change(self.client, deadline).map_err(|error| self.failed("patch", "secrets", name, error))?;
         for ApiService { name, stored, .. } in &services {
@@ -158,8 +161,8 @@ impl Run<'_> {
         };
         let authority = made.as_ref().and_then(|made| authorities(made.ca.as_bytes()).ok()?.pop());
         let trusted = found.trusted_after(step, authority, now);
-        let mut report = format!("{place}: {}\n", self.told(step, &found, made.as_ref()));
-        // A server may still have a certificate that works: its successor is trusted before it is served.
+        let mut report = format!("{place}: {}\n", self.report(step, &found, made.as_ref()));
+        // Servers may still have a valid certificate, so the next one is trusted before it is served.
         let first = if step == Step::Replace { self.trust(step, &trusted, &services)? } else { String::new() };
         if let Some(fields) = fields(step, &found, &trusted, made.as_ref(), now) {
             let changed = secret.change(self.client, fields, self.deadline());
@@ -167,12 +170,12 @@ impl Run<'_> {
         }
         report += &if step == Step::Replace { first } else { self.trust(step, &trusted, &services)? };
         if services.is_empty() {
-            report += "no APIService leads here yet\n";
+            report += "no APIService refers to this Service yet\n";
         }
         Ok(Done { report, lost })
     }
 
-    /// Compares the clocks, as a clock that is wrong takes good certificates for bad ones, and makes bad ones.
+    /// Compares the clocks: with a wrong clock, valid certificates seem invalid, and new ones are.
     fn check_clock(&self) -> Result<(), RenewError> {
         let Some(theirs) = self.client.server_time() else { return Ok(()) };
         let ours = unix(self.clock);
@@ -182,7 +185,7 @@ impl Run<'_> {
         }
     }
 
-    /// What APIServices have lost, as happens if another tool sets their `caBundle`.
+    /// The authorities missing from APIServices, as happens if another tool sets their `caBundle`.
     fn lost(&self, step: Step, found: &Found, services: &[ApiService], was_renewed: bool) -> Option<RenewError> {
         let lost = |what| {
             let has_lost = |it: &&ApiService| found.lost(&it.bundle, step, self.timing, was_renewed) == Some(what);
@@ -192,7 +195,7 @@ impl Run<'_> {
         lost(Lost::Served).or_else(|| lost(Lost::Next))
     }
 
-    /// The APIServices that lead to the Service and verify it.
+    /// The APIServices that refer to the Service and verify its certificate.
     fn services(&self) -> Result<Vec<ApiService>, RenewError> {
         let Renewal { service, namespace, .. } = self.renewal;
         let (mut services, mut is_unverified) = (Vec::new(), false);
@@ -218,7 +221,7 @@ impl Run<'_> {
         }
     }
 
-    /// Brings each `caBundle` in line; what was changed.
+    /// Updates each `caBundle`, and returns a report of the changes.
     fn trust(&self, step: Step, trusted: &[Authority], services: &[ApiService]) -> Result<String, RenewError> {
         let mut report = String::new();
         for ApiService { name, stored, bundle: before } in services {
@@ -226,7 +229,7 @@ impl Run<'_> {
             let fields = json!({"spec": {"caBundle": STANDARD.encode(bundle(&wanted))}});
             let changed = stored.change(self.client, fields, self.deadline());
             changed.map_err(|error| self.failed("patch", "apiservices", name, error))?;
-            report += &format!("APIService {name}: caBundle holds {}\n", counted(wanted.len(), "certificate"));
+            report += &format!("APIService {name}: caBundle contains {}\n", counted(wanted.len(), "certificate"));
         }
         Ok(report)
     }
@@ -248,14 +251,14 @@ impl Run<'_> {
         Instant::now() + self.limits.renewal.call
     }
 
-    /// What a step does, in words.
-    fn told(&self, step: Step, found: &Found, made: Option<&Issued>) -> String {
+    /// The report of a step.
+    fn report(&self, step: Step, found: &Found, made: Option<&Issued>) -> String {
         let Timing { now, renew_before, settle } = self.timing;
         let next = found.next.as_ref().map_or(0, |(next, _)| next.ends());
         let made = made.map_or(0, |made| pair_of(made).ends());
         match step {
             Step::Keep(ends) => {
-                format!("valid until {}, to be renewed from {} on", Time(ends), Time(ends - renew_before))
+                format!("valid until {}, renewal starts on {}", Time(ends), Time(ends - renew_before))
             }
             Step::Drop(ends) => format!("valid until {}, so the next certificate is removed", Time(ends)),
             Step::Announce(ends) => format!(
@@ -270,13 +273,13 @@ impl Run<'_> {
             ),
             Step::Install => format!("installed the next certificate, valid until {}", Time(next)),
             Step::Replace => {
-                format!("the certificate could not be used, and one that is valid until {} replaces it", Time(made))
+                format!("replaced an unusable certificate by one that is valid until {}", Time(made))
             }
         }
     }
 }
 
-/// What a step changes in the Secret.
+/// The changes of a step to the Secret.
 fn fields(step: Step, found: &Found, trusted: &[Authority], made: Option<&Issued>, now: i64) -> Option<Value> {
     let mut data = Map::new();
     let mut annotations = Map::new();
@@ -322,7 +325,7 @@ fn unix(clock: &Clock) -> i64 {
     clock.now().unix_millis.div_euclid(1_000)
 }
 
-/// A file of the Secret.
+/// A file in the Secret.
 fn data(secret: &Stored, name: &str) -> Vec<u8> {
     STANDARD.decode(secret.text(&format!("/data/{name}"))).unwrap_or_default()
 }
@@ -342,7 +345,7 @@ impl Done {
 }
 
 impl RenewError {
-    /// Whether an object has been changed or deleted since it was read.
+    /// Whether the object has been changed or deleted since it was read.
     fn is_outdated(&self) -> bool {
         match self {
             Self::Call("patch", .., error) => matches!(error.failure, CallFailure::Code(404 | 409, _)),
@@ -364,7 +367,7 @@ impl fmt::Display for RenewError {
                 }
             }
             Self::NoSecret(place) => {
-                write!(f, "{place} does not exist; scripts/deploy or metriclet certs --secret makes it")
+                write!(f, "{place} does not exist; scripts/deploy or metriclet certs --secret creates it")
             }
             Self::Authority(place, why) => write!(f, "{place}: ca.crt {why}"),
             Self::Clock(ours, theirs) => {
@@ -372,14 +375,14 @@ impl fmt::Display for RenewError {
             }
             Self::Lost(names, what) => {
                 let what = match what {
-                    Lost::Served => "the authority of the certificate that is served",
+                    Lost::Served => "the authority of the certificate in use",
                     Lost::Next => "the next authority",
                 };
-                write!(f, "the caBundle of APIService {names} had lost {what}")?;
+                write!(f, "the caBundle of APIService {names} lost {what}")?;
                 f.write_str("; does another tool (Argo CD, Flux, Helm) set it?")
             }
             Self::Unverified(service) => {
-                write!(f, "no APIService that verifies certificates leads to the Service {service}")
+                write!(f, "no APIService that verifies certificates refers to the Service {service}")
             }
             Self::Bundle(name, why) => write!(f, "the caBundle of APIService {name} {why}"),
             Self::Issue(error) => write!(f, "cannot issue a certificate: {error}"),

@@ -5,19 +5,19 @@ use crate::config::model::{Namespaces, Source, Target, is_secret};
 use crate::parse::certificate_name::CertificateName;
 use crate::parse::url_template::Placeholder;
 
-/// Whether credentials can be combined, and reach only their server.
+/// Checks that credentials can be combined, and reach only their server.
 pub(super) fn check(source: &Source, findings: &mut Vec<Finding>) {
     let credentials = &source.credentials;
     match (&credentials.cert_file, &credentials.key_file) {
-        (Some(_), None) => findings.push(error("certFile", "needs keyFile: beside it")),
-        (None, Some(_)) => findings.push(error("keyFile", "needs certFile: beside it")),
+        (Some(_), None) => findings.push(error("certFile", "requires keyFile:")),
+        (None, Some(_)) => findings.push(error("keyFile", "requires certFile:")),
         _ => {}
     }
     let header = credentials.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("authorization"));
     match (&credentials.basic, &credentials.bearer_token_file, header) {
         (Some(_), Some(_), _) => findings.push(error("basic", "excludes bearerTokenFile:; both are Authorization")),
         (Some(_), _, true) | (_, Some(_), true) => {
-            findings.push(error("headers", "Authorization is there already, by basic: or bearerTokenFile:"));
+            findings.push(error("headers", "basic: or bearerTokenFile: already sets Authorization"));
         }
         _ => {}
     }
@@ -33,7 +33,7 @@ pub(super) fn check(source: &Source, findings: &mut Vec<Finding>) {
     if credentials.headers.iter().any(|(name, value)| is_secret(name) && !value.is_file()) {
         findings.push(warning(
             "headers",
-            "a credential is part of the configuration; put it in a file and write {file: PATH}",
+            "a credential does not belong in the configuration; put it in a file and write {file: PATH}",
         ));
     }
     if matches!(credentials.server_name, Some(CertificateName::Spiffe(_))) && credentials.ca_file.is_none() {
@@ -57,8 +57,8 @@ pub(super) fn check(source: &Source, findings: &mut Vec<Finding>) {
     let open = source.uses(Placeholder::Name) || source.uses(Placeholder::Namespace) || source.is_of_any_pods();
     let listed = matches!(&source.namespaces, Namespaces::Only(names) if !names.is_empty());
     if open && !listed {
-        let message = "a URL with placeholders and pods get credentials only with the namespaces listed one by one, or \
-                       anyone who can name an object or run a pod could collect them";
+        let message = "pods and URLs with placeholders get credentials only if namespaces: lists each namespace; \
+                       otherwise anyone who can name an object or run a pod could collect them";
         findings.push(error("namespaces", message));
     }
     if !source.is_https() {

@@ -6,8 +6,8 @@ use crate::config::model::{Identity, NamespaceLabels, Namespaces, Rule, Source};
 use crate::parse::escape::Escaped;
 use crate::parse::url_template::Placeholder;
 
-/// Whether it is clear who may ask for an external metric, and that it needs no object; and who may read what a page says
-/// of other namespaces.
+/// Checks which namespaces may request an external metric, that it needs no object, and which namespaces may read values of
+/// other namespaces.
 pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     let name = Escaped::new(&source.name);
     let namespaces = source.namespaces_of(rule);

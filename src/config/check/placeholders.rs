@@ -6,18 +6,19 @@ use crate::parse::url_template::Placeholder;
 use crate::parse::url_template::piece::Piece;
 use crate::promql::{Matcher, VectorSelector};
 
-/// Whether placeholders may mean something else than their author thinks. Routes are templates, too: `/users/{name}`.
+/// Warns about placeholders that the author may have meant literally: routes are templates, too, such as `/users/{name}`.
 pub(super) fn check(rule: &Rule, findings: &mut Vec<Finding>) {
     let Value::Series(expr) = &rule.value else { return };
-    // What is told by one selector is not told of the series that others pick.
+    // A namespace in one selector does not restrict the series of other selectors.
     let namespace = Piece::Value(Placeholder::Namespace);
-    let tells =
+    let has_namespace =
         |selector: &VectorSelector| selector.matchers.iter().any(|matcher| matcher.pieces().contains(&namespace));
     if let Some(other) =
-        expr.selectors().find(|selector| !tells(selector)).filter(|_| expr.uses(Placeholder::Namespace))
+        expr.selectors().find(|selector| !has_namespace(selector)).filter(|_| expr.uses(Placeholder::Namespace))
     {
         let message = format!(
-            "{{namespace}} tells the namespace, and {other} has none, so it picks series of all namespaces; add it there, too"
+            "{{namespace}} restricts the namespace, and {other} does not contain it, so it selects series of all \
+             namespaces; add it there, too"
         );
         findings.push(warning("value", message));
     }

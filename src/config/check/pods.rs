@@ -7,10 +7,10 @@ use crate::parse::escape::Escaped;
 use crate::parse::value::ValueAggregation;
 use crate::promql::{Expr, Function};
 
-/// A set of pods as it is written.
+/// An example of a fixed set of pods.
 pub(super) const EXAMPLE: &str = "pods: {namespace: shop, selector: app=web, port: metrics}";
 
-/// Whether an object of this kind has pods, on a source that has their pages.
+/// Checks that an object of this kind selects pods, for a source that scrapes the pods of an object.
 pub(super) fn object(object: &ObjectKind, source: &Source, findings: &mut Vec<Finding>) {
     let resource = &object.resource;
     if resource != "pods" && (!object.namespaced || PodSelector::of(resource).is_none()) {
@@ -23,7 +23,7 @@ pub(super) fn object(object: &ObjectKind, source: &Source, findings: &mut Vec<Fi
     }
 }
 
-/// Whether all pods can be asked for at once, as an HPA does.
+/// Checks that a request for all pods, as from an HPA, can be answered.
 pub(super) fn at_once(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if source.is_of_any_pods() || rule.objects.iter().all(|object| object.resource != "pods") {
         return;
@@ -35,14 +35,15 @@ pub(super) fn at_once(rule: &Rule, source: &Source, findings: &mut Vec<Finding>)
     };
     if let Some((key, found)) = found {
         let message = format!(
-            "{found} stands for one pod, and an HPA of type Pods requests all at once, which is then an error; use a label \
+            "{found} identifies one pod, and an HPA of type Pods requests all pods at once, which is then an error; \
+             use a label \
              that names the pod, or a source with pods:"
         );
         findings.push(warning(key, message));
     }
 }
 
-/// Whether part of the pages is enough.
+/// Checks `minCoverage`.
 pub(super) fn coverage(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if rule.min_coverage == 100 {
         return;
@@ -57,7 +58,7 @@ pub(super) fn coverage(rule: &Rule, source: &Source, findings: &mut Vec<Finding>
     });
 }
 
-/// Whether the pages of several pods come to one number.
+/// Checks that the pages of several pods result in one number.
 pub(super) fn value(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if !source.joins_pages_for(rule) {
         return;
@@ -69,7 +70,7 @@ pub(super) fn value(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     };
     let ends = [ValueAggregation::First, ValueAggregation::Last];
     if aggregations.iter().flatten().any(|aggregation| ends.contains(aggregation)) {
-        let message = "pods are in no order, so first() and last() are errors once several have values; use sum(), max(), \
+        let message = "pods have no order, so first() and last() are errors if several have values; use sum(), max(), \
                        min() or avg()";
         findings.push(warning("value", message));
     }
@@ -78,15 +79,15 @@ pub(super) fn value(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
         Value::Number => true,
         _ => aggregations.contains(&None),
     };
-    // What names objects, or labels, tells the values of a fixed set apart.
+    // In a fixed set, names of objects or labels distinguish the values.
     if rule.identity == Identity::Selected && is_of_each {
-        let message = "is one number for each pod, and an error once there are several pods; sum(), max(), min() or avg() \
-                       makes one of all";
+        let message =
+            "has one number for each pod, which is an error for several pods; use sum(), max(), min() or avg()";
         findings.push(warning("value", message));
     }
 }
 
-/// Whether an expression has a value for each pod, as it neither aggregates nor selects.
+/// Whether an expression has a value for each pod because it does not aggregate.
 fn is_of_each(expr: &Expr) -> bool {
     match expr {
         Expr::Selector(selector) => selector.matchers.is_empty(),

@@ -7,13 +7,13 @@ use crate::parse::escape::Escaped;
 use crate::parse::quantity::Milli;
 use crate::promql::evaluate::makes_value_of_nothing;
 
-/// What a rule may do that its author may not expect.
+/// Warns about effects of a rule that its author may not expect.
 pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     if let Value::Series(expr) = &rule.value {
         if makes_value_of_nothing(expr) {
             let message = match rule.identity {
                 Identity::Labels { .. } if !source.is_prometheus() => {
-                    "vector() or absent() gives no value to an object that no series names; onMissing: does"
+                    "vector() or absent() gives no value to an object without series; use onMissing:"
                 }
                 _ => {
                     "vector() or absent() has a value even if the program that updates this page has stopped; an error \
@@ -23,7 +23,7 @@ pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
             findings.push(warning("value", message));
         }
         for name in expr.levels().into_iter().filter_map(|selector| selector.name.as_deref()) {
-            // Many a gauge ends in _count or _sum.
+            // Names of many gauges end in _count or _sum.
             if ["_total", "_bucket"].iter().any(|suffix| name.ends_with(suffix)) {
                 let message = format!(
                     "{} is named like a counter, which only grows, and so would the replicas; use its rate(), or ignore \
@@ -41,7 +41,7 @@ pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
             findings.push(warning("onMissing", message));
         }
         OnMissing::Number(value) if value < Milli(0) && !rule.allow_negative => {
-            findings.push(error("onMissing", "a negative number needs allowNegative: true beside it"));
+            findings.push(error("onMissing", "a negative number requires allowNegative: true"));
         }
         OnMissing::Number(value) => {
             let message =
@@ -58,7 +58,7 @@ pub(super) fn check(rule: &Rule, source: &Source, findings: &mut Vec<Finding>) {
     }
     match rule.on_unavailable {
         OnMissing::Number(value) if value < Milli(0) && !rule.allow_negative => {
-            findings.push(error("onUnavailable", "a negative number needs allowNegative: true beside it"));
+            findings.push(error("onUnavailable", "a negative number requires allowNegative: true"));
         }
         OnMissing::Number(value) => {
             let message = format!(

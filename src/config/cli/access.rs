@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use super::flag::flags;
 use super::values::set;
 
-/// How the secure listener authenticates and authorizes.
+/// The secure listener's authentication and authorization.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Access {
-    /// `--authentication-kubeconfig`: sends TokenReviews; `--kubeconfig` unless given.
+    /// `--authentication-kubeconfig`: for TokenReviews; defaults to `--kubeconfig`.
     pub authentication_kubeconfig: Option<PathBuf>,
-    /// `--authorization-kubeconfig`: sends SubjectAccessReviews; `--kubeconfig` unless given.
+    /// `--authorization-kubeconfig`: for SubjectAccessReviews; defaults to `--kubeconfig`.
     pub authorization_kubeconfig: Option<PathBuf>,
     /// `--client-ca-file`: authorities for clients, instead of the published ones.
     pub client_ca_file: Option<PathBuf>,
@@ -53,7 +53,7 @@ impl Access {
         self.always_allow.clone().unwrap_or_else(usual)
     }
 
-    /// Takes one flag. Lists are divided by commas; a flag given again extends its list.
+    /// Sets one flag. Lists are separated by commas; a repeated flag extends its list.
     pub(super) fn take(&mut self, flag: AccessFlag, value: &str) -> Result<(), String> {
         let list = value.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned);
         let name = flag.dashed();

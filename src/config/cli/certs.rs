@@ -19,28 +19,28 @@ pub(super) const DAYS: u32 = 365;
 /// `metriclet certs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Certs {
-    /// The Service whose name the certificate bears.
+    /// The Service that the certificate is for.
     pub service: String,
     /// The Service's namespace.
     pub namespace: String,
     /// Further names: DNS names and IP addresses.
     pub names: Vec<String>,
-    /// For so many days from now.
+    /// Validity in days from now.
     pub days: u32,
-    /// Where it goes.
+    /// The output.
     pub output: CertsOutput,
     /// `--ca-file`: authorities that stay trusted beside the new one.
     pub ca_file: Option<PathBuf>,
 }
 
-/// Where certificates go.
+/// The output of certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum CertsOutput {
     /// `tls.crt`, `tls.key` and `ca.crt` in this directory.
     Directory {
-        /// Which one.
+        /// The directory.
         path: PathBuf,
-        /// Whether files that are there are replaced, their authorities staying trusted.
+        /// Whether existing files are replaced; the authorities in them stay trusted.
         renew: bool,
     },
     /// The manifest of a Secret with this name, on stdout.
@@ -85,13 +85,13 @@ pub(super) fn read(mut parser: Parser) -> Result<Option<Certs>, String> {
     }))
 }
 
-/// How many days a certificate is valid.
+/// Parses the validity of a certificate in days.
 pub(super) fn days(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|days| (1..=3_650).contains(days));
     number.ok_or_else(|| format!("--days: expected 1 to 3650, found {}", Escaped::new(text)))
 }
 
-/// A name of one DNS label, as Kubernetes wants for Services and namespaces.
+/// Checks a name of one DNS label, as Kubernetes requires for Services and namespaces.
 pub(super) fn label(flag: &str, text: String) -> Result<String, String> {
     match dns::is_label(&text) {
         true => Ok(text),
@@ -102,7 +102,7 @@ pub(super) fn label(flag: &str, text: String) -> Result<String, String> {
     }
 }
 
-/// A DNS name, with `*` for its first label if need be, or an IP address.
+/// Checks a DNS name, whose first label may be `*`, or an IP address.
 pub(super) fn name(text: String) -> Result<String, String> {
     match text.parse::<IpAddr>().is_ok() || dns::is_name(text.strip_prefix("*.").unwrap_or(&text)) {
         true => Ok(text),

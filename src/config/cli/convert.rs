@@ -11,23 +11,23 @@ use crate::parse::escape::Escaped;
 /// `metriclet convert`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Convert {
-    /// Whose configuration it is.
+    /// The adapter that the configuration is for.
     pub from: ConvertFrom,
-    /// That configuration, in files of its own.
+    /// The files of that configuration.
     pub files: Vec<PathBuf>,
     /// HPAs that use it.
     pub hpas: Vec<PathBuf>,
     /// The URL of the Prometheus server.
     pub prometheus: Option<String>,
-    /// The namespace of HPAs that name none.
+    /// The namespace of HPAs without a namespace.
     pub namespace: Option<String>,
-    /// The names of series.
+    /// The file with names of series.
     pub series: Option<PathBuf>,
-    /// Where HPAs go that replace others.
+    /// The file for the HPAs that replace the converted ones.
     pub write_hpas: Option<PathBuf>,
 }
 
-/// An adapter whose configuration is read.
+/// An adapter whose configuration can be converted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConvertFrom {
     PrometheusAdapter,
@@ -77,7 +77,7 @@ fn adapter(name: &str) -> Result<ConvertFrom, String> {
 }
 
 impl Convert {
-    /// Whether all is there that this adapter's configuration needs, and nothing else.
+    /// Checks that the arguments are those that this adapter needs.
     fn check(&self) -> Result<(), String> {
         let hpas = "expected --hpas FILE with the HPAs that use it; kubectl get hpa -A -o yaml prints them";
         let (is_adapter, is_keda) = (self.from == ConvertFrom::PrometheusAdapter, self.from == ConvertFrom::Keda);
@@ -85,17 +85,17 @@ impl Convert {
             [] if is_adapter => Some("expected prometheus-adapter's configuration, such as config.yaml"),
             [] if is_keda => Some("expected files with ScaledObjects"),
             [_, _, ..] if is_adapter => Some("expected one configuration of prometheus-adapter"),
-            [_, ..] if !is_adapter && !is_keda => Some("expected no file but those of --hpas"),
+            [_, ..] if !is_adapter && !is_keda => Some("expected no files other than those of --hpas"),
             _ if is_keda && !self.hpas.is_empty() => Some("--hpas is for adapters that use HPAs; KEDA makes its own"),
             _ if !is_keda && self.hpas.is_empty() => Some(hpas),
             _ if is_adapter && self.prometheus.is_none() => {
                 Some("expected --prometheus URL, as in prometheus-adapter's --prometheus-url")
             }
             _ if is_keda && self.prometheus.is_some() => {
-                Some("--prometheus does not belong here: triggers name their server")
+                Some("--prometheus is not for keda: triggers name their server")
             }
             _ if is_adapter && self.write_hpas.is_some() => {
-                Some("--write-hpas does not belong here: HPAs for prometheus-adapter stay as they are")
+                Some("--write-hpas is not for prometheus-adapter: its HPAs stay unchanged")
             }
             _ if !is_adapter && self.series.is_some() => Some("--series is for prometheus-adapter"),
             _ => None,

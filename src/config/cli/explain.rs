@@ -13,29 +13,29 @@ use crate::parse::escape::Escaped;
 /// `metriclet explain`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Explain {
-    /// Which HPAs.
+    /// The HPAs to explain.
     pub subject: ExplainSubject,
-    /// `--namespace`; `default` where nothing says another.
+    /// `--namespace`; otherwise that of the HPA in the file, or `default`.
     pub namespace: Option<String>,
-    /// Answers the requests here, instead of the server in the cluster.
+    /// The configuration that answers requests in this process, instead of the server in the cluster.
     pub config: Option<PathBuf>,
-    /// The Kubernetes API.
+    /// The kubeconfig.
     pub kubeconfig: Option<PathBuf>,
     /// The kubeconfig's context.
     pub context: Option<String>,
-    /// How many replicas there are.
+    /// The number of replicas.
     pub replicas: Option<i32>,
     /// The selector of the workload's pods.
     pub selector: Option<String>,
-    /// How to print.
+    /// The output format.
     pub output: Output,
-    /// How long to go on asking while the answer is 503.
+    /// How long to retry while the response is 503.
     pub wait: Duration,
-    /// 0 is the usual; higher says more.
+    /// The log level: 0 by default, higher for more.
     pub verbosity: u8,
 }
 
-/// What is explained.
+/// The HPAs to explain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ExplainSubject {
     /// The HPA of this name in the cluster.
@@ -78,7 +78,7 @@ pub(super) fn read(mut parser: Parser) -> Result<Option<Explain>, String> {
     }
     let subject = match (hpa, operands.as_slice()) {
         (Some(file), []) => ExplainSubject::File(file),
-        (Some(_), _) => return Err("--hpa takes the place of the HPA's name".to_owned()),
+        (Some(_), _) => return Err("--hpa and the HPA's name exclude each other".to_owned()),
         (None, operands) => ExplainSubject::Named(name(operands)?),
     };
     if matches!(subject, ExplainSubject::File(_)) && config.is_none() && kubeconfig.is_none() {

@@ -1,4 +1,4 @@
-//! Flags as enums: a flag that has a name and is taken by no `match` does not compile.
+//! Flags as enums, so that the compiler finds a flag that no `match` handles.
 
 /// Declares an enum of flags with their long names, without dashes.
 macro_rules! flags {

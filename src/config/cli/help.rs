@@ -147,9 +147,9 @@ Usage: metriclet explain hpa NAME [OPTIONS]
 Options:
   -n, --namespace NAME     the HPA's namespace [default]
       --hpa FILE           HPAs in YAML, instead of one in the cluster
-  -c, --config FILE        sources and rules: requests are answered here, from fresh fetches, not by
-                           the server in the cluster
-      --replicas NUMBER    replicas that there are, all ready, instead of the workload's own
+  -c, --config FILE        sources and rules; they answer the requests in this process, with fresh
+                           fetches, instead of the server in the cluster
+      --replicas NUMBER    assumed replicas, all ready, instead of the workload's own
   -l, --selector SELECTOR  labels of the workload's pods, for metrics of type Pods
       --kubeconfig FILE    how to reach the Kubernetes API; for hpa NAME the default is $KUBECONFIG
                            or ~/.kube/config
@@ -211,7 +211,7 @@ Options:
       --namespace NAME      the namespace of both [custom-metrics]
       --name NAME           a further DNS name or IP address; may be repeated
       --days DAYS           validity of a new certificate in days [365]
-      --renew-before TIME   how long before its end to renew it [30d, at most a third of --days]
+      --renew-before TIME   how long before it expires to renew it [30d, at most a third of --days]
       --settle TIME         how long replicas and kube-apiservers may take to notice a change [10m]
       --kubeconfig FILE     how to reach the Kubernetes API [the pod's service account, or outside a
                             cluster $KUBECONFIG or ~/.kube/config]
@@ -220,13 +220,13 @@ Options:
 
 Steps:
   1. adds the authority of the next certificate to ca.crt in the Secret and to the caBundle of the
-     APIServices, which still hold the old one
+     APIServices, which still contain the old one
   2. in a run at least --settle later: replaces tls.crt and tls.key
-  3. in a run after the old authority's end: removes it
+  3. in a run after the old authority has expired: removes it
 
-The next certificate keeps the current names; --name adds to them (no renewal is started for it).
+The next certificate keeps the current names; --name adds to them (but starts no renewal).
 No authority's key is kept. A certificate that has expired is replaced at once. A certificate from
-cert-manager or another authority is left alone. Each run also checks its permissions, by a dry run,
+cert-manager or another authority is not changed. Each run also checks its permissions by a dry run,
 and that this clock is within 5 minutes of the API server's.
 
 Examples:
@@ -253,12 +253,12 @@ Options:
       --prometheus URL     the server, as in --prometheus-url or --prometheus-server of the adapter
       --write-hpas FILE    create a file with the HPAs that go with the configuration: those without
                            annotations of kube-metrics-adapter, or those in place of ScaledObjects
-  -n, --namespace NAME     the namespace of objects that name none
-      --series FILE        names of series, a line each, or what Prometheus answers to
+  -n, --namespace NAME     the namespace of objects without one
+      --series FILE        names of series, one per line, or Prometheus' response to
                            /api/v1/label/__name__/values: for rules on series of many names
   -h, --help               this text
 
-An error is what cannot be converted, and a warning what differs. Nothing is guessed.
+Errors show what cannot be converted, and warnings what differs. Nothing is guessed.
 
 Examples:
   metriclet convert prometheus-adapter adapter.yaml --hpas hpas.yaml \\
@@ -270,7 +270,7 @@ Exit codes: 0 success, 64 usage error, 65 something cannot be converted, 66 file
 ";
 
 pub(super) const RBAC: &str = "\
-Prints the Roles and bindings that a configuration needs for the requests of HPAs, and nothing else.
+Prints the Roles and bindings that a configuration needs for the requests of HPAs.
 
 Usage: metriclet rbac --config FILE [OPTIONS]
 

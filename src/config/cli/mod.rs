@@ -51,22 +51,22 @@ use self::values::{describes, listen, output, plain, set, text, verbosity, wait}
 use super::model::Bound;
 use crate::parse::escape::Escaped;
 
-/// What to do.
+/// A parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Command {
     /// Serve the API until a signal.
     Serve(Box<Serve>),
-    /// Say what is wrong with a configuration file.
+    /// Validate a configuration file.
     Check(Check),
-    /// Answer one request and print the answer.
+    /// Answer one request and print the response.
     Get(Get),
-    /// Say how HPAs come to their replicas.
+    /// Explain how HPAs come to their replicas.
     Explain(Box<Explain>),
     /// Make certificates for the secure listener.
     Certs(Certs),
     /// Renew the certificate in a cluster.
     Renew(Box<Renewal>),
-    /// Print other adapters' configuration as Metriclet's.
+    /// Convert another adapter's configuration.
     Convert(Convert),
     /// Print the Roles that a configuration needs.
     Rbac(Rbac),
@@ -81,11 +81,11 @@ pub(crate) enum Command {
 /// `metriclet [serve]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Serve {
-    /// Where the plain listener is.
+    /// The address of the plain listener.
     pub listen: Listen,
-    /// The secure listener, if there is to be one.
+    /// The secure listener, if enabled.
     pub secure: Option<Secure>,
-    /// Limits that were set.
+    /// Limits set by flags.
     pub tuning: Tuning,
     /// The Kubernetes API, outside a cluster.
     pub kubeconfig: Option<PathBuf>,
@@ -107,15 +107,15 @@ pub(crate) struct Check {
 /// `metriclet get`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Get {
-    /// What to get, as written.
+    /// The path to get, as written.
     pub path: String,
     /// The Kubernetes API, outside a cluster.
     pub kubeconfig: Option<PathBuf>,
     /// Where the configuration comes from.
     pub origin: Origin,
-    /// How to print the answer.
+    /// The output format.
     pub output: Output,
-    /// How long to go on asking while the answer is 503.
+    /// How long to retry while the response is 503.
     pub wait: Duration,
     /// 0 is the usual; higher says more.
     pub verbosity: u8,
@@ -124,11 +124,11 @@ pub(crate) struct Get {
 /// Where the configuration comes from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Nothing was said.
+    /// Neither `--upstream` nor `--config`.
     #[default]
     ByDefault,
     Upstream {
-        /// As written.
+        /// `--upstream`, as written.
         url: String,
         describes: Option<Bound>,
     },
@@ -146,7 +146,7 @@ pub(crate) struct UsageError {
 /// Reads the arguments after the program's name.
 ///
 /// # Errors
-/// The first argument that is not in the grammar above.
+/// The first argument that does not match the grammar above.
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Command, UsageError> {
     let mut args = args.peekable();
     let mut topic = match args.peek().map(|first| first.to_string_lossy()).as_deref() {
@@ -278,7 +278,7 @@ impl Arguments {
                 other => match Flag::of(&other) {
                     None => return Err(plain(other.unexpected())),
                     Some(flag) if !flag.belongs_to(topic) => {
-                        return Err(format!("{} does not belong here", flag.dashed()));
+                        return Err(format!("{} is not an option of this command", flag.dashed()));
                     }
                     Some(Flag::General(flag)) => arguments.take(flag, &mut parser)?,
                     Some(Flag::Secure(flag)) => arguments.secure.take(flag, &text(&mut parser)?)?,

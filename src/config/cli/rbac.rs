@@ -10,13 +10,13 @@ use super::values::{plain, set, text};
 /// `metriclet rbac`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rbac {
-    /// The configuration that is to be served.
+    /// The configuration file.
     pub config: PathBuf,
-    /// The service account that serves it.
+    /// The service account of the server.
     pub account: String,
     /// The service account's namespace.
     pub namespace: String,
-    /// Whether the status page is to show HPAs.
+    /// Whether to grant the right to list HPAs, for the status page.
     pub hpas: bool,
 }
 

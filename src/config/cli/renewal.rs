@@ -12,8 +12,8 @@ use crate::parse::duration;
 /// The Secret, as the manifests name it.
 const SECRET: &str = "custom-metrics-apiserver-tls";
 
-/// The default time between the renewal and the end of a certificate: a month, so that a run that fails leaves time for the
-/// alert and for the person whom it calls. Of a certificate of fewer than 90 days, its last third.
+/// The default time between the renewal and the end of a certificate: a month, so that there is time to react to the alert
+/// about a failed run. For a certificate of fewer than 90 days, a third of its validity.
 const RENEW_BEFORE: Duration = Duration::from_secs(30 * 86_400);
 
 /// `metriclet certs renew`.
@@ -21,25 +21,25 @@ const RENEW_BEFORE: Duration = Duration::from_secs(30 * 86_400);
 pub(crate) struct Renewal {
     /// The Secret with the certificate.
     pub secret: String,
-    /// The Service whose name the certificate bears, and that the APIServices lead to.
+    /// The Service that the certificate is for and that the APIServices refer to.
     pub service: String,
     /// The namespace of both.
     pub namespace: String,
-    /// Further names, beside those that the certificate has.
+    /// Names to add to those of the certificate.
     pub names: Vec<String>,
-    /// How many days a new certificate is valid.
+    /// The validity of a new certificate in days.
     pub days: u32,
     /// How long before its end a certificate is renewed.
     pub renew_before: Duration,
     /// How long an authority is trusted before its certificate is served; `None` is the default.
     pub settle: Option<Duration>,
-    /// The Kubernetes API.
+    /// The kubeconfig.
     pub kubeconfig: Option<PathBuf>,
     /// The kubeconfig's context.
     pub context: Option<String>,
 }
 
-/// Takes the word `renew`, if it is the next argument.
+/// Consumes the word `renew`, if it is the next argument.
 pub(super) fn is_next(parser: &mut Parser) -> bool {
     parser.try_raw_args().and_then(|mut rest| rest.next_if(|word| word == "renew")).is_some()
 }
@@ -70,7 +70,7 @@ pub(super) fn read(mut parser: Parser) -> Result<Option<Renewal>, String> {
     let days = valid.unwrap_or(DAYS);
     let renew_before =
         renew_before.unwrap_or_else(|| RENEW_BEFORE.min(Duration::from_secs(u64::from(days) * 86_400 / 3)));
-    // Each run would renew what the one before has renewed.
+    // Otherwise, each run would renew the certificate again.
     if renew_before.as_secs() >= u64::from(days) * 86_400 {
         return Err(format!(
             "--renew-before: expected less than the {days} days of --days, found {} s",

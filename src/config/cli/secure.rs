@@ -11,10 +11,10 @@ use crate::parse::dns::is_label;
 use crate::parse::duration;
 use crate::parse::escape::Escaped;
 
-/// The port that the firewall of managed clusters leaves open.
+/// The port that firewalls of managed clusters allow.
 const PORT: u16 = 10_250;
 
-/// The oldest version of TLS that is spoken.
+/// The oldest TLS version that is accepted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum TlsVersion {
     /// `VersionTLS12`
@@ -27,7 +27,7 @@ pub(crate) enum TlsVersion {
 /// The secure listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Secure {
-    /// Where to listen: the first of these that can be bound.
+    /// Addresses to listen on: the first that can be bound is used.
     pub addresses: Vec<SocketAddr>,
     /// `--tls-cert-file`: PEM, the serving certificate first, then its chain.
     pub cert_file: PathBuf,
@@ -35,22 +35,22 @@ pub(crate) struct Secure {
     pub key_file: PathBuf,
     /// `--tls-min-version`
     pub min_version: TlsVersion,
-    /// How it authenticates and authorizes.
+    /// Authentication and authorization.
     pub access: Access,
     /// The other replicas, if samples are shared with them.
     pub peers: Option<Peers>,
 }
 
-/// The Service behind which the replicas are.
+/// The Service of the replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Peers {
     pub namespace: String,
     pub service: String,
-    /// `--peer-ca-file`: authorities of their serving certificate, PEM; `ca.crt` beside our own unless given.
+    /// `--peer-ca-file`: authorities of their serving certificate, PEM; defaults to `ca.crt` beside our own certificate.
     pub ca_file: PathBuf,
 }
 
-/// Limits that an operator may want otherwise.
+/// Limits that flags can change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tuning {
     /// `--max-connections`
@@ -115,7 +115,7 @@ impl SecureFlag {
 }
 
 impl SecureArguments {
-    /// Takes one flag.
+    /// Sets one flag.
     pub(super) fn take(&mut self, flag: SecureFlag, value: &str) -> Result<(), String> {
         let flag = match flag {
             SecureFlag::Listener(flag) => flag,
@@ -183,7 +183,7 @@ impl SecureArguments {
         let secure = Secure {
             addresses: match self.bind {
                 Some(address) => vec![SocketAddr::new(address, port)],
-                // Where IPv6 is switched off the first one cannot be bound.
+                // The first one cannot be bound if IPv6 is disabled.
                 None => any.map(|address| SocketAddr::new(address, port)).to_vec(),
             },
             cert_file,

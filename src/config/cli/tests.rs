@@ -12,7 +12,7 @@ fn serve() -> Serve {
 }
 
 #[test]
-fn serves_securely() {
+fn parses_flags_of_the_secure_listener() {
     let any = |port| ["[::]", "0.0.0.0"].map(|ip| format!("{ip}:{port}").parse().unwrap()).to_vec();
     let secure = || Secure {
         addresses: any(10_250),
@@ -85,7 +85,7 @@ fn upstream(describes: Option<(&str, Option<&str>, &str)>) -> Origin {
 }
 
 #[test]
-fn serves() {
+fn parses_serve() {
     let at = |address: &str| Listen::At(address.parse().unwrap());
     let file = || Origin::File("m.yaml".into());
     let web = Some(("services", Some("shop"), "web"));
@@ -120,7 +120,7 @@ fn serves() {
 }
 
 #[test]
-fn does_the_rest() {
+fn parses_other_commands() {
     let path = "namespaces/shop/services/web/queue_depth";
     let get = |origin, output, verbosity| {
         Command::Get(Get { path: path.into(), kubeconfig: None, origin, output, wait: Duration::ZERO, verbosity })
@@ -152,7 +152,7 @@ fn does_the_rest() {
 }
 
 #[test]
-fn refuses() {
+fn rejects_invalid_arguments() {
     for (line, expected) in [
         (
             "sevre",
@@ -185,23 +185,23 @@ fn refuses() {
         ),
         ("check", "expected a file to check (see metriclet check --help)"),
         ("check a b", r#"expected one operand, found also "b" (see metriclet check --help)"#),
-        ("check -v a", "--v does not belong here (see metriclet check --help)"),
+        ("check -v a", "--v is not an option of this command (see metriclet check --help)"),
         ("get", "expected a path, such as namespaces/shop/services/web/queue_depth (see metriclet get --help)"),
         ("get x -o yaml", r#"--output: expected table or json, found "yaml" (see metriclet get --help)"#),
-        ("get x --listen off", "--listen does not belong here (see metriclet get --help)"),
-        ("--wait 1m", "--wait does not belong here (see metriclet --help)"),
+        ("get x --listen off", "--listen is not an option of this command (see metriclet get --help)"),
+        ("--wait 1m", "--wait is not an option of this command (see metriclet --help)"),
         (
             "get x --wait 5",
             r#"--wait: duration "5": expected a unit after each number: ms, s, m, h, d, w or y (see metriclet get --help)"#,
         ),
-        ("-o json", "--output does not belong here (see metriclet --help)"),
+        ("-o json", "--output is not an option of this command (see metriclet --help)"),
     ] {
         assert_eq!(read(line), Err(expected.to_owned()), "{line}");
     }
 }
 
 #[test]
-fn refuses_objects() {
+fn rejects_invalid_objects() {
     for (object, expected) in [
         ("web", "expected RESOURCE/NAMESPACE/NAME, or RESOURCE/NAME outside namespaces"),
         ("services/a/b/c", "expected RESOURCE/NAMESPACE/NAME, or RESOURCE/NAME outside namespaces"),
@@ -221,7 +221,7 @@ fn refuses_objects() {
 
 /// Every help text fits a terminal and names every exit code it may end with.
 #[test]
-fn helps() {
+fn parses_help() {
     for topic in [Topic::All, Topic::Serve, Topic::Check, Topic::Get] {
         let text = topic.text();
         assert!(text.ends_with('\n') && text.lines().all(|line| line.len() <= 104), "{text}");
@@ -231,7 +231,7 @@ fn helps() {
 
 #[cfg(unix)]
 #[test]
-fn survives_foreign_bytes() {
+fn escapes_foreign_bytes() {
     use std::os::unix::ffi::OsStringExt;
     let odd = || OsString::from_vec(vec![0xff, b'\n']);
     let get = parse([OsString::from("get"), odd()].into_iter()).map_err(|error| error.to_string());
@@ -241,7 +241,7 @@ fn survives_foreign_bytes() {
 }
 
 #[test]
-fn makes_certificates() {
+fn parses_certs() {
     let certs = |output| Certs {
         service: "custom-metrics-apiserver".into(),
         namespace: "custom-metrics".into(),
@@ -290,7 +290,7 @@ fn makes_certificates() {
 }
 
 #[test]
-fn renews_certificates() {
+fn parses_certs_renew() {
     let usual = Renewal {
         secret: "custom-metrics-apiserver-tls".into(),
         service: "custom-metrics-apiserver".into(),
@@ -342,7 +342,7 @@ fn renews_certificates() {
 }
 
 #[test]
-fn probes() {
+fn parses_probe() {
     assert_eq!(read("probe"), Ok(Command::Probe("https://127.0.0.1:10250/readyz".into())));
     assert_eq!(read("probe http://localhost:8080/livez"), Ok(Command::Probe("http://localhost:8080/livez".into())));
     assert_eq!(read("probe --help"), Ok(Command::Help(Topic::Probe)));

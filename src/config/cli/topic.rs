@@ -1,8 +1,8 @@
-//! The commands by their words, and the help text of each.
+//! The commands by their names, and the help text of each.
 
 use super::help;
 
-/// What a help text is about.
+/// The subject of a help text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Topic {
     /// All commands.
@@ -28,7 +28,7 @@ pub(crate) enum Topic {
 }
 
 impl Topic {
-    /// The one of a command's first word.
+    /// The topic of a command, by its first word.
     pub(super) fn named(word: &str) -> Option<Self> {
         Some(match word {
             "serve" => Self::Serve,

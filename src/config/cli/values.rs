@@ -1,4 +1,4 @@
-//! Parsers for the values of flags, and lexopt's errors in the program's words.
+//! Parsers for the values of flags, and messages for lexopt's errors.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -13,22 +13,22 @@ use crate::parse::escape::Escaped;
 /// The default address of the plain listener.
 pub(crate) const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8080);
 
-/// Where to listen.
+/// The address of the plain listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listen {
-    /// At a loopback address.
+    /// A loopback address.
     At(SocketAddr),
-    /// Nowhere.
+    /// No plain listener.
     Off,
 }
 
-/// How `metriclet get` prints an answer.
+/// The output format of a response.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Output {
     /// Aligned columns for people.
     #[default]
     Table,
-    /// As the API serves it.
+    /// The JSON that the API serves.
     Json,
 }
 

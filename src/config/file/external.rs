@@ -10,7 +10,7 @@ use crate::parse::path::is_reserved;
 use crate::parse::url_template::Placeholder;
 use crate::parse::yaml::YamlValue;
 
-/// Keys of rules on objects alone.
+/// Keys that only rules on objects have.
 const OF_OBJECTS: &[&str] =
     &["object", "kind", "namespaced", "apiVersion", "describes", "nameFrom", "nameLabel", "namePattern"];
 
@@ -26,17 +26,17 @@ pub(super) struct ExternalKeys {
 impl ExternalKeys {
     pub(super) fn read(name: &str, fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Self {
         if is_reserved(name) {
-            let message = "Kubernetes takes status and finalize for parts of the namespace; choose another name";
+            let message = "status and finalize are subresources of namespaces; choose another name";
             fields.fail("name", message, sink);
         }
-        // Other letters have another lower case in some languages than in others.
+        // The lower case of other letters depends on the language.
         if !name.is_ascii() {
             let found = Escaped::new(name);
             let message = format!("expected ASCII, as clients send names in lower case, found {found}");
             fields.fail("name", &message, sink);
         }
         for key in OF_OBJECTS.iter().copied().filter(|key| fields.has(key)).collect::<Vec<_>>() {
-            fields.fail(key, "is for metrics of objects, and external: true says that there is none", sink);
+            fields.fail(key, "is for metrics of objects, and an external metric has no object", sink);
         }
         Self {
             items: path("items", fields, limits, sink),
@@ -46,7 +46,7 @@ impl ExternalKeys {
         }
     }
 
-    /// What tells values apart; `None` (and a problem) if the keys do not go together.
+    /// What identifies values; `None` (and a problem) if the keys cannot be combined.
     pub(super) fn identity(
         self,
         value: &Value,
@@ -61,7 +61,7 @@ impl ExternalKeys {
         }
         for key in ["namespaceFrom", "labelsFrom"] {
             if fields.has(key) && !fields.has("items") {
-                wrong.push((key, "needs items: beside it"));
+                wrong.push((key, "requires items:"));
             }
         }
         if value.uses(Placeholder::Name) {
@@ -89,7 +89,7 @@ impl ExternalKeys {
             _ if value.uses(Placeholder::Namespace) => NamespaceLabels::Told,
             Some(label) if label == NO_LABEL => NamespaceLabels::Ignored,
             Some(label) => NamespaceLabels::First(vec![label]),
-            // A query names one label. What a server scraped is what its own labels say.
+            // A query uses one label, and a server's own label names the target that it scraped.
             None if source.is_prometheus() => NamespaceLabels::First(vec!["namespace".to_owned()]),
             None => NamespaceLabels::First(Vec::new()),
         };
@@ -99,15 +99,15 @@ impl ExternalKeys {
     }
 }
 
-/// Refuses keys of external metrics on a rule for objects.
+/// Rejects keys of external metrics on a rule for objects.
 pub(super) fn refuse_keys(fields: &mut Fields<'_>, sink: &mut Sink) {
     if fields.has("labelsFrom") {
         fields.fail("labelsFrom", "is for external: true, whose values have labels instead of objects", sink);
     }
     let is_ignored = fields.get("namespaceLabel").and_then(|node| node.text()) == Some(NO_LABEL);
     if fields.has("namespaces") && !is_ignored {
-        let message = "is for external: true and for namespaceLabel: none; namespaces: of the source says whose objects \
-                       its pages describe";
+        let message = "is for external: true and for namespaceLabel: none; namespaces: of the source lists the \
+                       namespaces that its pages may describe";
         fields.fail("namespaces", message, sink);
     }
 }

@@ -36,7 +36,7 @@ fn read(
     parsed.map_err(|message| fields.fail(key, &message, sink)).ok()
 }
 
-/// The series that say when others were pushed.
+/// The series with the times at which others were pushed.
 pub(super) fn age_from(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<VectorSelector> {
     let text = fields.text("ageFrom", sink)?;
     let ExpressionLimits { bytes, depth, nodes, regex } = limits.expression;

@@ -34,18 +34,18 @@ impl Sink {
         self.push(span, Severity::Warning, message.into());
     }
 
-    /// The error that stands first in the file.
+    /// The first error in the file.
     pub(crate) fn first_error(&self) -> Option<&Problem> {
         let own = self.problems.iter().filter(|problem| problem.is_error()).min_by_key(|problem| problem.span);
         own.or(self.repeated.as_ref())
     }
 
-    /// The problems of another sink, too.
+    /// Adds the problems of another sink.
     pub(crate) fn extend(&mut self, other: Self) {
         self.problems.extend(other.problems);
     }
 
-    /// A problem that was told already, elsewhere: it counts as the first error here, and is not told again.
+    /// Records a problem that is already reported elsewhere: it counts as the first error here, and is not reported again.
     pub(crate) fn repeat(&mut self, problem: &Problem) {
         self.repeated = Some(problem.clone());
     }
@@ -54,7 +54,7 @@ impl Sink {
         self.problems
     }
 
-    /// The same is said once, however many kinds of object it concerns.
+    /// Reports a problem once, however many kinds of object it concerns.
     fn push(&mut self, span: Span, severity: Severity, message: String) {
         let problem = Problem { span, severity, part: self.part.clone(), message };
         if !self.problems.contains(&problem) {
@@ -63,7 +63,7 @@ impl Sink {
     }
 }
 
-/// A mapping with a fixed set of keys. Readers return `None` for a key that is absent or wrong, and tell what is wrong.
+/// A mapping with a fixed set of keys. Readers return `None` for a key that is absent or invalid, and report the latter.
 #[derive(Debug)]
 pub(crate) struct Fields<'a> {
     home: Span,
@@ -72,7 +72,7 @@ pub(crate) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Opens a mapping; `what` is its name in messages, `home` where a missing key is missed.
+    /// Opens a mapping; `what` is its name in messages, `home` the position for messages about missing keys.
     pub(crate) fn open(node: &'a Node, home: Span, what: &str, known: &[&str], sink: &mut Sink) -> Option<Self> {
         let YamlValue::Mapping(pairs) = &node.value else {
             sink.error(node.span, format!("{what}: expected a mapping, found {}", node.kind()));
@@ -96,7 +96,7 @@ impl<'a> Fields<'a> {
         Some(Self { home, entries, wrong: Vec::new() })
     }
 
-    /// Where the mapping itself stands.
+    /// The position of the mapping itself.
     pub(crate) fn home(&self) -> Span {
         self.home
     }
@@ -109,10 +109,10 @@ impl<'a> Fields<'a> {
         self.entries.iter().find(|(found, _)| found.text == key).map(|(_, value)| *value)
     }
 
-    /// Where the value of a key stands, or would be looked for.
+    /// The position of a key's value, or of the mapping without the key.
     pub(crate) fn span(&self, key: &str) -> Span {
         self.entries.iter().find(|(found, _)| found.text == key).map_or(self.home, |(found, value)| {
-            // A value that spans lines, or is not there, is shown by its key.
+            // For a value of several lines, or none, the message shows the key.
             if value.span.width == 0 { found.span } else { value.span }
         })
     }
@@ -122,13 +122,13 @@ impl<'a> Fields<'a> {
         self.fail_at(key, self.span(key), message, sink);
     }
 
-    /// An error about a place within a key's value.
+    /// An error about a position within a key's value.
     pub(crate) fn fail_at(&mut self, key: &'static str, span: Span, message: &str, sink: &mut Sink) {
         self.wrong.push(key);
         sink.error(span, format!("{key}: {message}"));
     }
 
-    /// What the cross-checks found; nothing about a key that could not be read in the first place.
+    /// Reports the findings of the cross-checks, except those about a key that could not be read.
     pub(crate) fn report(&self, findings: Vec<Finding>, sink: &mut Sink) {
         for Finding { key, severity, message } in findings {
             if !self.wrong.contains(&key) {
@@ -164,7 +164,7 @@ impl<'a> Fields<'a> {
         self.text(key, sink)
     }
 
-    /// A text that is not empty and holds no control characters, such as a file's name.
+    /// A text that is not empty and contains no control characters, such as a file's name.
     pub(crate) fn line(&mut self, key: &'static str, sink: &mut Sink) -> Option<&'a str> {
         let text = self.text(key, sink)?;
         if text.is_empty() || text.chars().any(char::is_control) {
@@ -226,7 +226,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// One of a few words.
+    /// One of several words.
     pub(crate) fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)], sink: &mut Sink) -> Option<T> {
         let text = self.text(key, sink)?;
         let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);

@@ -1,4 +1,4 @@
-//! `forward`: other adapters, and the metrics that they serve in the place of rules.
+//! `forward`: other adapters, and the metrics that they serve instead of rules.
 
 use super::fields::{Fields, Sink};
 use super::template::template;
@@ -17,17 +17,17 @@ const KEYS: &[&str] = &["to", "external", "metrics"];
 const ADAPTER_KEYS: &[&str] =
     &["service", "namespace", "port", "url", "caFile", "serverName", "insecureSkipTLSVerify", "timeout"];
 
-/// The port of an adapter's Service, unless it is written.
+/// The default port of an adapter's Service.
 const HTTPS: u16 = 443;
 
-/// What a file says of other adapters.
+/// The settings of a file for other adapters.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Forwarding {
-    /// `forward`; none if anything in it is wrong, as it could mean more or fewer metrics.
+    /// `forward`; none if any part of it is invalid, because it could mean more or fewer metrics.
     pub(super) forward: Option<Forward>,
-    /// Whether rules are shadowed that do not say.
+    /// The default of `shadow` for rules.
     pub(super) shadow: bool,
-    /// What is wrong with `forward` or `shadow`. Rules that may be shadowed are broken then, rather than served.
+    /// The problem of `forward` or `shadow`. It breaks the rules that may be shadowed.
     pub(super) problem: Option<Problem>,
 }
 
@@ -73,7 +73,7 @@ fn read(top: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Forwar
     Some(Forward { custom, external, metrics: metrics? })
 }
 
-/// Names, in which `*` stands for any text; without the key all metrics.
+/// Names, in which `*` matches any text; all metrics without the key.
 fn metrics(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Vec<NameGlob>> {
     let Some(node) = fields.get("metrics") else { return Some(vec![NameGlob::new("*")]) };
     let YamlValue::Sequence(items) = &node.value else {
@@ -124,8 +124,8 @@ fn adapter(key: &'static str, fields: &mut Fields<'_>, limits: &Limits, sink: &m
             return None;
         }
         (false, false) => {
-            let why = "caFile: required: the certificates that sign the adapter's, which its APIService has as caBundle; \
-                       insecureSkipTLSVerify: true does without, as the APIService may";
+            let why = "caFile: required: the authorities of the adapter's certificate, as in the caBundle of its \
+                       APIService; or insecureSkipTLSVerify: true, which skips verification";
             sink.error(adapter.home(), format!("{key}: {why}"));
             return None;
         }
@@ -153,7 +153,7 @@ fn address(adapter: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option
             }
         }
         let url = template("url", adapter, limits, sink)?;
-        // The token of the service account is sent there.
+        // The token of the service account is sent to this URL.
         if !url.is_https() || url.is_templated() || url.fixed_target() != Some("/") {
             adapter.fail("url", "expected https://HOST:PORT without a path", sink);
             return None;
@@ -181,8 +181,8 @@ fn address(adapter: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option
     Some(AdapterAddress::Service { namespace: namespace?, name: name?, port })
 }
 
-/// Whether a rule is shadowed: as it says, else as the file does for all whose group has another adapter. If that cannot be
-/// known, as `forward` is wrong, the rule is broken by the problem of `forward`.
+/// Whether a rule is shadowed: its own `shadow`, or else that of the file if its group has another adapter. If `forward` is
+/// invalid, this is unknown, and the problem of `forward` breaks the rule.
 pub(super) fn shadow(fields: &mut Fields<'_>, is_external: bool, of_file: &Forwarding, sink: &mut Sink) -> bool {
     let Forwarding { forward, shadow: of_all, problem } = of_file;
     if let Some(problem) = problem {

@@ -12,16 +12,16 @@ use crate::parse::name_pattern::NamePattern;
 use crate::parse::url_template::Placeholder;
 use crate::parse::yaml::{Node, Span, YamlValue};
 
-/// What `namespaceLabel` says where a namespace on the page is not that of who asks.
+/// The value of `namespaceLabel` if a namespace on the page is not that of the request.
 pub(super) const NO_LABEL: &str = "none";
 
-/// What says that a text about an item is its key.
+/// The value that means the key of an item.
 pub(super) const KEY: &str = "key";
 
 /// Kinds that share an identity.
 pub(super) type Group = (Vec<ObjectKind>, Identity);
 
-/// The keys of a rule that say which object a value belongs to.
+/// The keys of a rule that identify the object of a value.
 #[derive(Debug)]
 pub(super) struct Keys {
     describes: Vec<DescribedObject>,
@@ -46,7 +46,7 @@ impl Keys {
         }
     }
 
-    /// The objects that are written in the rule.
+    /// The objects that the rule lists.
     pub(super) fn described(&self) -> &[DescribedObject] {
         &self.describes
     }
@@ -55,7 +55,7 @@ impl Keys {
         self.name_pattern.as_ref()
     }
 
-    /// The identity of each kind; kinds that share one stay together. `None` (and a problem) if one has none.
+    /// The identity of each kind; kinds that share one form a group. `None` (and a problem) if a kind has none.
     pub(super) fn groups(
         self,
         kinds: &[ObjectKind],
@@ -64,8 +64,8 @@ impl Keys {
         fields: &mut Fields<'_>,
         sink: &mut Sink,
     ) -> Option<Vec<Group>> {
-        let tells_namespace = self.name_pattern.as_ref().is_some_and(NamePattern::names_namespaces);
-        if !consistent(kinds, value, source, tells_namespace, fields, sink) {
+        let names_namespace = self.name_pattern.as_ref().is_some_and(NamePattern::names_namespaces);
+        if !consistent(kinds, value, source, names_namespace, fields, sink) {
             return None;
         }
         if let ([kind], true) = (kinds, fields.has("describes")) {
@@ -136,12 +136,12 @@ impl Keys {
         }
     }
 
-    /// One rule for each object that is written.
+    /// One rule for each object that the rule lists.
     fn fixed(self, kind: &ObjectKind, fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Vec<Group>> {
         let wrong = self.describes.iter().find(|object| object.namespace.is_some() != kind.namespaced);
         match wrong.map(|object| &object.namespace) {
             Some(None) => {
-                fields.fail("describes", &format!("namespace: is required, as {} are in one", kind.resource), sink);
+                fields.fail("describes", &format!("namespace: is required, as {} are namespaced", kind.resource), sink);
                 None
             }
             Some(Some(_)) => {
@@ -177,10 +177,10 @@ impl Keys {
 
     /// The labels that name the namespace.
     fn namespaces(&self, kind: &ObjectKind, value: &Value, source: &Source) -> NamespaceLabels {
-        let is_told =
+        let is_identified =
             value.uses(Placeholder::Namespace) || self.name_pattern.as_ref().is_some_and(NamePattern::names_namespaces);
         match (kind.namespaced, self.namespace_label.as_deref()) {
-            (true, _) if is_told => NamespaceLabels::Told,
+            (true, _) if is_identified => NamespaceLabels::Told,
             (true, Some(NO_LABEL)) => NamespaceLabels::Ignored,
             (true, _) => NamespaceLabels::First(or_exported(self.namespace_label.as_ref(), "namespace", source)),
             (false, _) => NamespaceLabels::First(Vec::new()),
@@ -188,27 +188,28 @@ impl Keys {
     }
 }
 
-/// The label that exporters set, and before it what Prometheus makes of that when its own label has the same name.
+/// The label that exporters set, preceded by the `exported_` form into which Prometheus renames it if its own label has the
+/// same name.
 fn or_exported(own: Option<&String>, default: &str, source: &Source) -> Vec<String> {
     match own {
         Some(label) => vec![label.clone()],
-        // A query names one label. What a server scraped is what its own labels say.
+        // A query uses one label, and a server's own label names the target that it scraped.
         None if source.is_prometheus() => vec![default.to_owned()],
         None => vec![format!("exported_{default}"), default.to_owned()],
     }
 }
 
-/// Whether the keys go together, whatever the kind.
+/// Whether the keys can be combined, for any kind.
 fn consistent(
     kinds: &[ObjectKind],
     value: &Value,
     source: &Source,
-    tells_namespace: bool,
+    names_namespace: bool,
     fields: &mut Fields<'_>,
     sink: &mut Sink,
 ) -> bool {
     let mut wrong: Vec<(&'static str, String)> = Vec::new();
-    let told_by = if source.is_of_any_pods() {
+    let identified_by = if source.is_of_any_pods() {
         Some(format!("the pod of source {}", Escaped::new(&source.name)))
     } else if source.uses(Placeholder::Name) {
         Some(format!("{{name}} in the requests of source {}", Escaped::new(&source.name)))
@@ -216,20 +217,23 @@ fn consistent(
         ["describes", "items"].into_iter().find(|key| fields.has(key)).map(|key| format!("{key}:"))
     };
     let in_value = |placeholder| value.uses(placeholder);
-    let told_by = told_by.or_else(|| in_value(Placeholder::Name).then(|| "{name} in the value".to_owned()));
-    if let Some(told_by) = told_by {
+    let identified_by = identified_by.or_else(|| in_value(Placeholder::Name).then(|| "{name} in the value".to_owned()));
+    if let Some(identified_by) = identified_by {
         if matches!(value, Value::Text(expr) if expr.pattern.names_objects()) {
-            wrong.push(("value", format!("{told_by} already tells the object; leave out the group (?<name>…)")));
+            wrong.push((
+                "value",
+                format!("{identified_by} already identifies the object; leave out the group (?<name>…)"),
+            ));
         }
-        let by_value = told_by.starts_with("{name} in the value");
+        let by_value = identified_by.starts_with("{name} in the value");
         for key in ["describes", "items", "namespaceLabel", "nameLabel", "namePattern"] {
             let goes = match key {
-                "namePattern" => told_by == "items:",
+                "namePattern" => identified_by == "items:",
                 "namespaceLabel" => by_value,
-                key => told_by == format!("{key}:"),
+                key => identified_by == format!("{key}:"),
             };
             if fields.has(key) && !goes {
-                wrong.push((key, format!("{told_by} already tells the object")));
+                wrong.push((key, format!("{identified_by} already identifies the object")));
             }
         }
     } else if !matches!(value, Value::Series(_) | Value::QueryTemplate(_)) {
@@ -243,13 +247,15 @@ fn consistent(
             }
         }
     }
-    for (is_told, by) in
-        [(tells_namespace, "namePattern"), (in_value(Placeholder::Namespace), "{namespace} in the value")]
+    for (is_identified, by) in
+        [(names_namespace, "namePattern"), (in_value(Placeholder::Namespace), "{namespace} in the value")]
     {
-        for key in ["namespaceLabel", "namespaceFrom"].into_iter().filter(|key| is_told && fields.has(key)) {
+        for key in ["namespaceLabel", "namespaceFrom"].into_iter().filter(|key| is_identified && fields.has(key)) {
             wrong.push((key, format!("{by} already identifies the namespace")));
         }
-        if let Some(first) = kinds.iter().find(|kind| is_told && !kind.namespaced && kind.resource != "namespaces") {
+        if let Some(first) =
+            kinds.iter().find(|kind| is_identified && !kind.namespaced && kind.resource != "namespaces")
+        {
             let key = if by == "namePattern" { "namePattern" } else { "value" };
             wrong.push((key, format!("{} are cluster-scoped, but {by} identifies a namespace", first.resource)));
         }
@@ -264,7 +270,7 @@ fn consistent(
     } else {
         for key in ["nameFrom", "namespaceFrom"] {
             if fields.has(key) {
-                wrong.push((key, "needs items: beside it".into()));
+                wrong.push((key, "requires items:".into()));
             }
         }
     }
@@ -280,7 +286,7 @@ fn consistent(
         }
     }
     if fields.has("describes") && kinds.len() > 1 {
-        wrong.push(("describes", "one object has one kind, and object: lists several".into()));
+        wrong.push(("describes", "an object has one kind, and object: lists several".into()));
     }
     for (key, message) in &wrong {
         fields.fail(key, message, sink);
@@ -288,7 +294,7 @@ fn consistent(
     wrong.is_empty()
 }
 
-/// One object, or a list of them; none if one of them is wrong.
+/// One object, or a list of them; none if one of them is invalid.
 fn describes(fields: &mut Fields<'_>, sink: &mut Sink) -> Vec<DescribedObject> {
     let Some(node) = fields.get("describes") else { return Vec::new() };
     let objects: Option<Vec<_>> = match &node.value {

@@ -1,7 +1,7 @@
-//! The configuration file: YAML in, sources and rules out, and everything that is wrong with it.
+//! The configuration file: YAML in, sources, rules and problems out.
 //!
-//! Each rule fails alone. An invalid source also disables the rules that use it. After a problem outside of all rules, it
-//! is unclear what the user wants to be served, so a running server keeps its previous configuration.
+//! Each rule fails alone. An invalid source also disables the rules that use it. After a problem outside of all rules, the
+//! intended rules are unclear, so a running server keeps its previous configuration.
 
 mod external;
 mod fallback;
@@ -38,16 +38,16 @@ use crate::parse::yaml::{self, Key, Node, Span, YamlError, YamlErrorKind, YamlVa
 /// The keys of the file.
 const KEYS: &[&str] = &["sources", "metrics", "forward", "shadow"];
 
-/// A configuration as far as it could be read, and what is wrong with the rest.
+/// A configuration as far as it could be read, and the problems of the rest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Loaded {
-    /// Sources and rules that are good, and rules that are broken.
+    /// Valid sources and rules, and broken rules.
     pub config: Config,
-    /// Everything that is wrong, in the order of the file.
+    /// All problems, in the order of the file.
     pub problems: Vec<Problem>,
 }
 
-/// Loads a configuration file. Never fails: what cannot be read is a problem.
+/// Loads a configuration file. Never fails: parts that cannot be read are problems.
 pub fn load(file: &[u8], limits: &Limits) -> Loaded {
     let mut loaded = Loaded::default();
     let mut sink = Sink::new(Part::File);
@@ -63,7 +63,7 @@ pub fn load(file: &[u8], limits: &Limits) -> Loaded {
 /// The configuration of `--upstream URL`, with `--describes` if given: each metric under its own name.
 ///
 /// # Errors
-/// If the URL is none, as one line.
+/// Why the URL is invalid, as one line.
 pub(crate) fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Result<Config, String> {
     let url = Template::parse(url, limits.config.url).map_err(|error| error.to_string())?;
     let label_selector =
@@ -91,23 +91,23 @@ pub(crate) fn simple(url: &str, describes: Option<Bound>, limits: &Limits) -> Re
 }
 
 impl Loaded {
-    /// The first error that belongs to no rule and no source, if there is one: then nothing tells what else the user
-    /// meant to be served, so a running server had better keep what it has.
+    /// The first error that belongs to no rule and no source, if any. A running server then keeps its configuration, because
+    /// the intended rules are unclear.
     pub fn unattributed(&self) -> Option<&Problem> {
         self.problems.iter().find(|problem| problem.is_unattributed())
     }
 }
 
-/// What a rule can learn of the source that it names.
+/// The state of a source, for the rules that use it.
 #[derive(Debug)]
 enum Known {
-    /// Its place in [`Config::sources`], and the hash of what is written.
+    /// Its index in [`Config::sources`], and the hash of its text.
     Good(usize, u64),
-    /// What is wrong with it.
+    /// The problem of an invalid source.
     Broken(Problem),
 }
 
-/// The sources of a file by name, and where they stand.
+/// The sources of a file by name, with their positions.
 type Sources<'a> = HashMap<&'a str, (Known, Span)>;
 
 fn document(file: &[u8], limits: &Limits) -> Result<Node, YamlError> {
@@ -127,9 +127,9 @@ fn read(root: &Node, limits: &Limits, loaded: &mut Loaded, sink: &mut Sink) {
     };
     let forwarding = forward::Forwarding::read(&mut top, limits, sink);
     loaded.config.forward.clone_from(&forwarding.forward);
-    // Where all is forwarded, there may be nothing else. After an error, such as a misspelt key, nothing is missing for certain.
-    let may_be_absent = top.has("forward") || sink.first_error().is_some();
-    let mut section = |key, sink: &mut Sink| match may_be_absent {
+    // With `forward`, the other sections are optional. After an error, such as a misspelt key, they may be there.
+    let is_optional = top.has("forward") || sink.first_error().is_some();
+    let mut section = |key, sink: &mut Sink| match is_optional {
         true => top.get(key),
         false => top.require(key, sink),
     };
@@ -174,7 +174,7 @@ fn read_sources<'a>(entries: &'a [(Key, Node)], limits: &Limits, loaded: &mut Lo
                 Known::Good(loaded.config.sources.len() - 1, digest::number(node))
             }
             (Some(problem), _) => Known::Broken(problem.clone()),
-            // A source that cannot be read has a problem.
+            // A source that cannot be read has reported a problem.
             (None, None) => continue,
         };
         loaded.problems.extend(sink.into_problems());

@@ -6,7 +6,7 @@ use crate::parse::dns;
 use crate::parse::escape::Escaped;
 use crate::parse::yaml::YamlValue;
 
-/// The namespaces that are listed, as far as they can be read; `None` without the key.
+/// The listed namespaces, as far as they can be read; `None` without the key.
 pub(super) fn read(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Namespaces> {
     let mut names = Vec::new();
     let node = fields.get("namespaces")?;

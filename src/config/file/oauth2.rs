@@ -1,4 +1,4 @@
-//! `oauth2`: how tokens are fetched that a source needs.
+//! `oauth2`: how a source's tokens are fetched.
 
 use super::fields::{Fields, Sink};
 use super::template::template;

@@ -1,4 +1,4 @@
-//! The kinds of object that a rule describes: `object`, and `kind`, `namespaced`, `apiVersion` outside the table.
+//! The kinds of object that a rule describes: `object`, and for kinds outside the table `kind`, `namespaced`, `apiVersion`.
 
 use super::fields::{Fields, Sink};
 use crate::config::model::ObjectKind;
@@ -7,7 +7,7 @@ use crate::parse::dns;
 use crate::parse::escape::Escaped;
 use crate::parse::yaml::{Node, YamlValue};
 
-/// What `object` names, as far as it could be read.
+/// The resources in `object`, as far as they could be read.
 #[derive(Debug, Default)]
 pub(super) struct Objects {
     /// As written: `services`, `deployments.apps`.
@@ -56,18 +56,18 @@ pub(super) fn read(fields: &mut Fields<'_>, sink: &mut Sink) -> Objects {
     objects
 }
 
-/// The kind that the rule itself spells out, for the one resource that is not in the table.
+/// The kind that the rule itself defines, for a single resource that is not in the table.
 fn custom_kind(resources: &[(&Node, &str)], fields: &mut Fields<'_>, sink: &mut Sink) -> Option<ObjectKind> {
     let spelled = ["kind", "namespaced", "apiVersion"].into_iter().find(|key| fields.has(key))?;
     let mut custom = resources.iter().filter(|(_, resource)| kinds::lookup(resource).is_none());
     let resource = match (custom.next(), custom.next()) {
         (Some((_, resource)), None) => *resource,
         (None, _) => {
-            fields.fail(spelled, "is for resources outside the built-in table, and there is none", sink);
+            fields.fail(spelled, "is for resources outside the built-in table, and this rule has none", sink);
             return None;
         }
         (Some(_), Some(_)) => {
-            fields.fail(spelled, "can be of one resource only; write a rule for each", sink);
+            fields.fail(spelled, "is for a single resource; write a rule for each", sink);
             return None;
         }
     };
@@ -108,7 +108,7 @@ fn unknown(item: &Node, resource: &str, fields: &mut Fields<'_>, sink: &mut Sink
             return;
         }
         (Some(_), Some(kind)) => {
-            format!("{shown} is not built in; did you mean {}? else add kind: and namespaced:", kind.resource)
+            format!("{shown} is not built in; did you mean {}? otherwise add kind: and namespaced:", kind.resource)
         }
         (None, Some(kind)) => format!("unknown resource {shown}; did you mean {}?", kind.resource),
         (Some(_), None) => format!("{shown} is not built in; add kind: and namespaced:"),
@@ -117,7 +117,7 @@ fn unknown(item: &Node, resource: &str, fields: &mut Fields<'_>, sink: &mut Sink
     fields.fail_at("object", item.span, &message, sink);
 }
 
-/// The group of `plural.group`, if it is written like one.
+/// The group in `plural.group`, if its syntax is valid.
 fn group(resource: &str) -> Option<&str> {
     let (plural, group) = resource.split_once('.')?;
     (dns::is_label(plural) && dns::is_name(resource)).then_some(group)

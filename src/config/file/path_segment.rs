@@ -9,7 +9,7 @@ pub(super) fn check(text: &str) -> Result<(), String> {
     } else if text.len() > 253 {
         format!("expected at most 253 bytes, found {}", text.len())
     } else if matches!(text, "." | "..") || text.contains(['/', '%']) || text.chars().any(char::is_control) {
-        let message = "expected what can stand in a path (no /, %, control characters, . or ..), found";
+        let message = "expected a name without /, %, control characters, . and .., found";
         format!("{message} {}", Escaped::new(text))
     } else {
         return Ok(());

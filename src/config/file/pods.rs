@@ -1,4 +1,4 @@
-//! `pods` of a source: which pods have its pages, and where.
+//! `pods` of a source: the pods to scrape, and the port and path of their pages.
 
 use super::fields::{Fields, Sink};
 use crate::config::limits::Limits;
@@ -9,7 +9,7 @@ use crate::parse::selector::{Selector, SelectorLimits};
 
 const KEYS: &[&str] = &["namespace", "selector", "port", "path", "scheme", "hostNetwork"];
 
-/// Reads `pods`, which is there.
+/// Reads `pods`, which must be present.
 pub(super) fn read(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Pods> {
     let node = fields.get("pods")?;
     let mut pods = Fields::open(node, fields.span("pods"), "pods", KEYS, sink)?;
@@ -18,7 +18,7 @@ pub(super) fn read(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) ->
         "annotations" => PodPort::Annotations,
         text => match text.parse::<u16>() {
             Ok(number @ 1..) => PodPort::Number(number),
-            // IANA_SVC_NAME, which is what Kubernetes takes for the name of a port.
+            // IANA_SVC_NAME, which Kubernetes requires of port names.
             Err(_) if dns::is_label(text) && text.len() <= 15 => PodPort::Name(text.to_owned()),
             _ => {
                 let message =
@@ -45,7 +45,7 @@ pub(super) fn read(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) ->
     })
 }
 
-/// The fixed set of pods, if `namespace` and `selector` name one; `None` (and a problem) if they are wrong.
+/// The fixed set of pods, if `namespace` and `selector` define one; `None` (and a problem) if they are invalid.
 fn set(pods: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Option<PodSet>> {
     let [has_namespace, has_selector] = ["namespace", "selector"].map(|key| pods.has(key));
     if !has_namespace && !has_selector {
@@ -53,7 +53,7 @@ fn set(pods: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Option
     }
     for (key, is_there) in [("namespace", has_namespace), ("selector", has_selector)] {
         if !is_there {
-            pods.fail(key, "a fixed set of pods has namespace: and selector:, other pods have neither", sink);
+            pods.fail(key, "required: a fixed set of pods has both namespace: and selector:", sink);
         }
     }
     let (namespace, text) = (pods.text("namespace", sink)?, pods.line("selector", sink)?);
@@ -64,7 +64,7 @@ fn set(pods: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Option
     let limits = SelectorLimits { bytes: limits.request.selector, requirements: limits.request.selector_requirements };
     match Selector::parse(text, &limits) {
         Ok(selector) if selector.is_everything() => {
-            pods.fail("selector", "expected a label selector such as app=web, found one of everything", sink);
+            pods.fail("selector", "expected a label selector such as app=web, found one that selects all pods", sink);
             None
         }
         Ok(selector) => Some(Some(PodSet { namespace: namespace.to_owned(), selector: selector.to_string() })),

@@ -10,10 +10,10 @@ use crate::parse::percent::Encoded;
 use crate::parse::url_template::{Placeholder, Template};
 use crate::parse::yaml::YamlValue;
 
-/// What an instant query is sent to.
+/// The path of instant queries.
 const PATH: &str = "/api/v1/query";
 
-/// What Metriclet sends itself.
+/// Parameters that Metriclet sends itself.
 const OWN: [&str; 3] = ["query", "time", "lookback_delta"];
 
 /// The URL of queries.
@@ -24,11 +24,11 @@ pub(super) fn url(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> 
     let address = address.trim_end_matches('/');
     let own = query.split('&').find_map(|pair| pair.split('=').next().filter(|name| OWN.contains(name)));
     let wrong = if !is_of_namespaces(&url) || address.contains('{') {
-        Some("expected no placeholder but {namespace}, and that in the query".to_owned())
+        Some("expected no placeholder except {namespace} in the query".to_owned())
     } else if address.ends_with(PATH) || address.ends_with("/api/v1") {
         Some("expected a server's address without /api/v1, which is added to it".to_owned())
     } else {
-        own.map(|own| format!("expected no {own} in the query, as it is sent for each rule"))
+        own.map(|own| format!("expected no {own} in the query, because Metriclet sends it"))
     };
     if let Some(wrong) = wrong {
         fields.fail("prometheus", &wrong, sink);
@@ -43,7 +43,7 @@ pub(super) fn url(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> 
     parsed.map_err(|error| fields.fail("params", &error.message, sink)).ok()
 }
 
-/// `params`, encoded but for `{namespace}`.
+/// `params`, percent-encoded except `{namespace}`.
 fn params(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<String> {
     let Some(node) = fields.get("params") else { return Some(String::new()) };
     let YamlValue::Mapping(entries) = &node.value else {
@@ -59,7 +59,7 @@ fn params(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<String> {
             return None;
         };
         let wrong = if OWN.contains(&name.as_str()) {
-            format!("{name} is sent for each rule")
+            format!("{name} is sent by Metriclet")
         } else if Placeholder::ALL.into_iter().any(|known| known.as_str() != namespace && text.contains(known.as_str()))
         {
             format!("expected no placeholder but {namespace} in {}", Escaped::new(name))
@@ -74,7 +74,7 @@ fn params(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<String> {
     Some(encoded.join("&"))
 }
 
-/// Whether no placeholder but `{namespace}` is in a URL.
+/// Whether a URL contains no placeholder but `{namespace}`.
 fn is_of_namespaces(url: &Template) -> bool {
     Placeholder::ALL.into_iter().all(|known| known == Placeholder::Namespace || !url.uses(known))
 }

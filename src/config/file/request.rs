@@ -1,4 +1,4 @@
-//! The keys of a source that say how its requests look, beside their URL.
+//! The keys of a source for its requests, except their URL.
 
 use super::fields::{Fields, Sink};
 use super::template::template;
@@ -8,8 +8,8 @@ use crate::parse::body_template::BodyTemplate;
 use crate::parse::escape::Escaped;
 use crate::parse::yaml::YamlValue;
 
-/// Headers that belong to one connection or to the request's own framing (RFC 9110 §7.6.1), and those that would bring
-/// pages in a form that is not read here.
+/// Header fields that belong to one connection or to the framing of the request (RFC 9110 §7.6.1), and those that would
+/// request pages in forms that Metriclet cannot read.
 const FORBIDDEN_HEADERS: &[&str] = &[
     "accept-encoding",
     "connection",
@@ -27,7 +27,7 @@ const FORBIDDEN_HEADERS: &[&str] = &[
     "upgrade",
 ];
 
-/// What a page is requested by: GET, unless POST is written.
+/// The method of requests; GET by default.
 pub(super) fn method(fields: &mut Fields<'_>, sink: &mut Sink) -> Option<Method> {
     fields.word("method", &[("GET", Method::Get), ("POST", Method::Post)], sink)
 }
@@ -37,14 +37,14 @@ pub(super) fn body(fields: &mut Fields<'_>, method: Method, limits: &Limits, sin
     let media_type = fields.line("contentType", sink);
     if !fields.has("body") {
         if media_type.is_some() {
-            fields.fail("contentType", "needs body: beside it", sink);
+            fields.fail("contentType", "requires body:", sink);
         }
-        // A POST without a body is one whose body is empty.
+        // A POST without `body` has an empty body.
         return (method == Method::Post).then(BodyTemplate::empty);
     }
     let text = fields.text("body", sink)?;
     if method != Method::Post {
-        fields.fail("body", "needs method: POST beside it", sink);
+        fields.fail("body", "requires method: POST", sink);
         return None;
     }
     if media_type.is_some_and(|media_type| !is_media_type(media_type)) {
@@ -138,7 +138,7 @@ fn settings(
     settings
 }
 
-/// What any header field may hold, blanks at its ends excepted (RFC 9110 §5.5).
+/// A valid value of a header field, without blanks at its ends (RFC 9110 §5.5).
 fn value(entry: &mut Fields<'_>, sink: &mut Sink) -> Option<String> {
     let text = entry.line("value", sink)?;
     if text.trim() != text {
@@ -153,7 +153,7 @@ fn is_token(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-/// RFC 9110 §8.3.1; parameters are not looked at.
+/// RFC 9110 §8.3.1; parameters are not checked.
 fn is_media_type(text: &str) -> bool {
     let (essence, parameters) = text.split_once(';').unwrap_or((text, ""));
     let parts = essence.trim_end().split_once('/');

@@ -44,15 +44,15 @@ const KEYS: &[&str] = &[
     "shadow",
 ];
 
-/// What makes a query about several objects of what cannot be rewritten.
-const WRITE_PLACES: &str = "a query that the server evaluates needs {$matchers} after each metric and by ($by) for each \
+/// How to write a query for several objects that Metriclet cannot rewrite.
+const PLACEHOLDERS_HINT: &str = "a query that the server evaluates needs {$matchers} after each metric and by ($by) for each \
                             aggregation; with describes: it needs neither";
 
 /// The same for an external metric.
-const WRITE_MATCHERS: &str = "a query that the server evaluates needs {$matchers} after each metric, for the namespace that \
-                              asks; with namespaceLabel: none it needs none";
+const MATCHERS_HINT: &str = "a query that the server evaluates needs {$matchers} after each metric, for the \
+                              namespace of the request; with namespaceLabel: none it needs none";
 
-/// What rules are read against.
+/// The context in which rules are read.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Context<'a> {
     pub(super) sources: &'a Sources<'a>,
@@ -61,14 +61,14 @@ pub(super) struct Context<'a> {
     pub(super) forwarding: &'a forward::Forwarding,
 }
 
-/// What became of a rule.
+/// The result of reading a rule.
 #[derive(Debug)]
 pub(super) struct Outcome<'a> {
-    /// One for each group of kinds that find their objects in the same way; none if it is broken.
+    /// One rule for each group of kinds with the same identity; none if the rule is broken.
     pub(super) rules: Vec<Rule>,
-    /// Set if it is broken and has a name.
+    /// Set if the rule is broken and has a name.
     pub(super) broken: Option<BrokenRule>,
-    /// The source that it names, known or not.
+    /// The name of its source, known or not.
     pub(super) source: Option<&'a str>,
     pub(super) problems: Vec<Problem>,
 }
@@ -116,11 +116,11 @@ pub(super) fn read<'a>(node: &'a Node, context: &Context<'_>, taken: &mut Taken)
 struct Draft<'a> {
     rules: Vec<Rule>,
     resources: Vec<String>,
-    /// The objects that are written in it.
+    /// The objects that it lists.
     described: Vec<DescribedObject>,
     is_external: bool,
     source: Option<&'a str>,
-    /// The problem of its source, which is reported there.
+    /// The problem of its source, which is reported at the source.
     of_source: Option<Problem>,
 }
 
@@ -187,7 +187,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// The name of a rule, if it has one and no more than one.
+/// The name of a rule, if it has exactly one.
 fn name(node: &Node) -> Option<&str> {
     let yaml::YamlValue::Mapping(entries) = &node.value else {
         return None;
@@ -205,7 +205,7 @@ fn unreadable_name(fields: &mut Fields<'_>, sink: &mut Sink) {
     }
 }
 
-/// The source with this name, or the rule's problem without it.
+/// The source with this name; without it, the rule has a problem.
 fn find_source<'a>(
     name: &str,
     fields: &mut Fields<'_>,
@@ -227,7 +227,7 @@ fn find_source<'a>(
     }
 }
 
-/// A format whose pages have no series, and a value on such a page.
+/// A format whose pages have no series, and an example of a value.
 fn example(format: Format) -> Option<(&'static str, &'static str)> {
     match format {
         Format::Prometheus | Format::OpenMetrics | Format::Number => None,
@@ -252,7 +252,7 @@ fn value(
     }
     match (fields.has("value"), format) {
         (true, Some(Format::Number)) => {
-            fields.fail("value", "must be absent where the format is number: the page is the value", sink);
+            fields.fail("value", "must be absent with format: number, because the page is the value", sink);
             return None;
         }
         (false, Some(Format::Number)) => return Some(Value::Number),
@@ -265,21 +265,22 @@ fn value(
     }
     let text = fields.text("value", sink)?;
     let asked = source.filter(|source| source.is_prometheus());
-    // The server evaluates what is about one object as it is written.
+    // The server evaluates a query about one object as written.
     let is_ignored = fields.get("namespaceLabel").and_then(Node::text) == Some(NO_LABEL);
     let is_one = asked.is_some() && (fields.has("describes") || fields.has("external") && is_ignored);
-    // So it does what holds the names that tell its object, or the namespace that asks.
-    let told = if fields.has("external") {
+    // So it does a query with placeholders for the object, or for the namespace of the request.
+    let identifying = if fields.has("external") {
         &[Placeholder::Namespace][..]
     } else {
         &[Placeholder::Name, Placeholder::Namespace]
     };
-    let for_one = is_one || asked.is_some() && told.iter().all(|placeholder| text.contains(placeholder.as_str()));
+    let for_one =
+        is_one || asked.is_some() && identifying.iter().all(|placeholder| text.contains(placeholder.as_str()));
     let is_json = json::looks_like_json(text) && !QueryTemplate::is_meant(text);
     let is_regex = regex::looks_like_regex(text);
     if let Some(source) = asked.filter(|_| is_json || is_regex) {
         let found = if is_json { "a JSONPath" } else { "a regular expression" };
-        let message = format!("source {} takes PromQL, and this is {found}", Escaped::new(&source.name));
+        let message = format!("source {} requires PromQL, and this is {found}", Escaped::new(&source.name));
         fields.fail("value", &message, sink);
         return None;
     }
@@ -300,7 +301,7 @@ fn value(
             false => ("a group (?<name>…) names objects", found.replace('{', "\\{")),
         };
         let message = format!(
-            "{found} stands for a name in the values of labels alone; {instead}, and literally it is written {literal}"
+            "{found} is a placeholder only in the values of labels; {instead}; a literal one is written {literal}"
         );
         fields.fail("value", &message, sink);
         return None;
@@ -322,11 +323,14 @@ fn value(
         match Expr::parse(text, &limits) {
             Ok(expr) => return Some(Value::Series(expr)),
             Err(_) if for_one || QueryTemplate::is_meant(text) => match QueryTemplate::parse(text, for_one, &limits) {
-                Ok(written) if is_one || !for_one || told.iter().all(|placeholder| written.uses(*placeholder)) => {
+                Ok(written)
+                    if is_one || !for_one || identifying.iter().all(|placeholder| written.uses(*placeholder)) =>
+                {
                     return Some(Value::QueryTemplate(written));
                 }
                 Ok(_) => {
-                    let message = "{name} and {namespace} tell the object only as the values of matchers".to_owned();
+                    let message =
+                        "{name} and {namespace} identify the object only as the values of matchers".to_owned();
                     (message, 1)
                 }
                 Err(error) => (error.to_string(), error.column),
@@ -334,7 +338,7 @@ fn value(
             Err(error) if asked.is_some() => {
                 let message = error.to_string();
                 let message = message.strip_suffix(promql::ELSEWHERE).unwrap_or(&message);
-                let places = if fields.has("external") { WRITE_MATCHERS } else { WRITE_PLACES };
+                let places = if fields.has("external") { MATCHERS_HINT } else { PLACEHOLDERS_HINT };
                 (format!("{message}; {places}"), error.column)
             }
             Err(error) => match text.contains(['.', '[']).then(|| json::segments::from_dots(text)).flatten() {

@@ -56,7 +56,7 @@ const FORMATS: &[(&str, Format)] = &[
     ("number", Format::Number),
 ];
 
-/// Reads a source; `None` (and a problem) where not even its URL can be read.
+/// Reads a source; `None` (and a problem) if its target cannot be read.
 pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> Option<Source> {
     let what = format!("source {}", Escaped::new(&key.text));
     if !is_name(&key.text) {
@@ -78,7 +78,7 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         compression: fields.word("compression", &[("gzip", Compression::Gzip)], sink),
         namespaces: namespaces::read(&mut fields, sink).unwrap_or(match &target {
             Some(Target::Pods(Pods { set: Some(set), .. })) => Namespaces::Only(vec![set.namespace.clone()]),
-            // Pods speak of themselves and of what selects them, wherever they are.
+            // Pages of pods describe only their own pod and the objects that select it, in any namespace.
             Some(Target::Pods(Pods { set: None, .. })) => Namespaces::All,
             None if fields.has("pods") => Namespaces::All,
             _ => Namespaces::Only(Vec::new()),
@@ -102,7 +102,7 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         target: target?,
     };
     if source.is_of_pods() && fields.has("method") {
-        fields.fail("method", "pods' pages are requested by GET", sink);
+        fields.fail("method", "pages of pods are requested with GET", sink);
     }
     if !source.is_prometheus() && fields.has("params") {
         fields.fail("params", "is for prometheus: sources; see query:", sink);
@@ -118,14 +118,14 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
         fields.fail("refresh", "is for sources with url: or prometheus:", sink);
     }
     if fields.has("refresh") && fields.has("cache") {
-        fields.fail("cache", "excluded by refresh:, whose pages answer until the next ones come", sink);
+        fields.fail("cache", "excluded by refresh:, whose pages are used until the next ones arrive", sink);
     }
     if source.is_prometheus() {
         for (key, why) in [
-            ("format", "the answers of a server have one form"),
+            ("format", "a server's responses have a fixed format"),
             ("maxBytes", "is for pages"),
-            ("labelSelector", "objects are always picked by their own labels"),
-            ("single", "a server has samples over time of its own"),
+            ("labelSelector", "objects are always selected by their own labels"),
+            ("single", "a server stores samples over time itself"),
         ] {
             if fields.has(key) {
                 fields.fail(key, why, sink);
@@ -134,7 +134,7 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
     }
     let passed_on = source.uses(Placeholder::LabelSelector);
     if source.is_of_any_pods() && fields.has("labelSelector") {
-        fields.fail("labelSelector", "pods are always picked by their own labels", sink);
+        fields.fail("labelSelector", "pods are always selected by their own labels", sink);
     }
     let label_selector = match fields.word("labelSelector", &[("labels", SelectorMode::Labels)], sink) {
         Some(_) if passed_on => {
@@ -150,12 +150,12 @@ pub(super) fn read(key: &Key, node: &Node, limits: &Limits, sink: &mut Sink) -> 
     Some(source)
 }
 
-/// `url`, `pods` or `prometheus`, and one of them only.
+/// Exactly one of `url`, `pods` and `prometheus`.
 fn target(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Target> {
     if fields.has("pods") {
         for key in ["url", "prometheus"] {
             if fields.has(key) {
-                fields.fail(key, "excluded by pods:, which tells where pages are", sink);
+                fields.fail(key, "excluded by pods:, which defines where pages are", sink);
             }
         }
         return pods::read(fields, limits, sink).map(Target::Pods);
@@ -169,7 +169,7 @@ fn target(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<T
     template("url", fields, limits, sink).map(Target::Url)
 }
 
-/// Beyond what a request waits for only if none does.
+/// Only with `refresh` may it exceed the time that a request waits.
 fn timeout(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<Duration> {
     let timeout = fields.duration("timeout", false, limits.refresh.timeout, sink)?;
     if timeout > limits.fetch.max_timeout && !fields.has("refresh") {
@@ -180,7 +180,7 @@ fn timeout(fields: &mut Fields<'_>, limits: &Limits, sink: &mut Sink) -> Option<
     Some(timeout)
 }
 
-/// Names are shown in messages, logs and labels of our own metrics.
+/// A name is printed in messages, logs and labels of our own metrics.
 fn is_name(name: &str) -> bool {
     (1..=63).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_'))
 }

@@ -2,13 +2,13 @@
 
 use crate::parse::similar::{distance, folded};
 
-/// The most words that are compared with.
+/// The maximum number of candidates.
 const CANDIDATES: usize = 256;
 
-/// `; did you mean "url"?` if one of the words is close, else nothing.
+/// `; did you mean url?` if one of the words is similar, else nothing.
 ///
-/// Close is: equal but for case, dashes and underscores, or at most one slip away (two in words of six letters or
-/// more). The word is printed as it is, so one of the user's own that would need escaping is not offered.
+/// Similar words differ only in case, dashes and underscores, or by one edit (two edits from six letters on). The word is
+/// printed unescaped, so a word that needs escaping is not suggested.
 pub(super) fn hint<'a>(written: &str, known: impl Iterator<Item = &'a str>) -> String {
     let written = folded(written);
     let slips = if written.len() < 6 { 1 } else { 2 };
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn hints() {
+    fn suggests_similar_words() {
         let known = ["url", "format", "bearerTokenFile", "nameLabel", "nameFrom", "export\u{e}r"];
         for (written, expected) in [
             ("urll", "; did you mean url?"),

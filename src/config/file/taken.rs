@@ -1,4 +1,4 @@
-//! Which metrics are served so far: one rule a resource and name, or several that describe objects of their own.
+//! The metrics of the rules read so far: one rule for each resource and name, or several that list different objects.
 
 use std::collections::{HashMap, HashSet};
 
@@ -6,12 +6,12 @@ use super::fields::{Fields, Sink};
 use crate::config::model::DescribedObject;
 use crate::parse::escape::Escaped;
 
-/// The rules so far, by what they serve.
+/// The rules read so far, by what they serve.
 #[derive(Debug, Default)]
 pub(super) struct Taken {
     /// By resource and metric name. External metrics have no resource, and names in lower case.
     metrics: HashMap<(String, String), Holder>,
-    /// The line of the rule that describes an object, by resource, metric name and object.
+    /// The line of the rule for an object, by resource, metric name and object.
     objects: HashMap<(String, String, DescribedObject), usize>,
 }
 
@@ -22,7 +22,7 @@ struct Holder {
     describes: bool,
 }
 
-/// What one rule serves.
+/// The metric of one rule.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Served<'a> {
     pub(super) name: &'a str,
@@ -32,20 +32,20 @@ pub(super) struct Served<'a> {
 }
 
 impl Taken {
-    /// Takes an external metric.
+    /// Registers an external metric.
     pub(super) fn take_external(&mut self, name: &str, line: usize, fields: &mut Fields<'_>, sink: &mut Sink) {
         let key = (String::new(), name.to_ascii_lowercase());
         if let Some(Holder { line, .. }) = self.metrics.get(&key) {
             let message = format!(
-                "the rule on line {line} already has this external metric; clients send names in lower case, so upper and \
-                 lower case are the same"
+                "the rule on line {line} already serves this external metric; clients send names in lower case, so \
+                 case does not distinguish metrics"
             );
             fields.fail("name", &message, sink);
         }
         self.metrics.insert(key, Holder { line, describes: false });
     }
 
-    /// Takes a metric of objects.
+    /// Registers a metric of objects.
     pub(super) fn take(&mut self, served: Served<'_>, fields: &mut Fields<'_>, sink: &mut Sink) {
         let Served { name, line, resources, described } = served;
         let describes = !described.is_empty();
@@ -64,7 +64,7 @@ impl Taken {
             {
                 let resource = Escaped::new(&key.0);
                 let message = format!(
-                    "{resource} already has this metric by the rule on line {line}; several rules may serve it if each has \
+                    "{resource} already has this metric from the rule on line {line}; several rules may serve it if each has \
                      describes:"
                 );
                 fields.fail("name", &message, sink);
@@ -72,7 +72,7 @@ impl Taken {
         }
         for key in objects() {
             if let Some(line) = self.objects.get(&key) {
-                let message = format!("{} has this metric by the rule on line {line} already", key.2);
+                let message = format!("{} already has this metric from the rule on line {line}", key.2);
                 fields.fail("describes", &message, sink);
             }
         }

@@ -18,8 +18,8 @@ use crate::parse::certificate_name::CertificateName;
 use crate::promql::Expr;
 
 const CLUSTER_SCOPED: &str = "warning: object: no HPA can request a metric of ";
-/// Warnings that most of these tables would give: of rules for cluster-scoped objects, which fit every source, and of hosts
-/// that are Services. They leave them out; [`warns_of_cluster_scoped_objects`] and [`warns_of_replicas`] expect them.
+/// Warnings that most of these tables ignore: about rules for cluster-scoped objects, which are valid on every source, and
+/// about hosts that are Services. [`warns_of_cluster_scoped_objects`] and [`warns_of_replicas`] expect them.
 const LEFT_OUT: [&str; 2] = [
     "warning: object: no HPA can request a metric of ",
     "warning: url: the host is a Service, so each fetch may reach",
@@ -32,18 +32,18 @@ fn problems(file: &str) -> Vec<String> {
     problems.filter(|problem| !LEFT_OUT.iter().any(|warning| problem.contains(warning))).collect()
 }
 
-/// A configuration without any problem.
+/// Loads a configuration without problems.
 fn good(file: &str) -> Config {
     assert_eq!(problems(file), [""; 0], "{file}");
     load(file.as_bytes(), &Limits::default()).config
 }
 
-/// Around one source, with a rule that fits every one.
+/// A configuration with this source, and a rule that is valid on any source.
 fn with_source(source: &str) -> String {
     format!("sources:\n  app: {{{source}}}\nmetrics:\n  - {{name: m, object: nodes, source: app}}\n")
 }
 
-/// Around one rule, on sources of every shape.
+/// A configuration with this rule, and sources of every kind.
 fn with_rule(rule: &str) -> String {
     format!(
         "sources:\n  app: {{url: 'http://app/metrics', namespaces: [shop]}}\n  \
@@ -59,7 +59,7 @@ fn with_rule(rule: &str) -> String {
     )
 }
 
-/// Line and column of a place in a file that is marked by `^` before it, and the file without the mark.
+/// The line and column of the mark `^` in a file, and the file without the mark.
 fn marked(file: &str) -> (String, String) {
     let at = file.find('^').unwrap();
     let line = file[..at].matches('\n').count() + 1;
@@ -67,7 +67,7 @@ fn marked(file: &str) -> (String, String) {
     (file.replacen('^', "", 1), format!("{line}:{column}"))
 }
 
-/// Each text, put into `around`, has one problem, at its mark.
+/// Checks that each text, inserted by `around`, has one problem, at its mark.
 fn check(around: impl Fn(&str) -> String, table: &[(&str, &str)]) {
     let wrong: Vec<_> = table
         .iter()
@@ -220,7 +220,7 @@ fn each_part_fails_alone() {
             "2:26: error: timeout: duration \"x\": expected a whole number before each unit",
             "4:3: warning: source \"idle\": no rule uses it",
             "8:68: error: value: expected a metric, a number, a function or \"(\" at column 5, found the end",
-            "10:12: error: name: \"services\" already has this metric by the rule on line 7; several rules may serve it if each has describes:",
+            "10:12: error: name: \"services\" already has this metric from the rule on line 7; several rules may serve it if each has describes:",
             "10:23: warning: object: no HPA can request a metric of nodes: it requests objects of its own namespace only",
             "11:5: error: name: required",
         ]
@@ -243,11 +243,11 @@ fn each_part_fails_alone() {
             (
                 "b",
                 "nodes services".to_owned(),
-                "10:12: error: name: \"services\" already has this metric by the rule on line 7; several rules may serve it if each has describes:"
+                "10:12: error: name: \"services\" already has this metric from the rule on line 7; several rules may serve it if each has describes:"
             ),
         ]
     );
-    // A rule without a name is no part of any answer.
+    // A rule without a name affects no metric.
     assert_eq!(loaded.unattributed().map(|problem| problem.span.line), Some(11));
 }
 
@@ -268,13 +268,13 @@ fn warns_of_cluster_scoped_objects() {
     let queues = "queues.rabbitmq.example.com";
     assert_eq!(at(&rule(&format!("object: {queues}, kind: Queue, namespaced: false"))), [warning(queues)]);
     assert_eq!(at(&rule(&format!("object: {queues}, kind: Queue"))), [""; 0]);
-    // An HPA requests a Namespace as an object of no namespace.
+    // An HPA requests a Namespace as an object without a namespace.
     assert_eq!(at(&rule("object: namespaces")), [""; 0]);
     assert_eq!(at(&rule("object: services")), [""; 0]);
 }
 
 #[test]
-fn the_command_line_is_a_configuration_too() {
+fn flags_make_a_configuration() {
     let limits = Limits::default();
     let config = simple("http://a:9100/metrics", None, &limits).unwrap();
     assert_eq!((config.sources.len(), config.rules.len(), config.implicit.is_some()), (1, 0, true));
@@ -285,7 +285,7 @@ fn the_command_line_is_a_configuration_too() {
 }
 
 #[test]
-fn keeps_to_limits() {
+fn enforces_limits() {
     let limits = Limits {
         config: ConfigLimits { rules: 2, bytes: 1_000, nodes: 60, url: 20, ..ConfigLimits::default() },
         expression: ExpressionLimits { depth: 4, bytes: 10, ..ExpressionLimits::default() },

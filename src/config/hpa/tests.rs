@@ -1,4 +1,4 @@
-//! HPAs, good and bad, beside one configuration.
+//! Valid and invalid HPAs with one configuration.
 
 use super::*;
 use crate::config::file;
@@ -44,10 +44,10 @@ fn messages(file: &str) -> Vec<String> {
 }
 
 #[test]
-fn finds_what_stays_at_zero() {
+fn finds_workloads_that_stay_at_zero() {
     let pods = "    - {type: Pods, pods: {metric: {name: load}, target: {type: AverageValue, averageValue: 9}}}\n";
     let external = "    - {type: External, external: {metric: {name: queue_lag}, target: {type: Value, value: 9}}}\n";
-    let dies = |column: usize, metric: &str, source: &str| {
+    let disappears = |column: usize, metric: &str, source: &str| {
         format!(
             "10:{column}: warning: metric \"{metric}\": its source \"{source}\" is the scaled workload itself: at zero \
              replicas it is gone, the metric fails, and the workload stays at zero"
@@ -56,14 +56,14 @@ fn finds_what_stays_at_zero() {
     for (min, metrics, expected) in [
         (0, object("Service", "web", "depth"), vec![]),
         (0, external.to_owned(), vec![]),
-        (0, object("Service", "web", "busy"), vec![dies(91, "busy", "self")]),
+        (0, object("Service", "web", "busy"), vec![disappears(91, "busy", "self")]),
         (1, object("Service", "web", "busy"), vec![]),
-        (0, object("Deployment", "web", "level"), vec![dies(94, "level", "each")]),
+        (0, object("Deployment", "web", "level"), vec![disappears(94, "level", "each")]),
         (0, object("Deployment", "broker", "level"), vec![]),
         (0, format!("{external}{pods}"), vec![]),
-        (0, object("Deployment", "web", "waiting"), vec![dies(94, "waiting", "app")]),
+        (0, object("Deployment", "web", "waiting"), vec![disappears(94, "waiting", "app")]),
         (0, object("Service", "queue", "waiting"), vec![]),
-        (0, object("Service", "web", "seen"), vec![dies(91, "seen", "mine")]),
+        (0, object("Service", "web", "seen"), vec![disappears(91, "seen", "mine")]),
         (0, object("Service", "web", "queued"), vec![]),
         (
             0,
@@ -92,7 +92,7 @@ fn finds_metrics_without_a_rule() {
         in_bank("busy"),
         ["10:91: warning: metric \"busy\": namespace \"bank\" is not among the namespaces of its rule or source"]
     );
-    // Each of two rules is for its own object.
+    // Two rules for different objects.
     let undescribed = "10:91: warning: metric \"depth\": there is no rule that describes \"Service\" \"web\"";
     assert_eq!(in_bank("depth"), [undescribed]);
     assert_eq!(messages(&hpa(0, &object("Service", "mail", "depth"))), Vec::<String>::new());
@@ -111,7 +111,7 @@ fn finds_metrics_without_a_rule() {
 }
 
 #[test]
-fn judges_every_rule_for_a_metric() {
+fn checks_every_rule_for_a_metric() {
     let config = "\
 sources:
   a: {url: 'http://a.mq.svc/q', format: json, namespaces: [shop]}
@@ -130,7 +130,7 @@ metrics:
     let of_itself = messages(hpa(0, &object("Service", "web", "depth")));
     assert!(of_itself.len() == 1 && of_itself[0].contains("source \"self\" is the scaled workload"), "{of_itself:?}");
     assert_eq!(messages(hpa(0, &object("Service", "mail", "depth"))), [""; 0]);
-    // A later rule's source allows the namespace, though the first one's does not.
+    // The source of a later rule allows the namespace, unlike that of the first.
     let elsewhere = |metric: &str| hpa(1, metric).replace("namespace: shop", "namespace: bank");
     assert_eq!(messages(elsewhere(&object("Service", "web", "depth"))), [""; 0]);
     assert_eq!(
@@ -161,7 +161,7 @@ fn finds_every_document() {
             "7:124: warning: metric \"y\": there is no rule with external: true",
         ]
     );
-    // kubectl says the namespace, and a list of HPAs their kind.
+    // kubectl sets the namespace, and a list determines the kind of its items.
     let unsaid = hpa(0, &object("Service", "web", "busy")).replace(", namespace: shop", "");
     assert_eq!(messages(&unsaid).len(), 1, "{:?}", messages(&unsaid));
     assert!(messages(&unsaid)[0].contains("is the scaled workload itself"), "{:?}", messages(&unsaid));
@@ -170,7 +170,7 @@ fn finds_every_document() {
 }
 
 #[test]
-fn leaves_nothing_out_in_silence() {
+fn reports_everything_that_is_skipped() {
     for (metric, expected) in [
         (
             "{type: external, external: {metric: {name: x}}}",

@@ -1,4 +1,4 @@
-//! Limits of what listens, and of shutting it down.
+//! Limits of the listeners, and of shutting down.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ limits! {
     PlainLimits {
         /// Silence of a client, within a request and between two. 5 s: tiny_http has a thread for each connection.
         receive: Duration = secs(5),
-        /// Silence of a client that does not read its answer. 5 s.
+        /// Silence of a client that does not read its response. 5 s.
         send: Duration = secs(5),
         /// How long accepting pauses when descriptors or threads run out. 200 ms.
         accept_pause: Duration = millis(200),
-        /// Chunked body that is read and discarded, so that the connection stays usable. 16 MiB.
+        /// A chunked body that is read and discarded, so that the connection stays usable. 16 MiB.
         discarded_body: u64 = 16 * MIB as u64,
         /// Threads that read bodies. 4: each waits for one client at a time.
         discarders: usize = 4,
-        /// Requests waiting for those. 65,536, more than there are descriptors: past it a receiver has to read a body
+        /// Requests waiting for those. 65,536, more than there are descriptors: beyond that, a receiver has to read a body
         /// itself.
         discard_queue: usize = 65_536,
     }
@@ -27,7 +27,7 @@ limits! {
     ConnectionLimits {
         /// Connections. 4,096, or what the limit of open files allows: a cluster never needs thousands.
         count: usize = 4_096,
-        /// Open files kept for fetches and files. 256.
+        /// Open files reserved for fetches and files. 256.
         spare_files: usize = 256,
         /// Connections reserved for verified front proxies. 256: kubectl and HPAs come through them.
         front_proxy: usize = 256,
@@ -46,13 +46,13 @@ limits! {
         idle: Duration = secs(10),
         /// Idle time of a verified client. 120 s: more than the 90 s of Go's clients, so that they close first.
         verified_idle: Duration = secs(120),
-        /// Sending one answer. 10 s.
+        /// Sending one response. 10 s.
         write: Duration = secs(10),
-        /// Waiting for a client to close after we have. 2 s: closing at once can destroy an answer in flight.
+        /// Waiting for the client to close after the last response. 2 s: closing at once can destroy a response in flight.
         linger: Duration = secs(2),
-        /// Body read and discarded before a request is refused. 64 KiB: no request needs one.
+        /// A body that is read and discarded before the request is rejected. 64 KiB: no request needs a body.
         discarded_body: u64 = 64 * KIB as u64,
-        /// Answers that clients have not read, over all connections. 32 MiB.
+        /// Responses that clients have not read, over all connections. 32 MiB.
         unread: usize = 32 * MIB,
         /// Requests answered, or reads made, before other connections have a turn. 32.
         pipelined: usize = 32,

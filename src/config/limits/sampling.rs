@@ -19,7 +19,7 @@ limits! {
         selections: usize = 1_024,
         /// Series of one rule. 50,000: 2,000 pods with 25 each.
         series: usize = 50_000,
-        /// Samples of one series. 12,288: one every 15 s for a day, and as many again from selections that overlap.
+        /// Samples of one series. 12,288: one every 15 s for a day, twice, because selections may overlap.
         samples: usize = 12_288,
         /// Bytes over all rules. 32 MiB: 100,000 series over a minute.
         bytes: usize = 32 * MIB,
@@ -27,23 +27,23 @@ limits! {
         last_values: usize = 1_024,
     }
 
-    /// Limits of what a replica takes over from others, its peers.
+    /// Limits of the samples that a replica takes over from its peers.
     PeerLimits {
-        /// How often each is asked for its selections. 10 s: a third of the half range of a minute, and as long as a
+        /// The interval between requests for a peer's selections. 10 s: a third of half a range of a minute, and as long as a
         /// TokenReview is cached.
         interval: Duration = secs(10),
-        /// The shortest time between two rounds, where a new selection is to be looked for at once. 1 s.
+        /// The shortest time between two rounds; a new selection starts a round. 1 s.
         pause: Duration = secs(1),
-        /// The first round, for which the listeners wait. 3 s: a peer in a cluster answers in some milliseconds.
+        /// How long the listeners wait for the first round. 3 s: a peer in a cluster answers within milliseconds.
         start: Duration = secs(3),
-        /// One request. 2 s, so that the first round has time for another peer after one that is away.
+        /// One request. 2 s, so that the first round has time for another peer after an unreachable one.
         timeout: Duration = secs(2),
-        /// One message, held whole. 16 MiB: 50,000 series with 12 samples each.
+        /// One message, held in memory. 16 MiB: 50,000 series with 12 samples each.
         bytes: usize = 16 * MIB,
         /// Peers. 8: more replicas have no use.
         count: usize = 8,
-        /// How much earlier a peer must have begun to sample a selection for its samples to be taken over, or a quarter of an
-        /// interval. 1 s: messages take a little while.
+        /// How much earlier a peer must have started to sample a selection for its samples to be taken over; a quarter of
+        /// the interval if that is less. 1 s: messages take some time.
         slack: Duration = secs(1),
     }
 }
@@ -54,8 +54,8 @@ impl SamplingLimits {
         (range / 4).min(self.interval).max(millis(250))
     }
 
-    /// Samples of one series that may be kept to look back over `range`, sampled at this interval: a few more than fit,
-    /// and twice as many, as overlapping selections sample the same objects out of step.
+    /// Samples of one series that may be kept for `range`, sampled at this interval: a few more than fit, times two, because
+    /// overlapping selections sample the same objects at different times.
     pub fn samples_for(range: Duration, interval: Duration) -> usize {
         let kept = 2 * (range.as_millis() / interval.as_millis().max(1) + 2) + 1;
         usize::try_from(kept).unwrap_or(usize::MAX)

@@ -1,4 +1,4 @@
-//! Other adapters, which serve what no rule does.
+//! Other adapters, which serve metrics without a rule.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -8,14 +8,14 @@ use crate::parse::certificate_name::CertificateName;
 use crate::parse::glob::NameGlob;
 use crate::parse::path::Group;
 
-/// Where requests go that no rule serves.
+/// The adapters for requests that no rule serves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
     /// The adapter of metrics of objects.
     pub custom: Option<OtherAdapter>,
     /// The adapter of external metrics.
     pub external: Option<OtherAdapter>,
-    /// The names of the metrics that are forwarded.
+    /// The names of forwarded metrics.
     pub metrics: Vec<NameGlob>,
 }
 
@@ -23,22 +23,22 @@ pub struct Forward {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OtherAdapter {
     pub address: AdapterAddress,
-    /// PEM certificates of authorities, or of the adapter itself.
+    /// The PEM certificates of authorities, or of the adapter itself.
     pub ca_file: Option<PathBuf>,
     /// The name in its certificate, if it is not its host.
     pub server_name: Option<CertificateName>,
     /// Whether its certificate is not verified.
     pub insecure: bool,
-    /// The whole time for one request.
+    /// The total time for one request.
     pub timeout: Duration,
 }
 
-/// Where an adapter is. It prints as messages name it.
+/// The address of an adapter. It is printed as in messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdapterAddress {
-    /// Behind a Service.
+    /// A Service.
     Service { namespace: String, name: String, port: u16 },
-    /// At this URL, without a slash at its end.
+    /// A URL without a trailing slash.
     Url(String),
 }
 
@@ -56,7 +56,7 @@ impl Forward {
         Group::ALL.into_iter().filter_map(|group| Some((group, self.adapter(group)?)))
     }
 
-    /// Whether a metric of this name is forwarded, if no rule serves it.
+    /// Whether a metric with this name is forwarded if no rule serves it.
     pub fn covers(&self, group: Group, metric: &str) -> bool {
         self.adapter(group).is_some()
             && self.metrics.iter().any(|glob| match group {

@@ -1,11 +1,11 @@
 //! Sets of namespaces.
 
-/// Whose objects a source may describe.
+/// The namespaces whose objects a source may describe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Namespaces {
-    /// `"*"`, written out by the user.
+    /// All namespaces: `"*"`.
     All,
-    /// These only; empty if the user gave none (root-scoped objects only).
+    /// The listed namespaces; empty without the key (cluster-scoped objects only).
     Only(Vec<String>),
 }
 

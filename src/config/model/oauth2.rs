@@ -1,30 +1,30 @@
-//! How tokens are fetched that a source needs.
+//! OAuth 2 settings of a source.
 
 use std::path::PathBuf;
 
 /// Client credentials for an OAuth 2 server (RFC 6749 §4.4).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCredentials {
-    /// Holds no placeholder.
+    /// Contains no placeholder.
     pub token_url: String,
     pub client_id: String,
     pub client_secret_file: PathBuf,
-    /// Joined by blanks.
+    /// Separated by spaces.
     pub scopes: String,
-    /// What the token is for, as some servers want to know.
+    /// The token's audience, which some servers require.
     pub audience: Option<String>,
     pub client_auth: ClientAuth,
-    /// PEM bundle that replaces the built-in roots, for the token's server.
+    /// A PEM bundle that replaces the built-in roots, for the token's server.
     pub ca_file: Option<PathBuf>,
 }
 
 /// How the client authenticates itself (RFC 6749 §2.3.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientAuth {
-    /// By HTTP Basic, which each server has to support.
+    /// HTTP Basic authentication, which every server must support.
     #[default]
     Basic,
-    /// In the body, for servers that support nothing else.
+    /// Parameters in the body, for servers that support nothing else.
     Body,
 }
 

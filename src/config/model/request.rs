@@ -1,4 +1,4 @@
-//! How the requests of a source look, beside their URL.
+//! Settings for the requests of a source, except their URL.
 
 use std::path::PathBuf;
 
@@ -6,20 +6,20 @@ use std::path::PathBuf;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     Get,
-    /// With a body, or an empty one.
+    /// POST, with a body that may be empty.
     Post,
 }
 
-/// A value that is sent.
+/// The value of a header field or parameter.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Setting {
-    /// In the configuration.
+    /// Written in the configuration.
     Text(String),
-    /// In a file that is read again when it changes.
+    /// The content of a file, which is read again when it changes.
     File(PathBuf),
 }
 
-/// An HTTP proxy that makes tunnels.
+/// An HTTP proxy for tunnels (CONNECT).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proxy {
     /// A DNS name or an address; an IPv6 address is in brackets.
@@ -28,7 +28,7 @@ pub struct Proxy {
 }
 
 impl Setting {
-    /// Whether it is kept out of the configuration, as secrets are.
+    /// Whether the value is in a file, as secrets must be.
     pub fn is_file(&self) -> bool {
         matches!(self, Self::File(_))
     }

@@ -1,4 +1,4 @@
-//! Rules: which number is the value of which object.
+//! Rules, which assign values to objects.
 
 use std::fmt;
 use std::time::Duration;
@@ -18,48 +18,48 @@ use crate::promql::{Bindings, Expr, QueryTemplate, VectorSelector};
 pub struct Rule {
     /// The metric's name in the API.
     pub name: String,
-    /// The described resources; empty for an external metric, and only there.
+    /// The described resources; empty only for an external metric.
     pub objects: Vec<ObjectKind>,
     /// Index into [`Config::sources`](super::Config::sources).
     pub source: usize,
-    /// What of a page is the value.
+    /// The value on a page.
     pub value: Value,
-    /// Which object a value belongs to.
+    /// The object that a value belongs to.
     pub identity: Identity,
-    /// What of a label or of an item's text is the object's name, and perhaps its namespace; all of it without one.
+    /// The pattern that extracts the object's name, and possibly its namespace, from a label or an item's text.
     pub name_pattern: Option<NamePattern>,
-    /// Who may ask, if those are others than [`Source::namespaces`](super::Source::namespaces).
+    /// The namespaces that may request the metric, if not [`Source::namespaces`](super::Source::namespaces).
     pub namespaces: Option<Namespaces>,
-    /// When nothing is there for an object.
+    /// The answer if an object has no value.
     pub on_missing: OnMissing,
-    /// When the source failed.
+    /// The answer if the source failed.
     pub on_unavailable: OnMissing,
-    /// When the value is NaN.
+    /// The answer if the value is NaN.
     pub on_nan: OnNan,
-    /// Whether a negative value is served.
+    /// Whether negative values are served.
     pub allow_negative: bool,
-    /// How many percent of the pods whose pages are joined have to answer.
+    /// The percentage of pods that must respond, if their pages are joined.
     pub min_coverage: u8,
-    /// Series beside the rule's own that say when these were pushed.
+    /// The series with the times at which the rule's series were pushed.
     pub age_from: Option<VectorSelector>,
-    /// Samples with an older timestamp count as missing.
+    /// The maximum age: samples with an older timestamp count as missing.
     pub max_age: Duration,
-    /// Whether another adapter's value is served in place of the rule's, and both are compared.
+    /// Whether another adapter's value is served instead of the rule's, and both are compared.
     pub shadow: bool,
-    /// Line in the file, from 1; 0 where there is none.
+    /// The line in the file, from 1; 0 without a file.
     pub line: usize,
-    /// The hash of the rule and its source as they are written, by which other replicas know it; 0 where there is no file.
+    /// The hash of the text of the rule and its source, which identifies it to other replicas; 0 without a file.
     pub definition: u64,
 }
 
-/// A rule that cannot be served; its metric answers 503 with the problem.
+/// A rule that cannot be served; requests for its metric get 503 with the problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokenRule {
     /// The metric's name, as far as it could be read.
     pub name: String,
     /// Its resources, as far as they could be read (`services`, `deployments.apps`); empty: any.
     pub resources: Vec<String>,
-    /// The objects that it describes, if it lists them and they could be read.
+    /// The objects that it lists, if any and if they could be read.
     pub describes: Vec<DescribedObject>,
     /// Whether it is an external metric, which has no resources.
     pub external: bool,
@@ -67,10 +67,10 @@ pub struct BrokenRule {
     pub problem: String,
 }
 
-/// An object that is named in a rule.
+/// An object that a rule lists.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DescribedObject {
-    /// `None` for a root-scoped object.
+    /// `None` for a cluster-scoped object.
     pub namespace: Option<String>,
     pub name: String,
 }
@@ -78,61 +78,61 @@ pub struct DescribedObject {
 /// A kind of object that a rule describes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectKind {
-    /// Plural resource with its group if that is not core: `services`, `deployments.apps`.
+    /// The plural resource, with its group unless that is core: `services`, `deployments.apps`.
     pub resource: String,
     /// `Service`, `Deployment`.
     pub kind: String,
     /// `v1`, `apps/v1`.
     pub api_version: String,
-    /// Whether its objects live in namespaces.
+    /// Whether its objects are namespaced.
     pub namespaced: bool,
-    /// Label that names an object on a page (`service`); `None` where there is no default, as for jobs.
+    /// The label that names an object on a page (`service`); `None` for kinds without a default, such as jobs.
     pub label: Option<String>,
 }
 
-/// What of a page is the value.
+/// The value on a page.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// For Prometheus-shaped pages.
+    /// An expression over a page of series.
     Series(Expr),
-    /// For sources that evaluate PromQL themselves: what is past our own part of it.
+    /// A query for sources that evaluate PromQL, if it exceeds the subset that Metriclet parses.
     QueryTemplate(QueryTemplate),
-    /// For pages of JSON, YAML and CSV.
+    /// JSONPaths on a page of JSON, YAML or CSV.
     Json(JsonExpr),
-    /// For pages of text.
+    /// A regular expression on a page of text.
     Text(TextExpr),
-    /// The page is the number.
+    /// The page, which is a single number.
     Number,
-    /// The series, JSON member or number of this name, whichever the page holds (`--upstream`).
+    /// The series, JSON member or number with the name of the metric, depending on the page (`--upstream`).
     Named(String),
 }
 
-/// Which object a value belongs to.
+/// The object that a value belongs to.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Identity {
-    /// The object in the URL, which holds `{name}`: labels on its page are ignored.
+    /// The object in the URL, which contains `{name}`: labels on its page are ignored.
     Url,
-    /// The object that selects the pods whose pages are joined: labels on them name no object.
+    /// The object that selects the pods whose pages are joined: labels on the pages name no object.
     Selected,
-    /// The one object written in the rule.
+    /// An object that the rule lists.
     Fixed(DescribedObject),
-    /// The object that labels name: the first label of each list that a series carries.
+    /// The object named by labels: by the first label of each list that a series has.
     Labels {
         /// `exported_namespace`, `namespace` by default.
         namespace: NamespaceLabels,
         /// `exported_service`, `service` and so on by default.
         name: Vec<String>,
     },
-    /// One object an item of a page of JSON, YAML or CSV.
+    /// One object for each item of a page of JSON, YAML or CSV.
     Items {
-        /// From the page to its items.
+        /// The path from the page to its items.
         items: JsonPath,
-        /// From an item to its object's name.
+        /// The path from an item to its object's name.
         name_from: ItemText,
-        /// From an item to its object's namespace.
+        /// The path from an item to its object's namespace.
         namespace_from: Option<ItemText>,
     },
-    /// The requested object, whose name is within the value as `{name}`.
+    /// The requested object, whose name is in the value as `{name}`.
     Value {
         /// As with labels.
         namespace: NamespaceLabels,
@@ -142,81 +142,81 @@ pub enum Identity {
         /// Whether another group names its namespace.
         namespace: bool,
     },
-    /// The namespace itself that the page is about (rules on `namespaces`).
+    /// The namespace that the page describes (rules on `namespaces`).
     Namespace,
-    /// None: each value of an external metric has labels instead.
+    /// No object: the values of an external metric are identified by labels.
     External {
-        /// The labels that keep a series from other namespaces.
+        /// The labels that name the namespace of a series.
         namespace: NamespaceLabels,
-        /// Where a page of JSON, YAML or CSV lists values.
+        /// The list of values on a page of JSON, YAML or CSV.
         items: Option<LabelledItems>,
     },
 }
 
-/// The labels that name the namespace which a series is about.
+/// The labels that name the namespace of a series.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NamespaceLabels {
-    /// The first of these that a series carries; those that are usual if there are none.
+    /// The first of these that a series has; the default labels if the list is empty.
     First(Vec<String>),
-    /// None (`namespaceLabel: none`): a namespace on the page is not that of who asks.
+    /// None (`namespaceLabel: none`): a namespace on the page is not that of the request.
     Ignored,
-    /// None: the value holds `{namespace}`, or a pattern for names has a group for it.
+    /// None: the value contains `{namespace}`, or the pattern for names has a group for it.
     Told,
 }
 
-/// Where a page lists the values of an external metric, and the labels of each.
+/// The list of an external metric's values on a page, and the labels of each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelledItems {
-    /// From the page to its items.
+    /// The path from the page to its items.
     pub items: JsonPath,
-    /// From an item to the namespace that it is about.
+    /// The path from an item to its namespace.
     pub namespace_from: Option<ItemText>,
-    /// The name of each label, and from an item to its value.
+    /// The name of each label, and the path from an item to its value.
     pub labels_from: Vec<(String, ItemText)>,
 }
 
-/// Where a text about an item is.
+/// The location of a text that identifies an item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ItemText {
-    /// It is the item's key: the items are the members of an object.
+    /// The item's key: the items are the members of an object.
     Key,
-    /// From the item to it.
+    /// The path from the item.
     Path(JsonPath),
 }
 
-/// What is answered when nothing is there for an object, after a healthy fetch; or when the source failed.
+/// The answer if an object has no value after a successful fetch, or if the source failed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnMissing {
-    /// 404, or what the source's failure is.
+    /// 404, or the source's failure.
     #[default]
     Error,
-    /// This.
+    /// This number.
     Number(Milli),
-    /// The last good value, if its sample is no older than this.
+    /// The last valid value, if its sample is not older than this.
     Last(Duration),
 }
 
-/// What is answered when the value is NaN.
+/// The answer if the value is NaN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnNan {
     /// 503.
     #[default]
     Error,
-    /// As if nothing were there.
+    /// As for a missing value.
     Missing,
     /// 0.
     Zero,
 }
 
 impl Rule {
-    /// Whether it is of an external metric.
+    /// Whether the metric is external.
     pub fn is_external(&self) -> bool {
         self.objects.is_empty()
     }
 }
 
 impl OnMissing {
-    /// For how long a value is remembered for it.
+    /// How long values are remembered.
     pub fn remembers(self) -> Option<Duration> {
         match self {
             Self::Last(age) => Some(age),
@@ -226,7 +226,7 @@ impl OnMissing {
 }
 
 impl Value {
-    /// Whether the value of a label in it holds this placeholder.
+    /// Whether a matcher contains this placeholder.
     pub fn uses(&self, placeholder: Placeholder) -> bool {
         match self {
             Self::Series(expr) => expr.uses(placeholder),
@@ -235,14 +235,14 @@ impl Value {
         }
     }
 
-    /// Whether it holds any placeholder.
+    /// Whether it contains any placeholder.
     pub fn is_open(&self) -> bool {
         [Placeholder::Name, Placeholder::Namespace, Placeholder::Metric]
             .iter()
             .any(|placeholder| self.uses(*placeholder))
     }
 
-    /// The same with what is known in the place of placeholders.
+    /// The value with placeholders replaced by their bindings.
     ///
     /// # Errors
     /// If a regular expression becomes too large.
@@ -254,7 +254,7 @@ impl Value {
         })
     }
 
-    /// How far it looks back, in milliseconds.
+    /// The longest range, in milliseconds.
     pub fn range(&self) -> Option<i64> {
         let Self::Series(expr) = self else { return None };
         let range = expr.selectors().filter_map(|selector| selector.range).max()?;
@@ -262,7 +262,7 @@ impl Value {
     }
 }
 
-/// As it is written in the configuration.
+/// The text as in the configuration.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -277,7 +277,7 @@ impl fmt::Display for Value {
 }
 
 impl NamespaceLabels {
-    /// The label that a query has: one.
+    /// The label for a query, which uses only one.
     pub fn first(&self) -> Option<&String> {
         match self {
             Self::First(labels) => labels.first(),

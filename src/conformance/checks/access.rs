@@ -12,9 +12,9 @@ use crate::conformance::target::{CUSTOM, EXTERNAL};
 
 pub(super) const CHECKS: &[Check] = &[
     Check::must(
-        "access.nobody",
+        "access.unauthenticated",
         "Without credentials the response is 401 or 403 with a Status, rather than 404 or 405.",
-        |facts| protected(facts, Identity::Nobody),
+        |facts| protected(facts, Identity::Unauthenticated),
         |_, exchanges| every(exchanges, |_, response| denied(response)),
     ),
     Check::must(
@@ -32,7 +32,7 @@ pub(super) const CHECKS: &[Check] = &[
             let forged = |request: Request| {
                 request.with_header("x-remote-user", "system:admin").with_header("x-remote-group", "system:masters")
             };
-            Ok(protected(facts, Identity::Nobody)?.into_iter().map(forged).collect())
+            Ok(protected(facts, Identity::Unauthenticated)?.into_iter().map(forged).collect())
         },
         |_, exchanges| every(exchanges, |_, response| denied(response)),
     ),
@@ -76,8 +76,8 @@ pub(super) const CHECKS: &[Check] = &[
         "Health checks need no credentials: the kubelet has none.",
         |facts| {
             facts.directly()?;
-            with_identity(facts, facts.has_nobody, "--as-nobody")?;
-            Ok(PROBES.map(|path| Request::get(path).of(Identity::Nobody)).to_vec())
+            with_identity(facts, facts.has_unauthenticated, "--unauthenticated")?;
+            Ok(PROBES.map(|path| Request::get(path).of(Identity::Unauthenticated)).to_vec())
         },
         |_, exchanges| every(exchanges, |_, response| healthy(response)),
     ),
@@ -118,7 +118,7 @@ fn protected(facts: &Facts, identity: Identity) -> Plan {
     facts.directly()?;
     match identity {
         Identity::Unauthorized => with_identity(facts, facts.has_unauthorized, "--unauthorized-token-file")?,
-        _ => with_identity(facts, facts.has_nobody, "--as-nobody")?,
+        _ => with_identity(facts, facts.has_unauthenticated, "--unauthenticated")?,
     }
     let nowhere = nowhere(facts).target(facts.version()?);
     let mut requests = vec![Request::get(facts.any_target()?)];

@@ -299,7 +299,7 @@ mod tests {
     use crate::parse::selector::{Selector, SelectorLimits};
 
     #[test]
-    fn knows_what_kubernetes_reads() {
+    fn agrees_with_kubernetes_parser() {
         let limits = SelectorLimits { bytes: 1_024, requirements: 64 };
         let is_valid = |text: &&str| Selector::parse(text, &limits).is_ok();
         assert!(VALID.iter().all(is_valid) && !INVALID.iter().any(is_valid));

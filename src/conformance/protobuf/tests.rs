@@ -8,7 +8,7 @@ fn unhex(text: &str) -> Vec<u8> {
 }
 
 #[test]
-fn reads_what_kubernetes_writes() {
+fn decodes_recorded_objects() {
     let mut read = 0;
     for line in RECORDED.lines() {
         let recorded: Value = serde_json::from_str(line).unwrap();
@@ -40,7 +40,7 @@ fn reads_a_status() {
 }
 
 #[test]
-fn says_what_is_wrong() {
+fn rejects_invalid_bytes() {
     let object = |api_version: &str, kind: &str| ProtobufError::Object(api_version.to_owned(), kind.to_owned());
     for (bytes, error) in [
         (&b"{}"[..], ProtobufError::Magic),

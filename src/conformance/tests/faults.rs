@@ -240,7 +240,9 @@ pub(super) const ALL: &[(&str, Fault)] = &[
     ("server.health", |request, response| at(request, "/livez", response, |it| it.body = b"ok\n".to_vec())),
     ("server.version", |request, response| at(request, "/version", response, |it| it.status = 404)),
     ("server.unknown", |request, response| at(request, "/metriclet-conformance-none", response, |it| it.status = 200)),
-    ("access.nobody", |request, response| of(request, Identity::Nobody, response, |it| *it = status(404))),
+    ("access.unauthenticated", |request, response| {
+        of(request, Identity::Unauthenticated, response, |it| *it = status(404))
+    }),
     ("access.wrong-token", |request, response| of(request, Identity::WrongToken, response, |it| *it = status(403))),
     ("access.forged", |request, response| {
         if request.headers.iter().any(|(name, _)| *name == "x-remote-user") {
@@ -251,7 +253,7 @@ pub(super) const ALL: &[(&str, Fault)] = &[
     ("access.forbidden-text", |_, response| swap(response, "is forbidden: User", "is not for")),
     ("access.no-route", |request, response| at(request, "/no/route", response, |it| *it = status(404))),
     ("access.discovery", |request, response| of(request, Identity::Unauthorized, response, |it| *it = status(403))),
-    ("access.health", |request, response| of(request, Identity::Nobody, response, |it| *it = status(401))),
+    ("access.health", |request, response| of(request, Identity::Unauthenticated, response, |it| *it = status(401))),
     ("access.custom", |request, response| of(request, Identity::CustomReader, response, |it| *it = status(403))),
     ("access.external", |request, response| of(request, Identity::ExternalReader, response, |it| *it = status(200))),
     ("values.whole", |_, response| swap(response, r#""value":"7""#, r#""value":"42""#)),
@@ -293,7 +295,7 @@ fn accepting(request: &Request, part: &str, response: &mut Response, change: imp
     }
 }
 
-/// Replaces a text by another.
+/// Replaces a text in the body.
 fn swap(response: &mut Response, from: &str, to: &str) {
     if let Ok(text) = String::from_utf8(response.body.clone()) {
         response.body = text.replace(from, to).into_bytes();

@@ -130,7 +130,7 @@ fn access(request: &Request, segments: &[&str]) -> Result<(), Failure> {
     let is_discovery = segments.len() <= 3;
     match (request.identity, segments.get(1)) {
         (Identity::Given, _) => Ok(()),
-        (Identity::Nobody | Identity::WrongToken, _) => Err((401, "Unauthorized", "Unauthorized".to_owned())),
+        (Identity::Unauthenticated | Identity::WrongToken, _) => Err((401, "Unauthorized", "Unauthorized".to_owned())),
         (Identity::Unauthorized, _) if is_discovery => Ok(()),
         (Identity::CustomReader, Some(&"custom.metrics.k8s.io")) => Ok(()),
         (Identity::ExternalReader, Some(&"external.metrics.k8s.io")) => Ok(()),

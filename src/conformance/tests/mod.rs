@@ -27,7 +27,7 @@ const ALL: &[&str] = &[
     "--namespace-metric=shop/q",
     "--external=shop/MyQueue",
     "--hook=unused",
-    "--as-nobody",
+    "--unauthenticated",
     "--unauthorized-token-file=a",
     "--custom-reader-token-file=b",
     "--external-reader-token-file=c",
@@ -71,7 +71,7 @@ fn skipped(rows: &[Row]) -> Vec<&'static str> {
 }
 
 #[test]
-fn a_good_server_passes() {
+fn a_correct_server_passes() {
     let (facts, rows) = run(|_, _| {}, false, ALL);
     assert_eq!(failures(&rows), [""; 0]);
     // No metric here has two names, and the Allow header is omitted.
@@ -88,11 +88,11 @@ fn a_good_server_passes() {
 }
 
 #[test]
-fn what_kube_apiserver_answers_itself_is_skipped() {
+fn paths_that_kube_apiserver_handles_are_skipped() {
     let (_, rows) = run(|_, _| {}, true, ALL);
     assert_eq!(failures(&rows), [""; 0]);
     let skipped = skipped(&rows);
-    assert!(skipped.contains(&"server.health") && skipped.contains(&"access.nobody"), "{skipped:?}");
+    assert!(skipped.contains(&"server.health") && skipped.contains(&"access.unauthenticated"), "{skipped:?}");
     assert!(!skipped.contains(&"routes.object") && !skipped.contains(&"access.custom"), "{skipped:?}");
 }
 
@@ -109,7 +109,7 @@ fn finds_metrics_by_discovery() {
 }
 
 #[test]
-fn a_server_of_one_api_is_judged_by_that() {
+fn a_server_of_one_api_is_checked_for_that_api() {
     let (_, rows) = run(
         |request, response| {
             if request.target.starts_with("/apis/external.metrics.k8s.io") {
@@ -125,7 +125,7 @@ fn a_server_of_one_api_is_judged_by_that() {
 }
 
 #[test]
-fn of_each_fault_the_right_row_tells() {
+fn each_fault_fails_its_check() {
     let mut tried = std::collections::BTreeSet::new();
     for (id, mutation) in faults::ALL {
         let check = checks::all().find(|check| check.id == *id).unwrap_or_else(|| panic!("no check {id}"));
@@ -145,7 +145,7 @@ fn of_each_fault_the_right_row_tells() {
 }
 
 #[test]
-fn every_id_is_of_its_own() {
+fn ids_are_unique() {
     let mut ids: Vec<_> = checks::all().map(|check| check.id).collect();
     let count = ids.len();
     ids.sort_unstable();
@@ -157,7 +157,7 @@ fn every_id_is_of_its_own() {
 }
 
 #[test]
-fn a_hook_that_fails_fails_its_rows() {
+fn a_failing_hook_fails_its_checks() {
     let mut session = Session::new(Good { mutation: |_, _| {}, is_aggregated: false, value: Rc::new(Cell::new("42")) });
     let facts = survey(&mut session, &options(ALL), true).unwrap();
     let hook = |_: &str| Err("broken".to_owned());

@@ -52,7 +52,7 @@ pub fn grant(plane: &Plane) {
     plane.admin().apply(ROLE);
 }
 
-/// Whether the Role is about it.
+/// Whether the Role allows it.
 fn granted(route: &str) -> bool {
     route.starts_with("namespaces/shop/pods/")
 }
@@ -99,7 +99,7 @@ pub fn through_the_api_server(plane: &mut Plane) {
             "spec": {"resourceAttributes": attributes},
         });
         let create = ["create", "--validate=false", "-f", "-", "-o", "jsonpath={.status.allowed}"];
-        admin.impersonating(user, &[]).feed(&create, &review.to_string()).unwrap() == "true"
+        admin.impersonating(user, &[]).run_with_input(&create, &review.to_string()).unwrap() == "true"
     };
     assert!(may("alice", "busy") && !may("alice", "queue_depth") && !may("bob", "busy"));
     assert_eq!(installed.complaints(plane), [""; 0]);
@@ -136,7 +136,7 @@ pub fn as_documented(plane: &mut Plane) {
                 "subjects": [{"apiGroup": api, "kind": "User", "name": name}],
             },
         ]});
-        plane.admin().feed(&["apply", "--namespace=shop", "-f", "-"], &both.to_string()).unwrap();
+        plane.admin().run_with_input(&["apply", "--namespace=shop", "-f", "-"], &both.to_string()).unwrap();
     }
     for version in VERSIONS {
         for user in 0..lines.len() {
@@ -154,13 +154,13 @@ pub fn as_documented(plane: &mut Plane) {
 
 /// Both reject the request, with the same Status.
 fn refused_alike(plane: &Plane, installed: &Installed, target: &str, headers: &str) {
-    let [theirs, ours] = [plane.ask(None, target, headers), installed.straight(None, target, headers)];
+    let [theirs, ours] = [plane.ask(None, target, headers), installed.ask_directly(None, target, headers)];
     let status = |answer: &Answer| -> Value { serde_json::from_str(&answer.body).unwrap() };
     assert!(theirs.code == 403 || theirs.code == 401, "{theirs:?}");
     assert_eq!((ours.code, status(&ours)), (theirs.code, status(&theirs)), "{target}");
 }
 
-pub fn straight_at_the_listener(plane: &mut Plane) {
+pub fn directly_at_the_listener(plane: &mut Plane) {
     grant(plane);
     let source = source();
     let installed = Installed::start(plane, &config(&source));
@@ -170,7 +170,7 @@ pub fn straight_at_the_listener(plane: &mut Plane) {
         for (route, expected) in ROUTES {
             let path = path(version, route);
             if granted(route) {
-                let answer = installed.straight(None, &path, &reader);
+                let answer = installed.ask_directly(None, &path, &reader);
                 assert_eq!((answer.code, values(&answer.body).as_str()), (200, expected), "{path}");
             } else {
                 refused_alike(plane, &installed, &path, &reader);
@@ -180,12 +180,12 @@ pub fn straight_at_the_listener(plane: &mut Plane) {
                 refused_alike(plane, &installed, &path, headers);
             }
             // A client certificate authenticates as a token does.
-            let answer = installed.straight(Some(&plane.admin_identity), &path, "");
+            let answer = installed.ask_directly(Some(&plane.admin_identity), &path, "");
             assert_eq!((answer.code, values(&answer.body).as_str()), (200, expected), "{path}");
             assert_eq!(source.requests(), fetched + 1, "{path}");
         }
         let discovery = format!("/apis/custom.metrics.k8s.io/{version}");
-        assert_eq!(installed.straight(None, &discovery, &other).code, 200);
+        assert_eq!(installed.ask_directly(None, &discovery, &other).code, 200);
         refused_alike(plane, &installed, &discovery, "");
         refused_alike(plane, &installed, &discovery, wrong);
     }
@@ -193,7 +193,7 @@ pub fn straight_at_the_listener(plane: &mut Plane) {
         refused_alike(plane, &installed, "/metrics", headers);
     }
     for probe in ["/livez", "/readyz", "/healthz"] {
-        assert_eq!(installed.straight(None, probe, "").code, 200, "a kubelet has no credentials");
+        assert_eq!(installed.ask_directly(None, probe, "").code, 200, "a kubelet has no credentials");
     }
 }
 
@@ -219,17 +219,17 @@ pub fn forged_headers(plane: &mut Plane) {
         (Some(client(&plane.front_proxies, "someone-else", None)), String::new(), "Unauthorized".to_owned()),
         (Some(client(&untrusted, "front-proxy-client", None)), String::new(), "Unauthorized".to_owned()),
     ] {
-        let answer = installed.straight(identity.as_ref(), &target, &format!("{FORGED}{headers}"));
+        let answer = installed.ask_directly(identity.as_ref(), &target, &format!("{FORGED}{headers}"));
         let status: Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(status["message"], expected, "{answer:?}");
         assert_eq!(answer.code, if expected == "Unauthorized" { 401 } else { 403 });
         // Metriclet's own metrics are not open to them, either.
-        assert!(matches!(installed.straight(identity.as_ref(), "/metrics", FORGED).code, 401 | 403));
+        assert!(matches!(installed.ask_directly(identity.as_ref(), "/metrics", FORGED).code, 401 | 403));
     }
     assert_eq!(source.requests(), 0);
     // The same request from an authorized user succeeds, so it was valid.
     let proxy = client(&plane.front_proxies, "front-proxy-client", None);
-    assert_eq!(values(&installed.straight(Some(&proxy), &target, FORGED).body), ROUTES[0].1);
-    let answer = installed.straight(Some(&proxy), &target, "X-Remote-User: bob\r\n");
+    assert_eq!(values(&installed.ask_directly(Some(&proxy), &target, FORGED).body), ROUTES[0].1);
+    let answer = installed.ask_directly(Some(&proxy), &target, "X-Remote-User: bob\r\n");
     assert_eq!(answer.code, 403, "{answer:?}");
 }

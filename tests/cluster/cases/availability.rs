@@ -55,7 +55,7 @@ pub fn becomes_available(plane: &mut Plane) {
     assert_eq!(source.requests(), 0, "no metric was requested");
     // Metriclet's log has no errors either.
     installed.server.signal("TERM");
-    installed.server.wait_for("stopping: still answering");
+    installed.server.wait_for("stopping: still serving");
     installed.server.signal("TERM");
     assert!(installed.server.wait().success());
     let complaints: Vec<_> = installed.server.seen.iter().filter(|line| !line.contains(" INFO ")).collect();
@@ -85,7 +85,7 @@ pub fn stays_available(plane: &mut Plane) {
     });
     grant(plane);
     let [api, reviews] = [(); 2].map(|()| Relay::start(plane.address));
-    let mut installed = Installed::start_apart(plane, &config(&upstream), api.address, Some(reviews.address));
+    let mut installed = Installed::start_with_addresses(plane, &config(&upstream), api.address, Some(reviews.address));
     let front = Relay::start(installed.server.address);
     installed.register(plane, front.address);
     let admin = plane.admin();
@@ -93,13 +93,13 @@ pub fn stays_available(plane: &mut Plane) {
     let watch = Watch::start(plane, OFTEN);
     // kube-apiserver checks every half minute, and whenever the APIService changes.
     let look_again = |installed: &Installed, why: &str| {
-        // Without what we look ourselves: rather too much before, and too little after.
+        // Without the test's own requests: the first number may be too large, and the second too small.
         let ours = watch.served();
         let before = installed.answered(plane, "discovery") - ours as f64;
         for service in services() {
             admin.run(&["annotate", "--overwrite", &service, &format!("looked-at-while={why}")]).unwrap();
         }
-        eventually("kube-apiserver has looked at both", || {
+        eventually("kube-apiserver has checked both", || {
             let all = installed.answered(plane, "discovery");
             let now = all - watch.served() as f64;
             // It sends five requests for one check.
@@ -117,12 +117,9 @@ pub fn stays_available(plane: &mut Plane) {
     thread::scope(|scope| {
         let callers: Vec<_> =
             (0..40).map(|_| scope.spawn(|| plane.ask(Some(&plane.admin_identity), &target, "").code)).collect();
-        eventually(
-            "the source is asked",
-            || {
-                if asked.load(Ordering::SeqCst) > 0 { Ok(()) } else { Err(String::new()) }
-            },
-        );
+        eventually("the source is requested", || {
+            if asked.load(Ordering::SeqCst) > 0 { Ok(()) } else { Err(String::new()) }
+        });
         look_again(&installed, "the-source-hangs");
         gate.open();
         let codes: Vec<_> = callers.into_iter().map(|caller| caller.join().unwrap()).collect();
@@ -138,7 +135,7 @@ pub fn stays_available(plane: &mut Plane) {
     // The Kubernetes API does not respond to Metriclet. Tokens and access cannot be reviewed; discovery needs neither.
     api.set_pace(Pace::Held);
     look_again(&installed, "the-kubernetes-api-hangs");
-    let answer = installed.straight(None, &target, "Authorization: Bearer some-token\r\n");
+    let answer = installed.ask_directly(None, &target, "Authorization: Bearer some-token\r\n");
     assert_eq!(answer.code, 503, "{answer:?}");
     api.set_pace(Pace::AtOnce);
 
@@ -151,24 +148,24 @@ pub fn stays_available(plane: &mut Plane) {
     reviews.set_pace(Pace::Held);
     thread::scope(|scope| {
         let callers: Vec<_> = (0..40).map(|number| scope.spawn(move || as_one(&format!("late-{number}")))).collect();
-        eventually("a review is kept back", || if reviews.kept_back() > 0 { Ok(()) } else { Err(String::new()) });
+        eventually("a review is delayed", || if reviews.held_back() > 0 { Ok(()) } else { Err(String::new()) });
         look_again(&installed, "access-reviews-hang");
-        assert_eq!(values(&admin.raw(&busy).unwrap()), ROUTES[1].1, "no one need ask about an administrator");
+        assert_eq!(values(&admin.raw(&busy).unwrap()), ROUTES[1].1, "an administrator needs no review");
         let answers: Vec<_> = callers.into_iter().map(|caller| caller.join().unwrap()).collect();
         assert!(answers.iter().all(|answer| answer.code == 503), "{answers:#?}");
         // Other requests had to wait for these, and get an error that says so.
         assert!(answers.iter().any(|answer| answer.body.contains("SubjectAccessReview")), "{answers:#?}");
     });
-    // Slow, but in time. The connection is already open, so only the review is slow.
+    // Slow, but within the limit. The connection is already open, so only the review is slow.
     let mut users = 0..;
-    eventually("a late review is waited for", || {
+    eventually("Metriclet waits for a slow review", || {
         let mut next = || format!("patient-{}", users.next().unwrap());
         reviews.set_pace(Pace::AtOnce);
         assert_eq!(as_one(&next()).code, 200);
         reviews.set_pace(Pace::Slow(Duration::from_secs(1)));
-        let (kept_back, asked) = (reviews.kept_back(), Instant::now());
+        let (kept_back, asked) = (reviews.held_back(), Instant::now());
         let answer = as_one(&next());
-        assert!(asked.elapsed() >= Duration::from_secs(1) && reviews.kept_back() > kept_back);
+        assert!(asked.elapsed() >= Duration::from_secs(1) && reviews.held_back() > kept_back);
         if answer.code == 200 { Ok(()) } else { Err(format!("{answer:?}")) }
     });
     look_again(&installed, "access-reviews-are-slow");
@@ -218,7 +215,7 @@ pub fn stays_available(plane: &mut Plane) {
     assert_eq!(installed.complaints(plane), [""; 0]);
 }
 
-/// While kube-apiserver is away, known authorities stay trusted, and what needs a review is an error.
+/// While kube-apiserver is down, known authorities stay trusted, and requests that need a review are errors.
 pub fn outlives_an_api_server(plane: &mut Plane) {
     grant(plane);
     let source = source();
@@ -229,20 +226,20 @@ pub fn outlives_an_api_server(plane: &mut Plane) {
     let since = available_since(&plane.admin());
     let watch = Watch::start(plane, OFTEN);
     plane.stop_apiserver();
-    let by_proxy = |headers: &str, target: &str| installed.straight(Some(&proxy), target, headers).code;
+    let by_proxy = |headers: &str, target: &str| installed.ask_directly(Some(&proxy), target, headers).code;
     assert_eq!(by_proxy("X-Remote-User: system:aggregator\r\n", discovery), 200);
     assert_eq!(by_proxy("X-Remote-User: admin\r\nX-Remote-Group: system:masters\r\n", target), 200);
     assert_eq!(by_proxy("X-Remote-User: bob\r\n", target), 503);
-    assert_eq!(installed.straight(Some(&plane.admin_identity), target, "").code, 200);
-    assert_eq!(installed.straight(None, target, &token).code, 503);
-    assert_eq!(installed.straight(None, "/readyz", "").code, 200);
+    assert_eq!(installed.ask_directly(Some(&plane.admin_identity), target, "").code, 200);
+    assert_eq!(installed.ask_directly(None, target, &token).code, 503);
+    assert_eq!(installed.ask_directly(None, "/readyz", "").code, 200);
     let fetched = source.requests();
     plane.start_apiserver();
     let admin = plane.admin();
-    let list = eventually("it is reached again", || admin.raw(target));
+    let list = eventually("it is reachable again", || admin.raw(target));
     assert_eq!(values(&list), ROUTES[0].1);
-    // A failed review may have been just before this.
-    let refused = eventually("it asks again", || match installed.straight(None, target, &token) {
+    // The last review may have failed just before.
+    let refused = eventually("it sends reviews again", || match installed.ask_directly(None, target, &token) {
         answer if answer.code == 503 => Err(answer.body),
         answer => Ok(answer),
     });

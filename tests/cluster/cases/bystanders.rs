@@ -5,7 +5,7 @@ use crate::installed::{Installed, VERSIONS, services};
 use crate::kubectl::Kubectl;
 use crate::plane::Plane;
 
-/// The aggregation layer sends a header line for each.
+/// The aggregation layer sends a header line for each group.
 pub fn in_many_groups(plane: &mut Plane) {
     let source = source();
     let installed = Installed::start(plane, &config(&source));

@@ -46,7 +46,7 @@ struct Chart<'a> {
 
 impl Chart<'_> {
     /// Installs or upgrades it.
-    fn bring(&self, verb: &[&str], sets: &[&str]) {
+    fn install_or_upgrade(&self, verb: &[&str], sets: &[&str]) {
         let chart = format!("{ROOT}/manifests/chart");
         let values = self.values.to_str().unwrap();
         let mut arguments = [verb, &["metriclet", &chart, NAMESPACE, "--values", values]].concat();
@@ -70,7 +70,7 @@ fn by(plane: &Plane, chart: &Chart<'_>) {
         writeln!(values, "  {line}").unwrap();
     }
     fs::write(&chart.values, values).unwrap();
-    chart.bring(&["install", "--create-namespace"], &[]);
+    chart.install_or_upgrade(&["install", "--create-namespace"], &[]);
     let [authority, made] = ["metriclet-ca", "metriclet-tls"].map(|name| chart.secret(name)["data"].take());
 
     let server = run_pod(plane, NAMESPACE, "deployment/metriclet");
@@ -87,18 +87,18 @@ fn by(plane: &Plane, chart: &Chart<'_>) {
         assert_eq!(chart.secret("metriclet-ca")["data"], authority);
     };
 
-    chart.bring(&["upgrade"], &[&port]);
+    chart.install_or_upgrade(&["upgrade"], &[&port]);
     available();
     assert_eq!(chart.secret("metriclet-tls")["data"], made, "a certificate that is new enough is kept");
     for version in VERSIONS {
         for (route, expected) in ROUTES {
-            let found = eventually("it answers", || admin.raw(&path(version, route)));
+            let found = eventually("it responds", || admin.raw(&path(version, route)));
             assert_eq!(self::values(&found), expected, "{route}");
         }
     }
 
     // With other names a new certificate is issued, by the same authority.
-    chart.bring(&["upgrade"], &[&port, "replicas=1", "tls.clusterDomain=example.internal"]);
+    chart.install_or_upgrade(&["upgrade"], &[&port, "replicas=1", "tls.clusterDomain=example.internal"]);
     available();
     let renewed = chart.secret("metriclet-tls")["data"].take();
     assert!(renewed["tls.crt"] != made["tls.crt"] && renewed["ca.crt"] == made["ca.crt"]);

@@ -109,7 +109,7 @@ impl Subject<'_> {
 
     fn report(&self, arguments: &[String]) -> Report {
         let mut command = Command::new(env!("CARGO_BIN_EXE_metriclet-conformance"));
-        command.args(["-o", "json", "--as-nobody"]).args(METRICS).args(arguments).args(&self.arguments);
+        command.args(["-o", "json", "--unauthenticated"]).args(METRICS).args(arguments).args(&self.arguments);
         for user in ["unauthorized", "custom-reader", "external-reader"] {
             command.arg(format!("--{user}-token-file={}", self.token(user).display()));
         }
@@ -158,8 +158,8 @@ fn documented(section: &str) -> BTreeSet<String> {
 }
 
 fn prepare(plane: &Plane) {
-    // A controller makes the account of a new namespace, too.
-    eventually("users and pods are there", || plane.admin().feed(&["apply", "-f", "-"], USERS_AND_PODS));
+    // A controller creates the service account of a new namespace.
+    eventually("users and pods exist", || plane.admin().run_with_input(&["apply", "-f", "-"], USERS_AND_PODS));
 }
 
 pub fn of_metriclet(plane: &mut Plane) {
@@ -170,11 +170,11 @@ pub fn of_metriclet(plane: &mut Plane) {
         let text = fs::read_to_string(&read).unwrap();
         let _ = std::io::Write::write_all(stream, &page("text/plain; version=0.0.4", &text));
     });
-    // Labels are those of the pods, as the Kubernetes API has them.
+    // Labels are those of the pods in the Kubernetes API.
     let installed = Installed::start(plane, &config(&source).replace(", labelSelector: labels", ""));
     let path = value.display();
     let line = r#"queue_depth{service="web",namespace="shop"} %s\n"#;
-    // Of the other lines, the hook keeps what does not begin so.
+    // The hook keeps the lines that do not start with this text.
     let hook = format!(
         "--hook={{ printf '{line}' \"$METRICLET_VALUE\"; grep -v '^queue' {path}; }} >{path}.next && mv {path}.next {path}"
     );
@@ -192,7 +192,7 @@ pub fn of_metriclet(plane: &mut Plane) {
     }
     print_skipped("Metriclet", &reports);
     let found = failures(&reports);
-    assert!(found.values().all(|found| found.starts_with("as Go differs")), "{found:#?}");
+    assert!(found.values().all(|found| found.starts_with("checks at level as Go")), "{found:#?}");
     let undocumented: Vec<_> =
         found.iter().filter(|(id, _)| !documented("Where Metriclet differs").contains(*id)).collect();
     assert!(undocumented.is_empty(), "{undocumented:#?}");
@@ -207,7 +207,7 @@ pub fn of_the_go_library(plane: &mut Plane) {
     };
     prepare(plane);
     let adapter = Adapter::start(plane, &program);
-    // No metric of a namespace: what is written for one is stored under a key that is never read.
+    // No metric of a namespace: the adapter stores its value under a key that it never reads.
     let write = |path: &str, value: &str| {
         let url = format!("{}/{path}", adapter.values);
         format!(

@@ -15,7 +15,7 @@ const METRICS: [[&str; 3]; 4] = [
     ["services", "Namespaced", "queue_depth"],
 ];
 
-/// All of it comes from the aggregated form of discovery, and from both versions of OpenAPI.
+/// kube-apiserver uses aggregated discovery and both versions of OpenAPI.
 pub fn is_passed_on(plane: &mut Plane) {
     let source = source();
     let rules = config(&source) + "  - {name: lag, external: true, source: page, value: sum(queue_depth)}\n";
@@ -26,7 +26,7 @@ pub fn is_passed_on(plane: &mut Plane) {
         let all = plane.ask(Some(&plane.admin_identity), "/apis", accept);
         let all: Value = serde_json::from_str(&all.body).map_err(|error| format!("{error}: {all:?}"))?;
         let of_name = |group: &&Value| group["metadata"]["name"] == "custom.metrics.k8s.io";
-        let ours = all["items"].as_array().unwrap().iter().find(of_name).ok_or("our group is not there")?;
+        let ours = all["items"].as_array().unwrap().iter().find(of_name).ok_or("our group is not listed")?;
         let versions = ours["versions"].as_array().unwrap();
         let names: Vec<_> = versions.iter().map(|version| version["version"].as_str().unwrap()).collect();
         let listed = versions.iter().all(|version| version["freshness"] == "Current" && metrics(version) == METRICS);

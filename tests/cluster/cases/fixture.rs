@@ -13,7 +13,7 @@ pub const ROUTES: [(&str, &str); 7] = [
     ("namespaces/shop/services/*/queue_depth", "web 42"),
 ];
 
-/// Its content.
+/// The content of the page.
 pub const PAGE: &str = r#"queue_depth{service="web",namespace="shop"} 42
 busy{pod="web-0",namespace="shop",app="web"} 3
 busy{pod="web-1",namespace="shop",app="web"} 5

@@ -1,4 +1,4 @@
-//! The migration of docs/migrate.md: the Go library's test adapter in the place of the old one.
+//! The migration in docs/migrate.md, with the Go library's test adapter as the old adapter.
 
 use std::env;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::workload::Workload;
 
 const NAMESPACE: &str = "migration";
 
-/// How often the APIServices and HPAs are looked at.
+/// The interval between checks of the APIServices and HPAs.
 const OFTEN: Duration = Duration::from_millis(100);
 
 const QUEUE: &str = "namespaces/migration/services/web/queue_depth";
@@ -50,7 +50,7 @@ fn external() -> Value {
 
 fn forward(adapter: &Adapter) -> String {
     let (port, ca) = (adapter.address.port(), adapter.certificates.join("ca.crt"));
-    // There is no DNS of a cluster, so it is found by this machine's name.
+    // There is no cluster DNS, so the URL has this machine's name.
     let adapter = format!(
         "{{url: 'https://localhost:{port}', serverName: custom-metrics-apiserver.custom-metrics.svc, caFile: '{}'}}",
         ca.display()
@@ -58,7 +58,7 @@ fn forward(adapter: &Adapter) -> String {
     format!("forward: {{to: {adapter}, external: {adapter}}}\n")
 }
 
-/// A rule for each metric; `shadow` ends each.
+/// A rule for each metric; `shadow` is added to each.
 fn rules(source: &Upstream, shadow: &str) -> String {
     format!(
         "sources:
@@ -84,13 +84,13 @@ fn page(pods: &[String], queue: u32, jobs: u32, external: u32) -> String {
     )
 }
 
-/// A value of Metriclet's own metrics, if there is one.
+/// A value from Metriclet's own metrics, if present.
 fn own(plane: &Plane, installed: &Installed, series: &str) -> Option<f64> {
-    let page = installed.straight(Some(&plane.admin_identity), "/metrics", "").body;
+    let page = installed.ask_directly(Some(&plane.admin_identity), "/metrics", "").body;
     page.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok())
 }
 
-/// Warnings that the HPA controller has given, such as FailedGetObjectMetric.
+/// Warnings of the HPA controller, such as FailedGetObjectMetric.
 fn warnings(admin: &Kubectl) -> Vec<String> {
     let events = admin.get(&["events", &format!("--namespace={NAMESPACE}"), "--field-selector=type=Warning"]);
     let text = |event: &Value| format!("{} {}", event["reason"], event["message"]);
@@ -122,16 +122,16 @@ pub fn from_another_adapter(plane: &mut Plane) {
     pods.reaches(2);
     let queue = Workload::start(&admin, NAMESPACE, "external", &external());
     queue.reaches(5);
-    // What is warned of from here on counts: pods had no values at first.
+    // Only warnings from here on count: at first, pods had no values.
     admin.run(&["delete", "events", "--all", &format!("--namespace={NAMESPACE}")]).unwrap();
     let watch = Watch::over(plane, OFTEN, ALL.to_vec(), Some(NAMESPACE));
 
-    // 1. Metriclet beside it, which forwards everything, with the rights that metriclet rbac prints.
+    // 1. Metriclet runs beside the old adapter, forwards everything, and has the rights that metriclet rbac prints.
     let (source, body) = Upstream::changing("");
     let forward = forward(&adapter);
-    let mut installed = Installed::start_apart(plane, &forward, plane.address, None);
+    let mut installed = Installed::start_with_addresses(plane, &forward, plane.address, None);
     let asked = |installed: &Installed, path: &str| {
-        let answer = installed.straight(Some(&plane.admin_identity), path, "");
+        let answer = installed.ask_directly(Some(&plane.admin_identity), path, "");
         if answer.code == 200 { Ok(answer.body) } else { Err(format!("{} {}", answer.code, answer.body)) }
     };
     let path = format!("/apis/custom.metrics.k8s.io/v1beta2/{QUEUE}");
@@ -142,13 +142,13 @@ pub fn from_another_adapter(plane: &mut Plane) {
         run(&["rbac", "--config", &file, "--service-account", "metriclet", "--namespace", "custom-metrics"]);
     assert_eq!(code, 0, "{why}");
     admin.apply(&rights);
-    let served = eventually("it is allowed to ask", || asked(&installed, &path));
+    let served = eventually("it has the rights", || asked(&installed, &path));
     assert_eq!(values(&served), "web 35");
     assert_eq!(served, admin.raw(&path).unwrap(), "the same through the old adapter");
 
-    // 2. The APIServices lead to Metriclet; HPAs and kubectl notice nothing.
-    installed.take_over(plane);
-    eventually("kube-apiserver asks Metriclet", || match installed.answered(plane, "discovery") {
+    // 2. The APIServices refer to Metriclet; HPAs and kubectl notice nothing.
+    installed.redirect_api_services(plane);
+    eventually("kube-apiserver sends requests to Metriclet", || match installed.answered(plane, "discovery") {
         0.0 => Err(String::new()),
         _ => Ok(()),
     });
@@ -163,7 +163,7 @@ pub fn from_another_adapter(plane: &mut Plane) {
     let listed: Value = serde_json::from_str(&resources).unwrap();
     assert!(!listed["resources"].as_array().unwrap().is_empty(), "{listed}");
 
-    // 3. Rules beside it, which are wrong at first: the old values are served, and the difference is exported.
+    // 3. Shadowed rules, which are wrong at first: the old values are served, and the difference is exported.
     *body.lock().unwrap() = page(&names, 110, 10, 42);
     replace(&installed.config, &(forward.clone() + &rules(&source, ", shadow: true")));
     installed.server.wait_for("loaded 3 rules");
@@ -180,7 +180,7 @@ pub fn from_another_adapter(plane: &mut Plane) {
         ratio => Err(format!("still {ratio}")),
     });
 
-    // 4. Rule by rule is switched.
+    // 4. One rule after the other is switched.
     let first = rules(&source, ", shadow: true").replacen(", shadow: true", "", 1);
     replace(&installed.config, &(forward.clone() + &first));
     installed.server.wait_for("loaded 3 rules");
@@ -189,7 +189,7 @@ pub fn from_another_adapter(plane: &mut Plane) {
     replace(&installed.config, &(forward + &rules(&source, "")));
     installed.server.wait_for("loaded 3 rules");
 
-    // 5. The old adapter goes; then what leads to it.
+    // 5. The old adapter is removed, then forward:.
     adapter.retire();
     *body.lock().unwrap() = page(&names, 45, 20, 62);
     object.reaches(5);
@@ -209,6 +209,6 @@ pub fn from_another_adapter(plane: &mut Plane) {
     assert_eq!(warnings(&admin), [""; 0]);
     [object, pods, queue].into_iter().for_each(Workload::remove);
     installed.unregister_external(plane);
-    admin.feed(&["delete", "-f", "-"], &rights).unwrap();
+    admin.run_with_input(&["delete", "-f", "-"], &rights).unwrap();
     assert_eq!(installed.complaints(plane), [""; 0]);
 }

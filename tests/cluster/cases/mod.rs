@@ -28,7 +28,7 @@ pub struct Case {
     pub run: fn(&mut Plane),
     /// Whether it needs controllers, which envtest does not have.
     pub needs_controllers: bool,
-    /// Whether it runs on a control plane of its own, at the same time as the other cases.
+    /// Whether it runs on a separate control plane, at the same time as the other cases.
     pub apart: bool,
 }
 
@@ -52,7 +52,7 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
-        name: "The certificate is renewed, from before its end until after it, with the rights of the CronJob's account, none of which can be left out: both APIs stay Available, HPAs keep their replicas, and caBundle holds both authorities while they overlap",
+        name: "The CronJob's account, with only the rights that it needs, renews the certificate around its expiry: both APIs stay Available, HPAs keep their replicas, and caBundle holds both authorities while they overlap",
         run: renewal::of_the_serving_certificate,
         needs_controllers: true,
         apart: true,
@@ -70,7 +70,7 @@ pub const ALL: &[Case] = &[
         apart: true,
     },
     Case {
-        name: "Two replicas share their samples: through a rollout, and while either is killed, neither says again that it gathers",
+        name: "Two replicas share their samples: through a rollout, and while either is killed, neither reports gathering again",
         run: replicas::share_samples,
         needs_controllers: false,
         apart: false,
@@ -89,7 +89,7 @@ pub const ALL: &[Case] = &[
     },
     Case {
         name: "Direct requests are allowed and denied exactly as through kube-apiserver",
-        run: access::straight_at_the_listener,
+        run: access::directly_at_the_listener,
         needs_controllers: false,
         apart: false,
     },
@@ -148,7 +148,7 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
-        name: "Helm installs the chart, which serves; upgrades keep its certificate authority; and uninstalling it, even without a running pod, leaves nothing behind",
+        name: "Helm installs the chart; upgrades keep its certificate authority; and uninstalling it, even without a running pod, leaves nothing behind",
         run: chart::comes_stays_and_goes,
         needs_controllers: true,
         apart: false,
@@ -161,7 +161,7 @@ pub const ALL: &[Case] = &[
     },
     Case {
         name: "An HPA on metrics scraped from each pod reaches the expected replica count",
-        run: scaling::on_pods_of_their_own,
+        run: scaling::on_scraped_pods,
         needs_controllers: true,
         apart: false,
     },
@@ -202,13 +202,13 @@ pub const ALL: &[Case] = &[
         apart: false,
     },
     Case {
-        name: "The status page shows HPAs as the HPA controller reports them, each metric with its rule; without the component hpa-reader it names that",
+        name: "The status page shows HPAs as the HPA controller reports them, each metric with its rule; without the component hpa-reader it names that component",
         run: status::shows_hpas,
         needs_controllers: true,
         apart: false,
     },
     Case {
-        name: "While Metriclet takes the place of another adapter, by forwarding, shadowing and switching its metrics, all APIServices stay Available and no HPA is without a value",
+        name: "While Metriclet replaces another adapter by forwarding, shadowing and switching its metrics, all APIServices stay Available and no HPA is without a value",
         run: migration::from_another_adapter,
         needs_controllers: true,
         apart: false,

@@ -99,7 +99,7 @@ pub fn comes_serves_and_goes(plane: &mut Plane) {
     admin.apply(documents.split("```").find_map(|block| block.strip_prefix("yaml\n")).unwrap());
     admin.apply(USERS);
     admin.apply(NEIGHBOURS);
-    eventually("the new kind of object is served", || {
+    eventually("the new kind is served", || {
         admin.run(&["get", "servicemonitors", "--all-namespaces"])?;
         admin.run(&["wait", "--for=condition=Available", "--timeout=60s", "apiservice/v1.monitoring.coreos.com"])
     });
@@ -135,7 +135,7 @@ pub fn comes_serves_and_goes(plane: &mut Plane) {
         }
         for version in VERSIONS {
             for (route, expected) in ROUTES {
-                let found = eventually("it answers", || admin.raw(&path(version, route)));
+                let found = eventually("it responds", || admin.raw(&path(version, route)));
                 assert_eq!(values(&found), expected, "{route}");
             }
         }
@@ -163,7 +163,7 @@ pub fn comes_serves_and_goes(plane: &mut Plane) {
     assert!(would.contains("would run: kubectl delete namespace custom-metrics"), "{would}");
     assert_eq!(everything(&admin), installed, "a dry run changes nothing");
     let told = admin.script("remove", &[]).unwrap();
-    let stays = "v1beta1.custom.metrics.k8s.io stays: it leads to the Service neighbours/adapter";
+    let stays = "v1beta1.custom.metrics.k8s.io stays: it refers to the Service neighbours/adapter";
     assert!(told.contains(stays), "{told}");
     let left: Vec<_> = everything(&admin).difference(&before).cloned().collect();
     assert!(left.len() == 1 && left[0].starts_with("APIService /v1beta1.custom.metrics.k8s.io "), "{left:#?}");
@@ -173,7 +173,7 @@ pub fn comes_serves_and_goes(plane: &mut Plane) {
     assert_eq!(admin.run(&["api-resources"]).unwrap(), resources);
     // From here on everything works without a server, including the deletion of namespaces.
     drop(server);
-    admin.feed(&["delete", "--timeout=90s", "-f", "-"], NEIGHBOURS).unwrap();
+    admin.run_with_input(&["delete", "--timeout=90s", "-f", "-"], NEIGHBOURS).unwrap();
 }
 
 /// Installs with kubectl only, as documented; returns the bundle of the new authority.
@@ -182,7 +182,7 @@ fn install(plane: &Plane) -> String {
     admin.run(&["apply", "-f", &format!("{ROOT}/manifests/base/namespace.yaml")]).unwrap();
     let (code, secret, stderr) = run(&["certs", "--secret", SECRET]);
     assert_eq!(code, 0, "{stderr}");
-    admin.feed(&["apply", "--server-side", "-f", "-"], &secret).unwrap();
+    admin.run_with_input(&["apply", "--server-side", "-f", "-"], &secret).unwrap();
     admin.run(&["apply", "-k", &format!("{ROOT}/manifests/overlays/production")]).unwrap();
     let (_, bundle) = stderr.trim_end().rsplit_once(": ").unwrap();
     let patch = json!({"spec": {"caBundle": bundle}}).to_string();

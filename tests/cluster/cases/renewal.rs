@@ -1,4 +1,5 @@
-//! The serving certificate is renewed by the account of the CronJob, around the end of the old one, while everything is watched.
+//! The CronJob's account renews the serving certificate around the expiry of the old one, while the test watches all
+//! servers and APIServices.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -31,7 +32,7 @@ const IN_OURS: &str = "--namespace=custom-metrics";
 const SECRET: &str = "custom-metrics-apiserver-tls";
 const HOST: &str = "custom-metrics-apiserver.custom-metrics.svc";
 
-/// How long before its end the old certificate is renewed: several times what the steps take.
+/// How long before its expiry the old certificate is renewed: several times the duration of the steps.
 const LEFT: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(100);
 
@@ -41,7 +42,7 @@ struct Renewal {
 }
 
 impl Renewal {
-    /// With the account and the arguments of the manifests.
+    /// A run with the account and the arguments of the manifests.
     fn new(plane: &Plane, admin: &Kubectl) -> Self {
         for manifest in ["serviceaccount", "rbac", "cronjob", "networkpolicy"] {
             let path = format!("{ROOT}/manifests/components/certificate-renewal/{manifest}.yaml");
@@ -63,7 +64,7 @@ impl Renewal {
         run(&arguments)
     }
 
-    /// Runs it to its end: what it says.
+    /// Runs it successfully, and returns its output.
     fn succeeds(&self, more: &[&str]) -> String {
         let (code, told, why) = self.run(more);
         assert_eq!((code, why.as_str()), (0, ""), "{told}");
@@ -71,7 +72,7 @@ impl Renewal {
     }
 }
 
-/// An authority as `metriclet certs` makes it, and its certificate; both end then.
+/// An authority like those of `metriclet certs`, and its certificate; both expire at this time.
 fn ending(end: SystemTime) -> (Authority, Identity) {
     let authority = Authority::with("metriclet-ca-1", |params| params.not_after = end.into());
     let identity = authority.issue_with(HOST, &KeyPair::generate().unwrap(), |params| params.not_after = end.into());
@@ -87,10 +88,10 @@ fn store(admin: &Kubectl, authority: &str, identity: &Identity) {
         "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
         "metadata": {"name": SECRET, "namespace": "custom-metrics"}, "data": data,
     });
-    admin.feed(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &secret.to_string()).unwrap();
+    admin.run_with_input(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &secret.to_string()).unwrap();
 }
 
-/// Does what a kubelet does with the mounted Secret.
+/// Updates the mounted Secret like a kubelet.
 fn mount(admin: &Kubectl, folder: &Path) {
     let secret = admin.get(&["secret", SECRET, IN_OURS]);
     for name in ["ca.crt", "tls.key", "tls.crt"] {
@@ -103,7 +104,7 @@ fn bundle(service: &Value) -> Vec<u8> {
     STANDARD.decode(service["spec"]["caBundle"].as_str().unwrap()).unwrap()
 }
 
-/// How many authorities each APIService trusts.
+/// The number of authorities that each APIService trusts.
 fn trusted(admin: &Kubectl) -> [usize; 2] {
     services().map(|service| {
         let bundle = bundle(&admin.get(&[&service]));
@@ -111,17 +112,17 @@ fn trusted(admin: &Kubectl) -> [usize; 2] {
     })
 }
 
-/// Whether a server shows a certificate that one of these authorities has signed.
+/// Whether a server's certificate is signed by one of these authorities.
 fn is_trusted(address: SocketAddr, authorities: &[u8]) -> bool {
     let request = "GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
     direct::try_ask(address, HOST, authorities, None, request).is_ok()
 }
 
-/// What would change with anything that a run changes.
+/// The versions of the objects that a run may change.
 fn versions(admin: &Kubectl) -> Vec<Value> {
     let [first, second] = services();
     let objects = [&[&*first][..], &[&*second], &["secret", SECRET, IN_OURS]];
-    // An APIService's status changes as well.
+    // Without an APIService's status, which changes as well.
     objects
         .map(|object| {
             let mut object = admin.get(object);
@@ -130,7 +131,7 @@ fn versions(admin: &Kubectl) -> Vec<Value> {
         .to_vec()
 }
 
-/// Without any one of its rights a run fails, says which one it lacks, and changes nothing, though a renewal is due.
+/// Without any one of its rights, a run fails, names the missing right, and changes nothing, although a renewal is due.
 fn needs_each_right(admin: &Kubectl, renewal: &Renewal) {
     let path = format!("{ROOT}/manifests/components/certificate-renewal/rbac.yaml");
     let manifests = fs::read_to_string(&path).unwrap();
@@ -146,7 +147,7 @@ fn needs_each_right(admin: &Kubectl, renewal: &Renewal) {
     ];
     let of_secret = "verbs: [get, patch]";
     let service = |name: &str| format!("      - {name}.metrics.k8s.io\n");
-    // Which text is replaced by what, at which of its places.
+    // The text to replace, its replacement, and the number of the occurrence.
     let less = [
         ("get", &secret, of_secret.to_owned(), 0, "verbs: [patch]"),
         ("patch", &secret, of_secret.to_owned(), 0, "verbs: [get]"),
@@ -162,7 +163,7 @@ fn needs_each_right(admin: &Kubectl, renewal: &Renewal) {
         let (at, _) = manifests.match_indices(old.as_str()).nth(*place).unwrap();
         let reduced = format!("{}{new}{}", &manifests[..at], &manifests[at + old.len()..]);
         admin.apply(&reduced);
-        eventually("the rights are these", || {
+        eventually("these are all rights", || {
             let has = rights.iter().filter(|(verb, object)| may(verb, object)).copied().collect::<BTreeSet<_>>();
             let lacks: Vec<_> = rights.difference(&has).collect();
             if lacks == [&(*verb, object.as_str())] { Ok(()) } else { Err(format!("lacks {lacks:?}")) }
@@ -175,7 +176,7 @@ fn needs_each_right(admin: &Kubectl, renewal: &Renewal) {
         assert_eq!(versions(admin), before, "without {verb} on {object}");
     }
     admin.apply(&manifests);
-    eventually("it has all of its rights", || {
+    eventually("it has all rights", || {
         if rights.iter().all(|(verb, object)| may(verb, object)) { Ok(()) } else { Err(String::new()) }
     });
     for (verb, object) in [
@@ -209,7 +210,7 @@ pub fn of_the_serving_certificate(plane: &mut Plane) {
         "describedObject": {"apiVersion": "v1", "kind": "Service", "name": "web"},
         "metric": {"name": "queue_depth"}, "target": {"type": "AverageValue", "averageValue": "10"},
     }});
-    // 40 are ten for each of four.
+    // 40 are ten for each of the four checks.
     let workload = Workload::start(&admin, NAMESPACE, "web", &metric);
     workload.reaches(4);
 
@@ -220,9 +221,9 @@ pub fn of_the_serving_certificate(plane: &mut Plane) {
     needs_each_right(&admin, &renewal);
     store(&admin, &read("ca.crt"), &Identity { chain: read("tls.crt"), key: read("tls.key") });
     let told = renewal.succeeds(&[]);
-    assert!(told.contains(", to be renewed from 2") && trusted(&admin) == [1, 1], "{told}");
+    assert!(told.contains(", renewal starts on 2") && trusted(&admin) == [1, 1], "{told}");
 
-    // Two replicas on two nodes, whose certificate is about to end.
+    // Two replicas on two nodes, with a certificate that is about to expire.
     let end = SystemTime::now() + LEFT;
     let (old, identity) = ending(end);
     let (first, second) = (installed.certificates.clone(), file("x", "").with_file_name("second"));
@@ -249,7 +250,7 @@ pub fn of_the_serving_certificate(plane: &mut Plane) {
     let watch = Watch::start(plane, POLL);
     let (done, looked) = (AtomicBool::new(false), AtomicUsize::new(0));
     thread::scope(|scope| {
-        // Whatever an APIService says at any moment, it trusts whatever a replica serves at that moment.
+        // At any time, each APIService trusts the certificate that each replica serves at that time.
         let looks = scope.spawn(|| {
             while !done.load(Ordering::SeqCst) {
                 for service in services() {
@@ -270,7 +271,7 @@ pub fn of_the_serving_certificate(plane: &mut Plane) {
         };
         let for_a_while = || {
             let enough = (looked.load(Ordering::SeqCst) + 20, source.requests() + 2);
-            eventually("it is looked at", || {
+            eventually("it is watched", || {
                 scales();
                 let is_enough = looked.load(Ordering::SeqCst) >= enough.0 && source.requests() >= enough.1;
                 if is_enough || looks.is_finished() { Ok(()) } else { Err(String::new()) }
@@ -300,14 +301,14 @@ pub fn of_the_serving_certificate(plane: &mut Plane) {
             let secret = admin.get(&["secret", SECRET, IN_OURS]);
             let both = String::from_utf8(STANDARD.decode(secret["data"]["ca.crt"].as_str().unwrap()).unwrap()).unwrap();
             let next = both.split_inclusive("-----END CERTIFICATE-----\n").next().unwrap();
-            // One node learns of it before the other, and kube-apiserver connects to either.
+            // One node notices the change before the other, and kube-apiserver connects to either.
             mount(&admin, &first);
             serves(0, next.as_bytes());
             for replica in [1, 0] {
                 lead_to(replica);
                 for_a_while();
             }
-            assert!(is_trusted(replicas[1], old.pem().as_bytes()), "the other node does not know of it yet");
+            assert!(is_trusted(replicas[1], old.pem().as_bytes()), "the other node has not noticed it yet");
             mount(&admin, &second);
             serves(1, next.as_bytes());
             for replica in [1, 0] {
@@ -315,17 +316,17 @@ pub fn of_the_serving_certificate(plane: &mut Plane) {
                 for_a_while();
             }
             let told = renewal.succeeds(&[]);
-            assert!(told.contains(", to be renewed from 2"), "{told}");
-            assert!(SystemTime::now() > end || trusted(&admin) == [2, 2], "the old authority stays until it ends");
-            // The day on which the old one ends.
+            assert!(told.contains(", renewal starts on 2"), "{told}");
+            assert!(SystemTime::now() > end || trusted(&admin) == [2, 2], "the old authority stays until it expires");
+            // The day on which the old certificate expires.
             while let Ok(left) = end.duration_since(SystemTime::now()) {
                 scales();
                 thread::sleep(left.min(Duration::from_secs(1)));
             }
             for_a_while();
-            eventually("the end is over by a whole second", || {
+            eventually("it expired at least a second ago", || {
                 let told = renewal.succeeds(&[]);
-                if told.contains("caBundle holds 1 certificate\n") { Ok(()) } else { Err(told) }
+                if told.contains("caBundle contains 1 certificate\n") { Ok(()) } else { Err(told) }
             });
             assert_eq!(trusted(&admin), [1, 1]);
             for_a_while();

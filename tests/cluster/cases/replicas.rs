@@ -22,10 +22,10 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 const HOST: &str = "custom-metrics-apiserver.custom-metrics.svc";
 const ACCOUNT: &str = "custom-metrics-apiserver";
 
-/// An address for documentation (RFC 5737). kube-apiserver takes none of loopback for an endpoint.
+/// An address for documentation (RFC 5737). kube-apiserver accepts no loopback address as an endpoint.
 const ELSEWHERE: &str = "192.0.2.1";
 
-/// The workload's counter grows by ten a second.
+/// The workload's counter grows by ten per second.
 fn workload() -> Upstream {
     let start = Instant::now();
     Upstream::start(move |_, stream| {
@@ -45,7 +45,7 @@ metrics:
     )
 }
 
-/// What a replica needs to start.
+/// The arguments to start a replica.
 struct World<'a> {
     plane: &'a Plane,
     config: PathBuf,
@@ -54,7 +54,7 @@ struct World<'a> {
 }
 
 impl World<'_> {
-    /// Starts a replica, and leads the Service to it.
+    /// Starts a replica, and adds it to the Service.
     fn replica(&self, name: &str) -> Server {
         let mut command = metriclet(&["--listen=off", "--bind-address=127.0.0.1", "--secure-port=0"]);
         command.arg("--tls-cert-file").arg(self.certificates.join("tls.crt"));
@@ -66,7 +66,7 @@ impl World<'_> {
         server
     }
 
-    /// What an administrator gets from a replica: the value, or the message.
+    /// The value or message that an administrator gets from a replica.
     fn ask(&self, address: SocketAddr) -> Result<String, String> {
         let target = path("v1beta2", "namespaces/shop/services/web/requests");
         let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
@@ -75,7 +75,7 @@ impl World<'_> {
         if answer.code == 200 { Ok(values(&answer.body)) } else { Err(answer.body) }
     }
 
-    /// Asks both for a while: neither may be without a value.
+    /// Requests the value from both for a while: both must always have one.
     fn both_answer(&self, replicas: [&Server; 2], what: &str) {
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_secs(5) {
@@ -88,7 +88,7 @@ impl World<'_> {
     }
 }
 
-/// What the controller would write about a pod.
+/// The EndpointSlice that the controller would write for a pod.
 fn slice(name: &str, address: SocketAddr) -> Value {
     json!({
         "apiVersion": "discovery.k8s.io/v1",
@@ -104,7 +104,7 @@ fn slice(name: &str, address: SocketAddr) -> Value {
     })
 }
 
-/// The Kubernetes API as it is, but that pods are on loopback addresses.
+/// A proxy of the Kubernetes API that replaces the pods' addresses by loopback addresses.
 fn relocated(plane: &Plane) -> Kubernetes {
     let kubernetes = Kubernetes::start();
     let (address, authority) = (plane.address, plane.authority.pem());
@@ -123,7 +123,7 @@ fn relocated(plane: &Plane) -> Kubernetes {
     kubernetes
 }
 
-/// Whatever happens to a replica, an HPA sees nothing of it: neither by a rollout, which stops each in turn, nor when one is
+/// An HPA does not notice the loss of a replica, neither in a rollout, which stops one after the other, nor if one is
 /// killed.
 pub fn share_samples(plane: &mut Plane) {
     let admin = plane.admin();
@@ -144,7 +144,7 @@ pub fn share_samples(plane: &mut Plane) {
     let (mut first, second) = (world.replica("first"), world.replica("second"));
     eventually("there is a rate", || world.ask(first.address));
     world.both_answer([&first, &second], "one alone was asked so far");
-    // Another one is there before the first is stopped.
+    // A new replica starts before the first is stopped.
     let third = world.replica("third");
     world.both_answer([&second, &third], "the third is new");
     first.signal("TERM");
@@ -158,7 +158,7 @@ pub fn share_samples(plane: &mut Plane) {
     let third = world.replica("third");
     world.both_answer([&second, &third], "the third was killed");
 
-    // Others may not have the samples: neither whoever may read all metrics, nor another service account.
+    // Other users must not get the samples: neither one who may read all metrics, nor another service account.
     admin.run(&["create", "serviceaccount", "other", "--namespace=custom-metrics"]).unwrap();
     let other = admin.run(&["create", "token", "other", "--namespace=custom-metrics"]).unwrap();
     for (token, code) in [(&token, 200), (&other, 403)] {

@@ -1,4 +1,4 @@
-//! What `metriclet rbac` prints for a configuration is enough for each of its rules, and without any of it a rule fails.
+//! The rights that `metriclet rbac` prints for a configuration are sufficient for its rules, and each one is necessary.
 
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::workload::Workload;
 const NAMESPACE: &str = "rights";
 const ACCOUNT: &str = "reader";
 
-/// An account that may read nothing yet: its kubeconfig.
+/// Creates an account without rights, and returns its kubeconfig.
 fn account(plane: &Plane, admin: &Kubectl) -> String {
     admin.apply(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {NAMESPACE}}}}}"));
     admin.apply(&format!(
@@ -22,7 +22,7 @@ fn account(plane: &Plane, admin: &Kubectl) -> String {
     plane.token_config(ACCOUNT, plane.address, token.trim_end()).to_str().unwrap().to_owned()
 }
 
-/// Documents of YAML without one rule of a Role, for each of the rules.
+/// The YAML documents without one rule of a Role, for each rule.
 fn without_each_rule(manifests: &str) -> Vec<String> {
     let lines: Vec<&str> = manifests.lines().collect();
     let starts = lines.iter().enumerate().filter(|(_, line)| line.starts_with("  - apiGroups:"));
@@ -43,7 +43,7 @@ pub fn are_the_least(plane: &mut Plane) {
     let metric = json!({"type": "Pods", "pods": {
         "metric": {"name": "jobs"}, "target": {"type": "AverageValue", "averageValue": "10"},
     }});
-    // Its second pod has no server and fails; so one must be enough.
+    // Its second pod has no server and fails, so one pod must be sufficient.
     let workload = Workload::start(&admin, NAMESPACE, "web", &metric);
     workload.run_pods(2);
     admin.apply(&format!(
@@ -100,7 +100,7 @@ pub fn are_the_least(plane: &mut Plane) {
             (0, ..) => Ok(()),
             other => Err(format!("{rule}: {other:?}")),
         });
-        admin.feed(&["delete", "-f", "-"], &manifests).unwrap();
+        admin.run_with_input(&["delete", "-f", "-"], &manifests).unwrap();
     }
     workload.remove();
 }

@@ -13,8 +13,7 @@ use crate::process::eventually;
 
 const TRUST: [&str; 3] = ["configmaps", "extension-apiserver-authentication", "--namespace=kube-system"];
 
-/// In the order that an administrator must follow: trust both authorities, change the certificate, remove the old
-/// authority.
+/// The order for administrators: trust both authorities, change the certificate, remove the old authority.
 pub fn of_the_front_proxy(plane: &mut Plane) {
     let source = source();
     let installed = Installed::start(plane, &config(&source));
@@ -25,10 +24,10 @@ pub fn of_the_front_proxy(plane: &mut Plane) {
         [&plane.front_proxies, &next].map(|authority| client(authority, "front-proxy-client", None));
     let speaks = |identity: &Identity| {
         let headers = "X-Remote-User: admin\r\nX-Remote-Group: system:masters\r\n";
-        installed.straight(Some(identity), &target, headers).code
+        installed.ask_directly(Some(identity), &target, headers).code
     };
     let answers = |identity: &Identity, code: u16| {
-        eventually("trust has come to Metriclet", || match speaks(identity) {
+        eventually("Metriclet trusts the authorities", || match speaks(identity) {
             found if found == code => Ok(()),
             found => Err(format!("{found} instead of {code}")),
         });
@@ -72,7 +71,7 @@ pub fn of_the_front_proxy(plane: &mut Plane) {
             plane.trust_front_proxies(&[&next]);
             // kube-apiserver only adds authorities; people remove those that are no longer trusted.
             let patch = json!({"data": {"requestheader-client-ca-file": next.pem()}}).to_string();
-            eventually("the old one is out of the ConfigMap", || {
+            eventually("the old authority is not in the ConfigMap", || {
                 admin.run(&[&["patch"], &TRUST[..], &["--patch", &patch]].concat())?;
                 more();
                 if trusted() == 1 { Ok(()) } else { Err("it is back".to_owned()) }

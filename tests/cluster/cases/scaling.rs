@@ -39,7 +39,7 @@ fn with_namespace(admin: &Kubectl) {
 /// Waits until the controller has sent three more requests; it has then acted on the response before the last.
 fn three_more(source: &Upstream) {
     let enough = source.requests() + 3;
-    eventually("the HPA asks again", || if source.requests() >= enough { Ok(()) } else { Err(String::new()) });
+    eventually("the HPA requests again", || if source.requests() >= enough { Ok(()) } else { Err(String::new()) });
 }
 
 fn queue_metric() -> Value {
@@ -153,7 +153,7 @@ fn per_pod(metric: &str) -> Value {
 }
 
 /// The page of each pod is scraped.
-pub fn on_pods_of_their_own(plane: &mut Plane) {
+pub fn on_scraped_pods(plane: &mut Plane) {
     let admin = plane.admin();
     with_namespace(&admin);
     let jobs = [30, 10, 12].map(AtomicU32::new);
@@ -166,7 +166,7 @@ pub fn on_pods_of_their_own(plane: &mut Plane) {
         three_more(&pods[0]);
         assert_eq!(workload.replicas(), replicas);
     };
-    // (30 + 10) / 2 is twice the target: 2 × 2. The new ones are pending, not asked, and count as 0.
+    // (30 + 10) / 2 is twice the target: 2 × 2. The new pods are pending, not scraped, and count as 0.
     workload.begins_with(4);
     holds(4);
     // No server listens on the fourth pod: it is left out and counts as 0. The second is not ready, but counts with its

@@ -1,4 +1,4 @@
-//! The status page shows HPAs as Kubernetes has them.
+//! The status page shows the cluster's HPAs.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::workload::Workload;
 
 const NAMESPACE: &str = "watched";
 
-/// What the component grants, to the account of these cases.
+/// The component's rights, for the account of these cases.
 const COMPONENT: &str = include_str!("../../../manifests/components/hpa-reader/rbac.yaml");
 
 pub fn shows_hpas(plane: &mut Plane) {
@@ -29,7 +29,7 @@ pub fn shows_hpas(plane: &mut Plane) {
         ),
     );
     let hpas = || -> Value {
-        let answer = installed.straight(Some(&plane.admin_identity), "/status.json", "");
+        let answer = installed.ask_directly(Some(&plane.admin_identity), "/status.json", "");
         serde_json::from_str::<Value>(&answer.body).unwrap()["hpas"].take()
     };
     let is_missing = || {
@@ -79,11 +79,11 @@ pub fn shows_hpas(plane: &mut Plane) {
     assert_eq!(bad["metrics"][0]["rule"], Value::Null);
     assert_eq!(bad["metrics"][0]["problem"], "there is no rule for an object of kind \"Service\"");
     assert_eq!(condition(&bad, "ScalingActive")["reason"], "FailedGetObjectMetric");
-    let page = installed.straight(Some(&plane.admin_identity), "/status", "").body;
+    let page = installed.ask_directly(Some(&plane.admin_identity), "/status", "").body;
     assert!(page.contains("<a href=\"/status#r-queue_depth\">queue_depth</a>"), "{page}");
     assert!(page.contains("no rule serves it: there is no rule for an object of kind &quot;Service&quot;"), "{page}");
 
-    admin.feed(&["delete", "-f", "-"], &component).unwrap();
+    admin.run_with_input(&["delete", "-f", "-"], &component).unwrap();
     is_missing();
     workload.remove();
     lost.remove();

@@ -79,7 +79,7 @@ fn depth(value: &str) -> String {
 
 fn is_scaled_to_zero(workload: &Workload<'_>) {
     workload.reaches(0);
-    eventually("the HPA says so", || match workload.condition("ScaledToZero") {
+    eventually("the HPA has the condition", || match workload.condition("ScaledToZero") {
         (status, _) if status == "True" => Ok(()),
         other => Err(format!("{other:?}")),
     });

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154
-# Three requests to a server behind Apache that does not answer; the scrape is the fourth.
+# Three requests to an unresponsive server behind Apache; the scrape is the fourth.
 
 begin() {
     debian apache2 apache2

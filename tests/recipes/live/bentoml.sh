@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154
-# Three requests to an API that does not answer.
+# Three requests to an API that does not respond.
 
 begin() {
     pypi bentoml==1.4.40

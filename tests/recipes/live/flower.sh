@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154
-# Twenty tasks: a worker runs two, and has taken more of them than it can run.
+# Twenty tasks: a worker runs two, and has reserved more than it can run.
 
 begin() {
     pypi 'celery[redis]==5.7.0' flower==2.2.0
@@ -17,7 +17,7 @@ app.conf.task_default_queue = "mail"
 def send():
     time.sleep(600)
 END
-    # Flower first, as it learns of tasks by their events.
+    # Flower first, because it counts tasks by their events.
     background env FLOWER_UNAUTHENTICATED_API=true \
         "$bin/celery" --app app flower --address=127.0.0.1 --port="$port"
     page=http://127.0.0.1:$port/api/queues/length

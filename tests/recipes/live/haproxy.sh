@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154
-# Six requests to a server that may have two at a time, and does not answer.
+# Six requests to an unresponsive server with a limit of two connections.
 
 begin() {
     debian haproxy haproxy

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154
-# Two kernels. The token is that of the file that tests give to bearerTokenFile.
+# Two kernels. The token is in the tests' bearerTokenFile.
 
 begin() {
     pypi jupyter-server==2.21.1 ipykernel==7.4.0

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154
-# Three requests to a model that does not answer.
+# Three requests to a model that does not respond.
 
 begin() {
     pypi mlserver==1.7.1

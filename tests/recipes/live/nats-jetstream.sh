@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154
-# Twelve messages, five of which a worker took, and acknowledged two of these.
+# Twelve messages, of which a worker has received five and acknowledged two.
 
 begin() {
     debian nats-server nats-server

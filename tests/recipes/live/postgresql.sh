@@ -12,7 +12,7 @@ begin() {
     folder=$here/postgresql
     if [ "$(id -u)" = 0 ]; then
         as='setpriv --reuid=postgres --regid=postgres --clear-groups'
-        # Its owner must be able to get there.
+        # Its owner must have access to the folder.
         chmod o+x "$work" "$here"
     fi
     mkdir "$folder"

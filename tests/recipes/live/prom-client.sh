@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154
-# Three requests that do not end, and ten others a second.
+# Three requests that do not end, and ten others per second.
 
 begin() {
     packages prom-client@15.1.3

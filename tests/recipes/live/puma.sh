@@ -9,8 +9,8 @@ begin() {
     background puma --threads 3:3 --bind "tcp://127.0.0.1:$web_port" --control-url "tcp://127.0.0.1:$port" \
         --control-token none config.ru
     answers "http://127.0.0.1:$web_port/"
-    # Puma accepts no connection that it has no thread for. These are there before they ask for anything; that the last one
-    # is answered tells that the others have been accepted.
+    # Puma accepts a connection only if a thread is free. These are opened before their requests; the response to the last one
+    # shows that the others have been accepted.
     background python3 -c "
 import socket, time
 

@@ -5,7 +5,7 @@ begin() {
     debian rabbitmq-server rabbitmq-server
     pypi pika==1.4.4
     amqp=$(free_port) http=$(free_port) metrics=$(free_port) epmd=$(free_port)
-    # Erlang would start one that nobody stops.
+    # Erlang would start a daemon that is not stopped.
     background epmd -address 127.0.0.1 -port "$epmd"
     cat >rabbitmq.conf <<END
 listeners.tcp.1 = 127.0.0.1:$amqp

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154
-# Seven requests to a deployment of one replica, which takes two at a time and does not answer.
+# Seven requests to an unresponsive deployment of one replica, which accepts two at a time.
 
 begin() {
     pypi 'ray[serve]==2.60.0'

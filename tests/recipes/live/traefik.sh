@@ -21,7 +21,7 @@ END
         --metrics.prometheus.entrypoint=metrics --providers.file.filename="$here/routes.yaml"
     page=http://127.0.0.1:$port/metrics
     answers "$page"
-    # First so many that the counter's start is long ago, then four a second or fewer.
+    # First many requests, so that the counter is far from 0, then at most four per second.
     curl --silent --noproxy '*' --output /dev/null "http://127.0.0.1:$web_port/routes.yaml?[1-500]"
     background sh -c "while sleep 0.25; do curl --silent --noproxy '*' --output /dev/null http://127.0.0.1:$web_port/routes.yaml; done"
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=sh disable=SC2034,SC2154
-# A counter that grows by five a second, imported for the last ten minutes.
+# A counter that grows by five per second, imported for the last ten minutes.
 
 begin() {
     debian victoria-metrics victoria-metrics

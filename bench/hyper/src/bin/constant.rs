@@ -1,5 +1,5 @@
-//! hyper and tokio-rustls with one answer for everything: `constant CERTIFICATE KEY BODY`. It has two workers, and TLS
-//! as Metriclet has it: no resumption, and certificates of clients requested for the proof that they have the key.
+//! hyper and tokio-rustls with the same response to every request: `constant CERTIFICATE KEY BODY`. It has two workers, and
+//! the TLS settings of Metriclet: no resumption, and requested client certificates, whose keys clients must prove to have.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -49,7 +49,7 @@ async fn serve(acceptor: TlsAcceptor, body: Bytes) -> Result<()> {
                 headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache, private"));
                 async move { Ok::<_, Infallible>(response) }
             });
-            // A client that goes away is no matter.
+            // Disconnected clients are ignored.
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
@@ -68,7 +68,7 @@ fn config(certificate: &Path, key: &Path) -> Result<ServerConfig> {
     Ok(config)
 }
 
-/// Takes every certificate whose key the client has.
+/// Accepts every certificate whose key the client has.
 #[derive(Debug)]
 struct Possession(WebPkiSupportedAlgorithms);
 

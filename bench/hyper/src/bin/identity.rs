@@ -1,5 +1,5 @@
-//! What it costs to know who asks and whether they may: `identity METRICLET [MEASUREMENT...]`. The caller is a front
-//! proxy that names a user; the Kubernetes API behind is one that publishes authorities and allows everything.
+//! The cost of authentication and authorization: `identity METRICLET [MEASUREMENT...]`. The client is a front proxy that
+//! names a user; the Kubernetes API publishes authorities and allows everything.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -17,7 +17,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 const METRIC: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/queue_depth";
 
-/// As the aggregator passes on an autoscaler's request.
+/// The headers of an autoscaler's request through the aggregator.
 const HEADERS: &str = "Accept: application/vnd.kubernetes.protobuf, */*\r\n\
     X-Remote-Extra-Authentication.kubernetes.io%2fcredential-Id: JTI=b200b8ec-8114-484b-a8c6-fdd4b69d0598\r\n\
     X-Remote-Group: system:serviceaccounts\r\nX-Remote-Group: system:serviceaccounts:kube-system\r\n\
@@ -27,7 +27,7 @@ const HEADERS: &str = "Accept: application/vnd.kubernetes.protobuf, */*\r\n\
 const ROUNDS: usize = 7;
 const SECONDS: u64 = 3;
 const CONNECTIONS: usize = 32;
-/// 5,000 autoscalers, each of which asks every 15 s.
+/// 5,000 autoscalers with a request every 15 s each.
 const RATE: u32 = 333;
 
 fn main() -> Result<()> {
@@ -53,7 +53,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Rates and processor time, in turns with and without the two questions.
+/// Rates and CPU time, alternating with and without authentication and authorization.
 fn throughput(certificates: &Certificates, guarded: &Server, open: &Server) -> Result<()> {
     let (mut with, mut without) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
@@ -72,7 +72,7 @@ fn throughput(certificates: &Certificates, guarded: &Server, open: &Server) -> R
     Ok(())
 }
 
-/// Answers a second over connections that stay open, and processor time of each in µs.
+/// Responses per second over open connections, and CPU time of each in µs.
 fn load(certificates: &Certificates, server: &Server) -> Result<(f64, f64)> {
     let config = certificates.client(true)?;
     let before = server.cpu_time()?;
@@ -100,8 +100,8 @@ fn load(certificates: &Certificates, server: &Server) -> Result<(f64, f64)> {
     Ok((count as f64 / took, (server.cpu_time()? - before) / count as f64 * 1e6))
 }
 
-/// Times of answers at the rate of a large cluster, from when each was due, over a few connections as an aggregator
-/// has.
+/// Response times at the rate of a large cluster, from the scheduled time of each request, over a few connections like an
+/// aggregator's.
 fn steady(certificates: &Certificates, server: &Server) -> Result<()> {
     const CLIENTS: u32 = 4;
     let config = certificates.client(true)?;
@@ -116,7 +116,7 @@ fn steady(certificates: &Certificates, server: &Server) -> Result<()> {
                 for turn in 0..RATE * 15 / CLIENTS {
                     let due = began + interval * (turn * CLIENTS + number);
                     thread::sleep(due.saturating_duration_since(Instant::now()));
-                    // A client that wakes late is not the server's doing.
+                    // A late client does not count as a slow server.
                     let sent = Instant::now();
                     client.get_with(METRIC, HEADERS)?;
                     times.push(sent.elapsed().as_secs_f64() * 1e3);
@@ -176,14 +176,14 @@ fn metriclet(
     for (flag, path) in files {
         command.arg(flag).arg(path);
     }
-    // The user's uid is told, as newer kube-apiservers do.
+    // The user's uid is sent, as by newer kube-apiservers.
     command.arg("--requestheader-uid-headers=X-Remote-Uid");
     let server = Server::start(&mut command)?;
     Client::connect(server.address, &certificates.client(true)?)?.get_with(METRIC, HEADERS)?;
     Ok(server)
 }
 
-/// Allows everything, and publishes nothing but that there is nothing to publish.
+/// Allows everything, and publishes an empty ConfigMap of authorities.
 struct Kubernetes {
     address: SocketAddr,
     reviews: Arc<AtomicU64>,
@@ -204,7 +204,7 @@ impl Kubernetes {
             for stream in listener.incoming().flatten() {
                 let (config, reviews) = (config.clone(), reviews.clone());
                 thread::spawn(move || {
-                    // A connection that is let go ends in an error too.
+                    // A closed connection also ends with an error.
                     let _ = serve(&config, stream, &reviews);
                 });
             }
@@ -245,7 +245,7 @@ fn serve(config: &Arc<ServerConfig>, socket: TcpStream, reviews: &AtomicU64) -> 
     }
 }
 
-/// Serves one page, one connection after the other, until this process ends.
+/// Serves a page, one connection after the other, until this process ends.
 fn upstream() -> Result<SocketAddr> {
     const PAGE: &str = "# TYPE queue_depth gauge\nqueue_depth{namespace=\"shop\",service=\"web\"} 12.5\n";
     let listener = TcpListener::bind("127.0.0.1:0")?;

@@ -1,4 +1,4 @@
-//! The secure listener beside hyper with the same answer as a constant, in turns: `secure METRICLET CONSTANT
+//! Compares the secure listener with hyper serving the same response as a constant, alternating: `secure METRICLET CONSTANT
 //! [MEASUREMENT...]`. Measurements are keepalive, handshakes, memory and hanging.
 
 use std::fs;
@@ -20,7 +20,7 @@ const SECONDS: u32 = 3;
 const DISCOVERY: &str = "/apis/custom.metrics.k8s.io/v1beta2";
 const OBJECTS: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web";
 
-/// Sources that hang, requests that wait for them, and clients that ask for discovery meanwhile.
+/// The numbers of hanging sources, of requests that wait for them, and of clients that request discovery meanwhile.
 const HANGING: usize = 4;
 const WAITING: usize = 200;
 const CLIENTS: usize = 4;
@@ -74,7 +74,7 @@ impl Bench<'_> {
         Server::start(&mut command)
     }
 
-    /// hyper with the answer that Metriclet gives for this path.
+    /// hyper with Metriclet's response for this path.
     fn constant(&self, metriclet: &Server, path: &str) -> Result<Server> {
         let body = Client::connect(metriclet.address, &self.certificates.client(false)?)?.get(path)?;
         let file = self.certificates.path("body");
@@ -106,7 +106,7 @@ impl Bench<'_> {
     }
 
     fn memory(&self) -> Result<()> {
-        // The servers inherit it.
+        // The servers inherit the limit.
         let most = getrlimit(Resource::Nofile).maximum;
         setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most })?;
         for (certificate, clients) in [(false, "without a certificate"), (true, "with a certificate")] {
@@ -130,7 +130,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Memory with none, 1,000 and 4,000 connections that had an answer each and stay open.
+    /// Memory with 0, 1,000 and 4,000 open connections, after one response on each.
     fn idle(&self, server: &Server, certificate: bool) -> Result<[f64; 3]> {
         let config = self.certificates.client(certificate)?;
         let none = server.memory()?;
@@ -166,7 +166,7 @@ impl Bench<'_> {
         let (mut tails, mut worst) = (Vec::new(), Vec::new());
         let config = self.certificates.client(false)?;
         for _ in 0..3 {
-            // Connections stay in the backlog: none is ever answered.
+            // Connections stay in the backlog without a response.
             let sources: Vec<TcpListener> =
                 (0..HANGING).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<std::io::Result<_>>()?;
             let addresses: Vec<SocketAddr> =
@@ -198,7 +198,7 @@ impl Bench<'_> {
                     return Err("a metric request did not wait while discovery was measured".into());
                 }
             }
-            // All of them get an answer, late as it is.
+            // All of them get a late response.
             for client in &mut waiting {
                 let (code, _) = client.receive()?;
                 if code != 503 {
@@ -215,12 +215,12 @@ impl Bench<'_> {
     }
 }
 
-/// Ours and theirs, round by round.
+/// The results of Metriclet and hyper, round by round.
 type Measured = Vec<(Run, Run)>;
 
 fn in_turns(metriclet: &Server, constant: &Server, path: &str, connections: usize, close: bool) -> Result<Measured> {
     let run = |server: &Server| wrk::run(server, path, connections, SECONDS, close);
-    // Who is first has the caches colder, so they take turns at that too.
+    // The first server has colder caches, so the order alternates, too.
     let round = |number: usize| {
         if number.is_multiple_of(2) {
             Ok((run(metriclet)?, run(constant)?))
@@ -248,7 +248,7 @@ fn print(what: &str, measured: &Measured) {
     println!("  {:10} {rates} requests/s, {tails} p99, {costs} CPU", "ratio");
 }
 
-/// A source that answers every request with one series.
+/// A source that responds to every request with one series.
 fn serving() -> Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;

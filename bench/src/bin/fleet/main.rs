@@ -1,5 +1,5 @@
-//! What one number of many pods costs: `fleet BINARY [PODSxSERIES...]`. Pods are those of `pods`; one rule on a Service takes
-//! the rate of twenty series of each, another one their sum at the moment.
+//! The cost of one number of many pods: `fleet BINARY [PODSxSERIES...]`. Pods are those of `pods`; one rule on a Service
+//! computes the rate of twenty series of each pod, another one their current sum.
 
 #[path = "../pods/kubernetes.rs"]
 mod kubernetes;
@@ -13,16 +13,16 @@ use std::time::{Duration, Instant};
 use metriclet_bench::{Metriclet, Result, cpu_time, get, of_pods, show};
 use pages::{Pages, RATE, WANTED};
 
-/// An ordinary Deployment, and a huge one.
+/// An average Deployment, and a huge one.
 const CASES: [&str; 2] = ["150x1000", "2000x100"];
 const MB: f64 = 1e6;
-/// How often a rule over one minute is sampled, and how often an HPA asks.
+/// The interval of samples of a rule over one minute, which is also an HPA's sync period.
 const INTERVAL: Duration = Duration::from_secs(15);
-/// For so long processor time is measured.
+/// The duration of the measurement of CPU time.
 const MEASURED: Duration = Duration::from_secs(60);
-/// After so long samples fill the range.
+/// The time until samples fill the range.
 const FILLED: Duration = Duration::from_secs(75);
-/// Answers that are timed.
+/// The number of timed responses.
 const ASKS: usize = 50;
 const SERVICE: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/services/web/";
 
@@ -47,7 +47,7 @@ fn measure(binary: &str, directory: &Path, count: usize, series: usize) -> Resul
         thread::sleep(Duration::from_millis(500));
     }
     println!("  a value after  {:.1} s", start.elapsed().as_secs_f64());
-    // Begins between two rounds.
+    // Starts between two rounds.
     thread::sleep((FILLED + INTERVAL / 2).saturating_sub(start.elapsed()));
     let (cpu, start) = (cpu_time(metriclet.pid())?, Instant::now());
     while start.elapsed() < MEASURED {
@@ -74,7 +74,7 @@ fn measure(binary: &str, directory: &Path, count: usize, series: usize) -> Resul
     Ok(())
 }
 
-/// How long answers take, in milliseconds. On a busy machine some pod may be late, and then there is none.
+/// Response times in milliseconds. On a busy machine a pod may be late, and then there is no value.
 fn times(metriclet: &Metriclet, metric: &str) -> Result<Vec<f64>> {
     let (mut times, mut late) = (Vec::new(), 0);
     while times.len() < ASKS {

@@ -1,4 +1,4 @@
-//! A Kubernetes API that lists pods, and has a Service of them.
+//! A Kubernetes API with a list of pods and a Service.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -15,10 +15,10 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use super::pages::address;
 
-/// Environment variables of a pod, which bring it to the 4 KiB that pods take at least.
+/// Environment variables of a pod, which make its object as large as a typical small one, 4 KiB.
 const VARIABLES: usize = 55;
 
-/// One that lists so many pods; the path of a kubeconfig for it.
+/// Starts an API with this number of pods; returns the path of a kubeconfig for it.
 pub fn start(binary: &str, directory: &Path, count: usize) -> Result<PathBuf> {
     let certs = directory.join("certs");
     let made = Command::new(binary).args(["certs", "--out"]).arg(&certs).stdout(Stdio::null()).status()?;
@@ -33,12 +33,12 @@ pub fn start(binary: &str, directory: &Path, count: usize) -> Result<PathBuf> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port();
     let items: Vec<String> = (0..count).map(pod).collect();
-    // Whole whatever the limit, as from the API server's cache.
+    // The complete list, whatever the limit, as from the API server's cache.
     let list = Arc::new(format!("{{\"kind\":\"PodList\",\"metadata\":{{}},\"items\":[{}]}}", items.join(",")));
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let (tls, list) = (tls.clone(), list.clone());
-            // A client that hangs up is done.
+            // The client has closed the connection.
             thread::spawn(move || drop(answer(tls, stream, &list)));
         }
     });
@@ -69,7 +69,7 @@ fn pod(number: usize) -> String {
 /// Selects all pods.
 const SERVICE: &str = r#"{"kind":"Service","metadata":{"name":"web"},"spec":{"selector":{"app":"web"}}}"#;
 
-/// The same list to every request of a connection but one for a Service.
+/// Responds to every request with the same list, except to those for a Service.
 fn answer(tls: Arc<ServerConfig>, stream: TcpStream, list: &str) -> Result<()> {
     let mut stream = BufReader::new(StreamOwned::new(ServerConnection::new(tls)?, stream));
     loop {

@@ -1,5 +1,5 @@
-//! What pods as sources cost: `pods BINARY [PODSxSERIES...]`. Pods are addresses of 127.0.0.0/8 in this process, each
-//! with a page of so many series; one rule takes the rate of twenty of them, for all pods at once. Where `prometheus`
+//! The cost of pods as sources: `pods BINARY [PODSxSERIES...]`. Pods are addresses of 127.0.0.0/8 in this process, each
+//! with a page of this number of series; one rule computes the rate of twenty of them, for all pods at once. If `prometheus`
 //! is installed, and the series are few enough for it, it scrapes the same pods for the same rule at the same time.
 
 mod kubernetes;
@@ -15,20 +15,20 @@ use metriclet_bench::{Metriclet, Result, cpu_time, get, memory, of_pods, show, s
 use pages::{Pages, RATE, WANTED};
 use prometheus::Prometheus;
 
-/// What is measured by default: an ordinary Deployment, a huge one, and that with pages as large.
+/// The default cases: an average Deployment, a huge one, and a huge one with large pages.
 const CASES: [&str; 3] = ["150x1000", "2000x100", "2000x1000"];
-/// Series of all pods together that Prometheus is given, which keeps them all.
+/// The maximum of all pods' series for Prometheus, which keeps all of them.
 const BESIDE: usize = 200_000;
-/// Answers that are timed, times pods.
+/// The number of timed responses times the number of pods.
 const ASKS: usize = 7_650;
 const MB: f64 = 1e6;
-/// How often a rule over one minute is sampled, and how often an HPA asks.
+/// The interval of samples of a rule over one minute, which is also an HPA's sync period.
 const INTERVAL: Duration = Duration::from_secs(15);
-/// For so long processor time is measured.
+/// The duration of the measurement of CPU time.
 const MEASURED: Duration = Duration::from_secs(60);
-/// After so long samples fill the range, and rates are no longer too low.
+/// The time until samples fill the range, and rates are no longer too low.
 const FILLED: Duration = Duration::from_secs(75);
-/// Until then every pod has a rate.
+/// The time until every pod has a rate.
 const PATIENCE: Duration = Duration::from_secs(120);
 const VALUE: &str = "sum(rate(http_requests_total[1m]))";
 const PODS: &str = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop/pods/*/";
@@ -61,7 +61,7 @@ fn measure(binary: &str, directory: &Path, count: usize, series: usize) -> Resul
         }
         thread::sleep(Duration::from_millis(500));
     }
-    // Begins between two rounds.
+    // Starts between two rounds.
     thread::sleep((FILLED + INTERVAL / 2).saturating_sub(gathering.elapsed()));
     steady(&metriclet, &pages, prometheus.as_ref(), count)?;
     gaps(&metriclet, count)?;
@@ -72,7 +72,7 @@ fn measure(binary: &str, directory: &Path, count: usize, series: usize) -> Resul
     Ok(())
 }
 
-/// What it takes to go on: sampled every 15 s, asked as often.
+/// The cost of continuous operation: a round of samples and a request every 15 s.
 fn steady(metriclet: &Metriclet, pages: &Pages, prometheus: Option<&Prometheus>, count: usize) -> Result<()> {
     let (cpu, start) = (cpu_time(metriclet.pid())?, Instant::now());
     let theirs = prometheus.map(|prometheus| cpu_time(prometheus.pid())).transpose()?;
@@ -122,7 +122,7 @@ fn steady(metriclet: &Metriclet, pages: &Pages, prometheus: Option<&Prometheus>,
     Ok(())
 }
 
-/// Whether every pod has a value at all times, also while they are sampled: an HPA asks at any of them.
+/// Whether every pod always has a value, even during a round, because an HPA may request at any time.
 fn gaps(metriclet: &Metriclet, count: usize) -> Result<()> {
     let start = Instant::now();
     let (mut asks, mut whole, mut fewest) = (0, 0, count);
@@ -137,7 +137,7 @@ fn gaps(metriclet: &Metriclet, count: usize) -> Result<()> {
     Ok(())
 }
 
-/// How long answers with a value for every pod take, in milliseconds.
+/// The times of responses with a value for every pod, in milliseconds.
 fn times(metriclet: &Metriclet, metric: &str, count: usize) -> Result<Vec<f64>> {
     (0..(ASKS / count).max(5))
         .map(|_| {
@@ -149,7 +149,7 @@ fn times(metriclet: &Metriclet, metric: &str, count: usize) -> Result<Vec<f64>> 
         .collect()
 }
 
-/// The values of all pods that have one.
+/// The values of all pods with a value.
 fn values(metriclet: &Metriclet, metric: &str) -> Result<Vec<f64>> {
     let (code, body) = get(metriclet.address, &format!("{PODS}{metric}?labelSelector=app%3Dweb"))?;
     match code {
@@ -159,7 +159,7 @@ fn values(metriclet: &Metriclet, metric: &str) -> Result<Vec<f64>> {
     }
 }
 
-/// What stands before the next quotation mark: whole, or in milli.
+/// The number before the next quotation mark, a whole number or one with the suffix m.
 fn number(text: &str) -> Result<f64> {
     let text = text.split('"').next().unwrap_or_default();
     Ok(match text.strip_suffix('m') {

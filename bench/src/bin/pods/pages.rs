@@ -1,4 +1,4 @@
-//! Pods that serve pages: one listener for all of 127.0.0.0/8, so that thousands of them cost no files.
+//! Pods that serve pages: one listener for all of 127.0.0.0/8, so that thousands of pods need no descriptors.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Write};
@@ -9,28 +9,28 @@ use std::time::{Duration, Instant};
 
 use metriclet_bench::Result;
 
-/// Series that the rule takes, of those on a page.
+/// The number of series on a page that the rule uses.
 pub const WANTED: usize = 20;
-/// What all of them grow by in a second, together: 0 + 1 + … + 19.
+/// Their total growth per second: 0 + 1 + … + 19.
 pub const RATE: f64 = 190.0;
-/// Threads that serve pages.
+/// The number of threads that serve pages.
 const SERVERS: usize = 4;
 
-/// Pods at work, until this process ends.
+/// Running pods, until this process ends.
 pub struct Pages {
     pub port: u16,
-    /// When Metriclet fetched a page.
+    /// The times at which Metriclet fetched pages.
     fetched: Arc<Mutex<Vec<Instant>>>,
 }
 
-/// Where the pod of this number is.
+/// The address of the pod with this number.
 pub fn address(number: usize) -> Ipv4Addr {
     let [.., high, low] = u32::try_from(number).unwrap_or_default().to_be_bytes();
     Ipv4Addr::new(127, 1, high, low)
 }
 
 impl Pages {
-    /// Pods with so many series each.
+    /// Starts pods with this number of series each.
     pub fn serve(series: usize) -> Result<Self> {
         let listener = TcpListener::bind("0.0.0.0:0")?;
         let port = listener.local_addr()?.port();
@@ -54,7 +54,7 @@ impl Pages {
         Ok(Self { port, fetched })
     }
 
-    /// When Metriclet fetched a page since some time, one after the other.
+    /// The times of Metriclet's fetches since `since`, in order.
     pub fn fetched(&self, since: Instant) -> Vec<Instant> {
         let fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
         let mut fetched: Vec<Instant> = fetched.iter().copied().filter(|at| *at >= since).collect();
@@ -63,7 +63,7 @@ impl Pages {
     }
 }
 
-/// How long each round took in seconds, where a pause comes between rounds.
+/// The duration of each round in seconds; rounds are separated by pauses.
 pub fn rounds(fetched: &[Instant]) -> Vec<f64> {
     const PAUSE: Duration = Duration::from_secs(1);
     let rounds = fetched.chunk_by(|before, after| after.saturating_duration_since(*before) < PAUSE);
@@ -72,7 +72,7 @@ pub fn rounds(fetched: &[Instant]) -> Vec<f64> {
 }
 
 fn answer(mut stream: TcpStream, start: Instant, rest: &str, fetched: &Mutex<Vec<Instant>>) -> Result<()> {
-    // The listener is for programs on this machine.
+    // The listener is only for programs on this machine.
     if !stream.peer_addr()?.ip().is_loopback() {
         return Ok(());
     }
@@ -86,7 +86,7 @@ fn answer(mut stream: TcpStream, start: Instant, rest: &str, fetched: &Mutex<Vec
     }
     let mut counters = String::new();
     for number in 0..WANTED {
-        // Long since 0, so that nothing near it matters.
+        // Far from 0, so that extrapolation to zero has no effect.
         let value = (1e4 + start.elapsed().as_secs_f64()) * number as f64;
         writeln!(counters, "http_requests_total{{code=\"200\",method=\"GET\",handler=\"/items/{number}\"}} {value}")?;
     }

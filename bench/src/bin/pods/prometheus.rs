@@ -1,4 +1,4 @@
-//! A Prometheus that scrapes the same pods, where one is installed.
+//! A Prometheus that scrapes the same pods, if it is installed.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use metriclet_bench::{Result, get};
 use super::INTERVAL;
 use super::pages::address;
 
-/// One at work; killed when this is dropped.
+/// A running Prometheus; killed when this is dropped.
 pub struct Prometheus {
     child: Child,
     address: SocketAddr,
@@ -19,7 +19,7 @@ pub struct Prometheus {
 
 impl Prometheus {
     pub fn start(directory: &Path, port: u16, count: usize) -> Result<Option<Self>> {
-        // Free a moment ago.
+        // A port that was free just before.
         let listen = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let targets: Vec<String> = (0..count).map(|number| format!("'{}:{port}'", address(number))).collect();
         let config = directory.join("prometheus.yml");
@@ -49,7 +49,7 @@ impl Prometheus {
         self.child.id()
     }
 
-    /// Asks for what the rule asks.
+    /// Queries the rule's value.
     pub fn query(&self) -> Result<()> {
         let mut stream = TcpStream::connect(self.address)?;
         let query = "sum%20by%20(instance)(rate(http_requests_total%5B1m%5D))";
@@ -58,7 +58,7 @@ impl Prometheus {
         Ok(())
     }
 
-    /// How many pages it has read so far, by its own count.
+    /// The number of pages that it has scraped so far, from its own metrics.
     pub fn scraped(&self) -> Result<usize> {
         let (_, page) = get(self.address, "/metrics")?;
         let name = "prometheus_target_interval_length_seconds_count";

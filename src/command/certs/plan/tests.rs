@@ -18,13 +18,13 @@ fn trusted(issued: &[&Issued]) -> Vec<Authority> {
     issued.iter().flat_map(|issued| authorities(issued.ca.as_bytes()).unwrap()).collect()
 }
 
-/// Served since day 0, with two APIServices.
+/// A certificate in use since day 0, with two APIServices.
 fn found(first: &Issued) -> Found {
     let trusted = trusted(&[first]);
     Found { pair: pair(first), next: None, bundles: vec![trusted.clone(); 2], trusted }
 }
 
-/// With a next certificate, announced then.
+/// The same with a next certificate, announced at this time.
 fn announced(first: &Issued, next: &Issued, at: i64) -> Found {
     let trusted = trusted(&[first, next]);
     Found { next: Some((pair(next), Some(at))), bundles: vec![trusted.clone(); 2], trusted, ..found(first) }
@@ -55,20 +55,20 @@ fn renews_by_the_day() {
         ("day 300", &calm, 300 * DAY, Step::Keep(ends)),
         ("a second too early", &calm, 335 * DAY - 1, Step::Keep(ends)),
         ("day 335", &calm, 335 * DAY, Step::Announce(ends)),
-        ("day 340, all runs before were missed", &calm, 340 * DAY, Step::Announce(ends)),
+        ("day 340, after missed runs", &calm, 340 * DAY, Step::Announce(ends)),
         ("the last second", &calm, 365 * DAY, Step::Announce(ends)),
-        ("after the end", &calm, 365 * DAY + 1, Step::Replace),
+        ("after its expiry", &calm, 365 * DAY + 1, Step::Replace),
         ("the same moment", &announced, 335 * DAY, Step::Wait(ends, announced_at)),
-        ("a second too early for replicas", &announced, 335 * DAY + 599, Step::Wait(ends, announced_at)),
+        ("a second too early to install", &announced, 335 * DAY + 599, Step::Wait(ends, announced_at)),
         ("ten minutes later", &announced, 335 * DAY + 600, Step::Install),
         ("the next day", &announced, 336 * DAY, Step::Install),
-        ("a clock that was set back", &announced, 335 * DAY - 1, Step::Wait(ends, announced_at - 1)),
-        ("after the end, announced before", &announced, 365 * DAY + 1, Step::Install),
-        ("a year after the end of both", &announced, 800 * DAY, Step::Replace),
+        ("the clock was set back", &announced, 335 * DAY - 1, Step::Wait(ends, announced_at - 1)),
+        ("after its expiry, announced before", &announced, 365 * DAY + 1, Step::Install),
+        ("a year after the expiry of both", &announced, 800 * DAY, Step::Replace),
         ("announced by hand, long before", &by_hand, 200 * DAY, Step::Install),
-        ("somebody else has renewed it since", &superseded, 336 * DAY, Step::Drop(BEGIN + 701 * DAY)),
+        ("renewed by other means since", &superseded, 336 * DAY, Step::Drop(BEGIN + 701 * DAY)),
         ("installed", &installed, 336 * DAY, Step::Keep(next_ends)),
-        ("installed, and the first has ended", &installed, 366 * DAY, Step::Keep(next_ends)),
+        ("installed, and the first has expired", &installed, 366 * DAY, Step::Keep(next_ends)),
         ("installed, and due again", &installed, 670 * DAY, Step::Announce(next_ends)),
     ] {
         assert_eq!(found.step(at(seconds)), expected, "{name}");
@@ -92,7 +92,7 @@ fn reads_names() {
 }
 
 #[test]
-fn knows_whose_a_certificate_is() {
+fn recognizes_the_signer() {
     let (first, other) = (made(0), made(100));
     let garbage = Pair { certificate: b"?".to_vec(), key: Vec::new() };
     for (pair, by, expected) in [
@@ -106,7 +106,7 @@ fn knows_whose_a_certificate_is() {
 }
 
 #[test]
-fn installs_nothing_that_is_not_trusted_everywhere() {
+fn installs_only_what_is_trusted_everywhere() {
     let (first, next, other) = (made(0), made(335), made(334));
     let now = at(336 * DAY);
     let since = BEGIN + 335 * DAY;
@@ -114,46 +114,50 @@ fn installs_nothing_that_is_not_trusted_everywhere() {
     let ends = BEGIN + 365 * DAY;
     let of_other = pair(&other);
     for (name, found, expected) in [
-        ("all is well", good.clone(), Step::Install),
+        ("nothing is wrong", good.clone(), Step::Install),
         (
-            "one caBundle lacks the authority",
+            "the authority is missing from one caBundle",
             Found { bundles: vec![good.trusted.clone(), trusted(&[&first])], ..good.clone() },
             Step::Wait(ends, now.now),
         ),
         ("a caBundle is empty", Found { bundles: vec![Vec::new()], ..good.clone() }, Step::Wait(ends, now.now)),
-        ("ca.crt lacks it", Found { trusted: trusted(&[&first]), ..good.clone() }, Step::Announce(ends)),
         (
-            "the key is another's",
+            "the authority is missing from ca.crt",
+            Found { trusted: trusted(&[&first]), ..good.clone() },
+            Step::Announce(ends),
+        ),
+        (
+            "the key of another pair",
             Found { next: Some((Pair { key: of_other.key.clone(), ..pair(&next) }, Some(since))), ..good.clone() },
             Step::Announce(ends),
         ),
         (
-            "half of it is there",
+            "an incomplete pair",
             Found { next: Some((Pair { key: Vec::new(), ..pair(&next) }, Some(since))), ..good.clone() },
             Step::Announce(ends),
         ),
         (
-            "nobody knows since when",
+            "trusted since an unknown time",
             Found { next: Some((pair(&next), None)), ..good.clone() },
             Step::Wait(ends, now.now),
         ),
         (
-            "since a time to come",
+            "trusted since a time in the future",
             Found { next: Some((pair(&next), Some(now.now + 1))), ..good.clone() },
             Step::Wait(ends, now.now),
         ),
         (
-            "since before it was made",
+            "trusted since before it was made",
             Found { next: Some((pair(&next), Some(0))), ..good.clone() },
             Step::Wait(ends, now.now),
         ),
         (
-            "the pair that is served is mixed",
+            "the pair in use is mixed",
             Found { pair: Pair { key: of_other.key, ..pair(&first) }, next: None, ..good.clone() },
             Step::Replace,
         ),
         (
-            "the pair that is served is garbage, and the next is good",
+            "the pair in use is garbage, and the next is valid",
             Found { pair: Pair { certificate: b"?".to_vec(), key: b"?".to_vec() }, ..good.clone() },
             Step::Install,
         ),
@@ -162,13 +166,13 @@ fn installs_nothing_that_is_not_trusted_everywhere() {
     }
 }
 
-/// Whatever is served before and after a step, replicas and kube-apiserver trust it before and after.
+/// Before and after each step, replicas and kube-apiserver trust both the previous and the next certificate in use.
 #[test]
-fn trusts_what_is_served_before_and_after_each_step() {
+fn certificates_are_trusted_before_and_after_each_step() {
     let first = made(0);
     let mut found = found(&first);
     let mut steps = Vec::new();
-    // A run each ten days, and each six hours around those on which something happens.
+    // A run every ten days, and every six hours around the days with a step.
     let busy = [334..=336, 364..=366, 669..=671, 699..=701];
     let is_run = |hours: &i64| hours % 240 == 0 || busy.iter().any(|days| days.contains(&(hours / 24)));
     for hours in (0..24 * 800).step_by(6).filter(is_run) {
@@ -195,8 +199,8 @@ fn trusts_what_is_served_before_and_after_each_step() {
                 assert!(served.usable(trusted, now).is_some(), "{step:?} at hour {hours}");
             }
         }
-        assert!(after.trusted.len() <= 2, "two at most overlap");
-        assert!(after.pair.usable(&after.trusted[..1], now).is_some(), "what is served comes first");
+        assert!(after.trusted.len() <= 2, "at most two overlap");
+        assert!(after.pair.usable(&after.trusted[..1], now).is_some(), "the authority in use is the first");
         assert_eq!(after.pair.names(), ["web.shop.svc"]);
         if !matches!(step, Step::Keep(_)) || after.trusted != found.trusted {
             let done = match step {
@@ -220,7 +224,7 @@ fn trusts_what_is_served_before_and_after_each_step() {
 }
 
 #[test]
-fn keeps_what_others_have_put_into_a_bundle_until_it_ends() {
+fn keeps_foreign_authorities_in_a_bundle_until_they_expire() {
     let (first, next, foreign) = (made(0), made(335), made(100));
     let now = BEGIN + 336 * DAY;
     for (trusted_now, bundle, now, expected) in [
@@ -238,9 +242,9 @@ fn keeps_what_others_have_put_into_a_bundle_until_it_ends() {
     }
 }
 
-/// A step that changes what is served takes nobody's authority away, whatever this clock says.
+/// A step that changes the certificate in use removes no authority, even if the clock is wrong.
 #[test]
-fn trims_only_while_what_is_served_stays() {
+fn trims_only_if_the_certificate_stays() {
     let (first, next) = (made(0), made(335));
     let both = trusted(&[&first, &next]);
     let found = announced(&first, &next, BEGIN + 335 * DAY);
@@ -258,7 +262,7 @@ fn trims_only_while_what_is_served_stays() {
 }
 
 #[test]
-fn notices_what_a_bundle_has_lost() {
+fn detects_authorities_missing_from_a_bundle() {
     let (first, next, foreign) = (made(0), made(335), made(100));
     let at_335 = BEGIN + 335 * DAY;
     let found = announced(&first, &next, at_335);

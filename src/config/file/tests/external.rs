@@ -3,12 +3,12 @@
 use super::*;
 use crate::config::model::LabelledItems;
 
-/// A rule, and the source that it names.
+/// A configuration with this rule and its source.
 fn file_with(rule: &str) -> String {
     let source = rule.split("source: ").nth(1).unwrap().split(',').next().unwrap();
     let keys = match source {
         "page" => "url: 'http://h.example/', namespaces: [shop]",
-        "nobody" => "url: 'http://h.example/'",
+        "unlisted" => "url: 'http://h.example/'",
         "json" => "url: 'http://h.example/', format: json, namespaces: [shop]",
         "each" => "url: 'http://h.example/{name}', namespaces: [shop]",
         "kind" => "url: 'http://h.example/{resource}', namespaces: [shop]",
@@ -25,7 +25,7 @@ fn reads_rules() {
         ("source: page", first(&[]), None),
         ("source: page, namespaceLabel: team", first(&["team"]), None),
         ("source: page, namespaceLabel: none", NamespaceLabels::Ignored, None),
-        ("source: nobody, namespaces: [a, b]", first(&[]), Some(Namespaces::Only(vec!["a".into(), "b".into()]))),
+        ("source: unlisted, namespaces: [a, b]", first(&[]), Some(Namespaces::Only(vec!["a".into(), "b".into()]))),
         ("source: prom, namespaces: [\"*\"]", first(&["namespace"]), Some(Namespaces::All)),
         ("source: prom, value: 'group(x)', namespaceLabel: none", NamespaceLabels::Ignored, None),
         ("source: prom, value: 'topk(1, x{$matchers})'", first(&["namespace"]), None),
@@ -57,15 +57,12 @@ fn reads_rules() {
 }
 
 #[test]
-fn says_what_is_wrong() {
+fn problems_of_rules() {
     for (rule, expected) in [
-        (
-            "source: page, object: services",
-            "object: is for metrics of objects, and external: true says that there is none",
-        ),
+        ("source: page, object: services", "object: is for metrics of objects, and an external metric has no object"),
         (
             "source: page, describes: {name: x}",
-            "describes: is for metrics of objects, and external: true says that there is none",
+            "describes: is for metrics of objects, and an external metric has no object",
         ),
         (
             "source: pods",
@@ -81,11 +78,11 @@ fn says_what_is_wrong() {
             "source: the requests of source \"kind\" contain {resource}, but an external metric has no object",
         ),
         (
-            "source: nobody",
-            "namespaces: required, as source \"nobody\" has none: the namespaces that may request this metric",
+            "source: unlisted",
+            "namespaces: required, as source \"unlisted\" has none: the namespaces that may request this metric",
         ),
         ("source: page, value: up, items: $.a", "items: needs a value that is a JSONPath"),
-        ("source: page, labelsFrom: {a: $.b}", "labelsFrom: needs items: beside it"),
+        ("source: page, labelsFrom: {a: $.b}", "labelsFrom: requires items:"),
         (
             "source: json, value: $.n, namespaceLabel: team",
             "namespaceLabel: this value has no labels; use items: and namespaceFrom:",
@@ -104,8 +101,7 @@ fn says_what_is_wrong() {
         ),
         (
             "source: prom, value: 'group(x)'",
-            "value: group() at column 1 is not supported here; a query that the server evaluates needs {$matchers} after each metric, for the namespace \
-             that asks; with namespaceLabel: none it needs none",
+            "value: group() at column 1 is not supported here; a query that the server evaluates needs {$matchers} after each metric, for the namespace of the request; with namespaceLabel: none it needs none",
         ),
         ("source: page, external: maybe", "rule \"M\": the key external is already on line 4"),
     ] {
@@ -116,7 +112,7 @@ fn says_what_is_wrong() {
 }
 
 #[test]
-fn names_are_taken_once_in_any_case() {
+fn names_are_unique_in_lower_case() {
     let rules = "sources:\n  a: {url: 'http://h.example/', namespaces: [shop]}\nmetrics:\n  - {name: Lag, external: true, source: a}\n  \
                  - {name: lag, external: true, source: a}\n  - {name: lag, object: services, source: a}\n  \
                  - {name: status, external: true, source: a}\n  - {name: Finalize, external: true, source: a}\n  \
@@ -126,10 +122,9 @@ fn names_are_taken_once_in_any_case() {
     assert_eq!(
         messages,
         [
-            "name: the rule on line 4 already has this external metric; clients send names in lower case, so upper and lower case \
-             are the same",
-            "name: Kubernetes takes status and finalize for parts of the namespace; choose another name",
-            "name: Kubernetes takes status and finalize for parts of the namespace; choose another name",
+            "name: the rule on line 4 already serves this external metric; clients send names in lower case, so case does not distinguish metrics",
+            "name: status and finalize are subresources of namespaces; choose another name",
+            "name: status and finalize are subresources of namespaces; choose another name",
             "name: expected ASCII, as clients send names in lower case, found \"Größe\"",
         ]
     );
@@ -138,7 +133,7 @@ fn names_are_taken_once_in_any_case() {
 }
 
 #[test]
-fn a_page_may_speak_of_any_namespace() {
+fn a_page_may_describe_any_namespace() {
     let rule = |rest: &str| {
         format!(
             "sources:\n  a: {{url: 'http://h.example/', namespaces: [shop]}}\nmetrics:\n  - {{name: m, object: services, source: a{rest}}}\n"

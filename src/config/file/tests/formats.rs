@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// A rule, and the source that it names.
+/// A configuration with this rule and its source.
 fn file_with(rule: &str) -> String {
     let source = rule.split("source: ").nth(1).unwrap().split(',').next().unwrap().trim_start_matches('^');
     let keys = match source {
@@ -80,7 +80,7 @@ fn problems_of_rules() {
             ),
             (
                 "SERVICES: prom, value: ^/(a)/, WEB",
-                "error: value: source \"prom\" takes PromQL, and this is a regular expression",
+                "error: value: source \"prom\" requires PromQL, and this is a regular expression",
             ),
             (
                 "object: ^services, source: text, value: /(a)/",
@@ -92,11 +92,11 @@ fn problems_of_rules() {
             ),
             (
                 "SERVICES: text, value: ^'/(?<name>a)(?<value>b)/', WEB",
-                "error: value: describes: already tells the object; leave out the group (?<name>…)",
+                "error: value: describes: already identifies the object; leave out the group (?<name>…)",
             ),
             (
                 "SERVICES: each, value: ^'/(?<name>a)(?<value>b)/'",
-                "error: value: {name} in the requests of source \"each\" already tells the object; leave out the group (?<name>…)",
+                "error: value: {name} in the requests of source \"each\" already identifies the object; leave out the group (?<name>…)",
             ),
             (
                 "object: nodes, source: text, value: ^'/(?<namespace>a)(?<name>a)(?<value>b)/'",

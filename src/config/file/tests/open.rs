@@ -1,4 +1,4 @@
-//! Sources whose addresses others choose: pods, and placeholders in a host.
+//! Sources whose addresses other users can influence: pods, and placeholders in a host.
 
 use super::*;
 
@@ -21,11 +21,11 @@ fn reads_sources_of_pods() {
         assert_eq!((&config.rules[0].identity, config.sources[0].timeout.as_secs()), (&Identity::Url, 1));
     }
     let file = "sources:\n  app: {pods: {port: 1}}\nmetrics:\n  - {name: q, object: services, source: app, value: q, nameLabel: x}\n";
-    assert_eq!(problems(file), ["4:67: error: nameLabel: the pod of source \"app\" already tells the object",]);
+    assert_eq!(problems(file), ["4:67: error: nameLabel: the pod of source \"app\" already identifies the object",]);
 }
 
 #[test]
-fn ranges_must_hold_samples_and_not_too_many() {
+fn ranges_must_contain_enough_samples_within_limits() {
     let of = |value: &str| {
         format!(
             "sources:\n  app: {{pods: {{port: 1}}}}\nmetrics:\n  - {{name: m, object: pods, source: app, value: ^'{value}'}}\n"
@@ -48,7 +48,7 @@ fn ranges_must_hold_samples_and_not_too_many() {
             ),
             (
                 "sum(rate(jobs_total[499ms]))",
-                "error: value: [499ms] never holds two samples, which are taken every 250ms at most",
+                "error: value: [499ms] never contains two samples, which are taken at most every 250ms",
             ),
         ],
     );
@@ -62,8 +62,7 @@ fn ranges_must_hold_samples_and_not_too_many() {
 #[test]
 fn problems_of_credentials_on_open_sources() {
     let secret = "bearerTokenFile: /token, url: 'https://app/{name}'";
-    let open = "error: namespaces: a URL with placeholders and pods get credentials only with the namespaces listed one by \
-                one, or anyone who can name an object or run a pod could collect them";
+    let open = "error: namespaces: pods and URLs with placeholders get credentials only if namespaces: lists each namespace; otherwise anyone who can name an object or run a pod could collect them";
     check(
         with_source,
         &[(
@@ -83,7 +82,7 @@ fn problems_of_credentials_on_open_sources() {
             ),
             (
                 "headers: ^{authorization: {file: /x}}",
-                "error: headers: Authorization is there already, by basic: or bearerTokenFile:",
+                "error: headers: basic: or bearerTokenFile: already sets Authorization",
             ),
         ],
     );

@@ -3,7 +3,7 @@
 use super::*;
 use crate::parse::url_template::Values;
 
-/// Around one rule.
+/// A configuration with this rule.
 fn with_query(rule: &str) -> String {
     format!(
         "sources:\n  prom: {{prometheus: 'http://p:9090', namespaces: [shop]}}\n  \
@@ -80,21 +80,21 @@ fn problems_of_servers() {
             ),
             (
                 "pods: {port: 1}, prometheus: ^'http://p'",
-                "error: prometheus: excluded by pods:, which tells where pages are",
+                "error: prometheus: excluded by pods:, which defines where pages are",
             ),
             (
                 "prometheus: ^'http://p/{namespace}'",
-                "error: prometheus: expected no placeholder but {namespace}, and that in the query",
+                "error: prometheus: expected no placeholder except {namespace} in the query",
             ),
             (
                 "prometheus: ^'http://p?tenant={name}'",
-                "error: prometheus: expected no placeholder but {namespace}, and that in the query",
+                "error: prometheus: expected no placeholder except {namespace} in the query",
             ),
             (
                 "prometheus: ^'http://p?query=up'",
-                "error: prometheus: expected no query in the query, as it is sent for each rule",
+                "error: prometheus: expected no query in the query, because Metriclet sends it",
             ),
-            ("prometheus: 'http://p', params: {^time: 1}", "error: params: time is sent for each rule"),
+            ("prometheus: 'http://p', params: {^time: 1}", "error: params: time is sent by Metriclet"),
             (
                 "prometheus: 'http://p', params: {^a: '{name}'}",
                 "error: params: expected no placeholder but {namespace} in \"a\"",
@@ -109,11 +109,11 @@ fn problems_of_servers() {
                 "prometheus: ^'http://p/api/v1/query'",
                 "error: prometheus: expected a server's address without /api/v1, which is added to it",
             ),
-            ("prometheus: 'http://p', single: ^true", "error: single: a server has samples over time of its own"),
-            ("prometheus: 'http://p', format: ^json", "error: format: the answers of a server have one form"),
+            ("prometheus: 'http://p', single: ^true", "error: single: a server stores samples over time itself"),
+            ("prometheus: 'http://p', format: ^json", "error: format: a server's responses have a fixed format"),
             (
                 "prometheus: 'http://p', labelSelector: ^labels",
-                "error: labelSelector: objects are always picked by their own labels",
+                "error: labelSelector: objects are always selected by their own labels",
             ),
             (
                 "prometheus: ^'http://p', bearerTokenFile: /x",
@@ -161,7 +161,7 @@ fn problems_of_queries() {
             ),
             (
                 "object: pods, source: prom, value: ^$.x",
-                "error: value: source \"prom\" takes PromQL, and this is a JSONPath",
+                "error: value: source \"prom\" requires PromQL, and this is a JSONPath",
             ),
             (
                 "object: services, source: prom, describes: {namespace: shop, name: web}, value: ^'stddev by ($by) (x{$matchers})'",
@@ -181,7 +181,7 @@ fn problems_of_queries() {
             ),
         ],
     );
-    // One label tells pods apart, another one services.
+    // One label identifies pods, another one services.
     good(&with_query("object: services, source: prom, value: sum without (pod) (x)"));
     good(&with_query("object: pods, source: prom, value: 'sum(rate(x_total[5m]))'"));
     assert_eq!(

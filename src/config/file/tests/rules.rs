@@ -13,7 +13,7 @@ fn problems_of_rules() {
             ("name: ^'', object: services, source: app", "error: name: expected a name, found nothing"),
             (
                 "name: ^a/b, object: services, source: app",
-                "error: name: expected what can stand in a path (no /, %, control characters, . or ..), found \"a/b\"",
+                "error: name: expected a name without /, %, control characters, . and .., found \"a/b\"",
             ),
             ("SERIES, ^valu: x", "error: rule \"m\": unknown key \"valu\"; did you mean value?"),
             ("SERIES, ^query: x", "error: rule \"m\": unknown key \"query\""),
@@ -36,7 +36,10 @@ fn problems_of_rules() {
                 "name: m, object: [^[a]], source: app",
                 "error: object: expected a resource such as services or deployments.apps, found a list",
             ),
-            ("SERIES, kind: ^Service", "error: kind: is for resources outside the built-in table, and there is none"),
+            (
+                "SERIES, kind: ^Service",
+                "error: kind: is for resources outside the built-in table, and this rule has none",
+            ),
             (
                 "name: m, object: a.b.c, source: app, namespaced: true, kind: ^a",
                 "error: kind: expected a kind such as Deployment, found \"a\"",
@@ -65,7 +68,7 @@ fn problems_of_rules() {
             ),
             (
                 "name: m, object: services, source: number, value: ^$.a, WEB",
-                "error: value: must be absent where the format is number: the page is the value",
+                "error: value: must be absent with format: number, because the page is the value",
             ),
             (
                 "SERIES, onMissing: ^none",
@@ -80,7 +83,7 @@ fn problems_of_rules() {
                 "SERIES, onMissing: ^2.5",
                 "warning: onMissing: 2500m is also served if the program that updates this page stops; error keeps the replicas",
             ),
-            ("SERIES, onMissing: ^-1", "error: onMissing: a negative number needs allowNegative: true beside it"),
+            ("SERIES, onMissing: ^-1", "error: onMissing: a negative number requires allowNegative: true"),
             (
                 "SERIES, onMissing: ^1e30",
                 "error: onMissing: expected error, zero, a number, or last and a duration, such as last 2m, found \"1e30\"",
@@ -113,7 +116,7 @@ fn problems_of_rules() {
             ),
             (
                 "SERIES, value: ^sum(jobs) or vector(0)",
-                "warning: value: vector() or absent() gives no value to an object that no series names; onMissing: does",
+                "warning: value: vector() or absent() gives no value to an object without series; use onMissing:",
             ),
             (
                 "SERIES, value: ^'sum(jobs) - sum(jobs offset 1h)'",
@@ -129,7 +132,7 @@ fn problems_of_rules() {
             ),
         ],
     );
-    // What is missing is missed at the rule.
+    // Missing keys are reported at the rule.
     for (rule, expected) in [
         ("name: m, object: services, source: json", "value: required where the format is json, such as $.queue.depth"),
         (
@@ -157,7 +160,7 @@ fn problems_of_rules() {
                 "SERIES, describes: {^nam: web, name: web, namespace: shop}",
                 "error: describes: unknown key \"nam\"; did you mean name?",
             ),
-            ("SERIES, describes: ^{name: web}", "error: describes: namespace: is required, as services are in one"),
+            ("SERIES, describes: ^{name: web}", "error: describes: namespace: is required, as services are namespaced"),
             (
                 "SERIES, describes: {name: web, namespace: ^Shop}",
                 "error: namespace: expected a namespace, found \"Shop\"",
@@ -170,14 +173,14 @@ fn problems_of_rules() {
                 "name: m, object: nodes, source: app, describes: ^{name: n, namespace: shop}",
                 "error: describes: namespace: nodes are cluster-scoped",
             ),
-            ("SERIES, nameFrom: ^$.a", "error: nameFrom: needs items: beside it"),
+            ("SERIES, nameFrom: ^$.a", "error: nameFrom: requires items:"),
             (
                 "JSON, value: $.a, nameFrom: $.n, items: '$.q^['",
                 "error: items: expected the JSONPath (RFC 9535) to continue, found \"[\" (column 4)",
             ),
             (
                 "JSON, value: $.a, nameFrom: $.n, items: $.q, nameLabel: ^x",
-                "error: nameLabel: items: already tells the object",
+                "error: nameLabel: items: already identifies the object",
             ),
             (
                 "name: m, object: nodes, source: app, namespaceLabel: ^x",

@@ -23,13 +23,13 @@ fn problems_of_sources() {
             ("URL, refresh: ^6m", "error: refresh: expected at most 5m, found \"6m\""),
             (
                 "URL, refresh: 30s, cache: ^1s",
-                "error: cache: excluded by refresh:, whose pages answer until the next ones come",
+                "error: cache: excluded by refresh:, whose pages are used until the next ones arrive",
             ),
             ("URL, timeout: ^0s", "error: timeout: expected more than 0"),
             ("URL, cache: ^25h", "error: cache: expected at most 1d, found \"25h\""),
             (
                 "URL, cache: ^1m",
-                "warning: cache: longer than the 15s between two HPA syncs, which then sees stale values",
+                "warning: cache: longer than the 15s between two HPA syncs, so an HPA may see stale values",
             ),
             ("URL, labelSelector: ^pods", "error: labelSelector: expected labels, found \"pods\""),
             ("URL, dangerAllowLoopback: ^yes", "error: dangerAllowLoopback: expected true or false, found \"yes\""),
@@ -38,8 +38,8 @@ fn problems_of_sources() {
                 "warning: dangerAllowLoopback: has no effect: the URL's host has no placeholder",
             ),
             ("URL, bearerTokenFile: ^''", "error: bearerTokenFile: expected one line of text, found \"\""),
-            ("HTTPS, certFile: ^/c", "error: certFile: needs keyFile: beside it"),
-            ("HTTPS, keyFile: ^/k", "error: keyFile: needs certFile: beside it"),
+            ("HTTPS, certFile: ^/c", "error: certFile: requires keyFile:"),
+            ("HTTPS, keyFile: ^/k", "error: keyFile: requires certFile:"),
             ("URL, caFile: ^/c", "error: caFile: needs a URL with https://"),
             (
                 "HTTPS, serverName: ^'a b'",
@@ -71,7 +71,7 @@ fn problems_of_sources() {
             ),
             (
                 "HTTPS, headers: ^{Authorization: {value: x}}",
-                "warning: headers: a credential is part of the configuration; put it in a file and write {file: PATH}",
+                "warning: headers: a credential does not belong in the configuration; put it in a file and write {file: PATH}",
             ),
             ("HTTPS, query: {^'': {value: x}}", "error: query: \"\" is not a parameter name"),
             (
@@ -105,8 +105,8 @@ fn problems_of_sources() {
             ("HTTPS, proxy: ^'https://proxy:3128'", "error: proxy: expected http://HOST:PORT"),
             ("HTTPS, proxy: ^'http://proxy:3128/x'", "error: proxy: expected http://HOST:PORT"),
             ("HTTPS, method: ^PUT", "error: method: expected GET or POST, found \"PUT\""),
-            ("HTTPS, body: ^x", "error: body: needs method: POST beside it"),
-            ("HTTPS, method: POST, contentType: ^a/b", "error: contentType: needs body: beside it"),
+            ("HTTPS, body: ^x", "error: body: requires method: POST"),
+            ("HTTPS, method: POST, contentType: ^a/b", "error: contentType: requires body:"),
             (
                 "HTTPS, method: POST, body: x, contentType: ^x",
                 "error: contentType: expected a media type such as application/json",
@@ -137,11 +137,11 @@ fn problems_of_sources() {
                 "url: '^me:pw@a/?u=http://'",
                 "error: url: expected a URL that starts with http:// or https:// at column 1, found no scheme",
             ),
-            ("url: ^'http://x/', pods: {port: 1}", "error: url: excluded by pods:, which tells where pages are"),
-            ("pods: {port: 1}, method: ^POST", "error: method: pods' pages are requested by GET"),
+            ("url: ^'http://x/', pods: {port: 1}", "error: url: excluded by pods:, which defines where pages are"),
+            ("pods: {port: 1}, method: ^POST", "error: method: pages of pods are requested with GET"),
             (
                 "pods: {port: 1}, proxy: ^'http://p:1'",
-                "error: proxy: a proxy looks up hosts itself, so the addresses of pods and of hosts with placeholders could not be checked",
+                "error: proxy: a proxy resolves hosts itself, so the addresses of pods and of hosts with placeholders cannot be checked",
             ),
             ("pods: {port: 1}, refresh: ^30s", "error: refresh: is for sources with url: or prometheus:"),
             ("pods: {port: 1}, body: ^x", "error: body: is for sources with url:"),
@@ -158,7 +158,7 @@ fn problems_of_sources() {
             ("pods: {port: 1, scheme: ^tcp}", "error: scheme: expected http or https, found \"tcp\""),
             (
                 "pods: {port: 1}, labelSelector: ^labels",
-                "error: labelSelector: pods are always picked by their own labels",
+                "error: labelSelector: pods are always selected by their own labels",
             ),
             ("url: http://x/, namespaces: ^shop", "error: namespaces: expected a list such as [shop], found text"),
             ("url: http://x/, namespaces: ^'*'", "error: namespaces: expected a list such as [\"*\"], found text"),
@@ -173,7 +173,7 @@ fn problems_of_sources() {
     );
 }
 
-/// Behind a Service several processes may take turns, unless the source says what is there.
+/// Several processes may alternate behind a Service, unless the source sets `single`.
 #[test]
 fn warns_of_replicas() {
     let warned = |source: &str| {

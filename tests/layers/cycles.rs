@@ -1,4 +1,4 @@
-//! Files of one layer that use each other in a circle, and type names that a layer declares twice.
+//! Cycles between the files of a layer, and duplicate type names in a layer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +8,11 @@ use crate::sources;
 /// The path of a module, and of an item in it: `["metrics", "history", "Snapshot"]`.
 type ModulePath = Vec<String>;
 
-/// The modules of the crate that only other modules use, not tests.
+/// The modules of the crate, without tests.
 #[derive(Default)]
 struct Modules {
     code: BTreeMap<ModulePath, String>,
-    /// What each module names by `use`: the name here, and where it is from.
+    /// The `use` declarations of each module: the local name and the path.
     names: BTreeMap<ModulePath, BTreeMap<String, ModulePath>>,
 }
 
@@ -35,7 +35,7 @@ impl Modules {
         modules
     }
 
-    /// A path as written in a module, from the root of the crate; `None` if it is not one of the crate's.
+    /// The path from the root of the crate for a path in a module; `None` for other crates.
     fn absolute(&self, module: &[String], path: &[String]) -> Option<ModulePath> {
         let mut base = module.to_vec();
         let mut rest = path;
@@ -61,7 +61,7 @@ impl Modules {
         Some(base)
     }
 
-    /// The module that declares what a path leads to, through re-exports.
+    /// The module that declares an item, resolved through re-exports.
     fn declares(&self, path: &[String], depth: usize) -> Option<ModulePath> {
         let length = (1..=path.len()).rev().find(|length| self.code.contains_key(&path[..*length]))?;
         let (module, items) = path.split_at(length);
@@ -83,8 +83,8 @@ impl Modules {
         arrows
     }
 
-    /// Modules that use themselves by way of others, with those they use on the way.
-    fn circles(&self) -> Vec<String> {
+    /// Modules that use themselves through others, with the modules on the way.
+    fn cycles(&self) -> Vec<String> {
         let arrows = self.arrows();
         let reached = |from: &ModulePath| {
             let (mut reached, mut todo) = (BTreeSet::new(), vec![from]);
@@ -102,7 +102,7 @@ impl Modules {
     }
 
     /// Types that two modules of one layer declare.
-    fn doubles(&self) -> Vec<String> {
+    fn duplicates(&self) -> Vec<String> {
         let mut declared: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
         for (module, code) in &self.code {
             for name in types(code) {
@@ -145,7 +145,7 @@ fn expand(prefix: &[String], tree: &str, found: &mut Vec<ModulePath>) {
     }
 }
 
-/// Paths from `crate`, `self` or `super` that stand in the code outside `use` and `pub(in …)`.
+/// Paths from `crate`, `self` or `super` in the code outside `use` and `pub(in …)`.
 fn inline_paths(code: &str) -> Vec<ModulePath> {
     let mut found = Vec::new();
     let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
@@ -165,7 +165,7 @@ fn inline_paths(code: &str) -> Vec<ModulePath> {
     found
 }
 
-/// The names of the types that a module declares: not those that belong to a trait.
+/// The names of the types that a module declares, without associated types.
 fn types(code: &str) -> impl Iterator<Item = &str> {
     code.lines().filter_map(|line| {
         let line =
@@ -179,15 +179,15 @@ fn types(code: &str) -> impl Iterator<Item = &str> {
 fn files_of_a_layer_use_each_other_in_one_direction() {
     let texts = sources();
     let modules = Modules::new(&texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect::<Vec<_>>());
-    assert_eq!(modules.circles(), [""; 0]);
-    assert_eq!(modules.doubles(), [""; 0]);
+    assert_eq!(modules.cycles(), [""; 0]);
+    assert_eq!(modules.duplicates(), [""; 0]);
     let arrows: usize = modules.arrows().values().map(BTreeSet::len).sum();
-    assert!(arrows > 200, "{arrows} arrows: is this the right place?");
+    assert!(arrows > 200, "{arrows} uses found: is this the right folder?");
 }
 
 #[test]
-fn sees_circles_and_doubles() {
-    for (files, circles) in [
+fn finds_cycles_and_duplicates() {
+    for (files, cycles) in [
         (&[("m/a.rs", "use super::b::B;"), ("m/b.rs", "")][..], &[][..]),
         (
             &[("m/a.rs", "use super::b::{B, c};"), ("m/b.rs", "fn f() -> crate::m::a::A {}")],
@@ -197,10 +197,10 @@ fn sees_circles_and_doubles() {
             &[("m/mod.rs", "mod a;\nuse a::f;\npub struct S;"), ("m/a.rs", "use super::S;")],
             &["m uses m::a", "m::a uses m"],
         ),
-        // A re-export leads to where it is from.
+        // A re-export resolves to its origin.
         (&[("m/mod.rs", "pub use self::b::S;\nuse self::a::f;"), ("m/a.rs", "use super::S;"), ("m/b.rs", "")], &[]),
         (&[("m.rs", "mod a;"), ("m/a.rs", "use super::S;\npub(in crate::m) struct T;")], &[]),
-        // Another layer is not this test's business, nor are tests.
+        // Other layers and tests are not checked here.
         (&[("m/a.rs", "use crate::n::b::B;"), ("n/b.rs", "use crate::m::a::A;")], &[]),
         (&[("m/a.rs", "use super::b::B;"), ("m/b.rs", "#[cfg(test)]\nmod t { use crate::m::a::A; }")], &[]),
         (
@@ -208,7 +208,7 @@ fn sees_circles_and_doubles() {
             &["m::a uses m::b", "m::b uses m::c", "m::c uses m::a"],
         ),
     ] {
-        assert_eq!(Modules::new(files).circles(), circles, "{files:?}");
+        assert_eq!(Modules::new(files).cycles(), cycles, "{files:?}");
     }
     let files = [
         ("m/a.rs", "pub struct S;\nimpl T for S {\n    type Item = u8;\n}\nenum E {}"),
@@ -216,5 +216,5 @@ fn sees_circles_and_doubles() {
         ("n/c.rs", "struct E;\n#[cfg(test)]\nmod t {\nstruct S;\n}"),
         ("n/d.rs", "struct S;"),
     ];
-    assert_eq!(Modules::new(&files).doubles(), ["S: m::a, m::b"]);
+    assert_eq!(Modules::new(&files).duplicates(), ["S: m::a, m::b"]);
 }
