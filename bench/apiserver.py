@@ -9,11 +9,11 @@ lists; and Metriclet's own memory. Requests of the HPA controller itself are not
 
 import base64
 import http.client
-import http.server
 import json
 import os
 import signal
 import socket
+import socketserver
 import ssl
 import statistics
 import subprocess
@@ -34,21 +34,24 @@ metrics:
 """
 
 
-class Page(http.server.BaseHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
+class Page(socketserver.BaseRequestHandler):
+    """The page of any pod."""
 
-    def do_GET(self):
-        body = b"queue_depth 3\n"
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain; version=0.0.4")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def handle(self):
+        request = b""
+        while b"\r\n\r\n" not in request:
+            request += (more := self.request.recv(4096))
+            if not more:
+                return
+        self.request.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: 14\r\n"
+                             b"Connection: close\r\n\r\nqueue_depth 3\n")
 
 
-class Pages(http.server.ThreadingHTTPServer):
+class Pages(socketserver.ThreadingTCPServer):
     daemon_threads, request_queue_size = True, 1024
+
+    def handle_error(self, *_):
+        """A fetch that was given up."""
 
 
 class Relay:
@@ -276,7 +279,7 @@ def main():
                 for _ in range(ROUNDS):
                     idle.append(measured(plane, relay, SECONDS)[1])
                     for binary in binaries:
-                        adapter = Adapter(binary, folder, relay, pages.server_port, selectors)
+                        adapter = Adapter(binary, folder, relay, pages.server_address[1], selectors)
                         first = measured(plane, relay, 60)
                         steady = measured(plane, relay, SECONDS)
                         found[binary].append((*first, *steady, memory(adapter.process)))

@@ -54,6 +54,11 @@ impl CallError {
         matches!(self.failure, CallFailure::Timeout | CallFailure::Exchange(FetchError::Timeout(_)))
     }
 
+    /// Whether the API server has an earlier state than the one that was asked for.
+    pub fn is_version_too_large(&self) -> bool {
+        matches!(&self.failure, CallFailure::Code(504, detail) if detail.contains("Too large resource version"))
+    }
+
     /// Whether another try would fail in the same way.
     pub(super) fn is_final(&self) -> bool {
         match &self.failure {

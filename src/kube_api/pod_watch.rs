@@ -32,6 +32,8 @@ struct State {
     link: Link,
     /// The newest state that a request has seen in a list. An HPA must not see an earlier one afterwards.
     seen: Option<ResourceVersion>,
+    /// The newest state that a request was answered from by the watch.
+    shown: Option<ResourceVersion>,
     /// When pods were last asked for.
     asked: Instant,
     selections: PodSelections,
@@ -55,6 +57,7 @@ impl PodWatch {
             heard: now,
             link: Link::New,
             seen: None,
+            shown: None,
             asked: now,
             selections: PodSelections::default(),
             is_closed: false,
@@ -77,8 +80,15 @@ impl PodWatch {
         let mut state = self.lock();
         state.asked = state.asked.max(now);
         let is_current = state.is_current(&self.limits, now);
-        let State { store, selections, .. } = &mut *state;
-        selections.pods(store.as_ref().filter(|_| is_current)?, of, parse, &self.limits, now)
+        // The thread may be waiting for an answer.
+        if !is_current && self.gauges.standing() == WatchStanding::Current {
+            self.gauges.set_standing(state.standing(&self.limits, now));
+        }
+        let State { store, selections, shown, .. } = &mut *state;
+        let store = store.as_ref().filter(|_| is_current)?;
+        let pods = selections.pods(store, of, parse, &self.limits, now)?;
+        *shown = Some(store.version());
+        Some(pods)
     }
 
     /// How long ago something was last received, if its pods are current.
@@ -96,13 +106,18 @@ impl PodWatch {
     /// The newest state that requests may have seen.
     pub(super) fn newest(&self) -> Option<ResourceVersion> {
         let state = self.lock();
-        state.seen.max(state.store.as_ref().map(PodStore::version))
+        state.seen.max(state.shown).max(state.store.as_ref().map(PodStore::version))
+    }
+
+    /// The newest state that a request was answered from by the watch. Without one, lists are as they are without a watch.
+    pub(super) fn shown(&self) -> Option<ResourceVersion> {
+        self.lock().shown
     }
 
     /// Forgets everything: the API server has lost the versions that were known, as after a restored backup.
     pub(super) fn forget(&self) {
         let mut state = self.lock();
-        (state.store, state.seen, state.link) = (None, None, Link::New);
+        (state.store, state.seen, state.shown, state.link) = (None, None, None, Link::New);
     }
 
     /// The version to go on from, and whether requests have seen a later one.
@@ -117,7 +132,11 @@ impl PodWatch {
         let mut state = self.lock();
         match &mut state.store {
             Some(store) => store.replace(pods, version),
-            none => *none = Some(PodStore::new(pods, version)),
+            none => {
+                *none = Some(PodStore::new(pods, version));
+                // They are of another store, which has counted its changes by itself.
+                state.selections = PodSelections::default();
+            }
         }
         state.heard = now;
     }
@@ -147,22 +166,13 @@ impl PodWatch {
     /// Drops the pods; lists answer.
     pub(super) fn drop_store(&self) {
         let mut state = self.lock();
-        // Lists must not be older than what was served.
-        let version = state.store.take().map(|store| store.version());
-        state.link = Link::New;
-        state.seen = state.seen.max(version);
+        (state.store, state.link) = (None, Link::New);
         state.selections = PodSelections::default();
     }
 
     /// Tells what becomes of questions now.
     pub(super) fn tell(&self, now: Instant) {
-        let state = self.lock();
-        let standing = match (&state.store, state.link) {
-            (Some(_), _) if state.is_current(&self.limits, now) => WatchStanding::Current,
-            (None, _) | (Some(_), Link::New | Link::Open) => WatchStanding::Starting,
-            (Some(_), Link::Lost(_)) => WatchStanding::Broken,
-        };
-        self.gauges.set_standing(standing);
+        self.gauges.set_standing(self.lock().standing(&self.limits, now));
     }
 
     /// Whether it has ended, or has not been asked for long enough to end.
@@ -186,6 +196,17 @@ impl PodWatch {
 }
 
 impl State {
+    /// What becomes of questions at this moment.
+    fn standing(&self, limits: &WatchLimits, now: Instant) -> WatchStanding {
+        match (&self.store, self.link) {
+            (Some(_), _) if self.is_current(limits, now) => WatchStanding::Current,
+            (None, _) | (Some(_), Link::New) => WatchStanding::Starting,
+            // It has something to catch up with.
+            (Some(store), Link::Open) if self.seen > Some(store.version()) => WatchStanding::Starting,
+            (Some(_), Link::Open | Link::Lost(_)) => WatchStanding::Broken,
+        }
+    }
+
     /// Whether requests may be answered from the store.
     fn is_current(&self, limits: &WatchLimits, now: Instant) -> bool {
         let until = self.heard + limits.silence();

@@ -254,7 +254,7 @@ impl PodWatcher {
         if later == Some(false) {
             return Err(Trouble::Regressed("answered with a version that is earlier than one before".to_owned()));
         }
-        if is_bookmark {
+        if is_bookmark || self.watch.gauges.standing() != WatchStanding::Current {
             self.watch.tell(now);
         }
         self.account()
@@ -324,8 +324,7 @@ fn trouble(error: &CallError, verb: &str, most: usize) -> Trouble {
         CallFailure::TooMany(_) => too_large(most),
         CallFailure::Exchange(FetchError::BodyTooLarge(_)) if verb == "list" => too_large(most),
         CallFailure::Code(410, _) => Trouble::Lost(error.detail()),
-        // "Too large resource version": the API server has an earlier state than the one that is known.
-        CallFailure::Code(504, _) if verb == "list" => Trouble::Regressed(error.detail()),
+        _ if error.is_version_too_large() => Trouble::Regressed(error.detail()),
         _ => Trouble::Interrupted(error.detail()),
     }
 }

@@ -66,11 +66,11 @@ impl PodWatches {
 
     /// The state that a list must not be older than.
     pub(crate) fn since(&self, of: Selection<'_>) -> Option<ResourceVersion> {
-        self.of(of)?.newest()
+        self.of(of)?.shown()
     }
 
     /// A request was answered by a list of this version: its namespace is in use.
-    pub(crate) fn listed(&self, of: Selection<'_>, version: Option<ResourceVersion>, now: Instant) {
+    pub(crate) fn listed(&self, of: Selection<'_>, version: Option<ResourceVersion>) {
         let (Some(namespace), Some(version)) = (of.namespace, version) else { return };
         let inner = &self.0;
         let mut watches = inner.lock();
@@ -81,6 +81,7 @@ impl PodWatches {
             return inner.tell_full();
         }
         let gauges = inner.counters.pod_watches.begin(namespace);
+        let now = inner.clock.now().monotonic;
         let watch = Arc::new(PodWatch::new(namespace, gauges, &inner.limits.watch, now));
         watch.see(version);
         match inner.start(&watch) {

@@ -101,11 +101,11 @@ impl Objects {
         let since = watches.since(of);
         let listed = list(since).inspect_err(|error| {
             // The API server has an earlier state than the one that was known.
-            if since.is_some() && matches!(error.failure, CallFailure::Code(504, _)) {
+            if error.is_version_too_large() {
                 watches.forget(of);
             }
         })?;
-        watches.listed(of, listed.version, Instant::now());
+        watches.listed(of, listed.version);
         Ok(listed.items)
     }
 

@@ -8,7 +8,8 @@ use super::fixes;
 use super::hpa_lister::HpaList;
 use super::ids;
 use super::report::{
-    AdapterStatus, Count, ErrorStatus, ProcessStatus, Report, RequestStatus, RuleStatus, SourceStatus, UrlStatus,
+    AdapterStatus, Count, ErrorStatus, PodWatchStatus, ProcessStatus, Report, RequestStatus, RuleStatus, SourceStatus,
+    UrlStatus,
 };
 use super::served_hpas::ServedHpas;
 use crate::config::limits::{Limits, StatusLimits};
@@ -23,6 +24,7 @@ use crate::source::state::UrlState;
 use crate::source::upstream::Upstream;
 use crate::telemetry::clock::Now;
 use crate::telemetry::counters::Counters;
+use crate::telemetry::pod_watches::PodWatchGauges;
 use crate::telemetry::process::Process;
 
 const DAY: i64 = 24 * 60 * 60;
@@ -90,9 +92,20 @@ pub(super) fn process(counters: &Counters, started: Now, limits: &StatusLimits, 
         queued: counters.queued.get(),
         connections: counters.connections.open().map(count).collect(),
         refused,
+        pod_watches: counters.pod_watches.all().into_iter().map(pod_watch).collect(),
         certificate_expires: expires.map(Time),
         certificate_days_left: days_left,
         is_certificate_expiring: days_left.is_some_and(|days| days < limits.certificate_days),
+    }
+}
+
+fn pod_watch((namespace, gauges): (String, Arc<PodWatchGauges>)) -> PodWatchStatus {
+    let contact = i64::try_from(gauges.contact()).ok().filter(|contact| *contact != 0);
+    PodWatchStatus {
+        namespace,
+        state: gauges.standing().as_str(),
+        pods: gauges.pods.get(),
+        last_contact: contact.map(Time::from_millis),
     }
 }
 

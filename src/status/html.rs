@@ -5,7 +5,7 @@ use std::fmt;
 use super::query::Filter;
 use super::report::{ErrorStatus, Report, RequestStatus, RuleStatus, SourceStatus, UrlStatus};
 use super::sparkline::Sparkline;
-use super::text::{Bytes, Counts, HtmlText, Markdown, Number, OfDay, Problems};
+use super::text::{Bytes, Counts, HtmlText, Markdown, Number, OfDay, PodWatchList, Problems};
 use crate::config::limits::StatusLimits;
 use crate::parse::path::{CUSTOM_METRICS, EXTERNAL_METRICS};
 use crate::parse::percent::Encoded;
@@ -255,6 +255,7 @@ impl Page<'_> {
         row("Requests waiting for a worker", &process.queued)?;
         row("Connections", &Counts(&process.connections))?;
         row("Refused since the start", &Counts(&process.refused))?;
+        row("Watches of pods", &PodWatchList(&process.pod_watches))?;
         if let (Some(expires), Some(days)) = (process.certificate_expires, process.certificate_days_left) {
             let class = if process.is_certificate_expiring { " class=e" } else { "" };
             write!(f, "<dt>Certificate<dd{class}>expires {expires}, {days} days left")?;

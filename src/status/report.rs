@@ -36,11 +36,24 @@ pub(crate) struct ProcessStatus {
     pub(crate) connections: Vec<Count>,
     /// Requests and connections rejected since the start, by reason.
     pub(crate) refused: Vec<Count>,
+    pub(crate) pod_watches: Vec<PodWatchStatus>,
     /// The expiry of the serving certificate; none without HTTPS.
     pub(crate) certificate_expires: Option<Time>,
     pub(crate) certificate_days_left: Option<i64>,
     /// Whether the certificate expires soon.
     pub(crate) is_certificate_expiring: bool,
+}
+
+/// The watch of the pods of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct PodWatchStatus {
+    pub(crate) namespace: String,
+    /// As a label on `/metrics`.
+    pub(crate) state: &'static str,
+    pub(crate) pods: u64,
+    /// When something was last received; none before.
+    pub(crate) last_contact: Option<Time>,
 }
 
 /// A named count.

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-use super::report::Count;
+use super::report::{Count, PodWatchStatus};
 use crate::kube::meta::Time;
 
 /// Text for an element or a quoted attribute, cut if it is too long. Control characters, invisible characters and those that
@@ -87,6 +87,24 @@ impl fmt::Display for Counts<'_> {
         }
         for (at, Count { name, count }) in self.0.iter().enumerate() {
             write!(f, "{}{count} {}", if at == 0 { "" } else { ", " }, name.replace('_', " "))?;
+        }
+        Ok(())
+    }
+}
+
+/// Watches of pods, separated by semicolons.
+pub(super) struct PodWatchList<'a>(pub(super) &'a [PodWatchStatus]);
+
+impl fmt::Display for PodWatchList<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        for (at, PodWatchStatus { namespace, state, pods, last_contact }) in self.0.iter().enumerate() {
+            let namespace = HtmlText { text: namespace, longest: 63 };
+            let state = state.replace('_', " ");
+            write!(f, "{}{namespace}: {state}, {pods} pods", if at == 0 { "" } else { "; " })?;
+            last_contact.iter().try_for_each(|at| write!(f, ", last contact {at}"))?;
         }
         Ok(())
     }

@@ -96,6 +96,10 @@ fn one_watch_answers_all_selections() {
     assert!(counted(&server, "metriclet_pod_selections_total{from=\"watch\"}") > 10.0);
     assert_eq!(counted(&server, "metriclet_pod_watch_pods{namespace=\"shop\"}"), 2.0);
     assert!(counted(&server, "metriclet_pod_watch_last_contact_timestamp_seconds{namespace=\"shop\"}") > 1e9);
+    let status = server.get("/status.json").json();
+    let watch = &status["process"]["podWatches"][0];
+    assert_eq!((&watch["namespace"], &watch["state"], &watch["pods"]), (&json!("shop"), &json!("current"), &json!(2)));
+    assert!(server.get("/status").body.contains("<dt>Watches of pods<dd>shop: current, 2 pods, last contact 20"));
 }
 
 #[test]

@@ -70,6 +70,10 @@ fn answers_for_a_bounded_time_after_the_last_contact() {
     assert_eq!(standing(&watch, now + secs(31)), WatchStanding::Broken);
     assert_eq!(watch.age(now + secs(31)), None);
     watch.connect(true, now + secs(40));
+    assert_eq!(standing(&watch, now + secs(40)), WatchStanding::Current);
+    assert!(pods(&watch, now + secs(74)).is_some());
+    assert!(pods(&watch, now + secs(75)).is_none());
+    assert_eq!(watch.gauges.standing(), WatchStanding::Broken, "a request tells, while the thread waits");
     assert!(pods(&watch, now + secs(40)).is_some());
     // Both: silence does not become younger by the end of the connection.
     watch.connect(false, now + secs(74));
@@ -86,13 +90,16 @@ fn shows_nothing_that_is_older_than_a_list() {
     watch.change(now, |store| store.apply(pod("b"), version(11)));
     assert!(pods(&watch, now).is_none() && standing(&watch, now) == WatchStanding::Starting);
     watch.change(now, |store| store.reach(version(12)));
+    assert_eq!(watch.shown(), None, "nothing is known of it but by lists");
     assert!(pods(&watch, now).is_some());
-    assert_eq!((watch.resume(), watch.newest()), (Some((version(12), false)), Some(version(12))));
-    // What it has shown counts for lists after it.
+    assert_eq!((watch.resume(), watch.shown()), (Some((version(12), false)), Some(version(12))));
+    // What it has shown counts for lists after it, whatever becomes of it.
+    watch.change(now, |store| store.reach(version(13)));
+    assert_eq!((watch.shown(), watch.newest()), (Some(version(12)), Some(version(13))));
     watch.drop_store();
-    assert_eq!((pods(&watch, now), watch.newest()), (None, Some(version(12))));
+    assert_eq!((pods(&watch, now), watch.shown(), watch.newest()), (None, Some(version(12)), Some(version(12))));
     watch.forget();
-    assert_eq!(watch.newest(), None);
+    assert_eq!((watch.shown(), watch.newest()), (None, None));
 }
 
 #[test]
@@ -111,6 +118,21 @@ fn a_selection_is_the_same_list_while_its_pods_are() {
     let with_both = pods(&watch, now).unwrap();
     watch.fill(vec![pod("a"), pod("b")], version(20), now);
     assert!(Arc::ptr_eq(&with_both, &pods(&watch, now).unwrap()));
+}
+
+#[test]
+fn selections_do_not_outlive_their_store() {
+    for end in [PodWatch::forget, PodWatch::drop_store] {
+        let (watch, now) = current();
+        assert_eq!(pods(&watch, now).unwrap().as_ref().as_ref().unwrap().len(), 1);
+        end(&watch);
+        // As many changes as the store before it.
+        watch.fill(vec![pod("b")], version(20), now);
+        watch.connect(true, now);
+        let found = pods(&watch, now).unwrap();
+        let names: Vec<&str> = found.iter().flat_map(crate::kube::pod_list::PodList::iter).map(Pod::name).collect();
+        assert_eq!(names, ["b"]);
+    }
 }
 
 #[test]
