@@ -209,7 +209,9 @@ pub mod promql {
     pub use crate::promql::scope::Scope;
     pub use crate::promql::template::QueryTemplate;
     pub mod evaluate {
-        pub use crate::promql::evaluate::{Data, Element, EvalError, Labels, Sample, Series, Times, evaluate};
+        pub use crate::promql::evaluate::{
+            Data, EachSeries, Element, EvalError, Labels, Sample, Series, Times, evaluate,
+        };
     }
 }
 #[cfg(fuzzing)]

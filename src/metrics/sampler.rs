@@ -73,10 +73,12 @@ pub(super) fn sample(
     let (pods, _) = targets::pages(list.iter().flatten(), of);
     let urls: Vec<String> = pods.iter().map(|(_, url)| url.clone()).collect();
     // Each as it arrives, so that a slow pod does not delay the others.
+    let mut key = String::new();
     served.upstream.each_page(&urls, &served.want, wait, &mut |at, page| {
         if let Some((pod, url)) = pods.get(at) {
-            // The key is the whole URL: another URL is another process or another page.
-            round.keep(&object(pod, selected.namespace.as_deref()), url, page);
+            object(&mut key, selected.namespace.as_deref(), &pod.metadata.name);
+            // The incarnation is the whole URL: another URL is another process or another page.
+            round.keep(&key, url, page);
         }
     });
 }
@@ -192,7 +194,8 @@ pub(super) fn count(shared: &Shared, served: &ActiveRule, count: PodCount) {
     counters.pods_failed.add(count.failed as u64);
 }
 
-/// The name in a sample store of a pod.
-pub(super) fn object(pod: &Pod, namespace: Option<&str>) -> String {
-    format!("{}/{}", namespace.unwrap_or_default(), pod.metadata.name)
+/// Makes `key` the name in a sample store of a pod.
+pub(super) fn object(key: &mut String, namespace: Option<&str>, pod: &str) {
+    key.clear();
+    key.extend([namespace.unwrap_or_default(), "/", pod]);
 }

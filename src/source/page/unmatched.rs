@@ -9,7 +9,7 @@ use crate::promql::VectorSelector;
 
 /// A selector of a rule that matches nothing on a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unmatched {
+pub(crate) struct Unmatched {
     /// As PromQL writes it.
     pub selector: String,
     pub hint: Hint,
