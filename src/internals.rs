@@ -224,7 +224,7 @@ pub mod server {
 }
 pub mod source {
     pub mod page {
-        pub use crate::source::page::{Found, Page, PageBody, Query, Want};
+        pub use crate::source::page::{Found, KnownPage, Page, PageBody, Query, Want};
     }
     pub mod shared {
         pub use crate::source::shared::Shared;

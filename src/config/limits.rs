@@ -149,6 +149,10 @@ limits! {
         /// A line that a rule reads, the only part of a text page that is held whole. 256 KiB: some labels hold a whole
         /// SQL statement. Longer lines of other metrics are skipped.
         line: usize = 256 * KIB,
+        /// What is known of one page of a source of pods, so that others are read faster. 256 KiB: 2,500 series.
+        known: usize = 256 * KIB,
+        /// The same of all sources of pods. 4 MiB: of sources with other pages nothing is known.
+        all_known: usize = 4 * MIB,
         /// Labels of a series that a rule keeps. 64, twice what exporters are known to use.
         labels: usize = 64,
         /// A page of JSON, YAML, CSV or text for regular expressions, unless `maxBytes` says otherwise. 1 MiB: it is held

@@ -21,7 +21,7 @@ use super::coverage::PodCount;
 use super::sample_bound::Bound;
 use crate::parse::duration::millis;
 use crate::promql::evaluate::{Labels, Sample};
-use crate::source::page::Unmatched;
+use crate::source::page::{Series, Unmatched};
 pub(crate) use budget::SampleBudget;
 use budget::{TIME, bytes};
 pub(crate) use data::SnapshotData;
@@ -103,6 +103,21 @@ impl SampleStore {
     /// Stores the samples of an object's page at one time, in milliseconds of a monotonic clock. A sample may have its
     /// own time, and is then stored only once. An object with another incarnation is another object: its samples do not
     /// continue those of the previous one.
+    pub(crate) fn observe_page<'p>(
+        &self,
+        object: &str,
+        incarnation: &str,
+        at: i64,
+        samples: impl Iterator<Item = (&'p Series, Sample)>,
+        unmatched: &[Unmatched],
+    ) {
+        self.store(object, incarnation, at, unmatched, RoundOutcome::default(), |known, room| {
+            let page: Vec<(&Series, Sample)> = samples.collect();
+            known.table.observe_page(&known.times, &page, room);
+        });
+    }
+
+    /// The same for the pages of several pods, whose series have the labels of theirs.
     pub(crate) fn observe(
         &self,
         object: &str,
@@ -112,12 +127,28 @@ impl SampleStore {
         unmatched: &[Unmatched],
         outcome: RoundOutcome,
     ) {
+        let is_of_one = outcome.pods.is_none();
+        self.store(object, incarnation, at, unmatched, outcome, |known, room| {
+            known.table.observe(&known.times, samples.collect(), is_of_one, room);
+        });
+    }
+
+    /// Stores what is known of a page, and lets `store` do so with its samples, unless they come too soon.
+    fn store(
+        &self,
+        object: &str,
+        incarnation: &str,
+        at: i64,
+        unmatched: &[Unmatched],
+        outcome: RoundOutcome,
+        store: impl FnOnce(&mut Snapshot, &mut Room<'_>),
+    ) {
         let mut state = self.lock();
         let (objects, mut room) = self.room(&mut state, at);
         let Some(known) = object_of(objects, object, incarnation, at, &mut room) else { return room.lack_bytes() };
         (known.pods, known.scrape_error) = (outcome.pods, outcome.error);
         // Another selection has just stored this page, or one from a moment ago.
-        if known.times.last().is_some_and(|last| at < last.saturating_add(self.apart.max(1))) {
+        if self.is_too_soon(known, at) {
             return;
         }
         known.forget(&mut room);
@@ -128,7 +159,19 @@ impl SampleStore {
         // Only needed for messages, so they are left out if the budget is used up.
         room.budget.give_back(bytes(&known.unmatched));
         known.unmatched = if room.budget.take(bytes(unmatched)) { unmatched.to_vec() } else { Vec::new() };
-        known.table.observe(&known.times, samples.collect(), outcome.pods.is_none(), &mut room);
+        store(known, &mut room);
+    }
+
+    /// Whether samples of this time would not be stored, as there are others from a moment before.
+    fn is_too_soon(&self, known: &Snapshot, at: i64) -> bool {
+        known.times.last().is_some_and(|last| at < last.saturating_add(self.apart.max(1)))
+    }
+
+    /// Whether an object has been sampled a moment before, so that another page would not be stored.
+    pub(crate) fn is_up_to_date(&self, object: &str, incarnation: &str, at: i64) -> bool {
+        let state = self.lock();
+        let known = state.objects.get(object).filter(|known| known.incarnation == incarnation);
+        known.is_some_and(|known| known.scrape_error.is_none() && self.is_too_soon(known, at))
     }
 
     /// Records why an object could not be sampled.

@@ -70,10 +70,15 @@ pub(super) fn sample(
     if served.joins_pages() {
         return round.join(&list, selected, of, wait, shared);
     }
-    let (pods, _) = targets::pages(list.iter().flatten(), of);
+    let (mut pods, _) = targets::pages(list.iter().flatten(), of);
+    let mut key = String::new();
+    // Another selection may have sampled some of them just now.
+    pods.retain(|(pod, url)| {
+        object(&mut key, selected.namespace.as_deref(), &pod.metadata.name);
+        !sampling.history.is_up_to_date(&key, url, steady.at(now))
+    });
     let urls: Vec<String> = pods.iter().map(|(_, url)| url.clone()).collect();
     // Each as it arrives, so that a slow pod does not delay the others.
-    let mut key = String::new();
     served.upstream.each_page(&urls, &served.want, wait, &mut |at, page| {
         if let Some((pod, url)) = pods.get(at) {
             object(&mut key, selected.namespace.as_deref(), &pod.metadata.name);
@@ -116,7 +121,8 @@ impl Round<'_> {
         };
         let samples = joined.pages.iter().flat_map(|(page, target)| {
             let taken = page.taken.map_or(i64::MIN, |taken| self.steady.at(taken));
-            self.samples(page, taken, |series| target.join_named(series.name(), series.labels().iter()))
+            let labels = |series: &Series| target.join_named(series.name(), series.labels().iter());
+            self.samples(page, taken).map(move |(series, sample)| (labels(series), sample))
         });
         let unmatched = joined.pages.iter().map(|(page, _)| page.unmatched(self.served.want.id));
         let unmatched = unmatched.into_iter().find(|unmatched| !unmatched.is_empty()).unwrap_or_default();
@@ -132,13 +138,8 @@ impl Round<'_> {
         self.sampling.history.fail(group, group, self.steady.at(self.now), ScrapeError::NotWhole(why));
     }
 
-    /// The samples of a page for the rule, with these labels.
-    fn samples<'p>(
-        &'p self,
-        page: &'p Page,
-        taken: i64,
-        labels: impl Fn(&Series) -> Labels + 'p,
-    ) -> impl Iterator<Item = (Labels, Sample)> + 'p {
+    /// The samples of a page for the rule.
+    fn samples<'p>(&'p self, page: &'p Page, taken: i64) -> impl Iterator<Item = (&'p Series, Sample)> + 'p {
         let positions = match page.found(self.served.want.id) {
             Some(Found::Series(positions)) => positions.as_slice(),
             _ => &[],
@@ -149,7 +150,7 @@ impl Round<'_> {
             // ones.
             let age = series.timestamp().map_or(0, |at| page.at.saturating_sub(at));
             let sample = Sample { at: taken.saturating_sub(age), value: series.value() };
-            (age >= -most).then(|| (labels(series), sample))
+            (age >= -most).then_some((series, sample))
         })
     }
 
@@ -167,18 +168,8 @@ impl Round<'_> {
             _ => return,
         }
         let Some(taken) = page.taken.map(|taken| self.steady.at(taken)) else { return };
-        let samples = self.samples(&page, taken, |series| {
-            let name = std::iter::once((Cow::Borrowed(NAME_LABEL), Cow::Borrowed(series.name())));
-            Labels::new(name.chain(series.labels().iter()))
-        });
-        self.sampling.history.observe(
-            object,
-            incarnation,
-            taken,
-            samples,
-            page.unmatched(self.served.want.id),
-            RoundOutcome::default(),
-        );
+        let (samples, unmatched) = (self.samples(&page, taken), page.unmatched(self.served.want.id));
+        self.sampling.history.observe_page(object, incarnation, taken, samples, unmatched);
     }
 }
 

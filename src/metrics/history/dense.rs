@@ -41,11 +41,18 @@ impl Dense {
         &self.layout
     }
 
+    pub(super) fn shared_layout(&self) -> Arc<Layout> {
+        self.layout.clone()
+    }
+
     /// The samples of a series; `times` are those of the rows.
     pub(super) fn samples(&self, at: usize, times: &[i64]) -> impl Iterator<Item = Sample> {
-        let cells = self.cells.iter().skip(at).step_by(self.width().max(1));
-        let there = times.iter().zip(cells).filter(|(_, cell)| **cell != ABSENT);
-        there.map(|(at, cell)| Sample { at: *at, value: f64::from_bits(*cell) })
+        let (width, mut next) = (self.width(), at);
+        times.iter().filter_map(move |at| {
+            let cell = self.cells.get(next).copied().unwrap_or(ABSENT);
+            next += width;
+            (cell != ABSENT).then(|| Sample { at: *at, value: f64::from_bits(cell) })
+        })
     }
 
     /// How many samples there are.
@@ -56,6 +63,43 @@ impl Dense {
     /// Whether as many cells are empty as others would take.
     pub(super) fn is_mostly_absent(&self) -> bool {
         self.absent > self.count()
+    }
+
+    /// Adds a row of a page with this layout, if it is that of the page before, or has all of its series and more. Returns
+    /// whether it did.
+    pub(super) fn observe_known(&mut self, layout: &Arc<Layout>, values: &[f64], room: &mut Room<'_>) -> bool {
+        if !Arc::ptr_eq(layout, &self.layout) && !self.reorder(layout, room) {
+            return false;
+        }
+        // Samples for which there is no room are left out one by one.
+        if values.len() != self.width() || !room.samples(values.len()) {
+            return false;
+        }
+        self.rows += 1;
+        if self.cells.capacity() < self.cells.len() + values.len() {
+            self.cells.reserve_exact(values.len());
+        }
+        self.cells.extend(values.iter().map(|value| bits(*value)));
+        true
+    }
+
+    /// Takes over a layout that has all series of its own, in any order, and as many more as there is room for.
+    fn reorder(&mut self, layout: &Arc<Layout>, room: &mut Room<'_>) -> bool {
+        let (labels, width) = (layout.labels(), self.width());
+        let places: Vec<Option<usize>> =
+            labels.iter().enumerate().map(|(at, labels)| self.layout.position(labels, at)).collect();
+        let new = places.iter().filter(|place| place.is_none()).count();
+        if labels.len() - new != width || !room.series_without_samples(labels.iter().zip(&places), new) {
+            return false;
+        }
+        let mut cells = Vec::with_capacity((self.rows + 1) * labels.len());
+        for row in 0..self.rows {
+            let of = |place: &Option<usize>| place.and_then(|at| self.cells.get(row * width + at)).copied();
+            cells.extend(places.iter().map(|place| of(place).unwrap_or(ABSENT)));
+        }
+        self.absent += self.rows * new;
+        (self.cells, self.layout) = (cells, layout.clone());
+        true
     }
 
     /// Adds a row.

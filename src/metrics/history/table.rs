@@ -7,6 +7,7 @@ use super::layout::Layout;
 use super::room::Room;
 use super::sparse::Sparse;
 use crate::promql::evaluate::{Labels, Sample};
+use crate::source::page::Series;
 
 /// The samples of an object's series. They take half the memory in step, as those of nearly all pages are.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +54,26 @@ impl Table {
         }
     }
 
+    /// Stores the samples of a page of one process, whose time is the last of `times`.
+    pub(super) fn observe_page(&mut self, times: &[i64], page: &[(&Series, Sample)], room: &mut Room<'_>) {
+        let series = || page.iter().map(|(series, _)| *series);
+        let is_in_step = page.iter().all(|(_, sample)| sample.at == room.at);
+        let layout = match self {
+            Self::Dense(dense) if dense.layout().is_of(series()) && !page.is_empty() => dense.shared_layout(),
+            _ => room.shared.of_page(series()),
+        };
+        if let Self::Dense(dense) = self
+            && is_in_step
+        {
+            let values: Vec<f64> = page.iter().map(|(_, sample)| sample.value).collect();
+            if dense.observe_known(&layout, &values, room) {
+                return self.spread_if_mostly_absent(times);
+            }
+        }
+        let samples = layout.labels().iter().cloned().zip(page.iter().map(|(_, sample)| *sample));
+        self.observe(times, samples.collect(), true, room);
+    }
+
     /// Stores the samples of a page, whose time is the last of `times`. `is_of_one`: they are of one process.
     pub(super) fn observe(
         &mut self,
@@ -67,16 +88,20 @@ impl Table {
             && samples.iter().all(in_step)
         {
             dense.observe(samples, room);
-            if !dense.is_mostly_absent() {
-                return;
-            }
-            return *self = Self::Sparse(std::mem::take(self).into_sparse(times));
+            return self.spread_if_mostly_absent(times);
         }
         // This page has no row yet.
         let before = times.get(..times.len().saturating_sub(1)).unwrap_or_default();
         let mut sparse = std::mem::take(self).into_sparse(before);
         sparse.observe(samples, room);
         *self = Self::Sparse(sparse);
+    }
+
+    /// Keeps each series by itself where rows would take more.
+    fn spread_if_mostly_absent(&mut self, times: &[i64]) {
+        if matches!(self, Self::Dense(dense) if dense.is_mostly_absent()) {
+            *self = Self::Sparse(std::mem::take(self).into_sparse(times));
+        }
     }
 
     /// The same samples, each series by itself.

@@ -165,7 +165,7 @@ mod tests {
             }
         });
         let wants: Vec<Want> = wants.collect();
-        let mut body = PageBody { reader: &mut page.as_bytes(), delimited: true, max_bytes: None };
+        let mut body = PageBody { reader: &mut page.as_bytes(), delimited: true, max_bytes: None, known: None };
         let page = Page::read(&mut body, Some(Format::Prometheus), &wants, 0, &Limits::default()).unwrap();
         let text = |unmatched: &Unmatched| format!("{}: {}", unmatched.selector, unmatched.hint);
         wants.iter().map(|want| page.unmatched(want.id).iter().map(text).collect()).collect()
