@@ -1,6 +1,8 @@
 //! The series of a page that was read before. A line of another page that begins as one of them is not parsed again up to
 //! its value: pages of one program mostly have the same series in the same order.
 
+use std::sync::Arc;
+
 /// The series of a page that was read before, in its order.
 #[derive(Debug, Default)]
 pub struct KnownSeries {
@@ -20,7 +22,29 @@ pub(super) struct KnownLine {
     /// Where the text between the braces begins, if there are any.
     pub(super) labels: Option<u32>,
     /// Whether it has the name of the one before it.
-    pub(super) repeats: bool,
+    repeats: bool,
+}
+
+/// Finds series that are known, and notes those of a page.
+#[derive(Debug, Default)]
+pub(super) struct Recognizer {
+    /// The series of another page.
+    pub(super) known: Option<Arc<KnownSeries>>,
+    /// Which of them is likely to be next.
+    next: usize,
+    /// How many lines began as one of them.
+    pub(super) recognized: u64,
+    /// Whether the one before was not wanted.
+    pub(super) is_unwanted: bool,
+    /// The series of this page, if they are to be known, and the most bytes of them.
+    pub(super) noted: Option<(KnownSeries, usize)>,
+}
+
+/// A series that was found.
+pub(super) struct FoundLine {
+    pub(super) line: KnownLine,
+    /// Whether it has the name of the one before it, which was not wanted.
+    pub(super) is_unwanted: bool,
 }
 
 /// How many series are compared with a line. 4: one that was added or left out does not hide those after it.
@@ -34,7 +58,7 @@ impl KnownSeries {
 
     /// The series with which a line begins: the one at `next` or one soon after it.
     #[inline(always)]
-    pub(super) fn find(&self, next: usize, line: &str) -> Option<(usize, KnownLine)> {
+    fn find(&self, next: usize, line: &str) -> Option<(usize, KnownLine)> {
         let ahead = self.lines.get(next..).unwrap_or_default().iter().take(AHEAD);
         ahead.zip(next..).find(|(known, _)| self.begins(known, line.as_bytes())).map(|(known, at)| (at, *known))
     }
@@ -49,7 +73,7 @@ impl KnownSeries {
     }
 
     /// Adds a series: a name, and where the text between the braces begins, if there are any.
-    pub(super) fn add(&mut self, series: &str, name: usize, labels: Option<usize>) {
+    fn add(&mut self, series: &str, name: usize, labels: Option<usize>) {
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let (start, length, name) = (number(self.text.len()), number(series.len()), number(name));
         let before = self.lines.last().and_then(|before| {
@@ -59,5 +83,29 @@ impl KnownSeries {
         let repeats = before == series.as_bytes().get(..name as usize);
         self.text.extend_from_slice(series.as_bytes());
         self.lines.push(KnownLine { start, length, name, labels: labels.map(number), repeats });
+    }
+}
+
+impl Recognizer {
+    /// The series with which a line begins.
+    #[inline(always)]
+    pub(super) fn find(&mut self, line: &str) -> Option<FoundLine> {
+        let (at, found) = self.known.as_ref()?.find(self.next, line)?;
+        let is_unwanted = self.is_unwanted && found.repeats && at == self.next;
+        self.recognized += 1;
+        self.next = at + 1;
+        Some(FoundLine { line: found, is_unwanted })
+    }
+
+    /// Notes the series of a line, of so many bytes.
+    pub(super) fn note(&mut self, line: &str, series: usize, name: &str, labels: &str) {
+        self.is_unwanted = false;
+        let Some((noted, most)) = &mut self.noted else { return };
+        let series = line.get(..series).unwrap_or_default();
+        let labels = series.ends_with('}').then(|| series.len() - 1 - labels.len());
+        noted.add(series, name.len(), labels);
+        if noted.cost() > *most {
+            self.noted = None;
+        }
     }
 }

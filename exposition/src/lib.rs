@@ -36,6 +36,7 @@ pub mod labels;
 mod metadata;
 mod number;
 pub mod parser;
+mod recognition;
 mod sample;
 mod scan;
 pub mod sink;

@@ -1,14 +1,12 @@
 //! Splits chunks into lines. Only an incomplete line is buffered.
 
-use std::sync::Arc;
-
 use memchr::{memchr, memchr_iter, memrchr};
 
 use super::bound;
 use super::error::{Fault, PageError, PageErrorKind, syntax};
 use super::family::Family;
 use super::format::{ExpositionLimits, Format};
-use super::known::KnownSeries;
+use super::known::Recognizer;
 use super::labels::{Labels, unescape};
 use super::metadata::Metadata;
 use super::sample::{Line, beginning_of};
@@ -52,16 +50,7 @@ pub struct Parser {
     /// `# EOF` was read.
     ended: bool,
     failed: Option<PageError>,
-    /// The series of another page.
-    known: Option<Arc<KnownSeries>>,
-    /// Which of them is likely to be next.
-    next: usize,
-    /// How many lines began as one of them.
-    recognized: u64,
-    /// Whether the one before was not wanted.
-    is_unwanted: bool,
-    /// The series of this page, if they are to be known, and the most bytes of them.
-    noted: Option<(KnownSeries, usize)>,
+    pub(super) series: Recognizer,
 }
 
 /// The size of a complete page.
@@ -87,24 +76,8 @@ impl Parser {
             summary: Summary::default(),
             ended: false,
             failed: None,
-            known: None,
-            next: 0,
-            recognized: 0,
-            is_unwanted: false,
-            noted: None,
+            series: Recognizer::default(),
         }
-    }
-
-    /// The same for a page of the same format that may have these series.
-    #[must_use]
-    pub fn knowing(self, known: Option<Arc<KnownSeries>>) -> Self {
-        Self { known, ..self }
-    }
-
-    /// The same for a page whose series are to be known, unless they take more than so many bytes.
-    #[must_use]
-    pub fn noting(self, most: usize) -> Self {
-        Self { noted: Some((KnownSeries::default(), most)), ..self }
     }
 
     /// Parses the next bytes of the page, of any number, and passes the samples that they complete to the sink.
@@ -154,16 +127,6 @@ impl Parser {
             _ => PageErrorKind::CutOff,
         };
         Err(PageError { line: self.summary.lines + 1, column: self.carried.len() as u64 + 1, kind })
-    }
-
-    /// The series of the page, if they are to be known.
-    pub fn noted(&mut self) -> Option<KnownSeries> {
-        self.noted.take().map(|(series, _)| series)
-    }
-
-    /// How many samples had a known series.
-    pub fn recognized(&self) -> u64 {
-        self.recognized
     }
 
     fn is_within_line(&self) -> bool {
@@ -274,29 +237,17 @@ impl Parser {
         if text.starts_with('{') {
             return self.quoted(text, sink);
         }
-        let found = self.known.as_ref().and_then(|known| known.find(self.next, text));
-        let Some((at, known)) = found else { return self.unknown(text, sink) };
-        let line = Line::known(text, known, self.format)?;
+        let Some(found) = self.series.find(text) else { return self.unknown(text, sink) };
+        let line = Line::known(text, found.line, self.format)?;
         self.summary.samples += 1;
-        self.recognized += 1;
-        let is_unwanted = self.is_unwanted && known.repeats && at == self.next;
-        self.next = at + 1;
-        self.is_unwanted = is_unwanted || !self.hand_over(line.name, &line, sink);
+        self.series.is_unwanted = found.is_unwanted || !self.hand_over(line.name, &line, sink);
         Ok(())
     }
 
     fn unknown(&mut self, text: &str, sink: &mut dyn Sink) -> Result<(), Fault> {
         let line = Line::read(text, self.format)?;
         self.summary.samples += 1;
-        self.is_unwanted = false;
-        if let Some((noted, most)) = &mut self.noted {
-            let labels = text.as_bytes().get(line.series - 1) == Some(&b'}');
-            let labels = labels.then(|| line.series - 1 - line.labels.raw().len());
-            noted.add(text.get(..line.series).unwrap_or_default(), line.name.len(), labels);
-            if noted.cost() > *most {
-                self.noted = None;
-            }
-        }
+        self.series.note(text, line.series, line.name, line.labels.raw());
         self.hand_over(line.name, &line, sink);
         Ok(())
     }
@@ -305,7 +256,7 @@ impl Parser {
     fn quoted(&mut self, text: &str, sink: &mut dyn Sink) -> Result<(), Fault> {
         let line = Line::read_quoted(text, self.format)?;
         self.summary.samples += 1;
-        self.is_unwanted = false;
+        self.series.is_unwanted = false;
         self.hand_over(&unescape(line.name), &line, sink);
         Ok(())
     }

@@ -202,6 +202,9 @@ limits! {
         failure_ttl: Duration = secs(1),
         /// URLs of one source whose state is remembered. 8,192, more than pods in one list; some 200 bytes each.
         states: usize = 8_192,
+        /// How long the state of a pod's URL is remembered after its last fetch. 5 min, as long as sampling goes on without
+        /// requests: what is replaced meanwhile takes no memory later.
+        pod_state: Duration = secs(300),
         /// How long a pod or templated host is skipped after two failed connections in a row. 10 s: less than an HPA
         /// sync.
         skip: Duration = secs(10),

@@ -51,6 +51,16 @@ struct StoreState {
     full: Option<(i64, Bound)>,
 }
 
+/// How much of everything is in a store.
+#[cfg(test)]
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Footprint {
+    pub(super) objects: usize,
+    pub(super) series: usize,
+    pub(super) sets: usize,
+    pub(super) layouts: usize,
+}
+
 /// Facts about the samples that are stored together with them, so that a lookup sees all of them or nothing.
 #[derive(Debug, Default)]
 pub(crate) struct RoundOutcome {
@@ -219,6 +229,14 @@ impl SampleStore {
         if full.is_some_and(|(at, _)| at < now - self.keep) {
             *full = None;
         }
+    }
+
+    /// How much there is of everything.
+    #[cfg(test)]
+    pub(super) fn footprint(&self) -> Footprint {
+        let state = self.lock();
+        let (sets, layouts) = state.shared.counts();
+        Footprint { objects: state.objects.len(), series: state.series, sets, layouts }
     }
 
     fn lock(&self) -> MutexGuard<'_, StoreState> {

@@ -190,3 +190,6 @@ pub(super) fn object(key: &mut String, namespace: Option<&str>, pod: &str) {
     key.clear();
     key.extend([namespace.unwrap_or_default(), "/", pod]);
 }
+
+#[cfg(test)]
+mod tests;

@@ -359,6 +359,12 @@ impl Upstream {
         time < self.source.timeout.min(longest)
     }
 
+    /// How many pages are cached.
+    #[cfg(test)]
+    pub(crate) fn cached(&self) -> usize {
+        self.pages.len()
+    }
+
     /// The state of each of its URLs.
     pub fn states(&self) -> MutexGuard<'_, UrlStates> {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)

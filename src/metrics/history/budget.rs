@@ -36,6 +36,12 @@ impl SampleBudget {
         Self { most, taken: AtomicUsize::new(0) }
     }
 
+    /// The bytes that are taken.
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// The limit, for messages.
     pub(super) fn bound(&self) -> Bound {
         Bound::Bytes(self.most)

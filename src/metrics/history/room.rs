@@ -73,6 +73,12 @@ impl SharedLabels {
         layout
     }
 
+    /// How many sets of labels and layouts there are; each layout may be known by how it is written.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.sets.len(), self.layouts.len().max(self.written.len()))
+    }
+
     /// Drops what no object has.
     pub(super) fn prune(&mut self) {
         // One of them is the other's.
