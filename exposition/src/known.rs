@@ -67,9 +67,11 @@ impl KnownSeries {
     fn begins(&self, known: &KnownLine, line: &[u8]) -> bool {
         let start = known.start as usize;
         let series = self.text.get(start..start + known.length as usize);
-        let rest = series.and_then(|series| line.strip_prefix(series));
+        let Some(((begin, rest), series)) = line.split_at_checked(known.length as usize).zip(series) else {
+            return false;
+        };
         // Labels may follow a blank after the name.
-        rest.is_some_and(|rest| known.labels.is_some() || !matches!(rest.first(), Some(b' ' | b'\t' | b'{')))
+        is_same(begin, series) && (known.labels.is_some() || !matches!(rest.first(), Some(b' ' | b'\t' | b'{')))
     }
 
     /// Adds a series: a name, and where the text between the braces begins, if there are any.
@@ -84,6 +86,15 @@ impl KnownSeries {
         self.text.extend_from_slice(series.as_bytes());
         self.lines.push(KnownLine { start, length, name, labels: labels.map(number), repeats });
     }
+}
+
+/// Whether texts of one length are the same: eight bytes at a time, as musl compares them one by one.
+#[inline(always)]
+fn is_same(left: &[u8], right: &[u8]) -> bool {
+    let ((left, left_end), (right, right_end)) = (left.as_chunks::<8>(), right.as_chunks::<8>());
+    let mut pairs = left.iter().zip(right);
+    pairs.all(|(left, right)| u64::from_ne_bytes(*left) == u64::from_ne_bytes(*right))
+        && left_end.iter().zip(right_end).all(|(left, right)| left == right)
 }
 
 impl Recognizer {
