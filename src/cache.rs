@@ -1,7 +1,6 @@
 //! A bounded cache in which concurrent callers of one key share one load.
 //!
-//! It never returns an expired value, except by [`Cache::last`], and does not hold its lock during a load. Times are
-//! arguments; it only measures how long a caller waits.
+//! It never returns an expired value, except by [`Cache::last`], and does not hold its lock during a load. Times are arguments.
 //!
 //! Except for the thin [`Cache`], the implementation is a single type for all keys and values, so it is compiled once.
 
@@ -194,6 +193,12 @@ impl<V: Send + Sync + 'static> Cache<V> {
         let state = self.store.lock();
         let kept = state.slots.get(key.bytes())?.kept.as_ref()?;
         std::ptr::addr_eq(Arc::as_ptr(&kept.value), Arc::as_ptr(value)).then_some(kept.until)
+    }
+
+    /// How many keys have a value or a load.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.store.lock().slots.len()
     }
 
     /// The value last cached for `key`, if it is still present; it may have expired.

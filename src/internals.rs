@@ -221,7 +221,9 @@ pub mod promql {
     pub use crate::promql::scope::Scope;
     pub use crate::promql::template::QueryTemplate;
     pub mod evaluate {
-        pub use crate::promql::evaluate::{Data, Element, EvalError, Labels, Sample, Series, Times, evaluate};
+        pub use crate::promql::evaluate::{
+            Data, EachSeries, Element, EvalError, Labels, Sample, Series, Times, evaluate,
+        };
     }
 }
 #[cfg(fuzzing)]
@@ -234,7 +236,7 @@ pub mod server {
 }
 pub mod source {
     pub mod page {
-        pub use crate::source::page::{Found, Page, PageBody, Query, Want};
+        pub use crate::source::page::{Found, KnownPage, Page, PageBody, Query, Want};
     }
     pub mod shared {
         pub use crate::source::shared::Shared;

@@ -15,7 +15,7 @@ mod prometheus;
 mod versions;
 
 use metriclet::internals::config::limits::ExpressionLimits;
-use metriclet::internals::promql::evaluate::{self, Data, Element, Labels, Series, Times};
+use metriclet::internals::promql::evaluate::{self, Data, EachSeries, Element, Labels, Series, Times};
 use metriclet::internals::promql::{self, Expr};
 use pages::Random;
 use prometheus::{Answer, Prometheus};
@@ -53,8 +53,8 @@ impl Data for Seen<'_> {
         self.picked(selector).filter_map(latest).collect()
     }
 
-    fn range(&self, selector: usize) -> Vec<Series> {
-        self.picked(selector).cloned().collect()
+    fn range(&self, selector: usize, each: EachSeries<'_>) {
+        self.picked(selector).for_each(|series| each(&series.labels, &series.samples));
     }
 }
 

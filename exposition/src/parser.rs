@@ -6,6 +6,7 @@ use super::bound;
 use super::error::{Fault, PageError, PageErrorKind, syntax};
 use super::family::Family;
 use super::format::{ExpositionLimits, Format};
+use super::known::Recognizer;
 use super::labels::{Labels, unescape};
 use super::metadata::Metadata;
 use super::sample::{Line, beginning_of};
@@ -49,6 +50,7 @@ pub struct Parser {
     /// `# EOF` was read.
     ended: bool,
     failed: Option<PageError>,
+    pub(super) series: Recognizer,
 }
 
 /// The size of a complete page.
@@ -74,6 +76,7 @@ impl Parser {
             summary: Summary::default(),
             ended: false,
             failed: None,
+            series: Recognizer::default(),
         }
     }
 
@@ -109,9 +112,9 @@ impl Parser {
     /// # Errors
     /// The error of [`feed`](Self::feed), or a page that does not end as its format requires: with a line feed in
     /// Prometheus text (an empty page is valid), with `# EOF` and nothing after it in OpenMetrics.
-    pub fn finish(mut self) -> Result<Summary, PageError> {
-        if let Some(error) = self.failed {
-            return Err(error);
+    pub fn finish(&mut self) -> Result<Summary, PageError> {
+        if let Some(error) = &self.failed {
+            return Err(error.clone());
         }
         if self.format == Format::OpenMetrics && !self.ended && self.carried == b"# EOF" {
             self.carried.clear();
@@ -234,8 +237,17 @@ impl Parser {
         if text.starts_with('{') {
             return self.quoted(text, sink);
         }
+        let Some(found) = self.series.find(text) else { return self.unknown(text, sink) };
+        let line = Line::known(text, found.line, self.format)?;
+        self.summary.samples += 1;
+        self.series.is_unwanted = found.is_unwanted || !self.hand_over(line.name, &line, sink);
+        Ok(())
+    }
+
+    fn unknown(&mut self, text: &str, sink: &mut dyn Sink) -> Result<(), Fault> {
         let line = Line::read(text, self.format)?;
         self.summary.samples += 1;
+        self.series.note(text, line.series, line.name, line.labels.raw());
         self.hand_over(line.name, &line, sink);
         Ok(())
     }
@@ -244,20 +256,22 @@ impl Parser {
     fn quoted(&mut self, text: &str, sink: &mut dyn Sink) -> Result<(), Fault> {
         let line = Line::read_quoted(text, self.format)?;
         self.summary.samples += 1;
+        self.series.is_unwanted = false;
         self.hand_over(&unescape(line.name), &line, sink);
         Ok(())
     }
 
     #[inline(always)]
-    fn hand_over(&self, name: &str, line: &Line<'_>, sink: &mut dyn Sink) {
+    fn hand_over(&self, name: &str, line: &Line<'_>, sink: &mut dyn Sink) -> bool {
         if !sink.wants(name) {
-            return;
+            return false;
         }
         let Line { labels, value, timestamp, .. } = *line;
         let kind = self.family.kind_of(name);
         let rewritten = bound::rewritten(self.family.declared(), &labels);
         let labels = rewritten.as_deref().map_or(labels, Labels::checked);
         sink.sample(&Sample { name, labels, value: value.value(), timestamp, kind });
+        true
     }
 
     /// Reports the sample on a line that is too long, given at least the start of the line.

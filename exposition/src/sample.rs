@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::error::Fault;
 use super::format::Format;
+use super::known::KnownLine;
 use super::labels::{Braces, Labels, quoted_name, unescape};
 use super::number::Number;
 use super::scan;
@@ -14,6 +15,8 @@ pub(super) struct Line<'a> {
     pub(super) labels: Labels<'a>,
     pub(super) value: Number<'a>,
     pub(super) timestamp: Option<i64>,
+    /// The bytes up to the closing brace, or up to the blank after a name without labels.
+    pub(super) series: usize,
 }
 
 impl<'a> Line<'a> {
@@ -21,15 +24,33 @@ impl<'a> Line<'a> {
     #[inline]
     pub(super) fn read(text: &'a str, format: Format) -> Result<Self, Fault> {
         let (name, rest) = scan::metric_name(text).ok_or_else(|| Fault::expected("a metric name", text))?;
-        let (labels, rest) = match scan::after(format.blanks(rest), b'{') {
+        let (labels, series, rest) = match scan::after(format.blanks(rest), b'{') {
             Some(inside) => {
                 let Braces { labels, metric, rest } = Labels::read(inside, format)?;
                 if metric.is_some() {
                     return Err(Fault::expected("labels only, because the metric name precedes them", inside));
                 }
-                (labels, gap(rest, format, false, "a space before the value")?)
+                (labels, text.len() - rest.len(), gap(rest, format, false, "a space before the value")?)
             }
-            None => (Labels::default(), gap(rest, format, true, "\"{\" or a space after the metric name")?),
+            None => {
+                let rest = gap(rest, format, true, "\"{\" or a space after the metric name")?;
+                (Labels::default(), name.len() + 1, rest)
+            }
+        };
+        Ok(Self { series, ..Self::end(name, labels, rest, format)? })
+    }
+
+    /// Parses the rest of a line that begins with a series which was parsed before.
+    #[inline(always)]
+    pub(super) fn known(text: &'a str, known: KnownLine, format: Format) -> Result<Self, Fault> {
+        let (series, rest) = text.split_at_checked(known.length as usize).unwrap_or((text, ""));
+        let name = series.get(..known.name as usize).unwrap_or_default();
+        let (labels, rest) = match known.labels {
+            Some(start) => {
+                let raw = series.get(start as usize..series.len() - 1).unwrap_or_default();
+                (Labels::checked(raw), gap(rest, format, false, "a space before the value")?)
+            }
+            None => (Labels::default(), if format == Format::Prometheus { scan::blanks(rest) } else { rest }),
         };
         Self::end(name, labels, rest, format)
     }
@@ -55,7 +76,7 @@ impl<'a> Line<'a> {
             Format::Prometheus => prometheus_timestamp(rest)?,
             Format::OpenMetrics => openmetrics_end(rest)?,
         };
-        Ok(Self { name, labels, value, timestamp })
+        Ok(Self { name, labels, value, timestamp, series: 0 })
     }
 }
 

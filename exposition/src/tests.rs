@@ -1,5 +1,6 @@
 //! Complete pages: what each format accepts and rejects, for every division into chunks.
 
+mod known;
 mod openmetrics;
 mod prometheus;
 

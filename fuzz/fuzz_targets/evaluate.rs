@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::internals::promql::evaluate::{self, Data, Element, EvalError, Labels, Sample, Series, Times};
+use metriclet::internals::promql::evaluate::{self, Data, EachSeries, Element, EvalError, Labels, Sample, Series, Times};
 use metriclet::internals::promql::{Expr, Limits, NAME_LABEL};
 
 const LIMITS: Limits = Limits { bytes: 512, depth: 8, nodes: 40, regex: 16 * 1024 };
@@ -34,8 +34,8 @@ impl Data for Seen<'_> {
         self.picked(selector).filter_map(latest).collect()
     }
 
-    fn range(&self, selector: usize) -> Vec<Series> {
-        self.picked(selector).cloned().collect()
+    fn range(&self, selector: usize, each: EachSeries<'_>) {
+        self.picked(selector).for_each(|series| each(&series.labels, &series.samples));
     }
 }
 

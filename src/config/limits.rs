@@ -126,6 +126,10 @@ limits! {
         /// A line that a rule reads, the only part of a text page that is buffered. 256 KiB: some labels contain a complete
         /// SQL statement. Longer lines of other metrics are skipped.
         line: usize = 256 * KIB,
+        /// What is known of one page of a source of pods, so that others are read faster. 256 KiB: 2,500 series.
+        known: usize = 256 * KIB,
+        /// The same of all sources of pods. 4 MiB: of sources with other pages nothing is known.
+        all_known: usize = 4 * MIB,
         /// Labels of a series that a rule keeps. 64, twice what exporters are known to use.
         labels: usize = 64,
         /// A page of JSON, YAML, CSV or text for regular expressions, unless `maxBytes` is set. 1 MiB: the whole page is in
@@ -175,6 +179,9 @@ limits! {
         failure_ttl: Duration = secs(1),
         /// URLs of one source whose state is remembered. 8,192, more than pods in one list; some 200 bytes each.
         states: usize = 8_192,
+        /// How long the state of a pod's URL is remembered after its last fetch. 5 min, as long as sampling goes on without
+        /// requests: what is replaced meanwhile takes no memory later.
+        pod_state: Duration = secs(300),
         /// How long a pod or templated host is skipped after two failed connections in a row. 10 s: less than an HPA
         /// sync.
         skip: Duration = secs(10),

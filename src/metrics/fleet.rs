@@ -41,7 +41,7 @@ pub(super) fn answer(
     if let Some(sampling) = &served.sampling {
         let samples = samples(served, &about, services, sampling, &set, trace)?;
         return match &subject.request.path.name {
-            ObjectName::One(name) if of.set.is_none() => over_time::of_one(subject, name, sampling, samples, trace),
+            ObjectName::One(name) if of.set.is_none() => over_time::of_one(subject, name, sampling, &samples, trace),
             _ => over_time::of_samples(subject, sampling, samples, patience, trace),
         };
     }

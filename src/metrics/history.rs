@@ -1,28 +1,33 @@
 //! Samples over time, for rules with ranges or offsets. The store is bounded: beyond its budget a rule fails; no part
 //! of a sum is dropped.
 
+mod budget;
+mod data;
+mod dense;
 mod handover;
+mod layout;
+mod room;
 mod snapshot;
+mod sparse;
+mod stored;
+mod table;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::coverage::PodCount;
 use super::sample_bound::Bound;
 use crate::parse::duration::millis;
-use crate::promql::evaluate::{Labels, Sample, Series};
-use crate::source::page::Unmatched;
-pub(crate) use snapshot::{ScrapeError, Snapshot, SnapshotData, StoredSeries, picks};
-
-/// Bytes for the samples of all rules together.
-#[derive(Debug)]
-pub struct SampleBudget {
-    most: usize,
-    taken: AtomicUsize,
-}
+use crate::promql::evaluate::{Labels, Sample};
+use crate::source::page::{Series, Unmatched};
+pub(crate) use budget::SampleBudget;
+use budget::{TIME, bytes};
+pub(crate) use data::SnapshotData;
+use room::{Room, SharedLabels};
+pub(crate) use snapshot::{ScrapeError, Snapshot};
+pub(crate) use stored::StoredSeries;
 
 /// The sampling of one rule.
 #[derive(Debug)]
@@ -38,30 +43,22 @@ pub struct SampleStore {
 
 #[derive(Debug, Default)]
 struct StoreState {
-    objects: HashMap<String, Object>,
+    /// Shared with those who read them: what is stored meanwhile goes into a copy.
+    objects: HashMap<String, Arc<Snapshot>>,
     series: usize,
-    /// Each set of labels once, because the pods of one workload mostly have the same.
-    labels: HashSet<Labels>,
+    shared: SharedLabels,
     /// The limit that was reached, and when.
     full: Option<(i64, Bound)>,
 }
 
-/// The sampling of one object.
-#[derive(Debug, Default)]
-struct Object {
-    /// The pod incarnation: another pod may get the same name.
-    incarnation: String,
-    /// When sampling was last attempted.
-    tried: i64,
-    /// The times of its samples, as long as they are needed.
-    times: VecDeque<i64>,
-    /// Why the last attempt failed.
-    scrape_error: Option<ScrapeError>,
-    /// The selectors that matched nothing on the last page.
-    unmatched: Vec<Unmatched>,
-    /// For joined pages, how many pods responded the last time.
-    pods: Option<PodCount>,
-    series: HashMap<Labels, Ring>,
+/// How much of everything is in a store.
+#[cfg(test)]
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Footprint {
+    pub(super) objects: usize,
+    pub(super) series: usize,
+    pub(super) sets: usize,
+    pub(super) layouts: usize,
 }
 
 /// Facts about the samples that are stored together with them, so that a lookup sees all of them or nothing.
@@ -73,20 +70,11 @@ pub(crate) struct RoundOutcome {
     pub(crate) error: Option<ScrapeError>,
 }
 
-/// The sampling of one series.
-#[derive(Debug)]
-struct Ring {
-    /// When it last occurred on a page.
-    seen: i64,
-    /// Oldest first, with strictly increasing times.
-    samples: VecDeque<Sample>,
-}
-
 /// The result of a lookup in the store.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Lookup {
     /// This.
-    Snapshot(Snapshot),
+    Snapshot(Arc<Snapshot>),
     /// Nothing is stored for this object.
     Nothing,
     /// There is no budget for all of it.
@@ -115,25 +103,9 @@ pub enum StoreSummary {
     },
 }
 
-impl SampleBudget {
-    /// Creates a budget of this many bytes.
-    pub fn new(most: usize) -> Self {
-        Self { most, taken: AtomicUsize::new(0) }
-    }
-
-    fn take(&self, bytes: usize) -> bool {
-        let more = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= self.most);
-        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
-    }
-
-    fn give_back(&self, bytes: usize) {
-        self.taken.fetch_sub(bytes, Ordering::Relaxed);
-    }
-}
-
 impl SampleStore {
     /// Creates the store of a rule with this range and sampling interval.
-    pub fn new(window: Duration, interval: Duration, most_series: usize, budget: Arc<SampleBudget>) -> Self {
+    pub(crate) fn new(window: Duration, interval: Duration, most_series: usize, budget: Arc<SampleBudget>) -> Self {
         let (keep, apart) = (millis(window + 2 * interval), millis(interval / 2));
         Self { keep, apart, most_series, budget, state: Mutex::default() }
     }
@@ -141,6 +113,21 @@ impl SampleStore {
     /// Stores the samples of an object's page at one time, in milliseconds of a monotonic clock. A sample may have its
     /// own time, and is then stored only once. An object with another incarnation is another object: its samples do not
     /// continue those of the previous one.
+    pub(crate) fn observe_page<'p>(
+        &self,
+        object: &str,
+        incarnation: &str,
+        at: i64,
+        samples: impl Iterator<Item = (&'p Series, Sample)>,
+        unmatched: &[Unmatched],
+    ) {
+        self.store(object, incarnation, at, unmatched, RoundOutcome::default(), |known, room| {
+            let page: Vec<(&Series, Sample)> = samples.collect();
+            known.table.observe_page(&known.times, &page, room);
+        });
+    }
+
+    /// The same for the pages of several pods, whose series have the labels of theirs.
     pub(crate) fn observe(
         &self,
         object: &str,
@@ -150,97 +137,67 @@ impl SampleStore {
         unmatched: &[Unmatched],
         outcome: RoundOutcome,
     ) {
-        let mut state = self.lock();
-        let StoreState { objects, series: count, labels: shared, full } = &mut *state;
-        let most = Bound::Bytes(self.budget.most);
-        let Some(known) = self.object(objects, count, object, incarnation, at) else { return *full = Some((at, most)) };
-        (known.pods, known.scrape_error) = (outcome.pods, outcome.error);
-        // Another selection has just stored this page, or one from a moment ago.
-        if known.times.back().is_some_and(|last| at < last.saturating_add(self.apart.max(1))) {
-            return;
-        }
-        self.forget(known, count, at);
-        if !self.budget.take(TIME) {
-            return *full = Some((at, most));
-        }
-        known.times.push_back(at);
-        // Only needed for messages, so they are left out if the budget is used up.
-        self.budget.give_back(bytes(&known.unmatched));
-        known.unmatched = if self.budget.take(bytes(unmatched)) { unmatched.to_vec() } else { Vec::new() };
-        for (labels, sample) in samples {
-            let is_of_use = sample.at >= at - self.keep;
-            match known.series.get_mut(&labels) {
-                Some(ring) => {
-                    ring.seen = at;
-                    let is_later = is_of_use && ring.samples.back().is_none_or(|last| sample.at > last.at);
-                    match is_later && self.budget.take(SAMPLE) {
-                        true => ring.samples.push_back(sample),
-                        false if is_later => *full = Some((at, most)),
-                        false => {}
-                    }
-                }
-                None if !is_of_use => {}
-                None if *count >= self.most_series => *full = Some((at, Bound::Series(self.most_series))),
-                None if !self.budget.take(SAMPLE + cost(&labels)) => *full = Some((at, most)),
-                None => {
-                    *count += 1;
-                    let labels = shared.get(&labels).cloned().unwrap_or(labels);
-                    shared.insert(labels.clone());
-                    known.series.insert(labels, Ring { seen: at, samples: VecDeque::from([sample]) });
-                }
-            }
-        }
+        let is_of_one = outcome.pods.is_none();
+        self.store(object, incarnation, at, unmatched, outcome, |known, room| {
+            known.table.observe(&known.times, samples.collect(), is_of_one, room);
+        });
     }
 
-    /// Drops the samples of an object that are no longer needed.
-    fn forget(&self, known: &mut Object, count: &mut usize, now: i64) {
-        self.budget.give_back(known.forget(now - self.keep));
-        let before = known.series.len();
-        known.series.retain(|labels, ring| {
-            let stays = !ring.samples.is_empty();
-            if !stays {
-                self.budget.give_back(cost(labels));
-            }
-            stays
-        });
-        *count -= before - known.series.len();
+    /// Stores what is known of a page, and lets `store` do so with its samples, unless they come too soon.
+    fn store(
+        &self,
+        object: &str,
+        incarnation: &str,
+        at: i64,
+        unmatched: &[Unmatched],
+        outcome: RoundOutcome,
+        store: impl FnOnce(&mut Snapshot, &mut Room<'_>),
+    ) {
+        let mut state = self.lock();
+        let (objects, mut room) = self.room(&mut state, at);
+        let Some(known) = object_of(objects, object, incarnation, at, &mut room) else { return room.lack_bytes() };
+        (known.pods, known.scrape_error) = (outcome.pods, outcome.error);
+        // Another selection has just stored this page, or one from a moment ago.
+        if self.is_too_soon(known, at) {
+            return;
+        }
+        known.forget(&mut room);
+        if !room.budget.take(TIME) {
+            return room.lack_bytes();
+        }
+        known.times.push(at);
+        // Only needed for messages, so they are left out if the budget is used up.
+        room.budget.give_back(bytes(&known.unmatched));
+        known.unmatched = if room.budget.take(bytes(unmatched)) { unmatched.to_vec() } else { Vec::new() };
+        store(known, &mut room);
+    }
+
+    /// Whether samples of this time would not be stored, as there are others from a moment before.
+    fn is_too_soon(&self, known: &Snapshot, at: i64) -> bool {
+        known.times.last().is_some_and(|last| at < last.saturating_add(self.apart.max(1)))
+    }
+
+    /// Whether an object has been sampled a moment before, so that another page would not be stored.
+    pub(crate) fn is_up_to_date(&self, object: &str, incarnation: &str, at: i64) -> bool {
+        let state = self.lock();
+        let known = state.objects.get(object).filter(|known| known.incarnation == incarnation);
+        known.is_some_and(|known| known.scrape_error.is_none() && self.is_too_soon(known, at))
     }
 
     /// Records why an object could not be sampled.
     pub fn fail(&self, object: &str, incarnation: &str, at: i64, scrape_error: ScrapeError) {
         let mut state = self.lock();
-        let StoreState { objects, series: count, .. } = &mut *state;
-        if let Some(known) = self.object(objects, count, object, incarnation, at) {
-            self.forget(known, count, at);
+        let (objects, mut room) = self.room(&mut state, at);
+        if let Some(known) = object_of(objects, object, incarnation, at, &mut room) {
+            known.forget(&mut room);
             known.scrape_error = Some(scrape_error);
         }
     }
 
-    /// The object with this incarnation, emptied if it had another one; `None` if there is no budget for it.
-    fn object<'o>(
-        &self,
-        objects: &'o mut HashMap<String, Object>,
-        count: &mut usize,
-        object: &str,
-        incarnation: &str,
-        at: i64,
-    ) -> Option<&'o mut Object> {
-        if objects.get(object).is_some_and(|known| known.incarnation != incarnation)
-            && let Some(gone) = objects.remove(object)
-        {
-            *count -= gone.series.len();
-            self.budget.give_back(gone.cost(object));
-        }
-        if !objects.contains_key(object) {
-            let new = Object { incarnation: incarnation.to_owned(), ..Object::default() };
-            if !self.budget.take(new.cost(object)) {
-                return None;
-            }
-            objects.insert(object.to_owned(), new);
-        }
-        let known = objects.get_mut(object)?;
-        known.tried = known.tried.max(at);
-        Some(known)
+    fn room<'s>(&'s self, state: &'s mut StoreState, at: i64) -> (&'s mut HashMap<String, Arc<Snapshot>>, Room<'s>) {
+        let StoreState { objects, series, shared, full } = state;
+        let (budget, most_series, oldest) = (&*self.budget, self.most_series, at.saturating_sub(self.keep));
+        (objects, Room { budget, most_series, series, shared, full, at, oldest })
     }
 
     /// The samples of an object with this incarnation.
@@ -251,39 +208,35 @@ impl SampleStore {
         }
         match state.objects.get(object).filter(|known| known.incarnation == incarnation) {
             None => Lookup::Nothing,
-            Some(Object { times, scrape_error, unmatched, pods, series, .. }) => {
-                let series = series.iter().map(|(labels, Ring { seen, samples })| StoredSeries {
-                    seen: *seen,
-                    series: Series { labels: labels.clone(), samples: samples.iter().copied().collect() },
-                });
-                Lookup::Snapshot(Snapshot {
-                    times: times.iter().copied().collect(),
-                    scrape_error: scrape_error.clone(),
-                    unmatched: unmatched.clone(),
-                    pods: *pods,
-                    series: series.collect(),
-                })
-            }
+            Some(known) => Lookup::Snapshot(known.clone()),
         }
     }
 
     /// Drops objects whose newest sample is no longer needed.
     pub fn prune(&self, now: i64) {
         let mut state = self.lock();
-        let StoreState { objects, series, labels, full } = &mut *state;
+        let StoreState { objects, series, shared, full } = &mut *state;
         objects.retain(|name, object| {
             let stays = object.tried >= now - self.keep;
             if !stays {
-                *series -= object.series.len();
+                *series -= object.series();
                 self.budget.give_back(object.cost(name));
             }
             stays
         });
-        labels.retain(|labels| !labels.is_last());
+        shared.prune();
         // The samples that had to be left out would no longer be needed.
         if full.is_some_and(|(at, _)| at < now - self.keep) {
             *full = None;
         }
+    }
+
+    /// How much there is of everything.
+    #[cfg(test)]
+    pub(super) fn footprint(&self) -> Footprint {
+        let state = self.lock();
+        let (sets, layouts) = state.shared.counts();
+        Footprint { objects: state.objects.len(), series: state.series, sets, layouts }
     }
 
     fn lock(&self) -> MutexGuard<'_, StoreState> {
@@ -298,43 +251,30 @@ impl Drop for SampleStore {
     }
 }
 
-/// Approximate memory, in bytes and with the overhead of maps and queues, of an object without series, a series without
-/// its labels, a sample, and the time of a page.
-const OBJECT: usize = 344;
-const SERIES: usize = 104;
-const SAMPLE: usize = 16;
-const TIME: usize = 8;
-
-fn cost(labels: &Labels) -> usize {
-    SERIES + labels.bytes()
-}
-
-fn bytes(unmatched: &[Unmatched]) -> usize {
-    unmatched.iter().map(Unmatched::cost).sum()
-}
-
-impl Object {
-    fn cost(&self, name: &str) -> usize {
-        let series = self.series.iter().map(|(labels, ring)| cost(labels) + SAMPLE * ring.samples.len());
-        let words = name.len() + self.incarnation.len() + bytes(&self.unmatched);
-        OBJECT + words + TIME * self.times.len() + series.sum::<usize>()
+/// The object with this incarnation, emptied if it had another one; `None` if there is no budget for it.
+fn object_of<'o>(
+    objects: &'o mut HashMap<String, Arc<Snapshot>>,
+    name: &str,
+    incarnation: &str,
+    at: i64,
+    room: &mut Room<'_>,
+) -> Option<&'o mut Snapshot> {
+    if objects.get(name).is_some_and(|known| known.incarnation != incarnation)
+        && let Some(gone) = objects.remove(name)
+    {
+        *room.series -= gone.series();
+        room.budget.give_back(gone.cost(name));
     }
-
-    /// Drops samples older than this, and returns their size in bytes.
-    fn forget(&mut self, oldest: i64) -> usize {
-        let mut forgotten = 0;
-        while self.times.front().is_some_and(|at| *at < oldest) {
-            self.times.pop_front();
-            forgotten += TIME;
+    if !objects.contains_key(name) {
+        let new = Snapshot { incarnation: incarnation.to_owned(), ..Snapshot::default() };
+        if !room.budget.take(new.cost(name)) {
+            return None;
         }
-        for Ring { samples, .. } in self.series.values_mut() {
-            while samples.front().is_some_and(|sample| sample.at < oldest) {
-                samples.pop_front();
-                forgotten += SAMPLE;
-            }
-        }
-        forgotten
+        objects.insert(name.to_owned(), Arc::new(new));
     }
+    let known = Arc::make_mut(objects.get_mut(name)?);
+    known.tried = known.tried.max(at);
+    Some(known)
 }
 
 impl Lookup {
@@ -343,13 +283,16 @@ impl Lookup {
         match self {
             Self::Nothing => StoreSummary::NotSampled,
             Self::Full(bound) => StoreSummary::Full(*bound),
-            Self::Snapshot(Snapshot { times, scrape_error, pods, series, .. }) => StoreSummary::Sampled {
-                times: times.len(),
-                span: times.first().zip(times.last()).map_or(0, |(first, last)| last - first),
-                series: series.len(),
-                pods: *pods,
-                scrape_error: scrape_error.clone(),
-            },
+            Self::Snapshot(snapshot) => {
+                let Snapshot { times, scrape_error, pods, .. } = &**snapshot;
+                StoreSummary::Sampled {
+                    times: times.len(),
+                    span: times.first().zip(times.last()).map_or(0, |(first, last)| last - first),
+                    series: snapshot.series(),
+                    pods: *pods,
+                    scrape_error: scrape_error.clone(),
+                }
+            }
         }
     }
 }

@@ -18,7 +18,7 @@ use super::trace::{Event, Trace};
 use crate::cache::Wait;
 use crate::config::model::{PodSet, Pods, Value};
 use crate::kube::pod::Pod;
-use crate::promql::evaluate::{Data, Element, Labels, Series as SeriesOverTime, Times, evaluate};
+use crate::promql::evaluate::{Data, EachSeries, Element, Labels, Times, evaluate};
 use crate::promql::{Expr, VectorSelector};
 use crate::source::page::{Page, PageItem, Series};
 
@@ -209,7 +209,5 @@ impl Data for JoinedData<'_> {
     }
 
     /// Pages have no earlier samples.
-    fn range(&self, _: usize) -> Vec<SeriesOverTime> {
-        Vec::new()
-    }
+    fn range(&self, _: usize, _: EachSeries<'_>) {}
 }

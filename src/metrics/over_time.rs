@@ -8,7 +8,7 @@ use super::active_rule::{ActiveRule, Sampling};
 use super::coverage::PodCount;
 use super::evaluation;
 use super::failure::{About, Failure};
-use super::history::{self, Lookup, ScrapeError, Snapshot, SnapshotData, StoredSeries};
+use super::history::{Lookup, ScrapeError, Snapshot, SnapshotData, StoredSeries};
 use super::judgement::Scrape;
 use super::member::Member;
 use super::outcome::{Finding, Verdict};
@@ -18,16 +18,15 @@ use super::scrape::SampledSelection;
 use super::select::{self, Describes};
 use super::subject::{Services, Subject};
 use super::tally::Tally;
-use super::targets::plain;
+use super::targets::{incarnation, plain};
 use super::trace::{Event, Trace};
 use super::wildcard;
 use crate::config::model::Value;
 use crate::kube::custom_metrics::MetricValue;
 use crate::kube::pod::Pod;
-use crate::parse::duration::millis;
 use crate::parse::path::{MetricPath, ObjectName};
-use crate::promql::evaluate::{self, Series};
-use crate::promql::{Expr, Function, NAME_LABEL, VectorSelector, Window};
+use crate::promql::evaluate;
+use crate::promql::{Expr, Function, VectorSelector};
 use crate::source::waiting::Patience;
 
 /// Judges each of these pods, which come with the URLs of their pages.
@@ -46,9 +45,10 @@ pub(super) fn of_pods(
     let selection = SampledSelection { namespace: namespace.map(str::to_owned), label_selector, name };
     let refused = subject.services.scraper.ask(subject.served.configured(), selection, sampling.interval).err();
     trace.record(|| Event::Range { range: sampling.range, interval: sampling.interval });
+    let mut key = String::new();
     for (pod, url) in targets {
-        let path = MetricPath { name: ObjectName::One(pod.name().to_owned()), ..subject.request.path.clone() };
-        let served = match subject.of_path(&path).bound() {
+        let name = pod.name();
+        let served = match bound(subject, name) {
             Ok(served) => served,
             Err(failure) => {
                 tally.unusable.push(failure);
@@ -56,44 +56,55 @@ pub(super) fn of_pods(
             }
         };
         let subject = &Subject { served: &served, ..*subject };
-        let (name, incarnation) = (pod.name(), format!("#{}", pod.incarnation()));
-        let lookup = sampling.history.lookup(&object(pod, namespace), url);
+        object(&mut key, namespace, name);
+        let lookup = sampling.history.lookup(&key, url);
         trace.record(|| {
             let (pod, url, summary) = (name.to_owned(), plain(url).to_owned(), lookup.summary());
             Event::PodSamples { pod, url, summary }
         });
-        let (mut scrape_error, mut sampled, mut unmatched) = (None, None, Vec::new());
-        let finding = match (refused, lookup) {
+        let snapshot = match &lookup {
+            Lookup::Snapshot(snapshot) => Some(&**snapshot),
+            _ => None,
+        };
+        let scrape_error = snapshot.and_then(|snapshot| snapshot.scrape_error.as_ref()).filter(|_| refused.is_none());
+        let sampled = snapshot.and_then(|snapshot| last_sampled(subject.served, subject.services, snapshot));
+        let sampled = sampled.filter(|_| refused.is_none());
+        let finding = match (refused, &lookup) {
             (Some(bound), _) => Finding::Unusable(RefusalReason::SelectionLimit(bound)),
-            (None, Lookup::Full(bound)) => Finding::Unusable(RefusalReason::OverBudget(bound)),
+            (None, Lookup::Full(bound)) => Finding::Unusable(RefusalReason::OverBudget(*bound)),
             (None, Lookup::Nothing) => Finding::Unusable(RefusalReason::Gathering),
-            (None, Lookup::Snapshot(mut snapshot)) => {
-                scrape_error = snapshot.scrape_error.take();
-                unmatched = std::mem::take(&mut snapshot.unmatched);
-                sampled = last_sampled(subject.served, subject.services, &snapshot);
-                of_snapshot(subject, sampling, snapshot)
-            }
+            (None, Lookup::Snapshot(snapshot)) => of_snapshot(subject, sampling, snapshot, None),
         };
         let complete = scrape_error.is_none() && sampled.is_some();
-        let (at, unmatched) = (sampled.unwrap_or_default(), unmatched.as_slice());
-        let scrape = Scrape { incarnation: &incarnation, complete, unmatched, ..Scrape::of_page(at) };
+        let unmatched = snapshot.filter(|_| refused.is_none()).map_or(&[][..], |snapshot| &snapshot.unmatched);
+        let (at, incarnation) = (sampled.unwrap_or_default(), incarnation(url));
+        let scrape = Scrape { incarnation, complete, unmatched, ..Scrape::of_page(at) };
         match (subject.judge(name, finding, scrape, trace), scrape_error) {
             (Verdict::Serve(value), _) => tally.items.push(subject.item(name, value)),
             // The scrape error is the reason for too few samples.
             (_, Some(ScrapeError::Failed(error))) => match subject.unavailable(name, scrape, trace) {
                 Some(value) => tally.items.push(subject.item(name, value)),
-                None => tally.failed.push(error),
+                None => tally.failed.push(error.clone()),
             },
-            (_, Some(ScrapeError::Refused(refusal))) => tally.unusable.push(subject.about().page(&refusal)),
-            (_, Some(ScrapeError::NotWhole(why))) => tally.unusable.push(subject.about().page(&why)),
+            (_, Some(ScrapeError::Refused(refusal))) => tally.unusable.push(subject.about().page(refusal)),
+            (_, Some(ScrapeError::NotWhole(why))) => tally.unusable.push(subject.about().page(why)),
             (verdict, None) => tally.left_out.push(verdict),
         }
     }
 }
 
+/// The subject's rule with its placeholders expanded to this pod.
+fn bound(subject: &Subject<'_>, name: &str) -> Result<Arc<ActiveRule>, Failure> {
+    if !subject.served.is_open {
+        return Ok(subject.served.clone());
+    }
+    let path = MetricPath { name: ObjectName::One(name.to_owned()), ..subject.request.path.clone() };
+    subject.of_path(&path).bound()
+}
+
 /// The samples of a source's only page.
 pub(super) struct PageSamples {
-    pub(super) snapshot: Snapshot,
+    pub(super) snapshot: Arc<Snapshot>,
     /// Unix milliseconds; `None` if that is too long ago to know that a value is missing.
     pub(super) sampled: Option<i64>,
     /// Why the last attempt to sample the page failed.
@@ -142,15 +153,15 @@ pub(super) fn samples(
     let lookup = sampling.history.lookup(name, name);
     trace.record(|| Event::Range { range: sampling.range, interval: sampling.interval });
     trace.record(|| Event::Samples { summary: lookup.summary() });
-    let mut snapshot = match lookup {
+    let snapshot = match lookup {
         Lookup::Full(bound) => return Err(about.refused(&RefusalReason::OverBudget(bound))),
         Lookup::Nothing => return Err(about.refused(&RefusalReason::Gathering)),
         Lookup::Snapshot(snapshot) => snapshot,
     };
-    let failure = snapshot.scrape_error.take().map(|error| match error {
-        ScrapeError::Failed(error) => about.source(&error),
-        ScrapeError::Refused(refusal) => about.page(&refusal),
-        ScrapeError::NotWhole(why) => about.incomplete(&why),
+    let failure = snapshot.scrape_error.as_ref().map(|error| match error {
+        ScrapeError::Failed(error) => about.source(error),
+        ScrapeError::Refused(refusal) => about.page(refusal),
+        ScrapeError::NotWhole(why) => about.incomplete(why),
     });
     if !sampling.is_enough(&snapshot, services.steady_now()) {
         return Err(failure.unwrap_or_else(|| about.refused(&RefusalReason::Gathering)));
@@ -174,13 +185,10 @@ pub(super) fn of_one(
     subject: &Subject<'_>,
     name: &str,
     sampling: &Sampling,
-    mut samples: PageSamples,
+    samples: &PageSamples,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
-    let series = std::mem::take(&mut samples.snapshot.series);
-    let Snapshot { times, pods, .. } = &samples.snapshot;
-    let snapshot = Snapshot { times: times.clone(), pods: *pods, series, ..Snapshot::default() };
-    let finding = of_snapshot(subject, sampling, snapshot);
+    let finding = of_snapshot(subject, sampling, &samples.snapshot, None);
     subject.answer(name, subject.judge(name, finding, samples.scrape(), trace))
 }
 
@@ -188,19 +196,18 @@ pub(super) fn of_one(
 pub(super) fn of_samples(
     subject: &Subject<'_>,
     sampling: &Sampling,
-    mut samples: PageSamples,
+    samples: PageSamples,
     patience: Patience,
     trace: &mut Trace,
 ) -> Result<Vec<MetricValue>, Failure> {
-    let series = std::mem::take(&mut samples.snapshot.series);
-    let (snapshot, scrape) = (&samples.snapshot, samples.scrape());
-    let members: Vec<Sampled<'_>> =
-        series.iter().map(|stored| Sampled { stored, snapshot, subject, sampling }).collect();
+    let (snapshot, scrape) = (&*samples.snapshot, samples.scrape());
+    let member = |stored| Sampled { stored, snapshot, subject, sampling };
+    let members: Vec<Sampled<'_>> = StoredSeries::all(snapshot).map(member).collect();
     let members: Vec<&Sampled<'_>> = members.iter().collect();
     let answer = match &subject.request.path.name {
         // The expression may have a value without series.
-        ObjectName::One(name) if series.is_empty() && subject.is_given(name) => {
-            let finding = of_snapshot(subject, sampling, snapshot.clone());
+        ObjectName::One(name) if members.is_empty() && subject.is_given(name) => {
+            let finding = of_snapshot(subject, sampling, snapshot, None);
             subject.answer(name, subject.judge(name, finding, scrape, trace))
         }
         _ => wildcard::of_members(subject, &members, scrape, patience, trace),
@@ -223,8 +230,7 @@ fn last_sampled(served: &ActiveRule, services: Services<'_>, snapshot: &Snapshot
 
 /// A series of a page, over time.
 struct Sampled<'a> {
-    stored: &'a StoredSeries,
-    /// When the page was sampled; without its series.
+    stored: StoredSeries<'a>,
     snapshot: &'a Snapshot,
     subject: &'a Subject<'a>,
     sampling: &'a Sampling,
@@ -232,12 +238,11 @@ struct Sampled<'a> {
 
 impl Describes for Sampled<'_> {
     fn label(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.stored.series.labels.get(key).map(Cow::Borrowed)
+        self.stored.label(key)
     }
 
     fn labels(&self) -> Vec<Cow<'_, str>> {
-        let names = self.stored.series.labels.iter().map(|(name, _)| name);
-        names.filter(|name| *name != NAME_LABEL).map(Cow::Borrowed).collect()
+        self.stored.labels()
     }
 }
 
@@ -246,35 +251,21 @@ impl Member for Sampled<'_> {
         let Some(Sampled { snapshot, subject, sampling, .. }) = members.first() else {
             return Finding::Nothing(MissingReason::NoSeries);
         };
-        let series: Vec<StoredSeries> = members.iter().map(|member| member.stored.clone()).collect();
+        let chosen: Vec<u32> = members.iter().map(|member| member.stored.at).collect();
         let Value::Series(expr) = &subject.served.rule.value else { return Finding::Unusable(RefusalReason::Several) };
         // Each page of a pod belongs to one process.
         let is_shared = !subject.served.joins_pages();
-        if is_shared && resets_often(expr, &series, subject.services.steady_now()) {
+        let data = SnapshotData::new(expr, snapshot, 0).of(Some(&chosen));
+        if is_shared && resets_often(expr, &data, subject.services.steady_now()) {
             return Finding::Unusable(RefusalReason::Resets);
         }
-        of_snapshot(
-            subject,
-            sampling,
-            Snapshot { times: snapshot.times.clone(), pods: snapshot.pods, series, ..Snapshot::default() },
-        )
+        of_snapshot(subject, sampling, snapshot, Some(&chosen))
     }
 }
 
-/// Whether a counter resets more than once within a range: then several processes may take turns, and their counters
-/// cannot be combined.
-pub(super) fn resets_often(expr: &Expr, series: &[StoredSeries], now: i64) -> bool {
-    let resets = |series: &Series, window: Window| {
-        let end = now.saturating_sub(millis(window.offset));
-        let start = end.saturating_sub(millis(window.range));
-        let within = series.samples.iter().filter(|sample| sample.at > start && sample.at <= end);
-        let within: Vec<f64> = within.map(|sample| sample.value).collect();
-        within.windows(2).filter(|pair| matches!(pair, [before, after] if after < before)).count()
-    };
-    within(expr, OF_COUNTERS).into_iter().any(|selector| {
-        let counters = series.iter().map(|stored| &stored.series).filter(|series| history::picks(selector, series));
-        selector.window().is_some_and(|window| counters.clone().any(|series| resets(series, window) > 1))
-    })
+/// Whether a counter resets more than once within a range.
+pub(super) fn resets_often(expr: &Expr, data: &SnapshotData<'_>, now: i64) -> bool {
+    data.resets_often(&within(expr, OF_COUNTERS), now)
 }
 
 /// The functions that treat samples as those of counters.
@@ -294,31 +285,42 @@ pub(super) fn within<'a>(expr: &'a Expr, functions: &[Function]) -> Vec<&'a Vect
     }
 }
 
-/// The value of one pod, from its samples.
-fn of_snapshot(subject: &Subject<'_>, sampling: &Sampling, mut snapshot: Snapshot) -> Finding {
+/// The value of one object, from its samples: those of the series at these positions, if not all count.
+fn of_snapshot(subject: &Subject<'_>, sampling: &Sampling, snapshot: &Snapshot, chosen: Option<&[u32]>) -> Finding {
     let Value::Series(expr) = &subject.served.rule.value else { return Finding::Unusable(RefusalReason::Several) };
     let now = subject.services.shared.clock().now();
     let steady = subject.services.steady.at(now.monotonic);
-    if !sampling.is_enough(&snapshot, steady) {
+    if !sampling.is_enough(snapshot, steady) {
         return Finding::Unusable(RefusalReason::Gathering);
     }
     // Samples have the time of the monotonic clock, responses that of the wall clock.
     let shift = now.unix_millis - steady;
-    let nothing =
-        |snapshot: &Snapshot| SnapshotData::new(expr, snapshot, shift).nothing(&within(expr, OF_PAIRS), steady);
+    let is_its_own = subject.served.template.is_none();
+    let data = |chosen| SnapshotData::new(expr, snapshot, shift).of(chosen).of_its_own(is_its_own);
+    let nothing = |data: &SnapshotData<'_>| data.nothing(&within(expr, OF_PAIRS), steady);
     let selector = subject.request.metric_selector;
-    let mut selected_none = false;
+    let (mut of_all, mut selected) = (data(chosen), None);
     if !selector.is_everything() {
-        let before = nothing(&snapshot);
-        snapshot.series.retain(|stored| select::matches_labels(selector, |key| stored.series.labels.get(key)));
-        selected_none = before != MissingReason::NoSeries && nothing(&snapshot) == MissingReason::NoSeries;
+        let is_selected = |at: &u32| {
+            let labels = snapshot.labels(*at as usize);
+            labels.is_some_and(|labels| select::matches_labels(selector, |key| labels.get(key)))
+        };
+        let all = chosen.map_or_else(|| (0..snapshot.series() as u32).collect(), <[u32]>::to_vec);
+        selected = Some(all.into_iter().filter(is_selected).collect::<Vec<u32>>());
     }
-    let elements = match evaluate::evaluate(expr, &SnapshotData::new(expr, &snapshot, shift), steady) {
+    let mut selected_none = false;
+    if let Some(selected) = &selected {
+        let before = nothing(&of_all);
+        of_all = data(Some(selected));
+        selected_none = before != MissingReason::NoSeries && nothing(&of_all) == MissingReason::NoSeries;
+    }
+    let data = of_all;
+    let elements = match evaluate::evaluate(expr, &data, steady) {
         Ok(elements) if elements.is_empty() && selected_none => return Finding::Nothing(MissingReason::MetricSelector),
-        Ok(elements) if elements.is_empty() => return Finding::Nothing(nothing(&snapshot)),
+        Ok(elements) if elements.is_empty() => return Finding::Nothing(nothing(&data)),
         Ok(elements) => elements,
         Err(error) => return Finding::Unusable(RefusalReason::Evaluation(error)),
     };
-    let at = if subject.served.joins_pages() { snapshot.at() } else { None };
+    let at = if subject.served.joins_pages() { data.at() } else { None };
     evaluation::one(&elements).dated(at).shifted(shift)
 }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::promql::evaluate::{Data, Element, Labels, Series, Times};
+use crate::promql::evaluate::{Data, EachSeries, Element, Labels, Times};
 use crate::promql::{Expr, Grouping, NAME_LABEL, VectorSelector};
 use crate::source::page::Series as PageSeries;
 
@@ -45,9 +45,7 @@ impl Data for PageData<'_> {
     }
 
     /// A page has no earlier samples.
-    fn range(&self, _: usize) -> Vec<Series> {
-        Vec::new()
-    }
+    fn range(&self, _: usize, _: EachSeries<'_>) {}
 }
 
 /// Whether the expression aggregates its series to one number, as most do, so that it needs no labels.

@@ -8,7 +8,7 @@ use super::lasting::Lasting;
 use super::outcome::Verdict;
 use super::subject::Subject;
 use super::tally::Tally;
-use super::targets::{pages, plain};
+use super::targets::{incarnation, pages, plain};
 use super::trace::{Event, Trace};
 use super::{over_time, page_members};
 use crate::config::model::Pods;
@@ -78,7 +78,7 @@ fn of_pages(
     let mut until: Option<Instant> = None;
     let pages = upstream.pages(&urls, &subject.served.want, patience.wait_for(waiting));
     for ((pod, url), page) in targets.iter().zip(pages.ok_or(Failure::WouldWait(waiting))?) {
-        let (name, url) = (pod.name(), plain(url));
+        let (name, url, incarnation) = (pod.name(), plain(url), incarnation(url));
         let page = match page {
             Ok(page) => page,
             Err(error) => {
@@ -87,8 +87,7 @@ fn of_pages(
                     url: url.to_owned(),
                     error: error.clone(),
                 });
-                let incarnation = format!("#{}", pod.incarnation());
-                let scrape = Scrape { incarnation: &incarnation, ..Scrape::of_page(0) };
+                let scrape = Scrape { incarnation, ..Scrape::of_page(0) };
                 match subject.unavailable(name, scrape, trace) {
                     Some(value) => tally.items.push(subject.item(name, value)),
                     None => tally.failed.push(error),
@@ -101,10 +100,10 @@ fn of_pages(
         until = Some(until.map_or(fresh, |until| until.min(fresh)));
         trace.record(|| Event::PodPage { pod: name.to_owned(), url: url.to_owned(), summary: page.summary() });
         let path = MetricPath { name: ObjectName::One(name.to_owned()), ..subject.request.path.clone() };
-        let (pod_subject, incarnation) = (subject.of_path(&path), format!("#{}", pod.incarnation()));
+        let pod_subject = subject.of_path(&path);
         let served = pod_subject.bound()?;
         let pod_subject = Subject { served: &served, ..pod_subject };
-        match page_members::verdict(&pod_subject, name, &page, &incarnation, trace) {
+        match page_members::verdict(&pod_subject, name, &page, incarnation, trace) {
             Ok(Verdict::Serve(value)) => tally.items.push(pod_subject.item(name, value)),
             Ok(verdict) => tally.left_out.push(verdict),
             Err(failure) => tally.unusable.push(match page.found(subject.served.want.id) {

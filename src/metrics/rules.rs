@@ -84,7 +84,7 @@ impl Rules {
 
     /// Builds a generation. A broken rule keeps its definition in the previous generation, and rules that did not
     /// change keep their last good values.
-    pub fn new(
+    pub(crate) fn new(
         config: Config,
         problem: Option<String>,
         before: &Self,

@@ -71,13 +71,20 @@ pub(super) fn sample(
     if served.joins_pages() {
         return round.join(&list, selected, of, wait, shared);
     }
-    let (pods, _) = targets::pages(list.iter().flat_map(PodList::iter), of);
+    let (mut pods, _) = targets::pages(list.iter().flat_map(PodList::iter), of);
+    let mut key = String::new();
+    // Another selection may have sampled some of them just now.
+    pods.retain(|(pod, url)| {
+        object(&mut key, selected.namespace.as_deref(), pod.name());
+        !sampling.history.is_up_to_date(&key, url, steady.at(now))
+    });
     let urls: Vec<String> = pods.iter().map(|(_, url)| url.clone()).collect();
     // Each as it arrives, so that a slow pod does not delay the others.
     served.upstream.each_page(&urls, &served.want, wait, &mut |at, page| {
         if let Some((pod, url)) = pods.get(at) {
-            // The key is the whole URL: another URL is another process or another page.
-            round.keep(&object(pod, selected.namespace.as_deref()), url, page);
+            object(&mut key, selected.namespace.as_deref(), pod.name());
+            // The incarnation is the whole URL: another URL is another process or another page.
+            round.keep(&key, url, page);
         }
     });
 }
@@ -116,7 +123,8 @@ impl Round<'_> {
         };
         let samples = joined.pages.iter().flat_map(|(page, target)| {
             let taken = page.taken.map_or(i64::MIN, |taken| self.steady.at(taken));
-            self.samples(page, taken, |series| target.join_named(series.name(), series.labels().iter()))
+            let labels = |series: &Series| target.join_named(series.name(), series.labels().iter());
+            self.samples(page, taken).map(move |(series, sample)| (labels(series), sample))
         });
         let unmatched = joined.pages.iter().map(|(page, _)| page.unmatched(self.served.want.id));
         let unmatched = unmatched.into_iter().find(|unmatched| !unmatched.is_empty()).unwrap_or_default();
@@ -132,13 +140,8 @@ impl Round<'_> {
         self.sampling.history.fail(group, group, self.steady.at(self.now), ScrapeError::NotWhole(why));
     }
 
-    /// The samples of a page for the rule, with these labels.
-    fn samples<'p>(
-        &'p self,
-        page: &'p Page,
-        taken: i64,
-        labels: impl Fn(&Series) -> Labels + 'p,
-    ) -> impl Iterator<Item = (Labels, Sample)> + 'p {
+    /// The samples of a page for the rule.
+    fn samples<'p>(&'p self, page: &'p Page, taken: i64) -> impl Iterator<Item = (&'p Series, Sample)> + 'p {
         let positions = match page.found(self.served.want.id) {
             Some(Found::Series(positions)) => positions.as_slice(),
             _ => &[],
@@ -149,7 +152,7 @@ impl Round<'_> {
             // ones.
             let age = series.timestamp().map_or(0, |at| page.at.saturating_sub(at));
             let sample = Sample { at: taken.saturating_sub(age), value: series.value() };
-            (age >= -most).then(|| (labels(series), sample))
+            (age >= -most).then_some((series, sample))
         })
     }
 
@@ -167,18 +170,8 @@ impl Round<'_> {
             _ => return,
         }
         let Some(taken) = page.taken.map(|taken| self.steady.at(taken)) else { return };
-        let samples = self.samples(&page, taken, |series| {
-            let name = std::iter::once((Cow::Borrowed(NAME_LABEL), Cow::Borrowed(series.name())));
-            Labels::new(name.chain(series.labels().iter()))
-        });
-        self.sampling.history.observe(
-            object,
-            incarnation,
-            taken,
-            samples,
-            page.unmatched(self.served.want.id),
-            RoundOutcome::default(),
-        );
+        let (samples, unmatched) = (self.samples(&page, taken), page.unmatched(self.served.want.id));
+        self.sampling.history.observe_page(object, incarnation, taken, samples, unmatched);
     }
 }
 
@@ -194,7 +187,11 @@ pub(super) fn count(shared: &Shared, served: &ActiveRule, count: PodCount) {
     counters.pods_failed.add(count.failed as u64);
 }
 
-/// The name in a sample store of a pod.
-pub(super) fn object(pod: &Pod, namespace: Option<&str>) -> String {
-    format!("{}/{}", namespace.unwrap_or_default(), pod.name())
+/// Makes `key` the name in a sample store of a pod.
+pub(super) fn object(key: &mut String, namespace: Option<&str>, pod: &str) {
+    key.clear();
+    key.extend([namespace.unwrap_or_default(), "/", pod]);
 }
+
+#[cfg(test)]
+mod tests;

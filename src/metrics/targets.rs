@@ -98,6 +98,11 @@ pub(super) fn plain(url: &str) -> &str {
     url.split('#').next().unwrap_or_default()
 }
 
+/// The incarnation in a URL, with the character before it; empty without one.
+pub(super) fn incarnation(url: &str) -> &str {
+    url.split_at_checked(plain(url).len()).unwrap_or_default().1
+}
+
 impl SkippedTarget {
     /// The reason as text.
     pub fn as_str(self) -> &'static str {

@@ -158,6 +158,11 @@ impl Aggregation {
             _ => &[Type::Vector],
         }
     }
+
+    /// Whether the result is some of the elements, with their labels.
+    pub(super) fn picks(self) -> bool {
+        matches!(self, Self::Topk | Self::Bottomk)
+    }
 }
 
 impl Function {

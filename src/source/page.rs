@@ -5,6 +5,7 @@ mod csv;
 mod document;
 mod found;
 mod json;
+mod known;
 mod number;
 mod refusal;
 mod regex;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 pub use self::found::Found;
 pub(crate) use self::found::{PageItem, PartValue};
+pub use self::known::KnownPage;
 pub(crate) use self::refusal::{Refusal, name};
 pub(crate) use self::unmatched::{Hint, Unmatched};
 pub(crate) use self::want::Items;
@@ -43,6 +45,8 @@ pub struct PageBody<'b> {
     pub delimited: bool,
     /// The source's `maxBytes`, if it is set.
     pub max_bytes: Option<u64>,
+    /// What is known of the source's pages.
+    pub known: Option<&'b KnownPage>,
 }
 
 /// The numbers of a page, for messages.
@@ -258,6 +262,11 @@ impl Series {
         text.push_str(labels.raw());
         let (text, name) = (text.into_boxed_str(), u32::try_from(name.len()).unwrap_or(u32::MAX));
         Self { text, name, value, timestamp, kind }
+    }
+
+    /// Its name, and its labels as they are on the page, without a line end.
+    pub(crate) fn written(&self) -> (&str, &str) {
+        self.parts()
     }
 
     fn parts(&self) -> (&str, &str) {

@@ -1,6 +1,7 @@
 //! The state that all sources share, over all generations of the configuration.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use once_cell::sync::OnceCell;
 
@@ -30,6 +31,8 @@ pub struct Shared {
     pub(super) refresher: Arc<Refresher>,
     /// For JSON pages larger than the default limit.
     pub(super) large_pages: MemoryBudget,
+    /// Bytes of what is known of pages.
+    pub(super) known: Arc<AtomicUsize>,
 }
 
 /// Pages of all sources of one generation, by source and request.
@@ -50,6 +53,7 @@ impl Shared {
             reserved: Arc::default(),
             pool: OnceCell::new(),
             large_pages,
+            known: Arc::default(),
         }
     }
 

@@ -12,6 +12,8 @@ use crate::parse::sort::sort;
 pub struct UrlStates {
     states: HashMap<String, UrlState>,
     max: usize,
+    /// When those of pods that are gone were last dropped.
+    swept: i64,
 }
 
 /// The state of one URL. Times are Unix milliseconds.
@@ -61,7 +63,7 @@ impl UrlState {
 impl UrlStates {
     /// Remembers `max` URLs.
     pub fn new(max: usize) -> Self {
-        Self { states: HashMap::new(), max }
+        Self { states: HashMap::new(), max, swept: 0 }
     }
 
     /// Notes the outcome of a fetch.
@@ -100,6 +102,14 @@ impl UrlStates {
     /// it.
     pub(crate) fn note_page(&mut self, url: &str, mark: PageMark) -> Option<FirstTurn> {
         self.states.get_mut(url)?.turns.note(mark)
+    }
+
+    /// Drops URLs that have not been fetched for `keep` milliseconds, as those of pods that are gone.
+    pub(crate) fn sweep(&mut self, now: i64, keep: i64) {
+        if now.saturating_sub(self.swept) > keep / 4 {
+            self.swept = now;
+            self.states.retain(|_, state| state.last_fetch >= now.saturating_sub(keep));
+        }
     }
 
     /// All URLs, in no particular order.
@@ -154,6 +164,21 @@ mod tests {
         };
         assert_eq!(state, expected);
         assert!(state.is_failing());
+    }
+
+    #[test]
+    fn forgets_what_is_not_fetched_any_more() {
+        let mut states = UrlStates::new(8);
+        states.sweep(900, 100);
+        for (now, url) in [(1_000, "a"), (1_020, "b"), (1_100, "b")] {
+            states.note(url, now, Ok(Fetched::default()));
+            states.sweep(now, 100);
+        }
+        assert_eq!(states.iter().count(), 2, "as long as it is kept");
+        states.sweep(1_110, 100);
+        assert_eq!(states.iter().count(), 2, "and until the next look");
+        states.sweep(1_130, 100);
+        assert_eq!(states.iter().map(|(url, _)| url).collect::<Vec<_>>(), ["b"]);
     }
 
     #[test]

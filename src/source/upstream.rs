@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use super::error::SourceError;
 use super::fetch::Fetcher;
 use super::media;
-use super::page::{self, Page, PageBody, Want};
+use super::page::{self, KnownPage, Page, PageBody, Want};
 use super::page_request::PageRequest;
 use super::pool::{Pool, Share};
 use super::prometheus::{self, InstantQuery, QueryResult};
@@ -35,14 +35,20 @@ pub struct Upstream {
     source: Source,
     /// How long a page is cached: the source's `cache`, but less if a rule is sampled more often.
     cache: Duration,
+    /// Whether pages are cached: those of pods have no use once the only rule has its samples.
+    keeps_pages: bool,
     fetcher: Fetcher,
     wants: Mutex<Wants>,
+    known: KnownPage,
     states: Arc<Mutex<UrlStates>>,
     pages: Arc<Pages>,
     answers: Cache<Result<Arc<QueryResult>, SourceError>>,
     shared: Arc<Shared>,
     counters: Arc<Fetches>,
 }
+
+/// A cost that no cache has room for.
+const UNCACHED: usize = usize::MAX;
 
 impl Upstream {
     /// The source at `index` in its configuration, with what its rules want.
@@ -56,6 +62,7 @@ impl Upstream {
         states: Option<Arc<Mutex<UrlStates>>>,
     ) -> Self {
         let windows: Vec<Window> = fixed.iter().flat_map(|want| want.query.windows()).collect();
+        let keeps_pages = !(source.is_of_pods() && fixed.len() == 1 && !windows.is_empty());
         let cache = Window::shortest(&windows)
             .map_or(source.cache, |window| source.cache.min(shared.limits.sampling.interval_for(window.reach()) / 2));
         let fetcher = Fetcher::new(&source, &shared.limits, shared.resolver.clone(), shared.reserved.clone());
@@ -63,7 +70,8 @@ impl Upstream {
         let wants = Mutex::new(Wants::new(fixed));
         let answers = Cache::new(shared.limits.prometheus.cached, shared.limits.prometheus.cached_bytes);
         let states = states.unwrap_or_else(|| Arc::new(Mutex::new(UrlStates::new(shared.limits.cache.states))));
-        Self { index, source, cache, fetcher, wants, states, pages, answers, shared, counters }
+        let known = KnownPage::new(shared.known.clone(), shared.limits.page.all_known);
+        Self { index, source, cache, keeps_pages, fetcher, wants, known, states, pages, answers, shared, counters }
     }
 
     /// The states of its URLs, to keep over a reload.
@@ -240,7 +248,8 @@ impl Upstream {
         if let Ok(page) = &fetched {
             self.note_turn(&key_text, page);
         }
-        let mut loaded = self.loaded(fetched, Page::cost, request.cost(), time);
+        let cost = |page: &Page| if self.keeps_pages { page.cost() } else { UNCACHED };
+        let mut loaded = self.loaded(fetched, cost, request.cost(), time);
         let is_unconnected =
             |outcome: &Result<Arc<Page>, SourceError>| outcome.as_ref().is_err_and(SourceError::is_unconnected);
         // Some of many targets are dead, and each attempt keeps a thread from the live ones.
@@ -290,7 +299,7 @@ impl Upstream {
             Some(interval) => (2 * interval + self.source.timeout, limits.refresh.retry + self.source.timeout),
         };
         let (ttl, cost) = match &fetched {
-            Ok(value) => (ttl, cost(value) + key),
+            Ok(value) => (ttl, cost(value).saturating_add(key)),
             Err(_) => (failure_ttl, key),
         };
         let cut_by_caller = self.is_cut_by_caller(&fetched, time);
@@ -322,7 +331,8 @@ impl Upstream {
             let reservation =
                 large.map(|bytes| self.shared.large_pages.reserve(bytes, left).ok_or(SourceError::NoMemory));
             let _reservation = reservation.transpose()?;
-            let mut body = PageBody { reader: body, delimited: head.delimited, max_bytes };
+            let known = self.source.is_of_pods().then_some(&self.known);
+            let mut body = PageBody { reader: body, delimited: head.delimited, max_bytes, known };
             let at = now.unix_millis.saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX));
             let page = Page::read(&mut body, format, wants, at, limits).map_err(SourceError::from);
             let explained = |error| media::explained(error, self.source.format, head.content_type.as_deref());
@@ -347,6 +357,12 @@ impl Upstream {
             Some(Phase::Response | Phase::Body) => self.source.timeout,
         };
         time < self.source.timeout.min(longest)
+    }
+
+    /// How many pages are cached.
+    #[cfg(test)]
+    pub(crate) fn cached(&self) -> usize {
+        self.pages.len()
     }
 
     /// The state of each of its URLs.

@@ -73,7 +73,7 @@ fn want(text: &str, limits: &Limits) -> Result<[Want; 1], Box<dyn std::error::Er
 }
 
 fn read(text: &str, wants: &[Want], limits: &Limits) -> Page {
-    let mut body = PageBody { reader: &mut text.as_bytes(), delimited: true, max_bytes: None };
+    let mut body = PageBody { reader: &mut text.as_bytes(), delimited: true, max_bytes: None, known: None };
     let page = Page::read(&mut body, Some(Format::Prometheus), wants, 0, limits);
     page.unwrap_or_else(|error| panic!("reading the page: {error:?}"))
 }

@@ -1,8 +1,6 @@
 //! External metrics with ranges or offsets, from the samples that the scraper has taken of the source's page or of its
 //! pods.
 
-use std::borrow::Cow;
-
 use super::{ExternalSubject, values};
 use crate::config::model::Value;
 use crate::kube::external_metrics::ExternalMetricValue;
@@ -11,19 +9,17 @@ use crate::metrics::history::{SnapshotData, StoredSeries};
 use crate::metrics::outcome::Finding;
 use crate::metrics::over_time::{self, OF_PAIRS, PageSamples, within};
 use crate::metrics::reason::RefusalReason;
-use crate::metrics::select::Describes;
 use crate::metrics::trace::Trace;
-use crate::promql::NAME_LABEL;
 use crate::promql::evaluate::evaluate;
 
 /// The values of the expression over the samples.
 pub(super) fn answer(
     subject: &ExternalSubject<'_>,
-    mut samples: PageSamples,
+    samples: PageSamples,
     trace: &mut Trace,
 ) -> Result<Vec<ExternalMetricValue>, Failure> {
     let (about, services) = (subject.about(), subject.services);
-    let snapshot = &mut samples.snapshot;
+    let snapshot = &*samples.snapshot;
     let Value::Series(expr) = &subject.served.rule.value else {
         return Err(about.refused(&RefusalReason::Several));
     };
@@ -31,25 +27,25 @@ pub(super) fn answer(
     let steady = services.steady.at(now.monotonic);
     // Samples have the time of the monotonic clock, responses that of the wall clock.
     let shift = now.unix_millis - steady;
-    let stored = std::mem::take(&mut snapshot.series);
+    let stored: Vec<StoredSeries<'_>> = StoredSeries::all(snapshot).collect();
     let (selected, reason) = match subject.select(&stored) {
         Ok(selected) => (selected, None),
         // The expression may have a value without series.
         Err(reason) => (Vec::new(), Some(reason)),
     };
-    snapshot.series = selected.into_iter().cloned().collect();
+    let chosen: Vec<u32> = selected.into_iter().map(|stored| stored.at).collect();
+    let data = SnapshotData::new(expr, snapshot, shift).of(Some(&chosen));
     // Each page of a pod belongs to one process.
     let is_shared = !subject.served.joins_pages();
-    if is_shared && over_time::resets_often(expr, &snapshot.series, steady) {
+    if is_shared && over_time::resets_often(expr, &data, steady) {
         return Err(about.refused(&RefusalReason::Resets));
     }
-    let data = SnapshotData::new(expr, snapshot, shift);
     let found = match evaluate(expr, &data, steady) {
         Ok(elements) if elements.is_empty() => {
             Err(reason.unwrap_or_else(|| data.nothing(&within(expr, OF_PAIRS), steady)))
         }
         Ok(elements) => {
-            let at = if is_shared { None } else { snapshot.at() };
+            let at = if is_shared { None } else { data.at() };
             let dated = |(labels, finding): (_, Finding)| (labels, finding.dated(at).shifted(shift));
             Ok(values(elements).into_iter().map(dated).collect())
         }
@@ -59,16 +55,5 @@ pub(super) fn answer(
         // The scrape error may be the reason that nothing was found.
         (Err(Failure::NotFound(_)), Some(failure)) => Err(failure),
         (answer, _) => answer,
-    }
-}
-
-impl Describes for StoredSeries {
-    fn label(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.series.labels.get(key).map(Cow::Borrowed)
-    }
-
-    fn labels(&self) -> Vec<Cow<'_, str>> {
-        let names = self.series.labels.iter().map(|(name, _)| name);
-        names.filter(|name| *name != NAME_LABEL).map(Cow::Borrowed).collect()
     }
 }

@@ -1,8 +1,11 @@
 //! Samples on their way from one replica to another.
 
-use std::collections::VecDeque;
+use std::sync::Arc;
 
-use super::{OBJECT, Object, Ring, SAMPLE, SampleStore, ScrapeError, StoreState, TIME, cost};
+use super::SampleStore;
+use super::budget::{OBJECT, SAMPLE, TIME, cost};
+use super::snapshot::{ScrapeError, Snapshot};
+use super::table::Table;
 use crate::metrics::coverage::PodCount;
 use crate::parse::peer_message::{PeerObject, PeerSeries};
 use crate::promql::evaluate::{Labels, Sample};
@@ -27,67 +30,77 @@ impl SampleStore {
     /// is no budget for it. `at` is when the peer told.
     pub(crate) fn take_over(&self, object: &PeerObject<'_>, at: i64) {
         let mut state = self.lock();
-        let StoreState { objects, series: count, labels: shared, .. } = &mut *state;
-        let (time, oldest) = (|age: i32| at.saturating_sub(age.into()), at.saturating_sub(self.keep));
-        let own = objects.get(object.name);
+        let (objects, room) = self.room(&mut state, at);
+        let time = |age: i32| at.saturating_sub(age.into());
+        let known = objects.get(object.name);
         // What is sampled here is there now.
-        if own.is_some_and(|own| own.incarnation != object.incarnation) {
+        if known.is_some_and(|known| known.incarnation != object.incarnation) {
             return;
         }
-        let first = own.and_then(|own| own.times.front()).copied().unwrap_or(i64::MAX);
+        let own = known.map(|known| known.table.clone().into_sparse(&known.times)).unwrap_or_default();
+        let first = known.and_then(|known| known.times.first()).copied().unwrap_or(i64::MAX);
         let times: Vec<i64> =
-            object.times.iter().map(|age| time(*age)).filter(|time| (oldest..first).contains(time)).collect();
+            object.times.iter().map(|age| time(*age)).filter(|time| (room.oldest..first).contains(time)).collect();
         let addition = |series: &PeerSeries<'_>| {
             let labels = Labels::new(series.labels.iter().copied());
-            let ring = own.and_then(|own| own.series.get(&labels));
-            let first = ring.and_then(|ring| ring.samples.front()).map_or(i64::MAX, |sample| sample.at);
+            let ring = own.ring(&labels);
+            let first = ring.and_then(|ring| ring.samples.first()).map_or(i64::MAX, |sample| sample.at);
             let samples = series.samples.iter().map(|(age, value)| Sample { at: time(*age), value: *value });
-            let samples: Vec<Sample> = samples.filter(|sample| (oldest..first).contains(&sample.at)).collect();
+            let samples: Vec<Sample> = samples.filter(|sample| (room.oldest..first).contains(&sample.at)).collect();
             let new = if ring.is_none() { cost(&labels) } else { 0 };
             let bytes = new + SAMPLE * samples.len();
             (!samples.is_empty())
                 .then(|| (Addition { labels, seen: time(series.seen), samples }, bytes, ring.is_none()))
         };
         let additions: Vec<_> = object.series.iter().filter_map(addition).collect();
-        let known = if own.is_some() { 0 } else { OBJECT + object.name.len() + object.incarnation.len() };
-        let bytes = known + TIME * times.len() + additions.iter().map(|(_, bytes, _)| bytes).sum::<usize>();
+        let empty = if known.is_some() { 0 } else { OBJECT + object.name.len() + object.incarnation.len() };
+        let bytes = empty + TIME * times.len() + additions.iter().map(|(_, bytes, _)| bytes).sum::<usize>();
         let new = additions.iter().filter(|(_, _, is_new)| *is_new).count();
-        if *count + new > self.most_series || !self.budget.take(bytes) {
+        if *room.series + new > room.most_series || !room.budget.take(bytes) {
             return;
         }
-        *count += new;
-        let own = objects.entry(object.name.to_owned()).or_insert_with(|| Object {
-            incarnation: object.incarnation.to_owned(),
-            tried: time(object.tried),
-            // Until the next round says more.
-            scrape_error: object
-                .failed
-                .then(|| ScrapeError::NotWhole("another replica could not sample it".to_owned())),
-            pods: object.pods.map(|(answered, failed, pending)| PodCount {
-                answered: answered as usize,
-                failed: failed as usize,
-                pending,
-            }),
-            ..Object::default()
+        *room.series += new;
+        let known = objects.entry(object.name.to_owned()).or_insert_with(|| {
+            Arc::new(Snapshot {
+                incarnation: object.incarnation.to_owned(),
+                tried: time(object.tried),
+                // Until the next round says more.
+                scrape_error: object
+                    .failed
+                    .then(|| ScrapeError::NotWhole("another replica could not sample it".to_owned())),
+                pods: object.pods.map(|(answered, failed, pending)| PodCount {
+                    answered: answered as usize,
+                    failed: failed as usize,
+                    pending,
+                }),
+                ..Snapshot::default()
+            })
         });
-        times.into_iter().rev().for_each(|time| own.times.push_front(time));
+        let known = Arc::make_mut(known);
+        drop(known.times.splice(..0, times));
+        let mut sparse = own;
         for (Addition { labels, seen, samples }, ..) in additions {
-            let labels = shared.get(&labels).cloned().unwrap_or(labels);
-            shared.insert(labels.clone());
-            let ring = own.series.entry(labels).or_insert(Ring { seen, samples: VecDeque::new() });
-            samples.into_iter().rev().for_each(|sample| ring.samples.push_front(sample));
+            sparse.prepend(room.shared.set(labels), seen, samples);
         }
+        let is_of_one = known.pods.is_none();
+        known.table = match is_of_one {
+            true => Table::of(sparse, &known.times, |labels| room.shared.layout(labels)),
+            false => Table::Sparse(sparse),
+        };
     }
 }
 
-impl Object {
+impl Snapshot {
     fn tell<'a>(&'a self, name: &'a str, now: i64) -> PeerObject<'a> {
         let age = |at: i64| i32::try_from(now.saturating_sub(at)).unwrap_or(i32::MAX);
-        let series = |(labels, ring): (&'a Labels, &Ring)| PeerSeries {
-            labels: labels.iter().collect(),
-            seen: age(ring.seen),
-            samples: ring.samples.iter().map(|sample| (age(sample.at), sample.value)).collect(),
-        };
+        let mut scratch = Vec::new();
+        let series = (0..self.series()).filter_map(|at| {
+            let labels = self.labels(at)?.iter().collect();
+            let (seen, samples) = self.read(at, &mut scratch);
+            let samples = samples.iter().map(|sample| (age(sample.at), sample.value)).collect();
+            Some(PeerSeries { labels, seen: age(seen), samples })
+        });
+        let series = series.collect();
         let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
         PeerObject {
             name,
@@ -96,7 +109,7 @@ impl Object {
             failed: self.scrape_error.is_some(),
             pods: self.pods.map(|pods| (count(pods.answered), count(pods.failed), pods.pending)),
             times: self.times.iter().map(|time| age(*time)).collect(),
-            series: self.series.iter().map(series).collect(),
+            series,
         }
     }
 }
@@ -108,7 +121,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::metrics::history::{Lookup, RoundOutcome, SampleBudget, Snapshot};
+    use crate::metrics::history::sparse::Ring;
+    use crate::metrics::history::{Lookup, RoundOutcome, SampleBudget};
     use crate::parse::peer_message::{PeerMessage, PeerMessageLimits, PeerRule};
     use crate::promql::NAME_LABEL;
 
@@ -135,18 +149,35 @@ mod tests {
         message.rules[0].objects.iter().for_each(|object| to.take_over(object, now + SHIFT));
     }
 
-    fn snapshot(store: &SampleStore, incarnation: &str) -> Option<Snapshot> {
-        let Lookup::Snapshot(mut snapshot) = store.lookup("web", incarnation) else { return None };
-        snapshot.series.sort_by_key(|kept| kept.series.labels.clone());
-        Some(snapshot)
+    /// What is stored of an object.
+    #[derive(Clone, Debug, PartialEq)]
+    struct Stored {
+        times: Vec<i64>,
+        scrape_error: Option<ScrapeError>,
+        pods: Option<PodCount>,
+        series: Vec<Ring>,
+    }
+
+    fn snapshot(store: &SampleStore, incarnation: &str) -> Option<Stored> {
+        let Lookup::Snapshot(snapshot) = store.lookup("web", incarnation) else { return None };
+        let Snapshot { times, scrape_error, pods, .. } = &*snapshot;
+        let mut scratch = Vec::new();
+        let mut series: Vec<Ring> = (0..snapshot.series())
+            .map(|at| {
+                let (seen, samples) = snapshot.read(at, &mut scratch);
+                Ring { labels: snapshot.labels(at).unwrap().clone(), seen, samples: samples.to_vec() }
+            })
+            .collect();
+        series.sort_by_key(|kept| kept.labels.clone());
+        Some(Stored { times: times.clone(), scrape_error: scrape_error.clone(), pods: *pods, series })
     }
 
     /// By the clock of the replica that takes it over.
-    fn shifted(mut snapshot: Snapshot) -> Snapshot {
+    fn shifted(mut snapshot: Stored) -> Stored {
         snapshot.times.iter_mut().for_each(|time| *time += SHIFT);
         for kept in &mut snapshot.series {
             kept.seen += SHIFT;
-            kept.series.samples.iter_mut().for_each(|sample| sample.at += SHIFT);
+            kept.samples.iter_mut().for_each(|sample| sample.at += SHIFT);
         }
         snapshot
     }
@@ -169,7 +200,7 @@ mod tests {
         observe(&to, "1", 30_000 + SHIFT, &["a", "c"]);
         assert_ne!(snapshot(&to, "1"), before);
         hand_over(&from, &to, 35_000);
-        let values = |snapshot: Option<Snapshot>| snapshot.map(|snapshot| snapshot.times.len());
+        let values = |snapshot: Option<Stored>| snapshot.map(|snapshot| snapshot.times.len());
         assert_eq!((values(snapshot(&to, "1")), values(snapshot(&from, "1"))), (Some(4), Some(4)));
         drop((from, to));
         assert!(budgets.iter().all(|budget| budget.taken.load(Ordering::Relaxed) == 0));
@@ -186,8 +217,7 @@ mod tests {
         hand_over(&from, &to, 21_000);
         let both = snapshot(&to, "1").unwrap();
         assert_eq!(both.times, [0, 10_000, 13_000].map(|at| at + SHIFT));
-        let times =
-            |at: usize| both.series[at].series.samples.iter().map(|sample| sample.at - SHIFT).collect::<Vec<_>>();
+        let times = |at: usize| both.series[at].samples.iter().map(|sample| sample.at - SHIFT).collect::<Vec<_>>();
         assert_eq!((times(0), times(1)), (vec![0, 10_000, 13_000], vec![0, 10_000, 20_000]));
         // What is too old is of no use to either.
         let late = store(10, &budget);

@@ -1,12 +1,19 @@
 //! What is stored, for how long, and what happens beyond the budget.
 
+use std::sync::atomic::Ordering;
+
+use super::budget::{OBJECT, SAMPLE, SERIES};
+use super::sparse::{Ring, Sparse};
+use super::table::Table;
 use super::*;
 use crate::config::limits::SamplingLimits;
 use crate::metrics::reason::MissingReason;
-use crate::promql::evaluate::Data;
+use crate::promql::evaluate::{Data, Series};
 use crate::promql::{Expr, NAME_LABEL};
 use crate::source::error::SourceError;
 use crate::source::page::Refusal;
+
+mod table;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -23,14 +30,23 @@ fn history(most_series: usize, budget: &Arc<SampleBudget>) -> SampleStore {
 }
 
 fn snapshot(history: &SampleStore) -> Vec<(i64, f64)> {
-    let Lookup::Snapshot(Snapshot { series, .. }) = history.lookup("web", "1") else { return Vec::new() };
-    series.iter().flat_map(|kept| &kept.series.samples).map(|sample| (sample.at, sample.value)).collect()
+    let Lookup::Snapshot(snapshot) = history.lookup("web", "1") else { return Vec::new() };
+    let mut scratch = Vec::new();
+    let mut samples = |at| snapshot.read(at, &mut scratch).1.to_vec();
+    (0..snapshot.series()).flat_map(&mut samples).map(|sample| (sample.at, sample.value)).collect()
 }
 
 /// Samples at these times, the last on a page at the last of them.
-fn sampled(name: &str, at: &[i64]) -> StoredSeries {
+fn sampled(name: &str, at: &[i64]) -> Ring {
     let samples = at.iter().map(|&at| Sample { at, value: 1.0 }).collect();
-    StoredSeries { seen: at[at.len() - 1], series: Series { labels: labels(name), samples } }
+    Ring { labels: labels(name), seen: at[at.len() - 1], samples }
+}
+
+/// Pages at these times, with these series.
+fn pages(times: Vec<i64>, series: Vec<Ring>) -> Snapshot {
+    let mut sparse = Sparse::default();
+    series.into_iter().for_each(|ring| sparse.push(ring));
+    Snapshot { times, table: Table::Sparse(sparse), ..Snapshot::default() }
 }
 
 fn observe(history: &SampleStore, incarnation: &str, at: i64, name: &str, value: f64) {
@@ -74,7 +90,7 @@ fn labels_are_kept_once_and_no_longer_than_they_are_of_use() {
             RoundOutcome::default(),
         );
     }
-    let kept = |history: &SampleStore| history.lock().labels.len();
+    let kept = |history: &SampleStore| history.lock().shared.sets.len();
     assert_eq!(kept(&history), 1);
     history.prune(14_000);
     assert_eq!((kept(&history), history.lookup("web", "1")), (1, Lookup::Nothing));
@@ -118,7 +134,7 @@ fn remembers_why_there_is_nothing() {
     let budget = Arc::new(SampleBudget::new(10_000));
     let history = history(10, &budget);
     let scrape_error = |incarnation| match history.lookup("web", incarnation) {
-        Lookup::Snapshot(snapshot) => snapshot.scrape_error,
+        Lookup::Snapshot(snapshot) => snapshot.scrape_error.clone(),
         _ => None,
     };
     history.fail("web", "1", 1_000, ScrapeError::Failed(SourceError::Busy));
@@ -162,7 +178,7 @@ fn errs_where_there_is_no_room() {
         assert!(!matches!(history.lookup("web", "1"), Lookup::Full(_)));
         observe(&history, "1", at, "a", 1.0);
     }
-    let full = Lookup::Full(Bound::Bytes(budget.most));
+    let full = Lookup::Full(budget.bound());
     assert_eq!(history.lookup("web", "1"), full, "all samples together have a bound too");
     history.fail("db", "1", 18_000, ScrapeError::Failed(SourceError::Busy));
     history.prune(40_000);
@@ -193,11 +209,7 @@ fn a_series_has_so_many_samples_at_most() {
 #[test]
 fn says_why_an_expression_comes_to_nothing() {
     let limits = crate::promql::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
-    let snapshot = Snapshot {
-        times: vec![1],
-        series: vec![sampled("a", &[0, 61_000]), sampled("b", &[1, 2_000])],
-        ..Snapshot::default()
-    };
+    let snapshot = pages(vec![1], vec![sampled("a", &[0, 61_000]), sampled("b", &[1, 2_000])]);
     for (expr, expected) in [
         ("rate(c[1m])", MissingReason::NoSeries),
         ("rate(a[1m])", MissingReason::TooFewSamples),
@@ -214,10 +226,12 @@ fn says_why_an_expression_comes_to_nothing() {
 fn gives_an_expression_its_data() {
     let limits = crate::promql::Limits { bytes: 100, depth: 4, nodes: 16, regex: 4_096 };
     let expr = Expr::parse("a", &limits).unwrap();
-    let snapshot =
-        Snapshot { times: vec![1, 3], series: vec![sampled("a", &[1, 3]), sampled("b", &[3])], ..Snapshot::default() };
+    let snapshot = pages(vec![1, 3], vec![sampled("a", &[1, 3]), sampled("b", &[3])]);
     let data = SnapshotData::new(&expr, &snapshot, 0);
-    assert_eq!(data.range(0), [sampled("a", &[1, 3]).series]);
+    let mut range = Vec::new();
+    data.range(0, &mut |labels, samples| range.push(Series { labels: labels.clone(), samples: samples.to_vec() }));
+    let Ring { labels, samples, .. } = sampled("a", &[1, 3]);
+    assert_eq!(range, [Series { labels, samples }]);
     assert_eq!(data.instant(0, i64::MAX).iter().map(|element| element.times.at).collect::<Vec<_>>(), [3]);
     let gone = Snapshot { times: vec![1, 3, 4], ..snapshot };
     assert!(SnapshotData::new(&expr, &gone, 0).instant(0, i64::MAX).is_empty());

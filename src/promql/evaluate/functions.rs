@@ -1,12 +1,13 @@
 //! Functions of the samples in a range, of one sample of each series, and of numbers.
 
 use super::arithmetic::{max, min};
-use super::{Element, EvalError, Evaluation, Labels, Series, Times, Value, age, distinct, histogram, map, window};
+use super::{Element, EvalError, Evaluation, Labels, Times, Value, age, distinct, histogram, map, window};
 use crate::parse::duration::millis;
-use crate::promql::{Expr, Function, MatchOp, NAME_LABEL, Type, Window};
+use crate::promql::{Expr, Function, MatchOp, NAME_LABEL, Type, VectorSelector, Window};
 
 impl Evaluation<'_> {
     pub(super) fn call(&mut self, function: Function, arguments: &[Expr]) -> Result<Value, EvalError> {
+        let is_unlabelled = std::mem::take(&mut self.is_unlabelled);
         let (mut numbers, mut times) = (Vec::new(), None);
         let (mut elements, mut samples) = (Vec::new(), None);
         for (argument, parameter) in arguments.iter().zip(function.parameters().0) {
@@ -59,32 +60,41 @@ impl Evaluation<'_> {
                 map(elements, &change)?
             }
             _ => {
-                let (series, window) = samples.ok_or(EvalError::IllTyped)?;
-                over(function, number(0), series, window, self.now)?
+                let range = samples.ok_or(EvalError::IllTyped)?;
+                self.over(function, number(0), range, is_unlabelled)?
             }
         };
         age(&mut elements, times);
         Ok(Value::Vector(elements))
     }
-}
 
-/// Applies a function to the samples of each series in the range. Only `last_over_time` keeps the metric's name.
-fn over(
-    function: Function,
-    parameter: f64,
-    series: Vec<Series>,
-    window: Window,
-    now: i64,
-) -> Result<Vec<Element>, EvalError> {
-    let (range, offset) = (millis(window.range), millis(window.offset));
-    let named = function == Function::LastOverTime;
-    let element = |series: Series| {
-        let (value, span) = window::value(function, parameter, &series.samples, range, now.saturating_sub(offset))?;
-        let labels = if named { series.labels } else { series.labels.without(&[NAME_LABEL]) };
-        let times = Times { span: Some(span.length()), ..Times::of(span.last.saturating_add(offset)) };
-        Some(Element { labels, value, times })
-    };
-    distinct(series.into_iter().filter_map(element).collect())
+    /// Applies a function to the samples of each series in the range. Only `last_over_time` keeps the metric's name.
+    fn over(
+        &self,
+        function: Function,
+        parameter: f64,
+        (selector, of, window): (usize, &VectorSelector, Window),
+        is_unlabelled: bool,
+    ) -> Result<Vec<Element>, EvalError> {
+        let (range, offset) = (millis(window.range), millis(window.offset));
+        let named = function == Function::LastOverTime;
+        // Series of one metric differ without its name, too.
+        let is_distinct = named || of.name.is_some();
+        let is_unlabelled = is_unlabelled && is_distinct;
+        let mut elements = Vec::new();
+        self.data.range(selector, &mut |labels, samples| {
+            let value = window::value(function, parameter, samples, range, self.now.saturating_sub(offset));
+            let Some((value, span)) = value else { return };
+            let labels = match (is_unlabelled, named) {
+                (true, _) => Labels::default(),
+                (false, true) => labels.clone(),
+                (false, false) => labels.without(&[NAME_LABEL]),
+            };
+            let times = Times { span: Some(span.length()), ..Times::of(span.last.saturating_add(offset)) };
+            elements.push(Element { labels, value, times });
+        });
+        if is_distinct { Ok(elements) } else { distinct(elements) }
+    }
 }
 
 /// Rounds to the nearest multiple, halves upwards. Like Prometheus, it divides by the reciprocal, because the

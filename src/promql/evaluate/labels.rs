@@ -46,7 +46,9 @@ impl Labels {
 
     /// The value of one label.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.iter().find(|(other, _)| *other == name).map(|(_, value)| value)
+        let mut labels = self.0.split(|byte| *byte == VALUE_END);
+        let value = labels.find_map(|label| label.strip_prefix(name.as_bytes())?.strip_prefix(&[NAME_END]))?;
+        str::from_utf8(value).ok()
     }
 
     /// The size in memory.

@@ -16,17 +16,21 @@ mod window;
 use std::fmt;
 
 use crate::parse::duration::millis;
-use crate::promql::{Aggregation, Expr, NAME_LABEL, Side, Type, Window};
+use crate::promql::{Aggregation, Expr, Grouping, NAME_LABEL, Side, Type, VectorSelector, Window};
 use index::LabelIndex;
 pub use labels::Labels;
+
+/// Receives the labels of a series, including the name as `__name__`, and its samples.
+pub type EachSeries<'e> = &'e mut dyn FnMut(&Labels, &[Sample]);
 
 /// The samples of an expression.
 pub trait Data {
     /// The sample at the time `at` of each series that matches the n-th selector of the expression, counted from 0.
     /// With an offset, `at` is before the evaluation time.
     fn instant(&self, selector: usize, at: i64) -> Vec<Element>;
-    /// The samples of each matching series, oldest first. Samples outside the selector's range are ignored.
-    fn range(&self, selector: usize) -> Vec<Series>;
+    /// Calls `each` with the labels of each matching series, which no other has, and with its samples, oldest first. Samples
+    /// outside the selector's range are ignored.
+    fn range(&self, selector: usize, each: EachSeries<'_>);
     /// Converts a time to Unix milliseconds, if samples are timed by another clock.
     fn unix(&self, at: i64) -> i64 {
         at
@@ -95,7 +99,7 @@ pub enum EvalError {
 /// # Errors
 /// If Prometheus would also fail to evaluate the expression over these samples.
 pub fn evaluate(expr: &Expr, data: &dyn Data, now: i64) -> Result<Vec<Element>, EvalError> {
-    Evaluation { data, now, next: 0 }.vector(expr)
+    Evaluation { data, now, next: 0, is_unlabelled: false }.vector(expr)
 }
 
 /// Whether an expression can have a value without any series.
@@ -106,9 +110,7 @@ pub(crate) fn makes_value_of_nothing(expr: &Expr) -> bool {
             Vec::new()
         }
 
-        fn range(&self, _: usize) -> Vec<Series> {
-            Vec::new()
-        }
+        fn range(&self, _: usize, _: EachSeries<'_>) {}
     }
     evaluate(expr, &Nothing, 0).is_ok_and(|elements| !elements.is_empty())
 }
@@ -125,6 +127,8 @@ struct Evaluation<'a> {
     now: i64,
     /// The number of selectors evaluated so far.
     next: usize,
+    /// Whether the labels of the result do not matter, because it is aggregated to one element.
+    is_unlabelled: bool,
 }
 
 /// The value of a subexpression. Ranges are handled by the functions that take them.
@@ -152,10 +156,14 @@ impl Evaluation<'_> {
             Expr::Selector(_) => return Err(EvalError::IllTyped),
             Expr::Aggregate(aggregation, grouping, arguments) => {
                 let (mut parameter, mut elements) = ((0.0, None), Vec::new());
+                let is_unlabelled = *grouping == Grouping::ALL && !aggregation.picks();
                 for (argument, kind) in arguments.iter().zip(aggregation.parameters()) {
                     match kind {
                         Type::Scalar => parameter = self.scalar(argument)?,
-                        Type::Vector | Type::Range => elements = self.vector(argument)?,
+                        Type::Vector | Type::Range => {
+                            self.is_unlabelled = is_unlabelled && matches!(argument, Expr::Call(..));
+                            elements = self.vector(argument)?;
+                        }
                     }
                 }
                 let mut elements = aggregate::grouped(*aggregation, parameter.0, grouping, elements)?;
@@ -190,11 +198,11 @@ impl Evaluation<'_> {
         }
     }
 
-    fn range(&mut self, expr: &Expr) -> Result<(Vec<Series>, Window), EvalError> {
+    /// The number of a range's selector, and the selector.
+    fn range<'e>(&mut self, expr: &'e Expr) -> Result<(usize, &'e VectorSelector, Window), EvalError> {
         match expr {
             Expr::Selector(selector) if selector.range.is_some() => {
-                let number = self.number();
-                Ok((self.data.range(number), selector.window().ok_or(EvalError::IllTyped)?))
+                Ok((self.number(), selector, selector.window().ok_or(EvalError::IllTyped)?))
             }
             _ => Err(EvalError::IllTyped),
         }

@@ -19,10 +19,16 @@ impl Data for Fixed<'_> {
             let &Sample { at, value } = samples.iter().rev().find(|sample| sample.at <= at)?;
             Some(Element { labels, value, times: Times::of(at) })
         };
-        self.range(selector).into_iter().filter_map(last).collect()
+        self.picked(selector).into_iter().filter_map(last).collect()
     }
 
-    fn range(&self, selector: usize) -> Vec<Series> {
+    fn range(&self, selector: usize, each: EachSeries<'_>) {
+        self.picked(selector).iter().for_each(|series| each(&series.labels, &series.samples));
+    }
+}
+
+impl Fixed<'_> {
+    fn picked(&self, selector: usize) -> Vec<Series> {
         let selector = self.expr.selectors().nth(selector).unwrap();
         let picked = |series: &&Series| {
             selector.matches(series.labels.get(NAME_LABEL).unwrap(), |label| series.labels.get(label).map(Into::into))
@@ -190,9 +196,7 @@ fn the_present_is_that_of_the_data() {
         fn instant(&self, _: usize, _: i64) -> Vec<Element> {
             Vec::new()
         }
-        fn range(&self, _: usize) -> Vec<Series> {
-            Vec::new()
-        }
+        fn range(&self, _: usize, _: EachSeries<'_>) {}
         fn unix(&self, at: i64) -> i64 {
             at + 500
         }

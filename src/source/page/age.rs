@@ -76,7 +76,7 @@ mod tests {
                 query: Query::Series { selectors: vec![VectorSelector::named("rows")], or_number: false, age: None },
             },
         ];
-        let mut body = PageBody { reader: &mut page.as_bytes(), delimited: true, max_bytes: None };
+        let mut body = PageBody { reader: &mut page.as_bytes(), delimited: true, max_bytes: None, known: None };
         let page = Page::read(&mut body, Some(Format::Prometheus), &wants, 0, &Limits::default()).unwrap();
         let times = |id| match page.found(id) {
             Some(Found::Series(found)) => page.series(found).map(|of| (of.value(), of.timestamp())).collect(),

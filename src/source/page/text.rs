@@ -27,6 +27,15 @@ pub(super) fn read(
         _ => metriclet_exposition::Format::Prometheus,
     };
     let mut parser = Parser::new(syntax, ExpositionLimits { line: limits.page.line });
+    let mut series = None;
+    if let Some(known) = body.known {
+        if known.is_to_be_noted() {
+            parser = parser.noting(limits.page.known);
+        } else {
+            series = known.of(format);
+            parser = parser.knowing(series.clone());
+        }
+    }
     let mut keep = SeriesCollector::new(wants, limits);
     let most = body.max_bytes.unwrap_or(limits.page.bytes);
     let mut buffer = vec![0; 16 * 1024];
@@ -49,6 +58,13 @@ pub(super) fn read(
         parser.end_line(&mut keep).map_err(BodyError::Text)?;
     }
     let summary = parser.finish().map_err(BodyError::Text)?;
+    if let Some(known) = body.known {
+        match parser.noted() {
+            Some(series) => known.note(format, series),
+            None if series.is_some() => known.tell(parser.recognized(), summary.samples),
+            None => {}
+        }
+    }
     let process = keep.process();
     let unmatched = keep.unmatched();
     let (series, found) = keep.done(format);
@@ -294,7 +310,7 @@ mod tests {
         limits.page.line = 60;
         let expr = Expr::parse(value, &promql::Limits { bytes: 4096, depth: 8, nodes: 64, regex: 64 * 1024 }).unwrap();
         let query = Query::Series { selectors: expr.selectors().cloned().collect(), or_number: false, age: None };
-        let mut body = PageBody { reader: &mut page.as_bytes(), delimited: true, max_bytes: None };
+        let mut body = PageBody { reader: &mut page.as_bytes(), delimited: true, max_bytes: None, known: None };
         let page = read(&mut body, &[], Format::Prometheus, &[Want { id: 0, query }], 0, &limits).unwrap();
         let found = match page.found(0).unwrap() {
             Found::Series(positions) => Ok(page.series(positions).map(Series::value).collect()),

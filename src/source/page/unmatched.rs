@@ -9,7 +9,7 @@ use crate::promql::VectorSelector;
 
 /// A selector of a rule that matches nothing on a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unmatched {
+pub(crate) struct Unmatched {
     /// As PromQL writes it.
     pub selector: String,
     pub hint: Hint,
@@ -165,7 +165,7 @@ mod tests {
             }
         });
         let wants: Vec<Want> = wants.collect();
-        let mut body = PageBody { reader: &mut page.as_bytes(), delimited: true, max_bytes: None };
+        let mut body = PageBody { reader: &mut page.as_bytes(), delimited: true, max_bytes: None, known: None };
         let page = Page::read(&mut body, Some(Format::Prometheus), &wants, 0, &Limits::default()).unwrap();
         let text = |unmatched: &Unmatched| format!("{}: {}", unmatched.selector, unmatched.hint);
         wants.iter().map(|want| page.unmatched(want.id).iter().map(text).collect()).collect()

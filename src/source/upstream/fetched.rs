@@ -6,6 +6,7 @@ use log::{debug, info, warn};
 
 use super::Upstream;
 use crate::config::model::Target;
+use crate::parse::duration::millis;
 use crate::parse::escape::Escaped;
 use crate::source::error::SourceError;
 use crate::source::page::Page;
@@ -32,7 +33,12 @@ impl Upstream {
             false => self.states().note(url, now, fetched.as_ref().map(|(page, _)| *page).map_err(|error| *error)),
         };
         // Among a thousand pods, some always fail.
-        let change = if self.source.is_of_pods() { Change::None } else { change };
+        let change = if self.source.is_of_pods() {
+            self.states().sweep(now, millis(self.shared.limits.cache.pod_state));
+            Change::None
+        } else {
+            change
+        };
         match fetched {
             Ok((page, describe)) => {
                 self.counters.succeeded.increment();

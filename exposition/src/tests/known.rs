@@ -1,0 +1,97 @@
+//! A page gives the same with the series of any other page known.
+
+use std::sync::Arc;
+
+use crate::{ExpositionLimits, Format, KnownSeries, Labels, PageError, Parser, Sample, Sink};
+
+const LIMITS: ExpositionLimits = ExpositionLimits { line: 200 };
+
+/// What a sink is told, where names that begin with `a` are wanted.
+#[derive(Debug, Default, PartialEq)]
+struct Told(Vec<String>);
+
+impl Sink for Told {
+    fn wants(&mut self, name: &str) -> bool {
+        name.starts_with('a')
+    }
+
+    fn too_long(&mut self, name: &str, labels: Labels<'_>) {
+        self.0.push(format!("too long: {name} {}", labels.raw()));
+    }
+
+    fn sample(&mut self, sample: &Sample<'_>) {
+        let Sample { name, labels, value, timestamp, kind } = *sample;
+        let labels: Vec<_> = labels.iter().collect();
+        self.0.push(format!("{name} {labels:?} {value} {timestamp:?} {kind:?}"));
+    }
+}
+
+fn read(page: &str, mut parser: Parser) -> (Result<u64, PageError>, Told, Option<KnownSeries>, u64) {
+    let mut told = Told::default();
+    // Chunks end anywhere.
+    let fed = page.as_bytes().chunks(7).try_for_each(|chunk| parser.feed(chunk, &mut told));
+    let finished = fed.and_then(|()| parser.finish()).map(|summary| summary.samples);
+    let noted = finished.is_ok().then(|| parser.noted()).flatten();
+    (finished, told, noted, parser.recognized())
+}
+
+const PAGES: &[&str] = &[
+    "",
+    "a 1\nb 2\n",
+    "a{x=\"1\"} 1\na{x=\"2\"} 2\nb{x=\"1\"} 3\nb{x=\"2\"} 4\nb{x=\"3\"} 5\n",
+    "a{x=\"1\"} 7 99\na{x=\"1.5\"} 1\na{x=\"2\"}8\nb{x=\"1\"} NaN\nb{x=\"3\"} -Inf\nb 1\n",
+    "# TYPE a histogram\na_bucket{le=\"1\"} 1\na_bucket{le=\"2\"} 2\na_sum 3\na_count 2\n",
+    "# TYPE a gauge\na_bucket{le=\"1\"} 1\na_bucket{le=\"2\"} 2\na_sum 3\na_count 2\n",
+    "a { x = \"1\" , y=\"}\" , } 1\na{x=\"}\"} 2\naa 3\na\t4\na  5\n{\"a\",x=\"1\"} 6\nab{} 7\n",
+    "a{x=\"1\"} 1 # {} 1\n",
+    "a{x=\"1\"} x\n",
+    "a{x=\"1\"}\n",
+    "a{x=\"1\"} 1",
+    "a{x=\"1\",x=\"1\"} 1\n",
+    "a\n",
+    "a 1 2 3\n",
+    "# TYPE a counter\na_total{x=\"1\"} 1 # {t=\"1\"} 2\na_total{x=\"2\"} 1.5 3\n# EOF\n",
+    "a 1\na{x=\"1\"} 2\na{x=\"1\"}  2\n# EOF\n",
+    "b 1\nb 1\nb 1\na 1\nb 1\n# EOF\n",
+];
+
+#[test]
+fn known_series_change_nothing() {
+    for format in [Format::Prometheus, Format::OpenMetrics] {
+        for known in PAGES {
+            let (_, _, noted, _) = read(known, Parser::new(format, LIMITS).noting(10_000));
+            let Some(noted) = noted.map(Arc::new) else { continue };
+            for page in PAGES {
+                let (expected, told, ..) = read(page, Parser::new(format, LIMITS));
+                let found = read(page, Parser::new(format, LIMITS).knowing(Some(noted.clone())));
+                assert_eq!((found.0, found.1), (expected, told), "{format:?}: {page:?} after {known:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn series_are_found_where_some_come_and_go() {
+    let page = |numbers: &[usize]| numbers.iter().map(|number| format!("a{{n=\"{number}\"}} 1\n")).collect::<String>();
+    let known = read(&page(&[1, 2, 3, 4, 5, 6, 7, 8]), Parser::new(Format::Prometheus, LIMITS).noting(10_000)).2;
+    let known = Arc::new(known.unwrap());
+    for (numbers, expected) in [
+        (&[1, 2, 3, 4, 5, 6, 7, 8][..], 8),
+        (&[1, 2, 9, 3, 4, 10, 11, 5, 6, 7, 8], 8),
+        (&[4, 8], 2),
+        (&[5, 6, 7, 8], 0),
+        (&[9, 10], 0),
+        (&[], 0),
+    ] {
+        let parser = Parser::new(Format::Prometheus, LIMITS).knowing(Some(known.clone()));
+        assert_eq!(read(&page(numbers), parser).3, expected, "{numbers:?}");
+    }
+}
+
+#[test]
+fn no_more_is_noted_than_fits() {
+    let page: String = (0..100).map(|number| format!("a{{n=\"{number}\"}} 1\n")).collect();
+    let noted = |most| read(&page, Parser::new(Format::Prometheus, LIMITS).noting(most)).2;
+    assert!(noted(1_000).is_none());
+    assert!(noted(100_000).is_some_and(|noted| noted.cost() > 2_000));
+}

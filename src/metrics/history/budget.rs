@@ -1,0 +1,58 @@
+//! The memory that samples take, within a bound.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::metrics::sample_bound::Bound;
+use crate::promql::evaluate::Labels;
+use crate::source::page::Unmatched;
+
+/// Bytes for the samples of all rules together.
+#[derive(Debug)]
+pub(crate) struct SampleBudget {
+    most: usize,
+    pub(super) taken: AtomicUsize,
+}
+
+/// Approximate memory, in bytes and with the overhead of maps and queues, of an object without series, a series without
+/// its labels, a sample, and the time of a page.
+pub(super) const OBJECT: usize = 344;
+pub(super) const SERIES: usize = 104;
+pub(super) const SAMPLE: usize = 16;
+pub(super) const TIME: usize = 8;
+
+/// What a series takes without its samples.
+pub(super) fn cost(labels: &Labels) -> usize {
+    SERIES + labels.bytes()
+}
+
+/// What selectors without series take.
+pub(super) fn bytes(unmatched: &[Unmatched]) -> usize {
+    unmatched.iter().map(Unmatched::cost).sum()
+}
+
+impl SampleBudget {
+    /// Creates a budget of this many bytes.
+    pub(crate) fn new(most: usize) -> Self {
+        Self { most, taken: AtomicUsize::new(0) }
+    }
+
+    /// The bytes that are taken.
+    #[cfg(test)]
+    pub(crate) fn taken(&self) -> usize {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// The limit, for messages.
+    pub(super) fn bound(&self) -> Bound {
+        Bound::Bytes(self.most)
+    }
+
+    pub(super) fn take(&self, bytes: usize) -> bool {
+        let more = |taken: usize| taken.checked_add(bytes).filter(|taken| *taken <= self.most);
+        self.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok()
+    }
+
+    pub(super) fn give_back(&self, bytes: usize) {
+        self.taken.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}

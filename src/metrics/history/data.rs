@@ -1,0 +1,172 @@
+//! The samples of one object, as data of an expression.
+
+use super::snapshot::Snapshot;
+use crate::metrics::reason::MissingReason;
+use crate::parse::duration::millis;
+use crate::promql::evaluate::{Data, EachSeries, Element, Labels, Sample, Times};
+use crate::promql::{Expr, NAME_LABEL, VectorSelector, Window};
+
+/// The sampling of an object as data of an expression.
+pub(crate) struct SnapshotData<'a> {
+    selectors: Vec<&'a VectorSelector>,
+    expr: &'a Expr,
+    snapshot: &'a Snapshot,
+    /// The positions of the series that count, if not all do.
+    chosen: Option<&'a [u32]>,
+    /// Whether the only selector picks all that is stored.
+    is_picked: bool,
+    /// From the clock of samples to Unix time.
+    shift: i64,
+}
+
+/// A series of a snapshot.
+#[derive(Clone, Copy)]
+struct Stored<'a> {
+    labels: &'a Labels,
+    /// When it last occurred on a page; one of the snapshot's times.
+    seen: i64,
+    /// They may have their own times.
+    samples: &'a [Sample],
+}
+
+impl<'a> SnapshotData<'a> {
+    /// For this expression; `shift` leads from the clock of samples to Unix time.
+    pub(crate) fn new(expr: &'a Expr, snapshot: &'a Snapshot, shift: i64) -> Self {
+        Self { selectors: expr.selectors().collect(), expr, snapshot, chosen: None, is_picked: false, shift }
+    }
+
+    /// The same of the series at these positions.
+    pub(crate) fn of(self, chosen: Option<&'a [u32]>) -> Self {
+        Self { chosen, ..self }
+    }
+
+    /// The same where everything is stored for this expression alone, as it is without placeholders.
+    pub(crate) fn of_its_own(self, is_its_own: bool) -> Self {
+        Self { is_picked: is_its_own && self.selectors.len() == 1, ..self }
+    }
+
+    /// Its age if series come and go with their pods: that of the oldest current series; series that have ended do not
+    /// count.
+    pub(crate) fn at(&self) -> Option<i64> {
+        let last = *self.snapshot.times.last()?;
+        let mut oldest = None;
+        self.each(|series| {
+            if let Some(sample) = series.samples.last().filter(|_| series.seen == last) {
+                oldest = Some(oldest.map_or(sample.at, |oldest: i64| oldest.min(sample.at)));
+            }
+        });
+        Some(oldest.unwrap_or(last))
+    }
+
+    /// Why the expression returns nothing at the time `now`; `pairs` are those of its selectors that need two samples.
+    pub(crate) fn nothing(&self, pairs: &[&VectorSelector], now: i64) -> MissingReason {
+        let is_there = |selector: &VectorSelector| self.any(|series| picks(selector, series.labels));
+        if !self.selectors.iter().any(|selector| is_there(selector)) {
+            return MissingReason::NoSeries;
+        }
+        let is_pair = |selector: &VectorSelector, samples: &[Sample]| {
+            let end = now.saturating_sub(millis(selector.offset));
+            let start = end.saturating_sub(selector.range.map_or(i64::MAX, millis));
+            samples.iter().filter(|sample| sample.at > start && sample.at <= end).nth(1).is_some()
+        };
+        let too_few = |selector: &&VectorSelector| {
+            let has_pair = |series: Stored<'_>| picks(selector, series.labels) && is_pair(selector, series.samples);
+            is_there(selector) && !self.any(has_pair)
+        };
+        if pairs.iter().any(too_few) {
+            return MissingReason::TooFewSamples;
+        }
+        let has_bounds = self.any(|series| series.labels.get("le").is_some());
+        MissingReason::left_nothing(self.expr, is_there, has_bounds)
+    }
+
+    /// Whether a counter that one of these selectors picks resets more than once within its range: then several processes
+    /// may take turns, and their counters cannot be combined.
+    pub(crate) fn resets_often(&self, counters: &[&VectorSelector], now: i64) -> bool {
+        let resets = |samples: &[Sample], window: Window| {
+            let end = now.saturating_sub(millis(window.offset));
+            let start = end.saturating_sub(millis(window.range));
+            let within = samples.iter().filter(|sample| sample.at > start && sample.at <= end);
+            let after = within.clone().skip(1);
+            within.zip(after).filter(|(before, after)| after.value < before.value).count()
+        };
+        counters.iter().any(|selector| {
+            let Some(window) = selector.window() else { return false };
+            self.any(|series| picks(selector, series.labels) && resets(series.samples, window) > 1)
+        })
+    }
+
+    fn each(&self, mut each: impl FnMut(Stored<'_>)) {
+        self.any(|series| {
+            each(series);
+            false
+        });
+    }
+
+    fn any(&self, mut is_so: impl FnMut(Stored<'_>) -> bool) -> bool {
+        let mut scratch = Vec::new();
+        let mut look = |at: usize| {
+            let Some(labels) = self.snapshot.labels(at) else { return false };
+            let (seen, samples) = self.snapshot.read(at, &mut scratch);
+            is_so(Stored { labels, seen, samples })
+        };
+        match self.chosen {
+            Some(chosen) => chosen.iter().any(|at| look(*at as usize)),
+            None => (0..self.snapshot.series()).any(look),
+        }
+    }
+
+    fn each_picked(&self, selector: usize, mut each: impl FnMut(Stored<'_>)) {
+        let Some(selector) = self.selectors.get(selector) else { return };
+        self.each(|series| {
+            if self.is_picked || picks(selector, series.labels) {
+                each(series);
+            }
+        });
+    }
+}
+
+/// Whether a selector picks a series.
+fn picks(selector: &VectorSelector, labels: &Labels) -> bool {
+    let name = labels.get(NAME_LABEL).unwrap_or_default();
+    selector.matches(name, |label| labels.get(label).map(Into::into))
+}
+
+impl Data for SnapshotData<'_> {
+    /// The samples of the last time before it at which the object was sampled; a series that was not on that page is
+    /// missing.
+    fn instant(&self, selector: usize, at: i64) -> Vec<Element> {
+        let times = &self.snapshot.times;
+        let Some(scraped) = times.iter().rev().find(|time| **time <= at) else { return Vec::new() };
+        let next = times.iter().find(|time| *time > scraped);
+        // The pages of several pods are sampled one by one, from the time of their round on.
+        let of_round = |sample: &Sample| sample.at >= *scraped && next.is_none_or(|next| sample.at < *next);
+        let of_then = |Stored { labels, seen, samples }: Stored<'_>| {
+            let Sample { at, value } = *samples.iter().rev().find(|sample| sample.at <= at)?;
+            // A sample with its own time may be older than the page that it was on.
+            let present = if next.is_none() {
+                seen == *scraped
+            } else if self.snapshot.pods.is_some() {
+                samples.iter().any(of_round)
+            } else {
+                at >= *scraped || times.binary_search(&at).is_err()
+            };
+            present.then(|| Element { labels: labels.clone(), value, times: Times::of(at) })
+        };
+        let mut elements = Vec::new();
+        self.each_picked(selector, |series| elements.extend(of_then(series)));
+        elements
+    }
+
+    fn unix(&self, at: i64) -> i64 {
+        at.saturating_add(self.shift)
+    }
+
+    fn seen(&self, now: i64) -> i64 {
+        self.snapshot.times.last().map_or(now, |last| now.min(*last))
+    }
+
+    fn range(&self, selector: usize, each: EachSeries<'_>) {
+        self.each_picked(selector, |series| each(series.labels, series.samples));
+    }
+}

@@ -1,0 +1,149 @@
+//! What a store has room for, and the labels that its objects share.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+
+use super::budget::{SAMPLE, SampleBudget, cost};
+use super::layout::{self, Layout};
+use crate::metrics::sample_bound::Bound;
+use crate::promql::NAME_LABEL;
+use crate::promql::evaluate::Labels;
+use crate::source::page::Series;
+
+/// What a store has room for, at one time.
+pub(super) struct Room<'s> {
+    pub(super) budget: &'s SampleBudget,
+    pub(super) most_series: usize,
+    /// The series of all objects.
+    pub(super) series: &'s mut usize,
+    pub(super) shared: &'s mut SharedLabels,
+    /// The limit that was reached, and when.
+    pub(super) full: &'s mut Option<(i64, Bound)>,
+    pub(super) at: i64,
+    /// Samples before this time are no longer needed.
+    pub(super) oldest: i64,
+}
+
+/// Labels that several objects have, each once: the pods of one workload mostly have the same.
+#[derive(Debug, Default)]
+pub(super) struct SharedLabels {
+    pub(super) sets: HashSet<Labels>,
+    pub(super) layouts: HashSet<Arc<Layout>>,
+    /// Layouts of pages by the hash of how they are written, whose key a page cannot know.
+    written: HashMap<u64, Arc<Layout>>,
+    key: RandomState,
+}
+
+impl SharedLabels {
+    /// The copy of these labels that all objects share.
+    pub(super) fn set(&mut self, labels: Labels) -> Labels {
+        if let Some(known) = self.sets.get(&labels) {
+            return known.clone();
+        }
+        self.sets.insert(labels.clone());
+        labels
+    }
+
+    /// The copy of this layout that all objects share.
+    pub(super) fn layout(&mut self, labels: Vec<Labels>) -> Arc<Layout> {
+        self.shared(Layout::new(labels, Vec::new()))
+    }
+
+    /// The layout of a page with these series. Their labels are read only where no object has had such a page.
+    pub(super) fn of_page<'p>(&mut self, series: impl Iterator<Item = &'p Series> + Clone) -> Arc<Layout> {
+        let text = layout::text(series.clone());
+        let hash = self.key.hash_one(&text);
+        if let Some(known) = self.written.get(&hash).filter(|known| known.is_of(series.clone())) {
+            return known.clone();
+        }
+        let labels = series.map(|series| self.set(labels(series))).collect();
+        let layout = self.shared(Layout::new(labels, text));
+        self.written.insert(hash, layout.clone());
+        layout
+    }
+
+    fn shared(&mut self, layout: Layout) -> Arc<Layout> {
+        if let Some(known) = self.layouts.get(&layout) {
+            return known.clone();
+        }
+        let layout = Arc::new(layout);
+        self.layouts.insert(layout.clone());
+        layout
+    }
+
+    /// How many sets of labels and layouts there are; each layout may be known by how it is written.
+    #[cfg(test)]
+    pub(super) fn counts(&self) -> (usize, usize) {
+        (self.sets.len(), self.layouts.len().max(self.written.len()))
+    }
+
+    /// Drops what no object has.
+    pub(super) fn prune(&mut self) {
+        // One of them is the other's.
+        self.written.retain(|_, layout| Arc::strong_count(layout) > 2);
+        self.layouts.retain(|layout| Arc::strong_count(layout) > 1);
+        self.sets.retain(|labels| !labels.is_last());
+    }
+}
+
+/// The labels of a page's series, with its name.
+fn labels(series: &Series) -> Labels {
+    let name = std::iter::once((Cow::Borrowed(NAME_LABEL), Cow::Borrowed(series.name())));
+    Labels::new(name.chain(series.labels().iter()))
+}
+
+impl Room<'_> {
+    /// Takes room for a sample of a known series.
+    pub(super) fn sample(&mut self) -> bool {
+        self.samples(1)
+    }
+
+    /// Takes room for samples of known series, or for none of them.
+    pub(super) fn samples(&mut self, count: usize) -> bool {
+        let fits = self.budget.take(SAMPLE * count);
+        if !fits {
+            self.lack_bytes();
+        }
+        fits
+    }
+
+    /// Takes room for a new series with a sample; returns its labels as they are shared.
+    pub(super) fn series(&mut self, labels: Labels) -> Option<Labels> {
+        if *self.series >= self.most_series {
+            *self.full = Some((self.at, Bound::Series(self.most_series)));
+            return None;
+        }
+        if !self.budget.take(SAMPLE + cost(&labels)) {
+            self.lack_bytes();
+            return None;
+        }
+        *self.series += 1;
+        Some(self.shared.set(labels))
+    }
+
+    /// Takes room for new series, which have no place yet, without samples, or for none of them.
+    pub(super) fn series_without_samples<'l>(
+        &mut self,
+        series: impl Iterator<Item = (&'l Labels, &'l Option<usize>)>,
+        count: usize,
+    ) -> bool {
+        let bytes = series.filter(|(_, place)| place.is_none()).map(|(labels, _)| cost(labels)).sum();
+        let fits = *self.series + count <= self.most_series && self.budget.take(bytes);
+        if fits {
+            *self.series += count;
+        }
+        fits
+    }
+
+    /// Gives back the room of a series without samples.
+    pub(super) fn drop_series(&mut self, labels: &Labels) {
+        *self.series -= 1;
+        self.budget.give_back(cost(labels));
+    }
+
+    pub(super) fn lack_bytes(&mut self) {
+        *self.full = Some((self.at, self.budget.bound()));
+    }
+}
