@@ -11,7 +11,7 @@ limits! {
         namespaces: usize = 32,
         /// Pods in all watched namespaces. 50,000: ten times what one list may have.
         pods: usize = 50_000,
-        /// Bytes of them. 24 MiB: 50,000 pods of the usual size, see docs/sizing.md.
+        /// Bytes of them. 24 MiB: 50,000 pods of StatefulSets, or twice as many of Deployments.
         bytes: usize = 24 * MIB,
         /// Bytes that the API server may send for the first list of a namespace. 512 MiB, read as a stream, of which only what
         /// is kept stays in memory.

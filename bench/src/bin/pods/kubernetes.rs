@@ -1,4 +1,4 @@
-//! A Kubernetes API with a list of pods and a Service.
+//! A Kubernetes API that lists and watches pods, which never change, and has a Service of them.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
 use metriclet_bench::Result;
 use rustls::pki_types::pem::PemObject;
@@ -33,8 +34,11 @@ pub fn start(binary: &str, directory: &Path, count: usize) -> Result<PathBuf> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let port = listener.local_addr()?.port();
     let items: Vec<String> = (0..count).map(pod).collect();
-    // The complete list, whatever the limit, as from the API server's cache.
-    let list = Arc::new(format!("{{\"kind\":\"PodList\",\"metadata\":{{}},\"items\":[{}]}}", items.join(",")));
+    // Complete whatever the limit, as from the API server's cache.
+    let list = Arc::new(format!(
+        "{{\"kind\":\"PodList\",\"metadata\":{{\"resourceVersion\":\"7\"}},\"items\":[{}]}}",
+        items.join(",")
+    ));
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             let (tls, list) = (tls.clone(), list.clone());
@@ -69,7 +73,24 @@ fn pod(number: usize) -> String {
 /// Selects all pods.
 const SERVICE: &str = r#"{"kind":"Service","metadata":{"name":"web"},"spec":{"selector":{"app":"web"}}}"#;
 
-/// Responds to every request with the same list, except to those for a Service.
+/// What ends each watch.
+const BOOKMARK: &str =
+    "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Pod\",\"metadata\":{\"resourceVersion\":\"7\"}}}\n";
+
+/// A watch of so many seconds, with a bookmark two seconds before its end.
+fn watch(stream: &mut impl Write, seconds: u64) -> Result<()> {
+    let last = seconds.min(2);
+    write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+    stream.flush()?;
+    thread::sleep(Duration::from_secs(seconds - last));
+    write!(stream, "{:x}\r\n{BOOKMARK}\r\n", BOOKMARK.len())?;
+    stream.flush()?;
+    thread::sleep(Duration::from_secs(last));
+    write!(stream, "0\r\n\r\n")?;
+    Ok(stream.flush()?)
+}
+
+/// Responds to every request with the same list, except to watches and to requests for a Service.
 fn answer(tls: Arc<ServerConfig>, stream: TcpStream, list: &str) -> Result<()> {
     let mut stream = BufReader::new(StreamOwned::new(ServerConnection::new(tls)?, stream));
     loop {
@@ -80,6 +101,11 @@ fn answer(tls: Arc<ServerConfig>, stream: TcpStream, list: &str) -> Result<()> {
         }
         if line.is_empty() {
             return Ok(());
+        }
+        if first.contains("watch=true") {
+            let seconds = first.split("timeoutSeconds=").nth(1).and_then(|rest| rest.split(['&', ' ']).next());
+            watch(stream.get_mut(), seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or(30))?;
+            continue;
         }
         let body = if first.contains("/services/") { SERVICE } else { list };
         let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ";
