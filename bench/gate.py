@@ -30,9 +30,11 @@ MOST = 1.05
 FEW, MANY = 40, 240
 # Handshakes differ by their random numbers.
 FEW_HANDSHAKES, MANY_HANDSHAKES = 20, 140
-# A front proxy's certificate is verified again after a second, which takes as long as ten answers: requests within less are counted.
+# A front proxy's certificate is verified again after a second, which takes as much as ten answers. So it is verified again before
+# the requests that are counted, and these must take less than a second.
 FEW_AUTHORIZED, MANY_AUTHORIZED = 20, 120
-WITHIN, TRIES = 0.9, 10
+VERIFIED, WITHIN, TRIES = 1.1, 0.9, 10
+RUNS = 3
 API = "/apis/custom.metrics.k8s.io/v1beta2/namespaces/shop"
 TEXT = "# TYPE queue_depth gauge\n" + "".join(
     f'queue_depth{{service="s{n // 4}",state="{n % 4}",zone="eu-west-1"}} {n}.5\n' for n in range(200))
@@ -88,6 +90,10 @@ class Page(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
 
+class TooBusy(Exception):
+    """What depends on time cannot be counted here and now."""
+
+
 class Gate:
     """Counts instructions, with its own source and folder."""
 
@@ -120,15 +126,20 @@ class Gate:
 
     def _difference(self, binary, arguments, numbers, requests):
         """Instructions of one of what `requests` does so often."""
-        few, many = (self._served(binary, arguments, number, requests) for number in numbers)
+        few, many = (self._least(binary, arguments, number, requests) for number in numbers)
         return (many - few) // (numbers[1] - numbers[0])
+
+    def _least(self, binary, arguments, number, requests):
+        """Of several runs over TLS, as in some of them the Kubernetes API is asked for authorities on a new connection."""
+        runs = RUNS if "--listen=off" in arguments else 1
+        return min(self._served(binary, arguments, number, requests) for _ in range(runs))
 
     def _served(self, binary, arguments, number, requests):
         for _ in range(TRIES):
             count, is_valid = self._try(binary, arguments, number, requests)
             if is_valid:
                 return count
-        raise SystemExit(f"{number} requests take more than {WITHIN} s in each of {TRIES} tries: this machine is too busy")
+        raise TooBusy(f"{number} requests take more than {WITHIN} s in each of {TRIES} tries: this machine is too busy")
 
     def _try(self, binary, arguments, number, requests):
         output = self._output()
@@ -156,10 +167,13 @@ class Gate:
 
     def _authorized(self, port, number):
         """Requests of one metric by the HPA controller through a front proxy, on one connection; true if within the time."""
-        begun = time.monotonic()
         connection = self.secure.connect(port, is_proxy=True)
+        path = f"{API}/services/s7/queue_depth"
+        _checked(gate_tls.get(connection, path, gate_tls.HEADERS))
+        time.sleep(VERIFIED)
+        begun = time.monotonic()
         for _ in range(number):
-            _checked(gate_tls.get(connection, f"{API}/services/s7/queue_depth", gate_tls.HEADERS))
+            _checked(gate_tls.get(connection, path, gate_tls.HEADERS))
         took = time.monotonic() - begun
         connection.close()
         return took < WITHIN
@@ -228,21 +242,25 @@ def main(arguments):
         print(__doc__, file=sys.stderr)
         return 64
     before, binary = arguments
-    with tempfile.TemporaryDirectory() as folder:
-        gate = Gate(folder)
-        if before == "--record":
-            print(json.dumps({"rustc": _compiler(), "counts": gate.counts(binary)}, indent=2))
-            return 0
-        if before.endswith(".json"):
-            with open(before, encoding="utf-8") as file:
-                recorded = json.load(file)
-            if why := _incomparable(recorded):
-                print(f"{before} cannot be compared with: {why}", file=sys.stderr)
-                return 69
-            old = recorded["counts"]
-        else:
-            old = gate.counts(before)
-        new = gate.counts(binary)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            gate = Gate(folder)
+            if before == "--record":
+                print(json.dumps({"rustc": _compiler(), "counts": gate.counts(binary)}, indent=2))
+                return 0
+            if before.endswith(".json"):
+                with open(before, encoding="utf-8") as file:
+                    recorded = json.load(file)
+                if why := _incomparable(recorded):
+                    print(f"{before} cannot be compared with: {why}", file=sys.stderr)
+                    return 69
+                old = recorded["counts"]
+            else:
+                old = gate.counts(before)
+            new = gate.counts(binary)
+    except TooBusy as why:
+        print(why, file=sys.stderr)
+        return 69
     print("| Instructions of | Before | After | Ratio |\n| -- | -- | -- | -- |")
     for name, count in new.items():
         before, ratio = (f"{old[name]:,}", f"{count / old[name]:.2f}") if name in old else ("–", "–")
