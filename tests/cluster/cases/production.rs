@@ -282,13 +282,14 @@ fn as_the_documents_say(admin: &Kubectl) {
         admin.impersonating(user, &[]).run(&[&["auth", "can-i"], question].concat()).is_ok_and(|said| said == "yes\n")
     };
     let trust = ["get", "configmaps/extension-apiserver-authentication", "--namespace=kube-system"];
-    assert!(may(ACCOUNT, &["list", "pods", "--all-namespaces"]) && may(ACCOUNT, &trust));
+    let [list, watch] = ["list", "watch"].map(|verb| may(ACCOUNT, &[verb, "pods", "--all-namespaces"]));
+    assert!(list && watch && may(ACCOUNT, &trust));
     for question in [
         &["get", "secrets", "--all-namespaces"][..],
         &["get", "secrets", NAMESPACE],
         &["create", "pods", NAMESPACE],
         &["update", "configmaps", NAMESPACE],
-        &["watch", "pods", "--all-namespaces"],
+        &["watch", "services", "--all-namespaces"],
         &["list", "services", "--all-namespaces"],
         &["get", "deployments.apps", "--all-namespaces"],
         &["update", "apiservices"],
