@@ -8,7 +8,7 @@ The counts depend on the binary and on the processor that valgrind shows it, not
 counts differ by less than 1 %. valgrind shows no vector units beyond AVX2 and no instructions for SHA or ADX, so that any x86-64
 processor with AVX2 counts the same. Recorded counts are compared on such a machine alone, and with the compiler that built their
 binary; otherwise the exit code is 69. Compare binaries of `scripts/static`, which are linked against musl. Each operation is
-counted in two runs with a different number of requests; their difference leaves out the start. Two counts go on at a time.
+counted in two runs with a different number of requests; their difference leaves out the start. Two operations are counted at a time.
 """
 
 import concurrent.futures
@@ -125,7 +125,7 @@ class Gate:
             return {name: count.result() for name, count in counts.items()}
 
     def _difference(self, binary, arguments, numbers, requests):
-        """Instructions of one of what `requests` does so often."""
+        """The instructions of one request: the difference of two runs, divided by the difference in requests."""
         few, many = (self._least(binary, arguments, number, requests) for number in numbers)
         return (many - few) // (numbers[1] - numbers[0])
 
@@ -156,8 +156,11 @@ class Gate:
             if port is None:
                 raise SystemExit(f"{binary} does not listen:\n{''.join(said)}")
             threading.Thread(target=server.stderr.read, daemon=True).start()
-            is_valid = requests(port, number)
-            server.terminate()
+            try:
+                is_valid = requests(port, number)
+            finally:
+                # Its end ends the thread that reads stderr, which the context waits for.
+                server.terminate()
         return _summary(output), is_valid
 
     def _output(self):
@@ -207,8 +210,11 @@ class _Plain:
         return True
 
 
-def _compiler():
-    return subprocess.run(["rustc", "--version"], check=True, capture_output=True, text=True).stdout.strip()
+def _compilers():
+    """rustc, and clang, which compiles the C of ring."""
+    versions = [subprocess.run([tool, "--version"], check=True, capture_output=True, text=True).stdout.splitlines()[0]
+                for tool in ("rustc", "clang")]
+    return ", ".join(version.strip() for version in versions)
 
 
 def _incomparable(recorded):
@@ -216,8 +222,8 @@ def _incomparable(recorded):
     with open("/proc/cpuinfo", encoding="utf-8") as file:
         if platform.machine() != "x86_64" or " avx2 " not in file.read():
             return "they are of an x86-64 processor with AVX2"
-    if recorded["rustc"] != _compiler():
-        return f"they are of {recorded['rustc']}, and this is {_compiler()}"
+    if recorded["compilers"] != _compilers():
+        return f"its counts are of {recorded['compilers']}, and this is {_compilers()}"
     return None
 
 
@@ -246,7 +252,7 @@ def main(arguments):
         with tempfile.TemporaryDirectory() as folder:
             gate = Gate(folder)
             if before == "--record":
-                print(json.dumps({"rustc": _compiler(), "counts": gate.counts(binary)}, indent=2))
+                print(json.dumps({"compilers": _compilers(), "counts": gate.counts(binary)}, indent=2))
                 return 0
             if before.endswith(".json"):
                 with open(before, encoding="utf-8") as file:

@@ -142,7 +142,6 @@ fn keeps_the_last_valid_configuration() {
             // All problems, each with its position.
             good.replace("sources:", "source:") + "more: 1\n",
             &[
-                "1:1: error: sources: required",
                 "1:1: error: the file: unknown key \"source\"; did you mean sources?",
                 "4:41: error: source: unknown source \"app\"",
                 "5:1: error: the file: unknown key \"more\"; known are sources, metrics, forward, shadow",

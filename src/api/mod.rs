@@ -176,6 +176,8 @@ impl Api {
             (Ok(_), Err(error), _) => Err(self.failures().bad_request(error).into()),
             (Ok(_), _, Err(error)) => Err(self.failures().bad_request(error).into()),
             (Ok(authorized), Ok(path), Ok(query)) => {
+                // A review may have taken time, in which kept replies expire.
+                let now = if patience == Patience::NONE { now } else { self.clock.now() };
                 let is_forwarded = is_forwarded(request);
                 let asking = Asking { client: client(*authorized), patience, now, pretty, is_forwarded };
                 self.route(path, query, request, asking, trace)

@@ -73,7 +73,7 @@ pub(crate) struct RoundOutcome {
 /// The result of a lookup in the store.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Lookup {
-    /// This.
+    /// The samples of the object.
     Snapshot(Arc<Snapshot>),
     /// Nothing is stored for this object.
     Nothing,

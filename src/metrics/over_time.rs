@@ -295,7 +295,7 @@ fn of_snapshot(subject: &Subject<'_>, sampling: &Sampling, snapshot: &Snapshot, 
     }
     // Samples have the time of the monotonic clock, responses that of the wall clock.
     let shift = now.unix_millis - steady;
-    let is_its_own = subject.served.template.is_none();
+    let is_its_own = !subject.served.is_open;
     let data = |chosen| SnapshotData::new(expr, snapshot, shift).of(chosen).of_its_own(is_its_own);
     let nothing = |data: &SnapshotData<'_>| data.nothing(&within(expr, OF_PAIRS), steady);
     let selector = subject.request.metric_selector;

@@ -117,7 +117,10 @@ impl Rules {
             let states = states.map(|upstream| upstream.shared_states());
             let mut of_page = wants.clone();
             of_page.dedup();
-            let upstream = Upstream::new(index, source.clone(), of_page, pages.clone(), shared.clone(), states);
+            // Several rules, or sets of pods that overlap, read the same pages.
+            let is_shared = wants.len() > 1 || mine.clone().any(|(_, rule)| source.joins_pages_for(rule));
+            let upstream =
+                Upstream::new(index, source.clone(), of_page, is_shared, pages.clone(), shared.clone(), states);
             let upstream = Arc::new(upstream);
             for ((_, rule), want) in mine.zip(wants) {
                 rules.add(rule.clone(), upstream.clone(), want, before, shared.limits(), budget);

@@ -106,7 +106,8 @@ impl UrlStates {
 
     /// Drops URLs that have not been fetched for `keep` milliseconds, as those of pods that are gone.
     pub(crate) fn sweep(&mut self, now: i64, keep: i64) {
-        if now.saturating_sub(self.swept) > keep / 4 {
+        // Also if the clock was set back.
+        if !(0..=keep / 4).contains(&now.saturating_sub(self.swept)) {
             self.swept = now;
             self.states.retain(|_, state| state.last_fetch >= now.saturating_sub(keep));
         }

@@ -52,17 +52,19 @@ const UNCACHED: usize = usize::MAX;
 
 impl Upstream {
     /// The source at `index` in its configuration, with what its rules want.
+    /// `is_shared`: whether a page of a pod is read more than once, by several rules or for several sets of pods.
     /// `states` are those of the same source before a reload, if there are any.
     pub fn new(
         index: usize,
         source: Source,
         fixed: Vec<Want>,
+        is_shared: bool,
         pages: Arc<Pages>,
         shared: Arc<Shared>,
         states: Option<Arc<Mutex<UrlStates>>>,
     ) -> Self {
         let windows: Vec<Window> = fixed.iter().flat_map(|want| want.query.windows()).collect();
-        let keeps_pages = !(source.is_of_pods() && fixed.len() == 1 && !windows.is_empty());
+        let keeps_pages = is_shared || !source.is_of_pods() || windows.is_empty();
         let cache = Window::shortest(&windows)
             .map_or(source.cache, |window| source.cache.min(shared.limits.sampling.interval_for(window.reach()) / 2));
         let fetcher = Fetcher::new(&source, &shared.limits, shared.resolver.clone(), shared.reserved.clone());

@@ -27,7 +27,7 @@ pub enum Waiting {
 ///
 /// A request waits for one at a time, so that a slow source takes no more than its own part of the workers: one that
 /// has waited for a review and then needs a page goes back to the queue.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     until: Option<Instant>,
     /// One bit for each kind of [`Waiting`]; a request needs at most one source.

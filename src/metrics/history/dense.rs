@@ -60,7 +60,7 @@ impl Dense {
         self.cells.len() - self.absent
     }
 
-    /// Whether as many cells are empty as others would take.
+    /// Whether more cells are empty than filled, so that separate series would take less memory.
     pub(super) fn is_mostly_absent(&self) -> bool {
         self.absent > self.count()
     }
@@ -68,11 +68,13 @@ impl Dense {
     /// Adds a row of a page with this layout, if it is that of the page before, or has all of its series and more. Returns
     /// whether it did.
     pub(super) fn observe_known(&mut self, layout: &Arc<Layout>, values: &[f64], room: &mut Room<'_>) -> bool {
-        if !Arc::ptr_eq(layout, &self.layout) && !self.reorder(layout, room) {
+        // Budget for the samples comes first, so that no series takes any without a sample. Samples that do not all fit are
+        // stored one by one.
+        if values.len() != layout.labels().len() || !room.samples(values.len()) {
             return false;
         }
-        // Samples for which there is no room are left out one by one.
-        if values.len() != self.width() || !room.samples(values.len()) {
+        if !Arc::ptr_eq(layout, &self.layout) && !self.reorder(layout, room) {
+            room.budget.give_back(SAMPLE * values.len());
             return false;
         }
         self.rows += 1;

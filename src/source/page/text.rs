@@ -27,14 +27,11 @@ pub(super) fn read(
         _ => metriclet_exposition::Format::Prometheus,
     };
     let mut parser = Parser::new(syntax, ExpositionLimits { line: limits.page.line });
-    let mut series = None;
     if let Some(known) = body.known {
-        if known.is_to_be_noted() {
-            parser = parser.noting(limits.page.known);
-        } else {
-            series = known.of(format);
-            parser = parser.knowing(series.clone());
-        }
+        parser = match known.is_to_be_noted() {
+            true => parser.noting(limits.page.known),
+            false => parser.knowing(known.of(format)),
+        };
     }
     let mut keep = SeriesCollector::new(wants, limits);
     let most = body.max_bytes.unwrap_or(limits.page.bytes);
@@ -61,8 +58,8 @@ pub(super) fn read(
     if let Some(known) = body.known {
         match parser.noted() {
             Some(series) => known.note(format, series),
-            None if series.is_some() => known.tell(parser.recognized(), summary.samples),
-            None => {}
+            // Also if none is known yet: the first page may not have been usable.
+            None => known.tell(parser.recognized(), summary.samples),
         }
     }
     let process = keep.process();

@@ -172,6 +172,30 @@ fn series_are_those_of_their_labels() {
     }
 }
 
+/// Whatever finds no room, what did is given back at the end.
+#[test]
+fn a_small_budget_is_given_back() {
+    let page = |seed: u64| {
+        let series = (0..seed % 9).map(|number| format!("a{{x=\"{}\"}} {seed}\n", number + seed / 9 % 3));
+        series.collect::<String>()
+    };
+    for bytes in (600..4_000).step_by(50) {
+        let budgets = [(); 2].map(|()| Arc::new(SampleBudget::new(bytes)));
+        let [written, by_labels] = budgets.each_ref().map(|budget| history(1_000, budget));
+        for round in 0..24 {
+            for (number, object) in (0..).zip(["web", "db", "api"]) {
+                let seed = (round + 7 * number) * 2_654_435_761 >> 7;
+                both(&written, &by_labels, object, i64::try_from(round).unwrap() * 1_000, &page(seed));
+            }
+        }
+        for store in [&written, &by_labels] {
+            store.prune(1_000_000);
+            assert_eq!(store.lock().series, 0, "{bytes}");
+        }
+        assert_eq!(budgets.each_ref().map(|budget| budget.taken()), [0; 2], "{bytes}");
+    }
+}
+
 /// Quoted names may hold anything, so no other page is written the same.
 #[test]
 fn no_other_page_is_written_the_same() {
