@@ -30,8 +30,8 @@ MOST = 1.05
 FEW, MANY = 40, 240
 # Handshakes differ by their random numbers.
 FEW_HANDSHAKES, MANY_HANDSHAKES = 20, 140
-# A front proxy's certificate is verified again after a second, which takes as much as ten answers. So it is verified again before
-# the requests that are counted, and these must take less than a second.
+# A front proxy's certificate is verified again after a second, which costs as much as ten answers. The gate lets that happen before
+# counting, and the counted requests must finish within a second.
 FEW_AUTHORIZED, MANY_AUTHORIZED = 20, 120
 VERIFIED, WITHIN, TRIES = 1.1, 0.9, 10
 RUNS = 3
@@ -258,7 +258,7 @@ def main(arguments):
                 with open(before, encoding="utf-8") as file:
                     recorded = json.load(file)
                 if why := _incomparable(recorded):
-                    print(f"{before} cannot be compared with: {why}", file=sys.stderr)
+                    print(f"cannot compare with {before}: {why}", file=sys.stderr)
                     return 69
                 old = recorded["counts"]
             else:

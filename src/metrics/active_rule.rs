@@ -101,8 +101,8 @@ impl Sampling {
     }
 
     /// Whether the samples of an object span half of each range at the time `now`, and reach back to each offset. A quarter
-    /// of an interval does not matter: the oldest sample leaves the range a little before the next one comes, and pods of
-    /// one round are not all quick.
+    /// of an interval does not matter: the oldest sample leaves the range a little before the next one comes, and the
+    /// pods of one round do not all respond at the same speed.
     pub(super) fn is_enough(&self, snapshot: &Snapshot, now: i64) -> bool {
         self.windows.iter().all(|Window { range, offset }| {
             let end = now.saturating_sub(millis(*offset));

@@ -79,8 +79,8 @@ const FEW: usize = 64;
 pub fn parse(input: &[u8], seen: usize, limits: HeadLimits) -> Result<Option<Head<'_>>, HeadError> {
     // Ignores bytes beyond the limit, so that the result does not depend on how the bytes arrive.
     let input = input.get(..limits.bytes).unwrap_or(input);
-    // Nearly always one head has arrived, and nothing else. Line ends need no search then: as httparse takes no CR alone, so many
-    // LFs as CRs are one after each.
+    // Usually one head has arrived, and nothing else. Line ends need no search then: httparse rejects a CR without an LF, so if
+    // there are as many LFs as CRs, each LF follows a CR.
     if seen == 0
         && let [.., b'\r', b'\n', b'\r', b'\n'] = input
         && memchr_iter(b'\n', input).count() == memchr_iter(b'\r', input).count()

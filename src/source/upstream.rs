@@ -35,7 +35,7 @@ pub struct Upstream {
     source: Source,
     /// How long a page is cached: the source's `cache`, but less if a rule is sampled more often.
     cache: Duration,
-    /// Whether pages are cached: those of pods have no use once the only rule has its samples.
+    /// Whether pages are cached: a page of a pod is not needed again once the only rule that reads it has stored its samples.
     keeps_pages: bool,
     fetcher: Fetcher,
     wants: Mutex<Wants>,

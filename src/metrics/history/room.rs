@@ -81,7 +81,7 @@ impl SharedLabels {
 
     /// Drops what no object has.
     pub(super) fn prune(&mut self) {
-        // One of them is the other's.
+        // `layouts` and `written` hold one reference each.
         self.written.retain(|_, layout| Arc::strong_count(layout) > 2);
         self.layouts.retain(|layout| Arc::strong_count(layout) > 1);
         self.sets.retain(|labels| !labels.is_last());

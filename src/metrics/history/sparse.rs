@@ -9,7 +9,7 @@ use super::layout::Layout;
 use super::room::Room;
 use crate::promql::evaluate::{Labels, Sample};
 
-/// The samples of series, each by itself.
+/// The samples of series, stored separately.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Sparse {
     rings: Vec<Ring>,

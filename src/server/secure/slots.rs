@@ -114,7 +114,7 @@ impl Slot {
 
     /// Notes how many bytes the client has not read. Whether they fit into the bound over all connections.
     pub(super) fn holds(&mut self, bytes: usize) -> bool {
-        // Nearly always, and an atomic of all connections is not to be written for it.
+        // The usual case: it avoids writing an atomic that all connections share.
         if bytes == 0 && self.unread == 0 {
             return true;
         }
