@@ -117,7 +117,8 @@ impl Rules {
             let states = states.map(|upstream| upstream.shared_states());
             let mut of_page = wants.clone();
             of_page.dedup();
-            let upstream = Upstream::new(index, source.clone(), of_page, pages.clone(), shared.clone(), states);
+            let wanted = (of_page, wants.len());
+            let upstream = Upstream::new(index, source.clone(), wanted, pages.clone(), shared.clone(), states);
             let upstream = Arc::new(upstream);
             for ((_, rule), want) in mine.zip(wants) {
                 rules.add(rule.clone(), upstream.clone(), want, before, shared.limits(), budget);

@@ -51,18 +51,18 @@ pub struct Upstream {
 const UNCACHED: usize = usize::MAX;
 
 impl Upstream {
-    /// The source at `index` in its configuration, with what its rules want.
+    /// The source at `index` in its configuration, with what its rules want, and how many they are.
     /// `states` are those of the same source before a reload, if there are any.
     pub fn new(
         index: usize,
         source: Source,
-        fixed: Vec<Want>,
+        (fixed, rules): (Vec<Want>, usize),
         pages: Arc<Pages>,
         shared: Arc<Shared>,
         states: Option<Arc<Mutex<UrlStates>>>,
     ) -> Self {
         let windows: Vec<Window> = fixed.iter().flat_map(|want| want.query.windows()).collect();
-        let keeps_pages = !(source.is_of_pods() && fixed.len() == 1 && !windows.is_empty());
+        let keeps_pages = !(source.is_of_pods() && rules == 1 && !windows.is_empty());
         let cache = Window::shortest(&windows)
             .map_or(source.cache, |window| source.cache.min(shared.limits.sampling.interval_for(window.reach()) / 2));
         let fetcher = Fetcher::new(&source, &shared.limits, shared.resolver.clone(), shared.reserved.clone());
