@@ -210,6 +210,10 @@ limits! {
         connect_proxy: Duration = secs(2),
         /// Response head. 64 KiB.
         response_head: usize = 64 * KIB,
+        /// Request head without credentials from files. 128 KiB: selectors in a URL, and a fetched token.
+        request_head: usize = 128 * KIB,
+        /// Request head for a pod. 16 KiB: musl takes what is larger from the system for each fetch.
+        short_request_head: usize = 16 * KIB,
     }
 
     /// Limits of OAuth 2 tokens.

@@ -42,11 +42,12 @@ pub(crate) struct Options {
     pub proxy: Option<Proxy>,
 }
 
-/// An agent with these trusted certificates and this client certificate.
+/// An agent with these trusted certificates and this client certificate, for requests whose heads have so many bytes.
 pub(super) fn new(
     options: &Options,
     tls: Tls,
     limits: &Limits,
+    head: usize,
     resolver: Arc<Resolver>,
     reserved: Arc<Reserved>,
 ) -> Agent {
@@ -65,6 +66,7 @@ pub(super) fn new(
         .max_response_header_size(limits.fetch.response_head)
         // Bodies go through it piece by piece; a head must fit, with a byte that shows that it is too long.
         .input_buffer_size(limits.fetch.response_head + 1)
+        .output_buffer_size(head)
         .user_agent(concat!("metriclet/", env!("CARGO_PKG_VERSION")))
         .build();
     let tunnel = Tunnel { is_used: options.proxy.is_some() };

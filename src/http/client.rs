@@ -30,6 +30,8 @@ pub(crate) struct Client {
     authenticated: Mutex<Option<Authenticated>>,
     /// Where tokens come from, if any are sent.
     tokens: Option<Box<dyn TokenSource>>,
+    /// The room for the head of a request without its credentials.
+    head: usize,
 }
 
 /// An agent, and the credentials that it was made with.
@@ -80,7 +82,13 @@ impl Client {
         reserved: Arc<Reserved>,
     ) -> Self {
         let (secrets, limits) = (Secrets::new(credentials, limits), limits.clone());
-        Self { options, secrets, limits, resolver, reserved, authenticated: Mutex::new(None), tokens: None }
+        let (authenticated, head) = (Mutex::new(None), limits.fetch.request_head);
+        Self { options, secrets, limits, resolver, reserved, authenticated, tokens: None, head }
+    }
+
+    /// The same for requests without a long URL or tokens, whose buffers are smaller.
+    pub(crate) fn with_short_heads(self) -> Self {
+        Self { head: self.limits.fetch.short_request_head, ..self }
     }
 
     /// The same with tokens from this source.
@@ -201,7 +209,9 @@ impl Client {
             Some(known) if Arc::ptr_eq(&known.credentials, &credentials) => Ok(known.clone()),
             _ => {
                 let (resolver, reserved) = (self.resolver.clone(), self.reserved.clone());
-                let agent = agent::new(&self.options, credentials.tls.clone(), &self.limits, resolver, reserved);
+                let tls = credentials.tls.clone();
+                let head = self.head + credentials.length();
+                let agent = agent::new(&self.options, tls, &self.limits, head, resolver, reserved);
                 Ok(authenticated.insert(Authenticated { agent, credentials }).clone())
             }
         }

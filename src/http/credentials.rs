@@ -93,6 +93,14 @@ pub(super) struct Current {
     pub(super) tls: Tls,
 }
 
+impl Current {
+    /// The bytes that they add to the head of a request.
+    pub(super) fn length(&self) -> usize {
+        let line = |(name, value): &(HeaderName, HeaderValue)| name.as_str().len() + value.len() + 4;
+        self.query.len() + 1 + self.headers.iter().map(line).sum::<usize>()
+    }
+}
+
 impl Secrets {
     /// Creates credentials, without reading files.
     pub(super) fn new(credentials: Credentials, limits: &Limits) -> Self {

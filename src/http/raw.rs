@@ -62,8 +62,8 @@ impl RawClient {
     /// If no request can be made of it, or the transfer fails.
     pub(crate) fn send(&self, request: &RawRequest<'_>) -> Result<RawResponse, FetchError> {
         let credentials = self.secrets.current()?;
-        let agent =
-            agent::new(&self.options, credentials.tls.clone(), &self.limits, self.resolver.clone(), Arc::default());
+        let (tls, head) = (credentials.tls.clone(), self.limits.fetch.request_head);
+        let agent = agent::new(&self.options, tls, &self.limits, head, self.resolver.clone(), Arc::default());
         let cannot = |_| FetchError::Url("not one that can be fetched");
         let uri: Uri = request.url.parse().map_err(cannot)?;
         uri.host().ok_or(FetchError::Url("without a host"))?;

@@ -66,8 +66,10 @@ impl Fetcher {
         let options = Options { reach, tls: source.is_https(), keep_alive: false, gzip, proxy: source.proxy.clone() };
         let tokens = source.credentials.oauth2.as_ref().map(|oauth2| tokens(oauth2, source, limits, &resolver));
         let mut client = Client::new(options, credentials(&source.credentials), limits, resolver, reserved);
-        if let Some(tokens) = tokens {
-            client = client.with_tokens(tokens);
+        match tokens {
+            Some(tokens) => client = client.with_tokens(tokens),
+            None if source.is_of_pods() => client = client.with_short_heads(),
+            None => {}
         }
         let media_type = source.body.as_ref().map(|body| body.media_type().to_owned()).unwrap_or_default();
         Self { client, method: source.method, media_type }

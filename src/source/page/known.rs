@@ -25,15 +25,15 @@ struct Known {
     patience: u32,
 }
 
-/// So many pages in which few series are known show that the known one is not typical, or of another version; twice as
-/// many the next time, as pods of several programs may take turns.
+/// After this many pages with few known series, another page is noted. The number doubles each time, because pods of
+/// several programs may alternate.
 const STRANGERS: u32 = 8;
 
-/// The most of them.
+/// The largest such number.
 const MOST_STRANGERS: u32 = 4_096;
 
 impl KnownPage {
-    /// Nothing is known yet; `taken` are the bytes of all of them, of which there may be so many.
+    /// Creates an empty one. `taken` counts the bytes of all known pages, at most `most`.
     pub(crate) fn new(taken: Arc<AtomicUsize>, most: usize) -> Self {
         Self { known: Mutex::default(), taken, most }
     }
