@@ -93,9 +93,9 @@ impl PodWatches {
         }
     }
 
-    /// The API server does not know the versions that were known, as after a restored backup.
-    pub(crate) fn forget(&self, of: Selection<'_>) {
-        self.of(of).iter().for_each(|watch| watch.forget());
+    /// The API server does not know the versions that were known: it lags, or a backup was restored. The watch finds out.
+    pub(crate) fn doubt(&self, of: Selection<'_>) {
+        self.of(of).iter().for_each(|watch| watch.doubt());
     }
 
     fn of(&self, of: Selection<'_>) -> Option<Arc<PodWatch>> {

@@ -100,9 +100,9 @@ impl Objects {
         let Some(watches) = self.watches.get() else { return list(None).map(|listed| listed.items) };
         let since = watches.since(of);
         let listed = list(since).inspect_err(|error| {
-            // The API server has an earlier state than the one that was known.
+            // This API server has an earlier state than the one that was known.
             if error.is_version_too_large() {
-                watches.forget(of);
+                watches.doubt(of);
             }
         })?;
         watches.listed(of, listed.version);
