@@ -194,12 +194,35 @@ impl PodWatch {
     pub(super) fn change<T>(&self, now: Instant, change: impl FnOnce(&mut PodStore) -> T) -> Option<T> {
         let mut state = self.lock();
         state.heard = now;
-        state.store.as_mut().map(change)
+        let State { store: Some(store), selections, .. } = &mut *state else { return None };
+        let changed = change(store);
+        if store.left() > self.limits.left {
+            selections.forget_outdated(store.changes());
+            store.forget_left();
+        }
+        Some(changed)
     }
 
-    /// The number of pods, and their size in bytes.
+    /// The number of pods, and their size in bytes, with those that have left, but that selections still have.
     pub(super) fn size(&self) -> (usize, usize) {
-        self.lock().store.as_ref().map_or((0, 0), |store| (store.len(), store.cost()))
+        self.lock().size()
+    }
+
+    /// Forgets the selections that are not asked for any more.
+    pub(super) fn forget_unused(&self, now: Instant) {
+        let mut state = self.lock();
+        let State { store: Some(store), selections, .. } = &mut *state else { return };
+        selections.forget_unused(store.changes(), &self.limits, now);
+    }
+
+    /// Forgets the pods that have left, with the selections that have them. Then its size.
+    pub(super) fn forget_left(&self) -> (usize, usize) {
+        let mut state = self.lock();
+        if let State { store: Some(store), selections, .. } = &mut *state {
+            selections.forget_outdated(store.changes());
+            store.forget_left();
+        }
+        state.size()
     }
 
     /// Drops the pods; lists answer.
@@ -235,6 +258,10 @@ impl PodWatch {
 }
 
 impl State {
+    fn size(&self) -> (usize, usize) {
+        self.store.as_ref().map_or((0, 0), |store| (store.len(), store.cost() + store.left()))
+    }
+
     /// What becomes of questions at this moment.
     fn standing(&self, limits: &WatchLimits, now: Instant) -> WatchStanding {
         match (&self.store, self.link) {

@@ -88,6 +88,7 @@ impl PodWatcher {
             let bug = || Err(Trouble::Lost("a bug".to_owned()));
             let outcome = caught(client.counters(), "watching pods", || self.step()).unwrap_or_else(bug);
             self.watch.disconnect(self.clock.now().monotonic);
+            self.watch.forget_unused(self.clock.now().monotonic);
             self.watch.tell(self.clock.now().monotonic);
             let pause = match outcome {
                 Ok(()) => {
@@ -289,14 +290,23 @@ impl PodWatcher {
 
     /// Checks that the pods fit into what all watches may use.
     fn account(&mut self) -> Result<(), Trouble> {
-        let (pods, bytes) = self.watch.size();
-        let bytes = bytes + self.pool.cost();
-        self.watch.gauges.pods.set(pods as u64);
-        self.watch.gauges.bytes.set(bytes as u64);
-        match self.share.take(pods, bytes) {
-            true => Ok(()),
-            false => Err(too_large(self.limits.pods)),
+        let mut size = self.watch.size();
+        if !self.take(size) {
+            size = self.watch.forget_left();
+            self.pool.forget_unused();
+            if !self.take(size) {
+                return Err(too_large(self.limits.pods));
+            }
         }
+        let (pods, bytes) = size;
+        self.watch.gauges.pods.set(pods as u64);
+        self.watch.gauges.bytes.set((bytes + self.pool.cost()) as u64);
+        Ok(())
+    }
+
+    /// Whether so many pods and bytes, with what pods share, are a size that it may have.
+    fn take(&mut self, (pods, bytes): (usize, usize)) -> bool {
+        self.share.take(pods, bytes + self.pool.cost())
     }
 
     fn give_up(&mut self, standing: WatchStanding, why: &str) {

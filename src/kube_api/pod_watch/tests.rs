@@ -1,5 +1,5 @@
 use super::*;
-use crate::kube::pod_object::{Metadata, PodObject};
+use crate::kube::pod_object::{Metadata, PodObject, PodStatus};
 
 fn version(number: u64) -> ResourceVersion {
     ResourceVersion::parse(&number.to_string()).unwrap()
@@ -218,4 +218,49 @@ fn keeps_a_bounded_number_of_selections() {
     watch.change(now, |store| store.apply(pod("c"), version(11)));
     watch.change(now, |store| store.apply(pod("d"), version(12)));
     assert_eq!(of(None, 6).as_ref().as_ref().unwrap().len(), 4);
+}
+
+/// Selections that are no longer asked for do not keep the pods of earlier times.
+#[test]
+fn pods_that_have_left_are_not_kept() {
+    let (watch, now) = watch();
+    watch.fill((0..100).map(|number| pod(&format!("web-{number}"))).collect(), version(10), now);
+    watch.connect(now);
+    let (_, full) = watch.size();
+    let limits = WatchLimits::default();
+    let mut known = Vec::new();
+    for round in 1..=200_u64 {
+        let selector = format!("!x{round}");
+        let of = Selection { label_selector: &selector, ..ALL };
+        let kept = watch.pods(of, || Some(Selector::everything()), now).unwrap();
+        known.push(Arc::downgrade(&kept));
+        for number in 0..100 {
+            let at = version(round * 100 + number);
+            let status = PodStatus { start_time: round.to_string(), ..PodStatus::default() };
+            let metadata = Metadata { name: format!("web-{number}"), ..Metadata::default() };
+            let changed = Pod::from(PodObject { metadata, status, ..PodObject::default() });
+            watch.change(now, |store| store.apply(changed, at));
+        }
+        assert!(watch.size().1 <= full * 2 + limits.left, "{:?}", watch.size());
+    }
+    let alive = known.iter().filter(|known| known.strong_count() > 0).count();
+    assert!((1..100).contains(&alive), "{alive} selections of pods that have left");
+    watch.forget_left();
+    assert_eq!(known.iter().filter(|known| known.strong_count() > 0).count(), 0);
+}
+
+#[test]
+fn selections_that_are_not_asked_for_end() {
+    let (watch, now) = current();
+    let first = Arc::downgrade(&pods(&watch, now).unwrap());
+    watch.forget_unused(now + secs(299));
+    assert!(first.upgrade().is_some(), "its pods are those of the store");
+    watch.change(now, |store| store.apply(pod("b"), version(11)));
+    watch.forget_unused(now + secs(29));
+    assert!(first.upgrade().is_some());
+    watch.forget_unused(now + secs(30));
+    assert!(first.upgrade().is_none(), "it may have a pod that has left");
+    let second = Arc::downgrade(&pods(&watch, now + secs(30)).unwrap());
+    watch.forget_unused(now + secs(330));
+    assert!(second.upgrade().is_none());
 }
