@@ -12,7 +12,6 @@ use super::objects::{self, Listed};
 use super::pod_watch::PodWatch;
 use super::watch_budget::WatchShare;
 use crate::config::limits::WatchLimits;
-use crate::http::error::FetchError;
 use crate::kube::pod_pool::PodPool;
 use crate::kube::resource_version::ResourceVersion;
 use crate::kube::watch_event::WatchEvent;
@@ -358,8 +357,7 @@ fn trouble(error: &CallError, verb: &str, most: usize) -> Trouble {
         CallFailure::Code(403, _) => {
             Trouble::Refused(WatchStanding::Denied, format!("RBAC does not grant Metriclet the verb {verb} on pods"))
         }
-        CallFailure::TooMany(_) => too_large(most),
-        CallFailure::Exchange(FetchError::BodyTooLarge(_)) if verb == "list" => too_large(most),
+        _ if verb == "list" && error.is_too_large() => too_large(most),
         CallFailure::Code(410, _) => Trouble::Lost(error.detail()),
         _ if error.is_version_too_large() => Trouble::Doubted(error.detail()),
         _ => Trouble::Interrupted(error.detail()),
