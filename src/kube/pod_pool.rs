@@ -66,8 +66,9 @@ impl PodPool {
         self.len() == 0
     }
 
-    /// Each pod takes a constant time on average, as the next look is when there are twice as many.
-    fn forget_unused(&mut self) {
+    /// Forgets the parts that no pod uses. Each pod takes a constant time on average, as the next look is when there are twice as
+    /// many.
+    pub fn forget_unused(&mut self) {
         self.texts.retain(|text| Arc::strong_count(text) > 1);
         self.templates.retain(|template| Arc::strong_count(template) > 1);
         self.full = self.len() * 2;

@@ -18,6 +18,8 @@ pub struct PodStore {
     /// Grows with each change of a pod: while it is the same, so is every selection.
     changes: u64,
     cost: usize,
+    /// The size of the pods that have left it, which selections from before may still have.
+    left: usize,
 }
 
 /// A pod, ordered by its name alone.
@@ -27,7 +29,7 @@ struct ByName(Arc<Pod>);
 impl PodStore {
     /// The pods of a list of this version.
     pub fn new(pods: impl IntoIterator<Item = Pod>, version: ResourceVersion) -> Self {
-        let mut store = Self { pods: BTreeSet::new(), version, changes: 0, cost: 0 };
+        let mut store = Self { pods: BTreeSet::new(), version, changes: 0, cost: 0, left: 0 };
         pods.into_iter().for_each(|pod| store.put(pod));
         store
     }
@@ -35,10 +37,13 @@ impl PodStore {
     /// Takes over the pods of a later list. Those that are the same stay where they are in memory.
     pub fn replace(&mut self, pods: impl IntoIterator<Item = Pod>, version: ResourceVersion) {
         let before = std::mem::take(&mut self.pods);
-        self.cost = 0;
+        self.left += std::mem::take(&mut self.cost);
         for pod in pods {
             match before.get(pod.name()) {
-                Some(known) if *known.0 == pod => self.insert(known.0.clone()),
+                Some(known) if *known.0 == pod => {
+                    self.left = self.left.saturating_sub(pod.cost());
+                    self.insert(known.0.clone());
+                }
                 _ => {
                     self.changes += 1;
                     self.insert(Arc::new(pod));
@@ -65,6 +70,7 @@ impl PodStore {
         if is_later && let Some(ByName(pod)) = self.pods.take(name) {
             self.changes += 1;
             self.cost -= pod.cost();
+            self.left += pod.cost();
         }
         is_later
     }
@@ -87,6 +93,7 @@ impl PodStore {
         self.cost += pod.cost();
         if let Some(ByName(before)) = self.pods.replace(ByName(pod)) {
             self.cost -= before.cost();
+            self.left += before.cost();
         }
     }
 
@@ -131,6 +138,16 @@ impl PodStore {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.pods.is_empty()
+    }
+
+    /// The size of the pods that have left it since the last [`PodStore::forget_left`], in bytes.
+    pub fn left(&self) -> usize {
+        self.left
+    }
+
+    /// No selection has pods any more that have left it.
+    pub fn forget_left(&mut self) {
+        self.left = 0;
     }
 
     /// Its size in memory, in bytes, without what pods share.

@@ -59,6 +59,11 @@ impl CallError {
         matches!(&self.failure, CallFailure::Code(504, detail) if detail.contains("Too large resource version"))
     }
 
+    /// Whether there are more objects, or more bytes of them, than are taken.
+    pub(crate) fn is_too_large(&self) -> bool {
+        matches!(self.failure, CallFailure::TooMany(_) | CallFailure::Exchange(FetchError::BodyTooLarge(_)))
+    }
+
     /// Whether another try would fail in the same way.
     pub(super) fn is_final(&self) -> bool {
         match &self.failure {

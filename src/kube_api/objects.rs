@@ -225,9 +225,13 @@ fn path(listing: &Listing<'_>, selection: Selection<'_>, is_first: bool) -> Stri
     path
 }
 
+/// The error for a selection of more pods than a list may have, which is the same if a watch knows them.
+pub(crate) fn too_many_pods(client: &Client, selection: Selection<'_>, limits: &Limits) -> CallError {
+    too_many(client, PODS.plural, limits.objects.count, selection)
+}
+
 /// The error for a list of more objects than are taken.
-fn too_many(client: &Client, listing: &Listing<'_>, selection: Selection<'_>) -> CallError {
-    let Listing { plural, most, .. } = listing;
+fn too_many(client: &Client, plural: &str, most: usize, selection: Selection<'_>) -> CallError {
     let can_narrow = selection.namespace.is_some() || !selection.label_selector.is_empty();
     let hint = if can_narrow { "; narrow the selector" } else { "" };
     let failure = CallFailure::TooMany(format!("more than {most} {plural}{hint}"));
@@ -279,7 +283,7 @@ fn pages<T: for<'de> Deserialize<'de>, U>(
         }
         keep(list.items, &mut all);
         if all.len() > *most {
-            return Err(too_many(client, listing, selection));
+            return Err(too_many(client, listing.plural, *most, selection));
         }
         from = list.metadata.r#continue;
         if from.is_empty() {

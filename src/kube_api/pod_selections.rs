@@ -70,6 +70,22 @@ impl PodSelections {
         Some(pods)
     }
 
+    /// Forgets those that were not asked for lately, and sooner those from before the last change, which keep pods that have left
+    /// the store.
+    pub(super) fn forget_unused(&mut self, changes: u64, limits: &WatchLimits, now: Instant) {
+        self.known.retain(|_, known| {
+            let unused = now.saturating_duration_since(known.used);
+            unused < if known.changes == changes { limits.linger } else { limits.exchange }
+        });
+        self.selected = self.sum();
+    }
+
+    /// Forgets all from before the last change.
+    pub(super) fn forget_outdated(&mut self, changes: u64) {
+        self.known.retain(|_, known| known.changes == changes);
+        self.selected = self.sum();
+    }
+
     /// Forgets those that were not asked for lately, and, for one more, those that were not asked for longest.
     fn make_room(&mut self, more: usize, limits: &WatchLimits, now: Instant) {
         if self.known.len() < limits.selections && self.selected + more <= limits.selected {

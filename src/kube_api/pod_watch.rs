@@ -27,10 +27,15 @@ pub(super) struct PodWatch {
 struct State {
     /// `None` until the first list, and after what makes it worthless.
     store: Option<PodStore>,
-    /// When something was last received.
+    /// When a list, an event or a bookmark was last received. The head of an answer says nothing of the pods.
     heard: Instant,
     link: Link,
-    /// The newest state that a request has seen in a list. An HPA must not see an earlier one afterwards.
+    /// When the newest state of the API server was last asked for. What was missed before is below `seen`.
+    checked: Instant,
+    /// Whether the API server may have lost the versions that are known, as the thread does not know yet.
+    is_doubted: bool,
+    /// The newest state that a request has seen in a list, or that the API server had after a gap. An HPA must not see an
+    /// earlier one afterwards.
     seen: Option<ResourceVersion>,
     /// The newest state that a request was answered from by the watch.
     shown: Option<ResourceVersion>,
@@ -56,6 +61,8 @@ impl PodWatch {
             store: None,
             heard: now,
             link: Link::New,
+            checked: now,
+            is_doubted: false,
             seen: None,
             shown: None,
             asked: now,
@@ -91,10 +98,33 @@ impl PodWatch {
         Some(pods)
     }
 
-    /// How long ago something was last received, if its pods are current.
+    /// How long ago something was last heard of the pods, if its pods are current.
     pub(super) fn age(&self, now: Instant) -> Option<Duration> {
         let state = self.lock();
         state.is_current(&self.limits, now).then(|| now.saturating_duration_since(state.heard))
+    }
+
+    /// Whether so much time has passed that what was missed meanwhile must be known before it answers again.
+    pub(super) fn has_gap(&self, now: Instant) -> bool {
+        self.lock().has_gap(&self.limits, now)
+    }
+
+    /// Has the thread check that the API server has not lost the versions that are known.
+    pub(super) fn doubt(&self) {
+        self.lock().is_doubted = true;
+        self.wake.notify_all();
+    }
+
+    /// Whether it was doubted since the last call.
+    pub(super) fn was_doubted(&self) -> bool {
+        std::mem::take(&mut self.lock().is_doubted)
+    }
+
+    /// The API server had this state after `now`, and has lost nothing: the watch answers when it has reached it.
+    pub(super) fn check(&self, newest: ResourceVersion, now: Instant) {
+        let mut state = self.lock();
+        state.seen = state.seen.max(Some(newest));
+        state.checked = now;
     }
 
     /// A request has seen a list of this version.
@@ -118,6 +148,7 @@ impl PodWatch {
     pub(super) fn forget(&self) {
         let mut state = self.lock();
         (state.store, state.seen, state.shown, state.link) = (None, None, None, Link::New);
+        state.selections = PodSelections::default();
     }
 
     /// The version to go on from, and whether requests have seen a later one.
@@ -141,13 +172,21 @@ impl PodWatch {
         state.heard = now;
     }
 
-    /// The connection is there, or has gone.
-    pub(super) fn connect(&self, is_connected: bool, now: Instant) {
+    /// The connection is there, unless it came so late that what was missed is not known. Whether it is.
+    pub(super) fn connect(&self, now: Instant) -> bool {
         let mut state = self.lock();
-        match (is_connected, state.link) {
-            (true, _) => (state.link, state.heard) = (Link::Open, now),
-            (false, Link::Open) => state.link = Link::Lost(now),
-            (false, Link::New | Link::Lost(_)) => {}
+        let is_in_time = !state.has_gap(&self.limits, now);
+        if is_in_time {
+            state.link = Link::Open;
+        }
+        is_in_time
+    }
+
+    /// The connection has gone.
+    pub(super) fn disconnect(&self, now: Instant) {
+        let mut state = self.lock();
+        if state.link == Link::Open {
+            state.link = Link::Lost(now);
         }
     }
 
@@ -155,12 +194,35 @@ impl PodWatch {
     pub(super) fn change<T>(&self, now: Instant, change: impl FnOnce(&mut PodStore) -> T) -> Option<T> {
         let mut state = self.lock();
         state.heard = now;
-        state.store.as_mut().map(change)
+        let State { store: Some(store), selections, .. } = &mut *state else { return None };
+        let changed = change(store);
+        if store.left() > self.limits.left {
+            selections.forget_outdated(store.changes());
+            store.forget_left();
+        }
+        Some(changed)
     }
 
-    /// The number of pods, and their size in bytes.
+    /// The number of pods, and their size in bytes, with those that have left, but that selections still have.
     pub(super) fn size(&self) -> (usize, usize) {
-        self.lock().store.as_ref().map_or((0, 0), |store| (store.len(), store.cost()))
+        self.lock().size()
+    }
+
+    /// Forgets the selections that are not asked for any more.
+    pub(super) fn forget_unused(&self, now: Instant) {
+        let mut state = self.lock();
+        let State { store: Some(store), selections, .. } = &mut *state else { return };
+        selections.forget_unused(store.changes(), &self.limits, now);
+    }
+
+    /// Forgets the pods that have left, with the selections that have them. Then its size.
+    pub(super) fn forget_left(&self) -> (usize, usize) {
+        let mut state = self.lock();
+        if let State { store: Some(store), selections, .. } = &mut *state {
+            selections.forget_outdated(store.changes());
+            store.forget_left();
+        }
+        state.size()
     }
 
     /// Drops the pods; lists answer.
@@ -187,15 +249,19 @@ impl PodWatch {
         self.wake.notify_all();
     }
 
-    /// Waits for so long, or until it is ended.
+    /// Waits for so long, or until it is ended or doubted.
     pub(super) fn pause(&self, pause: Duration) {
         let state = self.lock();
-        let waited = self.wake.wait_timeout_while(state, pause, |state| !state.is_closed);
+        let waited = self.wake.wait_timeout_while(state, pause, |state| !state.is_closed && !state.is_doubted);
         drop(waited.unwrap_or_else(PoisonError::into_inner));
     }
 }
 
 impl State {
+    fn size(&self) -> (usize, usize) {
+        self.store.as_ref().map_or((0, 0), |store| (store.len(), store.cost() + store.left()))
+    }
+
     /// What becomes of questions at this moment.
     fn standing(&self, limits: &WatchLimits, now: Instant) -> WatchStanding {
         match (&self.store, self.link) {
@@ -204,6 +270,17 @@ impl State {
             // It has something to catch up with.
             (Some(store), Link::Open) if self.seen > Some(store.version()) => WatchStanding::Starting,
             (Some(_), Link::Open | Link::Lost(_)) => WatchStanding::Broken,
+        }
+    }
+
+    /// Whether what was missed is unknown: since the last news, or since the newest state was asked for, more time has passed
+    /// than pods are answered for.
+    fn has_gap(&self, limits: &WatchLimits, now: Instant) -> bool {
+        let known = self.heard.max(self.checked);
+        let until = known + limits.silence();
+        match self.link {
+            Link::New | Link::Open => now >= until,
+            Link::Lost(lost) => now >= until.min(lost.max(known) + limits.broken),
         }
     }
 

@@ -12,7 +12,6 @@ use super::objects::{self, Listed};
 use super::pod_watch::PodWatch;
 use super::watch_budget::WatchShare;
 use crate::config::limits::WatchLimits;
-use crate::http::error::FetchError;
 use crate::kube::pod_pool::PodPool;
 use crate::kube::resource_version::ResourceVersion;
 use crate::kube::watch_event::WatchEvent;
@@ -33,6 +32,10 @@ pub(super) struct PodWatcher {
     is_granted: bool,
     /// Whether the events after the last version cannot be had.
     must_list: bool,
+    /// Whether the API server may have lost the known versions, or have later ones that the watch has missed.
+    must_check: bool,
+    /// Whether the last exchange was a short one.
+    was_short: bool,
     /// Steps that have failed in a row.
     failures: u32,
     /// Whether the failure has been logged.
@@ -45,7 +48,9 @@ enum Trouble {
     Interrupted(String),
     /// What follows the last version cannot be had: it starts anew by a list.
     Lost(String),
-    /// The API server's versions are earlier than those known.
+    /// It answered a version that is earlier than those known: either this API server lags, or all have lost them.
+    Doubted(String),
+    /// The newest version is earlier than those known.
     Regressed(String),
     /// It is not tried again for long.
     Refused(WatchStanding, String),
@@ -68,6 +73,8 @@ impl PodWatcher {
             pool: PodPool::default(),
             is_granted: false,
             must_list: false,
+            must_check: false,
+            was_short: false,
             failures: 0,
             is_logged: false,
         }
@@ -79,7 +86,8 @@ impl PodWatcher {
             let client = self.client.clone();
             let bug = || Err(Trouble::Lost("a bug".to_owned()));
             let outcome = caught(client.counters(), "watching pods", || self.step()).unwrap_or_else(bug);
-            self.watch.connect(false, self.clock.now().monotonic);
+            self.watch.disconnect(self.clock.now().monotonic);
+            self.watch.forget_unused(self.clock.now().monotonic);
             self.watch.tell(self.clock.now().monotonic);
             let pause = match outcome {
                 Ok(()) => {
@@ -95,8 +103,15 @@ impl PodWatcher {
                     self.must_list = true;
                     self.failed(&why)
                 }
+                Err(Trouble::Doubted(why)) => {
+                    (self.must_list, self.must_check) = (true, true);
+                    self.failed(&why)
+                }
                 Err(Trouble::Regressed(why)) => {
                     self.watch.forget();
+                    self.must_check = false;
+                    let _ = self.account();
+                    self.watch.tell(self.clock.now().monotonic);
                     self.failed(&why)
                 }
             };
@@ -107,6 +122,10 @@ impl PodWatcher {
 
     /// One exchange, after a list if that is necessary.
     fn step(&mut self) -> Result<(), Trouble> {
+        self.must_check |= self.watch.was_doubted() || self.watch.has_gap(self.clock.now().monotonic);
+        if self.must_check {
+            self.check()?;
+        }
         if !self.is_granted {
             self.try_once()?;
         }
@@ -114,8 +133,10 @@ impl PodWatcher {
             Some(known) => known,
             None => (self.list()?, true),
         };
-        // The bookmark at the end of the exchange shows that nothing is missing of what lists have shown.
-        let wanted = if is_behind { self.limits.first_exchange } else { self.limits.exchange };
+        // The bookmark at the end of the exchange shows that nothing is missing of what lists have shown. An API server that
+        // sends none is not asked more often for it.
+        self.was_short = is_behind && !self.was_short;
+        let wanted = if self.was_short { self.limits.first_exchange } else { self.limits.exchange };
         self.follow(from, wanted)
     }
 
@@ -154,7 +175,7 @@ impl PodWatcher {
             ));
         };
         if since > Some(version) {
-            return Err(Trouble::Regressed("answered a list of an earlier version than was asked for".to_owned()));
+            return Err(Trouble::Doubted("answered a list of an earlier version than was asked for".to_owned()));
         }
         let now = self.clock.now();
         self.watch.fill(items, version, now.monotonic);
@@ -183,24 +204,33 @@ impl PodWatcher {
             true => Err(Trouble::Interrupted("the exchange ended at once".to_owned())),
             // Without a bookmark, a kube-apiserver whose etcd was restored from a backup looks like one without changes: it sends
             // none before it has reached the version once more.
-            false if self.watch.gauges.events.get() == before => self.check(from),
+            false if self.watch.gauges.events.get() == before => self.check(),
             false => Ok(()),
         }
     }
 
-    /// Checks that the API server still has the version that is known.
-    fn check(&self, known: ResourceVersion) -> Result<(), Trouble> {
+    /// Asks for the newest version: the watch answers when it has reached that, and one that is earlier than what is known
+    /// shows that the API server has lost versions.
+    fn check(&mut self) -> Result<(), Trouble> {
+        let Some(known) = self.watch.newest() else {
+            self.must_check = false;
+            return Ok(());
+        };
+        let now = self.clock.now().monotonic;
         let newest = objects::newest_version(&self.client, &self.watch.namespace, &self.limits);
         match newest.map_err(|error| trouble(&error, "list", 0))? {
-            Some(newest) if newest >= known => Ok(()),
-            _ => Err(Trouble::Regressed(format!("expected version {known} or a later one"))),
+            Some(newest) if newest >= known => self.watch.check(newest, now),
+            _ => return Err(Trouble::Regressed(format!("expected version {known} or a later one"))),
         }
+        self.must_check = false;
+        Ok(())
     }
 
     /// Reads events to the end of an exchange.
     fn read(&mut self, body: &mut dyn Read) -> Result<(), Trouble> {
-        self.hear();
-        self.watch.connect(true, self.clock.now().monotonic);
+        if !self.watch.connect(self.clock.now().monotonic) {
+            return Err(Trouble::Interrupted("the answer began too late".to_owned()));
+        }
         self.watch.tell(self.clock.now().monotonic);
         let mut lines = BufReader::with_capacity(self.limits.buffer, body);
         let (mut line, most) = (Vec::new(), self.limits.event as u64 + 1);
@@ -221,7 +251,6 @@ impl PodWatcher {
             }
             if !line.trim_ascii().is_empty() {
                 let event = WatchEvent::parse(&line).map_err(Trouble::Lost)?;
-                self.hear();
                 self.apply(event)?;
             }
             // One long event must not keep its memory.
@@ -231,13 +260,10 @@ impl PodWatcher {
         }
     }
 
-    fn hear(&self) {
-        self.watch.gauges.hear(self.clock.now().unix_millis);
-    }
-
     fn apply(&mut self, event: WatchEvent) -> Result<(), Trouble> {
         self.watch.gauges.events.increment();
-        let now = self.clock.now().monotonic;
+        let now = self.clock.now();
+        let (now, unix_millis) = (now.monotonic, now.unix_millis);
         let is_bookmark = matches!(event, WatchEvent::Bookmark(_));
         let later = match event {
             WatchEvent::Applied(object, version) => {
@@ -252,8 +278,9 @@ impl PodWatcher {
             WatchEvent::Error(code) => return Err(Trouble::Lost(format!("answered an event with the code {code}"))),
         };
         if later == Some(false) {
-            return Err(Trouble::Regressed("answered with a version that is earlier than one before".to_owned()));
+            return Err(Trouble::Doubted("answered with a version that is earlier than one before".to_owned()));
         }
+        self.watch.gauges.hear(unix_millis);
         if is_bookmark || self.watch.gauges.standing() != WatchStanding::Current {
             self.watch.tell(now);
         }
@@ -262,14 +289,23 @@ impl PodWatcher {
 
     /// Checks that the pods fit into what all watches may use.
     fn account(&mut self) -> Result<(), Trouble> {
-        let (pods, bytes) = self.watch.size();
-        let bytes = bytes + self.pool.cost();
-        self.watch.gauges.pods.set(pods as u64);
-        self.watch.gauges.bytes.set(bytes as u64);
-        match self.share.take(pods, bytes) {
-            true => Ok(()),
-            false => Err(too_large(self.limits.pods)),
+        let mut size = self.watch.size();
+        if !self.take(size) {
+            size = self.watch.forget_left();
+            self.pool.forget_unused();
+            if !self.take(size) {
+                return Err(too_large(self.limits.pods));
+            }
         }
+        let (pods, bytes) = size;
+        self.watch.gauges.pods.set(pods as u64);
+        self.watch.gauges.bytes.set((bytes + self.pool.cost()) as u64);
+        Ok(())
+    }
+
+    /// Whether so many pods and bytes, with what pods share, are a size that it may have.
+    fn take(&mut self, (pods, bytes): (usize, usize)) -> bool {
+        self.share.take(pods, bytes + self.pool.cost())
     }
 
     fn give_up(&mut self, standing: WatchStanding, why: &str) {
@@ -321,10 +357,9 @@ fn trouble(error: &CallError, verb: &str, most: usize) -> Trouble {
         CallFailure::Code(403, _) => {
             Trouble::Refused(WatchStanding::Denied, format!("RBAC does not grant Metriclet the verb {verb} on pods"))
         }
-        CallFailure::TooMany(_) => too_large(most),
-        CallFailure::Exchange(FetchError::BodyTooLarge(_)) if verb == "list" => too_large(most),
+        _ if verb == "list" && error.is_too_large() => too_large(most),
         CallFailure::Code(410, _) => Trouble::Lost(error.detail()),
-        _ if error.is_version_too_large() => Trouble::Regressed(error.detail()),
+        _ if error.is_version_too_large() => Trouble::Doubted(error.detail()),
         _ => Trouble::Interrupted(error.detail()),
     }
 }

@@ -69,13 +69,13 @@ impl PodWatches {
         self.of(of)?.shown()
     }
 
-    /// A request was answered by a list of this version: its namespace is in use.
+    /// A request needed a list, which was of this version, or too large: its namespace is in use.
     pub(crate) fn listed(&self, of: Selection<'_>, version: Option<ResourceVersion>) {
-        let (Some(namespace), Some(version)) = (of.namespace, version) else { return };
+        let Some(namespace) = of.namespace else { return };
         let inner = &self.0;
         let mut watches = inner.lock();
         if let Some(watch) = watches.get(namespace) {
-            return watch.see(version);
+            return version.into_iter().for_each(|version| watch.see(version));
         }
         if watches.len() >= inner.limits.watch.namespaces {
             return inner.tell_full();
@@ -83,7 +83,7 @@ impl PodWatches {
         let gauges = inner.counters.pod_watches.begin(namespace);
         let now = inner.clock.now().monotonic;
         let watch = Arc::new(PodWatch::new(namespace, gauges, &inner.limits.watch, now));
-        watch.see(version);
+        version.into_iter().for_each(|version| watch.see(version));
         match inner.start(&watch) {
             Ok(()) => drop(watches.insert(namespace.to_owned(), watch)),
             Err(failure) => {
@@ -93,9 +93,9 @@ impl PodWatches {
         }
     }
 
-    /// The API server does not know the versions that were known, as after a restored backup.
-    pub(crate) fn forget(&self, of: Selection<'_>) {
-        self.of(of).iter().for_each(|watch| watch.forget());
+    /// The API server does not know the versions that were known: it lags, or a backup was restored. The watch finds out.
+    pub(crate) fn doubt(&self, of: Selection<'_>) {
+        self.of(of).iter().for_each(|watch| watch.doubt());
     }
 
     fn of(&self, of: Selection<'_>) -> Option<Arc<PodWatch>> {

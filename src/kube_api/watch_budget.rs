@@ -36,13 +36,15 @@ impl WatchBudget {
 }
 
 impl WatchShare {
-    /// Replaces what it uses. Whether that fits.
+    /// Replaces what it uses, if that fits. Whether it does.
     pub(super) fn take(&mut self, pods: usize, bytes: usize) -> bool {
         let mut used = self.of.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.pods = used.pods - self.own.pods + pods;
-        used.bytes = used.bytes - self.own.bytes + bytes;
-        self.own = Usage { pods, bytes };
-        used.pods <= self.of.most.pods && used.bytes <= self.of.most.bytes
+        let new = Usage { pods: used.pods - self.own.pods + pods, bytes: used.bytes - self.own.bytes + bytes };
+        let fits = new.pods <= self.of.most.pods && new.bytes <= self.of.most.bytes;
+        if fits {
+            (*used, self.own) = (new, Usage { pods, bytes });
+        }
+        fits
     }
 
     /// The most pods that it may have, as things are.
@@ -68,7 +70,9 @@ mod tests {
         let (mut one, mut other) = (budget.share(), budget.share());
         assert!(one.take(6, 60) && other.take(4, 40));
         assert_eq!((one.free_pods(), other.free_pods()), (6, 4));
-        assert!(!one.take(7, 60) && !one.take(6, 61) && one.take(6, 60));
+        assert!(!one.take(7, 60) && !one.take(6, 61));
+        assert_eq!(other.free_pods(), 4, "what does not fit is not counted");
+        assert!(other.take(4, 40) && one.take(6, 60));
         drop(other);
         assert_eq!(one.free_pods(), 10);
         assert!(one.take(10, 100));

@@ -73,7 +73,7 @@ impl Objects {
     /// Why there is no list.
     pub fn pods(&self, of: Selection<'_>, wait: Wait, now: Instant) -> Result<SelectedPods, Unlisted> {
         if let Some(pods) = self.watched(of, now) {
-            return Ok(pods);
+            return pods;
         }
         let load = |deadline| {
             let value = self.listed(of, |since| objects::pods(&self.client, of, since, &self.limits, deadline));
@@ -83,11 +83,15 @@ impl Objects {
         self.ask(&self.pods, "list", "pods", of, wait, now, load)
     }
 
-    /// The pods of a selection, if a watch knows them.
-    fn watched(&self, of: Selection<'_>, now: Instant) -> Option<SelectedPods> {
+    /// The pods of a selection, if a watch knows them: no more than a list may have, so that the answer is the same without it.
+    fn watched(&self, of: Selection<'_>, now: Instant) -> Option<Result<SelectedPods, Unlisted>> {
         let pods = self.watches.get()?.pods(of, now)?;
         self.client.counters().pod_watches.watched.increment();
-        Some(pods)
+        if pods.as_ref().as_ref().is_ok_and(|pods| pods.len() > self.limits.objects.count) {
+            let error = objects::too_many_pods(&self.client, of, &self.limits);
+            return Some(Err(Unlisted::Failed(failed("list", "pods", &error))));
+        }
+        Some(Ok(pods))
     }
 
     /// Makes a list of pods, which is not older than those before it, and has their namespace watched.
@@ -100,12 +104,18 @@ impl Objects {
         let Some(watches) = self.watches.get() else { return list(None).map(|listed| listed.items) };
         let since = watches.since(of);
         let listed = list(since).inspect_err(|error| {
-            // The API server has an earlier state than the one that was known.
+            // This API server has an earlier state than the one that was known.
             if error.is_version_too_large() {
-                watches.forget(of);
+                watches.doubt(of);
+            }
+            // A narrower selection may be small enough, and the watch has its own limits.
+            if error.is_too_large() {
+                watches.listed(of, None);
             }
         })?;
-        watches.listed(of, listed.version);
+        if listed.version.is_some() {
+            watches.listed(of, listed.version);
+        }
         Ok(listed.items)
     }
 
@@ -137,7 +147,8 @@ impl Objects {
     ) -> Result<Arc<Result<Vec<String>, CallError>>, Unlisted> {
         let is_of_pods = kind.resource == "pods";
         if let Some(pods) = is_of_pods.then(|| self.watched(of, now)).flatten() {
-            let names = pods.iter().flat_map(PodList::iter).map(|pod| pod.name().to_owned());
+            let names = pods?;
+            let names = names.iter().flat_map(PodList::iter).map(|pod| pod.name().to_owned());
             return Ok(Arc::new(Ok(names.collect())));
         }
         let load = |deadline| {

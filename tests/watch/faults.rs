@@ -20,15 +20,18 @@ fn start() -> Watched {
     Watched { kubernetes, server, _pods: pods }
 }
 
-/// The whole lists of watches, which have no selector.
+/// The whole lists of watches, which have no selector, and are not of one pod.
 fn whole_lists(kubernetes: &Kubernetes) -> usize {
-    kubernetes.lists(PODS).iter().filter(|call| !call.path.contains("Selector")).count()
+    let is_whole = |path: &str| !path.contains("Selector") && !path.ends_with("?limit=1");
+    kubernetes.lists(PODS).iter().filter(|call| is_whole(&call.path)).count()
 }
+
+/// The head of the answer to a watch.
+const HEAD: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 /// The answer to a watch: these lines in one chunk, and the end of the body.
 fn stream(lines: &str) -> Reply {
-    let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-    Reply::Raw(format!("{head}{:x}\r\n{lines}\r\n0\r\n\r\n", lines.len()))
+    Reply::Raw(format!("{HEAD}{:x}\r\n{lines}\r\n0\r\n\r\n", lines.len()))
 }
 
 /// Has this be the next answer to a watch.
@@ -136,7 +139,10 @@ fn a_restored_backup_is_found() {
     assert!(!newest.contains(&first.to_string()));
     // Versions go on from the earlier one, so the watch receives none of these changes: without a bookmark it looks.
     becomes(&server, "app%3Dweb", "web-1 1");
-    assert!(whole_lists(&kubernetes) > lists);
+    eventually(|| match whole_lists(&kubernetes) > lists {
+        true => Ok(()),
+        false => Err("it does not begin anew".to_owned()),
+    });
 }
 
 /// A kube-apiserver that is gone: answers go on for some seconds, and end with the reason.
@@ -161,9 +167,29 @@ fn a_watch_that_stays_broken_answers_nothing() {
     assert_eq!(counted(&server, "metriclet_pod_watch_state{namespace=\"shop\",state=\"broken\"}"), 1.0);
     // It changes while it cannot be seen.
     kubernetes.set(PODS, vec![pod(1), pod(2)]);
-    kubernetes.script(|_| Reply::Good);
+    // A connection alone does not make it current.
+    let gate = Gate::default();
+    let closed = gate.clone();
+    let whole = whole_lists(&kubernetes);
+    let watches = kubernetes.watches(PODS).len();
+    kubernetes.script(move |call| match call.is_watch() {
+        true => Reply::Stuck(HEAD.to_owned(), closed.clone()),
+        false => Reply::Good,
+    });
+    eventually(|| match kubernetes.watches(PODS).len() {
+        now if now > watches => Ok(()),
+        _ => Err("no watch".to_owned()),
+    });
     becomes(&server, "app%3Dweb", "web-1 1, web-2 2");
+    assert_eq!(counted(&server, "metriclet_pod_watch_state{namespace=\"shop\",state=\"current\"}"), 0.0);
+    let newest = kubernetes.lists(PODS).iter().filter(|call| call.path.ends_with("?limit=1")).count();
+    assert!(newest > 0, "it asks for the newest version");
+    kubernetes.script(|_| Reply::Good);
+    gate.open();
+    kubernetes.history().cut();
     watched(&server);
+    assert_eq!(all(&server, "app%3Dweb"), "web-1 1, web-2 2");
+    assert_eq!(whole_lists(&kubernetes) - whole, 0, "it goes on from where it was");
     let lists = kubernetes.lists(PODS).len();
     kubernetes.set(PODS, vec![pod(2)]);
     becomes(&server, "app%3Dweb", "web-2 2");
@@ -193,4 +219,40 @@ fn lists_are_not_older_than_the_watch() {
         }
     });
     gate.open();
+}
+
+/// One API server that lags behind is not one that has lost its state.
+#[test]
+fn an_api_server_that_lags_is_not_believed() {
+    let Watched { kubernetes, server, _pods } = start();
+    kubernetes.set(PODS, vec![pod(0), pod(1), pod(2)]);
+    becomes(&server, "app%3Dweb", "web-0 0, web-1 1, web-2 2");
+    let version = kubernetes.history().version();
+    let lagging = move |path: &str| match path.contains("NotOlderThan") {
+        true => Reply::Say(504, format!("Too large resource version: {version}, current: 1")),
+        false => Reply::Good,
+    };
+    kubernetes.script(move |call| match call.path.starts_with(PODS) {
+        true if call.is_watch() => Reply::Drop,
+        true => lagging(&call.path),
+        false => Reply::Good,
+    });
+    kubernetes.history().cut();
+    eventually(|| match all(&server, "app%3Dweb") {
+        found if found.starts_with("503 ") => Ok(()),
+        found => Err(found),
+    });
+    let checks = || kubernetes.lists(PODS).iter().filter(|call| call.path.ends_with("?limit=1")).count();
+    let before = checks();
+    eventually(|| match checks() > before {
+        true => Ok(()),
+        false => Err("the newest version is not asked for".to_owned()),
+    });
+    let lists = kubernetes.lists(PODS);
+    let first = lists.iter().position(|call| call.path.contains("NotOlderThan&labelSelector")).unwrap();
+    let again = lists[first..].iter().filter(|call| call.path.contains("resourceVersion=0&"));
+    assert_eq!(again.count(), 0, "an earlier state is not asked for");
+    kubernetes.script(|_| Reply::Good);
+    becomes(&server, "app%3Dweb", "web-0 0, web-1 1, web-2 2");
+    watched(&server);
 }

@@ -102,6 +102,26 @@ fn one_watch_answers_all_selections() {
     assert!(server.get("/status").body.contains("<dt>Watches of pods<dd>shop: current, 2 pods, last contact 20"));
 }
 
+/// Of more pods than a list may have, the answer is the same from a watch. Narrower selections are answered.
+#[test]
+fn a_selection_that_is_too_large_begins_a_watch() {
+    let (port, _pods) = numbers(1);
+    let kubernetes = Kubernetes::start();
+    kubernetes.history().grant(true);
+    let idle = |number: usize| {
+        with(named(&format!("idle-{number}"), "127.0.0.9"), "/metadata/labels", json!({"app": "idle", "n": "0"}))
+    };
+    kubernetes.set(PODS, (0..5_001).map(idle).chain([pod(0)]).collect());
+    let server = server(&kubernetes, &rules(port));
+    let refusal = all(&server, "app%3Didle");
+    assert!(refusal.contains("more than 5000 pods; narrow the selector"), "{refusal}");
+    watched(&server);
+    let lists = kubernetes.lists(PODS).len();
+    assert_eq!(all(&server, "n%3D0"), refusal, "by the watch");
+    assert_eq!(all(&server, "app%3Dweb"), "web-0 0");
+    assert_eq!(kubernetes.lists(PODS).len(), lists);
+}
+
 #[test]
 fn names_for_a_source_of_other_pages_come_from_the_watch() {
     let page =

@@ -20,8 +20,12 @@ limits! {
         list_timeout: Duration = secs(30),
         /// Selections of pods that are kept for one namespace. 1,024: one for each HPA.
         selections: usize = 1_024,
-        /// Pods in all selections of one namespace. 200,000, which take 8 bytes each: ten rules on each of 20,000 pods.
+        /// Pods in all selections of one namespace. 200,000: ten rules on each of 20,000 pods. The list takes 8 bytes for each;
+        /// the pods are those of the namespace, apart from those that have left it.
         selected: usize = 200_000,
+        /// Bytes of pods that have left a namespace, but are in selections from before. 256 KiB: 1,000 pods. Beyond it, those
+        /// selections are forgotten, and evaluated again when they are asked for. They count as bytes of the namespace.
+        left: usize = 256 * KIB,
         /// How long one exchange of a watch takes, after which the next one continues it. 30 s: each proves that there is an API
         /// server, and the bookmark at its end what is current. With the usual five to ten minutes, the periodic bookmarks of
         /// kube-apiserver would be the only proof, one a minute.

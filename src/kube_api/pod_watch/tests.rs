@@ -1,5 +1,5 @@
 use super::*;
-use crate::kube::pod_object::{Metadata, PodObject};
+use crate::kube::pod_object::{Metadata, PodObject, PodStatus};
 
 fn version(number: u64) -> ResourceVersion {
     ResourceVersion::parse(&number.to_string()).unwrap()
@@ -35,7 +35,7 @@ fn standing(watch: &PodWatch, at: Instant) -> WatchStanding {
 fn current() -> (PodWatch, Instant) {
     let (watch, now) = watch();
     watch.fill(vec![pod("a")], version(10), now);
-    watch.connect(true, now);
+    watch.connect(now);
     (watch, now)
 }
 
@@ -45,9 +45,9 @@ fn answers_when_it_is_connected() {
     assert!(pods(&watch, now).is_none() && watch.resume().is_none());
     watch.fill(vec![pod("a")], version(10), now);
     assert!(pods(&watch, now).is_none(), "nothing follows the list yet");
-    watch.connect(false, now);
+    watch.disconnect(now);
     assert!(pods(&watch, now).is_none() && standing(&watch, now) == WatchStanding::Starting);
-    watch.connect(true, now);
+    watch.connect(now);
     assert!(pods(&watch, now).is_some() && standing(&watch, now) == WatchStanding::Current);
     assert_eq!(watch.resume(), Some((version(10), false)));
 }
@@ -63,21 +63,67 @@ fn answers_for_a_bounded_time_after_the_last_contact() {
     watch.change(now + secs(20), |_| ());
     assert!(pods(&watch, now + secs(54)).is_some() && pods(&watch, now + secs(55)).is_none());
     // A lost connection; that others fail as well makes no difference.
-    watch.connect(false, now + secs(21));
-    watch.connect(false, now + secs(29));
+    watch.disconnect(now + secs(21));
+    watch.disconnect(now + secs(29));
     assert!(pods(&watch, now + secs(30)).is_some() && pods(&watch, now + secs(31)).is_none());
     assert_eq!(standing(&watch, now + secs(30)), WatchStanding::Current);
     assert_eq!(standing(&watch, now + secs(31)), WatchStanding::Broken);
     assert_eq!(watch.age(now + secs(31)), None);
-    watch.connect(true, now + secs(40));
-    assert_eq!(standing(&watch, now + secs(40)), WatchStanding::Current);
-    assert!(pods(&watch, now + secs(74)).is_some());
-    assert!(pods(&watch, now + secs(75)).is_none());
-    assert_eq!(watch.gauges.standing(), WatchStanding::Broken, "a request tells, while the thread waits");
-    assert!(pods(&watch, now + secs(40)).is_some());
     // Both: silence does not become younger by the end of the connection.
-    watch.connect(false, now + secs(74));
-    assert!(pods(&watch, now + secs(74)).is_some() && pods(&watch, now + secs(75)).is_none());
+    let (watch, now) = current();
+    assert_eq!(standing(&watch, now), WatchStanding::Current);
+    watch.disconnect(now + secs(34));
+    assert!(pods(&watch, now + secs(34)).is_some() && pods(&watch, now + secs(35)).is_none());
+    assert_eq!(watch.gauges.standing(), WatchStanding::Broken, "a request tells, while the thread waits");
+}
+
+/// Exchanges that deliver heads alone, each in time.
+#[test]
+fn a_connection_is_no_news() {
+    let (watch, now) = current();
+    for at in [10, 20, 30] {
+        watch.disconnect(now + secs(at));
+        assert!(watch.connect(now + secs(at + 1)));
+        assert_eq!(watch.age(now + secs(at + 1)), Some(secs(at + 1)));
+    }
+    assert!(pods(&watch, now + secs(34)).is_some() && pods(&watch, now + secs(35)).is_none());
+}
+
+#[test]
+fn after_a_gap_it_answers_when_it_has_reached_the_newest_version() {
+    for (lost, back) in [(0, 10), (30, 35), (5, 1_000)] {
+        let (watch, now) = current();
+        watch.disconnect(now + secs(lost));
+        let back = now + secs(back);
+        assert!(!watch.has_gap(back - Duration::from_millis(1)) || back > now + secs(40));
+        assert!(watch.has_gap(back));
+        assert!(!watch.connect(back), "what was missed must be known first");
+        watch.check(version(15), back);
+        assert!(!watch.has_gap(back + secs(9)) && watch.has_gap(back + secs(10)), "nor may that take long");
+        assert!(watch.connect(back + secs(1)));
+        assert_eq!(watch.resume(), Some((version(10), true)));
+        watch.change(back + secs(2), |store| store.apply(pod("b"), version(11)));
+        assert_eq!(pods(&watch, back + secs(2)), None, "more is missing");
+        assert_eq!(standing(&watch, back + secs(2)), WatchStanding::Starting);
+        watch.change(back + secs(3), |store| store.reach(version(15)));
+        assert!(pods(&watch, back + secs(3)).is_some());
+    }
+    // Nothing was missed, but nothing is known since.
+    let (watch, now) = current();
+    watch.disconnect(now);
+    watch.check(version(10), now + secs(50));
+    assert!(watch.connect(now + secs(51)) && pods(&watch, now + secs(51)).is_none());
+    watch.change(now + secs(52), |store| store.version());
+    assert!(pods(&watch, now + secs(52)).is_some());
+}
+
+#[test]
+fn a_doubt_is_told_once_and_ends_a_pause() {
+    let (watch, _) = current();
+    assert!(!watch.was_doubted());
+    watch.doubt();
+    watch.pause(secs(1_000));
+    assert!(watch.was_doubted() && !watch.was_doubted());
 }
 
 #[test]
@@ -128,7 +174,7 @@ fn selections_do_not_outlive_their_store() {
         end(&watch);
         // As many changes as the store before it.
         watch.fill(vec![pod("b")], version(20), now);
-        watch.connect(true, now);
+        watch.connect(now);
         let found = pods(&watch, now).unwrap();
         let names: Vec<&str> = found.iter().flat_map(crate::kube::pod_list::PodList::iter).map(Pod::name).collect();
         assert_eq!(names, ["b"]);
@@ -160,7 +206,7 @@ fn keeps_a_bounded_number_of_selections() {
     let limits = WatchLimits { selections: 2, selected: 3, ..WatchLimits::default() };
     let watch = PodWatch::new("shop", Arc::default(), &limits, now);
     watch.fill(["a", "b"].map(pod).to_vec(), version(10), now);
-    watch.connect(true, now);
+    watch.connect(now);
     let of = |name, at| watch.pods(Selection { name, ..ALL }, || Some(Selector::everything()), now + secs(at)).unwrap();
     let (a, b) = (of(Some("a"), 0), of(Some("b"), 1));
     assert!(Arc::ptr_eq(&a, &of(Some("a"), 2)));
@@ -172,4 +218,49 @@ fn keeps_a_bounded_number_of_selections() {
     watch.change(now, |store| store.apply(pod("c"), version(11)));
     watch.change(now, |store| store.apply(pod("d"), version(12)));
     assert_eq!(of(None, 6).as_ref().as_ref().unwrap().len(), 4);
+}
+
+/// Selections that are no longer asked for do not keep the pods of earlier times.
+#[test]
+fn pods_that_have_left_are_not_kept() {
+    let (watch, now) = watch();
+    watch.fill((0..100).map(|number| pod(&format!("web-{number}"))).collect(), version(10), now);
+    watch.connect(now);
+    let (_, full) = watch.size();
+    let limits = WatchLimits::default();
+    let mut known = Vec::new();
+    for round in 1..=200_u64 {
+        let selector = format!("!x{round}");
+        let of = Selection { label_selector: &selector, ..ALL };
+        let kept = watch.pods(of, || Some(Selector::everything()), now).unwrap();
+        known.push(Arc::downgrade(&kept));
+        for number in 0..100 {
+            let at = version(round * 100 + number);
+            let status = PodStatus { start_time: round.to_string(), ..PodStatus::default() };
+            let metadata = Metadata { name: format!("web-{number}"), ..Metadata::default() };
+            let changed = Pod::from(PodObject { metadata, status, ..PodObject::default() });
+            watch.change(now, |store| store.apply(changed, at));
+        }
+        assert!(watch.size().1 <= full * 2 + limits.left, "{:?}", watch.size());
+    }
+    let alive = known.iter().filter(|known| known.strong_count() > 0).count();
+    assert!((1..100).contains(&alive), "{alive} selections of pods that have left");
+    watch.forget_left();
+    assert_eq!(known.iter().filter(|known| known.strong_count() > 0).count(), 0);
+}
+
+#[test]
+fn selections_that_are_not_asked_for_end() {
+    let (watch, now) = current();
+    let first = Arc::downgrade(&pods(&watch, now).unwrap());
+    watch.forget_unused(now + secs(299));
+    assert!(first.upgrade().is_some(), "its pods are those of the store");
+    watch.change(now, |store| store.apply(pod("b"), version(11)));
+    watch.forget_unused(now + secs(29));
+    assert!(first.upgrade().is_some());
+    watch.forget_unused(now + secs(30));
+    assert!(first.upgrade().is_none(), "it may have a pod that has left");
+    let second = Arc::downgrade(&pods(&watch, now + secs(30)).unwrap());
+    watch.forget_unused(now + secs(330));
+    assert!(second.upgrade().is_none());
 }
