@@ -7,6 +7,7 @@ pub(crate) mod endpoint_slice;
 pub(crate) mod external_metrics;
 pub(crate) mod kinds;
 pub(crate) mod meta;
+pub(crate) mod object_list;
 pub(crate) mod pod;
 pub(crate) mod pod_labels;
 pub(crate) mod pod_list;

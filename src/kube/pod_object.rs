@@ -9,10 +9,13 @@ use serde::Deserialize;
 #[serde(default)]
 pub struct PodObject {
     /// Its name, uid and annotations.
+    #[serde(deserialize_with = "or_none")]
     pub metadata: Metadata,
     /// The Pod's spec.
+    #[serde(deserialize_with = "or_none")]
     pub spec: Spec,
     /// The Pod's status.
+    #[serde(deserialize_with = "or_none")]
     pub status: PodStatus,
 }
 
@@ -21,10 +24,13 @@ pub struct PodObject {
 #[serde(rename_all = "camelCase", default)]
 pub struct Metadata {
     /// The object's name. A later object may have the same name.
+    #[serde(deserialize_with = "or_none")]
     pub name: String,
     /// The object's uid, which is never reused.
+    #[serde(deserialize_with = "or_none")]
     pub uid: String,
     /// Changes with each change of the object.
+    #[serde(deserialize_with = "or_none")]
     pub resource_version: String,
     #[serde(deserialize_with = "or_none")]
     pub labels: BTreeMap<String, String>,
@@ -55,22 +61,28 @@ pub struct Annotations {
 #[serde(rename_all = "camelCase", default)]
 pub struct Spec {
     /// The name of its node; empty until it is scheduled.
+    #[serde(deserialize_with = "or_none")]
     pub node_name: String,
     /// Whether the pod uses its node's network.
+    #[serde(deserialize_with = "or_none")]
     pub host_network: bool,
     /// In the order of the spec.
+    #[serde(deserialize_with = "or_none")]
     pub containers: Vec<Container>,
     /// Init containers; only sidecars (restartPolicy `Always`) matter here.
+    #[serde(deserialize_with = "or_none")]
     pub init_containers: Vec<Container>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
+    #[serde(deserialize_with = "or_none")]
     pub name: String,
     /// `Always` makes an init container a sidecar.
     pub restart_policy: Option<String>,
     /// In the order of the spec.
+    #[serde(deserialize_with = "or_none")]
     pub ports: Vec<Port>,
 }
 
@@ -79,9 +91,12 @@ pub struct Container {
 #[serde(rename_all = "camelCase", default)]
 pub struct Port {
     /// May be empty.
+    #[serde(deserialize_with = "or_none")]
     pub name: String,
     /// The default is `TCP`.
+    #[serde(deserialize_with = "or_none")]
     pub protocol: String,
+    #[serde(deserialize_with = "or_none")]
     pub container_port: u16,
 }
 
@@ -89,17 +104,21 @@ pub struct Port {
 #[serde(rename_all = "camelCase", default)]
 pub struct PodStatus {
     /// `Running`
+    #[serde(deserialize_with = "or_none")]
     pub phase: String,
     /// `podIP`; empty until assigned.
-    #[serde(rename = "podIP")]
+    #[serde(rename = "podIP", deserialize_with = "or_none")]
     pub pod_ip: String,
     /// The time at which the kubelet accepted the pod.
+    #[serde(deserialize_with = "or_none")]
     pub start_time: String,
     /// Whether the condition `Ready` is true.
     #[serde(rename = "conditions", deserialize_with = "ready")]
     pub is_ready: bool,
+    #[serde(deserialize_with = "or_none")]
     pub container_statuses: Vec<ContainerStatus>,
     /// The status of each init container, including sidecars.
+    #[serde(deserialize_with = "or_none")]
     pub init_container_statuses: Vec<ContainerStatus>,
 }
 
@@ -108,6 +127,7 @@ pub struct PodStatus {
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerStatus {
     /// The number of restarts.
+    #[serde(deserialize_with = "count")]
     pub restart_count: u64,
 }
 
@@ -116,33 +136,11 @@ pub struct ContainerStatus {
 #[serde(default)]
 pub(crate) struct Named {
     /// Its name, uid and annotations.
+    #[serde(deserialize_with = "or_none")]
     pub metadata: Metadata,
 }
 
-/// A list, or one page of it.
-#[derive(Debug, Deserialize)]
-#[serde(bound = "T: Deserialize<'de>")]
-pub(crate) struct List<T> {
-    /// `PodList`
-    #[serde(default)]
-    pub kind: String,
-    /// The metadata of the list, with the token for the next page.
-    #[serde(default)]
-    pub metadata: ListMetadata,
-    #[serde(default = "Vec::new", deserialize_with = "or_none")]
-    pub items: Vec<T>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub(crate) struct ListMetadata {
-    /// The state of the cluster that the list is of.
-    pub resource_version: String,
-    /// The token for the next page; empty on the last page.
-    pub r#continue: String,
-}
-
-/// `null`, which Go writes for an empty list or map, means none.
+/// `null`, which Go writes for an empty list or map, means none, and the default of any other field.
 fn or_none<'de, D: serde::Deserializer<'de>, T: Default + Deserialize<'de>>(from: D) -> Result<T, D::Error> {
     Option::deserialize(from).map(Option::unwrap_or_default)
 }
@@ -163,10 +161,15 @@ fn scraped<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Annotations, D::
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Noted {
+    #[serde(deserialize_with = "or_none")]
     kind: String,
+    #[serde(deserialize_with = "or_none")]
     name: String,
+    #[serde(deserialize_with = "or_none")]
     controller: bool,
+    #[serde(deserialize_with = "or_none")]
     r#type: String,
+    #[serde(deserialize_with = "or_none")]
     status: String,
 }
 
@@ -182,16 +185,65 @@ fn ready<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
     Ok(conditions.iter().any(|condition| condition.r#type == "Ready" && condition.status == "True"))
 }
 
+/// `-1`, which no kubelet writes, must not make a whole list unreadable.
+fn count<'de, D: serde::Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let count = Option::<i64>::deserialize(from)?;
+    Ok(count.and_then(|count| count.try_into().ok()).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::*;
 
+    /// Each field may be null, at any depth, as if it were absent.
     #[test]
-    fn takes_a_list_without_items() {
-        for text in [r#"{"kind":"PartialObjectMetadataList","items":null}"#, r#"{"kind":"PartialObjectMetadataList"}"#]
-        {
-            let list: List<Named> = serde_json::from_str(text).unwrap();
-            assert_eq!((&*list.kind, list.items.len()), ("PartialObjectMetadataList", 0));
+    fn null_is_absent() {
+        let whole = json!({"metadata": {"name": "web-0", "uid": "u", "resourceVersion": "7", "labels": {"a": "b"},
+            "deletionTimestamp": "t", "annotations": {"prometheus.io/port": "9"},
+            "ownerReferences": [{"kind": "ReplicaSet", "name": "web", "controller": true}]},
+            "spec": {"nodeName": "n1", "hostNetwork": true,
+                "containers": [{"name": "app", "restartPolicy": "Always",
+                    "ports": [{"name": "metrics", "protocol": "TCP", "containerPort": 80}]}],
+                "initContainers": [{"name": "proxy", "ports": [{"name": "x"}]}]},
+            "status": {"phase": "Running", "podIP": "10.0.0.1", "startTime": "t",
+                "conditions": [{"type": "Ready", "status": "True"}],
+                "containerStatuses": [{"restartCount": 1}], "initContainerStatuses": [{"restartCount": 2}]}});
+        let mut fields = Vec::new();
+        find(&whole, String::new(), &mut fields);
+        assert!(fields.len() > 25, "{fields:?}");
+        for field in fields {
+            let (mut null, mut absent) = (whole.clone(), whole.clone());
+            *null.pointer_mut(&field).unwrap() = Value::Null;
+            let (parent, key) = field.rsplit_once('/').unwrap();
+            absent.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(key);
+            let read = |value| serde_json::from_value::<PodObject>(value);
+            assert_eq!(read(null).expect(&field), read(absent).unwrap(), "{field}");
+        }
+    }
+
+    /// The pointers of all fields of objects, apart from keys that are data.
+    fn find(value: &Value, at: String, found: &mut Vec<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (key, value) in fields.iter().filter(|_| !at.ends_with("labels") && !at.ends_with("annotations")) {
+                    found.push(format!("{at}/{key}"));
+                    find(value, format!("{at}/{key}"), found);
+                }
+            }
+            Value::Array(items) => {
+                items.iter().enumerate().for_each(|(n, item)| find(item, format!("{at}/{n}"), found))
+            }
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn counts_are_not_negative() {
+        for (text, expected) in [("-1", 0), ("0", 0), ("7", 7), ("null", 0)] {
+            let status: ContainerStatus = serde_json::from_str(&format!(r#"{{"restartCount":{text}}}"#)).unwrap();
+            assert_eq!(status.restart_count, expected, "{text}");
         }
     }
 }

@@ -1,18 +1,21 @@
 //! Lists of objects by namespace and label selector, page by page, as they stream in.
 
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, IgnoredAny};
 
 use super::client::Client;
 use super::error::{CallError, CallFailure};
 use crate::config::limits::{Limits, WatchLimits};
 use crate::config::model::ObjectKind;
+use crate::kube::object_list::{ListHead, ObjectList, TakeObject};
 use crate::kube::pod::Pod;
 use crate::kube::pod_list::PodList;
-use crate::kube::pod_object::{List, Named, PodObject};
+use crate::kube::pod_object::{Named, PodObject};
 use crate::kube::pod_pool::PodPool;
 use crate::kube::resource_version::ResourceVersion;
 use crate::parse::percent::Encoded;
@@ -104,10 +107,7 @@ pub(super) fn newest_version(
     limits: &WatchLimits,
 ) -> Result<Option<ResourceVersion>, CallError> {
     let path = format!("/api/v1/namespaces/{}/pods?limit=1", Encoded::unreserved(namespace));
-    let read = |body: &mut dyn Read| {
-        let list = serde_json::from_reader::<_, List<serde::de::IgnoredAny>>(std::io::BufReader::new(body));
-        list.map_err(|error| error.to_string())
-    };
+    let read = |body: &mut dyn Read| read(body, &mut |_: IgnoredAny| true);
     let (most, longest) = (limits.event as u64, limits.margin);
     let list = client.list(&path, METADATA, most, longest, Instant::now() + longest, read)?;
     Ok(ResourceVersion::parse(&list.metadata.resource_version))
@@ -121,9 +121,7 @@ fn pooled(
     pool: &mut PodPool,
     deadline: Instant,
 ) -> Result<Listed<Vec<Pod>>, CallError> {
-    let mut keep = |objects: Vec<PodObject>, pods: &mut Vec<Pod>| {
-        pods.extend(objects.into_iter().map(|object| pool.pod(object)));
-    };
+    let mut keep = |object: PodObject, pods: &mut Vec<Pod>| pods.push(pool.pod(object));
     let (items, version) = pages(client, listing, selection, deadline, &mut keep)?;
     Ok(Listed { items, version: ResourceVersion::parse(&version) })
 }
@@ -155,9 +153,7 @@ pub(crate) fn names(
         since,
         is_paged: since.is_none(),
     };
-    let mut keep = |objects: Vec<Named>, names: &mut Vec<String>| {
-        names.extend(objects.into_iter().map(|object| object.metadata.name));
-    };
+    let mut keep = |object: Named, names: &mut Vec<String>| names.push(object.metadata.name);
     let (items, version) = pages(client, &listing, selection, deadline, &mut keep)?;
     Ok(Listed { items, version: ResourceVersion::parse(&version) })
 }
@@ -244,17 +240,24 @@ pub(super) fn list<T: for<'de> Deserialize<'de>>(
     selection: Selection<'_>,
     deadline: Instant,
 ) -> Result<Vec<T>, CallError> {
-    let mut keep = |mut page: Vec<T>, all: &mut Vec<T>| all.append(&mut page);
+    let mut keep = |object: T, all: &mut Vec<T>| all.push(object);
     pages(client, listing, selection, deadline, &mut keep).map(|(all, _)| all)
 }
 
-/// What `keep` keeps of each page of objects, and the version of the list.
+/// Reads a page, whose objects `take` takes.
+fn read<T: for<'de> Deserialize<'de>>(body: &mut dyn Read, take: TakeObject<'_, T>) -> Result<ListHead, String> {
+    let mut from = serde_json::Deserializer::from_reader(std::io::BufReader::new(body));
+    let head = ObjectList(take).deserialize(&mut from);
+    head.and_then(|head| from.end().map(|()| head)).map_err(|error| error.to_string())
+}
+
+/// What `keep` keeps of each object, and the version of the list.
 fn pages<T: for<'de> Deserialize<'de>, U>(
     client: &Client,
     listing: &Listing<'_>,
     selection: Selection<'_>,
     deadline: Instant,
-    keep: &mut dyn FnMut(Vec<T>, &mut Vec<U>),
+    keep: &mut dyn FnMut(T, &mut Vec<U>),
 ) -> Result<(Vec<U>, String), CallError> {
     let Listing { accept, kinds, longest, most, bytes, .. } = listing;
     let mut all: Vec<U> = Vec::new();
@@ -265,10 +268,23 @@ fn pages<T: for<'de> Deserialize<'de>, U>(
         if !from.is_empty() {
             let _ = write!(page, "&continue={}", Encoded::unreserved(&from));
         }
+        let before = all.len();
+        let taken = RefCell::new((&mut all, &mut *keep));
+        // Another try begins where this one did.
         let read = |body: &mut dyn Read| {
-            serde_json::from_reader::<_, List<T>>(std::io::BufReader::new(body)).map_err(|error| error.to_string())
+            let (all, keep) = &mut *taken.borrow_mut();
+            all.truncate(before);
+            let mut take = |object: T| {
+                keep(object, all);
+                all.len() <= *most
+            };
+            read(body, &mut take)
         };
-        let list = match client.list(&page, accept, *bytes, *longest, deadline, read) {
+        let list = client.list(&page, accept, *bytes, *longest, deadline, read);
+        if all.len() > *most {
+            return Err(too_many(client, listing.plural, *most, selection));
+        }
+        let list = match list {
             // The rest of that list is forgotten already: so it is requested again, once.
             Err(CallError { failure: CallFailure::Code(410, _), .. }) if !from.is_empty() && again => {
                 again = false;
@@ -280,10 +296,6 @@ fn pages<T: for<'de> Deserialize<'de>, U>(
         };
         if !kinds.contains(&&*list.kind) {
             return Err(client.unexpected("list", &format!("expected a {}, found a {}", kinds[0], list.kind)));
-        }
-        keep(list.items, &mut all);
-        if all.len() > *most {
-            return Err(too_many(client, listing.plural, *most, selection));
         }
         from = list.metadata.r#continue;
         if from.is_empty() {
