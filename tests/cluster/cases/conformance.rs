@@ -192,7 +192,7 @@ pub fn of_metriclet(plane: &mut Plane) {
     }
     print_skipped("Metriclet", &reports);
     let found = failures(&reports);
-    assert!(found.values().all(|found| found.starts_with("checks at level as Go")), "{found:#?}");
+    assert!(found.values().all(|found| found.starts_with("as Go differs")), "{found:#?}");
     let undocumented: Vec<_> =
         found.iter().filter(|(id, _)| !documented("Where Metriclet differs").contains(*id)).collect();
     assert!(undocumented.is_empty(), "{undocumented:#?}");
