@@ -184,7 +184,7 @@ fn a_small_budget_is_given_back() {
         let [written, by_labels] = budgets.each_ref().map(|budget| history(1_000, budget));
         for round in 0..24 {
             for (number, object) in (0..).zip(["web", "db", "api"]) {
-                let seed = (round + 7 * number) * 2_654_435_761 >> 7;
+                let seed = ((round + 7 * number) * 2_654_435_761) >> 7;
                 both(&written, &by_labels, object, i64::try_from(round).unwrap() * 1_000, &page(seed));
             }
         }
