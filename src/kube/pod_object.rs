@@ -211,7 +211,7 @@ mod tests {
                 "conditions": [{"type": "Ready", "status": "True"}],
                 "containerStatuses": [{"restartCount": 1}], "initContainerStatuses": [{"restartCount": 2}]}});
         let mut fields = Vec::new();
-        find(&whole, String::new(), &mut fields);
+        find(&whole, "", &mut fields);
         assert!(fields.len() > 25, "{fields:?}");
         for field in fields {
             let (mut null, mut absent) = (whole.clone(), whole.clone());
@@ -224,16 +224,16 @@ mod tests {
     }
 
     /// The pointers of all fields of objects, apart from keys that are data.
-    fn find(value: &Value, at: String, found: &mut Vec<String>) {
+    fn find(value: &Value, at: &str, found: &mut Vec<String>) {
         match value {
             Value::Object(fields) => {
                 for (key, value) in fields.iter().filter(|_| !at.ends_with("labels") && !at.ends_with("annotations")) {
                     found.push(format!("{at}/{key}"));
-                    find(value, format!("{at}/{key}"), found);
+                    find(value, &format!("{at}/{key}"), found);
                 }
             }
             Value::Array(items) => {
-                items.iter().enumerate().for_each(|(n, item)| find(item, format!("{at}/{n}"), found))
+                items.iter().enumerate().for_each(|(n, item)| find(item, &format!("{at}/{n}"), found));
             }
             _ => {}
         }

@@ -41,7 +41,7 @@ impl WatchEvent {
     /// Reads a line.
     ///
     /// # Errors
-    /// What is wrong with it, with text of the line.
+    /// What is wrong with it, with text of the line as it is: it must be escaped and cut.
     pub fn parse(line: &[u8]) -> Result<Self, String> {
         let EventType { r#type } = read(line)?;
         let named = || -> Result<Named, String> { holding(line) };

@@ -12,6 +12,7 @@ use super::objects::{self, Listed};
 use super::pod_watch::PodWatch;
 use super::watch_budget::WatchShare;
 use crate::config::limits::WatchLimits;
+use crate::http::error::printable;
 use crate::kube::pod_pool::PodPool;
 use crate::kube::resource_version::ResourceVersion;
 use crate::kube::watch_event::WatchEvent;
@@ -36,6 +37,8 @@ pub(super) struct PodWatcher {
     must_check: bool,
     /// Whether the last exchange was a short one.
     was_short: bool,
+    /// Lists that had too little time, in a row.
+    slow_lists: u32,
     /// Steps that have failed in a row.
     failures: u32,
     /// Whether the failure has been logged.
@@ -75,6 +78,7 @@ impl PodWatcher {
             must_list: false,
             must_check: false,
             was_short: false,
+            slow_lists: 0,
             failures: 0,
             is_logged: false,
         }
@@ -148,7 +152,7 @@ impl PodWatcher {
             let _ = std::io::copy(body, &mut std::io::sink());
             Ok(())
         });
-        called.map_err(|error| trouble(&error, "watch", 0))?;
+        called.map_err(|error| self.trouble(&error, "watch"))?;
         self.is_granted = true;
         Ok(())
     }
@@ -167,7 +171,14 @@ impl PodWatcher {
         let namespace = &self.watch.namespace;
         let listed = objects::all_pods(&self.client, namespace, since, most, &self.limits, &mut self.pool);
         self.watch.gauges.lists.increment();
-        let Listed { items, version } = listed.map_err(|error| trouble(&error, "list", most))?;
+        let is_slow = listed.as_ref().is_err_and(CallError::is_timeout);
+        self.slow_lists = if is_slow { self.slow_lists + 1 } else { 0 };
+        if self.slow_lists >= self.limits.slow_lists {
+            self.slow_lists = 0;
+            let why = format!("a list of them did not end in {} s", self.limits.list_timeout.as_secs());
+            return Err(Trouble::Refused(WatchStanding::TooLarge, why));
+        }
+        let Listed { items, version } = listed.map_err(|error| self.trouble(&error, "list"))?;
         let Some(version) = version else {
             return Err(Trouble::Refused(
                 WatchStanding::Unversioned,
@@ -197,7 +208,7 @@ impl PodWatcher {
             Ok(())
         });
         outcome?;
-        called.map_err(|error| trouble(&error, "watch", 0))?;
+        called.map_err(|error| self.trouble(&error, "watch"))?;
         let took = self.clock.now().monotonic.saturating_duration_since(began);
         match took < self.limits.first_exchange / 5 {
             // An API server, or what is in between, that ends each exchange at once.
@@ -218,9 +229,9 @@ impl PodWatcher {
         };
         let now = self.clock.now().monotonic;
         let newest = objects::newest_version(&self.client, &self.watch.namespace, &self.limits);
-        match newest.map_err(|error| trouble(&error, "list", 0))? {
+        match newest.map_err(|error| self.trouble(&error, "list"))? {
             Some(newest) if newest >= known => self.watch.check(newest, now),
-            _ => return Err(Trouble::Regressed(format!("expected version {known} or a later one"))),
+            _ => return Err(Trouble::Regressed("answered a version that is earlier than those known".to_owned())),
         }
         self.must_check = false;
         Ok(())
@@ -250,7 +261,7 @@ impl PodWatcher {
                 });
             }
             if !line.trim_ascii().is_empty() {
-                let event = WatchEvent::parse(&line).map_err(Trouble::Lost)?;
+                let event = WatchEvent::parse(&line).map_err(|why| self.unreadable(&why))?;
                 self.apply(event)?;
             }
             // One long event must not keep its memory.
@@ -258,6 +269,11 @@ impl PodWatcher {
                 line = Vec::new();
             }
         }
+    }
+
+    fn unreadable(&self, why: &str) -> Trouble {
+        debug!("cannot read an event of pods in namespace {}: {}", self.watch.namespace, printable(&why));
+        Trouble::Lost("answered an event that cannot be read".to_owned())
     }
 
     fn apply(&mut self, event: WatchEvent) -> Result<(), Trouble> {
@@ -294,7 +310,7 @@ impl PodWatcher {
             size = self.watch.forget_left();
             self.pool.forget_unused();
             if !self.take(size) {
-                return Err(too_large(self.limits.pods));
+                return Err(self.too_large());
             }
         }
         let (pods, bytes) = size;
@@ -343,23 +359,30 @@ impl PodWatcher {
         let doubled = self.limits.back_off * 2_u32.saturating_pow(self.failures.min(10) - 1);
         doubled.min(self.limits.longest_back_off)
     }
-}
 
-fn too_large(most: usize) -> Trouble {
-    Trouble::Refused(
-        WatchStanding::TooLarge,
-        format!("more than {most} pods in all namespaces in use, or too many bytes"),
-    )
-}
-
-fn trouble(error: &CallError, verb: &str, most: usize) -> Trouble {
-    match &error.failure {
-        CallFailure::Code(403, _) => {
-            Trouble::Refused(WatchStanding::Denied, format!("RBAC does not grant Metriclet the verb {verb} on pods"))
+    /// What a failed call means. The cause is the same text while it lasts; its details are logged here.
+    fn trouble(&self, error: &CallError, verb: &str) -> Trouble {
+        debug!("cannot {verb} pods in namespace {}: {}", self.watch.namespace, error.detail());
+        match &error.failure {
+            CallFailure::Code(403, _) => Trouble::Refused(
+                WatchStanding::Denied,
+                format!("RBAC does not grant Metriclet the verb {verb} on pods"),
+            ),
+            CallFailure::Code(404 | 405 | 501, _) if verb == "watch" => {
+                Trouble::Refused(WatchStanding::Unsupported, error.to_string())
+            }
+            _ if verb == "list" && error.is_too_large() => self.too_large(),
+            CallFailure::Code(410, _) => Trouble::Lost(error.to_string()),
+            _ if error.is_version_too_large() => Trouble::Doubted(error.to_string()),
+            _ => Trouble::Interrupted(error.to_string()),
         }
-        _ if verb == "list" && error.is_too_large() => too_large(most),
-        CallFailure::Code(410, _) => Trouble::Lost(error.detail()),
-        _ if error.is_version_too_large() => Trouble::Doubted(error.detail()),
-        _ => Trouble::Interrupted(error.detail()),
+    }
+
+    fn too_large(&self) -> Trouble {
+        let most = self.limits.pods;
+        Trouble::Refused(
+            WatchStanding::TooLarge,
+            format!("more than {most} pods in all namespaces in use, or too many bytes"),
+        )
     }
 }

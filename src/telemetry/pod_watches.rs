@@ -48,11 +48,20 @@ pub enum WatchStanding {
     TooLarge,
     /// They are answered by lists, as the Kubernetes API does not number versions.
     Unversioned,
+    /// They are answered by lists, as the Kubernetes API has no watches.
+    Unsupported,
 }
 
 impl WatchStanding {
-    const ALL: [Self; 6] =
-        [Self::Starting, Self::Current, Self::Broken, Self::Denied, Self::TooLarge, Self::Unversioned];
+    const ALL: [Self; 7] = [
+        Self::Starting,
+        Self::Current,
+        Self::Broken,
+        Self::Denied,
+        Self::TooLarge,
+        Self::Unversioned,
+        Self::Unsupported,
+    ];
 
     /// As a label.
     pub fn as_str(self) -> &'static str {
@@ -63,6 +72,7 @@ impl WatchStanding {
             Self::Denied => "denied",
             Self::TooLarge => "too_large",
             Self::Unversioned => "unversioned",
+            Self::Unsupported => "unsupported",
         }
     }
 }

@@ -256,3 +256,18 @@ fn an_api_server_that_lags_is_not_believed() {
     becomes(&server, "app%3Dweb", "web-0 0, web-1 1, web-2 2");
     watched(&server);
 }
+
+/// A warning does not repeat what the API server sent: its cause is one text.
+#[test]
+fn events_that_stay_unreadable_have_one_cause() {
+    let Watched { kubernetes, mut server, _pods } = start();
+    kubernetes.script(move |call| match call.is_watch() {
+        true => stream(&format!("{{\"type\":\"\\u001b[31m{}\",\"object\":{{}}}}\n", "x".repeat(9_000))),
+        false => Reply::Good,
+    });
+    kubernetes.history().cut();
+    let said = server.said("cannot watch pods in namespace shop: ");
+    let line = said.lines().find(|line| line.contains("cannot watch pods")).unwrap();
+    assert!(line.ends_with("cannot watch pods in namespace shop: answered an event that cannot be read"), "{line}");
+    assert!(!said.contains('\u{1b}'), "{said}");
+}

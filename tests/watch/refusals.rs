@@ -46,3 +46,23 @@ fn without_numbered_versions_pods_are_listed() {
     assert_eq!(all(&server, "app%20in%20(web)"), "web-0 0");
     assert_eq!(counted(&server, "metriclet_pod_watch_state{namespace=\"shop\",state=\"unversioned\"}"), 1.0);
 }
+
+#[test]
+fn without_watches_pods_are_listed() {
+    for code in [404, 405, 501] {
+        let (port, _pods) = numbers(1);
+        let kubernetes = Kubernetes::start();
+        kubernetes.set(PODS, vec![pod(0)]);
+        kubernetes.script(move |call| match call.is_watch() {
+            true => Reply::Say(code, "no\nwatches".to_owned()),
+            false => Reply::Good,
+        });
+        let mut server = server(&kubernetes, &rules(port));
+        assert_eq!(all(&server, "app%3Dweb"), "web-0 0");
+        let said = server.said("cannot watch pods in namespace shop: watch to ");
+        let expected = format!("{}: answered {code}; they are listed for each request instead", kubernetes.url());
+        assert!(said.contains(&expected), "{said}");
+        assert_eq!(counted(&server, "metriclet_pod_watch_state{namespace=\"shop\",state=\"unsupported\"}"), 1.0);
+        assert_eq!(all(&server, "app%20in%20(web)"), "web-0 0");
+    }
+}

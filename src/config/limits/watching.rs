@@ -18,6 +18,8 @@ limits! {
         list_bytes: u64 = 512 * MIB as u64,
         /// The time for that list. 30 s: no request waits for it.
         list_timeout: Duration = secs(30),
+        /// Lists in a row that had too little time, after which pods are listed for each request, as if there were too many. 3.
+        slow_lists: u32 = 3,
         /// Selections of pods that are kept for one namespace. 1,024: one for each HPA.
         selections: usize = 1_024,
         /// Pods in all selections of one namespace. 200,000: ten rules on each of 20,000 pods. The list takes 8 bytes for each;
@@ -43,7 +45,7 @@ limits! {
         back_off: Duration = millis(100),
         /// The longest pause after failures. 5 s: an API server that is back is found before the next HPA sync.
         longest_back_off: Duration = secs(5),
-        /// When a watch is tried again that RBAC does not grant, or that would be too large. 5 min.
+        /// When a watch is tried again that cannot be, or that would be too large. 5 min.
         retry: Duration = secs(300),
         /// How long a namespace is watched after the last question. 5 min: twenty HPA syncs.
         linger: Duration = secs(300),
