@@ -21,8 +21,6 @@ const NAMESPACES: usize = 20;
 const VARIABLES: usize = 55;
 const REVIEW: &str = r#"{"kind":"SubjectAccessReview","apiVersion":"authorization.k8s.io/v1","metadata":{},"spec":{},
     "status":{"allowed":true}}"#;
-/// Between two bookmarks of a watch.
-const BOOKMARKS: Duration = Duration::from_secs(10);
 
 type Stream = BufReader<StreamOwned<ServerConnection, TcpStream>>;
 
@@ -105,7 +103,9 @@ impl Cluster {
             let target = first.split(' ').nth(1).unwrap_or_default();
             let (path, query) = target.split_once('?').unwrap_or((target, ""));
             if query.contains("watch=true") {
-                return self.watch(&mut stream);
+                let seconds = query.split('&').find_map(|pair| pair.strip_prefix("timeoutSeconds="));
+                self.watch(&mut stream, seconds.and_then(|seconds| seconds.parse().ok()).unwrap_or(30))?;
+                continue;
             }
             let answer = match path.split('/').collect::<Vec<_>>()[..] {
                 ["", "api", "v1", "namespaces", namespace, "pods"] => self.list(namespace, query),
@@ -134,19 +134,20 @@ impl Cluster {
         format!("{{\"kind\":\"PodList\",\"metadata\":{{\"resourceVersion\":\"1\"}},\"items\":[{}]}}", items.join(","))
     }
 
-    fn watch(&self, stream: &mut Stream) -> Result<()> {
+    /// A watch of so many seconds, with a bookmark two seconds before its end, as of kube-apiserver.
+    fn watch(&self, stream: &mut Stream, seconds: u64) -> Result<()> {
         let event = "{\"type\":\"BOOKMARK\",\"object\":{\"kind\":\"Pod\",\"apiVersion\":\"v1\",\
                      \"metadata\":{\"resourceVersion\":\"1\"}}}\n";
-        write!(
-            stream.get_mut(),
-            "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
-        )?;
-        loop {
-            write!(stream.get_mut(), "{:x}\r\n{event}\r\n", event.len())?;
-            stream.get_mut().flush()?;
-            self.sent.fetch_add(event.len() as u64, Ordering::Relaxed);
-            thread::sleep(BOOKMARKS);
-        }
+        let (stream, last) = (stream.get_mut(), seconds.min(2));
+        write!(stream, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n")?;
+        stream.flush()?;
+        thread::sleep(Duration::from_secs(seconds - last));
+        write!(stream, "{:x}\r\n{event}\r\n", event.len())?;
+        stream.flush()?;
+        self.sent.fetch_add(event.len() as u64, Ordering::Relaxed);
+        thread::sleep(Duration::from_secs(last));
+        write!(stream, "0\r\n\r\n")?;
+        Ok(stream.flush()?)
     }
 }
 
