@@ -1,6 +1,7 @@
 //! A queue of jobs for a pool of workers: bounded, in order, and fair among the things that jobs wait for. Things that
 //! fail together may share a limit.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -40,7 +41,12 @@ pub(crate) struct Joint<K> {
 
 #[derive(Debug)]
 struct QueueState<K, J> {
-    queue: VecDeque<(K, Instant, J)>,
+    /// Queued jobs by key, oldest first, each with its number in the order of all; no key is without jobs.
+    queued: HashMap<K, VecDeque<(u64, Instant, J)>>,
+    /// The number of queued jobs.
+    length: usize,
+    /// The number of the next job.
+    next: u64,
     active: HashMap<K, usize>,
     closed: bool,
 }
@@ -58,7 +64,7 @@ where
 impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
     /// Holds `capacity` queued jobs, `queued_per_key` with the same key; `active_per_key` of them run at a time.
     pub(crate) fn new(capacity: usize, queued_per_key: usize, active_per_key: usize) -> Self {
-        let state = QueueState { queue: VecDeque::new(), active: HashMap::new(), closed: false };
+        let state = QueueState { queued: HashMap::new(), length: 0, next: 0, active: HashMap::new(), closed: false };
         Self {
             capacity,
             active_per_key: active_per_key.max(1),
@@ -88,20 +94,22 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
     /// The job itself.
     pub(crate) fn push(&self, key: K, since: Instant, job: J) -> Result<(), J> {
         let mut state = self.lock();
-        if state.closed || state.queue.len() >= self.capacity {
+        if state.closed || state.length >= self.capacity {
             return Err(job);
         }
-        let queued = |counts: &dyn Fn(K) -> bool| state.queue.iter().filter(|(queued, ..)| counts(*queued)).count();
-        if queued(&|queued| queued == key) >= (self.share.queued)(key, self.queued_per_key).max(1) {
+        if state.queued.get(&key).map_or(0, VecDeque::len) >= (self.share.queued)(key, self.queued_per_key).max(1) {
             return Err(job);
         }
         if let Some(Joint { includes, queued: most, .. }) = self.joint
             && includes(key)
-            && queued(&includes) >= most
+            && state.queued.iter().filter(|(key, _)| includes(**key)).map(|(_, jobs)| jobs.len()).sum::<usize>() >= most
         {
             return Err(job);
         }
-        state.queue.push_back((key, since, job));
+        let number = state.next;
+        state.next += 1;
+        state.length += 1;
+        state.queued.entry(key).or_default().push_back((number, since, job));
         self.changed.notify_one();
         Ok(())
     }
@@ -110,18 +118,28 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
     pub(crate) fn take(&self) -> Option<(J, Permit<'_, K, J>)> {
         let mut state = self.lock();
         loop {
-            let QueueState { queue, active, closed } = &mut *state;
+            let QueueState { queued, length, active, closed, .. } = &mut *state;
             let taken = self.joint.filter(|joint| joint.active <= joint.of(active));
             let may_run = |key: &K| {
                 active.get(key).is_none_or(|count| *count < (self.share.active)(*key, self.active_per_key).max(1))
                     && taken.is_none_or(|joint| !(joint.includes)(*key))
             };
-            let free = queue.iter().position(|(key, ..)| may_run(key));
-            if let Some((key, _, job)) = free.and_then(|at| queue.remove(at)) {
-                *active.entry(key).or_default() += 1;
-                return Some((job, Permit { queue: self, key }));
+            let first =
+                queued.iter().filter(|(key, _)| may_run(key)).min_by_key(|(_, jobs)| jobs.front().map(|job| job.0));
+            if let Some(key) = first.map(|(key, _)| *key)
+                && let Entry::Occupied(mut jobs) = queued.entry(key)
+            {
+                let job = jobs.get_mut().pop_front();
+                if jobs.get().is_empty() {
+                    jobs.remove();
+                }
+                if let Some((_, _, job)) = job {
+                    *length -= 1;
+                    *active.entry(key).or_default() += 1;
+                    return Some((job, Permit { queue: self, key }));
+                }
             }
-            if *closed && queue.is_empty() {
+            if *closed && *length == 0 {
                 return None;
             }
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -136,12 +154,14 @@ impl<K: Copy + Eq + Hash, J> FairQueue<K, J> {
 
     /// How many jobs are queued.
     pub(crate) fn len(&self) -> usize {
-        self.lock().queue.len()
+        self.lock().length
     }
 
     /// How long the oldest job has been queued.
     pub(crate) fn oldest(&self, now: Instant) -> Duration {
-        self.lock().queue.front().map_or(Duration::ZERO, |(_, since, _)| now.saturating_duration_since(*since))
+        let state = self.lock();
+        let first = state.queued.values().filter_map(VecDeque::front).min_by_key(|job| job.0);
+        first.map_or(Duration::ZERO, |(_, since, _)| now.saturating_duration_since(*since))
     }
 
     fn lock(&self) -> MutexGuard<'_, QueueState<K, J>> {
