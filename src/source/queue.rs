@@ -185,8 +185,12 @@ impl<K: Copy + Eq + Hash, J> Drop for Permit<'_, K, J> {
                 state.active.remove(&self.key);
             }
         }
-        // An idle worker may have passed over jobs with this key.
-        self.queue.changed.notify_all();
+        if state.closed {
+            self.queue.changed.notify_all();
+        } else if state.length > 0 {
+            // An idle worker may have passed over jobs with this key, of which one more may run now.
+            self.queue.changed.notify_one();
+        }
     }
 }
 
