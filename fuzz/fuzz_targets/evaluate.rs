@@ -5,7 +5,9 @@
 use std::collections::BTreeMap;
 
 use libfuzzer_sys::fuzz_target;
-use metriclet::internals::promql::evaluate::{self, Data, EachSeries, Element, EvalError, Labels, Sample, Series, Times};
+use metriclet::internals::promql::evaluate::{
+    self, Data, EachSeries, Element, EvalError, Labels, Sample, Series, Times,
+};
 use metriclet::internals::promql::{Expr, Limits, NAME_LABEL};
 
 const LIMITS: Limits = Limits { bytes: 512, depth: 8, nodes: 40, regex: 16 * 1024 };

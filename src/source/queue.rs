@@ -165,8 +165,10 @@ impl<K: Copy + Eq + Hash, J> Drop for Permit<'_, K, J> {
                 state.active.remove(&self.key);
             }
         }
-        // An idle worker may have passed over jobs with this key.
-        self.queue.changed.notify_all();
+        // An idle worker may have passed over jobs with this key, of which one more may run now.
+        if !state.queue.is_empty() {
+            self.queue.changed.notify_one();
+        }
     }
 }
 
