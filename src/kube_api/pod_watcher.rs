@@ -49,7 +49,7 @@ pub(super) struct PodWatcher {
 enum Trouble {
     /// The connection or the API server: it goes on from the last version.
     Interrupted(String),
-    /// What follows the last version cannot be had: it starts anew by a list.
+    /// What follows the last version is unavailable: the watch starts over with a list.
     Lost(String),
     /// It answered a version that is earlier than those known: either this API server lags, or all have lost them.
     Doubted(String),

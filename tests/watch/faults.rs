@@ -141,7 +141,7 @@ fn a_restored_backup_is_found() {
     becomes(&server, "app%3Dweb", "web-1 1");
     eventually(|| match whole_lists(&kubernetes) > lists {
         true => Ok(()),
-        false => Err("it does not begin anew".to_owned()),
+        false => Err("the watch does not start over".to_owned()),
     });
 }
 
