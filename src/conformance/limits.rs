@@ -2,6 +2,17 @@
 
 use std::time::Duration;
 
+use crate::config::limits::FetchLimits;
+
+/// The timeout of a connection, with its TLS handshake. 5 s: a person waits for the report, and a distant or busy adapter that
+/// answers in that time is checked all the same.
+const CONNECT: Duration = Duration::from_secs(5);
+
+/// Those of the program's fetches, with more time to connect.
+pub(crate) fn fetch() -> FetchLimits {
+    FetchLimits { connect: CONNECT, connect_tls: CONNECT, ..FetchLimits::default() }
+}
+
 /// The timeout of a response. 15 s: kube-apiserver allows 5 s for discovery, and a metric must arrive within an HPA's
 /// sync period of 15 s.
 pub(crate) const ANSWER: Duration = Duration::from_secs(15);

@@ -72,7 +72,7 @@ fn execute(command: Result<Command, String>) -> ExitCode {
 }
 
 fn judge(options: &Options) -> ExitCode {
-    let limits = Limits::default();
+    let limits = Limits { fetch: limits::fetch(), ..Limits::default() };
     let target = match target(&options.server, &limits) {
         Ok(target) => target,
         Err(why) => return fail(exit::CONFIG, &why),

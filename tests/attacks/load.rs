@@ -27,12 +27,15 @@ fn ten_thousand_users_fit_into_the_caches() {
             });
         }
     });
-    assert_eq!(kubernetes.calls(ACCESS).len(), USERS);
+    // On a busy machine, a review is made again after its timeout.
+    let reviews = kubernetes.asked();
+    let users: HashSet<_> = reviews.iter().map(|review| review["user"].as_str().unwrap()).collect();
+    assert_eq!(users.len(), USERS);
     // The last review is cached, the first is not.
     ask_as(USERS - 1, &mut first);
-    assert_eq!(kubernetes.calls(ACCESS).len(), USERS);
+    assert_eq!(kubernetes.asked().len(), reviews.len());
     ask_as(0, &mut first);
-    assert_eq!(kubernetes.calls(ACCESS).len(), USERS + 1);
+    assert!(kubernetes.asked().len() > reviews.len());
     // 4 MiB of answers, and the allocator's overhead for them and for 20 threads; an unbounded cache would take 60 MiB more.
     let grown = secure.resident().saturating_sub(before);
     assert!(grown < 40 << 20, "grown by {grown} bytes");
