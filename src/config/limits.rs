@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-/// Declares a group of limits, so that each default value is beside its reason.
+/// Declares a group of limits, each with its default value and the reason for it.
 macro_rules! limits {
     ($($(#[$doc:meta])* $group:ident { $($(#[$reason:meta])* $limit:ident: $type:ty = $default:expr,)* })*) => {$(
         $(#[$doc])*
