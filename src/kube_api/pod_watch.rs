@@ -11,7 +11,7 @@ use crate::kube::pod::Pod;
 use crate::kube::pod_store::PodStore;
 use crate::kube::resource_version::ResourceVersion;
 use crate::parse::selector::Selector;
-use crate::telemetry::pod_watches::{PodWatchGauges, WatchStanding};
+use crate::telemetry::pod_watches::{PodWatchGauges, WatchState};
 
 /// A watch. Its thread writes the state; requests read it.
 #[derive(Debug)]
@@ -89,8 +89,8 @@ impl PodWatch {
         state.last_used = state.last_used.max(now);
         let is_current = state.is_current(&self.limits, now);
         // The thread may be blocked on a response, so the gauge is updated here.
-        if !is_current && self.gauges.standing() == WatchStanding::Current {
-            self.gauges.set_standing(state.standing(&self.limits, now));
+        if !is_current && self.gauges.watch_state() == WatchState::Current {
+            self.gauges.set_state(state.watch_state(&self.limits, now));
         }
         let State { store, selections, shown, .. } = &mut *state;
         let store = store.as_ref().filter(|_| is_current)?;
@@ -237,7 +237,7 @@ impl PodWatch {
 
     /// Updates the gauge.
     pub(super) fn tell(&self, now: Instant) {
-        self.gauges.set_standing(self.lock().standing(&self.limits, now));
+        self.gauges.set_state(self.lock().watch_state(&self.limits, now));
     }
 
     /// Whether the watch was closed, or unused for long enough to end.
@@ -266,13 +266,13 @@ impl State {
     }
 
     /// The state of the watch for the gauge.
-    fn standing(&self, limits: &WatchLimits, now: Instant) -> WatchStanding {
+    fn watch_state(&self, limits: &WatchLimits, now: Instant) -> WatchState {
         match (&self.store, self.link) {
-            (Some(_), _) if self.is_current(limits, now) => WatchStanding::Current,
-            (None, _) | (Some(_), Link::New) => WatchStanding::Starting,
+            (Some(_), _) if self.is_current(limits, now) => WatchState::Current,
+            (None, _) | (Some(_), Link::New) => WatchState::Starting,
             // The store has not reached a version that requests have seen.
-            (Some(store), Link::Open) if self.seen > Some(store.version()) => WatchStanding::Starting,
-            (Some(_), Link::Open | Link::Lost(_)) => WatchStanding::Broken,
+            (Some(store), Link::Open) if self.seen > Some(store.version()) => WatchState::Starting,
+            (Some(_), Link::Open | Link::Lost(_)) => WatchState::Broken,
         }
     }
 

@@ -19,7 +19,7 @@ use crate::kube::watch_event::WatchEvent;
 use crate::parse::percent::Encoded;
 use crate::telemetry::bug::caught;
 use crate::telemetry::clock::Clock;
-use crate::telemetry::pod_watches::WatchStanding;
+use crate::telemetry::pod_watches::WatchState;
 
 /// The state of a watch's thread.
 pub(super) struct PodWatcher {
@@ -57,7 +57,7 @@ enum Trouble {
     /// The newest version is earlier than known ones.
     Regressed(String),
     /// A failure that is retried only after a long time.
-    Refused(WatchStanding, String),
+    Refused(WatchState, String),
 }
 
 impl PodWatcher {
@@ -99,8 +99,8 @@ impl PodWatcher {
                     self.succeeded();
                     continue;
                 }
-                Err(Trouble::Refused(standing, why)) => {
-                    self.give_up(standing, &why);
+                Err(Trouble::Refused(watch_state, why)) => {
+                    self.give_up(watch_state, &why);
                     self.limits.retry
                 }
                 Err(Trouble::Interrupted(why)) => self.failed(&why),
@@ -178,12 +178,12 @@ impl PodWatcher {
         if self.slow_lists >= self.limits.slow_lists {
             self.slow_lists = 0;
             let why = format!("a list of them did not end in {} s", self.limits.list_timeout.as_secs());
-            return Err(Trouble::Refused(WatchStanding::TooLarge, why));
+            return Err(Trouble::Refused(WatchState::TooLarge, why));
         }
         let Listed { items, version } = listed.map_err(|error| self.trouble(&error, "list"))?;
         let Some(version) = version else {
             return Err(Trouble::Refused(
-                WatchStanding::Unversioned,
+                WatchState::Unversioned,
                 "expected a resourceVersion that is a number".into(),
             ));
         };
@@ -299,7 +299,7 @@ impl PodWatcher {
             return Err(Trouble::Doubted("answered a version that is earlier than a previous one".to_owned()));
         }
         self.watch.gauges.hear(unix_millis);
-        if is_bookmark || self.watch.gauges.standing() != WatchStanding::Current {
+        if is_bookmark || self.watch.gauges.watch_state() != WatchState::Current {
             self.watch.tell(now);
         }
         self.account()
@@ -326,14 +326,14 @@ impl PodWatcher {
         self.share.take(pods, bytes + self.pool.cost())
     }
 
-    fn give_up(&mut self, standing: WatchStanding, why: &str) {
+    fn give_up(&mut self, watch_state: WatchState, why: &str) {
         self.watch.drop_store();
         self.is_granted = false;
         self.pool = PodPool::default();
         self.share.take(0, 0);
         self.watch.gauges.pods.set(0);
         self.watch.gauges.bytes.set(0);
-        self.watch.gauges.set_standing(standing);
+        self.watch.gauges.set_state(watch_state);
         let namespace = &self.watch.namespace;
         if !self.is_logged {
             warn!("cannot watch pods in namespace {namespace}: {why}; they are listed for each request instead");
@@ -366,12 +366,11 @@ impl PodWatcher {
     fn trouble(&self, error: &CallError, verb: &str) -> Trouble {
         debug!("cannot {verb} pods in namespace {}: {}", self.watch.namespace, error.detail());
         match &error.failure {
-            CallFailure::Code(403, _) => Trouble::Refused(
-                WatchStanding::Denied,
-                format!("RBAC does not grant Metriclet the verb {verb} on pods"),
-            ),
+            CallFailure::Code(403, _) => {
+                Trouble::Refused(WatchState::Denied, format!("RBAC does not grant Metriclet the verb {verb} on pods"))
+            }
             CallFailure::Code(404 | 405 | 501, _) if verb == "watch" => {
-                Trouble::Refused(WatchStanding::Unsupported, error.to_string())
+                Trouble::Refused(WatchState::Unsupported, error.to_string())
             }
             _ if verb == "list" && error.is_too_large() => self.too_large(),
             CallFailure::Code(410, _) => Trouble::Lost(error.to_string()),
@@ -383,7 +382,7 @@ impl PodWatcher {
     fn too_large(&self) -> Trouble {
         let most = self.limits.pods;
         Trouble::Refused(
-            WatchStanding::TooLarge,
+            WatchState::TooLarge,
             format!("more than {most} pods in all namespaces in use, or too many bytes"),
         )
     }

@@ -213,7 +213,7 @@ fn client_class_follows_trust_and_time() {
     // So is another trust.
     assert_eq!(who(&identity, Some(&peer), FORGED, start), good);
     assert!(identity.wait_for_rejection(Duration::ZERO), "some were not taken");
-    assert!(!identity.wait_for_rejection(Duration::ZERO), "which is told once");
+    assert!(!identity.wait_for_rejection(Duration::ZERO), "it is reported once");
     identity.install(Trust::new(Some(front_proxy(&["other"])), None).0);
     assert_eq!(who(&identity, Some(&peer), FORGED, start), NO_USER);
     assert!(identity.wait_for_rejection(Duration::ZERO));

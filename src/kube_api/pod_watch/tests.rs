@@ -26,9 +26,9 @@ fn pods(watch: &PodWatch, at: Instant) -> Option<SelectedPods> {
     watch.pods(ALL, || Some(Selector::everything()), at)
 }
 
-fn standing(watch: &PodWatch, at: Instant) -> WatchStanding {
+fn watch_state(watch: &PodWatch, at: Instant) -> WatchState {
     watch.tell(at);
-    watch.gauges.standing()
+    watch.gauges.watch_state()
 }
 
 /// A connected watch with a pod at version 10.
@@ -46,9 +46,9 @@ fn serves_once_it_is_connected() {
     watch.fill(vec![pod("a")], version(10), now);
     assert!(pods(&watch, now).is_none(), "nothing follows the list yet");
     watch.disconnect(now);
-    assert!(pods(&watch, now).is_none() && standing(&watch, now) == WatchStanding::Starting);
+    assert!(pods(&watch, now).is_none() && watch_state(&watch, now) == WatchState::Starting);
     watch.connect(now);
-    assert!(pods(&watch, now).is_some() && standing(&watch, now) == WatchStanding::Current);
+    assert!(pods(&watch, now).is_some() && watch_state(&watch, now) == WatchState::Current);
     assert_eq!(watch.resume(), Some((version(10), false)));
 }
 
@@ -66,15 +66,15 @@ fn serves_for_a_limited_time_after_the_last_event() {
     watch.disconnect(now + secs(21));
     watch.disconnect(now + secs(29));
     assert!(pods(&watch, now + secs(30)).is_some() && pods(&watch, now + secs(31)).is_none());
-    assert_eq!(standing(&watch, now + secs(30)), WatchStanding::Current);
-    assert_eq!(standing(&watch, now + secs(31)), WatchStanding::Broken);
+    assert_eq!(watch_state(&watch, now + secs(30)), WatchState::Current);
+    assert_eq!(watch_state(&watch, now + secs(31)), WatchState::Broken);
     assert_eq!(watch.age(now + secs(31)), None);
     // Both: a lost connection does not extend the time after the last event.
     let (watch, now) = current();
-    assert_eq!(standing(&watch, now), WatchStanding::Current);
+    assert_eq!(watch_state(&watch, now), WatchState::Current);
     watch.disconnect(now + secs(34));
     assert!(pods(&watch, now + secs(34)).is_some() && pods(&watch, now + secs(35)).is_none());
-    assert_eq!(watch.gauges.standing(), WatchStanding::Broken, "a request updates the gauge while the thread waits");
+    assert_eq!(watch.gauges.watch_state(), WatchState::Broken, "a request updates the gauge while the thread waits");
 }
 
 /// Exchanges that each deliver only a head.
@@ -107,7 +107,7 @@ fn serves_after_a_gap_once_it_reaches_the_newest_version() {
         assert_eq!(watch.resume(), Some((version(10), true)));
         watch.change(back + secs(2), |store| store.apply(pod("b"), version(11)));
         assert_eq!(pods(&watch, back + secs(2)), None, "more is missing");
-        assert_eq!(standing(&watch, back + secs(2)), WatchStanding::Starting);
+        assert_eq!(watch_state(&watch, back + secs(2)), WatchState::Starting);
         watch.change(back + secs(3), |store| store.reach(version(15)));
         assert!(pods(&watch, back + secs(3)).is_some());
     }
@@ -137,7 +137,7 @@ fn serves_nothing_older_than_a_list() {
     assert!(pods(&watch, now).is_none(), "a request has seen version 12");
     assert_eq!((watch.resume(), watch.newest()), (Some((version(10), true)), Some(version(12))));
     watch.change(now, |store| store.apply(pod("b"), version(11)));
-    assert!(pods(&watch, now).is_none() && standing(&watch, now) == WatchStanding::Starting);
+    assert!(pods(&watch, now).is_none() && watch_state(&watch, now) == WatchState::Starting);
     watch.change(now, |store| store.reach(version(12)));
     assert_eq!(watch.shown(), None, "only lists were served");
     assert!(pods(&watch, now).is_some());

@@ -183,7 +183,7 @@ fn samples_at_the_times_of_a_peer() {
         Schedule { requested, since, due }
     };
     let peers = schedule(2_000, 1_000, 100);
-    assert!(!scraper.follow(&served, &web, schedule(300_000, 1_000, 100), at), "nobody asks there any more");
+    assert!(!scraper.follow(&served, &web, schedule(300_000, 1_000, 100), at), "no longer requested there");
     assert!(scraper.follow(&served, &web, peers, at));
     scraper.join(&served, &web, peers, at);
     let now = || scraper.scheduled().into_iter().map(|(_, _, schedule)| schedule).collect::<Vec<_>>();
